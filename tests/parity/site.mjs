@@ -108,9 +108,9 @@ export class Site {
     return `<!doctype html><html lang="en"><head><meta charset="utf-8"><title>A page</title><link rel="icon" href="data:,">
 <script src="/recorder.js"></script>
 <script>parity = ${JSON.stringify(parity)}</script>
-${observe ? '<script type="module" async src="/observe.js"></script>' : ''}
 <style>body { margin: 8px; font: 16px sans-serif } #spacer { height: 0 }</style>
-${head}</head><body>
+${head.replaceAll('ELSEWHERE', this.elsewhere)}
+${observe ? '<script type="module" async src="/observe.js"></script>' : ''}</head><body>
 ${body.replaceAll('ELSEWHERE', this.elsewhere)}</body></html>`;
   }
 }
