@@ -26,8 +26,12 @@ export function differences(told) {
     }
   }
 
-  const [theirs, ours] = [reference, candidate].map((all) => all.map(({subscription, fields}) => `${subscription}:${fields.name} after ${fields.moment}`));
+  // Two libraries' idle callbacks and observers may have other tasks between them; within one event the order is theirs.
+  const [theirs, ours] = [reference, candidate].map((all) => all.filter(({during}) => during).map(({subscription, fields}) => `${subscription}:${fields.name} after ${fields.moment}`));
   if (found.length === 0 && !same(theirs, ours)) found.push(`order: web-vitals ${show(theirs)}, candidate ${show(ours)}`);
+
+  const ids = [...new Set(reports(told, 'candidate').map(({subscription, id}) => `${subscription} ${id}`))].map((id) => id.split(' ')[1]);
+  if (new Set(ids).size < ids.length) found.push('an id is not unique: two subscriptions share one');
   return found;
 }
 
@@ -39,7 +43,7 @@ export function reported(told) {
 /** @param {any[]} told @param {string} library */
 function reports(told, library) {
   let moment = 'the start';
-  /** @type {Map<string, number>} */
+  /** @type {Map<number, string[]>} */
   const ids = new Map();
   const reports = [];
   for (const [index, said] of told.entries()) {
@@ -47,18 +51,27 @@ function reports(told, library) {
     // Only what sets reports going counts as a moment; it is named by its place in the record.
     if (said.kind === 'mark' && MOMENTS.has(said.name)) moment = `${said.step ?? said.state ?? said.name} (${said.n})`;
     if (said.kind !== 'report' || said.library !== library) continue;
-    const {id, ...fields} = said.metric;
-    if (!ids.has(id)) ids.set(id, ids.size);
+    const {id, navigationId, navigationInteractionId, navigationURL, navigationStartTime, ...fields} = said.metric;
+    const known = ids.get(said.subscription) ?? [];
+    ids.set(said.subscription, known);
+    if (!known.includes(id)) known.push(id);
     reports.push({
       subscription: said.subscription,
-      // An id itself is random; that it is one, and when it changes, is not.
-      fields: {...unset, ...fields, id: typeof id === 'string' && id.length >= 10 ? ids.get(id) : `not an id: ${id}`, entries: said.entries, moment},
+      during: said.during,
+      id,
+      fields: {
+        ...fields,
+        // The last web-vitals that had FID knew nothing of soft navigations.
+        ...(fields.name !== 'FID' && {navigationId, navigationInteractionId, navigationURL, navigationStartTime}),
+        // An id itself is random; that it is one, and when it changes, is not.
+        id: typeof id === 'string' && id.length >= 10 ? known.indexOf(id) : `not an id: ${id}`,
+        entries: said.entries,
+        moment,
+      },
     });
   }
   return reports;
 }
-
-const unset = {navigationId: undefined, navigationInteractionId: undefined, navigationURL: undefined, navigationStartTime: undefined};
 
 const MOMENTS = new Set(['step', 'load', 'visibilitychange', 'pageshow', 'pagehide', 'prerenderingchange', 'observing']);
 

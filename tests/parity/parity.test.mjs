@@ -21,7 +21,7 @@ describe(`${candidate} equals web-vitals`, () => {
   after(() => browser.close());
 
   for (const scenario of scenarios.filter(({name}) => name.includes(process.env.ONLY ?? ''))) {
-    test(scenario.name, {timeout: 60_000}, async () => {
+    test(scenario.name, {timeout: 20_000}, async () => {
       const site = await Site.open(candidate);
       try {
         const told = await record(browser, site, scenario);

@@ -7,7 +7,9 @@
   const page = `${Date.now()}-${Math.random()}`;
   /** @type {object[]} */
   const log = [];
-  const started = performance.now();
+  const navigation = performance.getEntriesByType('navigation')[0];
+  /** The event that is being dispatched to everyone just now. @type {string | undefined} */
+  let during;
 
   const recorder = {
     log,
@@ -25,6 +27,7 @@
       const {name, value, delta, rating, id, navigationType, navigationId, navigationInteractionId, navigationURL, navigationStartTime} = metric;
       tell({
         kind: 'report',
+        during,
         library,
         subscription,
         metric: {name, value, delta, rating, id, navigationType, navigationId, navigationInteractionId, navigationURL, navigationStartTime},
@@ -97,7 +100,7 @@
     visibility: document.visibilityState,
     prerendering: document.prerendering,
     wasDiscarded: document.wasDiscarded,
-    started,
+    navigation: navigation.toJSON(),
   });
 
   for (const type of ['visibilitychange', 'pageshow', 'pagehide', 'prerenderingchange', 'load', 'keydown', 'keyup', 'pointerdown', 'pointerup', 'click']) {
@@ -105,6 +108,7 @@
       type,
       (event) => {
         go();
+        during = type;
         if (type === 'load' && event.target !== document) return;
         leaving = type === 'pagehide' || (leaving && type !== 'pageshow');
         recorder.mark(type, {
@@ -112,11 +116,13 @@
           trusted: event.isTrusted,
           ...(type === 'visibilitychange' && {state: document.visibilityState}),
           ...(type.startsWith('page') && {persisted: /** @type {PageTransitionEvent} */ (event).persisted}),
-          ...(type === 'load' && {navigation: performance.getEntriesByType('navigation')[0].toJSON()}),
+          ...(type === 'load' && {navigation: navigation.toJSON()}),
         });
       },
       true,
     );
+    // The last to hear of it: window, on the way up.
+    addEventListener(type, () => (during = undefined));
   }
 
   // The page's own handlers, after everyone's capturing listeners.

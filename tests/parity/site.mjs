@@ -103,7 +103,8 @@ export class Site {
   }
 
   /** @param {Page} page */
-  #html({head = '', body = '', subscriptions, observe = true, candidate}) {
+  #html({head = '', body = '', subscriptions, observe = true, bare = false, candidate}) {
+    if (bare) return `<!doctype html>${body}`;
     const parity = {subscriptions, candidate: candidate ?? `/candidate/${pathToFileURL(this.candidate).href.split('/').at(-1)}`};
     return `<!doctype html><html lang="en"><head><meta charset="utf-8"><title>A page</title><link rel="icon" href="data:,">
 <script src="/recorder.js"></script>
@@ -115,7 +116,7 @@ ${body.replaceAll('ELSEWHERE', this.elsewhere)}</body></html>`;
   }
 }
 
-/** @typedef {{head?: string, body?: string, headers?: Record<string, string>, observe?: boolean, candidate?: string, subscriptions: {on: string, options: object}[]}} Page */
+/** @typedef {{head?: string, body?: string, headers?: Record<string, string>, observe?: boolean, bare?: boolean, candidate?: string, subscriptions: {on: string, options: object}[]}} Page */
 
 /** A door that requests wait at. */
 class Gate {
