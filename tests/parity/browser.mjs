@@ -223,10 +223,10 @@ export class Tab {
     await this.send('Page.navigateToHistoryEntry', {entryId: entries[currentIndex + 1].id});
   }
 
-  /** @param {string} selector @param {string} [busy] what keeps the page from answering the click at once */
-  async click(selector, busy) {
+  /** @param {string} selector @param {() => Promise<unknown>} [first] what must happen between aiming and clicking */
+  async click(selector, first) {
     const at = await this.#centre(selector);
-    if (busy) this.send('Runtime.evaluate', {expression: busy}).catch(() => {});
+    await first?.();
     await this.send('Input.dispatchMouseEvent', {type: 'mousePressed', button: 'left', clickCount: 1, ...at});
     await this.send('Input.dispatchMouseEvent', {type: 'mouseReleased', button: 'left', clickCount: 1, ...at});
   }
