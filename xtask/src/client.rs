@@ -19,10 +19,10 @@ pub fn build(root: &Path) -> Result<()> {
     fs::create_dir_all(&dist)?;
     fs::write(dist.join("client.wasm"), &wasm)?;
     // One file is one request, and it measures from its first line on.
-    let inlined = root.join("target/pkg/wasm.js");
+    let inlined = root.join("target/pkg/bytes.js");
     fs::write(
         &inlined,
-        format!("export const wasm = {};\n", literal(&wasm)),
+        format!("export const bytes = {};\n", literal(&wasm)),
     )?;
     for entry in ["index", "attribution"] {
         if root.join(format!("pkg/src/{entry}.js")).exists() {
@@ -62,21 +62,37 @@ fn bind(root: &Path, module: &Path) -> Result<std::path::PathBuf> {
     Ok(out.join("client_bg.wasm"))
 }
 
+/// wasm-bindgen prepares for objects and strings to cross the boundary; only numbers do, so all but
+/// the one export and what it reaches is dropped, and the rest is squeezed.
 fn shrink(root: &Path, bound: &Path) -> Result<Vec<u8>> {
-    let small = bound.with_file_name("client_small.wasm");
-    run(Command::new(root.join("node_modules/.bin/node"))
-        .arg(root.join("node_modules/binaryen/bin/wasm-opt"))
-        .args([
-            "-Oz",
-            "--converge",
-            "--strip-debug",
-            "--strip-producers",
-            "--strip-target-features",
-        ])
+    let graph = bound.with_file_name("reachable.json");
+    fs::write(
+        &graph,
+        r#"[{"name":"page","reaches":["handle"],"root":true},{"name":"handle","export":"handle"}]"#,
+    )?;
+    let reached = bound.with_file_name("reached.wasm");
+    let small = bound.with_file_name("small.wasm");
+    run(binaryen(root, "wasm-metadce")
+        .arg("--graph-file")
+        .arg(graph)
         .arg(bound)
+        .arg("-o")
+        .arg(&reached)
+        .args(FEATURES))?;
+    run(binaryen(root, "wasm-opt")
+        .args(FEATURES)
+        .args(["-Oz", "--converge"])
+        .args(STRIPPED)
+        .arg(reached)
         .arg("-o")
         .arg(&small))?;
     fs::read(&small).context("the shrunken module")
+}
+
+fn binaryen(root: &Path, tool: &str) -> Command {
+    let mut command = Command::new(root.join("node_modules/.bin/node"));
+    command.arg(root.join("node_modules/binaryen/bin").join(tool));
+    command
 }
 
 fn bundle(root: &Path, entry: &str) -> Result<()> {
@@ -92,8 +108,12 @@ fn bundle(root: &Path, entry: &str) -> Result<()> {
             "--log-level=warning",
         ])
         .arg(format!(
-            "--alias:#wasm={}",
-            root.join("target/pkg/wasm.js").display()
+            "--alias:#bytes={}",
+            root.join("target/pkg/bytes.js").display()
+        ))
+        .arg(format!(
+            "--alias:#module={}",
+            root.join("pkg/src/inlined.js").display()
         ))
         .arg(format!("--outfile=pkg/dist/{entry}.js")))
 }
@@ -128,3 +148,16 @@ fn run(command: &mut Command) -> Result<()> {
     );
     Ok(())
 }
+
+const FEATURES: &[&str] = &[
+    "--enable-bulk-memory",
+    "--enable-nontrapping-float-to-int",
+    "--enable-sign-ext",
+    "--enable-reference-types",
+    "--enable-mutable-globals",
+];
+const STRIPPED: &[&str] = &[
+    "--strip-debug",
+    "--strip-producers",
+    "--strip-target-features",
+];

@@ -2,6 +2,11 @@
 //! nothing is serialised, allocated or formatted on the way. The page's objects, strings and
 //! network belong to the JavaScript beside it (`pkg/src`), every decision to `vitals`.
 
+#![cfg_attr(target_arch = "wasm32", no_std)]
+
+#[cfg(target_arch = "wasm32")]
+mod bare;
+
 use core::cell::UnsafeCell;
 
 use vitals::{Input, Output, Page};
