@@ -21,7 +21,7 @@ pub struct Page {
 
 impl Page {
     /// How many subscriptions a page may have at once.
-    pub const SLOTS: usize = 64;
+    pub const SLOTS: usize = 384;
 
     /// A page about which nothing is known. All zeros, so that it is not a byte of the module.
     #[must_use]

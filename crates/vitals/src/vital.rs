@@ -97,10 +97,11 @@ impl Vital {
     }
 
     /// A duration ended: a paint, a first input, a first byte. Where an activation lies after its
-    /// end, it is none.
+    /// end, it is none. Nothing counts any more once the value is final, and nothing at all in a
+    /// declared view.
     #[inline(always)]
     pub fn measured(&mut self, duration: f64) -> bool {
-        if self.birth == Birth::Declared {
+        if self.ended || self.birth == Birth::Declared {
             return false;
         }
         self.value = if duration > 0.0 { duration } else { 0.0 };
