@@ -3,24 +3,23 @@
  * @module
  */
 import { measure } from "./measure.js";
-import * as moment from "./moments.js";
+import { CLS, FCP, FID, INP, LCP, NAMES, RATING, TTFB, VALUE } from "./moments.js";
 
 export { start } from "./start.js";
 
-const NAMES = ["FCP", "LCP", "CLS", "INP", "FID", "TTFB"];
 const RATINGS = ["good", "needs-improvement", "poor"];
 
 const on = (metric) => (callback, options) =>
   measure(
-    metric === moment.CLS ? [moment.FCP, metric] : [metric],
+    metric === CLS ? [FCP, metric] : [metric],
     (reported, delta, vital, ask) => {
       if (reported === metric) {
         const { entries, navigation } = vital;
         vital.id ??= `v1-${Date.now()}-${Math.floor(Math.random() * 9e12) + 1e12}`;
         callback({
           name: NAMES[metric],
-          value: ask(moment.VALUE),
-          rating: RATINGS[ask(moment.RATING)],
+          value: ask(VALUE),
+          rating: RATINGS[ask(RATING)],
           delta,
           entries,
           id: vital.id,
@@ -35,9 +34,9 @@ const on = (metric) => (callback, options) =>
     options,
   ).stop;
 
-export const onFCP = on(moment.FCP);
-export const onLCP = on(moment.LCP);
-export const onCLS = on(moment.CLS);
-export const onINP = on(moment.INP);
-export const onFID = on(moment.FID);
-export const onTTFB = on(moment.TTFB);
+export const onFCP = on(FCP);
+export const onLCP = on(LCP);
+export const onCLS = on(CLS);
+export const onINP = on(INP);
+export const onFID = on(FID);
+export const onTTFB = on(TTFB);

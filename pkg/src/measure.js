@@ -5,9 +5,7 @@
  * @module
  */
 import { handle, lost } from "./machine.js";
-import * as moment from "./moments.js";
-
-const { CLS, END, FCP, FID, INP, LCP, TTFB } = moment;
+import { BEGUN, CHANGE, CLS, END, FCP, FID, HIDDEN, HIDE, IDENTIFIED, INP, INTERACTED, LCP, LOADED, MEASURED, OPENED, RENEWED, REPORTED, SETTLED, SHIFTED, TTFB, WATCHED } from "./moments.js";
 
 const VISIBILITY = "visibilitychange";
 const SOFT = "soft-navigation";
@@ -62,7 +60,7 @@ export const idle = (then) => {
 /** What all measurements share, from the first one on. */
 const watch = () => {
   handle(
-    moment.WATCHED,
+    WATCHED,
     0,
     (document.prerendering
       ? undefined
@@ -70,17 +68,17 @@ const watch = () => {
           .getEntriesByType("visibility-state")
           .find((entry) => entry.name === "hidden" && entry.startTime >= activation())?.startTime) ?? firstHidden(),
   );
-  addEventListener(VISIBILITY, (event) => hidden() && handle(moment.HIDDEN, 0, event.timeStamp), true);
-  addEventListener("prerenderingchange", () => hidden() && handle(moment.HIDDEN, 0, 0), true);
+  addEventListener(VISIBILITY, (event) => hidden() && handle(HIDDEN, 0, event.timeStamp), true);
+  addEventListener("prerenderingchange", () => hidden() && handle(HIDDEN, 0, 0), true);
   // Browsers disagree on whether a restored page is visible yet: crbug.com/1133363
   addEventListener(
     "pageshow",
-    (event) => event.persisted && setTimeout(() => handle(moment.WATCHED, 0, firstHidden())),
+    (event) => event.persisted && setTimeout(() => handle(WATCHED, 0, firstHidden())),
     true,
   );
   if (!("interactionCount" in performance)) {
     new PerformanceObserver((list) => {
-      for (const { interactionId } of list.getEntries()) if (interactionId) handle(moment.IDENTIFIED, 0, interactionId);
+      for (const { interactionId } of list.getEntries()) if (interactionId) handle(IDENTIFIED, 0, interactionId);
     }).observe({ type: "event", buffered: true, durationThreshold: 0 });
   }
 };
@@ -104,12 +102,12 @@ export const measure = (metrics, report, options = {}, turned = undefined) => {
   const tell = (what, metric, a, b, c) => (vitals[metric] ? handle(what, base + metric, a, b, c) : NaN);
 
   const begin = (metric, birth, type, start, navigation) => {
-    handle(moment.BEGUN, base + metric, birth, performance.interactionCount);
+    handle(BEGUN, base + metric, birth, performance.interactionCount);
     vitals[metric] = { type, start, navigation, entries: [], lists: [] };
   };
 
   const ask = (metric, occasion) => {
-    const delta = tell(moment.REPORTED, metric, occasion);
+    const delta = tell(REPORTED, metric, occasion);
     if (delta === delta) {
       report(metric, delta, vitals[metric], (what) => tell(what, metric));
       // A page that was never seen does not shift.
@@ -118,7 +116,7 @@ export const measure = (metrics, report, options = {}, turned = undefined) => {
   };
 
   const measured = (metric, entry, since, until, seen = -Infinity) => {
-    const counts = tell(moment.MEASURED, metric, since, until, seen) > 0;
+    const counts = tell(MEASURED, metric, since, until, seen) > 0;
     if (counts) vitals[metric].entries = entry ? [entry] : [];
     return counts;
   };
@@ -130,7 +128,7 @@ export const measure = (metrics, report, options = {}, turned = undefined) => {
   };
 
   const settle = (metric, occasion) => {
-    const list = tell(moment.SETTLED, metric, 0, performance.interactionCount);
+    const list = tell(SETTLED, metric, 0, performance.interactionCount);
     if (list >= 0) vitals[metric].entries = vitals[metric].lists[list] ?? [];
     ask(metric, occasion);
   };
@@ -153,11 +151,11 @@ export const measure = (metrics, report, options = {}, turned = undefined) => {
     for (const entry of entries) {
       const { entryType: type, startTime: at } = entry;
       if (type === SOFT) {
-        renew(moment.RENEWED, SOFT, at, entry);
+        renew(RENEWED, SOFT, at, entry);
         zero(FCP, undefined, (entry.presentationTime || entry.paintTime || 0) - at);
         zero(TTFB, entry);
         if (vitals[LCP]) {
-          handle(moment.WATCHED, 0, Infinity);
+          handle(WATCHED, 0, Infinity);
           const paint = entry.getLargestInteractionContentfulPaint?.();
           if (paint) take([paint]);
         }
@@ -168,19 +166,19 @@ export const measure = (metrics, report, options = {}, turned = undefined) => {
           (soft || options.reportAllChanges || entry === entries.filter((other) => other.entryType === type).at(-1)) &&
           measured(LCP, entry, activation(), at, at)
         ) {
-          ask(LCP, moment.CHANGE);
+          ask(LCP, CHANGE);
         }
       } else if (type === TYPES[CLS]) {
-        if (!entry.hadRecentInput) file(CLS, entry, tell(moment.SHIFTED, CLS, at, entry.value));
+        if (!entry.hadRecentInput) file(CLS, entry, tell(SHIFTED, CLS, at, entry.value));
       } else if (type === "interaction-contentful-paint") {
         const { navigation } = vitals[LCP];
         if (navigation?.navigationId && (entry.interactionId ?? navigation.interactionId) === navigation.interactionId) {
           const paint = entry.largestContentfulPaint;
           const time = paint?.renderTime || 0;
-          if (measured(LCP, paint, at, time, time)) ask(LCP, moment.CHANGE);
+          if (measured(LCP, paint, at, time, time)) ask(LCP, CHANGE);
         }
       } else {
-        file(INP, entry, tell(moment.INTERACTED, INP, entry.interactionId, at, entry.duration));
+        file(INP, entry, tell(INTERACTED, INP, entry.interactionId, at, entry.duration));
         if (type === TYPES[FID] && measured(FID, entry, at, entry.processingStart, at)) ask(FID, END);
       }
     }
@@ -198,8 +196,8 @@ export const measure = (metrics, report, options = {}, turned = undefined) => {
           .getEntries()
           .sort((one, other) => one.startTime + one.duration - other.startTime - other.duration);
         // All entries of an interaction are there only when the browser is idle.
-        if (vitals[INP]) idle(() => take(entries, moment.CHANGE));
-        else take(entries, moment.CHANGE);
+        if (vitals[INP]) idle(() => take(entries, CHANGE));
+        else take(entries, CHANGE);
       }),
     );
 
@@ -215,12 +213,12 @@ export const measure = (metrics, report, options = {}, turned = undefined) => {
 
   const open = (metric) => {
     if (vitals[metric] || !metrics.includes(metric)) return;
-    handle(moment.OPENED, base + metric, metric, options.reportAllChanges);
+    handle(OPENED, base + metric, metric, options.reportAllChanges);
     const entry = navigation();
-    begin(metric, moment.LOADED, navigationType(), 0, entry);
+    begin(metric, LOADED, navigationType(), 0, entry);
     if (metric !== TTFB) observe(TYPES[metric]);
     if (metric === INP) observe(TYPES[FID]);
-    if (metric === CLS) setTimeout(() => ask(CLS, moment.CHANGE));
+    if (metric === CLS) setTimeout(() => ask(CLS, CHANGE));
     if (soft) {
       observe(SOFT);
       if (metric === LCP) observe("interaction-contentful-paint");
@@ -248,20 +246,20 @@ export const measure = (metrics, report, options = {}, turned = undefined) => {
       });
     }
     listen(VISIBILITY, () => {
-      if (hidden() && (vitals[CLS] ?? vitals[INP] ?? vitals[FID])) take(observer.takeRecords(), moment.HIDE);
+      if (hidden() && (vitals[CLS] ?? vitals[INP] ?? vitals[FID])) take(observer.takeRecords(), HIDE);
     });
     listen("pageshow", (event) => {
       if (!event.persisted) return;
       restored = event.timeStamp;
-      renew(moment.RENEWED, CACHED, restored);
+      renew(RENEWED, CACHED, restored);
       zero(TTFB);
       requestAnimationFrame(() =>
         requestAnimationFrame(() => {
           for (const metric of [FCP, LCP]) {
-            if (vitals[metric]) begin(metric, moment.RENEWED, CACHED, restored, vitals[metric].navigation);
+            if (vitals[metric]) begin(metric, RENEWED, CACHED, restored, vitals[metric].navigation);
             zero(metric, undefined, performance.now() - event.timeStamp);
           }
-          ask(CLS, moment.CHANGE);
+          ask(CLS, CHANGE);
         }),
       );
       // The browser tells of a page's first input only once.

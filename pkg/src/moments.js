@@ -36,3 +36,6 @@ export const CLS = 2;
 export const INP = 3;
 export const FID = 4;
 export const TTFB = 5;
+
+/** Their names, likewise. */
+export const NAMES = ["FCP", "LCP", "CLS", "INP", "FID", "TTFB"];

@@ -6,9 +6,8 @@
  */
 import { handle, lost } from "./machine.js";
 import { activation, hidden, measure, navigation, navigationType } from "./measure.js";
-import * as moment from "./moments.js";
+import { DECLARED, DUE, NAMES, REVOKED, SENT, TTFB, TURNED } from "./moments.js";
 
-const NAMES = ["FCP", "LCP", "CLS", "INP", "FID", "TTFB"];
 const METRICS = [0, 1, 2, 3, 4, 5];
 
 const nothing = () => {};
@@ -29,7 +28,7 @@ export const start = (options) => {
 
   const turned = (nav, at, { name = location.href } = {}) => {
     if (since >= 0) send();
-    handle(moment.TURNED);
+    handle(TURNED);
     since = at;
     const { pathname, searchParams } = new URL(name);
     for (const key of [...searchParams.keys()]) if (!options.allowQuery?.includes(key)) searchParams.delete(key);
@@ -40,10 +39,10 @@ export const start = (options) => {
     if (document.prerendering || options.consent?.() === false) return;
     const m = {};
     for (const metric of METRICS) {
-      const value = handle(moment.SENT, measurement.base + metric);
+      const value = handle(SENT, measurement.base + metric);
       if (value >= 0) m[NAMES[metric]] = value;
     }
-    let seq = handle(moment.DUE);
+    let seq = handle(DUE);
     if (lost) seq = since === -1 ? -1 : 0;
     if (seq >= 0) {
       let beacon = {
@@ -70,7 +69,7 @@ export const start = (options) => {
   const disarm = () => {
     if (armed && !armed.result.activated) {
       armed.abort();
-      handle(moment.REVOKED);
+      handle(REVOKED);
     }
     armed = undefined;
   };
@@ -88,7 +87,7 @@ export const start = (options) => {
           abort: () => control.abort(),
         };
       } catch {
-        handle(moment.REVOKED);
+        handle(REVOKED);
       }
     }
   };
@@ -118,7 +117,7 @@ export const start = (options) => {
   }
   view = (route) => {
     about.route = route;
-    measurement.renew(moment.DECLARED, "view", performance.now());
+    measurement.renew(DECLARED, "view", performance.now());
   };
 
   return () => {
