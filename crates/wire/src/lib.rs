@@ -5,6 +5,7 @@
 
 #[cfg(feature = "documents")]
 pub mod beacon;
+mod device;
 mod metric;
 #[cfg(feature = "documents")]
 mod refusal;
@@ -12,6 +13,7 @@ mod time;
 
 #[cfg(feature = "documents")]
 pub use beacon::Beacon;
+pub use device::Device;
 pub use metric::{Metric, Rating, Thresholds};
 #[cfg(feature = "documents")]
 pub use refusal::Refusal;
