@@ -3,6 +3,8 @@
 
 #![cfg_attr(not(feature = "documents"), no_std)]
 
+mod device;
 mod metric;
 
+pub use device::Device;
 pub use metric::{Metric, Rating, Thresholds};
