@@ -4,11 +4,17 @@
 
 mod binomial;
 mod budgets;
+mod burn;
+mod compare;
 mod document;
 mod mistake;
 mod path;
 mod verdict;
+mod watch;
 
 pub use budgets::{Budgets, Limit, Severity};
+pub use burn::{Burn, Windows};
+pub use compare::{Comparison, Stratum, discoveries};
 pub use mistake::{Mistake, Wrong};
 pub use verdict::{Ranks, Tally, Verdict};
+pub use watch::Alarm;
