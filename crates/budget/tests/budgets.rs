@@ -1,5 +1,7 @@
 //! What a budgets.json says, what of it wins, and what a mistake in it is told.
 
+#![expect(clippy::unwrap_used, reason = "a helper of tests may do as tests do")]
+
 use budget::{Budgets, Limit, Severity, Wrong};
 use wire::{Device, Metric};
 
