@@ -9,12 +9,14 @@
 
 mod cell;
 mod fold;
+mod read;
 mod route;
 mod told;
 mod window;
 
 pub use cell::{Cell, Kept, Malformed, Tally};
 pub use fold::{CellKey, Counted, Effect, Limits, View, fold, needed, roll};
+pub use read::{Bots, Group, Groups, Query};
 pub use route::template;
 pub use told::{Labels, Told, Visitor, view_key};
 pub use window::{Horizon, Retention, Span, Window};

@@ -9,6 +9,8 @@ mod device;
 mod metric;
 #[cfg(feature = "documents")]
 mod refusal;
+#[cfg(feature = "documents")]
+pub mod summary;
 mod time;
 
 #[cfg(feature = "documents")]

@@ -41,14 +41,7 @@ pub enum Rating {
 
 impl Metric {
     /// Every metric, in table order.
-    pub const ALL: [Self; 6] = [
-        Self::Fcp,
-        Self::Lcp,
-        Self::Cls,
-        Self::Inp,
-        Self::Fid,
-        Self::Ttfb,
-    ];
+    pub const ALL: [Self; 6] = [Self::Fcp, Self::Lcp, Self::Cls, Self::Inp, Self::Fid, Self::Ttfb];
 
     /// The name on the wire and in every table.
     #[must_use]
