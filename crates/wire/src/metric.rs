@@ -41,7 +41,14 @@ pub enum Rating {
 
 impl Metric {
     /// Every metric, in table order.
-    pub const ALL: [Self; 6] = [Self::Fcp, Self::Lcp, Self::Cls, Self::Inp, Self::Fid, Self::Ttfb];
+    pub const ALL: [Self; 6] = [
+        Self::Fcp,
+        Self::Lcp,
+        Self::Cls,
+        Self::Inp,
+        Self::Fid,
+        Self::Ttfb,
+    ];
 
     /// The name on the wire and in every table.
     #[must_use]
@@ -64,16 +71,10 @@ impl Metric {
 
     /// Where good ends and poor begins, in the metric's own unit (milliseconds; CLS has none).
     #[must_use]
+    #[expect(clippy::indexing_slicing, reason = "the table has a row for every metric, in their order")]
     pub const fn thresholds(self) -> Thresholds {
-        let (good, poor) = match self {
-            Self::Fcp => (1800.0, 3000.0),
-            Self::Lcp => (2500.0, 4000.0),
-            Self::Cls => (0.1, 0.25),
-            Self::Inp => (200.0, 500.0),
-            Self::Fid => (100.0, 300.0),
-            Self::Ttfb => (800.0, 1800.0),
-        };
-        Thresholds { good, poor }
+        let [good, poor] = THRESHOLDS[self as usize];
+        Thresholds { good: good as f64 / self.wire_scale(), poor: poor as f64 / self.wire_scale() }
     }
 
     /// How many wire units make one of the metric's own: integers cross the wire, milliseconds as
@@ -83,6 +84,21 @@ impl Metric {
         match self {
             Self::Cls => 10_000.0,
             _ => 1.0,
+        }
+    }
+
+    /// The value as it crosses the wire: rounded up, so that it meets an integer budget after
+    /// rounding exactly when it met it before. What floating point adds to a round number
+    /// (0.07 × 10,000 is 700.0000000000001) is not part of the value, and is not rounded up.
+    #[must_use]
+    #[inline(always)]
+    pub const fn to_wire(self, value: f64) -> u32 {
+        let scaled = value * self.wire_scale();
+        let whole = scaled as u32;
+        if scaled - whole as f64 > NOISE {
+            whole.saturating_add(1)
+        } else {
+            whole
         }
     }
 
@@ -96,6 +112,46 @@ impl Metric {
             Rating::NeedsImprovement
         } else {
             Rating::Good
+        }
+    }
+}
+
+/// Where good and where poor begins, in wire units: they divide into exactly the published numbers.
+static THRESHOLDS: [[u16; 2]; 6] =
+    [[1800, 3000], [2500, 4000], [1000, 2500], [200, 500], [100, 300], [800, 1800]];
+
+/// Above what f64 loses in a day of milliseconds, below the finest clock a browser has.
+const NOISE: f64 = 1e-6;
+
+#[cfg(test)]
+mod tests {
+    use super::Metric;
+
+    #[track_caller]
+    fn check(metric: Metric, value: f64, wire: u32) {
+        assert_eq!(metric.to_wire(value), wire);
+    }
+
+    #[test]
+    fn the_wire_rounds_up() {
+        check(Metric::Lcp, 0.0, 0);
+        check(Metric::Lcp, 2500.0, 2500);
+        check(Metric::Lcp, 2500.005, 2501);
+        check(Metric::Cls, 0.25001, 2501);
+    }
+
+    #[test]
+    fn floating_noise_is_not_rounded_up() {
+        check(Metric::Cls, 0.1, 1000);
+        check(Metric::Cls, 0.07, 700);
+        check(Metric::Cls, 0.1 + 0.2, 3000);
+        check(Metric::Ttfb, 1000.1 - 200.1, 800);
+    }
+
+    #[test]
+    fn every_ten_thousandth_crosses_the_wire_as_itself() {
+        for wire in 0..20_000_u32 {
+            check(Metric::Cls, f64::from(wire) / 10_000.0, wire);
         }
     }
 }

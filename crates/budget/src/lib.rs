@@ -1,0 +1,20 @@
+//! One budgets.json, and everything that follows from it: the limits of a page, the assertions
+//! that Lighthouse CI shall make, and the verdicts that counts of real visits allow. Counting the
+//! visits is the ledger's business; telling people is the shells'.
+
+mod binomial;
+mod budgets;
+mod burn;
+mod compare;
+mod document;
+mod mistake;
+mod path;
+mod verdict;
+mod watch;
+
+pub use budgets::{Budgets, Limit, Severity};
+pub use burn::{Burn, Windows};
+pub use compare::{Comparison, Stratum, discoveries};
+pub use mistake::{Mistake, Wrong};
+pub use verdict::{Ranks, Tally, Verdict};
+pub use watch::Alarm;

@@ -1,0 +1,217 @@
+//! What counts of visits prove about a budget. "p75 ≤ budget" says exactly that at least 75 % of
+//! visits are within budget, so a verdict needs two exact counts and no quantile. Which visits are
+//! counted together, and for how long, is left to the ledger.
+
+use crate::{
+    binomial::{at_least, at_most},
+    budgets::Limit,
+};
+
+/// Visits, by whether they kept a budget. Visits that were really measured: a sampled one counts
+/// once, whatever its weight, since weight is no evidence.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// At most the budget.
+    pub within: u64,
+    /// Above it.
+    pub over: u64,
+}
+
+/// What a tally proves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Verdict {
+    /// Nobody was measured.
+    Unknown,
+    /// Too few were, to tell.
+    Insufficient,
+    /// The page keeps its budget.
+    Met,
+    /// So many were measured that it would show if the page were clearly on either side.
+    AtLimit,
+    /// The page breaks its budget.
+    Violated,
+}
+
+/// The ranks of the values, in ascending order, between which a percentile lies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ranks {
+    /// Counted from 1.
+    pub low: u64,
+    /// Counted from 1.
+    pub high: u64,
+}
+
+impl Tally {
+    /// Of `n` visits, those within budget.
+    #[must_use]
+    pub const fn of(n: u64, within: u64) -> Self {
+        Self { within, over: n.saturating_sub(within) }
+    }
+
+    /// All visits.
+    #[must_use]
+    pub const fn n(self) -> u64 {
+        self.within.saturating_add(self.over)
+    }
+
+    /// Whether at least `percentile` of a hundred visits are within budget. Of the pages that just
+    /// keep it, one look calls at most 1 % violated; of those that just break it, at most 5 % met.
+    #[must_use]
+    pub fn verdict(self, percentile: u8, min_samples: u64) -> Verdict {
+        let (n, share) = (self.n(), share(percentile));
+        if n == 0 {
+            Verdict::Unknown
+        } else if n < min_samples {
+            Verdict::Insufficient
+        } else if at_most(self.within, n, share) <= VIOLATED_AT {
+            Verdict::Violated
+        } else if at_least(self.within, n, share) <= MET_AT {
+            Verdict::Met
+        } else if n < TELLING {
+            Verdict::Insufficient
+        } else {
+            Verdict::AtLimit
+        }
+    }
+
+    /// How likely a page that just keeps its budget is to look at least as bad: the p-value to
+    /// correct when many cells are judged together.
+    #[must_use]
+    pub fn p_value(self, percentile: u8) -> f64 {
+        at_most(self.within, self.n(), share(percentile))
+    }
+}
+
+impl Limit {
+    /// What visits prove about this limit.
+    #[must_use]
+    pub fn verdict(&self, tally: Tally) -> Verdict {
+        tally.verdict(self.percentile, self.min_samples)
+    }
+}
+
+impl Verdict {
+    /// The name in every answer.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Unknown => "unknown",
+            Self::Insufficient => "insufficient",
+            Self::Met => "met",
+            Self::AtLimit => "at-limit",
+            Self::Violated => "violated",
+        }
+    }
+}
+
+impl Ranks {
+    /// Between these, of `n` values, lies the percentile of all visits, with 95 % confidence. None
+    /// where `n` is too small to bound it.
+    #[must_use]
+    pub fn of_percentile(n: u64, percentile: u8) -> Option<Self> {
+        let share = share(percentile);
+        let low = first(0, n, |rank| at_most(rank, n, share) > OUTSIDE)?;
+        let high = first(low.max(1), n + 1, |rank| at_least(rank, n, share) <= OUTSIDE)?;
+        (low > 0 && high <= n).then_some(Self { low, high })
+    }
+}
+
+/// The share of visits that a percentile asks to be within budget.
+pub(crate) fn share(percentile: u8) -> f64 {
+    f64::from(percentile.clamp(1, 99)) / 100.0
+}
+
+/// The first number in the range of which that is true; it stays true from there on.
+fn first(mut low: u64, mut high: u64, is_true: impl Fn(u64) -> bool) -> Option<u64> {
+    if low >= high {
+        return None;
+    }
+    while low < high {
+        let middle = low.midpoint(high);
+        if is_true(middle) {
+            high = middle;
+        } else {
+            low = middle + 1;
+        }
+    }
+    Some(low)
+}
+
+const VIOLATED_AT: f64 = 0.01;
+const MET_AT: f64 = 0.05;
+/// From here on, a page that is neither is near its limit: within about 2.5 points of it.
+const TELLING: u64 = 1300;
+/// Half of what a 95 % interval leaves out.
+const OUTSIDE: f64 = 0.025;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// n, violated up to, met from.
+    const CRITICAL: [(u64, u64, u64); 6] =
+        [(30, 16, 27), (100, 64, 83), (200, 134, 161), (500, 351, 392), (1000, 717, 773), (5000, 3677, 3801)];
+
+    #[test]
+    fn verdicts_turn_at_the_critical_values() {
+        for (n, violated, met) in CRITICAL {
+            let between = if n < 1300 { Verdict::Insufficient } else { Verdict::AtLimit };
+            let verdict = |within| Tally::of(n, within).verdict(75, 30);
+            let found = [violated, violated + 1, met - 1, met].map(verdict);
+            assert_eq!(found, [Verdict::Violated, between, between, Verdict::Met], "{n}");
+        }
+    }
+
+    #[test]
+    fn silence_is_never_green() {
+        assert_eq!(Tally::of(0, 0).verdict(75, 30), Verdict::Unknown);
+        assert_eq!(Tally::of(29, 29).verdict(75, 30), Verdict::Insufficient);
+        assert_eq!(Tally::of(29, 0).verdict(75, 30), Verdict::Insufficient);
+        assert_eq!(Tally::of(199, 199).verdict(75, 200), Verdict::Insufficient);
+    }
+
+    #[test]
+    fn verdicts_worsen_as_fewer_visits_keep_the_budget() {
+        for (n, percentile) in [(30, 75), (400, 90), (1300, 50), (2000, 99), (2000, 1)] {
+            let verdicts: Vec<_> =
+                (0..=n).map(|within| Tally::of(n, within).verdict(percentile, 30)).collect();
+            let rank = |verdict: &Verdict| match verdict {
+                Verdict::Violated => 0,
+                Verdict::Met => 2,
+                _ => 1,
+            };
+            assert!(verdicts.is_sorted_by_key(rank), "{n} at {percentile}");
+        }
+    }
+
+    #[test]
+    fn a_billion_visits_have_a_verdict() {
+        let verdict = |within| Tally::of(1_000_000_000, within).verdict(75, 30);
+        assert_eq!(verdict(749_968_000), Verdict::Violated);
+        assert_eq!(verdict(749_970_000), Verdict::AtLimit);
+        assert_eq!(verdict(750_030_000), Verdict::Met);
+    }
+
+    #[test]
+    fn the_interval_of_p75_has_these_ranks() {
+        let ranks = [
+            (30, 18, 28),
+            (100, 66, 84),
+            (200, 138, 163),
+            (500, 356, 395),
+            (1000, 723, 778),
+            (5000, 3690, 3811),
+        ];
+        for (n, low, high) in ranks {
+            assert_eq!(Ranks::of_percentile(n, 75), Some(Ranks { low, high }), "{n}");
+        }
+    }
+
+    #[test]
+    fn a_few_values_bound_no_percentile() {
+        let bounded = (0..40).find(|n| Ranks::of_percentile(*n, 75).is_some());
+        // 0.75^n is the chance that the largest of n values is below p75.
+        assert_eq!(bounded, Some(13));
+        assert_eq!(Ranks::of_percentile(100, 99), None);
+    }
+}

@@ -1,0 +1,204 @@
+//! What a budgets.json says, what of it wins, and what a mistake in it is told.
+
+#![expect(clippy::unwrap_used, reason = "a helper of tests may do as tests do")]
+
+use budget::{Budgets, Limit, Severity, Wrong};
+use wire::{Device, Metric};
+
+#[track_caller]
+fn limit(text: &str, path: &str, device: Device, metric: Metric) -> Option<Limit> {
+    Budgets::parse(text).unwrap().limit(path, device, metric)
+}
+
+#[track_caller]
+fn max(text: &str, path: &str, device: Device, metric: Metric) -> Option<u32> {
+    limit(text, path, device, metric).map(|limit| limit.max)
+}
+
+#[test]
+fn the_defaults_are_the_projects_own_targets() {
+    let defaults = include_str!("../../../lighthouse/budgets.json");
+    let targets = [
+        (Metric::Fcp, 1500),
+        (Metric::Lcp, 2000),
+        (Metric::Cls, 1000),
+        (Metric::Inp, 200),
+        (Metric::Fid, 100),
+        (Metric::Ttfb, 800),
+    ];
+    for (metric, target) in targets {
+        for device in Device::ALL {
+            let limit = limit(defaults, "/any/page", device, metric).unwrap();
+            assert_eq!((limit.max, limit.percentile, limit.min_samples), (target, 75, 30), "{metric:?}");
+        }
+    }
+}
+
+#[test]
+fn the_last_matching_entry_wins_for_each_metric() {
+    let text = r#"[
+        { "timings": [
+            { "metric": "largest-contentful-paint", "budget": 2000 },
+            { "metric": "first-contentful-paint", "budget": 1500 } ] },
+        { "path": "/shop/*", "timings": [{ "metric": "largest-contentful-paint", "budget": 3000 }] },
+        { "path": "/shop/cart$", "timings": [{ "metric": "largest-contentful-paint", "budget": 2500 }] }
+    ]"#;
+    let at = |path, metric| max(text, path, Device::Phone, metric);
+    assert_eq!(at("/", Metric::Lcp), Some(2000));
+    assert_eq!(at("/shop/:id", Metric::Lcp), Some(3000));
+    assert_eq!(at("/shop/cart", Metric::Lcp), Some(2500));
+    assert_eq!(at("/shop/cart", Metric::Fcp), Some(1500));
+    assert_eq!(at("/shop/cart", Metric::Cls), None);
+}
+
+#[test]
+fn a_device_has_its_own_budget() {
+    let text = r#"[
+        { "timings": [
+            { "metric": "largest-contentful-paint", "budget": 2000 },
+            { "metric": "largest-contentful-paint", "budget": 2500, "device": "phone" } ] },
+        { "device": "desktop", "timings": [{ "metric": "largest-contentful-paint", "budget": 1200 }] }
+    ]"#;
+    let on = |device| max(text, "/", device, Metric::Lcp);
+    assert_eq!(Device::ALL.map(on), [Some(2500), Some(2000), Some(1200)]);
+}
+
+#[test]
+fn lab_and_field_may_differ_and_are_inherited_apart() {
+    let text = r#"[
+        { "timings": [{ "metric": "first-contentful-paint", "lab": 1200, "field": 1800 }] },
+        { "path": "/slow", "timings": [{ "metric": "first-contentful-paint", "lab": 2400 }] },
+        { "path": "/both", "timings": [{ "metric": "first-contentful-paint", "budget": 900, "lab": 700 }] }
+    ]"#;
+    assert_eq!(max(text, "/slow", Device::Tablet, Metric::Fcp), Some(1800));
+    assert_eq!(max(text, "/both", Device::Tablet, Metric::Fcp), Some(900));
+}
+
+#[test]
+fn what_is_said_of_an_entry_holds_for_its_budgets_unless_they_say_otherwise() {
+    let text = r#"[{
+        "percentile": 90, "severity": "warn", "minSamples": 200,
+        "timings": [
+            { "metric": "first-contentful-paint", "budget": 1500 },
+            { "metric": "largest-contentful-paint", "budget": 2000,
+              "percentile": 75, "severity": "error", "minSamples": 50 }
+        ]
+    }]"#;
+    let of = |metric| limit(text, "/", Device::Phone, metric).unwrap();
+    let fcp = Limit { max: 1500, percentile: 90, severity: Severity::Warn, min_samples: 200, line: 4 };
+    let lcp = Limit { max: 2000, percentile: 75, severity: Severity::Error, min_samples: 50, line: 5 };
+    assert_eq!((of(Metric::Fcp), of(Metric::Lcp)), (fcp, lcp));
+}
+
+#[test]
+fn a_budget_in_wire_units_keeps_its_meaning() {
+    fn units(metric: &str, budget: &str, of: Metric) -> u32 {
+        let text = format!(r#"[{{"timings": [{{"metric": "{metric}", "budget": {budget}}}]}}]"#);
+        max(&text, "/", Device::Phone, of).unwrap()
+    }
+    let cls = |budget: &str| units("cumulative-layout-shift", budget, Metric::Cls);
+    // Every one of these is a hair off its integer as a float product.
+    for whole in 0..=10_000_u32 {
+        assert_eq!(cls(&format!("{}.{:04}", whole / 10_000, whole % 10_000)), whole);
+    }
+    assert_eq!((cls("0.00019"), cls("1e-1"), cls("0")), (1, 1000, 0));
+    let lcp = |budget: &str| units("largest-contentful-paint", budget, Metric::Lcp);
+    assert_eq!((lcp("2000.9"), lcp("1e300")), (2000, u32::MAX));
+}
+
+#[track_caller]
+fn check(text: &str, told: &str) {
+    assert_eq!(Budgets::parse(text).unwrap_err().to_string(), told);
+}
+
+#[test]
+fn a_mistake_names_its_line_and_what_would_be_right() {
+    check(
+        "[\n  {\n    \"timings\": [{\n      \"metric\": \"largest-contentful-pain\", \"budget\": 1 }] } ]",
+        "line 4, column 17: [0].timings[0].metric: \"largest-contentful-pain\" is no metric; did you mean \"largest-contentful-paint\"?",
+    );
+    check(
+        r#"[{"timings": [{"metric": "LCP", "budget": 1}]}]"#,
+        "line 1, column 26: [0].timings[0].metric: \"LCP\" is no metric; did you mean \"largest-contentful-paint\"?",
+    );
+    check(
+        "[{\"path\": \"/\",\n  \"timing\": []}]",
+        "line 2, column 3: [0].timing: \"timing\" is no known key; did you mean \"timings\"?",
+    );
+    check(
+        r#"[{"resourceSizes": [{"resourceType": "scripts", "budget": 1}]}]"#,
+        "line 1, column 38: [0].resourceSizes[0].resourceType: \"scripts\" is no resource type; did you mean \"script\"?",
+    );
+    check(
+        r#"[{"severity": "fatal"}]"#,
+        "line 1, column 15: [0].severity: \"fatal\" is no severity; known are error, warn",
+    );
+    check(
+        r#"[{"device": "mobile"}]"#,
+        "line 1, column 13: [0].device: \"mobile\" is no device; known are phone, tablet, desktop",
+    );
+    check(
+        r#"[{"percentile": 100}]"#,
+        "line 1, column 17: [0].percentile: the number must be a whole number from 1 to 99",
+    );
+    check(
+        r#"[{"minSamples": 0}]"#,
+        "line 1, column 17: [0].minSamples: the number must be a whole number from 1 to a billion",
+    );
+    check(r#"[{"path": "cat"}]"#, "line 1, column 11: [0].path: it must start with \"/\"");
+    check(r#"[{"timings": [{"budget": 1}]}]"#, "line 1, column 15: [0].timings[0]: \"metric\" is missing");
+    check(
+        r#"[{"timings": [{"metric": "interactive"}]}]"#,
+        "line 1, column 15: [0].timings[0]: \"budget\" is missing",
+    );
+    check(
+        r#"[{"timings": [{"metric": "interactive", "budget": "3s"}]}]"#,
+        "line 1, column 51: [0].timings[0].budget: here belongs a number, not a string",
+    );
+    check(
+        r#"[{"timings": [{"metric": "interactive", "budget": -1}]}]"#,
+        "line 1, column 51: [0].timings[0].budget: the number must be zero or more",
+    );
+    check(
+        r#"[{"timings": [{"metric": "speed-index", "budget": 1}, {"metric": "speed-index", "budget": 2}]}]"#,
+        "line 1, column 55: [0].timings[1]: \"speed-index\" is budgeted twice here",
+    );
+    check(
+        r#"[{"timings": [{"metric": "speed-index", "field": 1}]}]"#,
+        "line 1, column 50: [0].timings[0].field: it must be left out, since no real visit measures this",
+    );
+    check(r#"{"path": "/"}"#, "line 1, column 1: here belongs an array of budgets, not an object");
+    check("", "line 1, column 1: here belongs an array of budgets, not nothing");
+    check(r#"[{"path": null}]"#, "line 1, column 11: [0].path: here belongs a path, not null");
+}
+
+#[test]
+fn what_lighthouse_would_not_read_is_not_json() {
+    for text in [
+        "[{}",
+        "[{},]",
+        "[{} {}]",
+        "[// all\n]",
+        "[{'path': '/'}]",
+        "[{path: '/'}]",
+        "[{}] []",
+        "[{\"percentile\": NaN}]",
+    ] {
+        let mistake = Budgets::parse(text).unwrap_err();
+        assert!(matches!(mistake.wrong, Wrong::NotJson { .. }), "{text}: {mistake}");
+    }
+}
+
+#[test]
+fn no_depth_overflows_the_reader() {
+    let deep = "[".repeat(100_000);
+    assert!(matches!(Budgets::parse(&deep).unwrap_err().wrong, Wrong::NotJson { .. }));
+}
+
+#[test]
+fn columns_count_characters() {
+    let mistake = Budgets::parse("[\r\n{\"päth\": 1}]").unwrap_err();
+    assert_eq!((mistake.line, mistake.column), (2, 2));
+    let mistake = Budgets::parse("[{\"path\": \"/ä→\", \"percentil\": 1}]").unwrap_err();
+    assert_eq!((mistake.line, mistake.column), (1, 18));
+}

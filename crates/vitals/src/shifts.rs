@@ -1,0 +1,40 @@
+//! Session windows for CLS: the score of the window that is open. Which window was the largest, and
+//! who is told, is the vital's business.
+
+use crate::vital::Filing;
+
+/// A layout shift without recent input.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Shift {
+    /// When.
+    pub at: f64,
+    /// Its layout shift score.
+    pub score: f64,
+}
+
+/// The window that is open.
+#[derive(Debug)]
+pub struct Shifts {
+    /// The sum of its scores; 0 where none is open.
+    pub(crate) score: f64,
+    first: f64,
+    last: f64,
+}
+
+impl Shifts {
+    pub(crate) const NONE: Self = Self { score: 0.0, first: 0.0, last: 0.0 };
+
+    /// A shift joins the window less than 1 s after the previous one and less than 5 s after the
+    /// first; otherwise it opens a new one.
+    #[inline(always)]
+    pub fn shifted(&mut self, Shift { at, score }: Shift) -> Filing {
+        let joins = self.score > 0.0 && at - self.last < 1000.0 && at - self.first < 5000.0;
+        if !joins {
+            self.first = at;
+            self.score = 0.0;
+        }
+        self.last = at;
+        self.score += score;
+        if joins { Filing::Joins } else { Filing::Afresh }
+    }
+}

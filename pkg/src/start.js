@@ -1,0 +1,139 @@
+/**
+ * The whole job: measures every vital of every view of this page load, and sends one beacon a view,
+ * when the page is hidden at the latest. When a beacon is due is the machine's decision; what is in
+ * it and how it travels is decided here.
+ * @module
+ */
+import { handle, lost } from "./machine.js";
+import { VISIBILITY, activation, hidden, measure, navigation, navigationType } from "./measure.js";
+import { DUE, END, FCP, FID, LCP, NAMES, REVOKED, SENT, TTFB, TURNED } from "./moments.js";
+
+/** What may wait for another attempt, in characters, and for how long at most between two. */
+const WAITING = 3e4;
+const PATIENCE = 6e4;
+
+let declare;
+
+/** Declares a view of its own, for a single-page application. */
+export const view = (route) => declare?.(route);
+
+export const start = (options) => {
+  const { endpoint, allowQuery = [], sample = 1 } = options;
+  const life = new AbortController();
+  // Global Privacy Control means no; and a server has no page.
+  if (!globalThis.document || navigator.globalPrivacyControl || Math.random() * sample >= 1) return () => {};
+
+  const refused = () => document.prerendering || options.consent?.() === false;
+  const id = Array.from(crypto.getRandomValues(new Uint8Array(12)), (byte) => (byte + 256).toString(16).slice(1)).join("");
+  let about = { view: -1, route: options.route };
+  let since;
+  let sends;
+  let armed;
+  let control;
+  let waiting = 0;
+
+  const turned = (nav, at, name = location.href) => {
+    if (about.nav) send();
+    handle(TURNED);
+    since = at;
+    sends = 0;
+    const { pathname, searchParams } = new URL(name);
+    for (const key of [...searchParams.keys()]) if (!allowQuery.includes(key)) searchParams.delete(key);
+    about = { ...about, view: about.view + 1, nav, path: pathname + (`${searchParams}` && `?${searchParams}`) };
+  };
+
+  const compose = () => {
+    if (refused() || (lost && sends)) return;
+    const m = {};
+    NAMES.forEach((name, metric) => {
+      const value = handle(SENT, measurement.base + metric);
+      if (value >= 0) m[name] = value;
+    });
+    const seq = lost ? 0 : handle(DUE);
+    if (seq >= 0) {
+      let beacon = {
+        v: 1,
+        site: options.site,
+        id,
+        ...about,
+        seq,
+        age: Math.ceil(performance.now() - (since || activation())),
+        m,
+        release: options.release,
+        w: options.sample,
+        dim: options.dimensions,
+        cache: navigation()?.serverTiming?.find(({ name }) => name === "cache")?.description,
+        net: navigator.connection?.effectiveType,
+        bot: navigator.webdriver ? 1 : undefined,
+        lost: lost ?? (Object.keys(m)[0] ? undefined : "hidden"),
+      };
+      if (options.beforeSend) beacon = options.beforeSend(beacon);
+      sends++;
+      return beacon ? JSON.stringify(beacon) : handle(REVOKED);
+    }
+  };
+
+  const disarm = () => {
+    if (armed && !armed.activated) {
+      control.abort();
+      handle(REVOKED);
+    }
+    armed = undefined;
+  };
+
+  /** Leaves the beacon with the browser, which sends it even if the page dies without a word. */
+  const arm = () => {
+    if (!globalThis.fetchLater || hidden()) return;
+    disarm();
+    const body = compose();
+    if (body) {
+      control = new AbortController();
+      armed = {};
+      try {
+        armed = fetchLater(endpoint, { method: "POST", body, signal: control.signal });
+      } catch {
+        // Over its quota, or forbidden: it is sent when the page hides.
+      }
+    }
+  };
+
+  const post = (body, wait = 1e3) => {
+    if (refused()) return;
+    const failed = () => {
+      if (wait < PATIENCE && waiting + body.length < WAITING) {
+        waiting += body.length;
+        setTimeout(() => {
+          waiting -= body.length;
+          post(body, wait * 2);
+        }, wait);
+      }
+    };
+    if ("keepalive" in Request.prototype) {
+      fetch(endpoint, { method: "POST", body, keepalive: true }).then(({ status }) => status < 500 || failed(), failed);
+    } else navigator.sendBeacon(endpoint, body);
+  };
+
+  const send = () => {
+    disarm();
+    const body = compose();
+    if (body) post(body);
+  };
+
+  const measurement = measure([...NAMES.keys()], arm, options, turned);
+  turned(navigationType(), 0);
+  // On the document, and so after every listener of the measurement, which are on the window.
+  document.addEventListener(VISIBILITY, () => hidden() && send(), { capture: true, signal: life.signal });
+  addEventListener("pagehide", send, { signal: life.signal });
+  declare = (route) => {
+    about.route = route;
+    measurement.renew("view", performance.now());
+    for (const metric of [FCP, LCP, FID, TTFB]) measurement.ask(metric, END);
+  };
+
+  return () => {
+    disarm();
+    life.abort();
+    measurement.stop();
+    declare = undefined;
+  };
+};
