@@ -17,6 +17,11 @@ export class Site {
   #pages = new Map();
   /** @type {Map<string, Gate>} */
   #gates = new Map();
+  /** @type {Set<import('node:net').Socket>} */
+  #sockets = new Set();
+
+  /** Everything that pages have posted: where to, and what. @type {{path: string, search: string, body: string}[]} */
+  posts = [];
 
   /** @param {string} candidate the path of the candidate's module @returns {Promise<Site>} */
   static async open(candidate) {
@@ -29,6 +34,12 @@ export class Site {
   constructor(candidate) {
     this.candidate = candidate;
     this.servers = [0, 1].map(() => createServer((request, response) => this.#answer(request, response)));
+    for (const server of this.servers) {
+      server.on('connection', (socket) => {
+        this.#sockets.add(socket);
+        socket.on('close', () => this.#sockets.delete(socket));
+      });
+    }
   }
 
   get origin() {
@@ -51,6 +62,11 @@ export class Site {
     return gate;
   }
 
+  /** Resolves when every connection to the site has ended: what was under way has arrived, or never will. */
+  async deserted() {
+    while (this.#sockets.size > 0) await once([...this.#sockets][0], 'close');
+  }
+
   close() {
     for (const server of this.servers) server.close(), server.closeAllConnections();
   }
@@ -67,6 +83,12 @@ export class Site {
     if (gate) await this.gate(gate).passed();
     const slow = url.searchParams.get('slow');
     if (slow) await new Promise((resolve) => setTimeout(resolve, Number(slow)));
+
+    if (request.method === 'POST') {
+      const chunks = await Array.fromAsync(request).catch(() => []);
+      this.posts.push({path: url.pathname, search: url.search, body: Buffer.concat(chunks).toString()});
+      return response.writeHead(204).end();
+    }
 
     const redirect = url.searchParams.get('redirect');
     if (redirect) return response.writeHead(302, {location: redirect}).end();
