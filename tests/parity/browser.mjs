@@ -29,6 +29,8 @@ export class Browser {
   /** @type {Map<string, (tab: Tab) => void>} by target */
   #expected = new Map();
   #last = 0;
+  /** Whoever wants to hear the browser's own events, those of no page. @type {Set<(method: string, params: any) => void>} */
+  listeners = new Set();
 
   /** @param {string[]} [flags] @returns {Promise<Browser>} */
   static async launch(flags = []) {
@@ -101,7 +103,8 @@ export class Browser {
       return;
     }
     if (message.method === 'Target.attachedToTarget') this.#attached(message.params, message.sessionId);
-    this.#sessions.get(message.sessionId)?.receive(message);
+    if (message.sessionId) this.#sessions.get(message.sessionId)?.receive(message);
+    else for (const listener of this.listeners) listener(message.method, message.params);
   }
 
   /** @param {{sessionId: string, targetInfo: {type: string, targetId: string, subtype?: string}}} params @param {string | undefined} parent */
