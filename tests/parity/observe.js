@@ -8,8 +8,9 @@ const {recorder, parity} = /** @type {any} */ (globalThis);
 const reference = /** @type {any} */ ({...vitals, onFID});
 const candidate = await import(parity.candidate);
 
+// Said first, and so not after what they may report at once.
+recorder.observing();
 parity.subscriptions.forEach((/** @type {{on: string, options: object}} */ {on, options}, /** @type {number} */ index) => {
   reference[on]((/** @type {object} */ metric) => recorder.report('reference', index, metric), {...options});
   candidate[on]((/** @type {object} */ metric) => recorder.report('candidate', index, metric), {...options});
 });
-recorder.mark('observing');
