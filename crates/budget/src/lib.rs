@@ -9,6 +9,7 @@ mod compare;
 mod document;
 mod mistake;
 mod path;
+mod score;
 mod verdict;
 mod watch;
 
@@ -16,5 +17,6 @@ pub use budgets::{Budgets, Limit, Severity};
 pub use burn::{Burn, Windows};
 pub use compare::{Comparison, Stratum, discoveries};
 pub use mistake::{Mistake, Wrong};
+pub use score::{Audit, Form, category, field_score};
 pub use verdict::{Ranks, Tally, Verdict};
 pub use watch::Alarm;
