@@ -1,1 +1,122 @@
-fn main() {}
+//! Every developer command, in Rust: `cargo xtask help` lists them. CI and the README call these and
+//! repeat nothing.
+
+mod assets;
+mod bench;
+mod bundle;
+mod check;
+mod client;
+mod dev;
+mod figures;
+mod process;
+mod screen;
+mod setup;
+mod size;
+mod std_library;
+mod test;
+mod worker;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Result, bail};
+
+/// A command: its name, its arguments, what it does, and the code that does it.
+struct Command {
+    name: &'static str,
+    arguments: &'static str,
+    about: &'static str,
+    run: fn(&Path, &[String]) -> Result<()>,
+}
+
+const COMMANDS: &[Command] = &[
+    Command {
+        name: "dev",
+        arguments: "[--port N] [--visits N] [--fresh]",
+        about: "sets everything up, builds, and serves the product locally; rebuilds on change.\n\
+                --port N    the port to listen on (8787)\n\
+                --visits N  drives N real browser visits, prints what they measured, and ends\n\
+                --fresh     forgets what was stored before",
+        run: dev::run,
+    },
+    Command {
+        name: "test",
+        arguments: "[PART…]",
+        about: "sets everything up and runs every test, or the named parts: core, xtask, worker, browser",
+        run: test::run,
+    },
+    Command {
+        name: "check",
+        arguments: "",
+        about: "formatting, lints, the arrows between crates, types, licences, and a dry deploy",
+        run: check::run,
+    },
+    Command {
+        name: "build",
+        arguments: "[client|worker]",
+        about: "builds the client into pkg/dist and the Worker with its assets into build/",
+        run: build,
+    },
+    Command {
+        name: "size",
+        arguments: "[--json] [--accept]",
+        about: "bytes of every shipped file against the committed baseline; fails on growth.\n\
+                --accept    makes today's bytes the new baseline",
+        run: size::run,
+    },
+    Command {
+        name: "bench",
+        arguments: "[NAME] [--json]",
+        about: "measures, each figure as a ratio to a peer in the same run",
+        run: bench::run,
+    },
+    Command { name: "help", arguments: "", about: "this list", run: help },
+];
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let name = arguments.first().map_or("help", String::as_str);
+    let rest = arguments.get(1..).unwrap_or_default();
+    let outcome = match COMMANDS.iter().find(|command| command.name == name) {
+        Some(command) => (command.run)(&root(), rest),
+        None => Err(anyhow::anyhow!("there is no command `{name}`; `cargo xtask help` lists what there is")),
+    };
+    process::end_all();
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            screen::failure(&error);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn build(root: &Path, arguments: &[String]) -> Result<()> {
+    let what = arguments.first().map(String::as_str);
+    screen::title(&format!("Builds {}.", what.unwrap_or("the client, the Worker and its assets")));
+    match what {
+        Some("client") => {
+            setup::tools(root)?;
+            client::build(root)
+        }
+        // wrangler's own build command comes here, so that `npx wrangler deploy` alone is enough.
+        None | Some("worker") => bundle::everything(root),
+        Some(other) => bail!("there is nothing called `{other}` to build; it is `client` or `worker`"),
+    }
+}
+
+fn help(_: &Path, _: &[String]) -> Result<()> {
+    println!("The developer commands of edge-vitals.\n");
+    for Command { name, arguments, about, .. } in COMMANDS {
+        println!("  cargo xtask {name} {arguments}");
+        for line in about.lines() {
+            println!("      {}", line.trim_start());
+        }
+    }
+    Ok(())
+}
+
+/// The folder that holds Cargo.toml of the workspace.
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().map(Path::to_path_buf).unwrap_or_default()
+}

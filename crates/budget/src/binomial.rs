@@ -63,8 +63,7 @@ fn stirling_error(n: f64) -> f64 {
     }
     let square = n * n;
     (1.0 / 12.0
-        - (1.0 / 360.0 - (1.0 / 1260.0 - (1.0 / 1680.0 - 1.0 / 1188.0 / square) / square) / square)
-            / square)
+        - (1.0 / 360.0 - (1.0 / 1260.0 - (1.0 / 1680.0 - 1.0 / 1188.0 / square) / square) / square) / square)
         / n
 }
 
@@ -108,10 +107,7 @@ mod tests {
 
     #[track_caller]
     fn close(given: f64, expect: f64) {
-        assert!(
-            (given - expect).abs() <= expect * 1e-11 + 1e-300,
-            "{given:e} is not {expect:e}"
-        );
+        assert!((given - expect).abs() <= expect * 1e-11 + 1e-300, "{given:e} is not {expect:e}");
     }
 
     #[test]
@@ -120,8 +116,7 @@ mod tests {
             for n in [1, 2, 7, 15, 16, 17, 30, 100, 400] {
                 let row = row(n, p);
                 for k in 0..=n {
-                    let (below, above) =
-                        (row[..=k].iter().sum::<f64>(), row[k..].iter().sum::<f64>());
+                    let (below, above) = (row[..=k].iter().sum::<f64>(), row[k..].iter().sum::<f64>());
                     close(at_most(k as u64, n as u64, p), below);
                     close(at_least(k as u64, n as u64, p), above);
                 }
@@ -140,10 +135,7 @@ mod tests {
     fn a_billion_visits_are_as_exact_as_a_hundred() {
         for (k, n, below) in REFERENCE {
             let given = at_most(k, n, 0.75);
-            assert!(
-                (given - below).abs() <= below * 1e-9,
-                "{k} of {n}: {given:e} is not {below:e}"
-            );
+            assert!((given - below).abs() <= below * 1e-9, "{k} of {n}: {given:e} is not {below:e}");
         }
     }
 

@@ -107,9 +107,7 @@ impl Budgets {
     pub fn parse(text: &str) -> Result<Self, Mistake> {
         read(text, |document| {
             let entries = document.items("an array of budgets")?;
-            Ok(Self {
-                entries: entries.iter().map(Entry::read).collect::<Result<_, _>>()?,
-            })
+            Ok(Self { entries: entries.iter().map(Entry::read).collect::<Result<_, _>>()? })
         })
     }
 
@@ -124,27 +122,18 @@ impl Budgets {
 
     /// The timings that apply there, the decisive ones first.
     pub(crate) fn timings(&self, path: &str, device: Device) -> impl Iterator<Item = &Timing> {
-        let timings = self
-            .matching(path)
-            .flat_map(|entry| entry.timings.iter().rev());
+        let timings = self.matching(path).flat_map(|entry| entry.timings.iter().rev());
         timings.filter(move |timing| timing.device.is_none_or(|only| only == device))
     }
 
     /// The resource budgets that apply there, the decisive ones first.
     pub(crate) fn resources(&self, path: &str, device: Device) -> impl Iterator<Item = &Resource> {
-        let resources = self
-            .matching(path)
-            .flat_map(|entry| entry.resources.iter().rev());
+        let resources = self.matching(path).flat_map(|entry| entry.resources.iter().rev());
         resources.filter(move |resource| resource.device.is_none_or(|only| only == device))
     }
 
     fn matching(&self, path: &str) -> impl Iterator<Item = &Entry> {
-        let matches = move |entry: &&Entry| {
-            entry
-                .path
-                .as_ref()
-                .is_none_or(|pattern| pattern.matches(path))
-        };
+        let matches = move |entry: &&Entry| entry.path.as_ref().is_none_or(|pattern| pattern.matches(path));
         self.entries.iter().rev().filter(matches)
     }
 }
@@ -164,13 +153,7 @@ impl Severity {
 
 impl Entry {
     fn read(node: &Node<'_>) -> Result<Self, Mistake> {
-        let own = [
-            "path",
-            "options",
-            "timings",
-            "resourceSizes",
-            "resourceCounts",
-        ];
+        let own = ["path", "options", "timings", "resourceSizes", "resourceCounts"];
         let fields = node.fields("a budget", &[&own[..], &Terms::KEYS].concat())?;
         let path = match fields.get("path") {
             Some(path) => Some(pattern(&path)?),
@@ -184,40 +167,23 @@ impl Entry {
         let mut timings: Vec<Timing> = Vec::new();
         for item in fields.items("timings")? {
             let timing = Timing::read(&item, terms)?;
-            if timings
-                .iter()
-                .any(|other| (other.measure, other.device) == (timing.measure, timing.device))
-            {
-                return Err(item.mistake(Wrong::Twice {
-                    name: timing.measure.name(),
-                }));
+            if timings.iter().any(|other| (other.measure, other.device) == (timing.measure, timing.device)) {
+                return Err(item.mistake(Wrong::Twice { name: timing.measure.name() }));
             }
             timings.push(timing);
         }
         let mut resources: Vec<Resource> = Vec::new();
-        for (key, count) in [
-            ("resourceSizes", Count::Size),
-            ("resourceCounts", Count::Requests),
-        ] {
+        for (key, count) in [("resourceSizes", Count::Size), ("resourceCounts", Count::Requests)] {
             for item in fields.items(key)? {
                 let resource = Resource::read(&item, count, terms)?;
                 let place = |resource: &Resource| (resource.kind, resource.count, resource.device);
-                if resources
-                    .iter()
-                    .any(|other| place(other) == place(&resource))
-                {
-                    return Err(item.mistake(Wrong::Twice {
-                        name: resource.kind,
-                    }));
+                if resources.iter().any(|other| place(other) == place(&resource)) {
+                    return Err(item.mistake(Wrong::Twice { name: resource.kind }));
                 }
                 resources.push(resource);
             }
         }
-        Ok(Self {
-            path,
-            timings,
-            resources,
-        })
+        Ok(Self { path, timings, resources })
     }
 }
 
@@ -225,9 +191,7 @@ impl Timing {
     fn read(node: &Node<'_>, terms: Terms) -> Result<Self, Mistake> {
         let own = ["metric", "budget", "lab", "field"];
         let fields = node.fields("a timing budget", &[&own[..], &Terms::KEYS].concat())?;
-        let measure = fields
-            .require("metric")?
-            .named("metric", &Measure::ALL, Measure::name)?;
+        let measure = fields.require("metric")?.named("metric", &Measure::ALL, Measure::name)?;
         let terms = terms.refined(&fields)?;
         let (lab, field) = (fields.get("lab"), fields.get("field"));
         let both = match fields.get("budget") {
@@ -237,9 +201,7 @@ impl Timing {
             both => both,
         };
         if let (Measure::Lab(_), Some(field)) = (measure, &field) {
-            return Err(field.mistake(Wrong::Form {
-                must: "be left out, since no real visit measures this",
-            }));
+            return Err(field.mistake(Wrong::Form { must: "be left out, since no real visit measures this" }));
         }
 
         let side = |own: &Option<Node<'_>>| match own.as_ref().or(both.as_ref()) {
@@ -247,12 +209,7 @@ impl Timing {
             None => Ok(None),
         };
         let own = lab.is_some();
-        let lab = side(&lab)?.map(|(max, line)| Lab {
-            max,
-            own,
-            severity: terms.severity,
-            line,
-        });
+        let lab = side(&lab)?.map(|(max, line)| Lab { max, own, severity: terms.severity, line });
         let field = match measure {
             Measure::Lab(_) => None,
             Measure::Field(metric) => side(&field)?.map(|(max, line)| Limit {
@@ -263,37 +220,17 @@ impl Timing {
                 line,
             }),
         };
-        Ok(Self {
-            measure,
-            device: terms.device,
-            lab,
-            field,
-        })
+        Ok(Self { measure, device: terms.device, lab, field })
     }
 }
 
 impl Resource {
     fn read(node: &Node<'_>, count: Count, terms: Terms) -> Result<Self, Mistake> {
-        let fields = node.fields(
-            "a resource budget",
-            &["resourceType", "budget", "device", "severity"],
-        )?;
-        let kind =
-            fields
-                .require("resourceType")?
-                .named("resource type", &RESOURCE_KINDS, |kind| kind)?;
+        let fields = node.fields("a resource budget", &["resourceType", "budget", "device", "severity"])?;
+        let kind = fields.require("resourceType")?.named("resource type", &RESOURCE_KINDS, |kind| kind)?;
         let max = budget(&fields.require("budget")?)?;
-        let Terms {
-            device, severity, ..
-        } = terms.refined(&fields)?;
-        Ok(Self {
-            kind,
-            count,
-            device,
-            max,
-            severity,
-            line: fields.line(),
-        })
+        let Terms { device, severity, .. } = terms.refined(&fields)?;
+        Ok(Self { kind, count, device, max, severity, line: fields.line() })
     }
 }
 
@@ -349,11 +286,7 @@ impl Terms {
             self.percentile = whole(&percentile, 99, "a whole number from 1 to 99")? as u8;
         }
         if let Some(min_samples) = fields.get("minSamples") {
-            self.min_samples = whole(
-                &min_samples,
-                1_000_000_000,
-                "a whole number from 1 to a billion",
-            )?;
+            self.min_samples = whole(&min_samples, 1_000_000_000, "a whole number from 1 to a billion")?;
         }
         Ok(self)
     }
@@ -361,12 +294,7 @@ impl Terms {
 
 impl Default for Terms {
     fn default() -> Self {
-        Self {
-            device: None,
-            percentile: 75,
-            severity: Severity::Error,
-            min_samples: 30,
-        }
+        Self { device: None, percentile: 75, severity: Severity::Error, min_samples: 30 }
     }
 }
 
@@ -376,13 +304,7 @@ fn pattern(node: &Node<'_>) -> Result<Pattern, Mistake> {
 
 fn budget(node: &Node<'_>) -> Result<f64, Mistake> {
     let number = node.number()?;
-    if number < 0.0 {
-        Err(node.mistake(Wrong::Number {
-            must: "zero or more",
-        }))
-    } else {
-        Ok(number)
-    }
+    if number < 0.0 { Err(node.mistake(Wrong::Number { must: "zero or more" })) } else { Ok(number) }
 }
 
 fn whole(node: &Node<'_>, max: u64, must: &'static str) -> Result<u64, Mistake> {
@@ -396,10 +318,7 @@ fn whole(node: &Node<'_>, max: u64, must: &'static str) -> Result<u64, Mistake> 
 
 /// Lighthouse once told third parties by these. It no longer does, but files still say them.
 fn check_options(options: &Node<'_>) -> Result<(), Mistake> {
-    for host in options
-        .fields("options", &["firstPartyHostnames"])?
-        .items("firstPartyHostnames")?
-    {
+    for host in options.fields("options", &["firstPartyHostnames"])?.items("firstPartyHostnames")? {
         let name = host.text("a host name")?;
         let plain = name.strip_prefix("*.").unwrap_or(name);
         if name.is_empty() || plain.contains(['/', ':', '*']) {
@@ -420,14 +339,5 @@ fn wire_units(max: f64, metric: Metric) -> u32 {
     (units + noise).floor() as u32
 }
 
-const RESOURCE_KINDS: [&str; 9] = [
-    "total",
-    "document",
-    "script",
-    "stylesheet",
-    "image",
-    "media",
-    "font",
-    "other",
-    "third-party",
-];
+const RESOURCE_KINDS: [&str; 9] =
+    ["total", "document", "script", "stylesheet", "image", "media", "font", "other", "third-party"];

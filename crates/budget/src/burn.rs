@@ -55,23 +55,10 @@ mod tests {
     use super::*;
 
     #[track_caller]
-    fn check(
-        half_hour: (u64, u64),
-        six_hours: (u64, u64),
-        three_days: (u64, u64),
-        expect: Option<Burn>,
-    ) {
+    fn check(half_hour: (u64, u64), six_hours: (u64, u64), three_days: (u64, u64), expect: Option<Burn>) {
         let [half_hour, six_hours, three_days] =
             [half_hour, six_hours, three_days].map(|(n, over)| Tally::of(n, n - over));
-        assert_eq!(
-            Windows {
-                half_hour,
-                six_hours,
-                three_days
-            }
-            .burn(75),
-            expect
-        );
+        assert_eq!(Windows { half_hour, six_hours, three_days }.burn(75), expect);
     }
 
     #[test]

@@ -10,14 +10,8 @@ pub fn discoveries(p_values: &[f64]) -> Vec<bool> {
     let mut sorted = p_values.to_vec();
     sorted.sort_by(f64::total_cmp);
     let allowed = |rank: usize| FALSE_DISCOVERIES * rank as f64 / sorted.len() as f64;
-    let largest = (1..)
-        .zip(&sorted)
-        .filter(|(rank, p)| **p <= allowed(*rank))
-        .last();
-    p_values
-        .iter()
-        .map(|p| largest.is_some_and(|(_, limit)| p <= limit))
-        .collect()
+    let largest = (1..).zip(&sorted).filter(|(rank, p)| **p <= allowed(*rank)).last();
+    p_values.iter().map(|p| largest.is_some_and(|(_, limit)| p <= limit)).collect()
 }
 
 /// One class of visits, such as those on phones, before a release and after it.
@@ -56,15 +50,8 @@ impl Comparison {
             weight += n * m / all;
             variance += n * m / all * (over / all) * ((all - over) / (all - 1.0));
         }
-        let p_value = if variance > 0.0 {
-            libm::erfc(excess.abs() / (2.0 * variance).sqrt())
-        } else {
-            1.0
-        };
-        (weight > 0.0).then(|| Self {
-            points_worse: 100.0 * excess / weight,
-            p_value,
-        })
+        let p_value = if variance > 0.0 { libm::erfc(excess.abs() / (2.0 * variance).sqrt()) } else { 1.0 };
+        (weight > 0.0).then(|| Self { points_worse: 100.0 * excess / weight, p_value })
     }
 
     /// Whether the release made things worse, certainly and by enough to matter.
@@ -84,8 +71,8 @@ mod tests {
     #[test]
     fn the_papers_own_example_has_four_discoveries() {
         let p_values = [
-            0.0001, 0.0004, 0.0019, 0.0095, 0.0201, 0.0278, 0.0298, 0.0344, 0.0459, 0.3240, 0.4262,
-            0.5719, 0.6528, 0.7590, 1.0000,
+            0.0001, 0.0004, 0.0019, 0.0095, 0.0201, 0.0278, 0.0298, 0.0344, 0.0459, 0.3240, 0.4262, 0.5719,
+            0.6528, 0.7590, 1.0000,
         ];
         let found = discoveries(&p_values);
         assert_eq!(found.iter().filter(|found| **found).count(), 4);
@@ -94,10 +81,7 @@ mod tests {
 
     #[test]
     fn discoveries_keep_the_order_of_the_cells() {
-        assert_eq!(
-            discoveries(&[0.9, 0.001, 0.5, 0.002]),
-            [false, true, false, true]
-        );
+        assert_eq!(discoveries(&[0.9, 0.001, 0.5, 0.002]), [false, true, false, true]);
         // The second is 0.04 ≤ 5 % · 2/2, and takes the first with it.
         assert_eq!(discoveries(&[0.03, 0.04]), [true, true]);
         assert_eq!(discoveries(&[]), [] as [bool; 0]);
@@ -115,14 +99,8 @@ mod tests {
             (24, 317, 22, 351),
         ];
         let strata = departments.map(|(women, women_rejected, men, men_rejected)| Stratum {
-            before: Tally {
-                within: women,
-                over: women_rejected,
-            },
-            after: Tally {
-                within: men,
-                over: men_rejected,
-            },
+            before: Tally { within: women, over: women_rejected },
+            after: Tally { within: men, over: men_rejected },
         });
         let found = Comparison::of(&strata).unwrap();
         assert!((found.p_value - 0.21692).abs() < 1e-5, "{found:?}");
@@ -132,34 +110,18 @@ mod tests {
     #[test]
     fn a_shift_from_desktops_to_phones_is_no_regression() {
         let (phone, desktop) = (|n| Tally::of(n, n * 6 / 10), |n| Tally::of(n, n * 9 / 10));
-        let phones = Stratum {
-            before: phone(1000),
-            after: phone(9000),
-        };
-        let desktops = Stratum {
-            before: desktop(9000),
-            after: desktop(1000),
-        };
+        let phones = Stratum { before: phone(1000), after: phone(9000) };
+        let desktops = Stratum { before: desktop(9000), after: desktop(1000) };
         let found = Comparison::of(&[phones, desktops]).unwrap();
-        assert!(
-            !found.is_regression() && found.points_worse.abs() < 1e-9,
-            "{found:?}"
-        );
-        let mixed = Stratum {
-            before: Tally::of(10_000, 8700),
-            after: Tally::of(10_000, 6300),
-        };
+        assert!(!found.is_regression() && found.points_worse.abs() < 1e-9, "{found:?}");
+        let mixed = Stratum { before: Tally::of(10_000, 8700), after: Tally::of(10_000, 6300) };
         assert!(Comparison::of(&[mixed]).unwrap().is_regression());
     }
 
     #[test]
     fn a_regression_is_certain_and_matters() {
         let release = |n, before, after| {
-            Comparison::of(&[Stratum {
-                before: Tally::of(n, before),
-                after: Tally::of(n, after),
-            }])
-            .unwrap()
+            Comparison::of(&[Stratum { before: Tally::of(n, before), after: Tally::of(n, after) }]).unwrap()
         };
         assert!(release(5000, 4000, 3800).is_regression());
         assert!(!release(5000, 3800, 4000).is_regression());
@@ -171,22 +133,10 @@ mod tests {
 
     #[test]
     fn one_release_alone_compares_with_nothing() {
-        let only = Stratum {
-            before: Tally::default(),
-            after: Tally::of(100, 10),
-        };
+        let only = Stratum { before: Tally::default(), after: Tally::of(100, 10) };
         assert_eq!(Comparison::of(&[only]), None);
         assert_eq!(Comparison::of(&[]), None);
-        let single = Stratum {
-            before: Tally::of(1, 1),
-            after: Tally::of(1, 1),
-        };
-        assert_eq!(
-            Comparison::of(&[single]),
-            Some(Comparison {
-                points_worse: 0.0,
-                p_value: 1.0
-            })
-        );
+        let single = Stratum { before: Tally::of(1, 1), after: Tally::of(1, 1) };
+        assert_eq!(Comparison::of(&[single]), Some(Comparison { points_worse: 0.0, p_value: 1.0 }));
     }
 }

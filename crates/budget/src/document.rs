@@ -12,10 +12,7 @@ use crate::mistake::{Mistake, Wrong};
 
 /// Reads the whole document. JSON as JSON.parse has it, without comments and other comforts, since
 /// Lighthouse reads the same file.
-pub(crate) fn read<T>(
-    text: &str,
-    walk: impl FnOnce(Node<'_>) -> Result<T, Mistake>,
-) -> Result<T, Mistake> {
+pub(crate) fn read<T>(text: &str, walk: impl FnOnce(Node<'_>) -> Result<T, Mistake>) -> Result<T, Mistake> {
     let strict = ParseOptions {
         allow_comments: false,
         allow_loose_object_property_names: false,
@@ -28,41 +25,16 @@ pub(crate) fn read<T>(
         allow_non_finite_numbers: false,
         allow_extended_string_escapes: false,
     };
-    let whole = |wrong| {
-        Place {
-            text,
-            range: Range::new(0, text.len()),
-            key: String::new(),
-        }
-        .mistake(wrong)
-    };
+    let whole = |wrong| Place { text, range: Range::new(0, text.len()), key: String::new() }.mistake(wrong);
     match parse_to_ast(text, &CollectOptions::default(), &strict) {
         Ok(result) => {
-            let nothing = || {
-                whole(Wrong::Kind {
-                    expected: "an array of budgets",
-                    found: "nothing",
-                })
-            };
+            let nothing = || whole(Wrong::Kind { expected: "an array of budgets", found: "nothing" });
             let value = result.value.as_ref().ok_or_else(nothing)?;
-            walk(Node {
-                value,
-                place: Place {
-                    text,
-                    range: value.range(),
-                    key: String::new(),
-                },
-            })
+            walk(Node { value, place: Place { text, range: value.range(), key: String::new() } })
         }
         Err(error) => {
-            let place = Place {
-                text,
-                range: error.range(),
-                key: String::new(),
-            };
-            Err(place.mistake(Wrong::NotJson {
-                because: error.kind().to_string(),
-            }))
+            let place = Place { text, range: error.range(), key: String::new() };
+            Err(place.mistake(Wrong::NotJson { because: error.kind().to_string() }))
         }
     }
 }
@@ -104,14 +76,7 @@ impl<'a> Node<'a> {
         };
         let item = |(index, value): (usize, &'a Value<'a>)| {
             let key = format!("{}[{index}]", self.place.key);
-            Node {
-                value,
-                place: Place {
-                    key,
-                    range: value.range(),
-                    text: self.place.text,
-                },
-            }
+            Node { value, place: Place { key, range: value.range(), text: self.place.text } }
         };
         Ok(array.elements.iter().enumerate().map(item).collect())
     }
@@ -124,17 +89,11 @@ impl<'a> Node<'a> {
         let Value::Object(object) = self.value else {
             return Err(self.not(expected));
         };
-        let fields = Fields {
-            properties: &object.properties,
-            place: self.place.clone(),
-        };
+        let fields = Fields { properties: &object.properties, place: self.place.clone() };
         for property in &object.properties {
             let name = property.name.as_str();
             if !known.contains(&name) {
-                let place = Place {
-                    range: property.name.range(),
-                    ..fields.place.child(name)
-                };
+                let place = Place { range: property.name.range(), ..fields.place.child(name) };
                 return Err(place.mistake(Wrong::name("known key", name, known.to_vec())));
             }
         }
@@ -157,13 +116,7 @@ impl<'a> Node<'a> {
     ) -> Result<T, Mistake> {
         let text = self.text(of)?;
         let thing = things.iter().copied().find(|thing| name(*thing) == text);
-        thing.ok_or_else(|| {
-            self.mistake(Wrong::name(
-                of,
-                text,
-                things.iter().copied().map(name).collect(),
-            ))
-        })
+        thing.ok_or_else(|| self.mistake(Wrong::name(of, text, things.iter().copied().map(name).collect())))
     }
 
     pub(crate) fn number(&self) -> Result<f64, Mistake> {
@@ -171,11 +124,7 @@ impl<'a> Node<'a> {
             return Err(self.not("a number"));
         };
         let number = number.value.parse().unwrap_or(f64::INFINITY);
-        if f64::is_finite(number) {
-            Ok(number)
-        } else {
-            Err(self.mistake(Wrong::Number { must: "finite" }))
-        }
+        if f64::is_finite(number) { Ok(number) } else { Err(self.mistake(Wrong::Number { must: "finite" })) }
     }
 
     fn not(&self, expected: &'static str) -> Mistake {
@@ -194,29 +143,18 @@ impl<'a> Node<'a> {
 impl<'a> Fields<'a> {
     /// The value of that key. Of two, the last, as everywhere in JSON.
     pub(crate) fn get(&self, key: &str) -> Option<Node<'a>> {
-        let property = self
-            .properties
-            .iter()
-            .rfind(|property| property.name.as_str() == key)?;
-        let place = Place {
-            range: property.value.range(),
-            ..self.place.child(key)
-        };
-        Some(Node {
-            value: &property.value,
-            place,
-        })
+        let property = self.properties.iter().rfind(|property| property.name.as_str() == key)?;
+        let place = Place { range: property.value.range(), ..self.place.child(key) };
+        Some(Node { value: &property.value, place })
     }
 
     pub(crate) fn require(&self, key: &'static str) -> Result<Node<'a>, Mistake> {
-        self.get(key)
-            .ok_or_else(|| self.mistake(Wrong::Missing { key }))
+        self.get(key).ok_or_else(|| self.mistake(Wrong::Missing { key }))
     }
 
     /// The items of an array that may be absent.
     pub(crate) fn items(&self, key: &str) -> Result<Vec<Node<'a>>, Mistake> {
-        self.get(key)
-            .map_or(Ok(Vec::new()), |node| node.items("an array"))
+        self.get(key).map_or(Ok(Vec::new()), |node| node.items("an array"))
     }
 
     pub(crate) fn mistake(&self, wrong: Wrong) -> Mistake {
@@ -231,10 +169,7 @@ impl<'a> Fields<'a> {
 impl Place<'_> {
     fn child(&self, name: &str) -> Self {
         let dot = if self.key.is_empty() { "" } else { "." };
-        Self {
-            key: format!("{}{dot}{name}", self.key),
-            ..self.clone()
-        }
+        Self { key: format!("{}{dot}{name}", self.key), ..self.clone() }
     }
 
     fn before(&self) -> &str {
@@ -247,12 +182,7 @@ impl Place<'_> {
 
     fn mistake(&self, wrong: Wrong) -> Mistake {
         let line_start = self.before().rsplit('\n').next().unwrap_or_default();
-        Mistake {
-            line: self.line(),
-            column: count(line_start.chars().count()),
-            key: self.key.clone(),
-            wrong,
-        }
+        Mistake { line: self.line(), column: count(line_start.chars().count()), key: self.key.clone(), wrong }
     }
 }
 

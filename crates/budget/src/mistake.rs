@@ -66,12 +66,7 @@ pub enum Wrong {
 impl Wrong {
     pub(crate) fn name(of: &'static str, found: &str, known: Vec<&'static str>) -> Self {
         let nearest = nearest(found, &known);
-        Self::Name {
-            of,
-            found: found.to_owned(),
-            nearest,
-            known,
-        }
+        Self::Name { of, found: found.to_owned(), nearest, known }
     }
 }
 
@@ -90,17 +85,10 @@ impl fmt::Display for Wrong {
         match self {
             Self::NotJson { because } => write!(f, "this is not JSON: {because}"),
             Self::Kind { expected, found } => write!(f, "here belongs {expected}, not {found}"),
-            Self::Name {
-                of,
-                found,
-                nearest: Some(nearest),
-                ..
-            } => {
+            Self::Name { of, found, nearest: Some(nearest), .. } => {
                 write!(f, "\"{found}\" is no {of}; did you mean \"{nearest}\"?")
             }
-            Self::Name {
-                of, found, known, ..
-            } => {
+            Self::Name { of, found, known, .. } => {
                 write!(f, "\"{found}\" is no {of}; known are {}", known.join(", "))
             }
             Self::Missing { key } => write!(f, "\"{key}\" is missing"),
@@ -115,14 +103,9 @@ impl std::error::Error for Mistake {}
 
 fn nearest(found: &str, known: &[&'static str]) -> Option<&'static str> {
     // People write LCP for largest-contentful-paint: the first letters of its words.
-    let letters = |name: &str| {
-        name.split('-')
-            .filter_map(|word| word.chars().next())
-            .collect::<String>()
-    };
-    if let Some(name) = known
-        .iter()
-        .find(|name| name.contains('-') && letters(name).eq_ignore_ascii_case(found))
+    let letters = |name: &str| name.split('-').filter_map(|word| word.chars().next()).collect::<String>();
+    if let Some(name) =
+        known.iter().find(|name| name.contains('-') && letters(name).eq_ignore_ascii_case(found))
     {
         return Some(name);
     }

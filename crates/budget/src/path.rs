@@ -34,11 +34,7 @@ impl Pattern {
             };
             rest = after;
         }
-        if ends {
-            rest.ends_with(last)
-        } else {
-            rest.contains(last)
-        }
+        if ends { rest.ends_with(last) } else { rest.contains(last) }
     }
 }
 
@@ -76,11 +72,7 @@ mod tests {
 
     #[test]
     fn a_star_and_a_dollar_are_anything_up_to_the_end() {
-        check(
-            "/v*chunk.js$",
-            &["/v1/chunk.js", "/vchunk.js", "/v/chunk.js/chunk.js"],
-            &["/v/chunk.js?1"],
-        );
+        check("/v*chunk.js$", &["/v1/chunk.js", "/vchunk.js", "/v/chunk.js/chunk.js"], &["/v/chunk.js?1"]);
         // What stands before the star cannot also stand after it.
         check("/aba*ba$", &["/ababa"], &["/aba"]);
     }

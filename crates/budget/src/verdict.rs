@@ -45,10 +45,7 @@ impl Tally {
     /// Of `n` visits, those within budget.
     #[must_use]
     pub const fn of(n: u64, within: u64) -> Self {
-        Self {
-            within,
-            over: n.saturating_sub(within),
-        }
+        Self { within, over: n.saturating_sub(within) }
     }
 
     /// All visits.
@@ -121,9 +118,7 @@ impl Ranks {
     pub fn of_percentile(n: u64, percentile: u8) -> Option<Self> {
         let share = share(percentile);
         let low = first(0, n, |rank| at_most(rank, n, share) > OUTSIDE)?;
-        let high = first(low.max(1), n + 1, |rank| {
-            at_least(rank, n, share) <= OUTSIDE
-        })?;
+        let high = first(low.max(1), n + 1, |rank| at_least(rank, n, share) <= OUTSIDE)?;
         (low > 0 && high <= n).then_some(Self { low, high })
     }
 }
@@ -161,30 +156,16 @@ mod tests {
     use super::*;
 
     /// n, violated up to, met from.
-    const CRITICAL: [(u64, u64, u64); 6] = [
-        (30, 16, 27),
-        (100, 64, 83),
-        (200, 134, 161),
-        (500, 351, 392),
-        (1000, 717, 773),
-        (5000, 3677, 3801),
-    ];
+    const CRITICAL: [(u64, u64, u64); 6] =
+        [(30, 16, 27), (100, 64, 83), (200, 134, 161), (500, 351, 392), (1000, 717, 773), (5000, 3677, 3801)];
 
     #[test]
     fn verdicts_turn_at_the_critical_values() {
         for (n, violated, met) in CRITICAL {
-            let between = if n < 1300 {
-                Verdict::Insufficient
-            } else {
-                Verdict::AtLimit
-            };
+            let between = if n < 1300 { Verdict::Insufficient } else { Verdict::AtLimit };
             let verdict = |within| Tally::of(n, within).verdict(75, 30);
             let found = [violated, violated + 1, met - 1, met].map(verdict);
-            assert_eq!(
-                found,
-                [Verdict::Violated, between, between, Verdict::Met],
-                "{n}"
-            );
+            assert_eq!(found, [Verdict::Violated, between, between, Verdict::Met], "{n}");
         }
     }
 
@@ -199,9 +180,8 @@ mod tests {
     #[test]
     fn verdicts_worsen_as_fewer_visits_keep_the_budget() {
         for (n, percentile) in [(30, 75), (400, 90), (1300, 50), (2000, 99), (2000, 1)] {
-            let verdicts: Vec<_> = (0..=n)
-                .map(|within| Tally::of(n, within).verdict(percentile, 30))
-                .collect();
+            let verdicts: Vec<_> =
+                (0..=n).map(|within| Tally::of(n, within).verdict(percentile, 30)).collect();
             let rank = |verdict: &Verdict| match verdict {
                 Verdict::Violated => 0,
                 Verdict::Met => 2,
@@ -230,11 +210,7 @@ mod tests {
             (5000, 3690, 3811),
         ];
         for (n, low, high) in ranks {
-            assert_eq!(
-                Ranks::of_percentile(n, 75),
-                Some(Ranks { low, high }),
-                "{n}"
-            );
+            assert_eq!(Ranks::of_percentile(n, 75), Some(Ranks { low, high }), "{n}");
         }
     }
 

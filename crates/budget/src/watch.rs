@@ -37,8 +37,7 @@ impl Tally {
         let kept = share(percentile);
         let bet = |of_kept: f64| {
             let share = kept * of_kept;
-            self.within as f64 * of_kept.ln()
-                + self.over as f64 * ((1.0 - share) / (1.0 - kept)).ln()
+            self.within as f64 * of_kept.ln() + self.over as f64 * ((1.0 - share) / (1.0 - kept)).ln()
         };
         let bets = BETS.map(|share| bet(share / 0.75));
         let best = bets.into_iter().fold(f64::NEG_INFINITY, f64::max);
@@ -72,10 +71,7 @@ mod tests {
 
     #[test]
     fn evidence_of_a_billion_visits_is_a_number() {
-        assert_eq!(
-            Tally::of(1_000_000_000, 500_000_000).evidence(75),
-            f64::INFINITY
-        );
+        assert_eq!(Tally::of(1_000_000_000, 500_000_000).evidence(75), f64::INFINITY);
         assert_eq!(Tally::of(1_000_000_000, 999_000_000).evidence(75), 0.0);
     }
 

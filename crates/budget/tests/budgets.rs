@@ -29,11 +29,7 @@ fn the_defaults_are_the_projects_own_targets() {
     for (metric, target) in targets {
         for device in Device::ALL {
             let limit = limit(defaults, "/any/page", device, metric).unwrap();
-            assert_eq!(
-                (limit.max, limit.percentile, limit.min_samples),
-                (target, 75, 30),
-                "{metric:?}"
-            );
+            assert_eq!((limit.max, limit.percentile, limit.min_samples), (target, 75, 30), "{metric:?}");
         }
     }
 }
@@ -89,20 +85,8 @@ fn what_is_said_of_an_entry_holds_for_its_budgets_unless_they_say_otherwise() {
         ]
     }]"#;
     let of = |metric| limit(text, "/", Device::Phone, metric).unwrap();
-    let fcp = Limit {
-        max: 1500,
-        percentile: 90,
-        severity: Severity::Warn,
-        min_samples: 200,
-        line: 4,
-    };
-    let lcp = Limit {
-        max: 2000,
-        percentile: 75,
-        severity: Severity::Error,
-        min_samples: 50,
-        line: 5,
-    };
+    let fcp = Limit { max: 1500, percentile: 90, severity: Severity::Warn, min_samples: 200, line: 4 };
+    let lcp = Limit { max: 2000, percentile: 75, severity: Severity::Error, min_samples: 50, line: 5 };
     assert_eq!((of(Metric::Fcp), of(Metric::Lcp)), (fcp, lcp));
 }
 
@@ -115,10 +99,7 @@ fn a_budget_in_wire_units_keeps_its_meaning() {
     let cls = |budget: &str| units("cumulative-layout-shift", budget, Metric::Cls);
     // Every one of these is a hair off its integer as a float product.
     for whole in 0..=10_000_u32 {
-        assert_eq!(
-            cls(&format!("{}.{:04}", whole / 10_000, whole % 10_000)),
-            whole
-        );
+        assert_eq!(cls(&format!("{}.{:04}", whole / 10_000, whole % 10_000)), whole);
     }
     assert_eq!((cls("0.00019"), cls("1e-1"), cls("0")), (1, 1000, 0));
     let lcp = |budget: &str| units("largest-contentful-paint", budget, Metric::Lcp);
@@ -164,14 +145,8 @@ fn a_mistake_names_its_line_and_what_would_be_right() {
         r#"[{"minSamples": 0}]"#,
         "line 1, column 17: [0].minSamples: the number must be a whole number from 1 to a billion",
     );
-    check(
-        r#"[{"path": "cat"}]"#,
-        "line 1, column 11: [0].path: it must start with \"/\"",
-    );
-    check(
-        r#"[{"timings": [{"budget": 1}]}]"#,
-        "line 1, column 15: [0].timings[0]: \"metric\" is missing",
-    );
+    check(r#"[{"path": "cat"}]"#, "line 1, column 11: [0].path: it must start with \"/\"");
+    check(r#"[{"timings": [{"budget": 1}]}]"#, "line 1, column 15: [0].timings[0]: \"metric\" is missing");
     check(
         r#"[{"timings": [{"metric": "interactive"}]}]"#,
         "line 1, column 15: [0].timings[0]: \"budget\" is missing",
@@ -192,18 +167,9 @@ fn a_mistake_names_its_line_and_what_would_be_right() {
         r#"[{"timings": [{"metric": "speed-index", "field": 1}]}]"#,
         "line 1, column 50: [0].timings[0].field: it must be left out, since no real visit measures this",
     );
-    check(
-        r#"{"path": "/"}"#,
-        "line 1, column 1: here belongs an array of budgets, not an object",
-    );
-    check(
-        "",
-        "line 1, column 1: here belongs an array of budgets, not nothing",
-    );
-    check(
-        r#"[{"path": null}]"#,
-        "line 1, column 11: [0].path: here belongs a path, not null",
-    );
+    check(r#"{"path": "/"}"#, "line 1, column 1: here belongs an array of budgets, not an object");
+    check("", "line 1, column 1: here belongs an array of budgets, not nothing");
+    check(r#"[{"path": null}]"#, "line 1, column 11: [0].path: here belongs a path, not null");
 }
 
 #[test]
@@ -219,20 +185,14 @@ fn what_lighthouse_would_not_read_is_not_json() {
         "[{\"percentile\": NaN}]",
     ] {
         let mistake = Budgets::parse(text).unwrap_err();
-        assert!(
-            matches!(mistake.wrong, Wrong::NotJson { .. }),
-            "{text}: {mistake}"
-        );
+        assert!(matches!(mistake.wrong, Wrong::NotJson { .. }), "{text}: {mistake}");
     }
 }
 
 #[test]
 fn no_depth_overflows_the_reader() {
     let deep = "[".repeat(100_000);
-    assert!(matches!(
-        Budgets::parse(&deep).unwrap_err().wrong,
-        Wrong::NotJson { .. }
-    ));
+    assert!(matches!(Budgets::parse(&deep).unwrap_err().wrong, Wrong::NotJson { .. }));
 }
 
 #[test]

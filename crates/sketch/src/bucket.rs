@@ -27,9 +27,7 @@ impl Bucket {
 /// A value lies in the unit (u, u+1]. Units are buckets up to 64; from there on each octave has 64
 /// buckets, every one 1/64 to 1/128 as wide as its lower edge.
 pub(crate) fn index(value: u32) -> Index {
-    let unit = (u64::from(value) * UNITS)
-        .div_ceil(WIRE_UNITS)
-        .saturating_sub(1);
+    let unit = (u64::from(value) * UNITS).div_ceil(WIRE_UNITS).saturating_sub(1);
     let octave = (unit | STEPS).ilog2() - STEPS.ilog2();
     // Below 28 octaves of 64: it always fits.
     Index::try_from((u64::from(octave) << STEPS.ilog2()) + (unit >> octave)).unwrap_or(LAST)
@@ -41,16 +39,9 @@ pub(crate) fn at(index: Index) -> Bucket {
     let octave = (index >> STEPS.ilog2()).saturating_sub(1);
     let step = index - (octave << STEPS.ilog2());
     let wire = |unit: u64| unit * WIRE_UNITS / UNITS;
-    let low = if index == 0 {
-        0
-    } else {
-        wire(step << octave) + 1
-    };
+    let low = if index == 0 { 0 } else { wire(step << octave) + 1 };
     let high = wire((step + 1) << octave);
-    Bucket {
-        low: clamp(low),
-        high: clamp(high),
-    }
+    Bucket { low: clamp(low), high: clamp(high) }
 }
 
 /// Whether any integer falls into the bucket; among the small ones some are narrower than 1.
@@ -112,23 +103,14 @@ mod tests {
     #[test]
     fn values_that_share_a_bucket_are_within_a_sixty_fourth() {
         for bucket in (0..=LAST).filter(|index| is_used(*index)).map(at) {
-            assert!(
-                u64::from(bucket.high - bucket.low) * 64 <= u64::from(bucket.low),
-                "{bucket:?}"
-            );
+            assert!(u64::from(bucket.high - bucket.low) * 64 <= u64::from(bucket.low), "{bucket:?}");
         }
     }
 
     #[test]
     fn values_below_fifty_are_exact() {
         for value in 0..50 {
-            assert_eq!(
-                at(index(value)),
-                Bucket {
-                    low: value,
-                    high: value
-                }
-            );
+            assert_eq!(at(index(value)), Bucket { low: value, high: value });
         }
     }
 }

@@ -60,9 +60,7 @@ impl Sketch {
     pub fn decode(bytes: &[u8]) -> Result<Self, Malformed> {
         let (header, _) = bytes.split_first().ok_or(Malformed::Empty)?;
         let metric = (header >> 4 == VERSION).then(|| Metric::ALL.get(usize::from(header & 15)));
-        let metric = *metric
-            .flatten()
-            .ok_or(Malformed::Unknown { header: *header })?;
+        let metric = *metric.flatten().ok_or(Malformed::Unknown { header: *header })?;
         let mut sketch = Self::new(metric);
         let mut read = Reader { bytes, at: 1 };
         let mut next: Index = 0;
@@ -73,9 +71,7 @@ impl Sketch {
                 3 => read.number()?.saturating_add(3),
                 gap => gap,
             };
-            let index = Index::try_from(gap)
-                .ok()
-                .and_then(|gap| next.checked_add(gap));
+            let index = Index::try_from(gap).ok().and_then(|gap| next.checked_add(gap));
             let index = index.filter(|index| bucket::is_used(*index));
             let index = index.ok_or(Malformed::BadBucket { at })?;
             let count = (token >> 2) + 1;
@@ -94,10 +90,7 @@ impl fmt::Display for Malformed {
         match self {
             Self::Empty => write!(f, "a sketch has at least one byte, and here is none"),
             Self::Unknown { header } => {
-                write!(
-                    f,
-                    "the first byte, {header:#04x}, is no known version and metric of a sketch"
-                )
+                write!(f, "the first byte, {header:#04x}, is no known version and metric of a sketch")
             }
             Self::Truncated => write!(f, "the sketch ends within a number"),
             Self::BadNumber { at } => {
@@ -131,11 +124,7 @@ impl Reader<'_> {
             }
             number |= bits << shift;
             if byte < 0x80 {
-                return if byte == 0 && shift > 0 {
-                    Err(bad)
-                } else {
-                    Ok(number)
-                };
+                return if byte == 0 && shift > 0 { Err(bad) } else { Ok(number) };
             }
         }
         Err(bad)

@@ -78,11 +78,7 @@ impl Sketch {
     /// An empty sketch.
     #[must_use]
     pub const fn new(metric: Metric) -> Self {
-        Self {
-            metric,
-            first: 0,
-            counts: Vec::new(),
-        }
+        Self { metric, first: 0, counts: Vec::new() }
     }
 
     /// What is measured.
@@ -107,11 +103,7 @@ impl Sketch {
             _ if weight == 0 => {}
             found => {
                 let present = found.map_or(0, |count| *count);
-                return Err(Refusal::NeverInserted {
-                    value,
-                    present,
-                    removed: weight,
-                });
+                return Err(Refusal::NeverInserted { value, present, removed: weight });
             }
         }
         self.trim();
@@ -124,10 +116,7 @@ impl Sketch {
     /// Refuses, and changes nothing, when the other one is of another metric.
     pub fn merge(&mut self, other: &Self) -> Result<(), Refusal> {
         if self.metric != other.metric {
-            return Err(Refusal::OtherMetric {
-                ours: self.metric,
-                theirs: other.metric,
-            });
+            return Err(Refusal::OtherMetric { ours: self.metric, theirs: other.metric });
         }
         if let Some(last) = other.last() {
             self.reach(other.first);
@@ -143,9 +132,7 @@ impl Sketch {
     /// How many values were counted.
     #[must_use]
     pub fn n(&self) -> u64 {
-        self.counts
-            .iter()
-            .fold(0, |n, count| n.saturating_add(*count))
+        self.counts.iter().fold(0, |n, count| n.saturating_add(*count))
     }
 
     /// Whether none was.
@@ -159,11 +146,7 @@ impl Sketch {
     #[must_use]
     pub fn percentile(&self, percent: u8) -> Option<Bucket> {
         let hundredths = u128::from(self.n()) * u128::from(percent.min(100));
-        self.at_rank(
-            u64::try_from(hundredths.div_ceil(100))
-                .unwrap_or(u64::MAX)
-                .max(1),
-        )
+        self.at_rank(u64::try_from(hundredths.div_ceil(100)).unwrap_or(u64::MAX).max(1))
     }
 
     /// The bucket of the value of that rank, counted from 1 in ascending order.
@@ -181,10 +164,7 @@ impl Sketch {
     /// threshold is.
     #[must_use]
     pub fn within(&self, limit: u32) -> Within {
-        let mut within = Within {
-            at_least: 0,
-            at_most: 0,
-        };
+        let mut within = Within { at_least: 0, at_most: 0 };
         for (bucket, count) in self.buckets().take_while(|(bucket, _)| bucket.low <= limit) {
             within.at_most = within.at_most.saturating_add(count);
             if bucket.high <= limit {
@@ -200,23 +180,16 @@ impl Sketch {
         let Thresholds { good, poor } = self.metric.thresholds();
         let good = self.within(self.wire_units(good)).at_least;
         let not_poor = self.within(self.wire_units(poor)).at_least;
-        Ratings {
-            good,
-            needs_improvement: not_poor - good,
-            poor: self.n() - not_poor,
-        }
+        Ratings { good, needs_improvement: not_poor - good, poor: self.n() - not_poor }
     }
 
     /// The buckets that hold anything, in ascending order, each with its count.
     pub fn buckets(&self) -> impl Iterator<Item = (Bucket, u64)> {
-        self.indexed()
-            .map(|(index, count)| (bucket::at(index), count))
+        self.indexed().map(|(index, count)| (bucket::at(index), count))
     }
 
     fn indexed(&self) -> impl Iterator<Item = (Index, u64)> {
-        (self.first..)
-            .zip(self.counts.iter().copied())
-            .filter(|(_, count)| *count > 0)
+        (self.first..).zip(self.counts.iter().copied()).filter(|(_, count)| *count > 0)
     }
 
     fn add(&mut self, index: Index, weight: u64) {
@@ -251,11 +224,7 @@ impl Sketch {
     }
 
     fn trim(&mut self) {
-        let used = self
-            .counts
-            .iter()
-            .rposition(|count| *count > 0)
-            .map_or(0, |last| last + 1);
+        let used = self.counts.iter().rposition(|count| *count > 0).map_or(0, |last| last + 1);
         self.counts.truncate(used);
         let unused = self.counts.iter().take_while(|count| **count == 0).count();
         self.counts.drain(..unused);
@@ -275,22 +244,10 @@ impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::OtherMetric { ours, theirs } => {
-                write!(
-                    f,
-                    "a sketch of {} cannot take in one of {}",
-                    ours.name(),
-                    theirs.name()
-                )
+                write!(f, "a sketch of {} cannot take in one of {}", ours.name(), theirs.name())
             }
-            Self::NeverInserted {
-                value,
-                present,
-                removed,
-            } => {
-                write!(
-                    f,
-                    "{removed} of the value {value} cannot be taken out where {present} are in"
-                )
+            Self::NeverInserted { value, present, removed } => {
+                write!(f, "{removed} of the value {value} cannot be taken out where {present} are in")
             }
         }
     }

@@ -24,10 +24,8 @@ fn sketch_of(metric: Metric, values: &[(u32, u64)]) -> Sketch {
 }
 
 fn sorted(values: &[(u32, u64)]) -> Vec<u32> {
-    let mut all: Vec<u32> = values
-        .iter()
-        .flat_map(|(value, weight)| std::iter::repeat_n(*value, *weight as usize))
-        .collect();
+    let mut all: Vec<u32> =
+        values.iter().flat_map(|(value, weight)| std::iter::repeat_n(*value, *weight as usize)).collect();
     all.sort_unstable();
     all
 }
@@ -152,14 +150,8 @@ proptest! {
 fn two_metrics_do_not_merge() {
     let mut paint = sketch_of(Metric::Lcp, &[(1200, 1)]);
     let before = paint.clone();
-    let refusal = Refusal::OtherMetric {
-        ours: Metric::Lcp,
-        theirs: Metric::Inp,
-    };
-    assert_eq!(
-        paint.merge(&sketch_of(Metric::Inp, &[(1200, 1)])),
-        Err(refusal)
-    );
+    let refusal = Refusal::OtherMetric { ours: Metric::Lcp, theirs: Metric::Inp };
+    assert_eq!(paint.merge(&sketch_of(Metric::Inp, &[(1200, 1)])), Err(refusal));
     assert_eq!(paint, before);
 }
 
@@ -177,25 +169,14 @@ fn counts_stop_and_do_not_wrap() {
 #[test]
 fn an_empty_sketch_answers_nothing() {
     let empty = Sketch::new(Metric::Cls);
-    assert_eq!(
-        (empty.n(), empty.percentile(75), empty.ratings()),
-        (0, None, Ratings::default())
-    );
+    assert_eq!((empty.n(), empty.percentile(75), empty.ratings()), (0, None, Ratings::default()));
 }
 
 /// Stored sketches are read for ever, so these bytes never change.
 #[test]
 fn the_code_is_what_it_always_was() {
-    let sketch = sketch_of(
-        Metric::Lcp,
-        &[(0, 2), (1, 1), (812, 3), (1204, 1), (1204, 70), (60_000, 1)],
-    );
-    assert_eq!(
-        sketch.encode(),
-        [
-            0x11, 0x04, 0x00, 0x0b, 0xbb, 0x02, 0x9b, 0x02, 0x1c, 0x03, 0xe6, 0x02
-        ]
-    );
+    let sketch = sketch_of(Metric::Lcp, &[(0, 2), (1, 1), (812, 3), (1204, 1), (1204, 70), (60_000, 1)]);
+    assert_eq!(sketch.encode(), [0x11, 0x04, 0x00, 0x0b, 0xbb, 0x02, 0x9b, 0x02, 0x1c, 0x03, 0xe6, 0x02]);
 }
 
 #[test]
@@ -207,16 +188,8 @@ fn malformed_bytes_are_told_why() {
         (&[0x11, 0x80], Malformed::Truncated),
         (&[0x11, 0x03], Malformed::Truncated),
         (&[0x11, 0x84, 0x00], Malformed::BadNumber { at: 1 }),
-        (
-            &[
-                0x11, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x02,
-            ],
-            Malformed::BadNumber { at: 1 },
-        ),
-        (
-            &[0x11, 0x00, 0x03, 0xff, 0xff, 0x7f],
-            Malformed::BadBucket { at: 2 },
-        ),
+        (&[0x11, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x02], Malformed::BadNumber { at: 1 }),
+        (&[0x11, 0x00, 0x03, 0xff, 0xff, 0x7f], Malformed::BadBucket { at: 2 }),
         (&[0x11, 0x03, 0x01], Malformed::BadBucket { at: 1 }),
     ];
     for (bytes, reason) in told {
@@ -228,10 +201,7 @@ fn malformed_bytes_are_told_why() {
 #[test]
 fn it_stays_small() {
     let load_time = |i: u32, n: u32| {
-        let (share, turn) = (
-            (f64::from(i) + 0.5) / f64::from(n),
-            f64::from(i) * 0.618_033_988_749_895,
-        );
+        let (share, turn) = ((f64::from(i) + 0.5) / f64::from(n), f64::from(i) * 0.618_033_988_749_895);
         let normal = (-2.0 * share.ln()).sqrt() * (turn * std::f64::consts::TAU).cos();
         (1800.0 * (0.6 * normal).exp()).ceil() as u32
     };

@@ -1,10 +1,22 @@
-//! The words every side speaks: metrics and their thresholds, the beacon, and the documents that
-//! the Worker answers with. One crate, so that the browser, the edge and the gate cannot disagree.
+//! The words every side speaks: metrics and their thresholds, the beacon, and why something was
+//! refused. One crate, so that the browser, the edge and the gate cannot disagree.
 
 #![cfg_attr(not(feature = "documents"), no_std)]
 
+#[cfg(feature = "documents")]
+pub mod beacon;
 mod device;
 mod metric;
+#[cfg(feature = "documents")]
+mod refusal;
+#[cfg(feature = "documents")]
+pub mod summary;
+mod time;
 
+#[cfg(feature = "documents")]
+pub use beacon::Beacon;
 pub use device::Device;
 pub use metric::{Metric, Rating, Thresholds};
+#[cfg(feature = "documents")]
+pub use refusal::Refusal;
+pub use time::UnixMillis;

@@ -93,6 +93,20 @@ impl Metric {
         }
     }
 
+    /// The value as it crosses the wire: rounded up, so that it meets an integer budget after
+    /// rounding exactly when it met it before. What floating point adds to a round number
+    /// (0.07 × 10,000 is 700.0000000000001) is not part of the value, and is not rounded up.
+    #[must_use]
+    pub const fn to_wire(self, value: f64) -> u32 {
+        let scaled = value * self.wire_scale();
+        let whole = scaled as u32;
+        if scaled - whole as f64 > NOISE {
+            whole.saturating_add(1)
+        } else {
+            whole
+        }
+    }
+
     /// The rating of an exact value.
     #[must_use]
     pub const fn rate(self, value: f64) -> Rating {
@@ -103,6 +117,42 @@ impl Metric {
             Rating::NeedsImprovement
         } else {
             Rating::Good
+        }
+    }
+}
+
+/// Above what f64 loses in a day of milliseconds, below the finest clock a browser has.
+const NOISE: f64 = 1e-6;
+
+#[cfg(test)]
+mod tests {
+    use super::Metric;
+
+    #[track_caller]
+    fn check(metric: Metric, value: f64, wire: u32) {
+        assert_eq!(metric.to_wire(value), wire);
+    }
+
+    #[test]
+    fn the_wire_rounds_up() {
+        check(Metric::Lcp, 0.0, 0);
+        check(Metric::Lcp, 2500.0, 2500);
+        check(Metric::Lcp, 2500.005, 2501);
+        check(Metric::Cls, 0.25001, 2501);
+    }
+
+    #[test]
+    fn floating_noise_is_not_rounded_up() {
+        check(Metric::Cls, 0.1, 1000);
+        check(Metric::Cls, 0.07, 700);
+        check(Metric::Cls, 0.1 + 0.2, 3000);
+        check(Metric::Ttfb, 1000.1 - 200.1, 800);
+    }
+
+    #[test]
+    fn every_ten_thousandth_crosses_the_wire_as_itself() {
+        for wire in 0..20_000_u32 {
+            check(Metric::Cls, f64::from(wire) / 10_000.0, wire);
         }
     }
 }

@@ -1,0 +1,238 @@
+//! A cell: what is known of one series in one window. Exact counters beside sketches, because people
+//! read quantiles and verdicts rest on counts. Everything in it adds up and can be taken out again.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use sketch::Sketch;
+use wire::Metric;
+use wire::beacon::Lost;
+
+use crate::fold::{Counted, Limits};
+
+/// All metrics of one series in one window.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Cell {
+    /// Views, each counted once however often it was told.
+    pub views: u64,
+    /// The visits that these stand for, by their sample weights.
+    pub visits: u64,
+    /// Sends that the browsers made.
+    pub sent: u64,
+    /// Sends that arrived. The difference is known to be lost.
+    pub heard: u64,
+    /// Views without measurements, by reason.
+    pub lost: BTreeMap<Lost, u64>,
+    /// The metrics that were measured.
+    pub metrics: BTreeMap<Metric, Tally>,
+}
+
+/// One metric of one series in one window.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tally {
+    /// Views that measured it.
+    pub n: u64,
+    /// Exact counts against each limit that has been in force.
+    pub kept: BTreeMap<u32, Kept>,
+    /// The distribution over visits.
+    pub sketch: Sketch,
+}
+
+/// Counts against one limit, from the moment at which it came into force.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Kept {
+    /// Views that were judged by it.
+    pub n: u64,
+    /// Those within it.
+    pub k: u64,
+}
+
+/// A stored cell that no version of ours has written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Malformed;
+
+impl Cell {
+    /// Counts a view.
+    pub(crate) fn add(&mut self, view: &Counted) {
+        let told = &view.told;
+        let weight = u64::from(told.weight);
+        self.views = self.views.saturating_add(1);
+        self.visits = self.visits.saturating_add(weight);
+        self.sent = self.sent.saturating_add(view.sent.into());
+        self.heard = self.heard.saturating_add(view.heard.into());
+        if let Some(reason) = told.lost {
+            let count = self.lost.entry(reason).or_default();
+            *count = count.saturating_add(1);
+        }
+        for (metric, value) in told.values.iter() {
+            let tally = self.metrics.entry(metric).or_insert_with(|| Tally::new(metric));
+            tally.n = tally.n.saturating_add(1);
+            tally.sketch.insert(value, weight);
+            if let Some(limit) = view.limits.get(metric) {
+                let kept = tally.kept.entry(limit).or_default();
+                kept.n = kept.n.saturating_add(1);
+                kept.k = kept.k.saturating_add((value <= limit).into());
+            }
+        }
+    }
+
+    /// Takes a view out again, exactly as it was counted.
+    pub(crate) fn take_out(&mut self, view: &Counted) {
+        let told = &view.told;
+        let weight = u64::from(told.weight);
+        self.views = self.views.saturating_sub(1);
+        self.visits = self.visits.saturating_sub(weight);
+        self.sent = self.sent.saturating_sub(view.sent.into());
+        self.heard = self.heard.saturating_sub(view.heard.into());
+        if let Some(reason) = told.lost {
+            if let Some(count) = self.lost.get_mut(&reason) {
+                *count = count.saturating_sub(1);
+            }
+            self.lost.retain(|_, count| *count > 0);
+        }
+        for (metric, value) in told.values.iter() {
+            let Some(tally) = self.metrics.get_mut(&metric) else { continue };
+            tally.n = tally.n.saturating_sub(1);
+            // A refusal would mean that it was never put in; then there is nothing to take out.
+            let _ = tally.sketch.remove(value, weight);
+            if let Some(kept) = view.limits.get(metric).and_then(|limit| tally.kept.get_mut(&limit)) {
+                let limit = view.limits.get(metric).unwrap_or_default();
+                kept.n = kept.n.saturating_sub(1);
+                kept.k = kept.k.saturating_sub((value <= limit).into());
+            }
+            tally.kept.retain(|_, kept| kept.n > 0);
+        }
+        self.metrics.retain(|_, tally| tally.n > 0);
+    }
+
+    /// Adds all that another cell has counted.
+    pub fn merge(&mut self, other: &Self) {
+        self.views = self.views.saturating_add(other.views);
+        self.visits = self.visits.saturating_add(other.visits);
+        self.sent = self.sent.saturating_add(other.sent);
+        self.heard = self.heard.saturating_add(other.heard);
+        for (reason, count) in &other.lost {
+            let ours = self.lost.entry(*reason).or_default();
+            *ours = ours.saturating_add(*count);
+        }
+        for (metric, theirs) in &other.metrics {
+            let ours = self.metrics.entry(*metric).or_insert_with(|| Tally::new(*metric));
+            ours.n = ours.n.saturating_add(theirs.n);
+            // Both are of this metric, so it cannot be refused.
+            let _ = ours.sketch.merge(&theirs.sketch);
+            for (limit, kept) in &theirs.kept {
+                let sum = ours.kept.entry(*limit).or_default();
+                sum.n = sum.n.saturating_add(kept.n);
+                sum.k = sum.k.saturating_add(kept.k);
+            }
+        }
+    }
+
+    /// Whether nothing is counted in it.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.views == 0
+    }
+
+    /// The bytes that are stored: a version, then the record.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        let record = Record {
+            views: self.views,
+            visits: self.visits,
+            sent: self.sent,
+            heard: self.heard,
+            lost: self.lost.iter().map(|(reason, count)| (reason.name().to_owned(), *count)).collect(),
+            metrics: self
+                .metrics
+                .iter()
+                .map(|(metric, tally)| TallyRecord {
+                    metric: metric.name().to_owned(),
+                    n: tally.n,
+                    kept: tally.kept.iter().map(|(limit, kept)| (*limit, *kept)).collect(),
+                    sketch: tally.sketch.encode(),
+                })
+                .collect(),
+        };
+        let mut bytes = vec![VERSION];
+        bytes.extend(postcard::to_stdvec(&record).unwrap_or_default());
+        bytes
+    }
+
+    /// Reads stored bytes of any version.
+    ///
+    /// # Errors
+    /// Refuses what no version has written.
+    pub fn decode(bytes: &[u8]) -> Result<Self, Malformed> {
+        let (VERSION, record) = bytes.split_first().map(|(first, rest)| (*first, rest)).ok_or(Malformed)?
+        else {
+            return Err(Malformed);
+        };
+        let record: Record = postcard::from_bytes(record).map_err(|_| Malformed)?;
+        let mut metrics = BTreeMap::new();
+        for tally in record.metrics {
+            let metric = Metric::named(&tally.metric).ok_or(Malformed)?;
+            let sketch = Sketch::decode(&tally.sketch).map_err(|_| Malformed)?;
+            if sketch.metric() != metric {
+                return Err(Malformed);
+            }
+            metrics.insert(metric, Tally { n: tally.n, kept: tally.kept.into_iter().collect(), sketch });
+        }
+        let lost = record
+            .lost
+            .into_iter()
+            .map(|(name, count)| Some((Lost::named(&name)?, count)))
+            .collect::<Option<_>>()
+            .ok_or(Malformed)?;
+        let Record { views, visits, sent, heard, .. } = record;
+        Ok(Self { views, visits, sent, heard, lost, metrics })
+    }
+}
+
+impl Tally {
+    fn new(metric: Metric) -> Self {
+        Self { n: 0, kept: BTreeMap::new(), sketch: Sketch::new(metric) }
+    }
+
+    /// The counts against the limit that is in force.
+    #[must_use]
+    pub fn against(&self, limit: u32) -> Kept {
+        self.kept.get(&limit).copied().unwrap_or_default()
+    }
+}
+
+impl Limits {
+    pub(crate) fn get(&self, metric: Metric) -> Option<u32> {
+        self.0.get(metric)
+    }
+}
+
+impl fmt::Display for Malformed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "a stored cell is of no version that this build reads")
+    }
+}
+
+impl std::error::Error for Malformed {}
+
+/// Version 1 of a stored cell. Metrics and reasons are stored by name, so that a new one moves nothing.
+#[derive(Serialize, Deserialize)]
+struct Record {
+    views: u64,
+    visits: u64,
+    sent: u64,
+    heard: u64,
+    lost: Vec<(String, u64)>,
+    metrics: Vec<TallyRecord>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct TallyRecord {
+    metric: String,
+    n: u64,
+    kept: Vec<(u32, Kept)>,
+    sketch: Vec<u8>,
+}
+
+const VERSION: u8 = 1;

@@ -1,0 +1,22 @@
+//! What the aggregate knows: views as they were told, and the cells they are counted in. Nothing in
+//! here stores, waits or asks the time: a shell loads rows, calls [`fold`] or [`roll`], and stores
+//! what comes back.
+//!
+//! A view is told by beacons, each of which carries the whole view again. The journal keeps the
+//! latest one for each view, so that duplicates, resends and reordering change nothing. Folding takes
+//! what was counted of a view out of its cell and puts what was told in, so that a correction moves a
+//! count and never adds one.
+
+mod cell;
+mod fold;
+mod read;
+mod route;
+mod told;
+mod window;
+
+pub use cell::{Cell, Kept, Malformed, Tally};
+pub use fold::{CellKey, Counted, Effect, Limits, View, fold, needed, roll};
+pub use read::{Bots, Group, Groups, Query};
+pub use route::template;
+pub use told::{Labels, Told, Visitor, view_key};
+pub use window::{Horizon, Retention, Span, Window};

@@ -1,0 +1,167 @@
+//! What a view has told, reduced to what is kept: labels and values. The page's own path, the agent
+//! string and the address are gone once this is made.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use wire::beacon::{CacheStatus, Lost, Navigation, Network, Values};
+use wire::{Beacon, Device};
+
+use crate::route;
+
+/// What the edge knows of the visitor of a beacon.
+#[derive(Clone, Copy, Debug)]
+pub struct Visitor<'a> {
+    /// The `User-Agent` header.
+    pub agent: &'a str,
+    /// The `Sec-CH-UA-Mobile` header.
+    pub mobile_hint: Option<&'a str>,
+}
+
+/// What all metrics of a view have in common, and what a series is named by.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Labels {
+    /// The route template.
+    #[serde(rename = "r")]
+    pub route: String,
+    /// The device class.
+    #[serde(rename = "d")]
+    pub device: Device,
+    /// How the visitor came.
+    #[serde(rename = "n")]
+    pub navigation: Navigation,
+    /// What the edge cache said.
+    #[serde(rename = "c", default, skip_serializing_if = "Option::is_none")]
+    pub cache: Option<CacheStatus>,
+    /// The effective connection type.
+    #[serde(rename = "e", default, skip_serializing_if = "Option::is_none")]
+    pub network: Option<Network>,
+    /// The release.
+    #[serde(rename = "v", default, skip_serializing_if = "Option::is_none")]
+    pub release: Option<String>,
+    /// Whether a program drove the browser.
+    #[serde(rename = "b", default, skip_serializing_if = "std::ops::Not::not")]
+    pub bot: bool,
+    /// The team's own dimensions.
+    #[serde(rename = "x", default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub dimensions: BTreeMap<String, String>,
+}
+
+/// A view as its latest beacon told it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Told {
+    /// The version of this record.
+    v: u8,
+    /// Its labels.
+    #[serde(rename = "l")]
+    pub labels: Labels,
+    /// Its values.
+    #[serde(rename = "m")]
+    pub values: Values,
+    /// One view in how many was sent.
+    #[serde(rename = "w")]
+    pub weight: u32,
+    /// Why it has no values.
+    #[serde(rename = "o", default, skip_serializing_if = "Option::is_none")]
+    pub lost: Option<Lost>,
+}
+
+impl Told {
+    /// What is kept of a beacon.
+    #[must_use]
+    pub fn of(beacon: &Beacon, visitor: Visitor<'_>) -> Self {
+        let route = beacon.route.clone().unwrap_or_else(|| route::template(&beacon.path));
+        Self {
+            v: VERSION,
+            labels: Labels {
+                route,
+                device: Device::of_agent(visitor.agent, visitor.mobile_hint),
+                navigation: beacon.navigation,
+                cache: beacon.cache,
+                network: beacon.network,
+                release: beacon.release.clone(),
+                bot: beacon.driven || is_bot(visitor.agent),
+                dimensions: beacon.dimensions.clone(),
+            },
+            values: beacon.values,
+            weight: beacon.weight,
+            lost: beacon.lost,
+        }
+    }
+
+    /// A record as it was stored; none when it was not written by any version of ours.
+    #[must_use]
+    pub fn stored(text: &str) -> Option<Self> {
+        serde_json::from_str(text).ok().filter(|told: &Self| told.v == VERSION)
+    }
+
+    /// The record as it is stored.
+    #[must_use]
+    pub fn text(&self) -> String {
+        serde_json::to_string(self).unwrap_or_default()
+    }
+}
+
+impl Labels {
+    /// The name under which a series is stored: equal labels, equal text.
+    #[must_use]
+    pub fn text(&self) -> String {
+        serde_json::to_string(self).unwrap_or_default()
+    }
+
+    /// The labels of a stored name.
+    #[must_use]
+    pub fn stored(text: &str) -> Option<Self> {
+        serde_json::from_str(text).ok()
+    }
+}
+
+/// The name of a view in the journal: the page load, and which view of it.
+#[must_use]
+pub fn view_key(beacon: &Beacon) -> String {
+    format!("{}.{}", beacon.id, beacon.view)
+}
+
+/// Agents that say that they are no person's browser. They are kept apart, not thrown away.
+fn is_bot(agent: &str) -> bool {
+    let agent = agent.to_ascii_lowercase();
+    agent.is_empty() || BOTS.iter().any(|word| agent.contains(word))
+}
+
+const VERSION: u8 = 1;
+
+const BOTS: &[&str] = &[
+    "bot",
+    "crawl",
+    "spider",
+    "slurp",
+    "headless",
+    "lighthouse",
+    "pagespeed",
+    "phantom",
+    "preview",
+    "monitor",
+    "curl/",
+    "wget/",
+    "python-",
+    "java/",
+    "go-http-client",
+    "okhttp",
+    "axios",
+    "node-fetch",
+    "undici",
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn programs_are_told_from_people() {
+        let people = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 Chrome/156.0.0.0 Safari/537.36";
+        assert!(!is_bot(people));
+        for agent in ["", "Googlebot/2.1", "HeadlessChrome/156.0.0.0", "Chrome-Lighthouse", "curl/8.5"] {
+            assert!(is_bot(agent), "{agent}");
+        }
+    }
+}

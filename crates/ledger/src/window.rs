@@ -1,0 +1,144 @@
+//! Windows of time: minutes while the last hours are looked at closely, hours for a month, days for
+//! a year. Which of them holds a moment is a fact that only rolling up changes.
+
+use serde::{Deserialize, Serialize};
+use wire::UnixMillis;
+
+/// How long a window is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Span {
+    /// 60 seconds.
+    Minute,
+    /// 60 minutes.
+    Hour,
+    /// 24 hours of UTC.
+    Day,
+}
+
+/// A window: where it starts, and how long it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Window {
+    /// Its length.
+    pub span: Span,
+    /// Its first millisecond.
+    pub start: UnixMillis,
+}
+
+/// Up to where windows have been rolled up. Stored, and moved only together with the roll-up.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Horizon {
+    /// From here on, minutes hold what happened; before, hours.
+    pub minutes: UnixMillis,
+    /// From here on, hours hold what minutes no longer do; before, days.
+    pub hours: UnixMillis,
+    /// Before this, nothing is kept.
+    pub days: UnixMillis,
+}
+
+/// How long each kind of window is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Retention {
+    /// Milliseconds that minutes are kept.
+    pub minutes: u64,
+    /// Milliseconds that hours are kept.
+    pub hours: u64,
+    /// Milliseconds that days are kept.
+    pub days: u64,
+}
+
+impl Span {
+    /// Every span, shortest first.
+    pub const ALL: [Self; 3] = [Self::Minute, Self::Hour, Self::Day];
+
+    /// Milliseconds.
+    #[must_use]
+    pub const fn millis(self) -> u64 {
+        match self {
+            Self::Minute => 60_000,
+            Self::Hour => 3_600_000,
+            Self::Day => 86_400_000,
+        }
+    }
+
+    /// The number under which it is stored.
+    #[must_use]
+    pub const fn code(self) -> u8 {
+        match self {
+            Self::Minute => 0,
+            Self::Hour => 1,
+            Self::Day => 2,
+        }
+    }
+
+    /// The span of a stored number.
+    #[must_use]
+    pub fn of_code(code: i64) -> Option<Self> {
+        Self::ALL.into_iter().find(|span| i64::from(span.code()) == code)
+    }
+}
+
+impl Window {
+    /// The window of a span that holds the moment.
+    #[must_use]
+    pub const fn of(span: Span, moment: UnixMillis) -> Self {
+        Self { span, start: UnixMillis(moment.0 - moment.0 % span.millis()) }
+    }
+}
+
+impl Horizon {
+    /// The window that holds what happened at the moment; none when it is no longer kept.
+    #[must_use]
+    pub fn window(&self, moment: UnixMillis) -> Option<Window> {
+        let span = match moment {
+            _ if moment < self.days => return None,
+            _ if moment < self.hours => Span::Day,
+            _ if moment < self.minutes => Span::Hour,
+            _ => Span::Minute,
+        };
+        Some(Window::of(span, moment))
+    }
+
+    /// Where the horizon stands once everything older than the retention is rolled up. It stops at the
+    /// edges of the longer windows, so that no window is ever half rolled, and it never moves back.
+    #[must_use]
+    pub fn advanced(&self, retention: &Retention, now: UnixMillis) -> Self {
+        let edge = |kept: u64, span: Span| Window::of(span, now.before(kept)).start;
+        Self {
+            minutes: self.minutes.max(edge(retention.minutes, Span::Hour)),
+            hours: self.hours.max(edge(retention.hours, Span::Day)),
+            days: self.days.max(edge(retention.days, Span::Day)),
+        }
+    }
+}
+
+impl Default for Retention {
+    fn default() -> Self {
+        let hour = Span::Hour.millis();
+        Self { minutes: 2 * hour, hours: 35 * 24 * hour, days: 400 * 24 * hour }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_moment_has_one_window_whatever_was_rolled_up() {
+        let at = UnixMillis(1_800_000_123_456);
+        let fresh = Horizon::default();
+        assert_eq!(fresh.window(at), Some(Window::of(Span::Minute, at)));
+        let later = fresh.advanced(&Retention::default(), at.after(3 * Span::Hour.millis()));
+        assert_eq!(later.window(at), Some(Window::of(Span::Hour, at)));
+        let much_later = later.advanced(&Retention::default(), at.after(40 * Span::Day.millis()));
+        assert_eq!(much_later.window(at), Some(Window::of(Span::Day, at)));
+        let gone = later.advanced(&Retention::default(), at.after(402 * Span::Day.millis()));
+        assert_eq!(gone.window(at), None);
+    }
+
+    #[test]
+    fn a_clock_that_runs_back_rolls_nothing_back() {
+        let now = UnixMillis(1_800_000_000_000);
+        let ahead = Horizon::default().advanced(&Retention::default(), now);
+        assert_eq!(ahead.advanced(&Retention::default(), now.before(Span::Day.millis())), ahead);
+    }
+}

@@ -1,0 +1,15 @@
+//! Browser events in, metric reports and sends out. A pure machine: every input carries its own
+//! time in milliseconds since the time origin, and every answer says what must be done. It knows
+//! no clock, no heap and no JavaScript; it keeps numbers only, and the shell keeps the entries,
+//! filed where the machine says. The rules are those of the npm package `web-vitals` 6 (FID: 4).
+
+#![no_std]
+
+mod delivery;
+mod interactions;
+mod page;
+mod shifts;
+mod vital;
+
+pub use page::{Input, Output, Page};
+pub use vital::Filing;

@@ -1,0 +1,353 @@
+//! The beacon: what a page view says of itself, in integers. Parsed here once, strictly; inside,
+//! its values are true. Times are ages, not clocks, so a visitor's wrong clock cannot misplace it.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Metric, Refusal};
+
+/// The newest version that is read and written. Older ones are read for ever.
+pub const VERSION: u64 = 1;
+
+/// The most bytes that a beacon may have.
+pub const MAX_BYTES: usize = 16 * 1024;
+
+/// One page view, as far as it has come at this send.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Beacon {
+    /// Which site's.
+    pub site: String,
+    /// The random id of the page load: no cookie, no storage, gone with the page.
+    pub id: String,
+    /// Which view of the page load: 0 is the hard load, then restores, soft navigations, declared views.
+    pub view: u16,
+    /// Which send of this view. A later one carries the whole view again and replaces the earlier.
+    pub seq: u16,
+    /// How the visitor came to the view.
+    pub navigation: Navigation,
+    /// The path, without query and fragment.
+    pub path: String,
+    /// The route template, where the app gave one.
+    pub route: Option<String>,
+    /// Milliseconds from the view's start to this send.
+    pub age: u32,
+    /// What was measured.
+    pub values: Values,
+    /// The release that the page belongs to.
+    pub release: Option<String>,
+    /// One visit in how many is sent.
+    pub weight: u32,
+    /// The team's own dimensions.
+    pub dimensions: BTreeMap<String, String>,
+    /// What the edge cache said of the document.
+    pub cache: Option<CacheStatus>,
+    /// The effective connection type.
+    pub network: Option<Network>,
+    /// Whether a program says that it drives the browser.
+    pub driven: bool,
+    /// Why the view has no measurements, where that is known.
+    pub lost: Option<Lost>,
+}
+
+/// The measured values in wire units: milliseconds, CLS in ten-thousandths. Absent is unknown, never 0.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Values([Option<u32>; Metric::ALL.len()]);
+
+impl Values {
+    /// The value of a metric, where there is one.
+    #[must_use]
+    pub fn get(&self, metric: Metric) -> Option<u32> {
+        self.0.get(metric as usize).copied().flatten()
+    }
+
+    /// Puts a value in its place.
+    pub fn set(&mut self, metric: Metric, value: u32) {
+        if let Some(slot) = self.0.get_mut(metric as usize) {
+            *slot = Some(value);
+        }
+    }
+
+    /// Every value that there is, in table order.
+    pub fn iter(&self) -> impl Iterator<Item = (Metric, u32)> + '_ {
+        Metric::ALL.into_iter().filter_map(|metric| Some((metric, self.get(metric)?)))
+    }
+}
+
+/// A set of names that the wire knows: parsed from its name, shown as its name.
+macro_rules! names {
+    ($(#[$doc:meta])* $type:ident { $($(#[$variant_doc:meta])* $variant:ident = $name:literal),+ $(,)? }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        pub enum $type {
+            $($(#[$variant_doc])* #[serde(rename = $name)] $variant),+
+        }
+
+        impl $type {
+            /// Every one of them, in the order of tables.
+            pub const ALL: &[Self] = &[$(Self::$variant),+];
+
+            /// The name on the wire and in every table.
+            #[must_use]
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$variant => $name),+ }
+            }
+
+            /// The one of that name.
+            #[must_use]
+            pub fn named(name: &str) -> Option<Self> {
+                match name { $($name => Some(Self::$variant),)+ _ => None }
+            }
+        }
+    };
+}
+
+names! {
+    /// How a visitor came to a view.
+    Navigation {
+        /// A link, an address typed, a form.
+        Navigate = "navigate",
+        /// The same page again.
+        Reload = "reload",
+        /// Back or forward, loaded anew.
+        BackForward = "back-forward",
+        /// Back or forward, from memory.
+        BackForwardCache = "back-forward-cache",
+        /// Loaded before it was asked for.
+        Prerender = "prerender",
+        /// A discarded tab, loaded again.
+        Restore = "restore",
+        /// A navigation inside the page that the browser saw.
+        SoftNavigation = "soft-navigation",
+        /// A view that the app declared.
+        View = "view",
+    }
+}
+
+names! {
+    /// What the edge cache said of the document.
+    CacheStatus {
+        /// Served from the cache.
+        Hit = "hit",
+        /// Fetched from the origin.
+        Miss = "miss",
+        /// Served stale while it was refreshed.
+        Stale = "stale",
+        /// Not the cache's business.
+        Bypass = "bypass",
+    }
+}
+
+names! {
+    /// The effective connection type, as the Network Information API names it.
+    Network {
+        /// 2G, slow.
+        Slow2g = "slow-2g",
+        /// 2G.
+        G2 = "2g",
+        /// 3G.
+        G3 = "3g",
+        /// 4G or better.
+        G4 = "4g",
+    }
+}
+
+names! {
+    /// Why a view has no measurements.
+    Lost {
+        /// The page was hidden before measuring could start.
+        Hidden = "hidden",
+        /// A content security policy refused WebAssembly.
+        Csp = "csp",
+        /// The browser lacks what measuring needs.
+        Unsupported = "unsupported",
+        /// The measuring code stopped itself.
+        Trap = "trap",
+    }
+}
+
+impl Beacon {
+    /// Reads a beacon of any version up to [`VERSION`].
+    ///
+    /// # Errors
+    /// Says which field is wrong and what would be right.
+    pub fn parse(bytes: &[u8]) -> Result<Self, Refusal> {
+        if bytes.len() > MAX_BYTES {
+            return Err(Refusal::TooLarge { limit: MAX_BYTES });
+        }
+        let Raw { v, .. } = match serde_json::from_slice::<Raw<'_>>(bytes) {
+            Ok(raw) if raw.v == VERSION => return raw.checked(),
+            Ok(raw) => raw,
+            Err(_) => return Err(malformed(bytes)),
+        };
+        Err(match v {
+            0 => Refusal::OutOfRange { field: "v", want: "1, the version of the beacon" },
+            found => Refusal::UnknownVersion { found },
+        })
+    }
+}
+
+/// The beacon's shape before its values are checked. Unknown fields are passed over, so that a
+/// newer client may say more to an older Worker under the same version.
+#[derive(Deserialize)]
+struct Raw<'a> {
+    v: u64,
+    #[serde(borrow, default)]
+    site: Cow<'a, str>,
+    #[serde(borrow, default)]
+    id: Cow<'a, str>,
+    #[serde(default)]
+    view: u16,
+    #[serde(default)]
+    seq: u16,
+    #[serde(borrow, default)]
+    nav: Cow<'a, str>,
+    #[serde(borrow, default)]
+    path: Cow<'a, str>,
+    #[serde(borrow)]
+    route: Option<Cow<'a, str>>,
+    #[serde(default)]
+    age: u64,
+    #[serde(default)]
+    m: BTreeMap<String, u64>,
+    #[serde(borrow)]
+    release: Option<Cow<'a, str>>,
+    w: Option<u32>,
+    #[serde(default)]
+    dim: BTreeMap<String, String>,
+    #[serde(borrow)]
+    cache: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    net: Option<Cow<'a, str>>,
+    #[serde(default)]
+    bot: u8,
+    #[serde(borrow)]
+    lost: Option<Cow<'a, str>>,
+}
+
+impl Raw<'_> {
+    fn checked(self) -> Result<Beacon, Refusal> {
+        let out = |field, want| Err(Refusal::OutOfRange { field, want });
+        if !is_name(&self.site, 64) {
+            return out("site", "1 to 64 letters, digits, dots, dashes or underscores");
+        }
+        let hex = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
+        if !(16..=32).contains(&self.id.len()) || !self.id.bytes().all(hex) {
+            return out("id", "16 to 32 lower-case hexadecimal digits");
+        }
+        if usize::from(self.seq) >= MAX_SENDS {
+            return out("seq", "less than 32");
+        }
+        let Some(navigation) = Navigation::named(&self.nav) else {
+            return out("nav", "a navigation type, such as `navigate` or `back-forward-cache`");
+        };
+        if !is_path(&self.path, 1024) {
+            return out("path", "a path of at most 1024 bytes that starts with `/`");
+        }
+        if self.route.as_ref().is_some_and(|route| !is_path(route, 256)) {
+            return out("route", "a template of at most 256 bytes that starts with `/`");
+        }
+        if self.age > MAX_AGE {
+            return out("age", "milliseconds since the view began, at most a day");
+        }
+        if self.release.as_ref().is_some_and(|release| !is_name(release, 64)) {
+            return out("release", "1 to 64 letters, digits, dots, dashes or underscores");
+        }
+        if self.w.is_some_and(|weight| !(1..=MAX_WEIGHT).contains(&weight)) {
+            return out("w", "a whole number from 1 to 10000");
+        }
+        if self.dim.len() > MAX_DIMENSIONS {
+            return out("dim", "at most 5 dimensions");
+        }
+        if self.dim.iter().any(|(key, value)| !is_name(key, 32) || !is_text(value, 64)) {
+            return out("dim", "short names with printable values of at most 64 bytes");
+        }
+        Ok(Beacon {
+            values: values(&self.m)?,
+            cache: known("cache", "hit, miss, stale or bypass", self.cache, CacheStatus::named)?,
+            network: known("net", "slow-2g, 2g, 3g or 4g", self.net, Network::named)?,
+            lost: known("lost", "hidden, csp, unsupported or trap", self.lost, Lost::named)?,
+            site: self.site.into_owned(),
+            id: self.id.into_owned(),
+            view: self.view,
+            seq: self.seq,
+            navigation,
+            path: self.path.into_owned(),
+            route: self.route.map(Cow::into_owned),
+            age: u32::try_from(self.age).unwrap_or(u32::MAX),
+            release: self.release.map(Cow::into_owned),
+            weight: self.w.unwrap_or(1),
+            dimensions: self.dim,
+            driven: self.bot != 0,
+        })
+    }
+}
+
+/// The same body once more, slowly, to learn which field was wrong.
+fn malformed(bytes: &[u8]) -> Refusal {
+    let mut reader = serde_json::Deserializer::from_slice(bytes);
+    match serde_path_to_error::deserialize::<_, Raw<'_>>(&mut reader) {
+        Ok(_) => Refusal::Malformed { field: String::new(), reason: "there is more after its end".into() },
+        Err(error) => {
+            let field = match error.path().to_string() {
+                path if path == "." || path.len() > 64 => String::new(),
+                path => path,
+            };
+            Refusal::Malformed { field, reason: error.inner().to_string() }
+        }
+    }
+}
+
+fn values(measured: &BTreeMap<String, u64>) -> Result<Values, Refusal> {
+    let mut values = Values::default();
+    for (name, &value) in measured {
+        let Some(metric) = Metric::named(name) else {
+            return Err(Refusal::OutOfRange { field: "m", want: "made of FCP, LCP, CLS, INP, FID and TTFB" });
+        };
+        let (limit, field, want) = match metric {
+            Metric::Cls => (MAX_CLS, "m.CLS", "a layout shift in ten-thousandths, at most 100000"),
+            Metric::Fcp => (MAX_MILLIS, "m.FCP", "milliseconds, at most ten minutes"),
+            Metric::Lcp => (MAX_MILLIS, "m.LCP", "milliseconds, at most ten minutes"),
+            Metric::Inp => (MAX_MILLIS, "m.INP", "milliseconds, at most ten minutes"),
+            Metric::Fid => (MAX_MILLIS, "m.FID", "milliseconds, at most ten minutes"),
+            Metric::Ttfb => (MAX_MILLIS, "m.TTFB", "milliseconds, at most ten minutes"),
+        };
+        match u32::try_from(value) {
+            Ok(value) if value <= limit => values.set(metric, value),
+            _ => return Err(Refusal::OutOfRange { field, want }),
+        }
+    }
+    Ok(values)
+}
+
+fn known<T>(
+    field: &'static str,
+    want: &'static str,
+    name: Option<Cow<'_, str>>,
+    named: impl Fn(&str) -> Option<T>,
+) -> Result<Option<T>, Refusal> {
+    name.map(|name| named(&name).ok_or(Refusal::OutOfRange { field, want })).transpose()
+}
+
+fn is_name(text: &str, most: usize) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_');
+    (1..=most).contains(&text.len()) && text.bytes().all(plain)
+}
+
+fn is_path(text: &str, most: usize) -> bool {
+    text.starts_with('/') && is_text(text, most)
+}
+
+fn is_text(text: &str, most: usize) -> bool {
+    (1..=most).contains(&text.len()) && !text.chars().any(char::is_control)
+}
+
+/// A view's sends are remembered as the bits of a 32-bit word.
+const MAX_SENDS: usize = 32;
+const MAX_AGE: u64 = 24 * 60 * 60 * 1000;
+const MAX_WEIGHT: u32 = 10_000;
+const MAX_DIMENSIONS: usize = 5;
+const MAX_MILLIS: u32 = 600_000;
+const MAX_CLS: u32 = 100_000;

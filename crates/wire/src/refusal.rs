@@ -1,0 +1,211 @@
+//! Why something from outside was not taken: one enum for the boundary, each variant a sentence,
+//! and the one place where a refusal becomes a status and an RFC 9457 problem.
+
+use core::fmt;
+use std::borrow::Cow;
+
+use serde::Serialize;
+
+/// What was wrong, where, and what would be right.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// The body is longer than a beacon may be.
+    TooLarge {
+        /// The most bytes that are read.
+        limit: usize,
+    },
+    /// The body is not JSON, or a field has another type than it must have.
+    Malformed {
+        /// The path of the field, or empty for the whole body.
+        field: String,
+        /// What the parser says.
+        reason: String,
+    },
+    /// A later version than this Worker reads.
+    UnknownVersion {
+        /// The version found.
+        found: u64,
+    },
+    /// A field has the right type and an impossible value.
+    OutOfRange {
+        /// The field's name.
+        field: &'static str,
+        /// What would be right.
+        want: &'static str,
+    },
+    /// The site is not one that this Worker serves.
+    UnknownSite {
+        /// The name found.
+        site: String,
+    },
+    /// The page's origin is not on the site's list.
+    ForeignOrigin {
+        /// The origin found.
+        origin: String,
+    },
+    /// The query parameter has an impossible value.
+    BadQuery {
+        /// The parameter's name.
+        name: &'static str,
+        /// What would be right.
+        want: &'static str,
+    },
+    /// Too many requests from one client network or for one site.
+    TooMany {
+        /// Seconds until it is worth trying again.
+        retry_after: u32,
+    },
+    /// The token is missing or wrong.
+    Unauthorized,
+    /// The path exists, the method does not.
+    WrongMethod {
+        /// The methods that do, as an `Allow` header lists them.
+        allow: &'static str,
+    },
+    /// No such path.
+    NotFound,
+    /// Our own storage did not answer; nothing was acknowledged.
+    Unavailable {
+        /// Which part.
+        part: &'static str,
+    },
+}
+
+impl Refusal {
+    /// The HTTP status of the answer.
+    #[must_use]
+    pub const fn status(&self) -> u16 {
+        match self {
+            Self::Malformed { .. } | Self::BadQuery { .. } => 400,
+            Self::Unauthorized => 401,
+            Self::ForeignOrigin { .. } => 403,
+            Self::NotFound | Self::UnknownSite { .. } => 404,
+            Self::WrongMethod { .. } => 405,
+            Self::TooLarge { .. } => 413,
+            Self::UnknownVersion { .. } | Self::OutOfRange { .. } => 422,
+            Self::TooMany { .. } => 429,
+            Self::Unavailable { .. } => 503,
+        }
+    }
+
+    /// The short, stable name by which refusals are counted.
+    #[must_use]
+    pub const fn reason(&self) -> &'static str {
+        match self {
+            Self::TooLarge { .. } => "too-large",
+            Self::Malformed { .. } => "malformed",
+            Self::UnknownVersion { .. } => "unknown-version",
+            Self::OutOfRange { .. } => "out-of-range",
+            Self::UnknownSite { .. } => "unknown-site",
+            Self::ForeignOrigin { .. } => "foreign-origin",
+            Self::BadQuery { .. } => "bad-query",
+            Self::TooMany { .. } => "too-many",
+            Self::Unauthorized => "unauthorized",
+            Self::WrongMethod { .. } => "wrong-method",
+            Self::NotFound => "not-found",
+            Self::Unavailable { .. } => "unavailable",
+        }
+    }
+
+    /// The field at fault, where there is one.
+    #[must_use]
+    pub fn field(&self) -> Option<&str> {
+        match self {
+            Self::Malformed { field, .. } => Some(field.as_str()),
+            Self::OutOfRange { field, .. } => Some(field),
+            Self::BadQuery { name, .. } => Some(name),
+            Self::UnknownVersion { .. } => Some("v"),
+            Self::UnknownSite { .. } => Some("site"),
+            _ => None,
+        }
+    }
+
+    /// The RFC 9457 problem document, as JSON.
+    #[must_use]
+    pub fn problem(&self) -> String {
+        /// RFC 9457 §3.1, with the field at fault as an extension member.
+        #[derive(Serialize)]
+        struct Problem<'a> {
+            r#type: String,
+            title: &'a str,
+            status: u16,
+            detail: String,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            field: Option<&'a str>,
+        }
+        let problem = Problem {
+            r#type: format!("urn:edge-vitals:{}", self.reason()),
+            title: self.reason(),
+            status: self.status(),
+            detail: self.to_string(),
+            field: self.field(),
+        };
+        serde_json::to_string(&problem).unwrap_or_default()
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TooLarge { limit } => write!(f, "The body is longer than {limit} bytes."),
+            Self::Malformed { field, reason } if field.is_empty() => {
+                write!(f, "The body is not a beacon: {reason}.")
+            }
+            Self::Malformed { field, reason } => write!(f, "`{field}` is not readable: {reason}."),
+            Self::UnknownVersion { found } => write!(
+                f,
+                "The beacon has version {found}; this Worker reads versions up to {}. Deploy the Worker before the client.",
+                crate::beacon::VERSION
+            ),
+            Self::OutOfRange { field, want } => write!(f, "`{field}` must be {want}."),
+            Self::UnknownSite { site } => {
+                write!(f, "There is no site `{}` here; add it to SITES in wrangler.toml.", shown(site))
+            }
+            Self::ForeignOrigin { origin } => write!(
+                f,
+                "The origin `{}` is not on this site's list in SITES of wrangler.toml.",
+                shown(origin)
+            ),
+            Self::BadQuery { name, want } => write!(f, "The parameter `{name}` must be {want}."),
+            Self::TooMany { retry_after } => {
+                write!(f, "Too many requests; try again in {retry_after} s.")
+            }
+            Self::Unauthorized => write!(f, "This needs `Authorization: Bearer` with the site's read token."),
+            Self::WrongMethod { allow } => write!(f, "This path takes {allow}."),
+            Self::NotFound => write!(f, "There is nothing at this path."),
+            Self::Unavailable { part } => {
+                write!(f, "The {part} did not answer, and nothing was stored; send it again.")
+            }
+        }
+    }
+}
+
+impl std::error::Error for Refusal {}
+
+/// At most 80 characters of what somebody sent, so that an answer never grows with the question.
+fn shown(text: &str) -> Cow<'_, str> {
+    match text.char_indices().nth(80) {
+        Some((end, _)) => Cow::Owned(format!("{}…", text.get(..end).unwrap_or_default())),
+        None => Cow::Borrowed(text),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_problem_names_the_field_and_what_would_be_right() {
+        let refusal = Refusal::OutOfRange { field: "m.LCP", want: "at most 600000 ms" };
+        assert_eq!(
+            refusal.problem(),
+            r#"{"type":"urn:edge-vitals:out-of-range","title":"out-of-range","status":422,"detail":"`m.LCP` must be at most 600000 ms.","field":"m.LCP"}"#
+        );
+    }
+
+    #[test]
+    fn an_answer_does_not_grow_with_the_question() {
+        let refusal = Refusal::UnknownSite { site: "é".repeat(10_000) };
+        assert!(refusal.problem().len() < 400);
+    }
+}

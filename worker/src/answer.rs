@@ -1,0 +1,101 @@
+//! Answers: the one place where a refusal becomes a response, and where CORS is decided.
+
+use wire::Refusal;
+use worker::{Headers, Response, ResponseBuilder, Result};
+
+use crate::config::{Config, Mistake};
+
+/// Why a request got no good answer.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// Somebody else's mistake, or a limit.
+    Refused(Refusal),
+    /// The platform's or ours. Logged, and answered without detail.
+    Broken(worker::Error),
+}
+
+pub(crate) type Outcome = core::result::Result<Response, Failure>;
+
+impl From<Refusal> for Failure {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
+impl From<worker::Error> for Failure {
+    fn from(error: worker::Error) -> Self {
+        Self::Broken(error)
+    }
+}
+
+/// Sends what came out, to the page that asked if it may know.
+pub(crate) fn finish(outcome: Outcome, config: &Config, origin: Option<&str>) -> Result<Response> {
+    let response = match outcome {
+        Ok(response) => response,
+        Err(Failure::Refused(refusal)) => refused(&refusal)?,
+        Err(Failure::Broken(error)) => {
+            worker::console_error!("{error}");
+            refused(&Refusal::Unavailable { part: "storage" })?
+        }
+    };
+    allow(response.headers(), config, origin)?;
+    Ok(response)
+}
+
+/// JSON, not stored by anybody in between.
+pub(crate) fn json(text: String) -> Result<Response> {
+    Ok(plain("application/json", "no-store")?.fixed(text.into_bytes()))
+}
+
+/// For uptime monitors: it depends on nothing.
+pub(crate) fn alive() -> Outcome {
+    Ok(json(r#"{"status":"pass"}"#.into())?)
+}
+
+/// The answer to a browser that asks before it sends JSON from another origin.
+pub(crate) fn preflight(config: &Config, origin: Option<&str>) -> Result<Response> {
+    let response = plain("text/plain", "no-store")?.with_status(204).empty();
+    let headers = response.headers();
+    allow(headers, config, origin)?;
+    headers.set("access-control-allow-methods", "POST")?;
+    headers.set("access-control-allow-headers", "content-type")?;
+    headers.set("access-control-max-age", "86400")?;
+    Ok(response)
+}
+
+/// A deployment that cannot know its sites says so, rather than drop what is sent.
+pub(crate) fn misconfigured(mistake: &Mistake) -> Result<Response> {
+    worker::console_error!("{mistake}");
+    refused(&Refusal::Unavailable { part: "configuration" })
+}
+
+fn refused(refusal: &Refusal) -> Result<Response> {
+    let response = plain("application/problem+json", "no-store")?
+        .with_status(refusal.status())
+        .fixed(refusal.problem().into_bytes());
+    match refusal {
+        Refusal::WrongMethod { allow } => response.headers().set("allow", allow)?,
+        Refusal::TooMany { retry_after } => {
+            response.headers().set("retry-after", &retry_after.to_string())?;
+        }
+        Refusal::Unavailable { .. } => response.headers().set("retry-after", "5")?,
+        Refusal::Unauthorized => response.headers().set("www-authenticate", "Bearer")?,
+        _ => {}
+    }
+    Ok(response)
+}
+
+fn plain(kind: &str, cache: &str) -> Result<ResponseBuilder> {
+    ResponseBuilder::new()
+        .with_header("content-type", kind)?
+        .with_header("cache-control", cache)?
+        .with_header("x-content-type-options", "nosniff")
+}
+
+fn allow(headers: &Headers, config: &Config, origin: Option<&str>) -> Result<()> {
+    headers.append("vary", "Origin")?;
+    match origin {
+        Some(origin) if config.knows(origin) => headers.set("access-control-allow-origin", origin),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,59 @@
+//! The Worker: a pump. It translates requests, asks the cores, and performs what they say. Every
+//! decision about vitals, windows, budgets and verdicts is made in a crate that knows no Worker.
+
+mod answer;
+mod budgets;
+mod config;
+mod ingest;
+mod read;
+mod shard;
+mod verdicts;
+
+use wire::Refusal;
+use worker::{Context, Env, Method, Request, Response, Result, ScheduleContext, ScheduledEvent, event};
+
+use crate::config::Config;
+
+#[event(fetch)]
+async fn fetch(request: Request, env: Env, _: Context) -> Result<Response> {
+    let origin = request.headers().get("origin")?;
+    let config = match Config::read(&env) {
+        Ok(config) => config,
+        Err(mistake) => return answer::misconfigured(&mistake),
+    };
+    let path = request.path();
+    let outcome = match (request.method(), path.as_str()) {
+        (Method::Post, "/v1/vitals") => ingest::take(request, &env, &config).await,
+        (Method::Options, "/v1/vitals") => return answer::preflight(&config, origin.as_deref()),
+        (Method::Get | Method::Head, "/api/vitals/summary") => read::summary(&request, &env, &config).await,
+        (Method::Get | Method::Head, "/api/budgets") => read::limits(&request, &env).await,
+        (Method::Get | Method::Head, "/api/health") => answer::alive(),
+        (_, "/v1/vitals") => Err(Refusal::WrongMethod { allow: "POST, OPTIONS" }.into()),
+        (_, "/api/vitals/summary" | "/api/budgets" | "/api/health") => {
+            Err(Refusal::WrongMethod { allow: "GET, HEAD" }.into())
+        }
+        // Everything else is a file, or nothing.
+        _ => match env.assets("ASSETS") {
+            Ok(assets) => return assets.fetch_request(request).await,
+            Err(_) => Err(Refusal::NotFound.into()),
+        },
+    };
+    answer::finish(outcome, &config, origin.as_deref())
+}
+
+/// The cron pokes every shard, so that an alarm that was lost with a crash is armed again and old
+/// windows are rolled up on a site that nobody visits.
+#[event(scheduled)]
+async fn scheduled(_: ScheduledEvent, env: Env, _: ScheduleContext) {
+    let config = match Config::read(&env) {
+        Ok(config) => config,
+        Err(mistake) => return worker::console_error!("{mistake}"),
+    };
+    for site in config.sites.keys() {
+        for shard in 0..config.shards {
+            if let Err(error) = shard::poke(&env, site, shard).await {
+                worker::console_error!("shard {shard} of {site} could not be woken: {error}");
+            }
+        }
+    }
+}

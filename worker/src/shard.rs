@@ -1,0 +1,467 @@
+//! The Durable Object that holds a shard of a site, and how to reach it. It is always: load, ask the
+//! ledger, store, perform. Beacons are committed in groups; the output gate holds every
+//! acknowledgement until the commit is on disk.
+
+use std::cell::{Cell as Slot, RefCell};
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use futures_channel::oneshot;
+use ledger::{
+    Cell, CellKey, Counted, Effect, Groups, Horizon, Labels, Query, Retention, Span, Told, View, Window,
+    fold, needed, roll,
+};
+use wire::{Beacon, Refusal, UnixMillis};
+use worker::{
+    Date, Delay, DurableObject, Env, Error, Headers, Method, Request, RequestInit, Response, Result,
+    SqlStorage, SqlStorageValue, State, Stub, durable_object, wasm_bindgen,
+};
+
+use crate::answer::Failure;
+use crate::budgets;
+use crate::config::Config;
+
+/// Tells the shard of a view what its beacon said; returns when that is durable.
+pub(crate) async fn tell(env: &Env, config: &Config, beacon: &Beacon, row: String) -> Result<(), Failure> {
+    let stub = stub(env, &beacon.site, of(&beacon.id, config.shards))?;
+    let mut init = RequestInit::new();
+    init.with_method(Method::Post).with_body(Some(row.into()));
+    let response =
+        stub.fetch_with_request(Request::new_with_init("https://shard.invalid/tell", &init)?).await?;
+    match response.status_code() {
+        204 => Ok(()),
+        _ => Err(Refusal::Unavailable { part: "journal" }.into()),
+    }
+}
+
+/// Asks every shard of a site, and merges what they answer.
+pub(crate) async fn read(env: &Env, config: &Config, site: &str, query: &Query) -> Result<Groups, Failure> {
+    let question = serde_json::to_string(query).map_err(Error::from)?;
+    let mut groups = Groups::default();
+    for shard in 0..config.shards {
+        let mut init = RequestInit::new();
+        init.with_method(Method::Post).with_body(Some(question.as_str().into()));
+        let request = Request::new_with_init("https://shard.invalid/read", &init)?;
+        let mut response = stub(env, site, shard)?.fetch_with_request(request).await?;
+        if response.status_code() != 200 {
+            return Err(Refusal::Unavailable { part: "ledger" }.into());
+        }
+        let bytes = response.bytes().await?;
+        groups.merge(Groups::decode(&bytes).map_err(|error| Error::RustError(error.to_string()))?);
+    }
+    Ok(groups)
+}
+
+/// Wakes a shard, so that it does what is due.
+pub(crate) async fn poke(env: &Env, site: &str, shard: u32) -> Result<()> {
+    let mut init = RequestInit::new();
+    init.with_method(Method::Post);
+    let request = Request::new_with_init("https://shard.invalid/poke", &init)?;
+    stub(env, site, shard)?.fetch_with_request(request).await.map(drop)
+}
+
+fn stub(env: &Env, site: &str, shard: u32) -> Result<Stub> {
+    env.durable_object("SHARDS_OF_SITES")?.get_by_name(&format!("{site}/{shard}"))
+}
+
+/// Which shard holds the views of a page load: FNV-1a of its id.
+fn of(id: &str, shards: u32) -> u32 {
+    let hash =
+        id.bytes().fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
+    hash.checked_rem(shards).unwrap_or_default()
+}
+
+/// A shard of a site: its journal of views, and the cells they are counted in.
+#[durable_object]
+#[derive(Debug)]
+pub struct Shard {
+    state: State,
+    env: Env,
+    pending: RefCell<Pending>,
+    armed: Slot<bool>,
+}
+
+/// Rows that wait for the next commit, and who waits for them.
+#[derive(Debug, Default)]
+struct Pending {
+    rows: Vec<String>,
+    waiters: Vec<oneshot::Sender<bool>>,
+}
+
+impl DurableObject for Shard {
+    fn new(state: State, env: Env) -> Self {
+        let shard = Self { state, env, pending: RefCell::default(), armed: Slot::new(false) };
+        if let Err(error) = shard.open() {
+            // Every later statement fails as well, and is answered as unavailable.
+            worker::console_error!("the tables could not be opened: {error}");
+        }
+        shard
+    }
+
+    async fn fetch(&self, mut request: Request) -> Result<Response> {
+        match request.path().as_str() {
+            "/tell" => {
+                let stored = self.tell(request.text().await?).await;
+                Ok(Response::empty()?.with_status(if stored { 204 } else { 503 }))
+            }
+            "/read" => {
+                let query: Query = request.json().await?;
+                self.fold().await?;
+                let headers = Headers::new();
+                headers.set("content-type", "application/octet-stream")?;
+                Ok(Response::from_bytes(self.read(&query)?.encode())?.with_headers(headers))
+            }
+            "/poke" => {
+                self.tend().await?;
+                Response::empty()
+            }
+            _ => Response::error("there is nothing here", 404),
+        }
+    }
+
+    async fn alarm(&self) -> Result<Response> {
+        self.armed.set(false);
+        self.tend().await?;
+        Response::empty()
+    }
+}
+
+impl Shard {
+    fn open(&self) -> Result<()> {
+        for statement in SCHEMA {
+            self.sql().exec(statement, None)?;
+        }
+        Ok(())
+    }
+
+    /// Puts a row into the next commit and waits for it. Whoever comes first leads: it waits a moment
+    /// for company, then writes for all.
+    async fn tell(&self, row: String) -> bool {
+        let (done, told) = oneshot::channel();
+        let company = {
+            let mut pending = self.pending.borrow_mut();
+            pending.rows.push(row);
+            pending.waiters.push(done);
+            pending.rows.len()
+        };
+        match company {
+            1 => {
+                Delay::from(COMPANY).await;
+                self.commit();
+                if let Err(error) = self.arm(FOLD_AFTER).await {
+                    // The rows are stored; the cron and the next beacon arm it again.
+                    worker::console_error!("the alarm could not be armed: {error}");
+                }
+            }
+            MOST_COMPANY => self.commit(),
+            _ => {}
+        }
+        told.await.unwrap_or(false)
+    }
+
+    /// Writes all that is pending, in one statement and without an await.
+    fn commit(&self) {
+        let Pending { rows, waiters } = self.pending.take();
+        if rows.is_empty() {
+            return;
+        }
+        let batch = format!("[{}]", rows.join(","));
+        let stored = self.sql().exec(JOURNAL, vec![batch.into(), number(now().0)]);
+        if let Err(error) = &stored {
+            worker::console_error!("{} beacons could not be stored: {error}", rows.len());
+        }
+        for waiter in waiters {
+            // Somebody who no longer waits is no failure.
+            let _ = waiter.send(stored.is_ok());
+        }
+    }
+
+    /// Brings the cells up to what was told, a block of views at a time. Each block is written without
+    /// an await, so wholly or not at all.
+    async fn fold(&self) -> Result<()> {
+        let budgets = budgets::in_force(&self.env).await?;
+        loop {
+            let views = self.behind()?;
+            if views.is_empty() {
+                return Ok(());
+            }
+            let horizon = self.horizon()?;
+            let cells = self.load(needed(&views, &horizon))?;
+            let effects = fold(views, cells, &horizon, |labels| budgets::limits(&budgets, labels));
+            self.perform(effects)?;
+        }
+    }
+
+    /// What is due: fold, roll up, sweep, and arm the next alarm, last.
+    async fn tend(&self) -> Result<()> {
+        self.fold().await?;
+        self.roll()?;
+        self.sql().exec(
+            "DELETE FROM views WHERE heard_at < ? AND NOT behind",
+            vec![number(now().before(SETTLED).0)],
+        )?;
+        let mut rest = self
+            .sql()
+            .exec("SELECT EXISTS (SELECT 1 FROM views), EXISTS (SELECT 1 FROM cells WHERE span < 2)", None)?
+            .raw();
+        let (views, cells) = match rest.next().transpose()?.as_deref() {
+            Some([views, cells]) => (whole(views) != Some(0), whole(cells) != Some(0)),
+            _ => (true, true),
+        };
+        match (views, cells) {
+            (true, _) => self.arm(SWEEP_AFTER).await,
+            (false, true) => self.arm(ROLL_AFTER).await,
+            // All is rolled up into days: the object sleeps until somebody visits.
+            (false, false) => Ok(()),
+        }
+    }
+
+    fn roll(&self) -> Result<()> {
+        let (before, retention) = (self.horizon()?, Retention::default());
+        let after = before.advanced(&retention, now());
+        if after == before {
+            return Ok(());
+        }
+        // In blocks, because an hour of many series need not fit into memory at once; all of them
+        // without an await, because the horizon must move together with what it describes.
+        loop {
+            let old = self.rows(
+                "SELECT span, start, series, cell FROM cells
+                 WHERE (span = 0 AND start < ?1) OR (span = 1 AND start < ?2) OR start < ?3
+                 ORDER BY series LIMIT 500",
+                vec![number(after.minutes.0), number(after.hours.0), number(after.days.0)],
+            )?;
+            if old.is_empty() {
+                break;
+            }
+            let into: BTreeSet<CellKey> = old.iter().filter_map(|(key, _)| key.under(&after)).collect();
+            let cells = self.load(into)?;
+            self.perform(roll(old, cells, &after))?;
+        }
+        let text = serde_json::to_string(&after).map_err(Error::from)?;
+        self.sql()
+            .exec("INSERT OR REPLACE INTO facts (name, value) VALUES ('horizon', ?)", vec![text.into()])?;
+        Ok(())
+    }
+
+    fn read(&self, query: &Query) -> Result<Groups> {
+        let mut groups = Groups { heard_at: self.heard_at()?, ..Groups::default() };
+        for span in Span::ALL {
+            // A longer window belongs to the answer when any part of it does.
+            let from = Window::of(span, query.from).start;
+            let rows = self.rows(
+                "SELECT span, start, series, cell FROM cells WHERE span = ? AND start >= ? AND start < ?",
+                vec![number(span.code().into()), number(from.0), number(query.to.0)],
+            )?;
+            for (key, cell) in rows {
+                if query.accepts(&key.labels) {
+                    groups.add(key.labels, &cell);
+                }
+            }
+        }
+        Ok(groups)
+    }
+
+    fn perform(&self, effects: Vec<Effect>) -> Result<()> {
+        let sql = self.sql();
+        let mut counted = Vec::new();
+        for effect in effects {
+            match effect {
+                Effect::Store(key, cell) => {
+                    let mut values = place(&key);
+                    values.push(SqlStorageValue::Blob(cell.encode()));
+                    sql.exec(
+                        "INSERT OR REPLACE INTO cells (span, start, series, cell) VALUES (?, ?, ?, ?)",
+                        values,
+                    )?;
+                }
+                Effect::Forget(key) => {
+                    sql.exec("DELETE FROM cells WHERE span = ? AND start = ? AND series = ?", place(&key))?;
+                }
+                Effect::Count(view, record) => counted.push((view, record)),
+            }
+        }
+        if !counted.is_empty() {
+            let rows = serde_json::to_string(&counted).map_err(Error::from)?;
+            sql.exec(COUNTED, vec![rows.into()])?;
+        }
+        Ok(())
+    }
+
+    /// The next views whose cells are behind what they told.
+    fn behind(&self) -> Result<Vec<View>> {
+        let cursor = self
+            .sql()
+            .exec("SELECT view, start, seq, heard, told, counted FROM views WHERE behind LIMIT 500", None)?;
+        let mut views = Vec::new();
+        for row in cursor.raw() {
+            let row = row?;
+            let view = match row.as_slice() {
+                [
+                    SqlStorageValue::String(view),
+                    start,
+                    seq,
+                    heard,
+                    SqlStorageValue::String(told),
+                    counted,
+                ] => view_of(view, [start, seq, heard], told, counted),
+                _ => None,
+            };
+            views
+                .push(view.ok_or_else(|| Error::RustError("a journal row is of no version of ours".into()))?);
+        }
+        Ok(views)
+    }
+
+    fn load(&self, keys: BTreeSet<CellKey>) -> Result<BTreeMap<CellKey, Cell>> {
+        let mut cells = BTreeMap::new();
+        for key in keys {
+            let rows = self.rows(
+                "SELECT span, start, series, cell FROM cells WHERE span = ? AND start = ? AND series = ?",
+                place(&key),
+            )?;
+            cells.extend(rows);
+        }
+        Ok(cells)
+    }
+
+    fn rows(&self, query: &str, values: Vec<SqlStorageValue>) -> Result<Vec<(CellKey, Cell)>> {
+        let mut cells = Vec::new();
+        for row in self.sql().exec(query, values)?.raw() {
+            let row = row?;
+            let cell = match row.as_slice() {
+                [span, start, SqlStorageValue::String(series), SqlStorageValue::Blob(cell)] => {
+                    cell_of(span, start, series, cell)
+                }
+                _ => None,
+            };
+            cells
+                .push(cell.ok_or_else(|| Error::RustError("a stored cell is of no version of ours".into()))?);
+        }
+        Ok(cells)
+    }
+
+    fn horizon(&self) -> Result<Horizon> {
+        let row = self.sql().exec("SELECT value FROM facts WHERE name = 'horizon'", None)?.raw().next();
+        match row.transpose()?.as_deref() {
+            Some([SqlStorageValue::String(text)]) => Ok(serde_json::from_str(text)?),
+            _ => Ok(Horizon::default()),
+        }
+    }
+
+    fn heard_at(&self) -> Result<Option<UnixMillis>> {
+        let row = self.sql().exec("SELECT max(heard_at) FROM views", None)?.raw().next();
+        Ok(row.transpose()?.as_deref().and_then(|row| whole(row.first()?)).map(UnixMillis))
+    }
+
+    /// Sees to it that there is an alarm, at the latest after the delay.
+    async fn arm(&self, delay: Duration) -> Result<()> {
+        if self.armed.replace(true) {
+            return Ok(());
+        }
+        self.state.storage().set_alarm(delay).await.inspect_err(|_| self.armed.set(false))
+    }
+
+    fn sql(&self) -> SqlStorage {
+        self.state.storage().sql()
+    }
+}
+
+fn view_of(
+    view: &str,
+    [start, seq, heard]: [&SqlStorageValue; 3],
+    told: &str,
+    counted: &SqlStorageValue,
+) -> Option<View> {
+    let counted: Option<Counted> = match counted {
+        SqlStorageValue::String(text) => Some(serde_json::from_str(text).ok()?),
+        _ => None,
+    };
+    Some(View {
+        key: view.to_owned(),
+        start: UnixMillis(whole(start)?),
+        seq: u16::try_from(whole(seq)?).ok()?,
+        heard: u32::try_from(whole(heard)?).ok()?,
+        told: Told::stored(told)?,
+        counted,
+    })
+}
+
+fn cell_of(
+    span: &SqlStorageValue,
+    start: &SqlStorageValue,
+    series: &str,
+    cell: &[u8],
+) -> Option<(CellKey, Cell)> {
+    let span = Span::of_code(i64::try_from(whole(span)?).ok()?)?;
+    let window = Window { span, start: UnixMillis(whole(start)?) };
+    Some((CellKey { window, labels: Labels::stored(series)? }, Cell::decode(cell).ok()?))
+}
+
+fn place(key: &CellKey) -> Vec<SqlStorageValue> {
+    let CellKey { window, labels } = key;
+    vec![number(window.span.code().into()), number(window.start.0), labels.text().into()]
+}
+
+fn number(value: u64) -> SqlStorageValue {
+    SqlStorageValue::Integer(i64::try_from(value).unwrap_or(i64::MAX))
+}
+
+fn whole(value: &SqlStorageValue) -> Option<u64> {
+    match value {
+        SqlStorageValue::Integer(value) => u64::try_from(*value).ok(),
+        _ => None,
+    }
+}
+
+fn now() -> UnixMillis {
+    UnixMillis(Date::now().as_millis())
+}
+
+/// How long the first beacon of a commit waits for others.
+const COMPANY: Duration = Duration::from_millis(2);
+/// How many wait at most.
+const MOST_COMPANY: usize = 256;
+/// How long told views wait until they are folded; a read folds at once.
+const FOLD_AFTER: Duration = Duration::from_secs(10);
+const SWEEP_AFTER: Duration = Duration::from_secs(15 * 60);
+const ROLL_AFTER: Duration = Duration::from_secs(60 * 60);
+/// How long a view may be corrected after it was last heard of, in milliseconds.
+const SETTLED: u64 = 2 * 60 * 60 * 1000;
+
+/// The tables, in version 1.
+const SCHEMA: &[&str] = &[
+    "CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
+    "INSERT OR IGNORE INTO facts (name, value) VALUES ('schema', '1')",
+    "CREATE TABLE IF NOT EXISTS views (
+        view TEXT PRIMARY KEY, start INTEGER NOT NULL, heard_at INTEGER NOT NULL, seq INTEGER NOT NULL,
+        heard INTEGER NOT NULL, behind INTEGER NOT NULL, told TEXT NOT NULL, counted TEXT
+     ) WITHOUT ROWID",
+    "CREATE INDEX IF NOT EXISTS views_behind ON views (view) WHERE behind",
+    "CREATE INDEX IF NOT EXISTS views_heard_at ON views (heard_at)",
+    "CREATE TABLE IF NOT EXISTS cells (
+        span INTEGER NOT NULL, start INTEGER NOT NULL, series TEXT NOT NULL, cell BLOB NOT NULL,
+        PRIMARY KEY (span, start, series)
+     ) WITHOUT ROWID",
+];
+
+/// A batch of rows, in one statement and one parameter. A later send of a view replaces an earlier
+/// one, a repeated one changes nothing. A correction of a view that was swept long ago is passed over:
+/// its count stands, and to add it again would count it twice.
+const JOURNAL: &str = "
+    INSERT INTO views (view, start, heard_at, seq, heard, behind, told)
+    SELECT value ->> 'k', value ->> 's', ?2, value ->> 'q', 1 << (value ->> 'q'), 1, value -> 't'
+    FROM json_each(?1)
+    WHERE value ->> 'q' = 0 OR value ->> 'a' < 7200000
+       OR EXISTS (SELECT 1 FROM views AS known WHERE known.view = value ->> 'k')
+    ON CONFLICT (view) DO UPDATE SET
+        heard_at = excluded.heard_at,
+        told = iif(excluded.seq > seq, excluded.told, told),
+        behind = behind OR excluded.heard & ~heard,
+        heard = heard | excluded.heard,
+        seq = max(seq, excluded.seq)";
+
+/// What is now counted of these views.
+const COUNTED: &str = "
+    UPDATE views SET behind = 0, counted = row.value -> '$[1]'
+    FROM json_each(?1) AS row WHERE view = row.value ->> '$[0]'";

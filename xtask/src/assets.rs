@@ -1,0 +1,40 @@
+//! The files that the Worker serves: the dashboard, the client, the budgets; and, beside the product
+//! on a developer's machine only, the demo pages.
+
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context, Result};
+
+/// Fills `build/assets`, which is deployed, and `build/assets-dev`, which is not.
+pub fn lay_out(root: &Path) -> Result<()> {
+    for (folder, with_demo) in [("build/assets", false), ("build/assets-dev", true)] {
+        let folder = root.join(folder);
+        copy(&root.join("www/dashboard"), &folder)?;
+        copy(&root.join("pkg/dist/index.js"), &folder.join("v1/client.js"))?;
+        copy(&root.join("lighthouse/budgets.json"), &folder.join("v1/budgets.json"))?;
+        if with_demo {
+            copy(&root.join("www/demo"), &folder.join("demo"))?;
+        }
+    }
+    Ok(())
+}
+
+/// Copies a file or a folder. A file that is the same already is left alone, so that nobody who
+/// watches it is disturbed.
+fn copy(from: &Path, to: &Path) -> Result<()> {
+    if from.is_dir() {
+        for entry in fs::read_dir(from)?.flatten() {
+            copy(&entry.path(), &to.join(entry.file_name()))?;
+        }
+        return Ok(());
+    }
+    let bytes = fs::read(from).with_context(|| format!("{} cannot be read", from.display()))?;
+    if fs::read(to).is_ok_and(|there| there == bytes) {
+        return Ok(());
+    }
+    if let Some(folder) = to.parent() {
+        fs::create_dir_all(folder)?;
+    }
+    fs::write(to, bytes).with_context(|| format!("{} cannot be written", to.display()))
+}

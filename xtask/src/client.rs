@@ -1,0 +1,163 @@
+//! The browser client, from Rust to what a page downloads: compiled, bound, shrunk, put into the
+//! JavaScript beside it. Which bytes are worth it is decided in `crates/client` and `pkg/src`.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Context, Result, ensure};
+
+/// Builds `pkg/dist` afresh.
+pub fn build(root: &Path) -> Result<()> {
+    let module = compile(root)?;
+    let bound = bind(root, &module)?;
+    let wasm = shrink(root, &bound)?;
+    let dist = root.join("pkg/dist");
+    if dist.exists() {
+        fs::remove_dir_all(&dist)?;
+    }
+    fs::create_dir_all(&dist)?;
+    fs::write(dist.join("client.wasm"), &wasm)?;
+    // One file is one request, and it measures from its first line on.
+    let inlined = root.join("target/pkg/bytes.js");
+    fs::write(
+        &inlined,
+        format!("export const bytes = {};\n", literal(&wasm)),
+    )?;
+    for entry in ["index", "attribution"] {
+        if root.join(format!("pkg/src/{entry}.js")).exists() {
+            bundle(root, entry)?;
+        }
+    }
+    Ok(())
+}
+
+fn compile(root: &Path) -> Result<std::path::PathBuf> {
+    run(Command::new("cargo").current_dir(root).args([
+        "build",
+        "--profile",
+        "client",
+        "--target",
+        "wasm32-unknown-unknown",
+        "--package",
+        "client",
+        // One small stack is all it needs.
+        "--config",
+        "target.wasm32-unknown-unknown.rustflags=['-Clink-arg=-zstack-size=4096']",
+    ]))?;
+    Ok(root.join("target/wasm32-unknown-unknown/client/client.wasm"))
+}
+
+fn bind(root: &Path, module: &Path) -> Result<std::path::PathBuf> {
+    let out = root.join("target/pkg");
+    fs::create_dir_all(&out)?;
+    wasm_bindgen_cli_support::Bindgen::new()
+        .input_path(module)
+        .bundler(true)?
+        .typescript(false)
+        .remove_name_section(true)
+        .remove_producers_section(true)
+        .generate(&out)
+        .context("wasm-bindgen")?;
+    Ok(out.join("client_bg.wasm"))
+}
+
+/// wasm-bindgen prepares for objects and strings to cross the boundary; only numbers do, so all but
+/// the one export and what it reaches is dropped, and the rest is squeezed.
+fn shrink(root: &Path, bound: &Path) -> Result<Vec<u8>> {
+    let graph = bound.with_file_name("reachable.json");
+    fs::write(
+        &graph,
+        r#"[{"name":"page","reaches":["handle"],"root":true},{"name":"handle","export":"handle"}]"#,
+    )?;
+    let reached = bound.with_file_name("reached.wasm");
+    let small = bound.with_file_name("small.wasm");
+    run(binaryen(root, "wasm-metadce")
+        .arg("--graph-file")
+        .arg(graph)
+        .arg(bound)
+        .arg("-o")
+        .arg(&reached)
+        .args(FEATURES))?;
+    run(binaryen(root, "wasm-opt")
+        .args(FEATURES)
+        .args(["-Oz", "--converge"])
+        .args(STRIPPED)
+        .arg(reached)
+        .arg("-o")
+        .arg(&small))?;
+    fs::read(&small).context("the shrunken module")
+}
+
+fn binaryen(root: &Path, tool: &str) -> Command {
+    let mut command = Command::new(root.join("node_modules/.bin/node"));
+    command.arg(root.join("node_modules/binaryen/bin").join(tool));
+    command
+}
+
+fn bundle(root: &Path, entry: &str) -> Result<()> {
+    run(Command::new(root.join("node_modules/.bin/esbuild"))
+        .current_dir(root)
+        .arg(format!("pkg/src/{entry}.js"))
+        .args([
+            "--bundle",
+            "--minify",
+            "--format=esm",
+            "--target=es2022",
+            "--charset=utf8",
+            "--log-level=warning",
+        ])
+        .arg(format!(
+            "--alias:#bytes={}",
+            root.join("target/pkg/bytes.js").display()
+        ))
+        .arg(format!(
+            "--alias:#module={}",
+            root.join("pkg/src/inlined.js").display()
+        ))
+        .arg(format!("--outfile=pkg/dist/{entry}.js")))
+}
+
+/// The bytes as a JavaScript string of the characters U+0000 to U+00FF: in UTF-8 most of a small
+/// module is one byte each, and it compresses better than base64 does.
+fn literal(bytes: &[u8]) -> String {
+    let mut text = String::from("\"");
+    for &byte in bytes {
+        match byte {
+            b'"' | b'\\' => {
+                text.push('\\');
+                text.push(char::from(byte));
+            }
+            b'\n' => text.push_str("\\n"),
+            b'\r' => text.push_str("\\r"),
+            _ => text.push(char::from(byte)),
+        }
+    }
+    text.push('"');
+    text
+}
+
+fn run(command: &mut Command) -> Result<()> {
+    let status = command
+        .status()
+        .with_context(|| format!("cannot start {:?}", command.get_program()))?;
+    ensure!(
+        status.success(),
+        "{:?} failed: {status}",
+        command.get_program()
+    );
+    Ok(())
+}
+
+const FEATURES: &[&str] = &[
+    "--enable-bulk-memory",
+    "--enable-nontrapping-float-to-int",
+    "--enable-sign-ext",
+    "--enable-reference-types",
+    "--enable-mutable-globals",
+];
+const STRIPPED: &[&str] = &[
+    "--strip-debug",
+    "--strip-producers",
+    "--strip-target-features",
+];

@@ -1,0 +1,91 @@
+//! `cargo xtask test`: everything that can fail, part by part, and at the end what did.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, bail};
+
+use crate::{bundle, process, screen, setup};
+
+/// A part of the tests: its name, what it shows, and how it runs.
+struct Part {
+    name: &'static str,
+    about: &'static str,
+    run: fn(&Path) -> Result<()>,
+}
+
+const PARTS: &[Part] = &[
+    Part { name: "core", about: "the rules, natively", run: core },
+    Part { name: "xtask", about: "these commands", run: xtask },
+    Part { name: "worker", about: "the Worker in workerd", run: worker },
+    Part { name: "browser", about: "real pages in Chromium, counted in workerd", run: browser },
+];
+
+/// Runs the named parts, or all of them.
+pub fn run(root: &Path, arguments: &[String]) -> Result<()> {
+    if let Some(unknown) = arguments.iter().find(|name| PARTS.iter().all(|part| part.name != **name)) {
+        let names: Vec<&str> = PARTS.iter().map(|part| part.name).collect();
+        bail!("there is no part `{unknown}`; the parts are {}", names.join(", "));
+    }
+    let chosen: Vec<&Part> = PARTS
+        .iter()
+        .filter(|part| arguments.is_empty() || arguments.iter().any(|name| name == part.name))
+        .collect();
+    let names: Vec<&str> = chosen.iter().map(|part| part.name).collect();
+    screen::title(&format!("Sets up, builds, and tests: {}.", names.join(", ")));
+
+    let mut outcomes = Vec::new();
+    for part in &chosen {
+        println!("\n── {}: {}", part.name, part.about);
+        let started = Instant::now();
+        let outcome = (part.run)(root);
+        if let Err(error) = &outcome {
+            screen::failure(error);
+        }
+        outcomes.push((part, outcome.is_ok(), started.elapsed()));
+    }
+    report(&outcomes)
+}
+
+fn report(outcomes: &[(&&Part, bool, Duration)]) -> Result<()> {
+    println!();
+    for (part, passed, elapsed) in outcomes {
+        let mark = if *passed { "✓ passed" } else { "✗ FAILED" };
+        println!("  {mark}  {:<8} {} ({})", part.name, part.about, screen::elapsed(*elapsed));
+    }
+    let failed = outcomes.iter().filter(|(_, passed, _)| !passed).count();
+    println!("\nparts: {} passed, {failed} failed", outcomes.len() - failed);
+    if failed > 0 {
+        bail!("{failed} of {} parts failed; their words are above", outcomes.len());
+    }
+    Ok(())
+}
+
+fn core(root: &Path) -> Result<()> {
+    // Plain `cargo test`: what a newcomer types.
+    process::loud(setup::cargo(root).arg("test"))
+}
+
+fn xtask(root: &Path) -> Result<()> {
+    process::loud(setup::cargo(root).args(["test", "--profile", "xtask", "--package", "xtask"]))
+}
+
+fn worker(root: &Path) -> Result<()> {
+    bundle::everything(root)?;
+    node_tests(root, "tests/worker")
+}
+
+fn browser(root: &Path) -> Result<()> {
+    bundle::everything(root)?;
+    node_tests(root, "tests/browser")
+}
+
+fn node_tests(root: &Path, folder: &str) -> Result<()> {
+    let browser = setup::browser(root)?;
+    process::loud(
+        process::npm(root, "node")
+            .args(["--test", "--test-reporter=spec"])
+            .arg(format!("{folder}/*.test.mjs"))
+            .env("CHROMIUM", browser),
+    )
+}
