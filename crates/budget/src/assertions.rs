@@ -83,7 +83,9 @@ impl Budgets {
         (!host.is_empty()).then(|| Page { url, assertions: self.assertions(&path, device) })
     }
 
-    fn assertions(&self, path: &str, device: Device) -> Vec<Assertion> {
+    /// What the lab must keep on every page of that path.
+    #[must_use]
+    pub fn assertions(&self, path: &str, device: Device) -> Vec<Assertion> {
         let timings = self.timings(path, device).filter_map(|timing| {
             let lab = timing.lab?;
             let (audit, proxy_of) = match timing.measure {

@@ -2,6 +2,7 @@
 //! the table and exiting are left to the shells.
 
 use crate::{
+    assertions::{Assertion, Outcome},
     budgets::{Limit, Severity},
     compare::discoveries,
     verdict::{Tally, Verdict},
@@ -59,7 +60,34 @@ pub fn gate(cells: &[Cell]) -> (Vec<Verdict>, Answer) {
     (verdicts, answer)
 }
 
+/// The answer of a lab run. A budget that was to be asserted and was not is a mistake in the
+/// set-up, however mild the budget.
+#[must_use]
+pub fn lab_gate(outcomes: &[(&Assertion, Outcome)]) -> Answer {
+    let broken = |(assertion, outcome): &(&Assertion, Outcome)| {
+        assertion.severity == Severity::Error && matches!(outcome, Outcome::Broken { .. })
+    };
+    let silent = |(_, outcome): &(_, Outcome)| matches!(outcome, Outcome::NotMeasured | Outcome::NotAsserted);
+    if outcomes.iter().any(broken) {
+        Answer::Violated
+    } else if outcomes.is_empty() || outcomes.iter().any(silent) {
+        Answer::Insufficient
+    } else {
+        Answer::Pass
+    }
+}
+
 impl Answer {
+    /// The name in every report.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Pass => "pass",
+            Self::Violated => "violated",
+            Self::Insufficient => "insufficient",
+        }
+    }
+
     /// The exit code of a gate.
     #[must_use]
     pub const fn code(self) -> u8 {
@@ -100,6 +128,31 @@ mod tests {
         check(&[(Error, GOOD), (Error, FEW)], Answer::Insufficient);
         check(&[(Error, Tally::default())], Answer::Insufficient);
         check(&[], Answer::Insufficient);
+    }
+
+    #[test]
+    fn a_lab_run_passes_only_if_everything_was_asserted() {
+        let assertion = |severity| Assertion {
+            audit: "speed-index".into(),
+            max: 3000.0,
+            severity,
+            proxy_of: None,
+            line: 1,
+        };
+        let (hard, mild) = (assertion(Severity::Error), assertion(Severity::Warn));
+        let (kept, broken) = (Outcome::Kept { actual: 1.0 }, Outcome::Broken { actual: 1e4 });
+        let runs: [(&[(&Assertion, Outcome)], Answer); 7] = [
+            (&[(&hard, kept), (&mild, kept)], Answer::Pass),
+            (&[(&hard, kept), (&mild, broken)], Answer::Pass),
+            (&[(&hard, broken), (&mild, Outcome::NotAsserted)], Answer::Violated),
+            (&[(&hard, kept), (&mild, Outcome::NotAsserted)], Answer::Insufficient),
+            (&[(&hard, Outcome::NotAsserted)], Answer::Insufficient),
+            (&[(&hard, Outcome::NotMeasured)], Answer::Insufficient),
+            (&[], Answer::Insufficient),
+        ];
+        for (run, answer) in runs {
+            assert_eq!(lab_gate(run), answer, "{run:?}");
+        }
     }
 
     #[test]
