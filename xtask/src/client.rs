@@ -43,7 +43,7 @@ fn compile(root: &Path) -> Result<std::path::PathBuf> {
         "client",
         // One small stack is all it needs.
         "--config",
-        "target.wasm32-unknown-unknown.rustflags=['-Clink-arg=-zstack-size=4096']",
+        "target.wasm32-unknown-unknown.rustflags=['-Clink-arg=-zstack-size=64']",
     ]))?;
     Ok(root.join("target/wasm32-unknown-unknown/client/client.wasm"))
 }
