@@ -67,10 +67,8 @@ impl Tally {
             Verdict::Violated
         } else if at_least(self.within, n, share) <= MET_AT {
             Verdict::Met
-        } else if n < TELLING {
-            Verdict::Insufficient
         } else {
-            Verdict::AtLimit
+            Verdict::undecided(n)
         }
     }
 
@@ -91,6 +89,15 @@ impl Limit {
 }
 
 impl Verdict {
+    /// The verdict on `n` visits that prove neither side.
+    pub(crate) const fn undecided(n: u64) -> Self {
+        if n < TELLING {
+            Self::Insufficient
+        } else {
+            Self::AtLimit
+        }
+    }
+
     /// The name in every answer.
     #[must_use]
     pub const fn name(self) -> &'static str {

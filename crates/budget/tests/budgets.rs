@@ -202,3 +202,42 @@ fn columns_count_characters() {
     let mistake = Budgets::parse("[{\"path\": \"/ä→\", \"percentil\": 1}]").unwrap_err();
     assert_eq!((mistake.line, mistake.column), (1, 18));
 }
+
+#[test]
+fn editors_know_the_same_names() {
+    let schema: serde_json::Value =
+        serde_json::from_str(include_str!("../../../lighthouse/budgets.schema.json")).unwrap();
+    let known = |text: &str| match Budgets::parse(text).unwrap_err().wrong {
+        Wrong::Name { known, .. } => serde_json::json!(known),
+        wrong => panic!("{text}: {wrong}"),
+    };
+    let names = [
+        (
+            r#"[{"timings": [{"metric": "?"}]}]"#,
+            "/definitions/timing/properties/metric/enum",
+        ),
+        (
+            r#"[{"resourceSizes": [{"resourceType": "?"}]}]"#,
+            "/definitions/resource/properties/resourceType/enum",
+        ),
+        (r#"[{"device": "?"}]"#, "/definitions/device/enum"),
+        (r#"[{"severity": "?"}]"#, "/definitions/severity/enum"),
+    ];
+    for (text, at) in names {
+        assert_eq!(known(text), *schema.pointer(at).unwrap());
+    }
+    let keys = [
+        (r#"[{"?": 1}]"#, "entry"),
+        (r#"[{"timings": [{"?": 1}]}]"#, "timing"),
+        (r#"[{"resourceCounts": [{"?": 1}]}]"#, "resource"),
+    ];
+    for (text, definition) in keys {
+        let properties = schema["definitions"][definition]["properties"]
+            .as_object()
+            .unwrap();
+        let properties: std::collections::BTreeSet<_> = properties.keys().cloned().collect();
+        let known: std::collections::BTreeSet<String> =
+            serde_json::from_value(known(text)).unwrap();
+        assert_eq!(known, properties);
+    }
+}

@@ -153,11 +153,11 @@ impl Sketch {
     #[must_use]
     pub fn at_rank(&self, rank: u64) -> Option<Bucket> {
         let mut below = 0_u64;
-        let (bucket, _) = self.buckets().find(|(_, count)| {
+        let (index, _) = self.indexed().find(|(_, count)| {
             below = below.saturating_add(*count);
             below >= rank
         })?;
-        (rank > 0).then_some(bucket)
+        (rank > 0).then(|| bucket::at(index))
     }
 
     /// How many values are at most `limit`. Exact when the limit is on a bucket's edge, as every
