@@ -74,17 +74,13 @@ impl Budgets {
     #[must_use]
     pub fn page(&self, url: &str, device: Device) -> Option<Page> {
         let url = url.split('#').next().unwrap_or(url);
-        let (scheme, rest) = url
-            .split_once("://")
-            .filter(|(scheme, _)| matches!(*scheme, "http" | "https"))?;
+        let (scheme, rest) =
+            url.split_once("://").filter(|(scheme, _)| matches!(*scheme, "http" | "https"))?;
         let (host, path) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
         // A browser shows the slash of the root even where people leave it out.
         let path = format!("{}{path}", if path.starts_with('/') { "" } else { "/" });
         let url = format!("{scheme}://{host}{path}");
-        (!host.is_empty()).then(|| Page {
-            url,
-            assertions: self.assertions(&path, device),
-        })
+        (!host.is_empty()).then(|| Page { url, assertions: self.assertions(&path, device) })
     }
 
     fn assertions(&self, path: &str, device: Device) -> Vec<Assertion> {
@@ -121,15 +117,11 @@ impl Budgets {
             }
         });
         // A budget for the audit itself, wherever it stands, goes before one for what it stands in for.
-        let (own, proxies): (Vec<_>, Vec<_>) = timings
-            .chain(resources)
-            .partition(|assertion| assertion.proxy_of.is_none());
+        let (own, proxies): (Vec<_>, Vec<_>) =
+            timings.chain(resources).partition(|assertion| assertion.proxy_of.is_none());
         let mut decisive: Vec<Assertion> = Vec::new();
         for assertion in own.into_iter().chain(proxies) {
-            if !decisive
-                .iter()
-                .any(|earlier| earlier.audit == assertion.audit)
-            {
+            if !decisive.iter().any(|earlier| earlier.audit == assertion.audit) {
                 decisive.push(assertion);
             }
         }
@@ -156,9 +148,7 @@ impl Page {
     }
 
     fn outcome(&self, assertion: &Assertion, results: &[Asserted]) -> Outcome {
-        let here = results
-            .iter()
-            .filter(|result| result.url == self.url && result.key() == assertion.audit);
+        let here = results.iter().filter(|result| result.url == self.url && result.key() == assertion.audit);
         let outcomes = here.filter_map(|result| match result.actual {
             _ if result.name == "auditRan" => Some(Outcome::NotMeasured),
             None => Some(Outcome::NotMeasured),

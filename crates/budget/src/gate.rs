@@ -32,11 +32,8 @@ pub enum Answer {
 #[must_use]
 pub fn gate(cells: &[Cell]) -> (Vec<Verdict>, Answer) {
     let judged = |cell: &&Cell| cell.tally.n() > 0 && cell.tally.n() >= cell.limit.min_samples;
-    let p_values: Vec<f64> = cells
-        .iter()
-        .filter(judged)
-        .map(|cell| cell.tally.p_value(cell.limit.percentile))
-        .collect();
+    let p_values: Vec<f64> =
+        cells.iter().filter(judged).map(|cell| cell.tally.p_value(cell.limit.percentile)).collect();
     let mut discovered = discoveries(&p_values).into_iter();
     let verdicts: Vec<Verdict> = cells
         .iter()
@@ -49,10 +46,7 @@ pub fn gate(cells: &[Cell]) -> (Vec<Verdict>, Answer) {
         })
         .collect();
 
-    let matters = cells
-        .iter()
-        .zip(&verdicts)
-        .filter(|(cell, _)| cell.limit.severity == Severity::Error);
+    let matters = cells.iter().zip(&verdicts).filter(|(cell, _)| cell.limit.severity == Severity::Error);
     let matters: Vec<Verdict> = matters.map(|(_, verdict)| *verdict).collect();
     let unknown = |verdict| matches!(verdict, Verdict::Unknown | Verdict::Insufficient);
     let answer = if matters.contains(&Verdict::Violated) {
@@ -81,39 +75,18 @@ impl Answer {
 mod tests {
     use super::*;
 
-    const GOOD: Tally = Tally {
-        within: 190,
-        over: 10,
-    };
-    const BAD: Tally = Tally {
-        within: 100,
-        over: 100,
-    };
+    const GOOD: Tally = Tally { within: 190, over: 10 };
+    const BAD: Tally = Tally { within: 100, over: 100 };
     const FEW: Tally = Tally { within: 9, over: 0 };
-    const NEAR: Tally = Tally {
-        within: 1500,
-        over: 500,
-    };
+    const NEAR: Tally = Tally { within: 1500, over: 500 };
 
     fn cell(severity: Severity, tally: Tally) -> Cell {
-        Cell {
-            limit: Limit {
-                max: 2000,
-                percentile: 75,
-                severity,
-                min_samples: 30,
-                line: 1,
-            },
-            tally,
-        }
+        Cell { limit: Limit { max: 2000, percentile: 75, severity, min_samples: 30, line: 1 }, tally }
     }
 
     #[track_caller]
     fn check(tallies: &[(Severity, Tally)], expect: Answer) {
-        let cells: Vec<Cell> = tallies
-            .iter()
-            .map(|(severity, tally)| cell(*severity, *tally))
-            .collect();
+        let cells: Vec<Cell> = tallies.iter().map(|(severity, tally)| cell(*severity, *tally)).collect();
         assert_eq!(gate(&cells).1, expect);
     }
 
@@ -122,10 +95,7 @@ mod tests {
         use Severity::{Error, Warn};
         check(&[(Error, GOOD)], Answer::Pass);
         check(&[(Error, NEAR)], Answer::Pass);
-        check(
-            &[(Error, GOOD), (Error, BAD), (Error, FEW)],
-            Answer::Violated,
-        );
+        check(&[(Error, GOOD), (Error, BAD), (Error, FEW)], Answer::Violated);
         check(&[(Error, GOOD), (Warn, BAD), (Warn, FEW)], Answer::Pass);
         check(&[(Error, GOOD), (Error, FEW)], Answer::Insufficient);
         check(&[(Error, Tally::default())], Answer::Insufficient);
@@ -137,17 +107,11 @@ mod tests {
         // 64 of 100 is violated on its own, at p = 0.0094.
         let unlucky = cell(Severity::Error, Tally::of(100, 64));
         let fine = cell(Severity::Error, GOOD);
-        assert_eq!(
-            gate(&[unlucky]),
-            (vec![Verdict::Violated], Answer::Violated)
-        );
+        assert_eq!(gate(&[unlucky]), (vec![Verdict::Violated], Answer::Violated));
         let mut cells = vec![fine; 20];
         cells.insert(7, unlucky);
         let (verdicts, answer) = gate(&cells);
-        assert_eq!(
-            (verdicts[7], answer),
-            (Verdict::Insufficient, Answer::Insufficient)
-        );
+        assert_eq!((verdicts[7], answer), (Verdict::Insufficient, Answer::Insufficient));
         // In company it stands.
         cells.extend([cell(Severity::Error, BAD); 5]);
         assert_eq!(gate(&cells).0[7], Verdict::Violated);

@@ -68,11 +68,7 @@ impl Audit {
     #[must_use]
     pub fn score(self, value: f64, form: Form) -> f64 {
         let raw = self.curve(form).share_above(value);
-        let boosted = if raw > 0.9 {
-            raw + 0.05 * (raw - 0.9)
-        } else {
-            raw
-        };
+        let boosted = if raw > 0.9 { raw + 0.05 * (raw - 0.9) } else { raw };
         (boosted * 100.0).floor() / 100.0
     }
 
@@ -155,8 +151,7 @@ impl Curve {
             return 1.0;
         }
         let ratio = (value / self.median).max(f64::from_bits(1));
-        let standardized =
-            libm::log(ratio) * INVERSE_ERFC_ONE_FIFTH / -libm::log(self.p10 / self.median);
+        let standardized = libm::log(ratio) * INVERSE_ERFC_ONE_FIFTH / -libm::log(self.p10 / self.median);
         let share = (1.0 - erf(standardized)) / 2.0;
         // Rounding must not move a value across its rating.
         if value <= self.p10 {
@@ -172,9 +167,7 @@ impl Curve {
 /// Abramowitz and Stegun, formula 7.1.26: an approximation, and the one to agree with.
 fn erf(x: f64) -> f64 {
     let t = 1.0 / (1.0 + 0.3275911 * x.abs());
-    let y = t
-        * (0.254829592
-            + t * (-0.284496736 + t * (1.421413741 + t * (-1.453152027 + t * 1.061405429))));
+    let y = t * (0.254829592 + t * (-0.284496736 + t * (1.421413741 + t * (-1.453152027 + t * 1.061405429))));
     // JavaScript's sign of 0 is 0.
     let sign = if x == 0.0 { 0.0 } else { x.signum() };
     sign * (1.0 - y * libm::exp(-x * x))
@@ -207,16 +200,9 @@ mod tests {
             (MaxPotentialFid, Mobile, 180.0, 0.74),
         ];
         for (audit, form, value, score) in known {
-            assert_eq!(
-                audit.score(value, form),
-                score,
-                "{audit:?} {form:?} {value}"
-            );
+            assert_eq!(audit.score(value, form), score, "{audit:?} {form:?} {value}");
         }
-        assert_eq!(
-            FirstContentfulPaint.curve(Mobile).share_above(1801.0),
-            0.8997551767122373
-        );
+        assert_eq!(FirstContentfulPaint.curve(Mobile).share_above(1801.0), 0.8997551767122373);
     }
 
     #[test]
@@ -229,33 +215,16 @@ mod tests {
                     .map(|(audit, value)| (audit.weight(), Some(audit.score(value, form)))),
             )
         };
-        assert_eq!(
-            report(Mobile, [2100.0, 5200.0, 890.0, 0.31, 6100.0]),
-            Some(0.37)
-        );
-        assert_eq!(
-            report(Desktop, [753.1548, 2403.1548, 181.0, 0.0, 753.1548]),
-            Some(0.82)
-        );
+        assert_eq!(report(Mobile, [2100.0, 5200.0, 890.0, 0.31, 6100.0]), Some(0.37));
+        assert_eq!(report(Desktop, [753.1548, 2403.1548, 181.0, 0.0, 753.1548]), Some(0.82));
     }
 
     #[test]
     fn the_field_is_scored_by_what_it_measures() {
-        let good = [
-            (Metric::Fcp, 900.0),
-            (Metric::Lcp, 1200.0),
-            (Metric::Cls, 0.0),
-            (Metric::Inp, 40.0),
-        ];
+        let good = [(Metric::Fcp, 900.0), (Metric::Lcp, 1200.0), (Metric::Cls, 0.0), (Metric::Inp, 40.0)];
         assert_eq!(field_score(good, Mobile), Some(1.0));
         // (10 · 0.90 + 30 · 0.50) / 40
-        assert_eq!(
-            field_score([(Metric::Fcp, 1800.0), (Metric::Inp, 500.0)], Mobile),
-            Some(0.6)
-        );
-        assert_eq!(
-            field_score([(Metric::Ttfb, 100.0), (Metric::Fid, 1.0)], Mobile),
-            None
-        );
+        assert_eq!(field_score([(Metric::Fcp, 1800.0), (Metric::Inp, 500.0)], Mobile), Some(0.6));
+        assert_eq!(field_score([(Metric::Ttfb, 100.0), (Metric::Fid, 1.0)], Mobile), None);
     }
 }

@@ -91,11 +91,7 @@ impl Limit {
 impl Verdict {
     /// The verdict on `n` visits that prove neither side.
     pub(crate) const fn undecided(n: u64) -> Self {
-        if n < TELLING {
-            Self::Insufficient
-        } else {
-            Self::AtLimit
-        }
+        if n < TELLING { Self::Insufficient } else { Self::AtLimit }
     }
 
     /// The name in every answer.

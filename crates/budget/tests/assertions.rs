@@ -6,29 +6,20 @@ use budget::{Asserted, Budgets, Outcome, Page, Severity};
 use wire::{Device, Metric};
 
 fn page(text: &str, url: &str) -> Page {
-    Budgets::parse(text)
-        .unwrap()
-        .page(url, Device::Phone)
-        .unwrap()
+    Budgets::parse(text).unwrap().page(url, Device::Phone).unwrap()
 }
 
 /// What is asserted, as Lighthouse CI would be given it.
 fn asserted(page: &Page) -> Vec<(&str, f64)> {
-    let mut pairs: Vec<_> = page
-        .assertions
-        .iter()
-        .map(|assertion| (assertion.audit.as_str(), assertion.max))
-        .collect();
+    let mut pairs: Vec<_> =
+        page.assertions.iter().map(|assertion| (assertion.audit.as_str(), assertion.max)).collect();
     pairs.sort_by_key(|(audit, _)| *audit);
     pairs
 }
 
 #[test]
 fn the_defaults_assert_what_the_lab_can_measure() {
-    let page = page(
-        include_str!("../../../lighthouse/budgets.json"),
-        "http://localhost:3000/",
-    );
+    let page = page(include_str!("../../../lighthouse/budgets.json"), "http://localhost:3000/");
     assert_eq!(
         asserted(&page),
         [
@@ -42,14 +33,8 @@ fn the_defaults_assert_what_the_lab_can_measure() {
             ("total-blocking-time", 240.0),
         ]
     );
-    let proxies = page
-        .assertions
-        .iter()
-        .filter_map(|assertion| assertion.proxy_of);
-    assert_eq!(
-        proxies.collect::<Vec<_>>(),
-        [Metric::Ttfb, Metric::Fid, Metric::Inp]
-    );
+    let proxies = page.assertions.iter().filter_map(|assertion| assertion.proxy_of);
+    assert_eq!(proxies.collect::<Vec<_>>(), [Metric::Ttfb, Metric::Fid, Metric::Inp]);
 }
 
 #[test]
@@ -65,30 +50,17 @@ fn the_cascade_is_merged() {
         { "device": "desktop", "timings": [{ "metric": "largest-contentful-paint", "budget": 1000 }] }
     ]"#;
     let at = |path: &str, device| {
-        let page = Budgets::parse(text)
-            .unwrap()
-            .page(&format!("https://example.org{path}"), device)
-            .unwrap();
-        asserted(&page)
-            .into_iter()
-            .map(|(_, max)| max)
-            .collect::<Vec<_>>()
+        let page = Budgets::parse(text).unwrap().page(&format!("https://example.org{path}"), device).unwrap();
+        asserted(&page).into_iter().map(|(_, max)| max).collect::<Vec<_>>()
     };
     assert_eq!(at("/", Device::Phone), [2000.0, 10.0, 3000.0]);
     assert_eq!(at("/shop?page=2", Device::Phone), [3000.0, 20.0, 3000.0]);
     assert_eq!(at("/shop", Device::Desktop), [1000.0, 20.0, 3000.0]);
     let shop = page(text, "https://example.org/shop");
-    let severities = shop
-        .assertions
-        .iter()
-        .map(|assertion| (assertion.severity, assertion.line));
+    let severities = shop.assertions.iter().map(|assertion| (assertion.severity, assertion.line));
     assert_eq!(
         severities.collect::<Vec<_>>(),
-        [
-            (Severity::Warn, 7),
-            (Severity::Error, 4),
-            (Severity::Warn, 8)
-        ]
+        [(Severity::Warn, 7), (Severity::Error, 4), (Severity::Warn, 8)]
     );
 }
 
@@ -100,10 +72,7 @@ fn a_proxy_needs_a_number_of_its_own_and_yields_to_the_audit() {
     let blocking = r#"{ "metric": "total-blocking-time", "budget": 150 }"#;
     let at = |timings: &str| {
         let page = page(&text(timings), "https://example.org/");
-        page.assertions
-            .iter()
-            .map(|assertion| (assertion.max, assertion.proxy_of))
-            .collect::<Vec<_>>()
+        page.assertions.iter().map(|assertion| (assertion.max, assertion.proxy_of)).collect::<Vec<_>>()
     };
     assert_eq!(at(inp), []);
     assert_eq!(at(inp_in_lab), [(300.0, Some(Metric::Inp))]);
@@ -114,26 +83,13 @@ fn a_proxy_needs_a_number_of_its_own_and_yields_to_the_audit() {
 fn a_pattern_matches_its_own_page_only() {
     let at = |url: &str| page("[]", url);
     assert_eq!(at("https://example.org").url, "https://example.org/");
-    assert_eq!(
-        at("https://example.org?a=1").url,
-        "https://example.org/?a=1"
-    );
+    assert_eq!(at("https://example.org?a=1").url, "https://example.org/?a=1");
     assert_eq!(
         at("http://[::1]:80/a+b.html?x=(1)#top").pattern(),
         r"^http://\[::1\]:80/a\+b\.html\?x=\(1\)$"
     );
-    for url in [
-        "/",
-        "example.org",
-        "ftp://example.org/",
-        "https://",
-        "https:///path",
-    ] {
-        assert_eq!(
-            Budgets::parse("[]").unwrap().page(url, Device::Phone),
-            None,
-            "{url}"
-        );
+    for url in ["/", "example.org", "ftp://example.org/", "https://", "https:///path"] {
+        assert_eq!(Budgets::parse("[]").unwrap().page(url, Device::Phone), None, "{url}");
     }
 }
 
@@ -163,76 +119,29 @@ fn a_run_proves_only_what_it_asserted() {
         "resourceSizes": [{ "resourceType": "script", "budget": 100 }]
     }]"#;
     let page = page(text, "http://localhost:3000");
-    let outcomes = |results: &[Asserted]| {
-        page.outcomes(results)
-            .iter()
-            .map(|(_, outcome)| *outcome)
-            .collect::<Vec<_>>()
-    };
+    let outcomes =
+        |results: &[Asserted]| page.outcomes(results).iter().map(|(_, outcome)| *outcome).collect::<Vec<_>>();
 
-    let paint = |actual| {
-        result(
-            "first-contentful-paint",
-            None,
-            "maxNumericValue",
-            1500.0,
-            actual,
-        )
-    };
-    let script = result(
-        "resource-summary",
-        Some("script.size"),
-        "maxNumericValue",
-        102_400.0,
-        Some(99.0),
-    );
+    let paint = |actual| result("first-contentful-paint", None, "maxNumericValue", 1500.0, actual);
+    let script = result("resource-summary", Some("script.size"), "maxNumericValue", 102_400.0, Some(99.0));
     let kept = Outcome::Kept { actual: 1500.0 };
     let broken = Outcome::Broken { actual: 1501.0 };
     let small = Outcome::Kept { actual: 99.0 };
-    assert_eq!(
-        outcomes(&[paint(Some(1500.0)), script.clone()]),
-        [kept, small]
-    );
-    assert_eq!(
-        outcomes(&[paint(Some(1501.0)), script.clone()]),
-        [broken, small]
-    );
-    assert_eq!(
-        outcomes(&[paint(None), script.clone()]),
-        [Outcome::NotMeasured, small]
-    );
+    assert_eq!(outcomes(&[paint(Some(1500.0)), script.clone()]), [kept, small]);
+    assert_eq!(outcomes(&[paint(Some(1501.0)), script.clone()]), [broken, small]);
+    assert_eq!(outcomes(&[paint(None), script.clone()]), [Outcome::NotMeasured, small]);
     assert_eq!(outcomes(&[]), [Outcome::NotAsserted, Outcome::NotAsserted]);
 
-    let did_not_run = Asserted {
-        passed: false,
-        ..result("first-contentful-paint", None, "auditRan", 1.0, Some(0.0))
-    };
-    assert_eq!(
-        outcomes(&[did_not_run]),
-        [Outcome::NotMeasured, Outcome::NotAsserted]
-    );
+    let did_not_run =
+        Asserted { passed: false, ..result("first-contentful-paint", None, "auditRan", 1.0, Some(0.0)) };
+    assert_eq!(outcomes(&[did_not_run]), [Outcome::NotMeasured, Outcome::NotAsserted]);
     // Two runs' worth of results: the good one does not hide the bad one, in either order.
-    assert_eq!(
-        outcomes(&[paint(Some(1501.0)), paint(Some(1500.0))])[0],
-        broken
-    );
-    assert_eq!(
-        outcomes(&[paint(Some(1500.0)), paint(Some(1501.0))])[0],
-        broken
-    );
+    assert_eq!(outcomes(&[paint(Some(1501.0)), paint(Some(1500.0))])[0], broken);
+    assert_eq!(outcomes(&[paint(Some(1500.0)), paint(Some(1501.0))])[0], broken);
     // Another number, another page and another audit prove nothing.
-    let lax = Asserted {
-        expected: 9000.0,
-        ..paint(Some(1500.0))
-    };
-    let elsewhere = Asserted {
-        url: "http://localhost:3000/about".into(),
-        ..paint(Some(1500.0))
-    };
-    let default_score = Asserted {
-        name: "minScore".into(),
-        ..paint(Some(1.0))
-    };
+    let lax = Asserted { expected: 9000.0, ..paint(Some(1500.0)) };
+    let elsewhere = Asserted { url: "http://localhost:3000/about".into(), ..paint(Some(1500.0)) };
+    let default_score = Asserted { name: "minScore".into(), ..paint(Some(1.0)) };
     for other in [lax, elsewhere, default_score] {
         assert_eq!(outcomes(&[other])[0], Outcome::NotAsserted);
     }

@@ -212,10 +212,7 @@ fn editors_know_the_same_names() {
         wrong => panic!("{text}: {wrong}"),
     };
     let names = [
-        (
-            r#"[{"timings": [{"metric": "?"}]}]"#,
-            "/definitions/timing/properties/metric/enum",
-        ),
+        (r#"[{"timings": [{"metric": "?"}]}]"#, "/definitions/timing/properties/metric/enum"),
         (
             r#"[{"resourceSizes": [{"resourceType": "?"}]}]"#,
             "/definitions/resource/properties/resourceType/enum",
@@ -232,12 +229,9 @@ fn editors_know_the_same_names() {
         (r#"[{"resourceCounts": [{"?": 1}]}]"#, "resource"),
     ];
     for (text, definition) in keys {
-        let properties = schema["definitions"][definition]["properties"]
-            .as_object()
-            .unwrap();
+        let properties = schema["definitions"][definition]["properties"].as_object().unwrap();
         let properties: std::collections::BTreeSet<_> = properties.keys().cloned().collect();
-        let known: std::collections::BTreeSet<String> =
-            serde_json::from_value(known(text)).unwrap();
+        let known: std::collections::BTreeSet<String> = serde_json::from_value(known(text)).unwrap();
         assert_eq!(known, properties);
     }
 }

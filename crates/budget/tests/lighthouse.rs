@@ -1,11 +1,7 @@
 //! Lighthouse's own code as the oracle. The golden files beside this test were written by it
 //! (golden.mjs).
 
-#![expect(
-    clippy::indexing_slicing,
-    clippy::unwrap_used,
-    reason = "a helper of tests may do as tests do"
-)]
+#![expect(clippy::indexing_slicing, clippy::unwrap_used, reason = "a helper of tests may do as tests do")]
 
 use budget::{Audit, Budgets, Form, category};
 use proptest::{collection::vec, option, prelude::*, sample::select, sample::subsequence};
@@ -20,20 +16,9 @@ fn rows(text: &str) -> Vec<Value> {
 fn every_score_is_lighthouses() {
     let rows = rows(include_str!("lighthouse/scores.json"));
     for row in &rows {
-        let audit = Audit::ALL
-            .into_iter()
-            .find(|audit| audit.name() == row[0])
-            .unwrap();
-        let form = if row[1] == "mobile" {
-            Form::Mobile
-        } else {
-            Form::Desktop
-        };
-        assert_eq!(
-            audit.score(row[2].as_f64().unwrap(), form),
-            row[3].as_f64().unwrap(),
-            "{row}"
-        );
+        let audit = Audit::ALL.into_iter().find(|audit| audit.name() == row[0]).unwrap();
+        let form = if row[1] == "mobile" { Form::Mobile } else { Form::Desktop };
+        assert_eq!(audit.score(row[2].as_f64().unwrap(), form), row[3].as_f64().unwrap(), "{row}");
     }
     assert_eq!(rows.len(), 7 * 2 * 48);
 }
@@ -43,11 +28,7 @@ fn every_category_is_lighthouses() {
     let weights = Audit::ALL.map(Audit::weight);
     for row in rows(include_str!("lighthouse/categories.json")) {
         let scores = row[0].as_array().unwrap().iter().map(Value::as_f64);
-        assert_eq!(
-            category(weights.into_iter().zip(scores)),
-            row[1].as_f64(),
-            "{row}"
-        );
+        assert_eq!(category(weights.into_iter().zip(scores)), row[1].as_f64(), "{row}");
     }
 }
 
@@ -56,11 +37,9 @@ fn every_path_matches_as_in_lighthouse() {
     for row in rows(include_str!("lighthouse/paths.json")) {
         let timings = json!([{ "metric": "first-contentful-paint", "budget": 1 }]);
         let text = json!([{ "path": row[0], "timings": timings }]).to_string();
-        let matches = Budgets::parse(&text).ok().map(|budgets| {
-            budgets
-                .limit(row[1].as_str().unwrap(), Device::Phone, Metric::Fcp)
-                .is_some()
-        });
+        let matches = Budgets::parse(&text)
+            .ok()
+            .map(|budgets| budgets.limit(row[1].as_str().unwrap(), Device::Phone, Metric::Fcp).is_some());
         assert_eq!(matches, row[2].as_bool(), "{row}");
     }
 }
@@ -76,52 +55,26 @@ const TIMINGS: [&str; 8] = [
     "cumulative-layout-shift",
 ];
 
-const RESOURCES: [&str; 9] = [
-    "total",
-    "document",
-    "script",
-    "stylesheet",
-    "image",
-    "media",
-    "font",
-    "other",
-    "third-party",
-];
+const RESOURCES: [&str; 9] =
+    ["total", "document", "script", "stylesheet", "image", "media", "font", "other", "third-party"];
 
 /// An entry of a budget.json, as Lighthouse 11 validated it. Budgets are not negative.
 fn entries() -> impl Strategy<Value = Value> {
-    let path = select(vec![
-        "/",
-        "/a",
-        "/a$",
-        "/a/*",
-        "/*.html",
-        "/*b$",
-        "/a*c.html$",
-    ]);
+    let path = select(vec!["/", "/a", "/a$", "/a/*", "/*.html", "/*b$", "/a*c.html$"]);
     let number = prop_oneof![
         (0..10_000_u32).prop_map(|n| json!(n)),
         (0.0..1e4).prop_map(|n| json!(n)),
         Just(json!(1e300))
     ];
     let budgets = |names: &'static [&'static str], key: &'static str| {
-        let named = (
-            subsequence(names, 0..=names.len()).prop_shuffle(),
-            vec(number.clone(), names.len()),
-        );
+        let named = (subsequence(names, 0..=names.len()).prop_shuffle(), vec(number.clone(), names.len()));
         option::of(named.prop_map(move |(names, numbers)| {
             let budgets = names.into_iter().zip(numbers);
-            Value::Array(
-                budgets
-                    .map(|(name, number)| json!({ key: name, "budget": number }))
-                    .collect(),
-            )
+            Value::Array(budgets.map(|(name, number)| json!({ key: name, "budget": number })).collect())
         }))
     };
-    let hosts = select(vec![
-        json!({}),
-        json!({ "firstPartyHostnames": ["*.example.org", "cdn.example.com"] }),
-    ]);
+    let hosts =
+        select(vec![json!({}), json!({ "firstPartyHostnames": ["*.example.org", "cdn.example.com"] })]);
     let fields = (
         option::of(path.prop_map(|path| json!(path))),
         option::of(hosts),
@@ -137,12 +90,7 @@ fn entries() -> impl Strategy<Value = Value> {
             ("resourceSizes", sizes),
             ("resourceCounts", counts),
         ];
-        Value::Object(
-            fields
-                .into_iter()
-                .filter_map(|(key, value)| Some((key.to_owned(), value?)))
-                .collect(),
-        )
+        Value::Object(fields.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?))).collect())
     })
 }
 
@@ -152,12 +100,10 @@ fn lighthouse_matches(path: &str, pattern: &str) -> bool {
     match (pattern.split_once('*'), end) {
         (None, None) => path.starts_with(pattern),
         (None, Some(whole)) => path == whole,
-        (Some((before, after)), None) => path
-            .strip_prefix(before)
-            .is_some_and(|rest| rest.contains(after)),
-        (Some((before, after)), Some(_)) => path
-            .strip_prefix(before)
-            .is_some_and(|rest| rest.ends_with(&after[..after.len() - 1])),
+        (Some((before, after)), None) => path.strip_prefix(before).is_some_and(|rest| rest.contains(after)),
+        (Some((before, after)), Some(_)) => {
+            path.strip_prefix(before).is_some_and(|rest| rest.ends_with(&after[..after.len() - 1]))
+        }
     }
 }
 
@@ -165,28 +111,14 @@ fn lighthouse_matches(path: &str, pattern: &str) -> bool {
 fn converted(entry: &Value) -> Vec<(String, f64)> {
     let budgets = |key: &str, name: &str, audit: fn(&str) -> String, unit: f64| {
         let items = entry[key].as_array().cloned().unwrap_or_default();
-        let pair = |item: Value| {
-            (
-                audit(item[name].as_str().unwrap()),
-                item["budget"].as_f64().unwrap() * unit,
-            )
-        };
+        let pair =
+            |item: Value| (audit(item[name].as_str().unwrap()), item["budget"].as_f64().unwrap() * unit);
         items.into_iter().map(pair).collect::<Vec<_>>()
     };
     [
         budgets("timings", "metric", str::to_owned, 1.0),
-        budgets(
-            "resourceSizes",
-            "resourceType",
-            |kind| format!("resource-summary:{kind}:size"),
-            1024.0,
-        ),
-        budgets(
-            "resourceCounts",
-            "resourceType",
-            |kind| format!("resource-summary:{kind}:count"),
-            1.0,
-        ),
+        budgets("resourceSizes", "resourceType", |kind| format!("resource-summary:{kind}:size"), 1024.0),
+        budgets("resourceCounts", "resourceType", |kind| format!("resource-summary:{kind}:count"), 1.0),
     ]
     .concat()
 }

@@ -31,11 +31,7 @@ fn visit(dice: &mut Dice, overshoot: f64) -> bool {
 }
 
 fn count(tally: &mut Tally, within: bool) {
-    *(if within {
-        &mut tally.within
-    } else {
-        &mut tally.over
-    }) += 1;
+    *(if within { &mut tally.within } else { &mut tally.over }) += 1;
 }
 
 /// Three standard deviations of a rate that is found by so many trials.
@@ -59,10 +55,7 @@ fn one_look_at_a_page_on_its_budget_cries_wolf_in_at_most_one_of_a_hundred() {
         }
         let [violated, met] = [violated, met].map(|count| f64::from(count) / f64::from(trials));
         println!("{n} visits: violated {violated}, met {met}");
-        assert!(
-            violated <= 0.01 + tolerance(0.01, trials),
-            "{violated} of {n}"
-        );
+        assert!(violated <= 0.01 + tolerance(0.01, trials), "{violated} of {n}");
         assert!(met <= 0.05 + tolerance(0.05, trials), "{met} of {n}");
     }
 }
@@ -82,9 +75,7 @@ fn alarmed(dice: &mut Dice, overshoot: f64, visits: u64) -> Option<u64> {
 fn a_month_watched_visit_by_visit_cries_wolf_in_at_most_one_of_twenty() {
     let trials = 1_000;
     let mut dice = Dice(2);
-    let wolves = (0..trials)
-        .filter(|_| alarmed(&mut dice, 1.0, 30 * 200).is_some())
-        .count();
+    let wolves = (0..trials).filter(|_| alarmed(&mut dice, 1.0, 30 * 200).is_some()).count();
     let rate = wolves as f64 / f64::from(trials);
     println!("{rate} of months");
     assert!(rate <= 0.05, "{rate}");
@@ -94,14 +85,9 @@ fn a_month_watched_visit_by_visit_cries_wolf_in_at_most_one_of_twenty() {
 fn a_page_a_fifth_over_its_budget_is_found_within_three_days_at_200_views_a_day() {
     let trials = 1_000;
     let mut dice = Dice(3);
-    let mut found: Vec<u64> = (0..trials)
-        .filter_map(|_| alarmed(&mut dice, 1.2, 3 * 200))
-        .collect();
+    let mut found: Vec<u64> = (0..trials).filter_map(|_| alarmed(&mut dice, 1.2, 3 * 200)).collect();
     found.sort_unstable();
     let rate = found.len() as f64 / f64::from(trials);
-    println!(
-        "{rate} found, half of them within {} views",
-        found[found.len() / 2]
-    );
+    println!("{rate} found, half of them within {} views", found[found.len() / 2]);
     assert!(rate >= 0.99, "{rate}");
 }

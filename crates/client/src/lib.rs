@@ -46,7 +46,12 @@ fn answer(page: &mut Page, moment: u32, slot: usize, a: f64, b: f64, c: f64) -> 
                 ),
                 9 => return (seen && vital.measured(b - a)).then_some(1.0),
                 10 => return Some(place(vital.shifts.shifted(Shift { at: a, score: b }))),
-                11 => return vital.interactions.interacted(Interaction { id: a, at: b, duration: c }).map(place),
+                11 => {
+                    return vital
+                        .interactions
+                        .interacted(Interaction { id: a, at: b, duration: c })
+                        .map(place);
+                }
                 12 => return vital.settled(count).map(|list| list as f64),
                 13 => {
                     return vital.reported(match a as u32 {
@@ -88,7 +93,10 @@ fn place(filing: Filing) -> f64 {
 
 struct Only(UnsafeCell<Page>);
 
-#[expect(unsafe_code, reason = "a page has one thread, and a static is the only state that needs no allocator")]
+#[expect(
+    unsafe_code,
+    reason = "a page has one thread, and a static is the only state that needs no allocator"
+)]
 // SAFETY: the module is instantiated on one thread, without shared memory.
 unsafe impl Sync for Only {}
 
