@@ -5,82 +5,63 @@
  * @module
  */
 import { handle, lost } from "./machine.js";
-import * as moment from "./moments.js";
-import { NAMES, hidden, navigation, on, whenActive } from "./on.js";
+import { activation, hidden, measure, navigation, navigationType } from "./measure.js";
+import { DECLARED, DUE, NAMES, REVOKED, SENT, TTFB, TURNED } from "./moments.js";
 
-/** What may wait for another attempt, in characters. */
-const QUEUE_LIMIT = 16384;
+const METRICS = [0, 1, 2, 3, 4, 5];
 
-/** @param {import("./index.js").StartOptions} options */
+const nothing = () => {};
+
+/** Declares a view of its own, for a single-page application. */
+export let view = nothing;
+
 export const start = (options) => {
-  // Global Privacy Control means no; so does a server, which has no page.
-  if (!globalThis.document || navigator.globalPrivacyControl || !(Math.random() * (options.sample ?? 1) < 1)) {
-    return stopped;
-  }
-  const life = new AbortController();
-  const { signal } = life;
+  // Global Privacy Control means no; and a server has no page.
+  if (!globalThis.document || navigator.globalPrivacyControl || Math.random() * (options.sample ?? 1) >= 1) return nothing;
+
   const id = Array.from(crypto.getRandomValues(new Uint8Array(12)), (byte) => (byte + 256).toString(16).slice(1)).join("");
-  const vitals = NAMES.map((name, metric) =>
-    on(metric, (report) => {
-      if (report.navigationType === "soft-navigation" && report.navigationStartTime !== since) {
-        turn("soft-navigation", report.navigationStartTime, report.navigationURL);
-      }
-      arm();
-    }, { reportSoftNavs: options.reportSoftNavs }, true),
-  );
-
-  let view = -1;
+  const { endpoint } = options;
+  let about = { view: -1, route: options.route };
   let since;
-  let about;
   let armed;
-  let waiting = [];
+  let queue = [];
 
-  const turn = (nav, at, url = location.href, route = options.route) => {
-    if (view >= 0) send();
-    handle(moment.TURNED, 0);
-    view++;
+  const turned = (nav, at, { name = location.href } = {}) => {
+    if (since >= 0) send();
+    handle(TURNED);
     since = at;
-    about = { nav, path: path(url), route };
+    const { pathname, searchParams } = new URL(name);
+    for (const key of [...searchParams.keys()]) if (!options.allowQuery?.includes(key)) searchParams.delete(key);
+    about = { view: about.view + 1, nav, path: pathname + (searchParams.size ? "?" + searchParams : ""), route: about.route };
   };
 
-  const path = (url) => {
-    const { pathname, searchParams } = new URL(url, location.href);
-    const kept = (options.allowQuery ?? [])
-      .flatMap((key) => searchParams.getAll(key).map((value) => `${encodeURIComponent(key)}=${encodeURIComponent(value)}`))
-      .join("&");
-    return kept ? `${pathname}?${kept}` : pathname;
-  };
-
-  /** The beacon, if one is due and nobody objects. */
   const compose = () => {
     if (document.prerendering || options.consent?.() === false) return;
-    let seq = handle(moment.DUE, 0);
     const m = {};
-    vitals.forEach((vital, metric) => {
-      const value = handle(moment.WIRE, vital.slot);
+    for (const metric of METRICS) {
+      const value = handle(SENT, measurement.base + metric);
       if (value >= 0) m[NAMES[metric]] = value;
-    });
-    if (lost) seq = 0;
+    }
+    let seq = handle(DUE);
+    if (lost) seq = since === -1 ? -1 : 0;
     if (seq >= 0) {
-      const hard = navigation();
       let beacon = {
         v: 1,
         site: options.site,
         id,
-        view,
-        seq,
         ...about,
+        seq,
         age: Math.ceil(performance.now() - since),
         m,
         release: options.release,
         w: options.sample,
         dim: options.dimensions,
-        cache: hard?.serverTiming?.find(({ name }) => name === "cache")?.description,
+        cache: navigation()?.serverTiming?.find(({ name }) => name === "cache")?.description,
         net: navigator.connection?.effectiveType,
         bot: navigator.webdriver ? 1 : undefined,
-        lost: lost ?? (Object.keys(m)[0] ? undefined : "hidden"),
+        lost: lost ?? (m.TTFB >= 0 ? undefined : "hidden"),
       };
-      if (options.beforeSend) beacon = options.beforeSend(beacon);
+      beacon = options.beforeSend ? options.beforeSend(beacon) : beacon;
       return beacon && JSON.stringify(beacon);
     }
   };
@@ -88,7 +69,7 @@ export const start = (options) => {
   const disarm = () => {
     if (armed && !armed.result.activated) {
       armed.abort();
-      handle(moment.REVOKED, 0);
+      handle(REVOKED);
     }
     armed = undefined;
   };
@@ -101,57 +82,48 @@ export const start = (options) => {
     if (body) {
       const control = new AbortController();
       try {
-        const result = fetchLater(options.endpoint, { method: "POST", body, signal: control.signal });
-        armed = { result, abort: () => control.abort() };
+        armed = {
+          result: fetchLater(endpoint, { method: "POST", body, signal: control.signal }),
+          abort: () => control.abort(),
+        };
       } catch {
-        handle(moment.REVOKED, 0);
+        handle(REVOKED);
       }
     }
+  };
+
+  const post = (body, wait = 1e3) => {
+    const failed = () => {
+      queue.push(body);
+      setTimeout(() => post(queue.shift(), wait * 2), wait);
+    };
+    if (globalThis.fetch) {
+      fetch(endpoint, { method: "POST", body, keepalive: true }).then((answer) => answer.status < 500 || failed(), failed);
+    } else navigator.sendBeacon(endpoint, body);
   };
 
   const send = () => {
     disarm();
     const body = compose();
-    if (body) post(body, 1000);
+    if (body) post(body);
   };
 
-  const post = (body, wait) => {
-    const failed = () => {
-      waiting.push(body);
-      setTimeout(() => {
-        const next = waiting.shift();
-        if (next) post(next, wait * 2);
-      }, wait);
-    };
-    if (globalThis.fetch) {
-      fetch(options.endpoint, { method: "POST", body, keepalive: true }).then((answer) => {
-        if (answer.status >= 500) failed();
-      }, failed);
-    } else navigator.sendBeacon(options.endpoint, body);
+  const measurement = measure(METRICS, arm, options, turned);
+  turned(navigationType(), activation());
+  const life = new AbortController();
+  // After all listeners of the measurement, which are on the window.
+  for (const [target, type] of [[document, "visibilitychange"], [window, "pagehide"]]) {
+    target.addEventListener(type, () => (hidden() || type === "pagehide") && send(), { capture: true, signal: life.signal });
+  }
+  view = (route) => {
+    about.route = route;
+    measurement.renew(DECLARED, "view", performance.now());
   };
 
-  whenActive(() => {
-    const hard = navigation();
-    turn(hard?.type.replace(/_/g, "-") ?? "navigate", hard?.activationStart ?? 0);
-    const leave = (event) => {
-      if (event.type === "pagehide" || hidden()) send();
-    };
-    document.addEventListener("visibilitychange", leave, { capture: true, signal });
-    addEventListener("pagehide", leave, { capture: true, signal });
-    addEventListener(
-      "pageshow",
-      (event) => {
-        if (event.persisted) turn("back-forward-cache", event.timeStamp, undefined, about.route);
-      },
-      { capture: true, signal },
-    );
-  }, signal);
-
-  return Object.assign(() => {
+  return () => {
     disarm();
     life.abort();
-    for (const vital of vitals) vital.stop();
-  }, {});
+    measurement.stop();
+    view = nothing;
+  };
 };
-
-const stopped = () => {};

@@ -9,67 +9,86 @@ mod bare;
 
 use core::cell::UnsafeCell;
 
-use vitals::{Input, Output, Page};
+use vitals::{Birth, Delivery, Filing, Interaction, Occasion, Page, Shift};
 use wasm_bindgen::prelude::wasm_bindgen;
 use wire::{Metric, Rating};
 
-/// What happened, by its number in `pkg/src/moments.js`; to the subscription in `slot`, with up to
-/// three numbers. The answer's meaning follows from the question; not a number means nothing to do.
+/// What happened, by its number in `pkg/src/moments.js`, to the subscription in `slot`, with up to
+/// three numbers. What the answer means follows from the question; not a number: nothing to do.
 #[wasm_bindgen]
 pub fn handle(moment: u32, slot: usize, a: f64, b: f64, c: f64) -> f64 {
-    let input = match moment {
-        0 => {
-            let Some(&metric) = Metric::ALL.get(slot) else {
-                return f64::NAN;
-            };
-            Input::Opened {
-                metric,
-                all_changes: a > 0.0,
-                beacon: b > 0.0,
+    answer(page(), moment, slot, a, b, c).unwrap_or(f64::NAN)
+}
+
+#[inline(always)]
+fn answer(page: &mut Page, moment: u32, slot: usize, a: f64, b: f64, c: f64) -> Option<f64> {
+    let count = page.count(b);
+    let seen = c < page.first_hidden;
+    match moment {
+        0 => page.first_hidden = a,
+        1 => page.hidden(a),
+        2 => page.identified(a),
+        3 => page.delivery = Delivery::NEW,
+        4 => return page.delivery.due().map(f64::from),
+        5 => page.delivery.revoked(),
+        6 => return page.sent(slot).map(f64::from),
+        _ => {
+            let vital = page.vital(slot)?;
+            match moment {
+                7 => vital.opened(metric(a), b > 0.0),
+                8 => vital.begun(
+                    match a as u32 {
+                        0 => Birth::Loaded,
+                        1 => Birth::Renewed,
+                        _ => Birth::Declared,
+                    },
+                    count,
+                ),
+                9 => return (seen && vital.measured(b - a)).then_some(1.0),
+                10 => return Some(place(vital.shifts.shifted(Shift { at: a, score: b }))),
+                11 => {
+                    return vital
+                        .interactions
+                        .interacted(Interaction { id: a, at: b, duration: c })
+                        .map(place);
+                }
+                12 => return vital.settled(count).map(|list| list as f64),
+                13 => {
+                    return vital.reported(match a as u32 {
+                        0 => Occasion::Change,
+                        1 => Occasion::Hide,
+                        _ => Occasion::End,
+                    });
+                }
+                14 => return Some(vital.value()),
+                _ => {
+                    return Some(f64::from(match vital.rating() {
+                        Rating::Good => 0,
+                        Rating::NeedsImprovement => 1,
+                        Rating::Poor => 2,
+                    }));
+                }
             }
         }
-        1 => Input::Stopped,
-        2 => Input::Watched { first_hidden: a },
-        3 => Input::Hidden { at: a },
-        4 => Input::Measured {
-            since: a,
-            until: b,
-            seen: c,
-        },
-        5 => Input::Shifted { at: a, score: b },
-        6 => Input::Interacted {
-            id: a,
-            at: b,
-            duration: c,
-        },
-        7 => Input::Identified { id: a },
-        8 => Input::Settled { count: a },
-        9 => Input::Asked { force: a > 0.0 },
-        10 => Input::Finalised,
-        11 => Input::Renewed {
-            count: a,
-            declared: b > 0.0,
-        },
-        12 => Input::Turned,
-        13 => Input::Due,
-        14 => Input::Revoked,
-        15 => Input::Value,
-        16 => Input::Wire,
-        _ => Input::Rating,
-    };
-    match with_page(|page| page.handle(slot, input)) {
-        Output::Nothing => f64::NAN,
-        Output::Slot(slot) => slot as f64,
-        Output::File(filing) => (filing.list * 2 + usize::from(filing.afresh)) as f64,
-        Output::Entries(list) => list as f64,
-        Output::Report(delta) => delta,
-        Output::Send(seq) => f64::from(seq),
-        Output::Value(value) => value,
-        Output::Wire(wire) => f64::from(wire),
-        Output::Rating(Rating::Good) => 0.0,
-        Output::Rating(Rating::NeedsImprovement) => 1.0,
-        Output::Rating(Rating::Poor) => 2.0,
     }
+    None
+}
+
+#[inline(always)]
+fn metric(number: f64) -> Metric {
+    match number as u32 {
+        0 => Metric::Fcp,
+        1 => Metric::Lcp,
+        2 => Metric::Cls,
+        3 => Metric::Inp,
+        4 => Metric::Fid,
+        _ => Metric::Ttfb,
+    }
+}
+
+#[inline(always)]
+fn place(filing: Filing) -> f64 {
+    (filing.list * 2 + usize::from(filing.afresh)) as f64
 }
 
 struct Only(UnsafeCell<Page>);
@@ -83,11 +102,9 @@ unsafe impl Sync for Only {}
 
 static PAGE: Only = Only(UnsafeCell::new(Page::new()));
 
-#[expect(
-    unsafe_code,
-    reason = "a RefCell's check and its panic would be bytes that nothing can reach"
-)]
-fn with_page(handle: impl FnOnce(&mut Page) -> Output) -> Output {
-    // SAFETY: the machine calls nobody back, so no second borrow begins while this one lives.
-    handle(unsafe { &mut *PAGE.0.get() })
+#[expect(unsafe_code, reason = "a RefCell's check and its panic would be bytes that nothing can reach")]
+fn page() -> &'static mut Page {
+    // SAFETY: `handle` alone asks, once a call, and the machine calls nobody back: no second borrow
+    // begins while the first lives.
+    unsafe { &mut *PAGE.0.get() }
 }

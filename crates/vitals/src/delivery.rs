@@ -1,41 +1,41 @@
 //! When a beacon is due: once for each view, and again only if something changed. What it looks
 //! like and how it travels is the shell's business.
 
-use crate::page::Output;
-use crate::vital::Vital;
-
-#[derive(Debug)]
-pub(crate) struct Delivery {
-    /// The sequence number of the next send for this view.
+/// What the beacons of this view have carried.
+#[derive(Debug, Default)]
+pub struct Delivery {
+    /// The sequence number of the next send.
     seq: u32,
-    due: bool,
+    /// What was sent last is still all there is.
+    settled: bool,
 }
 
 impl Delivery {
-    pub(crate) const NEW: Self = Self { seq: 0, due: true };
+    /// A view begins.
+    pub const NEW: Self = Self { seq: 0, settled: false };
 
-    /// The view is due if it was never sent, or if a value differs on the wire from what was sent.
-    /// A view without any value is sent too: it was lost, and that is counted.
-    pub(crate) fn due(&mut self, vitals: &mut [Vital]) -> Output {
-        let mut due = self.due;
-        for vital in vitals {
-            if vital.beacon {
-                let wire = vital.wire();
-                due |= wire != vital.sent;
-                vital.sent = wire;
-            }
-        }
-        if !due {
-            return Output::Nothing;
-        }
-        self.due = false;
-        self.seq += 1;
-        Output::Send(self.seq - 1)
+    /// A value differs from what was sent.
+    #[inline(always)]
+    pub fn changed(&mut self) {
+        self.settled = false;
     }
 
-    /// The last send never left: its number is free again.
-    pub(crate) fn revoked(&mut self) {
+    /// The sequence number to send with, if anything changed since the last send. A view without
+    /// any value is sent once too: it was lost, and that is counted.
+    #[inline(always)]
+    pub fn due(&mut self) -> Option<u32> {
+        if self.settled {
+            return None;
+        }
+        self.settled = true;
+        self.seq += 1;
+        Some(self.seq - 1)
+    }
+
+    /// The last send was called back before it left: its number is free again.
+    #[inline(always)]
+    pub fn revoked(&mut self) {
         self.seq = self.seq.saturating_sub(1);
-        self.due = true;
+        self.settled = false;
     }
 }

@@ -1,154 +1,104 @@
 //! The longest interactions of a view, and which of them stands for it: INP is the longest, leaving
-//! out one for every 50 interactions. Ten are enough, since nobody interacts 500 times a view, or
-//! hardly.
+//! out one for every 50 interactions. Ten are enough, since hardly anybody interacts 500 times in
+//! one view.
 
 use crate::vital::Filing;
 
+/// An event entry that took its time.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Interaction {
+    /// The browser's id of the interaction; 0 where the event belongs to none.
+    pub id: f64,
+    /// The event's start.
+    pub at: f64,
+    /// From the event to the next paint.
+    pub duration: f64,
+}
+
+/// The longest interactions of this view.
 #[derive(Debug)]
-pub(crate) struct Interactions {
-    /// Longest first; among equals, the one that got there first.
-    longest: [Interaction; Filing::LISTS],
+#[repr(C)]
+pub struct Interactions {
     len: usize,
     /// The page's count of interactions when this view began.
     before: f64,
+    /// Longest first; among equals, the one that got there first.
+    longest: [Longest; Filing::LISTS],
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Interaction {
-    id: f64,
-    latency: f64,
-    /// The start of the first entry that took so long.
-    at: f64,
+struct Longest {
+    event: Interaction,
     list: usize,
 }
 
-/// What the ids tell of the number of interactions, where the browser does not count them.
-#[derive(Debug)]
-pub(crate) struct Ids {
-    lowest: f64,
-    highest: f64,
-}
-
 impl Interactions {
-    pub(crate) const NONE: Self = Self {
-        longest: [Interaction {
-            id: 0.0,
-            latency: 0.0,
-            at: 0.0,
-            list: 0,
-        }; Filing::LISTS],
+    /// No interactions yet.
+    pub const NONE: Self = Self {
         len: 0,
         before: 0.0,
+        longest: [Longest { event: Interaction { id: 0.0, at: 0.0, duration: 0.0 }, list: 0 }; Filing::LISTS],
     };
 
-    pub(crate) fn begin(&mut self, count: f64) {
+    /// A view begins when the page has counted so many.
+    #[inline(always)]
+    pub fn begin(&mut self, count: f64) {
         self.len = 0;
         self.before = count;
     }
 
-    pub(crate) fn any(&self, count: f64) -> bool {
-        count > self.before
+    /// The latency that stands for the view, and the list that holds its entries. Where interactions
+    /// were counted but none took the 16 ms that make an entry, 8 is the best guess, and no list
+    /// holds it; a page's own first input always makes an entry, so there the guess is not needed.
+    #[inline(always)]
+    #[must_use]
+    pub fn p98(&self, count: f64, first_input: bool) -> Option<(f64, usize)> {
+        let count = count - self.before;
+        if let Some(last) = self.len.checked_sub(1) {
+            let left_out = (count / 50.0) as usize;
+            let stands = self.longest.get(if left_out < last { left_out } else { last })?;
+            Some((stands.event.duration, stands.list))
+        } else if count > 0.0 && !first_input {
+            Some((8.0, Filing::LISTS))
+        } else {
+            None
+        }
     }
 
-    /// The latency that stands for the view, and the list that holds its entries.
-    pub(crate) fn p98(&self, count: f64) -> Option<(f64, usize)> {
-        let left_out = ((count - self.before) / 50.0) as usize;
-        let longest = self.longest.get(..self.len)?;
-        longest
-            .get(left_out)
-            .or(longest.last())
-            .map(|interaction| (interaction.latency, interaction.list))
-    }
-
-    /// Where the entry belongs; none where it says nothing that a longer one has not said.
-    pub(crate) fn interacted(&mut self, id: f64, at: f64, duration: f64) -> Option<Filing> {
-        // An event without an id is no interaction.
-        if id == 0.0 {
+    /// Where the entry belongs; nowhere if it says nothing that a longer one has not said.
+    #[inline(always)]
+    pub fn interacted(&mut self, event: Interaction) -> Option<Filing> {
+        if event.id == 0.0 {
             return None;
         }
-        let known = self
-            .longest
-            .get(..self.len)?
-            .iter()
-            .position(|interaction| interaction.id == id);
-        let place = match known {
-            Some(place) => place,
-            None if self.len < Filing::LISTS => {
+        let mut place = 0;
+        let mut list = 0;
+        for known in &self.longest {
+            if place == self.len {
                 self.len += 1;
-                let list = self.len - 1;
-                *self.longest.get_mut(list)? = Interaction {
-                    id,
-                    latency: -1.0,
-                    at,
-                    list,
-                };
-                list
+                list = place;
+                break;
             }
-            None => {
-                let last = self.longest.last_mut()?;
-                if duration <= last.latency {
-                    return None;
+            let same = known.event.id == event.id;
+            // Its own place, or else the shortest's, if it is longer.
+            if same || place == Filing::LISTS - 1 {
+                list = known.list;
+                if event.duration > known.event.duration {
+                    break;
                 }
-                *last = Interaction {
-                    id,
-                    latency: -1.0,
-                    at,
-                    list: last.list,
-                };
-                Filing::LISTS - 1
+                let joins = same && event.duration == known.event.duration && event.at == known.event.at;
+                return joins.then_some(Filing { list, afresh: false });
             }
-        };
-        let interaction = self.longest.get_mut(place)?;
-        let list = interaction.list;
-        if duration > interaction.latency {
-            interaction.latency = duration;
-            interaction.at = at;
-            self.rise(place);
-            return Some(Filing { list, afresh: true });
+            place += 1;
         }
-        (duration == interaction.latency && at == interaction.at).then_some(Filing {
-            list,
-            afresh: false,
-        })
-    }
-
-    /// Past every shorter one, and no further.
-    fn rise(&mut self, place: usize) {
-        if let Some(upto) = self.longest.get_mut(..=place) {
-            for above in (1..upto.len()).rev() {
-                if let Some([upper, lower]) = upto.get_mut(above - 1..=above)
-                    && upper.latency < lower.latency
-                {
-                    core::mem::swap(upper, lower);
-                }
-            }
+        // Past every shorter one, and no further.
+        while let Some(&above) = self.longest.get(place.wrapping_sub(1))
+            && above.event.duration < event.duration
+        {
+            *self.longest.get_mut(place)? = above;
+            place -= 1;
         }
-    }
-}
-
-impl Ids {
-    pub(crate) const NONE: Self = Self {
-        lowest: f64::INFINITY,
-        highest: 0.0,
-    };
-
-    pub(crate) fn seen(&mut self, id: f64) {
-        if id < self.lowest {
-            self.lowest = id;
-        }
-        if id > self.highest {
-            self.highest = id;
-        }
-    }
-
-    /// The browser's own count, or else an estimate: ids grow by seven with each interaction.
-    pub(crate) fn count(&self, counted: f64) -> f64 {
-        if !counted.is_nan() {
-            counted
-        } else if self.highest > 0.0 {
-            (self.highest - self.lowest) / 7.0 + 1.0
-        } else {
-            0.0
-        }
+        *self.longest.get_mut(place)? = Longest { event, list };
+        Some(Filing { list, afresh: true })
     }
 }

@@ -11,5 +11,8 @@ mod page;
 mod shifts;
 mod vital;
 
-pub use page::{Input, Output, Page};
-pub use vital::Filing;
+pub use delivery::Delivery;
+pub use interactions::{Interaction, Interactions};
+pub use page::Page;
+pub use shifts::{Shift, Shifts};
+pub use vital::{Birth, Filing, Occasion, Vital};

@@ -3,35 +3,39 @@
 
 use crate::vital::Filing;
 
+/// A layout shift without recent input.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Shift {
+    /// When.
+    pub at: f64,
+    /// Its layout shift score.
+    pub score: f64,
+}
+
+/// The window that is open.
 #[derive(Debug)]
-pub(crate) struct Shifts {
-    /// The open window's score.
-    pub(crate) score: f64,
+pub struct Shifts {
+    /// The sum of its scores; 0 where none is open.
+    pub score: f64,
     first: f64,
     last: f64,
 }
 
 impl Shifts {
-    pub(crate) const NONE: Self = Self {
-        score: 0.0,
-        first: 0.0,
-        last: 0.0,
-    };
+    /// No window is open.
+    pub const NONE: Self = Self { score: 0.0, first: 0.0, last: 0.0 };
 
     /// A shift joins the window less than 1 s after the previous one and less than 5 s after the
     /// first; otherwise it opens a new one.
-    pub(crate) fn shifted(&mut self, at: f64, score: f64) -> Filing {
+    #[inline(always)]
+    pub fn shifted(&mut self, Shift { at, score }: Shift) -> Filing {
         let joins = self.score > 0.0 && at - self.last < 1000.0 && at - self.first < 5000.0;
-        self.last = at;
-        if joins {
-            self.score += score;
-        } else {
+        if !joins {
             self.first = at;
-            self.score = score;
+            self.score = 0.0;
         }
-        Filing {
-            list: 0,
-            afresh: !joins,
-        }
+        self.last = at;
+        self.score += score;
+        Filing { list: 0, afresh: !joins }
     }
 }

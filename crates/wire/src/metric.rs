@@ -41,14 +41,7 @@ pub enum Rating {
 
 impl Metric {
     /// Every metric, in table order.
-    pub const ALL: [Self; 6] = [
-        Self::Fcp,
-        Self::Lcp,
-        Self::Cls,
-        Self::Inp,
-        Self::Fid,
-        Self::Ttfb,
-    ];
+    pub const ALL: [Self; 6] = [Self::Fcp, Self::Lcp, Self::Cls, Self::Inp, Self::Fid, Self::Ttfb];
 
     /// The name on the wire and in every table.
     #[must_use]
@@ -71,16 +64,10 @@ impl Metric {
 
     /// Where good ends and poor begins, in the metric's own unit (milliseconds; CLS has none).
     #[must_use]
+    #[expect(clippy::indexing_slicing, reason = "the table has a row for every metric, in their order")]
     pub const fn thresholds(self) -> Thresholds {
-        let (good, poor) = match self {
-            Self::Fcp => (1800.0, 3000.0),
-            Self::Lcp => (2500.0, 4000.0),
-            Self::Cls => (0.1, 0.25),
-            Self::Inp => (200.0, 500.0),
-            Self::Fid => (100.0, 300.0),
-            Self::Ttfb => (800.0, 1800.0),
-        };
-        Thresholds { good, poor }
+        let [good, poor] = THRESHOLDS[self as usize];
+        Thresholds { good: good as f64 / self.wire_scale(), poor: poor as f64 / self.wire_scale() }
     }
 
     /// How many wire units make one of the metric's own: integers cross the wire, milliseconds as
@@ -97,14 +84,11 @@ impl Metric {
     /// rounding exactly when it met it before. What floating point adds to a round number
     /// (0.07 × 10,000 is 700.0000000000001) is not part of the value, and is not rounded up.
     #[must_use]
+    #[inline(always)]
     pub const fn to_wire(self, value: f64) -> u32 {
         let scaled = value * self.wire_scale();
         let whole = scaled as u32;
-        if scaled - whole as f64 > NOISE {
-            whole.saturating_add(1)
-        } else {
-            whole
-        }
+        if scaled - whole as f64 > NOISE { whole.saturating_add(1) } else { whole }
     }
 
     /// The rating of an exact value.
@@ -120,6 +104,10 @@ impl Metric {
         }
     }
 }
+
+/// Where good and where poor begins, in wire units: they divide into exactly the published numbers.
+static THRESHOLDS: [[u16; 2]; 6] =
+    [[1800, 3000], [2500, 4000], [1000, 2500], [200, 500], [100, 300], [800, 1800]];
 
 /// Above what f64 loses in a day of milliseconds, below the finest clock a browser has.
 const NOISE: f64 = 1e-6;
