@@ -1,7 +1,12 @@
 // A real Chromium, driven as a person would use it. `cargo xtask` names the one to use in CHROMIUM.
 import { chromium } from "playwright-core";
 
-export async function launch() {
+/**
+ * A browser of that device class. The agent string is the browser's own and not a page's, because what
+ * a page sends while it is being left goes out after all that was put over the page is gone.
+ * @param {keyof typeof DEVICES} device
+ */
+export async function launch(device) {
   return chromium.launch({
     executablePath: process.env.CHROMIUM,
     // Chromium cannot sandbox itself where it is run as root, as in most containers.
@@ -13,20 +18,23 @@ export async function launch() {
       "--disable-background-networking",
       "--disable-component-update",
       "--disable-sync",
+      `--user-agent=${AGENTS[device]}`,
       // These visits stand for people's; a browser that says it is driven is counted apart, as a bot.
       "--disable-blink-features=AutomationControlled",
     ],
   });
 }
 
-const AGENT = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/156.0.0.0 Safari/537.36";
-const PHONE_AGENT =
-  "Mozilla/5.0 (Linux; Android 10; K) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/156.0.0.0 Mobile Safari/537.36";
+const AGENTS = {
+  desktop: "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/156.0.0.0 Safari/537.36",
+  phone:
+    "Mozilla/5.0 (Linux; Android 10; K) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/156.0.0.0 Mobile Safari/537.36",
+};
 
 /** The two ways in which visitors come. */
 export const DEVICES = {
-  desktop: { userAgent: AGENT, viewport: { width: 1280, height: 800 } },
-  phone: { userAgent: PHONE_AGENT, viewport: { width: 412, height: 823 }, deviceScaleFactor: 2, isMobile: true, hasTouch: true },
+  desktop: { viewport: { width: 1280, height: 800 } },
+  phone: { viewport: { width: 412, height: 823 }, deviceScaleFactor: 2, isMobile: true, hasTouch: true },
 };
 
 /**

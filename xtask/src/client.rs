@@ -5,7 +5,9 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
+
+use crate::process;
 
 /// Builds `pkg/dist` afresh.
 pub fn build(root: &Path) -> Result<()> {
@@ -129,9 +131,7 @@ fn literal(bytes: &[u8]) -> String {
 }
 
 fn run(command: &mut Command) -> Result<()> {
-    let status = command.status().with_context(|| format!("cannot start {:?}", command.get_program()))?;
-    ensure!(status.success(), "{:?} failed: {status}", command.get_program());
-    Ok(())
+    process::quiet(command).map(drop)
 }
 
 const FEATURES: &[&str] = &[
