@@ -2,27 +2,25 @@
  * What a page imports: `start` for the whole job, `on…` for a callback a metric.
  * @module
  */
+import { handle } from "./machine.js";
 import { measure } from "./measure.js";
 import { CLS, FCP, FID, INP, LCP, NAMES, RATING, TTFB, VALUE } from "./moments.js";
 
-export { start } from "./start.js";
-
-const RATINGS = ["good", "needs-improvement", "poor"];
+export { start, view } from "./start.js";
 
 const on = (metric) => (callback, options) =>
   measure(
     metric === CLS ? [FCP, metric] : [metric],
-    (reported, delta, vital, ask) => {
+    (reported, delta, vital, slot) => {
+      const { entries, navigation } = vital;
       if (reported === metric) {
-        const { entries, navigation } = vital;
-        vital.id ??= `v1-${Date.now()}-${Math.floor(Math.random() * 9e12) + 1e12}`;
         callback({
           name: NAMES[metric],
-          value: ask(VALUE),
-          rating: RATINGS[ask(RATING)],
+          value: handle(VALUE, slot),
+          rating: ["good", "needs-improvement", "poor"][handle(RATING, slot)],
           delta,
           entries,
-          id: vital.id,
+          id: (vital.id ??= `v1-${Date.now()}-${Math.random()}`),
           navigationType: vital.type,
           navigationId: navigation?.navigationId || 0,
           navigationInteractionId: navigation?.interactionId,

@@ -5,24 +5,46 @@
  * @module
  */
 import { handle, lost } from "./machine.js";
-import { BEGUN, CHANGE, CLS, END, FCP, FID, HIDDEN, HIDE, IDENTIFIED, INP, INTERACTED, LCP, LOADED, MEASURED, OPENED, RENEWED, REPORTED, SETTLED, SHIFTED, TTFB, WATCHED } from "./moments.js";
+import {
+  BEGUN,
+  CHANGE,
+  CLS,
+  END,
+  FCP,
+  FID,
+  HIDDEN,
+  HIDE,
+  IDENTIFIED,
+  INP,
+  INTERACTED,
+  LCP,
+  MEASURED,
+  OPENED,
+  REPORTED,
+  SETTLED,
+  SHIFTED,
+  TTFB,
+  WATCHED,
+} from "./moments.js";
 
-const VISIBILITY = "visibilitychange";
+export const VISIBILITY = "visibilitychange";
 const SOFT = "soft-navigation";
+const SOFT_PAINT = "interaction-contentful-paint";
 const CACHED = "back-forward-cache";
+const NEVER = Infinity;
+
 /** Where each metric shows. */
 const TYPES = ["paint", "largest-contentful-paint", "layout-shift", "event", "first-input", "navigation"];
 
 /** When the page last came back from the back/forward cache. */
-let restored = -1;
-/** The next measurement's first slot, and those that are free again. */
-let slots = -6;
-/** @type {number[]} */
+let restored = 0;
+/** How many measurements have had slots of their own, and those slots that are free again. */
+let measurements = 0;
 const vacant = [];
 
 export const hidden = () => document.visibilityState === "hidden";
 
-const firstHidden = () => (hidden() && !document.prerendering ? 0 : Infinity);
+const firstHidden = () => (hidden() && !document.prerendering ? 0 : NEVER);
 
 /** The navigation entry, unless its times are zero, negative or in the future, as some browsers' are. */
 export const navigation = () => {
@@ -32,19 +54,16 @@ export const navigation = () => {
 
 export const activation = () => navigation()?.activationStart ?? 0;
 
-export const navigationType = (entry = navigation()) =>
-  restored < 0
-    ? entry
-      ? document.prerendering || activation() > 0
-        ? "prerender"
-        : document.wasDiscarded
-          ? "restore"
-          : entry.type.replace("_", "-")
-      : "navigate"
-    : CACHED;
+export const navigationType = () => {
+  const entry = navigation();
+  if (restored) return CACHED;
+  if (!entry) return "navigate";
+  if (document.prerendering || activation()) return "prerender";
+  return document.wasDiscarded ? "restore" : entry.type.replace("_", "-");
+};
 
 /** In an idle moment, or at once when the page hides: exactly once. */
-export const idle = (then) => {
+const idle = (then) => {
   if (hidden()) then();
   else {
     const once = () => {
@@ -57,43 +76,18 @@ export const idle = (then) => {
   }
 };
 
-/** What all measurements share, from the first one on. */
-const watch = () => {
-  handle(
-    WATCHED,
-    0,
-    (document.prerendering
-      ? undefined
-      : performance
-          .getEntriesByType("visibility-state")
-          .find((entry) => entry.name === "hidden" && entry.startTime >= activation())?.startTime) ?? firstHidden(),
-  );
-  addEventListener(VISIBILITY, (event) => hidden() && handle(HIDDEN, 0, event.timeStamp), true);
-  addEventListener("prerenderingchange", () => hidden() && handle(HIDDEN, 0, 0), true);
-  // Browsers disagree on whether a restored page is visible yet: crbug.com/1133363
-  addEventListener(
-    "pageshow",
-    (event) => event.persisted && setTimeout(() => handle(WATCHED, 0, firstHidden())),
-    true,
-  );
-  if (!("interactionCount" in performance)) {
-    new PerformanceObserver((list) => {
-      for (const { interactionId } of list.getEntries()) if (interactionId) handle(IDENTIFIED, 0, interactionId);
-    }).observe({ type: "event", buffered: true, durationThreshold: 0 });
-  }
-};
-
 /**
  * Measures metrics until it is stopped, and says what is to be reported.
  */
-export const measure = (metrics, report, options = {}, turned = undefined) => {
+export const measure = (metrics, report, options = {}, turned) => {
   const life = new AbortController();
   const supported = globalThis.PerformanceObserver?.supportedEntryTypes ?? [];
   const soft =
     options.reportSoftNavs &&
     supported.includes(SOFT) &&
     globalThis.PerformanceSoftNavigation?.prototype.getLargestInteractionContentfulPaint;
-  const base = vacant.pop() ?? (slots += 6);
+  const base = vacant.pop() ?? 6 * measurements++;
+  const threshold = options.durationThreshold ?? 40;
   /** The instance at hand of each metric that has begun. */
   let vitals = [];
 
@@ -101,30 +95,29 @@ export const measure = (metrics, report, options = {}, turned = undefined) => {
 
   const tell = (what, metric, a, b, c) => (vitals[metric] ? handle(what, base + metric, a, b, c) : NaN);
 
-  const begin = (metric, birth, type, start, navigation) => {
-    handle(BEGUN, base + metric, birth, performance.interactionCount);
-    vitals[metric] = { type, start, navigation, entries: [], lists: [] };
+  const begin = (metric, renewed, type, start, navigation) => {
+    handle(BEGUN, base + metric, renewed, performance.interactionCount);
+    vitals[metric] = { type, start, navigation, entries: [], lists: {} };
   };
 
   const ask = (metric, occasion) => {
     const delta = tell(REPORTED, metric, occasion);
     if (delta === delta) {
-      report(metric, delta, vitals[metric], (what) => tell(what, metric));
+      report(metric, delta, vitals[metric], base + metric);
       // A page that was never seen does not shift.
       if (metric === FCP) open(CLS);
     }
   };
 
-  const measured = (metric, entry, since, until, seen = -Infinity) => {
-    const counts = tell(MEASURED, metric, since, until, seen) > 0;
-    if (counts) vitals[metric].entries = entry ? [entry] : [];
-    return counts;
+  const took = (metric, occasion, entries, since, until, seen = -NEVER) => {
+    if (tell(MEASURED, metric, since, until, seen)) vitals[metric].entries = entries;
+    ask(metric, occasion);
   };
 
-  const file = (metric, entry, place) => {
-    const lists = vitals[metric]?.lists;
-    if (place & 1) lists[place >> 1] = [entry];
-    else if (place >= 0) lists[place >> 1].push(entry);
+  const file = (metric, list, entry, place) => {
+    const { lists } = vitals[metric] ?? {};
+    if (place) lists[list].push(entry);
+    else if (place === 0) lists[list] = [entry];
   };
 
   const settle = (metric, occasion) => {
@@ -134,52 +127,50 @@ export const measure = (metrics, report, options = {}, turned = undefined) => {
   };
 
   /** A view ends, and another begins. */
-  const renew = (birth, type, start, navigation) => {
+  const renew = (type, start, navigation) => {
     if (type !== CACHED) for (const metric of metrics) settle(metric, END);
-    turned?.(type, start, navigation);
+    turned?.(type, start, navigation?.name);
     for (const metric of metrics) {
-      if (vitals[metric]) begin(metric, birth, type, start, navigation ?? vitals[metric].navigation);
+      if (vitals[metric]) begin(metric, true, type, start, navigation ?? vitals[metric].navigation);
     }
-  };
-
-  const zero = (metric, entry, until = 0) => {
-    measured(metric, entry, 0, until);
-    ask(metric, END);
   };
 
   const take = (entries, occasion) => {
     for (const entry of entries) {
       const { entryType: type, startTime: at } = entry;
       if (type === SOFT) {
-        renew(RENEWED, SOFT, at, entry);
-        zero(FCP, undefined, (entry.presentationTime || entry.paintTime || 0) - at);
-        zero(TTFB, entry);
+        renew(type, at, entry);
+        took(FCP, END, [], at, entry.presentationTime || entry.paintTime || 0);
+        took(TTFB, END, [entry], 0, 0);
         if (vitals[LCP]) {
-          handle(WATCHED, 0, Infinity);
+          handle(WATCHED, 0, NEVER);
           const paint = entry.getLargestInteractionContentfulPaint?.();
           if (paint) take([paint]);
         }
       } else if (type === TYPES[FCP]) {
-        if (entry.name === "first-contentful-paint" && measured(FCP, entry, activation(), at, at)) ask(FCP, END);
+        if (entry.name === "first-contentful-paint") took(FCP, END, [entry], activation(), at, at);
       } else if (type === TYPES[LCP]) {
-        if (
-          (soft || options.reportAllChanges || entry === entries.filter((other) => other.entryType === type).at(-1)) &&
-          measured(LCP, entry, activation(), at, at)
-        ) {
-          ask(LCP, CHANGE);
+        if (soft || options.reportAllChanges || entry === entries.filter((other) => other.entryType === type).at(-1)) {
+          took(LCP, CHANGE, [entry], activation(), at, at);
         }
       } else if (type === TYPES[CLS]) {
-        if (!entry.hadRecentInput) file(CLS, entry, tell(SHIFTED, CLS, at, entry.value));
-      } else if (type === "interaction-contentful-paint") {
+        if (!entry.hadRecentInput) file(CLS, 0, entry, tell(SHIFTED, CLS, at, entry.value));
+      } else if (type === SOFT_PAINT) {
         const { navigation } = vitals[LCP];
         if (navigation?.navigationId && (entry.interactionId ?? navigation.interactionId) === navigation.interactionId) {
           const paint = entry.largestContentfulPaint;
           const time = paint?.renderTime || 0;
-          if (measured(LCP, paint, at, time, time)) ask(LCP, CHANGE);
+          took(LCP, CHANGE, paint ? [paint] : [], at, time, time);
         }
       } else {
-        file(INP, entry, tell(INTERACTED, INP, entry.interactionId, at, entry.duration));
-        if (type === TYPES[FID] && measured(FID, entry, at, entry.processingStart, at)) ask(FID, END);
+        const id = entry.interactionId;
+        if (id) {
+          handle(IDENTIFIED, 0, id);
+          if (type === TYPES[FID] || entry.duration >= threshold) {
+            file(INP, id, entry, tell(INTERACTED, INP, id, at, entry.duration));
+          }
+        }
+        if (type === TYPES[FID]) took(FID, END, [entry], at, entry.processingStart, at);
       }
     }
     settle(CLS, occasion);
@@ -196,48 +187,58 @@ export const measure = (metrics, report, options = {}, turned = undefined) => {
           .getEntries()
           .sort((one, other) => one.startTime + one.duration - other.startTime - other.duration);
         // All entries of an interaction are there only when the browser is idle.
-        if (vitals[INP]) idle(() => take(entries, CHANGE));
-        else take(entries, CHANGE);
+        if (vitals[INP]) idle(() => take(entries));
+        else take(entries);
       }),
     );
 
-  const observe = (type) => {
-    try {
-      if (supported.includes(type)) {
-        observer.observe({ type, buffered: true, durationThreshold: options.durationThreshold ?? 40 });
-      }
-    } catch {
-      // A browser that refuses measures nothing.
-    }
-  };
+  const observe = (type) =>
+    observer.observe({
+      type,
+      buffered: true,
+      // Where the browser does not count interactions, every id is needed to estimate how many.
+      durationThreshold: "interactionCount" in performance ? threshold : 0,
+    });
 
   const open = (metric) => {
-    if (vitals[metric] || !metrics.includes(metric)) return;
-    handle(OPENED, base + metric, metric, options.reportAllChanges);
+    if (
+      vitals[metric] ||
+      !metrics.includes(metric) ||
+      !supported.includes(TYPES[metric]) ||
+      (metric === INP && !("interactionId" in PerformanceEventTiming.prototype))
+    ) {
+      return;
+    }
     const entry = navigation();
-    begin(metric, LOADED, navigationType(), 0, entry);
-    if (metric !== TTFB) observe(TYPES[metric]);
+    handle(OPENED, base + metric, metric, options.reportAllChanges);
+    begin(metric, false, navigationType(), 0, entry);
+    if (metric === TTFB) took(metric, END, [entry], activation(), entry.responseStart);
+    else observe(TYPES[metric]);
     if (metric === INP) observe(TYPES[FID]);
-    if (metric === CLS) setTimeout(() => ask(CLS, CHANGE));
+    if (metric === CLS) setTimeout(() => ask(metric));
     if (soft) {
       observe(SOFT);
-      if (metric === LCP) observe("interaction-contentful-paint");
+      if (metric === LCP) observe(SOFT_PAINT);
     }
-    if (metric === TTFB && entry) zero(TTFB, entry, entry.responseStart - activation());
   };
 
-  const ready = () => {
+  const loaded = () => {
+    // A task after load, so that the navigation entry is whole.
     if (document.readyState === "complete") setTimeout(() => navigation() && open(TTFB));
-    else listen("load", ready);
+    else listen("load", loaded);
   };
 
   const activated = () => {
-    if (!slots) watch();
-    metrics = metrics.filter(
-      (metric) =>
-        supported.includes(TYPES[metric]) &&
-        (metric !== INP || "interactionId" in PerformanceEventTiming.prototype),
-    );
+    if (!watching) {
+      watching = true;
+      handle(
+        WATCHED,
+        0,
+        performance
+          .getEntriesByType("visibility-state")
+          .find((entry) => entry.name === "hidden" && entry.startTime >= activation())?.startTime ?? firstHidden(),
+      );
+    }
     for (const type of ["keydown", "click", VISIBILITY]) {
       listen(type, (event) => {
         const vital = vitals[LCP];
@@ -245,43 +246,39 @@ export const measure = (metrics, report, options = {}, turned = undefined) => {
         if (vital && event.isTrusted) idle(() => vital === vitals[LCP] && ask(LCP, END));
       });
     }
-    listen(VISIBILITY, () => {
-      if (hidden() && (vitals[CLS] ?? vitals[INP] ?? vitals[FID])) take(observer.takeRecords(), HIDE);
+    listen(VISIBILITY, (event) => {
+      if (hidden()) {
+        if (vitals[CLS] ?? vitals[INP] ?? vitals[FID]) take(observer.takeRecords(), HIDE);
+        handle(HIDDEN, 0, event.timeStamp);
+      }
     });
     listen("pageshow", (event) => {
       if (!event.persisted) return;
       restored = event.timeStamp;
-      renew(RENEWED, CACHED, restored);
-      zero(TTFB);
+      // Browsers disagree on whether a restored page is visible yet: crbug.com/1133363
+      setTimeout(() => handle(WATCHED, 0, firstHidden()));
+      renew(CACHED, restored);
+      took(TTFB, END, [], 0, 0);
       requestAnimationFrame(() =>
         requestAnimationFrame(() => {
           for (const metric of [FCP, LCP]) {
-            if (vitals[metric]) begin(metric, RENEWED, CACHED, restored, vitals[metric].navigation);
-            zero(metric, undefined, performance.now() - event.timeStamp);
+            if (vitals[metric]) begin(metric, true, CACHED, restored, vitals[metric].navigation);
+            took(metric, END, [], event.timeStamp, performance.now());
           }
-          ask(CLS, CHANGE);
+          ask(CLS);
         }),
       );
       // The browser tells of a page's first input only once.
-      for (const type of ["mousedown", "keydown", "touchstart"]) {
-        listen(type, (input) => {
-          if (input.cancelable) {
-            take([
-              {
-                entryType: TYPES[FID],
-                name: type,
-                target: input.target,
-                cancelable: true,
-                startTime: input.timeStamp,
-                processingStart: performance.now(),
-              },
-            ]);
+      for (const name of ["mousedown", "keydown", "touchstart"]) {
+        listen(name, ({ cancelable, target, timeStamp: startTime }) => {
+          if (cancelable) {
+            take([{ entryType: TYPES[FID], name, target, cancelable, startTime, processingStart: performance.now() }]);
           }
         });
       }
     });
     for (const metric of [FCP, LCP, INP, FID]) open(metric);
-    ready();
+    loaded();
   };
 
   if (!lost && globalThis.document) {
@@ -292,6 +289,7 @@ export const measure = (metrics, report, options = {}, turned = undefined) => {
   return {
     base,
     renew,
+    ask,
     stop() {
       if (!life.signal.aborted) {
         life.abort();
@@ -302,3 +300,5 @@ export const measure = (metrics, report, options = {}, turned = undefined) => {
     },
   };
 };
+
+let watching = false;

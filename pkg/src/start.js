@@ -5,45 +5,51 @@
  * @module
  */
 import { handle, lost } from "./machine.js";
-import { activation, hidden, measure, navigation, navigationType } from "./measure.js";
-import { DECLARED, DUE, NAMES, REVOKED, SENT, TTFB, TURNED } from "./moments.js";
+import { VISIBILITY, activation, hidden, measure, navigation, navigationType } from "./measure.js";
+import { DUE, END, FCP, FID, LCP, NAMES, REVOKED, SENT, TTFB, TURNED } from "./moments.js";
 
-const METRICS = [0, 1, 2, 3, 4, 5];
+/** What may wait for another attempt, in characters, and for how long at most between two. */
+const WAITING = 3e4;
+const PATIENCE = 6e4;
 
-const nothing = () => {};
+let declare;
 
 /** Declares a view of its own, for a single-page application. */
-export let view = nothing;
+export const view = (route) => declare?.(route);
 
 export const start = (options) => {
+  const { endpoint, allowQuery = [], sample = 1 } = options;
+  const life = new AbortController();
   // Global Privacy Control means no; and a server has no page.
-  if (!globalThis.document || navigator.globalPrivacyControl || Math.random() * (options.sample ?? 1) >= 1) return nothing;
+  if (!globalThis.document || navigator.globalPrivacyControl || Math.random() * sample >= 1) return () => {};
 
+  const refused = () => document.prerendering || options.consent?.() === false;
   const id = Array.from(crypto.getRandomValues(new Uint8Array(12)), (byte) => (byte + 256).toString(16).slice(1)).join("");
-  const { endpoint } = options;
   let about = { view: -1, route: options.route };
   let since;
+  let sends;
   let armed;
-  let queue = [];
+  let control;
+  let waiting = 0;
 
-  const turned = (nav, at, { name = location.href } = {}) => {
-    if (since >= 0) send();
+  const turned = (nav, at, name = location.href) => {
+    if (about.nav) send();
     handle(TURNED);
     since = at;
+    sends = 0;
     const { pathname, searchParams } = new URL(name);
-    for (const key of [...searchParams.keys()]) if (!options.allowQuery?.includes(key)) searchParams.delete(key);
-    about = { view: about.view + 1, nav, path: pathname + (searchParams.size ? "?" + searchParams : ""), route: about.route };
+    for (const key of [...searchParams.keys()]) if (!allowQuery.includes(key)) searchParams.delete(key);
+    about = { ...about, view: about.view + 1, nav, path: pathname + (`${searchParams}` && `?${searchParams}`) };
   };
 
   const compose = () => {
-    if (document.prerendering || options.consent?.() === false) return;
+    if (refused() || (lost && sends)) return;
     const m = {};
-    for (const metric of METRICS) {
+    NAMES.forEach((name, metric) => {
       const value = handle(SENT, measurement.base + metric);
-      if (value >= 0) m[NAMES[metric]] = value;
-    }
-    let seq = handle(DUE);
-    if (lost) seq = since === -1 ? -1 : 0;
+      if (value >= 0) m[name] = value;
+    });
+    const seq = lost ? 0 : handle(DUE);
     if (seq >= 0) {
       let beacon = {
         v: 1,
@@ -51,7 +57,7 @@ export const start = (options) => {
         id,
         ...about,
         seq,
-        age: Math.ceil(performance.now() - since),
+        age: Math.ceil(performance.now() - (since || activation())),
         m,
         release: options.release,
         w: options.sample,
@@ -59,16 +65,17 @@ export const start = (options) => {
         cache: navigation()?.serverTiming?.find(({ name }) => name === "cache")?.description,
         net: navigator.connection?.effectiveType,
         bot: navigator.webdriver ? 1 : undefined,
-        lost: lost ?? (m.TTFB >= 0 ? undefined : "hidden"),
+        lost: lost ?? (Object.keys(m)[0] ? undefined : "hidden"),
       };
-      beacon = options.beforeSend ? options.beforeSend(beacon) : beacon;
-      return beacon && JSON.stringify(beacon);
+      if (options.beforeSend) beacon = options.beforeSend(beacon);
+      sends++;
+      return beacon ? JSON.stringify(beacon) : handle(REVOKED);
     }
   };
 
   const disarm = () => {
-    if (armed && !armed.result.activated) {
-      armed.abort();
+    if (armed && !armed.activated) {
+      control.abort();
       handle(REVOKED);
     }
     armed = undefined;
@@ -80,25 +87,29 @@ export const start = (options) => {
     disarm();
     const body = compose();
     if (body) {
-      const control = new AbortController();
+      control = new AbortController();
+      armed = {};
       try {
-        armed = {
-          result: fetchLater(endpoint, { method: "POST", body, signal: control.signal }),
-          abort: () => control.abort(),
-        };
+        armed = fetchLater(endpoint, { method: "POST", body, signal: control.signal });
       } catch {
-        handle(REVOKED);
+        // Over its quota, or forbidden: it is sent when the page hides.
       }
     }
   };
 
   const post = (body, wait = 1e3) => {
+    if (refused()) return;
     const failed = () => {
-      queue.push(body);
-      setTimeout(() => post(queue.shift(), wait * 2), wait);
+      if (wait < PATIENCE && waiting + body.length < WAITING) {
+        waiting += body.length;
+        setTimeout(() => {
+          waiting -= body.length;
+          post(body, wait * 2);
+        }, wait);
+      }
     };
-    if (globalThis.fetch) {
-      fetch(endpoint, { method: "POST", body, keepalive: true }).then((answer) => answer.status < 500 || failed(), failed);
+    if ("keepalive" in Request.prototype) {
+      fetch(endpoint, { method: "POST", body, keepalive: true }).then(({ status }) => status < 500 || failed(), failed);
     } else navigator.sendBeacon(endpoint, body);
   };
 
@@ -108,22 +119,21 @@ export const start = (options) => {
     if (body) post(body);
   };
 
-  const measurement = measure(METRICS, arm, options, turned);
-  turned(navigationType(), activation());
-  const life = new AbortController();
-  // After all listeners of the measurement, which are on the window.
-  for (const [target, type] of [[document, "visibilitychange"], [window, "pagehide"]]) {
-    target.addEventListener(type, () => (hidden() || type === "pagehide") && send(), { capture: true, signal: life.signal });
-  }
-  view = (route) => {
+  const measurement = measure([...NAMES.keys()], arm, options, turned);
+  turned(navigationType(), 0);
+  // On the document, and so after every listener of the measurement, which are on the window.
+  document.addEventListener(VISIBILITY, () => hidden() && send(), { capture: true, signal: life.signal });
+  addEventListener("pagehide", send, { signal: life.signal });
+  declare = (route) => {
     about.route = route;
-    measurement.renew(DECLARED, "view", performance.now());
+    measurement.renew("view", performance.now());
+    for (const metric of [FCP, LCP, FID, TTFB]) measurement.ask(metric, END);
   };
 
   return () => {
     disarm();
     life.abort();
     measurement.stop();
-    view = nothing;
+    declare = undefined;
   };
 };

@@ -2,7 +2,7 @@
 // Object, the verdict against budgets.json, the summary, and the page that shows it. N visits in,
 // exactly N counted.
 import assert from "node:assert/strict";
-import { mkdir } from "node:fs/promises";
+import { mkdir, readFile } from "node:fs/promises";
 import { after, before, test } from "node:test";
 
 import { line, serve } from "../product.mjs";
@@ -82,5 +82,23 @@ test("a visit sees its own vitals beside the budgets, and the summary shows them
   assert.deepEqual(views, counted);
   await page.screenshot({ path: picture("summary"), fullPage: true });
   assert.deepEqual(complaints, []);
+  await context.close();
+});
+
+test("the snippet of the README is all that a page needs", async () => {
+  const readme = await readFile(new URL("../../README.md", import.meta.url), "utf8");
+  const snippet = readme.split("```html\n")[1].split("```")[0];
+  const before = (await product.summary()).views;
+  const context = await browsers.desktop.newContext(DEVICES.desktop);
+  const page = await context.newPage();
+  await page.route("**/readme/7", (route) =>
+    route.fulfill({ contentType: "text/html", body: `<!doctype html><title>A page</title><h1>A page</h1>${snippet}` }),
+  );
+  await page.goto(`${product.origin}/readme/7`);
+  await page.waitForFunction(() => performance.getEntriesByName("first-contentful-paint").length === 1);
+  await page.goto("about:blank");
+  const summary = await summaryOf(product.origin, before + 1);
+  assert.equal(summary.views, before + 1);
+  assert.equal(line(summary, "/readme/:id", "FCP").n, 1);
   await context.close();
 });

@@ -44,11 +44,14 @@ function show(summary) {
 /** @param {Line[]} lines */
 function section(lines) {
   const { route, device } = lines[0];
-  const head = ["Metric", "Views", "p75", "95 % sure", "Good · between · poor", "Budget", "Within", "Verdict"];
+  const numbers = ["Views", "p75", "95 % sure", "Budget", "Within"];
+  const head = ["Metric", "Views", "p75", "95 % sure", "Good · between · poor", "Budget", "Within", "Verdict"].map((name) =>
+    make("th", numbers.includes(name) ? { class: "number" } : {}, [name]),
+  );
   return make("section", {}, [
     make("h2", {}, [`${route} `, make("small", {}, [device])]),
     make("table", {}, [
-      make("thead", {}, [make("tr", {}, head.map((name) => make("th", {}, [name])))]),
+      make("thead", {}, [make("tr", {}, head)]),
       make("tbody", {}, lines.map(row)),
     ]),
   ]);
@@ -59,7 +62,7 @@ function row(line) {
   const { budget } = line;
   const value = (/** @type {number} */ number) =>
     line.unit === "ms" ? `${Math.round(number)} ms` : number.toLocaleString(undefined, { maximumFractionDigits: 4 });
-  return make("tr", { "data-metric": line.metric }, [
+  return make("tr", { "data-metric": line.metric, "data-verdict": line.verdict }, [
     make("th", {}, [line.metric]),
     cell(String(line.n)),
     cell(line.p75 === null ? "–" : value(line.p75)),

@@ -9,7 +9,7 @@ mod bare;
 
 use core::cell::UnsafeCell;
 
-use vitals::{Birth, Delivery, Filing, Interaction, Occasion, Page, Shift};
+use vitals::{Delivery, Filing, Interaction, Occasion, Page, Shift};
 use wasm_bindgen::prelude::wasm_bindgen;
 use wire::{Metric, Rating};
 
@@ -22,53 +22,36 @@ pub fn handle(moment: u32, slot: usize, a: f64, b: f64, c: f64) -> f64 {
 
 #[inline(always)]
 fn answer(page: &mut Page, moment: u32, slot: usize, a: f64, b: f64, c: f64) -> Option<f64> {
-    let count = page.count(b);
-    let seen = c < page.first_hidden;
+    let Page { history, delivery, vitals } = page;
+    let vital = vitals.get_mut(slot)?;
     match moment {
-        0 => page.first_hidden = a,
-        1 => page.hidden(a),
-        2 => page.identified(a),
-        3 => page.delivery = Delivery::NEW,
-        4 => return page.delivery.due().map(f64::from),
-        5 => page.delivery.revoked(),
-        6 => return page.sent(slot).map(f64::from),
+        0 => history.first_hidden = a,
+        1 => history.hidden(a),
+        2 => history.identified(a),
+        3 => *delivery = Delivery::NEW,
+        4 => return delivery.due().map(f64::from),
+        5 => delivery.revoked(),
+        6 => return Some(f64::from(vital.sent(delivery))),
+        7 => vital.opened(metric(a), b > 0.0),
+        8 => vital.begun(a > 0.0, history.count(b)),
+        9 => return (c < history.first_hidden && vital.measured(b - a)).then_some(1.0),
+        10 => return place(vital.shifts.shifted(Shift { at: a, score: b })),
+        11 => return place(vital.interactions.interacted(Interaction { id: a, at: b, duration: c })),
+        12 => return vital.settled(history.count(b)),
+        13 => {
+            return vital.reported(match a as u32 {
+                0 => Occasion::Change,
+                1 => Occasion::Hide,
+                _ => Occasion::End,
+            });
+        }
+        14 => return Some(vital.value()),
         _ => {
-            let vital = page.vital(slot)?;
-            match moment {
-                7 => vital.opened(metric(a), b > 0.0),
-                8 => vital.begun(
-                    match a as u32 {
-                        0 => Birth::Loaded,
-                        1 => Birth::Renewed,
-                        _ => Birth::Declared,
-                    },
-                    count,
-                ),
-                9 => return (seen && vital.measured(b - a)).then_some(1.0),
-                10 => return Some(place(vital.shifts.shifted(Shift { at: a, score: b }))),
-                11 => {
-                    return vital
-                        .interactions
-                        .interacted(Interaction { id: a, at: b, duration: c })
-                        .map(place);
-                }
-                12 => return vital.settled(count).map(|list| list as f64),
-                13 => {
-                    return vital.reported(match a as u32 {
-                        0 => Occasion::Change,
-                        1 => Occasion::Hide,
-                        _ => Occasion::End,
-                    });
-                }
-                14 => return Some(vital.value()),
-                _ => {
-                    return Some(f64::from(match vital.rating() {
-                        Rating::Good => 0,
-                        Rating::NeedsImprovement => 1,
-                        Rating::Poor => 2,
-                    }));
-                }
-            }
+            return Some(f64::from(match vital.rating() {
+                Rating::Good => 0,
+                Rating::NeedsImprovement => 1,
+                Rating::Poor => 2,
+            }));
         }
     }
     None
@@ -87,8 +70,12 @@ fn metric(number: f64) -> Metric {
 }
 
 #[inline(always)]
-fn place(filing: Filing) -> f64 {
-    (filing.list * 2 + usize::from(filing.afresh)) as f64
+fn place(filing: Filing) -> Option<f64> {
+    match filing {
+        Filing::Nowhere => None,
+        Filing::Afresh => Some(0.0),
+        Filing::Joins => Some(1.0),
+    }
 }
 
 struct Only(UnsafeCell<Page>);

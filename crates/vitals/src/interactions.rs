@@ -20,85 +20,81 @@ pub struct Interaction {
 #[repr(C)]
 pub struct Interactions {
     len: usize,
+    /// Since a restore or a soft navigation: no first-input entry vouches for fast interactions.
+    renewed: bool,
     /// The page's count of interactions when this view began.
     before: f64,
     /// Longest first; among equals, the one that got there first.
-    longest: [Longest; Filing::LISTS],
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Longest {
-    event: Interaction,
-    list: usize,
+    longest: [Interaction; MOST],
 }
 
 impl Interactions {
-    /// No interactions yet.
-    pub const NONE: Self = Self {
+    pub(crate) const NONE: Self = Self {
         len: 0,
+        renewed: false,
         before: 0.0,
-        longest: [Longest { event: Interaction { id: 0.0, at: 0.0, duration: 0.0 }, list: 0 }; Filing::LISTS],
+        longest: [Interaction { id: 0.0, at: 0.0, duration: 0.0 }; MOST],
     };
 
-    /// A view begins when the page has counted so many.
     #[inline(always)]
-    pub fn begin(&mut self, count: f64) {
+    pub(crate) fn begin(&mut self, renewed: bool, count: f64) {
         self.len = 0;
+        self.renewed = renewed;
         self.before = count;
     }
 
-    /// The latency that stands for the view, and the list that holds its entries. Where interactions
-    /// were counted but none took the 16 ms that make an entry, 8 is the best guess, and no list
-    /// holds it; a page's own first input always makes an entry, so there the guess is not needed.
+    /// The interaction that stands for the view. Where some were counted but none took the 16 ms
+    /// that make an entry, 8 is the best guess, and it has no id.
     #[inline(always)]
-    #[must_use]
-    pub fn p98(&self, count: f64, first_input: bool) -> Option<(f64, usize)> {
+    pub(crate) fn p98(&self, count: f64) -> Option<Interaction> {
         let count = count - self.before;
-        if let Some(last) = self.len.checked_sub(1) {
-            let left_out = (count / 50.0) as usize;
-            let stands = self.longest.get(if left_out < last { left_out } else { last })?;
-            Some((stands.event.duration, stands.list))
-        } else if count > 0.0 && !first_input {
-            Some((8.0, Filing::LISTS))
-        } else {
-            None
+        let last = self.len.wrapping_sub(1);
+        let left_out = (count / 50.0) as usize;
+        let stands = self.longest.get(if left_out < last { left_out } else { last });
+        match stands {
+            Some(&stands) => Some(stands),
+            None if self.renewed && count > 0.0 => Some(Interaction { id: 0.0, at: 0.0, duration: 8.0 }),
+            None => None,
         }
     }
 
     /// Where the entry belongs; nowhere if it says nothing that a longer one has not said.
     #[inline(always)]
-    pub fn interacted(&mut self, event: Interaction) -> Option<Filing> {
+    pub fn interacted(&mut self, event: Interaction) -> Filing {
         if event.id == 0.0 {
-            return None;
+            return Filing::Nowhere;
         }
         let mut place = 0;
-        let mut list = 0;
         for known in &self.longest {
             if place == self.len {
                 self.len += 1;
-                list = place;
                 break;
             }
-            let same = known.event.id == event.id;
+            let same = known.id == event.id;
             // Its own place, or else the shortest's, if it is longer.
-            if same || place == Filing::LISTS - 1 {
-                list = known.list;
-                if event.duration > known.event.duration {
+            if same || place == MOST - 1 {
+                if event.duration > known.duration {
                     break;
                 }
-                let joins = same && event.duration == known.event.duration && event.at == known.event.at;
-                return joins.then_some(Filing { list, afresh: false });
+                let joins = same && event.duration == known.duration && event.at == known.at;
+                return if joins { Filing::Joins } else { Filing::Nowhere };
             }
             place += 1;
         }
         // Past every shorter one, and no further.
         while let Some(&above) = self.longest.get(place.wrapping_sub(1))
-            && above.event.duration < event.duration
+            && above.duration < event.duration
         {
-            *self.longest.get_mut(place)? = above;
+            if let Some(below) = self.longest.get_mut(place) {
+                *below = above;
+            }
             place -= 1;
         }
-        *self.longest.get_mut(place)? = Longest { event, list };
-        Some(Filing { list, afresh: true })
+        if let Some(free) = self.longest.get_mut(place) {
+            *free = event;
+        }
+        Filing::Afresh
     }
 }
+
+const MOST: usize = 10;

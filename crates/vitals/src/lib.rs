@@ -13,6 +13,6 @@ mod vital;
 
 pub use delivery::Delivery;
 pub use interactions::{Interaction, Interactions};
-pub use page::Page;
+pub use page::{History, Page};
 pub use shifts::{Shift, Shifts};
-pub use vital::{Birth, Filing, Occasion, Vital};
+pub use vital::{Filing, Occasion, Vital};

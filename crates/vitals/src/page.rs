@@ -5,41 +5,52 @@
 use crate::delivery::Delivery;
 use crate::vital::Vital;
 
-/// A page load and all who listen to it.
+/// A page load and all who listen to it. One about which nothing is known is all zeros, so that it
+/// is not a byte of the module.
 #[derive(Debug)]
 #[repr(C)]
 pub struct Page {
+    /// When it was hidden, and how often it was interacted with.
+    pub history: History,
+    /// What the beacon has carried.
+    pub delivery: Delivery,
+    /// The subscriptions, by slot.
+    pub vitals: [Vital; Self::SLOTS],
+}
+
+/// What the page has been through.
+#[derive(Debug)]
+pub struct History {
     /// When the page was first hidden: infinity while it was not. Nobody has looked yet where it is
     /// 0, and nothing is known to have been seen.
     pub first_hidden: f64,
-    /// What the beacon has carried.
-    pub delivery: Delivery,
     lowest_id: f64,
     highest_id: f64,
-    vitals: [Vital; Self::SLOTS],
 }
 
 impl Page {
     /// How many subscriptions a page may have at once.
     pub const SLOTS: usize = 384;
 
-    /// A page about which nothing is known. All zeros, so that it is not a byte of the module.
+    /// A page about which nothing is known.
     #[must_use]
     pub const fn new() -> Self {
         Self {
-            first_hidden: 0.0,
+            history: History::NONE,
             delivery: Delivery::NEW,
-            lowest_id: 0.0,
-            highest_id: 0.0,
             vitals: [const { Vital::VACANT }; Self::SLOTS],
         }
     }
+}
 
-    /// The subscription in a slot.
-    #[inline(always)]
-    pub fn vital(&mut self, slot: usize) -> Option<&mut Vital> {
-        self.vitals.get_mut(slot)
+impl Default for Page {
+    fn default() -> Self {
+        Self::new()
     }
+}
+
+impl History {
+    const NONE: Self = Self { first_hidden: 0.0, lowest_id: 0.0, highest_id: 0.0 };
 
     /// The page went to the background; only the first time counts.
     #[inline(always)]
@@ -47,18 +58,6 @@ impl Page {
         if at < self.first_hidden {
             self.first_hidden = at;
         }
-    }
-
-    /// What the beacon carries of a subscription, −1 while unknown.
-    #[inline(always)]
-    pub fn sent(&mut self, slot: usize) -> Option<i32> {
-        let vital = self.vitals.get_mut(slot)?;
-        let wire = vital.wire();
-        if wire != vital.sent {
-            vital.sent = wire;
-            self.delivery.changed();
-        }
-        Some(wire)
     }
 
     /// An interaction's id was seen, in a browser that does not count interactions.
@@ -74,8 +73,8 @@ impl Page {
 
     /// The browser's own count of interactions, or where that is not a number an estimate: ids grow
     /// by seven with each interaction.
-    #[must_use]
     #[inline(always)]
+    #[must_use]
     pub fn count(&self, counted: f64) -> f64 {
         if !counted.is_nan() {
             counted
@@ -84,11 +83,5 @@ impl Page {
         } else {
             0.0
         }
-    }
-}
-
-impl Default for Page {
-    fn default() -> Self {
-        Self::new()
     }
 }

@@ -16,14 +16,13 @@ pub struct Shift {
 #[derive(Debug)]
 pub struct Shifts {
     /// The sum of its scores; 0 where none is open.
-    pub score: f64,
+    pub(crate) score: f64,
     first: f64,
     last: f64,
 }
 
 impl Shifts {
-    /// No window is open.
-    pub const NONE: Self = Self { score: 0.0, first: 0.0, last: 0.0 };
+    pub(crate) const NONE: Self = Self { score: 0.0, first: 0.0, last: 0.0 };
 
     /// A shift joins the window less than 1 s after the previous one and less than 5 s after the
     /// first; otherwise it opens a new one.
@@ -36,6 +35,6 @@ impl Shifts {
         }
         self.last = at;
         self.score += score;
-        Filing { list: 0, afresh: !joins }
+        if joins { Filing::Joins } else { Filing::Afresh }
     }
 }

@@ -4,32 +4,20 @@
 
 use wire::{Metric, Rating};
 
+use crate::delivery::Delivery;
 use crate::interactions::Interactions;
 use crate::shifts::Shifts;
 
-/// Where the shell keeps an entry until the machine says whose it is.
+/// What becomes of an entry. The shell keeps the entries: those of a window of shifts in one list,
+/// those of an interaction in one list each, by its id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Filing {
-    /// The list it belongs to, below [`Filing::LISTS`].
-    pub list: usize,
-    /// The list begins anew with this entry.
-    pub afresh: bool,
-}
-
-impl Filing {
-    /// How many lists of entries a subscription keeps at most.
-    pub const LISTS: usize = 10;
-}
-
-/// How an instance of a metric began.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Birth {
-    /// With the page.
-    Loaded,
-    /// By a restore or a soft navigation.
-    Renewed,
-    /// By a view the application declared: nothing is painted for it that a browser would tell.
-    Declared,
+pub enum Filing {
+    /// It says nothing new.
+    Nowhere,
+    /// Its list begins anew with it.
+    Afresh,
+    /// It is one more of its list.
+    Joins,
 }
 
 /// Why a value may be reported.
@@ -37,7 +25,7 @@ pub enum Birth {
 pub enum Occasion {
     /// It may have changed.
     Change,
-    /// It is as good as final: the page hides, or the moment it measures is over.
+    /// The page hides: this may be the last moment.
     Hide,
     /// It is final, and becomes so only once.
     End,
@@ -49,13 +37,13 @@ pub enum Occasion {
 pub struct Vital {
     metric: Metric,
     all_changes: bool,
+    known: bool,
+    told: bool,
     ended: bool,
-    birth: Birth,
     /// What the last beacon carried.
-    pub(crate) sent: i32,
-    /// −1 while unknown.
+    sent: i32,
     value: f64,
-    /// −1 until the first report.
+    /// What was reported last.
     reported: f64,
     /// The shifts of this instance, for CLS.
     pub shifts: Shifts,
@@ -64,12 +52,12 @@ pub struct Vital {
 }
 
 impl Vital {
-    /// Nobody's subscription.
-    pub const VACANT: Self = Self {
+    pub(crate) const VACANT: Self = Self {
         metric: Metric::Fcp,
         all_changes: false,
+        known: false,
+        told: false,
         ended: false,
-        birth: Birth::Loaded,
         sent: 0,
         value: 0.0,
         reported: 0.0,
@@ -84,42 +72,48 @@ impl Vital {
         self.all_changes = all_changes;
     }
 
-    /// A new instance of the metric begins, when the page has counted so many interactions.
+    /// A new instance of the metric begins: with the page, or renewed by a restore, a soft navigation
+    /// or the application, when the page has counted so many interactions.
     #[inline(always)]
-    pub fn begun(&mut self, birth: Birth, count: f64) {
+    pub fn begun(&mut self, renewed: bool, count: f64) {
         // A page without shifts is a stable page; a page without paints is not a fast one.
-        self.value = if self.metric == Metric::Cls { 0.0 } else { -1.0 };
-        self.reported = -1.0;
+        self.known = self.metric == Metric::Cls;
+        self.told = false;
         self.ended = false;
-        self.birth = birth;
-        self.shifts = Shifts::NONE;
-        self.interactions.begin(count);
+        self.value = 0.0;
+        self.reported = 0.0;
+        self.shifts.score = 0.0;
+        self.interactions.begin(renewed, count);
     }
 
-    /// A duration ended: a paint, a first input, a first byte. Where an activation lies after its
-    /// end, it is none. Nothing counts any more once the value is final, and nothing at all in a
-    /// declared view.
+    /// A duration ended: a paint, a first input, a first byte. It is none where the page was only
+    /// activated later, and it does not count once the value is final.
     #[inline(always)]
     pub fn measured(&mut self, duration: f64) -> bool {
-        if self.ended || self.birth == Birth::Declared {
+        if self.ended {
             return false;
         }
+        self.known = true;
         self.value = if duration > 0.0 { duration } else { 0.0 };
         true
     }
 
     /// The entries at hand have all been given: adopts what they come to. The list of those that
-    /// the new value stands on.
+    /// the new value stands on: the interaction's id, or 0.
     #[inline(always)]
-    pub fn settled(&mut self, count: f64) -> Option<usize> {
+    pub fn settled(&mut self, count: f64) -> Option<f64> {
         let (value, list) = match self.metric {
-            Metric::Cls if self.shifts.score > self.value => (self.shifts.score, 0),
-            Metric::Inp => self.interactions.p98(count, self.birth == Birth::Loaded)?,
+            Metric::Cls if self.shifts.score > self.value => (self.shifts.score, 0.0),
+            Metric::Inp => {
+                let stands = self.interactions.p98(count)?;
+                if self.known && stands.duration == self.value {
+                    return None;
+                }
+                (stands.duration, stands.id)
+            }
             _ => return None,
         };
-        if value == self.value {
-            return None;
-        }
+        self.known = true;
         self.value = value;
         Some(list)
     }
@@ -134,15 +128,16 @@ impl Vital {
             self.ended = true;
         }
         let asked = occasion != Occasion::Change || self.all_changes;
-        if !asked || self.value < 0.0 || self.value == self.reported {
+        if !asked || !self.known || (self.told && self.value == self.reported) {
             return None;
         }
-        let before = if self.reported > 0.0 { self.reported } else { 0.0 };
+        let delta = self.value - self.reported;
+        self.told = true;
         self.reported = self.value;
-        Some(self.value - before)
+        Some(delta)
     }
 
-    /// The exact value, −1 while unknown.
+    /// The exact value, once it is known.
     #[inline(always)]
     #[must_use]
     pub fn value(&self) -> f64 {
@@ -156,8 +151,14 @@ impl Vital {
         self.metric.rate(self.value)
     }
 
+    /// What a beacon carries of it, −1 while unknown.
     #[inline(always)]
-    pub(crate) fn wire(&self) -> i32 {
-        if self.value < 0.0 { -1 } else { self.metric.to_wire(self.value) as i32 }
+    pub fn sent(&mut self, delivery: &mut Delivery) -> i32 {
+        let wire = if self.known { self.metric.to_wire(self.value) as i32 } else { -1 };
+        if wire != self.sent {
+            self.sent = wire;
+            delivery.changed();
+        }
+        wire
     }
 }
