@@ -135,12 +135,6 @@ impl Sketch {
         self.counts.iter().fold(0, |n, count| n.saturating_add(*count))
     }
 
-    /// Whether none was.
-    #[must_use]
-    pub const fn is_empty(&self) -> bool {
-        self.counts.is_empty()
-    }
-
     /// The bucket of the nearest-rank percentile: the smallest value that at least `percent` of a
     /// hundred values do not exceed. None when there are no values.
     #[must_use]
