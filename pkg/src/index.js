@@ -22,7 +22,7 @@ const on = (metric) => (callback, options) =>
           entries,
           id: (vital.id ??= `v1-${Date.now()}-${Math.random()}`),
           navigationType: vital.type,
-          navigationId: navigation?.navigationId || 0,
+          navigationId: (metric === FCP && entries[0]?.navigationId) || navigation?.navigationId || 0,
           navigationInteractionId: navigation?.interactionId,
           navigationURL: navigation?.name,
           navigationStartTime: vital.start,

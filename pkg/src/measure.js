@@ -36,6 +36,10 @@ const NEVER = Infinity;
 /** Where each metric shows. */
 const TYPES = ["paint", "largest-contentful-paint", "layout-shift", "event", "first-input", "navigation"];
 
+/** Whether anything has been measured yet. */
+let watching = false;
+/** What each measurement does when the page hides. */
+const hides = new Set();
 /** When the page last came back from the back/forward cache. */
 let restored = 0;
 /** How many measurements have had slots of their own, and those slots that are free again. */
@@ -136,6 +140,7 @@ export const measure = (metrics, report, options = {}, turned) => {
   };
 
   const take = (entries, occasion) => {
+    const shifting = vitals[CLS];
     for (const entry of entries) {
       const { entryType: type, startTime: at } = entry;
       if (type === SOFT) {
@@ -173,7 +178,7 @@ export const measure = (metrics, report, options = {}, turned) => {
         if (type === TYPES[FID]) took(FID, END, [entry], at, entry.processingStart, at);
       }
     }
-    settle(CLS, occasion);
+    if (shifting) settle(CLS, occasion);
     settle(INP, occasion);
   };
 
@@ -214,13 +219,17 @@ export const measure = (metrics, report, options = {}, turned) => {
     begin(metric, false, navigationType(), 0, entry);
     if (metric === TTFB) took(metric, END, [entry], activation(), entry.responseStart);
     else observe(TYPES[metric]);
+    if (metric === CLS || metric === INP || metric === FID) hides.add(hide);
     if (metric === INP) observe(TYPES[FID]);
     if (metric === CLS) setTimeout(() => ask(metric));
     if (soft) {
-      observe(SOFT);
       if (metric === LCP) observe(SOFT_PAINT);
+      // Once only, since what is buffered is told again each time.
+      if (metric === metrics.at(-1)) observe(SOFT);
     }
   };
+
+  const hide = () => take(observer.takeRecords(), HIDE);
 
   const loaded = () => {
     // A task after load, so that the navigation entry is whole.
@@ -238,6 +247,16 @@ export const measure = (metrics, report, options = {}, turned) => {
           .getEntriesByType("visibility-state")
           .find((entry) => entry.name === "hidden" && entry.startTime >= activation())?.startTime ?? firstHidden(),
       );
+      addEventListener(
+        VISIBILITY,
+        (event) => {
+          if (hidden()) {
+            for (const hide of hides) hide();
+            handle(HIDDEN, 0, event.timeStamp);
+          }
+        },
+        true,
+      );
     }
     for (const type of ["keydown", "click", VISIBILITY]) {
       listen(type, (event) => {
@@ -246,12 +265,6 @@ export const measure = (metrics, report, options = {}, turned) => {
         if (vital && event.isTrusted) idle(() => vital === vitals[LCP] && ask(LCP, END));
       });
     }
-    listen(VISIBILITY, (event) => {
-      if (hidden()) {
-        if (vitals[CLS] ?? vitals[INP] ?? vitals[FID]) take(observer.takeRecords(), HIDE);
-        handle(HIDDEN, 0, event.timeStamp);
-      }
-    });
     listen("pageshow", (event) => {
       if (!event.persisted) return;
       restored = event.timeStamp;
@@ -294,6 +307,7 @@ export const measure = (metrics, report, options = {}, turned) => {
       if (!life.signal.aborted) {
         life.abort();
         observer?.disconnect();
+        hides.delete(hide);
         vitals = [];
         vacant.push(base);
       }
@@ -301,4 +315,3 @@ export const measure = (metrics, report, options = {}, turned) => {
   };
 };
 
-let watching = false;

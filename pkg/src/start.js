@@ -6,7 +6,7 @@
  */
 import { handle, lost } from "./machine.js";
 import { VISIBILITY, activation, hidden, measure, navigation, navigationType } from "./measure.js";
-import { DUE, END, FCP, FID, LCP, NAMES, REVOKED, SENT, TTFB, TURNED } from "./moments.js";
+import { CLS, DUE, END, FCP, FID, INP, LCP, NAMES, REVOKED, SENT, TTFB, TURNED } from "./moments.js";
 
 /** What may wait for another attempt, in characters, and for how long at most between two. */
 const WAITING = 3e4;
@@ -119,7 +119,7 @@ export const start = (options) => {
     if (body) post(body);
   };
 
-  const measurement = measure([...NAMES.keys()], arm, options, turned);
+  const measurement = measure([CLS, TTFB, FCP, LCP, INP, FID], arm, options, turned);
   turned(navigationType(), 0);
   // On the document, and so after every listener of the measurement, which are on the window.
   document.addEventListener(VISIBILITY, () => hidden() && send(), { capture: true, signal: life.signal });

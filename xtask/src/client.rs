@@ -5,7 +5,9 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
+
+use crate::process;
 
 /// Builds `pkg/dist` afresh.
 pub fn build(root: &Path) -> Result<()> {
@@ -20,10 +22,7 @@ pub fn build(root: &Path) -> Result<()> {
     fs::write(dist.join("client.wasm"), &wasm)?;
     // One file is one request, and it measures from its first line on.
     let inlined = root.join("target/pkg/bytes.js");
-    fs::write(
-        &inlined,
-        format!("export const bytes = {};\n", literal(&wasm)),
-    )?;
+    fs::write(&inlined, format!("export const bytes = {};\n", literal(&wasm)))?;
     for entry in ["index", "attribution"] {
         if root.join(format!("pkg/src/{entry}.js")).exists() {
             bundle(root, entry)?;
@@ -107,14 +106,8 @@ fn bundle(root: &Path, entry: &str) -> Result<()> {
             "--charset=utf8",
             "--log-level=warning",
         ])
-        .arg(format!(
-            "--alias:#bytes={}",
-            root.join("target/pkg/bytes.js").display()
-        ))
-        .arg(format!(
-            "--alias:#module={}",
-            root.join("pkg/src/inlined.js").display()
-        ))
+        .arg(format!("--alias:#bytes={}", root.join("target/pkg/bytes.js").display()))
+        .arg(format!("--alias:#module={}", root.join("pkg/src/inlined.js").display()))
         .arg(format!("--outfile=pkg/dist/{entry}.js")))
 }
 
@@ -138,15 +131,7 @@ fn literal(bytes: &[u8]) -> String {
 }
 
 fn run(command: &mut Command) -> Result<()> {
-    let status = command
-        .status()
-        .with_context(|| format!("cannot start {:?}", command.get_program()))?;
-    ensure!(
-        status.success(),
-        "{:?} failed: {status}",
-        command.get_program()
-    );
-    Ok(())
+    process::quiet(command).map(drop)
 }
 
 const FEATURES: &[&str] = &[
@@ -156,8 +141,4 @@ const FEATURES: &[&str] = &[
     "--enable-reference-types",
     "--enable-mutable-globals",
 ];
-const STRIPPED: &[&str] = &[
-    "--strip-debug",
-    "--strip-producers",
-    "--strip-target-features",
-];
+const STRIPPED: &[&str] = &["--strip-debug", "--strip-producers", "--strip-target-features"];

@@ -48,14 +48,13 @@ impl Interactions {
     #[inline(always)]
     pub(crate) fn p98(&self, count: f64) -> Option<Interaction> {
         let count = count - self.before;
-        let last = self.len.wrapping_sub(1);
-        let left_out = (count / 50.0) as usize;
-        let stands = self.longest.get(if left_out < last { left_out } else { last });
-        match stands {
-            Some(&stands) => Some(stands),
-            None if self.renewed && count > 0.0 => Some(Interaction { id: 0.0, at: 0.0, duration: 8.0 }),
-            None => None,
+        if self.len == 0 {
+            let unseen = self.renewed && count > 0.0;
+            return unseen.then_some(Interaction { id: 0.0, at: 0.0, duration: 8.0 });
         }
+        let last = self.len - 1;
+        let left_out = (count / 50.0) as usize;
+        self.longest.get(if left_out < last { left_out } else { last }).copied()
     }
 
     /// Where the entry belongs; nowhere if it says nothing that a longer one has not said.
