@@ -18,14 +18,22 @@ export const onINP = on(INP, reasons);
 export const onFID = on(FID);
 export const onTTFB = on(TTFB, reasons);
 
-/** What a beacon says of a reason: whole milliseconds and short words, no entries. */
-const summary = (reason) =>
-  Object.fromEntries(
-    Object.entries(reason).flatMap(([name, value]) => {
+/** What a beacon says of a reason: whole milliseconds and short words, no entries, no query strings. */
+const summary = ({ longestScript, ...reason }) => {
+  const said = {
+    ...reason,
+    largestShiftValue: reason.largestShiftValue * 1e4,
+    url: reason.url?.split(/[?#]/)[0],
+    script: longestScript?.entry.sourceURL.split(/[?#]/)[0],
+    scriptSubpart: longestScript?.subpart,
+  };
+  return Object.fromEntries(
+    Object.entries(said).flatMap(([name, value]) => {
       if (value > 0) return [[name, Math.ceil(value)]];
-      return typeof value === "string" ? [[name, value.split(/[?#]/)[0].slice(0, 200)]] : [];
+      return value && typeof value === "string" ? [[name, value.slice(0, 200)]] : [];
     }),
   );
+};
 
 export const start = (options) => {
   const layer = reasons(options);

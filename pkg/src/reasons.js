@@ -266,7 +266,7 @@ const blame = (longFrames, from, processingStart, processingEnd, nextPaintTime) 
   let layout = 0;
   let longest = 0;
   for (const frame of longFrames) {
-    layout += frame.startTime + frame.duration - frame.styleAndLayoutStart;
+    layout = layout + frame.startTime + frame.duration - frame.styleAndLayoutStart;
     for (const entry of frame.scripts) {
       const end = entry.startTime + entry.duration;
       if (end < from) continue;
