@@ -5,7 +5,9 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
+
+use crate::process;
 
 /// Builds `pkg/dist` afresh.
 pub fn build(root: &Path) -> Result<()> {
@@ -107,14 +109,8 @@ fn bundle(root: &Path, entry: &str) -> Result<()> {
             "--charset=utf8",
             "--log-level=warning",
         ])
-        .arg(format!(
-            "--alias:#bytes={}",
-            root.join("target/pkg/bytes.js").display()
-        ))
-        .arg(format!(
-            "--alias:#module={}",
-            root.join("pkg/src/inlined.js").display()
-        ))
+        .arg(format!("--alias:#bytes={}", root.join("target/pkg/bytes.js").display()))
+        .arg(format!("--alias:#module={}", root.join("pkg/src/inlined.js").display()))
         .arg(format!("--outfile=pkg/dist/{entry}.js")))
 }
 
@@ -142,15 +138,7 @@ fn literal(bytes: &[u8]) -> String {
 const SHIFT: u8 = 223;
 
 fn run(command: &mut Command) -> Result<()> {
-    let status = command
-        .status()
-        .with_context(|| format!("cannot start {:?}", command.get_program()))?;
-    ensure!(
-        status.success(),
-        "{:?} failed: {status}",
-        command.get_program()
-    );
-    Ok(())
+    process::quiet(command).map(drop)
 }
 
 const FEATURES: &[&str] = &[
@@ -160,8 +148,4 @@ const FEATURES: &[&str] = &[
     "--enable-reference-types",
     "--enable-mutable-globals",
 ];
-const STRIPPED: &[&str] = &[
-    "--strip-debug",
-    "--strip-producers",
-    "--strip-target-features",
-];
+const STRIPPED: &[&str] = &["--strip-debug", "--strip-producers", "--strip-target-features"];

@@ -120,3 +120,29 @@ fn help(_: &Path, _: &[String]) -> Result<()> {
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().map(Path::to_path_buf).unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_command_in_a_document_exists() {
+        let mut found = 0;
+        for document in ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", ".ci/run", "wrangler.toml"] {
+            let text = std::fs::read_to_string(root().join(document)).expect(document);
+            for rest in text.split("cargo xtask ").skip(1) {
+                let line = rest.split(['`', '\n', '#', '"']).next().unwrap_or_default();
+                let mut words = line.split_whitespace();
+                let name = words.next().unwrap_or_default().trim_end_matches([',', '.', ':']);
+                let command = COMMANDS.iter().find(|command| command.name == name);
+                let command =
+                    command.unwrap_or_else(|| panic!("{document} names `{name}`, which is no command"));
+                for option in words.filter(|word| word.starts_with("--")) {
+                    assert!(command.arguments.contains(option), "{document}: `{name}` has no {option}");
+                }
+                found += 1;
+            }
+        }
+        assert!(found >= 10, "only {found} commands were found; are they written otherwise now?");
+    }
+}

@@ -11,7 +11,7 @@ use std::sync::{Mutex, Once};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use rustix::process::{Pid, Signal, kill_process_group};
+use rustix::process::{Pid, Signal, kill_process_group, test_kill_process_group};
 
 /// The groups that are alive.
 static GROUPS: Mutex<BTreeSet<i32>> = Mutex::new(BTreeSet::new());
@@ -61,8 +61,7 @@ impl Drop for Running {
     fn drop(&mut self) {
         let group = group(&self.child);
         if groups(|groups| groups.remove(&group)) {
-            end(group);
-            let _ = self.child.wait();
+            end(group, || matches!(self.child.try_wait(), Ok(Some(_)) | Err(_)));
         }
     }
 }
@@ -70,7 +69,7 @@ impl Drop for Running {
 /// Ends every program that was started.
 pub fn end_all() {
     for group in groups(std::mem::take) {
-        end(group);
+        end(group, || true);
     }
 }
 
@@ -168,9 +167,18 @@ fn group(child: &Child) -> i32 {
     i32::try_from(child.id()).unwrap_or_default()
 }
 
-fn end(group: i32) {
-    if let Some(pid) = Pid::from_raw(group) {
-        let _ = kill_process_group(pid, Signal::TERM);
+/// Asks a group to end, and makes it end where it does not within a few seconds. `reaped` tells
+/// whether its first program, which is ours to wait for, has been waited for.
+fn end(group: i32, mut reaped: impl FnMut() -> bool) {
+    let Some(pid) = Pid::from_raw(group) else { return };
+    let _ = kill_process_group(pid, Signal::TERM);
+    let deadline = Instant::now() + Duration::from_secs(5);
+    while !reaped() || test_kill_process_group(pid).is_ok() {
+        if Instant::now() > deadline {
+            let _ = kill_process_group(pid, Signal::KILL);
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(20));
     }
 }
 
@@ -182,4 +190,45 @@ fn groups<T>(change: impl FnOnce(&mut BTreeSet<i32>) -> T) -> T {
 /// that it goes on.
 pub fn cargo_quietly(command: &mut Command) -> Result<()> {
     quiet(command.args(["--quiet", "--color", "always"])).map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{BufRead, BufReader};
+
+    use rustix::process::test_kill_process;
+
+    use super::*;
+
+    #[test]
+    fn what_is_dropped_leaves_no_process_behind_grandchildren_included() {
+        let mut shell = Command::new("sh");
+        shell.args(["-c", "sleep 600 & echo $!; wait"]).stdout(Stdio::piped());
+        let mut running = Running::start(&mut shell).expect("a shell");
+        let stream = running.streams().remove(0);
+        let mut line = String::new();
+        BufReader::new(stream).read_line(&mut line).expect("the grandchild's number");
+        let grandchild = Pid::from_raw(line.trim().parse().expect("a number")).expect("a process");
+        assert!(test_kill_process(grandchild).is_ok(), "it runs");
+        drop(running);
+        // Where nobody reaps orphans a dead one stays listed; it is dead all the same.
+        let state = std::fs::read_to_string(format!("/proc/{}/stat", line.trim())).unwrap_or_default();
+        assert!(test_kill_process(grandchild).is_err() || state.contains(") Z"), "it is gone: {state}");
+    }
+
+    #[test]
+    fn a_program_that_hangs_is_ended_and_named() {
+        let error =
+            bounded(Command::new("sleep").arg("600"), Duration::from_millis(50)).expect_err("it hangs");
+        assert!(error.to_string().contains("`sleep 600` did not end within"), "{error}");
+    }
+
+    #[test]
+    fn a_program_that_is_missing_is_named_with_what_to_do() {
+        let error = quiet(&mut Command::new("no-such-program")).expect_err("it is missing");
+        assert_eq!(
+            error.to_string(),
+            "`no-such-program` could not be started; install it, or put it on PATH"
+        );
+    }
 }

@@ -74,7 +74,7 @@ pub fn fingerprint<'a>(files: impl IntoIterator<Item = &'a Path>) -> Result<u64>
 }
 
 fn stamp(root: &Path, name: &str) -> PathBuf {
-    root.join("target/setup").join(name)
+    root.join("target/setup/marks").join(name)
 }
 
 fn npm_tools(root: &Path) -> Result<()> {

@@ -1,6 +1,6 @@
 //! `cargo xtask test`: everything that can fail, part by part, and at the end what did.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
@@ -80,7 +80,24 @@ fn browser(root: &Path) -> Result<()> {
     node_tests(root, "tests/browser")
 }
 
+/// The Worker as wrangler would upload it, so that a test file starts it without building it again.
+fn pack(root: &Path) -> Result<()> {
+    let built = ["build/index.js", "build/index_bg.wasm", "wrangler.toml", "package-lock.json"];
+    let files: Vec<PathBuf> = built.iter().map(|file| root.join(file)).collect();
+    let fingerprint = setup::fingerprint(files.iter().map(PathBuf::as_path))?;
+    let packed = root.join("build/packed");
+    if packed.exists() && setup::is_current(root, "packed", fingerprint) {
+        return Ok(());
+    }
+    screen::step("packs the Worker", || {
+        let mut wrangler = process::npm(root, "wrangler");
+        process::quiet(wrangler.args(["deploy", "--dry-run", "--env", "dev", "--outdir"]).arg(&packed))?;
+        setup::mark(root, "packed", fingerprint)
+    })
+}
+
 fn node_tests(root: &Path, folder: &str) -> Result<()> {
+    pack(root)?;
     let browser = setup::browser(root)?;
     process::loud(
         process::npm(root, "node")

@@ -7,36 +7,27 @@ use jsonc_parser::{
     common::{Range, Ranged},
     parse_to_ast,
 };
+use serde::de::IgnoredAny;
 
 use crate::mistake::{Mistake, Wrong};
 
-/// Reads the whole document. JSON as JSON.parse has it, without comments and other comforts, since
-/// Lighthouse reads the same file.
+/// Reads the whole document. serde_json says whether it is JSON, as strictly as JSON.parse, since
+/// Lighthouse reads the same file; jsonc-parser, which takes more, says where everything is.
 pub(crate) fn read<T>(text: &str, walk: impl FnOnce(Node<'_>) -> Result<T, Mistake>) -> Result<T, Mistake> {
-    let strict = ParseOptions {
-        allow_comments: false,
-        allow_loose_object_property_names: false,
-        allow_trailing_commas: false,
-        allow_missing_commas: false,
-        allow_single_quoted_strings: false,
-        allow_hexadecimal_numbers: false,
-        allow_unary_plus_numbers: false,
-        allow_bare_decimal_point_numbers: false,
-        allow_non_finite_numbers: false,
-        allow_extended_string_escapes: false,
+    let not_json = |at: usize, because: String| {
+        let at = text.floor_char_boundary(at);
+        Place { text, range: Range::new(at, at), key: String::new() }.mistake(Wrong::NotJson { because })
     };
-    let whole = |wrong| Place { text, range: Range::new(0, text.len()), key: String::new() }.mistake(wrong);
-    match parse_to_ast(text, &CollectOptions::default(), &strict) {
-        Ok(result) => {
-            let nothing = || whole(Wrong::Kind { expected: "an array of budgets", found: "nothing" });
-            let value = result.value.as_ref().ok_or_else(nothing)?;
-            walk(Node { value, place: Place { text, range: value.range(), key: String::new() } })
-        }
-        Err(error) => {
-            let place = Place { text, range: error.range(), key: String::new() };
-            Err(place.mistake(Wrong::NotJson { because: error.kind().to_string() }))
-        }
-    }
+    serde_json::from_str::<IgnoredAny>(text).map_err(|error| {
+        let lines = text.split_inclusive('\n').take(error.line().saturating_sub(1));
+        let at = lines.map(str::len).sum::<usize>() + error.column().saturating_sub(1);
+        let because = error.to_string();
+        not_json(at, because.split(" at line ").next().unwrap_or_default().to_owned())
+    })?;
+    let tree = parse_to_ast(text, &CollectOptions::default(), &ParseOptions::default())
+        .map_err(|error| not_json(error.range().start, error.kind().to_string()))?;
+    let value = tree.value.as_ref().ok_or_else(|| not_json(0, "it is empty".to_owned()))?;
+    walk(Node { value, place: Place { text, range: value.range(), key: String::new() } })
 }
 
 /// A value at its place.

@@ -2,19 +2,25 @@
 //! that Lighthouse CI shall make, and the verdicts that counts of real visits allow. Counting the
 //! visits is the ledger's business; telling people is the shells'.
 
+mod assertions;
 mod binomial;
 mod budgets;
 mod burn;
 mod compare;
 mod document;
+mod gate;
 mod mistake;
 mod path;
+mod score;
 mod verdict;
 mod watch;
 
+pub use assertions::{Asserted, Assertion, Outcome, Page};
 pub use budgets::{Budgets, Limit, Severity};
 pub use burn::{Burn, Windows};
 pub use compare::{Comparison, Stratum, discoveries};
+pub use gate::{Answer, Cell, gate, lab_gate};
 pub use mistake::{Mistake, Wrong};
+pub use score::{Audit, Form, category, field_score};
 pub use verdict::{Ranks, Tally, Verdict};
 pub use watch::Alarm;

@@ -67,10 +67,8 @@ impl Tally {
             Verdict::Violated
         } else if at_least(self.within, n, share) <= MET_AT {
             Verdict::Met
-        } else if n < TELLING {
-            Verdict::Insufficient
         } else {
-            Verdict::AtLimit
+            Verdict::undecided(n)
         }
     }
 
@@ -91,6 +89,11 @@ impl Limit {
 }
 
 impl Verdict {
+    /// The verdict on `n` visits that prove neither side.
+    pub(crate) const fn undecided(n: u64) -> Self {
+        if n < TELLING { Self::Insufficient } else { Self::AtLimit }
+    }
+
     /// The name in every answer.
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -110,8 +113,10 @@ impl Ranks {
     #[must_use]
     pub fn of_percentile(n: u64, percentile: u8) -> Option<Self> {
         let share = share(percentile);
-        let low = first(0, n, |rank| at_most(rank, n, share) > OUTSIDE)?;
-        let high = first(low.max(1), n + 1, |rank| at_least(rank, n, share) <= OUTSIDE)?;
+        let mean = n as f64 * share;
+        let spread = 1.96 * (mean * (1.0 - share)).sqrt();
+        let low = first((mean - spread) as u64, n, |rank| at_most(rank, n, share) > OUTSIDE);
+        let high = first((mean + spread) as u64, n + 1, |rank| at_least(rank, n, share) <= OUTSIDE);
         (low > 0 && high <= n).then_some(Self { low, high })
     }
 }
@@ -121,10 +126,32 @@ pub(crate) fn share(percentile: u8) -> f64 {
     f64::from(percentile.clamp(1, 99)) / 100.0
 }
 
-/// The first number in the range of which that is true; it stays true from there on.
-fn first(mut low: u64, mut high: u64, is_true: impl Fn(u64) -> bool) -> Option<u64> {
-    if low >= high {
-        return None;
+/// The first number, up to `end`, of which that is true; it stays true from there on, and is true of
+/// `end`. Steps away from the guess, ever wider, until both sides are known; then halves.
+fn first(guess: u64, end: u64, is_true: impl Fn(u64) -> bool) -> u64 {
+    let (mut low, mut high) = (0, end);
+    let mut step = 1;
+    if guess >= end || is_true(guess) {
+        high = guess.min(end);
+        while let Some(at) = high.checked_sub(step) {
+            if !is_true(at) {
+                low = at + 1;
+                break;
+            }
+            high = at;
+            step *= 2;
+        }
+    } else {
+        low = guess + 1;
+        while low + step < end {
+            let at = low + step;
+            if is_true(at) {
+                high = at;
+                break;
+            }
+            low = at + 1;
+            step *= 2;
+        }
     }
     while low < high {
         let middle = low.midpoint(high);
@@ -134,7 +161,7 @@ fn first(mut low: u64, mut high: u64, is_true: impl Fn(u64) -> bool) -> Option<u
             low = middle + 1;
         }
     }
-    Some(low)
+    low
 }
 
 const VIOLATED_AT: f64 = 0.01;
@@ -204,6 +231,17 @@ mod tests {
         ];
         for (n, low, high) in ranks {
             assert_eq!(Ranks::of_percentile(n, 75), Some(Ranks { low, high }), "{n}");
+        }
+    }
+
+    #[test]
+    fn the_search_finds_the_first_from_wherever_it_starts() {
+        for end in 0..40 {
+            for (guess, answer) in
+                (0..=end + 2).flat_map(|guess| (0..=end).map(move |answer| (guess, answer)))
+            {
+                assert_eq!(first(guess, end, |at| at >= answer), answer, "from {guess} up to {end}");
+            }
         }
     }
 

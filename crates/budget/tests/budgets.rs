@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a helper of tests may do as tests do")]
 
 use budget::{Budgets, Limit, Severity, Wrong};
+use proptest::{collection::vec, prelude::*, sample::Index, sample::select};
 use wire::{Device, Metric};
 
 #[track_caller]
@@ -168,7 +169,8 @@ fn a_mistake_names_its_line_and_what_would_be_right() {
         "line 1, column 50: [0].timings[0].field: it must be left out, since no real visit measures this",
     );
     check(r#"{"path": "/"}"#, "line 1, column 1: here belongs an array of budgets, not an object");
-    check("", "line 1, column 1: here belongs an array of budgets, not nothing");
+    check("", "line 1, column 1: this is not JSON: EOF while parsing a value");
+    check("[\n  {},\n]", "line 3, column 1: this is not JSON: expected value");
     check(r#"[{"path": null}]"#, "line 1, column 11: [0].path: here belongs a path, not null");
 }
 
@@ -201,4 +203,72 @@ fn columns_count_characters() {
     assert_eq!((mistake.line, mistake.column), (2, 2));
     let mistake = Budgets::parse("[{\"path\": \"/ä→\", \"percentil\": 1}]").unwrap_err();
     assert_eq!((mistake.line, mistake.column), (1, 18));
+}
+
+#[test]
+fn editors_know_the_same_names() {
+    let schema: serde_json::Value =
+        serde_json::from_str(include_str!("../../../lighthouse/budgets.schema.json")).unwrap();
+    let known = |text: &str| match Budgets::parse(text).unwrap_err().wrong {
+        Wrong::Name { known, .. } => serde_json::json!(known),
+        wrong => panic!("{text}: {wrong}"),
+    };
+    let names = [
+        (r#"[{"timings": [{"metric": "?"}]}]"#, "/definitions/timing/properties/metric/enum"),
+        (
+            r#"[{"resourceSizes": [{"resourceType": "?"}]}]"#,
+            "/definitions/resource/properties/resourceType/enum",
+        ),
+        (r#"[{"device": "?"}]"#, "/definitions/device/enum"),
+        (r#"[{"severity": "?"}]"#, "/definitions/severity/enum"),
+    ];
+    for (text, at) in names {
+        assert_eq!(known(text), *schema.pointer(at).unwrap());
+    }
+    let keys = [
+        (r#"[{"?": 1}]"#, "entry"),
+        (r#"[{"timings": [{"?": 1}]}]"#, "timing"),
+        (r#"[{"resourceCounts": [{"?": 1}]}]"#, "resource"),
+    ];
+    for (text, definition) in keys {
+        let properties = schema["definitions"][definition]["properties"].as_object().unwrap();
+        let properties: std::collections::BTreeSet<_> = properties.keys().cloned().collect();
+        let known: std::collections::BTreeSet<String> = serde_json::from_value(known(text)).unwrap();
+        assert_eq!(known, properties);
+    }
+}
+
+/// The characters that JSON is made of, those that it is not, and what looks like either.
+fn piece() -> impl Strategy<Value = &'static str> {
+    select(vec![
+        "[", "]", "{", "}", ",", ":", "\"", "'", "\\", "\\u00e9", "\\ud800", "\\x41", "0", "01", "-", "+",
+        ".", "1e5", "0x1", "null", "true", "NaN", "path", "//", "/*", "*/", "$", " ", "\n", "\t", "\u{0}",
+        "\u{a0}", "\u{feff}", "ä",
+    ])
+}
+
+proptest! {
+    #[test]
+    fn what_is_read_is_json_whatever_happened_to_the_file(
+        edits in vec((any::<Index>(), piece(), any::<bool>()), 1..4),
+    ) {
+        let mut chars: Vec<char> = include_str!("../../../lighthouse/budgets.json").chars().collect();
+        for (at, piece, replaces) in edits {
+            let at = at.index(chars.len());
+            chars.splice(at..at + usize::from(replaces), piece.chars());
+        }
+        let text: String = chars.into_iter().collect();
+        match Budgets::parse(&text) {
+            Ok(_) => prop_assert!(serde_json::from_str::<serde_json::Value>(&text).is_ok(), "{}", text),
+            Err(mistake) => prop_assert!(text.lines().count().max(1) >= mistake.line as usize - 1, "{}", mistake),
+        }
+    }
+
+    #[test]
+    fn no_text_breaks_the_reader(pieces in vec(piece(), 0..30)) {
+        let text = pieces.concat();
+        if Budgets::parse(&text).is_ok() {
+            prop_assert!(serde_json::from_str::<serde_json::Value>(&text).is_ok(), "{}", text);
+        }
+    }
 }

@@ -5,10 +5,7 @@ use core::panic::PanicInfo;
 
 struct Nothing;
 
-#[expect(
-    unsafe_code,
-    reason = "the allocator's interface is unsafe; there is nothing to allocate"
-)]
+#[expect(unsafe_code, reason = "the allocator's interface is unsafe; there is nothing to allocate")]
 // SAFETY: a null pointer is how an allocator refuses.
 unsafe impl GlobalAlloc for Nothing {
     unsafe fn alloc(&self, _: Layout) -> *mut u8 {

@@ -80,7 +80,10 @@ fn place(filing: Filing) -> Option<f64> {
 
 struct Only(UnsafeCell<Page>);
 
-#[expect(unsafe_code, reason = "a page has one thread, and a static is the only state that needs no allocator")]
+#[expect(
+    unsafe_code,
+    reason = "a page has one thread, and a static is the only state that needs no allocator"
+)]
 // SAFETY: the module is instantiated on one thread, without shared memory.
 unsafe impl Sync for Only {}
 

@@ -135,12 +135,6 @@ impl Sketch {
         self.counts.iter().fold(0, |n, count| n.saturating_add(*count))
     }
 
-    /// Whether none was.
-    #[must_use]
-    pub const fn is_empty(&self) -> bool {
-        self.counts.is_empty()
-    }
-
     /// The bucket of the nearest-rank percentile: the smallest value that at least `percent` of a
     /// hundred values do not exceed. None when there are no values.
     #[must_use]
@@ -153,11 +147,11 @@ impl Sketch {
     #[must_use]
     pub fn at_rank(&self, rank: u64) -> Option<Bucket> {
         let mut below = 0_u64;
-        let (bucket, _) = self.buckets().find(|(_, count)| {
+        let (index, _) = self.indexed().find(|(_, count)| {
             below = below.saturating_add(*count);
             below >= rank
         })?;
-        (rank > 0).then_some(bucket)
+        (rank > 0).then(|| bucket::at(index))
     }
 
     /// How many values are at most `limit`. Exact when the limit is on a bucket's edge, as every

@@ -35,7 +35,11 @@ impl Page {
     /// A page about which nothing is known.
     #[must_use]
     pub const fn new() -> Self {
-        Self { history: History::NONE, delivery: Delivery::NEW, vitals: [const { Vital::VACANT }; Self::SLOTS] }
+        Self {
+            history: History::NONE,
+            delivery: Delivery::NEW,
+            vitals: [const { Vital::VACANT }; Self::SLOTS],
+        }
     }
 }
 

@@ -15,17 +15,20 @@ fn subscribe(page: &mut Page, slot: usize, metric: Metric) -> &mut Vital {
 
 /// Shifts by the time since the one before, in the steps that matter to the windows.
 fn shifts() -> impl Strategy<Value = Vec<Shift>> {
-    prop::collection::vec((prop_oneof![0.0..999.0, Just(999.9), Just(1000.0), 1000.0..4000.0], 0.0001..0.5), 0..60)
-        .prop_map(|steps| {
-            let mut at = 0.0;
-            steps
-                .into_iter()
-                .map(|(step, score)| {
-                    at += step;
-                    Shift { at, score }
-                })
-                .collect()
-        })
+    prop::collection::vec(
+        (prop_oneof![0.0..999.0, Just(999.9), Just(1000.0), 1000.0..4000.0], 0.0001..0.5),
+        0..60,
+    )
+    .prop_map(|steps| {
+        let mut at = 0.0;
+        steps
+            .into_iter()
+            .map(|(step, score)| {
+                at += step;
+                Shift { at, score }
+            })
+            .collect()
+    })
 }
 
 /// The largest window, by the definition: windows are cut first, summed up later.

@@ -41,14 +41,7 @@ pub enum Rating {
 
 impl Metric {
     /// Every metric, in table order.
-    pub const ALL: [Self; 6] = [
-        Self::Fcp,
-        Self::Lcp,
-        Self::Cls,
-        Self::Inp,
-        Self::Fid,
-        Self::Ttfb,
-    ];
+    pub const ALL: [Self; 6] = [Self::Fcp, Self::Lcp, Self::Cls, Self::Inp, Self::Fid, Self::Ttfb];
 
     /// The name on the wire and in every table.
     #[must_use]
@@ -95,11 +88,7 @@ impl Metric {
     pub const fn to_wire(self, value: f64) -> u32 {
         let scaled = value * self.wire_scale();
         let whole = scaled as u32;
-        if scaled - whole as f64 > NOISE {
-            whole.saturating_add(1)
-        } else {
-            whole
-        }
+        if scaled - whole as f64 > NOISE { whole.saturating_add(1) } else { whole }
     }
 
     /// The rating of an exact value.

@@ -111,7 +111,7 @@ impl Refusal {
     #[must_use]
     pub fn field(&self) -> Option<&str> {
         match self {
-            Self::Malformed { field, .. } => Some(field.as_str()),
+            Self::Malformed { field, .. } => Some(field.as_str()).filter(|field| !field.is_empty()),
             Self::OutOfRange { field, .. } => Some(field),
             Self::BadQuery { name, .. } => Some(name),
             Self::UnknownVersion { .. } => Some("v"),

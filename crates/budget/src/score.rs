@@ -1,0 +1,230 @@
+//! Lighthouse's scores, by its own curves and its own rounding, so that people read the field's
+//! figures on the scale that they know. Lighthouse 12 and 13 agree on all of it. Verdicts never
+//! rest on a score.
+
+use wire::{Device, Metric};
+
+/// A measure that Lighthouse scores.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Audit {
+    /// First Contentful Paint, in milliseconds.
+    FirstContentfulPaint,
+    /// Largest Contentful Paint, in milliseconds.
+    LargestContentfulPaint,
+    /// Total Blocking Time, in milliseconds.
+    TotalBlockingTime,
+    /// Cumulative Layout Shift.
+    CumulativeLayoutShift,
+    /// Speed Index, in milliseconds.
+    SpeedIndex,
+    /// Interaction to Next Paint, in milliseconds.
+    InteractionToNextPaint,
+    /// Max Potential First Input Delay, in milliseconds.
+    MaxPotentialFid,
+}
+
+/// Whose expectations a score meets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Form {
+    /// A phone on a slow connection.
+    Mobile,
+    /// A computer on a fast one.
+    Desktop,
+}
+
+/// The two points that fix a log-normal curve: what scores 0.9 and what scores 0.5.
+struct Curve {
+    p10: f64,
+    median: f64,
+}
+
+impl Audit {
+    /// Every audit, in the order of Lighthouse's report.
+    pub const ALL: [Self; 7] = [
+        Self::FirstContentfulPaint,
+        Self::LargestContentfulPaint,
+        Self::TotalBlockingTime,
+        Self::CumulativeLayoutShift,
+        Self::SpeedIndex,
+        Self::InteractionToNextPaint,
+        Self::MaxPotentialFid,
+    ];
+
+    /// Lighthouse's own name of it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::FirstContentfulPaint => "first-contentful-paint",
+            Self::LargestContentfulPaint => "largest-contentful-paint",
+            Self::TotalBlockingTime => "total-blocking-time",
+            Self::CumulativeLayoutShift => "cumulative-layout-shift",
+            Self::SpeedIndex => "speed-index",
+            Self::InteractionToNextPaint => "interaction-to-next-paint",
+            Self::MaxPotentialFid => "max-potential-fid",
+        }
+    }
+
+    /// The score of a value, in whole hundredths of 1.
+    #[must_use]
+    pub fn score(self, value: f64, form: Form) -> f64 {
+        let raw = self.curve(form).share_above(value);
+        let boosted = if raw > 0.9 { raw + 0.05 * (raw - 0.9) } else { raw };
+        (boosted * 100.0).floor() / 100.0
+    }
+
+    /// What it counts in the performance score of a page that is loaded.
+    #[must_use]
+    pub const fn weight(self) -> f64 {
+        match self {
+            Self::FirstContentfulPaint | Self::SpeedIndex => 10.0,
+            Self::LargestContentfulPaint | Self::CumulativeLayoutShift => 25.0,
+            Self::TotalBlockingTime => 30.0,
+            Self::InteractionToNextPaint | Self::MaxPotentialFid => 0.0,
+        }
+    }
+
+    const fn curve(self, form: Form) -> Curve {
+        let (p10, median) = match (self, form) {
+            (Self::FirstContentfulPaint, Form::Mobile) => (1800.0, 3000.0),
+            (Self::FirstContentfulPaint, Form::Desktop) => (934.0, 1600.0),
+            (Self::LargestContentfulPaint, Form::Mobile) => (2500.0, 4000.0),
+            (Self::LargestContentfulPaint, Form::Desktop) => (1200.0, 2400.0),
+            (Self::TotalBlockingTime, Form::Mobile) => (200.0, 600.0),
+            (Self::TotalBlockingTime, Form::Desktop) => (150.0, 350.0),
+            (Self::CumulativeLayoutShift, _) => (0.1, 0.25),
+            (Self::SpeedIndex, Form::Mobile) => (3387.0, 5800.0),
+            (Self::SpeedIndex, Form::Desktop) => (1311.0, 2300.0),
+            (Self::InteractionToNextPaint, _) => (200.0, 500.0),
+            (Self::MaxPotentialFid, _) => (130.0, 250.0),
+        };
+        Curve { p10, median }
+    }
+}
+
+impl Form {
+    /// The form that Lighthouse would judge such a device by.
+    #[must_use]
+    pub const fn of(device: Device) -> Self {
+        match device {
+            Device::Phone | Device::Tablet => Self::Mobile,
+            Device::Desktop => Self::Desktop,
+        }
+    }
+}
+
+/// The performance score of a report: the mean of its weighted scores. A score that is not
+/// applicable is left out; None when all are.
+#[must_use]
+pub fn category(scores: impl IntoIterator<Item = (f64, Option<f64>)>) -> Option<f64> {
+    let (mut sum, mut weights) = (0.0, 0.0);
+    for (weight, score) in scores {
+        if let Some(score) = score {
+            sum += score * weight;
+            weights += weight;
+        }
+    }
+    (weights > 0.0).then(|| (sum / weights * 100.0).round() / 100.0)
+}
+
+/// The score of real visits, by the percentile of each metric in its own unit. Lighthouse's
+/// curves and weights, but INP in the place of Total Blocking Time, which stands in for it in the
+/// lab, and no Speed Index, which no visit measures.
+#[must_use]
+pub fn field_score(values: impl IntoIterator<Item = (Metric, f64)>, form: Form) -> Option<f64> {
+    category(values.into_iter().filter_map(|(metric, value)| {
+        let (audit, counts_as) = match metric {
+            Metric::Fcp => (Audit::FirstContentfulPaint, Audit::FirstContentfulPaint),
+            Metric::Lcp => (Audit::LargestContentfulPaint, Audit::LargestContentfulPaint),
+            Metric::Cls => (Audit::CumulativeLayoutShift, Audit::CumulativeLayoutShift),
+            Metric::Inp => (Audit::InteractionToNextPaint, Audit::TotalBlockingTime),
+            Metric::Fid | Metric::Ttfb => return None,
+        };
+        Some((counts_as.weight(), Some(audit.score(value, form))))
+    }))
+}
+
+impl Curve {
+    /// The share of a log-normal distribution that is worse than the value: Lighthouse's
+    /// getLogNormalScore, with the logarithm and exponential that V8 uses too.
+    fn share_above(&self, value: f64) -> f64 {
+        if value <= 0.0 {
+            return 1.0;
+        }
+        let ratio = (value / self.median).max(f64::from_bits(1));
+        let standardized = libm::log(ratio) * INVERSE_ERFC_ONE_FIFTH / -libm::log(self.p10 / self.median);
+        let share = (1.0 - erf(standardized)) / 2.0;
+        // Rounding must not move a value across its rating.
+        if value <= self.p10 {
+            share.clamp(0.9, 1.0)
+        } else if value <= self.median {
+            share.clamp(0.5, 0.9_f64.next_down())
+        } else {
+            share.clamp(0.0, 0.5_f64.next_down())
+        }
+    }
+}
+
+/// Abramowitz and Stegun, formula 7.1.26: an approximation, and the one to agree with.
+fn erf(x: f64) -> f64 {
+    let t = 1.0 / (1.0 + 0.3275911 * x.abs());
+    let y = t * (0.254829592 + t * (-0.284496736 + t * (1.421413741 + t * (-1.453152027 + t * 1.061405429))));
+    // JavaScript's sign of 0 is 0.
+    let sign = if x == 0.0 { 0.0 } else { x.signum() };
+    sign * (1.0 - y * libm::exp(-x * x))
+}
+
+const INVERSE_ERFC_ONE_FIFTH: f64 = 0.9061938024368232;
+
+#[cfg(test)]
+mod tests {
+    use Audit::*;
+    use Form::*;
+
+    use super::*;
+
+    #[test]
+    fn known_values_have_known_scores() {
+        let known = [
+            (FirstContentfulPaint, Mobile, 1801.0, 0.89),
+            (FirstContentfulPaint, Desktop, 1500.0, 0.56),
+            (LargestContentfulPaint, Mobile, 2403.1548, 0.91),
+            (LargestContentfulPaint, Mobile, 2500.0, 0.90),
+            (LargestContentfulPaint, Desktop, 2252.578, 0.54),
+            (SpeedIndex, Mobile, 4500.0, 0.72),
+            (SpeedIndex, Desktop, 1000.0, 0.97),
+            (TotalBlockingTime, Mobile, 350.0, 0.73),
+            (TotalBlockingTime, Desktop, 200.0, 0.80),
+            (CumulativeLayoutShift, Mobile, 0.048014, 0.99),
+            (CumulativeLayoutShift, Desktop, 0.15, 0.76),
+            (InteractionToNextPaint, Mobile, 264.0, 0.81),
+            (MaxPotentialFid, Mobile, 180.0, 0.74),
+        ];
+        for (audit, form, value, score) in known {
+            assert_eq!(audit.score(value, form), score, "{audit:?} {form:?} {value}");
+        }
+        assert_eq!(FirstContentfulPaint.curve(Mobile).share_above(1801.0), 0.8997551767122373);
+    }
+
+    #[test]
+    fn known_reports_have_known_scores() {
+        let report = |form, values: [f64; 5]| {
+            category(
+                Audit::ALL
+                    .into_iter()
+                    .zip(values)
+                    .map(|(audit, value)| (audit.weight(), Some(audit.score(value, form)))),
+            )
+        };
+        assert_eq!(report(Mobile, [2100.0, 5200.0, 890.0, 0.31, 6100.0]), Some(0.37));
+        assert_eq!(report(Desktop, [753.1548, 2403.1548, 181.0, 0.0, 753.1548]), Some(0.82));
+    }
+
+    #[test]
+    fn the_field_is_scored_by_what_it_measures() {
+        let good = [(Metric::Fcp, 900.0), (Metric::Lcp, 1200.0), (Metric::Cls, 0.0), (Metric::Inp, 40.0)];
+        assert_eq!(field_score(good, Mobile), Some(1.0));
+        // (10 · 0.90 + 30 · 0.50) / 40
+        assert_eq!(field_score([(Metric::Fcp, 1800.0), (Metric::Inp, 500.0)], Mobile), Some(0.6));
+        assert_eq!(field_score([(Metric::Ttfb, 100.0), (Metric::Fid, 1.0)], Mobile), None);
+    }
+}

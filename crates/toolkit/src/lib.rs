@@ -1,0 +1,130 @@
+//! The shell around budgets, verdicts, scores and sketches for JavaScript: Node's command line and
+//! the dashboard. Plain objects in and out; nothing is decided here.
+
+mod counts;
+mod document;
+mod gate;
+mod lab;
+
+pub use counts::{Compared, Distribution, StratumAsked, compared, distribution};
+pub use document::{Explained, Told, explained, told};
+pub use gate::{GateReport, GateRow, gated};
+pub use lab::{LabProof, Reported, Row, matrix, proof};
+
+use serde::{Serialize, de::DeserializeOwned};
+use serde_wasm_bindgen::Serializer;
+use wasm_bindgen::prelude::*;
+
+/// A budgets.json, read once.
+#[wasm_bindgen]
+#[derive(Debug)]
+pub struct Budgets(budget::Budgets);
+
+#[wasm_bindgen]
+impl Budgets {
+    /// Reads the text of a budgets.json.
+    ///
+    /// # Errors
+    /// Throws an Error that names the first mistake; `mistake` has it in parts.
+    #[wasm_bindgen(constructor)]
+    pub fn new(text: &str) -> Result<Self, JsError> {
+        Ok(Self(budget::Budgets::parse(text)?))
+    }
+
+    /// What applies to a path on a class of device, each with its line.
+    ///
+    /// # Errors
+    /// Throws when there is no such device.
+    pub fn explain(&self, path: &str, device: &str) -> Result<JsValue, JsError> {
+        out(&explained(&self.0, path, document::device(device)?))
+    }
+
+    /// Whether a release may pass: a row for each budgeted cell of the Worker's summary, and the answer.
+    ///
+    /// # Errors
+    /// Throws when the summary is none.
+    pub fn gate(&self, summary: JsValue) -> Result<JsValue, JsError> {
+        out(&gated(&self.0, &within("summary", summary)?))
+    }
+
+    /// The rows of Lighthouse CI's `assertMatrix` for these addresses.
+    ///
+    /// # Errors
+    /// Throws when there is no such device, or an address is none.
+    #[wasm_bindgen(js_name = assertMatrix)]
+    pub fn assert_matrix(&self, urls: Vec<String>, device: &str) -> Result<JsValue, JsError> {
+        out(&matrix(&self.0, &urls, document::device(device)?)?)
+    }
+
+    /// What came of every assertion that was to be made, by the content of assertion-results.json.
+    ///
+    /// # Errors
+    /// Throws when there is no such device, an address is none, or the results are not such.
+    pub fn verify(&self, urls: Vec<String>, device: &str, results: JsValue) -> Result<JsValue, JsError> {
+        let results: Vec<Reported> = within("results", results)?;
+        out(&proof(&self.0, &urls, document::device(device)?, results)?)
+    }
+}
+
+/// The first mistake in the text of a budgets.json, in parts, or null.
+///
+/// # Errors
+/// None that is known.
+#[wasm_bindgen]
+pub fn mistake(text: &str) -> Result<JsValue, JsError> {
+    out(&budget::Budgets::parse(text).err().as_ref().map(told))
+}
+
+/// The verdict on `n` visits of which `within` kept their budget.
+#[wasm_bindgen]
+#[must_use]
+pub fn verdict(n: f64, within: f64, percentile: u8, min_samples: f64) -> String {
+    budget::Tally::of(n as u64, within as u64).verdict(percentile, min_samples as u64).name().to_owned()
+}
+
+/// How a release differs from the one before: `{ before: { n, within }, after: { n, within } }` for
+/// each class of device. Null while no class has both.
+///
+/// # Errors
+/// Throws when the strata are not such.
+#[wasm_bindgen]
+pub fn compare(strata: JsValue) -> Result<JsValue, JsError> {
+    out(&compared(within("strata", strata)?))
+}
+
+/// Lighthouse's score of a value in its audit's own unit. Nothing when there is no such audit.
+#[wasm_bindgen]
+#[must_use]
+pub fn score(audit: &str, value: f64, desktop: bool) -> Option<f64> {
+    let audit = budget::Audit::ALL.into_iter().find(|known| known.name() == audit)?;
+    Some(audit.score(value, document::form(desktop)))
+}
+
+/// The score of real visits by their percentiles, such as `{ LCP: 2100, CLS: 0.05 }`. Null when
+/// none of them is scored.
+///
+/// # Errors
+/// Throws when the values are not such.
+#[wasm_bindgen(js_name = fieldScore)]
+pub fn field_score(values: JsValue, desktop: bool) -> Result<JsValue, JsError> {
+    let values: std::collections::BTreeMap<String, f64> = within("values", values)?;
+    let known = values.iter().filter_map(|(name, value)| Some((wire::Metric::named(name)?, *value)));
+    out(&budget::field_score(known, document::form(desktop)))
+}
+
+/// What an encoded sketch knows.
+///
+/// # Errors
+/// Throws when the bytes are none.
+#[wasm_bindgen]
+pub fn sketch(bytes: &[u8]) -> Result<JsValue, JsError> {
+    out(&distribution(&sketch::Sketch::decode(bytes)?))
+}
+
+fn out(value: &impl Serialize) -> Result<JsValue, JsError> {
+    Ok(value.serialize(&Serializer::json_compatible())?)
+}
+
+fn within<T: DeserializeOwned>(name: &str, value: JsValue) -> Result<T, JsError> {
+    serde_wasm_bindgen::from_value(value).map_err(|error| JsError::new(&format!("{name}: {error}")))
+}

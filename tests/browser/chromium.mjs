@@ -1,0 +1,90 @@
+// A real Chromium, driven as a person would use it. `cargo xtask` names the one to use in CHROMIUM.
+import { chromium } from "playwright-core";
+
+/**
+ * A browser of that device class. The agent string is the browser's own and not a page's, because what
+ * a page sends while it is being left goes out after all that was put over the page is gone.
+ * @param {keyof typeof DEVICES} device
+ */
+export async function launch(device) {
+  return chromium.launch({
+    executablePath: process.env.CHROMIUM,
+    // Chromium cannot sandbox itself where it is run as root, as in most containers.
+    chromiumSandbox: process.getuid?.() !== 0,
+    args: [
+      "--disable-gpu",
+      "--disable-quic",
+      "--no-first-run",
+      "--disable-background-networking",
+      "--disable-component-update",
+      "--disable-sync",
+      `--user-agent=${AGENTS[device]}`,
+      // These visits stand for people's; a browser that says it is driven is counted apart, as a bot.
+      "--disable-blink-features=AutomationControlled",
+    ],
+  });
+}
+
+const AGENTS = {
+  desktop: "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/156.0.0.0 Safari/537.36",
+  phone:
+    "Mozilla/5.0 (Linux; Android 10; K) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/156.0.0.0 Mobile Safari/537.36",
+};
+
+/** The two ways in which visitors come. */
+export const DEVICES = {
+  desktop: { viewport: { width: 1280, height: 800 } },
+  phone: { viewport: { width: 412, height: 823 }, deviceScaleFactor: 2, isMobile: true, hasTouch: true },
+};
+
+/**
+ * One visit: opens the page, waits until it has been painted, interacts, and leaves.
+ * @param {import("playwright-core").Browser} browser
+ * @param {string} url
+ * @param {{ device: keyof typeof DEVICES, slow: boolean }} how
+ */
+export async function visit(browser, url, { device, slow }) {
+  const context = await browser.newContext(DEVICES[device]);
+  try {
+    const page = await context.newPage();
+    if (slow) await slowDown(page);
+    await page.goto(url, { waitUntil: "load" });
+    const measured = page.locator("[data-metric=LCP] td").last();
+    await measured.filter({ hasText: "budget" }).waitFor();
+    await page.locator("[data-work]").click();
+    await page.locator("[data-metric=INP] td").last().filter({ hasText: "budget" }).waitFor();
+    // Leaving is what sends the beacon.
+    await page.goto("about:blank");
+  } finally {
+    await context.close();
+  }
+}
+
+/** @param {import("playwright-core").Page} page */
+async function slowDown(page) {
+  const session = await page.context().newCDPSession(page);
+  await session.send("Emulation.setCPUThrottlingRate", { rate: 4 });
+  await session.send("Network.emulateNetworkConditions", {
+    offline: false,
+    latency: 300,
+    downloadThroughput: 200_000,
+    uploadThroughput: 90_000,
+  });
+}
+
+/**
+ * The summary of the demo site, once it counts as many views; fails loudly when it never does.
+ * @param {string} site
+ * @param {number} views
+ */
+export async function summaryOf(site, views) {
+  const deadline = Date.now() + 30_000;
+  for (;;) {
+    const answer = await fetch(`${site}/api/vitals/summary?site=demo`);
+    if (!answer.ok) throw new Error(`the summary answers ${answer.status}: ${await answer.text()}`);
+    const summary = await answer.json();
+    if (summary.views >= views) return summary;
+    if (Date.now() > deadline) throw new Error(`of ${views} visits only ${summary.views} were counted within 30 s`);
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+}

@@ -1,0 +1,120 @@
+//! Which page views reach a real endpoint, by the way in which the page was
+//! left: ours, `start({endpoint})`, beside web-vitals with the recipe of its
+//! README (collect, and sendBeacon when the page is hidden), on the same page
+//! views. Prints the share lost; `VISITS` says how many visits of each kind.
+
+import assert from 'node:assert/strict';
+import {resolve} from 'node:path';
+import {after, describe, test} from 'node:test';
+import {fileURLToPath} from 'node:url';
+import {Browser} from '../parity/browser.mjs';
+import {Site} from '../parity/site.mjs';
+import {Visit} from '../parity/visit.mjs';
+
+const client = resolve(process.env.CANDIDATE ?? fileURLToPath(new URL('../../pkg/dist/index.js', import.meta.url)));
+const visits = Number(process.env.VISITS ?? 5);
+
+/** @type {{way: string, spare: number, leave: (visit: Visit, browser: Browser) => Promise<unknown>}[]} `spare`: how many visits of ours may be lost, of each one made */
+const WAYS = [
+  {way: 'closed', spare: 0, leave: (visit) => visit.tab.close()},
+  {way: 'left for another page', spare: 0, leave: (visit) => visit.go('/other')},
+  {way: 'left for another origin', spare: 0, leave: (visit) => visit.tab.goto(`${visit.site.elsewhere}/other`)},
+  {way: 'hidden behind another tab', spare: 0, leave: (visit) => visit.hide()},
+  {way: 'reloaded', spare: 0, leave: (visit) => visit.tab.reload().then(() => visit.tab.until((told) => told.filter(({kind}) => kind === 'start').length === 2))},
+  {way: 'left and restored', spare: 0, leave: (visit) => visit.leaveAndReturn()},
+  // Nobody is left to send anything but the browser itself, and it knows only of what was left with it.
+  {way: 'closed with the browser', spare: 1, leave: (visit, browser) => browser.close()},
+  {way: 'crashed', spare: 1, leave: crash},
+  {way: 'killed with the browser', spare: 1, leave: (visit, browser) => browser.kill()},
+];
+
+describe('a view is counted, however the page was left', () => {
+  /** @type {{way: string, ours: number, theirs: number, whole: number}[]} */
+  const table = [];
+
+  for (const {way, spare, leave} of WAYS) {
+    test(way, {timeout: 60_000 + visits * 5_000}, async () => {
+      const lost = {way, ours: 0, theirs: 0, whole: 0};
+      for (let count = 0; count < visits; count++) {
+        const {ours, theirs} = await visit(leave);
+        if (ours.length === 0) lost.ours++;
+        if (theirs.length === 0) lost.theirs++;
+        if (!ours.some(({m}) => ['FCP', 'LCP', 'CLS', 'INP', 'TTFB'].every((name) => name in m))) lost.whole++;
+      }
+      table.push(lost);
+      assert.ok(lost.ours <= lost.theirs, `${lost.ours} of ${visits} views lost, ${lost.theirs} with web-vitals and its recipe`);
+      assert.ok(lost.ours <= spare * visits, `${lost.ours} of ${visits} views lost`);
+    });
+  }
+
+  after(() => {
+    const share = (/** @type {number} */ count) => `${((100 * count) / visits).toFixed(0)} %`;
+    console.log(`views lost, of ${visits} each:   way · ours · (ours without all five vitals) · web-vitals + sendBeacon`);
+    for (const {way, ours, theirs, whole} of table) console.log(`  ${way} · ${share(ours)} · (${share(whole)}) · ${share(theirs)}`);
+  });
+});
+
+/** One view with everything in it, left in that way. @param {(visit: Visit, browser: Browser) => Promise<unknown>} leave @returns {Promise<{ours: {m: object}[], theirs: unknown[]}>} */
+async function visit(leave) {
+  const site = await Site.open(client);
+  site.put('/', PAGE);
+  site.put('/other', {observe: false, subscriptions: [], body: '<p>Another page'});
+  // A browser for each visit: when it has ended, nothing of the visit can be under way any more.
+  const browser = await Browser.launch();
+  try {
+    const window = await browser.window();
+    const visit = new Visit(window, site, await window.open(false));
+    await visit.go();
+    await visit.marked('ready');
+    await visit.marked('load');
+    await visit.settle();
+    await visit.click('button', 50);
+    site.posts.length = 0;
+
+    await leave(visit, browser);
+    if (browser.child.exitCode === null && browser.child.signalCode === null) {
+      // What the page has sent is on its way before what another page asks for now.
+      await window.spare.goto(`${site.origin}/other`);
+      await window.spare.until((told) => told.find(({name}) => name === 'load'));
+      for (let round = 0; round < 5; round++) await window.spare.evaluate('fetch("/fence", {method: "POST", body: ""}).then(() => {})');
+      await browser.kill();
+    }
+    await site.deserted();
+    return {
+      ours: site.posts.filter(({path}) => path === '/ours').map(({body}) => JSON.parse(body)),
+      theirs: site.posts.filter(({path}) => path === '/theirs').map(({body}) => JSON.parse(body)),
+    };
+  } finally {
+    if (browser.child.exitCode === null && browser.child.signalCode === null) await browser.kill();
+    site.close();
+  }
+}
+
+/** @param {Visit} visit */
+async function crash(visit) {
+  await visit.tab.send('Inspector.enable');
+  const crashed = visit.tab.event('Inspector.targetCrashed');
+  visit.tab.goto('chrome://crash').catch(() => {});
+  await crashed;
+}
+
+const PAGE = {
+  observe: false,
+  subscriptions: [],
+  head: `<script type="module">
+    import {start} from '/candidate/${client.split('/').at(-1)}';
+    import {onCLS, onFCP, onINP, onLCP, onTTFB} from '/reference/web-vitals.js';
+
+    start({endpoint: '/ours', site: 'portal'});
+
+    const queue = new Set();
+    for (const on of [onCLS, onFCP, onINP, onLCP, onTTFB]) on((metric) => queue.add(metric));
+    addEventListener('visibilitychange', () => {
+      if (document.visibilityState !== 'hidden' || queue.size === 0) return;
+      navigator.sendBeacon('/theirs', JSON.stringify([...queue]));
+      queue.clear();
+    });
+    recorder.mark('ready');
+  </script>`,
+  body: '<h1>A heading</h1><p>And text.</p><button>Press</button>',
+};

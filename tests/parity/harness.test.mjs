@@ -1,0 +1,62 @@
+//! Before the harness may judge a candidate it must itself be right: it finds
+//! nothing in web-vitals beside web-vitals, and every fault in a faulty copy.
+
+import assert from 'node:assert/strict';
+import {after, before, describe, test} from 'node:test';
+import {Browser} from './browser.mjs';
+import {differences, reported} from './compare.mjs';
+import {scenarios} from './scenarios.mjs';
+import {Site} from './site.mjs';
+import {record} from './visit.mjs';
+
+/** @type {Browser} */
+let browser;
+before(async () => void (browser = await Browser.launch()));
+after(() => browser.close());
+
+describe('web-vitals equals web-vitals, and the visit shows what it claims', () => {
+  for (const scenario of scenarios) {
+    test(scenario.name, {timeout: 30_000}, async () => {
+      const told = await visited(scenario, '/candidates/web-vitals.js');
+      assert.deepEqual(differences(told), []);
+      assert.ok(scenario.shows(reported(told), told));
+    });
+  }
+});
+
+describe('a fault is found', () => {
+  const quiet = 'a page with text reports FCP and TTFB on load';
+  for (const [fault, where, words] of [
+    ['value', quiet, 'value: web-vitals'],
+    ['delta', 'every larger paint is a change of LCP', 'delta: web-vitals'],
+    ['rating', 'TTFB of a slow server', 'rating: web-vitals "needs-improvement", candidate "good"'],
+    ['type', 'a reload says so', 'navigationType: web-vitals "reload", candidate "navigate"'],
+    ['url', 'two soft navigations are two views', 'navigationURL: web-vitals'],
+    ['one-id', 'a page out of the bfcache starts every metric anew', 'id: web-vitals 1, candidate 0'],
+    ['one-id', quiet, 'an id is not unique'],
+    ['new-ids', 'every larger paint is a change of LCP', 'id: web-vitals 0, candidate 1'],
+    ['no-entries', quiet, 'entries: web-vitals [{'],
+    ['dead-entries', quiet, '"live":false'],
+    ['missing', quiet, 'missing report 0 of LCP'],
+    ['twice', quiet, 'extra report 1 of CLS'],
+    ['late', 'a page hidden twice reports', 'moment: web-vitals "hidden'],
+    ['order', quiet, 'order: web-vitals'],
+  ]) {
+    test(`${fault}: ${where}`, {timeout: 30_000}, async () => {
+      const scenario = scenarios.find(({name}) => name.startsWith(where));
+      assert.ok(scenario, 'no such scenario');
+      const found = differences(await visited(scenario, `/candidates/mutant.js?${fault}`));
+      assert.ok(found.some((difference) => difference.includes(words)), `found only:\n${found.join('\n')}`);
+    });
+  }
+});
+
+/** @param {import('./scenarios.mjs').Scenario} scenario @param {string} candidate */
+async function visited(scenario, candidate) {
+  const site = await Site.open('');
+  try {
+    return await record(browser, site, scenario, candidate);
+  } finally {
+    site.close();
+  }
+}

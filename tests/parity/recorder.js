@@ -1,0 +1,155 @@
+//! The page's witness, the first script on it: writes down what the browser
+//! did and what each library reported, in one order. Everything is told at
+//! once, and kept in the session's storage when the page is on its way out,
+//! because nothing can be told from there. It judges nothing.
+
+(() => {
+  const page = `${Date.now()}-${Math.random()}`;
+  /** @type {object[]} */
+  const log = [];
+  const navigation = performance.getEntriesByType('navigation')[0];
+  /** The event that is being dispatched to everyone just now. @type {string | undefined} */
+  let during;
+
+  const recorder = {
+    log,
+    page,
+    /** How long the page's own click and key handlers work, in ms. */
+    burn: 0,
+
+    /** @param {string} name @param {object} [more] */
+    mark(name, more) {
+      tell({kind: 'mark', name, ...more});
+    },
+
+    /** @param {string} library @param {number} subscription @param {any} metric */
+    report(library, subscription, metric) {
+      const {name, value, delta, rating, id, navigationType, navigationId, navigationInteractionId, navigationURL, navigationStartTime} = metric;
+      tell({
+        kind: 'report',
+        during,
+        library,
+        subscription,
+        metric: {name, value, delta, rating, id, navigationType, navigationId, navigationInteractionId, navigationURL, navigationStartTime},
+        entries: metric.entries.map((/** @type {any} */ entry) => ({
+          entryType: entry.entryType,
+          name: entry.name,
+          startTime: entry.startTime,
+          duration: entry.duration,
+          live: entry instanceof PerformanceEntry,
+        })),
+      });
+    },
+
+    /** Resolves when what has happened so far has been painted, delivered and handled in idle time. */
+    settled() {
+      if (document.visibilityState === 'hidden') return task().then(task);
+      return frame()
+        .then(frame)
+        .then(task)
+        .then(() => new Promise((resolve) => idle(resolve)));
+    },
+
+    /** Everything that pages of this tab have told, by page. */
+    all() {
+      const pages = Object.fromEntries(Object.keys(sessionStorage).filter((key) => key.startsWith('told ')).map((key) => [key.slice(5), JSON.parse(sessionStorage[key])]));
+      return {...pages, [page]: log};
+    },
+  };
+
+  const frame = () => new Promise((resolve) => requestAnimationFrame(resolve));
+  const task = () => new Promise((resolve) => scheduler.postTask(resolve, {priority: 'background'}));
+  const idle = requestIdleCallback.bind(window);
+
+  let leaving = false;
+  /** @param {object} what */
+  function tell(what) {
+    const said = {page, n: log.length, at: now(), ...what};
+    log.push(said);
+    if (leaving) sessionStorage[`told ${page}`] = JSON.stringify(log);
+    /** @type {any} */ (globalThis).__tell?.(JSON.stringify(said));
+  }
+
+  // Within one task the page's clock stands still: two libraries that ask
+  // at the same moment (two frames after a restore, say) must get one answer.
+  const now = performance.now.bind(performance);
+  /** @type {number | undefined} */
+  let stopped;
+  const go = () => (stopped = undefined);
+  performance.now = () => {
+    if (stopped === undefined) {
+      stopped = now();
+      scheduler.postTask(go, {priority: 'user-blocking'});
+    }
+    return stopped;
+  };
+  /** @type {number | undefined} */
+  let current;
+  const requestFrame = requestAnimationFrame.bind(window);
+  window.requestAnimationFrame = (callback) =>
+    requestFrame((time) => {
+      if (time !== current) go();
+      current = time;
+      callback(time);
+    });
+
+  tell({
+    kind: 'start',
+    url: location.href,
+    readyState: document.readyState,
+    visibility: document.visibilityState,
+    prerendering: document.prerendering,
+    wasDiscarded: document.wasDiscarded,
+    navigation: navigation.toJSON(),
+  });
+
+  for (const type of ['visibilitychange', 'pageshow', 'pagehide', 'prerenderingchange', 'load', 'keydown', 'keyup', 'pointerdown', 'pointerup', 'click']) {
+    addEventListener(
+      type,
+      (event) => {
+        go();
+        during = type;
+        if (type === 'load' && event.target !== document) return;
+        leaving = type === 'pagehide' || (leaving && type !== 'pageshow');
+        recorder.mark(type, {
+          timeStamp: event.timeStamp,
+          trusted: event.isTrusted,
+          ...(type === 'visibilitychange' && {state: document.visibilityState}),
+          ...(type.startsWith('page') && {persisted: /** @type {PageTransitionEvent} */ (event).persisted}),
+          ...(type === 'load' && {navigation: navigation.toJSON()}),
+        });
+      },
+      true,
+    );
+    // The last to hear of it: window, on the way up.
+    addEventListener(type, () => (during = undefined));
+  }
+
+  // The page's own handlers, after everyone's capturing listeners.
+  for (const type of ['click', 'keydown']) {
+    addEventListener(type, () => {
+      for (const until = now() + recorder.burn; now() < until; );
+    });
+  }
+
+  for (const type of PerformanceObserver.supportedEntryTypes) {
+    if (['mark', 'measure', 'resource', 'element', 'navigation'].includes(type)) continue;
+    new PerformanceObserver((list) => {
+      const interactionCount = performance.interactionCount;
+      tell({kind: 'entries', type, interactionCount, entries: list.getEntries().map(plain)});
+    }).observe(/** @type {any} */ ({type, buffered: true, durationThreshold: 16}));
+  }
+
+  /** @param {any} entry */
+  function plain(entry) {
+    const json = entry.toJSON();
+    if (entry.entryType === 'layout-shift') delete json.sources;
+    if (entry.entryType === 'long-animation-frame') delete json.scripts;
+    if (entry.largestContentfulPaint) json.largestContentfulPaint = entry.largestContentfulPaint.toJSON();
+    const largest = entry.getLargestInteractionContentfulPaint?.();
+    if (largest) json.largestInteractionContentfulPaint = plain(largest);
+    return json;
+  }
+
+  /** @type {any} */ (globalThis).recorder = recorder;
+})();

@@ -1,0 +1,57 @@
+// The product as it is deployed, in workerd: the built Worker with the files that it serves, its
+// Durable Objects with SQLite, on a free port, for one test file.
+import { createTestHarness } from "wrangler";
+
+/** @param {Record<string, any>} [vars] what a test has otherwise than the environment `dev` */
+export async function serve(vars = {}) {
+  const harness = createTestHarness({
+    root: new URL("..", import.meta.url).pathname,
+    workers: [{ configPath: "wrangler.toml", env: "dev", prebuiltWorkerDir: "build/packed", vars }],
+  });
+  const { url } = await harness.listen();
+  const origin = url.origin;
+  return {
+    origin,
+    worker: harness.getWorker(),
+    logs: () => harness.getLogs(),
+    close: () => harness.close(),
+
+    /** @param {unknown} beacon @param {Record<string, string>} [headers] */
+    send: (beacon, headers = {}) =>
+      fetch(`${origin}/v1/vitals`, {
+        method: "POST",
+        body: typeof beacon === "string" ? beacon : JSON.stringify(beacon),
+        headers: { "user-agent": DESKTOP, ...headers },
+      }),
+
+    /** @param {string} [query] */
+    summary: async (query = "site=demo") => {
+      const answer = await fetch(`${origin}/api/vitals/summary?${query}`);
+      if (!answer.ok) throw new Error(`the summary answers ${answer.status}: ${await answer.text()}`);
+      return answer.json();
+    },
+  };
+}
+
+/** The agent string of a person's desktop. */
+export const DESKTOP = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 Chrome/156.0.0.0 Safari/537.36";
+
+let views = 0;
+
+/**
+ * A beacon of a view of its own.
+ * @param {Record<string, any>} [told]
+ */
+export function beacon(told = {}) {
+  views += 1;
+  const id = views.toString(16).padStart(24, "0");
+  return { v: 1, site: "demo", id, view: 0, seq: 0, nav: "navigate", path: "/a", age: 5, m: { LCP: 1234, CLS: 20 }, ...told };
+}
+
+/**
+ * The line of a metric.
+ * @param {{ cells: any[] }} summary @param {string} route @param {string} metric @param {string} [device]
+ */
+export function line(summary, route, metric, device = "desktop") {
+  return summary.cells.find((cell) => cell.route === route && cell.metric === metric && cell.device === device);
+}
