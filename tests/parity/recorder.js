@@ -123,6 +123,7 @@
         });
         if (event.isTrusted && ['keydown', 'click'].includes(type)) whenIdle();
         if (type === 'pageshow' && /** @type {PageTransitionEvent} */ (event).persisted) {
+          setTimeout(() => recorder.mark('awake', surroundings()));
           frame().then(() => requestAnimationFrame(() => recorder.mark('restored', {now: performance.now()})));
         }
       },

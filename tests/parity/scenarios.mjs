@@ -5,7 +5,7 @@
 /** @typedef {import('./visit.mjs').Visit} Visit */
 /** @typedef {ReturnType<typeof import('./compare.mjs').reported>} Reports */
 /** @typedef {Omit<import('./site.mjs').Page, 'subscriptions'>} Page */
-/** @typedef {{name: string, subscriptions: {on: string, options: object}[], pages: Record<string, Page>, background?: boolean, act?: (visit: Visit) => Promise<void>, shows: (reports: Reports, told: any[]) => boolean}} Scenario */
+/** @typedef {{name: string, subscriptions: {on: string, options: object}[], pages: Record<string, Page>, background?: boolean, native?: boolean, act?: (visit: Visit) => Promise<void>, shows: (reports: Reports, told: any[]) => boolean}} Scenario */
 
 const ALL = ['onFCP', 'onLCP', 'onCLS', 'onINP', 'onTTFB', 'onFID'];
 
@@ -301,6 +301,8 @@ const LOADS = [
   },
   {
     name: 'without an entry type its metric stays silent and the others speak',
+    // What the page takes away is missed by the shell, not by the machine.
+    native: false,
     subscriptions: all(),
     pages: {'/': {head: '<script>Object.defineProperty(PerformanceObserver, "supportedEntryTypes", {value: ["paint", "navigation", "event", "first-input"]})</script>', body: TEXT + BUTTON}},
     act: async (visit) => {
@@ -819,6 +821,8 @@ const INTERACTIONS = [
   },
   {
     name: 'without interaction ids there is no INP',
+    // What the page takes away is missed by the shell, not by the machine.
+    native: false,
     subscriptions: all(),
     pages: {'/': {head: '<script>delete PerformanceEventTiming.prototype.interactionId</script>', body: TEXT + BUTTON}},
     act: async (visit) => {
