@@ -209,15 +209,17 @@ export const measure = (metrics, report, options = {}, turned) => {
     });
 
   const open = (metric) => {
+    const entry = navigation();
     if (
+      life.signal.aborted ||
       vitals[metric] ||
+      (metric === TTFB && !entry) ||
       !metrics.includes(metric) ||
       !supported.includes(TYPES[metric]) ||
       (metric === INP && !("interactionId" in PerformanceEventTiming.prototype))
     ) {
       return;
     }
-    const entry = navigation();
     handle(OPENED, base + metric, metric, options.reportAllChanges);
     begin(metric, false, navigationType(), 0, entry);
     if (metric === TTFB) took(metric, END, [entry], activation(), entry.responseStart);
@@ -236,7 +238,7 @@ export const measure = (metrics, report, options = {}, turned) => {
 
   const loaded = () => {
     // A task after load, so that the navigation entry is whole.
-    if (document.readyState === "complete") setTimeout(() => navigation() && open(TTFB));
+    if (document.readyState === "complete") setTimeout(() => open(TTFB));
     else listen("load", loaded);
   };
 
@@ -305,8 +307,13 @@ export const measure = (metrics, report, options = {}, turned) => {
   return {
     base,
     vitals: () => vitals,
-    renew,
-    ask,
+    /** A view of the application's own begins: it shifts and is interacted with, and has no paints. */
+    declare(type) {
+      open(TTFB);
+      renew(type, performance.now());
+      open(CLS);
+      for (const metric of [FCP, LCP, FID, TTFB]) ask(metric, END);
+    },
     stop() {
       if (!life.signal.aborted) {
         life.abort();

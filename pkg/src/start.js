@@ -6,7 +6,7 @@
  */
 import { handle, lost } from "./machine.js";
 import { VISIBILITY, activation, hidden, measure, navigation, navigationType } from "./measure.js";
-import { CLS, DUE, END, FCP, FID, INP, LCP, NAMES, REVOKED, SENT, TTFB, TURNED } from "./moments.js";
+import { CLS, DUE, FCP, FID, INP, LCP, NAMES, REVOKED, SENT, TTFB, TURNED } from "./moments.js";
 
 /** What may wait for another attempt, in characters, and for how long at most between two. */
 const WAITING = 3e4;
@@ -127,8 +127,7 @@ export const start = (options) => {
   addEventListener("pagehide", send, { signal: life.signal });
   declare = (route) => {
     about.route = route;
-    measurement.renew("view", performance.now());
-    for (const metric of [FCP, LCP, FID, TTFB]) measurement.ask(metric, END);
+    measurement.declare("view");
   };
 
   return () => {

@@ -24,6 +24,7 @@ pub fn handle(moment: u32, slot: usize, a: f64, b: f64, c: f64) -> f64 {
 fn answer(page: &mut Page, moment: u32, slot: usize, a: f64, b: f64, c: f64) -> Option<f64> {
     let Page { history, delivery, vitals } = page;
     let vital = vitals.get_mut(slot)?;
+    let count = history.count(b);
     match moment {
         0 => history.first_hidden = a,
         1 => history.hidden(a),
@@ -33,11 +34,11 @@ fn answer(page: &mut Page, moment: u32, slot: usize, a: f64, b: f64, c: f64) -> 
         5 => delivery.revoked(),
         6 => return Some(f64::from(vital.sent(delivery))),
         7 => vital.opened(metric(a), b > 0.0),
-        8 => vital.begun(a > 0.0, history.count(b)),
+        8 => vital.begun(a > 0.0, count),
         9 => return (c < history.first_hidden && vital.measured(b - a)).then_some(1.0),
         10 => return place(vital.shifts.shifted(Shift { at: a, score: b })),
         11 => return place(vital.interactions.interacted(Interaction { id: a, at: b, duration: c })),
-        12 => return vital.settled(history.count(b)),
+        12 => return vital.settled(count),
         13 => {
             return vital.reported(match a as u32 {
                 0 => Occasion::Change,
