@@ -1,7 +1,9 @@
 //! Subscribes web-vitals and the candidate to one page load, in one task, so
 //! that both see the same browser from the same moment on.
 
+// @ts-expect-error: the site serves it.
 import * as vitals from '/reference/web-vitals.js';
+// @ts-expect-error: the site serves it.
 import {onFID} from '/reference/fid.js';
 
 const {recorder, parity} = /** @type {any} */ (globalThis);

@@ -63,7 +63,7 @@
   };
 
   const frame = () => new Promise((resolve) => requestAnimationFrame(resolve));
-  const task = () => new Promise((resolve) => scheduler.postTask(resolve, {priority: 'background'}));
+  const task = () => new Promise((resolve) => scheduler.postTask(() => resolve(undefined), {priority: 'background'}));
   const idle = requestIdleCallback.bind(window);
 
   let leaving = false;
@@ -159,13 +159,14 @@
 
   /** What a script on the page can see of its browser and its page load just now. */
   function surroundings() {
-    const [entry] = performance.getEntriesByType('navigation');
+    const {prerendering, wasDiscarded} = /** @type {any} */ (document);
+    const [entry] = /** @type {any[]} */ (performance.getEntriesByType('navigation'));
     const {responseStart, activationStart, type} = entry;
     return {
       navigation: {responseStart, activationStart, type},
       visibility: document.visibilityState,
-      prerendering: document.prerendering,
-      wasDiscarded: document.wasDiscarded,
+      prerendering,
+      wasDiscarded,
       interactionCount: performance.interactionCount,
     };
   }

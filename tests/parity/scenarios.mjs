@@ -636,7 +636,7 @@ const INTERACTIONS = [
       await visit.press('a', 30);
       await visit.press('b', 60);
     },
-    shows: (reports) => last(reports, 'INP')?.entries.some(({name}) => name.startsWith('key')) ?? false,
+    shows: (reports) => last(reports, 'INP')?.entries.some((/** @type {any} */ {name}) => name.startsWith('key')) ?? false,
   },
   {
     name: 'a tap is an interaction',
