@@ -37,7 +37,7 @@ const SHIPPED = {
     });`,
 };
 
-/** What one page load cost: CPU ms on the main thread by phase, and the longest piece in wall ms. @typedef {{load: number, events: number, entries: number, leave: number, longest: number}} Cost */
+/** What one page load cost: CPU ms on the main thread by phase, and its longest piece. @typedef {{load: number, events: number, entries: number, leave: number, longest: number}} Cost */
 
 const scripts = Object.fromEntries(await Promise.all(Object.entries(SHIPPED).map(async ([library, entry]) => [library, await bundle(entry)])));
 const server = createServer(answer).listen(0);
@@ -67,8 +67,8 @@ for (const slowed of [1, 4]) {
   compare('main thread to load, start and observe', 'ms', ({load}) => load);
   compare('each event entry', 'µs', ({events, entries}) => (1000 * events) / entries);
   compare('to report and send when the page is left', 'ms', ({leave}) => leave);
-  const long = costs.ours.filter(({longest}) => longest >= 50).length;
-  figures.push(figure(`loads with a long task of ours, ${speed}`, long, `of ${LOADS}`, long / LOADS, 'none', 0));
+  const [long, theirs] = [costs.ours, costs.theirs].map((loads) => loads.filter(({longest}) => longest >= 50).length);
+  figures.push(figure(`loads with a long task of ours, ${speed}`, long, `of ${LOADS}`, long / LOADS, `none (web-vitals: ${theirs})`, 0));
 }
 const [ours, theirs] = [scripts.ours.packed.length, scripts.theirs.packed.length];
 figures.push(figure('bytes transferred, brotli', ours, 'B', ours / theirs, `web-vitals: ${theirs} B`, 1));
@@ -145,7 +145,8 @@ function read(trace, script) {
     end = ts + dur;
     const phase = ts < begins('events') ? 'load' : ts < begins('leave') ? 'events' : 'leave';
     cost[phase] += tdur / 1000;
-    cost.longest = Math.max(cost.longest, dur / 1000);
+    // By CPU time, too: what else a busy machine does in between is no fault of the script.
+    cost.longest = Math.max(cost.longest, tdur / 1000);
   }
   return cost;
 }
