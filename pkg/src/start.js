@@ -20,8 +20,8 @@ export const view = (route) => declare?.(route);
 export const start = (options) => {
   const { endpoint, allowQuery = [], sample = 1 } = options;
   const life = new AbortController();
-  // Global Privacy Control means no; and a server has no page.
-  if (!globalThis.document || navigator.globalPrivacyControl || Math.random() * sample >= 1) return () => {};
+  // Global Privacy Control means no; a server has no page; and a page has one beacon.
+  if (declare || !globalThis.document || navigator.globalPrivacyControl || Math.random() * sample >= 1) return () => {};
 
   const refused = () => document.prerendering || options.consent?.() === false;
   const id = Array.from(crypto.getRandomValues(new Uint8Array(12)), (byte) => (byte + 256).toString(16).slice(1)).join("");
@@ -66,7 +66,7 @@ export const start = (options) => {
         net: navigator.connection?.effectiveType,
         bot: navigator.webdriver ? 1 : undefined,
         lost: lost ?? (Object.keys(m)[0] ? undefined : "hidden"),
-        a: options.describe?.(measurement),
+        a: FULL ? options.describe?.(measurement) : undefined,
       };
       if (options.beforeSend) beacon = options.beforeSend(beacon);
       sends++;

@@ -11,7 +11,9 @@ use core::cell::UnsafeCell;
 
 use vitals::{Delivery, Filing, Interaction, Occasion, Page, Shift};
 use wasm_bindgen::prelude::wasm_bindgen;
-use wire::{Metric, Rating};
+use wire::Metric;
+#[cfg(feature = "reports")]
+use wire::Rating;
 
 /// What happened, by its number in `pkg/src/moments.js`, to the subscription in `slot`, with up to
 /// three numbers. What the answer means follows from the question; not a number: nothing to do.
@@ -46,14 +48,17 @@ fn answer(page: &mut Page, moment: u32, slot: usize, a: f64, b: f64, c: f64) -> 
                 _ => Occasion::End,
             });
         }
+        #[cfg(feature = "reports")]
         14 => return Some(vital.value()),
-        _ => {
+        #[cfg(feature = "reports")]
+        15 => {
             return Some(f64::from(match vital.rating() {
                 Rating::Good => 0,
                 Rating::NeedsImprovement => 1,
                 Rating::Poor => 2,
             }));
         }
+        _ => {}
     }
     None
 }
