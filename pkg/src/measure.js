@@ -95,13 +95,18 @@ export const measure = (metrics, report, options = {}, turned) => {
   const threshold = options.durationThreshold ?? 40;
   /** The instance at hand of each metric that has begun. */
   let vitals = [];
+  /** The entries that a measured duration stands on. */
+  let evidence;
 
-  const listen = (type, then) => addEventListener(type, then, { capture: true, signal: life.signal });
+  const listen = (type, then, target = globalThis) =>
+    target.addEventListener(type, then, { capture: true, signal: life.signal });
 
-  const tell = (what, metric, a, b, c) => (vitals[metric] ? handle(what, base + metric, a, b, c) : NaN);
+  const say = (what, metric, a, b, c) => handle(what, FULL ? base + metric : metric, a, b, c);
 
-  const begin = (metric, renewed, type, start, navigation) => {
-    handle(BEGUN, base + metric, renewed, performance.interactionCount);
+  const tell = (what, metric, a, b, c) => (vitals[metric] ? say(what, metric, a, b, c) : NaN);
+
+  const begin = (metric, renewed, { type, start, navigation } = {}) => {
+    say(BEGUN, metric, renewed, performance.interactionCount);
     vitals[metric] = FULL ? { type, start, navigation, entries: [], lists: {} } : {};
   };
 
@@ -115,13 +120,12 @@ export const measure = (metrics, report, options = {}, turned) => {
     }
   };
 
-  const took = (metric, occasion, entries, since, until, seen = -NEVER) => {
-    if (tell(MEASURED, metric, since, until, seen) && FULL) vitals[metric].entries = entries;
+  const took = (metric, occasion, since, until, seen = -NEVER) => {
+    if (tell(MEASURED, metric, since, until, seen) && FULL) vitals[metric].entries = evidence;
     ask(metric, occasion);
   };
 
   const file = (metric, list, entry, place) => {
-    if (!FULL) return;
     const { lists } = vitals[metric] ?? {};
     if (place) lists[list].push(entry);
     else if (place === 0) lists[list] = [entry];
@@ -138,7 +142,8 @@ export const measure = (metrics, report, options = {}, turned) => {
     if (type !== CACHED) for (const metric of metrics) settle(metric, END);
     turned?.(type, start, navigation?.name);
     for (const metric of metrics) {
-      if (vitals[metric]) begin(metric, true, type, start, navigation ?? vitals[metric].navigation);
+      const vital = vitals[metric];
+      if (vital) begin(metric, true, FULL ? { type, start, navigation: navigation ?? vital.navigation } : undefined);
     }
   };
 
@@ -146,42 +151,53 @@ export const measure = (metrics, report, options = {}, turned) => {
     const shifting = vitals[CLS];
     for (const entry of entries) {
       const { entryType: type, startTime: at } = entry;
-      if (FULL) options.witness?.(entry);
+      if (FULL) {
+        options.witness?.(entry);
+        evidence = [entry];
+      }
       if (FULL && type === SOFT) {
         renew(type, at, entry);
-        took(FCP, END, FULL && [], at, entry.presentationTime || entry.paintTime || 0);
-        took(TTFB, END, FULL && [entry], 0, 0);
+        took(TTFB, END, 0, 0);
+        evidence = [];
+        took(FCP, END, at, entry.presentationTime || entry.paintTime || 0);
         if (vitals[LCP]) {
           handle(WATCHED, 0, NEVER);
           const paint = entry.getLargestInteractionContentfulPaint?.();
           if (paint) take([paint]);
         }
       } else if (type === TYPES[FCP]) {
-        if (entry.name === "first-contentful-paint") took(FCP, END, FULL && [entry], activation(), at, at);
+        if (entry.name === "first-contentful-paint") took(FCP, END, activation(), at, at);
       } else if (type === TYPES[LCP]) {
-        if (soft || (FULL && options.reportAllChanges) || entry === entries.filter((other) => other.entryType === type).at(-1)) {
-          took(LCP, CHANGE, FULL && [entry], activation(), at, at);
+        if ((FULL && (soft || options.reportAllChanges)) || entry === entries.filter((other) => other.entryType === type).at(-1)) {
+          took(LCP, CHANGE, activation(), at, at);
         }
       } else if (type === TYPES[CLS]) {
-        if (!entry.hadRecentInput) file(CLS, 0, entry, tell(SHIFTED, CLS, at, entry.value));
+        if (!entry.hadRecentInput) {
+          const place = tell(SHIFTED, CLS, at, entry.value);
+          if (FULL) file(CLS, 0, entry, place);
+        }
       } else if (FULL && type === SOFT_PAINT) {
         const { navigation } = vitals[LCP];
         if (navigation?.navigationId && (entry.interactionId ?? navigation.interactionId) === navigation.interactionId) {
           const paint = entry.largestContentfulPaint;
           const time = paint?.renderTime || 0;
           if (paint) options.witness?.(paint);
-          took(LCP, CHANGE, paint ? [paint] : [], at, time, time);
+          evidence = paint ? [paint] : [];
+          took(LCP, CHANGE, at, time, time);
         }
       } else {
         const id = entry.interactionId;
         if (id) {
           handle(IDENTIFIED, 0, id);
           if (type === TYPES[FID] || entry.duration >= threshold) {
-            file(INP, id, entry, tell(INTERACTED, INP, id, at, entry.duration));
-            if (FULL && vitals[INP]) options.witness?.(entry, vitals[INP]);
+            const place = tell(INTERACTED, INP, id, at, entry.duration);
+            if (FULL) {
+              file(INP, id, entry, place);
+              if (vitals[INP]) options.witness?.(entry, vitals[INP]);
+            }
           }
         }
-        if (type === TYPES[FID]) took(FID, END, FULL && [entry], at, entry.processingStart, at);
+        if (type === TYPES[FID]) took(FID, END, at, entry.processingStart, at);
       }
     }
     if (shifting) settle(CLS, occasion);
@@ -223,14 +239,15 @@ export const measure = (metrics, report, options = {}, turned) => {
     ) {
       return;
     }
-    handle(OPENED, base + metric, metric, options.reportAllChanges);
-    begin(metric, false, navigationType(), 0, entry);
-    if (metric === TTFB) took(metric, END, FULL && [entry], activation(), entry.responseStart);
+    say(OPENED, metric, metric, options.reportAllChanges);
+    begin(metric, false, FULL ? { type: navigationType(), start: 0, navigation: entry } : undefined);
+    if (FULL) evidence = [entry];
+    if (metric === TTFB) took(metric, END, activation(), entry.responseStart);
     else observe(TYPES[metric]);
     if (metric === CLS || metric === INP || metric === FID) hides.add(hide);
     if (metric === INP) observe(TYPES[FID]);
     if (metric === CLS) setTimeout(() => ask(metric));
-    if (soft) {
+    if (FULL && soft) {
       if (metric === LCP) observe(SOFT_PAINT);
       // Once only, since what is buffered is told again each time.
       if (metric === metrics.at(-1)) observe(SOFT);
@@ -279,12 +296,15 @@ export const measure = (metrics, report, options = {}, turned) => {
       // Browsers disagree on whether a restored page is visible yet: crbug.com/1133363
       setTimeout(() => handle(WATCHED, 0, firstHidden()));
       renew(CACHED, restored);
-      took(TTFB, END, FULL && [], 0, 0);
+      if (FULL) evidence = [];
+      took(TTFB, END, 0, 0);
       requestAnimationFrame(() =>
         requestAnimationFrame(() => {
           for (const metric of [FCP, LCP]) {
-            if (vitals[metric]) begin(metric, true, CACHED, restored, vitals[metric].navigation);
-            took(metric, END, FULL && [], event.timeStamp, performance.now());
+            const vital = vitals[metric];
+            if (vital) begin(metric, true, FULL ? vital : undefined);
+            if (FULL) evidence = [];
+            took(metric, END, event.timeStamp, performance.now());
           }
           ask(CLS);
         }),
@@ -293,7 +313,7 @@ export const measure = (metrics, report, options = {}, turned) => {
       for (const name of ["mousedown", "keydown", "touchstart"]) {
         listen(name, ({ cancelable, target, timeStamp: startTime }) => {
           if (!cancelable) return;
-          if (!FULL) took(FID, END, FULL, startTime, performance.now());
+          if (!FULL) took(FID, END, startTime, performance.now());
           else {
             take([{ entryType: TYPES[FID], name, target, cancelable, startTime, processingStart: performance.now() }]);
           }
@@ -311,6 +331,7 @@ export const measure = (metrics, report, options = {}, turned) => {
 
   return {
     base,
+    listen,
     ...(FULL && { vitals: () => vitals }),
     /** A view of the application's own begins: it shifts and is interacted with, and has no paints. */
     declare(type) {
@@ -320,13 +341,11 @@ export const measure = (metrics, report, options = {}, turned) => {
       for (const metric of [FCP, LCP, FID, TTFB]) ask(metric, END);
     },
     stop() {
-      if (!life.signal.aborted) {
-        life.abort();
-        observer?.disconnect();
-        hides.delete(hide);
-        vitals = [];
-        if (FULL) vacant.push(base);
-      }
+      if (FULL && !life.signal.aborted) vacant.push(base);
+      life.abort();
+      observer?.disconnect();
+      hides.delete(hide);
+      vitals = [];
     },
   };
 };
