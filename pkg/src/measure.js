@@ -249,8 +249,8 @@ export const measure = (metrics, report, options = {}, turned) => {
     if (metric === CLS) setTimeout(() => ask(metric));
     if (FULL && soft) {
       if (metric === LCP) observe(SOFT_PAINT);
-      // Once only, since what is buffered is told again each time.
-      if (metric === metrics.at(-1)) observe(SOFT);
+      // Once only, since what is buffered is told again each time. FID alone is older than they are.
+      if (metric === metrics.at(-1) && metrics[0] !== FID) observe(SOFT);
     }
   };
 

@@ -126,6 +126,8 @@ fn bundle(root: &Path, Entry { source, output, module, full }: &Entry) -> Result
             "--minify",
             "--format=esm",
             "--target=es2022",
+            // Names that only our own files use.
+            "--mangle-props=^(lists|base|vitals|declare|listen|witness|describe|attribute)$",
             "--charset=utf8",
             "--log-level=warning",
         ])

@@ -35,12 +35,12 @@ fn answer(page: &mut Page, moment: u32, slot: usize, a: f64, b: f64, c: f64) -> 
         4 => return delivery.due().map(f64::from),
         5 => delivery.revoked(),
         6 => return Some(f64::from(vital.sent(delivery))),
-        7 => vital.opened(metric(a), b > 0.0),
+        7 => vital.opened(metric(a), cfg!(feature = "reports") && b > 0.0),
         8 => vital.begun(a > 0.0, count),
         9 => return (c < history.first_hidden && vital.measured(b - a)).then_some(1.0),
         10 => return place(vital.shifts.shifted(Shift { at: a, score: b })),
         11 => return place(vital.interactions.interacted(Interaction { id: a, at: b, duration: c })),
-        12 => return vital.settled(count),
+        12 => return vital.settled(count).filter(|_| cfg!(feature = "reports")),
         13 => {
             return vital.reported(match a as u32 {
                 0 => Occasion::Change,
@@ -78,6 +78,8 @@ fn metric(number: f64) -> Metric {
 #[inline(always)]
 fn place(filing: Filing) -> Option<f64> {
     match filing {
+        // Who keeps no entries need not know where they belong.
+        _ if cfg!(not(feature = "reports")) => None,
         Filing::Nowhere => None,
         Filing::Afresh => Some(0.0),
         Filing::Joins => Some(1.0),
