@@ -3,7 +3,7 @@
  * every browser's main thread, so that nothing goes unmeasured while it arrives.
  * @module
  */
-import { bytes } from "#bytes";
+import { bytes, shift } from "#bytes";
 
 export const module = () =>
-  new WebAssembly.Module(Uint8Array.from(/** @type {string} */ (bytes), (character) => character.charCodeAt(0)));
+  new WebAssembly.Module(Uint8Array.from(bytes, (character) => character.charCodeAt() + shift));

@@ -67,7 +67,7 @@ export const navigationType = () => {
 };
 
 /** In an idle moment, or at once when the page hides: exactly once. */
-const idle = (then) => {
+export const idle = (then) => {
   if (hidden()) then();
   else {
     const once = () => {
@@ -143,6 +143,7 @@ export const measure = (metrics, report, options = {}, turned) => {
     const shifting = vitals[CLS];
     for (const entry of entries) {
       const { entryType: type, startTime: at } = entry;
+      options.witness?.(entry);
       if (type === SOFT) {
         renew(type, at, entry);
         took(FCP, END, [], at, entry.presentationTime || entry.paintTime || 0);
@@ -165,6 +166,7 @@ export const measure = (metrics, report, options = {}, turned) => {
         if (navigation?.navigationId && (entry.interactionId ?? navigation.interactionId) === navigation.interactionId) {
           const paint = entry.largestContentfulPaint;
           const time = paint?.renderTime || 0;
+          if (paint) options.witness?.(paint);
           took(LCP, CHANGE, paint ? [paint] : [], at, time, time);
         }
       } else {
@@ -173,6 +175,7 @@ export const measure = (metrics, report, options = {}, turned) => {
           handle(IDENTIFIED, 0, id);
           if (type === TYPES[FID] || entry.duration >= threshold) {
             file(INP, id, entry, tell(INTERACTED, INP, id, at, entry.duration));
+            if (vitals[INP]) options.witness?.(entry, vitals[INP]);
           }
         }
         if (type === TYPES[FID]) took(FID, END, [entry], at, entry.processingStart, at);
@@ -301,6 +304,7 @@ export const measure = (metrics, report, options = {}, turned) => {
 
   return {
     base,
+    vitals: () => vitals,
     renew,
     ask,
     stop() {

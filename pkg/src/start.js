@@ -66,6 +66,7 @@ export const start = (options) => {
         net: navigator.connection?.effectiveType,
         bot: navigator.webdriver ? 1 : undefined,
         lost: lost ?? (Object.keys(m)[0] ? undefined : "hidden"),
+        a: options.describe?.(measurement),
       };
       if (options.beforeSend) beacon = options.beforeSend(beacon);
       sends++;

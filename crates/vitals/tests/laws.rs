@@ -1,0 +1,214 @@
+//! Laws of the machine, each against an oracle that does the work the long way round: every shift in
+//! every window, every interaction sorted, every report kept.
+
+use proptest::prelude::*;
+use vitals::{Delivery, Filing, Interaction, Occasion, Page, Shift, Vital};
+use wire::Metric;
+
+fn subscribe(page: &mut Page, slot: usize, metric: Metric) -> &mut Vital {
+    page.history.first_hidden = f64::INFINITY;
+    let vital = page.vitals.get_mut(slot).unwrap();
+    vital.opened(metric, false);
+    vital.begun(false, 0.0);
+    vital
+}
+
+/// Shifts by the time since the one before, in the steps that matter to the windows.
+fn shifts() -> impl Strategy<Value = Vec<Shift>> {
+    prop::collection::vec(
+        (prop_oneof![0.0..999.0, Just(999.9), Just(1000.0), 1000.0..4000.0], 0.0001..0.5),
+        0..60,
+    )
+    .prop_map(|steps| {
+        let mut at = 0.0;
+        steps
+            .into_iter()
+            .map(|(step, score)| {
+                at += step;
+                Shift { at, score }
+            })
+            .collect()
+    })
+}
+
+/// The largest window, by the definition: windows are cut first, summed up later.
+fn largest_window(shifts: &[Shift]) -> f64 {
+    let mut windows: Vec<Vec<Shift>> = Vec::new();
+    for &shift in shifts {
+        match windows.last_mut() {
+            Some(window)
+                if shift.at - window.last().unwrap().at < 1000.0 && shift.at - window[0].at < 5000.0 =>
+            {
+                window.push(shift);
+            }
+            _ => windows.push(vec![shift]),
+        }
+    }
+    windows.iter().map(|window| window.iter().fold(0.0, |sum, shift| sum + shift.score)).fold(0.0, f64::max)
+}
+
+/// Interactions of up to three events each, as a browser tells them.
+fn events() -> impl Strategy<Value = Vec<Interaction>> {
+    prop::collection::vec((0_u32..300, 0_u32..4, 1_u32..60), 0..300).prop_map(|events| {
+        events
+            .into_iter()
+            .map(|(id, at, duration)| Interaction {
+                id: f64::from(id) * 7.0,
+                at: f64::from(id * 10 + at),
+                duration: f64::from(duration) * 8.0,
+            })
+            .collect()
+    })
+}
+
+/// The interaction that stands for all, from a sorted list of every one.
+fn p98(events: &[Interaction], count: f64) -> Option<f64> {
+    let mut latencies = std::collections::HashMap::<u64, f64>::new();
+    for event in events.iter().filter(|event| event.id > 0.0) {
+        let latency = latencies.entry(event.id as u64).or_default();
+        *latency = latency.max(event.duration);
+    }
+    let mut sorted: Vec<f64> = latencies.into_values().collect();
+    sorted.sort_by(|one, other| other.total_cmp(one));
+    sorted.truncate(10);
+    let left_out = (count / 50.0).floor() as usize;
+    sorted.get(left_out).or(sorted.last()).copied()
+}
+
+/// What can happen to a page, in any order.
+#[derive(Clone, Debug)]
+enum Happening {
+    Paint(f64),
+    Shift(f64),
+    Interaction(u32, u32),
+    Hide,
+    Restore,
+}
+
+fn happenings() -> impl Strategy<Value = Vec<Happening>> {
+    let one = prop_oneof![
+        (1.0..50.0_f64).prop_map(Happening::Paint),
+        (0.001..0.2_f64).prop_map(Happening::Shift),
+        (1_u32..40, 2_u32..60).prop_map(|(id, duration)| Happening::Interaction(id, duration)),
+        Just(Happening::Hide),
+        Just(Happening::Restore),
+    ];
+    prop::collection::vec(one, 0..80)
+}
+
+proptest! {
+    #[test]
+    fn cls_is_the_largest_window_and_never_falls(shifts in shifts()) {
+        let mut page = Page::new();
+        let vital = subscribe(&mut page, 0, Metric::Cls);
+        let mut before = 0.0;
+        for (told, &shift) in shifts.iter().enumerate() {
+            vital.shifts.shifted(shift);
+            vital.settled(0.0);
+            prop_assert!(vital.value() >= before);
+            before = vital.value();
+            prop_assert_eq!(before, largest_window(&shifts[..=told]));
+        }
+    }
+
+    #[test]
+    fn inp_is_what_sorting_every_interaction_gives(events in events(), extra in 0_u32..600) {
+        let mut page = Page::new();
+        let vital = subscribe(&mut page, 0, Metric::Inp);
+        for &event in &events {
+            vital.interactions.interacted(event);
+        }
+        let count = f64::from(extra);
+        vital.settled(count);
+        let inp = vital.reported(Occasion::Hide).map(|_| vital.value());
+        prop_assert_eq!(inp, p98(&events, count));
+    }
+
+    #[test]
+    fn the_entries_filed_are_those_of_the_interaction_s_longest(events in events()) {
+        let mut page = Page::new();
+        let vital = subscribe(&mut page, 0, Metric::Inp);
+        let mut lists = std::collections::HashMap::<u64, Vec<Interaction>>::new();
+        for &event in &events {
+            match vital.interactions.interacted(event) {
+                Filing::Nowhere => {}
+                Filing::Afresh => {
+                    lists.insert(event.id as u64, vec![event]);
+                }
+                Filing::Joins => lists.get_mut(&(event.id as u64)).unwrap().push(event),
+            }
+            if let Some(list) = vital.settled(0.0) {
+                for entry in &lists[&(list as u64)] {
+                    prop_assert_eq!(entry.duration, vital.value());
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn every_final_value_is_reported_and_sent_exactly_once(happenings in happenings()) {
+        let mut page = Page::new();
+        let metrics = [Metric::Lcp, Metric::Cls, Metric::Inp];
+        for (slot, metric) in metrics.into_iter().enumerate() {
+            subscribe(&mut page, slot, metric);
+        }
+        let (mut now, mut count) = (0.0, 0.0);
+        // What has been reported of each instance, and what the last beacon of the view carried.
+        let mut told = [const { Vec::<f64>::new() }; 3];
+        let mut carried: Option<[i32; 3]> = None;
+        let mut seqs = 0;
+        for happening in happenings {
+            now += 10.0;
+            match happening {
+                Happening::Paint(took) => {
+                    if now < page.history.first_hidden {
+                        page.vitals[0].measured(took);
+                    }
+                }
+                Happening::Shift(score) => {
+                    page.vitals[1].shifts.shifted(Shift { at: now, score });
+                    page.vitals[1].settled(count);
+                }
+                Happening::Interaction(id, duration) => {
+                    count += 1.0;
+                    let event = Interaction { id: f64::from(id), at: now, duration: f64::from(duration) * 8.0 };
+                    page.vitals[2].interactions.interacted(event);
+                    page.vitals[2].settled(count);
+                }
+                Happening::Hide => {
+                    page.history.hidden(now);
+                    for (slot, told) in told.iter_mut().enumerate() {
+                        let occasion = if slot == 0 { Occasion::End } else { Occasion::Hide };
+                        let before = told.last().copied();
+                        if let Some(delta) = page.vitals[slot].reported(occasion) {
+                            let value = page.vitals[slot].value();
+                            prop_assert_eq!(delta, value - before.unwrap_or(0.0));
+                            prop_assert_ne!(Some(value), before, "a value is reported once");
+                            told.push(value);
+                        }
+                    }
+                    let Page { delivery, vitals, .. } = &mut page;
+                    let now_carried = [0, 1, 2].map(|slot: usize| vitals[slot].sent(delivery));
+                    match delivery.due() {
+                        Some(seq) => {
+                            prop_assert_eq!(seq, seqs);
+                            prop_assert_ne!(Some(now_carried), carried, "nothing new is not sent");
+                            seqs += 1;
+                            carried = Some(now_carried);
+                        }
+                        None => prop_assert_eq!(Some(now_carried), carried, "what is new is sent"),
+                    }
+                }
+                Happening::Restore => {
+                    page.history.first_hidden = f64::INFINITY;
+                    page.delivery = Delivery::NEW;
+                    (carried, seqs) = (None, 0);
+                    for (slot, told) in told.iter_mut().enumerate() {
+                        told.clear();
+                        page.vitals[slot].begun(true, count);
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,39 @@
+/**
+ * A callback a metric, in web-vitals' vocabulary: every report is a fresh object around the
+ * browser's own, live entries.
+ * @module
+ */
+import { handle } from "./machine.js";
+import { measure } from "./measure.js";
+import { CLS, FCP, NAMES, RATING, VALUE } from "./moments.js";
+
+/**
+ * @param {number} metric
+ * @param {(options: object) => object} [layer] what else is to be known of each report
+ */
+export const on = (metric, layer) => (callback, options) => {
+  const more = layer?.(options ?? {});
+  return measure(
+    metric === CLS ? [FCP, metric] : [metric],
+    (reported, delta, vital, slot) => {
+      if (reported !== metric) return;
+      const { entries, navigation } = vital;
+      const report = {
+        name: NAMES[metric],
+        value: handle(VALUE, slot),
+        rating: ["good", "needs-improvement", "poor"][handle(RATING, slot)],
+        delta,
+        entries,
+        id: (vital.id ??= `v1-${Date.now()}-${Math.random()}`),
+        navigationType: vital.type,
+        navigationId: (metric === FCP && entries[0]?.navigationId) || navigation?.navigationId || 0,
+        navigationInteractionId: navigation?.interactionId,
+        navigationURL: navigation?.name,
+        navigationStartTime: vital.start,
+      };
+      if (more) report.attribution = more.attribute(metric, report.value, vital);
+      callback(report);
+    },
+    { ...options, ...more },
+  ).stop;
+};
