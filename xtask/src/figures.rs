@@ -38,7 +38,8 @@ impl Figure {
 
 /// Reads the figures that a driver printed, whatever it said before.
 pub fn read(text: &str) -> Result<Vec<Figure>> {
-    let start = text.find("{\"figures\"").context("there is no {\"figures\": …}")?;
+    let start = text.find("\"figures\"").and_then(|key| text[..key].rfind('{'));
+    let start = start.context("there is no {\"figures\": …}")?;
     let document: Value = serde_json::from_str(&text[start..])?;
     let all = document["figures"].as_array().context("`figures` is no list")?;
     let figure = |figure: &Value| {
