@@ -87,10 +87,11 @@ export const measure = (metrics, report, options = {}, turned) => {
   const life = new AbortController();
   const supported = globalThis.PerformanceObserver?.supportedEntryTypes ?? [];
   const soft =
+    FULL &&
     options.reportSoftNavs &&
     supported.includes(SOFT) &&
     globalThis.PerformanceSoftNavigation?.prototype.getLargestInteractionContentfulPaint;
-  const base = vacant.pop() ?? 6 * measurements++;
+  const base = FULL ? (vacant.pop() ?? 6 * measurements++) : 0;
   const threshold = options.durationThreshold ?? 40;
   /** The instance at hand of each metric that has begun. */
   let vitals = [];
@@ -101,24 +102,26 @@ export const measure = (metrics, report, options = {}, turned) => {
 
   const begin = (metric, renewed, type, start, navigation) => {
     handle(BEGUN, base + metric, renewed, performance.interactionCount);
-    vitals[metric] = { type, start, navigation, entries: [], lists: {} };
+    vitals[metric] = FULL ? { type, start, navigation, entries: [], lists: {} } : {};
   };
 
   const ask = (metric, occasion) => {
     const delta = tell(REPORTED, metric, occasion);
     if (delta === delta) {
-      report(metric, delta, vitals[metric], base + metric);
+      if (FULL) report(metric, delta, vitals[metric], base + metric);
+      else report();
       // A page that was never seen does not shift.
       if (metric === FCP) open(CLS);
     }
   };
 
   const took = (metric, occasion, entries, since, until, seen = -NEVER) => {
-    if (tell(MEASURED, metric, since, until, seen)) vitals[metric].entries = entries;
+    if (tell(MEASURED, metric, since, until, seen) && FULL) vitals[metric].entries = entries;
     ask(metric, occasion);
   };
 
   const file = (metric, list, entry, place) => {
+    if (!FULL) return;
     const { lists } = vitals[metric] ?? {};
     if (place) lists[list].push(entry);
     else if (place === 0) lists[list] = [entry];
@@ -126,7 +129,7 @@ export const measure = (metrics, report, options = {}, turned) => {
 
   const settle = (metric, occasion) => {
     const list = tell(SETTLED, metric, 0, performance.interactionCount);
-    if (list >= 0) vitals[metric].entries = vitals[metric].lists[list] ?? [];
+    if (FULL && list >= 0) vitals[metric].entries = vitals[metric].lists[list] ?? [];
     ask(metric, occasion);
   };
 
@@ -143,25 +146,25 @@ export const measure = (metrics, report, options = {}, turned) => {
     const shifting = vitals[CLS];
     for (const entry of entries) {
       const { entryType: type, startTime: at } = entry;
-      options.witness?.(entry);
-      if (type === SOFT) {
+      if (FULL) options.witness?.(entry);
+      if (FULL && type === SOFT) {
         renew(type, at, entry);
-        took(FCP, END, [], at, entry.presentationTime || entry.paintTime || 0);
-        took(TTFB, END, [entry], 0, 0);
+        took(FCP, END, FULL && [], at, entry.presentationTime || entry.paintTime || 0);
+        took(TTFB, END, FULL && [entry], 0, 0);
         if (vitals[LCP]) {
           handle(WATCHED, 0, NEVER);
           const paint = entry.getLargestInteractionContentfulPaint?.();
           if (paint) take([paint]);
         }
       } else if (type === TYPES[FCP]) {
-        if (entry.name === "first-contentful-paint") took(FCP, END, [entry], activation(), at, at);
+        if (entry.name === "first-contentful-paint") took(FCP, END, FULL && [entry], activation(), at, at);
       } else if (type === TYPES[LCP]) {
-        if (soft || options.reportAllChanges || entry === entries.filter((other) => other.entryType === type).at(-1)) {
-          took(LCP, CHANGE, [entry], activation(), at, at);
+        if (soft || (FULL && options.reportAllChanges) || entry === entries.filter((other) => other.entryType === type).at(-1)) {
+          took(LCP, CHANGE, FULL && [entry], activation(), at, at);
         }
       } else if (type === TYPES[CLS]) {
         if (!entry.hadRecentInput) file(CLS, 0, entry, tell(SHIFTED, CLS, at, entry.value));
-      } else if (type === SOFT_PAINT) {
+      } else if (FULL && type === SOFT_PAINT) {
         const { navigation } = vitals[LCP];
         if (navigation?.navigationId && (entry.interactionId ?? navigation.interactionId) === navigation.interactionId) {
           const paint = entry.largestContentfulPaint;
@@ -175,10 +178,10 @@ export const measure = (metrics, report, options = {}, turned) => {
           handle(IDENTIFIED, 0, id);
           if (type === TYPES[FID] || entry.duration >= threshold) {
             file(INP, id, entry, tell(INTERACTED, INP, id, at, entry.duration));
-            if (vitals[INP]) options.witness?.(entry, vitals[INP]);
+            if (FULL && vitals[INP]) options.witness?.(entry, vitals[INP]);
           }
         }
-        if (type === TYPES[FID]) took(FID, END, [entry], at, entry.processingStart, at);
+        if (type === TYPES[FID]) took(FID, END, FULL && [entry], at, entry.processingStart, at);
       }
     }
     if (shifting) settle(CLS, occasion);
@@ -209,18 +212,20 @@ export const measure = (metrics, report, options = {}, turned) => {
     });
 
   const open = (metric) => {
+    const entry = navigation();
     if (
+      life.signal.aborted ||
       vitals[metric] ||
-      !metrics.includes(metric) ||
+      (metric === TTFB && !entry) ||
+      (FULL && !metrics.includes(metric)) ||
       !supported.includes(TYPES[metric]) ||
       (metric === INP && !("interactionId" in PerformanceEventTiming.prototype))
     ) {
       return;
     }
-    const entry = navigation();
     handle(OPENED, base + metric, metric, options.reportAllChanges);
     begin(metric, false, navigationType(), 0, entry);
-    if (metric === TTFB) took(metric, END, [entry], activation(), entry.responseStart);
+    if (metric === TTFB) took(metric, END, FULL && [entry], activation(), entry.responseStart);
     else observe(TYPES[metric]);
     if (metric === CLS || metric === INP || metric === FID) hides.add(hide);
     if (metric === INP) observe(TYPES[FID]);
@@ -236,7 +241,7 @@ export const measure = (metrics, report, options = {}, turned) => {
 
   const loaded = () => {
     // A task after load, so that the navigation entry is whole.
-    if (document.readyState === "complete") setTimeout(() => navigation() && open(TTFB));
+    if (document.readyState === "complete") setTimeout(() => open(TTFB));
     else listen("load", loaded);
   };
 
@@ -274,12 +279,12 @@ export const measure = (metrics, report, options = {}, turned) => {
       // Browsers disagree on whether a restored page is visible yet: crbug.com/1133363
       setTimeout(() => handle(WATCHED, 0, firstHidden()));
       renew(CACHED, restored);
-      took(TTFB, END, [], 0, 0);
+      took(TTFB, END, FULL && [], 0, 0);
       requestAnimationFrame(() =>
         requestAnimationFrame(() => {
           for (const metric of [FCP, LCP]) {
             if (vitals[metric]) begin(metric, true, CACHED, restored, vitals[metric].navigation);
-            took(metric, END, [], event.timeStamp, performance.now());
+            took(metric, END, FULL && [], event.timeStamp, performance.now());
           }
           ask(CLS);
         }),
@@ -287,7 +292,9 @@ export const measure = (metrics, report, options = {}, turned) => {
       // The browser tells of a page's first input only once.
       for (const name of ["mousedown", "keydown", "touchstart"]) {
         listen(name, ({ cancelable, target, timeStamp: startTime }) => {
-          if (cancelable) {
+          if (!cancelable) return;
+          if (!FULL) took(FID, END, FULL, startTime, performance.now());
+          else {
             take([{ entryType: TYPES[FID], name, target, cancelable, startTime, processingStart: performance.now() }]);
           }
         });
@@ -304,16 +311,21 @@ export const measure = (metrics, report, options = {}, turned) => {
 
   return {
     base,
-    vitals: () => vitals,
-    renew,
-    ask,
+    ...(FULL && { vitals: () => vitals }),
+    /** A view of the application's own begins: it shifts and is interacted with, and has no paints. */
+    declare(type) {
+      open(TTFB);
+      renew(type, performance.now());
+      open(CLS);
+      for (const metric of [FCP, LCP, FID, TTFB]) ask(metric, END);
+    },
     stop() {
       if (!life.signal.aborted) {
         life.abort();
         observer?.disconnect();
         hides.delete(hide);
         vitals = [];
-        vacant.push(base);
+        if (FULL) vacant.push(base);
       }
     },
   };

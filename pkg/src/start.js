@@ -6,7 +6,7 @@
  */
 import { handle, lost } from "./machine.js";
 import { VISIBILITY, activation, hidden, measure, navigation, navigationType } from "./measure.js";
-import { CLS, DUE, END, FCP, FID, INP, LCP, NAMES, REVOKED, SENT, TTFB, TURNED } from "./moments.js";
+import { CLS, DUE, FCP, FID, INP, LCP, NAMES, REVOKED, SENT, TTFB, TURNED } from "./moments.js";
 
 /** What may wait for another attempt, in characters, and for how long at most between two. */
 const WAITING = 3e4;
@@ -20,8 +20,8 @@ export const view = (route) => declare?.(route);
 export const start = (options) => {
   const { endpoint, allowQuery = [], sample = 1 } = options;
   const life = new AbortController();
-  // Global Privacy Control means no; and a server has no page.
-  if (!globalThis.document || navigator.globalPrivacyControl || Math.random() * sample >= 1) return () => {};
+  // Global Privacy Control means no; a server has no page; and a page has one beacon.
+  if (declare || !globalThis.document || navigator.globalPrivacyControl || Math.random() * sample >= 1) return () => {};
 
   const refused = () => document.prerendering || options.consent?.() === false;
   const id = Array.from(crypto.getRandomValues(new Uint8Array(12)), (byte) => (byte + 256).toString(16).slice(1)).join("");
@@ -66,7 +66,7 @@ export const start = (options) => {
         net: navigator.connection?.effectiveType,
         bot: navigator.webdriver ? 1 : undefined,
         lost: lost ?? (Object.keys(m)[0] ? undefined : "hidden"),
-        a: options.describe?.(measurement),
+        a: FULL ? options.describe?.(measurement) : undefined,
       };
       if (options.beforeSend) beacon = options.beforeSend(beacon);
       sends++;
@@ -127,8 +127,7 @@ export const start = (options) => {
   addEventListener("pagehide", send, { signal: life.signal });
   declare = (route) => {
     about.route = route;
-    measurement.renew("view", performance.now());
-    for (const metric of [FCP, LCP, FID, TTFB]) measurement.ask(metric, END);
+    measurement.declare("view");
   };
 
   return () => {

@@ -11,7 +11,9 @@ use core::cell::UnsafeCell;
 
 use vitals::{Delivery, Filing, Interaction, Occasion, Page, Shift};
 use wasm_bindgen::prelude::wasm_bindgen;
-use wire::{Metric, Rating};
+use wire::Metric;
+#[cfg(feature = "reports")]
+use wire::Rating;
 
 /// What happened, by its number in `pkg/src/moments.js`, to the subscription in `slot`, with up to
 /// three numbers. What the answer means follows from the question; not a number: nothing to do.
@@ -24,6 +26,7 @@ pub fn handle(moment: u32, slot: usize, a: f64, b: f64, c: f64) -> f64 {
 fn answer(page: &mut Page, moment: u32, slot: usize, a: f64, b: f64, c: f64) -> Option<f64> {
     let Page { history, delivery, vitals } = page;
     let vital = vitals.get_mut(slot)?;
+    let count = history.count(b);
     match moment {
         0 => history.first_hidden = a,
         1 => history.hidden(a),
@@ -33,11 +36,11 @@ fn answer(page: &mut Page, moment: u32, slot: usize, a: f64, b: f64, c: f64) -> 
         5 => delivery.revoked(),
         6 => return Some(f64::from(vital.sent(delivery))),
         7 => vital.opened(metric(a), b > 0.0),
-        8 => vital.begun(a > 0.0, history.count(b)),
+        8 => vital.begun(a > 0.0, count),
         9 => return (c < history.first_hidden && vital.measured(b - a)).then_some(1.0),
         10 => return place(vital.shifts.shifted(Shift { at: a, score: b })),
         11 => return place(vital.interactions.interacted(Interaction { id: a, at: b, duration: c })),
-        12 => return vital.settled(history.count(b)),
+        12 => return vital.settled(count),
         13 => {
             return vital.reported(match a as u32 {
                 0 => Occasion::Change,
@@ -45,14 +48,17 @@ fn answer(page: &mut Page, moment: u32, slot: usize, a: f64, b: f64, c: f64) -> 
                 _ => Occasion::End,
             });
         }
+        #[cfg(feature = "reports")]
         14 => return Some(vital.value()),
-        _ => {
+        #[cfg(feature = "reports")]
+        15 => {
             return Some(f64::from(match vital.rating() {
                 Rating::Good => 0,
                 Rating::NeedsImprovement => 1,
                 Rating::Poor => 2,
             }));
         }
+        _ => {}
     }
     None
 }

@@ -19,81 +19,73 @@ pub struct Interaction {
 #[derive(Debug)]
 #[repr(C)]
 pub struct Interactions {
-    len: usize,
-    /// Since a restore or a soft navigation: no first-input entry vouches for fast interactions.
-    renewed: bool,
     /// The page's count of interactions when this view began.
     before: f64,
-    /// Longest first; among equals, the one that got there first.
+    /// Longest first; among equals, the one that got there first. Without an id, it is vacant.
     longest: [Interaction; MOST],
+    /// Since a restore or a soft navigation: no first-input entry vouches for fast interactions.
+    renewed: bool,
 }
 
 impl Interactions {
-    pub(crate) const NONE: Self = Self {
-        len: 0,
-        renewed: false,
-        before: 0.0,
-        longest: [Interaction { id: 0.0, at: 0.0, duration: 0.0 }; MOST],
-    };
+    pub(crate) const NONE: Self = Self { before: 0.0, longest: [VACANT; MOST], renewed: false };
 
     #[inline(always)]
     pub(crate) fn begin(&mut self, renewed: bool, count: f64) {
-        self.len = 0;
-        self.renewed = renewed;
         self.before = count;
+        for interaction in &mut self.longest {
+            interaction.id = 0.0;
+        }
+        self.renewed = renewed;
     }
 
     /// The interaction that stands for the view. Where some were counted but none took the 16 ms
     /// that make an entry, 8 is the best guess, and it has no id.
     #[inline(always)]
     pub(crate) fn p98(&self, count: f64) -> Option<Interaction> {
-        let count = count - self.before;
-        if self.len == 0 {
-            let unseen = self.renewed && count > 0.0;
-            return unseen.then_some(Interaction { id: 0.0, at: 0.0, duration: 8.0 });
+        let mut left_out = count - self.before;
+        let mut stands = Interaction { duration: 8.0, ..VACANT };
+        let counted = self.renewed && left_out > 0.0;
+        for &interaction in &self.longest {
+            if interaction.id == 0.0 {
+                break;
+            }
+            stands = interaction;
+            left_out -= 50.0;
+            if left_out < 0.0 {
+                break;
+            }
         }
-        let last = self.len - 1;
-        let left_out = (count / 50.0) as usize;
-        self.longest.get(if left_out < last { left_out } else { last }).copied()
+        (counted || stands.id > 0.0).then_some(stands)
     }
 
     /// Where the entry belongs; nowhere if it says nothing that a longer one has not said.
     #[inline(always)]
     pub fn interacted(&mut self, event: Interaction) -> Filing {
+        // What is on its way down the list: the event, then each that it displaces.
+        let mut moving = event;
+        let mut filed = Filing::Nowhere;
         if event.id == 0.0 {
-            return Filing::Nowhere;
+            return filed;
         }
-        let mut place = 0;
-        for known in &self.longest {
-            if place == self.len {
-                self.len += 1;
+        for place in &mut self.longest {
+            let own = place.id == event.id;
+            if filed == Filing::Afresh || place.id == 0.0 || event.duration > place.duration {
+                // Field by field: a swap in memory would be ten times the code.
+                let Interaction { id, at, duration } = *place;
+                *place = moving;
+                moving = Interaction { id, at, duration };
+                filed = Filing::Afresh;
+            } else if own && event.duration == place.duration && event.at == place.at {
+                filed = Filing::Joins;
+            }
+            if own {
                 break;
             }
-            let same = known.id == event.id;
-            // Its own place, or else the shortest's, if it is longer.
-            if same || place == MOST - 1 {
-                if event.duration > known.duration {
-                    break;
-                }
-                let joins = same && event.duration == known.duration && event.at == known.at;
-                return if joins { Filing::Joins } else { Filing::Nowhere };
-            }
-            place += 1;
         }
-        // Past every shorter one, and no further.
-        while let Some(&above) = self.longest.get(place.wrapping_sub(1))
-            && above.duration < event.duration
-        {
-            if let Some(below) = self.longest.get_mut(place) {
-                *below = above;
-            }
-            place -= 1;
-        }
-        if let Some(free) = self.longest.get_mut(place) {
-            *free = event;
-        }
-        Filing::Afresh
+        filed
     }
 }
 
 const MOST: usize = 10;
+const VACANT: Interaction = Interaction { id: 0.0, at: 0.0, duration: 0.0 };

@@ -1,0 +1,307 @@
+//! The client on pages of its own: what it sends and when, what it never sends, and that it is quiet
+//! where it cannot run. The values themselves are the business of tests/parity.
+
+import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
+import { createServer } from "node:http";
+import { after, before, beforeEach, describe, test } from "node:test";
+import { chromium } from "playwright-core";
+
+const dist = new URL("../../pkg/dist/", import.meta.url);
+
+describe("the client", () => {
+  /** @type {import("playwright-core").Browser} */
+  let browser;
+  /** @type {import("node:http").Server} */
+  let server;
+  /** @type {string} */
+  let origin;
+  /** What the endpoint has been sent. @type {any[]} */
+  let beacons = [];
+  /** Answers for the next sends; 204 when there is none. @type {number[]} */
+  let answers = [];
+  /** Told at each send. @type {(() => void)[]} */
+  let waiting = [];
+  /** The page's policy. */
+  let policy = "";
+
+  before(async () => {
+    server = createServer(async (request, response) => {
+      const { pathname } = new URL(request.url ?? "/", "http://page");
+      if (request.method === "POST") {
+        let body = "";
+        for await (const part of request) body += part;
+        beacons.push({ ...JSON.parse(body), type: request.headers["content-type"] });
+        response.writeHead(answers.shift() ?? 204).end();
+        for (const tell of waiting.splice(0)) tell();
+      } else if (pathname.endsWith(".js")) {
+        response.writeHead(200, { "content-type": "text/javascript" }).end(await readFile(new URL(`.${pathname}`, dist)));
+      } else {
+        response
+          .writeHead(200, { "content-type": "text/html", ...(policy && { "content-security-policy": policy }) })
+          .end("<!doctype html><title>page</title><h1>Hello</h1><button>Press</button><p>Text</p>");
+      }
+    });
+    await new Promise((resolve) => server.listen(0, "127.0.0.1", () => resolve(undefined)));
+    const address = /** @type {import("node:net").AddressInfo} */ (server.address());
+    origin = `http://localhost:${address.port}`;
+    browser = await chromium.launch({
+      executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
+      args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"],
+    });
+  });
+
+  beforeEach(() => {
+    beacons = [];
+    answers = [];
+    policy = "";
+  });
+
+  after(async () => {
+    await browser.close();
+    server.closeAllConnections();
+    server.close();
+  });
+
+  /** Resolves when the endpoint has been sent so many. @param {number} count */
+  const sent = async (count) => {
+    while (beacons.length < count) await new Promise((resolve) => waiting.push(() => resolve(undefined)));
+  };
+
+  /**
+   * A page that has imported the client, done what is asked, and been painted.
+   * @param {string} script
+   */
+  const visit = async (script, path = "/product/42?coupon=secret&page=2#top") => {
+    const page = await browser.newPage();
+    /** @type {string[]} */
+    const errors = [];
+    page.on("pageerror", ({ message }) => errors.push(message));
+    await page.goto(origin + path);
+    await page.evaluate(async (script) => {
+      const client = await import(/** @type {any} */ ("/index.js"));
+      Object.assign(globalThis, { client });
+      await new (Object.getPrototypeOf(async () => {}).constructor)("client", script)(client);
+      // Painted, delivered and handled.
+      await new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve)));
+      await new Promise((resolve) => setTimeout(resolve));
+      await new Promise((resolve) => requestIdleCallback(resolve));
+    }, script);
+    return { page, errors };
+  };
+
+  const START = `client.start({ endpoint: "/vitals", site: "portal" });`;
+
+  test("a view is one beacon, with whole numbers and no query", async () => {
+    const { page, errors } = await visit(`client.start({ endpoint: "/vitals", site: "portal", release: "r1", dimensions: { plan: "pro" } });`);
+    await page.close({ runBeforeUnload: false });
+    await sent(1);
+    const [{ id, age, m, ...rest }] = beacons;
+    assert.match(id, /^[0-9a-f]{24}$/);
+    assert.ok(Number.isInteger(age) && age > 0);
+    assert.deepEqual(Object.keys(m).sort(), ["CLS", "FCP", "LCP", "TTFB"]);
+    assert.ok(Object.values(m).every(Number.isInteger), JSON.stringify(m));
+    assert.deepEqual(
+      { v: rest.v, site: rest.site, view: rest.view, seq: rest.seq, nav: rest.nav, path: rest.path, release: rest.release, dim: rest.dim, bot: rest.bot, type: rest.type },
+      { v: 1, site: "portal", view: 0, seq: 0, nav: "navigate", path: "/product/42", release: "r1", dim: { plan: "pro" }, bot: 1, type: "text/plain;charset=UTF-8" },
+    );
+    assert.equal(JSON.stringify(beacons).includes("secret"), false);
+    assert.deepEqual(errors, []);
+  });
+
+  test("only the query parameters that are allowed leave the page", async () => {
+    const { page } = await visit(`client.start({ endpoint: "/vitals", site: "portal", allowQuery: ["page"] });`);
+    await page.close();
+    await sent(1);
+    assert.equal(beacons[0].path, "/product/42?page=2");
+  });
+
+  test("a declared view is a view of its own", async () => {
+    const { page } = await visit(`${START} history.pushState({}, "", "/cart?coupon=secret"); client.view("/cart");`);
+    await sent(1);
+    await page.close();
+    await sent(2);
+    const [load, cart] = beacons;
+    assert.deepEqual([load.view, load.path, load.nav], [0, "/product/42", "navigate"]);
+    assert.deepEqual([cart.view, cart.path, cart.nav, cart.route], [1, "/cart", "view", "/cart"]);
+    assert.deepEqual([cart.id, cart.seq], [load.id, 0]);
+    assert.deepEqual(Object.keys(cart.m), ["CLS"], "a declared view has no paints");
+  });
+
+  test("a failed send is tried again", async () => {
+    answers = [503];
+    const { page } = await visit(`${START} client.view("/next");`);
+    await sent(2);
+    assert.equal(JSON.stringify(beacons[0]), JSON.stringify(beacons[1]));
+    await page.close();
+  });
+
+  test("what the last word forbids is not sent, and what it changes is", async () => {
+    const { page } = await visit(`
+      client.start({ endpoint: "/vitals", site: "portal", beforeSend: (beacon) => beacon.view ? { ...beacon, path: "/changed" } : null });
+      client.view("/next");
+    `);
+    await page.close();
+    await sent(1);
+    assert.deepEqual([beacons[0].view, beacons[0].path], [1, "/changed"]);
+  });
+
+  for (const [name, script] of [
+    ["without consent", `client.start({ endpoint: "/vitals", site: "portal", consent: () => false });`],
+    ["against Global Privacy Control", `Object.defineProperty(navigator, "globalPrivacyControl", { value: true }); ${START}`],
+    ["after it was stopped", `client.start({ endpoint: "/vitals", site: "portal" })();`],
+    ["of a load that is not in the sample", `Math.random = () => 0.6; client.start({ endpoint: "/vitals", site: "portal", sample: 2 });`],
+  ]) {
+    test(`nothing is sent ${name}`, async () => {
+      const { page, errors } = await visit(script);
+      await page.close();
+      // Another view, sent after it would have been.
+      const other = await visit(`client.start({ endpoint: "/vitals", site: "other" });`);
+      await other.page.close();
+      await sent(1);
+      assert.deepEqual(beacons.map(({ site }) => site), ["other"]);
+      assert.deepEqual(errors, []);
+    });
+  }
+
+  for (const [name, extra, lost, metrics] of /** @type {const} */ ([
+    ["a strict policy with wasm-unsafe-eval is enough", " 'wasm-unsafe-eval'", undefined, ["CLS", "FCP", "LCP", "TTFB"]],
+    ["a policy without it is quiet, and counted", "", "csp", []],
+  ])) {
+    test(name, async () => {
+      policy = `default-src 'self'; script-src 'self' 'nonce-run'${extra}`;
+      const page = await browser.newPage();
+      /** @type {string[]} */
+      const errors = [];
+      page.on("pageerror", ({ message }) => errors.push(message));
+      await page.goto(origin);
+      await page.evaluate(() => {
+        const script = document.createElement("script");
+        script.type = "module";
+        script.nonce = "run";
+        script.textContent = `
+          import * as client from "/index.js";
+          globalThis.reported = new Set();
+          const report = ({ name }) => reported.add(name);
+          for (const name of ["CLS", "FCP", "LCP", "TTFB"]) client["on" + name](report, { reportAllChanges: true });
+          client.start({ endpoint: "/vitals", site: "portal" });
+          requestAnimationFrame(() => requestIdleCallback(() => (globalThis.started = true)));
+        `;
+        document.head.append(script);
+      });
+      await page.waitForFunction(
+        (count) => {
+          const { started, reported } = /** @type {any} */ (globalThis);
+          return started && reported.size === count;
+        },
+        metrics.length,
+      );
+      await page.close();
+      await sent(1);
+      assert.deepEqual([beacons.length, beacons[0].lost, Object.keys(beacons[0].m).sort()], [1, lost, metrics]);
+      assert.deepEqual(errors, []);
+    });
+  }
+
+  test("without WebAssembly it is quiet, and counted", async () => {
+    const page = await browser.newPage();
+    await page.addInitScript("delete globalThis.WebAssembly");
+    await page.goto(origin);
+    await page.evaluate(async () => {
+      const { start } = await import(/** @type {any} */ ("/index.js"));
+      start({ endpoint: "/vitals", site: "portal" });
+    });
+    await page.close();
+    await sent(1);
+    assert.equal(beacons[0].lost, "unsupported");
+  });
+
+  test("a machine that traps goes quiet, and is counted", async () => {
+    const page = await browser.newPage();
+    /** @type {string[]} */
+    const errors = [];
+    page.on("pageerror", ({ message }) => errors.push(message));
+    await page.addInitScript(() => {
+      WebAssembly.Instance = /** @type {any} */ (
+        class {
+          exports = {
+            handle() {
+              throw new WebAssembly.RuntimeError("unreachable");
+            },
+          };
+        }
+      );
+    });
+    await page.goto(origin);
+    await page.evaluate(async () => {
+      const { start } = await import(/** @type {any} */ ("/index.js"));
+      start({ endpoint: "/vitals", site: "portal" });
+    });
+    await page.close();
+    await sent(1);
+    assert.deepEqual([beacons[0].lost, beacons[0].m], ["trap", {}]);
+    assert.deepEqual(errors, []);
+  });
+
+  test("a subscription that ended reports no more and leaves nothing behind", async () => {
+    const page = await browser.newPage();
+    await page.addInitScript(() => {
+      const listening = new Set();
+      const add = globalThis.addEventListener;
+      globalThis.addEventListener = /** @type {any} */ (
+        (/** @type {string} */ type, /** @type {any} */ then, /** @type {any} */ options) => {
+          const signal = options?.signal;
+          if (signal) {
+            const key = {};
+            listening.add(key);
+            signal.addEventListener("abort", () => listening.delete(key));
+          }
+          add.call(globalThis, type, then, options);
+        }
+      );
+      let observing = 0;
+      const { observe, disconnect } = PerformanceObserver.prototype;
+      const active = new Set();
+      PerformanceObserver.prototype.observe = function (options) {
+        active.add(this);
+        observing = active.size;
+        observe.call(this, options);
+      };
+      PerformanceObserver.prototype.disconnect = function () {
+        active.delete(this);
+        observing = active.size;
+        disconnect.call(this);
+      };
+      Object.assign(globalThis, { left: () => [listening.size, observing] });
+    });
+    await page.goto(origin);
+    const reported = await page.evaluate(async () => {
+      const client = await import(/** @type {any} */ ("/index.js"));
+      let reported = 0;
+      // More than there are slots for at once: they are given back.
+      for (let round = 0; round < 100; round++) {
+        const stops = ["CLS", "FCP", "FID", "INP", "LCP", "TTFB"].map((name) =>
+          client[`on${name}`](() => reported++, { reportAllChanges: true }),
+        );
+        for (const stop of stops) stop();
+      }
+      let last = 0;
+      await new Promise((resolve) => client.onTTFB(() => resolve(last++)));
+      return [reported, last];
+    });
+    assert.deepEqual(reported, [0, 1]);
+    const [listeners, observers] = /** @type {number[]} */ (await page.evaluate(() => /** @type {any} */ (globalThis).left()));
+    assert.ok(listeners <= 6 && observers <= 1, `${listeners} listeners and ${observers} observers, of one live subscription`);
+    await page.close();
+  });
+
+  test("importing it on a server does nothing", async () => {
+    const client = await import(new URL("index.js", dist).href);
+    client.start({ endpoint: "/vitals", site: "portal" })();
+    client.view("/somewhere");
+    for (const name of ["CLS", "FCP", "FID", "INP", "LCP", "TTFB"]) client[`on${name}`](() => assert.fail())();
+    const attributed = await import(new URL("attribution.js", dist).href);
+    attributed.start({ endpoint: "/vitals", site: "portal" })();
+    attributed.onINP(() => assert.fail())();
+  });
+});
