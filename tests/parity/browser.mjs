@@ -88,6 +88,7 @@ export class Browser {
   async #tab(where) {
     const {targetId} = await this.send('Target.createTarget', {url: 'about:blank', ...where});
     const known = [...this.#sessions.values()].find((tab) => tab.targetId === targetId);
+    /** @type {Tab} */
     const tab = known ?? (await new Promise((resolve) => this.#expected.set(targetId, resolve)));
     await tab.ready;
     return tab;

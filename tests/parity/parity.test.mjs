@@ -35,4 +35,4 @@ describe(`${candidate} equals web-vitals`, () => {
 });
 
 /** @param {ReturnType<typeof reported>[number]} report */
-const line = ({name, value, delta, rating, navigationType, navigationURL, entries}) => [name, value, delta, rating, navigationType, navigationURL, entries.map(({entryType, name, startTime, duration}) => `${entryType} ${name} ${startTime}+${duration}`).join(', ')].join(' · ');
+const line = ({name, value, delta, rating, navigationType, navigationURL, entries}) => [name, value, delta, rating, navigationType, navigationURL, entries.map((/** @type {any} */ {entryType, name, startTime, duration}) => `${entryType} ${name} ${startTime}+${duration}`).join(', ')].join(' · ');

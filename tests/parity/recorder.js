@@ -7,7 +7,7 @@
   const page = `${Date.now()}-${Math.random()}`;
   /** @type {object[]} */
   const log = [];
-  const navigation = performance.getEntriesByType('navigation')[0];
+  const INPUT = ['keydown', 'keyup', 'pointerdown', 'pointerup', 'pointercancel', 'mousedown', 'touchstart', 'click'];
   /** The event that is being dispatched to everyone just now. @type {string | undefined} */
   let during;
 
@@ -20,6 +20,11 @@
     /** @param {string} name @param {object} [more] */
     mark(name, more) {
       tell({kind: 'mark', name, ...more});
+    },
+
+    /** The libraries have begun. */
+    observing() {
+      recorder.mark('observing', {...surroundings(), hidden: performance.getEntriesByType('visibility-state').map(plain)});
     },
 
     /** @param {string} library @param {number} subscription @param {any} metric */
@@ -58,7 +63,7 @@
   };
 
   const frame = () => new Promise((resolve) => requestAnimationFrame(resolve));
-  const task = () => new Promise((resolve) => scheduler.postTask(resolve, {priority: 'background'}));
+  const task = () => new Promise((resolve) => scheduler.postTask(() => resolve(undefined), {priority: 'background'}));
   const idle = requestIdleCallback.bind(window);
 
   let leaving = false;
@@ -97,13 +102,10 @@
     kind: 'start',
     url: location.href,
     readyState: document.readyState,
-    visibility: document.visibilityState,
-    prerendering: document.prerendering,
-    wasDiscarded: document.wasDiscarded,
-    navigation: navigation.toJSON(),
+    ...surroundings(),
   });
 
-  for (const type of ['visibilitychange', 'pageshow', 'pagehide', 'prerenderingchange', 'load', 'keydown', 'keyup', 'pointerdown', 'pointerup', 'click']) {
+  for (const type of ['visibilitychange', 'pageshow', 'pagehide', 'prerenderingchange', 'load', ...INPUT]) {
     addEventListener(
       type,
       (event) => {
@@ -111,13 +113,19 @@
         during = type;
         if (type === 'load' && event.target !== document) return;
         leaving = type === 'pagehide' || (leaving && type !== 'pageshow');
+        if (document.visibilityState === 'hidden') delivered(observer.takeRecords(), true);
         recorder.mark(type, {
           timeStamp: event.timeStamp,
           trusted: event.isTrusted,
           ...(type === 'visibilitychange' && {state: document.visibilityState}),
           ...(type.startsWith('page') && {persisted: /** @type {PageTransitionEvent} */ (event).persisted}),
-          ...(type === 'load' && {navigation: navigation.toJSON()}),
+          ...(INPUT.includes(type) ? {now: performance.now(), cancelable: event.cancelable} : surroundings()),
         });
+        if (event.isTrusted && ['keydown', 'click'].includes(type)) whenIdle();
+        if (type === 'pageshow' && /** @type {PageTransitionEvent} */ (event).persisted) {
+          setTimeout(() => recorder.mark('awake', surroundings()));
+          frame().then(() => requestAnimationFrame(() => recorder.mark('restored', {now: performance.now()})));
+        }
       },
       true,
     );
@@ -132,12 +140,35 @@
     });
   }
 
+  // One observer for all types, so that one delivery of the browser is one line of the record.
+  const observer = new PerformanceObserver((list) => delivered(list.getEntries()));
   for (const type of PerformanceObserver.supportedEntryTypes) {
-    if (['mark', 'measure', 'resource', 'element', 'navigation'].includes(type)) continue;
-    new PerformanceObserver((list) => {
-      const interactionCount = performance.interactionCount;
-      tell({kind: 'entries', type, interactionCount, entries: list.getEntries().map(plain)});
-    }).observe(/** @type {any} */ ({type, buffered: true, durationThreshold: 16}));
+    if (!['mark', 'measure', 'resource', 'element', 'navigation'].includes(type)) observer.observe(/** @type {any} */ ({type, buffered: true, durationThreshold: 16}));
+  }
+
+  /** @param {any[]} entries @param {boolean} [taken] before their delivery, at hide */
+  function delivered(entries, taken) {
+    if (entries.length > 0) tell({kind: 'entries', taken, interactionCount: performance.interactionCount, entries: entries.map(plain)});
+    if (entries.some(({entryType}) => ['event', 'first-input', 'soft-navigation'].includes(entryType))) whenIdle();
+  }
+
+  /** Notes when the libraries, too, may do what they put off. */
+  function whenIdle() {
+    if (document.visibilityState === 'visible') idle(() => recorder.mark('idle', {interactionCount: performance.interactionCount}), {timeout: 1000});
+  }
+
+  /** What a script on the page can see of its browser and its page load just now. */
+  function surroundings() {
+    const {prerendering, wasDiscarded} = /** @type {any} */ (document);
+    const [entry] = /** @type {any[]} */ (performance.getEntriesByType('navigation'));
+    const {responseStart, activationStart, type} = entry;
+    return {
+      navigation: {responseStart, activationStart, type},
+      visibility: document.visibilityState,
+      prerendering,
+      wasDiscarded,
+      interactionCount: performance.interactionCount,
+    };
   }
 
   /** @param {any} entry */

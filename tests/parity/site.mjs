@@ -7,6 +7,7 @@ import {once} from 'node:events';
 import {readFile} from 'node:fs/promises';
 import {createServer} from 'node:http';
 import {dirname, join, normalize} from 'node:path';
+import {text} from 'node:stream/consumers';
 import {fileURLToPath, pathToFileURL} from 'node:url';
 
 const HERE = dirname(fileURLToPath(import.meta.url));
@@ -85,8 +86,8 @@ export class Site {
     if (slow) await new Promise((resolve) => setTimeout(resolve, Number(slow)));
 
     if (request.method === 'POST') {
-      const chunks = await Array.fromAsync(request).catch(() => []);
-      this.posts.push({path: url.pathname, search: url.search, body: Buffer.concat(chunks).toString()});
+      const body = await text(request).catch(() => '');
+      this.posts.push({path: url.pathname, search: url.search, body});
       return response.writeHead(204).end();
     }
 

@@ -130,7 +130,7 @@ export class Visit {
     // A handler as slow as that surely makes an entry: 16 ms is the least the browser tells of.
     if (burn > 16) {
       await this.tab.until((told) =>
-        told.slice(before).some(({kind, type, entries}) => kind === 'entries' && type === 'event' && entries.some((/** @type {any} */ entry) => entry.interactionId && entry.processingEnd - entry.processingStart >= burn)),
+        told.slice(before).some(({kind, entries}) => kind === 'entries' && entries.some((/** @type {any} */ entry) => entry.entryType === 'event' && entry.interactionId && entry.processingEnd - entry.processingStart >= burn)),
       );
     }
     await this.settle();

@@ -291,8 +291,9 @@ fn malformed(bytes: &[u8]) -> Refusal {
     match serde_path_to_error::deserialize::<_, Raw<'_>>(&mut reader) {
         Ok(_) => Refusal::Malformed { field: String::new(), reason: "there is more after its end".into() },
         Err(error) => {
+            // `.` is the whole body, and `?` a place inside something that is no JSON.
             let field = match error.path().to_string() {
-                path if path == "." || path.len() > 64 => String::new(),
+                path if path.contains('?') || path == "." || path.len() > 64 => String::new(),
                 path => path,
             };
             Refusal::Malformed { field, reason: error.inner().to_string() }

@@ -1,7 +1,9 @@
 //! web-vitals with one fault, which the address names (`mutant.js?value`):
 //! each is a way for a candidate to be wrong, and the harness must see it.
 
+// @ts-expect-error: the site serves it.
 import * as vitals from '/reference/web-vitals.js?again';
+// @ts-expect-error: the site serves it.
 import {onFID as fid} from '/reference/fid.js?again';
 
 /** @type {Record<string, (metric: any, report: (metric: any) => void) => void>} */
