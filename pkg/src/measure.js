@@ -87,34 +87,41 @@ export const measure = (metrics, report, options = {}, turned) => {
   const life = new AbortController();
   const supported = globalThis.PerformanceObserver?.supportedEntryTypes ?? [];
   const soft =
+    FULL &&
     options.reportSoftNavs &&
     supported.includes(SOFT) &&
     globalThis.PerformanceSoftNavigation?.prototype.getLargestInteractionContentfulPaint;
-  const base = vacant.pop() ?? 6 * measurements++;
+  const base = FULL ? (vacant.pop() ?? 6 * measurements++) : 0;
   const threshold = options.durationThreshold ?? 40;
   /** The instance at hand of each metric that has begun. */
   let vitals = [];
+  /** The entries that a measured duration stands on. */
+  let evidence;
 
-  const listen = (type, then) => addEventListener(type, then, { capture: true, signal: life.signal });
+  const listen = (type, then, target = globalThis) =>
+    target.addEventListener(type, then, { capture: true, signal: life.signal });
 
-  const tell = (what, metric, a, b, c) => (vitals[metric] ? handle(what, base + metric, a, b, c) : NaN);
+  const say = (what, metric, a, b, c) => handle(what, FULL ? base + metric : metric, a, b, c);
 
-  const begin = (metric, renewed, type, start, navigation) => {
-    handle(BEGUN, base + metric, renewed, performance.interactionCount);
-    vitals[metric] = { type, start, navigation, entries: [], lists: {} };
+  const tell = (what, metric, a, b, c) => (vitals[metric] ? say(what, metric, a, b, c) : NaN);
+
+  const begin = (metric, renewed, { type, start, navigation } = {}) => {
+    say(BEGUN, metric, renewed, performance.interactionCount);
+    vitals[metric] = FULL ? { type, start, navigation, entries: [], lists: {} } : {};
   };
 
   const ask = (metric, occasion) => {
     const delta = tell(REPORTED, metric, occasion);
     if (delta === delta) {
-      report(metric, delta, vitals[metric], base + metric);
+      if (FULL) report(metric, delta, vitals[metric], base + metric);
+      else report();
       // A page that was never seen does not shift.
       if (metric === FCP) open(CLS);
     }
   };
 
-  const took = (metric, occasion, entries, since, until, seen = -NEVER) => {
-    if (tell(MEASURED, metric, since, until, seen)) vitals[metric].entries = entries;
+  const took = (metric, occasion, since, until, seen = -NEVER) => {
+    if (tell(MEASURED, metric, since, until, seen) && FULL) vitals[metric].entries = evidence;
     ask(metric, occasion);
   };
 
@@ -126,7 +133,7 @@ export const measure = (metrics, report, options = {}, turned) => {
 
   const settle = (metric, occasion) => {
     const list = tell(SETTLED, metric, 0, performance.interactionCount);
-    if (list >= 0) vitals[metric].entries = vitals[metric].lists[list] ?? [];
+    if (FULL && list >= 0) vitals[metric].entries = vitals[metric].lists[list] ?? [];
     ask(metric, occasion);
   };
 
@@ -135,7 +142,8 @@ export const measure = (metrics, report, options = {}, turned) => {
     if (type !== CACHED) for (const metric of metrics) settle(metric, END);
     turned?.(type, start, navigation?.name);
     for (const metric of metrics) {
-      if (vitals[metric]) begin(metric, true, type, start, navigation ?? vitals[metric].navigation);
+      const vital = vitals[metric];
+      if (vital) begin(metric, true, FULL ? { type, start, navigation: navigation ?? vital.navigation } : undefined);
     }
   };
 
@@ -143,42 +151,53 @@ export const measure = (metrics, report, options = {}, turned) => {
     const shifting = vitals[CLS];
     for (const entry of entries) {
       const { entryType: type, startTime: at } = entry;
-      options.witness?.(entry);
-      if (type === SOFT) {
+      if (FULL) {
+        options.witness?.(entry);
+        evidence = [entry];
+      }
+      if (FULL && type === SOFT) {
         renew(type, at, entry);
-        took(FCP, END, [], at, entry.presentationTime || entry.paintTime || 0);
-        took(TTFB, END, [entry], 0, 0);
+        took(TTFB, END, 0, 0);
+        evidence = [];
+        took(FCP, END, at, entry.presentationTime || entry.paintTime || 0);
         if (vitals[LCP]) {
           handle(WATCHED, 0, NEVER);
           const paint = entry.getLargestInteractionContentfulPaint?.();
           if (paint) take([paint]);
         }
       } else if (type === TYPES[FCP]) {
-        if (entry.name === "first-contentful-paint") took(FCP, END, [entry], activation(), at, at);
+        if (entry.name === "first-contentful-paint") took(FCP, END, activation(), at, at);
       } else if (type === TYPES[LCP]) {
-        if (soft || options.reportAllChanges || entry === entries.filter((other) => other.entryType === type).at(-1)) {
-          took(LCP, CHANGE, [entry], activation(), at, at);
+        if ((FULL && (soft || options.reportAllChanges)) || entry === entries.filter((other) => other.entryType === type).at(-1)) {
+          took(LCP, CHANGE, activation(), at, at);
         }
       } else if (type === TYPES[CLS]) {
-        if (!entry.hadRecentInput) file(CLS, 0, entry, tell(SHIFTED, CLS, at, entry.value));
-      } else if (type === SOFT_PAINT) {
+        if (!entry.hadRecentInput) {
+          const place = tell(SHIFTED, CLS, at, entry.value);
+          if (FULL) file(CLS, 0, entry, place);
+        }
+      } else if (FULL && type === SOFT_PAINT) {
         const { navigation } = vitals[LCP];
         if (navigation?.navigationId && (entry.interactionId ?? navigation.interactionId) === navigation.interactionId) {
           const paint = entry.largestContentfulPaint;
           const time = paint?.renderTime || 0;
           if (paint) options.witness?.(paint);
-          took(LCP, CHANGE, paint ? [paint] : [], at, time, time);
+          evidence = paint ? [paint] : [];
+          took(LCP, CHANGE, at, time, time);
         }
       } else {
         const id = entry.interactionId;
         if (id) {
           handle(IDENTIFIED, 0, id);
           if (type === TYPES[FID] || entry.duration >= threshold) {
-            file(INP, id, entry, tell(INTERACTED, INP, id, at, entry.duration));
-            if (vitals[INP]) options.witness?.(entry, vitals[INP]);
+            const place = tell(INTERACTED, INP, id, at, entry.duration);
+            if (FULL) {
+              file(INP, id, entry, place);
+              if (vitals[INP]) options.witness?.(entry, vitals[INP]);
+            }
           }
         }
-        if (type === TYPES[FID]) took(FID, END, [entry], at, entry.processingStart, at);
+        if (type === TYPES[FID]) took(FID, END, at, entry.processingStart, at);
       }
     }
     if (shifting) settle(CLS, occasion);
@@ -214,23 +233,24 @@ export const measure = (metrics, report, options = {}, turned) => {
       life.signal.aborted ||
       vitals[metric] ||
       (metric === TTFB && !entry) ||
-      !metrics.includes(metric) ||
+      (FULL && !metrics.includes(metric)) ||
       !supported.includes(TYPES[metric]) ||
       (metric === INP && !("interactionId" in PerformanceEventTiming.prototype))
     ) {
       return;
     }
-    handle(OPENED, base + metric, metric, options.reportAllChanges);
-    begin(metric, false, navigationType(), 0, entry);
-    if (metric === TTFB) took(metric, END, [entry], activation(), entry.responseStart);
+    say(OPENED, metric, metric, options.reportAllChanges);
+    begin(metric, false, FULL ? { type: navigationType(), start: 0, navigation: entry } : undefined);
+    if (FULL) evidence = [entry];
+    if (metric === TTFB) took(metric, END, activation(), entry.responseStart);
     else observe(TYPES[metric]);
     if (metric === CLS || metric === INP || metric === FID) hides.add(hide);
     if (metric === INP) observe(TYPES[FID]);
     if (metric === CLS) setTimeout(() => ask(metric));
-    if (soft) {
+    if (FULL && soft) {
       if (metric === LCP) observe(SOFT_PAINT);
-      // Once only, since what is buffered is told again each time.
-      if (metric === metrics.at(-1)) observe(SOFT);
+      // Once only, since what is buffered is told again each time. FID alone is older than they are.
+      if (metric === metrics.at(-1) && metrics[0] !== FID) observe(SOFT);
     }
   };
 
@@ -276,12 +296,15 @@ export const measure = (metrics, report, options = {}, turned) => {
       // Browsers disagree on whether a restored page is visible yet: crbug.com/1133363
       setTimeout(() => handle(WATCHED, 0, firstHidden()));
       renew(CACHED, restored);
-      took(TTFB, END, [], 0, 0);
+      if (FULL) evidence = [];
+      took(TTFB, END, 0, 0);
       requestAnimationFrame(() =>
         requestAnimationFrame(() => {
           for (const metric of [FCP, LCP]) {
-            if (vitals[metric]) begin(metric, true, CACHED, restored, vitals[metric].navigation);
-            took(metric, END, [], event.timeStamp, performance.now());
+            const vital = vitals[metric];
+            if (vital) begin(metric, true, FULL ? vital : undefined);
+            if (FULL) evidence = [];
+            took(metric, END, event.timeStamp, performance.now());
           }
           ask(CLS);
         }),
@@ -289,7 +312,9 @@ export const measure = (metrics, report, options = {}, turned) => {
       // The browser tells of a page's first input only once.
       for (const name of ["mousedown", "keydown", "touchstart"]) {
         listen(name, ({ cancelable, target, timeStamp: startTime }) => {
-          if (cancelable) {
+          if (!cancelable) return;
+          if (!FULL) took(FID, END, startTime, performance.now());
+          else {
             take([{ entryType: TYPES[FID], name, target, cancelable, startTime, processingStart: performance.now() }]);
           }
         });
@@ -306,7 +331,8 @@ export const measure = (metrics, report, options = {}, turned) => {
 
   return {
     base,
-    vitals: () => vitals,
+    listen,
+    ...(FULL && { vitals: () => vitals }),
     /** A view of the application's own begins: it shifts and is interacted with, and has no paints. */
     declare(type) {
       open(TTFB);
@@ -315,13 +341,11 @@ export const measure = (metrics, report, options = {}, turned) => {
       for (const metric of [FCP, LCP, FID, TTFB]) ask(metric, END);
     },
     stop() {
-      if (!life.signal.aborted) {
-        life.abort();
-        observer?.disconnect();
-        hides.delete(hide);
-        vitals = [];
-        vacant.push(base);
-      }
+      if (FULL && !life.signal.aborted) vacant.push(base);
+      life.abort();
+      observer?.disconnect();
+      hides.delete(hide);
+      vitals = [];
     },
   };
 };

@@ -19,9 +19,8 @@ export const view = (route) => declare?.(route);
 
 export const start = (options) => {
   const { endpoint, allowQuery = [], sample = 1 } = options;
-  const life = new AbortController();
-  // Global Privacy Control means no; and a server has no page.
-  if (!globalThis.document || navigator.globalPrivacyControl || Math.random() * sample >= 1) return () => {};
+  // Global Privacy Control means no; a server has no page; and a page has one beacon.
+  if (declare || !globalThis.document || navigator.globalPrivacyControl || Math.random() * sample >= 1) return () => {};
 
   const refused = () => document.prerendering || options.consent?.() === false;
   const id = Array.from(crypto.getRandomValues(new Uint8Array(12)), (byte) => (byte + 256).toString(16).slice(1)).join("");
@@ -46,7 +45,7 @@ export const start = (options) => {
     if (refused() || (lost && sends)) return;
     const m = {};
     NAMES.forEach((name, metric) => {
-      const value = handle(SENT, measurement.base + metric);
+      const value = handle(SENT, FULL ? measurement.base + metric : metric);
       if (value >= 0) m[name] = value;
     });
     const seq = lost ? 0 : handle(DUE);
@@ -66,8 +65,8 @@ export const start = (options) => {
         net: navigator.connection?.effectiveType,
         bot: navigator.webdriver ? 1 : undefined,
         lost: lost ?? (Object.keys(m)[0] ? undefined : "hidden"),
-        a: options.describe?.(measurement),
       };
+      if (FULL && options.describe) beacon.a = options.describe(measurement);
       if (options.beforeSend) beacon = options.beforeSend(beacon);
       sends++;
       return beacon ? JSON.stringify(beacon) : handle(REVOKED);
@@ -123,8 +122,8 @@ export const start = (options) => {
   const measurement = measure([CLS, TTFB, FCP, LCP, INP, FID], arm, options, turned);
   turned(navigationType(), 0);
   // On the document, and so after every listener of the measurement, which are on the window.
-  document.addEventListener(VISIBILITY, () => hidden() && send(), { capture: true, signal: life.signal });
-  addEventListener("pagehide", send, { signal: life.signal });
+  measurement.listen(VISIBILITY, () => hidden() && send(), document);
+  measurement.listen("pagehide", send);
   declare = (route) => {
     about.route = route;
     measurement.declare("view");
@@ -132,7 +131,6 @@ export const start = (options) => {
 
   return () => {
     disarm();
-    life.abort();
     measurement.stop();
     declare = undefined;
   };

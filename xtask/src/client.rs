@@ -11,42 +11,62 @@ use crate::process;
 
 /// Builds `pkg/dist` afresh.
 pub fn build(root: &Path) -> Result<()> {
-    let module = compile(root)?;
-    let bound = bind(root, &module)?;
-    let wasm = shrink(root, &bound)?;
     let dist = root.join("pkg/dist");
     if dist.exists() {
         fs::remove_dir_all(&dist)?;
     }
     fs::create_dir_all(&dist)?;
-    fs::write(dist.join("client.wasm"), &wasm)?;
-    // One file is one request, and it measures from its first line on.
-    let inlined = root.join("target/pkg/bytes.js");
-    fs::write(
-        &inlined,
-        format!("export const bytes = {};\nexport const shift = {SHIFT};\n", literal(&wasm)),
-    )?;
+    machine(root, &[])?;
+    bundle(root, &Entry { source: "start", output: "start", module: "inlined", full: false })?;
+    let wasm = machine(root, &["--features", "reports"])?;
+    fs::write(dist.join("client.wasm"), wasm)?;
     for entry in ["index", "attribution"] {
-        if root.join(format!("pkg/src/{entry}.js")).exists() {
-            bundle(root, entry)?;
-        }
+        bundle(root, &Entry { source: entry, output: entry, module: "inlined", full: true })?;
     }
-    Ok(())
+    bundle(root, &Entry { source: "index", output: "separate", module: "fetched", full: true })
 }
 
-fn compile(root: &Path) -> Result<std::path::PathBuf> {
-    run(Command::new("cargo").current_dir(root).args([
-        "build",
-        "--profile",
-        "client",
-        "--target",
-        "wasm32-unknown-unknown",
-        "--package",
-        "client",
-        // One small stack is all it needs.
-        "--config",
-        "target.wasm32-unknown-unknown.rustflags=['-Clink-arg=-zstack-size=64']",
-    ]))?;
+/// What a page may import.
+struct Entry {
+    /// The file in `pkg/src` that it begins with.
+    source: &'static str,
+    /// The file in `pkg/dist` that it becomes.
+    output: &'static str,
+    /// The file in `pkg/src` that brings the machine.
+    module: &'static str,
+    /// Whether reports carry entries and soft navigations are followed.
+    full: bool,
+}
+
+/// The machine's bytes, also left where a bundle finds them. One file is one request, and it measures
+/// from its first line on.
+fn machine(root: &Path, features: &[&str]) -> Result<Vec<u8>> {
+    let module = compile(root, features)?;
+    let bound = bind(root, &module)?;
+    let wasm = shrink(root, &bound)?;
+    fs::write(
+        root.join("target/pkg/bytes.js"),
+        format!("export const bytes = {};\nexport const shift = {SHIFT};\n", literal(&wasm)),
+    )?;
+    Ok(wasm)
+}
+
+fn compile(root: &Path, features: &[&str]) -> Result<std::path::PathBuf> {
+    run(Command::new("cargo")
+        .current_dir(root)
+        .args([
+            "build",
+            "--profile",
+            "client",
+            "--target",
+            "wasm32-unknown-unknown",
+            "--package",
+            "client",
+            // One small stack is all it needs.
+            "--config",
+            "target.wasm32-unknown-unknown.rustflags=['-Clink-arg=-zstack-size=64']",
+        ])
+        .args(features))?;
     Ok(root.join("target/wasm32-unknown-unknown/client/client.wasm"))
 }
 
@@ -97,21 +117,24 @@ fn binaryen(root: &Path, tool: &str) -> Command {
     command
 }
 
-fn bundle(root: &Path, entry: &str) -> Result<()> {
+fn bundle(root: &Path, Entry { source, output, module, full }: &Entry) -> Result<()> {
     run(Command::new(root.join("node_modules/.bin/esbuild"))
         .current_dir(root)
-        .arg(format!("pkg/src/{entry}.js"))
+        .arg(format!("pkg/src/{source}.js"))
         .args([
             "--bundle",
             "--minify",
             "--format=esm",
             "--target=es2022",
+            // Names that only our own files use.
+            "--mangle-props=^(lists|base|vitals|declare|listen|witness|describe|attribute)$",
             "--charset=utf8",
             "--log-level=warning",
         ])
+        .arg(format!("--define:FULL={full}"))
         .arg(format!("--alias:#bytes={}", root.join("target/pkg/bytes.js").display()))
-        .arg(format!("--alias:#module={}", root.join("pkg/src/inlined.js").display()))
-        .arg(format!("--outfile=pkg/dist/{entry}.js")))
+        .arg(format!("--alias:#module={}", root.join(format!("pkg/src/{module}.js")).display()))
+        .arg(format!("--outfile=pkg/dist/{output}.js")))
 }
 
 /// The bytes as a JavaScript string of the characters U+0000 to U+00FF, which compresses better than

@@ -42,7 +42,7 @@ const COMMANDS: &[Command] = &[
     Command {
         name: "test",
         arguments: "[PART…]",
-        about: "sets everything up and runs every test, or the named parts: core, xtask, worker, browser",
+        about: "sets everything up and runs every test, or the named parts: core, xtask, worker, browser, parity",
         run: test::run,
     },
     Command {
@@ -66,8 +66,9 @@ const COMMANDS: &[Command] = &[
     },
     Command {
         name: "bench",
-        arguments: "[NAME] [--json]",
-        about: "measures, each figure as a ratio to a peer in the same run",
+        arguments: "[client] [--json]",
+        about: "measures, each figure as a ratio to a peer in the same run.\n\
+                client      what it costs a page, beside web-vitals",
         run: bench::run,
     },
     Command { name: "help", arguments: "", about: "this list", run: help },

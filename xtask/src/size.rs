@@ -45,7 +45,7 @@ pub fn run(root: &Path, arguments: &[String]) -> Result<()> {
             figures.push(Figure {
                 name: key,
                 value: size as f64,
-                unit: "B",
+                unit: "B".to_owned(),
                 ratio: size as f64 / before as f64,
                 against: format!("the baseline of {before} B"),
                 goal: 1.0 + SLACK,

@@ -19,6 +19,7 @@ const PARTS: &[Part] = &[
     Part { name: "xtask", about: "these commands", run: xtask },
     Part { name: "worker", about: "the Worker in workerd", run: worker },
     Part { name: "browser", about: "real pages in Chromium, counted in workerd", run: browser },
+    Part { name: "parity", about: "our metrics beside web-vitals' on the same page loads", run: parity },
 ];
 
 /// Runs the named parts, or all of them.
@@ -80,6 +81,11 @@ fn browser(root: &Path) -> Result<()> {
     node_tests(root, "tests/browser")
 }
 
+fn parity(root: &Path) -> Result<()> {
+    bundle::everything(root)?;
+    node_tests(root, "tests/parity")
+}
+
 /// The Worker as wrangler would upload it, so that a test file starts it without building it again.
 fn pack(root: &Path) -> Result<()> {
     let built = ["build/index.js", "build/index_bg.wasm", "wrangler.toml", "package-lock.json"];
@@ -101,7 +107,8 @@ fn node_tests(root: &Path, folder: &str) -> Result<()> {
     let browser = setup::browser(root)?;
     process::loud(
         process::npm(root, "node")
-            .args(["--test", "--test-reporter=spec"])
+            // One file at a time: pages that share a processor with other pages keep other times.
+            .args(["--test", "--test-reporter=spec", "--test-concurrency=1"])
             .arg(format!("{folder}/*.test.mjs"))
             .env("CHROMIUM", browser),
     )

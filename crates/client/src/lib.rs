@@ -11,7 +11,9 @@ use core::cell::UnsafeCell;
 
 use vitals::{Delivery, Filing, Interaction, Occasion, Page, Shift};
 use wasm_bindgen::prelude::wasm_bindgen;
-use wire::{Metric, Rating};
+use wire::Metric;
+#[cfg(feature = "reports")]
+use wire::Rating;
 
 /// What happened, by its number in `pkg/src/moments.js`, to the subscription in `slot`, with up to
 /// three numbers. What the answer means follows from the question; not a number: nothing to do.
@@ -33,12 +35,12 @@ fn answer(page: &mut Page, moment: u32, slot: usize, a: f64, b: f64, c: f64) -> 
         4 => return delivery.due().map(f64::from),
         5 => delivery.revoked(),
         6 => return Some(f64::from(vital.sent(delivery))),
-        7 => vital.opened(metric(a), b > 0.0),
+        7 => vital.opened(metric(a), cfg!(feature = "reports") && b > 0.0),
         8 => vital.begun(a > 0.0, count),
         9 => return (c < history.first_hidden && vital.measured(b - a)).then_some(1.0),
         10 => return place(vital.shifts.shifted(Shift { at: a, score: b })),
         11 => return place(vital.interactions.interacted(Interaction { id: a, at: b, duration: c })),
-        12 => return vital.settled(count),
+        12 => return vital.settled(count).filter(|_| cfg!(feature = "reports")),
         13 => {
             return vital.reported(match a as u32 {
                 0 => Occasion::Change,
@@ -46,14 +48,17 @@ fn answer(page: &mut Page, moment: u32, slot: usize, a: f64, b: f64, c: f64) -> 
                 _ => Occasion::End,
             });
         }
+        #[cfg(feature = "reports")]
         14 => return Some(vital.value()),
-        _ => {
+        #[cfg(feature = "reports")]
+        15 => {
             return Some(f64::from(match vital.rating() {
                 Rating::Good => 0,
                 Rating::NeedsImprovement => 1,
                 Rating::Poor => 2,
             }));
         }
+        _ => {}
     }
     None
 }
@@ -73,6 +78,8 @@ fn metric(number: f64) -> Metric {
 #[inline(always)]
 fn place(filing: Filing) -> Option<f64> {
     match filing {
+        // Who keeps no entries need not know where they belong.
+        _ if cfg!(not(feature = "reports")) => None,
         Filing::Nowhere => None,
         Filing::Afresh => Some(0.0),
         Filing::Joins => Some(1.0),

@@ -1,13 +1,12 @@
 //! Laws of the machine, each against an oracle that does the work the long way round: every shift in
 //! every window, every interaction sorted, every report kept.
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may fail by panic")]
 
 use proptest::prelude::*;
 use vitals::{Delivery, Filing, Interaction, Occasion, Page, Shift, Vital};
 use wire::Metric;
 
-fn subscribe(page: &mut Page, slot: usize, metric: Metric) -> &mut Vital {
-    page.history.first_hidden = f64::INFINITY;
-    let vital = page.vitals.get_mut(slot).unwrap();
+fn subscribe(vital: &mut Vital, metric: Metric) -> &mut Vital {
     vital.opened(metric, false);
     vital.begun(false, 0.0);
     vital
@@ -36,15 +35,18 @@ fn largest_window(shifts: &[Shift]) -> f64 {
     let mut windows: Vec<Vec<Shift>> = Vec::new();
     for &shift in shifts {
         match windows.last_mut() {
-            Some(window)
-                if shift.at - window.last().unwrap().at < 1000.0 && shift.at - window[0].at < 5000.0 =>
-            {
-                window.push(shift);
-            }
+            Some(window) if joins(window, shift) => window.push(shift),
             _ => windows.push(vec![shift]),
         }
     }
     windows.iter().map(|window| window.iter().fold(0.0, |sum, shift| sum + shift.score)).fold(0.0, f64::max)
+}
+
+fn joins(window: &[Shift], shift: Shift) -> bool {
+    let (Some(first), Some(last)) = (window.first(), window.last()) else {
+        return false;
+    };
+    shift.at - last.at < 1000.0 && shift.at - first.at < 5000.0
 }
 
 /// Interactions of up to three events each, as a browser tells them.
@@ -100,7 +102,7 @@ proptest! {
     #[test]
     fn cls_is_the_largest_window_and_never_falls(shifts in shifts()) {
         let mut page = Page::new();
-        let vital = subscribe(&mut page, 0, Metric::Cls);
+        let vital = subscribe(&mut page.vitals[0], Metric::Cls);
         let mut before = 0.0;
         for (told, &shift) in shifts.iter().enumerate() {
             vital.shifts.shifted(shift);
@@ -114,7 +116,7 @@ proptest! {
     #[test]
     fn inp_is_what_sorting_every_interaction_gives(events in events(), extra in 0_u32..600) {
         let mut page = Page::new();
-        let vital = subscribe(&mut page, 0, Metric::Inp);
+        let vital = subscribe(&mut page.vitals[0], Metric::Inp);
         for &event in &events {
             vital.interactions.interacted(event);
         }
@@ -127,7 +129,7 @@ proptest! {
     #[test]
     fn the_entries_filed_are_those_of_the_interaction_s_longest(events in events()) {
         let mut page = Page::new();
-        let vital = subscribe(&mut page, 0, Metric::Inp);
+        let vital = subscribe(&mut page.vitals[0], Metric::Inp);
         let mut lists = std::collections::HashMap::<u64, Vec<Interaction>>::new();
         for &event in &events {
             match vital.interactions.interacted(event) {
@@ -150,8 +152,9 @@ proptest! {
         let mut page = Page::new();
         let metrics = [Metric::Lcp, Metric::Cls, Metric::Inp];
         for (slot, metric) in metrics.into_iter().enumerate() {
-            subscribe(&mut page, slot, metric);
+            subscribe(&mut page.vitals[slot], metric);
         }
+        page.history.first_hidden = f64::INFINITY;
         let (mut now, mut count) = (0.0, 0.0);
         // What has been reported of each instance, and what the last beacon of the view carried.
         let mut told = [const { Vec::<f64>::new() }; 3];

@@ -4,7 +4,7 @@ use vitals::{Delivery, Interaction, Occasion, Page, Vital};
 use wire::{Metric, Rating};
 
 fn begun(page: &mut Page, metric: Metric, all_changes: bool) -> &mut Vital {
-    let vital = &mut page.vitals[0];
+    let [vital, ..] = &mut page.vitals;
     vital.opened(metric, all_changes);
     vital.begun(false, 0.0);
     vital
