@@ -8,9 +8,11 @@ use std::time::Duration;
 
 use futures_channel::oneshot;
 use ledger::{
-    Cell, CellKey, Counted, Effect, Groups, Horizon, Labels, Query, Retention, Span, Told, View, Window,
-    fold, needed, roll,
+    Cell, CellKey, Counted, Effect, Groups, Horizon, Labels, Places, Query, Retention, Room, Rooms, Span,
+    Told, View, Window, fold, needed, roll,
 };
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use wire::{Beacon, Refusal, UnixMillis};
 use worker::{
     Date, Delay, DurableObject, Env, Error, Headers, Method, Request, RequestInit, Response, Result,
@@ -79,6 +81,8 @@ pub struct Shard {
     env: Env,
     pending: RefCell<Pending>,
     armed: Slot<bool>,
+    /// Known while all that was written under it succeeded; else read again.
+    rooms: RefCell<Option<Rooms>>,
 }
 
 /// Rows that wait for the next commit, and who waits for them.
@@ -90,7 +94,13 @@ struct Pending {
 
 impl DurableObject for Shard {
     fn new(state: State, env: Env) -> Self {
-        let shard = Self { state, env, pending: RefCell::default(), armed: Slot::new(false) };
+        let shard = Self {
+            state,
+            env,
+            pending: RefCell::default(),
+            armed: Slot::new(false),
+            rooms: RefCell::default(),
+        };
         if let Err(error) = shard.open() {
             // Every later statement fails as well, and is answered as unavailable.
             worker::console_error!("the tables could not be opened: {error}");
@@ -186,10 +196,42 @@ impl Shard {
                 return Ok(());
             }
             let horizon = self.horizon()?;
-            let cells = self.load(needed(&views, &horizon))?;
-            let effects = fold(views, cells, &horizon, |labels| budgets::limits(&budgets, labels));
-            self.perform(effects)?;
+            let mut rooms = self.rooms()?;
+            for window in rooms.unknown(&views, &horizon) {
+                rooms.learn(window, self.series(window)?);
+            }
+            let cells = self.load(needed(&views, &rooms, &horizon))?;
+            let limits = |labels: &Labels| budgets::limits(&budgets, labels);
+            self.perform(fold(views, cells, &mut rooms, &horizon, limits))?;
+            self.keep("heavy", rooms.heavy())?;
+            self.rooms.replace(Some(rooms));
         }
+    }
+
+    fn rooms(&self) -> Result<Rooms> {
+        if let Some(rooms) = self.rooms.take() {
+            return Ok(rooms);
+        }
+        Ok(Rooms::new(Room::default(), self.kept("heavy")?.unwrap_or_default()))
+    }
+
+    /// The series of a window.
+    fn series(&self, window: Window) -> Result<Vec<Labels>> {
+        let rows = self.sql().exec(
+            "SELECT series FROM cells WHERE span = ? AND start = ?",
+            vec![number(window.span.code().into()), number(window.start.0)],
+        )?;
+        let mut series = Vec::new();
+        for row in rows.raw() {
+            let labels = match row?.as_slice() {
+                [SqlStorageValue::String(text)] => Labels::stored(text),
+                _ => None,
+            };
+            series.push(
+                labels.ok_or_else(|| Error::RustError("a stored series is of no version of ours".into()))?,
+            );
+        }
+        Ok(series)
     }
 
     /// What is due: fold, roll up, sweep, and arm the next alarm, last.
@@ -224,24 +266,47 @@ impl Shard {
         }
         // In blocks, because an hour of many series need not fit into memory at once; all of them
         // without an await, because the horizon must move together with what it describes.
+        let mut places = Places::default();
+        let mut last: Option<CellKey> = None;
         loop {
-            let old = self.rows(
-                "SELECT span, start, series, cell FROM cells
-                 WHERE (span = 0 AND start < ?1) OR (span = 1 AND start < ?2) OR start < ?3
-                 ORDER BY series LIMIT 500",
-                vec![number(after.minutes.0), number(after.hours.0), number(after.days.0)],
-            )?;
+            let old = self.old(&after, last.as_ref())?;
+            let Some((key, _)) = old.last() else { break };
+            last = Some(key.clone());
+            old.iter().for_each(|(key, cell)| places.count(key, cell, &after));
+        }
+        let places = places.given(Room::default());
+        loop {
+            let old = self.old(&after, None)?;
             if old.is_empty() {
                 break;
             }
-            let into: BTreeSet<CellKey> = old.iter().filter_map(|(key, _)| key.under(&after)).collect();
+            let into: BTreeSet<CellKey> =
+                old.iter().filter_map(|(key, _)| key.rolled(&places, &after)).collect();
             let cells = self.load(into)?;
-            self.perform(roll(old, cells, &after))?;
+            self.perform(roll(old, cells, &places, &after))?;
         }
-        let text = serde_json::to_string(&after).map_err(Error::from)?;
-        self.sql()
-            .exec("INSERT OR REPLACE INTO facts (name, value) VALUES ('horizon', ?)", vec![text.into()])?;
+        let mut rooms = self.rooms()?;
+        rooms.age();
+        self.keep("heavy", rooms.heavy())?;
+        self.keep("horizon", &after)?;
+        self.rooms.replace(Some(rooms));
         Ok(())
+    }
+
+    /// The next cells that the horizon no longer keeps as they are, in the order of their places.
+    fn old(&self, horizon: &Horizon, after: Option<&CellKey>) -> Result<Vec<(CellKey, Cell)>> {
+        let mut values = vec![number(horizon.minutes.0), number(horizon.hours.0), number(horizon.days.0)];
+        match after {
+            Some(key) => values.extend(place(key)),
+            None => values.extend([number(0), number(0), String::new().into()]),
+        }
+        self.rows(
+            "SELECT span, start, series, cell FROM cells
+             WHERE ((span = 0 AND start < ?1) OR (span = 1 AND start < ?2) OR start < ?3)
+               AND (span, start, series) > (?4, ?5, ?6)
+             ORDER BY span, start, series LIMIT 500",
+            values,
+        )
     }
 
     fn read(&self, query: &Query) -> Result<Groups> {
@@ -342,11 +407,21 @@ impl Shard {
     }
 
     fn horizon(&self) -> Result<Horizon> {
-        let row = self.sql().exec("SELECT value FROM facts WHERE name = 'horizon'", None)?.raw().next();
+        Ok(self.kept("horizon")?.unwrap_or_default())
+    }
+
+    fn kept<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>> {
+        let row = self.sql().exec("SELECT value FROM facts WHERE name = ?", vec![name.into()])?.raw().next();
         match row.transpose()?.as_deref() {
-            Some([SqlStorageValue::String(text)]) => Ok(serde_json::from_str(text)?),
-            _ => Ok(Horizon::default()),
+            Some([SqlStorageValue::String(text)]) => Ok(Some(serde_json::from_str(text)?)),
+            _ => Ok(None),
         }
+    }
+
+    fn keep(&self, name: &str, value: &impl Serialize) -> Result<()> {
+        let text = serde_json::to_string(value).map_err(Error::from)?;
+        let statement = "INSERT OR REPLACE INTO facts (name, value) VALUES (?, ?)";
+        self.sql().exec(statement, vec![name.into(), text.into()]).map(drop)
     }
 
     fn heard_at(&self) -> Result<Option<UnixMillis>> {

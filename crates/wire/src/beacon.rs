@@ -177,6 +177,11 @@ impl Beacon {
         if bytes.len() > MAX_BYTES {
             return Err(Refusal::TooLarge { limit: MAX_BYTES });
         }
+        // A list would be read as the fields of a beacon, one after the other.
+        if bytes.trim_ascii_start().first() == Some(&b'[') {
+            let reason = "a beacon is an object, and this is a list".into();
+            return Err(Refusal::Malformed { field: String::new(), reason });
+        }
         let Raw { v, .. } = match serde_json::from_slice::<Raw<'_>>(bytes) {
             Ok(raw) if raw.v == VERSION => return raw.checked(),
             Ok(raw) => raw,
