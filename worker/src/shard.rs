@@ -13,7 +13,7 @@ use ledger::{
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use wire::{Beacon, Refusal, UnixMillis};
+use wire::{Refusal, UnixMillis};
 use worker::{
     Date, Delay, DurableObject, Env, Error, Headers, Method, Request, RequestInit, Response, Result,
     SqlStorage, SqlStorageValue, State, Stub, durable_object, wasm_bindgen,
@@ -23,16 +23,25 @@ use crate::answer::Failure;
 use crate::budgets;
 use crate::config::Config;
 
-/// Tells the shard of a view what its beacon said; returns when that is durable.
-pub(crate) async fn tell(env: &Env, config: &Config, beacon: &Beacon, row: String) -> Result<(), Failure> {
-    let stub = stub(env, &beacon.site, of(&beacon.id, config.shards))?;
+/// Tells a shard of a site what was heard, one row or several; returns when that is durable.
+pub(crate) async fn tell(env: &Env, site: &str, shard: u32, rows: String) -> Result<(), Failure> {
     let mut init = RequestInit::new();
-    init.with_method(Method::Post).with_body(Some(row.into()));
-    let response =
-        stub.fetch_with_request(Request::new_with_init("https://shard.invalid/tell", &init)?).await?;
-    match response.status_code() {
+    init.with_method(Method::Post).with_body(Some(rows.into()));
+    let request = Request::new_with_init("https://shard.invalid/tell", &init)?;
+    match stub(env, site, shard)?.fetch_with_request(request).await?.status_code() {
         204 => Ok(()),
         _ => Err(Refusal::Unavailable { part: "journal" }.into()),
+    }
+}
+
+/// Adds to the refusals that a site has counted, by reason. They are of no view, so one shard has all.
+pub(crate) async fn refused(env: &Env, site: &str, reasons: &BTreeMap<&'static str, u64>) -> Result<()> {
+    let mut init = RequestInit::new();
+    init.with_method(Method::Post).with_body(Some(serde_json::to_string(reasons)?.into()));
+    let request = Request::new_with_init("https://shard.invalid/refused", &init)?;
+    match stub(env, site, 0)?.fetch_with_request(request).await?.status_code() {
+        204 => Ok(()),
+        status => Err(Error::RustError(format!("refusals of {site} were not counted: {status}"))),
     }
 }
 
@@ -67,7 +76,7 @@ fn stub(env: &Env, site: &str, shard: u32) -> Result<Stub> {
 }
 
 /// Which shard holds the views of a page load: FNV-1a of its id.
-fn of(id: &str, shards: u32) -> u32 {
+pub(crate) fn of(id: &str, shards: u32) -> u32 {
     let hash =
         id.bytes().fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
     hash.checked_rem(shards).unwrap_or_default()
@@ -120,6 +129,10 @@ impl DurableObject for Shard {
                 let headers = Headers::new();
                 headers.set("content-type", "application/octet-stream")?;
                 Ok(Response::from_bytes(self.read(&query)?.encode())?.with_headers(headers))
+            }
+            "/refused" => {
+                self.refused(request.json().await?)?;
+                Ok(Response::empty()?.with_status(204))
             }
             "/poke" => {
                 self.tend().await?;
@@ -186,6 +199,18 @@ impl Shard {
         }
     }
 
+    fn refused(&self, reasons: BTreeMap<String, u64>) -> Result<()> {
+        let hour = Window::of(Span::Hour, now()).start;
+        for (reason, count) in reasons {
+            self.sql().exec(
+                "INSERT INTO refused (start, reason, count) VALUES (?1, ?2, ?3)
+                 ON CONFLICT (start, reason) DO UPDATE SET count = count + excluded.count",
+                vec![number(hour.0), reason.into(), number(count)],
+            )?;
+        }
+        Ok(())
+    }
+
     /// Brings the cells up to what was told, a block of views at a time. Each block is written without
     /// an await, so wholly or not at all.
     async fn fold(&self) -> Result<()> {
@@ -242,6 +267,8 @@ impl Shard {
             "DELETE FROM views WHERE heard_at < ? AND NOT behind",
             vec![number(now().before(SETTLED).0)],
         )?;
+        let kept = number(now().before(Retention::default().days).0);
+        self.sql().exec("DELETE FROM refused WHERE start < ?", vec![kept])?;
         let mut rest = self
             .sql()
             .exec("SELECT EXISTS (SELECT 1 FROM views), EXISTS (SELECT 1 FROM cells WHERE span < 2)", None)?
@@ -311,6 +338,15 @@ impl Shard {
 
     fn read(&self, query: &Query) -> Result<Groups> {
         let mut groups = Groups { heard_at: self.heard_at()?, ..Groups::default() };
+        let refused = self.sql().exec(
+            "SELECT reason, sum(count) FROM refused WHERE start >= ? AND start < ? GROUP BY reason",
+            vec![number(Window::of(Span::Hour, query.from).start.0), number(query.to.0)],
+        )?;
+        for row in refused.raw() {
+            if let [SqlStorageValue::String(reason), count] = row?.as_slice() {
+                groups.refused.insert(reason.clone(), whole(count).unwrap_or_default());
+            }
+        }
         for span in Span::ALL {
             // A longer window belongs to the answer when any part of it does.
             let from = Window::of(span, query.from).start;
@@ -518,11 +554,15 @@ const SCHEMA: &[&str] = &[
         span INTEGER NOT NULL, start INTEGER NOT NULL, series TEXT NOT NULL, cell BLOB NOT NULL,
         PRIMARY KEY (span, start, series)
      ) WITHOUT ROWID",
+    "CREATE TABLE IF NOT EXISTS refused (
+        start INTEGER NOT NULL, reason TEXT NOT NULL, count INTEGER NOT NULL, PRIMARY KEY (start, reason)
+     ) WITHOUT ROWID",
 ];
 
 /// A batch of rows, in one statement and one parameter. A later send of a view replaces an earlier
 /// one, a repeated one changes nothing. A correction of a view that was swept long ago is passed over:
-/// its count stands, and to add it again would count it twice.
+/// its count stands, and to add it again would count it twice. A report of web-vitals (`~`) has no
+/// number, so of two the one that came last stands.
 const JOURNAL: &str = "
     INSERT INTO views (view, start, heard_at, seq, heard, behind, told)
     SELECT value ->> 'k', value ->> 's', ?2, value ->> 'q', 1 << (value ->> 'q'), 1, value -> 't'
@@ -531,8 +571,8 @@ const JOURNAL: &str = "
        OR EXISTS (SELECT 1 FROM views AS known WHERE known.view = value ->> 'k')
     ON CONFLICT (view) DO UPDATE SET
         heard_at = excluded.heard_at,
-        told = iif(excluded.seq > seq, excluded.told, told),
-        behind = behind OR excluded.heard & ~heard,
+        told = iif(excluded.seq > seq OR view LIKE '~%', excluded.told, told),
+        behind = behind OR excluded.heard & ~heard OR (view LIKE '~%' AND excluded.told <> told),
         heard = heard | excluded.heard,
         seq = max(seq, excluded.seq)";
 

@@ -20,5 +20,5 @@ pub use fold::{CellKey, Counted, Effect, Limits, View, fold, needed, roll};
 pub use read::{Bots, Group, Groups, Query};
 pub use room::{Heavy, OTHER, Place, Places, Room, Rooms};
 pub use route::template;
-pub use told::{Labels, Told, Visitor, view_key};
+pub use told::{Labels, Told, Visitor, report_key, view_key};
 pub use window::{Horizon, Retention, Span, Window};
