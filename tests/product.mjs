@@ -2,11 +2,14 @@
 // Durable Objects with SQLite, on a free port, for one test file.
 import { createTestHarness } from "wrangler";
 
-/** @param {Record<string, any>} [vars] what a test has otherwise than the environment `dev` */
-export async function serve(vars = {}) {
+/**
+ * @param {Record<string, any>} [vars] what a test has otherwise than the environment `dev`
+ * @param {string} [configPath]
+ */
+export async function serve(vars = {}, configPath = "wrangler.toml") {
   const harness = createTestHarness({
     root: new URL("..", import.meta.url).pathname,
-    workers: [{ configPath: "wrangler.toml", env: "dev", prebuiltWorkerDir: "build/packed", vars }],
+    workers: [{ configPath, env: "dev", prebuiltWorkerDir: "build/packed", vars }],
   });
   const { url } = await harness.listen();
   const origin = url.origin;

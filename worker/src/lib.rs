@@ -6,6 +6,7 @@ mod budgets;
 mod config;
 mod ingest;
 mod read;
+mod refusals;
 mod shard;
 mod verdicts;
 
@@ -15,7 +16,7 @@ use worker::{Context, Env, Method, Request, Response, Result, ScheduleContext, S
 use crate::config::Config;
 
 #[event(fetch)]
-async fn fetch(request: Request, env: Env, _: Context) -> Result<Response> {
+async fn fetch(request: Request, env: Env, context: Context) -> Result<Response> {
     let origin = request.headers().get("origin")?;
     let config = match Config::read(&env) {
         Ok(config) => config,
@@ -23,7 +24,7 @@ async fn fetch(request: Request, env: Env, _: Context) -> Result<Response> {
     };
     let path = request.path();
     let outcome = match (request.method(), path.as_str()) {
-        (Method::Post, "/v1/vitals") => ingest::take(request, &env, &config).await,
+        (Method::Post, "/v1/vitals") => ingest::take(request, &env, &config, &context).await,
         (Method::Options, "/v1/vitals") => return answer::preflight(&config, origin.as_deref()),
         (Method::Get | Method::Head, "/api/vitals/summary") => read::summary(&request, &env, &config).await,
         (Method::Get | Method::Head, "/api/budgets") => read::limits(&request, &env).await,

@@ -8,10 +8,12 @@ use std::time::Duration;
 
 use futures_channel::oneshot;
 use ledger::{
-    Cell, CellKey, Counted, Effect, Groups, Horizon, Labels, Query, Retention, Span, Told, View, Window,
-    fold, needed, roll,
+    Cell, CellKey, Counted, Effect, Groups, Horizon, Labels, Places, Query, Retention, Room, Rooms, Span,
+    Told, View, Window, fold, needed, roll,
 };
-use wire::{Beacon, Refusal, UnixMillis};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use wire::{Refusal, UnixMillis};
 use worker::{
     Date, Delay, DurableObject, Env, Error, Headers, Method, Request, RequestInit, Response, Result,
     SqlStorage, SqlStorageValue, State, Stub, durable_object, wasm_bindgen,
@@ -21,16 +23,25 @@ use crate::answer::Failure;
 use crate::budgets;
 use crate::config::Config;
 
-/// Tells the shard of a view what its beacon said; returns when that is durable.
-pub(crate) async fn tell(env: &Env, config: &Config, beacon: &Beacon, row: String) -> Result<(), Failure> {
-    let stub = stub(env, &beacon.site, of(&beacon.id, config.shards))?;
+/// Tells a shard of a site what was heard, one row or several; returns when that is durable.
+pub(crate) async fn tell(env: &Env, site: &str, shard: u32, rows: String) -> Result<(), Failure> {
     let mut init = RequestInit::new();
-    init.with_method(Method::Post).with_body(Some(row.into()));
-    let response =
-        stub.fetch_with_request(Request::new_with_init("https://shard.invalid/tell", &init)?).await?;
-    match response.status_code() {
+    init.with_method(Method::Post).with_body(Some(rows.into()));
+    let request = Request::new_with_init("https://shard.invalid/tell", &init)?;
+    match stub(env, site, shard)?.fetch_with_request(request).await?.status_code() {
         204 => Ok(()),
         _ => Err(Refusal::Unavailable { part: "journal" }.into()),
+    }
+}
+
+/// Adds to the refusals that a site has counted, by reason. They are of no view, so one shard has all.
+pub(crate) async fn refused(env: &Env, site: &str, reasons: &BTreeMap<&'static str, u64>) -> Result<()> {
+    let mut init = RequestInit::new();
+    init.with_method(Method::Post).with_body(Some(serde_json::to_string(reasons)?.into()));
+    let request = Request::new_with_init("https://shard.invalid/refused", &init)?;
+    match stub(env, site, 0)?.fetch_with_request(request).await?.status_code() {
+        204 => Ok(()),
+        status => Err(Error::RustError(format!("refusals of {site} were not counted: {status}"))),
     }
 }
 
@@ -65,7 +76,7 @@ fn stub(env: &Env, site: &str, shard: u32) -> Result<Stub> {
 }
 
 /// Which shard holds the views of a page load: FNV-1a of its id.
-fn of(id: &str, shards: u32) -> u32 {
+pub(crate) fn of(id: &str, shards: u32) -> u32 {
     let hash =
         id.bytes().fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
     hash.checked_rem(shards).unwrap_or_default()
@@ -79,6 +90,8 @@ pub struct Shard {
     env: Env,
     pending: RefCell<Pending>,
     armed: Slot<bool>,
+    /// Known while all that was written under it succeeded; else read again.
+    rooms: RefCell<Option<Rooms>>,
 }
 
 /// Rows that wait for the next commit, and who waits for them.
@@ -90,7 +103,13 @@ struct Pending {
 
 impl DurableObject for Shard {
     fn new(state: State, env: Env) -> Self {
-        let shard = Self { state, env, pending: RefCell::default(), armed: Slot::new(false) };
+        let shard = Self {
+            state,
+            env,
+            pending: RefCell::default(),
+            armed: Slot::new(false),
+            rooms: RefCell::default(),
+        };
         if let Err(error) = shard.open() {
             // Every later statement fails as well, and is answered as unavailable.
             worker::console_error!("the tables could not be opened: {error}");
@@ -110,6 +129,10 @@ impl DurableObject for Shard {
                 let headers = Headers::new();
                 headers.set("content-type", "application/octet-stream")?;
                 Ok(Response::from_bytes(self.read(&query)?.encode())?.with_headers(headers))
+            }
+            "/refused" => {
+                self.refused(request.json().await?)?;
+                Ok(Response::empty()?.with_status(204))
             }
             "/poke" => {
                 self.tend().await?;
@@ -176,6 +199,18 @@ impl Shard {
         }
     }
 
+    fn refused(&self, reasons: BTreeMap<String, u64>) -> Result<()> {
+        let hour = Window::of(Span::Hour, now()).start;
+        for (reason, count) in reasons {
+            self.sql().exec(
+                "INSERT INTO refused (start, reason, count) VALUES (?1, ?2, ?3)
+                 ON CONFLICT (start, reason) DO UPDATE SET count = count + excluded.count",
+                vec![number(hour.0), reason.into(), number(count)],
+            )?;
+        }
+        Ok(())
+    }
+
     /// Brings the cells up to what was told, a block of views at a time. Each block is written without
     /// an await, so wholly or not at all.
     async fn fold(&self) -> Result<()> {
@@ -186,10 +221,42 @@ impl Shard {
                 return Ok(());
             }
             let horizon = self.horizon()?;
-            let cells = self.load(needed(&views, &horizon))?;
-            let effects = fold(views, cells, &horizon, |labels| budgets::limits(&budgets, labels));
-            self.perform(effects)?;
+            let mut rooms = self.rooms()?;
+            for window in rooms.unknown(&views, &horizon) {
+                rooms.learn(window, self.series(window)?);
+            }
+            let cells = self.load(needed(&views, &rooms, &horizon))?;
+            let limits = |labels: &Labels| budgets::limits(&budgets, labels);
+            self.perform(fold(views, cells, &mut rooms, &horizon, limits))?;
+            self.keep("heavy", rooms.heavy())?;
+            self.rooms.replace(Some(rooms));
         }
+    }
+
+    fn rooms(&self) -> Result<Rooms> {
+        if let Some(rooms) = self.rooms.take() {
+            return Ok(rooms);
+        }
+        Ok(Rooms::new(Room::default(), self.kept("heavy")?.unwrap_or_default()))
+    }
+
+    /// The series of a window.
+    fn series(&self, window: Window) -> Result<Vec<Labels>> {
+        let rows = self.sql().exec(
+            "SELECT series FROM cells WHERE span = ? AND start = ?",
+            vec![number(window.span.code().into()), number(window.start.0)],
+        )?;
+        let mut series = Vec::new();
+        for row in rows.raw() {
+            let labels = match row?.as_slice() {
+                [SqlStorageValue::String(text)] => Labels::stored(text),
+                _ => None,
+            };
+            series.push(
+                labels.ok_or_else(|| Error::RustError("a stored series is of no version of ours".into()))?,
+            );
+        }
+        Ok(series)
     }
 
     /// What is due: fold, roll up, sweep, and arm the next alarm, last.
@@ -200,6 +267,8 @@ impl Shard {
             "DELETE FROM views WHERE heard_at < ? AND NOT behind",
             vec![number(now().before(SETTLED).0)],
         )?;
+        let kept = number(now().before(Retention::default().days).0);
+        self.sql().exec("DELETE FROM refused WHERE start < ?", vec![kept])?;
         let mut rest = self
             .sql()
             .exec("SELECT EXISTS (SELECT 1 FROM views), EXISTS (SELECT 1 FROM cells WHERE span < 2)", None)?
@@ -224,28 +293,60 @@ impl Shard {
         }
         // In blocks, because an hour of many series need not fit into memory at once; all of them
         // without an await, because the horizon must move together with what it describes.
+        let mut places = Places::default();
+        let mut last: Option<CellKey> = None;
         loop {
-            let old = self.rows(
-                "SELECT span, start, series, cell FROM cells
-                 WHERE (span = 0 AND start < ?1) OR (span = 1 AND start < ?2) OR start < ?3
-                 ORDER BY series LIMIT 500",
-                vec![number(after.minutes.0), number(after.hours.0), number(after.days.0)],
-            )?;
+            let old = self.old(&after, last.as_ref())?;
+            let Some((key, _)) = old.last() else { break };
+            last = Some(key.clone());
+            old.iter().for_each(|(key, cell)| places.count(key, cell, &after));
+        }
+        let places = places.given(Room::default());
+        loop {
+            let old = self.old(&after, None)?;
             if old.is_empty() {
                 break;
             }
-            let into: BTreeSet<CellKey> = old.iter().filter_map(|(key, _)| key.under(&after)).collect();
+            let into: BTreeSet<CellKey> =
+                old.iter().filter_map(|(key, _)| key.rolled(&places, &after)).collect();
             let cells = self.load(into)?;
-            self.perform(roll(old, cells, &after))?;
+            self.perform(roll(old, cells, &places, &after))?;
         }
-        let text = serde_json::to_string(&after).map_err(Error::from)?;
-        self.sql()
-            .exec("INSERT OR REPLACE INTO facts (name, value) VALUES ('horizon', ?)", vec![text.into()])?;
+        let mut rooms = self.rooms()?;
+        rooms.age();
+        self.keep("heavy", rooms.heavy())?;
+        self.keep("horizon", &after)?;
+        self.rooms.replace(Some(rooms));
         Ok(())
+    }
+
+    /// The next cells that the horizon no longer keeps as they are, in the order of their places.
+    fn old(&self, horizon: &Horizon, after: Option<&CellKey>) -> Result<Vec<(CellKey, Cell)>> {
+        let mut values = vec![number(horizon.minutes.0), number(horizon.hours.0), number(horizon.days.0)];
+        match after {
+            Some(key) => values.extend(place(key)),
+            None => values.extend([number(0), number(0), String::new().into()]),
+        }
+        self.rows(
+            "SELECT span, start, series, cell FROM cells
+             WHERE ((span = 0 AND start < ?1) OR (span = 1 AND start < ?2) OR start < ?3)
+               AND (span, start, series) > (?4, ?5, ?6)
+             ORDER BY span, start, series LIMIT 500",
+            values,
+        )
     }
 
     fn read(&self, query: &Query) -> Result<Groups> {
         let mut groups = Groups { heard_at: self.heard_at()?, ..Groups::default() };
+        let refused = self.sql().exec(
+            "SELECT reason, sum(count) FROM refused WHERE start >= ? AND start < ? GROUP BY reason",
+            vec![number(Window::of(Span::Hour, query.from).start.0), number(query.to.0)],
+        )?;
+        for row in refused.raw() {
+            if let [SqlStorageValue::String(reason), count] = row?.as_slice() {
+                groups.refused.insert(reason.clone(), whole(count).unwrap_or_default());
+            }
+        }
         for span in Span::ALL {
             // A longer window belongs to the answer when any part of it does.
             let from = Window::of(span, query.from).start;
@@ -342,11 +443,21 @@ impl Shard {
     }
 
     fn horizon(&self) -> Result<Horizon> {
-        let row = self.sql().exec("SELECT value FROM facts WHERE name = 'horizon'", None)?.raw().next();
+        Ok(self.kept("horizon")?.unwrap_or_default())
+    }
+
+    fn kept<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>> {
+        let row = self.sql().exec("SELECT value FROM facts WHERE name = ?", vec![name.into()])?.raw().next();
         match row.transpose()?.as_deref() {
-            Some([SqlStorageValue::String(text)]) => Ok(serde_json::from_str(text)?),
-            _ => Ok(Horizon::default()),
+            Some([SqlStorageValue::String(text)]) => Ok(Some(serde_json::from_str(text)?)),
+            _ => Ok(None),
         }
+    }
+
+    fn keep(&self, name: &str, value: &impl Serialize) -> Result<()> {
+        let text = serde_json::to_string(value).map_err(Error::from)?;
+        let statement = "INSERT OR REPLACE INTO facts (name, value) VALUES (?, ?)";
+        self.sql().exec(statement, vec![name.into(), text.into()]).map(drop)
     }
 
     fn heard_at(&self) -> Result<Option<UnixMillis>> {
@@ -443,11 +554,15 @@ const SCHEMA: &[&str] = &[
         span INTEGER NOT NULL, start INTEGER NOT NULL, series TEXT NOT NULL, cell BLOB NOT NULL,
         PRIMARY KEY (span, start, series)
      ) WITHOUT ROWID",
+    "CREATE TABLE IF NOT EXISTS refused (
+        start INTEGER NOT NULL, reason TEXT NOT NULL, count INTEGER NOT NULL, PRIMARY KEY (start, reason)
+     ) WITHOUT ROWID",
 ];
 
 /// A batch of rows, in one statement and one parameter. A later send of a view replaces an earlier
 /// one, a repeated one changes nothing. A correction of a view that was swept long ago is passed over:
-/// its count stands, and to add it again would count it twice.
+/// its count stands, and to add it again would count it twice. A report of web-vitals (`~`) has no
+/// number, so of two the one that came last stands.
 const JOURNAL: &str = "
     INSERT INTO views (view, start, heard_at, seq, heard, behind, told)
     SELECT value ->> 'k', value ->> 's', ?2, value ->> 'q', 1 << (value ->> 'q'), 1, value -> 't'
@@ -456,8 +571,8 @@ const JOURNAL: &str = "
        OR EXISTS (SELECT 1 FROM views AS known WHERE known.view = value ->> 'k')
     ON CONFLICT (view) DO UPDATE SET
         heard_at = excluded.heard_at,
-        told = iif(excluded.seq > seq, excluded.told, told),
-        behind = behind OR excluded.heard & ~heard,
+        told = iif(excluded.seq > seq OR view LIKE '~%', excluded.told, told),
+        behind = behind OR excluded.heard & ~heard OR (view LIKE '~%' AND excluded.told <> told),
         heard = heard | excluded.heard,
         seq = max(seq, excluded.seq)";
 

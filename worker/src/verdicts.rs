@@ -19,6 +19,7 @@ pub(crate) fn summary(site: String, query: &Query, groups: Groups, budgets: &Bud
         sent: 0,
         heard: 0,
         lost: Default::default(),
+        refused: groups.refused,
         cells: Vec::new(),
     };
     for (Group { route, device }, cell) in groups.cells {

@@ -8,6 +8,7 @@ use wire::UnixMillis;
 use wire::beacon::Values;
 
 use crate::cell::Cell;
+use crate::room::{Place, Places, Rooms};
 use crate::told::{Labels, Told};
 use crate::window::{Horizon, Span, Window};
 
@@ -43,6 +44,9 @@ pub struct Counted {
     /// How many had arrived.
     #[serde(rename = "h")]
     pub heard: u16,
+    /// Where: what found no place of its own is taken out of where it was put.
+    #[serde(rename = "p", default, skip_serializing_if = "Place::is_own")]
+    pub place: Place,
 }
 
 /// The limits in force for one view, in wire units.
@@ -72,38 +76,64 @@ pub enum Effect {
 
 /// The cells that folding these views reads and writes.
 #[must_use]
-pub fn needed(views: &[View], horizon: &Horizon) -> BTreeSet<CellKey> {
-    let told = views.iter().map(|view| (view.start, &view.told.labels));
-    let counted = views.iter().filter_map(|view| Some((view.start, &view.counted.as_ref()?.told.labels)));
-    told.chain(counted).filter_map(|(start, labels)| key(horizon, start, labels)).collect()
+pub fn needed(views: &[View], rooms: &Rooms, horizon: &Horizon) -> BTreeSet<CellKey> {
+    let mut keys = BTreeSet::new();
+    for view in views {
+        let Some(window) = horizon.window(view.start) else { continue };
+        let places = |from: Place, all| from.onwards().filter(move |place| all || *place == from);
+        let told = places(Place::Own, window.span != Span::Minute || rooms.is_tight(window, views.len()));
+        keys.extend(told.map(|place| CellKey { window, labels: view.told.labels.at(place) }));
+        if let Some(Counted { told, place, .. }) = &view.counted {
+            let counted = places(*place, window.span != Span::Minute);
+            keys.extend(counted.map(|place| CellKey { window, labels: told.labels.at(place) }));
+        }
+    }
+    keys
 }
 
-/// Brings cells up to what was told. `cells` are the stored ones among [`needed`].
+/// Brings cells up to what was told. `cells` are the stored ones among [`needed`]; `rooms` know the
+/// windows of the views.
 #[must_use]
 pub fn fold(
     views: Vec<View>,
     mut cells: BTreeMap<CellKey, Cell>,
+    rooms: &mut Rooms,
     horizon: &Horizon,
     limits: impl Fn(&Labels) -> Limits,
 ) -> Vec<Effect> {
     let mut touched = BTreeSet::new();
     let mut effects = Vec::with_capacity(views.len());
+    let heaviest = rooms.heaviest();
     for view in views {
-        if let Some(counted) = &view.counted
-            && let Some(key) = key(horizon, view.start, &counted.told.labels)
-            && let Some(cell) = cells.get_mut(&key)
-        {
-            cell.take_out(counted);
-            touched.insert(key);
+        let window = horizon.window(view.start);
+        if let (Some(counted), Some(window)) = (&view.counted, window) {
+            let mut keys = counted
+                .place
+                .onwards()
+                .map(|place| CellKey { window, labels: counted.told.labels.at(place) });
+            if let Some(key) = keys.find(|key| cells.contains_key(key))
+                && let Some(cell) = cells.get_mut(&key)
+            {
+                cell.take_out(counted);
+                touched.insert(key);
+            }
+        } else if view.counted.is_none() {
+            rooms.saw(&view.told.labels.route);
         }
+        let place = window.map(|window| rooms.place(window, &view.told.labels, &cells, &heaviest));
         let counted = Counted {
             limits: limits(&view.told.labels),
             sent: view.seq.saturating_add(1),
             heard: u16::try_from(view.heard.count_ones()).unwrap_or(u16::MAX),
+            place: place.unwrap_or_default(),
             told: view.told,
         };
         // A view older than all that is kept is noted as counted, and stands in no cell.
-        if let Some(key) = key(horizon, view.start, &counted.told.labels) {
+        if let Some(window) = window {
+            let key = CellKey { window, labels: counted.told.labels.at(counted.place) };
+            if !cells.contains_key(&key) {
+                rooms.enter(&key);
+            }
             cells.entry(key.clone()).or_default().add(&counted);
             touched.insert(key);
         }
@@ -111,22 +141,31 @@ pub fn fold(
     }
     effects.extend(touched.into_iter().filter_map(|key| {
         let cell = cells.remove(&key)?;
-        Some(if cell.is_empty() { Effect::Forget(key) } else { Effect::Store(key, cell) })
+        if !cell.is_empty() {
+            return Some(Effect::Store(key, cell));
+        }
+        rooms.leave(&key);
+        Some(Effect::Forget(key))
     }));
     effects
 }
 
 /// Rolls windows up into longer ones. `old` are cells that the new horizon no longer keeps as they are;
-/// `cells` the stored ones that they go into.
+/// `cells` the stored ones that they go into, in the places given.
 #[must_use]
-pub fn roll(old: Vec<(CellKey, Cell)>, mut cells: BTreeMap<CellKey, Cell>, horizon: &Horizon) -> Vec<Effect> {
+pub fn roll(
+    old: Vec<(CellKey, Cell)>,
+    mut cells: BTreeMap<CellKey, Cell>,
+    places: &Places,
+    horizon: &Horizon,
+) -> Vec<Effect> {
     let mut touched = BTreeSet::new();
     let mut effects = Vec::new();
     for (from, cell) in old {
-        let into = key(horizon, from.window.start, &from.labels);
-        if into.as_ref() == Some(&from) {
+        if from.under(horizon).as_ref() == Some(&from) {
             continue;
         }
+        let into = from.rolled(places, horizon);
         if let Some(into) = into {
             cells.entry(into.clone()).or_default().merge(&cell);
             touched.insert(into);
@@ -140,21 +179,17 @@ pub fn roll(old: Vec<(CellKey, Cell)>, mut cells: BTreeMap<CellKey, Cell>, horiz
     effects
 }
 
-fn key(horizon: &Horizon, start: UnixMillis, labels: &Labels) -> Option<CellKey> {
-    Some(CellKey { window: horizon.window(start)?, labels: labels.clone() })
-}
-
-/// The key of the cell that a rolled-up window goes into.
 impl CellKey {
     /// Where the horizon wants what this cell holds.
     #[must_use]
     pub fn under(&self, horizon: &Horizon) -> Option<Self> {
-        key(horizon, self.window.start, &self.labels)
+        Some(Self { window: horizon.window(self.window.start)?, labels: self.labels.clone() })
     }
 
-    /// The span of its window.
+    /// The same, in the place that it is given there.
     #[must_use]
-    pub const fn span(&self) -> Span {
-        self.window.span
+    pub fn rolled(&self, places: &Places, horizon: &Horizon) -> Option<Self> {
+        let window = horizon.window(self.window.start)?;
+        Some(Self { window, labels: self.labels.at(places.of(window, &self.labels)) })
     }
 }

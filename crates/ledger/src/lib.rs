@@ -10,6 +10,7 @@
 mod cell;
 mod fold;
 mod read;
+mod room;
 mod route;
 mod told;
 mod window;
@@ -17,6 +18,7 @@ mod window;
 pub use cell::{Cell, Kept, Malformed, Tally};
 pub use fold::{CellKey, Counted, Effect, Limits, View, fold, needed, roll};
 pub use read::{Bots, Group, Groups, Query};
+pub use room::{Heavy, OTHER, Place, Places, Room, Rooms};
 pub use route::template;
-pub use told::{Labels, Told, Visitor, view_key};
+pub use told::{Labels, Told, Visitor, report_key, view_key};
 pub use window::{Horizon, Retention, Span, Window};

@@ -59,6 +59,8 @@ pub struct Groups {
     pub cells: BTreeMap<Group, Cell>,
     /// When a beacon was last heard.
     pub heard_at: Option<UnixMillis>,
+    /// What was refused, by reason.
+    pub refused: BTreeMap<String, u64>,
 }
 
 impl Query {
@@ -90,6 +92,10 @@ impl Groups {
             self.cells.entry(group).or_default().merge(&cell);
         }
         self.heard_at = self.heard_at.max(other.heard_at);
+        for (reason, count) in other.refused {
+            let sum = self.refused.entry(reason).or_default();
+            *sum = sum.saturating_add(count);
+        }
     }
 
     /// The bytes that one shard answers with.
@@ -97,7 +103,7 @@ impl Groups {
     pub fn encode(&self) -> Vec<u8> {
         let cells: Vec<(&Group, Vec<u8>)> =
             self.cells.iter().map(|(group, cell)| (group, cell.encode())).collect();
-        postcard::to_stdvec(&(cells, self.heard_at)).unwrap_or_default()
+        postcard::to_stdvec(&(cells, self.heard_at, &self.refused)).unwrap_or_default()
     }
 
     /// Reads what a shard has answered.
@@ -105,12 +111,12 @@ impl Groups {
     /// # Errors
     /// Refuses what no shard of this version writes.
     pub fn decode(bytes: &[u8]) -> Result<Self, Malformed> {
-        let (cells, heard_at): (Vec<(Group, Vec<u8>)>, _) =
+        let (cells, heard_at, refused): (Vec<(Group, Vec<u8>)>, _, _) =
             postcard::from_bytes(bytes).map_err(|_| Malformed)?;
         let cells = cells
             .into_iter()
             .map(|(group, bytes)| Ok((group, Cell::decode(&bytes)?)))
             .collect::<Result<_, Malformed>>()?;
-        Ok(Self { cells, heard_at })
+        Ok(Self { cells, heard_at, refused })
     }
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use wire::beacon::{CacheStatus, Lost, Navigation, Network, Values};
+use wire::report::Report;
 use wire::{Beacon, Device};
 
 use crate::route;
@@ -89,6 +90,29 @@ impl Told {
         }
     }
 
+    /// What is kept of a report of one metric: a view of its own.
+    #[must_use]
+    pub fn of_report(report: &Report, visitor: Visitor<'_>) -> Self {
+        let mut values = Values::default();
+        values.set(report.metric, report.value);
+        Self {
+            v: VERSION,
+            labels: Labels {
+                route: report.route.clone().unwrap_or_else(|| route::template(&report.path)),
+                device: Device::of_agent(visitor.agent, visitor.mobile_hint),
+                navigation: report.navigation,
+                cache: None,
+                network: None,
+                release: None,
+                bot: is_bot(visitor.agent),
+                dimensions: BTreeMap::new(),
+            },
+            values,
+            weight: 1,
+            lost: None,
+        }
+    }
+
     /// A record as it was stored; none when it was not written by any version of ours.
     #[must_use]
     pub fn stored(text: &str) -> Option<Self> {
@@ -120,6 +144,12 @@ impl Labels {
 #[must_use]
 pub fn view_key(beacon: &Beacon) -> String {
     format!("{}.{}", beacon.id, beacon.view)
+}
+
+/// The name in the journal of what a report told. No page load is named so: ids are hexadecimal.
+#[must_use]
+pub fn report_key(report: &Report) -> String {
+    format!("~{}.{}", report.id, report.metric.name())
 }
 
 /// Agents that say that they are no person's browser. They are kept apart, not thrown away.

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use ledger::{
-    Cell, CellKey, Effect, Horizon, Labels, Limits, Span, Told, View, Visitor, Window, fold, needed,
+    Cell, CellKey, Effect, Horizon, Labels, Limits, Rooms, Span, Told, View, Visitor, Window, fold, needed,
 };
 use wire::beacon::Values;
 use wire::{Beacon, Metric, UnixMillis};
@@ -41,8 +41,10 @@ fn a_cell_is_stored_as_it_was_by_version_1() {
     let view = View { key: "9f86.2".into(), start, seq: 1, heard: 0b11, told: told(), counted: None };
     let mut limits = Values::default();
     limits.set(Metric::Lcp, 2000);
-    assert_eq!(needed(std::slice::from_ref(&view), &Horizon::default()).len(), 1);
-    let effects = fold(vec![view], BTreeMap::new(), &Horizon::default(), |_| Limits(limits));
+    let mut rooms = Rooms::default();
+    rooms.learn(Window::of(Span::Minute, start), []);
+    assert_eq!(needed(std::slice::from_ref(&view), &rooms, &Horizon::default()).len(), 1);
+    let effects = fold(vec![view], BTreeMap::new(), &mut rooms, &Horizon::default(), |_| Limits(limits));
     let cells: BTreeSet<String> = effects
         .iter()
         .filter_map(|effect| match effect {

@@ -177,6 +177,11 @@ impl Beacon {
         if bytes.len() > MAX_BYTES {
             return Err(Refusal::TooLarge { limit: MAX_BYTES });
         }
+        // A list would be read as the fields of a beacon, one after the other.
+        if bytes.trim_ascii_start().first() == Some(&b'[') {
+            let reason = "a beacon is an object, and this is a list".into();
+            return Err(Refusal::Malformed { field: String::new(), reason });
+        }
         let Raw { v, .. } = match serde_json::from_slice::<Raw<'_>>(bytes) {
             Ok(raw) if raw.v == VERSION => return raw.checked(),
             Ok(raw) => raw,
@@ -187,6 +192,17 @@ impl Beacon {
             found => Refusal::UnknownVersion { found },
         })
     }
+}
+
+/// Which site a body names, though the rest of it be wrong: so that a refusal is counted where it
+/// belongs.
+#[must_use]
+pub fn site(bytes: &[u8]) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Named {
+        site: String,
+    }
+    serde_json::from_slice(bytes).ok().map(|Named { site }| site)
 }
 
 /// The beacon's shape before its values are checked. Unknown fields are passed over, so that a
@@ -307,20 +323,28 @@ fn values(measured: &BTreeMap<String, u64>) -> Result<Values, Refusal> {
         let Some(metric) = Metric::named(name) else {
             return Err(Refusal::OutOfRange { field: "m", want: "made of FCP, LCP, CLS, INP, FID and TTFB" });
         };
-        let (limit, field, want) = match metric {
-            Metric::Cls => (MAX_CLS, "m.CLS", "a layout shift in ten-thousandths, at most 100000"),
-            Metric::Fcp => (MAX_MILLIS, "m.FCP", "milliseconds, at most ten minutes"),
-            Metric::Lcp => (MAX_MILLIS, "m.LCP", "milliseconds, at most ten minutes"),
-            Metric::Inp => (MAX_MILLIS, "m.INP", "milliseconds, at most ten minutes"),
-            Metric::Fid => (MAX_MILLIS, "m.FID", "milliseconds, at most ten minutes"),
-            Metric::Ttfb => (MAX_MILLIS, "m.TTFB", "milliseconds, at most ten minutes"),
+        let (field, want) = match metric {
+            Metric::Cls => ("m.CLS", "a layout shift in ten-thousandths, at most 100000"),
+            Metric::Fcp => ("m.FCP", "milliseconds, at most ten minutes"),
+            Metric::Lcp => ("m.LCP", "milliseconds, at most ten minutes"),
+            Metric::Inp => ("m.INP", "milliseconds, at most ten minutes"),
+            Metric::Fid => ("m.FID", "milliseconds, at most ten minutes"),
+            Metric::Ttfb => ("m.TTFB", "milliseconds, at most ten minutes"),
         };
         match u32::try_from(value) {
-            Ok(value) if value <= limit => values.set(metric, value),
+            Ok(value) if value <= most(metric) => values.set(metric, value),
             _ => return Err(Refusal::OutOfRange { field, want }),
         }
     }
     Ok(values)
+}
+
+/// The largest value that a visit can have, in wire units.
+pub(crate) const fn most(metric: Metric) -> u32 {
+    match metric {
+        Metric::Cls => MAX_CLS,
+        _ => MAX_MILLIS,
+    }
 }
 
 fn known<T>(
@@ -332,12 +356,12 @@ fn known<T>(
     name.map(|name| named(&name).ok_or(Refusal::OutOfRange { field, want })).transpose()
 }
 
-fn is_name(text: &str, most: usize) -> bool {
+pub(crate) fn is_name(text: &str, most: usize) -> bool {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_');
     (1..=most).contains(&text.len()) && text.bytes().all(plain)
 }
 
-fn is_path(text: &str, most: usize) -> bool {
+pub(crate) fn is_path(text: &str, most: usize) -> bool {
     text.starts_with('/') && is_text(text, most)
 }
 

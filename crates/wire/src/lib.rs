@@ -10,6 +10,8 @@ mod metric;
 #[cfg(feature = "documents")]
 mod refusal;
 #[cfg(feature = "documents")]
+pub mod report;
+#[cfg(feature = "documents")]
 pub mod summary;
 mod time;
 

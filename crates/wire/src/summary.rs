@@ -35,6 +35,9 @@ pub struct Summary {
     pub heard: u64,
     /// Views without measurements, by reason.
     pub lost: BTreeMap<Lost, u64>,
+    /// What was refused, by reason, in the hours that the span touches.
+    #[serde(default)]
+    pub refused: BTreeMap<String, u64>,
     /// A line for each route, device class and metric.
     pub cells: Vec<Line>,
 }

@@ -51,6 +51,12 @@ fn a_newer_version_is_refused_by_name() {
     assert_eq!(Beacon::parse(text), Err(Refusal::UnknownVersion { found: 7 }));
 }
 
+#[test]
+fn a_list_is_no_beacon_though_its_items_are_a_beacons() {
+    let refusal = Beacon::parse(br#"[1,"s","0123456789abcdef",0,0,"navigate","/"]"#).unwrap_err();
+    assert_eq!((refusal.reason(), refusal.field()), ("malformed", None));
+}
+
 proptest! {
     #[test]
     fn any_bytes_are_read_or_refused(bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
