@@ -1,6 +1,5 @@
 //! Laws of the machine, each against an oracle that does the work the long way round: every shift in
 //! every window, every interaction sorted, every report kept.
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may fail by panic")]
 
 use proptest::prelude::*;
 use vitals::{Delivery, Filing, Interaction, Occasion, Page, Shift, Vital};
