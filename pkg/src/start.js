@@ -5,7 +5,7 @@
  * @module
  */
 import { handle, lost } from "./machine.js";
-import { VISIBILITY, activation, hidden, measure, navigation, navigationType } from "./measure.js";
+import { VISIBILITY, activation, hidden, idle, measure, navigation, navigationType } from "./measure.js";
 import { CLS, DUE, FCP, FID, INP, LCP, NAMES, REVOKED, SENT, TTFB, TURNED } from "./moments.js";
 
 /** What may wait for another attempt, in characters, and for how long at most between two. */
@@ -29,6 +29,7 @@ export const start = (options) => {
   let sends;
   let armed;
   let control;
+  let arming = false;
   let waiting = 0;
 
   const turned = (nav, at, name = location.href) => {
@@ -83,18 +84,24 @@ export const start = (options) => {
 
   /** Leaves the beacon with the browser, which sends it even if the page dies without a word. */
   const arm = () => {
-    if (!globalThis.fetchLater || hidden()) return;
-    disarm();
-    const body = compose();
-    if (body) {
-      control = new AbortController();
-      armed = {};
-      try {
-        armed = fetchLater(endpoint, { method: "POST", body, signal: control.signal });
-      } catch {
-        // Over its quota, or forbidden: it is sent when the page hides.
+    if (arming || !globalThis.fetchLater) return;
+    arming = true;
+    // Idle, and once for all that was reported meanwhile: each call costs as much as a small request.
+    idle(() => {
+      arming = false;
+      if (hidden() || !declare) return;
+      disarm();
+      const body = compose();
+      if (body) {
+        control = new AbortController();
+        armed = {};
+        try {
+          armed = fetchLater(endpoint, { method: "POST", body, signal: control.signal });
+        } catch {
+          // Over its quota, or forbidden: it is sent when the page hides.
+        }
       }
-    }
+    });
   };
 
   const post = (body, wait = 1e3) => {
