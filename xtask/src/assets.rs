@@ -12,6 +12,7 @@ pub fn lay_out(root: &Path) -> Result<()> {
         let folder = root.join(folder);
         copy(&root.join("www/dashboard"), &folder)?;
         copy(&root.join("pkg/dist/index.js"), &folder.join("v1/client.js"))?;
+        copy(&root.join("pkg/dist/start.js"), &folder.join("v1/start.js"))?;
         copy(&root.join("lighthouse/budgets.json"), &folder.join("v1/budgets.json"))?;
         copy(&root.join("crates/wire/beacon.schema.json"), &folder.join("v1/beacon.schema.json"))?;
         if with_demo {

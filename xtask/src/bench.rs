@@ -22,8 +22,8 @@ pub fn run(root: &Path, arguments: &[String]) -> Result<()> {
     }
     if !as_json {
         screen::title("Measures, each figure beside a peer in the same run. This takes some minutes.");
-        bundle::everything(root)?;
     }
+    bundle::everything(root)?;
     let browser = setup::browser(root)?;
     let mut all = Vec::new();
     for (name, about, driver) in BENCHES {
@@ -32,7 +32,7 @@ pub fn run(root: &Path, arguments: &[String]) -> Result<()> {
         }
         let measure =
             || process::quiet(process::npm(root, "node").arg(root.join(driver)).env("CHROMIUM", &browser));
-        let text = if as_json { measure()? } else { screen::step(about, measure)? };
+        let text = screen::step(about, measure)?;
         all.extend(figures::read(&text).with_context(|| format!("the bench `{name}` printed no figures"))?);
     }
     figures::print(&all, as_json);

@@ -5,11 +5,13 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 
-use crate::{bundle, process, screen, setup};
+use crate::{bundle, process, screen, setup, size};
 
 /// Runs every check; the first failure ends it.
 pub fn run(root: &Path, _: &[String]) -> Result<()> {
-    screen::title("Checks formatting, lints, the arrows between crates, types, licences, and a dry deploy.");
+    screen::title(
+        "Checks formatting, lints, the arrows between crates, types, licences, bytes, and a dry deploy.",
+    );
     setup::tools(root)?;
     screen::step("formatting", || formatting(root))?;
     screen::step("lints", || lints(root))?;
@@ -19,6 +21,7 @@ pub fn run(root: &Path, _: &[String]) -> Result<()> {
     screen::step("licences", || licences(root))?;
     screen::step("environments have the same bindings", || environments(root))?;
     screen::step("a dry deploy of staging and production", || deploy(root))?;
+    screen::step("no shipped file grew", || size::guard(root))?;
     println!("\nAll checks passed.");
     Ok(())
 }

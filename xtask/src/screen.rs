@@ -12,33 +12,34 @@ pub fn title(text: &str) {
     println!("{text}");
 }
 
-/// Runs a step, shows that it goes on, and says how long it took.
+/// Runs a step, shows that it goes on, and says how long it took: beside the output and not in it, so
+/// that what a command prints can be read by another.
 pub fn step<T>(name: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
     let started = Instant::now();
     let (stop, stopped) = channel::<()>();
     let label = name.to_owned();
     let watch = thread::spawn(move || {
-        let terminal = std::io::stdout().is_terminal();
+        let terminal = std::io::stderr().is_terminal();
         // A log gets a line every half minute; a terminal is kept up to date in place.
         let pause = Duration::from_millis(if terminal { 500 } else { 30_000 });
         while stopped.recv_timeout(pause) == Err(RecvTimeoutError::Timeout) {
             let seconds = started.elapsed().as_secs();
             if terminal {
-                print!("\r  … {label} ({seconds} s)\x1b[K");
-                let _ = std::io::stdout().flush();
+                eprint!("\r  … {label} ({seconds} s)\x1b[K");
+                let _ = std::io::stderr().flush();
             } else {
-                println!("  … {label} ({seconds} s)");
+                eprintln!("  … {label} ({seconds} s)");
             }
         }
         if terminal {
-            print!("\r\x1b[K");
+            eprint!("\r\x1b[K");
         }
     });
     let outcome = work();
     drop(stop);
     let _ = watch.join();
     let mark = if outcome.is_ok() { "✓" } else { "✗" };
-    println!("  {mark} {name} ({})", elapsed(started.elapsed()));
+    eprintln!("  {mark} {name} ({})", elapsed(started.elapsed()));
     outcome
 }
 

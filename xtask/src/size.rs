@@ -11,10 +11,14 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 
 use crate::figures::{self, Figure};
-use crate::{bundle, screen};
+use crate::{bundle, process, screen};
+
+/// Bytes, by what they are called.
+type Sizes = BTreeMap<String, u64>;
 
 /// What ships: the file, and what it is called in the table.
 const SHIPPED: &[(&str, &str)] = &[
+    ("pkg/dist/start.js", "client, beacons only"),
     ("pkg/dist/index.js", "client"),
     ("pkg/dist/attribution.js", "client with attribution"),
     ("build/index.js", "worker glue"),
@@ -26,38 +30,26 @@ pub fn run(root: &Path, arguments: &[String]) -> Result<()> {
     let as_json = arguments.iter().any(|word| word == "--json");
     if !as_json {
         screen::title("Measures the bytes of every shipped file against the committed baseline.");
-        bundle::everything(root)?;
     }
-    let baseline = root.join("xtask/size.json");
-    let known: BTreeMap<String, u64> = match fs::read_to_string(&baseline) {
-        Ok(text) => serde_json::from_str(&text).context("xtask/size.json is no baseline")?,
-        Err(_) => BTreeMap::new(),
-    };
-    let mut figures = Vec::new();
-    let mut now = BTreeMap::new();
-    for (file, name) in SHIPPED {
-        let Ok(bytes) = fs::read(root.join(file)) else { continue };
-        for (coding, size) in [("raw", bytes.len()), ("gzip", gzip(&bytes)?), ("brotli", brotli(&bytes)?)] {
-            let key = format!("{name}, {coding}");
-            let size = size as u64;
-            let before = known.get(&key).copied().unwrap_or(size);
-            now.insert(key.clone(), size);
-            figures.push(Figure {
-                name: key,
-                value: size as f64,
-                unit: "B".to_owned(),
-                ratio: size as f64 / before as f64,
-                against: format!("the baseline of {before} B"),
-                goal: 1.0 + SLACK,
-            });
-        }
-    }
+    bundle::everything(root)?;
+    let known = baseline(root)?;
+    let sizes = sizes(root)?;
+    let mut figures = against(&known, &sizes);
+    figures.push(beside_web_vitals(root)?);
     figures::print(&figures, as_json);
     if arguments.iter().any(|word| word == "--accept") {
-        fs::write(&baseline, serde_json::to_string_pretty(&now)? + "\n")?;
-        return Ok(());
+        return Ok(fs::write(root.join(BASELINE), serde_json::to_string_pretty(&sizes)? + "\n")?);
     }
-    match figures.iter().find(|figure| !figure.met()) {
+    no_growth(&known, &sizes)
+}
+
+/// Fails where a built file has grown.
+pub fn guard(root: &Path) -> Result<()> {
+    no_growth(&baseline(root)?, &sizes(root)?)
+}
+
+fn no_growth(known: &Sizes, sizes: &Sizes) -> Result<()> {
+    match against(known, sizes).iter().find(|figure| !figure.met()) {
         Some(grown) => bail!(
             "{} grew to {} B; shrink it, or accept it with `cargo xtask size --accept` and say why",
             grown.name,
@@ -65,6 +57,63 @@ pub fn run(root: &Path, arguments: &[String]) -> Result<()> {
         ),
         None => Ok(()),
     }
+}
+
+fn against(known: &Sizes, sizes: &Sizes) -> Vec<Figure> {
+    let figure = |(name, size): (&String, &u64)| {
+        let before = known.get(name).copied().unwrap_or(*size);
+        Figure {
+            name: name.clone(),
+            value: *size as f64,
+            unit: "B".to_owned(),
+            ratio: *size as f64 / before as f64,
+            against: format!("the baseline of {before} B"),
+            goal: 1.0 + SLACK,
+        }
+    };
+    sizes.iter().map(figure).collect()
+}
+
+fn baseline(root: &Path) -> Result<Sizes> {
+    let text =
+        fs::read_to_string(root.join(BASELINE)).with_context(|| format!("{BASELINE} cannot be read"))?;
+    serde_json::from_str(&text).with_context(|| format!("{BASELINE} is no baseline"))
+}
+
+fn sizes(root: &Path) -> Result<Sizes> {
+    let mut sizes = Sizes::new();
+    for (file, name) in SHIPPED {
+        let bytes = fs::read(root.join(file)).with_context(|| format!("{file} was not built"))?;
+        sizes.insert(format!("{name}, raw"), bytes.len() as u64);
+        sizes.insert(format!("{name}, gzip"), gzip(&bytes)? as u64);
+        sizes.insert(format!("{name}, brotli"), brotli(&bytes)? as u64);
+    }
+    Ok(sizes)
+}
+
+/// What a page that only sends its vitals downloads, beside web-vitals with its usual recipe, built by
+/// the same bundler. Shown, and no failure: the baseline is what guards.
+fn beside_web_vitals(root: &Path) -> Result<Figure> {
+    let folder = root.join("target/setup/peer");
+    fs::create_dir_all(&folder)?;
+    let (entry, built) = (folder.join("entry.js"), folder.join("built.js"));
+    fs::write(&entry, PEER)?;
+    process::quiet(
+        process::npm(root, "esbuild")
+            .arg(&entry)
+            .args(["--bundle", "--minify", "--format=esm", "--target=es2022"])
+            .arg(format!("--outfile={}", built.display())),
+    )?;
+    let peer = brotli(&fs::read(&built)?)?;
+    let ours = brotli(&fs::read(root.join("pkg/dist/start.js"))?)?;
+    Ok(Figure {
+        name: "client, beacons only, beside its peer".to_owned(),
+        value: ours as f64,
+        unit: "B".to_owned(),
+        ratio: ours as f64 / peer as f64,
+        against: format!("web-vitals and sendBeacon, {peer} B"),
+        goal: 1.0,
+    })
 }
 
 fn gzip(bytes: &[u8]) -> Result<usize> {
@@ -80,5 +129,34 @@ fn brotli(bytes: &[u8]) -> Result<usize> {
     Ok(out.len())
 }
 
+const BASELINE: &str = "xtask/size.json";
+
+/// The recipe of web-vitals' own documentation for one beacon a page.
+const PEER: &str = r#"
+import { onCLS, onFCP, onINP, onLCP, onTTFB } from "web-vitals";
+const queue = new Set();
+for (const on of [onCLS, onFCP, onINP, onLCP, onTTFB]) on((metric) => queue.add(metric));
+addEventListener("visibilitychange", () => {
+  if (document.visibilityState === "hidden" && queue.size) {
+    navigator.sendBeacon("/v1/vitals", JSON.stringify([...queue]));
+    queue.clear();
+  }
+});
+"#;
+
 /// Compilers differ by a few bytes from machine to machine.
 const SLACK: f64 = 0.005;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn growth_is_refused_and_shrinking_is_not() {
+        let sizes = |bytes| Sizes::from([("client, brotli".to_owned(), bytes)]);
+        assert!(no_growth(&sizes(3000), &sizes(3010)).is_ok(), "within what compilers differ by");
+        assert!(no_growth(&sizes(3000), &sizes(2000)).is_ok());
+        let error = no_growth(&sizes(3000), &sizes(3100)).expect_err("it grew");
+        assert!(error.to_string().starts_with("client, brotli grew to 3100 B"), "{error}");
+    }
+}
