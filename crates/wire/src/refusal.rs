@@ -149,9 +149,9 @@ impl fmt::Display for Refusal {
         match self {
             Self::TooLarge { limit } => write!(f, "The body is longer than {limit} bytes."),
             Self::Malformed { field, reason } if field.is_empty() => {
-                write!(f, "The body is not a beacon: {reason}.")
+                write!(f, "The body is not a beacon: {}.", shown(reason))
             }
-            Self::Malformed { field, reason } => write!(f, "`{field}` is not readable: {reason}."),
+            Self::Malformed { field, reason } => write!(f, "`{field}` is not readable: {}.", shown(reason)),
             Self::UnknownVersion { found } => write!(
                 f,
                 "The beacon has version {found}; this Worker reads versions up to {}. Deploy the Worker before the client.",
@@ -182,9 +182,9 @@ impl fmt::Display for Refusal {
 
 impl std::error::Error for Refusal {}
 
-/// At most 80 characters of what somebody sent, so that an answer never grows with the question.
+/// At most 120 characters of what somebody sent, so that an answer never grows with the question.
 fn shown(text: &str) -> Cow<'_, str> {
-    match text.char_indices().nth(80) {
+    match text.char_indices().nth(120) {
         Some((end, _)) => Cow::Owned(format!("{}…", text.get(..end).unwrap_or_default())),
         None => Cow::Borrowed(text),
     }
@@ -205,7 +205,11 @@ mod tests {
 
     #[test]
     fn an_answer_does_not_grow_with_the_question() {
-        let refusal = Refusal::UnknownSite { site: "é".repeat(10_000) };
-        assert!(refusal.problem().len() < 400);
+        let long = "é".repeat(10_000);
+        let echo = Refusal::Malformed { field: String::new(), reason: long.clone() };
+        let field = Refusal::Malformed { field: "site".into(), reason: long.clone() };
+        for refusal in [Refusal::UnknownSite { site: long }, echo, field] {
+            assert!(refusal.problem().len() < 500, "{refusal}");
+        }
     }
 }

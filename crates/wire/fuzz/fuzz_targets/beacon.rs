@@ -1,0 +1,18 @@
+//! Any bytes are read or refused: never a panic, and nothing that is read is out of its range.
+//!
+//! `cargo +nightly fuzz run beacon fuzz/corpus/beacon tests/v1` in `crates/wire`.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use wire::{Beacon, Refusal};
+
+fuzz_target!(|bytes: &[u8]| match Beacon::parse(bytes) {
+    Ok(beacon) => {
+        assert!(beacon.values.iter().all(|(_, value)| value <= 600_000));
+        assert!(beacon.seq < 32 && beacon.dimensions.len() <= 5 && beacon.path.starts_with('/'));
+    }
+    Err(refusal) => {
+        assert!(matches!(refusal.status(), 400 | 413 | 422));
+        assert!(refusal.problem().len() < 1024 && Refusal::field(&refusal).is_none_or(|field| !field.is_empty()));
+    }
+});
