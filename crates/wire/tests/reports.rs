@@ -27,7 +27,7 @@ fn a_report_is_read_to_its_values() {
         path: "/here".into(),
         route: None,
     };
-    assert_eq!(Report::parse(LCP.as_bytes(), "/here").unwrap(), [expected.clone()]);
+    assert_eq!(Report::parse(LCP.as_bytes(), "/here").unwrap(), std::slice::from_ref(&expected));
     let list = format!("[{LCP},{NEXT}]");
     assert_eq!(
         Report::parse(list.as_bytes(), "/here").unwrap(),
