@@ -1,7 +1,7 @@
 //! Answers: the one place where a refusal becomes a response, and where CORS is decided.
 
 use wire::Refusal;
-use worker::{Headers, Response, ResponseBuilder, Result};
+use worker::{Headers, Request, Response, ResponseBuilder, Result};
 
 use crate::config::{Config, Mistake};
 
@@ -45,6 +45,21 @@ pub(crate) fn finish(outcome: Outcome, config: &Config, origin: Option<&str>) ->
 /// JSON, not stored by anybody in between.
 pub(crate) fn json(text: String) -> Result<Response> {
     Ok(plain("application/json", "no-store")?.fixed(text.into_bytes()))
+}
+
+/// What was read, in the form asked for. Whoever has it already is told so; how long it may be kept
+/// is the reader's to say.
+pub(crate) fn read(request: &Request, kind: &str, cache: &str, body: Vec<u8>) -> Outcome {
+    // FNV-1a, 64 bits: a name for these bytes, not a secret.
+    let hash = body.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
+    });
+    let tag = format!("\"{hash:016x}\"");
+    let known = request.headers().get("if-none-match")?.unwrap_or_default();
+    // The network's own compression weakens a tag (RFC 9110 §13.1.2 compares weakly).
+    let is_known = known.split(',').any(|known| known.trim().trim_start_matches("W/") == tag);
+    let response = plain(kind, cache)?.with_header("etag", &tag)?.with_header("vary", "Authorization")?;
+    Ok(if is_known { response.with_status(304).empty() } else { response.fixed(body) })
 }
 
 /// For uptime monitors: it depends on nothing.

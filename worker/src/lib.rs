@@ -27,12 +27,16 @@ async fn fetch(request: Request, env: Env, context: Context) -> Result<Response>
         (Method::Post, "/v1/vitals") => ingest::take(request, &env, &config, &context).await,
         (Method::Options, "/v1/vitals") => return answer::preflight(&config, origin.as_deref()),
         (Method::Get | Method::Head, "/api/vitals/summary") => read::summary(&request, &env, &config).await,
+        (Method::Get | Method::Head, "/api/vitals/series") => read::series(&request, &env, &config).await,
+        (Method::Get | Method::Head, "/api/vitals/routes") => read::routes(&request, &env, &config).await,
+        (Method::Get | Method::Head, "/api/vitals/distribution") => {
+            read::distribution(&request, &env, &config).await
+        }
+        (Method::Get | Method::Head, "/api/vitals/compare") => read::compare(&request, &env, &config).await,
         (Method::Get | Method::Head, "/api/budgets") => read::limits(&request, &env).await,
         (Method::Get | Method::Head, "/api/health") => answer::alive(),
         (_, "/v1/vitals") => Err(Refusal::WrongMethod { allow: "POST, OPTIONS" }.into()),
-        (_, "/api/vitals/summary" | "/api/budgets" | "/api/health") => {
-            Err(Refusal::WrongMethod { allow: "GET, HEAD" }.into())
-        }
+        (_, path) if READ.contains(&path) => Err(Refusal::WrongMethod { allow: "GET, HEAD" }.into()),
         // Everything else is a file, or nothing.
         _ => match env.assets("ASSETS") {
             Ok(assets) => return assets.fetch_request(request).await,
@@ -58,3 +62,14 @@ async fn scheduled(_: ScheduledEvent, env: Env, _: ScheduleContext) {
         }
     }
 }
+
+/// What can be read, and not written.
+const READ: &[&str] = &[
+    "/api/vitals/summary",
+    "/api/vitals/series",
+    "/api/vitals/routes",
+    "/api/vitals/distribution",
+    "/api/vitals/compare",
+    "/api/budgets",
+    "/api/health",
+];

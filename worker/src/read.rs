@@ -1,8 +1,10 @@
-//! Reading: `GET /api/vitals/summary` and `GET /api/budgets`.
+//! Reading: `GET /api/vitals/…` and `GET /api/budgets`. What is asked is parsed here, what it comes to
+//! is the ledger's and the verdicts' business.
 
-use ledger::{Bots, Query, Span, Window};
+use ledger::{Bots, Dimension, Groups, Query, Span, Window};
 use serde_json::json;
 use subtle::ConstantTimeEq;
+use wire::reading::{Compared, Line, Reading, VERSION};
 use wire::{Device, Metric, Refusal, UnixMillis};
 use worker::{Date, Env, Request};
 
@@ -10,24 +12,149 @@ use crate::answer::{self, Failure, Outcome};
 use crate::config::Config;
 use crate::{budgets, refusals, shard, verdicts};
 
+/// Each route and device with its verdicts.
 pub(crate) async fn summary(request: &Request, env: &Env, config: &Config) -> Outcome {
-    let parameters = Parameters::of(request)?;
-    let name = match parameters.get("site") {
-        Some(name) => name.to_owned(),
-        None => config.sites.keys().next().cloned().unwrap_or_default(),
-    };
-    may_read(request, env, config, &name)?;
-    let now = UnixMillis(Date::now().as_millis());
-    let query = parameters.query(now)?;
+    let asked = Asked::of(request, env, config)?;
+    let query = asked.parameters.query("", PAGE, None)?;
     let budgets = budgets::in_force(env).await?;
-    let groups = shard::read(env, config, &name, &query).await?;
-    let summary = verdicts::summary(name, &query, groups, &budgets);
-    Ok(answer::json(serde_json::to_string(&summary).map_err(worker::Error::from)?)?)
+    let groups = shard::read(env, config, &asked.site, &query).await?;
+    let cache = asked.cache(&query);
+    let summary = verdicts::summary(asked.site, &query, groups, &budgets);
+    answer::read(request, JSON, cache, serde_json::to_vec(&summary).map_err(worker::Error::from)?)
+}
+
+/// Groups over time.
+pub(crate) async fn series(request: &Request, env: &Env, config: &Config) -> Outcome {
+    let asked = Asked::of(request, env, config)?;
+    let step = match asked.parameters.get("step") {
+        Some("minute") => Span::Minute,
+        None | Some("hour") => Span::Hour,
+        Some("day") => Span::Day,
+        Some(_) => return Err(Refusal::BadQuery { name: "step", want: "minute, hour or day" }.into()),
+    };
+    let query = asked.parameters.query("", &asked.parameters.by()?, Some(step))?;
+    lines(request, env, config, asked, query, false).await
+}
+
+/// A page of routes.
+pub(crate) async fn routes(request: &Request, env: &Env, config: &Config) -> Outcome {
+    let asked = Asked::of(request, env, config)?;
+    let mut by = asked.parameters.by()?;
+    if !by.contains(&Dimension::Route) {
+        by.insert(0, Dimension::Route);
+    }
+    let query = asked.parameters.query("", &by, None)?;
+    lines(request, env, config, asked, query, false).await
+}
+
+/// Groups with their distributions.
+pub(crate) async fn distribution(request: &Request, env: &Env, config: &Config) -> Outcome {
+    let asked = Asked::of(request, env, config)?;
+    let query = asked.parameters.query("", &asked.parameters.by()?, None)?;
+    lines(request, env, config, asked, query, true).await
+}
+
+/// Two releases or two spans of time: what begins with `a.` and `b.` is asked of one of them.
+pub(crate) async fn compare(request: &Request, env: &Env, config: &Config) -> Outcome {
+    let asked = Asked::of(request, env, config)?;
+    let (before, after) =
+        (asked.parameters.query("a.", PAGE, None)?, asked.parameters.query("b.", PAGE, None)?);
+    if before == after {
+        return Err(Refusal::BadQuery {
+            name: "b.release",
+            want: "another than `a.release`, or of another time",
+        }
+        .into());
+    }
+    let budgets = budgets::in_force(env).await?;
+    let a = shard::read(env, config, &asked.site, &before).await?;
+    let b = shard::read(env, config, &asked.site, &after).await?;
+    let cache = asked.cache(&after);
+    let compared = Compared {
+        v: VERSION,
+        site: asked.site,
+        a: verdicts::whole(&before, &a),
+        b: verdicts::whole(&after, &b),
+        lines: verdicts::differences(PAGE, &a, &b, &budgets),
+    };
+    answer::read(request, JSON, cache, serde_json::to_vec(&compared).map_err(worker::Error::from)?)
+}
+
+async fn lines(
+    request: &Request,
+    env: &Env,
+    config: &Config,
+    asked: Asked,
+    query: Query,
+    with_buckets: bool,
+) -> Outcome {
+    let metric = asked.parameters.metric()?;
+    let (offset, limit) = asked.parameters.page()?;
+    let groups = shard::read(env, config, &asked.site, &query).await?;
+    let cache = asked.cache(&query);
+    let format = asked.parameters.get("format").unwrap_or("json");
+    if format == "sketch" {
+        return sketch(request, cache, &groups, metric);
+    }
+    let mut lines = verdicts::lines(&query, &groups, metric, with_buckets);
+    let next = offset.saturating_add(limit);
+    let next = (lines.len() > next).then_some(next);
+    lines = lines.into_iter().skip(offset).take(limit).collect();
+    match format {
+        "json" => {
+            let whole = verdicts::whole(&query, &groups);
+            let reading = Reading { v: VERSION, site: asked.site, whole, lines, next };
+            answer::read(request, JSON, cache, serde_json::to_vec(&reading).map_err(worker::Error::from)?)
+        }
+        "csv" => answer::read(request, "text/csv; charset=utf-8", cache, csv(&query, &lines).into_bytes()),
+        _ => Err(Refusal::BadQuery { name: "format", want: "json, csv or sketch" }.into()),
+    }
+}
+
+/// The one series that the question leaves, as the bytes of its sketch.
+fn sketch(request: &Request, cache: &str, groups: &Groups, metric: Option<Metric>) -> Outcome {
+    let want = "asked for where one series is left: give `metric`, and no `by` that leaves several";
+    let mut tallies = verdicts::tallies(groups, metric);
+    match (tallies.next(), tallies.next()) {
+        (Some((_, _, tally)), None) => {
+            answer::read(request, "application/octet-stream", cache, tally.sketch.encode())
+        }
+        _ => Err(Refusal::BadQuery { name: "format", want }.into()),
+    }
+}
+
+/// RFC 4180: a line of names, then one for each line of the answer. Nothing for what is unknown.
+fn csv(query: &Query, lines: &[Line]) -> String {
+    let quoted = |text: &str| match text.contains([',', '"', '\n', '\r']) {
+        true => format!("\"{}\"", text.replace('"', "\"\"")),
+        false => text.to_owned(),
+    };
+    let number = |value: Option<f64>| value.map(|value| value.to_string()).unwrap_or_default();
+    let mut head = vec!["at".to_owned()];
+    head.extend(query.by.iter().map(|dimension| quoted(&dimension.name())));
+    head.extend(COLUMNS.iter().map(|&name| name.to_owned()));
+    let mut rows = vec![head.join(",")];
+    for Line { at, group, metric, unit, stats, .. } in lines {
+        let mut row = vec![at.map(|at| at.0.to_string()).unwrap_or_default()];
+        row.extend(query.by.iter().map(|dimension| {
+            quoted(group.get(dimension.name().as_ref()).cloned().flatten().as_deref().unwrap_or_default())
+        }));
+        row.extend([(*metric).to_owned(), (*unit).to_owned(), stats.n.to_string(), stats.visits.to_string()]);
+        let [low, high] = stats.p75_interval.map_or([None, None], |interval| interval.map(Some));
+        let [good, middling, poor] = [stats.good, stats.needs_improvement, stats.poor].map(Some);
+        let numbers =
+            [stats.p50, stats.p75, low, high, stats.p90, stats.p95, stats.p99, good, middling, poor];
+        row.extend(numbers.map(number));
+        rows.push(row.join(","));
+    }
+    rows.push(String::new());
+    rows.join("\r\n")
 }
 
 /// The field's limits of a path: what the demo page and the client hold a visit against.
 pub(crate) async fn limits(request: &Request, env: &Env) -> Outcome {
-    let parameters = Parameters::of(request)?;
+    let now = UnixMillis(Date::now().as_millis());
+    let parameters = Parameters { given: pairs(request)?, now };
     let path = parameters.get("path").unwrap_or("/");
     let device = parameters.device()?.unwrap_or(Device::Desktop);
     let budgets = budgets::in_force(env).await?;
@@ -46,6 +173,40 @@ pub(crate) async fn limits(request: &Request, env: &Env) -> Outcome {
     Ok(answer::json(document.to_string())?)
 }
 
+/// Whose numbers are asked for, by somebody who may know them.
+struct Asked {
+    site: String,
+    is_public: bool,
+    parameters: Parameters,
+    now: UnixMillis,
+}
+
+impl Asked {
+    fn of(request: &Request, env: &Env, config: &Config) -> Result<Self, Failure> {
+        let now = UnixMillis(Date::now().as_millis());
+        let parameters = Parameters { given: pairs(request)?, now };
+        let site = match parameters.get("site") {
+            Some(name) => name.to_owned(),
+            None => config.sites.keys().next().cloned().unwrap_or_default(),
+        };
+        may_read(request, env, config, &site)?;
+        let is_public = config.sites.get(&site).is_some_and(|site| site.public);
+        Ok(Self { site, is_public, parameters, now })
+    }
+
+    /// How long an answer may be kept, and by whom. What lies behind changes no more, but for a late
+    /// correction.
+    const fn cache(&self, query: &Query) -> &'static str {
+        let is_past = query.to.0 < self.now.before(Span::Day.millis()).0;
+        match (self.is_public, is_past) {
+            (true, true) => "public, max-age=300",
+            (true, false) => "public, max-age=5",
+            (false, true) => "private, max-age=300",
+            (false, false) => "private, max-age=5",
+        }
+    }
+}
+
 fn may_read(request: &Request, env: &Env, config: &Config, name: &str) -> Result<(), Failure> {
     match config.sites.get(name) {
         Some(site) if site.public => return Ok(()),
@@ -62,20 +223,24 @@ fn may_read(request: &Request, env: &Env, config: &Config, name: &str) -> Result
     if same && !token.is_empty() { Ok(()) } else { Err(Refusal::Unauthorized.into()) }
 }
 
-struct Parameters(Vec<(String, String)>);
+fn pairs(request: &Request) -> worker::Result<Vec<(String, String)>> {
+    Ok(request.url()?.query_pairs().map(|(name, value)| (name.into(), value.into())).collect())
+}
+
+struct Parameters {
+    given: Vec<(String, String)>,
+    now: UnixMillis,
+}
 
 impl Parameters {
-    fn of(request: &Request) -> worker::Result<Self> {
-        Ok(Self(request.url()?.query_pairs().map(|(name, value)| (name.into(), value.into())).collect()))
-    }
-
     fn get(&self, name: &str) -> Option<&str> {
-        self.0.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+        self.given.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 
-    fn query(&self, now: UnixMillis) -> Result<Query, Refusal> {
-        let to = self.moment("to")?.unwrap_or(now);
-        let from = self.moment("from")?.unwrap_or(to.before(Span::Day.millis()));
+    /// The question; what begins with `side` goes before what does not.
+    fn query(&self, side: &'static str, by: &[Dimension], step: Option<Span>) -> Result<Query, Refusal> {
+        let to = self.moment(side, "to")?.unwrap_or(self.now);
+        let from = self.moment(side, "from")?.unwrap_or(to.before(Span::Day.millis()));
         if from > to {
             return Err(Refusal::BadQuery { name: "from", want: "before `to`" });
         }
@@ -85,15 +250,52 @@ impl Parameters {
             Some("only") => Bots::Only,
             Some(_) => return Err(Refusal::BadQuery { name: "bots", want: "exclude, include or only" }),
         };
+        self.device()?;
+        let mut only: Vec<(Dimension, String)> = Vec::new();
+        for (name, value) in &self.given {
+            let own = name.strip_prefix(side).filter(|_| !side.is_empty());
+            let Some(dimension) = Dimension::named(own.unwrap_or(name)) else { continue };
+            only.retain(|(other, _)| own.is_none() || *other != dimension);
+            if own.is_some() || only.iter().all(|(other, _)| *other != dimension) {
+                only.push((dimension, value.clone()));
+            }
+        }
         Ok(Query {
             from: Window::of(Span::Minute, from).start,
             // The minute that is going on belongs to the answer.
             to: Window::of(Span::Minute, to).start.after(Span::Minute.millis()),
             bots,
-            route: self.get("route").map(str::to_owned),
-            device: self.device()?,
-            release: self.get("release").map(str::to_owned),
+            only,
+            by: by.to_vec(),
+            step,
         })
+    }
+
+    fn by(&self) -> Result<Vec<Dimension>, Refusal> {
+        let want = "up to 4 of route, device, nav, cache, net, release, bot and dim.<name>, with commas";
+        let wrong = Refusal::BadQuery { name: "by", want };
+        let names = self.get("by").unwrap_or_default().split(',').filter(|name| !name.is_empty());
+        let by: Option<Vec<Dimension>> = names.map(Dimension::named).collect();
+        by.filter(|by| by.len() <= MOST_DIMENSIONS).ok_or(wrong)
+    }
+
+    fn metric(&self) -> Result<Option<Metric>, Refusal> {
+        let want = "FCP, LCP, CLS, INP, FID or TTFB";
+        let named = |name| Metric::named(name).ok_or(Refusal::BadQuery { name: "metric", want });
+        self.get("metric").map(named).transpose()
+    }
+
+    fn page(&self) -> Result<(usize, usize), Refusal> {
+        let whole = |name: &'static str, want, otherwise: usize| match self.get(name) {
+            None => Ok(otherwise),
+            Some(text) => text.parse().map_err(|_| Refusal::BadQuery { name, want }),
+        };
+        let want = "a whole number from 1 to 5000";
+        let limit = whole("limit", want, 1000)?;
+        if !(1..=MOST_LINES).contains(&limit) {
+            return Err(Refusal::BadQuery { name: "limit", want });
+        }
+        Ok((whole("offset", "a whole number, as `next` says it", 0)?, limit))
     }
 
     fn device(&self) -> Result<Option<Device>, Refusal> {
@@ -102,9 +304,30 @@ impl Parameters {
         self.get("device").map(named).transpose()
     }
 
-    fn moment(&self, name: &'static str) -> Result<Option<UnixMillis>, Refusal> {
+    fn moment(&self, side: &str, name: &'static str) -> Result<Option<UnixMillis>, Refusal> {
         let want = "milliseconds since the Unix epoch";
         let read = |text: &str| text.parse().map(UnixMillis).map_err(|_| Refusal::BadQuery { name, want });
-        self.get(name).map(read).transpose()
+        self.get(&format!("{side}{name}")).or_else(|| self.get(name)).map(read).transpose()
     }
 }
+
+const JSON: &str = "application/json";
+const PAGE: &[Dimension] = &[Dimension::Route, Dimension::Device];
+const COLUMNS: &[&str] = &[
+    "metric",
+    "unit",
+    "n",
+    "visits",
+    "p50",
+    "p75",
+    "p75_low",
+    "p75_high",
+    "p90",
+    "p95",
+    "p99",
+    "good",
+    "needs_improvement",
+    "poor",
+];
+const MOST_DIMENSIONS: usize = 4;
+const MOST_LINES: usize = 5000;

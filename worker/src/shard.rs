@@ -356,7 +356,7 @@ impl Shard {
             )?;
             for (key, cell) in rows {
                 if query.accepts(&key.labels) {
-                    groups.add(key.labels, &cell);
+                    groups.add(query.group(key.window, &key.labels), &cell);
                 }
             }
         }

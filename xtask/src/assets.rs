@@ -15,6 +15,7 @@ pub fn lay_out(root: &Path) -> Result<()> {
         copy(&root.join("pkg/dist/start.js"), &folder.join("v1/start.js"))?;
         copy(&root.join("lighthouse/budgets.json"), &folder.join("v1/budgets.json"))?;
         copy(&root.join("crates/wire/beacon.schema.json"), &folder.join("v1/beacon.schema.json"))?;
+        copy(&root.join("worker/openapi.json"), &folder.join("api/openapi.json"))?;
         if with_demo {
             copy(&root.join("www/demo"), &folder.join("demo"))?;
         }

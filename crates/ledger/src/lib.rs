@@ -17,7 +17,7 @@ mod window;
 
 pub use cell::{Cell, Kept, Malformed, Tally};
 pub use fold::{CellKey, Counted, Effect, Limits, View, fold, needed, roll};
-pub use read::{Bots, Group, Groups, Query};
+pub use read::{Bots, Dimension, Group, Groups, Query};
 pub use room::{Heavy, OTHER, Place, Places, Room, Rooms};
 pub use route::template;
 pub use told::{Labels, Told, Visitor, report_key, view_key};

@@ -1,6 +1,7 @@
 //! Reading: which cells a question is about, and what they come to, group by group. Groups merge, so
 //! the answers of several shards are one answer.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
@@ -8,6 +9,7 @@ use wire::{Device, UnixMillis};
 
 use crate::cell::{Cell, Malformed};
 use crate::told::Labels;
+use crate::window::{Span, Window};
 
 /// A question.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -19,15 +21,15 @@ pub struct Query {
     /// Whether programs are counted: left out unless asked for.
     #[serde(default)]
     pub bots: Bots,
-    /// Only this route.
+    /// Only series with these values.
     #[serde(default)]
-    pub route: Option<String>,
-    /// Only this device class.
+    pub only: Vec<(Dimension, String)>,
+    /// What groups have in common.
     #[serde(default)]
-    pub device: Option<Device>,
-    /// Only this release.
+    pub by: Vec<Dimension>,
+    /// The length of time that is one group; all of it where there is none.
     #[serde(default)]
-    pub release: Option<String>,
+    pub step: Option<Span>,
 }
 
 /// Which visitors are counted.
@@ -43,13 +45,34 @@ pub enum Bots {
     Only,
 }
 
-/// What a group has in common.
+/// What series differ in.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct Group {
+pub enum Dimension {
     /// The route template.
-    pub route: String,
+    Route,
     /// The device class.
-    pub device: Device,
+    Device,
+    /// How the visitor came.
+    Navigation,
+    /// What the edge cache said.
+    Cache,
+    /// The effective connection type.
+    Network,
+    /// The release.
+    Release,
+    /// Whether a program drove the browser.
+    Bot,
+    /// One of the team's own.
+    Own(String),
+}
+
+/// What a group has in common.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Group {
+    /// The value of each dimension of the question; none where the series has none.
+    pub values: Vec<Option<String>>,
+    /// When its time begins, where there is a step.
+    pub at: Option<UnixMillis>,
 }
 
 /// What a question comes to.
@@ -63,6 +86,51 @@ pub struct Groups {
     pub refused: BTreeMap<String, u64>,
 }
 
+impl Dimension {
+    /// Those that every series has a place for.
+    pub const COMMON: [Self; 7] =
+        [Self::Route, Self::Device, Self::Navigation, Self::Cache, Self::Network, Self::Release, Self::Bot];
+
+    /// The name in questions and answers; a team's own is `dim.` and its name.
+    #[must_use]
+    pub fn name(&self) -> Cow<'static, str> {
+        Cow::Borrowed(match self {
+            Self::Route => "route",
+            Self::Device => "device",
+            Self::Navigation => "nav",
+            Self::Cache => "cache",
+            Self::Network => "net",
+            Self::Release => "release",
+            Self::Bot => "bot",
+            Self::Own(name) => return Cow::Owned(format!("dim.{name}")),
+        })
+    }
+
+    /// The one of that name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        match name.strip_prefix("dim.") {
+            Some(own) => (!own.is_empty()).then(|| Self::Own(own.to_owned())),
+            None => Self::COMMON.into_iter().find(|dimension| dimension.name() == name),
+        }
+    }
+
+    /// What a series has for it.
+    #[must_use]
+    pub fn of<'a>(&self, labels: &'a Labels) -> Option<&'a str> {
+        match self {
+            Self::Route => Some(&labels.route),
+            Self::Device => Some(labels.device.name()),
+            Self::Navigation => Some(labels.navigation.name()),
+            Self::Cache => labels.cache.map(|cache| cache.name()),
+            Self::Network => labels.network.map(|network| network.name()),
+            Self::Release => labels.release.as_deref(),
+            Self::Bot => Some(if labels.bot { "yes" } else { "no" }),
+            Self::Own(name) => labels.dimensions.get(name).map(String::as_str),
+        }
+    }
+}
+
 impl Query {
     /// Whether a series is asked for.
     #[must_use]
@@ -72,30 +140,59 @@ impl Query {
             Bots::Include => true,
             Bots::Only => labels.bot,
         };
-        visitor
-            && self.route.as_ref().is_none_or(|route| *route == labels.route)
-            && self.device.is_none_or(|device| device == labels.device)
-            && self.release.as_ref().is_none_or(|release| labels.release.as_ref() == Some(release))
+        visitor && self.only.iter().all(|(dimension, value)| dimension.of(labels) == Some(value))
+    }
+
+    /// The group that a series of a window belongs to. A window that is longer than a step is a step
+    /// of its own.
+    #[must_use]
+    pub fn group(&self, window: Window, labels: &Labels) -> Group {
+        let at = self.step.map(|step| Window::of(step.max(window.span), window.start).start);
+        let value = |dimension: &Dimension| dimension.of(labels).map(str::to_owned);
+        Group { values: self.by.iter().map(value).collect(), at }
+    }
+}
+
+impl Group {
+    /// Its value for a dimension of the question.
+    #[must_use]
+    pub fn value(&self, by: &[Dimension], dimension: &Dimension) -> Option<&str> {
+        let index = by.iter().position(|other| other == dimension)?;
+        self.values.get(index)?.as_deref()
+    }
+
+    /// Its route and device class, where the question asks for groups of these.
+    #[must_use]
+    pub fn page(&self, by: &[Dimension]) -> Option<(&str, Device)> {
+        let device = Device::named(self.value(by, &Dimension::Device)?)?;
+        Some((self.value(by, &Dimension::Route)?, device))
     }
 }
 
 impl Groups {
-    /// Adds a cell to the group it belongs to.
-    pub fn add(&mut self, labels: Labels, cell: &Cell) {
-        let group = Group { route: labels.route, device: labels.device };
+    /// Adds a cell to a group.
+    pub fn add(&mut self, group: Group, cell: &Cell) {
         self.cells.entry(group).or_default().merge(cell);
     }
 
     /// Adds what another shard knows.
     pub fn merge(&mut self, other: Self) {
         for (group, cell) in other.cells {
-            self.cells.entry(group).or_default().merge(&cell);
+            self.add(group, &cell);
         }
         self.heard_at = self.heard_at.max(other.heard_at);
         for (reason, count) in other.refused {
             let sum = self.refused.entry(reason).or_default();
             *sum = sum.saturating_add(count);
         }
+    }
+
+    /// All groups as one.
+    #[must_use]
+    pub fn total(&self) -> Cell {
+        let mut total = Cell::default();
+        self.cells.values().for_each(|cell| total.merge(cell));
+        total
     }
 
     /// The bytes that one shard answers with.

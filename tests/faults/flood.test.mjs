@@ -1,0 +1,108 @@
+// Floods of what is malformed, oversize or never ends, and honest visits beside them: the floods are
+// answered with 4xx, the visits are counted in full, and the memory stays bounded.
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import net from "node:net";
+import { after, before, test } from "node:test";
+
+import { beacon, DESKTOP } from "../product.mjs";
+import { product, start } from "./workerd.mjs";
+
+/** @type {Awaited<ReturnType<typeof start>>} */
+let workerd;
+before(async () => void (workerd = await start("flood", product({ READ_TOKEN: "token" }), { fresh: true })));
+after(() => workerd.kill());
+
+const visit = (/** @type {string} */ path) => workerd.send("/v1/vitals", JSON.stringify(beacon({ path })), { "user-agent": DESKTOP });
+
+const views = async (/** @type {string} */ path) => JSON.parse((await workerd.send(`/api/vitals/summary?site=demo&route=${path}`)).text).views;
+
+/** Who still writes when the refusal has been sent is cut off, and may not come to read it. @param {any} error */
+function cutOff(error) {
+  assert.match(error.code ?? "", /^(EPIPE|ECONNRESET)$/, error);
+}
+
+/** Resident memory, in megabytes. */
+const memory = () => Number(readFileSync(`/proc/${workerd.pid}/status`, "utf8").match(/VmRSS:\s+(\d+)/)?.[1]) / 1024;
+
+/**
+ * Sends each body many times, and honest visits among them.
+ * @param {string} path @param {(string | Buffer)[]} bodies @param {number} rounds
+ */
+async function flood(path, bodies, rounds) {
+  const statuses = new Set();
+  for (let round = 0; round < rounds; round += 1) {
+    const floods = bodies.map((body) => workerd.send("/v1/vitals", body).then(({ status }) => statuses.add(status), cutOff));
+    const visits = Array.from({ length: 5 }, () => visit(path).then(({ status }) => assert.equal(status, 200)));
+    await Promise.all([...floods, ...visits]);
+  }
+  assert.equal(await views(path), rounds * 5);
+  return [...statuses].sort();
+}
+
+test("malformed bodies are refused, and the visits beside them counted", async () => {
+  const bodies = ["", "{", "[".repeat(16_000), `{"v":1,"m":${"[".repeat(15_000)}`, "\xff\xfe", Buffer.from([0xff, 0x00]), "null", '{"v":1e400}', "x".repeat(1000)];
+  assert.equal(bodies.length, 9);
+  assert.deepEqual(await flood("/malformed", [...bodies, ...bodies, ...bodies], 30), [400]);
+});
+
+test("oversize bodies are refused, and take no memory with them", async () => {
+  await flood("/warm", ["x".repeat(2_000_000)], 5);
+  const before = memory();
+  assert.deepEqual(await flood("/oversize", Array.from({ length: 10 }, () => Buffer.alloc(2_000_000, "x")), 30), [413]);
+  const grown = memory() - before;
+  // 600 MB were sent.
+  assert.ok(grown < 150, `${grown.toFixed(0)} MB more than before`);
+});
+
+test("bodies that never end hold up nobody", async () => {
+  const slow = Array.from({ length: 100 }, () => {
+    const socket = net.connect(workerd.port, "127.0.0.1");
+    socket.on("error", () => {});
+    socket.write("POST /v1/vitals HTTP/1.1\r\nhost: x\r\ncontent-length: 400\r\n\r\n{\"v\":1,");
+    return socket;
+  });
+  await Promise.all(Array.from({ length: 100 }, () => visit("/slow").then(({ status }) => assert.equal(status, 200))));
+  assert.equal(await views("/slow"), 100);
+  slow.forEach((socket) => socket.destroy());
+  await Promise.all(Array.from({ length: 20 }, () => visit("/slow")));
+  assert.equal(await views("/slow"), 120, "nor after they have gone");
+});
+
+test("a body without a length is read no further than a beacon may be long", async () => {
+  // Chunk after chunk, until it is refused.
+  const status = await new Promise((resolve) => {
+    const socket = net.connect(workerd.port, "127.0.0.1");
+    let answer = "";
+    const chunk = `1000\r\n${"x".repeat(0x1000)}\r\n`;
+    const more = () => {
+      while (!answer && socket.writable && socket.write(chunk));
+    };
+    socket.on("drain", more);
+    socket.on("error", (error) => {
+      cutOff(error);
+      resolve(answer || "cut off");
+    });
+    socket.on("data", (data) => {
+      answer = String(data).split(" ")[1] ?? "";
+      socket.destroy();
+      resolve(answer);
+    });
+    socket.write("POST /v1/vitals HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n");
+    more();
+  });
+  assert.match(String(status), /^(413|cut off)$/);
+});
+
+test("after all of it each refusal is counted, and nothing has trapped", async () => {
+  const expected = { malformed: 27 * 30, "too-large": 5 + 10 * 30 + 1 };
+  /** @type {Record<string, number>} */
+  let refused = {};
+  // The counts follow the answers: asked for until they are there.
+  for (let tries = 0; tries < 500 && refused["too-large"] !== expected["too-large"]; tries += 1) {
+    const { text } = await workerd.send("/api/vitals/summary?site=-", undefined, { authorization: "Bearer token" });
+    refused = JSON.parse(text).refused;
+  }
+  assert.deepEqual(refused, expected);
+  assert.doesNotMatch(workerd.errors(), /RuntimeError|unreachable|panicked/);
+});

@@ -1,0 +1,64 @@
+// Acknowledged means durable: workerd is killed at random moments under load, round after round, and
+// every view that it has acknowledged is found in its database, and counted.
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { DatabaseSync } from "node:sqlite";
+
+import { beacon, DESKTOP } from "../product.mjs";
+import { databases, product, seeded, start } from "./workerd.mjs";
+
+const ROUNDS = 8;
+const SENDERS = 24;
+
+test("what is acknowledged outlives a kill at any moment", async () => {
+  const random = seeded(20261121);
+  /** @type {Set<string>} */
+  const sent = new Set();
+  /** @type {Set<string>} */
+  const acknowledged = new Set();
+  for (let round = 0; round < ROUNDS; round += 1) {
+    const workerd = await start("kill", product({ SHARDS: "2" }), { fresh: round === 0 });
+    // Not a time but a number of answers: the machine may be as slow as it likes.
+    const moment = acknowledged.size + 1 + Math.floor(random() * 1500);
+    let killed = false;
+    const sender = async () => {
+      while (!killed) {
+        const view = beacon({ id: Math.floor(random() * 2 ** 48).toString(16).padStart(24, "0"), path: `/round-${"abcdefgh"[round]}` });
+        sent.add(view.id);
+        try {
+          const { status } = await workerd.send("/v1/vitals", JSON.stringify(view), { "user-agent": DESKTOP });
+          if (status === 200) acknowledged.add(view.id);
+        } catch {
+          // The answer never came: nothing was promised.
+        }
+        // A read folds, so that a kill meets that too.
+        if (random() < 0.01) workerd.send("/api/vitals/summary?site=demo").catch(() => {});
+        if (acknowledged.size >= moment && !killed) {
+          killed = true;
+          await workerd.kill();
+        }
+      }
+    };
+    await Promise.all(Array.from({ length: SENDERS }, sender));
+  }
+  const last = await start("kill", product({ SHARDS: "2" }));
+  const { status, text } = await last.send("/api/vitals/summary?site=demo");
+  assert.equal(status, 200, text);
+  const summary = JSON.parse(text);
+  await last.kill();
+  const stored = new Set();
+  for (const file of databases(last.storage, "Shard")) {
+    const database = new DatabaseSync(file);
+    for (const row of database.prepare("SELECT view, behind FROM views").all()) {
+      stored.add(String(row.view).split(".")[0]);
+      assert.equal(row.behind, 0, "the read has folded it");
+    }
+    database.close();
+  }
+  const lost = [...acknowledged].filter((id) => !stored.has(id));
+  const unasked = [...stored].filter((id) => !sent.has(id));
+  console.log(`${ROUNDS} kills: ${sent.size} sent, ${acknowledged.size} acknowledged, ${stored.size} stored, ${lost.length} acknowledged and lost`);
+  assert.deepEqual({ lost, unasked }, { lost: [], unasked: [] });
+  assert.equal(summary.views, stored.size, "each of them is counted, once");
+  assert.ok(acknowledged.size > ROUNDS * 100, "there was load");
+});

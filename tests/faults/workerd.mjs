@@ -1,0 +1,145 @@
+// workerd itself, with nothing between it and the built Worker: what can be killed, flooded and
+// measured. Its Durable Objects are stored on disk below build/raw.
+import { spawn } from "node:child_process";
+import { mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import http from "node:http";
+import { join, relative } from "node:path";
+
+const ROOT = new URL("../..", import.meta.url).pathname;
+const BINARY = join(ROOT, "node_modules/workerd/bin/workerd");
+
+/** The product as it is built. @param {Record<string, unknown>} [vars] */
+export function product(vars = {}) {
+  const all = { SHARDS: "1", SITES: { demo: { public: true } }, ...vars };
+  return {
+    modules: { "index.js": join(ROOT, "build/index.js"), "index_bg.wasm": join(ROOT, "build/index_bg.wasm") },
+    bindings: [
+      '(name = "SHARDS_OF_SITES", durableObjectNamespace = "Shard")',
+      '(name = "ASSETS", service = "assets")',
+      ...Object.entries(all).map(([name, value]) =>
+        typeof value === "string" ? `(name = "${name}", text = ${text(value)})` : `(name = "${name}", json = ${text(JSON.stringify(value))})`,
+      ),
+    ],
+    classes: ["Shard"],
+  };
+}
+
+/** A Worker of one file. @param {string} file @param {string[]} [classes] */
+export function script(file, classes = []) {
+  return {
+    modules: { "index.js": join(ROOT, file) },
+    bindings: classes.map((name) => `(name = "${name.toUpperCase()}", durableObjectNamespace = "${name}")`),
+    classes,
+  };
+}
+
+/**
+ * Starts it, on a port of its own. What a name has stored before is still there.
+ * @param {string} name
+ * @param {{ modules: Record<string, string>, bindings: string[], classes: string[] }} worker
+ * @param {{ fresh?: boolean }} [options]
+ */
+export async function start(name, worker, { fresh = false } = {}) {
+  const folder = join(ROOT, "build/raw", name);
+  const storage = join(folder, "storage");
+  if (fresh) rmSync(folder, { recursive: true, force: true });
+  mkdirSync(storage, { recursive: true });
+  // Embedded files are named from where the configuration is.
+  const modules = Object.entries(worker.modules).map(
+    ([name, file]) => `(name = "${name}", ${name.endsWith(".wasm") ? "wasm" : "esModule"} = embed "${relative(folder, file)}")`,
+  );
+  writeFileSync(
+    join(folder, "config.capnp"),
+    `using Workerd = import "/workerd/workerd.capnp";
+const config :Workerd.Config = (
+  services = [
+    (name = "main", worker = .worker),
+    (name = "assets", disk = (path = "${join(ROOT, "build/assets-dev")}")),
+    (name = "storage", disk = (path = "${storage}", writable = true)),
+  ],
+  sockets = [(name = "http", address = "127.0.0.1:0", http = (), service = "main")],
+);
+const worker :Workerd.Worker = (
+  modules = [${modules.join(", ")}],
+  compatibilityDate = "2026-11-01",
+  bindings = [${worker.bindings.join(", ")}],
+  durableObjectNamespaces = [${worker.classes.map((name) => `(className = "${name}", uniqueKey = "${name}", enableSql = true)`).join(", ")}],
+  durableObjectStorage = (localDisk = "storage"),
+);
+`,
+  );
+  const child = spawn(BINARY, ["serve", "--control-fd=3", join(folder, "config.capnp")], { stdio: ["ignore", "inherit", "pipe", "pipe"] });
+  let errors = "";
+  child.stderr?.on("data", (chunk) => (errors = (errors + chunk).slice(-20_000)));
+  const ended = new Promise((resolve) => child.once("exit", resolve));
+  const port = await new Promise((resolve, reject) => {
+    let heard = "";
+    /** @type {import("node:stream").Readable} */ (child.stdio[3]).on("data", (chunk) => {
+      heard += chunk;
+      const listening = heard.match(/"port"\s*:\s*(\d+)/);
+      if (listening) resolve(Number(listening[1]));
+    });
+    child.once("exit", (code) => reject(new Error(`workerd ended with ${code} before it listened:\n${errors}`)));
+  });
+  const agent = new http.Agent({ keepAlive: true, maxSockets: 256 });
+  return {
+    port,
+    pid: /** @type {number} */ (child.pid),
+    storage,
+    errors: () => errors,
+    /** Ends it at once, with no chance to write anything more. */
+    kill: async () => {
+      agent.destroy();
+      child.kill("SIGKILL");
+      await ended;
+    },
+    /**
+     * @param {string} path @param {string | Buffer} [body] @param {Record<string, string>} [headers]
+     * @returns {Promise<{ status: number, text: string }>}
+     */
+    send: (path, body, headers = {}) => send({ port, agent, path, method: body === undefined ? "GET" : "POST", headers }, body),
+  };
+}
+
+/** The databases that a class has stored. @param {string} storage @param {string} name */
+export function databases(storage, name) {
+  const folder = join(storage, name);
+  return readdirSync(folder)
+    .filter((file) => file.endsWith(".sqlite") && file !== "metadata.sqlite")
+    .map((file) => join(folder, file));
+}
+
+/** A generator of numbers from 0 to 1 (mulberry32). @param {number} seed */
+export function seeded(seed) {
+  return () => {
+    seed = (seed + 0x6d2b79f5) | 0;
+    let mixed = Math.imul(seed ^ (seed >>> 15), 1 | seed);
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
+  };
+}
+
+/**
+ * @param {http.RequestOptions} options @param {string | Buffer} [body]
+ * @returns {Promise<{ status: number, text: string }>}
+ */
+function send(options, body) {
+  return new Promise((resolve, reject) => {
+    const length = body === undefined ? {} : { "content-length": Buffer.byteLength(body) };
+    const request = http.request({ host: "127.0.0.1", ...options, headers: { ...length, .../** @type {any} */ (options.headers) } }, (answer) => {
+      let text = "";
+      answer.setEncoding("utf8");
+      answer.on("data", (chunk) => (text += chunk));
+      answer.on("end", () => resolve({ status: answer.statusCode ?? 0, text }));
+      answer.on("error", reject);
+      answer.on("aborted", () => reject(new Error("the answer was cut off")));
+    });
+    request.on("error", reject);
+    request.end(body);
+  });
+}
+
+/** A text of Cap'n Proto's. @param {string} value */
+function text(value) {
+  return JSON.stringify(value);
+}

@@ -1,0 +1,229 @@
+// Any quantile of any slice: the answers against exact arrays, and against the OpenAPI document.
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+
+import { Ajv2020 } from "ajv/dist/2020.js";
+
+import { beacon, DESKTOP, serve } from "../product.mjs";
+
+/** @type {Awaited<ReturnType<typeof serve>>} */
+let product;
+/** @type {any} */
+let document;
+/** @type {Ajv2020} */
+let ajv;
+const PHONE = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) Mobile/15E148";
+
+/** @type {{ route: string, device: string, release: string, plan: string, LCP: number }[]} */
+const views = [];
+
+before(async () => {
+  product = await serve({ SHARDS: "3", READ_TOKEN: "token", SITES: { demo: { public: true }, shut: {} } });
+  document = await (await fetch(`${product.origin}/api/openapi.json`)).json();
+  ajv = new Ajv2020({ strict: true, allowUnionTypes: true });
+  ajv.addSchema({ ...(await (await fetch(`${product.origin}/v1/beacon.schema.json`)).json()), $id: "https://doc.invalid/v1/beacon.schema.json" });
+  for (const word of Object.keys(document)) if (!["$id", "$schema"].includes(word)) ajv.addKeyword(word);
+  ajv.addSchema({ $id: "https://doc.invalid/openapi.json", ...document });
+  for (let index = 0; index < 240; index += 1) {
+    const release = index % 2 ? "2.0" : "1.0";
+    // The later release is slower on every page and device.
+    const LCP = 900 + ((index * 37) % 240) * 6 + (release === "2.0" ? 700 : 0);
+    views.push({ route: ["/", "/cart", "/search"][index % 3], device: index % 4 < 2 ? "phone" : "desktop", release, plan: index % 5 ? "free" : "pro", LCP });
+  }
+  await Promise.all(
+    views.map(({ route, device, release, plan, LCP }, index) =>
+      product.send(beacon({ id: (index * 2654435761 + 1).toString(16).padStart(24, "0"), path: route, release, dim: { plan }, m: { LCP }, net: "4g" }), { "user-agent": device === "phone" ? PHONE : DESKTOP }),
+    ),
+  );
+});
+after(() => product.close());
+
+/**
+ * The answer, which the document describes.
+ * @param {string} path @param {Record<string, string>} [headers]
+ * @returns {Promise<{ answer: Response, body: any }>}
+ */
+async function get(path, headers = {}) {
+  const answer = await fetch(product.origin + path, { headers });
+  const name = path.split("?")[0];
+  const described = document.paths[name]?.get?.responses[String(answer.status)];
+  assert.ok(described, `${path} answers ${answer.status}, which is not described`);
+  const response = described.$ref ? document.components.responses[described.$ref.split("/").at(-1)] : described;
+  const kind = (answer.headers.get("content-type") ?? "").split(";")[0];
+  if (answer.status === 304) return { answer, body: null };
+  assert.ok(response.content[kind], `${path} answers ${kind}, which is not described`);
+  if (!kind.endsWith("json")) return { answer, body: kind === "text/csv" ? await answer.text() : Buffer.from(await answer.arrayBuffer()) };
+  const body = await answer.json();
+  const schema = response.content[kind].schema;
+  const valid = ajv.compile(schema.$ref ? { $ref: `https://doc.invalid/openapi.json${schema.$ref}` } : schema);
+  assert.ok(valid(body), `${path}: ${ajv.errorsText(valid.errors)} in ${JSON.stringify(body).slice(0, 400)}`);
+  return { answer, body };
+}
+
+/** The nearest-rank percentile. @param {number[]} values @param {number} percent */
+function exact(values, percent) {
+  const sorted = [...values].sort((a, b) => a - b);
+  return sorted[Math.ceil((sorted.length * percent) / 100) - 1];
+}
+
+/** @param {any} line @param {number[]} values */
+function agrees(line, values) {
+  assert.equal(line.n, values.length);
+  for (const percent of [50, 75, 90, 95, 99]) {
+    const truth = exact(values, percent);
+    const found = line[`p${percent}`];
+    assert.ok(Math.abs(found - truth) <= truth / 64, `p${percent} is ${found}, exactly ${truth}`);
+  }
+  assert.equal(line.good, Math.round((values.filter((value) => value <= 2500).length / values.length) * 1e4) / 1e4);
+  const [low, high] = line.p75_interval;
+  assert.ok(low <= line.p75 && line.p75 <= high);
+}
+
+const lcp = (/** @type {(view: (typeof views)[number]) => boolean} */ keep) => views.filter(keep).map(({ LCP }) => LCP);
+
+test("groups of every dimension have the percentiles of their views", async () => {
+  const { body } = await get("/api/vitals/routes?site=demo&metric=LCP&by=route,device,release,dim.plan");
+  assert.equal(body.lines.length, 24);
+  for (const line of body.lines) {
+    const { route, device, release } = line.group;
+    const values = lcp((view) => view.route === route && view.device === device && view.release === release && view.plan === line.group["dim.plan"]);
+    assert.equal(line.n, values.length);
+  }
+  const { body: byDevice } = await get("/api/vitals/distribution?site=demo&metric=LCP&by=device");
+  for (const line of byDevice.lines) {
+    const values = lcp((view) => view.device === line.group.device);
+    agrees(line, values);
+    for (const { low, high, visits } of line.buckets) assert.equal(visits, values.filter((value) => low <= value && value <= high).length);
+  }
+});
+
+test("every dimension is a filter", async () => {
+  /** @type {[string, (view: (typeof views)[number]) => boolean][]} */
+  const table = [
+    ["route=/cart", (view) => view.route === "/cart"],
+    ["device=phone", (view) => view.device === "phone"],
+    ["release=2.0", (view) => view.release === "2.0"],
+    ["dim.plan=pro", (view) => view.plan === "pro"],
+    ["release=1.0&dim.plan=pro&device=desktop", (view) => view.release === "1.0" && view.plan === "pro" && view.device === "desktop"],
+    ["net=4g&nav=navigate&bot=no", () => true],
+    ["net=3g", () => false],
+    ["cache=hit", () => false],
+    ["nav=reload", () => false],
+  ];
+  for (const [filter, keep] of table) {
+    const { body } = await get(`/api/vitals/distribution?site=demo&metric=LCP&${filter}`);
+    const values = lcp(keep);
+    assert.equal(body.views, values.length, filter);
+    if (values.length > 20) agrees(body.lines[0], values);
+    else assert.deepEqual(body.lines.map((/** @type {any} */ line) => line.n), values.length ? [values.length] : [], filter);
+  }
+});
+
+test("a series adds up to the whole, at every step", async () => {
+  for (const step of ["minute", "hour", "day"]) {
+    const { body } = await get(`/api/vitals/series?site=demo&metric=LCP&step=${step}&by=release`);
+    const length = { minute: 60_000, hour: 3_600_000, day: 86_400_000 }[step] ?? 1;
+    assert.ok(body.lines.every((/** @type {any} */ line) => line.at % length === 0));
+    assert.equal(body.lines.reduce((/** @type {number} */ sum, /** @type {any} */ line) => sum + line.n, 0), views.length);
+  }
+});
+
+test("a page follows the other, and together they are all", async () => {
+  const { body: all } = await get("/api/vitals/routes?site=demo&by=route,device");
+  const lines = [];
+  /** @type {number | undefined} */
+  let next = 0;
+  while (next !== undefined) {
+    /** @type {any} */
+    const { body } = await get(`/api/vitals/routes?site=demo&by=route,device&limit=4&offset=${next}`);
+    assert.ok(body.lines.length <= 4);
+    lines.push(...body.lines);
+    next = body.next;
+  }
+  assert.deepEqual(lines, all.lines);
+});
+
+test("a slower release is a regression, and the other way round it is none", async () => {
+  const { body } = await get("/api/vitals/compare?site=demo&a.release=1.0&b.release=2.0");
+  const line = body.lines.find((/** @type {any} */ each) => each.metric === "LCP");
+  assert.deepEqual([body.a.views, body.b.views], [120, 120]);
+  agrees(line.a, lcp((view) => view.release === "1.0"));
+  agrees(line.b, lcp((view) => view.release === "2.0"));
+  assert.ok(line.budget.regression && line.budget.p_value < 0.01, JSON.stringify(line.budget));
+  const back = await get("/api/vitals/compare?site=demo&a.release=2.0&b.release=1.0&device=phone");
+  assert.equal(back.body.lines[0].budget.regression, false);
+  assert.equal(back.body.a.views, lcp((view) => view.release === "2.0" && view.device === "phone").length);
+  const time = await get(`/api/vitals/compare?site=demo&a.from=0&a.to=${Date.now() - 864e5}`);
+  assert.deepEqual([time.body.a.views, time.body.b.views, time.body.lines[0].a.p75], [0, 240, null]);
+});
+
+test("the table is the same as CSV", async () => {
+  const question = "/api/vitals/routes?site=demo&metric=LCP&by=route,dim.plan";
+  const [{ body }, { body: text }] = await Promise.all([get(question), get(`${question}&format=csv`)]);
+  const [head, ...rows] = text.trimEnd().split("\r\n").map((/** @type {string} */ row) => row.split(","));
+  const table = rows.map((/** @type {string[]} */ row) => Object.fromEntries(head.map((/** @type {string} */ name, /** @type {number} */ column) => [name, row[column]])));
+  assert.deepEqual(
+    table.map((/** @type {any} */ row) => [row.route, row["dim.plan"], Number(row.n), Number(row.p75), Number(row.p75_high)]),
+    body.lines.map((/** @type {any} */ line) => [line.group.route, line.group["dim.plan"], line.n, line.p75, line.p75_interval?.[1] ?? 0]),
+  );
+});
+
+test("one series is given as its sketch, and no more than one", async () => {
+  const { body } = await get("/api/vitals/distribution?site=demo&metric=LCP&format=sketch");
+  // Version and metric, then counts.
+  assert.ok(body.length > 50 && body.length < 1000 && body[0] >> 4 === 1);
+  const several = await get("/api/vitals/distribution?site=demo&metric=LCP&by=device&format=sketch");
+  assert.deepEqual([several.answer.status, several.body.field], [400, "format"]);
+});
+
+test("who has an answer already is told so; what is not public is kept by nobody in between", async () => {
+  const question = "/api/vitals/routes?site=demo&to=1700000000000";
+  const { answer } = await get(question);
+  assert.match(answer.headers.get("cache-control") ?? "", /^public, max-age=300$/);
+  const tag = answer.headers.get("etag") ?? "";
+  const again = await get(question, { "if-none-match": `"other", W/${tag}` });
+  assert.deepEqual([again.answer.status, await again.answer.text()], [304, ""]);
+  assert.equal((await get("/api/vitals/routes?site=shut")).answer.status, 401);
+  assert.equal((await get("/api/vitals/routes?site=shut", { authorization: "Bearer tokem" })).answer.status, 401);
+  const closed = await get("/api/vitals/routes?site=shut", { authorization: "Bearer token" });
+  assert.match(closed.answer.headers.get("cache-control") ?? "", /^private/);
+  assert.match(closed.answer.headers.get("vary") ?? "", /authorization/i);
+});
+
+test("what is asked wrongly is refused by name", async () => {
+  for (const [path, field] of [
+    ["series?step=week", "step"],
+    ["routes?by=colour", "by"],
+    ["routes?by=route,device,nav,net,bot", "by"],
+    ["routes?metric=SPEED", "metric"],
+    ["routes?limit=0", "limit"],
+    ["routes?offset=-1", "offset"],
+    ["routes?format=xml", "format"],
+    ["routes?from=yesterday", "from"],
+    ["summary?device=watch", "device"],
+    ["compare?release=1", "b.release"],
+  ]) {
+    const { answer, body } = await get(`/api/vitals/${path}`);
+    assert.deepEqual([answer.status, body.field], [400, field], path);
+  }
+});
+
+test("each path that is described answers as described", async () => {
+  for (const path of ["/api/vitals/summary", "/api/budgets?path=/x", "/api/health"]) assert.equal((await get(path)).answer.status, 200);
+  assert.equal((await get("/api/vitals/summary?site=nobody")).answer.status, 404);
+  for (const [body, query] of /** @type {[string, string][]} */ ([
+    [JSON.stringify(beacon()), ""],
+    ["{", ""],
+    [JSON.stringify(beacon({ seq: 99 })), ""],
+    [JSON.stringify(beacon({ site: "nobody" })), ""],
+    ["x".repeat(20_000), ""],
+    [JSON.stringify({ name: "LCP", id: "v5-1-2", value: 812.5, path: "/" }), "?site=demo"],
+  ])) {
+    const answer = await fetch(`${product.origin}/v1/vitals${query}`, { method: "POST", body, headers: { "user-agent": DESKTOP } });
+    const described = document.paths["/v1/vitals"].post.responses[answer.status];
+    assert.ok(described, `${answer.status} is not described`);
+    const name = answer.status === 200 ? "Taken" : "Problem";
+    const valid = ajv.compile({ $ref: `https://doc.invalid/openapi.json#/components/schemas/${name}` });
+    assert.ok(valid(await answer.json()), ajv.errorsText(valid.errors));
+  }
+});
