@@ -55,8 +55,19 @@ async fn told(request: &Request, url: &Url, env: &Env, config: &Config, beacon: 
     let start = Date::now().as_millis().saturating_sub(beacon.age.into());
     let row = row(view_key(beacon), beacon.seq, start, beacon.age, &told)?;
     shard::tell(env, &beacon.site, shard::of(&beacon.id, config.shards), row).await?;
-    let budgets = budgets::in_force(env).await?;
-    Ok(answer::json(within([(&told, budgets::limits(&budgets, &told.labels))]))?)
+    stored(env, &[told]).await
+}
+
+/// The answer to what is stored, and stays acknowledged when the budgets cannot be read.
+async fn stored(env: &Env, all: &[Told]) -> Outcome {
+    let kept = match budgets::in_force(env).await {
+        Ok(budgets) => within(all.iter().map(|told| (told, budgets::limits(&budgets, &told.labels)))),
+        Err(error) => {
+            worker::console_error!("{error}; what was sent is stored, and not judged");
+            within([])
+        }
+    };
+    Ok(answer::json(kept)?)
 }
 
 async fn reported(
@@ -82,9 +93,7 @@ async fn reported(
         // Should a later one fail, all are sent again; those that are stored already count once.
         shard::tell(env, site, shard, rows.join(",")).await?;
     }
-    let budgets = budgets::in_force(env).await?;
-    let limits = all.iter().map(|told| (told, budgets::limits(&budgets, &told.labels)));
-    Ok(answer::json(within(limits))?)
+    stored(env, &all).await
 }
 
 /// What the query of an address says of the reports in its body.
