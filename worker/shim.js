@@ -31,8 +31,83 @@ async function guarded(call) {
 
 addEventListener("error", (event) => trapped(event.error));
 
+// A beacon's way is the one that costs: it crosses to Rust once with all that is known of it, and goes
+// to its object as a call rather than a request.
+async function take(request, env, context, own, query) {
+  const { headers } = request;
+  const origin = headers.get("origin") ?? undefined;
+  const refused = (reason, site) => answered(wasm.refuse(env, reason, site, origin), env, context);
+  if (env.INGEST_RATE) {
+    const network = wasm.network(headers.get("cf-connecting-ip") ?? "");
+    if (!(await within(env.INGEST_RATE, network))) return refused("too-many");
+  }
+  const body = await read(request, headers.get("content-length"));
+  if (!body) return refused("too-large");
+  const now = Date.now();
+  if (wasm.budgets_are_old(now)) await wasm.read_budgets(env);
+  const agent = headers.get("user-agent") ?? "";
+  const hint = headers.get("sec-ch-ua-mobile") ?? undefined;
+  const heard = wasm.hear(env, body, query, own, origin, agent, hint, now);
+  if (!Array.isArray(heard)) return answered(heard, env, context);
+  const [answer, allowed, site, ...rows] = heard;
+  if (env.SITE_RATE && !(await within(env.SITE_RATE, site))) return refused("too-many", site);
+  try {
+    // Should a later one fail, all are sent again; those that are stored already count once.
+    for (let index = 0; index < rows.length; index += 2) {
+      const stored = await env.SHARDS_OF_SITES.getByName(rows[index]).tell(rows[index + 1]);
+      if (!stored) return refused("unavailable", site);
+    }
+  } catch (error) {
+    console.error("the journal did not answer:", error);
+    return refused("unavailable", site);
+  }
+  return new Response(answer, { headers: allowed ? { ...TAKEN, "access-control-allow-origin": allowed } : TAKEN });
+}
+
+const TAKEN = {
+  "content-type": "application/json",
+  "cache-control": "no-store",
+  "x-content-type-options": "nosniff",
+  vary: "Origin",
+};
+
+// A refusal is counted when its answer is on its way.
+function answered(response, env, context) {
+  if (wasm.carries_refusals(Date.now())) context.waitUntil(wasm.carry_refusals(env));
+  return response ?? new Response(null, { status: 503 });
+}
+
+// A limiter that fails must not cost a visit.
+const within = (limiter, key) => limiter.limit({ key }).then(({ success }) => success, () => true);
+
+// The body, read no further than any may be long. A length that is given is one that HTTP holds to.
+async function read(request, length) {
+  if (length > MOST_BYTES) return null;
+  if (length !== null || !request.body) return new Uint8Array(await request.arrayBuffer());
+  const chunks = [];
+  let read = 0;
+  for await (const chunk of request.body) {
+    read += chunk.byteLength;
+    if (read > MOST_BYTES) return null;
+    chunks.push(chunk);
+  }
+  return new Uint8Array(await new Blob(chunks).arrayBuffer());
+}
+
+const MOST_BYTES = 65_536;
+
 export default {
-  fetch: (request, env, ctx) => guarded(() => wasm.fetch(request, env, ctx)),
+  fetch(request, env, context) {
+    const { url } = request;
+    const at = url.indexOf("/", 8);
+    if (request.method === "POST" && url.startsWith("/v1/vitals", at)) {
+      const query = url.slice(at + 10);
+      if (query === "" || query[0] === "?") {
+        return guarded(() => take(request, env, context, url.slice(0, at), query ? query.slice(1) : undefined));
+      }
+    }
+    return guarded(() => wasm.fetch(request, env, context));
+  },
   scheduled: (event, env, ctx) => guarded(() => wasm.scheduled(event, env, ctx)),
 };
 
@@ -54,7 +129,48 @@ export class Shard extends DurableObject {
     return guarded(() => this.#live().fetch(request));
   }
 
+  #rows = [];
+  #commit = null;
+
+  // Rows wait a moment for company, so that one commit serves them all; who tells one is answered when
+  // it is written, and the output gate holds the answer until it is on disk.
+  tell(rows) {
+    this.#rows.push(rows);
+    this.#commit ??= new Promise((resolve) => setTimeout(resolve, COMPANY)).then(() => this.#written());
+    return this.#commit;
+  }
+
+  #written() {
+    const rows = this.#rows;
+    this.#rows = [];
+    this.#commit = null;
+    return guarded(() => {
+      const live = this.#live();
+      // Several statements without an await between them are one commit.
+      return batches(rows).every((batch) => live.commit(batch));
+    });
+  }
+
   alarm() {
     return guarded(() => this.#live().alarm());
   }
 }
+
+// SQLite takes no text of more than two million bytes, and a row may be of any script.
+function batches(rows) {
+  const batches = [[]];
+  let size = 0;
+  for (const row of rows) {
+    size += row.length;
+    if (size > MOST_OF_A_BATCH) {
+      batches.push([]);
+      size = row.length;
+    }
+    batches.at(-1).push(row);
+  }
+  return batches.map((batch) => batch.join(","));
+}
+
+const MOST_OF_A_BATCH = 500_000;
+// Milliseconds.
+const COMPANY = 2;

@@ -1,7 +1,8 @@
 //! Answers: the one place where a refusal becomes a response, and where CORS is decided.
 
 use wire::Refusal;
-use worker::{Headers, Request, Response, ResponseBuilder, Result};
+use worker::wasm_bindgen::JsValue;
+use worker::{Headers, Request, Response, ResponseBuilder, Result, web_sys};
 
 use crate::config::{Config, Mistake};
 
@@ -40,6 +41,15 @@ pub(crate) fn finish(outcome: Outcome, config: &Config, origin: Option<&str>) ->
     };
     allow(response.headers(), config, origin)?;
     Ok(response)
+}
+
+/// An answer as the shim gives it on.
+pub(crate) fn shown(response: Result<Response>) -> JsValue {
+    match response {
+        Ok(response) => web_sys::Response::from(response).into(),
+        // Without memory for a response there is none; the shim answers for itself.
+        Err(_) => JsValue::UNDEFINED,
+    }
 }
 
 /// JSON, not stored by anybody in between.

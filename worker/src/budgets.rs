@@ -8,6 +8,7 @@ use budget::Budgets;
 use ledger::{Labels, Limits};
 use wire::Metric;
 use wire::beacon::Values;
+use worker::wasm_bindgen::prelude::wasm_bindgen;
 use worker::{Date, Env, Result};
 
 /// The budgets in force.
@@ -29,6 +30,28 @@ pub(crate) async fn in_force(env: &Env) -> Result<Rc<Budgets>> {
     };
     KEPT.set(Some(Kept { at: now, budgets: Rc::clone(&budgets) }));
     Ok(budgets)
+}
+
+/// The budgets as they were last read, however long ago.
+pub(crate) fn last_known() -> Option<Rc<Budgets>> {
+    KEPT.with_borrow(|kept| kept.as_ref().map(|kept| Rc::clone(&kept.budgets)))
+}
+
+/// Whether it is time to read them again.
+#[wasm_bindgen(wasm_bindgen = worker::wasm_bindgen)]
+#[expect(unreachable_pub, reason = "wasm-bindgen exports what is pub")]
+#[must_use]
+pub fn budgets_are_old(now: f64) -> bool {
+    KEPT.with_borrow(|kept| kept.as_ref().is_none_or(|kept| (now as u64).saturating_sub(kept.at) >= FRESH))
+}
+
+/// Reads them again. A beacon is taken without them, and judged when it is folded.
+#[wasm_bindgen(wasm_bindgen = worker::wasm_bindgen, wasm_bindgen_futures = worker::wasm_bindgen_futures)]
+#[expect(unreachable_pub, reason = "wasm-bindgen exports what is pub")]
+pub async fn read_budgets(env: Env) {
+    if let Err(error) = in_force(&env).await {
+        worker::console_error!("budgets.json: {error}; it is not known what keeps them");
+    }
 }
 
 /// The limits that a view of these labels is judged by.

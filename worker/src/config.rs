@@ -1,7 +1,9 @@
 //! What wrangler.toml says: the sites, who may send for them, and how many shards hold them.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fmt;
+use std::rc::Rc;
 
 use serde::Deserialize;
 use worker::Env;
@@ -32,7 +34,17 @@ pub(crate) struct Site {
 pub(crate) struct Mistake(String);
 
 impl Config {
-    pub(crate) fn read(env: &Env) -> Result<Self, Mistake> {
+    /// The configuration of this deployment: it does not change while an isolate lives.
+    pub(crate) fn of(env: &Env) -> Result<Rc<Self>, Mistake> {
+        if let Some(known) = READ.with_borrow(Clone::clone) {
+            return Ok(known);
+        }
+        let config = Rc::new(Self::read(env)?);
+        READ.set(Some(Rc::clone(&config)));
+        Ok(config)
+    }
+
+    fn read(env: &Env) -> Result<Self, Mistake> {
         // A table in wrangler.toml arrives as an object; on the command line it is given as text.
         let sites = match env.object_var::<BTreeMap<String, Site>>("SITES") {
             Ok(sites) => sites,
@@ -69,4 +81,9 @@ impl fmt::Display for Mistake {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}; mend [vars] in wrangler.toml and deploy again", self.0)
     }
+}
+
+thread_local! {
+    // Plain data: nothing in it belongs to a request.
+    static READ: RefCell<Option<Rc<Config>>> = const { RefCell::new(None) };
 }

@@ -1,99 +1,170 @@
-//! `POST /v1/vitals`: parse, reduce, hand to the shard, and acknowledge only what it has stored.
-//! Parsing happens here, before the object, so that malformed floods never reach a single thread.
+//! `POST /v1/vitals`: what a body comes to. The shim reads it and asks here, in one call; what comes
+//! back says which rows go to which objects, and what is answered once they are stored. Parsing happens
+//! before the object, so that malformed floods never reach a single thread.
 
 use std::collections::BTreeMap;
 
-use futures_util::StreamExt;
 use ledger::{Limits, Told, Visitor, report_key, view_key};
 use serde::Serialize;
 use serde_json::value::RawValue;
-use wire::report::{self, Report};
+use wire::report::Report;
 use wire::{Beacon, Refusal, beacon};
-use worker::{Context, Date, Env, Request, Url};
+use worker::js_sys::Array;
+use worker::wasm_bindgen::JsValue;
+use worker::wasm_bindgen::prelude::wasm_bindgen;
+use worker::{Env, Url};
 
-use crate::answer::{self, Failure, Outcome};
+use crate::answer::{self, Failure};
 use crate::config::Config;
 use crate::{budgets, refusals, shard};
 
-pub(crate) async fn take(mut request: Request, env: &Env, config: &Config, context: &Context) -> Outcome {
-    let mut site = None;
-    let outcome = taken(&mut request, env, config, &mut site).await;
-    if let Err(Failure::Refused(refusal)) = &outcome {
-        let site = site.filter(|site| config.sites.contains_key(site));
-        refusals::note(context, env, site, refusal.reason());
-    }
-    outcome
+/// A request as the shim has read it.
+#[derive(Debug)]
+struct Heard<'a> {
+    body: &'a [u8],
+    query: Option<&'a str>,
+    /// The Worker's own origin.
+    own: &'a str,
+    origin: Option<&'a str>,
+    visitor: Visitor<'a>,
+    now: u64,
 }
 
-/// Takes what is sent, and notes as soon as it is known for which site it was meant.
-async fn taken(request: &mut Request, env: &Env, config: &Config, meant: &mut Option<String>) -> Outcome {
-    let address = request.headers().get("cf-connecting-ip")?.unwrap_or_default();
-    within_rate(env, "INGEST_RATE", network(&address)).await?;
-    let url = request.url()?;
-    match url.query() {
-        // What web-vitals' callbacks hand over names no site; the address does.
-        Some(query) => {
-            let named = Named::of(&url, query);
-            *meant = Some(named.site.clone());
-            let body = body(request, report::MAX_BYTES).await?;
-            let reports = Report::parse(&body, &named.path)?;
-            reported(request, &url, env, config, &named.site, reports).await
-        }
-        None => {
-            let body = body(request, beacon::MAX_BYTES).await?;
-            let beacon = Beacon::parse(&body).inspect_err(|_| *meant = beacon::site(&body))?;
-            *meant = Some(beacon.site.clone());
-            told(request, &url, env, config, &beacon).await
-        }
-    }
+/// What is to be stored, and then answered.
+struct Taken {
+    site: String,
+    /// Rows, by the shard that they go to.
+    rows: BTreeMap<u32, Vec<String>>,
+    answer: String,
 }
 
-async fn told(request: &Request, url: &Url, env: &Env, config: &Config, beacon: &Beacon) -> Outcome {
-    may_send(request, url, env, config, &beacon.site).await?;
-    let (agent, mobile_hint) = visitor(request)?;
-    let told = Told::of(beacon, Visitor { agent: &agent, mobile_hint: mobile_hint.as_deref() });
-    let start = Date::now().as_millis().saturating_sub(beacon.age.into());
-    let row = row(view_key(beacon), beacon.seq, start, beacon.age, &told)?;
-    shard::tell(env, &beacon.site, shard::of(&beacon.id, config.shards), row).await?;
-    stored(env, &[told]).await
-}
-
-/// The answer to what is stored, and stays acknowledged when the budgets cannot be read.
-async fn stored(env: &Env, all: &[Told]) -> Outcome {
-    let kept = match budgets::in_force(env).await {
-        Ok(budgets) => within(all.iter().map(|told| (told, budgets::limits(&budgets, &told.labels)))),
-        Err(error) => {
-            worker::console_error!("{error}; what was sent is stored, and not judged");
-            within([])
-        }
-    };
-    Ok(answer::json(kept)?)
-}
-
-async fn reported(
-    request: &Request,
-    url: &Url,
+/// What comes of a body: a response that refuses it; or a list of the answer, the origin that may read
+/// it, the site, and then the name of each object and its rows.
+#[wasm_bindgen(wasm_bindgen = worker::wasm_bindgen)]
+#[expect(clippy::too_many_arguments, reason = "one crossing for all that the shim knows")]
+#[expect(unreachable_pub, reason = "wasm-bindgen exports what is pub")]
+#[must_use]
+pub fn hear(
     env: &Env,
-    config: &Config,
-    site: &str,
-    reports: Vec<Report>,
-) -> Outcome {
-    may_send(request, url, env, config, site).await?;
-    let (agent, mobile_hint) = visitor(request)?;
-    let now = Date::now().as_millis();
-    let mut rows: BTreeMap<u32, Vec<String>> = BTreeMap::new();
-    let mut all = Vec::new();
-    for report in reports {
-        let told = Told::of_report(&report, Visitor { agent: &agent, mobile_hint: mobile_hint.as_deref() });
-        let shard = shard::of(&report.id, config.shards);
-        rows.entry(shard).or_default().push(row(report_key(&report), 0, now, 0, &told)?);
-        all.push(told);
+    body: &[u8],
+    query: Option<String>,
+    own: &str,
+    origin: Option<String>,
+    agent: &str,
+    mobile_hint: Option<String>,
+    now: f64,
+) -> JsValue {
+    let visitor = Visitor { agent, mobile_hint: mobile_hint.as_deref() };
+    let now = now as u64;
+    let heard = Heard { body, query: query.as_deref(), own, origin: origin.as_deref(), visitor, now };
+    let config = match Config::of(env) {
+        Ok(config) => config,
+        Err(mistake) => return answer::shown(answer::misconfigured(&mistake)),
+    };
+    let mut site = None;
+    match heard.take(&config, &mut site) {
+        Ok(Taken { site, rows, answer }) => {
+            let allowed = heard.origin.filter(|origin| config.knows(origin));
+            let list = Array::of3(&answer.into(), &allowed.into(), &site.as_str().into());
+            for (shard, rows) in rows {
+                list.push(&shard::name(&site, shard).into());
+                list.push(&rows.join(",").into());
+            }
+            list.into()
+        }
+        Err(failure) => {
+            if let Failure::Refused(refusal) = &failure {
+                let site = site.filter(|site| config.sites.contains_key(site));
+                refusals::note(site, refusal.reason());
+            }
+            answer::shown(answer::finish(Err(failure), &config, heard.origin))
+        }
     }
-    for (shard, rows) in rows {
-        // Should a later one fail, all are sent again; those that are stored already count once.
-        shard::tell(env, site, shard, rows.join(",")).await?;
+}
+
+/// Refuses what the shim could not bring here, for the reason of that name.
+#[wasm_bindgen(wasm_bindgen = worker::wasm_bindgen)]
+#[expect(unreachable_pub, reason = "wasm-bindgen exports what is pub")]
+#[must_use]
+pub fn refuse(env: &Env, reason: &str, site: Option<String>, origin: Option<String>) -> JsValue {
+    let refusal = match reason {
+        "too-large" => Refusal::TooLarge { limit: beacon::MAX_BYTES },
+        "too-many" => Refusal::TooMany { retry_after: PERIOD },
+        _ => Refusal::Unavailable { part: "journal" },
+    };
+    refusals::note(site, refusal.reason());
+    match Config::of(env) {
+        Ok(config) => {
+            answer::shown(answer::finish(Err(Failure::Refused(refusal)), &config, origin.as_deref()))
+        }
+        Err(mistake) => answer::shown(answer::misconfigured(&mistake)),
     }
-    stored(env, &all).await
+}
+
+/// The key under which a client's address is limited: its network, for an IPv6 client has 2^64
+/// addresses of its own. The address serves for nothing else.
+#[wasm_bindgen(wasm_bindgen = worker::wasm_bindgen)]
+#[expect(unreachable_pub, reason = "wasm-bindgen exports what is pub")]
+#[must_use]
+pub fn network(address: &str) -> String {
+    match address.contains(':') {
+        true => address.split(':').take(4).collect::<Vec<_>>().join(":"),
+        false => address.to_owned(),
+    }
+}
+
+impl Heard<'_> {
+    /// Takes what was sent, and notes as soon as it is known for which site it was meant.
+    fn take(&self, config: &Config, meant: &mut Option<String>) -> Result<Taken, Failure> {
+        match self.query {
+            // What web-vitals' callbacks hand over names no site; the address does.
+            Some(query) => {
+                let Named { site, path } = Named::of(query);
+                *meant = Some(site.clone());
+                let reports = Report::parse(self.body, &path)?;
+                self.may_send(config, &site)?;
+                self.reports(config, site, &reports)
+            }
+            None => {
+                let beacon = Beacon::parse(self.body).inspect_err(|_| *meant = beacon::site(self.body))?;
+                *meant = Some(beacon.site.clone());
+                self.may_send(config, &beacon.site)?;
+                self.beacon(config, beacon)
+            }
+        }
+    }
+
+    fn beacon(&self, config: &Config, beacon: Beacon) -> Result<Taken, Failure> {
+        let told = Told::of(&beacon, self.visitor);
+        let start = self.now.saturating_sub(beacon.age.into());
+        let row = row(view_key(&beacon), beacon.seq, start, beacon.age, &told)?;
+        let rows = BTreeMap::from([(shard::of(&beacon.id, config.shards), vec![row])]);
+        Ok(Taken { site: beacon.site, rows, answer: within([&told]) })
+    }
+
+    fn reports(&self, config: &Config, site: String, reports: &[Report]) -> Result<Taken, Failure> {
+        let mut rows: BTreeMap<u32, Vec<String>> = BTreeMap::new();
+        let mut all = Vec::new();
+        for report in reports {
+            let told = Told::of_report(report, self.visitor);
+            let row = row(report_key(report), 0, self.now, 0, &told)?;
+            rows.entry(shard::of(&report.id, config.shards)).or_default().push(row);
+            all.push(told);
+        }
+        Ok(Taken { site, rows, answer: within(&all) })
+    }
+
+    /// Whether that site takes what comes from this page.
+    fn may_send(&self, config: &Config, name: &str) -> Result<(), Refusal> {
+        let site = config.sites.get(name);
+        let site = site.ok_or_else(|| Refusal::UnknownSite { site: name.to_owned() })?;
+        match self.origin {
+            Some(origin) if origin != self.own && !site.allows(origin) => {
+                Err(Refusal::ForeignOrigin { origin: origin.to_owned() })
+            }
+            _ => Ok(()),
+        }
+    }
 }
 
 /// What the query of an address says of the reports in its body.
@@ -103,37 +174,14 @@ struct Named {
 }
 
 impl Named {
-    fn of(url: &Url, query: &str) -> Self {
-        let named =
-            |name| url.query_pairs().find(|(key, _)| key == name).map(|(_, value)| value.into_owned());
-        let site = if query.is_empty() { None } else { named("site") };
-        Self { site: site.unwrap_or_default(), path: named("path").unwrap_or_default() }
+    fn of(query: &str) -> Self {
+        let url = Url::parse(&format!("https://query.invalid/?{query}")).ok();
+        let named = |name| {
+            let pair = url.as_ref()?.query_pairs().find(|(key, _)| key == name);
+            pair.map(|(_, value)| value.into_owned())
+        };
+        Self { site: named("site").unwrap_or_default(), path: named("path").unwrap_or_default() }
     }
-}
-
-/// Whether that site takes what comes from this page, and has not had too much.
-async fn may_send(
-    request: &Request,
-    url: &Url,
-    env: &Env,
-    config: &Config,
-    name: &str,
-) -> Result<(), Failure> {
-    let Some(site) = config.sites.get(name) else {
-        return Err(Refusal::UnknownSite { site: name.to_owned() }.into());
-    };
-    if let Some(origin) = request.headers().get("origin")?
-        && !site.allows(&origin)
-        && url.origin().ascii_serialization() != origin
-    {
-        return Err(Refusal::ForeignOrigin { origin }.into());
-    }
-    within_rate(env, "SITE_RATE", name.to_owned()).await
-}
-
-fn visitor(request: &Request) -> worker::Result<(String, Option<String>)> {
-    let headers = request.headers();
-    Ok((headers.get("user-agent")?.unwrap_or_default(), headers.get("sec-ch-ua-mobile")?))
 }
 
 /// One journal row, as the shard stores it.
@@ -158,46 +206,17 @@ fn row(key: String, seq: u16, start: u64, age: u32, told: &Told) -> Result<Strin
 }
 
 /// Which of the visit's values kept their budgets.
-fn within<'a>(all: impl IntoIterator<Item = (&'a Told, Limits)>) -> String {
-    let kept = |(told, limits): (&'a Told, Limits)| {
+fn within<'a>(all: impl IntoIterator<Item = &'a Told>) -> String {
+    let kept = |told: &'a Told| {
+        let limits = budgets::last_known().map(|budgets| budgets::limits(&budgets, &told.labels));
+        let Limits(limits) = limits.unwrap_or_default();
         let kept = told.values.iter().filter_map(move |(metric, value)| {
-            Some(format!(r#""{}":{}"#, metric.name(), value <= limits.0.get(metric)?))
+            Some(format!(r#""{}":{}"#, metric.name(), value <= limits.get(metric)?))
         });
         kept.collect::<Vec<_>>()
     };
     let all: Vec<String> = all.into_iter().flat_map(kept).collect();
     format!(r#"{{"within":{{{}}}}}"#, all.join(","))
-}
-
-/// The body, read no further than it may be long, whatever Content-Length claims.
-async fn body(request: &mut Request, limit: usize) -> Result<Vec<u8>, Failure> {
-    let mut stream = request.stream()?;
-    let mut body = Vec::new();
-    while let Some(chunk) = stream.next().await {
-        body.extend(chunk?);
-        if body.len() > limit {
-            return Err(Refusal::TooLarge { limit }.into());
-        }
-    }
-    Ok(body)
-}
-
-/// One more under that key. The client's address serves as such a key, and for nothing else.
-async fn within_rate(env: &Env, binding: &str, key: String) -> Result<(), Failure> {
-    let Ok(limiter) = env.rate_limiter(binding) else { return Ok(()) };
-    match limiter.limit(key).await {
-        Ok(outcome) if !outcome.success => Err(Refusal::TooMany { retry_after: PERIOD }.into()),
-        // A limiter that fails must not cost a visit.
-        _ => Ok(()),
-    }
-}
-
-/// The network of an address: an IPv6 client has 2^64 addresses of its own.
-fn network(address: &str) -> String {
-    match address.contains(':') {
-        true => address.split(':').take(4).collect::<Vec<_>>().join(":"),
-        false => address.to_owned(),
-    }
 }
 
 /// The seconds in which wrangler.toml counts.

@@ -1,5 +1,6 @@
 //! The Worker: a pump. It translates requests, asks the cores, and performs what they say. Every
-//! decision about vitals, windows, budgets and verdicts is made in a crate that knows no Worker.
+//! decision about vitals, windows, budgets and verdicts is made in a crate that knows no Worker. What
+//! workerd calls is shim.js, which brings beacons to [`ingest`] and everything else to [`fetch`].
 
 mod answer;
 mod budgets;
@@ -16,15 +17,14 @@ use worker::{Context, Env, Method, Request, Response, Result, ScheduleContext, S
 use crate::config::Config;
 
 #[event(fetch)]
-async fn fetch(request: Request, env: Env, context: Context) -> Result<Response> {
+async fn fetch(request: Request, env: Env, _: Context) -> Result<Response> {
     let origin = request.headers().get("origin")?;
-    let config = match Config::read(&env) {
+    let config = match Config::of(&env) {
         Ok(config) => config,
         Err(mistake) => return answer::misconfigured(&mistake),
     };
     let path = request.path();
     let outcome = match (request.method(), path.as_str()) {
-        (Method::Post, "/v1/vitals") => ingest::take(request, &env, &config, &context).await,
         (Method::Options, "/v1/vitals") => return answer::preflight(&config, origin.as_deref()),
         (Method::Get | Method::Head, "/api/vitals/summary") => read::summary(&request, &env, &config).await,
         (Method::Get | Method::Head, "/api/vitals/series") => read::series(&request, &env, &config).await,
@@ -50,7 +50,7 @@ async fn fetch(request: Request, env: Env, context: Context) -> Result<Response>
 /// windows are rolled up on a site that nobody visits.
 #[event(scheduled)]
 async fn scheduled(_: ScheduledEvent, env: Env, _: ScheduleContext) {
-    let config = match Config::read(&env) {
+    let config = match Config::of(&env) {
         Ok(config) => config,
         Err(mistake) => return worker::console_error!("{mistake}"),
     };

@@ -4,35 +4,44 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
-use worker::{Context, Date, Env};
+use worker::Env;
+use worker::wasm_bindgen::prelude::wasm_bindgen;
 
 use crate::shard;
 
 /// Under this name stands what was refused before a site was known.
 pub(crate) const NOBODYS: &str = "-";
 
-/// Counts a refusal, once the answer is on its way.
-pub(crate) fn note(context: &Context, env: &Env, site: Option<String>, reason: &'static str) {
+/// Counts a refusal.
+pub(crate) fn note(site: Option<String>, reason: &'static str) {
     let site = site.unwrap_or_else(|| NOBODYS.to_owned());
-    let now = Date::now().as_millis();
-    let is_carrier = UNCOUNTED.with_borrow_mut(|uncounted| {
+    UNCOUNTED.with_borrow_mut(|uncounted| {
         let count = uncounted.sums.entry(site).or_default().entry(reason).or_default();
         *count = count.saturating_add(1);
+    });
+}
+
+/// Whether the request that asks shall carry, once its answer is on its way.
+#[wasm_bindgen(wasm_bindgen = worker::wasm_bindgen)]
+#[expect(unreachable_pub, reason = "wasm-bindgen exports what is pub")]
+#[must_use]
+pub fn carries_refusals(now: f64) -> bool {
+    let now = now as u64;
+    UNCOUNTED.with_borrow_mut(|uncounted| {
         // A carrier whose request was cut off is no carrier.
         let is_free = uncounted.carried_since.is_none_or(|since| now.saturating_sub(since) > PATIENCE);
-        if is_free {
+        let carries = is_free && !uncounted.sums.is_empty();
+        if carries {
             uncounted.carried_since = Some(now);
         }
-        is_free
-    });
-    if is_carrier {
-        let env = env.clone();
-        context.wait_until(carry(env));
-    }
+        carries
+    })
 }
 
 /// Carries what was added up, and what is added up meanwhile.
-async fn carry(env: Env) {
+#[wasm_bindgen(wasm_bindgen = worker::wasm_bindgen, wasm_bindgen_futures = worker::wasm_bindgen_futures)]
+#[expect(unreachable_pub, reason = "wasm-bindgen exports what is pub")]
+pub async fn carry_refusals(env: Env) {
     for _ in 0..MOST_ROUNDS {
         let sums = UNCOUNTED.with_borrow_mut(|uncounted| std::mem::take(&mut uncounted.sums));
         if sums.is_empty() {

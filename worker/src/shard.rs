@@ -1,12 +1,11 @@
 //! The Durable Object that holds a shard of a site, and how to reach it. It is always: load, ask the
-//! ledger, store, perform. Beacons are committed in groups; the output gate holds every
-//! acknowledgement until the commit is on disk.
+//! ledger, store, perform. Beacons are committed in groups, which the shim brings together.
 
 use std::cell::{Cell as Slot, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 use std::time::Duration;
 
-use futures_channel::oneshot;
 use ledger::{
     Cell, CellKey, Counted, Effect, Groups, Horizon, Labels, Places, Query, Retention, Room, Rooms, Span,
     Told, View, Window, fold, needed, roll,
@@ -14,25 +13,16 @@ use ledger::{
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use wire::{Refusal, UnixMillis};
+use worker::wasm_bindgen::prelude::wasm_bindgen;
+use worker::wasm_bindgen_futures::spawn_local;
 use worker::{
-    Date, Delay, DurableObject, Env, Error, Headers, Method, Request, RequestInit, Response, Result,
-    SqlStorage, SqlStorageValue, State, Stub, durable_object, wasm_bindgen,
+    Date, DurableObject, Env, Error, Headers, Method, Request, RequestInit, Response, Result, SqlStorage,
+    SqlStorageValue, State, Stub, durable_object, wasm_bindgen,
 };
 
 use crate::answer::Failure;
 use crate::budgets;
 use crate::config::Config;
-
-/// Tells a shard of a site what was heard, one row or several; returns when that is durable.
-pub(crate) async fn tell(env: &Env, site: &str, shard: u32, rows: String) -> Result<(), Failure> {
-    let mut init = RequestInit::new();
-    init.with_method(Method::Post).with_body(Some(rows.into()));
-    let request = Request::new_with_init("https://shard.invalid/tell", &init)?;
-    match stub(env, site, shard)?.fetch_with_request(request).await?.status_code() {
-        204 => Ok(()),
-        _ => Err(Refusal::Unavailable { part: "journal" }.into()),
-    }
-}
 
 /// Adds to the refusals that a site has counted, by reason. They are of no view, so one shard has all.
 pub(crate) async fn refused(env: &Env, site: &str, reasons: &BTreeMap<&'static str, u64>) -> Result<()> {
@@ -72,7 +62,12 @@ pub(crate) async fn poke(env: &Env, site: &str, shard: u32) -> Result<()> {
 }
 
 fn stub(env: &Env, site: &str, shard: u32) -> Result<Stub> {
-    env.durable_object("SHARDS_OF_SITES")?.get_by_name(&format!("{site}/{shard}"))
+    env.durable_object("SHARDS_OF_SITES")?.get_by_name(&name(site, shard))
+}
+
+/// The name of the object that holds a shard of a site.
+pub(crate) fn name(site: &str, shard: u32) -> String {
+    format!("{site}/{shard}")
 }
 
 /// Which shard holds the views of a page load: FNV-1a of its id.
@@ -88,28 +83,14 @@ pub(crate) fn of(id: &str, shards: u32) -> u32 {
 pub struct Shard {
     state: State,
     env: Env,
-    pending: RefCell<Pending>,
-    armed: Slot<bool>,
+    armed: Rc<Slot<bool>>,
     /// Known while all that was written under it succeeded; else read again.
     rooms: RefCell<Option<Rooms>>,
 }
 
-/// Rows that wait for the next commit, and who waits for them.
-#[derive(Debug, Default)]
-struct Pending {
-    rows: Vec<String>,
-    waiters: Vec<oneshot::Sender<bool>>,
-}
-
 impl DurableObject for Shard {
     fn new(state: State, env: Env) -> Self {
-        let shard = Self {
-            state,
-            env,
-            pending: RefCell::default(),
-            armed: Slot::new(false),
-            rooms: RefCell::default(),
-        };
+        let shard = Self { state, env, armed: Rc::default(), rooms: RefCell::default() };
         if let Err(error) = shard.open() {
             // Every later statement fails as well, and is answered as unavailable.
             worker::console_error!("the tables could not be opened: {error}");
@@ -119,10 +100,6 @@ impl DurableObject for Shard {
 
     async fn fetch(&self, mut request: Request) -> Result<Response> {
         match request.path().as_str() {
-            "/tell" => {
-                let stored = self.tell(request.text().await?).await;
-                Ok(Response::empty()?.with_status(if stored { 204 } else { 503 }))
-            }
             "/read" => {
                 let query: Query = request.json().await?;
                 self.fold().await?;
@@ -149,54 +126,36 @@ impl DurableObject for Shard {
     }
 }
 
+#[wasm_bindgen(wasm_bindgen = worker::wasm_bindgen)]
+impl Shard {
+    /// Writes rows that were told, in one statement and without an await. The output gate holds every
+    /// answer until that is on disk.
+    pub fn commit(&self, rows: &str) -> bool {
+        let stored = self.sql().exec(JOURNAL, vec![format!("[{rows}]").into(), number(now().0)]);
+        if let Err(error) = stored {
+            worker::console_error!("{} bytes of beacons could not be stored: {error}", rows.len());
+            return false;
+        }
+        if !self.armed.replace(true) {
+            let (storage, armed) = (self.state.storage(), Rc::clone(&self.armed));
+            spawn_local(async move {
+                if let Err(error) = storage.set_alarm(FOLD_AFTER).await {
+                    // The rows are stored; the cron and the next beacon arm it again.
+                    armed.set(false);
+                    worker::console_error!("the alarm could not be armed: {error}");
+                }
+            });
+        }
+        true
+    }
+}
+
 impl Shard {
     fn open(&self) -> Result<()> {
         for statement in SCHEMA {
             self.sql().exec(statement, None)?;
         }
         Ok(())
-    }
-
-    /// Puts a row into the next commit and waits for it. Whoever comes first leads: it waits a moment
-    /// for company, then writes for all.
-    async fn tell(&self, row: String) -> bool {
-        let (done, told) = oneshot::channel();
-        let company = {
-            let mut pending = self.pending.borrow_mut();
-            pending.rows.push(row);
-            pending.waiters.push(done);
-            pending.rows.len()
-        };
-        match company {
-            1 => {
-                Delay::from(COMPANY).await;
-                self.commit();
-                if let Err(error) = self.arm(FOLD_AFTER).await {
-                    // The rows are stored; the cron and the next beacon arm it again.
-                    worker::console_error!("the alarm could not be armed: {error}");
-                }
-            }
-            MOST_COMPANY => self.commit(),
-            _ => {}
-        }
-        told.await.unwrap_or(false)
-    }
-
-    /// Writes all that is pending, in one statement and without an await.
-    fn commit(&self) {
-        let Pending { rows, waiters } = self.pending.take();
-        if rows.is_empty() {
-            return;
-        }
-        let batch = format!("[{}]", rows.join(","));
-        let stored = self.sql().exec(JOURNAL, vec![batch.into(), number(now().0)]);
-        if let Err(error) = &stored {
-            worker::console_error!("{} beacons could not be stored: {error}", rows.len());
-        }
-        for waiter in waiters {
-            // Somebody who no longer waits is no failure.
-            let _ = waiter.send(stored.is_ok());
-        }
     }
 
     fn refused(&self, reasons: BTreeMap<String, u64>) -> Result<()> {
@@ -529,10 +488,6 @@ fn now() -> UnixMillis {
     UnixMillis(Date::now().as_millis())
 }
 
-/// How long the first beacon of a commit waits for others.
-const COMPANY: Duration = Duration::from_millis(2);
-/// How many wait at most.
-const MOST_COMPANY: usize = 256;
 /// How long told views wait until they are folded; a read folds at once.
 const FOLD_AFTER: Duration = Duration::from_secs(10);
 const SWEEP_AFTER: Duration = Duration::from_secs(15 * 60);

@@ -9,8 +9,14 @@ use crate::figures;
 use crate::{bundle, process, screen, setup};
 
 /// A bench: its name, what it measures, and its driver.
-const BENCHES: &[(&str, &str, &str)] =
-    &[("client", "what the client costs a page, beside web-vitals", "tests/bench/client/bench.mjs")];
+const BENCHES: &[(&str, &str, &str)] = &[
+    ("client", "what the client costs a page, beside web-vitals", "tests/bench/client/bench.mjs"),
+    (
+        "ingest",
+        "what a durable beacon costs, beside emptier and plainer Workers",
+        "tests/bench/ingest/bench.mjs",
+    ),
+];
 
 /// Runs the named bench, or all of them.
 pub fn run(root: &Path, arguments: &[String]) -> Result<()> {
@@ -48,7 +54,7 @@ mod tests {
     #[test]
     fn a_bench_that_is_not_there_is_named_with_those_that_are() {
         let error = run(Path::new("."), &["speed".to_owned()]).expect_err("no such bench");
-        assert_eq!(error.to_string(), "there is no bench `speed`; there are client");
+        assert_eq!(error.to_string(), "there is no bench `speed`; there are client, ingest");
     }
 
     #[test]

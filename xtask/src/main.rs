@@ -66,9 +66,10 @@ const COMMANDS: &[Command] = &[
     },
     Command {
         name: "bench",
-        arguments: "[client] [--json]",
+        arguments: "[client|ingest] [--json]",
         about: "measures, each figure as a ratio to a peer in the same run.\n\
-                client      what it costs a page, beside web-vitals",
+                client      what it costs a page, beside web-vitals\n\
+                ingest      what a durable beacon costs the Worker, beside emptier and plainer ones",
         run: bench::run,
     },
     Command { name: "help", arguments: "", about: "this list", run: help },

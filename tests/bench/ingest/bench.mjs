@@ -1,0 +1,86 @@
+// What it costs the edge to acknowledge a beacon durably: processor time of workerd, user and system,
+// for each request, beside a Worker that only answers, a Durable Object that only answers, and a
+// collector in plain JavaScript with the same guarantee. Prints figures as JSON. Requests each second
+// would be the machine's; ratios in one run are ours.
+import { readFileSync } from "node:fs";
+
+import { DESKTOP } from "../../product.mjs";
+import { product, script, seeded, start } from "../../faults/workerd.mjs";
+
+const ROUNDS = Number(process.argv[2] ?? 7);
+const REQUESTS = 3000;
+const SENDERS = 32;
+
+const contenders = {
+  answer: script("tests/bench/ingest/answer.js"),
+  hop: script("tests/bench/ingest/hop.js", ["Hop"]),
+  collector: script("tests/bench/ingest/collector.js", ["Collector"]),
+  durable: product(),
+};
+/** @typedef {keyof typeof contenders} Name */
+const names = /** @type {Name[]} */ (Object.keys(contenders));
+
+const random = seeded(4);
+/** A beacon as a page of a shop sends it. */
+function beacon() {
+  const id = Array.from({ length: 24 }, () => Math.floor(random() * 16).toString(16)).join("");
+  const slow = Math.exp(random() * 1.2);
+  return JSON.stringify({
+    v: 1, site: "demo", id, view: 0, seq: 0, nav: "navigate", path: `/product/${Math.floor(random() * 1000)}`, age: 4000 + Math.floor(random() * 60_000),
+    m: { FCP: Math.floor(700 * slow), LCP: Math.floor(1100 * slow), CLS: Math.floor(random() * 1500), INP: Math.floor(40 + random() * 200), TTFB: Math.floor(100 * slow) },
+    release: "2026.11.1",
+  });
+}
+
+/** Processor time that a process has taken, in microseconds. @param {number} pid */
+function taken(pid) {
+  const fields = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")[1].split(" ");
+  // Fields 14 and 15, in hundredths of a second.
+  return (Number(fields[11]) + Number(fields[12])) * 10_000;
+}
+
+/** @param {Awaited<ReturnType<typeof start>>} workerd @param {string[]} bodies */
+async function load(workerd, bodies) {
+  const left = [...bodies];
+  const sender = async () => {
+    for (let body = left.pop(); body !== undefined; body = left.pop()) {
+      const { status, text } = await workerd.send("/v1/vitals", body, { "user-agent": DESKTOP, "content-type": "text/plain" });
+      if (status !== 200 && status !== 204) throw new Error(`${status}: ${text}`);
+    }
+  };
+  await Promise.all(Array.from({ length: SENDERS }, sender));
+}
+
+const running = Object.fromEntries(await Promise.all(names.map(async (name) => [name, await start(`bench-${name}`, contenders[name], { fresh: true })])));
+/** @type {Record<string, number[]>} */
+const costs = Object.fromEntries(names.map((name) => [name, []]));
+try {
+  for (const name of names) await load(running[name], Array.from({ length: REQUESTS }, beacon));
+  for (let round = 0; round < ROUNDS; round += 1) {
+    const bodies = Array.from({ length: REQUESTS }, beacon);
+    for (const name of names) {
+      const before = taken(running[name].pid);
+      await load(running[name], bodies);
+      costs[name].push((taken(running[name].pid) - before) / REQUESTS);
+    }
+  }
+} finally {
+  await Promise.all(names.map((name) => running[name].kill()));
+}
+
+const median = (/** @type {number[]} */ values) => [...values].sort((a, b) => a - b)[values.length >> 1];
+/** Round by round, because the machine's mood changes between rounds. @param {Name} peer */
+const ratio = (peer) => median(costs.durable.map((cost, round) => cost / costs[peer][round]));
+const round3 = (/** @type {number} */ value) => Math.round(value * 1000) / 1000;
+/** @param {Name} peer @param {number} goal */
+const figure = (peer, goal) => ({
+  name: `durable beacon against ${peer}`,
+  value: round3(median(costs.durable)),
+  unit: "µs of workerd's processor time",
+  ratio: round3(ratio(peer)),
+  against: `${peer}, ${round3(median(costs[peer]))} µs`,
+  goal,
+  met: ratio(peer) <= goal,
+});
+// A Worker that only answers is the floor, and no goal: what it costs to be durable is seen beside it.
+console.log(JSON.stringify({ figures: [figure("hop", 1.15), figure("collector", 1), figure("answer", 10)] }, null, 2));
