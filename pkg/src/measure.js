@@ -202,6 +202,8 @@ export const measure = (metrics, report, options = {}, turned) => {
     }
     if (shifting) settle(CLS, occasion);
     settle(INP, occasion);
+    // What is not reported yet is to outlive a crash as well.
+    if (turned) report();
   };
 
   const observer =
