@@ -326,7 +326,7 @@ export const measure = (metrics, report, options = {}, turned) => {
     loaded();
   };
 
-  if (!lost && globalThis.document) {
+  if (!lost && (!FULL || globalThis.document)) {
     if (document.prerendering) listen("prerenderingchange", activated);
     else activated();
   }

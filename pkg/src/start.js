@@ -18,9 +18,9 @@ let declare;
 export const view = (route) => declare?.(route);
 
 export const start = (options) => {
-  const { endpoint, allowQuery = [], sample = 1 } = options;
+  const { endpoint, sample } = options;
   // Global Privacy Control means no; a server has no page; and a page has one beacon.
-  if (declare || !globalThis.document || navigator.globalPrivacyControl || Math.random() * sample >= 1) return () => {};
+  if (declare || !globalThis.document || navigator.globalPrivacyControl || sample * Math.random() >= 1) return () => {};
 
   const refused = () => document.prerendering || options.consent?.() === false;
   let id = "";
@@ -50,6 +50,8 @@ export const start = (options) => {
       const value = handle(SENT, FULL ? measurement.base + metric : metric);
       if (value >= 0) m[name] = value;
     });
+    // The first paint is soon known too, and what is left with the browser again costs again.
+    if (again && !about.view && !m.FCP) return;
     let seq = lost ? 0 : handle(DUE);
     if (seq >= 0) {
       if (again) {
@@ -58,8 +60,8 @@ export const start = (options) => {
         disarm();
         seq = handle(DUE);
       }
-      const { pathname, searchParams } = new URL(address);
-      for (const key of [...searchParams.keys()]) if (!allowQuery.includes(key)) searchParams.delete(key);
+      const url = new URL(address);
+      for (const key of [...url.searchParams.keys()]) if (!options.allowQuery?.includes(key)) url.searchParams.delete(key);
       // Only who sends something needs a name.
       if (!id) for (const part of crypto.getRandomValues(new Uint32Array(3))) id += (part + 2 ** 32).toString(16).slice(1);
       let beacon = {
@@ -67,16 +69,16 @@ export const start = (options) => {
         site: options.site,
         id,
         ...about,
-        path: pathname + (`${searchParams}` && `?${searchParams}`),
+        path: url.pathname + url.search,
         seq,
         age: Math.ceil(performance.now() - (since || activation())),
         m,
         release: options.release,
-        w: options.sample,
+        w: sample,
         dim: options.dimensions,
         cache: navigation()?.serverTiming?.find(({ name }) => name === "cache")?.description,
         net: navigator.connection?.effectiveType,
-        bot: navigator.webdriver ? 1 : undefined,
+        bot: +navigator.webdriver || undefined,
         lost: lost ?? (Object.keys(m)[0] ? undefined : "hidden"),
       };
       if (FULL && options.describe) beacon.a = options.describe(measurement);
