@@ -146,7 +146,7 @@ export const measure = (metrics, report, options = {}, turned) => {
   /** A view ends, and another begins. */
   const renew = (type, start, navigation) => {
     if (type !== CACHED) for (const metric of metrics) settle(metric, END);
-    turned?.(type, start, navigation?.name);
+    if (!FULL || turned) turned(type, start, navigation?.name);
     for (const metric of metrics) {
       const vital = vitals[metric];
       if (vital) begin(metric, true, FULL && { type, start, navigation: navigation ?? vital.navigation });
@@ -208,7 +208,7 @@ export const measure = (metrics, report, options = {}, turned) => {
     if (shifting) settle(CLS, occasion);
     settle(INP, occasion);
     // What is not reported yet is to outlive a crash as well.
-    if (turned) report();
+    if (!FULL || turned) report();
   };
 
   const observer =
