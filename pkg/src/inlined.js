@@ -5,5 +5,9 @@
  */
 import { bytes, shift } from "#bytes";
 
-export const module = () =>
-  new WebAssembly.Module(Uint8Array.from(bytes, (character) => character.charCodeAt() + shift));
+export const module = () => {
+  const code = new Uint8Array(bytes.length);
+  // A loop, not `from` with a function: that takes five times as long.
+  for (let i = 0; i < bytes.length; i++) code[i] = bytes.charCodeAt(i) + shift;
+  return new WebAssembly.Module(code);
+};

@@ -101,13 +101,17 @@ export const measure = (metrics, report, options = {}, turned) => {
   const listen = (type, then, target = globalThis) =>
     target.addEventListener(type, then, { capture: true, signal: life.signal });
 
-  const say = (what, metric, a, b, c) => handle(what, FULL ? base + metric : metric, a, b, c);
+  const say = FULL ? (what, metric, a, b, c) => handle(what, base + metric, a, b, c) : handle;
 
   const tell = (what, metric, a, b, c) => (vitals[metric] ? say(what, metric, a, b, c) : NaN);
 
-  const begin = (metric, renewed, { type, start, navigation } = {}) => {
+  const begin = (metric, renewed, about) => {
     say(BEGUN, metric, renewed, performance.interactionCount);
-    vitals[metric] = FULL ? { type, start, navigation, entries: [], lists: {} } : {};
+    vitals[metric] = {};
+    if (FULL) {
+      const { type, start, navigation } = about;
+      vitals[metric] = { type, start, navigation, entries: [], lists: {} };
+    }
   };
 
   const ask = (metric, occasion) => {
@@ -125,11 +129,13 @@ export const measure = (metrics, report, options = {}, turned) => {
     ask(metric, occasion);
   };
 
-  const file = (metric, list, entry, place) => {
-    const { lists } = vitals[metric] ?? {};
-    if (place) lists[list].push(entry);
-    else if (place === 0) lists[list] = [entry];
-  };
+  const file =
+    FULL &&
+    ((metric, list, entry, place) => {
+      const { lists } = vitals[metric] ?? {};
+      if (place) lists[list].push(entry);
+      else if (place === 0) lists[list] = [entry];
+    });
 
   const settle = (metric, occasion) => {
     const list = tell(SETTLED, metric, 0, performance.interactionCount);
@@ -140,10 +146,10 @@ export const measure = (metrics, report, options = {}, turned) => {
   /** A view ends, and another begins. */
   const renew = (type, start, navigation) => {
     if (type !== CACHED) for (const metric of metrics) settle(metric, END);
-    turned?.(type, start, navigation?.name);
+    if (!FULL || turned) turned(type, start, navigation?.name);
     for (const metric of metrics) {
       const vital = vitals[metric];
-      if (vital) begin(metric, true, FULL ? { type, start, navigation: navigation ?? vital.navigation } : undefined);
+      if (vital) begin(metric, true, FULL && { type, start, navigation: navigation ?? vital.navigation });
     }
   };
 
@@ -173,8 +179,8 @@ export const measure = (metrics, report, options = {}, turned) => {
         }
       } else if (type === TYPES[CLS]) {
         if (!entry.hadRecentInput) {
-          const place = tell(SHIFTED, CLS, at, entry.value);
-          if (FULL) file(CLS, 0, entry, place);
+          if (FULL) file(CLS, 0, entry, tell(SHIFTED, CLS, at, entry.value));
+          else tell(SHIFTED, CLS, at, entry.value);
         }
       } else if (FULL && type === SOFT_PAINT) {
         const { navigation } = vitals[LCP];
@@ -190,11 +196,10 @@ export const measure = (metrics, report, options = {}, turned) => {
         if (id) {
           handle(IDENTIFIED, 0, id);
           if (type === TYPES[FID] || entry.duration >= threshold) {
-            const place = tell(INTERACTED, INP, id, at, entry.duration);
             if (FULL) {
-              file(INP, id, entry, place);
+              file(INP, id, entry, tell(INTERACTED, INP, id, at, entry.duration));
               if (vitals[INP]) options.witness?.(entry, vitals[INP]);
-            }
+            } else tell(INTERACTED, INP, id, at, entry.duration);
           }
         }
         if (type === TYPES[FID]) took(FID, END, at, entry.processingStart, at);
@@ -202,6 +207,8 @@ export const measure = (metrics, report, options = {}, turned) => {
     }
     if (shifting) settle(CLS, occasion);
     settle(INP, occasion);
+    // What is not reported yet is to outlive a crash as well.
+    if (!FULL || turned) report();
   };
 
   const observer =
@@ -239,8 +246,8 @@ export const measure = (metrics, report, options = {}, turned) => {
     ) {
       return;
     }
-    say(OPENED, metric, metric, options.reportAllChanges);
-    begin(metric, false, FULL ? { type: navigationType(), start: 0, navigation: entry } : undefined);
+    say(OPENED, metric, metric, FULL && options.reportAllChanges);
+    begin(metric, false, FULL && { type: navigationType(), start: 0, navigation: entry });
     if (FULL) evidence = [entry];
     if (metric === TTFB) took(metric, END, activation(), entry.responseStart);
     else observe(TYPES[metric]);
@@ -302,7 +309,7 @@ export const measure = (metrics, report, options = {}, turned) => {
         requestAnimationFrame(() => {
           for (const metric of [FCP, LCP]) {
             const vital = vitals[metric];
-            if (vital) begin(metric, true, FULL ? vital : undefined);
+            if (vital) begin(metric, true, FULL && vital);
             if (FULL) evidence = [];
             took(metric, END, event.timeStamp, performance.now());
           }
@@ -324,15 +331,14 @@ export const measure = (metrics, report, options = {}, turned) => {
     loaded();
   };
 
-  if (!lost && globalThis.document) {
+  if (!lost && (!FULL || globalThis.document)) {
     if (document.prerendering) listen("prerenderingchange", activated);
     else activated();
   }
 
   return {
-    base,
     listen,
-    ...(FULL && { vitals: () => vitals }),
+    ...(FULL && { base, vitals: () => vitals }),
     /** A view of the application's own begins: it shifts and is interacted with, and has no paints. */
     declare(type) {
       open(TTFB);

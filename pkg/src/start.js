@@ -18,13 +18,15 @@ let declare;
 export const view = (route) => declare?.(route);
 
 export const start = (options) => {
-  const { endpoint, allowQuery = [], sample = 1 } = options;
+  const { endpoint, sample } = options;
   // Global Privacy Control means no; a server has no page; and a page has one beacon.
-  if (declare || !globalThis.document || navigator.globalPrivacyControl || Math.random() * sample >= 1) return () => {};
+  if (declare || !globalThis.document || navigator.globalPrivacyControl || sample * Math.random() >= 1) return () => {};
 
   const refused = () => document.prerendering || options.consent?.() === false;
-  const id = Array.from(crypto.getRandomValues(new Uint8Array(12)), (byte) => (byte + 256).toString(16).slice(1)).join("");
+  let id = "";
   let about = { view: -1, route: options.route };
+  /** Where the view is, as its address says. */
+  let address;
   let since;
   let sends;
   let armed;
@@ -37,34 +39,46 @@ export const start = (options) => {
     handle(TURNED);
     since = at;
     sends = 0;
-    const { pathname, searchParams } = new URL(name);
-    for (const key of [...searchParams.keys()]) if (!allowQuery.includes(key)) searchParams.delete(key);
-    about = { ...about, view: about.view + 1, nav, path: pathname + (`${searchParams}` && `?${searchParams}`) };
+    address = name;
+    about = { ...about, view: about.view + 1, nav };
   };
 
-  const compose = () => {
+  const compose = (again) => {
     if (refused() || (lost && sends)) return;
     const m = {};
     NAMES.forEach((name, metric) => {
       const value = handle(SENT, FULL ? measurement.base + metric : metric);
       if (value >= 0) m[name] = value;
     });
-    const seq = lost ? 0 : handle(DUE);
+    // The first paint is soon known too, and what is left with the browser again costs again.
+    if (again && !about.view && !m.FCP) return;
+    let seq = lost ? 0 : handle(DUE);
     if (seq >= 0) {
+      if (again) {
+        // Its number is that of the one it replaces.
+        handle(REVOKED);
+        disarm();
+        seq = handle(DUE);
+      }
+      const url = new URL(address);
+      for (const key of [...url.searchParams.keys()]) if (!options.allowQuery?.includes(key)) url.searchParams.delete(key);
+      // Only who sends something needs a name.
+      if (!id) for (const part of crypto.getRandomValues(new Uint32Array(3))) id += (part + 2 ** 32).toString(16).slice(1);
       let beacon = {
         v: 1,
         site: options.site,
         id,
         ...about,
+        path: url.pathname + url.search,
         seq,
         age: Math.ceil(performance.now() - (since || activation())),
         m,
         release: options.release,
-        w: options.sample,
+        w: sample,
         dim: options.dimensions,
         cache: navigation()?.serverTiming?.find(({ name }) => name === "cache")?.description,
         net: navigator.connection?.effectiveType,
-        bot: navigator.webdriver ? 1 : undefined,
+        bot: +navigator.webdriver || undefined,
         lost: lost ?? (Object.keys(m)[0] ? undefined : "hidden"),
       };
       if (FULL && options.describe) beacon.a = options.describe(measurement);
@@ -84,14 +98,14 @@ export const start = (options) => {
 
   /** Leaves the beacon with the browser, which sends it even if the page dies without a word. */
   const arm = () => {
-    if (arming || !globalThis.fetchLater) return;
+    // Before load there is more to come, the time to first byte at the least, which tells of it.
+    if (arming || !globalThis.fetchLater || document.readyState !== "complete") return;
     arming = true;
     // Idle, and once for all that was reported meanwhile: each call costs as much as a small request.
     idle(() => {
       arming = false;
-      if (hidden() || !declare) return;
-      disarm();
-      const body = compose();
+      if (hidden() || !declare || lost) return;
+      const body = compose(true);
       if (body) {
         control = new AbortController();
         armed = {};
