@@ -155,7 +155,15 @@ pub fn report_key(report: &Report) -> String {
 /// Agents that say that they are no person's browser. They are kept apart, not thrown away.
 fn is_bot(agent: &str) -> bool {
     let agent = agent.to_ascii_lowercase();
-    agent.is_empty() || BOTS.iter().any(|word| agent.contains(word))
+    // Each beacon asks this of a short text: word by word from each byte is faster than a searcher for
+    // each word.
+    let says = |at| {
+        agent
+            .as_bytes()
+            .get(at..)
+            .is_some_and(|rest| BOTS.iter().any(|word| rest.starts_with(word.as_bytes())))
+    };
+    agent.is_empty() || (0..agent.len()).any(says)
 }
 
 const VERSION: u8 = 1;
