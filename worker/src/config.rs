@@ -14,7 +14,7 @@ pub(crate) struct Config {
     /// Each site by its name.
     pub(crate) sites: BTreeMap<String, Site>,
     /// Over how many objects a site's views are spread.
-    pub(crate) shards: u32,
+    pub(crate) shards: Shards,
 }
 
 /// One site.
@@ -55,11 +55,12 @@ impl Config {
             },
         };
         let shards = match env.var("SHARDS") {
-            Err(_) => 1,
-            Ok(text) => match text.to_string().parse() {
-                Ok(shards @ 1..=256) => shards,
-                _ => return Err(Mistake("SHARDS must be a whole number from 1 to 256".into())),
-            },
+            Err(_) => Shards::default(),
+            Ok(text) => Shards::read(&text.to_string()).ok_or_else(|| {
+                Mistake(
+                    "SHARDS must be a number from 1 to 256, or like `1,4@1800000000000`: since then 4".into(),
+                )
+            })?,
         };
         Ok(Self { sites, shards })
     }
@@ -69,6 +70,46 @@ impl Config {
         self.sites.values().any(|site| site.allows(origin))
     }
 }
+
+/// How many shards there are, and since when. A view belongs to the shards that there were when it
+/// began, so that what corrects it finds it, and no history is lost.
+#[derive(Debug)]
+pub(crate) struct Shards(Vec<(u64, u32)>);
+
+impl Shards {
+    /// Each number of shards with the moment since which it holds; the first has always held.
+    fn read(text: &str) -> Option<Self> {
+        let mut all: Vec<(u64, u32)> = Vec::new();
+        for part in text.split(',') {
+            let (count, since) = part.trim().split_once('@').unwrap_or((part.trim(), "0"));
+            let (since, count) = (since.parse().ok()?, count.parse().ok()?);
+            let follows = all.last().map_or(since == 0, |(last, _)| since > *last);
+            if !(1..=MOST_SHARDS).contains(&count) || !follows {
+                return None;
+            }
+            all.push((since, count));
+        }
+        Some(Self(all))
+    }
+
+    /// How many hold the views that began then.
+    pub(crate) fn at(&self, start: u64) -> u32 {
+        self.0.iter().rev().find(|(since, _)| *since <= start).map_or(1, |(_, count)| *count)
+    }
+
+    /// All that hold anything.
+    pub(crate) fn all(&self) -> std::ops::Range<u32> {
+        0..self.0.iter().map(|(_, count)| *count).max().unwrap_or(1)
+    }
+}
+
+impl Default for Shards {
+    fn default() -> Self {
+        Self(vec![(0, 1)])
+    }
+}
+
+const MOST_SHARDS: u32 = 256;
 
 impl Site {
     /// Whether pages of that origin may send for this site.

@@ -138,7 +138,7 @@ impl Heard<'_> {
         let told = Told::of(&beacon, self.visitor);
         let start = self.now.saturating_sub(beacon.age.into());
         let row = row(view_key(&beacon), beacon.seq, start, beacon.age, &told)?;
-        let rows = BTreeMap::from([(shard::of(&beacon.id, config.shards), vec![row])]);
+        let rows = BTreeMap::from([(shard::of(&beacon.id, config.shards.at(start)), vec![row])]);
         Ok(Taken { site: beacon.site, rows, answer: within([&told]) })
     }
 
@@ -148,7 +148,7 @@ impl Heard<'_> {
         for report in reports {
             let told = Told::of_report(report, self.visitor);
             let row = row(report_key(report), 0, self.now, 0, &told)?;
-            rows.entry(shard::of(&report.id, config.shards)).or_default().push(row);
+            rows.entry(shard::of(&report.id, config.shards.at(self.now))).or_default().push(row);
             all.push(told);
         }
         Ok(Taken { site, rows, answer: within(&all) })

@@ -55,7 +55,7 @@ async fn scheduled(_: ScheduledEvent, env: Env, _: ScheduleContext) {
         Err(mistake) => return worker::console_error!("{mistake}"),
     };
     for site in config.sites.keys() {
-        for shard in 0..config.shards {
+        for shard in config.shards.all() {
             if let Err(error) = shard::poke(&env, site, shard).await {
                 worker::console_error!("shard {shard} of {site} could not be woken: {error}");
             }

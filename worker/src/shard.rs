@@ -39,7 +39,7 @@ pub(crate) async fn refused(env: &Env, site: &str, reasons: &BTreeMap<&'static s
 pub(crate) async fn read(env: &Env, config: &Config, site: &str, query: &Query) -> Result<Groups, Failure> {
     let question = serde_json::to_string(query).map_err(Error::from)?;
     let mut groups = Groups::default();
-    for shard in 0..config.shards {
+    for shard in config.shards.all() {
         let mut init = RequestInit::new();
         init.with_method(Method::Post).with_body(Some(question.as_str().into()));
         let request = Request::new_with_init("https://shard.invalid/read", &init)?;
@@ -83,6 +83,7 @@ pub(crate) fn of(id: &str, shards: u32) -> u32 {
 pub struct Shard {
     state: State,
     env: Env,
+    is_open: bool,
     armed: Rc<Slot<bool>>,
     /// Known while all that was written under it succeeded; else read again.
     rooms: RefCell<Option<Rooms>>,
@@ -90,15 +91,17 @@ pub struct Shard {
 
 impl DurableObject for Shard {
     fn new(state: State, env: Env) -> Self {
-        let shard = Self { state, env, armed: Rc::default(), rooms: RefCell::default() };
-        if let Err(error) = shard.open() {
-            // Every later statement fails as well, and is answered as unavailable.
-            worker::console_error!("the tables could not be opened: {error}");
+        let mut shard = Self { state, env, is_open: false, armed: Rc::default(), rooms: RefCell::default() };
+        match shard.open() {
+            Ok(()) => shard.is_open = true,
+            // Everything is answered as unavailable, and nothing is touched.
+            Err(error) => worker::console_error!("the tables could not be opened: {error}"),
         }
         shard
     }
 
     async fn fetch(&self, mut request: Request) -> Result<Response> {
+        self.opened()?;
         match request.path().as_str() {
             "/read" => {
                 let query: Query = request.json().await?;
@@ -120,6 +123,7 @@ impl DurableObject for Shard {
     }
 
     async fn alarm(&self) -> Result<Response> {
+        self.opened()?;
         self.armed.set(false);
         self.tend().await?;
         Response::empty()
@@ -131,8 +135,8 @@ impl Shard {
     /// Writes rows that were told, in one statement and without an await. The output gate holds every
     /// answer until that is on disk.
     pub fn commit(&self, rows: &str) -> bool {
-        let stored = self.sql().exec(JOURNAL, vec![format!("[{rows}]").into(), number(now().0)]);
-        if let Err(error) = stored {
+        let batch = || self.sql().exec(JOURNAL, vec![format!("[{rows}]").into(), number(now().0)]);
+        if let Err(error) = self.opened().and_then(|()| batch()) {
             worker::console_error!("{} bytes of beacons could not be stored: {error}", rows.len());
             return false;
         }
@@ -151,11 +155,35 @@ impl Shard {
 }
 
 impl Shard {
+    /// Makes the tables, or brings those of an earlier version up to this one: without an await, so
+    /// wholly or not at all. Those of a later version are left alone.
     fn open(&self) -> Result<()> {
-        for statement in SCHEMA {
-            self.sql().exec(statement, None)?;
+        let sql = self.sql();
+        let run = |all: &[&str]| all.iter().try_for_each(|statement| sql.exec(statement, None).map(drop));
+        let is_new = sql
+            .exec("SELECT name FROM sqlite_master WHERE name = 'facts'", None)?
+            .raw()
+            .next()
+            .transpose()?
+            .is_none();
+        let version: Option<u64> = if is_new { None } else { self.kept("schema")? };
+        match version {
+            None => run(SCHEMA)?,
+            Some(1) => [FROM_1, SCHEMA, INTO_2].into_iter().try_for_each(run)?,
+            Some(2) => return run(SCHEMA),
+            Some(later) => {
+                return Err(Error::RustError(format!(
+                    "the tables have version {later}; deploy a Worker that knows it"
+                )));
+            }
         }
-        Ok(())
+        sql.exec("INSERT OR REPLACE INTO facts (name, value) VALUES ('schema', ?)", vec![VERSION.into()])
+            .map(drop)
+    }
+
+    /// Storage, where it is of a version that this Worker knows.
+    fn opened(&self) -> Result<()> {
+        if self.is_open { Ok(()) } else { Err(Error::RustError("the tables are not open".into())) }
     }
 
     fn refused(&self, reasons: BTreeMap<String, u64>) -> Result<()> {
@@ -495,15 +523,18 @@ const ROLL_AFTER: Duration = Duration::from_secs(60 * 60);
 /// How long a view may be corrected after it was last heard of, in milliseconds.
 const SETTLED: u64 = 2 * 60 * 60 * 1000;
 
-/// The tables, in version 1.
+/// The version of the tables.
+const VERSION: &str = "2";
+
+/// Views in the order in which they came: random names in a narrow index, wide rows one after another.
+/// Version 1 kept the rows themselves by name, and each beacon wrote a page of its own.
 const SCHEMA: &[&str] = &[
     "CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
-    "INSERT OR IGNORE INTO facts (name, value) VALUES ('schema', '1')",
     "CREATE TABLE IF NOT EXISTS views (
-        view TEXT PRIMARY KEY, start INTEGER NOT NULL, heard_at INTEGER NOT NULL, seq INTEGER NOT NULL,
+        view TEXT NOT NULL UNIQUE, start INTEGER NOT NULL, heard_at INTEGER NOT NULL, seq INTEGER NOT NULL,
         heard INTEGER NOT NULL, behind INTEGER NOT NULL, told TEXT NOT NULL, counted TEXT
-     ) WITHOUT ROWID",
-    "CREATE INDEX IF NOT EXISTS views_behind ON views (view) WHERE behind",
+     )",
+    "CREATE INDEX IF NOT EXISTS views_behind ON views (behind) WHERE behind",
     "CREATE INDEX IF NOT EXISTS views_heard_at ON views (heard_at)",
     "CREATE TABLE IF NOT EXISTS cells (
         span INTEGER NOT NULL, start INTEGER NOT NULL, series TEXT NOT NULL, cell BLOB NOT NULL,
@@ -512,6 +543,19 @@ const SCHEMA: &[&str] = &[
     "CREATE TABLE IF NOT EXISTS refused (
         start INTEGER NOT NULL, reason TEXT NOT NULL, count INTEGER NOT NULL, PRIMARY KEY (start, reason)
      ) WITHOUT ROWID",
+];
+
+/// From version 1 to 2, before the tables are opened. What is there is moved, in the order in which it
+/// was heard.
+const FROM_1: &[&str] = &[
+    "DROP INDEX IF EXISTS views_behind",
+    "DROP INDEX IF EXISTS views_heard_at",
+    "ALTER TABLE views RENAME TO views_1",
+];
+const INTO_2: &[&str] = &[
+    "INSERT INTO views (view, start, heard_at, seq, heard, behind, told, counted)
+     SELECT view, start, heard_at, seq, heard, behind, told, counted FROM views_1 ORDER BY heard_at",
+    "DROP TABLE views_1",
 ];
 
 /// A batch of rows, in one statement and one parameter. A later send of a view replaces an earlier
