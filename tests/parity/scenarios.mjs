@@ -780,7 +780,7 @@ const INTERACTIONS = [
       await visit.click('button', 40);
       await visit.hide();
       await visit.show();
-      await visit.click('button', 140);
+      await visit.click('button', 300);
     },
     shows: (reports) => of(reports, 'INP').length === 2 && (last(reports, 'INP')?.delta ?? 0) < (last(reports, 'INP')?.value ?? 0),
   },
