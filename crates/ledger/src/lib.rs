@@ -9,6 +9,7 @@
 
 mod cell;
 mod fold;
+pub mod outbox;
 mod read;
 mod room;
 mod route;
