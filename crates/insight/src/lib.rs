@@ -5,6 +5,7 @@
 
 pub mod alert;
 pub mod anomaly;
+pub mod health;
 pub mod moment;
 pub mod notice;
 pub mod target;

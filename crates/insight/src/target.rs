@@ -244,7 +244,7 @@ pub const TABLE: [Target; 11] = [
         bounds: Bounds::Number(Number {
             unit: "views",
             bad: Side::Above,
-            target: 0.0,
+            target: 3.0,
             warning: 12.0,
             critical: Some(36.0),
             clears: 1.0,
