@@ -3,9 +3,13 @@
 //! budget's; this lays their answers side by side, and writes the documents that others read.
 //! Sending these, and asking the time, are left to the shells.
 
+pub mod advice;
 pub mod alert;
 pub mod anomaly;
+pub mod bottleneck;
 pub mod health;
 pub mod moment;
 pub mod notice;
+pub mod release;
 pub mod target;
+pub mod trend;
