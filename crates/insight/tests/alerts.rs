@@ -109,6 +109,7 @@ fn a_value_that_wavers_about_the_limit_is_one_alert() {
         desk.look([slow(505.0)]);
         // Good again, but not by enough to clear.
         desk.look([slow(460.0)]);
+        desk.look([slow(460.0)]);
     }
     desk.hears(&[(Kind::Raised, WARNING)]);
     desk.look([slow(440.0)]);
@@ -296,6 +297,28 @@ fn what_is_over_before_its_maintenance_ends_is_never_told() {
         desk.look([slow(p95), memory]);
     }
     desk.wake(2 * HOUR);
+    desk.hears(&[(Kind::Raised, WARNING)]);
+}
+
+#[test]
+fn the_end_of_what_was_told_is_told_even_while_it_is_muted() {
+    let mut desk = Desk::new();
+    desk.look([slow(600.0)]);
+    desk.look([slow(600.0)]);
+    let until = desk.now.after(24 * HOUR);
+    let mute =
+        Mute { signal: None, route: None, from: START, until, by: "ann".into(), reason: "seen".into() };
+    desk.handle(Input::Mute(mute));
+    desk.look([slow(100.0)]);
+    desk.look([slow(100.0)]);
+    desk.wake(10 * MINUTE);
+    desk.hears(&[(Kind::Raised, WARNING), (Kind::Recovered, WARNING)]);
+    desk.look([slow(600.0)]);
+    desk.look([slow(600.0)]);
+    let mute = *desk.alerts.mutes().keys().next().unwrap();
+    desk.hears(&[]);
+    desk.handle(Input::Unmute(mute));
+    desk.wake(10 * MINUTE);
     desk.hears(&[(Kind::Raised, WARNING)]);
 }
 

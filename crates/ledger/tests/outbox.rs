@@ -461,7 +461,7 @@ fn a_backend_that_asks_for_time_gets_it() {
 #[test]
 fn an_attempt_that_hangs_is_given_up_and_its_late_receipt_counts() {
     let mut world = World::new();
-    world.step(&Step::Later(2 * 60_000));
+    world.step(&Step::Later(4 * 60_000));
     let (first, _) = world.on_its_way.clone().unwrap();
     world.arrive(&Mood::Hangs);
     world.now = world.now.after(60_000);
@@ -479,6 +479,34 @@ fn an_attempt_that_hangs_is_given_up_and_its_late_receipt_counts() {
     let receipt = Answer::Status { status: 200, retry_after: None };
     world.handle(Input::Answered { ticket: first, answer: receipt });
     assert!(!world.disk.entries.contains_key(&0));
+    // And the next document need not wait for the second attempt to be given up.
+    world.now = world.now.after(1000);
+    world.handle(Input::Woken);
+    assert_eq!(world.on_its_way.as_ref().map(|(ticket, _)| ticket.seq), Some(1));
+}
+
+#[test]
+fn a_clock_that_is_set_back_prolongs_no_wait() {
+    let mut world = World::new();
+    world.step(&Step::Later(2 * 60_000));
+    world.arrive(&Mood::Down);
+    let failed = world.outbox.status();
+    assert_eq!(failed.trouble, Some(Trouble::Unreachable));
+    world.step(&Step::Earlier(30 * 24 * 3_600_000));
+    world.handle(Input::Woken);
+    assert_eq!(world.on_its_way, None, "the wait begins anew");
+    world.now = world.now.after(1000);
+    world.handle(Input::Woken);
+    assert!(world.on_its_way.is_some(), "and is as long as it was");
+    // Nor is an attempt awaited longer.
+    world.step(&Step::Earlier(24 * 3_600_000));
+    world.handle(Input::Woken);
+    world.arrive(&Mood::Hangs);
+    world.now = world.now.after(60_000);
+    world.handle(Input::Woken);
+    world.now = world.now.after(2000);
+    world.handle(Input::Woken);
+    assert!(world.on_its_way.is_some());
 }
 
 #[test]
