@@ -10,6 +10,7 @@ pub mod bottleneck;
 pub mod export;
 pub mod figures;
 pub mod health;
+pub mod look;
 pub mod moment;
 pub mod notice;
 pub mod release;
