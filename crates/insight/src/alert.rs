@@ -7,7 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use budget::{Alarm, Burn, Severity, Tally, Verdict, Windows};
+use budget::{Alarm, Burn, Tally, Verdict, Windows};
 use serde::{Deserialize, Serialize};
 use wire::{Device, UnixMillis};
 
@@ -30,7 +30,7 @@ pub struct Alerts {
     /// Notices that no channel has taken yet.
     telling: BTreeMap<u64, Telling>,
     next_notice: u64,
-    /// Alerts that found no room.
+    /// Bad readings of subjects that found no room.
     pub overflow: u64,
 }
 
@@ -66,8 +66,8 @@ pub struct Observation {
 /// What was read.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Reading {
-    /// The verdict of the window that people see, and what the budget says shall follow.
-    Verdict(Verdict, Severity),
+    /// The verdict of the window that people see.
+    Verdict(Verdict),
     /// Every visit since the release, or since this alert last cleared, and the verdict of the window.
     Evidence {
         /// The visits.
@@ -525,7 +525,7 @@ impl Reading {
     #[must_use]
     pub const fn signal(&self) -> Signal {
         match self {
-            Self::Verdict(..) => Signal::Verdict,
+            Self::Verdict(_) => Signal::Verdict,
             Self::Evidence { .. } => Signal::Evidence,
             Self::Burn { .. } => Signal::Burn,
             Self::ResponseTime(_) => Signal::ResponseTime,
@@ -541,9 +541,9 @@ impl Reading {
 
     fn look(&self, was: Option<Level>) -> Look {
         match *self {
-            Self::Verdict(Verdict::Met, _) => Look::Good,
-            Self::Verdict(Verdict::Violated, _) => Look::Bad(Level::Warning),
-            Self::Verdict(..) => Look::Unclear,
+            Self::Verdict(Verdict::Met) => Look::Good,
+            Self::Verdict(Verdict::Violated) => Look::Bad(Level::Warning),
+            Self::Verdict(_) => Look::Unclear,
             // Evidence since a release long ago does not speak against a page that people see kept.
             Self::Evidence { verdict: Verdict::Met, .. } => Look::Good,
             Self::Evidence { since, verdict, percentile } => {
@@ -595,13 +595,13 @@ impl Reading {
             Self::Anomaly(Measured { n, value }) => Measured { n, value: value.abs() },
             Self::Memory(value) | Self::Silence(value) => Measured { n: 1, value },
             Self::Backlog(windows) => Measured { n: 1, value: windows as f64 },
-            Self::Verdict(..) | Self::Evidence { .. } | Self::Burn { .. } => return None,
+            Self::Verdict(_) | Self::Evidence { .. } | Self::Burn { .. } => return None,
         })
     }
 
     fn says(&self) -> String {
         match *self {
-            Self::Verdict(verdict, _) => format!("the budget is {}", verdict.name()),
+            Self::Verdict(verdict) => format!("the budget is {}", verdict.name()),
             Self::Evidence { since, percentile, .. } => {
                 let evidence = since.evidence(percentile).min(1e6);
                 format!(
@@ -776,7 +776,8 @@ const REMINDS_OF_CRITICAL: u64 = 4 * 3_600_000;
 const REMINDS_OF_WARNING: u64 = 3 * 86_400_000;
 const LAPSES_AFTER: u64 = 3 * 86_400_000;
 const FORGETS_AFTER: u64 = 3_600_000;
-const MOST_OPEN: usize = 2000;
+/// With the longest routes, and all of them on their way to people, stored in less than two megabytes.
+const MOST_OPEN: usize = 500;
 const MOST_MUTES: usize = 200;
 const LONGEST_KEY: usize = 255;
 const CERTAIN: f64 = 2.33;

@@ -41,7 +41,7 @@ impl Watched {
         let verdict = self.limit.verdict(self.shown);
         let percentile = self.limit.percentile;
         [
-            Reading::Verdict(verdict, self.limit.severity),
+            Reading::Verdict(verdict),
             Reading::Evidence { since: self.since_release, verdict, percentile },
             Reading::Burn { windows: self.windows, percentile },
         ]
@@ -145,7 +145,7 @@ mod tests {
         assert_eq!(
             found.each_ref().map(|observation| observation.reading),
             [
-                Reading::Verdict(Verdict::Violated, Severity::Error),
+                Reading::Verdict(Verdict::Violated),
                 Reading::Evidence { since: Tally::of(400, 260), verdict: Verdict::Violated, percentile: 75 },
                 Reading::Burn { windows, percentile: 75 },
             ]

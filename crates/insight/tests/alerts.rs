@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use budget::{Severity, Tally, Verdict, Windows};
+use budget::{Tally, Verdict, Windows};
 use insight::alert::{Alerts, Effect, Input, Measured, Mute, Observation, Reading};
 use insight::notice::{Kind, Notice};
 use insight::target::{Level, Signal};
@@ -163,7 +163,7 @@ fn errors_are_critical_when_that_is_certain() {
 #[test]
 fn a_verdict_alert_clears_only_on_met() {
     let mut desk = Desk::new();
-    let verdict = |verdict| cell("/", Reading::Verdict(verdict, Severity::Error));
+    let verdict = |verdict| cell("/", Reading::Verdict(verdict));
     desk.look([verdict(Verdict::Violated)]);
     desk.look([verdict(Verdict::Violated)]);
     desk.hears(&[(Kind::Raised, WARNING)]);
@@ -226,7 +226,7 @@ fn silence_is_told_and_its_end_too() {
 #[test]
 fn many_routes_are_one_notice_and_late_ones_follow_together() {
     let mut desk = Desk::new();
-    let bad = |route: usize| cell(&format!("/{route}"), Reading::Verdict(Verdict::Violated, Severity::Error));
+    let bad = |route: usize| cell(&format!("/{route}"), Reading::Verdict(Verdict::Violated));
     desk.look((0..30).map(bad));
     desk.look((0..30).map(bad));
     let sizes = |desk: &Desk| desk.heard.iter().map(|notice| notice.changes.len()).collect::<Vec<_>>();
@@ -245,12 +245,12 @@ fn many_routes_are_one_notice_and_late_ones_follow_together() {
 #[test]
 fn what_came_and_went_while_notices_gather_is_not_told() {
     let mut desk = Desk::new();
-    desk.look([cell("/", Reading::Verdict(Verdict::Violated, Severity::Error))]);
-    desk.look([cell("/", Reading::Verdict(Verdict::Violated, Severity::Error))]);
+    desk.look([cell("/", Reading::Verdict(Verdict::Violated))]);
+    desk.look([cell("/", Reading::Verdict(Verdict::Violated))]);
     desk.hears(&[(Kind::Raised, WARNING)]);
-    desk.look([cell("/a", Reading::Verdict(Verdict::Violated, Severity::Error))]);
-    desk.look([cell("/a", Reading::Verdict(Verdict::Violated, Severity::Error))]);
-    desk.look([cell("/a", Reading::Verdict(Verdict::Met, Severity::Error))]);
+    desk.look([cell("/a", Reading::Verdict(Verdict::Violated))]);
+    desk.look([cell("/a", Reading::Verdict(Verdict::Violated))]);
+    desk.look([cell("/a", Reading::Verdict(Verdict::Met))]);
     desk.wake(HOUR);
     desk.hears(&[]);
 }
@@ -381,7 +381,7 @@ fn keys_are_of_one_alert_and_fit_every_channel() {
         route: Some(route.into()),
         device,
         series: None,
-        reading: Reading::Verdict(Verdict::Violated, Severity::Error),
+        reading: Reading::Verdict(Verdict::Violated),
     };
     for _ in 0..2 {
         desk.look([bad(&route, None), bad(&route, Some(Device::Phone)), bad("/a", None), bad("/b", None)]);
@@ -394,9 +394,9 @@ fn keys_are_of_one_alert_and_fit_every_channel() {
 #[test]
 fn a_flood_of_subjects_is_bounded_and_counted() {
     let mut desk = Desk::new();
-    let bad = |route: usize| cell(&format!("/{route}"), Reading::Verdict(Verdict::Violated, Severity::Error));
+    let bad = |route: usize| cell(&format!("/{route}"), Reading::Verdict(Verdict::Violated));
     desk.alerts.handle(Input::Look((0..2500).map(bad).collect()), START).clear();
-    assert_eq!(desk.alerts.overflow, 500);
+    assert_eq!(desk.alerts.overflow, 2000);
 }
 
 #[derive(Clone, Debug)]
