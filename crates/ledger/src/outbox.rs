@@ -250,7 +250,8 @@ struct Flight {
 }
 
 impl Outbox {
-    /// An outbox that owes every window from the one that holds this moment.
+    /// An outbox that owes every window from the one that holds this moment. It is to be woken at once, so
+    /// that its head is stored: one that is begun anew later would owe less.
     #[must_use]
     pub const fn beginning(settings: Settings, from: UnixMillis) -> Self {
         let due = Window::of(settings.span, from).start;
