@@ -96,7 +96,10 @@ fn main() -> ExitCode {
 
 fn build(root: &Path, arguments: &[String]) -> Result<()> {
     let what = arguments.first().map(String::as_str);
-    screen::title(&format!("Builds {}.", what.unwrap_or("the client, the toolkit, the Worker and its assets")));
+    screen::title(&format!(
+        "Builds {}.",
+        what.unwrap_or("the client, the toolkit, the Worker and its assets")
+    ));
     match what {
         Some("client") => {
             setup::tools(root)?;
@@ -108,7 +111,9 @@ fn build(root: &Path, arguments: &[String]) -> Result<()> {
         }
         // wrangler's own build command comes here, so that `npx wrangler deploy` alone is enough.
         None | Some("worker") => bundle::everything(root),
-        Some(other) => bail!("there is nothing called `{other}` to build; it is `client`, `toolkit` or `worker`"),
+        Some(other) => {
+            bail!("there is nothing called `{other}` to build; it is `client`, `toolkit` or `worker`")
+        }
     }
 }
 

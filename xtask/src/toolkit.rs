@@ -39,7 +39,8 @@ pub fn build(root: &Path) -> Result<()> {
         )?;
         // The package is ESM; these names say that this module is not.
         for (from, to) in [("toolkit.d.ts", "toolkit.d.cts"), ("toolkit.js", "toolkit.cjs")] {
-            fs::copy(glue.join(from), out.join(to)).with_context(|| format!("wasm-bindgen left no {from}"))?;
+            fs::copy(glue.join(from), out.join(to))
+                .with_context(|| format!("wasm-bindgen left no {from}"))?;
         }
         setup::mark(root, "toolkit", fingerprint)
     })
