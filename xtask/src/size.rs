@@ -21,6 +21,7 @@ const SHIPPED: &[(&str, &str)] = &[
     ("pkg/dist/start.js", "client, beacons only"),
     ("pkg/dist/index.js", "client"),
     ("pkg/dist/attribution.js", "client with attribution"),
+    ("pkg/dist/toolkit/toolkit_bg.wasm", "toolkit"),
     ("build/index.js", "worker glue"),
     ("build/index_bg.wasm", "worker"),
 ];

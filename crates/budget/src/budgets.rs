@@ -53,10 +53,10 @@ pub(crate) struct Entry {
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Timing {
     pub(crate) measure: Measure,
-    device: Option<Device>,
+    pub(crate) device: Option<Device>,
     /// What a lab run may measure, in the measure's own unit, if the file says.
     pub(crate) lab: Option<Lab>,
-    field: Option<Limit>,
+    pub(crate) field: Option<Limit>,
 }
 
 /// The lab's side of a timing.
@@ -152,6 +152,11 @@ impl Severity {
 }
 
 impl Entry {
+    /// The path as written; that of every page where none is.
+    pub(crate) fn pattern(&self) -> &str {
+        self.path.as_ref().map_or("/", Pattern::as_written)
+    }
+
     fn read(node: &Node<'_>) -> Result<Self, Mistake> {
         let own = ["path", "options", "timings", "resourceSizes", "resourceCounts"];
         let fields = node.fields("a budget", &[&own[..], &Terms::KEYS].concat())?;

@@ -16,6 +16,10 @@ impl Pattern {
         }
     }
 
+    pub(crate) fn as_written(&self) -> &str {
+        &self.0
+    }
+
     pub(crate) fn matches(&self, path: &str) -> bool {
         let (body, ends) = match self.0.strip_suffix('$') {
             Some(body) => (body, true),

@@ -47,7 +47,7 @@ impl Tally {
 }
 
 /// One false alarm in twenty pages that are watched for ever.
-const CONVINCING: f64 = 20.0;
+pub(crate) const CONVINCING: f64 = 20.0;
 
 /// The shares of a p75; other percentiles are scaled to it.
 const BETS: [f64; 8] = [0.74, 0.73, 0.72, 0.70, 0.67, 0.63, 0.55, 0.40];
