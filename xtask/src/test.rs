@@ -111,11 +111,16 @@ fn pack(root: &Path) -> Result<()> {
 fn node_tests(root: &Path, folder: &str) -> Result<()> {
     pack(root)?;
     let browser = setup::browser(root)?;
-    process::loud(
+    process::loud_within(
         process::npm(root, "node")
             // One file at a time: pages that share a processor with other pages keep other times.
-            .args(["--test", "--test-reporter=spec", "--test-concurrency=1"])
+            // A handle that a failed test leaves open ends with its file.
+            .args(["--test", "--test-reporter=spec", "--test-concurrency=1", "--test-force-exit"])
             .arg(format!("{folder}/*.test.mjs"))
             .env("CHROMIUM", browser),
+        PATIENCE,
     )
 }
+
+/// Several times what the slowest part takes on a busy machine: a part that hangs fails, and the others still run.
+const PATIENCE: Duration = Duration::from_secs(15 * 60);
