@@ -64,6 +64,7 @@ function detail(body) {
   }
 }
 
+/** @returns {Record<string, string>} */
 function authorization() {
   const token = process.env.READ_TOKEN;
   return token ? { authorization: `Bearer ${token}` } : {};

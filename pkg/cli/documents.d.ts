@@ -4,7 +4,7 @@ export interface GateReport {
   v: 1;
   answer: "pass" | "violated" | "insufficient";
   code: 0 | 1 | 2;
-  site: string;
+  site: string | null;
   release: string | null;
   against: string | null;
   from: number;

@@ -22,7 +22,7 @@ export const help = `
   edge-vitals gate --url … --lab lab/phone --lab lab/desktop      with Lighthouse CI's results
   edge-vitals gate --url … --format text --format markdown:gate.md --format github
 
-  --url URL           the Worker (needed)
+  --url URL           the Worker; without it only the lab is judged
   --site NAME         the site; the first by name where it is left out
   --budgets FILE      the budgets to judge by (lighthouse/budgets.json). What the edge counted against
                       another limit proves nothing, and is shown so
@@ -57,21 +57,22 @@ export const options = /** @type {const} */ ({
 export async function run({ values, positionals }) {
   if (positionals.length) throw new Trouble(`gate takes no "${positionals[0]}"`, "`edge-vitals gate --help` lists its options");
   if (values.against && !values.release) throw new Trouble("--against needs --release", "name the release that is to be judged, too");
-  const url = workerAt(values.url);
+  const labs = (values.lab ?? []).map((/** @type {string} */ directory) => readJson(labFile(directory), `run \`edge-vitals verify-lhci --dir ${directory}\` first`));
+  const url = labs.length && !values.url ? undefined : workerAt(values.url);
   const formats = (values.format ?? ["text"]).map(formatIn);
   const wait = values.wait ? span("wait", values.wait) : 0;
   const every = span("every", values.every ?? "10s");
   const file = values.budgets ?? BUDGETS;
   // Without a file at hand, and none asked for, the limits in force at the edge are meant.
   const budgets = values.budgets || existsSync(BUDGETS) ? budgetsIn(file) : undefined;
-  const labs = (values.lab ?? []).map((/** @type {string} */ directory) => readJson(labFile(directory), `run \`edge-vitals verify-lhci --dir ${directory}\` first`));
 
   const { site, release, against, window } = values;
   const look = async () => {
+    if (!url) return toolkit.labGate(labs);
     const standing = await ask(url, "/api/budgets", { site, release, against, window });
     return judged(budgets, standing, labs);
   };
-  const report = await patiently(look, { wait, every });
+  const report = await patiently(look, { wait: url ? wait : 0, every });
   for (const { show, to } of formats) {
     const shown = show(report, budgets ? file : "the Worker's budgets.json");
     if (to) writeFileSync(to, shown);
@@ -107,6 +108,7 @@ async function patiently(look, { wait, every }) {
       const report = await look();
       const { ready, of, certain } = report.waiting;
       // The one look that the views themselves allow; what it leaves open waits for the last one.
+      /** @type {boolean} */
       const due = ready === of && !judgedOnce;
       if (left <= 0 || certain || (due && report.answer !== "insufficient")) return report;
       judgedOnce ||= due;

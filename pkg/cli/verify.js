@@ -38,12 +38,12 @@ export function run({ values, positionals }) {
   const { budgets: file, urls, device } = config.edgeVitals;
   /** @type {LabFound} */
   const found = { ...proven(file, urls, device, results), unmade: unmade(added(config), results) };
-  const answer = toolkit.labAnswer([found]);
+  const { answer, code } = toolkit.labGate([found]);
   writeFileSync(labFile(directory), `${JSON.stringify(found, null, 2)}\n`);
 
   if (values.json) console.log(JSON.stringify({ answer, ...found }, null, 2));
   else console.log(summary(found, answer, pagesOf(results)));
-  return { pass: 0, violated: 1 }[answer] ?? 2;
+  return code;
 }
 
 /** @param {string} file @param {string[]} urls @param {string} device @param {any[]} results @returns {LabFound} */
@@ -65,7 +65,7 @@ function proven(file, urls, device, results) {
  */
 function added({ ci, edgeVitals: { budgets, urls, device } }) {
   /** @type {import("../types/lighthouse.cjs").AssertRow[]} */
-  const ours = budgetsIn(budgets).assertMatrix(urls, device);
+  const ours = budgetsIn(budgets).lighthouserc(urls, device, 1).assert.assertMatrix;
   const isOurs = (/** @type {string} */ pattern, /** @type {string} */ audit) =>
     ours.some(({ matchingUrlPattern, assertions }) => matchingUrlPattern === pattern && audit in assertions);
   return ci.assert.assertMatrix.map(({ matchingUrlPattern, assertions }) => {

@@ -23,7 +23,7 @@ export function markdown(report, budgets) {
     MARK,
     `### ${ANSWERS[report.answer]}`,
     plain(subject(report)),
-    table(["Verdict", "Route", "Device", "Metric", "Budget", "Value (95 %)", "Within", ...(hasLab ? ["Lab"] : [])], field),
+    report.site !== null && table(["Verdict", "Route", "Device", "Metric", "Budget", "Value (95 %)", "Within", ...(hasLab ? ["Lab"] : [])], field),
     rest,
   ];
   if (regressions.some(({ regression }) => regression)) {

@@ -16,7 +16,7 @@ export function text(report, budgets) {
     ...(hasLab ? [besideOf(row)] : []),
   ]);
   const head = ["verdict", "route", "device", "metric", "budget", "value (95 %)", "within", ...(hasLab ? ["lab"] : [])];
-  const parts = [subject(report), rows.length ? table(head, field) : "  No budget has a row.", rest && `  ${rest}`];
+  const parts = [subject(report), report.site === null ? "" : rows.length ? table(head, field) : "  No budget has a row.", rest && `  ${rest}`];
   const { regressions, lab } = report;
   if (regressions.length) {
     const worse = regressions.map((found) => `  ${found.regression ? (found.severity === "warn" ? "!" : "✗") : "✓"} ${regressionOf(found)}`);

@@ -81,6 +81,7 @@ export function shown({ rows }) {
 
 /** What was judged. @param {GateReport} report */
 export function subject({ site, release, against, views, from, to }) {
+  if (site === null) return "The lab alone: no Worker was asked";
   const what = release === null ? site : `release ${release} of ${site}`;
   const day = (/** @type {number} */ at) => `${new Date(at).toISOString().slice(0, 16).replace("T", " ")} UTC`;
   return `${what}${against === null ? "" : ` against ${against}`}, ${whole(views)} views from ${day(from)} to ${day(to)}`;
@@ -102,7 +103,7 @@ export function remarks({ answer, rows, refused, regressions, against, lab }, bu
   if (against !== null && regressions.length === 0) told.push(`There is nothing to compare with: no page has views of both releases.`);
   if (lab.some(({ outcome }) => outcome.startsWith("not"))) told.push("Lighthouse CI did not assert all that it was to; `edge-vitals verify-lhci` says why.");
   if (answer === "violated") told.push(`The budgets are in ${budgets}; \`edge-vitals budgets explain <path>\` shows what applies to a page.`);
-  if (answer === "insufficient") told.push("It cannot be told yet. `--wait 30m` waits for views; `--window 7d` looks further back; `--allow-insufficient` lets it pass.");
+  if (answer === "insufficient" && rows.length) told.push("It cannot be told yet. `--wait 30m` waits for views; `--window 7d` looks further back; `--allow-insufficient` lets it pass.");
   return told;
 }
 
