@@ -16,7 +16,8 @@ impl Pattern {
         }
     }
 
-    pub(crate) fn as_written(&self) -> &str {
+    /// The pattern as written.
+    pub(crate) fn text(&self) -> &str {
         &self.0
     }
 
