@@ -32,7 +32,7 @@ function read(name, args) {
 function help(name) {
   const command = name ? commands[name] : undefined;
   if (command) {
-    console.log(`${command.about}\n\n${command.help.trim()}`);
+    console.log(`${command.about}\n\n${command.help.replace(/^\n|\s+$/g, "")}`);
     return 0;
   }
   console.log("edge-vitals: one budgets.json for the lab, the field and the gate of a deployment.\n");

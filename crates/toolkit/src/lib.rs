@@ -147,5 +147,8 @@ fn out(value: &impl Serialize) -> Result<JsValue, JsError> {
 }
 
 fn within<T: DeserializeOwned>(name: &str, value: JsValue) -> Result<T, JsError> {
-    serde_wasm_bindgen::from_value(value).map_err(|error| JsError::new(&format!("{name}: {error}")))
+    serde_wasm_bindgen::from_value(value).map_err(|error| {
+        let says = error.to_string();
+        JsError::new(&format!("{name}: {}", says.strip_prefix("Error: ").unwrap_or(&says)))
+    })
 }
