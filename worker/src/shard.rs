@@ -6,23 +6,27 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::time::Duration;
 
+use budget::{Budgets, Watched, leading};
 use ledger::{
-    Cell, CellKey, Counted, Effect, Groups, Horizon, Labels, Places, Query, Retention, Room, Rooms, Span,
-    Told, View, Window, fold, needed, roll,
+    Cell, CellKey, Counted, Counts, Effect, Groups, Horizon, Labels, Places, Query, Retention, Room, Rooms,
+    Rulings, Span, Told, View, Window, fold, needed, roll,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use wire::{Refusal, UnixMillis};
+use worker::js_sys::Uint8Array;
+use worker::wasm_bindgen::JsValue;
 use worker::wasm_bindgen::prelude::wasm_bindgen;
 use worker::wasm_bindgen_futures::spawn_local;
 use worker::{
-    Date, DurableObject, Env, Error, Headers, Method, Request, RequestInit, Response, Result, SqlStorage,
+    Date, DurableObject, Env, Error, Method, Request, RequestInit, Response, Result, SqlStorage,
     SqlStorageValue, State, Stub, durable_object, wasm_bindgen,
 };
 
 use crate::answer::Failure;
 use crate::budgets;
 use crate::config::Config;
+use crate::watching::{self, Name, Seen};
 
 /// Adds to the refusals that a site has counted, by reason. They are of no view, so one shard has all.
 pub(crate) async fn refused(env: &Env, site: &str, reasons: &BTreeMap<&'static str, u64>) -> Result<()> {
@@ -37,20 +41,59 @@ pub(crate) async fn refused(env: &Env, site: &str, reasons: &BTreeMap<&'static s
 
 /// Asks every shard of a site, and merges what they answer.
 pub(crate) async fn read(env: &Env, config: &Config, site: &str, query: &Query) -> Result<Groups, Failure> {
+    merged(env, config, site, query, "read").await
+}
+
+/// The same, of shards that have looked for a newer budgets.json right before.
+pub(crate) async fn read_by_latest(
+    env: &Env,
+    config: &Config,
+    site: &str,
+    query: &Query,
+) -> Result<Groups, Failure> {
+    merged(env, config, site, query, "read-by-latest").await
+}
+
+async fn merged(env: &Env, config: &Config, site: &str, query: &Query, how: &str) -> Result<Groups, Failure> {
     let question = serde_json::to_string(query).map_err(Error::from)?;
     let mut groups = Groups::default();
     for shard in config.shards.all() {
-        let mut init = RequestInit::new();
-        init.with_method(Method::Post).with_body(Some(question.as_str().into()));
-        let request = Request::new_with_init("https://shard.invalid/read", &init)?;
-        let mut response = stub(env, site, shard)?.fetch_with_request(request).await?;
-        if response.status_code() != 200 {
-            return Err(Refusal::Unavailable { part: "ledger" }.into());
-        }
-        let bytes = response.bytes().await?;
+        let bytes = ask(env, site, shard, how, Some(question.as_str().into())).await?;
         groups.merge(Groups::decode(&bytes).map_err(|error| Error::RustError(error.to_string()))?);
     }
     Ok(groups)
+}
+
+/// Asks every shard of a site for its counts of the last days.
+pub(crate) async fn counts(env: &Env, config: &Config, site: &str) -> Result<Counts, Failure> {
+    let mut counts = Counts::default();
+    for shard in config.shards.all() {
+        let bytes = ask(env, site, shard, "counts", None).await?;
+        counts.merge(Counts::decode(&bytes).map_err(|error| Error::RustError(error.to_string()))?);
+    }
+    Ok(counts)
+}
+
+/// Has a site's first shard look at what all of them have counted, and remember what it saw.
+pub(crate) async fn look(env: &Env, site: &str, counts: Vec<u8>) -> Result<Vec<u8>, Failure> {
+    ask(env, site, 0, "look", Some(Uint8Array::from(counts.as_slice()).into())).await
+}
+
+async fn ask(
+    env: &Env,
+    site: &str,
+    shard: u32,
+    what: &str,
+    body: Option<JsValue>,
+) -> Result<Vec<u8>, Failure> {
+    let mut init = RequestInit::new();
+    init.with_method(Method::Post).with_body(body);
+    let request = Request::new_with_init(&format!("https://shard.invalid/{what}"), &init)?;
+    let mut response = stub(env, site, shard)?.fetch_with_request(request).await?;
+    match response.status_code() {
+        200 => Ok(response.bytes().await?),
+        _ => Err(Refusal::Unavailable { part: "ledger" }.into()),
+    }
 }
 
 /// Wakes a shard, so that it does what is due.
@@ -87,11 +130,20 @@ pub struct Shard {
     armed: Rc<Slot<bool>>,
     /// Known while all that was written under it succeeded; else read again.
     rooms: RefCell<Option<Rooms>>,
+    ruled: RefCell<Option<Ruled>>,
+}
+
+/// The budgets by which views are judged, and those before.
+#[derive(Clone, Debug)]
+struct Ruled {
+    rulings: Rulings,
+    budgets: Rc<Budgets>,
 }
 
 impl DurableObject for Shard {
     fn new(state: State, env: Env) -> Self {
-        let mut shard = Self { state, env, is_open: false, armed: Rc::default(), rooms: RefCell::default() };
+        let (rooms, ruled) = Default::default();
+        let mut shard = Self { state, env, is_open: false, armed: Rc::default(), rooms, ruled };
         match shard.open() {
             Ok(()) => shard.is_open = true,
             // Everything is answered as unavailable, and nothing is touched.
@@ -103,12 +155,20 @@ impl DurableObject for Shard {
     async fn fetch(&self, mut request: Request) -> Result<Response> {
         self.opened()?;
         match request.path().as_str() {
-            "/read" => {
+            path @ ("/read" | "/read-by-latest") => {
                 let query: Query = request.json().await?;
-                self.fold().await?;
-                let headers = Headers::new();
-                headers.set("content-type", "application/octet-stream")?;
-                Ok(Response::from_bytes(self.read(&query)?.encode())?.with_headers(headers))
+                self.fold(if path == "/read" { budgets::FRESH } else { 0 }).await?;
+                Response::from_bytes(self.read(&query)?.encode())
+            }
+            "/counts" => {
+                self.fold(budgets::FRESH).await?;
+                Response::from_bytes(self.counts()?.encode())
+            }
+            "/look" => {
+                let counts = request.bytes().await?;
+                let counts = Counts::decode(&counts).map_err(|error| Error::RustError(error.to_string()))?;
+                let Ruled { budgets, .. } = self.ruled(budgets::FRESH).await?;
+                Response::from_bytes(serde_json::to_vec(&self.look(&counts, &budgets)?)?)
             }
             "/refused" => {
                 self.refused(request.json().await?)?;
@@ -200,8 +260,8 @@ impl Shard {
 
     /// Brings the cells up to what was told, a block of views at a time. Each block is written without
     /// an await, so wholly or not at all.
-    async fn fold(&self) -> Result<()> {
-        let budgets = budgets::in_force(&self.env).await?;
+    async fn fold(&self, age: u64) -> Result<()> {
+        let Ruled { budgets, .. } = self.ruled(age).await?;
         loop {
             let views = self.behind()?;
             if views.is_empty() {
@@ -218,6 +278,85 @@ impl Shard {
             self.keep("heavy", rooms.heavy())?;
             self.rooms.replace(Some(rooms));
         }
+    }
+
+    /// The budgets that rule, once what is offered has been looked at. The last good ones are kept here:
+    /// they go on when what is offered is wrong, or is not to be had.
+    async fn ruled(&self, age: u64) -> Result<Ruled> {
+        let offered = budgets::offered(&self.env, age).await;
+        let known = match self.ruled.take() {
+            Some(Ruled { rulings, .. }) => rulings,
+            None => self.kept("budgets")?.unwrap_or_default(),
+        };
+        let mut rulings = known.clone();
+        let (budgets, is_news) = match &offered.file {
+            Ok((text, budgets)) => (Rc::clone(budgets), rulings.accept(text, offered.source, now())),
+            Err(why) => {
+                let is_news = rulings.refuse(why, offered.source, now());
+                let why = |_| Error::RustError(format!("no budgets.json was ever good: {why}"));
+                (Rc::new(budgets::ruling(&rulings).map_err(why)?), is_news)
+            }
+        };
+        if is_news {
+            self.keep("budgets", &rulings)?;
+        }
+        let ruled = Ruled { rulings, budgets };
+        self.ruled.replace(Some(ruled.clone()));
+        Ok(ruled)
+    }
+
+    /// The counts of the last days.
+    fn counts(&self) -> Result<Counts> {
+        let now = now();
+        let mut counts = Counts::default();
+        let from = number(Window::of(Span::Hour, now.before(Counts::SPAN)).start.0);
+        let rows = self
+            .sql()
+            .exec("SELECT span, start, series, cell FROM cells WHERE span < 2 AND start >= ?", vec![from])?;
+        for row in rows.raw() {
+            let is_counted = match row?.as_slice() {
+                [span, start, SqlStorageValue::String(series), SqlStorageValue::Blob(cell)] => {
+                    key_of(span, start, series).and_then(|key| counts.add(&key, cell, now).ok())
+                }
+                _ => None,
+            };
+            is_counted.ok_or_else(|| Error::RustError("a stored cell is of no version of ours".into()))?;
+        }
+        Ok(counts)
+    }
+
+    /// Looks at what all shards have counted. Without an await, so that two looks never mix.
+    fn look(&self, counts: &Counts, budgets: &Budgets) -> Result<Vec<Seen>> {
+        let now = now();
+        let before: Option<String> = self.kept("release")?;
+        let leads = leading(before.as_deref(), &counts.releases).map(str::to_owned);
+        let is_new_release = before.is_some() && before != leads;
+        if before != leads {
+            self.keep("release", &leads)?;
+        }
+        let mut known = BTreeMap::new();
+        for row in self.sql().exec("SELECT cell, state FROM watched", None)?.raw() {
+            if let [SqlStorageValue::String(name), SqlStorageValue::String(state)] = row?.as_slice() {
+                known.insert(serde_json::from_str::<Name>(name)?, serde_json::from_str::<Watched>(state)?);
+            }
+        }
+        let seen = watching::looked(&known, watching::met(budgets, counts), now, is_new_release);
+        for Seen { name, watched, .. } in &seen {
+            if known.remove(name).as_ref() != Some(watched) {
+                let row = vec![name.text()?.into(), serde_json::to_string(watched)?.into()];
+                self.sql().exec("INSERT OR REPLACE INTO watched (cell, state) VALUES (?, ?)", row)?;
+            }
+        }
+        for (name, watched) in known {
+            let (name, renewed) = (name.text()?, watched.anew(now));
+            if watched.is_over(now) {
+                self.sql().exec("DELETE FROM watched WHERE cell = ?", vec![name.into()])?;
+            } else if is_new_release {
+                let row = vec![name.into(), serde_json::to_string(&renewed)?.into()];
+                self.sql().exec("INSERT OR REPLACE INTO watched (cell, state) VALUES (?, ?)", row)?;
+            }
+        }
+        Ok(seen)
     }
 
     fn rooms(&self) -> Result<Rooms> {
@@ -248,7 +387,7 @@ impl Shard {
 
     /// What is due: fold, roll up, sweep, and arm the next alarm, last.
     async fn tend(&self) -> Result<()> {
-        self.fold().await?;
+        self.fold(budgets::FRESH).await?;
         self.roll()?;
         self.sql().exec(
             "DELETE FROM views WHERE heard_at < ? AND NOT behind",
@@ -324,7 +463,8 @@ impl Shard {
     }
 
     fn read(&self, query: &Query) -> Result<Groups> {
-        let mut groups = Groups { heard_at: self.heard_at()?, ..Groups::default() };
+        let rulings = self.ruled.borrow().as_ref().map(|ruled| ruled.rulings.clone()).unwrap_or_default();
+        let mut groups = Groups { heard_at: self.heard_at()?, rulings, ..Groups::default() };
         let refused = self.sql().exec(
             "SELECT reason, sum(count) FROM refused WHERE start >= ? AND start < ? GROUP BY reason",
             vec![number(Window::of(Span::Hour, query.from).start.0), number(query.to.0)],
@@ -491,9 +631,13 @@ fn cell_of(
     series: &str,
     cell: &[u8],
 ) -> Option<(CellKey, Cell)> {
+    Some((key_of(span, start, series)?, Cell::decode(cell).ok()?))
+}
+
+fn key_of(span: &SqlStorageValue, start: &SqlStorageValue, series: &str) -> Option<CellKey> {
     let span = Span::of_code(i64::try_from(whole(span)?).ok()?)?;
     let window = Window { span, start: UnixMillis(whole(start)?) };
-    Some((CellKey { window, labels: Labels::stored(series)? }, Cell::decode(cell).ok()?))
+    Some(CellKey { window, labels: Labels::stored(series)? })
 }
 
 fn place(key: &CellKey) -> Vec<SqlStorageValue> {
@@ -540,6 +684,7 @@ const SCHEMA: &[&str] = &[
         span INTEGER NOT NULL, start INTEGER NOT NULL, series TEXT NOT NULL, cell BLOB NOT NULL,
         PRIMARY KEY (span, start, series)
      ) WITHOUT ROWID",
+    "CREATE TABLE IF NOT EXISTS watched (cell TEXT PRIMARY KEY, state TEXT NOT NULL) WITHOUT ROWID",
     "CREATE TABLE IF NOT EXISTS refused (
         start INTEGER NOT NULL, reason TEXT NOT NULL, count INTEGER NOT NULL, PRIMARY KEY (start, reason)
      ) WITHOUT ROWID",

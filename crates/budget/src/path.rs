@@ -16,6 +16,7 @@ impl Pattern {
         }
     }
 
+    /// The pattern as written.
     pub(crate) fn as_written(&self) -> &str {
         &self.0
     }
