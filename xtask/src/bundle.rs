@@ -13,7 +13,10 @@ pub fn everything(root: &Path) -> Result<()> {
     build_client(root)?;
     toolkit::build(root)?;
     worker::build(root)?;
-    screen::step("lays out the files to serve", || assets::lay_out(root))
+    screen::step("lays out the files to serve", || {
+        assets::lay_out(root)?;
+        assets::pack(root)
+    })
 }
 
 fn build_client(root: &Path) -> Result<()> {

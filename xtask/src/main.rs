@@ -43,7 +43,8 @@ const COMMANDS: &[Command] = &[
     Command {
         name: "test",
         arguments: "[PART…]",
-        about: "sets everything up and runs every test, or the named parts: core, xtask, worker, faults, browser, parity",
+        about: "sets everything up and runs every test, or the named parts: core, xtask, worker, faults,
+                package, lighthouse, browser, parity",
         run: test::run,
     },
     Command {

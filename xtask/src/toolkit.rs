@@ -33,7 +33,8 @@ pub fn build(root: &Path) -> Result<()> {
         fs::create_dir_all(&out)?;
         process::quiet(
             process::npm(root, "wasm-opt")
-                .args(["-Oz", "--all-features", "--strip-debug", "--strip-producers", "-o"])
+                .args(FEATURES)
+                .args(["-Oz", "--strip-debug", "--strip-producers", "-o"])
                 .arg(out.join("toolkit_bg.wasm"))
                 .arg(glue.join("toolkit_bg.wasm")),
         )?;
@@ -45,3 +46,13 @@ pub fn build(root: &Path) -> Result<()> {
         setup::mark(root, "toolkit", fingerprint)
     })
 }
+
+/// What the compiler uses and Node 20 knows; wasm-opt would use whatever it is allowed.
+const FEATURES: [&str; 6] = [
+    "--enable-bulk-memory",
+    "--enable-multivalue",
+    "--enable-mutable-globals",
+    "--enable-nontrapping-float-to-int",
+    "--enable-reference-types",
+    "--enable-sign-ext",
+];

@@ -22,8 +22,8 @@ pub struct GateReport {
     pub answer: &'static str,
     /// The exit code.
     pub code: u8,
-    /// The site.
-    pub site: String,
+    /// The site; null where the field was not asked.
+    pub site: Option<String>,
     /// The release that was judged; null for all.
     pub release: Option<String>,
     /// The release that it was compared with.
@@ -158,7 +158,7 @@ pub fn gated(budgets: Option<&Budgets>, standing: &Standing, labs: &[LabFound]) 
         v: 1,
         answer: answer.name(),
         code: answer.code(),
-        site: standing.site.clone(),
+        site: Some(standing.site.clone()),
         release: standing.release.clone(),
         against: standing.against.clone(),
         from: standing.from.0,
@@ -169,6 +169,28 @@ pub fn gated(budgets: Option<&Budgets>, standing: &Standing, labs: &[LabFound]) 
         regressions: worse,
         lab: labs.iter().flat_map(LabFound::rows).collect(),
         refused: standing.budgets.refused.as_ref().map(|refused| refused.why.clone()),
+    }
+}
+
+/// The judgement where nobody asked the field.
+#[must_use]
+pub fn lab_gated(labs: &[LabFound]) -> GateReport {
+    let answer = labs.iter().map(LabFound::answer).max().unwrap_or(Answer::Insufficient);
+    GateReport {
+        v: 1,
+        answer: answer.name(),
+        code: answer.code(),
+        site: None,
+        release: None,
+        against: None,
+        from: 0,
+        to: 0,
+        views: 0,
+        waiting: Waits { ready: 0, of: 0, certain: false },
+        rows: Vec::new(),
+        regressions: Vec::new(),
+        lab: labs.iter().flat_map(LabFound::rows).collect(),
+        refused: None,
     }
 }
 

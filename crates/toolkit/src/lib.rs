@@ -8,7 +8,7 @@ mod lab;
 
 pub use counts::{Compared, Distribution, StratumAsked, compared, distribution};
 pub use document::{Explained, Told, explained, told};
-pub use gate::{GateReport, GateRow, LabRow, gated};
+pub use gate::{GateReport, GateRow, LabRow, gated, lab_gated};
 pub use lab::{LabFound, NoLab, Rc, Reported, Row, Shown, Unmade, lighthouserc, matrix, proof};
 
 use serde::{Serialize, de::DeserializeOwned};
@@ -77,15 +77,14 @@ pub fn gate_at_edge(standing: JsValue, labs: JsValue) -> Result<JsValue, JsError
     out(&gated(None, &within("standing", standing)?, &labs))
 }
 
-/// What the lab's findings come to: `pass`, `violated` or `insufficient`.
+/// What the lab's findings come to where nobody asks the field.
 ///
 /// # Errors
 /// Throws when they are nothing of the kind.
-#[wasm_bindgen(js_name = labAnswer)]
-pub fn lab_answer(labs: JsValue) -> Result<String, JsError> {
+#[wasm_bindgen(js_name = labGate)]
+pub fn lab_gate(labs: JsValue) -> Result<JsValue, JsError> {
     let labs: Vec<LabFound> = within("lab", labs)?;
-    let answer = labs.iter().map(LabFound::answer).max().unwrap_or(budget::Answer::Insufficient);
-    Ok(answer.name().to_owned())
+    out(&lab_gated(&labs))
 }
 
 /// The first mistake in the text of a budgets.json, in parts, or null.

@@ -6,7 +6,7 @@ use budget::Budgets;
 use serde_json::{Value, json};
 use sketch::Sketch;
 use toolkit::{
-    LabFound, Unmade, compared, distribution, explained, gated, lighthouserc, matrix, proof, told,
+    LabFound, Unmade, compared, distribution, explained, gated, lab_gated, lighthouserc, matrix, proof, told,
 };
 use wire::standing::Standing;
 use wire::{Device, Metric};
@@ -261,6 +261,9 @@ fn field_and_lab_stand_side_by_side() {
     );
     assert_eq!(told["rows"][1]["lab"], Value::Null, "the root is no page of another route");
     assert_eq!((&told["code"], told["lab"].as_array().unwrap().len()), (&json!(1), 4));
+    let alone = json!(lab_gated(std::slice::from_ref(&found)));
+    assert_eq!((&alone["code"], &alone["site"], &alone["lab"]), (&json!(1), &Value::Null, &told["lab"]));
+    assert_eq!(lab_gated(&[]).answer, "insufficient");
     let again: LabFound = serde_json::from_value(json!(found)).unwrap();
     assert_eq!(again, found);
 }
