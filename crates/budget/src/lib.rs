@@ -17,7 +17,7 @@ mod verdict;
 mod watch;
 
 pub use assertions::{Asserted, Assertion, Outcome, Page};
-pub use budgets::{Budgets, Limit, Rule, Severity};
+pub use budgets::{Budgets, Limit, Severity};
 pub use burn::{Burn, Windows};
 pub use compare::{Comparison, Stratum, discoveries};
 pub use gate::{Answer, Cell, Waiting, gate, lab_gate, regressions, waiting};

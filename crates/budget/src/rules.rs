@@ -1,16 +1,18 @@
-//! The field's budgets as the file says them, one by one. Which of them wins on a page is the budgets'
+//! The field's budgets as the file says them, one by one. What a page may measure is the budgets'
 //! business; here is what must be found again where somebody else has counted.
 
 use wire::{Device, Metric};
 
-use crate::budgets::{Budgets, Limit, Measure};
+use crate::budgets::{Budgets, Entry, Limit, Measure, Timing};
 
-/// A budget of real visits, as written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// A budget for real visits, and what it is for.
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Rule<'a> {
-    /// The path of its entry; `/` where that names none, which matches as much.
+    /// Its place among the budgets of the file, by which rules are told apart.
+    pub place: usize,
+    /// The pages, as the file names them; `/` where it names none.
     pub pattern: &'a str,
-    /// The only class of device that it is for.
+    /// The device class; none where it is for all of them.
     pub device: Option<Device>,
     /// The metric.
     pub metric: Metric,
@@ -19,45 +21,53 @@ pub struct Rule<'a> {
 }
 
 impl Budgets {
-    /// Every budget of real visits, in the order of the file, but for those that a later one of as many
-    /// pages and devices leaves nothing to rule.
+    /// Every budget for real visits that a page may be judged by, in the order of the file: those that
+    /// a later one takes the place of on all their pages are left out.
     pub fn rules(&self) -> impl Iterator<Item = Rule<'_>> {
-        let all: Vec<Rule<'_>> = self.written().collect();
-        let rules =
-            |(at, rule): &(usize, Rule<'_>)| !all.iter().skip(at + 1).any(|later| later.takes_all_from(rule));
-        let ruling: Vec<Rule<'_>> =
-            all.iter().copied().enumerate().filter(rules).map(|(_, rule)| rule).collect();
-        ruling.into_iter()
+        self.written().filter(move |rule| !self.written().any(|other| other.overrules(rule)))
     }
 
-    fn written(&self) -> impl Iterator<Item = Rule<'_>> {
-        self.entries.iter().flat_map(|entry| {
-            entry.timings.iter().filter_map(|timing| match timing.measure {
-                Measure::Field(metric) => {
-                    let (pattern, device) = (entry.pattern(), timing.device);
-                    Some(Rule { pattern, device, metric, limit: timing.field? })
-                }
-                Measure::Lab(_) => None,
-            })
-        })
+    /// The budget that decides what [`limit`](Self::limit) says.
+    #[must_use]
+    pub fn rule(&self, path: &str, device: Device, metric: Metric) -> Option<Rule<'_>> {
+        let here = self.placed().filter(|(_, entry, _)| entry.is_for(path));
+        here.filter_map(Rule::of)
+            .filter(|rule| rule.metric == metric && rule.device.is_none_or(|only| only == device))
+            .last()
     }
 
     /// The budget of that very path for that class of device: the last that says so, for it or for all.
     #[must_use]
-    pub fn rule(&self, pattern: &str, device: Option<Device>, metric: Metric) -> Option<Rule<'_>> {
+    pub fn rule_of(&self, pattern: &str, device: Option<Device>, metric: Metric) -> Option<Rule<'_>> {
         let says = |rule: &Rule<'_>| {
             (rule.pattern, rule.metric) == (pattern, metric)
                 && rule.device.is_none_or(|only| device == Some(only))
         };
         self.written().filter(says).last()
     }
+
+    fn written(&self) -> impl Iterator<Item = Rule<'_>> {
+        self.placed().filter_map(Rule::of)
+    }
 }
 
-impl Rule<'_> {
-    fn takes_all_from(&self, earlier: &Self) -> bool {
-        let pages = self.pattern == earlier.pattern || matches!(self.pattern, "/" | "/*");
-        let devices = self.device.is_none() || self.device == earlier.device;
-        self.metric == earlier.metric && pages && devices
+impl<'a> Rule<'a> {
+    fn of((place, entry, timing): (usize, &'a Entry, &'a Timing)) -> Option<Self> {
+        let Measure::Field(metric) = timing.measure else { return None };
+        Some(Self { place, pattern: entry.pattern(), device: timing.device, metric, limit: timing.field? })
+    }
+
+    fn overrules(&self, other: &Self) -> bool {
+        self.place > other.place
+            && self.metric == other.metric
+            && (self.device.is_none() || self.device == other.device)
+            && (self.is_sitewide() || self.pattern == other.pattern)
+    }
+
+    /// Whether it is for every page of the site.
+    #[must_use]
+    pub fn is_sitewide(&self) -> bool {
+        matches!(self.pattern, "/" | "/*")
     }
 }
 
@@ -103,7 +113,7 @@ mod tests {
     #[test]
     fn a_budget_is_found_again_by_its_path_and_device() {
         let budgets = Budgets::parse(TEXT).unwrap();
-        let max = |pattern, device| Some(budgets.rule(pattern, device, Metric::Lcp)?.limit.max);
+        let max = |pattern, device| Some(budgets.rule_of(pattern, device, Metric::Lcp)?.limit.max);
         assert_eq!(max("/", Some(Device::Desktop)), Some(2000));
         assert_eq!(max("/", None), Some(2000));
         assert_eq!(max("/shop", Some(Device::Phone)), Some(2500));

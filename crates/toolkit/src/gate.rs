@@ -253,7 +253,7 @@ fn judged<'a>(budgets: Option<&'a Budgets>, standing: &'a Standing) -> Vec<Judge
 fn limit(budgets: &Budgets, counted: &Counted, metric: Metric) -> Option<Limit> {
     match (&counted.route, counted.device) {
         (Some(route), Some(device)) => budgets.limit(route, device, metric),
-        _ => Some(budgets.rule(&counted.pattern, counted.device, metric)?.limit),
+        _ => Some(budgets.rule_of(&counted.pattern, counted.device, metric)?.limit),
     }
 }
 
