@@ -31,6 +31,21 @@ pub struct Limit {
     pub line: u32,
 }
 
+/// A budget for real visits, and what it is for.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Rule<'a> {
+    /// Its place among the budgets of the file, by which rules are told apart.
+    pub place: usize,
+    /// The pages, as the file names them; `/` where it names none.
+    pub pattern: &'a str,
+    /// The device class; none where it is for all of them.
+    pub device: Option<Device>,
+    /// The metric.
+    pub metric: Metric,
+    /// The limit.
+    pub limit: Limit,
+}
+
 /// What follows from a violated budget.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Severity {
@@ -53,10 +68,10 @@ pub(crate) struct Entry {
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Timing {
     pub(crate) measure: Measure,
-    pub(crate) device: Option<Device>,
+    device: Option<Device>,
     /// What a lab run may measure, in the measure's own unit, if the file says.
     pub(crate) lab: Option<Lab>,
-    pub(crate) field: Option<Limit>,
+    field: Option<Limit>,
 }
 
 /// The lab's side of a timing.
@@ -120,8 +135,26 @@ impl Budgets {
             .find_map(|timing| timing.field)
     }
 
-    /// Every timing as written, with its place in the file.
-    pub(crate) fn placed(&self) -> impl Iterator<Item = (usize, &Entry, &Timing)> {
+    /// Every budget for real visits that a page may be judged by, in the order of the file: those that
+    /// a later one takes the place of on all their pages are left out.
+    pub fn rules(&self) -> impl Iterator<Item = Rule<'_>> {
+        let all = || self.placed().filter_map(|(place, entry, timing)| Rule::of(place, entry, timing));
+        all().filter(move |rule| !all().any(|other| other.overrules(rule)))
+    }
+
+    /// The budget that decides what [`limit`](Self::limit) says.
+    #[must_use]
+    pub fn rule(&self, path: &str, device: Device, metric: Metric) -> Option<Rule<'_>> {
+        let applies = |entry: &Entry, timing: &Timing| {
+            entry.is_for(path)
+                && timing.measure == Measure::Field(metric)
+                && timing.device.is_none_or(|only| only == device)
+        };
+        let all = self.placed().filter(|(_, entry, timing)| applies(entry, timing));
+        all.filter_map(|(place, entry, timing)| Rule::of(place, entry, timing)).last()
+    }
+
+    fn placed(&self) -> impl Iterator<Item = (usize, &Entry, &Timing)> {
         let all =
             self.entries.iter().flat_map(|entry| entry.timings.iter().map(move |timing| (entry, timing)));
         all.enumerate().map(|(place, (entry, timing))| (place, entry, timing))
@@ -144,6 +177,27 @@ impl Budgets {
     }
 }
 
+impl<'a> Rule<'a> {
+    fn of(place: usize, entry: &'a Entry, timing: &'a Timing) -> Option<Self> {
+        let Measure::Field(metric) = timing.measure else { return None };
+        let pattern = entry.path.as_ref().map_or("/", Pattern::text);
+        Some(Self { place, pattern, device: timing.device, metric, limit: timing.field? })
+    }
+
+    fn overrules(&self, other: &Self) -> bool {
+        self.place > other.place
+            && self.metric == other.metric
+            && (self.device.is_none() || self.device == other.device)
+            && (self.is_sitewide() || self.pattern == other.pattern)
+    }
+
+    /// Whether it is for every page of the site.
+    #[must_use]
+    pub fn is_sitewide(&self) -> bool {
+        matches!(self.pattern, "/" | "/*")
+    }
+}
+
 impl Severity {
     pub(crate) const ALL: [Self; 2] = [Self::Error, Self::Warn];
 
@@ -158,12 +212,7 @@ impl Severity {
 }
 
 impl Entry {
-    /// The path as written; that of every page where none is.
-    pub(crate) fn pattern(&self) -> &str {
-        self.path.as_ref().map_or("/", Pattern::as_written)
-    }
-
-    pub(crate) fn is_for(&self, path: &str) -> bool {
+    fn is_for(&self, path: &str) -> bool {
         self.path.as_ref().is_none_or(|pattern| pattern.matches(path))
     }
 

@@ -17,7 +17,7 @@ impl Pattern {
     }
 
     /// The pattern as written.
-    pub(crate) fn as_written(&self) -> &str {
+    pub(crate) fn text(&self) -> &str {
         &self.0
     }
 

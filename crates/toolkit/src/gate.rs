@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use budget::{
-    Answer, Budgets, Cell, Comparison, Limit, Severity, Stratum, Tally, gate, regressions, waiting,
+    Answer, Budgets, Cell, Comparison, Limit, Rule, Severity, Stratum, Tally, gate, regressions, waiting,
 };
 use serde::{Deserialize, Serialize};
 use wire::standing::{Cell as Counted, Kept, Regression, Standing};
@@ -253,7 +253,13 @@ fn judged<'a>(budgets: Option<&'a Budgets>, standing: &'a Standing) -> Vec<Judge
 fn limit(budgets: &Budgets, counted: &Counted, metric: Metric) -> Option<Limit> {
     match (&counted.route, counted.device) {
         (Some(route), Some(device)) => budgets.limit(route, device, metric),
-        _ => Some(budgets.rule_of(&counted.pattern, counted.device, metric)?.limit),
+        _ => {
+            let says = |rule: &Rule<'_>| {
+                (rule.pattern, rule.metric) == (counted.pattern.as_str(), metric)
+                    && rule.device.is_none_or(|only| counted.device == Some(only))
+            };
+            Some(budgets.rules().filter(says).last()?.limit)
+        }
     }
 }
 
