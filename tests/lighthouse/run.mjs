@@ -26,7 +26,7 @@ export function directory(files = {}) {
  */
 export function run(cwd, [program, ...args], env = {}) {
   const all = { ...process.env, PATH: `${BIN}${delimiter}${process.env.PATH}`, CHROME_PATH: process.env.CHROMIUM, NO_COLOR: "1", ...env };
-  const child = spawn(join(BIN, program), args, { cwd, env: all, stdio: ["ignore", "pipe", "pipe"] });
+  const child = spawn(program, args, { cwd, env: all, stdio: ["ignore", "pipe", "pipe"] });
   let [out, err] = ["", ""];
   child.stdout.on("data", (chunk) => (out += chunk));
   child.stderr.on("data", (chunk) => (err += chunk));
