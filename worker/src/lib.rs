@@ -58,6 +58,8 @@ async fn scheduled(_: ScheduledEvent, env: Env, _: ScheduleContext) {
         Ok(config) => config,
         Err(mistake) => return worker::console_error!("{mistake}"),
     };
+    // What could not be carried when it was refused.
+    refusals::carry_refusals(env.clone()).await;
     for site in config.sites.keys() {
         for shard in config.shards.all() {
             if let Err(error) = shard::poke(&env, site, shard).await {

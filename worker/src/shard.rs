@@ -126,7 +126,7 @@ pub(crate) fn of(id: &str, shards: u32) -> u32 {
 pub struct Shard {
     state: State,
     env: Env,
-    is_open: bool,
+    is_open: Slot<bool>,
     armed: Rc<Slot<bool>>,
     /// Known while all that was written under it succeeded; else read again.
     rooms: RefCell<Option<Rooms>>,
@@ -143,13 +143,7 @@ struct Ruled {
 impl DurableObject for Shard {
     fn new(state: State, env: Env) -> Self {
         let (rooms, ruled) = Default::default();
-        let mut shard = Self { state, env, is_open: false, armed: Rc::default(), rooms, ruled };
-        match shard.open() {
-            Ok(()) => shard.is_open = true,
-            // Everything is answered as unavailable, and nothing is touched.
-            Err(error) => worker::console_error!("the tables could not be opened: {error}"),
-        }
-        shard
+        Self { state, env, is_open: Slot::default(), armed: Rc::default(), rooms, ruled }
     }
 
     async fn fetch(&self, mut request: Request) -> Result<Response> {
@@ -215,35 +209,59 @@ impl Shard {
 }
 
 impl Shard {
-    /// Makes the tables, or brings those of an earlier version up to this one: without an await, so
-    /// wholly or not at all. Those of a later version are left alone.
+    /// Makes the tables, or brings those of an earlier version up to this one. Those of a later version
+    /// are left alone.
     fn open(&self) -> Result<()> {
-        let sql = self.sql();
-        let run = |all: &[&str]| all.iter().try_for_each(|statement| sql.exec(statement, None).map(drop));
-        let is_new = sql
-            .exec("SELECT name FROM sqlite_master WHERE name = 'facts'", None)?
-            .raw()
-            .next()
-            .transpose()?
-            .is_none();
-        let version: Option<u64> = if is_new { None } else { self.kept("schema")? };
+        let version: Option<u64> = if self.has("facts")? { self.kept("schema")? } else { None };
         match version {
-            None => run(SCHEMA)?,
-            Some(1) => [FROM_1, SCHEMA, INTO_2].into_iter().try_for_each(run)?,
-            Some(2) => return run(SCHEMA),
+            None => self.run(SCHEMA)?,
+            Some(1) => self.bring_up_1()?,
+            Some(2) => return self.run(SCHEMA),
             Some(later) => {
                 return Err(Error::RustError(format!(
                     "the tables have version {later}; deploy a Worker that knows it"
                 )));
             }
         }
-        sql.exec("INSERT OR REPLACE INTO facts (name, value) VALUES ('schema', ?)", vec![VERSION.into()])
-            .map(drop)
+        self.keep("schema", &VERSION)
     }
 
-    /// Storage, where it is of a version that this Worker knows.
+    /// From version 1 to 2, a bounded number of rows at a time. Whatever fails in between, each row
+    /// stands in one of the two tables at least, and the next attempt goes on from there.
+    fn bring_up_1(&self) -> Result<()> {
+        if !self.has("views_1")? {
+            self.run(FROM_1)?;
+        }
+        self.run(SCHEMA)?;
+        self.run(BESIDE_2)?;
+        for _ in 0..MOST_STEPS {
+            self.run(STEP_INTO_2)?;
+            let mut rest = self.sql().exec("SELECT EXISTS (SELECT 1 FROM views_1)", None)?.raw();
+            if rest.next().transpose()?.as_deref().and_then(|row| whole(row.first()?)) == Some(0) {
+                return self.run(&["DROP TABLE views_1"]);
+            }
+        }
+        Err(Error::RustError("the journal of version 1 is being brought up; the next event goes on".into()))
+    }
+
+    fn has(&self, table: &str) -> Result<bool> {
+        let found = self.sql().exec("SELECT 1 FROM sqlite_master WHERE name = ?", vec![table.into()])?;
+        Ok(found.raw().next().transpose()?.is_some())
+    }
+
+    fn run(&self, statements: &[&str]) -> Result<()> {
+        statements.iter().try_for_each(|statement| self.sql().exec(statement, None).map(drop))
+    }
+
+    /// Storage, where it is of a version that this Worker knows. Until then everything is answered as
+    /// unavailable.
     fn opened(&self) -> Result<()> {
-        if self.is_open { Ok(()) } else { Err(Error::RustError("the tables are not open".into())) }
+        if !self.is_open.get() {
+            let closed = |error| Error::RustError(format!("the tables could not be opened: {error}"));
+            self.open().map_err(closed)?;
+            self.is_open.set(true);
+        }
+        Ok(())
     }
 
     fn refused(&self, reasons: BTreeMap<String, u64>) -> Result<()> {
@@ -393,7 +411,7 @@ impl Shard {
             "DELETE FROM views WHERE heard_at < ? AND NOT behind",
             vec![number(now().before(SETTLED).0)],
         )?;
-        let kept = number(now().before(Retention::default().days).0);
+        let kept = number(now().before(self.retention()?.days).0);
         self.sql().exec("DELETE FROM refused WHERE start < ?", vec![kept])?;
         let mut rest = self
             .sql()
@@ -412,7 +430,7 @@ impl Shard {
     }
 
     fn roll(&self) -> Result<()> {
-        let (before, retention) = (self.horizon()?, Retention::default());
+        let (before, retention) = (self.horizon()?, self.retention()?);
         let after = before.advanced(&retention, now());
         if after == before {
             return Ok(());
@@ -569,6 +587,11 @@ impl Shard {
         Ok(cells)
     }
 
+    fn retention(&self) -> Result<Retention> {
+        let config = Config::of(&self.env).map_err(|mistake| Error::RustError(mistake.to_string()))?;
+        Ok(config.retention)
+    }
+
     fn horizon(&self) -> Result<Horizon> {
         Ok(self.kept("horizon")?.unwrap_or_default())
     }
@@ -668,7 +691,9 @@ const ROLL_AFTER: Duration = Duration::from_secs(60 * 60);
 const SETTLED: u64 = 2 * 60 * 60 * 1000;
 
 /// The version of the tables.
-const VERSION: &str = "2";
+const VERSION: u8 = 2;
+/// Of a thousand rows each, in one event.
+const MOST_STEPS: usize = 20;
 
 /// Views in the order in which they came: random names in a narrow index, wide rows one after another.
 /// Version 1 kept the rows themselves by name, and each beacon wrote a page of its own.
@@ -690,23 +715,24 @@ const SCHEMA: &[&str] = &[
      ) WITHOUT ROWID",
 ];
 
-/// From version 1 to 2, before the tables are opened. What is there is moved, in the order in which it
-/// was heard.
+/// From version 1 to 2: what is there is set aside, and moved in the order in which it was heard.
 const FROM_1: &[&str] = &[
     "DROP INDEX IF EXISTS views_behind",
     "DROP INDEX IF EXISTS views_heard_at",
     "ALTER TABLE views RENAME TO views_1",
 ];
-const INTO_2: &[&str] = &[
-    "INSERT INTO views (view, start, heard_at, seq, heard, behind, told, counted)
-     SELECT view, start, heard_at, seq, heard, behind, told, counted FROM views_1 ORDER BY heard_at",
-    "DROP TABLE views_1",
+const BESIDE_2: &[&str] = &["CREATE INDEX IF NOT EXISTS views_1_heard_at ON views_1 (heard_at, view)"];
+const STEP_INTO_2: &[&str] = &[
+    "INSERT OR IGNORE INTO views (view, start, heard_at, seq, heard, behind, told, counted)
+     SELECT view, start, heard_at, seq, heard, behind, told, counted FROM views_1
+     ORDER BY heard_at, view LIMIT 1000",
+    "DELETE FROM views_1 WHERE view IN (SELECT view FROM views_1 ORDER BY heard_at, view LIMIT 1000)",
 ];
 
 /// A batch of rows, in one statement and one parameter. A later send of a view replaces an earlier
 /// one, a repeated one changes nothing. A correction of a view that was swept long ago is passed over:
 /// its count stands, and to add it again would count it twice. A report of web-vitals (`~`) has no
-/// number, so of two the one that came last stands.
+/// number. What is reported again has grown, so of two the larger stands, in whatever order they come.
 const JOURNAL: &str = "
     INSERT INTO views (view, start, heard_at, seq, heard, behind, told)
     SELECT value ->> 'k', value ->> 's', ?2, value ->> 'q', 1 << (value ->> 'q'), 1, value -> 't'
@@ -715,8 +741,12 @@ const JOURNAL: &str = "
        OR EXISTS (SELECT 1 FROM views AS known WHERE known.view = value ->> 'k')
     ON CONFLICT (view) DO UPDATE SET
         heard_at = excluded.heard_at,
-        told = iif(excluded.seq > seq OR view LIKE '~%', excluded.told, told),
-        behind = behind OR excluded.heard & ~heard OR (view LIKE '~%' AND excluded.told <> told),
+        told = iif(excluded.seq > seq OR (view LIKE '~%'
+            AND (SELECT max(value) FROM json_each(excluded.told, '$.m'))
+              > (SELECT max(value) FROM json_each(views.told, '$.m'))), excluded.told, told),
+        behind = behind OR excluded.heard & ~heard OR (view LIKE '~%'
+            AND (SELECT max(value) FROM json_each(excluded.told, '$.m'))
+              > (SELECT max(value) FROM json_each(views.told, '$.m'))),
         heard = heard | excluded.heard,
         seq = max(seq, excluded.seq)";
 
