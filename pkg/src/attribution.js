@@ -4,7 +4,8 @@
  * @module
  */
 import { handle } from "./machine.js";
-import { CLS, FCP, FID, INP, LCP, NAMES, TTFB, VALUE } from "./moments.js";
+import { VALUE } from "./moments.js";
+import { CLS, FCP, FID, INP, LCP, NAMES, TTFB } from "./page.js";
 import { on } from "./on.js";
 import { reasons } from "./reasons.js";
 import { start as measureAndSend } from "./start.js";

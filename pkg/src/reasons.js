@@ -3,8 +3,7 @@
  * phases, the script. Targets are remembered when the entry comes, since nodes leave the page.
  * @module
  */
-import { idle, navigation } from "./measure.js";
-import { CLS, FCP, INP, LCP } from "./moments.js";
+import { CLS, FCP, INP, LCP, idle, navigation } from "./page.js";
 
 const SOFT = "soft-navigation";
 /** Frames that are kept because entries of one frame do not all come at once. */

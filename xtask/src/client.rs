@@ -17,13 +17,13 @@ pub fn build(root: &Path) -> Result<()> {
     }
     fs::create_dir_all(&dist)?;
     machine(root, &[])?;
-    bundle(root, &Entry { source: "start", output: "start", module: "inlined", full: false })?;
+    bundle(root, &Entry { source: "start", output: "start", module: "inlined", measure: "watch" })?;
     let wasm = machine(root, &["--features", "reports"])?;
     fs::write(dist.join("client.wasm"), wasm)?;
     for entry in ["index", "attribution"] {
-        bundle(root, &Entry { source: entry, output: entry, module: "inlined", full: true })?;
+        bundle(root, &Entry { source: entry, output: entry, module: "inlined", measure: "measure" })?;
     }
-    bundle(root, &Entry { source: "index", output: "separate", module: "fetched", full: true })
+    bundle(root, &Entry { source: "index", output: "separate", module: "fetched", measure: "measure" })
 }
 
 /// What a page may import.
@@ -34,8 +34,9 @@ struct Entry {
     output: &'static str,
     /// The file in `pkg/src` that brings the machine.
     module: &'static str,
-    /// Whether reports carry entries and soft navigations are followed.
-    full: bool,
+    /// The file in `pkg/src` that measures: `measure` reports every change with its entries, `watch`
+    /// only tells what a beacon carries.
+    measure: &'static str,
 }
 
 /// The machine's bytes, also left where a bundle finds them. One file is one request, and it measures
@@ -117,7 +118,7 @@ fn binaryen(root: &Path, tool: &str) -> Command {
     command
 }
 
-fn bundle(root: &Path, Entry { source, output, module, full }: &Entry) -> Result<()> {
+fn bundle(root: &Path, Entry { source, output, module, measure }: &Entry) -> Result<()> {
     run(Command::new(root.join("node_modules/.bin/esbuild"))
         .current_dir(root)
         .arg(format!("pkg/src/{source}.js"))
@@ -127,12 +128,13 @@ fn bundle(root: &Path, Entry { source, output, module, full }: &Entry) -> Result
             "--format=esm",
             "--target=es2022",
             // Names that only our own files use.
-            "--mangle-props=^(lists|base|vitals|declare|listen|witness|describe|attribute|stop)$",
+            "--mangle-props=^(lists|base|vitals|declare|listen|witness|describe|attribute|asked|stop)$",
             "--charset=utf8",
             "--log-level=warning",
         ])
-        .arg(format!("--define:FULL={full}"))
+        .arg(format!("--define:FULL={}", *measure == "measure"))
         .arg(format!("--alias:#bytes={}", root.join("target/pkg/bytes.js").display()))
+        .arg(format!("--alias:#measure={}", root.join(format!("pkg/src/{measure}.js")).display()))
         .arg(format!("--alias:#module={}", root.join(format!("pkg/src/{module}.js")).display()))
         .arg(format!("--outfile=pkg/dist/{output}.js")))
 }
