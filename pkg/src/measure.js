@@ -54,10 +54,10 @@ let measurements = 0;
 const vacant = [];
 
 /**
- * Measures metrics until it is stopped, and says what is to be reported, what may have changed, and
- * that another view begins.
+ * Measures metrics until it is stopped, and says that something may have changed, that another view
+ * begins, that the page is being left, and what is to be reported.
  */
-export const measure = (changed, options = {}, turned, metrics = [CLS, TTFB, FCP, LCP, INP, FID], report) => {
+export const measure = (changed, options = {}, turned, left, metrics = [CLS, TTFB, FCP, LCP, INP, FID], report) => {
   const life = new AbortController();
   const { reportAllChanges, witness, durationThreshold: threshold = 40 } = options;
   const base = vacant.pop() ?? 6 * measurements++;
@@ -259,8 +259,13 @@ export const measure = (changed, options = {}, turned, metrics = [CLS, TTFB, FCP
     else activated();
   }
 
+  if (left) {
+    // After every listener of the measurement that has a say in it.
+    listen(VISIBILITY, () => hidden() && left(), document);
+    listen("pagehide", left);
+  }
+
   return {
-    listen,
     base,
     vitals: () => vitals,
     asked: (metric) => say(ASKED, metric),

@@ -18,6 +18,7 @@ export const on = (metric, layer) => (callback, options) => {
     undefined,
     { ...options, ...more },
     undefined,
+    undefined,
     metric === CLS ? [FCP, metric] : [metric],
     (reported, delta, vital, slot) => {
       if (reported !== metric) return;

@@ -5,7 +5,7 @@
  * @module
  */
 import { lost, measure } from "#measure";
-import { NAMES, VISIBILITY, activation, flush, hidden, idle, navigation, navigationType } from "./page.js";
+import { NAMES, activation, flush, hidden, idle, navigation, navigationType } from "./page.js";
 
 /** What may wait for another attempt, in characters, and for how long at most between two. */
 const WAITING = 3e4;
@@ -74,7 +74,7 @@ export const start = (options) => {
       w: sample,
       dim: options.dimensions,
       // The browser's own cache repeats what the edge said when it filled it.
-      cache: (entry?.transferSize && entry.serverTiming?.find(({ name }) => name === "edge" || name === "cache")?.description) || undefined,
+      cache: entry?.serverTiming?.find(({ name }) => entry.transferSize && /^(edge|cache)$/.test(name))?.description,
       net: navigator.connection?.effectiveType,
       bot: +navigator.webdriver || undefined,
       lost: lost ?? (saying[2] ? undefined : "hidden"),
@@ -144,11 +144,8 @@ export const start = (options) => {
     if (body) post(body);
   };
 
-  const measurement = measure(arm, options, turned);
+  const measurement = measure(arm, options, turned, send);
   turned(navigationType(), 0);
-  // On the document, and so after every listener of the measurement, which are on the window.
-  measurement.listen(VISIBILITY, () => hidden() && send(), document);
-  measurement.listen("pagehide", send);
   declare = (route) => {
     about.route = route;
     measurement.declare();

@@ -47,12 +47,15 @@ const tell = () => {
   return answer;
 };
 
-export const measure = (changed, { durationThreshold: threshold = 40 }, turned) => {
+/**
+ * Measures until it is stopped, and says that something may have changed, that another view begins,
+ * and that the page is being left.
+ */
+export const measure = (changed, { durationThreshold: threshold = 40 }, turned, left) => {
   const life = new AbortController();
   let views = 0;
 
-  const listen = (type, then, target = globalThis) =>
-    target.addEventListener(type, then, { capture: true, signal: life.signal });
+  const listen = (type, then) => addEventListener(type, then, { capture: true, signal: life.signal });
 
   const take = (entries) => {
     for (const entry of entries) {
@@ -113,8 +116,10 @@ export const measure = (changed, { durationThreshold: threshold = 40 }, turned) 
       if (hidden()) {
         note(HIDDEN, event.timeStamp);
         take(observer.takeRecords());
+        left();
       }
     });
+    listen("pagehide", left);
     for (const type of ["keydown", "click", VISIBILITY]) {
       listen(type, (event) => {
         const view = views;
@@ -140,7 +145,6 @@ export const measure = (changed, { durationThreshold: threshold = 40 }, turned) 
   else activated();
 
   return {
-    listen,
     asked(metric) {
       note(ASKED, metric);
       return tell();
