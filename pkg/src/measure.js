@@ -17,6 +17,7 @@ import {
   REPORTED,
   SETTLED,
   SHIFTED,
+  VALUE,
   WATCHED,
 } from "./moments.js";
 import {
@@ -266,8 +267,8 @@ export const measure = (changed, options = {}, turned, left, metrics = [CLS, TTF
   }
 
   return {
-    base,
     vitals: () => vitals,
+    exact: (metric) => say(VALUE, metric),
     asked: (metric) => say(ASKED, metric),
     /** A view of the application's own begins: it shifts and is interacted with, and has no paints. */
     declare() {

@@ -20,7 +20,7 @@ pub fn build(root: &Path) -> Result<()> {
     bundle(root, &Entry { source: "start", output: "start", module: "inlined", measure: "watch" })?;
     let wasm = machine(root, &["--features", "reports"])?;
     fs::write(dist.join("client.wasm"), wasm)?;
-    for entry in ["index", "attribution"] {
+    for entry in ["index", "attribution", "start-attribution"] {
         bundle(root, &Entry { source: entry, output: entry, module: "inlined", measure: "measure" })?;
     }
     bundle(root, &Entry { source: "index", output: "separate", module: "fetched", measure: "measure" })
@@ -128,7 +128,7 @@ fn bundle(root: &Path, Entry { source, output, module, measure }: &Entry) -> Res
             "--format=esm",
             "--target=es2022",
             // Names that only our own files use.
-            "--mangle-props=^(lists|base|vitals|declare|witness|describe|attribute|asked|stop)$",
+            "--mangle-props=^(lists|vitals|exact|declare|witness|describe|attribute|asked|stop)$",
             "--charset=utf8",
             "--log-level=warning",
         ])

@@ -19,6 +19,7 @@ type Sizes = BTreeMap<String, u64>;
 /// What ships: the file, and what it is called in the table.
 const SHIPPED: &[(&str, &str)] = &[
     ("pkg/dist/start.js", "client, beacons only"),
+    ("pkg/dist/start-attribution.js", "client, beacons with attribution"),
     ("pkg/dist/index.js", "client"),
     ("pkg/dist/attribution.js", "client with attribution"),
     ("build/index.js", "worker glue"),
