@@ -8,7 +8,7 @@ import { after, before, test } from "node:test";
 import yaml from "js-yaml";
 
 import { beacon, DESKTOP, serve } from "../product.mjs";
-import { directory, ROOT, run } from "../lighthouse/run.mjs";
+import { directory, ROOT, run } from "../run.mjs";
 
 const PAGE = readFileSync(join(ROOT, "docs/ci.md"), "utf8");
 
