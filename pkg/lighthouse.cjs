@@ -16,7 +16,7 @@ function lighthouserc(options) {
   const { budgets, urls, device = "phone", runs = 5, collect = {}, assertions = {}, upload } = options;
   const rules = read(budgets);
   const { collect: visits, assert } = rules.lighthouserc([...urls], device, runs);
-  const settings = { ...visits.settings, ...flags(), ...collect.settings };
+  const settings = { ...visits.settings, ...collect.settings, ...flags(collect.settings?.chromeFlags) };
   // Beside ours and in addition: rows of `assertMatrix` apply side by side.
   const own = Object.keys(assertions).length ? [{ matchingUrlPattern: ".*", assertions }] : [];
   return {
@@ -39,9 +39,10 @@ function read(file) {
   }
 }
 
-/** Chromium has no sandbox for root, which containers often are. */
-function flags() {
-  return process.getuid?.() === 0 ? { chromeFlags: "--no-sandbox" } : {};
+/** Chromium has no sandbox for root, which containers often are. @param {unknown} [own] */
+function flags(own) {
+  if (process.getuid?.() !== 0) return {};
+  return { chromeFlags: [own, "--no-sandbox"].flat().filter(Boolean).join(" ") };
 }
 
 const OPTIONS = ["budgets", "urls", "device", "runs", "collect", "assertions", "upload"];

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { after, before, test } from "node:test";
 
 import { serve } from "../product.mjs";
-import { directory, ROOT, run } from "./run.mjs";
+import { directory, ROOT, run } from "../run.mjs";
 
 const CONFIG = join(ROOT, "lighthouse/lighthouserc.cjs");
 

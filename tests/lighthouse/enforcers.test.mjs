@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { after, before, test } from "node:test";
 
 import { beacon, DESKTOP, serve } from "../product.mjs";
-import { configured, directory, ROOT, run } from "./run.mjs";
+import { configured, directory, ROOT, run } from "../run.mjs";
 
 /** Page, metric, the audit that tells of it, what is measured, and whether that keeps the budget. */
 const TABLE = /** @type {const} */ ([

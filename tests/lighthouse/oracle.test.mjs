@@ -7,8 +7,10 @@ import { test } from "node:test";
 import toolkit from "../../pkg/dist/toolkit/toolkit.cjs";
 
 const require = createRequire(import.meta.url);
-const { Budget } = require("@lhci/utils/src/budget.js");
-const { convertBudgetsToAssertions } = require("@lhci/utils/src/budgets-converter.js");
+// It brings no types for these, which are not for everybody.
+const own = (/** @type {string} */ name) => require(`@lhci/utils/src/${name}.js`);
+const { Budget } = own("budget");
+const { convertBudgetsToAssertions } = own("budgets-converter");
 
 /** @template T @param {readonly T[]} all @returns {T} */
 const oneOf = (all) => all[Math.floor(Math.random() * all.length)];

@@ -5,7 +5,7 @@ import { mkdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 
-import { configured, directory, run } from "./run.mjs";
+import { configured, directory, run } from "../run.mjs";
 import { serve } from "./site.mjs";
 
 /** What a phone on a slow network may take; wide, since machines differ. */

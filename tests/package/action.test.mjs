@@ -8,7 +8,7 @@ import { after, before, test } from "node:test";
 
 import yaml from "js-yaml";
 
-import { directory, ROOT, run } from "../lighthouse/run.mjs";
+import { directory, ROOT, run } from "../run.mjs";
 
 /** @typedef {{ id: string, if?: string, shell: string, env: Record<string, string>, run: string }} Step */
 /** @type {{ inputs: Record<string, { description: string, default: string }>, runs: { using: string, steps: Step[] } }} */

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { after, before, test } from "node:test";
 
 import { beacon, serve } from "../product.mjs";
-import { directory, ROOT, run } from "../lighthouse/run.mjs";
+import { directory, ROOT, run } from "../run.mjs";
 
 /** @type {Awaited<ReturnType<typeof serve>>} */
 let product;

@@ -5,7 +5,7 @@ import { createServer } from "node:http";
 import { join } from "node:path";
 import { after, before, beforeEach, test } from "node:test";
 
-import { directory, run } from "../lighthouse/run.mjs";
+import { directory, run } from "../run.mjs";
 
 const BUDGETS = `[
   { "timings": [

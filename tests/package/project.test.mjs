@@ -6,7 +6,7 @@ import { cpSync, existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, write
 import { delimiter, join } from "node:path";
 import { before, test } from "node:test";
 
-import { directory, ROOT, run } from "../lighthouse/run.mjs";
+import { directory, ROOT, run } from "../run.mjs";
 
 /** @type {string} */
 let project;

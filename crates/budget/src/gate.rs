@@ -41,7 +41,7 @@ pub struct Waiting {
     pub ready: usize,
     /// Cells that the answer waits for.
     pub of: usize,
-    /// Whether a budget is broken so clearly that waiting is of no use.
+    /// Whether a budget is broken, and so clearly that waiting is of no use.
     pub certain: bool,
 }
 
@@ -104,7 +104,8 @@ pub fn waiting(cells: &[Cell]) -> Waiting {
     Waiting {
         ready: awaited.clone().filter(ready).count(),
         of: awaited.count(),
-        certain: evidence >= CONVINCING * matter.len().max(1) as f64,
+        // Evidence may convince before there are visits enough for a verdict; the gate closes with both.
+        certain: evidence >= CONVINCING * matter.len().max(1) as f64 && gate(cells).1 == Answer::Violated,
     }
 }
 
