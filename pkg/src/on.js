@@ -5,7 +5,8 @@
  */
 import { handle } from "./machine.js";
 import { measure } from "./measure.js";
-import { CLS, FCP, NAMES, RATING, VALUE } from "./moments.js";
+import { RATING, VALUE } from "./moments.js";
+import { CLS, FCP, NAMES } from "./page.js";
 
 /**
  * @param {number} metric
@@ -14,6 +15,10 @@ import { CLS, FCP, NAMES, RATING, VALUE } from "./moments.js";
 export const on = (metric, layer) => (callback, options) => {
   const more = layer?.(options ?? {});
   return measure(
+    undefined,
+    { ...options, ...more },
+    undefined,
+    undefined,
     metric === CLS ? [FCP, metric] : [metric],
     (reported, delta, vital, slot) => {
       if (reported !== metric) return;
@@ -34,6 +39,5 @@ export const on = (metric, layer) => (callback, options) => {
       if (more) report.attribution = more.attribute(metric, report.value, vital);
       callback(report);
     },
-    { ...options, ...more },
   ).stop;
 };

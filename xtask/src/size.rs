@@ -11,7 +11,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 
 use crate::figures::{self, Figure};
-use crate::{bundle, process, screen};
+use crate::{bundle, client, process, screen};
 
 /// Bytes, by what they are called.
 type Sizes = BTreeMap<String, u64>;
@@ -19,8 +19,10 @@ type Sizes = BTreeMap<String, u64>;
 /// What ships: the file, and what it is called in the table.
 const SHIPPED: &[(&str, &str)] = &[
     ("pkg/dist/start.js", "client, beacons only"),
+    ("pkg/dist/start-attribution.js", "client, beacons with attribution"),
     ("pkg/dist/index.js", "client"),
     ("pkg/dist/attribution.js", "client with attribution"),
+    ("pkg/dist/toolkit/toolkit_bg.wasm", "toolkit"),
     ("build/index.js", "worker glue"),
     ("build/index_bg.wasm", "worker"),
 ];
@@ -91,19 +93,20 @@ fn sizes(root: &Path) -> Result<Sizes> {
     Ok(sizes)
 }
 
-/// What a page that only sends its vitals downloads, beside web-vitals with its usual recipe, built by
-/// the same bundler. Shown, and no failure: the baseline is what guards.
+/// What a page that only sends its vitals downloads, beside web-vitals with its usual recipe, built in
+/// the same way. Shown, and no failure: the baseline is what guards.
 fn beside_web_vitals(root: &Path) -> Result<Figure> {
     let folder = root.join("target/setup/peer");
     fs::create_dir_all(&folder)?;
-    let (entry, built) = (folder.join("entry.js"), folder.join("built.js"));
+    let [entry, bundled, built] = ["entry.js", "bundled.js", "built.js"].map(|file| folder.join(file));
     fs::write(&entry, PEER)?;
     process::quiet(
         process::npm(root, "esbuild")
             .arg(&entry)
             .args(["--bundle", "--minify", "--format=esm", "--target=es2022"])
-            .arg(format!("--outfile={}", built.display())),
+            .arg(format!("--outfile={}", bundled.display())),
     )?;
+    client::minify(root, &bundled, &built)?;
     let peer = brotli(&fs::read(&built)?)?;
     let ours = brotli(&fs::read(root.join("pkg/dist/start.js"))?)?;
     Ok(Figure {

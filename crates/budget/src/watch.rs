@@ -173,7 +173,7 @@ impl Tally {
 }
 
 /// One false alarm in twenty pages that are watched for ever.
-const CONVINCING: f64 = 20.0;
+pub(crate) const CONVINCING: f64 = 20.0;
 
 const HOUR: u64 = 3_600_000;
 /// A view may be told of a day after it began, and corrected for a while after that.

@@ -10,6 +10,7 @@
 mod cell;
 mod counts;
 mod fold;
+pub mod outbox;
 mod read;
 mod room;
 mod route;

@@ -8,6 +8,8 @@ pub mod beacon;
 mod device;
 mod metric;
 #[cfg(feature = "documents")]
+pub mod push;
+#[cfg(feature = "documents")]
 pub mod reading;
 #[cfg(feature = "documents")]
 mod refusal;
