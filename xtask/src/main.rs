@@ -68,11 +68,18 @@ const COMMANDS: &[Command] = &[
     },
     Command {
         name: "bench",
-        arguments: "[client|ingest] [--json]",
+        arguments: "[client|ingest|ledger] [--json]",
         about: "measures, each figure as a ratio to a peer in the same run.\n\
                 client      what it costs a page, beside web-vitals\n\
-                ingest      what a durable beacon costs the Worker, beside emptier and plainer ones",
+                ingest      what a durable beacon costs the Worker, beside emptier and plainer ones\n\
+                ledger      what reading a month costs as views grow, and our sketch beside others",
         run: bench::run,
+    },
+    Command {
+        name: "model",
+        arguments: "",
+        about: "a billion views a day, hour by hour: shards, requests, rows, storage, list price, bottleneck",
+        run: bench::model,
     },
     Command { name: "help", arguments: "", about: "this list", run: help },
 ];
