@@ -120,7 +120,10 @@ export interface StartOptions {
   consent?: () => boolean;
   /** The query parameters that may leave the page; all others and the fragment never do. */
   allowQuery?: string[];
-  /** The last word on a beacon: what it returns is sent instead; nothing is sent if that is nothing. */
+  /**
+   * The last word on each beacon that is composed, also on those left with the browser in case the page
+   * crashes: what it returns is sent instead; nothing is sent if that is nothing.
+   */
   beforeSend?: (beacon: Beacon) => Beacon | null | undefined;
   /** Count soft navigations as views, where the browser tells of them. */
   reportSoftNavs?: boolean;
