@@ -144,7 +144,7 @@ export const measure = (changed, options = {}, turned, left, metrics = [CLS, TTF
       } else {
         const id = entry.interactionId;
         // The ids of those that are too short help to count them.
-        file(INP, id, entry, say(INTERACTED, INP, id, at, first || entry.duration >= threshold ? entry.duration : 0));
+        file(INP, id, entry, say(INTERACTED, INP, id, at, first || entry.duration >= threshold ? entry.duration : -1));
         witness?.(entry, vitals[INP]);
         if (first) took(FID, END, [entry], at, entry.processingStart, at);
       }

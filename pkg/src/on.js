@@ -5,7 +5,7 @@
  */
 import { handle } from "./machine.js";
 import { measure } from "./measure.js";
-import { RATING, VALUE } from "./moments.js";
+import { ASKED, RATING, VALUE } from "./moments.js";
 import { CLS, FCP, NAMES } from "./page.js";
 
 /**
@@ -36,6 +36,12 @@ export const on = (metric, layer) => (callback, options) => {
         navigationURL: navigation?.name,
         navigationStartTime: vital.start,
       };
+      const budget = options?.limits?.[report.name]?.max;
+      if (budget >= 0) {
+        report.budget = budget;
+        // In the units in which the Worker judges: what a page is told is what the summary says.
+        report.withinBudget = handle(ASKED, slot) <= Math.round(budget * (metric === CLS ? 1e4 : 1));
+      }
       if (more) report.attribution = more.attribute(metric, report.value, vital);
       callback(report);
     },

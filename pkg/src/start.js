@@ -11,6 +11,9 @@ import { NAMES, activation, flush, hidden, idle, navigation, navigationType } fr
 const WAITING = 3e4;
 const PATIENCE = 6e4;
 
+/** The oldest that a view says it is, in milliseconds. */
+const DAY = 864e5;
+
 let declare;
 
 /** Declares a view of its own, for a single-page application. */
@@ -54,7 +57,8 @@ export const start = (options) => {
       if (value >= 0) m[name] = value;
     });
     const saying = JSON.stringify(m);
-    if (saying === said || (lost && seq)) return;
+    // A view has room for so many sends, and once the machine is lost nothing better will come.
+    if (saying === said || seq > (lost ? 0 : 31)) return;
     disarm();
     said = saying;
     const url = new URL(address);
@@ -68,13 +72,13 @@ export const start = (options) => {
       ...about,
       path: url.pathname + url.search,
       seq: seq++,
-      age: Math.ceil(performance.now() - (since || activation())),
+      age: Math.min(DAY, Math.ceil(performance.now() - (since || activation()))),
       m,
       release: options.release,
       w: sample,
       dim: options.dimensions,
       // The browser's own cache repeats what the edge said when it filled it.
-      cache: entry?.serverTiming?.find(({ name }) => entry.transferSize && /^(edge|cache)$/.test(name))?.description,
+      cache: entry?.serverTiming?.find(({ name }) => entry.transferSize && (name === "edge" || name === "cache"))?.description,
       net: navigator.connection?.effectiveType,
       bot: +navigator.webdriver || undefined,
       lost: lost ?? (saying[2] ? undefined : "hidden"),

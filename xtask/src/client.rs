@@ -128,7 +128,7 @@ fn bundle(root: &Path, Entry { source, output, module, measure }: &Entry) -> Res
             "--format=esm",
             "--target=es2022",
             // Names that only our own files use.
-            "--mangle-props=^(lists|vitals|exact|declare|witness|describe|attribute|asked|stop)$",
+            "--mangle-props=^(lists|targets|navigation|vitals|exact|declare|witness|describe|attribute|asked|stop)$",
             "--charset=utf8",
             "--log-level=warning",
         ])

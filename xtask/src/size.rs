@@ -37,7 +37,9 @@ pub fn run(root: &Path, arguments: &[String]) -> Result<()> {
     let known = baseline(root)?;
     let sizes = sizes(root)?;
     let mut figures = against(&known, &sizes);
-    figures.push(beside_web_vitals(root)?);
+    for peers in PEERS {
+        figures.push(beside_web_vitals(root, *peers)?);
+    }
     figures::print(&figures, as_json);
     if arguments.iter().any(|word| word == "--accept") {
         return Ok(fs::write(root.join(BASELINE), serde_json::to_string_pretty(&sizes)? + "\n")?);
@@ -95,11 +97,11 @@ fn sizes(root: &Path) -> Result<Sizes> {
 
 /// What a page that only sends its vitals downloads, beside web-vitals with its usual recipe, built in
 /// the same way. Shown, and no failure: the baseline is what guards.
-fn beside_web_vitals(root: &Path) -> Result<Figure> {
+fn beside_web_vitals(root: &Path, (ours, package): (&str, &str)) -> Result<Figure> {
     let folder = root.join("target/setup/peer");
     fs::create_dir_all(&folder)?;
     let [entry, bundled, built] = ["entry.js", "bundled.js", "built.js"].map(|file| folder.join(file));
-    fs::write(&entry, PEER)?;
+    fs::write(&entry, PEER.replace("PACKAGE", package))?;
     process::quiet(
         process::npm(root, "esbuild")
             .arg(&entry)
@@ -108,13 +110,13 @@ fn beside_web_vitals(root: &Path) -> Result<Figure> {
     )?;
     client::minify(root, &bundled, &built)?;
     let peer = brotli(&fs::read(&built)?)?;
-    let ours = brotli(&fs::read(root.join("pkg/dist/start.js"))?)?;
+    let bytes = brotli(&fs::read(root.join(ours))?)?;
     Ok(Figure {
-        name: "client, beacons only, beside its peer".to_owned(),
-        value: ours as f64,
+        name: format!("{ours} beside its peer"),
+        value: bytes as f64,
         unit: "B".to_owned(),
-        ratio: ours as f64 / peer as f64,
-        against: format!("web-vitals and sendBeacon, {peer} B"),
+        ratio: bytes as f64 / peer as f64,
+        against: format!("{package} and sendBeacon, {peer} B"),
         goal: 1.0,
     })
 }
@@ -134,9 +136,13 @@ fn brotli(bytes: &[u8]) -> Result<usize> {
 
 const BASELINE: &str = "xtask/size.json";
 
+/// What does the same job: a file of ours, and a package of theirs.
+const PEERS: &[(&str, &str)] =
+    &[("pkg/dist/start.js", "web-vitals"), ("pkg/dist/start-attribution.js", "web-vitals/attribution")];
+
 /// The recipe of web-vitals' own documentation for one beacon a page.
 const PEER: &str = r#"
-import { onCLS, onFCP, onINP, onLCP, onTTFB } from "web-vitals";
+import { onCLS, onFCP, onINP, onLCP, onTTFB } from "PACKAGE";
 const queue = new Set();
 for (const on of [onCLS, onFCP, onINP, onLCP, onTTFB]) on((metric) => queue.add(metric));
 addEventListener("visibilitychange", () => {

@@ -65,8 +65,9 @@ impl Interactions {
         // What is on its way down the list: the event, then each that it displaces.
         let mut moving = event;
         let mut filed = Filing::Nowhere;
-        // Without an id it is of no interaction, and without a duration too short to be one.
-        if !(event.id > 0.0 && event.duration > 0.0) {
+        // Without an id it is of no interaction. A duration below 0 is that of an event too short to be
+        // one; a first input may well seem to have taken no time at all.
+        if !(event.id > 0.0 && event.duration >= 0.0) {
             return filed;
         }
         for place in &mut self.longest {

@@ -185,6 +185,11 @@ fn the_first_input_is_an_interaction_however_short() {
         &[Note::Event { event, processed: 101.0, first: true }],
         [None, None, None, Some(16), Some(1), None],
     );
+    let event = Interaction { duration: 0.0, ..event };
+    check(
+        &[Note::Event { event, processed: 101.0, first: true }],
+        [None, None, None, Some(0), Some(1), None],
+    );
 }
 
 #[test]
