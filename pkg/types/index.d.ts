@@ -80,7 +80,7 @@ export interface ReportOpts {
   /** The shortest event that counts for INP, in milliseconds: 40 unless told. */
   durationThreshold?: number;
   /**
-   * The limits of this page, as `GET /api/budgets?path=…` of the Worker answers: each report then says
+   * The limits of this page, as `GET /api/budgets/limits?path=…` of the Worker answers: each report then says
    * whether this visit is within its budget. They are read at each report, so they may also come later.
    */
   limits?: Partial<Record<Metric["name"], { max: number }>>;

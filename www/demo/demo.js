@@ -7,7 +7,7 @@ start({ endpoint: "/v1/vitals", site: "demo", route, release: "demo-1" });
 
 const table = /** @type {HTMLTableSectionElement} */ (document.querySelector(".own tbody"));
 const device = /Mobi/.test(navigator.userAgent) ? "phone" : "desktop";
-const answer = await fetch(`/api/budgets?path=${encodeURIComponent(route ?? location.pathname)}&device=${device}`);
+const answer = await fetch(`/api/budgets/limits?path=${encodeURIComponent(route ?? location.pathname)}&device=${device}`);
 const { limits } = answer.ok ? await answer.json() : { limits: {} };
 
 /** @param {import("/v1/client.js").Metric} metric */
