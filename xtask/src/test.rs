@@ -19,6 +19,16 @@ const PARTS: &[Part] = &[
     Part { name: "xtask", about: "these commands", run: xtask },
     Part { name: "worker", about: "the Worker in workerd", run: worker },
     Part { name: "faults", about: "workerd killed and flooded: what was acknowledged stays", run: faults },
+    Part {
+        name: "package",
+        about: "the npm package: its command line, its configuration, its action",
+        run: package,
+    },
+    Part {
+        name: "lighthouse",
+        about: "Lighthouse CI on real pages, held against the budgets",
+        run: lighthouse,
+    },
     Part { name: "browser", about: "real pages in Chromium, counted in workerd", run: browser },
     Part { name: "parity", about: "our metrics beside web-vitals' on the same page loads", run: parity },
 ];
@@ -53,7 +63,7 @@ fn report(outcomes: &[(&&Part, bool, Duration)]) -> Result<()> {
     println!();
     for (part, passed, elapsed) in outcomes {
         let mark = if *passed { "✓ passed" } else { "✗ FAILED" };
-        println!("  {mark}  {:<8} {} ({})", part.name, part.about, screen::elapsed(*elapsed));
+        println!("  {mark}  {:<10} {} ({})", part.name, part.about, screen::elapsed(*elapsed));
     }
     let failed = outcomes.iter().filter(|(_, passed, _)| !passed).count();
     println!("\nparts: {} passed, {failed} failed", outcomes.len() - failed);
@@ -80,6 +90,16 @@ fn worker(root: &Path) -> Result<()> {
 fn browser(root: &Path) -> Result<()> {
     bundle::everything(root)?;
     node_tests(root, "tests/browser")
+}
+
+fn package(root: &Path) -> Result<()> {
+    bundle::everything(root)?;
+    node_tests(root, "tests/package")
+}
+
+fn lighthouse(root: &Path) -> Result<()> {
+    bundle::everything(root)?;
+    node_tests(root, "tests/lighthouse")
 }
 
 fn faults(root: &Path) -> Result<()> {

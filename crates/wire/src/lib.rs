@@ -16,6 +16,8 @@ mod refusal;
 #[cfg(feature = "documents")]
 pub mod report;
 #[cfg(feature = "documents")]
+pub mod standing;
+#[cfg(feature = "documents")]
 pub mod summary;
 mod time;
 
