@@ -178,7 +178,8 @@ fn part<T>(
 /// By visits: a budget that a tenth of them speak for counts a tenth. One that too few speak for counts
 /// as if it had just enough, so that not to be visited is no way to be healthy.
 fn vitals(cells: &[Budgeted]) -> Earned {
-    let judged: Vec<Cell> = cells.iter().map(|cell| Cell { limit: cell.limit, tally: cell.tally }).collect();
+    let judged: Vec<Cell> =
+        cells.iter().map(|cell| Cell { limit: cell.limit, tally: cell.tally, part: false }).collect();
     let (verdicts, _) = gate(&judged);
     let weight = |cell: &Budgeted| cell.tally.n().max(cell.limit.min_samples).max(1) as f64;
     let all: f64 = cells.iter().map(weight).sum();
