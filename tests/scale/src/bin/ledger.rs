@@ -92,12 +92,12 @@ fn read(views: u64) -> Read {
         step: None,
     };
     let micros = median((0..3).map(|_| {
-        let started = Instant::now();
+        let before = processor();
         let groups = shard.read(&query);
         let p75 =
             groups.cells.values().filter_map(|cell| cell.metrics.get(&Metric::Lcp)?.sketch.percentile(75));
         assert!(black_box(p75.count()) <= ROUTES);
-        started.elapsed().as_secs_f64() * 1e6
+        (processor() - before) / 1000.0
     }));
     // Four or five values a view.
     Read { micros, cells: shard.cells.len() as u64, bytes: shard.bytes(), raw: views * 4 * 46 / 10 }
@@ -276,6 +276,15 @@ fn cost<S: Sketched>(values: &[u32], sorted: &[u32]) -> Cost {
     let errors = shares.iter().map(|share| (whole.quantile(*share) / exact(*share) - 1.0).abs());
     let bytes = parts.iter().map(|part| part.bytes() as f64).sum::<f64>() / parts.len() as f64;
     Cost { insert, merge, quantile, bytes, error: errors.fold(0.0, f64::max) }
+}
+
+/// The time that this thread has had a processor, in nanoseconds: a shared machine takes none of it away.
+fn processor() -> f64 {
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
+    text.split_whitespace()
+        .next()
+        .and_then(|nanos| nanos.parse().ok())
+        .expect("Linux counts the time of a thread")
 }
 
 fn nanos(started: Instant) -> f64 {
