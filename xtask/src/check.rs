@@ -53,20 +53,19 @@ fn lints(root: &Path) -> Result<()> {
 /// is a lint (`clippy.toml`).
 fn cores(root: &Path) -> Result<()> {
     for core in CORES {
-        if !root.join("crates").join(core).exists() {
+        let manifest = root.join("crates").join(core).join("Cargo.toml");
+        if !manifest.exists() {
             continue;
         }
-        let tree = process::quiet(setup::cargo(root).args([
-            "tree",
-            "--package",
-            core,
-            "--edges",
-            "normal",
-            "--prefix",
-            "none",
-            "--target",
-            "wasm32-unknown-unknown",
-        ]))?;
+        let tree =
+            process::quiet(setup::cargo(root).arg("tree").arg("--manifest-path").arg(manifest).args([
+                "--edges",
+                "normal",
+                "--prefix",
+                "none",
+                "--target",
+                "wasm32-unknown-unknown",
+            ]))?;
         for line in tree.lines() {
             let name = line.split_whitespace().next().unwrap_or_default();
             if PLATFORM.contains(&name) {
