@@ -1,6 +1,8 @@
 //! Requests as they arrive: what is keyed, what reaches the origin, and that no visitor can put into a
 //! shared answer what others get.
 
+#![expect(clippy::expect_used, reason = "a test that cannot go on says so")]
+
 use cache::{Arrival, Grounds, Headers, Incoming, Mistake, Refusal, RequestHead, Routes};
 
 const ROUTES: &str = r#"{

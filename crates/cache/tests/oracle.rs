@@ -1,6 +1,8 @@
 //! A second implementation, `http-cache-semantics`, asked the same: random answers, requests and clocks.
 //! Where the two must differ, the difference is named, and nothing else may differ.
 
+#![expect(clippy::expect_used, reason = "a test that cannot go on says so")]
+
 use std::time::{Duration, UNIX_EPOCH};
 
 use cache::{

@@ -1,6 +1,8 @@
 //! The RFCs as tables, a test for each section: what the origin answered, what is asked how long after,
 //! and what becomes of it.
 
+#![expect(clippy::expect_used, reason = "a test that cannot go on says so")]
+
 use cache::{
     Found, Freshened, Ground, Grounds, Headers, Plan, RequestHead, ResponseHead, Rules, Stored, UnixMillis,
     freshen, plan, stands_in, storable, tags::Standing,

@@ -3,6 +3,8 @@
 //! than the lease is never served. Three variants that look as good do not hold, which shows that the
 //! test can fail.
 
+#![expect(clippy::indexing_slicing, clippy::expect_used, reason = "a test that cannot go on says so")]
+
 use std::collections::BTreeMap;
 
 use cache::Headers;
@@ -123,18 +125,21 @@ fn violation(stamping: Stamping, events: &[Event]) -> Option<String> {
             Event::Purge { tag, force_is_hard } => {
                 let force = if force_is_hard { Force::Hard } else { Force::Soft };
                 authority.purge(&Target::Tag(format!("tag{tag}")), force);
-                (purged.insert(tag, (step, now)), wall.insert(tag, now));
+                purged.insert(tag, (step, now));
+                wall.insert(tag, now);
                 *generations.entry(tag).or_default() += 1;
             }
             Event::PurgeUrl { tag } => {
                 authority.purge(&Target::Url(format!("host/{tag}")), Force::Hard);
-                (purged.insert(tag, (step, now)), wall.insert(tag, now));
+                purged.insert(tag, (step, now));
+                wall.insert(tag, now);
                 *generations.entry(tag).or_default() += 1;
             }
             Event::PurgeAll => {
                 authority.purge(&Target::Everything, Force::Hard);
                 for tag in 0..TAGS {
-                    (purged.insert(tag, (step, now)), wall.insert(tag, now));
+                    purged.insert(tag, (step, now));
+                    wall.insert(tag, now);
                     *generations.entry(tag).or_default() += 1;
                 }
             }
