@@ -15,12 +15,13 @@ export function product(vars = {}) {
     modules: { "index.js": join(ROOT, "build/index.js"), "index_bg.wasm": join(ROOT, "build/index_bg.wasm") },
     bindings: [
       '(name = "SHARDS_OF_SITES", durableObjectNamespace = "Shard")',
+      '(name = "TAG_CLOCK", durableObjectNamespace = "TagClock")',
       '(name = "ASSETS", service = "assets")',
       ...Object.entries(all).map(([name, value]) =>
         typeof value === "string" ? `(name = "${name}", text = ${text(value)})` : `(name = "${name}", json = ${text(JSON.stringify(value))})`,
       ),
     ],
-    classes: ["Shard"],
+    classes: ["Shard", "TagClock"],
   };
 }
 
@@ -56,6 +57,7 @@ const config :Workerd.Config = (
     (name = "main", worker = .worker),
     (name = "assets", disk = (path = "${join(ROOT, "build/assets-dev")}")),
     (name = "storage", disk = (path = "${storage}", writable = true)),
+    (name = "internet", network = (allow = ["private"])),
   ],
   sockets = [(name = "http", address = "127.0.0.1:0", http = (), service = "main")],
 );

@@ -16,6 +16,7 @@ const BENCHES: &[(&str, &str, &str)] = &[
         "what a durable beacon costs, beside emptier and plainer Workers",
         "tests/bench/ingest/bench.mjs",
     ),
+    ("cache", "what an answer of the cache costs, beside plainer ones", "tests/bench/cache/bench.mjs"),
 ];
 
 /// Runs the named bench, or all of them.
@@ -54,7 +55,7 @@ mod tests {
     #[test]
     fn a_bench_that_is_not_there_is_named_with_those_that_are() {
         let error = run(Path::new("."), &["speed".to_owned()]).expect_err("no such bench");
-        assert_eq!(error.to_string(), "there is no bench `speed`; there are client, ingest");
+        assert_eq!(error.to_string(), "there is no bench `speed`; there are client, ingest, cache");
     }
 
     #[test]

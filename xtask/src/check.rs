@@ -165,4 +165,4 @@ pub const CORES: &[&str] = &["wire", "vitals", "sketch", "budget", "ledger", "in
 /// Crates that exist for a platform, and compile only for it.
 const SHELLS: &[&str] = &["client", "edge-vitals-worker"];
 const PLATFORM: &[&str] = &["js-sys", "web-sys", "wasm-bindgen", "worker", "worker-sys", "gloo-timers"];
-const BINDINGS: &[&str] = &["assets", "durable_objects", "ratelimits", "triggers", "vars"];
+const BINDINGS: &[&str] = &["assets", "durable_objects", "kv_namespaces", "ratelimits", "triggers", "vars"];

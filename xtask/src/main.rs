@@ -42,7 +42,7 @@ const COMMANDS: &[Command] = &[
     Command {
         name: "test",
         arguments: "[PART…]",
-        about: "sets everything up and runs every test, or the named parts: core, xtask, worker, faults, browser, parity",
+        about: "sets everything up and runs every test, or the named parts: core, xtask, worker, cache, faults, browser, parity",
         run: test::run,
     },
     Command {
@@ -66,10 +66,11 @@ const COMMANDS: &[Command] = &[
     },
     Command {
         name: "bench",
-        arguments: "[client|ingest] [--json]",
+        arguments: "[client|ingest|cache] [--json]",
         about: "measures, each figure as a ratio to a peer in the same run.\n\
                 client      what it costs a page, beside web-vitals\n\
-                ingest      what a durable beacon costs the Worker, beside emptier and plainer ones",
+                ingest      what a durable beacon costs the Worker, beside emptier and plainer ones\n\
+                cache       what an answer of the cache costs the Worker, beside plainer ones",
         run: bench::run,
     },
     Command { name: "help", arguments: "", about: "this list", run: help },

@@ -18,6 +18,7 @@ const PARTS: &[Part] = &[
     Part { name: "core", about: "the rules, natively", run: core },
     Part { name: "xtask", about: "these commands", run: xtask },
     Part { name: "worker", about: "the Worker in workerd", run: worker },
+    Part { name: "cache", about: "the cache before a scripted origin, in workerd", run: cache },
     Part { name: "faults", about: "workerd killed and flooded: what was acknowledged stays", run: faults },
     Part { name: "browser", about: "real pages in Chromium, counted in workerd", run: browser },
     Part { name: "parity", about: "our metrics beside web-vitals' on the same page loads", run: parity },
@@ -75,6 +76,11 @@ fn xtask(root: &Path) -> Result<()> {
 fn worker(root: &Path) -> Result<()> {
     bundle::everything(root)?;
     node_tests(root, "tests/worker")
+}
+
+fn cache(root: &Path) -> Result<()> {
+    bundle::everything(root)?;
+    node_tests(root, "tests/cache")
 }
 
 fn browser(root: &Path) -> Result<()> {

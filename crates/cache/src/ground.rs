@@ -14,7 +14,8 @@ impl Grounds {
         Self(Vec::new())
     }
 
-    pub(crate) fn note(&mut self, ground: Ground) {
+    /// Adds one that a shell has met itself.
+    pub fn note(&mut self, ground: Ground) {
         self.0.push(ground);
     }
 

@@ -178,6 +178,16 @@ impl Routes {
             return at("lease_ms", "lease_ms must be from 100 to 60000".into());
         }
         for route in &self.routes {
+            let is_name = |site: &String| {
+                let is_of_names = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+                (1..=64).contains(&site.len()) && site.bytes().all(is_of_names)
+            };
+            if !route.inject.iter().all(is_name) {
+                return at(
+                    "inject",
+                    "inject must be the name of a site, of letters, digits, - . and _".into(),
+                );
+            }
             for tag in &route.tags {
                 if let Some(unknown) =
                     placeholders(tag).find(|name| !route.path.names().any(|known| known == *name))

@@ -9,6 +9,10 @@ use crate::headers::{Headers, members};
 pub fn names(answer: &Headers, allowed: &[String]) -> Result<Vec<String>, Ground> {
     let mut names: Vec<String> =
         answer.members("vary").iter().map(|name| name.to_ascii_lowercase()).collect();
+    // An origin that compresses and does not say so would have it read by who cannot.
+    if answer.has("content-encoding") {
+        names.push("accept-encoding".to_owned());
+    }
     names.sort();
     names.dedup();
     if names.iter().any(|name| name == "*") {

@@ -566,3 +566,13 @@ fn what_is_stored_is_read_back_and_what_is_not_ours_is_not() {
     envelope[3] = b'2';
     assert_eq!(Stored::open(&envelope), None, "of another version");
 }
+
+#[test]
+fn an_envelope_of_version_1_is_read_for_ever() {
+    let answer = answer(200, "cache-control: max-age=60 | etag: \"a\" | cache-tag: red");
+    let stored = storable(&get(""), &answer, &Rules::default(), 7, &mut Grounds::new()).expect("stored");
+    let golden = include_str!("envelope-1.hex").trim();
+    let bytes: Vec<u8> = stored.seal();
+    let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    assert_eq!(hex, golden, "another shape needs another version");
+}
