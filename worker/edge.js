@@ -10,7 +10,8 @@ export async function visited(request, env, context, url) {
   const arrived = wasm.arrive(env, request.method, url, head, request.headers.get("cf-connecting-ip") ?? "", now);
   if (arrived === undefined) return undefined;
   if (Array.isArray(arrived)) {
-    if (wasm.purges_are_due(now, lease)) context.waitUntil(learned(env, context));
+    // Half the lease is over: asked now, nobody has to wait for it.
+    if (now - known > lease / 2) context.waitUntil(learned(env, context));
     return answered(arrived);
   }
   const visit = arrived;
@@ -71,7 +72,7 @@ async function sought(visit, env) {
   for (let look = 0; step === "look" && look < 2; look += 1) {
     const place = visit.place();
     const name = await hashed(place);
-    for (const [tier, envelope] of [["colo", () => fromColo(name)], ["kv", () => fromKv(env, name)]]) {
+    for (const [tier, envelope] of [["colo", () => fromColo(visit.host(), name)], ["kv", () => fromKv(env, name)]]) {
       const bytes = await envelope();
       if (!bytes) continue;
       step = visit.found(bytes, tier, Date.now());
@@ -100,7 +101,7 @@ async function fetched(visit, env, hold, name) {
       const [shown, kept] = body ? body.tee() : [null, null];
       const filled = stored(visit, env, kept).catch(() => false);
       hold(filled.then(landed));
-      if (status === 304 || !shown) {
+      if (NO_BODY.has(status) || !shown) {
         await shown?.cancel();
         return new Response(null, { status, headers: new Headers(fields) });
       }
@@ -229,16 +230,16 @@ async function stored(visit, env, body) {
     return false;
   }
   const etag = visit.wantsEtag() && bytes.byteLength <= LARGEST_NAMED ? `"${hex(await crypto.subtle.digest("SHA-256", bytes)).slice(0, 32)}"` : undefined;
-  await lower(visit.store(bytes, etag), env);
+  await lower(visit.store(bytes, etag), visit.host(), env);
   return true;
 }
 
 // What is in memory goes to the lower tiers too.
 async function kept(visit, env) {
-  await lower(visit.sealed(), env);
+  await lower(visit.sealed(), visit.host(), env);
 }
 
-async function lower(sealed, env) {
+async function lower(sealed, host, env) {
   if (!sealed) return;
   const [head, retention, lifetime, place, key, body] = sealed;
   const envelope = new Uint8Array(head.byteLength + body.byteLength);
@@ -246,7 +247,7 @@ async function lower(sealed, env) {
   envelope.set(body, head.byteLength);
   // Under the plain key too, so that whoever knows nothing learns what the answers vary on.
   for (const name of new Set([await hashed(place), await hashed(key)])) {
-    const tiers = [intoColo(name, envelope, retention)];
+    const tiers = [intoColo(host, name, envelope, retention)];
     if (lifetime >= LEAST_OF_KV) tiers.push(intoKv(env, name, envelope, retention));
     for (const { reason } of await Promise.allSettled(tiers)) {
       if (reason) console.error("a tier did not keep an answer:", reason);
@@ -254,15 +255,15 @@ async function lower(sealed, env) {
   }
 }
 
-const intoColo = async (name, envelope, retention) =>
-  caches.default.put(place(name), new Response(envelope, { headers: { "cache-control": `public, max-age=${retention}`, "content-type": "application/octet-stream" } }));
+const intoColo = async (host, name, envelope, retention) =>
+  caches.default.put(place(host, name), new Response(envelope, { headers: { "cache-control": `public, max-age=${retention}`, "content-type": "application/octet-stream" } }));
 
 const intoKv = async (env, name, envelope, retention) => env.CACHE_KV?.put(name, envelope, { expirationTtl: retention });
 
 // A tier that fails, or is slow, has nothing.
-async function fromColo(name) {
+async function fromColo(host, name) {
   try {
-    const found = await hurried(caches.default.match(place(name)));
+    const found = await hurried(caches.default.match(place(host, name)));
     return found ? new Uint8Array(await found.arrayBuffer()) : undefined;
   } catch {
     return undefined;
@@ -278,16 +279,22 @@ async function fromKv(env, name) {
   }
 }
 
-// No header of a visitor's is part of a place.
-const place = (name) => `https://cache.edge-vitals.invalid/1/${name}`;
+// No header of a visitor's is part of a place. It lies on the host itself, which needs no look-up; and
+// nobody can ask for it, because the Cache API is asked by us alone.
+const place = (host, name) => `https://${host}/.edge-vitals/1/${name}`;
 
 // What was purged since we last asked. One asks for all that want to know; one that does not come back,
 // because its request was cut off, is not waited for.
 function learned(env, context) {
   const now = Date.now();
+  // One that has just failed is not worth waiting for again; what has tags is fetched meanwhile.
+  if (now - failed < PATIENCE_WITH_CLOCK) return Promise.resolve();
   if (!learning || now - learning.since > PATIENCE_WITH_CLOCK) {
     const done = learnedAnew(env)
-      .catch((error) => console.error("the clock did not answer:", error))
+      .catch((error) => {
+        failed = Date.now();
+        console.error("the clock did not answer:", error);
+      })
       .finally(() => {
         if (learning?.done === done) learning = undefined;
       });
@@ -307,12 +314,15 @@ async function learnedAnew(env) {
   for (let more = true; more; ) {
     const now = Date.now();
     more = wasm.learn_purges(await told(env, "/since", String(wasm.purges_known())), now);
+    known = now;
   }
   const now = Date.now();
   if (now - counted >= COUNTED_EVERY) await countsTold(env, now);
 }
 
 let learning;
+let known = 0;
+let failed = 0;
 let counted = 0;
 
 async function countsTold(env, now) {

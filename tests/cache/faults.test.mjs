@@ -152,6 +152,71 @@ describe("the origin", () => {
   });
 });
 
+describe("where the clock does not answer", () => {
+  /** @type {Awaited<ReturnType<typeof site>>} */
+  let lost;
+  before(async () => {
+    lost = await site(
+      (url) => ({
+        routes: [
+          { host: "www.example", path: "/trusts/**", origin: url, trusts_unknown: true, stale_if_error: 60 },
+          { host: "www.example", path: "/**", origin: url },
+        ],
+      }),
+      { raw: "lost", clock: false },
+    );
+  });
+  after(() => lost.close());
+
+  test("what has no tags is served by its lifetime", async () => {
+    assert.equal(did((await filled(lost, lost.page(gives(FRESH)))).answer), "hit");
+  });
+
+  test("what has tags is fetched each time", async () => {
+    const path = lost.page(gives({ ...FRESH, "cache-tag": "a" }));
+    await lost.ask(path);
+    const answer = await lost.ask(path);
+    assert.deepEqual([did(answer), answer.status], ["miss", 200]);
+  });
+
+  test("unless the origin fails and the route trusts it", async () => {
+    let isDown = false;
+    const script = gives({ ...FRESH, "cache-tag": "a" }, "good");
+    const [trusted, other] = ["/trusts/", "/"].map((under) => lost.page((request, response) => (isDown ? void response.writeHead(503).end() : script(request, response)), under));
+    for (const path of [trusted, other]) await lost.ask(path);
+    isDown = true;
+    // It is kept after it was sent.
+    let answer = await lost.ask(trusted);
+    for (const deadline = Date.now() + 2_000; did(answer) !== "stale" && Date.now() < deadline; ) answer = await lost.ask(trusted);
+    assert.deepEqual([answer.status, answer.body], [200, "good"]);
+    assert.equal((await lost.ask(other)).status, 503);
+  });
+
+  test("a purge says that nothing is sure to be purged", async () => {
+    assert.equal((await lost.manage("purge", { all: true })).status, 503);
+  });
+
+  test("a write goes through all the same, and this isolate forgets what it wrote to", async () => {
+    const path = lost.page(gives(FRESH));
+    await filled(lost, path);
+    assert.equal((await lost.ask(path, {}, { method: "POST", body: "x" })).status, 200);
+    assert.equal(did(await lost.ask(path)), "miss");
+  });
+});
+
+describe("a configuration that is wrong", () => {
+  test("is told by 503, and in the log with its line", async () => {
+    const wrong = await site(() => ({ routes: [{ host: "www.example" }] }), { raw: "wrong" });
+    try {
+      const answer = await wrong.ask("/");
+      assert.deepEqual([answer.status, JSON.parse(answer.body).detail], [503, "the configuration of the cache is wrong; the log says where"]);
+      assert.equal((await wrong.ask("/api/health")).status, 200, "what is not the cache's goes on");
+    } finally {
+      await wrong.close();
+    }
+  });
+});
+
 describe("many at once", () => {
   for (let round = 0; round < 10; round += 1) {
     test(`50 misses are one request to the origin, and 50 right answers (${round})`, async () => {

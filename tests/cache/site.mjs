@@ -55,23 +55,23 @@ export const gives = (headers, body = "hello", status = 200) => (_, response) =>
 /**
  * The site, served as it is deployed; or where `raw` is its name by workerd alone, which has no Cache API
  * and no KV, and between which and the visitor nothing packs or unpacks anything.
- * @param {(origin: string) => Record<string, any>} routes @param {{ raw?: string }} [options]
+ * @param {(origin: string) => Record<string, any>} routes @param {{ raw?: string, clock?: boolean, twin?: boolean }} [options]
  */
-export async function site(routes, { raw } = {}) {
+export async function site(routes, { raw, clock = true, twin = false } = {}) {
   const own = await origin();
   const vars = { EDGE: JSON.stringify(routes(own.url)), CACHE_TOKEN: TOKEN };
-  const product = raw === undefined ? await serve(vars) : await bare(raw, vars);
+  const product = raw === undefined ? await serve(vars) : await bare(raw, vars, clock, twin);
   const worker = new URL(product.origin);
   const agent = new http.Agent({ keepAlive: true });
   let paths = 0;
 
   /**
-   * @param {string} path @param {Record<string, string>} [headers] @param {{ method?: string, body?: string | Buffer, host?: string, signal?: AbortSignal }} [more]
+   * @param {string} path @param {Record<string, string>} [headers] @param {{ method?: string, body?: string | Buffer, host?: string, signal?: AbortSignal, port?: number | string }} [more]
    * @returns {Promise<Answer>}
    */
-  const ask = (path, headers = {}, { method = "GET", body, host = HOST, signal } = {}) =>
+  const ask = (path, headers = {}, { method = "GET", body, host = HOST, signal, port = worker.port } = {}) =>
     new Promise((resolve, reject) => {
-      const options = { host: worker.hostname, port: worker.port, agent, method, path, signal, headers: { host, ...headers } };
+      const options = { host: worker.hostname, port, agent, method, path, signal, headers: { host, ...headers } };
       const request = http.request(options, (response) => {
         /** @type {Buffer[]} */
         const chunks = [];
@@ -108,10 +108,12 @@ export async function site(routes, { raw } = {}) {
   };
 }
 
-/** @param {string} name @param {Record<string, string>} vars */
-async function bare(name, vars) {
-  const workerd = await start(`cache-${name}`, built(vars), { fresh: true });
-  return { origin: `http://127.0.0.1:${workerd.port}`, workerd, close: workerd.kill };
+/** @param {string} name @param {Record<string, string>} vars @param {boolean} clock @param {boolean} twin */
+async function bare(name, vars, clock, twin) {
+  const worker = built(vars);
+  if (!clock) worker.bindings = worker.bindings.filter((binding) => !binding.includes("TAG_CLOCK"));
+  const workerd = await start(`cache-${name}`, worker, { fresh: true, twin });
+  return { origin: `http://127.0.0.1:${workerd.port}`, twin: workerd.twin, close: workerd.kill };
 }
 
 /** What Server-Timing says the edge did. @param {Answer} answer */

@@ -184,14 +184,6 @@ pub fn learn_purges(changes: &str, asked: f64) -> bool {
     ISOLATE.with_borrow_mut(|isolate| isolate.view.absorb(changes, UnixMillis(asked as u64)))
 }
 
-/// Whether it is time to ask again, so that nobody waits for it: half the lease is over.
-#[wasm_bindgen(wasm_bindgen = worker::wasm_bindgen)]
-#[expect(unreachable_pub, reason = "wasm-bindgen exports what is pub")]
-#[must_use]
-pub fn purges_are_due(now: f64, lease: f64) -> bool {
-    ISOLATE.with_borrow(|isolate| !isolate.view.is_current(UnixMillis(now as u64), lease as u64 / 2))
-}
-
 /// The addresses of what is asked for often and is soon stale.
 #[wasm_bindgen(wasm_bindgen = worker::wasm_bindgen)]
 #[expect(unreachable_pub, reason = "wasm-bindgen exports what is pub")]

@@ -20,6 +20,7 @@ pub fn run(root: &Path, _: &[String]) -> Result<()> {
     screen::step("types", || types(root))?;
     screen::step("licences", || licences(root))?;
     screen::step("environments have the same bindings", || environments(root))?;
+    screen::step("the cache's routes can be read", || routes(root))?;
     screen::step("a dry deploy of staging and production", || deploy(root))?;
     screen::step("no shipped file grew", || size::guard(root))?;
     println!("\nAll checks passed.");
@@ -128,6 +129,23 @@ fn environments(root: &Path) -> Result<()> {
         let table = table.with_context(|| format!("wrangler.toml has no [env.{name}]"))?;
         if bindings(table) != own {
             bail!("the bindings of [env.{name}] in wrangler.toml differ from those at its top");
+        }
+    }
+    Ok(())
+}
+
+/// What a deployment would answer with 503 is told here, with its line.
+fn routes(root: &Path) -> Result<()> {
+    let text = std::fs::read_to_string(root.join("wrangler.toml"))?;
+    let config: toml::Table = text.parse().context("wrangler.toml is no TOML")?;
+    let environments = config.get("env").and_then(toml::Value::as_table).into_iter().flatten();
+    let own = std::iter::once(("the top", config.get("vars")));
+    for (name, vars) in own.chain(environments.map(|(name, table)| (name.as_str(), table.get("vars")))) {
+        if let Some(edge) = vars.and_then(|vars| vars.get("EDGE")) {
+            let text = edge
+                .as_str()
+                .with_context(|| format!("EDGE at {name} of wrangler.toml must be a text of JSON"))?;
+            cache::Routes::parse(text).with_context(|| format!("EDGE at {name} of wrangler.toml"))?;
         }
     }
     Ok(())

@@ -101,14 +101,19 @@ impl Stored {
         head
     }
 
+    /// Where the body of an envelope begins, told by its first [`PREFIX`] bytes.
+    #[must_use]
+    pub fn body_at(envelope: &[u8]) -> Option<usize> {
+        let length = envelope.strip_prefix(MAGIC)?.first_chunk::<4>()?;
+        usize::try_from(u32::from_be_bytes(*length)).ok()?.checked_add(PREFIX)
+    }
+
     /// Opens an envelope: what is stored, and where its body begins.
     #[must_use]
     pub fn open(envelope: &[u8]) -> Option<(Self, usize)> {
-        let rest = envelope.strip_prefix(MAGIC)?;
-        let (length, rest) = rest.split_first_chunk::<4>()?;
-        let length = usize::try_from(u32::from_be_bytes(*length)).ok()?;
-        let stored = postcard::from_bytes(rest.get(..length)?).ok()?;
-        Some((stored, PREFIX.checked_add(length)?))
+        let start = Self::body_at(envelope)?;
+        let stored = postcard::from_bytes(envelope.get(PREFIX..start)?).ok()?;
+        Some((stored, start))
     }
 }
 
@@ -166,7 +171,8 @@ pub(crate) fn initial_age(response: &ResponseHead) -> u64 {
 
 /// The name of this envelope and its version.
 const MAGIC: &[u8] = b"evc1";
-const PREFIX: usize = 8;
+/// How many bytes of an envelope tell how long its head is.
+pub const PREFIX: usize = 8;
 /// An hour: what can be validated is worth keeping a while.
 const VALIDATING: u64 = 3600;
 /// A minute, below which KV does not go.

@@ -1,7 +1,5 @@
 //! What the documents show is read by what they are about.
 
-#![expect(clippy::expect_used, reason = "a test that cannot go on says so")]
-
 use cache::Routes;
 
 #[test]

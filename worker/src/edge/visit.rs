@@ -55,6 +55,8 @@ pub struct Visit {
     /// What the origin did that kept it from answering.
     failure: (u16, &'static str),
     has_failed: bool,
+    /// What was found is new in memory, and the lower tiers do not have it yet.
+    is_new: bool,
 }
 
 // What edge.js is to do.
@@ -83,6 +85,7 @@ impl Visit {
             collapsed: false,
             failure: (502, "the origin did not answer"),
             has_failed: false,
+            is_new: false,
         }
     }
 
@@ -296,8 +299,11 @@ impl Visit {
 
     /// A lower tier has this. `look` again, where it is about other requests.
     pub fn found(&mut self, envelope: &Uint8Array, tier: &str, now: f64) -> String {
-        let bytes = envelope.to_vec();
-        let Some((stored, start)) = Stored::open(&bytes) else { return LOOK.into() };
+        // The head alone comes over; the body stays where it is.
+        let prefix = envelope.subarray(0, u32::try_from(cache::PREFIX).unwrap_or(u32::MAX)).to_vec();
+        let head = Stored::body_at(&prefix).and_then(|start| u32::try_from(start).ok());
+        let head = head.map(|start| envelope.subarray(0, start.min(envelope.length())).to_vec());
+        let Some((stored, start)) = head.as_deref().and_then(Stored::open) else { return LOOK.into() };
         let before = self.place();
         let names = self.names(&stored);
         let key = self.parts.key.clone().unwrap_or_default();
@@ -337,6 +343,11 @@ impl Visit {
         let key = self.parts.key.as_deref()?;
         let is_passed = ISOLATE.with_borrow(|isolate| isolate.memory.is_passed(key, UnixMillis(now as u64)));
         (!is_passed).then(|| self.place())
+    }
+
+    /// The host that visitors ask.
+    pub fn host(&self) -> String {
+        self.parts.host.clone()
     }
 
     /// How long the origin may take, in milliseconds.
@@ -417,7 +428,7 @@ impl Visit {
             return SEND.into();
         }
         if status == 304 {
-            return self.still(&answer, stamp, now).into();
+            return self.still(&answer, stamp).into();
         }
         if matches!(status, 500 | 502..=504) && self.or_stale {
             self.stand_in(now);
@@ -604,12 +615,13 @@ impl Visit {
         }
         let entry = self.remember(stored, body);
         self.found = Some(entry);
+        self.is_new = true;
         self.sealed()
     }
 
     /// The envelope of what is in memory, its places and times: after a 304, the lower tiers get it too.
     pub fn sealed(&self) -> JsValue {
-        let Some(entry) = &self.found else { return JsValue::UNDEFINED };
+        let Some(entry) = self.found.as_ref().filter(|_| self.is_new) else { return JsValue::UNDEFINED };
         let rules = &self.parts.rules;
         let extra = rules.stale_while_revalidate.max(rules.stale_if_error);
         let seal = entry.stored.seal();
@@ -688,7 +700,7 @@ impl Visit {
 }
 
 impl Visit {
-    fn still(&mut self, answer: &ResponseHead, stamp: u64, now: UnixMillis) -> &'static str {
+    fn still(&mut self, answer: &ResponseHead, stamp: u64) -> &'static str {
         let Some(entry) = self.found.clone().filter(|_| !self.conditions.is_empty()) else {
             self.failure = (502, "the origin says that something holds that it was not asked about");
             return REFUSE;
@@ -698,6 +710,7 @@ impl Visit {
         match freshen(&entry.stored, request, answer, rules, stamp, &mut self.parts.grounds) {
             Freshened::Still(stored) => {
                 self.found = Some(self.remember(*stored, entry.body.clone()));
+                self.is_new = true;
                 self.outcome = Outcome::Revalidated;
                 SERVE
             }
@@ -708,7 +721,6 @@ impl Visit {
             Freshened::Another => {
                 self.found = None;
                 self.conditions.clear();
-                let _ = now;
                 FETCH
             }
         }
