@@ -5,6 +5,7 @@
 mod answer;
 mod budgets;
 mod config;
+mod edge;
 mod ingest;
 mod read;
 mod refusals;

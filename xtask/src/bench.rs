@@ -29,6 +29,11 @@ const BENCHES: &[(&str, &str, Driver)] = &[
         Driver::Script("tests/bench/ingest/bench.mjs"),
     ),
     ("ledger", "what reading and sketches cost, beside other sketches", Driver::Native("ledger")),
+    (
+        "cache",
+        "what an answer of the cache costs, beside plainer ones",
+        Driver::Script("tests/bench/cache/bench.mjs"),
+    ),
 ];
 
 /// Runs the named bench, or all of them.
@@ -83,7 +88,7 @@ mod tests {
     #[test]
     fn a_bench_that_is_not_there_is_named_with_those_that_are() {
         let error = run(Path::new("."), &["speed".to_owned()]).expect_err("no such bench");
-        assert_eq!(error.to_string(), "there is no bench `speed`; there are client, ingest, ledger");
+        assert_eq!(error.to_string(), "there is no bench `speed`; there are client, ingest, ledger, cache");
     }
 
     #[test]

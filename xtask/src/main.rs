@@ -43,7 +43,8 @@ const COMMANDS: &[Command] = &[
     Command {
         name: "test",
         arguments: "[PART…]",
-        about: "sets everything up and runs every test, or the named parts: core, xtask, worker, faults,
+        about:
+            "sets everything up and runs every test, or the named parts: core, xtask, worker, cache, faults,
                 package, lighthouse, browser, parity",
         run: test::run,
     },
@@ -68,11 +69,12 @@ const COMMANDS: &[Command] = &[
     },
     Command {
         name: "bench",
-        arguments: "[client|ingest|ledger] [--json]",
+        arguments: "[client|ingest|ledger|cache] [--json]",
         about: "measures, each figure as a ratio to a peer in the same run.\n\
                 client      what it costs a page, beside web-vitals\n\
                 ingest      what a durable beacon costs the Worker, beside emptier and plainer ones\n\
-                ledger      what reading a month costs as views grow, and our sketch beside others",
+                ledger      what reading a month costs as views grow, and our sketch beside others\n\
+                cache       what an answer of the cache costs the Worker, beside plainer ones",
         run: bench::run,
     },
     Command {

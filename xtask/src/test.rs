@@ -18,6 +18,7 @@ const PARTS: &[Part] = &[
     Part { name: "core", about: "the rules, natively", run: core },
     Part { name: "xtask", about: "these commands", run: xtask },
     Part { name: "worker", about: "the Worker in workerd", run: worker },
+    Part { name: "cache", about: "the cache before a scripted origin, in workerd", run: cache },
     Part { name: "faults", about: "workerd killed and flooded: what was acknowledged stays", run: faults },
     Part {
         name: "package",
@@ -85,6 +86,11 @@ fn xtask(root: &Path) -> Result<()> {
 fn worker(root: &Path) -> Result<()> {
     bundle::everything(root)?;
     node_tests(root, "tests/worker")
+}
+
+fn cache(root: &Path) -> Result<()> {
+    bundle::everything(root)?;
+    node_tests(root, "tests/cache")
 }
 
 fn browser(root: &Path) -> Result<()> {
