@@ -121,7 +121,7 @@ export const start = (options) => {
             }
           }
         }),
-      1e3,
+      250,
     );
   };
 

@@ -212,6 +212,17 @@ describe("the client", () => {
     assert.deepEqual([beacons.length, Object.keys(beacons[0].m).sort(), errors], [1, ["CLS", "FCP", "LCP", "TTFB"], []]);
   });
 
+  test("beacons say why, without callbacks", async () => {
+    const { page, errors } = await visit(START, "/", "/start-attribution.js");
+    await page.close();
+    await sent(1);
+    const [{ m, a }] = beacons;
+    assert.deepEqual(Object.keys(m).sort(), ["CLS", "FCP", "LCP", "TTFB"]);
+    assert.equal(a.LCP.target, "html>body>h1");
+    assert.ok(a.LCP.elementRenderDelay > 0 && a.TTFB.requestDuration > 0 && a.FCP.firstByteToFCP > 0, JSON.stringify(a));
+    assert.deepEqual(errors, []);
+  });
+
   for (const entry of ["/index.js", "/start.js"]) {
     test(`what the edge said of the document is told, unless the browser's own cache repeats it (${entry})`, async () => {
       headers = { "server-timing": "origin;dur=3, edge;desc=hit;dur=1", "cache-control": "max-age=60" };
@@ -406,7 +417,11 @@ describe("the client", () => {
     client.view("/somewhere");
     for (const name of ["CLS", "FCP", "FID", "INP", "LCP", "TTFB"]) client[`on${name}`](() => assert.fail())();
     const attributed = await import(new URL("attribution.js", dist).href);
-    attributed.start({ endpoint: "/vitals", site: "portal" })();
     attributed.onINP(() => assert.fail())();
+    for (const entry of ["attribution", "separate", "start", "start-attribution"]) {
+      const { start, view } = await import(new URL(`${entry}.js`, dist).href);
+      start({ endpoint: "/vitals", site: "portal" })();
+      view("/somewhere");
+    }
   });
 });

@@ -92,7 +92,7 @@ async function visit(leave) {
   }
 }
 
-/** The browser has what happened: what happened less than a second ago is lost with the page. @param {Visit} visit */
+/** The browser has what happened: what happened a moment ago is lost with the page. @param {Visit} visit */
 const armed = (visit) => visit.marked('armed', {whole: true});
 
 /** @param {Visit} visit */
