@@ -38,6 +38,8 @@ export class Browser {
     const child = spawn(process.env.CHROMIUM ?? '/usr/bin/chromium', [...FLAGS, `--user-data-dir=${profile}`, ...flags, 'about:blank'], {
       stdio: ['ignore', 'ignore', 'pipe'],
     });
+    running.add(child);
+    child.once('exit', () => running.delete(child));
     const browser = new Browser(child, profile, new WebSocket(await listening(child)));
     await once(browser.socket, 'open');
     // A tab is the parent of the page in it and of the pages prerendered for it.
@@ -58,7 +60,7 @@ export class Browser {
     const id = ++this.#last;
     const answer = new Promise((resolve, reject) => this.#answers.set(id, {resolve, reject}));
     this.socket.send(JSON.stringify({id, method, params, sessionId}));
-    return answer;
+    return within(answer, () => `the browser did not answer ${method} ${JSON.stringify(params)}`);
   }
 
   /** A window of its own, with its own storage and cache, and a second tab to hide the first behind. */
@@ -76,11 +78,13 @@ export class Browser {
     await rm(this.profile, {recursive: true, force: true, maxRetries: 10, retryDelay: 100});
   }
 
-  /** Ends the browser as its user would. */
+  /** Ends the browser as its user would, or, when it does not listen, by force. */
   async close() {
     const gone = once(this.child, 'exit');
     this.send('Browser.close').catch(() => {});
+    const force = setTimeout(() => this.child.kill('SIGKILL'), PATIENCE / 2);
     await gone;
+    clearTimeout(force);
     await rm(this.profile, {recursive: true, force: true, maxRetries: 10, retryDelay: 100});
   }
 
@@ -192,12 +196,14 @@ export class Tab {
   /** The first truthy answer of `predicate` to what the page has told, now or later. @param {(told: any[]) => unknown} predicate @returns {Promise<any>} */
   until(predicate) {
     const value = predicate(this.told);
-    return value ? Promise.resolve(value) : new Promise((resolve) => this.#waiting.add({predicate, resolve}));
+    if (value) return Promise.resolve(value);
+    const told = new Promise((resolve) => this.#waiting.add({predicate, resolve}));
+    return within(told, () => `the page never told what ${predicate} looks for; the last that it told:\n${this.told.slice(-12).map((said) => JSON.stringify(said)).join('\n')}`);
   }
 
   /** @param {string} method @returns {Promise<any>} */
   event(method) {
-    return new Promise((resolve) => this.#events.add({method, resolve}));
+    return within(new Promise((resolve) => this.#events.add({method, resolve})), () => `the browser never told of ${method}`);
   }
 
   /** Runs in the page; its promise is awaited. @param {string | ((...args: any[]) => unknown)} what @param {...unknown} args */
@@ -285,6 +291,19 @@ export class Tab {
   }
 }
 
+/** Something awaited of the browser or a page that did not come. */
+export class Missing extends Error {}
+
+/** What is awaited of a browser comes within a time far above any that a healthy one needs, or says what did not come. @template T @param {Promise<T>} promise @param {() => string} missing @returns {Promise<T>} */
+function within(promise, missing) {
+  /** @type {ReturnType<typeof setTimeout>} */
+  let timer;
+  const late = new Promise((_, reject) => {
+    timer = setTimeout(() => reject(new Missing(missing())), PATIENCE);
+  });
+  return Promise.race([promise, late]).finally(() => clearTimeout(timer));
+}
+
 /** @param {import('node:child_process').ChildProcess} child @returns {Promise<string>} */
 function listening(child) {
   return new Promise((resolve, reject) => {
@@ -297,6 +316,13 @@ function listening(child) {
     child.once('exit', (code) => reject(new Error(`the browser ended (${code}) before it listened:\n${said}`)));
   });
 }
+
+/** A test that ends early leaves no browser behind. @type {Set<import('node:child_process').ChildProcess>} */
+const running = new Set();
+process.once('exit', () => running.forEach((child) => child.kill('SIGKILL')));
+
+/** In ms. */
+const PATIENCE = 15_000;
 
 const FLAGS = [
   '--headless=new',

@@ -4,10 +4,8 @@
 import assert from 'node:assert/strict';
 import {after, before, describe, test} from 'node:test';
 import {Browser} from './browser.mjs';
-import {differences, reported} from './compare.mjs';
 import {scenarios} from './scenarios.mjs';
-import {Site} from './site.mjs';
-import {record} from './visit.mjs';
+import {compared} from './visit.mjs';
 
 /** @type {Browser} */
 let browser;
@@ -16,10 +14,8 @@ after(() => browser.close());
 
 describe('web-vitals equals web-vitals, and the visit shows what it claims', () => {
   for (const scenario of scenarios) {
-    test(scenario.name, {timeout: 30_000}, async () => {
-      const told = await visited(scenario, '/candidates/web-vitals.js');
-      assert.deepEqual(differences(told), []);
-      assert.ok(scenario.shows(reported(told), told));
+    test(scenario.name, {timeout: 60_000}, async () => {
+      assert.deepEqual(await compared(browser, scenario, {candidate: '/candidates/web-vitals.js'}), []);
     });
   }
 });
@@ -42,21 +38,11 @@ describe('a fault is found', () => {
     ['late', 'a page hidden twice reports', 'moment: web-vitals "hidden'],
     ['order', quiet, 'order: web-vitals'],
   ]) {
-    test(`${fault}: ${where}`, {timeout: 30_000}, async () => {
+    test(`${fault}: ${where}`, {timeout: 60_000}, async () => {
       const scenario = scenarios.find(({name}) => name.startsWith(where));
       assert.ok(scenario, 'no such scenario');
-      const found = differences(await visited(scenario, `/candidates/mutant.js?${fault}`));
+      const found = await compared(browser, scenario, {candidate: `/candidates/mutant.js?${fault}`});
       assert.ok(found.some((difference) => difference.includes(words)), `found only:\n${found.join('\n')}`);
     });
   }
 });
-
-/** @param {import('./scenarios.mjs').Scenario} scenario @param {string} candidate */
-async function visited(scenario, candidate) {
-  const site = await Site.open('');
-  try {
-    return await record(browser, site, scenario, candidate);
-  } finally {
-    site.close();
-  }
-}

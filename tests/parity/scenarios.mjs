@@ -63,13 +63,6 @@ const add = (visit, html) => visit.run((html) => /** @type {any} */ (globalThis)
 /** Waits until the page has been told of one more entry of a type. @param {Visit} visit @param {string} type @param {number} [count] */
 const entered = (visit, type, count = 1) => visit.tab.until((told) => entries(told, type).length >= count);
 
-/** Waits until the page that is there now has been painted. @param {Visit} visit */
-const painted = (visit) =>
-  visit.tab.until((told) => {
-    const start = told.findLastIndex(({kind}) => kind === 'start');
-    return start >= 0 && entries(told.slice(start), 'paint').some(({name}) => name === 'first-contentful-paint');
-  });
-
 /** @type {Scenario[]} */
 const LOADS = [
   {
@@ -214,7 +207,7 @@ const LOADS = [
       await visit.tab.reload();
       await visit.marked('observing');
       await visit.marked('load');
-      await painted(visit);
+      await visit.painted();
     },
     shows: (reports) => last(reports, 'FCP')?.navigationType === 'reload',
   },
@@ -230,7 +223,7 @@ const LOADS = [
       await visit.tab.back();
       await visit.marked('observing');
       await visit.marked('load');
-      await painted(visit);
+      await visit.painted();
     },
     shows: (reports) => last(reports, 'FCP')?.navigationType === 'back-forward',
   },

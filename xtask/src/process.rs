@@ -134,6 +134,15 @@ pub fn loud(command: &mut Command) -> Result<()> {
     Ok(())
 }
 
+/// Runs a program to its end with its words on the screen, and ends it when it takes longer than it may.
+pub fn loud_within(command: &mut Command, limit: Duration) -> Result<()> {
+    let status = until(command.stdin(Stdio::null()), limit)?;
+    if !status.success() {
+        bail!("`{}` failed ({status}); its own words are above", words(command));
+    }
+    Ok(())
+}
+
 /// A program of the locked npm packages, run by the pinned Node.
 pub fn npm(root: &Path, bin: &str) -> Command {
     let bins = root.join("node_modules/.bin");

@@ -20,6 +20,16 @@ const PARTS: &[Part] = &[
     Part { name: "worker", about: "the Worker in workerd", run: worker },
     Part { name: "cache", about: "the cache before a scripted origin, in workerd", run: cache },
     Part { name: "faults", about: "workerd killed and flooded: what was acknowledged stays", run: faults },
+    Part {
+        name: "package",
+        about: "the npm package: its command line, its configuration, its action",
+        run: package,
+    },
+    Part {
+        name: "lighthouse",
+        about: "Lighthouse CI on real pages, held against the budgets",
+        run: lighthouse,
+    },
     Part { name: "browser", about: "real pages in Chromium, counted in workerd", run: browser },
     Part { name: "parity", about: "our metrics beside web-vitals' on the same page loads", run: parity },
 ];
@@ -54,7 +64,7 @@ fn report(outcomes: &[(&&Part, bool, Duration)]) -> Result<()> {
     println!();
     for (part, passed, elapsed) in outcomes {
         let mark = if *passed { "✓ passed" } else { "✗ FAILED" };
-        println!("  {mark}  {:<8} {} ({})", part.name, part.about, screen::elapsed(*elapsed));
+        println!("  {mark}  {:<10} {} ({})", part.name, part.about, screen::elapsed(*elapsed));
     }
     let failed = outcomes.iter().filter(|(_, passed, _)| !passed).count();
     println!("\nparts: {} passed, {failed} failed", outcomes.len() - failed);
@@ -88,6 +98,16 @@ fn browser(root: &Path) -> Result<()> {
     node_tests(root, "tests/browser")
 }
 
+fn package(root: &Path) -> Result<()> {
+    bundle::everything(root)?;
+    node_tests(root, "tests/package")
+}
+
+fn lighthouse(root: &Path) -> Result<()> {
+    bundle::everything(root)?;
+    node_tests(root, "tests/lighthouse")
+}
+
 fn faults(root: &Path) -> Result<()> {
     bundle::everything(root)?;
     node_tests(root, "tests/faults")
@@ -117,11 +137,16 @@ fn pack(root: &Path) -> Result<()> {
 fn node_tests(root: &Path, folder: &str) -> Result<()> {
     pack(root)?;
     let browser = setup::browser(root)?;
-    process::loud(
+    process::loud_within(
         process::npm(root, "node")
             // One file at a time: pages that share a processor with other pages keep other times.
-            .args(["--test", "--test-reporter=spec", "--test-concurrency=1"])
+            // A handle that a failed test leaves open ends with its file.
+            .args(["--test", "--test-reporter=spec", "--test-concurrency=1", "--test-force-exit"])
             .arg(format!("{folder}/*.test.mjs"))
             .env("CHROMIUM", browser),
+        PATIENCE,
     )
 }
+
+/// Several times what the slowest part takes on a busy machine: a part that hangs fails, and the others still run.
+const PATIENCE: Duration = Duration::from_secs(15 * 60);
