@@ -28,7 +28,7 @@ describe("an origin that reflects a field is not poisoned by it", () => {
     "x-forwarded-host", "x-forwarded-proto", "x-forwarded-scheme", "x-forwarded-port", "x-forwarded-prefix", "x-forwarded-server",
     "x-forwarded-for", "x-host", "x-original-url", "x-original-host", "x-rewrite-url", "x-override-url", "x-http-method-override",
     "x-http-method", "x-method-override", "x-real-ip", "true-client-ip", "x-client-ip", "forwarded", "via", "referer", "x-anything",
-    "x-amz-website-redirect-location", "x-wap-profile", "cf-connecting-ip", "te", "range", "if-range", "if-none-match", "x-nonce",
+    "x-amz-website-redirect-location", "x-wap-profile", "cf-connecting-ip", "te", "range", "if-range", "if-none-match", "x-nonce", "user-agent", "traceparent",
   ];
   for (const field of fields) {
     test(field, async () => {
@@ -40,6 +40,23 @@ describe("an origin that reflects a field is not poisoned by it", () => {
       assert.ok(!answer.body.includes("evil"), answer.body);
     });
   }
+});
+
+describe("what is negotiated by", () => {
+  for (const field of ["accept", "accept-language", "origin"]) {
+    test(`${field} reaches no origin where it could be markup`, async () => {
+      const path = www.page(({ headers }, response) => void response.writeHead(200, FRESH).end(`reflects ${headers[field]}`));
+      await www.ask(path, { [field]: "<script>evil</script>" });
+      assert.equal((await filled(www, path)).answer.body, "reflects undefined");
+    });
+  }
+
+  test("an answer that lets one origin's pages read it locks out no other", async () => {
+    const path = www.page(({ headers }, response) => void response.writeHead(200, { ...FRESH, "access-control-allow-origin": String(headers.origin) }).end());
+    for (const origin of ["https://evil.example", "https://good.example"]) {
+      assert.equal((await filled(www, path, { origin })).answer.headers["access-control-allow-origin"], origin);
+    }
+  });
 });
 
 describe("an answer for one visitor is not stored", () => {
@@ -79,12 +96,12 @@ describe("an error that a request brings about is not what others get", () => {
   for (const status of [400, 408, 413, 414, 417, 421, 425, 426, 428, 429, 431, 500, 501, 502, 503, 504]) {
     test(`${status}`, async () => {
       const path = www.page(({ headers }, response) => {
-        const isEvil = headers["user-agent"] === "evil";
+        const isEvil = headers.accept === "evil";
         // 414 and 501 are about the address and the method, which are keyed: they may be stored where the origin says so.
         const control = status === 414 || status === 501 ? {} : { "cache-control": "public, max-age=60" };
         response.writeHead(isEvil ? status : 200, isEvil ? control : FRESH).end(isEvil ? "broken" : "good");
       });
-      assert.equal((await www.ask(path, { "user-agent": "evil" })).status, status);
+      assert.equal((await www.ask(path, { accept: "evil" })).status, status);
       assert.equal((await www.ask(path)).body, "good");
     });
   }

@@ -28,12 +28,12 @@ const BENCHES: &[(&str, &str, Driver)] = &[
         "what a durable beacon costs, beside emptier and plainer Workers",
         Driver::Script("tests/bench/ingest/bench.mjs"),
     ),
-    ("ledger", "what reading and sketches cost, beside other sketches", Driver::Native("ledger")),
     (
         "cache",
         "what an answer of the cache costs, beside plainer ones",
         Driver::Script("tests/bench/cache/bench.mjs"),
     ),
+    ("ledger", "what reading and sketches cost, beside other sketches", Driver::Native("ledger")),
 ];
 
 /// Runs the named bench, or all of them.
@@ -88,7 +88,7 @@ mod tests {
     #[test]
     fn a_bench_that_is_not_there_is_named_with_those_that_are() {
         let error = run(Path::new("."), &["speed".to_owned()]).expect_err("no such bench");
-        assert_eq!(error.to_string(), "there is no bench `speed`; there are client, ingest, ledger, cache");
+        assert_eq!(error.to_string(), "there is no bench `speed`; there are client, ingest, cache, ledger");
     }
 
     #[test]

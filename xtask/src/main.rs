@@ -69,12 +69,12 @@ const COMMANDS: &[Command] = &[
     },
     Command {
         name: "bench",
-        arguments: "[client|ingest|ledger|cache] [--json]",
+        arguments: "[client|ingest|cache|ledger] [--json]",
         about: "measures, each figure as a ratio to a peer in the same run.\n\
                 client      what it costs a page, beside web-vitals\n\
                 ingest      what a durable beacon costs the Worker, beside emptier and plainer ones\n\
-                ledger      what reading a month costs as views grow, and our sketch beside others\n\
-                cache       what an answer of the cache costs the Worker, beside plainer ones",
+                cache       what an answer of the cache costs the Worker, beside plainer ones\n\
+                ledger      what reading a month costs as views grow, and our sketch beside others",
         run: bench::run,
     },
     Command {

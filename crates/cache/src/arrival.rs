@@ -174,6 +174,12 @@ fn shared(route: &Route, incoming: &Incoming<'_>) -> Headers {
     let vary = route.rules().vary;
     headers.retain(|name| INERT.contains(&name) || vary.iter().any(|allowed| allowed == name));
     vary::normalise(&mut headers);
+    for name in ["accept", "accept-language", "origin"] {
+        if headers.joined(name).is_some_and(|value| !value.bytes().all(is_plain)) {
+            headers.remove(name);
+        }
+    }
+    headers.set("user-agent", PROGRAM);
     let keyed: Vec<String> = cookies(&incoming.head.headers)
         .into_iter()
         .filter(|(name, _)| route.cookies.key.iter().any(|pattern| fits(pattern, name)))
@@ -200,6 +206,13 @@ fn personal(incoming: &Incoming<'_>) -> Headers {
     introduce(&mut headers, incoming);
     headers.append("x-forwarded-for", incoming.client);
     headers
+}
+
+/// What media ranges, languages and origins are made of, and markup is not: an origin that repeats one
+/// in a body must not repeat a script.
+const fn is_plain(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric()
+        || matches!(byte, b'*' | b'/' | b'+' | b'-' | b'.' | b';' | b'=' | b',' | b' ' | b':' | b'_')
 }
 
 /// Says on whose behalf we ask: by our own words, never by the visitor's.
@@ -236,9 +249,10 @@ fn fits(pattern: &str, name: &str) -> bool {
     pattern.strip_suffix('*').map_or(pattern == name, |start| name.starts_with(start))
 }
 
-/// What tells the origin about the visitor's program and changes nothing that it may share.
-const INERT: &[&str] =
-    &["accept", "accept-encoding", "accept-language", "user-agent", "origin", "traceparent", "tracestate"];
+/// What origins negotiate by. They have to say Vary; who does not has one answer for all.
+const INERT: &[&str] = &["accept", "accept-encoding", "accept-language", "origin"];
+/// Who asks for what is shared: the cache, and no visitor.
+const PROGRAM: &str = "edge-vitals";
 /// What some origins believe more than the request itself.
 const MISLEADING: &[&str] = &[
     "forwarded",

@@ -13,6 +13,10 @@ pub fn names(answer: &Headers, allowed: &[String]) -> Result<Vec<String>, Ground
     if answer.has("content-encoding") {
         names.push("accept-encoding".to_owned());
     }
+    // And one that lets a page of one origin read it would lock out the others.
+    if answer.first("access-control-allow-origin").is_some_and(|origin| origin != "*") {
+        names.push("origin".to_owned());
+    }
     names.sort();
     names.dedup();
     if names.iter().any(|name| name == "*") {

@@ -139,6 +139,11 @@ fn a_shared_answer_is_asked_for_by_nothing_that_is_not_keyed() {
         "pragma: no-cache",
         "sec-fetch-mode: cors",
         "cf-connecting-ip: 1",
+        "user-agent: <script>",
+        "accept: <script>",
+        "accept-language: <script>",
+        "origin: <script>",
+        "traceparent: 1",
     ];
     let reached = |headers: &str| {
         arrive("GET", "www.example", "/list", "", headers, |arrival, _| {

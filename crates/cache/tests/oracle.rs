@@ -167,7 +167,7 @@ fn another_implementation_decides_the_same_but_for_what_is_named() {
     let mut runner = proptest::test_runner::TestRunner::deterministic();
     let mut same = [0_u32; 3];
     let mut named = std::collections::BTreeMap::<&str, u32>::new();
-    for _ in 0..20_000 {
+    for _ in 0..8_000 {
         let (request, status, answer, mut again, later) = {
             let tree = all.new_tree(&mut runner).expect("a case");
             proptest::strategy::ValueTree::current(&tree)
@@ -193,6 +193,6 @@ fn another_implementation_decides_the_same_but_for_what_is_named() {
         *named.entry(reason).or_default() += 1;
     }
     // The agreement is worth something only where each fate is common.
-    assert!(same.iter().all(|count| *count > 500), "agreed on {same:?}, differed by {named:?}");
+    assert!(same.iter().all(|count| *count > 250), "agreed on {same:?}, differed by {named:?}");
     println!("agreed on {same:?}, differed by {named:?}");
 }
