@@ -24,7 +24,9 @@ export const start = (options) => {
 
   const refused = () => document.prerendering || options.consent?.() === false;
   let id = "";
-  let about = { view: -1, route: options.route };
+  let about = { view: -1 };
+  /** The route of the view that begins next: the one before it is still to be told with its own. */
+  let { route } = options;
   /** Where the view is, as its address says. */
   let address;
   let since;
@@ -40,7 +42,7 @@ export const start = (options) => {
     since = at;
     sends = 0;
     address = name;
-    about = { ...about, view: about.view + 1, nav };
+    about = { view: about.view + 1, route, nav };
   };
 
   const compose = (again) => {
@@ -145,8 +147,8 @@ export const start = (options) => {
   // On the document, and so after every listener of the measurement, which are on the window.
   measurement.listen(VISIBILITY, () => hidden() && send(), document);
   measurement.listen("pagehide", send);
-  declare = (route) => {
-    about.route = route;
+  declare = (named) => {
+    route = named;
     measurement.declare("view");
   };
 
