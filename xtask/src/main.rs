@@ -42,7 +42,7 @@ const COMMANDS: &[Command] = &[
     Command {
         name: "test",
         arguments: "[PART…]",
-        about: "sets everything up and runs every test, or the named parts: core, xtask, worker, faults, browser, parity",
+        about: "sets everything up and runs every test, or the named parts: core, xtask, worker, faults, browser, parity, package",
         run: test::run,
     },
     Command {

@@ -21,6 +21,7 @@ const PARTS: &[Part] = &[
     Part { name: "faults", about: "workerd killed and flooded: what was acknowledged stays", run: faults },
     Part { name: "browser", about: "real pages in Chromium, counted in workerd", run: browser },
     Part { name: "parity", about: "our metrics beside web-vitals' on the same page loads", run: parity },
+    Part { name: "package", about: "the packed package in real frontends and backends", run: package },
 ];
 
 /// Runs the named parts, or all of them.
@@ -90,6 +91,11 @@ fn faults(root: &Path) -> Result<()> {
 fn parity(root: &Path) -> Result<()> {
     bundle::everything(root)?;
     node_tests(root, "tests/parity")
+}
+
+fn package(root: &Path) -> Result<()> {
+    bundle::everything(root)?;
+    node_tests(root, "tests/package")
 }
 
 /// The Worker as wrangler would upload it, so that a test file starts it without building it again.
