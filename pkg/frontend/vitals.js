@@ -5,7 +5,7 @@
  */
 import { createElement, Suspense, useEffect } from "react";
 import { useRouter } from "next/compat/router.js";
-import { useParams, usePathname } from "next/navigation.js";
+import { useParams, usePathname, useSelectedLayoutSegments } from "next/navigation.js";
 import { visited } from "./page.js";
 import { routeOfParams, routeOfPattern } from "./route.js";
 
@@ -16,7 +16,11 @@ export function vitals(load) {
     const pages = useRouter();
     const path = usePathname();
     const params = useParams();
-    const route = props.route ?? (pages ? routeOfPattern(pages.pathname) : routeOfParams(path ?? "/", params ?? {}));
+    // Only the root layout sees the page of addresses that have none. Turbopack's begins with a slash,
+    // webpack's does not.
+    const isNowhere = /^\/?_not-found$/.test(useSelectedLayoutSegments()?.[0] ?? "");
+    const known = pages ? routeOfPattern(pages.pathname) : routeOfParams(path ?? "/", params ?? {});
+    const route = props.route ?? (isNowhere ? NOWHERE : known);
 
     useEffect(() => {
       // The Pages Router has no path before it knows the query of a page that was rendered ahead.
@@ -31,3 +35,6 @@ export function vitals(load) {
     return createElement(Suspense, { fallback: null }, createElement(View, props));
   };
 }
+
+/** What the Pages Router calls it. */
+const NOWHERE = "/404";

@@ -23,8 +23,6 @@ describe("the packed package", () => {
   let worker;
   /** @type {string[]} */
   const sizes = [];
-  /** The views that were made so far. */
-  let counted = 0;
 
   before(async () => {
     const packed = await install();
@@ -56,19 +54,19 @@ describe("the packed package", () => {
       assert.equal(copies, project.copies, `copies of the module in ${clients.map(({ file }) => file).join(", ")}`);
       for (const { file, bytes } of clients) sizes.push(row(project.name, bytes.length, gzipSync(bytes).length, brotliCompressSync(bytes).length, file));
 
+      const { views: before } = await worker.summary("site=portal");
       const site = await serve(project, worker.origin);
       try {
         const views = [];
-        for (const { path, clicks, expect } of project.layers[0] === "next" ? nextVisits(project) : VISIT) {
-          await visit(site.origin + path, clicks, clients.map(({ file }) => basename(file)));
+        for (const { path, clicks, expect, isMissing } of project.layers[0] === "next" ? nextVisits(project) : VISIT) {
+          await visit(site.origin + path, clicks, clients.map(({ file }) => basename(file)), isMissing);
           await site.hears((beacons) => expect.every((view) => beacons.some((beacon) => is(beacon, view))));
           views.push(...expect);
         }
         assert.deepEqual([...new Set(site.heard.map(({ status }) => status))], [200], JSON.stringify(site.heard));
         const told = new Set(site.heard.map(({ beacon }) => `${beacon.id} ${beacon.view}`));
         assert.equal(told.size, views.length, `one view each: ${JSON.stringify(site.heard.map(({ beacon }) => beacon))}`);
-        counted += views.length;
-        assert.equal((await worker.summary("site=portal")).views, counted);
+        assert.equal((await worker.summary("site=portal")).views - before, views.length);
       } finally {
         await site.close();
       }
@@ -203,8 +201,9 @@ describe("the packed package", () => {
    * @param {string} url
    * @param {string[]} links the link's words, and the heading that it leads to
    * @param {string[]} clients the files that the client may come in
+   * @param {boolean} [isMissing] whether the server says that there is no such page
    */
-  async function visit(url, links, clients) {
+  async function visit(url, links, clients, isMissing = false) {
     const context = await browser.newContext(DEVICES.desktop);
     try {
       const page = await context.newPage();
@@ -212,7 +211,10 @@ describe("the packed package", () => {
       /** @type {string[]} */
       const errors = [];
       page.on("pageerror", ({ message }) => errors.push(message));
-      page.on("console", (message) => message.type() === "error" && errors.push(message.text()));
+      page.on("console", (message) => {
+        const isExpected = isMissing && message.text().includes("404");
+        if (message.type() === "error" && !isExpected) errors.push(message.text());
+      });
       const fetched = page.waitForResponse((response) => clients.includes(basename(response.url())) || response.url().includes("edge-vitals"));
       await page.goto(url, { waitUntil: "load" });
       await (await fetched).finished();
@@ -231,10 +233,12 @@ describe("the packed package", () => {
   }
 });
 
+/** @typedef {{ path: string, clicks: string[], expect: { nav: string, route: string, path: string }[], isMissing?: boolean }} Visit */
+
 /** @param {any} beacon @param {{ nav: string, route: string, path: string }} view */
 const is = (beacon, view) => beacon.nav === view.nav && beacon.route === view.route && beacon.path === view.path;
 
-/** What a script's own views are. */
+/** What a script's own views are. @type {Visit[]} */
 const VISIT = [
   {
     path: "/",
@@ -246,7 +250,7 @@ const VISIT = [
   },
 ];
 
-/** What Next.js's routers tell of their routes. @param {import("./projects.mjs").Project} project */
+/** What Next.js's routers tell of their routes. @type {(project: import("./projects.mjs").Project) => Visit[]} */
 const nextVisits = (project) => [
   {
     path: "/",
@@ -261,6 +265,7 @@ const nextVisits = (project) => [
   ...(project.less?.includes("pages")
     ? []
     : [
+        { path: "/nowhere/at/all", clicks: [], expect: [{ nav: "navigate", route: "/404", path: "/nowhere/at/all" }], isMissing: true },
         {
           path: "/legacy",
           clicks: ["News → Entry news"],
