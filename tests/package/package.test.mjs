@@ -104,6 +104,8 @@ describe("the packed package", () => {
     try {
       const page = await context.newPage();
       page.setDefaultTimeout(60_000);
+      // An edit that the page is not told of refreshes nothing: the server greets who listens.
+      const listens = page.waitForEvent("websocket").then((socket) => socket.waitForEvent("framereceived"));
       await page.goto(`${site.origin}/reports`);
       const reports = () => page.evaluate(() => /** @type {any} */ (globalThis).reports ?? []);
       const reported = (/** @type {string} */ name) => page.waitForFunction((name) => /** @type {any} */ (globalThis).reports?.some((/** @type {any} */ report) => report.name === name), name);
@@ -116,6 +118,7 @@ describe("the packed package", () => {
       // The click has made LCP final.
       await reported("LCP");
 
+      await listens;
       await writeFile(source, before.replace("<h1>Reports</h1>", "<h1>Refreshed</h1>"));
       await page.getByRole("heading", { name: "Refreshed" }).waitFor();
       await page.getByText("Rendered 3").waitFor();
