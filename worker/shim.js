@@ -2,6 +2,7 @@
 // Should the module ever trap, its memory is not to be trusted: the next call starts a fresh one,
 // and a Durable Object is restarted from what it has stored.
 import { DurableObject } from "cloudflare:workers";
+import { manage, visited } from "./edge.js";
 import * as wasm from "./index.js";
 
 const state = wasm.__worker_init_state();
@@ -96,6 +97,15 @@ async function read(request, length) {
 
 const MOST_BYTES = 65_536;
 
+// What is ours comes before what is an origin's; what is no origin's is a file, or nothing.
+async function routed(request, env, context, url, path) {
+  if (path.startsWith("/api/cache/")) return manage(request, env, context, path);
+  const answer = OWN.has(path) || path.startsWith("/api/vitals/") ? undefined : visited(request, env, context, url);
+  return (await answer) ?? wasm.fetch(request, env, context);
+}
+
+const OWN = new Set(["/v1/vitals", "/v1/client.js", "/v1/start.js", "/api/budgets", "/api/health", "/api/openapi.json"]);
+
 export default {
   fetch(request, env, context) {
     const { url } = request;
@@ -106,7 +116,7 @@ export default {
         return guarded(() => take(request, env, context, url.slice(0, at), query ? query.slice(1) : undefined));
       }
     }
-    return guarded(() => wasm.fetch(request, env, context));
+    return guarded(() => routed(request, env, context, url, url.slice(at).split("?", 1)[0]));
   },
   scheduled: (event, env, ctx) => guarded(() => wasm.scheduled(event, env, ctx)),
 };
@@ -174,3 +184,26 @@ function batches(rows) {
 const MOST_OF_A_BATCH = 500_000;
 // Milliseconds.
 const COMPANY = 2;
+
+// The authority on purges.
+export class TagClock extends DurableObject {
+  #inner;
+  #instance = -1;
+
+  #live() {
+    revived();
+    if (this.#instance !== state.instanceId) {
+      this.#inner = new wasm.TagClock(this.ctx, this.env);
+      this.#instance = state.instanceId;
+    }
+    return this.#inner;
+  }
+
+  fetch(request) {
+    return guarded(() => this.#live().fetch(request));
+  }
+
+  alarm() {
+    return guarded(() => this.#live().alarm());
+  }
+}

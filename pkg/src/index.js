@@ -2,7 +2,7 @@
  * What a page imports: `start` for the whole job, `on…` for a callback a metric.
  * @module
  */
-import { CLS, FCP, FID, INP, LCP, TTFB } from "./moments.js";
+import { CLS, FCP, FID, INP, LCP, TTFB } from "./page.js";
 import { on } from "./on.js";
 
 export { start, view } from "./start.js";

@@ -8,7 +8,7 @@ import { module } from "#module";
 /** Why there is no machine, or no longer: `csp`, `unsupported` or `trap`. @type {string | undefined} */
 export let lost;
 
-/** @type {(moment: number, slot: number, a?: number, b?: number, c?: number) => number} */
+/** @type {(moment: number, slot: number, counted: number, a?: number, b?: number, c?: number) => number} */
 let machine;
 
 try {
@@ -20,14 +20,14 @@ try {
 /**
  * Tells the machine what happened. Not a number: there is nothing to do.
  * @param {number} moment
- * @param {number} [slot]
+ * @param {number} slot
  * @param {number} [a]
  * @param {number} [b]
  * @param {number} [c]
  */
 export const handle = (moment, slot, a, b, c) => {
   try {
-    if (!lost) return machine(moment, slot, a, b, c);
+    if (!lost) return machine(moment, slot, performance.interactionCount, a, b, c);
   } catch (trap) {
     lost = "trap";
   }

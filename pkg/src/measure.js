@@ -6,214 +6,201 @@
  */
 import { handle, lost } from "./machine.js";
 import {
+  ASKED,
   BEGUN,
   CHANGE,
-  CLS,
   END,
-  FCP,
-  FID,
   HIDDEN,
   HIDE,
-  IDENTIFIED,
-  INP,
   INTERACTED,
-  LCP,
   MEASURED,
-  OPENED,
   REPORTED,
   SETTLED,
   SHIFTED,
-  TTFB,
+  VALUE,
   WATCHED,
 } from "./moments.js";
+import {
+  CACHED,
+  CLS,
+  FCP,
+  FID,
+  INP,
+  LCP,
+  TTFB,
+  TYPES,
+  VISIBILITY,
+  activation,
+  firstHidden,
+  flush,
+  hidden,
+  hiddenBefore,
+  idle,
+  navigation,
+  navigationType,
+  repainted,
+} from "./page.js";
 
-export const VISIBILITY = "visibilitychange";
+export { lost };
+
 const SOFT = "soft-navigation";
 const SOFT_PAINT = "interaction-contentful-paint";
-const CACHED = "back-forward-cache";
-const NEVER = Infinity;
-
-/** Where each metric shows. */
-const TYPES = ["paint", "largest-contentful-paint", "layout-shift", "event", "first-input", "navigation"];
 
 /** Whether anything has been measured yet. */
-let watching = false;
-/** What each measurement does when the page hides. */
-const hides = new Set();
+let watching;
 /** When the page last came back from the back/forward cache. */
 let restored = 0;
 /** How many measurements have had slots of their own, and those slots that are free again. */
 let measurements = 0;
 const vacant = [];
 
-export const hidden = () => document.visibilityState === "hidden";
-
-const firstHidden = () => (hidden() && !document.prerendering ? 0 : NEVER);
-
-/** The navigation entry, unless its times are zero, negative or in the future, as some browsers' are. */
-export const navigation = () => {
-  const [entry] = performance.getEntriesByType("navigation");
-  return entry?.responseStart > 0 && entry.responseStart < performance.now() ? entry : undefined;
-};
-
-export const activation = () => navigation()?.activationStart ?? 0;
-
-export const navigationType = () => {
-  const entry = navigation();
-  if (restored) return CACHED;
-  if (!entry) return "navigate";
-  if (document.prerendering || activation()) return "prerender";
-  return document.wasDiscarded ? "restore" : entry.type.replace("_", "-");
-};
-
-/** In an idle moment, or at once when the page hides: exactly once. */
-export const idle = (then) => {
-  if (hidden()) then();
-  else {
-    const once = () => {
-      removeEventListener(VISIBILITY, once, true);
-      then?.();
-      then = undefined;
-    };
-    addEventListener(VISIBILITY, once, true);
-    (globalThis.requestIdleCallback ?? setTimeout)(once, { timeout: 1000 });
-  }
-};
-
 /**
- * Measures metrics until it is stopped, and says what is to be reported.
+ * Measures metrics until it is stopped, and says that something may have changed, that another view
+ * begins, that the page is being left, and what is to be reported.
  */
-export const measure = (metrics, report, options = {}, turned) => {
+export const measure = (changed, options = {}, turned, left, metrics = [CLS, TTFB, FCP, LCP, INP, FID], report) => {
   const life = new AbortController();
-  const supported = globalThis.PerformanceObserver?.supportedEntryTypes ?? [];
-  const soft =
-    FULL &&
-    options.reportSoftNavs &&
-    supported.includes(SOFT) &&
-    globalThis.PerformanceSoftNavigation?.prototype.getLargestInteractionContentfulPaint;
-  const base = FULL ? (vacant.pop() ?? 6 * measurements++) : 0;
-  const threshold = options.durationThreshold ?? 40;
+  const { reportAllChanges, witness, durationThreshold: threshold = 40 } = options;
+  const base = vacant.pop() ?? 6 * measurements++;
   /** The instance at hand of each metric that has begun. */
   let vitals = [];
-  /** The entries that a measured duration stands on. */
-  let evidence;
+  let observer;
+  let soft;
 
   const listen = (type, then, target = globalThis) =>
     target.addEventListener(type, then, { capture: true, signal: life.signal });
 
-  const say = FULL ? (what, metric, a, b, c) => handle(what, base + metric, a, b, c) : handle;
+  const say = (what, metric, a, b, c) => (vitals[metric] ? handle(what, base + metric, a, b, c) : NaN);
 
-  const tell = (what, metric, a, b, c) => (vitals[metric] ? say(what, metric, a, b, c) : NaN);
-
-  const begin = (metric, renewed, about) => {
-    say(BEGUN, metric, renewed, performance.interactionCount);
-    vitals[metric] = {};
-    if (FULL) {
-      const { type, start, navigation } = about;
-      vitals[metric] = { type, start, navigation, entries: [], lists: {} };
-    }
+  const begin = (metric, renewed, type, start, navigation) => {
+    vitals[metric] = { type, start, navigation, entries: [], lists: {} };
+    say(BEGUN, metric, renewed, reportAllChanges);
   };
 
   const ask = (metric, occasion) => {
-    const delta = tell(REPORTED, metric, occasion);
+    const delta = say(REPORTED, metric, occasion);
     if (delta === delta) {
-      if (FULL) report(metric, delta, vitals[metric], base + metric);
-      else report();
+      report?.(metric, delta, vitals[metric], base + metric);
       // A page that was never seen does not shift.
       if (metric === FCP) open(CLS);
     }
   };
 
-  const took = (metric, occasion, since, until, seen = -NEVER) => {
-    if (tell(MEASURED, metric, since, until, seen) && FULL) vitals[metric].entries = evidence;
+  /** Something took its time; what is only seen once the page was hidden does not count. */
+  const took = (metric, occasion, entries, since, until, seen) => {
+    if (say(MEASURED, metric, since, until, seen)) vitals[metric].entries = entries;
     ask(metric, occasion);
   };
 
-  const file =
-    FULL &&
-    ((metric, list, entry, place) => {
-      const { lists } = vitals[metric] ?? {};
-      if (place) lists[list].push(entry);
-      else if (place === 0) lists[list] = [entry];
-    });
+  const file = (metric, list, entry, place) => {
+    if (place) vitals[metric].lists[list].push(entry);
+    else if (place === 0) vitals[metric].lists[list] = [entry];
+  };
 
   const settle = (metric, occasion) => {
-    const list = tell(SETTLED, metric, 0, performance.interactionCount);
-    if (FULL && list >= 0) vitals[metric].entries = vitals[metric].lists[list] ?? [];
+    const list = say(SETTLED, metric);
+    if (list >= 0) vitals[metric].entries = vitals[metric].lists[list] ?? [];
     ask(metric, occasion);
   };
 
   /** A view ends, and another begins. */
   const renew = (type, start, navigation) => {
     if (type !== CACHED) for (const metric of metrics) settle(metric, END);
-    if (!FULL || turned) turned(type, start, navigation?.name);
-    for (const metric of metrics) {
-      const vital = vitals[metric];
-      if (vital) begin(metric, true, FULL && { type, start, navigation: navigation ?? vital.navigation });
-    }
+    turned?.(type, start, navigation?.name);
+    vitals.forEach((vital, metric) => begin(metric, 1, type, start, navigation ?? vital.navigation));
   };
 
   const take = (entries, occasion) => {
     const shifting = vitals[CLS];
     for (const entry of entries) {
       const { entryType: type, startTime: at } = entry;
-      if (FULL) {
-        options.witness?.(entry);
-        evidence = [entry];
-      }
-      if (FULL && type === SOFT) {
+      const first = type === TYPES[FID];
+      witness?.(entry);
+      if (type === SOFT) {
         renew(type, at, entry);
-        took(TTFB, END, 0, 0);
-        evidence = [];
-        took(FCP, END, at, entry.presentationTime || entry.paintTime || 0);
+        took(TTFB, END, [entry], 0, 0);
+        took(FCP, END, [], at, entry.presentationTime || entry.paintTime || 0);
         if (vitals[LCP]) {
-          handle(WATCHED, 0, NEVER);
+          handle(WATCHED, 0, Infinity);
           const paint = entry.getLargestInteractionContentfulPaint?.();
           if (paint) take([paint]);
         }
       } else if (type === TYPES[FCP]) {
-        if (entry.name === "first-contentful-paint") took(FCP, END, activation(), at, at);
+        if (entry.name === "first-contentful-paint") took(FCP, END, [entry], activation(), at, at);
       } else if (type === TYPES[LCP]) {
-        if ((FULL && (soft || options.reportAllChanges)) || entry === entries.filter((other) => other.entryType === type).at(-1)) {
-          took(LCP, CHANGE, activation(), at, at);
+        if (soft || reportAllChanges || entry === entries.findLast((other) => other.entryType === type)) {
+          took(LCP, CHANGE, [entry], activation(), at, at);
         }
       } else if (type === TYPES[CLS]) {
-        if (!entry.hadRecentInput) {
-          if (FULL) file(CLS, 0, entry, tell(SHIFTED, CLS, at, entry.value));
-          else tell(SHIFTED, CLS, at, entry.value);
-        }
-      } else if (FULL && type === SOFT_PAINT) {
+        if (!entry.hadRecentInput) file(CLS, 0, entry, say(SHIFTED, CLS, at, entry.value));
+      } else if (type === SOFT_PAINT) {
         const { navigation } = vitals[LCP];
         if (navigation?.navigationId && (entry.interactionId ?? navigation.interactionId) === navigation.interactionId) {
           const paint = entry.largestContentfulPaint;
           const time = paint?.renderTime || 0;
-          if (paint) options.witness?.(paint);
-          evidence = paint ? [paint] : [];
-          took(LCP, CHANGE, at, time, time);
+          if (paint) witness?.(paint);
+          took(LCP, CHANGE, paint ? [paint] : [], at, time, time);
         }
       } else {
         const id = entry.interactionId;
-        if (id) {
-          handle(IDENTIFIED, 0, id);
-          if (type === TYPES[FID] || entry.duration >= threshold) {
-            if (FULL) {
-              file(INP, id, entry, tell(INTERACTED, INP, id, at, entry.duration));
-              if (vitals[INP]) options.witness?.(entry, vitals[INP]);
-            } else tell(INTERACTED, INP, id, at, entry.duration);
-          }
-        }
-        if (type === TYPES[FID]) took(FID, END, at, entry.processingStart, at);
+        // The ids of those that are too short help to count them.
+        file(INP, id, entry, say(INTERACTED, INP, id, at, first || entry.duration >= threshold ? entry.duration : -1));
+        witness?.(entry, vitals[INP]);
+        if (first) took(FID, END, [entry], at, entry.processingStart, at);
       }
     }
     if (shifting) settle(CLS, occasion);
     settle(INP, occasion);
     // What is not reported yet is to outlive a crash as well.
-    if (!FULL || turned) report();
+    changed?.();
   };
 
-  const observer =
-    supported[0] &&
-    new PerformanceObserver((list) =>
+  const observe = (type) =>
+    observer.observe({
+      type,
+      buffered: true,
+      // Where the browser does not count interactions, every id is needed to estimate how many.
+      durationThreshold: "interactionCount" in performance ? threshold : 0,
+    });
+
+  const hide = () => hidden() && take(observer.takeRecords(), HIDE);
+
+  const open = (metric) => {
+    const entry = navigation();
+    if (
+      life.signal.aborted ||
+      vitals[metric] ||
+      !metrics.includes(metric) ||
+      !(metric === TTFB ? entry : PerformanceObserver.supportedEntryTypes.includes(TYPES[metric])) ||
+      (metric === INP && !("interactionId" in PerformanceEventTiming.prototype))
+    ) {
+      return;
+    }
+    begin(metric, 0, restored ? CACHED : navigationType(), 0, entry);
+    if (metric === TTFB) took(metric, END, [entry], activation(), entry.responseStart);
+    else observe(TYPES[metric]);
+    // These may change until the page hides.
+    if (metric > LCP && metric < TTFB) listen(VISIBILITY, hide);
+    if (metric === INP) observe(TYPES[FID]);
+    if (metric === CLS) setTimeout(() => ask(metric));
+    if (soft) {
+      if (metric === LCP) observe(SOFT_PAINT);
+      // Once only, since what is buffered is told again each time. FID alone is older than they are.
+      if (metric === metrics.at(-1) && metrics[0] !== FID) observe(SOFT);
+    }
+  };
+
+  const loaded = () => {
+    // A task after load, so that the navigation entry is whole.
+    if (document.readyState === "complete") setTimeout(() => open(TTFB));
+    else listen("load", loaded);
+  };
+
+  const activated = () => {
+    soft =
+      options.reportSoftNavs &&
+      globalThis.PerformanceSoftNavigation?.prototype.getLargestInteractionContentfulPaint;
+    observer = new PerformanceObserver((list) =>
       // Safari calls back synchronously: https://github.com/GoogleChrome/web-vitals/issues/277
       queueMicrotask(() => {
         // Several types do not arrive in order: https://github.com/w3c/performance-timeline/issues/224
@@ -225,77 +212,21 @@ export const measure = (metrics, report, options = {}, turned) => {
         else take(entries);
       }),
     );
-
-  const observe = (type) =>
-    observer.observe({
-      type,
-      buffered: true,
-      // Where the browser does not count interactions, every id is needed to estimate how many.
-      durationThreshold: "interactionCount" in performance ? threshold : 0,
-    });
-
-  const open = (metric) => {
-    const entry = navigation();
-    if (
-      life.signal.aborted ||
-      vitals[metric] ||
-      (metric === TTFB && !entry) ||
-      (FULL && !metrics.includes(metric)) ||
-      !supported.includes(TYPES[metric]) ||
-      (metric === INP && !("interactionId" in PerformanceEventTiming.prototype))
-    ) {
-      return;
-    }
-    say(OPENED, metric, metric, FULL && options.reportAllChanges);
-    begin(metric, false, FULL && { type: navigationType(), start: 0, navigation: entry });
-    if (FULL) evidence = [entry];
-    if (metric === TTFB) took(metric, END, activation(), entry.responseStart);
-    else observe(TYPES[metric]);
-    if (metric === CLS || metric === INP || metric === FID) hides.add(hide);
-    if (metric === INP) observe(TYPES[FID]);
-    if (metric === CLS) setTimeout(() => ask(metric));
-    if (FULL && soft) {
-      if (metric === LCP) observe(SOFT_PAINT);
-      // Once only, since what is buffered is told again each time. FID alone is older than they are.
-      if (metric === metrics.at(-1) && metrics[0] !== FID) observe(SOFT);
-    }
-  };
-
-  const hide = () => take(observer.takeRecords(), HIDE);
-
-  const loaded = () => {
-    // A task after load, so that the navigation entry is whole.
-    if (document.readyState === "complete") setTimeout(() => open(TTFB));
-    else listen("load", loaded);
-  };
-
-  const activated = () => {
     if (!watching) {
       watching = true;
-      handle(
-        WATCHED,
-        0,
-        performance
-          .getEntriesByType("visibility-state")
-          .find((entry) => entry.name === "hidden" && entry.startTime >= activation())?.startTime ?? firstHidden(),
-      );
-      addEventListener(
-        VISIBILITY,
-        (event) => {
-          if (hidden()) {
-            for (const hide of hides) hide();
-            handle(HIDDEN, 0, event.timeStamp);
-          }
-        },
-        true,
-      );
+      handle(WATCHED, 0, hiddenBefore());
+      addEventListener(VISIBILITY, (event) => hidden() && handle(HIDDEN, 0, event.timeStamp), true);
+      // When the page hides, what waits comes after all that the page's hiding itself ends.
+      addEventListener(VISIBILITY, flush);
     }
     for (const type of ["keydown", "click", VISIBILITY]) {
-      listen(type, (event) => {
+      const finished = ({ isTrusted }) => {
         const vital = vitals[LCP];
         // Not in the event's own task, which INP measures.
-        if (vital && event.isTrusted) idle(() => vital === vitals[LCP] && ask(LCP, END));
-      });
+        if (vital && isTrusted) idle(() => vital === vitals[LCP] && ask(LCP, END));
+      };
+      // On the document, and so after what others report when the page hides.
+      listen(type, finished, document);
     }
     listen("pageshow", (event) => {
       if (!event.persisted) return;
@@ -303,25 +234,18 @@ export const measure = (metrics, report, options = {}, turned) => {
       // Browsers disagree on whether a restored page is visible yet: crbug.com/1133363
       setTimeout(() => handle(WATCHED, 0, firstHidden()));
       renew(CACHED, restored);
-      if (FULL) evidence = [];
-      took(TTFB, END, 0, 0);
-      requestAnimationFrame(() =>
-        requestAnimationFrame(() => {
-          for (const metric of [FCP, LCP]) {
-            const vital = vitals[metric];
-            if (vital) begin(metric, true, FULL && vital);
-            if (FULL) evidence = [];
-            took(metric, END, event.timeStamp, performance.now());
-          }
-          ask(CLS);
-        }),
-      );
+      took(TTFB, END, [], 0, 0);
+      repainted(() => {
+        for (const metric of [FCP, LCP]) {
+          say(BEGUN, metric, 1, reportAllChanges);
+          took(metric, END, [], event.timeStamp, performance.now());
+        }
+        ask(CLS);
+      });
       // The browser tells of a page's first input only once.
       for (const name of ["mousedown", "keydown", "touchstart"]) {
         listen(name, ({ cancelable, target, timeStamp: startTime }) => {
-          if (!cancelable) return;
-          if (!FULL) took(FID, END, startTime, performance.now());
-          else {
+          if (cancelable) {
             take([{ entryType: TYPES[FID], name, target, cancelable, startTime, processingStart: performance.now() }]);
           }
         });
@@ -331,28 +255,33 @@ export const measure = (metrics, report, options = {}, turned) => {
     loaded();
   };
 
-  if (!lost && (!FULL || globalThis.document)) {
+  if (!lost && globalThis.document) {
     if (document.prerendering) listen("prerenderingchange", activated);
     else activated();
   }
 
+  if (left) {
+    // After every listener of the measurement that has a say in it.
+    listen(VISIBILITY, () => hidden() && left(), document);
+    listen("pagehide", left);
+  }
+
   return {
-    listen,
-    ...(FULL && { base, vitals: () => vitals }),
+    vitals: () => vitals,
+    exact: (metric) => say(VALUE, metric),
+    asked: (metric) => say(ASKED, metric),
     /** A view of the application's own begins: it shifts and is interacted with, and has no paints. */
-    declare(type) {
+    declare() {
       open(TTFB);
-      renew(type, performance.now());
+      renew("view", performance.now());
       open(CLS);
       for (const metric of [FCP, LCP, FID, TTFB]) ask(metric, END);
     },
     stop() {
-      if (FULL && !life.signal.aborted) vacant.push(base);
+      if (!life.signal.aborted) vacant.push(base);
       life.abort();
       observer?.disconnect();
-      hides.delete(hide);
       vitals = [];
     },
   };
 };
-

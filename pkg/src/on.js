@@ -5,7 +5,8 @@
  */
 import { handle } from "./machine.js";
 import { measure } from "./measure.js";
-import { CLS, FCP, NAMES, RATING, VALUE } from "./moments.js";
+import { ASKED, RATING, VALUE } from "./moments.js";
+import { CLS, FCP, NAMES } from "./page.js";
 
 /**
  * @param {number} metric
@@ -14,6 +15,10 @@ import { CLS, FCP, NAMES, RATING, VALUE } from "./moments.js";
 export const on = (metric, layer) => (callback, options) => {
   const more = layer?.(options ?? {});
   return measure(
+    undefined,
+    { ...options, ...more },
+    undefined,
+    undefined,
     metric === CLS ? [FCP, metric] : [metric],
     (reported, delta, vital, slot) => {
       if (reported !== metric) return;
@@ -31,9 +36,14 @@ export const on = (metric, layer) => (callback, options) => {
         navigationURL: navigation?.name,
         navigationStartTime: vital.start,
       };
+      const budget = options?.limits?.[report.name]?.max;
+      if (budget >= 0) {
+        report.budget = budget;
+        // In the units in which the Worker judges: what a page is told is what the summary says.
+        report.withinBudget = handle(ASKED, slot) <= Math.round(budget * (metric === CLS ? 1e4 : 1));
+      }
       if (more) report.attribution = more.attribute(metric, report.value, vital);
       callback(report);
     },
-    { ...options, ...more },
   ).stop;
 };

@@ -3,26 +3,24 @@
  * phases, the script. Targets are remembered when the entry comes, since nodes leave the page.
  * @module
  */
-import { idle, navigation } from "./measure.js";
-import { CLS, FCP, INP, LCP } from "./moments.js";
+import { navigation } from "./page.js";
 
 const SOFT = "soft-navigation";
-/** Frames that are kept because entries of one frame do not all come at once. */
-const FRAMES = 10;
+/** Frames that are kept: enough for the longest interaction's to be among them. */
+const FRAMES = 200;
 
 /** Resources beyond the browser's own buffer; the largest paint's may be among them. */
-const resources = [];
+let resources = [];
 let resourcesKept = 50;
 
 const observe = (type, then) => {
-  if (globalThis.PerformanceObserver?.supportedEntryTypes?.includes(type)) {
+  if (globalThis.document && PerformanceObserver.supportedEntryTypes.includes(type)) {
     new PerformanceObserver((list) => queueMicrotask(() => then(list.getEntries()))).observe({ type, buffered: true });
   }
 };
 
 observe("resource", (entries) => {
-  resources.push(...entries);
-  resources.splice(0, resources.length - resourcesKept);
+  resources = [...resources, ...entries].slice(-resourcesKept);
 });
 
 /** From the node up to the first id: names, ids and classes, never text. At most 100 characters. */
@@ -60,6 +58,9 @@ const loadState = (time) => {
   return "complete";
 };
 
+/** When the first byte of a document came, 0 if there was none. */
+const firstByte = (entry) => Math.max(0, (entry?.responseStart ?? 0) - (entry?.activationStart || 0));
+
 const shifted = (sources) => sources.find(({ node }) => node?.nodeType === 1) ?? sources[0];
 
 /** What one measurement remembers, and what it can say of its values. */
@@ -70,9 +71,6 @@ export const reasons = ({ generateTarget, includeProcessedEventEntries, resource
   const frameOf = new WeakMap();
   let longFrames = [];
   let frames = [];
-  let processedUntil = 0;
-  let interactions;
-  let pruning = false;
 
   resourcesKept = resourceBufferSize ?? resourcesKept;
 
@@ -81,52 +79,31 @@ export const reasons = ({ generateTarget, includeProcessedEventEntries, resource
   const intersecting = (from, to) =>
     longFrames.filter(({ startTime, duration }) => startTime + duration >= from && startTime <= to);
 
-  const prune = () => {
-    const standing = new Set(Object.values(interactions?.lists ?? {}).map(([entry]) => frameOf.get(entry)));
-    frames = frames.filter((frame, index) => index >= frames.length - FRAMES || standing.has(frame));
-    const met = new Set(frames.flatMap((frame) => intersecting(frame.startTime, frame.processingEnd)));
-    longFrames = longFrames.filter(
-      (frame, index) =>
-        met.has(frame) || (index >= longFrames.length - FRAMES && frame.startTime > processedUntil),
-    );
-    pruning = false;
-  };
-
-  const pruneLater = () => {
-    if (!pruning) {
-      pruning = true;
-      idle(prune);
-    }
-  };
-
   observe("long-animation-frame", (entries) => {
-    longFrames.push(...entries);
-    pruneLater();
+    longFrames = [...longFrames, ...entries].slice(-FRAMES);
   });
 
   /** Events that were painted within 8 ms of each other are of one frame. */
   const group = (entry) => {
     const { startTime, processingStart, processingEnd } = entry;
     const renderTime = startTime + entry.duration;
-    processedUntil = Math.max(processedUntil, processingEnd);
     let frame = frames.findLast((frame) => Math.abs(renderTime - frame.renderTime) <= 8);
     if (frame) {
       frame.startTime = Math.min(startTime, frame.startTime);
       frame.processingStart = Math.min(processingStart, frame.processingStart);
       frame.processingEnd = Math.max(processingEnd, frame.processingEnd);
     } else {
-      frames.push((frame = { startTime, processingStart, processingEnd, renderTime, entries: [] }));
+      frame = { startTime, processingStart, processingEnd, renderTime, entries: [] };
+      frames = [...frames, frame].slice(-FRAMES);
     }
     if (includeProcessedEventEntries) frame.entries.push(entry);
     if (entry.interactionId) frameOf.set(entry, frame);
-    pruneLater();
   };
 
   /** An entry has come; of an interaction, also what is known of all of them. */
   const witness = (entry, vital) => {
     if (vital) {
       const list = vital.lists[entry.interactionId];
-      interactions = vital;
       if (list) {
         vital.targets ??= {};
         const node = list.find(({ target }) => target)?.target;
@@ -143,60 +120,48 @@ export const reasons = ({ generateTarget, includeProcessedEventEntries, resource
   };
 
   const ofFCP = (value, { type, start, navigation: softly, entries: [entry] }) => {
-    const hard = navigation();
-    if (type === SOFT) {
-      return { timeToFirstByte: 0, firstByteToFCP: value, loadState: "complete", navigationEntry: softly };
-    }
-    if (!entry || !hard) return { timeToFirstByte: 0, firstByteToFCP: value, loadState: loadState(start || -1) };
-    const ttfb = Math.max(0, hard.responseStart - (hard.activationStart || 0));
+    const soft = type === SOFT;
+    const hard = soft || !entry ? undefined : navigation();
+    const timeToFirstByte = firstByte(hard);
     return {
-      timeToFirstByte: ttfb,
-      firstByteToFCP: value - ttfb,
-      loadState: loadState(entry.startTime),
-      navigationEntry: hard,
-      fcpEntry: entry,
+      timeToFirstByte,
+      firstByteToFCP: value - timeToFirstByte,
+      loadState: soft ? "complete" : loadState(entry?.startTime ?? (start || -1)),
+      navigationEntry: soft ? softly : hard,
+      fcpEntry: hard && entry,
     };
   };
 
   const ofLCP = (value, { type, start, navigation: softly, entries: [entry] }) => {
-    const attribution = {
-      timeToFirstByte: 0,
-      resourceLoadDelay: 0,
-      resourceLoadDuration: 0,
-      elementRenderDelay: value,
-    };
-    if (!entry) return attribution;
+    const soft = type === SOFT;
+    const navigationEntry = entry && (soft ? softly : navigation());
+    const origin = soft ? start : (navigationEntry?.activationStart ?? 0);
+    const url = entry?.url || undefined;
     // The last request for it that had begun by the paint: a later one cannot have painted it.
     const requested = (resource) =>
-      resource.name === entry.url && (resource.requestStart || resource.startTime) <= entry.startTime;
+      resource.name === url && (resource.requestStart || resource.startTime) <= entry.startTime;
     const resource =
-      entry.url && (resources.findLast(requested) ?? performance.getEntriesByType("resource").findLast(requested));
-    Object.assign(
-      attribution,
-      { target: targets.get(entry), lcpEntry: entry },
-      entry.url && { url: entry.url },
-      resource && { lcpResourceEntry: resource },
-    );
-    const navigationEntry = type === SOFT ? softly : navigation();
-    if (!navigationEntry) return attribution;
-    const origin = type === SOFT ? start : (navigationEntry.activationStart ?? 0);
-    const ttfb = Math.max(0, (type === SOFT ? 0 : navigationEntry.responseStart) - origin);
-    const requestStart = Math.max(ttfb, resource ? (resource.requestStart || resource.startTime) - origin : 0);
-    const responseEnd = Math.min(value, Math.max(requestStart, resource ? resource.responseEnd - origin : 0));
+      url && (resources.findLast(requested) ?? performance.getEntriesByType("resource").findLast(requested));
+    const timing = (navigationEntry && resource) ?? { startTime: origin, responseEnd: origin };
+    const timeToFirstByte = soft ? 0 : firstByte(navigationEntry);
+    const requestStart = Math.max(timeToFirstByte, (timing.requestStart || timing.startTime) - origin);
+    const responseEnd = Math.min(value, Math.max(requestStart, timing.responseEnd - origin));
     return {
-      ...attribution,
-      timeToFirstByte: ttfb,
-      resourceLoadDelay: requestStart - ttfb,
+      target: targets.get(entry),
+      url,
+      timeToFirstByte,
+      resourceLoadDelay: requestStart - timeToFirstByte,
       resourceLoadDuration: responseEnd - requestStart,
       elementRenderDelay: value - responseEnd,
       navigationEntry,
+      lcpResourceEntry: resource,
+      lcpEntry: entry,
     };
   };
 
   const ofCLS = (value, { entries }) => {
-    if (!entries[0]) return {};
-    const largest = entries.reduce((one, other) => (one.value > other.value ? one : other));
-    if (!largest.sources?.length) return {};
+    const largest = entries.reduce((one, other) => (one.value > other.value ? one : other), {});
+    if (!largest.sources?.[0]) return {};
     const source = shifted(largest.sources);
     return {
       largestShiftTarget: targets.get(source),
@@ -246,22 +211,16 @@ export const reasons = ({ generateTarget, includeProcessedEventEntries, resource
   return {
     witness,
     attribute(metric, value, vital) {
-      return { [FCP]: ofFCP, [LCP]: ofLCP, [CLS]: ofCLS, [INP]: ofINP }[metric]?.(value, vital) ?? ofTTFB(value, vital);
+      return ([ofFCP, ofLCP, ofCLS, ofINP][metric] ?? ofTTFB)(value, vital);
     },
   };
 };
 
 /** Which script it was, and where the time went, as far as long animation frames tell. */
 const blame = (longFrames, from, processingStart, processingEnd, nextPaintTime) => {
-  const told = {
-    longestScript: undefined,
-    totalScriptDuration: undefined,
-    totalStyleAndLayoutDuration: undefined,
-    totalPaintDuration: undefined,
-    totalUnattributedDuration: undefined,
-  };
   const last = longFrames.at(-1);
-  if (!last || !from || !nextPaintTime) return told;
+  if (!last || !from || !nextPaintTime) return;
+  let longestScript;
   let scripts = 0;
   let layout = 0;
   let longest = 0;
@@ -279,7 +238,7 @@ const blame = (longFrames, from, processingStart, processingEnd, nextPaintTime) 
       layout += forced;
       if (intersectingDuration > longest) {
         longest = intersectingDuration;
-        told.longestScript = {
+        longestScript = {
           entry,
           subpart:
             entry.startTime < processingStart
@@ -295,7 +254,7 @@ const blame = (longFrames, from, processingStart, processingEnd, nextPaintTime) 
   const end = last.startTime + last.duration;
   const paint = end >= processingEnd ? nextPaintTime - end : 0;
   return {
-    ...told,
+    longestScript,
     totalScriptDuration: scripts,
     totalStyleAndLayoutDuration: layout,
     totalPaintDuration: paint,
@@ -304,18 +263,17 @@ const blame = (longFrames, from, processingStart, processingEnd, nextPaintTime) 
 };
 
 const ofTTFB = (value, { entries: [entry] }) => {
-  const hard = entry?.fetchStart !== undefined;
-  const after = (mark) => (hard ? Math.max((mark || 0) - (entry.activationStart || 0), 0) : 0);
-  const waited = after(entry?.workerStart || entry?.fetchStart);
-  const lookup = after(entry?.domainLookupStart);
-  const connect = after(entry?.connectStart);
-  const connected = after(entry?.connectEnd);
+  const after = (mark) => Math.max((entry?.[mark] || 0) - (entry?.activationStart || 0), 0);
+  const waited = after(entry?.workerStart ? "workerStart" : "fetchStart");
+  const lookup = after("domainLookupStart");
+  const connect = after("connectStart");
+  const connected = after("connectEnd");
   return {
     waitingDuration: waited,
     cacheDuration: lookup - waited,
     dnsDuration: connect - lookup,
     connectionDuration: connected - connect,
-    requestDuration: hard ? value - connected : 0,
+    requestDuration: value - connected,
     navigationEntry: entry,
   };
 };

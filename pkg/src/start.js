@@ -1,16 +1,18 @@
 /**
  * The whole job: measures every vital of every view of this page load, and sends one beacon a view,
- * when the page is hidden at the latest. When a beacon is due is the machine's decision; what is in
- * it and how it travels is decided here.
+ * when the page is hidden at the latest; then again only if something changed. What is in a beacon
+ * and how it travels is decided here, and what was measured by `#measure`.
  * @module
  */
-import { handle, lost } from "./machine.js";
-import { VISIBILITY, activation, hidden, idle, measure, navigation, navigationType } from "./measure.js";
-import { CLS, DUE, FCP, FID, INP, LCP, NAMES, REVOKED, SENT, TTFB, TURNED } from "./moments.js";
+import { lost, measure } from "#measure";
+import { NAMES, activation, flush, hidden, idle, navigation, navigationType } from "./page.js";
 
 /** What may wait for another attempt, in characters, and for how long at most between two. */
 const WAITING = 3e4;
 const PATIENCE = 6e4;
+
+/** The oldest that a view says it is, in milliseconds. */
+const DAY = 864e5;
 
 let declare;
 
@@ -22,102 +24,107 @@ export const start = (options) => {
   // Global Privacy Control means no; a server has no page; and a page has one beacon.
   if (declare || !globalThis.document || navigator.globalPrivacyControl || sample * Math.random() >= 1) return () => {};
 
-  const refused = () => document.prerendering || options.consent?.() === false;
-  let id = "";
+  let id;
   let about = { view: -1 };
   /** The route of the view that begins next: the one before it is still to be told with its own. */
   let { route } = options;
   /** Where the view is, as its address says. */
   let address;
   let since;
-  let sends;
+  /** The number of the next send of this view, and what the last one said. */
+  let seq;
+  let said;
   let armed;
   let control;
-  let arming = false;
+  let arming;
   let waiting = 0;
 
   const turned = (nav, at, name = location.href) => {
     if (about.nav) send();
-    handle(TURNED);
     since = at;
-    sends = 0;
+    seq = 0;
+    said = 0;
     address = name;
     about = { view: about.view + 1, route, nav };
   };
 
-  const compose = (again) => {
-    if (refused() || (lost && sends)) return;
+  const refused = () => document.prerendering || options.consent?.() === false;
+
+  /** The beacon, if there is anything new to say. */
+  const compose = () => {
+    if (refused()) return;
     const m = {};
     NAMES.forEach((name, metric) => {
-      const value = handle(SENT, FULL ? measurement.base + metric : metric);
+      const value = measurement.asked(metric);
       if (value >= 0) m[name] = value;
     });
-    // The first paint is soon known too, and what is left with the browser again costs again.
-    if (again && !about.view && !m.FCP) return;
-    let seq = lost ? 0 : handle(DUE);
-    if (seq >= 0) {
-      if (again) {
-        // Its number is that of the one it replaces.
-        handle(REVOKED);
-        disarm();
-        seq = handle(DUE);
-      }
-      const url = new URL(address);
-      for (const key of [...url.searchParams.keys()]) if (!options.allowQuery?.includes(key)) url.searchParams.delete(key);
+    const saying = JSON.stringify(m);
+    // A view has room for so many sends, and once the machine is lost nothing better will come.
+    if (saying === said || seq > (lost ? 0 : 31)) return;
+    disarm();
+    said = saying;
+    const url = new URL(address);
+    url.search = new URLSearchParams([...url.searchParams].filter(([name]) => options.allowQuery?.includes(name)));
+    const entry = navigation();
+    let beacon = {
+      v: 1,
+      site: options.site,
       // Only who sends something needs a name.
-      if (!id) for (const part of crypto.getRandomValues(new Uint32Array(3))) id += (part + 2 ** 32).toString(16).slice(1);
-      let beacon = {
-        v: 1,
-        site: options.site,
-        id,
-        ...about,
-        path: url.pathname + url.search,
-        seq,
-        age: Math.ceil(performance.now() - (since || activation())),
-        m,
-        release: options.release,
-        w: sample,
-        dim: options.dimensions,
-        cache: navigation()?.serverTiming?.find(({ name }) => name === "cache")?.description,
-        net: navigator.connection?.effectiveType,
-        bot: +navigator.webdriver || undefined,
-        lost: lost ?? (Object.keys(m)[0] ? undefined : "hidden"),
-      };
-      if (FULL && options.describe) beacon.a = options.describe(measurement);
-      if (options.beforeSend) beacon = options.beforeSend(beacon);
-      sends++;
-      return beacon ? JSON.stringify(beacon) : handle(REVOKED);
-    }
+      id: (id ??= crypto.getRandomValues(new Uint32Array(3)).join("")),
+      ...about,
+      path: url.pathname + url.search,
+      seq: seq++,
+      age: Math.min(DAY, Math.ceil(performance.now() - (since || activation()))),
+      m,
+      release: options.release,
+      w: sample,
+      dim: options.dimensions,
+      // The browser's own cache repeats what the edge said when it filled it.
+      cache: entry?.serverTiming?.find(({ name }) => entry.transferSize && (name === "edge" || name === "cache"))?.description,
+      net: navigator.connection?.effectiveType,
+      bot: +navigator.webdriver || undefined,
+      lost: lost ?? (saying[2] ? undefined : "hidden"),
+    };
+    if (FULL && options.describe) beacon.a = options.describe(measurement);
+    if (options.beforeSend) beacon = options.beforeSend(beacon);
+    if (beacon) return JSON.stringify(beacon);
+    seq--;
   };
 
+  /** Takes back what was left with the browser, unless it is on its way. */
   const disarm = () => {
     if (armed && !armed.activated) {
       control.abort();
-      handle(REVOKED);
+      seq--;
+      said = 0;
     }
-    armed = undefined;
+    armed = 0;
   };
 
   /** Leaves the beacon with the browser, which sends it even if the page dies without a word. */
   const arm = () => {
     // Before load there is more to come, the time to first byte at the least, which tells of it.
     if (arming || !globalThis.fetchLater || document.readyState !== "complete") return;
-    arming = true;
-    // Idle, and once for all that was reported meanwhile: each call costs as much as a small request.
-    idle(() => {
-      arming = false;
-      if (hidden() || !declare || lost) return;
-      const body = compose(true);
-      if (body) {
-        control = new AbortController();
-        armed = {};
-        try {
-          armed = fetchLater(endpoint, { method: "POST", body, signal: control.signal });
-        } catch {
-          // Over its quota, or forbidden: it is sent when the page hides.
-        }
-      }
-    });
+    // Once for all that is reported meanwhile, and when nothing else is to do: each call costs as much
+    // as a small request.
+    arming = setTimeout(
+      () =>
+        idle(() => {
+          arming = 0;
+          if (hidden() || !declare || lost) return;
+          const body = compose();
+          if (body) {
+            control = new AbortController();
+            armed = {};
+            try {
+              armed = fetchLater(endpoint, { method: "POST", body, signal: control.signal });
+            } catch {
+              // Over its quota, or forbidden: it is sent when the page hides.
+            }
+          }
+        }),
+      1e3,
+    );
   };
 
   const post = (body, wait = 1e3) => {
@@ -137,19 +144,17 @@ export const start = (options) => {
   };
 
   const send = () => {
+    flush();
     disarm();
     const body = compose();
     if (body) post(body);
   };
 
-  const measurement = measure([CLS, TTFB, FCP, LCP, INP, FID], arm, options, turned);
+  const measurement = measure(arm, options, turned, send);
   turned(navigationType(), 0);
-  // On the document, and so after every listener of the measurement, which are on the window.
-  measurement.listen(VISIBILITY, () => hidden() && send(), document);
-  measurement.listen("pagehide", send);
   declare = (named) => {
     route = named;
-    measurement.declare("view");
+    measurement.declare();
   };
 
   return () => {

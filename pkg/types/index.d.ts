@@ -6,6 +6,10 @@ export interface Metric {
   value: number;
   /** How the value feels to visitors, by the published thresholds. */
   rating: "good" | "needs-improvement" | "poor";
+  /** The limit that holds for this page, where `limits` told of one. */
+  budget?: number;
+  /** Whether this visit is within it, as the Worker judges. */
+  withinBudget?: boolean;
   /** The change since the last report; the value itself in the first. */
   delta: number;
   /** One for each instance of a metric: a restored page has new ones. */
@@ -75,6 +79,11 @@ export interface ReportOpts {
   reportSoftNavs?: boolean;
   /** The shortest event that counts for INP, in milliseconds: 40 unless told. */
   durationThreshold?: number;
+  /**
+   * The limits of this page, as `GET /api/budgets/limits?path=…` of the Worker answers: each report then says
+   * whether this visit is within its budget. They are read at each report, so they may also come later.
+   */
+  limits?: Partial<Record<Metric["name"], { max: number }>>;
 }
 
 /** Ends a subscription, and every listener and observer of it. */
@@ -111,7 +120,10 @@ export interface StartOptions {
   consent?: () => boolean;
   /** The query parameters that may leave the page; all others and the fragment never do. */
   allowQuery?: string[];
-  /** The last word on a beacon: what it returns is sent instead; nothing is sent if that is nothing. */
+  /**
+   * The last word on each beacon that is composed, also on those left with the browser in case the page
+   * crashes: what it returns is sent instead; nothing is sent if that is nothing.
+   */
   beforeSend?: (beacon: Beacon) => Beacon | null | undefined;
   /** Count soft navigations as views, where the browser tells of them. */
   reportSoftNavs?: boolean;

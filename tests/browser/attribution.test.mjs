@@ -86,7 +86,8 @@ test("reasons equal web-vitals' own", async () => {
         if (Array.isArray(value)) return value.map(plain);
         if (value?.node) return "a source";
         if (value && typeof value === "object") {
-          return Object.fromEntries(Object.keys(value).sort().map((key) => [key, plain(value[key]) ?? null]));
+          // What is not there is undefined.
+          return Object.fromEntries(Object.keys(value).sort().map((key) => [key, plain(value[key])]));
         }
         return value;
       };

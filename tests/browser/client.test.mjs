@@ -24,6 +24,8 @@ describe("the client", () => {
   let waiting = [];
   /** The page's policy. */
   let policy = "";
+  /** What else its answer says. @type {Record<string, string>} */
+  let headers = {};
 
   before(async () => {
     server = createServer(async (request, response) => {
@@ -34,11 +36,12 @@ describe("the client", () => {
         beacons.push({ ...JSON.parse(body), type: request.headers["content-type"] });
         response.writeHead(answers.shift() ?? 204).end();
         for (const tell of waiting.splice(0)) tell();
-      } else if (pathname.endsWith(".js")) {
-        response.writeHead(200, { "content-type": "text/javascript" }).end(await readFile(new URL(`.${pathname}`, dist)));
+      } else if (/\.(js|wasm)$/.test(pathname)) {
+        const type = pathname.endsWith(".js") ? "text/javascript" : "application/wasm";
+        response.writeHead(200, { "content-type": type }).end(await readFile(new URL(`.${pathname}`, dist)));
       } else {
         response
-          .writeHead(200, { "content-type": "text/html", ...(policy && { "content-security-policy": policy }) })
+          .writeHead(200, { "content-type": "text/html", ...headers, ...(policy && { "content-security-policy": policy }) })
           .end("<!doctype html><title>page</title><h1>Hello</h1><button>Press</button><p>Text</p>");
       }
     });
@@ -55,6 +58,7 @@ describe("the client", () => {
     beacons = [];
     answers = [];
     policy = "";
+    headers = {};
   });
 
   after(async () => {
@@ -72,21 +76,21 @@ describe("the client", () => {
    * A page that has imported the client, done what is asked, and been painted.
    * @param {string} script
    */
-  const visit = async (script, path = "/product/42?coupon=secret&page=2#top") => {
-    const page = await browser.newPage();
+  const visit = async (script, path = "/product/42?coupon=secret&page=2#top", entry = "/index.js", context = /** @type {Pick<import("playwright-core").Browser, "newPage">} */ (browser)) => {
+    const page = await context.newPage();
     /** @type {string[]} */
     const errors = [];
     page.on("pageerror", ({ message }) => errors.push(message));
     await page.goto(origin + path);
-    await page.evaluate(async (script) => {
-      const client = await import(/** @type {any} */ ("/index.js"));
+    await page.evaluate(async ([script, entry]) => {
+      const client = await import(entry);
       Object.assign(globalThis, { client });
       await new (Object.getPrototypeOf(async () => {}).constructor)("client", script)(client);
       // Painted, delivered and handled.
       await new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve)));
       await new Promise((resolve) => setTimeout(resolve));
       await new Promise((resolve) => requestIdleCallback(resolve));
-    }, script);
+    }, [script, entry]);
     return { page, errors };
   };
 
@@ -97,7 +101,7 @@ describe("the client", () => {
     await page.close({ runBeforeUnload: false });
     await sent(1);
     const [{ id, age, m, ...rest }] = beacons;
-    assert.match(id, /^[0-9a-f]{24}$/);
+    assert.match(id, /^\d{16,32}$/);
     assert.ok(Number.isInteger(age) && age > 0);
     assert.deepEqual(Object.keys(m).sort(), ["CLS", "FCP", "LCP", "TTFB"]);
     assert.ok(Object.values(m).every(Number.isInteger), JSON.stringify(m));
@@ -148,6 +152,107 @@ describe("the client", () => {
     await page.close();
     await sent(1);
     assert.deepEqual([beacons[0].view, beacons[0].path], [1, "/changed"]);
+  });
+
+  test("the last word is asked once for each beacon, and not again when it is sent again", async () => {
+    answers = [503];
+    const { page } = await visit(`
+      let asked = 0;
+      // What is left with the browser is a beacon, too, and taken back when the page hides.
+      delete globalThis.fetchLater;
+      client.start({ endpoint: "/vitals", site: "portal", beforeSend: (beacon) => ({ ...beacon, dim: { asked: String(++asked) } }) });
+      client.view("/next");
+    `);
+    await sent(2);
+    await page.close();
+    await sent(3);
+    assert.deepEqual(beacons.map(({ view, dim }) => [view, dim.asked]), [[0, "1"], [0, "1"], [1, "2"]]);
+  });
+
+  test("what has been sent is not sent again, and what changed is, as a correction", async () => {
+    const { page } = await visit(START);
+    const hide = () =>
+      page.evaluate(() => {
+        Object.defineProperty(document, "visibilityState", { value: "hidden", configurable: true });
+        document.dispatchEvent(new Event("visibilitychange", { bubbles: true }));
+        Reflect.deleteProperty(document, "visibilityState");
+      });
+    await hide();
+    await hide();
+    await sent(1);
+    await page.click("button");
+    await page.evaluate(() => new Promise((resolve) => new PerformanceObserver(resolve).observe({ type: "first-input", buffered: true })));
+    await page.close();
+    await sent(2);
+    assert.deepEqual(beacons.map(({ view, seq }) => [view, seq]), [[0, 0], [0, 1]]);
+    assert.deepEqual(Object.keys(beacons[1].m).filter((name) => !(name in beacons[0].m)), ["INP"], "no input is the first once the page was hidden");
+  });
+
+  test("a soft navigation is a view of its own", async () => {
+    const { page } = await visit(`client.start({ endpoint: "/vitals", site: "portal", reportSoftNavs: true });`);
+    await page.evaluate(() => {
+      document.querySelector("button")?.addEventListener("click", () => {
+        history.pushState({}, "", "/soft/1?coupon=secret");
+        const [heading] = document.getElementsByTagName("h1");
+        heading.outerHTML = `<h1>Another view</h1><p>${"Words and more words. ".repeat(20)}</p>`;
+      });
+    });
+    const turned = page.evaluate(() => new Promise((resolve) => new PerformanceObserver(() => resolve(0)).observe({ type: "soft-navigation" })));
+    await page.click("button");
+    await turned;
+    await sent(1);
+    await page.close();
+    await sent(2);
+    const [load, soft] = beacons;
+    assert.deepEqual([load.view, load.nav, load.path], [0, "navigate", "/product/42"]);
+    assert.deepEqual([soft.view, soft.nav, soft.path, soft.id, soft.seq], [1, "soft-navigation", "/soft/1", load.id, 0]);
+    assert.ok(soft.m.FCP > 0 && soft.m.LCP > 0 && soft.m.TTFB === 0, JSON.stringify(soft.m));
+  });
+
+  test("the module as a file of its own measures and counts as well", async () => {
+    const { page, errors } = await visit(START, "/", "/separate.js");
+    await page.close();
+    await sent(1);
+    assert.deepEqual([beacons.length, Object.keys(beacons[0].m).sort(), errors], [1, ["CLS", "FCP", "LCP", "TTFB"], []]);
+  });
+
+  for (const entry of ["/index.js", "/start.js"]) {
+    test(`what the edge said of the document is told, unless the browser's own cache repeats it (${entry})`, async () => {
+      headers = { "server-timing": "origin;dur=3, edge;desc=hit;dur=1", "cache-control": "max-age=60" };
+      const context = await browser.newContext();
+      for (const expected of ["hit", undefined]) {
+        beacons = [];
+        const { page } = await visit(START, `/cached${entry}.html`, entry, context);
+        const fromCache = await page.evaluate(
+          () => /** @type {PerformanceNavigationTiming} */ (performance.getEntriesByType("navigation")[0]).transferSize === 0,
+        );
+        assert.equal(fromCache, expected === undefined);
+        await page.close();
+        await sent(1);
+        assert.equal(beacons[0].cache, expected);
+      }
+      await context.close();
+    });
+  }
+
+  test("a callback is told the limit of the page, and whether this visit is within it", async () => {
+    const page = await browser.newPage();
+    await page.goto(origin);
+    const told = await page.evaluate(async () => {
+      const client = await import(/** @type {any} */ ("/index.js"));
+      /** @param {object} [options] */
+      const reported = (options) =>
+        new Promise((resolve) => client.onFCP((/** @type {any} */ { value, budget, withinBudget }) => resolve([value, budget, withinBudget]), options));
+      const [value] = await reported();
+      return [
+        await reported(),
+        await reported({ limits: { LCP: { max: 1 } } }),
+        await reported({ limits: { FCP: { max: Math.ceil(value) } } }),
+        await reported({ limits: { FCP: { max: Math.ceil(value) - 1 } } }),
+      ].map(([told, budget, within]) => [told === value, budget === undefined ? budget : budget - Math.ceil(value), within]);
+    });
+    assert.deepEqual(told, [[true, undefined, undefined], [true, undefined, undefined], [true, 0, true], [true, -1, false]]);
+    await page.close();
   });
 
   for (const [name, script] of [

@@ -24,8 +24,8 @@ const WAYS = [
   {way: 'left and restored', spare: 0, leave: (visit) => visit.leaveAndReturn()},
   // Nobody is left to send anything but the browser itself, which knows only of what was left with it.
   {way: 'crashed', spare: 0, leave: crash},
-  {way: 'closed with the browser', spare: 1, leave: (visit, browser) => browser.close()},
-  {way: 'killed with the browser', spare: 1, leave: (visit, browser) => browser.kill()},
+  {way: 'closed with the browser', spare: 1, leave: (visit, browser) => armed(visit).then(() => browser.close())},
+  {way: 'killed with the browser', spare: 1, leave: (visit, browser) => armed(visit).then(() => browser.kill())},
 ];
 
 describe('a view is counted, however the page was left', () => {
@@ -92,8 +92,12 @@ async function visit(leave) {
   }
 }
 
+/** The browser has what happened: what happened less than a second ago is lost with the page. @param {Visit} visit */
+const armed = (visit) => visit.marked('armed', {whole: true});
+
 /** @param {Visit} visit */
 async function crash(visit) {
+  await armed(visit);
   await visit.tab.send('Inspector.enable');
   const crashed = visit.tab.event('Inspector.targetCrashed');
   visit.tab.goto('chrome://crash').catch(() => {});
@@ -103,7 +107,14 @@ async function crash(visit) {
 const PAGE = {
   observe: false,
   subscriptions: [],
-  head: `<script type="module">
+  head: `<script>
+    const later = globalThis.fetchLater;
+    globalThis.fetchLater = (url, options) => {
+      recorder.mark('armed', {whole: options.body.includes('INP')});
+      return later(url, options);
+    };
+  </script>
+  <script type="module">
     import {start} from '/candidate/${client.split('/').at(-1)}';
     import {onCLS, onFCP, onINP, onLCP, onTTFB} from '/reference/web-vitals.js';
 

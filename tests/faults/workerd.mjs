@@ -15,12 +15,13 @@ export function product(vars = {}) {
     modules: { "index.js": join(ROOT, "build/index.js"), "index_bg.wasm": join(ROOT, "build/index_bg.wasm") },
     bindings: [
       '(name = "SHARDS_OF_SITES", durableObjectNamespace = "Shard")',
+      '(name = "TAG_CLOCK", durableObjectNamespace = "TagClock")',
       '(name = "ASSETS", service = "assets")',
       ...Object.entries(all).map(([name, value]) =>
         typeof value === "string" ? `(name = "${name}", text = ${text(value)})` : `(name = "${name}", json = ${text(JSON.stringify(value))})`,
       ),
     ],
-    classes: ["Shard"],
+    classes: ["Shard", "TagClock"],
   };
 }
 
@@ -37,9 +38,9 @@ export function script(file, classes = []) {
  * Starts it, on a port of its own. What a name has stored before is still there.
  * @param {string} name
  * @param {{ modules: Record<string, string>, bindings: string[], classes: string[] }} worker
- * @param {{ fresh?: boolean }} [options]
+ * @param {{ fresh?: boolean, twin?: boolean }} [options] with a twin: a second isolate of it, on a port of its own, with the same objects
  */
-export async function start(name, worker, { fresh = false } = {}) {
+export async function start(name, worker, { fresh = false, twin = false } = {}) {
   const folder = join(ROOT, "build/raw", name);
   const storage = join(folder, "storage");
   if (fresh) rmSync(folder, { recursive: true, force: true });
@@ -48,16 +49,25 @@ export async function start(name, worker, { fresh = false } = {}) {
   const modules = Object.entries(worker.modules).map(
     ([name, file]) => `(name = "${name}", ${name.endsWith(".wasm") ? "wasm" : "esModule"} = embed "${relative(folder, file)}")`,
   );
+  const shared = worker.bindings.map((binding) => binding.replace(/durableObjectNamespace = ("\w+")/, 'durableObjectNamespace = (className = $1, serviceName = "main")'));
   writeFileSync(
     join(folder, "config.capnp"),
     `using Workerd = import "/workerd/workerd.capnp";
 const config :Workerd.Config = (
   services = [
-    (name = "main", worker = .worker),
+    (name = "main", worker = .worker),${twin ? '\n    (name = "twin", worker = .twin),' : ""}
     (name = "assets", disk = (path = "${join(ROOT, "build/assets-dev")}")),
     (name = "storage", disk = (path = "${storage}", writable = true)),
+    (name = "internet", network = (allow = ["private"])),
   ],
-  sockets = [(name = "http", address = "127.0.0.1:0", http = (), service = "main")],
+  sockets = [
+    (name = "http", address = "127.0.0.1:0", http = (), service = "main"),${twin ? '\n    (name = "twin", address = "127.0.0.1:0", http = (), service = "twin"),' : ""}
+  ],
+);
+const twin :Workerd.Worker = (
+  modules = [${modules.join(", ")}],
+  compatibilityDate = "2026-11-01",
+  bindings = [${shared.join(", ")}],
 );
 const worker :Workerd.Worker = (
   modules = [${modules.join(", ")}],
@@ -72,18 +82,21 @@ const worker :Workerd.Worker = (
   let errors = "";
   child.stderr?.on("data", (chunk) => (errors = (errors + chunk).slice(-20_000)));
   const ended = new Promise((resolve) => child.once("exit", resolve));
-  const port = await new Promise((resolve, reject) => {
+  const [port, other] = await new Promise((/** @type {(ports: number[]) => void} */ resolve, reject) => {
     let heard = "";
     /** @type {import("node:stream").Readable} */ (child.stdio[3]).on("data", (chunk) => {
       heard += chunk;
-      const listening = heard.match(/"port"\s*:\s*(\d+)/);
-      if (listening) resolve(Number(listening[1]));
+      const of = (/** @type {string} */ socket) => heard.split("\n").filter((line) => line.includes(`"${socket}"`)).map((line) => Number(line.match(/"port"\s*:\s*(\d+)/)?.[1]))[0];
+      const ports = [of("http"), of("twin")];
+      if (ports[0] && (ports[1] || !twin)) resolve(ports);
     });
     child.once("exit", (code) => reject(new Error(`workerd ended with ${code} before it listened:\n${errors}`)));
   });
   const agent = new http.Agent({ keepAlive: true, maxSockets: 256 });
   return {
     port,
+    /** The port of the twin, where there is one. */
+    twin: other,
     pid: /** @type {number} */ (child.pid),
     storage,
     errors: () => errors,

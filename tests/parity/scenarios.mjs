@@ -497,6 +497,30 @@ const SHIFTS = [
     shows: (reports) => last(reports, 'CLS')?.entries.length === 2,
   },
   {
+    name: 'a shift just within a second of another joins its window',
+    subscriptions: all(),
+    pages: {'/': {body: MOVABLE}},
+    act: async (visit) => {
+      await visit.open();
+      await moves(visit, 30);
+      // From the first shift itself on, because what comes between takes its own time.
+      await visit.run(() =>
+        new Promise((resolve) => {
+          new PerformanceObserver((list) => {
+            const [{startTime}] = list.getEntries();
+            setTimeout(() => /** @type {any} */ (globalThis).shift(40).then(resolve), startTime + 930 - performance.now());
+          }).observe({type: 'layout-shift', buffered: true});
+        }),
+      );
+    },
+    // On a machine too busy for that they are as far apart as they say, and the windows too.
+    shows: (reports, told) => {
+      const [one, other] = shifts(told);
+      const gap = other.startTime - one.startTime;
+      return gap > 900 && last(reports, 'CLS')?.entries.length === (gap < 1000 ? 2 : 1);
+    },
+  },
+  {
     name: 'shifts more than a second apart are windows of their own, and the largest counts',
     subscriptions: all(),
     pages: {'/': {body: MOVABLE}},

@@ -1,5 +1,6 @@
 // Any quantile of any slice: the answers against exact arrays, and against the OpenAPI document.
 import assert from "node:assert/strict";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { after, before, test } from "node:test";
 
 import { Ajv2020 } from "ajv/dist/2020.js";
@@ -209,21 +210,55 @@ test("what is asked wrongly is refused by name", async () => {
 });
 
 test("each path that is described answers as described", async () => {
-  for (const path of ["/api/vitals/summary", "/api/budgets?path=/x", "/api/health"]) assert.equal((await get(path)).answer.status, 200);
+  for (const path of ["/api/vitals/summary", "/api/budgets", "/api/budgets?path=/x", "/api/budgets/limits", "/api/health"]) assert.equal((await get(path)).answer.status, 200);
   assert.equal((await get("/api/vitals/summary?site=nobody")).answer.status, 404);
-  for (const [body, query] of /** @type {[string, string][]} */ ([
+  const statuses = [];
+  for (const [body, query, headers] of /** @type {[string, string, Record<string, string>?][]} */ ([
     [JSON.stringify(beacon()), ""],
     ["{", ""],
     [JSON.stringify(beacon({ seq: 99 })), ""],
     [JSON.stringify(beacon({ site: "nobody" })), ""],
     ["x".repeat(20_000), ""],
     [JSON.stringify({ name: "LCP", id: "v5-1-2", value: 812.5, path: "/" }), "?site=demo"],
+    [JSON.stringify(beacon()), "", { origin: "https://elsewhere.example" }],
   ])) {
-    const answer = await fetch(`${product.origin}/v1/vitals${query}`, { method: "POST", body, headers: { "user-agent": DESKTOP } });
-    const described = document.paths["/v1/vitals"].post.responses[answer.status];
-    assert.ok(described, `${answer.status} is not described`);
-    const name = answer.status === 200 ? "Taken" : "Problem";
-    const valid = ajv.compile({ $ref: `https://doc.invalid/openapi.json#/components/schemas/${name}` });
-    assert.ok(valid(await answer.json()), ajv.errorsText(valid.errors));
+    statuses.push(await taken(await fetch(`${product.origin}/v1/vitals${query}`, { method: "POST", body, headers: { "user-agent": DESKTOP, ...headers } })));
+  }
+  assert.deepEqual(statuses, [200, 400, 422, 404, 413, 200, 403]);
+});
+
+test("too much, and what cannot be stored or read, is answered as described", async () => {
+  mkdirSync("build/few", { recursive: true });
+  writeFileSync("build/few/wrangler.toml", readFileSync("wrangler.toml", "utf8").replaceAll('"build/', '"../').replace("limit = 100000,", "limit = 1,"));
+  const few = await serve({}, "build/few/wrangler.toml");
+  try {
+    const answers = [await few.send(beacon()), await few.send(beacon())];
+    assert.deepEqual(await Promise.all(answers.map(taken)), [200, 429]);
+    assert.equal(answers[1].headers.get("retry-after"), "60");
+  } finally {
+    await few.close();
+  }
+  const broken = await serve({ SHARDS: "0" });
+  try {
+    const answer = await broken.send(beacon());
+    assert.deepEqual([await taken(answer), answer.headers.get("retry-after")], [503, "5"]);
+    for (const path of ["/api/vitals/summary", "/api/budgets"]) {
+      const read = await fetch(broken.origin + path);
+      assert.ok(document.paths[path].get.responses[read.status] && read.status === 503);
+      const valid = ajv.compile({ $ref: "https://doc.invalid/openapi.json#/components/schemas/Problem" });
+      assert.ok(valid(await read.json()), ajv.errorsText(valid.errors));
+    }
+  } finally {
+    await broken.close();
   }
 });
+
+/** The status of an answer to a beacon, which the document describes. @param {Response} answer */
+async function taken(answer) {
+  const described = document.paths["/v1/vitals"].post.responses[answer.status];
+  assert.ok(described, `${answer.status} is not described`);
+  const name = answer.status === 200 ? "Taken" : "Problem";
+  const valid = ajv.compile({ $ref: `https://doc.invalid/openapi.json#/components/schemas/${name}` });
+  assert.ok(valid(await answer.json()), ajv.errorsText(valid.errors));
+  return answer.status;
+}

@@ -43,15 +43,19 @@ test("a batch is taken whole, over the shards, and what Next.js adds is passed o
   assert.equal(line(summary, "/batch/:id", "LCP").budget.k, 20);
 });
 
-test("of two reports with one id the later one counts, and a repeated one changes nothing", async () => {
+test("of reports with one id the largest counts, in whatever order they come, and repeated ones change nothing", async () => {
   const first = report("INP", 80, { path: "/twice" });
-  for (const value of [80, 80, 640, 640]) await post({ ...first, value });
-  const before = await product.summary("site=demo&route=/twice");
-  await post({ ...first, value: 304 });
-  const summary = await product.summary("site=demo&route=/twice");
-  assert.deepEqual([before.views, summary.views, summary.sent, summary.heard], [1, 1, 1, 1]);
-  const [was, is] = [before, summary].map((each) => line(each, "/twice", "INP"));
-  assert.ok(Math.abs(was.p75 - 640) < 11 && Math.abs(is.p75 - 304) < 6, `${was.p75}, then ${is.p75}`);
+  const read = async () => {
+    const summary = await product.summary("site=demo&route=/twice");
+    assert.deepEqual([summary.views, summary.sent, summary.heard], [1, 1, 1]);
+    return line(summary, "/twice", "INP").p75;
+  };
+  const seen = [];
+  for (const values of [[80, 80], [304, 80], [640, 640], [304, 80]]) {
+    for (const value of values) await post({ ...first, value });
+    seen.push(await read());
+  }
+  for (const [index, value] of [80, 304, 640, 640].entries()) assert.ok(Math.abs(seen[index] - value) <= value / 64, `${seen}`);
 });
 
 test("a batch with one wrong report is refused whole", async () => {

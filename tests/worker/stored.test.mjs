@@ -27,6 +27,12 @@ async function resting(name) {
   return file;
 }
 
+/** @param {ReturnType<typeof product>} worker */
+function withCron(worker) {
+  const main = new URL("cron.js", import.meta.url).pathname;
+  return { ...worker, modules: { "cron.js": main, ...worker.modules } };
+}
+
 /** @param {string} file @param {(database: DatabaseSync) => void} change */
 function changed(file, change) {
   const database = new DatabaseSync(file);
@@ -63,6 +69,66 @@ test("a database that version 1 has written is opened, and told views are still 
     assert.equal(database.prepare("SELECT value FROM facts WHERE name = 'schema'").get()?.value, "2");
     assert.equal(database.prepare("SELECT count(*) AS rows FROM sqlite_master WHERE name = 'views_1'").get()?.rows, 0);
   });
+});
+
+test("a journal of version 1 is brought up in steps, wherever an earlier attempt has ended", async () => {
+  const file = await resting("steps");
+  for (const end of ["", "-wal", "-shm"]) rmSync(file + end, { force: true });
+  copyFileSync("tests/worker/version-1.sqlite", file);
+  const ROWS = 25_000;
+  changed(file, (database) => {
+    database.exec("DELETE FROM cells");
+    const model = /** @type {any} */ (database.prepare("SELECT * FROM views LIMIT 1").get());
+    database.exec("DELETE FROM views");
+    const insert = database.prepare("INSERT INTO views VALUES (?, ?, ?, 0, 1, 1, ?, NULL)");
+    database.exec("BEGIN");
+    for (let row = 0; row < ROWS; row += 1) insert.run(`${row.toString(16).padStart(24, "0")}.0`, Date.now() - 60_000, Date.now() - (row % 977), model.told);
+    database.exec("COMMIT");
+    // An attempt that ended after its first statements, and before a thousand rows had left.
+    database.exec("DROP INDEX views_behind; DROP INDEX views_heard_at; ALTER TABLE views RENAME TO views_1");
+    database.exec("CREATE TABLE views (view TEXT NOT NULL UNIQUE, start INTEGER NOT NULL, heard_at INTEGER NOT NULL, seq INTEGER NOT NULL, heard INTEGER NOT NULL, behind INTEGER NOT NULL, told TEXT NOT NULL, counted TEXT)");
+    database.exec("INSERT INTO views SELECT view, start, heard_at, seq, heard, behind, told, counted FROM views_1 ORDER BY heard_at, view LIMIT 500");
+  });
+  const workerd = await start("steps", product());
+  try {
+    const early = await workerd.send("/api/vitals/summary?site=demo");
+    assert.equal(early.status, 503, "one event brings up so many rows, and answers as unavailable until all are there");
+    assert.equal((await summary(workerd)).views, ROWS);
+  } finally {
+    await workerd.kill();
+  }
+  changed(file, (database) => {
+    assert.equal(database.prepare("SELECT value FROM facts WHERE name = 'schema'").get()?.value, "2");
+    assert.equal(database.prepare("SELECT count(*) AS views FROM views").get()?.views, ROWS);
+  });
+});
+
+test("what is older than is to be kept goes", async () => {
+  const file = await resting("retention");
+  const days = (/** @type {number} */ count) => Math.floor(Date.now() / 86_400_000 - count) * 86_400_000;
+  changed(file, (database) => {
+    const cells = database.prepare("SELECT span, start, series, cell FROM cells").all();
+    assert.equal(cells.length, 0, "nothing is folded yet");
+  });
+  const first = await start("retention", product());
+  assert.equal((await summary(first)).views, 1);
+  await first.kill();
+  changed(file, (database) => {
+    // The same day's count, as it would stand 5 and 9 days ago.
+    for (const ago of [5, 9]) database.exec(`INSERT INTO cells SELECT 2, ${days(ago)}, series, cell FROM cells WHERE span < 2`);
+    database.exec(`INSERT OR REPLACE INTO facts VALUES ('horizon', '{"minutes":${days(1)},"hours":${days(1)},"days":${days(300)}}')`);
+  });
+  const week = await start("retention", withCron(product({ RETENTION_DAYS: "7" })));
+  try {
+    assert.equal((await summary(week, `&from=${days(20)}`)).views, 3);
+    assert.deepEqual(await week.send("/cron"), { status: 200, text: "" }, week.errors());
+    assert.equal((await summary(week, `&from=${days(20)}`)).views, 2);
+  } finally {
+    await week.kill();
+  }
+  const mistake = await start("retention", product({ RETENTION_DAYS: "0" }));
+  assert.equal((await send(mistake, beacon())).status, 503);
+  await mistake.kill();
 });
 
 test("a database of a later version is left alone", async () => {

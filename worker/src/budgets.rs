@@ -1,40 +1,71 @@
-//! The deployed budgets.json. It is an asset, so that changing a budget needs no new wasm. It is read
-//! again after a minute; one that cannot be read or is wrong leaves the last good one in force.
+//! The budgets.json that is offered: an asset, or a value in KV, so that changing a budget needs no new
+//! wasm. What of it rules is each shard's to remember (`ledger::Rulings`); this reads, and says what is
+//! wrong.
 
 use std::cell::RefCell;
 use std::rc::Rc;
 
 use budget::Budgets;
-use ledger::{Labels, Limits};
+use ledger::{Labels, Limits, Rulings, Source};
 use wire::Metric;
 use wire::beacon::Values;
 use worker::wasm_bindgen::prelude::wasm_bindgen;
-use worker::{Date, Env, Result};
+use worker::{Date, Env, Error, Result};
 
-/// The budgets in force.
-pub(crate) async fn in_force(env: &Env) -> Result<Rc<Budgets>> {
+/// A budgets.json as it was last found.
+#[derive(Debug)]
+pub(crate) struct Offered {
+    at: u64,
+    /// Where.
+    pub(crate) source: Source,
+    /// The file, and what it says; or why it cannot rule.
+    pub(crate) file: core::result::Result<(String, Rc<Budgets>), String>,
+}
+
+/// What is offered, as it was found at most that many milliseconds ago.
+pub(crate) async fn offered(env: &Env, age: u64) -> Rc<Offered> {
     let now = Date::now().as_millis();
-    let known = KEPT.with_borrow(|kept| kept.clone());
-    if let Some(kept) = &known
-        && now.saturating_sub(kept.at) < FRESH
+    let known = KEPT.with_borrow(|kept| kept.offered.clone());
+    if let Some(known) = known
+        && now.saturating_sub(known.at) < age
     {
-        return Ok(Rc::clone(&kept.budgets));
+        return known;
     }
-    let budgets = match (read(env).await, known) {
-        (Ok(budgets), _) => Rc::new(budgets),
-        (Err(error), Some(last_good)) => {
-            worker::console_error!("budgets.json: {error}; the last good one stays in force");
-            last_good.budgets
-        }
-        (Err(error), None) => return Err(error),
+    let (source, found) = find(env).await;
+    let read = |text: String| match Budgets::parse(&text) {
+        Ok(budgets) => Ok((text, Rc::new(budgets))),
+        Err(mistake) => Err(mistake.to_string()),
     };
-    KEPT.set(Some(Kept { at: now, budgets: Rc::clone(&budgets) }));
-    Ok(budgets)
+    let offered = Rc::new(Offered { at: now, source, file: found.and_then(read) });
+    KEPT.with_borrow_mut(|kept| {
+        match &offered.file {
+            Ok((_, budgets)) => kept.good = Some(Rc::clone(budgets)),
+            Err(why) => worker::console_error!("budgets.json ({}): {why}", source.name()),
+        }
+        kept.offered = Some(Rc::clone(&offered));
+    });
+    offered
+}
+
+/// The last good ones that this isolate has read.
+pub(crate) async fn known(env: &Env) -> Result<Rc<Budgets>> {
+    let offered = offered(env, FRESH).await;
+    match (&offered.file, last_known()) {
+        (Ok((_, budgets)), _) => Ok(Rc::clone(budgets)),
+        (Err(_), Some(last_good)) => Ok(last_good),
+        (Err(why), None) => Err(Error::RustError(format!("budgets.json: {why}"))),
+    }
+}
+
+/// Those that rule, by what the shards say.
+pub(crate) fn ruling(rulings: &Rulings) -> Result<Budgets> {
+    let in_force = rulings.in_force().ok_or_else(|| Error::RustError("no budgets.json rules yet".into()))?;
+    Budgets::parse(&in_force.text).map_err(|mistake| Error::RustError(mistake.to_string()))
 }
 
 /// The budgets as they were last read, however long ago.
 pub(crate) fn last_known() -> Option<Rc<Budgets>> {
-    KEPT.with_borrow(|kept| kept.as_ref().map(|kept| Rc::clone(&kept.budgets)))
+    KEPT.with_borrow(|kept| kept.good.clone())
 }
 
 /// Whether it is time to read them again.
@@ -42,16 +73,15 @@ pub(crate) fn last_known() -> Option<Rc<Budgets>> {
 #[expect(unreachable_pub, reason = "wasm-bindgen exports what is pub")]
 #[must_use]
 pub fn budgets_are_old(now: f64) -> bool {
-    KEPT.with_borrow(|kept| kept.as_ref().is_none_or(|kept| (now as u64).saturating_sub(kept.at) >= FRESH))
+    let is_old = |offered: &Rc<Offered>| (now as u64).saturating_sub(offered.at) >= FRESH;
+    KEPT.with_borrow(|kept| kept.offered.as_ref().is_none_or(is_old))
 }
 
 /// Reads them again. A beacon is taken without them, and judged when it is folded.
 #[wasm_bindgen(wasm_bindgen = worker::wasm_bindgen, wasm_bindgen_futures = worker::wasm_bindgen_futures)]
 #[expect(unreachable_pub, reason = "wasm-bindgen exports what is pub")]
 pub async fn read_budgets(env: Env) {
-    if let Err(error) = in_force(&env).await {
-        worker::console_error!("budgets.json: {error}; it is not known what keeps them");
-    }
+    offered(&env, FRESH).await;
 }
 
 /// The limits that a view of these labels is judged by.
@@ -65,24 +95,46 @@ pub(crate) fn limits(budgets: &Budgets, labels: &Labels) -> Limits {
     Limits(values)
 }
 
-async fn read(env: &Env) -> Result<Budgets> {
-    // The host is of no account: the binding serves this deployment's own files.
-    let mut response = env.assets("ASSETS")?.fetch("https://assets.invalid/v1/budgets.json", None).await?;
-    if response.status_code() != 200 {
-        return Err(worker::Error::RustError(format!("the asset answers {}", response.status_code())));
+/// What is in KV goes before what was deployed; what is there and cannot be read does not give way to
+/// an older file.
+async fn find(env: &Env) -> (Source, core::result::Result<String, String>) {
+    if let Ok(kv) = env.kv("BUDGETS") {
+        match kv.get("budgets.json").text().await {
+            Ok(Some(text)) => return (Source::Kv, bounded(text)),
+            Ok(None) => {}
+            Err(error) => return (Source::Kv, Err(format!("KV did not give it: {error}"))),
+        }
     }
-    Budgets::parse(&response.text().await?).map_err(|mistake| worker::Error::RustError(mistake.to_string()))
+    (Source::Asset, asset(env).await.map_err(|error| error.to_string()).and_then(bounded))
 }
 
-#[derive(Clone)]
+async fn asset(env: &Env) -> Result<String> {
+    // The host is of no account: the binding serves this deployment's own files.
+    let mut response = env.assets("ASSETS")?.fetch("https://assets.invalid/v1/budgets.json", None).await?;
+    match response.status_code() {
+        200 => response.text().await,
+        status => Err(Error::RustError(format!("the asset answers {status}"))),
+    }
+}
+
+fn bounded(text: String) -> core::result::Result<String, String> {
+    if text.len() > MOST_BYTES {
+        return Err(format!("it has {} bytes; {MOST_BYTES} are the most", text.len()));
+    }
+    Ok(text)
+}
+
+#[derive(Default)]
 struct Kept {
-    at: u64,
-    budgets: Rc<Budgets>,
+    offered: Option<Rc<Offered>>,
+    good: Option<Rc<Budgets>>,
 }
 
 thread_local! {
     // Plain data: nothing in it belongs to a request.
-    static KEPT: RefCell<Option<Kept>> = const { RefCell::new(None) };
+    static KEPT: RefCell<Kept> = RefCell::default();
 }
 
-const FRESH: u64 = 60_000;
+/// Milliseconds after which a file is read again.
+pub(crate) const FRESH: u64 = 60_000;
+const MOST_BYTES: usize = 65_536;

@@ -1,10 +1,11 @@
-//! What wrangler.toml says: the sites, who may send for them, and how many shards hold them.
+//! What wrangler.toml says: the sites, who may send for them, how many shards hold them, and for how long.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::rc::Rc;
 
+use ledger::Retention;
 use serde::Deserialize;
 use worker::Env;
 
@@ -15,6 +16,8 @@ pub(crate) struct Config {
     pub(crate) sites: BTreeMap<String, Site>,
     /// Over how many objects a site's views are spread.
     pub(crate) shards: Shards,
+    /// How long what is counted is kept.
+    pub(crate) retention: Retention,
 }
 
 /// One site.
@@ -62,7 +65,16 @@ impl Config {
                 )
             })?,
         };
-        Ok(Self { sites, shards })
+        let retention = match env.var("RETENTION_DAYS") {
+            Err(_) => Retention::default(),
+            Ok(text) => {
+                let days = text.to_string().parse().ok().filter(|days| (1..=MOST_DAYS).contains(days));
+                let mistake =
+                    || Mistake(format!("RETENTION_DAYS must be a whole number from 1 to {MOST_DAYS}"));
+                Retention::of_days(days.ok_or_else(mistake)?)
+            }
+        };
+        Ok(Self { sites, shards, retention })
     }
 
     /// Whether pages of that origin may send for any site; the beacon's own site is checked later.
@@ -110,6 +122,8 @@ impl Default for Shards {
 }
 
 const MOST_SHARDS: u32 = 256;
+/// Ten years.
+const MOST_DAYS: u64 = 3650;
 
 impl Site {
     /// Whether pages of that origin may send for this site.

@@ -5,11 +5,14 @@
 mod answer;
 mod budgets;
 mod config;
+mod edge;
 mod ingest;
 mod read;
 mod refusals;
 mod shard;
+mod standing;
 mod verdicts;
+mod watching;
 
 use wire::Refusal;
 use worker::{Context, Env, Method, Request, Response, Result, ScheduleContext, ScheduledEvent, event};
@@ -33,7 +36,8 @@ async fn fetch(request: Request, env: Env, _: Context) -> Result<Response> {
             read::distribution(&request, &env, &config).await
         }
         (Method::Get | Method::Head, "/api/vitals/compare") => read::compare(&request, &env, &config).await,
-        (Method::Get | Method::Head, "/api/budgets") => read::limits(&request, &env).await,
+        (Method::Get | Method::Head, "/api/budgets") => read::standing(&request, &env, &config).await,
+        (Method::Get | Method::Head, "/api/budgets/limits") => read::limits(&request, &env).await,
         (Method::Get | Method::Head, "/api/health") => answer::alive(),
         (_, "/v1/vitals") => Err(Refusal::WrongMethod { allow: "POST, OPTIONS" }.into()),
         (_, path) if READ.contains(&path) => Err(Refusal::WrongMethod { allow: "GET, HEAD" }.into()),
@@ -47,18 +51,24 @@ async fn fetch(request: Request, env: Env, _: Context) -> Result<Response> {
 }
 
 /// The cron pokes every shard, so that an alarm that was lost with a crash is armed again and old
-/// windows are rolled up on a site that nobody visits.
+/// windows are rolled up on a site that nobody visits; and looks at every site, so that what raises an
+/// alarm is seen though nobody asks.
 #[event(scheduled)]
 async fn scheduled(_: ScheduledEvent, env: Env, _: ScheduleContext) {
     let config = match Config::of(&env) {
         Ok(config) => config,
         Err(mistake) => return worker::console_error!("{mistake}"),
     };
+    // What could not be carried when it was refused.
+    refusals::carry_refusals(env.clone()).await;
     for site in config.sites.keys() {
         for shard in config.shards.all() {
             if let Err(error) = shard::poke(&env, site, shard).await {
                 worker::console_error!("shard {shard} of {site} could not be woken: {error}");
             }
+        }
+        if let Err(failure) = watching::look(&env, &config, site).await {
+            worker::console_error!("nobody could look at {site}: {failure:?}");
         }
     }
 }
@@ -71,5 +81,6 @@ const READ: &[&str] = &[
     "/api/vitals/distribution",
     "/api/vitals/compare",
     "/api/budgets",
+    "/api/budgets/limits",
     "/api/health",
 ];

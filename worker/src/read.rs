@@ -10,14 +10,15 @@ use worker::{Date, Env, Request};
 
 use crate::answer::{self, Failure, Outcome};
 use crate::config::Config;
-use crate::{budgets, refusals, shard, verdicts};
+use crate::standing::Known;
+use crate::{budgets, refusals, shard, verdicts, watching};
 
 /// Each route and device with its verdicts.
 pub(crate) async fn summary(request: &Request, env: &Env, config: &Config) -> Outcome {
     let asked = Asked::of(request, env, config)?;
     let query = asked.parameters.query("", PAGE, None)?;
-    let budgets = budgets::in_force(env).await?;
     let groups = shard::read(env, config, &asked.site, &query).await?;
+    let budgets = budgets::ruling(&groups.rulings)?;
     let cache = asked.cache(&query);
     let summary = verdicts::summary(asked.site, &query, groups, &budgets);
     answer::read(request, JSON, cache, serde_json::to_vec(&summary).map_err(worker::Error::from)?)
@@ -66,9 +67,9 @@ pub(crate) async fn compare(request: &Request, env: &Env, config: &Config) -> Ou
         }
         .into());
     }
-    let budgets = budgets::in_force(env).await?;
     let a = shard::read(env, config, &asked.site, &before).await?;
     let b = shard::read(env, config, &asked.site, &after).await?;
+    let budgets = budgets::ruling(&b.rulings)?;
     let cache = asked.cache(&after);
     let compared = Compared {
         v: VERSION,
@@ -151,13 +152,42 @@ fn csv(query: &Query, lines: &[Line]) -> String {
     rows.join("\r\n")
 }
 
+/// How the site stands against its budgets. With a path it is asked for the limits of that path, as it
+/// was before these had an address of their own.
+pub(crate) async fn standing(request: &Request, env: &Env, config: &Config) -> Outcome {
+    if pairs(request)?.iter().any(|(name, _)| name == "path") {
+        return limits(request, env).await;
+    }
+    let asked = Asked::of(request, env, config)?;
+    let query = asked.parameters.query("", PAGE, None)?;
+    let against = asked.parameters.against(&query)?;
+    let groups = shard::read_by_latest(env, config, &asked.site, &query).await?;
+    let against = match against {
+        Some((release, query)) => Some((release, shard::read(env, config, &asked.site, &query).await?)),
+        None => None,
+    };
+    let (counts, seen) = watching::look(env, config, &asked.site).await?;
+    let known = Known {
+        site: asked.site.clone(),
+        query: &query,
+        groups: &groups,
+        against,
+        budgets: &budgets::ruling(&groups.rulings)?,
+        counts: &counts,
+        seen: &seen,
+        now: asked.now,
+    };
+    let body = serde_json::to_vec(&known.standing()?).map_err(worker::Error::from)?;
+    answer::read(request, JSON, asked.cache(&query), body)
+}
+
 /// The field's limits of a path: what the demo page and the client hold a visit against.
 pub(crate) async fn limits(request: &Request, env: &Env) -> Outcome {
     let now = UnixMillis(Date::now().as_millis());
     let parameters = Parameters { given: pairs(request)?, now };
     let path = parameters.get("path").unwrap_or("/");
     let device = parameters.device()?.unwrap_or(Device::Desktop);
-    let budgets = budgets::in_force(env).await?;
+    let budgets = budgets::known(env).await?;
     let limits: serde_json::Map<String, serde_json::Value> = Metric::ALL
         .into_iter()
         .filter_map(|metric| {
@@ -240,7 +270,13 @@ impl Parameters {
     /// The question; what begins with `side` goes before what does not.
     fn query(&self, side: &'static str, by: &[Dimension], step: Option<Span>) -> Result<Query, Refusal> {
         let to = self.moment(side, "to")?.unwrap_or(self.now);
-        let from = self.moment(side, "from")?.unwrap_or(to.before(Span::Day.millis()));
+        let from = match (self.moment(side, "from")?, self.window()?) {
+            (Some(_), Some(_)) => {
+                return Err(Refusal::BadQuery { name: "window", want: "left out beside `from`" });
+            }
+            (Some(from), None) => from,
+            (None, window) => to.before(window.unwrap_or(Span::Day.millis())),
+        };
         if from > to {
             return Err(Refusal::BadQuery { name: "from", want: "before `to`" });
         }
@@ -269,6 +305,38 @@ impl Parameters {
             by: by.to_vec(),
             step,
         })
+    }
+
+    /// How long the span is, where it is said so.
+    fn window(&self) -> Result<Option<u64>, Refusal> {
+        let read = |text: &str| {
+            let (count, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
+            let spans = [("m", Span::Minute), ("h", Span::Hour), ("d", Span::Day)];
+            let (_, span) = spans.into_iter().find(|(name, _)| *name == unit)?;
+            let count: u64 = count.parse().ok().filter(|count| (1..=9999).contains(count))?;
+            Some(count * span.millis())
+        };
+        let want = "a whole number of minutes, hours or days, such as `30m`, `24h` or `28d`";
+        let window = |text| read(text).ok_or(Refusal::BadQuery { name: "window", want });
+        self.get("window").map(window).transpose()
+    }
+
+    /// The release to compare with, and the question about it.
+    fn against(&self, query: &Query) -> Result<Option<(String, Query)>, Refusal> {
+        let Some(against) = self.get("against") else { return Ok(None) };
+        match self.get("release") {
+            Some(release) if release != against => {}
+            _ => {
+                return Err(Refusal::BadQuery {
+                    name: "against",
+                    want: "given with `release`, and another one",
+                });
+            }
+        }
+        let mut query = query.clone();
+        query.only.retain(|(dimension, _)| *dimension != Dimension::Release);
+        query.only.push((Dimension::Release, against.to_owned()));
+        Ok(Some((against.to_owned(), query)))
     }
 
     fn by(&self) -> Result<Vec<Dimension>, Refusal> {

@@ -47,13 +47,28 @@ pub async fn carry_refusals(env: Env) {
         if sums.is_empty() {
             break;
         }
-        for (site, reasons) in sums {
+        let mut sums = sums.into_iter();
+        while let Some((site, reasons)) = sums.next() {
             if let Err(error) = shard::refused(&env, &site, &reasons).await {
-                worker::console_error!("{error}");
+                worker::console_error!("{error}; they are carried again with the next");
+                put_back([(site, reasons)].into_iter().chain(sums));
+                return UNCOUNTED.with_borrow_mut(|uncounted| uncounted.carried_since = None);
             }
         }
     }
     UNCOUNTED.with_borrow_mut(|uncounted| uncounted.carried_since = None);
+}
+
+fn put_back(sums: impl Iterator<Item = (String, BTreeMap<&'static str, u64>)>) {
+    UNCOUNTED.with_borrow_mut(|uncounted| {
+        for (site, reasons) in sums {
+            let of_site = uncounted.sums.entry(site).or_default();
+            for (reason, count) in reasons {
+                let sum = of_site.entry(reason).or_default();
+                *sum = sum.saturating_add(count);
+            }
+        }
+    });
 }
 
 /// Bounded by the configured sites and the reasons that there are.

@@ -6,23 +6,27 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::time::Duration;
 
+use budget::{Budgets, Watched, leading};
 use ledger::{
-    Cell, CellKey, Counted, Effect, Groups, Horizon, Labels, Places, Query, Retention, Room, Rooms, Span,
-    Told, View, Window, fold, needed, roll,
+    Cell, CellKey, Counted, Counts, Effect, Groups, Horizon, Labels, Places, Query, Retention, Room, Rooms,
+    Rulings, Span, Told, View, Window, fold, needed, roll,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use wire::{Refusal, UnixMillis};
+use worker::js_sys::Uint8Array;
+use worker::wasm_bindgen::JsValue;
 use worker::wasm_bindgen::prelude::wasm_bindgen;
 use worker::wasm_bindgen_futures::spawn_local;
 use worker::{
-    Date, DurableObject, Env, Error, Headers, Method, Request, RequestInit, Response, Result, SqlStorage,
+    Date, DurableObject, Env, Error, Method, Request, RequestInit, Response, Result, SqlStorage,
     SqlStorageValue, State, Stub, durable_object, wasm_bindgen,
 };
 
 use crate::answer::Failure;
 use crate::budgets;
 use crate::config::Config;
+use crate::watching::{self, Name, Seen};
 
 /// Adds to the refusals that a site has counted, by reason. They are of no view, so one shard has all.
 pub(crate) async fn refused(env: &Env, site: &str, reasons: &BTreeMap<&'static str, u64>) -> Result<()> {
@@ -37,20 +41,59 @@ pub(crate) async fn refused(env: &Env, site: &str, reasons: &BTreeMap<&'static s
 
 /// Asks every shard of a site, and merges what they answer.
 pub(crate) async fn read(env: &Env, config: &Config, site: &str, query: &Query) -> Result<Groups, Failure> {
+    merged(env, config, site, query, "read").await
+}
+
+/// The same, of shards that have looked for a newer budgets.json right before.
+pub(crate) async fn read_by_latest(
+    env: &Env,
+    config: &Config,
+    site: &str,
+    query: &Query,
+) -> Result<Groups, Failure> {
+    merged(env, config, site, query, "read-by-latest").await
+}
+
+async fn merged(env: &Env, config: &Config, site: &str, query: &Query, how: &str) -> Result<Groups, Failure> {
     let question = serde_json::to_string(query).map_err(Error::from)?;
     let mut groups = Groups::default();
     for shard in config.shards.all() {
-        let mut init = RequestInit::new();
-        init.with_method(Method::Post).with_body(Some(question.as_str().into()));
-        let request = Request::new_with_init("https://shard.invalid/read", &init)?;
-        let mut response = stub(env, site, shard)?.fetch_with_request(request).await?;
-        if response.status_code() != 200 {
-            return Err(Refusal::Unavailable { part: "ledger" }.into());
-        }
-        let bytes = response.bytes().await?;
+        let bytes = ask(env, site, shard, how, Some(question.as_str().into())).await?;
         groups.merge(Groups::decode(&bytes).map_err(|error| Error::RustError(error.to_string()))?);
     }
     Ok(groups)
+}
+
+/// Asks every shard of a site for its counts of the last days.
+pub(crate) async fn counts(env: &Env, config: &Config, site: &str) -> Result<Counts, Failure> {
+    let mut counts = Counts::default();
+    for shard in config.shards.all() {
+        let bytes = ask(env, site, shard, "counts", None).await?;
+        counts.merge(Counts::decode(&bytes).map_err(|error| Error::RustError(error.to_string()))?);
+    }
+    Ok(counts)
+}
+
+/// Has a site's first shard look at what all of them have counted, and remember what it saw.
+pub(crate) async fn look(env: &Env, site: &str, counts: Vec<u8>) -> Result<Vec<u8>, Failure> {
+    ask(env, site, 0, "look", Some(Uint8Array::from(counts.as_slice()).into())).await
+}
+
+async fn ask(
+    env: &Env,
+    site: &str,
+    shard: u32,
+    what: &str,
+    body: Option<JsValue>,
+) -> Result<Vec<u8>, Failure> {
+    let mut init = RequestInit::new();
+    init.with_method(Method::Post).with_body(body);
+    let request = Request::new_with_init(&format!("https://shard.invalid/{what}"), &init)?;
+    let mut response = stub(env, site, shard)?.fetch_with_request(request).await?;
+    match response.status_code() {
+        200 => Ok(response.bytes().await?),
+        _ => Err(Refusal::Unavailable { part: "ledger" }.into()),
+    }
 }
 
 /// Wakes a shard, so that it does what is due.
@@ -83,32 +126,43 @@ pub(crate) fn of(id: &str, shards: u32) -> u32 {
 pub struct Shard {
     state: State,
     env: Env,
-    is_open: bool,
+    is_open: Slot<bool>,
     armed: Rc<Slot<bool>>,
     /// Known while all that was written under it succeeded; else read again.
     rooms: RefCell<Option<Rooms>>,
+    ruled: RefCell<Option<Ruled>>,
+}
+
+/// The budgets by which views are judged, and those before.
+#[derive(Clone, Debug)]
+struct Ruled {
+    rulings: Rulings,
+    budgets: Rc<Budgets>,
 }
 
 impl DurableObject for Shard {
     fn new(state: State, env: Env) -> Self {
-        let mut shard = Self { state, env, is_open: false, armed: Rc::default(), rooms: RefCell::default() };
-        match shard.open() {
-            Ok(()) => shard.is_open = true,
-            // Everything is answered as unavailable, and nothing is touched.
-            Err(error) => worker::console_error!("the tables could not be opened: {error}"),
-        }
-        shard
+        let (rooms, ruled) = Default::default();
+        Self { state, env, is_open: Slot::default(), armed: Rc::default(), rooms, ruled }
     }
 
     async fn fetch(&self, mut request: Request) -> Result<Response> {
         self.opened()?;
         match request.path().as_str() {
-            "/read" => {
+            path @ ("/read" | "/read-by-latest") => {
                 let query: Query = request.json().await?;
-                self.fold().await?;
-                let headers = Headers::new();
-                headers.set("content-type", "application/octet-stream")?;
-                Ok(Response::from_bytes(self.read(&query)?.encode())?.with_headers(headers))
+                self.fold(if path == "/read" { budgets::FRESH } else { 0 }).await?;
+                Response::from_bytes(self.read(&query)?.encode())
+            }
+            "/counts" => {
+                self.fold(budgets::FRESH).await?;
+                Response::from_bytes(self.counts()?.encode())
+            }
+            "/look" => {
+                let counts = request.bytes().await?;
+                let counts = Counts::decode(&counts).map_err(|error| Error::RustError(error.to_string()))?;
+                let Ruled { budgets, .. } = self.ruled(budgets::FRESH).await?;
+                Response::from_bytes(serde_json::to_vec(&self.look(&counts, &budgets)?)?)
             }
             "/refused" => {
                 self.refused(request.json().await?)?;
@@ -155,35 +209,59 @@ impl Shard {
 }
 
 impl Shard {
-    /// Makes the tables, or brings those of an earlier version up to this one: without an await, so
-    /// wholly or not at all. Those of a later version are left alone.
+    /// Makes the tables, or brings those of an earlier version up to this one. Those of a later version
+    /// are left alone.
     fn open(&self) -> Result<()> {
-        let sql = self.sql();
-        let run = |all: &[&str]| all.iter().try_for_each(|statement| sql.exec(statement, None).map(drop));
-        let is_new = sql
-            .exec("SELECT name FROM sqlite_master WHERE name = 'facts'", None)?
-            .raw()
-            .next()
-            .transpose()?
-            .is_none();
-        let version: Option<u64> = if is_new { None } else { self.kept("schema")? };
+        let version: Option<u64> = if self.has("facts")? { self.kept("schema")? } else { None };
         match version {
-            None => run(SCHEMA)?,
-            Some(1) => [FROM_1, SCHEMA, INTO_2].into_iter().try_for_each(run)?,
-            Some(2) => return run(SCHEMA),
+            None => self.run(SCHEMA)?,
+            Some(1) => self.bring_up_1()?,
+            Some(2) => return self.run(SCHEMA),
             Some(later) => {
                 return Err(Error::RustError(format!(
                     "the tables have version {later}; deploy a Worker that knows it"
                 )));
             }
         }
-        sql.exec("INSERT OR REPLACE INTO facts (name, value) VALUES ('schema', ?)", vec![VERSION.into()])
-            .map(drop)
+        self.keep("schema", &VERSION)
     }
 
-    /// Storage, where it is of a version that this Worker knows.
+    /// From version 1 to 2, a bounded number of rows at a time. Whatever fails in between, each row
+    /// stands in one of the two tables at least, and the next attempt goes on from there.
+    fn bring_up_1(&self) -> Result<()> {
+        if !self.has("views_1")? {
+            self.run(FROM_1)?;
+        }
+        self.run(SCHEMA)?;
+        self.run(BESIDE_2)?;
+        for _ in 0..MOST_STEPS {
+            self.run(STEP_INTO_2)?;
+            let mut rest = self.sql().exec("SELECT EXISTS (SELECT 1 FROM views_1)", None)?.raw();
+            if rest.next().transpose()?.as_deref().and_then(|row| whole(row.first()?)) == Some(0) {
+                return self.run(&["DROP TABLE views_1"]);
+            }
+        }
+        Err(Error::RustError("the journal of version 1 is being brought up; the next event goes on".into()))
+    }
+
+    fn has(&self, table: &str) -> Result<bool> {
+        let found = self.sql().exec("SELECT 1 FROM sqlite_master WHERE name = ?", vec![table.into()])?;
+        Ok(found.raw().next().transpose()?.is_some())
+    }
+
+    fn run(&self, statements: &[&str]) -> Result<()> {
+        statements.iter().try_for_each(|statement| self.sql().exec(statement, None).map(drop))
+    }
+
+    /// Storage, where it is of a version that this Worker knows. Until then everything is answered as
+    /// unavailable.
     fn opened(&self) -> Result<()> {
-        if self.is_open { Ok(()) } else { Err(Error::RustError("the tables are not open".into())) }
+        if !self.is_open.get() {
+            let closed = |error| Error::RustError(format!("the tables could not be opened: {error}"));
+            self.open().map_err(closed)?;
+            self.is_open.set(true);
+        }
+        Ok(())
     }
 
     fn refused(&self, reasons: BTreeMap<String, u64>) -> Result<()> {
@@ -200,8 +278,8 @@ impl Shard {
 
     /// Brings the cells up to what was told, a block of views at a time. Each block is written without
     /// an await, so wholly or not at all.
-    async fn fold(&self) -> Result<()> {
-        let budgets = budgets::in_force(&self.env).await?;
+    async fn fold(&self, age: u64) -> Result<()> {
+        let Ruled { budgets, .. } = self.ruled(age).await?;
         loop {
             let views = self.behind()?;
             if views.is_empty() {
@@ -218,6 +296,85 @@ impl Shard {
             self.keep("heavy", rooms.heavy())?;
             self.rooms.replace(Some(rooms));
         }
+    }
+
+    /// The budgets that rule, once what is offered has been looked at. The last good ones are kept here:
+    /// they go on when what is offered is wrong, or is not to be had.
+    async fn ruled(&self, age: u64) -> Result<Ruled> {
+        let offered = budgets::offered(&self.env, age).await;
+        let known = match self.ruled.take() {
+            Some(Ruled { rulings, .. }) => rulings,
+            None => self.kept("budgets")?.unwrap_or_default(),
+        };
+        let mut rulings = known.clone();
+        let (budgets, is_news) = match &offered.file {
+            Ok((text, budgets)) => (Rc::clone(budgets), rulings.accept(text, offered.source, now())),
+            Err(why) => {
+                let is_news = rulings.refuse(why, offered.source, now());
+                let why = |_| Error::RustError(format!("no budgets.json was ever good: {why}"));
+                (Rc::new(budgets::ruling(&rulings).map_err(why)?), is_news)
+            }
+        };
+        if is_news {
+            self.keep("budgets", &rulings)?;
+        }
+        let ruled = Ruled { rulings, budgets };
+        self.ruled.replace(Some(ruled.clone()));
+        Ok(ruled)
+    }
+
+    /// The counts of the last days.
+    fn counts(&self) -> Result<Counts> {
+        let now = now();
+        let mut counts = Counts::default();
+        let from = number(Window::of(Span::Hour, now.before(Counts::SPAN)).start.0);
+        let rows = self
+            .sql()
+            .exec("SELECT span, start, series, cell FROM cells WHERE span < 2 AND start >= ?", vec![from])?;
+        for row in rows.raw() {
+            let is_counted = match row?.as_slice() {
+                [span, start, SqlStorageValue::String(series), SqlStorageValue::Blob(cell)] => {
+                    key_of(span, start, series).and_then(|key| counts.add(&key, cell, now).ok())
+                }
+                _ => None,
+            };
+            is_counted.ok_or_else(|| Error::RustError("a stored cell is of no version of ours".into()))?;
+        }
+        Ok(counts)
+    }
+
+    /// Looks at what all shards have counted. Without an await, so that two looks never mix.
+    fn look(&self, counts: &Counts, budgets: &Budgets) -> Result<Vec<Seen>> {
+        let now = now();
+        let before: Option<String> = self.kept("release")?;
+        let leads = leading(before.as_deref(), &counts.releases).map(str::to_owned);
+        let is_new_release = before.is_some() && before != leads;
+        if before != leads {
+            self.keep("release", &leads)?;
+        }
+        let mut known = BTreeMap::new();
+        for row in self.sql().exec("SELECT cell, state FROM watched", None)?.raw() {
+            if let [SqlStorageValue::String(name), SqlStorageValue::String(state)] = row?.as_slice() {
+                known.insert(serde_json::from_str::<Name>(name)?, serde_json::from_str::<Watched>(state)?);
+            }
+        }
+        let seen = watching::looked(&known, watching::met(budgets, counts), now, is_new_release);
+        for Seen { name, watched, .. } in &seen {
+            if known.remove(name).as_ref() != Some(watched) {
+                let row = vec![name.text()?.into(), serde_json::to_string(watched)?.into()];
+                self.sql().exec("INSERT OR REPLACE INTO watched (cell, state) VALUES (?, ?)", row)?;
+            }
+        }
+        for (name, watched) in known {
+            let (name, renewed) = (name.text()?, watched.anew(now));
+            if watched.is_over(now) {
+                self.sql().exec("DELETE FROM watched WHERE cell = ?", vec![name.into()])?;
+            } else if is_new_release {
+                let row = vec![name.into(), serde_json::to_string(&renewed)?.into()];
+                self.sql().exec("INSERT OR REPLACE INTO watched (cell, state) VALUES (?, ?)", row)?;
+            }
+        }
+        Ok(seen)
     }
 
     fn rooms(&self) -> Result<Rooms> {
@@ -248,13 +405,13 @@ impl Shard {
 
     /// What is due: fold, roll up, sweep, and arm the next alarm, last.
     async fn tend(&self) -> Result<()> {
-        self.fold().await?;
+        self.fold(budgets::FRESH).await?;
         self.roll()?;
         self.sql().exec(
             "DELETE FROM views WHERE heard_at < ? AND NOT behind",
             vec![number(now().before(SETTLED).0)],
         )?;
-        let kept = number(now().before(Retention::default().days).0);
+        let kept = number(now().before(self.retention()?.days).0);
         self.sql().exec("DELETE FROM refused WHERE start < ?", vec![kept])?;
         let mut rest = self
             .sql()
@@ -273,7 +430,7 @@ impl Shard {
     }
 
     fn roll(&self) -> Result<()> {
-        let (before, retention) = (self.horizon()?, Retention::default());
+        let (before, retention) = (self.horizon()?, self.retention()?);
         let after = before.advanced(&retention, now());
         if after == before {
             return Ok(());
@@ -324,7 +481,8 @@ impl Shard {
     }
 
     fn read(&self, query: &Query) -> Result<Groups> {
-        let mut groups = Groups { heard_at: self.heard_at()?, ..Groups::default() };
+        let rulings = self.ruled.borrow().as_ref().map(|ruled| ruled.rulings.clone()).unwrap_or_default();
+        let mut groups = Groups { heard_at: self.heard_at()?, rulings, ..Groups::default() };
         let refused = self.sql().exec(
             "SELECT reason, sum(count) FROM refused WHERE start >= ? AND start < ? GROUP BY reason",
             vec![number(Window::of(Span::Hour, query.from).start.0), number(query.to.0)],
@@ -429,6 +587,11 @@ impl Shard {
         Ok(cells)
     }
 
+    fn retention(&self) -> Result<Retention> {
+        let config = Config::of(&self.env).map_err(|mistake| Error::RustError(mistake.to_string()))?;
+        Ok(config.retention)
+    }
+
     fn horizon(&self) -> Result<Horizon> {
         Ok(self.kept("horizon")?.unwrap_or_default())
     }
@@ -491,9 +654,13 @@ fn cell_of(
     series: &str,
     cell: &[u8],
 ) -> Option<(CellKey, Cell)> {
+    Some((key_of(span, start, series)?, Cell::decode(cell).ok()?))
+}
+
+fn key_of(span: &SqlStorageValue, start: &SqlStorageValue, series: &str) -> Option<CellKey> {
     let span = Span::of_code(i64::try_from(whole(span)?).ok()?)?;
     let window = Window { span, start: UnixMillis(whole(start)?) };
-    Some((CellKey { window, labels: Labels::stored(series)? }, Cell::decode(cell).ok()?))
+    Some(CellKey { window, labels: Labels::stored(series)? })
 }
 
 fn place(key: &CellKey) -> Vec<SqlStorageValue> {
@@ -524,7 +691,9 @@ const ROLL_AFTER: Duration = Duration::from_secs(60 * 60);
 const SETTLED: u64 = 2 * 60 * 60 * 1000;
 
 /// The version of the tables.
-const VERSION: &str = "2";
+const VERSION: u8 = 2;
+/// Of a thousand rows each, in one event.
+const MOST_STEPS: usize = 20;
 
 /// Views in the order in which they came: random names in a narrow index, wide rows one after another.
 /// Version 1 kept the rows themselves by name, and each beacon wrote a page of its own.
@@ -540,28 +709,30 @@ const SCHEMA: &[&str] = &[
         span INTEGER NOT NULL, start INTEGER NOT NULL, series TEXT NOT NULL, cell BLOB NOT NULL,
         PRIMARY KEY (span, start, series)
      ) WITHOUT ROWID",
+    "CREATE TABLE IF NOT EXISTS watched (cell TEXT PRIMARY KEY, state TEXT NOT NULL) WITHOUT ROWID",
     "CREATE TABLE IF NOT EXISTS refused (
         start INTEGER NOT NULL, reason TEXT NOT NULL, count INTEGER NOT NULL, PRIMARY KEY (start, reason)
      ) WITHOUT ROWID",
 ];
 
-/// From version 1 to 2, before the tables are opened. What is there is moved, in the order in which it
-/// was heard.
+/// From version 1 to 2: what is there is set aside, and moved in the order in which it was heard.
 const FROM_1: &[&str] = &[
     "DROP INDEX IF EXISTS views_behind",
     "DROP INDEX IF EXISTS views_heard_at",
     "ALTER TABLE views RENAME TO views_1",
 ];
-const INTO_2: &[&str] = &[
-    "INSERT INTO views (view, start, heard_at, seq, heard, behind, told, counted)
-     SELECT view, start, heard_at, seq, heard, behind, told, counted FROM views_1 ORDER BY heard_at",
-    "DROP TABLE views_1",
+const BESIDE_2: &[&str] = &["CREATE INDEX IF NOT EXISTS views_1_heard_at ON views_1 (heard_at, view)"];
+const STEP_INTO_2: &[&str] = &[
+    "INSERT OR IGNORE INTO views (view, start, heard_at, seq, heard, behind, told, counted)
+     SELECT view, start, heard_at, seq, heard, behind, told, counted FROM views_1
+     ORDER BY heard_at, view LIMIT 1000",
+    "DELETE FROM views_1 WHERE view IN (SELECT view FROM views_1 ORDER BY heard_at, view LIMIT 1000)",
 ];
 
 /// A batch of rows, in one statement and one parameter. A later send of a view replaces an earlier
 /// one, a repeated one changes nothing. A correction of a view that was swept long ago is passed over:
 /// its count stands, and to add it again would count it twice. A report of web-vitals (`~`) has no
-/// number, so of two the one that came last stands.
+/// number. What is reported again has grown, so of two the larger stands, in whatever order they come.
 const JOURNAL: &str = "
     INSERT INTO views (view, start, heard_at, seq, heard, behind, told)
     SELECT value ->> 'k', value ->> 's', ?2, value ->> 'q', 1 << (value ->> 'q'), 1, value -> 't'
@@ -570,8 +741,12 @@ const JOURNAL: &str = "
        OR EXISTS (SELECT 1 FROM views AS known WHERE known.view = value ->> 'k')
     ON CONFLICT (view) DO UPDATE SET
         heard_at = excluded.heard_at,
-        told = iif(excluded.seq > seq OR view LIKE '~%', excluded.told, told),
-        behind = behind OR excluded.heard & ~heard OR (view LIKE '~%' AND excluded.told <> told),
+        told = iif(excluded.seq > seq OR (view LIKE '~%'
+            AND (SELECT max(value) FROM json_each(excluded.told, '$.m'))
+              > (SELECT max(value) FROM json_each(views.told, '$.m'))), excluded.told, told),
+        behind = behind OR excluded.heard & ~heard OR (view LIKE '~%'
+            AND (SELECT max(value) FROM json_each(excluded.told, '$.m'))
+              > (SELECT max(value) FROM json_each(views.told, '$.m'))),
         heard = heard | excluded.heard,
         seq = max(seq, excluded.seq)";
 

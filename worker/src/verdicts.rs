@@ -9,30 +9,24 @@ use wire::summary::{Budget, Line, Summary, VERSION};
 use wire::{Device, Metric};
 
 pub(crate) fn summary(site: String, query: &Query, groups: Groups, budgets: &Budgets) -> Summary {
+    let Whole { from, to, heard_at, views, visits, sent, heard, lost } = whole(query, &groups);
+    let refused = groups.refused;
     let mut summary = Summary {
         v: VERSION,
         site,
-        from: query.from,
-        to: query.to,
-        heard_at: groups.heard_at,
-        views: 0,
-        visits: 0,
-        sent: 0,
-        heard: 0,
-        lost: Default::default(),
-        refused: groups.refused,
+        from,
+        to,
+        heard_at,
+        views,
+        visits,
+        sent,
+        heard,
+        lost,
+        refused,
         cells: Vec::new(),
     };
     for (group, cell) in groups.cells {
         let Some((route, device)) = group.page(&query.by) else { continue };
-        summary.views = summary.views.saturating_add(cell.views);
-        summary.visits = summary.visits.saturating_add(cell.visits);
-        summary.sent = summary.sent.saturating_add(cell.sent);
-        summary.heard = summary.heard.saturating_add(cell.heard);
-        for (reason, count) in &cell.lost {
-            let sum = summary.lost.entry(*reason).or_default();
-            *sum = sum.saturating_add(*count);
-        }
         for metric in Metric::ALL {
             // A budgeted metric that nobody measured is a line too: silence is never green.
             let tally = cell.metrics.get(&metric);
@@ -103,18 +97,13 @@ pub(crate) fn stats(metric: Metric, tally: Option<&Tally>) -> Stats {
         |count: u64| if visits == 0 { 0.0 } else { (count as f64 / visits as f64 * 1e4).round() / 1e4 };
     let middle = |bucket: Bucket| natural(metric, bucket.middle());
     let percentile = |percent| sketch.percentile(percent).map(middle);
-    // Ranks are of views measured, the sketch is of the visits that they stand for.
-    let at = |rank: u64| {
-        let visit = (u128::from(rank) * u128::from(visits)).div_ceil(u128::from((*n).max(1)));
-        sketch.at_rank(u64::try_from(visit).unwrap_or(u64::MAX)).map(middle)
-    };
+    let (p75, p75_interval) = quantile(metric, tally, 75);
     Stats {
         n: *n,
         visits,
         p50: percentile(50),
-        p75: percentile(75),
-        p75_interval: Ranks::of_percentile(*n, 75)
-            .and_then(|Ranks { low, high }| Some([at(low)?, at(high)?])),
+        p75,
+        p75_interval,
         p90: percentile(90),
         p95: percentile(95),
         p99: percentile(99),
@@ -122,6 +111,23 @@ pub(crate) fn stats(metric: Metric, tally: Option<&Tally>) -> Stats {
         needs_improvement: share(ratings.needs_improvement),
         poor: share(ratings.poor),
     }
+}
+
+/// A percentile over visits, and the values between which the true one lies, 95 times in 100.
+pub(crate) fn quantile(
+    metric: Metric,
+    tally: Option<&Tally>,
+    percentile: u8,
+) -> (Option<f64>, Option<[f64; 2]>) {
+    let Some(Tally { n, sketch, .. }) = tally else { return (None, None) };
+    let middle = |bucket: Bucket| natural(metric, bucket.middle());
+    // Ranks are of views measured, the sketch is of the visits that they stand for.
+    let at = |rank: u64| {
+        let visit = (u128::from(rank) * u128::from(sketch.n())).div_ceil(u128::from((*n).max(1)));
+        sketch.at_rank(u64::try_from(visit).unwrap_or(u64::MAX)).map(middle)
+    };
+    let between = |Ranks { low, high }| Some([at(low)?, at(high)?]);
+    (sketch.percentile(percentile).map(middle), Ranks::of_percentile(*n, percentile).and_then(between))
 }
 
 /// What a question comes to, line by line; `with_buckets` lays the distributions beside.

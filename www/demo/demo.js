@@ -7,25 +7,24 @@ start({ endpoint: "/v1/vitals", site: "demo", route, release: "demo-1" });
 
 const table = /** @type {HTMLTableSectionElement} */ (document.querySelector(".own tbody"));
 const device = /Mobi/.test(navigator.userAgent) ? "phone" : "desktop";
-const answer = await fetch(`/api/budgets?path=${encodeURIComponent(route ?? location.pathname)}&device=${device}`);
+const answer = await fetch(`/api/budgets/limits?path=${encodeURIComponent(route ?? location.pathname)}&device=${device}`);
 const { limits } = answer.ok ? await answer.json() : { limits: {} };
 
-/** @param {{ name: string, value: number, rating: string }} metric */
-function show({ name, value, rating }) {
+/** @param {import("/v1/client.js").Metric} metric */
+function show({ name, value, rating, budget: max, withinBudget }) {
   const row = table.querySelector(`[data-metric=${name}]`);
   if (!row) return;
   const shown = (/** @type {number} */ number) => (name === "CLS" ? number.toFixed(3) : `${Math.round(number)} ms`);
-  const max = limits[name]?.max;
   const [, now, how, budget, verdict] = row.children;
   now.textContent = shown(value);
   how.textContent = rating.replace("-", " ");
   budget.textContent = max === undefined ? "no budget" : `≤ ${shown(max)}`;
-  const isWithin = max === undefined ? "none" : value <= max ? "within" : "over";
+  const isWithin = max === undefined ? "none" : withinBudget ? "within" : "over";
   verdict.textContent = { none: "–", within: "✓ within budget", over: "✗ over budget" }[isWithin];
   verdict.className = isWithin;
 }
 
-for (const on of [onFCP, onLCP, onCLS, onINP, onFID, onTTFB]) on(show, { reportAllChanges: true });
+for (const on of [onFCP, onLCP, onCLS, onINP, onFID, onTTFB]) on(show, { reportAllChanges: true, limits });
 
 // Something to interact with, so that a visit has an INP.
 const button = document.querySelector("[data-work]");

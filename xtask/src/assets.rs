@@ -1,5 +1,5 @@
 //! The files that the Worker serves: the dashboard, the client, the budgets; and, beside the product
-//! on a developer's machine only, the demo pages.
+//! on a developer's machine only, the demo pages. The npm package carries the same Worker and files.
 
 use std::fs;
 use std::path::Path;
@@ -21,6 +21,17 @@ pub fn lay_out(root: &Path) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Puts the Worker, the files that it serves, and the action for CI into the npm package.
+pub fn pack(root: &Path) -> Result<()> {
+    let dist = root.join("pkg/dist");
+    for file in ["index.js", "index_bg.wasm"] {
+        copy(&root.join("build").join(file), &dist.join("worker/worker").join(file))?;
+    }
+    copy(&root.join("build/assets"), &dist.join("worker/assets"))?;
+    copy(&root.join("wrangler.toml"), &dist.join("worker/wrangler.toml"))?;
+    copy(&root.join("lighthouse/action"), &dist.join("action"))
 }
 
 /// Copies a file or a folder. A file that is the same already is left alone, so that nobody who

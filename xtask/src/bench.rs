@@ -8,13 +8,31 @@ use anyhow::{Context, Result, bail};
 use crate::figures;
 use crate::{bundle, process, screen, setup};
 
+/// What measures.
+enum Driver {
+    /// A script, against the built product.
+    Script(&'static str),
+    /// A program of the crate `scale`, against the rules alone.
+    Native(&'static str),
+}
+
 /// A bench: its name, what it measures, and its driver.
-const BENCHES: &[(&str, &str, &str)] = &[
-    ("client", "what the client costs a page, beside web-vitals", "tests/bench/client/bench.mjs"),
+const BENCHES: &[(&str, &str, Driver)] = &[
+    (
+        "client",
+        "what the client costs a page, beside web-vitals",
+        Driver::Script("tests/bench/client/bench.mjs"),
+    ),
     (
         "ingest",
         "what a durable beacon costs, beside emptier and plainer Workers",
-        "tests/bench/ingest/bench.mjs",
+        Driver::Script("tests/bench/ingest/bench.mjs"),
+    ),
+    ("ledger", "what reading and sketches cost, beside other sketches", Driver::Native("ledger")),
+    (
+        "cache",
+        "what an answer of the cache costs, beside plainer ones",
+        Driver::Script("tests/bench/cache/bench.mjs"),
     ),
 ];
 
@@ -36,8 +54,12 @@ pub fn run(root: &Path, arguments: &[String]) -> Result<()> {
         if !named.is_empty() && !named.iter().any(|wanted| wanted == name) {
             continue;
         }
-        let measure =
-            || process::quiet(process::npm(root, "node").arg(root.join(driver)).env("CHROMIUM", &browser));
+        let measure = || match driver {
+            Driver::Script(file) => {
+                process::quiet(process::npm(root, "node").arg(root.join(file)).env("CHROMIUM", &browser))
+            }
+            Driver::Native(name) => process::quiet(&mut native(root, name)),
+        };
         let text = screen::step(about, measure)?;
         all.extend(figures::read(&text).with_context(|| format!("the bench `{name}` printed no figures"))?);
     }
@@ -47,6 +69,18 @@ pub fn run(root: &Path, arguments: &[String]) -> Result<()> {
     Ok(())
 }
 
+/// `cargo xtask model`: a billion views a day, natively.
+pub fn model(root: &Path, _: &[String]) -> Result<()> {
+    process::loud(&mut native(root, "model"))
+}
+
+/// A program of the crate that measures.
+fn native(root: &Path, name: &str) -> std::process::Command {
+    let mut cargo = setup::cargo(root);
+    cargo.args(["run", "--quiet", "--profile", "scale", "--package", "scale", "--bin", name]);
+    cargo
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -54,7 +88,7 @@ mod tests {
     #[test]
     fn a_bench_that_is_not_there_is_named_with_those_that_are() {
         let error = run(Path::new("."), &["speed".to_owned()]).expect_err("no such bench");
-        assert_eq!(error.to_string(), "there is no bench `speed`; there are client, ingest");
+        assert_eq!(error.to_string(), "there is no bench `speed`; there are client, ingest, ledger, cache");
     }
 
     #[test]

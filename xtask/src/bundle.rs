@@ -1,18 +1,22 @@
-//! Everything that a deployment consists of: the client, the Worker, and the files that it serves.
+//! Everything that ships: the client, the toolkit for Node, the Worker, and the files that it serves.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
-use crate::{assets, client, screen, setup, worker};
+use crate::{assets, client, screen, setup, toolkit, worker};
 
 /// Builds it all, and does nothing for what is built already.
 pub fn everything(root: &Path) -> Result<()> {
     setup::tools(root)?;
     build_client(root)?;
+    toolkit::build(root)?;
     worker::build(root)?;
-    screen::step("lays out the files to serve", || assets::lay_out(root))
+    screen::step("lays out the files to serve", || {
+        assets::lay_out(root)?;
+        assets::pack(root)
+    })
 }
 
 fn build_client(root: &Path) -> Result<()> {

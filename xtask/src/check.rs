@@ -20,6 +20,7 @@ pub fn run(root: &Path, _: &[String]) -> Result<()> {
     screen::step("types", || types(root))?;
     screen::step("licences", || licences(root))?;
     screen::step("environments have the same bindings", || environments(root))?;
+    screen::step("the cache's routes can be read", || routes(root))?;
     screen::step("a dry deploy of staging and production", || deploy(root))?;
     screen::step("no shipped file grew", || size::guard(root))?;
     println!("\nAll checks passed.");
@@ -53,20 +54,19 @@ fn lints(root: &Path) -> Result<()> {
 /// is a lint (`clippy.toml`).
 fn cores(root: &Path) -> Result<()> {
     for core in CORES {
-        if !root.join("crates").join(core).exists() {
+        let manifest = root.join("crates").join(core).join("Cargo.toml");
+        if !manifest.exists() {
             continue;
         }
-        let tree = process::quiet(setup::cargo(root).args([
-            "tree",
-            "--package",
-            core,
-            "--edges",
-            "normal",
-            "--prefix",
-            "none",
-            "--target",
-            "wasm32-unknown-unknown",
-        ]))?;
+        let tree =
+            process::quiet(setup::cargo(root).arg("tree").arg("--manifest-path").arg(manifest).args([
+                "--edges",
+                "normal",
+                "--prefix",
+                "none",
+                "--target",
+                "wasm32-unknown-unknown",
+            ]))?;
         for line in tree.lines() {
             let name = line.split_whitespace().next().unwrap_or_default();
             if PLATFORM.contains(&name) {
@@ -134,6 +134,23 @@ fn environments(root: &Path) -> Result<()> {
     Ok(())
 }
 
+/// What a deployment would answer with 503 is told here, with its line.
+fn routes(root: &Path) -> Result<()> {
+    let text = std::fs::read_to_string(root.join("wrangler.toml"))?;
+    let config: toml::Table = text.parse().context("wrangler.toml is no TOML")?;
+    let environments = config.get("env").and_then(toml::Value::as_table).into_iter().flatten();
+    let own = std::iter::once(("the top", config.get("vars")));
+    for (name, vars) in own.chain(environments.map(|(name, table)| (name.as_str(), table.get("vars")))) {
+        if let Some(edge) = vars.and_then(|vars| vars.get("EDGE")) {
+            let text = edge
+                .as_str()
+                .with_context(|| format!("EDGE at {name} of wrangler.toml must be a text of JSON"))?;
+            cache::Routes::parse(text).with_context(|| format!("EDGE at {name} of wrangler.toml"))?;
+        }
+    }
+    Ok(())
+}
+
 /// The names of what is bound, without limits, folders and identifiers, which may differ.
 fn names(value: &toml::Value) -> Vec<String> {
     match value {
@@ -166,4 +183,4 @@ pub const CORES: &[&str] = &["wire", "vitals", "sketch", "budget", "ledger", "in
 /// Crates that exist for a platform, and compile only for it.
 const SHELLS: &[&str] = &["client", "edge-vitals-worker"];
 const PLATFORM: &[&str] = &["js-sys", "web-sys", "wasm-bindgen", "worker", "worker-sys", "gloo-timers"];
-const BINDINGS: &[&str] = &["assets", "durable_objects", "ratelimits", "triggers", "vars"];
+const BINDINGS: &[&str] = &["assets", "durable_objects", "kv_namespaces", "ratelimits", "triggers", "vars"];

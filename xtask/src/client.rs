@@ -17,13 +17,13 @@ pub fn build(root: &Path) -> Result<()> {
     }
     fs::create_dir_all(&dist)?;
     machine(root, &[])?;
-    bundle(root, &Entry { source: "start", output: "start", module: "inlined", full: false })?;
+    bundle(root, &Entry { source: "start", output: "start", module: "inlined", measure: "watch" })?;
     let wasm = machine(root, &["--features", "reports"])?;
     fs::write(dist.join("client.wasm"), wasm)?;
-    for entry in ["index", "attribution"] {
-        bundle(root, &Entry { source: entry, output: entry, module: "inlined", full: true })?;
+    for entry in ["index", "attribution", "start-attribution"] {
+        bundle(root, &Entry { source: entry, output: entry, module: "inlined", measure: "measure" })?;
     }
-    bundle(root, &Entry { source: "index", output: "separate", module: "fetched", full: true })
+    bundle(root, &Entry { source: "index", output: "separate", module: "fetched", measure: "measure" })
 }
 
 /// What a page may import.
@@ -34,8 +34,9 @@ struct Entry {
     output: &'static str,
     /// The file in `pkg/src` that brings the machine.
     module: &'static str,
-    /// Whether reports carry entries and soft navigations are followed.
-    full: bool,
+    /// The file in `pkg/src` that measures: `measure` reports every change with its entries, `watch`
+    /// only tells what a beacon carries.
+    measure: &'static str,
 }
 
 /// The machine's bytes, also left where a bundle finds them. One file is one request, and it measures
@@ -117,9 +118,9 @@ fn binaryen(root: &Path, tool: &str) -> Command {
     command
 }
 
-fn bundle(root: &Path, Entry { source, output, module, full }: &Entry) -> Result<()> {
-    run(Command::new(root.join("node_modules/.bin/esbuild"))
-        .current_dir(root)
+fn bundle(root: &Path, Entry { source, output, module, measure }: &Entry) -> Result<()> {
+    let bundled = root.join("target/pkg/bundled.js");
+    run(process::npm(root, "esbuild")
         .arg(format!("pkg/src/{source}.js"))
         .args([
             "--bundle",
@@ -127,14 +128,24 @@ fn bundle(root: &Path, Entry { source, output, module, full }: &Entry) -> Result
             "--format=esm",
             "--target=es2022",
             // Names that only our own files use.
-            "--mangle-props=^(lists|base|vitals|declare|listen|witness|describe|attribute|stop)$",
+            "--mangle-props=^(lists|targets|navigation|vitals|exact|declare|witness|describe|attribute|asked|stop)$",
             "--charset=utf8",
             "--log-level=warning",
         ])
-        .arg(format!("--define:FULL={full}"))
+        .arg(format!("--define:FULL={}", *measure == "measure"))
         .arg(format!("--alias:#bytes={}", root.join("target/pkg/bytes.js").display()))
+        .arg(format!("--alias:#measure={}", root.join(format!("pkg/src/{measure}.js")).display()))
         .arg(format!("--alias:#module={}", root.join(format!("pkg/src/{module}.js")).display()))
-        .arg(format!("--outfile=pkg/dist/{output}.js")))
+        .arg(format!("--outfile={}", bundled.display())))?;
+    minify(root, &bundled, &root.join(format!("pkg/dist/{output}.js")))
+}
+
+/// What a bundler leaves, a minifier that does nothing else still makes 3 to 4 % smaller.
+pub fn minify(root: &Path, bundled: &Path, output: &Path) -> Result<()> {
+    run(process::npm(root, "terser")
+        .arg(bundled)
+        .args(["--module", "--ecma", "2020", "--compress", "passes=4", "--mangle", "--output"])
+        .arg(output))
 }
 
 /// The bytes as a JavaScript string of the characters U+0000 to U+00FF, which compresses better than

@@ -14,6 +14,7 @@ mod setup;
 mod size;
 mod std_library;
 mod test;
+mod toolkit;
 mod worker;
 
 use std::path::{Path, PathBuf};
@@ -42,7 +43,9 @@ const COMMANDS: &[Command] = &[
     Command {
         name: "test",
         arguments: "[PART…]",
-        about: "sets everything up and runs every test, or the named parts: core, xtask, worker, faults, browser, parity, package",
+        about:
+            "sets everything up and runs every test, or the named parts: core, xtask, worker, cache, faults,
+                package, lighthouse, browser, parity",
         run: test::run,
     },
     Command {
@@ -53,8 +56,8 @@ const COMMANDS: &[Command] = &[
     },
     Command {
         name: "build",
-        arguments: "[client|worker]",
-        about: "builds the client into pkg/dist and the Worker with its assets into build/",
+        arguments: "[client|toolkit|worker]",
+        about: "builds the client and the toolkit into pkg/dist, and the Worker with its assets into build/",
         run: build,
     },
     Command {
@@ -66,11 +69,19 @@ const COMMANDS: &[Command] = &[
     },
     Command {
         name: "bench",
-        arguments: "[client|ingest] [--json]",
+        arguments: "[client|ingest|ledger|cache] [--json]",
         about: "measures, each figure as a ratio to a peer in the same run.\n\
                 client      what it costs a page, beside web-vitals\n\
-                ingest      what a durable beacon costs the Worker, beside emptier and plainer ones",
+                ingest      what a durable beacon costs the Worker, beside emptier and plainer ones\n\
+                ledger      what reading a month costs as views grow, and our sketch beside others\n\
+                cache       what an answer of the cache costs the Worker, beside plainer ones",
         run: bench::run,
+    },
+    Command {
+        name: "model",
+        arguments: "",
+        about: "a billion views a day, hour by hour: shards, requests, rows, storage, list price, bottleneck",
+        run: bench::model,
     },
     Command { name: "help", arguments: "", about: "this list", run: help },
 ];
@@ -95,15 +106,24 @@ fn main() -> ExitCode {
 
 fn build(root: &Path, arguments: &[String]) -> Result<()> {
     let what = arguments.first().map(String::as_str);
-    screen::title(&format!("Builds {}.", what.unwrap_or("the client, the Worker and its assets")));
+    screen::title(&format!(
+        "Builds {}.",
+        what.unwrap_or("the client, the toolkit, the Worker and its assets")
+    ));
     match what {
         Some("client") => {
             setup::tools(root)?;
             client::build(root)
         }
+        Some("toolkit") => {
+            setup::tools(root)?;
+            toolkit::build(root)
+        }
         // wrangler's own build command comes here, so that `npx wrangler deploy` alone is enough.
         None | Some("worker") => bundle::everything(root),
-        Some(other) => bail!("there is nothing called `{other}` to build; it is `client` or `worker`"),
+        Some(other) => {
+            bail!("there is nothing called `{other}` to build; it is `client`, `toolkit` or `worker`")
+        }
     }
 }
 
@@ -130,7 +150,9 @@ mod tests {
     #[test]
     fn every_command_in_a_document_exists() {
         let mut found = 0;
-        for document in ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", ".ci/run", "wrangler.toml"] {
+        for document in
+            ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "docs/ledger.md", ".ci/run", "wrangler.toml"]
+        {
             let text = std::fs::read_to_string(root().join(document)).expect(document);
             for rest in text.split("cargo xtask ").skip(1) {
                 let line = rest.split(['`', '\n', '#', '"']).next().unwrap_or_default();

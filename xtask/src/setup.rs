@@ -133,8 +133,23 @@ pub fn rustc(root: &Path) -> Command {
 pub fn cargo(root: &Path) -> Command {
     let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo.current_dir(root);
+    if let Some(sources) = downloaded_sources().filter(|_| env::var_os(WASM_FLAGS).is_none()) {
+        cargo.env(WASM_FLAGS, format!("--remap-path-prefix={sources}=crates"));
+    }
     cargo
 }
+
+/// Where cargo keeps the sources of dependencies. Panic messages carry the paths of their files, and
+/// what we ship should tell nothing of the machine that built it.
+fn downloaded_sources() -> Option<String> {
+    let home =
+        env::var_os("CARGO_HOME").map(PathBuf::from).or_else(|| Some(env::home_dir()?.join(".cargo")))?;
+    let sources = home.join("registry/src").to_str()?.to_owned();
+    // The variable is split at spaces.
+    (!sources.contains(' ')).then_some(sources)
+}
+
+const WASM_FLAGS: &str = "CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS";
 
 fn has_core(library: &Path) -> bool {
     fs::read_dir(library).is_ok_and(|files| {

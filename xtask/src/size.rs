@@ -11,7 +11,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 
 use crate::figures::{self, Figure};
-use crate::{bundle, process, screen};
+use crate::{bundle, client, process, screen};
 
 /// Bytes, by what they are called.
 type Sizes = BTreeMap<String, u64>;
@@ -19,8 +19,10 @@ type Sizes = BTreeMap<String, u64>;
 /// What ships: the file, and what it is called in the table.
 const SHIPPED: &[(&str, &str)] = &[
     ("pkg/dist/start.js", "client, beacons only"),
+    ("pkg/dist/start-attribution.js", "client, beacons with attribution"),
     ("pkg/dist/index.js", "client"),
     ("pkg/dist/attribution.js", "client with attribution"),
+    ("pkg/dist/toolkit/toolkit_bg.wasm", "toolkit"),
     ("build/index.js", "worker glue"),
     ("build/index_bg.wasm", "worker"),
 ];
@@ -35,7 +37,9 @@ pub fn run(root: &Path, arguments: &[String]) -> Result<()> {
     let known = baseline(root)?;
     let sizes = sizes(root)?;
     let mut figures = against(&known, &sizes);
-    figures.push(beside_web_vitals(root)?);
+    for peers in PEERS {
+        figures.push(beside_web_vitals(root, *peers)?);
+    }
     figures::print(&figures, as_json);
     if arguments.iter().any(|word| word == "--accept") {
         return Ok(fs::write(root.join(BASELINE), serde_json::to_string_pretty(&sizes)? + "\n")?);
@@ -91,27 +95,28 @@ fn sizes(root: &Path) -> Result<Sizes> {
     Ok(sizes)
 }
 
-/// What a page that only sends its vitals downloads, beside web-vitals with its usual recipe, built by
-/// the same bundler. Shown, and no failure: the baseline is what guards.
-fn beside_web_vitals(root: &Path) -> Result<Figure> {
+/// What a page that only sends its vitals downloads, beside web-vitals with its usual recipe, built in
+/// the same way. Shown, and no failure: the baseline is what guards.
+fn beside_web_vitals(root: &Path, (ours, package): (&str, &str)) -> Result<Figure> {
     let folder = root.join("target/setup/peer");
     fs::create_dir_all(&folder)?;
-    let (entry, built) = (folder.join("entry.js"), folder.join("built.js"));
-    fs::write(&entry, PEER)?;
+    let [entry, bundled, built] = ["entry.js", "bundled.js", "built.js"].map(|file| folder.join(file));
+    fs::write(&entry, PEER.replace("PACKAGE", package))?;
     process::quiet(
         process::npm(root, "esbuild")
             .arg(&entry)
             .args(["--bundle", "--minify", "--format=esm", "--target=es2022"])
-            .arg(format!("--outfile={}", built.display())),
+            .arg(format!("--outfile={}", bundled.display())),
     )?;
+    client::minify(root, &bundled, &built)?;
     let peer = brotli(&fs::read(&built)?)?;
-    let ours = brotli(&fs::read(root.join("pkg/dist/start.js"))?)?;
+    let bytes = brotli(&fs::read(root.join(ours))?)?;
     Ok(Figure {
-        name: "client, beacons only, beside its peer".to_owned(),
-        value: ours as f64,
+        name: format!("{ours} beside its peer"),
+        value: bytes as f64,
         unit: "B".to_owned(),
-        ratio: ours as f64 / peer as f64,
-        against: format!("web-vitals and sendBeacon, {peer} B"),
+        ratio: bytes as f64 / peer as f64,
+        against: format!("{package} and sendBeacon, {peer} B"),
         goal: 1.0,
     })
 }
@@ -131,9 +136,13 @@ fn brotli(bytes: &[u8]) -> Result<usize> {
 
 const BASELINE: &str = "xtask/size.json";
 
+/// What does the same job: a file of ours, and a package of theirs.
+const PEERS: &[(&str, &str)] =
+    &[("pkg/dist/start.js", "web-vitals"), ("pkg/dist/start-attribution.js", "web-vitals/attribution")];
+
 /// The recipe of web-vitals' own documentation for one beacon a page.
 const PEER: &str = r#"
-import { onCLS, onFCP, onINP, onLCP, onTTFB } from "web-vitals";
+import { onCLS, onFCP, onINP, onLCP, onTTFB } from "PACKAGE";
 const queue = new Set();
 for (const on of [onCLS, onFCP, onINP, onLCP, onTTFB]) on((metric) => queue.add(metric));
 addEventListener("visibilitychange", () => {

@@ -18,10 +18,20 @@ const PARTS: &[Part] = &[
     Part { name: "core", about: "the rules, natively", run: core },
     Part { name: "xtask", about: "these commands", run: xtask },
     Part { name: "worker", about: "the Worker in workerd", run: worker },
+    Part { name: "cache", about: "the cache before a scripted origin, in workerd", run: cache },
     Part { name: "faults", about: "workerd killed and flooded: what was acknowledged stays", run: faults },
+    Part {
+        name: "package",
+        about: "the npm package as it is installed: frontends, backends, command line, action",
+        run: package,
+    },
+    Part {
+        name: "lighthouse",
+        about: "Lighthouse CI on real pages, held against the budgets",
+        run: lighthouse,
+    },
     Part { name: "browser", about: "real pages in Chromium, counted in workerd", run: browser },
     Part { name: "parity", about: "our metrics beside web-vitals' on the same page loads", run: parity },
-    Part { name: "package", about: "the packed package in real frontends and backends", run: package },
 ];
 
 /// Runs the named parts, or all of them.
@@ -54,7 +64,7 @@ fn report(outcomes: &[(&&Part, bool, Duration)]) -> Result<()> {
     println!();
     for (part, passed, elapsed) in outcomes {
         let mark = if *passed { "✓ passed" } else { "✗ FAILED" };
-        println!("  {mark}  {:<8} {} ({})", part.name, part.about, screen::elapsed(*elapsed));
+        println!("  {mark}  {:<10} {} ({})", part.name, part.about, screen::elapsed(*elapsed));
     }
     let failed = outcomes.iter().filter(|(_, passed, _)| !passed).count();
     println!("\nparts: {} passed, {failed} failed", outcomes.len() - failed);
@@ -78,9 +88,24 @@ fn worker(root: &Path) -> Result<()> {
     node_tests(root, "tests/worker")
 }
 
+fn cache(root: &Path) -> Result<()> {
+    bundle::everything(root)?;
+    node_tests(root, "tests/cache")
+}
+
 fn browser(root: &Path) -> Result<()> {
     bundle::everything(root)?;
     node_tests(root, "tests/browser")
+}
+
+fn package(root: &Path) -> Result<()> {
+    bundle::everything(root)?;
+    node_tests(root, "tests/package")
+}
+
+fn lighthouse(root: &Path) -> Result<()> {
+    bundle::everything(root)?;
+    node_tests(root, "tests/lighthouse")
 }
 
 fn faults(root: &Path) -> Result<()> {
@@ -91,11 +116,6 @@ fn faults(root: &Path) -> Result<()> {
 fn parity(root: &Path) -> Result<()> {
     bundle::everything(root)?;
     node_tests(root, "tests/parity")
-}
-
-fn package(root: &Path) -> Result<()> {
-    bundle::everything(root)?;
-    node_tests(root, "tests/package")
 }
 
 /// The Worker as wrangler would upload it, so that a test file starts it without building it again.

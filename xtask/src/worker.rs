@@ -19,8 +19,8 @@ pub fn build(root: &Path) -> Result<()> {
         )
     })?;
     let wasm = root.join("target/wasm32-unknown-unknown/worker/edge_vitals_worker.wasm");
-    let shim = root.join("worker/shim.js");
-    let fingerprint = setup::fingerprint([wasm.as_path(), &shim, &root.join("package-lock.json")])?;
+    let (shim, edge) = (root.join("worker/shim.js"), root.join("worker/edge.js"));
+    let fingerprint = setup::fingerprint([wasm.as_path(), &shim, &edge, &root.join("package-lock.json")])?;
     if root.join("build/index.js").exists() && setup::is_current(root, "worker", fingerprint) {
         return Ok(());
     }
@@ -47,6 +47,7 @@ pub fn build(root: &Path) -> Result<()> {
         let text = fs::read_to_string(&index).context("wasm-bindgen left no index.js")?;
         fs::write(&index, text.replace("import source ", "import "))?;
         fs::copy(&shim, glue.join("shim.js"))?;
+        fs::copy(&edge, glue.join("edge.js"))?;
         process::quiet(
             process::npm(root, "esbuild")
                 .arg(glue.join("shim.js"))

@@ -31,6 +31,21 @@ pub struct Limit {
     pub line: u32,
 }
 
+/// A budget for real visits, and what it is for.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Rule<'a> {
+    /// Its place among the budgets of the file, by which rules are told apart.
+    pub place: usize,
+    /// The pages, as the file names them; `/` where it names none.
+    pub pattern: &'a str,
+    /// The device class; none where it is for all of them.
+    pub device: Option<Device>,
+    /// The metric.
+    pub metric: Metric,
+    /// The limit.
+    pub limit: Limit,
+}
+
 /// What follows from a violated budget.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Severity {
@@ -120,6 +135,31 @@ impl Budgets {
             .find_map(|timing| timing.field)
     }
 
+    /// Every budget for real visits that a page may be judged by, in the order of the file: those that
+    /// a later one takes the place of on all their pages are left out.
+    pub fn rules(&self) -> impl Iterator<Item = Rule<'_>> {
+        let all = || self.placed().filter_map(|(place, entry, timing)| Rule::of(place, entry, timing));
+        all().filter(move |rule| !all().any(|other| other.overrules(rule)))
+    }
+
+    /// The budget that decides what [`limit`](Self::limit) says.
+    #[must_use]
+    pub fn rule(&self, path: &str, device: Device, metric: Metric) -> Option<Rule<'_>> {
+        let applies = |entry: &Entry, timing: &Timing| {
+            entry.is_for(path)
+                && timing.measure == Measure::Field(metric)
+                && timing.device.is_none_or(|only| only == device)
+        };
+        let all = self.placed().filter(|(_, entry, timing)| applies(entry, timing));
+        all.filter_map(|(place, entry, timing)| Rule::of(place, entry, timing)).last()
+    }
+
+    fn placed(&self) -> impl Iterator<Item = (usize, &Entry, &Timing)> {
+        let all =
+            self.entries.iter().flat_map(|entry| entry.timings.iter().map(move |timing| (entry, timing)));
+        all.enumerate().map(|(place, (entry, timing))| (place, entry, timing))
+    }
+
     /// The timings that apply there, the decisive ones first.
     pub(crate) fn timings(&self, path: &str, device: Device) -> impl Iterator<Item = &Timing> {
         let timings = self.matching(path).flat_map(|entry| entry.timings.iter().rev());
@@ -133,8 +173,28 @@ impl Budgets {
     }
 
     fn matching(&self, path: &str) -> impl Iterator<Item = &Entry> {
-        let matches = move |entry: &&Entry| entry.path.as_ref().is_none_or(|pattern| pattern.matches(path));
-        self.entries.iter().rev().filter(matches)
+        self.entries.iter().rev().filter(move |entry| entry.is_for(path))
+    }
+}
+
+impl<'a> Rule<'a> {
+    fn of(place: usize, entry: &'a Entry, timing: &'a Timing) -> Option<Self> {
+        let Measure::Field(metric) = timing.measure else { return None };
+        let pattern = entry.path.as_ref().map_or("/", Pattern::text);
+        Some(Self { place, pattern, device: timing.device, metric, limit: timing.field? })
+    }
+
+    fn overrules(&self, other: &Self) -> bool {
+        self.place > other.place
+            && self.metric == other.metric
+            && (self.device.is_none() || self.device == other.device)
+            && (self.is_sitewide() || self.pattern == other.pattern)
+    }
+
+    /// Whether it is for every page of the site.
+    #[must_use]
+    pub fn is_sitewide(&self) -> bool {
+        matches!(self.pattern, "/" | "/*")
     }
 }
 
@@ -152,6 +212,10 @@ impl Severity {
 }
 
 impl Entry {
+    fn is_for(&self, path: &str) -> bool {
+        self.path.as_ref().is_none_or(|pattern| pattern.matches(path))
+    }
+
     fn read(node: &Node<'_>) -> Result<Self, Mistake> {
         let own = ["path", "options", "timings", "resourceSizes", "resourceCounts"];
         let fields = node.fields("a budget", &[&own[..], &Terms::KEYS].concat())?;

@@ -39,6 +39,17 @@ impl Windows {
     }
 }
 
+impl Burn {
+    /// The name in every answer.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Ticket => "ticket",
+            Self::Page => "page",
+        }
+    }
+}
+
 impl Tally {
     /// The share of visits over budget, as a multiple of the share that may be. 0 without visits.
     #[must_use]

@@ -16,11 +16,11 @@ mod verdict;
 mod watch;
 
 pub use assertions::{Asserted, Assertion, Outcome, Page};
-pub use budgets::{Budgets, Limit, Severity};
+pub use budgets::{Budgets, Limit, Rule, Severity};
 pub use burn::{Burn, Windows};
 pub use compare::{Comparison, Stratum, discoveries};
-pub use gate::{Answer, Cell, gate, lab_gate};
+pub use gate::{Answer, Cell, Waiting, gate, lab_gate, regressions, waiting};
 pub use mistake::{Mistake, Wrong};
 pub use score::{Audit, Form, category, field_score};
 pub use verdict::{Ranks, Tally, Verdict};
-pub use watch::Alarm;
+pub use watch::{Alarm, Look, Watched, leading};

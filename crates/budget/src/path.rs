@@ -16,6 +16,11 @@ impl Pattern {
         }
     }
 
+    /// The pattern as written.
+    pub(crate) fn text(&self) -> &str {
+        &self.0
+    }
+
     pub(crate) fn matches(&self, path: &str) -> bool {
         let (body, ends) = match self.0.strip_suffix('$') {
             Some(body) => (body, true),

@@ -2,6 +2,8 @@
 //! visits are within budget, so a verdict needs two exact counts and no quantile. Which visits are
 //! counted together, and for how long, is left to the ledger.
 
+use serde::{Deserialize, Serialize};
+
 use crate::{
     binomial::{at_least, at_most},
     budgets::Limit,
@@ -9,7 +11,7 @@ use crate::{
 
 /// Visits, by whether they kept a budget. Visits that were really measured: a sampled one counts
 /// once, whatever its weight, since weight is no evidence.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tally {
     /// At most the budget.
     pub within: u64,

@@ -65,6 +65,38 @@ fn a_device_has_its_own_budget() {
 }
 
 #[test]
+fn a_limit_knows_the_budget_that_it_is_of() {
+    let text = r#"[
+        { "timings": [ { "metric": "largest-contentful-paint", "budget": 4000 } ] },
+        { "path": "/*", "timings": [ { "metric": "largest-contentful-paint", "budget": 2500 },
+                                     { "metric": "speed-index", "budget": 1 } ] },
+        { "path": "/cart", "device": "phone",
+          "timings": [ { "metric": "largest-contentful-paint", "budget": 2000 } ] },
+        { "path": "/cart", "timings": [ { "metric": "first-contentful-paint", "lab": 9 } ] },
+        { "path": "/cart", "device": "phone",
+          "timings": [ { "metric": "largest-contentful-paint", "budget": 1800 } ] }
+    ]"#;
+    let budgets = Budgets::parse(text).unwrap();
+    // The first and the third have later ones in their place, wherever they would apply.
+    let rules: Vec<_> =
+        budgets.rules().map(|rule| (rule.pattern, rule.limit.max, rule.is_sitewide())).collect();
+    assert_eq!(rules, [("/*", 2500, true), ("/cart", 1800, false)]);
+    for path in ["/", "/cart", "/cart/1", "(other)"] {
+        for device in Device::ALL {
+            for metric in Metric::ALL {
+                let rule = budgets.rule(path, device, metric);
+                assert_eq!(
+                    rule.map(|rule| rule.limit),
+                    budgets.limit(path, device, metric),
+                    "{path} {metric:?}"
+                );
+            }
+        }
+    }
+    assert_eq!(budgets.rule("/cart/1", Device::Phone, Metric::Lcp).unwrap().pattern, "/cart");
+}
+
+#[test]
 fn lab_and_field_may_differ_and_are_inherited_apart() {
     let text = r#"[
         { "timings": [{ "metric": "first-contentful-paint", "lab": 1200, "field": 1800 }] },

@@ -1,7 +1,7 @@
 //! The promises that verdicts make, kept by simulated sites: how often they cry wolf, and how soon
 //! they notice. Every run draws the same numbers.
 
-use budget::{Alarm, Tally, Verdict};
+use budget::{Alarm, Answer, Cell, Limit, Severity, Tally, Verdict, gate, waiting};
 
 /// SplitMix64 (Steele, Lea and Flood, 2014).
 struct Dice(u64);
@@ -90,4 +90,45 @@ fn a_page_a_fifth_over_its_budget_is_found_within_three_days_at_200_views_a_day(
     let rate = found.len() as f64 / f64::from(trials);
     println!("{rate} found, half of them within {} views", found[found.len() / 2]);
     assert!(rate >= 0.99, "{rate}");
+}
+
+/// What a gate answers that waits for so many visits and asks after every twenty: at once where a budget
+/// is certainly broken, once when there are enough visits, and when the time is over.
+fn waited(dice: &mut Dice, overshoot: f64, visits: u64) -> Answer {
+    let limit = Limit { max: 1, percentile: 75, severity: Severity::Error, min_samples: 30, line: 1 };
+    let mut cell = Cell { limit, tally: Tally::default(), part: false };
+    let mut judged_once = false;
+    for visited in 1..=visits {
+        count(&mut cell.tally, visit(dice, overshoot));
+        if visited % 20 != 0 && visited != visits {
+            continue;
+        }
+        let waits = waiting(&[cell]);
+        let due = waits.ready == waits.of && !judged_once;
+        let (_, answer) = gate(&[cell]);
+        if visited == visits || waits.certain || due && answer != Answer::Insufficient {
+            return answer;
+        }
+        judged_once |= due;
+    }
+    Answer::Insufficient
+}
+
+#[test]
+fn a_gate_that_waits_is_not_fooled_by_asking_often() {
+    let trials = 1_000;
+    let mut dice = Dice(4);
+    let mut rate = |overshoot, answer| {
+        let found = (0..trials).filter(|_| waited(&mut dice, overshoot, 1000) == answer).count();
+        found as f64 / f64::from(trials)
+    };
+    let (wolves, passed) = (rate(1.0, Answer::Violated), rate(1.0, Answer::Pass));
+    println!("on its budget: violated {wolves}, passed {passed}");
+    // At any time one of twenty, and two looks at one of a hundred.
+    assert!(wolves <= 0.07, "{wolves}");
+    // Two looks at one of twenty.
+    assert!(passed <= 0.1 + tolerance(0.1, trials), "{passed}");
+    let (stopped, kept) = (rate(1.3, Answer::Violated), rate(0.7, Answer::Pass));
+    println!("a third over: violated {stopped}; a third under: passed {kept}");
+    assert!(stopped >= 0.95 && kept >= 0.95, "{stopped} and {kept}");
 }

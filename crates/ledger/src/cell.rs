@@ -117,16 +117,18 @@ impl Cell {
             *ours = ours.saturating_add(*count);
         }
         for (metric, theirs) in &other.metrics {
-            let ours = self.metrics.entry(*metric).or_insert_with(|| Tally::new(*metric));
-            ours.n = ours.n.saturating_add(theirs.n);
-            // Both are of this metric, so it cannot be refused.
-            let _ = ours.sketch.merge(&theirs.sketch);
-            for (limit, kept) in &theirs.kept {
-                let sum = ours.kept.entry(*limit).or_default();
-                sum.n = sum.n.saturating_add(kept.n);
-                sum.k = sum.k.saturating_add(kept.k);
-            }
+            self.metrics.entry(*metric).or_insert_with(|| Tally::new(*metric)).merge(theirs);
         }
+    }
+
+    /// What stored bytes say of limits, each with its metric's name; and the views. The distributions
+    /// are passed over.
+    pub(crate) fn kept(bytes: &[u8]) -> Result<(u64, impl Iterator<Item = (String, u32, Kept)>), Malformed> {
+        let Record { views, metrics, .. } = Record::read(bytes)?;
+        let all = metrics.into_iter().flat_map(|TallyRecord { metric, kept, .. }| {
+            kept.into_iter().map(move |(limit, kept)| (metric.clone(), limit, kept))
+        });
+        Ok((views, all))
     }
 
     /// Whether nothing is counted in it.
@@ -138,6 +140,7 @@ impl Cell {
     /// The bytes that are stored: a version, then the record.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
+        let sketches: Vec<Vec<u8>> = self.metrics.values().map(|tally| tally.sketch.encode()).collect();
         let record = Record {
             views: self.views,
             visits: self.visits,
@@ -147,11 +150,12 @@ impl Cell {
             metrics: self
                 .metrics
                 .iter()
-                .map(|(metric, tally)| TallyRecord {
+                .zip(&sketches)
+                .map(|((metric, tally), sketch)| TallyRecord {
                     metric: metric.name().to_owned(),
                     n: tally.n,
                     kept: tally.kept.iter().map(|(limit, kept)| (*limit, *kept)).collect(),
-                    sketch: tally.sketch.encode(),
+                    sketch,
                 })
                 .collect(),
         };
@@ -165,15 +169,11 @@ impl Cell {
     /// # Errors
     /// Refuses what no version has written.
     pub fn decode(bytes: &[u8]) -> Result<Self, Malformed> {
-        let (VERSION, record) = bytes.split_first().map(|(first, rest)| (*first, rest)).ok_or(Malformed)?
-        else {
-            return Err(Malformed);
-        };
-        let record: Record = postcard::from_bytes(record).map_err(|_| Malformed)?;
+        let record = Record::read(bytes)?;
         let mut metrics = BTreeMap::new();
         for tally in record.metrics {
             let metric = Metric::named(&tally.metric).ok_or(Malformed)?;
-            let sketch = Sketch::decode(&tally.sketch).map_err(|_| Malformed)?;
+            let sketch = Sketch::decode(tally.sketch).map_err(|_| Malformed)?;
             if sketch.metric() != metric {
                 return Err(Malformed);
             }
@@ -190,9 +190,27 @@ impl Cell {
     }
 }
 
+impl Kept {
+    /// Adds other views against the same limit.
+    pub(crate) const fn add(&mut self, other: Self) {
+        self.n = self.n.saturating_add(other.n);
+        self.k = self.k.saturating_add(other.k);
+    }
+}
+
 impl Tally {
     fn new(metric: Metric) -> Self {
         Self { n: 0, kept: BTreeMap::new(), sketch: Sketch::new(metric) }
+    }
+
+    /// Adds what another tally of the same metric has counted.
+    pub fn merge(&mut self, other: &Self) {
+        self.n = self.n.saturating_add(other.n);
+        // A refusal would mean that it is of another metric; then there is nothing to add.
+        let _ = self.sketch.merge(&other.sketch);
+        for (limit, kept) in &other.kept {
+            self.kept.entry(*limit).or_default().add(*kept);
+        }
     }
 
     /// The counts against the limit that is in force.
@@ -218,21 +236,32 @@ impl std::error::Error for Malformed {}
 
 /// Version 1 of a stored cell. Metrics and reasons are stored by name, so that a new one moves nothing.
 #[derive(Serialize, Deserialize)]
-struct Record {
+struct Record<'a> {
     views: u64,
     visits: u64,
     sent: u64,
     heard: u64,
     lost: Vec<(String, u64)>,
-    metrics: Vec<TallyRecord>,
+    #[serde(borrow)]
+    metrics: Vec<TallyRecord<'a>>,
 }
 
 #[derive(Serialize, Deserialize)]
-struct TallyRecord {
+struct TallyRecord<'a> {
     metric: String,
     n: u64,
     kept: Vec<(u32, Kept)>,
-    sketch: Vec<u8>,
+    #[serde(borrow)]
+    sketch: &'a [u8],
+}
+
+impl<'a> Record<'a> {
+    fn read(bytes: &'a [u8]) -> Result<Self, Malformed> {
+        match bytes.split_first() {
+            Some((&VERSION, record)) => postcard::from_bytes(record).map_err(|_| Malformed),
+            _ => Err(Malformed),
+        }
+    }
 }
 
 const VERSION: u8 = 1;

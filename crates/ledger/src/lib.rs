@@ -8,17 +8,22 @@
 //! count and never adds one.
 
 mod cell;
+mod counts;
 mod fold;
+pub mod outbox;
 mod read;
 mod room;
 mod route;
+mod rulings;
 mod told;
 mod window;
 
 pub use cell::{Cell, Kept, Malformed, Tally};
+pub use counts::{Counts, Page, Track};
 pub use fold::{CellKey, Counted, Effect, Limits, View, fold, needed, roll};
 pub use read::{Bots, Dimension, Group, Groups, Query};
 pub use room::{Heavy, OTHER, Place, Places, Room, Rooms};
 pub use route::template;
+pub use rulings::{Refused, Ruling, Rulings, Source};
 pub use told::{Labels, Told, Visitor, report_key, view_key};
 pub use window::{Horizon, Retention, Span, Window};

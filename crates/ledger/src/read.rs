@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use wire::{Device, UnixMillis};
 
 use crate::cell::{Cell, Malformed};
+use crate::rulings::Rulings;
 use crate::told::Labels;
 use crate::window::{Span, Window};
 
@@ -84,6 +85,8 @@ pub struct Groups {
     pub heard_at: Option<UnixMillis>,
     /// What was refused, by reason.
     pub refused: BTreeMap<String, u64>,
+    /// The budgets by which views are judged.
+    pub rulings: Rulings,
 }
 
 impl Dimension {
@@ -181,6 +184,7 @@ impl Groups {
             self.add(group, &cell);
         }
         self.heard_at = self.heard_at.max(other.heard_at);
+        self.rulings = std::mem::take(&mut self.rulings).later(other.rulings);
         for (reason, count) in other.refused {
             let sum = self.refused.entry(reason).or_default();
             *sum = sum.saturating_add(count);
@@ -200,7 +204,7 @@ impl Groups {
     pub fn encode(&self) -> Vec<u8> {
         let cells: Vec<(&Group, Vec<u8>)> =
             self.cells.iter().map(|(group, cell)| (group, cell.encode())).collect();
-        postcard::to_stdvec(&(cells, self.heard_at, &self.refused)).unwrap_or_default()
+        postcard::to_stdvec(&(cells, self.heard_at, &self.refused, &self.rulings)).unwrap_or_default()
     }
 
     /// Reads what a shard has answered.
@@ -208,12 +212,12 @@ impl Groups {
     /// # Errors
     /// Refuses what no shard of this version writes.
     pub fn decode(bytes: &[u8]) -> Result<Self, Malformed> {
-        let (cells, heard_at, refused): (Vec<(Group, Vec<u8>)>, _, _) =
+        let (cells, heard_at, refused, rulings): (Vec<(Group, Vec<u8>)>, _, _, _) =
             postcard::from_bytes(bytes).map_err(|_| Malformed)?;
         let cells = cells
             .into_iter()
             .map(|(group, bytes)| Ok((group, Cell::decode(&bytes)?)))
             .collect::<Result<_, Malformed>>()?;
-        Ok(Self { cells, heard_at, refused })
+        Ok(Self { cells, heard_at, refused, rulings })
     }
 }

@@ -111,10 +111,19 @@ impl Horizon {
     }
 }
 
+impl Retention {
+    /// So many days in all; the short windows as long as they are of use, and no longer.
+    #[must_use]
+    pub const fn of_days(days: u64) -> Self {
+        let days = days.saturating_mul(Span::Day.millis());
+        let hours = 35 * Span::Day.millis();
+        Self { minutes: 2 * Span::Hour.millis(), hours: if days < hours { days } else { hours }, days }
+    }
+}
+
 impl Default for Retention {
     fn default() -> Self {
-        let hour = Span::Hour.millis();
-        Self { minutes: 2 * hour, hours: 35 * 24 * hour, days: 400 * 24 * hour }
+        Self::of_days(400)
     }
 }
 
@@ -133,6 +142,17 @@ mod tests {
         assert_eq!(much_later.window(at), Some(Window::of(Span::Day, at)));
         let gone = later.advanced(&Retention::default(), at.after(402 * Span::Day.millis()));
         assert_eq!(gone.window(at), None);
+    }
+
+    #[test]
+    fn what_is_kept_for_a_week_is_gone_after_it() {
+        let at = UnixMillis(1_800_000_123_456);
+        let after = |days: u64| {
+            let now = at.after(days * Span::Day.millis());
+            Horizon::default().advanced(&Retention::of_days(7), now).window(at)
+        };
+        assert_eq!(after(6), Some(Window::of(Span::Hour, at)));
+        assert_eq!(after(8), None);
     }
 
     #[test]

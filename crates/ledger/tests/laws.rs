@@ -5,8 +5,8 @@
 use std::collections::BTreeMap;
 
 use ledger::{
-    Cell, CellKey, Effect, Heavy, Horizon, Limits, OTHER, Place, Places, Retention, Room, Rooms, Span, Told,
-    View, Visitor, fold, needed, roll,
+    Cell, CellKey, Counts, Effect, Heavy, Horizon, Kept, Limits, OTHER, Place, Places, Retention, Room,
+    Rooms, Span, Told, View, Visitor, fold, needed, roll,
 };
 use proptest::prelude::*;
 use wire::beacon::Values;
@@ -137,6 +137,19 @@ impl Shelf {
         views.into_iter().map(|(key, views)| sum(key, views)).collect()
     }
 
+    /// What the counts without distributions say of largest paints, over a shard for each cell and all hours.
+    fn counted(&self, limit: u32) -> Kept {
+        let mut all = Counts::default();
+        for (key, cell) in &self.cells {
+            let mut shard = Counts::default();
+            shard.add(key, &cell.encode(), T0).unwrap();
+            all.merge(Counts::decode(&shard.encode()).unwrap());
+        }
+        let of_limit = all.tracks.iter().filter(|((_, metric, max), _)| metric == "LCP" && *max == limit);
+        let kept = of_limit.map(|(_, track)| track.since(UnixMillis(0)));
+        kept.fold(Kept::default(), |sum, kept| Kept { n: sum.n + kept.n, k: sum.k + kept.k })
+    }
+
     fn total(&self) -> Cell {
         self.cells.values().fold(Cell::default(), |mut total, cell| {
             total.merge(cell);
@@ -202,6 +215,7 @@ fn check(shelf: &Shelf, sends: &[Send], limit: Option<u32>) {
             assert_eq!(kept.n, values.len() as u64);
             assert_eq!(kept.k, values.iter().filter(|value| **value <= limit).count() as u64);
             assert_eq!(tally.kept.len(), 1, "a limit that judges nobody any more is forgotten");
+            assert_eq!(shelf.counted(limit), kept, "hour by hour the same");
         }
     }
 }

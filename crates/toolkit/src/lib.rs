@@ -8,8 +8,8 @@ mod lab;
 
 pub use counts::{Compared, Distribution, StratumAsked, compared, distribution};
 pub use document::{Explained, Told, explained, told};
-pub use gate::{GateReport, GateRow, gated};
-pub use lab::{LabProof, Reported, Row, matrix, proof};
+pub use gate::{GateReport, GateRow, LabRow, gated, lab_gated};
+pub use lab::{LabFound, NoLab, Rc, Reported, Row, Shown, Unmade, lighthouserc, matrix, proof};
 
 use serde::{Serialize, de::DeserializeOwned};
 use serde_wasm_bindgen::Serializer;
@@ -39,21 +39,22 @@ impl Budgets {
         out(&explained(&self.0, path, document::device(device)?))
     }
 
-    /// Whether a release may pass: a row for each budgeted cell of the Worker's summary, and the answer.
+    /// What a lighthouserc has to say of these addresses: `{ collect, assert }`.
     ///
     /// # Errors
-    /// Throws when the summary is none.
-    pub fn gate(&self, summary: JsValue) -> Result<JsValue, JsError> {
-        out(&gated(&self.0, &within("summary", summary)?))
+    /// Throws when Lighthouse cannot visit so.
+    pub fn lighthouserc(&self, urls: Vec<String>, device: &str, runs: u8) -> Result<JsValue, JsError> {
+        out(&lighthouserc(&self.0, &urls, document::device(device)?, runs)?)
     }
 
-    /// The rows of Lighthouse CI's `assertMatrix` for these addresses.
+    /// Whether a release may pass: a row for each budgeted cell of the document that `GET /api/budgets`
+    /// gives, with what the lab found, and the answer.
     ///
     /// # Errors
-    /// Throws when there is no such device, or an address is none.
-    #[wasm_bindgen(js_name = assertMatrix)]
-    pub fn assert_matrix(&self, urls: Vec<String>, device: &str) -> Result<JsValue, JsError> {
-        out(&matrix(&self.0, &urls, document::device(device)?)?)
+    /// Throws when the document is none, or what the lab found is not.
+    pub fn gate(&self, standing: JsValue, labs: JsValue) -> Result<JsValue, JsError> {
+        let labs: Vec<LabFound> = within("lab", labs)?;
+        out(&gated(Some(&self.0), &within("standing", standing)?, &labs))
     }
 
     /// What came of every assertion that was to be made, by the content of assertion-results.json.
@@ -64,6 +65,26 @@ impl Budgets {
         let results: Vec<Reported> = within("results", results)?;
         out(&proof(&self.0, &urls, document::device(device)?, results)?)
     }
+}
+
+/// Whether a release may pass by the limits in force at the edge, where no budgets are at hand.
+///
+/// # Errors
+/// Throws when the document is none, or what the lab found is not.
+#[wasm_bindgen(js_name = gateAtEdge)]
+pub fn gate_at_edge(standing: JsValue, labs: JsValue) -> Result<JsValue, JsError> {
+    let labs: Vec<LabFound> = within("lab", labs)?;
+    out(&gated(None, &within("standing", standing)?, &labs))
+}
+
+/// What the lab's findings come to where nobody asks the field.
+///
+/// # Errors
+/// Throws when they are nothing of the kind.
+#[wasm_bindgen(js_name = labGate)]
+pub fn lab_gate(labs: JsValue) -> Result<JsValue, JsError> {
+    let labs: Vec<LabFound> = within("lab", labs)?;
+    out(&lab_gated(&labs))
 }
 
 /// The first mistake in the text of a budgets.json, in parts, or null.
@@ -126,5 +147,8 @@ fn out(value: &impl Serialize) -> Result<JsValue, JsError> {
 }
 
 fn within<T: DeserializeOwned>(name: &str, value: JsValue) -> Result<T, JsError> {
-    serde_wasm_bindgen::from_value(value).map_err(|error| JsError::new(&format!("{name}: {error}")))
+    serde_wasm_bindgen::from_value(value).map_err(|error| {
+        let says = error.to_string();
+        JsError::new(&format!("{name}: {}", says.strip_prefix("Error: ").unwrap_or(&says)))
+    })
 }

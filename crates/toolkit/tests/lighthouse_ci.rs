@@ -3,7 +3,7 @@
 
 use budget::Budgets;
 use serde_json::{Value, json};
-use toolkit::{LabProof, matrix, proof};
+use toolkit::{LabFound, matrix, proof};
 use wire::Device;
 
 const BUDGETS: &str = r#"[
@@ -17,7 +17,7 @@ const BUDGETS: &str = r#"[
 ]"#;
 
 #[expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a helper of tests may do as tests do")]
-fn proof_of(visit: &str) -> LabProof {
+fn proof_of(visit: &str) -> LabFound {
     let results: Value = serde_json::from_str(include_str!("lighthouse-ci/results.json")).unwrap();
     let results = serde_json::from_value(results[visit].clone()).unwrap();
     proof(&Budgets::parse(BUDGETS).unwrap(), &urls(), Device::Phone, results).unwrap()
@@ -36,11 +36,11 @@ fn lighthouse_ci_was_given_these_rows() {
 #[track_caller]
 fn check(visit: &str, answer: &str, others: &[(&str, &str, &str)]) {
     let proof = proof_of(visit);
-    assert_eq!(proof.answer, answer);
+    assert_eq!(proof.answer().name(), answer);
     assert_eq!(proof.outcomes.len(), 8);
-    let not_kept = proof.outcomes.iter().filter(|one| one.outcome != "kept");
+    let not_kept = proof.outcomes.iter().filter(|one| one.outcome.name() != "kept");
     let not_kept: Vec<_> =
-        not_kept.map(|one| (one.url.as_str(), one.asked.audit.as_str(), one.outcome)).collect();
+        not_kept.map(|one| (one.url.as_str(), one.asked.audit.as_str(), one.outcome.name())).collect();
     assert_eq!(not_kept, others);
 }
 

@@ -5,7 +5,10 @@
 use budget::Budgets;
 use serde_json::{Value, json};
 use sketch::Sketch;
-use toolkit::{compared, distribution, explained, gated, matrix, proof, told};
+use toolkit::{
+    LabFound, Unmade, compared, distribution, explained, gated, lab_gated, lighthouserc, matrix, proof, told,
+};
+use wire::standing::Standing;
 use wire::{Device, Metric};
 
 fn budgets() -> Budgets {
@@ -94,9 +97,9 @@ fn results() -> Value {
 fn a_run_is_proved_pair_by_pair() {
     let reported = serde_json::from_value(results()).unwrap();
     let proof = proof(&budgets(), &urls(&["http://localhost:3000"]), Device::Phone, reported).unwrap();
-    assert_eq!((proof.answer, proof.code), ("violated", 1));
+    assert_eq!(proof.answer().code(), 1);
     let mut outcomes: Vec<_> =
-        proof.outcomes.iter().map(|one| (one.asked.audit.as_str(), one.outcome, one.actual)).collect();
+        proof.outcomes.iter().map(|one| (one.asked.audit.as_str(), one.outcome.name(), one.actual)).collect();
     outcomes.sort_by_key(|(audit, ..)| *audit);
     assert_eq!(
         outcomes,
@@ -110,44 +113,196 @@ fn a_run_is_proved_pair_by_pair() {
     assert_eq!(json!(proof.outcomes[0])["url"], "http://localhost:3000/");
 }
 
-fn line(metric: &str, budget: Value) -> Value {
+#[test]
+fn the_whole_configuration_follows_from_the_budgets() {
+    let at = |device| lighthouserc(&budgets(), &urls(&["http://localhost:3000"]), device, 5);
+    let phone = json!(at(Device::Phone).unwrap());
+    assert_eq!(
+        phone["collect"],
+        json!({ "url": ["http://localhost:3000/"], "numberOfRuns": 5, "settings": { "onlyCategories": ["performance"] } })
+    );
+    assert_eq!(phone["assert"]["includePassedAssertions"], true);
+    let rows = json!(matrix(&budgets(), &urls(&["http://localhost:3000"]), Device::Phone).unwrap());
+    assert_eq!(phone["assert"]["assertMatrix"], rows);
+    assert_eq!(json!(at(Device::Desktop).unwrap())["collect"]["settings"]["preset"], "desktop");
+    assert_eq!(
+        at(Device::Tablet).unwrap_err().to_string(),
+        "Lighthouse cannot be a tablet; it can be a phone or a desktop"
+    );
+    assert!(lighthouserc(&budgets(), &[], Device::Phone, 5).is_err());
+    assert!(lighthouserc(&budgets(), &urls(&["http://a/"]), Device::Phone, 0).is_err());
+}
+
+/// A cell as the edge tells it: 200 views of a route on phones.
+fn cell(pattern: &str, route: Option<&str>, metric: &str, max: f64, k: u32) -> Value {
     json!({
-        "route": "/shop", "device": "phone", "metric": metric, "unit": "ms", "n": 200, "p75": 1800.0,
-        "p75_interval": [1700.0, 1900.0], "good": 0.9, "needs_improvement": 0.05, "poor": 0.05,
-        "budget": budget, "verdict": "met",
+        "pattern": pattern, "route": route, "device": "phone", "metric": metric, "unit": "ms", "max": max,
+        "percentile": 75, "severity": "error", "min_samples": 30, "line": 9, "n": 200, "k": k,
+        "verdict": "met", "p_value": 0.5, "value": 1800.0, "interval": [1700.0, 1900.0],
     })
 }
 
-fn summary(cells: &[Value]) -> wire::summary::Summary {
-    serde_json::from_value(json!({
-        "v": 1, "site": "shop", "from": 0, "to": 1, "views": 200, "visits": 200, "sent": 200, "heard": 200,
-        "lost": {}, "cells": cells,
-    }))
-    .unwrap()
+fn standing(cells: &[Value], more: Value) -> Standing {
+    let mut standing = json!({
+        "v": 1, "site": "shop", "from": 0, "to": 1, "release": "2.0", "views": 200,
+        "budgets": { "since": 0, "source": "asset" }, "cells": cells, "regressions": [], "scores": [],
+    });
+    standing.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    serde_json::from_value(standing).unwrap()
+}
+
+fn report(cells: &[Value]) -> Value {
+    json!(gated(Some(&budgets()), &standing(cells, json!({})), &[]))
 }
 
 #[test]
 fn the_gate_judges_what_was_counted_against_its_own_limits() {
-    let budget = |max: f64, k: u32| json!({ "max": max, "percentile": 75, "n": 200, "k": k, "line": 9 });
-    let good = line("LCP", budget(2000.0, 190));
-    let shifting = line("CLS", budget(0.1, 20));
-    let report = gated(&budgets(), &summary(&[good.clone(), shifting, line("FCP", Value::Null)]));
-    assert_eq!((report.answer, report.code), ("pass", 0));
-    let verdicts: Vec<_> = report.rows.iter().map(|row| (row.metric, row.verdict, row.line)).collect();
-    assert_eq!(verdicts, [("LCP", "met", 2), ("CLS", "violated", 3)]);
+    let (lcp, cls, inp) = (
+        cell("/", None, "LCP", 2000.0, 190),
+        cell("/", None, "CLS", 0.1, 20),
+        cell("/", None, "INP", 200.0, 200),
+    );
+    let told = report(&[lcp.clone(), cls.clone(), inp.clone(), cell("/", None, "FCP", 1500.0, 0)]);
+    assert_eq!((&told["answer"], &told["code"]), (&json!("pass"), &json!(0)));
+    let rows: Vec<_> = told["rows"].as_array().unwrap().iter().collect();
+    let verdicts: Vec<_> = rows.iter().map(|row| (&row["metric"], &row["verdict"], &row["line"])).collect();
+    // The warning comes first; FCP has no budget any more.
+    assert_eq!(json!(verdicts), json!([["CLS", "violated", 3], ["LCP", "met", 2], ["INP", "met", 4]]));
 
-    let laxer = line("INP", budget(500.0, 200));
-    let report = gated(&budgets(), &summary(&[good, laxer]));
-    assert_eq!((report.answer, report.code), ("insufficient", 2));
-    let inp = json!(report.rows[1]);
+    let laxer = cell("/", None, "INP", 500.0, 200);
+    let told = report(&[lcp.clone(), cls.clone(), laxer]);
+    assert_eq!((&told["answer"], &told["code"]), (&json!("insufficient"), &json!(2)));
+    let inp = &told["rows"][2];
     assert_eq!(
         (&inp["verdict"], &inp["n"], &inp["countedAgainst"]),
         (&json!("unknown"), &json!(0), &json!(500.0))
     );
 
-    let broken = line("LCP", budget(2000.0, 100));
-    assert_eq!(gated(&budgets(), &summary(&[broken])).code, 1);
-    assert_eq!(gated(&budgets(), &summary(&[])).code, 2);
+    let broken = cell("/", None, "LCP", 2000.0, 100);
+    assert_eq!(report(&[broken, cls])["code"], 1);
+}
+
+#[test]
+fn a_budget_that_the_edge_does_not_know_is_unknown() {
+    let told = report(&[cell("/", None, "LCP", 2000.0, 190)]);
+    assert_eq!(told["code"], 2);
+    let unknown = &told["rows"][2];
+    assert_eq!(
+        (&unknown["metric"], &unknown["route"], &unknown["verdict"], &unknown["line"]),
+        (&json!("INP"), &Value::Null, &json!("unknown"), &json!(4))
+    );
+}
+
+#[test]
+fn a_route_of_a_budget_for_the_whole_site_may_be_visited_little() {
+    let whole = ["LCP", "CLS", "INP"].into_iter().zip([2000.0, 0.1, 200.0]);
+    let mut cells: Vec<Value> = whole.map(|(metric, max)| cell("/", None, metric, max, 190)).collect();
+    let mut rare = cell("/", Some("/imprint"), "LCP", 2000.0, 3);
+    rare["n"] = json!(3);
+    cells.push(rare);
+    let told = report(&cells);
+    assert_eq!(
+        (&told["code"], &told["rows"][3]["part"], &told["rows"][3]["verdict"]),
+        (&json!(0), &json!(true), &json!("insufficient"))
+    );
+    cells.push(cell("/", Some("/cart"), "LCP", 2000.0, 60));
+    let told = report(&cells);
+    assert_eq!((&told["code"], &told["rows"][0]["route"]), (&json!(1), &json!("/cart")));
+}
+
+#[test]
+fn without_budgets_at_hand_those_of_the_edge_are_meant() {
+    let told = |k| json!(gated(None, &standing(&[cell("/", None, "LCP", 2000.0, k)], json!({})), &[]));
+    assert_eq!((&told(190)["code"], &told(190)["rows"][0]["line"]), (&json!(0), &json!(9)));
+    assert_eq!(told(100)["code"], 1);
+    assert_eq!(json!(gated(None, &standing(&[], json!({})), &[]))["code"], 2);
+}
+
+#[test]
+fn a_release_is_held_against_the_one_before() {
+    let cells: Vec<Value> = ["LCP", "CLS", "INP"]
+        .into_iter()
+        .zip([2000.0, 0.1, 200.0])
+        .map(|(metric, max)| cell("/", None, metric, max, 190))
+        .collect();
+    let told = |metric: &str, after: u32| {
+        let strata = json!([{ "device": "phone", "before": { "n": 5000, "k": 4000 }, "after": { "n": 5000, "k": after } }]);
+        let found = json!({ "route": "/cart", "metric": metric, "strata": strata, "points_worse": 0.0, "p_value": 1.0, "regression": false });
+        json!(gated(
+            Some(&budgets()),
+            &standing(&cells, json!({ "against": "1.0", "regressions": [found] })),
+            &[]
+        ))
+    };
+    let worse = told("LCP", 3800);
+    assert_eq!(
+        (&worse["code"], &worse["regressions"][0]["regression"], &worse["regressions"][0]["line"]),
+        (&json!(1), &json!(true), &json!(2))
+    );
+    assert_eq!(told("LCP", 3990)["code"], 0);
+    // Layout shifts are only warned of.
+    assert_eq!(
+        (&told("CLS", 3800)["code"], &told("CLS", 3800)["regressions"][0]["severity"]),
+        (&json!(0), &json!("warn"))
+    );
+    let nothing = standing(&cells, json!({ "against": "1.0" }));
+    assert_eq!(json!(gated(Some(&budgets()), &nothing, &[]))["answer"], "insufficient");
+}
+
+#[test]
+fn field_and_lab_stand_side_by_side() {
+    let reported = serde_json::from_value(results()).unwrap();
+    let found = proof(&budgets(), &urls(&["http://localhost:3000"]), Device::Phone, reported).unwrap();
+    let cells = [cell("/", None, "LCP", 2000.0, 190), cell("/", Some("/:lang"), "LCP", 2000.0, 190)];
+    let told = json!(gated(Some(&budgets()), &standing(&cells, json!({})), std::slice::from_ref(&found)));
+    assert_eq!(
+        told["rows"][0]["lab"],
+        json!({ "audit": "largest-contentful-paint", "actual": 2100.5, "max": 2000.0, "outcome": "broken" })
+    );
+    assert_eq!(told["rows"][1]["lab"], Value::Null, "the root is no page of another route");
+    assert_eq!((&told["code"], told["lab"].as_array().unwrap().len()), (&json!(1), 4));
+    let alone = json!(lab_gated(std::slice::from_ref(&found)));
+    assert_eq!((&alone["code"], &alone["site"], &alone["lab"]), (&json!(1), &Value::Null, &told["lab"]));
+    assert_eq!(lab_gated(&[]).answer, "insufficient");
+    let again: LabFound = serde_json::from_value(json!(found)).unwrap();
+    assert_eq!(again, found);
+}
+
+#[test]
+fn a_lab_page_belongs_to_the_route_that_its_path_fits() {
+    let results = json!([{ "name": "maxNumericValue", "expected": 2000, "actual": 900, "passed": true,
+        "auditId": "largest-contentful-paint", "url": "http://localhost:3000/product/42?a=1" }]);
+    let url = urls(&["http://localhost:3000/product/42?a=1"]);
+    let found = proof(&budgets(), &url, Device::Phone, serde_json::from_value(results).unwrap()).unwrap();
+    let actual = |route: &str| {
+        let cells = [cell("/", Some(route), "LCP", 2000.0, 190)];
+        json!(gated(Some(&budgets()), &standing(&cells, json!({})), std::slice::from_ref(&found)))["rows"][0]
+            ["lab"]["actual"]
+            .clone()
+    };
+    assert_eq!(
+        [actual("/product/:id"), actual("/product/[slug]"), actual("/product/42")],
+        [json!(900.0), json!(900.0), json!(900.0)]
+    );
+    assert_eq!([actual("/product"), actual("/:a/:b/:c")], [Value::Null, Value::Null]);
+}
+
+#[test]
+fn an_assertion_of_somebodys_own_that_was_never_made_is_no_pass() {
+    let mut found = LabFound { v: 1, device: Device::Phone, outcomes: Vec::new(), unmade: Vec::new() };
+    let all: Vec<_> = results().as_array().unwrap()[2..].to_vec();
+    let budgets =
+        Budgets::parse(r#"[{ "resourceSizes": [{ "resourceType": "script", "budget": 170 }] }]"#).unwrap();
+    let url = urls(&["http://localhost:3000"]);
+    found.outcomes =
+        proof(&budgets, &url, Device::Phone, serde_json::from_value(json!(all)).unwrap()).unwrap().outcomes;
+    assert_eq!(found.answer().name(), "pass");
+    found.unmade.push(Unmade {
+        pattern: ".*".into(),
+        audit: "uses-http3".into(),
+        why: "it is no audit".into(),
+    });
+    assert_eq!(found.answer().name(), "insufficient");
 }
 
 #[test]

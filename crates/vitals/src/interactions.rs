@@ -33,9 +33,9 @@ impl Interactions {
     #[inline(always)]
     pub(crate) fn begin(&mut self, renewed: bool, count: f64) {
         self.before = count;
-        for interaction in &mut self.longest {
-            interaction.id = 0.0;
-        }
+        // The list ends at its first vacancy; what lies beyond says nothing any more.
+        let [longest, ..] = &mut self.longest;
+        longest.id = 0.0;
         self.renewed = renewed;
     }
 
@@ -65,7 +65,9 @@ impl Interactions {
         // What is on its way down the list: the event, then each that it displaces.
         let mut moving = event;
         let mut filed = Filing::Nowhere;
-        if event.id == 0.0 {
+        // Without an id it is of no interaction. A duration below 0 is that of an event too short to be
+        // one; a first input may well seem to have taken no time at all.
+        if !(event.id > 0.0 && event.duration >= 0.0) {
             return filed;
         }
         for place in &mut self.longest {

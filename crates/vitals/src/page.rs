@@ -1,8 +1,7 @@
 //! One page load: what all its subscriptions share (when it was first hidden, how many interactions
-//! the ids betray, what the beacon has carried), and the vitals they subscribed to. What an event
+//! the ids betray), and the vitals they subscribed to. What an event
 //! means for one metric is the vital's business.
 
-use crate::delivery::Delivery;
 use crate::vital::Vital;
 
 /// A page load and all who listen to it. One about which nothing is known is all zeros, so that it
@@ -12,8 +11,6 @@ use crate::vital::Vital;
 pub struct Page {
     /// When it was hidden, and how often it was interacted with.
     pub history: History,
-    /// What the beacon has carried.
-    pub delivery: Delivery,
     /// The subscriptions, by slot.
     pub vitals: [Vital; Self::SLOTS],
 }
@@ -35,11 +32,7 @@ impl Page {
     /// A page about which nothing is known.
     #[must_use]
     pub const fn new() -> Self {
-        Self {
-            history: History::NONE,
-            delivery: Delivery::NEW,
-            vitals: [const { Vital::VACANT }; Self::SLOTS],
-        }
+        Self { history: History::NONE, vitals: [const { Vital::VACANT }; Self::SLOTS] }
     }
 }
 
@@ -50,7 +43,7 @@ impl Default for Page {
 }
 
 impl History {
-    const NONE: Self = Self { first_hidden: 0.0, lowest_id: 0.0, highest_id: 0.0 };
+    pub(crate) const NONE: Self = Self { first_hidden: 0.0, lowest_id: 0.0, highest_id: 0.0 };
 
     /// The page went to the background; only the first time counts.
     #[inline(always)]
@@ -63,7 +56,7 @@ impl History {
     /// An interaction's id was seen, in a browser that does not count interactions.
     #[inline(always)]
     pub fn identified(&mut self, id: f64) {
-        if self.lowest_id == 0.0 || id < self.lowest_id {
+        if id > 0.0 && (self.lowest_id == 0.0 || id < self.lowest_id) {
             self.lowest_id = id;
         }
         if id > self.highest_id {

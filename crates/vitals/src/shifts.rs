@@ -29,12 +29,14 @@ impl Shifts {
     #[inline(always)]
     pub fn shifted(&mut self, Shift { at, score }: Shift) -> Filing {
         let joins = self.score > 0.0 && at - self.last < 1000.0 && at - self.first < 5000.0;
-        if !joins {
-            self.first = at;
-            self.score = 0.0;
-        }
         self.last = at;
-        self.score += score;
+        self.score = score
+            + if joins {
+                self.score
+            } else {
+                self.first = at;
+                0.0
+            };
         if joins { Filing::Joins } else { Filing::Afresh }
     }
 }

@@ -4,7 +4,6 @@
 
 use wire::{Metric, Rating};
 
-use crate::delivery::Delivery;
 use crate::interactions::Interactions;
 use crate::shifts::Shifts;
 
@@ -40,8 +39,6 @@ pub struct Vital {
     known: bool,
     told: bool,
     ended: bool,
-    /// What the last beacon carried.
-    sent: i32,
     value: f64,
     /// What was reported last.
     reported: f64,
@@ -58,24 +55,19 @@ impl Vital {
         known: false,
         told: false,
         ended: false,
-        sent: 0,
         value: 0.0,
         reported: 0.0,
         shifts: Shifts::NONE,
         interactions: Interactions::NONE,
     };
 
-    /// Somebody subscribed: to every change, or only to what is final.
+    /// A new instance of the metric begins: with the page, or renewed by a restore, a soft navigation
+    /// or the application, when the page has counted so many interactions. Every change is reported, or
+    /// only what is final.
     #[inline(always)]
-    pub fn opened(&mut self, metric: Metric, all_changes: bool) {
+    pub fn begun(&mut self, metric: Metric, all_changes: bool, renewed: bool, count: f64) {
         self.metric = metric;
         self.all_changes = all_changes;
-    }
-
-    /// A new instance of the metric begins: with the page, or renewed by a restore, a soft navigation
-    /// or the application, when the page has counted so many interactions.
-    #[inline(always)]
-    pub fn begun(&mut self, renewed: bool, count: f64) {
         // A page without shifts is a stable page; a page without paints is not a fast one.
         self.known = self.metric == Metric::Cls;
         self.told = false;
@@ -151,14 +143,10 @@ impl Vital {
         self.metric.rate(self.value)
     }
 
-    /// What a beacon carries of it, −1 while unknown.
+    /// What a beacon carries of it; nothing while unknown.
     #[inline(always)]
-    pub fn sent(&mut self, delivery: &mut Delivery) -> i32 {
-        let wire = if self.known { self.metric.to_wire(self.value) as i32 } else { -1 };
-        if wire != self.sent {
-            self.sent = wire;
-            delivery.changed();
-        }
-        wire
+    #[must_use]
+    pub fn asked(&self) -> Option<u32> {
+        self.known.then(|| self.metric.to_wire(self.value))
     }
 }

@@ -2,12 +2,11 @@
 //! every window, every interaction sorted, every report kept.
 
 use proptest::prelude::*;
-use vitals::{Delivery, Filing, Interaction, Occasion, Page, Shift, Vital};
+use vitals::{Filing, Interaction, Note, Occasion, Page, Shift, Visit, Vital};
 use wire::Metric;
 
 fn subscribe(vital: &mut Vital, metric: Metric) -> &mut Vital {
-    vital.opened(metric, false);
-    vital.begun(false, 0.0);
+    vital.begun(metric, false, false, 0.0);
     vital
 }
 
@@ -147,7 +146,7 @@ proptest! {
     }
 
     #[test]
-    fn every_final_value_is_reported_and_sent_exactly_once(happenings in happenings()) {
+    fn every_final_value_is_reported_exactly_once_and_beacons_carry_it(happenings in happenings()) {
         let mut page = Page::new();
         let metrics = [Metric::Lcp, Metric::Cls, Metric::Inp];
         for (slot, metric) in metrics.into_iter().enumerate() {
@@ -155,10 +154,16 @@ proptest! {
         }
         page.history.first_hidden = f64::INFINITY;
         let (mut now, mut count) = (0.0, 0.0);
-        // What has been reported of each instance, and what the last beacon of the view carried.
+        // What has been reported of each instance; and the machine without reports, told the same.
         let mut told = [const { Vec::<f64>::new() }; 3];
-        let mut carried: Option<[i32; 3]> = None;
-        let mut seqs = 0;
+        let mut visit = Visit::new();
+        visit.noted(Note::Watched { first_hidden: f64::INFINITY, origin: 0.0, threshold: 0.0 }, 0.0);
+        for metric in metrics {
+            visit.noted(Note::Begun(metric), 0.0);
+        }
+        visit.noted(Note::Begun(Metric::Fcp), 0.0);
+        visit.noted(Note::Painted(1.0), 0.0);
+        visit.noted(Note::Settled, 0.0);
         for happening in happenings {
             now += 10.0;
             match happening {
@@ -166,16 +171,23 @@ proptest! {
                     if now < page.history.first_hidden {
                         page.vitals[0].measured(took);
                     }
+                    // Two machines that count from the same moment.
+                    visit.noted(Note::Watched { first_hidden: page.history.first_hidden, origin: now - took, threshold: 0.0 }, count);
+                    visit.noted(Note::Largest(now), count);
+                    visit.noted(Note::Settled, count);
                 }
                 Happening::Shift(score) => {
                     page.vitals[1].shifts.shifted(Shift { at: now, score });
                     page.vitals[1].settled(count);
+                    visit.noted(Note::Shifted(Shift { at: now, score }), count);
+                    visit.noted(Note::Settled, count);
                 }
                 Happening::Interaction(id, duration) => {
                     count += 1.0;
                     let event = Interaction { id: f64::from(id), at: now, duration: f64::from(duration) * 8.0 };
                     page.vitals[2].interactions.interacted(event);
                     page.vitals[2].settled(count);
+                    visit.noted(Note::Event { event, processed: now, first: false }, count);
                 }
                 Happening::Hide => {
                     page.history.hidden(now);
@@ -189,25 +201,19 @@ proptest! {
                             told.push(value);
                         }
                     }
-                    let Page { delivery, vitals, .. } = &mut page;
-                    let now_carried = [0, 1, 2].map(|slot: usize| vitals[slot].sent(delivery));
-                    match delivery.due() {
-                        Some(seq) => {
-                            prop_assert_eq!(seq, seqs);
-                            prop_assert_ne!(Some(now_carried), carried, "nothing new is not sent");
-                            seqs += 1;
-                            carried = Some(now_carried);
-                        }
-                        None => prop_assert_eq!(Some(now_carried), carried, "what is new is sent"),
+                    visit.noted(Note::Hidden(now), count);
+                    visit.noted(Note::Finished, count);
+                    for (slot, metric) in metrics.into_iter().enumerate() {
+                        prop_assert_eq!(visit.asked(metric, count), page.vitals[slot].asked(), "{}", metric.name());
                     }
                 }
                 Happening::Restore => {
                     page.history.first_hidden = f64::INFINITY;
-                    page.delivery = Delivery::NEW;
-                    (carried, seqs) = (None, 0);
+                    visit.noted(Note::Renewed { first_hidden: f64::INFINITY }, count);
+                    visit.noted(Note::Settled, count);
                     for (slot, told) in told.iter_mut().enumerate() {
                         told.clear();
-                        page.vitals[slot].begun(true, count);
+                        page.vitals[slot].begun(metrics[slot], false, true, count);
                     }
                 }
             }

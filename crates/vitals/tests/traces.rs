@@ -332,9 +332,8 @@ impl Replay {
         let measured = &mut self.measured[slot];
         measured.open = true;
         measured.kind = kind;
-        let vital = &mut self.machine.vitals[slot];
-        vital.opened(measured.metric, measured.options.report_all_changes);
-        vital.begun(false, 0.0);
+        let all_changes = measured.options.report_all_changes;
+        self.machine.vitals[slot].begun(measured.metric, all_changes, false, 0.0);
     }
 
     /// A subscription's observers begin to see, first what the browser has kept for them.
@@ -610,8 +609,10 @@ impl Replay {
     }
 
     fn renew(&mut self, slot: usize, kind: &str, navigation: Option<Entry>) {
-        self.machine.vitals[slot].begun(true, self.machine.history.count(self.count));
         let measured = &mut self.measured[slot];
+        let count = self.machine.history.count(self.count);
+        let all_changes = measured.options.report_all_changes;
+        self.machine.vitals[slot].begun(measured.metric, all_changes, true, count);
         measured.instance += 1;
         kind.clone_into(&mut measured.kind);
         measured.navigation = navigation.or(measured.navigation.take());

@@ -206,7 +206,8 @@ pub fn site(bytes: &[u8]) -> Option<String> {
 }
 
 /// The beacon's shape before its values are checked. Unknown fields are passed over, so that a
-/// newer client may say more to an older Worker under the same version.
+/// newer client may say more to an older Worker under the same version. So is `a`, the reasons that
+/// `edge-vitals/start/attribution` sends along, as long as nothing here reads them.
 #[derive(Deserialize)]
 struct Raw<'a> {
     v: u64,
@@ -282,7 +283,9 @@ impl Raw<'_> {
         }
         Ok(Beacon {
             values: values(&self.m)?,
-            cache: known("cache", "hit, miss, stale or bypass", self.cache, CacheStatus::named)?,
+            // The word is that of a server before the page, which may have others for it: no visit is
+            // refused for that.
+            cache: self.cache.and_then(|word| CacheStatus::named(&word.to_ascii_lowercase())),
             network: known("net", "slow-2g, 2g, 3g or 4g", self.net, Network::named)?,
             lost: known("lost", "hidden, csp, unsupported or trap", self.lost, Lost::named)?,
             site: self.site.into_owned(),

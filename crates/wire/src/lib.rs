@@ -8,11 +8,15 @@ pub mod beacon;
 mod device;
 mod metric;
 #[cfg(feature = "documents")]
+pub mod push;
+#[cfg(feature = "documents")]
 pub mod reading;
 #[cfg(feature = "documents")]
 mod refusal;
 #[cfg(feature = "documents")]
 pub mod report;
+#[cfg(feature = "documents")]
+pub mod standing;
 #[cfg(feature = "documents")]
 pub mod summary;
 mod time;

@@ -86,9 +86,7 @@ impl Metric {
     #[must_use]
     #[inline(always)]
     pub const fn to_wire(self, value: f64) -> u32 {
-        let scaled = value * self.wire_scale();
-        let whole = scaled as u32;
-        if scaled - whole as f64 > NOISE { whole.saturating_add(1) } else { whole }
+        (value * self.wire_scale() + (1.0 - NOISE)) as u32
     }
 
     /// The rating of an exact value.

@@ -1,6 +1,7 @@
 //! What web-vitals' callbacks and Next.js' `useReportWebVitals` hand over, sent as it is: one metric or
 //! a list of them, with floats. A team can adopt the Worker with these before it adopts the client.
-//! They carry no number of the send, so of two reports with one id the one that came last counts.
+//! They carry no number of the send. What web-vitals reports again under one id has grown, so the largest
+//! counts; only an INP may fall, after fifty interactions, and then counts as the largest it was.
 
 use std::borrow::Cow;
 

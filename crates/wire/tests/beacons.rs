@@ -46,6 +46,13 @@ fn what_a_newer_client_adds_to_the_same_version_is_passed_over() {
 }
 
 #[test]
+fn reasons_and_another_caches_words_are_passed_over_and_no_visit_is_refused_for_them() {
+    let beacon = golden("attributed");
+    assert_eq!(beacon.values.iter().count(), 6);
+    assert_eq!((beacon.id.len(), beacon.cache), (29, None));
+}
+
+#[test]
 fn a_newer_version_is_refused_by_name() {
     let text = br#"{"v":7,"site":"s","id":"0123456789abcdef","nav":"navigate","path":"/"}"#;
     assert_eq!(Beacon::parse(text), Err(Refusal::UnknownVersion { found: 7 }));

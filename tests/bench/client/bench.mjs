@@ -24,7 +24,7 @@ const PRESSES = 250;
 /** The script that a page would ship with each library, bundled alike. @type {Record<string, string>} */
 const SHIPPED = {
   ours: `
-    import {start} from ${JSON.stringify(resolve(process.env.CANDIDATE ?? resolve(ROOT, 'pkg/dist/index.js')))};
+    import {start} from ${JSON.stringify(resolve(process.env.CANDIDATE ?? resolve(ROOT, 'pkg/dist/start.js')))};
     start({endpoint: '/beacon', site: 'bench'});`,
   theirs: `
     import {onCLS, onFCP, onINP, onLCP, onTTFB} from ${JSON.stringify(resolve(ROOT, 'node_modules/web-vitals/dist/web-vitals.js'))};

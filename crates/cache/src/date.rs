@@ -1,0 +1,55 @@
+//! Dates of HTTP, strictly: what is not a date is none, and a date that is none is long past.
+
+use std::time::{Duration, UNIX_EPOCH};
+
+/// Seconds since the Unix epoch, of a date in any of the three forms that RFC 9110 §5.6.7 has.
+#[must_use]
+pub fn parse(text: &str) -> Option<u64> {
+    let date: httpdate::HttpDate = text.parse().ok()?;
+    // The parser takes any day of the week for any date; the preferred form is checked whole.
+    if text.ends_with("GMT") && text.get(3..4) == Some(",") && date.to_string() != text {
+        return None;
+    }
+    let since = std::time::SystemTime::from(date).duration_since(UNIX_EPOCH).ok()?;
+    Some(since.as_secs())
+}
+
+/// The preferred form. What lies beyond the year 9999 is its end.
+#[must_use]
+pub fn format(seconds: u64) -> String {
+    httpdate::fmt_http_date(UNIX_EPOCH + Duration::from_secs(seconds.min(LAST)))
+}
+
+/// Fri, 31 Dec 9999 23:59:59 GMT.
+const LAST: u64 = 253_402_300_799;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_three_forms_are_read_and_nothing_else() {
+        let table = [
+            ("Sun, 06 Nov 1994 08:49:37 GMT", Some(784_111_777)),
+            ("Sunday, 06-Nov-94 08:49:37 GMT", Some(784_111_777)),
+            ("Sun Nov  6 08:49:37 1994", Some(784_111_777)),
+            ("Mon, 06 Nov 1994 08:49:37 GMT", None),
+            ("Sun, 06 Nov 1994 08:49:37 UTC", None),
+            ("Sun, 06 Nov 1994 08:49:37 +0000", None),
+            ("Sun, 6 Nov 1994 08:49:37 GMT", None),
+            ("Sun, 31 Feb 1994 08:49:37 GMT", None),
+            ("0", None),
+            ("-1", None),
+            ("", None),
+            ("784111777", None),
+        ];
+        for (text, expect) in table {
+            assert_eq!(parse(text), expect, "{text}");
+        }
+    }
+
+    #[test]
+    fn the_last_second_there_is_can_be_written() {
+        assert_eq!(format(u64::MAX), "Fri, 31 Dec 9999 23:59:59 GMT");
+    }
+}

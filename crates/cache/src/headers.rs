@@ -1,0 +1,183 @@
+//! Header fields in the order they came. A field that came twice stays twice: joining is the reader's
+//! business, and only where the field is a list.
+
+use serde::{Deserialize, Serialize};
+
+/// An ordered multi-map. Names are lower case, values carry no surrounding blanks.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Headers(Vec<(String, String)>);
+
+impl Headers {
+    /// None yet.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self(Vec::new())
+    }
+
+    /// From lines of `name: value`. A line that is no field is left out.
+    #[must_use]
+    pub fn parse(lines: &str) -> Self {
+        let mut headers = Self::new();
+        for (name, value) in lines.split('\n').filter_map(|line| line.split_once(':')) {
+            headers.append(name, value);
+        }
+        headers
+    }
+
+    /// Adds a field after those that are there. What could not be a field of HTTP is not added.
+    pub fn append(&mut self, name: &str, value: &str) {
+        let is_name = !name.is_empty() && name.bytes().all(is_token);
+        // RFC 9110 §5.5: no control characters but the tab, which could otherwise start a field anew.
+        let is_value = !value.chars().any(|char| char != '\t' && char.is_control());
+        if is_name && is_value {
+            self.0.push((name.to_ascii_lowercase(), value.trim_matches([' ', '\t']).to_owned()));
+        }
+    }
+
+    /// Puts one field in the place of all that had its name.
+    pub fn set(&mut self, name: &str, value: &str) {
+        self.remove(name);
+        self.append(name, value);
+    }
+
+    /// Takes out all fields of that name.
+    pub fn remove(&mut self, name: &str) {
+        self.0.retain(|(known, _)| !known.eq_ignore_ascii_case(name));
+    }
+
+    /// Keeps the fields whose name is approved of.
+    pub fn retain(&mut self, mut keep: impl FnMut(&str) -> bool) {
+        self.0.retain(|(name, _)| keep(name));
+    }
+
+    /// The values of a field, one for each time it came.
+    pub fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+        self.0.iter().filter(move |(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| &**value)
+    }
+
+    /// The first value of a field.
+    #[must_use]
+    pub fn first(&self, name: &str) -> Option<&str> {
+        self.0.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| &**value)
+    }
+
+    /// Whether there is such a field.
+    #[must_use]
+    pub fn has(&self, name: &str) -> bool {
+        self.first(name).is_some()
+    }
+
+    /// A list field as one value (RFC 9110 §5.3).
+    #[must_use]
+    pub fn joined(&self, name: &str) -> Option<String> {
+        let mut all = self.all(name);
+        let first = all.next()?.to_owned();
+        Some(all.fold(first, |joined, next| joined + ", " + next))
+    }
+
+    /// The members of a list field, those in quotes whole, without empty ones (RFC 9110 §5.6.1).
+    #[must_use]
+    pub fn members(&self, name: &str) -> Vec<&str> {
+        let of_that_name = self.0.iter().filter(|(known, _)| known.eq_ignore_ascii_case(name));
+        of_that_name.flat_map(|(_, value)| members(value)).collect()
+    }
+
+    /// Every field in order.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(name, value)| (&**name, &**value))
+    }
+
+    /// How many bytes they take on the wire, near enough.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        self.0.iter().map(|(name, value)| name.len() + value.len() + 4).sum()
+    }
+
+    /// Takes out what is for the next hop only (RFC 9110 §7.6.1).
+    pub fn end_hop(&mut self) {
+        let named: Vec<String> =
+            self.members("connection").iter().map(|name| name.to_ascii_lowercase()).collect();
+        self.retain(|name| !HOP.contains(&name) && !named.iter().any(|listed| listed == name));
+    }
+}
+
+impl<'a> FromIterator<(&'a str, &'a str)> for Headers {
+    fn from_iter<I: IntoIterator<Item = (&'a str, &'a str)>>(fields: I) -> Self {
+        let mut headers = Self::new();
+        for (name, value) in fields {
+            headers.append(name, value);
+        }
+        headers
+    }
+}
+
+/// The members of one value of a list. Commas within quotes do not part.
+pub(crate) fn members(value: &str) -> impl Iterator<Item = &str> {
+    let mut is_quoted = false;
+    let mut is_escaped = false;
+    value
+        .split(move |char| {
+            let escapes = is_quoted && char == '\\' && !is_escaped;
+            if char == '"' && !is_escaped {
+                is_quoted = !is_quoted;
+            }
+            is_escaped = escapes;
+            char == ',' && !is_quoted
+        })
+        .map(|member| member.trim_matches([' ', '\t']))
+        .filter(|member| !member.is_empty())
+}
+
+/// The characters of a token (RFC 9110 §5.6.2).
+pub(crate) const fn is_token(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric()
+        || matches!(byte, b'!' | b'#'..=b'\'' | b'*' | b'+' | b'-' | b'.' | b'^'..=b'`' | b'|' | b'~')
+}
+
+const HOP: &[&str] = &[
+    "connection",
+    "keep-alive",
+    "proxy-authenticate",
+    "proxy-authentication-info",
+    "proxy-authorization",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_field_that_came_twice_stays_twice_and_in_order() {
+        let headers = Headers::parse("A: 1\nb:2\na:  3 \nno field\n");
+        assert_eq!(headers.all("A").collect::<Vec<_>>(), ["1", "3"]);
+        assert_eq!(headers.joined("a").as_deref(), Some("1, 3"));
+        assert_eq!(headers.iter().map(|(name, _)| name).collect::<Vec<_>>(), ["a", "b", "a"]);
+    }
+
+    #[test]
+    fn a_comma_in_quotes_parts_nothing() {
+        let headers = Headers::parse(r#"x: a, "b, \"c", , d"#);
+        assert_eq!(headers.members("x"), ["a", r#""b, \"c""#, "d"]);
+    }
+
+    #[test]
+    fn what_would_start_a_field_anew_is_not_taken() {
+        let mut headers = Headers::new();
+        headers.append("a", "b\r\nset-cookie: c");
+        headers.append("a b", "c");
+        headers.append("", "c");
+        assert_eq!(headers, Headers::new());
+    }
+
+    #[test]
+    fn what_is_for_the_next_hop_ends_here() {
+        let mut headers = Headers::parse("connection: X-Own, close\nx-own: 1\nkeep-alive: 5\nage: 1");
+        headers.end_hop();
+        assert_eq!(headers, Headers::parse("age: 1"));
+    }
+}

@@ -1,0 +1,386 @@
+//! The routes: which requests go to which origin, and under what rules. One type reads them, and a
+//! mistake names its line. The first route that matches counts.
+
+use std::fmt;
+
+use serde::{Deserialize, Deserializer, de};
+
+use crate::pattern::PathPattern;
+use crate::rules::Rules;
+
+/// The whole configuration of the cache.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Routes {
+    /// In the order in which they are tried.
+    pub routes: Vec<Route>,
+    /// For how many milliseconds an isolate trusts what it knows of purges.
+    #[serde(default = "lease")]
+    pub lease_ms: u64,
+    /// How many bytes an isolate keeps in memory.
+    #[serde(default = "memory")]
+    pub memory_bytes: usize,
+    /// A body of more bytes is passed on and not stored.
+    #[serde(default = "largest")]
+    pub largest_bytes: usize,
+    /// For how many milliseconds the origin may keep a visitor waiting for the head of its answer.
+    #[serde(default = "patience")]
+    pub origin_timeout_ms: u32,
+}
+
+/// One route.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Route {
+    /// The host that visitors ask, as `www.example.com` or `*.example.com`.
+    pub host: Host,
+    /// The paths.
+    pub path: PathPattern,
+    /// Where the answers come from.
+    pub origin: Origin,
+    /// Answers are neither stored nor looked up.
+    #[serde(default)]
+    pub bypass: bool,
+    /// How long they are fresh where the origin does not say it.
+    #[serde(default)]
+    ttl: Option<Ttl>,
+    /// The same for what is not there.
+    #[serde(default)]
+    negative_ttl: Option<u64>,
+    /// Tags, with what the path caught: `user:{id}`.
+    #[serde(default)]
+    pub tags: Vec<String>,
+    /// The query parameters that matter; all, where it is not said.
+    #[serde(default)]
+    pub query: Option<Vec<String>>,
+    /// Request fields that are part of the key and reach the origin.
+    #[serde(default)]
+    pub key_headers: Vec<FieldName>,
+    /// Cookies.
+    #[serde(default)]
+    pub cookies: Cookies,
+    /// Request fields with which a request goes past the cache.
+    #[serde(default)]
+    pub bypass_headers: Vec<FieldName>,
+    /// Request fields that an answer may vary on, besides the usual.
+    #[serde(default)]
+    vary: Vec<FieldName>,
+    /// See [`Rules`].
+    #[serde(default)]
+    heeds_visitors: bool,
+    /// See [`Rules`].
+    #[serde(default)]
+    stale_while_revalidate: u64,
+    /// See [`Rules`].
+    #[serde(default)]
+    stale_if_error: u64,
+    /// See [`Rules`].
+    #[serde(default)]
+    trusts_unknown: bool,
+    /// The methods that are let through.
+    #[serde(default = "methods")]
+    pub methods: Vec<String>,
+    /// A request body of more bytes is refused.
+    #[serde(default = "most_body")]
+    pub most_body_bytes: u64,
+    /// HTML gets the client script for this site.
+    #[serde(default)]
+    pub inject: Option<String>,
+    /// Whether the usual security fields are added where the origin sends none.
+    #[serde(default = "yes")]
+    pub security_headers: bool,
+}
+
+/// What the cookies of a request mean.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Cookies {
+    /// They are part of the key, and reach the origin.
+    #[serde(default)]
+    pub key: Vec<String>,
+    /// They neither matter nor reach the origin; `_ga*` for all that begin so, `*` for all.
+    #[serde(default)]
+    pub ignore: Vec<String>,
+    /// With one of these, a request goes past the cache, whatever else is said.
+    #[serde(default)]
+    pub bypass: Vec<String>,
+}
+
+/// The host of a route.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct Host {
+    name: String,
+    below: bool,
+}
+
+/// The origin of a route: a scheme and a host.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct Origin(String);
+
+/// The name of a header field, in lower case.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct FieldName(pub String);
+
+/// A lifetime: a class or seconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Ttl(u64);
+
+/// What is wrong, and in which line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mistake {
+    /// Counted from 1.
+    pub line: usize,
+    /// Counted from 1.
+    pub column: usize,
+    /// What is wrong, and what would be right.
+    pub says: String,
+}
+
+impl Routes {
+    /// Reads the text of a configuration.
+    pub fn parse(text: &str) -> Result<Self, Mistake> {
+        let routes: Self = serde_json::from_str(text).map_err(|error| {
+            let says = error.to_string();
+            let end = says.rfind(" at line ").unwrap_or(says.len());
+            let says = says.get(..end).unwrap_or(&says).to_owned();
+            Mistake { line: error.line(), column: error.column(), says }
+        })?;
+        routes.check(text)?;
+        Ok(routes)
+    }
+
+    /// The route of a request.
+    #[must_use]
+    pub fn of(&self, host: &str, path: &str) -> Option<(usize, &Route)> {
+        let matches = |route: &&Route| route.host.matches(host) && route.path.captures(path).is_some();
+        let index = self.routes.iter().position(|route| matches(&route))?;
+        self.routes.get(index).map(|route| (index, route))
+    }
+
+    /// What holds between several values. The place is the one of the text that is wrong.
+    fn check(&self, text: &str) -> Result<(), Mistake> {
+        let at = |part: &str, says: String| {
+            let before = text.find(part).and_then(|at| text.get(..at)).unwrap_or_default();
+            let line = before.matches('\n').count() + 1;
+            let column = before.len() - before.rfind('\n').map_or(0, |end| end + 1) + 1;
+            Err(Mistake { line, column, says })
+        };
+        if self.routes.len() > MOST_ROUTES {
+            return at(
+                "routes",
+                format!("there are {} routes; at most {MOST_ROUTES} fit", self.routes.len()),
+            );
+        }
+        if !(100..=60_000).contains(&self.lease_ms) {
+            return at("lease_ms", "lease_ms must be from 100 to 60000".into());
+        }
+        for route in &self.routes {
+            let is_name = |site: &String| {
+                let is_of_names = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+                (1..=64).contains(&site.len()) && site.bytes().all(is_of_names)
+            };
+            if !route.inject.iter().all(is_name) {
+                return at(
+                    "inject",
+                    "inject must be the name of a site, of letters, digits, - . and _".into(),
+                );
+            }
+            for tag in &route.tags {
+                if let Some(unknown) =
+                    placeholders(tag).find(|name| !route.path.names().any(|known| known == *name))
+                {
+                    let path = route.path.text();
+                    return at(
+                        tag,
+                        format!(
+                            "the tag \"{tag}\" names {{{unknown}}}, which the path \"{path}\" does not catch"
+                        ),
+                    );
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Route {
+    /// What it says about storing.
+    #[must_use]
+    pub fn rules(&self) -> Rules {
+        let mut rules = Rules::default();
+        rules.vary.extend(self.vary.iter().chain(&self.key_headers).map(|name| name.0.clone()));
+        rules.vary.retain(|name| !UNSHARED.contains(&name.as_str()));
+        Rules {
+            ttl: self.ttl.map(|Ttl(seconds)| seconds),
+            negative_ttl: self.negative_ttl.unwrap_or(rules.negative_ttl),
+            heeds_visitors: self.heeds_visitors,
+            stale_while_revalidate: self.stale_while_revalidate,
+            stale_if_error: self.stale_if_error,
+            trusts_unknown: self.trusts_unknown,
+            ..rules
+        }
+    }
+
+    /// The tags that it gives the answers for a path.
+    #[must_use]
+    pub fn tags_of(&self, path: &str) -> Vec<String> {
+        let captures = self.path.captures(path).unwrap_or_default();
+        let filled = |tag: &String| {
+            captures.iter().fold(tag.clone(), |tag, (name, value)| tag.replace(&format!("{{{name}}}"), value))
+        };
+        self.tags.iter().map(filled).collect()
+    }
+
+    /// The part of a query that matters, in the order it came, with its question mark.
+    #[must_use]
+    pub fn query_of(&self, query: &str) -> String {
+        let Some(allowed) = &self.query else {
+            return if query.is_empty() { String::new() } else { format!("?{query}") };
+        };
+        let matters = |pair: &&str| {
+            let name = pair.split('=').next().unwrap_or_default();
+            allowed.iter().any(|known| known == name)
+        };
+        let kept: Vec<&str> = query.split('&').filter(matters).collect();
+        if kept.is_empty() { String::new() } else { format!("?{}", kept.join("&")) }
+    }
+}
+
+impl Host {
+    fn matches(&self, host: &str) -> bool {
+        match self.below {
+            true => host.strip_suffix(&self.name).is_some_and(|rest| rest.ends_with('.') && rest.len() > 1),
+            false => host == self.name,
+        }
+    }
+}
+
+impl Origin {
+    /// Its scheme and host, without a slash at the end.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl TryFrom<String> for Host {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let name = text.strip_prefix("*.").unwrap_or(&text);
+        let is_host = |char: char| char.is_ascii_lowercase() || char.is_ascii_digit() || ".-:".contains(char);
+        if name.is_empty() || !name.chars().all(is_host) {
+            return Err(format!(
+                "the host \"{text}\" must be like www.example.com or *.example.com, in lower case"
+            ));
+        }
+        Ok(Self { name: name.to_owned(), below: name.len() < text.len() })
+    }
+}
+
+impl TryFrom<String> for Origin {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
+        match rest {
+            Some(host) if !host.is_empty() && !host.contains(['/', '?', '#', '@', ' ']) => Ok(Self(text)),
+            _ => {
+                Err(format!("the origin \"{text}\" must be like https://origin.example.com, without a path"))
+            }
+        }
+    }
+}
+
+impl TryFrom<String> for FieldName {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let name = text.to_ascii_lowercase();
+        if name.is_empty() || !name.bytes().all(crate::headers::is_token) {
+            return Err(format!("\"{text}\" is no name of a header field"));
+        }
+        if UNSHARED.contains(&name.as_str()) {
+            return Err(format!(
+                "answers that depend on {text} are not shared; for cookies there is `cookies`"
+            ));
+        }
+        Ok(Self(name))
+    }
+}
+
+impl<'de> Deserialize<'de> for Ttl {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor;
+        impl de::Visitor<'_> for Visitor {
+            type Value = Ttl;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a number of seconds, or short, medium, long or very_long")
+            }
+
+            fn visit_u64<E: de::Error>(self, seconds: u64) -> Result<Ttl, E> {
+                Ok(Ttl(seconds))
+            }
+
+            fn visit_str<E: de::Error>(self, class: &str) -> Result<Ttl, E> {
+                let known = CLASSES.iter().find(|(name, _)| *name == class);
+                known.map(|(_, seconds)| Ttl(*seconds)).ok_or_else(|| {
+                    E::custom(format!(
+                        "\"{class}\" is no class; there are short, medium, long and very_long, or a number of seconds"
+                    ))
+                })
+            }
+        }
+        deserializer.deserialize_any(Visitor)
+    }
+}
+
+impl fmt::Display for Mistake {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "line {}, column {}: {}", self.line, self.column, self.says)
+    }
+}
+
+impl std::error::Error for Mistake {}
+
+/// The names in braces.
+fn placeholders(tag: &str) -> impl Iterator<Item = &str> {
+    tag.split('{').skip(1).filter_map(|rest| rest.split_once('}').map(|(name, _)| name))
+}
+
+const CLASSES: &[(&str, u64)] = &[("short", 60), ("medium", 300), ("long", 600), ("very_long", 1800)];
+/// RFC 9111 §7.3: what is different for each visitor.
+const UNSHARED: &[&str] = &["cookie", "set-cookie", "authorization", "user-agent", "proxy-authorization"];
+const MOST_ROUTES: usize = 200;
+
+const fn lease() -> u64 {
+    2_000
+}
+
+const fn memory() -> usize {
+    16 << 20
+}
+
+const fn largest() -> usize {
+    2 << 20
+}
+
+const fn patience() -> u32 {
+    30_000
+}
+
+const fn most_body() -> u64 {
+    10 << 20
+}
+
+const fn yes() -> bool {
+    true
+}
+
+fn methods() -> Vec<String> {
+    ["GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"].map(str::to_owned).into()
+}

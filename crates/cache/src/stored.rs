@@ -1,0 +1,181 @@
+//! What is stored of an answer beside its body, and the envelope in which both lie in every tier. The
+//! envelope has a version; one of another version is as good as none.
+
+use serde::{Deserialize, Serialize};
+use wire::UnixMillis;
+
+use crate::date;
+use crate::directives::{Directives, MOST, Scope, seconds};
+use crate::ground::Source;
+use crate::headers::{Headers, members};
+use crate::message::ResponseHead;
+
+/// A stored answer, without its body.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stored {
+    /// Its status.
+    pub status: u16,
+    /// Its fields, without those that may not be shared.
+    pub headers: Headers,
+    /// How old it was when it came (RFC 9111 §4.2.3), in seconds.
+    pub initial_age: u64,
+    /// When it came.
+    pub received: UnixMillis,
+    /// The moment of the tag clock before it was asked for.
+    pub stamp: u64,
+    /// Its tags.
+    pub tags: Vec<String>,
+    /// What it allows.
+    pub terms: Terms,
+    /// Its ETag is ours and says nothing to the origin.
+    pub etag_is_ours: bool,
+}
+
+/// What an answer allows a shared cache.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Terms {
+    /// For how many seconds it is fresh.
+    pub lifetime: u64,
+    /// Who says so.
+    pub source: Source,
+    /// It may not be used without asking.
+    pub never_without_validation: bool,
+    /// Once stale, it may not be used without asking, whatever happens.
+    pub must_revalidate: bool,
+    /// Nobody but the origin itself can allow that it is served stale.
+    pub forbids_implied_stale: bool,
+    /// What the origin says itself.
+    pub stale_while_revalidate: Option<u64>,
+    /// What the origin says itself.
+    pub stale_if_error: Option<u64>,
+}
+
+impl Stored {
+    /// How old it is, in seconds (RFC 9111 §4.2.3).
+    #[must_use]
+    pub fn age(&self, now: UnixMillis) -> u64 {
+        let resident = now.0.saturating_sub(self.received.0) / 1000;
+        self.initial_age.saturating_add(resident).min(MOST)
+    }
+
+    /// For how many seconds it is still fresh.
+    #[must_use]
+    pub fn left(&self, now: UnixMillis) -> u64 {
+        self.terms.lifetime.saturating_sub(self.age(now))
+    }
+
+    /// For how many seconds it has been stale; none while it is fresh. RFC 9111 §4.2: it is fresh while
+    /// its lifetime exceeds its age.
+    #[must_use]
+    pub fn staleness(&self, now: UnixMillis) -> Option<u64> {
+        self.age(now).checked_sub(self.terms.lifetime)
+    }
+
+    /// The fields by which the origin can tell whether it still holds.
+    pub fn validators(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        let etag = self.headers.first("etag").filter(|_| !self.etag_is_ours);
+        let modified = self.headers.first("last-modified");
+        etag.map(|etag| ("if-none-match", etag))
+            .into_iter()
+            .chain(modified.map(|modified| ("if-modified-since", modified)))
+    }
+
+    /// For how many seconds from now it can be of use at all.
+    #[must_use]
+    pub fn retention(&self, extra: u64) -> u64 {
+        let stale = self.terms.stale_while_revalidate.max(self.terms.stale_if_error).unwrap_or(0).max(extra);
+        let validating = if self.validators().next().is_some() { VALIDATING } else { 0 };
+        let lifetime = self.terms.lifetime.saturating_sub(self.initial_age);
+        lifetime.saturating_add(stale.max(validating)).clamp(LEAST_KEPT, MOST_KEPT)
+    }
+
+    /// The envelope's head: what stands before the body.
+    #[must_use]
+    pub fn seal(&self) -> Vec<u8> {
+        // Writing to memory does not fail; an empty head would be read as no envelope.
+        let inner = postcard::to_allocvec(self).unwrap_or_default();
+        let mut head = Vec::with_capacity(inner.len() + PREFIX);
+        head.extend_from_slice(MAGIC);
+        head.extend_from_slice(&u32::try_from(inner.len()).unwrap_or(u32::MAX).to_be_bytes());
+        head.extend_from_slice(&inner);
+        head
+    }
+
+    /// Where the body of an envelope begins, told by its first [`PREFIX`] bytes.
+    #[must_use]
+    pub fn body_at(envelope: &[u8]) -> Option<usize> {
+        let length = envelope.strip_prefix(MAGIC)?.first_chunk::<4>()?;
+        usize::try_from(u32::from_be_bytes(*length)).ok()?.checked_add(PREFIX)
+    }
+
+    /// Opens an envelope: what is stored, and where its body begins.
+    #[must_use]
+    pub fn open(envelope: &[u8]) -> Option<(Self, usize)> {
+        let start = Self::body_at(envelope)?;
+        let stored = postcard::from_bytes(envelope.get(PREFIX..start)?).ok()?;
+        Some((stored, start))
+    }
+}
+
+impl Terms {
+    /// What a response allows by its own words (RFC 9111 §4.2.1).
+    pub(crate) fn of(response: &ResponseHead, directives: &Directives) -> Self {
+        let (lifetime, source) = explicit(response, directives).unwrap_or((0, Source::None));
+        Self {
+            lifetime,
+            source,
+            never_without_validation: directives.no_cache == Scope::Everything,
+            must_revalidate: directives.must_revalidate,
+            // RFC 9111 §5.2.2.10: s-maxage carries the meaning of proxy-revalidate, unless the origin
+            // itself says otherwise beside it.
+            forbids_implied_stale: directives.must_revalidate || directives.s_maxage.is_some(),
+            stale_while_revalidate: directives.stale_while_revalidate,
+            stale_if_error: directives.stale_if_error,
+        }
+    }
+}
+
+/// RFC 9111 §4.2.1, in its order.
+fn explicit(response: &ResponseHead, directives: &Directives) -> Option<(u64, Source)> {
+    let own = |source| if directives.targeted { Source::Targeted } else { source };
+    if let Some(lifetime) = directives.s_maxage {
+        return Some((lifetime, own(Source::SMaxage)));
+    }
+    if let Some(lifetime) = directives.max_age {
+        return Some((lifetime, own(Source::MaxAge)));
+    }
+    if directives.targeted {
+        return None;
+    }
+    let mut all = response.headers.all("expires").peekable();
+    all.peek()?;
+    // RFC 9111 §5.3: what is no date, such as 0, is in the past. Of several, the earliest.
+    let expires = all.map(|text| date::parse(text).unwrap_or(0)).min()?;
+    Some((expires.saturating_sub(sent(response)).min(MOST), Source::Expires))
+}
+
+/// When the origin sent it: its Date, or else when it came (RFC 9110 §6.6.1).
+pub(crate) fn sent(response: &ResponseHead) -> u64 {
+    response.headers.first("date").and_then(date::parse).unwrap_or(response.received.0 / 1000)
+}
+
+/// How old a response was when it came (RFC 9111 §4.2.3).
+pub(crate) fn initial_age(response: &ResponseHead) -> u64 {
+    let received = response.received.0 / 1000;
+    let apparent = received.saturating_sub(sent(response));
+    // RFC 9111 §5.1: of a list, the first member; what is no number is ignored.
+    let said = response.headers.first("age").and_then(|text| members(text).next()).and_then(seconds);
+    let delay = response.received.0.saturating_sub(response.requested.0) / 1000;
+    apparent.max(said.unwrap_or(0).saturating_add(delay)).min(MOST)
+}
+
+/// The name of this envelope and its version.
+const MAGIC: &[u8] = b"evc1";
+/// How many bytes of an envelope tell how long its head is.
+pub const PREFIX: usize = 8;
+/// An hour: what can be validated is worth keeping a while.
+const VALIDATING: u64 = 3600;
+/// A minute, below which KV does not go.
+const LEAST_KEPT: u64 = 60;
+/// Tags are remembered for longer than anything is kept.
+pub(crate) const MOST_KEPT: u64 = 24 * 3600;

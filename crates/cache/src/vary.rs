@@ -1,0 +1,142 @@
+//! Variants (RFC 9111 §4.1): which request fields an answer depends on, and what makes two requests the
+//! same for it. What is normalised for the key is normalised for the origin too, so that what is stored
+//! is what was asked for.
+
+use crate::ground::Ground;
+use crate::headers::{Headers, members};
+
+/// The fields that an answer varies on, sorted; an error where it cannot be shared.
+pub fn names(answer: &Headers, allowed: &[String]) -> Result<Vec<String>, Ground> {
+    let mut names: Vec<String> =
+        answer.members("vary").iter().map(|name| name.to_ascii_lowercase()).collect();
+    // An origin that compresses and does not say so would have it read by who cannot.
+    if answer.has("content-encoding") {
+        names.push("accept-encoding".to_owned());
+    }
+    names.sort();
+    names.dedup();
+    if names.iter().any(|name| name == "*") {
+        return Err(Ground::VariesOnAll);
+    }
+    match names.iter().find(|name| !allowed.contains(name)) {
+        Some(name) => Err(Ground::VariesOn { name: name.clone() }),
+        None => Ok(names),
+    }
+}
+
+/// What of a request makes the variant: empty for an answer that does not vary.
+#[must_use]
+pub fn variant(names: &[String], request: &Headers) -> String {
+    let mut variant = String::new();
+    for name in names {
+        let value = request.joined(name);
+        variant.push('\n');
+        variant.push_str(name);
+        // A field that is absent and one that is empty are not the same.
+        if let Some(value) = value {
+            variant.push('=');
+            variant.push_str(&value);
+        }
+    }
+    variant
+}
+
+/// Brings the fields that nearly every browser sends otherwise into one form of a few.
+pub(crate) fn normalise(request: &mut Headers) {
+    if let Some(text) = request.joined("accept-encoding") {
+        let wanted = |coding: &&str| weight(&text, coding) > 0;
+        let codings: Vec<&str> = CODINGS.iter().filter(|coding| wanted(coding)).copied().collect();
+        match codings.is_empty() {
+            true => request.remove("accept-encoding"),
+            false => request.set("accept-encoding", &codings.join(", ")),
+        }
+    }
+    if let Some(text) = request.joined("accept-language") {
+        let language = members(&text)
+            .map(ranked)
+            .filter(|(_, weight)| *weight > 0)
+            .reduce(|best, next| if next.1 > best.1 { next } else { best });
+        match language {
+            Some((language, _)) => request.set("accept-language", &language.to_ascii_lowercase()),
+            None => request.remove("accept-language"),
+        }
+    }
+}
+
+/// How much a coding is wanted, in thousandths (RFC 9110 §12.5.3).
+fn weight(text: &str, coding: &str) -> u32 {
+    let named = |wanted: &str| members(text).map(ranked).find(|(name, _)| name.eq_ignore_ascii_case(wanted));
+    named(coding).or_else(|| named("*")).map_or(0, |(_, weight)| weight)
+}
+
+/// The name and weight of a member such as `gzip;q=0.5`.
+fn ranked(member: &str) -> (&str, u32) {
+    let mut parts = member.split(';').map(str::trim);
+    let name = parts.next().unwrap_or_default();
+    let weight = parts
+        .find_map(|part| part.strip_prefix("q=").or_else(|| part.strip_prefix("Q=")))
+        .map_or(1000, |text| thousandths(text).unwrap_or(0));
+    (name, weight)
+}
+
+/// RFC 9110 §12.4.2: at most three digits after the point.
+fn thousandths(text: &str) -> Option<u32> {
+    let (whole, rest) = text.split_once('.').unwrap_or((text, ""));
+    let whole: u32 = whole.parse().ok()?;
+    let rest: u32 = match rest.len() {
+        0 => 0,
+        length @ 1..=3 => rest.parse::<u32>().ok()?.saturating_mul([100, 10, 1].get(length - 1).copied()?),
+        _ => return None,
+    };
+    whole.checked_mul(1000)?.checked_add(rest).filter(|weight| *weight <= 1000)
+}
+
+/// What bodies come in; the better first.
+const CODINGS: &[&str] = &["zstd", "br", "gzip"];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn normalised(field: &str) -> String {
+        let mut request = Headers::parse(field);
+        normalise(&mut request);
+        request.iter().map(|(name, value)| format!("{name}: {value}")).collect()
+    }
+
+    #[test]
+    fn browsers_that_want_the_same_say_the_same() {
+        let table = [
+            ("accept-encoding: gzip, deflate, br, zstd", "accept-encoding: zstd, br, gzip"),
+            ("accept-encoding: br;q=0.5, gzip", "accept-encoding: br, gzip"),
+            ("accept-encoding: br;q=0, gzip;q=0.001", "accept-encoding: gzip"),
+            ("accept-encoding: *", "accept-encoding: zstd, br, gzip"),
+            ("accept-encoding: identity", ""),
+            ("accept-encoding: gzip;q=nonsense", ""),
+            ("accept-language: de-AT,de;q=0.9,en;q=0.8", "accept-language: de-at"),
+            ("accept-language: en;q=0.1, fr;q=0.3", "accept-language: fr"),
+            ("accept-language: en;q=0", ""),
+        ];
+        for (field, expect) in table {
+            assert_eq!(normalised(field), expect, "{field}");
+        }
+    }
+
+    #[test]
+    fn a_field_that_is_absent_is_another_variant_than_one_that_is_empty() {
+        let names = ["accept".to_owned()];
+        let of = |text: &str| variant(&names, &Headers::parse(text));
+        assert_ne!(of(""), of("accept:"));
+        assert_ne!(of("accept: a"), of("accept:"));
+        assert_eq!(of("Accept: a"), of("accept:  a "));
+    }
+
+    #[test]
+    fn what_varies_on_what_is_not_listed_cannot_be_shared() {
+        let allowed = ["accept".to_owned()];
+        let of = |text: &str| names(&Headers::parse(text), &allowed);
+        assert_eq!(of("vary: Accept, accept"), Ok(vec!["accept".to_owned()]));
+        assert_eq!(of("vary: accept\nvary: *"), Err(Ground::VariesOnAll));
+        assert_eq!(of("vary: Cookie"), Err(Ground::VariesOn { name: "cookie".into() }));
+    }
+}

@@ -1,0 +1,329 @@
+//! What would help: recommendations that follow from a bottleneck by named rules, each with its evidence
+//! and with the seconds that it would save at most, and how these are reckoned. A rule that has too
+//! little to go by says nothing.
+
+use serde::Serialize;
+use wire::{Device, Metric};
+
+use crate::bottleneck::{Part, Place};
+use crate::target::{Bounds, Signal};
+
+/// A rule by which advice is given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Rule {
+    /// Visits that miss the cache lose what hits do not.
+    CacheMisses,
+    /// A query takes longer than it may.
+    SlowQuery,
+    /// The origin is slow, and no cache stands before it.
+    SlowOrigin,
+    /// The largest element's resource is asked for late.
+    LateResource,
+    /// It takes long to load.
+    HeavyResource,
+    /// It is there, and not painted.
+    LateRender,
+    /// The main thread is busy when visitors act.
+    BusyThread,
+    /// The handlers take long.
+    SlowHandler,
+    /// The next frame takes long to be drawn.
+    SlowFrame,
+    /// Something moves.
+    ShiftingElement,
+    /// Going back loads the page anew.
+    BackForwardCache,
+}
+
+/// A recommendation.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Advice {
+    /// By which rule.
+    pub rule: Rule,
+    /// The route.
+    pub route: String,
+    /// The class of devices.
+    pub device: Device,
+    /// The metric's name.
+    pub metric: &'static str,
+    /// What is the case, in a sentence.
+    pub finding: String,
+    /// What to do.
+    pub action: &'static str,
+    /// The numbers that it rests on.
+    pub evidence: Vec<Evidence>,
+    /// Seconds that visitors would have been spared in the span that was looked at, at most; none for
+    /// layout shifts.
+    pub gain: Option<f64>,
+    /// How the gain is reckoned.
+    pub reckoned: &'static str,
+}
+
+/// A number that advice rests on.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Evidence {
+    /// Of what.
+    pub what: String,
+    /// The number.
+    pub value: f64,
+    /// In which unit.
+    pub unit: &'static str,
+}
+
+/// All advice for these places, the greatest gain first; what has no seconds comes last.
+#[must_use]
+pub fn advise(places: &[Place<'_>]) -> Vec<Advice> {
+    let rules: [fn(&Place<'_>) -> Vec<Advice>; 5] = [cache_misses, queries, subparts, shifts, returns];
+    let mut advice: Vec<Advice> =
+        places.iter().flat_map(|place| rules.iter().flat_map(|rule| rule(place))).collect();
+    advice.sort_by(|a, b| {
+        let gain = |one: &Advice| one.gain.unwrap_or(-1.0);
+        gain(b).total_cmp(&gain(a)).then_with(|| (&a.route, a.rule).cmp(&(&b.route, b.rule)))
+    });
+    advice
+}
+
+/// Not for the first byte alone: it is in LCP's seconds already.
+fn cache_misses(place: &Place<'_>) -> Vec<Advice> {
+    let Some(cache) = place.by_cache().filter(|_| place.metric == Metric::Lcp) else { return vec![] };
+    let saved = cache.per_miss - cache.per_hit;
+    let (class, served) =
+        place.causes.would_serve.map_or((None, 1.0), |(class, share)| (Some(class), share / 100.0));
+    let gain = saved * cache.misses as f64 * served.clamp(0.0, 1.0);
+    if saved < LEAST_EACH || gain < LEAST_ALL {
+        return vec![];
+    }
+    let missed = 100.0 * cache.misses as f64 / (cache.misses + cache.hits) as f64;
+    let would = class.map_or(String::new(), |class| {
+        format!("; class `{class}` would have served {:.0} % of the misses", 100.0 * served)
+    });
+    let finding = format!(
+        "{}: {missed:.0} % of the visits miss the cache and lose {:.2} s each, hits lose {:.2} s{would}",
+        named(place),
+        cache.per_miss,
+        cache.per_hit
+    );
+    vec![advice(
+        place,
+        Rule::CacheMisses,
+        finding,
+        "Give the route a longer cache class, and warm it after a purge.",
+        vec![
+            evidence("visits that miss the cache", missed, "%"),
+            evidence("lost by a miss", cache.per_miss, "s"),
+            evidence("lost by a hit", cache.per_hit, "s"),
+        ],
+        Some(gain),
+        "the misses that the class would have served, times what a miss loses beyond a hit",
+    )]
+}
+
+fn queries(place: &Place<'_>) -> Vec<Advice> {
+    let Bounds::Number(target) = Signal::QueryTime.target().bounds else { return vec![] };
+    let over = place.over();
+    let slow = place.causes.queries.iter().filter(|query| {
+        over > 0 && place.metric == Metric::Lcp && query.n >= target.least && query.p95 > target.target
+    });
+    slow.filter(|query| query.seconds_over >= LEAST_ALL)
+        .map(|query| {
+            let finding = format!(
+                "{}: the query `{}` takes {:.0} ms at the 95th percentile of {} runs, and may take {:.0} ms",
+                named(place),
+                query.name,
+                query.p95,
+                query.n,
+                target.target
+            );
+            advice(
+                place,
+                Rule::SlowQuery,
+                finding,
+                "Explain the query, give it the index that it lacks, or cache what it answers.",
+                vec![
+                    evidence("95th percentile of the query", query.p95, "ms"),
+                    evidence("runs", query.n as f64, ""),
+                ],
+                // No more can be won than is lost.
+                Some(query.seconds_over.min(place.seconds().unwrap_or(0.0))),
+                "the seconds that the query ran beyond its target, and no more than the page loses",
+            )
+        })
+        .collect()
+}
+
+/// A part is too long where it takes more than its share of a visit that just keeps its budget.
+fn subparts(place: &Place<'_>) -> Vec<Advice> {
+    let over = place.over();
+    let Some(seconds) = place.seconds().filter(|_| over >= FEWEST) else { return vec![] };
+    let each = seconds / over as f64;
+    let all: f64 = place.causes.subparts.iter().map(|subpart| subpart.millis).sum();
+    let mut given = Vec::new();
+    for subpart in &place.causes.subparts {
+        let Some((rule, fair, action)) = rule_of(place.metric, subpart.part) else { continue };
+        let beyond = (subpart.millis - fair * f64::from(place.limit)) / 1000.0;
+        let saved = beyond.min(each);
+        if saved < LEAST_EACH || saved < each * LEAST_SHARE || saved * (over as f64) < LEAST_ALL {
+            continue;
+        }
+        // Where hits and misses differ, the cache is the answer, not the origin.
+        if rule == Rule::SlowOrigin
+            && place.by_cache().is_some_and(|cache| cache.per_miss - cache.per_hit >= LEAST_EACH)
+        {
+            continue;
+        }
+        let culprit = place.causes.culprits.iter().max_by_key(|culprit| culprit.visits);
+        let by = culprit.map_or(String::new(), |culprit| format!("; most often it is `{}`", culprit.name));
+        let finding = format!(
+            "{}: {:.0} % of it is {}{by}",
+            named(place),
+            100.0 * subpart.millis / all.max(1.0),
+            subpart.part.name()
+        );
+        let mut rests_on = vec![
+            evidence("visits over budget", over as f64, ""),
+            evidence(&format!("{}, in these", subpart.part.name()), subpart.millis, "ms"),
+        ];
+        rests_on.extend(culprit.map(|culprit| {
+            evidence(&format!("visits that name {}", culprit.name), culprit.visits as f64, "")
+        }));
+        given.push(advice(
+            place,
+            rule,
+            finding,
+            action,
+            rests_on,
+            Some(saved * over as f64),
+            "the visits over budget, times what the part takes beyond its share of the budget, and no more than they lose",
+        ));
+    }
+    given
+}
+
+fn shifts(place: &Place<'_>) -> Vec<Advice> {
+    let over = place.over();
+    let culprit = place.causes.culprits.iter().max_by_key(|culprit| culprit.visits);
+    let Some(culprit) = culprit.filter(|_| place.metric == Metric::Cls && over >= FEWEST) else {
+        return vec![];
+    };
+    let finding = format!(
+        "{}: in {} of {over} visits over budget, `{}` moves",
+        named(place),
+        culprit.visits.min(over),
+        culprit.name
+    );
+    vec![advice(
+        place,
+        Rule::ShiftingElement,
+        finding,
+        "Reserve its place: a width and height, or a minimum height, before its content comes.",
+        vec![
+            evidence("visits over budget", over as f64, ""),
+            evidence("visits that name it", culprit.visits as f64, ""),
+        ],
+        None,
+        "a layout shift costs no seconds; the visits that it disturbs are counted",
+    )]
+}
+
+fn returns(place: &Place<'_>) -> Vec<Advice> {
+    let Some(returns) = place.causes.returns.filter(|_| place.metric == Metric::Lcp) else { return vec![] };
+    let all = returns.loaded.saturating_add(returns.restored);
+    let share = 100.0 * returns.restored as f64 / all.max(1) as f64;
+    let each = place.seconds().unwrap_or(0.0) / place.tally.sketch.n().max(1) as f64;
+    let gain = each * returns.loaded as f64;
+    if all < FEWEST || share >= 50.0 || gain < LEAST_ALL {
+        return vec![];
+    }
+    vec![advice(
+        place,
+        Rule::BackForwardCache,
+        format!(
+            "{}: of {all} visits by back and forward only {share:.0} % were restored from memory",
+            named(place)
+        ),
+        "Find what keeps the page out of the back/forward cache: an unload handler, `Cache-Control: no-store`, an open connection.",
+        vec![evidence("restored", share, "%"), evidence("loaded anew", returns.loaded as f64, "")],
+        Some(gain),
+        "the visits that were loaded anew, times what a visit of this page loses in the mean",
+    )]
+}
+
+/// Which rule speaks of a part, the share of the budget that the part may take, and what to do. The
+/// shares of LCP's parts are web.dev's guidance (about 40, 10, 40 and 10 %); those of INP's are ours.
+const fn rule_of(metric: Metric, part: Part) -> Option<(Rule, f64, &'static str)> {
+    Some(match (metric, part) {
+        (Metric::Lcp, Part::TimeToFirstByte) => (
+            Rule::SlowOrigin,
+            0.4,
+            "Cache the document at the edge, or find what the origin does before its first byte.",
+        ),
+        (Metric::Lcp, Part::ResourceLoadDelay) => (
+            Rule::LateResource,
+            0.1,
+            "Let the document itself name the resource, not a script or a style sheet; preload it, with `fetchpriority=high`.",
+        ),
+        (Metric::Lcp, Part::ResourceLoadDuration) => (
+            Rule::HeavyResource,
+            0.4,
+            "Serve it smaller: a modern format, the size that is shown, from the edge cache.",
+        ),
+        (Metric::Lcp, Part::ElementRenderDelay) => (
+            Rule::LateRender,
+            0.1,
+            "Find what blocks painting: style sheets, synchronous scripts, or a framework that renders late.",
+        ),
+        (Metric::Inp, Part::InputDelay) => {
+            (Rule::BusyThread, 0.25, "Break up or put off the long tasks that run while visitors act.")
+        }
+        (Metric::Inp, Part::ProcessingDuration) => (
+            Rule::SlowHandler,
+            0.5,
+            "Do in the handler only what the next frame shows, and yield before the rest.",
+        ),
+        (Metric::Inp, Part::PresentationDelay) => (
+            Rule::SlowFrame,
+            0.25,
+            "Change less of the page at once: a smaller tree, `content-visibility`, no forced layout.",
+        ),
+        _ => return None,
+    })
+}
+
+fn named(place: &Place<'_>) -> String {
+    format!("{} of {} on {}s", place.metric.name(), place.route, place.device.name())
+}
+
+fn advice(
+    place: &Place<'_>,
+    rule: Rule,
+    finding: String,
+    action: &'static str,
+    evidence: Vec<Evidence>,
+    gain: Option<f64>,
+    reckoned: &'static str,
+) -> Advice {
+    Advice {
+        rule,
+        route: place.route.to_owned(),
+        device: place.device,
+        metric: place.metric.name(),
+        finding: format!("{finding}."),
+        action,
+        evidence,
+        gain,
+        reckoned,
+    }
+}
+
+fn evidence(what: &str, value: f64, unit: &'static str) -> Evidence {
+    Evidence { what: what.to_owned(), value, unit }
+}
+
+/// Fewer visits say nothing.
+const FEWEST: u64 = 100;
+/// Seconds that nobody would notice, in one visit and in all.
+const LEAST_EACH: f64 = 0.05;
+const LEAST_ALL: f64 = 10.0;
+/// A part that makes out less of the loss is not the cause.
+const LEAST_SHARE: f64 = 0.2;

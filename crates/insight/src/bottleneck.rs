@@ -1,0 +1,268 @@
+//! Where visitors lose their time: pages ranked by the seconds that all their visits together are over
+//! budget, and what is known of the causes. A slow page that nobody visits is no bottleneck. What to
+//! do about it is in `advice`.
+
+use ledger::Tally;
+use serde::Serialize;
+use sketch::Sketch;
+use wire::beacon::CacheStatus;
+use wire::{Device, Metric};
+
+/// One metric of one page on one class of devices, over the span that is looked at.
+#[derive(Clone, Debug)]
+pub struct Place<'a> {
+    /// The route.
+    pub route: &'a str,
+    /// The class of devices.
+    pub device: Device,
+    /// The metric.
+    pub metric: Metric,
+    /// The budget, in wire units; the good threshold where there is none.
+    pub limit: u32,
+    /// The visits.
+    pub tally: &'a Tally,
+    /// What is known of the causes.
+    pub causes: Causes<'a>,
+}
+
+/// What is known of why visits are slow.
+#[derive(Clone, Debug, Default)]
+pub struct Causes<'a> {
+    /// The parts of the visits over budget.
+    pub subparts: Vec<Subpart>,
+    /// The elements or scripts that these visits named.
+    pub culprits: Vec<Culprit<'a>>,
+    /// The visits by what the edge cache said of the document.
+    pub by_cache: Vec<(CacheStatus, &'a Tally)>,
+    /// The cache class that would have served most of the misses, and how many of a hundred.
+    pub would_serve: Option<(&'a str, f64)>,
+    /// The queries behind the page.
+    pub queries: Vec<Query<'a>>,
+    /// Views by back and forward: those loaded anew, and those restored from memory.
+    pub returns: Option<Returns>,
+}
+
+/// A part of a metric.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Subpart {
+    /// Which.
+    pub part: Part,
+    /// Milliseconds, in the mean over the visits that are over budget.
+    pub millis: f64,
+}
+
+/// The parts of LCP and of INP, as web-vitals' attribution divides them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Part {
+    /// LCP: until the document's first byte.
+    TimeToFirstByte,
+    /// LCP: from there until the resource is asked for.
+    ResourceLoadDelay,
+    /// LCP: until the resource is there.
+    ResourceLoadDuration,
+    /// LCP: until it is painted.
+    ElementRenderDelay,
+    /// INP: until the handlers run.
+    InputDelay,
+    /// INP: while they run.
+    ProcessingDuration,
+    /// INP: until the next frame is shown.
+    PresentationDelay,
+}
+
+/// Something on the page that visits over budget named.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Culprit<'a> {
+    /// Its selector or address.
+    pub name: &'a str,
+    /// How many of these visits named it.
+    pub visits: u64,
+}
+
+/// A query of the backend, as `Server-Timing` told of it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Query<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// How often it ran.
+    pub n: u64,
+    /// Milliseconds of the 95th percentile.
+    pub p95: f64,
+    /// Seconds above its target, over all runs.
+    pub seconds_over: f64,
+}
+
+/// Views by back and forward.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Returns {
+    /// Loaded anew.
+    pub loaded: u64,
+    /// Restored from memory.
+    pub restored: u64,
+}
+
+/// A place where time is lost.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Bottleneck {
+    /// The route.
+    pub route: String,
+    /// The class of devices.
+    pub device: Device,
+    /// The metric's name.
+    pub metric: &'static str,
+    /// Seconds over budget, of all visits together. None for layout shifts, which have no seconds.
+    pub seconds: Option<f64>,
+    /// Of what all places that are nobody's part lose, so many percent.
+    pub share: f64,
+    /// Visits.
+    pub visits: u64,
+    /// Those over budget.
+    pub over: u64,
+    /// The metric of the same page that these seconds are in already.
+    pub part_of: Option<&'static str>,
+    /// The part that takes longest, with its milliseconds in visits over budget.
+    pub longest: Option<(Part, f64)>,
+    /// The element or script that is named most, with the visits that named it.
+    pub culprit: Option<(String, u64)>,
+    /// Seconds lost by visits that the cache answered, and by those that it did not.
+    pub by_cache: Option<ByCache>,
+    /// The query that costs most.
+    pub query: Option<String>,
+}
+
+/// What visits lose by what the cache said.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct ByCache {
+    /// Visits that it answered.
+    pub hits: u64,
+    /// Visits that it did not.
+    pub misses: u64,
+    /// Seconds that a hit loses, in the mean.
+    pub per_hit: f64,
+    /// Seconds that a miss loses, in the mean.
+    pub per_miss: f64,
+}
+
+/// The places by what they cost, the dearest first: those with seconds, then layout shifts by the visits
+/// that they disturb. Places that cost nothing are left out.
+#[must_use]
+pub fn rank(places: &[Place<'_>]) -> Vec<Bottleneck> {
+    let mut ranked: Vec<Bottleneck> = places.iter().filter_map(|place| place.bottleneck(places)).collect();
+    let all: f64 =
+        ranked.iter().filter(|place| place.part_of.is_none()).filter_map(|place| place.seconds).sum();
+    for bottleneck in &mut ranked {
+        bottleneck.share =
+            bottleneck.seconds.filter(|_| all > 0.0).map_or(0.0, |seconds| 100.0 * seconds / all);
+    }
+    ranked.sort_by(|a, b| {
+        let seconds = |one: &Bottleneck| one.seconds.unwrap_or(-1.0);
+        seconds(b).total_cmp(&seconds(a)).then(b.over.cmp(&a.over)).then_with(|| a.route.cmp(&b.route))
+    });
+    ranked
+}
+
+impl Place<'_> {
+    /// Seconds over budget, of all visits together.
+    #[must_use]
+    pub fn seconds(&self) -> Option<f64> {
+        (self.metric != Metric::Cls).then(|| seconds_over(&self.tally.sketch, self.limit))
+    }
+
+    /// Visits over budget, by the weights of their samples.
+    #[must_use]
+    pub fn over(&self) -> u64 {
+        over(&self.tally.sketch, self.limit)
+    }
+
+    /// What hits and misses lose, where there are enough of both to say.
+    #[must_use]
+    pub fn by_cache(&self) -> Option<ByCache> {
+        let (mut hits, mut misses, mut hit_seconds, mut miss_seconds) = (0, 0, 0.0, 0.0);
+        for (status, tally) in &self.causes.by_cache {
+            let (visits, seconds) = (tally.sketch.n(), seconds_over(&tally.sketch, self.limit));
+            match status {
+                CacheStatus::Hit | CacheStatus::Stale => {
+                    hits += visits;
+                    hit_seconds += seconds;
+                }
+                CacheStatus::Miss => {
+                    misses += visits;
+                    miss_seconds += seconds;
+                }
+                CacheStatus::Bypass => {}
+            }
+        }
+        let is_enough = self.metric != Metric::Cls && hits.min(misses) >= FEWEST;
+        is_enough.then(|| ByCache {
+            hits,
+            misses,
+            per_hit: hit_seconds / hits as f64,
+            per_miss: miss_seconds / misses as f64,
+        })
+    }
+
+    fn bottleneck(&self, places: &[Self]) -> Option<Bottleneck> {
+        let over = self.over();
+        if over == 0 {
+            return None;
+        }
+        // What the first byte and the first paint lose, LCP loses, too.
+        let lcp = places.iter().find(|other| {
+            (other.route, other.device, other.metric) == (self.route, self.device, Metric::Lcp)
+                && other.over() > 0
+        });
+        let is_part = matches!(self.metric, Metric::Ttfb | Metric::Fcp);
+        let longest = self.causes.subparts.iter().max_by(|a, b| a.millis.total_cmp(&b.millis));
+        let query = self.causes.queries.iter().filter(|query| query.seconds_over > 0.0);
+        Some(Bottleneck {
+            route: self.route.to_owned(),
+            device: self.device,
+            metric: self.metric.name(),
+            seconds: self.seconds(),
+            share: 0.0,
+            visits: self.tally.sketch.n(),
+            over,
+            part_of: lcp.filter(|_| is_part).map(|lcp| lcp.metric.name()),
+            longest: longest.map(|subpart| (subpart.part, subpart.millis)),
+            culprit: self
+                .causes
+                .culprits
+                .iter()
+                .max_by_key(|culprit| culprit.visits)
+                .map(|culprit| (culprit.name.to_owned(), culprit.visits)),
+            by_cache: self.by_cache(),
+            query: query
+                .max_by(|a, b| a.seconds_over.total_cmp(&b.seconds_over))
+                .map(|query| query.name.to_owned()),
+        })
+    }
+}
+
+impl Part {
+    /// Its name, for people.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::TimeToFirstByte => "the time to the first byte",
+            Self::ResourceLoadDelay => "the wait before its resource is asked for",
+            Self::ResourceLoadDuration => "the loading of its resource",
+            Self::ElementRenderDelay => "the wait before it is painted",
+            Self::InputDelay => "the wait before handlers run",
+            Self::ProcessingDuration => "the handlers",
+            Self::PresentationDelay => "the wait for the next frame",
+        }
+    }
+}
+
+fn seconds_over(sketch: &Sketch, limit: u32) -> f64 {
+    let beyond = sketch.buckets().map(|(bucket, n)| bucket.middle().saturating_sub(limit) as f64 * n as f64);
+    beyond.sum::<f64>() / 1000.0
+}
+
+fn over(sketch: &Sketch, limit: u32) -> u64 {
+    sketch.n().saturating_sub(sketch.within(limit).at_most)
+}
+
+/// Fewer visits say nothing of a mean.
+const FEWEST: u64 = 100;

@@ -1,0 +1,622 @@
+//! What goes out to where people look already. Totals that only grow, made into families of samples
+//! once; each format writes the same families. Sampled views and errors have documents of their own.
+//! Asking, sending and secrets are the shells'.
+//!
+//! Vitals are counted when their window has closed, so that a late correction never takes back what was
+//! exported: these systems read a total that falls as a restart.
+
+pub mod analytics;
+pub mod otlp;
+pub mod prometheus;
+pub mod sentry;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use ledger::{Cell, OTHER};
+use sketch::Sketch;
+use wire::beacon::{Navigation, Values};
+use wire::{Device, Metric, UnixMillis};
+
+/// Everything that was counted since a moment.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Totals {
+    site: String,
+    since: UnixMillis,
+    routes: BTreeSet<String>,
+    names: BTreeSet<String>,
+    vitals: BTreeMap<(Metric, String, Device), Sketch>,
+    requests: BTreeMap<Request, Timed>,
+    hits: BTreeMap<String, u64>,
+    misses: BTreeMap<(String, &'static str), u64>,
+    queries: BTreeMap<String, Timed>,
+}
+
+/// What requests are told apart by.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Request {
+    /// The route template.
+    pub route: String,
+    /// The method.
+    pub method: Method,
+    /// The first digit of the status.
+    pub class: Class,
+}
+
+/// The methods that are told apart: anybody can send any word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Method {
+    /// GET.
+    Get,
+    /// HEAD.
+    Head,
+    /// POST.
+    Post,
+    /// PUT.
+    Put,
+    /// PATCH.
+    Patch,
+    /// DELETE.
+    Delete,
+    /// OPTIONS.
+    Options,
+    /// Any other.
+    Other,
+}
+
+/// The classes of statuses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Class {
+    /// 1xx and what is no status.
+    Other,
+    /// 2xx.
+    Success,
+    /// 3xx.
+    Redirect,
+    /// 4xx.
+    ClientError,
+    /// 5xx.
+    ServerError,
+}
+
+/// How long things took: so many up to each of [`EDGES`], and beyond.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Timed {
+    counts: [u64; EDGES.len() + 1],
+    millis: f64,
+}
+
+/// What is so at the moment.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Gauge {
+    /// The health score, from 0 to 100.
+    Health(u8),
+    /// Windows that the backend has not got.
+    Backlog(u64),
+    /// When a beacon was last heard.
+    HeardAt(UnixMillis),
+    /// Bytes of memory in use.
+    Memory(u64),
+}
+
+/// A view that was chosen to be sent on by itself.
+#[derive(Clone, Debug, PartialEq)]
+pub struct View {
+    /// The random id of the page load.
+    pub id: String,
+    /// Which view of it.
+    pub view: u16,
+    /// When it began.
+    pub start: UnixMillis,
+    /// Milliseconds until its last send.
+    pub age: u32,
+    /// The route template: the path itself is not kept.
+    pub route: String,
+    /// The class of devices.
+    pub device: Device,
+    /// How the visitor came.
+    pub navigation: Navigation,
+    /// The release.
+    pub release: Option<String>,
+    /// What was measured, in wire units.
+    pub values: Values,
+}
+
+/// Samples of one name.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Family {
+    pub(crate) name: Name,
+    pub(crate) help: &'static str,
+    pub(crate) data: Data,
+}
+
+/// A name in each of the two worlds.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Name {
+    /// Prometheus's, with its unit and without `_total`.
+    pub(crate) prometheus: &'static str,
+    /// OpenTelemetry's.
+    pub(crate) otel: &'static str,
+    /// UCUM's unit for OpenTelemetry.
+    pub(crate) unit: &'static str,
+}
+
+pub(crate) type Labelled<T> = Vec<(Vec<(&'static str, String)>, T)>;
+
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Data {
+    Counter(Labelled<u64>),
+    Gauge(Labelled<f64>),
+    Histogram(Labelled<Histogram>),
+}
+
+/// A distribution: one count for each edge, of what lies above the one before, and one beyond the last.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Histogram {
+    pub(crate) edges: Vec<f64>,
+    pub(crate) counts: Vec<u64>,
+    pub(crate) sum: f64,
+}
+
+/// Milliseconds. Each is an edge of the sketch's buckets, so that the counts are exact.
+pub const EDGES: [u32; 18] =
+    [50, 100, 200, 300, 400, 500, 800, 1000, 1200, 1600, 1800, 2000, 2500, 3000, 4000, 5000, 8000, 10_000];
+
+/// Ten-thousandths of layout shift.
+pub const SHIFT_EDGES: [u32; 9] = [50, 100, 200, 500, 1000, 1600, 2500, 5000, 10_000];
+
+impl Totals {
+    /// Nothing yet.
+    #[must_use]
+    pub const fn beginning(site: String, since: UnixMillis) -> Self {
+        Self {
+            site,
+            since,
+            routes: BTreeSet::new(),
+            names: BTreeSet::new(),
+            vitals: BTreeMap::new(),
+            requests: BTreeMap::new(),
+            hits: BTreeMap::new(),
+            misses: BTreeMap::new(),
+            queries: BTreeMap::new(),
+        }
+    }
+
+    /// Adds the visits of one page in a window that has closed.
+    pub fn add_visits(&mut self, route: &str, device: Device, cell: &Cell) {
+        let route = self.route(route);
+        for (metric, tally) in &cell.metrics {
+            let key = (*metric, route.clone(), device);
+            // Both are of this metric, so it cannot be refused.
+            let _ = self.vitals.entry(key).or_insert_with(|| Sketch::new(*metric)).merge(&tally.sketch);
+        }
+    }
+
+    /// Adds answers.
+    pub fn add_answers(&mut self, request: Request, timed: &Timed) {
+        let route = self.route(&request.route);
+        self.requests.entry(Request { route, ..request }).or_default().merge(timed);
+    }
+
+    /// Adds answers of the cache.
+    pub fn add_hits(&mut self, route: &str, hits: u64) {
+        let route = self.route(route);
+        let sum = self.hits.entry(route).or_default();
+        *sum = sum.saturating_add(hits);
+    }
+
+    /// Adds answers that the cache did not have, by a reason of ours.
+    pub fn add_misses(&mut self, route: &str, reason: &'static str, misses: u64) {
+        let route = self.route(route);
+        let sum = self.misses.entry((route, reason)).or_default();
+        *sum = sum.saturating_add(misses);
+    }
+
+    /// Adds runs of a query of the backend.
+    pub fn add_queries(&mut self, name: &str, timed: &Timed) {
+        let name = room(&mut self.names, name, MOST_QUERIES);
+        self.queries.entry(name).or_default().merge(timed);
+    }
+
+    /// A route's own name while there is room, so that nobody can grow what is scraped.
+    fn route(&mut self, route: &str) -> String {
+        room(&mut self.routes, route, MOST_ROUTES)
+    }
+
+    pub(crate) fn families(&self, gauges: &[Gauge]) -> Vec<Family> {
+        let site = || ("site", self.site.clone());
+        let mut families = Vec::new();
+        for (metric, name, help) in VITALS {
+            let of_metric = self.vitals.iter().filter(|((other, ..), _)| *other == metric);
+            let samples: Labelled<Histogram> = of_metric
+                .map(|((_, route, device), sketch)| {
+                    let labels = vec![site(), ("route", route.clone()), ("device", device.name().to_owned())];
+                    (labels, Histogram::of(sketch))
+                })
+                .collect();
+            families.push(Family { name, help, data: Data::Histogram(samples) });
+        }
+        let labels = |request: &Request| {
+            vec![
+                site(),
+                ("route", request.route.clone()),
+                ("method", request.method.name().to_owned()),
+                ("status", request.class.name().to_owned()),
+            ]
+        };
+        families.extend([
+            Family {
+                name: Name { prometheus: "http_requests", otel: "http.server.requests", unit: "{request}" },
+                help: "Requests that were answered.",
+                data: Data::Counter(
+                    self.requests.iter().map(|(request, timed)| (labels(request), timed.n())).collect(),
+                ),
+            },
+            Family {
+                name: Name {
+                    prometheus: "http_request_duration_seconds",
+                    otel: "http.server.request.duration",
+                    unit: "s",
+                },
+                help: "How long answers took.",
+                data: Data::Histogram(
+                    self.requests
+                        .iter()
+                        .map(|(request, timed)| (labels(request), timed.histogram()))
+                        .collect(),
+                ),
+            },
+            Family {
+                name: Name { prometheus: "cache_hits", otel: "cache.hits", unit: "{request}" },
+                help: "Requests that the cache answered.",
+                data: Data::Counter(
+                    self.hits
+                        .iter()
+                        .map(|(route, hits)| (vec![site(), ("route", route.clone())], *hits))
+                        .collect(),
+                ),
+            },
+            Family {
+                name: Name { prometheus: "cache_misses", otel: "cache.misses", unit: "{request}" },
+                help: "Requests that the cache did not answer, by reason.",
+                data: Data::Counter(
+                    self.misses
+                        .iter()
+                        .map(|((route, reason), misses)| {
+                            (
+                                vec![site(), ("route", route.clone()), ("reason", (*reason).to_owned())],
+                                *misses,
+                            )
+                        })
+                        .collect(),
+                ),
+            },
+            Family {
+                name: Name {
+                    prometheus: "db_query_duration_seconds",
+                    otel: "db.client.operation.duration",
+                    unit: "s",
+                },
+                help: "How long queries of the backend took, as Server-Timing told.",
+                data: Data::Histogram(
+                    self.queries
+                        .iter()
+                        .map(|(query, timed)| (vec![site(), ("query", query.clone())], timed.histogram()))
+                        .collect(),
+                ),
+            },
+        ]);
+        families.extend(gauges.iter().map(|gauge| {
+            let (name, help, value) = gauge.described();
+            Family { name, help, data: Data::Gauge(vec![(vec![site()], value)]) }
+        }));
+        families.retain(|family| !family.data.is_empty());
+        families
+    }
+}
+
+impl Timed {
+    /// Adds one that took so long. What is no time is left out.
+    pub fn add(&mut self, millis: f64) {
+        if !millis.is_finite() || millis < 0.0 {
+            return;
+        }
+        let bucket = EDGES.iter().take_while(|edge| millis > f64::from(**edge)).count();
+        if let Some(count) = self.counts.get_mut(bucket) {
+            *count = count.saturating_add(1);
+        }
+        self.millis += millis;
+    }
+
+    /// Adds all of another.
+    pub fn merge(&mut self, other: &Self) {
+        for (ours, theirs) in self.counts.iter_mut().zip(&other.counts) {
+            *ours = ours.saturating_add(*theirs);
+        }
+        self.millis += other.millis;
+    }
+
+    /// How many.
+    #[must_use]
+    pub fn n(&self) -> u64 {
+        self.counts.iter().fold(0, |n, count| n.saturating_add(*count))
+    }
+
+    fn histogram(&self) -> Histogram {
+        let edges = EDGES.iter().map(|edge| f64::from(*edge) / 1000.0).collect();
+        Histogram { edges, counts: self.counts.to_vec(), sum: self.millis / 1000.0 }
+    }
+}
+
+impl Histogram {
+    /// In the units of Prometheus: seconds, and layout shifts as they are.
+    fn of(sketch: &Sketch) -> Self {
+        let (edges, scale): (&[u32], f64) = match sketch.metric() {
+            Metric::Cls => (&SHIFT_EDGES, Metric::Cls.wire_scale()),
+            _ => (&EDGES, 1000.0),
+        };
+        let mut below = 0;
+        let mut counts: Vec<u64> = edges
+            .iter()
+            .map(|edge| {
+                let within = sketch.within(*edge).at_least;
+                let count = within.saturating_sub(below);
+                below = within;
+                count
+            })
+            .collect();
+        counts.push(sketch.n().saturating_sub(below));
+        // Within 0.8 %: a bucket's middle stands for its values.
+        let sum =
+            sketch.buckets().map(|(bucket, n)| f64::from(bucket.middle()) * n as f64).sum::<f64>() / scale;
+        Self { edges: edges.iter().map(|edge| f64::from(*edge) / scale).collect(), counts, sum }
+    }
+
+    pub(crate) fn n(&self) -> u64 {
+        self.counts.iter().fold(0, |n, count| n.saturating_add(*count))
+    }
+}
+
+impl Data {
+    const fn is_empty(&self) -> bool {
+        match self {
+            Self::Counter(samples) => samples.is_empty(),
+            Self::Gauge(samples) => samples.is_empty(),
+            Self::Histogram(samples) => samples.is_empty(),
+        }
+    }
+}
+
+impl Gauge {
+    const fn described(self) -> (Name, &'static str, f64) {
+        match self {
+            Self::Health(score) => (
+                Name { prometheus: "edge_vitals_health_score", otel: "edge_vitals.health", unit: "1" },
+                "The health of the site, from 0 to 100.",
+                score as f64,
+            ),
+            Self::Backlog(windows) => (
+                Name {
+                    prometheus: "edge_vitals_push_backlog",
+                    otel: "edge_vitals.push.backlog",
+                    unit: "{window}",
+                },
+                "Closed windows that the backend has not got.",
+                windows as f64,
+            ),
+            Self::HeardAt(at) => (
+                Name {
+                    prometheus: "edge_vitals_last_beacon_timestamp_seconds",
+                    otel: "edge_vitals.last_beacon",
+                    unit: "s",
+                },
+                "When a beacon was last heard, in seconds since the Unix epoch.",
+                at.0 as f64 / 1000.0,
+            ),
+            Self::Memory(bytes) => (
+                Name { prometheus: "edge_vitals_memory_bytes", otel: "edge_vitals.memory", unit: "By" },
+                "Bytes of memory in use.",
+                bytes as f64,
+            ),
+        }
+    }
+}
+
+impl Method {
+    /// The one of that name.
+    #[must_use]
+    pub fn named(name: &str) -> Self {
+        match name {
+            "GET" => Self::Get,
+            "HEAD" => Self::Head,
+            "POST" => Self::Post,
+            "PUT" => Self::Put,
+            "PATCH" => Self::Patch,
+            "DELETE" => Self::Delete,
+            "OPTIONS" => Self::Options,
+            _ => Self::Other,
+        }
+    }
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Get => "GET",
+            Self::Head => "HEAD",
+            Self::Post => "POST",
+            Self::Put => "PUT",
+            Self::Patch => "PATCH",
+            Self::Delete => "DELETE",
+            Self::Options => "OPTIONS",
+            Self::Other => "other",
+        }
+    }
+}
+
+impl Class {
+    /// The class of a status.
+    #[must_use]
+    pub const fn of(status: u16) -> Self {
+        match status / 100 {
+            2 => Self::Success,
+            3 => Self::Redirect,
+            4 => Self::ClientError,
+            5 => Self::ServerError,
+            _ => Self::Other,
+        }
+    }
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Other => "other",
+            Self::Success => "2xx",
+            Self::Redirect => "3xx",
+            Self::ClientError => "4xx",
+            Self::ServerError => "5xx",
+        }
+    }
+}
+
+impl View {
+    /// A name of so many hexadecimal digits, the same each time it is asked for, for each purpose.
+    pub(crate) fn name(&self, purpose: &str, digits: usize) -> String {
+        let text = format!("{purpose}/{}.{}", self.id, self.view);
+        let mut name = format!("{:016x}{:016x}", hash(&text), hash(&format!("{text}/")));
+        name.truncate(digits);
+        name
+    }
+
+    /// Whether it is one of the share that is sent on: the same answer for every view of a page load.
+    #[must_use]
+    pub fn is_sampled(&self, share: f64) -> bool {
+        (hash(&self.id) >> 11) as f64 / (1_u64 << 53) as f64 <= share && share > 0.0
+    }
+}
+
+/// FNV-1a with a finish that mixes the high bits: spreads, and guards nothing.
+pub(crate) fn hash(text: &str) -> u64 {
+    let hash = text.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
+    });
+    let mixed = (hash ^ (hash >> 33)).wrapping_mul(0xff51_afd7_ed55_8ccd);
+    mixed ^ (mixed >> 33)
+}
+
+fn room(known: &mut BTreeSet<String>, name: &str, most: usize) -> String {
+    if known.contains(name) {
+        return name.to_owned();
+    }
+    if known.len() >= most {
+        return OTHER.to_owned();
+    }
+    known.insert(name.to_owned());
+    name.to_owned()
+}
+
+const MOST_ROUTES: usize = 200;
+const MOST_QUERIES: usize = 50;
+
+const VITALS: [(Metric, Name, &str); 6] = [
+    (
+        Metric::Fcp,
+        Name { prometheus: "web_vitals_fcp_seconds", otel: "web_vitals.fcp", unit: "s" },
+        "First Contentful Paint of visits.",
+    ),
+    (
+        Metric::Lcp,
+        Name { prometheus: "web_vitals_lcp_seconds", otel: "web_vitals.lcp", unit: "s" },
+        "Largest Contentful Paint of visits.",
+    ),
+    (
+        Metric::Cls,
+        Name { prometheus: "web_vitals_cls", otel: "web_vitals.cls", unit: "1" },
+        "Cumulative Layout Shift of visits.",
+    ),
+    (
+        Metric::Inp,
+        Name { prometheus: "web_vitals_inp_seconds", otel: "web_vitals.inp", unit: "s" },
+        "Interaction to Next Paint of visits.",
+    ),
+    (
+        Metric::Fid,
+        Name { prometheus: "web_vitals_fid_seconds", otel: "web_vitals.fid", unit: "s" },
+        "First Input Delay of visits.",
+    ),
+    (
+        Metric::Ttfb,
+        Name { prometheus: "web_vitals_ttfb_seconds", otel: "web_vitals.ttfb", unit: "s" },
+        "Time to First Byte of visits.",
+    ),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_edge_is_one_of_the_sketchs_so_counts_are_exact() {
+        for (metric, edges) in [(Metric::Lcp, &EDGES[..]), (Metric::Cls, &SHIFT_EDGES[..])] {
+            let mut sketch = Sketch::new(metric);
+            (0..12_000).for_each(|value| sketch.insert(value, 1));
+            for edge in edges {
+                let within = sketch.within(*edge);
+                assert_eq!((within.at_least, within.at_most), (u64::from(*edge) + 1, u64::from(*edge) + 1));
+            }
+            let histogram = Histogram::of(&sketch);
+            assert_eq!(histogram.n(), 12_000);
+            let exact =
+                (0..12_000_u32).map(f64::from).sum::<f64>() / if metric == Metric::Cls { 1e4 } else { 1e3 };
+            assert!((histogram.sum / exact - 1.0).abs() < 0.008, "{} is not {exact}", histogram.sum);
+        }
+    }
+
+    #[test]
+    fn every_threshold_is_an_edge() {
+        for metric in Metric::ALL {
+            let edges = if metric == Metric::Cls { &SHIFT_EDGES[..] } else { &EDGES[..] };
+            let thresholds = metric.thresholds();
+            for value in [thresholds.good, thresholds.poor] {
+                assert!(edges.contains(&metric.to_wire(value)), "{} {value}", metric.name());
+            }
+        }
+    }
+
+    #[test]
+    fn times_are_counted_up_to_their_edge() {
+        let mut timed = Timed::default();
+        for millis in [0.0, 50.0, 50.1, 99_999.0, f64::NAN, -1.0] {
+            timed.add(millis);
+        }
+        assert_eq!((timed.counts[0], timed.counts[1], timed.counts[18], timed.n()), (2, 1, 1, 4));
+    }
+
+    #[test]
+    fn whoever_asks_for_random_routes_grows_nothing() {
+        let mut totals = Totals::beginning("shop".into(), UnixMillis(0));
+        for route in 0..5000 {
+            totals.add_hits(&format!("/{route}"), 1);
+            totals.add_queries(&format!("q{route}"), &Timed::default());
+        }
+        assert_eq!((totals.hits.len(), totals.queries.len()), (MOST_ROUTES + 1, MOST_QUERIES + 1));
+        assert_eq!(totals.hits.values().sum::<u64>(), 5000);
+    }
+
+    #[test]
+    fn a_sample_is_a_share_of_page_loads() {
+        let view = |index: u64| View {
+            id: format!("{index:016x}"),
+            view: 0,
+            start: UnixMillis(0),
+            age: 0,
+            route: "/".into(),
+            device: Device::Phone,
+            navigation: Navigation::Navigate,
+            release: None,
+            values: Values::default(),
+        };
+        let sampled = |share| (0..10_000).filter(|index| view(*index).is_sampled(share)).count();
+        assert_eq!((sampled(0.0), sampled(1.0)), (0, 10_000));
+        assert!((950..1050).contains(&sampled(0.1)), "{}", sampled(0.1));
+        let again = View { view: 3, ..view(7) };
+        assert_eq!(again.is_sampled(0.5), view(7).is_sampled(0.5));
+        assert_ne!(again.name("event", 32), view(7).name("event", 32));
+    }
+}

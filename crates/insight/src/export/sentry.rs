@@ -1,0 +1,362 @@
+//! Sentry: a view as a transaction with the vitals as its measurements, an error of the Worker as an
+//! event, each in an envelope; and what Sentry's own headers forbid to send. Nothing that names a
+//! visitor goes along.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde_json::{Value, json};
+use wire::beacon::Navigation;
+use wire::{Metric, UnixMillis};
+
+use super::{View, hash};
+use crate::moment::rfc3339;
+
+/// Where envelopes are posted, as Sentry's one line tells it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Dsn {
+    /// The address to post to.
+    pub url: String,
+    /// The value of `X-Sentry-Auth`.
+    pub auth: String,
+}
+
+/// Why something is no DSN.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NoDsn;
+
+/// The Worker as Sentry knows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Worker {
+    /// Its release.
+    pub release: String,
+    /// Its environment.
+    pub environment: String,
+}
+
+/// An error of the Worker's own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// When.
+    pub at: UnixMillis,
+    /// What kind, such as the error's type.
+    pub kind: String,
+    /// Its message.
+    pub message: String,
+    /// The route that was asked for.
+    pub route: String,
+}
+
+/// What an envelope holds, as far as limits go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Category {
+    /// Errors.
+    Error,
+    /// Transactions.
+    Transaction,
+}
+
+/// Until when Sentry wants nothing more.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Limits {
+    all: UnixMillis,
+    of: BTreeMap<Category, UnixMillis>,
+}
+
+/// Which errors were sent lately: the same one is sent once an hour, with how often it came.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Recent(BTreeMap<u64, Seen>);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Seen {
+    sent_at: UnixMillis,
+    since: u64,
+}
+
+impl Dsn {
+    /// Reads `https://KEY@HOST/PROJECT`.
+    ///
+    /// # Errors
+    /// Says what would be right.
+    pub fn parse(text: &str) -> Result<Self, NoDsn> {
+        let (scheme, rest) = text.split_once("://").ok_or(NoDsn)?;
+        let (key, rest) = rest.split_once('@').ok_or(NoDsn)?;
+        let (host, project) = rest.rsplit_once('/').ok_or(NoDsn)?;
+        let (host, prefix) =
+            host.split_once('/').map_or((host, String::new()), |(host, path)| (host, format!("/{path}")));
+        // A secret behind a colon is of an older kind, and not needed.
+        let key = key.split(':').next().unwrap_or_default();
+        let is_word = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric());
+        if !matches!(scheme, "http" | "https") || host.is_empty() || !is_word(key) || !is_word(project) {
+            return Err(NoDsn);
+        }
+        Ok(Self {
+            url: format!("{scheme}://{host}{prefix}/api/{project}/envelope/"),
+            auth: format!("Sentry sentry_version=7, sentry_client=edge-vitals/1, sentry_key={key}"),
+        })
+    }
+}
+
+/// The envelope of a view.
+#[must_use]
+pub fn transaction(view: &View, worker: &Worker, now: UnixMillis) -> String {
+    let operation = match view.navigation {
+        Navigation::SoftNavigation | Navigation::View => "navigation",
+        _ => "pageload",
+    };
+    let measurements: serde_json::Map<String, Value> = view
+        .values
+        .iter()
+        .map(|(metric, value)| {
+            let unit = if metric == Metric::Cls { "" } else { "millisecond" };
+            let value = f64::from(value) / metric.wire_scale();
+            (metric.name().to_lowercase(), json!({ "value": value, "unit": unit }))
+        })
+        .collect();
+    let id = view.name("event", 32);
+    let payload = json!({
+        "type": "transaction",
+        "event_id": id,
+        "platform": "other",
+        "transaction": view.route,
+        "transaction_info": { "source": "route" },
+        "start_timestamp": seconds(view.start),
+        "timestamp": seconds(view.start.after(view.age.into())),
+        "release": view.release.as_ref().unwrap_or(&worker.release),
+        "environment": worker.environment,
+        "contexts": { "trace": {
+            "trace_id": view.name("trace", 32),
+            "span_id": view.name("span", 16),
+            "op": operation,
+            "status": "ok",
+            "origin": "manual",
+        } },
+        "tags": { "device.class": view.device.name(), "navigation": view.navigation.name() },
+        "measurements": measurements,
+        "spans": [],
+    });
+    envelope(&id, "transaction", &payload, now)
+}
+
+/// The envelope of an error, with how often it came since it was last sent.
+#[must_use]
+pub fn failure(failure: &Failure, times: u64, worker: &Worker, now: UnixMillis) -> String {
+    let message = scrubbed(&failure.message);
+    let print = failure.print();
+    let id = format!("{:016x}{:016x}", print, hash(&format!("{print}/{}", failure.at.0)));
+    let payload = json!({
+        "event_id": id,
+        "platform": "other",
+        "level": "error",
+        "timestamp": seconds(failure.at),
+        "transaction": failure.route,
+        "release": worker.release,
+        "environment": worker.environment,
+        "exception": { "values": [{ "type": failure.kind, "value": message }] },
+        "fingerprint": [format!("{print:016x}")],
+        "extra": { "times": times },
+    });
+    envelope(&id, "event", &payload, now)
+}
+
+impl Failure {
+    /// Equal for errors that differ only in what is scrubbed.
+    fn print(&self) -> u64 {
+        hash(&format!("{}\n{}\n{}", self.kind, self.route, scrubbed(&self.message)))
+    }
+}
+
+impl Recent {
+    /// Whether this error is to be sent now, and as how many.
+    pub fn sends(&mut self, failure: &Failure) -> Option<u64> {
+        let at = failure.at;
+        self.0.retain(|_, seen| at.0.abs_diff(seen.sent_at.0) < REPEATS || seen.since > 0);
+        let print = failure.print();
+        if let Some(seen) = self.0.get_mut(&print) {
+            seen.since = seen.since.saturating_add(1);
+            if at.0.abs_diff(seen.sent_at.0) < REPEATS {
+                return None;
+            }
+            let times = seen.since;
+            *seen = Seen { sent_at: at, since: 0 };
+            return Some(times);
+        }
+        // A flood of different errors is one trouble, and its first two hundred tell it.
+        if self.0.len() >= MOST_RECENT {
+            self.0.retain(|_, seen| at.0.abs_diff(seen.sent_at.0) < REPEATS);
+        }
+        if self.0.len() >= MOST_RECENT {
+            return None;
+        }
+        self.0.insert(print, Seen { sent_at: at, since: 0 });
+        Some(1)
+    }
+}
+
+impl Limits {
+    /// Takes what an answer says: `X-Sentry-Rate-Limits`, or for 429 without one, `Retry-After` in seconds.
+    pub fn heard(
+        &mut self,
+        status: u16,
+        rate_limits: Option<&str>,
+        retry_after: Option<u64>,
+        now: UnixMillis,
+    ) {
+        let Some(limits) = rate_limits else {
+            if status == 429 {
+                let until = now.after(retry_after.unwrap_or(60).min(LONGEST).saturating_mul(1000));
+                self.all = self.all.max(until);
+            }
+            return;
+        };
+        for limit in limits.split(',') {
+            let mut parts = limit.trim().split(':');
+            let Some(seconds) = parts.next().and_then(|text| text.parse::<u64>().ok()) else { continue };
+            let until = now.after(seconds.min(LONGEST).saturating_mul(1000));
+            let categories = parts.next().unwrap_or_default();
+            if categories.is_empty() {
+                self.all = self.all.max(until);
+            }
+            for category in categories.split(';') {
+                let category = match category {
+                    "error" | "default" => Category::Error,
+                    "transaction" => Category::Transaction,
+                    _ => continue,
+                };
+                let known = self.of.entry(category).or_default();
+                *known = until.max(*known);
+            }
+        }
+    }
+
+    /// Whether an envelope of that category may be sent.
+    #[must_use]
+    pub fn allow(&self, category: Category, now: UnixMillis) -> bool {
+        now >= self.all && self.of.get(&category).is_none_or(|until| now >= *until)
+    }
+}
+
+impl fmt::Display for NoDsn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "a Sentry DSN is `https://KEY@HOST/PROJECT`, as the project's settings show it")
+    }
+}
+
+impl std::error::Error for NoDsn {}
+
+fn envelope(id: &str, kind: &str, payload: &Value, now: UnixMillis) -> String {
+    let payload = payload.to_string();
+    let head =
+        json!({ "event_id": id, "sent_at": rfc3339(now), "sdk": { "name": "edge-vitals", "version": "1" } });
+    let item = json!({ "type": kind, "length": payload.len(), "content_type": "application/json" });
+    format!("{head}\n{item}\n{payload}\n")
+}
+
+/// A message without what may be a person's: addresses of mail, queries of addresses, and numbers.
+fn scrubbed(message: &str) -> String {
+    let words: Vec<String> = message.split(' ').map(scrubbed_word).collect();
+    words.join(" ").chars().take(LONGEST_MESSAGE).collect()
+}
+
+fn scrubbed_word(word: &str) -> String {
+    if word.contains('@') {
+        return "[address]".to_owned();
+    }
+    let (word, query) = word.split_once('?').map_or((word, ""), |(before, _)| (before, "?…"));
+    let mut scrubbed = String::with_capacity(word.len());
+    for char in word.chars() {
+        match (char.is_ascii_digit(), scrubbed.ends_with('0')) {
+            (false, _) => scrubbed.push(char),
+            (true, false) => scrubbed.push('0'),
+            // A number is one digit, however long it was.
+            (true, true) => {}
+        }
+    }
+    scrubbed + query
+}
+
+fn seconds(at: UnixMillis) -> f64 {
+    at.0 as f64 / 1000.0
+}
+
+const REPEATS: u64 = 3_600_000;
+const MOST_RECENT: usize = 200;
+/// Seconds of a day: longer no limit is believed.
+const LONGEST: u64 = 86_400;
+const LONGEST_MESSAGE: usize = 1000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: UnixMillis = UnixMillis(1_800_000_000_000);
+
+    #[test]
+    fn a_dsn_is_an_address_and_a_key() {
+        let dsn = Dsn::parse("https://0123abc@o1.ingest.example.com/42").unwrap();
+        assert_eq!(dsn.url, "https://o1.ingest.example.com/api/42/envelope/");
+        assert!(dsn.auth.ends_with("sentry_key=0123abc"));
+        assert_eq!(Dsn::parse("http://k:s@h/sub/7").unwrap().url, "http://h/sub/api/7/envelope/");
+        for wrong in [
+            "",
+            "https://example.com/1",
+            "https://k@h",
+            "https://@h/1",
+            "ftp://k@h/1",
+            "https://k@h/",
+            "https://k\n@h/1",
+        ] {
+            assert_eq!(Dsn::parse(wrong), Err(NoDsn), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn sentrys_own_limits_are_kept() {
+        let mut limits = Limits::default();
+        limits.heard(200, Some("60:transaction:key, 2700:default;security:organization"), None, NOW);
+        let may = |limits: &Limits, seconds: u64| {
+            let at = NOW.after(seconds * 1000);
+            (limits.allow(Category::Error, at), limits.allow(Category::Transaction, at))
+        };
+        assert_eq!(
+            [0, 59, 60, 2700].map(|at| may(&limits, at)),
+            [(false, false), (false, false), (false, true), (true, true)]
+        );
+        let mut limits = Limits::default();
+        limits.heard(429, Some("10::organization, nonsense"), Some(500), NOW);
+        assert_eq!([9, 10].map(|at| may(&limits, at)), [(false, false), (true, true)]);
+        let mut limits = Limits::default();
+        limits.heard(429, None, None, NOW);
+        limits.heard(200, None, None, NOW);
+        assert_eq!([59, 60].map(|at| may(&limits, at)), [(false, false), (true, true)]);
+    }
+
+    #[test]
+    fn the_same_error_is_sent_once_an_hour_with_its_count() {
+        let mut recent = Recent::default();
+        let failure = |minutes: u64, order: u32| Failure {
+            at: NOW.after(minutes * 60_000),
+            kind: "Storage".into(),
+            message: format!(
+                "order {order} of ann@example.com at https://x.example/a?token=1 was not stored"
+            ),
+            route: "/orders/:id".into(),
+        };
+        assert_eq!(recent.sends(&failure(0, 17)), Some(1));
+        for minutes in 1..60 {
+            assert_eq!(recent.sends(&failure(minutes, 18)), None);
+        }
+        assert_eq!(recent.sends(&failure(60, 4_711)), Some(60));
+        assert_eq!(
+            scrubbed(&failure(0, 17).message),
+            "order 0 of [address] at https://x.example/a?… was not stored"
+        );
+        let mut flood = Recent::default();
+        let sent = (0..5000).filter(|index| {
+            let kind = format!("k{}", (0..*index % 700).map(|_| 'x').collect::<String>());
+            flood.sends(&Failure { kind, ..failure(0, 0) }).is_some()
+        });
+        assert_eq!(sent.count(), MOST_RECENT);
+        assert_eq!(flood.0.len(), MOST_RECENT);
+    }
+}

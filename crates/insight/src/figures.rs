@@ -1,0 +1,53 @@
+//! What a tally comes to in numbers that people read, in the units that they use.
+
+use budget::Ranks;
+use ledger::Tally;
+use sketch::Bucket;
+use wire::Metric;
+use wire::reading::Stats;
+
+/// A value in the unit that people use.
+#[must_use]
+pub fn natural(metric: Metric, value: u32) -> f64 {
+    f64::from(value) / metric.wire_scale()
+}
+
+/// `ms`, or nothing for a layout shift.
+#[must_use]
+pub const fn unit(metric: Metric) -> &'static str {
+    match metric {
+        Metric::Cls => "",
+        _ => "ms",
+    }
+}
+
+/// Percentiles, their interval and the shares of the ratings.
+#[must_use]
+pub fn stats(metric: Metric, tally: &Tally) -> Stats {
+    let Tally { n, sketch, .. } = tally;
+    let visits = sketch.n();
+    let ratings = sketch.ratings();
+    let share =
+        |count: u64| if visits == 0 { 0.0 } else { (count as f64 / visits as f64 * 1e4).round() / 1e4 };
+    let middle = |bucket: Bucket| natural(metric, bucket.middle());
+    let percentile = |percent| sketch.percentile(percent).map(middle);
+    // Ranks are of views measured, the sketch is of the visits that they stand for.
+    let at = |rank: u64| {
+        let visit = (u128::from(rank) * u128::from(visits)).div_ceil(u128::from((*n).max(1)));
+        sketch.at_rank(u64::try_from(visit).unwrap_or(u64::MAX)).map(middle)
+    };
+    Stats {
+        n: *n,
+        visits,
+        p50: percentile(50),
+        p75: percentile(75),
+        p75_interval: Ranks::of_percentile(*n, 75)
+            .and_then(|Ranks { low, high }| Some([at(low)?, at(high)?])),
+        p90: percentile(90),
+        p95: percentile(95),
+        p99: percentile(99),
+        good: share(ratings.good),
+        needs_improvement: share(ratings.needs_improvement),
+        poor: share(ratings.poor),
+    }
+}

@@ -1,0 +1,2 @@
+// Beacons that say why, without callbacks.
+export { type Beacon, start, type StartOptions, type Stop, view } from "./attribution.js";

@@ -1,0 +1,283 @@
+// What the visitor gets, and what is stored, when the origin does what origins do at night; and many
+// visitors at once. On raw workerd.
+import assert from "node:assert/strict";
+import net from "node:net";
+import { after, before, describe, test } from "node:test";
+
+import { did, filled, gives, site } from "./site.mjs";
+
+/** @type {Awaited<ReturnType<typeof site>>} */
+let www;
+before(async () => {
+  www = await site(
+    (url) => ({
+      largest_bytes: 100_000,
+      origin_timeout_ms: 400,
+      routes: [
+        { host: "dead.example", path: "/**", origin: "http://127.0.0.1:1" },
+        { host: "www.example", path: "/**", origin: url },
+      ],
+    }),
+    { raw: "faults" },
+  );
+});
+after(() => www.close());
+
+const FRESH = { "cache-control": "max-age=60" };
+
+/** Something that can be waited for. */
+function gate() {
+  /** @type {() => void} */
+  let open = () => {};
+  const opened = new Promise((/** @type {(value?: undefined) => void} */ resolve) => (open = resolve));
+  return { open, opened };
+}
+
+describe("the origin", () => {
+  test("is not there: 502", async () => {
+    const answer = await www.ask("/", {}, { host: "dead.example" });
+    assert.deepEqual([answer.status, answer.headers["content-type"]], [502, "application/problem+json"]);
+    assert.match(answer.headers["cache-status"], /fwd=uri-miss; detail=origin-failed/);
+  });
+
+  test("says nothing: 504, and the next visitor may find it better", async () => {
+    let asked = 0;
+    const path = www.page((_, response) => void ((asked += 1) > 1 && response.writeHead(200, FRESH).end("good")));
+    assert.equal((await www.ask(path)).status, 504);
+    assert.equal((await www.ask(path)).body, "good");
+  });
+
+  test("closes before it answers: 502", async () => {
+    assert.equal((await www.ask(www.page((_, response) => void response.destroy()))).status, 502);
+  });
+
+  test("resets in mid-body: the visitor sees it break off, and nothing is stored", async () => {
+    let asked = 0;
+    const path = www.page((_, response) => {
+      asked += 1;
+      if (asked > 1) return void response.writeHead(200, FRESH).end("good");
+      response.writeHead(200, { ...FRESH, "content-length": "100" });
+      response.write("half of i", () => response.socket?.resetAndDestroy());
+    });
+    await assert.rejects(www.ask(path));
+    const { answer } = await filled(www, path);
+    assert.equal(answer.body, "good");
+  });
+
+  test("promises more than it sends: nothing is stored", async () => {
+    let asked = 0;
+    const path = www.page((_, response) => {
+      asked += 1;
+      if (asked > 1) return void response.writeHead(200, FRESH).end("good");
+      response.socket?.end("HTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\nContent-Length: 100\r\n\r\nshort");
+    });
+    await assert.rejects(www.ask(path));
+    assert.equal((await filled(www, path)).answer.body, "good");
+  });
+
+  test("cuts a chunked body short: nothing is stored", async () => {
+    let asked = 0;
+    const path = www.page((_, response) => {
+      asked += 1;
+      if (asked > 1) return void response.writeHead(200, FRESH).end("good");
+      response.socket?.end("HTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nshort\r\n");
+    });
+    await assert.rejects(www.ask(path));
+    assert.equal((await filled(www, path)).answer.body, "good");
+  });
+
+  test("sends trailers: the body is whole, and they are nobody's fields", async () => {
+    const path = www.page((_, response) => {
+      response.writeHead(200, { ...FRESH, trailer: "set-cookie" });
+      response.write("good");
+      response.addTrailers({ "set-cookie": "a=b" });
+      response.end();
+    });
+    const { answer } = await filled(www, path);
+    assert.deepEqual([did(answer), answer.body, answer.headers["set-cookie"]], ["hit", "good", undefined]);
+  });
+
+  test("sends 103 first: the visitor gets what follows", async () => {
+    const path = www.page((_, response) => {
+      response.writeEarlyHints({ link: "</a.css>; rel=preload" });
+      response.writeHead(200, FRESH).end("good");
+    });
+    assert.equal((await filled(www, path)).answer.body, "good");
+  });
+
+  for (const status of [600, 999]) {
+    test(`answers ${status}: 502, and nothing is stored`, async () => {
+      const path = www.page((_, response) => void response.socket?.end(`HTTP/1.1 ${status} Odd\r\nCache-Control: max-age=60\r\nContent-Length: 1\r\n\r\nx`));
+      assert.equal((await www.ask(path)).status, 502);
+      assert.equal((await www.ask(path)).status, 502);
+    });
+  }
+
+  test("answers 304 to a question that nobody asked: 502", async () => {
+    const path = www.page(gives({ etag: '"a"' }, "", 304));
+    assert.equal((await www.ask(path)).status, 502);
+  });
+
+  test("sends more than is stored: the visitor gets all of it, each time anew", async () => {
+    const body = "x".repeat(300_000);
+    const path = www.page(gives(FRESH, body));
+    assert.equal((await www.ask(path)).body, body);
+    const answer = await www.ask(path);
+    assert.deepEqual([did(answer), answer.body.length], ["miss", 300_000]);
+  });
+
+  test("never ends: the visitor gets what there is, and it is not kept", async () => {
+    const ended = gate();
+    const path = www.page((_, response) => {
+      response.writeHead(200, FRESH);
+      const more = () => {
+        if (!response.destroyed) response.write("x".repeat(10_000), () => setImmediate(more));
+      };
+      response.on("close", ended.open);
+      more();
+    });
+    const { hostname, port } = new URL(www.product.origin);
+    const socket = net.connect(Number(port), hostname, () => socket.write(`GET ${path} HTTP/1.1\r\nHost: www.example\r\n\r\n`));
+    let seen = 0;
+    await new Promise((resolve) => socket.on("data", (chunk) => void ((seen += chunk.length) > 500_000 && resolve(undefined))));
+    socket.destroy();
+    await ended.opened;
+    assert.equal((await www.ask(www.page(gives(FRESH)))).status, 200);
+  });
+
+  test("has fields of 30,000 bytes: they come whole", async () => {
+    const path = www.page(gives({ ...FRESH, "x-long": "a".repeat(12_000) }));
+    const { answer } = await filled(www, path);
+    assert.deepEqual([did(answer), answer.headers["x-long"].length], ["hit", 12_000]);
+  });
+});
+
+describe("where the clock does not answer", () => {
+  /** @type {Awaited<ReturnType<typeof site>>} */
+  let lost;
+  before(async () => {
+    lost = await site(
+      (url) => ({
+        routes: [
+          { host: "www.example", path: "/trusts/**", origin: url, trusts_unknown: true, stale_if_error: 60 },
+          { host: "www.example", path: "/**", origin: url },
+        ],
+      }),
+      { raw: "lost", clock: false },
+    );
+  });
+  after(() => lost.close());
+
+  test("what has no tags is served by its lifetime", async () => {
+    assert.equal(did((await filled(lost, lost.page(gives(FRESH)))).answer), "hit");
+  });
+
+  test("what has tags is fetched each time", async () => {
+    const path = lost.page(gives({ ...FRESH, "cache-tag": "a" }));
+    await lost.ask(path);
+    const answer = await lost.ask(path);
+    assert.deepEqual([did(answer), answer.status], ["miss", 200]);
+  });
+
+  test("unless the origin fails and the route trusts it", async () => {
+    let isDown = false;
+    const script = gives({ ...FRESH, "cache-tag": "a" }, "good");
+    const [trusted, other] = ["/trusts/", "/"].map((under) => lost.page((request, response) => (isDown ? void response.writeHead(503).end() : script(request, response)), under));
+    for (const path of [trusted, other]) await lost.ask(path);
+    isDown = true;
+    // It is kept after it was sent.
+    let answer = await lost.ask(trusted);
+    for (const deadline = Date.now() + 2_000; did(answer) !== "stale" && Date.now() < deadline; ) answer = await lost.ask(trusted);
+    assert.deepEqual([answer.status, answer.body], [200, "good"]);
+    assert.equal((await lost.ask(other)).status, 503);
+  });
+
+  test("a purge says that nothing is sure to be purged", async () => {
+    assert.equal((await lost.manage("purge", { all: true })).status, 503);
+  });
+
+  test("a write goes through all the same, and this isolate forgets what it wrote to", async () => {
+    const path = lost.page(gives(FRESH));
+    await filled(lost, path);
+    assert.equal((await lost.ask(path, {}, { method: "POST", body: "x" })).status, 200);
+    assert.equal(did(await lost.ask(path)), "miss");
+  });
+});
+
+describe("a configuration that is wrong", () => {
+  test("is told by 503, and in the log with its line", async () => {
+    const wrong = await site(() => ({ routes: [{ host: "www.example" }] }), { raw: "wrong" });
+    try {
+      const answer = await wrong.ask("/");
+      assert.deepEqual([answer.status, JSON.parse(answer.body).detail], [503, "the configuration of the cache is wrong; the log says where"]);
+      assert.equal((await wrong.ask("/api/health")).status, 200, "what is not the cache's goes on");
+    } finally {
+      await wrong.close();
+    }
+  });
+});
+
+describe("many at once", () => {
+  for (let round = 0; round < 10; round += 1) {
+    test(`50 misses are one request to the origin, and 50 right answers (${round})`, async () => {
+      const all = gate();
+      const path = www.page(async (_, response) => {
+        await all.opened;
+        response.writeHead(200, FRESH).end(`for all of round ${round}`);
+      });
+      const answers = Array.from({ length: 50 }, () => www.ask(path));
+      // It is answered when all have come.
+      setTimeout(all.open, 50);
+      for (const answer of await Promise.all(answers)) assert.deepEqual([answer.status, answer.body], [200, `for all of round ${round}`]);
+      assert.equal(www.own.asked(path).length, 1);
+      const collapsed = (await Promise.all(answers)).filter(({ headers }) => headers["cache-status"].includes("collapsed"));
+      assert.equal(collapsed.length, 49);
+    });
+  }
+
+  test("the first one leaves: the others get their answer all the same, from one request", async () => {
+    const asked = gate();
+    const all = gate();
+    const path = www.page(async (_, response) => {
+      asked.open();
+      await all.opened;
+      response.writeHead(200, FRESH).end("for all");
+    });
+    const leaving = new AbortController();
+    const first = www.ask(path, {}, { signal: leaving.signal });
+    await asked.opened;
+    const others = Array.from({ length: 20 }, () => www.ask(path));
+    leaving.abort();
+    await assert.rejects(first);
+    setTimeout(all.open, 50);
+    for (const answer of await Promise.all(others)) assert.deepEqual([answer.status, answer.body], [200, "for all"]);
+    assert.equal(www.own.asked(path).length, 1);
+  });
+
+  test("what turns out to be for one visitor only is asked for by each, and the next do not wait", async () => {
+    const path = www.page(gives({ "cache-control": "private" }));
+    await Promise.all(Array.from({ length: 10 }, () => www.ask(path)));
+    assert.equal(www.own.asked(path).length, 10);
+    const all = gate();
+    let open = 0;
+    www.own.on(path, async (_, response) => {
+      open += 1;
+      if (open === 5) all.open();
+      await all.opened;
+      response.writeHead(200, { "cache-control": "private" }).end();
+    });
+    // None is answered before all five are there: they would wait for ever, if they waited for each other.
+    await Promise.all(Array.from({ length: 5 }, () => www.ask(path)));
+  });
+
+  test("a first one that fails does not fail the others for good", async () => {
+    let asked = 0;
+    const path = www.page((_, response) => {
+      asked += 1;
+      response.writeHead(asked === 1 ? 500 : 200, FRESH).end(asked === 1 ? "bad" : "good");
+    });
+    const answers = await Promise.all(Array.from({ length: 10 }, () => www.ask(path)));
+    assert.equal(answers.filter(({ status }) => status === 500).length, 1);
+    assert.equal(answers.filter(({ body }) => body === "good").length, 9);
+  });
+});

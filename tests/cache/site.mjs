@@ -1,0 +1,136 @@
+// A site behind the cache: a scripted origin, the built Worker before it in workerd, and a visitor that
+// sends what it is told to, byte for byte.
+import http from "node:http";
+
+import { product as built, start } from "../faults/workerd.mjs";
+import { serve } from "../product.mjs";
+
+/**
+ * @typedef {{ status: number, headers: Record<string, string>, raw: string[], body: string, bytes: Buffer }} Answer
+ * @typedef {{ method: string, path: string, headers: http.IncomingHttpHeaders, body: string }} Asked
+ * @typedef {(request: Asked, response: http.ServerResponse) => void | Promise<void>} Script
+ */
+
+/** An origin whose paths do as they are told. It remembers what it was asked. */
+export async function origin() {
+  /** @type {Map<string, Script>} */
+  const scripts = new Map();
+  /** @type {Asked[]} */
+  const asked = [];
+  const server = http.createServer({ maxHeaderSize: 131_072 }, (request, response) => {
+    let body = "";
+    request.setEncoding("utf8");
+    request.on("data", (chunk) => (body += chunk));
+    request.on("end", async () => {
+      const path = request.url ?? "/";
+      const told = { method: request.method ?? "", path, headers: request.headers, body };
+      asked.push(told);
+      const script = scripts.get(path) ?? scripts.get(path.split("?")[0]);
+      try {
+        if (script) await script(told, response);
+        else response.writeHead(404).end("nothing here");
+      } catch (error) {
+        response.destroy(/** @type {Error} */ (error));
+      }
+    });
+  });
+  await new Promise((resolve) => server.listen(0, "127.0.0.1", () => resolve(undefined)));
+  const { port } = /** @type {import("node:net").AddressInfo} */ (server.address());
+  return {
+    url: `http://127.0.0.1:${port}`,
+    /** @param {string} path @param {Script} script */
+    on: (path, script) => void scripts.set(path, script),
+    /** @param {string} path */
+    asked: (path) => asked.filter((request) => request.path === path),
+    close: () => {
+      server.closeAllConnections();
+      return new Promise((resolve) => server.close(() => resolve(undefined)));
+    },
+  };
+}
+
+/** An answer with these fields. @param {Record<string, string | string[]>} headers @param {string | Buffer} [body] @param {number} [status] @returns {Script} */
+export const gives = (headers, body = "hello", status = 200) => (_, response) => void response.writeHead(status, headers).end(body);
+
+/**
+ * The site, served as it is deployed; or where `raw` is its name by workerd alone, which has no Cache API
+ * and no KV, and between which and the visitor nothing packs or unpacks anything.
+ * @param {(origin: string) => Record<string, any>} routes @param {{ raw?: string, clock?: boolean, twin?: boolean }} [options]
+ */
+export async function site(routes, { raw, clock = true, twin = false } = {}) {
+  const own = await origin();
+  const vars = { EDGE: JSON.stringify(routes(own.url)), CACHE_TOKEN: TOKEN };
+  const product = raw === undefined ? await serve(vars) : await bare(raw, vars, clock, twin);
+  const worker = new URL(product.origin);
+  const agent = new http.Agent({ keepAlive: true });
+  let paths = 0;
+
+  /**
+   * @param {string} path @param {Record<string, string>} [headers] @param {{ method?: string, body?: string | Buffer, host?: string, signal?: AbortSignal, port?: number | string }} [more]
+   * @returns {Promise<Answer>}
+   */
+  const ask = (path, headers = {}, { method = "GET", body, host = HOST, signal, port = worker.port } = {}) =>
+    new Promise((resolve, reject) => {
+      const options = { host: worker.hostname, port, agent, method, path, signal, headers: { host, ...headers } };
+      const request = http.request(options, (response) => {
+        /** @type {Buffer[]} */
+        const chunks = [];
+        response.on("data", (chunk) => chunks.push(chunk));
+        response.on("error", reject);
+        response.on("end", () => {
+          const bytes = Buffer.concat(chunks);
+          const all = Object.fromEntries(Object.entries(response.headers).map(([name, value]) => [name, String(value)]));
+          resolve({ status: response.statusCode ?? 0, headers: all, raw: response.rawHeaders, body: bytes.toString(), bytes });
+        });
+      });
+      request.on("error", reject);
+      request.end(body);
+    });
+
+  return {
+    own,
+    product,
+    ask,
+    /** A path that no other test uses, with what the origin does there. @param {Script} script @param {string} [under] */
+    page: (script, under = "/") => {
+      const path = `${under}p${(paths += 1)}`;
+      own.on(path, script);
+      return path;
+    },
+    /** @param {string} action @param {any} [body] @param {Record<string, string>} [headers] */
+    manage: (action, body, headers = { authorization: `Bearer ${TOKEN}` }) =>
+      ask(`/api/cache/${action}`, headers, body === undefined ? {} : { method: "POST", body: typeof body === "string" ? body : JSON.stringify(body) }),
+    close: async () => {
+      agent.destroy();
+      await product.close();
+      await own.close();
+    },
+  };
+}
+
+/** @param {string} name @param {Record<string, string>} vars @param {boolean} clock @param {boolean} twin */
+async function bare(name, vars, clock, twin) {
+  const worker = built(vars);
+  if (!clock) worker.bindings = worker.bindings.filter((binding) => !binding.includes("TAG_CLOCK"));
+  const workerd = await start(`cache-${name}`, worker, { fresh: true, twin });
+  return { origin: `http://127.0.0.1:${workerd.port}`, twin: workerd.twin, close: workerd.kill };
+}
+
+/** What Server-Timing says the edge did. @param {Answer} answer */
+export const did = (answer) => answer.headers["server-timing"]?.match(/edge;desc=([a-z]+)/)?.[1];
+
+/**
+ * Asks until what was sent is stored: that happens after the visitor has got it.
+ * @param {{ ask: (path: string, headers?: Record<string, string>) => Promise<Answer> }} site
+ * @param {string} path @param {Record<string, string>} [headers]
+ */
+export async function filled(site, path, headers = {}) {
+  const deadline = Date.now() + 5_000;
+  let answer = await site.ask(path, headers);
+  const first = answer;
+  while (did(answer) === "miss" && Date.now() < deadline) answer = await site.ask(path, headers);
+  return { first, answer };
+}
+
+export const HOST = "www.example";
+export const TOKEN = "a-token-of-the-tests";

@@ -1,0 +1,32 @@
+// The product's own demo, under the product's own configuration and budgets: as a phone and as a desktop.
+import assert from "node:assert/strict";
+import { mkdirSync, readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { after, before, test } from "node:test";
+
+import { serve } from "../product.mjs";
+import { directory, ROOT, run } from "../run.mjs";
+
+const CONFIG = join(ROOT, "lighthouse/lighthouserc.cjs");
+
+/** @type {Awaited<ReturnType<typeof serve>>} */
+let product;
+before(async () => void (product = await serve()));
+after(() => product.close());
+
+for (const device of ["phone", "desktop"]) {
+  test(`the demo page keeps every budget on a ${device}`, async () => {
+    const lab = join(directory(), device);
+    mkdirSync(lab);
+    const env = { LAB_DEVICE: device, LAB_URLS: `${product.origin}/demo/` };
+    const collected = await run(lab, ["lhci", "collect", `--config=${CONFIG}`, "--numberOfRuns=1"], env);
+    assert.equal(collected.code, 0, collected.err);
+    const asserted = await run(lab, ["lhci", "assert", `--config=${CONFIG}`], env);
+    const verified = await run(lab, ["edge-vitals", "verify-lhci", "--config", CONFIG], env);
+    assert.deepEqual([asserted.code, verified.code], [0, 0], verified.out + verified.err);
+    const report = readdirSync(join(lab, ".lighthouseci")).find((name) => name.startsWith("lhr-") && name.endsWith(".json"));
+    const { configSettings } = JSON.parse(readFileSync(join(lab, ".lighthouseci", report ?? ""), "utf8"));
+    assert.equal(configSettings.formFactor, device === "phone" ? "mobile" : "desktop");
+    assert.match(verified.out, /total-blocking-time \(for INP\)/);
+  });
+}

@@ -1,0 +1,56 @@
+// Pages for Lighthouse: a good one, and the same made slow, shifting or heavy. Each is worse in that
+// one way and in no other.
+import { createServer } from "node:http";
+
+/** What is wrong with a page, by its path. */
+const WRONGS = {
+  "/good": "",
+  // The picture is the largest paint, and its server, which is not the page's, thinks for long.
+  "/slow": "",
+  // Something without content pushes everything down, long after it was painted and without input.
+  "/shifting": `<script>addEventListener("load", () => setTimeout(() => { const push = document.createElement("div"); push.style.height = "50vh"; document.body.prepend(push); }, 300));</script>`,
+  // A script that nobody waits for, and that does nothing but weigh.
+  "/heavy": `<script>addEventListener("load", () => document.head.append(Object.assign(document.createElement("script"), { src: "/heavy.js" })));</script>`,
+};
+
+/** @param {string} path @param {string} elsewhere the same server under another name */
+function page(path, elsewhere) {
+  const wrong = WRONGS[/** @type {keyof typeof WRONGS} */ (path)];
+  const hero = path === "/slow" ? `${elsewhere}/slow.svg` : "/hero.svg";
+  return `<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
+<title>A page</title><link rel="icon" href="data:,"></head>
+<body><h1>A page</h1><img src="${hero}" width="340" height="300" alt="A picture"><p>Some words of it.</p>${wrong}</body></html>`;
+}
+
+/** A picture with enough in it to count as content. */
+const HERO = `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 340 300">${Array.from({ length: 400 }, (_, at) => `<circle cx="${(at * 37) % 340}" cy="${(at * 53) % 300}" r="${3 + (at % 9)}" fill="#${((at * 7919) % 4096).toString(16).padStart(3, "0")}"/>`).join("")}</svg>`;
+
+/** 200 KB that no compression makes smaller for it is not asked for. */
+const HEAVY = `/*${"heavy ".repeat(34_000)}*/`;
+
+/** Serves on loopback, on any free port. */
+export async function serve() {
+  const server = createServer((request, response) => {
+    const path = new URL(request.url ?? "/", "http://localhost").pathname;
+    const send = (/** @type {string} */ type, /** @type {string} */ body) => {
+      response.setHeader("content-type", type);
+      response.end(body);
+    };
+    if (path in WRONGS) send("text/html", page(path, `http://127.0.0.1:${request.socket.localPort}`));
+    else if (path === "/hero.svg") send("image/svg+xml", HERO);
+    // Not waited for by a test: this is the slow server that Lighthouse measures.
+    else if (path === "/slow.svg") setTimeout(send, 4000, "image/svg+xml", HERO);
+    else if (path === "/heavy.js") send("text/javascript", HEAVY);
+    else if (path === "/moved") response.writeHead(302, { location: "/good" }).end();
+    else response.writeHead(404).end();
+  });
+  await new Promise((resolve) => void server.listen(0, "127.0.0.1", () => resolve(undefined)));
+  const { port } = /** @type {import("node:net").AddressInfo} */ (server.address());
+  return {
+    origin: `http://localhost:${port}`,
+    close: () => {
+      server.closeAllConnections();
+      server.close();
+    },
+  };
+}

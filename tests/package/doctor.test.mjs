@@ -1,0 +1,55 @@
+// The doctor, at the real Worker: beacons arrive and change nobody's numbers; what is misconfigured is named.
+import assert from "node:assert/strict";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { after, before, test } from "node:test";
+
+import { beacon, serve } from "../product.mjs";
+import { directory, ROOT, run } from "../run.mjs";
+
+/** @type {Awaited<ReturnType<typeof serve>>} */
+let product;
+before(async () => void (product = await serve({ READ_TOKEN: "token", SITES: { demo: { public: true, origins: ["https://portal.example"] }, shut: {} } })));
+after(() => product.close());
+
+/** @param {string[]} words @param {Record<string, string>} [env] */
+const doctor = (words, env) => run(ROOT, ["edge-vitals", "doctor", "--url", product.origin, ...words], env);
+
+test("a deployment that works is shown to work, and a site without visits is told", async () => {
+  const { code, out, err } = await doctor(["--origin", "https://portal.example"]);
+  assert.equal(code, 0, err);
+  for (const says of [/pages get the client/, /pages of https:\/\/portal\.example may send/, /the test beacon arrived/, /budgets\.json rules at the edge since/, /the edge judges by the limits of lighthouse\/budgets\.json/]) {
+    assert.match(out, says);
+  }
+  assert.match(out, /! no visit of a person was counted in the last day[^]*Beacons arrive; one thing to look at\.\n$/);
+  await product.send(beacon());
+  assert.match((await doctor([])).out, /✓ 1 views of people[^]*All works\.\n$/);
+});
+
+test("the test beacons are no views of people", async () => {
+  const views = async (/** @type {string} */ bots) => (await product.summary(`site=demo&bots=${bots}`)).views;
+  const before = [await views("exclude"), await views("only")];
+  await doctor([]);
+  assert.deepEqual([await views("exclude"), await views("only")], [before[0], before[1] + 1]);
+});
+
+test("what is misconfigured is named, with what to do", async () => {
+  const other = directory();
+  writeFileSync(join(other, "laxer.json"), '[{ "timings": [{ "metric": "largest-contentful-paint", "budget": 4000 }] }]');
+  const differs = await doctor(["--budgets", join(other, "laxer.json")]);
+  assert.match(differs.out, /laxer\.json:1 allows LCP 4,000 ms; the edge judges by 2,000 ms/);
+  /** @type {[string[], RegExp][]} */
+  const table = [
+    [["--origin", "https://evil.example"], /pages of https:\/\/evil\.example may not send\n {2}add the origin to the site's `origins`/],
+    [["--site", "nobody"], /answers 404: There is no site `nobody` here/],
+    [["--site", "shut"], /answers 401[^]*set READ_TOKEN/],
+  ];
+  for (const [words, says] of table) {
+    const { code, err } = await doctor(words);
+    assert.equal(code, 2);
+    assert.match(err, says);
+  }
+  assert.match((await doctor(["--site", "shut"], { READ_TOKEN: "wrong" })).err, /READ_TOKEN is set, and is not the site's token/);
+  const open = await doctor(["--site", "shut"], { READ_TOKEN: "token" });
+  assert.equal(open.code, 0, open.err);
+});

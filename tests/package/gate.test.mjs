@@ -1,0 +1,221 @@
+// The gate of a deployment, as its users run it, against a Worker whose answers are written here.
+import assert from "node:assert/strict";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { createServer } from "node:http";
+import { join } from "node:path";
+import { after, before, beforeEach, test } from "node:test";
+
+import { directory, run } from "../run.mjs";
+
+const BUDGETS = `[
+  { "timings": [
+    { "metric": "largest-contentful-paint", "budget": 2000 },
+    { "metric": "cumulative-layout-shift", "budget": 0.1, "severity": "warn" }
+  ] }
+]`;
+
+/** @typedef {{ status?: number, body?: unknown, text?: string }} Answer */
+/** What the Worker answers, one after the other; the last one stays. @type {Answer[]} */
+let answers = [];
+/** @type {{ path: string, authorization?: string }[]} */
+let asked = [];
+/** @type {string} */
+let url;
+/** @type {string} */
+let project;
+
+const server = createServer((request, response) => {
+  asked.push({ path: request.url ?? "", authorization: request.headers.authorization });
+  const { status = 200, body, text } = (answers.length > 1 ? answers.shift() : answers[0]) ?? { status: 500 };
+  response.writeHead(status, { "content-type": "application/json" }).end(text ?? JSON.stringify(body));
+});
+before(async () => {
+  await new Promise((resolve) => void server.listen(0, "127.0.0.1", () => resolve(undefined)));
+  url = `http://127.0.0.1:${/** @type {import("node:net").AddressInfo} */ (server.address()).port}`;
+  project = directory();
+  mkdirSync(join(project, "lighthouse"));
+  writeFileSync(join(project, "lighthouse/budgets.json"), BUDGETS);
+});
+beforeEach(() => void (asked = []));
+after(() => {
+  server.closeAllConnections();
+  server.close();
+});
+
+/** @param {string | null} route @param {string} metric @param {number} k @param {Record<string, unknown>} [told] */
+function cell(route, metric, k, told) {
+  const isShift = metric === "CLS";
+  return {
+    pattern: "/", route, device: "phone", metric, unit: isShift ? "" : "ms", max: isShift ? 0.1 : 2000, percentile: 75,
+    severity: isShift ? "warn" : "error", min_samples: 30, line: isShift ? 4 : 3, n: 400, k, verdict: "met", p_value: 0.5,
+    value: isShift ? 0.0512 : 1874.2, interval: isShift ? [0.04, 0.06] : [1801, 1950], ...told,
+  };
+}
+
+/** @param {ReturnType<typeof cell>[]} cells @param {Record<string, unknown>} [told] */
+const standing = (cells, told) => ({
+  v: 1, site: "portal", from: 1763596800000, to: 1763683200000, release: "2.0", views: 412,
+  budgets: { since: 1763000000000, source: "asset" }, cells, regressions: [], scores: [], ...told,
+});
+
+const GOOD = standing([cell(null, "LCP", 380), cell(null, "CLS", 390), cell("/imprint", "LCP", 3, { n: 3 })]);
+const BAD = standing([cell(null, "LCP", 200), cell(null, "CLS", 100), cell("/cart", "LCP", 100)]);
+const FEW = standing([cell(null, "LCP", 9, { n: 9 }), cell(null, "CLS", 9, { n: 9 })]);
+
+/** @param {...string} words */
+const gate = (...words) => run(project, ["edge-vitals", "gate", "--url", url, ...words]);
+
+test("the exit code says whether a release may pass", async () => {
+  for (const [body, code] of /** @type {[unknown, number][]} */ ([[GOOD, 0], [BAD, 1], [FEW, 2]])) {
+    answers = [{ body }];
+    const { code: found, err } = await gate("--site", "portal", "--release", "2.0");
+    assert.equal(found, code, err);
+    assert.equal(err, "Asks the Worker whether a release keeps its budgets, and exits 0, 1 or 2.\n");
+  }
+  assert.equal((await gate("--allow-insufficient")).code, 0);
+  answers = [{ body: BAD }];
+  assert.equal((await gate("--allow-insufficient")).code, 1);
+});
+
+test("it asks for the release, the one before, and the window", async () => {
+  answers = [{ body: GOOD }];
+  await gate("--site", "portal", "--release", "2.0 β", "--against", "1.0", "--window", "7d");
+  assert.deepEqual(asked, [{ path: "/api/budgets?site=portal&release=2.0+%CE%B2&against=1.0&window=7d", authorization: undefined }]);
+  asked = [];
+  await run(project, ["edge-vitals", "gate", "--url", `${url}/below/`], { READ_TOKEN: "open" });
+  assert.deepEqual(asked, [{ path: "/below/api/budgets", authorization: "Bearer open" }]);
+});
+
+test("a person reads at a glance what is broken, and where the budget is", async () => {
+  answers = [{ body: BAD }];
+  const { out } = await gate();
+  assert.equal(
+    out,
+    `release 2.0 of portal, 412 views from 2025-11-20 00:00 UTC to 2025-11-21 00:00 UTC
+
+  verdict     route       device  metric  budget    value (95 %)            within
+  ✗ VIOLATED  all routes  phone   LCP     2,000 ms  1,874 ms (1,801–1,950)  200 of 400
+  ! violated  all routes  phone   CLS     0.1       0.0512 (0.04–0.06)      100 of 400
+  ✗ VIOLATED  /cart       phone   LCP     2,000 ms  1,874 ms (1,801–1,950)  100 of 400
+
+✗ VIOLATED: a budget that matters is broken
+
+  The budgets are in lighthouse/budgets.json; \`edge-vitals budgets explain <path>\` shows what applies to a page.
+`,
+  );
+  answers = [{ body: GOOD }];
+  assert.match((await gate()).out, /1 more rows are of single routes[^\n]*: 0 met, 0 at the limit, 1 with too few views/);
+});
+
+test("what the edge counts against another limit proves nothing, and is said", async () => {
+  answers = [{ body: standing([cell(null, "LCP", 400, { max: 2500 }), cell(null, "CLS", 390)]) }];
+  const { code, out } = await gate();
+  assert.equal(code, 2);
+  assert.match(out, /lighthouse\/budgets\.json:3 allows LCP 2,000 ms; the edge still counts against 2,500 ms/);
+});
+
+test("a newer file that the edge refuses is told with its reason", async () => {
+  const refused = { at: 1, source: "kv", why: 'line 7: "timing" is no known key' };
+  answers = [{ body: { ...GOOD, budgets: { ...GOOD.budgets, refused } } }];
+  assert.match((await gate()).out, /does not rule by it: line 7: "timing" is no known key/);
+});
+
+test("a release that is worse than the one before closes the gate", async () => {
+  const strata = [{ device: "phone", before: { n: 5000, k: 4000 }, after: { n: 5000, k: 3800 } }];
+  const worse = { route: "/cart", metric: "LCP", strata, points_worse: 4, p_value: 0.0001, regression: true };
+  answers = [{ body: { ...GOOD, against: "1.0", regressions: [worse] } }];
+  const { code, out } = await gate("--release", "2.0", "--against", "1.0");
+  assert.equal(code, 1);
+  assert.match(out, /✗ LCP of \/cart: 4\.0 of a hundred views more are over budget \(p = 0\.00000?\d/);
+  answers = [{ body: { ...GOOD, against: "1.0" } }];
+  const nothing = await gate("--release", "2.0", "--against", "1.0");
+  assert.equal(nothing.code, 2);
+  assert.match(nothing.out, /nothing to compare with/);
+});
+
+test("every format goes where it is asked to go", async () => {
+  answers = [{ body: BAD }];
+  const { code, out } = await gate("--format", "json", "--format", "markdown:gate.md", "--format", "junit:gate.xml", "--format", "github:gate.txt");
+  assert.equal(code, 1);
+  const report = JSON.parse(out);
+  assert.deepEqual([report.v, report.answer, report.code, report.rows.length], [1, "violated", 1, 3]);
+  const text = (/** @type {string} */ name) => readFileSync(join(project, name), "utf8");
+  assert.match(text("gate.md"), /^<!-- edge-vitals gate -->\n\n### ✗ VIOLATED/);
+  assert.match(text("gate.md"), /\n\| ✗ VIOLATED \| `\/cart` \| phone \| LCP \| 2,000 ms \|/);
+  assert.match(text("gate.xml"), /<testsuite name="edge-vitals gate" tests="3" failures="2" skipped="0">/);
+  assert.deepEqual(text("gate.txt").split("\n").map((line) => line.split("::")[1]), [
+    "error file=lighthouse/budgets.json,line=3,title=LCP is over budget",
+    "warning file=lighthouse/budgets.json,line=4,title=CLS is over budget",
+    "error file=lighthouse/budgets.json,line=3,title=LCP is over budget",
+    undefined,
+  ]);
+});
+
+test("what comes from outside is data in every format", async () => {
+  const route = "/<b>|`x`\n::error::%&\"']]>\u0007";
+  answers = [{ body: standing([cell(null, "LCP", 380), cell(null, "CLS", 390), cell(route, "LCP", 100)]) }];
+  await gate("--format", "markdown:gate.md", "--format", "junit:gate.xml", "--format", "github:gate.txt");
+  const text = (/** @type {string} */ name) => readFileSync(join(project, name), "utf8");
+  const row = text("gate.md").split("\n").filter((line) => line.includes("VIOLATED |"));
+  assert.equal(row.length, 1);
+  assert.equal(row[0].split("|").length, 9, row[0]);
+  assert.equal(text("gate.txt").trim().split("\n").length, 1);
+  assert.ok(text("gate.xml").includes("/&lt;b&gt;|`x`\n::error::%&amp;&quot;&apos;]]&gt;�"));
+});
+
+test("it waits for views, shows that it waits, and looks when they are there", async () => {
+  answers = [{ body: FEW }, { status: 503, body: { detail: "The shard did not answer." } }, { body: FEW }, { body: GOOD }];
+  const { code, err } = await gate("--wait", "1m", "--every", "1ms");
+  assert.equal(code, 0, err);
+  assert.equal(asked.length, 4);
+  const waits = err.split("\n").filter((line) => line.includes("waiting for views"));
+  assert.match(waits[0], /^ {2}… waiting for views: 0 of 1 budgets have enough views; \d+ s left$/);
+  assert.match(waits[1], /answers 503: The shard did not answer\./);
+});
+
+test("a verdict that looks good does not end the waiting, and certain harm does", async () => {
+  // 40 of 40 would be met; but who looks until it is, finds it.
+  const early = standing([cell(null, "LCP", 40, { n: 40 }), cell(null, "CLS", 390)]);
+  answers = [{ body: early }, { body: early }, { body: GOOD }];
+  assert.equal((await gate("--wait", "1m", "--every", "1ms")).code, 0);
+  assert.equal(asked.length, 3);
+  asked = [];
+  answers = [{ body: standing([cell(null, "LCP", 10, { n: 100 }), cell(null, "CLS", 390)]) }];
+  assert.equal((await gate("--wait", "1m", "--every", "1ms")).code, 1);
+  assert.equal(asked.length, 1);
+});
+
+test("when the time is over, it says what is known", async () => {
+  answers = [{ body: FEW }];
+  const { code, out } = await gate("--wait", "20ms", "--every", "1ms");
+  assert.equal(code, 2);
+  assert.match(out, /\? INSUFFICIENT/);
+  assert.ok(asked.length >= 2);
+});
+
+test("what goes wrong is said with what to do next, and exits 2", async () => {
+  /** @type {[Answer, string[], RegExp][]} */
+  const table = [
+    [{ status: 401, body: { detail: "This needs a token." } }, [], /answers 401: This needs a token\.\n {2}the site is not public: set READ_TOKEN/],
+    [{ status: 404, body: { detail: "There is no site `x` here." } }, ["--site", "x"], /answers 404[^]*SITES in wrangler\.toml/],
+    [{ text: "<html>" }, [], /is not JSON\n {2}is --url the address/],
+    [{ body: { limits: {} } }, [], /does not tell how it stands[^]*deploy a Worker of this package's version/],
+    [{ body: { ...GOOD, cells: [{}] } }, [], /cannot be read: standing: missing field/],
+    [{ body: GOOD }, ["--against", "1"], /--against needs --release/],
+    [{ body: GOOD }, ["--wait", "soon"], /--wait soon is no span of time\n {2}write it like 90s/],
+    [{ body: GOOD }, ["--format", "pdf"], /--format pdf is unknown\n {2}known are text, markdown, json, junit, github/],
+    [{ body: GOOD }, ["--budgets", "none.json"], /none\.json is not there/],
+    [{ body: GOOD }, ["--lab", "."], /edge-vitals\.json is not there\n {2}run `edge-vitals verify-lhci --dir \.` first/],
+    [{ body: GOOD }, ["--relase", "1"], /Unknown option '--relase'[^]*`edge-vitals gate --help` explains it/],
+  ];
+  for (const [answer, words, says] of table) {
+    answers = [answer];
+    const { code, err, out } = await gate(...words);
+    assert.equal(code, 2, `${words}: ${out}`);
+    assert.match(err, says);
+    assert.doesNotMatch(err, / at .*\.js:/, "no stack for what a person can mend");
+  }
+  const silent = await run(project, ["edge-vitals", "gate", "--url", "http://127.0.0.1:9"]);
+  assert.equal(silent.code, 2);
+  assert.match(silent.err, /does not answer: fetch failed/);
+});

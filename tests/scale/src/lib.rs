@@ -1,0 +1,281 @@
+//! Visits and a shard without a platform: what the bench of the ledger and the model of its scale have in
+//! common. The shard folds, rolls and reads with the ledger's own code and keeps stored bytes, as the
+//! Worker does; it counts the rows that this takes.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use ledger::{
+    Cell, CellKey, Counted, Effect, Groups, Heavy, Horizon, Labels, Limits, Places, Query, Retention, Room,
+    Rooms, Told, View, Visitor, fold, needed, roll,
+};
+use wire::beacon::{Navigation, Network, Values};
+use wire::{Beacon, Device, Metric, UnixMillis};
+
+/// A generator of numbers (splitmix64).
+#[derive(Clone, Debug)]
+pub struct Random(pub u64);
+
+impl Random {
+    /// The next 64 bits.
+    pub fn bits(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    }
+
+    /// From 0 to 1.
+    pub fn share(&mut self) -> f64 {
+        (self.bits() >> 11) as f64 / (1_u64 << 53) as f64
+    }
+
+    /// Below the bound.
+    pub fn below(&mut self, bound: u64) -> u64 {
+        ((u128::from(self.bits()) * u128::from(bound)) >> 64) as u64
+    }
+
+    /// A value as pages have them: log-normal around a median.
+    pub fn paint(&mut self, median: f64) -> u32 {
+        // The sum of twelve shares is nearly normal.
+        let normal: f64 = (0..12).map(|_| self.share()).sum::<f64>() - 6.0;
+        (median * (0.55 * normal).exp()).min(600_000.0) as u32
+    }
+}
+
+/// Who visits a site.
+#[derive(Clone, Debug)]
+pub struct Audience {
+    random: Random,
+    routes: Vec<String>,
+    /// The share of the views up to and with each route: the second has half of the first's.
+    shares: Vec<f64>,
+    is_plain: bool,
+    told: Told,
+    views: u64,
+}
+
+impl Audience {
+    /// Visitors of so many routes; plain ones are all alike but for the route.
+    #[must_use]
+    pub fn of(routes: usize, is_plain: bool, seed: u64) -> Self {
+        let weights: Vec<f64> = (1..=routes).map(|rank| 1.0 / rank as f64).collect();
+        let all: f64 = weights.iter().sum();
+        let shares = weights.iter().scan(0.0, |sum, weight| {
+            *sum += weight / all;
+            Some(*sum)
+        });
+        let agent = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 Chrome/156.0.0.0 Safari/537.36";
+        let text = br#"{"v":1,"site":"s","id":"0123456789abcdef","nav":"navigate","path":"/","release":"1"}"#;
+        let beacon = Beacon::parse(text).expect("a beacon");
+        Self {
+            random: Random(seed),
+            routes: (0..routes).map(|route| format!("/section-{}/page-{route}", route % 17)).collect(),
+            shares: shares.collect(),
+            is_plain,
+            told: Told::of(&beacon, Visitor { agent, mobile_hint: None }),
+            views: 0,
+        }
+    }
+
+    /// A view that began then, told once.
+    pub fn view(&mut self, start: UnixMillis) -> View {
+        self.views += 1;
+        let share = self.random.share();
+        let at = self.shares.partition_point(|sum| *sum < share).min(self.routes.len() - 1);
+        let mut told = self.told.clone();
+        told.labels.route.clone_from(&self.routes[at]);
+        if !self.is_plain {
+            let pick = self.random.below(100);
+            told.labels.device = if pick < 58 {
+                Device::Phone
+            } else if pick < 96 {
+                Device::Desktop
+            } else {
+                Device::Tablet
+            };
+            let pick = self.random.below(100);
+            told.labels.navigation = match pick {
+                0..75 => Navigation::Navigate,
+                75..82 => Navigation::Reload,
+                82..92 => Navigation::BackForward,
+                _ => Navigation::BackForwardCache,
+            };
+            told.labels.network = (self.random.below(100) < 70).then_some(Network::G4);
+        }
+        let mut values = Values::default();
+        values.set(Metric::Fcp, self.random.paint(900.0));
+        values.set(Metric::Lcp, self.random.paint(1500.0));
+        values.set(Metric::Cls, self.random.paint(150.0).min(100_000));
+        values.set(Metric::Ttfb, self.random.paint(250.0));
+        if self.random.below(100) < 60 {
+            values.set(Metric::Inp, self.random.paint(90.0));
+        }
+        told.values = values;
+        View { key: self.views.to_string(), start, seq: 0, heard: 1, told, counted: None }
+    }
+}
+
+/// A shard of a site as it is stored.
+#[derive(Clone, Debug, Default)]
+pub struct Shard {
+    /// The stored bytes of each cell.
+    pub cells: BTreeMap<CellKey, Vec<u8>>,
+    /// Up to where windows are rolled up.
+    pub horizon: Horizon,
+    rooms: Rooms,
+    room: Room,
+}
+
+/// Rows of cells that something took.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Rows {
+    /// Read.
+    pub read: u64,
+    /// Written or removed.
+    pub written: u64,
+}
+
+impl Shard {
+    /// An empty one.
+    #[must_use]
+    pub fn of(room: Room, horizon: Horizon) -> Self {
+        Self { cells: BTreeMap::new(), horizon, rooms: Rooms::new(room, Heavy::default()), room }
+    }
+
+    /// Folds views, as many at once as the Worker does.
+    pub fn fold(&mut self, views: Vec<View>, limits: impl Fn(&Labels) -> Limits) -> Rows {
+        let mut rows = Rows::default();
+        let mut left = views.into_iter().peekable();
+        while left.peek().is_some() {
+            let block: Vec<View> = left.by_ref().take(500).collect();
+            for window in self.rooms.unknown(&block, &self.horizon) {
+                let from = self.cells.range(first(window)..).take_while(|(key, _)| key.window == window);
+                let series: Vec<Labels> = from.map(|(key, _)| key.labels.clone()).collect();
+                rows.read += series.len() as u64;
+                self.rooms.learn(window, series);
+            }
+            let cells = self.load(needed(&block, &self.rooms, &self.horizon), &mut rows);
+            let effects = fold(block, cells, &mut self.rooms, &self.horizon, &limits);
+            self.perform(effects, &mut rows);
+        }
+        rows
+    }
+
+    /// Rolls up what is due.
+    pub fn roll(&mut self, now: UnixMillis) -> Rows {
+        let mut rows = Rows::default();
+        let after = self.horizon.advanced(&Retention::default(), now);
+        let is_old = |key: &CellKey| key.under(&after).as_ref() != Some(key);
+        let old: Vec<(CellKey, Cell)> = self
+            .cells
+            .iter()
+            .filter(|(key, _)| is_old(key))
+            .map(|(key, bytes)| (key.clone(), decoded(bytes)))
+            .collect();
+        let mut places = Places::default();
+        old.iter().for_each(|(key, cell)| places.count(key, cell, &after));
+        let places = places.given(self.room);
+        // Each is read twice: to rank them, and to move them.
+        rows.read += 2 * old.len() as u64;
+        for block in old.chunks(500) {
+            let into = block.iter().filter_map(|(key, _)| key.rolled(&places, &after)).collect();
+            let cells = self.load(into, &mut rows);
+            let effects = roll(block.to_vec(), cells, &places, &after);
+            self.perform(effects, &mut rows);
+        }
+        self.rooms.age();
+        self.horizon = after;
+        rows
+    }
+
+    /// Reads as a shard does.
+    #[must_use]
+    pub fn read(&self, query: &Query) -> Groups {
+        let mut groups = Groups::default();
+        for (key, bytes) in &self.cells {
+            if key.window.start >= query.from && key.window.start < query.to && query.accepts(&key.labels) {
+                groups.add(query.group(key.window, &key.labels), &decoded(bytes));
+            }
+        }
+        groups
+    }
+
+    /// The bytes of all cells, with their names.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.cells.iter().map(|(key, bytes)| (key.labels.text().len() + bytes.len() + 12) as u64).sum()
+    }
+
+    fn load(&self, keys: BTreeSet<CellKey>, rows: &mut Rows) -> BTreeMap<CellKey, Cell> {
+        let found = keys.into_iter().filter_map(|key| Some((decoded(self.cells.get(&key)?), key)));
+        let cells: BTreeMap<CellKey, Cell> = found.map(|(cell, key)| (key, cell)).collect();
+        rows.read += cells.len() as u64;
+        cells
+    }
+
+    fn perform(&mut self, effects: Vec<Effect>, rows: &mut Rows) {
+        for effect in effects {
+            match effect {
+                Effect::Store(key, cell) => {
+                    self.cells.insert(key, cell.encode());
+                    rows.written += 1;
+                }
+                Effect::Forget(key) => {
+                    self.cells.remove(&key);
+                    rows.written += 1;
+                }
+                Effect::Count(_, Counted { .. }) => {}
+            }
+        }
+    }
+}
+
+/// The budgets that ship.
+#[must_use]
+pub fn limits(_: &Labels) -> Limits {
+    let mut values = Values::default();
+    let all = [1500, 2000, 1000, 200, 100, 800];
+    Metric::ALL.into_iter().zip(all).for_each(|(metric, max)| values.set(metric, max));
+    Limits(values)
+}
+
+fn decoded(bytes: &[u8]) -> Cell {
+    Cell::decode(bytes).expect("what this very program has stored")
+}
+
+fn first(window: ledger::Window) -> CellKey {
+    let text = r#"{"r":"","d":"phone","n":"navigate"}"#;
+    CellKey { window, labels: Labels::stored(text).expect("the least labels") }
+}
+
+#[cfg(test)]
+mod tests {
+    use ledger::{Bots, Dimension, Span};
+
+    use super::*;
+
+    #[test]
+    fn a_shard_counts_every_view_and_the_rows_that_it_takes() {
+        let noon = UnixMillis(500_000 * Span::Hour.millis());
+        let mut shard = Shard::of(Room::default(), Horizon::default());
+        let mut audience = Audience::of(50, false, 1);
+        let views: Vec<View> = (0..3000).map(|at| audience.view(noon.after(at * 100))).collect();
+        let rows = shard.fold(views, limits);
+        assert!(rows.written >= shard.cells.len() as u64 && rows.read < rows.written, "{rows:?}");
+        let query = Query {
+            from: noon,
+            to: noon.after(Span::Day.millis()),
+            bots: Bots::Exclude,
+            only: Vec::new(),
+            by: vec![Dimension::Route],
+            step: None,
+        };
+        let before = shard.read(&query);
+        assert_eq!(before.total().views, 3000);
+        let cells = shard.cells.len();
+        shard.roll(noon.after(4 * Span::Hour.millis()));
+        assert!(shard.cells.len() < cells);
+        assert_eq!(shard.read(&query), before);
+    }
+}

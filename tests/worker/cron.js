@@ -1,0 +1,13 @@
+// The product, and an address that does what its cron does: workerd alone has no clock for it.
+import product, { Shard } from "./index.js";
+
+export { Shard };
+
+export default {
+  /** @param {Request} request @param {unknown} env @param {{ waitUntil(promise: Promise<unknown>): void }} context */
+  async fetch(request, env, context) {
+    if (new URL(request.url).pathname !== "/cron") return product.fetch(request, env, context);
+    await product.scheduled({ cron: "*/15 * * * *", scheduledTime: Date.now() }, env, context);
+    return new Response();
+  },
+};

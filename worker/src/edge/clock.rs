@@ -1,0 +1,339 @@
+//! The one authority on purges, a Durable Object: it counts them, remembers what was purged last, tells
+//! isolates what they have missed, and keeps the sums and the record of who did what.
+
+use std::time::Duration;
+
+use cache::tags::{Changes, Clock, Effect, Force, MOST_MARKS, MOST_OF_A_PAGE, Mark, REMEMBERED, Target};
+use serde::{Deserialize, Serialize};
+use worker::{
+    Date, DurableObject, Env, Error, Request, Response, Result, SqlStorage, SqlStorageValue, State,
+    durable_object, wasm_bindgen,
+};
+
+use crate::edge::counts::{Of, Sum};
+
+/// What is to be purged, as the object is told.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Purge {
+    pub(crate) what: Vec<What>,
+    pub(crate) force: Force,
+}
+
+/// One of those things.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum What {
+    Tag(String),
+    Url(String),
+    Prefix(String),
+    All,
+}
+
+/// A call of the management API, for the record.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Call {
+    pub(crate) action: String,
+    pub(crate) what: String,
+    pub(crate) outcome: String,
+}
+
+/// The object.
+#[durable_object]
+#[derive(Debug)]
+pub struct TagClock {
+    state: State,
+    is_open: bool,
+}
+
+impl DurableObject for TagClock {
+    fn new(state: State, _: Env) -> Self {
+        let mut clock = Self { state, is_open: false };
+        match SCHEMA.iter().try_for_each(|statement| clock.sql().exec(statement, None).map(drop)) {
+            Ok(()) => clock.is_open = true,
+            Err(error) => worker::console_error!("the clock's tables could not be opened: {error}"),
+        }
+        clock
+    }
+
+    async fn fetch(&self, mut request: Request) -> Result<Response> {
+        if !self.is_open {
+            return Response::error("the tables are not open", 503);
+        }
+        match request.path().as_str() {
+            "/since" => {
+                let since: u64 = request.text().await?.parse().unwrap_or_default();
+                Response::from_json(&self.since(since)?)
+            }
+            "/purge" => {
+                let purge: Purge = request.json().await?;
+                let seq = self.purge(purge)?;
+                if self.state.storage().get_alarm().await?.is_none() {
+                    self.state.storage().set_alarm(SWEPT_EVERY).await?;
+                }
+                Response::from_json(&seq)
+            }
+            "/counts" => {
+                self.count(request.json().await?)?;
+                Ok(Response::empty()?.with_status(204))
+            }
+            "/record" => {
+                self.record(&request.json().await?)?;
+                Ok(Response::empty()?.with_status(204))
+            }
+            "/analytics" => Response::from_json(&self.analytics()?),
+            _ => Response::error("there is nothing here", 404),
+        }
+    }
+
+    async fn alarm(&self) -> Result<Response> {
+        self.sweep()?;
+        if self.marks()? > 0 {
+            self.state.storage().set_alarm(SWEPT_EVERY).await?;
+        }
+        Response::empty()
+    }
+}
+
+impl TagClock {
+    /// All in one commit: there is no await between its statements.
+    fn purge(&self, purge: Purge) -> Result<u64> {
+        let mut clock = self.clock()?;
+        for what in purge.what {
+            let target = match what {
+                What::Tag(tag) => Target::Tag(tag),
+                What::Url(url) => Target::Url(url),
+                What::Prefix(prefix) => Target::Prefix(prefix),
+                What::All => Target::Everything,
+            };
+            let known = match target.name() {
+                Some(name) => self.mark(&name)?,
+                None => Mark::default(),
+            };
+            self.perform(clock.purge(&target, purge.force, known))?;
+        }
+        if self.marks()? > MOST_MARKS {
+            self.forget("SELECT name, hard, soft FROM marks ORDER BY last LIMIT 1000", vec![], &mut clock)?;
+        }
+        Ok(clock.seq)
+    }
+
+    fn perform(&self, effects: Vec<Effect>) -> Result<()> {
+        for effect in effects {
+            match effect {
+                Effect::Mark { name, mark } => self.sql().exec(
+                    "INSERT OR REPLACE INTO marks (name, hard, soft, last, at) VALUES (?, ?, ?, ?, ?)",
+                    vec![
+                        name.into(),
+                        number(mark.hard),
+                        number(mark.soft),
+                        number(mark.last()),
+                        number(now()),
+                    ],
+                )?,
+                Effect::Clock(clock) => self.sql().exec(
+                    "INSERT OR REPLACE INTO clock (id, state) VALUES (0, ?)",
+                    vec![serde_json::to_string(&clock)?.into()],
+                )?,
+            };
+        }
+        Ok(())
+    }
+
+    fn since(&self, since: u64) -> Result<Changes> {
+        let clock = self.clock()?;
+        let rows = self.sql().exec(
+            "SELECT name, hard, soft FROM marks WHERE last > ? ORDER BY last LIMIT ?",
+            vec![number(since), number(MOST_OF_A_PAGE as u64)],
+        )?;
+        let mut marks = Vec::new();
+        for row in rows.raw() {
+            marks.extend(named(row?.as_slice()));
+        }
+        // A full page: what comes after its last is not known yet.
+        let upto = match marks.last() {
+            Some((_, mark)) if marks.len() >= MOST_OF_A_PAGE => mark.last(),
+            _ => clock.seq,
+        };
+        Ok(Changes { clock, marks, upto })
+    }
+
+    /// What is older than anything that is stored says nothing any more.
+    fn sweep(&self) -> Result<()> {
+        let before = number(now().saturating_sub(REMEMBERED));
+        let mut clock = self.clock()?;
+        self.forget("SELECT name, hard, soft FROM marks WHERE at < ? LIMIT 10000", vec![before], &mut clock)?;
+        let kept = number(now().saturating_sub(COUNTED_FOR) / HOUR);
+        self.sql().exec("DELETE FROM counts WHERE hour < ?", vec![kept])?;
+        Ok(())
+    }
+
+    fn forget(&self, which: &str, values: Vec<SqlStorageValue>, clock: &mut Clock) -> Result<()> {
+        let rows: Vec<_> = self.sql().exec(which, values)?.raw().collect::<Result<_>>()?;
+        for (name, mark) in rows.iter().filter_map(|row| named(row)) {
+            clock.forget(mark);
+            self.sql().exec("DELETE FROM marks WHERE name = ?", vec![name.into()])?;
+        }
+        self.perform(vec![Effect::Clock(*clock)])
+    }
+
+    fn count(&self, sums: Vec<(Of, Sum)>) -> Result<()> {
+        let hour = number(now() / HOUR);
+        for (of, sum) in sums {
+            self.sql().exec(
+                "INSERT INTO counts (hour, route, outcome, detail, requests, bytes, origin) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+                 ON CONFLICT (hour, route, outcome, detail) DO UPDATE SET
+                 requests = requests + excluded.requests, bytes = bytes + excluded.bytes, origin = origin + excluded.origin",
+                vec![
+                    hour.clone(),
+                    number(of.route as u64),
+                    of.outcome.into(),
+                    of.detail.into(),
+                    number(sum.requests),
+                    number(sum.bytes),
+                    number(sum.origin),
+                ],
+            )?;
+        }
+        Ok(())
+    }
+
+    fn record(&self, call: &Call) -> Result<()> {
+        let Call { action, what, outcome } = call;
+        let values =
+            vec![number(now()), action.as_str().into(), what.as_str().into(), outcome.as_str().into()];
+        self.sql().exec("INSERT INTO calls (at, action, what, outcome) VALUES (?, ?, ?, ?)", values)?;
+        self.sql().exec(
+            "DELETE FROM calls WHERE id <= (SELECT max(id) FROM calls) - ?",
+            vec![number(MOST_CALLS)],
+        )?;
+        Ok(())
+    }
+
+    fn analytics(&self) -> Result<Analytics> {
+        let since = number((now().saturating_sub(DAY)) / HOUR);
+        let rows = self.sql().exec(
+            "SELECT route, outcome, detail, sum(requests), sum(bytes), sum(origin) FROM counts WHERE hour >= ?
+             GROUP BY route, outcome, detail ORDER BY 4 DESC",
+            vec![since],
+        )?;
+        let mut counts = Vec::new();
+        for row in rows.raw() {
+            if let [route, outcome, detail, requests, bytes, origin] = row?.as_slice() {
+                let sum = Sum { requests: whole(requests), bytes: whole(bytes), origin: whole(origin) };
+                let route = usize::try_from(whole(route)).unwrap_or_default();
+                counts.push(Line { of: Of { route, outcome: text(outcome), detail: text(detail) }, sum });
+            }
+        }
+        let rows =
+            self.sql().exec("SELECT at, action, what, outcome FROM calls ORDER BY id DESC LIMIT 50", None)?;
+        let mut calls = Vec::new();
+        for row in rows.raw() {
+            if let [at, action, what, outcome] = row?.as_slice() {
+                let call = Call { action: text(action), what: text(what), outcome: text(outcome) };
+                calls.push(Recorded { at: whole(at), call });
+            }
+        }
+        Ok(Analytics { purges: self.clock()?.seq, marks: self.marks()?, counts, calls })
+    }
+
+    fn clock(&self) -> Result<Clock> {
+        let row = self.sql().exec("SELECT state FROM clock WHERE id = 0", None)?.raw().next().transpose()?;
+        match row.as_deref() {
+            Some([SqlStorageValue::String(text)]) => Ok(serde_json::from_str(text)?),
+            None => Ok(Clock::default()),
+            Some(_) => Err(Error::RustError("the stored clock is of no version of ours".into())),
+        }
+    }
+
+    fn mark(&self, name: &str) -> Result<Mark> {
+        let rows = self.sql().exec("SELECT name, hard, soft FROM marks WHERE name = ?", vec![name.into()])?;
+        let row = rows.raw().next().transpose()?;
+        Ok(row.and_then(|row| named(&row)).map(|(_, mark)| mark).unwrap_or_default())
+    }
+
+    fn marks(&self) -> Result<usize> {
+        let row = self.sql().exec("SELECT count(*) FROM marks", None)?.raw().next().transpose()?;
+        let count = row.and_then(|row| row.first().map(whole)).unwrap_or_default();
+        Ok(usize::try_from(count).unwrap_or(usize::MAX))
+    }
+
+    fn sql(&self) -> SqlStorage {
+        self.state.storage().sql()
+    }
+}
+
+/// What the analytics are made of.
+#[derive(Debug, Serialize)]
+struct Analytics {
+    purges: u64,
+    marks: usize,
+    counts: Vec<Line>,
+    calls: Vec<Recorded>,
+}
+
+#[derive(Debug, Serialize)]
+struct Line {
+    #[serde(flatten)]
+    of: Of,
+    #[serde(flatten)]
+    sum: Sum,
+}
+
+#[derive(Debug, Serialize)]
+struct Recorded {
+    at: u64,
+    #[serde(flatten)]
+    call: Call,
+}
+
+fn named(row: &[SqlStorageValue]) -> Option<(String, Mark)> {
+    match row {
+        [SqlStorageValue::String(name), hard, soft] => {
+            Some((name.clone(), Mark { hard: whole(hard), soft: whole(soft) }))
+        }
+        _ => None,
+    }
+}
+
+fn whole(value: &SqlStorageValue) -> u64 {
+    match value {
+        SqlStorageValue::Integer(number) => u64::try_from(*number).unwrap_or_default(),
+        SqlStorageValue::Float(number) => *number as u64,
+        _ => 0,
+    }
+}
+
+fn text(value: &SqlStorageValue) -> String {
+    match value {
+        SqlStorageValue::String(text) => text.clone(),
+        _ => String::new(),
+    }
+}
+
+fn number(value: u64) -> SqlStorageValue {
+    SqlStorageValue::Integer(i64::try_from(value).unwrap_or(i64::MAX))
+}
+
+fn now() -> u64 {
+    Date::now().as_millis()
+}
+
+/// Version 1. A later one is told by the name of its table.
+const SCHEMA: &[&str] = &[
+    "CREATE TABLE IF NOT EXISTS clock (id INTEGER PRIMARY KEY, state TEXT NOT NULL)",
+    "CREATE TABLE IF NOT EXISTS marks (name TEXT PRIMARY KEY, hard INTEGER NOT NULL, soft INTEGER NOT NULL,
+     last INTEGER NOT NULL, at INTEGER NOT NULL) WITHOUT ROWID",
+    "CREATE INDEX IF NOT EXISTS marks_by_last ON marks (last)",
+    "CREATE TABLE IF NOT EXISTS counts (hour INTEGER NOT NULL, route INTEGER NOT NULL, outcome TEXT NOT NULL,
+     detail TEXT NOT NULL, requests INTEGER NOT NULL, bytes INTEGER NOT NULL, origin INTEGER NOT NULL,
+     PRIMARY KEY (hour, route, outcome, detail)) WITHOUT ROWID",
+    "CREATE TABLE IF NOT EXISTS calls (id INTEGER PRIMARY KEY AUTOINCREMENT, at INTEGER NOT NULL,
+     action TEXT NOT NULL, what TEXT NOT NULL, outcome TEXT NOT NULL)",
+];
+
+const SWEPT_EVERY: Duration = Duration::from_secs(3600);
+/// Milliseconds.
+const HOUR: u64 = 3_600_000;
+const DAY: u64 = 24 * HOUR;
+const COUNTED_FOR: u64 = 35 * DAY;
+const MOST_CALLS: u64 = 10_000;

@@ -1,0 +1,794 @@
+//! One request on its way through the cache. Each method is a moment: something was found, the origin
+//! answered, a body is whole. Each says in a word what worker/edge.js is to do next.
+
+use std::rc::Rc;
+
+use cache::tags::Standing;
+use cache::{
+    Conditions, Found, Freshened, Ground, Grounds, Headers, Miss, Outcome, Part, Particulars, Plan,
+    RequestHead, ResponseHead, Route, Routes, Rules, Stored, UnixMillis, freshen, not_modified, plan, range,
+    stands_in, storable, variant, vary_names, without_body,
+};
+use worker::js_sys::{Array, Uint8Array};
+use worker::wasm_bindgen::JsValue;
+use worker::wasm_bindgen::prelude::wasm_bindgen;
+use worker::{wasm_bindgen, web_sys};
+
+use crate::edge::ISOLATE;
+use crate::edge::counts::{Of, Sum};
+use crate::edge::memory::Entry;
+
+/// What a visit is made of.
+pub(crate) struct Parts {
+    pub(crate) routes: Rc<Routes>,
+    pub(crate) index: usize,
+    pub(crate) rules: Rules,
+    pub(crate) scheme: String,
+    pub(crate) host: String,
+    pub(crate) path: String,
+    pub(crate) address: String,
+    pub(crate) target: String,
+    pub(crate) request: RequestHead,
+    pub(crate) forwarded: RequestHead,
+    pub(crate) key: Option<String>,
+    pub(crate) grounds: Grounds,
+    pub(crate) began: UnixMillis,
+}
+
+/// A visit.
+#[wasm_bindgen(wasm_bindgen = worker::wasm_bindgen)]
+#[expect(missing_debug_implementations, reason = "it holds JavaScript's own values")]
+pub struct Visit {
+    parts: Parts,
+    found: Option<Rc<Entry>>,
+    /// The tier that it was found in.
+    tier: &'static str,
+    conditions: Conditions,
+    or_stale: bool,
+    outcome: Outcome,
+    /// The stamp of what is asked for now, and when that is.
+    asked: (u64, UnixMillis),
+    answered: Option<ResponseHead>,
+    keeps: Option<Stored>,
+    origin_took: Option<u64>,
+    collapsed: bool,
+    /// What the origin did that kept it from answering.
+    failure: (u16, &'static str),
+    has_failed: bool,
+    /// What was found is new in memory, and the lower tiers do not have it yet.
+    is_new: bool,
+}
+
+// What edge.js is to do.
+const LOOK: &str = "look";
+const SERVE: &str = "serve";
+const SERVE_THEN_ASK: &str = "serve-then-ask";
+const FETCH: &str = "fetch";
+const PASS: &str = "pass";
+const SEND: &str = "send";
+const STORE: &str = "store";
+const REFUSE: &str = "refuse";
+
+impl Visit {
+    pub(crate) fn new(parts: Parts) -> Self {
+        Self {
+            parts,
+            found: None,
+            tier: "memory",
+            conditions: Conditions::new(),
+            or_stale: false,
+            outcome: Outcome::Bypass,
+            asked: (0, UnixMillis(0)),
+            answered: None,
+            keeps: None,
+            origin_took: None,
+            collapsed: false,
+            failure: (502, "the origin did not answer"),
+            has_failed: false,
+            is_new: false,
+        }
+    }
+
+    /// The answer, where memory alone has it and nothing is left to be done.
+    pub(crate) fn at_once(&mut self, now: UnixMillis) -> Option<JsValue> {
+        let lease = self.parts.routes.lease_ms;
+        let is_current = ISOLATE.with_borrow(|isolate| isolate.view.is_current(now, lease));
+        if !is_current || self.parts.key.is_none() {
+            return None;
+        }
+        self.found = self.in_memory();
+        self.found.as_ref()?;
+        let before = self.parts.grounds.clone();
+        if self.judge(now) == SERVE {
+            return Some(self.answer(now.0 as f64).into());
+        }
+        self.parts.grounds = before;
+        None
+    }
+
+    fn route(&self) -> Option<&Route> {
+        self.parts.routes.routes.get(self.parts.index)
+    }
+
+    fn in_memory(&self) -> Option<Rc<Entry>> {
+        let key = self.parts.key.as_deref()?;
+        ISOLATE.with_borrow_mut(|isolate| isolate.memory.find(key, &self.parts.forwarded.headers))
+    }
+
+    fn url(&self) -> String {
+        format!("{}://{}", self.parts.scheme, self.parts.address)
+    }
+
+    /// What to do, given what was found.
+    fn judge(&mut self, now: UnixMillis) -> &'static str {
+        let lease = self.parts.routes.lease_ms;
+        let found = self.found.clone();
+        let found = found.as_ref().map(|entry| Found {
+            stored: &entry.stored,
+            standing: ISOLATE.with_borrow(|isolate| {
+                let Stored { stamp, tags, .. } = &entry.stored;
+                isolate.view.standing(*stamp, tags, &self.parts.address, now, lease)
+            }),
+            is_hot: entry.is_hot(),
+        });
+        let is_purged = found.is_some_and(|found| matches!(found.standing, Standing::Purged));
+        let plan = plan(found, &self.parts.request, &self.parts.rules, now, &mut self.parts.grounds);
+        let stale = found
+            .is_some_and(|found| found.stored.staleness(now).is_some() || found.standing == Standing::Stale);
+        self.outcome = match (&plan, stale) {
+            (Plan::Serve | Plan::ServeThenRevalidate(_), false) => Outcome::Hit,
+            (Plan::Serve | Plan::ServeThenRevalidate(_), true) => Outcome::Stale,
+            (Plan::Revalidate { .. }, true) => Outcome::Revalidated,
+            (Plan::Revalidate { .. }, false) => Outcome::Miss(Miss::Request),
+            _ if found.is_none() || is_purged => Outcome::Miss(self.nothing()),
+            _ => Outcome::Miss(Miss::Stale),
+        };
+        let step = match plan {
+            Plan::Serve => SERVE,
+            Plan::ServeThenRevalidate(conditions) => {
+                self.conditions = conditions;
+                SERVE_THEN_ASK
+            }
+            Plan::Revalidate { conditions, or_stale } => {
+                self.conditions = conditions;
+                self.or_stale = or_stale;
+                FETCH
+            }
+            Plan::Fetch { or_stale } => {
+                self.conditions = Conditions::new();
+                self.or_stale = or_stale;
+                FETCH
+            }
+            Plan::NotCached => {
+                self.failure = (504, "nothing usable is stored, and the request wants only that");
+                return REFUSE;
+            }
+        };
+        // A part cannot be stored, and a HEAD brings no body: both are the origin's to answer.
+        let head = &self.parts.request;
+        if step == FETCH && (head.method == "HEAD" || head.headers.has("range") && self.found.is_none()) {
+            if head.method == "GET" {
+                self.parts.grounds.note(Ground::HasRange);
+            }
+            return PASS;
+        }
+        step
+    }
+
+    /// Nothing at all, or nothing for this request.
+    fn nothing(&self) -> Miss {
+        let names = self
+            .parts
+            .key
+            .as_deref()
+            .and_then(|key| ISOLATE.with_borrow_mut(|isolate| isolate.memory.names(key)));
+        if names.is_some_and(|names| !names.is_empty()) { Miss::Vary } else { Miss::Uri }
+    }
+
+    fn names(&self, stored: &Stored) -> Vec<String> {
+        vary_names(&stored.headers, &self.parts.rules.vary).unwrap_or_default()
+    }
+
+    /// Keeps an answer in memory, under the key and its variant.
+    fn remember(&mut self, stored: Stored, body: Uint8Array) -> Rc<Entry> {
+        let names = self.names(&stored);
+        let key = self.parts.key.clone().unwrap_or_default();
+        let place = format!("{key}{}", variant(&names, &self.parts.forwarded.headers));
+        let entry = Rc::new(Entry::new(stored, body, self.url()));
+        ISOLATE.with_borrow_mut(|isolate| {
+            isolate.memory.vary(&key, names);
+            isolate.memory.keep(place, Rc::clone(&entry));
+        });
+        entry
+    }
+
+    /// The fields as visitors get them.
+    fn dress(&self, headers: &mut Headers) {
+        headers.end_hop();
+        for hidden in ["cache-tag", "surrogate-key", "age", "content-length"] {
+            headers.remove(hidden);
+        }
+        if self.route().is_some_and(|route| route.security_headers) {
+            for (name, value) in SECURITY {
+                let is_for_http = *name == "strict-transport-security" && self.parts.scheme != "https";
+                if !headers.has(name) && !is_for_http {
+                    headers.append(name, value);
+                }
+            }
+        }
+    }
+
+    fn particulars(&self, now: UnixMillis) -> Particulars<'_> {
+        let stored = self.found.as_ref().map(|entry| &entry.stored);
+        let is_served = matches!(self.outcome, Outcome::Hit | Outcome::Stale | Outcome::Revalidated);
+        let ttl = stored.filter(|_| is_served).map(|stored| {
+            let (left, by) = (stored.left(now), stored.staleness(now).unwrap_or(0));
+            i64::try_from(left).unwrap_or(i64::MAX).saturating_sub(i64::try_from(by).unwrap_or(i64::MAX))
+        });
+        let detail = match self.outcome {
+            Outcome::Hit | Outcome::Stale => Some(self.tier),
+            _ if self.has_failed => Some("origin-failed"),
+            _ => self.parts.grounds.last().map(Ground::word).filter(|word| *word != "stored"),
+        };
+        Particulars {
+            ttl,
+            forwarded: self.answered.as_ref().map(|answer| answer.status),
+            stored: self.keeps.is_some(),
+            collapsed: self.collapsed,
+            detail,
+        }
+    }
+
+    fn count(&self, now: UnixMillis, bytes: u64) {
+        self.add(now, Sum { requests: 1, bytes, origin: self.origin_took.unwrap_or(0) });
+    }
+
+    fn add(&self, now: UnixMillis, sum: Sum) {
+        let detail = self.particulars(now).detail.unwrap_or("stored").to_owned();
+        let of = Of { route: self.parts.index, outcome: self.outcome.word().to_owned(), detail };
+        ISOLATE.with_borrow_mut(|isolate| isolate.counts.add(of, sum));
+    }
+
+    /// What every answer says of itself: Cache-Status and Server-Timing.
+    fn signs(&self, now: UnixMillis, earlier: Option<String>) -> (String, String) {
+        let member = self.outcome.member(&self.particulars(now));
+        let status = earlier.map_or_else(|| member.clone(), |earlier| format!("{earlier}, {member}"));
+        let took = now.0.saturating_sub(self.parts.began.0);
+        let mut timing = format!("edge;desc={};dur={took}", self.outcome.word());
+        if let Some(took) = self.origin_took {
+            timing.push_str(&format!(", origin;dur={took}"));
+        }
+        (status, timing)
+    }
+
+    fn response(&self) -> ResponseHead {
+        self.answered.clone().unwrap_or(ResponseHead {
+            status: 502,
+            headers: Headers::new(),
+            requested: self.asked.1,
+            received: self.asked.1,
+        })
+    }
+}
+
+#[wasm_bindgen(wasm_bindgen = worker::wasm_bindgen)]
+impl Visit {
+    /// Whether it must be known first what was purged.
+    #[wasm_bindgen(js_name = wantsPurges)]
+    pub fn wants_purges(&self, now: f64) -> bool {
+        let lease = self.parts.routes.lease_ms;
+        self.parts.key.is_some()
+            && !ISOLATE.with_borrow(|isolate| isolate.view.is_current(UnixMillis(now as u64), lease))
+    }
+
+    /// What to do first.
+    pub fn begin(&mut self, now: f64) -> String {
+        if self.parts.key.is_none() {
+            return PASS.into();
+        }
+        self.found = self.in_memory();
+        if self.found.is_none() { LOOK.into() } else { self.judge(UnixMillis(now as u64)).into() }
+    }
+
+    /// Under which name the lower tiers may have it.
+    pub fn place(&self) -> String {
+        let key = self.parts.key.clone().unwrap_or_default();
+        let names = ISOLATE.with_borrow_mut(|isolate| isolate.memory.names(&key)).unwrap_or_default();
+        format!("{key}{}", variant(&names, &self.parts.forwarded.headers))
+    }
+
+    /// A lower tier has this. `look` again, where it is about other requests.
+    pub fn found(&mut self, envelope: &Uint8Array, tier: &str, now: f64) -> String {
+        // The head alone comes over; the body stays where it is.
+        let prefix = envelope.subarray(0, u32::try_from(cache::PREFIX).unwrap_or(u32::MAX)).to_vec();
+        let head = Stored::body_at(&prefix).and_then(|start| u32::try_from(start).ok());
+        let head = head.map(|start| envelope.subarray(0, start.min(envelope.length())).to_vec());
+        let Some((stored, start)) = head.as_deref().and_then(Stored::open) else { return LOOK.into() };
+        let before = self.place();
+        let names = self.names(&stored);
+        let key = self.parts.key.clone().unwrap_or_default();
+        let place = format!("{key}{}", variant(&names, &self.parts.forwarded.headers));
+        if place != before {
+            // What lies under the plain key tells what its answers vary on.
+            ISOLATE.with_borrow_mut(|isolate| isolate.memory.vary(&key, names));
+            return LOOK.into();
+        }
+        let body = envelope.slice(u32::try_from(start).unwrap_or(u32::MAX), envelope.length());
+        self.tier = if tier == "kv" { "kv" } else { "colo" };
+        self.found = Some(self.remember(stored, body));
+        self.judge(UnixMillis(now as u64)).into()
+    }
+
+    /// No tier has anything.
+    pub fn absent(&mut self, now: f64) -> String {
+        self.found = None;
+        self.judge(UnixMillis(now as u64)).into()
+    }
+
+    /// Somebody else has fetched it meanwhile, perhaps.
+    pub fn again(&mut self, now: f64) -> String {
+        self.found = self.in_memory();
+        let step = self.judge(UnixMillis(now as u64));
+        if step != SERVE && step != SERVE_THEN_ASK {
+            return step.into();
+        }
+        // RFC 9211 §2.2: it was asked of the origin, together with others.
+        self.outcome = Outcome::Miss(Miss::Uri);
+        self.collapsed = true;
+        SERVE.into()
+    }
+
+    /// Under which name requests wait for each other; nothing, where they need not.
+    pub fn flight(&self, now: f64) -> Option<String> {
+        let key = self.parts.key.as_deref()?;
+        let is_passed = ISOLATE.with_borrow(|isolate| isolate.memory.is_passed(key, UnixMillis(now as u64)));
+        (!is_passed).then(|| self.place())
+    }
+
+    /// The host that visitors ask.
+    pub fn host(&self) -> String {
+        self.parts.host.clone()
+    }
+
+    /// How long the origin may take, in milliseconds.
+    pub fn patience(&self) -> u32 {
+        self.parts.routes.origin_timeout_ms
+    }
+
+    /// For how long what is known of purges is trusted.
+    pub fn lease(&self) -> f64 {
+        self.parts.routes.lease_ms as f64
+    }
+
+    /// How many bytes of a body are stored at most.
+    pub fn largest(&self) -> f64 {
+        self.parts.routes.largest_bytes as f64
+    }
+
+    /// How many bytes of a body the origin gets at most.
+    #[wasm_bindgen(js_name = mostBody)]
+    pub fn most_body(&self) -> f64 {
+        self.route().map_or(0.0, |route| route.most_body_bytes as f64)
+    }
+
+    /// What to ask the origin: the address, the method and the fields. From here on purges count.
+    pub fn ask(&mut self, now: f64) -> Array {
+        let stamp = ISOLATE.with_borrow(|isolate| isolate.view.stamp());
+        self.asked = (stamp, UnixMillis(now as u64));
+        let mut headers = self.parts.forwarded.headers.clone();
+        if self.outcome == Outcome::Bypass || self.parts.key.is_none() {
+            // Everything of the visitor's goes along.
+        } else {
+            for (name, value) in &self.conditions {
+                headers.set(name, value);
+            }
+        }
+        // What is written into cannot be compressed on the way.
+        if self.route().is_some_and(|route| route.inject.is_some()) {
+            headers.remove("accept-encoding");
+        }
+        Array::of3(
+            &self.parts.target.as_str().into(),
+            &self.parts.forwarded.method.as_str().into(),
+            &pairs(&headers),
+        )
+    }
+
+    /// What to ask the origin that nobody else gets the answer of.
+    #[wasm_bindgen(js_name = askAlone)]
+    pub fn ask_alone(&mut self, now: f64) -> Array {
+        self.outcome = Outcome::Bypass;
+        self.conditions.clear();
+        self.or_stale = false;
+        let asked = self.ask(now);
+        if self.parts.key.is_some() {
+            let mut headers = self.parts.forwarded.headers.clone();
+            for name in ["range", "if-range", "if-none-match", "if-modified-since"] {
+                if let Some(value) = self.parts.request.headers.joined(name) {
+                    headers.set(name, &value);
+                }
+            }
+            asked.set(2, pairs(&headers).into());
+        }
+        asked
+    }
+
+    /// The origin answers.
+    pub fn answered(&mut self, status: u16, head: &str, now: f64) -> String {
+        let now = UnixMillis(now as u64);
+        let (stamp, requested) = self.asked;
+        self.origin_took = Some(now.0.saturating_sub(requested.0));
+        let answer = ResponseHead { status, headers: Headers::parse(head), requested, received: now };
+        self.answered = Some(answer.clone());
+        if !(200..=599).contains(&status) {
+            self.failure = (502, "the origin answered with a status that is none");
+            return self.failed_with(now).into();
+        }
+        if self.parts.key.is_none() || self.outcome == Outcome::Bypass {
+            return SEND.into();
+        }
+        if status == 304 {
+            return self.still(&answer, stamp).into();
+        }
+        if matches!(status, 500 | 502..=504) && self.or_stale {
+            self.stand_in(now);
+            return SERVE.into();
+        }
+        let request = &self.parts.forwarded;
+        self.keeps = storable(request, &answer, &self.parts.rules, stamp, &mut self.parts.grounds);
+        if let Some(stored) = &mut self.keeps
+            && let Some(route) = self.parts.routes.routes.get(self.parts.index)
+        {
+            stored.tags.extend(route.tags_of(&self.parts.path));
+        }
+        if self.keeps.is_some() {
+            return STORE.into();
+        }
+        // Who asks for it next need not wait for somebody else's answer. An error passes sooner.
+        if status < 500
+            && let Some(key) = &self.parts.key
+        {
+            ISOLATE.with_borrow_mut(|isolate| isolate.memory.pass(key, now));
+        }
+        SEND.into()
+    }
+
+    /// The origin did not answer in time (504), or not at all (502), or the body was too long (413).
+    pub fn failed(&mut self, status: u16, now: f64) -> String {
+        self.failure = match status {
+            504 => (504, "the origin did not answer in time"),
+            413 => (413, "the body is longer than may be sent here"),
+            _ => (502, "the origin did not answer"),
+        };
+        let now = UnixMillis(now as u64);
+        self.origin_took = Some(now.0.saturating_sub(self.asked.1.0));
+        self.failed_with(now).into()
+    }
+
+    /// The answer in place of the origin's.
+    pub fn refusal(&mut self, now: f64) -> Array {
+        let now = UnixMillis(now as u64);
+        let (status, says) = self.failure;
+        let (cache_status, timing) = self.signs(now, None);
+        self.count(now, 0);
+        let fields = [("cache-status", &*cache_status), ("server-timing", &*timing)];
+        Array::from(&problem(status, says, &fields))
+    }
+
+    /// The answer from what is stored: status, fields, body, and the three fields that are of this moment.
+    pub fn answer(&mut self, now: f64) -> Array {
+        let now = UnixMillis(now as u64);
+        let Some(entry) = self.found.clone() else { return self.refusal(now.0 as f64) };
+        entry.used();
+        let (cache_status, timing) = self.signs(now, entry.stored.headers.joined("cache-status"));
+        let request = &self.parts.request;
+        let stored = &entry.stored;
+        let length = entry.body.length();
+        let is_whole = stored.status == 200;
+        let mut status = stored.status;
+        let mut body: JsValue = entry.body.clone().into();
+        let fields: JsValue;
+        if is_whole && not_modified(&request.headers, &stored.headers) {
+            let mut headers = without_body(&stored.headers);
+            self.dress(&mut headers);
+            (status, body, fields) = (304, JsValue::NULL, pairs(&headers).into());
+        } else {
+            let part = match is_whole && request.method == "GET" {
+                true => range(&request.headers, &stored.headers, length.into()),
+                false => Part::Whole,
+            };
+            match part {
+                Part::Whole => fields = self.template(&entry),
+                Part::Bytes { start, end } => {
+                    let mut headers = stored.headers.clone();
+                    self.dress(&mut headers);
+                    headers
+                        .set("content-range", &format!("bytes {start}-{}/{length}", end.saturating_sub(1)));
+                    let at = |byte: u64| u32::try_from(byte).unwrap_or(u32::MAX);
+                    body = entry.body.subarray(at(start), at(end)).into();
+                    (status, fields) = (206, pairs(&headers).into());
+                }
+                Part::Beyond => {
+                    let mut headers = without_body(&stored.headers);
+                    self.dress(&mut headers);
+                    headers.set("content-range", &format!("bytes */{length}"));
+                    (status, body, fields) = (416, JsValue::NULL, pairs(&headers).into());
+                }
+            }
+        }
+        if request.method == "HEAD" || matches!(status, 204 | 205 | 304) {
+            body = JsValue::NULL;
+        }
+        let bytes = if body.is_null() { 0 } else { u64::from(length) };
+        self.count(now, bytes);
+        [status.into(), fields, body, stored.age(now).to_string().into(), cache_status.into(), timing.into()]
+            .into_iter()
+            .collect()
+    }
+
+    /// The head of the origin's answer as the visitor gets it: status, fields. 304, where the visitor has
+    /// it already.
+    pub fn head(&mut self, now: f64) -> Array {
+        let now = UnixMillis(now as u64);
+        let answer = self.response();
+        let is_known = self.keeps.is_some()
+            && answer.status == 200
+            && not_modified(&self.parts.request.headers, &answer.headers);
+        let mut headers = if is_known { without_body(&answer.headers) } else { answer.headers.clone() };
+        let (length, age) = (headers.joined("content-length"), headers.joined("age"));
+        let (cache_status, timing) = self.signs(now, headers.joined("cache-status"));
+        self.dress(&mut headers);
+        headers.set("cache-status", &cache_status);
+        headers.append("server-timing", &timing);
+        if let Some(age) = age {
+            headers.set("age", &age);
+        }
+        // A HEAD has the length of what it does not bring.
+        if self.parts.request.method == "HEAD"
+            && let Some(length) = length
+        {
+            headers.set("content-length", &length);
+        }
+        // What is kept is counted when it is whole; of the rest, the word of the origin is taken.
+        let length = answer.headers.first("content-length").filter(|_| self.keeps.is_none());
+        self.count(now, length.and_then(|text| text.parse().ok()).unwrap_or(0));
+        Array::of2(&(if is_known { 304 } else { answer.status }).into(), &pairs(&headers))
+    }
+
+    /// What is written into an HTML answer, if anything is.
+    pub fn injection(&mut self) -> Option<String> {
+        let site = self.route()?.inject.clone()?;
+        let answer = self.answered.as_mut()?;
+        let is_html = answer.headers.first("content-type").is_some_and(|kind| {
+            let kind = kind.split(';').next().unwrap_or_default().trim();
+            kind.eq_ignore_ascii_case("text/html")
+        });
+        if !is_html
+            || answer.status != 200
+            || answer.headers.has("content-encoding")
+            || self.parts.request.method != "GET"
+        {
+            return None;
+        }
+        let nonce = nonce(&answer.headers).map(|nonce| format!(" nonce=\"{nonce}\"")).unwrap_or_default();
+        // It is no longer the origin's to the byte.
+        for headers in
+            std::iter::once(&mut answer.headers).chain(self.keeps.as_mut().map(|kept| &mut kept.headers))
+        {
+            for name in
+                ["content-length", "content-digest", "repr-digest", "digest", "content-md5", "accept-ranges"]
+            {
+                headers.remove(name);
+            }
+            if let Some(etag) =
+                headers.first("etag").filter(|etag| !etag.starts_with("W/")).map(|etag| format!("W/{etag}"))
+            {
+                headers.set("etag", &etag);
+            }
+        }
+        Some(format!(
+            "<script type=\"module\"{nonce}>import {{ start }} from \"/v1/client.js\"; start({{ endpoint: \"/v1/vitals\", site: \"{site}\" }});</script>"
+        ))
+    }
+
+    /// How many bytes the body has by its own word; below 0 where there is none.
+    pub fn promised(&self) -> f64 {
+        let length = self.answered.as_ref().and_then(|answer| answer.headers.first("content-length"));
+        length.and_then(|text| text.parse::<u32>().ok()).map_or(-1.0, f64::from)
+    }
+
+    /// Whether a name should be made for the body, for the origin gave none.
+    #[wasm_bindgen(js_name = wantsEtag)]
+    pub fn wants_etag(&self) -> bool {
+        self.keeps.as_ref().is_some_and(|kept| kept.status == 200 && !kept.headers.has("etag"))
+    }
+
+    /// The body is whole: it is kept. What stands before it in the lower tiers, for how many seconds they
+    /// keep it, and for how many it is fresh.
+    pub fn store(&mut self, body: Uint8Array, etag: Option<String>) -> JsValue {
+        let received = self.response().received;
+        self.add(received, Sum { bytes: body.length().into(), ..Sum::default() });
+        let Some(mut stored) = self.keeps.take() else { return JsValue::UNDEFINED };
+        if let Some(etag) = etag {
+            stored.headers.set("etag", &etag);
+            stored.etag_is_ours = true;
+        }
+        let entry = self.remember(stored, body);
+        self.found = Some(entry);
+        self.is_new = true;
+        self.sealed()
+    }
+
+    /// The envelope of what is in memory, its places and times: after a 304, the lower tiers get it too.
+    pub fn sealed(&self) -> JsValue {
+        let Some(entry) = self.found.as_ref().filter(|_| self.is_new) else { return JsValue::UNDEFINED };
+        let rules = &self.parts.rules;
+        let extra = rules.stale_while_revalidate.max(rules.stale_if_error);
+        let seal = entry.stored.seal();
+        let key = self.parts.key.clone().unwrap_or_default();
+        let all: [JsValue; 6] = [
+            Uint8Array::from(seal.as_slice()).into(),
+            (entry.stored.retention(extra) as f64).into(),
+            (entry.stored.terms.lifetime as f64).into(),
+            self.place().into(),
+            key.into(),
+            entry.body.clone().into(),
+        ];
+        all.into_iter().collect::<Array>().into()
+    }
+
+    /// The body did not come whole, or was too long: nothing is kept.
+    pub fn spoilt(&mut self, now: f64) {
+        self.keeps = None;
+        if let Some(key) = &self.parts.key {
+            ISOLATE.with_borrow_mut(|isolate| isolate.memory.pass(key, UnixMillis(now as u64)));
+        }
+    }
+
+    /// What a write makes void (RFC 9111 §4.4): addresses, as the clock takes them.
+    pub fn voids(&self) -> Option<String> {
+        let answer = self.answered.as_ref()?;
+        let is_write = self.parts.request.is_unsafe() && (200..400).contains(&answer.status);
+        let route = self.route()?;
+        if !is_write || route.bypass {
+            return None;
+        }
+        let base = worker::Url::parse(&self.url()).ok()?;
+        let named =
+            ["location", "content-location"].into_iter().filter_map(|name| answer.headers.first(name));
+        let mut addresses: Vec<String> = named
+            .filter_map(|text| base.join(text).ok())
+            // RFC 9111 §4.4: of another origin, it has nothing to say.
+            .filter(|url| url.origin() == base.origin())
+            .chain(std::iter::once(base.clone()))
+            .map(|url| {
+                let (_, route) = self.parts.routes.of(&self.parts.host, url.path()).unwrap_or((0, route));
+                format!(
+                    "{}{}{}",
+                    self.parts.host,
+                    url.path(),
+                    route.query_of(url.query().unwrap_or_default())
+                )
+            })
+            .collect();
+        addresses.sort();
+        addresses.dedup();
+        ISOLATE
+            .with_borrow_mut(|isolate| addresses.iter().for_each(|address| isolate.memory.forget(address)));
+        let what = addresses.into_iter().map(crate::edge::clock::What::Url).collect();
+        serde_json::to_string(&crate::edge::clock::Purge { what, force: cache::tags::Force::Hard }).ok()
+    }
+
+    /// The decision in sentences, as JSON.
+    pub fn explain(&self, step: &str, now: f64) -> String {
+        let now = UnixMillis(now as u64);
+        let stored = self.found.as_ref().map(|entry| {
+            let Stored { status, tags, stamp, .. } = &entry.stored;
+            serde_json::json!({
+                "status": status, "age": entry.stored.age(now), "lifetime": entry.stored.terms.lifetime,
+                "tags": tags, "stamp": stamp, "bytes": entry.body.length(), "tier": self.tier,
+            })
+        });
+        let because: Vec<String> = self.parts.grounds.iter().map(ToString::to_string).collect();
+        let pattern = self.route().map(|route| route.path.text());
+        serde_json::json!({
+            "url": self.url(), "route": pattern, "origin": self.parts.target, "key": self.parts.key,
+            "does": step, "because": because, "stored": stored,
+        })
+        .to_string()
+    }
+}
+
+impl Visit {
+    fn still(&mut self, answer: &ResponseHead, stamp: u64) -> &'static str {
+        let Some(entry) = self.found.clone().filter(|_| !self.conditions.is_empty()) else {
+            self.failure = (502, "the origin says that something holds that it was not asked about");
+            return REFUSE;
+        };
+        let request = &self.parts.forwarded;
+        let rules = &self.parts.rules;
+        match freshen(&entry.stored, request, answer, rules, stamp, &mut self.parts.grounds) {
+            Freshened::Still(stored) => {
+                self.found = Some(self.remember(*stored, entry.body.clone()));
+                self.is_new = true;
+                self.outcome = Outcome::Revalidated;
+                SERVE
+            }
+            Freshened::Once(stored) => {
+                self.found = Some(Rc::new(Entry::new(*stored, entry.body.clone(), self.url())));
+                SERVE
+            }
+            Freshened::Another => {
+                self.found = None;
+                self.conditions.clear();
+                FETCH
+            }
+        }
+    }
+
+    fn failed_with(&mut self, now: UnixMillis) -> &'static str {
+        if self.or_stale && self.found.is_some() && self.failure.0 != 413 {
+            self.stand_in(now);
+            return SERVE;
+        }
+        self.has_failed = true;
+        REFUSE
+    }
+
+    fn stand_in(&mut self, now: UnixMillis) {
+        if let Some(entry) = &self.found {
+            let _ = stands_in(&entry.stored, &self.parts.rules, now, &mut self.parts.grounds);
+        }
+        self.outcome = Outcome::Stale;
+        self.tier = "stale-if-error";
+    }
+
+    /// The fields of an answer that is served as it is stored: made once, and copied from then on.
+    fn template(&self, entry: &Entry) -> JsValue {
+        entry
+            .dressed
+            .get_or_init(|| {
+                let mut headers = entry.stored.headers.clone();
+                self.dress(&mut headers);
+                let own = web_sys::Headers::new()
+                    .unwrap_or_else(|_| worker::wasm_bindgen::JsCast::unchecked_into(JsValue::UNDEFINED));
+                for (name, value) in headers.iter() {
+                    let _ = own.append(name, value);
+                }
+                own
+            })
+            .clone()
+            .into()
+    }
+}
+
+/// An answer of our own: status, fields, body.
+pub(crate) fn problem(status: u16, says: &str, fields: &[(&str, &str)]) -> JsValue {
+    let mut headers: Headers = fields.iter().copied().collect();
+    headers.append("content-type", "application/problem+json");
+    headers.append("cache-control", "no-store");
+    headers.append("x-content-type-options", "nosniff");
+    let body = serde_json::json!({ "status": status, "detail": says }).to_string();
+    Array::of3(&status.into(), &pairs(&headers), &body.into()).into()
+}
+
+/// Fields as a list of pairs.
+fn pairs(headers: &Headers) -> Array {
+    headers.iter().map(|(name, value)| Array::of2(&name.into(), &value.into())).collect()
+}
+
+/// The nonce that the page's policy lets scripts run by.
+fn nonce(headers: &Headers) -> Option<String> {
+    let policy = headers.joined("content-security-policy")?;
+    let at = policy.find("'nonce-")?;
+    let nonce: String = policy.get(at + 7..)?.chars().take_while(|char| *char != '\'').collect();
+    let is_sound = nonce.chars().all(|char| char.is_ascii_alphanumeric() || "+/=-_".contains(char));
+    is_sound.then_some(nonce)
+}
+
+const SECURITY: &[(&str, &str)] = &[
+    ("x-content-type-options", "nosniff"),
+    ("referrer-policy", "strict-origin-when-cross-origin"),
+    ("x-frame-options", "SAMEORIGIN"),
+    ("strict-transport-security", "max-age=31536000"),
+];

@@ -1,0 +1,311 @@
+//! From counts to a standing: each budgeted cell with its verdict, its watch and its burn; how a release
+//! compares; and the scores. The rules are the budget's; this only lays them beside the numbers.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use budget::{Budgets, Comparison, Form, Rule, Windows, field_score};
+use ledger::{Cell, Counts, Dimension, Groups, Kept, OTHER, Query, Rulings, Span, Tally, Track, Window};
+use wire::standing::{self, Burn, Regression, Score, Standing, Stratum, VERSION, Watch};
+use wire::{Device, Metric, UnixMillis};
+use worker::Result;
+
+use crate::verdicts::{natural, quantile, unit};
+use crate::watching::{self, Name, Seen, tally};
+
+/// What is known of a site.
+pub(crate) struct Known<'a> {
+    pub(crate) site: String,
+    pub(crate) query: &'a Query,
+    pub(crate) groups: &'a Groups,
+    /// The release before, and its views.
+    pub(crate) against: Option<(String, Groups)>,
+    pub(crate) budgets: &'a Budgets,
+    pub(crate) counts: &'a Counts,
+    pub(crate) seen: &'a BTreeMap<Name, Seen>,
+    pub(crate) now: UnixMillis,
+}
+
+impl Known<'_> {
+    /// The document.
+    pub(crate) fn standing(&self) -> Result<Standing> {
+        let rulings = &self.groups.rulings;
+        let ruled = rulings.in_force();
+        let refused = rulings.refused().map(|refused| standing::Refused {
+            at: refused.at,
+            source: refused.source.name().to_owned(),
+            why: refused.why.clone(),
+        });
+        Ok(Standing {
+            v: VERSION,
+            site: self.site.clone(),
+            from: self.query.from,
+            to: self.query.to,
+            heard_at: self.groups.heard_at,
+            release: self.asked(&Dimension::Release).map(str::to_owned),
+            against: self.against.as_ref().map(|(release, _)| release.clone()),
+            views: self.groups.cells.values().fold(0, |sum, cell| sum.saturating_add(cell.views)),
+            budgets: standing::Ruling {
+                since: ruled.map(|ruling| ruling.since).unwrap_or_default(),
+                source: ruled.map_or("asset", |ruling| ruling.source.name()).to_owned(),
+                refused,
+            },
+            cells: self.cells(rulings)?,
+            regressions: self.regressions(),
+            scores: self.scores(),
+        })
+    }
+
+    fn asked(&self, dimension: &Dimension) -> Option<&str> {
+        self.query.only.iter().find(|(other, _)| other == dimension).map(|(_, value)| value.as_str())
+    }
+
+    fn pages(&self) -> impl Iterator<Item = (&str, Device, &Cell)> {
+        let page = |(group, cell)| {
+            let (route, device) = ledger::Group::page(group, &self.query.by)?;
+            Some((route, device, cell))
+        };
+        self.groups.cells.iter().filter_map(page)
+    }
+
+    fn cells(&self, rulings: &Rulings) -> Result<Vec<standing::Cell>> {
+        let history = History::of(rulings)?;
+        let met = watching::met(self.budgets, self.counts);
+        let mut cells = Vec::new();
+        let mut sites: BTreeMap<(usize, Device), (Rule<'_>, Option<Tally>)> = BTreeMap::new();
+        let mut ruled = BTreeSet::new();
+        for (route, device, cell) in self.pages() {
+            for metric in Metric::ALL {
+                let Some(rule) = watching::ruling(self.budgets, route, device, metric) else { continue };
+                let tally = cell.metrics.get(&metric);
+                ruled.insert(rule.place);
+                if rule.is_sitewide() {
+                    let (_, sum) = sites.entry((rule.place, device)).or_insert((rule, None));
+                    merge(sum, tally);
+                }
+                if route != OTHER {
+                    let name = name(Some(route), device, metric, "");
+                    cells.push((rule, self.cell(&rule, name, tally, &met, &history)));
+                }
+            }
+        }
+        let all_routes = self.asked(&Dimension::Route).is_none();
+        if all_routes {
+            for ((_, device), (rule, tally)) in &sites {
+                let name = name(None, *device, rule.metric, rule.pattern);
+                cells.push((*rule, self.cell(rule, name, tally.as_ref(), &met, &history)));
+            }
+            let device = self.asked(&Dimension::Device).and_then(Device::named);
+            let is_asked =
+                |rule: &Rule<'_>| device.is_none_or(|device| rule.device.is_none_or(|own| own == device));
+            for rule in self.budgets.rules().filter(|rule| !ruled.contains(&rule.place) && is_asked(rule)) {
+                cells.push((rule, shown(&rule, None, rule.device, None)));
+            }
+        }
+        // The whole site first, then as the file has it.
+        cells.sort_by(|(a, ours), (b, theirs)| {
+            (a.place, &ours.route, ours.device).cmp(&(b.place, &theirs.route, theirs.device))
+        });
+        Ok(cells.into_iter().map(|(_, cell)| cell).collect())
+    }
+
+    fn cell(
+        &self,
+        rule: &Rule<'_>,
+        name: Name,
+        tally: Option<&Tally>,
+        met: &BTreeMap<Name, watching::Met<'_>>,
+        history: &History,
+    ) -> standing::Cell {
+        let track = met.get(&name).map(|met| &met.track);
+        let since = history.since(rule, name.route.as_deref(), name.device);
+        let seen = self.seen.get(&name);
+        standing::Cell {
+            counting_since: since.filter(|since| *since > self.query.from),
+            watch: seen.map(|seen| Watch {
+                e_value: seen.evidence.evidence(rule.limit.percentile).min(1e9),
+                alarm: seen.watched.alarm == budget::Alarm::Raised,
+                changed_at: seen.watched.changed_at,
+                since: seen.watched.since,
+                n: seen.evidence.n(),
+                k: seen.evidence.within,
+            }),
+            burn: track.map(|track| burn(track, rule.limit.percentile, self.now)),
+            ..shown(rule, name.route, Some(name.device), tally)
+        }
+    }
+
+    fn regressions(&self) -> Vec<Regression> {
+        let Some((_, before)) = &self.against else { return Vec::new() };
+        let mut routes: BTreeMap<(Metric, &str), Vec<Stratum>> = BTreeMap::new();
+        for (group, cell) in &self.groups.cells {
+            let Some((route, device)) = group.page(&self.query.by) else { continue };
+            for (metric, after) in &cell.metrics {
+                let Some(rule) = watching::ruling(self.budgets, route, device, *metric) else { continue };
+                let before = before.cells.get(group).and_then(|cell| cell.metrics.get(metric));
+                let kept = |tally: Option<&Tally>| {
+                    let Kept { n, k } = tally.map(|tally| tally.against(rule.limit.max)).unwrap_or_default();
+                    standing::Kept { n, k }
+                };
+                let stratum = Stratum { device, before: kept(before), after: kept(Some(after)) };
+                routes.entry((*metric, route)).or_default().push(stratum);
+            }
+        }
+        routes.values_mut().for_each(|strata| strata.sort_by_key(|stratum| stratum.device));
+        let mut all = Vec::new();
+        for metric in Metric::ALL {
+            let of_metric = routes.iter().filter(|((other, _), _)| *other == metric);
+            let site: Vec<Stratum> = of_metric.clone().flat_map(|(_, strata)| strata).copied().collect();
+            if self.asked(&Dimension::Route).is_none() {
+                all.extend(
+                    regression(None, metric, &site).map(|whole| Regression { strata: Vec::new(), ..whole }),
+                );
+            }
+            all.extend(of_metric.filter_map(|((_, route), strata)| regression(Some(route), metric, strata)));
+        }
+        all
+    }
+
+    fn scores(&self) -> Vec<Score> {
+        let mut site: BTreeMap<Device, Cell> = BTreeMap::new();
+        let mut routes: BTreeMap<&str, Vec<(Device, &Cell)>> = BTreeMap::new();
+        for (route, device, cell) in self.pages() {
+            site.entry(device).or_default().merge(cell);
+            routes.entry(route).or_default().push((device, cell));
+        }
+        let site: Vec<(Device, &Cell)> = site.iter().map(|(device, cell)| (*device, cell)).collect();
+        let whole = self.asked(&Dimension::Route).is_none().then(|| scored(None, &site));
+        let routes = routes.iter().flat_map(|(route, cells)| scored(Some(route), cells));
+        whole.into_iter().flatten().chain(routes).collect()
+    }
+}
+
+/// The budgets that have ruled, each with the moment since when.
+struct History(Vec<(UnixMillis, Budgets)>);
+
+impl History {
+    fn of(rulings: &Rulings) -> Result<Self> {
+        let read = |ruling: &ledger::Ruling| {
+            let budgets = Budgets::parse(&ruling.text);
+            budgets
+                .map(|budgets| (ruling.since, budgets))
+                .map_err(|mistake| worker::Error::RustError(mistake.to_string()))
+        };
+        rulings.ruled().iter().map(read).collect::<Result<_>>().map(Self)
+    }
+
+    /// Since when views are judged by that limit. One that came back still has its counts of before.
+    fn since(&self, rule: &Rule<'_>, route: Option<&str>, device: Device) -> Option<UnixMillis> {
+        let holds = |budgets: &Budgets| match route {
+            Some(route) => {
+                budgets.limit(route, device, rule.metric).is_some_and(|limit| limit.max == rule.limit.max)
+            }
+            None => budgets.rules().any(|other| {
+                (other.pattern, other.metric, other.device, other.limit.max)
+                    == (rule.pattern, rule.metric, rule.device, rule.limit.max)
+            }),
+        };
+        self.0.iter().find(|(_, budgets)| holds(budgets)).map(|(since, _)| *since)
+    }
+}
+
+fn name(route: Option<&str>, device: Device, metric: Metric, pattern: &str) -> Name {
+    let (metric, pattern) = (metric.name().to_owned(), pattern.to_owned());
+    Name { route: route.map(str::to_owned), device, metric, pattern }
+}
+
+fn merge(sum: &mut Option<Tally>, tally: Option<&Tally>) {
+    match (sum.as_mut(), tally) {
+        (Some(sum), Some(tally)) => sum.merge(tally),
+        (None, Some(tally)) => *sum = Some(tally.clone()),
+        (_, None) => {}
+    }
+}
+
+fn shown(
+    rule: &Rule<'_>,
+    route: Option<String>,
+    device: Option<Device>,
+    tally: Option<&Tally>,
+) -> standing::Cell {
+    let Rule { pattern, metric, limit, .. } = *rule;
+    let kept = tally.map(|tally| tally.against(limit.max)).unwrap_or_default();
+    let judged = self::tally(kept);
+    let (value, interval) = quantile(metric, tally, limit.percentile);
+    standing::Cell {
+        pattern: pattern.to_owned(),
+        route,
+        device,
+        metric: metric.name().to_owned(),
+        unit: unit(metric).to_owned(),
+        max: natural(metric, limit.max),
+        percentile: limit.percentile,
+        severity: limit.severity.name().to_owned(),
+        min_samples: limit.min_samples,
+        line: limit.line,
+        n: kept.n,
+        k: kept.k,
+        verdict: limit.verdict(judged).name().to_owned(),
+        p_value: judged.p_value(limit.percentile),
+        value,
+        interval,
+        counting_since: None,
+        watch: None,
+        burn: None,
+    }
+}
+
+fn burn(track: &Track, percentile: u8, now: UnixMillis) -> Burn {
+    let hours = |count: u64| {
+        tally(track.since(Window::of(Span::Hour, now).start.before(count * Span::Hour.millis())))
+    };
+    let windows = Windows {
+        half_hour: tally(track.half_hour),
+        six_hours: hours(6),
+        three_days: tally(track.since(UnixMillis(0))),
+    };
+    let rate = |tally: budget::Tally| (tally.n() > 0).then(|| tally.burn_rate(percentile));
+    Burn {
+        half_hour: rate(windows.half_hour),
+        six_hours: rate(windows.six_hours),
+        three_days: rate(windows.three_days),
+        asks: windows.burn(percentile).map(|burn| burn.name().to_owned()),
+    }
+}
+
+fn regression(route: Option<&str>, metric: Metric, strata: &[Stratum]) -> Option<Regression> {
+    let tally = |kept: standing::Kept| budget::Tally::of(kept.n, kept.k);
+    let all: Vec<budget::Stratum> = strata
+        .iter()
+        .map(|stratum| budget::Stratum { before: tally(stratum.before), after: tally(stratum.after) })
+        .collect();
+    let found = Comparison::of(&all)?;
+    Some(Regression {
+        route: route.map(str::to_owned),
+        metric: metric.name().to_owned(),
+        strata: strata.to_vec(),
+        points_worse: found.points_worse,
+        p_value: found.p_value,
+        regression: found.is_regression(),
+    })
+}
+
+/// The score of each device class, and before them the one of all.
+fn scored(route: Option<&str>, cells: &[(Device, &Cell)]) -> Vec<Score> {
+    let score = |(device, cell): &(Device, &Cell)| {
+        let p75 = |(metric, tally): (&Metric, &Tally)| {
+            Some((*metric, natural(*metric, tally.sketch.percentile(75)?.middle())))
+        };
+        let score = field_score(cell.metrics.iter().filter_map(p75), Form::of(*device))?;
+        Some(Score { route: route.map(str::to_owned), device: Some(*device), views: cell.views, score })
+    };
+    let each: Vec<Score> = cells.iter().filter_map(score).collect();
+    let views = each.iter().fold(0_u64, |sum, score| sum.saturating_add(score.views));
+    let sum: f64 = each.iter().map(|score| score.score * score.views as f64).sum();
+    let all = (views > 0).then(|| Score {
+        route: route.map(str::to_owned),
+        device: None,
+        views,
+        score: (sum / views as f64 * 100.0).round() / 100.0,
+    });
+    all.into_iter().chain(each).collect()
+}
