@@ -25,7 +25,9 @@ export const start = (options) => {
   if (declare || !globalThis.document || navigator.globalPrivacyControl || sample * Math.random() >= 1) return () => {};
 
   let id;
-  let about = { view: -1, route: options.route };
+  let about = { view: -1 };
+  /** The route of the view that begins next: the one before it is still to be told with its own. */
+  let { route } = options;
   /** Where the view is, as its address says. */
   let address;
   let since;
@@ -43,7 +45,7 @@ export const start = (options) => {
     seq = 0;
     said = 0;
     address = name;
-    about = { ...about, view: about.view + 1, nav };
+    about = { view: about.view + 1, route, nav };
   };
 
   const refused = () => document.prerendering || options.consent?.() === false;
@@ -150,8 +152,8 @@ export const start = (options) => {
 
   const measurement = measure(arm, options, turned, send);
   turned(navigationType(), 0);
-  declare = (route) => {
-    about.route = route;
+  declare = (named) => {
+    route = named;
     measurement.declare();
   };
 

@@ -121,12 +121,16 @@ describe("the client", () => {
   });
 
   test("a declared view is a view of its own", async () => {
-    const { page } = await visit(`${START} history.pushState({}, "", "/cart?coupon=secret"); client.view("/cart");`);
+    const { page } = await visit(`
+      client.start({ endpoint: "/vitals", site: "portal", route: "/product/:id" });
+      history.pushState({}, "", "/cart?coupon=secret");
+      client.view("/cart");
+    `);
     await sent(1);
     await page.close();
     await sent(2);
     const [load, cart] = beacons;
-    assert.deepEqual([load.view, load.path, load.nav], [0, "/product/42", "navigate"]);
+    assert.deepEqual([load.view, load.path, load.nav, load.route], [0, "/product/42", "navigate", "/product/:id"]);
     assert.deepEqual([cart.view, cart.path, cart.nav, cart.route], [1, "/cart", "view", "/cart"]);
     assert.deepEqual([cart.id, cart.seq], [load.id, 0]);
     assert.deepEqual(Object.keys(cart.m), ["CLS"], "a declared view has no paints");

@@ -22,7 +22,7 @@ const PARTS: &[Part] = &[
     Part { name: "faults", about: "workerd killed and flooded: what was acknowledged stays", run: faults },
     Part {
         name: "package",
-        about: "the npm package: its command line, its configuration, its action",
+        about: "the npm package as it is installed: frontends, backends, command line, action",
         run: package,
     },
     Part {

@@ -1,0 +1,55 @@
+/** Where the edge is, and who asks. */
+export interface EdgeOptions {
+  /** The Worker's origin, as `https://www.example.com`; the environment's `EDGE_VITALS_URL` unless told. */
+  edge?: string | URL | undefined;
+  /** The Worker's secret `CACHE_TOKEN`; the environment's `EDGE_VITALS_CACHE_TOKEN` unless told. */
+  token?: string | undefined;
+  /** How many milliseconds an attempt may take: 5,000 unless told. There are three attempts. */
+  timeout?: number;
+}
+
+/** How to purge. */
+export interface PurgeOptions extends EdgeOptions {
+  /** What is purged may still be shown while a fresh copy is fetched. */
+  soft?: boolean;
+}
+
+/** What a purge came to. */
+export interface Purged {
+  purged: true;
+  /** The number of the purge: a later one has a higher. */
+  seq: number;
+}
+
+/** How to warm. */
+export interface WarmOptions extends EdgeOptions {
+  /** At most so many addresses. */
+  most?: number;
+}
+
+/** What warming came to: how many addresses were fetched, were fresh already, failed, or are no route's. */
+export interface Warmed {
+  warmed: number;
+  fresh: number;
+  failed: number;
+  foreign: number;
+}
+
+/** What was asked for was not done, and the message says why. */
+export class EdgeCacheError extends Error {
+  constructor(message: string, status?: number);
+  /** The Worker's status; undefined when it did not answer. */
+  status: number | undefined;
+}
+
+/** Purges every answer with this tag. Resolves when no answer older than this call is served any more. */
+export function purgeTag(tag: string, options?: PurgeOptions): Promise<Purged>;
+/** Purges every variant of one address, given whole, as `https://www.example.com/product/42`. */
+export function purgeUrl(url: string | URL, options?: PurgeOptions): Promise<Purged>;
+/** Purges all addresses that begin so; a prefix ends with a slash. */
+export function purgePrefix(prefix: string | URL, options?: PurgeOptions): Promise<Purged>;
+/** Purges everything. */
+export function purgeAll(options?: PurgeOptions): Promise<Purged>;
+
+/** Fetches into the cache what will be asked for: these addresses, or the ones most asked for. */
+export function warm(what: readonly string[] | "popular", options?: WarmOptions): Promise<Warmed>;

@@ -1,0 +1,299 @@
+//! The projects that the packed package is tried in: how each is put together, built and served. Each
+//! lives under target/package with the tools of this folder's lock file and the tarball installed
+//! above it, and is built again only when the tarball, the tools or its own files have changed.
+
+import { execFile, spawn } from "node:child_process";
+import { createHash } from "node:crypto";
+import { cp, mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { createServer, request as ask } from "node:http";
+import { extname, join } from "node:path";
+import { promisify } from "node:util";
+
+const here = import.meta.dirname;
+const root = join(here, "../..");
+/** Where it all happens. */
+export const ROOM = join(root, "target/package");
+const TARBALL = "edge-vitals.tgz";
+
+/**
+ * @typedef {object} Project
+ * @property {string} name
+ * @property {string[]} layers folders of `projects/`; a later one lies over the earlier
+ * @property {string[]} [less] what the layers have and this project has not
+ * @property {string[]} build the command
+ * @property {Record<string, string>} [env] its environment
+ * @property {string} output where the browser's files come to lie
+ * @property {number} copies how often the client's module is in them
+ * @property {boolean} [isServed] by Next.js's own server, and not as files
+ */
+
+/** @type {Project[]} */
+export const PROJECTS = [
+  {
+    name: "next-turbopack",
+    layers: ["next"],
+    build: ["next", "build"],
+    output: ".next/static",
+    // Next.js keeps the modules of its two routers apart.
+    copies: 2,
+    isServed: true,
+  },
+  {
+    name: "next-webpack",
+    layers: ["next", "next-reasons"],
+    build: ["next", "build", "--webpack"],
+    output: ".next/static",
+    copies: 2,
+    isServed: true,
+  },
+  { name: "next-export", layers: ["next"], less: ["pages", "app/backend"], build: ["next", "build"], env: { OUTPUT: "export" }, output: "out", copies: 1 },
+  { name: "vite", layers: ["script", "vite"], build: ["vite", "build", "--logLevel", "warn"], output: "dist", copies: 1 },
+  { name: "webpack", layers: ["script", "webpack"], build: ["node", "build.mjs"], output: "dist", copies: 1 },
+  { name: "esbuild", layers: ["script", "esbuild"], build: ["esbuild", "main.js", "--bundle", "--minify", "--format=esm", "--outdir=dist", "--log-level=warning"], output: "dist", copies: 1 },
+  { name: "plain", layers: ["script", "plain"], build: [], output: "", copies: 0 },
+];
+
+/** What is only ever run by Next.js's development server. @type {Project} */
+export const DEVELOPED = { name: "next-develop", layers: ["next", "next-reasons"], less: ["pages", "app/backend"], build: [], output: ".next/static", copies: 0 };
+
+/** The tarball as `npm publish` would upload it. */
+export const tarball = () => join(ROOM, TARBALL);
+
+/** Packs the package and installs it beside the pinned tools: what is there already stays. */
+export async function install() {
+  await mkdir(ROOM, { recursive: true });
+  const lock = await fingerprint([join(here, "package-lock.json")]);
+  if (!(await isCurrent("tools", lock))) {
+    for (const file of ["package.json", "package-lock.json"]) await cp(join(here, file), join(ROOM, file));
+    await run(["npm", "ci", ...QUIETLY], ROOM);
+    await rm(mark("package"), { force: true });
+    await done("tools", lock);
+  }
+  const packed = JSON.parse(await run(["npm", "pack", "--json", "--pack-destination", ROOM], join(root, "pkg")));
+  await cp(join(ROOM, packed[0].filename), tarball());
+  const package_ = await fingerprint([tarball()]);
+  if (!(await isCurrent("package", package_))) {
+    await run(["npm", "install", "--no-save", "--no-package-lock", ...QUIETLY, tarball()], ROOM);
+    await done("package", package_);
+  }
+  return packed[0];
+}
+
+/** Puts a project together and builds it, where it is not built yet. @param {Project} project */
+export async function build(project) {
+  const folder = join(ROOM, project.name);
+  const layers = project.layers.map((layer) => join(here, "projects", layer));
+  const made = await fingerprint([tarball(), join(here, "package-lock.json"), ...layers], JSON.stringify(project));
+  if (await isCurrent(project.name, made)) return;
+  await lay(project, layers, folder);
+  const [program, ...words] = project.build;
+  if (program) await run([program, ...words], folder, project.env);
+  await done(project.name, made);
+}
+
+/** Lays a project out afresh; what Next.js remembers of its last build stays, as it does in CI. @param {Project} project @param {string[]} layers @param {string} folder */
+async function lay(project, layers, folder) {
+  await mkdir(folder, { recursive: true });
+  for (const entry of await readdir(folder)) if (entry !== ".next") await rm(join(folder, entry), { recursive: true });
+  for (const layer of layers) await cp(layer, folder, { recursive: true });
+  for (const path of project.less ?? []) await rm(join(folder, path), { recursive: true });
+}
+
+/**
+ * The files that a browser may be given, and how often the client's module is among them: each copy
+ * of the client makes one of it.
+ * @param {Project} project
+ */
+export async function shipped(project) {
+  const folder = join(ROOM, project.name, project.output);
+  const files = (await readdir(folder, { recursive: true })).filter((file) => /\.(m?js|wasm)$/.test(file));
+  const clients = [];
+  for (const file of files) {
+    const bytes = await readFile(join(folder, file));
+    const copies = file.endsWith(".wasm") ? 1 : bytes.toString().split("new WebAssembly.Module(").length - 1;
+    if (copies) clients.push({ file, copies, bytes });
+  }
+  return clients;
+}
+
+/**
+ * Serves a project as it would be deployed, with the Worker on the same origin, and keeps what the
+ * pages send.
+ * @param {Project} project
+ * @param {string} worker the Worker's origin
+ */
+export async function serve(project, worker) {
+  const application = project.isServed ? await nextjs(project, ["start"]) : undefined;
+  return front(project, worker, application);
+}
+
+/** The same with Next.js's development server. @param {Project} project @param {string} worker */
+export async function develop(project, worker) {
+  return front(project, worker, await nextjs(project, ["dev"]));
+}
+
+/** @param {Project} project @param {string} worker @param {Awaited<ReturnType<typeof nextjs>>} [application] */
+async function front(project, worker, application) {
+  /** @type {{ beacon: any, status: number }[]} */
+  const heard = [];
+  /** @type {(() => void)[]} */
+  const waiting = [];
+  const server = createServer(async (request, response) => {
+    const path = request.url ?? "/";
+    if (path === "/favicon.ico") return response.writeHead(204).end();
+    const target = path.startsWith("/v1/") || path.startsWith("/api/") ? worker : application?.origin;
+    if (!target) return file(project, path, response);
+    const parts = [];
+    for await (const part of request) parts.push(part);
+    const body = Buffer.concat(parts);
+    const passed = ask(target + path, { method: request.method, headers: request.headers }, (answer) => {
+      response.writeHead(answer.statusCode ?? 502, answer.headers);
+      answer.pipe(response);
+      if (path === "/v1/vitals") {
+        heard.push({ beacon: JSON.parse(body.toString()), status: answer.statusCode ?? 0 });
+        for (const tell of waiting.splice(0)) tell();
+      }
+    });
+    passed.on("error", () => response.writeHead(502).end());
+    passed.end(body);
+  });
+  server.on("upgrade", (request, socket, head) => {
+    if (!application) return socket.destroy();
+    const passed = ask(application.origin + request.url, { headers: request.headers });
+    passed.on("upgrade", (answer, other, first) => {
+      const lines = Object.entries(answer.headers).map(([name, value]) => `${name}: ${value}`);
+      socket.write(`HTTP/1.1 101 Switching Protocols\r\n${lines.join("\r\n")}\r\n\r\n`);
+      socket.write(first);
+      other.write(head);
+      other.pipe(socket).pipe(other);
+      for (const end of [socket, other]) end.on("error", () => end.destroy());
+    });
+    passed.on("error", () => socket.destroy());
+    passed.end();
+  });
+  await new Promise((resolve) => server.listen(0, "127.0.0.1", () => resolve(undefined)));
+  const { port } = /** @type {import("node:net").AddressInfo} */ (server.address());
+  return {
+    origin: `http://localhost:${port}`,
+    heard,
+    /**
+     * Resolves once the Worker has answered for what is wanted; a beacon that never comes is a failure
+     * that says what came instead.
+     * @param {(beacons: any[]) => boolean} isThere
+     */
+    async hears(isThere) {
+      const beacons = () => heard.map(({ beacon }) => beacon);
+      let late = /** @type {NodeJS.Timeout | undefined} */ (undefined);
+      const deadline = new Promise((_, reject) => {
+        late = setTimeout(() => reject(new Error(`after ${PATIENCE} ms there is only ${JSON.stringify(heard)}`)), PATIENCE);
+      });
+      try {
+        while (!isThere(beacons())) await Promise.race([deadline, new Promise((resolve) => waiting.push(() => resolve(undefined)))]);
+      } finally {
+        clearTimeout(late);
+      }
+    },
+    async close() {
+      server.closeAllConnections();
+      server.close();
+      await application?.close();
+    },
+  };
+}
+
+/** Next.js's own server, on a port that it chooses. @param {Project} project @param {string[]} command */
+async function nextjs(project, command) {
+  const child = spawn("next", [...command, "--port", "0", "--hostname", "localhost"], {
+    cwd: join(ROOM, project.name),
+    env: environment(project.env),
+    stdio: ["ignore", "pipe", "pipe"],
+    // It has children of its own, and all of them are to end with it.
+    detached: true,
+  });
+  let said = "";
+  const ended = new Promise((resolve) => child.once("exit", resolve));
+  const origin = await new Promise((resolve, reject) => {
+    const read = (/** @type {Buffer} */ bytes) => {
+      said += bytes;
+      const local = /Local:\s+(http:\/\/localhost:\d+)/.exec(said);
+      if (local && /Ready in/.test(said)) resolve(local[1]);
+    };
+    child.stdout.on("data", read);
+    child.stderr.on("data", read);
+    child.once("error", reject);
+    child.once("exit", () => reject(new Error(`next ${command} ended before it served:\n${said}`)));
+  });
+  return {
+    origin,
+    async close() {
+      if (child.pid && child.exitCode === null) process.kill(-child.pid, "SIGTERM");
+      await ended;
+    },
+  };
+}
+
+/** @param {Project} project @param {string} path @param {import("node:http").ServerResponse} response */
+async function file(project, path, response) {
+  const { pathname } = new URL(path, "http://page");
+  const folders = [join(ROOM, project.name, project.output), join(ROOM, project.name), ROOM];
+  const names = extname(pathname) ? [pathname] : [`${pathname}.html`, join(pathname, "index.html"), "index.html"];
+  for (const name of names) {
+    for (const folder of folders) {
+      const bytes = await readFile(join(folder, name)).catch(() => undefined);
+      if (bytes) return response.writeHead(200, { "content-type": TYPES[extname(name)] ?? "application/octet-stream" }).end(bytes);
+    }
+  }
+  return response.writeHead(404).end();
+}
+
+/** @type {Record<string, string>} */
+const TYPES = { ".html": "text/html", ".js": "text/javascript", ".css": "text/css", ".txt": "text/plain", ".wasm": "application/wasm" };
+
+/** @param {string[]} command @param {string} cwd @param {Record<string, string>} [env] */
+export async function run([program, ...words], cwd, env) {
+  try {
+    const running = promisify(execFile)(program, words, { cwd, env: environment(env), maxBuffer: 1 << 26, timeout: LONGEST });
+    // Nobody answers a question here.
+    running.child.stdin?.end();
+    return (await running).stdout;
+  } catch (error) {
+    const { stdout, stderr } = /** @type {{ stdout: string, stderr: string }} */ (error);
+    throw new Error(`\`${program} ${words.join(" ")}\` failed:\n${stdout}${stderr}`);
+  }
+}
+
+/** @param {Record<string, string>} [env] */
+const environment = (env) => ({
+  ...process.env,
+  ...env,
+  PATH: `${join(ROOM, "node_modules/.bin")}:${process.env.PATH}`,
+  NEXT_TELEMETRY_DISABLED: "1",
+  NODE_ENV: undefined,
+});
+
+/** A name that changes when any of the files does. @param {string[]} paths @param {string} [words] */
+async function fingerprint(paths, words = "") {
+  const hash = createHash("sha256").update(words);
+  for (const path of paths) {
+    const below = await readdir(path, { recursive: true, withFileTypes: true }).catch(() => undefined);
+    const files = below?.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name)) ?? [path];
+    for (const file of files.sort()) hash.update(file).update(await readFile(file));
+  }
+  return hash.digest("hex");
+}
+
+const mark = (/** @type {string} */ name) => join(ROOM, `${name}.mark`);
+
+/** @param {string} name @param {string} fingerprint */
+const isCurrent = async (name, fingerprint) => (await readFile(mark(name), "utf8").catch(() => "")) === fingerprint;
+
+/** @param {string} name @param {string} fingerprint */
+const done = (name, fingerprint) => writeFile(mark(name), fingerprint);
+
+/** How long a program may take on a busy machine. */
+const LONGEST = 300_000;
+
+/** How long a beacon may take on a busy machine. */
+const PATIENCE = 20_000;
+
+const QUIETLY = ["--prefer-offline", "--no-audit", "--no-fund", "--loglevel=error"];

@@ -1,0 +1,12 @@
+import { Vitals } from "edge-vitals/next";
+
+export default function RootLayout({ children }) {
+  return (
+    <html lang="en">
+      <body>
+        {children}
+        <Vitals site="portal" release="r1" />
+      </body>
+    </html>
+  );
+}

@@ -1,0 +1,22 @@
+// What an application writes, in its strictest settings: this only has to compile.
+import { onLCP, start, view } from "edge-vitals";
+import { onINP } from "edge-vitals/attribution";
+import { start as least } from "edge-vitals/start";
+
+const stop: () => void = start({
+  endpoint: "/v1/vitals",
+  site: "portal",
+  release: "2026-11-21",
+  sample: 10,
+  dimensions: { plan: "pro" },
+  consent: () => true,
+  beforeSend: (beacon) => (beacon.bot ? null : beacon),
+});
+least({ endpoint: "/v1/vitals", site: "portal" });
+view("/product/:id");
+onLCP(({ value, rating, entries }) => console.log(value.toFixed(0), rating, entries.at(-1)?.startTime));
+onINP(({ attribution }) => console.log(attribution.interactionTarget?.toUpperCase(), attribution.inputDelay));
+stop();
+
+// @ts-expect-error a site is needed
+start({ endpoint: "/v1/vitals" });
