@@ -104,7 +104,7 @@ async function routed(request, env, context, url, path) {
   return (await answer) ?? wasm.fetch(request, env, context);
 }
 
-const OWN = new Set(["/v1/vitals", "/v1/client.js", "/v1/start.js", "/api/budgets", "/api/budgets/limits", "/api/health", "/api/openapi.json"]);
+const OWN = new Set(["/v1/vitals", "/v1/client.js", "/v1/start.js", "/api/budgets", "/api/budgets/limits", "/api/health", "/api/openapi.json", "/badge.svg"]);
 
 export default {
   fetch(request, env, context) {

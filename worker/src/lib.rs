@@ -3,6 +3,7 @@
 //! workerd calls is shim.js, which brings beacons to [`ingest`] and everything else to [`fetch`].
 
 mod answer;
+mod badge;
 mod budgets;
 mod config;
 mod edge;
@@ -38,6 +39,7 @@ async fn fetch(request: Request, env: Env, _: Context) -> Result<Response> {
         (Method::Get | Method::Head, "/api/vitals/compare") => read::compare(&request, &env, &config).await,
         (Method::Get | Method::Head, "/api/budgets") => read::standing(&request, &env, &config).await,
         (Method::Get | Method::Head, "/api/budgets/limits") => read::limits(&request, &env).await,
+        (Method::Get | Method::Head, "/badge.svg") => badge::badge(&request, &env, &config).await,
         (Method::Get | Method::Head, "/api/health") => answer::alive(),
         (_, "/v1/vitals") => Err(Refusal::WrongMethod { allow: "POST, OPTIONS" }.into()),
         (_, path) if READ.contains(&path) => Err(Refusal::WrongMethod { allow: "GET, HEAD" }.into()),
@@ -83,4 +85,5 @@ const READ: &[&str] = &[
     "/api/budgets",
     "/api/budgets/limits",
     "/api/health",
+    "/badge.svg",
 ];

@@ -204,15 +204,15 @@ pub(crate) async fn limits(request: &Request, env: &Env) -> Outcome {
 }
 
 /// Whose numbers are asked for, by somebody who may know them.
-struct Asked {
-    site: String,
+pub(crate) struct Asked {
+    pub(crate) site: String,
     is_public: bool,
-    parameters: Parameters,
+    pub(crate) parameters: Parameters,
     now: UnixMillis,
 }
 
 impl Asked {
-    fn of(request: &Request, env: &Env, config: &Config) -> Result<Self, Failure> {
+    pub(crate) fn of(request: &Request, env: &Env, config: &Config) -> Result<Self, Failure> {
         let now = UnixMillis(Date::now().as_millis());
         let parameters = Parameters { given: pairs(request)?, now };
         let site = match parameters.get("site") {
@@ -226,7 +226,7 @@ impl Asked {
 
     /// How long an answer may be kept, and by whom. What lies behind changes no more, but for a late
     /// correction.
-    const fn cache(&self, query: &Query) -> &'static str {
+    pub(crate) const fn cache(&self, query: &Query) -> &'static str {
         let is_past = query.to.0 < self.now.before(Span::Day.millis()).0;
         match (self.is_public, is_past) {
             (true, true) => "public, max-age=300",
@@ -257,7 +257,7 @@ fn pairs(request: &Request) -> worker::Result<Vec<(String, String)>> {
     Ok(request.url()?.query_pairs().map(|(name, value)| (name.into(), value.into())).collect())
 }
 
-struct Parameters {
+pub(crate) struct Parameters {
     given: Vec<(String, String)>,
     now: UnixMillis,
 }
@@ -268,7 +268,12 @@ impl Parameters {
     }
 
     /// The question; what begins with `side` goes before what does not.
-    fn query(&self, side: &'static str, by: &[Dimension], step: Option<Span>) -> Result<Query, Refusal> {
+    pub(crate) fn query(
+        &self,
+        side: &'static str,
+        by: &[Dimension],
+        step: Option<Span>,
+    ) -> Result<Query, Refusal> {
         let to = self.moment(side, "to")?.unwrap_or(self.now);
         let from = match (self.moment(side, "from")?, self.window()?) {
             (Some(_), Some(_)) => {
@@ -347,7 +352,7 @@ impl Parameters {
         by.filter(|by| by.len() <= MOST_DIMENSIONS).ok_or(wrong)
     }
 
-    fn metric(&self) -> Result<Option<Metric>, Refusal> {
+    pub(crate) fn metric(&self) -> Result<Option<Metric>, Refusal> {
         let want = "FCP, LCP, CLS, INP, FID or TTFB";
         let named = |name| Metric::named(name).ok_or(Refusal::BadQuery { name: "metric", want });
         self.get("metric").map(named).transpose()
@@ -380,7 +385,7 @@ impl Parameters {
 }
 
 const JSON: &str = "application/json";
-const PAGE: &[Dimension] = &[Dimension::Route, Dimension::Device];
+pub(crate) const PAGE: &[Dimension] = &[Dimension::Route, Dimension::Device];
 const COLUMNS: &[&str] = &[
     "metric",
     "unit",

@@ -10,7 +10,10 @@ use anyhow::{Context, Result};
 pub fn lay_out(root: &Path) -> Result<()> {
     for (folder, with_demo) in [("build/assets", false), ("build/assets-dev", true)] {
         let folder = root.join(folder);
-        copy(&root.join("www/dashboard"), &folder)?;
+        for file in ["index.html", "icon.svg", "_headers"] {
+            copy(&root.join("www/dashboard").join(file), &folder.join(file))?;
+        }
+        copy(&root.join("build/dashboard"), &folder.join("dashboard"))?;
         copy(&root.join("pkg/dist/index.js"), &folder.join("v1/client.js"))?;
         copy(&root.join("pkg/dist/start.js"), &folder.join("v1/start.js"))?;
         copy(&root.join("lighthouse/budgets.json"), &folder.join("v1/budgets.json"))?;

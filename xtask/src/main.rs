@@ -6,6 +6,7 @@ mod bench;
 mod bundle;
 mod check;
 mod client;
+mod dashboard;
 mod dev;
 mod figures;
 mod process;
@@ -45,7 +46,7 @@ const COMMANDS: &[Command] = &[
         arguments: "[PART…]",
         about:
             "sets everything up and runs every test, or the named parts: core, xtask, worker, cache, faults,
-                package, lighthouse, browser, parity",
+                package, lighthouse, browser, dashboard, parity",
         run: test::run,
     },
     Command {

@@ -203,3 +203,17 @@ fn first_line(error: &anyhow::Error) -> String {
 }
 
 const WASM: &str = "wasm32-unknown-unknown";
+/// Every file below a folder, in an order that does not depend on the machine.
+pub fn files(folder: &Path, found: &mut Vec<PathBuf>) -> Result<()> {
+    let entries = fs::read_dir(folder).with_context(|| format!("{} cannot be read", folder.display()))?;
+    let mut paths: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
+    paths.sort();
+    for path in paths {
+        if path.is_dir() {
+            files(&path, found)?;
+        } else {
+            found.push(path);
+        }
+    }
+    Ok(())
+}

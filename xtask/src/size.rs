@@ -23,6 +23,9 @@ const SHIPPED: &[(&str, &str)] = &[
     ("pkg/dist/index.js", "client"),
     ("pkg/dist/attribution.js", "client with attribution"),
     ("pkg/dist/toolkit/toolkit_bg.wasm", "toolkit"),
+    ("build/dashboard/main.js", "dashboard"),
+    ("build/dashboard/main.css", "dashboard styles"),
+    ("build/dashboard/toolkit.wasm", "dashboard toolkit"),
     ("build/index.js", "worker glue"),
     ("build/index_bg.wasm", "worker"),
 ];

@@ -31,6 +31,11 @@ const PARTS: &[Part] = &[
         run: lighthouse,
     },
     Part { name: "browser", about: "real pages in Chromium, counted in workerd", run: browser },
+    Part {
+        name: "dashboard",
+        about: "the dashboard in Chromium, held against what was sent",
+        run: dashboard,
+    },
     Part { name: "parity", about: "our metrics beside web-vitals' on the same page loads", run: parity },
 ];
 
@@ -106,6 +111,11 @@ fn package(root: &Path) -> Result<()> {
 fn lighthouse(root: &Path) -> Result<()> {
     bundle::everything(root)?;
     node_tests(root, "tests/lighthouse")
+}
+
+fn dashboard(root: &Path) -> Result<()> {
+    bundle::everything(root)?;
+    node_tests(root, "tests/dashboard")
 }
 
 fn faults(root: &Path) -> Result<()> {

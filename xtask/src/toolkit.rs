@@ -47,8 +47,8 @@ pub fn build(root: &Path) -> Result<()> {
     })
 }
 
-/// What the compiler uses and Node 20 knows; wasm-opt would use whatever it is allowed.
-const FEATURES: [&str; 6] = [
+/// What the compiler uses, and Node 20 and every browser know; wasm-opt would use whatever it is allowed.
+pub const FEATURES: [&str; 6] = [
     "--enable-bulk-memory",
     "--enable-multivalue",
     "--enable-mutable-globals",

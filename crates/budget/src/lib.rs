@@ -2,6 +2,7 @@
 //! that Lighthouse CI shall make, and the verdicts that counts of real visits allow. Counting the
 //! visits is the ledger's business; telling people is the shells'.
 
+mod ahead;
 mod assertions;
 mod binomial;
 mod budgets;
@@ -15,6 +16,7 @@ mod score;
 mod verdict;
 mod watch;
 
+pub use ahead::Ahead;
 pub use assertions::{Asserted, Assertion, Outcome, Page};
 pub use budgets::{Budgets, Limit, Rule, Severity};
 pub use burn::{Burn, Windows};

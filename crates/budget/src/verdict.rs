@@ -169,7 +169,7 @@ fn first(guess: u64, end: u64, is_true: impl Fn(u64) -> bool) -> u64 {
 const VIOLATED_AT: f64 = 0.01;
 const MET_AT: f64 = 0.05;
 /// From here on, a page that is neither is near its limit: within about 2.5 points of it.
-const TELLING: u64 = 1300;
+pub(crate) const TELLING: u64 = 1300;
 /// Half of what a 95 % interval leaves out.
 const OUTSIDE: f64 = 0.025;
 

@@ -1,8 +1,9 @@
 //! Counts in, judgement out, as plain data.
 
-use budget::{Comparison, Stratum, Tally};
+use budget::{Ahead, Comparison, Stratum, Tally};
 use serde::{Deserialize, Serialize};
 use sketch::{Bucket, Ratings, Sketch};
+use wire::{Metric, Thresholds};
 
 /// One class of visits before and after a release.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -51,6 +52,44 @@ pub struct Distribution {
     pub buckets: Vec<(f64, f64, u64)>,
 }
 
+/// What a cell waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Awaited {
+    /// So many more visits.
+    pub more: u64,
+    /// What they would prove.
+    pub verdict: &'static str,
+}
+
+/// A metric, and how its values are rated.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Vital {
+    /// Its name.
+    pub name: &'static str,
+    /// `ms`, or empty for a layout shift.
+    pub unit: &'static str,
+    /// The largest good value.
+    pub good: f64,
+    /// The largest value that is not poor.
+    pub poor: f64,
+}
+
+/// What these counts wait for.
+#[must_use]
+pub fn awaited(tally: Tally, percentile: u8, min_samples: u64) -> Awaited {
+    let Ahead { more, verdict } = tally.ahead(percentile, min_samples);
+    Awaited { more, verdict: verdict.name() }
+}
+
+/// Every metric, in the order of every table.
+#[must_use]
+pub fn vitals() -> [Vital; 6] {
+    Metric::ALL.map(|metric| {
+        let Thresholds { good, poor } = metric.thresholds();
+        Vital { name: metric.name(), unit: if metric == Metric::Cls { "" } else { "ms" }, good, poor }
+    })
+}
+
 /// The comparison over these strata.
 #[must_use]
 pub fn compared(strata: Vec<StratumAsked>) -> Option<Compared> {
@@ -66,7 +105,7 @@ pub fn compared(strata: Vec<StratumAsked>) -> Option<Compared> {
 pub fn distribution(sketch: &Sketch) -> Distribution {
     let metric = sketch.metric();
     let natural = |value: u32| f64::from(value) / metric.wire_scale();
-    let percentile = |percent| Some((percent, natural(sketch.percentile(percent)?.middle())));
+    let percentile = |percent| Some((percent, value_at(sketch, percent)?));
     let Ratings { good, needs_improvement, poor } = sketch.ratings();
     let bucket = |(Bucket { low, high }, count)| (natural(low), natural(high), count);
     Distribution {
@@ -78,4 +117,10 @@ pub fn distribution(sketch: &Sketch) -> Distribution {
         percentiles: [50, 75, 90, 95, 99].into_iter().filter_map(percentile).collect(),
         buckets: sketch.buckets().map(bucket).collect(),
     }
+}
+
+/// One percentile.
+#[must_use]
+pub fn value_at(sketch: &Sketch, percent: u8) -> Option<f64> {
+    Some(f64::from(sketch.percentile(percent)?.middle()) / sketch.metric().wire_scale())
 }

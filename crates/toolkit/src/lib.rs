@@ -6,7 +6,9 @@ mod document;
 mod gate;
 mod lab;
 
-pub use counts::{Compared, Distribution, StratumAsked, compared, distribution};
+pub use counts::{
+    Awaited, Compared, Distribution, StratumAsked, Vital, awaited, compared, distribution, value_at, vitals,
+};
 pub use document::{Explained, Told, explained, told};
 pub use gate::{GateReport, GateRow, LabRow, gated, lab_gated};
 pub use lab::{LabFound, NoLab, Rc, Reported, Row, Shown, Unmade, lighthouserc, matrix, proof};
@@ -103,6 +105,24 @@ pub fn verdict(n: f64, within: f64, percentile: u8, min_samples: f64) -> String 
     budget::Tally::of(n as u64, within as u64).verdict(percentile, min_samples as u64).name().to_owned()
 }
 
+/// What is missing for a verdict: so many more visits of the same, and what they would prove.
+///
+/// # Errors
+/// None that is known.
+#[wasm_bindgen]
+pub fn ahead(n: f64, within: f64, percentile: u8, min_samples: f64) -> Result<JsValue, JsError> {
+    out(&awaited(budget::Tally::of(n as u64, within as u64), percentile, min_samples as u64))
+}
+
+/// Every metric with its unit, and where good ends and poor begins.
+///
+/// # Errors
+/// None that is known.
+#[wasm_bindgen]
+pub fn metrics() -> Result<JsValue, JsError> {
+    out(&vitals())
+}
+
 /// How a release differs from the one before: `{ before: { n, within }, after: { n, within } }` for
 /// each class of device. Null while no class has both.
 ///
@@ -140,6 +160,15 @@ pub fn field_score(values: JsValue, desktop: bool) -> Result<JsValue, JsError> {
 #[wasm_bindgen]
 pub fn sketch(bytes: &[u8]) -> Result<JsValue, JsError> {
     out(&distribution(&sketch::Sketch::decode(bytes)?))
+}
+
+/// Any percentile of an encoded sketch, in the unit that people use. Nothing where it is empty.
+///
+/// # Errors
+/// Throws when the bytes are none.
+#[wasm_bindgen]
+pub fn percentile(bytes: &[u8], percent: u8) -> Result<Option<f64>, JsError> {
+    Ok(value_at(&sketch::Sketch::decode(bytes)?, percent))
 }
 
 fn out(value: &impl Serialize) -> Result<JsValue, JsError> {

@@ -4,6 +4,8 @@
 #![cfg_attr(not(feature = "documents"), no_std)]
 
 #[cfg(feature = "documents")]
+pub mod badge;
+#[cfg(feature = "documents")]
 pub mod beacon;
 mod device;
 mod metric;

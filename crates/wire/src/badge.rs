@@ -1,0 +1,116 @@
+//! The status badge: what `GET /badge.svg` answers, for a README or a wall. It draws what it is told;
+//! what the counts say is the budget's to know.
+
+use std::fmt::Write;
+
+/// How a badge looks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tone {
+    /// Every budget is kept.
+    Kept,
+    /// One is broken.
+    Broken,
+    /// Nothing is proven: grey, and never green.
+    Silent,
+}
+
+/// Two words side by side.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Badge<'a> {
+    /// What is judged.
+    pub label: &'a str,
+    /// How it stands.
+    pub message: &'a str,
+    /// How it looks.
+    pub tone: Tone,
+}
+
+impl Badge<'_> {
+    /// The picture, complete in itself: no font, no script, nothing to fetch.
+    #[must_use]
+    pub fn svg(&self) -> String {
+        let Self { label, message, tone } = self;
+        let (left, right) = (width(label) + 12, width(message) + 12);
+        let all = left + right;
+        let (name, said) = (escaped(label), escaped(message));
+        let colour = match tone {
+            Tone::Kept => "#0b7a43",
+            Tone::Broken => "#c02626",
+            Tone::Silent => "#5b6472",
+        };
+        let mut svg = String::with_capacity(900);
+        // Writing into a string cannot fail.
+        let _ = write!(
+            svg,
+            "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{all}\" height=\"20\" role=\"img\" \
+             aria-label=\"{name}: {said}\"><title>{name}: {said}</title>\
+             <clipPath id=\"r\"><rect width=\"{all}\" height=\"20\" rx=\"4\"/></clipPath>\
+             <g clip-path=\"url(#r)\"><rect width=\"{left}\" height=\"20\" fill=\"#14181f\"/>\
+             <rect x=\"{left}\" width=\"{right}\" height=\"20\" fill=\"{colour}\"/></g>\
+             <g fill=\"#fff\" font-family=\"Verdana,DejaVu Sans,sans-serif\" font-size=\"11\">"
+        );
+        for (start, text, room) in [(6, &name, left - 12), (left + 6, &said, right - 12)] {
+            let _ = write!(
+                svg,
+                "<text x=\"{start}\" y=\"14\" textLength=\"{room}\" lengthAdjust=\"spacingAndGlyphs\">{text}</text>"
+            );
+        }
+        svg.push_str("</g></svg>");
+        svg
+    }
+}
+
+/// About as wide as Verdana draws it at 11 px; the picture asks the reader's font to keep to it.
+fn width(text: &str) -> u32 {
+    let tenths = |character: char| match character {
+        'i' | 'l' | 'j' | '.' | ',' | ':' | ' ' | '\'' | '|' => 38,
+        'm' | 'w' | 'M' | 'W' | '%' => 105,
+        'A'..='Z' => 77,
+        _ => 69,
+    };
+    text.chars().map(tenths).sum::<u32>().div_ceil(10)
+}
+
+/// As text and attributes of XML hold it; what XML has no character for is left out.
+fn escaped(text: &str) -> String {
+    let mut safe = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
+            '<' => safe.push_str("&lt;"),
+            '>' => safe.push_str("&gt;"),
+            '&' => safe.push_str("&amp;"),
+            '"' => safe.push_str("&quot;"),
+            '\u{0}'..='\u{1f}' | '\u{7f}' | '\u{fffe}' | '\u{ffff}' => {}
+            _ => safe.push(character),
+        }
+    }
+    safe
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_badge_says_what_it_is_told_to_eyes_and_to_ears() {
+        let svg = Badge { label: "LCP", message: "within budget", tone: Tone::Kept }.svg();
+        assert!(
+            svg.contains("<title>LCP: within budget</title>")
+                && svg.contains("aria-label=\"LCP: within budget\"")
+        );
+        assert!(svg.contains("#0b7a43"));
+    }
+
+    #[test]
+    fn silence_is_grey() {
+        let svg = Badge { label: "LCP", message: "no data", tone: Tone::Silent }.svg();
+        assert!(svg.contains("#5b6472") && !svg.contains("#0b7a43"));
+    }
+
+    #[test]
+    fn what_is_told_stays_text() {
+        let svg = Badge { label: "\"><script>&\u{1}", message: "x", tone: Tone::Broken }.svg();
+        assert!(svg.contains("&quot;&gt;&lt;script&gt;&amp;:"));
+        assert!(!svg.contains("<script") && !svg.contains('\u{1}'));
+    }
+}

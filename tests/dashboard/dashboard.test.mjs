@@ -1,0 +1,418 @@
+// The dashboard as a person meets it: Chromium, the deployed Worker in workerd, and a known data set.
+// What the page says is held against what was sent, counted again in plain arrays.
+import assert from "node:assert/strict";
+import { mkdir, readFile } from "node:fs/promises";
+import { createRequire } from "node:module";
+import { after, before, test } from "node:test";
+import { brotliCompressSync } from "node:zlib";
+
+import { launch } from "../browser/chromium.mjs";
+import { beacon, serve } from "../product.mjs";
+import { VISITS, exact, send, values } from "./visits.mjs";
+
+const require = createRequire(import.meta.url);
+const axe = await readFile(require.resolve("axe-core/axe.min.js"), "utf8");
+
+/** @typedef {import("playwright-core").Page} Page */
+/** @type {Awaited<ReturnType<typeof serve>>} */
+let product;
+/** @type {import("playwright-core").Browser} */
+let browser;
+
+before(async () => {
+  product = await serve({
+    SITES: { demo: { public: true }, quiet: { public: true }, shut: {}, "vitals-dashboard": { public: true } },
+    READ_TOKEN: "open sesame",
+  });
+  await send(product);
+  await product.send(beacon({ site: "shut", path: "/inside" }));
+  browser = await launch("desktop");
+});
+after(async () => {
+  await browser?.close();
+  await product?.close();
+});
+
+const VIEWS = /** @type {Record<string, string>} */ ({
+  overview: "/?site=demo",
+  routes: "/?site=demo&view=routes",
+  route: "/?site=demo&view=route&route=%2Fproduct%2F%3Aid",
+  budgets: "/?site=demo&view=budgets",
+  compare: "/?site=demo&view=compare&a=2.3.1&b=2.4.0",
+  empty: "/?site=quiet",
+  door: "/?site=shut",
+});
+
+/**
+ * A page on which nothing goes unseen: complaints of its policy, of its scripts, requests elsewhere.
+ * @param {import("playwright-core").BrowserContextOptions} [options]
+ */
+async function visitor(options = {}) {
+  const context = await browser.newContext({ viewport: { width: 1280, height: 800 }, locale: "en-US", timezoneId: "UTC", ...options });
+  await context.addInitScript(() => {
+    addEventListener("securitypolicyviolation", ({ violatedDirective, blockedURI }) => console.error(`policy: ${violatedDirective} ${blockedURI}`));
+  });
+  const page = await context.newPage();
+  /** @type {string[]} */
+  const complaints = [];
+  page.on("pageerror", (error) => complaints.push(String(error)));
+  page.on("console", (message) => message.type() === "error" && complaints.push(message.text()));
+  page.on("request", (request) => {
+    const url = new URL(request.url());
+    if (url.protocol.startsWith("http") && url.origin !== product.origin) complaints.push(`asks ${url.origin}`);
+  });
+  return {
+    context,
+    page,
+    complaints,
+    go: async (/** @type {string} */ path) => {
+      await page.goto(product.origin + path);
+      await settled(page);
+    },
+  };
+}
+
+/** @param {Page} page */
+const settled = (page) => page.locator("#content:not([aria-busy])").waitFor();
+/** The number that a text begins with. @param {string | null} text */
+const number = (text) => Number((text ?? "").replaceAll(",", "").match(/-?[\d.]+/)?.[0]);
+/** @param {Page} page @param {string} selector */
+const text = (page, selector) => page.locator(selector).first().textContent();
+/** Percentiles are within 1.6 %, and shown as whole milliseconds. @param {number} found @param {number} truth @param {string} what */
+function near(found, truth, what) {
+  assert.ok(Math.abs(found - truth) <= truth / 64 + (truth > 1 ? 0.5 : 0.0005), `${what} is ${found}, exactly ${truth}`);
+}
+/** @param {Page} page @param {string} item */
+async function exported(page, item) {
+  await page.getByText("Export", { exact: true }).click();
+  const [download] = await Promise.all([page.waitForEvent("download"), page.getByRole("button", { name: item }).click()]);
+  return readFile(await download.path(), "utf8");
+}
+
+test("the overview says of each vital what was sent", async () => {
+  const { page, go, complaints, context } = await visitor();
+  await go(VIEWS.overview);
+  for (const metric of ["LCP", "INP", "CLS", "FCP", "FID"]) {
+    const all = values(metric);
+    const card = `[data-metric=${metric}]`;
+    near(number(await text(page, `${card} [data-p75]`)), exact(all, 75), `p75 of ${metric}`);
+    assert.equal(number(await text(page, `${card} [data-n]`)), all.length, `views of ${metric}`);
+    const [good, poor] = /** @type {Record<string, [number, number]>} */ ({ LCP: [2500, 4000], INP: [200, 500], CLS: [0.1, 0.25], FCP: [1800, 3000], FID: [100, 300] })[metric];
+    const share = (/** @type {(value: number) => boolean} */ is) => (all.filter(is).length / all.length) * 100;
+    for (const [part, truth] of /** @type {[string, number][]} */ ([["good", share((value) => value <= good)], ["between", share((value) => value > good && value <= poor)], ["poor", share((value) => value > poor)]])) {
+      const shown = number(await text(page, `${card} .legend .${part}`));
+      assert.ok(Math.abs(shown - truth) < 0.06, `${part} of ${metric} is ${shown} %, exactly ${truth} %`);
+    }
+  }
+  // Of a phone's 408 views, less the one that was not measured.
+  const phone = values("LCP", ({ device }) => device === "phone");
+  const within = phone.filter((value) => value <= 2000).length;
+  assert.equal(await text(page, "[data-metric=LCP] [data-kept]"), `phone: ${Math.round((within / phone.length) * 1000) / 10}% of ${phone.length} within 2,000 ms`);
+  assert.equal(await page.locator("[data-metric=LCP]").first().getAttribute("data-verdict"), "violated");
+  assert.equal(number(await text(page, "[data-fact=Views] b")), VISITS.length + 2);
+  assert.match(String(await text(page, "[data-fact='Sends heard']")), new RegExp(`${VISITS.length + 2} of ${VISITS.length + 4}`));
+  assert.match(String(await text(page, ".losses")), /Sends that never arrived2.*hidden before it began1/);
+  assert.deepEqual(complaints, []);
+  await context.close();
+});
+
+test("the scores are Lighthouse's of the exact percentiles", async () => {
+  const { fieldScore } = require("../../pkg/dist/toolkit/toolkit.cjs");
+  const { page, go, context } = await visitor();
+  await go(VIEWS.overview);
+  for (const device of /** @type {const} */ (["phone", "desktop"])) {
+    const p75 = Object.fromEntries(["FCP", "LCP", "CLS", "INP"].map((metric) => [metric, exact(values(metric, (visit) => visit.device === device), 75)]));
+    const truth = fieldScore(p75, device === "desktop") * 100;
+    const shown = number(await text(page, `[data-score=${device}] text`));
+    assert.ok(Math.abs(shown - truth) <= 2, `the score of ${device} is ${shown}, of exact percentiles ${truth}`);
+  }
+  await context.close();
+});
+
+test("routes are ranked by the time that people lost, and the export says the same", async () => {
+  const { page, go, context } = await visitor();
+  await go(VIEWS.routes);
+  const truth = [...new Set(VISITS.map(({ route }) => route))].map((route) => {
+    const all = values("LCP", (visit) => visit.route === route);
+    return { route, n: all.length, lost: all.reduce((sum, value) => sum + Math.max(0, value - 2500), 0) / 1000, p75: exact(all, 75) };
+  });
+  const csv = (await exported(page, "Table (CSV)")).trimEnd().split("\r\n").map((row) => row.split(","));
+  const rows = csv.slice(1).map((row) => Object.fromEntries(csv[0].map((name, column) => [name, row[column]])));
+  const shown = await page.locator("tbody tr").evaluateAll((all) => all.map((row) => row.getAttribute("data-group")));
+  assert.deepEqual(rows.map(({ route }) => route), shown, "the table is what is seen");
+  assert.deepEqual([...shown].slice(0, 3), truth.sort((one, other) => other.lost - one.lost).slice(0, 3).map(({ route }) => route));
+  for (const { route, n, lost, p75 } of truth) {
+    const row = rows.find((row) => row.route === route) ?? {};
+    assert.equal(Number(row.n), n, route);
+    near(Number(row.p75), p75, `p75 of ${route}`);
+    // A bucket's middle stands for its values: each may be 1.6 % off, of which the good part is taken away.
+    const slack = values("LCP", (visit) => visit.route === route).reduce((sum, value) => sum + (value > 2460 ? value / 64 : 0), 0) / 1000;
+    assert.ok(Math.abs(Number(row.seconds_lost) - lost) <= slack + 0.1, `${row.seconds_lost} s lost on ${route}, exactly ${lost}`);
+  }
+  await page.getByRole("button", { name: "Views" }).click();
+  await settled(page);
+  assert.match(page.url(), /sort=n/);
+  assert.equal(await page.locator("tbody tr").first().getAttribute("data-group"), "/");
+  const document = JSON.parse(await exported(page, "Document (JSON)"));
+  assert.equal(document.site, "demo");
+  await context.close();
+});
+
+test("groups and filters are of the same views, and the address keeps them", async () => {
+  const { page, go, context } = await visitor();
+  await go(`${VIEWS.routes}&by=net&metric=INP`);
+  for (const net of ["4g", "3g"]) {
+    const all = values("INP", (visit) => visit.net === net);
+    const cells = await page.locator(`tr[data-group="${net}"] td.number`).allTextContents();
+    assert.equal(number(cells[0]), all.length);
+    near(number(cells[1]), exact(all, 75), `INP over ${net}`);
+  }
+  await page.getByRole("link", { name: "3g" }).click();
+  await settled(page);
+  await page.reload();
+  await settled(page);
+  const slow = values("INP", ({ net, route }) => net === "3g" && route === "/");
+  assert.equal(number(await text(page, 'tr[data-group="/"] td.number')), slow.length);
+  await page.getByRole("link", { name: "Connection is 3g: take away" }).click();
+  await settled(page);
+  assert.equal(number(await text(page, 'tr[data-group="/"] td.number')), values("INP", ({ route }) => route === "/").length);
+  await context.close();
+});
+
+test("a route has any percentile, computed in the page, and hits beside misses", async () => {
+  const { page, go, complaints, context } = await visitor();
+  await go(VIEWS.route);
+  const of = (/** @type {(visit: import("./visits.mjs").Visit) => boolean} */ keep) => values("LCP", (visit) => visit.route === "/product/:id" && keep(visit));
+  for (const percent of [75, 90, 33, 1]) {
+    await page.locator("#percentile").fill(String(percent));
+    const told = String(await text(page, "[data-percentile]"));
+    near(number(told.split(": ")[1]), exact(of(() => true), percent), `p${percent}`);
+  }
+  for (const cache of ["hit", "miss"]) {
+    const cells = await page.locator(`[data-by=cache] tr[data-group=${cache}] td.number`).allTextContents();
+    const all = of((visit) => visit.cache === cache);
+    assert.equal(number(cells[0]), all.length);
+    near(number(cells[1]), exact(all, 75), `LCP of a ${cache}`);
+  }
+  await page.locator(".chart canvas").waitFor();
+  const points = JSON.parse(await exported(page, "Document (JSON)")).series;
+  assert.equal(points.reduce((/** @type {number} */ sum, /** @type {any} */ point) => sum + point.n, 0), of(() => true).length);
+  const [picture] = await Promise.all([page.waitForEvent("download"), page.getByText("Export", { exact: true }).click().then(() => page.getByRole("button", { name: "Chart (PNG)" }).click())]);
+  const png = await readFile(await picture.path());
+  assert.equal(png.subarray(1, 4).toString(), "PNG");
+  assert.deepEqual(complaints, []);
+  await context.close();
+});
+
+test("each budget has its counts, its verdict, and what it would take to decide", async () => {
+  const { verdict } = require("../../pkg/dist/toolkit/toolkit.cjs");
+  const { page, go, context } = await visitor();
+  await go(VIEWS.budgets);
+  const limits = { LCP: 2000, FCP: 1500, INP: 200, CLS: 0.1 };
+  for (const [metric, limit] of Object.entries(limits)) {
+    for (const device of ["phone", "desktop"]) {
+      for (const route of ["/", "/product/:id", "/search", "/cart", "/checkout", "/help"]) {
+        const all = values(metric, (visit) => visit.route === route && visit.device === device);
+        const k = all.filter((value) => value <= limit).length;
+        const row = page.locator(`tr[data-cell="${route} ${device} ${metric}"]`);
+        assert.equal(await row.getAttribute("data-verdict"), verdict(all.length, k, 75, 30), `${metric} of ${route} on ${device}: ${k} of ${all.length}`);
+        assert.match(String(await row.locator("td.number").nth(2).textContent()), new RegExp(`^${k} of ${all.length}`));
+      }
+    }
+  }
+  const waits = String(await text(page, 'tr[data-cell="/help phone LCP"] .words'));
+  const more = number(waits.replace("about ", ""));
+  const few = values("LCP", ({ route, device }) => route === "/help" && device === "phone");
+  const share = few.filter((value) => value <= 2000).length / few.length;
+  const then = verdict(few.length + more, Math.floor(share * (few.length + more)), 75, 30);
+  assert.notEqual(then, "insufficient", `${waits} does decide`);
+  await page.getByRole("link", { name: /Over budget/ }).click();
+  await settled(page);
+  assert.ok((await page.locator("tbody tr").evaluateAll((rows) => rows.map((row) => row.getAttribute("data-verdict")))).every((each) => each === "violated"));
+  await context.close();
+});
+
+test("two releases stand side by side", async () => {
+  const { page, go, context } = await visitor();
+  await go(VIEWS.compare);
+  const cells = await page.locator("tr[data-metric=LCP] td.number").allTextContents();
+  const of = (/** @type {string} */ release) => exact(values("LCP", (visit) => visit.release === release), 75);
+  near(number(cells[0].split(" ms")[0]), of("2.3.1"), "p75 before");
+  near(number(cells[1].split(" ms")[0]), of("2.4.0"), "p75 now");
+  await context.close();
+});
+
+test("every view is clean by axe in both themes, and fits at three widths", async () => {
+  await mkdir(new URL("../output", import.meta.url), { recursive: true });
+  /** @type {string[]} */
+  const told = [];
+  for (const colorScheme of /** @type {const} */ (["light", "dark"])) {
+    for (const [width, height] of [[1280, 800], [768, 1024], [390, 844]]) {
+      const { page, go, context, complaints } = await visitor({ viewport: { width, height }, colorScheme });
+      // Colours are the theme's, and places the width's: neither needs every pair of them.
+      const looks = width === 1280 || (width === 390 && colorScheme === "light");
+      if (looks) await context.addInitScript(axe);
+      for (const [name, path] of Object.entries(VIEWS)) {
+        await go(path);
+        if (name === "route") await page.locator(".chart canvas").waitFor();
+        const beside = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+        assert.ok(beside <= 0, `${name} is ${beside} px wider than ${width}`);
+        await page.screenshot({ path: new URL(`../output/${name}-${width}-${colorScheme}.png`, import.meta.url).pathname, fullPage: true });
+        if (!looks) continue;
+        const found = await page.evaluate(() => /** @type {any} */ (globalThis).axe.run({ resultTypes: ["violations"] }));
+        for (const { id, nodes } of found.violations) {
+          for (const { target, any } of nodes.slice(0, 3)) told.push(`${name}, ${colorScheme}, ${width}: ${id} of ${target}: ${any[0]?.message ?? ""}`);
+        }
+      }
+      // Chromium tells of the 401 of the site that is shut, and of nothing else.
+      assert.deepEqual(complaints.filter((each) => !each.includes("401")), []);
+      await context.close();
+    }
+  }
+  assert.deepEqual(told, []);
+});
+
+test("the keyboard alone reaches a filter, a view and a route", async () => {
+  const { page, go, context } = await visitor();
+  await go(VIEWS.overview);
+  const focused = () => page.evaluate(() => document.activeElement?.textContent ?? "");
+  const until = async (/** @type {string} */ wanted) => {
+    for (let steps = 0; steps < 60; steps += 1) {
+      await page.keyboard.press("Tab");
+      if ((await focused()).trim() === wanted) return;
+    }
+    assert.fail(`Tab does not reach ${wanted}`);
+  };
+  await page.keyboard.press("Tab");
+  assert.equal(await focused(), "Skip to the numbers");
+  await until("Routes");
+  await page.keyboard.press("Enter");
+  await page.locator("tr[data-group]").first().waitFor();
+  assert.equal(await page.evaluate(() => document.activeElement?.id), "content", "the numbers come next");
+  await page.locator("body").press("Home");
+  await page.evaluate(() => document.querySelector("a")?.focus());
+  await until("+ Filter");
+  await page.keyboard.press("Enter");
+  await page.locator("dialog[open] .values button").first().waitFor();
+  await page.keyboard.press("Escape");
+  await page.locator("dialog").waitFor({ state: "detached" });
+  await page.keyboard.press("Enter");
+  await page.locator("dialog[open] .values button").first().waitFor();
+  await until(`desktop${values("TTFB", ({ device }) => device === "desktop").length + 1}`);
+  await page.keyboard.press("Enter");
+  await page.locator(".chip").waitFor();
+  await settled(page);
+  await page.evaluate(() => document.getElementById("content")?.focus());
+  await until("/checkout");
+  await page.keyboard.press("Enter");
+  await page.locator("h1.path").waitFor();
+  assert.match(page.url(), /device=desktop.*|view=route/);
+  await context.close();
+});
+
+test("a site that nothing was heard of shows how to get data, and that is all it needs", async () => {
+  const { page, go, context } = await visitor();
+  await go(VIEWS.empty);
+  const snippet = String(await text(page, "[data-snippet]"));
+  const other = await context.newPage();
+  await other.route("**/welcome", (route) => route.fulfill({ contentType: "text/html", body: `<!doctype html><title>A page</title><h1>A page</h1>${snippet}` }));
+  await other.goto(`${product.origin}/welcome`);
+  await other.waitForFunction(() => performance.getEntriesByName("first-contentful-paint").length === 1);
+  await other.goto("about:blank");
+  await other.close();
+  await page.getByRole("button", { name: "Read again" }).click();
+  await page.locator("[data-metric=LCP]").first().waitFor();
+  assert.equal(number(await text(page, "[data-fact=Views] b")), 1);
+  assert.equal(await page.locator("[data-metric=FCP]").first().getAttribute("data-verdict"), "insufficient", "one view is never good");
+  await context.close();
+});
+
+test("what is not public opens with its token, and closes again", async () => {
+  const { page, go, context } = await visitor();
+  await go(VIEWS.door);
+  await page.getByLabel("Read token").fill("wrong");
+  await page.getByRole("button", { name: "Sign in" }).click();
+  await page.getByText("The token was not accepted.").waitFor();
+  await page.getByLabel("Read token").fill("open sesame");
+  await page.getByRole("button", { name: "Sign in" }).click();
+  await page.locator("[data-metric=LCP]").first().waitFor();
+  assert.equal(number(await text(page, "[data-fact=Views] b")), 1);
+  await page.getByRole("button", { name: "Sign out" }).click();
+  await page.getByLabel("Read token").waitFor();
+  await context.close();
+});
+
+test("without a network the numbers stay and are said to be old; a wrong question says what to do", async () => {
+  const { page, go, context } = await visitor();
+  await go(VIEWS.overview);
+  await context.setOffline(true);
+  await page.getByRole("button", { name: "Read again" }).click();
+  await page.locator("#notice.stale").filter({ hasText: "offline" }).waitFor();
+  assert.equal(number(await text(page, "[data-metric=LCP] [data-n]")), values("LCP").length);
+  await page.getByRole("link", { name: "Budgets", exact: true }).click();
+  await page.getByText("This device is offline.").first().waitFor();
+  await context.setOffline(false);
+  await page.locator("tr[data-cell]").first().waitFor();
+  await go("/?site=nobody");
+  await page.getByText("The question was refused").waitFor();
+  await context.close();
+});
+
+test("numbers and times are the reader's", async () => {
+  const { page, go, context } = await visitor({ locale: "de-DE", timezoneId: "Asia/Tokyo" });
+  await go(VIEWS.overview);
+  assert.match(String(await text(page, "[data-metric=LCP] [data-p75]")), /^\d\.\d{3} ms$/);
+  const [from, to] = [Date.UTC(2026, 0, 5, 16), Date.UTC(2026, 0, 6, 16)];
+  await go(`/?site=demo&from=${from}&to=${to}`);
+  assert.match(String(await text(page, "#window option:checked")), /06\.01\.2026, 01:00.*07\.01\.2026, 01:00/);
+  await context.close();
+});
+
+test("a thousand routes and 400 days are drawn piece by piece", async () => {
+  const { page, go, context } = await visitor();
+  const stats = (/** @type {number} */ n) => ({ metric: "LCP", unit: "ms", n, visits: n, p50: 1500, p75: 2000 + (n % 700), p75_interval: [1900, 2900], p90: 3000, p95: 3500, p99: 5000, good: 0.7, needs_improvement: 0.2, poor: 0.1 });
+  const now = Date.now();
+  const whole = { v: 1, site: "demo", from: 0, to: now, heard_at: now, views: 1e6, visits: 1e6, sent: 1e6, heard: 1e6, lost: {} };
+  const buckets = Array.from({ length: 90 }, (_, index) => ({ low: 500 + index * 50, high: 549 + index * 50, visits: 10 }));
+  await page.route("**/api/vitals/distribution?*by=route*", (route) =>
+    route.fulfill({ json: { ...whole, lines: Array.from({ length: 1000 }, (_, index) => ({ group: { route: `/page/${index}` }, ...stats(1000 + index), buckets })) } }),
+  );
+  await page.route("**/api/vitals/series?*", (route) =>
+    route.fulfill({ json: { ...whole, lines: Array.from({ length: 400 }, (_, index) => ({ at: now - index * 864e5, group: {}, ...stats(500 + index) })).reverse() } }),
+  );
+  await go("/?site=demo&view=routes&window=400d");
+  assert.equal(await page.locator("tr[data-group]").count(), 100);
+  await page.getByRole("searchbox").fill("/page/99");
+  assert.equal(await page.locator("tr[data-group]").count(), 11);
+  await page.getByRole("searchbox").fill("");
+  await page.getByRole("button", { name: "Show all 1,000" }).click();
+  assert.equal(await page.locator("tr[data-group]").count(), 1000);
+  await go(`${VIEWS.route}&window=400d`);
+  await page.locator(".chart canvas").waitFor();
+  assert.match(String(await page.locator(".chart").getAttribute("aria-label")), /400 points/);
+  await context.close();
+});
+
+test("all that a first look downloads is under 120 KB, and the dashboard measures itself", async () => {
+  const { page, go, context } = await visitor();
+  /** @type {Promise<number>[]} */
+  const sizes = [];
+  page.on("response", (response) => {
+    const squeezed = async () => brotliCompressSync(await response.body()).length;
+    if (response.request().method() === "GET") sizes.push(squeezed());
+  });
+  const before = (await product.summary("site=vitals-dashboard")).views;
+  await go(VIEWS.route);
+  await page.waitForLoadState("networkidle");
+  const total = (await Promise.all(sizes)).reduce((sum, each) => sum + each, 0);
+  assert.ok(total > 60_000 && total < 120_000, `${total} B`);
+  await page.goto("about:blank");
+  for (;;) {
+    const { views, cells } = await product.summary("site=vitals-dashboard");
+    if (views > before) {
+      assert.ok(cells.some((/** @type {any} */ cell) => cell.route === "/route" && cell.metric === "FCP"));
+      break;
+    }
+  }
+  await context.close();
+});

@@ -1,0 +1,83 @@
+// The known data set that the dashboard is filled with, and its truth: what each view measured, kept as
+// plain numbers, so that every figure on the page can be counted again by hand.
+import { beacon, DESKTOP } from "../product.mjs";
+
+export const PHONE = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) Mobile/15E148";
+const HOUR = 3_600_000;
+
+/**
+ * @typedef {{ route: string, device: "phone" | "desktop", release: string, net: string | undefined,
+ *   cache: "hit" | "miss", age: number, m: Record<string, number> }} Visit
+ */
+
+/** How many views a page has on either device, and how slow it is. */
+const PAGES = /** @type {const} */ ([
+  ["/", 120, 0.62],
+  ["/product/:id", 110, 1.35],
+  ["/search", 80, 0.95],
+  ["/cart", 50, 0.8],
+  ["/checkout", 40, 2.1],
+  ["/help", 8, 0.7],
+]);
+
+/** The same numbers in every run. @type {Visit[]} */
+export const VISITS = [];
+let state = 7;
+function chance() {
+  state = (state * 1_103_515_245 + 12_345) % 2_147_483_648;
+  return state / 2_147_483_648;
+}
+/** Log-normal, as real loads are. */
+const spread = (/** @type {number} */ sigma) => Math.exp(sigma * Math.sqrt(-2 * Math.log(1 - chance())) * Math.cos(2 * Math.PI * chance()));
+
+for (const [route, count, pace] of PAGES) {
+  for (const device of /** @type {const} */ (["phone", "desktop"])) {
+    for (let index = 0; index < count; index += 1) {
+      const cache = chance() < 0.7 ? "hit" : "miss";
+      const slow = pace * (device === "phone" ? 1.3 : 0.8) * (cache === "miss" ? 1.35 : 1);
+      const whole = (/** @type {number} */ value) => Math.max(1, Math.round(value));
+      const TTFB = whole(360 * slow * spread(0.4));
+      const FCP = whole(TTFB + 520 * slow * spread(0.35));
+      VISITS.push({
+        route,
+        device,
+        release: index % 3 === 0 ? "2.4.0" : "2.3.1",
+        net: device === "phone" ? ["4g", "3g"][Number(chance() < 0.25)] : undefined,
+        cache,
+        age: Math.round(chance() * 23 * HOUR),
+        m: {
+          TTFB,
+          FCP,
+          LCP: whole(FCP + 640 * slow * spread(0.55)),
+          CLS: Math.round(340 * pace * spread(0.9)),
+          ...(chance() < 0.8 ? { INP: whole(95 * slow * spread(0.6)), FID: whole(14 * slow * spread(0.8)) } : {}),
+        },
+      });
+    }
+  }
+}
+
+/** Sends them all. @param {Awaited<ReturnType<typeof import("../product.mjs").serve>>} product */
+export async function send(product) {
+  const all = VISITS.map(({ route, device, release, net, cache, age, m }, index) => ({
+    told: beacon({ id: (index + 1).toString(16).padStart(24, "f00000000000000000000000"), path: route.replace(":id", String(index)), route, release, net, cache, age, m }),
+    agent: device === "phone" ? PHONE : DESKTOP,
+  }));
+  // A few views that could not be measured, and one send of which an earlier one never came.
+  all.push({ told: beacon({ path: "/", route: "/", m: {}, lost: "hidden" }), agent: DESKTOP }, { told: beacon({ path: "/help", route: "/help", seq: 2, m: { TTFB: 300 } }), agent: DESKTOP });
+  for (let index = 0; index < all.length; index += 64) {
+    const answers = await Promise.all(all.slice(index, index + 64).map(({ told, agent }) => product.send(told, { "user-agent": agent })));
+    for (const answer of answers) if (!answer.ok) throw new Error(`a beacon was refused: ${await answer.text()}`);
+  }
+}
+
+/** The values of some views. @param {string} metric @param {(visit: Visit) => boolean} [keep] */
+export function values(metric, keep = () => true) {
+  return VISITS.filter(keep).flatMap(({ m }) => (metric in m ? [m[metric]] : [])).map((value) => (metric === "CLS" ? value / 10_000 : value));
+}
+
+/** The nearest-rank percentile. @param {number[]} all @param {number} percent */
+export function exact(all, percent) {
+  const sorted = [...all].sort((one, other) => one - other);
+  return sorted[Math.ceil((sorted.length * percent) / 100) - 1];
+}

@@ -1,0 +1,117 @@
+// The address is the state: what is looked at, of which visits, over which time. Whoever gets the link
+// sees the same.
+
+/**
+ * @typedef {"overview" | "routes" | "route" | "budgets" | "compare"} View
+ * @typedef {{ view: View, site: string | null, window: string, from: number | null, to: number | null,
+ *   only: Map<string, string>, bots: string, metric: string, by: string, sort: string, route: string | null,
+ *   a: string | null, b: string | null, verdict: string | null }} State
+ */
+
+/** The spans that are offered, as the API spells them. */
+export const WINDOWS = /** @type {const} */ (["1h", "6h", "24h", "7d", "28d", "90d", "400d"]);
+/** What visits differ in, as the API spells it, and as people do. */
+export const DIMENSIONS = new Map([
+  ["device", "Device"],
+  ["net", "Connection"],
+  ["nav", "Navigation"],
+  ["cache", "Cache status"],
+  ["release", "Release"],
+]);
+export const VIEWS = /** @type {[View, string][]} */ ([
+  ["overview", "Overview"],
+  ["routes", "Routes"],
+  ["budgets", "Budgets"],
+  ["compare", "Compare"],
+]);
+
+/** @param {string} search @returns {State} */
+export function read(search) {
+  const given = new URLSearchParams(search);
+  const moment = (/** @type {string} */ name) => (/^\d{1,15}$/.test(given.get(name) ?? "") ? Number(given.get(name)) : null);
+  const view = given.get("view");
+  const known = /** @type {View[]} */ (["overview", "routes", "route", "budgets", "compare"]);
+  const only = new Map();
+  for (const [name, value] of given) if (DIMENSIONS.has(name) || name.startsWith("dim.")) only.set(name, value);
+  const window = given.get("window") ?? "";
+  const isRoute = view === "route" && given.has("route");
+  return {
+    view: isRoute ? "route" : (known.find((name) => name === view && name !== "route") ?? "overview"),
+    site: given.get("site"),
+    window: /^[1-9]\d{0,3}[mhd]$/.test(window) ? window : "24h",
+    from: moment("from"),
+    to: moment("to"),
+    only,
+    bots: ["include", "only"].find((name) => name === given.get("bots")) ?? "exclude",
+    metric: ["FCP", "LCP", "CLS", "INP", "FID", "TTFB"].find((name) => name === given.get("metric")) ?? "LCP",
+    by: DIMENSIONS.has(given.get("by") ?? "") || given.get("by")?.startsWith("dim.") ? String(given.get("by")) : "route",
+    sort: given.get("sort") ?? "",
+    route: given.get("route"),
+    a: given.get("a"),
+    b: given.get("b"),
+    verdict: given.get("verdict"),
+  };
+}
+
+/** The address of a state that differs so from another. @param {State} state @param {Partial<State>} [change] */
+export function link(state, change = {}) {
+  const to = { ...state, ...change };
+  const query = new URLSearchParams();
+  const put = (/** @type {string} */ name, /** @type {string | number | null} */ value, /** @type {string | number | null} */ usual = null) => {
+    if (value !== null && value !== "" && value !== usual) query.set(name, String(value));
+  };
+  put("site", to.site);
+  put("view", to.view, "overview");
+  if (to.view === "route") put("route", to.route);
+  if (to.from !== null || to.to !== null) {
+    put("from", to.from);
+    put("to", to.to);
+  } else put("window", to.window, "24h");
+  for (const [name, value] of to.only) query.set(name, value);
+  put("bots", to.bots, "exclude");
+  if (to.view === "routes" || to.view === "route") put("metric", to.metric, "LCP");
+  if (to.view === "routes") {
+    put("by", to.by, "route");
+    put("sort", to.sort);
+  }
+  if (to.view === "budgets") put("verdict", to.verdict);
+  if (to.view === "compare") {
+    put("a", to.a);
+    put("b", to.b);
+  }
+  const text = query.toString();
+  return text ? `/?${text}` : "/";
+}
+
+/** Which visits are asked about, in the words of the API. @param {State} state */
+export function question(state) {
+  const query = new URLSearchParams();
+  if (state.site) query.set("site", state.site);
+  const [from, to] = span(state);
+  if (state.from !== null || state.to !== null) {
+    query.set("from", String(from));
+    query.set("to", String(to));
+  } else query.set("window", state.window);
+  for (const [name, value] of state.only) query.set(name, value);
+  if (state.bots !== "exclude") query.set("bots", state.bots);
+  return query;
+}
+
+/** From when to when, by this clock. @param {State} state @returns {[number, number]} */
+export function span(state, now = Date.now()) {
+  const to = state.to ?? now;
+  return [state.from ?? to - milliseconds(state.window), to];
+}
+
+/** @param {string} window */
+export function milliseconds(window) {
+  const unit = { m: 60_000, h: 3_600_000, d: 86_400_000 }[window.slice(-1)] ?? 0;
+  return Number(window.slice(0, -1)) * unit;
+}
+
+/** The step of a series that has neither too few points nor too many. @param {State} state */
+export function step(state) {
+  const [from, to] = span(state);
+  const hours = (to - from) / 3_600_000;
+  return hours <= 2 ? "minute" : hours <= 24 * 14 ? "hour" : "day";
+}

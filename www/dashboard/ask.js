@@ -1,0 +1,116 @@
+// Asking the Worker: with the reader's token, if there is one; what goes wrong has a name that says
+// what to do about it.
+
+/**
+ * @typedef {{ n: number, visits: number, p50: number | null, p75: number | null, p75_interval: [number, number] | null,
+ *   p90: number | null, p95: number | null, p99: number | null, good: number, needs_improvement: number, poor: number }} Stats
+ * @typedef {{ low: number, high: number, visits: number }} Bucket
+ * @typedef {Stats & { at?: number, group: Record<string, string | null>, metric: string, unit: string, buckets?: Bucket[] }} Line
+ * @typedef {{ from: number, to: number, heard_at?: number, views: number, visits: number, sent: number, heard: number,
+ *   lost: Record<string, number> }} Whole
+ * @typedef {Whole & { site: string, lines: Line[], next?: number }} Reading
+ * @typedef {{ max: number, percentile: number, n: number, k: number, line: number }} Judged
+ * @typedef {{ route: string, device: string, metric: string, unit: string, n: number, p75: number | null,
+ *   p75_interval: [number, number] | null, good: number, needs_improvement: number, poor: number,
+ *   budget: Judged | null, verdict: string }} SummaryLine
+ * @typedef {Whole & { site: string, refused: Record<string, number>, cells: SummaryLine[] }} Summary
+ * @typedef {{ e_value: number, alarm: boolean, changed_at: number, since: number, n: number, k: number }} Watch
+ * @typedef {{ half_hour: number | null, six_hours: number | null, three_days: number | null, asks: string | null }} Burn
+ * @typedef {{ pattern: string, route: string | null, device: string | null, metric: string, unit: string, max: number,
+ *   percentile: number, severity: string, min_samples: number, line: number, n: number, k: number, verdict: string,
+ *   p_value: number, value: number | null, interval: [number, number] | null, counting_since?: number,
+ *   watch?: Watch, burn?: Burn }} Cell
+ * @typedef {{ site: string, from: number, to: number, heard_at?: number, views: number,
+ *   budgets: { since: number, source: string, refused?: { at: number, source: string, why: string } },
+ *   cells: Cell[], scores: { route: string | null, device: string | null, views: number, score: number }[] }} Standing
+ * @typedef {{ metric: string, unit: string, a: Stats, b: Stats,
+ *   budget: { points_worse: number, p_value: number, regression: boolean } | null }} Difference
+ * @typedef {{ site: string, a: Whole, b: Whole, lines: Difference[] }} Compared
+ */
+
+/** The Worker said no; `status` and its own words. */
+export class Refused extends Error {
+  /** @param {number} status @param {string} detail */
+  constructor(status, detail) {
+    super(detail);
+    this.status = status;
+  }
+}
+
+/** No answer came. */
+export class Unreached extends Error {}
+
+/** @type {AbortController} */
+let asking = new AbortController();
+
+/** @type {RequestCache} */
+let kept = "default";
+
+/**
+ * What is asked for from now on replaces what was asked before.
+ * @param {boolean} isFresh whether an answer that the browser has must be confirmed
+ */
+export function anew(isFresh) {
+  asking.abort();
+  asking = new AbortController();
+  kept = isFresh ? "no-cache" : "default";
+  return asking.signal;
+}
+
+/** @param {string} path @param {URLSearchParams} query */
+export const json = async (path, query) => (await get(path, query)).json();
+
+/** @param {string} path @param {URLSearchParams} query */
+export async function bytes(path, query) {
+  return new Uint8Array(await (await get(path, query)).arrayBuffer());
+}
+
+/** A question with more in it. @param {URLSearchParams} query @param {Record<string, string | null>} more */
+export function and(query, more) {
+  const all = new URLSearchParams(query);
+  for (const [name, value] of Object.entries(more)) {
+    if (value === null) all.delete(name);
+    else all.set(name, value);
+  }
+  return all;
+}
+
+/** All pages of lines. @param {string} path @param {URLSearchParams} query @returns {Promise<Reading>} */
+export async function all(path, query) {
+  /** @type {Reading} */
+  const whole = await json(path, and(query, { limit: "5000" }));
+  let { next } = whole;
+  // As many as a table of this page could show, and no endless loop.
+  while (next !== undefined && whole.lines.length < 50_000) {
+    /** @type {Reading} */
+    const page = await json(path, and(query, { limit: "5000", offset: String(next) }));
+    whole.lines.push(...page.lines);
+    next = page.next;
+  }
+  return whole;
+}
+
+/** @param {string} path @param {URLSearchParams} query */
+async function get(path, query) {
+  const { signal } = asking;
+  const token = sessionStorage.getItem("token");
+  let answer;
+  try {
+    answer = await fetch(`${path}?${query}`, { signal, cache: kept, headers: token ? { authorization: `Bearer ${token}` } : {} });
+  } catch (error) {
+    if (signal.aborted) throw error;
+    throw new Unreached("The Worker did not answer.");
+  }
+  if (answer.ok) return answer;
+  const problem = await answer.json().catch(() => ({}));
+  throw new Refused(answer.status, typeof problem.detail === "string" ? problem.detail : `The Worker answers ${answer.status}.`);
+}
+
+
+/** The token is kept while the tab lives, and no longer. @param {string | null} token */
+export function signIn(token) {
+  if (token) sessionStorage.setItem("token", token);
+  else sessionStorage.removeItem("token");
+}
+
+export const isSignedIn = () => sessionStorage.getItem("token") !== null;

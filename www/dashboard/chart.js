@@ -1,0 +1,196 @@
+// The two charts: a history, and a distribution. Both say in words what they show, and take their
+// colours from the style sheet, so that both themes have them.
+import uPlot from "uplot";
+
+import { draw, make } from "./dom.js";
+import { count, moment, percent, short, value } from "./words.js";
+
+/**
+ * @typedef {{ at: number, value: number, low: number, high: number, n: number }} Point
+ * @typedef {{ good: number, poor: number, budget: number | null }} Limits
+ */
+
+/**
+ * The 75th percentile over time with its interval, the limits, and how many views it stands on.
+ * @param {Point[]} points @param {[number, number]} span @param {string} unit @param {Limits} limits @param {string} label
+ */
+export function history(points, [from, to], unit, { good, poor, budget }, label) {
+  const box = make("div", { class: "chart", role: "img", "aria-label": label });
+  const readout = make("p", { class: "readout quiet" }, "Point at the chart to read a moment.");
+  const x = points.map(({ at }) => at / 1000);
+  const column = (/** @type {(point: Point) => number | null} */ of) => points.map(of);
+  /** @type {uPlot.AlignedData} */
+  const data = [x, column(({ low }) => low), column(({ high }) => high), column((point) => point.value), column(({ n }) => n)];
+  const values = points.map((point) => point.value);
+  const most = Math.max(...values, budget ?? 0, good) * 1.15;
+  const [ink, quiet, lines, accent, tintOfGood, tintOfPoor] = ["--ink", "--quiet", "--line", "--accent", "--good", "--poor"].map(colour);
+  const font = `12px ${getComputedStyle(document.body).fontFamily}`;
+
+  const limitLines = (/** @type {uPlot} */ plot) => {
+    const { ctx, bbox } = plot;
+    ctx.save();
+    ctx.font = font.replace("12px", `${12 * devicePixelRatio}px`);
+    for (const [limit, name, tint, dash] of /** @type {[number | null, string, string, number[]][]} */ ([
+      [good, "good", tintOfGood, [2, 4]],
+      [poor, "poor", tintOfPoor, [2, 4]],
+      [budget, "budget", ink, [7, 4]],
+    ])) {
+      if (limit === null || limit > most) continue;
+      const y = plot.valToPos(limit, "y", true);
+      ctx.strokeStyle = ctx.fillStyle = tint;
+      ctx.lineWidth = devicePixelRatio * 1.25;
+      ctx.setLineDash(dash.map((length) => length * devicePixelRatio));
+      ctx.beginPath();
+      ctx.moveTo(bbox.left, y);
+      ctx.lineTo(bbox.left + bbox.width, y);
+      ctx.stroke();
+      ctx.textAlign = name === "budget" ? "left" : "right";
+      ctx.fillText(name, name === "budget" ? bbox.left + 4 * devicePixelRatio : bbox.left + bbox.width - 4 * devicePixelRatio, y - 4 * devicePixelRatio);
+    }
+    ctx.restore();
+  };
+  const axis = { stroke: quiet, grid: { stroke: lines, width: 1 }, ticks: { show: false }, font };
+  const bars = uPlot.paths.bars;
+  /** @type {uPlot.Options} */
+  const options = {
+    width: 600,
+    height: 300,
+    legend: { show: false },
+    cursor: { drag: { x: false, y: false }, points: { size: 7 } },
+    padding: [12, 8, 0, 0],
+    scales: {
+      x: { time: true, range: () => [from / 1000, to / 1000] },
+      y: { range: () => [0, most] },
+      // The views stand below the line and not before it.
+      n: { range: (_, __, top) => [0, Math.max(top, 1) * 5] },
+    },
+    axes: [
+      { ...axis, space: 84, grid: { show: false }, values: ticks },
+      { ...axis, size: 68, values: (_, splits) => splits.map((split) => value(split, unit)) },
+    ],
+    series: [
+      {},
+      { stroke: "transparent", width: 0, points: { show: false } },
+      { stroke: "transparent", width: 0, points: { show: false } },
+      { stroke: accent, width: 2, points: { show: points.length < 60, size: 5, fill: accent } },
+      { scale: "n", stroke: "transparent", fill: `color-mix(in srgb, ${quiet} 35%, transparent)`, paths: bars?.({ size: [0.7, 24] }), points: { show: false } },
+    ],
+    bands: [{ series: [2, 1], fill: `color-mix(in srgb, ${accent} 18%, transparent)` }],
+    hooks: {
+      draw: [limitLines],
+      setCursor: [
+        (plot) => {
+          const index = plot.cursor.idx;
+          const point = index === null || index === undefined ? undefined : points[index];
+          readout.textContent = point
+            ? `${moment(point.at)}: ${value(point.value, unit)} (${value(point.low, unit)} – ${value(point.high, unit)}), ${count(point.n)} views`
+            : "Point at the chart to read a moment.";
+        },
+      ],
+    },
+  };
+  // It takes the width that there is, and no more than the page gives.
+  /** @type {uPlot | undefined} */
+  let plot;
+  const watcher = new ResizeObserver(() => {
+    if (!box.isConnected) {
+      watcher.disconnect();
+      plot?.destroy();
+      return;
+    }
+    const size = { width: Math.max(box.clientWidth, 240), height: box.clientWidth < 560 ? 220 : 300 };
+    if (plot) plot.setSize(size);
+    else plot = new uPlot({ ...options, ...size }, data, box);
+  });
+  watcher.observe(box);
+  return make("figure", { class: "figure" }, box, readout);
+}
+
+/** A colour of the style sheet as a canvas takes it: of the theme that holds. @param {string} name */
+function colour(name) {
+  const probe = make("i");
+  probe.style.color = `var(${name})`;
+  document.body.append(probe);
+  const { color } = getComputedStyle(probe);
+  probe.remove();
+  return color;
+}
+
+/** The reader's clock, as short as the span allows. @param {uPlot} plot @param {number[]} splits */
+function ticks(plot, splits) {
+  const span = (plot.scales.x.max ?? 0) - (plot.scales.x.min ?? 0);
+  const form =
+    span <= 2 * 86_400
+      ? new Intl.DateTimeFormat(navigator.languages, { hour: "numeric", minute: "2-digit" })
+      : new Intl.DateTimeFormat(navigator.languages, span > 200 * 86_400 ? { month: "short", year: "2-digit" } : { day: "numeric", month: "short" });
+  return splits.map((at) => form.format(at * 1000));
+}
+
+/**
+ * How the visits are spread, on a scale where a tenth more looks as wide everywhere.
+ * @param {[number, number, number][]} buckets smallest value, largest value, visits
+ * @param {string} unit @param {Limits} limits @param {{ percent: number, value: number } | null} mark
+ */
+export function distribution(buckets, unit, { good, poor, budget }, mark) {
+  const total = buckets.reduce((sum, [, , visits]) => sum + visits, 0);
+  // A phone's picture is drawn narrower, so that its words stay as large.
+  const [width, height, foot] = [matchMedia("(max-width: 46rem)").matches ? 380 : 640, 220, 34];
+  const known = buckets.filter(([, high]) => high > 0);
+  const start = Math.max(Math.min(...known.map(([low, high]) => low || high), good / 4), good / 40);
+  const end = Math.max(...known.map(([, high]) => high), poor * 1.3);
+  const x = (/** @type {number} */ at) => (at <= start ? 0 : (Math.log(at / start) / Math.log(end / start)) * width);
+  // Bars of one width: neighbours share a place where the sketch is finer than the picture.
+  const places = width / 10;
+  /** @type {{ visits: number, kind: string }[]} */
+  const bars = Array.from({ length: places }, () => ({ visits: 0, kind: "good" }));
+  for (const [low, high, visits] of buckets) {
+    const middle = (low + high) / 2;
+    const bar = bars[Math.min(places - 1, Math.floor((x(middle) / width) * places))];
+    bar.visits += visits;
+    bar.kind = middle > poor ? "poor" : middle > good ? "between" : "good";
+  }
+  const tallest = Math.max(...bars.map(({ visits }) => visits), 1);
+  const floor = height - foot;
+  const svg = draw("svg", { class: "histogram", viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": spoken(buckets, total, good, poor) });
+  bars.forEach(({ visits, kind }, index) => {
+    if (visits === 0) return;
+    const tall = Math.max((visits / tallest) * (floor - 34), 1.5);
+    const bar = draw("rect", { class: kind, x: (index * width) / places + 0.75, y: floor - tall, width: width / places - 1.5, height: tall, rx: 1.5 });
+    bar.append(draw("title", null, `${short(visits)} visits, ${percent(visits / total)}`));
+    svg.append(bar);
+  });
+  svg.append(draw("path", { class: "axis", d: `M0 ${floor + 0.5}H${width}` }));
+  for (const tick of ticksOf(start, end)) {
+    svg.append(draw("text", { class: "tick", x: x(tick), y: height - 14, "text-anchor": "middle" }, value(tick, unit)));
+  }
+  const limits = /** @type {[number | null, string, string][]} */ ([
+    [good, "good", "good"],
+    [poor, "poor", "poor"],
+    [budget === good ? null : budget, "budget", "budget"],
+    [mark?.value ?? null, mark ? `p${mark.percent}` : "", "mark"],
+  ]);
+  limits.forEach(([limit, name, kind]) => {
+    if (limit === null || limit > end) return;
+    const at = x(limit);
+    const row = kind === "mark" ? 10 : kind === "budget" ? 22 : 34;
+    svg.append(draw("path", { class: `limit ${kind}`, d: `M${at} ${row - 6}V${floor}` }));
+    const right = at > width - 60;
+    svg.append(draw("text", { class: `limit ${kind}`, x: at + (right ? -5 : 5), y: row, "text-anchor": right ? "end" : "start" }, name));
+  });
+  return svg;
+}
+
+/** Round numbers, few enough to be read. @param {number} start @param {number} end */
+function ticksOf(start, end) {
+  const found = [];
+  for (let power = 10 ** Math.floor(Math.log10(start)); power <= end; power *= 10) {
+    for (const step of [1, 2, 5]) if (power * step > start * 1.15 && power * step < end * 0.93) found.push(power * step);
+  }
+  return found.length > 7 ? found.filter((tick) => !String(tick).includes("2")) : found;
+}
+
+/** @param {[number, number, number][]} buckets @param {number} total @param {number} good @param {number} poor */
+function spoken(buckets, total, good, poor) {
+  const share = (/** @type {(high: number) => boolean} */ is) => percent(buckets.reduce((sum, [, high, visits]) => sum + (is(high) ? visits : 0), 0) / Math.max(total, 1));
+  return `Distribution of ${count(total)} visits: ${share((high) => high <= good)} good, ${share((high) => high > good && high <= poor)} between, ${share((high) => high > poor)} poor`;
+}

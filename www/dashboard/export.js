@@ -1,0 +1,100 @@
+// What is seen, to take away: as a table, as a document, as a picture, on paper.
+import { make } from "./dom.js";
+
+/** @typedef {import("./overview.js").Shown} Shown */
+
+/** @param {() => Shown | null} current */
+export function exports(current) {
+  const menu = make("details", { class: "menu" });
+  const item = (/** @type {string} */ word, /** @type {(shown: Shown) => void} */ take) =>
+    make("button", { type: "button", onclick: () => {
+      menu.open = false;
+      const shown = current();
+      if (shown) take(shown);
+    } }, word);
+  menu.append(
+    make("summary", null, "Export"),
+    make("div", { class: "items" },
+      item("Table (CSV)", ({ seen }) => save(`${name(seen.name)}.csv`, new Blob([csv(seen.columns, seen.rows)], { type: "text/csv" }))),
+      item("Document (JSON)", ({ seen, whole }) => save(`${name(seen.name)}.json`, new Blob([JSON.stringify({ site: whole.site, ...Object(seen.document) }, null, 2)], { type: "application/json" }))),
+      item("Chart (PNG)", ({ seen }) => picture(name(seen.name))),
+      item("Print", () => print()),
+    ),
+  );
+  menu.addEventListener("focusout", ({ relatedTarget }) => {
+    if (!(relatedTarget instanceof Node && menu.contains(relatedTarget))) menu.open = false;
+  });
+  menu.addEventListener("keydown", ({ key }) => {
+    if (key !== "Escape" || !menu.open) return;
+    menu.open = false;
+    menu.querySelector("summary")?.focus();
+  });
+  return menu;
+}
+
+/** RFC 4180. @param {string[]} columns @param {(string | number | null)[][]} rows */
+export function csv(columns, rows) {
+  const field = (/** @type {string | number | null} */ value) => {
+    if (value === null || typeof value === "number") return value === null ? "" : String(value);
+    // A spreadsheet would run what looks like a formula, and names come from outside.
+    const tame = /^[=+\-@\t\r]/.test(value) ? `'${value}` : value;
+    return /[",\n\r]/.test(tame) ? `"${tame.replaceAll('"', '""')}"` : tame;
+  };
+  return [columns, ...rows].map((row) => row.map(field).join(",")).join("\r\n") + "\r\n";
+}
+
+/** The charts of the page, one below the other. @param {string} file */
+async function picture(file) {
+  const charts = [...document.querySelectorAll("main canvas, main svg.histogram, main svg.trend")];
+  const style = getComputedStyle(document.documentElement);
+  const images = await Promise.all(charts.map((chart) => (chart instanceof HTMLCanvasElement ? chart : drawn(/** @type {SVGElement} */ (chart)))));
+  if (images.length === 0) return;
+  const width = Math.max(...images.map((image) => image.width));
+  const gap = 24;
+  const canvas = make("canvas", { width: width + 2 * gap, height: images.reduce((sum, image) => sum + image.height + gap, gap) });
+  const context = canvas.getContext("2d");
+  if (!context) return;
+  context.fillStyle = getComputedStyle(document.body).backgroundColor || style.backgroundColor;
+  context.fillRect(0, 0, canvas.width, canvas.height);
+  let top = gap;
+  for (const image of images) {
+    context.drawImage(image, gap, top);
+    top += image.height + gap;
+  }
+  canvas.toBlob((blob) => blob && save(`${file}.png`, blob), "image/png");
+}
+
+/** A drawing as an image, with the colours that the style sheet gives it. @param {SVGElement} svg */
+async function drawn(svg) {
+  const copy = /** @type {SVGElement} */ (svg.cloneNode(true));
+  const [from, to] = [svg, copy].map((root) => [root, ...root.querySelectorAll("*")]);
+  from.forEach((node, index) => {
+    const style = getComputedStyle(node);
+    for (const name of ["fill", "stroke", "stroke-width", "stroke-dasharray", "stroke-linecap", "opacity", "font-size", "font-family"]) {
+      const value = style.getPropertyValue(name);
+      to[index].setAttribute(name, value.startsWith("color(") ? "gray" : value);
+    }
+  });
+  const { width, height } = svg.getBoundingClientRect();
+  copy.setAttribute("width", String(Math.round(width * 2)));
+  copy.setAttribute("height", String(Math.round(height * 2)));
+  const url = URL.createObjectURL(new Blob([new XMLSerializer().serializeToString(copy)], { type: "image/svg+xml" }));
+  try {
+    const image = new Image();
+    image.src = url;
+    await image.decode();
+    return image;
+  } finally {
+    URL.revokeObjectURL(url);
+  }
+}
+
+/** @param {string} file @param {Blob} blob */
+function save(file, blob) {
+  const url = URL.createObjectURL(blob);
+  make("a", { href: url, download: file, target: "_self" }).click();
+  setTimeout(() => URL.revokeObjectURL(url), 10_000);
+}
+
+/** @param {string} seen */
+const name = (seen) => `edge-vitals-${seen.replace(/[^A-Za-z0-9]+/g, "-").replace(/^-|-$/g, "")}`;

@@ -1,0 +1,112 @@
+// Which visits, over which time: a row of what is chosen, and a way to choose more. The values to
+// choose from are those that there are.
+import { DIMENSIONS, WINDOWS, link, question, span } from "./address.js";
+import { and, json } from "./ask.js";
+import { make } from "./dom.js";
+import { count, group, lately, moment } from "./words.js";
+
+/**
+ * @typedef {import("./address.js").State} State
+ * @typedef {(change: Partial<State>) => void} Go
+ */
+
+/** @param {State} state @param {Go} go */
+export function filters(state, go) {
+  const own = state.from !== null || state.to !== null;
+  const [from, to] = span(state);
+  const spans = make("select", { id: "window", "aria-label": "Time", onchange: () => chosen(spans.value) },
+    WINDOWS.map((window) => make("option", { value: window, selected: !own && window === state.window }, lately(window))),
+    !own && !WINDOWS.some((window) => window === state.window) ? make("option", { value: state.window, selected: true }, lately(state.window)) : null,
+    make("option", { value: "own", selected: own }, own ? `${moment(from)} – ${moment(to)}` : "From … to …"),
+  );
+  const chosen = (/** @type {string} */ window) => (window === "own" ? dates(state, go) : go({ window, from: null, to: null }));
+  const bots = make("select", { id: "bots", "aria-label": "Visitors", onchange: () => go({ bots: bots.value }) },
+    [["exclude", "People"], ["include", "People and bots"], ["only", "Bots only"]].map(([name, word]) => make("option", { value: name, selected: name === state.bots }, word)),
+  );
+  return make("div", { class: "filters" },
+    spans,
+    bots,
+    [...state.only].map(([name, value]) => {
+      const rest = new Map([...state.only].filter(([other]) => other !== name));
+      const word = DIMENSIONS.get(name) ?? name.replace(/^dim\./, "");
+      return make("a", { class: "chip", href: link(state, { only: rest }), "aria-label": `${word} is ${group(value)}: take away` }, make("span", { class: "quiet" }, `${word} `), group(value), make("span", { "aria-hidden": "true", class: "x" }, "×"));
+    }),
+    make("button", { type: "button", id: "add", class: "add", onclick: () => add(state, go) }, "+ Filter"),
+  );
+}
+
+/** @param {State} state @param {Go} go */
+function add(state, go) {
+  const values = make("ul", { class: "values" });
+  const kinds = make("select", { id: "dimension", onchange: () => fill() }, [...DIMENSIONS].filter(([name]) => !state.only.has(name)).map(([name, word]) => make("option", { value: name }, word)));
+  const dialog = open("Add a filter", make("label", { for: "dimension" }, "What visits differ in"), kinds, values);
+  const fill = async () => {
+    const by = kinds.value;
+    values.replaceChildren(make("li", { class: "quiet" }, "Reading…"));
+    try {
+      /** @type {import("./ask.js").Reading} */
+      const { lines } = await json("/api/vitals/distribution", and(question(state), { by, metric: "TTFB" }));
+      if (kinds.value !== by) return;
+      const known = lines.filter(({ group }) => group[by]).sort((one, other) => other.n - one.n);
+      values.replaceChildren(
+        ...(known.length
+          ? known.map(({ group, n }) => {
+              const value = String(group[by]);
+              const take = () => {
+                dialog.close();
+                go({ only: new Map([...state.only, [by, value]]) });
+              };
+              return make("li", null, make("button", { type: "button", onclick: take }, value, make("span", { class: "quiet" }, count(n))));
+            })
+          : [make("li", { class: "quiet" }, "No view tells.")]),
+      );
+    } catch (error) {
+      values.replaceChildren(make("li", { class: "quiet" }, error instanceof Error ? error.message : "It could not be read."));
+    }
+  };
+  fill();
+}
+
+/** @param {State} state @param {Go} go */
+function dates(state, go) {
+  const [from, to] = span(state);
+  const field = (/** @type {string} */ id, /** @type {number} */ at) => make("input", { id, type: "datetime-local", value: local(at), required: true });
+  const [first, last] = [field("from", from), field("to", to)];
+  const wrong = make("p", { class: "wrong", role: "alert" });
+  const use = (/** @type {Event} */ event) => {
+    event.preventDefault();
+    const [start, end] = [new Date(first.value).getTime(), new Date(last.value).getTime()];
+    if (!(start < end)) {
+      wrong.textContent = "The first moment has to be before the last.";
+      return;
+    }
+    dialog.close();
+    go({ from: start, to: end });
+  };
+  const dialog = open("From … to …",
+    make("form", { onsubmit: use }, make("label", { for: "from" }, "From"), first, make("label", { for: "to" }, "To"), last, wrong, make("button", { type: "submit", class: "primary" }, "Show")),
+  );
+  // Whoever turns back sees what still holds.
+  dialog.addEventListener("close", () => go({}), { once: true });
+}
+
+/** As an input of the reader's zone has it. @param {number} at */
+function local(at) {
+  const moved = new Date(at - new Date(at).getTimezoneOffset() * 60_000);
+  return moved.toISOString().slice(0, 16);
+}
+
+/** @param {string} title @param {...HTMLElement} children */
+function open(title, ...children) {
+  const dialog = make("dialog", { "aria-label": title },
+    make("header", { class: "row" }, make("h2", null, title), make("button", { type: "button", class: "plain", "aria-label": "Close", onclick: () => dialog.close() }, "×")),
+    ...children,
+  );
+  document.body.append(dialog);
+  dialog.addEventListener("close", () => dialog.remove());
+  dialog.addEventListener("click", (event) => {
+    if (event.target === dialog) dialog.close();
+  });
+  dialog.showModal();
+  return dialog;
+}

@@ -1,0 +1,113 @@
+// The small things that views are made of: a verdict, shares, a trend, a table, a state. None says by
+// colour alone what it says.
+import { draw, make } from "./dom.js";
+import { VERDICTS, count, percent, plural, value } from "./words.js";
+
+/** @param {string} verdict */
+export function verdictMark(verdict) {
+  return make("span", { class: `verdict ${verdict}` }, VERDICTS[verdict] ?? verdict);
+}
+
+/** The least views of which shares and percentiles are said without a warning: as budgets do. */
+export const FEW = 30;
+
+/**
+ * Exact shares, as a bar.
+ * @param {{ n: number, good: number, needs_improvement: number, poor: number }} stats
+ */
+export function shares({ n, good, needs_improvement, poor }) {
+  const label = n
+    ? `${percent(good)} good, ${percent(needs_improvement)} needs improvement, ${percent(poor)} poor`
+    : "nobody was measured";
+  const bar = make("div", { class: n < FEW ? "shares pale" : "shares", role: "img", "aria-label": label, title: label });
+  if (n) {
+    for (const [name, share] of /** @type {[string, number][]} */ ([["good", good], ["between", needs_improvement], ["poor", poor]])) {
+      if (share === 0) continue;
+      const part = make("i", { class: name });
+      part.style.flexGrow = String(share);
+      bar.append(part);
+    }
+  }
+  return bar;
+}
+
+/** What the colours of a bar mean, with their numbers. @param {{ n: number, good: number, needs_improvement: number, poor: number }} stats */
+export function legend({ n, good, needs_improvement, poor }) {
+  if (!n) return make("p", { class: "legend quiet" }, "Nobody was measured");
+  const part = (/** @type {string} */ name, /** @type {string} */ word, /** @type {number} */ share) =>
+    make("span", { class: `part ${name}` }, make("b", null, percent(share)), ` ${word}`);
+  return make("p", { class: "legend" }, part("good", "good", good), part("between", "between", needs_improvement), part("poor", "poor", poor));
+}
+
+/**
+ * A trend without axes: the percentile with the interval around it.
+ * @param {{ at: number, value: number, low: number, high: number }[]} points @param {[number, number]} span @param {string} label
+ */
+export function trend(points, [from, to], label) {
+  const [width, height] = [240, 44];
+  const svg = draw("svg", { class: "trend", viewBox: `0 0 ${width} ${height}`, preserveAspectRatio: "none", role: "img", "aria-label": label });
+  if (points.length === 0) return svg;
+  // The intervals of quiet hours would leave no room for the line: values decide the scale.
+  const values = points.map(({ value }) => value);
+  const [least, most] = [Math.min(...values), Math.max(...values)];
+  const room = Math.max((most - least) * 0.35, most * 0.06, Number.MIN_VALUE);
+  const x = (/** @type {number} */ at) => ((at - from) / Math.max(to - from, 1)) * width;
+  const y = (/** @type {number} */ value) => height - 3 - ((clamp(value, least - room, most + room) - least + room) / (most - least + 2 * room)) * (height - 6);
+  const place = (/** @type {number} */ at, /** @type {number} */ value) => `${x(at).toFixed(1)} ${y(value).toFixed(1)}`;
+  if (points.length > 1) {
+    const band = [...points.map(({ at, high }) => place(at, high)), ...points.map(({ at, low }) => place(at, low)).reverse()];
+    svg.append(draw("path", { class: "band", d: `M${band.join("L")}Z` }));
+    svg.append(draw("path", { class: "line", d: `M${points.map(({ at, value }) => place(at, value)).join("L")}`, "vector-effect": "non-scaling-stroke" }));
+  }
+  const last = points[points.length - 1];
+  svg.append(draw("path", { class: "dot", d: `M${place(last.at, last.value)}h0`, "vector-effect": "non-scaling-stroke" }));
+  return svg;
+}
+
+const clamp = (/** @type {number} */ value, /** @type {number} */ low, /** @type {number} */ high) => Math.min(Math.max(value, low), high);
+
+/**
+ * @typedef {{ name: string, number?: boolean, sort?: string, title?: string }} Column
+ * @param {string} caption @param {Column[]} columns @param {HTMLTableRowElement[]} rows
+ * @param {{ sorted?: string, sort?: (key: string) => void }} [how]
+ */
+export function table(caption, columns, rows, { sorted, sort } = {}) {
+  const head = columns.map(({ name, number, sort: key, title }) => {
+    const button = key && sort ? make("button", { type: "button", id: `sort-${key}`, class: "sort", title, onclick: () => sort(key) }, name) : name;
+    const way = key && sorted === key ? "descending" : key && sorted === `-${key}` ? "ascending" : null;
+    return make("th", { scope: "col", class: number ? "number" : null, "aria-sort": way, title: sort ? null : title }, button);
+  });
+  return make(
+    "div",
+    { class: "scroll", tabindex: "0", role: "region", "aria-label": caption },
+    make("table", null, make("caption", { class: "unseen" }, caption), make("thead", null, make("tr", null, head)), make("tbody", null, rows)),
+  );
+}
+
+/** @param {import("./dom.js").Child | import("./dom.js").Child[]} content @param {string} [kind] */
+export const cell = (content, kind) => make("td", { class: kind }, content);
+/** @param {import("./dom.js").Child | import("./dom.js").Child[]} content */
+export const number = (content) => make("td", { class: "number" }, content);
+
+/**
+ * A state in which there are no numbers: what is so, and what to do.
+ * @param {string} title @param {...(import("./dom.js").Child)} children
+ */
+export const instead = (title, ...children) => make("section", { class: "instead" }, make("h2", null, title), ...children);
+
+/** The same where it is all that there is. @param {string} title @param {...(import("./dom.js").Child)} children */
+export const alone = (title, ...children) => make("section", { class: "instead" }, make("h1", null, title), ...children);
+
+/** Places where numbers will be. */
+export function loading() {
+  const card = () => make("div", { class: "card waiting" }, make("i"), make("i"), make("i"));
+  return make("div", { class: "cards", "aria-hidden": "true" }, card(), card(), card());
+}
+
+/** What a count is worth. @param {number} n */
+export const views = (n) => (n === 0 ? "no views" : plural(n, "view"));
+
+/** @param {{ n: number, k: number, max: number, unit: string }} judged */
+export function kept({ n, k, max, unit }) {
+  return n ? `${percent(k / n)} of ${count(n)} within ${value(max, unit)}` : `nobody yet, within ${value(max, unit)}`;
+}

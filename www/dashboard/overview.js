@@ -1,0 +1,190 @@
+// The overview: how it stands, each vital at a glance, what needs attention first, and what is not known.
+import { link, question, span, step } from "./address.js";
+import { and, json } from "./ask.js";
+import { draw, make } from "./dom.js";
+import { FEW, cell, kept, legend, number, shares, table, trend, verdictMark, views } from "./marks.js";
+import { METRICS, ORDER, REASONS, VERDICTS, count, interval, percent, plural, value } from "./words.js";
+
+/**
+ * @typedef {import("./address.js").State} State
+ * @typedef {import("./ask.js").Reading} Reading
+ * @typedef {import("./ask.js").Line} Line
+ * @typedef {import("./ask.js").Cell} Cell
+ * @typedef {import("./ask.js").Standing} Standing
+ * @typedef {import("./ask.js").Summary} Summary
+ * @typedef {{ title: string, content: Node[], whole: { site: string, heard_at?: number, views: number },
+ *   seen: { name: string, columns: string[], rows: (string | number | null)[][], document: unknown } }} Shown
+ */
+
+/** @param {State} state @returns {Promise<Shown>} */
+export async function overview(state) {
+  const asked = question(state);
+  const [standing, whole, series, summary] = await Promise.all([
+    /** @type {Promise<Standing>} */ (json("/api/budgets", asked)),
+    /** @type {Promise<Reading>} */ (json("/api/vitals/distribution", asked)),
+    /** @type {Promise<Reading>} */ (json("/api/vitals/series", and(asked, { step: step(state), limit: "5000" }))),
+    /** @type {Promise<Summary>} */ (json("/api/vitals/summary", asked)),
+  ]);
+  const lines = ORDER.flatMap((name) => whole.lines.find(({ metric }) => metric === name) ?? []);
+  return {
+    title: "Overview",
+    whole,
+    content: [
+      make("h1", null, "What visitors feel"),
+      make("div", { class: "top" }, scores(standing), facts(whole)),
+      make("section", { "aria-labelledby": "vitals" },
+        make("h2", { id: "vitals" }, "Vitals"),
+        make("div", { class: "cards" }, ORDER.map((name) => card(state, name, lines, series, standing))),
+      ),
+      attention(state, standing),
+      losses(whole, summary.refused),
+    ],
+    seen: {
+      name: "overview",
+      columns: ["metric", "unit", "n", "p75", "p75_low", "p75_high", "good", "needs_improvement", "poor"],
+      rows: lines.map((line) => [line.metric, line.unit, line.n, line.p75, line.p75_interval?.[0] ?? null, line.p75_interval?.[1] ?? null, line.good, line.needs_improvement, line.poor]),
+      document: { vitals: lines.map(({ buckets: _, ...line }) => line), standing },
+    },
+  };
+}
+
+/** @param {Standing} standing */
+function scores({ scores }) {
+  const own = scores.filter(({ route }) => route === null);
+  const whole = own.find(({ device }) => device === null);
+  const parts = own.filter(({ device }) => device !== null);
+  return make(
+    "section",
+    { class: "panel score-panel", "aria-labelledby": "score" },
+    make("h2", { id: "score" }, "Score"),
+    whole && whole.views > 0
+      ? make("div", { class: "scores" },
+          ring(whole.score, whole.views, "All devices"),
+          parts.map(({ device, score, views }) => ring(score, views, device ?? "")),
+        )
+      : make("p", { class: "quiet" }, "No score: nobody was measured."),
+    make("p", { class: "note quiet" }, "Lighthouse’s curves on the 75th percentiles of visits."),
+  );
+}
+
+/** @param {number} score @param {number} n @param {string} name */
+function ring(score, n, name) {
+  const points = Math.round(score * 100);
+  const few = n < FEW;
+  const kind = few ? "insufficient" : points >= 90 ? "good" : points >= 50 ? "between" : "poor";
+  const around = 2 * Math.PI * 26;
+  return make(
+    "div",
+    { class: `score ${kind}`, "data-score": name },
+    draw("svg", { viewBox: "0 0 64 64", "aria-hidden": "true" },
+      draw("circle", { class: "track", cx: 32, cy: 32, r: 26 }),
+      draw("circle", { class: "arc", cx: 32, cy: 32, r: 26, "stroke-dasharray": `${around * score} ${around}`, transform: "rotate(-90 32 32)" }),
+      draw("text", { x: 32, y: 39, "text-anchor": "middle" }, String(points)),
+    ),
+    make("p", null, make("span", { class: "unseen" }, `${points} of 100, `), make("b", null, name), make("small", null, few ? `only ${plural(n, "view")}` : plural(n, "view"))),
+  );
+}
+
+/** @param {Reading} whole */
+function facts({ views, visits, sent, heard, lost }) {
+  const unmeasured = Object.values(lost).reduce((sum, each) => sum + each, 0);
+  const fact = (/** @type {string} */ name, /** @type {string} */ text, /** @type {string} */ more) =>
+    make("div", { "data-fact": name }, make("dt", null, name), make("dd", null, make("b", null, text), make("small", null, more)));
+  return make(
+    "section",
+    { class: "panel", "aria-labelledby": "traffic" },
+    make("h2", { id: "traffic" }, "Traffic"),
+    make("dl", { class: "facts" },
+      fact("Views", count(views), visits === views ? "each counted once" : `stand for ${count(visits)} visits`),
+      fact("Sends heard", sent ? percent(heard / sent) : "–", `${count(heard)} of ${count(sent)}`),
+      fact("Without numbers", count(unmeasured), views ? `${percent(unmeasured / views)} of views` : "of no views"),
+    ),
+  );
+}
+
+/** @param {State} state @param {string} name @param {Line[]} lines @param {Reading} series @param {Standing} standing */
+function card(state, name, lines, series, standing) {
+  const line = lines.find(({ metric }) => metric === name);
+  const unit = name === "CLS" ? "" : "ms";
+  const judged = wholeSite(standing, name);
+  const few = !line || line.n < FEW;
+  const points = (series.lines ?? []).flatMap(({ at, metric, p75, p75_interval }) =>
+    metric === name && at !== undefined && p75 !== null ? { at, value: p75, low: p75_interval?.[0] ?? p75, high: p75_interval?.[1] ?? p75 } : [],
+  );
+  const stats = line ?? { n: 0, good: 0, needs_improvement: 0, poor: 0 };
+  return make(
+    "article",
+    { class: few ? "card pale" : "card", "data-metric": name, "data-verdict": judged?.verdict ?? "none" },
+    make("header", null,
+      make("h3", null, make("a", { href: link(state, { view: "routes", metric: name, by: "route" }) }, make("abbr", { title: METRICS[name] }, name)), make("small", null, METRICS[name])),
+      judged ? verdictMark(judged.verdict) : verdictMark(line ? "none" : "unknown"),
+    ),
+    make("p", { class: "value" }, make("b", { "data-p75": "" }, value(line?.p75, unit)), make("small", null, line?.n ? interval(line.p75_interval, unit) : "no data")),
+    trend(points, span(state), points.length ? `Trend of p75 from ${value(points[0].value, unit)} to ${value(points[points.length - 1].value, unit)}` : "No trend: no data"),
+    shares(stats),
+    legend(stats),
+    make("p", { class: "foot" }, make("span", { "data-n": "" }, views(line?.n ?? 0)), make("span", { "data-kept": "" }, judged ? `${judged.device ? `${judged.device}: ` : ""}${kept(judged)}` : "no budget")),
+  );
+}
+
+/**
+ * What a budget of the whole site says of a metric; of several, for parts of the site, the worst.
+ * @param {Standing} standing @param {string} metric
+ */
+export function wholeSite({ cells }, metric) {
+  const own = cells.filter((cell) => cell.route === null && cell.metric === metric);
+  const judged = own.some(({ n }) => n > 0) ? own.filter(({ n }) => n > 0) : own;
+  return judged.sort((one, other) => rank(one.verdict) - rank(other.verdict))[0];
+}
+
+/** What needs eyes first comes first. @param {string} verdict */
+export const rank = (verdict) => Object.keys(VERDICTS).indexOf(verdict);
+
+/** @param {State} state @param {Standing} standing */
+function attention(state, { cells }) {
+  const troubled = cells
+    .filter((cell) => cell.route !== null && (cell.verdict === "violated" || cell.verdict === "at-limit" || cell.watch?.alarm))
+    // By the number of views that were let down beyond what the budget forgives.
+    .sort((one, other) => beyond(other) - beyond(one));
+  const silent = cells.filter((cell) => cell.route !== null && (cell.verdict === "unknown" || cell.verdict === "insufficient")).length;
+  const body = troubled.slice(0, 8).map((each) =>
+    make("tr", { "data-verdict": each.verdict },
+      make("th", { scope: "row" }, make("a", { href: link(state, { view: "route", route: each.route, metric: each.metric }) }, each.route ?? "")),
+      cell(each.device ?? "any"),
+      cell(each.metric),
+      number(value(each.value, each.unit)),
+      number(`≤ ${value(each.max, each.unit)}`),
+      number(each.n ? percent((each.n - each.k) / each.n) : "–"),
+      cell(verdictMark(each.verdict)),
+    ),
+  );
+  return make(
+    "section",
+    { "aria-labelledby": "attention" },
+    make("header", { class: "row" }, make("h2", { id: "attention" }, "Needs attention"), make("a", { href: link(state, { view: "budgets" }) }, "All budgets")),
+    body.length
+      ? table("Budgets that are broken or at their limit", [{ name: "Route" }, { name: "Device" }, { name: "Vital" }, { name: "Value", number: true }, { name: "Budget", number: true }, { name: "Over budget", number: true }, { name: "Verdict" }], body)
+      : make("p", { class: "quiet" }, "No budget is proven broken."),
+    silent > 0 && make("p", { class: "quiet" }, `Nothing is proven yet of ${plural(silent, "budgeted cell")}: too few views, or none.`),
+  );
+}
+
+/** @param {Cell} cell */
+const beyond = ({ n, k, percentile }) => n - k - n * (1 - percentile / 100);
+
+/** @param {Reading} whole @param {Record<string, number>} refused */
+function losses({ sent, heard, lost }, refused) {
+  const entries = [
+    ...(sent > heard ? [["Sends that never arrived", sent - heard]] : []),
+    ...Object.entries(lost).map(([reason, number]) => [`Views not measured: ${REASONS[reason] ?? reason}`, number]),
+    ...Object.entries(refused).map(([reason, number]) => [`Refused: ${reason}`, number]),
+  ];
+  return make(
+    "section",
+    { "aria-labelledby": "losses" },
+    make("h2", { id: "losses" }, "What is missing from these numbers"),
+    entries.length
+      ? make("dl", { class: "losses" }, entries.map(([name, number]) => make("div", null, make("dt", null, String(name)), make("dd", null, count(Number(number))))))
+      : make("p", { class: "quiet" }, "Nothing that is known: every send arrived, every view was measured, none was refused."),
+  );
+}

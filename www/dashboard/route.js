@@ -1,0 +1,134 @@
+// One route: how a vital went, how its visits are spread, who feels it, and what its budgets say. Any
+// percentile is computed here, from the sketch that the Worker gives.
+import { DIMENSIONS, link, question, span, step } from "./address.js";
+import { and, bytes, json } from "./ask.js";
+import { distribution, history } from "./chart.js";
+import { make } from "./dom.js";
+import { FEW, cell, instead, number, shares, table } from "./marks.js";
+import { metricPicker, lost } from "./routes.js";
+import { budgetTable } from "./budgets.js";
+import { toolkit } from "./toolkit.js";
+import { METRICS, count, group, interval, lasting, percent, value } from "./words.js";
+
+/** @typedef {import("./address.js").State} State @typedef {import("./ask.js").Reading} Reading */
+
+/** @param {State} state @returns {Promise<import("./overview.js").Shown>} */
+export async function route(state) {
+  const asked = and(question(state), { route: state.route });
+  const of = and(asked, { metric: state.metric });
+  const [whole, series, standing, tools, ...breakdowns] = await Promise.all([
+    /** @type {Promise<Reading>} */ (json("/api/vitals/distribution", of)),
+    /** @type {Promise<Reading>} */ (json("/api/vitals/series", and(of, { step: step(state), limit: "5000" }))),
+    /** @type {Promise<import("./ask.js").Standing>} */ (json("/api/budgets", asked)),
+    toolkit(),
+    ...[...DIMENSIONS.keys()].map((by) => /** @type {Promise<Reading>} */ (json("/api/vitals/distribution", and(of, { by })))),
+  ]);
+  const [line] = whole.lines;
+  const vital = tools.vitals.get(state.metric) ?? { name: state.metric, unit: "ms", good: 0, poor: 0 };
+  const cells = standing.cells.filter((each) => each.route === state.route && each.metric === state.metric);
+  const budgets = new Set(cells.map(({ max }) => max));
+  // Lines of several limits would be one too many to read; devices are told apart in the table.
+  const limits = { good: vital.good, poor: vital.poor, budget: budgets.size === 1 ? [...budgets][0] : null };
+  const head = [
+    make("p", { class: "crumb" }, make("a", { href: link(state, { view: "routes", by: "route" }) }, "Routes")),
+    make("h1", { class: "path" }, state.route ?? ""),
+    make("div", { class: "pickers" }, metricPicker(state)),
+  ];
+  const seen = {
+    name: `${state.metric}-of-${state.route}`,
+    columns: ["at", "n", "p50", "p75", "p75_low", "p75_high", "p95", "good", "needs_improvement", "poor"],
+    rows: series.lines.map(({ at, n, p50, p75, p75_interval, p95, good, needs_improvement, poor }) => [new Date(at ?? 0).toISOString(), n, p50, p75, p75_interval?.[0] ?? null, p75_interval?.[1] ?? null, p95, good, needs_improvement, poor]),
+    document: { distribution: line ?? null, series: series.lines, cells },
+  };
+  if (!line) {
+    return { title: String(state.route), whole, seen, content: [...head, instead("No data", make("p", null, `No view of this route measured ${METRICS[state.metric]} in this time.`)), budgetSection(state, cells, tools)] };
+  }
+  const sketch = await bytes("/api/vitals/distribution", and(of, { format: "sketch" }));
+  const points = series.lines.flatMap(({ at, n, p75, p75_interval }) =>
+    at !== undefined && p75 !== null ? { at, n, value: p75, low: p75_interval?.[0] ?? p75, high: p75_interval?.[1] ?? p75 } : [],
+  );
+  return {
+    title: String(state.route),
+    whole,
+    seen,
+    content: [
+      ...head,
+      numbers(line, vital.good),
+      make("section", { "aria-labelledby": "history" },
+        make("h2", { id: "history" }, "History of p75 ", make("small", { class: "quiet" }, { minute: "each minute", hour: "each hour", day: "each day, in UTC" }[step(state)])),
+        history(points, span(state), vital.unit, limits, `p75 of ${state.metric} over time, ${points.length} points, from ${value(points[0]?.value, vital.unit)} to ${value(points[points.length - 1]?.value, vital.unit)}`),
+      ),
+      spread(sketch, tools, vital.unit, limits),
+      make("section", { "aria-labelledby": "who" },
+        make("h2", { id: "who" }, "Who feels it"),
+        make("div", { class: "breakdowns" }, breakdowns.map((reading, index) => breakdown(state, [...DIMENSIONS][index], reading))),
+      ),
+      budgetSection(state, cells, tools),
+    ],
+  };
+}
+
+/** @param {import("./ask.js").Line} line @param {number} good */
+function numbers(line, good) {
+  const fact = (/** @type {string} */ name, /** @type {string} */ text, /** @type {string} */ more) =>
+    make("div", { "data-fact": name }, make("dt", null, name), make("dd", null, make("b", null, text), make("small", null, more)));
+  return make("dl", { class: "facts panel" },
+    fact("p75", value(line.p75, line.unit), interval(line.p75_interval, line.unit)),
+    fact("Median", value(line.p50, line.unit), `p95 ${value(line.p95, line.unit)}`),
+    fact("Views", count(line.n), line.visits === line.n ? "each counted once" : `stand for ${count(line.visits)} visits`),
+    fact("Good", percent(line.good), `${percent(line.poor)} poor`),
+    fact(line.unit ? "Time lost" : "Visits lost", line.unit ? lasting(lost(line, good)) : count(lost(line, good)), "beyond a good value"),
+  );
+}
+
+/** @param {Uint8Array} sketch @param {import("./toolkit.js").Toolkit} tools @param {string} unit @param {import("./chart.js").Limits} limits */
+function spread(sketch, tools, unit, limits) {
+  const { buckets } = tools.sketch(sketch);
+  const picture = make("div", { class: "figure" });
+  const told = make("output", { for: "percentile", "data-percentile": "" });
+  const show = (/** @type {number} */ percent) => {
+    const at = tools.percentile(sketch, percent);
+    told.textContent = `p${percent}: ${value(at, unit)}`;
+    picture.replaceChildren(distribution(buckets, unit, limits, at === undefined ? null : { percent, value: at }));
+  };
+  const slider = make("input", { id: "percentile", type: "range", min: 1, max: 99, value: 75, oninput: () => show(slider.valueAsNumber) });
+  show(75);
+  return make("section", { "aria-labelledby": "spread" },
+    make("header", { class: "row" },
+      make("h2", { id: "spread" }, "Distribution"),
+      make("div", { class: "slider" }, make("label", { for: "percentile" }, "Percentile"), slider, told),
+    ),
+    picture,
+  );
+}
+
+/** @param {State} state @param {[string, string]} dimension @param {Reading} reading */
+function breakdown(state, [by, word], { lines }) {
+  const known = [...lines].sort((one, other) => other.n - one.n);
+  if (!known.some((line) => line.group[by])) {
+    return make("div", { class: "breakdown" }, make("h3", null, word), make("p", { class: "quiet" }, "No view tells."));
+  }
+  const rows = known.slice(0, 6).map((line) => {
+    const name = line.group[by];
+    return make("tr", { class: line.n < FEW ? "pale" : null, "data-group": group(name) },
+      make("th", { scope: "row" }, name ? make("a", { href: link(state, { only: new Map([...state.only, [by, name]]) }) }, name) : make("span", { class: "quiet" }, group(name))),
+      number(count(line.n)),
+      number(value(line.p75, line.unit)),
+      cell(shares(line)),
+    );
+  });
+  return make("div", { class: "breakdown", "data-by": by },
+    make("h3", null, word),
+    table(`By ${word.toLowerCase()}`, [{ name: word }, { name: "Views", number: true }, { name: "p75", number: true }, { name: "Shares" }], rows),
+    known.length > 6 && make("p", { class: "quiet" }, `and ${known.length - 6} more`),
+  );
+}
+
+/** @param {State} state @param {import("./ask.js").Cell[]} cells @param {import("./toolkit.js").Toolkit} tools */
+function budgetSection(state, cells, tools) {
+  return make("section", { "aria-labelledby": "limits" },
+    make("h2", { id: "limits" }, "Budgets"),
+    cells.length ? budgetTable(state, cells, tools) : make("p", { class: "quiet" }, `No budget rules ${state.metric} here.`),
+  );
+}
+

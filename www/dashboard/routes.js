@@ -1,0 +1,151 @@
+// Groups of visits, ranked by the time that people lost: a page that many wait for a little goes before
+// one that few wait for long.
+import { DIMENSIONS, link, question } from "./address.js";
+import { all, and, json } from "./ask.js";
+import { make } from "./dom.js";
+import { FEW, cell, instead, number, shares, table, verdictMark } from "./marks.js";
+import { rank } from "./overview.js";
+import { toolkit } from "./toolkit.js";
+import { METRICS, ORDER, count, group, interval, lasting, plural, value } from "./words.js";
+
+/**
+ * @typedef {import("./address.js").State} State
+ * @typedef {import("./ask.js").Line} Line
+ * @typedef {Line & { name: string | null, lost: number, verdict: string | null }} Row
+ */
+
+/** @param {State} state @param {(change: Partial<State>) => void} go @returns {Promise<import("./overview.js").Shown>} */
+export async function routes(state, go) {
+  const asked = question(state);
+  const byRoute = state.by === "route";
+  const [reading, standing, { vitals }] = await Promise.all([
+    all("/api/vitals/distribution", and(asked, { by: state.by, metric: state.metric })),
+    /** @type {Promise<import("./ask.js").Standing | null>} */ (byRoute ? json("/api/budgets", asked) : Promise.resolve(null)),
+    toolkit(),
+  ]);
+  const { good } = vitals.get(state.metric) ?? { good: 0 };
+  /** @type {Row[]} */
+  const rows = reading.lines.map((line) => ({ ...line, name: line.group[state.by] ?? null, lost: lost(line, good), verdict: null }));
+  if (standing) for (const row of rows) row.verdict = worst(standing.cells, row);
+  const isTime = state.metric !== "CLS";
+  const sorted = state.sort || "lost";
+  rows.sort(order(sorted));
+  const total = rows.reduce((sum, row) => sum + row.lost, 0);
+  const kind = byRoute ? "Route" : (DIMENSIONS.get(state.by) ?? state.by.replace(/^dim\./, ""));
+  const sort = (/** @type {string} */ key) => go({ sort: state.sort === key || (key === "lost" && !state.sort) ? `-${key}` : key });
+  return {
+    title: "Routes",
+    whole: reading,
+    content: [
+      make("h1", null, byRoute ? "Routes" : `By ${kind.toLowerCase()}`),
+      make("p", { class: "lead" },
+        rows.length === 0
+          ? `No view of this kind measured ${state.metric}.`
+          : isTime
+            ? make("span", null, make("b", { "data-lost": "" }, lasting(total)), ` lost beyond a good ${METRICS[state.metric]} (${value(good, "ms")}), over ${plural(rows.length, byRoute ? "route" : "group")}.`)
+            : make("span", null, make("b", { "data-lost": "" }, count(total)), ` visits shifted beyond ${value(good, "")}, over ${plural(rows.length, byRoute ? "route" : "group")}.`),
+      ),
+      pickers(state),
+      rows.length === 0 ? instead("Nothing here", make("p", null, "Take a filter away, or look at a longer time.")) : body(state, rows, { kind, isTime, sorted, sort, byRoute }),
+    ],
+    seen: {
+      name: `${state.metric}-by-${state.by}`,
+      columns: [state.by, "metric", "n", "visits", "p75", "p75_low", "p75_high", "good", "needs_improvement", "poor", isTime ? "seconds_lost" : "visits_lost"],
+      rows: rows.map((row) => [row.name, row.metric, row.n, row.visits, row.p75, row.p75_interval?.[0] ?? null, row.p75_interval?.[1] ?? null, row.good, row.needs_improvement, row.poor, Math.round(row.lost * 10) / 10]),
+      document: rows.map(({ buckets: _, ...row }) => row),
+    },
+  };
+}
+
+/**
+ * Time beyond what is good, over all visits, in seconds; of layout shifts, the visits that had more.
+ * @param {Line} line @param {number} good
+ */
+export function lost({ buckets = [], unit }, good) {
+  return buckets.reduce((sum, { low, high, visits }) => {
+    const value = (low + high) / 2;
+    if (value <= good) return sum;
+    return sum + (unit === "ms" ? ((value - good) / 1000) * visits : visits);
+  }, 0);
+}
+
+/** The verdict that needs eyes first, of all devices. @param {import("./ask.js").Cell[]} cells @param {Row} row */
+function worst(cells, row) {
+  const own = cells.filter(({ route, metric }) => route === row.name && metric === row.metric);
+  return own.map(({ verdict }) => verdict).sort((one, other) => rank(one) - rank(other))[0] ?? "none";
+}
+
+/** @param {string} key @returns {(one: Row, other: Row) => number} */
+function order(key) {
+  const [name, sign] = key.startsWith("-") ? [key.slice(1), -1] : [key, 1];
+  const of = (/** @type {Row} */ row) =>
+    name === "n" ? row.n : name === "p75" ? (row.p75 ?? -1) : name === "poor" ? row.poor : name === "verdict" ? -rank(row.verdict ?? "none") : row.lost;
+  if (name === "name") return (one, other) => sign * group(one.name).localeCompare(group(other.name));
+  return (one, other) => sign * (of(other) - of(one)) || other.n - one.n;
+}
+
+/** @param {State} state */
+export function metricPicker(state) {
+  return make("nav", { class: "picker", "aria-label": "Vital" },
+    ORDER.map((name) => make("a", { href: link(state, { metric: name }), "aria-current": name === state.metric ? "true" : null, title: METRICS[name] }, name)),
+  );
+}
+
+/** @param {State} state */
+function pickers(state) {
+  const kinds = [["route", "Route"], ...DIMENSIONS];
+  return make("div", { class: "pickers" },
+    metricPicker(state),
+    make("nav", { class: "picker", "aria-label": "Group by" },
+      make("span", { class: "quiet" }, "by"),
+      kinds.map(([name, word]) => make("a", { href: link(state, { by: name, sort: "" }), "aria-current": name === state.by ? "true" : null }, word)),
+    ),
+  );
+}
+
+/**
+ * @param {State} state @param {Row[]} rows
+ * @param {{ kind: string, isTime: boolean, sorted: string, sort: (key: string) => void, byRoute: boolean }} how
+ */
+function body(state, rows, { kind, isTime, sorted, sort, byRoute }) {
+  const columns = [
+    { name: kind, sort: "name" },
+    { name: isTime ? "Time lost" : "Visits lost", sort: "lost", title: isTime ? "Beyond a good value, over all visits" : "Visits with more than a good value" },
+    { name: "Views", sort: "n", number: true },
+    { name: "p75", sort: "p75", number: true },
+    { name: "95 % sure", number: true },
+    { name: "Good · between · poor", sort: "poor" },
+    ...(byRoute ? [{ name: "Verdict", sort: "verdict" }] : []),
+  ];
+  const most = Math.max(...rows.map((row) => row.lost), Number.MIN_VALUE);
+  const tableRow = (/** @type {Row} */ row) => {
+    const bar = make("i");
+    bar.style.width = `${(row.lost / most) * 100}%`;
+    const name = group(row.name);
+    const to = byRoute ? { view: /** @type {const} */ ("route"), route: row.name } : { by: "route", only: new Map([...state.only, [state.by, row.name ?? ""]]) };
+    return make("tr", { class: row.n < FEW ? "pale" : null, "data-group": name },
+      make("th", { scope: "row" }, row.name === null ? make("span", { class: "quiet" }, name) : make("a", { href: link(state, to) }, name)),
+      make("td", { class: "lost" }, make("span", { class: "bar", "aria-hidden": "true" }, bar), make("span", { "data-lost": "" }, isTime ? lasting(row.lost) : count(row.lost))),
+      number(count(row.n)),
+      number(value(row.p75, row.unit)),
+      make("td", { class: "number quiet" }, row.p75_interval ? interval(row.p75_interval, row.unit) : "–"),
+      cell(shares(row)),
+      byRoute ? cell(verdictMark(row.verdict ?? "none")) : [],
+    );
+  };
+  const found = make("div", null);
+  const search = make("input", { type: "search", placeholder: `Find a ${kind.toLowerCase()}`, "aria-label": `Find a ${kind.toLowerCase()}`, autocomplete: "off", oninput: () => list(FIRST) });
+  const list = (/** @type {number} */ most) => {
+    const wanted = search.value.trim().toLowerCase();
+    const fitting = wanted ? rows.filter((row) => group(row.name).toLowerCase().includes(wanted)) : rows;
+    const more = fitting.length > most && make("button", { type: "button", onclick: () => list(Infinity) }, `Show all ${count(fitting.length)}`);
+    found.replaceChildren(
+      table(`By ${kind.toLowerCase()}`, columns, fitting.slice(0, most).map(tableRow), { sorted, sort }),
+      make("p", { class: "more" }, more || "", !fitting.length && "Nothing is called so."),
+    );
+  };
+  list(FIRST);
+  return make("section", null, rows.length > 12 && make("div", { class: "search" }, search), found);
+}
+
+const FIRST = 100;

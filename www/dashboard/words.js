@@ -1,0 +1,98 @@
+// Numbers, times and names as the reader says them: in the reader's locale and zone.
+
+const locale = () => navigator.languages ?? [navigator.language];
+const whole = new Intl.NumberFormat(locale(), { maximumFractionDigits: 0 });
+const shifts = new Intl.NumberFormat(locale(), { minimumFractionDigits: 2, maximumFractionDigits: 3 });
+const seconds = new Intl.NumberFormat(locale(), { minimumFractionDigits: 2, maximumFractionDigits: 2 });
+const brief = new Intl.NumberFormat(locale(), { notation: "compact", maximumFractionDigits: 1 });
+const percents = new Intl.NumberFormat(locale(), { style: "percent", maximumFractionDigits: 1 });
+const moments = new Intl.DateTimeFormat(locale(), { dateStyle: "medium", timeStyle: "short" });
+const days = new Intl.DateTimeFormat(locale(), { dateStyle: "medium" });
+const ago = new Intl.RelativeTimeFormat(locale(), { numeric: "auto" });
+
+/** @param {number} number */
+export const count = (number) => whole.format(number);
+/** @param {number} number */
+export const short = (number) => brief.format(number);
+/** @param {number} share */
+export const percent = (share) => percents.format(share);
+/** @param {number} at */
+export const moment = (at) => moments.format(at);
+/** @param {number} at */
+export const day = (at) => days.format(at);
+
+/**
+ * A value of a metric with its unit: seconds from ten thousand milliseconds on would hide what budgets
+ * are about, so milliseconds stay milliseconds below ten seconds.
+ * @param {number | null | undefined} number @param {string} unit
+ */
+export function value(number, unit) {
+  if (number === null || number === undefined) return "–";
+  if (unit !== "ms") return shifts.format(number);
+  return number < 10_000 ? `${whole.format(number)} ms` : `${seconds.format(number / 1000)} s`;
+}
+
+/** @param {[number, number] | null | undefined} pair @param {string} unit */
+export function interval(pair, unit) {
+  if (!pair) return "too few to bound it";
+  const [low, high] = pair;
+  const bare = (/** @type {number} */ number) => (unit === "ms" && number < 10_000 ? whole.format(number) : value(number, unit));
+  return `${bare(low)} – ${value(high, unit)}`;
+}
+
+/** How long people waited, all together. @param {number} total seconds */
+export function lasting(total) {
+  if (total < 60) return `${whole.format(total)} s`;
+  if (total < 3600) return `${whole.format(total / 60)} min`;
+  return `${new Intl.NumberFormat(locale(), { maximumFractionDigits: total < 36_000 ? 1 : 0 }).format(total / 3600)} h`;
+}
+
+/** @param {number} at */
+export function since(at, now = Date.now()) {
+  const passed = Math.max(0, now - at) / 1000;
+  if (passed < 90) return ago.format(-Math.round(passed), "second");
+  if (passed < 5400) return ago.format(-Math.round(passed / 60), "minute");
+  if (passed < 129_600) return ago.format(-Math.round(passed / 3600), "hour");
+  return ago.format(-Math.round(passed / 86_400), "day");
+}
+
+/** @param {string} window */
+export function lately(window) {
+  const number = Number(window.slice(0, -1));
+  const unit = { m: "minute", h: "hour", d: "day" }[window.slice(-1)];
+  return number === 1 ? `Last ${unit}` : `Last ${number} ${unit}s`;
+}
+
+/** @param {number} number @param {string} noun */
+export const plural = (number, noun) => `${count(number)} ${noun}${number === 1 ? "" : "s"}`;
+
+export const METRICS = /** @type {Record<string, string>} */ ({
+  LCP: "Largest Contentful Paint",
+  INP: "Interaction to Next Paint",
+  CLS: "Cumulative Layout Shift",
+  FCP: "First Contentful Paint",
+  TTFB: "Time to First Byte",
+  FID: "First Input Delay",
+});
+/** The vitals that searching engines judge come first, the one that is retired last. */
+export const ORDER = Object.keys(METRICS);
+
+export const VERDICTS = /** @type {Record<string, string>} */ ({
+  violated: "Over budget",
+  "at-limit": "At its limit",
+  unknown: "No data",
+  insufficient: "Too few to tell",
+  met: "Within budget",
+  none: "No budget",
+});
+
+/** What a group is called; some views have none of it. @param {string | null | undefined} name */
+export const group = (name) => (name === null || name === undefined || name === "" ? "not told" : name);
+
+/** Why a view has no measurements. */
+export const REASONS = /** @type {Record<string, string>} */ ({
+  hidden: "hidden before it began",
+  csp: "a policy forbade the module",
+  unsupported: "a browser without what is needed",
+  trap: "the module failed",
+});
