@@ -14,7 +14,7 @@ import {Visit} from '../parity/visit.mjs';
 const client = resolve(process.env.CANDIDATE ?? fileURLToPath(new URL('../../pkg/dist/index.js', import.meta.url)));
 const visits = Number(process.env.VISITS ?? 5);
 
-/** @type {{way: string, spare: number, leave: (visit: Visit, browser: Browser) => Promise<unknown>}[]} `spare`: how many visits of ours may be lost, of each one made */
+/** @type {{way: string, spare: number, repeats?: boolean, leave: (visit: Visit, browser: Browser) => Promise<unknown>}[]} `spare`: how many visits of ours may be lost, of each one made; `repeats`: whether a send may come twice */
 const WAYS = [
   {way: 'closed', spare: 0, leave: (visit) => visit.tab.close()},
   {way: 'left for another page', spare: 0, leave: (visit) => visit.go('/other')},
@@ -24,7 +24,9 @@ const WAYS = [
   {way: 'left and restored', spare: 0, leave: (visit) => visit.leaveAndReturn()},
   // Nobody is left to send anything but the browser itself, which knows only of what was left with it.
   {way: 'crashed', spare: 0, leave: crash},
-  {way: 'closed with the browser', spare: 1, leave: (visit, browser) => armed(visit).then(() => browser.close())},
+  // The browser may send what was left with it in the very moment in which the page takes it back and
+  // sends it itself: the same send twice, which the Worker counts once.
+  {way: 'closed with the browser', spare: 1, repeats: true, leave: (visit, browser) => armed(visit).then(() => browser.close())},
   {way: 'killed with the browser', spare: 1, leave: (visit, browser) => armed(visit).then(() => browser.kill())},
 ];
 
@@ -32,13 +34,14 @@ describe('a view is counted, however the page was left', () => {
   /** @type {{way: string, ours: number, theirs: number, whole: number}[]} */
   const table = [];
 
-  for (const {way, spare, leave} of WAYS) {
+  for (const {way, spare, repeats, leave} of WAYS) {
     test(way, {timeout: 60_000 + visits * 5_000}, async () => {
       const lost = {way, ours: 0, theirs: 0, whole: 0};
       for (let count = 0; count < visits; count++) {
         const {ours, theirs} = await visit(leave);
         const sends = ours.map(({id, view, seq}) => `${id} ${view} ${seq}`);
-        assert.equal(new Set(sends).size, sends.length, `a send came twice: ${sends}`);
+        if (repeats) assert.equal(new Set(ours.map(({age, ...rest}) => JSON.stringify(rest))).size, new Set(sends).size, `one number, two contents: ${JSON.stringify(ours)}`);
+        else assert.equal(new Set(sends).size, sends.length, `a send came twice: ${sends}`);
         if (ours.length === 0) lost.ours++;
         if (theirs.length === 0) lost.theirs++;
         if (!ours.some(({m}) => ['FCP', 'LCP', 'CLS', 'INP', 'TTFB'].every((name) => name in m))) lost.whole++;
@@ -56,7 +59,7 @@ describe('a view is counted, however the page was left', () => {
   });
 });
 
-/** One view with everything in it, left in that way. @param {(visit: Visit, browser: Browser) => Promise<unknown>} leave @returns {Promise<{ours: {id: string, view: number, seq: number, m: object}[], theirs: unknown[]}>} */
+/** One view with everything in it, left in that way. @param {(visit: Visit, browser: Browser) => Promise<unknown>} leave @returns {Promise<{ours: {id: string, view: number, seq: number, age: number, m: object}[], theirs: unknown[]}>} */
 async function visit(leave) {
   const site = await Site.open(client);
   site.put('/', PAGE);
