@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use budget::{Answer, Budgets, Cell, gate};
+use insight::figures;
 use ledger::Groups;
 use wire::badge::{Badge, Tone};
 use wire::{Device, Metric};
@@ -12,7 +13,7 @@ use worker::{Env, Request};
 use crate::answer::{self, Outcome};
 use crate::config::Config;
 use crate::read::{Asked, PAGE};
-use crate::{budgets, shard, verdicts};
+use crate::{budgets, shard};
 
 pub(crate) async fn badge(request: &Request, env: &Env, config: &Config) -> Outcome {
     let asked = Asked::of(request, env, config)?;
@@ -22,7 +23,7 @@ pub(crate) async fn badge(request: &Request, env: &Env, config: &Config) -> Outc
     let cells = cells(&groups, &query.by, metric, &budgets::ruling(&groups.rulings)?);
     let value = metric.and_then(|metric| {
         let total = groups.total();
-        let p75 = verdicts::stats(metric, total.metrics.get(&metric)).p75?;
+        let p75 = figures::stats(metric, total.metrics.get(&metric)).p75?;
         Some(match metric {
             Metric::Cls => format!("{p75:.2}, "),
             _ => format!("{p75:.0} ms, "),

@@ -1,6 +1,7 @@
 //! Reading: `GET /api/vitals/…` and `GET /api/budgets`. What is asked is parsed here, what it comes to
 //! is the ledger's and the verdicts' business.
 
+use insight::figures;
 use ledger::{Bots, Dimension, Groups, Query, Span, Window};
 use serde_json::json;
 use subtle::ConstantTimeEq;
@@ -192,7 +193,7 @@ pub(crate) async fn limits(request: &Request, env: &Env) -> Outcome {
         .into_iter()
         .filter_map(|metric| {
             let limit = budgets.limit(path, device, metric)?;
-            let max = verdicts::natural(metric, limit.max);
+            let max = figures::natural(metric, limit.max);
             Some((
                 metric.name().into(),
                 json!({ "max": max, "percentile": limit.percentile, "line": limit.line }),

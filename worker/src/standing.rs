@@ -4,12 +4,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use budget::{Budgets, Comparison, Form, Rule, Windows, field_score};
+use insight::figures::{natural, quantile, unit};
 use ledger::{Cell, Counts, Dimension, Groups, Kept, OTHER, Query, Rulings, Span, Tally, Track, Window};
 use wire::standing::{self, Burn, Regression, Score, Standing, Stratum, VERSION, Watch};
 use wire::{Device, Metric, UnixMillis};
 use worker::Result;
 
-use crate::verdicts::{natural, quantile, unit};
 use crate::watching::{self, Name, Seen, tally};
 
 /// What is known of a site.

@@ -1,7 +1,8 @@
 //! From counts to a summary: each budgeted line with its verdict. The rules are the budget's; this
 //! only lays them beside the numbers.
 
-use budget::{Budgets, Comparison, Ranks, Stratum};
+use budget::{Budgets, Comparison, Stratum};
+use insight::figures::{natural, stats, unit};
 use ledger::{Cell, Dimension, Group, Groups, Query, Tally};
 use sketch::Bucket;
 use wire::reading::{self, Judged, Stats, Whole};
@@ -39,11 +40,6 @@ pub(crate) fn summary(site: String, query: &Query, groups: Groups, budgets: &Bud
     summary
 }
 
-/// A value in the unit that people use.
-pub(crate) fn natural(metric: Metric, value: u32) -> f64 {
-    f64::from(value) / metric.wire_scale()
-}
-
 fn line(
     route: &str,
     device: Device,
@@ -78,56 +74,6 @@ fn line(
         verdict: judged.as_ref().map_or("none", |(_, verdict)| verdict).to_owned(),
         budget: judged.map(|(budget, _)| budget),
     }
-}
-
-/// `ms`, or nothing for a layout shift.
-pub(crate) const fn unit(metric: Metric) -> &'static str {
-    match metric {
-        Metric::Cls => "",
-        _ => "ms",
-    }
-}
-
-/// What a tally comes to, in numbers that people read.
-pub(crate) fn stats(metric: Metric, tally: Option<&Tally>) -> Stats {
-    let Some(Tally { n, sketch, .. }) = tally else { return Stats::default() };
-    let visits = sketch.n();
-    let ratings = sketch.ratings();
-    let share =
-        |count: u64| if visits == 0 { 0.0 } else { (count as f64 / visits as f64 * 1e4).round() / 1e4 };
-    let middle = |bucket: Bucket| natural(metric, bucket.middle());
-    let percentile = |percent| sketch.percentile(percent).map(middle);
-    let (p75, p75_interval) = quantile(metric, tally, 75);
-    Stats {
-        n: *n,
-        visits,
-        p50: percentile(50),
-        p75,
-        p75_interval,
-        p90: percentile(90),
-        p95: percentile(95),
-        p99: percentile(99),
-        good: share(ratings.good),
-        needs_improvement: share(ratings.needs_improvement),
-        poor: share(ratings.poor),
-    }
-}
-
-/// A percentile over visits, and the values between which the true one lies, 95 times in 100.
-pub(crate) fn quantile(
-    metric: Metric,
-    tally: Option<&Tally>,
-    percentile: u8,
-) -> (Option<f64>, Option<[f64; 2]>) {
-    let Some(Tally { n, sketch, .. }) = tally else { return (None, None) };
-    let middle = |bucket: Bucket| natural(metric, bucket.middle());
-    // Ranks are of views measured, the sketch is of the visits that they stand for.
-    let at = |rank: u64| {
-        let visit = (u128::from(rank) * u128::from(sketch.n())).div_ceil(u128::from((*n).max(1)));
-        sketch.at_rank(u64::try_from(visit).unwrap_or(u64::MAX)).map(middle)
-    };
-    let between = |Ranks { low, high }| Some([at(low)?, at(high)?]);
-    (sketch.percentile(percentile).map(middle), Ranks::of_percentile(*n, percentile).and_then(between))
 }
 
 /// What a question comes to, line by line; `with_buckets` lays the distributions beside.

@@ -128,15 +128,16 @@ fn unique() -> u32 {
 /// Runs a program to its end with its words on the screen.
 pub fn loud(command: &mut Command) -> Result<()> {
     let status = Running::start(command.stdin(Stdio::null()))?.wait()?;
-    if !status.success() {
-        bail!("`{}` failed ({status}); its own words are above", words(command));
-    }
-    Ok(())
+    succeeded(command, status)
 }
 
 /// Runs a program to its end with its words on the screen, and ends it when it takes longer than it may.
 pub fn loud_within(command: &mut Command, limit: Duration) -> Result<()> {
     let status = until(command.stdin(Stdio::null()), limit)?;
+    succeeded(command, status)
+}
+
+fn succeeded(command: &Command, status: ExitStatus) -> Result<()> {
     if !status.success() {
         bail!("`{}` failed ({status}); its own words are above", words(command));
     }

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 
 use crate::{bundle, process, screen, setup};
 
@@ -145,6 +145,12 @@ fn pack(root: &Path) -> Result<()> {
 }
 
 fn node_tests(root: &Path, folder: &str) -> Result<()> {
+    // Of no file at all, the runner says that nothing failed.
+    let mut files =
+        std::fs::read_dir(root.join(folder)).with_context(|| format!("{folder} cannot be read"))?;
+    if !files.any(|file| file.is_ok_and(|file| file.file_name().to_string_lossy().ends_with(".test.mjs"))) {
+        bail!("{folder} holds no *.test.mjs: this part would pass without a test");
+    }
     pack(root)?;
     let browser = setup::browser(root)?;
     process::loud_within(

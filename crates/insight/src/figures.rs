@@ -21,28 +21,23 @@ pub const fn unit(metric: Metric) -> &'static str {
     }
 }
 
-/// Percentiles, their interval and the shares of the ratings.
+/// What a tally comes to, in numbers that people read.
 #[must_use]
-pub fn stats(metric: Metric, tally: &Tally) -> Stats {
-    let Tally { n, sketch, .. } = tally;
+pub fn stats(metric: Metric, tally: Option<&Tally>) -> Stats {
+    let Some(Tally { n, sketch, .. }) = tally else { return Stats::default() };
     let visits = sketch.n();
     let ratings = sketch.ratings();
     let share =
         |count: u64| if visits == 0 { 0.0 } else { (count as f64 / visits as f64 * 1e4).round() / 1e4 };
     let middle = |bucket: Bucket| natural(metric, bucket.middle());
     let percentile = |percent| sketch.percentile(percent).map(middle);
-    // Ranks are of views measured, the sketch is of the visits that they stand for.
-    let at = |rank: u64| {
-        let visit = (u128::from(rank) * u128::from(visits)).div_ceil(u128::from((*n).max(1)));
-        sketch.at_rank(u64::try_from(visit).unwrap_or(u64::MAX)).map(middle)
-    };
+    let (p75, p75_interval) = quantile(metric, tally, 75);
     Stats {
         n: *n,
         visits,
         p50: percentile(50),
-        p75: percentile(75),
-        p75_interval: Ranks::of_percentile(*n, 75)
-            .and_then(|Ranks { low, high }| Some([at(low)?, at(high)?])),
+        p75,
+        p75_interval,
         p90: percentile(90),
         p95: percentile(95),
         p99: percentile(99),
@@ -50,4 +45,18 @@ pub fn stats(metric: Metric, tally: &Tally) -> Stats {
         needs_improvement: share(ratings.needs_improvement),
         poor: share(ratings.poor),
     }
+}
+
+/// A percentile over visits, and the values between which the true one lies, 95 times in 100.
+#[must_use]
+pub fn quantile(metric: Metric, tally: Option<&Tally>, percentile: u8) -> (Option<f64>, Option<[f64; 2]>) {
+    let Some(Tally { n, sketch, .. }) = tally else { return (None, None) };
+    let middle = |bucket: Bucket| natural(metric, bucket.middle());
+    // Ranks are of views measured, the sketch is of the visits that they stand for.
+    let at = |rank: u64| {
+        let visit = (u128::from(rank) * u128::from(sketch.n())).div_ceil(u128::from((*n).max(1)));
+        sketch.at_rank(u64::try_from(visit).unwrap_or(u64::MAX)).map(middle)
+    };
+    let between = |Ranks { low, high }| Some([at(low)?, at(high)?]);
+    (sketch.percentile(percentile).map(middle), Ranks::of_percentile(*n, percentile).and_then(between))
 }

@@ -48,8 +48,9 @@ impl Closed<'_> {
         let pages = pages(groups);
         let cells = pages.iter().flat_map(|((route, device), cell)| cells(route, *device, cell, budgets));
         let scores = pages.iter().filter_map(|((route, device), cell)| {
-            let p75 =
-                |(metric, tally): (&Metric, &ledger::Tally)| Some((*metric, stats(*metric, tally).p75?));
+            let p75 = |(metric, tally): (&Metric, &ledger::Tally)| {
+                Some((*metric, stats(*metric, Some(tally)).p75?))
+            };
             let values: Vec<(Metric, f64)> = cell.metrics.iter().filter_map(p75).collect();
             let score = field_score(values, Form::of(*device))?;
             Some(Score { route: route.clone(), device: *device, score })
@@ -108,7 +109,7 @@ fn cells<'a>(
     budgets: &'a Budgets,
 ) -> impl Iterator<Item = push::Cell> + 'a {
     cell.metrics.iter().map(move |(metric, tally)| {
-        let figures = stats(*metric, tally);
+        let figures = stats(*metric, Some(tally));
         let judged = budgets.limit(route, device, *metric).map(|limit| {
             let kept = tally.against(limit.max);
             let verdict = limit.verdict(budget::Tally::of(kept.n, kept.k));
