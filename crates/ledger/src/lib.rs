@@ -16,6 +16,7 @@ mod room;
 mod route;
 mod rulings;
 mod told;
+pub mod traffic;
 mod window;
 
 pub use cell::{Cell, Kept, Malformed, Tally};
