@@ -337,11 +337,11 @@ impl Times {
         self.sketch.percentile(percent).map(|bucket| f64::from(bucket.middle()))
     }
 
-    fn stored(&self) -> (Vec<u8>, u64) {
+    fn stored(&self) -> StoredTimes {
         (self.sketch.encode(), self.sum)
     }
 
-    fn read((sketch, sum): &(Vec<u8>, u64)) -> Result<Self, Malformed> {
+    fn read((sketch, sum): &StoredTimes) -> Result<Self, Malformed> {
         let sketch = Sketch::decode(sketch).map_err(|_| Malformed)?;
         match sketch.metric() == MILLIS {
             true => Ok(Self { sketch, sum: *sum }),
@@ -430,11 +430,19 @@ impl Cached {
     }
 }
 
+/// Version 1 of what is stored.
 #[derive(Serialize, Deserialize)]
 struct Stored {
-    answers: Vec<(Answer, u64, u64, (Vec<u8>, u64), (Vec<u8>, u64))>,
-    queries: Vec<(String, u64, u64, u32, (Vec<u8>, u64))>,
+    answers: Vec<StoredAnswers>,
+    queries: Vec<StoredQuery>,
 }
+
+/// With how many there were, their bytes, and their times at the edge and at the origin.
+type StoredAnswers = (Answer, u64, u64, StoredTimes, StoredTimes);
+/// Its name, the answers in which it ran, those in which it ran too often, and how often at most.
+type StoredQuery = (String, u64, u64, u32, StoredTimes);
+/// A sketch's bytes and the sum.
+type StoredTimes = (Vec<u8>, u64);
 
 /// So many runs of one query for one answer are a loop around what could be one query.
 pub const REPEATED: u32 = 5;
