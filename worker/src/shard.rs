@@ -20,7 +20,7 @@ use worker::wasm_bindgen::prelude::wasm_bindgen;
 use worker::wasm_bindgen_futures::spawn_local;
 use worker::{
     Date, DurableObject, Env, Error, Method, Request, RequestInit, Response, Result, SqlStorage,
-    SqlStorageValue, State, Stub, durable_object, wasm_bindgen,
+    SqlStorageValue, State, Storage, Stub, durable_object, wasm_bindgen,
 };
 
 use crate::answer::Failure;
@@ -79,7 +79,7 @@ pub(crate) async fn look(env: &Env, site: &str, counts: Vec<u8>) -> Result<Vec<u
     ask(env, site, 0, "look", Some(Uint8Array::from(counts.as_slice()).into())).await
 }
 
-async fn ask(
+pub(crate) async fn ask(
     env: &Env,
     site: &str,
     shard: u32,
@@ -168,6 +168,7 @@ impl DurableObject for Shard {
                 self.refused(request.json().await?)?;
                 Ok(Response::empty()?.with_status(204))
             }
+            path if path.starts_with("/traffic/") => self.traffic(request).await,
             "/poke" => {
                 self.tend().await?;
                 Response::empty()
@@ -258,7 +259,7 @@ impl Shard {
     fn opened(&self) -> Result<()> {
         if !self.is_open.get() {
             let closed = |error| Error::RustError(format!("the tables could not be opened: {error}"));
-            self.open().map_err(closed)?;
+            self.open().and_then(|()| self.run(crate::traffic::TABLES)).map_err(closed)?;
             self.is_open.set(true);
         }
         Ok(())
@@ -407,6 +408,7 @@ impl Shard {
     async fn tend(&self) -> Result<()> {
         self.fold(budgets::FRESH).await?;
         self.roll()?;
+        self.roll_traffic()?;
         self.sql().exec(
             "DELETE FROM views WHERE heard_at < ? AND NOT behind",
             vec![number(now().before(SETTLED).0)],
@@ -415,7 +417,11 @@ impl Shard {
         self.sql().exec("DELETE FROM refused WHERE start < ?", vec![kept])?;
         let mut rest = self
             .sql()
-            .exec("SELECT EXISTS (SELECT 1 FROM views), EXISTS (SELECT 1 FROM cells WHERE span < 2)", None)?
+            .exec(
+                "SELECT EXISTS (SELECT 1 FROM views), EXISTS (SELECT 1 FROM cells WHERE span < 2)
+                 OR EXISTS (SELECT 1 FROM traffic WHERE span < 2)",
+                None,
+            )?
             .raw();
         let (views, cells) = match rest.next().transpose()?.as_deref() {
             Some([views, cells]) => (whole(views) != Some(0), whole(cells) != Some(0)),
@@ -587,7 +593,7 @@ impl Shard {
         Ok(cells)
     }
 
-    fn retention(&self) -> Result<Retention> {
+    pub(crate) fn retention(&self) -> Result<Retention> {
         let config = Config::of(&self.env).map_err(|mistake| Error::RustError(mistake.to_string()))?;
         Ok(config.retention)
     }
@@ -596,7 +602,7 @@ impl Shard {
         Ok(self.kept("horizon")?.unwrap_or_default())
     }
 
-    fn kept<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>> {
+    pub(crate) fn kept<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>> {
         let row = self.sql().exec("SELECT value FROM facts WHERE name = ?", vec![name.into()])?.raw().next();
         match row.transpose()?.as_deref() {
             Some([SqlStorageValue::String(text)]) => Ok(Some(serde_json::from_str(text)?)),
@@ -604,7 +610,7 @@ impl Shard {
         }
     }
 
-    fn keep(&self, name: &str, value: &impl Serialize) -> Result<()> {
+    pub(crate) fn keep(&self, name: &str, value: &impl Serialize) -> Result<()> {
         let text = serde_json::to_string(value).map_err(Error::from)?;
         let statement = "INSERT OR REPLACE INTO facts (name, value) VALUES (?, ?)";
         self.sql().exec(statement, vec![name.into(), text.into()]).map(drop)
@@ -623,8 +629,12 @@ impl Shard {
         self.state.storage().set_alarm(delay).await.inspect_err(|_| self.armed.set(false))
     }
 
-    fn sql(&self) -> SqlStorage {
-        self.state.storage().sql()
+    pub(crate) fn sql(&self) -> SqlStorage {
+        self.storage().sql()
+    }
+
+    pub(crate) fn storage(&self) -> Storage {
+        self.state.storage()
     }
 }
 
@@ -668,25 +678,25 @@ fn place(key: &CellKey) -> Vec<SqlStorageValue> {
     vec![number(window.span.code().into()), number(window.start.0), labels.text().into()]
 }
 
-fn number(value: u64) -> SqlStorageValue {
+pub(crate) fn number(value: u64) -> SqlStorageValue {
     SqlStorageValue::Integer(i64::try_from(value).unwrap_or(i64::MAX))
 }
 
-fn whole(value: &SqlStorageValue) -> Option<u64> {
+pub(crate) fn whole(value: &SqlStorageValue) -> Option<u64> {
     match value {
         SqlStorageValue::Integer(value) => u64::try_from(*value).ok(),
         _ => None,
     }
 }
 
-fn now() -> UnixMillis {
+pub(crate) fn now() -> UnixMillis {
     UnixMillis(Date::now().as_millis())
 }
 
 /// How long told views wait until they are folded; a read folds at once.
 const FOLD_AFTER: Duration = Duration::from_secs(10);
 const SWEEP_AFTER: Duration = Duration::from_secs(15 * 60);
-const ROLL_AFTER: Duration = Duration::from_secs(60 * 60);
+pub(crate) const ROLL_AFTER: Duration = Duration::from_secs(60 * 60);
 /// How long a view may be corrected after it was last heard of, in milliseconds.
 const SETTLED: u64 = 2 * 60 * 60 * 1000;
 
