@@ -89,6 +89,12 @@ impl Stored {
         lifetime.saturating_add(stale.max(validating)).clamp(LEAST_KEPT, MOST_KEPT)
     }
 
+    /// Whether it is fresh for so long that KV, which learns of writes late, is worth it.
+    #[must_use]
+    pub const fn is_for_kv(&self) -> bool {
+        self.terms.lifetime >= LEAST_OF_KV
+    }
+
     /// The envelope's head: what stands before the body.
     #[must_use]
     pub fn seal(&self) -> Vec<u8> {
@@ -173,6 +179,8 @@ pub(crate) fn initial_age(response: &ResponseHead) -> u64 {
 const MAGIC: &[u8] = b"evc1";
 /// How many bytes of an envelope tell how long its head is.
 pub const PREFIX: usize = 8;
+/// Seconds.
+const LEAST_OF_KV: u64 = 300;
 /// An hour: what can be validated is worth keeping a while.
 const VALIDATING: u64 = 3600;
 /// A minute, below which KV does not go.
