@@ -5,6 +5,7 @@
 mod answer;
 mod badge;
 mod budgets;
+mod causes;
 mod config;
 mod edge;
 mod ingest;
@@ -37,6 +38,7 @@ async fn fetch(request: Request, env: Env, _: Context) -> Result<Response> {
             read::distribution(&request, &env, &config).await
         }
         (Method::Get | Method::Head, "/api/vitals/compare") => read::compare(&request, &env, &config).await,
+        (Method::Get | Method::Head, "/api/vitals/causes") => causes::causes(&request, &env, &config).await,
         (Method::Get | Method::Head, "/api/budgets") => read::standing(&request, &env, &config).await,
         (Method::Get | Method::Head, "/api/budgets/limits") => read::limits(&request, &env).await,
         (Method::Get | Method::Head, "/badge.svg") => badge::badge(&request, &env, &config).await,
@@ -82,6 +84,7 @@ const READ: &[&str] = &[
     "/api/vitals/routes",
     "/api/vitals/distribution",
     "/api/vitals/compare",
+    "/api/vitals/causes",
     "/api/budgets",
     "/api/budgets/limits",
     "/api/health",

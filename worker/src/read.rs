@@ -385,7 +385,7 @@ impl Parameters {
     }
 }
 
-const JSON: &str = "application/json";
+pub(crate) const JSON: &str = "application/json";
 pub(crate) const PAGE: &[Dimension] = &[Dimension::Route, Dimension::Device];
 const COLUMNS: &[&str] = &[
     "metric",

@@ -1,6 +1,7 @@
 //! The Durable Object that holds a shard of a site, and how to reach it. It is always: load, ask the
 //! ledger, store, perform. The journal, the cells and their tables have files of their own.
 
+pub(crate) mod causes;
 mod cells;
 mod journal;
 mod tables;
@@ -71,6 +72,22 @@ pub(crate) async fn counts(env: &Env, config: &Config, site: &str) -> Result<Cou
         counts.merge(Counts::decode(&bytes).map_err(|error| Error::RustError(error.to_string()))?);
     }
     Ok(counts)
+}
+
+/// Asks every shard of a site why visits were slow.
+pub(crate) async fn causes_of(
+    env: &Env,
+    config: &Config,
+    site: &str,
+    asked: &causes::Asked,
+) -> Result<Vec<causes::Caused>, Failure> {
+    let question = serde_json::to_string(asked).map_err(Error::from)?;
+    let mut all = Vec::new();
+    for shard in config.shards.all() {
+        let bytes = ask(env, site, shard, "causes", Some(question.as_str().into())).await?;
+        all.extend(serde_json::from_slice::<Vec<causes::Caused>>(&bytes).map_err(Error::from)?);
+    }
+    Ok(all)
 }
 
 /// Has a site's first shard look at what all of them have counted, and remember what it saw.
@@ -162,6 +179,11 @@ impl DurableObject for Shard {
                 let counts = Counts::decode(&counts).map_err(|error| Error::RustError(error.to_string()))?;
                 let Ruled { budgets, .. } = self.ruled(budgets::FRESH).await?;
                 Response::from_bytes(serde_json::to_vec(&self.look(&counts, &budgets)?)?)
+            }
+            "/causes" => {
+                let asked: causes::Asked = request.json().await?;
+                self.fold(budgets::FRESH).await?;
+                Response::from_bytes(serde_json::to_vec(&self.causes(&asked)?)?)
             }
             "/refused" => {
                 self.refused(request.json().await?)?;
@@ -259,6 +281,7 @@ impl Shard {
     async fn tend(&self) -> Result<()> {
         self.fold(budgets::FRESH).await?;
         self.roll()?;
+        self.forgive()?;
         self.sweep()?;
         let kept = number(now().before(self.retention()?.days).0);
         self.sql().exec("DELETE FROM refused WHERE start < ?", vec![kept])?;

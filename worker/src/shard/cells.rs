@@ -10,6 +10,7 @@ use ledger::{
 use wire::UnixMillis;
 use worker::{Error, Result, SqlStorageValue};
 
+use super::causes::Before;
 use super::{Ruled, Shard, now, number, whole};
 use crate::budgets;
 
@@ -30,7 +31,10 @@ impl Shard {
             }
             let cells = self.load(needed(&views, &rooms, &horizon))?;
             let limits = |labels: &Labels| budgets::limits(&budgets, labels);
-            self.perform(fold(views, cells, &mut rooms, &horizon, limits))?;
+            let before = Before::of(&views);
+            let effects = fold(views, cells, &mut rooms, &horizon, limits);
+            self.blame(before, &effects, &horizon)?;
+            self.perform(effects)?;
             self.keep("heavy", rooms.heavy())?;
             self.rooms.replace(Some(rooms));
         }
@@ -211,7 +215,7 @@ impl Shard {
         Ok(cells)
     }
 
-    fn horizon(&self) -> Result<Horizon> {
+    pub(super) fn horizon(&self) -> Result<Horizon> {
         Ok(self.kept("horizon")?.unwrap_or_default())
     }
 }

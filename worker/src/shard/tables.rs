@@ -82,6 +82,10 @@ const SCHEMA: &[&str] = &[
         PRIMARY KEY (span, start, series)
      ) WITHOUT ROWID",
     "CREATE TABLE IF NOT EXISTS watched (cell TEXT PRIMARY KEY, state TEXT NOT NULL) WITHOUT ROWID",
+    "CREATE TABLE IF NOT EXISTS causes (
+        day INTEGER NOT NULL, route TEXT NOT NULL, device TEXT NOT NULL, metric TEXT NOT NULL,
+        causes TEXT NOT NULL, PRIMARY KEY (day, route, device, metric)
+     ) WITHOUT ROWID",
     "CREATE TABLE IF NOT EXISTS refused (
         start INTEGER NOT NULL, reason TEXT NOT NULL, count INTEGER NOT NULL, PRIMARY KEY (start, reason)
      ) WITHOUT ROWID",
