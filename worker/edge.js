@@ -4,17 +4,21 @@
 import * as wasm from "./index.js";
 
 // A request that may be the cache's. Nothing, where it is not.
-export async function visited(request, env, context, url) {
+export function visited(request, env, context, url) {
   const now = Date.now();
-  const head = lines(request.headers);
-  const arrived = wasm.arrive(env, request.method, url, head, request.headers.get("cf-connecting-ip") ?? "", now);
+  const { headers } = request;
+  const arrived = wasm.arrive(env, request.method, url, lines(headers), headers.get("cf-connecting-ip") ?? "", now);
   if (arrived === undefined) return undefined;
   if (Array.isArray(arrived)) {
     // Half the lease is over: asked now, nobody has to wait for it.
     if (now - known > lease / 2) context.waitUntil(learned(env, context));
     return answered(arrived);
   }
-  const visit = arrived;
+  return awaited(arrived, request, env, context);
+}
+
+// A visit that has to wait for something.
+async function awaited(visit, request, env, context) {
   lease = visit.lease();
   const held = [];
   // Work that goes on when the visitor has gone, from when it begins.
@@ -432,15 +436,19 @@ async function warm(url, env, context, strategy) {
   }
 }
 
-// An answer that Rust has made: status, fields, body, and what is of this moment.
-function answered([status, fields, body, age, cacheStatus, timing]) {
-  const headers = new Headers(fields);
-  if (age !== undefined) {
+// An answer that Rust has made: status, fields, body, and what is of this moment, a line each. The fields
+// may be those that the next visitor gets as well: they are copied once, into the answer, and only there
+// is anything set.
+function answered(made) {
+  const answer = new Response(made[2], { status: made[0], headers: made[1], encodeBody: "manual" });
+  if (made[3] !== undefined) {
+    const [age, cacheStatus, timing] = made[3].split("\n");
+    const { headers } = answer;
     headers.set("age", age);
     headers.set("cache-status", cacheStatus);
     headers.set("server-timing", timing);
   }
-  return new Response(body, { status, headers, encodeBody: "manual" });
+  return answer;
 }
 
 const json = (value, status = 200) => new Response(JSON.stringify(value), { status, headers: JSON_HEADERS });
@@ -448,7 +456,8 @@ const JSON_HEADERS = { "content-type": "application/json", "cache-control": "no-
 
 function lines(headers) {
   let text = "";
-  for (const [name, value] of headers) text += `${name}:${value}\n`;
+  // Half the cost of an iterator, on the way that each request takes.
+  headers.forEach((value, name) => (text += `${name}:${value}\n`));
   return text;
 }
 

@@ -475,7 +475,8 @@ impl Visit {
         Array::from(&problem(status, says, &fields))
     }
 
-    /// The answer from what is stored: status, fields, body, and the three fields that are of this moment.
+    /// The answer from what is stored: status, fields, body, and what is of this moment: age, Cache-Status
+    /// and Server-Timing, a line each.
     pub fn answer(&mut self, now: f64) -> Array {
         let now = UnixMillis(now as u64);
         let Some(entry) = self.found.clone() else { return self.refusal(now.0 as f64) };
@@ -489,9 +490,7 @@ impl Visit {
         let mut body: JsValue = entry.body.clone().into();
         let fields: JsValue;
         if is_whole && not_modified(&request.headers, &stored.headers) {
-            let mut headers = without_body(&stored.headers);
-            self.dress(&mut headers);
-            (status, body, fields) = (304, JsValue::NULL, pairs(&headers).into());
+            (status, body, fields) = (304, JsValue::NULL, self.bare(&entry));
         } else {
             let part = match is_whole && request.method == "GET" {
                 true => range(&request.headers, &stored.headers, length.into()),
@@ -521,9 +520,8 @@ impl Visit {
         }
         let bytes = if body.is_null() { 0 } else { u64::from(length) };
         self.count(now, bytes);
-        [status.into(), fields, body, stored.age(now).to_string().into(), cache_status.into(), timing.into()]
-            .into_iter()
-            .collect()
+        let moment = format!("{}\n{cache_status}\n{timing}", stored.age(now));
+        Array::of4(&status.into(), &fields, &body, &moment.into())
     }
 
     /// The head of the origin's answer as the visitor gets it: status, fields. 304, where the visitor has
@@ -745,20 +743,22 @@ impl Visit {
 
     /// The fields of an answer that is served as it is stored: made once, and copied from then on.
     fn template(&self, entry: &Entry) -> JsValue {
-        entry
-            .dressed
-            .get_or_init(|| {
-                let mut headers = entry.stored.headers.clone();
-                self.dress(&mut headers);
-                let own = web_sys::Headers::new()
-                    .unwrap_or_else(|_| worker::wasm_bindgen::JsCast::unchecked_into(JsValue::UNDEFINED));
-                for (name, value) in headers.iter() {
-                    let _ = own.append(name, value);
-                }
-                own
-            })
-            .clone()
-            .into()
+        entry.dressed.get_or_init(|| self.made(entry.stored.headers.clone())).clone().into()
+    }
+
+    /// The same of a 304.
+    fn bare(&self, entry: &Entry) -> JsValue {
+        entry.bare.get_or_init(|| self.made(without_body(&entry.stored.headers))).clone().into()
+    }
+
+    fn made(&self, mut headers: Headers) -> web_sys::Headers {
+        self.dress(&mut headers);
+        let own = web_sys::Headers::new()
+            .unwrap_or_else(|_| worker::wasm_bindgen::JsCast::unchecked_into(JsValue::UNDEFINED));
+        for (name, value) in headers.iter() {
+            let _ = own.append(name, value);
+        }
+        own
     }
 }
 
