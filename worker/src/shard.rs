@@ -4,7 +4,6 @@
 use std::cell::{Cell as Slot, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
-use std::time::Duration;
 
 use budget::{Budgets, Watched, leading};
 use ledger::{
@@ -23,9 +22,11 @@ use worker::{
     SqlStorageValue, State, Stub, durable_object, wasm_bindgen,
 };
 
+use crate::alarm::Alarm;
 use crate::answer::Failure;
 use crate::budgets;
 use crate::config::Config;
+use crate::push::Pushes;
 use crate::watching::{self, Name, Seen};
 
 /// Adds to the refusals that a site has counted, by reason. They are of no view, so one shard has all.
@@ -79,6 +80,14 @@ pub(crate) async fn look(env: &Env, site: &str, counts: Vec<u8>) -> Result<Vec<u
     ask(env, site, 0, "look", Some(Uint8Array::from(counts.as_slice()).into())).await
 }
 
+/// Asks another object of the same site, from within one.
+async fn others(env: &Env, site: &str, shard: u32, what: &str, body: Option<JsValue>) -> Result<Vec<u8>> {
+    ask(env, site, shard, what, body).await.map_err(|failure| match failure {
+        Failure::Broken(error) => error,
+        Failure::Refused(refusal) => Error::RustError(format!("shard {shard}: {refusal}")),
+    })
+}
+
 async fn ask(
     env: &Env,
     site: &str,
@@ -99,7 +108,8 @@ async fn ask(
 /// Wakes a shard, so that it does what is due.
 pub(crate) async fn poke(env: &Env, site: &str, shard: u32) -> Result<()> {
     let mut init = RequestInit::new();
-    init.with_method(Method::Post);
+    // The first one learns whose first one it is: it has more to do.
+    init.with_method(Method::Post).with_body((shard == 0).then(|| site.into()));
     let request = Request::new_with_init("https://shard.invalid/poke", &init)?;
     stub(env, site, shard)?.fetch_with_request(request).await.map(drop)
 }
@@ -127,7 +137,11 @@ pub struct Shard {
     state: State,
     env: Env,
     is_open: Slot<bool>,
-    armed: Rc<Slot<bool>>,
+    alarm: Rc<Alarm>,
+    /// When the cells are looked after next: at once, where nobody knows.
+    tends_at: Slot<UnixMillis>,
+    /// What the first shard of a site owes.
+    pub(crate) pushes: Rc<Pushes>,
     /// Known while all that was written under it succeeded; else read again.
     rooms: RefCell<Option<Rooms>>,
     ruled: RefCell<Option<Ruled>>,
@@ -135,15 +149,17 @@ pub struct Shard {
 
 /// The budgets by which views are judged, and those before.
 #[derive(Clone, Debug)]
-struct Ruled {
+pub(crate) struct Ruled {
     rulings: Rulings,
-    budgets: Rc<Budgets>,
+    pub(crate) budgets: Rc<Budgets>,
 }
 
 impl DurableObject for Shard {
     fn new(state: State, env: Env) -> Self {
-        let (rooms, ruled) = Default::default();
-        Self { state, env, is_open: Slot::default(), armed: Rc::default(), rooms, ruled }
+        let (is_open, tends_at, rooms, ruled) = Default::default();
+        let alarm = Rc::new(Alarm::new(state.storage()));
+        let pushes = Rc::new(Pushes::new(state.storage(), env.clone(), Rc::clone(&alarm)));
+        Self { state, env, is_open, alarm, tends_at, pushes, rooms, ruled }
     }
 
     async fn fetch(&self, mut request: Request) -> Result<Response> {
@@ -169,7 +185,12 @@ impl DurableObject for Shard {
                 Ok(Response::empty()?.with_status(204))
             }
             "/poke" => {
+                let site = request.text().await?;
                 self.tend().await?;
+                if !site.is_empty() {
+                    self.keep("site", &site)?;
+                    self.mind(&site).await?;
+                }
                 Response::empty()
             }
             _ => Response::error("there is nothing here", 404),
@@ -178,8 +199,14 @@ impl DurableObject for Shard {
 
     async fn alarm(&self) -> Result<Response> {
         self.opened()?;
-        self.armed.set(false);
-        self.tend().await?;
+        self.alarm.went_off();
+        match self.tends_at.get() {
+            due if due <= now() => self.tend().await?,
+            later => self.alarm.by(later).await?,
+        }
+        if let Some(site) = self.kept::<String>("site")? {
+            self.owed(&site).await;
+        }
         Response::empty()
     }
 }
@@ -194,12 +221,13 @@ impl Shard {
             worker::console_error!("{} bytes of beacons could not be stored: {error}", rows.len());
             return false;
         }
-        if !self.armed.replace(true) {
-            let (storage, armed) = (self.state.storage(), Rc::clone(&self.armed));
+        let folds_at = now().after(FOLD_AFTER);
+        if self.tends_at.get() > folds_at || self.tends_at.get() == UnixMillis(0) {
+            self.tends_at.set(folds_at);
+            let alarm = Rc::clone(&self.alarm);
             spawn_local(async move {
-                if let Err(error) = storage.set_alarm(FOLD_AFTER).await {
-                    // The rows are stored; the cron and the next beacon arm it again.
-                    armed.set(false);
+                if let Err(error) = alarm.by(folds_at).await {
+                    // The rows are stored; the cron goes on with them.
                     worker::console_error!("the alarm could not be armed: {error}");
                 }
             });
@@ -300,7 +328,7 @@ impl Shard {
 
     /// The budgets that rule, once what is offered has been looked at. The last good ones are kept here:
     /// they go on when what is offered is wrong, or is not to be had.
-    async fn ruled(&self, age: u64) -> Result<Ruled> {
+    pub(crate) async fn ruled(&self, age: u64) -> Result<Ruled> {
         let offered = budgets::offered(&self.env, age).await;
         let known = match self.ruled.take() {
             Some(Ruled { rulings, .. }) => rulings,
@@ -405,6 +433,7 @@ impl Shard {
 
     /// What is due: fold, roll up, sweep, and arm the next alarm, last.
     async fn tend(&self) -> Result<()> {
+        self.tends_at.set(UnixMillis(u64::MAX));
         self.fold(budgets::FRESH).await?;
         self.roll()?;
         self.sql().exec(
@@ -588,26 +617,19 @@ impl Shard {
     }
 
     fn retention(&self) -> Result<Retention> {
-        let config = Config::of(&self.env).map_err(|mistake| Error::RustError(mistake.to_string()))?;
-        Ok(config.retention)
+        Ok(self.config()?.retention)
     }
 
-    fn horizon(&self) -> Result<Horizon> {
+    pub(crate) fn horizon(&self) -> Result<Horizon> {
         Ok(self.kept("horizon")?.unwrap_or_default())
     }
 
     fn kept<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>> {
-        let row = self.sql().exec("SELECT value FROM facts WHERE name = ?", vec![name.into()])?.raw().next();
-        match row.transpose()?.as_deref() {
-            Some([SqlStorageValue::String(text)]) => Ok(Some(serde_json::from_str(text)?)),
-            _ => Ok(None),
-        }
+        kept(&self.sql(), name)
     }
 
     fn keep(&self, name: &str, value: &impl Serialize) -> Result<()> {
-        let text = serde_json::to_string(value).map_err(Error::from)?;
-        let statement = "INSERT OR REPLACE INTO facts (name, value) VALUES (?, ?)";
-        self.sql().exec(statement, vec![name.into(), text.into()]).map(drop)
+        keep(&self.sql(), name, value)
     }
 
     fn heard_at(&self) -> Result<Option<UnixMillis>> {
@@ -615,17 +637,79 @@ impl Shard {
         Ok(row.transpose()?.as_deref().and_then(|row| whole(row.first()?)).map(UnixMillis))
     }
 
-    /// Sees to it that there is an alarm, at the latest after the delay.
-    async fn arm(&self, delay: Duration) -> Result<()> {
-        if self.armed.replace(true) {
-            return Ok(());
-        }
-        self.state.storage().set_alarm(delay).await.inspect_err(|_| self.armed.set(false))
+    /// Sees to it that the cells are looked after, at the latest after the delay.
+    async fn arm(&self, delay: u64) -> Result<()> {
+        let at = now().after(delay).min(self.tends_at.get());
+        self.tends_at.set(at);
+        self.alarm.by(at).await
     }
 
-    fn sql(&self) -> SqlStorage {
+    /// What the first shard does for its site, each quarter of an hour.
+    async fn mind(&self, site: &str) -> Result<()> {
+        self.owed(site).await;
+        if let Err(error) = self.correct(site).await {
+            worker::console_error!("what came late for {site} is not told yet: {error}");
+        }
+        Ok(())
+    }
+
+    /// What the first shard owes others.
+    async fn owed(&self, site: &str) {
+        if let Err(error) = self.push(site).await {
+            worker::console_error!("the push of {site} rests until the next alarm: {error}");
+        }
+    }
+
+    /// The answer of all shards together.
+    pub(crate) async fn read_all(&self, site: &str, config: &Config, query: &Query) -> Result<Groups> {
+        self.fold(budgets::FRESH).await?;
+        let mut groups = self.read(query)?;
+        let question = serde_json::to_string(query)?;
+        for shard in config.shards.all().skip(1) {
+            let bytes = others(&self.env, site, shard, "read", Some(question.as_str().into())).await?;
+            groups.merge(Groups::decode(&bytes).map_err(|error| Error::RustError(error.to_string()))?);
+        }
+        Ok(groups)
+    }
+
+    /// The counts of all shards together.
+    pub(crate) async fn count_all(&self, site: &str, config: &Config) -> Result<Counts> {
+        self.fold(budgets::FRESH).await?;
+        let mut counts = self.counts()?;
+        for shard in config.shards.all().skip(1) {
+            let bytes = others(&self.env, site, shard, "counts", None).await?;
+            counts.merge(Counts::decode(&bytes).map_err(|error| Error::RustError(error.to_string()))?);
+        }
+        Ok(counts)
+    }
+
+    pub(crate) fn config(&self) -> Result<Rc<Config>> {
+        Config::of(&self.env).map_err(|mistake| Error::RustError(mistake.to_string()))
+    }
+
+    pub(crate) fn sql(&self) -> SqlStorage {
         self.state.storage().sql()
     }
+}
+
+/// What is kept under that name.
+pub(crate) fn kept<T: DeserializeOwned>(sql: &SqlStorage, name: &str) -> Result<Option<T>> {
+    Ok(fact(sql, name)?.map(|text| serde_json::from_str(&text)).transpose()?)
+}
+
+/// The same as the text that it is.
+pub(crate) fn fact(sql: &SqlStorage, name: &str) -> Result<Option<String>> {
+    let row = sql.exec("SELECT value FROM facts WHERE name = ?", vec![name.into()])?.raw().next();
+    Ok(match row.transpose()?.as_deref() {
+        Some([SqlStorageValue::String(text)]) => Some(text.clone()),
+        _ => None,
+    })
+}
+
+pub(crate) fn keep(sql: &SqlStorage, name: &str, value: &impl Serialize) -> Result<()> {
+    let text = serde_json::to_string(value).map_err(Error::from)?;
+    let statement = "INSERT OR REPLACE INTO facts (name, value) VALUES (?, ?)";
+    sql.exec(statement, vec![name.into(), text.into()]).map(drop)
 }
 
 fn view_of(
@@ -668,25 +752,25 @@ fn place(key: &CellKey) -> Vec<SqlStorageValue> {
     vec![number(window.span.code().into()), number(window.start.0), labels.text().into()]
 }
 
-fn number(value: u64) -> SqlStorageValue {
+pub(crate) fn number(value: u64) -> SqlStorageValue {
     SqlStorageValue::Integer(i64::try_from(value).unwrap_or(i64::MAX))
 }
 
-fn whole(value: &SqlStorageValue) -> Option<u64> {
+pub(crate) fn whole(value: &SqlStorageValue) -> Option<u64> {
     match value {
         SqlStorageValue::Integer(value) => u64::try_from(*value).ok(),
         _ => None,
     }
 }
 
-fn now() -> UnixMillis {
+pub(crate) fn now() -> UnixMillis {
     UnixMillis(Date::now().as_millis())
 }
 
-/// How long told views wait until they are folded; a read folds at once.
-const FOLD_AFTER: Duration = Duration::from_secs(10);
-const SWEEP_AFTER: Duration = Duration::from_secs(15 * 60);
-const ROLL_AFTER: Duration = Duration::from_secs(60 * 60);
+/// Milliseconds that told views wait until they are folded; a read folds at once.
+const FOLD_AFTER: u64 = 10_000;
+const SWEEP_AFTER: u64 = 15 * 60_000;
+const ROLL_AFTER: u64 = 60 * 60_000;
 /// How long a view may be corrected after it was last heard of, in milliseconds.
 const SETTLED: u64 = 2 * 60 * 60 * 1000;
 
@@ -712,6 +796,17 @@ const SCHEMA: &[&str] = &[
     "CREATE TABLE IF NOT EXISTS watched (cell TEXT PRIMARY KEY, state TEXT NOT NULL) WITHOUT ROWID",
     "CREATE TABLE IF NOT EXISTS refused (
         start INTEGER NOT NULL, reason TEXT NOT NULL, count INTEGER NOT NULL, PRIMARY KEY (start, reason)
+     ) WITHOUT ROWID",
+    // What the first shard of a site owes: documents, and what they were made of when they were told.
+    "CREATE TABLE IF NOT EXISTS outbox (
+        queue TEXT NOT NULL, seq INTEGER NOT NULL, entry TEXT NOT NULL, PRIMARY KEY (queue, seq)
+     ) WITHOUT ROWID",
+    "CREATE TABLE IF NOT EXISTS bodies (
+        queue TEXT NOT NULL, seq INTEGER NOT NULL, body BLOB NOT NULL, PRIMARY KEY (queue, seq)
+     )",
+    "CREATE TABLE IF NOT EXISTS told (
+        queue TEXT NOT NULL, start INTEGER NOT NULL, revision INTEGER NOT NULL, print TEXT NOT NULL,
+        PRIMARY KEY (queue, start)
      ) WITHOUT ROWID",
 ];
 
