@@ -346,7 +346,8 @@ impl Shard {
                         continue;
                     }
                     let revision = u32::try_from(revision.saturating_add(1)).unwrap_or(u32::MAX);
-                    let _ = self.tell(site, &config, sink, *window, &groups, revision, Vec::new(), &budgets)?;
+                    let _ =
+                        self.tell(site, &config, sink, *window, &groups, revision, Vec::new(), &budgets)?;
                 }
             }
         }
