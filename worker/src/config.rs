@@ -9,6 +9,8 @@ use ledger::Retention;
 use serde::Deserialize;
 use worker::Env;
 
+use crate::push::Backends;
+
 /// The configuration of one deployment.
 #[derive(Debug)]
 pub(crate) struct Config {
@@ -18,6 +20,8 @@ pub(crate) struct Config {
     pub(crate) shards: Shards,
     /// How long what is counted is kept.
     pub(crate) retention: Retention,
+    /// Where closed windows are pushed to.
+    pub(crate) backends: Backends,
 }
 
 /// One site.
@@ -74,7 +78,8 @@ impl Config {
                 Retention::of_days(days.ok_or_else(mistake)?)
             }
         };
-        Ok(Self { sites, shards, retention })
+        let backends = Backends::read(env).map_err(Mistake)?;
+        Ok(Self { sites, shards, retention, backends })
     }
 
     /// Whether pages of that origin may send for any site; the beacon's own site is checked later.

@@ -2,6 +2,7 @@
 //! decision about vitals, windows, budgets and verdicts is made in a crate that knows no Worker. What
 //! workerd calls is shim.js, which brings beacons to [`ingest`] and everything else to [`fetch`].
 
+mod alarm;
 mod answer;
 mod badge;
 mod budgets;
@@ -9,6 +10,8 @@ mod causes;
 mod config;
 mod edge;
 mod ingest;
+mod post;
+mod push;
 mod read;
 mod refusals;
 mod shard;

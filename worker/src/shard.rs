@@ -3,13 +3,13 @@
 
 pub(crate) mod causes;
 mod cells;
+mod first;
 mod journal;
 mod tables;
 
 use std::cell::{Cell as Slot, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
-use std::time::Duration;
 
 use budget::{Budgets, Watched, leading};
 use ledger::{Counts, Groups, Query, Retention, Rooms, Rulings, Span, Window};
@@ -23,9 +23,11 @@ use worker::{
     SqlStorageValue, State, Stub, durable_object, wasm_bindgen,
 };
 
+use crate::alarm::Alarm;
 use crate::answer::Failure;
 use crate::budgets;
 use crate::config::Config;
+use crate::push::Pushes;
 use crate::watching::{self, Name, Seen};
 
 /// Adds to the refusals that a site has counted, by reason. They are of no view, so one shard has all.
@@ -115,7 +117,8 @@ async fn ask(
 /// Wakes a shard, so that it does what is due.
 pub(crate) async fn poke(env: &Env, site: &str, shard: u32) -> Result<()> {
     let mut init = RequestInit::new();
-    init.with_method(Method::Post);
+    // The first one learns whose first one it is: it has more to do.
+    init.with_method(Method::Post).with_body((shard == 0).then(|| site.into()));
     let request = Request::new_with_init("https://shard.invalid/poke", &init)?;
     stub(env, site, shard)?.fetch_with_request(request).await.map(drop)
 }
@@ -143,7 +146,11 @@ pub struct Shard {
     state: State,
     env: Env,
     is_open: Slot<bool>,
-    armed: Rc<Slot<bool>>,
+    alarm: Rc<Alarm>,
+    /// When the cells are looked after next: at once, where nobody knows.
+    tends_at: Slot<UnixMillis>,
+    /// What the first shard of a site owes to backends.
+    pub(crate) pushes: Rc<Pushes>,
     /// Known while all that was written under it succeeded; else read again.
     rooms: RefCell<Option<Rooms>>,
     ruled: RefCell<Option<Ruled>>,
@@ -151,15 +158,17 @@ pub struct Shard {
 
 /// The budgets by which views are judged, and those before.
 #[derive(Clone, Debug)]
-struct Ruled {
+pub(crate) struct Ruled {
     rulings: Rulings,
-    budgets: Rc<Budgets>,
+    pub(crate) budgets: Rc<Budgets>,
 }
 
 impl DurableObject for Shard {
     fn new(state: State, env: Env) -> Self {
-        let (rooms, ruled) = Default::default();
-        Self { state, env, is_open: Slot::default(), armed: Rc::default(), rooms, ruled }
+        let (is_open, tends_at, rooms, ruled) = Default::default();
+        let alarm = Rc::new(Alarm::new(state.storage()));
+        let pushes = Rc::new(Pushes::new(state.storage(), env.clone(), Rc::clone(&alarm)));
+        Self { state, env, is_open, alarm, tends_at, pushes, rooms, ruled }
     }
 
     async fn fetch(&self, mut request: Request) -> Result<Response> {
@@ -190,7 +199,11 @@ impl DurableObject for Shard {
                 Ok(Response::empty()?.with_status(204))
             }
             "/poke" => {
+                let site = request.text().await?;
                 self.tend().await?;
+                if !site.is_empty() {
+                    self.mind(&site).await?;
+                }
                 Response::empty()
             }
             _ => Response::error("there is nothing here", 404),
@@ -199,8 +212,18 @@ impl DurableObject for Shard {
 
     async fn alarm(&self) -> Result<Response> {
         self.opened()?;
-        self.armed.set(false);
-        self.tend().await?;
+        self.alarm.went_off();
+        match self.tends_at.get() {
+            // The platform wakes it again after a failure.
+            due if due <= now() => {
+                self.tend().await.inspect_err(|_| self.tends_at.set(UnixMillis(0)))?;
+            }
+            NEVER => {}
+            later => self.alarm.by(later).await?,
+        }
+        if let Some(site) = self.kept::<String>("site")? {
+            self.owed(&site).await;
+        }
         Response::empty()
     }
 }
@@ -220,7 +243,7 @@ impl Shard {
 
     /// The budgets that rule, once what is offered has been looked at. The last good ones are kept here:
     /// they go on when what is offered is wrong, or is not to be had.
-    async fn ruled(&self, age: u64) -> Result<Ruled> {
+    pub(crate) async fn ruled(&self, age: u64) -> Result<Ruled> {
         let offered = budgets::offered(&self.env, age).await;
         let known = match self.ruled.take() {
             Some(Ruled { rulings, .. }) => rulings,
@@ -279,6 +302,7 @@ impl Shard {
 
     /// What is due: fold, roll up, sweep, and arm the next alarm, last.
     async fn tend(&self) -> Result<()> {
+        self.tends_at.set(NEVER);
         self.fold(budgets::FRESH).await?;
         self.roll()?;
         self.forgive()?;
@@ -302,53 +326,70 @@ impl Shard {
     }
 
     fn retention(&self) -> Result<Retention> {
-        let config = Config::of(&self.env).map_err(|mistake| Error::RustError(mistake.to_string()))?;
-        Ok(config.retention)
+        Ok(self.config()?.retention)
     }
 
     fn kept<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>> {
-        let row = self.sql().exec("SELECT value FROM facts WHERE name = ?", vec![name.into()])?.raw().next();
-        match row.transpose()?.as_deref() {
-            Some([SqlStorageValue::String(text)]) => Ok(Some(serde_json::from_str(text)?)),
-            _ => Ok(None),
-        }
+        kept(&self.sql(), name)
     }
 
     fn keep(&self, name: &str, value: &impl Serialize) -> Result<()> {
-        let text = serde_json::to_string(value).map_err(Error::from)?;
-        let statement = "INSERT OR REPLACE INTO facts (name, value) VALUES (?, ?)";
-        self.sql().exec(statement, vec![name.into(), text.into()]).map(drop)
+        keep(&self.sql(), name, value)
     }
 
-    /// Sees to it that there is an alarm, at the latest after the delay.
-    async fn arm(&self, delay: Duration) -> Result<()> {
-        if self.armed.replace(true) {
-            return Ok(());
-        }
-        self.state.storage().set_alarm(delay).await.inspect_err(|_| self.armed.set(false))
+    pub(crate) fn config(&self) -> Result<Rc<Config>> {
+        Config::of(&self.env).map_err(|mistake| Error::RustError(mistake.to_string()))
     }
 
-    fn sql(&self) -> SqlStorage {
+    /// Sees to it that the cells are looked after, at the latest after so many milliseconds.
+    async fn arm(&self, delay: u64) -> Result<()> {
+        let at = now().after(delay).min(self.tends_at.get());
+        self.tends_at.set(at);
+        self.alarm.by(at).await
+    }
+
+    pub(crate) fn sql(&self) -> SqlStorage {
         self.state.storage().sql()
     }
 }
 
-fn number(value: u64) -> SqlStorageValue {
+/// What is kept under that name.
+pub(crate) fn kept<T: DeserializeOwned>(sql: &SqlStorage, name: &str) -> Result<Option<T>> {
+    Ok(fact(sql, name)?.map(|text| serde_json::from_str(&text)).transpose()?)
+}
+
+/// The same as the text that it is.
+pub(crate) fn fact(sql: &SqlStorage, name: &str) -> Result<Option<String>> {
+    let row = sql.exec("SELECT value FROM facts WHERE name = ?", vec![name.into()])?.raw().next();
+    Ok(match row.transpose()?.as_deref() {
+        Some([SqlStorageValue::String(text)]) => Some(text.clone()),
+        _ => None,
+    })
+}
+
+pub(crate) fn keep(sql: &SqlStorage, name: &str, value: &impl Serialize) -> Result<()> {
+    let text = serde_json::to_string(value).map_err(Error::from)?;
+    let statement = "INSERT OR REPLACE INTO facts (name, value) VALUES (?, ?)";
+    sql.exec(statement, vec![name.into(), text.into()]).map(drop)
+}
+
+pub(crate) fn number(value: u64) -> SqlStorageValue {
     SqlStorageValue::Integer(i64::try_from(value).unwrap_or(i64::MAX))
 }
 
-fn whole(value: &SqlStorageValue) -> Option<u64> {
+pub(crate) fn whole(value: &SqlStorageValue) -> Option<u64> {
     match value {
         SqlStorageValue::Integer(value) => u64::try_from(*value).ok(),
         _ => None,
     }
 }
 
-fn now() -> UnixMillis {
+pub(crate) fn now() -> UnixMillis {
     UnixMillis(Date::now().as_millis())
 }
 
-/// How long told views wait until they are folded; a read folds at once.
-const FOLD_AFTER: Duration = Duration::from_secs(10);
-const SWEEP_AFTER: Duration = Duration::from_secs(15 * 60);
-const ROLL_AFTER: Duration = Duration::from_secs(60 * 60);
+/// Milliseconds that told views wait until they are folded; a read folds at once.
+const FOLD_AFTER: u64 = 10_000;
+const SWEEP_AFTER: u64 = 15 * 60_000;
+const ROLL_AFTER: u64 = 60 * 60_000;
+const NEVER: UnixMillis = UnixMillis(u64::MAX);

@@ -89,6 +89,17 @@ const SCHEMA: &[&str] = &[
     "CREATE TABLE IF NOT EXISTS refused (
         start INTEGER NOT NULL, reason TEXT NOT NULL, count INTEGER NOT NULL, PRIMARY KEY (start, reason)
      ) WITHOUT ROWID",
+    // What the first shard of a site owes: documents, and what they were made of when they were told.
+    "CREATE TABLE IF NOT EXISTS outbox (
+        queue TEXT NOT NULL, seq INTEGER NOT NULL, entry TEXT NOT NULL, PRIMARY KEY (queue, seq)
+     ) WITHOUT ROWID",
+    "CREATE TABLE IF NOT EXISTS bodies (
+        queue TEXT NOT NULL, seq INTEGER NOT NULL, body BLOB NOT NULL, PRIMARY KEY (queue, seq)
+     )",
+    "CREATE TABLE IF NOT EXISTS told (
+        queue TEXT NOT NULL, start INTEGER NOT NULL, revision INTEGER NOT NULL, print TEXT NOT NULL,
+        PRIMARY KEY (queue, start)
+     ) WITHOUT ROWID",
 ];
 
 /// From version 1 to 2: what is there is set aside, and moved in the order in which it was heard.
