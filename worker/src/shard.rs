@@ -97,7 +97,7 @@ pub(crate) async fn look(env: &Env, site: &str, counts: Vec<u8>) -> Result<Vec<u
     ask(env, site, 0, "look", Some(Uint8Array::from(counts.as_slice()).into())).await
 }
 
-async fn ask(
+pub(crate) async fn ask(
     env: &Env,
     site: &str,
     shard: u32,
@@ -198,6 +198,7 @@ impl DurableObject for Shard {
                 self.refused(request.json().await?)?;
                 Ok(Response::empty()?.with_status(204))
             }
+            path if path.starts_with("/traffic/") => self.traffic(request).await,
             "/poke" => {
                 let site = request.text().await?;
                 self.tend().await?;
@@ -306,12 +307,17 @@ impl Shard {
         self.fold(budgets::FRESH).await?;
         self.roll()?;
         self.forgive()?;
+        self.roll_traffic()?;
         self.sweep()?;
         let kept = number(now().before(self.retention()?.days).0);
         self.sql().exec("DELETE FROM refused WHERE start < ?", vec![kept])?;
         let mut rest = self
             .sql()
-            .exec("SELECT EXISTS (SELECT 1 FROM views), EXISTS (SELECT 1 FROM cells WHERE span < 2)", None)?
+            .exec(
+                "SELECT EXISTS (SELECT 1 FROM views), EXISTS (SELECT 1 FROM cells WHERE span < 2)
+                 OR EXISTS (SELECT 1 FROM traffic WHERE span < 2)",
+                None,
+            )?
             .raw();
         let (views, cells) = match rest.next().transpose()?.as_deref() {
             Some([views, cells]) => (whole(views) != Some(0), whole(cells) != Some(0)),
@@ -325,15 +331,15 @@ impl Shard {
         }
     }
 
-    fn retention(&self) -> Result<Retention> {
+    pub(crate) fn retention(&self) -> Result<Retention> {
         Ok(self.config()?.retention)
     }
 
-    fn kept<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>> {
+    pub(crate) fn kept<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>> {
         kept(&self.sql(), name)
     }
 
-    fn keep(&self, name: &str, value: &impl Serialize) -> Result<()> {
+    pub(crate) fn keep(&self, name: &str, value: &impl Serialize) -> Result<()> {
         keep(&self.sql(), name, value)
     }
 
@@ -342,7 +348,7 @@ impl Shard {
     }
 
     /// Sees to it that the cells are looked after, at the latest after so many milliseconds.
-    async fn arm(&self, delay: u64) -> Result<()> {
+    pub(crate) async fn arm(&self, delay: u64) -> Result<()> {
         let at = now().after(delay).min(self.tends_at.get());
         self.tends_at.set(at);
         self.alarm.by(at).await
@@ -391,5 +397,5 @@ pub(crate) fn now() -> UnixMillis {
 /// Milliseconds that told views wait until they are folded; a read folds at once.
 const FOLD_AFTER: u64 = 10_000;
 const SWEEP_AFTER: u64 = 15 * 60_000;
-const ROLL_AFTER: u64 = 60 * 60_000;
+pub(crate) const ROLL_AFTER: u64 = 60 * 60_000;
 const NEVER: UnixMillis = UnixMillis(u64::MAX);
