@@ -6,6 +6,7 @@ use std::fmt;
 use std::rc::Rc;
 
 use ledger::Retention;
+use ledger::outbox::Sink;
 use serde::Deserialize;
 use worker::Env;
 
@@ -22,6 +23,8 @@ pub(crate) struct Config {
     pub(crate) retention: Retention,
     /// Where closed windows are pushed to.
     pub(crate) backends: Backends,
+    /// Where each site's origin tells its own health; under the name `backend` that of all the others.
+    origins: Vec<Sink>,
 }
 
 /// One site.
@@ -79,7 +82,16 @@ impl Config {
             }
         };
         let backends = Backends::read(env).map_err(Mistake)?;
-        Ok(Self { sites, shards, retention, backends })
+        let origins = env.var("ORIGIN_HEALTH_URL").map(|text| text.to_string()).unwrap_or_default();
+        let origins =
+            Sink::read(&origins).map_err(|mistake| Mistake(format!("ORIGIN_HEALTH_URL: {mistake}")))?;
+        Ok(Self { sites, shards, retention, backends, origins })
+    }
+
+    /// Where a site's origin tells its own health.
+    pub(crate) fn origin_of(&self, site: &str) -> Option<&str> {
+        let named = |name: &str| self.origins.iter().find(|origin| origin.name == name);
+        named(site).or_else(|| named("backend")).map(|origin| origin.url.as_str())
     }
 
     /// Whether pages of that origin may send for any site; the beacon's own site is checked later.

@@ -57,6 +57,11 @@ fn configured(env: &Env) -> Configured {
     })
 }
 
+/// Whether nothing is wrong with what EDGE says, if it says anything.
+pub(crate) fn is_configured(env: &Env) -> bool {
+    !matches!(configured(env), Configured::Mistake(_))
+}
+
 fn read(env: &Env) -> Configured {
     let text = env.var("EDGE").map(|text| text.to_string()).unwrap_or_default();
     if text.trim().is_empty() {

@@ -7,23 +7,26 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use budget::Budgets;
+use insight::bulletin::Backend;
 use insight::told::{BY, Closed, Decided};
 use ledger::outbox::{
     self, Answer, Document, Effect, Entry, Head, IDEMPOTENCY_HEADER, Input, Key, Outbox, RetryAfter,
     SIGNATURE_HEADER, Settings, Sink, SinkMistake, Status, Ticket, Which,
 };
 use ledger::{Groups, Query, Span, Window};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
 use wire::UnixMillis;
 use wire::push::Transition;
 use worker::js_sys::{Math, Uint8Array};
 use worker::wasm_bindgen_futures::spawn_local;
-use worker::{Env, Error, Result, SqlStorage, SqlStorageValue, Storage};
+use worker::{Env, Error, Request, Result, SqlStorage, SqlStorageValue, Storage};
 
 use crate::alarm::Alarm;
+use crate::answer::{self, Outcome};
 use crate::config::Config;
-use crate::post;
 use crate::shard::{self, Shard, now, number, whole};
-use crate::watching;
+use crate::{leave, post, watching};
 
 /// Where windows are pushed to, as wrangler.toml and the secrets say it.
 #[derive(Debug)]
@@ -254,6 +257,31 @@ async fn posted(url: &str, key: &Key, idempotency: &str, body: &[u8]) -> Answer 
     }
 }
 
+/// Which documents are to be sent again: all that were put aside, where nothing is said.
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Again {
+    sink: Option<String>,
+    seq: Option<u64>,
+}
+
+/// `GET /api/push`: how the push of a site stands.
+pub(crate) async fn shown(request: &Request, env: &Env, config: &Config) -> Outcome {
+    let site = leave::site(request, config)?;
+    leave::demand(leave::reads(request, env)?, leave::READ)?;
+    let backends: Vec<Backend> = shard::first(env, &site, "push", &()).await?;
+    Ok(answer::json(json!({ "v": 1, "site": site, "backends": backends }).to_string())?)
+}
+
+/// `POST /api/push/retry`: what was put aside is sent again.
+pub(crate) async fn retry(request: &mut Request, env: &Env, config: &Config) -> Outcome {
+    let site = leave::site(request, config)?;
+    leave::demand(leave::carries(request, env, leave::MANAGE)?, leave::MANAGE)?;
+    let asked: Again = leave::body(request).await?;
+    let again: usize = shard::first(env, &site, "push-again", &asked).await?;
+    Ok(answer::json(json!({ "v": 1, "site": site, "again": again }).to_string())?)
+}
+
 impl Shard {
     /// Closes what has closed, and sends what may be sent.
     pub(crate) async fn push(&self, site: &str) -> Result<()> {
@@ -270,19 +298,28 @@ impl Shard {
         Ok(())
     }
 
+    /// How the push to each backend stands.
+    pub(crate) fn backends(&self, site: &str) -> Result<Vec<Backend>> {
+        let config = self.config()?;
+        let all = self.pushes.status(site, &config.backends)?.into_iter();
+        Ok(all.map(|(name, status)| Backend::of(name, site, status)).collect())
+    }
+
     /// Sends again what was put aside. How many there were.
-    pub(crate) fn push_again(&self, site: &str, sink: Option<&str>, which: Which) -> Result<usize> {
+    pub(crate) fn push_again(&self, site: &str, asked: &Again) -> Result<usize> {
         let config = self.config()?;
         let mut count = 0_usize;
-        for asked in config.backends.sinks.iter().filter(|other| sink.is_none_or(|name| name == other.name)) {
+        let is_meant = |sink: &&Sink| asked.sink.as_ref().is_none_or(|name| *name == sink.name);
+        for sink in config.backends.sinks.iter().filter(is_meant) {
             let again = |outbox: &mut Outbox| {
                 let parked = |outbox: &Outbox| outbox.status().parked.len();
                 let before = parked(outbox);
+                let which = asked.seq.map_or(Which::All, Which::One);
                 let effects = outbox.handle(Input::Retry(which), now(), dice());
                 count = count.saturating_add(before.saturating_sub(parked(outbox)));
                 Ok::<_, core::convert::Infallible>(effects)
             };
-            let _ = self.pushes.take(site, &config, asked, again)?;
+            let _ = self.pushes.take(site, &config, sink, again)?;
         }
         Ok(count)
     }

@@ -27,6 +27,7 @@ use crate::alarm::Alarm;
 use crate::answer::Failure;
 use crate::budgets;
 use crate::config::Config;
+use crate::health::OriginAsked;
 use crate::push::Pushes;
 use crate::watching::{self, Name, Seen};
 
@@ -114,6 +115,18 @@ pub(crate) async fn ask(
     }
 }
 
+/// Asks a site's first shard for something that is the whole site's, with a body of JSON; which site, it is told.
+pub(crate) async fn first<T: DeserializeOwned>(
+    env: &Env,
+    site: &str,
+    what: &str,
+    body: &impl Serialize,
+) -> Result<T, Failure> {
+    let body = serde_json::to_string(&(site, body)).map_err(Error::from)?;
+    let bytes = ask(env, site, 0, &format!("first/{what}"), Some(body.into())).await?;
+    Ok(serde_json::from_slice(&bytes).map_err(Error::from)?)
+}
+
 /// Wakes a shard, so that it does what is due.
 pub(crate) async fn poke(env: &Env, site: &str, shard: u32) -> Result<()> {
     let mut init = RequestInit::new();
@@ -149,7 +162,9 @@ pub struct Shard {
     alarm: Rc<Alarm>,
     /// When the cells are looked after next: at once, where nobody knows.
     tends_at: Slot<UnixMillis>,
-    /// What the first shard of a site owes to backends.
+    /// What the first shard of a site knows of the origin.
+    pub(crate) origin: OriginAsked,
+    /// What it owes to backends.
     pub(crate) pushes: Rc<Pushes>,
     /// Known while all that was written under it succeeded; else read again.
     rooms: RefCell<Option<Rooms>>,
@@ -165,15 +180,16 @@ pub(crate) struct Ruled {
 
 impl DurableObject for Shard {
     fn new(state: State, env: Env) -> Self {
-        let (is_open, tends_at, rooms, ruled) = Default::default();
+        let (is_open, tends_at, origin, rooms, ruled) = Default::default();
         let alarm = Rc::new(Alarm::new(state.storage()));
         let pushes = Rc::new(Pushes::new(state.storage(), env.clone(), Rc::clone(&alarm)));
-        Self { state, env, is_open, alarm, tends_at, pushes, rooms, ruled }
+        Self { state, env, is_open, alarm, tends_at, origin, pushes, rooms, ruled }
     }
 
     async fn fetch(&self, mut request: Request) -> Result<Response> {
         self.opened()?;
-        match request.path().as_str() {
+        let path = request.path();
+        match path.as_str() {
             path @ ("/read" | "/read-by-latest") => {
                 let query: Query = request.json().await?;
                 self.fold(if path == "/read" { budgets::FRESH } else { 0 }).await?;
@@ -207,7 +223,10 @@ impl DurableObject for Shard {
                 }
                 Response::empty()
             }
-            _ => Response::error("there is nothing here", 404),
+            path => match path.strip_prefix("/first/") {
+                Some(what) => self.first(what, request).await,
+                None => Response::error("there is nothing here", 404),
+            },
         }
     }
 

@@ -2,8 +2,9 @@
 //! they are to be told. Each debt has a file of its own; this says when.
 
 use ledger::{Counts, Groups, Query};
+use serde_json::Value;
 use worker::wasm_bindgen::JsValue;
-use worker::{Env, Error, Result};
+use worker::{Env, Error, Request, Response, Result};
 
 use super::{Shard, ask};
 use crate::answer::Failure;
@@ -11,6 +12,18 @@ use crate::budgets;
 use crate::config::Config;
 
 impl Shard {
+    /// What the Worker asks of the whole site, in JSON: the site and what is to be known for it.
+    pub(super) async fn first(&self, what: &str, mut request: Request) -> Result<Response> {
+        let (site, body): (String, Value) = request.json().await?;
+        self.keep("site", &site)?;
+        match what {
+            "standing" => Response::from_json(&self.standing(&site, serde_json::from_value(body)?).await?),
+            "push" => Response::from_json(&self.backends(&site)?),
+            "push-again" => Response::from_json(&self.push_again(&site, &serde_json::from_value(body)?)?),
+            _ => Response::error("there is nothing here", 404),
+        }
+    }
+
     /// By the cron, each quarter of an hour. One thing that fails keeps no other from being done.
     pub(super) async fn mind(&self, site: &str) -> Result<()> {
         self.keep("site", &site)?;
@@ -18,7 +31,19 @@ impl Shard {
         if let Err(error) = self.correct(site).await {
             worker::console_error!("what came late for {site} is not told yet: {error}");
         }
+        if let Err(error) = self.look_around(site).await {
+            worker::console_error!("nobody could look at {site}: {error}");
+        }
         Ok(())
+    }
+
+    /// What there is to see: how the budgets stand, and what each hour was.
+    async fn look_around(&self, site: &str) -> Result<()> {
+        let config = self.config()?;
+        let counts = self.count_all(site, &config).await?;
+        let budgets = self.ruled(budgets::FRESH).await?.budgets;
+        self.look(&counts, &budgets)?;
+        self.write_hours(site, &config).await
     }
 
     /// By each alarm.

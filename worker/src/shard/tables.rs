@@ -100,6 +100,11 @@ const SCHEMA: &[&str] = &[
         queue TEXT NOT NULL, start INTEGER NOT NULL, revision INTEGER NOT NULL, print TEXT NOT NULL,
         PRIMARY KEY (queue, start)
      ) WITHOUT ROWID",
+    // What each hour was, by which today is called usual or odd.
+    "CREATE TABLE IF NOT EXISTS hours (
+        series TEXT NOT NULL, hour INTEGER NOT NULL, n INTEGER NOT NULL, value REAL NOT NULL,
+        PRIMARY KEY (series, hour)
+     ) WITHOUT ROWID",
 ];
 
 /// From version 1 to 2: what is there is set aside, and moved in the order in which it was heard.

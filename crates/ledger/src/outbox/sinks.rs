@@ -79,8 +79,8 @@ pub fn is_address(text: &str) -> bool {
 }
 
 fn is_name(text: &str) -> bool {
-    let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-    (1..=32).contains(&text.len()) && text.bytes().all(plain)
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_');
+    (1..=64).contains(&text.len()) && text.bytes().all(plain)
 }
 
 impl fmt::Display for SinkMistake {
@@ -88,11 +88,11 @@ impl fmt::Display for SinkMistake {
         match self {
             Self::Url(found) => write!(
                 f,
-                "`{found}` is no address to push to: it is like `https://example.com/vitals`, or `name=https://…`, \
-                 several with commas"
+                "`{found}` is no address: it is like `https://example.com/vitals`, or `name=https://…`, several with \
+                 commas"
             ),
             Self::Twice(name) => {
-                write!(f, "two addresses to push to are called `{name}`; name them `name=https://…`")
+                write!(f, "two addresses are called `{name}`; name them `name=https://…`")
             }
             Self::Key { place, why: None } => write!(f, "the signing key {place} is no `name:secret`"),
             Self::Key { place, why: Some(why) } => write!(f, "the signing key {place}: {why}"),
