@@ -9,6 +9,7 @@ mod client;
 mod dashboard;
 mod dev;
 mod figures;
+mod portal;
 mod process;
 mod screen;
 mod setup;
@@ -34,10 +35,11 @@ struct Command {
 const COMMANDS: &[Command] = &[
     Command {
         name: "dev",
-        arguments: "[--port N] [--visits N] [--fresh]",
+        arguments: "[--port N] [--visits N] [--portal] [--fresh]",
         about: "sets everything up, builds, and serves the product locally; rebuilds on change.\n\
                 --port N    the port to listen on (8787)\n\
                 --visits N  drives N real browser visits, prints what they measured, and ends\n\
+                --portal    serves the sample portal of www/portal behind it, cached and measured\n\
                 --fresh     forgets what was stored before",
         run: dev::run,
     },
@@ -46,7 +48,7 @@ const COMMANDS: &[Command] = &[
         arguments: "[PART…]",
         about:
             "sets everything up and runs every test, or the named parts: core, xtask, worker, cache, faults,
-                package, lighthouse, browser, dashboard, parity",
+                package, portal, lighthouse, browser, dashboard, parity",
         run: test::run,
     },
     Command {
@@ -152,7 +154,7 @@ mod tests {
     fn every_command_in_a_document_exists() {
         let mut found = 0;
         for document in
-            ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "docs/ledger.md", ".ci/run", "wrangler.toml"]
+            ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "docs/ledger.md", "www/portal/README.md", ".ci/run", "wrangler.toml"]
         {
             let text = std::fs::read_to_string(root().join(document)).expect(document);
             for rest in text.split("cargo xtask ").skip(1) {

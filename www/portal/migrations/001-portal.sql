@@ -38,3 +38,5 @@ create table shelves (
   put_at bigint not null,
   primary key (member_id, product_id)
 );
+
+create index shelves_newest_first on shelves (member_id, put_at desc);
