@@ -130,7 +130,7 @@ for (const kind of ["sqlite", "postgres"]) {
       await products.changeProduct(listening, "p1", { name: "Another" });
       await members.membersById(listening, ["m1", "m2"]);
       await members.signedIn({ ...listening, query: async (/** @type {string} */ name, /** @type {any} */ statement) => (asked.push([name, statement]), []) }, "m1@portal.invalid", "password");
-      await members.shelfOf(listening, "m1");
+      await members.shelfOf(listening, "x1");
       await members.putOnShelf(listening, "m1", "p1");
       await members.takeFromShelf(listening, "m1", "p1");
       const names = asked.map(([name]) => name);
@@ -150,14 +150,14 @@ for (const kind of ["sqlite", "postgres"]) {
   });
 }
 
-/** What a busy year leaves. @param {any} database */
+/** What a busy year leaves, with a plant that everybody reviews and a member who keeps everything. @param {any} database */
 async function fill(database) {
   const series = database.kind === "postgres" ? (/** @type {number} */ most) => `generate_series(1, ${most}) as n(i)` : (/** @type {number} */ most) => `(with recursive n(i) as (select 1 union all select i + 1 from n where i < ${most}) select i from n) as n`;
   await database.execute(`
     insert into products (id, name, latin, story, light, price, image, changed_at) select 'p' || i, 'Plant ' || i, 'l', 's', 'l', 100, '/p.jpg', 0 from ${series(2000)};
     insert into members (id, email, name, role, password) select 'x' || i, 'x' || i || '@portal.invalid', 'Member', 'member', 'none:' from ${series(5000)};
-    insert into reviews (id, product_id, member_id, stars, words, written_at) select 'r' || i, 'p' || (1 + i % 2000), 'x' || (1 + i % 5000), 1 + i % 5, 'words', i from ${series(20000)};
-    insert into shelves (member_id, product_id, put_at) select 'x' || (1 + i % 5000), 'p' || (1 + i % 2000), i from ${series(10000)} where true on conflict do nothing;
+    insert into reviews (id, product_id, member_id, stars, words, written_at) select 'r' || i, 'p' || case when i % 10 = 0 then 1 else 1 + i % 2000 end, 'x' || (1 + i % 5000), 1 + i % 5, 'words', i from ${series(20000)};
+    insert into shelves (member_id, product_id, put_at) select 'x' || case when i <= 2000 then 1 else 1 + i % 5000 end, 'p' || (1 + i % 2000), i from ${series(10000)} where true on conflict do nothing;
     insert into receipts (key, received_at) select 'k' || i, ${NOON} + i from ${series(20000)};
     insert into windows (site, span, start_at, revision, views, document, received_at) select case when i % 5 = 0 then 'portal' else 'other' end, case when i % 49 = 0 then 'hour' else 'minute' end, ${NOON} + i * 60000, 0, 1, '{}', ${NOON} + i from ${series(20000)};
     insert into transitions (key, number, site, told_at, route, device, metric, verdict_before, verdict_after) select 'k' || i, 0, case when i % 5 = 0 then 'portal' else 'other' end, ${NOON} + i, '/', 'phone', 'LCP', null, 'met' from ${series(10000)};
