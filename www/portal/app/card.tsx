@@ -7,13 +7,13 @@ import { euros } from "#portal/app/words.ts";
 import { Stars } from "#portal/app/stars.tsx";
 import { loaders, type Product } from "#portal/store/products.ts";
 
-export async function Card({ product, isFirst = false }: { product: Product; isFirst?: boolean }) {
+export async function Card({ product, heading: Heading = "h3", isFirst = false }: { product: Product; heading?: "h2" | "h3"; isFirst?: boolean }) {
   const rating = await loaders().rating.load(product.id);
   return (
     <li className="card">
       <Link href={`/product/${product.id}`}>
         <Image src={product.image} alt="" width={1200} height={900} sizes="(max-width: 40rem) 92vw, 22rem" loading={isFirst ? "eager" : "lazy"} />
-        <h3>{product.name}</h3>
+        <Heading>{product.name}</Heading>
       </Link>
       <p className="quiet">{product.light}</p>
       <p className="row">

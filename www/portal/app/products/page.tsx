@@ -16,7 +16,7 @@ export default async function Products() {
       <h1>Plants</h1>
       <ul className="cards">
         {products.map((product, index) => (
-          <Card key={product.id} product={product} isFirst={index === 0} />
+          <Card key={product.id} product={product} heading="h2" isFirst={index === 0} />
         ))}
       </ul>
     </>
