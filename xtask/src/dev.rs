@@ -21,7 +21,9 @@ pub fn run(root: &Path, arguments: &[String]) -> Result<()> {
     let Options { port, visits, fresh, with_portal } = Options::read(arguments)?;
     screen::title(match (visits, with_portal) {
         (Some(_), _) => "Builds edge-vitals, serves it on this machine, and drives browser visits to it.",
-        (None, true) => "Builds edge-vitals and the sample portal, and serves the portal behind it, until Ctrl-C.",
+        (None, true) => {
+            "Builds edge-vitals and the sample portal, and serves the portal behind it, until Ctrl-C."
+        }
         (None, false) => "Builds edge-vitals and serves it on this machine, until Ctrl-C.",
     });
     let started = Instant::now();
@@ -97,7 +99,9 @@ fn behind(root: &Path, portal: &Portal, edge: &str, state: &Path) -> Result<Runn
 /// Where to look. A host without routes shows the Worker's own pages, and `127.0.0.1` is another host.
 fn told(Portal { origin, secrets }: &Portal, port: u16) {
     let (site, own) = (format!("http://localhost:{port}"), format!("http://127.0.0.1:{port}"));
-    println!("  {site}/                     the portal, through the cache: see Server-Timing and Cache-Status");
+    println!(
+        "  {site}/                     the portal, through the cache: see Server-Timing and Cache-Status"
+    );
     println!("  {site}/admin                its health as the edge tells it; changes a plant, and purges");
     println!("                                             {} with {}", portal::EDITOR, secrets.password);
     println!("  {own}/?site=portal          the dashboard: what its visits came to");
@@ -134,7 +138,9 @@ impl Options {
             }
         }
         if options.with_portal && options.visits.is_some() {
-            bail!("`--visits` drives the demo pages, which `--portal` has others in the place of; give one of them");
+            bail!(
+                "`--visits` drives the demo pages, which `--portal` has others in the place of; give one of them"
+            );
         }
         Ok(options)
     }

@@ -153,9 +153,15 @@ mod tests {
     #[test]
     fn every_command_in_a_document_exists() {
         let mut found = 0;
-        for document in
-            ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "docs/ledger.md", "www/portal/README.md", ".ci/run", "wrangler.toml"]
-        {
+        for document in [
+            "README.md",
+            "ARCHITECTURE.md",
+            "CONTRIBUTING.md",
+            "docs/ledger.md",
+            "www/portal/README.md",
+            ".ci/run",
+            "wrangler.toml",
+        ] {
             let text = std::fs::read_to_string(root().join(document)).expect(document);
             for rest in text.split("cargo xtask ").skip(1) {
                 let line = rest.split(['`', '\n', '#', '"']).next().unwrap_or_default();

@@ -61,7 +61,9 @@ impl Portal {
         let routes =
             fs::read_to_string(root.join(FOLDER).join("edge.json")).context("the portal's edge.json")?;
         let routes: serde_json::Value = serde_json::from_str(
-            &routes.replace("\"HOST\"", &format!("\"{host}\"")).replace("\"ORIGIN\"", &format!("\"{}\"", self.origin)),
+            &routes
+                .replace("\"HOST\"", &format!("\"{host}\""))
+                .replace("\"ORIGIN\"", &format!("\"{}\"", self.origin)),
         )?;
         let sites = r#"{"portal":{"public":true},"demo":{"public":true},"vitals-dashboard":{"public":true}}"#;
         Ok(vec![
@@ -108,7 +110,8 @@ fn install(root: &Path) -> Result<()> {
     let mut packed = Vec::new();
     setup::files(&root.join("pkg"), &mut packed)?;
     let package = setup::fingerprint(packed.iter().map(PathBuf::as_path))?;
-    let has_tools = folder.join("node_modules/next").exists() && setup::is_current(root, "portal-tools", lock);
+    let has_tools =
+        folder.join("node_modules/next").exists() && setup::is_current(root, "portal-tools", lock);
     let installed = folder.join("node_modules/edge-vitals");
     if has_tools && installed.exists() && setup::is_current(root, "portal-package", package) {
         return Ok(());
@@ -120,12 +123,14 @@ fn install(root: &Path) -> Result<()> {
             true => {
                 // npm takes a package of the same version for the same.
                 let _ = fs::remove_dir_all(&installed);
-                npm.args(["install", "--no-save", "--no-package-lock", "--install-links"]).arg(root.join("pkg"))
+                npm.args(["install", "--no-save", "--no-package-lock", "--install-links"])
+                    .arg(root.join("pkg"))
             }
         };
         npm.args(["--prefer-offline", "--no-audit", "--no-fund", "--loglevel=error"]).current_dir(&folder);
-        process::bounded(&mut npm, Duration::from_secs(900))
-            .context("the portal's packages could not be installed; Node with npm and its registry are needed")?;
+        process::bounded(&mut npm, Duration::from_secs(900)).context(
+            "the portal's packages could not be installed; Node with npm and its registry are needed",
+        )?;
         setup::mark(root, "portal-tools", lock)?;
         setup::mark(root, "portal-package", package)
     })
@@ -162,7 +167,9 @@ fn sources(root: &Path) -> Result<Vec<PathBuf>> {
 /// 256 bits that nobody can guess.
 fn random() -> Result<String> {
     let mut bytes = [0; 32];
-    File::open("/dev/urandom").and_then(|mut source| source.read_exact(&mut bytes)).context("/dev/urandom")?;
+    File::open("/dev/urandom")
+        .and_then(|mut source| source.read_exact(&mut bytes))
+        .context("/dev/urandom")?;
     if bytes == [0; 32] {
         bail!("/dev/urandom gave nothing");
     }
