@@ -9,6 +9,7 @@ mod client;
 mod dashboard;
 mod dev;
 mod figures;
+mod load;
 mod portal;
 mod process;
 mod screen;
@@ -48,7 +49,7 @@ const COMMANDS: &[Command] = &[
         arguments: "[PART…]",
         about:
             "sets everything up and runs every test, or the named parts: core, xtask, worker, cache, faults,
-                package, portal, lighthouse, browser, dashboard, parity",
+                load, package, portal, lighthouse, browser, dashboard, parity",
         run: test::run,
     },
     Command {
@@ -79,6 +80,15 @@ const COMMANDS: &[Command] = &[
                 cache       what an answer of the cache costs the Worker, beside plainer ones\n\
                 ledger      what reading a month costs as views grow, and our sketch beside others",
         run: bench::run,
+    },
+    Command {
+        name: "load",
+        arguments: "smoke|load|stress [--rate N] [--seconds N]",
+        about: "mixed traffic at a fixed rate on the edge, on loopback; each answer checked; a table and an exit code.\n\
+                smoke       a few seconds, in which nothing may be wrong\n\
+                load        1,100 requests a second for two minutes, held against every threshold\n\
+                stress      ever more, until something gives, and what",
+        run: load::run,
     },
     Command {
         name: "model",
@@ -158,8 +168,10 @@ mod tests {
             "ARCHITECTURE.md",
             "CONTRIBUTING.md",
             "docs/ledger.md",
-            "www/portal/README.md",
+            "docs/load.md",
             ".ci/run",
+            ".github/workflows/edge.yml",
+            "www/portal/README.md",
             "wrangler.toml",
         ] {
             let text = std::fs::read_to_string(root().join(document)).expect(document);

@@ -21,6 +21,11 @@ const PARTS: &[Part] = &[
     Part { name: "cache", about: "the cache before a scripted origin, in workerd", run: cache },
     Part { name: "faults", about: "workerd killed and flooded: what was acknowledged stays", run: faults },
     Part {
+        name: "load",
+        about: "mixed traffic at a rate, each answer checked; and the k6 scripts",
+        run: load,
+    },
+    Part {
         name: "package",
         about: "the npm package as it is installed: frontends, backends, command line, action",
         run: package,
@@ -133,6 +138,13 @@ fn dashboard(root: &Path) -> Result<()> {
 fn faults(root: &Path) -> Result<()> {
     bundle::everything(root)?;
     node_tests(root, "tests/faults")
+}
+
+fn load(root: &Path) -> Result<()> {
+    bundle::everything(root)?;
+    process::loud(&mut crate::load::generator(root, "test"))?;
+    crate::load::put(root, &["smoke".to_owned()])?;
+    node_tests(root, "tests/load")
 }
 
 fn parity(root: &Path) -> Result<()> {

@@ -73,6 +73,16 @@ impl Refusal {
         }
     }
 
+    /// A word for it, for statistics and Cache-Status.
+    #[must_use]
+    pub const fn word(&self) -> &'static str {
+        match self {
+            Self::Method { .. } => "method",
+            Self::Body { .. } => "body",
+            Self::Head => "head",
+        }
+    }
+
     /// What is wrong, and what would be right.
     #[must_use]
     pub fn says(&self) -> String {
@@ -90,11 +100,11 @@ impl<'a> Arrival<'a> {
         routes: &'a Routes,
         incoming: &Incoming<'_>,
         grounds: &mut Grounds,
-    ) -> Option<Result<Self, Refusal>> {
+    ) -> Option<Result<Self, (usize, Refusal)>> {
         let host = incoming.host.to_ascii_lowercase();
         let (index, route) = routes.of(&host, incoming.path)?;
         if let Some(refusal) = refused(route, incoming) {
-            return Some(Err(refusal));
+            return Some(Err((index, refusal)));
         }
         let rules = route.rules();
         let past = past(route, &rules, incoming, grounds);
@@ -110,7 +120,7 @@ impl<'a> Arrival<'a> {
         let target = format!("{}{}{query}", route.origin.as_str(), incoming.path);
         let address = format!("{host}{}{query}", incoming.path);
         let headers = match is_shared {
-            true => shared(route, incoming),
+            true => shared(route, &rules, incoming),
             false => personal(incoming),
         };
         let key = is_shared.then(|| key(route, index, &address, incoming.scheme, &headers));
@@ -169,10 +179,9 @@ fn past(route: &Route, rules: &Rules, incoming: &Incoming<'_>, grounds: &mut Gro
 }
 
 /// What reaches the origin of a request whose answer others may get.
-fn shared(route: &Route, incoming: &Incoming<'_>) -> Headers {
-    let mut headers = incoming.head.headers.clone();
-    let vary = route.rules().vary;
-    headers.retain(|name| INERT.contains(&name) || vary.iter().any(|allowed| allowed == name));
+fn shared(route: &Route, rules: &Rules, incoming: &Incoming<'_>) -> Headers {
+    let is_for_all = |name: &str| INERT.contains(&name) || rules.vary.iter().any(|allowed| allowed == name);
+    let mut headers: Headers = incoming.head.headers.iter().filter(|(name, _)| is_for_all(name)).collect();
     vary::normalise(&mut headers);
     for name in ["accept", "accept-language", "origin"] {
         if headers.joined(name).is_some_and(|value| !value.bytes().all(is_plain)) {

@@ -12,9 +12,8 @@ use std::process::{Command, Stdio};
 
 use insight::export::prometheus::Format;
 use insight::export::sentry::{Failure, Worker};
-use insight::export::{
-    Class, Gauge, Method, Request, Timed, Totals, View, analytics, otlp, prometheus, sentry,
-};
+use insight::export::{Gauge, Totals, View, analytics, otlp, prometheus, sentry};
+use ledger::traffic::{Answer, Cached, Class, Method, Record, Traffic};
 use ledger::{Cell, Tally};
 use serde_json::{Value, json};
 use sketch::Sketch;
@@ -39,18 +38,29 @@ fn totals() -> Totals {
     totals.add_visits("/", Device::Phone, &cell(Metric::Lcp, (0..100).map(|index| index * 60)));
     totals.add_visits("/", Device::Phone, &cell(Metric::Lcp, [2500]));
     totals.add_visits(ODD, Device::Desktop, &cell(Metric::Cls, [0, 1000, 1001, 90_000]));
-    let mut timed = Timed::default();
-    [3.0, 49.5, 50.0, 120.0, 700.0, 30_000.0].into_iter().for_each(|millis| timed.add(millis));
-    let request =
-        |route: &str, status| Request { route: route.into(), method: Method::Get, class: Class::of(status) };
-    totals.add_answers(request("/", 200), &timed);
-    totals.add_answers(request("/", 503), &timed);
-    totals.add_answers(Request { method: Method::named("BREW"), ..request(ODD, 418) }, &timed);
-    totals.add_hits("/", 82);
-    totals.add_misses("/", "expired", 11);
-    totals.add_misses("/", "cookie", 7);
-    totals.add_queries("products by tag", &timed);
+    totals.add_traffic(&traffic());
     totals
+}
+
+fn traffic() -> Traffic {
+    let mut traffic = Traffic::default();
+    let queries = [50.0, 120.0, 700.0].map(|millis| ("products by tag".to_owned(), millis));
+    let mut add = |route, method, status, cache, detail: &str, edge| {
+        let answer = Answer {
+            method: Method::named(method),
+            class: Class::of(status),
+            cache,
+            detail: detail.to_owned(),
+        };
+        traffic.add(&Record { route, answer, bytes: 1000, edge, origin: None, queries: &queries });
+    };
+    for edge in [3, 50, 50, 120, 700, 30_000] {
+        add("/", "GET", 200, Cached::Hit, "memory", edge);
+        add("/", "GET", 503, Cached::Miss, "expired", edge);
+        add(ODD, "BREW", 418, Cached::Bypass, "method", edge);
+    }
+    (0..7).for_each(|_| add("/", "GET", 200, Cached::Miss, "cookie", 1));
+    traffic
 }
 
 fn gauges() -> [Gauge; 4] {
@@ -189,11 +199,11 @@ fn the_formats_own_parsers_read_what_was_put_in() {
         let expect = json!({
             "web_vitals_lcp_seconds_count": 101.0,
             "web_vitals_cls_count": 4.0,
-            "http_requests_total": 18.0,
-            "http_request_duration_seconds_count": 18.0,
-            "cache_hits_total": 82.0,
-            "cache_misses_total": 18.0,
-            "db_query_duration_seconds_count": 6.0,
+            "http_requests_total": 25.0,
+            "http_request_duration_seconds_count": 25.0,
+            "cache_hits_total": 6.0,
+            "cache_misses_total": 13.0,
+            "db_query_duration_seconds_count": 75.0,
             "edge_vitals_health_score": 97.0,
             "edge_vitals_push_backlog": 2.0,
             "edge_vitals_last_beacon_timestamp_seconds": 1_800_000_059.5,
@@ -206,11 +216,11 @@ fn the_formats_own_parsers_read_what_was_put_in() {
     let expect = json!({
         "web_vitals.lcp": 101.0,
         "web_vitals.cls": 4.0,
-        "http.server.requests": 18.0,
-        "http.server.request.duration": 18.0,
-        "cache.hits": 82.0,
-        "cache.misses": 18.0,
-        "db.client.operation.duration": 6.0,
+        "http.server.requests": 25.0,
+        "http.server.request.duration": 25.0,
+        "cache.hits": 6.0,
+        "cache.misses": 13.0,
+        "db.client.operation.duration": 75.0,
         "edge_vitals.health": 97.0,
         "edge_vitals.push.backlog": 2.0,
         "edge_vitals.last_beacon": 1_800_000_059.5,

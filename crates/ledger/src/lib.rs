@@ -7,6 +7,7 @@
 //! what was counted of a view out of its cell and puts what was told in, so that a correction moves a
 //! count and never adds one.
 
+pub mod causes;
 mod cell;
 mod counts;
 mod fold;
@@ -16,6 +17,7 @@ mod room;
 mod route;
 mod rulings;
 mod told;
+pub mod traffic;
 mod window;
 
 pub use cell::{Cell, Kept, Malformed, Tally};

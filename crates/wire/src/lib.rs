@@ -14,6 +14,8 @@ pub mod push;
 #[cfg(feature = "documents")]
 pub mod reading;
 #[cfg(feature = "documents")]
+pub mod reasons;
+#[cfg(feature = "documents")]
 mod refusal;
 #[cfg(feature = "documents")]
 pub mod report;
