@@ -9,6 +9,7 @@ mod causes;
 mod config;
 mod edge;
 mod ingest;
+mod live;
 mod read;
 mod refusals;
 mod shard;
@@ -41,9 +42,11 @@ async fn fetch(request: Request, env: Env, _: Context) -> Result<Response> {
         (Method::Get | Method::Head, "/api/vitals/causes") => causes::causes(&request, &env, &config).await,
         (Method::Get | Method::Head, "/api/budgets") => read::standing(&request, &env, &config).await,
         (Method::Get | Method::Head, "/api/budgets/limits") => read::limits(&request, &env).await,
+        (Method::Get, "/api/live") => live::listen(&request, &env, &config).await,
         (Method::Get | Method::Head, "/badge.svg") => badge::badge(&request, &env, &config).await,
         (Method::Get | Method::Head, "/api/health") => answer::alive(),
         (_, "/v1/vitals") => Err(Refusal::WrongMethod { allow: "POST, OPTIONS" }.into()),
+        (_, "/api/live") => Err(Refusal::WrongMethod { allow: "GET" }.into()),
         (_, path) if READ.contains(&path) => Err(Refusal::WrongMethod { allow: "GET, HEAD" }.into()),
         // Everything else is a file, or nothing.
         _ => match env.assets("ASSETS") {

@@ -4,6 +4,7 @@
 pub(crate) mod causes;
 mod cells;
 mod journal;
+pub(crate) mod live;
 mod tables;
 
 use std::cell::{Cell as Slot, RefCell};
@@ -140,8 +141,9 @@ pub(crate) fn of(id: &str, shards: u32) -> u32 {
 #[durable_object]
 #[derive(Debug)]
 pub struct Shard {
-    state: State,
+    state: Rc<State>,
     env: Env,
+    live: Rc<live::Live>,
     is_open: Slot<bool>,
     armed: Rc<Slot<bool>>,
     /// Known while all that was written under it succeeded; else read again.
@@ -159,7 +161,8 @@ struct Ruled {
 impl DurableObject for Shard {
     fn new(state: State, env: Env) -> Self {
         let (rooms, ruled) = Default::default();
-        Self { state, env, is_open: Slot::default(), armed: Rc::default(), rooms, ruled }
+        let (live, is_open, armed) = Default::default();
+        Self { state: Rc::new(state), env, live, is_open, armed, rooms, ruled }
     }
 
     async fn fetch(&self, mut request: Request) -> Result<Response> {
@@ -184,6 +187,15 @@ impl DurableObject for Shard {
                 let asked: causes::Asked = request.json().await?;
                 self.fold(budgets::FRESH).await?;
                 Response::from_bytes(serde_json::to_vec(&self.causes(&asked)?)?)
+            }
+            "/live" => self.takes_listener(&request),
+            "/listen" => {
+                self.listen(request.text().await?)?;
+                Response::empty()
+            }
+            "/told" => {
+                let listeners = self.pass_on(&request.json().await?);
+                Response::from_bytes(serde_json::to_vec(&listeners)?)
             }
             "/refused" => {
                 self.refused(request.json().await?)?;
