@@ -72,9 +72,11 @@ pub(crate) fn read(request: &Request, kind: &str, cache: &str, body: Vec<u8>) ->
     Ok(if is_known { response.with_status(304).empty() } else { response.fixed(body) })
 }
 
-/// For uptime monitors: it depends on nothing.
-pub(crate) fn alive() -> Outcome {
-    Ok(json(r#"{"status":"pass"}"#.into())?)
+/// For uptime monitors: whether this deployment can work at all. It depends on nothing that can flap.
+pub(crate) fn alive(is_configured: bool) -> Result<Response> {
+    let (status, body) =
+        if is_configured { (200, r#"{"status":"pass"}"#) } else { (503, r#"{"status":"fail"}"#) };
+    Ok(plain("application/health+json", "no-store")?.with_status(status).fixed(body.into()))
 }
 
 /// The answer to a browser that asks before it sends JSON from another origin.
@@ -105,7 +107,9 @@ fn refused(refusal: &Refusal) -> Result<Response> {
         }
         Refusal::Unavailable { .. } => response.headers().set("retry-after", "5")?,
         Refusal::NoSocket => response.headers().set("upgrade", "websocket")?,
-        Refusal::Unauthorized => response.headers().set("www-authenticate", "Bearer")?,
+        Refusal::Unauthorized | Refusal::NeedsToken { .. } => {
+            response.headers().set("www-authenticate", "Bearer")?
+        }
         _ => {}
     }
     Ok(response)

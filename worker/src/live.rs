@@ -6,7 +6,7 @@ use worker::{Env, Request, ResponseBuilder, WebSocket};
 
 use crate::answer::Outcome;
 use crate::config::Config;
-use crate::{read, shard};
+use crate::{leave, read, shard};
 
 /// Connects a listener.
 pub(crate) async fn listen(request: &Request, env: &Env, config: &Config) -> Outcome {
@@ -15,14 +15,8 @@ pub(crate) async fn listen(request: &Request, env: &Env, config: &Config) -> Out
     if !is_socket {
         return Err(Refusal::NoSocket.into());
     }
-    let named = read::pairs(request)?.into_iter().find(|(name, _)| name == "site").map(|(_, site)| site);
-    let site = named.or_else(|| config.sites.keys().next().cloned()).unwrap_or_default();
-    // A browser cannot put a field of its own on a socket, and an address is written into logs.
-    let protocols = headers.get("sec-websocket-protocol")?.unwrap_or_default();
-    let bearer = headers.get("authorization")?.unwrap_or_default();
-    let bearer = bearer.strip_prefix("Bearer ").unwrap_or_default();
-    let token = live::token(&protocols).unwrap_or_else(|| bearer.to_owned());
-    read::may_read_by(&token, env, config, &site)?;
+    let site = leave::site(request, config)?;
+    read::may_read(request, env, config, &site)?;
     let socket = shard::live::connect(env, &site).await?;
     // The first shard has the socket before the others learn of it, so that none of them hears from it
     // that nobody listens.
@@ -33,6 +27,7 @@ pub(crate) async fn listen(request: &Request, env: &Env, config: &Config) -> Out
         }
     }
     let mut answer = ResponseBuilder::new().with_status(101).with_websocket(socket);
+    let protocols = headers.get("sec-websocket-protocol")?.unwrap_or_default();
     if live::is_named(&protocols) {
         answer = answer.with_header("sec-websocket-protocol", live::PROTOCOL)?;
     }

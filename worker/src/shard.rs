@@ -3,6 +3,7 @@
 
 pub(crate) mod causes;
 mod cells;
+mod first;
 mod journal;
 pub(crate) mod live;
 mod tables;
@@ -10,7 +11,6 @@ mod tables;
 use std::cell::{Cell as Slot, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
-use std::time::Duration;
 
 use budget::{Budgets, Watched, leading};
 use ledger::{Counts, Groups, Query, Retention, Rooms, Rulings, Span, Window};
@@ -24,9 +24,12 @@ use worker::{
     SqlStorageValue, State, Stub, durable_object, wasm_bindgen,
 };
 
+use crate::alarm::Alarm;
 use crate::answer::Failure;
 use crate::budgets;
 use crate::config::Config;
+use crate::health::OriginAsked;
+use crate::push::Pushes;
 use crate::watching::{self, Name, Seen};
 
 /// Adds to the refusals that a site has counted, by reason. They are of no view, so one shard has all.
@@ -96,7 +99,7 @@ pub(crate) async fn look(env: &Env, site: &str, counts: Vec<u8>) -> Result<Vec<u
     ask(env, site, 0, "look", Some(Uint8Array::from(counts.as_slice()).into())).await
 }
 
-async fn ask(
+pub(crate) async fn ask(
     env: &Env,
     site: &str,
     shard: u32,
@@ -113,10 +116,23 @@ async fn ask(
     }
 }
 
+/// Asks a site's first shard for something that is the whole site's, with a body of JSON; which site, it is told.
+pub(crate) async fn first<T: DeserializeOwned>(
+    env: &Env,
+    site: &str,
+    what: &str,
+    body: &impl Serialize,
+) -> Result<T, Failure> {
+    let body = serde_json::to_string(&(site, body)).map_err(Error::from)?;
+    let bytes = ask(env, site, 0, &format!("first/{what}"), Some(body.into())).await?;
+    Ok(serde_json::from_slice(&bytes).map_err(Error::from)?)
+}
+
 /// Wakes a shard, so that it does what is due.
 pub(crate) async fn poke(env: &Env, site: &str, shard: u32) -> Result<()> {
     let mut init = RequestInit::new();
-    init.with_method(Method::Post);
+    // The first one learns whose first one it is: it has more to do.
+    init.with_method(Method::Post).with_body((shard == 0).then(|| site.into()));
     let request = Request::new_with_init("https://shard.invalid/poke", &init)?;
     stub(env, site, shard)?.fetch_with_request(request).await.map(drop)
 }
@@ -145,7 +161,13 @@ pub struct Shard {
     env: Env,
     live: Rc<live::Live>,
     is_open: Slot<bool>,
-    armed: Rc<Slot<bool>>,
+    alarm: Rc<Alarm>,
+    /// When the cells are looked after next: at once, where nobody knows.
+    tends_at: Slot<UnixMillis>,
+    /// What the first shard of a site knows of the origin.
+    pub(crate) origin: OriginAsked,
+    /// What it owes to backends.
+    pub(crate) pushes: Rc<Pushes>,
     /// Known while all that was written under it succeeded; else read again.
     rooms: RefCell<Option<Rooms>>,
     ruled: RefCell<Option<Ruled>>,
@@ -153,21 +175,24 @@ pub struct Shard {
 
 /// The budgets by which views are judged, and those before.
 #[derive(Clone, Debug)]
-struct Ruled {
+pub(crate) struct Ruled {
     rulings: Rulings,
-    budgets: Rc<Budgets>,
+    pub(crate) budgets: Rc<Budgets>,
 }
 
 impl DurableObject for Shard {
     fn new(state: State, env: Env) -> Self {
-        let (rooms, ruled) = Default::default();
-        let (live, is_open, armed) = Default::default();
-        Self { state: Rc::new(state), env, live, is_open, armed, rooms, ruled }
+        let (live, is_open, tends_at, origin, rooms, ruled) = Default::default();
+        let alarm = Rc::new(Alarm::new(state.storage()));
+        let pushes = Rc::new(Pushes::new(state.storage(), env.clone(), Rc::clone(&alarm)));
+        let state = Rc::new(state);
+        Self { state, env, live, is_open, alarm, tends_at, origin, pushes, rooms, ruled }
     }
 
     async fn fetch(&self, mut request: Request) -> Result<Response> {
         self.opened()?;
-        match request.path().as_str() {
+        let path = request.path();
+        match path.as_str() {
             path @ ("/read" | "/read-by-latest") => {
                 let query: Query = request.json().await?;
                 self.fold(if path == "/read" { budgets::FRESH } else { 0 }).await?;
@@ -201,18 +226,36 @@ impl DurableObject for Shard {
                 self.refused(request.json().await?)?;
                 Ok(Response::empty()?.with_status(204))
             }
+            path if path.starts_with("/traffic/") => self.traffic(request).await,
             "/poke" => {
+                let site = request.text().await?;
                 self.tend().await?;
+                if !site.is_empty() {
+                    self.mind(&site).await?;
+                }
                 Response::empty()
             }
-            _ => Response::error("there is nothing here", 404),
+            path => match path.strip_prefix("/first/") {
+                Some(what) => self.first(what, request).await,
+                None => Response::error("there is nothing here", 404),
+            },
         }
     }
 
     async fn alarm(&self) -> Result<Response> {
         self.opened()?;
-        self.armed.set(false);
-        self.tend().await?;
+        self.alarm.went_off();
+        match self.tends_at.get() {
+            // The platform wakes it again after a failure.
+            due if due <= now() => {
+                self.tend().await.inspect_err(|_| self.tends_at.set(UnixMillis(0)))?;
+            }
+            NEVER => {}
+            later => self.alarm.by(later).await?,
+        }
+        if let Some(site) = self.kept::<String>("site")? {
+            self.owed(&site).await;
+        }
         Response::empty()
     }
 }
@@ -232,7 +275,7 @@ impl Shard {
 
     /// The budgets that rule, once what is offered has been looked at. The last good ones are kept here:
     /// they go on when what is offered is wrong, or is not to be had.
-    async fn ruled(&self, age: u64) -> Result<Ruled> {
+    pub(crate) async fn ruled(&self, age: u64) -> Result<Ruled> {
         let offered = budgets::offered(&self.env, age).await;
         let known = match self.ruled.take() {
             Some(Ruled { rulings, .. }) => rulings,
@@ -291,15 +334,21 @@ impl Shard {
 
     /// What is due: fold, roll up, sweep, and arm the next alarm, last.
     async fn tend(&self) -> Result<()> {
+        self.tends_at.set(NEVER);
         self.fold(budgets::FRESH).await?;
         self.roll()?;
         self.forgive()?;
+        self.roll_traffic()?;
         self.sweep()?;
         let kept = number(now().before(self.retention()?.days).0);
         self.sql().exec("DELETE FROM refused WHERE start < ?", vec![kept])?;
         let mut rest = self
             .sql()
-            .exec("SELECT EXISTS (SELECT 1 FROM views), EXISTS (SELECT 1 FROM cells WHERE span < 2)", None)?
+            .exec(
+                "SELECT EXISTS (SELECT 1 FROM views), EXISTS (SELECT 1 FROM cells WHERE span < 2)
+                 OR EXISTS (SELECT 1 FROM traffic WHERE span < 2)",
+                None,
+            )?
             .raw();
         let (views, cells) = match rest.next().transpose()?.as_deref() {
             Some([views, cells]) => (whole(views) != Some(0), whole(cells) != Some(0)),
@@ -313,54 +362,71 @@ impl Shard {
         }
     }
 
-    fn retention(&self) -> Result<Retention> {
-        let config = Config::of(&self.env).map_err(|mistake| Error::RustError(mistake.to_string()))?;
-        Ok(config.retention)
+    pub(crate) fn retention(&self) -> Result<Retention> {
+        Ok(self.config()?.retention)
     }
 
-    fn kept<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>> {
-        let row = self.sql().exec("SELECT value FROM facts WHERE name = ?", vec![name.into()])?.raw().next();
-        match row.transpose()?.as_deref() {
-            Some([SqlStorageValue::String(text)]) => Ok(Some(serde_json::from_str(text)?)),
-            _ => Ok(None),
-        }
+    pub(crate) fn kept<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>> {
+        kept(&self.sql(), name)
     }
 
-    fn keep(&self, name: &str, value: &impl Serialize) -> Result<()> {
-        let text = serde_json::to_string(value).map_err(Error::from)?;
-        let statement = "INSERT OR REPLACE INTO facts (name, value) VALUES (?, ?)";
-        self.sql().exec(statement, vec![name.into(), text.into()]).map(drop)
+    pub(crate) fn keep(&self, name: &str, value: &impl Serialize) -> Result<()> {
+        keep(&self.sql(), name, value)
     }
 
-    /// Sees to it that there is an alarm, at the latest after the delay.
-    async fn arm(&self, delay: Duration) -> Result<()> {
-        if self.armed.replace(true) {
-            return Ok(());
-        }
-        self.state.storage().set_alarm(delay).await.inspect_err(|_| self.armed.set(false))
+    pub(crate) fn config(&self) -> Result<Rc<Config>> {
+        Config::of(&self.env).map_err(|mistake| Error::RustError(mistake.to_string()))
     }
 
-    fn sql(&self) -> SqlStorage {
+    /// Sees to it that the cells are looked after, at the latest after so many milliseconds.
+    pub(crate) async fn arm(&self, delay: u64) -> Result<()> {
+        let at = now().after(delay).min(self.tends_at.get());
+        self.tends_at.set(at);
+        self.alarm.by(at).await
+    }
+
+    pub(crate) fn sql(&self) -> SqlStorage {
         self.state.storage().sql()
     }
 }
 
-fn number(value: u64) -> SqlStorageValue {
+/// What is kept under that name.
+pub(crate) fn kept<T: DeserializeOwned>(sql: &SqlStorage, name: &str) -> Result<Option<T>> {
+    Ok(fact(sql, name)?.map(|text| serde_json::from_str(&text)).transpose()?)
+}
+
+/// The same as the text that it is.
+pub(crate) fn fact(sql: &SqlStorage, name: &str) -> Result<Option<String>> {
+    let row = sql.exec("SELECT value FROM facts WHERE name = ?", vec![name.into()])?.raw().next();
+    Ok(match row.transpose()?.as_deref() {
+        Some([SqlStorageValue::String(text)]) => Some(text.clone()),
+        _ => None,
+    })
+}
+
+pub(crate) fn keep(sql: &SqlStorage, name: &str, value: &impl Serialize) -> Result<()> {
+    let text = serde_json::to_string(value).map_err(Error::from)?;
+    let statement = "INSERT OR REPLACE INTO facts (name, value) VALUES (?, ?)";
+    sql.exec(statement, vec![name.into(), text.into()]).map(drop)
+}
+
+pub(crate) fn number(value: u64) -> SqlStorageValue {
     SqlStorageValue::Integer(i64::try_from(value).unwrap_or(i64::MAX))
 }
 
-fn whole(value: &SqlStorageValue) -> Option<u64> {
+pub(crate) fn whole(value: &SqlStorageValue) -> Option<u64> {
     match value {
         SqlStorageValue::Integer(value) => u64::try_from(*value).ok(),
         _ => None,
     }
 }
 
-fn now() -> UnixMillis {
+pub(crate) fn now() -> UnixMillis {
     UnixMillis(Date::now().as_millis())
 }
 
-/// How long told views wait until they are folded; a read folds at once.
-const FOLD_AFTER: Duration = Duration::from_secs(10);
-const SWEEP_AFTER: Duration = Duration::from_secs(15 * 60);
-const ROLL_AFTER: Duration = Duration::from_secs(60 * 60);
+/// Milliseconds that told views wait until they are folded; a read folds at once.
+const FOLD_AFTER: u64 = 10_000;
+const SWEEP_AFTER: u64 = 15 * 60_000;
+pub(crate) const ROLL_AFTER: u64 = 60 * 60_000;
+const NEVER: UnixMillis = UnixMillis(u64::MAX);

@@ -59,6 +59,11 @@ pub enum Refusal {
     },
     /// The token is missing or wrong.
     Unauthorized,
+    /// The call needs the token of another secret, and it is missing or wrong.
+    NeedsToken {
+        /// The secret's name.
+        secret: &'static str,
+    },
     /// The path exists, the method does not.
     WrongMethod {
         /// The methods that do, as an `Allow` header lists them.
@@ -79,7 +84,7 @@ impl Refusal {
     pub const fn status(&self) -> u16 {
         match self {
             Self::Malformed { .. } | Self::BadQuery { .. } => 400,
-            Self::Unauthorized => 401,
+            Self::Unauthorized | Self::NeedsToken { .. } => 401,
             Self::ForeignOrigin { .. } => 403,
             Self::NotFound | Self::UnknownSite { .. } => 404,
             Self::WrongMethod { .. } => 405,
@@ -104,7 +109,7 @@ impl Refusal {
             Self::BadQuery { .. } => "bad-query",
             Self::NoSocket => "no-socket",
             Self::TooMany { .. } => "too-many",
-            Self::Unauthorized => "unauthorized",
+            Self::Unauthorized | Self::NeedsToken { .. } => "unauthorized",
             Self::WrongMethod { .. } => "wrong-method",
             Self::NotFound => "not-found",
             Self::Unavailable { .. } => "unavailable",
@@ -176,6 +181,9 @@ impl fmt::Display for Refusal {
                 write!(f, "Too many requests; try again in {retry_after} s.")
             }
             Self::Unauthorized => write!(f, "This needs `Authorization: Bearer` with the site's read token."),
+            Self::NeedsToken { secret } => {
+                write!(f, "This needs `Authorization: Bearer` with the secret {secret}.")
+            }
             Self::WrongMethod { allow } => write!(f, "This path takes {allow}."),
             Self::NotFound => write!(f, "There is nothing at this path."),
             Self::Unavailable { part } => {

@@ -215,7 +215,7 @@ impl Shard {
         Ok(cells)
     }
 
-    pub(super) fn horizon(&self) -> Result<Horizon> {
+    pub(crate) fn horizon(&self) -> Result<Horizon> {
         Ok(self.kept("horizon")?.unwrap_or_default())
     }
 }

@@ -25,12 +25,14 @@ impl Shard {
         if let Some(newest) = newest {
             self.overhear(newest);
         }
-        if !self.armed.replace(true) {
-            let (storage, armed) = (self.state.storage(), Rc::clone(&self.armed));
+        let folds_at = now().after(FOLD_AFTER);
+        let tends_at = self.tends_at.get();
+        if tends_at > folds_at || tends_at == UnixMillis(0) {
+            self.tends_at.set(folds_at);
+            let alarm = Rc::clone(&self.alarm);
             spawn_local(async move {
-                if let Err(error) = storage.set_alarm(FOLD_AFTER).await {
-                    // The rows are stored; the cron and the next beacon arm it again.
-                    armed.set(false);
+                if let Err(error) = alarm.by(folds_at).await {
+                    // The rows are stored; the cron goes on with them.
                     worker::console_error!("the alarm could not be armed: {error}");
                 }
             });

@@ -90,7 +90,7 @@ impl Shard {
         let listeners = self.state.get_websockets().len();
         if listeners > 0 {
             self.live.ears.replace(Ears::Sockets);
-            self.tell(lately);
+            self.say_of(lately);
         }
         listeners
     }
@@ -133,12 +133,12 @@ impl Shard {
             Ok(lately)
         };
         match heard() {
-            Ok(lately) => self.tell(&lately),
+            Ok(lately) => self.say_of(&lately),
             Err(error) => worker::console_error!("what was heard is not told on: {error}"),
         }
     }
 
-    fn tell(&self, lately: &Lately) {
+    fn say_of(&self, lately: &Lately) {
         let (state, env, live) = (Rc::clone(&self.state), self.env.clone(), Rc::clone(&self.live));
         let next = live.feed.borrow_mut().hear(lately, now());
         match next {

@@ -11,7 +11,7 @@ impl Shard {
     pub(super) fn opened(&self) -> Result<()> {
         if !self.is_open.get() {
             let closed = |error| Error::RustError(format!("the tables could not be opened: {error}"));
-            self.open().map_err(closed)?;
+            self.open().and_then(|()| self.run(crate::traffic::TABLES)).map_err(closed)?;
             self.is_open.set(true);
         }
         Ok(())
@@ -88,6 +88,22 @@ const SCHEMA: &[&str] = &[
      ) WITHOUT ROWID",
     "CREATE TABLE IF NOT EXISTS refused (
         start INTEGER NOT NULL, reason TEXT NOT NULL, count INTEGER NOT NULL, PRIMARY KEY (start, reason)
+     ) WITHOUT ROWID",
+    // What the first shard of a site owes: documents, and what they were made of when they were told.
+    "CREATE TABLE IF NOT EXISTS outbox (
+        queue TEXT NOT NULL, seq INTEGER NOT NULL, entry TEXT NOT NULL, PRIMARY KEY (queue, seq)
+     ) WITHOUT ROWID",
+    "CREATE TABLE IF NOT EXISTS bodies (
+        queue TEXT NOT NULL, seq INTEGER NOT NULL, body BLOB NOT NULL, PRIMARY KEY (queue, seq)
+     )",
+    "CREATE TABLE IF NOT EXISTS told (
+        queue TEXT NOT NULL, start INTEGER NOT NULL, revision INTEGER NOT NULL, print TEXT NOT NULL,
+        PRIMARY KEY (queue, start)
+     ) WITHOUT ROWID",
+    // What each hour was, by which today is called usual or odd.
+    "CREATE TABLE IF NOT EXISTS hours (
+        series TEXT NOT NULL, hour INTEGER NOT NULL, n INTEGER NOT NULL, value REAL NOT NULL,
+        PRIMARY KEY (series, hour)
      ) WITHOUT ROWID",
 ];
 
