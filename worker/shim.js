@@ -98,13 +98,14 @@ async function read(request, length) {
 const MOST_BYTES = 65_536;
 
 // What is ours comes before what is an origin's; what is no origin's is a file, or nothing.
-async function routed(request, env, context, url, path) {
+function routed(request, env, context, url, path) {
   if (path.startsWith("/api/cache/")) return manage(request, env, context, path);
-  const answer = OWN.has(path) || path.startsWith("/api/vitals/") ? undefined : visited(request, env, context, url);
-  return (await answer) ?? wasm.fetch(request, env, context);
+  const answer = OWN.has(path) || OURS.test(path) ? undefined : visited(request, env, context, url);
+  return answer ?? wasm.fetch(request, env, context);
 }
 
-const OWN = new Set(["/v1/vitals", "/v1/client.js", "/v1/start.js", "/api/budgets", "/api/budgets/limits", "/api/health", "/api/openapi.json", "/badge.svg"]);
+const OWN = new Set(["/v1/vitals", "/v1/client.js", "/v1/start.js", "/api/budgets", "/api/budgets/limits", "/api/live", "/api/openapi.json", "/badge.svg"]);
+const OURS = /^\/api\/(vitals|health|push)(\/|$)/;
 
 export default {
   fetch(request, env, context) {
@@ -166,6 +167,16 @@ export class Shard extends DurableObject {
 
   alarm() {
     return guarded(() => this.#live().alarm());
+  }
+
+  // Who listens has nothing to say: pings are answered by the platform, and wake nobody.
+  webSocketMessage(socket) {
+    socket.close(1008, "this socket is for listening");
+  }
+
+  // Who says goodbye waits for the answer.
+  webSocketClose(socket) {
+    socket.close();
   }
 }
 

@@ -6,8 +6,11 @@ use std::fmt;
 use std::rc::Rc;
 
 use ledger::Retention;
+use ledger::outbox::Sink;
 use serde::Deserialize;
 use worker::Env;
+
+use crate::push::Backends;
 
 /// The configuration of one deployment.
 #[derive(Debug)]
@@ -18,6 +21,10 @@ pub(crate) struct Config {
     pub(crate) shards: Shards,
     /// How long what is counted is kept.
     pub(crate) retention: Retention,
+    /// Where closed windows are pushed to.
+    pub(crate) backends: Backends,
+    /// Where each site's origin tells its own health; under the name `backend` that of all the others.
+    origins: Vec<Sink>,
 }
 
 /// One site.
@@ -74,7 +81,17 @@ impl Config {
                 Retention::of_days(days.ok_or_else(mistake)?)
             }
         };
-        Ok(Self { sites, shards, retention })
+        let backends = Backends::read(env).map_err(Mistake)?;
+        let origins = env.var("ORIGIN_HEALTH_URL").map(|text| text.to_string()).unwrap_or_default();
+        let origins =
+            Sink::read(&origins).map_err(|mistake| Mistake(format!("ORIGIN_HEALTH_URL: {mistake}")))?;
+        Ok(Self { sites, shards, retention, backends, origins })
+    }
+
+    /// Where a site's origin tells its own health.
+    pub(crate) fn origin_of(&self, site: &str) -> Option<&str> {
+        let named = |name: &str| self.origins.iter().find(|origin| origin.name == name);
+        named(site).or_else(|| named("backend")).map(|origin| origin.url.as_str())
     }
 
     /// Whether pages of that origin may send for any site; the beacon's own site is checked later.

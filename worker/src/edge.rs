@@ -62,6 +62,11 @@ fn configured(env: &Env) -> Configured {
     })
 }
 
+/// Whether nothing is wrong with what EDGE says, if it says anything.
+pub(crate) fn is_configured(env: &Env) -> bool {
+    !matches!(configured(env), Configured::Mistake(_))
+}
+
 fn read(env: &Env) -> Configured {
     let text = env.var("EDGE").map(|text| text.to_string()).unwrap_or_default();
     if text.trim().is_empty() {
@@ -109,7 +114,7 @@ pub fn arrive(env: &Env, method: &str, url: &str, head: &str, client: &str, now:
         Some(Err(refused)) => refused,
         Some(Ok(mut visit)) => match visit.at_once(now) {
             Some(answer) => {
-                // A list of seven: what follows this page is worth fetching.
+                // A fifth in the list: what follows this page is worth fetching.
                 if let Some(next) = visit.ahead() {
                     answer.push(&next);
                 }

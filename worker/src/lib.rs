@@ -2,12 +2,20 @@
 //! decision about vitals, windows, budgets and verdicts is made in a crate that knows no Worker. What
 //! workerd calls is shim.js, which brings beacons to [`ingest`] and everything else to [`fetch`].
 
+mod alarm;
 mod answer;
 mod badge;
 mod budgets;
+mod causes;
 mod config;
 mod edge;
+mod health;
+mod hours;
 mod ingest;
+mod leave;
+mod live;
+mod post;
+mod push;
 mod read;
 mod refusals;
 mod shard;
@@ -22,13 +30,16 @@ use worker::{Context, Env, Method, Request, Response, Result, ScheduleContext, S
 use crate::config::Config;
 
 #[event(fetch)]
-async fn fetch(request: Request, env: Env, _: Context) -> Result<Response> {
+async fn fetch(mut request: Request, env: Env, _: Context) -> Result<Response> {
     let origin = request.headers().get("origin")?;
+    let path = request.path();
+    let is_read = matches!(request.method(), Method::Get | Method::Head);
     let config = match Config::of(&env) {
+        Ok(_) if is_read && path == "/api/health" => return answer::alive(edge::is_configured(&env)),
+        Err(_) if is_read && path == "/api/health" => return answer::alive(false),
         Ok(config) => config,
         Err(mistake) => return answer::misconfigured(&mistake),
     };
-    let path = request.path();
     let outcome = match (request.method(), path.as_str()) {
         (Method::Options, "/v1/vitals") => return answer::preflight(&config, origin.as_deref()),
         (Method::Get | Method::Head, "/api/vitals/summary") => read::summary(&request, &env, &config).await,
@@ -38,11 +49,19 @@ async fn fetch(request: Request, env: Env, _: Context) -> Result<Response> {
             read::distribution(&request, &env, &config).await
         }
         (Method::Get | Method::Head, "/api/vitals/compare") => read::compare(&request, &env, &config).await,
+        (Method::Get | Method::Head, "/api/vitals/causes") => causes::causes(&request, &env, &config).await,
         (Method::Get | Method::Head, "/api/budgets") => read::standing(&request, &env, &config).await,
         (Method::Get | Method::Head, "/api/budgets/limits") => read::limits(&request, &env).await,
+        (Method::Get, "/api/live") => live::listen(&request, &env, &config).await,
         (Method::Get | Method::Head, "/badge.svg") => badge::badge(&request, &env, &config).await,
-        (Method::Get | Method::Head, "/api/health") => answer::alive(),
+        (Method::Get | Method::Head, "/api/health/advanced") => {
+            health::advanced(&request, &env, &config).await
+        }
+        (Method::Get | Method::Head, "/api/push") => push::shown(&request, &env, &config).await,
+        (Method::Post, "/api/push/retry") => push::retry(&mut request, &env, &config).await,
         (_, "/v1/vitals") => Err(Refusal::WrongMethod { allow: "POST, OPTIONS" }.into()),
+        (_, "/api/live") => Err(Refusal::WrongMethod { allow: "GET" }.into()),
+        (_, path) if CALLED.contains(&path) => Err(Refusal::WrongMethod { allow: "POST" }.into()),
         (_, path) if READ.contains(&path) => Err(Refusal::WrongMethod { allow: "GET, HEAD" }.into()),
         // Everything else is a file, or nothing.
         _ => match env.assets("ASSETS") {
@@ -71,9 +90,6 @@ async fn scheduled(_: ScheduledEvent, env: Env, _: ScheduleContext) {
                 worker::console_error!("shard {shard} of {site} could not be woken: {error}");
             }
         }
-        if let Err(failure) = watching::look(&env, &config, site).await {
-            worker::console_error!("nobody could look at {site}: {failure:?}");
-        }
     }
 }
 
@@ -84,8 +100,14 @@ const READ: &[&str] = &[
     "/api/vitals/routes",
     "/api/vitals/distribution",
     "/api/vitals/compare",
+    "/api/vitals/causes",
     "/api/budgets",
     "/api/budgets/limits",
     "/api/health",
+    "/api/health/advanced",
+    "/api/push",
     "/badge.svg",
 ];
+
+/// What is called, to change something.
+const CALLED: &[&str] = &["/api/push/retry"];

@@ -173,13 +173,10 @@ impl Shard {
                 let bytes = request.bytes().await?;
                 let (label, traffic) = unpacked(&bytes)?;
                 self.carried(&label, &traffic)?;
-                // What tends to views comes sooner, and takes the alarm's place.
-                if self.storage().get_alarm().await?.is_none() {
-                    self.storage().set_alarm(shard::ROLL_AFTER).await?;
-                }
+                self.arm(shard::ROLL_AFTER).await?;
                 Response::empty()
             }
-            "/traffic/windows" => Response::from_bytes(self.windows(&request.json().await?)?.encode()),
+            "/traffic/windows" => Response::from_bytes(self.answers(&request.json().await?)?.encode()),
             _ => Response::error("there is nothing here", 404),
         }
     }
@@ -247,7 +244,7 @@ impl Shard {
         }
     }
 
-    fn windows(&self, query: &Query) -> Result<Windows> {
+    fn answers(&self, query: &Query) -> Result<Windows> {
         let mut windows = Windows::default();
         for span in Span::ALL {
             let from = Window::of(span, query.from).start;

@@ -125,7 +125,7 @@ impl<'a> Arrival<'a> {
         let target = format!("{}{}{query}", route.origin.as_str(), incoming.path);
         let address = format!("{host}{}{query}", incoming.path);
         let headers = match is_shared {
-            true => shared(route, incoming),
+            true => shared(route, &rules, incoming),
             false => personal(incoming),
         };
         let key = is_shared.then(|| key(route, index, &address, incoming.scheme, &headers));
@@ -184,10 +184,9 @@ fn past(route: &Route, rules: &Rules, incoming: &Incoming<'_>, grounds: &mut Gro
 }
 
 /// What reaches the origin of a request whose answer others may get.
-fn shared(route: &Route, incoming: &Incoming<'_>) -> Headers {
-    let mut headers = incoming.head.headers.clone();
-    let vary = route.rules().vary;
-    headers.retain(|name| INERT.contains(&name) || vary.iter().any(|allowed| allowed == name));
+fn shared(route: &Route, rules: &Rules, incoming: &Incoming<'_>) -> Headers {
+    let is_for_all = |name: &str| INERT.contains(&name) || rules.vary.iter().any(|allowed| allowed == name);
+    let mut headers: Headers = incoming.head.headers.iter().filter(|(name, _)| is_for_all(name)).collect();
     vary::normalise(&mut headers);
     for name in ["accept", "accept-language", "origin"] {
         if headers.joined(name).is_some_and(|value| !value.bytes().all(is_plain)) {
@@ -230,9 +229,10 @@ const fn is_plain(byte: u8) -> bool {
         || matches!(byte, b'*' | b'/' | b'+' | b'-' | b'.' | b';' | b'=' | b',' | b' ' | b':' | b'_')
 }
 
-/// Says on whose behalf we ask: by our own words, never by the visitor's.
+/// Says on whose behalf we ask: by our own words, never by the visitor's. The host is as it is in the key,
+/// for an origin may repeat it.
 fn introduce(headers: &mut Headers, incoming: &Incoming<'_>) {
-    headers.set("x-forwarded-host", incoming.host);
+    headers.set("x-forwarded-host", &incoming.host.to_ascii_lowercase());
     headers.set("x-forwarded-proto", incoming.scheme);
     headers.append("via", "1.1 edge-vitals");
 }

@@ -28,7 +28,9 @@ impl Headers {
     pub fn append(&mut self, name: &str, value: &str) {
         let is_name = !name.is_empty() && name.bytes().all(is_token);
         // RFC 9110 §5.5: no control characters but the tab, which could otherwise start a field anew.
-        let is_value = !value.chars().any(|char| char != '\t' && char.is_control());
+        let is_plain = |byte: u8| byte == b'\t' || (b' '..=b'~').contains(&byte);
+        let is_value =
+            value.bytes().all(is_plain) || !value.chars().any(|char| char != '\t' && char.is_control());
         if is_name && is_value {
             self.0.push((name.to_ascii_lowercase(), value.trim_matches([' ', '\t']).to_owned()));
         }

@@ -7,6 +7,7 @@ pub mod advice;
 pub mod alert;
 pub mod anomaly;
 pub mod bottleneck;
+pub mod bulletin;
 pub mod export;
 pub mod figures;
 pub mod health;

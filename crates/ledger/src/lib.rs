@@ -8,9 +8,11 @@
 //! count and never adds one.
 
 pub mod caching;
+pub mod causes;
 mod cell;
 mod counts;
 mod fold;
+pub mod live;
 pub mod outbox;
 mod read;
 mod room;

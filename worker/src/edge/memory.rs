@@ -18,6 +18,8 @@ pub(crate) struct Entry {
     uses: std::cell::Cell<u32>,
     /// The fields as visitors get them, made when the first does.
     pub(crate) dressed: std::cell::OnceCell<worker::web_sys::Headers>,
+    /// The same of a 304.
+    pub(crate) bare: std::cell::OnceCell<worker::web_sys::Headers>,
 }
 
 /// Answers by their keys.
@@ -40,9 +42,10 @@ impl Default for Memory {
 
 impl Entry {
     pub(crate) fn new(stored: Stored, body: Uint8Array, url: String) -> Self {
-        // A head's weight is near enough its fields', twice for what is made of them.
-        let size = body.length() as usize + stored.headers.size() * 2 + url.len() + OVERHEAD;
-        Self { stored, body, url, size, uses: 0.into(), dressed: std::cell::OnceCell::new() }
+        // A head's weight is near enough its fields', three times for what is made of them.
+        let size = body.length() as usize + stored.headers.size() * 3 + url.len() + OVERHEAD;
+        let (dressed, bare) = (std::cell::OnceCell::new(), std::cell::OnceCell::new());
+        Self { stored, body, url, size, uses: 0.into(), dressed, bare }
     }
 
     /// Whether it is asked for so often that it pays to fetch it before it is stale.

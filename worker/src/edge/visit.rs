@@ -5,9 +5,9 @@ use std::rc::Rc;
 
 use cache::tags::Standing;
 use cache::{
-    Conditions, Found, Freshened, Ground, Grounds, Headers, Limiter, Miss, Outcome, Part, Particulars, Plan,
-    RequestHead, ResponseHead, Route, Routes, Rules, Stored, Turned, UnixMillis, freshen, not_modified, plan,
-    range, stands_in, storable, timing, variant, vary_names, without_body,
+    Conditions, Found, Frame, Freshened, Ground, Grounds, Headers, Limiter, Miss, Outcome, Part, Particulars,
+    Plan, RequestHead, ResponseHead, Route, Routes, Rules, Stored, Turned, UnixMillis, freshen, not_modified,
+    plan, range, stands_in, storable, timing, variant, vary_names, without_body,
 };
 use ledger::traffic::{Answer, Cached, Class, Method, Record};
 use worker::js_sys::{Array, Uint8Array};
@@ -391,9 +391,12 @@ impl Visit {
     pub fn found(&mut self, envelope: &Uint8Array, tier: &str, now: f64) -> String {
         // The head alone comes over; the body stays where it is.
         let prefix = envelope.subarray(0, u32::try_from(cache::PREFIX).unwrap_or(u32::MAX)).to_vec();
-        let head = Stored::body_at(&prefix).and_then(|start| u32::try_from(start).ok());
-        let head = head.map(|start| envelope.subarray(0, start.min(envelope.length())).to_vec());
-        let Some((stored, start)) = head.as_deref().and_then(Stored::open) else { return LOOK.into() };
+        let length = envelope.length();
+        // What is no envelope, or is cut short, is nothing.
+        let frame = Frame::of(&prefix).filter(|frame| frame.is_whole(length as usize));
+        let Some(start) = frame.and_then(|frame| u32::try_from(frame.start).ok()) else { return LOOK.into() };
+        let head = envelope.subarray(0, start).to_vec();
+        let Some((stored, _)) = Stored::open(&head) else { return LOOK.into() };
         let before = self.place();
         let names = self.names(&stored);
         let key = self.parts.key.clone().unwrap_or_default();
@@ -403,15 +406,16 @@ impl Visit {
             ISOLATE.with_borrow_mut(|isolate| isolate.memory.vary(&key, names));
             return LOOK.into();
         }
-        let body = envelope.slice(u32::try_from(start).unwrap_or(u32::MAX), envelope.length());
+        let body = envelope.slice(start, length);
         self.tier = if tier == "kv" { "kv" } else { "colo" };
         self.found = Some(self.remember(stored, body));
         self.judge(UnixMillis(now as u64)).into()
     }
 
-    /// No tier has anything.
+    /// No lower tier has anything. Memory may, by now: somebody else's fill may have come in while they
+    /// were asked.
     pub fn absent(&mut self, now: f64) -> String {
-        self.found = None;
+        self.found = self.in_memory();
         self.judge(UnixMillis(now as u64)).into()
     }
 
@@ -546,6 +550,20 @@ impl Visit {
             self.failure = (502, "the origin answered with a status that is none");
             return self.failed_with(now).into();
         }
+        if answer.headers.size() > MOST_FIELDS {
+            self.failure = (502, "the origin's fields are longer than can be passed on");
+            return self.failed_with(now).into();
+        }
+        // RFC 9112 §6.1: what is still in a coding that was for the hop is nobody's body.
+        if answer
+            .headers
+            .members("transfer-encoding")
+            .iter()
+            .any(|name| !name.eq_ignore_ascii_case("chunked"))
+        {
+            self.failure = (502, "the origin's body is in a transfer coding that is not known here");
+            return self.failed_with(now).into();
+        }
         if self.parts.key.is_none() || self.outcome == Outcome::Bypass {
             return SEND.into();
         }
@@ -600,7 +618,8 @@ impl Visit {
         Array::from(&problem(status, says, &fields))
     }
 
-    /// The answer from what is stored: status, fields, body, and the three fields that are of this moment.
+    /// The answer from what is stored: status, fields, body, and what is of this moment: age, Cache-Status
+    /// and Server-Timing, a line each.
     pub fn answer(&mut self, now: f64) -> Array {
         let now = UnixMillis(now as u64);
         let Some(entry) = self.found.clone() else { return self.refusal(now.0 as f64) };
@@ -614,9 +633,7 @@ impl Visit {
         let mut body: JsValue = entry.body.clone().into();
         let fields: JsValue;
         if is_whole && not_modified(&request.headers, &stored.headers) {
-            let mut headers = without_body(&stored.headers);
-            self.dress(&mut headers);
-            (status, body, fields) = (304, JsValue::NULL, pairs(&headers).into());
+            (status, body, fields) = (304, JsValue::NULL, self.bare(&entry));
         } else {
             let part = match is_whole && request.method == "GET" {
                 true => range(&request.headers, &stored.headers, length.into()),
@@ -646,9 +663,8 @@ impl Visit {
         }
         let bytes = body.dyn_ref::<Uint8Array>().map_or(0, |body| u64::from(body.length()));
         self.count(now, status, bytes);
-        [status.into(), fields, body, stored.age(now).to_string().into(), cache_status.into(), timing.into()]
-            .into_iter()
-            .collect()
+        let moment = format!("{}\n{cache_status}\n{timing}", stored.age(now));
+        Array::of4(&status.into(), &fields, &body, &moment.into())
     }
 
     /// The head of the origin's answer as the visitor gets it: status, fields. 304, where the visitor has
@@ -747,12 +763,18 @@ impl Visit {
         self.sealed()
     }
 
+    /// Whether others find it in memory. What memory has no room for, they find below, once it is there.
+    #[wasm_bindgen(js_name = isRemembered)]
+    pub fn is_remembered(&self) -> bool {
+        self.in_memory().is_some()
+    }
+
     /// The envelope of what is in memory, its places, for how long, and whether KV gets it: after a 304, the lower tiers get it too.
     pub fn sealed(&self) -> JsValue {
         let Some(entry) = self.found.as_ref().filter(|_| self.is_new) else { return JsValue::UNDEFINED };
         let rules = &self.parts.rules;
         let extra = rules.stale_while_revalidate.max(rules.stale_if_error);
-        let seal = entry.stored.seal();
+        let seal = entry.stored.seal(entry.body.length());
         let key = self.parts.key.clone().unwrap_or_default();
         let all: [JsValue; 6] = [
             Uint8Array::from(seal.as_slice()).into(),
@@ -889,19 +911,21 @@ impl Visit {
 
     /// The fields of an answer that is served as it is stored: made once, and copied from then on.
     fn template(&self, entry: &Entry) -> JsValue {
-        entry
-            .dressed
-            .get_or_init(|| {
-                let mut headers = entry.stored.headers.clone();
-                self.dress(&mut headers);
-                let own = web_sys::Headers::new().unwrap_or_else(|_| JsValue::UNDEFINED.unchecked_into());
-                for (name, value) in headers.iter() {
-                    let _ = own.append(name, value);
-                }
-                own
-            })
-            .clone()
-            .into()
+        entry.dressed.get_or_init(|| self.made(entry.stored.headers.clone())).clone().into()
+    }
+
+    /// The same of a 304.
+    fn bare(&self, entry: &Entry) -> JsValue {
+        entry.bare.get_or_init(|| self.made(without_body(&entry.stored.headers))).clone().into()
+    }
+
+    fn made(&self, mut headers: Headers) -> web_sys::Headers {
+        self.dress(&mut headers);
+        let own = web_sys::Headers::new().unwrap_or_else(|_| JsValue::UNDEFINED.unchecked_into());
+        for (name, value) in headers.iter() {
+            let _ = own.append(name, value);
+        }
+        own
     }
 }
 
@@ -975,3 +999,5 @@ fn nonce(headers: &Headers) -> Option<String> {
 /// As what is counted that is not there, and what was refused: random paths make no routes.
 const NOT_FOUND: &str = "(not found)";
 const REFUSED_ROUTE: &str = "(refused)";
+/// As long as the platform's own limit for an answer's fields.
+const MOST_FIELDS: usize = 128 * 1024;
