@@ -469,10 +469,11 @@ async function fetchedAhead(urls, env, context) {
 export async function warmedByCron(env, context) {
   const schedule = wasm.scheduled_warming(env);
   if (schedule === undefined) return;
-  const { sitemap, predicted, most } = JSON.parse(schedule);
+  const { sitemap, popular, predicted, most } = JSON.parse(schedule);
   const urls = [];
   try {
     if (sitemap) urls.push(...(await pagesOf(sitemap, env)));
+    if (popular) urls.push(...JSON.parse(await told(env, "/popular", "")));
     if (predicted) urls.push(...JSON.parse(wasm.to_warm("predicted", await told(env, "/likely", ""), undefined, Date.now())).urls);
   } catch (error) {
     console.error("what is to be warmed could not be learned whole:", error);

@@ -94,3 +94,12 @@ fn what_was_long_ago_is_forgotten_by_halves() {
     (0..5).for_each(|_| seen.age());
     assert!(seen.is_empty());
 }
+
+#[test]
+fn what_version_1_has_stored_is_read_for_ever() {
+    let mut seen = Transitions::default();
+    seen.saw("a.example/", "https://a.example/b", 2);
+    let stored = r#"{"a.example/":{"n":2,"to":[{"to":"https://a.example/b","n":2,"over":0}]}}"#;
+    assert_eq!(serde_json::from_str::<Transitions>(stored).unwrap(), seen);
+    assert_eq!(serde_json::to_string(&seen).unwrap(), stored);
+}

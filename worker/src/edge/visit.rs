@@ -283,8 +283,8 @@ impl Visit {
         let stored = self.keeps.as_ref().or(self.found.as_ref().map(|entry| &entry.stored));
         if let Some(stored) = stored {
             let (lifetime, age) = (stored.terms.lifetime, stored.age(now));
-            let key = &self.parts.address;
-            ISOLATE.with_borrow_mut(|isolate| isolate.seen.answered(self.outcome, lifetime, age, key));
+            let url = self.url();
+            ISOLATE.with_borrow_mut(|isolate| isolate.seen.answered(self.outcome, lifetime, age, &url));
         }
     }
 
