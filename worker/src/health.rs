@@ -58,7 +58,6 @@ pub(crate) async fn advanced(request: &Request, env: &Env, config: &Config) -> O
 #[derive(Clone)]
 pub(crate) struct Whole {
     at: u64,
-    pub(crate) health: Health,
     pub(crate) bulletin: Bulletin,
 }
 
@@ -153,7 +152,7 @@ impl Whole {
             cache,
         });
         bulletin.operations = Some(operations);
-        Self { at: now.0, health, bulletin }
+        Self { at: now.0, bulletin }
     }
 }
 
@@ -194,20 +193,21 @@ impl Shard {
         let heard_at = self.heard_last(heard_at)?;
         let hours = self.hours()?;
         let missed = heard_at.zip(hours.get(VIEWS)).map_or(0.0, |(at, (hours, _))| hours.missed(at, now()));
+        let (alerts, notices) = self.alerts_counted(site)?;
         let operations = Operations {
             memory: memory(),
             queues: Queues {
                 journal,
                 push: push.iter().map(|backend| backend.waiting).sum(),
                 parked: push.iter().map(|backend| backend.parked.len() as u64).sum(),
-                notices: 0,
+                notices,
             },
             push,
             origin: match config.origin_of(site) {
                 Some(url) => self.origin.ask(url).await,
                 None => None,
             },
-            alerts: insight::bulletin::Raised::default(),
+            alerts,
         };
         Ok(Standing { operations, heard_at, missed })
     }

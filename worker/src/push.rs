@@ -274,7 +274,7 @@ pub(crate) async fn shown(request: &Request, env: &Env, config: &Config) -> Outc
 }
 
 /// `POST /api/push/retry`: what was put aside is sent again.
-pub(crate) async fn retry(request: &mut Request, env: &Env, config: &Config) -> Outcome {
+pub(crate) async fn retry(request: &Request, env: &Env, config: &Config) -> Outcome {
     let site = leave::site(request, config)?;
     leave::demand(leave::carries(request, env, leave::MANAGE)?, leave::MANAGE)?;
     let asked: Again = leave::body(request).await?;
