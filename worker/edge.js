@@ -12,6 +12,7 @@ export function visited(request, env, context, url) {
   if (Array.isArray(arrived)) {
     // Half the lease is over: asked now, nobody has to wait for it.
     if (now - known > lease / 2) context.waitUntil(learned(env, context));
+    if (now - carried > PATIENCE_WITH_CARRIER) context.waitUntil(carrying(env));
     return answered(arrived);
   }
   return awaited(arrived, request, env, context);
@@ -29,9 +30,34 @@ async function awaited(visit, request, env, context) {
   try {
     return await answeredBy(visit, request, env, context, hold);
   } finally {
-    context.waitUntil(Promise.allSettled(held).then(() => visit.free()));
+    if (Date.now() - carried > PATIENCE_WITH_CARRIER) context.waitUntil(carrying(env));
+    const left = held.length > 0;
+    context.waitUntil(
+      Promise.allSettled(held).then(() => {
+        visit.free();
+        // Bodies that are whole by now.
+        if (left && Date.now() - carried > PATIENCE_WITH_CARRIER) return carrying(env);
+      }),
+    );
   }
 }
+
+// What was answered is counted elsewhere, too. One carries for all that come meanwhile; one whose request
+// was cut off is not waited for.
+async function carrying(env) {
+  carried = Date.now();
+  try {
+    for (let round = 0, more = true; more && round < MOST_ROUNDS; round += 1) {
+      await passed(COMPANY);
+      more = await wasm.carry_traffic(env);
+    }
+  } finally {
+    carried = -Infinity;
+  }
+}
+
+// Since when somebody carries.
+let carried = -Infinity;
 
 // For how long what is known of purges is trusted, in milliseconds: the configuration's, once it is read.
 let lease = 2000;
@@ -320,20 +346,11 @@ async function learnedAnew(env) {
     more = wasm.learn_purges(await told(env, "/since", String(wasm.purges_known())), now);
     known = now;
   }
-  const now = Date.now();
-  if (now - counted >= COUNTED_EVERY) await countsTold(env, now);
 }
 
 let learning;
 let known = 0;
 let failed = 0;
-let counted = 0;
-
-async function countsTold(env, now) {
-  counted = now;
-  const counts = wasm.take_counts();
-  if (counts !== undefined) await told(env, "/counts", counts);
-}
 
 async function told(env, path, body) {
   const clock = env.TAG_CLOCK.getByName("clock");
@@ -371,9 +388,10 @@ async function performed(action, request, env, context, query) {
     }
     case "warm":
       return warmed(request, env, context, query);
-    case "analytics":
-      await countsTold(env, Date.now());
-      return { what: "", answer: new Response(await told(env, "/analytics", ""), { headers: JSON_HEADERS }) };
+    case "analytics": {
+      const said = await wasm.analytics(env, await told(env, "/analytics", ""), Date.now());
+      return { what: "", answer: typeof said === "string" ? new Response(said, { headers: JSON_HEADERS }) : answered(said) };
+    }
     default: {
       const url = query.get("url") ?? "";
       const visit = wasm.imagine(env, url, query.getAll("header").join("\n"), Date.now());
@@ -536,7 +554,9 @@ function inFlight(name, patience) {
 const NO_BODY = new Set([101, 204, 205, 304]);
 const PATIENCE_WITH_CLOCK = 1_000;
 const PATIENCE_WITH_TIERS = 1_000;
-const COUNTED_EVERY = 10_000;
+const PATIENCE_WITH_CARRIER = 20_000;
+const COMPANY = 1_000;
+const MOST_ROUNDS = 5;
 // Seconds of freshness below which KV, which is slow to learn of writes, is not worth it.
 const LEAST_OF_KV = 300;
 const LARGEST_NAMED = 1 << 20;

@@ -55,12 +55,13 @@ export const gives = (headers, body = "hello", status = 200) => (_, response) =>
 /**
  * The site, served as it is deployed; or where `raw` is its name by workerd alone, which has no Cache API
  * and no KV, and between which and the visitor nothing packs or unpacks anything.
- * @param {(origin: string) => Record<string, any>} routes @param {{ raw?: string, clock?: boolean, twin?: boolean }} [options]
+ * @param {(origin: string) => Record<string, any>} routes
+ * @param {{ raw?: string, clock?: boolean, twin?: boolean, main?: string, vars?: Record<string, any> }} [options] with the module that stands before the Worker, where one does
  */
-export async function site(routes, { raw, clock = true, twin = false } = {}) {
+export async function site(routes, { raw, clock = true, twin = false, main, vars: more = {} } = {}) {
   const own = await origin();
-  const vars = { EDGE: JSON.stringify(routes(own.url)), CACHE_TOKEN: TOKEN };
-  const product = raw === undefined ? await serve(vars) : await bare(raw, vars, clock, twin);
+  const vars = { EDGE: JSON.stringify(routes(own.url)), CACHE_TOKEN: TOKEN, ...more };
+  const product = raw === undefined ? await serve(vars) : await bare(raw, vars, { clock, twin, main });
   const worker = new URL(product.origin);
   const agent = new http.Agent({ keepAlive: true });
   let paths = 0;
@@ -108,12 +109,18 @@ export async function site(routes, { raw, clock = true, twin = false } = {}) {
   };
 }
 
-/** @param {string} name @param {Record<string, string>} vars @param {boolean} clock @param {boolean} twin */
-async function bare(name, vars, clock, twin) {
+/** @param {string} name @param {Record<string, string>} vars @param {{ clock: boolean, twin: boolean, main?: string }} options */
+async function bare(name, vars, { clock, twin, main }) {
   const worker = built(vars);
+  if (main) worker.modules = Object.assign({ "main.js": new URL(main, import.meta.url).pathname }, worker.modules);
   if (!clock) worker.bindings = worker.bindings.filter((binding) => !binding.includes("TAG_CLOCK"));
   const workerd = await start(`cache-${name}`, worker, { fresh: true, twin });
-  return { origin: `http://127.0.0.1:${workerd.port}`, twin: workerd.twin, close: workerd.kill };
+  let live = workerd;
+  const rise = async () => {
+    live = await start(`cache-${name}`, worker, { twin });
+    return `http://127.0.0.1:${live.port}`;
+  };
+  return { origin: `http://127.0.0.1:${workerd.port}`, twin: workerd.twin, storage: workerd.storage, fall: () => live.kill(), rise, close: () => live.kill() };
 }
 
 /** What Server-Timing says the edge did. @param {Answer} answer */

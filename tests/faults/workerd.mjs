@@ -106,6 +106,8 @@ const worker :Workerd.Worker = (
       child.kill("SIGKILL");
       await ended;
     },
+    /** Leaves nothing of it on disk. */
+    forget: () => rmSync(folder, { recursive: true, force: true }),
     /**
      * @param {string} path @param {string | Buffer} [body] @param {Record<string, string>} [headers]
      * @returns {Promise<{ status: number, text: string }>}

@@ -3,12 +3,12 @@
 //! Here is what lies between: what this isolate knows, and a visit on its way through.
 
 mod clock;
-mod counts;
 mod manage;
 mod memory;
 mod visit;
 
 use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use cache::tags::{Changes, View};
@@ -18,6 +18,8 @@ use worker::js_sys::Array;
 use worker::wasm_bindgen::JsValue;
 use worker::wasm_bindgen::prelude::wasm_bindgen;
 
+use crate::config::Config;
+use crate::refusals::NOBODYS;
 use memory::Memory;
 use visit::Visit;
 
@@ -27,14 +29,13 @@ struct Isolate {
     configured: Option<Configured>,
     view: View,
     memory: Memory,
-    counts: counts::Counts,
 }
 
-/// What the variable EDGE says.
+/// What the variable EDGE says; with the site of each route.
 #[derive(Clone)]
 enum Configured {
     Nothing,
-    Routes(Rc<Routes>),
+    Routes(Rc<Routes>, Rc<[String]>),
     Mistake(String),
 }
 
@@ -47,7 +48,7 @@ fn configured(env: &Env) -> Configured {
     known.unwrap_or_else(|| {
         let read = read(env);
         ISOLATE.with_borrow_mut(|isolate| {
-            if let Configured::Routes(routes) = &read {
+            if let Configured::Routes(routes, _) = &read {
                 isolate.memory.allow(routes.memory_bytes);
             }
             isolate.configured = Some(read.clone());
@@ -66,10 +67,24 @@ fn read(env: &Env) -> Configured {
     if text.trim().is_empty() {
         return Configured::Nothing;
     }
-    match Routes::parse(&text) {
-        Ok(routes) => Configured::Routes(Rc::new(routes)),
-        Err(mistake) => Configured::Mistake(format!("EDGE in wrangler.toml: {mistake}")),
+    let mistake =
+        |says: &dyn std::fmt::Display| Configured::Mistake(format!("EDGE in wrangler.toml: {says}"));
+    let routes = match Routes::parse(&text) {
+        Ok(routes) => routes,
+        Err(wrong) => return mistake(&wrong),
+    };
+    let config = match Config::of(env) {
+        Ok(config) => config,
+        Err(wrong) => return mistake(&wrong),
+    };
+    if let Some(wrong) = routes.unknown_site(&text, |site| config.sites.contains_key(site)) {
+        return mistake(&wrong);
     }
+    // The dashboard measures itself, but nobody's origin is behind it.
+    let mut others = config.sites.keys().filter(|site| *site != "vitals-dashboard");
+    let only = others.next().filter(|_| others.next().is_none()).map_or(NOBODYS, String::as_str);
+    let sites = routes.routes.iter().map(|route| route.site().unwrap_or(only).to_owned()).collect();
+    Configured::Routes(Rc::new(routes), sites)
 }
 
 /// A request arrives. Undefined: it is none of the cache's. A list: the answer. Else a visit that has to
@@ -78,18 +93,18 @@ fn read(env: &Env) -> Configured {
 #[expect(unreachable_pub, reason = "wasm-bindgen exports what is pub")]
 #[must_use]
 pub fn arrive(env: &Env, method: &str, url: &str, head: &str, client: &str, now: f64) -> JsValue {
-    let routes = match configured(env) {
+    let (routes, sites) = match configured(env) {
         Configured::Nothing => return JsValue::UNDEFINED,
         Configured::Mistake(mistake) => {
             worker::console_error!("{mistake}");
             return visit::problem(503, "the configuration of the cache is wrong; the log says where", &[]);
         }
-        Configured::Routes(routes) => routes,
+        Configured::Routes(routes, sites) => (routes, sites),
     };
     let now = UnixMillis(now as u64);
     let Some(address) = Address::of(url) else { return JsValue::UNDEFINED };
     let head = RequestHead { method: method.to_owned(), headers: Headers::parse(head) };
-    match arrived(&routes, &address, head, client, now) {
+    match arrived(&routes, &sites, &address, head, client, now) {
         None => JsValue::UNDEFINED,
         Some(Err(refused)) => refused,
         Some(Ok(mut visit)) => match visit.at_once(now) {
@@ -104,14 +119,15 @@ pub fn arrive(env: &Env, method: &str, url: &str, head: &str, client: &str, now:
 #[expect(unreachable_pub, reason = "wasm-bindgen exports what is pub")]
 #[must_use]
 pub fn imagine(env: &Env, url: &str, head: &str, now: f64) -> Option<Visit> {
-    let Configured::Routes(routes) = configured(env) else { return None };
+    let Configured::Routes(routes, sites) = configured(env) else { return None };
     let head = RequestHead::get(Headers::parse(head));
     let now = UnixMillis(now as u64);
-    arrived(&routes, &Address::of(url)?, head, "", now)?.ok()
+    arrived(&routes, &sites, &Address::of(url)?, head, "", now)?.ok()
 }
 
 fn arrived(
     routes: &Rc<Routes>,
+    sites: &Rc<[String]>,
     address: &Address<'_>,
     head: RequestHead,
     client: &str,
@@ -122,17 +138,15 @@ fn arrived(
     let incoming = Incoming { scheme, host, path, query, head: &head, client };
     let arrival = match Arrival::of(routes, &incoming, &mut grounds)? {
         Ok(arrival) => arrival,
-        Err(refusal) => {
-            let fields: &[(&str, &str)] = match &refusal {
-                cache::Refusal::Method { allow } => &[("allow", allow)],
-                _ => &[],
-            };
-            return Some(Err(visit::problem(refusal.status(), &refusal.says(), fields)));
+        Err((index, refusal)) => {
+            let site = sites.get(index).map_or(NOBODYS, String::as_str);
+            return Some(Err(visit::refused(site, &head.method, &refusal)));
         }
     };
     let Arrival { index, rules, address, target, forwarded, key, .. } = arrival;
     Some(Ok(Visit::new(visit::Parts {
         routes: Rc::clone(routes),
+        sites: Rc::clone(sites),
         index,
         rules,
         scheme: scheme.to_owned(),
@@ -199,10 +213,10 @@ pub fn popular(now: f64, most: usize) -> Array {
         .with_borrow(|isolate| isolate.memory.soon_stale(now, most).into_iter().map(JsValue::from).collect())
 }
 
-/// What was counted since it was last taken.
-#[wasm_bindgen(wasm_bindgen = worker::wasm_bindgen)]
-#[expect(unreachable_pub, reason = "wasm-bindgen exports what is pub")]
-#[must_use]
-pub fn take_counts() -> Option<String> {
-    ISOLATE.with_borrow_mut(|isolate| isolate.counts.take())
+/// The sites whose answers are given here.
+fn sites(env: &Env) -> BTreeSet<String> {
+    match configured(env) {
+        Configured::Routes(_, sites) => sites.iter().cloned().collect(),
+        Configured::Nothing | Configured::Mistake(_) => BTreeSet::new(),
+    }
 }

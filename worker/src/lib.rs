@@ -21,6 +21,7 @@ mod read;
 mod refusals;
 mod shard;
 mod standing;
+mod traffic;
 mod verdicts;
 mod watching;
 
@@ -86,6 +87,7 @@ async fn scheduled(_: ScheduledEvent, env: Env, _: ScheduleContext) {
     };
     // What could not be carried when it was refused.
     refusals::carry_refusals(env.clone()).await;
+    traffic::carry_traffic(env.clone()).await;
     for site in config.sites.keys() {
         for shard in config.shards.all() {
             if let Err(error) = shard::poke(&env, site, shard).await {

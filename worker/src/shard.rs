@@ -99,7 +99,7 @@ pub(crate) async fn look(env: &Env, site: &str, counts: Vec<u8>) -> Result<Vec<u
     ask(env, site, 0, "look", Some(Uint8Array::from(counts.as_slice()).into())).await
 }
 
-async fn ask(
+pub(crate) async fn ask(
     env: &Env,
     site: &str,
     shard: u32,
@@ -224,6 +224,7 @@ impl DurableObject for Shard {
                 self.refused(request.json().await?)?;
                 Ok(Response::empty()?.with_status(204))
             }
+            path if path.starts_with("/traffic/") => self.traffic(request).await,
             "/poke" => {
                 let site = request.text().await?;
                 self.tend().await?;
@@ -335,12 +336,17 @@ impl Shard {
         self.fold(budgets::FRESH).await?;
         self.roll()?;
         self.forgive()?;
+        self.roll_traffic()?;
         self.sweep()?;
         let kept = number(now().before(self.retention()?.days).0);
         self.sql().exec("DELETE FROM refused WHERE start < ?", vec![kept])?;
         let mut rest = self
             .sql()
-            .exec("SELECT EXISTS (SELECT 1 FROM views), EXISTS (SELECT 1 FROM cells WHERE span < 2)", None)?
+            .exec(
+                "SELECT EXISTS (SELECT 1 FROM views), EXISTS (SELECT 1 FROM cells WHERE span < 2)
+                 OR EXISTS (SELECT 1 FROM traffic WHERE span < 2)",
+                None,
+            )?
             .raw();
         let (views, cells) = match rest.next().transpose()?.as_deref() {
             Some([views, cells]) => (whole(views) != Some(0), whole(cells) != Some(0)),
@@ -354,7 +360,7 @@ impl Shard {
         }
     }
 
-    fn retention(&self) -> Result<Retention> {
+    pub(crate) fn retention(&self) -> Result<Retention> {
         Ok(self.config()?.retention)
     }
 
@@ -371,7 +377,7 @@ impl Shard {
     }
 
     /// Sees to it that the cells are looked after, at the latest after so many milliseconds.
-    async fn arm(&self, delay: u64) -> Result<()> {
+    pub(crate) async fn arm(&self, delay: u64) -> Result<()> {
         let at = now().after(delay).min(self.tends_at.get());
         self.tends_at.set(at);
         self.alarm.by(at).await
@@ -420,5 +426,5 @@ pub(crate) fn now() -> UnixMillis {
 /// Milliseconds that told views wait until they are folded; a read folds at once.
 const FOLD_AFTER: u64 = 10_000;
 const SWEEP_AFTER: u64 = 15 * 60_000;
-const ROLL_AFTER: u64 = 60 * 60_000;
+pub(crate) const ROLL_AFTER: u64 = 60 * 60_000;
 const NEVER: UnixMillis = UnixMillis(u64::MAX);

@@ -9,6 +9,8 @@ mod client;
 mod dashboard;
 mod dev;
 mod figures;
+mod load;
+mod portal;
 mod process;
 mod screen;
 mod setup;
@@ -34,10 +36,11 @@ struct Command {
 const COMMANDS: &[Command] = &[
     Command {
         name: "dev",
-        arguments: "[--port N] [--visits N] [--fresh]",
+        arguments: "[--port N] [--visits N] [--portal] [--fresh]",
         about: "sets everything up, builds, and serves the product locally; rebuilds on change.\n\
                 --port N    the port to listen on (8787)\n\
                 --visits N  drives N real browser visits, prints what they measured, and ends\n\
+                --portal    serves the sample portal of www/portal behind it, cached and measured\n\
                 --fresh     forgets what was stored before",
         run: dev::run,
     },
@@ -46,7 +49,7 @@ const COMMANDS: &[Command] = &[
         arguments: "[PART…]",
         about:
             "sets everything up and runs every test, or the named parts: core, xtask, worker, cache, faults,
-                package, lighthouse, browser, dashboard, parity",
+                load, package, portal, lighthouse, browser, dashboard, parity",
         run: test::run,
     },
     Command {
@@ -77,6 +80,15 @@ const COMMANDS: &[Command] = &[
                 cache       what an answer of the cache costs the Worker, beside plainer ones\n\
                 ledger      what reading a month costs as views grow, and our sketch beside others",
         run: bench::run,
+    },
+    Command {
+        name: "load",
+        arguments: "smoke|load|stress [--rate N] [--seconds N]",
+        about: "mixed traffic at a fixed rate on the edge, on loopback; each answer checked; a table and an exit code.\n\
+                smoke       a few seconds, in which nothing may be wrong\n\
+                load        1,100 requests a second for two minutes, held against every threshold\n\
+                stress      ever more, until something gives, and what",
+        run: load::run,
     },
     Command {
         name: "model",
@@ -151,9 +163,17 @@ mod tests {
     #[test]
     fn every_command_in_a_document_exists() {
         let mut found = 0;
-        for document in
-            ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "docs/ledger.md", ".ci/run", "wrangler.toml"]
-        {
+        for document in [
+            "README.md",
+            "ARCHITECTURE.md",
+            "CONTRIBUTING.md",
+            "docs/ledger.md",
+            "docs/load.md",
+            ".ci/run",
+            ".github/workflows/edge.yml",
+            "www/portal/README.md",
+            "wrangler.toml",
+        ] {
             let text = std::fs::read_to_string(root().join(document)).expect(document);
             for rest in text.split("cargo xtask ").skip(1) {
                 let line = rest.split(['`', '\n', '#', '"']).next().unwrap_or_default();

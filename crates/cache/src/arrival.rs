@@ -73,6 +73,16 @@ impl Refusal {
         }
     }
 
+    /// A word for it, for statistics and Cache-Status.
+    #[must_use]
+    pub const fn word(&self) -> &'static str {
+        match self {
+            Self::Method { .. } => "method",
+            Self::Body { .. } => "body",
+            Self::Head => "head",
+        }
+    }
+
     /// What is wrong, and what would be right.
     #[must_use]
     pub fn says(&self) -> String {
@@ -90,11 +100,11 @@ impl<'a> Arrival<'a> {
         routes: &'a Routes,
         incoming: &Incoming<'_>,
         grounds: &mut Grounds,
-    ) -> Option<Result<Self, Refusal>> {
+    ) -> Option<Result<Self, (usize, Refusal)>> {
         let host = incoming.host.to_ascii_lowercase();
         let (index, route) = routes.of(&host, incoming.path)?;
         if let Some(refusal) = refused(route, incoming) {
-            return Some(Err(refusal));
+            return Some(Err((index, refusal)));
         }
         let rules = route.rules();
         let past = past(route, &rules, incoming, grounds);

@@ -20,6 +20,7 @@ mod status;
 mod store;
 mod stored;
 pub mod tags;
+pub mod timing;
 mod vary;
 
 pub use arrival::{Arrival, Incoming, Refusal};

@@ -86,6 +86,12 @@ pub struct Route {
     /// HTML gets the client script for this site.
     #[serde(default)]
     pub inject: Option<String>,
+    /// The site whose answers these are: where it is not said, the one of `inject`.
+    #[serde(default)]
+    site: Option<String>,
+    /// The name of this route in statistics; where there is none, its paths name themselves.
+    #[serde(default)]
+    pub name: Option<String>,
     /// Whether the usual security fields are added where the origin sends none.
     #[serde(default = "yes")]
     pub security_headers: bool,
@@ -160,14 +166,17 @@ impl Routes {
         self.routes.get(index).map(|route| (index, route))
     }
 
+    /// A site that a route names and nobody knows, told as a mistake is.
+    #[must_use]
+    pub fn unknown_site(&self, text: &str, is_known: impl Fn(&str) -> bool) -> Option<Mistake> {
+        let unknown = self.routes.iter().filter_map(Route::site).find(|site| !is_known(site))?;
+        let says = format!("no site of SITES has the name \"{unknown}\"");
+        Some(Mistake::at(text, &format!("\"{unknown}\""), says))
+    }
+
     /// What holds between several values. The place is the one of the text that is wrong.
     fn check(&self, text: &str) -> Result<(), Mistake> {
-        let at = |part: &str, says: String| {
-            let before = text.find(part).and_then(|at| text.get(..at)).unwrap_or_default();
-            let line = before.matches('\n').count() + 1;
-            let column = before.len() - before.rfind('\n').map_or(0, |end| end + 1) + 1;
-            Err(Mistake { line, column, says })
-        };
+        let at = |part: &str, says: String| Err(Mistake::at(text, part, says));
         if self.routes.len() > MOST_ROUTES {
             return at(
                 "routes",
@@ -178,15 +187,15 @@ impl Routes {
             return at("lease_ms", "lease_ms must be from 100 to 60000".into());
         }
         for route in &self.routes {
-            let is_name = |site: &String| {
-                let is_of_names = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
-                (1..=64).contains(&site.len()) && site.bytes().all(is_of_names)
-            };
-            if !route.inject.iter().all(is_name) {
-                return at(
-                    "inject",
-                    "inject must be the name of a site, of letters, digits, - . and _".into(),
-                );
+            for (key, name) in [("inject", &route.inject), ("site", &route.site)] {
+                if !name.iter().all(|name| is_site(name)) {
+                    let says = format!("{key} must be the name of a site, of letters, digits, - . and _");
+                    return at(key, says);
+                }
+            }
+            if let Some(name) = route.name.as_ref().filter(|name| !is_template(name)) {
+                let says = "a name begins with a slash, as /product/:id, and has at most 200 visible characters of ASCII";
+                return at(&format!("\"{name}\""), says.into());
             }
             for tag in &route.tags {
                 if let Some(unknown) =
@@ -207,6 +216,12 @@ impl Routes {
 }
 
 impl Route {
+    /// The site whose answers these are, as far as the route says it.
+    #[must_use]
+    pub fn site(&self) -> Option<&str> {
+        self.site.as_deref().or(self.inject.as_deref())
+    }
+
     /// What it says about storing.
     #[must_use]
     pub fn rules(&self) -> Rules {
@@ -339,6 +354,16 @@ impl<'de> Deserialize<'de> for Ttl {
     }
 }
 
+impl Mistake {
+    /// Where that part of a text stands.
+    fn at(text: &str, part: &str, says: String) -> Self {
+        let before = text.find(part).and_then(|at| text.get(..at)).unwrap_or_default();
+        let line = before.matches('\n').count() + 1;
+        let column = before.len() - before.rfind('\n').map_or(0, |end| end + 1) + 1;
+        Self { line, column, says }
+    }
+}
+
 impl fmt::Display for Mistake {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "line {}, column {}: {}", self.line, self.column, self.says)
@@ -346,6 +371,15 @@ impl fmt::Display for Mistake {
 }
 
 impl std::error::Error for Mistake {}
+
+fn is_site(name: &str) -> bool {
+    let is_of_names = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+    (1..=64).contains(&name.len()) && name.bytes().all(is_of_names)
+}
+
+fn is_template(name: &str) -> bool {
+    name.starts_with('/') && name.len() <= 200 && name.bytes().all(|byte| byte.is_ascii_graphic())
+}
 
 /// The names in braces.
 fn placeholders(tag: &str) -> impl Iterator<Item = &str> {

@@ -29,6 +29,7 @@ fn arrive<T>(
     let incoming = Incoming { scheme: "https", host, path, query, head: &head, client: "192.0.2.1" };
     let mut grounds = Grounds::new();
     let arrival = Arrival::of(&routes, &incoming, &mut grounds);
+    let arrival = arrival.map(|arrival| arrival.map_err(|(_, refusal)| refusal));
     then(arrival, grounds.last().map_or("", |ground| ground.word()))
 }
 

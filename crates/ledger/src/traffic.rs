@@ -11,6 +11,7 @@ use wire::Metric;
 
 use crate::cell::Malformed;
 use crate::room::OTHER;
+use crate::window::{Span, Window};
 
 /// What was answered in some span of time, by route template.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -148,6 +149,12 @@ impl Traffic {
         self.served(record.route).add(record);
     }
 
+    /// Adds bytes to an answer that was counted before its body was whole.
+    pub fn grow(&mut self, route: &str, answer: &Answer, bytes: u64) {
+        let answered = self.served(route).answers.entry(answer.clone()).or_default();
+        answered.bytes = answered.bytes.saturating_add(bytes);
+    }
+
     /// Adds what was answered elsewhere, or at another time; the routes with most answers find room first.
     pub fn merge(&mut self, other: &Self) {
         let mut routes: Vec<_> = other.routes.iter().collect();
@@ -195,6 +202,39 @@ impl Traffic {
     fn served(&mut self, route: &str) -> &mut Served {
         let has_room = self.routes.len() < MOST_ROUTES || self.routes.contains_key(route);
         self.routes.entry(if has_room { route } else { OTHER }.to_owned()).or_default()
+    }
+}
+
+/// What was answered, by windows.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Windows(pub BTreeMap<Window, Traffic>);
+
+impl Windows {
+    /// Adds what one window holds of a route: to the window of at least that span in which it lies.
+    pub fn add(&mut self, span: Span, kept: Window, route: &str, served: &Served) {
+        let window = if kept.span < span { Window::of(span, kept.start) } else { kept };
+        self.0.entry(window).or_default().served(route).merge(served);
+    }
+
+    /// The bytes that are carried.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        let windows: Vec<(Window, Vec<u8>)> =
+            self.0.iter().map(|(window, traffic)| (*window, traffic.encode())).collect();
+        let mut bytes = vec![VERSION];
+        bytes.extend(postcard::to_stdvec(&windows).unwrap_or_default());
+        bytes
+    }
+
+    /// Reads carried bytes.
+    ///
+    /// # Errors
+    /// Refuses what no version has written.
+    pub fn decode(bytes: &[u8]) -> Result<Self, Malformed> {
+        let Some((&VERSION, rest)) = bytes.split_first() else { return Err(Malformed) };
+        let windows: Vec<(Window, Vec<u8>)> = postcard::from_bytes(rest).map_err(|_| Malformed)?;
+        let read = |(window, bytes): (Window, Vec<u8>)| Ok((window, Traffic::decode(&bytes)?));
+        Ok(Self(windows.into_iter().map(read).collect::<Result<_, _>>()?))
     }
 }
 
@@ -448,7 +488,8 @@ type StoredTimes = (Vec<u8>, u64);
 pub const REPEATED: u32 = 5;
 /// Times are kept in the sketch of a metric that is counted in milliseconds.
 const MILLIS: Metric = Metric::Ttfb;
-const MOST_ROUTES: usize = 200;
+/// A window has room for so many routes, and one more for all the others.
+pub const MOST_ROUTES: usize = 200;
 const MOST_QUERIES: usize = 50;
 const VERSION: u8 = 1;
 
@@ -510,6 +551,32 @@ mod tests {
         (0..2).for_each(|_| more.add(&record("/b", 1, &[])));
         full.merge(&more);
         assert_eq!((full.routes["/b"].n(), full.routes[OTHER].n()), (2, 1));
+    }
+
+    #[test]
+    fn bytes_that_come_later_add_to_no_count() {
+        let mut traffic = Traffic::default();
+        let record = record("/", 1, &[]);
+        traffic.add(&record);
+        traffic.grow("/", &record.answer, 50);
+        let answered = &traffic.routes["/"].answers[&record.answer];
+        assert_eq!((answered.n, answered.bytes), (1, 150));
+    }
+
+    #[test]
+    fn windows_are_of_the_span_that_was_asked_for_or_longer() {
+        let mut one = Traffic::default();
+        one.add(&record("/", 1, &[]));
+        let served = &one.routes["/"];
+        let mut windows = Windows::default();
+        let at = |span, start| Window { span, start: wire::UnixMillis(start) };
+        for minute in [0, 60_000, 3_600_000] {
+            windows.add(Span::Hour, at(Span::Minute, minute), "/", served);
+        }
+        windows.add(Span::Hour, at(Span::Day, 0), "/", served);
+        let windows = Windows::decode(&windows.encode()).unwrap();
+        let held: Vec<_> = windows.0.iter().map(|(window, held)| (*window, held.whole().n())).collect();
+        assert_eq!(held, [(at(Span::Hour, 0), 2), (at(Span::Hour, 3_600_000), 1), (at(Span::Day, 0), 1)]);
     }
 
     #[test]

@@ -10,8 +10,6 @@ use worker::{
     durable_object, wasm_bindgen,
 };
 
-use crate::edge::counts::{Of, Sum};
-
 /// What is to be purged, as the object is told.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Purge {
@@ -71,10 +69,6 @@ impl DurableObject for TagClock {
                     self.state.storage().set_alarm(SWEPT_EVERY).await?;
                 }
                 Response::from_json(&seq)
-            }
-            "/counts" => {
-                self.count(request.json().await?)?;
-                Ok(Response::empty()?.with_status(204))
             }
             "/record" => {
                 self.record(&request.json().await?)?;
@@ -162,8 +156,6 @@ impl TagClock {
         let before = number(now().saturating_sub(REMEMBERED));
         let mut clock = self.clock()?;
         self.forget("SELECT name, hard, soft FROM marks WHERE at < ? LIMIT 10000", vec![before], &mut clock)?;
-        let kept = number(now().saturating_sub(COUNTED_FOR) / HOUR);
-        self.sql().exec("DELETE FROM counts WHERE hour < ?", vec![kept])?;
         Ok(())
     }
 
@@ -174,27 +166,6 @@ impl TagClock {
             self.sql().exec("DELETE FROM marks WHERE name = ?", vec![name.into()])?;
         }
         self.perform(vec![Effect::Clock(*clock)])
-    }
-
-    fn count(&self, sums: Vec<(Of, Sum)>) -> Result<()> {
-        let hour = number(now() / HOUR);
-        for (of, sum) in sums {
-            self.sql().exec(
-                "INSERT INTO counts (hour, route, outcome, detail, requests, bytes, origin) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
-                 ON CONFLICT (hour, route, outcome, detail) DO UPDATE SET
-                 requests = requests + excluded.requests, bytes = bytes + excluded.bytes, origin = origin + excluded.origin",
-                vec![
-                    hour.clone(),
-                    number(of.route as u64),
-                    of.outcome.into(),
-                    of.detail.into(),
-                    number(sum.requests),
-                    number(sum.bytes),
-                    number(sum.origin),
-                ],
-            )?;
-        }
-        Ok(())
     }
 
     fn record(&self, call: &Call) -> Result<()> {
@@ -210,20 +181,6 @@ impl TagClock {
     }
 
     fn analytics(&self) -> Result<Analytics> {
-        let since = number((now().saturating_sub(DAY)) / HOUR);
-        let rows = self.sql().exec(
-            "SELECT route, outcome, detail, sum(requests), sum(bytes), sum(origin) FROM counts WHERE hour >= ?
-             GROUP BY route, outcome, detail ORDER BY 4 DESC",
-            vec![since],
-        )?;
-        let mut counts = Vec::new();
-        for row in rows.raw() {
-            if let [route, outcome, detail, requests, bytes, origin] = row?.as_slice() {
-                let sum = Sum { requests: whole(requests), bytes: whole(bytes), origin: whole(origin) };
-                let route = usize::try_from(whole(route)).unwrap_or_default();
-                counts.push(Line { of: Of { route, outcome: text(outcome), detail: text(detail) }, sum });
-            }
-        }
         let rows =
             self.sql().exec("SELECT at, action, what, outcome FROM calls ORDER BY id DESC LIMIT 50", None)?;
         let mut calls = Vec::new();
@@ -233,7 +190,7 @@ impl TagClock {
                 calls.push(Recorded { at: whole(at), call });
             }
         }
-        Ok(Analytics { purges: self.clock()?.seq, marks: self.marks()?, counts, calls })
+        Ok(Analytics { purges: self.clock()?.seq, marks: self.marks()?, calls })
     }
 
     fn clock(&self) -> Result<Clock> {
@@ -267,16 +224,7 @@ impl TagClock {
 struct Analytics {
     purges: u64,
     marks: usize,
-    counts: Vec<Line>,
     calls: Vec<Recorded>,
-}
-
-#[derive(Debug, Serialize)]
-struct Line {
-    #[serde(flatten)]
-    of: Of,
-    #[serde(flatten)]
-    sum: Sum,
 }
 
 #[derive(Debug, Serialize)]
@@ -324,16 +272,9 @@ const SCHEMA: &[&str] = &[
     "CREATE TABLE IF NOT EXISTS marks (name TEXT PRIMARY KEY, hard INTEGER NOT NULL, soft INTEGER NOT NULL,
      last INTEGER NOT NULL, at INTEGER NOT NULL) WITHOUT ROWID",
     "CREATE INDEX IF NOT EXISTS marks_by_last ON marks (last)",
-    "CREATE TABLE IF NOT EXISTS counts (hour INTEGER NOT NULL, route INTEGER NOT NULL, outcome TEXT NOT NULL,
-     detail TEXT NOT NULL, requests INTEGER NOT NULL, bytes INTEGER NOT NULL, origin INTEGER NOT NULL,
-     PRIMARY KEY (hour, route, outcome, detail)) WITHOUT ROWID",
     "CREATE TABLE IF NOT EXISTS calls (id INTEGER PRIMARY KEY AUTOINCREMENT, at INTEGER NOT NULL,
      action TEXT NOT NULL, what TEXT NOT NULL, outcome TEXT NOT NULL)",
 ];
 
 const SWEPT_EVERY: Duration = Duration::from_secs(3600);
-/// Milliseconds.
-const HOUR: u64 = 3_600_000;
-const DAY: u64 = 24 * HOUR;
-const COUNTED_FOR: u64 = 35 * DAY;
 const MOST_CALLS: u64 = 10_000;

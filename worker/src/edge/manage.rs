@@ -8,9 +8,12 @@ use worker::wasm_bindgen::JsValue;
 use worker::wasm_bindgen::prelude::wasm_bindgen;
 
 use cache::tags::Force;
+use ledger::Span;
+use wire::UnixMillis;
 
 use crate::edge::clock::{Purge, What};
 use crate::edge::visit::problem;
+use crate::traffic;
 
 /// What a purge is asked for with: one of the four, and whether softly.
 #[derive(Debug, Default, Deserialize)]
@@ -75,6 +78,36 @@ pub fn read_purge(body: &str) -> JsValue {
         }
     };
     serde_json::to_string(&Purge { what: vec![what], force }).map_or(JsValue::UNDEFINED, JsValue::from)
+}
+
+/// The last day of every site, beside what the clock tells of itself.
+#[wasm_bindgen(wasm_bindgen = worker::wasm_bindgen, wasm_bindgen_futures = worker::wasm_bindgen_futures)]
+#[expect(unreachable_pub, reason = "wasm-bindgen exports what is pub")]
+pub async fn analytics(env: Env, clock: String, now: f64) -> JsValue {
+    let now = UnixMillis(now as u64);
+    let mut counts = Vec::new();
+    for site in crate::edge::sites(&env) {
+        let traffic = match traffic::read(&env, &site, now.before(Span::Day.millis()), now.after(1)).await {
+            Ok(traffic) => traffic,
+            Err(failure) => {
+                worker::console_error!("what {site} was answered cannot be read: {failure:?}");
+                return problem(503, "the ledger did not answer: try again", &[]);
+            }
+        };
+        for (route, served) in &traffic.routes {
+            counts.extend(served.answers.iter().map(|(answer, answered)| {
+                serde_json::json!({
+                    "site": site, "route": route, "outcome": answer.cache.name(), "detail": answer.detail,
+                    "requests": answered.n, "bytes": answered.bytes, "origin": answered.origin.sum,
+                })
+            }));
+        }
+    }
+    let mut said: serde_json::Value = serde_json::from_str(&clock).unwrap_or_default();
+    if let Some(said) = said.as_object_mut() {
+        said.insert("counts".into(), counts.into());
+    }
+    said.to_string().into()
 }
 
 const CALLS: &[(&str, &str)] = &[

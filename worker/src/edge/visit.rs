@@ -7,20 +7,23 @@ use cache::tags::Standing;
 use cache::{
     Conditions, Found, Freshened, Ground, Grounds, Headers, Miss, Outcome, Part, Particulars, Plan,
     RequestHead, ResponseHead, Route, Routes, Rules, Stored, UnixMillis, freshen, not_modified, plan, range,
-    stands_in, storable, variant, vary_names, without_body,
+    stands_in, storable, timing, variant, vary_names, without_body,
 };
+use ledger::traffic::{Answer, Cached, Class, Method, Record};
 use worker::js_sys::{Array, Uint8Array};
-use worker::wasm_bindgen::JsValue;
 use worker::wasm_bindgen::prelude::wasm_bindgen;
+use worker::wasm_bindgen::{JsCast, JsValue};
 use worker::{wasm_bindgen, web_sys};
 
 use crate::edge::ISOLATE;
-use crate::edge::counts::{Of, Sum};
 use crate::edge::memory::Entry;
+use crate::refusals::NOBODYS;
+use crate::traffic;
 
 /// What a visit is made of.
 pub(crate) struct Parts {
     pub(crate) routes: Rc<Routes>,
+    pub(crate) sites: Rc<[String]>,
     pub(crate) index: usize,
     pub(crate) rules: Rules,
     pub(crate) scheme: String,
@@ -57,6 +60,8 @@ pub struct Visit {
     has_failed: bool,
     /// What was found is new in memory, and the lower tiers do not have it yet.
     is_new: bool,
+    /// As what it was counted, where its bytes are not known yet.
+    counted: Option<(String, Answer)>,
 }
 
 // What edge.js is to do.
@@ -86,6 +91,7 @@ impl Visit {
             failure: (502, "the origin did not answer"),
             has_failed: false,
             is_new: false,
+            counted: None,
         }
     }
 
@@ -239,14 +245,42 @@ impl Visit {
         }
     }
 
-    fn count(&self, now: UnixMillis, bytes: u64) {
-        self.add(now, Sum { requests: 1, bytes, origin: self.origin_took.unwrap_or(0) });
+    /// The record of an answer; its site's numbers are made of nothing else.
+    fn count(&self, now: UnixMillis, status: u16, bytes: u64) -> (String, Answer) {
+        let detail = self.particulars(now).detail.unwrap_or("stored");
+        let answer = Answer {
+            method: Method::named(&self.parts.request.method),
+            class: Class::of(status),
+            cache: cached(self.outcome),
+            detail: detail.to_owned(),
+        };
+        let route = self.template_of(status);
+        let queries = self.answered.as_ref().map(|answer| timing::queries(&answer.headers));
+        traffic::note(
+            self.site(),
+            &Record {
+                route: &route,
+                answer: answer.clone(),
+                bytes,
+                edge: now.0.saturating_sub(self.parts.began.0),
+                origin: self.origin_took,
+                queries: &queries.unwrap_or_default(),
+            },
+        );
+        (route, answer)
     }
 
-    fn add(&self, now: UnixMillis, sum: Sum) {
-        let detail = self.particulars(now).detail.unwrap_or("stored").to_owned();
-        let of = Of { route: self.parts.index, outcome: self.outcome.word().to_owned(), detail };
-        ISOLATE.with_borrow_mut(|isolate| isolate.counts.add(of, sum));
+    fn site(&self) -> &str {
+        self.parts.sites.get(self.parts.index).map_or(NOBODYS, String::as_str)
+    }
+
+    /// The name under which it is counted. Paths that lead nowhere are one, for anybody can think of more.
+    fn template_of(&self, status: u16) -> String {
+        match self.route().and_then(|route| route.name.clone()) {
+            _ if matches!(status, 404 | 410) => NOT_FOUND.to_owned(),
+            Some(name) => name,
+            None => ledger::template(&self.parts.path),
+        }
     }
 
     /// What every answer says of itself: Cache-Status and Server-Timing.
@@ -470,7 +504,7 @@ impl Visit {
         let now = UnixMillis(now as u64);
         let (status, says) = self.failure;
         let (cache_status, timing) = self.signs(now, None);
-        self.count(now, 0);
+        self.count(now, status, 0);
         let fields = [("cache-status", &*cache_status), ("server-timing", &*timing)];
         Array::from(&problem(status, says, &fields))
     }
@@ -518,8 +552,8 @@ impl Visit {
         if request.method == "HEAD" || matches!(status, 204 | 205 | 304) {
             body = JsValue::NULL;
         }
-        let bytes = if body.is_null() { 0 } else { u64::from(length) };
-        self.count(now, bytes);
+        let bytes = body.dyn_ref::<Uint8Array>().map_or(0, |body| u64::from(body.length()));
+        self.count(now, status, bytes);
         let moment = format!("{}\n{cache_status}\n{timing}", stored.age(now));
         Array::of4(&status.into(), &fields, &body, &moment.into())
     }
@@ -549,8 +583,10 @@ impl Visit {
         }
         // What is kept is counted when it is whole; of the rest, the word of the origin is taken.
         let length = answer.headers.first("content-length").filter(|_| self.keeps.is_none());
-        self.count(now, length.and_then(|text| text.parse().ok()).unwrap_or(0));
-        Array::of2(&(if is_known { 304 } else { answer.status }).into(), &pairs(&headers))
+        let status = if is_known { 304 } else { answer.status };
+        let counted = self.count(now, status, length.and_then(|text| text.parse().ok()).unwrap_or(0));
+        self.counted = (self.keeps.is_some() && !is_known).then_some(counted);
+        Array::of2(&status.into(), &pairs(&headers))
     }
 
     /// What is written into an HTML answer, if anything is.
@@ -604,8 +640,9 @@ impl Visit {
     /// The body is whole: it is kept. What stands before it in the lower tiers, for how many seconds they
     /// keep it, and for how many it is fresh.
     pub fn store(&mut self, body: Uint8Array, etag: Option<String>) -> JsValue {
-        let received = self.response().received;
-        self.add(received, Sum { bytes: body.length().into(), ..Sum::default() });
+        if let Some((route, answer)) = self.counted.take() {
+            traffic::grow(self.site(), &route, &answer, body.length().into());
+        }
         let Some(mut stored) = self.keeps.take() else { return JsValue::UNDEFINED };
         if let Some(etag) = etag {
             stored.headers.set("etag", &etag);
@@ -753,12 +790,38 @@ impl Visit {
 
     fn made(&self, mut headers: Headers) -> web_sys::Headers {
         self.dress(&mut headers);
-        let own = web_sys::Headers::new()
-            .unwrap_or_else(|_| worker::wasm_bindgen::JsCast::unchecked_into(JsValue::UNDEFINED));
+        let own = web_sys::Headers::new().unwrap_or_else(|_| JsValue::UNDEFINED.unchecked_into());
         for (name, value) in headers.iter() {
             let _ = own.append(name, value);
         }
         own
+    }
+}
+
+/// What is answered to a request that gets no further: nobody has asked the cache.
+pub(crate) fn refused(site: &str, method: &str, refusal: &cache::Refusal) -> JsValue {
+    let answer = Answer {
+        method: Method::named(method),
+        class: Class::of(refusal.status()),
+        cache: Cached::Bypass,
+        detail: refusal.word().to_owned(),
+    };
+    let route = REFUSED_ROUTE;
+    traffic::note(site, &Record { route, answer, bytes: 0, edge: 0, origin: None, queries: &[] });
+    let cache_status = format!("edge-vitals; detail={}", refusal.word());
+    let mut fields = vec![("cache-status", &*cache_status)];
+    if let cache::Refusal::Method { allow } = refusal {
+        fields.push(("allow", allow));
+    }
+    problem(refusal.status(), &refusal.says(), &fields)
+}
+
+const fn cached(outcome: Outcome) -> Cached {
+    match outcome {
+        Outcome::Hit => Cached::Hit,
+        Outcome::Stale => Cached::Stale,
+        Outcome::Miss(_) | Outcome::Revalidated => Cached::Miss,
+        Outcome::Bypass => Cached::Bypass,
     }
 }
 
@@ -785,6 +848,10 @@ fn nonce(headers: &Headers) -> Option<String> {
     let is_sound = nonce.chars().all(|char| char.is_ascii_alphanumeric() || "+/=-_".contains(char));
     is_sound.then_some(nonce)
 }
+
+/// As what is counted that is not there, and what was refused: random paths make no routes.
+const NOT_FOUND: &str = "(not found)";
+const REFUSED_ROUTE: &str = "(refused)";
 
 const SECURITY: &[(&str, &str)] = &[
     ("x-content-type-options", "nosniff"),

@@ -11,7 +11,7 @@ impl Shard {
     pub(super) fn opened(&self) -> Result<()> {
         if !self.is_open.get() {
             let closed = |error| Error::RustError(format!("the tables could not be opened: {error}"));
-            self.open().map_err(closed)?;
+            self.open().and_then(|()| self.run(crate::traffic::TABLES)).map_err(closed)?;
             self.is_open.set(true);
         }
         Ok(())
