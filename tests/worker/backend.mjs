@@ -55,7 +55,9 @@ export async function backend({ keys = { "2027-01": SECRETS["2027-01"] }, now = 
     }
     await receive(request, { writeHead: () => {}, end: () => {} });
     if (way === "hold") {
-      await new Promise((resolve) => holding.push(() => resolve(undefined)));
+      const released = new Promise((resolve) => holding.push(() => resolve(undefined)));
+      watchers.forEach((look) => look());
+      await released;
       response.writeHead(200).end();
       return ended(200);
     }

@@ -8,6 +8,7 @@ import { product, seeded, start } from "../faults/workerd.mjs";
 import { beacon, DESKTOP } from "../product.mjs";
 import { backend, SECRETS } from "./backend.mjs";
 import { withCron } from "./cron.mjs";
+import { described } from "./described.mjs";
 
 const MINUTE = 60_000;
 const PHONE = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) Mobile/15E148";
@@ -16,6 +17,8 @@ const READ = { authorization: "Bearer read" };
 
 /** @type {Awaited<ReturnType<typeof backend>>} */
 let receiver;
+/** @type {ReturnType<typeof described>} */
+let check;
 /** @type {ReturnType<typeof product>} */
 let worker;
 /** @type {Awaited<ReturnType<typeof start>>} */
@@ -42,6 +45,7 @@ before(async () => {
   receiver = await backend();
   worker = pushing(receiver);
   workerd = await start("push", worker, { fresh: true });
+  check = described((await workerd.send("/api/openapi.json")).text);
   const random = seeded(7);
   // Some windows have many views, some have none.
   for (let index = 0; index < 240; index += 1) {
@@ -69,6 +73,7 @@ async function cron(workerd) {
 /** @param {string} path @param {Record<string, string>} [headers] @param {string} [body] */
 async function call(path, headers = {}, body = undefined) {
   const { status, text } = await workerd.send(path, body, headers);
+  check(body === undefined ? "GET" : "POST", path, status, status < 400 ? "application/json" : "application/problem+json", text);
   return { status, body: JSON.parse(text) };
 }
 

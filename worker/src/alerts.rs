@@ -18,14 +18,14 @@ use ledger::traffic::Traffic;
 use ledger::{Counts, Span};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use wire::{Metric, Refusal, UnixMillis};
+use wire::{Refusal, UnixMillis};
 use worker::wasm_bindgen_futures::spawn_local;
 use worker::{Env, Error, Request, Result, SqlStorage, Storage};
 
 use crate::alarm::Alarm;
 use crate::answer::{self, Outcome};
 use crate::config::Config;
-use crate::hours::VIEWS;
+use crate::hours::{REQUESTS, VIEWS};
 use crate::shard::{self, Shard, now};
 use crate::watching::{self, Name, Seen};
 use crate::{health, leave, post, standing};
@@ -36,8 +36,8 @@ pub(crate) struct Calls {
     storage: Storage,
     env: Env,
     alarm: Rc<Alarm>,
-    /// Notices that are on their way right now.
-    posting: RefCell<BTreeSet<u64>>,
+    /// Notices that are on their way right now, and to whom.
+    posting: RefCell<BTreeSet<(u64, String)>>,
 }
 
 impl Calls {
@@ -86,31 +86,35 @@ impl Calls {
         });
     }
 
+    /// To each channel by itself, so that one that is slow keeps no other from hearing.
     fn notify(self: &Rc<Self>, site: &str, config: &Config, notice: Notice) -> Result<()> {
-        let open: Vec<Configured> =
-            self.deliveries()?.open(notice.number, &config.channels).into_iter().cloned().collect();
-        if !self.posting.borrow_mut().insert(notice.number) {
-            return Ok(());
+        let number = notice.number;
+        let notice = Rc::new(notice);
+        if config.channels.is_empty() {
+            return self.heard(site, number, None);
         }
-        let (calls, site, dashboard) = (Rc::clone(self), site.to_owned(), config.dashboard.clone());
-        spawn_local(async move {
-            let mut answers = Vec::new();
-            for channel in &open {
-                answers.push((channel.name.clone(), told(channel, &notice, &dashboard).await));
+        for channel in self.deliveries()?.open(number, &config.channels).into_iter().cloned() {
+            if !self.posting.borrow_mut().insert((number, channel.name.clone())) {
+                continue;
             }
-            calls.posting.borrow_mut().remove(&notice.number);
-            if let Err(error) = calls.heard(&site, notice.number, &answers) {
-                worker::console_error!("who was told notice {} could not be stored: {error}", notice.number);
-            }
-        });
+            let (calls, site, notice) = (Rc::clone(self), site.to_owned(), Rc::clone(&notice));
+            let dashboard = config.dashboard.clone();
+            spawn_local(async move {
+                let answer = told(&channel, &notice, &dashboard).await;
+                calls.posting.borrow_mut().remove(&(number, channel.name.clone()));
+                if let Err(error) = calls.heard(&site, number, Some((&channel.name, answer))) {
+                    worker::console_error!("who was told notice {number} could not be stored: {error}");
+                }
+            });
+        }
         Ok(())
     }
 
-    fn heard(self: &Rc<Self>, site: &str, notice: u64, answers: &[(String, Answered)]) -> Result<()> {
+    fn heard(self: &Rc<Self>, site: &str, notice: u64, answer: Option<(&str, Answered)>) -> Result<()> {
         let config = Config::of(&self.env).map_err(|mistake| Error::RustError(mistake.to_string()))?;
         let mut deliveries = self.deliveries()?;
-        for (channel, answer) in answers {
-            deliveries.heard(notice, channel, *answer);
+        if let Some((channel, answer)) = answer {
+            deliveries.heard(notice, channel, answer);
         }
         let is_told = deliveries.is_told(notice, &config.channels);
         if is_told {
@@ -184,7 +188,11 @@ impl Shard {
             }
             shown
         };
-        let channel = |channel: &Configured| json!({ "name": channel.name, "trouble": deliveries.troubles.get(&channel.name) });
+        let channel = |channel: &Configured| {
+            let waiting = deliveries.waiting(&channel.name);
+            let trouble = deliveries.troubles.get(&channel.name);
+            json!({ "name": channel.name, "waiting": waiting, "trouble": trouble })
+        };
         Ok(json!({
             "v": 1,
             "site": site,
@@ -253,9 +261,9 @@ fn budgeted(budgets: &Budgets, counts: &Counts, seen: &[Seen]) -> Vec<Observatio
 /// What is not as it is at this hour.
 fn odd(hours: &BTreeMap<String, (Hours, u64)>) -> Vec<Observation> {
     let of_series = |(series, (hours, n)): (&String, &(Hours, u64))| {
-        let noise = match Metric::named(series) {
-            Some(_) => Noise::Share { n: *n },
-            None => Noise::Count,
+        let noise = match series.as_str() {
+            VIEWS | REQUESTS => Noise::Count,
+            _ => Noise::Share { n: *n },
         };
         hours.oddity(series, *n, noise, now())
     };

@@ -93,6 +93,7 @@ impl Shard {
         let by = PAGE.to_vec();
         let query = Query { from, to: closed, bots: Bots::default(), only: Vec::new(), by, step: None };
         let groups = self.read_all(site, &config, &query).await?;
+        let answers = self.answered(Span::Minute, from, closed)?;
         // Another scrape may have been quicker while the shards were asked.
         if self.kept::<Counted>("totals")? != known {
             return self.stored_totals(site, counted.since);
@@ -104,6 +105,7 @@ impl Shard {
                 totals.add_visits(route, device, cell);
             }
         }
+        answers.0.values().for_each(|traffic| totals.add_traffic(traffic));
         for (route, row) in totals.rows() {
             if before.get(&route) != Some(&row) {
                 let row = vec![route.into(), SqlStorageValue::Blob(row)];

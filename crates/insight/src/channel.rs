@@ -135,6 +135,15 @@ impl Deliveries {
         !channels.iter().any(waits)
     }
 
+    /// How many notices that are on their way a channel has not taken.
+    #[must_use]
+    pub fn waiting(&self, channel: &str) -> usize {
+        let waits = |delivery: &&Delivery| {
+            !delivery.taken.contains(channel) && !delivery.refused.contains(channel)
+        };
+        self.notices.values().filter(waits).count()
+    }
+
     /// Forgets a notice that was told.
     pub fn forget(&mut self, notice: u64) {
         self.notices.remove(&notice);
@@ -246,6 +255,7 @@ mod tests {
         deliveries.heard(1, "night", Answered::None);
         assert!(!deliveries.is_told(1, &channels));
         assert_eq!(deliveries.open(1, &channels), [&channels[1]], "who has it is not told twice");
+        assert_eq!(["webhook", "night"].map(|name| deliveries.waiting(name)), [0, 1]);
         deliveries.heard(1, "night", Answered::Status(202));
         assert!(deliveries.is_told(1, &channels) && deliveries.troubles.is_empty());
     }

@@ -2,12 +2,12 @@
 //! they are to be told. Each debt has a file of its own; this says when.
 
 use ledger::traffic::Traffic;
-use ledger::{Counts, Groups, Query};
+use ledger::{Counts, Groups, Query, Span};
 use serde_json::Value;
 use worker::wasm_bindgen::JsValue;
 use worker::{Env, Error, Request, Response, Result};
 
-use super::{Shard, ask};
+use super::{Shard, ask, now};
 use crate::answer::Failure;
 use crate::budgets;
 use crate::config::Config;
@@ -53,7 +53,10 @@ impl Shard {
         let budgets = self.ruled(budgets::FRESH).await?.budgets;
         let seen = self.look(&counts, &budgets)?;
         self.write_hours(site, &config).await?;
-        self.read_for_alerts(site, &config, &budgets, &counts, &seen, &Traffic::default())
+        let mut lately = Traffic::default();
+        let answers = self.answered(Span::Minute, now().before(LATELY), now().after(1))?;
+        answers.0.values().for_each(|traffic| lately.merge(traffic));
+        self.read_for_alerts(site, &config, &budgets, &counts, &seen, &lately)
     }
 
     /// By each alarm.
@@ -96,3 +99,6 @@ async fn others(env: &Env, site: &str, shard: u32, what: &str, body: Option<JsVa
         Failure::Refused(refusal) => Error::RustError(format!("shard {shard}: {refusal}")),
     })
 }
+
+/// Milliseconds from one look of the cron to the next.
+const LATELY: u64 = 15 * 60_000;
