@@ -89,7 +89,7 @@ async function ledger() {
   return told;
 }
 
-/** @param {typeof receiver} receiver */
+/** @param {Awaited<ReturnType<typeof backend>>} receiver */
 function store(receiver) {
   /** @type {Map<number, import("../../pkg/types/backend.js").Push>} */
   const latest = new Map();
@@ -108,7 +108,7 @@ function store(receiver) {
   return told;
 }
 
-/** Whether each window is there. @param {typeof receiver} receiver @param {number} [end] */
+/** Whether each window is there. @param {Awaited<ReturnType<typeof backend>>} receiver @param {number} [end] */
 const hasAll = (receiver, end = to) => Array.from({ length: (end - since) / MINUTE }, (_, index) => `demo.minute.${since + index * MINUTE}.0`).every((key) => receiver.stored.has(key));
 
 test("whatever the backend does, its store is the ledger, window for window", async () => {

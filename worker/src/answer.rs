@@ -57,6 +57,13 @@ pub(crate) fn json(text: String) -> Result<Response> {
     Ok(plain("application/json", "no-store")?.fixed(text.into_bytes()))
 }
 
+/// The same, where it is no secret and of use to the pages of any origin.
+pub(crate) fn open_json(text: String) -> Result<Response> {
+    let response = json(text)?;
+    response.headers().set("access-control-allow-origin", "*")?;
+    Ok(response)
+}
+
 /// What was read, in the form asked for. Whoever has it already is told so; how long it may be kept
 /// is the reader's to say.
 pub(crate) fn read(request: &Request, kind: &str, cache: &str, body: Vec<u8>) -> Outcome {
@@ -106,6 +113,7 @@ fn refused(refusal: &Refusal) -> Result<Response> {
             response.headers().set("retry-after", &retry_after.to_string())?;
         }
         Refusal::Unavailable { .. } => response.headers().set("retry-after", "5")?,
+        Refusal::NoSocket => response.headers().set("upgrade", "websocket")?,
         Refusal::Unauthorized | Refusal::NeedsToken { .. } => {
             response.headers().set("www-authenticate", "Bearer")?
         }

@@ -15,6 +15,7 @@ mod health;
 mod hours;
 mod ingest;
 mod leave;
+mod live;
 mod post;
 mod push;
 mod read;
@@ -53,6 +54,7 @@ async fn fetch(request: Request, env: Env, _: Context) -> Result<Response> {
         (Method::Get | Method::Head, "/api/vitals/causes") => causes::causes(&request, &env, &config).await,
         (Method::Get | Method::Head, "/api/budgets") => read::standing(&request, &env, &config).await,
         (Method::Get | Method::Head, "/api/budgets/limits") => read::limits(&request, &env).await,
+        (Method::Get, "/api/live") => live::listen(&request, &env, &config).await,
         (Method::Get | Method::Head, "/badge.svg") => badge::badge(&request, &env, &config).await,
         (Method::Get | Method::Head, "/api/health/advanced") => {
             health::advanced(&request, &env, &config).await
@@ -65,6 +67,7 @@ async fn fetch(request: Request, env: Env, _: Context) -> Result<Response> {
         (Method::Post, "/api/alerts/silence") => alerts::silence(&request, &env, &config).await,
         (Method::Post, "/api/alerts/unsilence") => alerts::unsilence(&request, &env, &config).await,
         (_, "/v1/vitals") => Err(Refusal::WrongMethod { allow: "POST, OPTIONS" }.into()),
+        (_, "/api/live") => Err(Refusal::WrongMethod { allow: "GET" }.into()),
         (_, path) if CALLED.contains(&path) => Err(Refusal::WrongMethod { allow: "POST" }.into()),
         (_, path) if READ.contains(&path) => Err(Refusal::WrongMethod { allow: "GET, HEAD" }.into()),
         // Everything else is a file, or nothing.

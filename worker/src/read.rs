@@ -200,7 +200,7 @@ pub(crate) async fn limits(request: &Request, env: &Env) -> Outcome {
         })
         .collect();
     let document = json!({ "v": 1, "path": path, "device": device.name(), "limits": limits });
-    Ok(answer::json(document.to_string())?)
+    Ok(answer::open_json(document.to_string())?)
 }
 
 /// Whose numbers are asked for, by somebody who may know them.
@@ -237,7 +237,7 @@ impl Asked {
     }
 }
 
-fn may_read(request: &Request, env: &Env, config: &Config, name: &str) -> Result<(), Failure> {
+pub(crate) fn may_read(request: &Request, env: &Env, config: &Config, name: &str) -> Result<(), Failure> {
     match config.sites.get(name) {
         Some(site) if site.public => return Ok(()),
         None if name != refusals::NOBODYS => {

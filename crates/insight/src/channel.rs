@@ -138,9 +138,8 @@ impl Deliveries {
     /// How many notices that are on their way a channel has not taken.
     #[must_use]
     pub fn waiting(&self, channel: &str) -> usize {
-        let waits = |delivery: &&Delivery| {
-            !delivery.taken.contains(channel) && !delivery.refused.contains(channel)
-        };
+        let waits =
+            |delivery: &&Delivery| !delivery.taken.contains(channel) && !delivery.refused.contains(channel);
         self.notices.values().filter(waits).count()
     }
 
