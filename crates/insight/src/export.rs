@@ -7,6 +7,7 @@
 
 pub mod analytics;
 pub mod otlp;
+pub mod outlets;
 pub mod prometheus;
 pub mod sentry;
 
