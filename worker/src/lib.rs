@@ -24,6 +24,7 @@ mod refusals;
 mod sampled;
 mod shard;
 mod standing;
+mod traces;
 mod traffic;
 mod verdicts;
 mod watching;

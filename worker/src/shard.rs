@@ -422,6 +422,10 @@ pub(crate) fn fact(sql: &SqlStorage, name: &str) -> Result<Option<String>> {
 
 pub(crate) fn keep(sql: &SqlStorage, name: &str, value: &impl Serialize) -> Result<()> {
     let text = serde_json::to_string(value).map_err(Error::from)?;
+    // To read is cheaper than to write.
+    if fact(sql, name)?.as_ref() == Some(&text) {
+        return Ok(());
+    }
     let statement = "INSERT OR REPLACE INTO facts (name, value) VALUES (?, ?)";
     sql.exec(statement, vec![name.into(), text.into()]).map(drop)
 }

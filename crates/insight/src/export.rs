@@ -10,6 +10,7 @@ pub mod otlp;
 pub mod outlets;
 pub mod prometheus;
 pub mod sentry;
+pub mod trace;
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -19,10 +19,14 @@ pub struct Outlets {
 }
 
 /// A collector of OpenTelemetry.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Otlp {
     /// Where metrics are posted.
     pub metrics: String,
+    /// Where traces are posted.
+    pub traces: String,
+    /// The share of traces that begin at the edge which is recorded.
+    pub share: f64,
     /// What goes along, such as a key.
     pub headers: Vec<(String, String)>,
 }
@@ -62,7 +66,12 @@ impl Outlets {
     pub fn read(of: impl Fn(&str) -> Option<String>, version: &str) -> Result<Self, OutletMistake> {
         let of = |name: &str| of(name).map(|text| text.trim().to_owned()).filter(|text| !text.is_empty());
         Ok(Self {
-            otlp: of("OTLP_URL").map(|url| otlp(&url, of("OTLP_HEADERS").as_deref())).transpose()?,
+            otlp: of("OTLP_URL")
+                .map(|url| {
+                    let share = share("TRACE_SAMPLE", of("TRACE_SAMPLE"), 0.0)?;
+                    otlp(&url, share, of("OTLP_HEADERS").as_deref())
+                })
+                .transpose()?,
             sentry: of("SENTRY_DSN")
                 .map(|dsn| {
                     let want = "`https://KEY@HOST/PROJECT`, as the project's settings show it";
@@ -85,7 +94,7 @@ impl Outlets {
     }
 }
 
-fn otlp(url: &str, headers: Option<&str>) -> Result<Otlp, OutletMistake> {
+fn otlp(url: &str, share: f64, headers: Option<&str>) -> Result<Otlp, OutletMistake> {
     let url = url.trim_end_matches('/');
     if !is_address(url) {
         let want = "the address of a collector, such as `https://otlp.example.com`, without `/v1/metrics`";
@@ -103,7 +112,12 @@ fn otlp(url: &str, headers: Option<&str>) -> Result<Otlp, OutletMistake> {
         if is_token(&name) && is_value(&value) { Ok((name, value)) } else { Err(wrong()) }
     };
     let parts = headers.unwrap_or_default().split(',').filter(|part| !part.trim().is_empty());
-    Ok(Otlp { metrics: format!("{url}/v1/metrics"), headers: parts.map(header).collect::<Result<_, _>>()? })
+    Ok(Otlp {
+        metrics: format!("{url}/v1/metrics"),
+        traces: format!("{url}/v1/traces"),
+        share,
+        headers: parts.map(header).collect::<Result<_, _>>()?,
+    })
 }
 
 fn analytics(
@@ -129,7 +143,7 @@ fn analytics(
 fn share(name: &'static str, text: Option<String>, otherwise: f64) -> Result<f64, OutletMistake> {
     let Some(text) = text else { return Ok(otherwise) };
     let share = text.parse().ok().filter(|share| (0.0..=1.0).contains(share));
-    share.ok_or(OutletMistake { name, want: "a share of the views, from 0 to 1" })
+    share.ok_or(OutletMistake { name, want: "a share, from 0 to 1" })
 }
 
 impl fmt::Display for OutletMistake {
