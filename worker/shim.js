@@ -104,7 +104,7 @@ function routed(request, env, context, url, path) {
   return answer ?? wasm.fetch(request, env, context);
 }
 
-const OWN = new Set(["/v1/vitals", "/v1/client.js", "/v1/start.js", "/api/budgets", "/api/budgets/limits", "/api/openapi.json", "/badge.svg"]);
+const OWN = new Set(["/v1/vitals", "/v1/client.js", "/v1/start.js", "/api/budgets", "/api/budgets/limits", "/api/live", "/api/openapi.json", "/badge.svg"]);
 const OURS = /^\/api\/(vitals|health|push)(\/|$)/;
 
 export default {
@@ -164,6 +164,16 @@ export class Shard extends DurableObject {
 
   alarm() {
     return guarded(() => this.#live().alarm());
+  }
+
+  // Who listens has nothing to say: pings are answered by the platform, and wake nobody.
+  webSocketMessage(socket) {
+    socket.close(1008, "this socket is for listening");
+  }
+
+  // Who says goodbye waits for the answer.
+  webSocketClose(socket) {
+    socket.close();
   }
 }
 

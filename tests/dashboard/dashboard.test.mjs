@@ -8,7 +8,7 @@ import { brotliCompressSync } from "node:zlib";
 
 import { launch } from "../browser/chromium.mjs";
 import { beacon, serve } from "../product.mjs";
-import { VISITS, exact, send, values } from "./visits.mjs";
+import { RECENT, VISITS, exact, send, values } from "./visits.mjs";
 
 const require = createRequire(import.meta.url);
 const axe = await readFile(require.resolve("axe-core/axe.min.js"), "utf8");
@@ -21,7 +21,7 @@ let browser;
 
 before(async () => {
   product = await serve({
-    SITES: { demo: { public: true }, quiet: { public: true }, shut: {}, "vitals-dashboard": { public: true } },
+    SITES: { demo: { public: true }, quiet: { public: true }, busy: { public: true }, shut: {}, "vitals-dashboard": { public: true } },
     READ_TOKEN: "open sesame",
   });
   await send(product);
@@ -204,6 +204,40 @@ test("a route has any percentile, computed in the page, and hits beside misses",
   await context.close();
 });
 
+test("a route says why its slow visits were slow: their parts, elements and scripts, counted again here", async () => {
+  const { page, go, complaints, context } = await visitor();
+  await go(VIEWS.route);
+  const of = (/** @type {string} */ metric, /** @type {number} */ limit) => VISITS.filter(({ route, m }) => route === "/product/:id" && m[metric] > limit);
+  const slow = of("LCP", 2000);
+  const mean = (/** @type {string} */ part) => slow.reduce((sum, { a }) => sum + Number(a?.LCP[part]), 0) / slow.length;
+  for (const [name, part] of [["time-to-first-byte", "timeToFirstByte"], ["resource-load-delay", "resourceLoadDelay"], ["resource-load-duration", "resourceLoadDuration"], ["element-render-delay", "elementRenderDelay"]]) {
+    const shown = number(await text(page, `[data-part=${name}] b`));
+    assert.ok(Math.abs(shown - mean(part)) <= 1, `${name} is ${shown} ms, in truth ${mean(part)}`);
+  }
+  const named = async (/** @type {string} */ name) => number(await text(page, `tr[data-cause="${name}"] td.number`));
+  assert.equal(await named("main>img.hero"), slow.filter(({ a }) => a?.LCP.target === "main>img.hero").length);
+  assert.equal(await named("main>h1"), slow.filter(({ a }) => a?.LCP.target === "main>h1").length);
+  assert.equal(await named("https://shop.example/hero.avif"), slow.length);
+  await go(`${VIEWS.route}&metric=INP`);
+  const late = of("INP", 200);
+  assert.equal(await named("https://tags.example/t.js"), late.filter(({ a }) => a?.INP.script === "https://tags.example/t.js").length);
+  assert.equal(await named("button.buy"), late.length);
+  assert.deepEqual(complaints, []);
+  await context.close();
+});
+
+test("a release is marked in the history where it was first seen", async () => {
+  const { page, go, context } = await visitor();
+  await go(VIEWS.route);
+  assert.equal(await page.locator("[data-mark]").count(), 1, "those that were there before are not marked");
+  const hour = 3_600_000;
+  const recent = VISITS.filter(({ route, release }) => route === "/product/:id" && release === RECENT);
+  const first = Date.now() - Math.max(...recent.map(({ age }) => age));
+  const told = String(await text(page, `[data-mark="release ${RECENT}"]`)).replace(/^Release \S+ /, "");
+  assert.ok(Math.abs(Date.parse(`${told} UTC`) - first) <= hour, `${told}, in truth ${new Date(first).toISOString()}`);
+  await context.close();
+});
+
 test("each budget has its counts, its verdict, and what it would take to decide", async () => {
   const { verdict } = require("../../pkg/dist/toolkit/toolkit.cjs");
   const { page, go, context } = await visitor();
@@ -327,6 +361,26 @@ test("a site that nothing was heard of shows how to get data, and that is all it
   await context.close();
 });
 
+test("fifty visits at once are counted on the page within two seconds, without a reload", async () => {
+  const { page, go, complaints, context } = await visitor();
+  await product.send(beacon({ site: "busy" }));
+  const opened = page.waitForEvent("websocket");
+  await go("/?site=busy");
+  const gone = (await opened).waitForEvent("close");
+  await page.locator("[data-live=on]").waitFor();
+  assert.equal(await text(page, "[data-live-views]"), "0");
+  await page.evaluate(() => (document.documentElement.dataset.since = "before"));
+  const answers = await Promise.all(Array.from({ length: 50 }, () => product.send(beacon({ site: "busy", m: { LCP: 900 } }))));
+  assert.ok(answers.every(({ ok }) => ok));
+  await page.waitForFunction(() => document.querySelector("[data-live-views]")?.textContent === "50", undefined, { timeout: 2000, polling: 50 });
+  assert.equal(await page.evaluate(() => document.documentElement.dataset.since), "before", "the page is the same");
+  assert.match(String(await page.locator(".pulse").getAttribute("aria-label")), /^50 views in the last minute/);
+  // Another view listens to nothing.
+  await Promise.all([gone, page.getByRole("link", { name: "Budgets", exact: true }).click()]);
+  assert.deepEqual(complaints, []);
+  await context.close();
+});
+
 test("what is not public opens with its token, and closes again", async () => {
   const { page, go, context } = await visitor();
   await go(VIEWS.door);
@@ -337,6 +391,7 @@ test("what is not public opens with its token, and closes again", async () => {
   await page.getByRole("button", { name: "Sign in" }).click();
   await page.locator("[data-metric=LCP]").first().waitFor();
   assert.equal(number(await text(page, "[data-fact=Views] b")), 1);
+  await page.locator("[data-live=on]").waitFor();
   await page.getByRole("button", { name: "Sign out" }).click();
   await page.getByLabel("Read token").waitFor();
   await context.close();

@@ -113,6 +113,7 @@ fn refused(refusal: &Refusal) -> Result<Response> {
             response.headers().set("retry-after", &retry_after.to_string())?;
         }
         Refusal::Unavailable { .. } => response.headers().set("retry-after", "5")?,
+        Refusal::NoSocket => response.headers().set("upgrade", "websocket")?,
         Refusal::Unauthorized | Refusal::NeedsToken { .. } => {
             response.headers().set("www-authenticate", "Bearer")?
         }

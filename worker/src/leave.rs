@@ -3,7 +3,7 @@
 
 use serde::de::DeserializeOwned;
 use subtle::ConstantTimeEq;
-use wire::Refusal;
+use wire::{Refusal, live};
 use worker::{Env, Request, Result};
 
 use crate::answer::Failure;
@@ -18,7 +18,12 @@ pub(crate) const MANAGE: &str = "MANAGE_TOKEN";
 /// Whether the request carries that secret.
 pub(crate) fn carries(request: &Request, env: &Env, secret: &str) -> Result<bool> {
     let given = request.headers().get("authorization")?.unwrap_or_default();
-    let given = given.strip_prefix("Bearer ").unwrap_or_default();
+    let given = match given.strip_prefix("Bearer ") {
+        Some(token) => token.to_owned(),
+        // A browser cannot put that field on a socket, and an address would be written into logs.
+        None => live::token(&request.headers().get("sec-websocket-protocol")?.unwrap_or_default())
+            .unwrap_or_default(),
+    };
     let token = env.secret(secret).map(|token| token.to_string()).unwrap_or_default();
     let same: bool = given.as_bytes().ct_eq(token.as_bytes()).into();
     Ok(same && !token.is_empty())

@@ -13,6 +13,7 @@ mod health;
 mod hours;
 mod ingest;
 mod leave;
+mod live;
 mod post;
 mod push;
 mod read;
@@ -51,6 +52,7 @@ async fn fetch(mut request: Request, env: Env, _: Context) -> Result<Response> {
         (Method::Get | Method::Head, "/api/vitals/causes") => causes::causes(&request, &env, &config).await,
         (Method::Get | Method::Head, "/api/budgets") => read::standing(&request, &env, &config).await,
         (Method::Get | Method::Head, "/api/budgets/limits") => read::limits(&request, &env).await,
+        (Method::Get, "/api/live") => live::listen(&request, &env, &config).await,
         (Method::Get | Method::Head, "/badge.svg") => badge::badge(&request, &env, &config).await,
         (Method::Get | Method::Head, "/api/health/advanced") => {
             health::advanced(&request, &env, &config).await
@@ -58,6 +60,7 @@ async fn fetch(mut request: Request, env: Env, _: Context) -> Result<Response> {
         (Method::Get | Method::Head, "/api/push") => push::shown(&request, &env, &config).await,
         (Method::Post, "/api/push/retry") => push::retry(&mut request, &env, &config).await,
         (_, "/v1/vitals") => Err(Refusal::WrongMethod { allow: "POST, OPTIONS" }.into()),
+        (_, "/api/live") => Err(Refusal::WrongMethod { allow: "GET" }.into()),
         (_, path) if CALLED.contains(&path) => Err(Refusal::WrongMethod { allow: "POST" }.into()),
         (_, path) if READ.contains(&path) => Err(Refusal::WrongMethod { allow: "GET, HEAD" }.into()),
         // Everything else is a file, or nothing.

@@ -237,7 +237,7 @@ impl Asked {
     }
 }
 
-fn may_read(request: &Request, env: &Env, config: &Config, name: &str) -> Result<(), Failure> {
+pub(crate) fn may_read(request: &Request, env: &Env, config: &Config, name: &str) -> Result<(), Failure> {
     match config.sites.get(name) {
         Some(site) if site.public => return Ok(()),
         None if name != refusals::NOBODYS => {

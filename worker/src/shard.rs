@@ -5,6 +5,7 @@ pub(crate) mod causes;
 mod cells;
 mod first;
 mod journal;
+pub(crate) mod live;
 mod tables;
 
 use std::cell::{Cell as Slot, RefCell};
@@ -156,8 +157,9 @@ pub(crate) fn of(id: &str, shards: u32) -> u32 {
 #[durable_object]
 #[derive(Debug)]
 pub struct Shard {
-    state: State,
+    state: Rc<State>,
     env: Env,
+    live: Rc<live::Live>,
     is_open: Slot<bool>,
     alarm: Rc<Alarm>,
     /// When the cells are looked after next: at once, where nobody knows.
@@ -180,10 +182,11 @@ pub(crate) struct Ruled {
 
 impl DurableObject for Shard {
     fn new(state: State, env: Env) -> Self {
-        let (is_open, tends_at, origin, rooms, ruled) = Default::default();
+        let (live, is_open, tends_at, origin, rooms, ruled) = Default::default();
         let alarm = Rc::new(Alarm::new(state.storage()));
         let pushes = Rc::new(Pushes::new(state.storage(), env.clone(), Rc::clone(&alarm)));
-        Self { state, env, is_open, alarm, tends_at, origin, pushes, rooms, ruled }
+        let state = Rc::new(state);
+        Self { state, env, live, is_open, alarm, tends_at, origin, pushes, rooms, ruled }
     }
 
     async fn fetch(&self, mut request: Request) -> Result<Response> {
@@ -209,6 +212,15 @@ impl DurableObject for Shard {
                 let asked: causes::Asked = request.json().await?;
                 self.fold(budgets::FRESH).await?;
                 Response::from_bytes(serde_json::to_vec(&self.causes(&asked)?)?)
+            }
+            "/live" => self.takes_listener(&request),
+            "/listen" => {
+                self.listen(request.text().await?)?;
+                Response::empty()
+            }
+            "/told" => {
+                let listeners = self.pass_on(&request.json().await?);
+                Response::from_bytes(serde_json::to_vec(&listeners)?)
             }
             "/refused" => {
                 self.refused(request.json().await?)?;

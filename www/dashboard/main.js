@@ -10,6 +10,7 @@ import { element, make } from "./dom.js";
 import { exports } from "./export.js";
 import { filters } from "./filters.js";
 import { firstSteps } from "./first.js";
+import { listen } from "./live.js";
 import { alone, loading } from "./marks.js";
 import { overview } from "./overview.js";
 import { route } from "./route.js";
@@ -83,6 +84,7 @@ async function show(isFresh = false) {
     content.replaceChildren(...(isEmpty ? [firstSteps(shown.whole.site)] : shown.content));
     returnTo(activeElement);
     if (shown.whole.site && !state.site) state.site = shown.whole.site;
+    listen(state.view === "overview" && !isEmpty ? shown.whole.site : null, state.bots);
     chrome();
     freshness();
   } catch (error) {
@@ -158,6 +160,7 @@ function say(text, kind = "") {
 /** @param {unknown} error */
 function failed(error) {
   const again = make("button", { type: "button", onclick: () => show(true) }, "Try again");
+  if (error instanceof Refused) listen(null, "");
   if (error instanceof Refused && error.status === 401) return content.replaceChildren(door());
   if (error instanceof Unreached) {
     const words = navigator.onLine ? "The Worker does not answer." : "This device is offline.";

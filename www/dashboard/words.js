@@ -7,6 +7,7 @@ const seconds = new Intl.NumberFormat(locale(), { minimumFractionDigits: 2, maxi
 const brief = new Intl.NumberFormat(locale(), { notation: "compact", maximumFractionDigits: 1 });
 const percents = new Intl.NumberFormat(locale(), { style: "percent", maximumFractionDigits: 1 });
 const moments = new Intl.DateTimeFormat(locale(), { dateStyle: "medium", timeStyle: "short" });
+const clocks = new Intl.DateTimeFormat(locale(), { timeStyle: "medium" });
 const days = new Intl.DateTimeFormat(locale(), { dateStyle: "medium" });
 const ago = new Intl.RelativeTimeFormat(locale(), { numeric: "auto" });
 
@@ -18,6 +19,8 @@ export const short = (number) => brief.format(number);
 export const percent = (share) => percents.format(share);
 /** @param {number} at */
 export const moment = (at) => moments.format(at);
+/** @param {number} at */
+export const clock = (at) => clocks.format(at);
 /** @param {number} at */
 export const day = (at) => days.format(at);
 

@@ -11,6 +11,7 @@ pub mod causes;
 mod cell;
 mod counts;
 mod fold;
+pub mod live;
 pub mod outbox;
 mod read;
 mod room;

@@ -8,6 +8,8 @@ pub mod badge;
 #[cfg(feature = "documents")]
 pub mod beacon;
 mod device;
+#[cfg(feature = "documents")]
+pub mod live;
 mod metric;
 #[cfg(feature = "documents")]
 pub mod push;

@@ -50,6 +50,8 @@ pub enum Refusal {
         /// What would be right.
         want: &'static str,
     },
+    /// A socket is made here, and none was asked for.
+    NoSocket,
     /// Too many requests from one client network or for one site.
     TooMany {
         /// Seconds until it is worth trying again.
@@ -88,6 +90,7 @@ impl Refusal {
             Self::WrongMethod { .. } => 405,
             Self::TooLarge { .. } => 413,
             Self::UnknownVersion { .. } | Self::OutOfRange { .. } => 422,
+            Self::NoSocket => 426,
             Self::TooMany { .. } => 429,
             Self::Unavailable { .. } => 503,
         }
@@ -104,6 +107,7 @@ impl Refusal {
             Self::UnknownSite { .. } => "unknown-site",
             Self::ForeignOrigin { .. } => "foreign-origin",
             Self::BadQuery { .. } => "bad-query",
+            Self::NoSocket => "no-socket",
             Self::TooMany { .. } => "too-many",
             Self::Unauthorized | Self::NeedsToken { .. } => "unauthorized",
             Self::WrongMethod { .. } => "wrong-method",
@@ -172,6 +176,7 @@ impl fmt::Display for Refusal {
                 shown(origin)
             ),
             Self::BadQuery { name, want } => write!(f, "The parameter `{name}` must be {want}."),
+            Self::NoSocket => write!(f, "This is a WebSocket; ask with `Upgrade: websocket`."),
             Self::TooMany { retry_after } => {
                 write!(f, "Too many requests; try again in {retry_after} s.")
             }

@@ -16,10 +16,14 @@ impl Shard {
     /// Writes rows that were told, in one statement and without an await. The output gate holds every
     /// answer until that is on disk.
     pub fn commit(&self, rows: &str) -> bool {
+        let newest = self.newest_for_listeners();
         let batch = || self.sql().exec(JOURNAL, vec![format!("[{rows}]").into(), number(now().0)]);
         if let Err(error) = self.opened().and_then(|()| batch()) {
             worker::console_error!("{} bytes of beacons could not be stored: {error}", rows.len());
             return false;
+        }
+        if let Some(newest) = newest {
+            self.overhear(newest);
         }
         let folds_at = now().after(FOLD_AFTER);
         let tends_at = self.tends_at.get();
