@@ -9,6 +9,8 @@ pub mod badge;
 pub mod beacon;
 mod device;
 #[cfg(feature = "documents")]
+pub mod lab;
+#[cfg(feature = "documents")]
 pub mod live;
 mod metric;
 #[cfg(feature = "documents")]
