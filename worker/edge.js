@@ -107,7 +107,8 @@ async function sought(visit, env) {
       if (!bytes) continue;
       step = visit.found(bytes, tier, Date.now());
       if (step !== "look") return step;
-      break;
+      // It was about other requests, or nothing that can be read: then the next tier may have better.
+      if (visit.place() !== place) break;
     }
     if (visit.place() === place) break;
   }
@@ -129,7 +130,7 @@ async function fetched(visit, env, hold, name) {
       const body = injected(visit, answer);
       const [status, fields] = visit.head(Date.now());
       const [shown, kept] = body ? body.tee() : [null, null];
-      const filled = stored(visit, env, kept).catch(() => false);
+      const filled = stored(visit, env, kept, () => landed(true)).catch(() => false);
       hold(filled.then(landed));
       if (NO_BODY.has(status) || !shown) {
         await shown?.cancel();
@@ -178,7 +179,7 @@ async function asked(visit, env) {
       return { step: visit.failed(late(error) ? 504 : 502, Date.now()) };
     }
     const step = visit.answered(answer.status, lines(answer.headers), Date.now());
-    if (step === "serve") await answer.body?.cancel();
+    if (step === "serve" || step === "refuse") await answer.body?.cancel();
     if (step !== "fetch") return { step, answer };
     await answer.body?.cancel();
     if (again) return { step: visit.failed(502, Date.now()) };
@@ -244,8 +245,9 @@ function injected(visit, answer) {
   return new HTMLRewriter().on("head", { element: (head) => head.append(script, { html: true }) }).transform(page).body;
 }
 
-// Reads a body whole and keeps it in every tier. Whether it was kept.
-async function stored(visit, env, body) {
+// Reads a body whole and keeps it in every tier. Whether it was kept; who waits is told as soon as memory
+// has it, for the lower tiers may be slow.
+async function stored(visit, env, body, remembered = () => {}) {
   let bytes;
   try {
     bytes = await whole(body, visit.largest());
@@ -260,7 +262,9 @@ async function stored(visit, env, body) {
     return false;
   }
   const etag = visit.wantsEtag() && bytes.byteLength <= LARGEST_NAMED ? `"${hex(await crypto.subtle.digest("SHA-256", bytes)).slice(0, 32)}"` : undefined;
-  await lower(visit.store(bytes, etag), visit.host(), env);
+  const sealed = visit.store(bytes, etag);
+  if (visit.isRemembered()) remembered();
+  await lower(sealed, visit.host(), env);
   return true;
 }
 
@@ -379,6 +383,7 @@ async function performed(action, request, env, context, query) {
       if (Array.isArray(purge)) return { what: body, answer: answered(purge) };
       try {
         const seq = Number(await told(env, "/purge", purge));
+        if (!Number.isSafeInteger(seq)) throw new Error("the clock's answer is no count");
         await learnedSince(env, context);
         return { what: body, answer: json({ purged: true, seq }) };
       } catch (error) {

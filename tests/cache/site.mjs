@@ -17,6 +17,8 @@ export async function origin() {
   const scripts = new Map();
   /** @type {Asked[]} */
   const asked = [];
+  /** Who waits for a path to be asked for. @type {Map<string, () => void>} */
+  const waiting = new Map();
   const server = http.createServer({ maxHeaderSize: 131_072 }, (request, response) => {
     let body = "";
     request.setEncoding("utf8");
@@ -25,6 +27,7 @@ export async function origin() {
       const path = request.url ?? "/";
       const told = { method: request.method ?? "", path, headers: request.headers, body };
       asked.push(told);
+      waiting.get(path)?.();
       const script = scripts.get(path) ?? scripts.get(path.split("?")[0]);
       try {
         if (script) await script(told, response);
@@ -42,6 +45,10 @@ export async function origin() {
     on: (path, script) => void scripts.set(path, script),
     /** @param {string} path */
     asked: (path) => asked.filter((request) => request.path === path),
+    /** Until the path is asked for. @param {string} path */
+    heard: async (path) => {
+      if (!asked.some((request) => request.path === path)) await new Promise((/** @type {(value?: undefined) => void} */ resolve) => waiting.set(path, resolve));
+    },
     close: () => {
       server.closeAllConnections();
       return new Promise((resolve) => server.close(() => resolve(undefined)));
@@ -55,13 +62,12 @@ export const gives = (headers, body = "hello", status = 200) => (_, response) =>
 /**
  * The site, served as it is deployed; or where `raw` is its name by workerd alone, which has no Cache API
  * and no KV, and between which and the visitor nothing packs or unpacks anything.
- * @param {(origin: string) => Record<string, any>} routes
- * @param {{ raw?: string, clock?: boolean, twin?: boolean, main?: string, vars?: Record<string, any> }} [options] with the module that stands before the Worker, where one does
+ * @param {(origin: string) => Record<string, any>} routes @param {Raw & { raw?: string, vars?: Record<string, any> }} [options]
  */
-export async function site(routes, { raw, clock = true, twin = false, main, vars: more = {} } = {}) {
+export async function site(routes, { raw, vars: more = {}, ...options } = {}) {
   const own = await origin();
   const vars = { EDGE: JSON.stringify(routes(own.url)), CACHE_TOKEN: TOKEN, ...more };
-  const product = raw === undefined ? await serve(vars) : await bare(raw, vars, { clock, twin, main });
+  const product = raw === undefined ? await serve(vars) : await bare(raw, vars, options);
   const worker = new URL(product.origin);
   const agent = new http.Agent({ keepAlive: true });
   let paths = 0;
@@ -92,6 +98,15 @@ export async function site(routes, { raw, clock = true, twin = false, main, vars
     own,
     product,
     ask,
+    /**
+     * Until all that was sent for a path has been taken up: one of them has reached the origin, and
+     * workerd, which takes up what comes in its order, has answered others since.
+     * @param {string} path
+     */
+    taken: async (path) => {
+      await own.heard(path);
+      for (let turn = 0; turn < 3; turn += 1) await ask("/api/health");
+    },
     /** A path that no other test uses, with what the origin does there. @param {Script} script @param {string} [under] */
     page: (script, under = "/") => {
       const path = `${under}p${(paths += 1)}`;
@@ -109,15 +124,20 @@ export async function site(routes, { raw, clock = true, twin = false, main, vars
   };
 }
 
-/** @param {string} name @param {Record<string, string>} vars @param {{ clock: boolean, twin: boolean, main?: string }} options */
-async function bare(name, vars, { clock, twin, main }) {
+/**
+ * @typedef {{ clock?: boolean, main?: string, twin?: boolean, colo?: number, kv?: number, fresh?: boolean }} Raw
+ *   without a clock; with a module of ours that stands before the Worker; with the tiers at these ports
+ * @param {string} name @param {Record<string, string>} vars @param {Raw} options
+ */
+async function bare(name, vars, { clock = true, main, fresh = true, ...options }) {
   const worker = built(vars);
+  // The first module is the one that workerd calls.
   if (main) worker.modules = Object.assign({ "main.js": new URL(main, import.meta.url).pathname }, worker.modules);
   if (!clock) worker.bindings = worker.bindings.filter((binding) => !binding.includes("TAG_CLOCK"));
-  const workerd = await start(`cache-${name}`, worker, { fresh: true, twin });
+  const workerd = await start(`cache-${name}`, worker, { fresh, ...options });
   let live = workerd;
   const rise = async () => {
-    live = await start(`cache-${name}`, worker, { twin });
+    live = await start(`cache-${name}`, worker, options);
     return `http://127.0.0.1:${live.port}`;
   };
   return { origin: `http://127.0.0.1:${workerd.port}`, twin: workerd.twin, storage: workerd.storage, fall: () => live.kill(), rise, close: () => live.kill() };

@@ -38,9 +38,9 @@ export function script(file, classes = []) {
  * Starts it, on a port of its own. What a name has stored before is still there.
  * @param {string} name
  * @param {{ modules: Record<string, string>, bindings: string[], classes: string[] }} worker
- * @param {{ fresh?: boolean, twin?: boolean }} [options] with a twin: a second isolate of it, on a port of its own, with the same objects
+ * @param {{ fresh?: boolean, twin?: boolean, colo?: number, kv?: number }} [options] with a twin: a second isolate of it, on a port of its own, with the same objects; with ports, a Cache API and a KV
  */
-export async function start(name, worker, { fresh = false, twin = false } = {}) {
+export async function start(name, worker, { fresh = false, twin = false, colo, kv } = {}) {
   const folder = join(ROOT, "build/raw", name);
   const storage = join(folder, "storage");
   if (fresh) rmSync(folder, { recursive: true, force: true });
@@ -49,7 +49,10 @@ export async function start(name, worker, { fresh = false, twin = false } = {}) 
   const modules = Object.entries(worker.modules).map(
     ([name, file]) => `(name = "${name}", ${name.endsWith(".wasm") ? "wasm" : "esModule"} = embed "${relative(folder, file)}")`,
   );
-  const shared = worker.bindings.map((binding) => binding.replace(/durableObjectNamespace = ("\w+")/, 'durableObjectNamespace = (className = $1, serviceName = "main")'));
+  const service = (/** @type {string} */ name, /** @type {number | undefined} */ port) => (port === undefined ? "" : `\n    (name = "${name}", external = (address = "127.0.0.1:${port}", http = ())),`);
+  const cache = colo === undefined ? "" : '\n  cacheApiOutbound = "colo",';
+  const bindings = kv === undefined ? worker.bindings : [...worker.bindings, '(name = "CACHE_KV", kvNamespace = "kv")'];
+  const shared = bindings.map((binding) => binding.replace(/durableObjectNamespace = ("\w+")/, 'durableObjectNamespace = (className = $1, serviceName = "main")'));
   writeFileSync(
     join(folder, "config.capnp"),
     `using Workerd = import "/workerd/workerd.capnp";
@@ -58,7 +61,7 @@ const config :Workerd.Config = (
     (name = "main", worker = .worker),${twin ? '\n    (name = "twin", worker = .twin),' : ""}
     (name = "assets", disk = (path = "${join(ROOT, "build/assets-dev")}")),
     (name = "storage", disk = (path = "${storage}", writable = true)),
-    (name = "internet", network = (allow = ["private"])),
+    (name = "internet", network = (allow = ["private"])),${service("colo", colo)}${service("kv", kv)}
   ],
   sockets = [
     (name = "http", address = "127.0.0.1:0", http = (), service = "main"),${twin ? '\n    (name = "twin", address = "127.0.0.1:0", http = (), service = "twin"),' : ""}
@@ -66,13 +69,13 @@ const config :Workerd.Config = (
 );
 const twin :Workerd.Worker = (
   modules = [${modules.join(", ")}],
-  compatibilityDate = "2026-11-01",
+  compatibilityDate = "2026-11-01",${cache}
   bindings = [${shared.join(", ")}],
 );
 const worker :Workerd.Worker = (
   modules = [${modules.join(", ")}],
-  compatibilityDate = "2026-11-01",
-  bindings = [${worker.bindings.join(", ")}],
+  compatibilityDate = "2026-11-01",${cache}
+  bindings = [${bindings.join(", ")}],
   durableObjectNamespaces = [${worker.classes.map((name) => `(className = "${name}", uniqueKey = "${name}", enableSql = true)`).join(", ")}],
   durableObjectStorage = (localDisk = "storage"),
 );

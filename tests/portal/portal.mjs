@@ -56,10 +56,18 @@ export async function portal() {
   const server = await next(/** @type {any} */ (env));
   door.leadsTo(server.port);
 
+  /** The same portal once more, past the edge, with settings of its own. @param {Record<string, string>} more */
+  const beside = async (more) => {
+    await script(["scripts/setup.ts"], more);
+    const other = await next(/** @type {any} */ ({ ...env, ...more }));
+    return { origin: `http://127.0.0.1:${other.port}`, close: other.close };
+  };
+
   return {
     /** The Worker's address; a host that is not the portal's shows its own pages. */
     edge,
     door,
+    beside,
     /** What the visits came to. @param {string} [query] @returns {Promise<any>} */
     async summary(query = "") {
       const answer = await fetch(`${edge}/api/vitals/summary?site=portal${query}`);
@@ -68,13 +76,13 @@ export async function portal() {
     },
     /** Its own address, past the edge. */
     origin: `http://127.0.0.1:${server.port}`,
-    /** Sends it a document as the edge does. @param {any} document @param {{ secret?: string, at?: number, path?: string, body?: string }} [other] */
-    push(document, { secret = KEY.secret, at = Date.now(), path = "/api/health/advanced", body = JSON.stringify(document) } = {}) {
+    /** Sends it a document as the edge does. @param {any} document @param {{ secret?: string, at?: number, to?: string, path?: string, body?: string }} [other] */
+    push(document, { secret = KEY.secret, at = Date.now(), to = `http://127.0.0.1:${server.port}`, path = "/api/health/advanced", body = JSON.stringify(document) } = {}) {
       const { site, span, start, revision } = document;
       const [t, key] = [Math.floor(at / 1000), `${site}.${span}.${start}.${revision}`];
       const v1 = createHmac("sha256", secret).update(`edge-vitals.v1\n${t}\n${KEY.name}\n${key}\n${JSON.stringify(document)}`).digest("hex");
       const headers = { "content-type": "application/json", "idempotency-key": key, "edge-vitals-signature": `t=${t},k=${KEY.name},v1=${v1}` };
-      return fetch(`http://127.0.0.1:${server.port}${path}`, { method: "POST", headers, body });
+      return fetch(to + path, { method: "POST", headers, body });
     },
     async close() {
       await workerd.kill();

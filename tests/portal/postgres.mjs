@@ -32,12 +32,16 @@ export async function postgres() {
     server.once("exit", (code) => reject(new Error(`postgres ended with ${code}:\n${said}`)));
   });
   const ended = new Promise((resolve) => server.once("exit", resolve));
+  // An end that nobody sees would leave it there.
+  const end = () => server.kill("SIGKILL");
+  process.once("exit", end);
   return {
     url: `postgres://portal@localhost/postgres?host=${encodeURIComponent(folder)}`,
     async close() {
       // Fast, not smart: whoever is still connected is told to go.
       server.kill("SIGINT");
       await ended;
+      process.off("exit", end);
       rmSync(folder, { recursive: true, force: true });
     },
   };

@@ -57,6 +57,13 @@ pub(crate) fn json(text: String) -> Result<Response> {
     Ok(plain("application/json", "no-store")?.fixed(text.into_bytes()))
 }
 
+/// The same, where it is no secret and of use to the pages of any origin.
+pub(crate) fn open_json(text: String) -> Result<Response> {
+    let response = json(text)?;
+    response.headers().set("access-control-allow-origin", "*")?;
+    Ok(response)
+}
+
 /// What was read, in the form asked for. Whoever has it already is told so; how long it may be kept
 /// is the reader's to say.
 pub(crate) fn read(request: &Request, kind: &str, cache: &str, body: Vec<u8>) -> Outcome {

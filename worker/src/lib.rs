@@ -3,12 +3,14 @@
 //! workerd calls is shim.js, which brings beacons to [`ingest`] and everything else to [`fetch`].
 
 mod alarm;
+mod alerts;
 mod answer;
 mod badge;
 mod budgets;
 mod causes;
 mod config;
 mod edge;
+mod export;
 mod health;
 mod hours;
 mod ingest;
@@ -31,7 +33,7 @@ use worker::{Context, Env, Method, Request, Response, Result, ScheduleContext, S
 use crate::config::Config;
 
 #[event(fetch)]
-async fn fetch(mut request: Request, env: Env, _: Context) -> Result<Response> {
+async fn fetch(request: Request, env: Env, _: Context) -> Result<Response> {
     let origin = request.headers().get("origin")?;
     let path = request.path();
     let is_read = matches!(request.method(), Method::Get | Method::Head);
@@ -61,8 +63,13 @@ async fn fetch(mut request: Request, env: Env, _: Context) -> Result<Response> {
         (Method::Get | Method::Head, "/api/health/advanced") => {
             health::advanced(&request, &env, &config).await
         }
+        (Method::Get | Method::Head, "/metrics") => export::metrics(&request, &env, &config).await,
         (Method::Get | Method::Head, "/api/push") => push::shown(&request, &env, &config).await,
-        (Method::Post, "/api/push/retry") => push::retry(&mut request, &env, &config).await,
+        (Method::Post, "/api/push/retry") => push::retry(&request, &env, &config).await,
+        (Method::Get | Method::Head, "/api/alerts") => alerts::shown(&request, &env, &config).await,
+        (Method::Post, "/api/alerts/ack") => alerts::ack(&request, &env, &config).await,
+        (Method::Post, "/api/alerts/silence") => alerts::silence(&request, &env, &config).await,
+        (Method::Post, "/api/alerts/unsilence") => alerts::unsilence(&request, &env, &config).await,
         (_, "/v1/vitals") => Err(Refusal::WrongMethod { allow: "POST, OPTIONS" }.into()),
         (_, "/api/live") => Err(Refusal::WrongMethod { allow: "GET" }.into()),
         (_, path) if CALLED.contains(&path) => Err(Refusal::WrongMethod { allow: "POST" }.into()),
@@ -110,8 +117,11 @@ const READ: &[&str] = &[
     "/api/health",
     "/api/health/advanced",
     "/api/push",
+    "/api/alerts",
+    "/metrics",
     "/badge.svg",
 ];
 
 /// What is called, to change something.
-const CALLED: &[&str] = &["/api/push/retry"];
+const CALLED: &[&str] =
+    &["/api/push/retry", "/api/alerts/ack", "/api/alerts/silence", "/api/alerts/unsilence"];

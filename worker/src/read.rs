@@ -200,7 +200,7 @@ pub(crate) async fn limits(request: &Request, env: &Env) -> Outcome {
         })
         .collect();
     let document = json!({ "v": 1, "path": path, "device": device.name(), "limits": limits });
-    Ok(answer::json(document.to_string())?)
+    Ok(answer::open_json(document.to_string())?)
 }
 
 /// Whose numbers are asked for, by somebody who may know them.

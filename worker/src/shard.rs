@@ -25,6 +25,7 @@ use worker::{
 };
 
 use crate::alarm::Alarm;
+use crate::alerts::Calls;
 use crate::answer::Failure;
 use crate::budgets;
 use crate::config::Config;
@@ -128,6 +129,12 @@ pub(crate) async fn first<T: DeserializeOwned>(
     Ok(serde_json::from_slice(&bytes).map_err(Error::from)?)
 }
 
+/// The same, answered in bytes.
+pub(crate) async fn first_bytes(env: &Env, site: &str, what: &str) -> Result<Vec<u8>, Failure> {
+    let body = serde_json::to_string(&(site, ())).map_err(Error::from)?;
+    ask(env, site, 0, &format!("first/{what}"), Some(body.into())).await
+}
+
 /// Wakes a shard, so that it does what is due.
 pub(crate) async fn poke(env: &Env, site: &str, shard: u32) -> Result<()> {
     let mut init = RequestInit::new();
@@ -168,6 +175,8 @@ pub struct Shard {
     pub(crate) origin: OriginAsked,
     /// What it owes to backends.
     pub(crate) pushes: Rc<Pushes>,
+    /// Whom it is to call.
+    pub(crate) calls: Rc<Calls>,
     /// Known while all that was written under it succeeded; else read again.
     rooms: RefCell<Option<Rooms>>,
     ruled: RefCell<Option<Ruled>>,
@@ -185,8 +194,9 @@ impl DurableObject for Shard {
         let (live, is_open, tends_at, origin, rooms, ruled) = Default::default();
         let alarm = Rc::new(Alarm::new(state.storage()));
         let pushes = Rc::new(Pushes::new(state.storage(), env.clone(), Rc::clone(&alarm)));
+        let calls = Rc::new(Calls::new(state.storage(), env.clone(), Rc::clone(&alarm)));
         let state = Rc::new(state);
-        Self { state, env, live, is_open, alarm, tends_at, origin, pushes, rooms, ruled }
+        Self { state, env, live, is_open, alarm, tends_at, origin, pushes, calls, rooms, ruled }
     }
 
     async fn fetch(&self, mut request: Request) -> Result<Response> {

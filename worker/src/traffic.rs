@@ -181,6 +181,11 @@ impl Shard {
         }
     }
 
+    /// What this shard, the first of its site, has been told was answered between two moments.
+    pub(crate) fn answered(&self, span: Span, from: UnixMillis, to: UnixMillis) -> Result<Windows> {
+        self.answers(&Query { span, from, to })
+    }
+
     /// Takes a parcel, each number of an isolate's once. Without an await, so wholly or not at all.
     fn carried(&self, label: &Label, traffic: &Traffic) -> Result<()> {
         let Label { isolate, number: nth, at } = label;

@@ -224,9 +224,10 @@ const fn is_plain(byte: u8) -> bool {
         || matches!(byte, b'*' | b'/' | b'+' | b'-' | b'.' | b';' | b'=' | b',' | b' ' | b':' | b'_')
 }
 
-/// Says on whose behalf we ask: by our own words, never by the visitor's.
+/// Says on whose behalf we ask: by our own words, never by the visitor's. The host is as it is in the key,
+/// for an origin may repeat it.
 fn introduce(headers: &mut Headers, incoming: &Incoming<'_>) {
-    headers.set("x-forwarded-host", incoming.host);
+    headers.set("x-forwarded-host", &incoming.host.to_ascii_lowercase());
     headers.set("x-forwarded-proto", incoming.scheme);
     headers.append("via", "1.1 edge-vitals");
 }

@@ -36,6 +36,6 @@ pub use routes::{Cookies, FieldName, Host, Mistake, Origin, Route, Routes};
 pub use rules::Rules;
 pub use status::{Miss, Outcome, Particulars};
 pub use store::storable;
-pub use stored::{PREFIX, Stored, Terms};
+pub use stored::{Frame, PREFIX, Stored, Terms};
 pub use vary::{names as vary_names, variant};
 pub use wire::UnixMillis;

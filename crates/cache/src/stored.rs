@@ -31,6 +31,15 @@ pub struct Stored {
     pub etag_is_ours: bool,
 }
 
+/// How an envelope is laid out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Frame {
+    head: usize,
+    /// Where its body begins.
+    pub start: usize,
+    body: Option<usize>,
+}
+
 /// What an answer allows a shared cache.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Terms {
@@ -89,31 +98,52 @@ impl Stored {
         lifetime.saturating_add(stale.max(validating)).clamp(LEAST_KEPT, MOST_KEPT)
     }
 
-    /// The envelope's head: what stands before the body.
+    /// The envelope's head: what stands before a body of so many bytes.
     #[must_use]
-    pub fn seal(&self) -> Vec<u8> {
+    pub fn seal(&self, body: u32) -> Vec<u8> {
         // Writing to memory does not fail; an empty head would be read as no envelope.
         let inner = postcard::to_allocvec(self).unwrap_or_default();
         let mut head = Vec::with_capacity(inner.len() + PREFIX);
         head.extend_from_slice(MAGIC);
         head.extend_from_slice(&u32::try_from(inner.len()).unwrap_or(u32::MAX).to_be_bytes());
+        head.extend_from_slice(&body.to_be_bytes());
         head.extend_from_slice(&inner);
         head
     }
 
-    /// Where the body of an envelope begins, told by its first [`PREFIX`] bytes.
-    #[must_use]
-    pub fn body_at(envelope: &[u8]) -> Option<usize> {
-        let length = envelope.strip_prefix(MAGIC)?.first_chunk::<4>()?;
-        usize::try_from(u32::from_be_bytes(*length)).ok()?.checked_add(PREFIX)
-    }
-
-    /// Opens an envelope: what is stored, and where its body begins.
+    /// Opens an envelope, with or without its body: what is stored, and where its body begins.
     #[must_use]
     pub fn open(envelope: &[u8]) -> Option<(Self, usize)> {
-        let start = Self::body_at(envelope)?;
-        let stored = postcard::from_bytes(envelope.get(PREFIX..start)?).ok()?;
+        let Frame { head, start, .. } = Frame::of(envelope)?;
+        let stored = postcard::from_bytes(envelope.get(head..start)?).ok()?;
         Some((stored, start))
+    }
+}
+
+impl Frame {
+    /// Reads the first [`PREFIX`] bytes of an envelope.
+    #[must_use]
+    pub fn of(envelope: &[u8]) -> Option<Self> {
+        let number = |at: usize| {
+            let bytes = envelope.get(at..)?.first_chunk::<4>()?;
+            usize::try_from(u32::from_be_bytes(*bytes)).ok()
+        };
+        let (head, body) = match envelope.first_chunk::<4>()? {
+            MAGIC => (PREFIX, Some(number(8)?)),
+            // Version 1 does not say how long its body is.
+            MAGIC_1 => (8, None),
+            _ => return None,
+        };
+        Some(Self { head, start: number(4)?.checked_add(head)?, body })
+    }
+
+    /// Whether an envelope of so many bytes is whole. A tier may give one cut short.
+    #[must_use]
+    pub fn is_whole(&self, bytes: usize) -> bool {
+        match self.body {
+            Some(body) => self.start.checked_add(body) == Some(bytes),
+            None => self.start <= bytes,
+        }
     }
 }
 
@@ -170,9 +200,11 @@ pub(crate) fn initial_age(response: &ResponseHead) -> u64 {
 }
 
 /// The name of this envelope and its version.
-const MAGIC: &[u8] = b"evc1";
-/// How many bytes of an envelope tell how long its head is.
-pub const PREFIX: usize = 8;
+const MAGIC: &[u8; 4] = b"evc2";
+/// The one before, which is read as well.
+const MAGIC_1: &[u8; 4] = b"evc1";
+/// How many bytes of an envelope tell how long its head and its body are.
+pub const PREFIX: usize = 12;
 /// An hour: what can be validated is worth keeping a while.
 const VALIDATING: u64 = 3600;
 /// A minute, below which KV does not go.

@@ -157,6 +157,10 @@ fn a_shared_answer_is_asked_for_by_nothing_that_is_not_keyed() {
     assert_eq!(reached("accept: text/html").first("accept"), Some("text/html"));
     assert_eq!(reached("").first("x-forwarded-host"), Some("www.example"));
     assert_eq!(reached("").first("x-forwarded-proto"), Some("https"));
+    let shouted = arrive("GET", "WWW.EXAMPLE", "/list", "", "", |arrival, _| {
+        arrival.expect("a route").expect("let through").forwarded.headers
+    });
+    assert_eq!(shouted, reached(""), "the key knows no capitals, so the origin does not either");
 }
 
 #[test]

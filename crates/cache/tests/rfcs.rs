@@ -4,8 +4,8 @@
 #![expect(clippy::expect_used, reason = "a test that cannot go on says so")]
 
 use cache::{
-    Found, Freshened, Ground, Grounds, Headers, Plan, RequestHead, ResponseHead, Rules, Stored, UnixMillis,
-    freshen, plan, stands_in, storable, tags::Standing,
+    Found, Frame, Freshened, Ground, Grounds, Headers, Plan, RequestHead, ResponseHead, Rules, Stored,
+    UnixMillis, freshen, plan, stands_in, storable, tags::Standing,
 };
 
 /// Sun, 06 Nov 1994 08:49:37 GMT.
@@ -556,23 +556,36 @@ fn every_ground_is_a_sentence_that_cites() {
 fn what_is_stored_is_read_back_and_what_is_not_ours_is_not() {
     let answer = answer(200, "cache-control: max-age=60 | etag: \"a\" | x: ä");
     let stored = stored(&get(""), &answer, &Rules::default()).expect("stored");
-    let mut envelope = stored.seal();
+    let mut envelope = stored.seal(8);
     let start = envelope.len();
     envelope.extend_from_slice(b"the body");
+    let frame = Frame::of(&envelope).expect("a frame");
+    assert_eq!(frame.start, start);
+    for bytes in 0..start + 20 {
+        assert_eq!(frame.is_whole(bytes), bytes == start + 8, "{bytes} bytes");
+    }
     assert_eq!(Stored::open(&envelope), Some((stored, start)));
     for end in 0..start {
         assert_eq!(Stored::open(&envelope[..end]), None, "cut at {end}");
     }
-    envelope[3] = b'2';
+    envelope[3] = b'3';
     assert_eq!(Stored::open(&envelope), None, "of another version");
 }
 
 #[test]
-fn an_envelope_of_version_1_is_read_for_ever() {
+fn an_envelope_is_what_it_was_and_those_of_version_1_are_read_for_ever() {
     let answer = answer(200, "cache-control: max-age=60 | etag: \"a\" | cache-tag: red");
     let stored = storable(&get(""), &answer, &Rules::default(), 7, &mut Grounds::new()).expect("stored");
-    let golden = include_str!("envelope-1.hex").trim();
-    let bytes: Vec<u8> = stored.seal();
-    let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-    assert_eq!(hex, golden, "another shape needs another version");
+    let hex: String = stored.seal(8).iter().map(|byte| format!("{byte:02x}")).collect();
+    assert_eq!(hex, include_str!("envelope-2.hex").trim(), "another shape needs another version");
+    let first = bytes(include_str!("envelope-1.hex").trim());
+    assert_eq!(Stored::open(&first), Some((stored, first.len())));
+    assert!(Frame::of(&first).is_some_and(|frame| frame.is_whole(first.len() + 8)));
+}
+
+fn bytes(hex: &str) -> Vec<u8> {
+    hex.as_bytes()
+        .chunks(2)
+        .map(|pair| u8::from_str_radix(str::from_utf8(pair).expect("ASCII"), 16).expect("hex"))
+        .collect()
 }

@@ -8,6 +8,7 @@ pub mod alert;
 pub mod anomaly;
 pub mod bottleneck;
 pub mod bulletin;
+pub mod channel;
 pub mod export;
 pub mod figures;
 pub mod health;

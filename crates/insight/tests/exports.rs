@@ -108,11 +108,11 @@ fn pretty(value: &Value) -> String {
 }
 
 fn text() -> String {
-    prometheus::page(&totals(), &gauges(), Format::Text)
+    prometheus::page([(&totals(), gauges().as_slice())], Format::Text)
 }
 
 fn openmetrics() -> String {
-    prometheus::page(&totals(), &gauges(), Format::OpenMetrics)
+    prometheus::page([(&totals(), gauges().as_slice())], Format::OpenMetrics)
 }
 
 #[test]
@@ -123,6 +123,34 @@ fn every_format_is_what_it_was() {
     golden::check("sentry-transaction.envelope", &sentry::transaction(&view(), &worker(), NOW));
     golden::check("sentry-event.envelope", &sentry::failure(&failure(), 3, &worker(), NOW));
     golden::check("analytics.json", &pretty(&analytics::body(&view(), NOW).unwrap()));
+}
+
+#[test]
+fn totals_are_what_they_were_when_they_are_stored_and_carried() {
+    let whole = totals();
+    assert_eq!(Totals::restored("shop".into(), START, whole.rows()), Ok(whole.clone()));
+    assert_eq!(Totals::decode(&whole.encode()), Ok(whole.clone()));
+    // A row is that of its route alone, so that what did not grow is not written.
+    let mut grown = whole.clone();
+    grown.add_visits("/", Device::Phone, &cell(Metric::Lcp, [1]));
+    let (before, after) = (whole.rows(), grown.rows());
+    let changed: Vec<_> = after.iter().filter(|(route, row)| before.get(*route) != Some(row)).collect();
+    assert_eq!(changed.iter().map(|(route, _)| route.as_str()).collect::<Vec<_>>(), ["/"]);
+    for (route, row) in before {
+        assert!(Totals::restored("shop".into(), START, [(route, row[1..].to_vec())]).is_err());
+    }
+}
+
+#[test]
+fn several_sites_share_one_page() {
+    let other = Totals::restored("other".into(), START, totals().rows()).unwrap();
+    let both = [(&totals(), gauges().as_slice()), (&other, gauges().as_slice())];
+    let page = prometheus::page(both, Format::Text);
+    assert_eq!(page.matches("# TYPE http_requests_total counter").count(), 1);
+    assert_eq!(page.matches("edge_vitals_health_score{").count(), 2);
+    if let Some(said) = run(Command::new("promtool").args(["check", "metrics"]), &page) {
+        assert_eq!(said, Ok(String::new()));
+    }
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use cache::tags::Standing;
 use cache::{
-    Conditions, Found, Freshened, Ground, Grounds, Headers, Miss, Outcome, Part, Particulars, Plan,
+    Conditions, Found, Frame, Freshened, Ground, Grounds, Headers, Miss, Outcome, Part, Particulars, Plan,
     RequestHead, ResponseHead, Route, Routes, Rules, Stored, UnixMillis, freshen, not_modified, plan, range,
     stands_in, storable, timing, variant, vary_names, without_body,
 };
@@ -335,9 +335,12 @@ impl Visit {
     pub fn found(&mut self, envelope: &Uint8Array, tier: &str, now: f64) -> String {
         // The head alone comes over; the body stays where it is.
         let prefix = envelope.subarray(0, u32::try_from(cache::PREFIX).unwrap_or(u32::MAX)).to_vec();
-        let head = Stored::body_at(&prefix).and_then(|start| u32::try_from(start).ok());
-        let head = head.map(|start| envelope.subarray(0, start.min(envelope.length())).to_vec());
-        let Some((stored, start)) = head.as_deref().and_then(Stored::open) else { return LOOK.into() };
+        let length = envelope.length();
+        // What is no envelope, or is cut short, is nothing.
+        let frame = Frame::of(&prefix).filter(|frame| frame.is_whole(length as usize));
+        let Some(start) = frame.and_then(|frame| u32::try_from(frame.start).ok()) else { return LOOK.into() };
+        let head = envelope.subarray(0, start).to_vec();
+        let Some((stored, _)) = Stored::open(&head) else { return LOOK.into() };
         let before = self.place();
         let names = self.names(&stored);
         let key = self.parts.key.clone().unwrap_or_default();
@@ -347,15 +350,16 @@ impl Visit {
             ISOLATE.with_borrow_mut(|isolate| isolate.memory.vary(&key, names));
             return LOOK.into();
         }
-        let body = envelope.slice(u32::try_from(start).unwrap_or(u32::MAX), envelope.length());
+        let body = envelope.slice(start, length);
         self.tier = if tier == "kv" { "kv" } else { "colo" };
         self.found = Some(self.remember(stored, body));
         self.judge(UnixMillis(now as u64)).into()
     }
 
-    /// No tier has anything.
+    /// No lower tier has anything. Memory may, by now: somebody else's fill may have come in while they
+    /// were asked.
     pub fn absent(&mut self, now: f64) -> String {
-        self.found = None;
+        self.found = self.in_memory();
         self.judge(UnixMillis(now as u64)).into()
     }
 
@@ -456,6 +460,20 @@ impl Visit {
         self.answered = Some(answer.clone());
         if !(200..=599).contains(&status) {
             self.failure = (502, "the origin answered with a status that is none");
+            return self.failed_with(now).into();
+        }
+        if answer.headers.size() > MOST_FIELDS {
+            self.failure = (502, "the origin's fields are longer than can be passed on");
+            return self.failed_with(now).into();
+        }
+        // RFC 9112 §6.1: what is still in a coding that was for the hop is nobody's body.
+        if answer
+            .headers
+            .members("transfer-encoding")
+            .iter()
+            .any(|name| !name.eq_ignore_ascii_case("chunked"))
+        {
+            self.failure = (502, "the origin's body is in a transfer coding that is not known here");
             return self.failed_with(now).into();
         }
         if self.parts.key.is_none() || self.outcome == Outcome::Bypass {
@@ -654,12 +672,18 @@ impl Visit {
         self.sealed()
     }
 
+    /// Whether others find it in memory. What memory has no room for, they find below, once it is there.
+    #[wasm_bindgen(js_name = isRemembered)]
+    pub fn is_remembered(&self) -> bool {
+        self.in_memory().is_some()
+    }
+
     /// The envelope of what is in memory, its places and times: after a 304, the lower tiers get it too.
     pub fn sealed(&self) -> JsValue {
         let Some(entry) = self.found.as_ref().filter(|_| self.is_new) else { return JsValue::UNDEFINED };
         let rules = &self.parts.rules;
         let extra = rules.stale_while_revalidate.max(rules.stale_if_error);
-        let seal = entry.stored.seal();
+        let seal = entry.stored.seal(entry.body.length());
         let key = self.parts.key.clone().unwrap_or_default();
         let all: [JsValue; 6] = [
             Uint8Array::from(seal.as_slice()).into(),
@@ -852,6 +876,8 @@ fn nonce(headers: &Headers) -> Option<String> {
 /// As what is counted that is not there, and what was refused: random paths make no routes.
 const NOT_FOUND: &str = "(not found)";
 const REFUSED_ROUTE: &str = "(refused)";
+/// As long as the platform's own limit for an answer's fields.
+const MOST_FIELDS: usize = 128 * 1024;
 
 const SECURITY: &[(&str, &str)] = &[
     ("x-content-type-options", "nosniff"),

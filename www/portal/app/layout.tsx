@@ -38,7 +38,7 @@ export default function Layout({ children }: { children: ReactNode }) {
             Health
           </Link>
         </footer>
-        <Vitals site="portal" release={process.env.RELEASE ?? "dev"} />
+        <Vitals site="portal" release={process.env.RELEASE ?? "dev"} overlay />
       </body>
     </html>
   );
