@@ -10,8 +10,7 @@ export function visited(request, env, context, url) {
   const arrived = wasm.arrive(env, request.method, url, lines(headers), headers.get("cf-connecting-ip") ?? "", now);
   if (arrived === undefined) return undefined;
   if (Array.isArray(arrived)) {
-    // Half the lease is over: asked now, nobody has to wait for it.
-    if (now - known > lease / 2) context.waitUntil(learned(env, context));
+    learnedSoon(env, context, now);
     if (now - carried > PATIENCE_WITH_CARRIER) context.waitUntil(carrying(env));
     if (arrived.length > 4) context.waitUntil(fetchedAhead(arrived[4], env, context));
     return answered(arrived);
@@ -79,7 +78,9 @@ let carried = -Infinity;
 let lease = 2000;
 
 async function answeredBy(visit, request, env, context, hold) {
-  if (visit.wantsPurges(Date.now())) await learned(env, context);
+  const now = Date.now();
+  if (visit.wantsPurges(now)) await learned(env, context);
+  else learnedSoon(env, context, now);
   let step = await sought(visit, env);
   // Somebody may be fetching it. Whoever waited in vain fetches for itself, and keeps nobody waiting.
   if (step === "fetch") {
@@ -335,6 +336,11 @@ async function fromKv(env, name) {
 // No header of a visitor's is part of a place. It lies on the host itself, which needs no look-up; and
 // nobody can ask for it, because the Cache API is asked by us alone.
 const place = (host, name) => `https://${host}/.edge-vitals/1/${name}`;
+
+// Half the lease is over: asked now, nobody has to wait for it, and it is not over while a tier is asked.
+function learnedSoon(env, context, now) {
+  if (now - known > lease / 2) context.waitUntil(learned(env, context));
+}
 
 // What was purged since we last asked. One asks for all that want to know; one that does not come back,
 // because its request was cut off, is not waited for.

@@ -104,8 +104,8 @@ function routed(request, env, context, url, path) {
   return answer ?? wasm.fetch(request, env, context);
 }
 
-const OWN = new Set(["/v1/vitals", "/v1/client.js", "/v1/start.js", "/api/budgets", "/api/budgets/limits", "/api/live", "/api/openapi.json", "/badge.svg"]);
-const OURS = /^\/api\/(vitals|health|push)(\/|$)/;
+const OWN = new Set(["/v1/vitals", "/v1/client.js", "/v1/start.js", "/api/budgets", "/api/budgets/limits", "/api/lab", "/api/live", "/api/openapi.json", "/badge.svg", "/metrics"]);
+const OURS = /^\/api\/(vitals|health|push|alerts|performance)(\/|$)/;
 
 export default {
   fetch(request, env, context) {

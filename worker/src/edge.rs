@@ -21,6 +21,7 @@ use worker::wasm_bindgen::prelude::wasm_bindgen;
 
 use crate::config::Config;
 use crate::refusals::NOBODYS;
+use crate::traces;
 use memory::Memory;
 use visit::Visit;
 
@@ -49,6 +50,7 @@ thread_local! {
 }
 
 fn configured(env: &Env) -> Configured {
+    traces::learn(env);
     let known = ISOLATE.with_borrow(|isolate| isolate.configured.clone());
     known.unwrap_or_else(|| {
         let read = read(env);

@@ -21,7 +21,7 @@ use crate::config::Config;
 use crate::hours::VIEWS;
 use crate::read::PAGE;
 use crate::shard::{self, Shard, now, whole};
-use crate::{budgets, leave, post, watching};
+use crate::{budgets, leave, post, traffic, watching};
 
 /// What the first shard knows besides its counts.
 #[derive(Debug, Serialize, Deserialize)]
@@ -58,7 +58,6 @@ pub(crate) async fn advanced(request: &Request, env: &Env, config: &Config) -> O
 #[derive(Clone)]
 pub(crate) struct Whole {
     at: u64,
-    pub(crate) health: Health,
     pub(crate) bulletin: Bulletin,
 }
 
@@ -74,10 +73,22 @@ pub(crate) async fn whole_of(env: &Env, config: &Config, site: &str) -> Result<W
     let groups = shard::read(env, config, site, &query).await?;
     let counts = shard::counts(env, config, site).await?;
     let rules = budgets::ruling(&groups.rulings)?;
+    let (traffic, answers) = answered(env, site, now).await?;
     let standing: Standing = shard::first(env, site, "standing", &groups.heard_at).await?;
-    let whole = Whole::of(site, &query, &groups, &counts, &rules, &Traffic::default(), standing, now);
+    let whole = Whole::of(site, &query, &groups, &counts, &rules, &traffic, answers, standing, now);
     KEPT.with_borrow_mut(|kept| kept.insert(site.to_owned(), whole.clone()));
     Ok(whole)
+}
+
+/// What the edge answered in the last hour; and whether it answers at all, by the last day.
+async fn answered(env: &Env, site: &str, now: UnixMillis) -> Result<(Traffic, bool), Failure> {
+    let hour =
+        traffic::windows(env, site, Span::Minute, now.before(Span::Hour.millis()), now.after(1)).await?;
+    let mut last = Traffic::default();
+    hour.iter().for_each(|(_, traffic)| last.merge(traffic));
+    let answers =
+        !last.is_empty() || !traffic::read(env, site, now.before(Span::Day.millis()), now).await?.is_empty();
+    Ok((last, answers))
 }
 
 /// The last day, by page.
@@ -92,6 +103,11 @@ fn day(now: UnixMillis) -> Query {
     }
 }
 
+/// What is not there, of a site that has such a thing or has not.
+const fn unknown<T>(has: bool) -> Has<T> {
+    if has { Has::Unknown } else { Has::NotUsed }
+}
+
 impl Whole {
     #[expect(clippy::too_many_arguments, reason = "each is a fact of the one document")]
     fn of(
@@ -101,6 +117,7 @@ impl Whole {
         counts: &Counts,
         budgets: &Budgets,
         traffic: &Traffic,
+        answers: bool,
         standing: Standing,
         now: UnixMillis,
     ) -> Self {
@@ -112,7 +129,7 @@ impl Whole {
         let health = Health::of(
             &health::Known {
                 vitals: cells.iter().map(|(cell, _)| cell.clone()).collect(),
-                requests: requests.as_ref().map_or(Has::NotUsed, |requests| {
+                requests: requests.as_ref().map_or(unknown(answers), |requests| {
                     let load = &requests.whole;
                     let p95 = load.p95.unwrap_or_default();
                     Has::Known(health::Requests { n: load.n, p95, errors: load.error_rate })
@@ -153,7 +170,7 @@ impl Whole {
             cache,
         });
         bulletin.operations = Some(operations);
-        Self { at: now.0, health, bulletin }
+        Self { at: now.0, bulletin }
     }
 }
 
@@ -193,21 +210,27 @@ impl Shard {
         let journal = rows.next().transpose()?.and_then(|row| whole(row.first()?)).unwrap_or_default();
         let heard_at = self.heard_last(heard_at)?;
         let hours = self.hours()?;
-        let missed = heard_at.zip(hours.get(VIEWS)).map_or(0.0, |(at, (hours, _))| hours.missed(at, now()));
+        let is_monitored = self.is_monitored();
+        let missed = heard_at
+            .filter(|_| is_monitored)
+            .zip(hours.get(VIEWS))
+            .map_or(0.0, |(at, (hours, _))| hours.missed(at, now()));
+        let (alerts, notices) = self.alerts_counted(site)?;
         let operations = Operations {
+            monitoring: if is_monitored { "on" } else { "stopped" }.to_owned(),
             memory: memory(),
             queues: Queues {
                 journal,
                 push: push.iter().map(|backend| backend.waiting).sum(),
                 parked: push.iter().map(|backend| backend.parked.len() as u64).sum(),
-                notices: 0,
+                notices,
             },
             push,
             origin: match config.origin_of(site) {
                 Some(url) => self.origin.ask(url).await,
                 None => None,
             },
-            alerts: insight::bulletin::Raised::default(),
+            alerts,
         };
         Ok(Standing { operations, heard_at, missed })
     }

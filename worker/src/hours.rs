@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 
+use insight::bulletin::{Cache, Requests};
 use insight::figures::stats;
 use insight::look::Hours;
 use ledger::{Bots, Query, Span, Window};
@@ -35,6 +36,18 @@ impl Shard {
             self.write_hour(VIEWS, at, cell.views, cell.views as f64)?;
             for (metric, tally) in &cell.metrics {
                 self.write_hour(metric.name(), at, tally.n, stats(*metric, Some(tally)).good)?;
+            }
+        }
+        for (window, traffic) in &self.answered(Span::Hour, from, to)?.0 {
+            let Some(load) = Requests::of(traffic, Span::Hour.millis()).map(|requests| requests.whole) else {
+                continue;
+            };
+            self.write_hour(REQUESTS, window.start, load.n, load.n as f64)?;
+            self.write_hour("errors", window.start, load.n, load.error_rate / 100.0)?;
+            let cache = Cache::of(traffic).unwrap_or_default();
+            if let Some(ratio) = cache.hit_ratio {
+                let asked = cache.hits.saturating_add(cache.misses);
+                self.write_hour("hits", window.start, asked, ratio / 100.0)?;
             }
         }
         self.sql().exec("DELETE FROM hours WHERE hour < ?", vec![number(this.before(KEPT).0 / HOUR)])?;
@@ -81,6 +94,8 @@ impl Shard {
 
 /// The series of a site's views.
 pub(crate) const VIEWS: &str = "views";
+/// The series of what the edge answers.
+pub(crate) const REQUESTS: &str = "requests";
 const HOUR: u64 = 3_600_000;
 /// As long as hours are kept.
 const KEPT: u64 = 35 * 24 * HOUR;

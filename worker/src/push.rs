@@ -8,11 +8,12 @@ use std::rc::Rc;
 
 use budget::Budgets;
 use insight::bulletin::Backend;
-use insight::told::{BY, Closed, Decided};
+use insight::told::{self, BY, Closed, Decided};
 use ledger::outbox::{
     self, Answer, Document, Effect, Entry, Head, IDEMPOTENCY_HEADER, Input, Key, Outbox, RetryAfter,
     SIGNATURE_HEADER, Settings, Sink, SinkMistake, Status, Ticket, Which,
 };
+use ledger::traffic::{Traffic, Windows};
 use ledger::{Groups, Query, Span, Window};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -274,7 +275,7 @@ pub(crate) async fn shown(request: &Request, env: &Env, config: &Config) -> Outc
 }
 
 /// `POST /api/push/retry`: what was put aside is sent again.
-pub(crate) async fn retry(request: &mut Request, env: &Env, config: &Config) -> Outcome {
+pub(crate) async fn retry(request: &Request, env: &Env, config: &Config) -> Outcome {
     let site = leave::site(request, config)?;
     leave::demand(leave::carries(request, env, leave::MANAGE)?, leave::MANAGE)?;
     let asked: Again = leave::body(request).await?;
@@ -398,20 +399,25 @@ impl Shard {
         config: &Config,
         sink: &Sink,
         window: Window,
-        groups: &Groups,
+        counted: &(Groups, Windows),
         revision: u32,
         transitions: Vec<Transition>,
         budgets: &Budgets,
     ) -> Result<core::result::Result<(), outbox::Refusal>> {
-        let groups = &of_window(groups, window);
-        let closed = Closed { site, window, revision, groups, requests: None, cache: None, transitions };
+        let counted = of_window(counted, window);
+        let (groups, (requests, cache)) = (&counted.0, told::answered(&counted.1));
+        let closed = Closed { site, window, revision, groups, requests, cache, transitions };
         let body = serde_json::to_vec(&closed.document(budgets))?;
         let document = Document { window, revision, body };
         let taken = self.pushes.take(site, config, sink, |outbox| outbox.take(document, now(), dice()))?;
         if taken.is_ok() {
             let queue = queue(sink, window.span);
-            let row =
-                vec![queue.into(), number(window.start.0), number(revision.into()), print_of(groups).into()];
+            let row = vec![
+                queue.into(),
+                number(window.start.0),
+                number(revision.into()),
+                print_of(&counted).into(),
+            ];
             self.sql().exec(
                 "INSERT OR REPLACE INTO told (queue, start, revision, print) VALUES (?, ?, ?, ?)",
                 row,
@@ -420,8 +426,14 @@ impl Shard {
         Ok(taken)
     }
 
-    /// The pages of all shards in these windows, by window.
-    async fn windows(&self, site: &str, config: &Config, first: Window, last: Window) -> Result<Groups> {
+    /// What was counted in these windows: the pages of all shards, and the answers of the edge.
+    async fn windows(
+        &self,
+        site: &str,
+        config: &Config,
+        first: Window,
+        last: Window,
+    ) -> Result<(Groups, Windows)> {
         let query = Query {
             from: first.start,
             to: last.start.after(last.span.millis()),
@@ -430,7 +442,8 @@ impl Shard {
             by: BY.to_vec(),
             step: Some(first.span),
         };
-        self.read_all(site, config, &query).await
+        let groups = self.read_all(site, config, &query).await?;
+        Ok((groups, self.answered(first.span, query.from, query.to)?))
     }
 
     /// The verdicts of the last day.
@@ -451,21 +464,24 @@ impl Shard {
 }
 
 /// What is of one window. A longer window counts where it begins, so that sums stay what they are.
-fn of_window(groups: &Groups, window: Window) -> Groups {
+fn of_window((groups, answers): &(Groups, Windows), window: Window) -> (Groups, Traffic) {
     let is_of = |(group, _): &(&ledger::Group, &ledger::Cell)| group.at == Some(window.start);
     let cells =
         groups.cells.iter().filter(is_of).map(|(group, cell)| (group.clone(), cell.clone())).collect();
-    Groups { cells, ..Groups::default() }
+    let mut traffic = Traffic::default();
+    let is_of = |(of, _): &(&Window, &Traffic)| of.start == window.start;
+    answers.0.iter().filter(is_of).for_each(|(_, answered)| traffic.merge(answered));
+    (Groups { cells, ..Groups::default() }, traffic)
 }
 
 /// A name for what was counted in a window: another one when a count has changed. FNV-1a, 64 bits.
-fn print_of(groups: &Groups) -> String {
+fn print_of((groups, traffic): &(Groups, Traffic)) -> String {
     let bytes = groups.cells.iter().flat_map(|(group, cell)| {
         let mut bytes = format!("{:?}", group.values).into_bytes();
         bytes.extend(cell.encode());
         bytes
     });
-    let hash = bytes.fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+    let hash = bytes.chain(traffic.encode()).fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
     });
     format!("{hash:016x}")

@@ -16,6 +16,7 @@ use worker::{Date, Env, Error, Request, Response, Result, SqlStorageValue};
 
 use crate::answer::Failure;
 use crate::shard::{self, Shard, ask, number, whole};
+use crate::traces;
 
 /// Counts an answer of a site.
 pub(crate) fn note(site: &str, record: &Record<'_>) {
@@ -38,6 +39,7 @@ pub async fn carry_traffic(env: Env) -> bool {
             );
         }
     }
+    traces::send().await;
     UNCARRIED.with_borrow(Uncarried::has_any)
 }
 
@@ -179,6 +181,11 @@ impl Shard {
             "/traffic/windows" => Response::from_bytes(self.answers(&request.json().await?)?.encode()),
             _ => Response::error("there is nothing here", 404),
         }
+    }
+
+    /// What this shard, the first of its site, has been told was answered between two moments.
+    pub(crate) fn answered(&self, span: Span, from: UnixMillis, to: UnixMillis) -> Result<Windows> {
+        self.answers(&Query { span, from, to })
     }
 
     /// Takes a parcel, each number of an isolate's once. Without an await, so wholly or not at all.

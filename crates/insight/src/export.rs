@@ -7,13 +7,15 @@
 
 pub mod analytics;
 pub mod otlp;
+pub mod outlets;
 pub mod prometheus;
 pub mod sentry;
+pub mod trace;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use ledger::traffic::{Cached, Class, Method, Times, Traffic};
-use ledger::{Cell, OTHER};
+use ledger::traffic::{Cached, Class, Method, Served, Times, Traffic};
+use ledger::{Cell, Malformed, OTHER};
 use sketch::Sketch;
 use wire::beacon::{Navigation, Values};
 use wire::{Device, Metric, UnixMillis};
@@ -118,6 +120,65 @@ impl Totals {
             vitals: BTreeMap::new(),
             traffic: Traffic { routes: BTreeMap::new() },
         }
+    }
+
+    /// As it was stored, in the rows of its routes.
+    ///
+    /// # Errors
+    /// Refuses what no version of ours has written.
+    pub fn restored(
+        site: String,
+        since: UnixMillis,
+        rows: impl IntoIterator<Item = (String, Vec<u8>)>,
+    ) -> Result<Self, Malformed> {
+        let mut totals = Self::beginning(site, since);
+        for (route, bytes) in rows {
+            let Some((&VERSION, rest)) = bytes.split_first() else { return Err(Malformed) };
+            let (vitals, served): Row = postcard::from_bytes(rest).map_err(|_| Malformed)?;
+            for (device, sketch) in vitals {
+                let sketch = Sketch::decode(&sketch).map_err(|_| Malformed)?;
+                totals.vitals.insert((sketch.metric(), route.clone(), device), sketch);
+                totals.routes.insert(route.clone());
+            }
+            if let Some(served) = served {
+                totals.traffic.routes.insert(route, Served::decode(&served)?);
+            }
+        }
+        Ok(totals)
+    }
+
+    /// What is stored: a row for each route, so that no row is large and only those that grew are written.
+    #[must_use]
+    pub fn rows(&self) -> BTreeMap<String, Vec<u8>> {
+        let mut rows: BTreeMap<&String, Row> = BTreeMap::new();
+        for ((_, route, device), sketch) in &self.vitals {
+            rows.entry(route).or_default().0.push((*device, sketch.encode()));
+        }
+        for (route, served) in &self.traffic.routes {
+            rows.entry(route).or_default().1 = Some(served.encode());
+        }
+        let bytes = |row: Row| {
+            let mut bytes = vec![VERSION];
+            bytes.extend(postcard::to_stdvec(&row).unwrap_or_default());
+            bytes
+        };
+        rows.into_iter().map(|(route, row)| (route.clone(), bytes(row))).collect()
+    }
+
+    /// The bytes that are carried.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        postcard::to_stdvec(&(&self.site, self.since, self.rows())).unwrap_or_default()
+    }
+
+    /// Reads carried bytes.
+    ///
+    /// # Errors
+    /// Refuses what nobody of this version carries.
+    pub fn decode(bytes: &[u8]) -> Result<Self, Malformed> {
+        let (site, since, rows): (String, UnixMillis, BTreeMap<String, Vec<u8>>) =
+            postcard::from_bytes(bytes).map_err(|_| Malformed)?;
+        Self::restored(site, since, rows)
     }
 
     /// Adds the visits of one page in a window that has closed.
@@ -245,6 +306,18 @@ impl Totals {
     }
 }
 
+/// Families of several sites: those of one name are one.
+pub(crate) fn together<'a>(sites: impl IntoIterator<Item = (&'a Totals, &'a [Gauge])>) -> Vec<Family> {
+    let mut all: Vec<Family> = Vec::new();
+    for family in sites.into_iter().flat_map(|(totals, gauges)| totals.families(gauges)) {
+        match all.iter_mut().find(|known| known.name == family.name) {
+            Some(known) => known.data.extend(family.data),
+            None => all.push(family),
+        }
+    }
+    all
+}
+
 impl Histogram {
     /// In the units of Prometheus: seconds, and layout shifts as they are.
     fn of(sketch: &Sketch) -> Self {
@@ -280,6 +353,16 @@ impl Histogram {
 }
 
 impl Data {
+    /// A name is always of one kind.
+    fn extend(&mut self, other: Self) {
+        match (self, other) {
+            (Self::Counter(samples), Self::Counter(more)) => samples.extend(more),
+            (Self::Gauge(samples), Self::Gauge(more)) => samples.extend(more),
+            (Self::Histogram(samples), Self::Histogram(more)) => samples.extend(more),
+            _ => {}
+        }
+    }
+
     const fn is_empty(&self) -> bool {
         match self {
             Self::Counter(samples) => samples.is_empty(),
@@ -361,6 +444,10 @@ fn room(known: &mut BTreeSet<String>, name: &str, most: usize) -> String {
 }
 
 const MOST_ROUTES: usize = 200;
+
+/// A route's vitals by class of devices, and its answers.
+type Row = (Vec<(Device, Vec<u8>)>, Option<Vec<u8>>);
+const VERSION: u8 = 1;
 
 const VITALS: [(Metric, Name, &str); 6] = [
     (

@@ -11,6 +11,8 @@ pub mod beacon;
 pub mod caching;
 mod device;
 #[cfg(feature = "documents")]
+pub mod lab;
+#[cfg(feature = "documents")]
 pub mod live;
 mod metric;
 #[cfg(feature = "documents")]

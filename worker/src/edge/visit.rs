@@ -9,6 +9,7 @@ use cache::{
     Plan, RequestHead, ResponseHead, Route, Routes, Rules, Stored, Turned, UnixMillis, freshen, not_modified,
     plan, range, stands_in, storable, timing, variant, vary_names, without_body,
 };
+use insight::export::trace::{Context, Span};
 use ledger::traffic::{Answer, Cached, Class, Method, Record};
 use worker::js_sys::{Array, Uint8Array};
 use worker::wasm_bindgen::prelude::wasm_bindgen;
@@ -18,7 +19,7 @@ use worker::{wasm_bindgen, web_sys};
 use crate::edge::ISOLATE;
 use crate::edge::memory::Entry;
 use crate::refusals::NOBODYS;
-use crate::traffic;
+use crate::{traces, traffic};
 
 /// What a visit is made of.
 pub(crate) struct Parts {
@@ -68,6 +69,8 @@ pub struct Visit {
     next: Vec<String>,
     /// As what it was counted, where its bytes are not known yet.
     counted: Option<(String, Answer)>,
+    /// Where it stands in a trace, if anybody traces.
+    trace: Option<Context>,
 }
 
 // What edge.js is to do.
@@ -83,7 +86,9 @@ const ASK: &str = "ask";
 
 impl Visit {
     pub(crate) fn new(parts: Parts) -> Self {
+        let trace = traces::begun(parts.request.headers.joined("traceparent").as_deref());
         Self {
+            trace,
             parts,
             found: None,
             tier: "memory",
@@ -264,6 +269,19 @@ impl Visit {
         };
         let route = self.template_of(status);
         let queries = self.answered.as_ref().map(|answer| timing::queries(&answer.headers));
+        if let Some(context) = self.trace.clone().filter(|context| context.is_sampled) {
+            traces::note(Span {
+                context,
+                site: self.site().to_owned(),
+                route: route.clone(),
+                method: answer.method.name(),
+                status,
+                cache: answer.cache.name(),
+                start: self.parts.began,
+                end: now.max(self.parts.began),
+                origin: self.origin_took,
+            });
+        }
         traffic::note(
             self.site(),
             &Record {
@@ -507,6 +525,9 @@ impl Visit {
             for (name, value) in &self.conditions {
                 headers.set(name, value);
             }
+        }
+        if let Some(trace) = &self.trace {
+            headers.set("traceparent", &trace.traceparent());
         }
         // What is written into cannot be compressed on the way.
         if self.route().is_some_and(|route| route.inject.is_some()) {

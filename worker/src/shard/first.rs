@@ -1,12 +1,13 @@
 //! What the first shard of a site does for the whole site: it asks the other shards, and owes others what
 //! they are to be told. Each debt has a file of its own; this says when.
 
-use ledger::{Counts, Groups, Query};
+use ledger::traffic::Traffic;
+use ledger::{Counts, Groups, Query, Span};
 use serde_json::Value;
 use worker::wasm_bindgen::JsValue;
 use worker::{Env, Error, Request, Response, Result};
 
-use super::{Shard, ask};
+use super::{Shard, ask, now};
 use crate::answer::Failure;
 use crate::budgets;
 use crate::config::Config;
@@ -20,6 +21,16 @@ impl Shard {
             "standing" => Response::from_json(&self.standing(&site, serde_json::from_value(body)?).await?),
             "push" => Response::from_json(&self.backends(&site)?),
             "push-again" => Response::from_json(&self.push_again(&site, &serde_json::from_value(body)?)?),
+            "lab" => Response::from_json(&self.lab()?),
+            "lab-take" => {
+                let known: Vec<wire::lab::Known> = serde_json::from_value(body)?;
+                Response::from_json(&self.lab_take(&known)?)
+            }
+            "totals" => Response::from_bytes(self.totals(&site).await?.encode()),
+            "alerts" => Response::from_json(&self.alerts_shown(&site)?),
+            "ack" => Response::from_json(&self.acknowledge(&site, serde_json::from_value(body)?)?),
+            "silence" => Response::from_json(&self.silence(&site, serde_json::from_value(body)?)?),
+            "unsilence" => Response::from_json(&self.unsilence(&site, serde_json::from_value(body)?)?),
             _ => Response::error("there is nothing here", 404),
         }
     }
@@ -30,6 +41,9 @@ impl Shard {
         self.owed(site).await;
         if let Err(error) = self.correct(site).await {
             worker::console_error!("what came late for {site} is not told yet: {error}");
+        }
+        if let Err(error) = self.totals(site).await {
+            worker::console_error!("the totals of {site} are brought up later: {error}");
         }
         if let Err(error) = self.look_around(site).await {
             worker::console_error!("nobody could look at {site}: {error}");
@@ -42,14 +56,21 @@ impl Shard {
         let config = self.config()?;
         let counts = self.count_all(site, &config).await?;
         let budgets = self.ruled(budgets::FRESH).await?.budgets;
-        self.look(&counts, &budgets)?;
-        self.write_hours(site, &config).await
+        let seen = self.look(&counts, &budgets)?;
+        self.write_hours(site, &config).await?;
+        let mut lately = Traffic::default();
+        let answers = self.answered(Span::Minute, now().before(LATELY), now().after(1))?;
+        answers.0.values().for_each(|traffic| lately.merge(traffic));
+        self.read_for_alerts(site, &config, &budgets, &counts, &seen, &lately)
     }
 
     /// By each alarm.
     pub(super) async fn owed(&self, site: &str) {
         if let Err(error) = self.push(site).await {
             worker::console_error!("the push of {site} rests until the next alarm: {error}");
+        }
+        if let Err(error) = self.call(site) {
+            worker::console_error!("the alerts of {site} rest until the next alarm: {error}");
         }
     }
 
@@ -83,3 +104,6 @@ async fn others(env: &Env, site: &str, shard: u32, what: &str, body: Option<JsVa
         Failure::Refused(refusal) => Error::RustError(format!("shard {shard}: {refusal}")),
     })
 }
+
+/// Milliseconds from one look of the cron to the next.
+const LATELY: u64 = 15 * 60_000;

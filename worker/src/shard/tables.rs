@@ -86,6 +86,10 @@ const SCHEMA: &[&str] = &[
         day INTEGER NOT NULL, route TEXT NOT NULL, device TEXT NOT NULL, metric TEXT NOT NULL,
         causes TEXT NOT NULL, PRIMARY KEY (day, route, device, metric)
      ) WITHOUT ROWID",
+    "CREATE TABLE IF NOT EXISTS lab (
+        path TEXT NOT NULL, device TEXT NOT NULL, at INTEGER NOT NULL, known TEXT NOT NULL,
+        PRIMARY KEY (path, device)
+     ) WITHOUT ROWID",
     "CREATE TABLE IF NOT EXISTS refused (
         start INTEGER NOT NULL, reason TEXT NOT NULL, count INTEGER NOT NULL, PRIMARY KEY (start, reason)
      ) WITHOUT ROWID",
@@ -100,6 +104,8 @@ const SCHEMA: &[&str] = &[
         queue TEXT NOT NULL, start INTEGER NOT NULL, revision INTEGER NOT NULL, print TEXT NOT NULL,
         PRIMARY KEY (queue, start)
      ) WITHOUT ROWID",
+    // What was exported of each route: it only grows.
+    "CREATE TABLE IF NOT EXISTS totals (route TEXT PRIMARY KEY, total BLOB NOT NULL)",
     // What each hour was, by which today is called usual or odd.
     "CREATE TABLE IF NOT EXISTS hours (
         series TEXT NOT NULL, hour INTEGER NOT NULL, n INTEGER NOT NULL, value REAL NOT NULL,

@@ -54,13 +54,13 @@ impl Sink {
     }
 }
 
-/// Reads `id:secret`, several with commas. The first one signs; the others are tried where a backend does
+/// Reads `id:secret`, one a line. The first one signs; the others are tried where a backend does
 /// not know it, so that both sides may change keys in any order.
 ///
 /// # Errors
 /// Says which key is wrong, and never shows it.
 pub fn keys(text: &str) -> Result<Vec<Key>, SinkMistake> {
-    let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
+    let parts = text.lines().map(str::trim).filter(|part| !part.is_empty());
     let key = |(index, part): (usize, &str)| {
         let place = index + 1;
         let (id, secret) = part.split_once(':').ok_or(SinkMistake::Key { place, why: None })?;
@@ -97,7 +97,10 @@ impl fmt::Display for SinkMistake {
             Self::Key { place, why: None } => write!(f, "the signing key {place} is no `name:secret`"),
             Self::Key { place, why: Some(why) } => write!(f, "the signing key {place}: {why}"),
             Self::NoKey => {
-                write!(f, "there is no key to sign with; set the secret PUSH_KEYS to `name:secret`")
+                write!(
+                    f,
+                    "there is no key to sign with; set the secret PUSH_KEYS to `name:secret`, one a line"
+                )
             }
         }
     }
@@ -135,13 +138,27 @@ mod tests {
     }
 
     #[test]
+    fn a_secret_may_hold_anything_but_a_line_s_end() {
+        let found =
+            keys("a:one, two: three and four, to five\r\n\n b:the second one, of 32 bytes and more").unwrap();
+        assert_eq!(
+            found,
+            [
+                Key::new("a", b"one, two: three and four, to five"),
+                Key::new("b", b"the second one, of 32 bytes and more")
+            ]
+            .map(Result::unwrap)
+        );
+    }
+
+    #[test]
     fn keys_have_names_and_secrets_that_cannot_be_guessed() {
         let (one, two) = ("2027-01:an example secret of 32 bytes...", "2027-02:another one: too short");
         let found = keys(one).unwrap();
         assert_eq!(found, vec![Key::new("2027-01", b"an example secret of 32 bytes...").unwrap()]);
         assert_eq!(keys("just-a-secret-of-32-bytes-and-more"), Err(SinkMistake::Key { place: 1, why: None }));
         let short = SinkMistake::Key { place: 2, why: Some(KeyMistake::Short { found: 22 }) };
-        assert_eq!(keys(&format!("{one},{two}")), Err(short.clone()));
+        assert_eq!(keys(&format!("{one}\n{two}")), Err(short.clone()));
         assert!(!short.to_string().contains("another"));
     }
 }
