@@ -7,11 +7,11 @@ use cache::predict::{MOST_PAGES, MOST_WAYS, Transitions};
 use proptest::prelude::*;
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
+    #![proptest_config(ProptestConfig::with_cases(24))]
 
     #[test]
     fn whatever_is_seen_the_table_stays_in_its_bounds(
-        all in prop::collection::vec((0_u32..2000, 0_u32..2000, 0_u32..5), 0..3000),
+        all in prop::collection::vec((0_u32..2000, 0_u32..2000, 0_u32..5), 0..1500),
     ) {
         let mut seen = Transitions::default();
         all.iter().for_each(|(from, to, times)| seen.saw(&format!("/{from}"), &format!("/{to}"), *times));
