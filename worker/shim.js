@@ -2,7 +2,7 @@
 // Should the module ever trap, its memory is not to be trusted: the next call starts a fresh one,
 // and a Durable Object is restarted from what it has stored.
 import { DurableObject } from "cloudflare:workers";
-import { manage, visited } from "./edge.js";
+import { manage, visited, warmedByCron } from "./edge.js";
 import * as wasm from "./index.js";
 
 const state = wasm.__worker_init_state();
@@ -106,11 +106,12 @@ const MOST_BYTES = 65_536;
 // What is ours comes before what is an origin's; what is no origin's is a file, or nothing.
 function routed(request, env, context, url, path) {
   if (path.startsWith("/api/cache/")) return manage(request, env, context, path);
-  const answer = OWN.has(path) || path.startsWith("/api/vitals/") ? undefined : visited(request, env, context, url);
+  const answer = OWN.has(path) || OURS.test(path) ? undefined : visited(request, env, context, url);
   return answer ?? wasm.fetch(request, env, context);
 }
 
-const OWN = new Set(["/v1/vitals", "/v1/client.js", "/v1/start.js", "/api/budgets", "/api/budgets/limits", "/api/health", "/api/openapi.json", "/badge.svg"]);
+const OWN = new Set(["/v1/vitals", "/v1/client.js", "/v1/start.js", "/api/budgets", "/api/budgets/limits", "/api/lab", "/api/live", "/api/openapi.json", "/badge.svg", "/metrics"]);
+const OURS = /^\/api\/(vitals|health|push|alerts|performance)(\/|$)/;
 
 export default {
   fetch(request, env, context) {
@@ -124,7 +125,10 @@ export default {
     }
     return guarded(() => routed(request, env, context, url, url.slice(at).split("?", 1)[0]));
   },
-  scheduled: (event, env, ctx) => guarded(() => wasm.scheduled(event, env, ctx)),
+  async scheduled(event, env, context) {
+    await guarded(() => wasm.scheduled(event, env, context));
+    await guarded(() => warmedByCron(env, context));
+  },
 };
 
 export class Shard extends DurableObject {
@@ -169,6 +173,16 @@ export class Shard extends DurableObject {
 
   alarm() {
     return guarded(() => this.#live().alarm());
+  }
+
+  // Who listens has nothing to say: pings are answered by the platform, and wake nobody.
+  webSocketMessage(socket) {
+    socket.close(1008, "this socket is for listening");
+  }
+
+  // Who says goodbye waits for the answer.
+  webSocketClose(socket) {
+    socket.close();
   }
 }
 

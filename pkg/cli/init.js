@@ -107,17 +107,22 @@ function wranglerToml(site, origin) {
   }, own);
 }
 
+/** With an older one npm chooses an old wrangler, which cannot run this Worker. */
+const WRANGLERS_NODE = 22;
+
 /** @param {ReturnType<typeof projectHere>} project @param {string} site @param {number} written @param {number} left */
 function next({ has }, site, written, left) {
   const missing = ["edge-vitals", "@lhci/cli", "wrangler"].filter((name) => !has.has(name));
   return [
     `${written} files written${left ? `, ${left} left as they were` : ""}. Next:`,
     ...(missing.length ? [`  npm install --save-dev ${missing.join(" ")}`] : []),
-    "  npx wrangler deploy --env production    deploys the Worker with your budgets",
+    ...(Number(process.versions.node.split(".")[0]) < WRANGLERS_NODE ? [`  and Node ${WRANGLERS_NODE} or later, which wrangler needs: this is ${process.version}`] : []),
+    "  npx wrangler dev --var READ_TOKEN:try   serves the Worker on this machine, at http://localhost:8787",
+    "  npx wrangler deploy --env production    deploys it with your budgets",
     `  npx edge-vitals doctor --url <the Worker's address> --site ${site}`,
     "",
-    "In a client component of your root layout:",
-    '  import { start } from "edge-vitals/start";',
-    `  useEffect(() => { start({ endpoint: "<the Worker's address>/v1/vitals", site: "${site}" }); }, []);`,
+    "In your root layout:",
+    '  import { Vitals } from "edge-vitals/next";',
+    `  <Vitals site="${site}" endpoint="<the Worker's address>/v1/vitals" />`,
   ].join("\n");
 }

@@ -12,7 +12,7 @@ import { routeOfParams, routeOfPattern } from "./route.js";
 /** @param {() => Promise<import("./page.js").Client>} load */
 export function vitals(load) {
   /** @param {import("../types/next.js").VitalsProps} props */
-  function View(props) {
+  function View({ overlay, ...props }) {
     const pages = useRouter();
     const path = usePathname();
     const params = useParams();
@@ -26,6 +26,10 @@ export function vitals(load) {
       // The Pages Router has no path before it knows the query of a page that was rendered ahead.
       if (path !== null) visited(load, { endpoint: "/v1/vitals", ...props, route }, path);
     });
+    useEffect(() => {
+      // A bundler for production leaves this branch out, and the import that stands in it.
+      if (process.env.NODE_ENV !== "production") developed(() => import("./development.js"), props.endpoint, overlay);
+    }, []);
     return null;
   }
 
@@ -35,6 +39,23 @@ export function vitals(load) {
     return createElement(Suspense, { fallback: null }, createElement(View, props));
   };
 }
+
+/**
+ * The developer's view, once a page load however often React mounts.
+ * @param {() => Promise<typeof import("../types/development.js")>} load
+ * @param {string | undefined} endpoint
+ * @param {boolean | undefined} overlay
+ */
+async function developed(load, endpoint = "/v1/vitals", overlay = false) {
+  if (isDeveloped) return;
+  isDeveloped = true;
+  const view = await load();
+  const limits = new URL("/api/budgets/limits", new URL(endpoint, location.href));
+  view.table({ limits });
+  if (overlay) view.overlay({ limits });
+}
+
+let isDeveloped = false;
 
 /** What the Pages Router calls it. */
 const NOWHERE = "/404";

@@ -9,6 +9,11 @@ export interface VitalsProps extends Omit<StartOptions, "endpoint" | "route"> {
    * Router's `/product/[id]` and the Pages Router's are both `/product/:id`.
    */
   route?: string;
+  /**
+   * In development, shows the page's vitals beside their budgets in a corner of it. One table a page is
+   * in the console all the same. Nothing of either is in a production build.
+   */
+  overlay?: boolean;
 }
 
 /**

@@ -5,8 +5,9 @@ import { chromium } from "playwright-core";
  * A browser of that device class. The agent string is the browser's own and not a page's, because what
  * a page sends while it is being left goes out after all that was put over the page is gone.
  * @param {keyof typeof DEVICES} device
+ * @param {string[]} [more] what else it is started with
  */
-export async function launch(device) {
+export async function launch(device, more = []) {
   return chromium.launch({
     executablePath: process.env.CHROMIUM,
     // Chromium cannot sandbox itself where it is run as root, as in most containers.
@@ -21,6 +22,7 @@ export async function launch(device) {
       `--user-agent=${AGENTS[device]}`,
       // These visits stand for people's; a browser that says it is driven is counted apart, as a bot.
       "--disable-blink-features=AutomationControlled",
+      ...more,
     ],
   });
 }
@@ -73,14 +75,15 @@ async function slowDown(page) {
 }
 
 /**
- * The summary of the demo site, once it counts as many views; fails loudly when it never does.
+ * The summary of a site, once it counts as many views; fails loudly when it never does.
  * @param {string} site
  * @param {number} views
+ * @param {string} [name]
  */
-export async function summaryOf(site, views) {
+export async function summaryOf(site, views, name = "demo") {
   const deadline = Date.now() + 30_000;
   for (;;) {
-    const answer = await fetch(`${site}/api/vitals/summary?site=demo`);
+    const answer = await fetch(`${site}/api/vitals/summary?site=${name}`);
     if (!answer.ok) throw new Error(`the summary answers ${answer.status}: ${await answer.text()}`);
     const summary = await answer.json();
     if (summary.views >= views) return summary;

@@ -101,7 +101,7 @@ describe("a clock that", () => {
   /** @type {Awaited<ReturnType<typeof site>>} */
   let www;
   before(async () => {
-    www = await site((url) => ({ lease_ms: 300, routes: [{ host: "www.example", path: "/**", origin: url }] }), { raw: "clock", clock: new URL("clock.js", import.meta.url).pathname });
+    www = await site((url) => ({ lease_ms: 300, routes: [{ host: "www.example", path: "/**", origin: url }] }), { raw: "clock", main: "clock.js" });
   });
   after(() => www.close());
 

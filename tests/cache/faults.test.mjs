@@ -314,7 +314,8 @@ describe("a configuration that is wrong", () => {
     try {
       const answer = await wrong.ask("/");
       assert.deepEqual([answer.status, JSON.parse(answer.body).detail], [503, "the configuration of the cache is wrong; the log says where"]);
-      assert.equal((await wrong.ask("/api/health")).status, 200, "what is not the cache's goes on");
+      assert.equal((await wrong.ask("/api/openapi.json")).status, 200, "what is not the cache's goes on");
+      assert.equal((await wrong.ask("/api/health")).status, 503, "and a monitor is told");
     } finally {
       await wrong.close();
     }

@@ -1,6 +1,9 @@
 // A site behind the cache: a scripted origin, the built Worker before it in workerd, and a visitor that
 // sends what it is told to, byte for byte.
+import assert from "node:assert/strict";
 import http from "node:http";
+
+import { Ajv2020 } from "ajv/dist/2020.js";
 
 import { product as built, start } from "../faults/workerd.mjs";
 import { serve } from "../product.mjs";
@@ -62,11 +65,11 @@ export const gives = (headers, body = "hello", status = 200) => (_, response) =>
 /**
  * The site, served as it is deployed; or where `raw` is its name by workerd alone, which has no Cache API
  * and no KV, and between which and the visitor nothing packs or unpacks anything.
- * @param {(origin: string) => Record<string, any>} routes @param {Raw & { raw?: string }} [options]
+ * @param {(origin: string) => Record<string, any>} routes @param {Raw & { raw?: string, vars?: Record<string, any> }} [options]
  */
-export async function site(routes, { raw, ...options } = {}) {
+export async function site(routes, { raw, vars: more = {}, ...options } = {}) {
   const own = await origin();
-  const vars = { EDGE: JSON.stringify(routes(own.url)), CACHE_TOKEN: TOKEN };
+  const vars = { EDGE: JSON.stringify(routes(own.url)), CACHE_TOKEN: TOKEN, ...more };
   const product = raw === undefined ? await serve(vars) : await bare(raw, vars, options);
   const worker = new URL(product.origin);
   const agent = new http.Agent({ keepAlive: true });
@@ -125,18 +128,45 @@ export async function site(routes, { raw, ...options } = {}) {
 }
 
 /**
- * @typedef {{ clock?: boolean | string, twin?: boolean, colo?: number, kv?: number, fresh?: boolean }} Raw
- *   without a clock, or with one that a module of ours has in its place; with the tiers at these ports
+ * @typedef {{ clock?: boolean, main?: string, twin?: boolean, colo?: number, kv?: number, fresh?: boolean }} Raw
+ *   without a clock; with a module of ours that stands before the Worker; with the tiers at these ports
  * @param {string} name @param {Record<string, string>} vars @param {Raw} options
  */
-async function bare(name, vars, { clock = true, fresh = true, ...options }) {
-  /** @type {Parameters<typeof start>[1]} */
+async function bare(name, vars, { clock = true, main, fresh = true, ...options }) {
   const worker = built(vars);
-  if (!clock) worker.bindings = worker.bindings.filter((binding) => !binding.includes("TAG_CLOCK"));
   // The first module is the one that workerd calls.
-  if (typeof clock === "string") worker.modules = { "entry.js": clock, ...worker.modules };
+  if (main) worker.modules = Object.assign({ "main.js": new URL(main, import.meta.url).pathname }, worker.modules);
+  if (!clock) worker.bindings = worker.bindings.filter((binding) => !binding.includes("TAG_CLOCK"));
   const workerd = await start(`cache-${name}`, worker, { fresh, ...options });
-  return { origin: `http://127.0.0.1:${workerd.port}`, twin: workerd.twin, close: workerd.kill };
+  let live = workerd;
+  const rise = async () => {
+    live = await start(`cache-${name}`, worker, options);
+    return `http://127.0.0.1:${live.port}`;
+  };
+  return { origin: `http://127.0.0.1:${workerd.port}`, twin: workerd.twin, storage: workerd.storage, fall: () => live.kill(), rise, close: () => live.kill() };
+}
+
+/**
+ * A check of answers of the management calls by the OpenAPI document that the Worker serves.
+ * @param {string} origin @returns {Promise<(method: "get" | "post", action: string, answer: Answer) => any>}
+ */
+export async function described(origin) {
+  const document = await (await fetch(`${origin}/api/openapi.json`)).json();
+  const ajv = new Ajv2020({ strict: true, allowUnionTypes: true, strictRequired: false });
+  for (const word of Object.keys(document)) if (!["$id", "$schema"].includes(word)) ajv.addKeyword(word);
+  ajv.addSchema({ $id: "https://doc.invalid/openapi.json", ...document });
+  return (method, action, answer) => {
+    const path = `/api/cache/${action.split("?")[0]}`;
+    const known = document.paths[path]?.[method]?.responses[String(answer.status)];
+    assert.ok(known, `${path} answers ${answer.status}, which is not described: ${answer.body}`);
+    const response = known.$ref ? document.components.responses[known.$ref.split("/").at(-1)] : known;
+    const { schema } = response.content[answer.headers["content-type"]] ?? {};
+    assert.ok(schema, `${path} answers ${answer.headers["content-type"]}, which is not described`);
+    const valid = ajv.compile({ $ref: `https://doc.invalid/openapi.json${schema.$ref}` });
+    const body = JSON.parse(answer.body);
+    assert.ok(valid(body), `${path}: ${ajv.errorsText(valid.errors)} in ${answer.body.slice(0, 400)}`);
+    return body;
+  };
 }
 
 /** What Server-Timing says the edge did. @param {Answer} answer */

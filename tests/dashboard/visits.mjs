@@ -7,8 +7,11 @@ const HOUR = 3_600_000;
 
 /**
  * @typedef {{ route: string, device: "phone" | "desktop", release: string, net: string | undefined,
- *   cache: "hit" | "miss", age: number, m: Record<string, number> }} Visit
+ *   cache: "hit" | "miss", age: number, m: Record<string, number>, a?: Record<string, Record<string, string | number>> }} Visit
  */
+
+/** The release that came last. */
+export const RECENT = "2.5.0";
 
 /** How many views a page has on either device, and how slow it is. */
 const PAGES = /** @type {const} */ ([
@@ -53,14 +56,33 @@ for (const [route, count, pace] of PAGES) {
           ...(chance() < 0.8 ? { INP: whole(95 * slow * spread(0.6)), FID: whole(14 * slow * spread(0.8)) } : {}),
         },
       });
+      told(VISITS[VISITS.length - 1], index);
     }
   }
 }
 
+/** Some went to a release of the last hours; and they say why they were as slow. @param {Visit} visit @param {number} index */
+function told(visit, index) {
+  const { m, age } = visit;
+  if (index % 3 === 0 && age < 3 * HOUR) visit.release = RECENT;
+  const rest = m.LCP - m.TTFB;
+  visit.a = {
+    LCP: {
+      target: index % 4 === 0 ? "main>p.lead" : "main>img.hero",
+      url: "https://shop.example/hero.avif",
+      timeToFirstByte: m.TTFB,
+      resourceLoadDelay: Math.floor(rest / 5),
+      resourceLoadDuration: Math.floor(rest / 2),
+      elementRenderDelay: rest - Math.floor(rest / 5) - Math.floor(rest / 2),
+    },
+    ...(m.INP ? { INP: { interactionTarget: "button.buy", script: index % 2 ? "https://shop.example/app.js" : "https://tags.example/t.js", inputDelay: 3, processingDuration: Math.max(0, m.INP - 10), presentationDelay: 7 } } : {}),
+  };
+}
+
 /** Sends them all. @param {Awaited<ReturnType<typeof import("../product.mjs").serve>>} product */
 export async function send(product) {
-  const all = VISITS.map(({ route, device, release, net, cache, age, m }, index) => ({
-    told: beacon({ id: (index + 1).toString(16).padStart(24, "f00000000000000000000000"), path: route.replace(":id", String(index)), route, release, net, cache, age, m }),
+  const all = VISITS.map(({ route, device, release, net, cache, age, m, a }, index) => ({
+    told: beacon({ id: (index + 1).toString(16).padStart(24, "f00000000000000000000000"), path: route.replace(":id", String(index)), route, release, net, cache, age, m, a }),
     agent: device === "phone" ? PHONE : DESKTOP,
   }));
   // A few views that could not be measured, and one send of which an earlier one never came.

@@ -54,13 +54,20 @@ describe("the guides", () => {
         extends: join(root, "tsconfig.json"),
         compilerOptions: {
           jsx: "react-jsx",
-          types: [],
+          types: ["node"],
+          typeRoots: [join(root, "node_modules/@types")],
           paths: { "/v1/client.js": [join(root, "pkg/types/index.d.ts")], "web-vitals": [join(root, "node_modules/web-vitals/dist/modules/index.d.ts")] },
         },
         include: ["*"],
       }),
     );
     await run([join(root, "node_modules/.bin/tsc"), "--project", folder], folder);
+  });
+
+  test("the route of docs/cache.md for Next.js is the one that the sample portal is served by", async () => {
+    const route = JSON.parse((await snippets("docs/cache.md")).filter(({ language }) => language === "json").at(-1)?.code ?? "");
+    const { routes } = JSON.parse(await readFile(join(root, "www/portal/edge.json"), "utf8"));
+    assert.deepEqual({ ...route, host: "HOST", origin: "ORIGIN" }, routes.at(-1));
   });
 
   test("the data dictionary names each field of a beacon, and no other", async () => {

@@ -11,7 +11,7 @@ import { brotliCompressSync, gzipSync } from "node:zlib";
 import { createTestHarness } from "wrangler";
 import { DEVICES, launch } from "../browser/chromium.mjs";
 import { serve as serveWorker } from "../product.mjs";
-import { build, DEVELOPED, develop, install, PROJECTS, ROOM, run, serve, shipped, tarball } from "./projects.mjs";
+import { build, DEVELOPED, develop, filesWith, install, PROJECTS, ROOM, run, serve, shipped, tarball } from "./projects.mjs";
 
 /** The compiler of this project. */
 const TSC = join(import.meta.dirname, "../../node_modules/.bin/tsc");
@@ -52,6 +52,7 @@ describe("the packed package", () => {
       const clients = project.output ? await shipped(project) : [];
       const copies = clients.reduce((sum, { copies }) => sum + copies, 0);
       assert.equal(copies, project.copies, `copies of the module in ${clients.map(({ file }) => file).join(", ")}`);
+      assert.deepEqual(project.output ? await filesWith(project, DEVELOPERS_VIEW) : [], [], "what is for developers is in a production build");
       for (const { file, bytes } of clients) sizes.push(row(project.name, bytes.length, gzipSync(bytes).length, brotliCompressSync(bytes).length, file));
 
       const { views: before } = await worker.summary("site=portal");
@@ -141,11 +142,62 @@ describe("the packed package", () => {
     }
   });
 
+  test("in development an overlay follows the vitals beside their budgets, and one table a page is in the console", { timeout: 180_000 }, async () => {
+    await build(DEVELOPED);
+    const site = await develop(DEVELOPED, worker.origin);
+    const context = await browser.newContext(DEVICES.desktop);
+    try {
+      const page = await context.newPage();
+      page.setDefaultTimeout(60_000);
+      /** @type {string[]} */
+      const tables = [];
+      const printed = new Promise((resolve) => {
+        page.on("console", async (message) => {
+          if (message.type() !== "table") return;
+          tables.push(JSON.stringify(await message.args()[0].jsonValue()));
+          resolve(undefined);
+        });
+      });
+      await page.goto(site.origin);
+      const overlay = page.getByRole("region", { name: "Vitals of this page" });
+      const row = (/** @type {string} */ name) => overlay.locator(`[data-metric=${name}] td`);
+      await row("LCP").first().filter({ hasText: /\d ms/ }).waitFor();
+      await row("LCP").last().filter({ hasText: "≤ 2000 ms" }).waitFor();
+      await row("CLS").last().filter({ hasText: "≤ 0.100" }).waitFor();
+      await page.getByRole("heading").first().click();
+      await row("INP").last().filter({ hasText: "≤ 200 ms" }).waitFor();
+      await printed;
+      const lines = JSON.parse(tables[0]);
+      assert.equal(lines.TTFB.limit, "≤ 800 ms");
+      assert.match(lines.LCP.because, /\w/);
+      // Another view of the router's is the same page load.
+      await page.getByRole("link", { name: "Product", exact: true }).click();
+      await page.getByRole("heading", { name: "Product 42" }).waitFor();
+      await overlay.getByRole("button", { name: "Close the vitals" }).click();
+      await overlay.waitFor({ state: "detached" });
+      assert.equal(tables.length, 1);
+    } finally {
+      await context.close();
+      await site.close();
+    }
+  });
+
+  test("a bundler leaves the developer's view out of production, and puts it into development", async () => {
+    const folder = join(ROOM, "plain");
+    await writeFile(join(folder, "view.js"), 'import { start } from "edge-vitals/start";\nstart({ endpoint: "/v1/vitals", site: "portal" });\nif (process.env.NODE_ENV !== "production") import("edge-vitals/development").then(({ overlay, table }) => [overlay(), table()]);\n');
+    for (const [kind, isThere] of /** @type {const} */ ([["production", false], ["development", true]])) {
+      const built = await run(["esbuild", "view.js", "--bundle", "--minify", "--format=esm", `--define:process.env.NODE_ENV="${kind}"`], folder);
+      assert.equal(DEVELOPERS_VIEW.test(built), isThere, kind);
+    }
+  });
+
   test("each entry may be imported on a server, and does nothing there", async () => {
-    const entries = ["edge-vitals", "edge-vitals/start", "edge-vitals/separate", "edge-vitals/attribution", "edge-vitals/react", "edge-vitals/next", "edge-vitals/next/attribution", "edge-vitals/cache", "edge-vitals/backend"];
+    const entries = ["edge-vitals/development", "edge-vitals", "edge-vitals/start", "edge-vitals/separate", "edge-vitals/attribution", "edge-vitals/react", "edge-vitals/next", "edge-vitals/next/attribution", "edge-vitals/cache", "edge-vitals/backend"];
     const script = `
       const all = await Promise.all(${JSON.stringify(entries)}.map((entry) => import(entry)));
-      for (const { start, view, onLCP } of all) {
+      for (const { start, view, onLCP, overlay, table } of all) {
+        overlay?.()();
+        table?.()();
         start?.({ endpoint: "/v1/vitals", site: "portal" })();
         view?.("/");
         onLCP?.(() => {})();
@@ -235,6 +287,9 @@ describe("the packed package", () => {
     }
   }
 });
+
+/** What only the developer's view says. */
+const DEVELOPERS_VIEW = /Vitals of this page|console\.table|api\/budgets\/limits/;
 
 /** @typedef {{ path: string, clicks: string[], expect: { nav: string, route: string, path: string }[], isMissing?: boolean }} Visit */
 

@@ -116,6 +116,14 @@ export async function shipped(project) {
   return clients;
 }
 
+/** The files of a browser's that say this. @param {Project} project @param {RegExp} what */
+export async function filesWith(project, what) {
+  const folder = join(ROOM, project.name, project.output);
+  const files = (await readdir(folder, { recursive: true })).filter((file) => /\.(m?js|css|html)$/.test(file));
+  const texts = await Promise.all(files.map((file) => readFile(join(folder, file), "utf8")));
+  return files.filter((_, index) => what.test(texts[index]));
+}
+
 /**
  * Serves a project as it would be deployed, with the Worker on the same origin, and keeps what the
  * pages send.

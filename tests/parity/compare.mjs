@@ -4,9 +4,9 @@
 
 /** @typedef {{at: string, field: string, reference: unknown, candidate: unknown}} Difference */
 
-/** Every difference, in words for a person to act on. @param {any[]} told @returns {string[]} */
-export function differences(told) {
-  const [reference, candidate] = ['reference', 'candidate'].map((library) => reports(told, library));
+/** Every difference, in words for a person to act on. @param {any[]} told @param {string} library whose reports are held against web-vitals' @returns {string[]} */
+export function differences(told, library = 'candidate') {
+  const [reference, candidate] = ['reference', library].map((library) => reports(told, library));
   const found = [];
 
   const subscriptions = new Set([...reference, ...candidate].map(({subscription}) => subscription));
@@ -30,7 +30,7 @@ export function differences(told) {
   const [theirs, ours] = [reference, candidate].map((all) => all.filter(({during}) => during).map(({subscription, fields}) => `${subscription}:${fields.name} after ${fields.moment}`));
   if (found.length === 0 && !same(theirs, ours)) found.push(`order: web-vitals ${show(theirs)}, candidate ${show(ours)}`);
 
-  const ids = [...new Set(reports(told, 'candidate').map(({subscription, id}) => `${subscription} ${id}`))].map((id) => id.split(' ')[1]);
+  const ids = [...new Set(candidate.map(({subscription, id}) => `${subscription} ${id}`))].map((id) => id.split(' ')[1]);
   if (new Set(ids).size < ids.length) found.push('an id is not unique: two subscriptions share one');
   return found;
 }

@@ -1,5 +1,5 @@
-//! Before the harness may judge a candidate it must itself be right: it finds
-//! nothing in web-vitals beside web-vitals, and every fault in a faulty copy.
+//! The harness that judges a candidate finds every fault in a faulty copy of
+//! web-vitals. (That it finds nothing in a whole one is shown beside each visit.)
 
 import assert from 'node:assert/strict';
 import {after, before, describe, test} from 'node:test';
@@ -11,14 +11,6 @@ import {compared} from './visit.mjs';
 let browser;
 before(async () => void (browser = await Browser.launch()));
 after(() => browser.close());
-
-describe('web-vitals equals web-vitals, and the visit shows what it claims', () => {
-  for (const scenario of scenarios) {
-    test(scenario.name, {timeout: 60_000}, async () => {
-      assert.deepEqual(await compared(browser, scenario, {candidate: '/candidates/web-vitals.js'}), []);
-    });
-  }
-});
 
 describe('a fault is found', () => {
   const quiet = 'a page with text reports FCP and TTFB on load';

@@ -1,5 +1,6 @@
-//! Subscribes web-vitals and the candidate to one page load, in one task, so
-//! that both see the same browser from the same moment on.
+//! Subscribes web-vitals, the candidate and, where it is asked for, web-vitals
+//! once more as the control to one page load, in one task, so that all see the
+//! same browser from the same moment on.
 
 // @ts-expect-error: the site serves it.
 import * as vitals from '/reference/web-vitals.js';
@@ -9,10 +10,12 @@ import {onFID} from '/reference/fid.js';
 const {recorder, parity} = /** @type {any} */ (globalThis);
 const reference = /** @type {any} */ ({...vitals, onFID});
 const candidate = await import(parity.candidate);
+const control = parity.control && (await import(parity.control));
 
 // Said first, and so not after what they may report at once.
 recorder.observing();
 parity.subscriptions.forEach((/** @type {{on: string, options: object}} */ {on, options}, /** @type {number} */ index) => {
   reference[on]((/** @type {object} */ metric) => recorder.report('reference', index, metric), {...options});
   candidate[on]((/** @type {object} */ metric) => recorder.report('candidate', index, metric), {...options});
+  control?.[on]((/** @type {object} */ metric) => recorder.report('control', index, metric), {...options});
 });

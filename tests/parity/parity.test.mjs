@@ -1,4 +1,6 @@
-//! The candidate equals web-vitals, field by field, on every scenario.
+//! The candidate equals web-vitals, field by field, on every scenario. A second
+//! copy of web-vitals is on each page: where the harness finds that one to
+//! differ, it is the harness that is wrong, and nothing is proved.
 //! `CANDIDATE` names the candidate's module (the built package by default),
 //! `ONLY` picks scenarios by a part of their name.
 
@@ -20,7 +22,7 @@ describe(`${module} equals web-vitals`, () => {
 
   for (const scenario of scenarios.filter(({name}) => name.includes(process.env.ONLY ?? ''))) {
     test(scenario.name, {timeout: 60_000}, async () => {
-      assert.deepEqual(await compared(browser, scenario, {module}), []);
+      assert.deepEqual(await compared(browser, scenario, {module, control: '/candidates/web-vitals.js'}), []);
     });
   }
 });

@@ -126,9 +126,9 @@ export class Site {
   }
 
   /** @param {Page} page */
-  #html({head = '', body = '', subscriptions, observe = true, bare = false, candidate}) {
+  #html({head = '', body = '', subscriptions, observe = true, bare = false, candidate, control}) {
     if (bare) return `<!doctype html>${body}`;
-    const parity = {subscriptions, candidate: candidate ?? `/candidate/${pathToFileURL(this.candidate).href.split('/').at(-1)}`};
+    const parity = {subscriptions, control, candidate: candidate ?? `/candidate/${pathToFileURL(this.candidate).href.split('/').at(-1)}`};
     return `<!doctype html><html lang="en"><head><meta charset="utf-8"><title>A page</title><link rel="icon" href="data:,">
 <script src="/recorder.js"></script>
 <script>parity = ${JSON.stringify(parity)}</script>
@@ -139,7 +139,7 @@ ${body.replaceAll('ELSEWHERE', this.elsewhere)}</body></html>`;
   }
 }
 
-/** @typedef {{head?: string, body?: string, headers?: Record<string, string>, observe?: boolean, bare?: boolean, candidate?: string, subscriptions: {on: string, options: object}[]}} Page */
+/** @typedef {{head?: string, body?: string, headers?: Record<string, string>, observe?: boolean, bare?: boolean, candidate?: string, control?: string, subscriptions: {on: string, options: object}[]}} Page */
 
 /** A door that requests wait at. */
 class Gate {

@@ -15,14 +15,16 @@ import {Site} from './site.mjs';
  * A machine too busy for a scenario's pace (a server that was to answer after 900 ms answers after 2000)
  * spoils the stage, not the candidate: that visit proves nothing and is made anew, at most twice.
  * A difference ends it at the first sight, whatever the stage.
- * @param {Browser} browser @param {Scenario} scenario @param {{module?: string, candidate?: string}} under the candidate's module as a file, or its path on the site
+ * @param {Browser} browser @param {Scenario} scenario @param {{module?: string, candidate?: string, control?: string}} under the candidate's module as a file, or its path on the site; and a copy of web-vitals in which there must be no difference
  */
-export async function compared(browser, scenario, {module = '', candidate}) {
+export async function compared(browser, scenario, {module = '', candidate, control}) {
   const spoiled = [];
   while (spoiled.length < 3) {
     const site = await Site.open(module);
     try {
-      const told = await record(browser, site, scenario, candidate);
+      const told = await record(browser, site, scenario, candidate, control);
+      const wrong = control ? differences(told, 'control') : [];
+      if (wrong.length > 0) throw new Error(`the harness sees differences between web-vitals and itself:\n${wrong.join('\n')}`);
       const found = differences(told);
       const reports = reported(told);
       if (found.length > 0 || scenario.shows(reports, told)) return found;
@@ -37,12 +39,12 @@ export async function compared(browser, scenario, {module = '', candidate}) {
   throw new Error(`no visit showed what the scenario claims:\n${spoiled.join('\n\n')}`);
 }
 
-/** Everything that the pages of a visit told, in order. @param {Browser} browser @param {Site} site @param {Scenario} scenario @param {string} [candidate] */
-export async function record(browser, site, scenario, candidate) {
+/** Everything that the pages of a visit told, in order. @param {Browser} browser @param {Site} site @param {Scenario} scenario @param {string} [candidate] @param {string} [control] */
+export async function record(browser, site, scenario, candidate, control) {
   const window = await browser.window();
   try {
     for (const [path, page] of Object.entries({'/other': {observe: false, body: '<p>Another page'}, ...scenario.pages})) {
-      site.put(path, {subscriptions: scenario.subscriptions, candidate, ...page});
+      site.put(path, {subscriptions: scenario.subscriptions, candidate, control, ...page});
     }
     const visit = new Visit(window, site, await window.open(scenario.background ?? false));
     await (scenario.act ?? open)(visit);
@@ -134,6 +136,8 @@ export class Visit {
 
   /** Goes to another page and comes back to this one, out of the back/forward cache. */
   async leaveAndReturn() {
+    // Both libraries report what they know in an idle moment; the one that had none yet would do so when leaving.
+    await this.settle();
     await this.tab.goto(`${this.site.origin}/other`);
     await this.tab.until((told) => told.findLast(({kind}) => kind === 'start')?.url.endsWith('/other'));
     await this.tab.until((told) => told.findLast(({name}) => name === 'load')?.page === told.at(-1).page);

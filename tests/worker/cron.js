@@ -1,7 +1,7 @@
 // The product, and an address that does what its cron does: workerd alone has no clock for it.
-import product, { Shard } from "./index.js";
+import product, { Shard, TagClock } from "./index.js";
 
-export { Shard };
+export { Shard, TagClock };
 
 export default {
   /** @param {Request} request @param {unknown} env @param {{ waitUntil(promise: Promise<unknown>): void }} context */

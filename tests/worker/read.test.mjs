@@ -61,4 +61,7 @@ test("the budgets of a path are told", async () => {
   assert.equal(limits.LCP.max, 2000);
   assert.equal(limits.CLS.max, 0.1);
   assert.equal(limits.INP.max, 200);
+  // No secret: a page of any origin may hold its visit against them.
+  const elsewhere = await fetch(`${product.origin}/api/budgets/limits?path=/x`, { headers: { origin: "https://elsewhere.example" } });
+  assert.equal(elsewhere.headers.get("access-control-allow-origin"), "*");
 });

@@ -19,7 +19,7 @@ const PHONE = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) Mobile/15E
 const views = [];
 
 before(async () => {
-  product = await serve({ SHARDS: "3", READ_TOKEN: "token", SITES: { demo: { public: true }, shut: {} } });
+  product = await serve({ SHARDS: "3", READ_TOKEN: "token", SITES: { demo: { public: true }, slow: { public: true }, shut: {} } });
   document = await (await fetch(`${product.origin}/api/openapi.json`)).json();
   ajv = new Ajv2020({ strict: true, allowUnionTypes: true });
   ajv.addSchema({ ...(await (await fetch(`${product.origin}/v1/beacon.schema.json`)).json()), $id: "https://doc.invalid/v1/beacon.schema.json" });
@@ -96,6 +96,55 @@ test("groups of every dimension have the percentiles of their views", async () =
     agrees(line, values);
     for (const { low, high, visits } of line.buckets) assert.equal(visits, values.filter((value) => low <= value && value <= high).length);
   }
+});
+
+test("slow visits say why: the parts, the elements and the scripts, as each view told them last", async () => {
+  const slow = (/** @type {number} */ index, /** @type {number} */ seq, /** @type {object} */ more) =>
+    product.send(
+      beacon({
+        id: `c${index.toString(16).padStart(23, "0")}`,
+        seq,
+        site: "slow",
+        path: "/causes",
+        m: { LCP: 4000 + index, INP: 900 },
+        a: {
+          LCP: { target: `#hero-${index}>img`, url: "https://cdn.example/hero.jpg?w=1", timeToFirstByte: 1000, resourceLoadDelay: 100, resourceLoadDuration: 2000, elementRenderDelay: 900 + index },
+          INP: { interactionTarget: index % 3 ? "#buy" : "#menu", script: "https://cdn.example/app.js", inputDelay: 50, processingDuration: 800, presentationDelay: 50 },
+        },
+        ...more,
+      }),
+      { "user-agent": DESKTOP },
+    );
+  for (let index = 0; index < 9; index += 1) await slow(index, 0, {});
+  // The last of a view counts: one turned out to be fast, another blames something else.
+  await slow(0, 1, { m: { LCP: 800, INP: 40 } });
+  await slow(1, 1, { a: { INP: { interactionTarget: "#late", inputDelay: 50, processingDuration: 700, presentationDelay: 150 } } });
+  const { body } = await get("/api/vitals/causes?site=slow&route=/causes");
+  const [inp, lcp] = ["INP", "LCP"].map((metric) => body.lines.find((/** @type {any} */ line) => line.metric === metric));
+  assert.deepEqual(inp, {
+    route: "/causes",
+    device: "desktop",
+    metric: "INP",
+    n: 8,
+    parts: [
+      { part: "input-delay", ms: 50 },
+      { part: "processing-duration", ms: Math.round((7 * 800 + 700) / 8) },
+      { part: "presentation-delay", ms: Math.round((7 * 50 + 150) / 8) },
+    ],
+    elements: [
+      { name: "#buy", n: 5 },
+      { name: "#menu", n: 2 },
+      { name: "#late", n: 1 },
+    ],
+    sources: [{ name: "https://cdn.example/app.js", n: 7 }],
+  });
+  assert.equal(lcp.n, 7);
+  // No member's number, no query.
+  assert.deepEqual(lcp.elements, [{ name: "#hero-*>img", n: 7 }]);
+  assert.deepEqual(lcp.sources, [{ name: "https://cdn.example/hero.jpg", n: 7 }]);
+  assert.deepEqual(lcp.parts.map((/** @type {any} */ { ms }) => ms), [1000, 100, 2000, 905]);
+  const { body: none } = await get("/api/vitals/causes?site=slow&route=/cart");
+  assert.deepEqual(none.lines, []);
 });
 
 test("every dimension is a filter", async () => {

@@ -7,6 +7,7 @@ import { test } from "node:test";
 
 import { databases, product, start } from "../faults/workerd.mjs";
 import { beacon, DESKTOP, line } from "../product.mjs";
+import { withCron } from "./cron.mjs";
 
 /** @param {Awaited<ReturnType<typeof start>>} workerd @param {unknown} body */
 const send = (workerd, body) => workerd.send("/v1/vitals", JSON.stringify(body), { "user-agent": DESKTOP });
@@ -25,12 +26,6 @@ async function resting(name) {
   await workerd.kill();
   const [file] = databases(workerd.storage, "Shard");
   return file;
-}
-
-/** @param {ReturnType<typeof product>} worker */
-function withCron(worker) {
-  const main = new URL("cron.js", import.meta.url).pathname;
-  return { ...worker, modules: { "cron.js": main, ...worker.modules } };
 }
 
 /** @param {string} file @param {(database: DatabaseSync) => void} change */

@@ -57,6 +57,13 @@ pub(crate) fn json(text: String) -> Result<Response> {
     Ok(plain("application/json", "no-store")?.fixed(text.into_bytes()))
 }
 
+/// The same, where it is no secret and of use to the pages of any origin.
+pub(crate) fn open_json(text: String) -> Result<Response> {
+    let response = json(text)?;
+    response.headers().set("access-control-allow-origin", "*")?;
+    Ok(response)
+}
+
 /// What was read, in the form asked for. Whoever has it already is told so; how long it may be kept
 /// is the reader's to say.
 pub(crate) fn read(request: &Request, kind: &str, cache: &str, body: Vec<u8>) -> Outcome {
@@ -72,9 +79,11 @@ pub(crate) fn read(request: &Request, kind: &str, cache: &str, body: Vec<u8>) ->
     Ok(if is_known { response.with_status(304).empty() } else { response.fixed(body) })
 }
 
-/// For uptime monitors: it depends on nothing.
-pub(crate) fn alive() -> Outcome {
-    Ok(json(r#"{"status":"pass"}"#.into())?)
+/// For uptime monitors: whether this deployment can work at all. It depends on nothing that can flap.
+pub(crate) fn alive(is_configured: bool) -> Result<Response> {
+    let (status, body) =
+        if is_configured { (200, r#"{"status":"pass"}"#) } else { (503, r#"{"status":"fail"}"#) };
+    Ok(plain("application/health+json", "no-store")?.with_status(status).fixed(body.into()))
 }
 
 /// The answer to a browser that asks before it sends JSON from another origin.
@@ -104,7 +113,10 @@ fn refused(refusal: &Refusal) -> Result<Response> {
             response.headers().set("retry-after", &retry_after.to_string())?;
         }
         Refusal::Unavailable { .. } => response.headers().set("retry-after", "5")?,
-        Refusal::Unauthorized => response.headers().set("www-authenticate", "Bearer")?,
+        Refusal::NoSocket => response.headers().set("upgrade", "websocket")?,
+        Refusal::Unauthorized | Refusal::NeedsToken { .. } => {
+            response.headers().set("www-authenticate", "Bearer")?
+        }
         _ => {}
     }
     Ok(response)

@@ -5,9 +5,14 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::rc::Rc;
 
+use insight::channel::Configured;
+use insight::export::outlets::Outlets;
 use ledger::Retention;
+use ledger::outbox::Sink;
 use serde::Deserialize;
 use worker::Env;
+
+use crate::push::Backends;
 
 /// The configuration of one deployment.
 #[derive(Debug)]
@@ -18,6 +23,16 @@ pub(crate) struct Config {
     pub(crate) shards: Shards,
     /// How long what is counted is kept.
     pub(crate) retention: Retention,
+    /// Where closed windows are pushed to.
+    pub(crate) backends: Backends,
+    /// Where each site's origin tells its own health; under the name `backend` that of all the others.
+    origins: Vec<Sink>,
+    /// Who is told of alerts.
+    pub(crate) channels: Vec<Configured>,
+    /// Where exports go.
+    pub(crate) outlets: Outlets,
+    /// Where people look, as notices link it.
+    pub(crate) dashboard: String,
 }
 
 /// One site.
@@ -74,7 +89,23 @@ impl Config {
                 Retention::of_days(days.ok_or_else(mistake)?)
             }
         };
-        Ok(Self { sites, shards, retention })
+        let backends = Backends::read(env).map_err(Mistake)?;
+        let origins = env.var("ORIGIN_HEALTH_URL").map(|text| text.to_string()).unwrap_or_default();
+        let origins =
+            Sink::read(&origins).map_err(|mistake| Mistake(format!("ORIGIN_HEALTH_URL: {mistake}")))?;
+        let channels = env.secret("ALERT_CHANNELS").map(|text| text.to_string()).unwrap_or_default();
+        let channels = Configured::read(&channels).map_err(|mistake| Mistake(mistake.to_string()))?;
+        let text = |name: &str| env.var(name).ok().map(|text| text.to_string());
+        let outlets =
+            Outlets::read(text, env!("CARGO_PKG_VERSION")).map_err(|mistake| Mistake(mistake.to_string()))?;
+        let dashboard = env.var("DASHBOARD_URL").map(|text| text.to_string()).unwrap_or_default();
+        Ok(Self { sites, shards, retention, backends, origins, channels, outlets, dashboard })
+    }
+
+    /// Where a site's origin tells its own health.
+    pub(crate) fn origin_of(&self, site: &str) -> Option<&str> {
+        let named = |name: &str| self.origins.iter().find(|origin| origin.name == name);
+        named(site).or_else(|| named("backend")).map(|origin| origin.url.as_str())
     }
 
     /// Whether pages of that origin may send for any site; the beacon's own site is checked later.

@@ -136,6 +136,8 @@ impl Heard<'_> {
 
     fn beacon(&self, config: &Config, beacon: Beacon) -> Result<Taken, Failure> {
         let told = Told::of(&beacon, self.visitor);
+        let limits = limits(&told);
+        let told = told.with_reasons_of_slow(&limits);
         let start = self.now.saturating_sub(beacon.age.into());
         let row = row(view_key(&beacon), beacon.seq, start, beacon.age, &told)?;
         let rows = BTreeMap::from([(shard::of(&beacon.id, config.shards.at(start)), vec![row])]);
@@ -205,11 +207,15 @@ fn row(key: String, seq: u16, start: u64, age: u32, told: &Told) -> Result<Strin
     serde_json::to_string(&Row { k: key, q: seq, s: start, a: age, t: &told }).map_err(broken)
 }
 
+/// The limits of a visit, by the budgets as they were last known.
+fn limits(told: &Told) -> Limits {
+    budgets::last_known().map(|budgets| budgets::limits(&budgets, &told.labels)).unwrap_or_default()
+}
+
 /// Which of the visit's values kept their budgets.
 fn within<'a>(all: impl IntoIterator<Item = &'a Told>) -> String {
     let kept = |told: &'a Told| {
-        let limits = budgets::last_known().map(|budgets| budgets::limits(&budgets, &told.labels));
-        let Limits(limits) = limits.unwrap_or_default();
+        let Limits(limits) = limits(told);
         let kept = told.values.iter().filter_map(move |(metric, value)| {
             Some(format!(r#""{}":{}"#, metric.name(), value <= limits.get(metric)?))
         });

@@ -254,15 +254,18 @@ fn shown(
     }
 }
 
-fn burn(track: &Track, percentile: u8, now: UnixMillis) -> Burn {
-    let hours = |count: u64| {
-        tally(track.since(Window::of(Span::Hour, now).start.before(count * Span::Hour.millis())))
-    };
-    let windows = Windows {
+/// The spans over which burning is looked at.
+pub(crate) fn windows(track: &Track, now: UnixMillis) -> Windows {
+    let six_hours = Window::of(Span::Hour, now).start.before(6 * Span::Hour.millis());
+    Windows {
         half_hour: tally(track.half_hour),
-        six_hours: hours(6),
+        six_hours: tally(track.since(six_hours)),
         three_days: tally(track.since(UnixMillis(0))),
-    };
+    }
+}
+
+fn burn(track: &Track, percentile: u8, now: UnixMillis) -> Burn {
+    let windows = windows(track, now);
     let rate = |tally: budget::Tally| (tally.n() > 0).then(|| tally.burn_rate(percentile));
     Burn {
         half_hour: rate(windows.half_hour),

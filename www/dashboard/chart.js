@@ -8,13 +8,15 @@ import { count, moment, percent, short, value } from "./words.js";
 /**
  * @typedef {{ at: number, value: number, low: number, high: number, n: number }} Point
  * @typedef {{ good: number, poor: number, budget: number | null }} Limits
+ * @typedef {{ at: number, name: string, kind: "release" | "purge" }} Mark
  */
 
 /**
  * The 75th percentile over time with its interval, the limits, and how many views it stands on.
  * @param {Point[]} points @param {[number, number]} span @param {string} unit @param {Limits} limits @param {string} label
+ * @param {Mark[]} [marks] what happened meanwhile
  */
-export function history(points, [from, to], unit, { good, poor, budget }, label) {
+export function history(points, [from, to], unit, { good, poor, budget }, label, marks = []) {
   const box = make("div", { class: "chart", role: "img", "aria-label": label });
   const readout = make("p", { class: "readout quiet" }, "Point at the chart to read a moment.");
   const x = points.map(({ at }) => at / 1000);
@@ -49,6 +51,33 @@ export function history(points, [from, to], unit, { good, poor, budget }, label)
     }
     ctx.restore();
   };
+  const markLines = (/** @type {uPlot} */ plot) => {
+    const { ctx, bbox } = plot;
+    ctx.save();
+    ctx.font = font.replace("12px", `${11 * devicePixelRatio}px`);
+    ctx.lineWidth = devicePixelRatio;
+    let taken = Infinity;
+    for (const { at, name, kind } of [...marks].sort((one, other) => other.at - one.at)) {
+      const x = Math.round(plot.valToPos(at / 1000, "x", true));
+      if (x < bbox.left || x > bbox.left + bbox.width) continue;
+      ctx.strokeStyle = ctx.fillStyle = kind === "release" ? accent : quiet;
+      ctx.setLineDash(kind === "release" ? [] : [2, 3].map((length) => length * devicePixelRatio));
+      ctx.beginPath();
+      ctx.moveTo(x, bbox.top);
+      ctx.lineTo(x, bbox.top + bbox.height);
+      ctx.stroke();
+      const text = kind === "release" ? name : "purge";
+      const wide = ctx.measureText(text).width + 8 * devicePixelRatio;
+      // A name that would run into the next one stands in the list below alone.
+      const left = x + wide > bbox.left + bbox.width;
+      if (left || x + wide <= taken) {
+        ctx.textAlign = left ? "right" : "left";
+        ctx.fillText(text, x + (left ? -4 : 4) * devicePixelRatio, bbox.top + 10 * devicePixelRatio);
+        taken = left ? x - wide : x;
+      }
+    }
+    ctx.restore();
+  };
   const axis = { stroke: quiet, grid: { stroke: lines, width: 1 }, ticks: { show: false }, font };
   const bars = uPlot.paths.bars;
   /** @type {uPlot.Options} */
@@ -77,7 +106,7 @@ export function history(points, [from, to], unit, { good, poor, budget }, label)
     ],
     bands: [{ series: [2, 1], fill: `color-mix(in srgb, ${accent} 18%, transparent)` }],
     hooks: {
-      draw: [limitLines],
+      draw: [limitLines, markLines],
       setCursor: [
         (plot) => {
           const index = plot.cursor.idx;

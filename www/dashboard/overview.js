@@ -2,6 +2,7 @@
 import { link, question, span, step } from "./address.js";
 import { and, json } from "./ask.js";
 import { draw, make } from "./dom.js";
+import { counts } from "./live.js";
 import { FEW, cell, kept, legend, number, shares, table, trend, verdictMark, views } from "./marks.js";
 import { METRICS, ORDER, REASONS, VERDICTS, count, interval, percent, plural, value } from "./words.js";
 
@@ -99,6 +100,7 @@ function facts({ views, visits, sent, heard, lost }) {
       fact("Sends heard", sent ? percent(heard / sent) : "–", `${count(heard)} of ${count(sent)}`),
       fact("Without numbers", count(unmeasured), views ? `${percent(unmeasured / views)} of views` : "of no views"),
     ),
+    counts(),
   );
 }
 

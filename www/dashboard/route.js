@@ -2,23 +2,29 @@
 // percentile is computed here, from the sketch that the Worker gives.
 import { DIMENSIONS, link, question, span, step } from "./address.js";
 import { and, bytes, json } from "./ask.js";
+import { purges } from "./cache.js";
+import { causes, whySlow } from "./causes.js";
 import { distribution, history } from "./chart.js";
 import { make } from "./dom.js";
 import { FEW, cell, instead, number, shares, table } from "./marks.js";
 import { metricPicker, lost } from "./routes.js";
-import { budgetTable } from "./budgets.js";
+import { budgetTable, lab } from "./budgets.js";
 import { toolkit } from "./toolkit.js";
-import { METRICS, count, group, interval, lasting, percent, value } from "./words.js";
+import { METRICS, count, group, interval, lasting, moment, percent, value } from "./words.js";
 
-/** @typedef {import("./address.js").State} State @typedef {import("./ask.js").Reading} Reading */
+/** @typedef {import("./address.js").State} State @typedef {import("./ask.js").Reading} Reading @typedef {import("./chart.js").Mark} Mark */
 
 /** @param {State} state @returns {Promise<import("./overview.js").Shown>} */
 export async function route(state) {
   const asked = and(question(state), { route: state.route });
   const of = and(asked, { metric: state.metric });
-  const [whole, series, standing, tools, ...breakdowns] = await Promise.all([
+  const [whole, series, byRelease, slow, purged, pages, standing, tools, ...breakdowns] = await Promise.all([
     /** @type {Promise<Reading>} */ (json("/api/vitals/distribution", of)),
     /** @type {Promise<Reading>} */ (json("/api/vitals/series", and(of, { step: step(state), limit: "5000" }))),
+    /** @type {Promise<Reading>} */ (json("/api/vitals/series", and(of, { step: step(state), by: "release", limit: "5000" }))),
+    causes(of),
+    purges(),
+    lab(state),
     /** @type {Promise<import("./ask.js").Standing>} */ (json("/api/budgets", asked)),
     toolkit(),
     ...[...DIMENSIONS.keys()].map((by) => /** @type {Promise<Reading>} */ (json("/api/vitals/distribution", and(of, { by })))),
@@ -38,11 +44,13 @@ export async function route(state) {
     name: `${state.metric}-of-${state.route}`,
     columns: ["at", "n", "p50", "p75", "p75_low", "p75_high", "p95", "good", "needs_improvement", "poor"],
     rows: series.lines.map(({ at, n, p50, p75, p75_interval, p95, good, needs_improvement, poor }) => [new Date(at ?? 0).toISOString(), n, p50, p75, p75_interval?.[0] ?? null, p75_interval?.[1] ?? null, p95, good, needs_improvement, poor]),
-    document: { distribution: line ?? null, series: series.lines, cells },
+    document: { distribution: line ?? null, series: series.lines, causes: slow, cells },
   };
   if (!line) {
-    return { title: String(state.route), whole, seen, content: [...head, instead("No data", make("p", null, `No view of this route measured ${METRICS[state.metric]} in this time.`)), budgetSection(state, cells, tools)] };
+    return { title: String(state.route), whole, seen, content: [...head, instead("No data", make("p", null, `No view of this route measured ${METRICS[state.metric]} in this time.`)), budgetSection(state, cells, tools, pages)] };
   }
+  const [from, to] = span(state);
+  const marks = [...releases(byRelease.lines), ...purged.filter(({ at }) => at >= from && at <= to).slice(0, MOST_MARKS)];
   const sketch = await bytes("/api/vitals/distribution", and(of, { format: "sketch" }));
   const points = series.lines.flatMap(({ at, n, p75, p75_interval }) =>
     at !== undefined && p75 !== null ? { at, n, value: p75, low: p75_interval?.[0] ?? p75, high: p75_interval?.[1] ?? p75 } : [],
@@ -51,21 +59,48 @@ export async function route(state) {
     title: String(state.route),
     whole,
     seen,
-    content: [
+    content: /** @type {Node[]} */ ([
       ...head,
       numbers(line, vital.good),
       make("section", { "aria-labelledby": "history" },
         make("h2", { id: "history" }, "History of p75 ", make("small", { class: "quiet" }, { minute: "each minute", hour: "each hour", day: "each day, in UTC" }[step(state)])),
-        history(points, span(state), vital.unit, limits, `p75 of ${state.metric} over time, ${points.length} points, from ${value(points[0]?.value, vital.unit)} to ${value(points[points.length - 1]?.value, vital.unit)}`),
+        history(points, span(state), vital.unit, limits, `p75 of ${state.metric} over time, ${points.length} points, from ${value(points[0]?.value, vital.unit)} to ${value(points[points.length - 1]?.value, vital.unit)}`, marks),
+        markList(marks),
       ),
+      whySlow(state.metric, slow, [...state.only.keys()].some((name) => name !== "device") || state.bots !== "exclude"),
       spread(sketch, tools, vital.unit, limits),
       make("section", { "aria-labelledby": "who" },
         make("h2", { id: "who" }, "Who feels it"),
         make("div", { class: "breakdowns" }, breakdowns.map((reading, index) => breakdown(state, [...DIMENSIONS][index], reading))),
       ),
-      budgetSection(state, cells, tools),
-    ],
+      budgetSection(state, cells, tools, pages),
+    ].filter(Boolean)),
   };
+}
+
+/**
+ * When each release was first seen. What is there from the first moment on may be older than what is looked at.
+ * @param {import("./ask.js").Line[]} lines @returns {Mark[]}
+ */
+export function releases(lines) {
+  const start = Math.min(...lines.map(({ at }) => at ?? Infinity));
+  /** @type {Map<string, number>} */
+  const first = new Map();
+  for (const { at, group, n } of lines) {
+    const { release } = group;
+    if (at !== undefined && release && n > 0 && at < (first.get(release) ?? Infinity)) first.set(release, at);
+  }
+  const marks = [...first].filter(([, at]) => at > start).map(([name, at]) => ({ at, name, kind: /** @type {const} */ ("release") }));
+  return marks.sort((one, other) => other.at - one.at).slice(0, MOST_MARKS);
+}
+
+/** The marks of a history, for those who do not see it. @param {Mark[]} marks */
+function markList(marks) {
+  if (marks.length === 0) return null;
+  const words = { release: "Release", purge: "Purge" };
+  return make("ul", { class: "marks quiet", "aria-label": "Marks in the history" },
+    [...marks].sort((one, other) => one.at - other.at).map(({ at, name, kind }) => make("li", { class: kind, "data-mark": `${kind} ${name}` }, make("b", null, `${words[kind]} ${name}`), ` ${moment(at)}`)),
+  );
 }
 
 /** @param {import("./ask.js").Line} line @param {number} good */
@@ -124,11 +159,13 @@ function breakdown(state, [by, word], { lines }) {
   );
 }
 
-/** @param {State} state @param {import("./ask.js").Cell[]} cells @param {import("./toolkit.js").Toolkit} tools */
-function budgetSection(state, cells, tools) {
+/** @param {State} state @param {import("./ask.js").Cell[]} cells @param {import("./toolkit.js").Toolkit} tools @param {import("./budgets.js").LabPage[]} pages */
+function budgetSection(state, cells, tools, pages) {
   return make("section", { "aria-labelledby": "limits" },
     make("h2", { id: "limits" }, "Budgets"),
-    cells.length ? budgetTable(state, cells, tools) : make("p", { class: "quiet" }, `No budget rules ${state.metric} here.`),
+    cells.length ? budgetTable(state, cells, tools, pages) : make("p", { class: "quiet" }, `No budget rules ${state.metric} here.`),
   );
 }
 
+/** More would hide what they mark; the latest count. */
+const MOST_MARKS = 12;

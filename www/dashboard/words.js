@@ -7,6 +7,7 @@ const seconds = new Intl.NumberFormat(locale(), { minimumFractionDigits: 2, maxi
 const brief = new Intl.NumberFormat(locale(), { notation: "compact", maximumFractionDigits: 1 });
 const percents = new Intl.NumberFormat(locale(), { style: "percent", maximumFractionDigits: 1 });
 const moments = new Intl.DateTimeFormat(locale(), { dateStyle: "medium", timeStyle: "short" });
+const clocks = new Intl.DateTimeFormat(locale(), { timeStyle: "medium" });
 const days = new Intl.DateTimeFormat(locale(), { dateStyle: "medium" });
 const ago = new Intl.RelativeTimeFormat(locale(), { numeric: "auto" });
 
@@ -18,6 +19,8 @@ export const short = (number) => brief.format(number);
 export const percent = (share) => percents.format(share);
 /** @param {number} at */
 export const moment = (at) => moments.format(at);
+/** @param {number} at */
+export const clock = (at) => clocks.format(at);
 /** @param {number} at */
 export const day = (at) => days.format(at);
 
@@ -38,6 +41,12 @@ export function interval(pair, unit) {
   const [low, high] = pair;
   const bare = (/** @type {number} */ number) => (unit === "ms" && number < 10_000 ? whole.format(number) : value(number, unit));
   return `${bare(low)} – ${value(high, unit)}`;
+}
+
+/** A size. @param {number} number */
+export function bytes(number) {
+  const [unit, of] = number < 1e3 ? ["byte", 1] : number < 1e6 ? ["kilobyte", 1e3] : number < 1e9 ? ["megabyte", 1e6] : ["gigabyte", 1e9];
+  return new Intl.NumberFormat(locale(), { style: "unit", unit: String(unit), unitDisplay: of === 1 ? "long" : "short", maximumFractionDigits: of === 1 ? 0 : 1 }).format(number / Number(of));
 }
 
 /** How long people waited, all together. @param {number} total seconds */

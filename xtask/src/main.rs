@@ -10,6 +10,7 @@ mod dashboard;
 mod dev;
 mod figures;
 mod load;
+mod portal;
 mod process;
 mod screen;
 mod setup;
@@ -35,10 +36,11 @@ struct Command {
 const COMMANDS: &[Command] = &[
     Command {
         name: "dev",
-        arguments: "[--port N] [--visits N] [--fresh]",
+        arguments: "[--port N] [--visits N] [--portal] [--fresh]",
         about: "sets everything up, builds, and serves the product locally; rebuilds on change.\n\
                 --port N    the port to listen on (8787)\n\
                 --visits N  drives N real browser visits, prints what they measured, and ends\n\
+                --portal    serves the sample portal of www/portal behind it, cached and measured\n\
                 --fresh     forgets what was stored before",
         run: dev::run,
     },
@@ -47,7 +49,7 @@ const COMMANDS: &[Command] = &[
         arguments: "[PART…]",
         about:
             "sets everything up and runs every test, or the named parts: core, xtask, worker, cache, faults,
-                load, package, lighthouse, browser, dashboard, parity",
+                load, package, portal, lighthouse, browser, dashboard, parity",
         run: test::run,
     },
     Command {
@@ -169,6 +171,7 @@ mod tests {
             "docs/load.md",
             ".ci/run",
             ".github/workflows/edge.yml",
+            "www/portal/README.md",
             "wrangler.toml",
         ] {
             let text = std::fs::read_to_string(root().join(document)).expect(document);

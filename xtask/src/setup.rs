@@ -50,6 +50,36 @@ pub fn browser(root: &Path) -> Result<PathBuf> {
     })
 }
 
+/// The folder of PostgreSQL's programs, for a server of a test's own.
+pub fn postgres() -> Result<PathBuf> {
+    if let Some(found) = installed_postgres() {
+        return Ok(found);
+    }
+    screen::step("obtains PostgreSQL", || {
+        let tried = match rustix::process::geteuid().is_root() {
+            true => distribution_package("postgresql").err().map(|error| first_line(&error)),
+            false => None,
+        };
+        installed_postgres().with_context(|| {
+            format!(
+                "PostgreSQL was not found, and could not be installed ({}); install it, or put its `initdb` on PATH",
+                tried.unwrap_or_else(|| "only root may".into())
+            )
+        })
+    })
+}
+
+fn installed_postgres() -> Option<PathBuf> {
+    let named: Vec<PathBuf> =
+        env::var_os("PATH").map(|path| env::split_paths(&path).collect()).unwrap_or_default();
+    // Debian keeps it from PATH, each version in a folder of its own.
+    let mut versions: Vec<PathBuf> = fs::read_dir("/usr/lib/postgresql")
+        .map(|entries| entries.flatten().map(|entry| entry.path().join("bin")).collect())
+        .unwrap_or_default();
+    versions.sort();
+    named.into_iter().chain(versions.into_iter().rev()).find(|folder| folder.join("initdb").is_file())
+}
+
 /// Whether the mark that a step left still fits what it was made from.
 pub fn is_current(root: &Path, name: &str, fingerprint: u64) -> bool {
     fs::read_to_string(stamp(root, name)).is_ok_and(|mark| mark == fingerprint.to_string())

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
-use crate::{bundle, process, screen, setup};
+use crate::{bundle, portal, process, screen, setup};
 
 /// A part of the tests: its name, what it shows, and how it runs.
 struct Part {
@@ -29,6 +29,11 @@ const PARTS: &[Part] = &[
         name: "package",
         about: "the npm package as it is installed: frontends, backends, command line, action",
         run: package,
+    },
+    Part {
+        name: "portal",
+        about: "the sample portal behind the Worker, in Chromium; its stores in SQLite and PostgreSQL",
+        run: portal,
     },
     Part {
         name: "lighthouse",
@@ -113,6 +118,13 @@ fn package(root: &Path) -> Result<()> {
     node_tests(root, "tests/package")
 }
 
+fn portal(root: &Path) -> Result<()> {
+    bundle::everything(root)?;
+    portal::build(root)?;
+    let postgres = setup::postgres()?;
+    node_tests_with(root, "tests/portal", &[("POSTGRES", postgres.as_path())])
+}
+
 fn lighthouse(root: &Path) -> Result<()> {
     bundle::everything(root)?;
     node_tests(root, "tests/lighthouse")
@@ -157,6 +169,11 @@ fn pack(root: &Path) -> Result<()> {
 }
 
 fn node_tests(root: &Path, folder: &str) -> Result<()> {
+    node_tests_with(root, folder, &[])
+}
+
+/// The same, with more that a test file must find.
+fn node_tests_with(root: &Path, folder: &str, more: &[(&str, &Path)]) -> Result<()> {
     // Of no file at all, the runner says that nothing failed.
     let mut files =
         std::fs::read_dir(root.join(folder)).with_context(|| format!("{folder} cannot be read"))?;
@@ -171,6 +188,7 @@ fn node_tests(root: &Path, folder: &str) -> Result<()> {
             // A handle that a failed test leaves open ends with its file.
             .args(["--test", "--test-reporter=spec", "--test-concurrency=1", "--test-force-exit"])
             .arg(format!("{folder}/*.test.mjs"))
+            .envs(more.iter().copied())
             .env("CHROMIUM", browser),
         PATIENCE,
     )

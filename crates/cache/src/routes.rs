@@ -5,6 +5,9 @@ use std::fmt;
 
 use serde::{Deserialize, Deserializer, de};
 
+use crate::dress::Dress;
+use crate::guard::Require;
+use crate::limit::Limits;
 use crate::pattern::PathPattern;
 use crate::rules::Rules;
 
@@ -26,6 +29,27 @@ pub struct Routes {
     /// For how many milliseconds the origin may keep a visitor waiting for the head of its answer.
     #[serde(default = "patience")]
     pub origin_timeout_ms: u32,
+    /// How many likely next pages an isolate fetches ahead in a minute.
+    #[serde(default)]
+    pub predict_per_minute: u32,
+    /// What the cron warms.
+    #[serde(default)]
+    pub warm: Option<Schedule>,
+}
+
+/// What is warmed each time that the cron runs.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Schedule {
+    /// The pages of this sitemap, which is the address of a route.
+    #[serde(default)]
+    pub sitemap: Option<String>,
+    /// The pages that visitors go to next.
+    #[serde(default)]
+    pub predicted: bool,
+    /// The origins are asked so often at most.
+    #[serde(default = "warmed")]
+    pub most: u32,
 }
 
 /// One route.
@@ -86,9 +110,21 @@ pub struct Route {
     /// HTML gets the client script for this site.
     #[serde(default)]
     pub inject: Option<String>,
-    /// Whether the usual security fields are added where the origin sends none.
-    #[serde(default = "yes")]
-    pub security_headers: bool,
+    /// The site whose answers these are: where it is not said, the one of `inject`.
+    #[serde(default)]
+    site: Option<String>,
+    /// The name of this route in statistics; where there is none, its paths name themselves.
+    #[serde(default)]
+    pub name: Option<String>,
+    /// The security fields: the usual ones, none, or one's own.
+    #[serde(default)]
+    pub security_headers: Dress,
+    /// What a request has to bring; without it, it gets no further.
+    #[serde(default)]
+    pub require: Option<Require>,
+    /// How much the origin is asked for.
+    #[serde(default)]
+    pub limit: Option<Limits>,
 }
 
 /// What the cookies of a request mean.
@@ -160,14 +196,17 @@ impl Routes {
         self.routes.get(index).map(|route| (index, route))
     }
 
+    /// A site that a route names and nobody knows, told as a mistake is.
+    #[must_use]
+    pub fn unknown_site(&self, text: &str, is_known: impl Fn(&str) -> bool) -> Option<Mistake> {
+        let unknown = self.routes.iter().filter_map(Route::site).find(|site| !is_known(site))?;
+        let says = format!("no site of SITES has the name \"{unknown}\"");
+        Some(Mistake::at(text, &format!("\"{unknown}\""), says))
+    }
+
     /// What holds between several values. The place is the one of the text that is wrong.
     fn check(&self, text: &str) -> Result<(), Mistake> {
-        let at = |part: &str, says: String| {
-            let before = text.find(part).and_then(|at| text.get(..at)).unwrap_or_default();
-            let line = before.matches('\n').count() + 1;
-            let column = before.len() - before.rfind('\n').map_or(0, |end| end + 1) + 1;
-            Err(Mistake { line, column, says })
-        };
+        let at = |part: &str, says: String| Err(Mistake::at(text, part, says));
         if self.routes.len() > MOST_ROUTES {
             return at(
                 "routes",
@@ -177,16 +216,36 @@ impl Routes {
         if !(100..=60_000).contains(&self.lease_ms) {
             return at("lease_ms", "lease_ms must be from 100 to 60000".into());
         }
+        if self.warm.as_ref().is_some_and(|warm| !(1..=1000).contains(&warm.most)) {
+            return at("\"warm\"", "most in warm must be from 1 to 1000".into());
+        }
         for route in &self.routes {
-            let is_name = |site: &String| {
-                let is_of_names = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
-                (1..=64).contains(&site.len()) && site.bytes().all(is_of_names)
-            };
-            if !route.inject.iter().all(is_name) {
-                return at(
-                    "inject",
-                    "inject must be the name of a site, of letters, digits, - . and _".into(),
-                );
+            if let Some(Err(says)) = route.limit.map(|limit| limit.check()) {
+                return at("\"limit\"", says);
+            }
+            if let Some(require) = &route.require {
+                require.check().or_else(|says| at("\"require\"", says))?;
+                let login = require.login.iter().filter(|login| login.starts_with('/'));
+                let paths = login.map(|login| login.split(['?', '{']).next().unwrap_or_default());
+                let is_guarded = |path: &str| {
+                    self.of(&route.host.name, path).is_some_and(|(_, route)| route.require.is_some())
+                };
+                if let Some(path) = paths.into_iter().find(|path| is_guarded(path)) {
+                    let says = format!(
+                        "nobody gets to {path}, which wants to be logged in itself; put a route for it before"
+                    );
+                    return at("\"login\"", says);
+                }
+            }
+            for (key, name) in [("inject", &route.inject), ("site", &route.site)] {
+                if !name.iter().all(|name| is_site(name)) {
+                    let says = format!("{key} must be the name of a site, of letters, digits, - . and _");
+                    return at(key, says);
+                }
+            }
+            if let Some(name) = route.name.as_ref().filter(|name| !is_template(name)) {
+                let says = "a name begins with a slash, as /product/:id, and has at most 200 visible characters of ASCII";
+                return at(&format!("\"{name}\""), says.into());
             }
             for tag in &route.tags {
                 if let Some(unknown) =
@@ -207,6 +266,12 @@ impl Routes {
 }
 
 impl Route {
+    /// The site whose answers these are, as far as the route says it.
+    #[must_use]
+    pub fn site(&self) -> Option<&str> {
+        self.site.as_deref().or(self.inject.as_deref())
+    }
+
     /// What it says about storing.
     #[must_use]
     pub fn rules(&self) -> Rules {
@@ -339,6 +404,16 @@ impl<'de> Deserialize<'de> for Ttl {
     }
 }
 
+impl Mistake {
+    /// Where that part of a text stands.
+    fn at(text: &str, part: &str, says: String) -> Self {
+        let before = text.find(part).and_then(|at| text.get(..at)).unwrap_or_default();
+        let line = before.matches('\n').count() + 1;
+        let column = before.len() - before.rfind('\n').map_or(0, |end| end + 1) + 1;
+        Self { line, column, says }
+    }
+}
+
 impl fmt::Display for Mistake {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "line {}, column {}: {}", self.line, self.column, self.says)
@@ -346,6 +421,15 @@ impl fmt::Display for Mistake {
 }
 
 impl std::error::Error for Mistake {}
+
+fn is_site(name: &str) -> bool {
+    let is_of_names = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+    (1..=64).contains(&name.len()) && name.bytes().all(is_of_names)
+}
+
+fn is_template(name: &str) -> bool {
+    name.starts_with('/') && name.len() <= 200 && name.bytes().all(|byte| byte.is_ascii_graphic())
+}
 
 /// The names in braces.
 fn placeholders(tag: &str) -> impl Iterator<Item = &str> {
@@ -377,8 +461,8 @@ const fn most_body() -> u64 {
     10 << 20
 }
 
-const fn yes() -> bool {
-    true
+const fn warmed() -> u32 {
+    100
 }
 
 fn methods() -> Vec<String> {

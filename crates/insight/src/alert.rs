@@ -318,6 +318,12 @@ impl Alerts {
         &self.mutes
     }
 
+    /// How many notices are on their way to people.
+    #[must_use]
+    pub fn untold(&self) -> usize {
+        self.telling.len()
+    }
+
     fn look(&mut self, observation: &Observation, now: UnixMillis) {
         let subject = observation.subject();
         let was = self.open.get(&subject).and_then(|open| open.is);

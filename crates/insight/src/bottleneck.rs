@@ -6,6 +6,7 @@ use ledger::Tally;
 use serde::Serialize;
 use sketch::Sketch;
 use wire::beacon::CacheStatus;
+pub use wire::reasons::Part;
 use wire::{Device, Metric};
 
 /// One metric of one page on one class of devices, over the span that is looked at.
@@ -49,26 +50,6 @@ pub struct Subpart {
     pub part: Part,
     /// Milliseconds, in the mean over the visits that are over budget.
     pub millis: f64,
-}
-
-/// The parts of LCP and of INP, as web-vitals' attribution divides them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Part {
-    /// LCP: until the document's first byte.
-    TimeToFirstByte,
-    /// LCP: from there until the resource is asked for.
-    ResourceLoadDelay,
-    /// LCP: until the resource is there.
-    ResourceLoadDuration,
-    /// LCP: until it is painted.
-    ElementRenderDelay,
-    /// INP: until the handlers run.
-    InputDelay,
-    /// INP: while they run.
-    ProcessingDuration,
-    /// INP: until the next frame is shown.
-    PresentationDelay,
 }
 
 /// Something on the page that visits over budget named.
@@ -236,22 +217,6 @@ impl Place<'_> {
                 .max_by(|a, b| a.seconds_over.total_cmp(&b.seconds_over))
                 .map(|query| query.name.to_owned()),
         })
-    }
-}
-
-impl Part {
-    /// Its name, for people.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::TimeToFirstByte => "the time to the first byte",
-            Self::ResourceLoadDelay => "the wait before its resource is asked for",
-            Self::ResourceLoadDuration => "the loading of its resource",
-            Self::ElementRenderDelay => "the wait before it is painted",
-            Self::InputDelay => "the wait before handlers run",
-            Self::ProcessingDuration => "the handlers",
-            Self::PresentationDelay => "the wait for the next frame",
-        }
     }
 }
 

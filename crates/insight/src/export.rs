@@ -7,12 +7,15 @@
 
 pub mod analytics;
 pub mod otlp;
+pub mod outlets;
 pub mod prometheus;
 pub mod sentry;
+pub mod trace;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use ledger::{Cell, OTHER};
+use ledger::traffic::{Cached, Class, Method, Served, Times, Traffic};
+use ledger::{Cell, Malformed, OTHER};
 use sketch::Sketch;
 use wire::beacon::{Navigation, Values};
 use wire::{Device, Metric, UnixMillis};
@@ -23,66 +26,8 @@ pub struct Totals {
     site: String,
     since: UnixMillis,
     routes: BTreeSet<String>,
-    names: BTreeSet<String>,
     vitals: BTreeMap<(Metric, String, Device), Sketch>,
-    requests: BTreeMap<Request, Timed>,
-    hits: BTreeMap<String, u64>,
-    misses: BTreeMap<(String, &'static str), u64>,
-    queries: BTreeMap<String, Timed>,
-}
-
-/// What requests are told apart by.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Request {
-    /// The route template.
-    pub route: String,
-    /// The method.
-    pub method: Method,
-    /// The first digit of the status.
-    pub class: Class,
-}
-
-/// The methods that are told apart: anybody can send any word.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Method {
-    /// GET.
-    Get,
-    /// HEAD.
-    Head,
-    /// POST.
-    Post,
-    /// PUT.
-    Put,
-    /// PATCH.
-    Patch,
-    /// DELETE.
-    Delete,
-    /// OPTIONS.
-    Options,
-    /// Any other.
-    Other,
-}
-
-/// The classes of statuses.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Class {
-    /// 1xx and what is no status.
-    Other,
-    /// 2xx.
-    Success,
-    /// 3xx.
-    Redirect,
-    /// 4xx.
-    ClientError,
-    /// 5xx.
-    ServerError,
-}
-
-/// How long things took: so many up to each of [`EDGES`], and beyond.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Timed {
-    counts: [u64; EDGES.len() + 1],
-    millis: f64,
+    traffic: Traffic,
 }
 
 /// What is so at the moment.
@@ -172,13 +117,68 @@ impl Totals {
             site,
             since,
             routes: BTreeSet::new(),
-            names: BTreeSet::new(),
             vitals: BTreeMap::new(),
-            requests: BTreeMap::new(),
-            hits: BTreeMap::new(),
-            misses: BTreeMap::new(),
-            queries: BTreeMap::new(),
+            traffic: Traffic { routes: BTreeMap::new() },
         }
+    }
+
+    /// As it was stored, in the rows of its routes.
+    ///
+    /// # Errors
+    /// Refuses what no version of ours has written.
+    pub fn restored(
+        site: String,
+        since: UnixMillis,
+        rows: impl IntoIterator<Item = (String, Vec<u8>)>,
+    ) -> Result<Self, Malformed> {
+        let mut totals = Self::beginning(site, since);
+        for (route, bytes) in rows {
+            let Some((&VERSION, rest)) = bytes.split_first() else { return Err(Malformed) };
+            let (vitals, served): Row = postcard::from_bytes(rest).map_err(|_| Malformed)?;
+            for (device, sketch) in vitals {
+                let sketch = Sketch::decode(&sketch).map_err(|_| Malformed)?;
+                totals.vitals.insert((sketch.metric(), route.clone(), device), sketch);
+                totals.routes.insert(route.clone());
+            }
+            if let Some(served) = served {
+                totals.traffic.routes.insert(route, Served::decode(&served)?);
+            }
+        }
+        Ok(totals)
+    }
+
+    /// What is stored: a row for each route, so that no row is large and only those that grew are written.
+    #[must_use]
+    pub fn rows(&self) -> BTreeMap<String, Vec<u8>> {
+        let mut rows: BTreeMap<&String, Row> = BTreeMap::new();
+        for ((_, route, device), sketch) in &self.vitals {
+            rows.entry(route).or_default().0.push((*device, sketch.encode()));
+        }
+        for (route, served) in &self.traffic.routes {
+            rows.entry(route).or_default().1 = Some(served.encode());
+        }
+        let bytes = |row: Row| {
+            let mut bytes = vec![VERSION];
+            bytes.extend(postcard::to_stdvec(&row).unwrap_or_default());
+            bytes
+        };
+        rows.into_iter().map(|(route, row)| (route.clone(), bytes(row))).collect()
+    }
+
+    /// The bytes that are carried.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        postcard::to_stdvec(&(&self.site, self.since, self.rows())).unwrap_or_default()
+    }
+
+    /// Reads carried bytes.
+    ///
+    /// # Errors
+    /// Refuses what nobody of this version carries.
+    pub fn decode(bytes: &[u8]) -> Result<Self, Malformed> {
+        let (site, since, rows): (String, UnixMillis, BTreeMap<String, Vec<u8>>) =
+            postcard::from_bytes(bytes).map_err(|_| Malformed)?;
+        Self::restored(site, since, rows)
     }
 
     /// Adds the visits of one page in a window that has closed.
@@ -191,30 +191,9 @@ impl Totals {
         }
     }
 
-    /// Adds answers.
-    pub fn add_answers(&mut self, request: Request, timed: &Timed) {
-        let route = self.route(&request.route);
-        self.requests.entry(Request { route, ..request }).or_default().merge(timed);
-    }
-
-    /// Adds answers of the cache.
-    pub fn add_hits(&mut self, route: &str, hits: u64) {
-        let route = self.route(route);
-        let sum = self.hits.entry(route).or_default();
-        *sum = sum.saturating_add(hits);
-    }
-
-    /// Adds answers that the cache did not have, by a reason of ours.
-    pub fn add_misses(&mut self, route: &str, reason: &'static str, misses: u64) {
-        let route = self.route(route);
-        let sum = self.misses.entry((route, reason)).or_default();
-        *sum = sum.saturating_add(misses);
-    }
-
-    /// Adds runs of a query of the backend.
-    pub fn add_queries(&mut self, name: &str, timed: &Timed) {
-        let name = room(&mut self.names, name, MOST_QUERIES);
-        self.queries.entry(name).or_default().merge(timed);
+    /// Adds what the edge answered.
+    pub fn add_traffic(&mut self, traffic: &Traffic) {
+        self.traffic.merge(traffic);
     }
 
     /// A route's own name while there is room, so that nobody can grow what is scraped.
@@ -235,20 +214,44 @@ impl Totals {
                 .collect();
             families.push(Family { name, help, data: Data::Histogram(samples) });
         }
-        let labels = |request: &Request| {
-            vec![
-                site(),
-                ("route", request.route.clone()),
-                ("method", request.method.name().to_owned()),
-                ("status", request.class.name().to_owned()),
-            ]
+        families.extend(self.answers());
+        families.extend(gauges.iter().map(|gauge| {
+            let (name, help, value) = gauge.described();
+            Family { name, help, data: Data::Gauge(vec![(vec![site()], value)]) }
+        }));
+        families.retain(|family| !family.data.is_empty());
+        families
+    }
+
+    fn answers(&self) -> [Family; 5] {
+        let mut requests: BTreeMap<(&str, Method, Class), Times> = BTreeMap::new();
+        let mut hits: BTreeMap<&str, u64> = BTreeMap::new();
+        let mut misses: BTreeMap<(&str, &str), u64> = BTreeMap::new();
+        for (route, served) in &self.traffic.routes {
+            for (answer, answered) in &served.answers {
+                let key = (route.as_str(), answer.method, answer.class);
+                requests.entry(key).or_default().merge(&answered.edge);
+                let sum = match answer.cache {
+                    Cached::Hit | Cached::Stale => hits.entry(route).or_default(),
+                    Cached::Miss => misses.entry((route, &answer.detail)).or_default(),
+                    Cached::Bypass => continue,
+                };
+                *sum = sum.saturating_add(answered.n);
+            }
+        }
+        let site = || ("site", self.site.clone());
+        let route = |route: &str| ("route", route.to_owned());
+        let of_request = |(path, method, class): &(&str, Method, Class)| {
+            let (method, class) = (method.name().to_owned(), class.name().to_owned());
+            vec![site(), route(path), ("method", method), ("status", class)]
         };
-        families.extend([
+        let whole = self.traffic.whole();
+        [
             Family {
                 name: Name { prometheus: "http_requests", otel: "http.server.requests", unit: "{request}" },
                 help: "Requests that were answered.",
                 data: Data::Counter(
-                    self.requests.iter().map(|(request, timed)| (labels(request), timed.n())).collect(),
+                    requests.iter().map(|(key, times)| (of_request(key), times.n())).collect(),
                 ),
             },
             Family {
@@ -259,33 +262,25 @@ impl Totals {
                 },
                 help: "How long answers took.",
                 data: Data::Histogram(
-                    self.requests
+                    requests
                         .iter()
-                        .map(|(request, timed)| (labels(request), timed.histogram()))
+                        .map(|(key, times)| (of_request(key), Histogram::of_times(times)))
                         .collect(),
                 ),
             },
             Family {
                 name: Name { prometheus: "cache_hits", otel: "cache.hits", unit: "{request}" },
                 help: "Requests that the cache answered.",
-                data: Data::Counter(
-                    self.hits
-                        .iter()
-                        .map(|(route, hits)| (vec![site(), ("route", route.clone())], *hits))
-                        .collect(),
-                ),
+                data: Data::Counter(hits.iter().map(|(path, n)| (vec![site(), route(path)], *n)).collect()),
             },
             Family {
                 name: Name { prometheus: "cache_misses", otel: "cache.misses", unit: "{request}" },
                 help: "Requests that the cache did not answer, by reason.",
                 data: Data::Counter(
-                    self.misses
+                    misses
                         .iter()
-                        .map(|((route, reason), misses)| {
-                            (
-                                vec![site(), ("route", route.clone()), ("reason", (*reason).to_owned())],
-                                *misses,
-                            )
+                        .map(|((path, why), n)| {
+                            (vec![site(), route(path), ("reason", (*why).to_owned())], *n)
                         })
                         .collect(),
                 ),
@@ -298,53 +293,29 @@ impl Totals {
                 },
                 help: "How long queries of the backend took, as Server-Timing told.",
                 data: Data::Histogram(
-                    self.queries
+                    whole
+                        .queries
                         .iter()
-                        .map(|(query, timed)| (vec![site(), ("query", query.clone())], timed.histogram()))
+                        .map(|(name, ran)| {
+                            (vec![site(), ("query", name.clone())], Histogram::of_times(&ran.times))
+                        })
                         .collect(),
                 ),
             },
-        ]);
-        families.extend(gauges.iter().map(|gauge| {
-            let (name, help, value) = gauge.described();
-            Family { name, help, data: Data::Gauge(vec![(vec![site()], value)]) }
-        }));
-        families.retain(|family| !family.data.is_empty());
-        families
+        ]
     }
 }
 
-impl Timed {
-    /// Adds one that took so long. What is no time is left out.
-    pub fn add(&mut self, millis: f64) {
-        if !millis.is_finite() || millis < 0.0 {
-            return;
+/// Families of several sites: those of one name are one.
+pub(crate) fn together<'a>(sites: impl IntoIterator<Item = (&'a Totals, &'a [Gauge])>) -> Vec<Family> {
+    let mut all: Vec<Family> = Vec::new();
+    for family in sites.into_iter().flat_map(|(totals, gauges)| totals.families(gauges)) {
+        match all.iter_mut().find(|known| known.name == family.name) {
+            Some(known) => known.data.extend(family.data),
+            None => all.push(family),
         }
-        let bucket = EDGES.iter().take_while(|edge| millis > f64::from(**edge)).count();
-        if let Some(count) = self.counts.get_mut(bucket) {
-            *count = count.saturating_add(1);
-        }
-        self.millis += millis;
     }
-
-    /// Adds all of another.
-    pub fn merge(&mut self, other: &Self) {
-        for (ours, theirs) in self.counts.iter_mut().zip(&other.counts) {
-            *ours = ours.saturating_add(*theirs);
-        }
-        self.millis += other.millis;
-    }
-
-    /// How many.
-    #[must_use]
-    pub fn n(&self) -> u64 {
-        self.counts.iter().fold(0, |n, count| n.saturating_add(*count))
-    }
-
-    fn histogram(&self) -> Histogram {
-        let edges = EDGES.iter().map(|edge| f64::from(*edge) / 1000.0).collect();
-        Histogram { edges, counts: self.counts.to_vec(), sum: self.millis / 1000.0 }
-    }
+    all
 }
 
 impl Histogram {
@@ -371,12 +342,27 @@ impl Histogram {
         Self { edges: edges.iter().map(|edge| f64::from(*edge) / scale).collect(), counts, sum }
     }
 
+    /// In seconds. The sum is exact.
+    fn of_times(times: &Times) -> Self {
+        Self { sum: times.sum as f64 / 1000.0, ..Self::of(&times.sketch) }
+    }
+
     pub(crate) fn n(&self) -> u64 {
         self.counts.iter().fold(0, |n, count| n.saturating_add(*count))
     }
 }
 
 impl Data {
+    /// A name is always of one kind.
+    fn extend(&mut self, other: Self) {
+        match (self, other) {
+            (Self::Counter(samples), Self::Counter(more)) => samples.extend(more),
+            (Self::Gauge(samples), Self::Gauge(more)) => samples.extend(more),
+            (Self::Histogram(samples), Self::Histogram(more)) => samples.extend(more),
+            _ => {}
+        }
+    }
+
     const fn is_empty(&self) -> bool {
         match self {
             Self::Counter(samples) => samples.is_empty(),
@@ -421,60 +407,6 @@ impl Gauge {
     }
 }
 
-impl Method {
-    /// The one of that name.
-    #[must_use]
-    pub fn named(name: &str) -> Self {
-        match name {
-            "GET" => Self::Get,
-            "HEAD" => Self::Head,
-            "POST" => Self::Post,
-            "PUT" => Self::Put,
-            "PATCH" => Self::Patch,
-            "DELETE" => Self::Delete,
-            "OPTIONS" => Self::Options,
-            _ => Self::Other,
-        }
-    }
-
-    const fn name(self) -> &'static str {
-        match self {
-            Self::Get => "GET",
-            Self::Head => "HEAD",
-            Self::Post => "POST",
-            Self::Put => "PUT",
-            Self::Patch => "PATCH",
-            Self::Delete => "DELETE",
-            Self::Options => "OPTIONS",
-            Self::Other => "other",
-        }
-    }
-}
-
-impl Class {
-    /// The class of a status.
-    #[must_use]
-    pub const fn of(status: u16) -> Self {
-        match status / 100 {
-            2 => Self::Success,
-            3 => Self::Redirect,
-            4 => Self::ClientError,
-            5 => Self::ServerError,
-            _ => Self::Other,
-        }
-    }
-
-    const fn name(self) -> &'static str {
-        match self {
-            Self::Other => "other",
-            Self::Success => "2xx",
-            Self::Redirect => "3xx",
-            Self::ClientError => "4xx",
-            Self::ServerError => "5xx",
-        }
-    }
-}
-
 impl View {
     /// A name of so many hexadecimal digits, the same each time it is asked for, for each purpose.
     pub(crate) fn name(&self, purpose: &str, digits: usize) -> String {
@@ -512,7 +444,10 @@ fn room(known: &mut BTreeSet<String>, name: &str, most: usize) -> String {
 }
 
 const MOST_ROUTES: usize = 200;
-const MOST_QUERIES: usize = 50;
+
+/// A route's vitals by class of devices, and its answers.
+type Row = (Vec<(Device, Vec<u8>)>, Option<Vec<u8>>);
+const VERSION: u8 = 1;
 
 const VITALS: [(Metric, Name, &str); 6] = [
     (
@@ -549,6 +484,8 @@ const VITALS: [(Metric, Name, &str); 6] = [
 
 #[cfg(test)]
 mod tests {
+    use ledger::Tally;
+
     use super::*;
 
     #[test]
@@ -581,22 +518,23 @@ mod tests {
 
     #[test]
     fn times_are_counted_up_to_their_edge() {
-        let mut timed = Timed::default();
-        for millis in [0.0, 50.0, 50.1, 99_999.0, f64::NAN, -1.0] {
-            timed.add(millis);
-        }
-        assert_eq!((timed.counts[0], timed.counts[1], timed.counts[18], timed.n()), (2, 1, 1, 4));
+        let mut times = Times::default();
+        [0, 50, 51, 99_999].into_iter().for_each(|millis| times.add(millis));
+        let histogram = Histogram::of_times(&times);
+        let counts = [0, 1, 18].map(|edge| histogram.counts[edge]);
+        assert_eq!((counts, histogram.sum), ([2, 1, 1], 100.1));
     }
 
     #[test]
-    fn whoever_asks_for_random_routes_grows_nothing() {
+    fn whoever_visits_random_routes_grows_nothing() {
         let mut totals = Totals::beginning("shop".into(), UnixMillis(0));
+        let tally = || Tally { n: 1, kept: BTreeMap::new(), sketch: Sketch::new(Metric::Lcp) };
         for route in 0..5000 {
-            totals.add_hits(&format!("/{route}"), 1);
-            totals.add_queries(&format!("q{route}"), &Timed::default());
+            let metrics = [(Metric::Lcp, tally())].into();
+            let cell = Cell { views: 1, metrics, ..Cell::default() };
+            totals.add_visits(&format!("/{route}"), Device::Phone, &cell);
         }
-        assert_eq!((totals.hits.len(), totals.queries.len()), (MOST_ROUTES + 1, MOST_QUERIES + 1));
-        assert_eq!(totals.hits.values().sum::<u64>(), 5000);
+        assert_eq!(totals.vitals.len(), MOST_ROUTES + 1);
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use budget::{Limit, Tally, Windows};
 use ledger::Span;
+use ledger::traffic::{Cached, Times, Traffic};
 use wire::{Device, Metric, UnixMillis};
 
 use crate::alert::{Measured, Observation, Reading};
@@ -52,6 +53,37 @@ impl Watched {
             reading,
         })
     }
+}
+
+/// What the alerts read of what the edge has answered lately.
+#[must_use]
+pub fn of_traffic(traffic: &Traffic) -> Vec<Observation> {
+    let whole = traffic.whole();
+    let (mut hits, mut asked) = (0_u64, 0_u64);
+    for (answer, answered) in &whole.answers {
+        if answer.cache != Cached::Bypass {
+            asked = asked.saturating_add(answered.n);
+        }
+        if matches!(answer.cache, Cached::Hit | Cached::Stale) {
+            hits = hits.saturating_add(answered.n);
+        }
+    }
+    let measured = |times: &Times| times.percentile(95).map(|value| Measured { n: times.n(), value });
+    let mut all: Vec<Observation> = Vec::new();
+    all.extend(measured(&whole.edge()).map(|p95| Observation::of_site(Reading::ResponseTime(p95))));
+    if asked > 0 {
+        let ratio = Measured { n: asked, value: 100.0 * hits as f64 / asked as f64 };
+        all.push(Observation::of_site(Reading::HitRatio(ratio)));
+    }
+    if whole.n() > 0 {
+        let (answers, errors) = (whole.n(), whole.errors());
+        all.push(Observation::of_site(Reading::ErrorRate { answers, errors }));
+    }
+    all.extend(whole.queries.iter().filter_map(|(name, ran)| {
+        let (series, reading) = (Some(name.clone()), Reading::QueryTime(measured(&ran.times)?));
+        Some(Observation { route: None, device: None, series, reading })
+    }));
+    all
 }
 
 impl Hours {
@@ -153,6 +185,35 @@ mod tests {
         assert!(
             found.iter().all(|one| one.route.as_deref() == Some("/") && one.series.as_deref() == Some("LCP"))
         );
+    }
+
+    #[test]
+    fn answers_are_read_as_times_hits_errors_and_queries() {
+        use ledger::traffic::{Answer, Class, Method, Record};
+        assert_eq!(of_traffic(&Traffic::default()), []);
+        let mut traffic = Traffic::default();
+        let queries = [("users".to_owned(), 300.0)];
+        for (count, status, cache) in [
+            (70, 200, Cached::Hit),
+            (5, 200, Cached::Stale),
+            (24, 200, Cached::Miss),
+            (1, 502, Cached::Miss),
+            (9, 200, Cached::Bypass),
+        ] {
+            let answer =
+                Answer { method: Method::Get, class: Class::of(status), cache, detail: String::new() };
+            let record = Record { route: "/", answer, bytes: 1, edge: 100, origin: None, queries: &queries };
+            (0..count).for_each(|_| traffic.add(&record));
+        }
+        let found: Vec<Reading> = of_traffic(&traffic).iter().map(|one| one.reading).collect();
+        let [Reading::ResponseTime(took), Reading::HitRatio(ratio), errors, Reading::QueryTime(query)] =
+            found[..]
+        else {
+            unreachable!("{found:?}")
+        };
+        assert_eq!((took.n, ratio, query.n), (109, Measured { n: 100, value: 75.0 }, 109));
+        assert!((took.value / 100.0 - 1.0).abs() < 0.016 && (query.value / 300.0 - 1.0).abs() < 0.016);
+        assert_eq!(errors, Reading::ErrorRate { answers: 109, errors: 1 });
     }
 
     #[test]

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use budget::{Budgets, Form, Verdict, field_score};
+use ledger::traffic::Traffic;
 use ledger::{Cell, Dimension, Groups, OTHER, Span, Window};
 use serde::{Deserialize, Serialize};
 use wire::push::{self, Budget, Cache, Document, Requests, Score, Transition};
@@ -79,6 +80,21 @@ impl Closed<'_> {
             transitions: transitions.clone(),
         }
     }
+}
+
+/// What the edge answered in a window, as its document says it; nothing of nothing.
+#[must_use]
+pub fn answered(traffic: &Traffic) -> (Option<Requests>, Option<Cache>) {
+    let Some(cache) = crate::bulletin::Cache::of(traffic) else { return (None, None) };
+    let (whole, times) = (traffic.whole(), traffic.whole().edge());
+    let requests = Requests {
+        n: whole.n(),
+        errors: whole.errors(),
+        p50: times.percentile(50),
+        p95: times.percentile(95),
+        p99: times.percentile(99),
+    };
+    (Some(requests), Some(Cache { hits: cache.hits, misses: cache.reasons }))
 }
 
 /// The pages with most views, and all others as one: a document is bounded, and no total changes.

@@ -12,9 +12,8 @@ use std::process::{Command, Stdio};
 
 use insight::export::prometheus::Format;
 use insight::export::sentry::{Failure, Worker};
-use insight::export::{
-    Class, Gauge, Method, Request, Timed, Totals, View, analytics, otlp, prometheus, sentry,
-};
+use insight::export::{Gauge, Totals, View, analytics, otlp, prometheus, sentry, trace};
+use ledger::traffic::{Answer, Cached, Class, Method, Record, Traffic};
 use ledger::{Cell, Tally};
 use serde_json::{Value, json};
 use sketch::Sketch;
@@ -39,18 +38,29 @@ fn totals() -> Totals {
     totals.add_visits("/", Device::Phone, &cell(Metric::Lcp, (0..100).map(|index| index * 60)));
     totals.add_visits("/", Device::Phone, &cell(Metric::Lcp, [2500]));
     totals.add_visits(ODD, Device::Desktop, &cell(Metric::Cls, [0, 1000, 1001, 90_000]));
-    let mut timed = Timed::default();
-    [3.0, 49.5, 50.0, 120.0, 700.0, 30_000.0].into_iter().for_each(|millis| timed.add(millis));
-    let request =
-        |route: &str, status| Request { route: route.into(), method: Method::Get, class: Class::of(status) };
-    totals.add_answers(request("/", 200), &timed);
-    totals.add_answers(request("/", 503), &timed);
-    totals.add_answers(Request { method: Method::named("BREW"), ..request(ODD, 418) }, &timed);
-    totals.add_hits("/", 82);
-    totals.add_misses("/", "expired", 11);
-    totals.add_misses("/", "cookie", 7);
-    totals.add_queries("products by tag", &timed);
+    totals.add_traffic(&traffic());
     totals
+}
+
+fn traffic() -> Traffic {
+    let mut traffic = Traffic::default();
+    let queries = [50.0, 120.0, 700.0].map(|millis| ("products by tag".to_owned(), millis));
+    let mut add = |route, method, status, cache, detail: &str, edge| {
+        let answer = Answer {
+            method: Method::named(method),
+            class: Class::of(status),
+            cache,
+            detail: detail.to_owned(),
+        };
+        traffic.add(&Record { route, answer, bytes: 1000, edge, origin: None, queries: &queries });
+    };
+    for edge in [3, 50, 50, 120, 700, 30_000] {
+        add("/", "GET", 200, Cached::Hit, "memory", edge);
+        add("/", "GET", 503, Cached::Miss, "expired", edge);
+        add(ODD, "BREW", 418, Cached::Bypass, "method", edge);
+    }
+    (0..7).for_each(|_| add("/", "GET", 200, Cached::Miss, "cookie", 1));
+    traffic
 }
 
 fn gauges() -> [Gauge; 4] {
@@ -93,16 +103,40 @@ fn failure() -> Failure {
     }
 }
 
+fn spans() -> [trace::Span; 2] {
+    let parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    let known = trace::Span {
+        context: trace::Context::of(Some(parent), 0.0, [1, 2, 3]),
+        site: "shop".into(),
+        route: "/product/:id".into(),
+        method: "GET",
+        status: 404,
+        cache: "miss",
+        start: START,
+        end: START.after(42),
+        origin: Some(40),
+    };
+    let begun = trace::Span {
+        context: trace::Context::of(None, 1.0, [7, 8, 9]),
+        route: "/cart".into(),
+        method: "POST",
+        status: 502,
+        origin: None,
+        ..known.clone()
+    };
+    [known, begun]
+}
+
 fn pretty(value: &Value) -> String {
     format!("{}\n", serde_json::to_string_pretty(value).unwrap())
 }
 
 fn text() -> String {
-    prometheus::page(&totals(), &gauges(), Format::Text)
+    prometheus::page([(&totals(), gauges().as_slice())], Format::Text)
 }
 
 fn openmetrics() -> String {
-    prometheus::page(&totals(), &gauges(), Format::OpenMetrics)
+    prometheus::page([(&totals(), gauges().as_slice())], Format::OpenMetrics)
 }
 
 #[test]
@@ -110,9 +144,39 @@ fn every_format_is_what_it_was() {
     golden::check("metrics.txt", &text());
     golden::check("metrics.openmetrics.txt", &openmetrics());
     golden::check("otlp.json", &pretty(&otlp::body(&totals(), &gauges(), "0.1.0", NOW)));
+    golden::check("traces.json", &pretty(&trace::body(&spans(), "0.1.0")));
     golden::check("sentry-transaction.envelope", &sentry::transaction(&view(), &worker(), NOW));
     golden::check("sentry-event.envelope", &sentry::failure(&failure(), 3, &worker(), NOW));
     golden::check("analytics.json", &pretty(&analytics::body(&view(), NOW).unwrap()));
+}
+
+#[test]
+fn totals_are_what_they_were_when_they_are_stored_and_carried() {
+    let whole = totals();
+    assert_eq!(Totals::restored("shop".into(), START, whole.rows()), Ok(whole.clone()));
+    assert_eq!(Totals::decode(&whole.encode()), Ok(whole.clone()));
+    // A row is that of its route alone, so that what did not grow is not written.
+    let mut grown = whole.clone();
+    grown.add_visits("/", Device::Phone, &cell(Metric::Lcp, [1]));
+    let (before, after) = (whole.rows(), grown.rows());
+    let changed: Vec<_> = after.iter().filter(|(route, row)| before.get(*route) != Some(row)).collect();
+    assert_eq!(changed.iter().map(|(route, _)| route.as_str()).collect::<Vec<_>>(), ["/"]);
+    for (route, row) in before {
+        assert!(Totals::restored("shop".into(), START, [(route, row[1..].to_vec())]).is_err());
+    }
+}
+
+#[test]
+fn several_sites_share_one_page() {
+    let other = Totals::restored("other".into(), START, totals().rows()).unwrap();
+    let (one, gauges) = (totals(), gauges());
+    let both = [(&one, gauges.as_slice()), (&other, gauges.as_slice())];
+    let page = prometheus::page(both, Format::Text);
+    assert_eq!(page.matches("# TYPE http_requests_total counter").count(), 1);
+    assert_eq!(page.matches("edge_vitals_health_score{").count(), 2);
+    if let Some(said) = run(Command::new("promtool").args(["check", "metrics"]), &page) {
+        assert_eq!(said, Ok(String::new()));
+    }
 }
 
 #[test]
@@ -184,16 +248,23 @@ fn the_formats_own_parsers_read_what_was_put_in() {
         serde_json::from_str(&said.unwrap_or_else(|error| format!("{:?}", (format, error))))
             .expect("it reads it")
     };
+    let sent = trace::body(&spans(), "0.1.0").to_string();
+    let (trace_id, span_id) = ("4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7");
+    let expect = json!([
+        ["GET /product/:id", trace_id, span_id, 0],
+        ["POST /cart", "00000000000000070000000000000008", "", 2]
+    ]);
+    assert_eq!(read("traces", &sent), expect);
     for (format, page) in [("text", text()), ("openmetrics", openmetrics())] {
         let found = read(format, &page);
         let expect = json!({
             "web_vitals_lcp_seconds_count": 101.0,
             "web_vitals_cls_count": 4.0,
-            "http_requests_total": 18.0,
-            "http_request_duration_seconds_count": 18.0,
-            "cache_hits_total": 82.0,
-            "cache_misses_total": 18.0,
-            "db_query_duration_seconds_count": 6.0,
+            "http_requests_total": 25.0,
+            "http_request_duration_seconds_count": 25.0,
+            "cache_hits_total": 6.0,
+            "cache_misses_total": 13.0,
+            "db_query_duration_seconds_count": 75.0,
             "edge_vitals_health_score": 97.0,
             "edge_vitals_push_backlog": 2.0,
             "edge_vitals_last_beacon_timestamp_seconds": 1_800_000_059.5,
@@ -206,11 +277,11 @@ fn the_formats_own_parsers_read_what_was_put_in() {
     let expect = json!({
         "web_vitals.lcp": 101.0,
         "web_vitals.cls": 4.0,
-        "http.server.requests": 18.0,
-        "http.server.request.duration": 18.0,
-        "cache.hits": 82.0,
-        "cache.misses": 18.0,
-        "db.client.operation.duration": 6.0,
+        "http.server.requests": 25.0,
+        "http.server.request.duration": 25.0,
+        "cache.hits": 6.0,
+        "cache.misses": 13.0,
+        "db.client.operation.duration": 75.0,
         "edge_vitals.health": 97.0,
         "edge_vitals.push.backlog": 2.0,
         "edge_vitals.last_beacon": 1_800_000_059.5,

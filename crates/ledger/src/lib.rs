@@ -7,15 +7,19 @@
 //! what was counted of a view out of its cell and puts what was told in, so that a correction moves a
 //! count and never adds one.
 
+pub mod caching;
+pub mod causes;
 mod cell;
 mod counts;
 mod fold;
+pub mod live;
 pub mod outbox;
 mod read;
 mod room;
 mod route;
 mod rulings;
 mod told;
+pub mod traffic;
 mod window;
 
 pub use cell::{Cell, Kept, Malformed, Tally};

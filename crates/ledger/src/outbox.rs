@@ -9,6 +9,7 @@
 
 mod answer;
 mod signature;
+mod sinks;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -21,6 +22,7 @@ use crate::window::{Span, Window};
 use answer::Meaning;
 pub use answer::{Answer, RetryAfter};
 pub use signature::{IDEMPOTENCY_HEADER, Key, KeyMistake, SIGNATURE_HEADER, signature};
+pub use sinks::{Sink, SinkMistake, is_address, keys};
 
 /// What one site owes one backend.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -272,6 +274,18 @@ impl Outbox {
     pub fn due(&self, now: UnixMillis) -> Option<Window> {
         (self.has_room() && now >= self.closes_at())
             .then_some(Window { span: self.settings.span, start: self.head.due })
+    }
+
+    /// The windows to tell next, in their order: at most so many, and no more than there is room for.
+    #[must_use]
+    pub fn all_due(&self, now: UnixMillis, most: usize) -> Vec<Window> {
+        let most = most.min(self.settings.room.saturating_sub(self.entries.len()));
+        let length = self.settings.span.millis();
+        let starts = (0..most as u64).map(|index| self.head.due.after(index.saturating_mul(length)));
+        starts
+            .take_while(|start| now >= start.after(length).after(self.settings.grace))
+            .map(|start| Window { span: self.settings.span, start })
+            .collect()
     }
 
     /// Takes in a window that has closed, or the correction of one that had.

@@ -5,9 +5,11 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use wire::beacon::{CacheStatus, Lost, Navigation, Network, Values};
+use wire::reasons::Reasons;
 use wire::report::Report;
 use wire::{Beacon, Device};
 
+use crate::fold::Limits;
 use crate::route;
 
 /// What the edge knows of the visitor of a beacon.
@@ -65,6 +67,9 @@ pub struct Told {
     /// Why it has no values.
     #[serde(rename = "o", default, skip_serializing_if = "Option::is_none")]
     pub lost: Option<Lost>,
+    /// Why its values are what they are.
+    #[serde(rename = "a", default, skip_serializing_if = "Reasons::is_empty")]
+    pub reasons: Reasons,
 }
 
 impl Told {
@@ -87,6 +92,7 @@ impl Told {
             values: beacon.values,
             weight: beacon.weight,
             lost: beacon.lost,
+            reasons: beacon.reasons.clone(),
         }
     }
 
@@ -110,7 +116,20 @@ impl Told {
             values,
             weight: 1,
             lost: None,
+            reasons: Reasons::default(),
         }
+    }
+
+    /// The same with reasons of slow values only: those above their limit, or above what is good where
+    /// there is none. Nobody asks why a visit was fast.
+    #[must_use]
+    pub fn with_reasons_of_slow(mut self, limits: &Limits) -> Self {
+        let values = self.values;
+        self.reasons.retain(|metric| {
+            let limit = limits.get(metric).unwrap_or_else(|| metric.to_wire(metric.thresholds().good));
+            values.get(metric).is_some_and(|value| value > limit)
+        });
+        self
     }
 
     /// A record as it was stored; none when it was not written by any version of ours.

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::reasons::{Reasons, Said};
 use crate::{Metric, Refusal};
 
 /// The newest version that is read and written. Older ones are read for ever.
@@ -49,6 +50,8 @@ pub struct Beacon {
     pub driven: bool,
     /// Why the view has no measurements, where that is known.
     pub lost: Option<Lost>,
+    /// Why its values are what they are, where the page says so.
+    pub reasons: Reasons,
 }
 
 /// The measured values in wire units: milliseconds, CLS in ten-thousandths. Absent is unknown, never 0.
@@ -206,8 +209,7 @@ pub fn site(bytes: &[u8]) -> Option<String> {
 }
 
 /// The beacon's shape before its values are checked. Unknown fields are passed over, so that a
-/// newer client may say more to an older Worker under the same version. So is `a`, the reasons that
-/// `edge-vitals/start/attribution` sends along, as long as nothing here reads them.
+/// newer client may say more to an older Worker under the same version.
 #[derive(Deserialize)]
 struct Raw<'a> {
     v: u64,
@@ -242,6 +244,8 @@ struct Raw<'a> {
     bot: u8,
     #[serde(borrow)]
     lost: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    a: BTreeMap<String, BTreeMap<String, Said<'a>>>,
 }
 
 impl Raw<'_> {
@@ -300,6 +304,7 @@ impl Raw<'_> {
             weight: self.w.unwrap_or(1),
             dimensions: self.dim,
             driven: self.bot != 0,
+            reasons: Reasons::read(&self.a),
         })
     }
 }

@@ -7,12 +7,20 @@
 pub mod badge;
 #[cfg(feature = "documents")]
 pub mod beacon;
+#[cfg(feature = "documents")]
+pub mod caching;
 mod device;
+#[cfg(feature = "documents")]
+pub mod lab;
+#[cfg(feature = "documents")]
+pub mod live;
 mod metric;
 #[cfg(feature = "documents")]
 pub mod push;
 #[cfg(feature = "documents")]
 pub mod reading;
+#[cfg(feature = "documents")]
+pub mod reasons;
 #[cfg(feature = "documents")]
 mod refusal;
 #[cfg(feature = "documents")]

@@ -1,12 +1,13 @@
-//! What `/api/vitals/series`, `/routes`, `/distribution` and `/compare` answer: lines of one shape, so
+//! What `/api/vitals/series`, `/routes`, `/distribution`, `/compare` and `/causes` answer: lines of one shape, so
 //! that who reads one can read them all. Numbers in the units that people use.
 
 use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::UnixMillis;
 use crate::beacon::Lost;
+use crate::reasons::Part;
+use crate::{Device, UnixMillis};
 
 /// The version of the documents.
 pub const VERSION: u8 = 1;
@@ -148,4 +149,57 @@ pub struct Judged {
     pub p_value: f64,
     /// Whether that is certain, and enough to matter.
     pub regression: bool,
+}
+
+/// Why visits were slow, by whole days.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Causes {
+    /// The version of this document.
+    pub v: u8,
+    /// The site.
+    pub site: String,
+    /// The first moment of the first day.
+    pub from: UnixMillis,
+    /// The moment before which all of it lies.
+    pub to: UnixMillis,
+    /// A line for each page and metric of which slow visits gave reasons.
+    pub lines: Vec<Slow>,
+}
+
+/// The slow visits of a page, by one metric: those over budget, or not good where there is none.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Slow {
+    /// The route template.
+    pub route: String,
+    /// The class of devices.
+    pub device: Device,
+    /// The metric's name.
+    pub metric: &'static str,
+    /// Views that gave a reason.
+    pub n: u64,
+    /// The parts of their times, in the order in which they pass.
+    pub parts: Vec<Took>,
+    /// The elements that they named, the most named first; `(other)` for those that found no room.
+    pub elements: Vec<Cause>,
+    /// The resources or scripts.
+    pub sources: Vec<Cause>,
+}
+
+/// A part of a metric's time.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Took {
+    /// Which.
+    pub part: Part,
+    /// Milliseconds, in the mean.
+    #[serde(rename = "ms")]
+    pub millis: f64,
+}
+
+/// Something that visits named.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Cause {
+    /// Its selector or address.
+    pub name: String,
+    /// Views that named it.
+    pub n: u64,
 }

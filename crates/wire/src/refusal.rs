@@ -50,6 +50,8 @@ pub enum Refusal {
         /// What would be right.
         want: &'static str,
     },
+    /// A socket is made here, and none was asked for.
+    NoSocket,
     /// Too many requests from one client network or for one site.
     TooMany {
         /// Seconds until it is worth trying again.
@@ -57,6 +59,11 @@ pub enum Refusal {
     },
     /// The token is missing or wrong.
     Unauthorized,
+    /// The call needs the token of another secret, and it is missing or wrong.
+    NeedsToken {
+        /// The secret's name.
+        secret: &'static str,
+    },
     /// The path exists, the method does not.
     WrongMethod {
         /// The methods that do, as an `Allow` header lists them.
@@ -77,12 +84,13 @@ impl Refusal {
     pub const fn status(&self) -> u16 {
         match self {
             Self::Malformed { .. } | Self::BadQuery { .. } => 400,
-            Self::Unauthorized => 401,
+            Self::Unauthorized | Self::NeedsToken { .. } => 401,
             Self::ForeignOrigin { .. } => 403,
             Self::NotFound | Self::UnknownSite { .. } => 404,
             Self::WrongMethod { .. } => 405,
             Self::TooLarge { .. } => 413,
             Self::UnknownVersion { .. } | Self::OutOfRange { .. } => 422,
+            Self::NoSocket => 426,
             Self::TooMany { .. } => 429,
             Self::Unavailable { .. } => 503,
         }
@@ -99,8 +107,9 @@ impl Refusal {
             Self::UnknownSite { .. } => "unknown-site",
             Self::ForeignOrigin { .. } => "foreign-origin",
             Self::BadQuery { .. } => "bad-query",
+            Self::NoSocket => "no-socket",
             Self::TooMany { .. } => "too-many",
-            Self::Unauthorized => "unauthorized",
+            Self::Unauthorized | Self::NeedsToken { .. } => "unauthorized",
             Self::WrongMethod { .. } => "wrong-method",
             Self::NotFound => "not-found",
             Self::Unavailable { .. } => "unavailable",
@@ -167,10 +176,14 @@ impl fmt::Display for Refusal {
                 shown(origin)
             ),
             Self::BadQuery { name, want } => write!(f, "The parameter `{name}` must be {want}."),
+            Self::NoSocket => write!(f, "This is a WebSocket; ask with `Upgrade: websocket`."),
             Self::TooMany { retry_after } => {
                 write!(f, "Too many requests; try again in {retry_after} s.")
             }
             Self::Unauthorized => write!(f, "This needs `Authorization: Bearer` with the site's read token."),
+            Self::NeedsToken { secret } => {
+                write!(f, "This needs `Authorization: Bearer` with the secret {secret}.")
+            }
             Self::WrongMethod { allow } => write!(f, "This path takes {allow}."),
             Self::NotFound => write!(f, "There is nothing at this path."),
             Self::Unavailable { part } => {

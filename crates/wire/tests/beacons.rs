@@ -46,10 +46,49 @@ fn what_a_newer_client_adds_to_the_same_version_is_passed_over() {
 }
 
 #[test]
-fn reasons_and_another_caches_words_are_passed_over_and_no_visit_is_refused_for_them() {
+fn another_caches_words_are_passed_over_and_no_visit_is_refused_for_them() {
     let beacon = golden("attributed");
     assert_eq!(beacon.values.iter().count(), 6);
     assert_eq!((beacon.id.len(), beacon.cache), (29, None));
+}
+
+#[test]
+fn the_reasons_that_people_act_on_are_read() {
+    let reasons = golden("attributed").reasons;
+    let text = |text: &str| Some(text.to_owned());
+    let largest = reasons.of(Metric::Lcp).unwrap();
+    assert_eq!(largest.element, text("html>body>main>img.big.hero"));
+    assert_eq!(largest.source, text("https://portal.example/hero.svg"));
+    assert_eq!(largest.parts, [120, 31, 853, 201]);
+    let slowest = reasons.of(Metric::Inp).unwrap();
+    assert_eq!(
+        (&slowest.element, &slowest.source),
+        (&text("#press"), &text("https://portal.example/app.js"))
+    );
+    assert_eq!(slowest.parts, [1, 97, 15]);
+    assert_eq!(reasons.of(Metric::Cls).unwrap().element, text("html>body>main>p.intro.lead"));
+    assert_eq!(reasons.iter().count(), 3);
+}
+
+#[test]
+fn reasons_name_no_member_and_a_wrong_one_costs_no_visit() {
+    let read = |a: &str| {
+        let head = r#"{"v":1,"site":"s","id":"0123456789abcdef","nav":"navigate","path":"/","a":"#;
+        Beacon::parse(format!("{head}{a}}}").as_bytes()).unwrap().reasons
+    };
+    let reasons =
+        read(r##"{"LCP":{"target":"#order-4711>img.n2x","url":"https://a.example/i.png?member=7#x"}}"##);
+    let largest = reasons.of(Metric::Lcp).unwrap();
+    assert_eq!(largest.element.as_deref(), Some("#order-*>img.n*x"));
+    assert_eq!(largest.source.as_deref(), Some("https://a.example/i.png"));
+    let long = "x".repeat(300);
+    for wrong in [
+        r#"{"LCP":{"target":["html"],"url":7,"timeToFirstByte":"12","elementRenderDelay":-3}}"#.to_owned(),
+        r#"{"INP":{"interactionTarget":"a\u0000b"},"XYZ":{"target":"a"}}"#.to_owned(),
+        format!(r#"{{"CLS":{{"largestShiftTarget":"{long}"}}}}"#),
+    ] {
+        assert!(read(&wrong).is_empty(), "{wrong}");
+    }
 }
 
 #[test]

@@ -3,7 +3,7 @@
 
 use std::fmt::Write;
 
-use super::{Data, Family, Gauge, Histogram, Totals};
+use super::{Data, Family, Gauge, Histogram, Totals, together};
 
 /// One of the two formats.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,11 +31,11 @@ impl Format {
     }
 }
 
-/// The page that is scraped.
+/// The page that is scraped, of one or several sites.
 #[must_use]
-pub fn page(totals: &Totals, gauges: &[Gauge], format: Format) -> String {
+pub fn page<'a>(sites: impl IntoIterator<Item = (&'a Totals, &'a [Gauge])>, format: Format) -> String {
     let mut page = String::new();
-    for family in totals.families(gauges) {
+    for family in together(sites) {
         // Writing to a text cannot fail.
         let _ = write_family(&mut page, &family, format);
     }

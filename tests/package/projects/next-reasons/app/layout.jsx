@@ -5,7 +5,7 @@ export default function RootLayout({ children }) {
     <html lang="en">
       <body>
         {children}
-        <Vitals site="portal" release="r1" />
+        <Vitals site="portal" release="r1" overlay />
       </body>
     </html>
   );

@@ -4,7 +4,7 @@ export default function App({ Component, pageProps }) {
   return (
     <>
       <Component {...pageProps} />
-      <Vitals site="portal" release="r1" />
+      <Vitals site="portal" release="r1" overlay />
     </>
   );
 }

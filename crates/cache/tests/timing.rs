@@ -1,0 +1,67 @@
+//! `Server-Timing`, whoever wrote it: what is written by the book is read as it was meant, and anything
+//! else takes neither time nor room.
+
+use cache::Headers;
+use cache::timing::{Entry, MOST, entries, queries};
+use proptest::prelude::*;
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn what_is_written_by_the_book_is_read_as_it_was_meant(
+        all in prop::collection::vec(
+            ("[a-z][a-z.-]{0,20}", prop::option::of(0_u32..3_000_000), prop::option::of("[ -~]{1,60}")),
+            0..30,
+        ),
+        parts in 1_usize..4,
+    ) {
+        let meant: Vec<Entry> = all
+            .iter()
+            .map(|(name, dur, desc)| Entry {
+                name: name.clone(),
+                dur: dur.map(|tenths| f64::from(tenths) / 10.0),
+                desc: desc.as_ref().map(|text| text.trim().to_owned()).filter(|text| !text.is_empty()),
+            })
+            .collect();
+        let written = |entry: &Entry| {
+            let mut text = entry.name.clone();
+            if let Some(dur) = entry.dur {
+                text.push_str(&format!(";dur={dur}"));
+            }
+            if let Some(desc) = &entry.desc {
+                text.push_str(&format!(" ; desc=\"{}\"", desc.replace('\\', "\\\\").replace('"', "\\\"")));
+            }
+            text
+        };
+        let mut headers = Headers::new();
+        for some in meant.chunks(meant.len().div_ceil(parts).max(1)) {
+            headers.append("server-timing", &some.iter().map(written).collect::<Vec<_>>().join(", "));
+        }
+        prop_assert_eq!(entries(&headers), meant);
+    }
+
+    #[test]
+    fn whatever_is_sent_is_read_within_bounds(
+        fields in prop::collection::vec("([db;,=\"\\\\. 0-9e-]|dur|desc|sql|\\PC){0,400}", 0..8),
+    ) {
+        let mut headers = Headers::new();
+        fields.iter().for_each(|field| headers.append("Server-Timing", field));
+        let entries = entries(&headers);
+        prop_assert!(entries.len() <= MOST);
+        for Entry { name, dur, desc } in entries {
+            prop_assert!((1..=64).contains(&name.len()));
+            prop_assert!(dur.is_none_or(|dur| (0.0..=3_600_000.0).contains(&dur)));
+            prop_assert!(desc.is_none_or(|desc| (1..=100).contains(&desc.chars().count())));
+        }
+        prop_assert!(queries(&headers).len() <= MOST);
+    }
+}
+
+#[test]
+fn of_a_thousand_entries_the_first_are_read() {
+    let mut headers = Headers::new();
+    (0..1000).for_each(|index| headers.append("server-timing", &format!("db;dur={index}")));
+    let read = queries(&headers);
+    assert_eq!((read.len(), read.last().map(|(_, millis)| *millis)), (MOST, Some(199.0)));
+}

@@ -1,0 +1,7 @@
+// The product with an address that does what its cron does (cron.js).
+
+/** @param {ReturnType<typeof import("../faults/workerd.mjs").product>} worker */
+export function withCron(worker) {
+  const main = new URL("cron.js", import.meta.url).pathname;
+  return { ...worker, modules: { "cron.js": main, ...worker.modules } };
+}

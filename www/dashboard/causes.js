@@ -1,0 +1,98 @@
+// Why a page was slow, as its slow visits said: the parts of their times, and the elements, resources and
+// scripts that they named.
+import { and, json } from "./ask.js";
+import { make } from "./dom.js";
+import { table, number } from "./marks.js";
+import { count, percent, plural, value } from "./words.js";
+
+/**
+ * @typedef {{ name: string, n: number }} Cause
+ * @typedef {{ route: string, device: string, metric: string, n: number, parts: { part: string, ms: number }[],
+ *   elements: Cause[], sources: Cause[] }} Slow
+ */
+
+/** @param {URLSearchParams} asked the route and the metric @returns {Promise<Slow[]>} */
+export async function causes(asked) {
+  // Reasons are counted by route, device and day: the other filters are not theirs.
+  const known = ["site", "from", "to", "window", "route", "device", "metric"];
+  const own = new URLSearchParams([...asked].filter(([name]) => known.includes(name)));
+  return (await json("/api/vitals/causes", and(own, {}))).lines;
+}
+
+/** @param {string} metric @param {Slow[]} lines @param {boolean} isFiltered */
+export function whySlow(metric, lines, isFiltered) {
+  const n = lines.reduce((sum, line) => sum + line.n, 0);
+  const title = make("h2", { id: "why" }, "Why it was slow");
+  if (n === 0) {
+    return make("section", { "aria-labelledby": "why" }, title,
+      make("p", { class: "quiet" }, "No slow visit gave a reason. Pages that start ", make("code", null, "edge-vitals/start/attribution"), " send them."),
+    );
+  }
+  return make("section", { "aria-labelledby": "why", "data-why": metric }, title,
+    make("p", { class: "quiet" }, `As ${plural(n, "slow view")} said, of whole days${isFiltered ? ", whatever the filters but the device’s" : ""}.`),
+    parts(metric, lines),
+    make("div", { class: "breakdowns" },
+      blamed("Elements", "Element", lines.flatMap(({ elements }) => elements), n),
+      blamed(metric === "INP" ? "Scripts" : "Resources", metric === "INP" ? "Script" : "Resource", lines.flatMap(({ sources }) => sources), n),
+    ),
+  );
+}
+
+/** The mean visit, from left to right as its time passed. @param {string} metric @param {Slow[]} lines */
+function parts(metric, lines) {
+  const timed = lines.filter((line) => line.parts.some(({ ms }) => ms > 0));
+  const n = timed.reduce((sum, line) => sum + line.n, 0);
+  if (n === 0) return null;
+  const means = timed[0].parts.map(({ part }, index) => ({ part, ms: timed.reduce((sum, line) => sum + line.parts[index].ms * line.n, 0) / n }));
+  const total = means.reduce((sum, { ms }) => sum + ms, 0);
+  const most = Math.max(...means.map(({ ms }) => ms));
+  const bar = make("div", { class: "parts", "aria-hidden": "true" });
+  means.forEach(({ ms }, index) => {
+    const piece = make("i", { class: `part-${index}` });
+    piece.style.flexGrow = String(ms / total);
+    bar.append(piece);
+  });
+  return make("div", { class: "panel" },
+    bar,
+    make("dl", { class: "facts", "aria-label": `Parts of ${metric}` },
+      means.map(({ part, ms }, index) =>
+        make("div", { "data-part": part, class: ms === most ? "most" : null },
+          make("dt", { class: `part part-${index}` }, PARTS[part] ?? part),
+          make("dd", null, make("b", null, value(ms, "ms")), make("small", null, `${percent(ms / total)}${ms === most ? ", the most" : ""}`)),
+        ),
+      ),
+    ),
+  );
+}
+
+/** @param {string} title @param {string} noun @param {Cause[]} named @param {number} n */
+function blamed(title, noun, named, n) {
+  /** @type {Map<string, number>} */
+  const sums = new Map();
+  for (const { name, n } of named) sums.set(name, (sums.get(name) ?? 0) + n);
+  const sorted = [...sums].sort(([, one], [, other]) => other - one);
+  if (sorted.length === 0) return make("div", { class: "breakdown" }, make("h3", null, title), make("p", { class: "quiet" }, "No slow view named one."));
+  const rows = sorted.slice(0, 8).map(([name, named]) =>
+    make("tr", { "data-cause": name },
+      make("th", { scope: "row", class: "cause" }, name === "(other)" ? make("span", { class: "quiet" }, "others") : make("code", null, name)),
+      number(count(named)),
+      number(percent(named / n)),
+    ),
+  );
+  return make("div", { class: "breakdown", "data-blamed": title },
+    make("h3", null, title),
+    table(`${title} that slow views named`, [{ name: noun }, { name: "Views", number: true }, { name: "Share", number: true }], rows),
+    sorted.length > 8 && make("p", { class: "quiet" }, `and ${count(sorted.length - 8)} more`),
+  );
+}
+
+/** The parts as people say them. @type {Record<string, string>} */
+const PARTS = {
+  "time-to-first-byte": "First byte",
+  "resource-load-delay": "Before the resource is asked for",
+  "resource-load-duration": "Loading the resource",
+  "element-render-delay": "Before it is painted",
+  "input-delay": "Before handlers run",
+  "processing-duration": "Handlers",
+  "presentation-delay": "Before the next frame",
+};

@@ -1,0 +1,14 @@
+//! Nobody lives here.
+
+import Link from "next/link";
+
+export default function NotFound() {
+  return (
+    <section className="door">
+      <h1>There is no such page</h1>
+      <p className="lead">
+        It may have moved. <Link href="/products">All plants are here.</Link>
+      </p>
+    </section>
+  );
+}

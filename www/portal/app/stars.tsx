@@ -1,0 +1,11 @@
+//! Stars, for eyes and for ears.
+
+export function Stars({ stars, count }: { stars: number; count?: number }) {
+  const said = `${stars.toFixed(1)} of 5 stars${count === undefined ? "" : `, ${count} reviews`}`;
+  return (
+    <span className="stars" role="img" aria-label={said}>
+      <span aria-hidden="true" style={{ "--stars": stars } as React.CSSProperties} />
+      {count !== undefined && <small aria-hidden="true">{count}</small>}
+    </span>
+  );
+}

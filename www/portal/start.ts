@@ -1,0 +1,15 @@
+//! What happens once, before the first request: the secrets are there, each request's queries are timed,
+//! and the database is as it should be.
+
+import { join } from "node:path";
+
+import { watchRequests } from "#portal/request.ts";
+import { secrets } from "#portal/secrets.ts";
+import { database } from "#portal/store/database.ts";
+import { migrate } from "#portal/store/migrate.ts";
+
+export async function start(): Promise<void> {
+  secrets();
+  watchRequests();
+  await migrate(database(), join(process.cwd(), "migrations"));
+}

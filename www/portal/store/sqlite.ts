@@ -1,0 +1,57 @@
+//! SQLite, as Node brings it. There is one connection, and its work is done one piece after the other:
+//! otherwise the statement of another request would become part of a transaction that is under way.
+
+import { DatabaseSync, type StatementSync } from "node:sqlite";
+
+import { type Database, type Statement, textOf } from "#portal/store/database.ts";
+import { timed } from "#portal/request.ts";
+
+export function openSqlite(file: string): Database {
+  const connection = new DatabaseSync(file);
+  connection.exec("pragma journal_mode = wal; pragma synchronous = full; pragma busy_timeout = 5000");
+  const prepared = new Map<string, StatementSync>();
+
+  function run<Row>({ values, ...statement }: Statement): Row[] {
+    const text = textOf({ values, ...statement }, "?");
+    const ready = prepared.get(text) ?? connection.prepare(text);
+    // Lists make texts of many lengths; not all of them are worth keeping.
+    if (prepared.size < 200) prepared.set(text, ready);
+    // Plain objects, as they go to the browser: SQLite's have no prototype.
+    return ready.all(...values).map((row) => ({ ...row })) as Row[];
+  }
+
+  const inside: Database = {
+    kind: "sqlite",
+    query: (name, statement) => timed(name, async () => run(statement)),
+    transaction: (work) => work(inside),
+    execute: async (text) => connection.exec(text),
+    close: async () => connection.close(),
+  };
+
+  async function whole<Result>(work: (inside: Database) => Promise<Result>): Promise<Result> {
+    connection.exec("begin immediate");
+    try {
+      const result = await work(inside);
+      connection.exec("commit");
+      return result;
+    } catch (error) {
+      if (connection.isTransaction) connection.exec("rollback");
+      throw error;
+    }
+  }
+
+  let last: Promise<unknown> = Promise.resolve();
+  function inTurn<Result>(work: () => Promise<Result>): Promise<Result> {
+    const done = last.then(work);
+    last = done.catch(() => {});
+    return done;
+  }
+
+  return {
+    kind: "sqlite",
+    query: (name, statement) => inTurn(() => inside.query(name, statement)),
+    transaction: (work) => inTurn(() => whole(work)),
+    execute: (text) => inTurn(() => inside.execute(text)),
+    close: () => inTurn(inside.close),
+  };
+}
