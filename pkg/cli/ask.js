@@ -22,6 +22,20 @@ export async function ask(base, path, query = {}) {
   }
 }
 
+/**
+ * Hands a document over. What changes something needs MANAGE_TOKEN.
+ * @param {URL} base @param {string} path @param {Record<string, string | undefined>} query @param {unknown} body
+ */
+export async function send(base, path, query, body) {
+  const token = process.env.MANAGE_TOKEN;
+  if (!token) throw new Trouble("MANAGE_TOKEN is not set", "set it to the Worker's secret of that name: `npx wrangler secret put MANAGE_TOKEN`");
+  const address = at(base, path);
+  for (const [name, value] of Object.entries(query)) if (value !== undefined) address.searchParams.set(name, value);
+  const answer = await fetched(address, { method: "POST", body: JSON.stringify(body), headers: { "content-type": "application/json", authorization: `Bearer ${token}` } });
+  if (answer.status === 401) throw new Trouble(`${address.pathname} of ${address.host} does not take MANAGE_TOKEN`, "is it the Worker's secret of that name?");
+  if (!answer.ok) throw refusal(address, answer.status, await answer.text());
+}
+
 /** A path of the Worker, which may itself live below a path. @param {URL} base @param {string} path */
 export function at(base, path) {
   return new URL(`${base.pathname.replace(/\/$/, "")}${path}`, base);

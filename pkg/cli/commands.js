@@ -3,6 +3,7 @@ import * as budgets from "./budgets.js";
 import * as doctor from "./doctor.js";
 import * as gate from "./gate.js";
 import * as init from "./init.js";
+import * as lab from "./lab.js";
 import * as verify from "./verify.js";
 import * as worker from "./worker.js";
 
@@ -15,4 +16,4 @@ import * as worker from "./worker.js";
  */
 
 /** @type {Record<string, Command>} */
-export const commands = { init, worker, budgets, "verify-lhci": verify, gate, doctor };
+export const commands = { init, worker, budgets, "verify-lhci": verify, lab, gate, doctor };

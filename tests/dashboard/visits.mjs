@@ -68,7 +68,7 @@ function told(visit, index) {
   const rest = m.LCP - m.TTFB;
   visit.a = {
     LCP: {
-      target: index % 4 === 0 ? "main>h1" : "main>img.hero",
+      target: index % 4 === 0 ? "main>p.lead" : "main>img.hero",
       url: "https://shop.example/hero.avif",
       timeToFirstByte: m.TTFB,
       resourceLoadDelay: Math.floor(rest / 5),

@@ -11,7 +11,7 @@ const CONFIG = join(ROOT, "lighthouse/lighthouserc.cjs");
 
 /** @type {Awaited<ReturnType<typeof serve>>} */
 let product;
-before(async () => void (product = await serve()));
+before(async () => void (product = await serve({ MANAGE_TOKEN: "manage sesame" })));
 after(() => product.close());
 
 for (const device of ["phone", "desktop"]) {
@@ -25,8 +25,20 @@ for (const device of ["phone", "desktop"]) {
     const verified = await run(lab, ["edge-vitals", "verify-lhci", "--config", CONFIG], env);
     assert.deepEqual([asserted.code, verified.code], [0, 0], verified.out + verified.err);
     const report = readdirSync(join(lab, ".lighthouseci")).find((name) => name.startsWith("lhr-") && name.endsWith(".json"));
-    const { configSettings } = JSON.parse(readFileSync(join(lab, ".lighthouseci", report ?? ""), "utf8"));
+    const { configSettings, audits, categories } = JSON.parse(readFileSync(join(lab, ".lighthouseci", report ?? ""), "utf8"));
     assert.equal(configSettings.formFactor, device === "phone" ? "mobile" : "desktop");
     assert.match(verified.out, /total-blocking-time \(for INP\)/);
+
+    const words = ["edge-vitals", "lab", "upload", "--url", product.origin, "--site", "demo", "--release", "1.2.3"];
+    const closed = await run(lab, words, { MANAGE_TOKEN: "wrong" });
+    assert.deepEqual([closed.code, /does not take MANAGE_TOKEN/.test(closed.err)], [2, true], closed.err);
+    const uploaded = await run(lab, words, { MANAGE_TOKEN: "manage sesame" });
+    assert.equal(uploaded.code, 0, uploaded.err);
+    const told = await (await fetch(`${product.origin}/api/lab?site=demo`)).json();
+    const page = told.pages.find((/** @type {any} */ page) => page.device === device);
+    assert.deepEqual([page.path, page.route, page.release, page.runs], ["/demo/", "/demo", "1.2.3", 1]);
+    assert.equal(page.medians.LCP, audits["largest-contentful-paint"].numericValue);
+    assert.equal(page.medians.TBT, audits["total-blocking-time"].numericValue);
+    assert.equal(page.score, categories.performance.score);
   });
 }

@@ -20,8 +20,10 @@ const STANDING = {
 };
 /** @type {string[]} */
 const asked = [];
+let refuses = false;
 const server = createServer((request, response) => {
   asked.push(`${request.url} ${request.headers.authorization}`);
+  if (refuses && request.method === "POST") response.statusCode = 503;
   response.end(JSON.stringify(STANDING));
 });
 before(() => new Promise((resolve) => void server.listen(0, "127.0.0.1", () => resolve(undefined))));
@@ -93,6 +95,21 @@ test("lab and field are run, judged and summed up", async () => {
   assert.match(text(".edge-vitals/gate.xml"), /tests="3" failures="0"/);
   assert.deepEqual(text("gh.log").split("\n").map((line) => line.split(" --")[0]), ["api", "api", ""]);
   assert.match(text("gh.log"), /--method POST repos\/shop\/portal\/issues\/7\/comments --field body=@\.edge-vitals\/gate\.md/);
+});
+
+test("with the token for it, what the lab measured is uploaded; and that it is not taken holds nothing up", async () => {
+  const path = checkout(900);
+  const url = `http://127.0.0.1:${/** @type {import("node:net").AddressInfo} */ (server.address()).port}`;
+  asked.length = 0;
+  const { code, told } = await acted(path, { ...GIVEN, url, site: "portal", release: "2.0", "manage-token": "manage" });
+  assert.equal(code, 0, told);
+  assert.deepEqual(asked, ["/api/lab?site=portal Bearer manage", "/api/budgets?site=portal&release=2.0 undefined"]);
+  assert.match(told, /✓ \/ as a phone, 2 runs|✓ \/ as a phone, one run/);
+  refuses = true;
+  const held = await acted(path, { ...GIVEN, url, site: "portal", "manage-token": "manage" });
+  refuses = false;
+  assert.equal(held.code, 0, held.told);
+  assert.match(held.told, /::warning::the lab's medians were not uploaded/);
 });
 
 test("a broken budget closes the gate without a Worker, and the one comment is kept up to date", async () => {

@@ -14,6 +14,7 @@ mod export;
 mod health;
 mod hours;
 mod ingest;
+mod lab;
 mod leave;
 mod live;
 mod performance;
@@ -58,6 +59,9 @@ async fn fetch(request: Request, env: Env, context: Context) -> Result<Response>
         (Method::Get | Method::Head, "/api/vitals/causes") => causes::causes(&request, &env, &config).await,
         (Method::Get | Method::Head, "/api/budgets") => read::standing(&request, &env, &config).await,
         (Method::Get | Method::Head, "/api/budgets/limits") => read::limits(&request, &env).await,
+        (Method::Get | Method::Head, "/api/lab") => lab::shown(&request, &env, &config).await,
+        (Method::Post, "/api/lab") => lab::take(&request, &env, &config).await,
+        (_, "/api/lab") => Err(Refusal::WrongMethod { allow: "GET, HEAD, POST" }.into()),
         (Method::Get, "/api/live") => live::listen(&request, &env, &config).await,
         (Method::Get | Method::Head, "/badge.svg") => badge::badge(&request, &env, &config).await,
         (Method::Get | Method::Head, "/api/health/advanced") => {

@@ -2,7 +2,7 @@
 // sees the same.
 
 /**
- * @typedef {"overview" | "routes" | "route" | "budgets" | "compare"} View
+ * @typedef {"overview" | "routes" | "route" | "budgets" | "compare" | "cache" | "health"} View
  * @typedef {{ view: View, site: string | null, window: string, from: number | null, to: number | null,
  *   only: Map<string, string>, bots: string, metric: string, by: string, sort: string, route: string | null,
  *   a: string | null, b: string | null, verdict: string | null }} State
@@ -23,6 +23,8 @@ export const VIEWS = /** @type {[View, string][]} */ ([
   ["routes", "Routes"],
   ["budgets", "Budgets"],
   ["compare", "Compare"],
+  ["cache", "Cache"],
+  ["health", "Health"],
 ]);
 
 /** @param {string} search @returns {State} */
@@ -30,7 +32,7 @@ export function read(search) {
   const given = new URLSearchParams(search);
   const moment = (/** @type {string} */ name) => (/^\d{1,15}$/.test(given.get(name) ?? "") ? Number(given.get(name)) : null);
   const view = given.get("view");
-  const known = /** @type {View[]} */ (["overview", "routes", "route", "budgets", "compare"]);
+  const known = /** @type {View[]} */ (["overview", "routes", "route", "budgets", "compare", "cache", "health"]);
   const only = new Map();
   for (const [name, value] of given) if (DIMENSIONS.has(name) || name.startsWith("dim.")) only.set(name, value);
   const window = given.get("window") ?? "";

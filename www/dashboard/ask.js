@@ -90,27 +90,76 @@ export async function all(path, query) {
   return whole;
 }
 
+/**
+ * What a secret opens. Who may manage may read as well.
+ * @typedef {keyof typeof KEYS} Key
+ */
+export const KEYS = /** @type {const} */ ({
+  read: { secret: "READ_TOKEN", kept: "token" },
+  manage: { secret: "MANAGE_TOKEN", kept: "token-manage" },
+  cache: { secret: "CACHE_TOKEN", kept: "token-cache" },
+});
+
+/** @param {Key} key */
+const known = (key) => sessionStorage.getItem(KEYS[key].kept) ?? (key === "manage" ? sessionStorage.getItem(KEYS.read.kept) : key === "read" ? sessionStorage.getItem(KEYS.manage.kept) : null);
+
+/** Whether a token for it was given in this tab. @param {Key} key */
+export const holds = (key) => known(key) !== null;
+
+/** The token is kept while the tab lives, and no longer. @param {Key} key @param {string | null} token */
+export function keep(key, token) {
+  if (token) sessionStorage.setItem(KEYS[key].kept, token);
+  else sessionStorage.removeItem(KEYS[key].kept);
+}
+
+/** The token that opens a site's numbers, for what cannot carry it as a request does. */
+export const readToken = () => known("read");
+
+/** A document that may not be there. @template T @param {Promise<T>} asked @returns {Promise<T | null>} */
+export async function maybe(asked) {
+  try {
+    return await asked;
+  } catch (error) {
+    if (error instanceof Refused && [401, 403, 404, 405].includes(error.status)) return null;
+    throw error;
+  }
+}
+
+/**
+ * A document of those that answer with their state as their status, too.
+ * @param {string} path @param {URLSearchParams} query @param {Key} [key]
+ */
+export const told = async (path, query, key = "read") => (await sent(path, query, { cache: kept }, key, (answer) => answer.ok || (answer.status === 503 && !answer.headers.get("content-type")?.includes("problem")))).json();
+
+/**
+ * Has something done. @param {string} path @param {URLSearchParams} query @param {unknown} body @param {Key} key
+ */
+export const done = async (path, query, body, key) =>
+  (await sent(path, query, { method: "POST", body: typeof body === "string" ? body : JSON.stringify(body) }, key)).json();
+
 /** @param {string} path @param {URLSearchParams} query */
-async function get(path, query) {
-  const { signal } = asking;
-  const token = sessionStorage.getItem("token");
+const get = (path, query) => sent(path, query, { cache: kept }, "read");
+
+/** @param {string} path @param {URLSearchParams} query @param {RequestInit} how @param {Key} key @param {(answer: Response) => boolean} [isGood] */
+async function sent(path, query, how, key, isGood = (answer) => answer.ok) {
+  // What was begun is not broken off because somebody looks elsewhere.
+  const signal = how.method === "POST" ? undefined : asking.signal;
+  const token = known(key);
   let answer;
   try {
-    answer = await fetch(`${path}?${query}`, { signal, cache: kept, headers: token ? { authorization: `Bearer ${token}` } : {} });
+    answer = await fetch(`${path}?${query}`, { signal, ...how, headers: token ? { authorization: `Bearer ${token}` } : {} });
   } catch (error) {
-    if (signal.aborted) throw error;
+    if (signal?.aborted) throw error;
     throw new Unreached("The Worker did not answer.");
   }
-  if (answer.ok) return answer;
+  if (isGood(answer)) return answer;
   const problem = await answer.json().catch(() => ({}));
   throw new Refused(answer.status, typeof problem.detail === "string" ? problem.detail : `The Worker answers ${answer.status}.`);
 }
 
-
-/** The token is kept while the tab lives, and no longer. @param {string | null} token */
-export function signIn(token) {
-  if (token) sessionStorage.setItem("token", token);
-  else sessionStorage.removeItem("token");
+/** Forgets every token. */
+export function signOut() {
+  for (const key of /** @type {Key[]} */ (Object.keys(KEYS))) keep(key, null);
 }
 
-export const isSignedIn = () => sessionStorage.getItem("token") !== null;
+export const isSignedIn = () => /** @type {Key[]} */ (Object.keys(KEYS)).some(holds);

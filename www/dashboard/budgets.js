@@ -1,6 +1,6 @@
 // Every budget of every route and device: the counts, what they prove, and what it would take to decide.
 import { link, question } from "./address.js";
-import { json } from "./ask.js";
+import { json, maybe } from "./ask.js";
 import { make } from "./dom.js";
 import { cell, instead, number, table, verdictMark } from "./marks.js";
 import { rank } from "./overview.js";
@@ -11,11 +11,12 @@ import { VERDICTS, count, interval, moment, percent, plural, since, value } from
  * @typedef {import("./address.js").State} State
  * @typedef {import("./ask.js").Cell} Cell
  * @typedef {import("./toolkit.js").Toolkit} Toolkit
+ * @typedef {{ route: string, path: string, device: string, runs: number, at: number, release?: string, medians: Record<string, number>, score?: number | null }} LabPage
  */
 
 /** @param {State} state @returns {Promise<import("./overview.js").Shown>} */
 export async function budgets(state) {
-  const [standing, tools] = await Promise.all([/** @type {Promise<import("./ask.js").Standing>} */ (json("/api/budgets", question(state))), toolkit()]);
+  const [standing, pages, tools] = await Promise.all([/** @type {Promise<import("./ask.js").Standing>} */ (json("/api/budgets", question(state))), lab(state), toolkit()]);
   const cells = [...standing.cells].sort((one, other) => rank(one.verdict) - rank(other.verdict) || other.n - other.k - (one.n - one.k));
   const kinds = Object.keys(VERDICTS).filter((name) => name !== "none");
   const shown = state.verdict ? cells.filter(({ verdict }) => verdict === state.verdict) : cells;
@@ -34,19 +35,38 @@ export async function budgets(state) {
           return make("a", { href: link(state, { verdict: name }), "aria-current": state.verdict === name ? "true" : null, "data-verdict": name }, verdictMark(name), ` ${count(n)}`);
         }),
       ),
-      shown.length ? make("section", null, budgetTable(state, shown, tools)) : instead("None", make("p", null, "No budget has this verdict.")),
+      shown.length ? make("section", null, budgetTable(state, shown, tools, pages)) : instead("None", make("p", null, "No budget has this verdict.")),
     ].filter((node) => node !== undefined),
     seen: {
       name: "budgets",
-      columns: ["line", "pattern", "route", "device", "metric", "unit", "max", "percentile", "severity", "n", "k", "value", "low", "high", "verdict", "p_value"],
-      rows: shown.map((each) => [each.line, each.pattern, each.route, each.device, each.metric, each.unit, each.max, each.percentile, each.severity, each.n, each.k, each.value, each.interval?.[0] ?? null, each.interval?.[1] ?? null, each.verdict, each.p_value]),
-      document: { ...standing, cells: shown },
+      columns: ["line", "pattern", "route", "device", "metric", "unit", "max", "percentile", "severity", "n", "k", "value", "low", "high", "verdict", "p_value", "lab"],
+      rows: shown.map((each) => [each.line, each.pattern, each.route, each.device, each.metric, each.unit, each.max, each.percentile, each.severity, each.n, each.k, each.value, each.interval?.[0] ?? null, each.interval?.[1] ?? null, each.verdict, each.p_value, inLab(each, pages)?.value ?? null]),
+      document: { ...standing, cells: shown, lab: pages },
     },
   };
 }
 
-/** @param {State} state @param {Cell[]} cells @param {Toolkit} tools */
-export function budgetTable(state, cells, tools) {
+/** What Lighthouse measured, where somebody uploaded it. @param {State} state @returns {Promise<LabPage[]>} */
+export async function lab(state) {
+  const of = new URLSearchParams([...question(state)].filter(([name]) => name === "site"));
+  return (await maybe(json("/api/lab", of)))?.pages ?? [];
+}
+
+/**
+ * The lab's number beside a field's: of several pages of a route the worst. A visit has an INP and a lab run
+ * has none; Total Blocking Time stands in for it.
+ * @param {Cell} each @param {LabPage[]} pages
+ */
+export function inLab(each, pages) {
+  const audit = each.metric === "INP" ? "TBT" : each.metric;
+  const own = pages.filter(({ route, device, medians }) => route === each.route && (each.device === null || device === each.device) && medians[audit] !== undefined);
+  const worst = own.sort((one, other) => other.medians[audit] - one.medians[audit])[0];
+  return worst && { ...worst, audit, value: worst.medians[audit] };
+}
+
+/** @param {State} state @param {Cell[]} cells @param {Toolkit} tools @param {LabPage[]} pages */
+export function budgetTable(state, cells, tools, pages) {
+  const hasLab = cells.some((each) => inLab(each, pages));
   const columns = [
     { name: "Verdict" },
     { name: "Route" },
@@ -54,6 +74,7 @@ export function budgetTable(state, cells, tools) {
     { name: "Vital" },
     { name: "Budget", number: true },
     { name: "Value", number: true },
+    ...(hasLab ? [{ name: "Lab", number: true, title: "The median of Lighthouse’s runs" }] : []),
     { name: "Within", number: true },
     { name: "What it would take" },
     { name: "Line", number: true, title: "The line of budgets.json" },
@@ -61,14 +82,24 @@ export function budgetTable(state, cells, tools) {
   const holder = make("div", null);
   const list = (/** @type {number} */ most) => {
     const more = cells.length > most && make("button", { type: "button", onclick: () => list(Infinity) }, `Show all ${count(cells.length)}`);
-    holder.replaceChildren(table("Budgets with their counts", columns, cells.slice(0, most).map((each) => row(state, each, tools))), make("p", { class: "more" }, more || ""));
+    holder.replaceChildren(table("Budgets with their counts", columns, cells.slice(0, most).map((each) => row(state, each, tools, hasLab ? pages : null))), make("p", { class: "more" }, more || ""));
   };
   list(200);
   return holder;
 }
 
-/** @param {State} state @param {Cell} each @param {Toolkit} tools */
-function row(state, each, tools) {
+/** @param {Cell} each @param {LabPage[]} pages */
+function labCell(each, pages) {
+  const found = inLab(each, pages);
+  if (!found) return number("–");
+  const { audit, at, release, runs, path } = found;
+  const told = make("td", { class: "number", "data-lab": audit, title: `${path}, ${plural(runs, "run")}, ${moment(at)}` }, value(found.value, each.unit));
+  told.append(make("small", { class: "quiet" }, `${audit === each.metric ? "" : `${audit}, `}${release ?? since(at)}`));
+  return told;
+}
+
+/** @param {State} state @param {Cell} each @param {Toolkit} tools @param {LabPage[] | null} pages */
+function row(state, each, tools, pages) {
   const name = each.route === null ? make("span", null, `All of ${each.pattern}`) : make("a", { href: link(state, { view: "route", route: each.route, metric: each.metric }) }, each.route);
   return make("tr", { "data-verdict": each.verdict, "data-cell": `${each.route ?? "*"} ${each.device ?? "*"} ${each.metric}` },
     cell([verdictMark(each.verdict), each.watch?.alarm ? make("small", { class: "alarm", title: `Raised ${moment(each.watch.changed_at)}` }, `alarm, ${since(each.watch.changed_at)}`) : null]),
@@ -77,6 +108,7 @@ function row(state, each, tools) {
     cell([each.metric, each.severity === "warn" ? make("small", { class: "quiet" }, "warns only") : null]),
     number([`≤ ${value(each.max, each.unit)}`, make("small", { class: "quiet" }, `p${each.percentile}`)]),
     number([value(each.value, each.unit), make("small", { class: "quiet" }, each.n ? interval(each.interval, each.unit) : "")]),
+    pages ? labCell(each, pages) : [],
     number(each.n ? [`${count(each.k)} of ${count(each.n)}`, make("small", { class: "quiet" }, percent(each.k / each.n))] : "–"),
     make("td", { class: "words" }, takes(each, tools), each.burn?.asks ? make("small", { class: "alarm" }, each.burn.asks === "page" ? "burns fast: look now" : "burns: look soon") : null),
     number(String(each.line)),

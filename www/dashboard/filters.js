@@ -2,6 +2,7 @@
 // choose from are those that there are.
 import { DIMENSIONS, WINDOWS, link, question, span } from "./address.js";
 import { and, json } from "./ask.js";
+import { open } from "./dialog.js";
 import { make } from "./dom.js";
 import { count, group, lately, moment } from "./words.js";
 
@@ -94,19 +95,4 @@ function dates(state, go) {
 function local(at) {
   const moved = new Date(at - new Date(at).getTimezoneOffset() * 60_000);
   return moved.toISOString().slice(0, 16);
-}
-
-/** @param {string} title @param {...HTMLElement} children */
-function open(title, ...children) {
-  const dialog = make("dialog", { "aria-label": title },
-    make("header", { class: "row" }, make("h2", null, title), make("button", { type: "button", class: "plain", "aria-label": "Close", onclick: () => dialog.close() }, "×")),
-    ...children,
-  );
-  document.body.append(dialog);
-  dialog.addEventListener("close", () => dialog.remove());
-  dialog.addEventListener("click", (event) => {
-    if (event.target === dialog) dialog.close();
-  });
-  dialog.showModal();
-  return dialog;
 }

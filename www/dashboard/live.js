@@ -1,6 +1,7 @@
 // Views as they come: one socket while somebody looks at the overview, and the counts that it tells.
 // A page that is not looked at listens to nothing; the socket of one that is costs the Worker nothing
 // while nobody visits.
+import { readToken } from "./ask.js";
 import { draw, make } from "./dom.js";
 import { clock, count, plural } from "./words.js";
 
@@ -20,7 +21,7 @@ const number = make("b", { "data-live-views": "" });
 const words = make("span");
 const bars = draw("svg", { class: "pulse", viewBox: "0 0 180 26", preserveAspectRatio: "none", role: "img" });
 // Numbers that change each second are read when somebody asks for them, and are not called out.
-const panel = make("div", { class: "live", "aria-live": "off" }, make("p", null, number, words), bars);
+const panel = make("div", { class: "feed", "aria-live": "off" }, make("p", null, number, words), bars);
 
 /**
  * From now on this site is listened to; none: nobody.
@@ -51,7 +52,7 @@ setInterval(() => {
 function connect() {
   if (!wanted || socket || document.hidden) return;
   clearTimeout(later);
-  const token = sessionStorage.getItem("token");
+  const token = readToken();
   const hex = [...new TextEncoder().encode(token ?? "")].map((byte) => byte.toString(16).padStart(2, "0")).join("");
   const own = new WebSocket(`${location.origin.replace("http", "ws")}/api/live?site=${encodeURIComponent(wanted.site)}`, ["edge-vitals.live.v1", ...(token ? [`token.${hex}`] : [])]);
   socket = own;

@@ -3,13 +3,15 @@
 import { start, view as viewed } from "/v1/start.js";
 
 import { VIEWS, link, read } from "./address.js";
-import { Refused, Unreached, anew, isSignedIn, signIn } from "./ask.js";
+import { Refused, Unreached, anew, holds, isSignedIn, keep, signOut } from "./ask.js";
 import { budgets } from "./budgets.js";
+import { cache } from "./cache.js";
 import { compare } from "./compare.js";
 import { element, make } from "./dom.js";
 import { exports } from "./export.js";
 import { filters } from "./filters.js";
 import { firstSteps } from "./first.js";
+import { health } from "./health.js";
 import { listen } from "./live.js";
 import { alone, loading } from "./marks.js";
 import { overview } from "./overview.js";
@@ -72,7 +74,9 @@ async function show(isFresh = false) {
   chrome();
   const signal = anew(isFresh);
   content.setAttribute("aria-busy", "true");
-  if (!last || before !== state.view) content.replaceChildren(make("h1", { class: "unseen" }, "Reading the numbers…"), loading());
+  // What the page says from the start stays until there are numbers.
+  if (!last && document.getElementById("opening")) content.querySelector(".cards") ?? content.append(loading());
+  else if (!last || before !== state.view) content.replaceChildren(make("h1", { class: "unseen" }, "Reading the numbers…"), loading());
   try {
     const shown = await view();
     if (signal.aborted) return;
@@ -80,7 +84,7 @@ async function show(isFresh = false) {
     lastAddress = address;
     document.title = `${shown.title} · ${shown.whole.site || "edge-vitals"}`;
     const { activeElement } = document;
-    const isEmpty = shown.whole.heard_at === undefined && shown.whole.views === 0;
+    const isEmpty = state.view !== "cache" && state.view !== "health" && shown.whole.heard_at === undefined && shown.whole.views === 0;
     content.replaceChildren(...(isEmpty ? [firstSteps(shown.whole.site)] : shown.content));
     returnTo(activeElement);
     if (shown.whole.site && !state.site) state.site = shown.whole.site;
@@ -109,6 +113,10 @@ function view() {
       return budgets(state);
     case "compare":
       return compare(state, go);
+    case "cache":
+      return cache(state, () => show(true));
+    case "health":
+      return health(state, () => show(true));
   }
 }
 
@@ -129,9 +137,11 @@ function chrome() {
     make("button", { type: "button", class: "plain", id: "again", title: "Read again", "aria-label": "Read again", onclick: () => show(true) }, "↻"),
     exports(() => last?.shown ?? null),
     make("button", { type: "button", class: "plain", id: "theme", title: "Light or dark", "aria-label": "Light or dark", onclick: turn }, "◐"),
-    isSignedIn() ? make("button", { type: "button", class: "quiet-button", onclick: () => (signIn(null), (last = null), show()) }, "Sign out") : "",
+    isSignedIn() ? make("button", { type: "button", class: "quiet-button", onclick: () => (signOut(), (last = null), show()) }, "Sign out") : "",
   );
-  element("question").replaceChildren(filters(state, go));
+  const isOfVisits = state.view !== "cache" && state.view !== "health";
+  element("question").hidden = !isOfVisits;
+  element("question").replaceChildren(isOfVisits ? filters(state, go) : "");
   returnTo(activeElement);
   freshness();
 }
@@ -186,13 +196,13 @@ function door() {
   const token = make("input", { id: "token", type: "password", autocomplete: "current-password", required: true });
   const enter = (/** @type {Event} */ event) => {
     event.preventDefault();
-    signIn(token.value.trim());
+    keep("read", token.value.trim());
     last = null;
     show();
   };
   return alone(
     "These numbers are not public",
-    make("p", null, isSignedIn() ? "The token was not accepted. " : "", "Give the read token of this deployment. It is kept in this tab alone."),
+    make("p", null, holds("read") ? "The token was not accepted. " : "", "Give the read token of this deployment. It is kept in this tab alone."),
     make("form", { class: "door", onsubmit: enter }, make("label", { for: "token" }, "Read token"), token, make("button", { type: "submit", class: "primary" }, "Sign in")),
     make("p", { class: "quiet" }, "It is set with ", make("code", null, "npx wrangler secret put READ_TOKEN"), "."),
   );

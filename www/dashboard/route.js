@@ -2,12 +2,13 @@
 // percentile is computed here, from the sketch that the Worker gives.
 import { DIMENSIONS, link, question, span, step } from "./address.js";
 import { and, bytes, json } from "./ask.js";
+import { purges } from "./cache.js";
 import { causes, whySlow } from "./causes.js";
 import { distribution, history } from "./chart.js";
 import { make } from "./dom.js";
 import { FEW, cell, instead, number, shares, table } from "./marks.js";
 import { metricPicker, lost } from "./routes.js";
-import { budgetTable } from "./budgets.js";
+import { budgetTable, lab } from "./budgets.js";
 import { toolkit } from "./toolkit.js";
 import { METRICS, count, group, interval, lasting, moment, percent, value } from "./words.js";
 
@@ -17,11 +18,13 @@ import { METRICS, count, group, interval, lasting, moment, percent, value } from
 export async function route(state) {
   const asked = and(question(state), { route: state.route });
   const of = and(asked, { metric: state.metric });
-  const [whole, series, byRelease, slow, standing, tools, ...breakdowns] = await Promise.all([
+  const [whole, series, byRelease, slow, purged, pages, standing, tools, ...breakdowns] = await Promise.all([
     /** @type {Promise<Reading>} */ (json("/api/vitals/distribution", of)),
     /** @type {Promise<Reading>} */ (json("/api/vitals/series", and(of, { step: step(state), limit: "5000" }))),
     /** @type {Promise<Reading>} */ (json("/api/vitals/series", and(of, { step: step(state), by: "release", limit: "5000" }))),
     causes(of),
+    purges(),
+    lab(state),
     /** @type {Promise<import("./ask.js").Standing>} */ (json("/api/budgets", asked)),
     toolkit(),
     ...[...DIMENSIONS.keys()].map((by) => /** @type {Promise<Reading>} */ (json("/api/vitals/distribution", and(of, { by })))),
@@ -44,9 +47,10 @@ export async function route(state) {
     document: { distribution: line ?? null, series: series.lines, causes: slow, cells },
   };
   if (!line) {
-    return { title: String(state.route), whole, seen, content: [...head, instead("No data", make("p", null, `No view of this route measured ${METRICS[state.metric]} in this time.`)), budgetSection(state, cells, tools)] };
+    return { title: String(state.route), whole, seen, content: [...head, instead("No data", make("p", null, `No view of this route measured ${METRICS[state.metric]} in this time.`)), budgetSection(state, cells, tools, pages)] };
   }
-  const marks = releases(byRelease.lines);
+  const [from, to] = span(state);
+  const marks = [...releases(byRelease.lines), ...purged.filter(({ at }) => at >= from && at <= to).slice(0, MOST_MARKS)];
   const sketch = await bytes("/api/vitals/distribution", and(of, { format: "sketch" }));
   const points = series.lines.flatMap(({ at, n, p75, p75_interval }) =>
     at !== undefined && p75 !== null ? { at, n, value: p75, low: p75_interval?.[0] ?? p75, high: p75_interval?.[1] ?? p75 } : [],
@@ -69,7 +73,7 @@ export async function route(state) {
         make("h2", { id: "who" }, "Who feels it"),
         make("div", { class: "breakdowns" }, breakdowns.map((reading, index) => breakdown(state, [...DIMENSIONS][index], reading))),
       ),
-      budgetSection(state, cells, tools),
+      budgetSection(state, cells, tools, pages),
     ].filter(Boolean)),
   };
 }
@@ -155,11 +159,11 @@ function breakdown(state, [by, word], { lines }) {
   );
 }
 
-/** @param {State} state @param {import("./ask.js").Cell[]} cells @param {import("./toolkit.js").Toolkit} tools */
-function budgetSection(state, cells, tools) {
+/** @param {State} state @param {import("./ask.js").Cell[]} cells @param {import("./toolkit.js").Toolkit} tools @param {import("./budgets.js").LabPage[]} pages */
+function budgetSection(state, cells, tools, pages) {
   return make("section", { "aria-labelledby": "limits" },
     make("h2", { id: "limits" }, "Budgets"),
-    cells.length ? budgetTable(state, cells, tools) : make("p", { class: "quiet" }, `No budget rules ${state.metric} here.`),
+    cells.length ? budgetTable(state, cells, tools, pages) : make("p", { class: "quiet" }, `No budget rules ${state.metric} here.`),
   );
 }
 

@@ -43,6 +43,12 @@ export function interval(pair, unit) {
   return `${bare(low)} – ${value(high, unit)}`;
 }
 
+/** A size. @param {number} number */
+export function bytes(number) {
+  const [unit, of] = number < 1e3 ? ["byte", 1] : number < 1e6 ? ["kilobyte", 1e3] : number < 1e9 ? ["megabyte", 1e6] : ["gigabyte", 1e9];
+  return new Intl.NumberFormat(locale(), { style: "unit", unit: String(unit), unitDisplay: of === 1 ? "long" : "short", maximumFractionDigits: of === 1 ? 0 : 1 }).format(number / Number(of));
+}
+
 /** How long people waited, all together. @param {number} total seconds */
 export function lasting(total) {
   if (total < 60) return `${whole.format(total)} s`;

@@ -7,7 +7,11 @@
 pub mod badge;
 #[cfg(feature = "documents")]
 pub mod beacon;
+#[cfg(feature = "documents")]
+pub mod caching;
 mod device;
+#[cfg(feature = "documents")]
+pub mod lab;
 #[cfg(feature = "documents")]
 pub mod live;
 mod metric;

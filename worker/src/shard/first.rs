@@ -21,6 +21,11 @@ impl Shard {
             "standing" => Response::from_json(&self.standing(&site, serde_json::from_value(body)?).await?),
             "push" => Response::from_json(&self.backends(&site)?),
             "push-again" => Response::from_json(&self.push_again(&site, &serde_json::from_value(body)?)?),
+            "lab" => Response::from_json(&self.lab()?),
+            "lab-take" => {
+                let known: Vec<wire::lab::Known> = serde_json::from_value(body)?;
+                Response::from_json(&self.lab_take(&known)?)
+            }
             "totals" => Response::from_bytes(self.totals(&site).await?.encode()),
             "alerts" => Response::from_json(&self.alerts_shown(&site)?),
             "ack" => Response::from_json(&self.acknowledge(&site, serde_json::from_value(body)?)?),

@@ -86,6 +86,10 @@ const SCHEMA: &[&str] = &[
         day INTEGER NOT NULL, route TEXT NOT NULL, device TEXT NOT NULL, metric TEXT NOT NULL,
         causes TEXT NOT NULL, PRIMARY KEY (day, route, device, metric)
      ) WITHOUT ROWID",
+    "CREATE TABLE IF NOT EXISTS lab (
+        path TEXT NOT NULL, device TEXT NOT NULL, at INTEGER NOT NULL, known TEXT NOT NULL,
+        PRIMARY KEY (path, device)
+     ) WITHOUT ROWID",
     "CREATE TABLE IF NOT EXISTS refused (
         start INTEGER NOT NULL, reason TEXT NOT NULL, count INTEGER NOT NULL, PRIMARY KEY (start, reason)
      ) WITHOUT ROWID",

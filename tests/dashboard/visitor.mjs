@@ -1,0 +1,81 @@
+// Somebody who looks at the dashboard, and everything that a page does unasked; and the pictures of each
+// view, looked at by axe as well.
+import assert from "node:assert/strict";
+import { mkdir, readFile } from "node:fs/promises";
+import { createRequire } from "node:module";
+
+const axe = await readFile(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+
+/** @typedef {import("playwright-core").Page} Page @typedef {import("playwright-core").Browser} Browser */
+
+/**
+ * A page on which nothing goes unseen: complaints of its policy, of its scripts, requests elsewhere.
+ * @param {Browser} browser @param {string} origin @param {import("playwright-core").BrowserContextOptions} [options]
+ */
+export async function visits(browser, origin, options = {}) {
+  const context = await browser.newContext({ viewport: { width: 1280, height: 800 }, locale: "en-US", timezoneId: "UTC", ...options });
+  await context.addInitScript(() => {
+    addEventListener("securitypolicyviolation", ({ violatedDirective, blockedURI }) => console.error(`policy: ${violatedDirective} ${blockedURI}`));
+  });
+  const page = await context.newPage();
+  /** @type {string[]} */
+  const complaints = [];
+  page.on("pageerror", (error) => complaints.push(String(error)));
+  page.on("console", (message) => message.type() === "error" && complaints.push(message.text()));
+  page.on("request", (request) => {
+    const url = new URL(request.url());
+    if (url.protocol.startsWith("http") && url.origin !== origin) complaints.push(`asks ${url.origin}`);
+  });
+  return {
+    context,
+    page,
+    complaints,
+    go: async (/** @type {string} */ path) => {
+      await page.goto(origin + path);
+      await settled(page);
+    },
+  };
+}
+
+/** @param {Page} page */
+export const settled = (page) => page.locator("#content:not([aria-busy])").waitFor();
+/** The number that a text begins with. @param {string | null} text */
+export const number = (text) => Number((text ?? "").replaceAll(",", "").match(/-?[\d.]+/)?.[0]);
+/** @param {Page} page @param {string} selector */
+export const text = (page, selector) => page.locator(selector).first().textContent();
+
+/**
+ * Every view at three widths and in both themes: it fits, axe finds nothing, and its picture is kept.
+ * @param {Browser} browser @param {string} origin @param {Record<string, string>} views
+ * @param {(page: Page, name: string) => Promise<unknown>} ready @param {Record<string, string>} [tokens] by the name under which the tab keeps them
+ */
+export async function photographed(browser, origin, views, ready, tokens = {}) {
+  await mkdir(new URL("../output", import.meta.url), { recursive: true });
+  /** @type {string[]} */
+  const told = [];
+  for (const colorScheme of /** @type {const} */ (["light", "dark"])) {
+    for (const [width, height] of [[1280, 800], [768, 1024], [390, 844]]) {
+      const { page, go, context, complaints } = await visits(browser, origin, { viewport: { width, height }, colorScheme });
+      await context.addInitScript((tokens) => Object.entries(tokens).forEach(([name, token]) => sessionStorage.setItem(name, token)), tokens);
+      // Colours are the theme's, and places the width's: neither needs every pair of them.
+      const looks = width === 1280 || (width === 390 && colorScheme === "light");
+      if (looks) await context.addInitScript(axe);
+      for (const [name, path] of Object.entries(views)) {
+        await go(path);
+        await ready(page, name);
+        const beside = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+        assert.ok(beside <= 0, `${name} is ${beside} px wider than ${width}`);
+        await page.screenshot({ path: new URL(`../output/${name}-${width}-${colorScheme}.png`, import.meta.url).pathname, fullPage: true });
+        if (!looks) continue;
+        const found = await page.evaluate(() => /** @type {any} */ (globalThis).axe.run({ resultTypes: ["violations"] }));
+        for (const { id, nodes } of found.violations) {
+          for (const { target, any } of nodes.slice(0, 3)) told.push(`${name}, ${colorScheme}, ${width}: ${id} of ${target}: ${any[0]?.message ?? ""}`);
+        }
+      }
+      // Chromium tells of the 401 of what is shut, and of nothing else.
+      assert.deepEqual(complaints.filter((each) => !each.includes("401")), []);
+      await context.close();
+    }
+  }
+  assert.deepEqual(told, []);
+}

@@ -1,0 +1,55 @@
+// Dialogs: one shape for all of them; what cannot be taken back is asked about first, and what a secret
+// opens is asked for where it is needed.
+import { KEYS, keep } from "./ask.js";
+import { make } from "./dom.js";
+
+/** @param {string} title @param {...(import("./dom.js").Child)} children */
+export function open(title, ...children) {
+  const dialog = make("dialog", { "aria-label": title },
+    make("header", { class: "row" }, make("h2", null, title), make("button", { type: "button", class: "plain", "aria-label": "Close", onclick: () => dialog.close() }, "×")),
+    ...children,
+  );
+  document.body.append(dialog);
+  dialog.addEventListener("close", () => dialog.remove());
+  dialog.addEventListener("click", (event) => {
+    if (event.target === dialog) dialog.close();
+  });
+  dialog.showModal();
+  return dialog;
+}
+
+/**
+ * A question with fields, until it is answered: with what was entered, or with nothing.
+ * @param {string} title @param {string} verb @param {...(import("./dom.js").Child)} children
+ * @returns {Promise<boolean>}
+ */
+export function asked(title, verb, ...children) {
+  return new Promise((resolve) => {
+    const answer = (/** @type {Event} */ event) => {
+      event.preventDefault();
+      resolve(true);
+      dialog.close();
+    };
+    const dialog = open(title,
+      make("form", { onsubmit: answer },
+        ...children,
+        make("div", { class: "row answers" }, make("button", { type: "button", onclick: () => dialog.close() }, "Cancel"), make("button", { type: "submit", class: "primary" }, verb)),
+      ),
+    );
+    dialog.addEventListener("close", () => resolve(false));
+  });
+}
+
+/** A field with its name. @param {string} id @param {string} name @param {import("./dom.js").Attributes} [attributes] */
+export function field(id, name, attributes = {}) {
+  const input = make("input", { id, required: true, ...attributes });
+  return { input, row: make("p", { class: "field" }, make("label", { for: id }, name), input) };
+}
+
+/** Asks for a token that is not known in this tab yet. @param {keyof typeof KEYS} key @param {string} [why] */
+export async function unlocked(key, why = "") {
+  const { input, row } = field(`token-${key}`, `The secret ${KEYS[key].secret}`, { type: "password", autocomplete: "off" });
+  const is = await asked("This needs a token", "Go on", why && make("p", { class: "quiet" }, why), row, make("p", { class: "quiet" }, "It is kept in this tab alone."));
+  if (is && input.value.trim()) keep(key, input.value.trim());
+  return is;
+}

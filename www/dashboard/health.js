@@ -1,0 +1,229 @@
+// Health and alerts: how the site is and why, what somebody has to look at, and what waits. Who holds the
+// token sees what the machinery does, and can answer it.
+import { link, question } from "./address.js";
+import { done, holds, maybe, told } from "./ask.js";
+import { asked, field, unlocked } from "./dialog.js";
+import { draw, make } from "./dom.js";
+import { cell, number, table } from "./marks.js";
+import { count, moment, plural, since, value } from "./words.js";
+
+/**
+ * @typedef {import("./address.js").State} State
+ * @typedef {{ n: number, errors: number, error_rate: number, per_second: number, p50: number | null, p95: number | null, p99: number | null }} Load
+ * @typedef {{ name: string, circuit: string, open_until?: number, waiting: number, oldest?: number, trouble?: string,
+ *   last?: { key: string, at: number }, parked: { seq: number, key: string, status: number, at: number }[] }} Backend
+ * @typedef {{ status: string, health: string, score: number, site: string, at: number, releaseId: string,
+ *   parts: { name: string, points: number, of: number, status: string }[],
+ *   details?: { reasons: string[], because: Record<string, string>, heard_at: number | null, missed: number,
+ *     requests?: Load & { routes: (Load & { route: string })[] } },
+ *   operations?: { memory: { bytes: number, limit: number, percent: number }, queues: Record<string, number>, push: Backend[],
+ *     origin?: { is_up: boolean, status?: number, took: number, asked_at: number }, alerts: { raised: number, critical: number } } }} Bulletin
+ * @typedef {{ key: string, signal: string, route?: string, device?: string, series?: string, level: string, since: number,
+ *   read_at: number, says: string, action: string, acknowledged: { by: string, at: number } | null, muted: boolean }} Alert
+ * @typedef {{ number: number, signal: string | null, route: string | null, from: number, until: number, by: string, reason: string }} Mute
+ * @typedef {{ raised: Alert[], mutes: Mute[], channels: { name: string, trouble: string | null }[] }} Alerts
+ */
+
+/** @param {State} state @param {() => void} again @returns {Promise<import("./overview.js").Shown>} */
+export async function health(state, again) {
+  const of = new URLSearchParams([...question(state)].filter(([name]) => name === "site"));
+  const [bulletin, alerts] = await Promise.all([
+    /** @type {Promise<Bulletin>} */ (told("/api/health/advanced", of)),
+    /** @type {Promise<Alerts | null>} */ (maybe(told("/api/alerts", of))),
+  ]);
+  const act = actions(of, again);
+  return {
+    title: "Health",
+    whole: { site: bulletin.site, heard_at: bulletin.details?.heard_at ?? undefined, views: 1 },
+    content: /** @type {Node[]} */ ([
+      make("h1", null, "Health"),
+      standing(bulletin),
+      raised(state, alerts, act, again),
+      bulletin.details?.requests && requests(bulletin.details.requests),
+      machinery(bulletin, act),
+    ].filter(Boolean)),
+    seen: {
+      name: "health",
+      columns: ["part", "status", "points", "of", "because"],
+      rows: bulletin.parts.map(({ name, status, points, of }) => [name, status, points, of, bulletin.details?.because[name] ?? null]),
+      document: { health: bulletin, alerts },
+    },
+  };
+}
+
+/** What can be done, each with its token and then with a fresh look. @param {URLSearchParams} of @param {() => void} again */
+function actions(of, again) {
+  const doing = async (/** @type {string} */ path, /** @type {unknown} */ body) => {
+    if (!holds("manage") && !(await unlocked("manage"))) return;
+    try {
+      await done(path, of, body, "manage");
+    } catch (error) {
+      const isClosed = /** @type {any} */ (error).status === 401;
+      if (isClosed && (await unlocked("manage", "The token that is known does not open this."))) return doing(path, body);
+      if (!isClosed) await asked("It was not done", "Close", make("p", null, /** @type {Error} */ (error).message));
+      return;
+    }
+    again();
+  };
+  return {
+    acknowledge: async (/** @type {Alert} */ alert) => {
+      const by = field("by", "Who looks after it", { maxlength: 100, value: localStorage.getItem("name") ?? "" });
+      if (!(await asked("Look after this alert", "Acknowledge", make("p", null, alert.says), make("p", { class: "quiet" }, "Nobody is reminded of it again until it gets worse."), by.row))) return;
+      localStorage.setItem("name", by.input.value);
+      await doing("/api/alerts/ack", { key: alert.key, by: by.input.value });
+    },
+    silence: async (/** @type {Alert | null} */ alert) => {
+      const by = field("by", "Who asks", { maxlength: 100, value: localStorage.getItem("name") ?? "" });
+      const reason = field("reason", "What for", { maxlength: 200, placeholder: "maintenance of the database" });
+      const minutes = field("minutes", "For how many minutes", { type: "number", min: 1, max: 43_200, value: 60 });
+      const what = alert ? `${SIGNALS[alert.signal] ?? alert.signal}${alert.route ? ` of ${alert.route}` : " of every route"}` : "Everything";
+      if (!(await asked("Silence", "Silence", make("p", null, make("b", null, what), " is not told to anybody for a while. That it is well again is told."), minutes.row, reason.row, by.row))) return;
+      localStorage.setItem("name", by.input.value);
+      await doing("/api/alerts/silence", { signal: alert?.signal ?? null, route: alert?.route ?? null, minutes: minutes.input.valueAsNumber, by: by.input.value, reason: reason.input.value });
+    },
+    unsilence: (/** @type {number} */ number) => doing("/api/alerts/unsilence", { number }),
+    retry: async (/** @type {string} */ sink, /** @type {number} */ parked) => {
+      if (await asked("Send again", "Send again", make("p", null, `${plural(parked, "document")} that ${sink} refused ${parked === 1 ? "is" : "are"} sent again, each under the key that it had.`))) await doing("/api/push/retry", { sink });
+    },
+  };
+}
+
+/** @typedef {ReturnType<typeof actions>} Act */
+
+/** @param {Bulletin} bulletin */
+function standing({ health, score, parts, details, releaseId, at }) {
+  const around = 2 * Math.PI * 26;
+  const kind = { healthy: "good", unknown: "insufficient", degraded: "between", unhealthy: "poor" }[health] ?? "insufficient";
+  return make("section", { class: "panel standing", "aria-labelledby": "standing", "data-health": health },
+    make("div", { class: `score ${kind}` },
+      draw("svg", { viewBox: "0 0 64 64", "aria-hidden": "true" },
+        draw("circle", { class: "track", cx: 32, cy: 32, r: 26 }),
+        draw("circle", { class: "arc", cx: 32, cy: 32, r: 26, "stroke-dasharray": `${(around * score) / 100} ${around}`, transform: "rotate(-90 32 32)" }),
+        draw("text", { x: 32, y: 39, "text-anchor": "middle" }, String(score)),
+      ),
+      make("h2", { id: "standing" }, make("span", null, STATUSES[health] ?? health), make("small", { class: "quiet" }, `${score} of 100, ${since(at)}; version ${releaseId}`)),
+    ),
+    details?.reasons.length ? make("ul", { class: "reasons" }, details.reasons.map((reason) => make("li", null, reason))) : details ? make("p", { class: "quiet" }, "Nothing speaks against it.") : null,
+    table("What the score is made of", [{ name: "Part" }, { name: "Is" }, { name: "Points", number: true }, { name: "Because" }],
+      parts.map(({ name, points, of, status }) =>
+        make("tr", { "data-part": name },
+          make("th", { scope: "row" }, PARTS[name] ?? name),
+          cell(statusMark(status)),
+          number(`${points} of ${of}`),
+          make("td", { class: "words wide" }, details?.because[name] ?? "for those who hold the read token"),
+        ),
+      ),
+    ),
+  );
+}
+
+/** @param {string} status */
+const statusMark = (status) => make("span", { class: `verdict ${{ healthy: "met", unknown: "unknown", degraded: "at-limit", unhealthy: "violated" }[status] ?? "unknown"}` }, STATUSES[status] ?? status);
+
+/** @param {State} state @param {Alerts | null} alerts @param {Act} act @param {() => void} again */
+function raised(state, alerts, act, again) {
+  const head = make("header", { class: "row" },
+    make("h2", { id: "alerts" }, "Alerts"),
+    alerts && make("button", { type: "button", id: "silence-all", onclick: () => act.silence(null) }, "Silence all …"),
+  );
+  if (!alerts) {
+    return make("section", { "aria-labelledby": "alerts" }, head, make("p", { class: "quiet" }, "Alerts are for those who hold the read token. "), make("button", { type: "button", id: "unlock", onclick: () => unlocked("read").then((is) => is && again()) }, "Give the token …"));
+  }
+  const rows = alerts.raised.map((alert, index) =>
+    make("tr", { "data-alert": alert.key, class: alert.muted ? "pale" : null },
+      cell(make("span", { class: `verdict ${alert.level === "critical" ? "violated" : "at-limit"}` }, alert.level === "critical" ? "Critical" : "Warning")),
+      make("th", { scope: "row" }, SIGNALS[alert.signal] ?? alert.signal, make("small", { class: "quiet block" }, [alert.route, alert.device, alert.series].filter(Boolean).join(" · ") || "the whole site")),
+      make("td", { class: "words wide" }, alert.says, make("small", null, alert.action)),
+      cell([since(alert.since), alert.acknowledged ? make("small", { class: "quiet" }, `${alert.acknowledged.by} looks after it`) : alert.muted ? make("small", { class: "quiet" }, "silenced") : null]),
+      cell(make("span", { class: "acts" },
+        alert.route ? make("a", { href: link(state, { view: "route", route: alert.route }), class: "act" }, "Look") : null,
+        alert.acknowledged ? null : make("button", { type: "button", id: `ack-${index}`, onclick: () => act.acknowledge(alert) }, "Acknowledge"),
+        make("button", { type: "button", id: `silence-${index}`, onclick: () => act.silence(alert) }, "Silence …"),
+      )),
+    ),
+  );
+  return make("section", { "aria-labelledby": "alerts" }, head,
+    rows.length
+      ? table("Alerts that are raised", [{ name: "Level" }, { name: "What" }, { name: "What was read" }, { name: "Since" }, { name: "To do" }], rows)
+      : make("p", { class: "quiet" }, "No alert is raised."),
+    alerts.mutes.length > 0 && make("ul", { class: "mutes" },
+      alerts.mutes.map((mute) =>
+        make("li", { "data-mute": mute.number },
+          make("span", null, make("b", null, mute.signal ? (SIGNALS[mute.signal] ?? mute.signal) : "Everything"), mute.route ? ` of ${mute.route}` : "", ` is silent until ${moment(mute.until)}: ${mute.reason} (${mute.by})`),
+          make("button", { type: "button", id: `unsilence-${mute.number}`, onclick: () => act.unsilence(mute.number) }, "Take back"),
+        ),
+      ),
+    ),
+    alerts.channels.filter(({ trouble }) => trouble).map(({ name, trouble }) => make("p", { class: "warning" }, make("b", null, `${name} does not take what it is told: `), trouble)),
+  );
+}
+
+/** @param {Load & { routes: (Load & { route: string })[] }} requests */
+function requests(requests) {
+  const columns = [{ name: "Route" }, { name: "Answers", number: true }, { name: "each second", number: true }, { name: "Errors", number: true }, { name: "Median", number: true }, { name: "p95", number: true }, { name: "p99", number: true }];
+  const row = (/** @type {string} */ name, /** @type {Load} */ load) =>
+    make("tr", { "data-load": name },
+      make("th", { scope: "row" }, name),
+      number(count(load.n)),
+      number(value(load.per_second, "")),
+      number(load.errors ? `${value(load.error_rate, "")} %` : "none"),
+      ...[load.p50, load.p95, load.p99].map((time) => number(value(time, "ms"))),
+    );
+  return make("section", { "aria-labelledby": "requests" },
+    make("h2", { id: "requests" }, "Answers of the edge ", make("small", { class: "quiet" }, "in the last hour")),
+    table("Answers of the edge by route", columns, [row("All", requests), ...requests.routes.slice(0, 20).map((each) => row(each.route, each))]),
+  );
+}
+
+/** @param {Bulletin} bulletin @param {Act} act */
+function machinery({ operations }, act) {
+  if (!operations) return null;
+  const { memory, queues, push, origin } = operations;
+  const fact = (/** @type {string} */ name, /** @type {string} */ text, /** @type {string} */ more) =>
+    make("div", { "data-fact": name }, make("dt", null, name), make("dd", null, make("b", null, text), make("small", null, more)));
+  const rows = push.map((backend) =>
+    make("tr", { "data-backend": backend.name },
+      make("th", { scope: "row" }, backend.name),
+      cell(make("span", { class: `verdict ${backend.circuit === "closed" ? "met" : "at-limit"}` }, CIRCUITS[backend.circuit] ?? backend.circuit)),
+      number(count(backend.waiting)),
+      cell(backend.oldest === undefined ? "–" : since(backend.oldest)),
+      cell(backend.last ? since(backend.last.at) : "never"),
+      make("td", { class: "words" }, backend.trouble ?? ""),
+      cell(backend.parked.length ? make("button", { type: "button", id: `retry-${backend.name}`, onclick: () => act.retry(backend.name, backend.parked.length) }, `Send ${count(backend.parked.length)} again …`) : "none"),
+    ),
+  );
+  return make("section", { "aria-labelledby": "machinery" },
+    make("h2", { id: "machinery" }, "The machinery"),
+    make("dl", { class: "facts panel" },
+      fact("Memory", `${value(memory.percent, "")} %`, `of ${count(memory.limit / 1_048_576)} MiB`),
+      fact("Not counted yet", count(queues.journal), "views of the first shard"),
+      fact("Waiting to be pushed", count(queues.push), queues.parked ? `${count(queues.parked)} put aside` : "none put aside"),
+      fact("Notices", count(queues.notices), "that no channel has taken"),
+      origin ? fact("Origin", origin.is_up ? "up" : "down", `${value(origin.took, "ms")}, ${since(origin.asked_at)}`) : null,
+    ),
+    rows.length
+      ? table("Backends that windows are pushed to", [{ name: "Backend" }, { name: "Circuit" }, { name: "Waiting", number: true }, { name: "Oldest" }, { name: "Last receipt" }, { name: "Trouble" }, { name: "Put aside" }], rows)
+      : make("p", { class: "quiet" }, "No backend is told: ", make("code", null, "BACKEND_HEALTH_URL"), " names one."),
+  );
+}
+
+/** @type {Record<string, string>} */
+const STATUSES = { healthy: "Healthy", unknown: "Not known", degraded: "Degraded", unhealthy: "Unhealthy" };
+/** @type {Record<string, string>} */
+const CIRCUITS = { closed: "Sends", open: "Waits", probing: "Tries" };
+/** @type {Record<string, string>} */
+const PARTS = { vitals: "Vitals", freshness: "Freshness", requests: "Requests", cache: "Cache", origin: "Origin" };
+/** @type {Record<string, string>} */
+const SIGNALS = {
+  verdict: "Budget broken",
+  evidence: "Worse since the release",
+  "burn-rate": "Budget burns",
+  "response-time": "Slow answers",
+  "hit-ratio": "Few hits",
+  "query-time": "Slow queries",
+  "error-rate": "Errors",
+  memory: "Memory",
+  silence: "Silence",
+  "push-backlog": "Push is behind",
+  anomaly: "Not as usual",
+};
