@@ -273,7 +273,7 @@ const KINDS = {
 /** @type {Record<string, string>} */
 const TIERS = { memory: "memory", cache: "the Cache API", colo: "the Cache API", kv: "KV", collapsed: "a request under way" };
 /** @type {Record<string, string>} */
-const REASONS = {};
+const REASONS = { stored: "not there yet; stored now", "no-store": "not to be stored", "uri-miss": "not there", "vary-miss": "there for other fields", "origin-failed": "the origin failed" };
 /** @type {Record<string, string>} */
 const CALLS = { purge: "Purge", warm: "Warm", analytics: "Read the numbers", explain: "Explain" };
 /** @type {Record<string, string>} */

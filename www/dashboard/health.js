@@ -5,7 +5,7 @@ import { done, holds, maybe, told } from "./ask.js";
 import { asked, field, unlocked } from "./dialog.js";
 import { draw, make } from "./dom.js";
 import { cell, number, table } from "./marks.js";
-import { count, moment, plural, since, value } from "./words.js";
+import { count, moment, percent, plural, since, value } from "./words.js";
 
 /**
  * @typedef {import("./address.js").State} State
@@ -166,7 +166,7 @@ function requests(requests) {
       make("th", { scope: "row" }, name),
       number(count(load.n)),
       number(value(load.per_second, "")),
-      number(load.errors ? `${value(load.error_rate, "")} %` : "none"),
+      number(load.errors ? percent(load.error_rate / 100) : "none"),
       ...[load.p50, load.p95, load.p99].map((time) => number(value(time, "ms"))),
     );
   return make("section", { "aria-labelledby": "requests" },
@@ -195,7 +195,7 @@ function machinery({ operations }, act) {
   return make("section", { "aria-labelledby": "machinery" },
     make("h2", { id: "machinery" }, "The machinery"),
     make("dl", { class: "facts panel" },
-      fact("Memory", `${value(memory.percent, "")} %`, `of ${count(memory.limit / 1_048_576)} MiB`),
+      fact("Memory", percent(memory.percent / 100), `of ${count(memory.limit / 1_048_576)} MiB`),
       fact("Not counted yet", count(queues.journal), "views of the first shard"),
       fact("Waiting to be pushed", count(queues.push), queues.parked ? `${count(queues.parked)} put aside` : "none put aside"),
       fact("Notices", count(queues.notices), "that no channel has taken"),
