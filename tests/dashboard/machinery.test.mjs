@@ -136,8 +136,8 @@ test("an alert is looked after and silenced from the page, and as the API then h
   const { raised } = await alerts();
   assert.ok(raised.length > 0, "a page that is broken calls somebody");
   await go("/?view=health&site=demo");
-  assert.deepEqual(await page.locator("tr[data-alert]").evaluateAll((rows) => rows.map((row) => row.getAttribute("data-alert"))), raised.map((/** @type {any} */ { key }) => key));
-  const first = page.locator("tr[data-alert]").first();
+  assert.deepEqual(await page.locator("li[data-alert]").evaluateAll((rows) => rows.map((row) => row.getAttribute("data-alert"))), raised.map((/** @type {any} */ { key }) => key));
+  const first = page.locator("li[data-alert]").first();
   await first.getByRole("button", { name: "Acknowledge" }).click();
   await page.getByLabel("Who looks after it").fill("Kim");
   await page.getByRole("button", { name: "Acknowledge", exact: true }).last().click();
@@ -146,7 +146,7 @@ test("an alert is looked after and silenced from the page, and as the API then h
   await page.getByRole("button", { name: "Go on" }).click();
   await page.getByText("Kim looks after it").waitFor();
   assert.equal((await alerts()).raised[0].acknowledged.by, "Kim");
-  await page.locator("tr[data-alert]").first().getByRole("button", { name: "Silence …" }).click();
+  await page.locator("li[data-alert]").first().getByRole("button", { name: "Silence …" }).click();
   await page.getByLabel("For how many minutes").fill("30");
   await page.getByLabel("What for").fill("a new basket");
   await page.getByRole("button", { name: "Silence", exact: true }).click();
