@@ -10,9 +10,9 @@ export function visited(request, env, context, url) {
   const arrived = wasm.arrive(env, request.method, url, lines(headers), headers.get("cf-connecting-ip") ?? "", now);
   if (arrived === undefined) return undefined;
   if (Array.isArray(arrived)) {
-    // Half the lease is over: asked now, nobody has to wait for it.
-    if (now - known > lease / 2) context.waitUntil(learned(env, context));
+    learnedSoon(env, context, now);
     if (now - carried > PATIENCE_WITH_CARRIER) context.waitUntil(carrying(env));
+    if (arrived.length > 4) context.waitUntil(fetchedAhead(arrived[4], env, context));
     return answered(arrived);
   }
   return awaited(arrived, request, env, context);
@@ -32,6 +32,8 @@ async function awaited(visit, request, env, context) {
   } finally {
     if (Date.now() - carried > PATIENCE_WITH_CARRIER) context.waitUntil(carrying(env));
     const left = held.length > 0;
+    const next = visit.ahead();
+    if (next) context.waitUntil(fetchedAhead(next, env, context));
     context.waitUntil(
       Promise.allSettled(held).then(() => {
         visit.free();
@@ -51,8 +53,21 @@ async function carrying(env) {
       await passed(COMPANY);
       more = await wasm.carry_traffic(env);
     }
+    await noticed(env);
   } finally {
     carried = -Infinity;
+  }
+}
+
+// What the clock keeps of it: sums for the analytics, and the ways that visitors go.
+async function noticed(env) {
+  const [seen, ways] = [wasm.take_seen(), wasm.take_ways()];
+  try {
+    if (ways !== undefined) await told(env, "/ways", ways);
+    if (seen !== undefined) await told(env, "/seen", seen);
+  } catch (error) {
+    console.error("the clock did not take what was seen:", error);
+    if (seen !== undefined) wasm.put_back_seen(seen);
   }
 }
 
@@ -63,7 +78,9 @@ let carried = -Infinity;
 let lease = 2000;
 
 async function answeredBy(visit, request, env, context, hold) {
-  if (visit.wantsPurges(Date.now())) await learned(env, context);
+  const now = Date.now();
+  if (visit.wantsPurges(now)) await learned(env, context);
+  else learnedSoon(env, context, now);
   let step = await sought(visit, env);
   // Somebody may be fetching it. Whoever waited in vain fetches for itself, and keeps nobody waiting.
   if (step === "fetch") {
@@ -170,6 +187,8 @@ async function refreshed(visit, env) {
 
 // Asks the origin, and once more where it speaks of something else than what is stored.
 async function asked(visit, env) {
+  const may = visit.admitted(Date.now());
+  if (may !== "ask") return { step: may, spared: true };
   for (let again = false; ; again = true) {
     const [target, method, fields] = visit.ask(Date.now());
     let answer;
@@ -188,6 +207,7 @@ async function asked(visit, env) {
 
 // Brings a request to the origin and its answer back: nobody else gets it.
 async function passedOn(visit, request, env, context) {
+  if (visit.admitted(Date.now()) !== "ask") return answered(visit.refusal(Date.now()));
   const [target, method, fields] = visit.askAlone(Date.now());
   const headers = new Headers(fields);
   const isSocket = request.headers.get("upgrade")?.toLowerCase() === "websocket";
@@ -275,14 +295,14 @@ async function kept(visit, env) {
 
 async function lower(sealed, host, env) {
   if (!sealed) return;
-  const [head, retention, lifetime, place, key, body] = sealed;
+  const [head, retention, isForKv, place, key, body] = sealed;
   const envelope = new Uint8Array(head.byteLength + body.byteLength);
   envelope.set(head);
   envelope.set(body, head.byteLength);
   // Under the plain key too, so that whoever knows nothing learns what the answers vary on.
   for (const name of new Set([await hashed(place), await hashed(key)])) {
     const tiers = [intoColo(host, name, envelope, retention)];
-    if (lifetime >= LEAST_OF_KV) tiers.push(intoKv(env, name, envelope, retention));
+    if (isForKv) tiers.push(intoKv(env, name, envelope, retention));
     for (const { reason } of await Promise.allSettled(tiers)) {
       if (reason) console.error("a tier did not keep an answer:", reason);
     }
@@ -316,6 +336,11 @@ async function fromKv(env, name) {
 // No header of a visitor's is part of a place. It lies on the host itself, which needs no look-up; and
 // nobody can ask for it, because the Cache API is asked by us alone.
 const place = (host, name) => `https://${host}/.edge-vitals/1/${name}`;
+
+// Half the lease is over: asked now, nobody has to wait for it, and it is not over while a tier is asked.
+function learnedSoon(env, context, now) {
+  if (now - known > lease / 2) context.waitUntil(learned(env, context));
+}
 
 // What was purged since we last asked. One asks for all that want to know; one that does not come back,
 // because its request was cut off, is not waited for.
@@ -394,6 +419,7 @@ async function performed(action, request, env, context, query) {
     case "warm":
       return warmed(request, env, context, query);
     case "analytics": {
+      await noticed(env);
       const said = await wasm.analytics(env, await told(env, "/analytics", ""), Date.now());
       return { what: "", answer: typeof said === "string" ? new Response(said, { headers: JSON_HEADERS }) : answered(said) };
     }
@@ -410,31 +436,74 @@ async function performed(action, request, env, context, query) {
   }
 }
 
-// Fetches what will be asked for, a few at a time and not more than was said.
+// Fetches what will be asked for.
 async function warmed(request, env, context, query) {
   const strategy = query.get("strategy") ?? "listed";
-  const most = Math.min(Number(query.get("most") ?? 100) || 100, MOST_WARMED);
-  let urls;
-  if (strategy === "popular") {
-    urls = wasm.popular(Date.now(), most);
-  } else if (strategy === "listed") {
-    const body = new TextDecoder().decode((await whole(request.body, MOST_OF_A_LIST)) ?? new Uint8Array());
-    // Lines, or a sitemap.
-    const places = [...body.matchAll(/<loc>\s*([^<\s]+)\s*<\/loc>/g)].map(([, url]) => url.replaceAll("&amp;", "&"));
-    urls = (places.length ? places : body.split("\n").map((line) => line.trim()).filter(Boolean)).slice(0, most);
-  } else {
-    return { what: strategy, answer: json({ detail: "strategy is listed, with a body of addresses or a sitemap, or popular" }, 400) };
+  const body = new TextDecoder().decode((await whole(request.body, MOST_OF_A_LIST)) ?? new Uint8Array());
+  let list;
+  try {
+    list = wasm.to_warm(strategy, strategy === "predicted" ? await told(env, "/likely", "") : body, query.get("most") ?? undefined, Date.now());
+  } catch (error) {
+    console.error("nobody says what is likely:", error);
+    return { what: strategy, answer: json({ detail: "the clock did not answer: try again" }, 503) };
   }
-  const sums = { warmed: 0, fresh: 0, failed: 0, foreign: 0 };
-  const left = [...urls];
-  const worker = async () => {
-    for (let url = left.shift(); url !== undefined; url = left.shift()) sums[await warm(url, env, context, strategy)] += 1;
-  };
-  await Promise.all(Array.from({ length: WARMED_AT_ONCE }, worker));
+  if (typeof list !== "string") return { what: strategy, answer: answered(list) };
+  const { most, urls } = JSON.parse(list);
+  const sums = await warmedAll(urls, most, env, context, strategy === "popular");
   return { what: `${strategy}: ${urls.length}`, answer: json(sums) };
 }
 
-async function warm(url, env, context, strategy) {
+// A few at a time, and not more origin requests than was said.
+async function warmedAll(urls, most, env, context, anew) {
+  const sums = { warmed: 0, fresh: 0, failed: 0, foreign: 0, left: 0 };
+  const left = [...urls];
+  let asks = 0;
+  const may = () => asks < most && (asks += 1) > 0;
+  const worker = async () => {
+    for (let url = left.shift(); url !== undefined; url = left.shift()) sums[await warm(url, env, context, anew, may)] += 1;
+  };
+  await Promise.all(Array.from({ length: WARMED_AT_ONCE }, worker));
+  return sums;
+}
+
+// Fetches what is likely next; each minute has so many requests for that.
+async function fetchedAhead(urls, env, context) {
+  for (const url of urls) await warm(url, env, context, false, (visit) => wasm.may_ask_ahead(visit.predictPerMinute(), Date.now()));
+}
+
+// What the configuration wants to be warm whenever the cron runs.
+export async function warmedByCron(env, context) {
+  const schedule = wasm.scheduled_warming(env);
+  if (schedule === undefined) return;
+  const { sitemap, predicted, most } = JSON.parse(schedule);
+  const urls = [];
+  try {
+    if (sitemap) urls.push(...(await pagesOf(sitemap, env)));
+    if (predicted) urls.push(...JSON.parse(wasm.to_warm("predicted", await told(env, "/likely", ""), undefined, Date.now())).urls);
+  } catch (error) {
+    console.error("what is to be warmed could not be learned whole:", error);
+  }
+  const sums = await warmedAll([...new Set(urls)].slice(0, MOST_OF_A_CRON), most, env, context, false);
+  await told(env, "/record", JSON.stringify({ action: "cron", what: `warm: ${urls.length}`, outcome: JSON.stringify(sums) }));
+}
+
+// The pages of a sitemap, which an origin of ours has.
+async function pagesOf(sitemap, env) {
+  const visit = wasm.imagine(env, sitemap, "", Date.now());
+  if (!visit) throw new Error(`no route is for ${sitemap}`);
+  try {
+    const { answer } = await asked(visit, env);
+    const bytes = answer?.status === 200 ? await whole(answer.body, MOST_OF_A_LIST) : undefined;
+    if (!bytes) throw new Error(`${sitemap} is not to be had, or too long`);
+    const list = wasm.to_warm("listed", new TextDecoder().decode(bytes), undefined, Date.now());
+    if (typeof list !== "string") throw new Error(`${sitemap}: ${list[2]}`);
+    return JSON.parse(list).urls;
+  } finally {
+    visit.free();
+  }
+}
+
+async function warm(url, env, context, anew, may) {
   let visit;
   try {
     visit = wasm.imagine(env, new URL(url).href, "accept-encoding: gzip, br, zstd", Date.now());
@@ -445,9 +514,11 @@ async function warm(url, env, context, strategy) {
   try {
     if (visit.wantsPurges(Date.now())) await learned(env, context);
     const step = await sought(visit, env);
-    if (step === "serve" && strategy !== "popular") return "fresh";
+    if (step === "serve" && !anew) return "fresh";
     if (step === "pass" || step === "refuse") return "foreign";
-    const { step: next, answer } = await asked(visit, env);
+    if (!may(visit)) return "left";
+    const { step: next, answer, spared } = await asked(visit, env);
+    if (spared) return "left";
     if (next === "serve") await kept(visit, env);
     else if (next === "store") return (await stored(visit, env, injected(visit, answer))) ? "warmed" : "failed";
     else await answer?.body?.cancel();
@@ -562,10 +633,8 @@ const PATIENCE_WITH_TIERS = 1_000;
 const PATIENCE_WITH_CARRIER = 20_000;
 const COMPANY = 1_000;
 const MOST_ROUNDS = 5;
-// Seconds of freshness below which KV, which is slow to learn of writes, is not worth it.
-const LEAST_OF_KV = 300;
 const LARGEST_NAMED = 1 << 20;
 const MOST_OF_A_CALL = 16_384;
 const MOST_OF_A_LIST = 1 << 20;
-const MOST_WARMED = 1_000;
 const WARMED_AT_ONCE = 4;
+const MOST_OF_A_CRON = 1_000;

@@ -2,7 +2,7 @@
 // Should the module ever trap, its memory is not to be trusted: the next call starts a fresh one,
 // and a Durable Object is restarted from what it has stored.
 import { DurableObject } from "cloudflare:workers";
-import { manage, visited } from "./edge.js";
+import { manage, visited, warmedByCron } from "./edge.js";
 import * as wasm from "./index.js";
 
 const state = wasm.__worker_init_state();
@@ -119,7 +119,10 @@ export default {
     }
     return guarded(() => routed(request, env, context, url, url.slice(at).split("?", 1)[0]));
   },
-  scheduled: (event, env, ctx) => guarded(() => wasm.scheduled(event, env, ctx)),
+  async scheduled(event, env, context) {
+    await guarded(() => wasm.scheduled(event, env, context));
+    await guarded(() => warmedByCron(env, context));
+  },
 };
 
 export class Shard extends DurableObject {

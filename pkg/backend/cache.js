@@ -30,9 +30,10 @@ export const purgeAll = (options) => purge({ all: true }, options);
 
 /** @type {typeof import("../types/cache.js").warm} */
 export async function warm(what, { most, ...options } = {}) {
-  const parameters = new URLSearchParams({ strategy: what === "popular" ? what : "listed" });
+  const strategy = typeof what === "string" ? what : "listed";
+  const parameters = new URLSearchParams({ strategy });
   if (most !== undefined) parameters.set("most", String(most));
-  return call(`warm?${parameters}`, what === "popular" ? "" : what.join("\n"), options);
+  return call(`warm?${parameters}`, typeof what === "string" ? "" : what.join("\n"), options);
 }
 
 /**

@@ -23,16 +23,17 @@ export interface Purged {
 
 /** How to warm. */
 export interface WarmOptions extends EdgeOptions {
-  /** At most so many addresses. */
+  /** The origins are asked so often at most: 100 times unless told, 1,000 at most. */
   most?: number;
 }
 
-/** What warming came to: how many addresses were fetched, were fresh already, failed, or are no route's. */
+/** What warming came to: how many addresses were fetched, were fresh already, failed, are no route's, or were left because of the limit. */
 export interface Warmed {
   warmed: number;
   fresh: number;
   failed: number;
   foreign: number;
+  left: number;
 }
 
 /** What was asked for was not done, and the message says why. */
@@ -51,5 +52,5 @@ export function purgePrefix(prefix: string | URL, options?: PurgeOptions): Promi
 /** Purges everything. */
 export function purgeAll(options?: PurgeOptions): Promise<Purged>;
 
-/** Fetches into the cache what will be asked for: these addresses, or the ones most asked for. */
-export function warm(what: readonly string[] | "popular", options?: WarmOptions): Promise<Warmed>;
+/** Fetches into the cache what will be asked for: these addresses, the ones most asked for, or those that likely follow. */
+export function warm(what: readonly string[] | "popular" | "predicted", options?: WarmOptions): Promise<Warmed>;

@@ -7,7 +7,7 @@ import http from "node:http";
 
 /** Both services, each with what it keeps. */
 export async function below() {
-  const [colo, kv] = await Promise.all([service(unpacked, { "cf-cache-status": "HIT" }), service((body) => body, {})]);
+  const [colo, kv] = await Promise.all([service(true), service(false)]);
   return {
     colo,
     kv,
@@ -18,10 +18,12 @@ export async function below() {
   };
 }
 
-/** @param {(body: Buffer) => Buffer} taken what of a PUT is kept @param {Record<string, string>} found the fields of what is found */
-async function service(taken, found) {
+/** @param {boolean} isCache whether it speaks as the Cache API's service does, or as KV's */
+async function service(isCache) {
   /** What is kept, by its path. @type {Map<string, Buffer>} */
   const entries = new Map();
+  /** And with which fields. @type {Map<string, Record<string, string>>} */
+  const fields = new Map();
   /** How it behaves towards who reads and who writes. @type {{ reads: Manner, writes: Manner }} */
   const manners = { reads: "well", writes: "well" };
   const asked = { reads: 0, writes: 0 };
@@ -39,14 +41,21 @@ async function service(taken, found) {
       if (manner === "errors") return void response.writeHead(500).end();
       if (!isRead) {
         if (manner === "breaks") return void response.destroy();
-        if (request.method === "PUT") entries.set(path, taken(Buffer.concat(chunks)));
-        else entries.delete(path);
+        const sent = Buffer.concat(chunks);
+        const message = isCache ? unpacked(sent) : { body: sent, head: {} };
+        if (request.method === "PUT") {
+          entries.set(path, message.body);
+          fields.set(path, message.head);
+        } else {
+          entries.delete(path);
+        }
         return void response.writeHead(204).end();
       }
       const kept = entries.get(path);
-      if (!kept) return void response.writeHead(found["cf-cache-status"] ? 504 : 404, found["cf-cache-status"] ? { "cf-cache-status": "MISS" } : {}).end();
+      const status = (/** @type {string} */ word) => (isCache ? { "cf-cache-status": word } : {});
+      if (!kept) return void response.writeHead(isCache ? 504 : 404, status("MISS")).end();
       const bytes = manner === "rubbish" ? Buffer.from("rubbish".repeat(100)) : manner === "short" ? kept.subarray(0, kept.length - 3) : kept;
-      response.writeHead(200, { ...found, "content-length": bytes.length });
+      response.writeHead(200, { ...fields.get(path), ...status("HIT"), "content-length": bytes.length });
       if (manner === "breaks") response.write(bytes.subarray(0, bytes.length - 3), () => response.socket?.resetAndDestroy());
       else response.end(bytes);
     });
@@ -64,12 +73,19 @@ async function service(taken, found) {
   };
 }
 
-/** The Cache API's PUT brings a whole response of HTTP/1.1; what is kept is its body. @param {Buffer} message */
+/** The Cache API's PUT brings a whole response of HTTP/1.1. @param {Buffer} message */
 function unpacked(message) {
   const end = message.indexOf("\r\n\r\n");
-  const head = message.subarray(0, end).toString("latin1");
+  const lines = message.subarray(0, end).toString("latin1").split("\r\n").slice(1);
+  const head = Object.fromEntries(lines.map((line) => [line.slice(0, line.indexOf(":")).toLowerCase(), line.slice(line.indexOf(":") + 1).trim()]));
   const body = message.subarray(end + 4);
-  if (!/^transfer-encoding: *chunked/im.test(head)) return body;
+  const isChunked = head["transfer-encoding"] !== undefined;
+  for (const name of ["transfer-encoding", "content-length", "connection"]) delete head[name];
+  return { head, body: isChunked ? joined(body) : body };
+}
+
+/** The chunks of a body. @param {Buffer} body */
+function joined(body) {
   const parts = [];
   for (let at = 0; ; ) {
     const line = body.indexOf("\r\n", at);

@@ -316,6 +316,23 @@ describe("stale", () => {
   }
 });
 
+describe("a key that is much asked for", () => {
+  test("is fetched anew in the last tenth of its lifetime, by one request, and nobody waits for it", async () => {
+    let asked = 0;
+    const path = www.page((_, response) => void response.writeHead(200, { "cache-control": "max-age=20", age: asked ? "0" : "15" }).end(`${(asked += 1)}`));
+    await filled(www, path);
+    for (let index = 0; index < 10; index += 1) assert.equal(did(await www.ask(path)), "hit");
+    assert.equal(asked, 1, "it is asked for much, and has more than a tenth left");
+    const deadline = Date.now() + 10_000;
+    while (asked === 1 && Date.now() < deadline) {
+      const all = await Promise.all(Array.from({ length: 20 }, () => www.ask(path)));
+      assert.ok(all.every((answer) => did(answer) === "hit"));
+    }
+    for (let answer = await www.ask(path); answer.body !== "2"; answer = await www.ask(path)) assert.equal(did(answer), "hit");
+    assert.equal(asked, 2);
+  });
+});
+
 describe("what answers say and hide", () => {
   test("Cache-Status and Server-Timing on each, after what came before", async () => {
     const path = www.page(gives({ ...FRESH, "cache-status": "inner; hit", "server-timing": "db;dur=5", "cache-tag": "a", "surrogate-key": "b" }));

@@ -1,6 +1,9 @@
 // A site behind the cache: a scripted origin, the built Worker before it in workerd, and a visitor that
 // sends what it is told to, byte for byte.
+import assert from "node:assert/strict";
 import http from "node:http";
+
+import { Ajv2020 } from "ajv/dist/2020.js";
 
 import { product as built, start } from "../faults/workerd.mjs";
 import { serve } from "../product.mjs";
@@ -141,6 +144,29 @@ async function bare(name, vars, { clock = true, main, fresh = true, ...options }
     return `http://127.0.0.1:${live.port}`;
   };
   return { origin: `http://127.0.0.1:${workerd.port}`, twin: workerd.twin, storage: workerd.storage, fall: () => live.kill(), rise, close: () => live.kill() };
+}
+
+/**
+ * A check of answers of the management calls by the OpenAPI document that the Worker serves.
+ * @param {string} origin @returns {Promise<(method: "get" | "post", action: string, answer: Answer) => any>}
+ */
+export async function described(origin) {
+  const document = await (await fetch(`${origin}/api/openapi.json`)).json();
+  const ajv = new Ajv2020({ strict: true, allowUnionTypes: true, strictRequired: false });
+  for (const word of Object.keys(document)) if (!["$id", "$schema"].includes(word)) ajv.addKeyword(word);
+  ajv.addSchema({ $id: "https://doc.invalid/openapi.json", ...document });
+  return (method, action, answer) => {
+    const path = `/api/cache/${action.split("?")[0]}`;
+    const known = document.paths[path]?.[method]?.responses[String(answer.status)];
+    assert.ok(known, `${path} answers ${answer.status}, which is not described: ${answer.body}`);
+    const response = known.$ref ? document.components.responses[known.$ref.split("/").at(-1)] : known;
+    const { schema } = response.content[answer.headers["content-type"]] ?? {};
+    assert.ok(schema, `${path} answers ${answer.headers["content-type"]}, which is not described`);
+    const valid = ajv.compile({ $ref: `https://doc.invalid/openapi.json${schema.$ref}` });
+    const body = JSON.parse(answer.body);
+    assert.ok(valid(body), `${path}: ${ajv.errorsText(valid.errors)} in ${answer.body.slice(0, 400)}`);
+    return body;
+  };
 }
 
 /** What Server-Timing says the edge did. @param {Answer} answer */

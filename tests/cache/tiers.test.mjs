@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { after, before, describe, test } from "node:test";
 
-import { did, filled, gives, site, TOKEN } from "./site.mjs";
+import { described, did, filled, gives, site, TOKEN } from "./site.mjs";
 
 /** @type {Awaited<ReturnType<typeof site>>} */
 let www;
@@ -164,6 +164,19 @@ describe("the management calls", () => {
     assert.equal((await www.manage("explain?url=http://elsewhere.invalid/")).status, 404);
   });
 
+  test("are what /api/openapi.json describes", async () => {
+    const told = await described(www.product.origin);
+    const path = counting({ ...FRESH, "cache-tag": "described" });
+    await filled(www, path);
+    told("get", "analytics", await www.manage("analytics"));
+    for (const query of [`url=http://www.example${path}`, `url=http://www.example${path}&header=authorization:x`, "url=http://elsewhere.invalid/", ""]) {
+      told("get", "explain", await www.manage(`explain?${query}`));
+    }
+    for (const body of [{ tag: "described" }, { url: `http://www.example${path}`, soft: true }, {}]) told("post", "purge", await www.manage("purge", body));
+    for (const strategy of ["listed", "popular", "predicted", "magic"]) told("post", "warm", await www.manage(`warm?strategy=${strategy}`, strategy === "listed" ? `http://www.example${path}` : ""));
+    told("get", "analytics", await www.manage("analytics", undefined, {}));
+  });
+
   test("take what the document shows", async () => {
     const document = readFileSync(new URL("../../docs/cache.md", import.meta.url), "utf8");
     const bodies = [...document.matchAll(/api\/cache\/purge .* -d '(.*)'$/gm)].map(([, body]) => body);
@@ -187,10 +200,10 @@ describe("the management calls", () => {
   test("warm what is listed, as lines or as a sitemap", async () => {
     const paths = [counting(), counting(), counting()];
     const lines = await www.manage("warm?strategy=listed", `http://www.example${paths[0]}\nhttp://elsewhere.invalid/\n`);
-    assert.deepEqual(JSON.parse(lines.body), { warmed: 1, fresh: 0, failed: 0, foreign: 1 });
+    assert.deepEqual(JSON.parse(lines.body), { warmed: 1, fresh: 0, failed: 0, foreign: 1, left: 0 });
     const sitemap = paths.map((path) => `<url><loc>http://www.example${path}</loc></url>`).join("");
     const answer = await www.manage("warm", `<urlset>${sitemap}</urlset>`);
-    assert.deepEqual(JSON.parse(answer.body), { warmed: 2, fresh: 1, failed: 0, foreign: 0 });
+    assert.deepEqual(JSON.parse(answer.body), { warmed: 2, fresh: 1, failed: 0, foreign: 0, left: 0 });
     for (const path of paths) assert.equal(did(await www.ask(path)), "hit");
     const least = await www.manage("warm?most=1", `http://www.example${counting()}\nhttp://www.example${counting()}`);
     assert.equal(JSON.parse(least.body).warmed, 1);
@@ -200,10 +213,17 @@ describe("the management calls", () => {
     const path = counting();
     await filled(www, path);
     await www.ask(path, { authorization: "x" });
-    const { counts, calls, purges } = JSON.parse((await www.manage("analytics")).body);
-    const of = (/** @type {string} */ outcome, /** @type {string} */ detail) => counts.find((/** @type {any} */ line) => line.route.startsWith("/p") && line.outcome === outcome && line.detail === detail);
-    assert.ok(of("hit", "memory").requests > 0 && of("bypass", "authorization").requests > 0 && of("miss", "stored").bytes > 0, JSON.stringify(counts));
-    assert.ok(purges > 0);
+    const { v, routes, tiers, misses, bypassed, classes, ages, keys, purges, calls } = JSON.parse((await www.manage("analytics")).body);
+    assert.equal(v, 1);
+    const of = routes.find((/** @type {any} */ line) => line.route === path);
+    assert.deepEqual([of.site, of.misses, of.bypassed], ["demo", 1, 1]);
+    assert.ok(of.hits > 0 && of.bytes > 0 && of.origin_p50 !== null && of.saved_ms === of.hits * of.origin_p50, JSON.stringify(of));
+    assert.equal(of.hit_ratio, of.hits / (of.hits + 1));
+    const names = (/** @type {any[]} */ lines, /** @type {string} */ key) => new Set(lines.map((line) => line[key]));
+    assert.ok(names(tiers, "tier").has("memory") && names(misses, "reason").has("stored") && names(bypassed, "reason").has("authorization"));
+    assert.ok(names(classes, "class").has("short") && names(classes, "class").has("medium"), JSON.stringify(classes));
+    assert.ok(ages.length > 0 && names(keys, "key").has(`www.example${path}`), JSON.stringify(keys));
+    assert.ok(purges.count > 0 && purges.lag_ms.length > 0, JSON.stringify(purges));
     assert.ok(calls.some((/** @type {any} */ call) => call.action === "purge" && call.what.includes("user:7") && call.outcome === "200"));
   });
 });

@@ -25,6 +25,12 @@ export function product(vars = {}) {
   };
 }
 
+/** A Worker in Rust that only measures need, as the bench has built it. @param {string} name */
+export function built(name) {
+  const folder = join(ROOT, "build/bench", name);
+  return { modules: { "index.js": join(folder, "index.js"), "index_bg.wasm": join(folder, "index_bg.wasm") }, bindings: /** @type {string[]} */ ([]), classes: /** @type {string[]} */ ([]) };
+}
+
 /** A Worker of one file. @param {string} file @param {string[]} [classes] */
 export function script(file, classes = []) {
   return {
@@ -95,7 +101,7 @@ const worker :Workerd.Worker = (
     });
     child.once("exit", (code) => reject(new Error(`workerd ended with ${code} before it listened:\n${errors}`)));
   });
-  const agent = new http.Agent({ keepAlive: true, maxSockets: 256 });
+  const to = sender(port);
   return {
     port,
     /** The port of the twin, where there is one. */
@@ -105,15 +111,24 @@ const worker :Workerd.Worker = (
     errors: () => errors,
     /** Ends it at once, with no chance to write anything more. */
     kill: async () => {
-      agent.destroy();
+      to.close();
       child.kill("SIGKILL");
       await ended;
     },
     /** Leaves nothing of it on disk. */
     forget: () => rmSync(folder, { recursive: true, force: true }),
+    send: to.send,
+  };
+}
+
+/** Who sends to a port of this machine. @param {number} port */
+export function sender(port) {
+  const agent = new http.Agent({ keepAlive: true, maxSockets: 256 });
+  return {
+    close: () => agent.destroy(),
     /**
      * @param {string} path @param {string | Buffer} [body] @param {Record<string, string>} [headers]
-     * @returns {Promise<{ status: number, text: string }>}
+     * @returns {Promise<{ status: number, text: string, headers: http.IncomingHttpHeaders }>}
      */
     send: (path, body, headers = {}) => send({ port, agent, path, method: body === undefined ? "GET" : "POST", headers }, body),
   };
@@ -139,7 +154,7 @@ export function seeded(seed) {
 
 /**
  * @param {http.RequestOptions} options @param {string | Buffer} [body]
- * @returns {Promise<{ status: number, text: string }>}
+ * @returns {Promise<{ status: number, text: string, headers: http.IncomingHttpHeaders }>}
  */
 function send(options, body) {
   return new Promise((resolve, reject) => {
@@ -148,7 +163,7 @@ function send(options, body) {
       let text = "";
       answer.setEncoding("utf8");
       answer.on("data", (chunk) => (text += chunk));
-      answer.on("end", () => resolve({ status: answer.statusCode ?? 0, text }));
+      answer.on("end", () => resolve({ status: answer.statusCode ?? 0, text, headers: answer.headers }));
       answer.on("error", reject);
       answer.on("aborted", () => reject(new Error("the answer was cut off")));
     });

@@ -49,7 +49,7 @@ describe("edge-vitals/cache", () => {
     await cache.purgeUrl(new URL("https://www.example.com/product/42"), { ...options, soft: true });
     await cache.purgePrefix("https://www.example.com/blog/", options);
     await cache.purgeAll(options);
-    answers = [[200, { warmed: 2, fresh: 0, failed: 0, foreign: 0 }]];
+    answers = [[200, { warmed: 2, fresh: 0, failed: 0, foreign: 0, left: 0 }]];
     const warmed = await cache.warm(["https://www.example.com/", "https://www.example.com/a"], { ...options, most: 5 });
     assert.equal(warmed.warmed, 2);
     await cache.warm("popular", options);

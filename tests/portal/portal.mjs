@@ -18,7 +18,8 @@ const TOKEN = "a-token-of-the-tests";
 const KEY = { name: "2027-01", secret: "an example secret of 32 bytes..." };
 const SESSION = "a session secret of the tests' own, long enough";
 
-export async function portal() {
+/** @param {string} [name] of workerd's storage @param {Record<string, string>} [more] what its Worker is told besides */
+export async function portal(name = "portal", more = {}) {
   const door = await opened();
   const keys = `${KEY.name}:${KEY.secret}`;
   const routes = readFileSync(join(FOLDER, "edge.json"), "utf8").replaceAll('"HOST"', `"${HOST}"`).replaceAll('"ORIGIN"', `"${door.origin}"`);
@@ -31,9 +32,12 @@ export async function portal() {
     ORIGIN_HEALTH_URL: `${door.origin}/api/health`,
     PUSH_KEYS: keys,
     PUSH_EVERY: "minute",
+    ...more,
   };
-  const workerd = await start("portal", product(variables), { fresh: true });
+  const workerd = await start(name, product(variables), { fresh: true });
   const edge = `http://127.0.0.1:${workerd.port}`;
+  const front = await opened();
+  front.leadsTo(workerd.port);
   const env = {
     ...process.env,
     SQLITE_FILE: join(directory(), "portal.sqlite"),
@@ -67,6 +71,8 @@ export async function portal() {
     /** The Worker's address; a host that is not the portal's shows its own pages. */
     edge,
     door,
+    /** Where visitors come in, to the edge. */
+    front,
     beside,
     /** What the visits came to. @param {string} [query] @returns {Promise<any>} */
     async summary(query = "") {
@@ -86,6 +92,7 @@ export async function portal() {
     },
     async close() {
       await workerd.kill();
+      front.close();
       door.close();
       await server.close();
     },
@@ -98,20 +105,27 @@ export function session(member, until) {
   return `${says}.${createHmac("sha256", SESSION).update(`session.${says}`).digest("base64url")}`;
 }
 
-/** The way from the edge to the portal. */
+/** A door on the way, as that from the edge to the portal. */
 async function opened() {
   let port = 0;
   /** @type {string[]} */
   const asked = [];
-  /** How many milliseconds the portal takes longer for a path. @type {(path: string) => number} */
+  /** How many milliseconds the portal takes longer for a path; what does is also kept by nobody. @type {(path: string) => number} */
   let delay = () => 0;
+  /** Who waits for a beacon. @type {((beacon: any) => void)[]} */
+  const waiting = [];
   const server = http.createServer(async (request, response) => {
     const path = request.url ?? "/";
     asked.push(path);
+    if (path === "/v1/vitals") {
+      let body = "";
+      request.on("data", (chunk) => (body += chunk));
+      request.on("end", () => waiting.shift()?.(JSON.parse(body)));
+    }
     const late = delay(path);
     if (late) await new Promise((resolve) => setTimeout(resolve, late));
     const passed = http.request({ host: "127.0.0.1", port, path, method: request.method, headers: request.headers }, (answer) => {
-      response.writeHead(answer.statusCode ?? 502, answer.headers);
+      response.writeHead(answer.statusCode ?? 502, { ...answer.headers, ...(late && { "cache-control": "no-store" }) });
       answer.pipe(response);
     });
     passed.on("error", () => response.writeHead(502).end());
@@ -125,6 +139,8 @@ async function opened() {
     leadsTo: (to) => void (port = to),
     /** @param {(path: string) => number} to */
     slow: (to) => void (delay = to),
+    /** The next beacon that goes through and that nobody else has asked for. @returns {Promise<any>} */
+    beacon: () => new Promise((resolve) => waiting.push(resolve)),
     /** @param {string} path */
     asked: (path) => asked.filter((each) => each === path).length,
     close: () => {

@@ -159,7 +159,8 @@ impl Shard {
         all.extend(look::of_traffic(traffic));
         all.push(Observation::of_site(Reading::Memory(health::memory().percent)));
         let hours = self.hours()?;
-        if let Some((heard_at, (views, _))) = self.heard_last(None)?.zip(hours.get(VIEWS)) {
+        let heard_at = self.heard_last(None)?.filter(|_| self.is_monitored());
+        if let Some((heard_at, (views, _))) = heard_at.zip(hours.get(VIEWS)) {
             all.push(Observation::of_site(Reading::Silence(views.missed(heard_at, now()))));
         }
         for backend in self.backends(site)? {

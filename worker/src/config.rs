@@ -6,6 +6,7 @@ use std::fmt;
 use std::rc::Rc;
 
 use insight::channel::Configured;
+use insight::export::outlets::Outlets;
 use ledger::Retention;
 use ledger::outbox::Sink;
 use serde::Deserialize;
@@ -28,6 +29,8 @@ pub(crate) struct Config {
     origins: Vec<Sink>,
     /// Who is told of alerts.
     pub(crate) channels: Vec<Configured>,
+    /// Where exports go.
+    pub(crate) outlets: Outlets,
     /// Where people look, as notices link it.
     pub(crate) dashboard: String,
 }
@@ -92,8 +95,11 @@ impl Config {
             Sink::read(&origins).map_err(|mistake| Mistake(format!("ORIGIN_HEALTH_URL: {mistake}")))?;
         let channels = env.secret("ALERT_CHANNELS").map(|text| text.to_string()).unwrap_or_default();
         let channels = Configured::read(&channels).map_err(|mistake| Mistake(mistake.to_string()))?;
+        let text = |name: &str| env.var(name).ok().map(|text| text.to_string());
+        let outlets =
+            Outlets::read(text, env!("CARGO_PKG_VERSION")).map_err(|mistake| Mistake(mistake.to_string()))?;
         let dashboard = env.var("DASHBOARD_URL").map(|text| text.to_string()).unwrap_or_default();
-        Ok(Self { sites, shards, retention, backends, origins, channels, dashboard })
+        Ok(Self { sites, shards, retention, backends, origins, channels, outlets, dashboard })
     }
 
     /// Where a site's origin tells its own health.

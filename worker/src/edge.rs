@@ -2,24 +2,26 @@
 //! waited for is waited for in worker/edge.js, because promises, streams and bodies are JavaScript's.
 //! Here is what lies between: what this isolate knows, and a visit on its way through.
 
+mod ahead;
 mod clock;
 mod manage;
 mod memory;
 mod visit;
 
 use std::cell::RefCell;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
+use cache::seen::Seen;
 use cache::tags::{Changes, View};
-use cache::{Arrival, Grounds, Headers, Incoming, RequestHead, Routes, UnixMillis};
+use cache::{Arrival, Grounds, Headers, Incoming, Limiter, Proof, RequestHead, Require, Routes, UnixMillis};
 use worker::Env;
-use worker::js_sys::Array;
 use worker::wasm_bindgen::JsValue;
 use worker::wasm_bindgen::prelude::wasm_bindgen;
 
 use crate::config::Config;
 use crate::refusals::NOBODYS;
+use crate::traces;
 use memory::Memory;
 use visit::Visit;
 
@@ -29,6 +31,10 @@ struct Isolate {
     configured: Option<Configured>,
     view: View,
     memory: Memory,
+    /// By route.
+    limiters: BTreeMap<usize, Limiter>,
+    ahead: ahead::Ahead,
+    seen: Seen,
 }
 
 /// What the variable EDGE says; with the site of each route.
@@ -44,6 +50,7 @@ thread_local! {
 }
 
 fn configured(env: &Env) -> Configured {
+    traces::learn(env);
     let known = ISOLATE.with_borrow(|isolate| isolate.configured.clone());
     known.unwrap_or_else(|| {
         let read = read(env);
@@ -104,11 +111,17 @@ pub fn arrive(env: &Env, method: &str, url: &str, head: &str, client: &str, now:
     let now = UnixMillis(now as u64);
     let Some(address) = Address::of(url) else { return JsValue::UNDEFINED };
     let head = RequestHead { method: method.to_owned(), headers: Headers::parse(head) };
-    match arrived(&routes, &sites, &address, head, client, now) {
+    match arrived(Some(env), (&routes, &sites), &address, head, client, now) {
         None => JsValue::UNDEFINED,
         Some(Err(refused)) => refused,
         Some(Ok(mut visit)) => match visit.at_once(now) {
-            Some(answer) => answer,
+            Some(answer) => {
+                // A fifth in the list: what follows this page is worth fetching.
+                if let Some(next) = visit.ahead() {
+                    answer.push(&next);
+                }
+                answer.into()
+            }
             None => visit.into(),
         },
     }
@@ -122,12 +135,13 @@ pub fn imagine(env: &Env, url: &str, head: &str, now: f64) -> Option<Visit> {
     let Configured::Routes(routes, sites) = configured(env) else { return None };
     let head = RequestHead::get(Headers::parse(head));
     let now = UnixMillis(now as u64);
-    arrived(&routes, &sites, &Address::of(url)?, head, "", now)?.ok()
+    arrived(None, (&routes, &sites), &Address::of(url)?, head, "", now)?.ok()
 }
 
+/// Without an environment nobody is at the door: what is imagined is not asked for proofs.
 fn arrived(
-    routes: &Rc<Routes>,
-    sites: &Rc<[String]>,
+    env: Option<&Env>,
+    (routes, sites): (&Rc<Routes>, &Rc<[String]>),
     address: &Address<'_>,
     head: RequestHead,
     client: &str,
@@ -143,6 +157,12 @@ fn arrived(
             return Some(Err(visit::refused(site, &head.method, &refusal)));
         }
     };
+    let mut guards =
+        arrival.guards.iter().filter(|guard| env.is_some_and(|env| !holds(env, guard, &head.headers)));
+    if let Some(guard) = guards.next() {
+        let site = sites.get(arrival.index).map_or(NOBODYS, String::as_str);
+        return Some(Err(visit::turned(site, &head.method, guard.turned(&incoming))));
+    }
     let Arrival { index, rules, address, target, forwarded, key, .. } = arrival;
     Some(Ok(Visit::new(visit::Parts {
         routes: Rc::clone(routes),
@@ -160,6 +180,15 @@ fn arrived(
         grounds,
         began: now,
     })))
+}
+
+/// Whether a request brings what a guard wants.
+fn holds(env: &Env, guard: &Require, headers: &Headers) -> bool {
+    match guard.proof(headers) {
+        Proof::None => false,
+        Proof::Given => true,
+        Proof::Secret { name, given } => manage::is_secret(env, &name, &given),
+    }
 }
 
 /// The address of a request in its parts, each as it came.
@@ -200,17 +229,33 @@ pub fn learn_purges(changes: &str, asked: f64) -> bool {
             return false;
         }
     };
-    ISOLATE.with_borrow_mut(|isolate| isolate.view.absorb(changes, UnixMillis(asked as u64)))
+    let asked = UnixMillis(asked as u64);
+    ISOLATE.with_borrow_mut(|isolate| {
+        // Who knows nothing yet learns what is long ago: that is no lag.
+        if isolate.view.upto() > 0 {
+            let lags = changes.at.iter().map(|at| asked.0.saturating_sub(at.0));
+            lags.for_each(|lag| isolate.seen.lags.add(lag, 1));
+        }
+        isolate.view.absorb(changes, asked)
+    })
 }
 
-/// The addresses of what is asked for often and is soon stale.
+/// What was seen since it was last taken, as JSON; nothing, where nothing was.
 #[wasm_bindgen(wasm_bindgen = worker::wasm_bindgen)]
 #[expect(unreachable_pub, reason = "wasm-bindgen exports what is pub")]
 #[must_use]
-pub fn popular(now: f64, most: usize) -> Array {
-    let now = UnixMillis(now as u64);
-    ISOLATE
-        .with_borrow(|isolate| isolate.memory.soon_stale(now, most).into_iter().map(JsValue::from).collect())
+pub fn take_seen() -> Option<String> {
+    let seen = ISOLATE.with_borrow_mut(|isolate| std::mem::take(&mut isolate.seen));
+    if seen.is_empty() { None } else { serde_json::to_string(&seen).ok() }
+}
+
+/// What could not be carried is seen again.
+#[wasm_bindgen(wasm_bindgen = worker::wasm_bindgen)]
+#[expect(unreachable_pub, reason = "wasm-bindgen exports what is pub")]
+pub fn put_back_seen(seen: &str) {
+    if let Ok(seen) = serde_json::from_str(seen) {
+        ISOLATE.with_borrow_mut(|isolate| isolate.seen.merge(&seen));
+    }
 }
 
 /// The sites whose answers are given here.

@@ -3,7 +3,7 @@
 //! `insight::export`'s.
 
 use insight::export::prometheus::{self, Format};
-use insight::export::{Gauge, Totals};
+use insight::export::{Gauge, Totals, otlp};
 use ledger::{Bots, Query, Span, Window};
 use serde::{Deserialize, Serialize};
 use wire::{Refusal, UnixMillis};
@@ -13,7 +13,7 @@ use crate::answer::{self, Failure, Outcome};
 use crate::config::Config;
 use crate::read::PAGE;
 use crate::shard::{self, Shard, now};
-use crate::{health, leave};
+use crate::{health, leave, post};
 
 /// Since when is counted, and up to which minute.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -42,6 +42,20 @@ pub(crate) async fn metrics(request: &Request, env: &Env, config: &Config) -> Ou
     let format = Format::accepted(&accept);
     let page = prometheus::page(all.iter().map(|(totals, gauges)| (totals, gauges.as_slice())), format);
     answer::read(request, format.content_type(), "no-store", page.into_bytes())
+}
+
+/// Sends a site's totals to a collector of OpenTelemetry, where one is configured. They are cumulative, so
+/// what one export lacks the next one has.
+pub(crate) async fn send(env: &Env, config: &Config, site: &str) -> core::result::Result<(), Failure> {
+    let Some(outlet) = &config.outlets.otlp else { return Ok(()) };
+    let (totals, gauges) = (totals(env, site).await?, gauges(env, config, site).await?);
+    let body = otlp::body(&totals, &gauges, env!("CARGO_PKG_VERSION"), now()).to_string();
+    let own = outlet.headers.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+    let fields: Vec<(&str, &str)> = own.chain([("content-type", "application/json")]).collect();
+    match post::post(&outlet.metrics, &fields, body.into(), PATIENCE).await?.status {
+        200..=299 => Ok(()),
+        status => Err(Error::RustError(format!("the collector answers {status}")).into()),
+    }
 }
 
 /// Everything that a site has counted, brought up to now.
@@ -128,5 +142,6 @@ impl Shard {
     }
 }
 
+const PATIENCE: u32 = 10_000;
 /// Milliseconds after its end at which a minute is counted: most late beacons have come by then.
 const GRACE: u64 = 30_000;

@@ -210,9 +210,14 @@ impl Shard {
         let journal = rows.next().transpose()?.and_then(|row| whole(row.first()?)).unwrap_or_default();
         let heard_at = self.heard_last(heard_at)?;
         let hours = self.hours()?;
-        let missed = heard_at.zip(hours.get(VIEWS)).map_or(0.0, |(at, (hours, _))| hours.missed(at, now()));
+        let is_monitored = self.is_monitored();
+        let missed = heard_at
+            .filter(|_| is_monitored)
+            .zip(hours.get(VIEWS))
+            .map_or(0.0, |(at, (hours, _))| hours.missed(at, now()));
         let (alerts, notices) = self.alerts_counted(site)?;
         let operations = Operations {
+            monitoring: if is_monitored { "on" } else { "stopped" }.to_owned(),
             memory: memory(),
             queues: Queues {
                 journal,

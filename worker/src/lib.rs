@@ -17,12 +17,15 @@ mod ingest;
 mod lab;
 mod leave;
 mod live;
+mod performance;
 mod post;
 mod push;
 mod read;
 mod refusals;
+mod sampled;
 mod shard;
 mod standing;
+mod traces;
 mod traffic;
 mod verdicts;
 mod watching;
@@ -30,10 +33,11 @@ mod watching;
 use wire::Refusal;
 use worker::{Context, Env, Method, Request, Response, Result, ScheduleContext, ScheduledEvent, event};
 
+use crate::answer::Failure;
 use crate::config::Config;
 
 #[event(fetch)]
-async fn fetch(request: Request, env: Env, _: Context) -> Result<Response> {
+async fn fetch(request: Request, env: Env, context: Context) -> Result<Response> {
     let origin = request.headers().get("origin")?;
     let path = request.path();
     let is_read = matches!(request.method(), Method::Get | Method::Head);
@@ -63,6 +67,27 @@ async fn fetch(request: Request, env: Env, _: Context) -> Result<Response> {
         (Method::Get | Method::Head, "/api/health/advanced") => {
             health::advanced(&request, &env, &config).await
         }
+        (Method::Get | Method::Head, "/api/performance/dashboard") => {
+            performance::dashboard(&request, &env, &config).await
+        }
+        (Method::Get | Method::Head, "/api/performance/metrics") => {
+            performance::metrics(&request, &env, &config).await
+        }
+        (Method::Get | Method::Head, "/api/performance/bottlenecks") => {
+            performance::bottlenecks(&request, &env, &config).await
+        }
+        (Method::Get | Method::Head, "/api/performance/recommendations") => {
+            performance::recommendations(&request, &env, &config).await
+        }
+        (Method::Get | Method::Head, "/api/performance/analytics") => {
+            performance::analytics(&request, &env, &config).await
+        }
+        (Method::Post, "/api/performance/monitoring/start") => {
+            performance::monitor(&request, &env, &config, true).await
+        }
+        (Method::Post, "/api/performance/monitoring/stop") => {
+            performance::monitor(&request, &env, &config, false).await
+        }
         (Method::Get | Method::Head, "/metrics") => export::metrics(&request, &env, &config).await,
         (Method::Get | Method::Head, "/api/push") => push::shown(&request, &env, &config).await,
         (Method::Post, "/api/push/retry") => push::retry(&request, &env, &config).await,
@@ -80,6 +105,11 @@ async fn fetch(request: Request, env: Env, _: Context) -> Result<Response> {
             Err(_) => Err(Refusal::NotFound.into()),
         },
     };
+    if let Err(Failure::Broken(error)) = &outcome
+        && sampled::note("Broken", error.to_string(), named(&path))
+    {
+        context.wait_until(sampled::send_failures(env.clone()));
+    }
     answer::finish(outcome, &config, origin.as_deref())
 }
 
@@ -101,7 +131,18 @@ async fn scheduled(_: ScheduledEvent, env: Env, _: ScheduleContext) {
                 worker::console_error!("shard {shard} of {site} could not be woken: {error}");
             }
         }
+        if let Err(failure) = export::send(&env, &config, site).await {
+            worker::console_error!(
+                "the totals of {site} were not exported, the next export has them: {failure:?}"
+            );
+        }
     }
+}
+
+/// The path as an error may name it: one of ours, or none.
+fn named(path: &str) -> &str {
+    let known = READ.iter().chain(CALLED).find(|known| **known == path);
+    known.copied().unwrap_or("other")
 }
 
 /// What can be read, and not written.
@@ -119,9 +160,20 @@ const READ: &[&str] = &[
     "/api/push",
     "/api/alerts",
     "/metrics",
+    "/api/performance/dashboard",
+    "/api/performance/metrics",
+    "/api/performance/bottlenecks",
+    "/api/performance/recommendations",
+    "/api/performance/analytics",
     "/badge.svg",
 ];
 
 /// What is called, to change something.
-const CALLED: &[&str] =
-    &["/api/push/retry", "/api/alerts/ack", "/api/alerts/silence", "/api/alerts/unsilence"];
+const CALLED: &[&str] = &[
+    "/api/push/retry",
+    "/api/alerts/ack",
+    "/api/alerts/silence",
+    "/api/alerts/unsilence",
+    "/api/performance/monitoring/start",
+    "/api/performance/monitoring/stop",
+];

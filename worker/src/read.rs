@@ -322,7 +322,7 @@ impl Parameters {
     }
 
     /// The release to compare with, and the question about it.
-    fn against(&self, query: &Query) -> Result<Option<(String, Query)>, Refusal> {
+    pub(crate) fn against(&self, query: &Query) -> Result<Option<(String, Query)>, Refusal> {
         let Some(against) = self.get("against") else { return Ok(None) };
         match self.get("release") {
             Some(release) if release != against => {}

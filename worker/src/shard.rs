@@ -171,6 +171,8 @@ pub struct Shard {
     alarm: Rc<Alarm>,
     /// When the cells are looked after next: at once, where nobody knows.
     tends_at: Slot<UnixMillis>,
+    /// Whether what is sent is counted, once somebody has looked.
+    pub(crate) monitored: Slot<Option<bool>>,
     /// What the first shard of a site knows of the origin.
     pub(crate) origin: OriginAsked,
     /// What it owes to backends.
@@ -191,12 +193,12 @@ pub(crate) struct Ruled {
 
 impl DurableObject for Shard {
     fn new(state: State, env: Env) -> Self {
-        let (live, is_open, tends_at, origin, rooms, ruled) = Default::default();
+        let (live, is_open, tends_at, monitored, origin, rooms, ruled) = Default::default();
         let alarm = Rc::new(Alarm::new(state.storage()));
         let pushes = Rc::new(Pushes::new(state.storage(), env.clone(), Rc::clone(&alarm)));
         let calls = Rc::new(Calls::new(state.storage(), env.clone(), Rc::clone(&alarm)));
         let state = Rc::new(state);
-        Self { state, env, live, is_open, alarm, tends_at, origin, pushes, calls, rooms, ruled }
+        Self { state, env, live, is_open, alarm, tends_at, monitored, origin, pushes, calls, rooms, ruled }
     }
 
     async fn fetch(&self, mut request: Request) -> Result<Response> {
@@ -237,6 +239,10 @@ impl DurableObject for Shard {
                 Ok(Response::empty()?.with_status(204))
             }
             path if path.starts_with("/traffic/") => self.traffic(request).await,
+            "/monitoring" => {
+                self.monitor(request.text().await? != "stop")?;
+                Response::empty()
+            }
             "/poke" => {
                 let site = request.text().await?;
                 self.tend().await?;
@@ -416,6 +422,10 @@ pub(crate) fn fact(sql: &SqlStorage, name: &str) -> Result<Option<String>> {
 
 pub(crate) fn keep(sql: &SqlStorage, name: &str, value: &impl Serialize) -> Result<()> {
     let text = serde_json::to_string(value).map_err(Error::from)?;
+    // To read is cheaper than to write.
+    if fact(sql, name)?.as_ref() == Some(&text) {
+        return Ok(());
+    }
     let statement = "INSERT OR REPLACE INTO facts (name, value) VALUES (?, ?)";
     sql.exec(statement, vec![name.into(), text.into()]).map(drop)
 }

@@ -16,6 +16,7 @@ use worker::{Date, Env, Error, Request, Response, Result, SqlStorageValue};
 
 use crate::answer::Failure;
 use crate::shard::{self, Shard, ask, number, whole};
+use crate::traces;
 
 /// Counts an answer of a site.
 pub(crate) fn note(site: &str, record: &Record<'_>) {
@@ -38,6 +39,7 @@ pub async fn carry_traffic(env: Env) -> bool {
             );
         }
     }
+    traces::send().await;
     UNCARRIED.with_borrow(Uncarried::has_any)
 }
 

@@ -2,6 +2,7 @@
 //! asked for with nothing but what is in the key, so that no visitor can make an answer that others get.
 
 use crate::ground::{Ground, Grounds};
+use crate::guard::{self, Require};
 use crate::headers::Headers;
 use crate::message::RequestHead;
 use crate::pattern::is_ambiguous;
@@ -26,6 +27,8 @@ pub struct Arrival<'a> {
     pub forwarded: RequestHead,
     /// The key, if the cache has a part in it.
     pub key: Option<String>,
+    /// What the request has to bring.
+    pub guards: Vec<&'a Require>,
 }
 
 /// Why a request gets no further.
@@ -107,7 +110,9 @@ impl<'a> Arrival<'a> {
             return Some(Err((index, refusal)));
         }
         let rules = route.rules();
-        let past = past(route, &rules, incoming, grounds);
+        let guards = guard::guards(routes, &host, incoming.path);
+        let guarded = guards.first().map(|_| Ground::Guarded);
+        let past = guarded.or_else(|| past(route, &rules, incoming, grounds));
         let is_shared = past.is_none();
         if let Some(ground) = past {
             grounds.note(ground);
@@ -125,7 +130,7 @@ impl<'a> Arrival<'a> {
         };
         let key = is_shared.then(|| key(route, index, &address, incoming.scheme, &headers));
         let forwarded = RequestHead { method: incoming.head.method.clone(), headers };
-        Some(Ok(Self { route, index, rules, address, target, forwarded, key }))
+        Some(Ok(Self { route, index, rules, address, target, forwarded, key, guards }))
     }
 }
 
@@ -246,7 +251,7 @@ fn key(route: &Route, index: usize, address: &str, scheme: &str, headers: &Heade
 }
 
 /// Each cookie of a request (RFC 6265 §5.4).
-fn cookies(headers: &Headers) -> Vec<(&str, &str)> {
+pub(crate) fn cookies(headers: &Headers) -> Vec<(&str, &str)> {
     let pairs = headers.all("cookie").flat_map(|value| value.split(';'));
     pairs
         .map(str::trim)

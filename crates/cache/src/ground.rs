@@ -66,6 +66,8 @@ pub enum Ground {
     HasRange,
     AmbiguousPath,
     RouteBypasses,
+    Guarded,
+    Limited { rate: u32 },
     VisitorForbidsStore,
     VisitorWantsValidation,
     VisitorWantsYounger { max_age: u64, age: u64 },
@@ -124,6 +126,8 @@ impl Ground {
             Self::HasRange => "range",
             Self::AmbiguousPath => "path",
             Self::RouteBypasses => "route",
+            Self::Guarded => "require",
+            Self::Limited { .. } => "limit",
             Self::VisitorForbidsStore => "request-no-store",
             Self::VisitorWantsValidation => "request-no-cache",
             Self::VisitorWantsYounger { .. } => "request-max-age",
@@ -176,7 +180,11 @@ impl Ground {
             Self::HasBody => "RFC 9110 §9.3.1",
             Self::HasAuthorization | Self::Authorized | Self::AuthorizedButShared => "RFC 9111 §3.5",
             Self::HasCookie { .. } | Self::SetsCookie => "RFC 9111 §7.3",
-            Self::HasField { .. } | Self::RouteBypasses | Self::TooManyTags { .. } => "the route",
+            Self::HasField { .. }
+            | Self::RouteBypasses
+            | Self::Guarded
+            | Self::Limited { .. }
+            | Self::TooManyTags { .. } => "the route",
             Self::HasPrecondition { .. } => "RFC 9111 §4.3.2",
             Self::HasRange | Self::Partial => "RFC 9111 §3.3",
             Self::AmbiguousPath | Self::Momentary { .. } => "RFC 9111 §7.1",
@@ -252,6 +260,10 @@ impl fmt::Display for Ground {
                 write!(f, "the path holds an encoded delimiter, which origins read in different ways")
             }
             Self::RouteBypasses => write!(f, "the route caches nothing"),
+            Self::Guarded => write!(f, "the route wants a proof, so its answers are nobody else's"),
+            Self::Limited { rate } => {
+                write!(f, "the origin fails or is slow, and gets {rate} requests a second until it is well")
+            }
             Self::VisitorForbidsStore => write!(f, "the visitor says no-store"),
             Self::VisitorWantsValidation => write!(f, "the visitor says no-cache"),
             Self::VisitorWantsYounger { max_age, age } => {

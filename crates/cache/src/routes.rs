@@ -5,6 +5,9 @@ use std::fmt;
 
 use serde::{Deserialize, Deserializer, de};
 
+use crate::dress::Dress;
+use crate::guard::Require;
+use crate::limit::Limits;
 use crate::pattern::PathPattern;
 use crate::rules::Rules;
 
@@ -26,6 +29,27 @@ pub struct Routes {
     /// For how many milliseconds the origin may keep a visitor waiting for the head of its answer.
     #[serde(default = "patience")]
     pub origin_timeout_ms: u32,
+    /// How many likely next pages an isolate fetches ahead in a minute.
+    #[serde(default)]
+    pub predict_per_minute: u32,
+    /// What the cron warms.
+    #[serde(default)]
+    pub warm: Option<Schedule>,
+}
+
+/// What is warmed each time that the cron runs.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Schedule {
+    /// The pages of this sitemap, which is the address of a route.
+    #[serde(default)]
+    pub sitemap: Option<String>,
+    /// The pages that visitors go to next.
+    #[serde(default)]
+    pub predicted: bool,
+    /// The origins are asked so often at most.
+    #[serde(default = "warmed")]
+    pub most: u32,
 }
 
 /// One route.
@@ -92,9 +116,15 @@ pub struct Route {
     /// The name of this route in statistics; where there is none, its paths name themselves.
     #[serde(default)]
     pub name: Option<String>,
-    /// Whether the usual security fields are added where the origin sends none.
-    #[serde(default = "yes")]
-    pub security_headers: bool,
+    /// The security fields: the usual ones, none, or one's own.
+    #[serde(default)]
+    pub security_headers: Dress,
+    /// What a request has to bring; without it, it gets no further.
+    #[serde(default)]
+    pub require: Option<Require>,
+    /// How much the origin is asked for.
+    #[serde(default)]
+    pub limit: Option<Limits>,
 }
 
 /// What the cookies of a request mean.
@@ -186,7 +216,27 @@ impl Routes {
         if !(100..=60_000).contains(&self.lease_ms) {
             return at("lease_ms", "lease_ms must be from 100 to 60000".into());
         }
+        if self.warm.as_ref().is_some_and(|warm| !(1..=1000).contains(&warm.most)) {
+            return at("\"warm\"", "most in warm must be from 1 to 1000".into());
+        }
         for route in &self.routes {
+            if let Some(Err(says)) = route.limit.map(|limit| limit.check()) {
+                return at("\"limit\"", says);
+            }
+            if let Some(require) = &route.require {
+                require.check().or_else(|says| at("\"require\"", says))?;
+                let login = require.login.iter().filter(|login| login.starts_with('/'));
+                let paths = login.map(|login| login.split(['?', '{']).next().unwrap_or_default());
+                let is_guarded = |path: &str| {
+                    self.of(&route.host.name, path).is_some_and(|(_, route)| route.require.is_some())
+                };
+                if let Some(path) = paths.into_iter().find(|path| is_guarded(path)) {
+                    let says = format!(
+                        "nobody gets to {path}, which wants to be logged in itself; put a route for it before"
+                    );
+                    return at("\"login\"", says);
+                }
+            }
             for (key, name) in [("inject", &route.inject), ("site", &route.site)] {
                 if !name.iter().all(|name| is_site(name)) {
                     let says = format!("{key} must be the name of a site, of letters, digits, - . and _");
@@ -411,8 +461,8 @@ const fn most_body() -> u64 {
     10 << 20
 }
 
-const fn yes() -> bool {
-    true
+const fn warmed() -> u32 {
+    100
 }
 
 fn methods() -> Vec<String> {

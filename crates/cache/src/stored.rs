@@ -98,6 +98,12 @@ impl Stored {
         lifetime.saturating_add(stale.max(validating)).clamp(LEAST_KEPT, MOST_KEPT)
     }
 
+    /// Whether it is fresh for so long that KV, which learns of writes late, is worth it.
+    #[must_use]
+    pub const fn is_for_kv(&self) -> bool {
+        self.terms.lifetime >= LEAST_OF_KV
+    }
+
     /// The envelope's head: what stands before a body of so many bytes.
     #[must_use]
     pub fn seal(&self, body: u32) -> Vec<u8> {
@@ -205,6 +211,8 @@ const MAGIC: &[u8; 4] = b"evc2";
 const MAGIC_1: &[u8; 4] = b"evc1";
 /// How many bytes of an envelope tell how long its head and its body are.
 pub const PREFIX: usize = 12;
+/// Seconds.
+const LEAST_OF_KV: u64 = 300;
 /// An hour: what can be validated is worth keeping a while.
 const VALIDATING: u64 = 3600;
 /// A minute, below which KV does not go.

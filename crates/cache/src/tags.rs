@@ -88,6 +88,9 @@ pub struct Changes {
     pub marks: Vec<(String, Mark)>,
     /// Up to which count these are all.
     pub upto: u64,
+    /// When each mark was written, by the authority's wall clock: for the analytics, and for nothing else.
+    #[serde(default)]
+    pub at: Vec<UnixMillis>,
 }
 
 /// What an isolate knows of the clock.

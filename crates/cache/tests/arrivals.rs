@@ -3,7 +3,7 @@
 
 #![expect(clippy::expect_used, reason = "a test that cannot go on says so")]
 
-use cache::{Arrival, Grounds, Headers, Incoming, Mistake, Refusal, RequestHead, Routes};
+use cache::{Arrival, Grounds, Headers, Incoming, Mistake, Proof, Refusal, RequestHead, Routes, Turned};
 
 const ROUTES: &str = r#"{
   "routes": [
@@ -261,4 +261,92 @@ fn a_mistake_names_its_line_and_what_would_be_right() {
     }
     assert!(wrong("{\"routes\": []").says.contains("EOF"));
     assert!(wrong("{\"routes\": [], \"lease_ms\": 5}").says.contains("from 100 to 60000"));
+}
+
+#[test]
+fn a_guarded_route_wants_its_proof_however_the_path_is_written() {
+    let routes = Routes::parse(
+        r#"{"routes": [
+            {"host": "a.example", "path": "/login", "origin": "https://o.example"},
+            {"host": "a.example", "path": "/admin/**", "origin": "https://o.example",
+             "require": {"cookie": "session", "login": "/login?next={path}"}},
+            {"host": "a.example", "path": "/api/**", "origin": "https://o.example", "require": {"bearer": "API_TOKEN"}},
+            {"host": "a.example", "path": "/**", "origin": "https://o.example", "ttl": "long"}]}"#,
+    )
+    .expect("routes");
+    let arrive = |path: &str, headers: &str| {
+        let head = RequestHead::get(Headers::parse(headers));
+        let incoming =
+            Incoming { scheme: "https", host: "a.example", path, query: "a=b", head: &head, client: "" };
+        let arrival =
+            Arrival::of(&routes, &incoming, &mut Grounds::new()).expect("a route").expect("no refusal");
+        let proofs: Vec<Proof> = arrival.guards.iter().map(|guard| guard.proof(&head.headers)).collect();
+        let turned = arrival.guards.first().map(|guard| guard.turned(&incoming));
+        (arrival.key.is_some(), proofs, turned)
+    };
+    for path in [
+        "/admin",
+        "/admin/",
+        "/admin/a",
+        "/%61dmin/a",
+        "/%2561dmin/a",
+        "//admin/a",
+        "/x/%2e%2e/admin/a",
+        "/ADMIN/a",
+        "/x/..;/admin",
+        "/admin;a/b",
+        "/./admin/a",
+        "/admin%2fa",
+        "/x\\..\\admin/a",
+        "/admin%00/a",
+    ] {
+        let (is_shared, proofs, _) = arrive(path, "");
+        assert_eq!((is_shared, proofs), (false, vec![Proof::None]), "{path}");
+    }
+    for path in ["/", "/login", "/administration", "/x/admin/a"] {
+        assert!(arrive(path, "").1.is_empty(), "{path}");
+    }
+    assert_eq!(arrive("/admin/a", "cookie: a=b; session=x").1, [Proof::Given]);
+    assert_eq!(arrive("/admin/a", "cookie: session=; sessio=n").1, [Proof::None]);
+    let secret = |given: &str| Proof::Secret { name: "API_TOKEN".into(), given: given.into() };
+    assert_eq!(arrive("/api/a", "authorization: bearer  abc ").1, [secret("abc")]);
+    assert_eq!(arrive("/api/a", "authorization: Basic abc").1, [Proof::None]);
+    assert_eq!(arrive("/api/a", "").2, Some(Turned::Away("Bearer".into())));
+    assert_eq!(arrive("/admin/a", "").2, Some(Turned::To("/login?next=/admin/a%3Fa%3Db".into())));
+}
+
+#[test]
+fn what_a_route_says_of_proofs_limits_and_warming_is_checked() {
+    for (says, why) in [
+        (r#""require": {}"#, "one of cookie, header and bearer"),
+        (r#""require": {"cookie": "a", "bearer": "B"}"#, "one of cookie, header and bearer"),
+        (r#""require": {"cookie": "a b"}"#, "a name in require"),
+        (r#""require": {"bearer": "A", "secret": "B"}"#, "leave `secret` out"),
+        (r#""require": {"cookie": "a", "login": "//evil.example"}"#, "login must be a path"),
+        (r#""require": {"cookie": "a", "login": "/login"}"#, "put a route for it before"),
+        (r#""limit": {"most": 0}"#, "limit wants most"),
+        (r#""limit": {"most": 5, "least": 6}"#, "limit wants most"),
+        (r#""limit": {"most": 5, "bad": 2}"#, "limit wants bad"),
+        (r#""name": "no slash""#, "begins with a slash"),
+        (r#""site": "a b""#, "site must be the name"),
+        (r#""security_headers": {"cache-control": "x"}"#, "no field that a route can set"),
+    ] {
+        let text = format!(
+            "{{\"routes\": [\n{{\"host\": \"a\", \"path\": \"/**\", \"origin\": \"https://o\", {says}}}]}}"
+        );
+        let mistake = Routes::parse(&text).expect_err(says);
+        assert!(mistake.says.contains(why) && mistake.line == 2, "{says}: {mistake}");
+    }
+    let routes = Routes::parse(
+        r#"{"routes": [
+        {"host": "a", "path": "/**", "origin": "https://o", "site": "known"},
+        {"host": "b", "path": "/**", "origin": "https://o", "inject": "unknown"}]}"#,
+    )
+    .expect("routes");
+    assert_eq!(
+        routes.unknown_site("\n\n \"unknown\"", |site| site == "known").map(|mistake| mistake.line),
+        Some(3)
+    );
+    assert_eq!(routes.unknown_site("", |_| true), None);
+    assert!(Routes::parse(r#"{"routes": [], "warm": {"most": 0}}"#).is_err());
 }

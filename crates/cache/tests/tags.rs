@@ -37,6 +37,7 @@ impl Authority {
             clock: self.clock,
             marks: marks.map(|(name, mark)| (name.clone(), *mark)).collect(),
             upto: self.clock.seq,
+            at: Vec::new(),
         }
     }
 

@@ -6,6 +6,8 @@ use cache::timing::{Entry, MOST, entries, queries};
 use proptest::prelude::*;
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
     #[test]
     fn what_is_written_by_the_book_is_read_as_it_was_meant(
         all in prop::collection::vec(

@@ -185,6 +185,8 @@ pub struct Cache {
 /// What the machinery does.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Operations {
+    /// `on`, or `stopped` where somebody has asked that nothing be counted.
+    pub monitoring: String,
     /// The memory of the module.
     pub memory: Memory,
     /// How much waits, and where.

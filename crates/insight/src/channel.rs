@@ -225,6 +225,14 @@ mod tests {
         assert_eq!(Configured::read(" ").unwrap(), []);
     }
 
+    #[test]
+    fn the_page_shows_channels_as_they_are_read() {
+        let page =
+            std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/alerts.md")).unwrap();
+        let shown = page.split("```json\n").nth(1).unwrap().split("```").next().unwrap();
+        assert_eq!(Configured::read(shown).unwrap().len(), 4);
+    }
+
     #[track_caller]
     fn check(text: &str, says: &str) {
         let mistake = Configured::read(text).unwrap_err().to_string();

@@ -7,8 +7,10 @@
 
 pub mod analytics;
 pub mod otlp;
+pub mod outlets;
 pub mod prometheus;
 pub mod sentry;
+pub mod trace;
 
 use std::collections::{BTreeMap, BTreeSet};
 

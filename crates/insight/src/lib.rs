@@ -11,6 +11,7 @@ pub mod bulletin;
 pub mod channel;
 pub mod export;
 pub mod figures;
+pub mod findings;
 pub mod health;
 pub mod look;
 pub mod moment;

@@ -12,7 +12,7 @@ use std::process::{Command, Stdio};
 
 use insight::export::prometheus::Format;
 use insight::export::sentry::{Failure, Worker};
-use insight::export::{Gauge, Totals, View, analytics, otlp, prometheus, sentry};
+use insight::export::{Gauge, Totals, View, analytics, otlp, prometheus, sentry, trace};
 use ledger::traffic::{Answer, Cached, Class, Method, Record, Traffic};
 use ledger::{Cell, Tally};
 use serde_json::{Value, json};
@@ -103,6 +103,30 @@ fn failure() -> Failure {
     }
 }
 
+fn spans() -> [trace::Span; 2] {
+    let parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    let known = trace::Span {
+        context: trace::Context::of(Some(parent), 0.0, [1, 2, 3]),
+        site: "shop".into(),
+        route: "/product/:id".into(),
+        method: "GET",
+        status: 404,
+        cache: "miss",
+        start: START,
+        end: START.after(42),
+        origin: Some(40),
+    };
+    let begun = trace::Span {
+        context: trace::Context::of(None, 1.0, [7, 8, 9]),
+        route: "/cart".into(),
+        method: "POST",
+        status: 502,
+        origin: None,
+        ..known.clone()
+    };
+    [known, begun]
+}
+
 fn pretty(value: &Value) -> String {
     format!("{}\n", serde_json::to_string_pretty(value).unwrap())
 }
@@ -120,6 +144,7 @@ fn every_format_is_what_it_was() {
     golden::check("metrics.txt", &text());
     golden::check("metrics.openmetrics.txt", &openmetrics());
     golden::check("otlp.json", &pretty(&otlp::body(&totals(), &gauges(), "0.1.0", NOW)));
+    golden::check("traces.json", &pretty(&trace::body(&spans(), "0.1.0")));
     golden::check("sentry-transaction.envelope", &sentry::transaction(&view(), &worker(), NOW));
     golden::check("sentry-event.envelope", &sentry::failure(&failure(), 3, &worker(), NOW));
     golden::check("analytics.json", &pretty(&analytics::body(&view(), NOW).unwrap()));
@@ -144,7 +169,8 @@ fn totals_are_what_they_were_when_they_are_stored_and_carried() {
 #[test]
 fn several_sites_share_one_page() {
     let other = Totals::restored("other".into(), START, totals().rows()).unwrap();
-    let both = [(&totals(), gauges().as_slice()), (&other, gauges().as_slice())];
+    let (one, gauges) = (totals(), gauges());
+    let both = [(&one, gauges.as_slice()), (&other, gauges.as_slice())];
     let page = prometheus::page(both, Format::Text);
     assert_eq!(page.matches("# TYPE http_requests_total counter").count(), 1);
     assert_eq!(page.matches("edge_vitals_health_score{").count(), 2);
@@ -222,6 +248,13 @@ fn the_formats_own_parsers_read_what_was_put_in() {
         serde_json::from_str(&said.unwrap_or_else(|error| format!("{:?}", (format, error))))
             .expect("it reads it")
     };
+    let sent = trace::body(&spans(), "0.1.0").to_string();
+    let (trace_id, span_id) = ("4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7");
+    let expect = json!([
+        ["GET /product/:id", trace_id, span_id, 0],
+        ["POST /cart", "00000000000000070000000000000008", "", 2]
+    ]);
+    assert_eq!(read("traces", &sent), expect);
     for (format, page) in [("text", text()), ("openmetrics", openmetrics())] {
         let found = read(format, &page);
         let expect = json!({

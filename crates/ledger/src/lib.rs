@@ -7,6 +7,7 @@
 //! what was counted of a view out of its cell and puts what was told in, so that a correction moves a
 //! count and never adds one.
 
+pub mod caching;
 pub mod causes;
 mod cell;
 mod counts;

@@ -7,6 +7,8 @@
 pub mod badge;
 #[cfg(feature = "documents")]
 pub mod beacon;
+#[cfg(feature = "documents")]
+pub mod caching;
 mod device;
 #[cfg(feature = "documents")]
 pub mod lab;

@@ -3,8 +3,12 @@
 
 use std::time::Duration;
 
+use crate::edge::ahead::LEAST_SHARE;
+use cache::predict::Transitions;
+use cache::seen::Seen;
 use cache::tags::{Changes, Clock, Effect, Force, MOST_MARKS, MOST_OF_A_PAGE, Mark, REMEMBERED, Target};
 use serde::{Deserialize, Serialize};
+use wire::UnixMillis;
 use worker::{
     Date, DurableObject, Env, Error, Request, Response, Result, SqlStorage, SqlStorageValue, State,
     durable_object, wasm_bindgen,
@@ -74,7 +78,16 @@ impl DurableObject for TagClock {
                 self.record(&request.json().await?)?;
                 Ok(Response::empty()?.with_status(204))
             }
-            "/analytics" => Response::from_json(&self.analytics()?),
+            "/seen" => {
+                self.see(&request.json().await?)?;
+                Ok(Response::empty()?.with_status(204))
+            }
+            "/ways" => {
+                self.learn(&request.json().await?)?;
+                Ok(Response::empty()?.with_status(204))
+            }
+            "/likely" => Response::from_json(&self.ways()?.likeliest(LEAST_SHARE, MOST_LIKELY)),
+            "/analytics" => Response::from_json(&self.told()?),
             _ => Response::error("there is nothing here", 404),
         }
     }
@@ -136,19 +149,22 @@ impl TagClock {
     fn since(&self, since: u64) -> Result<Changes> {
         let clock = self.clock()?;
         let rows = self.sql().exec(
-            "SELECT name, hard, soft FROM marks WHERE last > ? ORDER BY last LIMIT ?",
+            "SELECT name, hard, soft, at FROM marks WHERE last > ? ORDER BY last LIMIT ?",
             vec![number(since), number(MOST_OF_A_PAGE as u64)],
         )?;
-        let mut marks = Vec::new();
+        let (mut marks, mut at) = (Vec::new(), Vec::new());
         for row in rows.raw() {
-            marks.extend(named(row?.as_slice()));
+            if let [name, hard, soft, time] = row?.as_slice() {
+                marks.extend(named(&[name.clone(), hard.clone(), soft.clone()]));
+                at.push(UnixMillis(whole(time)));
+            }
         }
         // A full page: what comes after its last is not known yet.
         let upto = match marks.last() {
             Some((_, mark)) if marks.len() >= MOST_OF_A_PAGE => mark.last(),
             _ => clock.seq,
         };
-        Ok(Changes { clock, marks, upto })
+        Ok(Changes { clock, marks, upto, at })
     }
 
     /// What is older than anything that is stored says nothing any more.
@@ -168,6 +184,55 @@ impl TagClock {
         self.perform(vec![Effect::Clock(*clock)])
     }
 
+    /// Adds what an isolate saw to the hour.
+    fn see(&self, news: &Seen) -> Result<()> {
+        let hour = now() / HOUR;
+        let mut seen = self.seen(hour)?;
+        seen.merge(news);
+        let statement = "INSERT OR REPLACE INTO seen (hour, seen) VALUES (?, ?)";
+        self.sql().exec(statement, vec![number(hour), serde_json::to_string(&seen)?.into()])?;
+        let before = number(hour.saturating_sub(HOURS_SEEN));
+        self.sql().exec("DELETE FROM seen WHERE hour < ?", vec![before]).map(drop)
+    }
+
+    /// What was seen from an hour on.
+    fn seen(&self, from: u64) -> Result<Seen> {
+        let mut all = Seen::default();
+        for row in self.sql().exec("SELECT seen FROM seen WHERE hour >= ?", vec![number(from)])?.raw() {
+            all.merge(&serde_json::from_str(&row?.first().map(text).unwrap_or_default())?);
+        }
+        Ok(all)
+    }
+
+    /// Adds the ways that an isolate saw. They are for guessing, so that one that is lost is no loss.
+    fn learn(&self, news: &Transitions) -> Result<()> {
+        let mut ways = self.ways()?;
+        ways.merge(news);
+        let aged_at = self.noted("aged_at")?.and_then(|text| text.parse().ok());
+        if aged_at.is_some_and(|at: u64| now().saturating_sub(at) > DAY) {
+            ways.age();
+        }
+        if aged_at.is_none_or(|at| now().saturating_sub(at) > DAY) {
+            self.note("aged_at", &now().to_string())?;
+        }
+        self.note("ways", &serde_json::to_string(&ways)?)
+    }
+
+    fn ways(&self) -> Result<Transitions> {
+        // What another version has written is for guessing only, and begins anew.
+        Ok(self.noted("ways")?.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default())
+    }
+
+    fn noted(&self, name: &str) -> Result<Option<String>> {
+        let row = self.sql().exec("SELECT value FROM notes WHERE name = ?", vec![name.into()])?.raw().next();
+        Ok(row.transpose()?.and_then(|row| row.first().map(text)))
+    }
+
+    fn note(&self, name: &str, value: &str) -> Result<()> {
+        let statement = "INSERT OR REPLACE INTO notes (name, value) VALUES (?, ?)";
+        self.sql().exec(statement, vec![name.into(), value.into()]).map(drop)
+    }
+
     fn record(&self, call: &Call) -> Result<()> {
         let Call { action, what, outcome } = call;
         let values =
@@ -180,7 +245,7 @@ impl TagClock {
         Ok(())
     }
 
-    fn analytics(&self) -> Result<Analytics> {
+    fn told(&self) -> Result<Told> {
         let rows =
             self.sql().exec("SELECT at, action, what, outcome FROM calls ORDER BY id DESC LIMIT 50", None)?;
         let mut calls = Vec::new();
@@ -190,7 +255,8 @@ impl TagClock {
                 calls.push(Recorded { at: whole(at), call });
             }
         }
-        Ok(Analytics { purges: self.clock()?.seq, marks: self.marks()?, calls })
+        let seen = self.seen((now() / HOUR).saturating_sub(HOURS_TOLD))?;
+        Ok(Told { purges: self.clock()?.seq, marks: self.marks()?, seen, calls })
     }
 
     fn clock(&self) -> Result<Clock> {
@@ -219,19 +285,21 @@ impl TagClock {
     }
 }
 
-/// What the analytics are made of.
-#[derive(Debug, Serialize)]
-struct Analytics {
-    purges: u64,
-    marks: usize,
-    calls: Vec<Recorded>,
+/// What the clock tells of itself, for the analytics.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Told {
+    pub(crate) purges: u64,
+    pub(crate) marks: usize,
+    pub(crate) seen: Seen,
+    pub(crate) calls: Vec<Recorded>,
 }
 
-#[derive(Debug, Serialize)]
-struct Recorded {
-    at: u64,
+/// A call, and when it was.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Recorded {
+    pub(crate) at: u64,
     #[serde(flatten)]
-    call: Call,
+    pub(crate) call: Call,
 }
 
 fn named(row: &[SqlStorageValue]) -> Option<(String, Mark)> {
@@ -272,9 +340,17 @@ const SCHEMA: &[&str] = &[
     "CREATE TABLE IF NOT EXISTS marks (name TEXT PRIMARY KEY, hard INTEGER NOT NULL, soft INTEGER NOT NULL,
      last INTEGER NOT NULL, at INTEGER NOT NULL) WITHOUT ROWID",
     "CREATE INDEX IF NOT EXISTS marks_by_last ON marks (last)",
+    "CREATE TABLE IF NOT EXISTS seen (hour INTEGER PRIMARY KEY, seen TEXT NOT NULL)",
+    "CREATE TABLE IF NOT EXISTS notes (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
     "CREATE TABLE IF NOT EXISTS calls (id INTEGER PRIMARY KEY AUTOINCREMENT, at INTEGER NOT NULL,
      action TEXT NOT NULL, what TEXT NOT NULL, outcome TEXT NOT NULL)",
 ];
 
 const SWEPT_EVERY: Duration = Duration::from_secs(3600);
+/// Milliseconds.
+const HOUR: u64 = 3_600_000;
+const DAY: u64 = 24 * HOUR;
+const HOURS_TOLD: u64 = 24;
+const HOURS_SEEN: u64 = 35 * 24;
+const MOST_LIKELY: usize = 1_000;
 const MOST_CALLS: u64 = 10_000;

@@ -5,10 +5,11 @@ use std::rc::Rc;
 
 use cache::tags::Standing;
 use cache::{
-    Conditions, Found, Frame, Freshened, Ground, Grounds, Headers, Miss, Outcome, Part, Particulars, Plan,
-    RequestHead, ResponseHead, Route, Routes, Rules, Stored, UnixMillis, freshen, not_modified, plan, range,
-    stands_in, storable, timing, variant, vary_names, without_body,
+    Conditions, Found, Frame, Freshened, Ground, Grounds, Headers, Limiter, Miss, Outcome, Part, Particulars,
+    Plan, RequestHead, ResponseHead, Route, Routes, Rules, Stored, Turned, UnixMillis, freshen, not_modified,
+    plan, range, stands_in, storable, timing, variant, vary_names, without_body,
 };
+use insight::export::trace::{Context, Span};
 use ledger::traffic::{Answer, Cached, Class, Method, Record};
 use worker::js_sys::{Array, Uint8Array};
 use worker::wasm_bindgen::prelude::wasm_bindgen;
@@ -18,7 +19,7 @@ use worker::{wasm_bindgen, web_sys};
 use crate::edge::ISOLATE;
 use crate::edge::memory::Entry;
 use crate::refusals::NOBODYS;
-use crate::traffic;
+use crate::{traces, traffic};
 
 /// What a visit is made of.
 pub(crate) struct Parts {
@@ -60,8 +61,16 @@ pub struct Visit {
     has_failed: bool,
     /// What was found is new in memory, and the lower tiers do not have it yet.
     is_new: bool,
+    /// The limiter waits for word of what was admitted.
+    is_admitted: bool,
+    /// The origin may not be asked: after so many seconds, perhaps.
+    retry_after: Option<u64>,
+    /// What is likely to be asked for next.
+    next: Vec<String>,
     /// As what it was counted, where its bytes are not known yet.
     counted: Option<(String, Answer)>,
+    /// Where it stands in a trace, if anybody traces.
+    trace: Option<Context>,
 }
 
 // What edge.js is to do.
@@ -73,10 +82,13 @@ const PASS: &str = "pass";
 const SEND: &str = "send";
 const STORE: &str = "store";
 const REFUSE: &str = "refuse";
+const ASK: &str = "ask";
 
 impl Visit {
     pub(crate) fn new(parts: Parts) -> Self {
+        let trace = traces::begun(parts.request.headers.joined("traceparent").as_deref());
         Self {
+            trace,
             parts,
             found: None,
             tier: "memory",
@@ -91,12 +103,15 @@ impl Visit {
             failure: (502, "the origin did not answer"),
             has_failed: false,
             is_new: false,
+            is_admitted: false,
+            retry_after: None,
+            next: Vec::new(),
             counted: None,
         }
     }
 
     /// The answer, where memory alone has it and nothing is left to be done.
-    pub(crate) fn at_once(&mut self, now: UnixMillis) -> Option<JsValue> {
+    pub(crate) fn at_once(&mut self, now: UnixMillis) -> Option<Array> {
         let lease = self.parts.routes.lease_ms;
         let is_current = ISOLATE.with_borrow(|isolate| isolate.view.is_current(now, lease));
         if !is_current || self.parts.key.is_none() {
@@ -106,7 +121,7 @@ impl Visit {
         self.found.as_ref()?;
         let before = self.parts.grounds.clone();
         if self.judge(now) == SERVE {
-            return Some(self.answer(now.0 as f64).into());
+            return Some(self.answer(now.0 as f64));
         }
         self.parts.grounds = before;
         None
@@ -214,13 +229,8 @@ impl Visit {
         for hidden in ["cache-tag", "surrogate-key", "age", "content-length"] {
             headers.remove(hidden);
         }
-        if self.route().is_some_and(|route| route.security_headers) {
-            for (name, value) in SECURITY {
-                let is_for_http = *name == "strict-transport-security" && self.parts.scheme != "https";
-                if !headers.has(name) && !is_for_http {
-                    headers.append(name, value);
-                }
-            }
+        if let Some(route) = self.route() {
+            route.security_headers.put_on(headers, &self.parts.scheme);
         }
     }
 
@@ -233,6 +243,7 @@ impl Visit {
         });
         let detail = match self.outcome {
             Outcome::Hit | Outcome::Stale => Some(self.tier),
+            _ if self.retry_after.is_some() => Some("limit"),
             _ if self.has_failed => Some("origin-failed"),
             _ => self.parts.grounds.last().map(Ground::word).filter(|word| *word != "stored"),
         };
@@ -246,7 +257,9 @@ impl Visit {
     }
 
     /// The record of an answer; its site's numbers are made of nothing else.
-    fn count(&self, now: UnixMillis, status: u16, bytes: u64) -> (String, Answer) {
+    fn count(&mut self, now: UnixMillis, status: u16, bytes: u64) -> (String, Answer) {
+        self.look_ahead(status, now);
+        self.see(now);
         let detail = self.particulars(now).detail.unwrap_or("stored");
         let answer = Answer {
             method: Method::named(&self.parts.request.method),
@@ -256,6 +269,19 @@ impl Visit {
         };
         let route = self.template_of(status);
         let queries = self.answered.as_ref().map(|answer| timing::queries(&answer.headers));
+        if let Some(context) = self.trace.clone().filter(|context| context.is_sampled) {
+            traces::note(Span {
+                context,
+                site: self.site().to_owned(),
+                route: route.clone(),
+                method: answer.method.name(),
+                status,
+                cache: answer.cache.name(),
+                start: self.parts.began,
+                end: now.max(self.parts.began),
+                origin: self.origin_took,
+            });
+        }
         traffic::note(
             self.site(),
             &Record {
@@ -268,6 +294,54 @@ impl Visit {
             },
         );
         (route, answer)
+    }
+
+    /// What the analytics tell beside the record, of what is stored.
+    fn see(&self, now: UnixMillis) {
+        let stored = self.keeps.as_ref().or(self.found.as_ref().map(|entry| &entry.stored));
+        if let Some(stored) = stored {
+            let (lifetime, age) = (stored.terms.lifetime, stored.age(now));
+            let key = &self.parts.address;
+            ISOLATE.with_borrow_mut(|isolate| isolate.seen.answered(self.outcome, lifetime, age, key));
+        }
+    }
+
+    /// Learns from where visitors come to this page, and what is likely next.
+    fn look_ahead(&mut self, status: u16, now: UnixMillis) {
+        let per_minute = self.parts.routes.predict_per_minute;
+        let is_kept = matches!(self.outcome, Outcome::Hit | Outcome::Stale) || self.keeps.is_some();
+        let headers = &self.parts.request.headers;
+        let is_document = match headers.first("sec-fetch-dest") {
+            Some(destination) => destination == "document",
+            None => headers.first("accept").is_some_and(|accept| accept.contains("text/html")),
+        };
+        if per_minute == 0 || status != 200 || !is_kept || !is_document || self.parts.request.method != "GET"
+        {
+            return;
+        }
+        let page = |host: &str, path: &str| format!("{host}{}", ledger::template(path));
+        let referer = headers.first("referer").and_then(crate::edge::Address::of);
+        let from = referer.filter(|from| from.host.eq_ignore_ascii_case(&self.parts.host));
+        let from = from.map(|from| page(&self.parts.host, from.path));
+        let (url, own) = (self.url(), page(&self.parts.host, &self.parts.path));
+        self.next = ISOLATE.with_borrow_mut(|isolate| {
+            if let Some(from) = from {
+                isolate.ahead.saw(&from, &url, now);
+            }
+            isolate.ahead.next(&own, per_minute, now)
+        });
+    }
+
+    /// What was admitted has come to something.
+    fn settle(&mut self, failed: bool, now: UnixMillis) {
+        let took = self.origin_took.unwrap_or(0);
+        if std::mem::take(&mut self.is_admitted) {
+            ISOLATE.with_borrow_mut(|isolate| {
+                if let Some(limiter) = isolate.limiters.get_mut(&self.parts.index) {
+                    limiter.settle(took, failed, now);
+                }
+            });
+        }
     }
 
     fn site(&self) -> &str {
@@ -409,6 +483,37 @@ impl Visit {
         self.route().map_or(0.0, |route| route.most_body_bytes as f64)
     }
 
+    /// Whether the origin may be asked now: `ask`, or what is to be done instead.
+    pub fn admitted(&mut self, now: f64) -> String {
+        let now = UnixMillis(now as u64);
+        let Some(limits) = self.route().and_then(|route| route.limit) else { return ASK.into() };
+        let (outcome, rate) = ISOLATE.with_borrow_mut(|isolate| {
+            let new = || Limiter::new(limits, now);
+            let limiter = isolate.limiters.entry(self.parts.index).or_insert_with(new);
+            (limiter.admit(now), limiter.rate())
+        });
+        let Err(wait) = outcome else {
+            self.is_admitted = true;
+            return ASK.into();
+        };
+        self.parts.grounds.note(Ground::Limited { rate: rate as u32 });
+        self.retry_after = Some(wait);
+        self.failure = (503, "the origin fails or is slow, and is spared for now: try again");
+        self.failed_with(now).into()
+    }
+
+    /// What is likely to be asked for next; nothing, where nothing is.
+    pub fn ahead(&mut self) -> Option<Array> {
+        let next = std::mem::take(&mut self.next);
+        (!next.is_empty()).then(|| next.into_iter().map(JsValue::from).collect())
+    }
+
+    /// How many likely next pages may be fetched in a minute.
+    #[wasm_bindgen(js_name = predictPerMinute)]
+    pub fn predict_per_minute(&self) -> u32 {
+        self.parts.routes.predict_per_minute
+    }
+
     /// What to ask the origin: the address, the method and the fields. From here on purges count.
     pub fn ask(&mut self, now: f64) -> Array {
         let stamp = ISOLATE.with_borrow(|isolate| isolate.view.stamp());
@@ -420,6 +525,9 @@ impl Visit {
             for (name, value) in &self.conditions {
                 headers.set(name, value);
             }
+        }
+        if let Some(trace) = &self.trace {
+            headers.set("traceparent", &trace.traceparent());
         }
         // What is written into cannot be compressed on the way.
         if self.route().is_some_and(|route| route.inject.is_some()) {
@@ -458,6 +566,7 @@ impl Visit {
         self.origin_took = Some(now.0.saturating_sub(requested.0));
         let answer = ResponseHead { status, headers: Headers::parse(head), requested, received: now };
         self.answered = Some(answer.clone());
+        self.settle(status >= 500 || status == 429, now);
         if !(200..=599).contains(&status) {
             self.failure = (502, "the origin answered with a status that is none");
             return self.failed_with(now).into();
@@ -514,6 +623,7 @@ impl Visit {
         };
         let now = UnixMillis(now as u64);
         self.origin_took = Some(now.0.saturating_sub(self.asked.1.0));
+        self.settle(status != 413, now);
         self.failed_with(now).into()
     }
 
@@ -523,7 +633,9 @@ impl Visit {
         let (status, says) = self.failure;
         let (cache_status, timing) = self.signs(now, None);
         self.count(now, status, 0);
-        let fields = [("cache-status", &*cache_status), ("server-timing", &*timing)];
+        let retry_after = self.retry_after.map(|seconds| seconds.to_string());
+        let mut fields = vec![("cache-status", &*cache_status), ("server-timing", &*timing)];
+        fields.extend(retry_after.as_deref().map(|seconds| ("retry-after", seconds)));
         Array::from(&problem(status, says, &fields))
     }
 
@@ -678,7 +790,7 @@ impl Visit {
         self.in_memory().is_some()
     }
 
-    /// The envelope of what is in memory, its places and times: after a 304, the lower tiers get it too.
+    /// The envelope of what is in memory, its places, for how long, and whether KV gets it: after a 304, the lower tiers get it too.
     pub fn sealed(&self) -> JsValue {
         let Some(entry) = self.found.as_ref().filter(|_| self.is_new) else { return JsValue::UNDEFINED };
         let rules = &self.parts.rules;
@@ -688,7 +800,7 @@ impl Visit {
         let all: [JsValue; 6] = [
             Uint8Array::from(seal.as_slice()).into(),
             (entry.stored.retention(extra) as f64).into(),
-            (entry.stored.terms.lifetime as f64).into(),
+            entry.stored.is_for_kv().into(),
             self.place().into(),
             key.into(),
             entry.body.clone().into(),
@@ -750,11 +862,27 @@ impl Visit {
         });
         let because: Vec<String> = self.parts.grounds.iter().map(ToString::to_string).collect();
         let pattern = self.route().map(|route| route.path.text());
+        let limit = self.route().and_then(|route| route.limit).map(|limits| {
+            let rate = ISOLATE.with_borrow(|isolate| isolate.limiters.get(&self.parts.index).map(Limiter::rate));
+            serde_json::json!({ "rate": rate.unwrap_or(limits.most), "least": limits.least, "most": limits.most })
+        });
         serde_json::json!({
             "url": self.url(), "route": pattern, "origin": self.parts.target, "key": self.parts.key,
-            "does": step, "because": because, "stored": stored,
+            "does": step, "because": because, "stored": stored, "limit": limit,
         })
         .to_string()
+    }
+}
+
+impl Drop for Visit {
+    fn drop(&mut self) {
+        if self.is_admitted {
+            ISOLATE.with_borrow_mut(|isolate| {
+                if let Some(limiter) = isolate.limiters.get_mut(&self.parts.index) {
+                    limiter.drop_one();
+                }
+            });
+        }
     }
 }
 
@@ -822,16 +950,32 @@ impl Visit {
     }
 }
 
-/// What is answered to a request that gets no further: nobody has asked the cache.
-pub(crate) fn refused(site: &str, method: &str, refusal: &cache::Refusal) -> JsValue {
-    let answer = Answer {
-        method: Method::named(method),
-        class: Class::of(refusal.status()),
-        cache: Cached::Bypass,
-        detail: refusal.word().to_owned(),
-    };
+/// What is answered to a request that brings no proof.
+pub(crate) fn turned(site: &str, method: &str, turned: Turned) -> JsValue {
+    let cache_status = ("cache-status", "edge-vitals; detail=require");
+    match turned {
+        Turned::To(place) => {
+            note_refused(site, method, 302, "require");
+            problem(302, "this wants to be logged in", &[("location", &place), cache_status])
+        }
+        Turned::Away(challenge) => {
+            note_refused(site, method, 401, "require");
+            let says = "this address wants a proof of who asks, which is missing or wrong";
+            problem(401, says, &[("www-authenticate", &challenge), cache_status])
+        }
+    }
+}
+
+fn note_refused(site: &str, method: &str, status: u16, detail: &str) {
+    let (method, class) = (Method::named(method), Class::of(status));
+    let answer = Answer { method, class, cache: Cached::Bypass, detail: detail.to_owned() };
     let route = REFUSED_ROUTE;
     traffic::note(site, &Record { route, answer, bytes: 0, edge: 0, origin: None, queries: &[] });
+}
+
+/// What is answered to a request that gets no further: nobody has asked the cache.
+pub(crate) fn refused(site: &str, method: &str, refusal: &cache::Refusal) -> JsValue {
+    note_refused(site, method, refusal.status(), refusal.word());
     let cache_status = format!("edge-vitals; detail={}", refusal.word());
     let mut fields = vec![("cache-status", &*cache_status)];
     if let cache::Refusal::Method { allow } = refusal {
@@ -878,10 +1022,3 @@ const NOT_FOUND: &str = "(not found)";
 const REFUSED_ROUTE: &str = "(refused)";
 /// As long as the platform's own limit for an answer's fields.
 const MOST_FIELDS: usize = 128 * 1024;
-
-const SECURITY: &[(&str, &str)] = &[
-    ("x-content-type-options", "nosniff"),
-    ("referrer-policy", "strict-origin-when-cross-origin"),
-    ("x-frame-options", "SAMEORIGIN"),
-    ("strict-transport-security", "max-age=31536000"),
-];

@@ -16,6 +16,10 @@ impl Shard {
     /// Writes rows that were told, in one statement and without an await. The output gate holds every
     /// answer until that is on disk.
     pub fn commit(&self, rows: &str) -> bool {
+        // Somebody has asked that nothing be counted for now.
+        if self.opened().is_ok() && !self.is_monitored() {
+            return true;
+        }
         let newest = self.newest_for_listeners();
         let batch = || self.sql().exec(JOURNAL, vec![format!("[{rows}]").into(), number(now().0)]);
         if let Err(error) = self.opened().and_then(|()| batch()) {
@@ -78,7 +82,9 @@ impl Shard {
 
     /// Forgets the views that may be corrected no more.
     pub(super) fn sweep(&self) -> Result<()> {
-        let settled = vec![number(now().before(SETTLED).0)];
+        let before = now().before(SETTLED);
+        self.send_settled(before)?;
+        let settled = vec![number(before.0)];
         self.sql().exec("DELETE FROM views WHERE heard_at < ? AND NOT behind", settled).map(drop)
     }
 

@@ -31,6 +31,30 @@ def otlp(text):
     return found
 
 
+def traces(text):
+    from google.protobuf import json_format
+    from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+
+    # OTLP writes ids as hexadecimal digits, where protobuf's JSON has base64.
+    import base64
+
+    def ids(value):
+        if isinstance(value, dict):
+            hexes = ("traceId", "spanId", "parentSpanId")
+            return {key: base64.b64encode(bytes.fromhex(part)).decode() if key in hexes else ids(part) for key, part in value.items()}
+        return [ids(part) for part in value] if isinstance(value, list) else value
+
+    request = json_format.ParseDict(ids(json.loads(text)), ExportTraceServiceRequest())
+    found = []
+    for resource in request.resource_spans:
+        for scope in resource.scope_spans:
+            for span in scope.spans:
+                assert len(span.trace_id) == 16 and len(span.span_id) == 8 and span.kind == 2
+                assert span.start_time_unix_nano <= span.end_time_unix_nano
+                found.append([span.name, span.trace_id.hex(), span.parent_span_id.hex(), span.status.code])
+    return found
+
+
 def families(families):
     found = {}
     for family in families:
@@ -80,5 +104,5 @@ if __name__ == "__main__":
         import prometheus_client  # noqa: F401
         import sentry_sdk.envelope  # noqa: F401
     else:
-        read = {"otlp": otlp, "text": text, "openmetrics": openmetrics, "sentry": sentry}[sys.argv[1]]
+        read = {"otlp": otlp, "text": text, "openmetrics": openmetrics, "sentry": sentry, "traces": traces}[sys.argv[1]]
         print(json.dumps(read(sys.stdin.read()), sort_keys=True))

@@ -1,0 +1,74 @@
+//! What is seen of the cache: sums that come together as they were apart, and heavy keys that no flood
+//! hides.
+
+use std::collections::BTreeMap;
+
+use cache::seen::{Class, MOST_KEYS, Seen};
+use cache::{Miss, Outcome};
+use proptest::prelude::*;
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(32))]
+
+    #[test]
+    fn parts_come_together_as_the_whole(
+        all in prop::collection::vec((0_usize..4, 0_u64..5000, 0_u64..5000, 0_usize..50), 0..200),
+    ) {
+        let outcomes = [Outcome::Hit, Outcome::Stale, Outcome::Miss(Miss::Uri), Outcome::Bypass];
+        let (mut whole, mut parts) = (Seen::default(), [Seen::default(), Seen::default()]);
+        for (index, (outcome, lifetime, age, key)) in all.iter().enumerate() {
+            whole.answered(outcomes[*outcome], *lifetime, *age, &format!("/{key}"));
+            parts[index % 2].answered(outcomes[*outcome], *lifetime, *age, &format!("/{key}"));
+            whole.lags.add(*age, 1);
+            parts[index % 2].lags.add(*age, 1);
+        }
+        let [mut sum, other] = parts;
+        sum.merge(&serde_json::from_str(&serde_json::to_string(&other).unwrap()).unwrap());
+        prop_assert_eq!(&sum.classes, &whole.classes);
+        prop_assert_eq!(&sum.ages, &whole.ages);
+        prop_assert_eq!(&sum.lags, &whole.lags);
+        prop_assert_eq!(sum.keys.top(99), whole.keys.top(99));
+    }
+
+    #[test]
+    fn a_count_is_never_too_low_and_too_high_by_what_is_said_at_most(
+        all in prop::collection::vec(0_u32..1000, 0..4000), much in 0_usize..3000,
+    ) {
+        let mut exact: BTreeMap<String, u64> = BTreeMap::new();
+        let mut parts = [Seen::default(), Seen::default()];
+        for (index, key) in all.iter().map(|key| format!("/{key}")).chain((0..much).map(|_| "/much".into())).enumerate() {
+            parts[index % 2].answered(Outcome::Hit, 1, 1, &key);
+            *exact.entry(key).or_default() += 1;
+        }
+        let [mut sum, other] = parts;
+        sum.merge(&other);
+        let top = sum.keys.top(usize::MAX);
+        prop_assert!(top.len() <= MOST_KEYS);
+        for (key, count) in &top {
+            let truth = exact.get(*key).copied().unwrap_or(0);
+            prop_assert!(count.n >= truth && count.n - count.over <= truth, "{key}: {count:?} of {truth}");
+        }
+        // Twice, because two tables came together.
+        if much * MOST_KEYS > 2 * (all.len() + much) {
+            prop_assert!(top.iter().any(|(key, _)| *key == "/much"));
+        }
+    }
+}
+
+#[test]
+fn sizes_hold_each_number_once() {
+    let mut seen = Seen::default();
+    for number in [0, 1, 2, 3, 4, 7, 8, 1023, 1024, u64::MAX] {
+        seen.ages.add(number, 1);
+    }
+    let sizes: Vec<_> = seen.ages.iter().collect();
+    let expect = [(0, 1, 1), (1, 2, 1), (2, 4, 2), (4, 8, 2), (8, 16, 1), (512, 1024, 1), (1024, 2048, 1)];
+    assert_eq!(sizes[..7], expect);
+    assert_eq!(sizes[7], (1 << 63, u64::MAX, 1));
+    assert_eq!(
+        [60, 61, 300, 600, 601].map(Class::of),
+        [Class::Short, Class::Medium, Class::Medium, Class::Long, Class::VeryLong]
+    );
+    seen.answered(Outcome::Hit, 1, 1, &"ä".repeat(300));
+    assert!(seen.keys.top(1)[0].0.len() <= 256);
+}
