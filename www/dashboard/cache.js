@@ -234,7 +234,8 @@ function changes(again) {
 
 /** @param {Call[]} calls */
 function record(calls) {
-  const rows = calls.map(({ at, action, what, outcome }) =>
+  const changed = calls.filter(({ action }) => action === "purge" || action === "warm");
+  const rows = changed.map(({ at, action, what, outcome }) =>
     make("tr", { "data-call": action },
       make("td", { title: moment(at) }, since(at)),
       make("th", { scope: "row" }, CALLS[action] ?? action),
@@ -244,7 +245,8 @@ function record(calls) {
   );
   return make("section", { "aria-labelledby": "record" },
     make("h2", { id: "record" }, "Record of calls"),
-    rows.length ? table("Calls that were made", [{ name: "When" }, { name: "Call" }, { name: "Of what" }, { name: "Came to" }], rows) : make("p", { class: "quiet" }, "No call was made yet."),
+    rows.length ? table("Calls that were made", [{ name: "When" }, { name: "What was done" }, { name: "Of what" }, { name: "Came to" }], rows) : make("p", { class: "quiet" }, "Nothing was purged or warmed."),
+    calls.length > changed.length && make("p", { class: "quiet" }, `Beside them ${plural(calls.length - changed.length, "call")} that only read, of the last ${count(calls.length)}.`),
   );
 }
 
@@ -273,7 +275,7 @@ const KINDS = {
 /** @type {Record<string, string>} */
 const TIERS = { memory: "memory", cache: "the Cache API", colo: "the Cache API", kv: "KV", collapsed: "a request under way" };
 /** @type {Record<string, string>} */
-const REASONS = {};
+const REASONS = { stored: "not there yet; stored now", "no-store": "not to be stored", "uri-miss": "not there", "vary-miss": "there for other fields", "origin-failed": "the origin failed" };
 /** @type {Record<string, string>} */
 const CALLS = { purge: "Purge", warm: "Warm", analytics: "Read the numbers", explain: "Explain" };
 /** @type {Record<string, string>} */

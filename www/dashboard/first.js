@@ -23,7 +23,7 @@ export function firstSteps(site) {
     make("ol", { class: "steps" },
       make("li", null, make("h2", null, "Put this into your pages"), code, make("p", { class: "row" }, make("button", { type: "button", class: "primary", onclick: copy }, "Copy"), copied)),
       make("li", null, make("h2", null, "Allow their origin"), make("p", null, "Pages of other origins than this one are named in ", make("code", null, "SITES"), " of wrangler.toml.")),
-      make("li", null, make("h2", null, "Visit a page and leave it"), make("p", null, "A view is sent when its visitor leaves or hides the page. It is counted here at once; a verdict needs about thirty views.")),
+      make("li", null, make("h2", null, "Visit a page and leave it"), make("p", null, "A view is sent when its visitor leaves or hides the page. This page shows it by itself when it comes; a verdict needs about thirty views.")),
     ),
   );
 }

@@ -5,7 +5,7 @@ import { done, holds, maybe, told } from "./ask.js";
 import { asked, field, unlocked } from "./dialog.js";
 import { draw, make } from "./dom.js";
 import { cell, number, table } from "./marks.js";
-import { count, moment, plural, since, value } from "./words.js";
+import { count, moment, percent, plural, since, value } from "./words.js";
 
 /**
  * @typedef {import("./address.js").State} State
@@ -129,22 +129,28 @@ function raised(state, alerts, act, again) {
   if (!alerts) {
     return make("section", { "aria-labelledby": "alerts" }, head, make("p", { class: "quiet" }, "Alerts are for those who hold the read token. "), make("button", { type: "button", id: "unlock", onclick: () => unlocked("read").then((is) => is && again()) }, "Give the token …"));
   }
+  // As a list: on a phone at night what can be done has to be in sight.
   const rows = alerts.raised.map((alert, index) =>
-    make("tr", { "data-alert": alert.key, class: alert.muted ? "pale" : null },
-      cell(make("span", { class: `verdict ${alert.level === "critical" ? "violated" : "at-limit"}` }, alert.level === "critical" ? "Critical" : "Warning")),
-      make("th", { scope: "row" }, SIGNALS[alert.signal] ?? alert.signal, make("small", { class: "quiet block" }, [alert.route, alert.device, alert.series].filter(Boolean).join(" · ") || "the whole site")),
-      make("td", { class: "words wide" }, alert.says, make("small", null, alert.action)),
-      cell([since(alert.since), alert.acknowledged ? make("small", { class: "quiet" }, `${alert.acknowledged.by} looks after it`) : alert.muted ? make("small", { class: "quiet" }, "silenced") : null]),
-      cell(make("span", { class: "acts" },
-        alert.route ? make("a", { href: link(state, { view: "route", route: alert.route }), class: "act" }, "Look") : null,
-        alert.acknowledged ? null : make("button", { type: "button", id: `ack-${index}`, onclick: () => act.acknowledge(alert) }, "Acknowledge"),
-        make("button", { type: "button", id: `silence-${index}`, onclick: () => act.silence(alert) }, "Silence …"),
-      )),
+    make("li", { "data-alert": alert.key, class: alert.muted ? "panel pale" : "panel" },
+      make("header", { class: "row" },
+        make("h3", null, SIGNALS[alert.signal] ?? alert.signal, make("small", { class: "quiet block" }, [alert.route, alert.device, alert.series].filter(Boolean).join(" · ") || "the whole site")),
+        make("span", { class: `verdict ${alert.level === "critical" ? "violated" : "at-limit"}` }, alert.level === "critical" ? "Critical" : "Warning"),
+      ),
+      make("p", null, alert.says),
+      make("p", { class: "quiet" }, alert.action),
+      make("footer", { class: "row" },
+        make("span", { class: "quiet" }, `since ${moment(alert.since)}`, alert.acknowledged ? `; ${alert.acknowledged.by} looks after it` : "", alert.muted ? "; silenced" : ""),
+        make("span", { class: "acts" },
+          alert.route ? make("a", { href: link(state, { view: "route", route: alert.route }) }, "Look at the route") : null,
+          alert.acknowledged ? null : make("button", { type: "button", id: `ack-${index}`, onclick: () => act.acknowledge(alert) }, "Acknowledge"),
+          make("button", { type: "button", id: `silence-${index}`, onclick: () => act.silence(alert) }, "Silence …"),
+        ),
+      ),
     ),
   );
   return make("section", { "aria-labelledby": "alerts" }, head,
     rows.length
-      ? table("Alerts that are raised", [{ name: "Level" }, { name: "What" }, { name: "What was read" }, { name: "Since" }, { name: "To do" }], rows)
+      ? make("ul", { class: "alerts" }, rows)
       : make("p", { class: "quiet" }, "No alert is raised."),
     alerts.mutes.length > 0 && make("ul", { class: "mutes" },
       alerts.mutes.map((mute) =>
@@ -166,7 +172,7 @@ function requests(requests) {
       make("th", { scope: "row" }, name),
       number(count(load.n)),
       number(value(load.per_second, "")),
-      number(load.errors ? `${value(load.error_rate, "")} %` : "none"),
+      number(load.errors ? percent(load.error_rate / 100) : "none"),
       ...[load.p50, load.p95, load.p99].map((time) => number(value(time, "ms"))),
     );
   return make("section", { "aria-labelledby": "requests" },
@@ -195,7 +201,7 @@ function machinery({ operations }, act) {
   return make("section", { "aria-labelledby": "machinery" },
     make("h2", { id: "machinery" }, "The machinery"),
     make("dl", { class: "facts panel" },
-      fact("Memory", `${value(memory.percent, "")} %`, `of ${count(memory.limit / 1_048_576)} MiB`),
+      fact("Memory", percent(memory.percent / 100), `of ${count(memory.limit / 1_048_576)} MiB`),
       fact("Not counted yet", count(queues.journal), "views of the first shard"),
       fact("Waiting to be pushed", count(queues.push), queues.parked ? `${count(queues.parked)} put aside` : "none put aside"),
       fact("Notices", count(queues.notices), "that no channel has taken"),

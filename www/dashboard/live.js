@@ -9,6 +9,8 @@ import { clock, count, plural } from "./words.js";
 
 /** @type {{ site: string, bots: string } | null} */
 let wanted = null;
+/** What is done once, when anything is heard. @type {(() => void) | null} */
+let awaited = null;
 /** @type {WebSocket | null} */
 let socket = null;
 let failures = 0;
@@ -26,8 +28,10 @@ const panel = make("div", { class: "feed", "aria-live": "off" }, make("p", null,
 /**
  * From now on this site is listened to; none: nobody.
  * @param {string | null} site @param {string} bots whether programs' views count, as the address says it
+ * @param {(() => void) | null} [first] what is done once, when the first view comes
  */
-export function listen(site, bots) {
+export function listen(site, bots, first = null) {
+  awaited = first;
   if (site !== wanted?.site || bots !== wanted?.bots) {
     heard = { since: Date.now(), total: 0, seconds: new Map() };
     wanted = site === null ? null : { site, bots };
@@ -100,6 +104,10 @@ function take({ views, bots }) {
   heard.total += more;
   heard.seconds.set(second, (heard.seconds.get(second) ?? 0) + more);
   show();
+  if (more > 0) {
+    awaited?.();
+    awaited = null;
+  }
 }
 
 /** @type {ReturnType<typeof setTimeout> | undefined} */

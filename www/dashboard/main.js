@@ -45,7 +45,9 @@ for (const kind of ["pointerdown", "keydown"]) addEventListener(kind, () => (tou
 addEventListener("online", () => show(true));
 addEventListener("offline", () => say("This device is offline; the numbers are as they were.", "stale"));
 document.addEventListener("visibilitychange", () => {
-  if (!document.hidden && last && Date.now() - last.at > MINUTE) show(true);
+  // Who comes back from a first visit finds it here.
+  const isAwaited = last?.shown.whole.heard_at === undefined;
+  if (!document.hidden && last && (isAwaited || Date.now() - last.at > MINUTE)) show(true);
 });
 // A page that nobody looks at asks for nothing, so that it keeps no storage awake.
 setInterval(() => {
@@ -88,7 +90,7 @@ async function show(isFresh = false) {
     content.replaceChildren(...(isEmpty ? [firstSteps(shown.whole.site)] : shown.content));
     returnTo(activeElement);
     if (shown.whole.site && !state.site) state.site = shown.whole.site;
-    listen(state.view === "overview" && !isEmpty ? shown.whole.site : null, state.bots);
+    listen(isEmpty || state.view === "overview" ? shown.whole.site : null, state.bots, isEmpty ? () => show(true) : null);
     chrome();
     freshness();
   } catch (error) {
@@ -152,7 +154,7 @@ function freshness() {
   if (!place || !last) return;
   const { heard_at } = last.shown.whole;
   const age = Date.now() - last.at;
-  place.textContent = heard_at === undefined ? "nothing heard yet" : `heard ${since(heard_at)}`;
+  place.textContent = state.view === "cache" ? "" : heard_at === undefined ? "nothing heard yet" : `heard ${since(heard_at)}`;
   place.title = heard_at === undefined ? "" : `The last beacon came ${moment(heard_at)}`;
   place.classList.toggle("live", heard_at !== undefined && Date.now() - heard_at < 15 * MINUTE);
   if (age > 5 * MINUTE) say(`These numbers were read ${since(last.at)}.`, "stale");

@@ -23,7 +23,7 @@ pub fn build(root: &Path) -> Result<()> {
     screen::step("bundles the dashboard", || {
         fs::create_dir_all(&out)?;
         rules(root, &wasm, &out)?;
-        for entry in ["main.js", "main.css"] {
+        for entry in ["opening.js", "main.js", "main.css"] {
             process::quiet(
                 process::npm(root, "esbuild")
                     .arg(format!("www/dashboard/{entry}"))
@@ -34,7 +34,7 @@ pub fn build(root: &Path) -> Result<()> {
                         "--target=es2022,chrome123",
                         "--charset=utf8",
                     ])
-                    .args(["--log-level=warning", "--external:/v1/*"])
+                    .args(["--log-level=warning", "--external:/v1/*", "--external:/dashboard/*"])
                     .arg(format!("--alias:#toolkit={}", glue(root).join("toolkit.js").display()))
                     .arg(format!("--outfile={}", out.join(entry).display())),
             )?;
