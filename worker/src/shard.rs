@@ -127,6 +127,8 @@ pub struct Shard {
     env: Env,
     is_open: Slot<bool>,
     armed: Rc<Slot<bool>>,
+    /// The number of the last row of the journal, while all that was written succeeded; else read again.
+    last: Slot<Option<u64>>,
     /// Known while all that was written under it succeeded; else read again.
     rooms: RefCell<Option<Rooms>>,
     ruled: RefCell<Option<Ruled>>,
@@ -141,8 +143,8 @@ struct Ruled {
 
 impl DurableObject for Shard {
     fn new(state: State, env: Env) -> Self {
-        let (rooms, ruled) = Default::default();
-        Self { state, env, is_open: Slot::default(), armed: Rc::default(), rooms, ruled }
+        let (is_open, armed, last, rooms, ruled) = Default::default();
+        Self { state, env, is_open, armed, last, rooms, ruled }
     }
 
     async fn fetch(&self, mut request: Request) -> Result<Response> {
@@ -259,6 +261,7 @@ impl Shard {
     async fn tend(&self) -> Result<()> {
         self.fold(budgets::FRESH).await?;
         self.roll()?;
+        let has_more = self.bring_in_pages()?;
         self.sweep()?;
         let kept = number(now().before(self.retention()?.days).0);
         self.sql().exec("DELETE FROM refused WHERE start < ?", vec![kept])?;
@@ -271,6 +274,7 @@ impl Shard {
             _ => (true, true),
         };
         match (views, cells) {
+            _ if has_more => self.arm(FOLD_AFTER).await,
             (true, _) => self.arm(SWEEP_AFTER).await,
             (false, true) => self.arm(ROLL_AFTER).await,
             // All is rolled up into days: the object sleeps until somebody visits.

@@ -11,6 +11,7 @@ mod cell;
 mod counts;
 mod fold;
 pub mod outbox;
+mod pages;
 mod read;
 mod room;
 mod route;
@@ -19,8 +20,9 @@ mod told;
 mod window;
 
 pub use cell::{Cell, Kept, Malformed, Tally};
-pub use counts::{Counts, Page, Track};
+pub use counts::{Counts, Track};
 pub use fold::{CellKey, Counted, Effect, Limits, View, fold, needed, roll};
+pub use pages::{Changes, Days, Page, PageKey, Plan, Stretch, Sum};
 pub use read::{Bots, Dimension, Group, Groups, Query};
 pub use room::{Heavy, OTHER, Place, Places, Room, Rooms};
 pub use route::template;
