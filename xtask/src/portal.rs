@@ -151,7 +151,9 @@ fn sources(root: &Path) -> Result<Vec<PathBuf>> {
     for entry in fs::read_dir(&folder).context("www/portal cannot be read")?.flatten() {
         let (path, name) = (entry.path(), entry.file_name());
         let name = name.to_string_lossy();
-        if matches!(&*name, "node_modules" | ".next" | "next-env.d.ts") || name.contains(".sqlite") {
+        if matches!(&*name, "node_modules" | ".next" | "next-env.d.ts" | "tsconfig.tsbuildinfo")
+            || name.contains(".sqlite")
+        {
             continue;
         }
         match path.is_dir() {
