@@ -236,7 +236,7 @@ impl Hour {
                 dollars: millions(self.journal, price::ROWS_WRITTEN),
             },
             Line {
-                what: "rows written by cells",
+                what: "rows written by cells and pages",
                 count: self.cells,
                 dollars: millions(self.cells, price::ROWS_WRITTEN),
             },
