@@ -54,7 +54,8 @@ async function take(request, env, context, own, query) {
   if (wasm.budgets_are_old(now)) await wasm.read_budgets(env);
   const agent = headers.get("user-agent") ?? "";
   const hint = headers.get("sec-ch-ua-mobile") ?? undefined;
-  const heard = wasm.hear(env, body, query, own, origin, agent, hint, now);
+  const isAsked = headers.get("prefer")?.includes("return=representation") ?? false;
+  const heard = wasm.hear(env, body, query, own, origin, agent, hint, isAsked, now);
   if (!Array.isArray(heard)) return answered(heard, env, context);
   const [answer, allowed, site, ...rows] = heard;
   if (env.SITE_RATE && !(await within(env.SITE_RATE, site))) return refused("too-many", site);
@@ -68,6 +69,8 @@ async function take(request, env, context, own, query) {
     console.error("the journal did not answer:", error);
     return refused("unavailable", site);
   }
+  // A page that is left reads nothing, and what nobody reads is not written.
+  if (answer === undefined) return new Response(null, allowed ? { headers: { "access-control-allow-origin": allowed, vary: "Origin" } } : undefined);
   return new Response(answer, { headers: allowed ? { ...TAKEN, "access-control-allow-origin": allowed } : TAKEN });
 }
 

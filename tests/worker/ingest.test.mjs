@@ -10,9 +10,12 @@ before(async () => void (product = await serve({ SITES: { demo: { public: true, 
 after(() => product.close());
 
 test("a beacon is acknowledged with what it kept, and read back at once", async () => {
-  const answer = await product.send(beacon({ path: "/one/42", m: { LCP: 1999, CLS: 1001, FCP: 1501 } }));
+  const told = beacon({ path: "/one/42", m: { LCP: 1999, CLS: 1001, FCP: 1501 } });
+  const answer = await product.send(told, { prefer: "return=representation" });
   assert.equal(answer.status, 200);
   assert.deepEqual(await answer.json(), { within: { FCP: false, LCP: true, CLS: false } });
+  const short = await product.send(told);
+  assert.deepEqual([short.status, await short.text()], [200, ""], "who does not ask is told nothing");
   const summary = await product.summary("site=demo&route=/one/:id");
   assert.equal(summary.views, 1);
   const lcp = line(summary, "/one/:id", "LCP");
@@ -128,7 +131,7 @@ test("only the site's own pages may send, and CORS lets them", async () => {
   assert.equal(foreign.headers.get("access-control-allow-origin"), null);
   const preflight = await fetch(`${product.origin}/v1/vitals`, { method: "OPTIONS", headers: { origin: "https://portal.example" } });
   assert.equal(preflight.status, 204);
-  assert.equal(preflight.headers.get("access-control-allow-headers"), "content-type");
+  assert.equal(preflight.headers.get("access-control-allow-headers"), "content-type, prefer");
 });
 
 test("methods and paths that are not there are refused as such", async () => {

@@ -306,8 +306,11 @@ test("too much, and what cannot be stored or read, is answered as described", as
 async function taken(answer) {
   const described = document.paths["/v1/vitals"].post.responses[answer.status];
   assert.ok(described, `${answer.status} is not described`);
+  const text = await answer.text();
+  // Who does not ask for more is told the status alone.
+  if (answer.status === 200 && text === "") return 200;
   const name = answer.status === 200 ? "Taken" : "Problem";
   const valid = ajv.compile({ $ref: `https://doc.invalid/openapi.json#/components/schemas/${name}` });
-  assert.ok(valid(await answer.json()), ajv.errorsText(valid.errors));
+  assert.ok(valid(JSON.parse(text)), ajv.errorsText(valid.errors));
   return answer.status;
 }

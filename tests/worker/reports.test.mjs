@@ -22,7 +22,7 @@ const report = (name, value, more = {}) => {
 
 /** @param {unknown} body */
 const post = (body, query = "?site=demo") =>
-  fetch(`${product.origin}/v1/vitals${query}`, { method: "POST", body: JSON.stringify(body), headers: { "user-agent": DESKTOP } });
+  fetch(`${product.origin}/v1/vitals${query}`, { method: "POST", body: JSON.stringify(body), headers: { "user-agent": DESKTOP, prefer: "return=representation" } });
 
 test("one report, as a callback sends it, is a view of one metric", async () => {
   const answer = await post(report("CLS", 0.1, { path: "/one" }));

@@ -92,7 +92,7 @@ pub(crate) fn preflight(config: &Config, origin: Option<&str>) -> Result<Respons
     let headers = response.headers();
     allow(headers, config, origin)?;
     headers.set("access-control-allow-methods", "POST")?;
-    headers.set("access-control-allow-headers", "content-type")?;
+    headers.set("access-control-allow-headers", "content-type, prefer")?;
     headers.set("access-control-max-age", "86400")?;
     Ok(response)
 }

@@ -27,6 +27,8 @@ struct Heard<'a> {
     own: &'a str,
     origin: Option<&'a str>,
     visitor: Visitor<'a>,
+    /// Whether the sender asks which values kept their budgets.
+    is_asked: bool,
     now: u64,
 }
 
@@ -35,10 +37,11 @@ struct Taken {
     site: String,
     /// Rows, by the shard that they go to.
     rows: BTreeMap<u32, Vec<String>>,
-    answer: String,
+    /// What the sender asks for, if it asks.
+    answer: Option<String>,
 }
 
-/// What comes of a body: a response that refuses it; or a list of the answer, the origin that may read
+/// What comes of a body: a response that refuses it; or a list of the answer, if it was asked for, the origin that may read
 /// it, the site, and then the name of each object and its rows.
 #[wasm_bindgen(wasm_bindgen = worker::wasm_bindgen)]
 #[expect(clippy::too_many_arguments, reason = "one crossing for all that the shim knows")]
@@ -52,11 +55,13 @@ pub fn hear(
     origin: Option<String>,
     agent: &str,
     mobile_hint: Option<String>,
+    is_asked: bool,
     now: f64,
 ) -> JsValue {
     let visitor = Visitor { agent, mobile_hint: mobile_hint.as_deref() };
     let now = now as u64;
-    let heard = Heard { body, query: query.as_deref(), own, origin: origin.as_deref(), visitor, now };
+    let (query, origin) = (query.as_deref(), origin.as_deref());
+    let heard = Heard { body, query, own, origin, visitor, is_asked, now };
     let config = match Config::of(env) {
         Ok(config) => config,
         Err(mistake) => return answer::shown(answer::misconfigured(&mistake)),
@@ -136,12 +141,17 @@ impl Heard<'_> {
 
     fn beacon(&self, config: &Config, beacon: Beacon) -> Result<Taken, Failure> {
         let told = Told::of(&beacon, self.visitor);
-        let limits = limits(&told);
-        let told = told.with_reasons_of_slow(&limits);
+        let told = match told.reasons.is_empty() {
+            true => told,
+            false => {
+                let limits = limits(&told);
+                told.with_reasons_of_slow(&limits)
+            }
+        };
         let start = self.now.saturating_sub(beacon.age.into());
         let row = row(view_key(&beacon), beacon.seq, start, beacon.age, &told)?;
         let rows = BTreeMap::from([(shard::of(&beacon.id, config.shards.at(start)), vec![row])]);
-        Ok(Taken { site: beacon.site, rows, answer: within([&told]) })
+        Ok(Taken { site: beacon.site, rows, answer: self.is_asked.then(|| within([&told])) })
     }
 
     fn reports(&self, config: &Config, site: String, reports: &[Report]) -> Result<Taken, Failure> {
@@ -153,7 +163,7 @@ impl Heard<'_> {
             rows.entry(shard::of(&report.id, config.shards.at(self.now))).or_default().push(row);
             all.push(told);
         }
-        Ok(Taken { site, rows, answer: within(&all) })
+        Ok(Taken { site, rows, answer: self.is_asked.then(|| within(&all)) })
     }
 
     /// Whether that site takes what comes from this page.
