@@ -73,7 +73,7 @@ async function visits(path, n, k) {
 /** The cron, and what was posted until the channels have taken all of it. */
 async function cron() {
   const before = posted.length;
-  assert.deepEqual(await workerd.send("/cron"), { status: 200, text: "" }, workerd.errors());
+  assert.equal((await workerd.send("/cron")).status, 200, workerd.errors());
   await settled();
   return posted.slice(before);
 }

@@ -67,7 +67,7 @@ async function visit(workerd, at, m, index) {
 
 /** The Worker's cron. @param {Awaited<ReturnType<typeof start>>} workerd */
 async function cron(workerd) {
-  assert.deepEqual(await workerd.send("/cron"), { status: 200, text: "" }, workerd.errors());
+  assert.equal((await workerd.send("/cron")).status, 200, workerd.errors());
 }
 
 /** @param {string} path @param {Record<string, string>} [headers] @param {string} [body] */

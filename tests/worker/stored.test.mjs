@@ -209,7 +209,7 @@ test("what is older than is to be kept goes", async () => {
   const week = await start("retention", withCron(product({ RETENTION_DAYS: "7" })));
   try {
     assert.equal((await summary(week, `&from=${days(20)}`)).views, 3);
-    assert.deepEqual(await week.send("/cron"), { status: 200, text: "" }, week.errors());
+    assert.equal((await week.send("/cron")).status, 200, week.errors());
     assert.equal((await summary(week, `&from=${days(20)}`)).views, 2);
   } finally {
     await week.kill();
