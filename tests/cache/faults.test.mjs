@@ -309,17 +309,22 @@ describe("where the clock does not answer", () => {
 });
 
 describe("a configuration that is wrong", () => {
-  test("is told by 503, and in the log with its line", async () => {
-    const wrong = await site(() => ({ routes: [{ host: "www.example" }] }), { raw: "wrong" });
-    try {
-      const answer = await wrong.ask("/");
-      assert.deepEqual([answer.status, JSON.parse(answer.body).detail], [503, "the configuration of the cache is wrong; the log says where"]);
-      assert.equal((await wrong.ask("/api/openapi.json")).status, 200, "what is not the cache's goes on");
-      assert.equal((await wrong.ask("/api/health")).status, 503, "and a monitor is told");
-    } finally {
-      await wrong.close();
-    }
-  });
+  for (const [what, route] of /** @type {[string, any][]} */ ([
+    ["without what a route must have", { host: "www.example" }],
+    ["with a site that nobody knows", { host: "www.example", path: "/**", origin: "http://127.0.0.1:9", site: "nobodys" }],
+  ])) {
+    test(`${what}: is told by 503, and in the log with its line`, async () => {
+      const wrong = await site(() => ({ routes: [route] }), { raw: "wrong" });
+      try {
+        const answer = await wrong.ask("/");
+        assert.deepEqual([answer.status, JSON.parse(answer.body).detail], [503, "the configuration of the cache is wrong; the log says where"]);
+        assert.equal((await wrong.ask("/api/health")).status, 503, "monitors are told");
+        assert.equal((await wrong.ask("/api/vitals/summary?site=demo")).status, 200, "what is not the cache's goes on");
+      } finally {
+        await wrong.close();
+      }
+    });
+  }
 });
 
 describe("many at once", () => {

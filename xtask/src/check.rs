@@ -190,3 +190,27 @@ pub const CORES: &[&str] = &["wire", "vitals", "sketch", "budget", "ledger", "in
 const SHELLS: &[&str] = &["client", "edge-vitals-worker", "empty"];
 const PLATFORM: &[&str] = &["js-sys", "web-sys", "wasm-bindgen", "worker", "worker-sys", "gloo-timers"];
 const BINDINGS: &[&str] = &["assets", "durable_objects", "kv_namespaces", "ratelimits", "triggers", "vars"];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_route_of_a_site_that_nobody_knows_is_named_with_its_line() {
+        let folder = std::env::temp_dir().join(format!("edge-vitals-check-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).expect("a folder");
+        let check = |site: &str| {
+            let edge = format!(
+                "{{\"routes\": [\n{{\"host\": \"a\", \"path\": \"/**\", \"origin\": \"https://o\", \"site\": \"{site}\"}}]}}"
+            );
+            let text = format!("[vars]\nSITES = {{ portal = {{}} }}\nEDGE = '''{edge}'''\n");
+            std::fs::write(folder.join("wrangler.toml"), text).expect("a file");
+            routes(&folder).map_err(|error| format!("{error:#}"))
+        };
+        assert_eq!(check("portal"), Ok(()));
+        let says = check("portl").expect_err("nobody knows it");
+        std::fs::remove_dir_all(&folder).expect("no folder");
+        assert!(says.contains("EDGE at the top of wrangler.toml: line 2"), "{says}");
+        assert!(says.contains("no site of SITES has the name \"portl\""), "{says}");
+    }
+}
