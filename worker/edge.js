@@ -475,10 +475,11 @@ async function fetchedAhead(urls, env, context) {
 export async function warmedByCron(env, context) {
   const schedule = wasm.scheduled_warming(env);
   if (schedule === undefined) return;
-  const { sitemap, predicted, most } = JSON.parse(schedule);
+  const { sitemap, popular, predicted, most } = JSON.parse(schedule);
   const urls = [];
   try {
     if (sitemap) urls.push(...(await pagesOf(sitemap, env)));
+    if (popular) urls.push(...JSON.parse(await told(env, "/popular", "")));
     if (predicted) urls.push(...JSON.parse(wasm.to_warm("predicted", await told(env, "/likely", ""), undefined, Date.now())).urls);
   } catch (error) {
     console.error("what is to be warmed could not be learned whole:", error);
@@ -531,18 +532,16 @@ async function warm(url, env, context, anew, may) {
 }
 
 // An answer that Rust has made: status, fields, body, and what is of this moment, a line each. The fields
-// may be those that the next visitor gets as well: they are copied once, into the answer, and only there
-// is anything set.
-function answered(made) {
-  const answer = new Response(made[2], { status: made[0], headers: made[1], encodeBody: "manual" });
-  if (made[3] !== undefined) {
-    const [age, cacheStatus, timing] = made[3].split("\n");
-    const { headers } = answer;
+// are those that the next visitor gets as well, but for what is set here and copied before anybody else
+// comes: one copy is what they cost.
+function answered([status, headers, body, moment]) {
+  if (moment !== undefined) {
+    const [age, cacheStatus, timing] = moment.split("\n");
     headers.set("age", age);
     headers.set("cache-status", cacheStatus);
     headers.set("server-timing", timing);
   }
-  return answer;
+  return new Response(body, { status, headers, encodeBody: "manual" });
 }
 
 const json = (value, status = 200) => new Response(JSON.stringify(value), { status, headers: JSON_HEADERS });

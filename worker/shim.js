@@ -20,14 +20,20 @@ function trapped(error) {
   state.criticalError = true;
 }
 
-async function guarded(call) {
+// What is answered at once needs no promise.
+function guarded(call) {
   revived();
   try {
-    return await call();
+    const done = call();
+    return done instanceof Promise ? done.catch(told) : done;
   } catch (error) {
-    trapped(error);
-    throw error;
+    return told(error);
   }
+}
+
+function told(error) {
+  trapped(error);
+  throw error;
 }
 
 addEventListener("error", (event) => trapped(event.error));

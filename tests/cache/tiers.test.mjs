@@ -222,7 +222,7 @@ describe("the management calls", () => {
     const names = (/** @type {any[]} */ lines, /** @type {string} */ key) => new Set(lines.map((line) => line[key]));
     assert.ok(names(tiers, "tier").has("memory") && names(misses, "reason").has("stored") && names(bypassed, "reason").has("authorization"));
     assert.ok(names(classes, "class").has("short") && names(classes, "class").has("medium"), JSON.stringify(classes));
-    assert.ok(ages.length > 0 && names(keys, "key").has(`www.example${path}`), JSON.stringify(keys));
+    assert.ok(ages.length > 0 && names(keys, "key").has(`http://www.example${path}`), JSON.stringify(keys));
     assert.ok(purges.count > 0 && purges.lag_ms.length > 0, JSON.stringify(purges));
     assert.ok(calls.some((/** @type {any} */ call) => call.action === "purge" && call.what.includes("user:7") && call.outcome === "200"));
   });

@@ -14,7 +14,7 @@ before(async () => {
   www = await site(
     (url) => ({
       predict_per_minute: 2,
-      warm: { sitemap: `http://${HOST}/sitemap.xml`, predicted: true, most: 3 },
+      warm: { sitemap: `http://${HOST}/sitemap.xml`, popular: true, predicted: true, most: 3 },
       routes: [{ host: HOST, path: "/**", origin: url }],
     }),
     { raw: "warm", main: "lossy.js" },
@@ -88,6 +88,19 @@ test("the cron warms the pages of the sitemap, as far as it may", async () => {
   for (const path of warmed) assert.equal(did(await www.ask(path)), "hit");
   const { calls } = JSON.parse((await www.manage("analytics")).body);
   assert.ok(calls.some((/** @type {any} */ call) => call.action === "cron" && JSON.parse(call.outcome).warmed === 3), JSON.stringify(calls));
+});
+
+test("and what was asked for most, of all isolates", async () => {
+  const path = www.page(gives(FRESH));
+  await filled(www, path);
+  for (let index = 0; index < 20; index += 1) await www.ask(path);
+  // Handed to the clock, and no longer fresh.
+  await www.manage("analytics");
+  await www.manage("purge", { url: `http://${HOST}${path}` });
+  www.own.on("/sitemap.xml", gives({}, "<urlset></urlset>"));
+  assert.equal((await www.ask("/cron")).status, 200);
+  assert.equal(www.own.asked(path).length, 2);
+  assert.equal(did(await www.ask(path)), "hit");
 });
 
 test("the package's helpers do what they say to the Worker itself", async () => {

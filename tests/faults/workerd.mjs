@@ -117,6 +117,7 @@ const worker :Workerd.Worker = (
     },
     /** Leaves nothing of it on disk. */
     forget: () => rmSync(folder, { recursive: true, force: true }),
+    ask: to.ask,
     send: to.send,
   };
 }
@@ -124,13 +125,16 @@ const worker :Workerd.Worker = (
 /** Who sends to a port of this machine. @param {number} port */
 export function sender(port) {
   const agent = new http.Agent({ keepAlive: true, maxSockets: 256 });
+  /** The answer with its fields. @param {string} path @param {string | Buffer} [body] @param {Record<string, string>} [headers] */
+  const ask = (path, body, headers = {}) => send({ port, agent, path, method: body === undefined ? "GET" : "POST", headers }, body);
   return {
     close: () => agent.destroy(),
+    ask,
     /**
      * @param {string} path @param {string | Buffer} [body] @param {Record<string, string>} [headers]
-     * @returns {Promise<{ status: number, text: string, headers: http.IncomingHttpHeaders }>}
+     * @returns {Promise<{ status: number, text: string }>}
      */
-    send: (path, body, headers = {}) => send({ port, agent, path, method: body === undefined ? "GET" : "POST", headers }, body),
+    send: (path, body, headers) => ask(path, body, headers).then(({ status, text }) => ({ status, text })),
   };
 }
 

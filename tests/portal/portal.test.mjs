@@ -294,7 +294,6 @@ describe("the portal behind the Worker", { timeout: 240_000 }, () => {
       [await somebody({ ...DEVICES.phone, colorScheme: "dark" }), "/products", "products"],
       [await somebody({ ...DEVICES.desktop, colorScheme: "dark" }), "/product/fern", "product-dark"],
       [await somebody(), "/sign-in", "sign-in"],
-      [await somebody(), "/nowhere", "nowhere"],
       [editor, "/admin?span=hour", "admin"],
       [editor, "/admin/product/fern", "change"],
     ]);

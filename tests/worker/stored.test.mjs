@@ -61,8 +61,8 @@ test("a database that version 1 has written is opened, and told views are still 
     await workerd.kill();
   }
   changed(file, (database) => {
-    assert.equal(database.prepare("SELECT value FROM facts WHERE name = 'schema'").get()?.value, "2");
-    assert.equal(database.prepare("SELECT count(*) AS rows FROM sqlite_master WHERE name = 'views_1'").get()?.rows, 0);
+    assert.equal(database.prepare("SELECT value FROM facts WHERE name = 'schema'").get()?.value, "3");
+    assert.equal(database.prepare("SELECT count(*) AS rows FROM sqlite_master WHERE name LIKE 'views\\__' ESCAPE '\\'").get()?.rows, 0);
   });
 });
 
@@ -93,8 +93,101 @@ test("a journal of version 1 is brought up in steps, wherever an earlier attempt
     await workerd.kill();
   }
   changed(file, (database) => {
-    assert.equal(database.prepare("SELECT value FROM facts WHERE name = 'schema'").get()?.value, "2");
+    assert.equal(database.prepare("SELECT value FROM facts WHERE name = 'schema'").get()?.value, "3");
     assert.equal(database.prepare("SELECT count(*) AS views FROM views").get()?.views, ROWS);
+  });
+});
+
+/** What version 2 has written, as if an hour at most had gone by since. @param {string} name */
+async function versionTwo(name) {
+  const file = await resting(name);
+  for (const end of ["", "-wal", "-shm"]) rmSync(file + end, { force: true });
+  copyFileSync("tests/worker/version-2.sqlite", file);
+  changed(file, (database) => {
+    assert.equal(database.prepare("SELECT value FROM facts WHERE name = 'schema'").get()?.value, "2");
+    const { latest } = /** @type {{ latest: number }} */ (database.prepare("SELECT max(heard_at) AS latest FROM views").get());
+    const shift = Math.floor((Date.now() - latest) / 3_600_000) * 3_600_000;
+    database.exec(`UPDATE views SET start = start + ${shift}, heard_at = heard_at + ${shift}; UPDATE cells SET start = start + ${shift}; UPDATE refused SET start = start + ${shift}`);
+    const horizon = JSON.parse(String(database.prepare("SELECT value FROM facts WHERE name = 'horizon'").get()?.value));
+    horizon.minutes += shift;
+    database.prepare("UPDATE facts SET value = ? WHERE name = 'horizon'").run(JSON.stringify(horizon));
+  });
+  return file;
+}
+
+/** The 30 views of products, the one that was told again, and those of the cart. @param {any} summary */
+function asVersionTwoCounted(summary) {
+  assert.deepEqual([summary.views, summary.visits, summary.sent, summary.heard, summary.lost], [33, 37, 35, 34, { csp: 1 }]);
+  const [desktop, phone] = ["desktop", "phone"].map((device) => line(summary, "/product/:id", "LCP", device));
+  assert.deepEqual([desktop.n, desktop.budget.n, desktop.budget.k], [20, 20, 10]);
+  assert.deepEqual([phone.n, phone.budget.k], [10, 5]);
+  assert.equal(line(summary, "/cart", "INP").n, 2);
+}
+
+test("a database that version 2 has written is opened: what was counted, what was not, and what is told again", async () => {
+  const file = await versionTwo("version-2");
+  const workerd = await start("version-2", withCron(product()));
+  try {
+    const day = `&from=${Date.now() - 24 * 3_600_000}`;
+    asVersionTwoCounted(await summary(workerd, day));
+    // Its cells are brought into pages, and these say the same.
+    assert.deepEqual(await workerd.send("/cron"), { status: 200, text: "" }, workerd.errors());
+    asVersionTwoCounted(await summary(workerd, day));
+    asVersionTwoCounted(await summary(workerd, `&from=${Date.now() - 40 * 86_400_000}`));
+    // The view of index 1 had 500 ms; now it is over its budget.
+    await send(workerd, beacon({ id: (1).toString(16).padStart(24, "0"), seq: 3, path: "/product/1", release: "a", age: 3_600_000, m: { LCP: 2500, CLS: 10 } }));
+    const is = line(await summary(workerd, `&from=${Date.now() - 40 * 86_400_000}`), "/product/:id", "LCP");
+    assert.deepEqual([is.n, is.budget.n, is.budget.k], [20, 20, 9], "moved, and not counted twice");
+  } finally {
+    await workerd.kill();
+  }
+  changed(file, (database) => {
+    assert.equal(database.prepare("SELECT value FROM facts WHERE name = 'schema'").get()?.value, "3");
+    const one = (/** @type {string} */ query) => Number(database.prepare(query).get()?.value);
+    assert.equal(one("SELECT count(*) AS value FROM sqlite_master WHERE name = 'views_2' OR name LIKE 'views_behind%'"), 0);
+    assert.equal(one("SELECT count(*) AS value FROM views"), 34);
+    assert.ok(one("SELECT count(*) AS value FROM pages") > 0);
+    assert.ok(one("SELECT json_extract(value, '$.pages') = json_extract(value, '$.minutes') AS value FROM facts WHERE name = 'horizon'"));
+  });
+});
+
+test("a journal of version 2 is brought up in steps, and ended attempts lose and repeat nothing", async () => {
+  const file = await versionTwo("steps-2");
+  const ROWS = 30_000;
+  changed(file, (database) => {
+    const model = /** @type {any} */ (database.prepare("SELECT * FROM views WHERE NOT behind LIMIT 1").get());
+    const insert = database.prepare("INSERT INTO views (view, start, heard_at, seq, heard, behind, told, counted) VALUES (?, ?, ?, 0, 1, ?, ?, ?)");
+    database.exec("BEGIN");
+    // Half of them are noted as counted, and stand in no cell of this file: they must not be counted now.
+    for (let row = 0; row < ROWS; row += 1) insert.run(`${(row + 0xfffff).toString(16).padStart(24, "0")}.0`, Date.now() - 60_000, Date.now() - (row % 977), row % 2, model.told, row % 2 ? null : model.counted);
+    database.exec("COMMIT");
+    // An attempt that ended after a step that it did not finish.
+    database.exec("DROP INDEX views_behind; DROP INDEX views_heard_at; ALTER TABLE views RENAME TO views_2");
+    database.exec("CREATE TABLE views (id INTEGER PRIMARY KEY, view TEXT NOT NULL UNIQUE, start INTEGER NOT NULL, heard_at INTEGER NOT NULL, seq INTEGER NOT NULL, heard INTEGER NOT NULL, told TEXT NOT NULL, counted TEXT)");
+    database.exec("INSERT INTO views (view, start, heard_at, seq, heard, told, counted) SELECT view, start, heard_at, seq, heard, told, counted FROM views_2 WHERE NOT behind ORDER BY behind, heard_at, view LIMIT 700");
+  });
+  // Each event brings up so many rows; between them it is killed.
+  let refused = 0;
+  for (;;) {
+    const workerd = await start("steps-2", product());
+    const { status } = await workerd.send("/api/vitals/summary?site=demo&bots=include");
+    await workerd.kill();
+    if (status === 200) break;
+    assert.equal(status, 503);
+    refused += 1;
+    assert.ok(refused < 4, "it comes to an end");
+  }
+  assert.equal(refused, 1);
+  const workerd = await start("steps-2", product());
+  try {
+    assert.equal((await summary(workerd, `&bots=include&from=${Date.now() - 24 * 3_600_000}`)).views, 34 + ROWS / 2);
+  } finally {
+    await workerd.kill();
+  }
+  changed(file, (database) => {
+    assert.equal(database.prepare("SELECT count(*) AS views FROM views").get()?.views, 34 + ROWS);
+    const late = database.prepare("SELECT count(*) AS rows FROM views AS a JOIN views AS b ON b.id = a.id + 1 WHERE a.counted IS NOT NULL AND b.heard_at < a.heard_at").get();
+    assert.ok(Number(late?.rows) <= 1, "they stand in the order in which they were heard of, first what was counted and then what was not");
   });
 });
 
@@ -128,7 +221,7 @@ test("what is older than is to be kept goes", async () => {
 
 test("a database of a later version is left alone", async () => {
   const file = await resting("later");
-  changed(file, (database) => database.exec("UPDATE facts SET value = '3' WHERE name = 'schema'"));
+  changed(file, (database) => database.exec("UPDATE facts SET value = '4' WHERE name = 'schema'"));
   const workerd = await start("later", product());
   try {
     assert.equal((await send(workerd, beacon())).status, 503);

@@ -201,7 +201,8 @@ struct Address<'a> {
 
 impl<'a> Address<'a> {
     fn of(url: &'a str) -> Option<Self> {
-        let (scheme, rest) = url.split_once("://")?;
+        let (scheme, rest) = url.split_once(':')?;
+        let rest = rest.strip_prefix("//")?;
         let rest = rest.split('#').next().unwrap_or_default();
         let (before, query) = rest.split_once('?').unwrap_or((rest, ""));
         let at = before.find('/')?;

@@ -20,7 +20,7 @@ use crate::answer::{self, Failure, Outcome};
 use crate::config::Config;
 use crate::hours::VIEWS;
 use crate::read::PAGE;
-use crate::shard::{self, Shard, now, whole};
+use crate::shard::{self, Shard, now};
 use crate::{budgets, leave, post, traffic, watching};
 
 /// What the first shard knows besides its counts.
@@ -206,8 +206,7 @@ impl Shard {
         let pushes = self.pushes.status(site, &config.backends)?;
         let push: Vec<Backend> =
             pushes.into_iter().map(|(name, status)| Backend::of(name, site, status)).collect();
-        let mut rows = self.sql().exec("SELECT count(*) FROM views WHERE behind", None)?.raw();
-        let journal = rows.next().transpose()?.and_then(|row| whole(row.first()?)).unwrap_or_default();
+        let journal = self.uncounted()?;
         let heard_at = self.heard_last(heard_at)?;
         let hours = self.hours()?;
         let is_monitored = self.is_monitored();

@@ -14,11 +14,12 @@ use worker::{Env, Result, SqlStorageValue};
 
 use crate::config::Config;
 use crate::post;
-use crate::shard::{Shard, now, number, whole};
+use crate::shard::{Shard, now, whole};
 
 impl Shard {
     /// Sends on the views that are about to be forgotten, as many of them as are chosen.
-    pub(crate) fn send_settled(&self, before: UnixMillis) -> Result<()> {
+    /// The query names them.
+    pub(crate) fn send_settled(&self, query: &str, values: &[SqlStorageValue]) -> Result<()> {
         let outlets = self.config()?.outlets.clone();
         let share = |share: Option<f64>| share.unwrap_or_default();
         let (to_sentry, to_analytics) = (
@@ -28,13 +29,9 @@ impl Shard {
         if to_sentry.max(to_analytics) <= 0.0 {
             return Ok(());
         }
-        let rows = self.sql().exec(
-            "SELECT view, start, heard_at, told FROM views WHERE heard_at < ? AND NOT behind
-             ORDER BY heard_at LIMIT ?",
-            vec![number(before.0), number(MOST_READ)],
-        )?;
+        let rows = self.sql().exec(query, values.to_vec())?;
         let mut chosen = Vec::new();
-        for row in rows.raw() {
+        for row in rows.raw().take(MOST_READ) {
             let row = row?;
             let Some(view) = view_of(&row) else { continue };
             if view.is_sampled(to_sentry.max(to_analytics)) && chosen.len() < MOST_SENT {
@@ -139,5 +136,5 @@ thread_local! {
 
 const PATIENCE: u32 = 10_000;
 /// Views that are looked at before they are forgotten, and those that are sent, at a time.
-const MOST_READ: u64 = 5_000;
+const MOST_READ: usize = 5_000;
 const MOST_SENT: usize = 200;

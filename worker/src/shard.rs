@@ -179,6 +179,8 @@ pub struct Shard {
     pub(crate) pushes: Rc<Pushes>,
     /// Whom it is to call.
     pub(crate) calls: Rc<Calls>,
+    /// The number of the last row of the journal, while all that was written succeeded; else read again.
+    last: Slot<Option<u64>>,
     /// Known while all that was written under it succeeded; else read again.
     rooms: RefCell<Option<Rooms>>,
     ruled: RefCell<Option<Ruled>>,
@@ -193,12 +195,27 @@ pub(crate) struct Ruled {
 
 impl DurableObject for Shard {
     fn new(state: State, env: Env) -> Self {
-        let (live, is_open, tends_at, monitored, origin, rooms, ruled) = Default::default();
+        let (live, is_open, tends_at, monitored, origin, last) = Default::default();
+        let (rooms, ruled) = Default::default();
         let alarm = Rc::new(Alarm::new(state.storage()));
         let pushes = Rc::new(Pushes::new(state.storage(), env.clone(), Rc::clone(&alarm)));
         let calls = Rc::new(Calls::new(state.storage(), env.clone(), Rc::clone(&alarm)));
         let state = Rc::new(state);
-        Self { state, env, live, is_open, alarm, tends_at, monitored, origin, pushes, calls, rooms, ruled }
+        Self {
+            state,
+            env,
+            live,
+            is_open,
+            alarm,
+            tends_at,
+            monitored,
+            origin,
+            pushes,
+            calls,
+            last,
+            rooms,
+            ruled,
+        }
     }
 
     async fn fetch(&self, mut request: Request) -> Result<Response> {
@@ -353,6 +370,7 @@ impl Shard {
         self.tends_at.set(NEVER);
         self.fold(budgets::FRESH).await?;
         self.roll()?;
+        let has_more = self.bring_in_pages()?;
         self.forgive()?;
         self.roll_traffic()?;
         self.sweep()?;
@@ -371,6 +389,7 @@ impl Shard {
             _ => (true, true),
         };
         match (views, cells) {
+            _ if has_more => self.arm(FOLD_AFTER).await,
             (true, _) => self.arm(SWEEP_AFTER).await,
             (false, true) => self.arm(ROLL_AFTER).await,
             // All is rolled up into days: the object sleeps until somebody visits.

@@ -96,6 +96,10 @@ impl TryFrom<String> for PathPattern {
 /// Whether a path holds something that origins take for a delimiter and others for a letter.
 #[must_use]
 pub(crate) fn is_ambiguous(path: &str) -> bool {
+    // Nearly every path has none of these.
+    if !path.bytes().any(|byte| matches!(byte, b'%' | b';' | b'\\')) {
+        return false;
+    }
     let lower = path.to_ascii_lowercase();
     lower.contains([';', '\\']) || DELIMITERS.iter().any(|encoded| lower.contains(encoded))
 }

@@ -44,6 +44,9 @@ pub struct Schedule {
     /// The pages of this sitemap, which is the address of a route.
     #[serde(default)]
     pub sitemap: Option<String>,
+    /// What was asked for most in the last hours, where it is no longer fresh.
+    #[serde(default)]
+    pub popular: bool,
     /// The pages that visitors go to next.
     #[serde(default)]
     pub predicted: bool,

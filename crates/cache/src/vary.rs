@@ -48,8 +48,9 @@ pub fn variant(names: &[String], request: &Headers) -> String {
 /// Brings the fields that nearly every browser sends otherwise into one form of a few.
 pub(crate) fn normalise(request: &mut Headers) {
     if let Some(text) = request.joined("accept-encoding") {
-        let wanted = |coding: &&str| weight(&text, coding) > 0;
-        let codings: Vec<&str> = CODINGS.iter().filter(|coding| wanted(coding)).copied().collect();
+        let named: Vec<(&str, u32)> = members(&text).map(ranked).collect();
+        let codings: Vec<&str> =
+            CODINGS.iter().copied().filter(|coding| weight(&named, coding) > 0).collect();
         match codings.is_empty() {
             true => request.remove("accept-encoding"),
             false => request.set("accept-encoding", &codings.join(", ")),
@@ -68,9 +69,9 @@ pub(crate) fn normalise(request: &mut Headers) {
 }
 
 /// How much a coding is wanted, in thousandths (RFC 9110 §12.5.3).
-fn weight(text: &str, coding: &str) -> u32 {
-    let named = |wanted: &str| members(text).map(ranked).find(|(name, _)| name.eq_ignore_ascii_case(wanted));
-    named(coding).or_else(|| named("*")).map_or(0, |(_, weight)| weight)
+fn weight(all: &[(&str, u32)], coding: &str) -> u32 {
+    let named = |wanted: &str| all.iter().find(|(name, _)| name.eq_ignore_ascii_case(wanted));
+    named(coding).or_else(|| named("*")).map_or(0, |(_, weight)| *weight)
 }
 
 /// The name and weight of a member such as `gzip;q=0.5`.

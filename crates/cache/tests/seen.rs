@@ -72,3 +72,14 @@ fn sizes_hold_each_number_once() {
     seen.answered(Outcome::Hit, 1, 1, &"ä".repeat(300));
     assert!(seen.keys.top(1)[0].0.len() <= 256);
 }
+
+#[test]
+fn what_version_1_has_stored_is_read_for_ever() {
+    let mut seen = Seen::default();
+    seen.answered(Outcome::Hit, 60, 3, "https://a.example/");
+    seen.answered(Outcome::Miss(Miss::Uri), 1800, 0, "https://a.example/b");
+    seen.lags.add(250, 1);
+    let stored = r#"{"classes":{"short":{"hits":1,"stale":0,"misses":0},"very_long":{"hits":0,"stale":0,"misses":1}},"ages":[0,0,1],"lags":[0,0,0,0,0,0,0,0,1],"keys":{"https://a.example/":{"n":1,"over":0},"https://a.example/b":{"n":1,"over":0}}}"#;
+    assert_eq!(serde_json::from_str::<Seen>(stored).unwrap(), seen);
+    assert_eq!(serde_json::to_string(&seen).unwrap(), stored);
+}

@@ -121,12 +121,61 @@ impl Cell {
         }
     }
 
+    /// Takes out all that another cell has counted, which was put in before.
+    pub fn subtract(&mut self, other: &Self) {
+        self.views = self.views.saturating_sub(other.views);
+        self.visits = self.visits.saturating_sub(other.visits);
+        self.sent = self.sent.saturating_sub(other.sent);
+        self.heard = self.heard.saturating_sub(other.heard);
+        for (reason, count) in &other.lost {
+            if let Some(ours) = self.lost.get_mut(reason) {
+                *ours = ours.saturating_sub(*count);
+            }
+        }
+        self.lost.retain(|_, count| *count > 0);
+        for (metric, theirs) in &other.metrics {
+            if let Some(ours) = self.metrics.get_mut(metric) {
+                ours.subtract(theirs);
+            }
+        }
+        self.metrics.retain(|_, tally| tally.n > 0);
+    }
+
+    /// Adds all that a stored cell has counted, without unpacking it first.
+    ///
+    /// # Errors
+    /// Refuses what no version has written; what stood before the mistake may have been added.
+    pub fn merge_encoded(&mut self, bytes: &[u8]) -> Result<(), Malformed> {
+        let record = Record::read(bytes)?;
+        self.views = self.views.saturating_add(record.views);
+        self.visits = self.visits.saturating_add(record.visits);
+        self.sent = self.sent.saturating_add(record.sent);
+        self.heard = self.heard.saturating_add(record.heard);
+        for (reason, count) in record.lost {
+            let ours = self.lost.entry(Lost::named(reason).ok_or(Malformed)?).or_default();
+            *ours = ours.saturating_add(count);
+        }
+        for TallyRecord { metric, n, kept, sketch } in record.metrics {
+            let metric = Metric::named(metric).ok_or(Malformed)?;
+            let ours = self.metrics.entry(metric).or_insert_with(|| Tally::new(metric));
+            ours.n = ours.n.saturating_add(n);
+            kept.into_iter().for_each(|(limit, kept)| ours.kept.entry(limit).or_default().add(kept));
+            ours.sketch.merge_encoded(sketch).map_err(|_| Malformed)?;
+        }
+        Ok(())
+    }
+
+    /// Takes out all that a stored cell has counted, which was put in before.
+    pub(crate) fn subtract_encoded(&mut self, bytes: &[u8]) -> Result<(), Malformed> {
+        Self::decode(bytes).map(|cell| self.subtract(&cell))
+    }
+
     /// What stored bytes say of limits, each with its metric's name; and the views. The distributions
     /// are passed over.
-    pub(crate) fn kept(bytes: &[u8]) -> Result<(u64, impl Iterator<Item = (String, u32, Kept)>), Malformed> {
+    pub(crate) fn kept(bytes: &[u8]) -> Result<(u64, impl Iterator<Item = (&str, u32, Kept)>), Malformed> {
         let Record { views, metrics, .. } = Record::read(bytes)?;
         let all = metrics.into_iter().flat_map(|TallyRecord { metric, kept, .. }| {
-            kept.into_iter().map(move |(limit, kept)| (metric.clone(), limit, kept))
+            kept.into_iter().map(move |(limit, kept)| (metric, limit, kept))
         });
         Ok((views, all))
     }
@@ -146,13 +195,13 @@ impl Cell {
             visits: self.visits,
             sent: self.sent,
             heard: self.heard,
-            lost: self.lost.iter().map(|(reason, count)| (reason.name().to_owned(), *count)).collect(),
+            lost: self.lost.iter().map(|(reason, count)| (reason.name(), *count)).collect(),
             metrics: self
                 .metrics
                 .iter()
                 .zip(&sketches)
                 .map(|((metric, tally), sketch)| TallyRecord {
-                    metric: metric.name().to_owned(),
+                    metric: metric.name(),
                     n: tally.n,
                     kept: tally.kept.iter().map(|(limit, kept)| (*limit, *kept)).collect(),
                     sketch,
@@ -172,7 +221,7 @@ impl Cell {
         let record = Record::read(bytes)?;
         let mut metrics = BTreeMap::new();
         for tally in record.metrics {
-            let metric = Metric::named(&tally.metric).ok_or(Malformed)?;
+            let metric = Metric::named(tally.metric).ok_or(Malformed)?;
             let sketch = Sketch::decode(tally.sketch).map_err(|_| Malformed)?;
             if sketch.metric() != metric {
                 return Err(Malformed);
@@ -182,7 +231,7 @@ impl Cell {
         let lost = record
             .lost
             .into_iter()
-            .map(|(name, count)| Some((Lost::named(&name)?, count)))
+            .map(|(name, count)| Some((Lost::named(name)?, count)))
             .collect::<Option<_>>()
             .ok_or(Malformed)?;
         let Record { views, visits, sent, heard, .. } = record;
@@ -213,6 +262,19 @@ impl Tally {
         }
     }
 
+    fn subtract(&mut self, other: &Self) {
+        self.n = self.n.saturating_sub(other.n);
+        // A refusal would mean that it is of another metric; then there is nothing to take out.
+        let _ = self.sketch.subtract(&other.sketch);
+        for (limit, kept) in &other.kept {
+            if let Some(ours) = self.kept.get_mut(limit) {
+                ours.n = ours.n.saturating_sub(kept.n);
+                ours.k = ours.k.saturating_sub(kept.k);
+            }
+        }
+        self.kept.retain(|_, kept| kept.n > 0);
+    }
+
     /// The counts against the limit that is in force.
     #[must_use]
     pub fn against(&self, limit: u32) -> Kept {
@@ -241,14 +303,15 @@ struct Record<'a> {
     visits: u64,
     sent: u64,
     heard: u64,
-    lost: Vec<(String, u64)>,
+    #[serde(borrow)]
+    lost: Vec<(&'a str, u64)>,
     #[serde(borrow)]
     metrics: Vec<TallyRecord<'a>>,
 }
 
 #[derive(Serialize, Deserialize)]
 struct TallyRecord<'a> {
-    metric: String,
+    metric: &'a str,
     n: u64,
     kept: Vec<(u32, Kept)>,
     #[serde(borrow)]

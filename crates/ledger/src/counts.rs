@@ -4,10 +4,11 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use wire::{Device, UnixMillis};
+use wire::UnixMillis;
 
 use crate::cell::{Cell, Kept, Malformed};
 use crate::fold::CellKey;
+use crate::pages::Page;
 use crate::window::{Span, Window};
 
 /// The last three days of every page.
@@ -17,15 +18,6 @@ pub struct Counts {
     pub tracks: BTreeMap<(Page, String, u32), Track>,
     /// Views of the last hours, by release: the most seen ones.
     pub releases: BTreeMap<String, u64>,
-}
-
-/// A route on a class of device.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct Page {
-    /// The route template.
-    pub route: String,
-    /// The device class.
-    pub device: Device,
 }
 
 /// Views against one limit.
@@ -61,7 +53,7 @@ impl Counts {
         let is_fresh = window.span == Span::Minute && window.start >= now.before(HALF_AN_HOUR);
         for (metric, limit, kept) in kept {
             let page = Page { route: labels.route.clone(), device: labels.device };
-            let track = self.tracks.entry((page, metric, limit)).or_default();
+            let track = self.tracks.entry((page, metric.to_owned(), limit)).or_default();
             track.hours.entry(hour).or_default().add(kept);
             if is_fresh {
                 track.half_hour.add(kept);

@@ -8,6 +8,7 @@ use wire::UnixMillis;
 use wire::beacon::Values;
 
 use crate::cell::Cell;
+use crate::pages::Changes;
 use crate::room::{Place, Places, Rooms};
 use crate::told::{Labels, Told};
 use crate::window::{Horizon, Span, Window};
@@ -92,7 +93,7 @@ pub fn needed(views: &[View], rooms: &Rooms, horizon: &Horizon) -> BTreeSet<Cell
 }
 
 /// Brings cells up to what was told. `cells` are the stored ones among [`needed`]; `rooms` know the
-/// windows of the views.
+/// windows of the views. What this changes of pages is noted in `pages`.
 #[must_use]
 pub fn fold(
     views: Vec<View>,
@@ -100,6 +101,7 @@ pub fn fold(
     rooms: &mut Rooms,
     horizon: &Horizon,
     limits: impl Fn(&Labels) -> Limits,
+    pages: &mut Changes,
 ) -> Vec<Effect> {
     let mut touched = BTreeSet::new();
     let mut effects = Vec::with_capacity(views.len());
@@ -115,6 +117,7 @@ pub fn fold(
                 && let Some(cell) = cells.get_mut(&key)
             {
                 cell.take_out(counted);
+                pages.take_out(&key, counted, horizon);
                 touched.insert(key);
             }
         } else if view.counted.is_none() {
@@ -135,6 +138,7 @@ pub fn fold(
                 rooms.enter(&key);
             }
             cells.entry(key.clone()).or_default().add(&counted);
+            pages.add(&key, &counted, horizon);
             touched.insert(key);
         }
         effects.push(Effect::Count(view.key, counted));
@@ -151,13 +155,15 @@ pub fn fold(
 }
 
 /// Rolls windows up into longer ones. `old` are cells that the new horizon no longer keeps as they are;
-/// `cells` the stored ones that they go into, in the places given.
+/// `cells` the stored ones that they go into, in the places given. What this changes of pages is noted in
+/// `pages`.
 #[must_use]
 pub fn roll(
     old: Vec<(CellKey, Cell)>,
     mut cells: BTreeMap<CellKey, Cell>,
     places: &Places,
     horizon: &Horizon,
+    pages: &mut Changes,
 ) -> Vec<Effect> {
     let mut touched = BTreeSet::new();
     let mut effects = Vec::new();
@@ -168,6 +174,7 @@ pub fn roll(
         let into = from.rolled(places, horizon);
         if let Some(into) = into {
             cells.entry(into.clone()).or_default().merge(&cell);
+            pages.rolled(&from, &into, &cell, horizon);
             touched.insert(into);
         }
         effects.push(Effect::Forget(from));

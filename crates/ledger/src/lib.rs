@@ -14,6 +14,7 @@ mod counts;
 mod fold;
 pub mod live;
 pub mod outbox;
+mod pages;
 mod read;
 mod room;
 mod route;
@@ -23,8 +24,9 @@ pub mod traffic;
 mod window;
 
 pub use cell::{Cell, Kept, Malformed, Tally};
-pub use counts::{Counts, Page, Track};
+pub use counts::{Counts, Track};
 pub use fold::{CellKey, Counted, Effect, Limits, View, fold, needed, roll};
+pub use pages::{Changes, Days, Page, PageKey, Plan, Stretch, Sum};
 pub use read::{Bots, Dimension, Group, Groups, Query};
 pub use room::{Heavy, OTHER, Place, Places, Room, Rooms};
 pub use route::template;

@@ -8,6 +8,8 @@ use serde::{Deserialize, Serialize};
 use wire::{Device, UnixMillis};
 
 use crate::cell::{Cell, Malformed};
+use crate::fold::CellKey;
+use crate::pages::{Page, PageKey};
 use crate::rulings::Rulings;
 use crate::told::Labels;
 use crate::window::{Span, Window};
@@ -146,13 +148,48 @@ impl Query {
         visitor && self.only.iter().all(|(dimension, value)| dimension.of(labels) == Some(value))
     }
 
+    /// What the stored name of each series has in it that is asked for, and of few others.
+    #[must_use]
+    pub fn marks(&self) -> Vec<String> {
+        let quoted = |name: &str, value: &str| {
+            let text = |text: &str| serde_json::to_string(text).unwrap_or_default();
+            format!("{}:{}", text(name), text(value))
+        };
+        let mark = |(dimension, value): &(Dimension, String)| match dimension {
+            Dimension::Route => quoted("r", value),
+            Dimension::Device => quoted("d", value),
+            Dimension::Navigation => quoted("n", value),
+            Dimension::Cache => quoted("c", value),
+            Dimension::Network => quoted("e", value),
+            Dimension::Release => quoted("v", value),
+            Dimension::Own(name) => quoted(name, value),
+            // It is not written where it is `no`.
+            Dimension::Bot => String::new(),
+        };
+        self.only.iter().map(mark).filter(|mark| !mark.is_empty()).collect()
+    }
+
     /// The group that a series of a window belongs to. A window that is longer than a step is a step
     /// of its own.
     #[must_use]
     pub fn group(&self, window: Window, labels: &Labels) -> Group {
-        let at = self.step.map(|step| Window::of(step.max(window.span), window.start).start);
         let value = |dimension: &Dimension| dimension.of(labels).map(str::to_owned);
+        Group { values: self.by.iter().map(value).collect(), at: self.at(window) }
+    }
+
+    /// The group that a page belongs to, on a day.
+    fn group_of_page(&self, day: UnixMillis, page: &Page) -> Group {
+        let value = |dimension: &Dimension| match dimension {
+            Dimension::Route => Some(page.route.clone()),
+            Dimension::Device => Some(page.device.name().to_owned()),
+            _ => None,
+        };
+        let at = self.at(Window { span: Span::Day, start: day });
         Group { values: self.by.iter().map(value).collect(), at }
+    }
+
+    fn at(&self, window: Window) -> Option<UnixMillis> {
+        self.step.map(|step| Window::of(step.max(window.span), window.start).start)
     }
 }
 
@@ -176,6 +213,35 @@ impl Groups {
     /// Adds a cell to a group.
     pub fn add(&mut self, group: Group, cell: &Cell) {
         self.cells.entry(group).or_default().merge(cell);
+    }
+
+    /// Adds a stored cell to its group.
+    ///
+    /// # Errors
+    /// Refuses what no version of ours has written.
+    pub fn add_stored(&mut self, query: &Query, key: &CellKey, cell: &[u8]) -> Result<(), Malformed> {
+        let group = query.group(key.window, &key.labels);
+        self.cells.entry(group).or_default().merge_encoded(cell)
+    }
+
+    /// Adds days of a page to their group: a stored sum, less an earlier one of the same block.
+    ///
+    /// # Errors
+    /// Refuses what no version of ours has written.
+    pub fn add_days(
+        &mut self,
+        query: &Query,
+        PageKey { page, day }: &PageKey,
+        sum: &[u8],
+        less: Option<&[u8]>,
+    ) -> Result<(), Malformed> {
+        let group = query.group_of_page(*day, page);
+        let cell = self.cells.entry(group).or_default();
+        cell.merge_encoded(sum)?;
+        match less {
+            Some(less) => cell.subtract_encoded(less),
+            None => Ok(()),
+        }
     }
 
     /// Adds what another shard knows.

@@ -580,6 +580,23 @@ mod tests {
     }
 
     #[test]
+    fn what_version_1_has_stored_is_read_for_ever() {
+        let queries = [("products".to_owned(), 2.5), ("products".to_owned(), 1.0)];
+        let mut traffic = Traffic::default();
+        traffic.add(&record("/product/:id", 120, &queries));
+        let bytes: String =
+            traffic.routes["/product/:id"].encode().iter().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!(bytes, SERVED_1);
+        let stored: Vec<u8> = (0..SERVED_1.len() / 2)
+            .map(|at| u8::from_str_radix(&SERVED_1[at * 2..at * 2 + 2], 16).unwrap())
+            .collect();
+        assert_eq!(Served::decode(&stored).unwrap(), traffic.routes["/product/:id"]);
+    }
+
+    const SERVED_1: &str =
+        "01010001020673746f7265640164041503890178041503890178010870726f64756374730100020315010104";
+
+    #[test]
     fn what_no_version_has_written_is_refused() {
         let mut traffic = Traffic::default();
         traffic.add(&record("/", 1, &[]));

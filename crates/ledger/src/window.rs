@@ -33,6 +33,10 @@ pub struct Horizon {
     pub hours: UnixMillis,
     /// Before this, nothing is kept.
     pub days: UnixMillis,
+    /// Before this, what is kept stands in pages too: where minutes end, once all that was stored before
+    /// there were pages is in them.
+    #[serde(default)]
+    pub pages: UnixMillis,
 }
 
 /// How long each kind of window is kept.
@@ -98,13 +102,28 @@ impl Horizon {
         Some(Window::of(span, moment))
     }
 
+    /// Whether pages hold all that they can.
+    #[must_use]
+    pub fn has_all_pages(&self) -> bool {
+        self.pages == self.minutes
+    }
+
+    /// Where it stands once a day more is in pages: the one of the first cell that is not.
+    #[must_use]
+    pub fn paged(&self, first: Option<UnixMillis>) -> Self {
+        let next = first.map(|first| Window::of(Span::Day, first).start.after(Span::Day.millis()));
+        Self { pages: next.map_or(self.minutes, |next| next.min(self.minutes)), ..*self }
+    }
+
     /// Where the horizon stands once everything older than the retention is rolled up. It stops at the
     /// edges of the longer windows, so that no window is ever half rolled, and it never moves back.
     #[must_use]
     pub fn advanced(&self, retention: &Retention, now: UnixMillis) -> Self {
         let edge = |kept: u64, span: Span| Window::of(span, now.before(kept)).start;
+        let minutes = self.minutes.max(edge(retention.minutes, Span::Hour));
         Self {
-            minutes: self.minutes.max(edge(retention.minutes, Span::Hour)),
+            minutes,
+            pages: if self.has_all_pages() { minutes } else { self.pages },
             hours: self.hours.max(edge(retention.hours, Span::Day)),
             days: self.days.max(edge(retention.days, Span::Day)),
         }

@@ -5,15 +5,16 @@
 use std::collections::BTreeMap;
 
 use ledger::{
-    Cell, CellKey, Counts, Effect, Heavy, Horizon, Kept, Limits, OTHER, Place, Places, Retention, Room,
-    Rooms, Span, Told, View, Visitor, fold, needed, roll,
+    Bots, Cell, CellKey, Changes, Counts, Days, Dimension, Effect, Group, Groups, Heavy, Horizon, Kept,
+    Limits, OTHER, PageKey, Place, Places, Query, Retention, Room, Rooms, Span, Sum, Told, View, Visitor,
+    Window, fold, needed, roll,
 };
 use proptest::prelude::*;
 use wire::beacon::Values;
 use wire::{Beacon, Metric, UnixMillis};
 
 const T0: UnixMillis = UnixMillis(1_800_000_000_000);
-const AGENT: Visitor<'_> = Visitor { agent: "Mozilla/5.0 Chrome/156.0.0.0", mobile_hint: None };
+const AGENTS: [&str; 3] = ["Mozilla/5.0 Chrome/156.0.0.0", "Mozilla/5.0 (iPhone) Mobile", "Googlebot/2.1"];
 
 /// One send of a view: which view, its number, when the view began, what it tells.
 #[derive(Clone, Debug)]
@@ -28,7 +29,9 @@ struct Send {
 struct Shelf {
     journal: BTreeMap<String, (View, bool)>,
     cells: BTreeMap<CellKey, Cell>,
+    sums: BTreeMap<PageKey, Cell>,
     horizon: Horizon,
+    retention: Retention,
     room: Room,
     rooms: Rooms,
 }
@@ -39,9 +42,12 @@ impl Shelf {
     }
 
     fn hear(&mut self, send: &Send) {
+        self.hear_at(send, start(send.view));
+    }
+
+    fn hear_at(&mut self, send: &Send, start: UnixMillis) {
         let key = format!("view{}", send.view);
         let (view, dirty) = self.journal.entry(key.clone()).or_insert_with(|| {
-            let start = start(send.view);
             (View { key, start, seq: send.seq, heard: 0, told: send.told.clone(), counted: None }, true)
         });
         if send.seq > view.seq {
@@ -62,12 +68,15 @@ impl Shelf {
             self.rooms.learn(window, series.map(|key| key.labels.clone()));
         }
         let cells = self.stored(needed(&dirty, &self.rooms, &self.horizon));
-        let effects = fold(dirty, cells, &mut self.rooms, &self.horizon, |_| Limits(values));
+        let mut pages = Changes::default();
+        let limits = |_: &_| Limits(values);
+        let effects = fold(dirty, cells, &mut self.rooms, &self.horizon, limits, &mut pages);
         self.perform(effects);
+        self.settle(pages);
     }
 
     fn roll(&mut self, now: UnixMillis) {
-        self.horizon = self.horizon.advanced(&Retention::default(), now);
+        self.horizon = self.horizon.advanced(&self.retention, now);
         let old: Vec<(CellKey, Cell)> = self.cells.clone().into_iter().collect();
         let mut places = Places::default();
         old.iter().for_each(|(key, cell)| places.count(key, cell, &self.horizon));
@@ -75,10 +84,87 @@ impl Shelf {
         // In blocks, as the shell does it: what is decided for a series holds for all of its cells.
         for block in old.chunks(3) {
             let into = self.stored(block.iter().filter_map(|(key, _)| key.rolled(&places, &self.horizon)));
-            let effects = roll(block.to_vec(), into, &places, &self.horizon);
+            let mut pages = Changes::default();
+            let effects = roll(block.to_vec(), into, &places, &self.horizon, &mut pages);
             self.perform(effects);
+            self.settle(pages);
         }
         self.rooms.age();
+    }
+
+    /// Brings one more day of what was stored before there were pages into them.
+    fn bring_in(&mut self) {
+        let is_left =
+            |key: &&CellKey| key.window.span != Span::Minute && key.window.start >= self.horizon.pages;
+        let after = self.horizon.paged(self.cells.keys().filter(is_left).map(|key| key.window.start).min());
+        let cells: Vec<(CellKey, Cell)> = (self.cells.iter())
+            .filter(|(key, _)| is_left(key) && key.window.start < after.pages)
+            .map(|(key, cell)| (key.clone(), cell.clone()))
+            .collect();
+        for block in cells.chunks(2) {
+            let mut pages = Changes::default();
+            block.iter().for_each(|(key, cell)| pages.bring_in(key, cell));
+            self.settle(pages);
+        }
+        self.horizon = after;
+    }
+
+    fn settle(&mut self, pages: Changes) {
+        let mut sums = BTreeMap::new();
+        for first in pages.needed() {
+            let of = |day| PageKey { page: first.page.clone(), day };
+            let base = self.sums.range(of(first.block())..of(first.day)).next_back();
+            let start = base.map_or(first.day, |(key, _)| key.day);
+            let all = self.sums.range(of(start)..of(first.end()));
+            sums.extend(all.map(|(key, sum)| (key.clone(), Cell::decode(&sum.encode()).unwrap())));
+        }
+        for sum in pages.settle(sums) {
+            match sum {
+                Sum::Store(key, sum) => self.sums.insert(key, sum),
+                Sum::Forget(key) => self.sums.remove(&key),
+            };
+        }
+    }
+
+    /// Answers from pages where they say it, as the shell does, each group in its bytes.
+    fn answered(&self, query: &Query) -> BTreeMap<Group, Vec<u8>> {
+        let plan = query.plan(&self.horizon);
+        let mut groups = Groups::default();
+        for stretch in plan.days.into_iter().flat_map(Days::stretches) {
+            let mut before: Option<(&PageKey, &Cell)> = None;
+            let block =
+                self.sums.iter().filter(|(key, _)| key.block() == stretch.block && key.day < stretch.to);
+            for (key, sum) in block.filter(|(key, _)| query.accepts_page(&key.page)) {
+                let less = before.filter(|(other, _)| other.page == key.page).map(|(_, sum)| sum.encode());
+                if key.day >= stretch.from {
+                    groups.add_days(query, key, &sum.encode(), less.as_deref()).unwrap();
+                }
+                before = Some((key, sum));
+            }
+        }
+        let cells = plan.cells.into_iter().flat_map(|(from, to)| self.began(query, from, to));
+        cells.for_each(|(key, cell)| groups.add_stored(query, key, &cell.encode()).unwrap());
+        groups.cells.into_iter().map(|(group, cell)| (group, cell.encode())).collect()
+    }
+
+    /// The same question, answered from cells alone.
+    fn answered_by_cells(&self, query: &Query) -> BTreeMap<Group, Vec<u8>> {
+        let mut groups = Groups::default();
+        for (key, cell) in self.began(query, query.from, query.to) {
+            groups.add(query.group(key.window, &key.labels), cell);
+        }
+        groups.cells.into_iter().map(|(group, cell)| (group, cell.encode())).collect()
+    }
+
+    fn began(
+        &self,
+        query: &Query,
+        from: UnixMillis,
+        to: UnixMillis,
+    ) -> impl Iterator<Item = (&CellKey, &Cell)> {
+        self.cells.iter().filter(move |(CellKey { window, labels }, _)| {
+            window.start >= Window::of(window.span, from).start && window.start < to && query.accepts(labels)
+        })
     }
 
     fn stored(&self, keys: impl IntoIterator<Item = CellKey>) -> BTreeMap<CellKey, Cell> {
@@ -123,7 +209,9 @@ impl Shelf {
             let limits = view.counted.take().unwrap().limits;
             view.told.labels = key.labels;
             let mut rooms = Rooms::default();
-            let effects = fold(vec![view], BTreeMap::new(), &mut rooms, &self.horizon, |_| limits);
+            let mut pages = Changes::default();
+            let limits = |_: &_| limits;
+            let effects = fold(vec![view], BTreeMap::new(), &mut rooms, &self.horizon, limits, &mut pages);
             effects.into_iter().find_map(|effect| match effect {
                 Effect::Store(_, cell) => Some(cell),
                 _ => None,
@@ -163,11 +251,12 @@ fn start(view: u8) -> UnixMillis {
 }
 
 fn beacon(lcp: u32, cls: Option<u32>, route: u8, release: u8, weight: u32) -> Told {
+    let agent = AGENTS.get(lcp as usize % 3).unwrap();
     let cls = cls.map(|cls| format!(r#","CLS":{cls}"#)).unwrap_or_default();
     let text = format!(
         r#"{{"v":1,"site":"s","id":"0123456789abcdef","nav":"navigate","path":"/{route}x","release":"{release}","w":{weight},"m":{{"LCP":{lcp}{cls}}}}}"#
     );
-    Told::of(&Beacon::parse(text.as_bytes()).unwrap(), AGENT)
+    Told::of(&Beacon::parse(text.as_bytes()).unwrap(), Visitor { agent, mobile_hint: None })
 }
 
 fn sends() -> impl Strategy<Value = Vec<Send>> {
@@ -188,6 +277,27 @@ fn narrow() -> impl Strategy<Value = Room> {
 
 fn room() -> impl Strategy<Value = Room> {
     prop_oneof![Just(Room::default()), narrow()]
+}
+
+/// A question that pages may answer, or parts of it, or not.
+fn question() -> impl Strategy<Value = Query> {
+    let moment = || (0..100_u64, 0..1440_u64);
+    let by =
+        proptest::sample::subsequence(vec![Dimension::Route, Dimension::Device, Dimension::Release], 0..3);
+    let only = proptest::option::weighted(0.2, prop_oneof![Just("/ax".to_owned()), Just(OTHER.to_owned())]);
+    let bots = prop_oneof![4 => Just(Bots::Exclude), 1 => Just(Bots::Include)];
+    let step = prop_oneof![3 => Just(None), 1 => Just(Some(Span::Day)), 1 => Just(Some(Span::Hour))];
+    (moment(), moment(), by, only, bots, step).prop_map(|(a, b, by, only, bots, step)| {
+        let at = |(days, minutes): (u64, u64)| {
+            Window::of(Span::Minute, T0.before(Span::Day.millis() * 3))
+                .start
+                .after(days * Span::Day.millis() / 10)
+                .after(minutes * 60_000)
+        };
+        let (from, to) = (at(a).min(at(b)), at(a).max(at(b)));
+        let only = only.map(|route| (Dimension::Route, route)).into_iter().collect();
+        Query { from, to, bots, only, by, step }
+    })
 }
 
 /// The set of views, each as it was last told, counted by hand.
@@ -215,7 +325,10 @@ fn check(shelf: &Shelf, sends: &[Send], limit: Option<u32>) {
             assert_eq!(kept.n, values.len() as u64);
             assert_eq!(kept.k, values.iter().filter(|value| **value <= limit).count() as u64);
             assert_eq!(tally.kept.len(), 1, "a limit that judges nobody any more is forgotten");
-            assert_eq!(shelf.counted(limit), kept, "hour by hour the same");
+            let people = last.values().filter(|send| !send.told.labels.bot);
+            let values: Vec<u32> = people.filter_map(|send| send.told.values.get(metric)).collect();
+            let k = values.iter().filter(|value| **value <= limit).count() as u64;
+            assert_eq!(shelf.counted(limit), Kept { n: values.len() as u64, k }, "people, hour by hour");
         }
     }
 }
@@ -267,6 +380,55 @@ proptest! {
     }
 
     #[test]
+    fn pages_answer_as_the_cells_do(
+        // When views begin: some in one day, some of them across a block's end.
+        hours in proptest::collection::vec(prop_oneof![0..24_u64, 0..1200_u64], 12),
+        sends in sends().prop_shuffle(),
+        room in room(),
+        // Whether it was stored before there were pages; how long it is kept.
+        is_old in any::<bool>(),
+        kept in prop_oneof![Just(400_u64), 1..60_u64],
+        steps in proptest::collection::vec((1..8_usize, prop_oneof![0..30_u64, 0..900_u64], any::<bool>()), 1..12),
+        questions in proptest::collection::vec(question(), 8),
+    ) {
+        let mut shelf = Shelf { retention: Retention::of_days(kept), ..Shelf::of(room) };
+        let (mut now, mut is_old, mut left) = (T0, is_old, sends.iter());
+        for (sends, later, brings_in) in steps {
+            for send in left.by_ref().take(sends) {
+                shelf.hear_at(send, start(send.view).after(hours[usize::from(send.view)] * Span::Hour.millis()));
+            }
+            shelf.fold(2000);
+            now = now.after(later * Span::Hour.millis());
+            shelf.roll(now);
+            if std::mem::take(&mut is_old) {
+                (shelf.sums, shelf.horizon.pages) = Default::default();
+            }
+            if brings_in && !shelf.horizon.has_all_pages() {
+                shelf.bring_in();
+            }
+            for query in &questions {
+                prop_assert_eq!(shelf.answered(query), shelf.answered_by_cells(query), "{:?} {:?}", query, shelf.horizon);
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_asked_for_has_the_marks_that_are_looked_for(sends in sends(), route in "[\\PC]{1,12}", only in 0..2_usize) {
+        let all = [Dimension::Route, Dimension::Device, Dimension::Navigation, Dimension::Cache, Dimension::Network, Dimension::Release, Dimension::Bot, Dimension::Own("plan".into())];
+        for Send { told, .. } in &sends {
+            let mut labels = told.labels.clone();
+            labels.route = format!("/{route}");
+            labels.dimensions.insert("plan".into(), route.clone());
+            let only = all.iter().skip(only).filter_map(|dimension| Some((dimension.clone(), dimension.of(&labels)?.to_owned())));
+            let query = Query { from: T0, to: T0, bots: Bots::Include, only: only.collect(), by: Vec::new(), step: None };
+            prop_assert!(query.accepts(&labels));
+            for mark in query.marks() {
+                prop_assert!(labels.text().contains(&mark), "{mark} in {}", labels.text());
+            }
+        }
+    }
+
+    #[test]
     fn no_window_holds_more_than_its_room(sends in sends(), room in narrow(), hours in 0..2000_u64) {
         let mut shelf = Shelf::of(room);
         sends.iter().for_each(|send| {
@@ -313,6 +475,34 @@ proptest! {
     }
 }
 
+/// The law of pages can fail: a shelf that forgets to correct a page is found out by it.
+#[test]
+fn a_page_that_misses_a_correction_answers_otherwise_than_its_cells() {
+    let question = Query {
+        from: T0.before(Span::Day.millis()),
+        to: T0.after(3 * Span::Day.millis()),
+        bots: Bots::Exclude,
+        only: Vec::new(),
+        by: vec![Dimension::Route],
+        step: None,
+    };
+    for forgets in [false, true] {
+        let mut shelf = Shelf::of(Room::default());
+        shelf.hear(&Send { view: 0, seq: 0, told: beacon(900, None, 0, 0, 1) });
+        shelf.fold(2000);
+        shelf.roll(T0.after(2 * Span::Day.millis()));
+        assert_eq!(shelf.sums.len(), 1, "it stands in its page");
+        assert_eq!(shelf.answered(&question), shelf.answered_by_cells(&question));
+        let sums = shelf.sums.clone();
+        shelf.hear(&Send { view: 0, seq: 1, told: beacon(2400, None, 0, 0, 1) });
+        shelf.fold(2000);
+        if forgets {
+            shelf.sums = sums;
+        }
+        assert_eq!(shelf.answered(&question) == shelf.answered_by_cells(&question), !forgets);
+    }
+}
+
 #[test]
 fn a_new_limit_starts_its_own_counters_and_leaves_the_old_ones() {
     let mut shelf = Shelf::of(Room::default());
@@ -334,7 +524,7 @@ fn a_flood_of_random_routes_hides_no_visited_one_and_grows_nothing() {
         let text = format!(
             r#"{{"v":1,"site":"s","id":"0123456789abcdef","nav":"navigate","path":"{path}","m":{{"LCP":900}}}}"#
         );
-        Told::of(&Beacon::parse(text.as_bytes()).unwrap(), AGENT)
+        Told::of(&Beacon::parse(text.as_bytes()).unwrap(), Visitor { agent: AGENTS[0], mobile_hint: None })
     };
     let honest = ["/", "/cart", "/search"];
     // What is visited is known before the flood; then nine of ten views are the flood's, minute by minute.

@@ -4,7 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use ledger::{
-    Cell, CellKey, Effect, Horizon, Labels, Limits, Rooms, Span, Told, View, Visitor, Window, fold, needed,
+    Cell, CellKey, Changes, Effect, Horizon, Labels, Limits, Rooms, Span, Told, View, Visitor, Window, fold,
+    needed,
 };
 use wire::beacon::Values;
 use wire::{Beacon, Metric, UnixMillis};
@@ -44,7 +45,8 @@ fn a_cell_is_stored_as_it_was_by_version_1() {
     let mut rooms = Rooms::default();
     rooms.learn(Window::of(Span::Minute, start), []);
     assert_eq!(needed(std::slice::from_ref(&view), &rooms, &Horizon::default()).len(), 1);
-    let effects = fold(vec![view], BTreeMap::new(), &mut rooms, &Horizon::default(), |_| Limits(limits));
+    let (horizon, mut pages) = (Horizon::default(), Changes::default());
+    let effects = fold(vec![view], BTreeMap::new(), &mut rooms, &horizon, |_| Limits(limits), &mut pages);
     let cells: BTreeSet<String> = effects
         .iter()
         .filter_map(|effect| match effect {

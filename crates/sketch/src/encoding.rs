@@ -58,30 +58,74 @@ impl Sketch {
     /// # Errors
     /// Whatever is not an encoded sketch is refused, with the reason.
     pub fn decode(bytes: &[u8]) -> Result<Self, Malformed> {
+        let (metric, tokens) = Tokens::of(bytes)?;
+        let mut sketch = Self::new(metric);
+        for token in tokens {
+            let (index, count) = token?;
+            sketch.add(index, count);
+        }
+        Ok(sketch)
+    }
+
+    /// Adds everything that an encoded sketch of the same metric has counted, without unpacking it first.
+    ///
+    /// # Errors
+    /// Refuses what is not an encoded sketch of this metric; what stood before the mistake may have been
+    /// added.
+    pub fn merge_encoded(&mut self, bytes: &[u8]) -> Result<(), Malformed> {
+        for token in self.tokens(bytes)? {
+            let (index, count) = token?;
+            self.add(index, count);
+        }
+        Ok(())
+    }
+
+    fn tokens<'a>(&self, bytes: &'a [u8]) -> Result<Tokens<'a>, Malformed> {
+        match (Tokens::of(bytes)?, bytes.first()) {
+            ((metric, tokens), _) if metric == self.metric => Ok(tokens),
+            (_, header) => Err(Malformed::Unknown { header: header.copied().unwrap_or_default() }),
+        }
+    }
+}
+
+/// The buckets of an encoded sketch, each with its count.
+struct Tokens<'a> {
+    read: Reader<'a>,
+    next: Index,
+}
+
+impl<'a> Tokens<'a> {
+    fn of(bytes: &'a [u8]) -> Result<(Metric, Self), Malformed> {
         let (header, _) = bytes.split_first().ok_or(Malformed::Empty)?;
         let metric = (header >> 4 == VERSION).then(|| Metric::ALL.get(usize::from(header & 15)));
         let metric = *metric.flatten().ok_or(Malformed::Unknown { header: *header })?;
-        let mut sketch = Self::new(metric);
-        let mut read = Reader { bytes, at: 1 };
-        let mut next: Index = 0;
-        while read.at < bytes.len() {
-            let at = read.at;
-            let token = read.number()?;
-            let gap = match token & 3 {
-                3 => read.number()?.saturating_add(3),
-                gap => gap,
-            };
-            let index = Index::try_from(gap).ok().and_then(|gap| next.checked_add(gap));
-            let index = index.filter(|index| bucket::is_used(*index));
-            let index = index.ok_or(Malformed::BadBucket { at })?;
-            let count = (token >> 2) + 1;
-            if count > FULL {
-                return Err(Malformed::BadNumber { at });
-            }
-            sketch.add(index, count);
-            next = index + 1;
+        Ok((metric, Self { read: Reader { bytes, at: 1 }, next: 0 }))
+    }
+
+    fn token(&mut self) -> Result<(Index, u64), Malformed> {
+        let at = self.read.at;
+        let token = self.read.number()?;
+        let gap = match token & 3 {
+            3 => self.read.number()?.saturating_add(3),
+            gap => gap,
+        };
+        let index = Index::try_from(gap).ok().and_then(|gap| self.next.checked_add(gap));
+        let index = index.filter(|index| bucket::is_used(*index));
+        let index = index.ok_or(Malformed::BadBucket { at })?;
+        let count = (token >> 2) + 1;
+        if count > FULL {
+            return Err(Malformed::BadNumber { at });
         }
-        Ok(sketch)
+        self.next = index + 1;
+        Ok((index, count))
+    }
+}
+
+impl Iterator for Tokens<'_> {
+    type Item = Result<(Index, u64), Malformed>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        (self.read.at < self.read.bytes.len()).then(|| self.token())
     }
 }
 

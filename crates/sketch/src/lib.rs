@@ -129,6 +129,20 @@ impl Sketch {
         Ok(())
     }
 
+    /// Takes out everything that another sketch has counted, which was merged in before. A count stops at
+    /// nothing.
+    ///
+    /// # Errors
+    /// Refuses, and changes nothing, when the other one is of another metric.
+    pub fn subtract(&mut self, other: &Self) -> Result<(), Refusal> {
+        if self.metric != other.metric {
+            return Err(Refusal::OtherMetric { ours: self.metric, theirs: other.metric });
+        }
+        other.indexed().for_each(|(index, count)| self.lessen(index, count));
+        self.trim();
+        Ok(())
+    }
+
     /// How many values were counted.
     #[must_use]
     pub fn n(&self) -> u64 {
@@ -193,6 +207,14 @@ impl Sketch {
         self.reach(index);
         if let Some(count) = self.counts.get_mut(usize::from(index - self.first)) {
             *count = sum(*count, weight);
+        }
+    }
+
+    /// Takes out of a bucket, which leaves the sketch to be trimmed.
+    fn lessen(&mut self, index: Index, weight: u64) {
+        let place = index.checked_sub(self.first);
+        if let Some(count) = place.and_then(|place| self.counts.get_mut(usize::from(place))) {
+            *count = count.saturating_sub(weight);
         }
     }
 

@@ -112,7 +112,7 @@ pub struct Size {
 /// A key.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Key {
-    /// The address without its scheme.
+    /// The address.
     pub key: String,
     /// How often it was asked for, at most.
     pub requests: u64,

@@ -79,7 +79,7 @@ async function load(name, requests) {
   const sender = async () => {
     while (left > 0) {
       left -= 1;
-      const answer = await server(name).send(path(left), undefined, { host: "www.example", "accept-encoding": "gzip, br", "user-agent": "bench", ...headers });
+      const answer = await server(name).ask(path(left), undefined, { host: "www.example", "accept-encoding": "gzip, br", "user-agent": "bench", ...headers });
       // Who measures something else than it says is worse than slow.
       const isRight = expected.includes(answer.status) && (!is || left >= requests - SENDERS || is.test(String(answer.headers["cache-status"])));
       if (!isRight) throw new Error(`${name}: ${answer.status}: ${answer.headers["cache-status"]}: ${answer.text.slice(0, 200)}`);
@@ -117,14 +117,14 @@ try {
  * envelope of one that was is laid under the names of the others, where each of them is found.
  */
 async function purges() {
-  const { send } = running.cold;
+  const { ask } = running.cold;
   const times = new Map();
   for (const entries of [10, MANY, MOST]) {
     const place = (/** @type {number} */ index) => `/many/${entries}/${index}`;
     if (entries < MOST) {
-      await each(entries, (index) => send(place(index), undefined, { host: "www.example" }));
+      await each(entries, (index) => ask(place(index), undefined, { host: "www.example" }));
     } else {
-      await send(place(0), undefined, { host: "www.example" });
+      await ask(place(0), undefined, { host: "www.example" });
       await laid(place, entries);
     }
     const sample = Array.from({ length: 200 }, (_, index) => Math.floor((index * entries) / 200));
@@ -138,7 +138,7 @@ async function purges() {
 
   /** @param {unknown} what */
   async function purge(what) {
-    const { status, text } = await send("/api/cache/purge", JSON.stringify(what), { authorization: `Bearer ${TOKEN}` });
+    const { status, text } = await ask("/api/cache/purge", JSON.stringify(what), { authorization: `Bearer ${TOKEN}` });
     if (status !== 200) throw new Error(`a purge: ${status}: ${text}`);
   }
 
@@ -156,7 +156,7 @@ async function purges() {
   /** @param {string[]} paths @param {string} expect */
   async function found(paths, expect) {
     for (const path of new Set(paths)) {
-      const { headers, text } = await send(path, undefined, { host: "www.example" });
+      const { headers, text } = await ask(path, undefined, { host: "www.example" });
       const did = String(headers["server-timing"]);
       if (!did.includes(`desc=${expect}`) || text !== body) throw new Error(`${path} should be a ${expect}, and is: ${did}`);
     }
@@ -165,7 +165,7 @@ async function purges() {
   /** @param {(index: number) => string} place @param {number} entries */
   async function laid(place, entries) {
     const url = `http://www.example${place(0)}`;
-    const { text } = await send(`/api/cache/explain?url=${encodeURIComponent(url)}`, undefined, { authorization: `Bearer ${TOKEN}` });
+    const { text } = await ask(`/api/cache/explain?url=${encodeURIComponent(url)}`, undefined, { authorization: `Bearer ${TOKEN}` });
     const { key } = JSON.parse(text);
     const name = (/** @type {number} */ index) => `/.edge-vitals/1/${createHash("sha256").update(key.replace(place(0), place(index))).digest("hex")}`;
     while (!tiers.colo.entries.has(name(0))) await new Promise((resolve) => setImmediate(resolve));

@@ -9,7 +9,7 @@ import { sender } from "../../faults/workerd.mjs";
 
 const ROOM = new URL("../../../build/bench", import.meta.url).pathname;
 
-/** @typedef {{ pid: number, send: ReturnType<typeof sender>["send"], kill: () => Promise<void> }} Server */
+/** @typedef {{ pid: number, ask: ReturnType<typeof sender>["ask"], kill: () => Promise<void> }} Server */
 
 /** Both, or nothing in the place of one that is not installed. @param {number} origin the port of the origin */
 export async function servers(origin) {
@@ -40,7 +40,7 @@ async function started(program, asks, words, origin) {
   const to = sender(port);
   return {
     pid: /** @type {number} */ (child.pid),
-    send: to.send,
+    ask: to.ask,
     kill: async () => {
       to.close();
       child.kill("SIGTERM");

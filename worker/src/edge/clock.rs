@@ -86,6 +86,11 @@ impl DurableObject for TagClock {
                 self.learn(&request.json().await?)?;
                 Ok(Response::empty()?.with_status(204))
             }
+            "/popular" => {
+                let seen = self.seen((now() / HOUR).saturating_sub(HOURS_POPULAR))?;
+                let top = seen.keys.top(MOST_LIKELY).into_iter().map(|(key, _)| key);
+                Response::from_json(&top.collect::<Vec<_>>())
+            }
             "/likely" => Response::from_json(&self.ways()?.likeliest(LEAST_SHARE, MOST_LIKELY)),
             "/analytics" => Response::from_json(&self.told()?),
             _ => Response::error("there is nothing here", 404),
@@ -351,6 +356,7 @@ const SWEPT_EVERY: Duration = Duration::from_secs(3600);
 const HOUR: u64 = 3_600_000;
 const DAY: u64 = 24 * HOUR;
 const HOURS_TOLD: u64 = 24;
+const HOURS_POPULAR: u64 = 2;
 const HOURS_SEEN: u64 = 35 * 24;
 const MOST_LIKELY: usize = 1_000;
 const MOST_CALLS: u64 = 10_000;

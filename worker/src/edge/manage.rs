@@ -90,8 +90,11 @@ pub fn to_warm(strategy: &str, body: &str, most: Option<String>, now: f64) -> Js
 #[must_use]
 pub fn scheduled_warming(env: &Env) -> Option<String> {
     let Configured::Routes(routes, _) = configured(env) else { return None };
-    let Schedule { sitemap, predicted, most } = routes.warm.as_ref()?;
-    Some(serde_json::json!({ "sitemap": sitemap, "predicted": predicted, "most": most }).to_string())
+    let Schedule { sitemap, popular, predicted, most } = routes.warm.as_ref()?;
+    Some(
+        serde_json::json!({ "sitemap": sitemap, "popular": popular, "predicted": predicted, "most": most })
+            .to_string(),
+    )
 }
 
 /// What a body asks to purge, as the clock takes it; or the answer that says what is wrong.

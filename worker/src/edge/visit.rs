@@ -301,8 +301,8 @@ impl Visit {
         let stored = self.keeps.as_ref().or(self.found.as_ref().map(|entry| &entry.stored));
         if let Some(stored) = stored {
             let (lifetime, age) = (stored.terms.lifetime, stored.age(now));
-            let key = &self.parts.address;
-            ISOLATE.with_borrow_mut(|isolate| isolate.seen.answered(self.outcome, lifetime, age, key));
+            let url = self.url();
+            ISOLATE.with_borrow_mut(|isolate| isolate.seen.answered(self.outcome, lifetime, age, &url));
         }
     }
 
@@ -669,13 +669,13 @@ impl Visit {
                         .set("content-range", &format!("bytes {start}-{}/{length}", end.saturating_sub(1)));
                     let at = |byte: u64| u32::try_from(byte).unwrap_or(u32::MAX);
                     body = entry.body.subarray(at(start), at(end)).into();
-                    (status, fields) = (206, pairs(&headers).into());
+                    (status, fields) = (206, own(&headers).into());
                 }
                 Part::Beyond => {
                     let mut headers = without_body(&stored.headers);
                     self.dress(&mut headers);
                     headers.set("content-range", &format!("bytes */{length}"));
-                    (status, body, fields) = (416, JsValue::NULL, pairs(&headers).into());
+                    (status, body, fields) = (416, JsValue::NULL, own(&headers).into());
                 }
             }
         }
@@ -942,11 +942,7 @@ impl Visit {
 
     fn made(&self, mut headers: Headers) -> web_sys::Headers {
         self.dress(&mut headers);
-        let own = web_sys::Headers::new().unwrap_or_else(|_| JsValue::UNDEFINED.unchecked_into());
-        for (name, value) in headers.iter() {
-            let _ = own.append(name, value);
-        }
-        own
+        own(&headers)
     }
 }
 
@@ -1001,6 +997,15 @@ pub(crate) fn problem(status: u16, says: &str, fields: &[(&str, &str)]) -> JsVal
     headers.append("x-content-type-options", "nosniff");
     let body = serde_json::json!({ "status": status, "detail": says }).to_string();
     Array::of3(&status.into(), &pairs(&headers), &body.into()).into()
+}
+
+/// Fields as JavaScript has them.
+fn own(headers: &Headers) -> web_sys::Headers {
+    let own = web_sys::Headers::new().unwrap_or_else(|_| JsValue::UNDEFINED.unchecked_into());
+    for (name, value) in headers.iter() {
+        let _ = own.append(name, value);
+    }
+    own
 }
 
 /// Fields as a list of pairs.

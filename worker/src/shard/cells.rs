@@ -4,8 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use ledger::{
-    Cell, CellKey, Counts, Effect, Groups, Horizon, Labels, Places, Query, Room, Rooms, Span, Window, fold,
-    needed, roll,
+    Cell, CellKey, Changes, Counted, Counts, Days, Effect, Groups, Horizon, Labels, Malformed, Page, PageKey,
+    Places, Query, Room, Rooms, Span, Stretch, Sum, Window, fold, needed, roll,
 };
 use wire::UnixMillis;
 use worker::{Error, Result, SqlStorageValue};
@@ -20,7 +20,7 @@ impl Shard {
     pub(super) async fn fold(&self, age: u64) -> Result<()> {
         let Ruled { budgets, .. } = self.ruled(age).await?;
         loop {
-            let views = self.behind()?;
+            let (views, last) = self.behind()?;
             if views.is_empty() {
                 return Ok(());
             }
@@ -32,9 +32,12 @@ impl Shard {
             let cells = self.load(needed(&views, &rooms, &horizon))?;
             let limits = |labels: &Labels| budgets::limits(&budgets, labels);
             let before = Before::of(&views);
-            let effects = fold(views, cells, &mut rooms, &horizon, limits);
+            let mut pages = Changes::default();
+            let effects = fold(views, cells, &mut rooms, &horizon, limits, &mut pages);
             self.blame(before, &effects, &horizon)?;
-            self.perform(effects)?;
+            let counted = self.perform(effects)?;
+            self.settle(pages)?;
+            self.noted(&counted, last)?;
             self.keep("heavy", rooms.heavy())?;
             self.rooms.replace(Some(rooms));
         }
@@ -55,7 +58,7 @@ impl Shard {
                 }
                 _ => None,
             };
-            is_counted.ok_or_else(|| Error::RustError("a stored cell is of no version of ours".into()))?;
+            is_counted.ok_or_else(foreign)?;
         }
         Ok(counts)
     }
@@ -111,8 +114,11 @@ impl Shard {
             let into: BTreeSet<CellKey> =
                 old.iter().filter_map(|(key, _)| key.rolled(&places, &after)).collect();
             let cells = self.load(into)?;
-            self.perform(roll(old, cells, &places, &after))?;
+            let mut pages = Changes::default();
+            self.perform(roll(old, cells, &places, &after, &mut pages))?;
+            self.settle(pages)?;
         }
+        self.sql().exec("DELETE FROM pages WHERE block < ?", vec![number(after.oldest_block().0)])?;
         let mut rooms = self.rooms()?;
         rooms.age();
         self.keep("heavy", rooms.heavy())?;
@@ -149,23 +155,171 @@ impl Shard {
                 groups.refused.insert(reason.clone(), whole(count).unwrap_or_default());
             }
         }
-        for span in Span::ALL {
-            // A longer window belongs to the answer when any part of it does.
-            let from = Window::of(span, query.from).start;
-            let rows = self.rows(
-                "SELECT span, start, series, cell FROM cells WHERE span = ? AND start >= ? AND start < ?",
-                vec![number(span.code().into()), number(from.0), number(query.to.0)],
-            )?;
-            for (key, cell) in rows {
-                if query.accepts(&key.labels) {
-                    groups.add(query.group(key.window, &key.labels), &cell);
-                }
+        let plan = query.plan(&self.horizon()?);
+        for stretch in plan.days.into_iter().flat_map(Days::stretches) {
+            match query.step {
+                None => self.read_days(query, stretch, &mut groups)?,
+                Some(_) => self.read_each_day(query, stretch, &mut groups)?,
+            }
+        }
+        for (from, to) in plan.cells {
+            for span in Span::ALL {
+                // A longer window belongs to the answer when any part of it does.
+                let from = Window::of(span, from).start;
+                self.read_cells(query, [span.code().into(), from.0, to.0], &mut groups)?;
             }
         }
         Ok(groups)
     }
 
-    fn perform(&self, effects: Vec<Effect>) -> Result<()> {
+    /// Adds the cells of a span that began between two moments. What has not the values that are asked for
+    /// is passed over by SQLite, as well as its names can tell.
+    fn read_cells(&self, query: &Query, within: [u64; 3], groups: &mut Groups) -> Result<()> {
+        let mut values: Vec<SqlStorageValue> = within.into_iter().map(number).collect();
+        let mut all =
+            "SELECT span, start, series, cell FROM cells WHERE span = ? AND start >= ? AND start < ?"
+                .to_owned();
+        for mark in query.marks() {
+            all.push_str(" AND instr(series, ?) > 0");
+            values.push(mark.into());
+        }
+        for row in self.sql().exec(&all, values)?.raw() {
+            match row?.as_slice() {
+                [span, start, SqlStorageValue::String(series), SqlStorageValue::Blob(cell)] => {
+                    let key = key_of(span, start, series).ok_or_else(foreign)?;
+                    if query.accepts(&key.labels) {
+                        groups.add_stored(query, &key, cell).map_err(misread)?;
+                    }
+                }
+                _ => return Err(foreign()),
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds what pages count in a stretch of days: for each the last sum, less the last one before.
+    fn read_days(&self, query: &Query, stretch: Stretch, groups: &mut Groups) -> Result<()> {
+        let Stretch { block, from, to } = stretch;
+        for row in self.sql().exec(STRETCH, [block, from, to].map(|at| number(at.0)).to_vec())?.raw() {
+            let row = row?;
+            let [SqlStorageValue::String(page), SqlStorageValue::Blob(sum), less] = row.as_slice() else {
+                return Err(foreign());
+            };
+            let page = Page::stored(page).ok_or_else(foreign)?;
+            let less = match less {
+                SqlStorageValue::Blob(less) => Some(less.as_slice()),
+                _ => None,
+            };
+            if query.accepts_page(&page) {
+                groups.add_days(query, &PageKey { page, day: from }, sum, less).map_err(misread)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The same, each day by itself.
+    fn read_each_day(&self, query: &Query, stretch: Stretch, groups: &mut Groups) -> Result<()> {
+        let values = vec![number(stretch.block.0), number(stretch.to.0)];
+        let all = "SELECT page, day, cell FROM pages WHERE block = ? AND day < ? ORDER BY page, day";
+        let mut before: Option<(PageKey, Vec<u8>)> = None;
+        for row in self.sql().exec(all, values)?.raw() {
+            let mut row = row?.into_iter();
+            let (Some(SqlStorageValue::String(page)), Some(day), Some(SqlStorageValue::Blob(sum))) =
+                (row.next(), row.next(), row.next())
+            else {
+                return Err(foreign());
+            };
+            let key = page_of(&page, &day).ok_or_else(foreign)?;
+            if key.day >= stretch.from && query.accepts_page(&key.page) {
+                let less = before.as_ref().filter(|(before, _)| before.page == key.page);
+                let less = less.map(|(_, sum)| sum.as_slice());
+                groups.add_days(query, &key, &sum, less).map_err(misread)?;
+            }
+            before = Some((key, sum));
+        }
+        Ok(())
+    }
+
+    /// Brings sums of pages up to what has changed.
+    fn settle(&self, pages: Changes) -> Result<()> {
+        let mut sums = BTreeMap::new();
+        for first in pages.needed() {
+            let values = vec![number(first.block().0), first.page.text().into(), number(first.day.0)];
+            for row in self.sql().exec(FROM_BEFORE, values)?.raw() {
+                let (key, sum) = match row?.as_slice() {
+                    [day, SqlStorageValue::Blob(sum)] => (
+                        page_of(&first.page.text(), day).ok_or_else(foreign)?,
+                        Cell::decode(sum).map_err(misread)?,
+                    ),
+                    _ => return Err(foreign()),
+                };
+                sums.insert(key, sum);
+            }
+        }
+        for sum in pages.settle(sums) {
+            match sum {
+                Sum::Store(key, sum) => {
+                    let [block, page, day] = place_of_sum(&key);
+                    let values = vec![block, page, day, SqlStorageValue::Blob(sum.encode())];
+                    let store = "INSERT OR REPLACE INTO pages (block, page, day, cell) VALUES (?, ?, ?, ?)";
+                    self.sql().exec(store, values)?;
+                }
+                Sum::Forget(key) => {
+                    let forget = "DELETE FROM pages WHERE block = ? AND page = ? AND day = ?";
+                    self.sql().exec(forget, place_of_sum(&key).to_vec())?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Brings cells of before there were pages into them, a day at a time and some days at once; each
+    /// without an await, because the horizon must move together with what it describes. Whether any are
+    /// left.
+    pub(super) fn bring_in_pages(&self) -> Result<bool> {
+        let mut cells = 0;
+        loop {
+            let horizon = self.horizon()?;
+            if horizon.has_all_pages() {
+                return Ok(false);
+            }
+            if cells > MOST_BROUGHT_IN {
+                return Ok(true);
+            }
+            let first =
+                "SELECT min(start) FROM (SELECT min(start) AS start FROM cells WHERE span = 1 AND start >= ?1
+                         UNION ALL SELECT min(start) FROM cells WHERE span = 2 AND start >= ?1)";
+            let first = self.sql().exec(first, vec![number(horizon.pages.0)])?.raw().next().transpose()?;
+            let after = horizon.paged(first.as_deref().and_then(|row| whole(row.first()?)).map(UnixMillis));
+            for span in [Span::Hour, Span::Day] {
+                let mut last = (horizon.pages.0, String::new());
+                loop {
+                    let values = vec![
+                        number(span.code().into()),
+                        number(last.0),
+                        last.1.into(),
+                        number(after.pages.0),
+                    ];
+                    let block = self.rows(
+                        "SELECT span, start, series, cell FROM cells
+                         WHERE span = ?1 AND (start, series) > (?2, ?3) AND start < ?4
+                         ORDER BY start, series LIMIT 500",
+                        values,
+                    )?;
+                    let Some((key, _)) = block.last() else { break };
+                    last = (key.window.start.0, key.labels.text());
+                    cells += block.len();
+                    let mut pages = Changes::default();
+                    block.iter().for_each(|(key, cell)| pages.bring_in(key, cell));
+                    self.settle(pages)?;
+                }
+            }
+            self.keep("horizon", &after)?;
+        }
+    }
+
+    /// Stores cells; what is to be noted of views comes back.
+    fn perform(&self, effects: Vec<Effect>) -> Result<Vec<(String, Counted)>> {
         let sql = self.sql();
         let mut counted = Vec::new();
         for effect in effects {
@@ -184,7 +338,7 @@ impl Shard {
                 Effect::Count(view, record) => counted.push((view, record)),
             }
         }
-        self.noted(&counted)
+        Ok(counted)
     }
 
     fn load(&self, keys: BTreeSet<CellKey>) -> Result<BTreeMap<CellKey, Cell>> {
@@ -209,8 +363,7 @@ impl Shard {
                 }
                 _ => None,
             };
-            cells
-                .push(cell.ok_or_else(|| Error::RustError("a stored cell is of no version of ours".into()))?);
+            cells.push(cell.ok_or_else(foreign)?);
         }
         Ok(cells)
     }
@@ -239,3 +392,46 @@ fn place(key: &CellKey) -> Vec<SqlStorageValue> {
     let CellKey { window, labels } = key;
     vec![number(window.span.code().into()), number(window.start.0), labels.text().into()]
 }
+
+fn page_of(page: &str, day: &SqlStorageValue) -> Option<PageKey> {
+    Some(PageKey { page: Page::stored(page)?, day: UnixMillis(whole(day)?) })
+}
+
+fn place_of_sum(key: &PageKey) -> [SqlStorageValue; 3] {
+    [number(key.block().0), key.page.text().into(), number(key.day.0)]
+}
+
+fn misread(error: Malformed) -> Error {
+    Error::RustError(error.to_string())
+}
+
+fn foreign() -> Error {
+    misread(Malformed)
+}
+
+/// Of each page of a block: its last sum before the end, and the last one before the beginning, where they
+/// differ. It goes from page to page, and passes the days between over.
+const STRETCH: &str = "
+    WITH RECURSIVE names (page) AS (
+        SELECT min(page) FROM pages WHERE block = ?1
+        UNION ALL
+        SELECT (SELECT min(next.page) FROM pages AS next WHERE next.block = ?1 AND next.page > names.page)
+        FROM names WHERE names.page IS NOT NULL
+    ), ends AS (
+        SELECT page,
+            (SELECT max(day) FROM pages AS own WHERE own.block = ?1 AND own.page = names.page AND own.day < ?3) AS last,
+            (SELECT max(day) FROM pages AS own WHERE own.block = ?1 AND own.page = names.page AND own.day < ?2) AS less
+        FROM names WHERE page IS NOT NULL
+    )
+    SELECT page,
+        (SELECT cell FROM pages AS own WHERE own.block = ?1 AND own.page = ends.page AND own.day = last),
+        (SELECT cell FROM pages AS own WHERE own.block = ?1 AND own.page = ends.page AND own.day = less)
+    FROM ends WHERE last IS NOT less";
+
+/// The sums of a page from a day on to the end of its block, and the last one before.
+const FROM_BEFORE: &str = "
+    SELECT day, cell FROM pages WHERE block = ?1 AND page = ?2 AND day >= coalesce(
+        (SELECT max(day) FROM pages AS own WHERE own.block = ?1 AND own.page = ?2 AND own.day < ?3), ?3)";
+
+/// Cells in one event; a day more, because it is brought in whole.
+const MOST_BROUGHT_IN: usize = 20_000;

@@ -17,7 +17,8 @@ use worker::{
     WebSocketRequestResponsePair,
 };
 
-use super::{Shard, ask, now, number, stub, whole};
+use super::journal::NEW;
+use super::{Shard, ask, now, stub};
 use crate::answer::Failure;
 
 /// A new listener's end of a socket that the first shard holds.
@@ -95,9 +96,9 @@ impl Shard {
         listeners
     }
 
-    /// Before a commit: the journal's newest row, where somebody is to be told what comes after it.
-    pub(super) fn newest_for_listeners(&self) -> Option<u64> {
-        let newest = || -> Result<Option<u64>> {
+    /// Before a commit: the views in it that are new, where somebody is to be told of them.
+    pub(super) fn news_for_listeners(&self, rows: &str) -> Option<Lately> {
+        let news = || -> Result<Option<Lately>> {
             if *self.live.ears.borrow() == Ears::Unknown {
                 self.opened()?;
                 let ears = match self.state.get_websockets().is_empty() {
@@ -109,36 +110,23 @@ impl Shard {
             if *self.live.ears.borrow() == Ears::Nobody {
                 return Ok(None);
             }
-            let row = self.sql().exec("SELECT max(rowid) FROM views", None)?.raw().next().transpose()?;
-            Ok(Some(row.as_deref().and_then(|row| whole(row.first()?)).unwrap_or_default()))
-        };
-        newest().unwrap_or_else(|error| {
-            worker::console_error!("nobody knows who listens: {error}");
-            None
-        })
-    }
-
-    /// After a commit: a view that is new in the journal has a new row; one that is told again has not.
-    pub(super) fn overhear(&self, newest: u64) {
-        let heard = || -> Result<Lately> {
             let mut lately = Lately::default();
-            let rows = self.sql().exec("SELECT told FROM views WHERE rowid > ?", vec![number(newest)])?;
-            for row in rows.raw() {
-                if let [SqlStorageValue::String(told)] = row?.as_slice()
+            for row in self.sql().exec(NEW, vec![format!("[{rows}]").into()])?.raw() {
+                if let Some(SqlStorageValue::String(told)) = row?.first()
                     && let Some(told) = Told::stored(told)
                 {
                     lately.count(told.labels.bot, &told.values);
                 }
             }
-            Ok(lately)
+            Ok(Some(lately))
         };
-        match heard() {
-            Ok(lately) => self.say_of(&lately),
-            Err(error) => worker::console_error!("what was heard is not told on: {error}"),
-        }
+        news().unwrap_or_else(|error| {
+            worker::console_error!("those who look on are not told of some views: {error}");
+            None
+        })
     }
 
-    fn say_of(&self, lately: &Lately) {
+    pub(super) fn say_of(&self, lately: &Lately) {
         let (state, env, live) = (Rc::clone(&self.state), self.env.clone(), Rc::clone(&self.live));
         let next = live.feed.borrow_mut().hear(lately, now());
         match next {

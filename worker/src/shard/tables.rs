@@ -23,8 +23,8 @@ impl Shard {
         let version: Option<u64> = if self.has("facts")? { self.kept("schema")? } else { None };
         match version {
             None => self.run(SCHEMA)?,
-            Some(1) => self.bring_up_1()?,
-            Some(2) => return self.run(SCHEMA),
+            Some(earlier @ (1 | 2)) => self.bring_up(earlier)?,
+            Some(3) => return self.run(SCHEMA),
             Some(later) => {
                 return Err(Error::RustError(format!(
                     "the tables have version {later}; deploy a Worker that knows it"
@@ -34,27 +34,66 @@ impl Shard {
         self.keep("schema", &VERSION)
     }
 
-    /// From version 1 to 2, a bounded number of rows at a time. Whatever fails in between, each row
-    /// stands in one of the two tables at least, and the next attempt goes on from there.
-    fn bring_up_1(&self) -> Result<()> {
-        if !self.has("views_1")? {
-            self.run(FROM_1)?;
+    /// The journal of an earlier version is set aside and moved, first what is counted and then what is
+    /// not, each in the order in which it was heard. Whatever fails in between, each row stands in one of
+    /// the tables at least, and the next attempt goes on from there. Cells are as they were; what they
+    /// come to by page is brought in later, while they answer for themselves.
+    fn bring_up(&self, version: u64) -> Result<()> {
+        if self.is_there(
+            "SELECT EXISTS (SELECT 1 FROM sqlite_master WHERE name = 'views' AND sql LIKE '%behind%')",
+        )? {
+            // Version 1 may have been on its way to 2; then it is aside already.
+            let aside = if version == 1 && !self.has("views_1")? { "views_1" } else { "views_2" };
+            self.run(&["DROP INDEX IF EXISTS views_behind", "DROP INDEX IF EXISTS views_heard_at"])?;
+            self.run(&[&format!("ALTER TABLE views RENAME TO {aside}")])?;
         }
         self.run(SCHEMA)?;
-        self.run(BESIDE_2)?;
-        for _ in 0..MOST_STEPS {
-            self.run(STEP_INTO_2)?;
-            let mut rest = self.sql().exec("SELECT EXISTS (SELECT 1 FROM views_1)", None)?.raw();
-            if rest.next().transpose()?.as_deref().and_then(|row| whole(row.first()?)) == Some(0) {
-                return self.run(&["DROP TABLE views_1"]);
+        let mut aside = Vec::new();
+        for table in ["views_2", "views_1"] {
+            if self.has(table)? {
+                let order = "CREATE INDEX IF NOT EXISTS {}_order ON {} (behind, heard_at, view)";
+                self.run(&[&order.replace("{}", table)])?;
+                aside.push(table);
             }
         }
-        Err(Error::RustError("the journal of version 1 is being brought up; the next event goes on".into()))
+        let mut steps = MOST_STEPS;
+        aside.iter().try_for_each(|table| self.bring_in(table, "NOT behind", &mut steps))?;
+        self.run(&[
+            "INSERT OR IGNORE INTO facts (name, value) SELECT 'folded', coalesce(max(id), 0) FROM views",
+        ])?;
+        aside.iter().try_for_each(|table| self.bring_in(table, "behind", &mut steps))?;
+        aside.iter().try_for_each(|table| self.run(&[&format!("DROP TABLE {table}")]))
+    }
+
+    /// Moves what is so of a table into the journal, a thousand rows at a time.
+    fn bring_in(&self, table: &str, so: &str, steps: &mut usize) -> Result<()> {
+        let next = format!("FROM {table} WHERE {so} ORDER BY behind, heard_at, view LIMIT 1000");
+        while self.is_there(&format!("SELECT EXISTS (SELECT 1 FROM {table} WHERE {so})"))? {
+            *steps = steps.checked_sub(1).ok_or_else(|| {
+                Error::RustError(
+                    "the journal of an earlier version is being brought up; the next event goes on".into(),
+                )
+            })?;
+            self.run(&[
+                &format!(
+                    "INSERT OR IGNORE INTO views (view, start, heard_at, seq, heard, told, counted)
+                     SELECT view, start, heard_at, seq, heard, told, counted {next}"
+                ),
+                &format!("DELETE FROM {table} WHERE view IN (SELECT view {next})"),
+            ])?;
+        }
+        Ok(())
     }
 
     fn has(&self, table: &str) -> Result<bool> {
         let found = self.sql().exec("SELECT 1 FROM sqlite_master WHERE name = ?", vec![table.into()])?;
         Ok(found.raw().next().transpose()?.is_some())
+    }
+
+    /// What one number says, which is 0 or 1.
+    fn is_there(&self, query: &str) -> Result<bool> {
+        let found = self.sql().exec(query, None)?.raw().next().transpose()?;
+        Ok(found.as_deref().and_then(|row| whole(row.first()?)) == Some(1))
     }
 
     fn run(&self, statements: &[&str]) -> Result<()> {
@@ -63,23 +102,27 @@ impl Shard {
 }
 
 /// The version of the tables.
-const VERSION: u8 = 2;
+const VERSION: u8 = 3;
 /// Of a thousand rows each, in one event.
 const MOST_STEPS: usize = 20;
 
-/// Views in the order in which they came: random names in a narrow index, wide rows one after another.
-/// Version 1 kept the rows themselves by name, and each beacon wrote a page of its own.
+/// Views stand in the order in which they were last heard of, by `id`: so those that are not counted yet
+/// are the last ones, those that are to be swept the first, and neither needs an index. Random names stand
+/// in a narrow one, wide rows one after another. Version 1 kept the rows themselves by name, and each
+/// beacon wrote a page of its own; version 2 had an index for each of the two orders.
 const SCHEMA: &[&str] = &[
     "CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
     "CREATE TABLE IF NOT EXISTS views (
-        view TEXT NOT NULL UNIQUE, start INTEGER NOT NULL, heard_at INTEGER NOT NULL, seq INTEGER NOT NULL,
-        heard INTEGER NOT NULL, behind INTEGER NOT NULL, told TEXT NOT NULL, counted TEXT
+        id INTEGER PRIMARY KEY, view TEXT NOT NULL UNIQUE, start INTEGER NOT NULL, heard_at INTEGER NOT NULL,
+        seq INTEGER NOT NULL, heard INTEGER NOT NULL, told TEXT NOT NULL, counted TEXT
      )",
-    "CREATE INDEX IF NOT EXISTS views_behind ON views (behind) WHERE behind",
-    "CREATE INDEX IF NOT EXISTS views_heard_at ON views (heard_at)",
     "CREATE TABLE IF NOT EXISTS cells (
         span INTEGER NOT NULL, start INTEGER NOT NULL, series TEXT NOT NULL, cell BLOB NOT NULL,
         PRIMARY KEY (span, start, series)
+     ) WITHOUT ROWID",
+    "CREATE TABLE IF NOT EXISTS pages (
+        block INTEGER NOT NULL, page TEXT NOT NULL, day INTEGER NOT NULL, cell BLOB NOT NULL,
+        PRIMARY KEY (block, page, day)
      ) WITHOUT ROWID",
     "CREATE TABLE IF NOT EXISTS watched (cell TEXT PRIMARY KEY, state TEXT NOT NULL) WITHOUT ROWID",
     "CREATE TABLE IF NOT EXISTS causes (
@@ -111,18 +154,4 @@ const SCHEMA: &[&str] = &[
         series TEXT NOT NULL, hour INTEGER NOT NULL, n INTEGER NOT NULL, value REAL NOT NULL,
         PRIMARY KEY (series, hour)
      ) WITHOUT ROWID",
-];
-
-/// From version 1 to 2: what is there is set aside, and moved in the order in which it was heard.
-const FROM_1: &[&str] = &[
-    "DROP INDEX IF EXISTS views_behind",
-    "DROP INDEX IF EXISTS views_heard_at",
-    "ALTER TABLE views RENAME TO views_1",
-];
-const BESIDE_2: &[&str] = &["CREATE INDEX IF NOT EXISTS views_1_heard_at ON views_1 (heard_at, view)"];
-const STEP_INTO_2: &[&str] = &[
-    "INSERT OR IGNORE INTO views (view, start, heard_at, seq, heard, behind, told, counted)
-     SELECT view, start, heard_at, seq, heard, behind, told, counted FROM views_1
-     ORDER BY heard_at, view LIMIT 1000",
-    "DELETE FROM views_1 WHERE view IN (SELECT view FROM views_1 ORDER BY heard_at, view LIMIT 1000)",
 ];

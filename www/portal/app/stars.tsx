@@ -1,7 +1,7 @@
 //! Stars, for eyes and for ears.
 
 export function Stars({ stars, count }: { stars: number; count?: number }) {
-  const said = `${stars.toFixed(1)} of 5 stars${count === undefined ? "" : `, ${count} reviews`}`;
+  const said = `${stars.toFixed(1)} of 5 stars${count === undefined ? "" : `, ${count} ${count === 1 ? "review" : "reviews"}`}`;
   return (
     <span className="stars" role="img" aria-label={said}>
       <span aria-hidden="true" style={{ "--stars": stars } as React.CSSProperties} />

@@ -1,5 +1,6 @@
 //! What the edge has pushed: each window as its highest revision tells it, and each verdict that changed.
-//! Kept as long as people look at it: minutes for three days, hours for forty, days for good.
+//! Kept as long as people look at it: minutes for three days, hours for forty, what changed for four hundred,
+//! days for good.
 
 import type { Push } from "edge-vitals/backend";
 
@@ -63,14 +64,15 @@ export function keep(database: Database, { key, site, span, start, revision, doc
       );
     }
     // A day's window comes once a day: time to forget.
-    if (span === "day") await forget(inside, now);
+    if (span === "day") await forget(inside, site, now);
     return true;
   });
 }
 
-export async function forget(database: Database, now: number): Promise<void> {
+async function forget(database: Database, site: string, now: number): Promise<void> {
   await database.query("forgetMinutes", sql`delete from windows where span = ${"minute"} and start_at < ${now - 3 * DAY}`);
   await database.query("forgetHours", sql`delete from windows where span = ${"hour"} and start_at < ${now - 40 * DAY}`);
+  await database.query("forgetTransitions", sql`delete from transitions where site = ${site} and told_at < ${now - 400 * DAY}`);
   await database.query("forgetReceipts", sql`delete from receipts where received_at < ${now - 40 * DAY}`);
 }
 

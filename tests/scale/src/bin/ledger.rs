@@ -23,85 +23,123 @@ fn main() {
 const ROUTES: usize = 1000;
 const DAYS: u64 = 30;
 
-/// A month of a thousand routes, an hour at a time.
+/// A month of a thousand routes. Asked is what pages tell, and what only the cells of series do.
 fn reading() -> Vec<Value> {
-    let [small, middle, large] = [10_000, 1_000_000, 10_000_000].map(read);
-    let per_cell = |read: &Read| read.micros / read.cells as f64;
-    vec![
-        figure(
-            "p75 of 30 days of 1,000 routes after 10,000,000 views",
-            large.micros / 1000.0,
+    let months = [10_000, 1_000_000, 10_000_000].map(Month::of);
+    let kinds: [(&str, Vec<(Dimension, String)>); 2] = [
+        ("p75 of 30 days of 1,000 routes", Vec::new()),
+        ("the same, of one release", vec![(Dimension::Release, "1".into())]),
+    ];
+    let mut figures = Vec::new();
+    for (name, only) in kinds {
+        let [small, middle, large] = [0, 1, 2].map(|at| months[at].read(&only));
+        let against =
+            |views: &str, read: &Read| format!("after {views}: {:.2} ms of {} rows", read.millis, read.rows);
+        figures.push(figure(
+            &format!("{name} after 10,000,000 views, {} rows", large.rows),
+            large.millis,
             "ms",
-            large.micros / middle.micros,
-            &format!("after 1,000,000: {:.0} ms of {} cells", middle.micros / 1000.0, middle.cells),
+            large.millis / middle.millis,
+            &against("1,000,000", &middle),
             1.25,
-        ),
-        figure(
-            "a stored cell, read after 10,000,000 views",
-            per_cell(&large),
-            "µs",
-            per_cell(&large) / per_cell(&small),
-            &format!("after 10,000: {:.2} µs, {} cells", per_cell(&small), small.cells),
-            4.0,
-        ),
-        figure(
-            "a series and window after 10,000,000 views",
-            large.bytes as f64 / large.cells as f64,
-            "bytes",
-            large.bytes as f64 / large.raw as f64,
-            &format!("its {} values as numbers of 32 bits", large.raw / 4 / large.cells),
-            1.0,
-        ),
-        figure(
-            "a series and window after 1,000,000 views",
-            middle.bytes as f64 / middle.cells as f64,
-            "bytes",
-            middle.bytes as f64 / large.bytes as f64 * large.cells as f64 / middle.cells as f64,
-            "after ten times as many",
-            1.0,
-        ),
-    ]
+        ));
+        figures.push(figure(
+            &format!("{name} after 1,000,000 views"),
+            middle.millis,
+            "ms",
+            middle.millis / small.millis,
+            &against("10,000", &small),
+            1.25,
+        ));
+    }
+    let [_, middle, large] = &months;
+    let a_cell = |month: &Month| month.shard.bytes() as f64 / month.shard.cells.len() as f64;
+    let a_sum = |month: &Month| month.shard.bytes_of_sums() as f64 / month.shard.sums.len() as f64;
+    figures.push(figure(
+        "a series and window after 10,000,000 views",
+        a_cell(large),
+        "bytes",
+        // Four or five values a view, of 32 bits.
+        large.shard.bytes() as f64 / (large.views * 4 * 46 / 10) as f64,
+        "its values as numbers of 32 bits",
+        1.0,
+    ));
+    figures.push(figure(
+        "a series and window after 1,000,000 views",
+        a_cell(middle),
+        "bytes",
+        a_cell(middle) / a_cell(large),
+        "after ten times as many",
+        1.0,
+    ));
+    figures.push(figure(
+        "a page and day after 10,000,000 views",
+        a_sum(large),
+        "bytes",
+        large.shard.bytes_of_sums() as f64 / large.shard.bytes() as f64,
+        "all pages to all series",
+        1.0,
+    ));
+    figures
+}
+
+struct Month {
+    shard: Shard,
+    views: u64,
 }
 
 struct Read {
-    micros: f64,
-    cells: u64,
-    bytes: u64,
-    raw: u64,
+    millis: f64,
+    rows: u64,
 }
 
-fn read(views: u64) -> Read {
-    let start = UnixMillis(20_000 * Span::Day.millis());
-    let end = start.after(DAYS * Span::Day.millis());
-    // Hours hold all of it; and a window has room for all of the routes.
-    let horizon = Horizon { minutes: end, ..Horizon::default() };
-    let room = Room { routes: 2 * ROUTES, heavy: ROUTES, series: 4 * ROUTES };
-    let mut shard = Shard::of(room, horizon);
-    let mut audience = Audience::of(ROUTES, true, 7);
-    let step = DAYS * Span::Day.millis() * 500 / views;
-    for block in 0..views / 500 {
-        let at = start.after(block * step);
-        shard.fold((0..500).map(|_| audience.view(at)).collect(), limits);
+impl Month {
+    fn of(views: u64) -> Self {
+        eprint!("\rfolds {views} views of a month  ");
+        // A window has room for all of the routes.
+        let room = Room { routes: 2 * ROUTES, heavy: ROUTES, series: 4 * ROUTES };
+        // The last hours are in minutes; what is before them is counted hour by hour, as a roll-up leaves it.
+        let minutes = END.before(3 * Span::Hour.millis());
+        let mut shard = Shard::of(room, Horizon { minutes, pages: minutes, ..Horizon::default() });
+        shard.block = 20_000;
+        let mut audience = Audience::of(ROUTES, true, 7);
+        let at = |view: u64| START.after(view * DAYS * Span::Day.millis() / views);
+        let block = views.div_ceil(DAYS * 24);
+        for first in (0..views).step_by(block as usize) {
+            let all = first..(first + block).min(views);
+            shard.fold(all.map(|view| audience.view(at(view))).collect(), limits);
+        }
+        eprint!("\r                               \r");
+        Self { shard, views }
     }
-    let query = Query {
-        from: start,
-        to: end,
-        bots: Bots::Exclude,
-        only: Vec::new(),
-        by: vec![Dimension::Route],
-        step: None,
-    };
-    let micros = median((0..3).map(|_| {
-        let before = processor();
-        let groups = shard.read(&query);
-        let p75 =
-            groups.cells.values().filter_map(|cell| cell.metrics.get(&Metric::Lcp)?.sketch.percentile(75));
-        assert!(black_box(p75.count()) <= ROUTES);
-        (processor() - before) / 1000.0
-    }));
-    // Four or five values a view.
-    Read { micros, cells: shard.cells.len() as u64, bytes: shard.bytes(), raw: views * 4 * 46 / 10 }
+
+    fn read(&self, only: &[(Dimension, String)]) -> Read {
+        let query = Query {
+            from: START,
+            to: END,
+            bots: Bots::Exclude,
+            only: only.to_vec(),
+            by: vec![Dimension::Route],
+            step: None,
+        };
+        let mut rows = 0;
+        let millis = median((0..5).map(|_| {
+            let before = processor();
+            let (groups, taken) = self.shard.read(&query);
+            let p75 = groups
+                .cells
+                .values()
+                .filter_map(|cell| cell.metrics.get(&Metric::Lcp)?.sketch.percentile(75));
+            assert!(black_box(p75.count()) <= ROUTES);
+            rows = taken.read;
+            (processor() - before) / 1e6
+        }));
+        Read { millis, rows }
+    }
 }
+
+const START: UnixMillis = UnixMillis(20_000 * Span::Day.millis());
+const END: UnixMillis = UnixMillis(START.0 + DAYS * Span::Day.millis());
 
 /// A sketch, as this bench needs it.
 trait Sketched: Sized {

@@ -1,0 +1,286 @@
+//! Pages: what all series of a route and a device class come to, people only. Most questions are about
+//! these, over many days; so beside the cells stands, for each page and day, the sum of its block of days
+//! up to that day. Any number of whole days is then one sum less another, exactly, because cells are
+//! integers that can be taken out again.
+//!
+//! A view stands in its page once its cell is no minute any more; corrections and roll-ups change both in
+//! one step. A page has a sum for each day on which it was seen, and no other.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+use wire::{Device, UnixMillis};
+
+use crate::cell::Cell;
+use crate::fold::{CellKey, Counted};
+use crate::read::{Bots, Dimension, Query};
+use crate::told::Labels;
+use crate::window::{Horizon, Span, Window};
+
+/// A route on a class of device.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Page {
+    /// The route template.
+    pub route: String,
+    /// The device class.
+    pub device: Device,
+}
+
+/// Where the sum of a page up to a day is stored.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PageKey {
+    /// The page.
+    pub page: Page,
+    /// The first millisecond of the day.
+    pub day: UnixMillis,
+}
+
+/// What a fold or a roll-up changes of pages, day by day.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Changes(BTreeMap<PageKey, Change>);
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Change {
+    added: Cell,
+    taken: Cell,
+}
+
+/// What the shell must do with the sum of a page.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Sum {
+    /// Store it in place of what is there.
+    Store(PageKey, Cell),
+    /// Remove it: nothing of that day is counted in it.
+    Forget(PageKey),
+}
+
+/// Some whole days, and which sums they come to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Days {
+    /// The first of them.
+    pub from: UnixMillis,
+    /// What follows the last of them; within a day, where the day is not over.
+    pub to: UnixMillis,
+}
+
+/// Of one block: the last sum before a moment, less the last one before an earlier moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stretch {
+    /// The block, by its first millisecond.
+    pub block: UnixMillis,
+    /// The sums of days before this moment are taken away.
+    pub from: UnixMillis,
+    /// The sums are those of days before this moment.
+    pub to: UnixMillis,
+}
+
+/// How a question is answered: from which days of pages, and from cells that began when.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Plan {
+    /// Days of pages.
+    pub days: Option<Days>,
+    /// Cells whose windows begin from the first moment to before the second.
+    pub cells: Vec<(UnixMillis, UnixMillis)>,
+}
+
+impl Page {
+    fn of(labels: &Labels) -> Option<Self> {
+        (!labels.bot).then(|| Self { route: labels.route.clone(), device: labels.device })
+    }
+
+    /// The name under which it is stored. No device's name has a space in it.
+    #[must_use]
+    pub fn text(&self) -> String {
+        format!("{} {}", self.device.name(), self.route)
+    }
+
+    /// The page of a stored name.
+    #[must_use]
+    pub fn stored(text: &str) -> Option<Self> {
+        let (device, route) = text.split_once(' ')?;
+        Some(Self { route: route.to_owned(), device: Device::named(device)? })
+    }
+}
+
+impl PageKey {
+    /// The page and day that a cell belongs to; none where programs are counted.
+    fn of(key: &CellKey) -> Option<Self> {
+        Some(Self { page: Page::of(&key.labels)?, day: Window::of(Span::Day, key.window.start).start })
+    }
+
+    /// The block of days that its sum goes back to the beginning of.
+    #[must_use]
+    pub const fn block(&self) -> UnixMillis {
+        block(self.day)
+    }
+
+    /// The moment at which the next block begins.
+    #[must_use]
+    pub const fn end(&self) -> UnixMillis {
+        block(self.day).after(BLOCK)
+    }
+}
+
+impl Changes {
+    /// A view came into a cell.
+    pub(crate) fn add(&mut self, key: &CellKey, view: &Counted, horizon: &Horizon) {
+        if let Some(change) = self.paged(key, horizon) {
+            change.added.add(view);
+        }
+    }
+
+    /// A view was taken out of a cell.
+    pub(crate) fn take_out(&mut self, key: &CellKey, view: &Counted, horizon: &Horizon) {
+        if let Some(change) = self.paged(key, horizon) {
+            change.taken.add(view);
+        }
+    }
+
+    /// A cell was rolled up into another. What grows out of minutes comes to stand in its page; what was
+    /// given another place moves to another page.
+    pub(crate) fn rolled(&mut self, from: &CellKey, into: &CellKey, cell: &Cell, horizon: &Horizon) {
+        let is_new = from.window.span == Span::Minute;
+        if !is_new && from.labels.route == into.labels.route {
+            return;
+        }
+        if let Some(change) = self.paged(into, horizon) {
+            change.added.merge(cell);
+        }
+        if let Some(change) = self.paged(from, horizon) {
+            change.taken.merge(cell);
+        }
+    }
+
+    /// A cell of before there were pages comes to stand in its own: the horizon moves past it.
+    pub fn bring_in(&mut self, key: &CellKey, cell: &Cell) {
+        if let Some(key) = PageKey::of(key) {
+            self.0.entry(key).or_default().added.merge(cell);
+        }
+    }
+
+    fn paged(&mut self, key: &CellKey, horizon: &Horizon) -> Option<&mut Change> {
+        let is_paged = key.window.span != Span::Minute && key.window.start < horizon.pages;
+        Some(self.0.entry(PageKey::of(key).filter(|_| is_paged)?).or_default())
+    }
+
+    /// The first day of each page and block that changes. Needed are the sums from there on to the end of
+    /// the block, and the last one before.
+    #[must_use]
+    pub fn needed(&self) -> BTreeSet<PageKey> {
+        let mut first: BTreeMap<(&Page, UnixMillis), UnixMillis> = BTreeMap::new();
+        for key in self.0.keys() {
+            first.entry((&key.page, key.block())).or_insert(key.day);
+        }
+        first.into_iter().map(|((page, _), day)| PageKey { page: page.clone(), day }).collect()
+    }
+
+    /// Brings sums up to what has changed. `sums` are the stored ones that are [`needed`](Self::needed).
+    #[must_use]
+    pub fn settle(self, mut sums: BTreeMap<PageKey, Cell>) -> Vec<Sum> {
+        let mut effects = Vec::new();
+        let mut changes = self.0.into_iter().peekable();
+        while let Some((first, change)) = changes.next() {
+            let (page, start, end) = (first.page.clone(), first.block(), first.end());
+            let is_same = |key: &PageKey| key.page == page && key.block() == start;
+            let mut days = BTreeMap::from([(first.day, change)]);
+            while let Some((key, change)) = changes.next_if(|(key, _)| is_same(key)) {
+                days.insert(key.day, change);
+            }
+            let of = |day: UnixMillis| PageKey { page: page.clone(), day };
+            let stored = sums.range(of(start)..of(end)).map(|(key, _)| key.day);
+            let all: BTreeSet<UnixMillis> = stored.chain(days.keys().copied()).collect();
+            // What has changed up to and with the day at hand.
+            let mut so_far = Change::default();
+            let (mut was, mut is) = (Cell::default(), Cell::default());
+            for day in all {
+                if let Some(change) = days.remove(&day) {
+                    so_far.added.merge(&change.added);
+                    so_far.taken.merge(&change.taken);
+                }
+                let stored = sums.remove(&of(day));
+                let is_stored = stored.is_some();
+                was = stored.unwrap_or(was);
+                let mut sum = was.clone();
+                sum.merge(&so_far.added);
+                sum.subtract(&so_far.taken);
+                if day < first.day {
+                    is = sum;
+                    continue;
+                }
+                if sum != is {
+                    effects.push(Sum::Store(of(day), sum.clone()));
+                } else if is_stored {
+                    effects.push(Sum::Forget(of(day)));
+                }
+                is = sum;
+            }
+        }
+        effects
+    }
+}
+
+impl Days {
+    /// The parts of it that lie in one block.
+    pub fn stretches(self) -> impl Iterator<Item = Stretch> {
+        let starts = std::iter::successors(Some(block(self.from)), |start| Some(start.after(BLOCK)));
+        starts.take_while(move |start| *start < self.to).map(move |start| Stretch {
+            block: start,
+            from: start.max(self.from),
+            to: start.after(BLOCK).min(self.to),
+        })
+    }
+}
+
+impl Query {
+    /// How to answer. A longer window belongs to the answer when any part of it does.
+    #[must_use]
+    pub fn plan(&self, horizon: &Horizon) -> Plan {
+        let day = |moment| Window::of(Span::Day, moment).start;
+        let next = |moment: UnixMillis| day(moment.after(Span::Day.millis() - 1));
+        let from = self.from.max(horizon.days);
+        let from = if from < horizon.hours { day(from) } else { next(from) };
+        let to = match self.to {
+            to if to >= horizon.pages => horizon.pages,
+            to if to < horizon.hours => next(to),
+            to => day(to),
+        };
+        if from >= to || !self.is_about_pages() {
+            return Plan { days: None, cells: vec![(self.from, self.to)] };
+        }
+        Plan { days: Some(Days { from, to }), cells: vec![(self.from, from), (to, self.to)] }
+    }
+
+    /// Whether a page is asked for.
+    #[must_use]
+    pub fn accepts_page(&self, page: &Page) -> bool {
+        self.only.iter().all(|(dimension, value)| match dimension {
+            Dimension::Route => page.route == *value,
+            Dimension::Device => page.device.name() == value,
+            _ => false,
+        })
+    }
+
+    /// Whether pages say all that is asked.
+    fn is_about_pages(&self) -> bool {
+        let mut dimensions = self.by.iter().chain(self.only.iter().map(|(dimension, _)| dimension));
+        self.bots == Bots::Exclude
+            && self.step.is_none_or(|step| step == Span::Day)
+            && dimensions.all(|dimension| matches!(dimension, Dimension::Route | Dimension::Device))
+    }
+}
+
+impl Horizon {
+    /// The first block that holds anything that is kept.
+    #[must_use]
+    pub const fn oldest_block(&self) -> UnixMillis {
+        block(self.days)
+    }
+}
+
+const fn block(day: UnixMillis) -> UnixMillis {
+    UnixMillis(day.0 - day.0 % BLOCK)
+}
+
+/// A block is 32 days: long enough that a month is two sums, short enough that a late correction changes
+/// few, and that what is kept no longer goes.
+const BLOCK: u64 = 32 * Span::Day.millis();
