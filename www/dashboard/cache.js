@@ -74,7 +74,7 @@ export async function purges() {
   try {
     /** @type {Analytics} */
     const { calls } = await told("/api/cache/analytics", new URLSearchParams(), "cache");
-    return calls.filter(({ action, outcome }) => action === "purge" && outcome === "200").map(({ at, what }) => ({ at, name: what, kind: /** @type {const} */ ("purge") }));
+    return calls.filter(({ action, outcome }) => action === "purge" && outcome === "200").map(({ at, what }) => ({ at, name: purged(what), kind: /** @type {const} */ ("purge") }));
   } catch (error) {
     // A history without marks is better than none.
     if (error instanceof Refused) return [];
@@ -220,6 +220,17 @@ function changes(again) {
   );
 }
 
+/** What a purge was asked for with, in words. @param {string} what */
+function purged(what) {
+  try {
+    const { soft, ...which } = JSON.parse(what);
+    const [[kind, name]] = Object.entries(which).filter(([, value]) => value);
+    return `${kind === "all" ? "everything" : `${KINDS[kind][0].toLowerCase()} ${name}`}${soft ? ", softly" : ""}`;
+  } catch {
+    return what;
+  }
+}
+
 /** @param {Call[]} calls */
 function record(calls) {
   const changed = calls.filter(({ action }) => action in CALLS);
@@ -227,7 +238,7 @@ function record(calls) {
     make("tr", { "data-call": action },
       make("td", { title: moment(at) }, since(at)),
       make("th", { scope: "row" }, CALLS[action] ?? action),
-      make("td", { class: "words wide" }, what || "–"),
+      make("td", { class: "words wide" }, (action === "purge" ? purged(what) : what) || "–"),
       cell(make("span", { class: `verdict ${/^[2{]/.test(outcome) ? "met" : "violated"}`, title: outcome }, /^[2{]/.test(outcome) ? "Done" : `Refused, ${outcome}`)),
     ),
   );
