@@ -98,7 +98,7 @@ test("an address is explained, and a purge is asked about, done and recorded", a
   assert.ok(!isHit(answers[answers.length - 1]));
   await ask("/users/8");
   assert.ok(isHit(answers[answers.length - 1]), "nothing else is gone");
-  await page.getByLabel("Warm these addresses").fill(`http://${HOST}/users/7\nhttp://${HOST}/users/9`);
+  await page.getByLabel("Addresses, or a sitemap").fill(`http://${HOST}/users/7\nhttp://${HOST}/users/9`);
   await page.getByRole("button", { name: "Warm …" }).click();
   await page.getByRole("button", { name: "Warm", exact: true }).click();
   await page.getByText(/^Warmed \d/).waitFor();

@@ -9,9 +9,14 @@ import { bytes, count, lasting, moment, percent, plural, since } from "./words.j
 
 /**
  * @typedef {import("./address.js").State} State
- * @typedef {{ site: string, route: string, outcome: string, detail: string, requests: number, bytes: number, origin: number }} Counted
+ * @typedef {{ site: string, route: string, requests: number, hits: number, stale: number, misses: number, bypassed: number,
+ *   hit_ratio: number | null, bytes: number, origin_p50: number | null, saved_ms: number | null }} OfRoute
+ * @typedef {{ reason: string, requests: number }} Reason
+ * @typedef {{ from: number, below: number, n: number }} Size
  * @typedef {{ at: number, action: string, what: string, outcome: string }} Call
- * @typedef {{ purges: number, marks: number, calls: Call[], counts: Counted[] }} Analytics
+ * @typedef {{ from: number, to: number, routes: OfRoute[], tiers: { tier: string, requests: number, bytes: number }[],
+ *   classes: { class: string, hits: number, stale: number, misses: number, hit_ratio: number | null }[], misses: Reason[], bypassed: Reason[],
+ *   ages: Size[], keys: { key: string, requests: number, over: number }[], purges: { count: number, marks: number, lag_ms: Size[] }, calls: Call[] }} Analytics
  * @typedef {{ url: string, route: string | null, origin: string | null, key: string, does: string, because: string[],
  *   stored: { status: number, age: number, lifetime: number, tags: string[], bytes: number, tier: string } | null }} Explained
  */
@@ -30,25 +35,35 @@ export async function cache(state, again) {
     return { ...nothing, content: [door(again, "The token was not accepted. ")] };
   }
   const site = question(state).get("site");
-  const counts = analytics.counts.filter((each) => !site || each.site === site);
-  const routes = [...grouped(counts, ({ route }) => route)].sort(([, one], [, other]) => other.requests - one.requests);
-  const all = grouped(counts, () => "all").get("all");
+  const routes = analytics.routes.filter((each) => !site || each.site === site);
+  const { tiers, classes, misses, bypassed, ages, keys, calls } = analytics;
+  const isUsed = routes.some(({ requests }) => requests > 0);
   return {
     title: "Cache",
-    whole: { site: site ?? counts[0]?.site ?? "", views: 1 },
+    whole: { site: site ?? routes[0]?.site ?? "", views: 1 },
     content: /** @type {Node[]} */ ([
       make("h1", null, "Cache"),
-      all ? summary(all, analytics) : instead("Nothing was asked of the cache", make("p", null, "In the last day no request reached a route of ", make("code", null, "EDGE"), ". docs/cache.md shows how one is configured.")),
-      all && make("div", { class: "breakdowns" }, tiers(counts), misses(counts)),
-      all && byRoute(routes),
+      isUsed ? summary(routes, analytics) : instead("Nothing was asked of the cache", make("p", null, "In the last day no request reached a route of ", make("code", null, "EDGE"), ". docs/cache.md shows how one is configured.")),
+      isUsed && byRoute(routes),
+      isUsed && make("section", { "aria-labelledby": "why" },
+        make("h2", { id: "why" }, "Why ", make("small", { class: "quiet" }, "in the last day, of all sites")),
+        make("div", { class: "breakdowns" },
+          breakdown("Hits by tier", "Tier", tiers.map(({ tier, requests }) => [TIERS[tier] ?? tier, requests])),
+          breakdown("Misses by reason", "Reason", misses.map(({ reason, requests }) => [REASONS[reason] ?? reason, requests])),
+          breakdown("Past the cache by reason", "Reason", bypassed.map(({ reason, requests }) => [REASONS[reason] ?? reason, requests])),
+          breakdown("Hits by age", "Age", ages.map(({ from, below, n }) => [`${count(from)} – ${count(below)} s`, n]), false),
+          breakdown("Answers by class of lifetime", "Class", classes.map((each) => [each.class.replace("_", " "), each.hits + each.stale + each.misses])),
+          breakdown("Asked for most", "Address", keys.slice(0, 10).map(({ key, requests }) => [key, requests])),
+        ),
+      ),
       make("div", { class: "breakdowns" }, explain(), changes(again)),
-      record(analytics.calls),
+      record(calls),
     ].filter(Boolean)),
     seen: {
       name: "cache",
-      columns: ["route", "requests", "hits", "stale", "misses", "bypassed", "hit_ratio", "bytes", "origin_ms"],
-      rows: routes.map(([route, sums]) => [route, sums.requests, sums.hit, sums.stale, sums.miss, sums.bypass, ratio(sums), sums.bytes, sums.origin]),
-      document: { ...analytics, counts },
+      columns: ["site", "route", "requests", "hits", "stale", "misses", "bypassed", "hit_ratio", "bytes", "origin_p50", "saved_ms"],
+      rows: routes.map((each) => [each.site, each.route, each.requests, each.hits, each.stale, each.misses, each.bypassed, each.hit_ratio, each.bytes, each.origin_p50, each.saved_ms]),
+      document: { ...analytics, routes },
     },
   };
 }
@@ -59,7 +74,7 @@ export async function purges() {
   try {
     /** @type {Analytics} */
     const { calls } = await told("/api/cache/analytics", new URLSearchParams(), "cache");
-    return calls.filter(({ action, outcome }) => action === "purge" && outcome === "200").map(({ at, what }) => ({ at, name: what, kind: /** @type {const} */ ("purge") }));
+    return calls.filter(({ action, outcome }) => action === "purge" && outcome === "200").map(({ at, what }) => ({ at, name: purged(what), kind: /** @type {const} */ ("purge") }));
   } catch (error) {
     // A history without marks is better than none.
     if (error instanceof Refused) return [];
@@ -67,89 +82,58 @@ export async function purges() {
   }
 }
 
-/** @typedef {{ requests: number, bytes: number, origin: number, hit: number, stale: number, miss: number, bypass: number }} Sums */
-
-/** @param {Counted[]} counts @param {(each: Counted) => string} by @returns {Map<string, Sums>} */
-function grouped(counts, by) {
-  const groups = new Map();
-  for (const each of counts) {
-    const name = by(each);
-    const sums = groups.get(name) ?? { requests: 0, bytes: 0, origin: 0, hit: 0, stale: 0, miss: 0, bypass: 0 };
-    sums.requests += each.requests;
-    sums.bytes += each.bytes;
-    sums.origin += each.origin;
-    sums[each.outcome] = (sums[each.outcome] ?? 0) + each.requests;
-    groups.set(name, sums);
-  }
-  return groups;
-}
-
-/** Of what the cache was asked for, what it answered. @param {Sums} sums */
-function ratio({ hit, stale, miss }) {
-  const askedFor = hit + stale + miss;
-  return askedFor ? (hit + stale) / askedFor : null;
-}
-
-/** @param {Sums} all @param {Analytics} analytics */
-function summary(all, { purges, marks }) {
+/** @param {OfRoute[]} routes @param {Analytics} analytics */
+function summary(routes, { purges }) {
+  const sum = (/** @type {(each: OfRoute) => number} */ of) => routes.reduce((total, each) => total + of(each), 0);
+  const answered = sum(({ hits, stale }) => hits + stale);
+  const own = answered + sum(({ misses }) => misses);
+  const past = sum(({ bypassed }) => bypassed);
+  const slowest = purges.lag_ms.filter(({ n }) => n > 0).map(({ below }) => below).at(-1);
   const fact = (/** @type {string} */ name, /** @type {string} */ text, /** @type {string} */ more) =>
     make("div", { "data-fact": name }, make("dt", null, name), make("dd", null, make("b", null, text), make("small", null, more)));
-  const share = ratio(all);
   return make("dl", { class: "facts panel" },
-    fact("Hits", share === null ? "–" : percent(share), `${count(all.hit + all.stale)} of ${count(all.hit + all.stale + all.miss)}`),
-    fact("Requests", count(all.requests), all.bypass ? `${count(all.bypass)} went past it` : "in the last day"),
-    fact("Sent", bytes(all.bytes), "in the last day"),
-    fact("The origin worked", lasting(all.origin / 1000), `${count(all.miss)} misses`),
-    fact("Purges", count(purges), `${plural(marks, "mark")} kept`),
+    fact("Hits", own ? percent(answered / own) : "–", `${count(answered)} of ${count(own)}`),
+    fact("Requests", count(sum(({ requests }) => requests)), past ? `${count(past)} went past it` : "in the last day"),
+    fact("Sent", bytes(sum((each) => each.bytes)), "in the last day"),
+    fact("Saved", lasting(sum(({ saved_ms }) => saved_ms ?? 0) / 1000), "of the origin’s time"),
+    fact("Purges", count(purges.count), slowest === undefined ? `${plural(purges.marks, "mark")} kept` : `known within ${count(slowest)} ms`),
   );
 }
 
-/** @param {Counted[]} counts */
-function tiers(counts) {
-  const hits = counts.filter(({ outcome }) => outcome === "hit" || outcome === "stale");
-  return breakdown("Hits by tier", "Tier", grouped(hits, ({ detail }) => TIERS[detail] ?? detail));
-}
-
-/** @param {Counted[]} counts */
-function misses(counts) {
-  const rest = counts.filter(({ outcome }) => outcome === "miss" || outcome === "bypass");
-  return breakdown("Misses by reason", "Reason", grouped(rest, ({ detail, outcome }) => `${REASONS[detail] ?? detail}${outcome === "bypass" ? " (past the cache)" : ""}`));
-}
-
-/** @param {string} title @param {string} noun @param {Map<string, Sums>} groups */
-function breakdown(title, noun, groups) {
-  const total = [...groups.values()].reduce((sum, { requests }) => sum + requests, 0);
-  const rows = [...groups].sort(([, one], [, other]) => other.requests - one.requests);
-  if (rows.length === 0) return make("div", { class: "breakdown" }, make("h2", null, title), make("p", { class: "quiet" }, "None in the last day."));
-  return make("div", { class: "breakdown", "data-of": noun },
-    make("h2", null, title),
+/** @param {string} title @param {string} noun @param {[string, number][]} groups @param {boolean} [isRanked] */
+function breakdown(title, noun, groups, isRanked = true) {
+  const total = groups.reduce((sum, [, requests]) => sum + requests, 0);
+  const rows = isRanked ? [...groups].sort(([, one], [, other]) => other - one) : groups;
+  if (total === 0) return make("div", { class: "breakdown" }, make("h3", null, title), make("p", { class: "quiet" }, "None in the last day."));
+  return make("div", { class: "breakdown", "data-of": title },
+    make("h3", null, title),
     table(title, [{ name: noun }, { name: "Requests", number: true }, { name: "Share", number: true }],
-      rows.map(([name, { requests }]) => make("tr", { "data-group": name }, make("th", { scope: "row" }, name), number(count(requests)), number(percent(requests / total)))),
+      rows.filter(([, requests]) => requests > 0).map(([name, requests]) => make("tr", { "data-group": name }, make("th", { scope: "row" }, name), number(count(requests)), number(percent(requests / total)))),
     ),
   );
 }
 
-/** @param {[string, Sums][]} routes */
+/** @param {OfRoute[]} routes */
 function byRoute(routes) {
-  const rows = routes.slice(0, 100).map(([route, sums]) => {
-    const share = ratio(sums);
+  const rows = routes.slice(0, 100).map((each) => {
     const bar = make("i");
-    bar.style.width = `${(share ?? 0) * 100}%`;
-    return make("tr", { "data-route": route },
-      make("th", { scope: "row" }, route),
-      make("td", { class: "lost" }, make("span", { class: "bar", "aria-hidden": "true" }, bar), make("span", { "data-ratio": "" }, share === null ? "–" : percent(share))),
-      number(count(sums.requests)),
-      number(count(sums.hit)),
-      number(count(sums.stale)),
-      number(count(sums.miss)),
-      number(count(sums.bypass)),
-      number(bytes(sums.bytes)),
-      number(sums.miss ? `${count(sums.origin / sums.miss)} ms` : "–"),
+    bar.style.width = `${(each.hit_ratio ?? 0) * 100}%`;
+    return make("tr", { "data-route": each.route },
+      make("th", { scope: "row" }, each.route),
+      make("td", { class: "lost" }, make("span", { class: "bar", "aria-hidden": "true" }, bar), make("span", { "data-ratio": "" }, each.hit_ratio === null ? "–" : percent(each.hit_ratio))),
+      number(count(each.requests)),
+      number(count(each.hits)),
+      number(count(each.stale)),
+      number(count(each.misses)),
+      number(count(each.bypassed)),
+      number(bytes(each.bytes)),
+      number(each.origin_p50 === null ? "–" : `${count(each.origin_p50)} ms`),
+      number(each.saved_ms === null ? "–" : lasting(each.saved_ms / 1000)),
     );
   });
   return make("section", { "aria-labelledby": "by-route" },
     make("h2", { id: "by-route" }, "By route ", make("small", { class: "quiet" }, "in the last day")),
-    table("The cache by route", [{ name: "Route" }, { name: "Hit ratio" }, { name: "Requests", number: true }, { name: "Hits", number: true }, { name: "Stale", number: true }, { name: "Misses", number: true }, { name: "Past it", number: true }, { name: "Sent", number: true }, { name: "Origin, each miss", number: true }], rows),
+    table("The cache by route", [{ name: "Route" }, { name: "Hit ratio" }, { name: "Requests", number: true }, { name: "Hits", number: true }, { name: "Stale", number: true }, { name: "Misses", number: true }, { name: "Past it", number: true }, { name: "Sent", number: true }, { name: "Origin, median", number: true }, { name: "Saved", number: true }], rows),
   );
 }
 
@@ -197,11 +181,14 @@ function changes(again) {
     await doing("/api/cache/purge", new URLSearchParams(), { [kind.value]: all ? true : what.input.value, soft: soft.checked }, () => `Purged: ${name}.`);
   };
   const list = make("textarea", { id: "warm-list", rows: 4, required: true, placeholder: "https://www.example.com/\nhttps://www.example.com/users/7" });
+  const strategy = make("select", { id: "warm-strategy", onchange: () => ((named.hidden = strategy.value !== "listed"), (list.required = strategy.value === "listed")) },
+    Object.entries(STRATEGIES).map(([name, [word]]) => make("option", { value: name }, word)),
+  );
+  const named = make("p", { class: "field" }, make("label", { for: "warm-list" }, "Addresses, or a sitemap"), list);
   const warm = async (/** @type {Event} */ event) => {
     event.preventDefault();
-    const lines = list.value.split("\n").filter((line) => line.trim()).length;
-    if (!(await asked("Warm the cache?", "Warm", make("p", null, `${plural(lines, "address")} ${lines === 1 ? "is" : "are"} fetched from the origin, four at a time, where ${lines === 1 ? "it is" : "they are"} not fresh.`.replace("addresss", "addresses")), make("p", { class: "quiet" }, "The call is recorded.")))) return;
-    await doing("/api/cache/warm", new URLSearchParams({ strategy: "listed" }), list.value, (/** @type {Record<string, number>} */ sums) => `Warmed ${count(sums.warmed)}; ${count(sums.fresh)} were fresh, ${count(sums.failed)} failed, ${count(sums.foreign)} are of no route.`);
+    if (!(await asked("Warm the cache?", "Warm", make("p", null, STRATEGIES[strategy.value][1]), make("p", { class: "quiet" }, "At most a hundred are asked of the origin, four at a time. The call is recorded.")))) return;
+    await doing("/api/cache/warm", new URLSearchParams({ strategy: strategy.value }), strategy.value === "listed" ? list.value : "", (/** @type {Record<string, number>} */ sums) => `Warmed ${count(sums.warmed)}; ${count(sums.fresh)} were fresh, ${count(sums.failed)} failed, ${count(sums.foreign)} are of no route.`);
   };
   const doing = async (/** @type {string} */ path, /** @type {URLSearchParams} */ query, /** @type {unknown} */ body, /** @type {(answer: any) => string} */ words) => {
     try {
@@ -224,7 +211,8 @@ function changes(again) {
       make("button", { type: "submit", class: "primary" }, "Purge …"),
     ),
     make("form", { class: "inline", onsubmit: warm },
-      make("p", { class: "field" }, make("label", { for: "warm-list" }, "Warm these addresses, or a sitemap’s"), list),
+      make("p", { class: "field" }, make("label", { for: "warm-strategy" }, "Warm"), strategy),
+      named,
       make("button", { type: "submit" }, "Warm …"),
     ),
     said,
@@ -232,15 +220,26 @@ function changes(again) {
   );
 }
 
+/** What a purge was asked for with, in words. @param {string} what */
+function purged(what) {
+  try {
+    const { soft, ...which } = JSON.parse(what);
+    const [[kind, name]] = Object.entries(which).filter(([, value]) => value);
+    return `${kind === "all" ? "everything" : `${KINDS[kind][0].toLowerCase()} ${name}`}${soft ? ", softly" : ""}`;
+  } catch {
+    return what;
+  }
+}
+
 /** @param {Call[]} calls */
 function record(calls) {
-  const changed = calls.filter(({ action }) => action === "purge" || action === "warm");
+  const changed = calls.filter(({ action }) => action in CALLS);
   const rows = changed.map(({ at, action, what, outcome }) =>
     make("tr", { "data-call": action },
       make("td", { title: moment(at) }, since(at)),
       make("th", { scope: "row" }, CALLS[action] ?? action),
-      make("td", { class: "words wide" }, what || "–"),
-      cell(make("span", { class: `verdict ${outcome.startsWith("2") ? "met" : "violated"}` }, outcome.startsWith("2") ? "Done" : `Refused, ${outcome}`)),
+      make("td", { class: "words wide" }, (action === "purge" ? purged(what) : what) || "–"),
+      cell(make("span", { class: `verdict ${/^[2{]/.test(outcome) ? "met" : "violated"}`, title: outcome }, /^[2{]/.test(outcome) ? "Done" : `Refused, ${outcome}`)),
     ),
   );
   return make("section", { "aria-labelledby": "record" },
@@ -272,11 +271,17 @@ const KINDS = {
   prefix: ["Prefix", "https://www.example.com/blog/"],
   all: ["Everything", ""],
 };
+/** @type {Record<string, [string, string]>} */
+const STRATEGIES = {
+  listed: ["What is listed", "What is listed is fetched from the origin, where it is not fresh."],
+  popular: ["What is asked for often", "What this isolate is asked for often and is soon stale is fetched anew."],
+  predicted: ["What is likely next", "The pages that visitors are likely to ask for next are fetched, where they are not stored."],
+};
 /** @type {Record<string, string>} */
-const TIERS = { memory: "memory", cache: "the Cache API", colo: "the Cache API", kv: "KV", collapsed: "a request under way" };
+const TIERS = { memory: "memory", colo: "the Cache API", kv: "KV", "stale-if-error": "stale, for an error" };
 /** @type {Record<string, string>} */
 const REASONS = { stored: "not there yet; stored now", "no-store": "not to be stored", "uri-miss": "not there", "vary-miss": "there for other fields", "origin-failed": "the origin failed" };
 /** @type {Record<string, string>} */
-const CALLS = { purge: "Purge", warm: "Warm", analytics: "Read the numbers", explain: "Explain" };
+const CALLS = { purge: "Purge", warm: "Warm", cron: "Warmed by the clock" };
 /** @type {Record<string, string>} */
 const STEPS = { serve: "It is served from what is stored", fetch: "It is fetched from the origin", refuse: "It is refused" };
