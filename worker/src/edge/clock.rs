@@ -243,16 +243,30 @@ impl TagClock {
         let values =
             vec![number(now()), action.as_str().into(), what.as_str().into(), outcome.as_str().into()];
         self.sql().exec("INSERT INTO calls (at, action, what, outcome) VALUES (?, ?, ?, ?)", values)?;
-        self.sql().exec(
-            "DELETE FROM calls WHERE id <= (SELECT max(id) FROM calls) - ?",
-            vec![number(MOST_CALLS)],
-        )?;
+        // Whoever looks on asks every few seconds; what was changed is remembered all the same.
+        if READS.contains(&action.as_str()) {
+            self.sql().exec(
+                "DELETE FROM calls WHERE action IN ('analytics', 'explain')
+                 AND id <= (SELECT max(id) FROM calls) - ?",
+                vec![number(MOST_READS)],
+            )?;
+        } else {
+            self.sql().exec(
+                "DELETE FROM calls WHERE id <= (SELECT id FROM calls
+                 WHERE action NOT IN ('analytics', 'explain') ORDER BY id DESC LIMIT 1 OFFSET ?)",
+                vec![number(MOST_CALLS)],
+            )?;
+        }
         Ok(())
     }
 
     fn told(&self) -> Result<Told> {
-        let rows =
-            self.sql().exec("SELECT at, action, what, outcome FROM calls ORDER BY id DESC LIMIT 50", None)?;
+        let rows = self.sql().exec(
+            "SELECT at, action, what, outcome FROM (
+                SELECT * FROM calls ORDER BY action IN ('analytics', 'explain'), id DESC LIMIT 50
+             ) ORDER BY id DESC",
+            None,
+        )?;
         let mut calls = Vec::new();
         for row in rows.raw() {
             if let [at, action, what, outcome] = row?.as_slice() {
@@ -359,4 +373,7 @@ const HOURS_TOLD: u64 = 24;
 const HOURS_POPULAR: u64 = 2;
 const HOURS_SEEN: u64 = 35 * 24;
 const MOST_LIKELY: usize = 1_000;
+/// Calls that change nothing.
+const READS: [&str; 2] = ["analytics", "explain"];
+const MOST_READS: u64 = 1_000;
 const MOST_CALLS: u64 = 10_000;
