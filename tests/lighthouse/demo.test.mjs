@@ -36,7 +36,7 @@ for (const device of ["phone", "desktop"]) {
     assert.equal(uploaded.code, 0, uploaded.err);
     const told = await (await fetch(`${product.origin}/api/lab?site=demo`)).json();
     const page = told.pages.find((/** @type {any} */ page) => page.device === device);
-    assert.deepEqual([page.path, page.route, page.release, page.runs], ["/demo/", "/demo", "1.2.3", 1]);
+    assert.deepEqual([page.path, page.route, page.release, page.runs], ["/demo/", "/demo/", "1.2.3", 1]);
     assert.equal(page.medians.LCP, audits["largest-contentful-paint"].numericValue);
     assert.equal(page.medians.TBT, audits["total-blocking-time"].numericValue);
     assert.equal(page.score, categories.performance.score);

@@ -115,7 +115,7 @@ test("every command explains itself, and the wrong word is told", async () => {
   const { out, code } = await cli("--help");
   assert.equal(code, 0);
   const names = [...out.matchAll(/^ {2}(\S+) {2}/gm)].map(([, name]) => name);
-  assert.deepEqual(names, ["init", "worker", "budgets", "verify-lhci", "gate", "doctor"]);
+  assert.deepEqual(names, ["init", "worker", "budgets", "verify-lhci", "lab", "gate", "doctor"]);
   for (const name of names) {
     const help = await cli(name, "--help");
     assert.match(help.out, new RegExp(`^[A-Z].*\\.\n\n {2}edge-vitals ${name}`));

@@ -107,7 +107,9 @@ async function versionTwo(name) {
     assert.equal(database.prepare("SELECT value FROM facts WHERE name = 'schema'").get()?.value, "2");
     const { latest } = /** @type {{ latest: number }} */ (database.prepare("SELECT max(heard_at) AS latest FROM views").get());
     const shift = Math.floor((Date.now() - latest) / 3_600_000) * 3_600_000;
-    database.exec(`UPDATE views SET start = start + ${shift}, heard_at = heard_at + ${shift}; UPDATE cells SET start = start + ${shift}; UPDATE refused SET start = start + ${shift}`);
+    database.exec(`UPDATE views SET start = start + ${shift}, heard_at = heard_at + ${shift}; UPDATE refused SET start = start + ${shift}`);
+    // In two steps: one row must not come to where another still is.
+    database.exec(`UPDATE cells SET start = -start - ${shift}; UPDATE cells SET start = -start`);
     const horizon = JSON.parse(String(database.prepare("SELECT value FROM facts WHERE name = 'horizon'").get()?.value));
     horizon.minutes += shift;
     database.prepare("UPDATE facts SET value = ? WHERE name = 'horizon'").run(JSON.stringify(horizon));

@@ -127,9 +127,6 @@ struct Query {
 
 impl Uncarried {
     fn of(&mut self, site: &str) -> &mut OfSite {
-        if !self.sites.contains_key(site) {
-            self.sites.insert(site.to_owned(), OfSite::default());
-        }
         self.sites.entry(site.to_owned()).or_default()
     }
 

@@ -1,6 +1,8 @@
 //! A request as it arrives: its route, its key, and what of it reaches the origin. What is shared is
 //! asked for with nothing but what is in the key, so that no visitor can make an answer that others get.
 
+use std::rc::Rc;
+
 use crate::ground::{Ground, Grounds};
 use crate::guard::{self, Require};
 use crate::headers::Headers;
@@ -18,7 +20,7 @@ pub struct Arrival<'a> {
     /// Counted from 0.
     pub index: usize,
     /// The rules of the route.
-    pub rules: Rules,
+    pub rules: Rc<Rules>,
     /// The address without its scheme: what is purged by address.
     pub address: String,
     /// Where the origin has it.

@@ -19,6 +19,11 @@ impl Grounds {
         self.0.push(ground);
     }
 
+    /// Forgets what was noted after so many.
+    pub fn shorten(&mut self, count: usize) {
+        self.0.truncate(count);
+    }
+
     /// Each in turn.
     pub fn iter(&self) -> impl Iterator<Item = &Ground> {
         self.0.iter()

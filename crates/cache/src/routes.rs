@@ -1,7 +1,9 @@
 //! The routes: which requests go to which origin, and under what rules. One type reads them, and a
 //! mistake names its line. The first route that matches counts.
 
+use std::cell::OnceCell;
 use std::fmt;
+use std::rc::Rc;
 
 use serde::{Deserialize, Deserializer, de};
 
@@ -128,6 +130,9 @@ pub struct Route {
     /// How much the origin is asked for.
     #[serde(default)]
     pub limit: Option<Limits>,
+    /// Made when they are first asked for.
+    #[serde(skip)]
+    rules: OnceCell<Rc<Rules>>,
 }
 
 /// What the cookies of a request mean.
@@ -277,7 +282,11 @@ impl Route {
 
     /// What it says about storing.
     #[must_use]
-    pub fn rules(&self) -> Rules {
+    pub fn rules(&self) -> Rc<Rules> {
+        Rc::clone(self.rules.get_or_init(|| Rc::new(self.as_rules())))
+    }
+
+    fn as_rules(&self) -> Rules {
         let mut rules = Rules::default();
         rules.vary.extend(self.vary.iter().chain(&self.key_headers).map(|name| name.0.clone()));
         rules.vary.retain(|name| !UNSHARED.contains(&name.as_str()));

@@ -146,7 +146,10 @@ pub enum Cached {
 impl Traffic {
     /// Counts an answer. A route that finds no room is counted as [`OTHER`].
     pub fn add(&mut self, record: &Record<'_>) {
-        self.served(record.route).add(record);
+        match self.routes.get_mut(record.route) {
+            Some(served) => served.add(record),
+            None => self.served(record.route).add(record),
+        }
     }
 
     /// Adds bytes to an answer that was counted before its body was whole.
@@ -240,12 +243,13 @@ impl Windows {
 
 impl Served {
     fn add(&mut self, record: &Record<'_>) {
-        let answered = self.answers.entry(record.answer.clone()).or_default();
-        answered.n = answered.n.saturating_add(1);
-        answered.bytes = answered.bytes.saturating_add(record.bytes);
-        answered.edge.add(record.edge);
-        if let Some(millis) = record.origin {
-            answered.origin.add(millis);
+        // What was counted before is found without a copy of its name.
+        match self.answers.get_mut(&record.answer) {
+            Some(answered) => answered.add(record),
+            None => self.answers.entry(record.answer.clone()).or_default().add(record),
+        }
+        if record.queries.is_empty() {
+            return;
         }
         let mut runs: BTreeMap<&str, Vec<u64>> = BTreeMap::new();
         for (name, millis) in record.queries {
@@ -330,6 +334,17 @@ impl Served {
     fn query(&mut self, name: &str) -> &mut Ran {
         let has_room = self.queries.len() < MOST_QUERIES || self.queries.contains_key(name);
         self.queries.entry(if has_room { name } else { OTHER }.to_owned()).or_default()
+    }
+}
+
+impl Answered {
+    fn add(&mut self, record: &Record<'_>) {
+        self.n = self.n.saturating_add(1);
+        self.bytes = self.bytes.saturating_add(record.bytes);
+        self.edge.add(record.edge);
+        if let Some(millis) = record.origin {
+            self.origin.add(millis);
+        }
     }
 }
 

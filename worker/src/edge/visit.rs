@@ -26,7 +26,7 @@ pub(crate) struct Parts {
     pub(crate) routes: Rc<Routes>,
     pub(crate) sites: Rc<[String]>,
     pub(crate) index: usize,
-    pub(crate) rules: Rules,
+    pub(crate) rules: Rc<Rules>,
     pub(crate) scheme: String,
     pub(crate) host: String,
     pub(crate) path: String,
@@ -119,11 +119,11 @@ impl Visit {
         }
         self.found = self.in_memory();
         self.found.as_ref()?;
-        let before = self.parts.grounds.clone();
+        let before = self.parts.grounds.iter().count();
         if self.judge(now) == SERVE {
             return Some(self.answer(now.0 as f64));
         }
-        self.parts.grounds = before;
+        self.parts.grounds.shorten(before);
         None
     }
 
@@ -298,11 +298,14 @@ impl Visit {
 
     /// What the analytics tell beside the record, of what is stored.
     fn see(&self, now: UnixMillis) {
-        let stored = self.keeps.as_ref().or(self.found.as_ref().map(|entry| &entry.stored));
-        if let Some(stored) = stored {
+        let see = |stored: &Stored, url: &str| {
             let (lifetime, age) = (stored.terms.lifetime, stored.age(now));
-            let url = self.url();
-            ISOLATE.with_borrow_mut(|isolate| isolate.seen.answered(self.outcome, lifetime, age, &url));
+            ISOLATE.with_borrow_mut(|isolate| isolate.seen.answered(self.outcome, lifetime, age, url));
+        };
+        match (&self.keeps, &self.found) {
+            (Some(stored), _) => see(stored, &self.url()),
+            (None, Some(entry)) => see(&entry.stored, &entry.url),
+            (None, None) => {}
         }
     }
 
