@@ -79,11 +79,12 @@ export async function route(state) {
 }
 
 /**
- * When each release was first seen. What is there from the first moment on may be older than what is looked at.
+ * When each release was first seen. What is there in the first two moments may be older than what is looked at:
+ * a release that few visit is not seen in each.
  * @param {import("./ask.js").Line[]} lines @returns {Mark[]}
  */
 export function releases(lines) {
-  const start = Math.min(...lines.map(({ at }) => at ?? Infinity));
+  const [, start = Infinity] = [...new Set(lines.map(({ at }) => at ?? Infinity))].sort((one, other) => one - other);
   /** @type {Map<string, number>} */
   const first = new Map();
   for (const { at, group, n } of lines) {
