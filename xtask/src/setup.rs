@@ -69,6 +69,41 @@ pub fn postgres() -> Result<PathBuf> {
     })
 }
 
+/// An interpreter with the parsers of the formats that are exported, and promtool beside it. Where they are
+/// not to be had, the tests that want them say so and check the rest.
+pub fn parsers(root: &Path) -> Option<PathBuf> {
+    if let Some(named) = env::var_os("PARSERS_PYTHON") {
+        return Some(named.into());
+    }
+    let list = root.join("crates/insight/tests/parsers/requirements.txt");
+    let folder = root.join("target/parsers");
+    let python = folder.join("bin/python");
+    let fingerprint = fingerprint([list.as_path()]).ok()?;
+    if python.is_file() && is_current(root, "parsers", fingerprint) {
+        return Some(python);
+    }
+    let obtained = screen::step("obtains other parsers of what is exported", || {
+        if Command::new("promtool").arg("--version").output().is_err() && rustix::process::geteuid().is_root()
+        {
+            // The tests that want it say that it is not there.
+            let _ = distribution_package("prometheus");
+        }
+        let venv = |python: &mut Command| process::bounded(python, Duration::from_secs(60));
+        venv(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&folder))?;
+        let mut pip = Command::new(&python);
+        pip.args(["-m", "pip", "install", "--quiet", "--retries", "1", "--requirement"]).arg(&list);
+        process::bounded(&mut pip, Duration::from_secs(120))?;
+        mark(root, "parsers", fingerprint)
+    });
+    match obtained {
+        Ok(()) => Some(python),
+        Err(error) => {
+            println!("    what is exported is read by our own eyes alone: {}", first_line(&error));
+            None
+        }
+    }
+}
+
 fn installed_postgres() -> Option<PathBuf> {
     let named: Vec<PathBuf> =
         env::var_os("PATH").map(|path| env::split_paths(&path).collect()).unwrap_or_default();

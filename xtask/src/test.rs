@@ -91,7 +91,11 @@ fn report(outcomes: &[(&&Part, bool, Duration)]) -> Result<()> {
 
 fn core(root: &Path) -> Result<()> {
     // Plain `cargo test`: what a newcomer types.
-    process::loud(setup::cargo(root).arg("test"))
+    let mut cargo = setup::cargo(root);
+    if let Some(python) = setup::parsers(root) {
+        cargo.env("PARSERS_PYTHON", python);
+    }
+    process::loud(cargo.arg("test"))
 }
 
 fn xtask(root: &Path) -> Result<()> {
@@ -182,8 +186,14 @@ fn node_tests_with(root: &Path, folder: &str, more: &[(&str, &Path)]) -> Result<
     }
     pack(root)?;
     let browser = setup::browser(root)?;
+    let mut node = process::npm(root, "node");
+    if folder == "tests/worker"
+        && let Some(python) = setup::parsers(root)
+    {
+        node.env("PARSERS_PYTHON", python);
+    }
     process::loud_within(
-        process::npm(root, "node")
+        node
             // One file at a time: pages that share a processor with other pages keep other times.
             // A handle that a failed test leaves open ends with its file.
             .args(["--test", "--test-reporter=spec", "--test-concurrency=1", "--test-force-exit"])
