@@ -63,22 +63,17 @@ export function table(options = {}) {
  * @param {(name: string, line: Line) => void} tell
  */
 function watched({ limits: given = LIMITS }, tell) {
-  /** @type {Record<string, { max: number }>} */
-  const limits = {};
-  /** @type {Map<string, Report>} */
-  const last = new Map();
-  const told = (/** @type {Report} */ report) => tell(report.name, line(report, limits[report.name]?.max));
-  /** @param {Report} report */
-  const take = (report) => {
-    last.set(report.name, report);
-    told(report);
-  };
-  known(given).then((all) => {
-    Object.assign(limits, all);
-    last.forEach(told);
+  const ended = new AbortController();
+  const take = (/** @type {Report} */ report) => tell(report.name, line(report));
+  // What was measured meanwhile is told all the same, and judged at once.
+  known(given).then((limits) => {
+    if (ended.signal.aborted) return;
+    for (const on of [onCLS, onFCP, onFID, onINP, onLCP, onTTFB]) {
+      const stop = /** @type {(take: any, options: object) => () => void} */ (on)(take, { reportAllChanges: true, limits });
+      ended.signal.addEventListener("abort", stop);
+    }
   });
-  const stops = [onCLS, onFCP, onFID, onINP, onLCP, onTTFB].map((on) => /** @type {(take: any, options: object) => () => void} */ (on)(take, { reportAllChanges: true, limits }));
-  return () => stops.forEach((stop) => stop());
+  return () => ended.abort();
 }
 
 /** The limits of this page; none where nobody tells them. @param {NonNullable<Options["limits"]>} given */
@@ -88,24 +83,22 @@ async function known(given) {
     const url = new URL(given, location.href);
     url.searchParams.set("path", location.pathname);
     url.searchParams.set("device", /Mobi/.test(navigator.userAgent) ? "phone" : "desktop");
-    const answer = await fetch(url);
+    const answer = await fetch(url, { signal: AbortSignal.timeout(PATIENCE) });
     return answer.ok ? (await answer.json()).limits : {};
   } catch {
     return {};
   }
 }
 
-/** @param {Report} report @param {number | undefined} max @returns {Line} */
-function line({ name, value, rating, attribution }, max) {
+/** @param {Report} report @returns {Line} */
+function line({ name, value, rating, budget, withinBudget, attribution }) {
   const shown = (/** @type {number} */ number) => (name === "CLS" ? number.toFixed(3) : `${Math.round(number)} ms`);
-  // As the Worker judges: in whole milliseconds and ten-thousandths, rounded up.
-  const unit = name === "CLS" ? 1e4 : 1;
   const { target, largestShiftTarget, interactionTarget, url } = /** @type {any} */ (attribution ?? {});
   return {
     value: shown(value),
     rating,
-    limit: max === undefined ? rating : `≤ ${shown(max)}`,
-    isWithin: max === undefined ? undefined : Math.ceil(value * unit - 1e-9) <= Math.round(max * unit),
+    limit: budget === undefined ? rating : `≤ ${shown(budget)}`,
+    isWithin: withinBudget,
     because: target || largestShiftTarget || interactionTarget || url || "",
   };
 }
@@ -118,6 +111,8 @@ function loaded(then) {
 
 const NAMES = ["TTFB", "FCP", "LCP", "CLS", "INP", "FID"];
 const LIMITS = "/api/budgets/limits";
+/** Milliseconds for which the Worker may keep the limits to itself. */
+const PATIENCE = 3000;
 /** Milliseconds after load. */
 const SETTLED = 2000;
 const STYLE = `

@@ -8,10 +8,9 @@ use std::rc::Rc;
 
 use budget::Budgets;
 use insight::alert::{Alerts, Effect, Input, Mute, Observation, Reading};
-use insight::anomaly::Noise;
 use insight::bulletin::Raised;
 use insight::channel::{Answered, Configured, Deliveries};
-use insight::look::{self, Hours};
+use insight::look;
 use insight::notice::Notice;
 use insight::target::{Level, Signal};
 use ledger::traffic::Traffic;
@@ -25,7 +24,6 @@ use worker::{Env, Error, Request, Result, SqlStorage, Storage};
 use crate::alarm::Alarm;
 use crate::answer::{self, Outcome};
 use crate::config::Config;
-use crate::hours::{REQUESTS, VIEWS};
 use crate::shard::{self, Shard, now};
 use crate::watching::{self, Name, Seen};
 use crate::{health, leave, post, standing};
@@ -160,7 +158,7 @@ impl Shard {
         all.push(Observation::of_site(Reading::Memory(health::memory().percent)));
         let hours = self.hours()?;
         let heard_at = self.heard_last(None)?.filter(|_| self.is_monitored());
-        if let Some((heard_at, (views, _))) = heard_at.zip(hours.get(VIEWS)) {
+        if let Some((heard_at, (views, _))) = heard_at.zip(hours.get(look::VIEWS)) {
             all.push(Observation::of_site(Reading::Silence(views.missed(heard_at, now()))));
         }
         for backend in self.backends(site)? {
@@ -168,7 +166,7 @@ impl Shard {
             let series = Some(backend.name);
             all.push(Observation { route: None, device: None, series, reading });
         }
-        all.extend(odd(&hours));
+        all.extend(look::odd(&hours, now()));
         self.calls.take(site, config, Input::Look(all))
     }
 
@@ -257,18 +255,6 @@ fn budgeted(budgets: &Budgets, counts: &Counts, seen: &[Seen]) -> Vec<Observatio
         Some(watched.observations())
     };
     met.iter().filter_map(of_cell).flatten().collect()
-}
-
-/// What is not as it is at this hour.
-fn odd(hours: &BTreeMap<String, (Hours, u64)>) -> Vec<Observation> {
-    let of_series = |(series, (hours, n)): (&String, &(Hours, u64))| {
-        let noise = match series.as_str() {
-            VIEWS | REQUESTS => Noise::Count,
-            _ => Noise::Share { n: *n },
-        };
-        hours.oddity(series, *n, noise, now())
-    };
-    hours.iter().filter_map(of_series).collect()
 }
 
 /// Who looks after which alert.

@@ -6,7 +6,6 @@ use std::collections::BTreeMap;
 use ledger::causes::Causes;
 use ledger::{Dimension, Query, Span, Window};
 use wire::reading::{self, Cause, Slow, Took, VERSION};
-use wire::reasons::Part;
 use wire::{Device, Metric};
 use worker::{Env, Request};
 
@@ -43,7 +42,7 @@ pub(crate) async fn causes(request: &Request, env: &Env, config: &Config) -> Out
             device,
             metric: metric.name(),
             n: causes.n,
-            parts: parts(metric, &causes),
+            parts: causes.parts(metric).map(|(part, millis)| Took { part, millis: millis.round() }).collect(),
             elements: named(causes.elements),
             sources: named(causes.sources),
         })
@@ -55,16 +54,6 @@ pub(crate) async fn causes(request: &Request, env: &Env, config: &Config) -> Out
 
 fn only<'a>(query: &'a Query, dimension: &Dimension) -> Option<&'a str> {
     query.only.iter().find(|(other, _)| other == dimension).map(|(_, value)| value.as_str())
-}
-
-/// The mean of each part over the visits that told of them.
-fn parts(metric: Metric, causes: &Causes) -> Vec<Took> {
-    let mean = |millis: &u64| (*millis as f64 / causes.timed.max(1) as f64).round();
-    Part::of(metric)
-        .iter()
-        .zip(&causes.millis)
-        .map(|(part, millis)| Took { part: *part, millis: mean(millis) })
-        .collect()
 }
 
 /// The most named first.

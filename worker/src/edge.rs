@@ -187,7 +187,7 @@ fn holds(env: &Env, guard: &Require, headers: &Headers) -> bool {
     match guard.proof(headers) {
         Proof::None => false,
         Proof::Given => true,
-        Proof::Secret { name, given } => manage::is_secret(env, &name, &given),
+        Proof::Secret { name, given } => crate::leave::is_secret(env, &name, &given),
     }
 }
 

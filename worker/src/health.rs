@@ -10,15 +10,15 @@ use insight::bulletin::{
     Backend, Bulletin, Cache, Details, Losses, Memory, Operations, Origin, Queues, Requests, Vital,
 };
 use insight::health::{self, Budgeted, Has, Health};
+use insight::look;
 use ledger::traffic::Traffic;
 use ledger::{Counts, Groups, OTHER, Query, Span, Tally, Window};
 use serde::{Deserialize, Serialize};
-use wire::{Device, Metric, Refusal, UnixMillis};
+use wire::{Device, Metric, UnixMillis};
 use worker::{Date, Env, Method, Request, Result, web_sys};
 
 use crate::answer::{self, Failure, Outcome};
 use crate::config::Config;
-use crate::hours::VIEWS;
 use crate::read::PAGE;
 use crate::shard::{self, Shard, now};
 use crate::{budgets, leave, post, traffic, watching};
@@ -33,21 +33,17 @@ pub(crate) struct Standing {
 
 /// The document, in as much of it as the request may know.
 pub(crate) async fn advanced(request: &Request, env: &Env, config: &Config) -> Outcome {
-    let given = request.url()?;
-    let asked = given.query_pairs().find(|(name, _)| name == "site").map(|(_, value)| value.into_owned());
-    let name = asked.or_else(|| config.sites.keys().next().cloned()).unwrap_or_default();
-    let Some(site) = config.sites.get(&name) else {
-        return Err(Refusal::UnknownSite { site: name }.into());
-    };
+    let site = leave::site(request, config)?;
+    let is_public = config.sites.get(&site).is_some_and(|site| site.public);
     let holds_token = leave::reads(request, env)?;
-    let whole = whole_of(env, config, &name).await?;
+    let whole = whole_of(env, config, &site).await?;
     let Whole { bulletin, .. } = &whole;
     let bulletin = Bulletin {
-        details: bulletin.details.clone().filter(|_| site.public || holds_token),
+        details: bulletin.details.clone().filter(|_| is_public || holds_token),
         operations: bulletin.operations.clone().filter(|_| holds_token),
         ..bulletin.clone()
     };
-    let cache = if holds_token || !site.public { "private, max-age=5" } else { "public, max-age=5" };
+    let cache = if holds_token || !is_public { "private, max-age=5" } else { "public, max-age=5" };
     let body = serde_json::to_vec(&bulletin).map_err(worker::Error::from)?;
     let status = if bulletin.status == "fail" { 503 } else { 200 };
     let response = answer::read(request, KIND, cache, body)?;
@@ -212,7 +208,7 @@ impl Shard {
         let is_monitored = self.is_monitored();
         let missed = heard_at
             .filter(|_| is_monitored)
-            .zip(hours.get(VIEWS))
+            .zip(hours.get(look::VIEWS))
             .map_or(0.0, |(at, (hours, _))| hours.missed(at, now()));
         let (alerts, notices) = self.alerts_counted(site)?;
         let operations = Operations {
@@ -248,18 +244,21 @@ pub(crate) fn memory() -> Memory {
 #[derive(Debug, Default)]
 pub(crate) struct OriginAsked {
     last: RefCell<Option<Origin>>,
-    asking: Slot<bool>,
+    /// Since when somebody asks. Who was cut off while asking asks no more.
+    asking: Slot<Option<UnixMillis>>,
 }
 
 impl OriginAsked {
-    /// What it says; what it said last while somebody else is asking.
+    /// What it says; while somebody else is asking, what it said last.
     async fn ask(&self, url: &str) -> Option<Origin> {
         let asked_at = now();
         let last = self.last.borrow().clone();
-        let is_fresh = last.as_ref().is_some_and(|last| asked_at.0.abs_diff(last.asked_at.0) < ASKS_EACH);
-        if is_fresh || self.asking.replace(true) {
+        let is_since = |moment: UnixMillis, span: u64| asked_at.0.abs_diff(moment.0) < span;
+        let is_fresh = last.as_ref().is_some_and(|last| is_since(last.asked_at, ASKS_EACH));
+        if is_fresh || self.asking.get().is_some_and(|since| is_since(since, ASKS_EACH)) {
             return last;
         }
+        self.asking.set(Some(asked_at));
         let fields = [("accept", "application/health+json, application/json"), ("user-agent", "edge-vitals")];
         let (status, body) = match post::ask(Method::Get, url, &fields, None, PATIENCE).await {
             Ok(response) => {
@@ -271,7 +270,7 @@ impl OriginAsked {
         };
         let took = now().0.saturating_sub(asked_at.0) as f64;
         let said = Origin::read(status, &body, took, asked_at);
-        self.asking.set(false);
+        self.asking.set(None);
         *self.last.borrow_mut() = Some(said.clone());
         Some(said)
     }

@@ -4,9 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use insight::bulletin::{Cache, Requests};
-use insight::figures::stats;
-use insight::look::Hours;
+use insight::look::{self, Hours};
 use ledger::{Bots, Query, Span, Window};
 use wire::UnixMillis;
 use worker::{Result, SqlStorageValue};
@@ -33,30 +31,21 @@ impl Shard {
         self.heard_last(groups.heard_at)?;
         for (group, cell) in &groups.cells {
             let Some(at) = group.at.filter(|at| (from..to).contains(at)) else { continue };
-            self.write_hour(VIEWS, at, cell.views, cell.views as f64)?;
-            for (metric, tally) in &cell.metrics {
-                self.write_hour(metric.name(), at, tally.n, stats(*metric, Some(tally)).good)?;
-            }
+            self.write_hour(at, look::visits(cell))?;
         }
         for (window, traffic) in &self.answered(Span::Hour, from, to)?.0 {
-            let Some(load) = Requests::of(traffic, Span::Hour.millis()).map(|requests| requests.whole) else {
-                continue;
-            };
-            self.write_hour(REQUESTS, window.start, load.n, load.n as f64)?;
-            self.write_hour("errors", window.start, load.n, load.error_rate / 100.0)?;
-            let cache = Cache::of(traffic).unwrap_or_default();
-            if let Some(ratio) = cache.hit_ratio {
-                let asked = cache.hits.saturating_add(cache.misses);
-                self.write_hour("hits", window.start, asked, ratio / 100.0)?;
-            }
+            self.write_hour(window.start, look::answers(traffic))?;
         }
         self.sql().exec("DELETE FROM hours WHERE hour < ?", vec![number(this.before(KEPT).0 / HOUR)])?;
         self.keep("hours_to", &to)
     }
 
-    pub(crate) fn write_hour(&self, series: &str, at: UnixMillis, n: u64, value: f64) -> Result<()> {
-        let row = vec![series.into(), number(at.0 / HOUR), number(n), SqlStorageValue::Float(value)];
-        self.sql().exec("INSERT OR REPLACE INTO hours (series, hour, n, value) VALUES (?, ?, ?, ?)", row)?;
+    fn write_hour(&self, at: UnixMillis, series: Vec<(&str, u64, f64)>) -> Result<()> {
+        for (series, n, value) in series {
+            let row = vec![series.into(), number(at.0 / HOUR), number(n), SqlStorageValue::Float(value)];
+            let write = "INSERT OR REPLACE INTO hours (series, hour, n, value) VALUES (?, ?, ?, ?)";
+            self.sql().exec(write, row)?;
+        }
         Ok(())
     }
 
@@ -92,10 +81,6 @@ impl Shard {
     }
 }
 
-/// The series of a site's views.
-pub(crate) const VIEWS: &str = "views";
-/// The series of what the edge answers.
-pub(crate) const REQUESTS: &str = "requests";
 const HOUR: u64 = 3_600_000;
 /// As long as hours are kept.
 const KEPT: u64 = 35 * 24 * HOUR;

@@ -24,9 +24,14 @@ pub(crate) fn carries(request: &Request, env: &Env, secret: &str) -> Result<bool
         None => live::token(&request.headers().get("sec-websocket-protocol")?.unwrap_or_default())
             .unwrap_or_default(),
     };
-    let token = env.secret(secret).map(|token| token.to_string()).unwrap_or_default();
-    let same: bool = given.as_bytes().ct_eq(token.as_bytes()).into();
-    Ok(same && !token.is_empty())
+    Ok(is_secret(env, secret, &given))
+}
+
+/// Whether what is given is the secret of that name. Where none is set, nothing is.
+pub(crate) fn is_secret(env: &Env, name: &str, given: &str) -> bool {
+    let secret = env.secret(name).map(|secret| secret.to_string()).unwrap_or_default();
+    let same: bool = given.as_bytes().ct_eq(secret.as_bytes()).into();
+    same && !secret.is_empty()
 }
 
 /// Who manages may read, too.

@@ -404,26 +404,21 @@ impl Cache {
         if traffic.is_empty() {
             return None;
         }
-        let mut cache = Self::default();
-        for (answer, answered) in traffic.routes.values().flat_map(|served| &served.answers) {
-            let sum = match answer.cache {
-                Cached::Hit => &mut cache.hits,
-                Cached::Stale => {
-                    cache.stale = cache.stale.saturating_add(answered.n);
-                    &mut cache.hits
-                }
-                Cached::Miss => {
-                    let reason = cache.reasons.entry(answer.detail.clone()).or_default();
-                    *reason = reason.saturating_add(answered.n);
-                    &mut cache.misses
-                }
-                Cached::Bypass => &mut cache.bypassed,
-            };
+        let whole = traffic.whole();
+        let did = whole.outcomes();
+        let mut reasons = BTreeMap::new();
+        for (answer, answered) in whole.answers.iter().filter(|(answer, _)| answer.cache == Cached::Miss) {
+            let sum: &mut u64 = reasons.entry(answer.detail.clone()).or_default();
             *sum = sum.saturating_add(answered.n);
         }
-        let asked = cache.hits.saturating_add(cache.misses);
-        cache.hit_ratio = (asked > 0).then(|| 100.0 * cache.hits as f64 / asked as f64);
-        Some(cache)
+        Some(Self {
+            hits: did.had(),
+            stale: did.stale,
+            misses: did.misses,
+            bypassed: did.bypassed,
+            hit_ratio: did.ratio().map(|ratio| 100.0 * ratio),
+            reasons,
+        })
     }
 }
 

@@ -11,7 +11,7 @@ use ledger::{Dimension, Groups, OTHER, Tally};
 use wire::beacon::{CacheStatus, Navigation};
 use wire::{Device, Metric};
 
-use crate::bottleneck::{Causes, Culprit, Part, Place, Query, Returns, Subpart};
+use crate::bottleneck::{Causes, Culprit, Place, Query, Returns, Subpart};
 use crate::target::{Bounds, Signal};
 
 /// What the groups have in common that are asked for.
@@ -126,11 +126,8 @@ impl Findings {
     }
 }
 
-/// The mean of each part over the visits that told of them.
 fn subparts(metric: Metric, reasons: &Reasons) -> Vec<Subpart> {
-    let mean = |millis: u64| millis as f64 / reasons.timed.max(1) as f64;
-    let parts = Part::of(metric).iter().zip(&reasons.millis);
-    parts.map(|(part, millis)| Subpart { part: *part, millis: mean(*millis) }).collect()
+    reasons.parts(metric).map(|(part, millis)| Subpart { part, millis }).collect()
 }
 
 fn culprits(reasons: &Reasons) -> Vec<Culprit<'_>> {
@@ -154,7 +151,7 @@ mod tests {
     use sketch::Sketch;
 
     use super::*;
-    use crate::bottleneck::rank;
+    use crate::bottleneck::{Part, rank};
 
     fn cell(values: &[u32]) -> Cell {
         let mut sketch = Sketch::new(Metric::Lcp);

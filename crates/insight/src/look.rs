@@ -4,12 +4,13 @@
 use std::collections::BTreeMap;
 
 use budget::{Limit, Tally, Windows};
-use ledger::Span;
-use ledger::traffic::{Cached, Times, Traffic};
+use ledger::traffic::{Times, Traffic};
+use ledger::{Cell, Span};
 use wire::{Device, Metric, UnixMillis};
 
 use crate::alert::{Measured, Observation, Reading};
 use crate::anomaly::{Noise, Usual};
+use crate::figures::stats;
 
 /// One budget of one page on one class of devices, over the spans that its alerts look at.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,22 +60,13 @@ impl Watched {
 #[must_use]
 pub fn of_traffic(traffic: &Traffic) -> Vec<Observation> {
     let whole = traffic.whole();
-    let (mut hits, mut asked) = (0_u64, 0_u64);
-    for (answer, answered) in &whole.answers {
-        if answer.cache != Cached::Bypass {
-            asked = asked.saturating_add(answered.n);
-        }
-        if matches!(answer.cache, Cached::Hit | Cached::Stale) {
-            hits = hits.saturating_add(answered.n);
-        }
-    }
+    let did = whole.outcomes();
     let measured = |times: &Times| times.percentile(95).map(|value| Measured { n: times.n(), value });
     let mut all: Vec<Observation> = Vec::new();
     all.extend(measured(&whole.edge()).map(|p95| Observation::of_site(Reading::ResponseTime(p95))));
-    if asked > 0 {
-        let ratio = Measured { n: asked, value: 100.0 * hits as f64 / asked as f64 };
-        all.push(Observation::of_site(Reading::HitRatio(ratio)));
-    }
+    all.extend(did.ratio().map(|ratio| {
+        Observation::of_site(Reading::HitRatio(Measured { n: did.asked(), value: 100.0 * ratio }))
+    }));
     if whole.n() > 0 {
         let (answers, errors) = (whole.n(), whole.errors());
         all.push(Observation::of_site(Reading::ErrorRate { answers, errors }));
@@ -84,6 +76,44 @@ pub fn of_traffic(traffic: &Traffic) -> Vec<Observation> {
         Some(Observation { route: None, device: None, series, reading })
     }));
     all
+}
+
+/// An hour of visits, series by series: its name, how many events it is of, and its value.
+#[must_use]
+pub fn visits(hour: &Cell) -> Vec<(&'static str, u64, f64)> {
+    let good = |(metric, tally): (&Metric, &ledger::Tally)| {
+        (metric.name(), tally.n, stats(*metric, Some(tally)).good)
+    };
+    let mut all = vec![(VIEWS, hour.views, hour.views as f64)];
+    all.extend(hour.metrics.iter().map(good));
+    all
+}
+
+/// An hour of answers, likewise; nothing of an hour in which nothing was answered.
+#[must_use]
+pub fn answers(hour: &Traffic) -> Vec<(&'static str, u64, f64)> {
+    let whole = hour.whole();
+    let (n, did) = (whole.n(), whole.outcomes());
+    if n == 0 {
+        return Vec::new();
+    }
+    let mut all = vec![(REQUESTS, n, n as f64), ("errors", n, whole.errors() as f64 / n as f64)];
+    all.extend(did.ratio().map(|ratio| ("hits", did.asked(), ratio)));
+    all
+}
+
+/// What is not as it is at this hour, of series that are each known with how many events their last
+/// complete hour is of.
+#[must_use]
+pub fn odd(hours: &BTreeMap<String, (Hours, u64)>, now: UnixMillis) -> Vec<Observation> {
+    let of_series = |(series, (hours, n)): (&String, &(Hours, u64))| {
+        let noise = match series.as_str() {
+            VIEWS | REQUESTS => Noise::Count,
+            _ => Noise::Share { n: *n },
+        };
+        hours.oddity(series, *n, noise, now)
+    };
+    hours.iter().filter_map(of_series).collect()
 }
 
 impl Hours {
@@ -134,6 +164,10 @@ impl Hours {
     }
 }
 
+/// The series of a site's views.
+pub const VIEWS: &str = "views";
+/// The series of what the edge answers.
+const REQUESTS: &str = "requests";
 /// Hours are kept for 35 days.
 const DAYS: u64 = 35;
 const LONGEST_SILENCE: u64 = 3;
@@ -156,6 +190,17 @@ mod tests {
 
     fn at(hour: u64, minutes: u64) -> UnixMillis {
         UnixMillis(hour * HOUR + minutes * 60_000)
+    }
+
+    #[test]
+    fn an_hour_is_as_many_series_as_it_has_events_of() {
+        let mut sketch = sketch::Sketch::new(Metric::Lcp);
+        [1000, 1000, 1000, 9000].into_iter().for_each(|value| sketch.insert(value, 1));
+        let tally = ledger::Tally { n: 4, kept: BTreeMap::new(), sketch };
+        let hour = Cell { views: 5, visits: 5, metrics: [(Metric::Lcp, tally)].into(), ..Cell::default() };
+        assert_eq!(visits(&hour), [("views", 5, 5.0), ("LCP", 4, 0.75)]);
+        assert_eq!(visits(&Cell::default()), [("views", 0, 0.0)]);
+        assert_eq!(answers(&Traffic::default()), []);
     }
 
     #[test]
@@ -189,7 +234,7 @@ mod tests {
 
     #[test]
     fn answers_are_read_as_times_hits_errors_and_queries() {
-        use ledger::traffic::{Answer, Class, Method, Record};
+        use ledger::traffic::{Answer, Cached, Class, Method, Record};
         assert_eq!(of_traffic(&Traffic::default()), []);
         let mut traffic = Traffic::default();
         let queries = [("users".to_owned(), 300.0)];

@@ -32,36 +32,26 @@ pub fn told<'a>(sites: impl IntoIterator<Item = (&'a str, &'a Traffic)>, into: &
     (into.misses, into.bypassed) = (reasons(misses), reasons(bypassed));
 }
 
-/// Of all that were the cache's, the share that it answered itself.
-#[must_use]
-pub fn ratio(hits: u64, stale: u64, misses: u64) -> Option<f64> {
-    let had = hits.saturating_add(stale);
-    let all = had.saturating_add(misses);
-    (all > 0).then(|| had as f64 / all as f64)
-}
-
 fn route(site: &str, name: &str, served: &Served) -> Route {
-    let mut route = Route { site: site.to_owned(), route: name.to_owned(), ..Route::default() };
+    let did = served.outcomes();
     let mut origin = Times::default();
-    for (answer, answered) in &served.answers {
-        let count = match answer.cache {
-            Cached::Hit => &mut route.hits,
-            Cached::Stale => &mut route.stale,
-            Cached::Miss => &mut route.misses,
-            Cached::Bypass => &mut route.bypassed,
-        };
-        *count = count.saturating_add(answered.n);
-        route.bytes = route.bytes.saturating_add(answered.bytes);
-        // What is not the cache's takes the time that it takes.
-        if answer.cache == Cached::Miss {
-            origin.merge(&answered.origin);
-        }
+    // What is not the cache's takes the time that it takes.
+    let misses = served.answers.iter().filter(|(answer, _)| answer.cache == Cached::Miss);
+    misses.for_each(|(_, answered)| origin.merge(&answered.origin));
+    let origin_p50 = origin.percentile(50);
+    Route {
+        site: site.to_owned(),
+        route: name.to_owned(),
+        requests: served.n(),
+        hits: did.hits,
+        stale: did.stale,
+        misses: did.misses,
+        bypassed: did.bypassed,
+        hit_ratio: did.ratio(),
+        bytes: served.answers.values().fold(0, |sum, answered| sum.saturating_add(answered.bytes)),
+        origin_p50,
+        saved_ms: origin_p50.map(|median| median * did.had() as f64),
     }
-    route.requests = served.n();
-    route.hit_ratio = ratio(route.hits, route.stale, route.misses);
-    route.origin_p50 = origin.percentile(50);
-    route.saved_ms = route.origin_p50.map(|median| median * route.hits.saturating_add(route.stale) as f64);
-    route
 }
 
 fn ranked(sums: BTreeMap<String, (u64, u64)>) -> impl Iterator<Item = (String, u64, u64)> {

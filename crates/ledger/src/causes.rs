@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
-use wire::reasons::Reason;
+use wire::reasons::{Part, Reason};
 use wire::{Device, Metric, UnixMillis};
 
 use crate::fold::Counted;
@@ -103,6 +103,12 @@ impl Causes {
         for (ours, theirs) in [(&mut self.elements, &other.elements), (&mut self.sources, &other.sources)] {
             theirs.iter().for_each(|(name, count)| named(ours, name, *count));
         }
+    }
+
+    /// Milliseconds of each part of the metric, in the mean over the views that told of them.
+    pub fn parts(&self, metric: Metric) -> impl Iterator<Item = (Part, f64)> {
+        let mean = |millis: &u64| *millis as f64 / self.timed.max(1) as f64;
+        Part::of(metric).iter().zip(&self.millis).map(move |(part, millis)| (*part, mean(millis)))
     }
 
     /// Whether nothing is counted in it.

@@ -174,6 +174,16 @@ impl Changes {
         first.into_iter().map(|((page, _), day)| PageKey { page: page.clone(), day }).collect()
     }
 
+    /// The sums that are [`needed`](Self::needed) from a first day on, of those that there are.
+    pub fn needed_from<'a, T>(
+        first: &PageKey,
+        sums: &'a BTreeMap<PageKey, T>,
+    ) -> impl Iterator<Item = (&'a PageKey, &'a T)> + use<'a, T> {
+        let of = |day| PageKey { page: first.page.clone(), day };
+        let before = sums.range(of(first.block())..of(first.day)).next_back();
+        sums.range(of(before.map_or(first.day, |(key, _)| key.day))..of(first.end()))
+    }
+
     /// Brings sums up to what has changed. `sums` are the stored ones that are [`needed`](Self::needed).
     #[must_use]
     pub fn settle(self, mut sums: BTreeMap<PageKey, Cell>) -> Vec<Sum> {

@@ -55,6 +55,19 @@ pub struct Answered {
     pub origin: Times,
 }
 
+/// How often the cache did what.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Outcomes {
+    /// It had it, fresh.
+    pub hits: u64,
+    /// It had it, stale.
+    pub stale: u64,
+    /// It did not have it.
+    pub misses: u64,
+    /// It was not asked.
+    pub bypassed: u64,
+}
+
 /// A query of the origin's, as `Server-Timing` tells of it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Ran {
@@ -287,6 +300,22 @@ impl Served {
         failed.fold(0, |n, (_, answered)| n.saturating_add(answered.n))
     }
 
+    /// What the cache did for them.
+    #[must_use]
+    pub fn outcomes(&self) -> Outcomes {
+        let mut outcomes = Outcomes::default();
+        for (answer, answered) in &self.answers {
+            let count = match answer.cache {
+                Cached::Hit => &mut outcomes.hits,
+                Cached::Stale => &mut outcomes.stale,
+                Cached::Miss => &mut outcomes.misses,
+                Cached::Bypass => &mut outcomes.bypassed,
+            };
+            *count = count.saturating_add(answered.n);
+        }
+        outcomes
+    }
+
     /// How long answers took, all of them together.
     #[must_use]
     pub fn edge(&self) -> Times {
@@ -334,6 +363,26 @@ impl Served {
     fn query(&mut self, name: &str) -> &mut Ran {
         let has_room = self.queries.len() < MOST_QUERIES || self.queries.contains_key(name);
         self.queries.entry(if has_room { name } else { OTHER }.to_owned()).or_default()
+    }
+}
+
+impl Outcomes {
+    /// How often it had it.
+    #[must_use]
+    pub const fn had(&self) -> u64 {
+        self.hits.saturating_add(self.stale)
+    }
+
+    /// How often it was asked.
+    #[must_use]
+    pub const fn asked(&self) -> u64 {
+        self.had().saturating_add(self.misses)
+    }
+
+    /// Of what was its own, the share that it answered itself; none where it was never asked.
+    #[must_use]
+    pub fn ratio(&self) -> Option<f64> {
+        (self.asked() > 0).then(|| self.had() as f64 / self.asked() as f64)
     }
 }
 

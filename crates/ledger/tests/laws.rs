@@ -112,10 +112,7 @@ impl Shelf {
     fn settle(&mut self, pages: Changes) {
         let mut sums = BTreeMap::new();
         for first in pages.needed() {
-            let of = |day| PageKey { page: first.page.clone(), day };
-            let base = self.sums.range(of(first.block())..of(first.day)).next_back();
-            let start = base.map_or(first.day, |(key, _)| key.day);
-            let all = self.sums.range(of(start)..of(first.end()));
+            let all = Changes::needed_from(&first, &self.sums);
             sums.extend(all.map(|(key, sum)| (key.clone(), Cell::decode(&sum.encode()).unwrap())));
         }
         for sum in pages.settle(sums) {

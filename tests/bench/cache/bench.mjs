@@ -213,7 +213,7 @@ const figures = [
   figure("a hit in memory", "the emptiest Worker in Rust", 1.3),
   figure("a hit in memory", "the Cache API alone, in JavaScript", 1),
   figure("a hit in memory", "our plainest answer", 1.3),
-  figure("a hit in memory", "a map in memory", 1.5),
+  figure("a hit in memory", "a map in memory", 1),
   figure("a hit in memory", "an empty JavaScript Worker", 3),
   ...(nginx ? [figure("a hit in memory", "nginx", 20)] : []),
   ...(varnish ? [figure("a hit in memory", "Varnish", 20)] : []),

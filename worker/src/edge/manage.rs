@@ -2,7 +2,6 @@
 //! worker/edge.js's to do, and each call is recorded.
 
 use serde::Deserialize;
-use subtle::ConstantTimeEq;
 use worker::Env;
 use worker::wasm_bindgen::JsValue;
 use worker::wasm_bindgen::prelude::wasm_bindgen;
@@ -10,6 +9,7 @@ use worker::wasm_bindgen::prelude::wasm_bindgen;
 use cache::Schedule;
 use cache::seen::{Count, Did, Spread};
 use cache::tags::Force;
+use ledger::traffic::Outcomes;
 use ledger::{Span, caching};
 use wire::UnixMillis;
 use wire::caching::{Caching, Class, Key, Purges, Size, VERSION};
@@ -17,7 +17,7 @@ use wire::caching::{Caching, Class, Key, Purges, Size, VERSION};
 use crate::edge::clock::{Call, Purge, Recorded, Told, What};
 use crate::edge::visit::problem;
 use crate::edge::{Configured, ISOLATE, configured};
-use crate::traffic;
+use crate::{leave, traffic};
 
 /// What a purge is asked for with: one of the four, and whether softly.
 #[derive(Debug, Default, Deserialize)]
@@ -42,19 +42,12 @@ pub fn may_manage(env: &Env, method: &str, path: &str, authorization: &str) -> J
         return problem(405, &format!("this call is made with {allow}"), &[("allow", allow)]);
     }
     let given = authorization.strip_prefix("Bearer ").unwrap_or_default();
-    match is_secret(env, "CACHE_TOKEN", given) {
+    match leave::is_secret(env, "CACHE_TOKEN", given) {
         true => JsValue::UNDEFINED,
         false => {
             problem(401, "send the secret CACHE_TOKEN as a bearer token", &[("www-authenticate", "Bearer")])
         }
     }
-}
-
-/// Whether what is given is the secret of that name. Where none is set, nothing is.
-pub(crate) fn is_secret(env: &Env, name: &str, given: &str) -> bool {
-    let secret = env.secret(name).map(|secret| secret.to_string()).unwrap_or_default();
-    let same: bool = given.as_bytes().ct_eq(secret.as_bytes()).into();
-    same && !secret.is_empty()
 }
 
 /// What is to be warmed, as JSON of how often the origins may be asked and of addresses; or the answer
@@ -167,12 +160,9 @@ fn put_down(told: Told, document: &mut Caching) {
     document.classes = seen
         .classes
         .iter()
-        .map(|(class, Did { hits, stale, misses })| Class {
-            class: class.word(),
-            hits: *hits,
-            stale: *stale,
-            misses: *misses,
-            hit_ratio: caching::ratio(*hits, *stale, *misses),
+        .map(|(class, &Did { hits, stale, misses })| {
+            let hit_ratio = Outcomes { hits, stale, misses, bypassed: 0 }.ratio();
+            Class { class: class.word(), hits, stale, misses, hit_ratio }
         })
         .collect();
     document.keys = seen
