@@ -84,7 +84,7 @@ test("the calls of docs/health.md are made as they stand there", async () => {
 });
 
 test("who may not read a site is told nothing of it", async () => {
-  for (const path of ["dashboard", "metrics", "bottlenecks", "recommendations", "analytics"]) {
+  for (const path of ["dashboard", "metrics", "queries", "bottlenecks", "recommendations", "analytics"]) {
     assert.equal((await ask(`/api/performance/${path}?site=shut`)).status, 401, path);
     assert.equal((await ask(`/api/performance/${path}?site=shut`, { headers: { authorization: "Bearer read" } })).status, 200, path);
   }

@@ -8,6 +8,7 @@ import { after, before, test } from "node:test";
 import { product, start } from "../faults/workerd.mjs";
 import { backend, SECRETS } from "./backend.mjs";
 import { withCron } from "./cron.mjs";
+import { described } from "./described.mjs";
 import { changed } from "./later.mjs";
 
 const MINUTE = 60_000;
@@ -72,6 +73,23 @@ test("requests, errors, the cache and queries are in the health of the site", as
   assert.match(because.requests, /9\.09 % of them are errors/);
   const figures = JSON.parse((await workerd.send("/api/performance/metrics?site=demo")).text);
   assert.deepEqual(figures.queries.map((/** @type {any} */ { name, n }) => [name, n]), [["products", 1]]);
+});
+
+test("the queries behind a page are those of its route; what the edge does not know is said to be elsewhere", async () => {
+  const check = described((await workerd.send("/api/openapi.json")).text);
+  const queries = async (/** @type {string} */ more) => {
+    const path = `/api/performance/queries?site=demo${more}`;
+    const { status, text } = await workerd.send(path);
+    check("GET", path, status, status === 200 ? "application/json" : "application/problem+json", text);
+    return JSON.parse(text);
+  };
+  const [of, all, none] = [await queries("&route=/page"), await queries(""), await queries("&route=/other")];
+  assert.deepEqual([of.found, of.routes, of.answers, of.asked], ["name", ["/page"], 10, 1]);
+  assert.deepEqual(of.queries.map((/** @type {any} */ { name, n, seconds, routes }) => [name, n, seconds, routes]), [["products", 1, 0.04, ["/page"]]]);
+  assert.ok(Math.abs(of.queries[0].share - (100 * 0.04) / of.origin_seconds) < 1e-9 || of.origin_seconds === 0, JSON.stringify(of));
+  assert.deepEqual([all.found, all.answers, all.queries.length], ["all", 11, 1]);
+  assert.deepEqual([none.found, none.queries, none.elsewhere], ["nowhere", [], ["/page"]]);
+  await queries("&window=never");
 });
 
 test("the window that they fell into is pushed with them, and scraped", async () => {

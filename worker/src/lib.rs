@@ -73,6 +73,9 @@ async fn fetch(request: Request, env: Env, context: Context) -> Result<Response>
         (Method::Get | Method::Head, "/api/performance/metrics") => {
             performance::metrics(&request, &env, &config).await
         }
+        (Method::Get | Method::Head, "/api/performance/queries") => {
+            performance::queries(&request, &env, &config).await
+        }
         (Method::Get | Method::Head, "/api/performance/bottlenecks") => {
             performance::bottlenecks(&request, &env, &config).await
         }
@@ -162,6 +165,7 @@ const READ: &[&str] = &[
     "/metrics",
     "/api/performance/dashboard",
     "/api/performance/metrics",
+    "/api/performance/queries",
     "/api/performance/bottlenecks",
     "/api/performance/recommendations",
     "/api/performance/analytics",

@@ -10,10 +10,10 @@ use insight::bottleneck::rank;
 use insight::bulletin::{Cache, Requests};
 use insight::figures::{natural, stats};
 use insight::findings::{self, Findings};
+use insight::queries::Queries;
 use insight::release::{self, Page};
 use insight::trend::{Day, Trend};
-use ledger::traffic::{Ran, Traffic};
-use ledger::{Query, Span, Tally};
+use ledger::{Dimension, Query, Span, Tally};
 use serde_json::{Value, json};
 use wire::Metric;
 use worker::{Env, Error, Request, Result};
@@ -79,7 +79,36 @@ pub(crate) async fn metrics(request: &Request, env: &Env, config: &Config) -> Ou
         "vitals": vitals,
         "requests": Requests::of(&traffic, span),
         "cache": Cache::of(&traffic),
-        "queries": queries(&traffic),
+        "queries": Queries::of(&traffic, None).queries,
+    });
+    answer::read(request, JSON, asked.cache(&query), document.to_string().into_bytes())
+}
+
+/// The queries behind a page, or all of them. The edge tells them apart by route and time alone.
+pub(crate) async fn queries(request: &Request, env: &Env, config: &Config) -> Outcome {
+    let asked = Asked::of(request, env, config)?;
+    let query = asked.parameters.query("", &[], None)?;
+    let page = query.only.iter().find_map(|(dimension, value)| match dimension {
+        Dimension::Route => Some(value.as_str()),
+        _ => None,
+    });
+    let traffic = traffic::read(env, &asked.site, query.from, query.to).await?;
+    let Queries { found, routes, answers, asked: asked_for, origin_seconds, queries, more, elsewhere } =
+        Queries::of(&traffic, page);
+    let document = json!({
+        "v": 1,
+        "site": asked.site,
+        "from": query.from,
+        "to": query.to,
+        "page": page,
+        "found": found,
+        "routes": routes,
+        "answers": answers,
+        "asked": asked_for,
+        "origin_seconds": origin_seconds,
+        "queries": queries,
+        "more": more,
+        "elsewhere": elsewhere,
     });
     answer::read(request, JSON, asked.cache(&query), document.to_string().into_bytes())
 }
@@ -196,27 +225,6 @@ async fn released(
         }
     }
     Ok(pages)
-}
-
-/// The queries that the origin ran, the slowest first.
-fn queries(traffic: &Traffic) -> Vec<Value> {
-    let whole = traffic.whole();
-    let mut all: Vec<(&String, &Ran)> = whole.queries.iter().collect();
-    let p95 = |ran: &Ran| ran.times.percentile(95).unwrap_or_default();
-    all.sort_by(|(_, a), (_, b)| p95(b).total_cmp(&p95(a)));
-    let shown = |(name, ran): (&String, &Ran)| {
-        json!({
-            "name": name,
-            "n": ran.times.n(),
-            "p50": ran.times.percentile(50),
-            "p95": ran.times.percentile(95),
-            "p99": ran.times.percentile(99),
-            "answers": ran.answers,
-            "repeated": ran.repeated,
-            "most": ran.most,
-        })
-    };
-    all.into_iter().map(shown).collect()
 }
 
 impl Shard {

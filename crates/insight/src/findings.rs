@@ -12,6 +12,7 @@ use wire::beacon::{CacheStatus, Navigation};
 use wire::{Device, Metric};
 
 use crate::bottleneck::{Causes, Culprit, Place, Query, Returns, Subpart};
+use crate::queries;
 use crate::target::{Bounds, Signal};
 
 /// What the groups have in common that are asked for.
@@ -114,7 +115,8 @@ impl Findings {
 
     fn causes<'a>(&'a self, route: &str, device: Device, metric: Metric, found: &'a Found) -> Causes<'a> {
         let returns = self.returns.get(&(route.to_owned(), device)).copied();
-        let queries = self.queries.get(route).into_iter().flatten();
+        let (_, queries) = queries::behind(&self.queries, route);
+        let queries = queries.into_iter().flat_map(|(_, all)| all);
         Causes {
             subparts: found.reasons.as_ref().map_or_else(Vec::new, |reasons| subparts(metric, reasons)),
             culprits: found.reasons.as_ref().map_or_else(Vec::new, culprits),

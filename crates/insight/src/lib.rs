@@ -16,6 +16,7 @@ pub mod health;
 pub mod look;
 pub mod moment;
 pub mod notice;
+pub mod queries;
 pub mod release;
 pub mod target;
 pub mod told;
