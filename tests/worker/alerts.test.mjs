@@ -181,7 +181,7 @@ test("what is silenced is shown and not told, until the silence is taken back", 
 
 test("a channel that was down is told again, and the others are not", async () => {
   await reborn((database) => earlier(database, 6 * MINUTE));
-  script["/slack"] = [500, 500, 500, 500];
+  script["/slack"] = Array.from({ length: 50 }, () => 500);
   await visits("/again", 100, 40);
   const before = posted.length;
   assert.equal((await workerd.send("/cron")).status, 200);
@@ -217,4 +217,48 @@ test("silence is a finding: people are called, and the site is not healthy", asy
   const health = JSON.parse(text);
   assert.deepEqual([status, health.status, health.health], [503, "fail", "unhealthy"]);
   assert.match(health.details.reasons[0], /No beacon was heard for 3 h, where 180 views were to be expected\./);
+});
+
+test("what was called about is remembered with whom it was told to, who looked after it, and its end", async () => {
+  const history = async (/** @type {string} */ more, headers = READ) => {
+    const { status, text } = await workerd.send(`/api/health/history?site=demo${more}`, undefined, headers);
+    check("GET", "/api/health/history", status, "application/json", text);
+    return JSON.parse(text);
+  };
+  const { incidents, statuses, spent, unseen, from, to } = await history("&window=7d");
+  const of = (/** @type {string} */ route) => incidents.find((/** @type {any} */ incident) => incident.signal === "evidence" && incident.route === route);
+  const [first, again] = [of("/a"), of("/again")];
+  assert.deepEqual([first.acknowledged.by, first.ended.lapsed, first.level], ["Ann", false, "warning"]);
+  assert.deepEqual(Object.keys(first.told), ["email-4", "pagerduty-3", "slack-2", "webhook"]);
+  assert.ok(first.opened < first.ended.at && again.ended === null, JSON.stringify([first, again]));
+  assert.deepEqual(incidents.map((/** @type {any} */ { opened }) => opened), incidents.map((/** @type {any} */ { opened }) => opened).sort((/** @type {number} */ one, /** @type {number} */ other) => other - one), "the newest first");
+  // The last look found it unhealthy, as the document does, and it is seen until now and not before the first look.
+  assert.equal(statuses.at(-1).health, "unhealthy");
+  assert.ok(unseen > 0 && Object.values(spent).reduce((sum, each) => sum + Number(each), 0) + unseen === to - from, JSON.stringify({ spent, unseen, from, to }));
+  assert.equal((await history("", {})).incidents, undefined, "who holds no token reads of no incident");
+});
+
+test("a status is a run of looks, a gap where nobody looked, and bounded in number and age", async () => {
+  const [now, DAY] = [Date.now(), 86_400_000];
+  await reborn((database) => {
+    database.exec("DELETE FROM statuses");
+    const add = database.prepare("INSERT INTO statuses (start, until, health, score) VALUES (?, ?, ?, ?)");
+    // Too old; more than are kept; and at the end five hours well, a gap of three, and two ill until now.
+    add.run(now - 401 * DAY, now - 401 * DAY + MINUTE, "healthy", 99);
+    for (let index = 0; index < 3100; index += 1) add.run(now - 390 * DAY + index * MINUTE, now - 390 * DAY + index * MINUTE, index % 2 ? "healthy" : "degraded", 80);
+    add.run(now - 600 * MINUTE, now - 315 * MINUTE, "healthy", 93);
+    add.run(now - 120 * MINUTE, now - 5 * MINUTE, "unhealthy", 40);
+  });
+  await cron();
+  const { statuses, spent } = JSON.parse((await workerd.send("/api/health/history?site=demo&window=1d", undefined, READ)).text);
+  assert.deepEqual(statuses.map((/** @type {any} */ { health }) => health), ["healthy", "unhealthy"]);
+  assert.equal(statuses[0].to - statuses[0].from, 300 * MINUTE);
+  assert.equal(spent.healthy, 300 * MINUTE);
+  assert.ok(statuses[1].from === now - 120 * MINUTE && statuses[1].to >= now && statuses[1].score <= 40, JSON.stringify(statuses));
+  await workerd.kill();
+  changed(workerd.storage, (database) => {
+    const row = database.prepare("SELECT count(*) AS rows, min(start) AS first FROM statuses").get();
+    assert.ok(row?.rows === 3000 && Number(row.first) > now - 390 * DAY, JSON.stringify(row));
+  });
+  workerd = await start("alerts", worker);
 });

@@ -15,7 +15,11 @@ export function changed(storage, change) {
 
 /** Every moment that the alerts remember, so much earlier. @param {DatabaseSync} database @param {number} millis */
 export function earlier(database, millis) {
+  const moved = (/** @type {unknown} */ text) => String(text).replace(/\b1[789]\d{11}\b/g, (at) => String(Number(at) - millis));
   const row = database.prepare("SELECT value FROM facts WHERE name = 'alerts'").get();
-  const text = JSON.parse(String(row?.value)).replace(/\b1[789]\d{11}\b/g, (/** @type {string} */ at) => String(Number(at) - millis));
-  database.prepare("UPDATE facts SET value = ? WHERE name = 'alerts'").run(JSON.stringify(text));
+  database.prepare("UPDATE facts SET value = ? WHERE name = 'alerts'").run(JSON.stringify(moved(JSON.parse(String(row?.value)))));
+  for (const { opened, key, incident } of database.prepare("SELECT opened, key, incident FROM incidents").all()) {
+    const update = database.prepare("UPDATE incidents SET opened = opened - ?, ended = ended - ?, incident = ? WHERE opened = ? AND key = ?");
+    update.run(millis, millis, moved(incident), opened, key);
+  }
 }

@@ -55,6 +55,9 @@ test("what would help follows by a named rule, with its evidence and gain", asyn
   assert.deepEqual([first.rule, first.route, first.metric], ["cache-misses", "/busy", "LCP"]);
   assert.match(first.finding, /50 % of the visits miss the cache/);
   assert.ok(Math.abs(first.gain / 400 - 1) < 0.05, `${first.gain}`);
+  // What it rests on: the visits, and the share of what all lose (400 of 440 s).
+  assert.deepEqual([first.place.visits, first.place.over, first.place.limit], [400, 200, 2000]);
+  assert.ok(first.place.interval[0] <= first.place.p75 && first.place.p75 <= first.place.interval[1] && Math.abs(first.place.share - 100 / 1.1) < 2, JSON.stringify(first.place));
 });
 
 test("the dashboard says all at a glance, the metrics all figures", async () => {

@@ -26,7 +26,7 @@ use crate::answer::{self, Outcome};
 use crate::config::Config;
 use crate::shard::{self, Shard, now};
 use crate::watching::{self, Name, Seen};
-use crate::{health, leave, post, standing};
+use crate::{health, history, leave, post, standing};
 
 /// The alerts of a site, as its first shard keeps them.
 #[derive(Debug)]
@@ -68,6 +68,7 @@ impl Calls {
             match effect {
                 Effect::Notify(notice) => self.notify(site, config, notice)?,
                 Effect::WakeAt(at) => self.wake(at),
+                Effect::Record(record) => history::record(&self.sql(), &record)?,
             }
         }
         Ok(())
@@ -115,11 +116,12 @@ impl Calls {
             deliveries.heard(notice, channel, answer);
         }
         let is_told = deliveries.is_told(notice, &config.channels);
+        let by = deliveries.taken(notice);
         if is_told {
             deliveries.forget(notice);
         }
         shard::keep(&self.sql(), "deliveries", &deliveries)?;
-        if is_told { self.take(site, &config, Input::Told { notice }) } else { Ok(()) }
+        if is_told { self.take(site, &config, Input::Told { notice, by }) } else { Ok(()) }
     }
 }
 

@@ -9,7 +9,7 @@ use budget::Budgets;
 use insight::bulletin::{
     Backend, Bulletin, Cache, Details, Losses, Memory, Operations, Origin, Queues, Requests, Vital,
 };
-use insight::health::{self, Budgeted, Has, Health};
+use insight::health::{self, Budgeted, Has, Health, Status};
 use insight::look;
 use ledger::traffic::Traffic;
 use ledger::{Counts, Groups, OTHER, Query, Span, Tally, Window};
@@ -196,6 +196,22 @@ fn of_cell(route: &str, device: Device, rule: &budget::Rule<'_>, measured: Optio
 }
 
 impl Shard {
+    /// How the site is, with its score: by the same grounds as the document.
+    pub(crate) async fn looks(&self, site: &str, config: &Config) -> Result<(Status, u8)> {
+        let now = now();
+        let query = day(now);
+        let groups = self.read_all(site, config, &query).await?;
+        let counts = self.count_all(site, config).await?;
+        let rules = self.ruled(budgets::FRESH).await?.budgets;
+        let since = |span: Span| self.answered(span, now.before(span.millis()), now.after(1));
+        let mut last = Traffic::default();
+        since(Span::Hour)?.0.values().for_each(|traffic| last.merge(traffic));
+        let answers = !last.is_empty() || since(Span::Day)?.0.values().any(|traffic| !traffic.is_empty());
+        let standing = self.standing(site, groups.heard_at).await?;
+        let whole = Whole::of(site, &query, &groups, &counts, &rules, &last, answers, standing, now);
+        Ok((whole.bulletin.health, whole.bulletin.score))
+    }
+
     /// What this one owes and how it is, for the whole site.
     pub(crate) async fn standing(&self, site: &str, heard_at: Option<UnixMillis>) -> Result<Standing> {
         let config = self.config()?;

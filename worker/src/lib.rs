@@ -12,6 +12,7 @@ mod config;
 mod edge;
 mod export;
 mod health;
+mod history;
 mod hours;
 mod ingest;
 mod lab;
@@ -66,6 +67,9 @@ async fn fetch(request: Request, env: Env, context: Context) -> Result<Response>
         (Method::Get | Method::Head, "/badge.svg") => badge::badge(&request, &env, &config).await,
         (Method::Get | Method::Head, "/api/health/advanced") => {
             health::advanced(&request, &env, &config).await
+        }
+        (Method::Get | Method::Head, "/api/health/history") => {
+            history::history(&request, &env, &config).await
         }
         (Method::Get | Method::Head, "/api/performance/dashboard") => {
             performance::dashboard(&request, &env, &config).await
@@ -160,6 +164,7 @@ const READ: &[&str] = &[
     "/api/budgets/limits",
     "/api/health",
     "/api/health/advanced",
+    "/api/health/history",
     "/api/push",
     "/api/alerts",
     "/metrics",

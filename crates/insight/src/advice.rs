@@ -2,10 +2,13 @@
 //! and with the seconds that it would save at most, and how these are reckoned. A rule that has too
 //! little to go by says nothing.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 use wire::{Device, Metric};
 
-use crate::bottleneck::{Part, Place};
+use crate::bottleneck::{Part, Place, rank};
+use crate::figures::{natural, quantile, unit};
 use crate::target::{Bounds, Signal};
 
 /// A rule by which advice is given.
@@ -47,6 +50,8 @@ pub struct Advice {
     pub device: Device,
     /// The metric's name.
     pub metric: &'static str,
+    /// What visitors meet there.
+    pub place: Met,
     /// What is the case, in a sentence.
     pub finding: String,
     /// What to do.
@@ -58,6 +63,27 @@ pub struct Advice {
     pub gain: Option<f64>,
     /// How the gain is reckoned.
     pub reckoned: &'static str,
+}
+
+/// What visitors meet at a place that advice is about, in the units that people use.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Met {
+    /// Visits that were measured.
+    pub visits: u64,
+    /// Those over budget.
+    pub over: u64,
+    /// The budget; the good threshold where there is none.
+    pub limit: f64,
+    /// The 75th percentile.
+    pub p75: Option<f64>,
+    /// The values between which the true one lies, 95 times in 100.
+    pub interval: Option<[f64; 2]>,
+    /// `ms`, or nothing for a layout shift.
+    pub unit: &'static str,
+    /// Seconds over budget, of all visits together; none for layout shifts.
+    pub seconds: Option<f64>,
+    /// Of what all visits of the site lose, so many percent.
+    pub share: f64,
 }
 
 /// A number that advice rests on.
@@ -77,6 +103,12 @@ pub fn advise(places: &[Place<'_>]) -> Vec<Advice> {
     let rules: [fn(&Place<'_>) -> Vec<Advice>; 5] = [cache_misses, queries, subparts, shifts, returns];
     let mut advice: Vec<Advice> =
         places.iter().flat_map(|place| rules.iter().flat_map(|rule| rule(place))).collect();
+    let ranked = rank(places);
+    let shares: BTreeMap<(&str, Device, &str), f64> =
+        ranked.iter().map(|one| ((one.route.as_str(), one.device, one.metric), one.share)).collect();
+    for one in &mut advice {
+        one.place.share = shares.get(&(&*one.route, one.device, one.metric)).copied().unwrap_or_default();
+    }
     advice.sort_by(|a, b| {
         let gain = |one: &Advice| one.gain.unwrap_or(-1.0);
         gain(b).total_cmp(&gain(a)).then_with(|| (&a.route, a.rule).cmp(&(&b.route, b.rule)))
@@ -88,18 +120,13 @@ pub fn advise(places: &[Place<'_>]) -> Vec<Advice> {
 fn cache_misses(place: &Place<'_>) -> Vec<Advice> {
     let Some(cache) = place.by_cache().filter(|_| place.metric == Metric::Lcp) else { return vec![] };
     let saved = cache.per_miss - cache.per_hit;
-    let (class, served) =
-        place.causes.would_serve.map_or((None, 1.0), |(class, share)| (Some(class), share / 100.0));
-    let gain = saved * cache.misses as f64 * served.clamp(0.0, 1.0);
+    let gain = saved * cache.misses as f64;
     if saved < LEAST_EACH || gain < LEAST_ALL {
         return vec![];
     }
     let missed = 100.0 * cache.misses as f64 / (cache.misses + cache.hits) as f64;
-    let would = class.map_or(String::new(), |class| {
-        format!("; class `{class}` would have served {:.0} % of the misses", 100.0 * served)
-    });
     let finding = format!(
-        "{}: {missed:.0} % of the visits miss the cache and lose {:.2} s each, hits lose {:.2} s{would}",
+        "{}: {missed:.0} % of the visits miss the cache and lose {:.2} s each, hits lose {:.2} s",
         named(place),
         cache.per_miss,
         cache.per_hit
@@ -115,7 +142,7 @@ fn cache_misses(place: &Place<'_>) -> Vec<Advice> {
             evidence("lost by a hit", cache.per_hit, "s"),
         ],
         Some(gain),
-        "the misses that the class would have served, times what a miss loses beyond a hit",
+        "the misses, times what a miss loses beyond a hit: as if the cache had answered all of them",
     )]
 }
 
@@ -308,11 +335,27 @@ fn advice(
         route: place.route.to_owned(),
         device: place.device,
         metric: place.metric.name(),
+        place: met(place),
         finding: format!("{finding}."),
         action,
         evidence,
         gain,
         reckoned,
+    }
+}
+
+/// The share is of all places together, so it is known later.
+fn met(place: &Place<'_>) -> Met {
+    let (p75, interval) = quantile(place.metric, Some(place.tally), 75);
+    Met {
+        visits: place.tally.sketch.n(),
+        over: place.over(),
+        limit: natural(place.metric, place.limit),
+        p75,
+        interval,
+        unit: unit(place.metric),
+        seconds: place.seconds(),
+        share: 0.0,
     }
 }
 

@@ -127,6 +127,8 @@ pub enum Input {
     Told {
         /// Its number.
         notice: u64,
+        /// Those that have.
+        by: Vec<String>,
     },
     /// Somebody looks after an alert: no more reminders, until it gets worse.
     Acknowledge {
@@ -165,6 +167,48 @@ pub enum Effect {
     Notify(Notice),
     /// Wake up at that moment, in place of any earlier wish.
     WakeAt(UnixMillis),
+    /// Remember the incident, in place of what was remembered under its key and beginning.
+    Record(Record),
+}
+
+/// An alert from its beginning to its end, as people read it later.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Incident {
+    /// When it was first bad.
+    pub opened: UnixMillis,
+    /// How bad it was at its worst.
+    pub level: Level,
+    /// What was read when it became so.
+    pub says: String,
+    /// The channels that have told people of it, each since when.
+    pub told: BTreeMap<String, UnixMillis>,
+    /// Who looked after it.
+    pub acknowledged: Option<Acknowledged>,
+    /// Its end, where it has one.
+    pub ended: Option<Ended>,
+}
+
+/// The end of an incident.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ended {
+    /// When.
+    pub at: UnixMillis,
+    /// Whether it ended for want of readings, not by a good one.
+    pub lapsed: bool,
+}
+
+/// An incident with what it is about, as it is stored and shown.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Record {
+    v: u8,
+    /// The alert's key.
+    pub key: String,
+    /// What it is about.
+    #[serde(flatten)]
+    pub subject: Subject,
+    /// How it went.
+    #[serde(flatten)]
+    pub incident: Incident,
 }
 
 /// An alert as the API shows it.
@@ -216,6 +260,9 @@ struct Open {
     lapsed: bool,
     acknowledged: Option<Acknowledged>,
     says: String,
+    /// What people will read of it; none of what was stored before there were such.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    incident: Option<Incident>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -267,6 +314,7 @@ impl Alerts {
     /// Takes what happened.
     #[must_use]
     pub fn handle(&mut self, input: Input, now: UnixMillis) -> Vec<Effect> {
+        let before = self.incidents();
         match input {
             Input::Look(observations) => {
                 for observation in &observations {
@@ -274,7 +322,7 @@ impl Alerts {
                 }
             }
             Input::Woken => {}
-            Input::Told { notice } => self.heard(notice, now),
+            Input::Told { notice, by } => self.heard(notice, &by, now),
             Input::Acknowledge { key, by } => self.acknowledge(&key, by, now),
             Input::Mute(mute) => {
                 if self.mutes.len() < MOST_MUTES {
@@ -285,7 +333,11 @@ impl Alerts {
             Input::Unmute(mute) => drop(self.mutes.remove(&mute)),
         }
         self.lapse(now);
-        self.tell(now)
+        self.open.values_mut().for_each(|open| open.note(now));
+        let mut effects = self.records(&before);
+        self.forget(now);
+        effects.extend(self.tell(now));
+        effects
     }
 
     /// Every alert that is raised, the worst and oldest first.
@@ -376,8 +428,22 @@ impl Alerts {
         }
     }
 
-    /// What nobody reads any more is over, and said to be so without proof. What never became an alert
-    /// is forgotten.
+    fn incidents(&self) -> BTreeMap<Subject, Incident> {
+        let incident = |(subject, open): (&Subject, &Open)| Some((subject.clone(), open.incident.clone()?));
+        self.open.iter().filter_map(incident).collect()
+    }
+
+    /// The incidents that are not as they were.
+    fn records(&self, before: &BTreeMap<Subject, Incident>) -> Vec<Effect> {
+        let changed =
+            self.incidents().into_iter().filter(|(subject, incident)| before.get(subject) != Some(incident));
+        let record = |(subject, incident): (Subject, Incident)| {
+            Effect::Record(Record { v: VERSION, key: subject.key(&self.site), subject, incident })
+        };
+        changed.map(record).collect()
+    }
+
+    /// What nobody reads any more is over, and said to be so without proof.
     fn lapse(&mut self, now: UnixMillis) {
         for open in self.open.values_mut() {
             let unread = now.0.saturating_sub(open.read_at.0);
@@ -386,6 +452,10 @@ impl Alerts {
                 open.lapsed = true;
             }
         }
+    }
+
+    /// What never became an alert is forgotten, and what is over and told.
+    fn forget(&mut self, now: UnixMillis) {
         let telling: BTreeSet<&Subject> = self
             .telling
             .values()
@@ -477,13 +547,18 @@ impl Alerts {
     }
 
     /// Only what the channels have taken is told.
-    fn heard(&mut self, notice: u64, now: UnixMillis) {
+    fn heard(&mut self, notice: u64, by: &[String], now: UnixMillis) {
         let Some(telling) = self.telling.remove(&notice) else { return };
         for (subject, level) in telling.levels {
             if let Some(open) = self.open.get_mut(&subject) {
                 // An acknowledgement was of what was known then.
                 if level > open.told && open.told.is_some() {
                     open.acknowledged = None;
+                }
+                if let Some(incident) = open.incident.as_mut().filter(|_| level.is_some()) {
+                    for channel in by {
+                        incident.told.entry(channel.clone()).or_insert(now);
+                    }
                 }
                 open.told = level;
                 open.told_at = now;
@@ -711,6 +786,32 @@ impl Open {
             lapsed: false,
             acknowledged: None,
             says: String::new(),
+            incident: None,
+        }
+    }
+
+    /// Brings what people will read up to what it is now.
+    fn note(&mut self, now: UnixMillis) {
+        match (self.is, &mut self.incident) {
+            (Some(level), Some(incident)) if incident.opened == self.since => {
+                if level > incident.level {
+                    (incident.level, incident.says) = (level, self.says.clone());
+                }
+                // What was closed without proof goes on.
+                incident.ended = None;
+            }
+            (Some(level), incident) => {
+                let (opened, says) = (self.since, self.says.clone());
+                let (told, acknowledged, ended) = (BTreeMap::new(), None, None);
+                *incident = Some(Incident { opened, level, says, told, acknowledged, ended });
+            }
+            (None, Some(incident)) if incident.ended.is_none() => {
+                incident.ended = Some(Ended { at: now, lapsed: self.lapsed });
+            }
+            (None, _) => {}
+        }
+        if let Some((incident, acknowledged)) = self.incident.as_mut().zip(self.acknowledged.clone()) {
+            incident.acknowledged = Some(acknowledged);
         }
     }
 

@@ -2,6 +2,8 @@
 //! budget, and what is known of the causes. A slow page that nobody visits is no bottleneck. What to
 //! do about it is in `advice`.
 
+use std::collections::BTreeSet;
+
 use ledger::Tally;
 use serde::Serialize;
 use sketch::Sketch;
@@ -35,8 +37,6 @@ pub struct Causes<'a> {
     pub culprits: Vec<Culprit<'a>>,
     /// The visits by what the edge cache said of the document.
     pub by_cache: Vec<(CacheStatus, &'a Tally)>,
-    /// The cache class that would have served most of the misses, and how many of a hundred.
-    pub would_serve: Option<(&'a str, f64)>,
     /// The queries behind the page.
     pub queries: Vec<Query<'a>>,
     /// Views by back and forward: those loaded anew, and those restored from memory.
@@ -129,7 +129,10 @@ pub struct ByCache {
 /// that they disturb. Places that cost nothing are left out.
 #[must_use]
 pub fn rank(places: &[Place<'_>]) -> Vec<Bottleneck> {
-    let mut ranked: Vec<Bottleneck> = places.iter().filter_map(|place| place.bottleneck(places)).collect();
+    let paints = |place: &&Place<'_>| place.metric == Metric::Lcp && place.over() > 0;
+    let painted: BTreeSet<(&str, Device)> =
+        places.iter().filter(paints).map(|place| (place.route, place.device)).collect();
+    let mut ranked: Vec<Bottleneck> = places.iter().filter_map(|place| place.bottleneck(&painted)).collect();
     let all: f64 =
         ranked.iter().filter(|place| place.part_of.is_none()).filter_map(|place| place.seconds).sum();
     for bottleneck in &mut ranked {
@@ -183,17 +186,15 @@ impl Place<'_> {
         })
     }
 
-    fn bottleneck(&self, places: &[Self]) -> Option<Bottleneck> {
+    /// What it costs; `painted` are the pages whose LCP is over budget, too.
+    fn bottleneck(&self, painted: &BTreeSet<(&str, Device)>) -> Option<Bottleneck> {
         let over = self.over();
         if over == 0 {
             return None;
         }
         // What the first byte and the first paint lose, LCP loses, too.
-        let lcp = places.iter().find(|other| {
-            (other.route, other.device, other.metric) == (self.route, self.device, Metric::Lcp)
-                && other.over() > 0
-        });
-        let is_part = matches!(self.metric, Metric::Ttfb | Metric::Fcp);
+        let is_part =
+            matches!(self.metric, Metric::Ttfb | Metric::Fcp) && painted.contains(&(self.route, self.device));
         let longest = self.causes.subparts.iter().max_by(|a, b| a.millis.total_cmp(&b.millis));
         let query = self.causes.queries.iter().filter(|query| query.seconds_over > 0.0);
         Some(Bottleneck {
@@ -204,7 +205,7 @@ impl Place<'_> {
             share: 0.0,
             visits: self.tally.sketch.n(),
             over,
-            part_of: lcp.filter(|_| is_part).map(|lcp| lcp.metric.name()),
+            part_of: is_part.then(|| Metric::Lcp.name()),
             longest: longest.map(|subpart| (subpart.part, subpart.millis)),
             culprit: self
                 .causes

@@ -135,6 +135,12 @@ impl Deliveries {
         !channels.iter().any(waits)
     }
 
+    /// The channels that have taken a notice.
+    #[must_use]
+    pub fn taken(&self, notice: u64) -> Vec<String> {
+        self.notices.get(&notice).map(|known| known.taken.iter().cloned().collect()).unwrap_or_default()
+    }
+
     /// How many notices that are on their way a channel has not taken.
     #[must_use]
     pub fn waiting(&self, channel: &str) -> usize {

@@ -121,7 +121,6 @@ impl Findings {
             subparts: found.reasons.as_ref().map_or_else(Vec::new, |reasons| subparts(metric, reasons)),
             culprits: found.reasons.as_ref().map_or_else(Vec::new, culprits),
             by_cache: found.by_cache.iter().map(|(status, tally)| (*status, tally)).collect(),
-            would_serve: None,
             queries: queries.filter_map(|(name, ran)| query(name, ran)).collect(),
             returns: returns.filter(|returns| returns.loaded.saturating_add(returns.restored) > 0),
         }

@@ -3,7 +3,7 @@
 //! to the rest. Which numbers are good is said in `target`; whom to call is the alerts' business.
 
 use budget::{Cell, Limit, Severity, Tally, Verdict, gate};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use wire::{Device, Metric, UnixMillis};
 
 use crate::moment;
@@ -103,7 +103,7 @@ pub struct Part {
 }
 
 /// How something is, the best first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Status {
     /// Known to be well.
@@ -114,6 +114,28 @@ pub enum Status {
     Degraded,
     /// Visitors suffer.
     Unhealthy,
+}
+
+impl Status {
+    /// All of them, the best first.
+    pub const ALL: [Self; 4] = [Self::Healthy, Self::Unknown, Self::Degraded, Self::Unhealthy];
+
+    /// By which documents know it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Healthy => "healthy",
+            Self::Unknown => "unknown",
+            Self::Degraded => "degraded",
+            Self::Unhealthy => "unhealthy",
+        }
+    }
+
+    /// The one of that name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|status| status.name() == name)
+    }
 }
 
 /// A part before its points are reckoned.

@@ -13,6 +13,7 @@ pub mod export;
 pub mod figures;
 pub mod findings;
 pub mod health;
+pub mod history;
 pub mod look;
 pub mod moment;
 pub mod notice;

@@ -181,8 +181,10 @@ mod tests {
 
     use super::*;
 
-    /// Each answer: its route, the milliseconds of the origin, and the runs.
-    fn traffic(answers: &[(&str, u64, &[(&str, f64)])]) -> Traffic {
+    /// An answer: its route, the milliseconds of the origin, and the runs.
+    type Told<'a> = (&'a str, u64, &'a [(&'a str, f64)]);
+
+    fn traffic(answers: &[Told<'_>]) -> Traffic {
         let mut all = Traffic::default();
         for (route, origin, runs) in answers {
             let runs: Vec<_> = runs.iter().map(|(name, millis)| ((*name).to_owned(), *millis)).collect();

@@ -1,12 +1,14 @@
 //! What people are told, and what they are spared: alerts over readings, mutes, channels that are down
-//! and restarts.
+//! and restarts; and what is remembered of each.
 
 #![expect(clippy::unwrap_used, reason = "a test may fail by panic")]
+
+mod golden;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use budget::{Tally, Verdict, Windows};
-use insight::alert::{Alerts, Effect, Input, Measured, Mute, Observation, Reading};
+use insight::alert::{Alerts, Effect, Ended, Input, Measured, Mute, Observation, Reading, Record};
 use insight::notice::{Kind, Notice};
 use insight::target::{Level, Signal};
 use proptest::prelude::*;
@@ -23,11 +25,20 @@ struct Desk {
     heard: Vec<Notice>,
     deaf: bool,
     wakes_at: Option<UnixMillis>,
+    /// As the shell keeps them: by beginning and key.
+    recorded: BTreeMap<(UnixMillis, String), Record>,
 }
 
 impl Desk {
     fn new() -> Self {
-        Self { alerts: Alerts::of("shop".into()), now: START, heard: vec![], deaf: false, wakes_at: None }
+        Self {
+            alerts: Alerts::of("shop".into()),
+            now: START,
+            heard: vec![],
+            deaf: false,
+            wakes_at: None,
+            recorded: BTreeMap::new(),
+        }
     }
 
     /// Every step survives a restart: what is stored is all that there is.
@@ -40,11 +51,14 @@ impl Desk {
             for effect in effects {
                 match effect {
                     Effect::Notify(notice) if !self.deaf => {
-                        inputs.push(Input::Told { notice: notice.number });
+                        inputs.push(Input::Told { notice: notice.number, by: vec!["pager".into()] });
                         self.heard.push(notice);
                     }
                     Effect::Notify(_) => {}
                     Effect::WakeAt(at) => self.wakes_at = Some(at),
+                    Effect::Record(record) => {
+                        self.recorded.insert((record.incident.opened, record.key.clone()), record);
+                    }
                 }
             }
         }
@@ -127,6 +141,54 @@ fn what_gets_worse_is_told_at_once_and_never_as_getting_better() {
     }
     desk.hears(&[(Kind::Raised, WARNING), (Kind::Worse, CRITICAL)]);
     assert_eq!(desk.alerts.raised(desk.now)[0].level, CRITICAL);
+}
+
+#[test]
+fn an_incident_is_remembered_from_its_beginning_to_its_end() {
+    let mut desk = Desk::new();
+    let (first, key) = (START.after(MINUTE), "shop|response-time|||".to_owned());
+    for p95 in [600.0, 600.0, 1100.0, 1100.0, 600.0] {
+        desk.look([slow(p95)]);
+    }
+    desk.handle(Input::Acknowledge { key: key.clone(), by: "Ann".into() });
+    let open = desk.recorded[&(first, key.clone())].clone();
+    assert_eq!((open.incident.level, open.incident.ended), (CRITICAL, None));
+    assert!(open.incident.says.contains("1100 ms"), "what was read at its worst: {}", open.incident.says);
+    assert_eq!(open.incident.told, [("pager".to_owned(), first.after(MINUTE))].into());
+    assert_eq!(open.incident.acknowledged.as_ref().map(|by| by.by.as_str()), Some("Ann"));
+    for _ in 0..3 {
+        desk.look([slow(300.0)]);
+    }
+    let over = desk.recorded[&(first, key.clone())].clone();
+    let ended = Some(Ended { at: first.after(6 * MINUTE), lapsed: false });
+    assert_eq!(over.incident, insight::alert::Incident { ended, ..open.incident });
+    golden::check("incident-stored.json", &format!("{}\n", serde_json::to_string(&over).unwrap()));
+    // What comes again is another incident; what nobody reads any more ends without proof.
+    for _ in 0..3 {
+        desk.look([slow(800.0)]);
+    }
+    desk.wake(3 * 24 * HOUR);
+    let ends: Vec<_> =
+        desk.recorded.values().map(|record| record.incident.ended.map(|end| end.lapsed)).collect();
+    assert_eq!(ends, [Some(false), Some(true)]);
+    // Nothing is said of what stays as it is, so that nothing is written.
+    let mut desk = Desk::new();
+    (0..5).for_each(|_| desk.look([slow(600.0)]));
+    let again = desk.alerts.handle(Input::Look(vec![slow(650.0)]), desk.now.after(MINUTE));
+    assert!(!again.iter().any(|effect| matches!(effect, Effect::Record(_))), "{again:?}");
+}
+
+#[test]
+fn alerts_that_were_stored_before_incidents_were_have_one_from_the_next_look_on() {
+    let mut alerts = Alerts::stored(include_str!("golden/alerts-stored-before-incidents.json")).unwrap();
+    let [raised] = &alerts.raised(START)[..] else { unreachable!() };
+    let since = raised.since;
+    let effects = alerts.handle(Input::Look(vec![slow(1200.0)]), START.after(2 * MINUTE));
+    let opened = effects.iter().find_map(|effect| match effect {
+        Effect::Record(record) => Some(record.incident.opened),
+        _ => None,
+    });
+    assert_eq!(opened, Some(since));
 }
 
 #[test]

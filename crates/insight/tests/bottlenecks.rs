@@ -72,17 +72,22 @@ fn misses_that_lose_what_hits_do_not_are_the_caches_to_save() {
     let (hits, misses) = (tally(Metric::Lcp, [2000; 380]), tally(Metric::Lcp, [4000; 620]));
     let all = tally(Metric::Lcp, [2000; 380].into_iter().chain([4000; 620]));
     let by_cache = vec![(CacheStatus::Hit, &hits), (CacheStatus::Miss, &misses)];
-    let causes =
-        Causes { by_cache: by_cache.clone(), would_serve: Some(("long", 81.0)), ..Causes::default() };
+    let causes = Causes { by_cache: by_cache.clone(), ..Causes::default() };
     let given = only(&[lcp(&all, causes)]);
     assert_eq!(given.rule, Rule::CacheMisses);
     assert_eq!(
         given.finding,
-        "LCP of /product/:id on phones: 62 % of the visits miss the cache and lose 1.48 s each, hits lose 0.00 s; \
-         class `long` would have served 81 % of the misses."
+        "LCP of /product/:id on phones: 62 % of the visits miss the cache and lose 1.48 s each, hits lose 0.00 s."
     );
     let gain = given.gain.unwrap();
-    assert!((gain - 0.81 * 620.0 * 1.5).abs() < 20.0, "{gain}");
+    assert!((gain - 620.0 * 1.5).abs() < 20.0, "{gain}");
+    assert_eq!((given.place.visits, given.place.over, given.place.limit), (1000, 620, 2500.0));
+    let [low, high] = given.place.interval.unwrap();
+    assert!(
+        low <= 4000.0 * 1.016 && high >= 4000.0 / 1.016 && given.place.share == 100.0,
+        "{:?}",
+        given.place
+    );
     assert!(gain <= lcp(&all, Causes::default()).seconds().unwrap());
 
     // Few misses are no evidence, and misses that are as good as hits no cause.

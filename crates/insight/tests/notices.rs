@@ -22,7 +22,7 @@ fn told(alerts: &mut Alerts, looks: &[Vec<Observation>], from: UnixMillis) -> Ve
         while let Some(input) = inputs.pop() {
             for effect in alerts.handle(input, now) {
                 if let Effect::Notify(notice) = effect {
-                    inputs.push(Input::Told { notice: notice.number });
+                    inputs.push(Input::Told { notice: notice.number, by: vec![] });
                     notices.push(notice);
                 }
             }

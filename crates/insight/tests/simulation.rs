@@ -441,7 +441,7 @@ fn simulate(seed: u64, incidents: &[Incident]) -> Vec<Call> {
         while let Some(input) = inputs.pop() {
             for effect in alerts.handle(input, now) {
                 let Effect::Notify(notice) = effect else { continue };
-                inputs.push(Input::Told { notice: notice.number });
+                inputs.push(Input::Told { notice: notice.number, by: vec![] });
                 // Somebody looks after whatever is told, at once.
                 let acknowledge = |change: &insight::notice::Change| Input::Acknowledge {
                     key: change.key.clone(),

@@ -27,6 +27,7 @@ impl Shard {
                 Response::from_json(&self.lab_take(&known)?)
             }
             "totals" => Response::from_bytes(self.totals(&site).await?.encode()),
+            "history" => Response::from_json(&self.history(&serde_json::from_value(body)?)?),
             "alerts" => Response::from_json(&self.alerts_shown(&site)?),
             "ack" => Response::from_json(&self.acknowledge(&site, serde_json::from_value(body)?)?),
             "silence" => Response::from_json(&self.silence(&site, serde_json::from_value(body)?)?),
@@ -47,6 +48,11 @@ impl Shard {
         }
         if let Err(error) = self.look_around(site).await {
             worker::console_error!("nobody could look at {site}: {error}");
+        }
+        if let Err(error) = self.stand(site).await {
+            worker::console_error!(
+                "how {site} stands is not written down, and its history has a gap: {error}"
+            );
         }
         Ok(())
     }
@@ -70,6 +76,12 @@ impl Shard {
         let answers = self.answered(Span::Minute, now().before(LATELY), now().after(1))?;
         answers.0.values().for_each(|traffic| lately.merge(traffic));
         self.read_for_alerts(site, &config, &budgets, &counts, &seen, &lately)
+    }
+
+    /// How the site stands, for its history.
+    async fn stand(&self, site: &str) -> Result<()> {
+        let (health, score) = self.looks(site, &*self.config()?).await?;
+        self.write_status(health, score)
     }
 
     /// By each alarm.

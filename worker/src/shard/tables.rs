@@ -4,6 +4,7 @@
 use worker::{Error, Result};
 
 use super::{Shard, whole};
+use crate::{history, traffic};
 
 impl Shard {
     /// Storage, where it is of a version that this Worker knows. Until then everything is answered as
@@ -11,7 +12,8 @@ impl Shard {
     pub(super) fn opened(&self) -> Result<()> {
         if !self.is_open.get() {
             let closed = |error| Error::RustError(format!("the tables could not be opened: {error}"));
-            self.open().and_then(|()| self.run(crate::traffic::TABLES)).map_err(closed)?;
+            let beside = || self.run(traffic::TABLES).and_then(|()| self.run(history::TABLES));
+            self.open().and_then(|()| beside()).map_err(closed)?;
             self.is_open.set(true);
         }
         Ok(())
