@@ -7,11 +7,19 @@ import { launch } from "../browser/chromium.mjs";
 import { HOST, TOKEN, gives, site } from "../cache/site.mjs";
 import { DESKTOP, beacon } from "../product.mjs";
 import { number, photographed, settled, text, visits } from "./visitor.mjs";
+import { exact } from "./visits.mjs";
 
 /** @type {Awaited<ReturnType<typeof site>>} */
 let www;
 /** @type {import("playwright-core").Browser} */
 let browser;
+/** The runs of queries that the origin told of. @type {{ name: string, millis: number }[]} */
+const ran = [];
+const ORDERS = 9;
+/** Views of a page that the cache answers in part, and of one that is slow. */
+const HIT = 900;
+const MISS = 4000;
+const EACH = 120;
 /** What each answer of the cache said of itself. @type {{ route: string, status: string }[]} */
 const answers = [];
 
@@ -23,10 +31,19 @@ before(async () => {
         { host: HOST, path: "/**", origin: url, site: "demo" },
       ],
     }),
-    { vars: { SITES: { demo: { public: true } }, READ_TOKEN: "read sesame", MANAGE_TOKEN: "manage sesame" } },
+    { vars: { SITES: { demo: { public: true }, "vitals-dashboard": { public: true } }, READ_TOKEN: "read sesame", MANAGE_TOKEN: "manage sesame" } },
   );
   browser = await launch("desktop");
   for (const id of ["7", "8"]) www.own.on(`/users/${id}`, gives({ "content-type": "text/html" }, "<h1>A user</h1>"));
+  // An origin that tells of its queries: of one in a loop, and never the same times.
+  www.own.on("/orders/31", (_, response) => {
+    const times = [...Array(6)].map((_, index) => ({ name: "line", millis: 4 + index + (ran.length % 5) }));
+    const all = [{ name: "order", millis: 40 + ran.length * 3 }, ...times];
+    ran.push(...all);
+    const told = all.map(({ name, millis }) => `db;dur=${millis};desc="${name}"`).join(", ");
+    gives({ "cache-control": "no-store", "server-timing": told })(_, response);
+  });
+  for (let time = 0; time < ORDERS; time += 1) await ask("/orders/31");
   www.own.on("/basket", gives({ "cache-control": "no-store" }));
   for (const [path, times] of /** @type {[string, number][]} */ ([["/users/7", 6], ["/users/8", 2], ["/basket", 3]])) {
     for (let time = 0; time < times; time += 1) await ask(path);
@@ -34,6 +51,8 @@ before(async () => {
   await Promise.all(Array.from({ length: 200 }, (_, view) => told(beacon({ path: "/checkout", m: { LCP: 3000 + view } }))));
   // Somebody is called when it is bad again at the next look.
   for (let looks = 0; looks < 3; looks += 1) await /** @type {any} */ (www.product).worker.scheduled({ cron: "*/15 * * * *" });
+  await Promise.all([...Array(2 * EACH).keys()].map((view) => told(beacon({ path: "/list", route: "/list", cache: view % 2 ? "hit" : "miss", m: { LCP: view % 2 ? HIT : MISS } }))));
+  await told(beacon({ path: "/orders/31", route: "/orders/[order]", m: { LCP: 800 } }));
   for (let view = 0; view < 40; view += 1) await told(beacon({ path: "/users/7", m: { LCP: 900 + view * 40, INP: 80 } }));
 });
 after(async () => {
@@ -130,6 +149,57 @@ test("the score is the sum of its parts, and who holds the token sees the machin
   await context.close();
 });
 
+test("a route shows the queries behind it, counted again here, and says whose they are", async () => {
+  const { page, go, complaints, context } = await visitor();
+  await go("/?view=route&route=%2Forders%2F%5Border%5D&site=demo&window=1h");
+  assert.equal(await page.locator("[data-found]").getAttribute("data-found"), "shape");
+  assert.match(String(await text(page, "[data-found]")), new RegExp(`no route that is called /orders/\\[order\\]\\. Shown instead is what has its shape, /orders/:id: ${ORDERS} answers, of which the origin was asked for ${ORDERS}`));
+  assert.deepEqual(await page.locator("tr[data-query]").evaluateAll((rows) => rows.map((row) => row.getAttribute("data-query"))), ["order", "line"], "the slowest first");
+  const { origin_seconds } = await (await fetch(`${www.product.origin}/api/performance/queries?site=demo&window=1h&route=/orders/:id`)).json();
+  for (const name of ["order", "line"]) {
+    const own = ran.filter((each) => each.name === name).map(({ millis }) => millis);
+    const [runs, median, p95, together, share] = (await page.locator(`tr[data-query=${name}] td.number`).allTextContents()).map(number);
+    const sum = own.reduce((all, each) => all + each, 0);
+    assert.deepEqual([runs, together], [own.length, sum], name);
+    for (const [found, percent] of [[median, 50], [p95, 95]]) assert.ok(Math.abs(found - exact(own, percent)) <= exact(own, percent) / 64 + 0.5, `p${percent} of ${name} is ${found}, exactly ${exact(own, percent)}`);
+    if (origin_seconds > 0) assert.ok(Math.abs(share - sum / 10 / origin_seconds) < 0.06, `${share} % of ${origin_seconds} s`);
+  }
+  assert.match(String(await text(page, "tr[data-query=line] td.words")), new RegExp(`^five times or more in ${ORDERS} of ${ORDERS} answers, at most 6`));
+  // A page that the edge knows without a query, and one that it does not know.
+  await go("/?view=route&route=%2Fusers%2F%3Aid&site=demo&window=1h");
+  assert.equal(await page.locator("[data-found]").getAttribute("data-found"), "name");
+  assert.match(String(await text(page, "[data-found]")), /told of no query.*behind \/orders\/:id.*Server-Timing: db;dur/s);
+  await go("/?view=route&route=%2Fcheckout&site=demo&window=1h");
+  assert.match(String(await text(page, "[data-found=nowhere]")), /no route that is called \/checkout.*behind \/orders\/:id/s);
+  await page.getByRole("link", { name: "all queries" }).click();
+  await settled(page);
+  assert.deepEqual(await page.locator("tr[data-query] td.words:last-child").allTextContents(), ["/orders/:id", "/orders/:id"]);
+  assert.deepEqual(complaints.filter((each) => !/\b(401|503)\b/.test(each)), []);
+  await context.close();
+});
+
+test("what would help is told with the visits that it rests on, and leads to them", async () => {
+  const { page, go, context } = await visitor();
+  await go("/?view=health&site=demo");
+  const item = page.locator("[data-advice=cache-misses]");
+  assert.equal(await item.getAttribute("data-place"), "/list desktop LCP");
+  const fact = async (/** @type {string} */ name) => String(await item.locator(`[data-fact="${name}"]`).textContent()).slice(name.length);
+  assert.match(await fact("Visits"), new RegExp(`^${2 * EACH}${EACH} \\(50%\\) over 2,000 ms$`));
+  const lost = (EACH * (MISS - 2000)) / 1000;
+  const all = lost + [...Array(200).keys()].reduce((sum, view) => sum + (1000 + view) / 1000, 0) + [...Array(40).keys()].reduce((sum, view) => sum + Math.max(0, view * 40 - 1100) / 1000, 0);
+  assert.match(await fact("They lose"), /^4 min/);
+  const share = number((await fact("They lose")).replace("4 min", ""));
+  assert.ok(Math.abs(share - (lost / all) * 100) < 2, `${share} %, exactly ${(lost / all) * 100} %`);
+  assert.ok(Math.abs(number(await fact("p75")) - MISS) <= MISS / 64, await fact("p75"));
+  assert.match(await fact("Lost by a miss"), /^(1,9\d\d|2,0\d\d) ms$/);
+  await item.getByRole("link", { name: "Look at the route" }).click();
+  await page.locator("h1.path").waitFor();
+  await settled(page);
+  assert.match(page.url(), /view=route&route=%2Flist&window=7d&device=desktop$/);
+  assert.equal(number(await text(page, "[data-fact=Views] b")), 2 * EACH);
+  await context.close();
+});
+
 test("an alert is looked after and silenced from the page, and as the API then has it", async () => {
   const { page, go, context } = await visitor({ token: "read sesame" });
   const alerts = async () => (await fetch(`${www.product.origin}/api/alerts?site=demo`, { headers: { authorization: "Bearer read sesame" } })).json();
@@ -159,6 +229,73 @@ test("an alert is looked after and silenced from the page, and as the API then h
   await context.close();
 });
 
+test("the overview calls out what is raised, for those who may know it, and how old and whole the numbers are", async () => {
+  const headers = { authorization: "Bearer read sesame" };
+  const { raised } = await (await fetch(`${www.product.origin}/api/alerts?site=demo`, { headers })).json();
+  const { sent, heard, heard_at } = await (await fetch(`${www.product.origin}/api/vitals/distribution?site=demo`)).json();
+  const { page, go, complaints, context } = await visitor({ token: "read sesame" });
+  await go("/?site=demo");
+  assert.deepEqual(await page.locator(".called li").evaluateAll((rows) => rows.map((row) => row.getAttribute("data-alert"))), raised.slice(0, 5).map((/** @type {any} */ { key }) => key));
+  assert.match(String(await text(page, ".called li")), /Kim looks after it/);
+  assert.match(String(await text(page, "[data-fact='Sends heard'] small")), new RegExp(`^${heard} of ${sent}$`));
+  assert.match(String(await text(page, "[data-fact='Heard last'] b")), /ago|now/);
+  const at = new Intl.DateTimeFormat("en-US", { dateStyle: "medium", timeStyle: "short", timeZone: "UTC" }).format(heard_at);
+  assert.equal(await text(page, "[data-fact='Heard last'] small"), at);
+  await page.getByRole("link", { name: "Acknowledge or silence" }).click();
+  await page.locator("#machinery").waitFor();
+  const stranger = await visitor();
+  await stranger.go("/?site=demo");
+  assert.match(String(await text(stranger.page, ".calls")), /for those who hold the read token/);
+  assert.deepEqual([...complaints, ...stranger.complaints].filter((each) => !/\b503\b/.test(each)), []);
+  await Promise.all([context.close(), stranger.context.close()]);
+});
+
+test("how the site was is what each look said; an incident has its beginning, its end, and who knew", async () => {
+  const headers = { authorization: "Bearer read sesame" };
+  const real = await (await fetch(`${www.product.origin}/api/health/history?site=demo&window=7d`, { headers })).json();
+  const { page, go, context } = await visitor({ token: "read sesame" });
+  await go("/?view=health&site=demo");
+  assert.deepEqual(await page.locator("tr[data-incident]").evaluateAll((rows) => rows.map((row) => row.getAttribute("data-incident"))), real.incidents.slice(0, 8).map((/** @type {any} */ { key }) => key));
+  assert.match(String(await text(page, "tr[data-incident] td:last-child")), /^(nobody|Kim.*)$/);
+  assert.ok((await page.locator("tr[data-incident]").allTextContents()).some((row) => row.includes("Kim")), "who looked after one is named");
+  assert.deepEqual((await page.locator("tr[data-status]").evaluateAll((rows) => rows.map((row) => row.getAttribute("data-status")))).filter((status) => status !== "unseen"), real.statuses.map((/** @type {any} */ { health }) => health).reverse());
+  // Ninety days, of which the tests have lived through none.
+  await page.route("**/api/health/history?*", (route) => route.fulfill({ json: PAST(Date.now()) }));
+  await go("/?view=health&site=demo&window=28d");
+  assert.equal(await page.locator("[data-history]").getAttribute("data-history"), "28d");
+  assert.equal(await page.locator(".strip").getAttribute("aria-label"), "Status over time: 82.1% healthy, 3.6% degraded, 7.1% unhealthy, 7.1% seen by nobody");
+  const [bar, ...pieces] = await page.locator(".strip, .strip i").evaluateAll((all) => all.map((each) => each.getBoundingClientRect().toJSON()));
+  assert.deepEqual(pieces.map(({ left, width }) => [(left - bar.left) / bar.width, width / bar.width].map((part) => Math.round(part * 28))), [[0, 10], [10, 1], [11, 6], [19, 2], [21, 7]]);
+  assert.deepEqual((await page.locator("tr[data-status]").allTextContents()).map((row) => row.replace(/[A-Z][a-z]{2} \d+, \d{4}, \d+:\d\d.[AP]M/g, "·")), ["Healthy·still168 h92", "Unhealthy··48 h31", "Nobody looked··48 h–", "Healthy··144 h92", "Degraded··24 h74", "Healthy··240 h92"]);
+  const rows = await page.locator("tr[data-incident]").allTextContents();
+  assert.match(rows[0], /^Slow answersthe whole siteWarning.*goes on2 hnobodynobody$/);
+  assert.match(rows[1], /^Budget broken\/cart · phone · LCPCritical.*ended.*48 hpagerslackAnn/);
+  await context.close();
+});
+
+/** Four weeks with a bad day, a gap and two worse ones. @param {number} to */
+function PAST(to) {
+  const DAY = 86_400_000;
+  const at = (/** @type {number} */ day) => to - (28 - day) * DAY;
+  const run = (/** @type {string} */ health, /** @type {number} */ from, /** @type {number} */ until, /** @type {number} */ score) => ({ from: at(from), to: at(until), health, score });
+  const told = { pager: at(19), slack: at(19) + 60_000 };
+  const incident = { v: 1, key: "demo|verdict|/cart|phone|LCP", signal: "verdict", route: "/cart", device: "phone", series: "LCP", opened: at(19), level: "critical", says: "LCP of /cart on phones: the budget is violated", told, acknowledged: { by: "Ann", at: at(19) + 900_000 }, ended: { at: at(21), lapsed: false } };
+  const slow = { v: 1, key: "demo|response-time|||", signal: "response-time", opened: to - 7_200_000, level: "warning", says: "The site: the 95th percentile of the time that answers take is 620 ms", told: {}, acknowledged: null, ended: null };
+  return {
+    v: 1, site: "demo", from: at(0), to,
+    statuses: [run("healthy", 0, 10, 92), run("degraded", 10, 11, 74), run("healthy", 11, 17, 92), run("unhealthy", 19, 21, 31), run("healthy", 21, 28, 92)],
+    spent: { healthy: 23 * DAY, degraded: DAY, unhealthy: 2 * DAY }, unseen: 2 * DAY,
+    incidents: [slow, incident], more_incidents: 0,
+  };
+}
+
+const PLACES = { cache: "/?view=cache&site=demo", health: "/?view=health&site=demo&window=28d", called: "/?site=demo", queries: "/?view=route&route=%2Forders%2F%3Aid&site=demo&window=1h" };
+
 test("the views of the machinery are clean by axe in both themes, and fit at three widths", async () => {
-  await photographed(browser, www.product.origin, { cache: "/?view=cache&site=demo", health: "/?view=health&site=demo" }, async () => {}, { "token-cache": TOKEN, token: "read sesame" });
+  await photographed(browser, www.product.origin, PLACES, async (page, name) => {
+    if (name !== "health") return;
+    await page.route("**/api/health/history?*", (route) => route.fulfill({ json: PAST(Date.now()) }));
+    await page.reload();
+    await page.locator(".strip .degraded").waitFor();
+  }, { "token-cache": TOKEN, token: "read sesame" });
 });

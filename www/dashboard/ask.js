@@ -126,6 +126,19 @@ export async function maybe(asked) {
 }
 
 /**
+ * A part of a view that has others: what is refused takes none of these along. Who may not know it has nothing.
+ * @template T @param {Promise<T>} asked @returns {Promise<T | Refused | null>}
+ */
+export async function apart(asked) {
+  try {
+    return await maybe(asked);
+  } catch (error) {
+    if (error instanceof Refused) return error;
+    throw error;
+  }
+}
+
+/**
  * A document of those that answer with their state as their status, too.
  * @param {string} path @param {URLSearchParams} query @param {Key} [key]
  */

@@ -1,11 +1,14 @@
-// Health and alerts: how the site is and why, what somebody has to look at, and what waits. Who holds the
-// token sees what the machinery does, and can answer it.
+// Health and alerts: how the site is and why, and how it was; what somebody has to look at, what would help,
+// and what waits. Who holds the token sees what the machinery does, and can answer it.
+import { recommendations } from "./advice.js";
 import { link, question } from "./address.js";
-import { done, holds, maybe, told } from "./ask.js";
+import { Refused, apart, done, holds, json, maybe, told } from "./ask.js";
 import { asked, field, unlocked } from "./dialog.js";
 import { draw, make } from "./dom.js";
+import { SPANS, STATUSES, incidents, statusMark, statuses } from "./history.js";
 import { cell, number, table } from "./marks.js";
-import { count, moment, percent, plural, since, value } from "./words.js";
+import { ofSite } from "./queries.js";
+import { SIGNALS, count, lately, moment, percent, plural, since, value } from "./words.js";
 
 /**
  * @typedef {import("./address.js").State} State
@@ -27,11 +30,17 @@ import { count, moment, percent, plural, since, value } from "./words.js";
 /** @param {State} state @param {() => void} again @returns {Promise<import("./overview.js").Shown>} */
 export async function health(state, again) {
   const of = new URLSearchParams([...question(state)].filter(([name]) => name === "site"));
-  const [bulletin, alerts] = await Promise.all([
+  const window = SPANS.includes(state.window) ? state.window : SPANS[0];
+  const over = new URLSearchParams([...of, ["window", window]]);
+  const [bulletin, alerts, past, help, ran] = await Promise.all([
     /** @type {Promise<Bulletin>} */ (told("/api/health/advanced", of)),
     /** @type {Promise<Alerts | null>} */ (maybe(told("/api/alerts", of))),
+    apart(/** @type {Promise<import("./history.js").History>} */ (json("/api/health/history", over))),
+    apart(/** @type {Promise<{ recommendations: import("./advice.js").Advice[] }>} */ (json("/api/performance/recommendations", over))),
+    apart(/** @type {Promise<import("./queries.js").Queries>} */ (json("/api/performance/queries", over))),
   ]);
   const act = actions(of, again);
+  const span = lately(window).replace("Last", "in the last");
   return {
     title: "Health",
     whole: { site: bulletin.site, heard_at: bulletin.details?.heard_at ?? undefined, views: 1 },
@@ -39,16 +48,29 @@ export async function health(state, again) {
       make("h1", null, "Health"),
       standing(bulletin),
       raised(state, alerts, act, again),
+      ...part("How it was", past, (past) => [statuses(state, window, past), incidents(state, past)]),
+      ...part("What would help", help, ({ recommendations: advice }) => [recommendations(state, window, advice, span)]),
       bulletin.details?.requests && requests(bulletin.details.requests),
+      ...part("Queries of the origin", ran, (ran) => [ofSite(ran, span)]),
       machinery(bulletin, act),
     ].filter(Boolean)),
     seen: {
       name: "health",
       columns: ["part", "status", "points", "of", "because"],
       rows: bulletin.parts.map(({ name, status, points, of }) => [name, status, points, of, bulletin.details?.because[name] ?? null]),
-      document: { health: bulletin, alerts },
+      document: { health: bulletin, alerts, history: past, recommendations: help, queries: ran },
     },
   };
+}
+
+/**
+ * A part that others do without: what is refused is said in its place, and nothing where it may not be known.
+ * @template T @param {string} title @param {T | Refused | null} known @param {(known: T) => Node[]} show @returns {Node[]}
+ */
+function part(title, known, show) {
+  if (known === null) return [];
+  if (!(known instanceof Refused)) return show(known);
+  return [make("section", null, make("h2", null, title), make("p", { class: "warning" }, make("b", null, "It cannot be shown: "), known.message))];
 }
 
 /** What can be done, each with its token and then with a fresh look. @param {URLSearchParams} of @param {() => void} again */
@@ -116,9 +138,6 @@ function standing({ health, score, parts, details, releaseId, at }) {
     ),
   );
 }
-
-/** @param {string} status */
-const statusMark = (status) => make("span", { class: `verdict ${{ healthy: "met", unknown: "unknown", degraded: "at-limit", unhealthy: "violated" }[status] ?? "unknown"}` }, STATUSES[status] ?? status);
 
 /** @param {State} state @param {Alerts | null} alerts @param {Act} act @param {() => void} again */
 function raised(state, alerts, act, again) {
@@ -214,22 +233,6 @@ function machinery({ operations }, act) {
 }
 
 /** @type {Record<string, string>} */
-const STATUSES = { healthy: "Healthy", unknown: "Not known", degraded: "Degraded", unhealthy: "Unhealthy" };
-/** @type {Record<string, string>} */
 const CIRCUITS = { closed: "Sends", open: "Waits", probing: "Tries" };
 /** @type {Record<string, string>} */
 const PARTS = { vitals: "Vitals", freshness: "Freshness", requests: "Requests", cache: "Cache", origin: "Origin" };
-/** @type {Record<string, string>} */
-const SIGNALS = {
-  verdict: "Budget broken",
-  evidence: "Worse since the release",
-  "burn-rate": "Budget burns",
-  "response-time": "Slow answers",
-  "hit-ratio": "Few hits",
-  "query-time": "Slow queries",
-  "error-rate": "Errors",
-  memory: "Memory",
-  silence: "Silence",
-  "push-backlog": "Push is behind",
-  anomaly: "Not as usual",
-};

@@ -1,10 +1,10 @@
 // The overview: how it stands, each vital at a glance, what needs attention first, and what is not known.
 import { link, question, span, step } from "./address.js";
-import { and, json } from "./ask.js";
+import { Refused, and, apart, holds, json, told } from "./ask.js";
 import { draw, make } from "./dom.js";
 import { counts } from "./live.js";
 import { FEW, cell, kept, legend, number, shares, table, trend, verdictMark, views } from "./marks.js";
-import { METRICS, ORDER, REASONS, VERDICTS, count, interval, percent, plural, value } from "./words.js";
+import { METRICS, ORDER, REASONS, SIGNALS, VERDICTS, count, interval, moment, percent, plural, since, value } from "./words.js";
 
 /**
  * @typedef {import("./address.js").State} State
@@ -13,6 +13,7 @@ import { METRICS, ORDER, REASONS, VERDICTS, count, interval, percent, plural, va
  * @typedef {import("./ask.js").Cell} Cell
  * @typedef {import("./ask.js").Standing} Standing
  * @typedef {import("./ask.js").Summary} Summary
+ * @typedef {import("./health.js").Alerts} Alerts
  * @typedef {{ title: string, content: Node[], whole: { site: string, heard_at?: number, views: number },
  *   seen: { name: string, columns: string[], rows: (string | number | null)[][], document: unknown } }} Shown
  */
@@ -20,11 +21,13 @@ import { METRICS, ORDER, REASONS, VERDICTS, count, interval, percent, plural, va
 /** @param {State} state @returns {Promise<Shown>} */
 export async function overview(state) {
   const asked = question(state);
-  const [standing, whole, series, summary] = await Promise.all([
+  const [standing, whole, series, summary, alerts] = await Promise.all([
     /** @type {Promise<Standing>} */ (json("/api/budgets", asked)),
     /** @type {Promise<Reading>} */ (json("/api/vitals/distribution", asked)),
     /** @type {Promise<Reading>} */ (json("/api/vitals/series", and(asked, { step: step(state), limit: "5000" }))),
     /** @type {Promise<Summary>} */ (json("/api/vitals/summary", asked)),
+    // Who holds no token is not let in, and need not ask.
+    holds("read") ? apart(/** @type {Promise<Alerts>} */ (told("/api/alerts", new URLSearchParams([...asked].filter(([name]) => name === "site"))))) : null,
   ]);
   const lines = ORDER.flatMap((name) => whole.lines.find(({ metric }) => metric === name) ?? []);
   return {
@@ -33,6 +36,7 @@ export async function overview(state) {
     content: [
       make("h1", null, "What visitors feel"),
       make("div", { class: "top" }, scores(standing), facts(whole)),
+      raised(state, alerts),
       make("section", { "aria-labelledby": "vitals" },
         make("h2", { id: "vitals" }, "Vitals"),
         make("div", { class: "cards" }, ORDER.map((name) => card(state, name, lines, series, standing))),
@@ -87,7 +91,7 @@ function ring(score, n, name) {
 }
 
 /** @param {Reading} whole */
-function facts({ views, visits, sent, heard, lost }) {
+function facts({ views, visits, sent, heard, lost, heard_at }) {
   const unmeasured = Object.values(lost).reduce((sum, each) => sum + each, 0);
   const fact = (/** @type {string} */ name, /** @type {string} */ text, /** @type {string} */ more) =>
     make("div", { "data-fact": name }, make("dt", null, name), make("dd", null, make("b", null, text), make("small", null, more)));
@@ -98,11 +102,36 @@ function facts({ views, visits, sent, heard, lost }) {
     make("dl", { class: "facts" },
       fact("Views", count(views), visits === views ? "each counted once" : `stand for ${count(visits)} visits`),
       fact("Sends heard", sent ? percent(heard / sent) : "–", `${count(heard)} of ${count(sent)}`),
+      fact("Heard last", heard_at === undefined ? "never" : since(heard_at), heard_at === undefined ? "no beacon yet" : moment(heard_at)),
       fact("Without numbers", count(unmeasured), views ? `${percent(unmeasured / views)} of views` : "of no views"),
     ),
     counts(),
   );
 }
+
+/** Whom somebody is called about; the health view answers. @param {State} state @param {Alerts | Refused | null} alerts */
+function raised(state, alerts) {
+  const health = (/** @type {string} */ word) => make("a", { href: link(state, { view: "health" }) }, word);
+  const section = (/** @type {(Node | string)[]} */ ...children) =>
+    make("section", { "aria-labelledby": "alerts", class: "calls" }, make("header", { class: "row" }, make("h2", { id: "alerts" }, "Alerts"), health(alerts ? "Acknowledge or silence" : "Health")), ...children);
+  if (alerts === null) return section(make("p", { class: "quiet" }, "They are for those who hold the read token, which the health view asks for."));
+  if (alerts instanceof Refused) return section(make("p", { class: "warning" }, alerts.message));
+  if (alerts.raised.length === 0) return section(make("p", { class: "quiet" }, "No alert is raised."));
+  const item = (/** @type {import("./health.js").Alert} */ { key, signal, route, device, series, level, since: from, says, acknowledged, muted }) =>
+    make("li", { "data-alert": key, class: muted ? "pale" : null },
+      make("span", { class: `verdict ${level === "critical" ? "violated" : "at-limit"}` }, level === "critical" ? "Critical" : "Warning"),
+      make("span", { title: says }, make("b", null, SIGNALS[signal] ?? signal), " ", route ? make("a", { href: link(state, { view: "route", route }) }, route) : "the whole site", [device, series].filter(Boolean).map((part) => ` · ${part}`).join("")),
+      make("small", { class: "quiet" }, since(from), acknowledged ? `; ${acknowledged.by} looks after it` : "", muted ? "; silenced" : ""),
+    );
+  const { raised } = alerts;
+  return section(
+    make("ul", { class: "called panel" }, raised.slice(0, FIRST).map(item)),
+    raised.length > FIRST ? make("p", { class: "quiet" }, "and ", health(`${count(raised.length - FIRST)} more`)) : "",
+  );
+}
+
+/** The worst and oldest; the rest is the health view's. */
+const FIRST = 5;
 
 /** @param {State} state @param {string} name @param {Line[]} lines @param {Reading} series @param {Standing} standing */
 function card(state, name, lines, series, standing) {

@@ -7,6 +7,7 @@ import { causes, whySlow } from "./causes.js";
 import { distribution, history } from "./chart.js";
 import { make } from "./dom.js";
 import { FEW, cell, instead, number, shares, table } from "./marks.js";
+import { behind } from "./queries.js";
 import { metricPicker, lost } from "./routes.js";
 import { budgetTable, lab } from "./budgets.js";
 import { toolkit } from "./toolkit.js";
@@ -18,11 +19,13 @@ import { METRICS, count, group, interval, lasting, moment, percent, value } from
 export async function route(state) {
   const asked = and(question(state), { route: state.route });
   const of = and(asked, { metric: state.metric });
-  const [whole, series, byRelease, slow, purged, pages, standing, tools, ...breakdowns] = await Promise.all([
+  const isFiltered = state.only.size > 0 || state.bots !== "exclude";
+  const [whole, series, byRelease, slow, ran, purged, pages, standing, tools, ...breakdowns] = await Promise.all([
     /** @type {Promise<Reading>} */ (json("/api/vitals/distribution", of)),
     /** @type {Promise<Reading>} */ (json("/api/vitals/series", and(of, { step: step(state), limit: "5000" }))),
     /** @type {Promise<Reading>} */ (json("/api/vitals/series", and(of, { step: step(state), by: "release", limit: "5000" }))),
     causes(of),
+    /** @type {Promise<import("./queries.js").Queries>} */ (json("/api/performance/queries", new URLSearchParams([...asked].filter(([name]) => ["site", "from", "to", "window", "route"].includes(name))))),
     purges(),
     lab(state),
     /** @type {Promise<import("./ask.js").Standing>} */ (json("/api/budgets", asked)),
@@ -44,10 +47,10 @@ export async function route(state) {
     name: `${state.metric}-of-${state.route}`,
     columns: ["at", "n", "p50", "p75", "p75_low", "p75_high", "p95", "good", "needs_improvement", "poor"],
     rows: series.lines.map(({ at, n, p50, p75, p75_interval, p95, good, needs_improvement, poor }) => [new Date(at ?? 0).toISOString(), n, p50, p75, p75_interval?.[0] ?? null, p75_interval?.[1] ?? null, p95, good, needs_improvement, poor]),
-    document: { distribution: line ?? null, series: series.lines, causes: slow, cells },
+    document: { distribution: line ?? null, series: series.lines, causes: slow, queries: ran, cells },
   };
   if (!line) {
-    return { title: String(state.route), whole, seen, content: [...head, instead("No data", make("p", null, `No view of this route measured ${METRICS[state.metric]} in this time.`)), budgetSection(state, cells, tools, pages)] };
+    return { title: String(state.route), whole, seen, content: [...head, instead("No data", make("p", null, `No view of this route measured ${METRICS[state.metric]} in this time.`)), behind(state, ran, isFiltered), budgetSection(state, cells, tools, pages)] };
   }
   const [from, to] = span(state);
   const marks = [...releases(byRelease.lines), ...purged.filter(({ at }) => at >= from && at <= to).slice(0, MOST_MARKS)];
@@ -73,6 +76,7 @@ export async function route(state) {
         make("h2", { id: "who" }, "Who feels it"),
         make("div", { class: "breakdowns" }, breakdowns.map((reading, index) => breakdown(state, [...DIMENSIONS][index], reading))),
       ),
+      behind(state, ran, isFiltered),
       budgetSection(state, cells, tools, pages),
     ].filter(Boolean)),
   };

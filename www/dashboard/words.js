@@ -9,6 +9,7 @@ const percents = new Intl.NumberFormat(locale(), { style: "percent", maximumFrac
 const moments = new Intl.DateTimeFormat(locale(), { dateStyle: "medium", timeStyle: "short" });
 const clocks = new Intl.DateTimeFormat(locale(), { timeStyle: "medium" });
 const days = new Intl.DateTimeFormat(locale(), { dateStyle: "medium" });
+const dates = new Intl.DateTimeFormat(locale(), { month: "short", day: "numeric" });
 const ago = new Intl.RelativeTimeFormat(locale(), { numeric: "auto" });
 
 /** @param {number} number */
@@ -23,6 +24,8 @@ export const moment = (at) => moments.format(at);
 export const clock = (at) => clocks.format(at);
 /** @param {number} at */
 export const day = (at) => days.format(at);
+/** A day of these months. @param {number} at */
+export const date = (at) => dates.format(at);
 
 /**
  * A value of a metric with its unit: seconds from ten thousand milliseconds on would hide what budgets
@@ -72,8 +75,8 @@ export function lately(window) {
   return number === 1 ? `Last ${unit}` : `Last ${number} ${unit}s`;
 }
 
-/** @param {number} number @param {string} noun */
-export const plural = (number, noun) => `${count(number)} ${noun}${number === 1 ? "" : "s"}`;
+/** @param {number} number @param {string} noun @param {string} [many] */
+export const plural = (number, noun, many = `${noun}s`) => `${count(number)} ${number === 1 ? noun : many}`;
 
 export const METRICS = /** @type {Record<string, string>} */ ({
   LCP: "Largest Contentful Paint",
@@ -104,4 +107,19 @@ export const REASONS = /** @type {Record<string, string>} */ ({
   csp: "a policy forbade the module",
   unsupported: "a browser without what is needed",
   trap: "the module failed",
+});
+
+/** What is watched, as people say it. */
+export const SIGNALS = /** @type {Record<string, string>} */ ({
+  verdict: "Budget broken",
+  evidence: "Worse since the release",
+  "burn-rate": "Budget burns",
+  "response-time": "Slow answers",
+  "hit-ratio": "Few hits",
+  "query-time": "Slow queries",
+  "error-rate": "Errors",
+  memory: "Memory",
+  silence: "Silence",
+  "push-backlog": "Push is behind",
+  anomaly: "Not as usual",
 });
