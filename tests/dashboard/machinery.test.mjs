@@ -95,6 +95,14 @@ test("the cache opens with its own token, and counts as its answers said", async
   assert.deepEqual(cells.slice(0, 2).map(number), [users.length, users.filter(isHit).length]);
   const share = number(await text(page, 'tr[data-route="/users/:id"] [data-ratio]'));
   assert.ok(Math.abs(share - (users.filter(isHit).length / users.length) * 100) < 0.06, `${share} %`);
+  // Of this Worker's one site, all sites' numbers are these as well; and the page says that they are all's.
+  const groups = async (/** @type {string} */ of) => Object.fromEntries(await page.locator(`[data-of="${of}"] tr[data-group]`).evaluateAll((rows) => rows.map((row) => [row.getAttribute("data-group"), Number(row.querySelector("td.number")?.textContent)])));
+  /** @param {{ route: string, status: string }[]} all @param {(answer: { route: string, status: string }) => string} name */
+  const counted = (all, name) => all.reduce((sums, each) => ({ ...sums, [name(each)]: (sums[name(each)] ?? 0) + 1 }), /** @type {Record<string, number>} */ ({}));
+  assert.deepEqual(await groups("Hits by tier"), counted(answers.filter(isHit), ({ status }) => String(status.match(/detail=(\w+)/)?.[1])));
+  assert.deepEqual(await groups("Misses by reason"), counted(answers.filter((answer) => !isHit(answer)), ({ status }) => (/; stored/.test(status) ? "not there yet; stored now" : "not to be stored")));
+  assert.deepEqual(await groups("Asked for most"), { [`http://${HOST}/users/7`]: 6, [`http://${HOST}/users/8`]: 2 });
+  for (const heading of ["#why", "#record", "[data-fact=Purges] small"]) assert.match(String(await text(page, heading)), /of all sites/);
   await context.close();
 });
 
@@ -266,10 +274,11 @@ test("how the site was is what each look said; an incident has its beginning, it
   assert.equal(await page.locator(".strip").getAttribute("aria-label"), "Status over time: 82.1% healthy, 3.6% degraded, 7.1% unhealthy, 7.1% seen by nobody");
   const [bar, ...pieces] = await page.locator(".strip, .strip i").evaluateAll((all) => all.map((each) => each.getBoundingClientRect().toJSON()));
   assert.deepEqual(pieces.map(({ left, width }) => [(left - bar.left) / bar.width, width / bar.width].map((part) => Math.round(part * 28))), [[0, 10], [10, 1], [11, 6], [19, 2], [21, 7]]);
-  assert.deepEqual((await page.locator("tr[data-status]").allTextContents()).map((row) => row.replace(/[A-Z][a-z]{2} \d+, \d{4}, \d+:\d\d.[AP]M/g, "·")), ["Healthy·still168 h92", "Unhealthy··48 h31", "Nobody looked··48 h–", "Healthy··144 h92", "Degraded··24 h74", "Healthy··240 h92"]);
+  assert.deepEqual((await page.locator("tr[data-status]").allTextContents()).map((row) => row.replace(/[A-Z][a-z]{2} \d+, \d{4}, \d+:\d\d.[AP]M/g, "·")), ["Healthy·still7 days92", "Unhealthy··2 days31", "Nobody looked··2 days–", "Healthy··6 days92", "Degraded··24 h74", "Healthy··10 days92"]);
+  assert.equal(await page.locator("[data-spent=unseen]").isVisible(), true);
   const rows = await page.locator("tr[data-incident]").allTextContents();
   assert.match(rows[0], /^Slow answersthe whole siteWarning.*goes on2 hnobodynobody$/);
-  assert.match(rows[1], /^Budget broken\/cart · phone · LCPCritical.*ended.*48 hpagerslackAnn/);
+  assert.match(rows[1], /^Budget broken\/cart · phone · LCPCritical.*ended.*2 dayspagerslackAnn/);
   await context.close();
 });
 

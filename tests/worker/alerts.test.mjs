@@ -220,7 +220,7 @@ test("silence is a finding: people are called, and the site is not healthy", asy
 });
 
 test("what was called about is remembered with whom it was told to, who looked after it, and its end", async () => {
-  const history = async (/** @type {string} */ more, headers = READ) => {
+  const history = async (/** @type {string} */ more, /** @type {Record<string, string>} */ headers = READ) => {
     const { status, text } = await workerd.send(`/api/health/history?site=demo${more}`, undefined, headers);
     check("GET", "/api/health/history", status, "application/json", text);
     return JSON.parse(text);

@@ -65,6 +65,18 @@ export async function bytes(path, query) {
   return new Uint8Array(await (await get(path, query)).arrayBuffer());
 }
 
+/**
+ * The values of a dimension that there are, those of most views first. Not every view measures every vital:
+ * that counts which most have.
+ * @param {Line[]} lines @param {string} by
+ */
+export function valuesOf(lines, by) {
+  /** @type {Map<string, number>} */
+  const most = new Map();
+  for (const { group, n } of lines) if (group[by]) most.set(group[by], Math.max(n, most.get(group[by]) ?? 0));
+  return [...most].map(([name, n]) => ({ name, n })).sort((one, other) => other.n - one.n);
+}
+
 /** A question with more in it. @param {URLSearchParams} query @param {Record<string, string | null>} more */
 export function and(query, more) {
   const all = new URLSearchParams(query);

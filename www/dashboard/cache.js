@@ -96,7 +96,7 @@ function summary(routes, { purges }) {
     fact("Requests", count(sum(({ requests }) => requests)), past ? `${count(past)} went past it` : "in the last day"),
     fact("Sent", bytes(sum((each) => each.bytes)), "in the last day"),
     fact("Saved", lasting(sum(({ saved_ms }) => saved_ms ?? 0) / 1000), "of the origin’s time"),
-    fact("Purges", count(purges.count), slowest === undefined ? `${plural(purges.marks, "mark")} kept` : `known within ${count(slowest)} ms`),
+    fact("Purges", count(purges.count), `of all sites; ${slowest === undefined ? `${plural(purges.marks, "mark")} kept` : `known within ${count(slowest)} ms`}`),
   );
 }
 
@@ -243,7 +243,7 @@ function record(calls) {
     ),
   );
   return make("section", { "aria-labelledby": "record" },
-    make("h2", { id: "record" }, "Record of calls"),
+    make("h2", { id: "record" }, "Record of calls ", make("small", { class: "quiet" }, "of all sites")),
     rows.length ? table("Calls that were made", [{ name: "When" }, { name: "What was done" }, { name: "Of what" }, { name: "Came to" }], rows) : make("p", { class: "quiet" }, "Nothing was purged or warmed."),
     calls.length > changed.length && make("p", { class: "quiet" }, `Beside them ${plural(calls.length - changed.length, "call")} that only read, of the last ${count(calls.length)}.`),
   );

@@ -1,7 +1,7 @@
 // Two releases, or this span of time and the one before: side by side, and whether the difference is
 // more than chance.
 import { link, question, span } from "./address.js";
-import { and, json } from "./ask.js";
+import { and, json, valuesOf } from "./ask.js";
 import { make } from "./dom.js";
 import { FEW, cell, instead, number, shares, table } from "./marks.js";
 import { ORDER, count, day, interval, percent, plural, value } from "./words.js";
@@ -15,8 +15,8 @@ import { ORDER, count, day, interval, percent, plural, value } from "./words.js"
 export async function compare(state, go) {
   const asked = question(state);
   /** @type {import("./ask.js").Reading} */
-  const releases = await json("/api/vitals/distribution", and(asked, { by: "release", metric: "TTFB", release: null }));
-  const known = releases.lines.flatMap(({ group, n }) => (group.release ? [{ name: group.release, n }] : [])).sort((one, other) => other.n - one.n);
+  const releases = await json("/api/vitals/distribution", and(asked, { by: "release", release: null }));
+  const known = valuesOf(releases.lines, "release");
   const byRelease = state.a !== null && state.b !== null && state.a !== state.b;
   const [from, to] = span(state);
   const length = to - from;

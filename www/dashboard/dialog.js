@@ -15,6 +15,8 @@ export function open(title, ...children) {
     if (event.target === dialog) dialog.close();
   });
   dialog.showModal();
+  // What is to be answered comes first; where something is only confirmed, the way back does.
+  /** @type {HTMLElement | null} */ (dialog.querySelector("input, select, textarea, .answers button"))?.focus();
   return dialog;
 }
 

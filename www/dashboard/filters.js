@@ -1,7 +1,7 @@
 // Which visits, over which time: a row of what is chosen, and a way to choose more. The values to
 // choose from are those that there are.
 import { DIMENSIONS, WINDOWS, link, question, span } from "./address.js";
-import { and, json } from "./ask.js";
+import { and, json, valuesOf } from "./ask.js";
 import { open } from "./dialog.js";
 import { make } from "./dom.js";
 import { count, group, lately, moment } from "./words.js";
@@ -46,13 +46,12 @@ function add(state, go) {
     values.replaceChildren(make("li", { class: "quiet" }, "Reading…"));
     try {
       /** @type {import("./ask.js").Reading} */
-      const { lines } = await json("/api/vitals/distribution", and(question(state), { by, metric: "TTFB" }));
+      const { lines } = await json("/api/vitals/distribution", and(question(state), { by }));
       if (kinds.value !== by) return;
-      const known = lines.filter(({ group }) => group[by]).sort((one, other) => other.n - one.n);
+      const known = valuesOf(lines, by);
       values.replaceChildren(
         ...(known.length
-          ? known.map(({ group, n }) => {
-              const value = String(group[by]);
+          ? known.map(({ name: value, n }) => {
               const take = () => {
                 dialog.close();
                 go({ only: new Map([...state.only, [by, value]]) });

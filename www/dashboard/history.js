@@ -3,7 +3,7 @@
 import { link } from "./address.js";
 import { make } from "./dom.js";
 import { cell, number, table } from "./marks.js";
-import { SIGNALS, count, date, lately, lasting, moment, percent, plural } from "./words.js";
+import { SIGNALS, count, date, duration, lately, moment, percent, plural } from "./words.js";
 
 /**
  * @typedef {import("./address.js").State} State
@@ -37,7 +37,7 @@ export function statuses(state, window, { from, to, statuses, spent, unseen }) {
       bar,
       make("div", { class: "ticks quiet", "aria-hidden": "true" }, [0, 1, 2, 3].map((quarter) => make("span", null, date(from + (whole * quarter) / 4))), make("span", null, "now")),
       make("p", { class: "legend" },
-        shares.filter(([, millis]) => millis > 0).map(([name, millis]) => make("span", { class: `part ${name}`, "data-spent": name }, make("b", null, percent(millis / whole)), ` ${NAMES[name]}`)),
+        shares.filter(([, millis]) => millis > 0).map(([name, millis]) => make("span", { class: `part ${name === "unseen" ? "gap" : name}`, "data-spent": name }, make("b", null, percent(millis / whole)), ` ${NAMES[name]}`)),
       ),
     ),
     changes(statuses, to),
@@ -61,7 +61,7 @@ function changes(statuses, to) {
       cell(statusMark(health)),
       make("th", { scope: "row" }, moment(from)),
       cell(index === 0 && health !== "unseen" ? "still" : moment(to)),
-      number(lasting((to - from) / 1000)),
+      number(duration(to - from)),
       number(score === null ? "–" : count(score)),
     );
   return more(all, FEW, (shown) => table("Changes of the status", [{ name: "Status" }, { name: "From" }, { name: "To" }, { name: "Lasted", number: true }, { name: "Lowest score", number: true }], shown.map(row)));
@@ -77,7 +77,7 @@ export function incidents(state, { to, incidents, more_incidents = 0 }) {
       cell(make("span", { class: `verdict ${level === "critical" ? "violated" : "at-limit"}` }, level === "critical" ? "Critical" : "Warning")),
       make("td", { class: "words" }, says),
       cell([moment(opened), make("small", { class: "quiet" }, ended ? `${ended.lapsed ? "not read any more" : "ended"} ${moment(ended.at)}` : "goes on")]),
-      number(lasting(((ended?.at ?? to) - opened) / 1000)),
+      number(duration((ended?.at ?? to) - opened)),
       make("td", { class: "words" }, Object.keys(told).length ? Object.entries(told).map(([channel, at]) => make("span", { class: "block", title: moment(at) }, channel)) : "nobody"),
       cell(acknowledged ? [acknowledged.by, make("small", { class: "quiet" }, moment(acknowledged.at))] : "nobody"),
     );

@@ -174,11 +174,11 @@ function failed(error) {
   const again = make("button", { type: "button", onclick: () => show(true) }, "Try again");
   if (error instanceof Refused) listen(null, "");
   if (error instanceof Refused && error.status === 401) return content.replaceChildren(door());
-  if (error instanceof Unreached) {
-    const words = navigator.onLine ? "The Worker does not answer." : "This device is offline.";
+  if (error instanceof Unreached || (error instanceof Refused && error.status >= 500)) {
+    const words = !navigator.onLine ? "This device is offline." : error instanceof Unreached ? "The Worker does not answer." : "The Worker cannot answer now.";
     // Numbers that were read are better than none, if they are said to be old and are of this question.
     if (last && lastAddress === location.search) return say(`${words} The numbers are as they were ${since(last.at)}.`, "stale");
-    return content.replaceChildren(alone(words, make("p", null, "The numbers come back with the connection."), again));
+    return content.replaceChildren(alone(words, make("p", null, error instanceof Refused ? `It says: ${error.message}` : "The numbers come back with the connection."), again));
   }
   if (error instanceof Refused) {
     const help =

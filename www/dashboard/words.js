@@ -59,6 +59,9 @@ export function lasting(total) {
   return `${new Intl.NumberFormat(locale(), { maximumFractionDigits: total < 36_000 ? 1 : 0 }).format(total / 3600)} h`;
 }
 
+/** How long something was. @param {number} millis */
+export const duration = (millis) => (millis < 172_800_000 ? lasting(millis / 1000) : plural(Math.round(millis / 86_400_000), "day"));
+
 /** @param {number} at */
 export function since(at, now = Date.now()) {
   const passed = Math.max(0, now - at) / 1000;
