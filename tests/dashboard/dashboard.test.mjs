@@ -271,6 +271,21 @@ test("every view is clean by axe in both themes, and fits at three widths", asyn
   });
 });
 
+test("on a phone it is in sight what is judged, and what it comes to, without scrolling a table", async () => {
+  const { page, go, context } = await visitor({ viewport: { width: 390, height: 844 } });
+  for (const [view, row, value] of [["overview", "[aria-labelledby=attention] tbody tr", "td.number"], ["budgets", "tr[data-cell]", "td.number:not(.wide-only)"], ["compare", "tr[data-metric=LCP]", "td.number >> nth=1"]]) {
+    await go(VIEWS[view]);
+    const first = page.locator(row).first();
+    for (const part of [first.locator("th"), first.locator(value).first()]) {
+      const box = await part.boundingBox();
+      assert.ok(box && box.width > 0 && box.x >= 0 && box.x + box.width <= 390, `${view}: ${JSON.stringify(box)}`);
+    }
+  }
+  await go(VIEWS.budgets);
+  assert.match(String(await page.locator('tr[data-cell="/product/:id phone LCP"] .narrow-only').innerText()), /^phone · LCP ≤ 2,000 ms$/);
+  await context.close();
+});
+
 test("the keyboard alone reaches a filter, a view and a route", async () => {
   const { page, go, context } = await visitor();
   await go(VIEWS.overview);

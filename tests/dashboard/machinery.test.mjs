@@ -253,7 +253,7 @@ test("the overview calls out what is raised, for those who may know it, and how 
   await page.locator("#machinery").waitFor();
   const stranger = await visitor();
   await stranger.go("/?site=demo");
-  assert.match(String(await text(stranger.page, ".calls")), /for those who hold the read token/);
+  assert.match(String(await text(stranger.page, "[aria-labelledby=attention]")), /Alerts are for those who hold the read token/);
   assert.deepEqual([...complaints, ...stranger.complaints].filter((each) => !/\b503\b/.test(each)), []);
   await Promise.all([context.close(), stranger.context.close()]);
 });

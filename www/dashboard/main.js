@@ -154,7 +154,7 @@ function freshness() {
   if (!place || !last) return;
   const { heard_at } = last.shown.whole;
   const age = Date.now() - last.at;
-  place.textContent = state.view === "cache" ? "" : heard_at === undefined ? "nothing heard yet" : `heard ${since(heard_at)}`;
+  place.replaceChildren(...(state.view === "cache" ? [] : heard_at === undefined ? ["nothing heard yet"] : [make("span", { class: "word" }, "heard "), since(heard_at)]));
   place.title = heard_at === undefined ? "" : `The last beacon came ${moment(heard_at)}`;
   place.classList.toggle("live", heard_at !== undefined && Date.now() - heard_at < 15 * MINUTE);
   if (age > 5 * MINUTE) say(`These numbers were read ${since(last.at)}.`, "stale");

@@ -67,15 +67,16 @@ export function trend(points, [from, to], label) {
 const clamp = (/** @type {number} */ value, /** @type {number} */ low, /** @type {number} */ high) => Math.min(Math.max(value, low), high);
 
 /**
- * @typedef {{ name: string, number?: boolean, sort?: string, title?: string }} Column
+ * A column that is `wide` is left out where there is no room for it, on a phone: what it says stands in another, too.
+ * @typedef {{ name: string, number?: boolean, sort?: string, title?: string, wide?: boolean }} Column
  * @param {string} caption @param {Column[]} columns @param {HTMLTableRowElement[]} rows
  * @param {{ sorted?: string, sort?: (key: string) => void }} [how]
  */
 export function table(caption, columns, rows, { sorted, sort } = {}) {
-  const head = columns.map(({ name, number, sort: key, title }) => {
+  const head = columns.map(({ name, number, sort: key, title, wide }) => {
     const button = key && sort ? make("button", { type: "button", id: `sort-${key}`, class: "sort", title, onclick: () => sort(key) }, name) : name;
     const way = key && sorted === key ? "descending" : key && sorted === `-${key}` ? "ascending" : null;
-    return make("th", { scope: "col", class: number ? "number" : null, "aria-sort": way, title: sort ? null : title }, button);
+    return make("th", { scope: "col", class: [number && "number", wide && "wide-only"].filter(Boolean).join(" ") || null, "aria-sort": way, title: sort ? null : title }, button);
   });
   return make(
     "div",
@@ -86,8 +87,10 @@ export function table(caption, columns, rows, { sorted, sort } = {}) {
 
 /** @param {import("./dom.js").Child | import("./dom.js").Child[]} content @param {string} [kind] */
 export const cell = (content, kind) => make("td", { class: kind }, content);
-/** @param {import("./dom.js").Child | import("./dom.js").Child[]} content */
-export const number = (content) => make("td", { class: "number" }, content);
+/** @param {import("./dom.js").Child | import("./dom.js").Child[]} content @param {string} [kind] */
+export const number = (content, kind) => make("td", { class: kind ? `number ${kind}` : "number" }, content);
+/** What the columns say that a phone has no room for. @param {string} words */
+export const narrowly = (words) => make("small", { class: "quiet narrow-only" }, words);
 
 /**
  * A state in which there are no numbers: what is so, and what to do.

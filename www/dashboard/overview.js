@@ -3,7 +3,7 @@ import { link, question, span, step } from "./address.js";
 import { Refused, and, apart, holds, json, told } from "./ask.js";
 import { draw, make } from "./dom.js";
 import { counts } from "./live.js";
-import { FEW, cell, kept, legend, number, shares, table, trend, verdictMark, views } from "./marks.js";
+import { FEW, cell, kept, legend, narrowly, number, shares, table, trend, verdictMark, views } from "./marks.js";
 import { METRICS, ORDER, REASONS, SIGNALS, VERDICTS, count, interval, moment, percent, plural, since, value } from "./words.js";
 
 /**
@@ -36,12 +36,12 @@ export async function overview(state) {
     content: [
       make("h1", null, "What visitors feel"),
       make("div", { class: "top" }, scores(standing), facts(whole)),
-      raised(state, alerts),
+      ...(alerts ? [raised(state, alerts)] : []),
       make("section", { "aria-labelledby": "vitals" },
         make("h2", { id: "vitals" }, "Vitals"),
         make("div", { class: "cards" }, ORDER.map((name) => card(state, name, lines, series, standing))),
       ),
-      attention(state, standing),
+      attention(state, standing, alerts === null),
       losses(whole, summary.refused),
     ],
     seen: {
@@ -109,12 +109,11 @@ function facts({ views, visits, sent, heard, lost, heard_at }) {
   );
 }
 
-/** Whom somebody is called about; the health view answers. @param {State} state @param {Alerts | Refused | null} alerts */
+/** What somebody is called about; the health view answers. @param {State} state @param {Alerts | Refused} alerts */
 function raised(state, alerts) {
   const health = (/** @type {string} */ word) => make("a", { href: link(state, { view: "health" }) }, word);
   const section = (/** @type {(Node | string)[]} */ ...children) =>
-    make("section", { "aria-labelledby": "alerts", class: "calls" }, make("header", { class: "row" }, make("h2", { id: "alerts" }, "Alerts"), health(alerts ? "Acknowledge or silence" : "Health")), ...children);
-  if (alerts === null) return section(make("p", { class: "quiet" }, "They are for those who hold the read token, which the health view asks for."));
+    make("section", { "aria-labelledby": "alerts", class: "calls" }, make("header", { class: "row" }, make("h2", { id: "alerts" }, "Alerts"), health("Acknowledge or silence")), ...children);
   if (alerts instanceof Refused) return section(make("p", { class: "warning" }, alerts.message));
   if (alerts.raised.length === 0) return section(make("p", { class: "quiet" }, "No alert is raised."));
   const item = (/** @type {import("./health.js").Alert} */ { key, signal, route, device, series, level, since: from, says, acknowledged, muted }) =>
@@ -171,8 +170,8 @@ export function wholeSite({ cells }, metric) {
 /** What needs eyes first comes first. @param {string} verdict */
 export const rank = (verdict) => Object.keys(VERDICTS).indexOf(verdict);
 
-/** @param {State} state @param {Standing} standing */
-function attention(state, { cells }) {
+/** @param {State} state @param {Standing} standing @param {boolean} isStranger whether the reader may not know what is raised */
+function attention(state, { cells }, isStranger) {
   const troubled = cells
     .filter((cell) => cell.route !== null && (cell.verdict === "violated" || cell.verdict === "at-limit" || cell.watch?.alarm))
     // By the number of views that were let down beyond what the budget forgives.
@@ -180,12 +179,12 @@ function attention(state, { cells }) {
   const silent = cells.filter((cell) => cell.route !== null && (cell.verdict === "unknown" || cell.verdict === "insufficient")).length;
   const body = troubled.slice(0, 8).map((each) =>
     make("tr", { "data-verdict": each.verdict },
-      make("th", { scope: "row" }, make("a", { href: link(state, { view: "route", route: each.route, metric: each.metric }) }, each.route ?? "")),
-      cell(each.device ?? "any"),
-      cell(each.metric),
+      make("th", { scope: "row" }, make("a", { href: link(state, { view: "route", route: each.route, metric: each.metric }) }, each.route ?? ""), narrowly(`${each.device ?? "any"} · ${each.metric} ≤ ${value(each.max, each.unit)}`)),
+      cell(each.device ?? "any", "wide-only"),
+      cell(each.metric, "wide-only"),
       number(value(each.value, each.unit)),
-      number(`≤ ${value(each.max, each.unit)}`),
-      number(each.n ? percent((each.n - each.k) / each.n) : "–"),
+      number(`≤ ${value(each.max, each.unit)}`, "wide-only"),
+      number(each.n ? percent((each.n - each.k) / each.n) : "–", "wide-only"),
       cell(verdictMark(each.verdict)),
     ),
   );
@@ -194,9 +193,10 @@ function attention(state, { cells }) {
     { "aria-labelledby": "attention" },
     make("header", { class: "row" }, make("h2", { id: "attention" }, "Needs attention"), make("a", { href: link(state, { view: "budgets" }) }, "All budgets")),
     body.length
-      ? table("Budgets that are broken or at their limit", [{ name: "Route" }, { name: "Device" }, { name: "Vital" }, { name: "Value", number: true }, { name: "Budget", number: true }, { name: "Over budget", number: true }, { name: "Verdict" }], body)
+      ? table("Budgets that are broken or at their limit", [{ name: "Route" }, { name: "Device", wide: true }, { name: "Vital", wide: true }, { name: "Value", number: true }, { name: "Budget", number: true, wide: true }, { name: "Over budget", number: true, wide: true }, { name: "Verdict" }], body)
       : make("p", { class: "quiet" }, "No budget is proven broken."),
     silent > 0 && make("p", { class: "quiet" }, `Nothing is proven yet of ${plural(silent, "budgeted cell")}: too few views, or none.`),
+    isStranger && make("p", { class: "quiet" }, "Alerts are for those who hold the read token; ", make("a", { href: link(state, { view: "health" }) }, "the health view"), " asks for it."),
   );
 }
 
