@@ -62,8 +62,7 @@ async function take(request, env, context, own, query) {
   try {
     // Should a later one fail, all are sent again; those that are stored already count once.
     for (let index = 0; index < rows.length; index += 2) {
-      const stored = await env.SHARDS_OF_SITES.getByName(rows[index]).tell(rows[index + 1]);
-      if (!stored) return refused("unavailable", site);
+      if (!(await journaled(env, context, rows[index], rows[index + 1], now))) return refused("unavailable", site);
     }
   } catch (error) {
     console.error("the journal did not answer:", error);
@@ -73,6 +72,36 @@ async function take(request, env, context, own, query) {
   if (answer === undefined) return new Response(null, allowed ? { headers: { "access-control-allow-origin": allowed, vary: "Origin" } } : undefined);
   return new Response(answer, { headers: allowed ? { ...TAKEN, "access-control-allow-origin": allowed } : TAKEN });
 }
+
+// Rows wait a moment for company, so that one call takes them all to their object. Whoever is first of a
+// group sends it, and goes on with it when its own visitor has gone; were it cut off nevertheless, nobody
+// joins it for long.
+function journaled(env, context, object, rows, now) {
+  const open = groups.get(object);
+  if (open && now - open.since < PATIENCE && open.size + rows.length <= MOST_OF_A_BATCH) {
+    open.size += rows.length;
+    open.rows.push(rows);
+    // Who waits for another's request has to have something of its own to wait for.
+    return Promise.race([open.stored, passed(PATIENCE).then(() => false)]);
+  }
+  const group = { rows: [rows], size: rows.length, since: now, stored: passed(COMPANY).then(() => sent(env, object, group)) };
+  groups.set(object, group);
+  context.waitUntil(group.stored.catch(() => {}));
+  return group.stored;
+}
+
+function sent(env, object, group) {
+  if (groups.get(object) === group) groups.delete(object);
+  return env.SHARDS_OF_SITES.getByName(object).tell(group.rows);
+}
+
+// The group for each object that has not set off.
+const groups = new Map();
+// Milliseconds.
+const PATIENCE = 10_000;
+const COMPANY = 2;
+
+const passed = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
 
 const TAKEN = {
   "content-type": "application/json",
@@ -158,8 +187,8 @@ export class Shard extends DurableObject {
   // Rows wait a moment for company, so that one commit serves them all; who tells one is answered when
   // it is written, and the output gate holds the answer until it is on disk.
   tell(rows) {
-    this.#rows.push(rows);
-    this.#commit ??= new Promise((resolve) => setTimeout(resolve, COMPANY)).then(() => this.#written());
+    this.#rows.push(...rows);
+    this.#commit ??= passed(COMPANY).then(() => this.#written());
     return this.#commit;
   }
 
@@ -205,8 +234,6 @@ function batches(rows) {
 }
 
 const MOST_OF_A_BATCH = 500_000;
-// Milliseconds.
-const COMPANY = 2;
 
 // The authority on purges.
 export class TagClock extends DurableObject {

@@ -69,6 +69,22 @@ test("bodies that never end hold up nobody", async () => {
   assert.equal(await views("/slow"), 120, "nor after they have gone");
 });
 
+test("who leaves at once takes nobody's beacon along", async () => {
+  const left = JSON.stringify(beacon({ path: "/left" }));
+  const request = `POST /v1/vitals HTTP/1.1\r\nhost: x\r\nuser-agent: ${DESKTOP}\r\ncontent-length: ${left.length}\r\n\r\n${left}`;
+  const rounds = 200;
+  for (let round = 0; round < rounds; round += 1) {
+    // It is the first of those that go to the object together, and gone before they do.
+    const socket = net.connect(workerd.port, "127.0.0.1");
+    socket.on("error", () => {});
+    const gone = new Promise((resolve) => socket.once("close", resolve));
+    await new Promise((resolve) => socket.write(request, resolve));
+    socket.destroy();
+    await Promise.all([gone, ...Array.from({ length: 5 }, () => visit("/stayed").then(({ status }) => assert.equal(status, 200)))]);
+  }
+  assert.equal(await views("/stayed"), rounds * 5);
+});
+
 test("a body without a length is read no further than a beacon may be long", async () => {
   // Chunk after chunk, until it is refused.
   const status = await new Promise((resolve) => {

@@ -11,7 +11,7 @@ export class Shard extends Sound {
     return super.fetch(request);
   }
 
-  /** @param {string} rows */
+  /** @param {string[]} rows */
   tell(rows) {
     if (isDown) throw new Error("the shard is out of order");
     return super.tell(rows);

@@ -2,7 +2,7 @@
 //! is the ledger's and the verdicts' business.
 
 use insight::figures;
-use ledger::{Bots, Dimension, Groups, Query, Span, Window};
+use ledger::{Bots, Dimension, Groups, Query, Span, Window, reaching_back};
 use serde_json::json;
 use wire::reading::{Compared, Line, Reading, VERSION};
 use wire::{Device, Metric, Refusal, UnixMillis};
@@ -275,7 +275,7 @@ impl Parameters {
                 return Err(Refusal::BadQuery { name: "window", want: "left out beside `from`" });
             }
             (Some(from), None) => from,
-            (None, window) => to.before(window.unwrap_or(Span::Day.millis())),
+            (None, window) => reaching_back(to, window.unwrap_or(Span::Day.millis())),
         };
         if from > to {
             return Err(Refusal::BadQuery { name: "from", want: "before `to`" });

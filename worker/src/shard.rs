@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use budget::{Budgets, Watched, leading};
-use ledger::{Counts, Groups, Query, Retention, Rooms, Rulings, Span, Window};
+use ledger::{Counts, Groups, Query, Recent, Retention, Rooms, Rulings, Span, Window};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use wire::{Refusal, UnixMillis};
@@ -183,6 +183,8 @@ pub struct Shard {
     last: Slot<Option<u64>>,
     /// Known while all that was written under it succeeded; else read again.
     rooms: RefCell<Option<Rooms>>,
+    /// The same; and only where somebody has asked for pages.
+    recent: RefCell<Option<Recent>>,
     ruled: RefCell<Option<Ruled>>,
 }
 
@@ -196,7 +198,7 @@ pub(crate) struct Ruled {
 impl DurableObject for Shard {
     fn new(state: State, env: Env) -> Self {
         let (live, is_open, tends_at, monitored, origin, last) = Default::default();
-        let (rooms, ruled) = Default::default();
+        let (rooms, recent, ruled) = Default::default();
         let alarm = Rc::new(Alarm::new(state.storage()));
         let pushes = Rc::new(Pushes::new(state.storage(), env.clone(), Rc::clone(&alarm)));
         let calls = Rc::new(Calls::new(state.storage(), env.clone(), Rc::clone(&alarm)));
@@ -214,6 +216,7 @@ impl DurableObject for Shard {
             calls,
             last,
             rooms,
+            recent,
             ruled,
         }
     }

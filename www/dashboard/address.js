@@ -99,15 +99,18 @@ export function question(state) {
   return query;
 }
 
-/** From when to when, by this clock. @param {State} state @returns {[number, number]} */
+/** From when to when, by this clock: as the Worker has it, a week or more begins with a day of UTC. @param {State} state @returns {[number, number]} */
 export function span(state, now = Date.now()) {
   const to = state.to ?? now;
-  return [state.from ?? to - milliseconds(state.window), to];
+  const from = to - milliseconds(state.window);
+  return [state.from ?? (to - from < 7 * DAY ? from : from - (from % DAY)), to];
 }
+
+const DAY = 86_400_000;
 
 /** @param {string} window */
 export function milliseconds(window) {
-  const unit = { m: 60_000, h: 3_600_000, d: 86_400_000 }[window.slice(-1)] ?? 0;
+  const unit = { m: 60_000, h: 3_600_000, d: DAY }[window.slice(-1)] ?? 0;
   return Number(window.slice(0, -1)) * unit;
 }
 

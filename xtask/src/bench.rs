@@ -54,7 +54,7 @@ pub fn run(root: &Path, arguments: &[String]) -> Result<()> {
         if !named.is_empty() && !named.iter().any(|wanted| wanted == name) {
             continue;
         }
-        if *name == "cache" {
+        if ["cache", "ingest"].contains(name) {
             worker::build_empty(root)?;
         }
         let measure = || match driver {

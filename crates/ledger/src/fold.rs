@@ -172,9 +172,9 @@ pub fn roll(
             continue;
         }
         let into = from.rolled(places, horizon);
+        pages.rolled(&from, into.as_ref(), &cell, horizon);
         if let Some(into) = into {
             cells.entry(into.clone()).or_default().merge(&cell);
-            pages.rolled(&from, &into, &cell, horizon);
             touched.insert(into);
         }
         effects.push(Effect::Forget(from));

@@ -4,7 +4,8 @@
 //! integers that can be taken out again.
 //!
 //! A view stands in its page once its cell is no minute any more; corrections and roll-ups change both in
-//! one step. A page has a sum for each day on which it was seen, and no other.
+//! one step. A page has a sum for each day on which it was seen, and no other. The minutes are summed up
+//! in memory: see `recent`.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,6 +15,7 @@ use wire::{Device, UnixMillis};
 use crate::cell::Cell;
 use crate::fold::{CellKey, Counted};
 use crate::read::{Bots, Dimension, Query};
+use crate::recent::Recent;
 use crate::told::Labels;
 use crate::window::{Horizon, Span, Window};
 
@@ -37,12 +39,19 @@ pub struct PageKey {
 
 /// What a fold or a roll-up changes of pages, day by day.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Changes(BTreeMap<PageKey, Change>);
+pub struct Changes {
+    /// Of the stored sums.
+    days: BTreeMap<PageKey, Change>,
+    /// Of the minutes, which have no stored sums, where somebody follows these.
+    pub(crate) minutes: Option<BTreeMap<PageKey, Change>>,
+    /// The latest of these minutes.
+    pub(crate) last: UnixMillis,
+}
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-struct Change {
-    added: Cell,
-    taken: Cell,
+pub(crate) struct Change {
+    pub(crate) added: Cell,
+    pub(crate) taken: Cell,
 }
 
 /// What the shell must do with the sum of a page.
@@ -81,6 +90,8 @@ pub struct Plan {
     pub days: Option<Days>,
     /// Cells whose windows begin from the first moment to before the second.
     pub cells: Vec<(UnixMillis, UnixMillis)>,
+    /// The same, of cells that are the minutes of pages: what is known of those may answer for them.
+    pub minutes: Option<(UnixMillis, UnixMillis)>,
 }
 
 impl Page {
@@ -104,7 +115,7 @@ impl Page {
 
 impl PageKey {
     /// The page and day that a cell belongs to; none where programs are counted.
-    fn of(key: &CellKey) -> Option<Self> {
+    pub(crate) fn of(key: &CellKey) -> Option<Self> {
         Some(Self { page: Page::of(&key.labels)?, day: Window::of(Span::Day, key.window.start).start })
     }
 
@@ -122,31 +133,37 @@ impl PageKey {
 }
 
 impl Changes {
+    /// Changes that are noted for what is known of minutes, too.
+    #[must_use]
+    pub fn for_recent(recent: Option<&Recent>) -> Self {
+        Self { minutes: recent.map(|_| BTreeMap::new()), ..Self::default() }
+    }
+
     /// A view came into a cell.
     pub(crate) fn add(&mut self, key: &CellKey, view: &Counted, horizon: &Horizon) {
-        if let Some(change) = self.paged(key, horizon) {
+        if let Some(change) = self.of(key, horizon) {
             change.added.add(view);
         }
     }
 
     /// A view was taken out of a cell.
     pub(crate) fn take_out(&mut self, key: &CellKey, view: &Counted, horizon: &Horizon) {
-        if let Some(change) = self.paged(key, horizon) {
+        if let Some(change) = self.of(key, horizon) {
             change.taken.add(view);
         }
     }
 
-    /// A cell was rolled up into another. What grows out of minutes comes to stand in its page; what was
-    /// given another place moves to another page.
-    pub(crate) fn rolled(&mut self, from: &CellKey, into: &CellKey, cell: &Cell, horizon: &Horizon) {
+    /// A cell was rolled up into another, or is kept no longer. What grows out of minutes comes to stand in
+    /// its page; what was given another place moves to another page.
+    pub(crate) fn rolled(&mut self, from: &CellKey, into: Option<&CellKey>, cell: &Cell, horizon: &Horizon) {
         let is_new = from.window.span == Span::Minute;
-        if !is_new && from.labels.route == into.labels.route {
+        if !is_new && into.is_none_or(|into| from.labels.route == into.labels.route) {
             return;
         }
-        if let Some(change) = self.paged(into, horizon) {
+        if let Some(change) = into.and_then(|into| self.of(into, horizon)) {
             change.added.merge(cell);
         }
-        if let Some(change) = self.paged(from, horizon) {
+        if let Some(change) = self.of(from, horizon) {
             change.taken.merge(cell);
         }
     }
@@ -154,13 +171,20 @@ impl Changes {
     /// A cell of before there were pages comes to stand in its own: the horizon moves past it.
     pub fn bring_in(&mut self, key: &CellKey, cell: &Cell) {
         if let Some(key) = PageKey::of(key) {
-            self.0.entry(key).or_default().added.merge(cell);
+            self.days.entry(key).or_default().added.merge(cell);
         }
     }
 
-    fn paged(&mut self, key: &CellKey, horizon: &Horizon) -> Option<&mut Change> {
-        let is_paged = key.window.span != Span::Minute && key.window.start < horizon.pages;
-        Some(self.0.entry(PageKey::of(key).filter(|_| is_paged)?).or_default())
+    fn of(&mut self, key: &CellKey, horizon: &Horizon) -> Option<&mut Change> {
+        let changes = match key.window.span {
+            Span::Minute => {
+                self.last = self.last.max(key.window.start);
+                self.minutes.as_mut()?
+            }
+            _ if key.window.start < horizon.pages => &mut self.days,
+            _ => return None,
+        };
+        Some(changes.entry(PageKey::of(key)?).or_default())
     }
 
     /// The first day of each page and block that changes. Needed are the sums from there on to the end of
@@ -168,7 +192,7 @@ impl Changes {
     #[must_use]
     pub fn needed(&self) -> BTreeSet<PageKey> {
         let mut first: BTreeMap<(&Page, UnixMillis), UnixMillis> = BTreeMap::new();
-        for key in self.0.keys() {
+        for key in self.days.keys() {
             first.entry((&key.page, key.block())).or_insert(key.day);
         }
         first.into_iter().map(|((page, _), day)| PageKey { page: page.clone(), day }).collect()
@@ -188,7 +212,7 @@ impl Changes {
     #[must_use]
     pub fn settle(self, mut sums: BTreeMap<PageKey, Cell>) -> Vec<Sum> {
         let mut effects = Vec::new();
-        let mut changes = self.0.into_iter().peekable();
+        let mut changes = self.days.into_iter().peekable();
         while let Some((first, change)) = changes.next() {
             let (page, start, end) = (first.page.clone(), first.block(), first.end());
             let is_same = |key: &PageKey| key.page == page && key.block() == start;
@@ -255,9 +279,14 @@ impl Query {
             to => day(to),
         };
         if from >= to || !self.is_about_pages() {
-            return Plan { days: None, cells: vec![(self.from, self.to)] };
+            return Plan { days: None, cells: vec![(self.from, self.to)], minutes: None };
         }
-        Plan { days: Some(Days { from, to }), cells: vec![(self.from, from), (to, self.to)] }
+        let (head, rest) = ((self.from, from), (to, self.to));
+        let days = Some(Days { from, to });
+        match to == horizon.minutes {
+            true => Plan { days, cells: vec![head], minutes: Some(rest) },
+            false => Plan { days, cells: vec![head, rest], minutes: None },
+        }
     }
 
     /// Whether a page is asked for.

@@ -91,6 +91,14 @@ pub struct Groups {
     pub rulings: Rulings,
 }
 
+/// When a span of so many milliseconds begins that goes up to a moment. One of a week or more begins with
+/// a day: it is read from whole days, however many visits they had.
+#[must_use]
+pub const fn reaching_back(to: UnixMillis, millis: u64) -> UnixMillis {
+    let from = to.before(millis);
+    if millis < 7 * Span::Day.millis() { from } else { Window::of(Span::Day, from).start }
+}
+
 impl Dimension {
     /// Those that every series has a place for.
     pub const COMMON: [Self; 7] =
@@ -242,6 +250,11 @@ impl Groups {
             Some(less) => cell.subtract_encoded(less),
             None => Ok(()),
         }
+    }
+
+    /// Adds what a page has counted on a day.
+    pub(crate) fn add_page(&mut self, query: &Query, PageKey { page, day }: &PageKey, sum: &Cell) {
+        self.add(query.group_of_page(*day, page), sum);
     }
 
     /// Adds what another shard knows.

@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 
 use ledger::{
     Bots, Cell, CellKey, Changes, Counts, Days, Dimension, Effect, Group, Groups, Heavy, Horizon, Kept,
-    Limits, OTHER, PageKey, Place, Places, Query, Retention, Room, Rooms, Span, Sum, Told, View, Visitor,
-    Window, fold, needed, roll,
+    Limits, OTHER, PageKey, Place, Places, Query, Recent, Retention, Room, Rooms, Span, Sum, Told, View,
+    Visitor, Window, fold, needed, roll,
 };
 use proptest::prelude::*;
 use wire::beacon::Values;
@@ -30,6 +30,7 @@ struct Shelf {
     journal: BTreeMap<String, (View, bool)>,
     cells: BTreeMap<CellKey, Cell>,
     sums: BTreeMap<PageKey, Cell>,
+    recent: Recent,
     horizon: Horizon,
     retention: Retention,
     room: Room,
@@ -68,7 +69,7 @@ impl Shelf {
             self.rooms.learn(window, series.map(|key| key.labels.clone()));
         }
         let cells = self.stored(needed(&dirty, &self.rooms, &self.horizon));
-        let mut pages = Changes::default();
+        let mut pages = Changes::for_recent(Some(&self.recent));
         let limits = |_: &_| Limits(values);
         let effects = fold(dirty, cells, &mut self.rooms, &self.horizon, limits, &mut pages);
         self.perform(effects);
@@ -84,7 +85,7 @@ impl Shelf {
         // In blocks, as the shell does it: what is decided for a series holds for all of its cells.
         for block in old.chunks(3) {
             let into = self.stored(block.iter().filter_map(|(key, _)| key.rolled(&places, &self.horizon)));
-            let mut pages = Changes::default();
+            let mut pages = Changes::for_recent(Some(&self.recent));
             let effects = roll(block.to_vec(), into, &places, &self.horizon, &mut pages);
             self.perform(effects);
             self.settle(pages);
@@ -102,7 +103,7 @@ impl Shelf {
             .map(|(key, cell)| (key.clone(), cell.clone()))
             .collect();
         for block in cells.chunks(2) {
-            let mut pages = Changes::default();
+            let mut pages = Changes::for_recent(Some(&self.recent));
             block.iter().for_each(|(key, cell)| pages.bring_in(key, cell));
             self.settle(pages);
         }
@@ -110,6 +111,7 @@ impl Shelf {
     }
 
     fn settle(&mut self, pages: Changes) {
+        self.recent.follow(&pages);
         let mut sums = BTreeMap::new();
         for first in pages.needed() {
             let all = Changes::needed_from(&first, &self.sums);
@@ -124,7 +126,7 @@ impl Shelf {
     }
 
     /// Answers from pages where they say it, as the shell does, each group in its bytes.
-    fn answered(&self, query: &Query) -> BTreeMap<Group, Vec<u8>> {
+    fn answered(&self, query: &Query, recent: &Recent) -> BTreeMap<Group, Vec<u8>> {
         let plan = query.plan(&self.horizon);
         let mut groups = Groups::default();
         for stretch in plan.days.into_iter().flat_map(Days::stretches) {
@@ -139,7 +141,8 @@ impl Shelf {
                 before = Some((key, sum));
             }
         }
-        let cells = plan.cells.into_iter().flat_map(|(from, to)| self.began(query, from, to));
+        let minutes = plan.minutes.filter(|_| !recent.answer(query, &mut groups));
+        let cells = plan.cells.into_iter().chain(minutes).flat_map(|(from, to)| self.began(query, from, to));
         cells.for_each(|(key, cell)| groups.add_stored(query, key, &cell.encode()).unwrap());
         groups.cells.into_iter().map(|(group, cell)| (group, cell.encode())).collect()
     }
@@ -162,6 +165,13 @@ impl Shelf {
         self.cells.iter().filter(move |(CellKey { window, labels }, _)| {
             window.start >= Window::of(window.span, from).start && window.start < to && query.accepts(labels)
         })
+    }
+
+    /// What is known of minutes by one who has just begun.
+    fn summed_up(&self) -> Recent {
+        let mut recent = Recent::default();
+        self.cells.iter().for_each(|(key, cell)| recent.add(key, cell));
+        recent
     }
 
     fn stored(&self, keys: impl IntoIterator<Item = CellKey>) -> BTreeMap<CellKey, Cell> {
@@ -206,7 +216,7 @@ impl Shelf {
             let limits = view.counted.take().unwrap().limits;
             view.told.labels = key.labels;
             let mut rooms = Rooms::default();
-            let mut pages = Changes::default();
+            let mut pages = Changes::for_recent(Some(&self.recent));
             let limits = |_: &_| limits;
             let effects = fold(vec![view], BTreeMap::new(), &mut rooms, &self.horizon, limits, &mut pages);
             effects.into_iter().find_map(|effect| match effect {
@@ -404,7 +414,9 @@ proptest! {
                 shelf.bring_in();
             }
             for query in &questions {
-                prop_assert_eq!(shelf.answered(query), shelf.answered_by_cells(query), "{:?} {:?}", query, shelf.horizon);
+                let by_cells = shelf.answered_by_cells(query);
+                prop_assert_eq!(&shelf.answered(query, &shelf.recent), &by_cells, "{:?} {:?}", query, shelf.horizon);
+                prop_assert_eq!(&shelf.answered(query, &shelf.summed_up()), &by_cells, "{:?} {:?}", query, shelf.horizon);
             }
         }
     }
@@ -489,15 +501,44 @@ fn a_page_that_misses_a_correction_answers_otherwise_than_its_cells() {
         shelf.fold(2000);
         shelf.roll(T0.after(2 * Span::Day.millis()));
         assert_eq!(shelf.sums.len(), 1, "it stands in its page");
-        assert_eq!(shelf.answered(&question), shelf.answered_by_cells(&question));
+        assert_eq!(shelf.answered(&question, &shelf.recent), shelf.answered_by_cells(&question));
         let sums = shelf.sums.clone();
         shelf.hear(&Send { view: 0, seq: 1, told: beacon(2400, None, 0, 0, 1) });
         shelf.fold(2000);
         if forgets {
             shelf.sums = sums;
         }
-        assert_eq!(shelf.answered(&question) == shelf.answered_by_cells(&question), !forgets);
+        let answered = shelf.answered(&question, &shelf.recent);
+        assert_eq!(answered == shelf.answered_by_cells(&question), !forgets);
     }
+}
+
+/// So can that of minutes: what is known of them has to follow each fold.
+#[test]
+fn minutes_that_are_not_followed_answer_otherwise_than_their_cells() {
+    let question = Query {
+        from: T0.before(3 * Span::Day.millis()),
+        to: T0.after(Span::Hour.millis()),
+        bots: Bots::Exclude,
+        only: Vec::new(),
+        by: vec![Dimension::Route],
+        step: None,
+    };
+    let mut shelf = Shelf::of(Room::default());
+    shelf.hear_at(&Send { view: 1, seq: 0, told: beacon(900, None, 0, 0, 1) }, question.from);
+    shelf.hear(&Send { view: 0, seq: 0, told: beacon(900, None, 0, 0, 1) });
+    shelf.fold(2000);
+    shelf.roll(T0);
+    assert!(question.plan(&shelf.horizon).minutes.is_some(), "it is about minutes, too");
+    let then = shelf.recent.clone();
+    shelf.hear(&Send { view: 0, seq: 1, told: beacon(2400, None, 0, 0, 1) });
+    shelf.fold(2000);
+    assert_eq!(shelf.answered(&question, &shelf.recent), shelf.answered_by_cells(&question));
+    assert_ne!(shelf.answered(&question, &then), shelf.answered_by_cells(&question));
+    // Who asks up to an earlier moment is answered from the cells.
+    let earlier = Query { to: T0.before(1), ..question };
+    assert!(!shelf.recent.answer(&earlier, &mut Groups::default()));
+    assert_eq!(shelf.answered(&earlier, &then), shelf.answered_by_cells(&earlier));
 }
 
 #[test]

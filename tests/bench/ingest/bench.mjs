@@ -5,7 +5,7 @@
 import { readFileSync } from "node:fs";
 
 import { DESKTOP } from "../../product.mjs";
-import { product, script, seeded, start } from "../../faults/workerd.mjs";
+import { built, product, script, seeded, start } from "../../faults/workerd.mjs";
 
 const ROUNDS = Number(process.argv[2] ?? 7);
 const REQUESTS = 3000;
@@ -52,6 +52,23 @@ async function load(workerd, bodies) {
   await Promise.all(Array.from({ length: SENDERS }, sender));
 }
 
+/** What crosses between JavaScript and Rust for each request to a Worker. @param {string} name @param {ReturnType<typeof product>} worker */
+async function crossings(name, { modules, ...rest }) {
+  const [counting, main] = ["counting.js", "crossings.js"].map((file) => new URL(file, import.meta.url).pathname);
+  const workerd = await start(`bench-crossings-${name}`, { ...rest, modules: { "crossings.js": main, "counting.js": counting, ...modules } }, { fresh: true });
+  try {
+    const read = async () => /** @type {{ calls: number, bytes: number, memory: number }} */ (JSON.parse((await workerd.send("/crossings")).text));
+    // What is done once, is done by then.
+    await load(workerd, Array.from({ length: REQUESTS / 10 }, beacon));
+    const before = await read();
+    await load(workerd, Array.from({ length: REQUESTS }, beacon));
+    const after = await read();
+    return { calls: (after.calls - before.calls) / REQUESTS, bytes: (after.bytes - before.bytes) / REQUESTS, grown: (after.memory - before.memory) / REQUESTS };
+  } finally {
+    await workerd.kill();
+  }
+}
+
 const running = Object.fromEntries(await Promise.all(names.map(async (name) => [name, await start(`bench-${name}`, contenders[name], { fresh: true })])));
 /** @type {Record<string, number[]>} */
 const costs = Object.fromEntries(names.map((name) => [name, []]));
@@ -85,4 +102,17 @@ const figure = (peer, goal) => ({
 });
 // What stores unread is the floor of what is durable, and a Worker that only answers that of all: beside them
 // is seen what it costs to read, to judge and to keep a beacon so that it can be corrected.
-console.log(JSON.stringify({ figures: [figure("hop", 1.15), figure("floor", 1.5), figure("collector", 1), figure("answer", 10)] }, null, 2));
+const [crossed, least] = [await crossings("durable", product()), await crossings("empty", built("empty"))];
+const sent = median(Array.from({ length: 100 }, () => beacon().length));
+/** @param {string} name @param {string} unit @param {number} value @param {number} peer @param {string} against @param {number} goal */
+const crossing = (name, unit, value, peer, against, goal) => ({ name, value: round3(value), unit, ratio: round3(value / peer), against, goal, met: value <= goal * peer });
+const figures = [
+  figure("hop", 1.15),
+  figure("floor", 1.2),
+  figure("collector", 1),
+  figure("answer", 10),
+  crossing("calls between JavaScript and Rust for a beacon", "calls", crossed.calls, least.calls, `the emptiest Worker in Rust, ${round3(least.calls)}`, 1),
+  crossing("what Rust is handed for a beacon", "bytes", crossed.bytes, sent, `the beacon itself, ${sent} bytes`, 3),
+  crossing("what Rust's memory grows by for a beacon", "bytes", crossed.grown, sent, `the beacon itself, ${sent} bytes`, 0.1),
+];
+console.log(JSON.stringify({ figures }, null, 2));

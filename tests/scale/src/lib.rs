@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use ledger::{
     Cell, CellKey, Changes, Counted, Effect, Groups, Heavy, Horizon, Labels, Limits, PageKey, Places, Query,
-    Retention, Room, Rooms, Span, Stretch, Sum, Told, View, Visitor, Window, fold, needed, roll,
+    Recent, Retention, Room, Rooms, Span, Stretch, Sum, Told, View, Visitor, Window, fold, needed, roll,
 };
 use wire::beacon::{Navigation, Network, Values};
 use wire::{Beacon, Device, Metric, UnixMillis};
@@ -127,6 +127,8 @@ pub struct Shard {
     pub horizon: Horizon,
     /// How many views are folded at once.
     pub block: usize,
+    /// What is known of minutes, since it was asked for first.
+    pub recent: Option<Recent>,
     rooms: Rooms,
     room: Room,
 }
@@ -145,7 +147,15 @@ impl Shard {
     #[must_use]
     pub fn of(room: Room, horizon: Horizon) -> Self {
         let (cells, sums) = Default::default();
-        Self { cells, sums, horizon, block: 500, rooms: Rooms::new(room, Heavy::default()), room }
+        Self {
+            cells,
+            sums,
+            horizon,
+            block: 500,
+            recent: None,
+            rooms: Rooms::new(room, Heavy::default()),
+            room,
+        }
     }
 
     /// Folds views, a block at a time.
@@ -161,7 +171,7 @@ impl Shard {
                 self.rooms.learn(window, series);
             }
             let cells = self.load(needed(&block, &self.rooms, &self.horizon), &mut rows);
-            let mut pages = Changes::default();
+            let mut pages = Changes::for_recent(self.recent.as_ref());
             let effects = fold(block, cells, &mut self.rooms, &self.horizon, &limits, &mut pages);
             self.perform(effects, &mut rows);
             self.settle(pages, &mut rows);
@@ -192,7 +202,7 @@ impl Shard {
         for block in old.chunks(500) {
             let into = block.iter().filter_map(|(key, _)| key.rolled(&places, &after)).collect();
             let cells = self.load(into, &mut rows);
-            let mut pages = Changes::default();
+            let mut pages = Changes::for_recent(self.recent.as_ref());
             let effects = roll(block.to_vec(), cells, &places, &after, &mut pages);
             self.perform(effects, &mut rows);
             self.settle(pages, &mut rows);
@@ -204,13 +214,24 @@ impl Shard {
 
     /// Reads as a shard does, and counts the stored rows that this takes.
     #[must_use]
-    pub fn read(&self, query: &Query) -> (Groups, Rows) {
+    pub fn read(&mut self, query: &Query) -> (Groups, Rows) {
         let (mut groups, mut rows) = (Groups::default(), Rows::default());
         let plan = query.plan(&self.horizon);
         for stretch in plan.days.into_iter().flat_map(ledger::Days::stretches) {
             self.read_sums(query, stretch, &mut groups, &mut rows);
         }
-        for (from, to) in plan.cells {
+        let minutes = plan.minutes.filter(|_| {
+            let recent = self.recent.get_or_insert_with(|| {
+                let mut recent = Recent::default();
+                for (key, bytes) in self.cells.iter().filter(|(key, _)| key.window.span == Span::Minute) {
+                    recent.add(key, &decoded(bytes));
+                    rows.read += 1;
+                }
+                recent
+            });
+            !recent.answer(query, &mut groups)
+        });
+        for (from, to) in plan.cells.into_iter().chain(minutes) {
             for span in Span::ALL {
                 let window = Window::of(span, from);
                 let from = self.cells.range(first(window)..);
@@ -265,6 +286,7 @@ impl Shard {
     }
 
     fn settle(&mut self, pages: Changes, rows: &mut Rows) {
+        self.recent.iter_mut().for_each(|recent| recent.follow(&pages));
         let mut sums = BTreeMap::new();
         for first in pages.needed() {
             let all = Changes::needed_from(&first, &self.sums);

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use ledger::{
     Cell, CellKey, Changes, Counted, Counts, Days, Effect, Groups, Horizon, Labels, Malformed, Page, PageKey,
-    Places, Query, Room, Rooms, Span, Stretch, Sum, Window, fold, needed, roll,
+    Places, Query, Recent, Room, Rooms, Span, Stretch, Sum, Window, fold, needed, roll,
 };
 use wire::UnixMillis;
 use worker::{Error, Result, SqlStorageValue};
@@ -32,14 +32,18 @@ impl Shard {
             let cells = self.load(needed(&views, &rooms, &horizon))?;
             let limits = |labels: &Labels| budgets::limits(&budgets, labels);
             let before = Before::of(&views);
-            let mut pages = Changes::default();
+            let mut recent = self.recent.take();
+            let mut pages = Changes::for_recent(recent.as_ref());
             let effects = fold(views, cells, &mut rooms, &horizon, limits, &mut pages);
             self.blame(before, &effects, &horizon)?;
             let counted = self.perform(effects)?;
+            recent.iter_mut().for_each(|recent| recent.follow(&pages));
             self.settle(pages)?;
             self.noted(&counted, last)?;
             self.keep("heavy", rooms.heavy())?;
+            // Where anything has failed, both are learned anew.
             self.rooms.replace(Some(rooms));
+            self.recent.replace(recent);
         }
     }
 
@@ -106,6 +110,7 @@ impl Shard {
             old.iter().for_each(|(key, cell)| places.count(key, cell, &after));
         }
         let places = places.given(Room::default());
+        let mut recent = self.recent.take();
         loop {
             let old = self.old(&after, None)?;
             if old.is_empty() {
@@ -114,8 +119,9 @@ impl Shard {
             let into: BTreeSet<CellKey> =
                 old.iter().filter_map(|(key, _)| key.rolled(&places, &after)).collect();
             let cells = self.load(into)?;
-            let mut pages = Changes::default();
+            let mut pages = Changes::for_recent(recent.as_ref());
             self.perform(roll(old, cells, &places, &after, &mut pages))?;
+            recent.iter_mut().for_each(|recent| recent.follow(&pages));
             self.settle(pages)?;
         }
         self.sql().exec("DELETE FROM pages WHERE block < ?", vec![number(after.oldest_block().0)])?;
@@ -124,6 +130,7 @@ impl Shard {
         self.keep("heavy", rooms.heavy())?;
         self.keep("horizon", &after)?;
         self.rooms.replace(Some(rooms));
+        self.recent.replace(recent);
         Ok(())
     }
 
@@ -162,7 +169,11 @@ impl Shard {
                 Some(_) => self.read_each_day(query, stretch, &mut groups)?,
             }
         }
-        for (from, to) in plan.cells {
+        let minutes = match plan.minutes {
+            Some((from, to)) if !self.answer_recent(query, from, &mut groups)? => Some((from, to)),
+            _ => None,
+        };
+        for (from, to) in plan.cells.into_iter().chain(minutes) {
             for span in Span::ALL {
                 // A longer window belongs to the answer when any part of it does.
                 let from = Window::of(span, from).start;
@@ -170,6 +181,31 @@ impl Shard {
             }
         }
         Ok(groups)
+    }
+
+    /// Adds what pages count in minutes, from a moment on, if that is known; summed up when it is asked for
+    /// first.
+    fn answer_recent(&self, query: &Query, from: UnixMillis, groups: &mut Groups) -> Result<bool> {
+        let mut recent = self.recent.borrow_mut();
+        let recent = match &mut *recent {
+            Some(recent) => recent,
+            none => {
+                let mut recent = Recent::default();
+                let minutes = "SELECT span, start, series, cell FROM cells WHERE span = 0 AND start >= ?";
+                let rows = self.sql().exec(minutes, vec![number(from.0)])?;
+                for row in rows.raw() {
+                    match row?.as_slice() {
+                        [span, start, SqlStorageValue::String(series), SqlStorageValue::Blob(cell)] => {
+                            let (key, cell) = cell_of(span, start, series, cell).ok_or_else(foreign)?;
+                            recent.add(&key, &cell);
+                        }
+                        _ => return Err(foreign()),
+                    }
+                }
+                none.insert(recent)
+            }
+        };
+        Ok(recent.answer(query, groups))
     }
 
     /// Adds the cells of a span that began between two moments. What has not the values that are asked for

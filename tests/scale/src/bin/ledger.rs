@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use hdrhistogram::Histogram;
 use hdrhistogram::serialization::{Serializer, V2Serializer};
-use ledger::{Bots, Dimension, Horizon, Query, Room, Span};
+use ledger::{Bots, Dimension, Horizon, Query, Room, Span, Window, reaching_back};
 use scale::{Audience, Random, Shard, limits};
 use serde_json::{Value, json};
 use sketch::Sketch;
@@ -25,7 +25,7 @@ const DAYS: u64 = 30;
 
 /// A month of a thousand routes. Asked is what pages tell, and what only the cells of series do.
 fn reading() -> Vec<Value> {
-    let months = [10_000, 1_000_000, 10_000_000].map(Month::of);
+    let mut months = [10_000, 1_000_000, 10_000_000].map(Month::of);
     let kinds: [(&str, Vec<(Dimension, String)>); 2] = [
         ("p75 of 30 days of 1,000 routes", Vec::new()),
         ("the same, of one release", vec![(Dimension::Release, "1".into())]),
@@ -99,11 +99,11 @@ impl Month {
         // A window has room for all of the routes.
         let room = Room { routes: 2 * ROUTES, heavy: ROUTES, series: 4 * ROUTES };
         // The last hours are in minutes; what is before them is counted hour by hour, as a roll-up leaves it.
-        let minutes = END.before(3 * Span::Hour.millis());
+        let minutes = Window::of(Span::Hour, END.before(2 * Span::Hour.millis())).start;
         let mut shard = Shard::of(room, Horizon { minutes, pages: minutes, ..Horizon::default() });
         shard.block = 20_000;
         let mut audience = Audience::of(ROUTES, true, 7);
-        let at = |view: u64| START.after(view * DAYS * Span::Day.millis() / views);
+        let at = |view: u64| START.after(view * (END.0 - START.0) / views);
         let block = views.div_ceil(DAYS * 24);
         for first in (0..views).step_by(block as usize) {
             let all = first..(first + block).min(views);
@@ -113,9 +113,9 @@ impl Month {
         Self { shard, views }
     }
 
-    fn read(&self, only: &[(Dimension, String)]) -> Read {
+    fn read(&mut self, only: &[(Dimension, String)]) -> Read {
         let query = Query {
-            from: START,
+            from: reaching_back(END, DAYS * Span::Day.millis()),
             to: END,
             bots: Bots::Exclude,
             only: only.to_vec(),
@@ -139,7 +139,8 @@ impl Month {
 }
 
 const START: UnixMillis = UnixMillis(20_000 * Span::Day.millis());
-const END: UnixMillis = UnixMillis(START.0 + DAYS * Span::Day.millis());
+/// A moment like any other.
+const END: UnixMillis = UnixMillis(START.0 + DAYS * Span::Day.millis() + 34_567_890);
 
 /// A sketch, as this bench needs it.
 trait Sketched: Sized {
