@@ -1,10 +1,10 @@
 // The overview: how it stands, each vital at a glance, what needs attention first, and what is not known.
 import { link, question, span, step } from "./address.js";
-import { and, json } from "./ask.js";
+import { and, json, long } from "./ask.js";
 import { draw, make } from "./dom.js";
 import { counts } from "./live.js";
-import { FEW, cell, kept, legend, number, shares, table, trend, verdictMark, views } from "./marks.js";
-import { METRICS, ORDER, REASONS, VERDICTS, count, interval, percent, plural, value } from "./words.js";
+import { FEW, cell, kept, legend, number, rank, shares, table, trend, verdictMark, views } from "./marks.js";
+import { METRICS, ORDER, REASONS, count, interval, percent, plural, value } from "./words.js";
 
 /**
  * @typedef {import("./address.js").State} State
@@ -13,7 +13,8 @@ import { METRICS, ORDER, REASONS, VERDICTS, count, interval, percent, plural, va
  * @typedef {import("./ask.js").Cell} Cell
  * @typedef {import("./ask.js").Standing} Standing
  * @typedef {import("./ask.js").Summary} Summary
- * @typedef {{ title: string, content: Node[], whole: { site: string, heard_at?: number, views: number },
+ * What is long comes piece by piece, each in its turn: something new, or more of what is there.
+ * @typedef {{ title: string, content: (Node | (() => Node | undefined | Promise<void>))[], whole: { site: string, heard_at?: number, views: number },
  *   seen: { name: string, columns: string[], rows: (string | number | null)[][], document: unknown } }} Shown
  */
 
@@ -21,24 +22,24 @@ import { METRICS, ORDER, REASONS, VERDICTS, count, interval, percent, plural, va
 export async function overview(state) {
   const asked = question(state);
   const [standing, whole, series, summary] = await Promise.all([
-    /** @type {Promise<Standing>} */ (json("/api/budgets", asked)),
+    /** @type {Promise<Standing>} */ (long("/api/budgets", asked, "cells")),
     /** @type {Promise<Reading>} */ (json("/api/vitals/distribution", asked)),
     /** @type {Promise<Reading>} */ (json("/api/vitals/series", and(asked, { step: step(state), limit: "5000" }))),
-    /** @type {Promise<Summary>} */ (json("/api/vitals/summary", asked)),
+    // What was refused is the site's; of its routes nothing is asked for here.
+    /** @type {Promise<Summary>} */ (json("/api/vitals/summary", and(asked, { route: "(none)" }))),
   ]);
+  const cards = make("div", { class: "cards" });
   const lines = ORDER.flatMap((name) => whole.lines.find(({ metric }) => metric === name) ?? []);
   return {
     title: "Overview",
     whole,
     content: [
       make("h1", null, "What visitors feel"),
-      make("div", { class: "top" }, scores(standing), facts(whole)),
-      make("section", { "aria-labelledby": "vitals" },
-        make("h2", { id: "vitals" }, "Vitals"),
-        make("div", { class: "cards" }, ORDER.map((name) => card(state, name, lines, series, standing))),
-      ),
-      attention(state, standing),
-      losses(whole, summary.refused),
+      () => make("div", { class: "top" }, scores(standing), facts(whole)),
+      () => make("section", { "aria-labelledby": "vitals" }, make("h2", { id: "vitals" }, "Vitals"), cards),
+      ...ORDER.map((name) => () => void cards.append(card(state, name, lines, series, standing))),
+      () => attention(state, standing),
+      () => losses(whole, summary.refused),
     ],
     seen: {
       name: "overview",
@@ -138,9 +139,6 @@ export function wholeSite({ cells }, metric) {
   const judged = own.some(({ n }) => n > 0) ? own.filter(({ n }) => n > 0) : own;
   return judged.sort((one, other) => rank(one.verdict) - rank(other.verdict))[0];
 }
-
-/** What needs eyes first comes first. @param {string} verdict */
-export const rank = (verdict) => Object.keys(VERDICTS).indexOf(verdict);
 
 /** @param {State} state @param {Standing} standing */
 function attention(state, { cells }) {
