@@ -54,8 +54,9 @@ async function take(request, env, context, own, query) {
   if (wasm.budgets_are_old(now)) await wasm.read_budgets(env);
   const agent = headers.get("user-agent") ?? "";
   const hint = headers.get("sec-ch-ua-mobile") ?? undefined;
+  const country = headers.get("cf-ipcountry") ?? undefined;
   const isAsked = headers.get("prefer")?.includes("return=representation") ?? false;
-  const heard = wasm.hear(env, body, query, own, origin, agent, hint, isAsked, now);
+  const heard = wasm.hear(env, body, query, own, origin, agent, hint, country, isAsked, now);
   if (!Array.isArray(heard)) return answered(heard, env, context);
   const [answer, allowed, site, ...rows] = heard;
   if (env.SITE_RATE && !(await within(env.SITE_RATE, site))) return refused("too-many", site);

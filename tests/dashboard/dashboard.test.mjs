@@ -21,7 +21,7 @@ let browser;
 
 before(async () => {
   product = await serve({
-    SITES: { demo: { public: true }, quiet: { public: true }, busy: { public: true }, shut: {}, "vitals-dashboard": { public: true } },
+    SITES: { demo: { public: true, countries: true }, quiet: { public: true }, busy: { public: true }, shut: {}, "vitals-dashboard": { public: true } },
     READ_TOKEN: "open sesame",
     MANAGE_TOKEN: "manage sesame",
   });
@@ -136,6 +136,10 @@ test("routes are ranked by the time that people lost, and the export says the sa
 
 test("groups and filters are of the same views, and the address keeps them", async () => {
   const { page, go, context } = await visitor();
+  await go(`${VIEWS.routes}&by=country&metric=INP`);
+  for (const country of ["AT", "DE"]) {
+    assert.equal(number(await text(page, `tr[data-group="${country}"] td.number`)), values("INP", (visit) => visit.country === country).length);
+  }
   await go(`${VIEWS.routes}&by=net&metric=INP`);
   for (const net of ["4g", "3g"]) {
     const all = values("INP", (visit) => visit.net === net);

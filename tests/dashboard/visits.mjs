@@ -6,7 +6,7 @@ export const PHONE = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) Mob
 const HOUR = 3_600_000;
 
 /**
- * @typedef {{ route: string, device: "phone" | "desktop", release: string, net: string | undefined,
+ * @typedef {{ route: string, device: "phone" | "desktop", release: string, net: string | undefined, country: string,
  *   cache: "hit" | "miss", age: number, m: Record<string, number>, a?: Record<string, Record<string, string | number>> }} Visit
  */
 
@@ -46,6 +46,7 @@ for (const [route, count, pace] of PAGES) {
         device,
         release: index % 3 === 0 ? "2.4.0" : "2.3.1",
         net: device === "phone" ? ["4g", "3g"][Number(chance() < 0.25)] : undefined,
+        country: index % 4 ? "AT" : "DE",
         cache,
         age: Math.round(chance() * 23 * HOUR),
         m: {
@@ -81,14 +82,15 @@ function told(visit, index) {
 
 /** Sends them all. @param {{ send: (beacon: unknown, headers: Record<string, string>) => Promise<Response> }} product */
 export async function send(product) {
-  const all = VISITS.map(({ route, device, release, net, cache, age, m, a }, index) => ({
+  const all = VISITS.map(({ route, device, release, net, country, cache, age, m, a }, index) => ({
     told: beacon({ id: (index + 1).toString(16).padStart(24, "f00000000000000000000000"), path: route.replace(":id", String(index)), route, release, net, cache, age, m, a }),
     agent: device === "phone" ? PHONE : DESKTOP,
+    country,
   }));
   // A few views that could not be measured, and one send of which an earlier one never came.
-  all.push({ told: beacon({ path: "/", route: "/", m: {}, lost: "hidden" }), agent: DESKTOP }, { told: beacon({ path: "/help", route: "/help", seq: 2, m: { TTFB: 300 } }), agent: DESKTOP });
+  all.push({ told: beacon({ path: "/", route: "/", m: {}, lost: "hidden" }), agent: DESKTOP, country: "XX" }, { told: beacon({ path: "/help", route: "/help", seq: 2, m: { TTFB: 300 } }), agent: DESKTOP, country: "XX" });
   for (let index = 0; index < all.length; index += 64) {
-    const answers = await Promise.all(all.slice(index, index + 64).map(({ told, agent }) => product.send(told, { "user-agent": agent })));
+    const answers = await Promise.all(all.slice(index, index + 64).map(({ told, agent, country }) => product.send(told, { "user-agent": agent, "cf-ipcountry": country })));
     for (const answer of answers) if (!answer.ok) throw new Error(`a beacon was refused: ${await answer.text()}`);
   }
 }

@@ -15,11 +15,11 @@ let document;
 let ajv;
 const PHONE = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) Mobile/15E148";
 
-/** @type {{ route: string, device: string, release: string, plan: string, LCP: number }[]} */
+/** @type {{ route: string, device: string, release: string, plan: string, country: string, LCP: number }[]} */
 const views = [];
 
 before(async () => {
-  product = await serve({ SHARDS: "3", READ_TOKEN: "token", SITES: { demo: { public: true }, slow: { public: true }, shut: {} } });
+  product = await serve({ SHARDS: "3", READ_TOKEN: "token", SITES: { demo: { public: true, countries: true }, slow: { public: true, routes: ["/blog/new", "/blog/:slug"] }, shut: {} } });
   document = await (await fetch(`${product.origin}/api/openapi.json`)).json();
   ajv = new Ajv2020({ strict: true, allowUnionTypes: true });
   ajv.addSchema({ ...(await (await fetch(`${product.origin}/v1/beacon.schema.json`)).json()), $id: "https://doc.invalid/v1/beacon.schema.json" });
@@ -29,11 +29,11 @@ before(async () => {
     const release = index % 2 ? "2.0" : "1.0";
     // The later release is slower on every page and device.
     const LCP = 900 + ((index * 37) % 240) * 6 + (release === "2.0" ? 700 : 0);
-    views.push({ route: ["/", "/cart", "/search"][index % 3], device: index % 4 < 2 ? "phone" : "desktop", release, plan: index % 5 ? "free" : "pro", LCP });
+    views.push({ route: ["/", "/cart", "/search"][index % 3], device: index % 4 < 2 ? "phone" : "desktop", release, plan: index % 5 ? "free" : "pro", country: ["AT", "DE", "XX"][index % 7 % 3], LCP });
   }
   await Promise.all(
-    views.map(({ route, device, release, plan, LCP }, index) =>
-      product.send(beacon({ id: (index * 2654435761 + 1).toString(16).padStart(24, "0"), path: route, release, dim: { plan }, m: { LCP }, net: "4g" }), { "user-agent": device === "phone" ? PHONE : DESKTOP }),
+    views.map(({ route, device, release, plan, country, LCP }, index) =>
+      product.send(beacon({ id: (index * 2654435761 + 1).toString(16).padStart(24, "0"), path: route, release, dim: { plan }, m: { LCP }, net: "4g" }), { "user-agent": device === "phone" ? PHONE : DESKTOP, "cf-ipcountry": country }),
     ),
   );
 });
@@ -96,6 +96,29 @@ test("groups of every dimension have the percentiles of their views", async () =
     agrees(line, values);
     for (const { low, high, visits } of line.buckets) assert.equal(visits, values.filter((value) => low <= value && value <= high).length);
   }
+});
+
+test("a country is kept where the site says so, and only as it is known", async () => {
+  const { body } = await get("/api/vitals/distribution?site=demo&metric=LCP&by=country");
+  assert.deepEqual(body.lines.map((/** @type {any} */ { group }) => group.country).sort(), ["AT", "DE", null]);
+  for (const line of body.lines) agrees(line, lcp((view) => view.country === (line.group.country ?? "XX")));
+  const { body: austria } = await get("/api/vitals/summary?site=demo&country=AT");
+  assert.equal(austria.views, views.filter(({ country }) => country === "AT").length);
+  // The other site has not asked for it.
+  await product.send(beacon({ site: "slow", path: "/abroad", m: { LCP: 900 } }), { "user-agent": DESKTOP, "cf-ipcountry": "AT" });
+  const { body: other } = await get("/api/vitals/distribution?site=slow&route=/abroad&metric=LCP&by=country");
+  assert.deepEqual(other.lines.map((/** @type {any} */ { group, n }) => [group.country, n]), [[null, 1]]);
+});
+
+test("a path is of the site's template that fits first, and a page's own route goes before them", async () => {
+  const send = (/** @type {object} */ more) => product.send(beacon({ site: "slow", m: { LCP: 900 }, ...more }), { "user-agent": DESKTOP });
+  await Promise.all([send({ path: "/blog/new" }), send({ path: "/blog/on-speed" }), send({ path: "/blog/on-rest" }), send({ path: "/blog/on-rest", route: "/blog/[title]" })]);
+  // So are the reports of others' callbacks.
+  const report = await fetch(`${product.origin}/v1/vitals?site=slow&path=/blog/on-work`, { method: "POST", body: JSON.stringify({ name: "LCP", value: 900, id: "v5-1-1" }), headers: { "user-agent": DESKTOP } });
+  assert.equal(report.status, 200);
+  const { body } = await get("/api/vitals/routes?site=slow&metric=LCP");
+  const counted = body.lines.filter((/** @type {any} */ { group }) => group.route.startsWith("/blog")).map((/** @type {any} */ { group, n }) => [group.route, n]);
+  assert.deepEqual(counted.sort(), [["/blog/:slug", 3], ["/blog/[title]", 1], ["/blog/new", 1]]);
 });
 
 test("slow visits say why: the parts, the elements and the scripts, as each view told them last", async () => {

@@ -7,8 +7,8 @@ use std::rc::Rc;
 
 use insight::channel::Configured;
 use insight::export::outlets::Outlets;
-use ledger::Retention;
 use ledger::outbox::Sink;
+use ledger::{Retention, Templates};
 use serde::Deserialize;
 use worker::Env;
 
@@ -45,6 +45,12 @@ pub(crate) struct Site {
     /// Whether everybody may read its summary. If not, the secret READ_TOKEN is needed.
     #[serde(default)]
     pub(crate) public: bool,
+    /// Whether the visitor's country is a label.
+    #[serde(default)]
+    pub(crate) countries: bool,
+    /// The templates of its paths, for pages that tell none.
+    #[serde(default)]
+    pub(crate) routes: Templates,
 }
 
 /// What is wrong in wrangler.toml.

@@ -15,7 +15,7 @@ use worker::wasm_bindgen::prelude::wasm_bindgen;
 use worker::{Env, Url};
 
 use crate::answer::{self, Failure};
-use crate::config::Config;
+use crate::config::{Config, Site};
 use crate::{budgets, refusals, shard};
 
 /// A request as the shim has read it.
@@ -26,7 +26,9 @@ struct Heard<'a> {
     /// The Worker's own origin.
     own: &'a str,
     origin: Option<&'a str>,
-    visitor: Visitor<'a>,
+    agent: &'a str,
+    mobile_hint: Option<&'a str>,
+    country: Option<&'a str>,
     /// Whether the sender asks which values kept their budgets.
     is_asked: bool,
     now: u64,
@@ -55,13 +57,14 @@ pub fn hear(
     origin: Option<String>,
     agent: &str,
     mobile_hint: Option<String>,
+    country: Option<String>,
     is_asked: bool,
     now: f64,
 ) -> JsValue {
-    let visitor = Visitor { agent, mobile_hint: mobile_hint.as_deref() };
     let now = now as u64;
     let (query, origin) = (query.as_deref(), origin.as_deref());
-    let heard = Heard { body, query, own, origin, visitor, is_asked, now };
+    let (mobile_hint, country) = (mobile_hint.as_deref(), country.as_deref());
+    let heard = Heard { body, query, own, origin, agent, mobile_hint, country, is_asked, now };
     let config = match Config::of(env) {
         Ok(config) => config,
         Err(mistake) => return answer::shown(answer::misconfigured(&mistake)),
@@ -127,20 +130,20 @@ impl Heard<'_> {
                 let Named { site, path } = Named::of(query);
                 *meant = Some(site.clone());
                 let reports = Report::parse(self.body, &path)?;
-                self.may_send(config, &site)?;
-                self.reports(config, site, &reports)
+                let settings = self.accepted(config, &site)?;
+                self.reports(config, settings, site, &reports)
             }
             None => {
                 let beacon = Beacon::parse(self.body).inspect_err(|_| *meant = beacon::site(self.body))?;
                 *meant = Some(beacon.site.clone());
-                self.may_send(config, &beacon.site)?;
-                self.beacon(config, beacon)
+                let settings = self.accepted(config, &beacon.site)?;
+                self.beacon(config, settings, beacon)
             }
         }
     }
 
-    fn beacon(&self, config: &Config, beacon: Beacon) -> Result<Taken, Failure> {
-        let told = Told::of(&beacon, self.visitor);
+    fn beacon(&self, config: &Config, settings: &Site, beacon: Beacon) -> Result<Taken, Failure> {
+        let told = Told::of(&beacon, self.visitor(settings), &settings.routes);
         let told = match told.reasons.is_empty() {
             true => told,
             false => {
@@ -154,11 +157,17 @@ impl Heard<'_> {
         Ok(Taken { site: beacon.site, rows, answer: self.is_asked.then(|| within([&told])) })
     }
 
-    fn reports(&self, config: &Config, site: String, reports: &[Report]) -> Result<Taken, Failure> {
+    fn reports(
+        &self,
+        config: &Config,
+        settings: &Site,
+        site: String,
+        reports: &[Report],
+    ) -> Result<Taken, Failure> {
         let mut rows: BTreeMap<u32, Vec<String>> = BTreeMap::new();
         let mut all = Vec::new();
         for report in reports {
-            let told = Told::of_report(report, self.visitor);
+            let told = Told::of_report(report, self.visitor(settings), &settings.routes);
             let row = row(report_key(report), 0, self.now, 0, &told)?;
             rows.entry(shard::of(&report.id, config.shards.at(self.now))).or_default().push(row);
             all.push(told);
@@ -166,15 +175,21 @@ impl Heard<'_> {
         Ok(Taken { site, rows, answer: self.is_asked.then(|| within(&all)) })
     }
 
-    /// Whether that site takes what comes from this page.
-    fn may_send(&self, config: &Config, name: &str) -> Result<(), Refusal> {
+    /// The visitor, as far as that site wants to know.
+    const fn visitor(&self, settings: &Site) -> Visitor<'_> {
+        let country = if settings.countries { self.country } else { None };
+        Visitor { agent: self.agent, mobile_hint: self.mobile_hint, country }
+    }
+
+    /// The site, if it takes what comes from this page.
+    fn accepted<'c>(&self, config: &'c Config, name: &str) -> Result<&'c Site, Refusal> {
         let site = config.sites.get(name);
         let site = site.ok_or_else(|| Refusal::UnknownSite { site: name.to_owned() })?;
         match self.origin {
             Some(origin) if origin != self.own && !site.allows(origin) => {
                 Err(Refusal::ForeignOrigin { origin: origin.to_owned() })
             }
-            _ => Ok(()),
+            _ => Ok(site),
         }
     }
 }

@@ -340,7 +340,8 @@ impl Parameters {
     }
 
     fn by(&self) -> Result<Vec<Dimension>, Refusal> {
-        let want = "up to 4 of route, device, nav, cache, net, release, bot and dim.<name>, with commas";
+        let want =
+            "up to 4 of route, device, nav, cache, net, release, country, bot and dim.<name>, with commas";
         let wrong = Refusal::BadQuery { name: "by", want };
         let names = self.get("by").unwrap_or_default().split(',').filter(|name| !name.is_empty());
         let by: Option<Vec<Dimension>> = names.map(Dimension::named).collect();

@@ -17,6 +17,7 @@ export const DIMENSIONS = new Map([
   ["nav", "Navigation"],
   ["cache", "Cache status"],
   ["release", "Release"],
+  ["country", "Country"],
 ]);
 export const VIEWS = /** @type {[View, string][]} */ ([
   ["overview", "Overview"],

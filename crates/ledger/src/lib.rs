@@ -31,7 +31,7 @@ pub use pages::{Changes, Days, Page, PageKey, Plan, Stretch, Sum};
 pub use read::{Bots, Dimension, Group, Groups, Query, reaching_back};
 pub use recent::Recent;
 pub use room::{Heavy, OTHER, Place, Places, Room, Rooms};
-pub use route::template;
+pub use route::{Templates, template};
 pub use rulings::{Refused, Ruling, Rulings, Source};
 pub use told::{Labels, Told, Visitor, report_key, view_key};
 pub use window::{Horizon, Retention, Span, Window};

@@ -63,6 +63,8 @@ pub enum Dimension {
     Network,
     /// The release.
     Release,
+    /// The visitor's country.
+    Country,
     /// Whether a program drove the browser.
     Bot,
     /// One of the team's own.
@@ -101,8 +103,16 @@ pub const fn reaching_back(to: UnixMillis, millis: u64) -> UnixMillis {
 
 impl Dimension {
     /// Those that every series has a place for.
-    pub const COMMON: [Self; 7] =
-        [Self::Route, Self::Device, Self::Navigation, Self::Cache, Self::Network, Self::Release, Self::Bot];
+    pub const COMMON: [Self; 8] = [
+        Self::Route,
+        Self::Device,
+        Self::Navigation,
+        Self::Cache,
+        Self::Network,
+        Self::Release,
+        Self::Country,
+        Self::Bot,
+    ];
 
     /// The name in questions and answers; a team's own is `dim.` and its name.
     #[must_use]
@@ -114,6 +124,7 @@ impl Dimension {
             Self::Cache => "cache",
             Self::Network => "net",
             Self::Release => "release",
+            Self::Country => "country",
             Self::Bot => "bot",
             Self::Own(name) => return Cow::Owned(format!("dim.{name}")),
         })
@@ -138,6 +149,7 @@ impl Dimension {
             Self::Cache => labels.cache.map(|cache| cache.name()),
             Self::Network => labels.network.map(|network| network.name()),
             Self::Release => labels.release.as_deref(),
+            Self::Country => labels.country.as_deref(),
             Self::Bot => Some(if labels.bot { "yes" } else { "no" }),
             Self::Own(name) => labels.dimensions.get(name).map(String::as_str),
         }
@@ -170,6 +182,7 @@ impl Query {
             Dimension::Cache => quoted("c", value),
             Dimension::Network => quoted("e", value),
             Dimension::Release => quoted("v", value),
+            Dimension::Country => quoted("g", value),
             Dimension::Own(name) => quoted(name, value),
             // It is not written where it is `no`.
             Dimension::Bot => String::new(),

@@ -104,6 +104,7 @@ impl Labels {
             cache: None,
             network: None,
             release: None,
+            country: None,
             dimensions: BTreeMap::new(),
         }
     }

@@ -1,5 +1,74 @@
 //! Paths become route templates, so that series are routes and not members, orders or searches.
-//! Used where the app gave no template of its own.
+//! Used where the app gave no template of its own: by the patterns of the site, else by what looks like an id.
+
+use serde::Deserialize;
+
+/// The templates that a site has for its paths, in the order in which they are tried: `/blog/:slug` is of one
+/// segment, `/docs/:page*` of all that are left.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "Vec<String>")]
+pub struct Templates(Vec<String>);
+
+impl Templates {
+    /// The template of a path: the first that fits, else one that is made of it.
+    #[must_use]
+    pub fn of(&self, path: &str) -> String {
+        let found = self.0.iter().find(|template| fits(template, path));
+        found.cloned().unwrap_or_else(|| template(path))
+    }
+}
+
+impl TryFrom<Vec<String>> for Templates {
+    type Error = String;
+
+    fn try_from(all: Vec<String>) -> Result<Self, String> {
+        if all.len() > MOST_TEMPLATES {
+            return Err(format!("a site has at most {MOST_TEMPLATES} routes, and here are {}", all.len()));
+        }
+        match all.iter().find_map(|template| Some((template, mistake(template)?))) {
+            Some((template, mistake)) => Err(format!("the route \"{template}\" {mistake}")),
+            None => Ok(Self(all)),
+        }
+    }
+}
+
+/// What is wrong with a template that somebody wrote.
+fn mistake(template: &str) -> Option<&'static str> {
+    let is_name = |name: &str| {
+        !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+    };
+    let is_right = |segment: &str, is_last: bool| match segment.strip_prefix(':') {
+        Some(name) => is_name(name.strip_suffix('*').filter(|_| is_last).unwrap_or(name)),
+        None => !segment.contains([':', '*', '[', '{']),
+    };
+    let all: Vec<&str> = segments(template).collect();
+    if !template.starts_with('/') || template.contains(['?', '#']) {
+        Some("must begin with / and end before ? and #")
+    } else if template.len() > LONGEST_TEMPLATE {
+        Some("is longer than 200 bytes")
+    } else if !all.iter().enumerate().all(|(at, segment)| is_right(segment, at + 1 == all.len())) {
+        Some("may have whole segments such as :slug, and :rest* as the last one, beside plain ones")
+    } else {
+        None
+    }
+}
+
+fn fits(template: &str, path: &str) -> bool {
+    let mut given = segments(path.split(['?', '#']).next().unwrap_or_default());
+    for part in segments(template) {
+        if part.starts_with(':') && part.ends_with('*') {
+            return true;
+        }
+        if !given.next().is_some_and(|segment| part.starts_with(':') || part == segment) {
+            return false;
+        }
+    }
+    given.next().is_none()
+}
+
+fn segments(path: &str) -> impl Iterator<Item = &str> {
+    path.split('/').filter(|segment| !segment.is_empty())
+}
 
 /// The template of a path: segments that look like an id, a hash, a token or an address become `:id`.
 #[must_use]
@@ -27,12 +96,48 @@ fn is_id(segment: &str) -> bool {
     is_number || is_hash || is_address || is_token || segment.len() > LONGEST_WORD
 }
 
+const MOST_TEMPLATES: usize = 200;
+const LONGEST_TEMPLATE: usize = 200;
 const MOST_SEGMENTS: usize = 8;
 const LONGEST_WORD: usize = 64;
 
 #[cfg(test)]
 mod tests {
-    use super::template;
+    use super::{Templates, template};
+
+    fn templates(all: &[&str]) -> Result<Templates, String> {
+        Templates::try_from(all.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn the_first_template_that_fits_is_the_route() {
+        let site = templates(&["/blog/new", "/blog/:slug", "/docs/:page*", "/:lang/about"]).unwrap();
+        for (path, route) in [
+            ("/blog/new", "/blog/new"),
+            ("/blog/ten-ways-to-rust/?from=mail", "/blog/:slug"),
+            ("/blog", "/blog"),
+            ("/blog/a/b", "/blog/a/b"),
+            ("/docs", "/docs/:page*"),
+            ("/docs/install/linux#apt", "/docs/:page*"),
+            ("/en/about", "/:lang/about"),
+            ("/product/42", "/product/:id"),
+            ("/", "/"),
+        ] {
+            assert_eq!(site.of(path), route, "{path}");
+        }
+    }
+
+    #[test]
+    fn a_template_that_fits_nothing_is_refused_by_name() {
+        for text in
+            ["blog", "/a?b", "/a/[slug]", "/a/{id}", "/a/x:id", "/a/:", "/:rest*/a", "/a/*", "/a/:sl ug"]
+        {
+            let refusal = templates(&["/", text]).unwrap_err();
+            assert!(refusal.contains(&format!("\"{text}\"")), "{refusal}");
+        }
+        assert!(templates(&vec!["/a"; 201]).unwrap_err().contains("at most 200"));
+        assert!(templates(&[&format!("/{}", "a".repeat(200))]).unwrap_err().contains("200 bytes"));
+    }
 
     #[test]
     fn ids_hashes_and_addresses_become_one_route() {

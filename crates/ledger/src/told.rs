@@ -10,7 +10,7 @@ use wire::report::Report;
 use wire::{Beacon, Device};
 
 use crate::fold::Limits;
-use crate::route;
+use crate::route::Templates;
 
 /// What the edge knows of the visitor of a beacon.
 #[derive(Clone, Copy, Debug)]
@@ -19,6 +19,8 @@ pub struct Visitor<'a> {
     pub agent: &'a str,
     /// The `Sec-CH-UA-Mobile` header.
     pub mobile_hint: Option<&'a str>,
+    /// The country that the edge has of the address, where it is to be kept.
+    pub country: Option<&'a str>,
 }
 
 /// What all metrics of a view have in common, and what a series is named by.
@@ -45,6 +47,9 @@ pub struct Labels {
     /// Whether a program drove the browser.
     #[serde(rename = "b", default, skip_serializing_if = "std::ops::Not::not")]
     pub bot: bool,
+    /// The visitor's country, where the site keeps it: two letters.
+    #[serde(rename = "g", default, skip_serializing_if = "Option::is_none")]
+    pub country: Option<String>,
     /// The team's own dimensions.
     #[serde(rename = "x", default, skip_serializing_if = "BTreeMap::is_empty")]
     pub dimensions: BTreeMap<String, String>,
@@ -75,8 +80,8 @@ pub struct Told {
 impl Told {
     /// What is kept of a beacon.
     #[must_use]
-    pub fn of(beacon: &Beacon, visitor: Visitor<'_>) -> Self {
-        let route = beacon.route.clone().unwrap_or_else(|| route::template(&beacon.path));
+    pub fn of(beacon: &Beacon, visitor: Visitor<'_>, templates: &Templates) -> Self {
+        let route = beacon.route.clone().unwrap_or_else(|| templates.of(&beacon.path));
         Self {
             v: VERSION,
             labels: Labels {
@@ -87,6 +92,7 @@ impl Told {
                 network: beacon.network,
                 release: beacon.release.clone(),
                 bot: beacon.driven || is_bot(visitor.agent),
+                country: visitor.country.and_then(country),
                 dimensions: beacon.dimensions.clone(),
             },
             values: beacon.values,
@@ -98,19 +104,20 @@ impl Told {
 
     /// What is kept of a report of one metric: a view of its own.
     #[must_use]
-    pub fn of_report(report: &Report, visitor: Visitor<'_>) -> Self {
+    pub fn of_report(report: &Report, visitor: Visitor<'_>, templates: &Templates) -> Self {
         let mut values = Values::default();
         values.set(report.metric, report.value);
         Self {
             v: VERSION,
             labels: Labels {
-                route: report.route.clone().unwrap_or_else(|| route::template(&report.path)),
+                route: report.route.clone().unwrap_or_else(|| templates.of(&report.path)),
                 device: Device::of_agent(visitor.agent, visitor.mobile_hint),
                 navigation: report.navigation,
                 cache: None,
                 network: None,
                 release: None,
                 bot: is_bot(visitor.agent),
+                country: visitor.country.and_then(country),
                 dimensions: BTreeMap::new(),
             },
             values,
@@ -171,6 +178,12 @@ pub fn report_key(report: &Report) -> String {
     format!("~{}.{}", report.id, report.metric.name())
 }
 
+/// A country as ISO 3166 has it; none where the edge knows none, or names a network instead.
+fn country(code: &str) -> Option<String> {
+    let is_code = code.len() == 2 && code.bytes().all(|byte| byte.is_ascii_uppercase());
+    (is_code && code != "XX").then(|| code.to_owned())
+}
+
 /// Agents that say that they are no person's browser. They are kept apart, not thrown away.
 fn is_bot(agent: &str) -> bool {
     let agent = agent.to_ascii_lowercase();
@@ -212,6 +225,21 @@ const BOTS: &[&str] = &[
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_country_is_two_letters_or_is_not_known() {
+        for (said, kept) in [
+            ("AT", Some("AT")),
+            ("XX", None),
+            ("T1", None),
+            ("at", None),
+            ("", None),
+            ("AUT", None),
+            ("Ö", None),
+        ] {
+            assert_eq!(country(said).as_deref(), kept, "{said}");
+        }
+    }
 
     #[test]
     fn programs_are_told_from_people() {

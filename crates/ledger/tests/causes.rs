@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use ledger::causes::{CauseKey, Causes, Moved, moved, touched};
-use ledger::{Counted, Horizon, Limits, Place, Retention, Told, Visitor};
+use ledger::{Counted, Horizon, Limits, Place, Retention, Templates, Told, Visitor};
 use proptest::prelude::*;
 use wire::{Beacon, Metric, UnixMillis};
 
@@ -23,7 +23,11 @@ fn told((route, element, parts): (u8, u8, [u32; 3]), agent: &str) -> Told {
         name(element),
         name(element % 5),
     );
-    Told::of(&Beacon::parse(body.as_bytes()).unwrap(), Visitor { agent, mobile_hint: None })
+    Told::of(
+        &Beacon::parse(body.as_bytes()).unwrap(),
+        Visitor { agent, mobile_hint: None, country: None },
+        &Templates::default(),
+    )
 }
 
 /// A name without digits, of which each element is another.

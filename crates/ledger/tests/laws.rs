@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 
 use ledger::{
     Bots, Cell, CellKey, Changes, Counts, Days, Dimension, Effect, Group, Groups, Heavy, Horizon, Kept,
-    Limits, OTHER, PageKey, Place, Places, Query, Recent, Retention, Room, Rooms, Span, Sum, Told, View,
-    Visitor, Window, fold, needed, roll,
+    Limits, OTHER, PageKey, Place, Places, Query, Recent, Retention, Room, Rooms, Span, Sum, Templates, Told,
+    View, Visitor, Window, fold, needed, roll,
 };
 use proptest::prelude::*;
 use wire::beacon::Values;
@@ -263,7 +263,11 @@ fn beacon(lcp: u32, cls: Option<u32>, route: u8, release: u8, weight: u32) -> To
     let text = format!(
         r#"{{"v":1,"site":"s","id":"0123456789abcdef","nav":"navigate","path":"/{route}x","release":"{release}","w":{weight},"m":{{"LCP":{lcp}{cls}}}}}"#
     );
-    Told::of(&Beacon::parse(text.as_bytes()).unwrap(), Visitor { agent, mobile_hint: None })
+    Told::of(
+        &Beacon::parse(text.as_bytes()).unwrap(),
+        Visitor { agent, mobile_hint: None, country: None },
+        &Templates::default(),
+    )
 }
 
 fn sends() -> impl Strategy<Value = Vec<Send>> {
@@ -562,7 +566,11 @@ fn a_flood_of_random_routes_hides_no_visited_one_and_grows_nothing() {
         let text = format!(
             r#"{{"v":1,"site":"s","id":"0123456789abcdef","nav":"navigate","path":"{path}","m":{{"LCP":900}}}}"#
         );
-        Told::of(&Beacon::parse(text.as_bytes()).unwrap(), Visitor { agent: AGENTS[0], mobile_hint: None })
+        Told::of(
+            &Beacon::parse(text.as_bytes()).unwrap(),
+            Visitor { agent: AGENTS[0], mobile_hint: None, country: None },
+            &Templates::default(),
+        )
     };
     let honest = ["/", "/cart", "/search"];
     // What is visited is known before the flood; then nine of ten views are the flood's, minute by minute.

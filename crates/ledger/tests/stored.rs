@@ -4,8 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use ledger::{
-    Cell, CellKey, Changes, Effect, Horizon, Labels, Limits, Rooms, Span, Told, View, Visitor, Window, fold,
-    needed,
+    Cell, CellKey, Changes, Effect, Horizon, Labels, Limits, Rooms, Span, Templates, Told, View, Visitor,
+    Window, fold, needed,
 };
 use wire::beacon::Values;
 use wire::{Beacon, Metric, UnixMillis};
@@ -15,8 +15,12 @@ const TOLD: &str = r#"{"v":1,"l":{"r":"/product/:id","d":"phone","n":"back-forwa
 
 fn told() -> Told {
     let bytes = include_bytes!("../../wire/tests/v1/whole.json");
-    let visitor = Visitor { agent: "Mozilla/5.0 (Linux; Android 10; K) Mobile", mobile_hint: Some("?1") };
-    Told::of(&Beacon::parse(bytes).unwrap(), visitor)
+    let visitor = Visitor {
+        agent: "Mozilla/5.0 (Linux; Android 10; K) Mobile",
+        mobile_hint: Some("?1"),
+        country: None,
+    };
+    Told::of(&Beacon::parse(bytes).unwrap(), visitor, &Templates::default())
 }
 
 #[test]

@@ -6,7 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use ledger::{
     Cell, CellKey, Changes, Counted, Effect, Groups, Heavy, Horizon, Labels, Limits, PageKey, Places, Query,
-    Recent, Retention, Room, Rooms, Span, Stretch, Sum, Told, View, Visitor, Window, fold, needed, roll,
+    Recent, Retention, Room, Rooms, Span, Stretch, Sum, Templates, Told, View, Visitor, Window, fold, needed,
+    roll,
 };
 use wire::beacon::{Navigation, Network, Values};
 use wire::{Beacon, Device, Metric, UnixMillis};
@@ -73,7 +74,11 @@ impl Audience {
             routes: (0..routes).map(|route| format!("/section-{}/page-{route}", route % 17)).collect(),
             shares: shares.collect(),
             is_plain,
-            told: Told::of(&beacon, Visitor { agent, mobile_hint: None }),
+            told: Told::of(
+                &beacon,
+                Visitor { agent, mobile_hint: None, country: None },
+                &Templates::default(),
+            ),
             views: 0,
         }
     }
