@@ -81,7 +81,7 @@ export async function site(routes, { raw, vars: more = {}, ...options } = {}) {
    */
   const ask = (path, headers = {}, { method = "GET", body, host = HOST, signal, port = worker.port } = {}) =>
     new Promise((resolve, reject) => {
-      const options = { host: worker.hostname, port, agent, method, path, signal, headers: { host, ...headers } };
+      const options = { host: worker.hostname, port, agent, method, path, signal, maxHeaderSize: 131_072, headers: { host, ...headers } };
       const request = http.request(options, (response) => {
         /** @type {Buffer[]} */
         const chunks = [];

@@ -79,7 +79,7 @@ function told(visit, index) {
   };
 }
 
-/** Sends them all. @param {Awaited<ReturnType<typeof import("../product.mjs").serve>>} product */
+/** Sends them all. @param {{ send: (beacon: unknown, headers: Record<string, string>) => Promise<Response> }} product */
 export async function send(product) {
   const all = VISITS.map(({ route, device, release, net, cache, age, m, a }, index) => ({
     told: beacon({ id: (index + 1).toString(16).padStart(24, "f00000000000000000000000"), path: route.replace(":id", String(index)), route, release, net, cache, age, m, a }),

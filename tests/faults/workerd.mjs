@@ -44,9 +44,9 @@ export function script(file, classes = []) {
  * Starts it, on a port of its own. What a name has stored before is still there.
  * @param {string} name
  * @param {{ modules: Record<string, string>, bindings: string[], classes: string[] }} worker
- * @param {{ fresh?: boolean, twin?: boolean, colo?: number, kv?: number }} [options] with a twin: a second isolate of it, on a port of its own, with the same objects; with ports, a Cache API and a KV
+ * @param {{ fresh?: boolean, twin?: boolean, colo?: number, kv?: number, files?: number }} [options] with a twin: a second isolate of it, on a port of its own, with the same objects; with ports, a Cache API, a KV, and who serves its files as a deployment does
  */
-export async function start(name, worker, { fresh = false, twin = false, colo, kv } = {}) {
+export async function start(name, worker, { fresh = false, twin = false, colo, kv, files } = {}) {
   const folder = join(ROOT, "build/raw", name);
   const storage = join(folder, "storage");
   if (fresh) rmSync(folder, { recursive: true, force: true });
@@ -65,7 +65,7 @@ export async function start(name, worker, { fresh = false, twin = false, colo, k
 const config :Workerd.Config = (
   services = [
     (name = "main", worker = .worker),${twin ? '\n    (name = "twin", worker = .twin),' : ""}
-    (name = "assets", disk = (path = "${join(ROOT, "build/assets-dev")}")),
+    ${files === undefined ? `(name = "assets", disk = (path = "${join(ROOT, "build/assets-dev")}")),` : service("assets", files).trim()}
     (name = "storage", disk = (path = "${storage}", writable = true)),
     (name = "internet", network = (allow = ["private"])),${service("colo", colo)}${service("kv", kv)}
   ],

@@ -281,9 +281,13 @@ test("too much, and what cannot be stored or read, is answered as described", as
   writeFileSync("build/few/wrangler.toml", readFileSync("wrangler.toml", "utf8").replaceAll('"build/', '"../').replace("limit = 100000,", "limit = 1,"));
   const few = await serve({}, "build/few/wrangler.toml");
   try {
-    const answers = [await few.send(beacon()), await few.send(beacon())];
-    assert.deepEqual(await Promise.all(answers.map(taken)), [200, 429]);
-    assert.equal(answers[1].headers.get("retry-after"), "60");
+    let answer = await few.send(beacon());
+    assert.equal(await taken(answer), 200);
+    answer = await few.send(beacon());
+    // Where a minute has just begun, its first one is taken as well.
+    if (await taken(answer.clone()) === 200) answer = await few.send(beacon());
+    assert.equal(await taken(answer), 429);
+    assert.equal(answer.headers.get("retry-after"), "60");
   } finally {
     await few.close();
   }

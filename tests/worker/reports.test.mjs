@@ -116,6 +116,9 @@ test("a network, and a site, that send too much are told when to come back", asy
       if (late) assert.equal(late.headers.get("retry-after"), "60");
       return answers.filter((answer) => answer.status === 200).length;
     };
+    // The limits are of a minute of the clock; one that is nearly over is let go by.
+    const left = 60_000 - (Date.now() % 60_000);
+    if (left < 10_000) await new Promise((resolve) => setTimeout(resolve, left));
     const first = await statuses("192.0.2.1");
     const second = await statuses("192.0.2.2");
     assert.deepEqual([first, second], [8, 4], "8 of a network, 12 of the site");

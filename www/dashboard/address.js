@@ -27,6 +27,9 @@ export const VIEWS = /** @type {[View, string][]} */ ([
   ["health", "Health"],
 ]);
 
+/** Whether a view is one of visits, so that it is asked which. @param {string | null} view */
+export const isOfVisits = (view) => view !== "cache" && view !== "health";
+
 /** @param {string} search @returns {State} */
 export function read(search) {
   const given = new URLSearchParams(search);

@@ -1,5 +1,6 @@
 // Asking the Worker: with the reader's token, if there is one; what goes wrong has a name that says
 // what to do about it.
+import { pause } from "./pauses.js";
 
 /**
  * @typedef {{ n: number, visits: number, p50: number | null, p75: number | null, p75_interval: [number, number] | null,
@@ -60,6 +61,36 @@ export function anew(isFresh) {
 /** @param {string} path @param {URLSearchParams} query */
 export const json = async (path, query) => (await get(path, query)).json();
 
+/**
+ * A document in which one list may be long: of a thousand routes it is megabytes, and to read those in one go
+ * would keep the page from answering. In JSON a quote within a text is written `\\"`, so what stands between two
+ * objects of the list cannot stand in a text.
+ * @param {string} path @param {URLSearchParams} query @param {string} list
+ */
+export async function long(path, query, list) {
+  const { signal } = asking;
+  const text = await (await get(path, query)).text();
+  const [, head, first] = text.match(new RegExp(`^([^]*?"${list}":\\[)(\\{"\\w+":)`)) ?? [];
+  if (head === undefined || text.length < PIECE) return JSON.parse(text);
+  const items = [];
+  let at = head.length;
+  for (;;) {
+    const end = text.indexOf(`},${first}`, at + PIECE);
+    if (end < 0) break;
+    items.push(...JSON.parse(`[${text.slice(at, end + 1)}]`));
+    at = end + 2;
+    await pause();
+    signal.throwIfAborted();
+  }
+  // What is left of the list is read with all that stands around it.
+  const document = JSON.parse(head + text.slice(at));
+  document[list] = items.concat(document[list]);
+  return document;
+}
+
+/** As many characters as are read in a few milliseconds. */
+const PIECE = 100_000;
+
 /** @param {string} path @param {URLSearchParams} query */
 export async function bytes(path, query) {
   return new Uint8Array(await (await get(path, query)).arrayBuffer());
@@ -90,12 +121,12 @@ export function and(query, more) {
 /** All pages of lines. @param {string} path @param {URLSearchParams} query @returns {Promise<Reading>} */
 export async function all(path, query) {
   /** @type {Reading} */
-  const whole = await json(path, and(query, { limit: "5000" }));
+  const whole = await long(path, and(query, { limit: "5000" }), "lines");
   let { next } = whole;
   // As many as a table of this page could show, and no endless loop.
   while (next !== undefined && whole.lines.length < 50_000) {
     /** @type {Reading} */
-    const page = await json(path, and(query, { limit: "5000", offset: String(next) }));
+    const page = await long(path, and(query, { limit: "5000", offset: String(next) }), "lines");
     whole.lines.push(...page.lines);
     next = page.next;
   }

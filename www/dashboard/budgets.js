@@ -1,9 +1,8 @@
 // Every budget of every route and device: the counts, what they prove, and what it would take to decide.
 import { link, question } from "./address.js";
-import { json, maybe } from "./ask.js";
+import { json, long, maybe } from "./ask.js";
 import { make } from "./dom.js";
-import { cell, instead, narrowly, number, table, verdictMark } from "./marks.js";
-import { rank } from "./overview.js";
+import { cell, instead, longTable, narrowly, number, rank, verdictMark } from "./marks.js";
 import { toolkit } from "./toolkit.js";
 import { VERDICTS, count, interval, moment, percent, plural, since, value } from "./words.js";
 
@@ -16,11 +15,13 @@ import { VERDICTS, count, interval, moment, percent, plural, since, value } from
 
 /** @param {State} state @returns {Promise<import("./overview.js").Shown>} */
 export async function budgets(state) {
-  const [standing, pages, tools] = await Promise.all([/** @type {Promise<import("./ask.js").Standing>} */ (json("/api/budgets", question(state))), lab(state), toolkit()]);
+  const [standing, pages, tools] = await Promise.all([/** @type {Promise<import("./ask.js").Standing>} */ (long("/api/budgets", question(state), "cells")), lab(state), toolkit()]);
   const cells = [...standing.cells].sort((one, other) => rank(one.verdict) - rank(other.verdict) || other.n - other.k - (one.n - one.k));
+  const counts = Map.groupBy(cells, ({ verdict }) => verdict);
   const kinds = Object.keys(VERDICTS).filter((name) => name !== "none");
-  const shown = state.verdict ? cells.filter(({ verdict }) => verdict === state.verdict) : cells;
+  const shown = state.verdict ? (counts.get(state.verdict) ?? []) : cells;
   const { since: from, refused, source } = standing.budgets;
+  const { section, drawn } = shown.length ? budgetTable(state, shown, tools, pages) : { section: instead("None", make("p", null, "No budget has this verdict.")), drawn: () => undefined };
   return {
     title: "Budgets",
     whole: standing,
@@ -31,16 +32,19 @@ export async function budgets(state) {
       make("nav", { class: "chips", "aria-label": "Verdict" },
         make("a", { href: link(state, { verdict: null }), "aria-current": state.verdict ? null : "true" }, `All ${count(cells.length)}`),
         kinds.map((name) => {
-          const n = cells.filter(({ verdict }) => verdict === name).length;
+          const n = counts.get(name)?.length ?? 0;
           return make("a", { href: link(state, { verdict: name }), "aria-current": state.verdict === name ? "true" : null, "data-verdict": name }, verdictMark(name), ` ${count(n)}`);
         }),
       ),
-      shown.length ? make("section", null, budgetTable(state, shown, tools, pages)) : instead("None", make("p", null, "No budget has this verdict.")),
+      () => section,
+      drawn,
     ].filter((node) => node !== undefined),
     seen: {
       name: "budgets",
       columns: ["line", "pattern", "route", "device", "metric", "unit", "max", "percentile", "severity", "n", "k", "value", "low", "high", "verdict", "p_value", "lab"],
-      rows: shown.map((each) => [each.line, each.pattern, each.route, each.device, each.metric, each.unit, each.max, each.percentile, each.severity, each.n, each.k, each.value, each.interval?.[0] ?? null, each.interval?.[1] ?? null, each.verdict, each.p_value, inLab(each, pages)?.value ?? null]),
+      get rows() {
+        return shown.map((each) => [each.line, each.pattern, each.route, each.device, each.metric, each.unit, each.max, each.percentile, each.severity, each.n, each.k, each.value, each.interval?.[0] ?? null, each.interval?.[1] ?? null, each.verdict, each.p_value, inLab(each, pages)?.value ?? null]);
+      },
       document: { ...standing, cells: shown, lab: pages },
     },
   };
@@ -66,7 +70,7 @@ export function inLab(each, pages) {
 
 /** @param {State} state @param {Cell[]} cells @param {Toolkit} tools @param {LabPage[]} pages */
 export function budgetTable(state, cells, tools, pages) {
-  const hasLab = cells.some((each) => inLab(each, pages));
+  const hasLab = pages.length > 0 && cells.some((each) => inLab(each, pages));
   const columns = [
     { name: "Verdict" },
     { name: "Route" },
@@ -79,13 +83,9 @@ export function budgetTable(state, cells, tools, pages) {
     { name: "What it would take" },
     { name: "Line", number: true, title: "The line of budgets.json" },
   ];
-  const holder = make("div", null);
-  const list = (/** @type {number} */ most) => {
-    const more = cells.length > most && make("button", { type: "button", onclick: () => list(Infinity) }, `Show all ${count(cells.length)}`);
-    holder.replaceChildren(table("Budgets with their counts", columns, cells.slice(0, most).map((each) => row(state, each, tools, hasLab ? pages : null))), make("p", { class: "more" }, more || ""));
-  };
-  list(200);
-  return holder;
+  const { box, show, drawn } = longTable("Budgets with their counts", columns, (/** @type {Cell} */ each) => row(state, each, tools, hasLab ? pages : null));
+  show(cells);
+  return { section: make("section", null, box), drawn };
 }
 
 /** @param {Cell} each @param {LabPage[]} pages */

@@ -1,5 +1,6 @@
 // What is seen, to take away: as a table, as a document, as a picture, on paper.
 import { make } from "./dom.js";
+import { pause } from "./pauses.js";
 
 /** @typedef {import("./overview.js").Shown} Shown */
 
@@ -15,8 +16,8 @@ export function exports(current) {
   menu.append(
     make("summary", null, "Export"),
     make("div", { class: "items" },
-      item("Table (CSV)", ({ seen }) => save(`${name(seen.name)}.csv`, new Blob([csv(seen.columns, seen.rows)], { type: "text/csv" }))),
-      item("Document (JSON)", ({ seen, whole }) => save(`${name(seen.name)}.json`, new Blob([JSON.stringify({ site: whole.site, ...Object(seen.document) }, null, 2)], { type: "application/json" }))),
+      item("Table (CSV)", async ({ seen }) => save(`${name(seen.name)}.csv`, new Blob(await csv(seen.columns, seen.rows), { type: "text/csv" }))),
+      item("Document (JSON)", async ({ seen: { name: of, document }, whole }) => save(`${name(of)}.json`, new Blob(await json({ site: whole.site, ...(Array.isArray(document) ? { lines: document } : Object(document)) }), { type: "application/json" }))),
       item("Chart (PNG)", ({ seen }) => picture(name(seen.name))),
       item("Print", () => print()),
     ),
@@ -32,16 +33,41 @@ export function exports(current) {
   return menu;
 }
 
-/** RFC 4180. @param {string[]} columns @param {(string | number | null)[][]} rows */
-export function csv(columns, rows) {
+/** RFC 4180, in pieces. @param {string[]} columns @param {(string | number | null)[][]} rows */
+async function csv(columns, rows) {
   const field = (/** @type {string | number | null} */ value) => {
     if (value === null || typeof value === "number") return value === null ? "" : String(value);
     // A spreadsheet would run what looks like a formula, and names come from outside.
     const tame = /^[=+\-@\t\r]/.test(value) ? `'${value}` : value;
     return /[",\n\r]/.test(tame) ? `"${tame.replaceAll('"', '""')}"` : tame;
   };
-  return [columns, ...rows].map((row) => row.map(field).join(",")).join("\r\n") + "\r\n";
+  return pieces([columns, ...rows], (some) => some.map((row) => `${row.map(field).join(",")}\r\n`).join(""));
 }
+
+/** A document, in pieces where a list in it is long. @param {Record<string, unknown>} document */
+async function json(document) {
+  const parts = [];
+  for (const [key, value] of Object.entries(document)) {
+    if (value === undefined) continue;
+    parts.push(`${parts.length ? "," : "{"}\n  ${JSON.stringify(key)}: `);
+    if (!Array.isArray(value) || value.length < PIECE) parts.push(JSON.stringify(value, null, 2));
+    else parts.push("[\n", (await pieces(value, (some) => some.map((each) => JSON.stringify(each)).join(",\n"))).join(",\n"), "\n]");
+  }
+  return [...parts, "\n}\n"];
+}
+
+/** @template Item @param {Item[]} items @param {(some: Item[]) => string} written */
+async function pieces(items, written) {
+  const parts = [];
+  for (let at = 0; at < items.length; at += PIECE) {
+    parts.push(written(items.slice(at, at + PIECE)));
+    await pause();
+  }
+  return parts;
+}
+
+/** As many as are written in a few milliseconds. */
+const PIECE = 1000;
 
 /** The charts of the page, one below the other. @param {string} file */
 async function picture(file) {

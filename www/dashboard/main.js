@@ -2,27 +2,21 @@
 // what goes wrong is said with what to do about it.
 import { start, view as viewed } from "/v1/start.js";
 
-import { VIEWS, link, read } from "./address.js";
+import { VIEWS, isOfVisits, link, read } from "./address.js";
 import { Refused, Unreached, anew, holds, isSignedIn, keep, signOut } from "./ask.js";
-import { budgets } from "./budgets.js";
-import { cache } from "./cache.js";
-import { compare } from "./compare.js";
 import { element, make } from "./dom.js";
 import { exports } from "./export.js";
 import { filters } from "./filters.js";
 import { firstSteps } from "./first.js";
-import { health } from "./health.js";
 import { listen } from "./live.js";
 import { alone, loading } from "./marks.js";
-import { overview } from "./overview.js";
-import { route } from "./route.js";
-import { routes } from "./routes.js";
+import { frame, pause } from "./pauses.js";
 import { moment, since } from "./words.js";
 
 /** @typedef {import("./address.js").State} State @typedef {import("./overview.js").Shown} Shown */
 
-// It measures itself, as a site of its own.
-start({ endpoint: "/v1/vitals", site: "vitals-dashboard", route: `/${read(location.search).view}` });
+// It measures itself, as a site of its own; what was before it began, the browser tells.
+pause().then(() => start({ endpoint: "/v1/vitals", site: "vitals-dashboard", route: `/${read(location.search).view}` }));
 
 const content = element("content");
 const notice = element("notice");
@@ -73,22 +67,27 @@ async function show(isFresh = false) {
   const before = last && read(lastAddress).view;
   state = read(address);
   if (before && before !== state.view) viewed(`/${state.view}`);
-  chrome();
   const signal = anew(isFresh);
   content.setAttribute("aria-busy", "true");
   // What the page says from the start stays until there are numbers.
-  if (!last && document.getElementById("opening")) content.querySelector(".cards") ?? content.append(loading());
-  else if (!last || before !== state.view) content.replaceChildren(make("h1", { class: "unseen" }, "Reading the numbers…"), loading());
+  const isNew = !last || before !== state.view;
+  if (isNew && document.getElementById("opening")) content.querySelector(".cards") ?? content.append(loading());
+  else if (isNew) content.replaceChildren(make("h1", { class: "unseen" }, "Reading the numbers…"), loading());
   try {
-    const shown = await view();
+    // What surrounds the numbers is made while they are on their way.
+    const coming = view();
+    coming.catch(() => {});
+    await pause();
+    if (signal.aborted) return;
+    chrome();
+    const shown = await coming;
     if (signal.aborted) return;
     last = { shown, at: Date.now() };
     lastAddress = address;
     document.title = `${shown.title} · ${shown.whole.site || "edge-vitals"}`;
-    const { activeElement } = document;
-    const isEmpty = state.view !== "cache" && state.view !== "health" && shown.whole.heard_at === undefined && shown.whole.views === 0;
-    content.replaceChildren(...(isEmpty ? [firstSteps(shown.whole.site)] : shown.content));
-    returnTo(activeElement);
+    const isEmpty = isOfVisits(state.view) && shown.whole.heard_at === undefined && shown.whole.views === 0;
+    await (isNew ? unfold : exchange)(isEmpty ? [firstSteps(shown.whole.site)] : shown.content, signal);
+    if (signal.aborted) return;
     if (shown.whole.site && !state.site) state.site = shown.whole.site;
     listen(isEmpty || state.view === "overview" ? shown.whole.site : null, state.bots, isEmpty ? () => show(true) : null);
     chrome();
@@ -102,23 +101,66 @@ async function show(isFresh = false) {
 }
 let lastAddress = "";
 
-/** @returns {Promise<Shown>} */
-function view() {
+/** @typedef {Shown["content"][number]} Piece @param {Piece} piece */
+const built = async (piece) => {
+  const made = typeof piece === "function" ? await piece() : piece;
+  return made ? [made] : [];
+};
+
+/** A view that was not here before comes from the top on, a piece a frame. @param {Piece[]} pieces @param {AbortSignal} signal */
+async function unfold([first, ...rest], signal) {
+  const { activeElement } = document;
+  content.replaceChildren(...(await built(first)));
+  for (const piece of rest) {
+    if (typeof piece === "function") await frame();
+    if (signal.aborted) return;
+    content.append(...(await built(piece)));
+  }
+  returnTo(activeElement);
+}
+
+/** What is read anew takes the place of the old at once, so that nothing moves under the reader's eyes. @param {Piece[]} pieces @param {AbortSignal} signal */
+async function exchange(pieces, signal) {
+  const ready = [];
+  for (const piece of pieces) {
+    ready.push(...(await built(piece)));
+    if (typeof piece === "function") await pause();
+    if (signal.aborted) return;
+  }
+  const { activeElement } = document;
+  content.replaceChildren(...ready);
+  returnTo(activeElement);
+}
+
+/** Each view comes when it is looked at: none waits for another's charts. @returns {Promise<Shown>} */
+async function view() {
   switch (state.view) {
     case "overview":
-      return overview(state);
+      return (await part(import("./overview.js"))).overview(state);
     case "routes":
-      return routes(state, go);
+      return (await part(import("./routes.js"))).routes(state, go);
     case "route":
-      return route(state);
+      return (await part(import("./route.js"))).route(state);
     case "budgets":
-      return budgets(state);
+      return (await part(import("./budgets.js"))).budgets(state);
     case "compare":
-      return compare(state, go);
+      return (await part(import("./compare.js"))).compare(state, go);
     case "cache":
-      return cache(state, () => show(true));
+      return (await part(import("./cache.js"))).cache(state, () => show(true));
     case "health":
-      return health(state, () => show(true));
+      return (await part(import("./health.js"))).health(state, () => show(true));
+  }
+}
+
+/** A part of the dashboard did not come: the network is away, or a newer deployment has another one. */
+class Absent extends Unreached {}
+
+/** @template T @param {Promise<T>} coming @returns {Promise<T>} */
+async function part(coming) {
+  try {
+    return await coming;
+  } catch {
+    throw new Absent("A part of the dashboard did not come.");
   }
 }
 
@@ -127,12 +169,15 @@ function returnTo(left) {
   if (left?.id && !left.isConnected) document.getElementById(left.id)?.focus({ preventScroll: true });
 }
 
-/** What surrounds every view. */
+/** What surrounds every view, made anew when anything of it is another. */
 function chrome() {
+  const site = state.site ?? last?.shown.whole.site;
+  const says = [link(state), site, isSignedIn()].join(" ");
+  if (says === surrounds) return freshness();
+  surrounds = says;
   const { activeElement } = document;
   const current = state.view === "route" ? "routes" : state.view;
   element("views").replaceChildren(...VIEWS.map(([name, word]) => make("a", { href: link(state, { view: name }), "aria-current": name === current ? "page" : null }, word)));
-  const site = state.site ?? last?.shown.whole.site;
   element("tools").replaceChildren(
     site ? make("span", { class: "site", title: "The site" }, site) : "",
     make("span", { id: "fresh", class: "fresh" }),
@@ -141,12 +186,13 @@ function chrome() {
     make("button", { type: "button", class: "plain", id: "theme", title: "Light or dark", "aria-label": "Light or dark", onclick: turn }, "◐"),
     isSignedIn() ? make("button", { type: "button", class: "quiet-button", onclick: () => (signOut(), (last = null), show()) }, "Sign out") : "",
   );
-  const isOfVisits = state.view !== "cache" && state.view !== "health";
-  element("question").hidden = !isOfVisits;
-  element("question").replaceChildren(isOfVisits ? filters(state, go) : "");
+  // Its place stays, so that no view begins higher than another.
+  element("question").inert = !isOfVisits(state.view);
+  element("question").replaceChildren(isOfVisits(state.view) ? filters(state, go) : "");
   returnTo(activeElement);
   freshness();
 }
+let surrounds = "";
 
 /** How old the numbers are: what was heard last, and when it was read. */
 function freshness() {
@@ -171,11 +217,11 @@ function say(text, kind = "") {
 
 /** @param {unknown} error */
 function failed(error) {
-  const again = make("button", { type: "button", onclick: () => show(true) }, "Try again");
+  const again = make("button", { type: "button", onclick: () => (error instanceof Absent ? location.reload() : show(true)) }, "Try again");
   if (error instanceof Refused) listen(null, "");
   if (error instanceof Refused && error.status === 401) return content.replaceChildren(door());
   if (error instanceof Unreached || (error instanceof Refused && error.status >= 500)) {
-    const words = !navigator.onLine ? "This device is offline." : error instanceof Unreached ? "The Worker does not answer." : "The Worker cannot answer now.";
+    const words = !navigator.onLine ? "This device is offline." : error instanceof Absent ? "A part of the dashboard did not come." : error instanceof Unreached ? "The Worker does not answer." : "The Worker cannot answer now.";
     // Numbers that were read are better than none, if they are said to be old and are of this question.
     if (last && lastAddress === location.search) return say(`${words} The numbers are as they were ${since(last.at)}.`, "stale");
     return content.replaceChildren(alone(words, make("p", null, error instanceof Refused ? `It says: ${error.message}` : "The numbers come back with the connection."), again));

@@ -1,12 +1,17 @@
 // The small things that views are made of: a verdict, shares, a trend, a table, a state. None says by
 // colour alone what it says.
 import { draw, make } from "./dom.js";
+import { frame } from "./pauses.js";
 import { VERDICTS, count, percent, plural, value } from "./words.js";
 
 /** @param {string} verdict */
 export function verdictMark(verdict) {
   return make("span", { class: `verdict ${verdict}` }, VERDICTS[verdict] ?? verdict);
 }
+
+/** What needs eyes first comes first. @param {string} verdict */
+export const rank = (verdict) => RANKS.get(verdict) ?? -1;
+const RANKS = new Map(Object.keys(VERDICTS).map((verdict, index) => [verdict, index]));
 
 /** The least views of which shares and percentiles are said without a warning: as budgets do. */
 export const FEW = 30;
@@ -84,6 +89,52 @@ export function table(caption, columns, rows, { sorted, sort } = {}) {
     make("table", null, make("caption", { class: "unseen" }, caption), make("thead", null, make("tr", null, head)), make("tbody", null, rows)),
   );
 }
+
+/**
+ * A table of as many rows as there are, a page of them at a time: to lay out a thousand rows takes longer than a
+ * reader waits, however few are added. Of a page, what is in sight is there at once, and the rest comes frame by
+ * frame, until `drawn` says so.
+ * @template Item
+ * @param {string} caption @param {Column[]} columns @param {(item: Item) => HTMLTableRowElement} row
+ * @param {{ sorted?: string, sort?: (key: string) => void }} [how]
+ */
+export function longTable(caption, columns, row, how) {
+  const box = make("div", null);
+  let drawing = Promise.resolve();
+  const show = (/** @type {Item[]} */ items, from = 0) => {
+    const page = items.slice(from, from + PAGE);
+    const shown = table(caption, columns, page.slice(0, AT_ONCE).map(row), how);
+    box.replaceChildren(shown, items.length > PAGE ? pager(items, from, page.length) : "");
+    drawing = rest(shown, page);
+  };
+  const pager = (/** @type {Item[]} */ items, /** @type {number} */ from, /** @type {number} */ length) => {
+    const button = (/** @type {string} */ word, /** @type {number} */ to) =>
+      make("button", { type: "button", disabled: to < 0 || to >= items.length, "data-page": word, onclick: () => {
+        show(items, to);
+        box.scrollIntoView();
+        const again = box.querySelector(`[data-page="${word}"]:enabled`) ?? box.querySelector("[data-page]:enabled");
+        if (again instanceof HTMLElement) again.focus({ preventScroll: true });
+      } }, word);
+    return make("nav", { class: "pages", "aria-label": "Pages of the table" },
+      button("Before", from - PAGE),
+      make("span", { class: "quiet", role: "status" }, `${count(from + 1)} – ${count(from + length)} of ${count(items.length)}`),
+      button("Next", from + PAGE),
+    );
+  };
+  const rest = async (/** @type {HTMLElement} */ shown, /** @type {Item[]} */ page) => {
+    const body = shown.querySelector("tbody");
+    for (let at = AT_ONCE; at < page.length; at += AT_ONCE) {
+      await frame();
+      // Nobody sees what another page has replaced.
+      if (!shown.parentNode) return;
+      body?.append(...page.slice(at, at + AT_ONCE).map(row));
+    }
+  };
+  return { box, show, drawn: () => drawing };
+}
+
+/** Rows of a page of a table, and those of them that are drawn at once: about two screens of a phone. */
+const [PAGE, AT_ONCE] = [100, 25];
 
 /** @param {import("./dom.js").Child | import("./dom.js").Child[]} content @param {string} [kind] */
 export const cell = (content, kind) => make("td", { class: kind }, content);

@@ -1,9 +1,9 @@
 // The overview: how it stands, each vital at a glance, what needs attention first, and what is not known.
 import { link, question, span, step } from "./address.js";
-import { Refused, and, apart, holds, json, told } from "./ask.js";
+import { Refused, and, apart, holds, json, long, told } from "./ask.js";
 import { draw, make } from "./dom.js";
 import { counts } from "./live.js";
-import { FEW, cell, kept, legend, narrowly, number, shares, table, trend, verdictMark, views } from "./marks.js";
+import { FEW, cell, kept, legend, narrowly, number, rank, shares, table, trend, verdictMark, views } from "./marks.js";
 import { METRICS, ORDER, REASONS, SIGNALS, VERDICTS, count, interval, moment, percent, plural, since, value } from "./words.js";
 
 /**
@@ -14,7 +14,8 @@ import { METRICS, ORDER, REASONS, SIGNALS, VERDICTS, count, interval, moment, pe
  * @typedef {import("./ask.js").Standing} Standing
  * @typedef {import("./ask.js").Summary} Summary
  * @typedef {import("./health.js").Alerts} Alerts
- * @typedef {{ title: string, content: Node[], whole: { site: string, heard_at?: number, views: number },
+ * What is long comes piece by piece, each in its turn: something new, or more of what is there.
+ * @typedef {{ title: string, content: (Node | (() => Node | undefined | Promise<void>))[], whole: { site: string, heard_at?: number, views: number },
  *   seen: { name: string, columns: string[], rows: (string | number | null)[][], document: unknown } }} Shown
  */
 
@@ -22,27 +23,27 @@ import { METRICS, ORDER, REASONS, SIGNALS, VERDICTS, count, interval, moment, pe
 export async function overview(state) {
   const asked = question(state);
   const [standing, whole, series, summary, alerts] = await Promise.all([
-    /** @type {Promise<Standing>} */ (json("/api/budgets", asked)),
+    /** @type {Promise<Standing>} */ (long("/api/budgets", asked, "cells")),
     /** @type {Promise<Reading>} */ (json("/api/vitals/distribution", asked)),
     /** @type {Promise<Reading>} */ (json("/api/vitals/series", and(asked, { step: step(state), limit: "5000" }))),
-    /** @type {Promise<Summary>} */ (json("/api/vitals/summary", asked)),
+    // What was refused is the site's; of its routes nothing is asked for here.
+    /** @type {Promise<Summary>} */ (json("/api/vitals/summary", and(asked, { route: "(none)" }))),
     // Who holds no token is not let in, and need not ask.
     holds("read") ? apart(/** @type {Promise<Alerts>} */ (told("/api/alerts", new URLSearchParams([...asked].filter(([name]) => name === "site"))))) : null,
   ]);
+  const cards = make("div", { class: "cards" });
   const lines = ORDER.flatMap((name) => whole.lines.find(({ metric }) => metric === name) ?? []);
   return {
     title: "Overview",
     whole,
     content: [
       make("h1", null, "What visitors feel"),
-      make("div", { class: "top" }, scores(standing), facts(whole)),
-      ...(alerts ? [raised(state, alerts)] : []),
-      make("section", { "aria-labelledby": "vitals" },
-        make("h2", { id: "vitals" }, "Vitals"),
-        make("div", { class: "cards" }, ORDER.map((name) => card(state, name, lines, series, standing))),
-      ),
-      attention(state, standing, alerts === null),
-      losses(whole, summary.refused),
+      () => make("div", { class: "top" }, scores(standing), facts(whole)),
+      ...(alerts ? [() => raised(state, alerts)] : []),
+      () => make("section", { "aria-labelledby": "vitals" }, make("h2", { id: "vitals" }, "Vitals"), cards),
+      ...ORDER.map((name) => () => void cards.append(card(state, name, lines, series, standing))),
+      () => attention(state, standing, alerts === null),
+      () => losses(whole, summary.refused),
     ],
     seen: {
       name: "overview",
@@ -166,9 +167,6 @@ export function wholeSite({ cells }, metric) {
   const judged = own.some(({ n }) => n > 0) ? own.filter(({ n }) => n > 0) : own;
   return judged.sort((one, other) => rank(one.verdict) - rank(other.verdict))[0];
 }
-
-/** What needs eyes first comes first. @param {string} verdict */
-export const rank = (verdict) => Object.keys(VERDICTS).indexOf(verdict);
 
 /** @param {State} state @param {Standing} standing @param {boolean} isStranger whether the reader may not know what is raised */
 function attention(state, { cells }, isStranger) {

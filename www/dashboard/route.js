@@ -168,7 +168,7 @@ function breakdown(state, [by, word], { lines }) {
 function budgetSection(state, cells, tools, pages) {
   return make("section", { "aria-labelledby": "limits" },
     make("h2", { id: "limits" }, "Budgets"),
-    cells.length ? budgetTable(state, cells, tools, pages) : make("p", { class: "quiet" }, `No budget rules ${state.metric} here.`),
+    cells.length ? budgetTable(state, cells, tools, pages).section : make("p", { class: "quiet" }, `No budget rules ${state.metric} here.`),
   );
 }
 

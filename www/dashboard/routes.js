@@ -1,10 +1,9 @@
 // Groups of visits, ranked by the time that people lost: a page that many wait for a little goes before
 // one that few wait for long.
 import { DIMENSIONS, link, question } from "./address.js";
-import { all, and, json } from "./ask.js";
+import { all, and, long } from "./ask.js";
 import { make } from "./dom.js";
-import { FEW, cell, instead, number, shares, table, verdictMark } from "./marks.js";
-import { rank } from "./overview.js";
+import { FEW, cell, instead, longTable, number, rank, shares, verdictMark } from "./marks.js";
 import { toolkit } from "./toolkit.js";
 import { METRICS, ORDER, count, group, interval, lasting, plural, value } from "./words.js";
 
@@ -20,19 +19,23 @@ export async function routes(state, go) {
   const byRoute = state.by === "route";
   const [reading, standing, { vitals }] = await Promise.all([
     all("/api/vitals/distribution", and(asked, { by: state.by, metric: state.metric })),
-    /** @type {Promise<import("./ask.js").Standing | null>} */ (byRoute ? json("/api/budgets", asked) : Promise.resolve(null)),
+    /** @type {Promise<import("./ask.js").Standing | null>} */ (byRoute ? long("/api/budgets", asked, "cells") : Promise.resolve(null)),
     toolkit(),
   ]);
   const { good } = vitals.get(state.metric) ?? { good: 0 };
   /** @type {Row[]} */
   const rows = reading.lines.map((line) => ({ ...line, name: line.group[state.by] ?? null, lost: lost(line, good), verdict: null }));
-  if (standing) for (const row of rows) row.verdict = worst(standing.cells, row);
+  if (standing) {
+    const worst = verdicts(standing.cells, state.metric);
+    for (const row of rows) row.verdict = worst.get(row.name ?? "") ?? "none";
+  }
   const isTime = state.metric !== "CLS";
   const sorted = state.sort || "lost";
   rows.sort(order(sorted));
   const total = rows.reduce((sum, row) => sum + row.lost, 0);
   const kind = byRoute ? "Route" : (DIMENSIONS.get(state.by) ?? state.by.replace(/^dim\./, ""));
   const sort = (/** @type {string} */ key) => go({ sort: state.sort === key || (key === "lost" && !state.sort) ? `-${key}` : key });
+  const { section, drawn } = rows.length > 0 ? body(state, rows, { kind, isTime, sorted, sort, byRoute }) : { section: instead("Nothing here", make("p", null, "Take a filter away, or look at a longer time.")), drawn: () => undefined };
   return {
     title: "Routes",
     whole: reading,
@@ -46,13 +49,18 @@ export async function routes(state, go) {
             : make("span", null, make("b", { "data-lost": "" }, count(total)), ` visits shifted beyond ${value(good, "")}, over ${plural(rows.length, byRoute ? "route" : "group")}.`),
       ),
       pickers(state),
-      rows.length === 0 ? instead("Nothing here", make("p", null, "Take a filter away, or look at a longer time.")) : body(state, rows, { kind, isTime, sorted, sort, byRoute }),
+      () => section,
+      drawn,
     ],
     seen: {
       name: `${state.metric}-by-${state.by}`,
       columns: [state.by, "metric", "n", "visits", "p75", "p75_low", "p75_high", "good", "needs_improvement", "poor", isTime ? "seconds_lost" : "visits_lost"],
-      rows: rows.map((row) => [row.name, row.metric, row.n, row.visits, row.p75, row.p75_interval?.[0] ?? null, row.p75_interval?.[1] ?? null, row.good, row.needs_improvement, row.poor, Math.round(row.lost * 10) / 10]),
-      document: rows.map(({ buckets: _, ...row }) => row),
+      get rows() {
+        return rows.map((row) => [row.name, row.metric, row.n, row.visits, row.p75, row.p75_interval?.[0] ?? null, row.p75_interval?.[1] ?? null, row.good, row.needs_improvement, row.poor, Math.round(row.lost * 10) / 10]);
+      },
+      get document() {
+        return rows.map(({ buckets: _, ...row }) => row);
+      },
     },
   };
 }
@@ -69,10 +77,16 @@ export function lost({ buckets = [], unit }, good) {
   }, 0);
 }
 
-/** The verdict that needs eyes first, of all devices. @param {import("./ask.js").Cell[]} cells @param {Row} row */
-function worst(cells, row) {
-  const own = cells.filter(({ route, metric }) => route === row.name && metric === row.metric);
-  return own.map(({ verdict }) => verdict).sort((one, other) => rank(one) - rank(other))[0] ?? "none";
+/** Of each route the verdict that needs eyes first, of all devices. @param {import("./ask.js").Cell[]} cells @param {string} of */
+function verdicts(cells, of) {
+  /** @type {Map<string, string>} */
+  const worst = new Map();
+  for (const { route, metric, verdict } of cells) {
+    if (route === null || metric !== of) continue;
+    const known = worst.get(route);
+    if (known === undefined || rank(verdict) < rank(known)) worst.set(route, verdict);
+  }
+  return worst;
 }
 
 /** @param {string} key @returns {(one: Row, other: Row) => number} */
@@ -117,7 +131,7 @@ function body(state, rows, { kind, isTime, sorted, sort, byRoute }) {
     { name: "Good · between · poor", sort: "poor" },
     ...(byRoute ? [{ name: "Verdict", sort: "verdict" }] : []),
   ];
-  const most = Math.max(...rows.map((row) => row.lost), Number.MIN_VALUE);
+  const most = rows.reduce((most, { lost }) => Math.max(most, lost), Number.MIN_VALUE);
   const tableRow = (/** @type {Row} */ row) => {
     const bar = make("i");
     bar.style.width = `${(row.lost / most) * 100}%`;
@@ -133,19 +147,15 @@ function body(state, rows, { kind, isTime, sorted, sort, byRoute }) {
       byRoute ? cell(verdictMark(row.verdict ?? "none")) : [],
     );
   };
-  const found = make("div", null);
-  const search = make("input", { type: "search", placeholder: `Find a ${kind.toLowerCase()}`, "aria-label": `Find a ${kind.toLowerCase()}`, autocomplete: "off", oninput: () => list(FIRST) });
-  const list = (/** @type {number} */ most) => {
+  const { box, show, drawn } = longTable(`By ${kind.toLowerCase()}`, columns, tableRow, { sorted, sort });
+  const none = make("p", { class: "more", role: "status" });
+  const search = make("input", { type: "search", placeholder: `Find a ${kind.toLowerCase()}`, "aria-label": `Find a ${kind.toLowerCase()}`, autocomplete: "off", oninput: () => list() });
+  const list = () => {
     const wanted = search.value.trim().toLowerCase();
     const fitting = wanted ? rows.filter((row) => group(row.name).toLowerCase().includes(wanted)) : rows;
-    const more = fitting.length > most && make("button", { type: "button", onclick: () => list(Infinity) }, `Show all ${count(fitting.length)}`);
-    found.replaceChildren(
-      table(`By ${kind.toLowerCase()}`, columns, fitting.slice(0, most).map(tableRow), { sorted, sort }),
-      make("p", { class: "more" }, more || "", !fitting.length && "Nothing is called so."),
-    );
+    none.textContent = fitting.length ? "" : "Nothing is called so.";
+    show(fitting);
   };
-  list(FIRST);
-  return make("section", null, rows.length > 12 && make("div", { class: "search" }, search), found);
+  list();
+  return { section: make("section", null, rows.length > 12 && make("div", { class: "search" }, search), box, none), drawn };
 }
-
-const FIRST = 100;

@@ -1,31 +1,38 @@
 // Numbers, times and names as the reader says them: in the reader's locale and zone.
 
 const locale = () => navigator.languages ?? [navigator.language];
-const whole = new Intl.NumberFormat(locale(), { maximumFractionDigits: 0 });
-const shifts = new Intl.NumberFormat(locale(), { minimumFractionDigits: 2, maximumFractionDigits: 3 });
-const seconds = new Intl.NumberFormat(locale(), { minimumFractionDigits: 2, maximumFractionDigits: 2 });
-const brief = new Intl.NumberFormat(locale(), { notation: "compact", maximumFractionDigits: 1 });
-const percents = new Intl.NumberFormat(locale(), { style: "percent", maximumFractionDigits: 1 });
-const moments = new Intl.DateTimeFormat(locale(), { dateStyle: "medium", timeStyle: "short" });
-const clocks = new Intl.DateTimeFormat(locale(), { timeStyle: "medium" });
-const days = new Intl.DateTimeFormat(locale(), { dateStyle: "medium" });
-const dates = new Intl.DateTimeFormat(locale(), { month: "short", day: "numeric" });
-const ago = new Intl.RelativeTimeFormat(locale(), { numeric: "auto" });
+/** A form is made when something is first said in it: to make all of them takes longer than to show a view. @template T @param {() => T} make */
+const form = (make) => {
+  /** @type {T | undefined} */
+  let made;
+  return () => (made ??= make());
+};
+const whole = form(() => new Intl.NumberFormat(locale(), { maximumFractionDigits: 0 }));
+const tenths = form(() => new Intl.NumberFormat(locale(), { maximumFractionDigits: 1 }));
+const shifts = form(() => new Intl.NumberFormat(locale(), { minimumFractionDigits: 2, maximumFractionDigits: 3 }));
+const seconds = form(() => new Intl.NumberFormat(locale(), { minimumFractionDigits: 2, maximumFractionDigits: 2 }));
+const brief = form(() => new Intl.NumberFormat(locale(), { notation: "compact", maximumFractionDigits: 1 }));
+const percents = form(() => new Intl.NumberFormat(locale(), { style: "percent", maximumFractionDigits: 1 }));
+const moments = form(() => new Intl.DateTimeFormat(locale(), { dateStyle: "medium", timeStyle: "short" }));
+const clocks = form(() => new Intl.DateTimeFormat(locale(), { timeStyle: "medium" }));
+const days = form(() => new Intl.DateTimeFormat(locale(), { dateStyle: "medium" }));
+const dates = form(() => new Intl.DateTimeFormat(locale(), { month: "short", day: "numeric" }));
+const ago = form(() => new Intl.RelativeTimeFormat(locale(), { numeric: "auto" }));
 
 /** @param {number} number */
-export const count = (number) => whole.format(number);
+export const count = (number) => whole().format(number);
 /** @param {number} number */
-export const short = (number) => brief.format(number);
+export const short = (number) => brief().format(number);
 /** @param {number} share */
-export const percent = (share) => percents.format(share);
+export const percent = (share) => percents().format(share);
 /** @param {number} at */
-export const moment = (at) => moments.format(at);
+export const moment = (at) => moments().format(at);
 /** @param {number} at */
-export const clock = (at) => clocks.format(at);
+export const clock = (at) => clocks().format(at);
 /** @param {number} at */
-export const day = (at) => days.format(at);
+export const day = (at) => days().format(at);
 /** A day of these months. @param {number} at */
-export const date = (at) => dates.format(at);
+export const date = (at) => dates().format(at);
 
 /**
  * A value of a metric with its unit: seconds from ten thousand milliseconds on would hide what budgets
@@ -34,15 +41,15 @@ export const date = (at) => dates.format(at);
  */
 export function value(number, unit) {
   if (number === null || number === undefined) return "–";
-  if (unit !== "ms") return shifts.format(number);
-  return number < 10_000 ? `${whole.format(number)} ms` : `${seconds.format(number / 1000)} s`;
+  if (unit !== "ms") return shifts().format(number);
+  return number < 10_000 ? `${whole().format(number)} ms` : `${seconds().format(number / 1000)} s`;
 }
 
 /** @param {[number, number] | null | undefined} pair @param {string} unit */
 export function interval(pair, unit) {
   if (!pair) return "too few to bound it";
   const [low, high] = pair;
-  const bare = (/** @type {number} */ number) => (unit === "ms" && number < 10_000 ? whole.format(number) : value(number, unit));
+  const bare = (/** @type {number} */ number) => (unit === "ms" && number < 10_000 ? whole().format(number) : value(number, unit));
   return `${bare(low)} – ${value(high, unit)}`;
 }
 
@@ -54,9 +61,9 @@ export function bytes(number) {
 
 /** How long people waited, all together. @param {number} total seconds */
 export function lasting(total) {
-  if (total < 60) return `${whole.format(total)} s`;
-  if (total < 3600) return `${whole.format(total / 60)} min`;
-  return `${new Intl.NumberFormat(locale(), { maximumFractionDigits: total < 36_000 ? 1 : 0 }).format(total / 3600)} h`;
+  if (total < 60) return `${whole().format(total)} s`;
+  if (total < 3600) return `${whole().format(total / 60)} min`;
+  return `${(total < 36_000 ? tenths : whole)().format(total / 3600)} h`;
 }
 
 /** How long something was. @param {number} millis */
@@ -65,10 +72,10 @@ export const duration = (millis) => (millis < 172_800_000 ? lasting(millis / 100
 /** @param {number} at */
 export function since(at, now = Date.now()) {
   const passed = Math.max(0, now - at) / 1000;
-  if (passed < 90) return ago.format(-Math.round(passed), "second");
-  if (passed < 5400) return ago.format(-Math.round(passed / 60), "minute");
-  if (passed < 129_600) return ago.format(-Math.round(passed / 3600), "hour");
-  return ago.format(-Math.round(passed / 86_400), "day");
+  if (passed < 90) return ago().format(-Math.round(passed), "second");
+  if (passed < 5400) return ago().format(-Math.round(passed / 60), "minute");
+  if (passed < 129_600) return ago().format(-Math.round(passed / 3600), "hour");
+  return ago().format(-Math.round(passed / 86_400), "day");
 }
 
 /** @param {string} window */

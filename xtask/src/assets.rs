@@ -14,6 +14,7 @@ pub fn lay_out(root: &Path) -> Result<()> {
             copy(&root.join("www/dashboard").join(file), &folder.join(file))?;
         }
         copy(&root.join("build/dashboard"), &folder.join("dashboard"))?;
+        leave(&root.join("build/dashboard/parts"), &folder.join("dashboard/parts"))?;
         copy(&root.join("pkg/dist/index.js"), &folder.join("v1/client.js"))?;
         copy(&root.join("pkg/dist/start.js"), &folder.join("v1/start.js"))?;
         copy(&root.join("lighthouse/budgets.json"), &folder.join("v1/budgets.json"))?;
@@ -33,8 +34,17 @@ pub fn pack(root: &Path) -> Result<()> {
         copy(&root.join("build").join(file), &dist.join("worker/worker").join(file))?;
     }
     copy(&root.join("build/assets"), &dist.join("worker/assets"))?;
+    leave(&root.join("build/assets/dashboard/parts"), &dist.join("worker/assets/dashboard/parts"))?;
     copy(&root.join("wrangler.toml"), &dist.join("worker/wrangler.toml"))?;
     copy(&root.join("lighthouse/action"), &dist.join("action"))
+}
+
+/// Takes away what is in a folder and no more in the one that it was copied from.
+fn leave(from: &Path, to: &Path) -> Result<()> {
+    for entry in fs::read_dir(to)?.flatten().filter(|entry| !from.join(entry.file_name()).exists()) {
+        fs::remove_file(entry.path())?;
+    }
+    Ok(())
 }
 
 /// Copies a file or a folder. A file that is the same already is left alone, so that nobody who

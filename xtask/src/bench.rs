@@ -33,6 +33,11 @@ const BENCHES: &[(&str, &str, Driver)] = &[
         "what an answer of the cache costs, beside plainer ones",
         Driver::Script("tests/bench/cache/bench.mjs"),
     ),
+    (
+        "dashboard",
+        "what a thousand routes and 400 days cost the dashboard's page, beside a long task",
+        Driver::Script("tests/bench/dashboard/bench.mjs"),
+    ),
     ("ledger", "what reading and sketches cost, beside other sketches", Driver::Native("ledger")),
 ];
 
@@ -91,7 +96,10 @@ mod tests {
     #[test]
     fn a_bench_that_is_not_there_is_named_with_those_that_are() {
         let error = run(Path::new("."), &["speed".to_owned()]).expect_err("no such bench");
-        assert_eq!(error.to_string(), "there is no bench `speed`; there are client, ingest, cache, ledger");
+        assert_eq!(
+            error.to_string(),
+            "there is no bench `speed`; there are client, ingest, cache, dashboard, ledger"
+        );
     }
 
     #[test]

@@ -4,26 +4,26 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
 use crate::figures::{self, Figure};
-use crate::{bundle, client, process, screen};
+use crate::{bundle, client, process, screen, setup};
 
 /// Bytes, by what they are called.
 type Sizes = BTreeMap<String, u64>;
 
-/// What ships: the file, and what it is called in the table.
+/// What ships: the file, or the folder whose scripts are counted together, and what it is called in the table.
 const SHIPPED: &[(&str, &str)] = &[
     ("pkg/dist/start.js", "client, beacons only"),
     ("pkg/dist/start-attribution.js", "client, beacons with attribution"),
     ("pkg/dist/index.js", "client"),
     ("pkg/dist/attribution.js", "client with attribution"),
     ("pkg/dist/toolkit/toolkit_bg.wasm", "toolkit"),
-    ("build/dashboard/main.js", "dashboard"),
+    ("build/dashboard", "dashboard"),
     ("build/dashboard/main.css", "dashboard styles"),
     ("build/dashboard/toolkit.wasm", "dashboard toolkit"),
     ("build/index.js", "worker glue"),
@@ -90,12 +90,25 @@ fn baseline(root: &Path) -> Result<Sizes> {
 fn sizes(root: &Path) -> Result<Sizes> {
     let mut sizes = Sizes::new();
     for (file, name) in SHIPPED {
-        let bytes = fs::read(root.join(file)).with_context(|| format!("{file} was not built"))?;
-        sizes.insert(format!("{name}, raw"), bytes.len() as u64);
-        sizes.insert(format!("{name}, gzip"), gzip(&bytes)? as u64);
-        sizes.insert(format!("{name}, brotli"), brotli(&bytes)? as u64);
+        for path in scripts(&root.join(file))? {
+            let bytes = fs::read(path).with_context(|| format!("{file} was not built"))?;
+            *sizes.entry(format!("{name}, raw")).or_default() += bytes.len() as u64;
+            *sizes.entry(format!("{name}, gzip")).or_default() += gzip(&bytes)? as u64;
+            *sizes.entry(format!("{name}, brotli")).or_default() += brotli(&bytes)? as u64;
+        }
     }
     Ok(sizes)
+}
+
+/// The scripts of a folder; a file is what it is.
+fn scripts(path: &Path) -> Result<Vec<PathBuf>> {
+    if !path.is_dir() {
+        return Ok(vec![path.to_owned()]);
+    }
+    let mut found = Vec::new();
+    setup::files(path, &mut found)?;
+    found.retain(|file| file.extension().is_some_and(|kind| kind == "js"));
+    Ok(found)
 }
 
 /// What a page that only sends its vitals downloads, beside web-vitals with its usual recipe, built in
