@@ -198,7 +198,7 @@ pub struct Ended {
 }
 
 /// An incident with what it is about, as it is stored and shown.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Record {
     v: u8,
     /// The alert's key.
