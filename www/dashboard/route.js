@@ -62,23 +62,23 @@ export async function route(state) {
     title: String(state.route),
     whole,
     seen,
-    content: /** @type {Node[]} */ ([
+    content: [
       ...head,
       numbers(line, vital.good),
-      make("section", { "aria-labelledby": "history" },
+      () => make("section", { "aria-labelledby": "history" },
         make("h2", { id: "history" }, "History of p75 ", make("small", { class: "quiet" }, { minute: "each minute", hour: "each hour", day: "each day, in UTC" }[step(state)])),
         history(points, span(state), vital.unit, limits, `p75 of ${state.metric} over time, ${points.length} points, from ${value(points[0]?.value, vital.unit)} to ${value(points[points.length - 1]?.value, vital.unit)}`, marks),
         markList(marks),
       ),
-      whySlow(state.metric, slow, [...state.only.keys()].some((name) => name !== "device") || state.bots !== "exclude"),
-      spread(sketch, tools, vital.unit, limits),
-      make("section", { "aria-labelledby": "who" },
+      () => whySlow(state.metric, slow, [...state.only.keys()].some((name) => name !== "device") || state.bots !== "exclude"),
+      () => spread(sketch, tools, vital.unit, limits),
+      () => make("section", { "aria-labelledby": "who" },
         make("h2", { id: "who" }, "Who feels it"),
         make("div", { class: "breakdowns" }, breakdowns.map((reading, index) => breakdown(state, [...DIMENSIONS][index], reading))),
       ),
-      behind(state, ran, isFiltered),
-      budgetSection(state, cells, tools, pages),
-    ].filter(Boolean)),
+      () => behind(state, ran, isFiltered),
+      () => budgetSection(state, cells, tools, pages),
+    ],
   };
 }
 

@@ -1,37 +1,39 @@
 // What a large site costs the dashboard's page: a thousand routes told to the real Worker, four hundred days of
 // history, each view opened in Chromium, scrolled and read to its end. The longest task beside the 50 ms after
-// which a browser calls a task long, and the nodes of the page. Prints figures as JSON. With `--phone` as a phone, whose processor is four times slower.
-import { launch, DEVICES } from "../../browser/chromium.mjs";
+// which a browser calls a task long, as processor time, for what others do meanwhile is not the page's; and the
+// nodes of the page. Prints figures as JSON.
+import { launch } from "../../browser/chromium.mjs";
 import { fill, long } from "../../dashboard/large.mjs";
 import { deployed } from "../../lighthouse/deployed.mjs";
 
-const RATE = process.argv.includes("--phone") ? 4 : 1;
 /** After so many milliseconds a browser calls a task long. */
 const LONG = 50;
+/** As many as the tests of a large site allow. */
+const MOST_NODES = 3000;
 const ROUNDS = 3;
-const ROUTE = "route=%2Fshelf%2F7%2Fitem";
 
 const VIEWS = /** @type {Record<string, string>} */ ({
   overview: "",
   routes: "&view=routes",
-  "a route over 400 days": `&view=route&${ROUTE}&window=400d`,
+  "a route over 400 days": "&view=route&route=%2Fshelf%2F7%2Fitem&window=400d",
   budgets: "&view=budgets",
   compare: "&view=compare&a=4.0.0&b=4.1.0",
   health: "&view=health",
 });
 
 const site = await deployed("bench-dashboard", { SITES: { demo: { public: true }, "vitals-dashboard": { public: true } } });
-const browser = await launch("phone");
+const browser = await launch("desktop");
 const figures = [];
 try {
   await fill(site.send);
   for (const [name, path] of Object.entries(VIEWS)) {
     const rounds = [];
     for (let round = 0; round < ROUNDS; round += 1) rounds.push(await opened(path));
-    // What others take of the processor makes a task longer and none shorter.
-    const best = rounds.reduce((one, other) => (one.longest <= other.longest ? one : other));
-    figures.push({ name: `${name}: the longest task`, value: best.longest, unit: "ms", ratio: best.longest / LONG, against: `a long task of ${LONG} ms; ${best.what}`, goal: 1 });
-    figures.push({ name: `${name}: nodes of the page`, value: best.nodes, unit: "nodes", ratio: best.nodes / 3000, against: "3,000", goal: 1 });
+    // The middle one: a collection of garbage falls into one round or another.
+    const { tasks, nodes } = rounds.sort((one, other) => one.tasks[0] - other.tasks[0])[ROUNDS >> 1];
+    const next = tasks.slice(1, 4).map((took) => Math.round(took)).join(", ");
+    figures.push({ name: `${name}: the longest task`, value: tasks[0], unit: "ms", ratio: tasks[0] / LONG, against: `a long task of ${LONG} ms; the next ones take ${next} ms`, goal: 1 });
+    figures.push({ name: `${name}: nodes of the page`, value: nodes, unit: "nodes", ratio: nodes / MOST_NODES, against: `${MOST_NODES}`, goal: 1 });
   }
 } finally {
   await browser.close();
@@ -42,24 +44,18 @@ process.exit(0);
 
 /** A view from the first byte on until it was scrolled to its end. @param {string} path */
 async function opened(path) {
-  const context = await browser.newContext(RATE > 1 ? DEVICES.phone : DEVICES.desktop);
+  const context = await browser.newContext({ viewport: { width: 1280, height: 800 } });
   try {
     const page = await context.newPage();
-    const session = await context.newCDPSession(page);
-    await session.send("Emulation.setCPUThrottlingRate", { rate: RATE });
-    await page.addInitScript(() => {
-      /** @type {any} */ (globalThis).tasks = [];
-      new PerformanceObserver((list) => {
-        for (const entry of list.getEntries()) /** @type {any} */ (globalThis).tasks.push([entry.startTime, entry.duration]);
-      }).observe({ type: "longtask", buffered: true });
-    });
     await page.route("**/api/vitals/series?*", async (route) => {
       const answer = await route.fetch();
       const json = await answer.json();
       await route.fulfill({ response: answer, json: route.request().url().includes("window=400d") ? long(json) : json });
     });
+    await browser.startTracing(page, { categories: ["devtools.timeline", "disabled-by-default-devtools.timeline"] });
     await page.goto(`${site.origin}/?site=demo${path}`);
     await page.locator("#content:not([aria-busy])").waitFor();
+    if (path.includes("400d")) await page.locator(".chart canvas").waitFor();
     // Read from top to bottom, a screen a frame.
     await page.evaluate(async () => {
       for (let at = 0; at < document.documentElement.scrollHeight; at += innerHeight) {
@@ -67,10 +63,21 @@ async function opened(path) {
         await new Promise((resolve) => requestAnimationFrame(() => setTimeout(resolve)));
       }
     });
-    const { tasks, nodes } = await page.evaluate(() => ({ tasks: /** @type {[number, number][]} */ (/** @type {any} */ (globalThis).tasks), nodes: document.querySelectorAll("*").length }));
-    const longest = Math.max(0, ...tasks.map(([, took]) => took));
-    return { longest, nodes, what: `${tasks.length} of them, ${tasks.map(([at, took]) => `${Math.round(at)}+${Math.round(took)}`).join(" ")}` };
+    const nodes = await page.evaluate(() => document.querySelectorAll("*").length);
+    return { tasks: tasks(JSON.parse(String(await browser.stopTracing())).traceEvents), nodes };
   } finally {
     await context.close();
   }
+}
+
+/**
+ * The processor time that each task of a page's thread took, in milliseconds, the longest first.
+ * @param {{ name: string, ph: string, pid: number, tid: number, tdur?: number, args?: any }[]} events
+ */
+function tasks(events) {
+  // No other page is open.
+  const threads = new Set(events.filter(({ name, args }) => name === "thread_name" && args.name === "CrRendererMain").map(({ pid, tid }) => `${pid} ${tid}`));
+  const own = events.filter(({ name, ph, pid, tid }) => name === "RunTask" && ph === "X" && threads.has(`${pid} ${tid}`));
+  if (own.length < 100) throw new Error(`the trace has ${own.length} tasks of the page`);
+  return own.map(({ tdur = 0 }) => tdur / 1000).sort((one, other) => other - one);
 }
