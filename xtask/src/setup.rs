@@ -18,16 +18,18 @@ pub fn tools(root: &Path) -> Result<()> {
     npm_tools(root)
 }
 
+/// The Chromium that tests will drive, where one is there already.
+pub fn browser_at_hand(root: &Path) -> Option<PathBuf> {
+    env::var_os("CHROMIUM").map(PathBuf::from).or_else(|| installed_browser(root))
+}
+
 /// A Chromium that a test can drive.
 pub fn browser(root: &Path) -> Result<PathBuf> {
-    if let Some(named) = env::var_os("CHROMIUM").map(PathBuf::from) {
-        if named.is_file() {
-            return Ok(named);
+    if let Some(found) = browser_at_hand(root) {
+        if found.is_file() {
+            return Ok(found);
         }
-        bail!("CHROMIUM names {}, which is not there", named.display());
-    }
-    if let Some(found) = installed_browser(root) {
-        return Ok(found);
+        bail!("CHROMIUM names {}, which is not there", found.display());
     }
     screen::step("obtains a browser", || {
         let mut playwright = process::npm(root, "playwright-core");
@@ -76,7 +78,7 @@ pub fn parsers(root: &Path) -> Option<PathBuf> {
         return Some(named.into());
     }
     let list = root.join("crates/insight/tests/parsers/requirements.txt");
-    let folder = root.join("target/parsers");
+    let folder = parsers_folder(root);
     let python = folder.join("bin/python");
     let fingerprint = fingerprint([list.as_path()]).ok()?;
     if python.is_file() && is_current(root, "parsers", fingerprint) {
@@ -104,6 +106,11 @@ pub fn parsers(root: &Path) -> Option<PathBuf> {
     }
 }
 
+/// Where the parsers are, once they have been obtained.
+pub fn parsers_folder(root: &Path) -> PathBuf {
+    root.join("target/parsers")
+}
+
 fn installed_postgres() -> Option<PathBuf> {
     let named: Vec<PathBuf> =
         env::var_os("PATH").map(|path| env::split_paths(&path).collect()).unwrap_or_default();
@@ -118,6 +125,12 @@ fn installed_postgres() -> Option<PathBuf> {
 /// Whether the mark that a step left still fits what it was made from.
 pub fn is_current(root: &Path, name: &str, fingerprint: u64) -> bool {
     fs::read_to_string(stamp(root, name)).is_ok_and(|mark| mark == fingerprint.to_string())
+}
+
+/// How long the mark that a step left has been there, where it still fits what it was made from.
+pub fn marked_since(root: &Path, name: &str, fingerprint: u64) -> Option<Duration> {
+    let left = fs::metadata(stamp(root, name)).and_then(|found| found.modified()).ok()?;
+    is_current(root, name, fingerprint).then(|| left.elapsed().unwrap_or_default())
 }
 
 /// Leaves the mark of a finished step.
