@@ -71,19 +71,24 @@ pub fn postgres() -> Result<PathBuf> {
     })
 }
 
-/// An interpreter with the parsers of the formats that are exported, and promtool beside it. Where they are
-/// not to be had, the tests that want them say so and check the rest.
+/// An interpreter with the parsers of the formats that are exported, where it has been obtained.
 pub fn parsers(root: &Path) -> Option<PathBuf> {
     if let Some(named) = env::var_os("PARSERS_PYTHON") {
         return Some(named.into());
     }
-    let list = root.join("crates/insight/tests/parsers/requirements.txt");
-    let folder = parsers_folder(root);
-    let python = folder.join("bin/python");
-    let fingerprint = fingerprint([list.as_path()]).ok()?;
-    if python.is_file() && is_current(root, "parsers", fingerprint) {
-        return Some(python);
+    let python = parsers_folder(root).join("bin/python");
+    let fingerprint = fingerprint([parsers_list(root).as_path()]).ok()?;
+    (python.is_file() && is_current(root, "parsers", fingerprint)).then_some(python)
+}
+
+/// Obtains that interpreter, and promtool beside it. Where they are not to be had, that is said, and so do
+/// the tests that want them, and check the rest.
+pub fn obtain_parsers(root: &Path) -> Result<()> {
+    if parsers(root).is_some() {
+        return Ok(());
     }
+    let list = parsers_list(root);
+    let folder = parsers_folder(root);
     let obtained = screen::step("obtains other parsers of what is exported", || {
         if Command::new("promtool").arg("--version").output().is_err() && rustix::process::geteuid().is_root()
         {
@@ -92,23 +97,24 @@ pub fn parsers(root: &Path) -> Option<PathBuf> {
         }
         let venv = |python: &mut Command| process::bounded(python, Duration::from_secs(60));
         venv(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&folder))?;
-        let mut pip = Command::new(&python);
+        let mut pip = Command::new(folder.join("bin/python"));
         pip.args(["-m", "pip", "install", "--quiet", "--retries", "1", "--requirement"]).arg(&list);
         process::bounded(&mut pip, Duration::from_secs(120))?;
-        mark(root, "parsers", fingerprint)
+        mark(root, "parsers", fingerprint([list.as_path()])?)
     });
-    match obtained {
-        Ok(()) => Some(python),
-        Err(error) => {
-            println!("    what is exported is read by our own eyes alone: {}", first_line(&error));
-            None
-        }
+    if let Err(error) = obtained {
+        println!("    what is exported is read by our own eyes alone: {}", first_line(&error));
     }
+    Ok(())
 }
 
 /// Where the parsers are, once they have been obtained.
 pub fn parsers_folder(root: &Path) -> PathBuf {
     root.join("target/parsers")
+}
+
+fn parsers_list(root: &Path) -> PathBuf {
+    root.join("crates/insight/tests/parsers/requirements.txt")
 }
 
 fn installed_postgres() -> Option<PathBuf> {

@@ -28,12 +28,13 @@ struct Made {
 
 const MADE: &[Made] = &[
     Made { name: "the product", after: &[], make: product },
+    Made { name: "other parsers", after: &[], make: setup::obtain_parsers },
     Made { name: "the portal", after: &["the product"], make: sample_portal },
 ];
 
 /// In the order in which they are begun, the longest first, so that none is left to run alone at the end.
 const PARTS: &[Part] = &[
-    Part { name: "core", about: "the rules, natively", after: &[], run: core },
+    Part { name: "core", about: "the rules, natively", after: &["other parsers"], run: core },
     Part { name: "xtask", about: "these commands", after: &[], run: xtask },
     Part {
         name: "lighthouse",
@@ -56,7 +57,7 @@ const PARTS: &[Part] = &[
     Part {
         name: "worker",
         about: "the Worker in workerd",
-        after: &["the product"],
+        after: &["the product", "other parsers"],
         run: |root, words| node_tests(root, "tests/worker", words),
     },
     Part {
