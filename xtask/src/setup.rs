@@ -76,7 +76,7 @@ pub fn parsers(root: &Path) -> Option<PathBuf> {
     if let Some(named) = env::var_os("PARSERS_PYTHON") {
         return Some(named.into());
     }
-    let python = parsers_folder(root).join("bin/python");
+    let python = root.join(PARSERS).join("bin/python");
     let fingerprint = fingerprint([parsers_list(root).as_path()]).ok()?;
     (python.is_file() && is_current(root, "parsers", fingerprint)).then_some(python)
 }
@@ -88,7 +88,7 @@ pub fn obtain_parsers(root: &Path) -> Result<()> {
         return Ok(());
     }
     let list = parsers_list(root);
-    let folder = parsers_folder(root);
+    let folder = root.join(PARSERS);
     let obtained = screen::step("obtains other parsers of what is exported", || {
         if Command::new("promtool").arg("--version").output().is_err() && rustix::process::geteuid().is_root()
         {
@@ -106,11 +106,6 @@ pub fn obtain_parsers(root: &Path) -> Result<()> {
         println!("    what is exported is read by our own eyes alone: {}", first_line(&error));
     }
     Ok(())
-}
-
-/// Where the parsers are, once they have been obtained.
-pub fn parsers_folder(root: &Path) -> PathBuf {
-    root.join("target/parsers")
 }
 
 fn parsers_list(root: &Path) -> PathBuf {
@@ -286,6 +281,7 @@ fn first_line(error: &anyhow::Error) -> String {
     format!("{error:#}").lines().next().unwrap_or_default().chars().take(200).collect()
 }
 
+const PARSERS: &str = "target/parsers";
 const WASM: &str = "wasm32-unknown-unknown";
 /// Every file below a folder, in an order that does not depend on the machine.
 pub fn files(folder: &Path, found: &mut Vec<PathBuf>) -> Result<()> {

@@ -9,6 +9,7 @@ use std::fs;
 use std::hash::{Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -26,12 +27,19 @@ pub fn fingerprint(root: &Path, part: &str) -> Result<u64> {
     for name in READ {
         env::var_os(name).hash(&mut hasher);
     }
-    let obtained = [setup::browser_at_hand(root), Some(setup::parsers_folder(root).join("bin/python"))];
-    for program in TOOLS.iter().map(PathBuf::from).chain(obtained.into_iter().flatten()) {
-        let said = Command::new(program).arg("--version").current_dir(root).output();
-        said.map(|output| output.stdout).ok().hash(&mut hasher);
-    }
+    setup::parsers(root).is_some().hash(&mut hasher);
+    tools(root).hash(&mut hasher);
     Ok(hasher.finish())
+}
+
+/// What the tools say that they are; asked once.
+fn tools(root: &Path) -> &'static [Option<Vec<u8>>] {
+    static SAID: OnceLock<Vec<Option<Vec<u8>>>> = OnceLock::new();
+    SAID.get_or_init(|| {
+        let programs = TOOLS.iter().map(PathBuf::from).chain(setup::browser_at_hand(root));
+        let version = |program: PathBuf| Command::new(program).arg("--version").current_dir(root).output();
+        programs.map(|program| version(program).ok().map(|output| output.stdout)).collect()
+    })
 }
 
 /// How long ago the part passed with all that it depends on as it is now, where that was lately.
