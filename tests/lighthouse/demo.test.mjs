@@ -11,7 +11,11 @@ const CONFIG = join(ROOT, "lighthouse/lighthouserc.cjs");
 
 /** @type {Awaited<ReturnType<typeof serve>>} */
 let product;
-before(async () => void (product = await serve({ MANAGE_TOKEN: "manage sesame" })));
+before(async () => {
+  product = await serve({ MANAGE_TOKEN: "manage sesame" });
+  // What the first request waits for is workerd's own start.
+  await (await fetch(`${product.origin}/demo/`)).text();
+});
 after(() => product.close());
 
 for (const device of ["phone", "desktop"]) {

@@ -4,10 +4,11 @@
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 
-use crate::process::Running;
+use crate::process::{Running, Words};
 use crate::{bundle, process, screen, setup};
 
 /// Builds what is loaded and what loads, and does it.
@@ -19,26 +20,36 @@ pub fn run(root: &Path, arguments: &[String]) -> Result<()> {
         "Builds the edge, puts load on it on this machine, and checks each answer: {about}."
     ));
     bundle::everything(root)?;
-    put(root, arguments)
+    build(root, FAST)?;
+    put(root, arguments, FAST, &Words::Screen)
+}
+
+/// Compiles the generator.
+pub fn build(root: &Path, profile: &str) -> Result<()> {
+    screen::step("builds the generator", || {
+        process::cargo_quietly(generator(root, "build", profile).args(["--bin", "load"]))
+    })
 }
 
 /// Puts load on what is built.
-pub fn put(root: &Path, arguments: &[String]) -> Result<()> {
-    screen::step("builds the generator", || {
-        process::cargo_quietly(generator(root, "build").args(["--bin", "load"]))
-    })?;
+pub fn put(root: &Path, arguments: &[String], profile: &str, words: &Words) -> Result<()> {
     let mut node = process::npm(root, "node");
     node.arg("tests/load/edge.mjs").stdin(Stdio::piped()).stdout(Stdio::piped());
     // It ends with this value.
     let mut edge = Running::start(&mut node)?;
     let place = place(&mut edge).context("the edge did not start; its own words are above")?;
-    process::loud(generator(root, "run").args(["--quiet", "--bin", "load", "--"]).args(arguments).args(place))
+    let mut sends = generator(root, "run", profile);
+    process::within(
+        LONGEST,
+        words,
+        sends.args(["--quiet", "--bin", "load", "--"]).args(arguments).args(place),
+    )
 }
 
-/// The crate that loads, built to be fast.
-pub fn generator(root: &Path, action: &str) -> Command {
+/// The crate that loads.
+pub fn generator(root: &Path, action: &str, profile: &str) -> Command {
     let mut cargo = setup::cargo(root);
-    cargo.args([action, "--profile", "scale", "--package", "load"]);
+    cargo.args([action, "--profile", profile, "--package", "load"]);
     cargo
 }
 
@@ -65,6 +76,13 @@ fn about(name: &str) -> Option<&'static str> {
         _ => None,
     }
 }
+
+/// What measures takes as little of the processor from what is measured as it can.
+const FAST: &str = "scale";
+/// For a few seconds of load this will do, and much of it is compiled for these commands.
+pub const SOON: &str = "dev";
+/// More than anybody loads for.
+const LONGEST: Duration = Duration::from_secs(24 * 3600);
 
 #[cfg(test)]
 mod tests {

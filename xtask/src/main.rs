@@ -9,6 +9,7 @@ mod client;
 mod dashboard;
 mod dev;
 mod figures;
+mod lanes;
 mod load;
 mod portal;
 mod process;
@@ -18,6 +19,7 @@ mod size;
 mod std_library;
 mod test;
 mod toolkit;
+mod unchanged;
 mod worker;
 
 use std::path::{Path, PathBuf};
@@ -46,10 +48,11 @@ const COMMANDS: &[Command] = &[
     },
     Command {
         name: "test",
-        arguments: "[PART…]",
+        arguments: "[PART…] [--all]",
         about:
             "sets everything up and runs every test, or the named parts: core, xtask, worker, cache, faults,
-                load, package, portal, lighthouse, browser, dashboard, parity",
+                load, package, portal, lighthouse, browser, dashboard, parity
+                --all       also those on which nothing has changed since they passed",
         run: test::run,
     },
     Command {

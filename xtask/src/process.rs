@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, Once};
@@ -131,9 +131,23 @@ pub fn loud(command: &mut Command) -> Result<()> {
     succeeded(command, status)
 }
 
-/// Runs a program to its end with its words on the screen, and ends it when it takes longer than it may.
-pub fn loud_within(command: &mut Command, limit: Duration) -> Result<()> {
-    let status = until(command.stdin(Stdio::null()), limit)?;
+/// Where a program's words go.
+pub enum Words {
+    /// To whoever waits for them.
+    Screen,
+    /// Into a file, to be shown whole.
+    File(PathBuf),
+}
+
+/// Runs a program to its end, and ends it when it takes longer than it may.
+pub fn within(limit: Duration, words: &Words, command: &mut Command) -> Result<()> {
+    command.stdin(Stdio::null());
+    if let Words::File(path) = words {
+        let file = File::options().create(true).append(true).open(path);
+        let file = file.with_context(|| format!("{} cannot be written", path.display()))?;
+        command.stdout(file.try_clone()?).stderr(file);
+    }
+    let status = until(command, limit)?;
     succeeded(command, status)
 }
 

@@ -1,7 +1,8 @@
 //! What a person sees while waiting: what is being done, for how long, and what to do when it failed.
 
 use std::io::{IsTerminal, Write};
-use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -15,32 +16,74 @@ pub fn title(text: &str) {
 /// Runs a step, shows that it goes on, and says how long it took: beside the output and not in it, so
 /// that what a command prints can be read by another.
 pub fn step<T>(name: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
+    let going = Going::on(name);
     let started = Instant::now();
-    let (stop, stopped) = channel::<()>();
-    let label = name.to_owned();
-    let watch = thread::spawn(move || {
-        let terminal = std::io::stderr().is_terminal();
-        // A log gets a line every half minute; a terminal is kept up to date in place.
-        let pause = Duration::from_millis(if terminal { 500 } else { 30_000 });
-        while stopped.recv_timeout(pause) == Err(RecvTimeoutError::Timeout) {
-            let seconds = started.elapsed().as_secs();
-            if terminal {
-                eprint!("\r  … {label} ({seconds} s)\x1b[K");
-                let _ = std::io::stderr().flush();
-            } else {
-                eprintln!("  … {label} ({seconds} s)");
-            }
-        }
-        if terminal {
-            eprint!("\r\x1b[K");
-        }
-    });
     let outcome = work();
-    drop(stop);
-    let _ = watch.join();
+    drop(going);
     let mark = if outcome.is_ok() { "✓" } else { "✗" };
     eprintln!("  {mark} {name} ({})", elapsed(started.elapsed()));
     outcome
+}
+
+/// Something that takes a while; until it is dropped, a person sees that it goes on.
+pub struct Going {
+    number: u64,
+}
+
+impl Going {
+    /// From now on. Several things may go on at once.
+    pub fn on(name: &str) -> Self {
+        static NUMBERS: AtomicU64 = AtomicU64::new(0);
+        let number = NUMBERS.fetch_add(1, Ordering::Relaxed);
+        let is_first = going_on(|all| {
+            all.push((number, name.to_owned(), Instant::now()));
+            number == 0
+        });
+        if is_first {
+            thread::spawn(show);
+        }
+        Self { number }
+    }
+}
+
+impl Drop for Going {
+    fn drop(&mut self) {
+        going_on(|all| {
+            all.retain(|(number, ..)| *number != self.number);
+            if std::io::stderr().is_terminal() {
+                eprint!("\r\x1b[K");
+            }
+        });
+    }
+}
+
+/// Shows what goes on, in one line: a log gets it every half minute; on a terminal it is kept up to date.
+fn show() {
+    let terminal = std::io::stderr().is_terminal();
+    let pause = Duration::from_millis(if terminal { 500 } else { 30_000 });
+    loop {
+        thread::sleep(pause);
+        going_on(|all| {
+            // What has only just begun is not waited for yet.
+            let waited = all.iter().filter(|(.., since)| since.elapsed() >= pause);
+            let words: Vec<String> =
+                waited.map(|(_, name, since)| format!("{name} ({} s)", since.elapsed().as_secs())).collect();
+            match (words.is_empty(), terminal) {
+                (true, _) => {}
+                (false, true) => {
+                    eprint!("\r  … {}\x1b[K", words.join(", "));
+                    let _ = std::io::stderr().flush();
+                }
+                (false, false) => eprintln!("  … {}", words.join(", ")),
+            }
+        });
+    }
+}
+
+/// What goes on: its number, its name, since when.
+fn going_on<T>(change: impl FnOnce(&mut Vec<(u64, String, Instant)>) -> T) -> T {
+    static ALL: Mutex<Vec<(u64, String, Instant)>> = Mutex::new(Vec::new());
+    change(&mut ALL.lock().unwrap_or_else(PoisonError::into_inner))
 }
 
 /// A span as a person says it.

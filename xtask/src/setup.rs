@@ -18,16 +18,18 @@ pub fn tools(root: &Path) -> Result<()> {
     npm_tools(root)
 }
 
+/// The Chromium that tests will drive, where one is there already.
+pub fn browser_at_hand(root: &Path) -> Option<PathBuf> {
+    env::var_os("CHROMIUM").map(PathBuf::from).or_else(|| installed_browser(root))
+}
+
 /// A Chromium that a test can drive.
 pub fn browser(root: &Path) -> Result<PathBuf> {
-    if let Some(named) = env::var_os("CHROMIUM").map(PathBuf::from) {
-        if named.is_file() {
-            return Ok(named);
+    if let Some(found) = browser_at_hand(root) {
+        if found.is_file() {
+            return Ok(found);
         }
-        bail!("CHROMIUM names {}, which is not there", named.display());
-    }
-    if let Some(found) = installed_browser(root) {
-        return Ok(found);
+        bail!("CHROMIUM names {}, which is not there", found.display());
     }
     screen::step("obtains a browser", || {
         let mut playwright = process::npm(root, "playwright-core");
@@ -69,19 +71,24 @@ pub fn postgres() -> Result<PathBuf> {
     })
 }
 
-/// An interpreter with the parsers of the formats that are exported, and promtool beside it. Where they are
-/// not to be had, the tests that want them say so and check the rest.
+/// An interpreter with the parsers of the formats that are exported, where it has been obtained.
 pub fn parsers(root: &Path) -> Option<PathBuf> {
     if let Some(named) = env::var_os("PARSERS_PYTHON") {
         return Some(named.into());
     }
-    let list = root.join("crates/insight/tests/parsers/requirements.txt");
-    let folder = root.join("target/parsers");
-    let python = folder.join("bin/python");
-    let fingerprint = fingerprint([list.as_path()]).ok()?;
-    if python.is_file() && is_current(root, "parsers", fingerprint) {
-        return Some(python);
+    let python = root.join(PARSERS).join("bin/python");
+    let fingerprint = fingerprint([parsers_list(root).as_path()]).ok()?;
+    (python.is_file() && is_current(root, "parsers", fingerprint)).then_some(python)
+}
+
+/// Obtains that interpreter, and promtool beside it. Where they are not to be had, that is said, and so do
+/// the tests that want them, and check the rest.
+pub fn obtain_parsers(root: &Path) -> Result<()> {
+    if parsers(root).is_some() {
+        return Ok(());
     }
+    let list = parsers_list(root);
+    let folder = root.join(PARSERS);
     let obtained = screen::step("obtains other parsers of what is exported", || {
         if Command::new("promtool").arg("--version").output().is_err() && rustix::process::geteuid().is_root()
         {
@@ -90,18 +97,19 @@ pub fn parsers(root: &Path) -> Option<PathBuf> {
         }
         let venv = |python: &mut Command| process::bounded(python, Duration::from_secs(60));
         venv(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&folder))?;
-        let mut pip = Command::new(&python);
+        let mut pip = Command::new(folder.join("bin/python"));
         pip.args(["-m", "pip", "install", "--quiet", "--retries", "1", "--requirement"]).arg(&list);
         process::bounded(&mut pip, Duration::from_secs(120))?;
-        mark(root, "parsers", fingerprint)
+        mark(root, "parsers", fingerprint([list.as_path()])?)
     });
-    match obtained {
-        Ok(()) => Some(python),
-        Err(error) => {
-            println!("    what is exported is read by our own eyes alone: {}", first_line(&error));
-            None
-        }
+    if let Err(error) = obtained {
+        println!("    what is exported is read by our own eyes alone: {}", first_line(&error));
     }
+    Ok(())
+}
+
+fn parsers_list(root: &Path) -> PathBuf {
+    root.join("crates/insight/tests/parsers/requirements.txt")
 }
 
 fn installed_postgres() -> Option<PathBuf> {
@@ -118,6 +126,12 @@ fn installed_postgres() -> Option<PathBuf> {
 /// Whether the mark that a step left still fits what it was made from.
 pub fn is_current(root: &Path, name: &str, fingerprint: u64) -> bool {
     fs::read_to_string(stamp(root, name)).is_ok_and(|mark| mark == fingerprint.to_string())
+}
+
+/// How long the mark that a step left has been there, where it still fits what it was made from.
+pub fn marked_since(root: &Path, name: &str, fingerprint: u64) -> Option<Duration> {
+    let left = fs::metadata(stamp(root, name)).and_then(|found| found.modified()).ok()?;
+    is_current(root, name, fingerprint).then(|| left.elapsed().unwrap_or_default())
 }
 
 /// Leaves the mark of a finished step.
@@ -267,6 +281,7 @@ fn first_line(error: &anyhow::Error) -> String {
     format!("{error:#}").lines().next().unwrap_or_default().chars().take(200).collect()
 }
 
+const PARSERS: &str = "target/parsers";
 const WASM: &str = "wasm32-unknown-unknown";
 /// Every file below a folder, in an order that does not depend on the machine.
 pub fn files(folder: &Path, found: &mut Vec<PathBuf>) -> Result<()> {

@@ -1,159 +1,273 @@
 //! `cargo xtask test`: everything that can fail, part by part, and at the end what did.
 
+use std::num::NonZero;
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
-use crate::{bundle, portal, process, screen, setup};
+use crate::lanes::{self, Job};
+use crate::process::Words;
+use crate::{bundle, load, portal, process, screen, setup, unchanged};
 
-/// A part of the tests: its name, what it shows, and how it runs.
+/// A part of the tests: its name, what it shows, what must be made before, and how it runs.
 struct Part {
     name: &'static str,
     about: &'static str,
-    run: fn(&Path) -> Result<()>,
+    after: &'static [&'static str],
+    run: fn(&Path, &Words) -> Result<()>,
 }
 
+/// What parts need that takes long to make: it is made once, while what does not need it is tested.
+struct Made {
+    name: &'static str,
+    after: &'static [&'static str],
+    make: fn(&Path) -> Result<()>,
+}
+
+const MADE: &[Made] = &[
+    Made { name: "the product", after: &[], make: product },
+    Made { name: "other parsers", after: &[], make: setup::obtain_parsers },
+    Made { name: "the portal", after: &["the product"], make: sample_portal },
+];
+
+/// In the order in which they are begun, the longest first, so that none is left to run alone at the end.
 const PARTS: &[Part] = &[
-    Part { name: "core", about: "the rules, natively", run: core },
-    Part { name: "xtask", about: "these commands", run: xtask },
-    Part { name: "worker", about: "the Worker in workerd", run: worker },
-    Part { name: "cache", about: "the cache before a scripted origin, in workerd", run: cache },
-    Part { name: "faults", about: "workerd killed and flooded: what was acknowledged stays", run: faults },
+    Part { name: "core", about: "the rules, natively", after: &["other parsers"], run: core },
+    Part { name: "xtask", about: "these commands", after: &[], run: xtask },
     Part {
-        name: "load",
-        about: "mixed traffic at a rate, each answer checked; and the k6 scripts",
-        run: load,
+        name: "lighthouse",
+        about: "Lighthouse CI on real pages, held against the budgets",
+        after: &["the product"],
+        run: |root, words| node_tests(root, "tests/lighthouse", words),
+    },
+    Part {
+        name: "parity",
+        about: "our metrics beside web-vitals' on the same page loads",
+        after: &["the product"],
+        run: |root, words| node_tests(root, "tests/parity", words),
     },
     Part {
         name: "package",
         about: "the npm package as it is installed: frontends, backends, command line, action",
-        run: package,
+        after: &["the product"],
+        run: |root, words| node_tests(root, "tests/package", words),
+    },
+    Part {
+        name: "worker",
+        about: "the Worker in workerd",
+        after: &["the product", "other parsers"],
+        run: |root, words| node_tests(root, "tests/worker", words),
+    },
+    Part {
+        name: "dashboard",
+        about: "the dashboard in Chromium, held against what was sent",
+        after: &["the product"],
+        run: |root, words| node_tests(root, "tests/dashboard", words),
+    },
+    Part {
+        name: "browser",
+        about: "real pages in Chromium, counted in workerd",
+        after: &["the product"],
+        run: |root, words| node_tests(root, "tests/browser", words),
     },
     Part {
         name: "portal",
         about: "the sample portal behind the Worker, in Chromium; its stores in SQLite and PostgreSQL",
+        after: &["the product", "the portal"],
         run: portal,
     },
     Part {
-        name: "lighthouse",
-        about: "Lighthouse CI on real pages, held against the budgets",
-        run: lighthouse,
+        name: "cache",
+        about: "the cache before a scripted origin, in workerd",
+        after: &["the product"],
+        run: |root, words| node_tests(root, "tests/cache", words),
     },
-    Part { name: "browser", about: "real pages in Chromium, counted in workerd", run: browser },
     Part {
-        name: "dashboard",
-        about: "the dashboard in Chromium, held against what was sent",
-        run: dashboard,
+        name: "faults",
+        about: "workerd killed and flooded: what was acknowledged stays",
+        after: &["the product"],
+        run: |root, words| node_tests(root, "tests/faults", words),
     },
-    Part { name: "parity", about: "our metrics beside web-vitals' on the same page loads", run: parity },
+    Part {
+        name: "load",
+        about: "mixed traffic at a rate, each answer checked; and the k6 scripts",
+        after: &["the product"],
+        run: load,
+    },
 ];
 
-/// Runs the named parts, or all of them.
+/// Runs the named parts; or all of them, but those that have passed lately and on which nothing of what
+/// they depend on has changed since.
 pub fn run(root: &Path, arguments: &[String]) -> Result<()> {
-    if let Some(unknown) = arguments.iter().find(|name| PARTS.iter().all(|part| part.name != **name)) {
+    let (named, options): (Vec<&String>, Vec<&String>) =
+        arguments.iter().partition(|word| PARTS.iter().any(|part| part.name == word.as_str()));
+    if let Some(unknown) = options.iter().find(|word| word.as_str() != ALL) {
         let names: Vec<&str> = PARTS.iter().map(|part| part.name).collect();
-        bail!("there is no part `{unknown}`; the parts are {}", names.join(", "));
+        bail!("there is no part `{unknown}`; the parts are {}, and {ALL} is every one", names.join(", "));
     }
-    let chosen: Vec<&Part> = PARTS
-        .iter()
-        .filter(|part| arguments.is_empty() || arguments.iter().any(|name| name == part.name))
-        .collect();
-    let names: Vec<&str> = chosen.iter().map(|part| part.name).collect();
-    screen::title(&format!("Sets up, builds, and tests: {}.", names.join(", ")));
+    let is_wanted = |part: &&Part| named.is_empty() || named.iter().any(|name| *name == part.name);
+    let chosen: Vec<&Part> = PARTS.iter().filter(is_wanted).collect();
+    // Who names a part wants to see it run; and whoever checks a change for others looks at everything.
+    let is_sparing = named.is_empty() && options.is_empty() && std::env::var_os("CI").is_none();
+    let mut due = Vec::new();
+    let mut unchanged = Vec::new();
+    for part in chosen {
+        let fingerprint = unchanged::fingerprint(root, part.name)?;
+        match unchanged::passed(root, part.name, fingerprint).filter(|_| is_sparing) {
+            Some(since) => unchanged.push((part.name, since)),
+            None => due.push(Due { part, fingerprint }),
+        }
+    }
 
-    let mut outcomes = Vec::new();
-    for part in &chosen {
-        println!("\n── {}: {}", part.name, part.about);
-        let started = Instant::now();
-        let outcome = (part.run)(root);
+    let names: Vec<&str> = due.iter().map(|due| due.part.name).collect();
+    screen::title(&match due.is_empty() {
+        true => format!("Nothing has changed since every part passed; `cargo xtask test {ALL}` runs them."),
+        false => format!("Sets up, builds, and tests: {}.", names.join(", ")),
+    });
+    let started = Instant::now();
+    let outcomes = outcomes(root, &due)?;
+    report(&due, &outcomes, &unchanged, started.elapsed())
+}
+
+/// A part to be run, and what it depended on before anything was built for it.
+struct Due {
+    part: &'static Part,
+    fingerprint: u64,
+}
+
+/// How a part or what is made for it ended: its name, whether well, and after how long.
+type Outcome = (&'static str, bool, Duration);
+
+/// Makes what the parts need, and runs them side by side.
+fn outcomes(root: &Path, due: &[Due]) -> Result<Vec<Outcome>> {
+    let logs = root.join("target/tests");
+    std::fs::create_dir_all(&logs).with_context(|| format!("{} cannot be made", logs.display()))?;
+    let words = |part: &Part| match due.len() {
+        1 => Words::Screen,
+        _ => Words::File(logs.join(format!("{}.log", part.name))),
+    };
+    let made = MADE.iter().filter(|made| due.iter().any(|due| due.part.after.contains(&made.name)));
+    let made =
+        made.map(|made| Job { name: made.name, after: made.after, run: Box::new(|| (made.make)(root)) });
+    let parts = due.iter().map(|due| Job {
+        name: due.part.name,
+        after: due.part.after,
+        run: Box::new(|| one(root, due, &words(due.part))),
+    });
+    let jobs: Vec<Job> = made.chain(parts).collect();
+    let outcomes = Mutex::new(Vec::new());
+    lanes::run(&jobs, lanes(), |job, outcome, elapsed| {
+        if let Some(Due { part, .. }) = due.iter().find(|due| due.part.name == job.name) {
+            show(part, &words(part));
+        }
         if let Err(error) = &outcome {
             screen::failure(error);
         }
-        outcomes.push((part, outcome.is_ok(), started.elapsed()));
-    }
-    report(&outcomes)
+        if let Ok(mut outcomes) = outcomes.lock() {
+            outcomes.push((job.name, outcome.is_ok(), elapsed));
+        }
+    });
+    Ok(outcomes.into_inner().unwrap_or_default())
 }
 
-fn report(outcomes: &[(&&Part, bool, Duration)]) -> Result<()> {
+/// Runs a part.
+fn one(root: &Path, Due { part, fingerprint }: &Due, words: &Words) -> Result<()> {
+    let _going = match words {
+        Words::Screen => {
+            println!("\n── {}: {}", part.name, part.about);
+            None
+        }
+        Words::File(path) => {
+            std::fs::write(path, "").with_context(|| format!("{} cannot be written", path.display()))?;
+            Some(screen::Going::on(part.name))
+        }
+    };
+    (part.run)(root, words)?;
+    // What was edited meanwhile was tested as it was, or as it is, or half and half.
+    match unchanged::fingerprint(root, part.name)? == *fingerprint {
+        true => unchanged::note(root, part.name, *fingerprint),
+        false => Ok(()),
+    }
+}
+
+/// What a part said, whole, once it has ended.
+fn show(part: &Part, words: &Words) {
+    let Words::File(path) = words else { return };
+    let said = std::fs::read(path).unwrap_or_default();
+    println!("\n── {}: {}\n{}", part.name, part.about, String::from_utf8_lossy(&said).trim_end());
+}
+
+/// One more than there are processors, since most parts wait for a browser, a clock or a disk half of their
+/// time; and no more than four, beside which the longest part is what takes the time.
+fn lanes() -> usize {
+    std::thread::available_parallelism().map_or(1, NonZero::get).saturating_add(1).min(4)
+}
+
+fn report(
+    due: &[Due],
+    outcomes: &[Outcome],
+    unchanged: &[(&str, Duration)],
+    elapsed: Duration,
+) -> Result<()> {
     println!();
-    for (part, passed, elapsed) in outcomes {
+    let mut failed = 0;
+    for Due { part, .. } in due {
+        let outcome = outcomes.iter().find(|(name, ..)| *name == part.name);
+        let (_, passed, elapsed) = outcome.with_context(|| format!("`{}` was not run", part.name))?;
         let mark = if *passed { "✓ passed" } else { "✗ FAILED" };
         println!("  {mark}  {:<10} {} ({})", part.name, part.about, screen::elapsed(*elapsed));
+        failed += usize::from(!passed);
     }
-    let failed = outcomes.iter().filter(|(_, passed, _)| !passed).count();
-    println!("\nparts: {} passed, {failed} failed", outcomes.len() - failed);
+    for (name, since) in unchanged {
+        println!("  = passed  {name:<10} {} ago, and nothing of it has changed", screen::elapsed(*since));
+    }
+    let (all, spared) = (due.len(), unchanged.len());
+    let elapsed = screen::elapsed(elapsed);
+    println!("\nparts: {} passed, {failed} failed, {spared} unchanged, in {elapsed}", all - failed);
     if failed > 0 {
-        bail!("{failed} of {} parts failed; their words are above", outcomes.len());
+        bail!("{failed} of {all} parts failed; their words are above");
     }
     Ok(())
 }
 
-fn core(root: &Path) -> Result<()> {
+fn core(root: &Path, words: &Words) -> Result<()> {
     // Plain `cargo test`: what a newcomer types.
     let mut cargo = setup::cargo(root);
     if let Some(python) = setup::parsers(root) {
         cargo.env("PARSERS_PYTHON", python);
     }
-    process::loud(cargo.arg("test"))
+    process::within(PATIENCE, words, cargo.arg("test"))
 }
 
-fn xtask(root: &Path) -> Result<()> {
-    process::loud(setup::cargo(root).args(["test", "--profile", "xtask", "--package", "xtask"]))
+fn xtask(root: &Path, words: &Words) -> Result<()> {
+    let mut cargo = setup::cargo(root);
+    process::within(PATIENCE, words, cargo.args(["test", "--package", "xtask"]))
 }
 
-fn worker(root: &Path) -> Result<()> {
+/// All that ships, packed as it is deployed, and a browser for it.
+fn product(root: &Path) -> Result<()> {
     bundle::everything(root)?;
-    node_tests(root, "tests/worker")
+    pack(root)?;
+    setup::browser(root).map(drop)
 }
 
-fn cache(root: &Path) -> Result<()> {
-    bundle::everything(root)?;
-    node_tests(root, "tests/cache")
-}
-
-fn browser(root: &Path) -> Result<()> {
-    bundle::everything(root)?;
-    node_tests(root, "tests/browser")
-}
-
-fn package(root: &Path) -> Result<()> {
-    bundle::everything(root)?;
-    node_tests(root, "tests/package")
-}
-
-fn portal(root: &Path) -> Result<()> {
-    bundle::everything(root)?;
+fn sample_portal(root: &Path) -> Result<()> {
     portal::build(root)?;
+    setup::postgres().map(drop)
+}
+
+fn portal(root: &Path, words: &Words) -> Result<()> {
     let postgres = setup::postgres()?;
-    node_tests_with(root, "tests/portal", &[("POSTGRES", postgres.as_path())])
+    node_tests_with(root, "tests/portal", &[("POSTGRES", postgres.as_path())], words)
 }
 
-fn lighthouse(root: &Path) -> Result<()> {
-    bundle::everything(root)?;
-    node_tests(root, "tests/lighthouse")
-}
-
-fn dashboard(root: &Path) -> Result<()> {
-    bundle::everything(root)?;
-    node_tests(root, "tests/dashboard")
-}
-
-fn faults(root: &Path) -> Result<()> {
-    bundle::everything(root)?;
-    node_tests(root, "tests/faults")
-}
-
-fn load(root: &Path) -> Result<()> {
-    bundle::everything(root)?;
-    process::loud(&mut crate::load::generator(root, "test"))?;
-    crate::load::put(root, &["smoke".to_owned()])?;
-    node_tests(root, "tests/load")
-}
-
-fn parity(root: &Path) -> Result<()> {
-    bundle::everything(root)?;
-    node_tests(root, "tests/parity")
+fn load(root: &Path, words: &Words) -> Result<()> {
+    load::build(root, load::SOON)?;
+    process::within(PATIENCE, words, &mut load::generator(root, "test", load::SOON))?;
+    load::put(root, &["smoke".to_owned()], load::SOON, words)?;
+    node_tests(root, "tests/load", words)
 }
 
 /// The Worker as wrangler would upload it, so that a test file starts it without building it again.
@@ -172,19 +286,18 @@ fn pack(root: &Path) -> Result<()> {
     })
 }
 
-fn node_tests(root: &Path, folder: &str) -> Result<()> {
-    node_tests_with(root, folder, &[])
+fn node_tests(root: &Path, folder: &str, words: &Words) -> Result<()> {
+    node_tests_with(root, folder, &[], words)
 }
 
 /// The same, with more that a test file must find.
-fn node_tests_with(root: &Path, folder: &str, more: &[(&str, &Path)]) -> Result<()> {
+fn node_tests_with(root: &Path, folder: &str, more: &[(&str, &Path)], words: &Words) -> Result<()> {
     // Of no file at all, the runner says that nothing failed.
     let mut files =
         std::fs::read_dir(root.join(folder)).with_context(|| format!("{folder} cannot be read"))?;
     if !files.any(|file| file.is_ok_and(|file| file.file_name().to_string_lossy().ends_with(".test.mjs"))) {
         bail!("{folder} holds no *.test.mjs: this part would pass without a test");
     }
-    pack(root)?;
     let browser = setup::browser(root)?;
     let mut node = process::npm(root, "node");
     if folder == "tests/worker"
@@ -192,7 +305,9 @@ fn node_tests_with(root: &Path, folder: &str, more: &[(&str, &Path)]) -> Result<
     {
         node.env("PARSERS_PYTHON", python);
     }
-    process::loud_within(
+    process::within(
+        PATIENCE,
+        words,
         node
             // One file at a time: pages that share a processor with other pages keep other times.
             // A handle that a failed test leaves open ends with its file.
@@ -200,9 +315,11 @@ fn node_tests_with(root: &Path, folder: &str, more: &[(&str, &Path)]) -> Result<
             .arg(format!("{folder}/*.test.mjs"))
             .envs(more.iter().copied())
             .env("CHROMIUM", browser),
-        PATIENCE,
     )
 }
 
 /// Several times what the slowest part takes on a busy machine: a part that hangs fails, and the others still run.
 const PATIENCE: Duration = Duration::from_secs(15 * 60);
+
+/// Asks for every part, changed or not.
+const ALL: &str = "--all";
