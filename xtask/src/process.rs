@@ -13,8 +13,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use rustix::process::{Pid, Signal, kill_process_group, test_kill_process_group};
 
-/// The groups that are alive.
-static GROUPS: Mutex<BTreeSet<i32>> = Mutex::new(BTreeSet::new());
+/// The groups that are alive; none, once all are being ended and no other may begin.
+static GROUPS: Mutex<Option<BTreeSet<i32>>> = Mutex::new(Some(BTreeSet::new()));
 static WATCHED: Once = Once::new();
 
 /// A program that runs beside us until it is dropped.
@@ -34,9 +34,12 @@ impl Running {
             });
         });
         let name = command.get_program().to_string_lossy().into_owned();
-        let child = command.process_group(0).spawn().with_context(|| missing(&name))?;
-        groups(|groups| groups.insert(group(&child)));
-        Ok(Self { child, name })
+        groups(|groups| {
+            let Some(alive) = groups else { bail!("`{name}` was not started: this command is being ended") };
+            let child = command.process_group(0).spawn().with_context(|| missing(&name))?;
+            alive.insert(group(&child));
+            Ok(Self { child, name })
+        })
     }
 
     /// Waits until it ends by itself.
@@ -60,15 +63,15 @@ impl Running {
 impl Drop for Running {
     fn drop(&mut self) {
         let group = group(&self.child);
-        if groups(|groups| groups.remove(&group)) {
+        if groups(|groups| groups.as_mut().is_some_and(|alive| alive.remove(&group))) {
             end(group, || matches!(self.child.try_wait(), Ok(Some(_)) | Err(_)));
         }
     }
 }
 
-/// Ends every program that was started.
+/// Ends every program that was started, and lets no other begin: another thread may be about to.
 pub fn end_all() {
-    for group in groups(std::mem::take) {
+    for group in groups(Option::take).unwrap_or_default() {
         end(group, || true);
     }
 }
@@ -206,7 +209,7 @@ fn end(group: i32, mut reaped: impl FnMut() -> bool) {
     }
 }
 
-fn groups<T>(change: impl FnOnce(&mut BTreeSet<i32>) -> T) -> T {
+fn groups<T>(change: impl FnOnce(&mut Option<BTreeSet<i32>>) -> T) -> T {
     change(&mut GROUPS.lock().unwrap_or_else(std::sync::PoisonError::into_inner))
 }
 
