@@ -102,6 +102,16 @@ test("the scores are Lighthouse's of the exact percentiles", async () => {
     const shown = number(await text(page, `[data-score=${device}] text`));
     assert.ok(Math.abs(shown - truth) <= 2, `the score of ${device} is ${shown}, of exact percentiles ${truth}`);
   }
+  // The parts are of all devices, each device by its views.
+  const { score } = require("../../pkg/dist/toolkit/toolkit.cjs");
+  const audits = /** @type {const} */ ({ FCP: "first-contentful-paint", LCP: "largest-contentful-paint", CLS: "cumulative-layout-shift", INP: "interaction-to-next-paint" });
+  for (const [metric, audit] of Object.entries(audits)) {
+    const of = (/** @type {string} */ device) => values(metric, (visit) => visit.device === device);
+    const all = ["phone", "desktop"].map((device) => ({ n: of(device).length, score: (score(audit, exact(of(device), 75), device === "desktop") ?? NaN) * 100 }));
+    const truth = all.reduce((sum, one) => sum + one.n * one.score, 0) / all.reduce((sum, one) => sum + one.n, 0);
+    const shown = number(await text(page, `[data-part=${metric}] span`));
+    assert.ok(Math.abs(shown - truth) <= 2, `${metric} has ${shown}, of exact percentiles ${truth}`);
+  }
   await context.close();
 });
 

@@ -69,7 +69,17 @@ function scores({ scores }) {
           parts.map(({ device, score, views }) => ring(score, views, device ?? "")),
         )
       : make("p", { class: "quiet" }, "No score: nobody was measured."),
+    whole?.parts?.length ? make("ul", { class: "parts", "aria-label": "Its parts" }, whole.parts.map(part)) : null,
     make("p", { class: "note quiet" }, "Lighthouse’s curves on the 75th percentiles of visits."),
+  );
+}
+
+/** What a vital has of all that it counts for. @param {{ metric: string, score: number, weight: number }} part */
+function part({ metric, score, weight }) {
+  const points = Math.round(score * 100);
+  return make("li", { "data-part": metric, class: points >= 90 ? "good" : points >= 50 ? "between" : "poor" },
+    make("b", null, metric), make("span", null, String(points)), make("small", null, `counts ${percent(weight)}`),
+    draw("svg", { viewBox: "0 0 100 4", preserveAspectRatio: "none", "aria-hidden": "true" }, draw("rect", { class: "track", width: 100, height: 4 }), draw("rect", { class: "of", width: points, height: 4 })),
   );
 }
 

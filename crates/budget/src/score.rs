@@ -23,6 +23,17 @@ pub enum Audit {
     MaxPotentialFid,
 }
 
+/// What a metric adds to the score of real visits.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Part {
+    /// Of what.
+    pub metric: Metric,
+    /// Its own score.
+    pub score: f64,
+    /// What it counts for, beside the others.
+    pub weight: f64,
+}
+
 /// Whose expectations a score meets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Form {
@@ -131,7 +142,15 @@ pub fn category(scores: impl IntoIterator<Item = (f64, Option<f64>)>) -> Option<
 /// lab, and no Speed Index, which no visit measures.
 #[must_use]
 pub fn field_score(values: impl IntoIterator<Item = (Metric, f64)>, form: Form) -> Option<f64> {
-    category(values.into_iter().filter_map(|(metric, value)| {
+    category(field_parts(values, form).map(|part| (part.weight, Some(part.score))))
+}
+
+/// What that score is the weighted mean of.
+pub fn field_parts(
+    values: impl IntoIterator<Item = (Metric, f64)>,
+    form: Form,
+) -> impl Iterator<Item = Part> {
+    values.into_iter().filter_map(move |(metric, value)| {
         let (audit, counts_as) = match metric {
             Metric::Fcp => (Audit::FirstContentfulPaint, Audit::FirstContentfulPaint),
             Metric::Lcp => (Audit::LargestContentfulPaint, Audit::LargestContentfulPaint),
@@ -139,8 +158,8 @@ pub fn field_score(values: impl IntoIterator<Item = (Metric, f64)>, form: Form) 
             Metric::Inp => (Audit::InteractionToNextPaint, Audit::TotalBlockingTime),
             Metric::Fid | Metric::Ttfb => return None,
         };
-        Some((counts_as.weight(), Some(audit.score(value, form))))
-    }))
+        Some(Part { metric, score: audit.score(value, form), weight: counts_as.weight() })
+    })
 }
 
 impl Curve {

@@ -195,4 +195,18 @@ pub struct Score {
     pub views: u64,
     /// From 0 to 1.
     pub score: f64,
+    /// What it is the mean of; told of the site's scores.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub parts: Vec<ScorePart>,
+}
+
+/// A vital's part of a score.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ScorePart {
+    /// The metric.
+    pub metric: String,
+    /// Its own score, from 0 to 1.
+    pub score: f64,
+    /// The share of the whole score that it counts for.
+    pub weight: f64,
 }
