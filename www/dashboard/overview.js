@@ -69,7 +69,7 @@ function scores({ scores }) {
           parts.map(({ device, score, views }) => ring(score, views, device ?? "")),
         )
       : make("p", { class: "quiet" }, "No score: nobody was measured."),
-    whole?.parts?.length ? make("ul", { class: "parts", "aria-label": "Its parts" }, whole.parts.map(part)) : null,
+    whole?.parts?.length ? make("ul", { class: "adds", "aria-label": "Its parts" }, whole.parts.map(part)) : null,
     make("p", { class: "note quiet" }, "Lighthouse’s curves on the 75th percentiles of visits."),
   );
 }
