@@ -170,6 +170,9 @@ export class Tab {
     this.targetId = targetId;
     this.parent = parent;
     this.ready = this.#prepare();
+    // Whoever waits for it hears of it. A target that nobody asked for, such as a part of the browser's own
+    // frame, need not answer.
+    this.ready.catch(() => {});
     /** @type {Promise<Tab>} the page that is prerendered behind this one */
     this.prerender = new Promise((resolve) => (this.prerendered = resolve));
   }
