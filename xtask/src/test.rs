@@ -16,7 +16,15 @@ struct Part {
     name: &'static str,
     about: &'static str,
     after: &'static [&'static str],
-    run: fn(&Path, &Words) -> Result<()>,
+    run: Run,
+}
+
+/// How a part runs.
+enum Run {
+    /// The files of its folder in `tests`, with Node.
+    Files,
+    /// In a way of its own.
+    Own(fn(&Path, &Words) -> Result<()>),
 }
 
 /// What parts need that takes long to make: it is made once, while what does not need it is tested.
@@ -34,69 +42,74 @@ const MADE: &[Made] = &[
 
 /// In the order in which they are begun, the longest first, so that none is left to run alone at the end.
 const PARTS: &[Part] = &[
-    Part { name: "core", about: "the rules, natively", after: &["other parsers"], run: core },
-    Part { name: "xtask", about: "these commands", after: &[], run: xtask },
+    Part { name: "core", about: "the rules, natively", after: &["other parsers"], run: Run::Own(core) },
+    Part { name: "xtask", about: "these commands", after: &[], run: Run::Own(xtask) },
     Part {
         name: "lighthouse",
         about: "Lighthouse CI on real pages, held against the budgets",
         after: &["the product"],
-        run: |root, words| node_tests(root, "tests/lighthouse", words),
+        run: Run::Files,
     },
     Part {
         name: "parity",
         about: "our metrics beside web-vitals' on the same page loads",
         after: &["the product"],
-        run: |root, words| node_tests(root, "tests/parity", words),
+        run: Run::Files,
     },
     Part {
         name: "package",
         about: "the npm package as it is installed: frontends, backends, command line, action",
         after: &["the product"],
-        run: |root, words| node_tests(root, "tests/package", words),
+        run: Run::Files,
     },
     Part {
         name: "worker",
         about: "the Worker in workerd",
         after: &["the product", "other parsers"],
-        run: |root, words| node_tests(root, "tests/worker", words),
+        run: Run::Files,
     },
     Part {
         name: "dashboard",
         about: "the dashboard in Chromium, held against what was sent",
         after: &["the product"],
-        run: |root, words| node_tests(root, "tests/dashboard", words),
+        run: Run::Files,
     },
     Part {
         name: "browser",
         about: "real pages in Chromium, counted in workerd",
         after: &["the product"],
-        run: |root, words| node_tests(root, "tests/browser", words),
+        run: Run::Files,
     },
     Part {
         name: "portal",
         about: "the sample portal behind the Worker, in Chromium; its stores in SQLite and PostgreSQL",
         after: &["the product", "the portal"],
-        run: portal,
+        run: Run::Own(portal),
     },
     Part {
         name: "cache",
         about: "the cache before a scripted origin, in workerd",
         after: &["the product"],
-        run: |root, words| node_tests(root, "tests/cache", words),
+        run: Run::Files,
     },
     Part {
         name: "faults",
         about: "workerd killed and flooded: what was acknowledged stays",
         after: &["the product"],
-        run: |root, words| node_tests(root, "tests/faults", words),
+        run: Run::Files,
     },
     Part {
         name: "load",
         about: "mixed traffic at a rate, each answer checked; and the k6 scripts",
         after: &["the product"],
-        run: load,
+        run: Run::Own(load),
     },
 ];
+
+/// The parts, by name.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    PARTS.iter().map(|part| part.name)
+}
 
 /// Runs the named parts; or all of them, but those that have passed lately and on which nothing of what
 /// they depend on has changed since.
@@ -104,7 +117,7 @@ pub fn run(root: &Path, arguments: &[String]) -> Result<()> {
     let (named, options): (Vec<&String>, Vec<&String>) =
         arguments.iter().partition(|word| PARTS.iter().any(|part| part.name == word.as_str()));
     if let Some(unknown) = options.iter().find(|word| word.as_str() != ALL) {
-        let names: Vec<&str> = PARTS.iter().map(|part| part.name).collect();
+        let names: Vec<&str> = names().collect();
         bail!("there is no part `{unknown}`; the parts are {}, and {ALL} is every one", names.join(", "));
     }
     let is_wanted = |part: &&Part| named.is_empty() || named.iter().any(|name| *name == part.name);
@@ -184,7 +197,10 @@ fn one(root: &Path, Due { part, fingerprint }: &Due, words: &Words) -> Result<()
             Some(screen::Going::on(part.name))
         }
     };
-    (part.run)(root, words)?;
+    match part.run {
+        Run::Files => node_tests(root, &format!("tests/{}", part.name), words)?,
+        Run::Own(run) => run(root, words)?,
+    }
     // What was edited meanwhile was tested as it was, or as it is, or half and half.
     match unchanged::fingerprint(root, part.name)? == *fingerprint {
         true => unchanged::note(root, part.name, *fingerprint),

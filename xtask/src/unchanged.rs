@@ -150,29 +150,15 @@ const LATELY: Duration = Duration::from_secs(24 * 3600);
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::test;
 
     fn root() -> PathBuf {
         Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("a workspace").to_path_buf()
     }
 
-    const PARTS: &[&str] = &[
-        "core",
-        "xtask",
-        "worker",
-        "cache",
-        "faults",
-        "load",
-        "package",
-        "portal",
-        "lighthouse",
-        "browser",
-        "dashboard",
-        "parity",
-    ];
-
     #[test]
     fn what_ships_is_an_input_of_every_part() {
-        for part in PARTS {
+        for part in test::names() {
             let inputs = inputs(&root(), part).expect("files");
             for file in [
                 "Cargo.lock",
@@ -196,22 +182,22 @@ mod tests {
     #[test]
     fn an_edit_of_the_dashboard_is_seen_by_the_parts_that_open_it() {
         let seen = |file: &str| -> Vec<&str> {
-            PARTS.iter().copied().filter(|part| is_input(Path::new(file), part)).collect()
+            test::names().filter(|part| is_input(Path::new(file), part)).collect()
         };
         assert_eq!(
             seen("www/dashboard/main.js"),
-            ["worker", "package", "lighthouse", "browser", "dashboard"]
+            ["lighthouse", "package", "worker", "dashboard", "browser"]
         );
         assert_eq!(seen("tests/dashboard/dashboard.test.mjs"), ["dashboard"]);
-        assert_eq!(seen("tests/dashboard/visits.mjs"), PARTS);
-        assert_eq!(seen("crates/insight/src/health.rs"), PARTS);
+        assert_eq!(seen("tests/dashboard/visits.mjs"), test::names().collect::<Vec<_>>());
+        assert_eq!(seen("crates/insight/src/health.rs"), test::names().collect::<Vec<_>>());
     }
 
     #[test]
     fn a_part_that_names_a_folder_depends_on_it() {
-        for part in PARTS {
+        for part in test::names() {
             for file in inputs(&root(), part).expect("files") {
-                let own: &[&str] = match *part {
+                let own: &[&str] = match part {
                     "core" => &["crates", "tests/scale"],
                     "xtask" => &[],
                     part => &[&format!("tests/{part}")],
@@ -225,7 +211,7 @@ mod tests {
                         .iter()
                         .any(|name| text.contains(name));
                     assert!(
-                        !is_named || parts.contains(part),
+                        !is_named || parts.contains(&part),
                         "{} names {folder}, on which {part} is not said to depend",
                         file.display()
                     );
