@@ -595,7 +595,7 @@ async function hashed(text) {
   return hex(await crypto.subtle.digest("SHA-256", new TextEncoder().encode(text)));
 }
 
-const passed = (millis) => new Promise((resolve) => setTimeout(resolve, millis));
+export const passed = (millis) => new Promise((resolve) => setTimeout(resolve, millis));
 
 // A call that is given up when it is not answered in time. A body that has begun is not cut off.
 async function within(millis, call) {

@@ -2,7 +2,7 @@
 // Should the module ever trap, its memory is not to be trusted: the next call starts a fresh one,
 // and a Durable Object is restarted from what it has stored.
 import { DurableObject } from "cloudflare:workers";
-import { manage, visited, warmedByCron } from "./edge.js";
+import { manage, passed, visited, warmedByCron } from "./edge.js";
 import * as wasm from "./index.js";
 
 const state = wasm.__worker_init_state();
@@ -101,8 +101,6 @@ const groups = new Map();
 // Milliseconds.
 const PATIENCE = 10_000;
 const COMPANY = 2;
-
-const passed = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
 
 const TAKEN = {
   "content-type": "application/json",

@@ -190,19 +190,10 @@ impl Shard {
         let recent = match &mut *recent {
             Some(recent) => recent,
             none => {
-                let mut recent = Recent::default();
+                let mut known = Recent::default();
                 let minutes = "SELECT span, start, series, cell FROM cells WHERE span = 0 AND start >= ?";
-                let rows = self.sql().exec(minutes, vec![number(from.0)])?;
-                for row in rows.raw() {
-                    match row?.as_slice() {
-                        [span, start, SqlStorageValue::String(series), SqlStorageValue::Blob(cell)] => {
-                            let (key, cell) = cell_of(span, start, series, cell).ok_or_else(foreign)?;
-                            recent.add(&key, &cell);
-                        }
-                        _ => return Err(foreign()),
-                    }
-                }
-                none.insert(recent)
+                self.each(minutes, vec![number(from.0)], |key, cell| known.add(&key, &cell))?;
+                none.insert(known)
             }
         };
         Ok(recent.answer(query, groups))
@@ -391,6 +382,17 @@ impl Shard {
 
     fn rows(&self, query: &str, values: Vec<SqlStorageValue>) -> Result<Vec<(CellKey, Cell)>> {
         let mut cells = Vec::new();
+        self.each(query, values, |key, cell| cells.push((key, cell)))?;
+        Ok(cells)
+    }
+
+    /// Takes the cells that are asked for one by one: all of them need not fit into memory.
+    fn each(
+        &self,
+        query: &str,
+        values: Vec<SqlStorageValue>,
+        mut take: impl FnMut(CellKey, Cell),
+    ) -> Result<()> {
         for row in self.sql().exec(query, values)?.raw() {
             let row = row?;
             let cell = match row.as_slice() {
@@ -399,9 +401,10 @@ impl Shard {
                 }
                 _ => None,
             };
-            cells.push(cell.ok_or_else(foreign)?);
+            let (key, cell) = cell.ok_or_else(foreign)?;
+            take(key, cell);
         }
-        Ok(cells)
+        Ok(())
     }
 
     pub(crate) fn horizon(&self) -> Result<Horizon> {

@@ -16,7 +16,7 @@ impl Shard {
     /// What the Worker asks of the whole site, in JSON: the site and what is to be known for it.
     pub(super) async fn first(&self, what: &str, mut request: Request) -> Result<Response> {
         let (site, body): (String, Value) = request.json().await?;
-        self.is_of(&site)?;
+        self.keep("site", &site)?;
         match what {
             "standing" => Response::from_json(&self.standing(&site, serde_json::from_value(body)?).await?),
             "push" => Response::from_json(&self.backends(&site)?),
@@ -38,7 +38,7 @@ impl Shard {
 
     /// By the cron, each quarter of an hour. One thing that fails keeps no other from being done.
     pub(super) async fn mind(&self, site: &str) -> Result<()> {
-        self.is_of(site)?;
+        self.keep("site", &site)?;
         self.owed(site).await;
         if let Err(error) = self.correct(site).await {
             worker::console_error!("what came late for {site} is not told yet: {error}");
@@ -55,14 +55,6 @@ impl Shard {
             );
         }
         Ok(())
-    }
-
-    /// Remembers whose first shard it is: an alarm does not say it.
-    fn is_of(&self, site: &str) -> Result<()> {
-        match self.kept::<String>("site")?.as_deref() == Some(site) {
-            true => Ok(()),
-            false => self.keep("site", &site),
-        }
     }
 
     /// What there is to see: how the budgets stand, and what each hour was.
