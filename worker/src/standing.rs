@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use budget::{Budgets, Comparison, Form, Part, Rule, Windows, field_parts, field_score};
+use budget::{Budgets, Comparison, FieldScore, Form, Part, Rule, Windows};
 use insight::figures::{natural, quantile, unit};
 use ledger::{Cell, Counts, Dimension, Groups, Kept, OTHER, Query, Rulings, Span, Tally, Track, Window};
 use wire::standing::{self, Burn, Regression, Score, ScorePart, Standing, Stratum, VERSION, Watch};
@@ -294,50 +294,31 @@ fn regression(route: Option<&str>, metric: Metric, strata: &[Stratum]) -> Option
 
 /// The score of each device class, and before them the one of all; of the whole site with their parts.
 fn scored(route: Option<&str>, cells: &[(Device, &Cell)]) -> Vec<Score> {
-    let scored = |(device, cell): &(Device, &Cell)| {
+    let own = |(device, cell): &(Device, &Cell)| {
         let p75 = |(metric, tally): (&Metric, &Tally)| {
             Some((*metric, natural(*metric, tally.sketch.percentile(75)?.middle())))
         };
-        let values: Vec<(Metric, f64)> = cell.metrics.iter().filter_map(p75).collect();
-        let form = Form::of(*device);
-        Some((*device, cell.views, field_score(values.clone(), form)?, field_parts(values, form).collect()))
+        let scored = FieldScore::of(cell.views, cell.metrics.iter().filter_map(p75), Form::of(*device))?;
+        Some((*device, scored))
     };
-    let each: Vec<(Device, u64, f64, Vec<Part>)> = cells.iter().filter_map(scored).collect();
-    let views = each.iter().fold(0_u64, |sum, (_, views, ..)| sum.saturating_add(*views));
-    let sum: f64 = each.iter().map(|(_, views, score, _)| score * *views as f64).sum();
-    let score = |device, views, score, parts: &[(u64, &[Part])]| Score {
+    let (devices, classes): (Vec<Device>, Vec<FieldScore>) = cells.iter().filter_map(own).unzip();
+    let told = |device, scored: &FieldScore| Score {
         route: route.map(str::to_owned),
         device,
-        views,
-        score,
-        parts: if route.is_none() { parts_of(parts) } else { Vec::new() },
+        views: scored.views,
+        score: scored.score,
+        parts: if route.is_none() { parts(scored) } else { Vec::new() },
     };
-    let every: Vec<(u64, &[Part])> =
-        each.iter().map(|(_, views, _, parts)| (*views, parts.as_slice())).collect();
-    let all = (views > 0).then(|| score(None, views, (sum / views as f64 * 100.0).round() / 100.0, &every));
-    let classes = each
-        .iter()
-        .map(|(device, views, own, parts)| score(Some(*device), *views, *own, &[(*views, parts.as_slice())]));
-    all.into_iter().chain(classes).collect()
+    let all = FieldScore::all(&classes).map(|all| told(None, &all));
+    let each = devices.into_iter().zip(&classes).map(|(device, scored)| told(Some(device), scored));
+    all.into_iter().chain(each).collect()
 }
 
-/// The parts of device classes as one, each class by its views.
-fn parts_of(classes: &[(u64, &[Part])]) -> Vec<ScorePart> {
-    let mut sums: BTreeMap<Metric, (f64, f64, f64)> = BTreeMap::new();
-    for (views, part) in
-        classes.iter().flat_map(|(views, parts)| parts.iter().map(|part| (*views as f64, part)))
-    {
-        let (score, weight, of) = sums.entry(part.metric).or_default();
-        *score += part.score * views;
-        *weight += part.weight * views;
-        *of += views;
-    }
-    let weights: f64 = sums.values().map(|(_, weight, _)| weight).sum();
-    let hundredths = |share: f64| (share * 100.0).round() / 100.0;
-    let part = |(metric, (score, weight, of)): (Metric, (f64, f64, f64))| ScorePart {
-        metric: metric.name().to_owned(),
-        score: hundredths(score / of.max(1.0)),
-        weight: hundredths(weight / weights.max(1.0)),
+fn parts(scored: &FieldScore) -> Vec<ScorePart> {
+    let part = |(part, weight): (&Part, f64)| ScorePart {
+        metric: part.metric.name().to_owned(),
+        score: part.score,
+        weight,
     };
-    sums.into_iter().map(part).collect()
+    scored.shares().map(part).collect()
 }

@@ -23,6 +23,6 @@ pub use burn::{Burn, Windows};
 pub use compare::{Comparison, Stratum, discoveries};
 pub use gate::{Answer, Cell, Waiting, gate, lab_gate, regressions, waiting};
 pub use mistake::{Mistake, Wrong};
-pub use score::{Audit, Form, Part, category, field_parts, field_score};
+pub use score::{Audit, FieldScore, Form, Part, category, field_score};
 pub use verdict::{Ranks, Tally, Verdict};
 pub use watch::{Alarm, Look, Watched, leading};

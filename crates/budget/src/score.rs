@@ -23,6 +23,17 @@ pub enum Audit {
     MaxPotentialFid,
 }
 
+/// The score of real visits, with what it is the weighted mean of.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FieldScore {
+    /// How many they are.
+    pub views: u64,
+    /// In whole hundredths of 1.
+    pub score: f64,
+    /// Metric by metric.
+    pub parts: Vec<Part>,
+}
+
 /// What a metric adds to the score of real visits.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Part {
@@ -142,24 +153,51 @@ pub fn category(scores: impl IntoIterator<Item = (f64, Option<f64>)>) -> Option<
 /// lab, and no Speed Index, which no visit measures.
 #[must_use]
 pub fn field_score(values: impl IntoIterator<Item = (Metric, f64)>, form: Form) -> Option<f64> {
-    category(field_parts(values, form).map(|part| (part.weight, Some(part.score))))
+    FieldScore::of(0, values, form).map(|whole| whole.score)
 }
 
-/// What that score is the weighted mean of.
-pub fn field_parts(
-    values: impl IntoIterator<Item = (Metric, f64)>,
-    form: Form,
-) -> impl Iterator<Item = Part> {
-    values.into_iter().filter_map(move |(metric, value)| {
-        let (audit, counts_as) = match metric {
-            Metric::Fcp => (Audit::FirstContentfulPaint, Audit::FirstContentfulPaint),
-            Metric::Lcp => (Audit::LargestContentfulPaint, Audit::LargestContentfulPaint),
-            Metric::Cls => (Audit::CumulativeLayoutShift, Audit::CumulativeLayoutShift),
-            Metric::Inp => (Audit::InteractionToNextPaint, Audit::TotalBlockingTime),
-            Metric::Fid | Metric::Ttfb => return None,
+impl FieldScore {
+    /// The score of so many views by their percentiles; none where nothing of them is scored.
+    #[must_use]
+    pub fn of(views: u64, values: impl IntoIterator<Item = (Metric, f64)>, form: Form) -> Option<Self> {
+        let part = |(metric, value)| {
+            let (audit, counts_as) = match metric {
+                Metric::Fcp => (Audit::FirstContentfulPaint, Audit::FirstContentfulPaint),
+                Metric::Lcp => (Audit::LargestContentfulPaint, Audit::LargestContentfulPaint),
+                Metric::Cls => (Audit::CumulativeLayoutShift, Audit::CumulativeLayoutShift),
+                Metric::Inp => (Audit::InteractionToNextPaint, Audit::TotalBlockingTime),
+                Metric::Fid | Metric::Ttfb => return None,
+            };
+            Some(Part { metric, score: audit.score(value, form), weight: counts_as.weight() })
         };
-        Some(Part { metric, score: audit.score(value, form), weight: counts_as.weight() })
-    })
+        let parts: Vec<Part> = values.into_iter().filter_map(part).collect();
+        let score = category(parts.iter().map(|part| (part.weight, Some(part.score))))?;
+        Some(Self { views, score, parts })
+    }
+
+    /// That of several classes of devices, each by its views.
+    #[must_use]
+    pub fn all(classes: &[Self]) -> Option<Self> {
+        let views = classes.iter().fold(0_u64, |sum, class| sum.saturating_add(class.views));
+        let score = category(classes.iter().map(|class| (class.views as f64, Some(class.score))))?;
+        let parts = Metric::ALL.into_iter().filter_map(|metric| {
+            let own = |class: &Self| {
+                let part = class.parts.iter().find(|part| part.metric == metric)?;
+                Some((class.views as f64, *part))
+            };
+            let all: Vec<(f64, Part)> = classes.iter().filter_map(own).collect();
+            let score = category(all.iter().map(|(views, part)| (*views, Some(part.score))))?;
+            let weight = all.iter().map(|(views, part)| views * part.weight).sum::<f64>() / views as f64;
+            Some(Part { metric, score, weight })
+        });
+        Some(Self { views, score, parts: parts.collect() })
+    }
+
+    /// Each part with the share of the whole that it counts for.
+    pub fn shares(&self) -> impl Iterator<Item = (&Part, f64)> {
+        let whole: f64 = self.parts.iter().map(|part| part.weight).sum();
+        self.parts.iter().map(move |part| (part, (part.weight / whole * 100.0).round() / 100.0))
+    }
 }
 
 impl Curve {
@@ -245,5 +283,18 @@ mod tests {
         // (10 · 0.90 + 30 · 0.50) / 40
         assert_eq!(field_score([(Metric::Fcp, 1800.0), (Metric::Inp, 500.0)], Mobile), Some(0.6));
         assert_eq!(field_score([(Metric::Ttfb, 100.0), (Metric::Fid, 1.0)], Mobile), None);
+    }
+
+    #[test]
+    fn classes_of_devices_count_by_their_views_and_a_part_by_those_that_have_it() {
+        let phones = FieldScore::of(300, [(Metric::Fcp, 1800.0), (Metric::Inp, 500.0)], Mobile).unwrap();
+        let desktops = FieldScore::of(100, [(Metric::Fcp, 100.0)], Desktop).unwrap();
+        let all = FieldScore::all(&[phones, desktops]).unwrap();
+        // (300 · 0.60 + 100 · 1.00) / 400
+        assert_eq!((all.views, all.score), (400, 0.7));
+        let parts: Vec<_> = all.shares().map(|(part, share)| (part.metric, part.score, share)).collect();
+        // Of FCP (300 · 0.90 + 100 · 1.00) / 400 by 10; of INP, which phones alone have, 300 · 30 / 400.
+        assert_eq!(parts, [(Metric::Fcp, 0.93, 0.31), (Metric::Inp, 0.5, 0.69)]);
+        assert_eq!(FieldScore::all(&[]), None);
     }
 }
