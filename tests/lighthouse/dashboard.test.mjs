@@ -1,6 +1,6 @@
 // The dashboard under Lighthouse CI, as a simulated phone and with its own budgets: accessibility 100, performance
-// as near to it as is held in every run, an LCP within a second, nothing that moves, and less than 120 KB in all. It is sent as a network sends it
-// (`deployed.mjs`).
+// as near to it as is held in every run, an LCP within a second, nothing that moves, and less than 120 KB in
+// all. It is sent as a network sends it (`deployed.mjs`).
 import assert from "node:assert/strict";
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
