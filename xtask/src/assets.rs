@@ -10,7 +10,7 @@ use anyhow::{Context, Result};
 pub fn lay_out(root: &Path) -> Result<()> {
     for (folder, with_demo) in [("build/assets", false), ("build/assets-dev", true)] {
         let folder = root.join(folder);
-        for file in ["index.html", "icon.svg", "_headers"] {
+        for file in ["index.html", "_headers"] {
             copy(&root.join("www/dashboard").join(file), &folder.join(file))?;
         }
         copy(&root.join("build/dashboard"), &folder.join("dashboard"))?;

@@ -40,6 +40,7 @@ pub fn build(root: &Path) -> Result<()> {
         bundle(root, "opening.js", |esbuild| {
             esbuild.args(["--format=iife"]).arg(format!("--alias:#parts={}", parts.display()));
         })?;
+        bundle(root, "beside.js", |_| {})?;
         bundle(root, "main.css", |_| {})?;
         setup::mark(root, "dashboard", fingerprint)
     })
