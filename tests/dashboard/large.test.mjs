@@ -86,9 +86,20 @@ test("what the budgets say of a thousand routes is read in pieces, and is the sa
 
 test("the overview of a thousand routes asks for no line of each, and is as short as of one", async () => {
   const { page, go, complaints, context } = await visits(browser, site.origin);
-  const summary = page.waitForResponse((response) => response.url().includes("/api/vitals/summary"));
+  const [summary, standing] = ["/api/vitals/summary", "/api/budgets"].map((path) => page.waitForResponse((response) => response.url().includes(path)));
   await go("/?site=demo");
   assert.deepEqual((await (await summary).json()).cells, []);
+  assert.ok((await (await standing).body()).length < 100_000);
+  // What needs attention first, of all cells, counted again.
+  const truth = await (await fetch(`${site.origin}/api/budgets?site=demo&window=24h`)).json();
+  const own = truth.cells.filter((/** @type {any} */ { route }) => route !== null);
+  const beyond = (/** @type {any} */ { n, k, percentile }) => Math.round(n - k - n * (1 - percentile / 100));
+  const most = own.filter((/** @type {any} */ { verdict, watch }) => ["violated", "at-limit"].includes(verdict) || watch?.alarm).map(beyond).sort((/** @type {number} */ one, /** @type {number} */ other) => other - one);
+  const shown = await page.locator("section[aria-labelledby=attention] tbody tr").evaluateAll((rows) => rows.map((row) => [row.querySelector("th a")?.textContent, ...[...row.querySelectorAll("td")].slice(0, 2).map((cell) => cell.textContent)]));
+  const found = shown.map(([route, device, metric]) => own.find((/** @type {any} */ each) => each.route === route && each.device === device && each.metric === metric));
+  assert.deepEqual(found.map(beyond), most.slice(0, 8));
+  const silent = own.filter((/** @type {any} */ { verdict }) => verdict === "unknown" || verdict === "insufficient").length;
+  await page.getByText(`Nothing is proven yet of ${silent.toLocaleString("en-US")} budgeted cells`).waitFor();
   assert.ok((await nodes(page)) < MOST_NODES / 5);
   assert.deepEqual(complaints, []);
   await context.close();

@@ -90,6 +90,31 @@ test("scores are of each route and device, of each route, and of the site", asyn
   assert.equal(score(null, null).views, 329);
 });
 
+test("of many cells a page is told, those first that need somebody's eyes, and how many there are of each verdict", async () => {
+  const whole = await standing("site=demo");
+  const named = (/** @type {any} */ { pattern, route, device, metric }) => [pattern, route, device, metric].join(" ");
+  const of = (/** @type {string} */ verdict) => whole.cells.filter((/** @type {any} */ each) => each.verdict === verdict);
+  assert.deepEqual(whole.verdicts, Object.fromEntries(["insufficient", "met", "unknown", "violated"].map((verdict) => [verdict, of(verdict).length])));
+  assert.equal(whole.next, undefined, "all are told where no page is asked for");
+
+  const site = whole.cells.filter((/** @type {any} */ { route }) => route === null);
+  const first = await standing(`site=demo&sort=trouble&limit=${site.length + 1}`);
+  // Of two that are as far beyond their budget, that of the phone stands first in the file.
+  assert.deepEqual(first.cells.map(named), [...site.map(named), "/ /violated phone LCP"]);
+  assert.deepEqual([first.verdicts, first.next], [whole.verdicts, site.length + 1]);
+  assert.deepEqual([...new Set(first.scores.map((/** @type {any} */ { route }) => route))], [null, "/violated"]);
+  const told = [...first.cells];
+  for (let { next } = first; next !== undefined; ) {
+    const page = await standing(`site=demo&sort=trouble&limit=5&offset=${next}`);
+    told.push(...page.cells);
+    next = page.next;
+  }
+  assert.deepEqual(told.map(named).sort(), whole.cells.map(named).sort());
+
+  const lcp = await standing("site=demo&metric=LCP");
+  assert.deepEqual(lcp.cells, whole.cells.filter((/** @type {any} */ { metric }) => metric === "LCP"));
+});
+
 test("a site that nobody visits is unknown, budget by budget", async () => {
   const answer = await fetch(`${product.origin}/api/budgets?site=shut`, { headers: { authorization: "Bearer token" } });
   const body = await answer.json();
@@ -186,6 +211,11 @@ test("what is asked wrongly is refused by name", async () => {
     ["window=1h&from=0", "window"],
     ["against=1", "against"],
     ["release=1&against=1", "against"],
+    ["sort=worst", "sort"],
+    ["metric=TBT", "metric"],
+    ["limit=0", "limit"],
+    ["limit=5001", "limit"],
+    ["offset=-1", "offset"],
   ]) {
     const answer = await fetch(`${product.origin}/api/budgets?site=demo&${query}`);
     assert.deepEqual([answer.status, (await answer.json()).field], [400, field], query);

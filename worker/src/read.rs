@@ -10,7 +10,7 @@ use worker::{Date, Env, Request};
 
 use crate::answer::{self, Failure, Outcome};
 use crate::config::Config;
-use crate::standing::Known;
+use crate::standing::{Known, Page};
 use crate::{budgets, leave, refusals, shard, verdicts, watching};
 
 /// Each route and device with its verdicts.
@@ -161,6 +161,7 @@ pub(crate) async fn standing(request: &Request, env: &Env, config: &Config) -> O
     let asked = Asked::of(request, env, config)?;
     let query = asked.parameters.query("", PAGE, None)?;
     let against = asked.parameters.against(&query)?;
+    let page = asked.parameters.cells()?;
     let groups = shard::read_by_latest(env, config, &asked.site, &query).await?;
     let against = match against {
         Some((release, query)) => Some((release, shard::read(env, config, &asked.site, &query).await?)),
@@ -176,6 +177,7 @@ pub(crate) async fn standing(request: &Request, env: &Env, config: &Config) -> O
         counts: &counts,
         seen: &seen,
         now: asked.now,
+        page,
     };
     let body = serde_json::to_vec(&known.standing()?).map_err(worker::Error::from)?;
     answer::read(request, JSON, asked.cache(&query), body)
@@ -352,6 +354,18 @@ impl Parameters {
         let want = "FCP, LCP, CLS, INP, FID or TTFB";
         let named = |name| Metric::named(name).ok_or(Refusal::BadQuery { name: "metric", want });
         self.get("metric").map(named).transpose()
+    }
+
+    /// Which cells of a standing are told: all of them, unless a page is asked for.
+    fn cells(&self) -> Result<Page, Refusal> {
+        let by_trouble = match self.get("sort") {
+            None | Some("file") => false,
+            Some("trouble") => true,
+            Some(_) => return Err(Refusal::BadQuery { name: "sort", want: "file or trouble" }),
+        };
+        let (offset, limit) = self.page()?;
+        let limit = self.get("limit").map(|_| limit);
+        Ok(Page { metric: self.metric()?, by_trouble, offset, limit })
     }
 
     fn page(&self) -> Result<(usize, usize), Refusal> {

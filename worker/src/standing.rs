@@ -1,9 +1,10 @@
 //! From counts to a standing: each budgeted cell with its verdict, its watch and its burn; how a release
 //! compares; and the scores. The rules are the budget's; this only lays them beside the numbers.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
-use budget::{Budgets, Comparison, FieldScore, Form, Part, Rule, Windows};
+use budget::{Budgets, Comparison, FieldScore, Form, Part, Rule, Verdict, Windows};
 use insight::figures::{natural, quantile, unit};
 use ledger::{Cell, Counts, Dimension, Groups, Kept, OTHER, Query, Rulings, Span, Tally, Track, Window};
 use wire::standing::{self, Burn, Regression, Score, ScorePart, Standing, Stratum, VERSION, Watch};
@@ -23,11 +24,48 @@ pub(crate) struct Known<'a> {
     pub(crate) counts: &'a Counts,
     pub(crate) seen: &'a BTreeMap<Name, Seen>,
     pub(crate) now: UnixMillis,
+    pub(crate) page: Page,
+}
+
+/// Which cells are told.
+pub(crate) struct Page {
+    /// Those of one metric.
+    pub(crate) metric: Option<Metric>,
+    /// Whether those come first that need somebody's eyes.
+    pub(crate) by_trouble: bool,
+    pub(crate) offset: usize,
+    /// All, where it is not said.
+    pub(crate) limit: Option<usize>,
+}
+
+/// A cell that is not told yet: what it takes to tell which ones are.
+struct Found<'a> {
+    rule: Rule<'a>,
+    route: Option<&'a str>,
+    device: Option<Device>,
+    tally: Option<Cow<'a, Tally>>,
+    judged: budget::Tally,
+    verdict: Verdict,
 }
 
 impl Known<'_> {
     /// The document.
     pub(crate) fn standing(&self) -> Result<Standing> {
+        let mut found = self.found();
+        let mut verdicts: BTreeMap<String, u64> = BTreeMap::new();
+        for cell in &found {
+            *verdicts.entry(cell.verdict.name().to_owned()).or_default() += 1;
+        }
+        if self.page.by_trouble {
+            found.sort_by_cached_key(|cell| self.trouble(cell));
+        }
+        let end = self.page.limit.map(|limit| self.page.offset.saturating_add(limit));
+        let next = end.filter(|end| *end < found.len());
+        let told: Vec<Found<'_>> =
+            found.into_iter().skip(self.page.offset).take(self.page.limit.unwrap_or(usize::MAX)).collect();
+        let routes: Option<BTreeSet<&str>> =
+            self.page.limit.map(|_| told.iter().filter_map(|cell| cell.route).collect());
+        let is_told = |route: &str| routes.as_ref().is_none_or(|routes| routes.contains(route));
         let rulings = &self.groups.rulings;
         let ruled = rulings.in_force();
         let refused = rulings.refused().map(|refused| standing::Refused {
@@ -49,9 +87,11 @@ impl Known<'_> {
                 source: ruled.map_or("asset", |ruling| ruling.source.name()).to_owned(),
                 refused,
             },
-            cells: self.cells(rulings)?,
-            regressions: self.regressions(),
-            scores: self.scores(),
+            verdicts,
+            cells: self.cells(&told, rulings)?,
+            regressions: self.regressions(is_told),
+            scores: self.scores(is_told),
+            next,
         })
     }
 
@@ -67,14 +107,15 @@ impl Known<'_> {
         self.groups.cells.iter().filter_map(page)
     }
 
-    fn cells(&self, rulings: &Rulings) -> Result<Vec<standing::Cell>> {
-        let history = History::of(rulings)?;
-        let met = watching::met(self.budgets, self.counts);
-        let mut cells = Vec::new();
+    /// All cells: the whole site first, then as the file has it.
+    fn found(&self) -> Vec<Found<'_>> {
+        let metrics =
+            || Metric::ALL.into_iter().filter(|metric| self.page.metric.is_none_or(|only| only == *metric));
+        let mut found = Vec::new();
         let mut sites: BTreeMap<(usize, Device), (Rule<'_>, Option<Tally>)> = BTreeMap::new();
         let mut ruled = BTreeSet::new();
         for (route, device, cell) in self.pages() {
-            for metric in Metric::ALL {
+            for metric in metrics() {
                 let Some(rule) = watching::ruling(self.budgets, route, device, metric) else { continue };
                 let tally = cell.metrics.get(&metric);
                 ruled.insert(rule.place);
@@ -83,63 +124,101 @@ impl Known<'_> {
                     merge(sum, tally);
                 }
                 if route != OTHER {
-                    let name = name(Some(route), device, metric, "");
-                    cells.push((rule, self.cell(&rule, name, tally, &met, &history)));
+                    found.push(Found::of(rule, Some(route), Some(device), tally.map(Cow::Borrowed)));
                 }
             }
         }
-        let all_routes = self.asked(&Dimension::Route).is_none();
-        if all_routes {
-            for ((_, device), (rule, tally)) in &sites {
-                let name = name(None, *device, rule.metric, rule.pattern);
-                cells.push((*rule, self.cell(rule, name, tally.as_ref(), &met, &history)));
+        if self.asked(&Dimension::Route).is_none() {
+            for ((_, device), (rule, tally)) in sites {
+                found.push(Found::of(rule, None, Some(device), tally.map(Cow::Owned)));
             }
             let device = self.asked(&Dimension::Device).and_then(Device::named);
-            let is_asked =
-                |rule: &Rule<'_>| device.is_none_or(|device| rule.device.is_none_or(|own| own == device));
+            let is_asked = |rule: &Rule<'_>| {
+                device.is_none_or(|device| rule.device.is_none_or(|own| own == device))
+                    && self.page.metric.is_none_or(|only| only == rule.metric)
+            };
             for rule in self.budgets.rules().filter(|rule| !ruled.contains(&rule.place) && is_asked(rule)) {
-                cells.push((rule, shown(&rule, None, rule.device, None)));
+                found.push(Found::of(rule, None, rule.device, None));
             }
         }
-        // The whole site first, then as the file has it.
-        cells.sort_by(|(a, ours), (b, theirs)| {
-            (a.place, &ours.route, ours.device).cmp(&(b.place, &theirs.route, theirs.device))
-        });
-        Ok(cells.into_iter().map(|(_, cell)| cell).collect())
+        found.sort_by_key(|cell| (cell.rule.place, cell.route, cell.device));
+        found
+    }
+
+    /// What orders cells by how much they need somebody's eyes: those of the whole site, then those that are
+    /// proven broken, at their limit or alarming, by the views that were let down beyond what is forgiven.
+    fn trouble(&self, cell: &Found<'_>) -> (u8, i64) {
+        let beyond = -cell.judged.beyond(cell.rule.limit.percentile).round() as i64;
+        let is_troubled = matches!(cell.verdict, Verdict::Violated | Verdict::AtLimit)
+            || cell
+                .name()
+                .and_then(|name| self.seen.get(&name))
+                .is_some_and(|seen| seen.watched.alarm == budget::Alarm::Raised);
+        match cell.route {
+            None => (0, 0),
+            Some(_) if is_troubled => (1, beyond),
+            Some(_) => (2, beyond),
+        }
+    }
+
+    fn cells(&self, told: &[Found<'_>], rulings: &Rulings) -> Result<Vec<standing::Cell>> {
+        let history = History::of(rulings)?;
+        let met = watching::met(self.budgets, self.counts);
+        Ok(told.iter().map(|cell| self.cell(cell, &met, &history)).collect())
     }
 
     fn cell(
         &self,
-        rule: &Rule<'_>,
-        name: Name,
-        tally: Option<&Tally>,
+        found: &Found<'_>,
         met: &BTreeMap<Name, watching::Met<'_>>,
         history: &History,
     ) -> standing::Cell {
-        let track = met.get(&name).map(|met| &met.track);
-        let since = history.since(rule, name.route.as_deref(), name.device);
-        let seen = self.seen.get(&name);
+        let Found { rule, tally, judged, .. } = found;
+        let Rule { pattern, metric, limit, .. } = *rule;
+        let (value, interval) = quantile(metric, tally.as_deref(), limit.percentile);
+        let name = found.name();
+        let since = found.device.and_then(|device| history.since(rule, found.route, device));
+        let seen = name.as_ref().and_then(|name| self.seen.get(name));
+        let track = name.as_ref().and_then(|name| met.get(name)).map(|met| &met.track);
         standing::Cell {
+            pattern: pattern.to_owned(),
+            route: found.route.map(str::to_owned),
+            device: found.device,
+            metric: metric.name().to_owned(),
+            unit: unit(metric).to_owned(),
+            max: natural(metric, limit.max),
+            percentile: limit.percentile,
+            severity: limit.severity.name().to_owned(),
+            min_samples: limit.min_samples,
+            line: limit.line,
+            n: judged.n(),
+            k: judged.within,
+            verdict: found.verdict.name().to_owned(),
+            p_value: judged.p_value(limit.percentile),
+            value,
+            interval,
             counting_since: since.filter(|since| *since > self.query.from),
             watch: seen.map(|seen| Watch {
-                e_value: seen.evidence.evidence(rule.limit.percentile).min(1e9),
+                e_value: seen.evidence.evidence(limit.percentile).min(1e9),
                 alarm: seen.watched.alarm == budget::Alarm::Raised,
                 changed_at: seen.watched.changed_at,
                 since: seen.watched.since,
                 n: seen.evidence.n(),
                 k: seen.evidence.within,
             }),
-            burn: track.map(|track| burn(track, rule.limit.percentile, self.now)),
-            ..shown(rule, name.route, Some(name.device), tally)
+            burn: track.map(|track| burn(track, limit.percentile, self.now)),
         }
     }
 
-    fn regressions(&self) -> Vec<Regression> {
+    fn regressions(&self, is_told: impl Fn(&str) -> bool) -> Vec<Regression> {
         let Some((_, before)) = &self.against else { return Vec::new() };
         let mut routes: BTreeMap<(Metric, &str), Vec<Stratum>> = BTreeMap::new();
         for (group, cell) in &self.groups.cells {
             let Some((route, device)) = group.page(&self.query.by) else { continue };
             for (metric, after) in &cell.metrics {
+                if self.page.metric.is_some_and(|only| only != *metric) {
+                    continue;
+                }
                 let Some(rule) = watching::ruling(self.budgets, route, device, *metric) else { continue };
                 let before = before.cells.get(group).and_then(|cell| cell.metrics.get(metric));
                 let kept = |tally: Option<&Tally>| {
@@ -160,22 +239,49 @@ impl Known<'_> {
                     regression(None, metric, &site).map(|whole| Regression { strata: Vec::new(), ..whole }),
                 );
             }
-            all.extend(of_metric.filter_map(|((_, route), strata)| regression(Some(route), metric, strata)));
+            let told = of_metric.filter(|((_, route), _)| is_told(route));
+            all.extend(told.filter_map(|((_, route), strata)| regression(Some(route), metric, strata)));
         }
         all
     }
 
-    fn scores(&self) -> Vec<Score> {
+    fn scores(&self, is_told: impl Fn(&str) -> bool) -> Vec<Score> {
         let mut site: BTreeMap<Device, Cell> = BTreeMap::new();
         let mut routes: BTreeMap<&str, Vec<(Device, &Cell)>> = BTreeMap::new();
         for (route, device, cell) in self.pages() {
             site.entry(device).or_default().merge(cell);
-            routes.entry(route).or_default().push((device, cell));
+            if is_told(route) {
+                routes.entry(route).or_default().push((device, cell));
+            }
         }
         let site: Vec<(Device, &Cell)> = site.iter().map(|(device, cell)| (*device, cell)).collect();
         let whole = self.asked(&Dimension::Route).is_none().then(|| scored(None, &site));
         let routes = routes.iter().flat_map(|(route, cells)| scored(Some(route), cells));
         whole.into_iter().flatten().chain(routes).collect()
+    }
+}
+
+impl<'a> Found<'a> {
+    fn of(
+        rule: Rule<'a>,
+        route: Option<&'a str>,
+        device: Option<Device>,
+        tally: Option<Cow<'a, Tally>>,
+    ) -> Self {
+        let judged =
+            self::tally(tally.as_ref().map(|tally| tally.against(rule.limit.max)).unwrap_or_default());
+        Self { rule, route, device, tally, judged, verdict: rule.limit.verdict(judged) }
+    }
+
+    /// As it is watched; a budget that no view has met is not.
+    fn name(&self) -> Option<Name> {
+        let pattern = if self.route.is_some() { "" } else { self.rule.pattern };
+        Some(Name {
+            route: self.route.map(str::to_owned),
+            device: self.device?,
+            metric: self.rule.metric.name().to_owned(),
+            pattern: pattern.to_owned(),
+        })
     }
 }
 
@@ -208,49 +314,11 @@ impl History {
     }
 }
 
-fn name(route: Option<&str>, device: Device, metric: Metric, pattern: &str) -> Name {
-    let (metric, pattern) = (metric.name().to_owned(), pattern.to_owned());
-    Name { route: route.map(str::to_owned), device, metric, pattern }
-}
-
 fn merge(sum: &mut Option<Tally>, tally: Option<&Tally>) {
     match (sum.as_mut(), tally) {
         (Some(sum), Some(tally)) => sum.merge(tally),
         (None, Some(tally)) => *sum = Some(tally.clone()),
         (_, None) => {}
-    }
-}
-
-fn shown(
-    rule: &Rule<'_>,
-    route: Option<String>,
-    device: Option<Device>,
-    tally: Option<&Tally>,
-) -> standing::Cell {
-    let Rule { pattern, metric, limit, .. } = *rule;
-    let kept = tally.map(|tally| tally.against(limit.max)).unwrap_or_default();
-    let judged = self::tally(kept);
-    let (value, interval) = quantile(metric, tally, limit.percentile);
-    standing::Cell {
-        pattern: pattern.to_owned(),
-        route,
-        device,
-        metric: metric.name().to_owned(),
-        unit: unit(metric).to_owned(),
-        max: natural(metric, limit.max),
-        percentile: limit.percentile,
-        severity: limit.severity.name().to_owned(),
-        min_samples: limit.min_samples,
-        line: limit.line,
-        n: kept.n,
-        k: kept.k,
-        verdict: limit.verdict(judged).name().to_owned(),
-        p_value: judged.p_value(limit.percentile),
-        value,
-        interval,
-        counting_since: None,
-        watch: None,
-        burn: None,
     }
 }
 

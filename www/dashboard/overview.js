@@ -1,6 +1,6 @@
 // The overview: how it stands, each vital at a glance, what needs attention first, and what is not known.
 import { link, question, span, step } from "./address.js";
-import { Refused, and, apart, holds, json, long, told } from "./ask.js";
+import { Refused, and, apart, holds, json, told } from "./ask.js";
 import { draw, make } from "./dom.js";
 import { counts } from "./live.js";
 import { FEW, cell, kept, legend, narrowly, number, rank, shares, table, trend, verdictMark, views } from "./marks.js";
@@ -10,7 +10,6 @@ import { METRICS, ORDER, REASONS, SIGNALS, VERDICTS, count, interval, moment, pe
  * @typedef {import("./address.js").State} State
  * @typedef {import("./ask.js").Reading} Reading
  * @typedef {import("./ask.js").Line} Line
- * @typedef {import("./ask.js").Cell} Cell
  * @typedef {import("./ask.js").Standing} Standing
  * @typedef {import("./ask.js").Summary} Summary
  * @typedef {import("./health.js").Alerts} Alerts
@@ -23,7 +22,8 @@ import { METRICS, ORDER, REASONS, SIGNALS, VERDICTS, count, interval, moment, pe
 export async function overview(state) {
   const asked = question(state);
   const [standing, whole, series, summary, alerts] = await Promise.all([
-    /** @type {Promise<Standing>} */ (long("/api/budgets", asked, "cells")),
+    // Of a thousand routes as much as is shown: the whole site, and what needs attention first.
+    /** @type {Promise<Standing>} */ (json("/api/budgets", and(asked, { sort: "trouble", limit: "100" }))),
     /** @type {Promise<Reading>} */ (json("/api/vitals/distribution", asked)),
     /** @type {Promise<Reading>} */ (json("/api/vitals/series", and(asked, { step: step(state), limit: "5000" }))),
     // What was refused is the site's; of its routes nothing is asked for here.
@@ -179,12 +179,10 @@ export function wholeSite({ cells }, metric) {
 }
 
 /** @param {State} state @param {Standing} standing @param {boolean} isStranger whether the reader may not know what is raised */
-function attention(state, { cells }, isStranger) {
-  const troubled = cells
-    .filter((cell) => cell.route !== null && (cell.verdict === "violated" || cell.verdict === "at-limit" || cell.watch?.alarm))
-    // By the number of views that were let down beyond what the budget forgives.
-    .sort((one, other) => beyond(other) - beyond(one));
-  const silent = cells.filter((cell) => cell.route !== null && (cell.verdict === "unknown" || cell.verdict === "insufficient")).length;
+function attention(state, { cells, verdicts }, isStranger) {
+  const troubled = cells.filter((cell) => cell.route !== null && (cell.verdict === "violated" || cell.verdict === "at-limit" || cell.watch?.alarm));
+  const ofSite = cells.filter(({ route, verdict }) => route === null && (verdict === "unknown" || verdict === "insufficient")).length;
+  const silent = (verdicts.unknown ?? 0) + (verdicts.insufficient ?? 0) - ofSite;
   const body = troubled.slice(0, 8).map((each) =>
     make("tr", { "data-verdict": each.verdict },
       make("th", { scope: "row" }, make("a", { href: link(state, { view: "route", route: each.route, metric: each.metric }) }, each.route ?? ""), narrowly(`${each.device ?? "any"} · ${each.metric} ≤ ${value(each.max, each.unit)}`)),
@@ -207,9 +205,6 @@ function attention(state, { cells }, isStranger) {
     isStranger && make("p", { class: "quiet" }, "Alerts are for those who hold the read token; ", make("a", { href: link(state, { view: "health" }) }, "the health view"), " asks for it."),
   );
 }
-
-/** @param {Cell} cell */
-const beyond = ({ n, k, percentile }) => n - k - n * (1 - percentile / 100);
 
 /** @param {Reading} whole @param {Record<string, number>} refused */
 function losses({ sent, heard, lost }, refused) {

@@ -28,13 +28,13 @@ export async function route(state) {
     /** @type {Promise<import("./queries.js").Queries>} */ (json("/api/performance/queries", new URLSearchParams([...asked].filter(([name]) => ["site", "from", "to", "window", "route"].includes(name))))),
     purges(),
     lab(state),
-    /** @type {Promise<import("./ask.js").Standing>} */ (json("/api/budgets", asked)),
+    /** @type {Promise<import("./ask.js").Standing>} */ (json("/api/budgets", of)),
     toolkit(),
     ...[...DIMENSIONS.keys()].map((by) => /** @type {Promise<Reading>} */ (json("/api/vitals/distribution", and(of, { by })))),
   ]);
   const [line] = whole.lines;
   const vital = tools.vitals.get(state.metric) ?? { name: state.metric, unit: "ms", good: 0, poor: 0 };
-  const cells = standing.cells.filter((each) => each.route === state.route && each.metric === state.metric);
+  const cells = standing.cells.filter((each) => each.route === state.route);
   const budgets = new Set(cells.map(({ max }) => max));
   // Lines of several limits would be one too many to read; devices are told apart in the table.
   const limits = { good: vital.good, poor: vital.poor, budget: budgets.size === 1 ? [...budgets][0] : null };

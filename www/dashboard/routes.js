@@ -19,14 +19,14 @@ export async function routes(state, go) {
   const byRoute = state.by === "route";
   const [reading, standing, { vitals }] = await Promise.all([
     all("/api/vitals/distribution", and(asked, { by: state.by, metric: state.metric })),
-    /** @type {Promise<import("./ask.js").Standing | null>} */ (byRoute ? long("/api/budgets", asked, "cells") : Promise.resolve(null)),
+    /** @type {Promise<import("./ask.js").Standing | null>} */ (byRoute ? long("/api/budgets", and(asked, { metric: state.metric }), "cells") : Promise.resolve(null)),
     toolkit(),
   ]);
   const { good } = vitals.get(state.metric) ?? { good: 0 };
   /** @type {Row[]} */
   const rows = reading.lines.map((line) => ({ ...line, name: line.group[state.by] ?? null, lost: lost(line, good), verdict: null }));
   if (standing) {
-    const worst = verdicts(standing.cells, state.metric);
+    const worst = verdicts(standing.cells);
     for (const row of rows) row.verdict = worst.get(row.name ?? "") ?? "none";
   }
   const isTime = state.metric !== "CLS";
@@ -77,12 +77,12 @@ export function lost({ buckets = [], unit }, good) {
   }, 0);
 }
 
-/** Of each route the verdict that needs eyes first, of all devices. @param {import("./ask.js").Cell[]} cells @param {string} of */
-function verdicts(cells, of) {
+/** Of each route the verdict that needs eyes first, of all devices. @param {import("./ask.js").Cell[]} cells */
+function verdicts(cells) {
   /** @type {Map<string, string>} */
   const worst = new Map();
-  for (const { route, metric, verdict } of cells) {
-    if (route === null || metric !== of) continue;
+  for (const { route, verdict } of cells) {
+    if (route === null) continue;
     const known = worst.get(route);
     if (known === undefined || rank(verdict) < rank(known)) worst.set(route, verdict);
   }

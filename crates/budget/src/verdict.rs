@@ -74,6 +74,12 @@ impl Tally {
         }
     }
 
+    /// So many views are over the limit beyond what the budget forgives; below 0, so many more it would forgive.
+    #[must_use]
+    pub fn beyond(self, percentile: u8) -> f64 {
+        self.over as f64 - self.n() as f64 * (1.0 - share(percentile))
+    }
+
     /// How likely a page that just keeps its budget is to look at least as bad: the p-value to
     /// correct when many cells are judged together.
     #[must_use]
@@ -189,6 +195,14 @@ mod tests {
             let found = [violated, violated + 1, met - 1, met].map(verdict);
             assert_eq!(found, [Verdict::Violated, between, between, Verdict::Met], "{n}");
         }
+    }
+
+    #[test]
+    fn views_beyond_a_budget_are_those_that_it_does_not_forgive() {
+        assert_eq!(
+            [(100, 64), (100, 75), (8, 8), (0, 0)].map(|(n, k)| Tally::of(n, k).beyond(75)),
+            [11.0, 0.0, -2.0, 0.0]
+        );
     }
 
     #[test]

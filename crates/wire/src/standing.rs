@@ -2,6 +2,8 @@
 //! people and for the gate of a deployment, which judges a release by the counts in here. Numbers in the
 //! units that people use; how they come about is the budget's and the ledger's business.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::{Device, UnixMillis};
@@ -33,12 +35,21 @@ pub struct Standing {
     pub views: u64,
     /// Which budgets.json rules.
     pub budgets: Ruling,
-    /// A cell for each budget of each route and device class; and those of the whole site.
+    /// How many cells there are of each verdict.
+    #[serde(default)]
+    pub verdicts: BTreeMap<String, u64>,
+    /// A cell for each budget of each route and device class; and those of the whole site. Of a page, those
+    /// that stand on it.
     pub cells: Vec<Cell>,
-    /// How the release compares; empty where nothing was to compare with.
+    /// How the release compares; empty where nothing was to compare with. With a page of cells, the site and
+    /// the routes that stand on it.
     pub regressions: Vec<Regression>,
-    /// Lighthouse's score of what visitors felt.
+    /// Lighthouse's score of what visitors felt. With a page of cells, of the site and of the routes that
+    /// stand on it.
     pub scores: Vec<Score>,
+    /// The first cell of the next page, if there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<usize>,
 }
 
 /// The budgets.json in force.
