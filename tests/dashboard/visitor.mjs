@@ -65,6 +65,8 @@ export async function photographed(browser, origin, views, ready, tokens = {}) {
         await ready(page, name);
         const beside = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
         assert.ok(beside <= 0, `${name} is ${beside} px wider than ${width}`);
+        const cut = await page.locator(".scroll").evaluateAll((tables) => tables.filter((table) => table.scrollWidth > table.clientWidth).map((table) => table.getAttribute("aria-label")));
+        assert.deepEqual(cut, [], `tables of ${name} at ${width} that are wider than their place`);
         await page.screenshot({ path: new URL(`../output/${name}-${width}-${colorScheme}.png`, import.meta.url).pathname, fullPage: true });
         if (!looks) continue;
         const found = await page.evaluate(() => /** @type {any} */ (globalThis).axe.run({ resultTypes: ["violations"] }));

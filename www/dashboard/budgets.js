@@ -2,7 +2,7 @@
 import { link, question } from "./address.js";
 import { json, long, maybe } from "./ask.js";
 import { make } from "./dom.js";
-import { cell, instead, longTable, narrowly, number, rank, verdictMark } from "./marks.js";
+import { cell, instead, longTable, number, rank, verdictMark } from "./marks.js";
 import { toolkit } from "./toolkit.js";
 import { VERDICTS, count, interval, moment, percent, plural, since, value } from "./words.js";
 
@@ -74,9 +74,9 @@ export function budgetTable(state, cells, tools, pages) {
   const columns = [
     { name: "Verdict" },
     { name: "Route" },
-    { name: "Device", wide: true },
-    { name: "Vital", wide: true },
-    { name: "Budget", number: true, wide: true },
+    { name: "Device" },
+    { name: "Vital" },
+    { name: "Budget", number: true },
     { name: "Value", number: true },
     ...(hasLab ? [{ name: "Lab", number: true, title: "The median of Lighthouse’s runs" }] : []),
     { name: "Within", number: true },
@@ -103,10 +103,10 @@ function row(state, each, tools, pages) {
   const name = each.route === null ? make("span", null, `All of ${each.pattern}`) : make("a", { href: link(state, { view: "route", route: each.route, metric: each.metric }) }, each.route);
   return make("tr", { "data-verdict": each.verdict, "data-cell": `${each.route ?? "*"} ${each.device ?? "*"} ${each.metric}` },
     cell([verdictMark(each.verdict), each.watch?.alarm ? make("small", { class: "alarm", title: `Raised ${moment(each.watch.changed_at)}` }, `alarm, ${since(each.watch.changed_at)}`) : null]),
-    make("th", { scope: "row" }, name, narrowly(`${each.device ?? "any"} · ${each.metric} ≤ ${value(each.max, each.unit)}`)),
-    cell(each.device ?? "any", "wide-only"),
-    cell([each.metric, each.severity === "warn" ? make("small", { class: "quiet" }, "warns only") : null], "wide-only"),
-    number([`≤ ${value(each.max, each.unit)}`, make("small", { class: "quiet" }, `p${each.percentile}`)], "wide-only"),
+    make("th", { scope: "row" }, name),
+    cell(each.device ?? "any"),
+    cell([each.metric, each.severity === "warn" ? make("small", { class: "quiet" }, "warns only") : null]),
+    number([`≤ ${value(each.max, each.unit)}`, make("small", { class: "quiet" }, `p${each.percentile}`)]),
     number([value(each.value, each.unit), make("small", { class: "quiet" }, each.n ? interval(each.interval, each.unit) : "")]),
     pages ? labCell(each, pages) : [],
     number(each.n ? [`${count(each.k)} of ${count(each.n)}`, make("small", { class: "quiet" }, percent(each.k / each.n))] : "–"),

@@ -37,7 +37,7 @@ export async function compare(state, go) {
       choose(state, known, go),
       make("p", { class: "lead" }, make("b", null, names[1]), ` (${plural(compared.b.views, "view")}) beside `, make("b", null, names[0]), ` (${plural(compared.a.views, "view")}).`),
       lines.length
-        ? table("Two sides of each vital", [{ name: "Vital" }, { name: byRelease ? String(state.a) : "Before", number: true }, { name: "Shares", wide: true }, { name: byRelease ? String(state.b) : "Now", number: true }, { name: "Shares", wide: true }, { name: "Change of p75", number: true }, { name: "Over budget", number: true }, { name: "What it proves" }], lines.map(row))
+        ? table("Two sides of each vital", [{ name: "Vital" }, { name: byRelease ? String(state.a) : "Before", number: true }, { name: "Shares" }, { name: byRelease ? String(state.b) : "Now", number: true }, { name: "Shares" }, { name: "Change of p75", number: true }, { name: "Over budget", number: true }, { name: "What it proves" }], lines.map(row))
         : instead("Nothing to compare", make("p", null, "Neither side has views. Choose a longer time, or other releases.")),
     ],
     seen: {
@@ -71,7 +71,7 @@ function row({ metric, unit, a, b, budget }) {
   const few = a.n < FEW || b.n < FEW;
   const side = (/** @type {import("./ask.js").Stats} */ stats) => [
     number([value(stats.p75, unit), make("small", { class: "quiet" }, stats.n ? interval(stats.p75_interval, unit) : "no views")]),
-    cell(shares(stats), "wide-only"),
+    cell(shares(stats)),
   ];
   const words = few
     ? make("span", { class: "verdict insufficient" }, "Too few to tell")

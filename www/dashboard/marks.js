@@ -83,12 +83,31 @@ export function table(caption, columns, rows, { sorted, sort } = {}) {
     const way = key && sorted === key ? "descending" : key && sorted === `-${key}` ? "ascending" : null;
     return make("th", { scope: "col", class: [number && "number", wide && "wide-only"].filter(Boolean).join(" ") || null, "aria-sort": way, title: sort ? null : title }, button);
   });
-  return make(
+  const ruler = make("i", { class: "ruler" });
+  const box = make(
     "div",
     { class: "scroll", tabindex: "0", role: "region", "aria-label": caption },
-    make("table", null, make("caption", { class: "unseen" }, caption), make("thead", null, make("tr", null, head)), make("tbody", null, rows)),
+    ruler,
+    make("table", null, make("caption", { class: "unseen" }, caption), make("thead", null, make("tr", null, head)), make("tbody", null, rows.map((row) => named(row, columns)))),
   );
+  rulers.observe(ruler);
+  return box;
 }
+
+/** Each cell says what it is, where no column's head does. @param {HTMLTableRowElement} row @param {Column[]} columns */
+function named(row, columns) {
+  for (const cell of row.cells) if (cell.tagName === "TD") cell.dataset.name = columns[cell.cellIndex]?.name ?? "";
+  return row;
+}
+
+/** A table that is wider than its place has its rows' cells below one another. */
+const rulers = new ResizeObserver((seen) => {
+  for (const { target } of seen) {
+    const box = target.parentElement;
+    box?.classList.remove("stacked");
+    box?.classList.toggle("stacked", box.scrollWidth > box.clientWidth);
+  }
+});
 
 /**
  * A table of as many rows as there are, a page of them at a time: to lay out a thousand rows takes longer than a
@@ -109,7 +128,11 @@ export function longTable(caption, columns, row, how) {
   };
   const pager = (/** @type {Item[]} */ items, /** @type {number} */ from, /** @type {number} */ length) => {
     const button = (/** @type {string} */ word, /** @type {number} */ to) =>
-      make("button", { type: "button", disabled: to < 0 || to >= items.length, "data-page": word, onclick: () => {
+      make("button", { type: "button", disabled: to < 0 || to >= items.length, "data-page": word, onclick: async () => {
+        // Whoever has asked sees so at once.
+        box.classList.add("turning");
+        await frame();
+        box.classList.remove("turning");
         show(items, to);
         box.scrollIntoView();
         const again = box.querySelector(`[data-page="${word}"]:enabled`) ?? box.querySelector("[data-page]:enabled");
@@ -127,14 +150,14 @@ export function longTable(caption, columns, row, how) {
       await frame();
       // Nobody sees what another page has replaced.
       if (!shown.parentNode) return;
-      body?.append(...page.slice(at, at + AT_ONCE).map(row));
+      body?.append(...page.slice(at, at + AT_ONCE).map((item) => named(row(item), columns)));
     }
   };
   return { box, show, drawn: () => drawing };
 }
 
 /** Rows of a page of a table, and those of them that are drawn at once: about two screens of a phone. */
-const [PAGE, AT_ONCE] = [100, 25];
+const [PAGE, AT_ONCE] = [100, 10];
 
 /** @param {import("./dom.js").Child | import("./dom.js").Child[]} content @param {string} [kind] */
 export const cell = (content, kind) => make("td", { class: kind }, content);

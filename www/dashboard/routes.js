@@ -126,9 +126,8 @@ function body(state, rows, { kind, isTime, sorted, sort, byRoute }) {
     { name: kind, sort: "name" },
     { name: isTime ? "Time lost" : "Visits lost", sort: "lost", title: isTime ? "Beyond a good value, over all visits" : "Visits with more than a good value" },
     { name: "Views", sort: "n", number: true },
-    { name: "p75", sort: "p75", number: true },
-    { name: "95 % sure", number: true },
-    { name: "Good · between · poor", sort: "poor" },
+    { name: "p75", sort: "p75", number: true, title: "With what it lies between, 95 times in 100" },
+    { name: "Shares", sort: "poor", title: "Good, between and poor" },
     ...(byRoute ? [{ name: "Verdict", sort: "verdict" }] : []),
   ];
   const most = rows.reduce((most, { lost }) => Math.max(most, lost), Number.MIN_VALUE);
@@ -141,8 +140,7 @@ function body(state, rows, { kind, isTime, sorted, sort, byRoute }) {
       make("th", { scope: "row" }, row.name === null ? make("span", { class: "quiet" }, name) : make("a", { href: link(state, to) }, name)),
       make("td", { class: "lost" }, make("span", { class: "bar", "aria-hidden": "true" }, bar), make("span", { "data-lost": "" }, isTime ? lasting(row.lost) : count(row.lost))),
       number(count(row.n)),
-      number(value(row.p75, row.unit)),
-      make("td", { class: "number quiet" }, row.p75_interval ? interval(row.p75_interval, row.unit) : "–"),
+      number([value(row.p75, row.unit), make("small", { class: "quiet" }, row.p75_interval ? interval(row.p75_interval, row.unit) : "")]),
       cell(shares(row)),
       byRoute ? cell(verdictMark(row.verdict ?? "none")) : [],
     );
