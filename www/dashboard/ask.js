@@ -23,7 +23,7 @@ import { pause } from "./pauses.js";
  *   watch?: Watch, burn?: Burn }} Cell
  * @typedef {{ site: string, from: number, to: number, heard_at?: number, views: number,
  *   budgets: { since: number, source: string, refused?: { at: number, source: string, why: string } },
- *   verdicts: Record<string, number>, cells: Cell[], scores: { route: string | null, device: string | null, views: number, score: number,
+ *   verdicts?: Record<string, number>, cells: Cell[], scores: { route: string | null, device: string | null, views: number, score: number,
  *   parts?: { metric: string, score: number, weight: number }[] }[] }} Standing
  * @typedef {{ metric: string, unit: string, a: Stats, b: Stats,
  *   budget: { points_worse: number, p_value: number, regression: boolean } | null }} Difference

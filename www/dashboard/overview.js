@@ -179,7 +179,7 @@ export function wholeSite({ cells }, metric) {
 }
 
 /** @param {State} state @param {Standing} standing @param {boolean} isStranger whether the reader may not know what is raised */
-function attention(state, { cells, verdicts }, isStranger) {
+function attention(state, { cells, verdicts = {} }, isStranger) {
   const troubled = cells.filter((cell) => cell.route !== null && (cell.verdict === "violated" || cell.verdict === "at-limit" || cell.watch?.alarm));
   const ofSite = cells.filter(({ route, verdict }) => route === null && (verdict === "unknown" || verdict === "insufficient")).length;
   const silent = (verdicts.unknown ?? 0) + (verdicts.insufficient ?? 0) - ofSite;

@@ -36,7 +36,7 @@ pub struct Standing {
     /// Which budgets.json rules.
     pub budgets: Ruling,
     /// How many cells there are of each verdict.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub verdicts: BTreeMap<String, u64>,
     /// A cell for each budget of each route and device class; and those of the whole site. Of a page, those
     /// that stand on it.
