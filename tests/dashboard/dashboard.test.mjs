@@ -431,6 +431,19 @@ test("numbers and times are the reader's", async () => {
   await context.close();
 });
 
+test("the score of few views looks like that, and so do its parts", async () => {
+  const { page, go, context } = await visitor();
+  const few = VISITS.filter(({ release, net }) => release === RECENT && net === "3g").length;
+  assert.ok(few > 0 && few < 30, `${few} views`);
+  await go(`/?site=demo&release=${RECENT}&net=3g`);
+  const kinds = await page.locator("[data-score], li[data-part]").evaluateAll((all) => all.map(({ className }) => className.replace(/^score /, "")));
+  assert.ok(kinds.length > 2);
+  assert.deepEqual([...new Set(kinds)], ["insufficient"]);
+  await go("/?site=demo");
+  assert.ok((await page.locator("li[data-part].good").count()) > 0);
+  await context.close();
+});
+
 test("all that a first look downloads is under 120 KB, and the dashboard measures itself", async () => {
   const { page, go, context } = await visitor();
   /** @type {Promise<number>[]} */

@@ -69,25 +69,28 @@ function scores({ scores }) {
           parts.map(({ device, score, views }) => ring(score, views, device ?? "")),
         )
       : make("p", { class: "quiet" }, "No score: nobody was measured."),
-    whole?.parts?.length ? make("ul", { class: "adds", "aria-label": "Its parts" }, whole.parts.map(part)) : null,
+    whole?.parts?.length ? make("ul", { class: "adds", "aria-label": "Its parts" }, whole.parts.map((each) => part(each, whole.views < FEW))) : null,
     make("p", { class: "note quiet" }, "Lighthouse’s curves on the 75th percentiles of visits."),
   );
 }
 
-/** What a vital has of all that it counts for. @param {{ metric: string, score: number, weight: number }} part */
-function part({ metric, score, weight }) {
+/** What a vital has of all that it counts for. @param {{ metric: string, score: number, weight: number }} part @param {boolean} few */
+function part({ metric, score, weight }, few) {
   const points = Math.round(score * 100);
-  return make("li", { "data-part": metric, class: points >= 90 ? "good" : points >= 50 ? "between" : "poor" },
+  return make("li", { "data-part": metric, class: kindOf(points, few) },
     make("b", null, metric), make("span", null, String(points)), make("small", null, `counts ${percent(weight)}`),
     draw("svg", { viewBox: "0 0 100 4", preserveAspectRatio: "none", "aria-hidden": "true" }, draw("rect", { class: "track", width: 100, height: 4 }), draw("rect", { class: "of", width: points, height: 4 })),
   );
 }
 
+/** How it looks: of few views like that, and never like good. @param {number} points @param {boolean} few */
+const kindOf = (points, few) => (few ? "insufficient" : points >= 90 ? "good" : points >= 50 ? "between" : "poor");
+
 /** @param {number} score @param {number} n @param {string} name */
 function ring(score, n, name) {
   const points = Math.round(score * 100);
   const few = n < FEW;
-  const kind = few ? "insufficient" : points >= 90 ? "good" : points >= 50 ? "between" : "poor";
+  const kind = kindOf(points, few);
   const around = 2 * Math.PI * 26;
   return make(
     "div",
