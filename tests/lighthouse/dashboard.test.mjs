@@ -10,7 +10,7 @@ import { send } from "../dashboard/visits.mjs";
 import { directory, run } from "../run.mjs";
 import { deployed } from "./deployed.mjs";
 
-const RUNS = 5;
+const RUNS = 7;
 
 /** @type {Awaited<ReturnType<typeof deployed>>} */
 let site;
@@ -51,8 +51,8 @@ test("the dashboard is as fast and as accessible as it asks of others", async ()
       assert: {
         includePassedAssertions: true,
         assertions: {
-          // As Lighthouse CI takes a score that is asked for: of the run that was disturbed least.
-          "categories:performance": error({ minScore: 1 }, "optimistic"),
+          // What others do with the processor in the middle of a run is in that run's times.
+          "categories:performance": error({ minScore: 1 }, "median"),
           "categories:accessibility": error({ minScore: 1 }),
           "largest-contentful-paint": error({ maxNumericValue: 1000 }, "median"),
           "cumulative-layout-shift": error({ maxNumericValue: 0.01 }),
@@ -62,14 +62,9 @@ test("the dashboard is as fast and as accessible as it asks of others", async ()
     },
   };
   writeFileSync(join(lab, "lighthouserc.json"), JSON.stringify(rc));
-  for (let [index, lost] = [0, 0]; index < RUNS; ) {
+  for (let index = 0; index < RUNS; index += 1) {
     const collected = await run(lab, ["lhci", "collect", "--additive", `--settings.throttling.cpuSlowdownMultiplier=${slowdown().toFixed(2)}`]);
-    // Now and then Chromium's record lacks where the visit began: there is nothing to judge, and Lighthouse asks to be run again.
-    if (collected.code !== 0 && lost < 2 && (collected.err + collected.out).includes("NO_NAVSTART")) lost += 1;
-    else {
-      assert.equal(collected.code, 0, collected.err + collected.out);
-      index += 1;
-    }
+    assert.equal(collected.code, 0, collected.err + collected.out);
   }
   const asserted = await run(lab, ["lhci", "assert"]);
   const results = JSON.parse(readFileSync(join(lab, ".lighthouseci/assertion-results.json"), "utf8"));
@@ -77,9 +72,6 @@ test("the dashboard is as fast and as accessible as it asks of others", async ()
   const told = results.map((/** @type {any} */ { auditId, auditProperty, actual, values, passed }) => `${passed ? "✓" : "✗"} ${auditId} ${auditProperty ?? ""} ${actual} of ${values.join(", ")}`);
   const reports = readdirSync(join(lab, ".lighthouseci")).filter((name) => name.startsWith("lhr-") && name.endsWith(".json")).map((name) => JSON.parse(readFileSync(join(lab, ".lighthouseci", name), "utf8")));
   assert.equal(reports.length, RUNS);
-  // What others do with the processor in the middle of a run is in that run's blocking time.
-  const scores = reports.map((/** @type {any} */ { categories }) => categories.performance.score).sort();
-  assert.ok(scores[RUNS >> 1] >= 0.98, `performance is ${scores.join(", ")}`);
   const value = (/** @type {any} */ { audits }, /** @type {string} */ id) => Math.round(audits[id].numericValue);
   for (const report of reports) {
     told.push(`  FCP ${value(report, "first-contentful-paint")} LCP ${value(report, "largest-contentful-paint")} TBT ${value(report, "total-blocking-time")} ms, processor × ${report.configSettings.throttling.cpuSlowdownMultiplier}`);

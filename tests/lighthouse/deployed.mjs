@@ -98,9 +98,10 @@ async function compressed(port) {
       try {
         // Whole and with its length: a connection on which something is still to come is not used again, and
         // Lighthouse would count a new one, which no deployment opens for a second file.
+        /** @type {Buffer} */
         let body = Buffer.concat(await answer.toArray());
         if (/text|json|javascript|wasm|svg/.test(headers["content-type"] ?? "") && body.length > 0 && /\bbr\b/.test(String(request.headers["accept-encoding"]))) {
-          body = Buffer.from(await squeeze(body));
+          body = await squeeze(body);
           headers["content-encoding"] = "br";
         }
         delete headers["transfer-encoding"];

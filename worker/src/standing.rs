@@ -273,7 +273,7 @@ impl<'a> Found<'a> {
         Self { rule, route, device, tally, judged, verdict: rule.limit.verdict(judged) }
     }
 
-    /// As it is watched; a budget that no view has met is not.
+    /// As it is watched. A budget that no view has met is not, unless it names a class of devices.
     fn name(&self) -> Option<Name> {
         let pattern = if self.route.is_some() { "" } else { self.rule.pattern };
         Some(Name {
