@@ -1,5 +1,11 @@
 //! `cargo xtask check`: what can be said of the code without running it.
 
+mod import_graph;
+mod js_imports;
+mod rust_imports;
+mod source_style;
+mod sources;
+
 use std::path::Path;
 use std::time::Duration;
 
@@ -7,22 +13,59 @@ use anyhow::{Context, Result, bail};
 
 use crate::{bundle, process, screen, setup, size};
 
-/// Runs every check; the first failure ends it.
-pub fn run(root: &Path, _: &[String]) -> Result<()> {
-    screen::title(
-        "Checks formatting, lints, the arrows between crates, types, licences, bytes, and a dry deploy.",
-    );
-    setup::tools(root)?;
-    screen::step("formatting", || formatting(root))?;
-    screen::step("lints", || lints(root))?;
-    screen::step("cores know no JavaScript and no clock", || cores(root))?;
-    bundle::everything(root)?;
-    screen::step("types", || types(root))?;
-    screen::step("licences", || licences(root))?;
-    screen::step("environments have the same bindings", || environments(root))?;
-    screen::step("the cache's routes can be read", || routes(root))?;
-    screen::step("a dry deploy of staging and production", || deploy(root))?;
-    screen::step("no shipped file grew", || size::guard(root))?;
+/// One check, callable by its name.
+struct Check {
+    name: &'static str,
+    about: &'static str,
+    /// Plain `cargo xtask check` runs it.
+    by_default: bool,
+    run: fn(&Path) -> Result<()>,
+}
+
+const fn check(name: &'static str, about: &'static str, run: fn(&Path) -> Result<()>) -> Check {
+    Check { name, about, by_default: true, run }
+}
+
+const CHECKS: &[Check] = &[
+    check("format", "formatting", formatting),
+    check("lints", "lints", lints),
+    check("cores", "cores know no JavaScript and no clock", cores),
+    Check {
+        by_default: false,
+        ..check("circles", "no files import each other in a circle", sources::import_circles)
+    },
+    Check { by_default: false, ..check("lengths", "no source file is too long", sources::file_lengths) },
+    Check {
+        by_default: false,
+        ..check("comments", "comments open with a noun or a verb", sources::comment_openings)
+    },
+    check("types", "types", types),
+    check("licences", "licences", licences),
+    check("bindings", "environments have the same bindings", environments),
+    check("routes", "the cache's routes can be read", routes),
+    check("deploy", "a dry deploy of staging and production", deploy),
+    check("size", "no shipped file grew", size::guard),
+];
+
+/// Runs the named checks, or all that run by default; the first failure ends it.
+pub fn run(root: &Path, names: &[String]) -> Result<()> {
+    if let Some(unknown) = names.iter().find(|name| CHECKS.iter().all(|check| check.name != **name)) {
+        let known: Vec<&str> = CHECKS.iter().map(|check| check.name).collect();
+        bail!("unknown check `{unknown}`; the checks are {}", known.join(", "));
+    }
+    screen::title("Checks formatting, lints, crate dependencies, types, licences, sizes, and a dry deploy.");
+    let is_chosen = |check: &&Check| match names.is_empty() {
+        true => check.by_default,
+        false => names.iter().any(|name| name == check.name),
+    };
+    for Check { name, about, run, .. } in CHECKS.iter().filter(is_chosen) {
+        match *name {
+            "lints" => setup::tools(root)?,
+            "types" | "deploy" | "size" => bundle::everything(root)?,
+            _ => {}
+        }
+        screen::step(about, || run(root))?;
+    }
     println!("\nAll checks passed.");
     Ok(())
 }

@@ -57,7 +57,7 @@ const COMMANDS: &[Command] = &[
     },
     Command {
         name: "check",
-        arguments: "",
+        arguments: "[NAME…]",
         about: "formatting, lints, the arrows between crates, types, licences, and a dry deploy",
         run: check::run,
     },
