@@ -10,17 +10,17 @@ use petgraph::graph::DiGraph;
 
 /// One file's import of something that another file defines.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Import {
-    pub from: PathBuf,
-    pub to: PathBuf,
+pub(crate) struct Import {
+    pub(crate) from: PathBuf,
+    pub(crate) to: PathBuf,
     /// The line of `from` that imports, counted from 1.
-    pub line: usize,
+    pub(crate) line: usize,
     /// The imported path, as the source spells it.
-    pub name: String,
+    pub(crate) name: String,
 }
 
 /// The imports of each circle: the edges inside one strongly connected component, sorted by file.
-pub fn circles(imports: &[Import]) -> Vec<Vec<&Import>> {
+pub(crate) fn circles(imports: &[Import]) -> Vec<Vec<&Import>> {
     let mut graph = DiGraph::<&Path, &Import>::new();
     let mut nodes = BTreeMap::new();
     for import in imports {
@@ -46,7 +46,7 @@ pub fn circles(imports: &[Import]) -> Vec<Vec<&Import>> {
 }
 
 /// Lists the files of each circle, with the first line and all the names of each import.
-pub fn describe(circles: &[Vec<&Import>], root: &Path) -> String {
+pub(crate) fn describe(circles: &[Vec<&Import>], root: &Path) -> String {
     let shown = |file: &Path| file.strip_prefix(root).unwrap_or(file).display().to_string();
     let mut text = String::new();
     for circle in circles {

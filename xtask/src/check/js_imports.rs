@@ -8,7 +8,7 @@ use std::path::{Component, Path, PathBuf};
 use super::import_graph::Import;
 
 /// Finds the imports that one module has of others. `file` is relative to the workspace.
-pub fn imports(file: &Path, text: &str) -> Vec<Import> {
+pub(crate) fn imports(file: &Path, text: &str) -> Vec<Import> {
     let mut imports = Vec::new();
     for (index, line) in text.lines().enumerate() {
         for name in specifiers(&without_comments(line)) {

@@ -17,7 +17,7 @@ use syn::{Attribute, Item, UseTree};
 use super::import_graph::Import;
 
 /// Finds the imports between the files of the crate whose root file this is.
-pub fn imports(crate_root: &Path) -> Result<Vec<Import>> {
+pub(crate) fn imports(crate_root: &Path) -> Result<Vec<Import>> {
     let mut modules = Modules::default();
     let folder = crate_root.parent().unwrap_or(Path::new(""));
     modules.load(crate_root.to_owned(), folder.to_owned(), None)?;
@@ -58,6 +58,17 @@ enum Target {
     ItemOf(usize),
 }
 
+#[expect(clippy::indexing_slicing, reason = "indices come from `add`, and no module is ever removed")]
+impl Modules {
+    fn get(&self, module: usize) -> &Module {
+        &self.0[module]
+    }
+
+    fn get_mut(&mut self, module: usize) -> &mut Module {
+        &mut self.0[module]
+    }
+}
+
 impl Modules {
     /// Reads a file as a new module. `folder` holds the files of its child modules.
     fn load(&mut self, file: PathBuf, folder: PathBuf, parent: Option<usize>) -> Result<usize> {
@@ -88,14 +99,20 @@ impl Modules {
                 let is_reexport = import.is_public && import.binding == Binding::Glob;
                 (&import.path, import.line, is_reexport)
             });
-            let paths = module.paths.iter().map(|(path, line)| (path, *line, false));
+            // An imported item is listed at its `use`, not at each place of use.
+            let is_listed = |path: &[String]| {
+                path.first()
+                    .is_some_and(|first| matches!(self.imported(index, first, 0), Some(Target::ItemOf(_))))
+            };
+            let paths = module.paths.iter().filter(|(path, _)| !is_listed(path));
+            let paths = paths.map(|(path, line)| (path, *line, false));
             for (path, line, is_glob_reexport) in uses.chain(paths) {
                 let defining = match self.resolve(index, path, 0) {
                     Some(Target::ItemOf(defining)) => defining,
                     Some(Target::Module(defining)) if is_glob_reexport => defining,
                     _ => continue,
                 };
-                let to = &self.0[defining].file;
+                let to = &self.get(defining).file;
                 if *to != module.file {
                     let (from, to) = (module.file.clone(), to.clone());
                     imports.push(Import { from, to, line, name: path.join("::") });
@@ -116,7 +133,7 @@ impl Modules {
             target = match segment.as_str() {
                 "crate" => Target::Module(0),
                 "self" => target,
-                "super" => Target::Module(self.0[current].parent?),
+                "super" => Target::Module(self.get(current).parent?),
                 name => self.find(current, name, index + 1 == path.len(), depth)?,
             };
         }
@@ -126,13 +143,10 @@ impl Modules {
     /// A name in a module. Modules and items have separate namespaces: all but the last segment of a
     /// path name a module where there is one.
     fn find(&self, module: usize, name: &str, is_last: bool, depth: usize) -> Option<Target> {
-        let Module { children, items, uses, .. } = &self.0[module];
+        let Module { children, items, uses, .. } = self.get(module);
         let child = || children.get(name).copied().map(Target::Module);
         let item = || items.contains(name).then_some(Target::ItemOf(module));
-        let imported = || {
-            let named = uses.iter().filter(|import| import.binding == Binding::Name(name.to_owned()));
-            named.filter_map(|import| self.resolve(module, &import.path, depth + 1)).next()
-        };
+        let imported = || self.imported(module, name, depth);
         let globbed = || {
             let globs = uses.iter().filter(|import| import.binding == Binding::Glob);
             globs
@@ -148,6 +162,13 @@ impl Modules {
         }
         .or_else(|| (depth <= MAX_REEXPORTS).then(globbed).flatten())
     }
+
+    /// The target of the first `use` in a module that brings in this name.
+    fn imported(&self, module: usize, name: &str, depth: usize) -> Option<Target> {
+        let uses = self.get(module).uses.iter();
+        let named = uses.filter(|import| matches!(&import.binding, Binding::Name(bound) if bound == name));
+        named.filter_map(|import| self.resolve(module, &import.path, depth + 1)).next()
+    }
 }
 
 /// Collects the names, imports and paths of one module, and loads its children.
@@ -160,7 +181,7 @@ struct Collector<'a> {
 
 impl Collector<'_> {
     fn module(&mut self) -> &mut Module {
-        &mut self.modules.0[self.module]
+        self.modules.get_mut(self.module)
     }
 
     fn add_child(&mut self, declaration: &syn::ItemMod) -> Result<()> {

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 /// Lists the violations of a file, as `path: …` or `path:line: …`. `file` is relative to the workspace.
-pub fn file_too_long(file: &Path, text: &str) -> Option<String> {
+pub(crate) fn file_too_long(file: &Path, text: &str) -> Option<String> {
     let lines = text.lines().count();
     let is_exempt = file.starts_with("tests") || file.starts_with("www/portal") || is_test(file);
     (lines > MAX_LINES && !is_exempt)
@@ -11,7 +11,7 @@ pub fn file_too_long(file: &Path, text: &str) -> Option<String> {
 }
 
 /// Lists the comment lines that open with a subordinate clause.
-pub fn clause_openings(file: &Path, text: &str) -> Vec<String> {
+pub(crate) fn clause_openings(file: &Path, text: &str) -> Vec<String> {
     let lines = text.lines().enumerate().filter(|(_, line)| opens_with_clause(line));
     lines.map(|(index, line)| format!("{}:{}: {}", file.display(), index + 1, line.trim())).collect()
 }

@@ -5,15 +5,14 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
-use ignore::WalkBuilder;
-use serde_json::Value;
+use serde::Deserialize;
 
 use super::import_graph::{Import, circles, describe};
 use super::{js_imports, rust_imports, source_style};
-use crate::{process, setup};
+use crate::{process, tools, workspace};
 
 /// Fails on files of one crate, or JavaScript modules, that import each other in a circle.
-pub fn import_circles(root: &Path) -> Result<()> {
+pub(crate) fn check_circles(root: &Path) -> Result<()> {
     let mut text = String::new();
     for crate_root in crate_roots(root)? {
         text += &describe(&circles(&rust_imports::imports(&crate_root)?), root);
@@ -23,7 +22,7 @@ pub fn import_circles(root: &Path) -> Result<()> {
 }
 
 /// Fails on source files that are longer than a reader can hold.
-pub fn file_lengths(root: &Path) -> Result<()> {
+pub(crate) fn check_lengths(root: &Path) -> Result<()> {
     let mut violations = Vec::new();
     for (file, text) in sources(root, root, &["rs", "js", "mjs", "ts"])? {
         violations.extend(source_style::file_too_long(&file, &text));
@@ -32,7 +31,7 @@ pub fn file_lengths(root: &Path) -> Result<()> {
 }
 
 /// Fails on comments whose line opens with a subordinate clause instead of a noun or a verb.
-pub fn comment_openings(root: &Path) -> Result<()> {
+pub(crate) fn check_comments(root: &Path) -> Result<()> {
     let mut violations = Vec::new();
     for (file, text) in sources(root, root, &["rs", "js", "mjs", "ts", "tsx"])? {
         violations.extend(source_style::clause_openings(&file, &text));
@@ -53,12 +52,25 @@ fn fail_with<T: AsRef<str>>(lines: impl Iterator<Item = T>, summary: &str) -> Re
 
 /// The root files of every library and binary of the workspace.
 fn crate_roots(root: &Path) -> Result<BTreeSet<PathBuf>> {
-    let text = process::quiet(setup::cargo(root).args(["metadata", "--no-deps", "--format-version", "1"]))?;
-    let metadata: Value = serde_json::from_str(&text)?;
-    let packages = metadata["packages"].as_array().context("cargo metadata lists no packages")?;
-    let targets = packages.iter().filter_map(|package| package["targets"].as_array()).flatten();
-    let files = targets.filter_map(|target| target["src_path"].as_str()).map(PathBuf::from);
+    let text = process::capture(tools::cargo(root).args(["metadata", "--no-deps", "--format-version", "1"]))?;
+    let Metadata { packages } = serde_json::from_str(&text).context("the output of cargo metadata")?;
+    let files = packages.into_iter().flat_map(|package| package.targets).map(|target| target.src_path);
     Ok(files.filter(|file| file.components().any(|part| part.as_os_str() == "src")).collect())
+}
+
+#[derive(Deserialize)]
+struct Metadata {
+    packages: Vec<Package>,
+}
+
+#[derive(Deserialize)]
+struct Package {
+    targets: Vec<Target>,
+}
+
+#[derive(Deserialize)]
+struct Target {
+    src_path: PathBuf,
 }
 
 fn javascript_imports(root: &Path) -> Result<Vec<Import>> {
@@ -74,10 +86,9 @@ fn javascript_imports(root: &Path) -> Result<Vec<Import>> {
 /// The files below a folder that git does not ignore, by path from the root, with their text.
 fn sources(root: &Path, folder: &Path, extensions: &[&str]) -> Result<Vec<(PathBuf, String)>> {
     let mut sources = Vec::new();
-    for entry in WalkBuilder::new(folder).require_git(false).sort_by_file_path(Path::cmp).build() {
-        let path = entry?.into_path();
+    for path in workspace::source_files(folder)? {
         let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
-        if path.is_file() && extensions.contains(&extension) {
+        if extensions.contains(&extension) {
             let text =
                 fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
             sources.push((path.strip_prefix(root)?.to_owned(), text));
