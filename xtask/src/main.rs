@@ -35,7 +35,7 @@ use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
 
 /// The developer commands of edge-vitals
 #[derive(Parser)]
-#[command(bin_name = "cargo xtask", max_term_width = 110)]
+#[command(bin_name = "cargo xtask")]
 struct Cli {
     #[command(subcommand)]
     command: Option<Command>,
