@@ -34,8 +34,8 @@ struct Check {
     by_default: bool,
 }
 
-/// The state of the checkout that a check needs.
-#[derive(Clone, Copy)]
+/// The state of the checkout that a check needs; each includes those before it.
+#[derive(Clone, Copy, PartialEq, PartialOrd)]
 enum Setup {
     Sources,
     Tools,
@@ -76,11 +76,15 @@ pub(crate) fn run(root: &Path, options: &Options) -> Result<()> {
     let checks: Vec<&Check> = CHECKS.iter().filter(is_chosen).collect();
     let titles: Vec<&str> = checks.iter().map(|check| check.about).collect();
     terminal::title(&format!("Checks: {}.", titles.join("; ")));
+    let mut current = Setup::Sources;
     for Check { about, setup, run, .. } in checks {
-        match setup {
-            Setup::Sources => {}
-            Setup::Tools => setup::install_tools(root)?,
-            Setup::Product => bundle::build(root)?,
+        if *setup > current {
+            match setup {
+                Setup::Sources => {}
+                Setup::Tools => setup::install_tools(root)?,
+                Setup::Product => bundle::build(root)?,
+            }
+            current = *setup;
         }
         terminal::step(about, || run(root))?;
     }
