@@ -72,7 +72,7 @@ describe("the guides", () => {
 
   test("the data dictionary names each field of a beacon, and no other", async () => {
     const text = await readFile(join(root, "docs/privacy.md"), "utf8");
-    const [sent] = text.split("## What a request says besides");
+    const [sent] = text.split("## Other data in a request");
     const named = [...sent.matchAll(/^\| `(\w+)` \|/gm)].map(([, name]) => name);
     const { properties } = JSON.parse(await readFile(join(root, "crates/wire/beacon.schema.json"), "utf8"));
     // The attribution layer's is sent besides.

@@ -54,7 +54,7 @@ test("the package's own commands succeed as they stand", async () => {
 });
 
 test("each message that is explained is said by something", () => {
-  const rows = TROUBLE.split("## What it says")[1].split("## The doctor is content")[0].matchAll(/^\| `([^`]+)`/gm);
+  const rows = TROUBLE.split("## Messages of the doctor")[1].split("## No visits")[0].matchAll(/^\| `([^`]+)`/gm);
   const said = [...rows, ...TROUBLE.split("## Deploying")[1].matchAll(/`((?:SITES|SHARDS) [^`]+)`/g)].map(([, text]) => text);
   assert.ok(said.length >= 11, said.join("\n"));
   const sources = ["pkg/cli", "worker/src", "crates/wire/src"].flatMap((folder) => readdirSync(join(ROOT, folder), { recursive: true, encoding: "utf8" }).filter((file) => /\.(js|rs)$/.test(file)).map((file) => readFileSync(join(ROOT, folder, file), "utf8")));

@@ -3,62 +3,71 @@
 
 use std::collections::BTreeMap;
 
-use ledger::causes::Causes;
-use ledger::{Dimension, Query, Span, Window};
-use wire::reading::{self, Cause, Slow, Took, VERSION};
+use ledger::causes::CauseTotals;
+use ledger::{Dimension, SeriesQuery, Window, WindowSpan};
+use wire::query_response::{self, CauseCount, SlowViewCauses, SubpartDuration, VERSION};
 use wire::{Device, Metric};
 use worker::{Env, Request};
 
-use crate::answer::{self, Outcome};
 use crate::config::Config;
-use crate::read::{Asked, JSON, PAGE};
-use crate::shard::{self, causes};
+use crate::query_api::{BY_PAGE, CONTENT_TYPE_JSON, QueryRequest};
+use crate::response::{self, HandlerResult};
+use crate::shard::{self, cause_store};
 
 /// Each page and metric with the reasons of its slow visits.
-pub(crate) async fn causes(request: &Request, env: &Env, config: &Config) -> Outcome {
-    let asked = Asked::of(request, env, config)?;
-    let query = asked.parameters.query("", PAGE, None)?;
+pub(crate) async fn causes(request: &Request, env: &Env, config: &Config) -> HandlerResult {
+    let asked = QueryRequest::from_request(request, env, config)?;
+    let query = asked.parameters.query("", BY_PAGE, None)?;
     let metric = asked.parameters.metric()?;
-    let day = Window::of(Span::Day, query.from).start;
-    let cache = asked.cache(&query);
-    let question = causes::Asked {
+    let day = Window::containing(WindowSpan::Day, query.from).start;
+    let cache = asked.cache_control(&query);
+    let question = cause_store::CauseQuery {
         from: day,
         to: query.to,
-        route: only(&query, &Dimension::Route).map(str::to_owned),
-        device: only(&query, &Dimension::Device).and_then(Device::named),
+        route: filter_value(&query, &Dimension::Route).map(str::to_owned),
+        device: filter_value(&query, &Dimension::Device).and_then(Device::from_name),
     };
-    let mut all: BTreeMap<(Metric, String, Device), Causes> = BTreeMap::new();
-    for (route, device, name, causes) in shard::causes_of(env, config, &asked.site, &question).await? {
-        let Some(named) = Metric::named(&name).filter(|named| metric.is_none_or(|asked| asked == *named))
+    let mut all: BTreeMap<(Metric, String, Device), CauseTotals> = BTreeMap::new();
+    for (route, device, name, causes) in shard::query_causes(env, config, &asked.site, &question).await? {
+        let Some(named) = Metric::from_name(&name).filter(|named| metric.is_none_or(|asked| asked == *named))
         else {
             continue;
         };
         all.entry((named, route, device)).or_default().merge(&causes);
     }
-    let mut lines: Vec<Slow> = all
+    let mut lines: Vec<SlowViewCauses> = all
         .into_iter()
-        .map(|((metric, route, device), causes)| Slow {
+        .map(|((metric, route, device), causes)| SlowViewCauses {
             route,
             device,
             metric: metric.name(),
             n: causes.n,
-            parts: causes.parts(metric).map(|(part, millis)| Took { part, millis: millis.round() }).collect(),
-            elements: named(causes.elements),
-            sources: named(causes.sources),
+            parts: causes
+                .mean_parts(metric)
+                .map(|(part, millis)| SubpartDuration { part, millis: millis.round() })
+                .collect(),
+            elements: ranked_causes(causes.elements),
+            sources: ranked_causes(causes.sources),
         })
         .collect();
     lines.sort_by_key(|line| std::cmp::Reverse(line.n));
-    let document = reading::Causes { v: VERSION, site: asked.site, from: day, to: query.to, lines };
-    answer::read(request, JSON, cache, serde_json::to_vec(&document).map_err(worker::Error::from)?)
+    let document =
+        query_response::CausesResponse { v: VERSION, site: asked.site, from: day, to: query.to, lines };
+    response::conditional(
+        request,
+        CONTENT_TYPE_JSON,
+        cache,
+        serde_json::to_vec(&document).map_err(worker::Error::from)?,
+    )
 }
 
-fn only<'a>(query: &'a Query, dimension: &Dimension) -> Option<&'a str> {
+fn filter_value<'a>(query: &'a SeriesQuery, dimension: &Dimension) -> Option<&'a str> {
     query.only.iter().find(|(other, _)| other == dimension).map(|(_, value)| value.as_str())
 }
 
 /// The most named first.
-fn named(names: BTreeMap<String, u64>) -> Vec<Cause> {
-    let mut all: Vec<Cause> = names.into_iter().map(|(name, n)| Cause { name, n }).collect();
+fn ranked_causes(names: BTreeMap<String, u64>) -> Vec<CauseCount> {
+    let mut all: Vec<CauseCount> = names.into_iter().map(|(name, n)| CauseCount { name, n }).collect();
     all.sort_by(|a, b| b.n.cmp(&a.n).then_with(|| a.name.cmp(&b.name)));
     all
 }

@@ -2,96 +2,99 @@
 //! waited for is waited for in worker/edge.js, because promises, streams and bodies are JavaScript's.
 //! Here is what lies between: what this isolate knows, and a visit on its way through.
 
-mod ahead;
-mod clock;
-mod manage;
-mod memory;
-mod visit;
+mod admin;
+mod exchange;
+mod memory_cache;
+mod prefetch;
+mod purge_clock;
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
-use cache::seen::Seen;
-use cache::tags::{Changes, View};
-use cache::{Arrival, Grounds, Headers, Incoming, Limiter, Proof, RequestHead, Require, Routes, UnixMillis};
+use cache::metrics::CacheMetrics;
+use cache::purge::{PurgeChanges, PurgeView};
+use cache::{
+    AccessRule, CacheConfig, Credential, DecisionLog, Headers, OriginLimiter, RequestHead, RequestParts,
+    RoutedRequest, UnixMillis,
+};
 use worker::Env;
 use worker::wasm_bindgen::JsValue;
 use worker::wasm_bindgen::prelude::wasm_bindgen;
 
 use crate::config::Config;
-use crate::refusals::NOBODYS;
-use crate::traces;
-use memory::Memory;
-use visit::Visit;
+use crate::rejection_counter::UNKNOWN_SITE;
+use crate::trace_export;
+use exchange::Visit;
+use memory_cache::MemoryCache;
 
 /// What this isolate knows. Plain data: nothing in it belongs to a request.
 #[derive(Default)]
-struct Isolate {
-    configured: Option<Configured>,
-    view: View,
-    memory: Memory,
+struct IsolateState {
+    config: Option<EdgeConfig>,
+    purge_view: PurgeView,
+    memory: MemoryCache,
     /// By route.
-    limiters: BTreeMap<usize, Limiter>,
-    ahead: ahead::Ahead,
-    seen: Seen,
+    limiters: BTreeMap<usize, OriginLimiter>,
+    prefetcher: prefetch::Prefetcher,
+    metrics: CacheMetrics,
 }
 
 /// What the variable EDGE says; with the site of each route.
 #[derive(Clone)]
-enum Configured {
-    Nothing,
-    Routes(Rc<Routes>, Rc<[String]>),
-    Mistake(String),
+enum EdgeConfig {
+    Disabled,
+    Routes(Rc<CacheConfig>, Rc<[String]>),
+    Invalid(String),
 }
 
 thread_local! {
-    static ISOLATE: RefCell<Isolate> = RefCell::default();
+    static ISOLATE: RefCell<IsolateState> = RefCell::default();
 }
 
-fn configured(env: &Env) -> Configured {
-    traces::learn(env);
-    let known = ISOLATE.with_borrow(|isolate| isolate.configured.clone());
+fn edge_config(env: &Env) -> EdgeConfig {
+    trace_export::init(env);
+    let known = ISOLATE.with_borrow(|isolate| isolate.config.clone());
     known.unwrap_or_else(|| {
-        let read = read(env);
+        let read = parse_config(env);
         ISOLATE.with_borrow_mut(|isolate| {
-            if let Configured::Routes(routes, _) = &read {
-                isolate.memory.allow(routes.memory_bytes);
+            if let EdgeConfig::Routes(routes, _) = &read {
+                isolate.memory.set_max_bytes(routes.memory_bytes);
             }
-            isolate.configured = Some(read.clone());
+            isolate.config = Some(read.clone());
         });
         read
     })
 }
 
 /// Whether nothing is wrong with what EDGE says, if it says anything.
-pub(crate) fn is_configured(env: &Env) -> bool {
-    !matches!(configured(env), Configured::Mistake(_))
+pub(crate) fn has_valid_config(env: &Env) -> bool {
+    !matches!(edge_config(env), EdgeConfig::Invalid(_))
 }
 
-fn read(env: &Env) -> Configured {
+fn parse_config(env: &Env) -> EdgeConfig {
     let text = env.var("EDGE").map(|text| text.to_string()).unwrap_or_default();
     if text.trim().is_empty() {
-        return Configured::Nothing;
+        return EdgeConfig::Disabled;
     }
     let mistake =
-        |says: &dyn std::fmt::Display| Configured::Mistake(format!("EDGE in wrangler.toml: {says}"));
-    let routes = match Routes::parse(&text) {
+        |says: &dyn std::fmt::Display| EdgeConfig::Invalid(format!("EDGE in wrangler.toml: {says}"));
+    let routes = match CacheConfig::parse(&text) {
         Ok(routes) => routes,
         Err(wrong) => return mistake(&wrong),
     };
-    let config = match Config::of(env) {
+    let config = match Config::load(env) {
         Ok(config) => config,
         Err(wrong) => return mistake(&wrong),
     };
-    if let Some(wrong) = routes.unknown_site(&text, |site| config.sites.contains_key(site)) {
+    if let Some(wrong) = routes.find_unknown_site(&text, |site| config.sites.contains_key(site)) {
         return mistake(&wrong);
     }
     // The dashboard measures itself, but nobody's origin is behind it.
     let mut others = config.sites.keys().filter(|site| *site != "vitals-dashboard");
-    let only = others.next().filter(|_| others.next().is_none()).map_or(NOBODYS, String::as_str);
+    let only = others.next().filter(|_| others.next().is_none()).map_or(UNKNOWN_SITE, String::as_str);
     let sites = routes.routes.iter().map(|route| route.site().unwrap_or(only).to_owned()).collect();
-    Configured::Routes(Rc::new(routes), sites)
+    EdgeConfig::Routes(Rc::new(routes), sites)
 }
 
 /// A request arrives. Undefined: it is none of the cache's. A list: the answer. Else a visit that has to
@@ -100,18 +103,22 @@ fn read(env: &Env) -> Configured {
 #[expect(unreachable_pub, reason = "wasm-bindgen exports what is pub")]
 #[must_use]
 pub fn arrive(env: &Env, method: &str, url: &str, head: &str, client: &str, now: f64) -> JsValue {
-    let (routes, sites) = match configured(env) {
-        Configured::Nothing => return JsValue::UNDEFINED,
-        Configured::Mistake(mistake) => {
+    let (routes, sites) = match edge_config(env) {
+        EdgeConfig::Disabled => return JsValue::UNDEFINED,
+        EdgeConfig::Invalid(mistake) => {
             worker::console_error!("{mistake}");
-            return visit::problem(503, "the configuration of the cache is wrong; the log says where", &[]);
+            return exchange::problem_response(
+                503,
+                "the configuration of the cache is wrong; the log says where",
+                &[],
+            );
         }
-        Configured::Routes(routes, sites) => (routes, sites),
+        EdgeConfig::Routes(routes, sites) => (routes, sites),
     };
     let now = UnixMillis(now as u64);
-    let Some(address) = Address::of(url) else { return JsValue::UNDEFINED };
+    let Some(address) = UrlParts::parse(url) else { return JsValue::UNDEFINED };
     let head = RequestHead { method: method.to_owned(), headers: Headers::parse(head) };
-    match arrived(Some(env), (&routes, &sites), &address, head, client, now) {
+    match open_exchange(Some(env), (&routes, &sites), &address, head, client, now) {
         None => JsValue::UNDEFINED,
         Some(Err(refused)) => refused,
         Some(Ok(mut visit)) => match visit.at_once(now) {
@@ -132,39 +139,49 @@ pub fn arrive(env: &Env, method: &str, url: &str, head: &str, client: &str, now:
 #[expect(unreachable_pub, reason = "wasm-bindgen exports what is pub")]
 #[must_use]
 pub fn imagine(env: &Env, url: &str, head: &str, now: f64) -> Option<Visit> {
-    let Configured::Routes(routes, sites) = configured(env) else { return None };
+    let EdgeConfig::Routes(routes, sites) = edge_config(env) else { return None };
     let head = RequestHead::get(Headers::parse(head));
     let now = UnixMillis(now as u64);
-    arrived(None, (&routes, &sites), &Address::of(url)?, head, "", now)?.ok()
+    open_exchange(None, (&routes, &sites), &UrlParts::parse(url)?, head, "", now)?.ok()
 }
 
 /// Without an environment nobody is at the door: what is imagined is not asked for proofs.
-fn arrived(
+fn open_exchange(
     env: Option<&Env>,
-    (routes, sites): (&Rc<Routes>, &Rc<[String]>),
-    address: &Address<'_>,
+    (routes, sites): (&Rc<CacheConfig>, &Rc<[String]>),
+    address: &UrlParts<'_>,
     head: RequestHead,
     client: &str,
     now: UnixMillis,
 ) -> Option<Result<Visit, JsValue>> {
-    let mut grounds = Grounds::new();
-    let Address { scheme, host, path, query } = *address;
-    let incoming = Incoming { scheme, host, path, query, head: &head, client };
-    let arrival = match Arrival::of(routes, &incoming, &mut grounds)? {
+    let mut decision_log = DecisionLog::new();
+    let UrlParts { scheme, host, path, query } = *address;
+    let incoming = RequestParts { scheme, host, path, query, head: &head, client_ip: client };
+    let arrival = match RoutedRequest::resolve(routes, &incoming, &mut decision_log)? {
         Ok(arrival) => arrival,
         Err((index, refusal)) => {
-            let site = sites.get(index).map_or(NOBODYS, String::as_str);
-            return Some(Err(visit::refused(site, &head.method, &refusal)));
+            let site = sites.get(index).map_or(UNKNOWN_SITE, String::as_str);
+            return Some(Err(exchange::rejection_response(site, &head.method, &refusal)));
         }
     };
-    let mut guards =
-        arrival.guards.iter().filter(|guard| env.is_some_and(|env| !holds(env, guard, &head.headers)));
+    let mut guards = arrival
+        .access_rules
+        .iter()
+        .filter(|guard| env.is_some_and(|env| !satisfies_rule(env, guard, &head.headers)));
     if let Some(guard) = guards.next() {
-        let site = sites.get(arrival.index).map_or(NOBODYS, String::as_str);
-        return Some(Err(visit::turned(site, &head.method, guard.turned(&incoming))));
+        let site = sites.get(arrival.route_index).map_or(UNKNOWN_SITE, String::as_str);
+        return Some(Err(exchange::challenge_response(site, &head.method, guard.challenge(&incoming))));
     }
-    let Arrival { index, rules, address, target, forwarded, key, .. } = arrival;
-    Some(Ok(Visit::new(visit::Parts {
+    let RoutedRequest {
+        route_index: index,
+        policy: rules,
+        purge_url: address,
+        origin_url: target,
+        origin_request: forwarded,
+        key,
+        ..
+    } = arrival;
+    Some(Ok(Visit::new(exchange::ExchangeParts {
         routes: Rc::clone(routes),
         sites: Rc::clone(sites),
         index,
@@ -177,30 +194,30 @@ fn arrived(
         request: head,
         forwarded,
         key,
-        grounds,
-        began: now,
+        decision_log,
+        started_at: now,
     })))
 }
 
 /// Whether a request brings what a guard wants.
-fn holds(env: &Env, guard: &Require, headers: &Headers) -> bool {
-    match guard.proof(headers) {
-        Proof::None => false,
-        Proof::Given => true,
-        Proof::Secret { name, given } => crate::leave::is_secret(env, &name, &given),
+fn satisfies_rule(env: &Env, rule: &AccessRule, headers: &Headers) -> bool {
+    match rule.credential(headers) {
+        Credential::Missing => false,
+        Credential::Unverified => true,
+        Credential::Secret { name, value: given } => crate::auth::matches_secret(env, &name, &given),
     }
 }
 
 /// The address of a request in its parts, each as it came.
-struct Address<'a> {
+struct UrlParts<'a> {
     scheme: &'a str,
     host: &'a str,
     path: &'a str,
     query: &'a str,
 }
 
-impl<'a> Address<'a> {
-    fn of(url: &'a str) -> Option<Self> {
+impl<'a> UrlParts<'a> {
+    fn parse(url: &'a str) -> Option<Self> {
         let (scheme, rest) = url.split_once(':')?;
         let rest = rest.strip_prefix("//")?;
         let rest = rest.split('#').next().unwrap_or_default();
@@ -215,29 +232,29 @@ impl<'a> Address<'a> {
 #[expect(unreachable_pub, reason = "wasm-bindgen exports what is pub")]
 #[must_use]
 pub fn purges_known() -> f64 {
-    ISOLATE.with_borrow(|isolate| isolate.view.upto() as f64)
+    ISOLATE.with_borrow(|isolate| isolate.purge_view.upto() as f64)
 }
 
 /// Takes in what was purged, asked for at that moment. Whether there is more to ask for.
 #[wasm_bindgen(wasm_bindgen = worker::wasm_bindgen)]
 #[expect(unreachable_pub, reason = "wasm-bindgen exports what is pub")]
 #[must_use]
-pub fn learn_purges(changes: &str, asked: f64) -> bool {
-    let changes: Changes = match serde_json::from_str(changes) {
+pub fn learn_purges(changes: &str, asked_at: f64) -> bool {
+    let changes: PurgeChanges = match serde_json::from_str(changes) {
         Ok(changes) => changes,
         Err(error) => {
             worker::console_error!("what the clock says cannot be read: {error}");
             return false;
         }
     };
-    let asked = UnixMillis(asked as u64);
+    let asked = UnixMillis(asked_at as u64);
     ISOLATE.with_borrow_mut(|isolate| {
         // Who knows nothing yet learns what is long ago: that is no lag.
-        if isolate.view.upto() > 0 {
-            let lags = changes.at.iter().map(|at| asked.0.saturating_sub(at.0));
-            lags.for_each(|lag| isolate.seen.lags.add(lag, 1));
+        if isolate.purge_view.upto() > 0 {
+            let lags = changes.written_at.iter().map(|at| asked.0.saturating_sub(at.0));
+            lags.for_each(|lag| isolate.metrics.purge_lags.add(lag, 1));
         }
-        isolate.view.absorb(changes, asked)
+        isolate.purge_view.apply(changes, asked)
     })
 }
 
@@ -246,23 +263,23 @@ pub fn learn_purges(changes: &str, asked: f64) -> bool {
 #[expect(unreachable_pub, reason = "wasm-bindgen exports what is pub")]
 #[must_use]
 pub fn take_seen() -> Option<String> {
-    let seen = ISOLATE.with_borrow_mut(|isolate| std::mem::take(&mut isolate.seen));
+    let seen = ISOLATE.with_borrow_mut(|isolate| std::mem::take(&mut isolate.metrics));
     if seen.is_empty() { None } else { serde_json::to_string(&seen).ok() }
 }
 
 /// What could not be carried is seen again.
 #[wasm_bindgen(wasm_bindgen = worker::wasm_bindgen)]
 #[expect(unreachable_pub, reason = "wasm-bindgen exports what is pub")]
-pub fn put_back_seen(seen: &str) {
-    if let Ok(seen) = serde_json::from_str(seen) {
-        ISOLATE.with_borrow_mut(|isolate| isolate.seen.merge(&seen));
+pub fn put_back_seen(metrics: &str) {
+    if let Ok(seen) = serde_json::from_str(metrics) {
+        ISOLATE.with_borrow_mut(|isolate| isolate.metrics.merge(&seen));
     }
 }
 
 /// The sites whose answers are given here.
-fn sites(env: &Env) -> BTreeSet<String> {
-    match configured(env) {
-        Configured::Routes(_, sites) => sites.iter().cloned().collect(),
-        Configured::Nothing | Configured::Mistake(_) => BTreeSet::new(),
+fn site_names(env: &Env) -> BTreeSet<String> {
+    match edge_config(env) {
+        EdgeConfig::Routes(_, sites) => sites.iter().cloned().collect(),
+        EdgeConfig::Disabled | EdgeConfig::Invalid(_) => BTreeSet::new(),
     }
 }

@@ -4,43 +4,43 @@
 
 use std::collections::BTreeMap;
 
-use ledger::{Limits, Told, Visitor, report_key, view_key};
+use ledger::{ClientInfo, MetricLimits, ViewRecord, report_key, view_key};
 use serde::Serialize;
 use serde_json::value::RawValue;
-use wire::report::Report;
-use wire::{Beacon, Refusal, beacon};
+use wire::web_vitals::WebVitalsReport;
+use wire::{ApiError, Beacon, beacon};
 use worker::js_sys::Array;
 use worker::wasm_bindgen::JsValue;
 use worker::wasm_bindgen::prelude::wasm_bindgen;
 use worker::{Env, Url};
 
-use crate::answer::{self, Failure};
-use crate::config::{Config, Site};
-use crate::{budgets, refusals, shard};
+use crate::config::{Config, SiteConfig};
+use crate::response::{self, HandlerError};
+use crate::{budgets, rejection_counter, shard};
 
 /// A request as the shim has read it.
 #[derive(Debug)]
-struct Heard<'a> {
+struct BeaconRequest<'a> {
     body: &'a [u8],
     query: Option<&'a str>,
     /// The Worker's own origin.
-    own: &'a str,
+    own_origin: &'a str,
     origin: Option<&'a str>,
-    agent: &'a str,
+    user_agent: &'a str,
     mobile_hint: Option<&'a str>,
     country: Option<&'a str>,
     /// Whether the sender asks which values kept their budgets.
-    is_asked: bool,
+    wants_verdicts: bool,
     now: u64,
 }
 
 /// What is to be stored, and then answered.
-struct Taken {
+struct IngestOutcome {
     site: String,
     /// Rows, by the shard that they go to.
     rows: BTreeMap<u32, Vec<String>>,
     /// What the sender asks for, if it asks.
-    answer: Option<String>,
+    response_body: Option<String>,
 }
 
 /// What comes of a body: a response that refuses it; or a list of the answer, if it was asked for, the origin that may read
@@ -53,39 +53,49 @@ pub fn hear(
     env: &Env,
     body: &[u8],
     query: Option<String>,
-    own: &str,
+    own_origin: &str,
     origin: Option<String>,
-    agent: &str,
+    user_agent: &str,
     mobile_hint: Option<String>,
     country: Option<String>,
-    is_asked: bool,
+    wants_verdicts: bool,
     now: f64,
 ) -> JsValue {
     let now = now as u64;
     let (query, origin) = (query.as_deref(), origin.as_deref());
     let (mobile_hint, country) = (mobile_hint.as_deref(), country.as_deref());
-    let heard = Heard { body, query, own, origin, agent, mobile_hint, country, is_asked, now };
-    let config = match Config::of(env) {
+    let beacon_request = BeaconRequest {
+        body,
+        query,
+        own_origin,
+        origin,
+        user_agent,
+        mobile_hint,
+        country,
+        wants_verdicts,
+        now,
+    };
+    let config = match Config::load(env) {
         Ok(config) => config,
-        Err(mistake) => return answer::shown(answer::misconfigured(&mistake)),
+        Err(mistake) => return response::into_js(response::misconfigured(&mistake)),
     };
     let mut site = None;
-    match heard.take(&config, &mut site) {
-        Ok(Taken { site, rows, answer }) => {
-            let allowed = heard.origin.filter(|origin| config.knows(origin));
+    match beacon_request.process(&config, &mut site) {
+        Ok(IngestOutcome { site, rows, response_body: answer }) => {
+            let allowed = beacon_request.origin.filter(|origin| config.any_site_allows(origin));
             let list = Array::of3(&answer.into(), &allowed.into(), &site.as_str().into());
             for (shard, rows) in rows {
-                list.push(&shard::name(&site, shard).into());
+                list.push(&shard::object_name(&site, shard).into());
                 list.push(&rows.join(",").into());
             }
             list.into()
         }
         Err(failure) => {
-            if let Failure::Refused(refusal) = &failure {
+            if let HandlerError::Rejected(refusal) = &failure {
                 let site = site.filter(|site| config.sites.contains_key(site));
-                refusals::note(site, refusal.reason());
+                rejection_counter::count(site, refusal.code());
             }
-            answer::shown(answer::finish(Err(failure), &config, heard.origin))
+            response::into_js(response::finish(Err(failure), &config, beacon_request.origin))
         }
     }
 }
@@ -96,16 +106,18 @@ pub fn hear(
 #[must_use]
 pub fn refuse(env: &Env, reason: &str, site: Option<String>, origin: Option<String>) -> JsValue {
     let refusal = match reason {
-        "too-large" => Refusal::TooLarge { limit: beacon::MAX_BYTES },
-        "too-many" => Refusal::TooMany { retry_after: PERIOD },
-        _ => Refusal::Unavailable { part: "journal" },
+        "too-large" => ApiError::TooLarge { limit: beacon::MAX_BYTES },
+        "too-many" => ApiError::TooManyRequests { retry_after: RATE_LIMIT_PERIOD_SECONDS },
+        _ => ApiError::Unavailable { component: "journal" },
     };
-    refusals::note(site, refusal.reason());
-    match Config::of(env) {
-        Ok(config) => {
-            answer::shown(answer::finish(Err(Failure::Refused(refusal)), &config, origin.as_deref()))
-        }
-        Err(mistake) => answer::shown(answer::misconfigured(&mistake)),
+    rejection_counter::count(site, refusal.code());
+    match Config::load(env) {
+        Ok(config) => response::into_js(response::finish(
+            Err(HandlerError::Rejected(refusal)),
+            &config,
+            origin.as_deref(),
+        )),
+        Err(mistake) => response::into_js(response::misconfigured(&mistake)),
     }
 }
 
@@ -121,73 +133,90 @@ pub fn network(address: &str) -> String {
     }
 }
 
-impl Heard<'_> {
+impl BeaconRequest<'_> {
     /// Takes what was sent, and notes as soon as it is known for which site it was meant.
-    fn take(&self, config: &Config, meant: &mut Option<String>) -> Result<Taken, Failure> {
+    fn process(
+        &self,
+        config: &Config,
+        claimed_site: &mut Option<String>,
+    ) -> Result<IngestOutcome, HandlerError> {
         match self.query {
             // What web-vitals' callbacks hand over names no site; the address does.
             Some(query) => {
-                let Named { site, path } = Named::of(query);
-                *meant = Some(site.clone());
-                let reports = Report::parse(self.body, &path)?;
-                let settings = self.accepted(config, &site)?;
-                self.reports(config, settings, site, &reports)
+                let ReportParams { site, path } = ReportParams::from_query(query);
+                *claimed_site = Some(site.clone());
+                let reports = WebVitalsReport::parse(self.body, &path)?;
+                let settings = self.authorize_site(config, &site)?;
+                self.ingest_reports(config, settings, site, &reports)
             }
             None => {
-                let beacon = Beacon::parse(self.body).inspect_err(|_| *meant = beacon::site(self.body))?;
-                *meant = Some(beacon.site.clone());
-                let settings = self.accepted(config, &beacon.site)?;
-                self.beacon(config, settings, beacon)
+                let beacon = Beacon::parse(self.body)
+                    .inspect_err(|_| *claimed_site = beacon::extract_site(self.body))?;
+                *claimed_site = Some(beacon.site.clone());
+                let settings = self.authorize_site(config, &beacon.site)?;
+                self.ingest_beacon(config, settings, beacon)
             }
         }
     }
 
-    fn beacon(&self, config: &Config, settings: &Site, beacon: Beacon) -> Result<Taken, Failure> {
-        let told = Told::of(&beacon, self.visitor(settings), &settings.routes);
-        let told = match told.reasons.is_empty() {
-            true => told,
-            false => {
-                let limits = limits(&told);
-                told.with_reasons_of_slow(&limits)
-            }
-        };
-        let start = self.now.saturating_sub(beacon.age.into());
-        let row = row(view_key(&beacon), beacon.seq, start, beacon.age, &told)?;
-        let rows = BTreeMap::from([(shard::of(&beacon.id, config.shards.at(start)), vec![row])]);
-        Ok(Taken { site: beacon.site, rows, answer: self.is_asked.then(|| within([&told])) })
-    }
-
-    fn reports(
+    fn ingest_beacon(
         &self,
         config: &Config,
-        settings: &Site,
+        settings: &SiteConfig,
+        beacon: Beacon,
+    ) -> Result<IngestOutcome, HandlerError> {
+        let record = ViewRecord::from_beacon(&beacon, self.visitor(settings), &settings.routes);
+        let record = match record.attribution.is_empty() {
+            true => record,
+            false => {
+                let limits = limits_for(&record);
+                record.with_slow_attribution(&limits)
+            }
+        };
+        let start = self.now.saturating_sub(beacon.age_ms.into());
+        let row = journal_row(view_key(&beacon), beacon.seq, start, beacon.age_ms, &record)?;
+        let rows =
+            BTreeMap::from([(shard::shard_index(&beacon.id, config.shards.count_at(start)), vec![row])]);
+        Ok(IngestOutcome {
+            site: beacon.site,
+            rows,
+            response_body: self.wants_verdicts.then(|| within_budget_json([&record])),
+        })
+    }
+
+    fn ingest_reports(
+        &self,
+        config: &Config,
+        settings: &SiteConfig,
         site: String,
-        reports: &[Report],
-    ) -> Result<Taken, Failure> {
+        reports: &[WebVitalsReport],
+    ) -> Result<IngestOutcome, HandlerError> {
         let mut rows: BTreeMap<u32, Vec<String>> = BTreeMap::new();
         let mut all = Vec::new();
         for report in reports {
-            let told = Told::of_report(report, self.visitor(settings), &settings.routes);
-            let row = row(report_key(report), 0, self.now, 0, &told)?;
-            rows.entry(shard::of(&report.id, config.shards.at(self.now))).or_default().push(row);
-            all.push(told);
+            let record = ViewRecord::from_report(report, self.visitor(settings), &settings.routes);
+            let row = journal_row(report_key(report), 0, self.now, 0, &record)?;
+            rows.entry(shard::shard_index(&report.id, config.shards.count_at(self.now)))
+                .or_default()
+                .push(row);
+            all.push(record);
         }
-        Ok(Taken { site, rows, answer: self.is_asked.then(|| within(&all)) })
+        Ok(IngestOutcome { site, rows, response_body: self.wants_verdicts.then(|| within_budget_json(&all)) })
     }
 
     /// The visitor, as far as that site wants to know.
-    const fn visitor(&self, settings: &Site) -> Visitor<'_> {
+    const fn visitor(&self, settings: &SiteConfig) -> ClientInfo<'_> {
         let country = if settings.countries { self.country } else { None };
-        Visitor { agent: self.agent, mobile_hint: self.mobile_hint, country }
+        ClientInfo { user_agent: self.user_agent, mobile_hint: self.mobile_hint, country }
     }
 
     /// The site, if it takes what comes from this page.
-    fn accepted<'c>(&self, config: &'c Config, name: &str) -> Result<&'c Site, Refusal> {
+    fn authorize_site<'c>(&self, config: &'c Config, name: &str) -> Result<&'c SiteConfig, ApiError> {
         let site = config.sites.get(name);
-        let site = site.ok_or_else(|| Refusal::UnknownSite { site: name.to_owned() })?;
+        let site = site.ok_or_else(|| ApiError::UnknownSite { site: name.to_owned() })?;
         match self.origin {
-            Some(origin) if origin != self.own && !site.allows(origin) => {
-                Err(Refusal::ForeignOrigin { origin: origin.to_owned() })
+            Some(origin) if origin != self.own_origin && !site.allows_origin(origin) => {
+                Err(ApiError::ForeignOrigin { origin: origin.to_owned() })
             }
             _ => Ok(site),
         }
@@ -195,13 +224,13 @@ impl Heard<'_> {
 }
 
 /// What the query of an address says of the reports in its body.
-struct Named {
+struct ReportParams {
     site: String,
     path: String,
 }
 
-impl Named {
-    fn of(query: &str) -> Self {
+impl ReportParams {
+    fn from_query(query: &str) -> Self {
         let url = Url::parse(&format!("https://query.invalid/?{query}")).ok();
         let named = |name| {
             let pair = url.as_ref()?.query_pairs().find(|(key, _)| key == name);
@@ -213,35 +242,54 @@ impl Named {
 
 /// One journal row, as the shard stores it.
 #[derive(Serialize)]
-struct Row<'a> {
+struct JournalRow<'a> {
     /// The view.
-    k: String,
+    #[serde(rename = "k")]
+    view_key: String,
     /// The number of the send.
-    q: u16,
+    #[serde(rename = "q")]
+    seq: u16,
     /// When the view began.
-    s: u64,
+    #[serde(rename = "s")]
+    start_ms: u64,
     /// How long ago that was.
-    a: u32,
+    #[serde(rename = "a")]
+    age_ms: u32,
     /// What it told.
-    t: &'a RawValue,
+    #[serde(rename = "t")]
+    record: &'a RawValue,
 }
 
-fn row(key: String, seq: u16, start: u64, age: u32, told: &Told) -> Result<String, Failure> {
-    let broken = |error: serde_json::Error| Failure::Broken(worker::Error::RustError(error.to_string()));
-    let told = RawValue::from_string(told.text()).map_err(broken)?;
-    serde_json::to_string(&Row { k: key, q: seq, s: start, a: age, t: &told }).map_err(broken)
+fn journal_row(
+    key: String,
+    seq: u16,
+    start: u64,
+    age: u32,
+    record: &ViewRecord,
+) -> Result<String, HandlerError> {
+    let broken =
+        |error: serde_json::Error| HandlerError::Internal(worker::Error::RustError(error.to_string()));
+    let record_json = RawValue::from_string(record.to_json()).map_err(broken)?;
+    serde_json::to_string(&JournalRow {
+        view_key: key,
+        seq,
+        start_ms: start,
+        age_ms: age,
+        record: &record_json,
+    })
+    .map_err(broken)
 }
 
 /// The limits of a visit, by the budgets as they were last known.
-fn limits(told: &Told) -> Limits {
-    budgets::last_known().map(|budgets| budgets::limits(&budgets, &told.labels)).unwrap_or_default()
+fn limits_for(record: &ViewRecord) -> MetricLimits {
+    budgets::last_good().map(|budgets| budgets::limits_for(&budgets, &record.labels)).unwrap_or_default()
 }
 
 /// Which of the visit's values kept their budgets.
-fn within<'a>(all: impl IntoIterator<Item = &'a Told>) -> String {
-    let kept = |told: &'a Told| {
-        let Limits(limits) = limits(told);
-        let kept = told.values.iter().filter_map(move |(metric, value)| {
+fn within_budget_json<'a>(all: impl IntoIterator<Item = &'a ViewRecord>) -> String {
+    let kept = |record: &'a ViewRecord| {
+        let MetricLimits(limits) = limits_for(record);
+        let kept = record.values.iter().filter_map(move |(metric, value)| {
             Some(format!(r#""{}":{}"#, metric.name(), value <= limits.get(metric)?))
         });
         kept.collect::<Vec<_>>()
@@ -251,4 +299,4 @@ fn within<'a>(all: impl IntoIterator<Item = &'a Told>) -> String {
 }
 
 /// The seconds in which wrangler.toml counts.
-const PERIOD: u32 = 60;
+const RATE_LIMIT_PERIOD_SECONDS: u32 = 60;

@@ -2,52 +2,57 @@
 //! `GET /api/lab` tells the latest of each page and device. The first shard of a site keeps them.
 
 use serde_json::json;
-use wire::lab::{Known, Lab, Upload, VERSION};
+use wire::lab::{LabReport, LabResult, LabUpload, VERSION};
 use worker::{Env, Error, Request, Result, SqlStorageValue};
 
-use crate::answer::{self, Outcome};
+use crate::auth;
 use crate::config::Config;
-use crate::leave;
-use crate::read::{self, JSON};
-use crate::shard::{self, Shard, now, number};
+use crate::query_api::{self, CONTENT_TYPE_JSON};
+use crate::response::{self, HandlerResult};
+use crate::shard::{self, Shard, now, to_sql_integer};
 
 /// Takes what was measured. Whoever may change what others see holds the token for it.
-pub(crate) async fn take(request: &Request, env: &Env, config: &Config) -> Outcome {
-    let site = leave::site(request, config)?;
-    leave::demand(leave::carries(request, env, leave::MANAGE)?, leave::MANAGE)?;
-    let upload: Upload = leave::body(request).await?;
-    let upload = upload.checked()?;
-    let known: Vec<Known> = upload
+pub(crate) async fn upload(request: &Request, env: &Env, config: &Config) -> HandlerResult {
+    let site = auth::requested_site(request, config)?;
+    auth::require(auth::has_token(request, env, auth::MANAGE_TOKEN)?, auth::MANAGE_TOKEN)?;
+    let upload: LabUpload = auth::json_body(request).await?;
+    let upload = upload.validate()?;
+    let known: Vec<LabResult> = upload
         .pages
         .into_iter()
-        .map(|measured| Known {
-            route: ledger::template(&measured.path),
+        .map(|measured| LabResult {
+            route: ledger::derive_template(&measured.path),
             at: now(),
             release: upload.release.clone(),
-            measured,
+            measurement: measured,
         })
         .collect();
-    let kept: usize = shard::first(env, &site, "lab-take", &known).await?;
-    Ok(answer::json(json!({ "v": VERSION, "site": site, "pages": kept }).to_string())?)
+    let kept: usize = shard::call_coordinator(env, &site, "lab-take", &known).await?;
+    Ok(response::json(json!({ "v": VERSION, "site": site, "pages": kept }).to_string())?)
 }
 
 /// The latest of each page and device.
-pub(crate) async fn shown(request: &Request, env: &Env, config: &Config) -> Outcome {
-    let site = leave::site(request, config)?;
-    read::may_read(request, env, config, &site)?;
-    let pages: Vec<Known> = shard::first(env, &site, "lab", &()).await?;
-    let lab = Lab { v: VERSION, site, pages };
-    answer::read(request, JSON, "private, max-age=5", serde_json::to_vec(&lab).map_err(Error::from)?)
+pub(crate) async fn list(request: &Request, env: &Env, config: &Config) -> HandlerResult {
+    let site = auth::requested_site(request, config)?;
+    query_api::authorize_read(request, env, config, &site)?;
+    let pages: Vec<LabResult> = shard::call_coordinator(env, &site, "lab", &()).await?;
+    let lab = LabReport { v: VERSION, site, pages };
+    response::conditional(
+        request,
+        CONTENT_TYPE_JSON,
+        "private, max-age=5",
+        serde_json::to_vec(&lab).map_err(Error::from)?,
+    )
 }
 
 impl Shard {
     /// Keeps what was measured. How many pages it was.
-    pub(crate) fn lab_take(&self, known: &[Known]) -> Result<usize> {
-        for known in known {
+    pub(crate) fn store_lab_results(&self, results: &[LabResult]) -> Result<usize> {
+        for known in results {
             let row = vec![
-                known.measured.path.as_str().into(),
-                known.measured.device.name().into(),
-                number(known.at.0),
+                known.measurement.path.as_str().into(),
+                known.measurement.device.name().into(),
+                to_sql_integer(known.at.0),
                 serde_json::to_string(known)?.into(),
             ];
             self.sql()
@@ -57,12 +62,12 @@ impl Shard {
         self.sql().exec(
             "DELETE FROM lab WHERE (path, device) IN
              (SELECT path, device FROM lab ORDER BY at DESC, path, device LIMIT -1 OFFSET ?1)",
-            vec![number(MOST_PAGES)],
+            vec![to_sql_integer(MAX_LAB_PAGES)],
         )?;
-        Ok(known.len())
+        Ok(results.len())
     }
 
-    pub(crate) fn lab(&self) -> Result<Vec<Known>> {
+    pub(crate) fn lab_results(&self) -> Result<Vec<LabResult>> {
         let rows = self.sql().exec("SELECT known FROM lab ORDER BY path, device", None)?;
         let mut all = Vec::new();
         for row in rows.raw() {
@@ -74,4 +79,4 @@ impl Shard {
     }
 }
 
-const MOST_PAGES: u64 = 500;
+const MAX_LAB_PAGES: u64 = 500;

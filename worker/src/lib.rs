@@ -4,8 +4,10 @@
 
 mod alarm;
 mod alerts;
-mod answer;
+mod auth;
 mod badge;
+mod budget_report;
+mod budget_watch;
 mod budgets;
 mod causes;
 mod config;
@@ -13,56 +15,64 @@ mod edge;
 mod export;
 mod health;
 mod history;
-mod hours;
+mod hourly_series;
 mod ingest;
 mod lab;
-mod leave;
 mod live;
+mod outbound;
 mod performance;
-mod post;
 mod push;
-mod read;
-mod refusals;
-mod sampled;
+mod query_api;
+mod query_response;
+mod rejection_counter;
+mod response;
+mod sample_export;
 mod shard;
-mod standing;
-mod traces;
-mod traffic;
-mod verdicts;
-mod watching;
+mod trace_export;
+mod traffic_collector;
 
-use wire::Refusal;
+use wire::ApiError;
 use worker::{Context, Env, Method, Request, Response, Result, ScheduleContext, ScheduledEvent, event};
 
-use crate::answer::Failure;
 use crate::config::Config;
+use crate::response::HandlerError;
 
 #[event(fetch)]
 async fn fetch(request: Request, env: Env, context: Context) -> Result<Response> {
     let origin = request.headers().get("origin")?;
     let path = request.path();
     let is_read = matches!(request.method(), Method::Get | Method::Head);
-    let config = match Config::of(&env) {
-        Ok(_) if is_read && path == "/api/health" => return answer::alive(edge::is_configured(&env)),
-        Err(_) if is_read && path == "/api/health" => return answer::alive(false),
+    let config = match Config::load(&env) {
+        Ok(_) if is_read && path == "/api/health" => return response::liveness(edge::has_valid_config(&env)),
+        Err(_) if is_read && path == "/api/health" => return response::liveness(false),
         Ok(config) => config,
-        Err(mistake) => return answer::misconfigured(&mistake),
+        Err(mistake) => return response::misconfigured(&mistake),
     };
     let outcome = match (request.method(), path.as_str()) {
-        (Method::Options, "/v1/vitals") => return answer::preflight(&config, origin.as_deref()),
-        (Method::Get | Method::Head, "/api/vitals/summary") => read::summary(&request, &env, &config).await,
-        (Method::Get | Method::Head, "/api/vitals/series") => read::series(&request, &env, &config).await,
-        (Method::Get | Method::Head, "/api/vitals/routes") => read::routes(&request, &env, &config).await,
-        (Method::Get | Method::Head, "/api/vitals/distribution") => {
-            read::distribution(&request, &env, &config).await
+        (Method::Options, "/v1/vitals") => return response::preflight(&config, origin.as_deref()),
+        (Method::Get | Method::Head, "/api/vitals/summary") => {
+            query_api::summary(&request, &env, &config).await
         }
-        (Method::Get | Method::Head, "/api/vitals/compare") => read::compare(&request, &env, &config).await,
+        (Method::Get | Method::Head, "/api/vitals/series") => {
+            query_api::series(&request, &env, &config).await
+        }
+        (Method::Get | Method::Head, "/api/vitals/routes") => {
+            query_api::routes(&request, &env, &config).await
+        }
+        (Method::Get | Method::Head, "/api/vitals/distribution") => {
+            query_api::distribution(&request, &env, &config).await
+        }
+        (Method::Get | Method::Head, "/api/vitals/compare") => {
+            query_api::compare(&request, &env, &config).await
+        }
         (Method::Get | Method::Head, "/api/vitals/causes") => causes::causes(&request, &env, &config).await,
-        (Method::Get | Method::Head, "/api/budgets") => read::standing(&request, &env, &config).await,
-        (Method::Get | Method::Head, "/api/budgets/limits") => read::limits(&request, &env).await,
-        (Method::Get | Method::Head, "/api/lab") => lab::shown(&request, &env, &config).await,
-        (Method::Post, "/api/lab") => lab::take(&request, &env, &config).await,
-        (_, "/api/lab") => Err(Refusal::WrongMethod { allow: "GET, HEAD, POST" }.into()),
+        (Method::Get | Method::Head, "/api/budgets") => {
+            query_api::budget_report(&request, &env, &config).await
+        }
+        (Method::Get | Method::Head, "/api/budgets/limits") => query_api::path_limits(&request, &env).await,
+        (Method::Get | Method::Head, "/api/lab") => lab::list(&request, &env, &config).await,
+        (Method::Post, "/api/lab") => lab::upload(&request, &env, &config).await,
+        (_, "/api/lab") => Err(ApiError::MethodNotAllowed { allow: "GET, HEAD, POST" }.into()),
         (Method::Get, "/api/live") => live::listen(&request, &env, &config).await,
         (Method::Get | Method::Head, "/badge.svg") => badge::badge(&request, &env, &config).await,
         (Method::Get | Method::Head, "/api/health/advanced") => {
@@ -90,34 +100,36 @@ async fn fetch(request: Request, env: Env, context: Context) -> Result<Response>
             performance::analytics(&request, &env, &config).await
         }
         (Method::Post, "/api/performance/monitoring/start") => {
-            performance::monitor(&request, &env, &config, true).await
+            performance::set_monitoring(&request, &env, &config, true).await
         }
         (Method::Post, "/api/performance/monitoring/stop") => {
-            performance::monitor(&request, &env, &config, false).await
+            performance::set_monitoring(&request, &env, &config, false).await
         }
         (Method::Get | Method::Head, "/metrics") => export::metrics(&request, &env, &config).await,
-        (Method::Get | Method::Head, "/api/push") => push::shown(&request, &env, &config).await,
+        (Method::Get | Method::Head, "/api/push") => push::status(&request, &env, &config).await,
         (Method::Post, "/api/push/retry") => push::retry(&request, &env, &config).await,
-        (Method::Get | Method::Head, "/api/alerts") => alerts::shown(&request, &env, &config).await,
-        (Method::Post, "/api/alerts/ack") => alerts::ack(&request, &env, &config).await,
+        (Method::Get | Method::Head, "/api/alerts") => alerts::list(&request, &env, &config).await,
+        (Method::Post, "/api/alerts/ack") => alerts::acknowledge(&request, &env, &config).await,
         (Method::Post, "/api/alerts/silence") => alerts::silence(&request, &env, &config).await,
         (Method::Post, "/api/alerts/unsilence") => alerts::unsilence(&request, &env, &config).await,
-        (_, "/v1/vitals") => Err(Refusal::WrongMethod { allow: "POST, OPTIONS" }.into()),
-        (_, "/api/live") => Err(Refusal::WrongMethod { allow: "GET" }.into()),
-        (_, path) if CALLED.contains(&path) => Err(Refusal::WrongMethod { allow: "POST" }.into()),
-        (_, path) if READ.contains(&path) => Err(Refusal::WrongMethod { allow: "GET, HEAD" }.into()),
+        (_, "/v1/vitals") => Err(ApiError::MethodNotAllowed { allow: "POST, OPTIONS" }.into()),
+        (_, "/api/live") => Err(ApiError::MethodNotAllowed { allow: "GET" }.into()),
+        (_, path) if POST_PATHS.contains(&path) => Err(ApiError::MethodNotAllowed { allow: "POST" }.into()),
+        (_, path) if READ_PATHS.contains(&path) => {
+            Err(ApiError::MethodNotAllowed { allow: "GET, HEAD" }.into())
+        }
         // Everything else is a file, or nothing.
         _ => match env.assets("ASSETS") {
             Ok(assets) => return assets.fetch_request(request).await,
-            Err(_) => Err(Refusal::NotFound.into()),
+            Err(_) => Err(ApiError::NotFound.into()),
         },
     };
-    if let Err(Failure::Broken(error)) = &outcome
-        && sampled::note("Broken", error.to_string(), named(&path))
+    if let Err(HandlerError::Internal(error)) = &outcome
+        && sample_export::queue_error("Broken", error.to_string(), known_path(&path))
     {
-        context.wait_until(sampled::send_failures(env.clone()));
+        context.wait_until(sample_export::send_errors(env.clone()));
     }
-    answer::finish(outcome, &config, origin.as_deref())
+    response::finish(outcome, &config, origin.as_deref())
 }
 
 /// The cron pokes every shard, so that an alarm that was lost with a crash is armed again and old
@@ -125,20 +137,20 @@ async fn fetch(request: Request, env: Env, context: Context) -> Result<Response>
 /// alarm is seen though nobody asks.
 #[event(scheduled)]
 async fn scheduled(_: ScheduledEvent, env: Env, _: ScheduleContext) {
-    let config = match Config::of(&env) {
+    let config = match Config::load(&env) {
         Ok(config) => config,
         Err(mistake) => return worker::console_error!("{mistake}"),
     };
     // What could not be carried when it was refused.
-    refusals::carry_refusals(env.clone()).await;
-    traffic::carry_traffic(env.clone()).await;
+    rejection_counter::carry_refusals(env.clone()).await;
+    traffic_collector::carry_traffic(env.clone()).await;
     for site in config.sites.keys() {
-        for shard in config.shards.all() {
-            if let Err(error) = shard::poke(&env, site, shard).await {
+        for shard in config.shards.indices() {
+            if let Err(error) = shard::wake(&env, site, shard).await {
                 worker::console_error!("shard {shard} of {site} could not be woken: {error}");
             }
         }
-        if let Err(failure) = export::send(&env, &config, site).await {
+        if let Err(failure) = export::export_otlp(&env, &config, site).await {
             worker::console_error!(
                 "the totals of {site} were not exported, the next export has them: {failure:?}"
             );
@@ -147,13 +159,13 @@ async fn scheduled(_: ScheduledEvent, env: Env, _: ScheduleContext) {
 }
 
 /// The path as an error may name it: one of ours, or none.
-fn named(path: &str) -> &str {
-    let known = READ.iter().chain(CALLED).find(|known| **known == path);
+fn known_path(path: &str) -> &str {
+    let known = READ_PATHS.iter().chain(POST_PATHS).find(|known| **known == path);
     known.copied().unwrap_or("other")
 }
 
 /// What can be read, and not written.
-const READ: &[&str] = &[
+const READ_PATHS: &[&str] = &[
     "/api/vitals/summary",
     "/api/vitals/series",
     "/api/vitals/routes",
@@ -178,7 +190,7 @@ const READ: &[&str] = &[
 ];
 
 /// What is called, to change something.
-const CALLED: &[&str] = &[
+const POST_PATHS: &[&str] = &[
     "/api/push/retry",
     "/api/alerts/ack",
     "/api/alerts/silence",

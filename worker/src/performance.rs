@@ -6,39 +6,39 @@ use std::collections::BTreeMap;
 
 use budget::Budgets;
 use insight::advice::advise;
+use insight::backend_queries::BackendQueries;
 use insight::bottleneck::rank;
-use insight::bulletin::{Cache, Requests};
-use insight::figures::{natural, stats};
-use insight::findings::{self, Findings};
-use insight::queries::Queries;
-use insight::release::{self, Page};
-use insight::trend::{Day, Trend};
-use ledger::{Dimension, Query, Span, Tally};
+use insight::health_document::{CacheUsage, RequestReport};
+use insight::page_evidence::{self, PageEvidence};
+use insight::release::{self, ReleasePage};
+use insight::stats_format::{display_value, stats};
+use insight::trend::{DailyValue, Trend};
+use ledger::{Dimension, MetricCell, SeriesQuery, WindowSpan};
 use serde_json::{Value, json};
 use wire::Metric;
 use worker::{Env, Error, Request, Result};
 
-use crate::answer::{self, Failure, Outcome};
 use crate::config::Config;
-use crate::read::{Asked, JSON, PAGE};
-use crate::shard::{self, Shard, causes, now};
-use crate::{budgets, health, leave, traffic, watching};
+use crate::query_api::{BY_PAGE, CONTENT_TYPE_JSON, QueryRequest};
+use crate::response::{self, HandlerError, HandlerResult};
+use crate::shard::{self, Shard, cause_store, now};
+use crate::{auth, budget_watch, budgets, health, traffic_collector};
 
 /// All at a glance: the health with its reasons, what costs most, and what would help.
-pub(crate) async fn dashboard(request: &Request, env: &Env, config: &Config) -> Outcome {
-    let asked = Asked::of(request, env, config)?;
-    let known = health::whole_of(env, config, &asked.site).await?.bulletin;
+pub(crate) async fn dashboard(request: &Request, env: &Env, config: &Config) -> HandlerResult {
+    let asked = QueryRequest::from_request(request, env, config)?;
+    let known = health::snapshot(env, config, &asked.site).await?.report;
     // What the machinery does is told to those who hold a token, here as there.
-    let operations = if leave::reads(request, env)? { known.operations } else { None };
-    let (query, found) = found(env, config, &asked).await?;
+    let operations = if auth::can_read(request, env)? { known.operations } else { None };
+    let (query, found) = load_evidence(env, config, &asked).await?;
     let budgets = found.budgets;
-    let places = found.findings.places(&budgets);
+    let places = found.evidence.page_metrics(&budgets);
     let (mut bottlenecks, mut advice) = (rank(&places), advise(&places));
-    bottlenecks.truncate(MOST_AT_A_GLANCE);
-    advice.truncate(MOST_AT_A_GLANCE);
+    bottlenecks.truncate(MAX_DASHBOARD_ITEMS);
+    advice.truncate(MAX_DASHBOARD_ITEMS);
     let mut details = known.details;
     if let Some(details) = &mut details {
-        details.vitals.truncate(MOST_AT_A_GLANCE);
+        details.vitals.truncate(MAX_DASHBOARD_ITEMS);
     }
     let document = json!({
         "v": 1,
@@ -53,15 +53,20 @@ pub(crate) async fn dashboard(request: &Request, env: &Env, config: &Config) -> 
         "recommendations": advice,
         "alerts": operations.map(|operations| operations.alerts),
     });
-    answer::read(request, JSON, asked.cache(&query), document.to_string().into_bytes())
+    response::conditional(
+        request,
+        CONTENT_TYPE_JSON,
+        asked.cache_control(&query),
+        document.to_string().into_bytes(),
+    )
 }
 
 /// The figures of the span: vitals, answers, the cache, queries.
-pub(crate) async fn metrics(request: &Request, env: &Env, config: &Config) -> Outcome {
-    let asked = Asked::of(request, env, config)?;
+pub(crate) async fn metrics(request: &Request, env: &Env, config: &Config) -> HandlerResult {
+    let asked = QueryRequest::from_request(request, env, config)?;
     let query = asked.parameters.query("", &[], None)?;
-    let groups = shard::read(env, config, &asked.site, &query).await?;
-    let traffic = traffic::read(env, &asked.site, query.from, query.to).await?;
+    let groups = shard::query(env, config, &asked.site, &query).await?;
+    let traffic = traffic_collector::read_total(env, &asked.site, query.from, query.to).await?;
     let total = groups.total();
     let vitals: BTreeMap<&str, Value> = total
         .metrics
@@ -77,24 +82,37 @@ pub(crate) async fn metrics(request: &Request, env: &Env, config: &Config) -> Ou
         "to": query.to,
         "views": total.views,
         "vitals": vitals,
-        "requests": Requests::of(&traffic, span),
-        "cache": Cache::of(&traffic),
-        "queries": Queries::of(&traffic, None).queries,
+        "requests": RequestReport::from_traffic(&traffic, span),
+        "cache": CacheUsage::from_traffic(&traffic),
+        "queries": BackendQueries::new(&traffic, None).queries,
     });
-    answer::read(request, JSON, asked.cache(&query), document.to_string().into_bytes())
+    response::conditional(
+        request,
+        CONTENT_TYPE_JSON,
+        asked.cache_control(&query),
+        document.to_string().into_bytes(),
+    )
 }
 
 /// The queries behind a page, or all of them. The edge tells them apart by route and time alone.
-pub(crate) async fn queries(request: &Request, env: &Env, config: &Config) -> Outcome {
-    let asked = Asked::of(request, env, config)?;
+pub(crate) async fn queries(request: &Request, env: &Env, config: &Config) -> HandlerResult {
+    let asked = QueryRequest::from_request(request, env, config)?;
     let query = asked.parameters.query("", &[], None)?;
     let page = query.only.iter().find_map(|(dimension, value)| match dimension {
         Dimension::Route => Some(value.as_str()),
         _ => None,
     });
-    let traffic = traffic::read(env, &asked.site, query.from, query.to).await?;
-    let Queries { found, routes, answers, asked: asked_for, origin_seconds, queries, more, elsewhere } =
-        Queries::of(&traffic, page);
+    let traffic = traffic_collector::read_total(env, &asked.site, query.from, query.to).await?;
+    let BackendQueries {
+        found,
+        routes,
+        answers,
+        origin_responses: asked_for,
+        origin_seconds,
+        queries,
+        more,
+        elsewhere,
+    } = BackendQueries::new(&traffic, page);
     let document = json!({
         "v": 1,
         "site": asked.site,
@@ -110,51 +128,66 @@ pub(crate) async fn queries(request: &Request, env: &Env, config: &Config) -> Ou
         "more": more,
         "elsewhere": elsewhere,
     });
-    answer::read(request, JSON, asked.cache(&query), document.to_string().into_bytes())
+    response::conditional(
+        request,
+        CONTENT_TYPE_JSON,
+        asked.cache_control(&query),
+        document.to_string().into_bytes(),
+    )
 }
 
 /// Where visitors lose time, the dearest first.
-pub(crate) async fn bottlenecks(request: &Request, env: &Env, config: &Config) -> Outcome {
-    let asked = Asked::of(request, env, config)?;
-    let (query, found) = found(env, config, &asked).await?;
-    let mut all = rank(&found.findings.places(&found.budgets));
-    all.truncate(MOST_LINES);
+pub(crate) async fn bottlenecks(request: &Request, env: &Env, config: &Config) -> HandlerResult {
+    let asked = QueryRequest::from_request(request, env, config)?;
+    let (query, found) = load_evidence(env, config, &asked).await?;
+    let mut all = rank(&found.evidence.page_metrics(&found.budgets));
+    all.truncate(MAX_LINES);
     let document =
         json!({ "v": 1, "site": asked.site, "from": query.from, "to": query.to, "bottlenecks": all });
-    answer::read(request, JSON, asked.cache(&query), document.to_string().into_bytes())
+    response::conditional(
+        request,
+        CONTENT_TYPE_JSON,
+        asked.cache_control(&query),
+        document.to_string().into_bytes(),
+    )
 }
 
 /// What would help, with its evidence, the greatest gain first.
-pub(crate) async fn recommendations(request: &Request, env: &Env, config: &Config) -> Outcome {
-    let asked = Asked::of(request, env, config)?;
-    let (query, found) = found(env, config, &asked).await?;
-    let mut all = advise(&found.findings.places(&found.budgets));
-    all.truncate(MOST_LINES);
+pub(crate) async fn recommendations(request: &Request, env: &Env, config: &Config) -> HandlerResult {
+    let asked = QueryRequest::from_request(request, env, config)?;
+    let (query, found) = load_evidence(env, config, &asked).await?;
+    let mut all = advise(&found.evidence.page_metrics(&found.budgets));
+    all.truncate(MAX_LINES);
     let document =
         json!({ "v": 1, "site": asked.site, "from": query.from, "to": query.to, "recommendations": all });
-    answer::read(request, JSON, asked.cache(&query), document.to_string().into_bytes())
+    response::conditional(
+        request,
+        CONTENT_TYPE_JSON,
+        asked.cache_control(&query),
+        document.to_string().into_bytes(),
+    )
 }
 
 /// Where each vital is going, day by day; and what a release did, where two are named.
-pub(crate) async fn analytics(request: &Request, env: &Env, config: &Config) -> Outcome {
-    let asked = Asked::of(request, env, config)?;
-    let query = asked.parameters.query("", &[], Some(Span::Day))?;
-    let groups = shard::read(env, config, &asked.site, &query).await?;
-    let mut days: BTreeMap<Metric, Vec<Day>> = BTreeMap::new();
+pub(crate) async fn analytics(request: &Request, env: &Env, config: &Config) -> HandlerResult {
+    let asked = QueryRequest::from_request(request, env, config)?;
+    let query = asked.parameters.query("", &[], Some(WindowSpan::Day))?;
+    let groups = shard::query(env, config, &asked.site, &query).await?;
+    let mut days: BTreeMap<Metric, Vec<DailyValue>> = BTreeMap::new();
     for (group, cell) in &groups.cells {
         let Some(at) = group.at else { continue };
-        let index = u32::try_from(at.0 / Span::Day.millis()).unwrap_or(u32::MAX);
+        let index = u32::try_from(at.0 / WindowSpan::Day.millis()).unwrap_or(u32::MAX);
         for (metric, tally) in &cell.metrics {
             let Some(p75) = tally.sketch.percentile(75) else { continue };
-            let value = natural(*metric, p75.middle());
-            days.entry(*metric).or_default().push(Day { index, n: tally.n, value });
+            let value = display_value(*metric, p75.midpoint());
+            days.entry(*metric).or_default().push(DailyValue { index, n: tally.n, value });
         }
     }
     let trends: BTreeMap<&str, Trend> =
-        days.iter().map(|(metric, days)| (metric.name(), Trend::of(days))).collect();
-    let release = match asked.parameters.against(&query)? {
+        days.iter().map(|(metric, days)| (metric.name(), Trend::from_days(days))).collect();
+    let release = match asked.parameters.comparison_query(&query)? {
         Some((against, _)) => {
-            let pages = released(env, config, &asked, &query).await?;
+            let pages = release_comparison(env, config, &asked, &query).await?;
             Some(json!({ "against": against, "differences": release::compare(&pages) }))
         }
         None => None,
@@ -167,61 +200,78 @@ pub(crate) async fn analytics(request: &Request, env: &Env, config: &Config) -> 
         "trends": trends,
         "release": release,
     });
-    answer::read(request, JSON, asked.cache(&query), document.to_string().into_bytes())
+    response::conditional(
+        request,
+        CONTENT_TYPE_JSON,
+        asked.cache_control(&query),
+        document.to_string().into_bytes(),
+    )
 }
 
 /// `POST /api/performance/monitoring/stop` and `/start`: whether what is sent for a site is counted.
-pub(crate) async fn monitor(request: &Request, env: &Env, config: &Config, is_on: bool) -> Outcome {
-    let site = leave::site(request, config)?;
-    leave::demand(leave::carries(request, env, leave::MANAGE)?, leave::MANAGE)?;
-    for shard in config.shards.all() {
+pub(crate) async fn set_monitoring(
+    request: &Request,
+    env: &Env,
+    config: &Config,
+    is_on: bool,
+) -> HandlerResult {
+    let site = auth::requested_site(request, config)?;
+    auth::require(auth::has_token(request, env, auth::MANAGE_TOKEN)?, auth::MANAGE_TOKEN)?;
+    for shard in config.shards.indices() {
         let body = if is_on { "start" } else { "stop" };
-        shard::ask(env, &site, shard, "monitoring", Some(body.into())).await?;
+        shard::call_shard(env, &site, shard, "monitoring", Some(body.into())).await?;
     }
     let monitoring = if is_on { "on" } else { "stopped" };
-    Ok(answer::json(json!({ "v": 1, "site": site, "monitoring": monitoring }).to_string())?)
+    Ok(response::json(json!({ "v": 1, "site": site, "monitoring": monitoring }).to_string())?)
 }
 
-struct Found {
-    findings: Findings,
+struct BudgetedEvidence {
+    evidence: PageEvidence,
     budgets: Budgets,
 }
 
-async fn found(env: &Env, config: &Config, asked: &Asked) -> core::result::Result<(Query, Found), Failure> {
-    let query = asked.parameters.query("", &findings::BY, None)?;
-    let groups = shard::read(env, config, &asked.site, &query).await?;
-    let question = causes::Asked { from: query.from, to: query.to, route: None, device: None };
-    let caused = shard::causes_of(env, config, &asked.site, &question).await?.into_iter();
-    let reasons = caused
-        .filter_map(|(route, device, metric, causes)| Some((route, device, Metric::named(&metric)?, causes)));
-    let traffic = traffic::read(env, &asked.site, query.from, query.to).await?;
-    let findings = Findings::of(&groups, reasons.collect(), &traffic);
-    Ok((query, Found { findings, budgets: budgets::ruling(&groups.rulings)? }))
+async fn load_evidence(
+    env: &Env,
+    config: &Config,
+    asked: &QueryRequest,
+) -> core::result::Result<(SeriesQuery, BudgetedEvidence), HandlerError> {
+    let query = asked.parameters.query("", &page_evidence::GROUP_BY, None)?;
+    let groups = shard::query(env, config, &asked.site, &query).await?;
+    let question = cause_store::CauseQuery { from: query.from, to: query.to, route: None, device: None };
+    let caused = shard::query_causes(env, config, &asked.site, &question).await?.into_iter();
+    let reasons = caused.filter_map(|(route, device, metric, causes)| {
+        Some((route, device, Metric::from_name(&metric)?, causes))
+    });
+    let traffic = traffic_collector::read_total(env, &asked.site, query.from, query.to).await?;
+    let findings = PageEvidence::new(&groups, reasons.collect(), &traffic);
+    Ok((query, BudgetedEvidence { evidence: findings, budgets: budgets::in_force(&groups.budget_history)? }))
 }
 
 /// The visits of both releases against their budgets, page by page.
-async fn released(
+async fn release_comparison(
     env: &Env,
     config: &Config,
-    asked: &Asked,
-    query: &Query,
-) -> core::result::Result<Vec<Page>, Failure> {
-    let after = Query { by: PAGE.to_vec(), step: None, ..query.clone() };
-    let Some((_, before)) = asked.parameters.against(&after)? else { return Ok(Vec::new()) };
-    let before = shard::read(env, config, &asked.site, &before).await?;
-    let now = shard::read(env, config, &asked.site, &after).await?;
-    let budgets = budgets::ruling(&now.rulings)?;
+    asked: &QueryRequest,
+    query: &SeriesQuery,
+) -> core::result::Result<Vec<ReleasePage>, HandlerError> {
+    let after = SeriesQuery { by: BY_PAGE.to_vec(), step: None, ..query.clone() };
+    let Some((_, before)) = asked.parameters.comparison_query(&after)? else { return Ok(Vec::new()) };
+    let before = shard::query(env, config, &asked.site, &before).await?;
+    let now = shard::query(env, config, &asked.site, &after).await?;
+    let budgets = budgets::in_force(&now.budget_history)?;
     let mut pages = Vec::new();
     for (group, cell) in &now.cells {
-        let Some((route, device)) = group.page(PAGE) else { continue };
+        let Some((route, device)) = group.page(BY_PAGE) else { continue };
         for (metric, tally) in &cell.metrics {
             let Some(limit) = budgets.limit(route, device, *metric) else { continue };
             let earlier = before.cells.get(group).and_then(|cell| cell.metrics.get(metric));
-            let kept = |tally: Option<&Tally>| {
-                watching::tally(tally.map(|tally| tally.against(limit.max)).unwrap_or_default())
+            let kept = |tally: Option<&MetricCell>| {
+                budget_watch::budget_tally(
+                    tally.map(|tally| tally.counts_for_limit(limit.max)).unwrap_or_default(),
+                )
             };
             let (before, after) = (kept(earlier), kept(Some(tally)));
-            pages.push(Page { route: route.to_owned(), device, metric: *metric, before, after });
+            pages.push(ReleasePage { route: route.to_owned(), device, metric: *metric, before, after });
         }
     }
     Ok(pages)
@@ -229,14 +279,14 @@ async fn released(
 
 impl Shard {
     /// Counts what is sent, or lets it go by. It is remembered, whatever becomes of the object.
-    pub(crate) fn monitor(&self, is_on: bool) -> Result<()> {
+    pub(crate) fn set_monitoring(&self, is_on: bool) -> Result<()> {
         if is_on == self.is_monitored() {
             return Ok(());
         }
-        self.keep("monitoring", &is_on)?;
+        self.store_fact("monitoring", &is_on)?;
         self.monitored.set(Some(is_on));
         // What was not counted meanwhile was not to be expected either.
-        if is_on { self.heard_last(Some(now())).map(drop) } else { Ok(()) }
+        if is_on { self.update_last_beacon_at(Some(now())).map(drop) } else { Ok(()) }
     }
 
     pub(crate) fn is_monitored(&self) -> bool {
@@ -244,11 +294,11 @@ impl Shard {
             return known;
         }
         // What cannot be read is no reason to lose a visit.
-        let is_on = self.kept("monitoring").ok().flatten().unwrap_or(true);
+        let is_on = self.load_fact("monitoring").ok().flatten().unwrap_or(true);
         self.monitored.set(Some(is_on));
         is_on
     }
 }
 
-const MOST_AT_A_GLANCE: usize = 10;
-const MOST_LINES: usize = 500;
+const MAX_DASHBOARD_ITEMS: usize = 10;
+const MAX_LINES: usize = 500;

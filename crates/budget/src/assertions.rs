@@ -5,11 +5,11 @@
 
 use wire::{Device, Metric};
 
-use crate::budgets::{Budgets, Count, Measure, Severity};
+use crate::budgets::{Budgets, ResourceMeasure, Severity, TimingMeasure};
 
 /// What one page must keep in the lab.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Page {
+pub struct PageAssertions {
     /// The address, as a browser shows it.
     pub url: String,
     /// In the order of the decisive lines, the last of the file first.
@@ -33,7 +33,7 @@ pub struct Assertion {
 
 /// A result in Lighthouse CI's assertion-results.json, which must include those that passed.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Asserted {
+pub struct LhciResult {
     /// Of which page.
     pub url: String,
     /// The first part of the key.
@@ -52,14 +52,14 @@ pub struct Asserted {
 
 /// What came of an assertion.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Outcome {
+pub enum AssertionOutcome {
     /// It was made, and holds.
-    Kept {
+    Passed {
         /// The median of the runs.
         actual: f64,
     },
     /// It was made, and does not hold.
-    Broken {
+    Failed {
         /// The median of the runs.
         actual: f64,
     },
@@ -72,7 +72,7 @@ pub enum Outcome {
 impl Budgets {
     /// What the lab must keep on that page. None unless it is an absolute http address.
     #[must_use]
-    pub fn page(&self, url: &str, device: Device) -> Option<Page> {
+    pub fn page_assertions(&self, url: &str, device: Device) -> Option<PageAssertions> {
         let url = url.split('#').next().unwrap_or(url);
         let (scheme, rest) =
             url.split_once("://").filter(|(scheme, _)| matches!(*scheme, "http" | "https"))?;
@@ -80,7 +80,7 @@ impl Budgets {
         // A browser shows the slash of the root even where people leave it out.
         let path = format!("{}{path}", if path.starts_with('/') { "" } else { "/" });
         let url = format!("{scheme}://{host}{path}");
-        (!host.is_empty()).then(|| Page { url, assertions: self.assertions(&path, device) })
+        (!host.is_empty()).then(|| PageAssertions { url, assertions: self.assertions(&path, device) })
     }
 
     /// What the lab must keep on every page of that path.
@@ -90,12 +90,12 @@ impl Budgets {
             let lab = timing.lab?;
             let (audit, proxy_of) = match timing.measure {
                 // Blocking time is another quantity than an interaction's: it needs a number of its own.
-                Measure::Field(Metric::Inp) if !lab.own => return None,
-                Measure::Field(metric) => match proxy(metric) {
+                TimingMeasure::Field(Metric::Inp) if !lab.is_lab_specific => return None,
+                TimingMeasure::Field(metric) => match proxy_audit(metric) {
                     Some(audit) => (audit, Some(metric)),
                     None => (timing.measure.name(), None),
                 },
-                Measure::Lab(audit) => (audit, None),
+                TimingMeasure::Lab(audit) => (audit, None),
             };
             Some(Assertion {
                 audit: audit.to_owned(),
@@ -106,12 +106,12 @@ impl Budgets {
             })
         });
         let resources = self.resources(path, device).map(|resource| {
-            let (counted, unit) = match resource.count {
-                Count::Size => ("size", 1024.0),
-                Count::Requests => ("count", 1.0),
+            let (counted, unit) = match resource.measure {
+                ResourceMeasure::Size => ("size", 1024.0),
+                ResourceMeasure::Requests => ("count", 1.0),
             };
             Assertion {
-                audit: format!("resource-summary:{}:{counted}", resource.kind),
+                audit: format!("resource-summary:{}:{counted}", resource.resource_type),
                 max: resource.max * unit,
                 severity: resource.severity,
                 proxy_of: None,
@@ -131,10 +131,10 @@ impl Budgets {
     }
 }
 
-impl Page {
+impl PageAssertions {
     /// The regular expression for Lighthouse CI that matches this page and no other.
     #[must_use]
-    pub fn pattern(&self) -> String {
+    pub fn url_pattern(&self) -> String {
         let escaped = self.url.chars().flat_map(|char| {
             let special = r"\^$.*+?()[]{}|".contains(char);
             special.then_some('\\').into_iter().chain([char])
@@ -144,34 +144,35 @@ impl Page {
 
     /// What came of each assertion of this page, by the results of a run.
     #[must_use]
-    pub fn outcomes(&self, results: &[Asserted]) -> Vec<(&Assertion, Outcome)> {
+    pub fn outcomes(&self, results: &[LhciResult]) -> Vec<(&Assertion, AssertionOutcome)> {
         let outcome = |assertion| (assertion, self.outcome(assertion, results));
         self.assertions.iter().map(outcome).collect()
     }
 
-    fn outcome(&self, assertion: &Assertion, results: &[Asserted]) -> Outcome {
-        let here = results.iter().filter(|result| result.url == self.url && result.key() == assertion.audit);
+    fn outcome(&self, assertion: &Assertion, results: &[LhciResult]) -> AssertionOutcome {
+        let here =
+            results.iter().filter(|result| result.url == self.url && result.audit_key() == assertion.audit);
         let outcomes = here.filter_map(|result| match result.actual {
-            _ if result.name == "auditRan" => Some(Outcome::NotMeasured),
-            None => Some(Outcome::NotMeasured),
+            _ if result.name == "auditRan" => Some(AssertionOutcome::NotMeasured),
+            None => Some(AssertionOutcome::NotMeasured),
             // Somebody else's assertion of the same audit says nothing of ours.
             _ if result.name != "maxNumericValue" || result.expected != assertion.max => None,
-            Some(actual) if result.passed => Some(Outcome::Kept { actual }),
-            Some(actual) => Some(Outcome::Broken { actual }),
+            Some(actual) if result.passed => Some(AssertionOutcome::Passed { actual }),
+            Some(actual) => Some(AssertionOutcome::Failed { actual }),
         });
         // Of two results for the same page, the good one hides nothing.
-        let gravity = |outcome: &Outcome| match outcome {
-            Outcome::Kept { .. } => 0,
-            Outcome::NotMeasured => 1,
-            Outcome::Broken { .. } => 2,
-            Outcome::NotAsserted => 3,
+        let worst_first_rank = |outcome: &AssertionOutcome| match outcome {
+            AssertionOutcome::Passed { .. } => 0,
+            AssertionOutcome::NotMeasured => 1,
+            AssertionOutcome::Failed { .. } => 2,
+            AssertionOutcome::NotAsserted => 3,
         };
-        outcomes.max_by_key(gravity).unwrap_or(Outcome::NotAsserted)
+        outcomes.max_by_key(worst_first_rank).unwrap_or(AssertionOutcome::NotAsserted)
     }
 }
 
-impl Asserted {
-    fn key(&self) -> String {
+impl LhciResult {
+    fn audit_key(&self) -> String {
         match &self.audit_property {
             Some(property) => format!("{}:{}", self.audit_id, property.replace('.', ":")),
             None => self.audit_id.clone(),
@@ -180,7 +181,7 @@ impl Asserted {
 }
 
 /// The audit that stands in for a metric which Lighthouse has not when it loads a page.
-const fn proxy(metric: Metric) -> Option<&'static str> {
+const fn proxy_audit(metric: Metric) -> Option<&'static str> {
     match metric {
         Metric::Inp => Some("total-blocking-time"),
         Metric::Fid => Some("max-potential-fid"),

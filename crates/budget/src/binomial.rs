@@ -92,7 +92,7 @@ mod tests {
     use super::*;
 
     /// Pascal's rule: no logarithm, no cancellation, and slow.
-    fn row(n: usize, p: f64) -> Vec<f64> {
+    fn pascal_row(n: usize, p: f64) -> Vec<f64> {
         let mut row = vec![1.0];
         for _ in 0..n {
             let mut next = vec![0.0; row.len() + 1];
@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[track_caller]
-    fn close(given: f64, expect: f64) {
+    fn assert_close(given: f64, expect: f64) {
         assert!((given - expect).abs() <= expect * 1e-11 + 1e-300, "{given:e} is not {expect:e}");
     }
 
@@ -114,18 +114,18 @@ mod tests {
     fn tails_are_the_sums_of_their_terms() {
         for p in [0.01, 0.5, 0.75, 0.9, 0.99] {
             for n in [1, 2, 7, 15, 16, 17, 30, 100, 400] {
-                let row = row(n, p);
+                let row = pascal_row(n, p);
                 for k in 0..=n {
                     let (below, above) = (row[..=k].iter().sum::<f64>(), row[k..].iter().sum::<f64>());
-                    close(at_most(k as u64, n as u64, p), below);
-                    close(at_least(k as u64, n as u64, p), above);
+                    assert_close(at_most(k as u64, n as u64, p), below);
+                    assert_close(at_least(k as u64, n as u64, p), above);
                 }
             }
         }
     }
 
     #[test]
-    fn the_impossible_and_the_certain_are_exact() {
+    fn certain_and_impossible_tails_are_exact() {
         assert_eq!((at_least(0, 9, 0.75), at_least(10, 9, 0.75)), (1.0, 0.0));
         assert_eq!((at_most(9, 9, 0.75), at_most(0, 0, 0.75)), (1.0, 1.0));
     }

@@ -5,15 +5,15 @@
 use wire::{Device, Metric};
 
 use crate::{
-    document::{Fields, Node, read},
-    mistake::{Mistake, Wrong},
-    path::Pattern,
+    error::{BudgetError, BudgetErrorKind},
+    json_reader::{JsonFields, JsonNode, parse_document},
+    robots_pattern::RobotsPattern,
 };
 
 /// Every budget of a site.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Budgets {
-    pub(crate) entries: Vec<Entry>,
+    pub(crate) entries: Vec<BudgetEntry>,
 }
 
 /// What the field may measure on a page, for one metric.
@@ -33,9 +33,9 @@ pub struct Limit {
 
 /// A budget for real visits, and what it is for.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Rule<'a> {
+pub struct BudgetRule<'a> {
     /// Its place among the budgets of the file, by which rules are told apart.
-    pub place: usize,
+    pub position: usize,
     /// The pages, as the file names them; `/` where it names none.
     pub pattern: &'a str,
     /// The device class; none where it is for all of them.
@@ -58,37 +58,37 @@ pub enum Severity {
 
 /// The budgets of the pages that a path matches.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Entry {
-    path: Option<Pattern>,
-    pub(crate) timings: Vec<Timing>,
-    pub(crate) resources: Vec<Resource>,
+pub(crate) struct BudgetEntry {
+    path: Option<RobotsPattern>,
+    pub(crate) timings: Vec<TimingBudget>,
+    pub(crate) resources: Vec<ResourceBudget>,
 }
 
 /// A budget for a timing, or for another measure that Lighthouse counts among them.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Timing {
-    pub(crate) measure: Measure,
+pub(crate) struct TimingBudget {
+    pub(crate) measure: TimingMeasure,
     device: Option<Device>,
     /// What a lab run may measure, in the measure's own unit, if the file says.
-    pub(crate) lab: Option<Lab>,
+    pub(crate) lab: Option<LabLimit>,
     field: Option<Limit>,
 }
 
 /// The lab's side of a timing.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct Lab {
+pub(crate) struct LabLimit {
     pub(crate) max: f64,
     /// Whether the number was given for the lab, not for both.
-    pub(crate) own: bool,
+    pub(crate) is_lab_specific: bool,
     pub(crate) severity: Severity,
     pub(crate) line: u32,
 }
 
 /// A budget for what a page loads.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Resource {
-    pub(crate) kind: &'static str,
-    pub(crate) count: Count,
+pub(crate) struct ResourceBudget {
+    pub(crate) resource_type: &'static str,
+    pub(crate) measure: ResourceMeasure,
     device: Option<Device>,
     pub(crate) max: f64,
     pub(crate) severity: Severity,
@@ -97,7 +97,7 @@ pub(crate) struct Resource {
 
 /// What is counted of a kind of resource.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Count {
+pub(crate) enum ResourceMeasure {
     /// Kilobytes of 1024, over the network.
     Size,
     /// Requests.
@@ -106,7 +106,7 @@ pub(crate) enum Count {
 
 /// What a timing budget may be about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Measure {
+pub(crate) enum TimingMeasure {
     /// A metric of real visits; the lab has it too, or a proxy of it.
     Field(Metric),
     /// A measure that only the lab has.
@@ -119,10 +119,10 @@ impl Budgets {
     ///
     /// # Errors
     /// The first mistake, with its line and what would be right.
-    pub fn parse(text: &str) -> Result<Self, Mistake> {
-        read(text, |document| {
+    pub fn parse(text: &str) -> Result<Self, BudgetError> {
+        parse_document(text, |document| {
             let entries = document.items("an array of budgets")?;
-            Ok(Self { entries: entries.iter().map(Entry::read).collect::<Result<_, _>>()? })
+            Ok(Self { entries: entries.iter().map(BudgetEntry::parse).collect::<Result<_, _>>()? })
         })
     }
 
@@ -131,61 +131,64 @@ impl Budgets {
     #[must_use]
     pub fn limit(&self, path: &str, device: Device, metric: Metric) -> Option<Limit> {
         self.timings(path, device)
-            .filter(|timing| timing.measure == Measure::Field(metric))
+            .filter(|timing| timing.measure == TimingMeasure::Field(metric))
             .find_map(|timing| timing.field)
     }
 
     /// Every budget for real visits that a page may be judged by, in the order of the file: those that
     /// a later one takes the place of on all their pages are left out.
-    pub fn rules(&self) -> impl Iterator<Item = Rule<'_>> {
-        let all = || self.placed().filter_map(|(place, entry, timing)| Rule::of(place, entry, timing));
-        all().filter(move |rule| !all().any(|other| other.overrules(rule)))
+    pub fn rules(&self) -> impl Iterator<Item = BudgetRule<'_>> {
+        let all = || {
+            self.timings_with_position()
+                .filter_map(|(position, entry, timing)| BudgetRule::from_timing(position, entry, timing))
+        };
+        all().filter(move |rule| !all().any(|other| other.overrides(rule)))
     }
 
     /// The budget that decides what [`limit`](Self::limit) says.
     #[must_use]
-    pub fn rule(&self, path: &str, device: Device, metric: Metric) -> Option<Rule<'_>> {
-        let applies = |entry: &Entry, timing: &Timing| {
-            entry.is_for(path)
-                && timing.measure == Measure::Field(metric)
+    pub fn rule(&self, path: &str, device: Device, metric: Metric) -> Option<BudgetRule<'_>> {
+        let applies = |entry: &BudgetEntry, timing: &TimingBudget| {
+            entry.applies_to(path)
+                && timing.measure == TimingMeasure::Field(metric)
                 && timing.device.is_none_or(|only| only == device)
         };
-        let all = self.placed().filter(|(_, entry, timing)| applies(entry, timing));
-        all.filter_map(|(place, entry, timing)| Rule::of(place, entry, timing)).last()
+        let all = self.timings_with_position().filter(|(_, entry, timing)| applies(entry, timing));
+        all.filter_map(|(position, entry, timing)| BudgetRule::from_timing(position, entry, timing)).last()
     }
 
-    fn placed(&self) -> impl Iterator<Item = (usize, &Entry, &Timing)> {
+    fn timings_with_position(&self) -> impl Iterator<Item = (usize, &BudgetEntry, &TimingBudget)> {
         let all =
             self.entries.iter().flat_map(|entry| entry.timings.iter().map(move |timing| (entry, timing)));
-        all.enumerate().map(|(place, (entry, timing))| (place, entry, timing))
+        all.enumerate().map(|(position, (entry, timing))| (position, entry, timing))
     }
 
     /// The timings that apply there, the decisive ones first.
-    pub(crate) fn timings(&self, path: &str, device: Device) -> impl Iterator<Item = &Timing> {
-        let timings = self.matching(path).flat_map(|entry| entry.timings.iter().rev());
+    pub(crate) fn timings(&self, path: &str, device: Device) -> impl Iterator<Item = &TimingBudget> {
+        let timings = self.matching_entries(path).flat_map(|entry| entry.timings.iter().rev());
         timings.filter(move |timing| timing.device.is_none_or(|only| only == device))
     }
 
     /// The resource budgets that apply there, the decisive ones first.
-    pub(crate) fn resources(&self, path: &str, device: Device) -> impl Iterator<Item = &Resource> {
-        let resources = self.matching(path).flat_map(|entry| entry.resources.iter().rev());
+    pub(crate) fn resources(&self, path: &str, device: Device) -> impl Iterator<Item = &ResourceBudget> {
+        let resources = self.matching_entries(path).flat_map(|entry| entry.resources.iter().rev());
         resources.filter(move |resource| resource.device.is_none_or(|only| only == device))
     }
 
-    fn matching(&self, path: &str) -> impl Iterator<Item = &Entry> {
-        self.entries.iter().rev().filter(move |entry| entry.is_for(path))
+    fn matching_entries(&self, path: &str) -> impl Iterator<Item = &BudgetEntry> {
+        self.entries.iter().rev().filter(move |entry| entry.applies_to(path))
     }
 }
 
-impl<'a> Rule<'a> {
-    fn of(place: usize, entry: &'a Entry, timing: &'a Timing) -> Option<Self> {
-        let Measure::Field(metric) = timing.measure else { return None };
-        let pattern = entry.path.as_ref().map_or("/", Pattern::text);
-        Some(Self { place, pattern, device: timing.device, metric, limit: timing.field? })
+impl<'a> BudgetRule<'a> {
+    fn from_timing(position: usize, entry: &'a BudgetEntry, timing: &'a TimingBudget) -> Option<Self> {
+        let TimingMeasure::Field(metric) = timing.measure else { return None };
+        let pattern = entry.path.as_ref().map_or("/", RobotsPattern::as_str);
+        Some(Self { position, pattern, device: timing.device, metric, limit: timing.field? })
     }
 
-    fn overrules(&self, other: &Self) -> bool {
-        self.place > other.place
+    fn overrides(&self, other: &Self) -> bool {
+        self.position > other.position
             && self.metric == other.metric
             && (self.device.is_none() || self.device == other.device)
             && (self.is_sitewide() || self.pattern == other.pattern)
@@ -211,38 +214,41 @@ impl Severity {
     }
 }
 
-impl Entry {
-    fn is_for(&self, path: &str) -> bool {
+impl BudgetEntry {
+    fn applies_to(&self, path: &str) -> bool {
         self.path.as_ref().is_none_or(|pattern| pattern.matches(path))
     }
 
-    fn read(node: &Node<'_>) -> Result<Self, Mistake> {
+    fn parse(node: &JsonNode<'_>) -> Result<Self, BudgetError> {
         let own = ["path", "options", "timings", "resourceSizes", "resourceCounts"];
-        let fields = node.fields("a budget", &[&own[..], &Terms::KEYS].concat())?;
+        let fields = node.fields("a budget", &[&own[..], &InheritedSettings::KEYS].concat())?;
         let path = match fields.get("path") {
-            Some(path) => Some(pattern(&path)?),
+            Some(path) => Some(parse_pattern(&path)?),
             None => None,
         };
         if let Some(options) = fields.get("options") {
             check_options(&options)?;
         }
-        let terms = Terms::default().refined(&fields)?;
+        let settings = InheritedSettings::default().overridden_by(&fields)?;
 
-        let mut timings: Vec<Timing> = Vec::new();
+        let mut timings: Vec<TimingBudget> = Vec::new();
         for item in fields.items("timings")? {
-            let timing = Timing::read(&item, terms)?;
+            let timing = TimingBudget::parse(&item, settings)?;
             if timings.iter().any(|other| (other.measure, other.device) == (timing.measure, timing.device)) {
-                return Err(item.mistake(Wrong::Twice { name: timing.measure.name() }));
+                return Err(item.error(BudgetErrorKind::Duplicate { name: timing.measure.name() }));
             }
             timings.push(timing);
         }
-        let mut resources: Vec<Resource> = Vec::new();
-        for (key, count) in [("resourceSizes", Count::Size), ("resourceCounts", Count::Requests)] {
+        let mut resources: Vec<ResourceBudget> = Vec::new();
+        for (key, measure) in
+            [("resourceSizes", ResourceMeasure::Size), ("resourceCounts", ResourceMeasure::Requests)]
+        {
             for item in fields.items(key)? {
-                let resource = Resource::read(&item, count, terms)?;
-                let place = |resource: &Resource| (resource.kind, resource.count, resource.device);
-                if resources.iter().any(|other| place(other) == place(&resource)) {
-                    return Err(item.mistake(Wrong::Twice { name: resource.kind }));
+                let resource = ResourceBudget::parse(&item, measure, settings)?;
+                let identity =
+                    |resource: &ResourceBudget| (resource.resource_type, resource.measure, resource.device);
+                if resources.iter().any(|other| identity(other) == identity(&resource)) {
+                    return Err(item.error(BudgetErrorKind::Duplicate { name: resource.resource_type }));
                 }
                 resources.push(resource);
             }
@@ -251,54 +257,67 @@ impl Entry {
     }
 }
 
-impl Timing {
-    fn read(node: &Node<'_>, terms: Terms) -> Result<Self, Mistake> {
+impl TimingBudget {
+    fn parse(node: &JsonNode<'_>, settings: InheritedSettings) -> Result<Self, BudgetError> {
         let own = ["metric", "budget", "lab", "field"];
-        let fields = node.fields("a timing budget", &[&own[..], &Terms::KEYS].concat())?;
-        let measure = fields.require("metric")?.named("metric", &Measure::ALL, Measure::name)?;
-        let terms = terms.refined(&fields)?;
+        let fields = node.fields("a timing budget", &[&own[..], &InheritedSettings::KEYS].concat())?;
+        let measure =
+            fields.require("metric")?.parse_name("metric", &TimingMeasure::ALL, TimingMeasure::name)?;
+        let settings = settings.overridden_by(&fields)?;
         let (lab, field) = (fields.get("lab"), fields.get("field"));
         let both = match fields.get("budget") {
             None if lab.is_none() && field.is_none() => {
-                return Err(fields.mistake(Wrong::Missing { key: "budget" }));
+                return Err(fields.error(BudgetErrorKind::MissingKey { key: "budget" }));
             }
             both => both,
         };
-        if let (Measure::Lab(_), Some(field)) = (measure, &field) {
-            return Err(field.mistake(Wrong::Form { must: "be left out, since no real visit measures this" }));
+        if let (TimingMeasure::Lab(_), Some(field)) = (measure, &field) {
+            return Err(field.error(BudgetErrorKind::InvalidText {
+                requirement: "be left out, since no real visit measures this",
+            }));
         }
 
-        let side = |own: &Option<Node<'_>>| match own.as_ref().or(both.as_ref()) {
-            Some(node) => Ok(Some((budget(node)?, node.line()))),
+        let limit_for = |own: &Option<JsonNode<'_>>| match own.as_ref().or(both.as_ref()) {
+            Some(node) => Ok(Some((parse_limit(node)?, node.line()))),
             None => Ok(None),
         };
         let own = lab.is_some();
-        let lab = side(&lab)?.map(|(max, line)| Lab { max, own, severity: terms.severity, line });
+        let lab = limit_for(&lab)?.map(|(max, line)| LabLimit {
+            max,
+            is_lab_specific: own,
+            severity: settings.severity,
+            line,
+        });
         let field = match measure {
-            Measure::Lab(_) => None,
-            Measure::Field(metric) => side(&field)?.map(|(max, line)| Limit {
-                max: wire_units(max, metric),
-                percentile: terms.percentile,
-                severity: terms.severity,
-                min_samples: terms.min_samples,
+            TimingMeasure::Lab(_) => None,
+            TimingMeasure::Field(metric) => limit_for(&field)?.map(|(max, line)| Limit {
+                max: to_wire_units(max, metric),
+                percentile: settings.percentile,
+                severity: settings.severity,
+                min_samples: settings.min_samples,
                 line,
             }),
         };
-        Ok(Self { measure, device: terms.device, lab, field })
+        Ok(Self { measure, device: settings.device, lab, field })
     }
 }
 
-impl Resource {
-    fn read(node: &Node<'_>, count: Count, terms: Terms) -> Result<Self, Mistake> {
+impl ResourceBudget {
+    fn parse(
+        node: &JsonNode<'_>,
+        measure: ResourceMeasure,
+        settings: InheritedSettings,
+    ) -> Result<Self, BudgetError> {
         let fields = node.fields("a resource budget", &["resourceType", "budget", "device", "severity"])?;
-        let kind = fields.require("resourceType")?.named("resource type", &RESOURCE_KINDS, |kind| kind)?;
-        let max = budget(&fields.require("budget")?)?;
-        let Terms { device, severity, .. } = terms.refined(&fields)?;
-        Ok(Self { kind, count, device, max, severity, line: fields.line() })
+        let resource_type =
+            fields.require("resourceType")?.parse_name("resource type", &RESOURCE_TYPES, |kind| kind)?;
+        let max = parse_limit(&fields.require("budget")?)?;
+        let InheritedSettings { device, severity, .. } = settings.overridden_by(&fields)?;
+        Ok(Self { resource_type, measure, device, max, severity, line: fields.line() })
     }
 }
 
-impl Measure {
+impl TimingMeasure {
     const ALL: [Self; 11] = [
         Self::Field(Metric::Fcp),
         Self::Field(Metric::Lcp),
@@ -329,65 +348,75 @@ impl Measure {
 
 /// What may be said of an entry as a whole, and differently of a budget in it.
 #[derive(Clone, Copy)]
-struct Terms {
+struct InheritedSettings {
     device: Option<Device>,
     percentile: u8,
     severity: Severity,
     min_samples: u64,
 }
 
-impl Terms {
+impl InheritedSettings {
     const KEYS: [&'static str; 4] = ["device", "percentile", "severity", "minSamples"];
 
-    fn refined(mut self, fields: &Fields<'_>) -> Result<Self, Mistake> {
+    fn overridden_by(mut self, fields: &JsonFields<'_>) -> Result<Self, BudgetError> {
         if let Some(device) = fields.get("device") {
-            self.device = Some(device.named("device", &Device::ALL, Device::name)?);
+            self.device = Some(device.parse_name("device", &Device::ALL, Device::name)?);
         }
         if let Some(severity) = fields.get("severity") {
-            self.severity = severity.named("severity", &Severity::ALL, Severity::name)?;
+            self.severity = severity.parse_name("severity", &Severity::ALL, Severity::name)?;
         }
         if let Some(percentile) = fields.get("percentile") {
-            self.percentile = whole(&percentile, 99, "a whole number from 1 to 99")? as u8;
+            self.percentile = parse_positive_integer(&percentile, 99, "a whole number from 1 to 99")? as u8;
         }
         if let Some(min_samples) = fields.get("minSamples") {
-            self.min_samples = whole(&min_samples, 1_000_000_000, "a whole number from 1 to a billion")?;
+            self.min_samples =
+                parse_positive_integer(&min_samples, 1_000_000_000, "a whole number from 1 to a billion")?;
         }
         Ok(self)
     }
 }
 
-impl Default for Terms {
+impl Default for InheritedSettings {
     fn default() -> Self {
         Self { device: None, percentile: 75, severity: Severity::Error, min_samples: 30 }
     }
 }
 
-fn pattern(node: &Node<'_>) -> Result<Pattern, Mistake> {
-    Pattern::parse(node.text("a path")?).map_err(|must| node.mistake(Wrong::Form { must }))
+fn parse_pattern(node: &JsonNode<'_>) -> Result<RobotsPattern, BudgetError> {
+    RobotsPattern::parse(node.text("a path")?)
+        .map_err(|must| node.error(BudgetErrorKind::InvalidText { requirement: must }))
 }
 
-fn budget(node: &Node<'_>) -> Result<f64, Mistake> {
+fn parse_limit(node: &JsonNode<'_>) -> Result<f64, BudgetError> {
     let number = node.number()?;
-    if number < 0.0 { Err(node.mistake(Wrong::Number { must: "zero or more" })) } else { Ok(number) }
+    if number < 0.0 {
+        Err(node.error(BudgetErrorKind::InvalidNumber { requirement: "zero or more" }))
+    } else {
+        Ok(number)
+    }
 }
 
-fn whole(node: &Node<'_>, max: u64, must: &'static str) -> Result<u64, Mistake> {
+fn parse_positive_integer(
+    node: &JsonNode<'_>,
+    max: u64,
+    requirement: &'static str,
+) -> Result<u64, BudgetError> {
     let number = node.number()?;
     if number.fract() == 0.0 && (1.0..=max as f64).contains(&number) {
         Ok(number as u64)
     } else {
-        Err(node.mistake(Wrong::Number { must }))
+        Err(node.error(BudgetErrorKind::InvalidNumber { requirement }))
     }
 }
 
 /// Lighthouse once told third parties by these. It no longer does, but files still say them.
-fn check_options(options: &Node<'_>) -> Result<(), Mistake> {
+fn check_options(options: &JsonNode<'_>) -> Result<(), BudgetError> {
     for host in options.fields("options", &["firstPartyHostnames"])?.items("firstPartyHostnames")? {
         let name = host.text("a host name")?;
         let plain = name.strip_prefix("*.").unwrap_or(name);
         if name.is_empty() || plain.contains(['/', ':', '*']) {
-            return Err(host.mistake(Wrong::Form {
-                must: "be a host name such as \"example.org\" or \"*.example.org\"",
+            return Err(host.error(BudgetErrorKind::InvalidText {
+                requirement: "be a host name such as \"example.org\" or \"*.example.org\"",
             }));
         }
     }
@@ -396,12 +425,12 @@ fn check_options(options: &Node<'_>) -> Result<(), Mistake> {
 
 /// Values were rounded up on their way here, so a whole budget judges them as exact ones. A finer
 /// one is rounded down: a value over budget never passes.
-fn wire_units(max: f64, metric: Metric) -> u32 {
+fn to_wire_units(max: f64, metric: Metric) -> u32 {
     let units = max * metric.wire_scale();
     // 0.29 · 10,000 is a hair under 2,900.
     let noise = units * 1e-12;
     (units + noise).floor() as u32
 }
 
-const RESOURCE_KINDS: [&str; 9] =
+const RESOURCE_TYPES: [&str; 9] =
     ["total", "document", "script", "stylesheet", "image", "media", "font", "other", "third-party"];

@@ -1,15 +1,15 @@
 //! Judging several counts together: many cells in one look, and one release against another. What
 //! a cell is, and which releases are compared, is left to the reader.
 
-use crate::verdict::Tally;
+use crate::verdict::BudgetTally;
 
 /// Which of many cells break their budget, so that on average at most 5 % of those named do not
 /// (Benjamini and Hochberg, 1995). Takes the cells' p-values; answers in their order.
 #[must_use]
-pub fn discoveries(p_values: &[f64]) -> Vec<bool> {
+pub fn benjamini_hochberg(p_values: &[f64]) -> Vec<bool> {
     let mut sorted = p_values.to_vec();
     sorted.sort_by(f64::total_cmp);
-    let allowed = |rank: usize| FALSE_DISCOVERIES * rank as f64 / sorted.len() as f64;
+    let allowed = |rank: usize| FALSE_DISCOVERY_RATE * rank as f64 / sorted.len() as f64;
     let largest = (1..).zip(&sorted).filter(|(rank, p)| **p <= allowed(*rank)).last();
     p_values.iter().map(|p| largest.is_some_and(|(_, limit)| p <= limit)).collect()
 }
@@ -18,25 +18,25 @@ pub fn discoveries(p_values: &[f64]) -> Vec<bool> {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Stratum {
     /// Visits to the release before.
-    pub before: Tally,
+    pub before: BudgetTally,
     /// Visits to the release itself.
-    pub after: Tally,
+    pub after: BudgetTally,
 }
 
 /// How a release differs from the one before, within the classes: more visits on phones are no
 /// regression.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Comparison {
+pub struct ReleaseComparison {
     /// So many more of a hundred visits are over budget (Mantel and Haenszel's common difference).
     pub points_worse: f64,
     /// How likely as large a difference is by chance, either way (Cochran, Mantel and Haenszel).
     pub p_value: f64,
 }
 
-impl Comparison {
+impl ReleaseComparison {
     /// The comparison over all strata. None while no stratum has both releases.
     #[must_use]
-    pub fn of(strata: &[Stratum]) -> Option<Self> {
+    pub fn from_strata(strata: &[Stratum]) -> Option<Self> {
         let (mut excess, mut weight, mut variance) = (0.0, 0.0, 0.0);
         for Stratum { before, after } in strata {
             let (n, m) = (after.n() as f64, before.n() as f64);
@@ -61,7 +61,7 @@ impl Comparison {
     }
 }
 
-const FALSE_DISCOVERIES: f64 = 0.05;
+const FALSE_DISCOVERY_RATE: f64 = 0.05;
 
 #[cfg(test)]
 mod tests {
@@ -74,22 +74,22 @@ mod tests {
             0.0001, 0.0004, 0.0019, 0.0095, 0.0201, 0.0278, 0.0298, 0.0344, 0.0459, 0.3240, 0.4262, 0.5719,
             0.6528, 0.7590, 1.0000,
         ];
-        let found = discoveries(&p_values);
+        let found = benjamini_hochberg(&p_values);
         assert_eq!(found.iter().filter(|found| **found).count(), 4);
         assert!(found[..4].iter().all(|found| *found));
     }
 
     #[test]
     fn discoveries_keep_the_order_of_the_cells() {
-        assert_eq!(discoveries(&[0.9, 0.001, 0.5, 0.002]), [false, true, false, true]);
+        assert_eq!(benjamini_hochberg(&[0.9, 0.001, 0.5, 0.002]), [false, true, false, true]);
         // The second is 0.04 ≤ 5 % · 2/2, and takes the first with it.
-        assert_eq!(discoveries(&[0.03, 0.04]), [true, true]);
-        assert_eq!(discoveries(&[]), [] as [bool; 0]);
+        assert_eq!(benjamini_hochberg(&[0.03, 0.04]), [true, true]);
+        assert_eq!(benjamini_hochberg(&[]), [] as [bool; 0]);
     }
 
     /// Admissions to Berkeley, 1973: R's mantelhaen.test(UCBAdmissions, correct = FALSE).
     #[test]
-    fn the_admissions_to_berkeley_compare_as_in_r() {
+    fn the_berkeley_admissions_compare_as_in_r() {
         let departments = [
             (89, 19, 512, 313),
             (17, 8, 353, 207),
@@ -99,29 +99,33 @@ mod tests {
             (24, 317, 22, 351),
         ];
         let strata = departments.map(|(women, women_rejected, men, men_rejected)| Stratum {
-            before: Tally { within: women, over: women_rejected },
-            after: Tally { within: men, over: men_rejected },
+            before: BudgetTally { within: women, over: women_rejected },
+            after: BudgetTally { within: men, over: men_rejected },
         });
-        let found = Comparison::of(&strata).unwrap();
+        let found = ReleaseComparison::from_strata(&strata).unwrap();
         assert!((found.p_value - 0.21692).abs() < 1e-5, "{found:?}");
         assert!((found.points_worse - 1.84252).abs() < 1e-5, "{found:?}");
     }
 
     #[test]
     fn a_shift_from_desktops_to_phones_is_no_regression() {
-        let (phone, desktop) = (|n| Tally::of(n, n * 6 / 10), |n| Tally::of(n, n * 9 / 10));
+        let (phone, desktop) = (|n| BudgetTally::new(n, n * 6 / 10), |n| BudgetTally::new(n, n * 9 / 10));
         let phones = Stratum { before: phone(1000), after: phone(9000) };
         let desktops = Stratum { before: desktop(9000), after: desktop(1000) };
-        let found = Comparison::of(&[phones, desktops]).unwrap();
+        let found = ReleaseComparison::from_strata(&[phones, desktops]).unwrap();
         assert!(!found.is_regression() && found.points_worse.abs() < 1e-9, "{found:?}");
-        let mixed = Stratum { before: Tally::of(10_000, 8700), after: Tally::of(10_000, 6300) };
-        assert!(Comparison::of(&[mixed]).unwrap().is_regression());
+        let mixed = Stratum { before: BudgetTally::new(10_000, 8700), after: BudgetTally::new(10_000, 6300) };
+        assert!(ReleaseComparison::from_strata(&[mixed]).unwrap().is_regression());
     }
 
     #[test]
     fn a_regression_is_certain_and_matters() {
         let release = |n, before, after| {
-            Comparison::of(&[Stratum { before: Tally::of(n, before), after: Tally::of(n, after) }]).unwrap()
+            ReleaseComparison::from_strata(&[Stratum {
+                before: BudgetTally::new(n, before),
+                after: BudgetTally::new(n, after),
+            }])
+            .unwrap()
         };
         assert!(release(5000, 4000, 3800).is_regression());
         assert!(!release(5000, 3800, 4000).is_regression());
@@ -132,11 +136,14 @@ mod tests {
     }
 
     #[test]
-    fn one_release_alone_compares_with_nothing() {
-        let only = Stratum { before: Tally::default(), after: Tally::of(100, 10) };
-        assert_eq!(Comparison::of(&[only]), None);
-        assert_eq!(Comparison::of(&[]), None);
-        let single = Stratum { before: Tally::of(1, 1), after: Tally::of(1, 1) };
-        assert_eq!(Comparison::of(&[single]), Some(Comparison { points_worse: 0.0, p_value: 1.0 }));
+    fn a_single_release_has_no_comparison() {
+        let only = Stratum { before: BudgetTally::default(), after: BudgetTally::new(100, 10) };
+        assert_eq!(ReleaseComparison::from_strata(&[only]), None);
+        assert_eq!(ReleaseComparison::from_strata(&[]), None);
+        let single = Stratum { before: BudgetTally::new(1, 1), after: BudgetTally::new(1, 1) };
+        assert_eq!(
+            ReleaseComparison::from_strata(&[single]),
+            Some(ReleaseComparison { points_worse: 0.0, p_value: 1.0 })
+        );
     }
 }

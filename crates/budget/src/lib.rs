@@ -2,27 +2,29 @@
 //! that Lighthouse CI shall make, and the verdicts that counts of real visits allow. Counting the
 //! visits is the ledger's business; telling people is the shells'.
 
-mod ahead;
 mod assertions;
 mod binomial;
 mod budgets;
 mod burn;
 mod compare;
-mod document;
+mod error;
+mod forecast;
 mod gate;
-mod mistake;
-mod path;
+mod json_reader;
+mod robots_pattern;
 mod score;
+mod sequential_test;
 mod verdict;
-mod watch;
 
-pub use ahead::Ahead;
-pub use assertions::{Asserted, Assertion, Outcome, Page};
-pub use budgets::{Budgets, Limit, Rule, Severity};
-pub use burn::{Burn, Windows};
-pub use compare::{Comparison, Stratum, discoveries};
-pub use gate::{Answer, Cell, Waiting, gate, lab_gate, regressions, waiting};
-pub use mistake::{Mistake, Wrong};
-pub use score::{Audit, FieldScore, Form, Part, category, field_score};
-pub use verdict::{Ranks, Tally, Verdict};
-pub use watch::{Alarm, Look, Watched, leading};
+pub use assertions::{Assertion, AssertionOutcome, LhciResult, PageAssertions};
+pub use budgets::{BudgetRule, Budgets, Limit, Severity};
+pub use burn::{BurnAlert, BurnWindows};
+pub use compare::{ReleaseComparison, Stratum, benjamini_hochberg};
+pub use error::{BudgetError, BudgetErrorKind};
+pub use forecast::Forecast;
+pub use gate::{
+    GateCell, GateOutcome, GateReadiness, evaluate_gate, evaluate_lab_gate, find_regressions, gate_readiness,
+};
+pub use score::{FieldScore, FormFactor, MetricScore, ScoredAudit, field_score, performance_score};
+pub use sequential_test::{AlarmState, SequentialTest, TestObservation, leading_release};
+pub use verdict::{BudgetTally, PercentileRanks, Verdict};

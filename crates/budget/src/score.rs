@@ -6,7 +6,7 @@ use wire::{Device, Metric};
 
 /// A measure that Lighthouse scores.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Audit {
+pub enum ScoredAudit {
     /// First Contentful Paint, in milliseconds.
     FirstContentfulPaint,
     /// Largest Contentful Paint, in milliseconds.
@@ -31,12 +31,12 @@ pub struct FieldScore {
     /// In whole hundredths of 1.
     pub score: f64,
     /// Metric by metric.
-    pub parts: Vec<Part>,
+    pub parts: Vec<MetricScore>,
 }
 
 /// What a metric adds to the score of real visits.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Part {
+pub struct MetricScore {
     /// Of what.
     pub metric: Metric,
     /// Its own score.
@@ -47,7 +47,7 @@ pub struct Part {
 
 /// Whose expectations a score meets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Form {
+pub enum FormFactor {
     /// A phone on a slow connection.
     Mobile,
     /// A computer on a fast one.
@@ -55,12 +55,12 @@ pub enum Form {
 }
 
 /// The two points that fix a log-normal curve: what scores 0.9 and what scores 0.5.
-struct Curve {
+struct ScoreCurve {
     p10: f64,
     median: f64,
 }
 
-impl Audit {
+impl ScoredAudit {
     /// Every audit, in the order of Lighthouse's report.
     pub const ALL: [Self; 7] = [
         Self::FirstContentfulPaint,
@@ -88,8 +88,8 @@ impl Audit {
 
     /// The score of a value, in whole hundredths of 1.
     #[must_use]
-    pub fn score(self, value: f64, form: Form) -> f64 {
-        let raw = self.curve(form).share_above(value);
+    pub fn score(self, value: f64, form_factor: FormFactor) -> f64 {
+        let raw = self.curve(form_factor).share_above(value);
         let boosted = if raw > 0.9 { raw + 0.05 * (raw - 0.9) } else { raw };
         (boosted * 100.0).floor() / 100.0
     }
@@ -105,28 +105,28 @@ impl Audit {
         }
     }
 
-    const fn curve(self, form: Form) -> Curve {
-        let (p10, median) = match (self, form) {
-            (Self::FirstContentfulPaint, Form::Mobile) => (1800.0, 3000.0),
-            (Self::FirstContentfulPaint, Form::Desktop) => (934.0, 1600.0),
-            (Self::LargestContentfulPaint, Form::Mobile) => (2500.0, 4000.0),
-            (Self::LargestContentfulPaint, Form::Desktop) => (1200.0, 2400.0),
-            (Self::TotalBlockingTime, Form::Mobile) => (200.0, 600.0),
-            (Self::TotalBlockingTime, Form::Desktop) => (150.0, 350.0),
+    const fn curve(self, form_factor: FormFactor) -> ScoreCurve {
+        let (p10, median) = match (self, form_factor) {
+            (Self::FirstContentfulPaint, FormFactor::Mobile) => (1800.0, 3000.0),
+            (Self::FirstContentfulPaint, FormFactor::Desktop) => (934.0, 1600.0),
+            (Self::LargestContentfulPaint, FormFactor::Mobile) => (2500.0, 4000.0),
+            (Self::LargestContentfulPaint, FormFactor::Desktop) => (1200.0, 2400.0),
+            (Self::TotalBlockingTime, FormFactor::Mobile) => (200.0, 600.0),
+            (Self::TotalBlockingTime, FormFactor::Desktop) => (150.0, 350.0),
             (Self::CumulativeLayoutShift, _) => (0.1, 0.25),
-            (Self::SpeedIndex, Form::Mobile) => (3387.0, 5800.0),
-            (Self::SpeedIndex, Form::Desktop) => (1311.0, 2300.0),
+            (Self::SpeedIndex, FormFactor::Mobile) => (3387.0, 5800.0),
+            (Self::SpeedIndex, FormFactor::Desktop) => (1311.0, 2300.0),
             (Self::InteractionToNextPaint, _) => (200.0, 500.0),
             (Self::MaxPotentialFid, _) => (130.0, 250.0),
         };
-        Curve { p10, median }
+        ScoreCurve { p10, median }
     }
 }
 
-impl Form {
+impl FormFactor {
     /// The form that Lighthouse would judge such a device by.
     #[must_use]
-    pub const fn of(device: Device) -> Self {
+    pub const fn from_device(device: Device) -> Self {
         match device {
             Device::Phone | Device::Tablet => Self::Mobile,
             Device::Desktop => Self::Desktop,
@@ -137,7 +137,7 @@ impl Form {
 /// The performance score of a report: the mean of its weighted scores. A score that is not
 /// applicable is left out; None when all are.
 #[must_use]
-pub fn category(scores: impl IntoIterator<Item = (f64, Option<f64>)>) -> Option<f64> {
+pub fn performance_score(scores: impl IntoIterator<Item = (f64, Option<f64>)>) -> Option<f64> {
     let (mut sum, mut weights) = (0.0, 0.0);
     for (weight, score) in scores {
         if let Some(score) = score {
@@ -152,55 +152,59 @@ pub fn category(scores: impl IntoIterator<Item = (f64, Option<f64>)>) -> Option<
 /// curves and weights, but INP in the place of Total Blocking Time, which stands in for it in the
 /// lab, and no Speed Index, which no visit measures.
 #[must_use]
-pub fn field_score(values: impl IntoIterator<Item = (Metric, f64)>, form: Form) -> Option<f64> {
-    FieldScore::of(0, values, form).map(|whole| whole.score)
+pub fn field_score(values: impl IntoIterator<Item = (Metric, f64)>, form_factor: FormFactor) -> Option<f64> {
+    FieldScore::from_percentiles(0, values, form_factor).map(|whole| whole.score)
 }
 
 impl FieldScore {
     /// The score of so many views by their percentiles; none where nothing of them is scored.
     #[must_use]
-    pub fn of(views: u64, values: impl IntoIterator<Item = (Metric, f64)>, form: Form) -> Option<Self> {
+    pub fn from_percentiles(
+        views: u64,
+        values: impl IntoIterator<Item = (Metric, f64)>,
+        form_factor: FormFactor,
+    ) -> Option<Self> {
         let part = |(metric, value)| {
             let (audit, counts_as) = match metric {
-                Metric::Fcp => (Audit::FirstContentfulPaint, Audit::FirstContentfulPaint),
-                Metric::Lcp => (Audit::LargestContentfulPaint, Audit::LargestContentfulPaint),
-                Metric::Cls => (Audit::CumulativeLayoutShift, Audit::CumulativeLayoutShift),
-                Metric::Inp => (Audit::InteractionToNextPaint, Audit::TotalBlockingTime),
+                Metric::Fcp => (ScoredAudit::FirstContentfulPaint, ScoredAudit::FirstContentfulPaint),
+                Metric::Lcp => (ScoredAudit::LargestContentfulPaint, ScoredAudit::LargestContentfulPaint),
+                Metric::Cls => (ScoredAudit::CumulativeLayoutShift, ScoredAudit::CumulativeLayoutShift),
+                Metric::Inp => (ScoredAudit::InteractionToNextPaint, ScoredAudit::TotalBlockingTime),
                 Metric::Fid | Metric::Ttfb => return None,
             };
-            Some(Part { metric, score: audit.score(value, form), weight: counts_as.weight() })
+            Some(MetricScore { metric, score: audit.score(value, form_factor), weight: counts_as.weight() })
         };
-        let parts: Vec<Part> = values.into_iter().filter_map(part).collect();
-        let score = category(parts.iter().map(|part| (part.weight, Some(part.score))))?;
+        let parts: Vec<MetricScore> = values.into_iter().filter_map(part).collect();
+        let score = performance_score(parts.iter().map(|part| (part.weight, Some(part.score))))?;
         Some(Self { views, score, parts })
     }
 
     /// That of several classes of devices, each by its views.
     #[must_use]
-    pub fn all(classes: &[Self]) -> Option<Self> {
+    pub fn combine(classes: &[Self]) -> Option<Self> {
         let views = classes.iter().fold(0_u64, |sum, class| sum.saturating_add(class.views));
-        let score = category(classes.iter().map(|class| (class.views as f64, Some(class.score))))?;
+        let score = performance_score(classes.iter().map(|class| (class.views as f64, Some(class.score))))?;
         let parts = Metric::ALL.into_iter().filter_map(|metric| {
             let own = |class: &Self| {
                 let part = class.parts.iter().find(|part| part.metric == metric)?;
                 Some((class.views as f64, *part))
             };
-            let all: Vec<(f64, Part)> = classes.iter().filter_map(own).collect();
-            let score = category(all.iter().map(|(views, part)| (*views, Some(part.score))))?;
+            let all: Vec<(f64, MetricScore)> = classes.iter().filter_map(own).collect();
+            let score = performance_score(all.iter().map(|(views, part)| (*views, Some(part.score))))?;
             let weight = all.iter().map(|(views, part)| views * part.weight).sum::<f64>() / views as f64;
-            Some(Part { metric, score, weight })
+            Some(MetricScore { metric, score, weight })
         });
         Some(Self { views, score, parts: parts.collect() })
     }
 
     /// Each part with the share of the whole that it counts for.
-    pub fn shares(&self) -> impl Iterator<Item = (&Part, f64)> {
+    pub fn parts_with_share(&self) -> impl Iterator<Item = (&MetricScore, f64)> {
         let whole: f64 = self.parts.iter().map(|part| part.weight).sum();
         self.parts.iter().map(move |part| (part, (part.weight / whole * 100.0).round() / 100.0))
     }
 }
 
-impl Curve {
+impl ScoreCurve {
     /// The share of a log-normal distribution that is worse than the value: Lighthouse's
     /// getLogNormalScore, with the logarithm and exponential that V8 uses too.
     fn share_above(&self, value: f64) -> f64 {
@@ -234,8 +238,8 @@ const INVERSE_ERFC_ONE_FIFTH: f64 = 0.9061938024368232;
 
 #[cfg(test)]
 mod tests {
-    use Audit::*;
-    use Form::*;
+    use FormFactor::*;
+    use ScoredAudit::*;
 
     use super::*;
 
@@ -265,8 +269,8 @@ mod tests {
     #[test]
     fn known_reports_have_known_scores() {
         let report = |form, values: [f64; 5]| {
-            category(
-                Audit::ALL
+            performance_score(
+                ScoredAudit::ALL
                     .into_iter()
                     .zip(values)
                     .map(|(audit, value)| (audit.weight(), Some(audit.score(value, form)))),
@@ -277,7 +281,7 @@ mod tests {
     }
 
     #[test]
-    fn the_field_is_scored_by_what_it_measures() {
+    fn field_scores_use_only_metrics_that_visits_measure() {
         let good = [(Metric::Fcp, 900.0), (Metric::Lcp, 1200.0), (Metric::Cls, 0.0), (Metric::Inp, 40.0)];
         assert_eq!(field_score(good, Mobile), Some(1.0));
         // (10 · 0.90 + 30 · 0.50) / 40
@@ -286,15 +290,17 @@ mod tests {
     }
 
     #[test]
-    fn classes_of_devices_count_by_their_views_and_a_part_by_those_that_have_it() {
-        let phones = FieldScore::of(300, [(Metric::Fcp, 1800.0), (Metric::Inp, 500.0)], Mobile).unwrap();
-        let desktops = FieldScore::of(100, [(Metric::Fcp, 100.0)], Desktop).unwrap();
-        let all = FieldScore::all(&[phones, desktops]).unwrap();
+    fn device_classes_are_weighted_by_their_views() {
+        let phones =
+            FieldScore::from_percentiles(300, [(Metric::Fcp, 1800.0), (Metric::Inp, 500.0)], Mobile).unwrap();
+        let desktops = FieldScore::from_percentiles(100, [(Metric::Fcp, 100.0)], Desktop).unwrap();
+        let all = FieldScore::combine(&[phones, desktops]).unwrap();
         // (300 · 0.60 + 100 · 1.00) / 400
         assert_eq!((all.views, all.score), (400, 0.7));
-        let parts: Vec<_> = all.shares().map(|(part, share)| (part.metric, part.score, share)).collect();
+        let parts: Vec<_> =
+            all.parts_with_share().map(|(part, share)| (part.metric, part.score, share)).collect();
         // Of FCP (300 · 0.90 + 100 · 1.00) / 400 by 10; of INP, which phones alone have, 300 · 30 / 400.
         assert_eq!(parts, [(Metric::Fcp, 0.93, 0.31), (Metric::Inp, 0.5, 0.69)]);
-        assert_eq!(FieldScore::all(&[]), None);
+        assert_eq!(FieldScore::combine(&[]), None);
     }
 }

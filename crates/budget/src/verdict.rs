@@ -12,7 +12,7 @@ use crate::{
 /// Visits, by whether they kept a budget. Visits that were really measured: a sampled one counts
 /// once, whatever its weight, since weight is no evidence.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Tally {
+pub struct BudgetTally {
     /// At most the budget.
     pub within: u64,
     /// Above it.
@@ -36,17 +36,17 @@ pub enum Verdict {
 
 /// The ranks of the values, in ascending order, between which a percentile lies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Ranks {
+pub struct PercentileRanks {
     /// Counted from 1.
     pub low: u64,
     /// Counted from 1.
     pub high: u64,
 }
 
-impl Tally {
+impl BudgetTally {
     /// Of `n` visits, those within budget.
     #[must_use]
-    pub const fn of(n: u64, within: u64) -> Self {
+    pub const fn new(n: u64, within: u64) -> Self {
         Self { within, over: n.saturating_sub(within) }
     }
 
@@ -60,14 +60,14 @@ impl Tally {
     /// keep it, one look calls at most 1 % violated; of those that just break it, at most 5 % met.
     #[must_use]
     pub fn verdict(self, percentile: u8, min_samples: u64) -> Verdict {
-        let (n, share) = (self.n(), share(percentile));
+        let (n, share) = (self.n(), required_share(percentile));
         if n == 0 {
             Verdict::Unknown
         } else if n < min_samples {
             Verdict::Insufficient
-        } else if at_most(self.within, n, share) <= VIOLATED_AT {
+        } else if at_most(self.within, n, share) <= MAX_VIOLATED_P_VALUE {
             Verdict::Violated
-        } else if at_least(self.within, n, share) <= MET_AT {
+        } else if at_least(self.within, n, share) <= MAX_MET_P_VALUE {
             Verdict::Met
         } else {
             Verdict::undecided(n)
@@ -76,22 +76,22 @@ impl Tally {
 
     /// So many views are over the limit beyond what the budget forgives; below 0, so many more it would forgive.
     #[must_use]
-    pub fn beyond(self, percentile: u8) -> f64 {
-        self.over as f64 - self.n() as f64 * (1.0 - share(percentile))
+    pub fn excess_visits(self, percentile: u8) -> f64 {
+        self.over as f64 - self.n() as f64 * (1.0 - required_share(percentile))
     }
 
     /// How likely a page that just keeps its budget is to look at least as bad: the p-value to
     /// correct when many cells are judged together.
     #[must_use]
     pub fn p_value(self, percentile: u8) -> f64 {
-        at_most(self.within, self.n(), share(percentile))
+        at_most(self.within, self.n(), required_share(percentile))
     }
 }
 
 impl Limit {
     /// What visits prove about this limit.
     #[must_use]
-    pub fn verdict(&self, tally: Tally) -> Verdict {
+    pub fn verdict(&self, tally: BudgetTally) -> Verdict {
         tally.verdict(self.percentile, self.min_samples)
     }
 }
@@ -99,7 +99,7 @@ impl Limit {
 impl Verdict {
     /// The verdict on `n` visits that prove neither side.
     pub(crate) const fn undecided(n: u64) -> Self {
-        if n < TELLING { Self::Insufficient } else { Self::AtLimit }
+        if n < MIN_AT_LIMIT_VISITS { Self::Insufficient } else { Self::AtLimit }
     }
 
     /// The name in every answer.
@@ -115,28 +115,29 @@ impl Verdict {
     }
 }
 
-impl Ranks {
+impl PercentileRanks {
     /// Between these, of `n` values, lies the percentile of all visits, with 95 % confidence. None
     /// where `n` is too small to bound it.
     #[must_use]
-    pub fn of_percentile(n: u64, percentile: u8) -> Option<Self> {
-        let share = share(percentile);
+    pub fn for_percentile(n: u64, percentile: u8) -> Option<Self> {
+        let share = required_share(percentile);
         let mean = n as f64 * share;
         let spread = 1.96 * (mean * (1.0 - share)).sqrt();
-        let low = first((mean - spread) as u64, n, |rank| at_most(rank, n, share) > OUTSIDE);
-        let high = first((mean + spread) as u64, n + 1, |rank| at_least(rank, n, share) <= OUTSIDE);
+        let low = first_true((mean - spread) as u64, n, |rank| at_most(rank, n, share) > INTERVAL_TAIL);
+        let high =
+            first_true((mean + spread) as u64, n + 1, |rank| at_least(rank, n, share) <= INTERVAL_TAIL);
         (low > 0 && high <= n).then_some(Self { low, high })
     }
 }
 
 /// The share of visits that a percentile asks to be within budget.
-pub(crate) fn share(percentile: u8) -> f64 {
+pub(crate) fn required_share(percentile: u8) -> f64 {
     f64::from(percentile.clamp(1, 99)) / 100.0
 }
 
 /// The first number, up to `end`, of which that is true; it stays true from there on, and is true of
 /// `end`. Steps away from the guess, ever wider, until both sides are known; then halves.
-fn first(guess: u64, end: u64, is_true: impl Fn(u64) -> bool) -> u64 {
+fn first_true(guess: u64, end: u64, is_true: impl Fn(u64) -> bool) -> u64 {
     let (mut low, mut high) = (0, end);
     let mut step = 1;
     if guess >= end || is_true(guess) {
@@ -172,12 +173,12 @@ fn first(guess: u64, end: u64, is_true: impl Fn(u64) -> bool) -> u64 {
     low
 }
 
-const VIOLATED_AT: f64 = 0.01;
-const MET_AT: f64 = 0.05;
+const MAX_VIOLATED_P_VALUE: f64 = 0.01;
+const MAX_MET_P_VALUE: f64 = 0.05;
 /// From here on, a page that is neither is near its limit: within about 2.5 points of it.
-pub(crate) const TELLING: u64 = 1300;
+pub(crate) const MIN_AT_LIMIT_VISITS: u64 = 1300;
 /// Half of what a 95 % interval leaves out.
-const OUTSIDE: f64 = 0.025;
+const INTERVAL_TAIL: f64 = 0.025;
 
 #[cfg(test)]
 mod tests {
@@ -188,36 +189,36 @@ mod tests {
         [(30, 16, 27), (100, 64, 83), (200, 134, 161), (500, 351, 392), (1000, 717, 773), (5000, 3677, 3801)];
 
     #[test]
-    fn verdicts_turn_at_the_critical_values() {
+    fn verdicts_change_at_the_critical_values() {
         for (n, violated, met) in CRITICAL {
             let between = if n < 1300 { Verdict::Insufficient } else { Verdict::AtLimit };
-            let verdict = |within| Tally::of(n, within).verdict(75, 30);
+            let verdict = |within| BudgetTally::new(n, within).verdict(75, 30);
             let found = [violated, violated + 1, met - 1, met].map(verdict);
             assert_eq!(found, [Verdict::Violated, between, between, Verdict::Met], "{n}");
         }
     }
 
     #[test]
-    fn views_beyond_a_budget_are_those_that_it_does_not_forgive() {
+    fn excess_visits_are_those_above_the_allowance() {
         assert_eq!(
-            [(100, 64), (100, 75), (8, 8), (0, 0)].map(|(n, k)| Tally::of(n, k).beyond(75)),
+            [(100, 64), (100, 75), (8, 8), (0, 0)].map(|(n, k)| BudgetTally::new(n, k).excess_visits(75)),
             [11.0, 0.0, -2.0, 0.0]
         );
     }
 
     #[test]
-    fn silence_is_never_green() {
-        assert_eq!(Tally::of(0, 0).verdict(75, 30), Verdict::Unknown);
-        assert_eq!(Tally::of(29, 29).verdict(75, 30), Verdict::Insufficient);
-        assert_eq!(Tally::of(29, 0).verdict(75, 30), Verdict::Insufficient);
-        assert_eq!(Tally::of(199, 199).verdict(75, 200), Verdict::Insufficient);
+    fn too_few_visits_are_never_met() {
+        assert_eq!(BudgetTally::new(0, 0).verdict(75, 30), Verdict::Unknown);
+        assert_eq!(BudgetTally::new(29, 29).verdict(75, 30), Verdict::Insufficient);
+        assert_eq!(BudgetTally::new(29, 0).verdict(75, 30), Verdict::Insufficient);
+        assert_eq!(BudgetTally::new(199, 199).verdict(75, 200), Verdict::Insufficient);
     }
 
     #[test]
     fn verdicts_worsen_as_fewer_visits_keep_the_budget() {
         for (n, percentile) in [(30, 75), (400, 90), (1300, 50), (2000, 99), (2000, 1)] {
             let verdicts: Vec<_> =
-                (0..=n).map(|within| Tally::of(n, within).verdict(percentile, 30)).collect();
+                (0..=n).map(|within| BudgetTally::new(n, within).verdict(percentile, 30)).collect();
             let rank = |verdict: &Verdict| match verdict {
                 Verdict::Violated => 0,
                 Verdict::Met => 2,
@@ -229,7 +230,7 @@ mod tests {
 
     #[test]
     fn a_billion_visits_have_a_verdict() {
-        let verdict = |within| Tally::of(1_000_000_000, within).verdict(75, 30);
+        let verdict = |within| BudgetTally::new(1_000_000_000, within).verdict(75, 30);
         assert_eq!(verdict(749_968_000), Verdict::Violated);
         assert_eq!(verdict(749_970_000), Verdict::AtLimit);
         assert_eq!(verdict(750_030_000), Verdict::Met);
@@ -246,26 +247,26 @@ mod tests {
             (5000, 3690, 3811),
         ];
         for (n, low, high) in ranks {
-            assert_eq!(Ranks::of_percentile(n, 75), Some(Ranks { low, high }), "{n}");
+            assert_eq!(PercentileRanks::for_percentile(n, 75), Some(PercentileRanks { low, high }), "{n}");
         }
     }
 
     #[test]
-    fn the_search_finds_the_first_from_wherever_it_starts() {
+    fn the_search_finds_the_first_true_from_any_guess() {
         for end in 0..40 {
             for (guess, answer) in
                 (0..=end + 2).flat_map(|guess| (0..=end).map(move |answer| (guess, answer)))
             {
-                assert_eq!(first(guess, end, |at| at >= answer), answer, "from {guess} up to {end}");
+                assert_eq!(first_true(guess, end, |at| at >= answer), answer, "from {guess} up to {end}");
             }
         }
     }
 
     #[test]
-    fn a_few_values_bound_no_percentile() {
-        let bounded = (0..40).find(|n| Ranks::of_percentile(*n, 75).is_some());
+    fn too_few_values_give_no_interval() {
+        let bounded = (0..40).find(|n| PercentileRanks::for_percentile(*n, 75).is_some());
         // 0.75^n is the chance that the largest of n values is below p75.
         assert_eq!(bounded, Some(13));
-        assert_eq!(Ranks::of_percentile(100, 99), None);
+        assert_eq!(PercentileRanks::for_percentile(100, 99), None);
     }
 }

@@ -2,15 +2,15 @@
 
 #![expect(clippy::unwrap_used, reason = "a helper of tests may do as tests do")]
 
-use budget::{Asserted, Budgets, Outcome, Page, Severity};
+use budget::{AssertionOutcome, Budgets, LhciResult, PageAssertions, Severity};
 use wire::{Device, Metric};
 
-fn page(text: &str, url: &str) -> Page {
-    Budgets::parse(text).unwrap().page(url, Device::Phone).unwrap()
+fn page(text: &str, url: &str) -> PageAssertions {
+    Budgets::parse(text).unwrap().page_assertions(url, Device::Phone).unwrap()
 }
 
 /// What is asserted, as Lighthouse CI would be given it.
-fn asserted(page: &Page) -> Vec<(&str, f64)> {
+fn audit_limits(page: &PageAssertions) -> Vec<(&str, f64)> {
     let mut pairs: Vec<_> =
         page.assertions.iter().map(|assertion| (assertion.audit.as_str(), assertion.max)).collect();
     pairs.sort_by_key(|(audit, _)| *audit);
@@ -21,7 +21,7 @@ fn asserted(page: &Page) -> Vec<(&str, f64)> {
 fn the_defaults_assert_what_the_lab_can_measure() {
     let page = page(include_str!("../../../lighthouse/budgets.json"), "http://localhost:3000/");
     assert_eq!(
-        asserted(&page),
+        audit_limits(&page),
         [
             ("cumulative-layout-shift", 0.1),
             ("first-contentful-paint", 1500.0),
@@ -50,8 +50,11 @@ fn the_cascade_is_merged() {
         { "device": "desktop", "timings": [{ "metric": "largest-contentful-paint", "budget": 1000 }] }
     ]"#;
     let at = |path: &str, device| {
-        let page = Budgets::parse(text).unwrap().page(&format!("https://example.org{path}"), device).unwrap();
-        asserted(&page).into_iter().map(|(_, max)| max).collect::<Vec<_>>()
+        let page = Budgets::parse(text)
+            .unwrap()
+            .page_assertions(&format!("https://example.org{path}"), device)
+            .unwrap();
+        audit_limits(&page).into_iter().map(|(_, max)| max).collect::<Vec<_>>()
     };
     assert_eq!(at("/", Device::Phone), [2000.0, 10.0, 3000.0]);
     assert_eq!(at("/shop?page=2", Device::Phone), [3000.0, 20.0, 3000.0]);
@@ -65,7 +68,7 @@ fn the_cascade_is_merged() {
 }
 
 #[test]
-fn a_proxy_needs_a_number_of_its_own_and_yields_to_the_audit() {
+fn a_proxy_needs_its_own_limit_and_yields_to_the_audit() {
     let text = |timings: &str| format!(r#"[{{ "timings": [{timings}] }}]"#);
     let inp = r#"{ "metric": "interaction-to-next-paint", "budget": 200 }"#;
     let inp_in_lab = r#"{ "metric": "interaction-to-next-paint", "budget": 200, "lab": 300 }"#;
@@ -85,11 +88,11 @@ fn a_pattern_matches_its_own_page_only() {
     assert_eq!(at("https://example.org").url, "https://example.org/");
     assert_eq!(at("https://example.org?a=1").url, "https://example.org/?a=1");
     assert_eq!(
-        at("http://[::1]:80/a+b.html?x=(1)#top").pattern(),
+        at("http://[::1]:80/a+b.html?x=(1)#top").url_pattern(),
         r"^http://\[::1\]:80/a\+b\.html\?x=\(1\)$"
     );
     for url in ["/", "example.org", "ftp://example.org/", "https://", "https:///path"] {
-        assert_eq!(Budgets::parse("[]").unwrap().page(url, Device::Phone), None, "{url}");
+        assert_eq!(Budgets::parse("[]").unwrap().page_assertions(url, Device::Phone), None, "{url}");
     }
 }
 
@@ -100,8 +103,8 @@ fn result(
     name: &str,
     expected: f64,
     actual: Option<f64>,
-) -> Asserted {
-    Asserted {
+) -> LhciResult {
+    LhciResult {
         url: "http://localhost:3000/".into(),
         audit_id: audit_id.into(),
         audit_property: audit_property.map(str::to_owned),
@@ -119,30 +122,31 @@ fn a_run_proves_only_what_it_asserted() {
         "resourceSizes": [{ "resourceType": "script", "budget": 100 }]
     }]"#;
     let page = page(text, "http://localhost:3000");
-    let outcomes =
-        |results: &[Asserted]| page.outcomes(results).iter().map(|(_, outcome)| *outcome).collect::<Vec<_>>();
+    let outcomes = |results: &[LhciResult]| {
+        page.outcomes(results).iter().map(|(_, outcome)| *outcome).collect::<Vec<_>>()
+    };
 
     let paint = |actual| result("first-contentful-paint", None, "maxNumericValue", 1500.0, actual);
     let script = result("resource-summary", Some("script.size"), "maxNumericValue", 102_400.0, Some(99.0));
-    let kept = Outcome::Kept { actual: 1500.0 };
-    let broken = Outcome::Broken { actual: 1501.0 };
-    let small = Outcome::Kept { actual: 99.0 };
+    let kept = AssertionOutcome::Passed { actual: 1500.0 };
+    let broken = AssertionOutcome::Failed { actual: 1501.0 };
+    let small = AssertionOutcome::Passed { actual: 99.0 };
     assert_eq!(outcomes(&[paint(Some(1500.0)), script.clone()]), [kept, small]);
     assert_eq!(outcomes(&[paint(Some(1501.0)), script.clone()]), [broken, small]);
-    assert_eq!(outcomes(&[paint(None), script.clone()]), [Outcome::NotMeasured, small]);
-    assert_eq!(outcomes(&[]), [Outcome::NotAsserted, Outcome::NotAsserted]);
+    assert_eq!(outcomes(&[paint(None), script.clone()]), [AssertionOutcome::NotMeasured, small]);
+    assert_eq!(outcomes(&[]), [AssertionOutcome::NotAsserted, AssertionOutcome::NotAsserted]);
 
     let did_not_run =
-        Asserted { passed: false, ..result("first-contentful-paint", None, "auditRan", 1.0, Some(0.0)) };
-    assert_eq!(outcomes(&[did_not_run]), [Outcome::NotMeasured, Outcome::NotAsserted]);
+        LhciResult { passed: false, ..result("first-contentful-paint", None, "auditRan", 1.0, Some(0.0)) };
+    assert_eq!(outcomes(&[did_not_run]), [AssertionOutcome::NotMeasured, AssertionOutcome::NotAsserted]);
     // Two runs' worth of results: the good one does not hide the bad one, in either order.
     assert_eq!(outcomes(&[paint(Some(1501.0)), paint(Some(1500.0))])[0], broken);
     assert_eq!(outcomes(&[paint(Some(1500.0)), paint(Some(1501.0))])[0], broken);
     // Another number, another page and another audit prove nothing.
-    let lax = Asserted { expected: 9000.0, ..paint(Some(1500.0)) };
-    let elsewhere = Asserted { url: "http://localhost:3000/about".into(), ..paint(Some(1500.0)) };
-    let default_score = Asserted { name: "minScore".into(), ..paint(Some(1.0)) };
+    let lax = LhciResult { expected: 9000.0, ..paint(Some(1500.0)) };
+    let elsewhere = LhciResult { url: "http://localhost:3000/about".into(), ..paint(Some(1500.0)) };
+    let default_score = LhciResult { name: "minScore".into(), ..paint(Some(1.0)) };
     for other in [lax, elsewhere, default_score] {
-        assert_eq!(outcomes(&[other])[0], Outcome::NotAsserted);
+        assert_eq!(outcomes(&[other])[0], AssertionOutcome::NotAsserted);
     }
 }

@@ -2,7 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a helper of tests may do as tests do")]
 
-use budget::{Budgets, Limit, Severity, Wrong};
+use budget::{BudgetErrorKind, Budgets, Limit, Severity};
 use proptest::{collection::vec, prelude::*, sample::Index, sample::select};
 use wire::{Device, Metric};
 
@@ -65,7 +65,7 @@ fn a_device_has_its_own_budget() {
 }
 
 #[test]
-fn a_limit_knows_the_budget_that_it_is_of() {
+fn each_limit_comes_from_the_rule_that_decides_it() {
     let text = r#"[
         { "timings": [ { "metric": "largest-contentful-paint", "budget": 4000 } ] },
         { "path": "/*", "timings": [ { "metric": "largest-contentful-paint", "budget": 2500 },
@@ -97,7 +97,7 @@ fn a_limit_knows_the_budget_that_it_is_of() {
 }
 
 #[test]
-fn lab_and_field_may_differ_and_are_inherited_apart() {
+fn lab_and_field_limits_are_inherited_separately() {
     let text = r#"[
         { "timings": [{ "metric": "first-contentful-paint", "lab": 1200, "field": 1800 }] },
         { "path": "/slow", "timings": [{ "metric": "first-contentful-paint", "lab": 2400 }] },
@@ -108,7 +108,7 @@ fn lab_and_field_may_differ_and_are_inherited_apart() {
 }
 
 #[test]
-fn what_is_said_of_an_entry_holds_for_its_budgets_unless_they_say_otherwise() {
+fn budgets_inherit_the_settings_of_their_entry() {
     let text = r#"[{
         "percentile": 90, "severity": "warn", "minSamples": 200,
         "timings": [
@@ -117,17 +117,17 @@ fn what_is_said_of_an_entry_holds_for_its_budgets_unless_they_say_otherwise() {
               "percentile": 75, "severity": "error", "minSamples": 50 }
         ]
     }]"#;
-    let of = |metric| limit(text, "/", Device::Phone, metric).unwrap();
+    let limit_of = |metric| limit(text, "/", Device::Phone, metric).unwrap();
     let fcp = Limit { max: 1500, percentile: 90, severity: Severity::Warn, min_samples: 200, line: 4 };
     let lcp = Limit { max: 2000, percentile: 75, severity: Severity::Error, min_samples: 50, line: 5 };
-    assert_eq!((of(Metric::Fcp), of(Metric::Lcp)), (fcp, lcp));
+    assert_eq!((limit_of(Metric::Fcp), limit_of(Metric::Lcp)), (fcp, lcp));
 }
 
 #[test]
 fn a_budget_in_wire_units_keeps_its_meaning() {
-    fn units(metric: &str, budget: &str, of: Metric) -> u32 {
+    fn units(metric: &str, budget: &str, unit_of: Metric) -> u32 {
         let text = format!(r#"[{{"timings": [{{"metric": "{metric}", "budget": {budget}}}]}}]"#);
-        max(&text, "/", Device::Phone, of).unwrap()
+        max(&text, "/", Device::Phone, unit_of).unwrap()
     }
     let cls = |budget: &str| units("cumulative-layout-shift", budget, Metric::Cls);
     // Every one of these is a hair off its integer as a float product.
@@ -140,12 +140,12 @@ fn a_budget_in_wire_units_keeps_its_meaning() {
 }
 
 #[track_caller]
-fn check(text: &str, told: &str) {
-    assert_eq!(Budgets::parse(text).unwrap_err().to_string(), told);
+fn check(text: &str, expect: &str) {
+    assert_eq!(Budgets::parse(text).unwrap_err().to_string(), expect);
 }
 
 #[test]
-fn a_mistake_names_its_line_and_what_would_be_right() {
+fn an_error_names_its_line_and_the_remedy() {
     check(
         "[\n  {\n    \"timings\": [{\n      \"metric\": \"largest-contentful-pain\", \"budget\": 1 }] } ]",
         "line 4, column 17: [0].timings[0].metric: \"largest-contentful-pain\" is no metric; did you mean \"largest-contentful-paint\"?",
@@ -207,7 +207,7 @@ fn a_mistake_names_its_line_and_what_would_be_right() {
 }
 
 #[test]
-fn what_lighthouse_would_not_read_is_not_json() {
+fn json_that_lighthouse_rejects_is_rejected() {
     for text in [
         "[{}",
         "[{},]",
@@ -219,14 +219,14 @@ fn what_lighthouse_would_not_read_is_not_json() {
         "[{\"percentile\": NaN}]",
     ] {
         let mistake = Budgets::parse(text).unwrap_err();
-        assert!(matches!(mistake.wrong, Wrong::NotJson { .. }), "{text}: {mistake}");
+        assert!(matches!(mistake.kind, BudgetErrorKind::NotJson { .. }), "{text}: {mistake}");
     }
 }
 
 #[test]
-fn no_depth_overflows_the_reader() {
+fn deep_nesting_does_not_overflow_the_parser() {
     let deep = "[".repeat(100_000);
-    assert!(matches!(Budgets::parse(&deep).unwrap_err().wrong, Wrong::NotJson { .. }));
+    assert!(matches!(Budgets::parse(&deep).unwrap_err().kind, BudgetErrorKind::NotJson { .. }));
 }
 
 #[test]
@@ -238,11 +238,11 @@ fn columns_count_characters() {
 }
 
 #[test]
-fn editors_know_the_same_names() {
+fn the_schema_lists_the_same_names() {
     let schema: serde_json::Value =
         serde_json::from_str(include_str!("../../../lighthouse/budgets.schema.json")).unwrap();
-    let known = |text: &str| match Budgets::parse(text).unwrap_err().wrong {
-        Wrong::Name { known, .. } => serde_json::json!(known),
+    let known = |text: &str| match Budgets::parse(text).unwrap_err().kind {
+        BudgetErrorKind::UnknownName { known, .. } => serde_json::json!(known),
         wrong => panic!("{text}: {wrong}"),
     };
     let names = [
@@ -271,7 +271,7 @@ fn editors_know_the_same_names() {
 }
 
 /// The characters that JSON is made of, those that it is not, and what looks like either.
-fn piece() -> impl Strategy<Value = &'static str> {
+fn json_fragment() -> impl Strategy<Value = &'static str> {
     select(vec![
         "[", "]", "{", "}", ",", ":", "\"", "'", "\\", "\\u00e9", "\\ud800", "\\x41", "0", "01", "-", "+",
         ".", "1e5", "0x1", "null", "true", "NaN", "path", "//", "/*", "*/", "$", " ", "\n", "\t", "\u{0}",
@@ -282,7 +282,7 @@ fn piece() -> impl Strategy<Value = &'static str> {
 proptest! {
     #[test]
     fn what_is_read_is_json_whatever_happened_to_the_file(
-        edits in vec((any::<Index>(), piece(), any::<bool>()), 1..4),
+        edits in vec((any::<Index>(), json_fragment(), any::<bool>()), 1..4),
     ) {
         let mut chars: Vec<char> = include_str!("../../../lighthouse/budgets.json").chars().collect();
         for (at, piece, replaces) in edits {
@@ -297,7 +297,7 @@ proptest! {
     }
 
     #[test]
-    fn no_text_breaks_the_reader(pieces in vec(piece(), 0..30)) {
+    fn no_text_breaks_the_reader(pieces in vec(json_fragment(), 0..30)) {
         let text = pieces.concat();
         if Budgets::parse(&text).is_ok() {
             prop_assert!(serde_json::from_str::<serde_json::Value>(&text).is_ok(), "{}", text);

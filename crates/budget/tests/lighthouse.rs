@@ -3,38 +3,38 @@
 
 #![expect(clippy::indexing_slicing, clippy::unwrap_used, reason = "a helper of tests may do as tests do")]
 
-use budget::{Audit, Budgets, Form, category};
+use budget::{Budgets, FormFactor, ScoredAudit, performance_score};
 use proptest::{collection::vec, option, prelude::*, sample::select, sample::subsequence};
 use serde_json::{Value, json};
 use wire::{Device, Metric};
 
-fn rows(text: &str) -> Vec<Value> {
+fn golden_rows(text: &str) -> Vec<Value> {
     serde_json::from_str(text).unwrap()
 }
 
 #[test]
-fn every_score_is_lighthouses() {
-    let rows = rows(include_str!("lighthouse/scores.json"));
+fn scores_match_lighthouse() {
+    let rows = golden_rows(include_str!("lighthouse/scores.json"));
     for row in &rows {
-        let audit = Audit::ALL.into_iter().find(|audit| audit.name() == row[0]).unwrap();
-        let form = if row[1] == "mobile" { Form::Mobile } else { Form::Desktop };
+        let audit = ScoredAudit::ALL.into_iter().find(|audit| audit.name() == row[0]).unwrap();
+        let form = if row[1] == "mobile" { FormFactor::Mobile } else { FormFactor::Desktop };
         assert_eq!(audit.score(row[2].as_f64().unwrap(), form), row[3].as_f64().unwrap(), "{row}");
     }
     assert_eq!(rows.len(), 7 * 2 * 48);
 }
 
 #[test]
-fn every_category_is_lighthouses() {
-    let weights = Audit::ALL.map(Audit::weight);
-    for row in rows(include_str!("lighthouse/categories.json")) {
+fn category_scores_match_lighthouse() {
+    let weights = ScoredAudit::ALL.map(ScoredAudit::weight);
+    for row in golden_rows(include_str!("lighthouse/categories.json")) {
         let scores = row[0].as_array().unwrap().iter().map(Value::as_f64);
-        assert_eq!(category(weights.into_iter().zip(scores)), row[1].as_f64(), "{row}");
+        assert_eq!(performance_score(weights.into_iter().zip(scores)), row[1].as_f64(), "{row}");
     }
 }
 
 #[test]
-fn every_path_matches_as_in_lighthouse() {
-    for row in rows(include_str!("lighthouse/paths.json")) {
+fn path_patterns_match_as_in_lighthouse() {
+    for row in golden_rows(include_str!("lighthouse/paths.json")) {
         let timings = json!([{ "metric": "first-contentful-paint", "budget": 1 }]);
         let text = json!([{ "path": row[0], "timings": timings }]).to_string();
         let matches = Budgets::parse(&text)
@@ -59,7 +59,7 @@ const RESOURCES: [&str; 9] =
     ["total", "document", "script", "stylesheet", "image", "media", "font", "other", "third-party"];
 
 /// An entry of a budget.json, as Lighthouse 11 validated it. Budgets are not negative.
-fn entries() -> impl Strategy<Value = Value> {
+fn budget_entry() -> impl Strategy<Value = Value> {
     let path = select(vec!["/", "/a", "/a$", "/a/*", "/*.html", "/*b$", "/a*c.html$"]);
     let number = prop_oneof![
         (0..10_000_u32).prop_map(|n| json!(n)),
@@ -108,7 +108,7 @@ fn lighthouse_matches(path: &str, pattern: &str) -> bool {
 }
 
 /// What an entry asserts, as Lighthouse CI's own conversion has it.
-fn converted(entry: &Value) -> Vec<(String, f64)> {
+fn lhci_assertions(entry: &Value) -> Vec<(String, f64)> {
     let budgets = |key: &str, name: &str, audit: fn(&str) -> String, unit: f64| {
         let items = entry[key].as_array().cloned().unwrap_or_default();
         let pair =
@@ -127,16 +127,16 @@ proptest! {
     /// Lighthouse took the last entry that matches a page; Lighthouse CI takes all of them. Here,
     /// the last entry counts in full, and an earlier one for what no later one says.
     #[test]
-    fn a_budget_json_of_lighthouse_means_the_same(entries in vec(entries(), 0..5), pretty in any::<bool>()) {
+    fn a_budget_json_of_lighthouse_means_the_same(entries in vec(budget_entry(), 0..5), pretty in any::<bool>()) {
         let file = Value::Array(entries.clone());
         let text = if pretty { serde_json::to_string_pretty(&file) } else { serde_json::to_string(&file) }.unwrap();
         let budgets = Budgets::parse(&text).unwrap();
         for path in ["/", "/a", "/a/b", "/a/c.html", "/ab?x=1", "/index.html"] {
-            let page = budgets.page(&format!("https://example.org{path}"), Device::Phone).unwrap();
+            let page = budgets.page_assertions(&format!("https://example.org{path}"), Device::Phone).unwrap();
             let mut found: Vec<_> = page.assertions.iter().map(|found| (found.audit.clone(), found.max)).collect();
             let matching = entries.iter().filter(|entry| lighthouse_matches(path, entry["path"].as_str().unwrap_or("/")));
             let mut expected: Vec<(String, f64)> = Vec::new();
-            for pair in matching.rev().flat_map(converted) {
+            for pair in matching.rev().flat_map(lhci_assertions) {
                 if !expected.iter().any(|(audit, _)| *audit == pair.0) {
                     expected.push(pair);
                 }

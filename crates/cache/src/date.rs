@@ -17,18 +17,18 @@ pub fn parse(text: &str) -> Option<u64> {
 /// The preferred form. What lies beyond the year 9999 is its end.
 #[must_use]
 pub fn format(seconds: u64) -> String {
-    httpdate::fmt_http_date(UNIX_EPOCH + Duration::from_secs(seconds.min(LAST)))
+    httpdate::fmt_http_date(UNIX_EPOCH + Duration::from_secs(seconds.min(MAX_HTTP_DATE_SECONDS)))
 }
 
 /// Fri, 31 Dec 9999 23:59:59 GMT.
-const LAST: u64 = 253_402_300_799;
+const MAX_HTTP_DATE_SECONDS: u64 = 253_402_300_799;
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn all_three_forms_are_read_and_nothing_else() {
+    fn only_the_three_http_date_forms_are_parsed() {
         let table = [
             ("Sun, 06 Nov 1994 08:49:37 GMT", Some(784_111_777)),
             ("Sunday, 06-Nov-94 08:49:37 GMT", Some(784_111_777)),
@@ -49,7 +49,7 @@ mod tests {
     }
 
     #[test]
-    fn the_last_second_there_is_can_be_written() {
+    fn formatting_is_capped_at_the_year_9999() {
         assert_eq!(format(u64::MAX), "Fri, 31 Dec 9999 23:59:59 GMT");
     }
 }

@@ -26,7 +26,7 @@ impl Headers {
 
     /// Adds a field after those that are there. What could not be a field of HTTP is not added.
     pub fn append(&mut self, name: &str, value: &str) {
-        let is_name = !name.is_empty() && name.bytes().all(is_token);
+        let is_name = !name.is_empty() && name.bytes().all(is_token_byte);
         // RFC 9110 §5.5: no control characters but the tab, which could otherwise start a field anew.
         let is_plain = |byte: u8| byte == b'\t' || (b' '..=b'~').contains(&byte);
         let is_value =
@@ -53,7 +53,7 @@ impl Headers {
     }
 
     /// The values of a field, one for each time it came.
-    pub fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+    pub fn get_all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
         self.0.iter().filter(move |(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| &**value)
     }
 
@@ -72,7 +72,7 @@ impl Headers {
     /// A list field as one value (RFC 9110 §5.3).
     #[must_use]
     pub fn joined(&self, name: &str) -> Option<String> {
-        let mut all = self.all(name);
+        let mut all = self.get_all(name);
         let first = all.next()?.to_owned();
         Some(all.fold(first, |joined, next| joined + ", " + next))
     }
@@ -80,8 +80,8 @@ impl Headers {
     /// The members of a list field, those in quotes whole, without empty ones (RFC 9110 §5.6.1).
     #[must_use]
     pub fn members(&self, name: &str) -> Vec<&str> {
-        let of_that_name = self.0.iter().filter(|(known, _)| known.eq_ignore_ascii_case(name));
-        of_that_name.flat_map(|(_, value)| members(value)).collect()
+        let fields = self.0.iter().filter(|(known, _)| known.eq_ignore_ascii_case(name));
+        fields.flat_map(|(_, value)| members(value)).collect()
     }
 
     /// Every field in order.
@@ -96,10 +96,10 @@ impl Headers {
     }
 
     /// Takes out what is for the next hop only (RFC 9110 §7.6.1).
-    pub fn end_hop(&mut self) {
+    pub fn remove_hop_by_hop(&mut self) {
         let named: Vec<String> =
             self.members("connection").iter().map(|name| name.to_ascii_lowercase()).collect();
-        self.retain(|name| !HOP.contains(&name) && !named.iter().any(|listed| listed == name));
+        self.retain(|name| !HOP_BY_HOP_HEADERS.contains(&name) && !named.iter().any(|listed| listed == name));
     }
 }
 
@@ -131,12 +131,12 @@ pub(crate) fn members(value: &str) -> impl Iterator<Item = &str> {
 }
 
 /// The characters of a token (RFC 9110 §5.6.2).
-pub(crate) const fn is_token(byte: u8) -> bool {
+pub(crate) const fn is_token_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric()
         || matches!(byte, b'!' | b'#'..=b'\'' | b'*' | b'+' | b'-' | b'.' | b'^'..=b'`' | b'|' | b'~')
 }
 
-const HOP: &[&str] = &[
+const HOP_BY_HOP_HEADERS: &[&str] = &[
     "connection",
     "keep-alive",
     "proxy-authenticate",
@@ -154,21 +154,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_field_that_came_twice_stays_twice_and_in_order() {
+    fn repeated_fields_are_kept_in_order() {
         let headers = Headers::parse("A: 1\nb:2\na:  3 \nno field\n");
-        assert_eq!(headers.all("A").collect::<Vec<_>>(), ["1", "3"]);
+        assert_eq!(headers.get_all("A").collect::<Vec<_>>(), ["1", "3"]);
         assert_eq!(headers.joined("a").as_deref(), Some("1, 3"));
         assert_eq!(headers.iter().map(|(name, _)| name).collect::<Vec<_>>(), ["a", "b", "a"]);
     }
 
     #[test]
-    fn a_comma_in_quotes_parts_nothing() {
+    fn a_quoted_comma_does_not_split_members() {
         let headers = Headers::parse(r#"x: a, "b, \"c", , d"#);
         assert_eq!(headers.members("x"), ["a", r#""b, \"c""#, "d"]);
     }
 
     #[test]
-    fn what_would_start_a_field_anew_is_not_taken() {
+    fn header_injection_is_refused() {
         let mut headers = Headers::new();
         headers.append("a", "b\r\nset-cookie: c");
         headers.append("a b", "c");
@@ -177,9 +177,9 @@ mod tests {
     }
 
     #[test]
-    fn what_is_for_the_next_hop_ends_here() {
+    fn hop_by_hop_headers_are_removed() {
         let mut headers = Headers::parse("connection: X-Own, close\nx-own: 1\nkeep-alive: 5\nage: 1");
-        headers.end_hop();
+        headers.remove_hop_by_hop();
         assert_eq!(headers, Headers::parse("age: 1"));
     }
 }

@@ -4,47 +4,51 @@
 //! [`freshen`], and does what they say. Each leaves its [`Grounds`], so that what is explained is what
 //! was done.
 
-mod arrival;
+mod access;
+mod cache_status;
 mod conditional;
 pub mod date;
+mod decision_log;
 mod directives;
-mod dress;
-mod freshen;
-mod ground;
-mod guard;
+mod entry;
 mod headers;
-mod limit;
-mod message;
+mod http_head;
+mod lookup_policy;
+pub mod metrics;
+mod origin_limiter;
 mod pattern;
-mod plan;
-pub mod predict;
+mod policy;
+pub mod prefetch;
+pub mod purge;
+mod request;
+mod revalidate;
 mod routes;
-mod rules;
-pub mod seen;
-mod status;
-mod store;
-mod stored;
-pub mod tags;
-pub mod timing;
+mod security_headers;
+pub mod server_timing;
+mod storage_policy;
 mod vary;
 pub mod warm;
 
-pub use arrival::{Arrival, Incoming, Refusal};
-pub use conditional::{Part, not_modified, range, without_body};
-pub use directives::{Directives, Scope, Wishes};
-pub use dress::Dress;
-pub use freshen::{Freshened, freshen};
-pub use ground::{Ground, Grounds, Source};
-pub use guard::{Proof, Require, Turned};
+pub use access::{AccessRule, AuthChallenge, Credential};
+pub use cache_status::{CacheStatusParams, LookupOutcome, MissReason};
+pub use conditional::{BodyRange, is_not_modified, not_modified_headers, select_range};
+pub use decision_log::{DecisionLog, DecisionReason, LifetimeSource};
+pub use directives::{DirectiveScope, RequestDirectives, ResponseDirectives};
+pub use entry::{CacheEntry, ENVELOPE_PREFIX_BYTES, EnvelopeHeader, Freshness};
 pub use headers::Headers;
-pub use limit::{Limiter, Limits};
-pub use message::{RequestHead, ResponseHead};
+pub use http_head::{RequestHead, ResponseHead};
+pub use lookup_policy::{
+    ConditionalHeaders, LookupCandidate, LookupPlan, can_serve_stale_on_error, plan_lookup,
+};
+pub use origin_limiter::{OriginLimiter, OriginLimits};
 pub use pattern::PathPattern;
-pub use plan::{Conditions, Found, Plan, plan, stands_in};
-pub use routes::{Cookies, FieldName, Host, Mistake, Origin, Route, Routes, Schedule};
-pub use rules::Rules;
-pub use status::{Miss, Outcome, Particulars};
-pub use store::storable;
-pub use stored::{Frame, PREFIX, Stored, Terms};
-pub use vary::{names as vary_names, variant};
+pub use policy::RoutePolicy;
+pub use request::{RequestParts, RequestRejection, RoutedRequest};
+pub use revalidate::{RevalidationOutcome, apply_not_modified};
+pub use routes::{
+    CacheConfig, CacheConfigError, CacheRoute, CookiePolicy, FieldName, HostPattern, OriginUrl, WarmSchedule,
+};
+pub use security_headers::SecurityHeaders;
+pub use storage_policy::storable_entry;
+pub use vary::{names as vary_names, variant_key};
 pub use wire::UnixMillis;

@@ -8,14 +8,14 @@ use serde::Deserialize;
 #[serde(try_from = "String")]
 pub struct PathPattern {
     text: String,
-    parts: Vec<Part>,
+    segments: Vec<PatternSegment>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Part {
+enum PatternSegment {
     Literal(String),
     /// One segment, under a name or none.
-    One(Option<String>),
+    Single(Option<String>),
     /// All that is left.
     Rest,
 }
@@ -26,7 +26,7 @@ pub(crate) type Captures<'a> = Vec<(&'a str, &'a str)>;
 impl PathPattern {
     /// As it is written.
     #[must_use]
-    pub fn text(&self) -> &str {
+    pub fn as_str(&self) -> &str {
         &self.text
     }
 
@@ -35,15 +35,15 @@ impl PathPattern {
     pub fn captures<'a>(&'a self, path: &'a str) -> Option<Captures<'a>> {
         let mut captures = Captures::new();
         let mut segments = path.strip_prefix('/')?.split('/');
-        for part in &self.parts {
+        for part in &self.segments {
             match part {
-                Part::Rest => return Some(captures),
-                Part::Literal(literal) => {
+                PatternSegment::Rest => return Some(captures),
+                PatternSegment::Literal(literal) => {
                     if segments.next()? != literal {
                         return None;
                     }
                 }
-                Part::One(name) => {
+                PatternSegment::Single(name) => {
                     let segment = segments.next().filter(|segment| !segment.is_empty())?;
                     if let Some(name) = name {
                         captures.push((name, segment));
@@ -55,9 +55,9 @@ impl PathPattern {
     }
 
     /// The names that it catches.
-    pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.parts.iter().filter_map(|part| match part {
-            Part::One(Some(name)) => Some(name.as_str()),
+    pub fn capture_names(&self) -> impl Iterator<Item = &str> {
+        self.segments.iter().filter_map(|part| match part {
+            PatternSegment::Single(Some(name)) => Some(name.as_str()),
             _ => None,
         })
     }
@@ -72,24 +72,24 @@ impl TryFrom<String> for PathPattern {
         if text.contains(['?', '#']) {
             return wrong("must end before ? and #");
         }
-        let mut parts = Vec::new();
+        let mut segments = Vec::new();
         for segment in rest.split('/') {
-            if parts.last() == Some(&Part::Rest) {
+            if segments.last() == Some(&PatternSegment::Rest) {
                 return wrong("has something after **, which stands for all that is left");
             }
             let name = segment.strip_prefix('{').and_then(|rest| rest.strip_suffix('}'));
-            parts.push(match (segment, name) {
-                ("**", _) => Part::Rest,
-                ("*", _) => Part::One(None),
-                (_, Some(name)) if is_name(name) => Part::One(Some(name.to_owned())),
+            segments.push(match (segment, name) {
+                ("**", _) => PatternSegment::Rest,
+                ("*", _) => PatternSegment::Single(None),
+                (_, Some(name)) if is_name(name) => PatternSegment::Single(Some(name.to_owned())),
                 (_, Some(_)) => return wrong("has a capture whose name is not of letters, digits, - and _"),
                 _ if segment.contains(['*', '{', '}']) => {
                     return wrong("has *, { or } within a segment; a wildcard stands for a whole one");
                 }
-                _ => Part::Literal(segment.to_owned()),
+                _ => PatternSegment::Literal(segment.to_owned()),
             });
         }
-        Ok(Self { parts, text })
+        Ok(Self { segments, text })
     }
 }
 
@@ -101,7 +101,7 @@ pub(crate) fn is_ambiguous(path: &str) -> bool {
         return false;
     }
     let lower = path.to_ascii_lowercase();
-    lower.contains([';', '\\']) || DELIMITERS.iter().any(|encoded| lower.contains(encoded))
+    lower.contains([';', '\\']) || ENCODED_DELIMITERS.iter().any(|encoded| lower.contains(encoded))
 }
 
 fn is_name(name: &str) -> bool {
@@ -109,15 +109,15 @@ fn is_name(name: &str) -> bool {
 }
 
 /// NUL, line feed, carriage return, `#`, `%`, `.`, `/`, `;`, `?`, `\`.
-const DELIMITERS: &[&str] = &["%00", "%0a", "%0d", "%23", "%25", "%2e", "%2f", "%3b", "%3f", "%5c"];
+const ENCODED_DELIMITERS: &[&str] = &["%00", "%0a", "%0d", "%23", "%25", "%2e", "%2f", "%3b", "%3f", "%5c"];
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn a_pattern_catches_whole_segments_as_they_are() {
-        let of = |pattern: &str, path: &str| {
+    fn patterns_capture_whole_segments_undecoded() {
+        let captured = |pattern: &str, path: &str| {
             let pattern = PathPattern::try_from(pattern.to_owned()).expect(pattern);
             pattern.captures(path).map(|all| {
                 all.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join(",")
@@ -136,12 +136,12 @@ mod tests {
             ("/", "/", Some("")),
         ];
         for (pattern, path, expect) in table {
-            assert_eq!(of(pattern, path).as_deref(), expect, "{pattern} {path}");
+            assert_eq!(captured(pattern, path).as_deref(), expect, "{pattern} {path}");
         }
     }
 
     #[test]
-    fn a_pattern_that_means_nothing_is_refused() {
+    fn invalid_patterns_are_refused() {
         for pattern in ["a", "/a*", "/**/b", "/{}", "/{a b}", "/a?b", ""] {
             assert!(PathPattern::try_from(pattern.to_owned()).is_err(), "{pattern}");
         }

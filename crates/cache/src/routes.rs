@@ -7,18 +7,18 @@ use std::rc::Rc;
 
 use serde::{Deserialize, Deserializer, de};
 
-use crate::dress::Dress;
-use crate::guard::Require;
-use crate::limit::Limits;
+use crate::access::AccessRule;
+use crate::origin_limiter::OriginLimits;
 use crate::pattern::PathPattern;
-use crate::rules::Rules;
+use crate::policy::RoutePolicy;
+use crate::security_headers::SecurityHeaders;
 
 /// The whole configuration of the cache.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Routes {
+pub struct CacheConfig {
     /// In the order in which they are tried.
-    pub routes: Vec<Route>,
+    pub routes: Vec<CacheRoute>,
     /// For how many milliseconds an isolate trusts what it knows of purges.
     #[serde(default = "lease")]
     pub lease_ms: u64,
@@ -27,7 +27,8 @@ pub struct Routes {
     pub memory_bytes: usize,
     /// A body of more bytes is passed on and not stored.
     #[serde(default = "largest")]
-    pub largest_bytes: usize,
+    #[serde(rename = "largest_bytes")]
+    pub max_stored_body_bytes: usize,
     /// For how many milliseconds the origin may keep a visitor waiting for the head of its answer.
     #[serde(default = "patience")]
     pub origin_timeout_ms: u32,
@@ -36,13 +37,13 @@ pub struct Routes {
     pub predict_per_minute: u32,
     /// What the cron warms.
     #[serde(default)]
-    pub warm: Option<Schedule>,
+    pub warm: Option<WarmSchedule>,
 }
 
 /// What is warmed each time that the cron runs.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Schedule {
+pub struct WarmSchedule {
     /// The pages of this sitemap, which is the address of a route.
     #[serde(default)]
     pub sitemap: Option<String>,
@@ -54,19 +55,20 @@ pub struct Schedule {
     pub predicted: bool,
     /// The origins are asked so often at most.
     #[serde(default = "warmed")]
-    pub most: u32,
+    #[serde(rename = "most")]
+    pub max_requests: u32,
 }
 
 /// One route.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Route {
+pub struct CacheRoute {
     /// The host that visitors ask, as `www.example.com` or `*.example.com`.
-    pub host: Host,
+    pub host: HostPattern,
     /// The paths.
     pub path: PathPattern,
     /// Where the answers come from.
-    pub origin: Origin,
+    pub origin: OriginUrl,
     /// Answers are neither stored nor looked up.
     #[serde(default)]
     pub bypass: bool,
@@ -87,7 +89,7 @@ pub struct Route {
     pub key_headers: Vec<FieldName>,
     /// Cookies.
     #[serde(default)]
-    pub cookies: Cookies,
+    pub cookies: CookiePolicy,
     /// Request fields with which a request goes past the cache.
     #[serde(default)]
     pub bypass_headers: Vec<FieldName>,
@@ -96,7 +98,8 @@ pub struct Route {
     vary: Vec<FieldName>,
     /// See [`Rules`].
     #[serde(default)]
-    heeds_visitors: bool,
+    #[serde(rename = "heeds_visitors")]
+    honors_request_directives: bool,
     /// See [`Rules`].
     #[serde(default)]
     stale_while_revalidate: u64,
@@ -105,13 +108,15 @@ pub struct Route {
     stale_if_error: u64,
     /// See [`Rules`].
     #[serde(default)]
-    trusts_unknown: bool,
+    #[serde(rename = "trusts_unknown")]
+    allows_stale_if_purge_unknown: bool,
     /// The methods that are let through.
     #[serde(default = "methods")]
     pub methods: Vec<String>,
     /// A request body of more bytes is refused.
     #[serde(default = "most_body")]
-    pub most_body_bytes: u64,
+    #[serde(rename = "most_body_bytes")]
+    pub max_body_bytes: u64,
     /// HTML gets the client script for this site.
     #[serde(default)]
     pub inject: Option<String>,
@@ -123,22 +128,22 @@ pub struct Route {
     pub name: Option<String>,
     /// The security fields: the usual ones, none, or one's own.
     #[serde(default)]
-    pub security_headers: Dress,
+    pub security_headers: SecurityHeaders,
     /// What a request has to bring; without it, it gets no further.
     #[serde(default)]
-    pub require: Option<Require>,
+    pub require: Option<AccessRule>,
     /// How much the origin is asked for.
     #[serde(default)]
-    pub limit: Option<Limits>,
+    pub limit: Option<OriginLimits>,
     /// Made when they are first asked for.
     #[serde(skip)]
-    rules: OnceCell<Rc<Rules>>,
+    policy: OnceCell<Rc<RoutePolicy>>,
 }
 
 /// What the cookies of a request mean.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Cookies {
+pub struct CookiePolicy {
     /// They are part of the key, and reach the origin.
     #[serde(default)]
     pub key: Vec<String>,
@@ -153,15 +158,15 @@ pub struct Cookies {
 /// The host of a route.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
-pub struct Host {
+pub struct HostPattern {
     name: String,
-    below: bool,
+    is_wildcard: bool,
 }
 
 /// The origin of a route: a scheme and a host.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
-pub struct Origin(String);
+pub struct OriginUrl(String);
 
 /// The name of a header field, in lower case.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -174,93 +179,93 @@ struct Ttl(u64);
 
 /// What is wrong, and in which line.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Mistake {
+pub struct CacheConfigError {
     /// Counted from 1.
     pub line: usize,
     /// Counted from 1.
     pub column: usize,
     /// What is wrong, and what would be right.
-    pub says: String,
+    pub message: String,
 }
 
-impl Routes {
+impl CacheConfig {
     /// Reads the text of a configuration.
-    pub fn parse(text: &str) -> Result<Self, Mistake> {
+    pub fn parse(text: &str) -> Result<Self, CacheConfigError> {
         let routes: Self = serde_json::from_str(text).map_err(|error| {
-            let says = error.to_string();
-            let end = says.rfind(" at line ").unwrap_or(says.len());
-            let says = says.get(..end).unwrap_or(&says).to_owned();
-            Mistake { line: error.line(), column: error.column(), says }
+            let message = error.to_string();
+            let end = message.rfind(" at line ").unwrap_or(message.len());
+            let message = message.get(..end).unwrap_or(&message).to_owned();
+            CacheConfigError { line: error.line(), column: error.column(), message }
         })?;
-        routes.check(text)?;
+        routes.validate(text)?;
         Ok(routes)
     }
 
     /// The route of a request.
     #[must_use]
-    pub fn of(&self, host: &str, path: &str) -> Option<(usize, &Route)> {
-        let matches = |route: &&Route| route.host.matches(host) && route.path.captures(path).is_some();
+    pub fn find_route(&self, host: &str, path: &str) -> Option<(usize, &CacheRoute)> {
+        let matches = |route: &&CacheRoute| route.host.matches(host) && route.path.captures(path).is_some();
         let index = self.routes.iter().position(|route| matches(&route))?;
         self.routes.get(index).map(|route| (index, route))
     }
 
     /// A site that a route names and nobody knows, told as a mistake is.
     #[must_use]
-    pub fn unknown_site(&self, text: &str, is_known: impl Fn(&str) -> bool) -> Option<Mistake> {
-        let unknown = self.routes.iter().filter_map(Route::site).find(|site| !is_known(site))?;
-        let says = format!("no site of SITES has the name \"{unknown}\"");
-        Some(Mistake::at(text, &format!("\"{unknown}\""), says))
+    pub fn find_unknown_site(&self, text: &str, is_known: impl Fn(&str) -> bool) -> Option<CacheConfigError> {
+        let unknown = self.routes.iter().filter_map(CacheRoute::site).find(|site| !is_known(site))?;
+        let message = format!("no site of SITES has the name \"{unknown}\"");
+        Some(CacheConfigError::locate(text, &format!("\"{unknown}\""), message))
     }
 
     /// What holds between several values. The place is the one of the text that is wrong.
-    fn check(&self, text: &str) -> Result<(), Mistake> {
-        let at = |part: &str, says: String| Err(Mistake::at(text, part, says));
-        if self.routes.len() > MOST_ROUTES {
-            return at(
+    fn validate(&self, text: &str) -> Result<(), CacheConfigError> {
+        let error_at = |part: &str, says: String| Err(CacheConfigError::locate(text, part, says));
+        if self.routes.len() > MAX_ROUTES {
+            return error_at(
                 "routes",
-                format!("there are {} routes; at most {MOST_ROUTES} fit", self.routes.len()),
+                format!("there are {} routes; at most {MAX_ROUTES} fit", self.routes.len()),
             );
         }
         if !(100..=60_000).contains(&self.lease_ms) {
-            return at("lease_ms", "lease_ms must be from 100 to 60000".into());
+            return error_at("lease_ms", "lease_ms must be from 100 to 60000".into());
         }
-        if self.warm.as_ref().is_some_and(|warm| !(1..=1000).contains(&warm.most)) {
-            return at("\"warm\"", "most in warm must be from 1 to 1000".into());
+        if self.warm.as_ref().is_some_and(|warm| !(1..=1000).contains(&warm.max_requests)) {
+            return error_at("\"warm\"", "most in warm must be from 1 to 1000".into());
         }
         for route in &self.routes {
-            if let Some(Err(says)) = route.limit.map(|limit| limit.check()) {
-                return at("\"limit\"", says);
+            if let Some(Err(says)) = route.limit.map(|limit| limit.validate()) {
+                return error_at("\"limit\"", says);
             }
             if let Some(require) = &route.require {
-                require.check().or_else(|says| at("\"require\"", says))?;
+                require.validate().or_else(|says| error_at("\"require\"", says))?;
                 let login = require.login.iter().filter(|login| login.starts_with('/'));
                 let paths = login.map(|login| login.split(['?', '{']).next().unwrap_or_default());
                 let is_guarded = |path: &str| {
-                    self.of(&route.host.name, path).is_some_and(|(_, route)| route.require.is_some())
+                    self.find_route(&route.host.name, path).is_some_and(|(_, route)| route.require.is_some())
                 };
                 if let Some(path) = paths.into_iter().find(|path| is_guarded(path)) {
-                    let says = format!(
+                    let message = format!(
                         "nobody gets to {path}, which wants to be logged in itself; put a route for it before"
                     );
-                    return at("\"login\"", says);
+                    return error_at("\"login\"", message);
                 }
             }
             for (key, name) in [("inject", &route.inject), ("site", &route.site)] {
-                if !name.iter().all(|name| is_site(name)) {
-                    let says = format!("{key} must be the name of a site, of letters, digits, - . and _");
-                    return at(key, says);
+                if !name.iter().all(|name| is_site_name(name)) {
+                    let message = format!("{key} must be the name of a site, of letters, digits, - . and _");
+                    return error_at(key, message);
                 }
             }
-            if let Some(name) = route.name.as_ref().filter(|name| !is_template(name)) {
-                let says = "a name begins with a slash, as /product/:id, and has at most 200 visible characters of ASCII";
-                return at(&format!("\"{name}\""), says.into());
+            if let Some(name) = route.name.as_ref().filter(|name| !is_route_template(name)) {
+                let message = "a name begins with a slash, as /product/:id, and has at most 200 visible characters of ASCII";
+                return error_at(&format!("\"{name}\""), message.into());
             }
             for tag in &route.tags {
                 if let Some(unknown) =
-                    placeholders(tag).find(|name| !route.path.names().any(|known| known == *name))
+                    placeholders(tag).find(|name| !route.path.capture_names().any(|known| known == *name))
                 {
-                    let path = route.path.text();
-                    return at(
+                    let path = route.path.as_str();
+                    return error_at(
                         tag,
                         format!(
                             "the tag \"{tag}\" names {{{unknown}}}, which the path \"{path}\" does not catch"
@@ -273,7 +278,7 @@ impl Routes {
     }
 }
 
-impl Route {
+impl CacheRoute {
     /// The site whose answers these are, as far as the route says it.
     #[must_use]
     pub fn site(&self) -> Option<&str> {
@@ -282,38 +287,38 @@ impl Route {
 
     /// What it says about storing.
     #[must_use]
-    pub fn rules(&self) -> Rc<Rules> {
-        Rc::clone(self.rules.get_or_init(|| Rc::new(self.as_rules())))
+    pub fn policy(&self) -> Rc<RoutePolicy> {
+        Rc::clone(self.policy.get_or_init(|| Rc::new(self.build_policy())))
     }
 
-    fn as_rules(&self) -> Rules {
-        let mut rules = Rules::default();
-        rules.vary.extend(self.vary.iter().chain(&self.key_headers).map(|name| name.0.clone()));
-        rules.vary.retain(|name| !UNSHARED.contains(&name.as_str()));
-        Rules {
+    fn build_policy(&self) -> RoutePolicy {
+        let mut policy = RoutePolicy::default();
+        policy.vary.extend(self.vary.iter().chain(&self.key_headers).map(|name| name.0.clone()));
+        policy.vary.retain(|name| !UNSHAREABLE_HEADERS.contains(&name.as_str()));
+        RoutePolicy {
             ttl: self.ttl.map(|Ttl(seconds)| seconds),
-            negative_ttl: self.negative_ttl.unwrap_or(rules.negative_ttl),
-            heeds_visitors: self.heeds_visitors,
+            negative_ttl: self.negative_ttl.unwrap_or(policy.negative_ttl),
+            honors_request_directives: self.honors_request_directives,
             stale_while_revalidate: self.stale_while_revalidate,
             stale_if_error: self.stale_if_error,
-            trusts_unknown: self.trusts_unknown,
-            ..rules
+            allows_stale_if_purge_unknown: self.allows_stale_if_purge_unknown,
+            ..policy
         }
     }
 
     /// The tags that it gives the answers for a path.
     #[must_use]
-    pub fn tags_of(&self, path: &str) -> Vec<String> {
+    pub fn tags_for_path(&self, path: &str) -> Vec<String> {
         let captures = self.path.captures(path).unwrap_or_default();
-        let filled = |tag: &String| {
+        let fill = |tag: &String| {
             captures.iter().fold(tag.clone(), |tag, (name, value)| tag.replace(&format!("{{{name}}}"), value))
         };
-        self.tags.iter().map(filled).collect()
+        self.tags.iter().map(fill).collect()
     }
 
     /// The part of a query that matters, in the order it came, with its question mark.
     #[must_use]
-    pub fn query_of(&self, query: &str) -> String {
+    pub fn keyed_query(&self, query: &str) -> String {
         let Some(allowed) = &self.query else {
             return if query.is_empty() { String::new() } else { format!("?{query}") };
         };
@@ -326,16 +331,16 @@ impl Route {
     }
 }
 
-impl Host {
+impl HostPattern {
     fn matches(&self, host: &str) -> bool {
-        match self.below {
+        match self.is_wildcard {
             true => host.strip_suffix(&self.name).is_some_and(|rest| rest.ends_with('.') && rest.len() > 1),
             false => host == self.name,
         }
     }
 }
 
-impl Origin {
+impl OriginUrl {
     /// Its scheme and host, without a slash at the end.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -343,7 +348,7 @@ impl Origin {
     }
 }
 
-impl TryFrom<String> for Host {
+impl TryFrom<String> for HostPattern {
     type Error = String;
 
     fn try_from(text: String) -> Result<Self, String> {
@@ -354,11 +359,11 @@ impl TryFrom<String> for Host {
                 "the host \"{text}\" must be like www.example.com or *.example.com, in lower case"
             ));
         }
-        Ok(Self { name: name.to_owned(), below: name.len() < text.len() })
+        Ok(Self { name: name.to_owned(), is_wildcard: name.len() < text.len() })
     }
 }
 
-impl TryFrom<String> for Origin {
+impl TryFrom<String> for OriginUrl {
     type Error = String;
 
     fn try_from(text: String) -> Result<Self, String> {
@@ -377,10 +382,10 @@ impl TryFrom<String> for FieldName {
 
     fn try_from(text: String) -> Result<Self, String> {
         let name = text.to_ascii_lowercase();
-        if name.is_empty() || !name.bytes().all(crate::headers::is_token) {
+        if name.is_empty() || !name.bytes().all(crate::headers::is_token_byte) {
             return Err(format!("\"{text}\" is no name of a header field"));
         }
-        if UNSHARED.contains(&name.as_str()) {
+        if UNSHAREABLE_HEADERS.contains(&name.as_str()) {
             return Err(format!(
                 "answers that depend on {text} are not shared; for cookies there is `cookies`"
             ));
@@ -391,8 +396,8 @@ impl TryFrom<String> for FieldName {
 
 impl<'de> Deserialize<'de> for Ttl {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Visitor;
-        impl de::Visitor<'_> for Visitor {
+        struct TtlVisitor;
+        impl de::Visitor<'_> for TtlVisitor {
             type Value = Ttl;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -404,7 +409,7 @@ impl<'de> Deserialize<'de> for Ttl {
             }
 
             fn visit_str<E: de::Error>(self, class: &str) -> Result<Ttl, E> {
-                let known = CLASSES.iter().find(|(name, _)| *name == class);
+                let known = TTL_CLASSES.iter().find(|(name, _)| *name == class);
                 known.map(|(_, seconds)| Ttl(*seconds)).ok_or_else(|| {
                     E::custom(format!(
                         "\"{class}\" is no class; there are short, medium, long and very_long, or a number of seconds"
@@ -412,34 +417,34 @@ impl<'de> Deserialize<'de> for Ttl {
                 })
             }
         }
-        deserializer.deserialize_any(Visitor)
+        deserializer.deserialize_any(TtlVisitor)
     }
 }
 
-impl Mistake {
+impl CacheConfigError {
     /// Where that part of a text stands.
-    fn at(text: &str, part: &str, says: String) -> Self {
+    fn locate(text: &str, part: &str, message: String) -> Self {
         let before = text.find(part).and_then(|at| text.get(..at)).unwrap_or_default();
         let line = before.matches('\n').count() + 1;
         let column = before.len() - before.rfind('\n').map_or(0, |end| end + 1) + 1;
-        Self { line, column, says }
+        Self { line, column, message }
     }
 }
 
-impl fmt::Display for Mistake {
+impl fmt::Display for CacheConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "line {}, column {}: {}", self.line, self.column, self.says)
+        write!(f, "line {}, column {}: {}", self.line, self.column, self.message)
     }
 }
 
-impl std::error::Error for Mistake {}
+impl std::error::Error for CacheConfigError {}
 
-fn is_site(name: &str) -> bool {
+fn is_site_name(name: &str) -> bool {
     let is_of_names = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
     (1..=64).contains(&name.len()) && name.bytes().all(is_of_names)
 }
 
-fn is_template(name: &str) -> bool {
+fn is_route_template(name: &str) -> bool {
     name.starts_with('/') && name.len() <= 200 && name.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
@@ -448,10 +453,11 @@ fn placeholders(tag: &str) -> impl Iterator<Item = &str> {
     tag.split('{').skip(1).filter_map(|rest| rest.split_once('}').map(|(name, _)| name))
 }
 
-const CLASSES: &[(&str, u64)] = &[("short", 60), ("medium", 300), ("long", 600), ("very_long", 1800)];
+const TTL_CLASSES: &[(&str, u64)] = &[("short", 60), ("medium", 300), ("long", 600), ("very_long", 1800)];
 /// RFC 9111 §7.3: what is different for each visitor.
-const UNSHARED: &[&str] = &["cookie", "set-cookie", "authorization", "user-agent", "proxy-authorization"];
-const MOST_ROUTES: usize = 200;
+const UNSHAREABLE_HEADERS: &[&str] =
+    &["cookie", "set-cookie", "authorization", "user-agent", "proxy-authorization"];
+const MAX_ROUTES: usize = 200;
 
 const fn lease() -> u64 {
     2_000

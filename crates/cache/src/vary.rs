@@ -2,11 +2,11 @@
 //! same for it. What is normalised for the key is normalised for the origin too, so that what is stored
 //! is what was asked for.
 
-use crate::ground::Ground;
+use crate::decision_log::DecisionReason;
 use crate::headers::{Headers, members};
 
 /// The fields that an answer varies on, sorted; an error where it cannot be shared.
-pub fn names(answer: &Headers, allowed: &[String]) -> Result<Vec<String>, Ground> {
+pub fn names(answer: &Headers, allowed: &[String]) -> Result<Vec<String>, DecisionReason> {
     let mut names: Vec<String> =
         answer.members("vary").iter().map(|name| name.to_ascii_lowercase()).collect();
     // An origin that compresses and does not say so would have it read by who cannot.
@@ -20,17 +20,17 @@ pub fn names(answer: &Headers, allowed: &[String]) -> Result<Vec<String>, Ground
     names.sort();
     names.dedup();
     if names.iter().any(|name| name == "*") {
-        return Err(Ground::VariesOnAll);
+        return Err(DecisionReason::VariesOnAll);
     }
     match names.iter().find(|name| !allowed.contains(name)) {
-        Some(name) => Err(Ground::VariesOn { name: name.clone() }),
+        Some(name) => Err(DecisionReason::VariesOn { name: name.clone() }),
         None => Ok(names),
     }
 }
 
 /// What of a request makes the variant: empty for an answer that does not vary.
 #[must_use]
-pub fn variant(names: &[String], request: &Headers) -> String {
+pub fn variant_key(names: &[String], request: &Headers) -> String {
     let mut variant = String::new();
     for name in names {
         let value = request.joined(name);
@@ -48,9 +48,9 @@ pub fn variant(names: &[String], request: &Headers) -> String {
 /// Brings the fields that nearly every browser sends otherwise into one form of a few.
 pub(crate) fn normalise(request: &mut Headers) {
     if let Some(text) = request.joined("accept-encoding") {
-        let named: Vec<(&str, u32)> = members(&text).map(ranked).collect();
+        let named: Vec<(&str, u32)> = members(&text).map(parse_weighted).collect();
         let codings: Vec<&str> =
-            CODINGS.iter().copied().filter(|coding| weight(&named, coding) > 0).collect();
+            PREFERRED_CODINGS.iter().copied().filter(|coding| coding_weight(&named, coding) > 0).collect();
         match codings.is_empty() {
             true => request.remove("accept-encoding"),
             false => request.set("accept-encoding", &codings.join(", ")),
@@ -58,7 +58,7 @@ pub(crate) fn normalise(request: &mut Headers) {
     }
     if let Some(text) = request.joined("accept-language") {
         let language = members(&text)
-            .map(ranked)
+            .map(parse_weighted)
             .filter(|(_, weight)| *weight > 0)
             .reduce(|best, next| if next.1 > best.1 { next } else { best });
         match language {
@@ -69,23 +69,23 @@ pub(crate) fn normalise(request: &mut Headers) {
 }
 
 /// How much a coding is wanted, in thousandths (RFC 9110 §12.5.3).
-fn weight(all: &[(&str, u32)], coding: &str) -> u32 {
+fn coding_weight(all: &[(&str, u32)], coding: &str) -> u32 {
     let named = |wanted: &str| all.iter().find(|(name, _)| name.eq_ignore_ascii_case(wanted));
     named(coding).or_else(|| named("*")).map_or(0, |(_, weight)| *weight)
 }
 
 /// The name and weight of a member such as `gzip;q=0.5`.
-fn ranked(member: &str) -> (&str, u32) {
+fn parse_weighted(member: &str) -> (&str, u32) {
     let mut parts = member.split(';').map(str::trim);
     let name = parts.next().unwrap_or_default();
     let weight = parts
         .find_map(|part| part.strip_prefix("q=").or_else(|| part.strip_prefix("Q=")))
-        .map_or(1000, |text| thousandths(text).unwrap_or(0));
+        .map_or(1000, |text| parse_weight(text).unwrap_or(0));
     (name, weight)
 }
 
 /// RFC 9110 §12.4.2: at most three digits after the point.
-fn thousandths(text: &str) -> Option<u32> {
+fn parse_weight(text: &str) -> Option<u32> {
     let (whole, rest) = text.split_once('.').unwrap_or((text, ""));
     let whole: u32 = whole.parse().ok()?;
     let rest: u32 = match rest.len() {
@@ -97,7 +97,7 @@ fn thousandths(text: &str) -> Option<u32> {
 }
 
 /// What bodies come in; the better first.
-const CODINGS: &[&str] = &["zstd", "br", "gzip"];
+const PREFERRED_CODINGS: &[&str] = &["zstd", "br", "gzip"];
 
 #[cfg(test)]
 mod tests {
@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn browsers_that_want_the_same_say_the_same() {
+    fn equivalent_accept_headers_normalise_equally() {
         let table = [
             ("accept-encoding: gzip, deflate, br, zstd", "accept-encoding: zstd, br, gzip"),
             ("accept-encoding: br;q=0.5, gzip", "accept-encoding: br, gzip"),
@@ -128,20 +128,20 @@ mod tests {
     }
 
     #[test]
-    fn a_field_that_is_absent_is_another_variant_than_one_that_is_empty() {
+    fn absent_and_empty_fields_are_different_variants() {
         let names = ["accept".to_owned()];
-        let of = |text: &str| variant(&names, &Headers::parse(text));
-        assert_ne!(of(""), of("accept:"));
-        assert_ne!(of("accept: a"), of("accept:"));
-        assert_eq!(of("Accept: a"), of("accept:  a "));
+        let key_for = |text: &str| variant_key(&names, &Headers::parse(text));
+        assert_ne!(key_for(""), key_for("accept:"));
+        assert_ne!(key_for("accept: a"), key_for("accept:"));
+        assert_eq!(key_for("Accept: a"), key_for("accept:  a "));
     }
 
     #[test]
-    fn what_varies_on_what_is_not_listed_cannot_be_shared() {
+    fn varying_on_an_unlisted_field_is_refused() {
         let allowed = ["accept".to_owned()];
-        let of = |text: &str| names(&Headers::parse(text), &allowed);
-        assert_eq!(of("vary: Accept, accept"), Ok(vec!["accept".to_owned()]));
-        assert_eq!(of("vary: accept\nvary: *"), Err(Ground::VariesOnAll));
-        assert_eq!(of("vary: Cookie"), Err(Ground::VariesOn { name: "cookie".into() }));
+        let names_for = |text: &str| names(&Headers::parse(text), &allowed);
+        assert_eq!(names_for("vary: Accept, accept"), Ok(vec!["accept".to_owned()]));
+        assert_eq!(names_for("vary: accept\nvary: *"), Err(DecisionReason::VariesOnAll));
+        assert_eq!(names_for("vary: Cookie"), Err(DecisionReason::VariesOn { name: "cookie".into() }));
     }
 }

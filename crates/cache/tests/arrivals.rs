@@ -3,7 +3,10 @@
 
 #![expect(clippy::expect_used, reason = "a test that cannot go on says so")]
 
-use cache::{Arrival, Grounds, Headers, Incoming, Mistake, Proof, Refusal, RequestHead, Routes, Turned};
+use cache::{
+    AuthChallenge, CacheConfig, CacheConfigError, Credential, DecisionLog, Headers, RequestHead,
+    RequestParts, RequestRejection, RoutedRequest,
+};
 
 const ROUTES: &str = r#"{
   "routes": [
@@ -16,32 +19,32 @@ const ROUTES: &str = r#"{
   ]
 }"#;
 
-fn arrive<T>(
+fn route_request<T>(
     method: &str,
     host: &str,
     path: &str,
     query: &str,
     headers: &str,
-    then: impl FnOnce(Option<Result<Arrival<'_>, Refusal>>, &str) -> T,
+    then: impl FnOnce(Option<Result<RoutedRequest<'_>, RequestRejection>>, &str) -> T,
 ) -> T {
-    let routes = Routes::parse(ROUTES).expect("routes");
+    let routes = CacheConfig::parse(ROUTES).expect("routes");
     let head = RequestHead { method: method.into(), headers: Headers::parse(headers) };
-    let incoming = Incoming { scheme: "https", host, path, query, head: &head, client: "192.0.2.1" };
-    let mut grounds = Grounds::new();
-    let arrival = Arrival::of(&routes, &incoming, &mut grounds);
+    let incoming = RequestParts { scheme: "https", host, path, query, head: &head, client_ip: "192.0.2.1" };
+    let mut log = DecisionLog::new();
+    let arrival = RoutedRequest::resolve(&routes, &incoming, &mut log);
     let arrival = arrival.map(|arrival| arrival.map_err(|(_, refusal)| refusal));
-    then(arrival, grounds.last().map_or("", |ground| ground.word()))
+    then(arrival, log.last().map_or("", |reason| reason.code()))
 }
 
 /// The key, or the word why there is none.
-fn key(path: &str, query: &str, headers: &str) -> Result<String, String> {
-    arrive("GET", "www.example", path, query, headers, |arrival, word| {
+fn cache_key(path: &str, query: &str, headers: &str) -> Result<String, String> {
+    route_request("GET", "www.example", path, query, headers, |arrival, word| {
         arrival.expect("a route").expect("let through").key.ok_or_else(|| word.to_owned())
     })
 }
 
 #[test]
-fn what_is_the_same_for_the_origin_has_one_key_and_nothing_else_has() {
+fn requests_share_a_key_only_if_the_origin_sees_the_same() {
     let same = [
         (("/list", "page=1&utm=x", ""), ("/list", "utm=y&page=1", "")),
         (("/users/1", "", "cookie: _ga=1"), ("/users/1", "", "")),
@@ -49,8 +52,8 @@ fn what_is_the_same_for_the_origin_has_one_key_and_nothing_else_has() {
         (("/users/1", "", "cookie: theme=a; _ga=1"), ("/users/1", "", "cookie: _ga=2; theme=a")),
     ];
     for ((path, query, headers), (other_path, other_query, other_headers)) in same {
-        assert_eq!(key(path, query, headers), key(other_path, other_query, other_headers));
-        assert!(key(path, query, headers).is_ok());
+        assert_eq!(cache_key(path, query, headers), cache_key(other_path, other_query, other_headers));
+        assert!(cache_key(path, query, headers).is_ok());
     }
     let different = [
         (("/list", "page=1", ""), ("/list", "page=2", "")),
@@ -67,15 +70,15 @@ fn what_is_the_same_for_the_origin_has_one_key_and_nothing_else_has() {
     ];
     for ((path, query, headers), (other_path, other_query, other_headers)) in different {
         assert_ne!(
-            key(path, query, headers),
-            key(other_path, other_query, other_headers),
+            cache_key(path, query, headers),
+            cache_key(other_path, other_query, other_headers),
             "{path}?{query} {headers}"
         );
     }
 }
 
 #[test]
-fn what_may_be_for_one_visitor_goes_past_the_cache() {
+fn possibly_personal_requests_bypass_the_cache() {
     let table = [
         ("/private/x", "", "route"),
         ("/list", "authorization: Basic x", "authorization"),
@@ -99,12 +102,12 @@ fn what_may_be_for_one_visitor_goes_past_the_cache() {
         ("/account%252fx.css", "", "path"),
     ];
     for (path, headers, word) in table {
-        assert_eq!(key(path, "", headers), Err(word.to_owned()), "{path} {headers}");
+        assert_eq!(cache_key(path, "", headers), Err(word.to_owned()), "{path} {headers}");
     }
 }
 
 #[test]
-fn a_shared_answer_is_asked_for_by_nothing_that_is_not_keyed() {
+fn shared_requests_forward_only_keyed_headers() {
     let poison = [
         "x-forwarded-host: evil",
         "x-forwarded-proto: http",
@@ -147,8 +150,8 @@ fn a_shared_answer_is_asked_for_by_nothing_that_is_not_keyed() {
         "traceparent: 1",
     ];
     let reached = |headers: &str| {
-        arrive("GET", "www.example", "/list", "", headers, |arrival, _| {
-            arrival.expect("a route").expect("let through").forwarded.headers
+        route_request("GET", "www.example", "/list", "", headers, |arrival, _| {
+            arrival.expect("a route").expect("let through").origin_request.headers
         })
     };
     for field in poison {
@@ -157,17 +160,17 @@ fn a_shared_answer_is_asked_for_by_nothing_that_is_not_keyed() {
     assert_eq!(reached("accept: text/html").first("accept"), Some("text/html"));
     assert_eq!(reached("").first("x-forwarded-host"), Some("www.example"));
     assert_eq!(reached("").first("x-forwarded-proto"), Some("https"));
-    let shouted = arrive("GET", "WWW.EXAMPLE", "/list", "", "", |arrival, _| {
-        arrival.expect("a route").expect("let through").forwarded.headers
+    let shouted = route_request("GET", "WWW.EXAMPLE", "/list", "", "", |arrival, _| {
+        arrival.expect("a route").expect("let through").origin_request.headers
     });
     assert_eq!(shouted, reached(""), "the key knows no capitals, so the origin does not either");
 }
 
 #[test]
-fn a_personal_answer_is_asked_for_with_all_but_what_misleads() {
+fn bypass_requests_forward_all_but_untrusted_headers() {
     let headers = "authorization: x\ncookie: a=b\nx-forwarded-for: 6.6.6.6\nx-original-url: /admin\nx-own: 1\nconnection: x-hop\nx-hop: 1\ncf-connecting-ip: 6.6.6.6\nrange: bytes=0-1";
-    let reached = arrive("GET", "www.example", "/list", "a=1", headers, |arrival, _| {
-        arrival.expect("a route").expect("let through").forwarded.headers
+    let reached = route_request("GET", "www.example", "/list", "a=1", headers, |arrival, _| {
+        arrival.expect("a route").expect("let through").origin_request.headers
     });
     let names: Vec<&str> = reached.iter().map(|(name, _)| name).collect();
     assert_eq!(
@@ -187,22 +190,31 @@ fn a_personal_answer_is_asked_for_with_all_but_what_misleads() {
 }
 
 #[test]
-fn what_does_not_pass_is_told_what_would() {
+fn rejections_state_what_is_allowed() {
     let refused = |method: &str, path: &str, headers: &str| {
-        arrive(method, "a.example", path, "", headers, |arrival, _| arrival.expect("a route").err())
+        route_request(method, "a.example", path, "", headers, |arrival, _| arrival.expect("a route").err())
     };
-    assert_eq!(refused("PUT", "/", ""), Some(Refusal::Method { allow: "GET, POST".into() }));
-    assert_eq!(refused("POST", "/", "content-length: 6"), Some(Refusal::Body { most: 5 }));
+    assert_eq!(
+        refused("PUT", "/", ""),
+        Some(RequestRejection::MethodNotAllowed { allow: "GET, POST".into() })
+    );
+    assert_eq!(
+        refused("POST", "/", "content-length: 6"),
+        Some(RequestRejection::BodyTooLarge { max_bytes: 5 })
+    );
     assert_eq!(refused("POST", "/", "content-length: 5"), None);
-    assert_eq!(refused("GET", "/", &format!("x: {}", "a".repeat(40_000))), Some(Refusal::Head));
-    assert_eq!(refused("GET", &format!("/{}", "a".repeat(40_000)), ""), Some(Refusal::Head));
+    assert_eq!(
+        refused("GET", "/", &format!("x: {}", "a".repeat(40_000))),
+        Some(RequestRejection::HeadTooLarge)
+    );
+    assert_eq!(refused("GET", &format!("/{}", "a".repeat(40_000)), ""), Some(RequestRejection::HeadTooLarge));
 }
 
 #[test]
-fn a_route_is_found_by_host_and_path_and_the_first_counts() {
+fn the_first_route_matching_host_and_path_wins() {
     let found = |host: &str, path: &str| {
-        arrive("GET", host, path, "", "", |arrival, _| {
-            arrival.map(|arrival| arrival.expect("let through").index)
+        route_request("GET", host, path, "", "", |arrival, _| {
+            arrival.map(|arrival| arrival.expect("let through").route_index)
         })
     };
     assert_eq!(found("www.example", "/list"), Some(1));
@@ -215,23 +227,23 @@ fn a_route_is_found_by_host_and_path_and_the_first_counts() {
 }
 
 #[test]
-fn tags_are_filled_with_what_the_path_caught() {
-    let tags = arrive("GET", "www.example", "/users/7", "", "", |arrival, _| {
+fn tags_are_filled_from_path_captures() {
+    let tags = route_request("GET", "www.example", "/users/7", "", "", |arrival, _| {
         let arrival = arrival.expect("a route").expect("let through");
-        arrival.route.tags_of("/users/7")
+        arrival.route.tags_for_path("/users/7")
     });
     assert_eq!(tags, ["user:7", "users"]);
 }
 
 #[test]
-fn a_mistake_names_its_line_and_what_would_be_right() {
-    let wrong = |text: &str| Routes::parse(text).expect_err(text);
+fn config_errors_name_their_line_and_the_remedy() {
+    let wrong = |text: &str| CacheConfig::parse(text).expect_err(text);
     let route = |more: &str| {
         format!(
             "{{\n \"routes\": [\n  {{ \"host\": \"a.b\", \"path\": \"/x/{{id}}\", \"origin\": \"https://o\",\n    {more} }}\n ]\n}}"
         )
     };
-    assert!(Routes::parse(&route("\"ttl\": 5")).is_ok());
+    assert!(CacheConfig::parse(&route("\"ttl\": 5")).is_ok());
     let table = [
         (
             "\"ttl\": \"brief\"",
@@ -249,9 +261,9 @@ fn a_mistake_names_its_line_and_what_would_be_right() {
         ("\"key_headers\": [\"a b\"]", 4, "\"a b\" is no name of a header field"),
         ("\"bypass\": 1", 4, "expected a boolean"),
     ];
-    for (more, line, says) in table {
-        let Mistake { line: found, says: said, .. } = wrong(&route(more));
-        assert!(found == line && said.contains(says), "{more}: line {found}: {said}");
+    for (more, line, expected) in table {
+        let CacheConfigError { line: found, message: said, .. } = wrong(&route(more));
+        assert!(found == line && said.contains(expected), "{more}: line {found}: {said}");
     }
     let origin = |text: &str| {
         wrong(&format!("{{\"routes\": [{{\"host\": \"a\", \"path\": \"/\",\n\"origin\": \"{text}\"}}]}}"))
@@ -259,13 +271,13 @@ fn a_mistake_names_its_line_and_what_would_be_right() {
     for text in ["o", "ftp://o", "https://o/path", "https://", "https://u@o"] {
         assert!(origin(text).to_string().starts_with("line 2, "), "{}", origin(text));
     }
-    assert!(wrong("{\"routes\": []").says.contains("EOF"));
-    assert!(wrong("{\"routes\": [], \"lease_ms\": 5}").says.contains("from 100 to 60000"));
+    assert!(wrong("{\"routes\": []").message.contains("EOF"));
+    assert!(wrong("{\"routes\": [], \"lease_ms\": 5}").message.contains("from 100 to 60000"));
 }
 
 #[test]
-fn a_guarded_route_wants_its_proof_however_the_path_is_written() {
-    let routes = Routes::parse(
+fn access_rules_apply_to_every_spelling_of_a_path() {
+    let routes = CacheConfig::parse(
         r#"{"routes": [
             {"host": "a.example", "path": "/login", "origin": "https://o.example"},
             {"host": "a.example", "path": "/admin/**", "origin": "https://o.example",
@@ -274,15 +286,23 @@ fn a_guarded_route_wants_its_proof_however_the_path_is_written() {
             {"host": "a.example", "path": "/**", "origin": "https://o.example", "ttl": "long"}]}"#,
     )
     .expect("routes");
-    let arrive = |path: &str, headers: &str| {
+    let route_request = |path: &str, headers: &str| {
         let head = RequestHead::get(Headers::parse(headers));
-        let incoming =
-            Incoming { scheme: "https", host: "a.example", path, query: "a=b", head: &head, client: "" };
-        let arrival =
-            Arrival::of(&routes, &incoming, &mut Grounds::new()).expect("a route").expect("no refusal");
-        let proofs: Vec<Proof> = arrival.guards.iter().map(|guard| guard.proof(&head.headers)).collect();
-        let turned = arrival.guards.first().map(|guard| guard.turned(&incoming));
-        (arrival.key.is_some(), proofs, turned)
+        let incoming = RequestParts {
+            scheme: "https",
+            host: "a.example",
+            path,
+            query: "a=b",
+            head: &head,
+            client_ip: "",
+        };
+        let request = RoutedRequest::resolve(&routes, &incoming, &mut DecisionLog::new())
+            .expect("a route")
+            .expect("no refusal");
+        let credentials: Vec<Credential> =
+            request.access_rules.iter().map(|guard| guard.credential(&head.headers)).collect();
+        let challenge = request.access_rules.first().map(|guard| guard.challenge(&incoming));
+        (request.key.is_some(), credentials, challenge)
     };
     for path in [
         "/admin",
@@ -300,24 +320,27 @@ fn a_guarded_route_wants_its_proof_however_the_path_is_written() {
         "/x\\..\\admin/a",
         "/admin%00/a",
     ] {
-        let (is_shared, proofs, _) = arrive(path, "");
-        assert_eq!((is_shared, proofs), (false, vec![Proof::None]), "{path}");
+        let (is_shared, proofs, _) = route_request(path, "");
+        assert_eq!((is_shared, proofs), (false, vec![Credential::Missing]), "{path}");
     }
     for path in ["/", "/login", "/administration", "/x/admin/a"] {
-        assert!(arrive(path, "").1.is_empty(), "{path}");
+        assert!(route_request(path, "").1.is_empty(), "{path}");
     }
-    assert_eq!(arrive("/admin/a", "cookie: a=b; session=x").1, [Proof::Given]);
-    assert_eq!(arrive("/admin/a", "cookie: session=; sessio=n").1, [Proof::None]);
-    let secret = |given: &str| Proof::Secret { name: "API_TOKEN".into(), given: given.into() };
-    assert_eq!(arrive("/api/a", "authorization: bearer  abc ").1, [secret("abc")]);
-    assert_eq!(arrive("/api/a", "authorization: Basic abc").1, [Proof::None]);
-    assert_eq!(arrive("/api/a", "").2, Some(Turned::Away("Bearer".into())));
-    assert_eq!(arrive("/admin/a", "").2, Some(Turned::To("/login?next=/admin/a%3Fa%3Db".into())));
+    assert_eq!(route_request("/admin/a", "cookie: a=b; session=x").1, [Credential::Unverified]);
+    assert_eq!(route_request("/admin/a", "cookie: session=; sessio=n").1, [Credential::Missing]);
+    let secret = |given: &str| Credential::Secret { name: "API_TOKEN".into(), value: given.into() };
+    assert_eq!(route_request("/api/a", "authorization: bearer  abc ").1, [secret("abc")]);
+    assert_eq!(route_request("/api/a", "authorization: Basic abc").1, [Credential::Missing]);
+    assert_eq!(route_request("/api/a", "").2, Some(AuthChallenge::Unauthorized("Bearer".into())));
+    assert_eq!(
+        route_request("/admin/a", "").2,
+        Some(AuthChallenge::Redirect("/login?next=/admin/a%3Fa%3Db".into()))
+    );
 }
 
 #[test]
-fn what_a_route_says_of_proofs_limits_and_warming_is_checked() {
-    for (says, why) in [
+fn access_limit_and_warm_settings_are_validated() {
+    for (setting, why) in [
         (r#""require": {}"#, "one of cookie, header and bearer"),
         (r#""require": {"cookie": "a", "bearer": "B"}"#, "one of cookie, header and bearer"),
         (r#""require": {"cookie": "a b"}"#, "a name in require"),
@@ -332,21 +355,21 @@ fn what_a_route_says_of_proofs_limits_and_warming_is_checked() {
         (r#""security_headers": {"cache-control": "x"}"#, "no field that a route can set"),
     ] {
         let text = format!(
-            "{{\"routes\": [\n{{\"host\": \"a\", \"path\": \"/**\", \"origin\": \"https://o\", {says}}}]}}"
+            "{{\"routes\": [\n{{\"host\": \"a\", \"path\": \"/**\", \"origin\": \"https://o\", {setting}}}]}}"
         );
-        let mistake = Routes::parse(&text).expect_err(says);
-        assert!(mistake.says.contains(why) && mistake.line == 2, "{says}: {mistake}");
+        let error = CacheConfig::parse(&text).expect_err(setting);
+        assert!(error.message.contains(why) && error.line == 2, "{setting}: {error}");
     }
-    let routes = Routes::parse(
+    let routes = CacheConfig::parse(
         r#"{"routes": [
         {"host": "a", "path": "/**", "origin": "https://o", "site": "known"},
         {"host": "b", "path": "/**", "origin": "https://o", "inject": "unknown"}]}"#,
     )
     .expect("routes");
     assert_eq!(
-        routes.unknown_site("\n\n \"unknown\"", |site| site == "known").map(|mistake| mistake.line),
+        routes.find_unknown_site("\n\n \"unknown\"", |site| site == "known").map(|mistake| mistake.line),
         Some(3)
     );
-    assert_eq!(routes.unknown_site("", |_| true), None);
-    assert!(Routes::parse(r#"{"routes": [], "warm": {"most": 0}}"#).is_err());
+    assert_eq!(routes.find_unknown_site("", |_| true), None);
+    assert!(CacheConfig::parse(r#"{"routes": [], "warm": {"most": 0}}"#).is_err());
 }

@@ -2,13 +2,14 @@
 //! served fresh is fresh.
 
 use cache::{
-    Arrival, Directives, Found, Grounds, Headers, Incoming, Plan, RequestHead, ResponseHead, Routes, Rules,
-    Stored, UnixMillis, freshen, not_modified, plan, range, storable, tags::Standing, variant, vary_names,
+    CacheConfig, CacheEntry, DecisionLog, Headers, LookupCandidate, LookupPlan, RequestHead, RequestParts,
+    ResponseDirectives, ResponseHead, RoutePolicy, RoutedRequest, UnixMillis, apply_not_modified,
+    is_not_modified, plan_lookup, purge::PurgeStatus, select_range, storable_entry, variant_key, vary_names,
 };
 use proptest::prelude::*;
 
 /// Fields as somebody might send them who wants us to fall.
-fn fields() -> impl Strategy<Value = Headers> {
+fn hostile_headers() -> impl Strategy<Value = Headers> {
     let name = prop::sample::select(vec![
         "cache-control",
         "cdn-cache-control",
@@ -76,7 +77,7 @@ fn fields() -> impl Strategy<Value = Headers> {
         .prop_map(|all| all.iter().map(|(name, value)| (*name, value.as_str())).collect())
 }
 
-fn moment() -> impl Strategy<Value = UnixMillis> {
+fn any_time() -> impl Strategy<Value = UnixMillis> {
     prop_oneof![
         (0..2_000_000_000_000_u64).prop_map(UnixMillis),
         Just(UnixMillis(0)),
@@ -90,62 +91,62 @@ proptest! {
 
     #[test]
     fn nothing_that_is_sent_panics_and_what_is_served_fresh_is_fresh(
-        asked in fields(), answered in fields(), again in fields(), updated in fields(),
-        status in 0..1000_u16, requested in moment(), received in moment(), now in moment(),
+        asked in hostile_headers(), answered in hostile_headers(), again in hostile_headers(), updated in hostile_headers(),
+        status in 0..1000_u16, requested in any_time(), received in any_time(), now in any_time(),
         ttl in prop::option::of(0..100_u64), heeds in any::<bool>(), length in any::<u64>(),
     ) {
-        let rules = Rules { ttl, heeds_visitors: heeds, ..Rules::default() };
+        let rules = RoutePolicy { ttl, honors_request_directives: heeds, ..RoutePolicy::default() };
         let request = RequestHead::get(asked);
         let answer = ResponseHead { status, headers: answered, requested, received };
-        let _ = (range(&again, &answer.headers, length), not_modified(&again, &answer.headers));
-        let _ = vary_names(&answer.headers, &rules.vary).map(|names| variant(&names, &again));
-        let Some(stored) = storable(&request, &answer, &rules, 0, &mut Grounds::new()) else { return Ok(()) };
-        let directives = Directives::of(&answer.headers);
+        let _ = (select_range(&again, &answer.headers, length), is_not_modified(&again, &answer.headers));
+        let _ = vary_names(&answer.headers, &rules.vary).map(|names| variant_key(&names, &again));
+        let Some(stored) = storable_entry(&request, &answer, &rules, 0, &mut DecisionLog::new()) else { return Ok(()) };
+        let directives = ResponseDirectives::from_headers(&answer.headers);
         prop_assert!(!stored.headers.has("set-cookie"), "a cookie is never stored");
         prop_assert!(!directives.no_store || directives.must_understand);
-        prop_assert!(directives.private != cache::Scope::Everything);
+        prop_assert!(directives.private != cache::DirectiveScope::WholeResponse);
         prop_assert!(!request.headers.has("authorization") || directives.public || directives.must_revalidate || directives.s_maxage.is_some());
         prop_assert!(stored.age(now) <= 1 << 31);
 
-        let sealed = stored.seal(0);
-        prop_assert_eq!(Stored::open(&sealed), Some((stored.clone(), sealed.len())));
+        let sealed = stored.encode_head(0);
+        prop_assert_eq!(CacheEntry::decode(&sealed), Some((stored.clone(), sealed.len())));
 
         let second = RequestHead::get(again);
-        let found = Found { stored: &stored, standing: Standing::Good, is_hot: true };
-        if plan(Some(found), &second, &Rules { heeds_visitors: false, ..rules.clone() }, now, &mut Grounds::new()) == Plan::Serve {
-            prop_assert!(stored.terms.lifetime > stored.age(now));
-            prop_assert!(!stored.terms.never_without_validation);
+        let found = LookupCandidate { entry: &stored, purge_status: PurgeStatus::NotPurged, is_hot: true };
+        if plan_lookup(Some(found), &second, &RoutePolicy { honors_request_directives: false, ..rules.clone() }, now, &mut DecisionLog::new()) == LookupPlan::Serve {
+            prop_assert!(stored.freshness.lifetime > stored.age(now));
+            prop_assert!(!stored.freshness.never_without_validation);
         }
         let update = ResponseHead { status: 304, headers: updated, requested, received };
-        let _ = freshen(&stored, &request, &update, &rules, 1, &mut Grounds::new());
+        let _ = apply_not_modified(&stored, &request, &update, &rules, 1, &mut DecisionLog::new());
     }
 
     #[test]
     fn no_envelope_panics(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
-        let _ = Stored::open(&bytes);
+        let _ = CacheEntry::decode(&bytes);
         for version in [b"evc1", b"evc2"] {
             let envelope = [version.as_slice(), &bytes].concat();
-            let _ = Stored::open(&envelope);
-            let _ = cache::Frame::of(&envelope).map(|frame| frame.is_whole(bytes.len()));
+            let _ = CacheEntry::decode(&envelope);
+            let _ = cache::EnvelopeHeader::parse(&envelope).map(|frame| frame.is_complete(bytes.len()));
         }
     }
 
     #[test]
     fn no_arrival_panics_and_a_shared_one_carries_no_cookie_that_is_not_keyed(
-        headers in fields(), path in "/\\PC{0,20}", query in "\\PC{0,20}", host in "[a-z.]{0,9}",
+        headers in hostile_headers(), path in "/\\PC{0,20}", query in "\\PC{0,20}", host in "[a-z.]{0,9}",
     ) {
-        let routes = Routes::parse(r#"{"routes": [{"host": "*.b", "path": "/**", "origin": "https://o", "cookies": {"ignore": ["*"]}}]}"#).expect("routes");
+        let routes = CacheConfig::parse(r#"{"routes": [{"host": "*.b", "path": "/**", "origin": "https://o", "cookies": {"ignore": ["*"]}}]}"#).expect("routes");
         let head = RequestHead::get(headers);
         let host = format!("{host}.b");
-        let incoming = Incoming { scheme: "https", host: &host, path: &path, query: &query, head: &head, client: "" };
-        if let Some(Ok(arrival)) = Arrival::of(&routes, &incoming, &mut Grounds::new()) && arrival.key.is_some() {
-            prop_assert!(!arrival.forwarded.headers.has("cookie"));
-            prop_assert!(!arrival.forwarded.headers.has("authorization"));
+        let incoming = RequestParts { scheme: "https", host: &host, path: &path, query: &query, head: &head, client_ip: "" };
+        if let Some(Ok(arrival)) = RoutedRequest::resolve(&routes, &incoming, &mut DecisionLog::new()) && arrival.key.is_some() {
+            prop_assert!(!arrival.origin_request.headers.has("cookie"));
+            prop_assert!(!arrival.origin_request.headers.has("authorization"));
         }
     }
 
     #[test]
     fn no_configuration_panics(text in "\\PC{0,60}") {
-        let _ = Routes::parse(&text);
+        let _ = CacheConfig::parse(&text);
     }
 }

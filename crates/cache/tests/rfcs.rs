@@ -4,8 +4,9 @@
 #![expect(clippy::expect_used, reason = "a test that cannot go on says so")]
 
 use cache::{
-    Found, Frame, Freshened, Ground, Grounds, Headers, Plan, RequestHead, ResponseHead, Rules, Stored,
-    UnixMillis, freshen, plan, stands_in, storable, tags::Standing,
+    CacheEntry, DecisionLog, DecisionReason, EnvelopeHeader, Headers, LookupCandidate, LookupPlan,
+    RequestHead, ResponseHead, RevalidationOutcome, RoutePolicy, UnixMillis, apply_not_modified,
+    can_serve_stale_on_error, plan_lookup, purge::PurgeStatus, storable_entry,
 };
 
 /// Sun, 06 Nov 1994 08:49:37 GMT.
@@ -18,7 +19,7 @@ fn at(seconds: u64) -> UnixMillis {
     UnixMillis((START + seconds) * 1000)
 }
 
-fn answer(status: u16, headers: &str) -> ResponseHead {
+fn response(status: u16, headers: &str) -> ResponseHead {
     ResponseHead { status, headers: Headers::parse(&lines(headers)), requested: at(0), received: at(0) }
 }
 
@@ -31,37 +32,41 @@ fn get(headers: &str) -> RequestHead {
     RequestHead::get(Headers::parse(&lines(headers)))
 }
 
-fn stored(request: &RequestHead, answer: &ResponseHead, rules: &Rules) -> Result<Stored, &'static str> {
-    let mut grounds = Grounds::new();
-    storable(request, answer, rules, 0, &mut grounds)
-        .ok_or_else(|| grounds.last().map_or("no ground", Ground::word))
+fn store(
+    request: &RequestHead,
+    answer: &ResponseHead,
+    policy: &RoutePolicy,
+) -> Result<CacheEntry, &'static str> {
+    let mut log = DecisionLog::new();
+    storable_entry(request, answer, policy, 0, &mut log)
+        .ok_or_else(|| log.last().map_or("no ground", DecisionReason::code))
 }
 
-fn planned(
-    stored: &Stored,
-    standing: Standing,
+fn plan_label(
+    entry: &CacheEntry,
+    purge_status: PurgeStatus,
     request: &RequestHead,
-    rules: &Rules,
+    policy: &RoutePolicy,
     now: u64,
 ) -> &'static str {
-    let found = Found { stored, standing, is_hot: false };
-    match plan(Some(found), request, rules, at(now), &mut Grounds::new()) {
-        Plan::Serve => "serve",
-        Plan::ServeThenRevalidate(_) => "serve, then ask",
-        Plan::Revalidate { or_stale: false, .. } => "ask",
-        Plan::Revalidate { or_stale: true, .. } => "ask, or stale",
-        Plan::Fetch { or_stale: false } => "fetch",
-        Plan::Fetch { or_stale: true } => "fetch, or stale",
-        Plan::NotCached => "504",
+    let candidate = LookupCandidate { entry, purge_status, is_hot: false };
+    match plan_lookup(Some(candidate), request, policy, at(now), &mut DecisionLog::new()) {
+        LookupPlan::Serve => "serve",
+        LookupPlan::ServeThenRevalidate(_) => "serve, then ask",
+        LookupPlan::Revalidate { stale_on_error: false, .. } => "ask",
+        LookupPlan::Revalidate { stale_on_error: true, .. } => "ask, or stale",
+        LookupPlan::Fetch { stale_on_error: false } => "fetch",
+        LookupPlan::Fetch { stale_on_error: true } => "fetch, or stale",
+        LookupPlan::GatewayTimeout => "504",
     }
 }
 
 /// What becomes of an answer to a plain GET when the same is asked for some seconds later.
 #[track_caller]
-fn check(rules: &Rules, table: &[(u16, &str, u64, &str)]) {
+fn check(policy: &RoutePolicy, table: &[(u16, &str, u64, &str)]) {
     for (status, headers, later, expect) in table {
-        let fate = match stored(&get(""), &answer(*status, headers), rules) {
-            Ok(stored) => planned(&stored, Standing::Good, &get(""), rules, *later),
+        let fate = match store(&get(""), &response(*status, headers), policy) {
+            Ok(stored) => plan_label(&stored, PurgeStatus::NotPurged, &get(""), policy, *later),
             Err(word) => word,
         };
         assert_eq!(fate, *expect, "{status} {headers} after {later} s");
@@ -71,7 +76,7 @@ fn check(rules: &Rules, table: &[(u16, &str, u64, &str)]) {
 #[test]
 fn rfc_9111_3_storing() {
     check(
-        &Rules::default(),
+        &RoutePolicy::default(),
         &[
             (200, "cache-control: max-age=60", 10, "serve"),
             (200, "cache-control: max-age=60, no-store", 10, "no-store"),
@@ -102,32 +107,32 @@ fn rfc_9111_3_storing() {
     for method in ["HEAD", "POST", "PUT", "OPTIONS", "PROPFIND"] {
         let request = RequestHead { method: method.into(), headers: Headers::new() };
         assert_eq!(
-            stored(&request, &answer(200, "cache-control: max-age=60"), &Rules::default()),
+            store(&request, &response(200, "cache-control: max-age=60"), &RoutePolicy::default()),
             Err("method")
         );
     }
 }
 
 #[test]
-fn rfc_9111_3_1_fields_for_the_next_hop_are_not_stored() {
+fn rfc_9111_3_1_hop_by_hop_headers_are_not_stored() {
     let answer =
-        answer(200, "cache-control: max-age=60 | connection: x-hop | x-hop: 1 | keep-alive: 5 | x-kept: 2");
-    let stored = stored(&get(""), &answer, &Rules::default()).expect("stored");
-    let names: Vec<&str> = stored.headers.iter().map(|(name, _)| name).collect();
+        response(200, "cache-control: max-age=60 | connection: x-hop | x-hop: 1 | keep-alive: 5 | x-kept: 2");
+    let entry = store(&get(""), &answer, &RoutePolicy::default()).expect("stored");
+    let names: Vec<&str> = entry.headers.iter().map(|(name, _)| name).collect();
     assert_eq!(names, ["cache-control", "x-kept", "date"]);
 }
 
 #[test]
-fn rfc_9111_3_3_a_part_is_not_stored() {
+fn rfc_9111_3_3_a_partial_response_is_not_stored() {
     check(
-        &Rules::default(),
+        &RoutePolicy::default(),
         &[(206, "cache-control: max-age=60 | content-range: bytes 0-1/9", 1, "partial")],
     );
 }
 
 #[test]
-fn rfc_9111_3_5_an_authorized_answer_is_shared_only_where_the_origin_says_so() {
-    let rules = Rules::default();
+fn rfc_9111_3_5_a_response_to_an_authorized_request_is_stored_only_if_the_origin_allows_it() {
+    let policy = RoutePolicy::default();
     let request = get("authorization: Bearer x");
     let table = [
         ("cache-control: max-age=60", Err("authorized")),
@@ -137,15 +142,15 @@ fn rfc_9111_3_5_an_authorized_answer_is_shared_only_where_the_origin_says_so() {
         ("cache-control: max-age=60, proxy-revalidate", Ok("serve")),
     ];
     for (headers, expect) in table {
-        let fate = stored(&request, &answer(200, headers), &rules)
-            .map(|stored| planned(&stored, Standing::Good, &request, &rules, 1));
+        let fate = store(&request, &response(200, headers), &policy)
+            .map(|stored| plan_label(&stored, PurgeStatus::NotPurged, &request, &policy, 1));
         assert_eq!(fate, expect, "{headers}");
     }
 }
 
 #[test]
 fn rfc_9111_4_1_variants() {
-    let rules = Rules::default();
+    let policy = RoutePolicy::default();
     let table = [
         ("accept-encoding", Ok(())),
         ("Accept, Accept-Language", Ok(())),
@@ -156,7 +161,7 @@ fn rfc_9111_4_1_variants() {
     ];
     for (vary, expect) in table {
         let fate =
-            stored(&get(""), &answer(200, &format!("cache-control: max-age=60 | vary: {vary}")), &rules);
+            store(&get(""), &response(200, &format!("cache-control: max-age=60 | vary: {vary}")), &policy);
         assert_eq!(fate.map(drop), expect, "{vary}");
     }
 }
@@ -167,7 +172,7 @@ fn rfc_9111_4_2_1_lifetimes() {
     let with = |more: &str| format!("{expires} | cache-control: {more}");
     let (shared, own, none) = (with("max-age=10, s-maxage=100"), with("max-age=10"), with("max-age=x"));
     check(
-        &Rules::default(),
+        &RoutePolicy::default(),
         &[
             (200, &expires, 59, "serve"),
             // Fresh while the lifetime exceeds the age, and not when it equals it.
@@ -187,7 +192,7 @@ fn rfc_9111_4_2_1_lifetimes() {
 }
 
 #[test]
-fn rfc_9111_4_2_2_heuristics_only_where_nobody_says_and_the_status_allows() {
+fn rfc_9111_4_2_2_heuristics_need_no_explicit_lifetime_and_a_suitable_status() {
     let ten_days = format!("last-modified: {DAYS_AGO} | date: {NOW}");
     let with = |more: &str| format!("{ten_days} | {more}");
     let (zero, future, public) = (
@@ -196,7 +201,7 @@ fn rfc_9111_4_2_2_heuristics_only_where_nobody_says_and_the_status_allows() {
         with("cache-control: public"),
     );
     check(
-        &Rules::default(),
+        &RoutePolicy::default(),
         &[
             // A tenth of ten days.
             (200, &ten_days, 86_399, "serve"),
@@ -212,7 +217,7 @@ fn rfc_9111_4_2_2_heuristics_only_where_nobody_says_and_the_status_allows() {
 
 #[test]
 fn rfc_9111_4_2_3_age() {
-    let rules = Rules::default();
+    let policy = RoutePolicy::default();
     let table = [
         ("", 0, 7, 7),
         ("age: 30", 0, 7, 37),
@@ -230,19 +235,19 @@ fn rfc_9111_4_2_3_age() {
     ];
     for (headers, delay, later, expect) in table {
         let mut answer =
-            answer(200, &format!("cache-control: max-age=2147483648, stale-if-error=9 | {headers}"));
+            response(200, &format!("cache-control: max-age=2147483648, stale-if-error=9 | {headers}"));
         answer.requested = at(0);
         answer.received = at(delay);
         // What the origin says by its clock is judged by when it came.
-        let stored = stored(&get(""), &answer, &rules).expect(headers);
-        assert_eq!(stored.age(at(delay + later)), expect, "{headers}");
+        let entry = store(&get(""), &answer, &policy).expect(headers);
+        assert_eq!(entry.age(at(delay + later)), expect, "{headers}");
     }
 }
 
 #[test]
-fn rfc_9111_4_2_4_stale_is_served_only_where_it_is_allowed() {
-    let plain = Rules::default();
-    let lenient = Rules { stale_while_revalidate: 30, stale_if_error: 300, ..plain.clone() };
+fn rfc_9111_4_2_4_stale_is_served_only_if_allowed() {
+    let plain = RoutePolicy::default();
+    let lenient = RoutePolicy { stale_while_revalidate: 30, stale_if_error: 300, ..plain.clone() };
     check(&plain, &[(200, "cache-control: max-age=60 | etag: \"a\"", 61, "ask")]);
     check(
         &lenient,
@@ -261,7 +266,7 @@ fn rfc_9111_4_2_4_stale_is_served_only_where_it_is_allowed() {
 }
 
 #[test]
-fn rfc_9111_4_3_1_the_origin_is_asked_by_what_it_gave() {
+fn rfc_9111_4_3_1_revalidation_sends_the_stored_validators() {
     let table: [(&str, &[(&str, &str)]); 4] = [
         ("etag: \"a\"", &[("if-none-match", "\"a\"")]),
         ("etag: W/\"a\"", &[("if-none-match", "W/\"a\"")]),
@@ -272,13 +277,14 @@ fn rfc_9111_4_3_1_the_origin_is_asked_by_what_it_gave() {
         ("last-modified: Thu, 27 Oct 1994 08:49:37 GMT", &[("if-modified-since", DAYS_AGO)]),
     ];
     for (headers, expect) in table {
-        let answer = answer(200, &format!("cache-control: no-cache | {headers}"));
-        let stored = stored(&get(""), &answer, &Rules::default()).expect(headers);
+        let answer = response(200, &format!("cache-control: no-cache | {headers}"));
+        let entry = store(&get(""), &answer, &RoutePolicy::default()).expect(headers);
         // The visitor's own validators are not the cache's.
         let request = get("if-none-match: \"visitors\"");
-        let found = Found { stored: &stored, standing: Standing::Good, is_hot: false };
-        let Plan::Revalidate { conditions, .. } =
-            plan(Some(found), &request, &Rules::default(), at(1), &mut Grounds::new())
+        let candidate =
+            LookupCandidate { entry: &entry, purge_status: PurgeStatus::NotPurged, is_hot: false };
+        let LookupPlan::Revalidate { conditions, .. } =
+            plan_lookup(Some(candidate), &request, &RoutePolicy::default(), at(1), &mut DecisionLog::new())
         else {
             panic!("{headers} is not asked about")
         };
@@ -288,20 +294,22 @@ fn rfc_9111_4_3_1_the_origin_is_asked_by_what_it_gave() {
     }
 }
 
-fn freshened(own: &str, update: &str, rules: &Rules) -> Freshened {
-    let stored = stored(&get(""), &answer(200, own), rules).expect(own);
-    let mut update = answer(304, update);
+fn revalidate(own: &str, update: &str, policy: &RoutePolicy) -> RevalidationOutcome {
+    let entry = store(&get(""), &response(200, own), policy).expect(own);
+    let mut update = response(304, update);
     (update.requested, update.received) = (at(100), at(100));
-    freshen(&stored, &get(""), &update, rules, 5, &mut Grounds::new())
+    apply_not_modified(&entry, &get(""), &update, policy, 5, &mut DecisionLog::new())
 }
 
 #[test]
-fn rfc_9111_4_3_4_a_304_makes_it_fresh_again_with_the_fields_that_it_brings() {
+fn rfc_9111_4_3_4_a_304_updates_the_stored_headers() {
     let own =
         "cache-control: max-age=60 | etag: \"a\" | content-length: 3 | x-old: 1 | age: 7 | cache-tag: t";
     let update =
         "cache-control: max-age=90 | etag: \"a\" | content-length: 0 | content-encoding: br | x-new: 2";
-    let Freshened::Still(fresh) = freshened(own, update, &Rules::default()) else { panic!("it still holds") };
+    let RevalidationOutcome::Updated(fresh) = revalidate(own, update, &RoutePolicy::default()) else {
+        panic!("it still holds")
+    };
     let field = |name| fresh.headers.first(name);
     assert_eq!(
         [
@@ -314,23 +322,32 @@ fn rfc_9111_4_3_4_a_304_makes_it_fresh_again_with_the_fields_that_it_brings() {
         ],
         [Some("max-age=90"), Some("3"), None, Some("1"), Some("2"), None]
     );
-    assert_eq!((fresh.age(at(100)), fresh.terms.lifetime, fresh.stamp), (0, 90, 5));
+    assert_eq!((fresh.age(at(100)), fresh.freshness.lifetime, fresh.purge_seq), (0, 90, 5));
     assert_eq!(fresh.tags, ["t"], "a 304 that names no tags takes none away");
 }
 
 #[test]
-fn rfc_9111_4_3_4_a_304_about_something_else_makes_nothing_fresh() {
+fn rfc_9111_4_3_4_a_304_with_another_strong_etag_updates_nothing() {
     let own = "cache-control: max-age=60 | etag: \"a\"";
-    assert_eq!(freshened(own, "etag: \"b\"", &Rules::default()), Freshened::Another);
-    assert!(matches!(freshened(own, "etag: W/\"b\"", &Rules::default()), Freshened::Still(_)));
-    assert!(matches!(freshened(own, "", &Rules::default()), Freshened::Still(_)));
-    assert!(matches!(freshened(own, "cache-control: no-store", &Rules::default()), Freshened::Once(_)));
-    assert!(matches!(freshened(own, "set-cookie: a=b", &Rules::default()), Freshened::Once(_)));
+    assert_eq!(revalidate(own, "etag: \"b\"", &RoutePolicy::default()), RevalidationOutcome::Mismatch);
+    assert!(matches!(
+        revalidate(own, "etag: W/\"b\"", &RoutePolicy::default()),
+        RevalidationOutcome::Updated(_)
+    ));
+    assert!(matches!(revalidate(own, "", &RoutePolicy::default()), RevalidationOutcome::Updated(_)));
+    assert!(matches!(
+        revalidate(own, "cache-control: no-store", &RoutePolicy::default()),
+        RevalidationOutcome::UseOnce(_)
+    ));
+    assert!(matches!(
+        revalidate(own, "set-cookie: a=b", &RoutePolicy::default()),
+        RevalidationOutcome::UseOnce(_)
+    ));
 }
 
 #[test]
-fn rfc_9111_5_2_1_what_visitors_wish_is_heeded_where_the_route_says_so() {
-    let heeding = Rules { heeds_visitors: true, ..Rules::default() };
+fn rfc_9111_5_2_1_request_directives_are_honored_if_the_route_allows_it() {
+    let heeding = RoutePolicy { honors_request_directives: true, ..RoutePolicy::default() };
     let origin = "cache-control: max-age=60 | etag: \"a\"";
     let table = [
         // Asked how, seconds later, heeded, not heeded.
@@ -348,40 +365,51 @@ fn rfc_9111_5_2_1_what_visitors_wish_is_heeded_where_the_route_says_so() {
         ("cache-control: only-if-cached", 10, "serve", "serve"),
         ("cache-control: only-if-cached", 61, "504", "504"),
     ];
-    let stored = stored(&get(""), &answer(200, origin), &heeding).expect("stored");
+    let entry = store(&get(""), &response(200, origin), &heeding).expect("stored");
     for (wish, later, heeded, unheeded) in table {
-        assert_eq!(planned(&stored, Standing::Good, &get(wish), &heeding, later), heeded, "{wish}");
+        assert_eq!(plan_label(&entry, PurgeStatus::NotPurged, &get(wish), &heeding, later), heeded, "{wish}");
         assert_eq!(
-            planned(&stored, Standing::Good, &get(wish), &Rules::default(), later),
+            plan_label(&entry, PurgeStatus::NotPurged, &get(wish), &RoutePolicy::default(), later),
             unheeded,
             "{wish}"
         );
     }
-    let strict = self::stored(
+    let strict = self::store(
         &get(""),
-        &answer(200, "cache-control: max-age=60, must-revalidate | etag: \"a\""),
+        &response(200, "cache-control: max-age=60, must-revalidate | etag: \"a\""),
         &heeding,
     );
     assert_eq!(
-        planned(&strict.expect("stored"), Standing::Good, &get("cache-control: max-stale"), &heeding, 61),
+        plan_label(
+            &strict.expect("stored"),
+            PurgeStatus::NotPurged,
+            &get("cache-control: max-stale"),
+            &heeding,
+            61
+        ),
         "ask",
         "the origin's must-revalidate is above the visitor's max-stale"
     );
     let no_store = get("cache-control: no-store");
-    assert_eq!(self::stored(&no_store, &answer(200, origin), &heeding).map(drop), Err("request-no-store"));
+    assert_eq!(self::store(&no_store, &response(200, origin), &heeding).map(drop), Err("request-no-store"));
 }
 
 #[test]
-fn rfc_9111_5_2_1_7_only_if_cached_without_anything_is_504() {
-    let plan =
-        plan(None, &get("cache-control: only-if-cached"), &Rules::default(), at(0), &mut Grounds::new());
-    assert_eq!(plan, Plan::NotCached);
+fn rfc_9111_5_2_1_7_only_if_cached_without_an_entry_is_504() {
+    let plan = plan_lookup(
+        None,
+        &get("cache-control: only-if-cached"),
+        &RoutePolicy::default(),
+        at(0),
+        &mut DecisionLog::new(),
+    );
+    assert_eq!(plan, LookupPlan::GatewayTimeout);
 }
 
 #[test]
-fn rfc_9111_5_2_2_3_who_understands_ignores_no_store() {
+fn rfc_9111_5_2_2_3_must_understand_overrides_no_store_for_known_statuses() {
     check(
-        &Rules::default(),
+        &RoutePolicy::default(),
         &[
             (200, "cache-control: max-age=60, must-understand, no-store", 1, "serve"),
             (299, "cache-control: max-age=60, must-understand", 1, "not-understood"),
@@ -391,29 +419,29 @@ fn rfc_9111_5_2_2_3_who_understands_ignores_no_store() {
 }
 
 #[test]
-fn rfc_9111_5_2_2_4_and_7_qualified_directives_are_about_their_fields() {
-    let answer = answer(
+fn rfc_9111_5_2_2_4_and_7_qualified_directives_apply_to_their_fields() {
+    let answer = response(
         200,
         "cache-control: max-age=60, private=\"set-cookie, X-Own\", no-cache=\"x-moment\" | set-cookie: a=b | x-own: 1 | x-moment: 2 | x-all: 3",
     );
-    let stored = stored(&get(""), &answer, &Rules::default()).expect("stored");
-    let has = |name| stored.headers.has(name);
+    let entry = store(&get(""), &answer, &RoutePolicy::default()).expect("stored");
+    let has = |name| entry.headers.has(name);
     assert_eq!([has("set-cookie"), has("x-own"), has("x-moment"), has("x-all")], [false, false, false, true]);
-    assert_eq!(planned(&stored, Standing::Good, &get(""), &Rules::default(), 1), "serve");
+    assert_eq!(plan_label(&entry, PurgeStatus::NotPurged, &get(""), &RoutePolicy::default(), 1), "serve");
 }
 
 #[test]
-fn rfc_9111_5_3_an_expires_that_is_no_date_is_past() {
+fn rfc_9111_5_3_an_invalid_expires_is_in_the_past() {
     for expires in ["0", "-1", "never", "Sun, 06 Nov 1994 08:50:37 UTC", ""] {
         let headers = format!("expires: {expires} | etag: \"a\"");
-        check(&Rules::default(), &[(200, &headers, 0, "ask")]);
+        check(&RoutePolicy::default(), &[(200, &headers, 0, "ask")]);
     }
 }
 
 #[test]
-fn rfc_9213_what_is_addressed_to_caches_like_this_one_counts_alone() {
+fn rfc_9213_cdn_cache_control_replaces_cache_control() {
     check(
-        &Rules::default(),
+        &RoutePolicy::default(),
         &[
             (200, "cache-control: no-store | cdn-cache-control: max-age=60", 59, "serve"),
             (200, "cache-control: max-age=60 | cdn-cache-control: no-store", 1, "no-store"),
@@ -430,9 +458,9 @@ fn rfc_9213_what_is_addressed_to_caches_like_this_one_counts_alone() {
 }
 
 #[test]
-fn rfc_5861_stale_while_and_if_error() {
+fn rfc_5861_stale_while_revalidate_and_stale_if_error() {
     check(
-        &Rules::default(),
+        &RoutePolicy::default(),
         &[
             (
                 200,
@@ -463,20 +491,20 @@ fn rfc_5861_stale_while_and_if_error() {
             (200, "cache-control: max-age=0, stale-while-revalidate=30", 10, "serve, then ask"),
         ],
     );
-    let rules = Rules { stale_if_error: 100, ..Rules::default() };
-    let stored = stored(&get(""), &answer(200, "cache-control: max-age=60, stale-if-error=0"), &rules)
+    let policy = RoutePolicy { stale_if_error: 100, ..RoutePolicy::default() };
+    let entry = store(&get(""), &response(200, "cache-control: max-age=60, stale-if-error=0"), &policy)
         .expect("stored");
     assert!(
-        !stands_in(&stored, &rules, at(70), &mut Grounds::new()),
+        !can_serve_stale_on_error(&entry, &policy, at(70), &mut DecisionLog::new()),
         "the origin's own word is above the route's"
     );
 }
 
 #[test]
-fn classes_and_negative_answers_fill_only_what_the_origin_left_open() {
-    let rules = Rules { ttl: Some(300), ..Rules::default() };
+fn ttl_classes_and_negative_ttl_apply_only_without_an_explicit_lifetime() {
+    let policy = RoutePolicy { ttl: Some(300), ..RoutePolicy::default() };
     check(
-        &rules,
+        &policy,
         &[
             (200, "", 299, "serve"),
             (200, "", 300, "fetch"),
@@ -498,46 +526,46 @@ fn classes_and_negative_answers_fill_only_what_the_origin_left_open() {
 }
 
 #[test]
-fn what_was_purged_is_not_served_and_what_nobody_knows_is_not_either() {
-    let rules = Rules::default();
-    let trusting = Rules { trusts_unknown: true, ..rules.clone() };
+fn entries_purged_or_of_unknown_purge_status_are_not_served() {
+    let policy = RoutePolicy::default();
+    let trusting = RoutePolicy { allows_stale_if_purge_unknown: true, ..policy.clone() };
     let origin = "cache-control: max-age=60, stale-while-revalidate=30, stale-if-error=30 | etag: \"a\"";
-    let stored = stored(&get(""), &answer(200, origin), &rules).expect("stored");
+    let entry = store(&get(""), &response(200, origin), &policy).expect("stored");
     let table = [
-        (Standing::Good, &rules, "serve"),
-        (Standing::Purged, &rules, "fetch"),
-        (Standing::Purged, &trusting, "fetch"),
-        (Standing::Stale, &rules, "serve, then ask"),
-        (Standing::Unknown, &rules, "fetch"),
-        (Standing::Unknown, &trusting, "fetch, or stale"),
+        (PurgeStatus::NotPurged, &policy, "serve"),
+        (PurgeStatus::HardPurged, &policy, "fetch"),
+        (PurgeStatus::HardPurged, &trusting, "fetch"),
+        (PurgeStatus::SoftPurged, &policy, "serve, then ask"),
+        (PurgeStatus::Unknown, &policy, "fetch"),
+        (PurgeStatus::Unknown, &trusting, "fetch, or stale"),
     ];
     for (standing, rules, expect) in table {
-        assert_eq!(planned(&stored, standing, &get(""), rules, 1), expect, "{standing:?}");
+        assert_eq!(plan_label(&entry, standing, &get(""), rules, 1), expect, "{standing:?}");
     }
 }
 
 #[test]
-fn what_is_hot_is_fetched_anew_before_it_goes_stale() {
-    let rules = Rules::default();
-    let stored =
-        stored(&get(""), &answer(200, "cache-control: max-age=100 | etag: \"a\""), &rules).expect("stored");
+fn hot_entries_are_refreshed_before_they_go_stale() {
+    let policy = RoutePolicy::default();
+    let entry =
+        store(&get(""), &response(200, "cache-control: max-age=100 | etag: \"a\""), &policy).expect("stored");
     let at_age = |age, is_hot| {
-        let found = Found { stored: &stored, standing: Standing::Good, is_hot };
-        plan(Some(found), &get(""), &rules, at(age), &mut Grounds::new())
+        let candidate = LookupCandidate { entry: &entry, purge_status: PurgeStatus::NotPurged, is_hot };
+        plan_lookup(Some(candidate), &get(""), &policy, at(age), &mut DecisionLog::new())
     };
-    assert_eq!(at_age(95, false), Plan::Serve);
-    assert_eq!(at_age(50, true), Plan::Serve);
-    assert!(matches!(at_age(95, true), Plan::ServeThenRevalidate(_)));
+    assert_eq!(at_age(95, false), LookupPlan::Serve);
+    assert_eq!(at_age(50, true), LookupPlan::Serve);
+    assert!(matches!(at_age(95, true), LookupPlan::ServeThenRevalidate(_)));
 }
 
 #[test]
-fn every_ground_is_a_sentence_that_cites() {
-    let mut grounds = Grounds::new();
-    let answer = answer(200, "cache-control: max-age=60, private=\"x\" | etag: \"a\"");
-    let stored = storable(&get(""), &answer, &Rules::default(), 0, &mut grounds).expect("stored");
-    let found = Found { stored: &stored, standing: Standing::Stale, is_hot: true };
-    let _ = plan(Some(found), &get(""), &Rules::default(), at(70), &mut grounds);
-    let sentences: Vec<String> = grounds.iter().map(ToString::to_string).collect();
+fn every_decision_reason_is_a_sentence_with_a_citation() {
+    let mut log = DecisionLog::new();
+    let answer = response(200, "cache-control: max-age=60, private=\"x\" | etag: \"a\"");
+    let entry = storable_entry(&get(""), &answer, &RoutePolicy::default(), 0, &mut log).expect("stored");
+    let candidate = LookupCandidate { entry: &entry, purge_status: PurgeStatus::SoftPurged, is_hot: true };
+    let _ = plan_lookup(Some(candidate), &get(""), &RoutePolicy::default(), at(70), &mut log);
+    let sentences: Vec<String> = log.iter().map(ToString::to_string).collect();
     assert_eq!(
         sentences,
         [
@@ -553,37 +581,38 @@ fn every_ground_is_a_sentence_that_cites() {
 }
 
 #[test]
-fn what_is_stored_is_read_back_and_what_is_not_ours_is_not() {
-    let answer = answer(200, "cache-control: max-age=60 | etag: \"a\" | x: ä");
-    let stored = stored(&get(""), &answer, &Rules::default()).expect("stored");
-    let mut envelope = stored.seal(8);
+fn envelopes_round_trip_and_invalid_ones_are_refused() {
+    let answer = response(200, "cache-control: max-age=60 | etag: \"a\" | x: ä");
+    let entry = store(&get(""), &answer, &RoutePolicy::default()).expect("stored");
+    let mut envelope = entry.encode_head(8);
     let start = envelope.len();
     envelope.extend_from_slice(b"the body");
-    let frame = Frame::of(&envelope).expect("a frame");
-    assert_eq!(frame.start, start);
+    let header = EnvelopeHeader::parse(&envelope).expect("a frame");
+    assert_eq!(header.body_offset, start);
     for bytes in 0..start + 20 {
-        assert_eq!(frame.is_whole(bytes), bytes == start + 8, "{bytes} bytes");
+        assert_eq!(header.is_complete(bytes), bytes == start + 8, "{bytes} bytes");
     }
-    assert_eq!(Stored::open(&envelope), Some((stored, start)));
+    assert_eq!(CacheEntry::decode(&envelope), Some((entry, start)));
     for end in 0..start {
-        assert_eq!(Stored::open(&envelope[..end]), None, "cut at {end}");
+        assert_eq!(CacheEntry::decode(&envelope[..end]), None, "cut at {end}");
     }
     envelope[3] = b'3';
-    assert_eq!(Stored::open(&envelope), None, "of another version");
+    assert_eq!(CacheEntry::decode(&envelope), None, "of another version");
 }
 
 #[test]
-fn an_envelope_is_what_it_was_and_those_of_version_1_are_read_for_ever() {
-    let answer = answer(200, "cache-control: max-age=60 | etag: \"a\" | cache-tag: red");
-    let stored = storable(&get(""), &answer, &Rules::default(), 7, &mut Grounds::new()).expect("stored");
-    let hex: String = stored.seal(8).iter().map(|byte| format!("{byte:02x}")).collect();
+fn the_envelope_format_is_stable_and_version_1_is_still_read() {
+    let answer = response(200, "cache-control: max-age=60 | etag: \"a\" | cache-tag: red");
+    let entry = storable_entry(&get(""), &answer, &RoutePolicy::default(), 7, &mut DecisionLog::new())
+        .expect("stored");
+    let hex: String = entry.encode_head(8).iter().map(|byte| format!("{byte:02x}")).collect();
     assert_eq!(hex, include_str!("envelope-2.hex").trim(), "another shape needs another version");
-    let first = bytes(include_str!("envelope-1.hex").trim());
-    assert_eq!(Stored::open(&first), Some((stored, first.len())));
-    assert!(Frame::of(&first).is_some_and(|frame| frame.is_whole(first.len() + 8)));
+    let first = decode_hex(include_str!("envelope-1.hex").trim());
+    assert_eq!(CacheEntry::decode(&first), Some((entry, first.len())));
+    assert!(EnvelopeHeader::parse(&first).is_some_and(|frame| frame.is_complete(first.len() + 8)));
 }
 
-fn bytes(hex: &str) -> Vec<u8> {
+fn decode_hex(hex: &str) -> Vec<u8> {
     hex.as_bytes()
         .chunks(2)
         .map(|pair| u8::from_str_radix(str::from_utf8(pair).expect("ASCII"), 16).expect("hex"))

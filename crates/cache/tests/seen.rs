@@ -3,8 +3,8 @@
 
 use std::collections::BTreeMap;
 
-use cache::seen::{Class, MOST_KEYS, Seen};
-use cache::{Miss, Outcome};
+use cache::metrics::{CacheMetrics, LifetimeClass, MAX_KEYS};
+use cache::{LookupOutcome, MissReason};
 use proptest::prelude::*;
 
 proptest! {
@@ -14,19 +14,19 @@ proptest! {
     fn parts_come_together_as_the_whole(
         all in prop::collection::vec((0_usize..4, 0_u64..5000, 0_u64..5000, 0_usize..50), 0..200),
     ) {
-        let outcomes = [Outcome::Hit, Outcome::Stale, Outcome::Miss(Miss::Uri), Outcome::Bypass];
-        let (mut whole, mut parts) = (Seen::default(), [Seen::default(), Seen::default()]);
+        let outcomes = [LookupOutcome::Hit, LookupOutcome::Stale, LookupOutcome::Miss(MissReason::Uri), LookupOutcome::Bypass];
+        let (mut whole, mut parts) = (CacheMetrics::default(), [CacheMetrics::default(), CacheMetrics::default()]);
         for (index, (outcome, lifetime, age, key)) in all.iter().enumerate() {
-            whole.answered(outcomes[*outcome], *lifetime, *age, &format!("/{key}"));
-            parts[index % 2].answered(outcomes[*outcome], *lifetime, *age, &format!("/{key}"));
-            whole.lags.add(*age, 1);
-            parts[index % 2].lags.add(*age, 1);
+            whole.record_response(outcomes[*outcome], *lifetime, *age, &format!("/{key}"));
+            parts[index % 2].record_response(outcomes[*outcome], *lifetime, *age, &format!("/{key}"));
+            whole.purge_lags.add(*age, 1);
+            parts[index % 2].purge_lags.add(*age, 1);
         }
         let [mut sum, other] = parts;
         sum.merge(&serde_json::from_str(&serde_json::to_string(&other).unwrap()).unwrap());
         prop_assert_eq!(&sum.classes, &whole.classes);
         prop_assert_eq!(&sum.ages, &whole.ages);
-        prop_assert_eq!(&sum.lags, &whole.lags);
+        prop_assert_eq!(&sum.purge_lags, &whole.purge_lags);
         prop_assert_eq!(sum.keys.top(99), whole.keys.top(99));
     }
 
@@ -35,51 +35,57 @@ proptest! {
         all in prop::collection::vec(0_u32..1000, 0..4000), much in 0_usize..3000,
     ) {
         let mut exact: BTreeMap<String, u64> = BTreeMap::new();
-        let mut parts = [Seen::default(), Seen::default()];
+        let mut parts = [CacheMetrics::default(), CacheMetrics::default()];
         for (index, key) in all.iter().map(|key| format!("/{key}")).chain((0..much).map(|_| "/much".into())).enumerate() {
-            parts[index % 2].answered(Outcome::Hit, 1, 1, &key);
+            parts[index % 2].record_response(LookupOutcome::Hit, 1, 1, &key);
             *exact.entry(key).or_default() += 1;
         }
         let [mut sum, other] = parts;
         sum.merge(&other);
         let top = sum.keys.top(usize::MAX);
-        prop_assert!(top.len() <= MOST_KEYS);
+        prop_assert!(top.len() <= MAX_KEYS);
         for (key, count) in &top {
             let truth = exact.get(*key).copied().unwrap_or(0);
-            prop_assert!(count.n >= truth && count.n - count.over <= truth, "{key}: {count:?} of {truth}");
+            prop_assert!(count.n >= truth && count.n - count.overcount <= truth, "{key}: {count:?} of {truth}");
         }
         // Twice, because two tables came together.
-        if much * MOST_KEYS > 2 * (all.len() + much) {
+        if much * MAX_KEYS > 2 * (all.len() + much) {
             prop_assert!(top.iter().any(|(key, _)| *key == "/much"));
         }
     }
 }
 
 #[test]
-fn sizes_hold_each_number_once() {
-    let mut seen = Seen::default();
+fn histogram_buckets_hold_each_number_once() {
+    let mut metrics = CacheMetrics::default();
     for number in [0, 1, 2, 3, 4, 7, 8, 1023, 1024, u64::MAX] {
-        seen.ages.add(number, 1);
+        metrics.ages.add(number, 1);
     }
-    let sizes: Vec<_> = seen.ages.iter().collect();
+    let sizes: Vec<_> = metrics.ages.buckets().collect();
     let expect = [(0, 1, 1), (1, 2, 1), (2, 4, 2), (4, 8, 2), (8, 16, 1), (512, 1024, 1), (1024, 2048, 1)];
     assert_eq!(sizes[..7], expect);
     assert_eq!(sizes[7], (1 << 63, u64::MAX, 1));
     assert_eq!(
-        [60, 61, 300, 600, 601].map(Class::of),
-        [Class::Short, Class::Medium, Class::Medium, Class::Long, Class::VeryLong]
+        [60, 61, 300, 600, 601].map(LifetimeClass::from_seconds),
+        [
+            LifetimeClass::Short,
+            LifetimeClass::Medium,
+            LifetimeClass::Medium,
+            LifetimeClass::Long,
+            LifetimeClass::VeryLong
+        ]
     );
-    seen.answered(Outcome::Hit, 1, 1, &"ä".repeat(300));
-    assert!(seen.keys.top(1)[0].0.len() <= 256);
+    metrics.record_response(LookupOutcome::Hit, 1, 1, &"ä".repeat(300));
+    assert!(metrics.keys.top(1)[0].0.len() <= 256);
 }
 
 #[test]
-fn what_version_1_has_stored_is_read_for_ever() {
-    let mut seen = Seen::default();
-    seen.answered(Outcome::Hit, 60, 3, "https://a.example/");
-    seen.answered(Outcome::Miss(Miss::Uri), 1800, 0, "https://a.example/b");
-    seen.lags.add(250, 1);
+fn stored_version_1_round_trips() {
+    let mut metrics = CacheMetrics::default();
+    metrics.record_response(LookupOutcome::Hit, 60, 3, "https://a.example/");
+    metrics.record_response(LookupOutcome::Miss(MissReason::Uri), 1800, 0, "https://a.example/b");
+    metrics.purge_lags.add(250, 1);
     let stored = r#"{"classes":{"short":{"hits":1,"stale":0,"misses":0},"very_long":{"hits":0,"stale":0,"misses":1}},"ages":[0,0,1],"lags":[0,0,0,0,0,0,0,0,1],"keys":{"https://a.example/":{"n":1,"over":0},"https://a.example/b":{"n":1,"over":0}}}"#;
-    assert_eq!(serde_json::from_str::<Seen>(stored).unwrap(), seen);
-    assert_eq!(serde_json::to_string(&seen).unwrap(), stored);
+    assert_eq!(serde_json::from_str::<CacheMetrics>(stored).unwrap(), metrics);
+    assert_eq!(serde_json::to_string(&metrics).unwrap(), stored);
 }

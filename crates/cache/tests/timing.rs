@@ -2,7 +2,7 @@
 //! else takes neither time nor room.
 
 use cache::Headers;
-use cache::timing::{Entry, MOST, entries, queries};
+use cache::server_timing::{MAX_ENTRIES, ServerTimingEntry, parse_entries, query_durations};
 use proptest::prelude::*;
 
 proptest! {
@@ -16,15 +16,15 @@ proptest! {
         ),
         parts in 1_usize..4,
     ) {
-        let meant: Vec<Entry> = all
+        let meant: Vec<ServerTimingEntry> = all
             .iter()
-            .map(|(name, dur, desc)| Entry {
+            .map(|(name, dur, desc)| ServerTimingEntry {
                 name: name.clone(),
                 dur: dur.map(|tenths| f64::from(tenths) / 10.0),
                 desc: desc.as_ref().map(|text| text.trim().to_owned()).filter(|text| !text.is_empty()),
             })
             .collect();
-        let written = |entry: &Entry| {
+        let written = |entry: &ServerTimingEntry| {
             let mut text = entry.name.clone();
             if let Some(dur) = entry.dur {
                 text.push_str(&format!(";dur={dur}"));
@@ -38,7 +38,7 @@ proptest! {
         for some in meant.chunks(meant.len().div_ceil(parts).max(1)) {
             headers.append("server-timing", &some.iter().map(written).collect::<Vec<_>>().join(", "));
         }
-        prop_assert_eq!(entries(&headers), meant);
+        prop_assert_eq!(parse_entries(&headers), meant);
     }
 
     #[test]
@@ -47,21 +47,21 @@ proptest! {
     ) {
         let mut headers = Headers::new();
         fields.iter().for_each(|field| headers.append("Server-Timing", field));
-        let entries = entries(&headers);
-        prop_assert!(entries.len() <= MOST);
-        for Entry { name, dur, desc } in entries {
+        let entries = parse_entries(&headers);
+        prop_assert!(entries.len() <= MAX_ENTRIES);
+        for ServerTimingEntry { name, dur, desc } in entries {
             prop_assert!((1..=64).contains(&name.len()));
             prop_assert!(dur.is_none_or(|dur| (0.0..=3_600_000.0).contains(&dur)));
             prop_assert!(desc.is_none_or(|desc| (1..=100).contains(&desc.chars().count())));
         }
-        prop_assert!(queries(&headers).len() <= MOST);
+        prop_assert!(query_durations(&headers).len() <= MAX_ENTRIES);
     }
 }
 
 #[test]
-fn of_a_thousand_entries_the_first_are_read() {
+fn entries_beyond_the_maximum_are_ignored() {
     let mut headers = Headers::new();
     (0..1000).for_each(|index| headers.append("server-timing", &format!("db;dur={index}")));
-    let read = queries(&headers);
-    assert_eq!((read.len(), read.last().map(|(_, millis)| *millis)), (MOST, Some(199.0)));
+    let read = query_durations(&headers);
+    assert_eq!((read.len(), read.last().map(|(_, millis)| *millis)), (MAX_ENTRIES, Some(199.0)));
 }

@@ -5,13 +5,13 @@
 
 #![cfg_attr(target_arch = "wasm32", no_std)]
 
-#[cfg(target_arch = "wasm32")]
-mod bare;
 #[cfg(not(feature = "reports"))]
 mod beacons;
 #[cfg(feature = "reports")]
 mod callbacks;
-mod only;
+#[cfg(target_arch = "wasm32")]
+mod no_alloc;
+mod static_cell;
 
 #[cfg(not(feature = "reports"))]
 pub use beacons::handle;

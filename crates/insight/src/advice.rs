@@ -7,14 +7,14 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use wire::{Device, Metric};
 
-use crate::bottleneck::{Part, Place, rank};
-use crate::figures::{natural, quantile, unit};
-use crate::target::{Bounds, Signal};
+use crate::alert_rules::{AlertBounds, Signal};
+use crate::bottleneck::{PageMetric, SubpartKind, rank};
+use crate::stats_format::{display_unit, display_value, percentile_with_interval};
 
 /// A rule by which advice is given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Rule {
+pub enum AdviceRule {
     /// Visits that miss the cache lose what hits do not.
     CacheMisses,
     /// A query takes longer than it may.
@@ -43,7 +43,7 @@ pub enum Rule {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Advice {
     /// By which rule.
-    pub rule: Rule,
+    pub rule: AdviceRule,
     /// The route.
     pub route: String,
     /// The class of devices.
@@ -51,23 +51,25 @@ pub struct Advice {
     /// The metric's name.
     pub metric: &'static str,
     /// What visitors meet there.
-    pub place: Met,
+    #[serde(rename = "place")]
+    pub impact: Impact,
     /// What is the case, in a sentence.
     pub finding: String,
     /// What to do.
     pub action: &'static str,
     /// The numbers that it rests on.
-    pub evidence: Vec<Evidence>,
+    pub evidence: Vec<AdviceEvidence>,
     /// Seconds that visitors would have been spared in the span that was looked at, at most; none for
     /// layout shifts.
     pub gain: Option<f64>,
     /// How the gain is reckoned.
-    pub reckoned: &'static str,
+    #[serde(rename = "reckoned")]
+    pub gain_basis: &'static str,
 }
 
 /// What visitors meet at a place that advice is about, in the units that people use.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Met {
+pub struct Impact {
     /// Visits that were measured.
     pub visits: u64,
     /// Those over budget.
@@ -88,7 +90,7 @@ pub struct Met {
 
 /// A number that advice rests on.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Evidence {
+pub struct AdviceEvidence {
     /// Of what.
     pub what: String,
     /// The number.
@@ -99,15 +101,16 @@ pub struct Evidence {
 
 /// All advice for these places, the greatest gain first; what has no seconds comes last.
 #[must_use]
-pub fn advise(places: &[Place<'_>]) -> Vec<Advice> {
-    let rules: [fn(&Place<'_>) -> Vec<Advice>; 5] = [cache_misses, queries, subparts, shifts, returns];
+pub fn advise(metrics: &[PageMetric<'_>]) -> Vec<Advice> {
+    let rules: [fn(&PageMetric<'_>) -> Vec<Advice>; 5] =
+        [cache_misses, slow_queries, long_subparts, layout_shifts, back_forward_reloads];
     let mut advice: Vec<Advice> =
-        places.iter().flat_map(|place| rules.iter().flat_map(|rule| rule(place))).collect();
-    let ranked = rank(places);
+        metrics.iter().flat_map(|place| rules.iter().flat_map(|rule| rule(place))).collect();
+    let ranked = rank(metrics);
     let shares: BTreeMap<(&str, Device, &str), f64> =
         ranked.iter().map(|one| ((one.route.as_str(), one.device, one.metric), one.share)).collect();
     for one in &mut advice {
-        one.place.share = shares.get(&(&*one.route, one.device, one.metric)).copied().unwrap_or_default();
+        one.impact.share = shares.get(&(&*one.route, one.device, one.metric)).copied().unwrap_or_default();
     }
     advice.sort_by(|a, b| {
         let gain = |one: &Advice| one.gain.unwrap_or(-1.0);
@@ -117,23 +120,23 @@ pub fn advise(places: &[Place<'_>]) -> Vec<Advice> {
 }
 
 /// Not for the first byte alone: it is in LCP's seconds already.
-fn cache_misses(place: &Place<'_>) -> Vec<Advice> {
-    let Some(cache) = place.by_cache().filter(|_| place.metric == Metric::Lcp) else { return vec![] };
+fn cache_misses(page: &PageMetric<'_>) -> Vec<Advice> {
+    let Some(cache) = page.loss_by_cache().filter(|_| page.metric == Metric::Lcp) else { return vec![] };
     let saved = cache.per_miss - cache.per_hit;
     let gain = saved * cache.misses as f64;
-    if saved < LEAST_EACH || gain < LEAST_ALL {
+    if saved < MIN_SECONDS_PER_VISIT || gain < MIN_TOTAL_SECONDS {
         return vec![];
     }
     let missed = 100.0 * cache.misses as f64 / (cache.misses + cache.hits) as f64;
     let finding = format!(
         "{}: {missed:.0} % of the visits miss the cache and lose {:.2} s each, hits lose {:.2} s",
-        named(place),
+        metric_on_page(page),
         cache.per_miss,
         cache.per_hit
     );
-    vec![advice(
-        place,
-        Rule::CacheMisses,
+    vec![new_advice(
+        page,
+        AdviceRule::CacheMisses,
         finding,
         "Give the route a longer cache class, and warm it after a purge.",
         vec![
@@ -146,25 +149,25 @@ fn cache_misses(place: &Place<'_>) -> Vec<Advice> {
     )]
 }
 
-fn queries(place: &Place<'_>) -> Vec<Advice> {
-    let Bounds::Number(target) = Signal::QueryTime.target().bounds else { return vec![] };
-    let over = place.over();
-    let slow = place.causes.queries.iter().filter(|query| {
-        over > 0 && place.metric == Metric::Lcp && query.n >= target.least && query.p95 > target.target
+fn slow_queries(page: &PageMetric<'_>) -> Vec<Advice> {
+    let AlertBounds::Numeric(target) = Signal::QueryTime.rule().bounds else { return vec![] };
+    let over = page.visits_over_budget();
+    let slow = page.causes.queries.iter().filter(|query| {
+        over > 0 && page.metric == Metric::Lcp && query.n >= target.min_events && query.p95 > target.target
     });
-    slow.filter(|query| query.seconds_over >= LEAST_ALL)
+    slow.filter(|query| query.seconds_over >= MIN_TOTAL_SECONDS)
         .map(|query| {
             let finding = format!(
                 "{}: the query `{}` takes {:.0} ms at the 95th percentile of {} runs, and may take {:.0} ms",
-                named(place),
+                metric_on_page(page),
                 query.name,
                 query.p95,
                 query.n,
                 target.target
             );
-            advice(
-                place,
-                Rule::SlowQuery,
+            new_advice(
+                page,
+                AdviceRule::SlowQuery,
                 finding,
                 "Explain the query, give it the index that it lacks, or cache what it answers.",
                 vec![
@@ -172,7 +175,7 @@ fn queries(place: &Place<'_>) -> Vec<Advice> {
                     evidence("runs", query.n as f64, ""),
                 ],
                 // No more can be won than is lost.
-                Some(query.seconds_over.min(place.seconds().unwrap_or(0.0))),
+                Some(query.seconds_over.min(page.seconds_over_budget().unwrap_or(0.0))),
                 "the seconds that the query ran beyond its target, and no more than the page loses",
             )
         })
@@ -180,68 +183,73 @@ fn queries(place: &Place<'_>) -> Vec<Advice> {
 }
 
 /// A part is too long where it takes more than its share of a visit that just keeps its budget.
-fn subparts(place: &Place<'_>) -> Vec<Advice> {
-    let over = place.over();
-    let Some(seconds) = place.seconds().filter(|_| over >= FEWEST) else { return vec![] };
+fn long_subparts(page: &PageMetric<'_>) -> Vec<Advice> {
+    let over = page.visits_over_budget();
+    let Some(seconds) = page.seconds_over_budget().filter(|_| over >= MIN_VISITS) else { return vec![] };
     let each = seconds / over as f64;
-    let all: f64 = place.causes.subparts.iter().map(|subpart| subpart.millis).sum();
-    let mut given = Vec::new();
-    for subpart in &place.causes.subparts {
-        let Some((rule, fair, action)) = rule_of(place.metric, subpart.part) else { continue };
-        let beyond = (subpart.millis - fair * f64::from(place.limit)) / 1000.0;
+    let all: f64 = page.causes.subparts.iter().map(|subpart| subpart.millis).sum();
+    let mut advice_list = Vec::new();
+    for subpart in &page.causes.subparts {
+        let Some((rule, fair, action)) = rule_for_subpart(page.metric, subpart.part) else { continue };
+        let beyond = (subpart.millis - fair * f64::from(page.limit)) / 1000.0;
         let saved = beyond.min(each);
-        if saved < LEAST_EACH || saved < each * LEAST_SHARE || saved * (over as f64) < LEAST_ALL {
-            continue;
-        }
-        // Where hits and misses differ, the cache is the answer, not the origin.
-        if rule == Rule::SlowOrigin
-            && place.by_cache().is_some_and(|cache| cache.per_miss - cache.per_hit >= LEAST_EACH)
+        if saved < MIN_SECONDS_PER_VISIT
+            || saved < each * MIN_LOSS_SHARE
+            || saved * (over as f64) < MIN_TOTAL_SECONDS
         {
             continue;
         }
-        let culprit = place.causes.culprits.iter().max_by_key(|culprit| culprit.visits);
+        // Where hits and misses differ, the cache is the answer, not the origin.
+        if rule == AdviceRule::SlowOrigin
+            && page
+                .loss_by_cache()
+                .is_some_and(|cache| cache.per_miss - cache.per_hit >= MIN_SECONDS_PER_VISIT)
+        {
+            continue;
+        }
+        let culprit = page.causes.culprits.iter().max_by_key(|culprit| culprit.visits);
         let by = culprit.map_or(String::new(), |culprit| format!("; most often it is `{}`", culprit.name));
         let finding = format!(
             "{}: {:.0} % of it is {}{by}",
-            named(place),
+            metric_on_page(page),
             100.0 * subpart.millis / all.max(1.0),
-            subpart.part.name()
+            subpart.part.description()
         );
-        let mut rests_on = vec![
+        let mut evidence_list = vec![
             evidence("visits over budget", over as f64, ""),
-            evidence(&format!("{}, in these", subpart.part.name()), subpart.millis, "ms"),
+            evidence(&format!("{}, in these", subpart.part.description()), subpart.millis, "ms"),
         ];
-        rests_on.extend(culprit.map(|culprit| {
+        evidence_list.extend(culprit.map(|culprit| {
             evidence(&format!("visits that name {}", culprit.name), culprit.visits as f64, "")
         }));
-        given.push(advice(
-            place,
+        advice_list.push(new_advice(
+            page,
             rule,
             finding,
             action,
-            rests_on,
+            evidence_list,
             Some(saved * over as f64),
             "the visits over budget, times what the part takes beyond its share of the budget, and no more than they lose",
         ));
     }
-    given
+    advice_list
 }
 
-fn shifts(place: &Place<'_>) -> Vec<Advice> {
-    let over = place.over();
-    let culprit = place.causes.culprits.iter().max_by_key(|culprit| culprit.visits);
-    let Some(culprit) = culprit.filter(|_| place.metric == Metric::Cls && over >= FEWEST) else {
+fn layout_shifts(page: &PageMetric<'_>) -> Vec<Advice> {
+    let over = page.visits_over_budget();
+    let culprit = page.causes.culprits.iter().max_by_key(|culprit| culprit.visits);
+    let Some(culprit) = culprit.filter(|_| page.metric == Metric::Cls && over >= MIN_VISITS) else {
         return vec![];
     };
     let finding = format!(
         "{}: in {} of {over} visits over budget, `{}` moves",
-        named(place),
+        metric_on_page(page),
         culprit.visits.min(over),
         culprit.name
     );
-    vec![advice(
-        place,
-        Rule::ShiftingElement,
+    vec![new_advice(
+        page,
+        AdviceRule::ShiftingElement,
         finding,
         "Reserve its place: a width and height, or a minimum height, before its content comes.",
         vec![
@@ -253,24 +261,24 @@ fn shifts(place: &Place<'_>) -> Vec<Advice> {
     )]
 }
 
-fn returns(place: &Place<'_>) -> Vec<Advice> {
-    let Some(returns) = place.causes.returns.filter(|_| place.metric == Metric::Lcp) else { return vec![] };
-    let all = returns.loaded.saturating_add(returns.restored);
-    let share = 100.0 * returns.restored as f64 / all.max(1) as f64;
-    let each = place.seconds().unwrap_or(0.0) / place.tally.sketch.n().max(1) as f64;
-    let gain = each * returns.loaded as f64;
-    if all < FEWEST || share >= 50.0 || gain < LEAST_ALL {
+fn back_forward_reloads(page: &PageMetric<'_>) -> Vec<Advice> {
+    let Some(views) = page.causes.back_forward.filter(|_| page.metric == Metric::Lcp) else { return vec![] };
+    let all = views.loaded.saturating_add(views.restored);
+    let share = 100.0 * views.restored as f64 / all.max(1) as f64;
+    let each = page.seconds_over_budget().unwrap_or(0.0) / page.tally.sketch.n().max(1) as f64;
+    let gain = each * views.loaded as f64;
+    if all < MIN_VISITS || share >= 50.0 || gain < MIN_TOTAL_SECONDS {
         return vec![];
     }
-    vec![advice(
-        place,
-        Rule::BackForwardCache,
+    vec![new_advice(
+        page,
+        AdviceRule::BackForwardCache,
         format!(
             "{}: of {all} visits by back and forward only {share:.0} % were restored from memory",
-            named(place)
+            metric_on_page(page)
         ),
         "Find what keeps the page out of the back/forward cache: an unload handler, `Cache-Control: no-store`, an open connection.",
-        vec![evidence("restored", share, "%"), evidence("loaded anew", returns.loaded as f64, "")],
+        vec![evidence("restored", share, "%"), evidence("loaded anew", views.loaded as f64, "")],
         Some(gain),
         "the visits that were loaded anew, times what a visit of this page loses in the mean",
     )]
@@ -278,38 +286,38 @@ fn returns(place: &Place<'_>) -> Vec<Advice> {
 
 /// Which rule speaks of a part, the share of the budget that the part may take, and what to do. The
 /// shares of LCP's parts are web.dev's guidance (about 40, 10, 40 and 10 %); those of INP's are ours.
-const fn rule_of(metric: Metric, part: Part) -> Option<(Rule, f64, &'static str)> {
+const fn rule_for_subpart(metric: Metric, part: SubpartKind) -> Option<(AdviceRule, f64, &'static str)> {
     Some(match (metric, part) {
-        (Metric::Lcp, Part::TimeToFirstByte) => (
-            Rule::SlowOrigin,
+        (Metric::Lcp, SubpartKind::TimeToFirstByte) => (
+            AdviceRule::SlowOrigin,
             0.4,
             "Cache the document at the edge, or find what the origin does before its first byte.",
         ),
-        (Metric::Lcp, Part::ResourceLoadDelay) => (
-            Rule::LateResource,
+        (Metric::Lcp, SubpartKind::ResourceLoadDelay) => (
+            AdviceRule::LateResource,
             0.1,
             "Let the document itself name the resource, not a script or a style sheet; preload it, with `fetchpriority=high`.",
         ),
-        (Metric::Lcp, Part::ResourceLoadDuration) => (
-            Rule::HeavyResource,
+        (Metric::Lcp, SubpartKind::ResourceLoadDuration) => (
+            AdviceRule::HeavyResource,
             0.4,
             "Serve it smaller: a modern format, the size that is shown, from the edge cache.",
         ),
-        (Metric::Lcp, Part::ElementRenderDelay) => (
-            Rule::LateRender,
+        (Metric::Lcp, SubpartKind::ElementRenderDelay) => (
+            AdviceRule::LateRender,
             0.1,
             "Find what blocks painting: style sheets, synchronous scripts, or a framework that renders late.",
         ),
-        (Metric::Inp, Part::InputDelay) => {
-            (Rule::BusyThread, 0.25, "Break up or put off the long tasks that run while visitors act.")
+        (Metric::Inp, SubpartKind::InputDelay) => {
+            (AdviceRule::BusyThread, 0.25, "Break up or put off the long tasks that run while visitors act.")
         }
-        (Metric::Inp, Part::ProcessingDuration) => (
-            Rule::SlowHandler,
+        (Metric::Inp, SubpartKind::ProcessingDuration) => (
+            AdviceRule::SlowHandler,
             0.5,
             "Do in the handler only what the next frame shows, and yield before the rest.",
         ),
-        (Metric::Inp, Part::PresentationDelay) => (
-            Rule::SlowFrame,
+        (Metric::Inp, SubpartKind::PresentationDelay) => (
+            AdviceRule::SlowFrame,
             0.25,
             "Change less of the page at once: a smaller tree, `content-visibility`, no forced layout.",
         ),
@@ -317,56 +325,56 @@ const fn rule_of(metric: Metric, part: Part) -> Option<(Rule, f64, &'static str)
     })
 }
 
-fn named(place: &Place<'_>) -> String {
-    format!("{} of {} on {}s", place.metric.name(), place.route, place.device.name())
+fn metric_on_page(page: &PageMetric<'_>) -> String {
+    format!("{} of {} on {}s", page.metric.name(), page.route, page.device.name())
 }
 
-fn advice(
-    place: &Place<'_>,
-    rule: Rule,
+fn new_advice(
+    page: &PageMetric<'_>,
+    rule: AdviceRule,
     finding: String,
     action: &'static str,
-    evidence: Vec<Evidence>,
+    evidence: Vec<AdviceEvidence>,
     gain: Option<f64>,
-    reckoned: &'static str,
+    gain_basis: &'static str,
 ) -> Advice {
     Advice {
         rule,
-        route: place.route.to_owned(),
-        device: place.device,
-        metric: place.metric.name(),
-        place: met(place),
+        route: page.route.to_owned(),
+        device: page.device,
+        metric: page.metric.name(),
+        impact: impact(page),
         finding: format!("{finding}."),
         action,
         evidence,
         gain,
-        reckoned,
+        gain_basis,
     }
 }
 
 /// The share is of all places together, so it is known later.
-fn met(place: &Place<'_>) -> Met {
-    let (p75, interval) = quantile(place.metric, Some(place.tally), 75);
-    Met {
-        visits: place.tally.sketch.n(),
-        over: place.over(),
-        limit: natural(place.metric, place.limit),
+fn impact(page: &PageMetric<'_>) -> Impact {
+    let (p75, interval) = percentile_with_interval(page.metric, Some(page.tally), 75);
+    Impact {
+        visits: page.tally.sketch.n(),
+        over: page.visits_over_budget(),
+        limit: display_value(page.metric, page.limit),
         p75,
         interval,
-        unit: unit(place.metric),
-        seconds: place.seconds(),
+        unit: display_unit(page.metric),
+        seconds: page.seconds_over_budget(),
         share: 0.0,
     }
 }
 
-fn evidence(what: &str, value: f64, unit: &'static str) -> Evidence {
-    Evidence { what: what.to_owned(), value, unit }
+fn evidence(what: &str, value: f64, unit: &'static str) -> AdviceEvidence {
+    AdviceEvidence { what: what.to_owned(), value, unit }
 }
 
 /// Fewer visits say nothing.
-const FEWEST: u64 = 100;
+const MIN_VISITS: u64 = 100;
 /// Seconds that nobody would notice, in one visit and in all.
-const LEAST_EACH: f64 = 0.05;
-const LEAST_ALL: f64 = 10.0;
+const MIN_SECONDS_PER_VISIT: f64 = 0.05;
+const MIN_TOTAL_SECONDS: f64 = 10.0;
 /// A part that makes out less of the loss is not the cause.
-const LEAST_SHARE: f64 = 0.2;
+const MIN_LOSS_SHARE: f64 = 0.2;

@@ -7,13 +7,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use budget::{Alarm, Burn, Tally, Verdict, Windows};
+use budget::{AlarmState, BudgetTally, BurnAlert, BurnWindows, Verdict};
 use serde::{Deserialize, Serialize};
+use sketch::stable_hash::fnv1a_64;
 use wire::{Device, UnixMillis};
 
-use crate::moment;
-use crate::notice::{Change, Kind, Notice};
-use crate::target::{Bounds, Level, Signal};
+use crate::alert_rules::{AlertBounds, AlertLevel, Signal};
+use crate::notification::{AlertChange, AlertChangeKind, Notification};
+use crate::time_format;
 
 /// Every alert of a site, and who asked not to hear of it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -22,21 +23,27 @@ pub struct Alerts {
     /// The site.
     pub site: String,
     #[serde(with = "as_list")]
-    open: BTreeMap<Subject, Open>,
-    mutes: BTreeMap<u64, Mute>,
-    next_mute: u64,
+    #[serde(rename = "open")]
+    open_alerts: BTreeMap<AlertSubject, OpenAlert>,
+    #[serde(rename = "mutes")]
+    silences: BTreeMap<u64, Silence>,
+    #[serde(rename = "next_mute")]
+    next_silence: u64,
     /// When a signal was last told of: what follows closely is gathered.
-    told_at: BTreeMap<Signal, UnixMillis>,
+    #[serde(rename = "told_at")]
+    notified_at: BTreeMap<Signal, UnixMillis>,
     /// Notices that no channel has taken yet.
-    telling: BTreeMap<u64, Telling>,
-    next_notice: u64,
+    #[serde(rename = "telling")]
+    pending: BTreeMap<u64, PendingNotification>,
+    #[serde(rename = "next_notice")]
+    next_notification: u64,
     /// Bad readings of subjects that found no room.
     pub overflow: u64,
 }
 
 /// What an alert is about. Two readings of one subject are of one alert.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct Subject {
+pub struct AlertSubject {
     /// What is watched.
     pub signal: Signal,
     /// Of which route.
@@ -52,7 +59,7 @@ pub struct Subject {
 
 /// One reading of one subject.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Observation {
+pub struct AlertObservation {
     /// The route, where it is of one.
     pub route: Option<String>,
     /// The class of devices, where it is of one.
@@ -60,18 +67,18 @@ pub struct Observation {
     /// The metric, query or backend, where it is of one.
     pub series: Option<String>,
     /// What was read.
-    pub reading: Reading,
+    pub reading: SignalReading,
 }
 
 /// What was read.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Reading {
+pub enum SignalReading {
     /// The verdict of the window that people see.
     Verdict(Verdict),
     /// Every visit since the release, or since this alert last cleared, and the verdict of the window.
     Evidence {
         /// The visits.
-        since: Tally,
+        since: BudgetTally,
         /// The verdict.
         verdict: Verdict,
         /// The budget's percentile.
@@ -80,16 +87,16 @@ pub enum Reading {
     /// The visits of the last half hour, six hours and three days.
     Burn {
         /// The visits.
-        windows: Windows,
+        windows: BurnWindows,
         /// The budget's percentile.
         percentile: u8,
     },
     /// Milliseconds of the 95th percentile of so many answers.
-    ResponseTime(Measured),
+    ResponseTime(SampledValue),
     /// The share of so many requests that the cache answered, in percent.
-    HitRatio(Measured),
+    HitRatio(SampledValue),
     /// Milliseconds of the 95th percentile of so many queries.
-    QueryTime(Measured),
+    QueryTime(SampledValue),
     /// Answers, and those of them that were errors.
     ErrorRate {
         /// All of them.
@@ -100,16 +107,16 @@ pub enum Reading {
     /// The share of its memory that is used, in percent.
     Memory(f64),
     /// How many views should have been heard of since the last one.
-    Silence(f64),
+    MissingBeacons(f64),
     /// Closed windows that the backend has not got.
     Backlog(u64),
     /// How many deviations a series of so many events is from what is usual.
-    Anomaly(Measured),
+    Anomaly(SampledValue),
 }
 
 /// A number, and of how many events it is.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Measured {
+pub struct SampledValue {
     /// So many.
     pub n: u64,
     /// The number.
@@ -118,17 +125,17 @@ pub struct Measured {
 
 /// What happened.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Input {
+pub enum AlertInput {
     /// The readings of one moment.
-    Look(Vec<Observation>),
+    Observations(Vec<AlertObservation>),
     /// The alarm went off.
-    Woken,
+    AlarmFired,
     /// The channels have taken a notice.
-    Told {
+    Delivered {
         /// Its number.
-        notice: u64,
+        notification: u64,
         /// Those that have.
-        by: Vec<String>,
+        channels: Vec<String>,
     },
     /// Somebody looks after an alert: no more reminders, until it gets worse.
     Acknowledge {
@@ -138,14 +145,14 @@ pub enum Input {
         by: String,
     },
     /// Somebody wants not to hear of something for a while.
-    Mute(Mute),
+    Silence(Silence),
     /// Somebody wants to hear of it again.
-    Unmute(u64),
+    Unsilence(u64),
 }
 
 /// What is not told for a while. Recoveries are.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Mute {
+pub struct Silence {
     /// Of which signal; of any, where there is none.
     pub signal: Option<Signal>,
     /// Of which route; of any, where there is none.
@@ -162,13 +169,13 @@ pub struct Mute {
 
 /// What the shell must do, after it has stored the alerts.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Effect {
+pub enum AlertEffect {
     /// Tell people, by every channel, and say so when they are told.
-    Notify(Notice),
+    Notify(Notification),
     /// Wake up at that moment, in place of any earlier wish.
     WakeAt(UnixMillis),
     /// Remember the incident, in place of what was remembered under its key and beginning.
-    Record(Record),
+    RecordIncident(IncidentRecord),
 }
 
 /// An alert from its beginning to its end, as people read it later.
@@ -177,20 +184,22 @@ pub struct Incident {
     /// When it was first bad.
     pub opened: UnixMillis,
     /// How bad it was at its worst.
-    pub level: Level,
+    pub level: AlertLevel,
     /// What was read when it became so.
-    pub says: String,
+    #[serde(rename = "says")]
+    pub message: String,
     /// The channels that have told people of it, each since when.
-    pub told: BTreeMap<String, UnixMillis>,
+    #[serde(rename = "told")]
+    pub notified: BTreeMap<String, UnixMillis>,
     /// Who looked after it.
-    pub acknowledged: Option<Acknowledged>,
+    pub acknowledged: Option<Acknowledgement>,
     /// Its end, where it has one.
-    pub ended: Option<Ended>,
+    pub ended: Option<IncidentEnd>,
 }
 
 /// The end of an incident.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Ended {
+pub struct IncidentEnd {
     /// When.
     pub at: UnixMillis,
     /// Whether it ended for want of readings, not by a good one.
@@ -199,13 +208,13 @@ pub struct Ended {
 
 /// An incident with what it is about, as it is stored and shown.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Record {
+pub struct IncidentRecord {
     v: u8,
     /// The alert's key.
     pub key: String,
     /// What it is about.
     #[serde(flatten)]
-    pub subject: Subject,
+    pub subject: AlertSubject,
     /// How it went.
     #[serde(flatten)]
     pub incident: Incident,
@@ -213,31 +222,34 @@ pub struct Record {
 
 /// An alert as the API shows it.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Shown {
+pub struct AlertView {
     /// By which it is acknowledged.
     pub key: String,
     /// What it is about.
     #[serde(flatten)]
-    pub subject: Subject,
+    pub subject: AlertSubject,
     /// How bad it is.
-    pub level: Level,
+    pub level: AlertLevel,
     /// Since when.
     pub since: UnixMillis,
     /// When it was last read.
-    pub read_at: UnixMillis,
+    #[serde(rename = "read_at")]
+    pub observed_at: UnixMillis,
     /// What was read, in a sentence.
-    pub says: String,
+    #[serde(rename = "says")]
+    pub message: String,
     /// What to do.
     pub action: &'static str,
     /// Who looks after it.
-    pub acknowledged: Option<Acknowledged>,
+    pub acknowledged: Option<Acknowledgement>,
     /// Whether somebody asked not to hear of it.
-    pub muted: bool,
+    #[serde(rename = "muted")]
+    pub silenced: bool,
 }
 
 /// Who looks after an alert.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Acknowledged {
+pub struct Acknowledgement {
     /// Who.
     pub by: String,
     /// Since when.
@@ -245,39 +257,49 @@ pub struct Acknowledged {
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-struct Open {
+struct OpenAlert {
     /// Bad looks in a row, and among the latest of them critical ones.
-    bad: u32,
-    critical: u32,
-    good: u32,
+    #[serde(rename = "bad")]
+    bad_streak: u32,
+    #[serde(rename = "critical")]
+    critical_streak: u32,
+    #[serde(rename = "good")]
+    good_streak: u32,
     /// Since when it is bad.
     since: UnixMillis,
-    read_at: UnixMillis,
-    is: Option<Level>,
-    told: Option<Level>,
-    told_at: UnixMillis,
+    #[serde(rename = "read_at")]
+    observed_at: UnixMillis,
+    #[serde(rename = "is")]
+    level: Option<AlertLevel>,
+    #[serde(rename = "told")]
+    notified_level: Option<AlertLevel>,
+    #[serde(rename = "told_at")]
+    notified_at: UnixMillis,
     /// Whether it ended for want of readings, not by a good one.
     lapsed: bool,
-    acknowledged: Option<Acknowledged>,
-    says: String,
+    acknowledged: Option<Acknowledgement>,
+    #[serde(rename = "says")]
+    message: String,
     /// What people will read of it; none of what was stored before there were such.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     incident: Option<Incident>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-struct Telling {
+struct PendingNotification {
     at: UnixMillis,
-    tries: u32,
-    levels: Vec<(Subject, Option<Level>)>,
-    notice: Notice,
+    #[serde(rename = "tries")]
+    attempts: u32,
+    levels: Vec<(AlertSubject, Option<AlertLevel>)>,
+    #[serde(rename = "notice")]
+    notification: Notification,
 }
 
 /// What one reading says by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Look {
+enum Assessment {
     Good,
-    Bad(Level),
+    Bad(AlertLevel),
     /// Too little was seen, or it is neither: whatever was, stays.
     Unclear,
 }
@@ -285,283 +307,297 @@ enum Look {
 impl Alerts {
     /// No alerts.
     #[must_use]
-    pub const fn of(site: String) -> Self {
+    pub const fn new(site: String) -> Self {
         Self {
             v: VERSION,
             site,
-            open: BTreeMap::new(),
-            mutes: BTreeMap::new(),
-            next_mute: 0,
-            told_at: BTreeMap::new(),
-            telling: BTreeMap::new(),
-            next_notice: 0,
+            open_alerts: BTreeMap::new(),
+            silences: BTreeMap::new(),
+            next_silence: 0,
+            notified_at: BTreeMap::new(),
+            pending: BTreeMap::new(),
+            next_notification: 0,
             overflow: 0,
         }
     }
 
     /// As they were stored; none when no version of ours has written it.
     #[must_use]
-    pub fn stored(text: &str) -> Option<Self> {
+    pub fn from_json(text: &str) -> Option<Self> {
         serde_json::from_str(text).ok().filter(|alerts: &Self| alerts.v == VERSION)
     }
 
     /// The text to store.
     #[must_use]
-    pub fn text(&self) -> String {
+    pub fn to_json(&self) -> String {
         serde_json::to_string(self).unwrap_or_default()
     }
 
     /// Takes what happened.
     #[must_use]
-    pub fn handle(&mut self, input: Input, now: UnixMillis) -> Vec<Effect> {
+    pub fn handle(&mut self, input: AlertInput, now: UnixMillis) -> Vec<AlertEffect> {
         let before = self.incidents();
         match input {
-            Input::Look(observations) => {
+            AlertInput::Observations(observations) => {
                 for observation in &observations {
-                    self.look(observation, now);
+                    self.observe(observation, now);
                 }
             }
-            Input::Woken => {}
-            Input::Told { notice, by } => self.heard(notice, &by, now),
-            Input::Acknowledge { key, by } => self.acknowledge(&key, by, now),
-            Input::Mute(mute) => {
-                if self.mutes.len() < MOST_MUTES {
-                    self.mutes.insert(self.next_mute, mute);
-                    self.next_mute = self.next_mute.saturating_add(1);
+            AlertInput::AlarmFired => {}
+            AlertInput::Delivered { notification: notice, channels: by } => {
+                self.record_delivery(notice, &by, now)
+            }
+            AlertInput::Acknowledge { key, by } => self.acknowledge(&key, by, now),
+            AlertInput::Silence(silence) => {
+                if self.silences.len() < MAX_SILENCES {
+                    self.silences.insert(self.next_silence, silence);
+                    self.next_silence = self.next_silence.saturating_add(1);
                 }
             }
-            Input::Unmute(mute) => drop(self.mutes.remove(&mute)),
+            AlertInput::Unsilence(number) => drop(self.silences.remove(&number)),
         }
-        self.lapse(now);
-        self.open.values_mut().for_each(|open| open.note(now));
-        let mut effects = self.records(&before);
-        self.forget(now);
-        effects.extend(self.tell(now));
+        self.lapse_unobserved(now);
+        self.open_alerts.values_mut().for_each(|open| open.update_incident(now));
+        let mut effects = self.changed_incidents(&before);
+        self.remove_finished(now);
+        effects.extend(self.notify(now));
         effects
     }
 
     /// Every alert that is raised, the worst and oldest first.
     #[must_use]
-    pub fn raised(&self, now: UnixMillis) -> Vec<Shown> {
-        let mut raised: Vec<Shown> = self
-            .open
+    pub fn raised(&self, now: UnixMillis) -> Vec<AlertView> {
+        let mut raised: Vec<AlertView> = self
+            .open_alerts
             .iter()
             .filter_map(|(subject, open)| {
-                Some(Shown {
-                    key: subject.key(&self.site),
-                    level: open.is?,
+                Some(AlertView {
+                    key: subject.dedup_key(&self.site),
+                    level: open.level?,
                     since: open.since,
-                    read_at: open.read_at,
-                    says: open.says.clone(),
-                    action: subject.signal.target().action,
+                    observed_at: open.observed_at,
+                    message: open.message.clone(),
+                    action: subject.signal.rule().action,
                     acknowledged: open.acknowledged.clone(),
-                    muted: self.is_muted(subject, now),
+                    silenced: self.is_silenced(subject, now),
                     subject: subject.clone(),
                 })
             })
             .collect();
-        raised.sort_by_key(|shown| (std::cmp::Reverse(shown.level), shown.since));
+        raised.sort_by_key(|alert| (std::cmp::Reverse(alert.level), alert.since));
         raised
     }
 
     /// What people asked not to hear of, by number.
     #[must_use]
-    pub const fn mutes(&self) -> &BTreeMap<u64, Mute> {
-        &self.mutes
+    pub const fn silences(&self) -> &BTreeMap<u64, Silence> {
+        &self.silences
     }
 
     /// How many notices are on their way to people.
     #[must_use]
-    pub fn untold(&self) -> usize {
-        self.telling.len()
+    pub fn pending_count(&self) -> usize {
+        self.pending.len()
     }
 
-    fn look(&mut self, observation: &Observation, now: UnixMillis) {
+    fn observe(&mut self, observation: &AlertObservation, now: UnixMillis) {
         let subject = observation.subject();
-        let was = self.open.get(&subject).and_then(|open| open.is);
-        let look = observation.reading.look(was);
-        if !self.open.contains_key(&subject) {
-            if !matches!(look, Look::Bad(_)) {
+        let previous = self.open_alerts.get(&subject).and_then(|open| open.level);
+        let assessment = observation.reading.assess(previous);
+        if !self.open_alerts.contains_key(&subject) {
+            if !matches!(assessment, Assessment::Bad(_)) {
                 return;
             }
-            if self.open.len() >= MOST_OPEN {
+            if self.open_alerts.len() >= MAX_OPEN_ALERTS {
                 self.overflow = self.overflow.saturating_add(1);
                 return;
             }
         }
-        let target = subject.signal.target();
-        let open = self.open.entry(subject).or_insert_with(|| Open::since(now));
-        match look {
-            Look::Unclear => return,
-            Look::Good => {
-                open.good = open.good.saturating_add(1);
-                (open.bad, open.critical) = (0, 0);
-                if open.good >= target.fall && open.is.is_some() {
-                    open.is = None;
-                    open.says = observation.says();
+        let target = subject.signal.rule();
+        let open = self.open_alerts.entry(subject).or_insert_with(|| OpenAlert::new(now));
+        match assessment {
+            Assessment::Unclear => return,
+            Assessment::Good => {
+                open.good_streak = open.good_streak.saturating_add(1);
+                (open.bad_streak, open.critical_streak) = (0, 0);
+                if open.good_streak >= target.fall && open.level.is_some() {
+                    open.level = None;
+                    open.message = observation.message();
                 }
             }
-            Look::Bad(level) => {
-                if open.bad == 0 && open.is.is_none() {
+            Assessment::Bad(level) => {
+                if open.bad_streak == 0 && open.level.is_none() {
                     open.since = now;
                 }
-                open.good = 0;
+                open.good_streak = 0;
                 open.lapsed = false;
-                open.bad = open.bad.saturating_add(1);
-                open.critical = if level == Level::Critical { open.critical.saturating_add(1) } else { 0 };
-                open.says = observation.says();
-                if open.critical >= target.rise {
-                    open.is = Some(Level::Critical);
-                } else if open.bad >= target.rise {
+                open.bad_streak = open.bad_streak.saturating_add(1);
+                open.critical_streak =
+                    if level == AlertLevel::Critical { open.critical_streak.saturating_add(1) } else { 0 };
+                open.message = observation.message();
+                if open.critical_streak >= target.rise {
+                    open.level = Some(AlertLevel::Critical);
+                } else if open.bad_streak >= target.rise {
                     // An alert only gets worse until it is over.
-                    open.is = open.is.max(Some(Level::Warning));
+                    open.level = open.level.max(Some(AlertLevel::Warning));
                 }
             }
         }
-        open.read_at = now;
+        open.observed_at = now;
     }
 
     fn acknowledge(&mut self, key: &str, by: String, now: UnixMillis) {
         let site = &self.site;
-        if let Some((_, open)) = self.open.iter_mut().find(|(subject, _)| subject.key(site) == key) {
-            open.acknowledged = Some(Acknowledged { by, at: now });
+        if let Some((_, open)) =
+            self.open_alerts.iter_mut().find(|(subject, _)| subject.dedup_key(site) == key)
+        {
+            open.acknowledged = Some(Acknowledgement { by, at: now });
         }
     }
 
-    fn incidents(&self) -> BTreeMap<Subject, Incident> {
-        let incident = |(subject, open): (&Subject, &Open)| Some((subject.clone(), open.incident.clone()?));
-        self.open.iter().filter_map(incident).collect()
+    fn incidents(&self) -> BTreeMap<AlertSubject, Incident> {
+        let incident =
+            |(subject, open): (&AlertSubject, &OpenAlert)| Some((subject.clone(), open.incident.clone()?));
+        self.open_alerts.iter().filter_map(incident).collect()
     }
 
     /// The incidents that are not as they were.
-    fn records(&self, before: &BTreeMap<Subject, Incident>) -> Vec<Effect> {
+    fn changed_incidents(&self, before: &BTreeMap<AlertSubject, Incident>) -> Vec<AlertEffect> {
         let changed =
             self.incidents().into_iter().filter(|(subject, incident)| before.get(subject) != Some(incident));
-        let record = |(subject, incident): (Subject, Incident)| {
-            Effect::Record(Record { v: VERSION, key: subject.key(&self.site), subject, incident })
+        let record = |(subject, incident): (AlertSubject, Incident)| {
+            AlertEffect::RecordIncident(IncidentRecord {
+                v: VERSION,
+                key: subject.dedup_key(&self.site),
+                subject,
+                incident,
+            })
         };
         changed.map(record).collect()
     }
 
     /// What nobody reads any more is over, and said to be so without proof.
-    fn lapse(&mut self, now: UnixMillis) {
-        for open in self.open.values_mut() {
-            let unread = now.0.saturating_sub(open.read_at.0);
-            if open.is.is_some() && unread >= LAPSES_AFTER {
-                open.is = None;
+    fn lapse_unobserved(&mut self, now: UnixMillis) {
+        for open in self.open_alerts.values_mut() {
+            let unobserved_ms = now.0.saturating_sub(open.observed_at.0);
+            if open.level.is_some() && unobserved_ms >= LAPSE_AFTER_MS {
+                open.level = None;
                 open.lapsed = true;
             }
         }
     }
 
     /// What never became an alert is forgotten, and what is over and told.
-    fn forget(&mut self, now: UnixMillis) {
-        let telling: BTreeSet<&Subject> = self
-            .telling
+    fn remove_finished(&mut self, now: UnixMillis) {
+        let pending: BTreeSet<&AlertSubject> = self
+            .pending
             .values()
             .flat_map(|telling| telling.levels.iter().map(|(subject, _)| subject))
             .collect();
-        self.open.retain(|subject, open| {
+        self.open_alerts.retain(|subject, open| {
             // Of what is on its way to people they will want to hear the end.
-            let is_over = open.is.is_none() && open.told.is_none() && !telling.contains(subject);
-            let unread = now.0.saturating_sub(open.read_at.0);
-            !is_over || (open.bad > 0 && unread < FORGETS_AFTER)
+            let is_over = open.level.is_none() && open.notified_level.is_none() && !pending.contains(subject);
+            let unobserved_ms = now.0.saturating_sub(open.observed_at.0);
+            !is_over || (open.bad_streak > 0 && unobserved_ms < FORGET_AFTER_MS)
         });
-        self.mutes.retain(|_, mute| now < mute.until);
-        self.told_at.retain(|_, at| now.0.saturating_sub(at.0) < GATHERS && *at <= now);
+        self.silences.retain(|_, mute| now < mute.until);
+        self.notified_at.retain(|_, at| now.0.saturating_sub(at.0) < GROUP_INTERVAL_MS && *at <= now);
     }
 
-    fn tell(&mut self, now: UnixMillis) -> Vec<Effect> {
+    fn notify(&mut self, now: UnixMillis) -> Vec<AlertEffect> {
         let mut effects = Vec::new();
         let mut wake: Option<UnixMillis> = None;
         let mut wake_at = |at: UnixMillis| wake = Some(wake.map_or(at, |earlier| earlier.min(at)));
 
-        for telling in self.telling.values_mut() {
-            let again = telling.at.after(TELLS_AGAIN << telling.tries.min(6));
-            if now >= again || now < telling.at {
-                telling.at = now;
-                telling.tries = telling.tries.saturating_add(1);
-                effects.push(Effect::Notify(telling.notice.clone()));
+        for pending in self.pending.values_mut() {
+            let retry_at = pending.at.saturating_add(RETRY_DELAY_MS << pending.attempts.min(6));
+            if now >= retry_at || now < pending.at {
+                pending.at = now;
+                pending.attempts = pending.attempts.saturating_add(1);
+                effects.push(AlertEffect::Notify(pending.notification.clone()));
             }
-            wake_at(telling.at.after(TELLS_AGAIN << telling.tries.min(6)));
+            wake_at(pending.at.saturating_add(RETRY_DELAY_MS << pending.attempts.min(6)));
         }
 
-        let being_told: BTreeSet<&Subject> = self
-            .telling
+        let pending: BTreeSet<&AlertSubject> = self
+            .pending
             .values()
             .flat_map(|telling| telling.levels.iter().map(|(subject, _)| subject))
             .collect();
-        let mut changes: BTreeMap<Signal, Vec<(Subject, Change)>> = BTreeMap::new();
-        for (subject, open) in &self.open {
-            if being_told.contains(subject) {
+        let mut changes: BTreeMap<Signal, Vec<(AlertSubject, AlertChange)>> = BTreeMap::new();
+        for (subject, open) in &self.open_alerts {
+            if pending.contains(subject) {
                 continue;
             }
-            let Some(kind) = open.change(now) else { continue };
-            if let Some(end) = self.muted_until(subject, now).filter(|_| !kind.is_over()) {
+            let Some(kind) = open.pending_change(now) else { continue };
+            if let Some(end) = self.silenced_until(subject, now).filter(|_| !kind.is_over()) {
                 wake_at(end);
                 continue;
             }
-            let change = Change {
+            let change = AlertChange {
                 kind,
-                key: subject.key(&self.site),
+                key: subject.dedup_key(&self.site),
                 subject: subject.clone(),
-                level: open.is.or(open.told).unwrap_or(Level::Warning),
+                level: open.level.or(open.notified_level).unwrap_or(AlertLevel::Warning),
                 since: open.since,
-                says: open.sentence(kind, now),
+                message: open.change_message(kind, now),
             };
             changes.entry(subject.signal).or_default().push((subject.clone(), change));
         }
         for (signal, changes) in changes {
-            let is_pressing = changes.iter().any(|(_, change)| {
-                change.level == Level::Critical && matches!(change.kind, Kind::Raised | Kind::Worse)
+            let is_urgent = changes.iter().any(|(_, change)| {
+                change.level == AlertLevel::Critical
+                    && matches!(change.kind, AlertChangeKind::Raised | AlertChangeKind::Escalated)
             });
-            let may_be_told = self.told_at.get(&signal).map(|at| at.after(GATHERS));
-            if let Some(at) = may_be_told.filter(|at| now < *at && !is_pressing) {
+            let next_group_at = self.notified_at.get(&signal).map(|at| at.saturating_add(GROUP_INTERVAL_MS));
+            if let Some(at) = next_group_at.filter(|at| now < *at && !is_urgent) {
                 wake_at(at);
                 continue;
             }
-            self.told_at.insert(signal, now);
-            let number = self.next_notice;
-            self.next_notice = self.next_notice.saturating_add(1);
+            self.notified_at.insert(signal, now);
+            let number = self.next_notification;
+            self.next_notification = self.next_notification.saturating_add(1);
             let levels = changes
                 .iter()
-                .map(|(subject, _)| (subject.clone(), self.open.get(subject).and_then(|open| open.is)))
+                .map(|(subject, _)| {
+                    (subject.clone(), self.open_alerts.get(subject).and_then(|open| open.level))
+                })
                 .collect();
-            let notice = Notice {
+            let notification = Notification {
                 number,
                 site: self.site.clone(),
                 at: now,
                 signal,
                 changes: changes.into_iter().map(|(_, change)| change).collect(),
             };
-            effects.push(Effect::Notify(notice.clone()));
-            self.telling.insert(number, Telling { at: now, tries: 0, levels, notice });
-            wake_at(now.after(TELLS_AGAIN));
+            effects.push(AlertEffect::Notify(notification.clone()));
+            self.pending.insert(number, PendingNotification { at: now, attempts: 0, levels, notification });
+            wake_at(now.saturating_add(RETRY_DELAY_MS));
         }
-        let reminders = self.open.values().filter_map(Open::reminds_at);
+        let reminders = self.open_alerts.values().filter_map(OpenAlert::reminder_at);
         for at in reminders {
-            wake_at(at.max(now.after(GATHERS)));
+            wake_at(at.max(now.saturating_add(GROUP_INTERVAL_MS)));
         }
-        effects.extend(wake.map(Effect::WakeAt));
+        effects.extend(wake.map(AlertEffect::WakeAt));
         effects
     }
 
     /// Only what the channels have taken is told.
-    fn heard(&mut self, notice: u64, by: &[String], now: UnixMillis) {
-        let Some(telling) = self.telling.remove(&notice) else { return };
-        for (subject, level) in telling.levels {
-            if let Some(open) = self.open.get_mut(&subject) {
+    fn record_delivery(&mut self, number: u64, channels: &[String], now: UnixMillis) {
+        let Some(pending) = self.pending.remove(&number) else { return };
+        for (subject, level) in pending.levels {
+            if let Some(open) = self.open_alerts.get_mut(&subject) {
                 // An acknowledgement was of what was known then.
-                if level > open.told && open.told.is_some() {
+                if level > open.notified_level && open.notified_level.is_some() {
                     open.acknowledged = None;
                 }
                 if let Some(incident) = open.incident.as_mut().filter(|_| level.is_some()) {
-                    for channel in by {
-                        incident.told.entry(channel.clone()).or_insert(now);
+                    for channel in channels {
+                        incident.notified.entry(channel.clone()).or_insert(now);
                     }
                 }
-                open.told = level;
-                open.told_at = now;
+                open.notified_level = level;
+                open.notified_at = now;
                 if level.is_none() {
                     open.acknowledged = None;
                 }
@@ -569,25 +605,25 @@ impl Alerts {
         }
     }
 
-    fn is_muted(&self, subject: &Subject, now: UnixMillis) -> bool {
-        self.muted_until(subject, now).is_some()
+    fn is_silenced(&self, subject: &AlertSubject, now: UnixMillis) -> bool {
+        self.silenced_until(subject, now).is_some()
     }
 
-    fn muted_until(&self, subject: &Subject, now: UnixMillis) -> Option<UnixMillis> {
-        let mutes = self.mutes.values().filter(|mute| mute.covers(subject, now));
-        mutes.map(|mute| mute.until).max()
+    fn silenced_until(&self, subject: &AlertSubject, now: UnixMillis) -> Option<UnixMillis> {
+        let silences = self.silences.values().filter(|mute| mute.covers(subject, now));
+        silences.map(|mute| mute.until).max()
     }
 }
 
-impl Observation {
+impl AlertObservation {
     /// A reading of the site as a whole.
     #[must_use]
-    pub const fn of_site(reading: Reading) -> Self {
+    pub const fn for_site(reading: SignalReading) -> Self {
         Self { route: None, device: None, series: None, reading }
     }
 
-    fn subject(&self) -> Subject {
-        Subject {
+    fn subject(&self) -> AlertSubject {
+        AlertSubject {
             signal: self.reading.signal(),
             route: self.route.clone(),
             device: self.device,
@@ -596,12 +632,12 @@ impl Observation {
     }
 
     /// What was read, in a sentence.
-    fn says(&self) -> String {
-        format!("{}: {}", self.subject().name(), self.reading.says())
+    fn message(&self) -> String {
+        format!("{}: {}", self.subject().display_name(), self.reading.message())
     }
 }
 
-impl Reading {
+impl SignalReading {
     /// What it is a reading of.
     #[must_use]
     pub const fn signal(&self) -> Signal {
@@ -614,77 +650,78 @@ impl Reading {
             Self::QueryTime(_) => Signal::QueryTime,
             Self::ErrorRate { .. } => Signal::ErrorRate,
             Self::Memory(_) => Signal::Memory,
-            Self::Silence(_) => Signal::Silence,
+            Self::MissingBeacons(_) => Signal::MissingBeacons,
             Self::Backlog(_) => Signal::Backlog,
             Self::Anomaly(_) => Signal::Anomaly,
         }
     }
 
-    fn look(&self, was: Option<Level>) -> Look {
+    fn assess(&self, previous: Option<AlertLevel>) -> Assessment {
         match *self {
-            Self::Verdict(Verdict::Met) => Look::Good,
-            Self::Verdict(Verdict::Violated) => Look::Bad(Level::Warning),
-            Self::Verdict(_) => Look::Unclear,
+            Self::Verdict(Verdict::Met) => Assessment::Good,
+            Self::Verdict(Verdict::Violated) => Assessment::Bad(AlertLevel::Warning),
+            Self::Verdict(_) => Assessment::Unclear,
             // Evidence since a release long ago does not speak against a page that people see kept.
-            Self::Evidence { verdict: Verdict::Met, .. } => Look::Good,
+            Self::Evidence { verdict: Verdict::Met, .. } => Assessment::Good,
             Self::Evidence { since, verdict, percentile } => {
-                let alarm = if was.is_some() { Alarm::Raised } else { Alarm::Quiet };
-                match alarm.after(since, verdict, percentile) {
-                    Alarm::Raised => Look::Bad(Level::Warning),
+                let alarm = if previous.is_some() { AlarmState::Raised } else { AlarmState::Quiet };
+                match alarm.advance(since, verdict, percentile) {
+                    AlarmState::Raised => Assessment::Bad(AlertLevel::Warning),
                     // Nothing convinces, which is not the same as all being well.
-                    Alarm::Quiet => Look::Unclear,
+                    AlarmState::Quiet => Assessment::Unclear,
                 }
             }
-            Self::Burn { windows, percentile } => match windows.burn(percentile) {
-                Some(Burn::Page) => Look::Bad(Level::Critical),
-                Some(Burn::Ticket) => Look::Bad(Level::Warning),
+            Self::Burn { windows, percentile } => match windows.alert(percentile) {
+                Some(BurnAlert::Page) => Assessment::Bad(AlertLevel::Critical),
+                Some(BurnAlert::Ticket) => Assessment::Bad(AlertLevel::Warning),
                 // Too few visits burn nothing, and prove nothing.
-                None if windows.six_hours.n() < ENOUGH => Look::Unclear,
+                None if windows.six_hours.n() < MIN_BURN_VISITS => Assessment::Unclear,
                 // What still spends more than it may is not over.
-                None if windows.six_hours.burn_rate(percentile) > 1.0 => Look::Unclear,
-                None => Look::Good,
+                None if windows.six_hours.burn_rate(percentile) > 1.0 => Assessment::Unclear,
+                None => Assessment::Good,
             },
-            Self::ErrorRate { answers, errors } => match self.number().map(|measured| self.look_at(measured))
-            {
-                Some(Look::Bad(level)) => proved(level, answers, errors),
-                look => look.unwrap_or(Look::Unclear),
-            },
-            _ => self.number().map_or(Look::Unclear, |measured| self.look_at(measured)),
+            Self::ErrorRate { answers, errors } => {
+                match self.decisive_value().map(|measured| self.assess_value(measured)) {
+                    Some(Assessment::Bad(level)) => assess_error_rate(level, answers, errors),
+                    assessment => assessment.unwrap_or(Assessment::Unclear),
+                }
+            }
+            _ => self.decisive_value().map_or(Assessment::Unclear, |measured| self.assess_value(measured)),
         }
     }
 
-    fn look_at(&self, Measured { n, value }: Measured) -> Look {
-        let Bounds::Number(number) = self.signal().target().bounds else { return Look::Unclear };
-        if n < number.least || !value.is_finite() {
-            return Look::Unclear;
+    fn assess_value(&self, SampledValue { n, value }: SampledValue) -> Assessment {
+        let AlertBounds::Numeric(number) = self.signal().rule().bounds else { return Assessment::Unclear };
+        if n < number.min_events || !value.is_finite() {
+            return Assessment::Unclear;
         }
         match number.level(value) {
-            Some(level) => Look::Bad(level),
-            None if number.is_beyond(value, number.clears) => Look::Unclear,
-            None => Look::Good,
+            Some(level) => Assessment::Bad(level),
+            None if number.is_beyond(value, number.clears_at) => Assessment::Unclear,
+            None => Assessment::Good,
         }
     }
 
     /// The number that decides, where one does.
-    fn number(&self) -> Option<Measured> {
+    fn decisive_value(&self) -> Option<SampledValue> {
         Some(match *self {
             Self::ResponseTime(measured) | Self::HitRatio(measured) | Self::QueryTime(measured) => measured,
             Self::ErrorRate { answers, errors } => {
-                Measured { n: answers, value: 100.0 * errors as f64 / answers.max(1) as f64 }
+                SampledValue { n: answers, value: 100.0 * errors as f64 / answers.max(1) as f64 }
             }
             // Far below what is usual is as odd as far above.
-            Self::Anomaly(Measured { n, value }) => Measured { n, value: value.abs() },
-            Self::Memory(value) | Self::Silence(value) => Measured { n: 1, value },
-            Self::Backlog(windows) => Measured { n: 1, value: windows as f64 },
+            Self::Anomaly(SampledValue { n, value }) => SampledValue { n, value: value.abs() },
+            Self::Memory(value) | Self::MissingBeacons(value) => SampledValue { n: 1, value },
+            Self::Backlog(windows) => SampledValue { n: 1, value: windows as f64 },
             Self::Verdict(_) | Self::Evidence { .. } | Self::Burn { .. } => return None,
         })
     }
 
-    fn says(&self) -> String {
+    fn message(&self) -> String {
         match *self {
             Self::Verdict(verdict) => format!("the budget is {}", verdict.name()),
             Self::Evidence { since, percentile, .. } => {
-                let evidence = since.evidence(percentile).min(1e6);
+                let evidence = since.e_value(percentile).min(1e6);
                 format!(
                     "{} of {} visits since the release were over budget (e-value {evidence:.1})",
                     since.over,
@@ -692,7 +729,7 @@ impl Reading {
                 )
             }
             Self::Burn { windows, percentile } => {
-                let rate = |tally: Tally| tally.burn_rate(percentile);
+                let rate = |tally: BudgetTally| tally.burn_rate(percentile);
                 format!(
                     "the budget burns at {:.2} over 30 minutes, {:.2} over 6 hours, {:.2} over 3 days",
                     rate(windows.half_hour),
@@ -701,19 +738,24 @@ impl Reading {
                 )
             }
             _ => {
-                let Bounds::Number(number) = self.signal().target().bounds else { return String::new() };
-                let value = self.number().map_or(0.0, |measured| measured.value);
+                let AlertBounds::Numeric(number) = self.signal().rule().bounds else { return String::new() };
+                let value = self.decisive_value().map_or(0.0, |measured| measured.value);
                 match *self {
-                    Self::Anomaly(Measured { value, .. }) if value < 0.0 => {
-                        format!("{} below what is usual at this hour", number.told(-value))
+                    Self::Anomaly(SampledValue { value, .. }) if value < 0.0 => {
+                        format!("{} below what is usual at this hour", number.format_value(-value))
                     }
-                    Self::Anomaly(_) => format!("{} above what is usual at this hour", number.told(value)),
-                    Self::Silence(_) if value < 1.0 => "beacons are heard".into(),
-                    Self::Silence(_) => {
-                        format!("nothing is heard, where {} were to be expected", number.told(value.round()))
+                    Self::Anomaly(_) => {
+                        format!("{} above what is usual at this hour", number.format_value(value))
                     }
-                    Self::Backlog(_) => format!("the backend is {} behind", number.told(value)),
-                    _ => format!("{} is {}", self.signal().target().what, number.told(value)),
+                    Self::MissingBeacons(_) if value < 1.0 => "beacons are heard".into(),
+                    Self::MissingBeacons(_) => {
+                        format!(
+                            "nothing is heard, where {} were to be expected",
+                            number.format_value(value.round())
+                        )
+                    }
+                    Self::Backlog(_) => format!("the backend is {} behind", number.format_value(value)),
+                    _ => format!("{} is {}", self.signal().rule().description, number.format_value(value)),
                 }
             }
         }
@@ -723,90 +765,88 @@ impl Reading {
 /// How bad so many errors certainly are. Two errors in a thousand answers are over one in a thousand,
 /// and may be chance: the root of a count wavers by a half whatever its mean (Anscombe), so 2.33
 /// deviations leave one look in a hundred.
-fn proved(level: Level, answers: u64, errors: u64) -> Look {
-    let Bounds::Number(number) = Signal::ErrorRate.target().bounds else { return Look::Unclear };
+fn assess_error_rate(level: AlertLevel, answers: u64, errors: u64) -> Assessment {
+    let AlertBounds::Numeric(number) = Signal::ErrorRate.rule().bounds else { return Assessment::Unclear };
     let is_certain = |percent: f64| {
         let allowed = answers as f64 * percent / 100.0;
-        2.0 * ((errors as f64).sqrt() - allowed.sqrt()) > CERTAIN
+        2.0 * ((errors as f64).sqrt() - allowed.sqrt()) > SIGNIFICANT_DEVIATIONS
     };
     match number.critical {
-        Some(critical) if level == Level::Critical && is_certain(critical) => Look::Bad(Level::Critical),
-        _ if is_certain(number.warning) => Look::Bad(Level::Warning),
-        _ => Look::Unclear,
+        Some(critical) if level == AlertLevel::Critical && is_certain(critical) => {
+            Assessment::Bad(AlertLevel::Critical)
+        }
+        _ if is_certain(number.warning) => Assessment::Bad(AlertLevel::Warning),
+        _ => Assessment::Unclear,
     }
 }
 
-impl Subject {
+impl AlertSubject {
     /// By which an alert is known everywhere: the same from its beginning to its end, and whenever it
     /// comes again. At most 255 characters, as PagerDuty takes them.
     #[must_use]
-    pub fn key(&self, site: &str) -> String {
+    pub fn dedup_key(&self, site: &str) -> String {
         let device = self.device.map_or("", Device::name);
         let [route, series] = [&self.route, &self.series].map(|part| part.as_deref().unwrap_or_default());
         let key = format!("{site}|{}|{route}|{device}|{series}", self.signal.name());
-        if key.len() <= LONGEST_KEY && key.is_ascii() {
+        if key.len() <= MAX_KEY_BYTES && key.is_ascii() {
             return key;
         }
-        // FNV-1a, 64 bits: names a route, and guards nothing.
-        let hash = key.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-            (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
-        });
-        format!("{site}|{}|{hash:016x}", self.signal.name())
+        format!("{site}|{}|{:016x}", self.signal.name(), fnv1a_64(key.bytes()))
     }
 
     /// What it is about, for people.
     #[must_use]
-    pub fn name(&self) -> String {
+    pub fn display_name(&self) -> String {
         let device = self.device.map(|device| format!("on {}s", device.name()));
         let parts = [self.series.clone(), self.route.as_ref().map(|route| format!("of {route}")), device];
-        let named: Vec<String> = parts.into_iter().flatten().collect();
-        if named.is_empty() { "The site".into() } else { named.join(" ") }
+        let parts_present: Vec<String> = parts.into_iter().flatten().collect();
+        if parts_present.is_empty() { "The site".into() } else { parts_present.join(" ") }
     }
 }
 
-impl Mute {
-    fn covers(&self, subject: &Subject, now: UnixMillis) -> bool {
+impl Silence {
+    fn covers(&self, subject: &AlertSubject, now: UnixMillis) -> bool {
         (self.from..self.until).contains(&now)
             && self.signal.is_none_or(|signal| signal == subject.signal)
             && self.route.as_ref().is_none_or(|route| Some(route) == subject.route.as_ref())
     }
 }
 
-impl Open {
-    const fn since(now: UnixMillis) -> Self {
+impl OpenAlert {
+    const fn new(now: UnixMillis) -> Self {
         Self {
-            bad: 0,
-            critical: 0,
-            good: 0,
+            bad_streak: 0,
+            critical_streak: 0,
+            good_streak: 0,
             since: now,
-            read_at: now,
-            is: None,
-            told: None,
-            told_at: now,
+            observed_at: now,
+            level: None,
+            notified_level: None,
+            notified_at: now,
             lapsed: false,
             acknowledged: None,
-            says: String::new(),
+            message: String::new(),
             incident: None,
         }
     }
 
     /// Brings what people will read up to what it is now.
-    fn note(&mut self, now: UnixMillis) {
-        match (self.is, &mut self.incident) {
+    fn update_incident(&mut self, now: UnixMillis) {
+        match (self.level, &mut self.incident) {
             (Some(level), Some(incident)) if incident.opened == self.since => {
                 if level > incident.level {
-                    (incident.level, incident.says) = (level, self.says.clone());
+                    (incident.level, incident.message) = (level, self.message.clone());
                 }
                 // What was closed without proof goes on.
                 incident.ended = None;
             }
             (Some(level), incident) => {
-                let (opened, says) = (self.since, self.says.clone());
-                let (told, acknowledged, ended) = (BTreeMap::new(), None, None);
-                *incident = Some(Incident { opened, level, says, told, acknowledged, ended });
+                let (opened, message) = (self.since, self.message.clone());
+                let (notified, acknowledged, ended) = (BTreeMap::new(), None, None);
+                *incident = Some(Incident { opened, level, message, notified, acknowledged, ended });
             }
             (None, Some(incident)) if incident.ended.is_none() => {
-                incident.ended = Some(Ended { at: now, lapsed: self.lapsed });
+                incident.ended = Some(IncidentEnd { at: now, lapsed: self.lapsed });
             }
             (None, _) => {}
         }
@@ -816,37 +856,40 @@ impl Open {
     }
 
     /// What people do not know yet.
-    fn change(&self, now: UnixMillis) -> Option<Kind> {
-        match (self.told, self.is) {
-            (None, Some(_)) => Some(Kind::Raised),
-            (Some(told), Some(is)) if is > told => Some(Kind::Worse),
-            (Some(_), Some(_)) => self.reminds_at().filter(|at| now >= *at).map(|_| Kind::Still),
-            (Some(_), None) if self.lapsed => Some(Kind::Lapsed),
-            (Some(_), None) => Some(Kind::Recovered),
+    fn pending_change(&self, now: UnixMillis) -> Option<AlertChangeKind> {
+        match (self.notified_level, self.level) {
+            (None, Some(_)) => Some(AlertChangeKind::Raised),
+            (Some(notified), Some(current)) if current > notified => Some(AlertChangeKind::Escalated),
+            (Some(_), Some(_)) => {
+                self.reminder_at().filter(|at| now >= *at).map(|_| AlertChangeKind::Reminder)
+            }
+            (Some(_), None) if self.lapsed => Some(AlertChangeKind::Lapsed),
+            (Some(_), None) => Some(AlertChangeKind::Recovered),
             (None, None) => None,
         }
     }
 
     /// When people are reminded of what nobody looks after.
-    fn reminds_at(&self) -> Option<UnixMillis> {
-        let (told, is) = (self.told?, self.is?);
-        let waits = match told {
-            Level::Critical => REMINDS_OF_CRITICAL,
-            Level::Warning => REMINDS_OF_WARNING,
+    fn reminder_at(&self) -> Option<UnixMillis> {
+        let (notified, current) = (self.notified_level?, self.level?);
+        let interval_ms = match notified {
+            AlertLevel::Critical => CRITICAL_REMINDER_MS,
+            AlertLevel::Warning => WARNING_REMINDER_MS,
         };
-        (is == told && self.acknowledged.is_none()).then(|| self.told_at.after(waits))
+        (current == notified && self.acknowledged.is_none())
+            .then(|| self.notified_at.saturating_add(interval_ms))
     }
 
-    fn sentence(&self, kind: Kind, now: UnixMillis) -> String {
-        let lasted = moment::span(now.0.saturating_sub(self.since.0));
+    fn change_message(&self, kind: AlertChangeKind, now: UnixMillis) -> String {
+        let lasted = time_format::duration(now.0.saturating_sub(self.since.0));
         match kind {
-            Kind::Raised | Kind::Worse => format!("{}.", self.says),
-            Kind::Still => format!("{}, for {lasted} now.", self.says),
-            Kind::Recovered => format!("{}; it was bad for {lasted}.", self.says),
-            Kind::Lapsed => format!(
+            AlertChangeKind::Raised | AlertChangeKind::Escalated => format!("{}.", self.message),
+            AlertChangeKind::Reminder => format!("{}, for {lasted} now.", self.message),
+            AlertChangeKind::Recovered => format!("{}; it was bad for {lasted}.", self.message),
+            AlertChangeKind::Lapsed => format!(
                 "{}. Nothing was read of it for {}: it is closed, not proved to be over.",
-                self.says,
-                moment::span(LAPSES_AFTER)
+                self.message,
+                time_format::duration(LAPSE_AFTER_MS)
             ),
         }
     }
@@ -858,10 +901,10 @@ mod as_list {
 
     use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-    use super::{Open, Subject};
+    use super::{AlertSubject, OpenAlert};
 
     pub(super) fn serialize<S: Serializer>(
-        map: &BTreeMap<Subject, Open>,
+        map: &BTreeMap<AlertSubject, OpenAlert>,
         serializer: S,
     ) -> Result<S::Ok, S::Error> {
         map.iter().collect::<Vec<_>>().serialize(serializer)
@@ -869,24 +912,24 @@ mod as_list {
 
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(
         deserializer: D,
-    ) -> Result<BTreeMap<Subject, Open>, D::Error> {
-        Vec::<(Subject, Open)>::deserialize(deserializer).map(|list| list.into_iter().collect())
+    ) -> Result<BTreeMap<AlertSubject, OpenAlert>, D::Error> {
+        Vec::<(AlertSubject, OpenAlert)>::deserialize(deserializer).map(|list| list.into_iter().collect())
     }
 }
 
 const VERSION: u8 = 1;
 /// Notices of one signal that follow within this are one notice.
-const GATHERS: u64 = 5 * 60_000;
+const GROUP_INTERVAL_MS: u64 = 5 * 60_000;
 /// A notice that no channel took is sent again after this, and twice as long each further time.
-const TELLS_AGAIN: u64 = 60_000;
-const REMINDS_OF_CRITICAL: u64 = 4 * 3_600_000;
-const REMINDS_OF_WARNING: u64 = 3 * 86_400_000;
-const LAPSES_AFTER: u64 = 3 * 86_400_000;
-const FORGETS_AFTER: u64 = 3_600_000;
+const RETRY_DELAY_MS: u64 = 60_000;
+const CRITICAL_REMINDER_MS: u64 = 4 * 3_600_000;
+const WARNING_REMINDER_MS: u64 = 3 * 86_400_000;
+const LAPSE_AFTER_MS: u64 = 3 * 86_400_000;
+const FORGET_AFTER_MS: u64 = 3_600_000;
 /// With the longest routes, and all of them on their way to people, stored in less than two megabytes.
-const MOST_OPEN: usize = 500;
-const MOST_MUTES: usize = 200;
-const LONGEST_KEY: usize = 255;
-const CERTAIN: f64 = 2.33;
+const MAX_OPEN_ALERTS: usize = 500;
+const MAX_SILENCES: usize = 200;
+const MAX_KEY_BYTES: usize = 255;
+const SIGNIFICANT_DEVIATIONS: f64 = 2.33;
 /// As for a burn rate.
-const ENOUGH: u64 = 100;
+const MIN_BURN_VISITS: u64 = 100;

@@ -4,9 +4,9 @@
 
 /// What a series is at one hour of the day.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Usual {
+pub struct Baseline {
     /// The median of earlier days.
-    pub middle: f64,
+    pub median: f64,
     /// About one standard deviation of ordinary days: 1.4826 times the median absolute deviation.
     pub spread: f64,
     /// From so many days.
@@ -27,45 +27,49 @@ pub enum Noise {
     Value,
 }
 
-impl Usual {
+impl Baseline {
     /// From the same hour of earlier days, yesterday first. None with fewer than a week of them. From
     /// four weeks on, which is when it becomes sharp, it is the same hour of the same weekday: a quiet Sunday is not odd.
     #[must_use]
-    pub fn of(earlier: &[f64]) -> Option<Self> {
+    pub fn from_history(earlier: &[f64]) -> Option<Self> {
         let days = earlier.len();
-        if days < WEEK {
+        if days < DAYS_PER_WEEK {
             return None;
         }
-        if days < WEEKS * WEEK {
+        if days < MIN_WEEKS * DAYS_PER_WEEK {
             let middle = median(earlier.to_vec())?;
             // Weekdays cannot be told apart yet, so the oddest day of these counts as ordinary.
             let furthest = earlier.iter().map(|value| (value - middle).abs()).fold(0.0, f64::max);
-            return Some(Self { middle, spread: furthest / 3.0, days });
+            return Some(Self { median: middle, spread: furthest / 3.0, days });
         }
-        let weekday = |first: usize| earlier.iter().skip(first).step_by(WEEK).copied();
+        let weekday = |first: usize| earlier.iter().skip(first).step_by(DAYS_PER_WEEK).copied();
         // Seven days ago was such a day as today.
-        let middle = median(weekday(WEEK - 1).collect())?;
+        let middle = median(weekday(DAYS_PER_WEEK - 1).collect())?;
         // How far days are from the middle of their kind is learnt from all of them.
-        let off = (0..WEEK).filter_map(|first| Some((first, median(weekday(first).collect())?)));
+        let off = (0..DAYS_PER_WEEK).filter_map(|first| Some((first, median(weekday(first).collect())?)));
         let off = off.flat_map(|(first, middle)| weekday(first).map(move |value| (value - middle).abs()));
-        Some(Self { middle, spread: median(off.collect())? * TO_DEVIATIONS * OF_FEW, days })
+        Some(Self {
+            median: middle,
+            spread: median(off.collect())? * MAD_TO_STANDARD_DEVIATION * SMALL_SAMPLE_FACTOR,
+            days,
+        })
     }
 
     /// How many deviations a value is away; below what is usual it is negative.
     #[must_use]
     pub fn deviations(&self, value: f64, noise: Noise) -> f64 {
-        let least = match noise {
-            Noise::Count => self.middle.max(1.0).sqrt(),
+        let noise_floor = match noise {
+            Noise::Count => self.median.max(1.0).sqrt(),
             Noise::Share { n } => {
                 // One case keeps a share of 0 or 1 from having no noise at all.
                 let rest = 1.0 / n.max(2) as f64;
-                let share = self.middle.clamp(rest, 1.0 - rest);
+                let share = self.median.clamp(rest, 1.0 - rest);
                 (share * (1.0 - share) / n.max(1) as f64).sqrt()
             }
-            Noise::Value => (self.middle / 20.0).abs(),
+            Noise::Value => (self.median / 20.0).abs(),
         };
-        let spread = (self.spread * self.spread + least * least).sqrt();
-        if spread > 0.0 { (value - self.middle) / spread } else { 0.0 }
+        let spread = (self.spread * self.spread + noise_floor * noise_floor).sqrt();
+        if spread > 0.0 { (value - self.median) / spread } else { 0.0 }
     }
 }
 
@@ -80,53 +84,54 @@ pub(crate) fn median(mut values: Vec<f64>) -> Option<f64> {
     })
 }
 
-const WEEK: usize = 7;
+const DAYS_PER_WEEK: usize = 7;
 /// Fewer make no weekday.
-const WEEKS: usize = 4;
+const MIN_WEEKS: usize = 4;
 /// The middle of four or five values is near to each of them, and unsure itself: their distances from it
 /// are about 0.85 of a deviation, and those of the next value from it 1.15.
-const OF_FEW: f64 = 1.35;
+const SMALL_SAMPLE_FACTOR: f64 = 1.35;
 /// The median absolute deviation of a normal distribution is 1/1.4826 of its standard deviation.
-const TO_DEVIATIONS: f64 = 1.4826;
+const MAD_TO_STANDARD_DEVIATION: f64 = 1.4826;
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn a_week_is_the_least_that_shows_what_is_usual() {
-        assert_eq!(Usual::of(&[5.0; 6]), None);
-        assert_eq!(Usual::of(&[5.0; 7]), Some(Usual { middle: 5.0, spread: 0.0, days: 7 }));
+    fn a_baseline_needs_at_least_a_week() {
+        assert_eq!(Baseline::from_history(&[5.0; 6]), None);
+        assert_eq!(Baseline::from_history(&[5.0; 7]), Some(Baseline { median: 5.0, spread: 0.0, days: 7 }));
     }
 
     #[test]
-    fn bad_days_neither_move_nor_widen_what_is_usual() {
+    fn outlier_days_neither_move_nor_widen_the_baseline() {
         let quiet: Vec<f64> = (0..35).map(|day| f64::from(100 + day * 37 % 11 - 5)).collect();
         let mut with_bad_days = quiet.clone();
         with_bad_days[2] = 0.0;
         with_bad_days[7] = 90_000.0;
-        let (plain, robust) = (Usual::of(&quiet).unwrap(), Usual::of(&with_bad_days).unwrap());
-        assert!((plain.middle - robust.middle).abs() <= 4.0);
+        let (plain, robust) =
+            (Baseline::from_history(&quiet).unwrap(), Baseline::from_history(&with_bad_days).unwrap());
+        assert!((plain.median - robust.median).abs() <= 4.0);
         assert!(robust.spread < 2.0 * plain.spread, "{robust:?}");
     }
 
     #[test]
-    fn a_quiet_sunday_is_not_odd_and_a_quiet_monday_is() {
+    fn a_quiet_sunday_is_no_anomaly_and_a_quiet_monday_is() {
         // Yesterday first: today is like every seventh day before it.
         let days: Vec<f64> = (1..=35)
             .map(|ago| if ago % 7 == 0 { 300.0 } else { 1000.0 } + f64::from(ago * 37 % 11 - 5))
             .collect();
-        let sunday = Usual::of(&days).unwrap();
+        let sunday = Baseline::from_history(&days).unwrap();
         assert!(sunday.deviations(305.0, Noise::Count).abs() < 1.0, "{sunday:?}");
-        let monday = Usual::of(&days[1..]).unwrap();
+        let monday = Baseline::from_history(&days[1..]).unwrap();
         assert!(monday.deviations(305.0, Noise::Count) < -10.0, "{monday:?}");
         // With less history nobody knows which of the two it is.
-        assert!(Usual::of(&days[..20]).unwrap().deviations(305.0, Noise::Count).abs() < 4.0);
+        assert!(Baseline::from_history(&days[..20]).unwrap().deviations(305.0, Noise::Count).abs() < 4.0);
     }
 
     #[test]
-    fn noise_that_must_be_there_is_no_anomaly() {
-        let flat = |middle| Usual { middle, spread: 0.0, days: 28 };
+    fn sampling_noise_is_no_anomaly() {
+        let flat = |middle| Baseline { median: middle, spread: 0.0, days: 28 };
         assert_eq!(flat(100.0).deviations(130.0, Noise::Count), 3.0);
         assert_eq!(flat(0.0).deviations(2.0, Noise::Count), 2.0);
         assert!((flat(0.8).deviations(0.76, Noise::Share { n: 100 }) + 1.0).abs() < 1e-9);

@@ -4,16 +4,16 @@
 
 use std::collections::BTreeSet;
 
-use ledger::Tally;
+use ledger::MetricCell;
 use serde::Serialize;
 use sketch::Sketch;
+pub use wire::attribution::SubpartKind;
 use wire::beacon::CacheStatus;
-pub use wire::reasons::Part;
 use wire::{Device, Metric};
 
 /// One metric of one page on one class of devices, over the span that is looked at.
 #[derive(Clone, Debug)]
-pub struct Place<'a> {
+pub struct PageMetric<'a> {
     /// The route.
     pub route: &'a str,
     /// The class of devices.
@@ -23,31 +23,31 @@ pub struct Place<'a> {
     /// The budget, in wire units; the good threshold where there is none.
     pub limit: u32,
     /// The visits.
-    pub tally: &'a Tally,
+    pub tally: &'a MetricCell,
     /// What is known of the causes.
-    pub causes: Causes<'a>,
+    pub causes: BottleneckCauses<'a>,
 }
 
 /// What is known of why visits are slow.
 #[derive(Clone, Debug, Default)]
-pub struct Causes<'a> {
+pub struct BottleneckCauses<'a> {
     /// The parts of the visits over budget.
     pub subparts: Vec<Subpart>,
     /// The elements or scripts that these visits named.
     pub culprits: Vec<Culprit<'a>>,
     /// The visits by what the edge cache said of the document.
-    pub by_cache: Vec<(CacheStatus, &'a Tally)>,
+    pub by_cache: Vec<(CacheStatus, &'a MetricCell)>,
     /// The queries behind the page.
-    pub queries: Vec<Query<'a>>,
+    pub queries: Vec<BackendQueryCost<'a>>,
     /// Views by back and forward: those loaded anew, and those restored from memory.
-    pub returns: Option<Returns>,
+    pub back_forward: Option<BackForwardViews>,
 }
 
 /// A part of a metric.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Subpart {
     /// Which.
-    pub part: Part,
+    pub part: SubpartKind,
     /// Milliseconds, in the mean over the visits that are over budget.
     pub millis: f64,
 }
@@ -63,7 +63,7 @@ pub struct Culprit<'a> {
 
 /// A query of the backend, as `Server-Timing` told of it.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Query<'a> {
+pub struct BackendQueryCost<'a> {
     /// Its name.
     pub name: &'a str,
     /// How often it ran.
@@ -76,7 +76,7 @@ pub struct Query<'a> {
 
 /// Views by back and forward.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Returns {
+pub struct BackForwardViews {
     /// Loaded anew.
     pub loaded: u64,
     /// Restored from memory.
@@ -103,18 +103,18 @@ pub struct Bottleneck {
     /// The metric of the same page that these seconds are in already.
     pub part_of: Option<&'static str>,
     /// The part that takes longest, with its milliseconds in visits over budget.
-    pub longest: Option<(Part, f64)>,
+    pub longest: Option<(SubpartKind, f64)>,
     /// The element or script that is named most, with the visits that named it.
     pub culprit: Option<(String, u64)>,
     /// Seconds lost by visits that the cache answered, and by those that it did not.
-    pub by_cache: Option<ByCache>,
+    pub by_cache: Option<LossByCache>,
     /// The query that costs most.
     pub query: Option<String>,
 }
 
 /// What visits lose by what the cache said.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-pub struct ByCache {
+pub struct LossByCache {
     /// Visits that it answered.
     pub hits: u64,
     /// Visits that it did not.
@@ -128,11 +128,11 @@ pub struct ByCache {
 /// The places by what they cost, the dearest first: those with seconds, then layout shifts by the visits
 /// that they disturb. Places that cost nothing are left out.
 #[must_use]
-pub fn rank(places: &[Place<'_>]) -> Vec<Bottleneck> {
-    let paints = |place: &&Place<'_>| place.metric == Metric::Lcp && place.over() > 0;
+pub fn rank(metrics: &[PageMetric<'_>]) -> Vec<Bottleneck> {
+    let paints = |place: &&PageMetric<'_>| place.metric == Metric::Lcp && place.visits_over_budget() > 0;
     let painted: BTreeSet<(&str, Device)> =
-        places.iter().filter(paints).map(|place| (place.route, place.device)).collect();
-    let mut ranked: Vec<Bottleneck> = places.iter().filter_map(|place| place.bottleneck(&painted)).collect();
+        metrics.iter().filter(paints).map(|place| (place.route, place.device)).collect();
+    let mut ranked: Vec<Bottleneck> = metrics.iter().filter_map(|place| place.bottleneck(&painted)).collect();
     let all: f64 =
         ranked.iter().filter(|place| place.part_of.is_none()).filter_map(|place| place.seconds).sum();
     for bottleneck in &mut ranked {
@@ -146,25 +146,25 @@ pub fn rank(places: &[Place<'_>]) -> Vec<Bottleneck> {
     ranked
 }
 
-impl Place<'_> {
+impl PageMetric<'_> {
     /// Seconds over budget, of all visits together.
     #[must_use]
-    pub fn seconds(&self) -> Option<f64> {
-        (self.metric != Metric::Cls).then(|| seconds_over(&self.tally.sketch, self.limit))
+    pub fn seconds_over_budget(&self) -> Option<f64> {
+        (self.metric != Metric::Cls).then(|| seconds_over_limit(&self.tally.sketch, self.limit))
     }
 
     /// Visits over budget, by the weights of their samples.
     #[must_use]
-    pub fn over(&self) -> u64 {
-        over(&self.tally.sketch, self.limit)
+    pub fn visits_over_budget(&self) -> u64 {
+        visits_over_limit(&self.tally.sketch, self.limit)
     }
 
     /// What hits and misses lose, where there are enough of both to say.
     #[must_use]
-    pub fn by_cache(&self) -> Option<ByCache> {
+    pub fn loss_by_cache(&self) -> Option<LossByCache> {
         let (mut hits, mut misses, mut hit_seconds, mut miss_seconds) = (0, 0, 0.0, 0.0);
         for (status, tally) in &self.causes.by_cache {
-            let (visits, seconds) = (tally.sketch.n(), seconds_over(&tally.sketch, self.limit));
+            let (visits, seconds) = (tally.sketch.n(), seconds_over_limit(&tally.sketch, self.limit));
             match status {
                 CacheStatus::Hit | CacheStatus::Stale => {
                     hits += visits;
@@ -177,8 +177,8 @@ impl Place<'_> {
                 CacheStatus::Bypass => {}
             }
         }
-        let is_enough = self.metric != Metric::Cls && hits.min(misses) >= FEWEST;
-        is_enough.then(|| ByCache {
+        let is_enough = self.metric != Metric::Cls && hits.min(misses) >= MIN_VISITS;
+        is_enough.then(|| LossByCache {
             hits,
             misses,
             per_hit: hit_seconds / hits as f64,
@@ -188,7 +188,7 @@ impl Place<'_> {
 
     /// What it costs; `painted` are the pages whose LCP is over budget, too.
     fn bottleneck(&self, painted: &BTreeSet<(&str, Device)>) -> Option<Bottleneck> {
-        let over = self.over();
+        let over = self.visits_over_budget();
         if over == 0 {
             return None;
         }
@@ -201,7 +201,7 @@ impl Place<'_> {
             route: self.route.to_owned(),
             device: self.device,
             metric: self.metric.name(),
-            seconds: self.seconds(),
+            seconds: self.seconds_over_budget(),
             share: 0.0,
             visits: self.tally.sketch.n(),
             over,
@@ -213,7 +213,7 @@ impl Place<'_> {
                 .iter()
                 .max_by_key(|culprit| culprit.visits)
                 .map(|culprit| (culprit.name.to_owned(), culprit.visits)),
-            by_cache: self.by_cache(),
+            by_cache: self.loss_by_cache(),
             query: query
                 .max_by(|a, b| a.seconds_over.total_cmp(&b.seconds_over))
                 .map(|query| query.name.to_owned()),
@@ -221,14 +221,15 @@ impl Place<'_> {
     }
 }
 
-fn seconds_over(sketch: &Sketch, limit: u32) -> f64 {
-    let beyond = sketch.buckets().map(|(bucket, n)| bucket.middle().saturating_sub(limit) as f64 * n as f64);
+fn seconds_over_limit(sketch: &Sketch, limit: u32) -> f64 {
+    let beyond =
+        sketch.buckets().map(|(bucket, n)| bucket.midpoint().saturating_sub(limit) as f64 * n as f64);
     beyond.sum::<f64>() / 1000.0
 }
 
-fn over(sketch: &Sketch, limit: u32) -> u64 {
+fn visits_over_limit(sketch: &Sketch, limit: u32) -> u64 {
     sketch.n().saturating_sub(sketch.within(limit).at_most)
 }
 
 /// Fewer visits say nothing of a mean.
-const FEWEST: u64 = 100;
+const MIN_VISITS: u64 = 100;

@@ -6,17 +6,18 @@
 //! exported: these systems read a total that falls as a restart.
 
 pub mod analytics;
+pub mod config;
 pub mod otlp;
-pub mod outlets;
 pub mod prometheus;
 pub mod sentry;
 pub mod trace;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use ledger::traffic::{Cached, Class, Method, Served, Times, Traffic};
-use ledger::{Cell, Malformed, OTHER};
+use ledger::traffic::{CacheOutcome, LatencyHistogram, Method, RouteStats, StatusClass, TrafficStats};
+use ledger::{Cell, CodecError, OTHER_LABEL};
 use sketch::Sketch;
+use sketch::stable_hash::fnv1a_64;
 use wire::beacon::{Navigation, Values};
 use wire::{Device, Metric, UnixMillis};
 
@@ -27,7 +28,7 @@ pub struct Totals {
     since: UnixMillis,
     routes: BTreeSet<String>,
     vitals: BTreeMap<(Metric, String, Device), Sketch>,
-    traffic: Traffic,
+    traffic: TrafficStats,
 }
 
 /// What is so at the moment.
@@ -38,14 +39,14 @@ pub enum Gauge {
     /// Windows that the backend has not got.
     Backlog(u64),
     /// When a beacon was last heard.
-    HeardAt(UnixMillis),
+    LastBeaconAt(UnixMillis),
     /// Bytes of memory in use.
     Memory(u64),
 }
 
 /// A view that was chosen to be sent on by itself.
 #[derive(Clone, Debug, PartialEq)]
-pub struct View {
+pub struct SampledView {
     /// The random id of the page load.
     pub id: String,
     /// Which view of it.
@@ -68,15 +69,15 @@ pub struct View {
 
 /// Samples of one name.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Family {
-    pub(crate) name: Name,
+pub(crate) struct MetricFamily {
+    pub(crate) name: MetricName,
     pub(crate) help: &'static str,
-    pub(crate) data: Data,
+    pub(crate) data: MetricData,
 }
 
 /// A name in each of the two worlds.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct Name {
+pub(crate) struct MetricName {
     /// Prometheus's, with its unit and without `_total`.
     pub(crate) prometheus: &'static str,
     /// OpenTelemetry's.
@@ -85,13 +86,13 @@ pub(crate) struct Name {
     pub(crate) unit: &'static str,
 }
 
-pub(crate) type Labelled<T> = Vec<(Vec<(&'static str, String)>, T)>;
+pub(crate) type LabelledSamples<T> = Vec<(Vec<(&'static str, String)>, T)>;
 
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Data {
-    Counter(Labelled<u64>),
-    Gauge(Labelled<f64>),
-    Histogram(Labelled<Histogram>),
+pub(crate) enum MetricData {
+    Counter(LabelledSamples<u64>),
+    Gauge(LabelledSamples<f64>),
+    Histogram(LabelledSamples<Histogram>),
 }
 
 /// A distribution: one count for each edge, of what lies above the one before, and one beyond the last.
@@ -103,22 +104,22 @@ pub(crate) struct Histogram {
 }
 
 /// Milliseconds. Each is an edge of the sketch's buckets, so that the counts are exact.
-pub const EDGES: [u32; 18] =
+pub const DURATION_EDGES_MS: [u32; 18] =
     [50, 100, 200, 300, 400, 500, 800, 1000, 1200, 1600, 1800, 2000, 2500, 3000, 4000, 5000, 8000, 10_000];
 
 /// Ten-thousandths of layout shift.
-pub const SHIFT_EDGES: [u32; 9] = [50, 100, 200, 500, 1000, 1600, 2500, 5000, 10_000];
+pub const LAYOUT_SHIFT_EDGES: [u32; 9] = [50, 100, 200, 500, 1000, 1600, 2500, 5000, 10_000];
 
 impl Totals {
     /// Nothing yet.
     #[must_use]
-    pub const fn beginning(site: String, since: UnixMillis) -> Self {
+    pub const fn new(site: String, since: UnixMillis) -> Self {
         Self {
             site,
             since,
             routes: BTreeSet::new(),
             vitals: BTreeMap::new(),
-            traffic: Traffic { routes: BTreeMap::new() },
+            traffic: TrafficStats { routes: BTreeMap::new() },
         }
     }
 
@@ -126,22 +127,22 @@ impl Totals {
     ///
     /// # Errors
     /// Refuses what no version of ours has written.
-    pub fn restored(
+    pub fn from_rows(
         site: String,
         since: UnixMillis,
         rows: impl IntoIterator<Item = (String, Vec<u8>)>,
-    ) -> Result<Self, Malformed> {
-        let mut totals = Self::beginning(site, since);
+    ) -> Result<Self, CodecError> {
+        let mut totals = Self::new(site, since);
         for (route, bytes) in rows {
-            let Some((&VERSION, rest)) = bytes.split_first() else { return Err(Malformed) };
-            let (vitals, served): Row = postcard::from_bytes(rest).map_err(|_| Malformed)?;
+            let Some((&VERSION, rest)) = bytes.split_first() else { return Err(CodecError) };
+            let (vitals, served): TotalsRow = postcard::from_bytes(rest).map_err(|_| CodecError)?;
             for (device, sketch) in vitals {
-                let sketch = Sketch::decode(&sketch).map_err(|_| Malformed)?;
+                let sketch = Sketch::decode(&sketch).map_err(|_| CodecError)?;
                 totals.vitals.insert((sketch.metric(), route.clone(), device), sketch);
                 totals.routes.insert(route.clone());
             }
             if let Some(served) = served {
-                totals.traffic.routes.insert(route, Served::decode(&served)?);
+                totals.traffic.routes.insert(route, RouteStats::decode(&served)?);
             }
         }
         Ok(totals)
@@ -149,15 +150,15 @@ impl Totals {
 
     /// What is stored: a row for each route, so that no row is large and only those that grew are written.
     #[must_use]
-    pub fn rows(&self) -> BTreeMap<String, Vec<u8>> {
-        let mut rows: BTreeMap<&String, Row> = BTreeMap::new();
+    pub fn to_rows(&self) -> BTreeMap<String, Vec<u8>> {
+        let mut rows: BTreeMap<&String, TotalsRow> = BTreeMap::new();
         for ((_, route, device), sketch) in &self.vitals {
             rows.entry(route).or_default().0.push((*device, sketch.encode()));
         }
         for (route, served) in &self.traffic.routes {
             rows.entry(route).or_default().1 = Some(served.encode());
         }
-        let bytes = |row: Row| {
+        let bytes = |row: TotalsRow| {
             let mut bytes = vec![VERSION];
             bytes.extend(postcard::to_stdvec(&row).unwrap_or_default());
             bytes
@@ -168,22 +169,22 @@ impl Totals {
     /// The bytes that are carried.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
-        postcard::to_stdvec(&(&self.site, self.since, self.rows())).unwrap_or_default()
+        postcard::to_stdvec(&(&self.site, self.since, self.to_rows())).unwrap_or_default()
     }
 
     /// Reads carried bytes.
     ///
     /// # Errors
     /// Refuses what nobody of this version carries.
-    pub fn decode(bytes: &[u8]) -> Result<Self, Malformed> {
+    pub fn decode(bytes: &[u8]) -> Result<Self, CodecError> {
         let (site, since, rows): (String, UnixMillis, BTreeMap<String, Vec<u8>>) =
-            postcard::from_bytes(bytes).map_err(|_| Malformed)?;
-        Self::restored(site, since, rows)
+            postcard::from_bytes(bytes).map_err(|_| CodecError)?;
+        Self::from_rows(site, since, rows)
     }
 
     /// Adds the visits of one page in a window that has closed.
     pub fn add_visits(&mut self, route: &str, device: Device, cell: &Cell) {
-        let route = self.route(route);
+        let route = self.capped_route(route);
         for (metric, tally) in &cell.metrics {
             let key = (*metric, route.clone(), device);
             // Both are of this metric, so it cannot be refused.
@@ -192,91 +193,97 @@ impl Totals {
     }
 
     /// Adds what the edge answered.
-    pub fn add_traffic(&mut self, traffic: &Traffic) {
+    pub fn add_traffic(&mut self, traffic: &TrafficStats) {
         self.traffic.merge(traffic);
     }
 
     /// A route's own name while there is room, so that nobody can grow what is scraped.
-    fn route(&mut self, route: &str) -> String {
-        room(&mut self.routes, route, MOST_ROUTES)
+    fn capped_route(&mut self, route: &str) -> String {
+        cap_cardinality(&mut self.routes, route, MAX_ROUTES)
     }
 
-    pub(crate) fn families(&self, gauges: &[Gauge]) -> Vec<Family> {
+    pub(crate) fn families(&self, gauges: &[Gauge]) -> Vec<MetricFamily> {
         let site = || ("site", self.site.clone());
         let mut families = Vec::new();
-        for (metric, name, help) in VITALS {
+        for (metric, name, help) in VITAL_FAMILIES {
             let of_metric = self.vitals.iter().filter(|((other, ..), _)| *other == metric);
-            let samples: Labelled<Histogram> = of_metric
+            let samples: LabelledSamples<Histogram> = of_metric
                 .map(|((_, route, device), sketch)| {
                     let labels = vec![site(), ("route", route.clone()), ("device", device.name().to_owned())];
-                    (labels, Histogram::of(sketch))
+                    (labels, Histogram::from_sketch(sketch))
                 })
                 .collect();
-            families.push(Family { name, help, data: Data::Histogram(samples) });
+            families.push(MetricFamily { name, help, data: MetricData::Histogram(samples) });
         }
-        families.extend(self.answers());
+        families.extend(self.traffic_families());
         families.extend(gauges.iter().map(|gauge| {
-            let (name, help, value) = gauge.described();
-            Family { name, help, data: Data::Gauge(vec![(vec![site()], value)]) }
+            let (name, help, value) = gauge.describe();
+            MetricFamily { name, help, data: MetricData::Gauge(vec![(vec![site()], value)]) }
         }));
         families.retain(|family| !family.data.is_empty());
         families
     }
 
-    fn answers(&self) -> [Family; 5] {
-        let mut requests: BTreeMap<(&str, Method, Class), Times> = BTreeMap::new();
+    fn traffic_families(&self) -> [MetricFamily; 5] {
+        let mut requests: BTreeMap<(&str, Method, StatusClass), LatencyHistogram> = BTreeMap::new();
         let mut hits: BTreeMap<&str, u64> = BTreeMap::new();
         let mut misses: BTreeMap<(&str, &str), u64> = BTreeMap::new();
         for (route, served) in &self.traffic.routes {
-            for (answer, answered) in &served.answers {
-                let key = (route.as_str(), answer.method, answer.class);
+            for (answer, answered) in &served.responses {
+                let key = (route.as_str(), answer.method, answer.status_class);
                 requests.entry(key).or_default().merge(&answered.edge);
                 let sum = match answer.cache {
-                    Cached::Hit | Cached::Stale => hits.entry(route).or_default(),
-                    Cached::Miss => misses.entry((route, &answer.detail)).or_default(),
-                    Cached::Bypass => continue,
+                    CacheOutcome::Hit | CacheOutcome::Stale => hits.entry(route).or_default(),
+                    CacheOutcome::Miss => misses.entry((route, &answer.detail)).or_default(),
+                    CacheOutcome::Bypass => continue,
                 };
                 *sum = sum.saturating_add(answered.n);
             }
         }
         let site = || ("site", self.site.clone());
         let route = |route: &str| ("route", route.to_owned());
-        let of_request = |(path, method, class): &(&str, Method, Class)| {
+        let of_request = |(path, method, class): &(&str, Method, StatusClass)| {
             let (method, class) = (method.name().to_owned(), class.name().to_owned());
             vec![site(), route(path), ("method", method), ("status", class)]
         };
-        let whole = self.traffic.whole();
+        let whole = self.traffic.total();
         [
-            Family {
-                name: Name { prometheus: "http_requests", otel: "http.server.requests", unit: "{request}" },
+            MetricFamily {
+                name: MetricName {
+                    prometheus: "http_requests",
+                    otel: "http.server.requests",
+                    unit: "{request}",
+                },
                 help: "Requests that were answered.",
-                data: Data::Counter(
+                data: MetricData::Counter(
                     requests.iter().map(|(key, times)| (of_request(key), times.n())).collect(),
                 ),
             },
-            Family {
-                name: Name {
+            MetricFamily {
+                name: MetricName {
                     prometheus: "http_request_duration_seconds",
                     otel: "http.server.request.duration",
                     unit: "s",
                 },
                 help: "How long answers took.",
-                data: Data::Histogram(
+                data: MetricData::Histogram(
                     requests
                         .iter()
-                        .map(|(key, times)| (of_request(key), Histogram::of_times(times)))
+                        .map(|(key, times)| (of_request(key), Histogram::from_latencies(times)))
                         .collect(),
                 ),
             },
-            Family {
-                name: Name { prometheus: "cache_hits", otel: "cache.hits", unit: "{request}" },
+            MetricFamily {
+                name: MetricName { prometheus: "cache_hits", otel: "cache.hits", unit: "{request}" },
                 help: "Requests that the cache answered.",
-                data: Data::Counter(hits.iter().map(|(path, n)| (vec![site(), route(path)], *n)).collect()),
+                data: MetricData::Counter(
+                    hits.iter().map(|(path, n)| (vec![site(), route(path)], *n)).collect(),
+                ),
             },
-            Family {
-                name: Name { prometheus: "cache_misses", otel: "cache.misses", unit: "{request}" },
+            MetricFamily {
+                name: MetricName { prometheus: "cache_misses", otel: "cache.misses", unit: "{request}" },
                 help: "Requests that the cache did not answer, by reason.",
-                data: Data::Counter(
+                data: MetricData::Counter(
                     misses
                         .iter()
                         .map(|((path, why), n)| {
@@ -285,19 +292,19 @@ impl Totals {
                         .collect(),
                 ),
             },
-            Family {
-                name: Name {
+            MetricFamily {
+                name: MetricName {
                     prometheus: "db_query_duration_seconds",
                     otel: "db.client.operation.duration",
                     unit: "s",
                 },
                 help: "How long queries of the backend took, as Server-Timing told.",
-                data: Data::Histogram(
+                data: MetricData::Histogram(
                     whole
                         .queries
                         .iter()
                         .map(|(name, ran)| {
-                            (vec![site(), ("query", name.clone())], Histogram::of_times(&ran.times))
+                            (vec![site(), ("query", name.clone())], Histogram::from_latencies(&ran.latency))
                         })
                         .collect(),
                 ),
@@ -307,8 +314,10 @@ impl Totals {
 }
 
 /// Families of several sites: those of one name are one.
-pub(crate) fn together<'a>(sites: impl IntoIterator<Item = (&'a Totals, &'a [Gauge])>) -> Vec<Family> {
-    let mut all: Vec<Family> = Vec::new();
+pub(crate) fn merge_families<'a>(
+    sites: impl IntoIterator<Item = (&'a Totals, &'a [Gauge])>,
+) -> Vec<MetricFamily> {
+    let mut all: Vec<MetricFamily> = Vec::new();
     for family in sites.into_iter().flat_map(|(totals, gauges)| totals.families(gauges)) {
         match all.iter_mut().find(|known| known.name == family.name) {
             Some(known) => known.data.extend(family.data),
@@ -320,10 +329,10 @@ pub(crate) fn together<'a>(sites: impl IntoIterator<Item = (&'a Totals, &'a [Gau
 
 impl Histogram {
     /// In the units of Prometheus: seconds, and layout shifts as they are.
-    fn of(sketch: &Sketch) -> Self {
+    fn from_sketch(sketch: &Sketch) -> Self {
         let (edges, scale): (&[u32], f64) = match sketch.metric() {
-            Metric::Cls => (&SHIFT_EDGES, Metric::Cls.wire_scale()),
-            _ => (&EDGES, 1000.0),
+            Metric::Cls => (&LAYOUT_SHIFT_EDGES, Metric::Cls.wire_scale()),
+            _ => (&DURATION_EDGES_MS, 1000.0),
         };
         let mut below = 0;
         let mut counts: Vec<u64> = edges
@@ -338,13 +347,13 @@ impl Histogram {
         counts.push(sketch.n().saturating_sub(below));
         // Within 0.8 %: a bucket's middle stands for its values.
         let sum =
-            sketch.buckets().map(|(bucket, n)| f64::from(bucket.middle()) * n as f64).sum::<f64>() / scale;
+            sketch.buckets().map(|(bucket, n)| f64::from(bucket.midpoint()) * n as f64).sum::<f64>() / scale;
         Self { edges: edges.iter().map(|edge| f64::from(*edge) / scale).collect(), counts, sum }
     }
 
     /// In seconds. The sum is exact.
-    fn of_times(times: &Times) -> Self {
-        Self { sum: times.sum as f64 / 1000.0, ..Self::of(&times.sketch) }
+    fn from_latencies(times: &LatencyHistogram) -> Self {
+        Self { sum: times.sum_ms as f64 / 1000.0, ..Self::from_sketch(&times.sketch) }
     }
 
     pub(crate) fn n(&self) -> u64 {
@@ -352,7 +361,7 @@ impl Histogram {
     }
 }
 
-impl Data {
+impl MetricData {
     /// A name is always of one kind.
     fn extend(&mut self, other: Self) {
         match (self, other) {
@@ -373,15 +382,15 @@ impl Data {
 }
 
 impl Gauge {
-    const fn described(self) -> (Name, &'static str, f64) {
+    const fn describe(self) -> (MetricName, &'static str, f64) {
         match self {
             Self::Health(score) => (
-                Name { prometheus: "edge_vitals_health_score", otel: "edge_vitals.health", unit: "1" },
+                MetricName { prometheus: "edge_vitals_health_score", otel: "edge_vitals.health", unit: "1" },
                 "The health of the site, from 0 to 100.",
                 score as f64,
             ),
             Self::Backlog(windows) => (
-                Name {
+                MetricName {
                     prometheus: "edge_vitals_push_backlog",
                     otel: "edge_vitals.push.backlog",
                     unit: "{window}",
@@ -389,8 +398,8 @@ impl Gauge {
                 "Closed windows that the backend has not got.",
                 windows as f64,
             ),
-            Self::HeardAt(at) => (
-                Name {
+            Self::LastBeaconAt(at) => (
+                MetricName {
                     prometheus: "edge_vitals_last_beacon_timestamp_seconds",
                     otel: "edge_vitals.last_beacon",
                     unit: "s",
@@ -399,7 +408,7 @@ impl Gauge {
                 at.0 as f64 / 1000.0,
             ),
             Self::Memory(bytes) => (
-                Name { prometheus: "edge_vitals_memory_bytes", otel: "edge_vitals.memory", unit: "By" },
+                MetricName { prometheus: "edge_vitals_memory_bytes", otel: "edge_vitals.memory", unit: "By" },
                 "Bytes of memory in use.",
                 bytes as f64,
             ),
@@ -407,9 +416,9 @@ impl Gauge {
     }
 }
 
-impl View {
+impl SampledView {
     /// A name of so many hexadecimal digits, the same each time it is asked for, for each purpose.
-    pub(crate) fn name(&self, purpose: &str, digits: usize) -> String {
+    pub(crate) fn derive_id(&self, purpose: &str, digits: usize) -> String {
         let text = format!("{purpose}/{}.{}", self.id, self.view);
         let mut name = format!("{:016x}{:016x}", hash(&text), hash(&format!("{text}/")));
         name.truncate(digits);
@@ -423,81 +432,80 @@ impl View {
     }
 }
 
-/// FNV-1a with a finish that mixes the high bits: spreads, and guards nothing.
+/// A stable hash whose high bits are mixed as well as its low ones.
 pub(crate) fn hash(text: &str) -> u64 {
-    let hash = text.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
-    });
+    let hash = fnv1a_64(text.bytes());
     let mixed = (hash ^ (hash >> 33)).wrapping_mul(0xff51_afd7_ed55_8ccd);
     mixed ^ (mixed >> 33)
 }
 
-fn room(known: &mut BTreeSet<String>, name: &str, most: usize) -> String {
+fn cap_cardinality(known: &mut BTreeSet<String>, name: &str, max: usize) -> String {
     if known.contains(name) {
         return name.to_owned();
     }
-    if known.len() >= most {
-        return OTHER.to_owned();
+    if known.len() >= max {
+        return OTHER_LABEL.to_owned();
     }
     known.insert(name.to_owned());
     name.to_owned()
 }
 
-const MOST_ROUTES: usize = 200;
+const MAX_ROUTES: usize = 200;
 
 /// A route's vitals by class of devices, and its answers.
-type Row = (Vec<(Device, Vec<u8>)>, Option<Vec<u8>>);
+type TotalsRow = (Vec<(Device, Vec<u8>)>, Option<Vec<u8>>);
 const VERSION: u8 = 1;
 
-const VITALS: [(Metric, Name, &str); 6] = [
+const VITAL_FAMILIES: [(Metric, MetricName, &str); 6] = [
     (
         Metric::Fcp,
-        Name { prometheus: "web_vitals_fcp_seconds", otel: "web_vitals.fcp", unit: "s" },
+        MetricName { prometheus: "web_vitals_fcp_seconds", otel: "web_vitals.fcp", unit: "s" },
         "First Contentful Paint of visits.",
     ),
     (
         Metric::Lcp,
-        Name { prometheus: "web_vitals_lcp_seconds", otel: "web_vitals.lcp", unit: "s" },
+        MetricName { prometheus: "web_vitals_lcp_seconds", otel: "web_vitals.lcp", unit: "s" },
         "Largest Contentful Paint of visits.",
     ),
     (
         Metric::Cls,
-        Name { prometheus: "web_vitals_cls", otel: "web_vitals.cls", unit: "1" },
+        MetricName { prometheus: "web_vitals_cls", otel: "web_vitals.cls", unit: "1" },
         "Cumulative Layout Shift of visits.",
     ),
     (
         Metric::Inp,
-        Name { prometheus: "web_vitals_inp_seconds", otel: "web_vitals.inp", unit: "s" },
+        MetricName { prometheus: "web_vitals_inp_seconds", otel: "web_vitals.inp", unit: "s" },
         "Interaction to Next Paint of visits.",
     ),
     (
         Metric::Fid,
-        Name { prometheus: "web_vitals_fid_seconds", otel: "web_vitals.fid", unit: "s" },
+        MetricName { prometheus: "web_vitals_fid_seconds", otel: "web_vitals.fid", unit: "s" },
         "First Input Delay of visits.",
     ),
     (
         Metric::Ttfb,
-        Name { prometheus: "web_vitals_ttfb_seconds", otel: "web_vitals.ttfb", unit: "s" },
+        MetricName { prometheus: "web_vitals_ttfb_seconds", otel: "web_vitals.ttfb", unit: "s" },
         "Time to First Byte of visits.",
     ),
 ];
 
 #[cfg(test)]
 mod tests {
-    use ledger::Tally;
+    use ledger::MetricCell;
 
     use super::*;
 
     #[test]
-    fn every_edge_is_one_of_the_sketchs_so_counts_are_exact() {
-        for (metric, edges) in [(Metric::Lcp, &EDGES[..]), (Metric::Cls, &SHIFT_EDGES[..])] {
+    fn every_edge_is_a_sketch_bucket_edge_so_counts_are_exact() {
+        for (metric, edges) in [(Metric::Lcp, &DURATION_EDGES_MS[..]), (Metric::Cls, &LAYOUT_SHIFT_EDGES[..])]
+        {
             let mut sketch = Sketch::new(metric);
             (0..12_000).for_each(|value| sketch.insert(value, 1));
             for edge in edges {
                 let within = sketch.within(*edge);
                 assert_eq!((within.at_least, within.at_most), (u64::from(*edge) + 1, u64::from(*edge) + 1));
             }
-            let histogram = Histogram::of(&sketch);
+            let histogram = Histogram::from_sketch(&sketch);
             assert_eq!(histogram.n(), 12_000);
             let exact =
                 (0..12_000_u32).map(f64::from).sum::<f64>() / if metric == Metric::Cls { 1e4 } else { 1e3 };
@@ -508,7 +516,7 @@ mod tests {
     #[test]
     fn every_threshold_is_an_edge() {
         for metric in Metric::ALL {
-            let edges = if metric == Metric::Cls { &SHIFT_EDGES[..] } else { &EDGES[..] };
+            let edges = if metric == Metric::Cls { &LAYOUT_SHIFT_EDGES[..] } else { &DURATION_EDGES_MS[..] };
             let thresholds = metric.thresholds();
             for value in [thresholds.good, thresholds.poor] {
                 assert!(edges.contains(&metric.to_wire(value)), "{} {value}", metric.name());
@@ -517,29 +525,29 @@ mod tests {
     }
 
     #[test]
-    fn times_are_counted_up_to_their_edge() {
-        let mut times = Times::default();
+    fn latencies_are_counted_up_to_their_edge() {
+        let mut times = LatencyHistogram::default();
         [0, 50, 51, 99_999].into_iter().for_each(|millis| times.add(millis));
-        let histogram = Histogram::of_times(&times);
+        let histogram = Histogram::from_latencies(&times);
         let counts = [0, 1, 18].map(|edge| histogram.counts[edge]);
         assert_eq!((counts, histogram.sum), ([2, 1, 1], 100.1));
     }
 
     #[test]
-    fn whoever_visits_random_routes_grows_nothing() {
-        let mut totals = Totals::beginning("shop".into(), UnixMillis(0));
-        let tally = || Tally { n: 1, kept: BTreeMap::new(), sketch: Sketch::new(Metric::Lcp) };
+    fn random_routes_do_not_grow_the_totals() {
+        let mut totals = Totals::new("shop".into(), UnixMillis(0));
+        let tally = || MetricCell { n: 1, limit_counts: BTreeMap::new(), sketch: Sketch::new(Metric::Lcp) };
         for route in 0..5000 {
             let metrics = [(Metric::Lcp, tally())].into();
             let cell = Cell { views: 1, metrics, ..Cell::default() };
             totals.add_visits(&format!("/{route}"), Device::Phone, &cell);
         }
-        assert_eq!(totals.vitals.len(), MOST_ROUTES + 1);
+        assert_eq!(totals.vitals.len(), MAX_ROUTES + 1);
     }
 
     #[test]
-    fn a_sample_is_a_share_of_page_loads() {
-        let view = |index: u64| View {
+    fn views_are_sampled_by_page_load() {
+        let view = |index: u64| SampledView {
             id: format!("{index:016x}"),
             view: 0,
             start: UnixMillis(0),
@@ -553,8 +561,8 @@ mod tests {
         let sampled = |share| (0..10_000).filter(|index| view(*index).is_sampled(share)).count();
         assert_eq!((sampled(0.0), sampled(1.0)), (0, 10_000));
         assert!((950..1050).contains(&sampled(0.1)), "{}", sampled(0.1));
-        let again = View { view: 3, ..view(7) };
+        let again = SampledView { view: 3, ..view(7) };
         assert_eq!(again.is_sampled(0.5), view(7).is_sampled(0.5));
-        assert_ne!(again.name("event", 32), view(7).name("event", 32));
+        assert_ne!(again.derive_id("event", 32), view(7).derive_id("event", 32));
     }
 }

@@ -7,7 +7,7 @@ use crate::anomaly::median;
 
 /// One day of a series.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Day {
+pub struct DailyValue {
     /// Which: days since any fixed one.
     pub index: u32,
     /// How many events it is of.
@@ -20,7 +20,8 @@ pub struct Day {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Trend {
     /// In one word.
-    pub course: Course,
+    #[serde(rename = "course")]
+    pub direction: TrendDirection,
     /// By how much it changes in a week; the median of the slopes between any two days.
     pub per_week: f64,
     /// How likely as steady a course is by chance.
@@ -32,7 +33,7 @@ pub struct Trend {
 /// In one word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Course {
+pub enum TrendDirection {
     /// Less and less.
     Better,
     /// Neither, as far as can be told.
@@ -46,10 +47,16 @@ pub enum Course {
 impl Trend {
     /// The trend over these days.
     #[must_use]
-    pub fn of(days: &[Day]) -> Self {
-        let days: Vec<&Day> = days.iter().filter(|day| day.n >= FEWEST && day.value.is_finite()).collect();
-        if days.len() < FEWEST_DAYS {
-            return Self { course: Course::Unknown, per_week: 0.0, p_value: 1.0, days: days.len() };
+    pub fn from_days(days: &[DailyValue]) -> Self {
+        let days: Vec<&DailyValue> =
+            days.iter().filter(|day| day.n >= MIN_EVENTS && day.value.is_finite()).collect();
+        if days.len() < MIN_DAYS {
+            return Self {
+                direction: TrendDirection::Unknown,
+                per_week: 0.0,
+                p_value: 1.0,
+                days: days.len(),
+            };
         }
         let (mut slopes, mut rises) = (Vec::new(), 0_i64);
         for (index, earlier) in days.iter().enumerate() {
@@ -63,18 +70,18 @@ impl Trend {
             }
         }
         let per_week = 7.0 * median(slopes).unwrap_or(0.0);
-        let p_value = by_chance(rises, &days);
-        let course = match () {
-            () if p_value >= CERTAIN => Course::Steady,
-            () if rises < 0 => Course::Better,
-            () => Course::Worse,
+        let p_value = mann_kendall_p_value(rises, &days);
+        let direction = match () {
+            () if p_value >= SIGNIFICANCE_LEVEL => TrendDirection::Steady,
+            () if rises < 0 => TrendDirection::Better,
+            () => TrendDirection::Worse,
         };
-        Self { course, per_week, p_value, days: days.len() }
+        Self { direction, per_week, p_value, days: days.len() }
     }
 }
 
 /// Mann and Kendall's test, by its normal approximation with the correction for ties and for steps.
-fn by_chance(rises: i64, days: &[&Day]) -> f64 {
+fn mann_kendall_p_value(rises: i64, days: &[&DailyValue]) -> f64 {
     let spread = |n: f64| n * (n - 1.0) * (2.0 * n + 5.0);
     let mut values: Vec<f64> = days.iter().map(|day| day.value).collect();
     values.sort_by(f64::total_cmp);
@@ -87,56 +94,56 @@ fn by_chance(rises: i64, days: &[&Day]) -> f64 {
     libm::erfc(z / std::f64::consts::SQRT_2)
 }
 
-const FEWEST: u64 = 30;
-const FEWEST_DAYS: usize = 8;
-const CERTAIN: f64 = 0.01;
+const MIN_EVENTS: u64 = 30;
+const MIN_DAYS: usize = 8;
+const SIGNIFICANCE_LEVEL: f64 = 0.01;
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn days(values: impl IntoIterator<Item = f64>) -> Vec<Day> {
-        (0..).zip(values).map(|(index, value)| Day { index, n: 100, value }).collect()
+    fn days(values: impl IntoIterator<Item = f64>) -> Vec<DailyValue> {
+        (0..).zip(values).map(|(index, value)| DailyValue { index, n: 100, value }).collect()
     }
 
     #[test]
     fn a_steady_rise_is_worse_and_its_slope_is_known() {
-        let trend = Trend::of(&days((0..14).map(|day| 2000.0 + 10.0 * f64::from(day))));
-        assert_eq!((trend.course, trend.per_week), (Course::Worse, 70.0));
-        let falling = Trend::of(&days((0..14).map(|day| 2000.0 - 10.0 * f64::from(day))));
-        assert_eq!((falling.course, falling.per_week), (Course::Better, -70.0));
+        let trend = Trend::from_days(&days((0..14).map(|day| 2000.0 + 10.0 * f64::from(day))));
+        assert_eq!((trend.direction, trend.per_week), (TrendDirection::Worse, 70.0));
+        let falling = Trend::from_days(&days((0..14).map(|day| 2000.0 - 10.0 * f64::from(day))));
+        assert_eq!((falling.direction, falling.per_week), (TrendDirection::Better, -70.0));
     }
 
     #[test]
-    fn one_odd_day_bends_nothing() {
+    fn one_outlier_day_does_not_change_the_slope() {
         let mut values: Vec<f64> = (0..20).map(|day| 2000.0 + 10.0 * f64::from(day)).collect();
         values[3] = 90_000.0;
-        let trend = Trend::of(&days(values));
-        assert_eq!(trend.course, Course::Worse);
+        let trend = Trend::from_days(&days(values));
+        assert_eq!(trend.direction, TrendDirection::Worse);
         assert!((trend.per_week - 70.0).abs() < 1.0, "{trend:?}");
     }
 
     #[test]
     fn weeks_that_go_up_and_down_are_steady() {
-        let trend = Trend::of(&days((0..28).map(|day| f64::from(day * 5 % 7))));
-        assert_eq!(trend.course, Course::Steady);
-        assert_eq!(Trend::of(&days([5.0; 20])).course, Course::Steady);
+        let trend = Trend::from_days(&days((0..28).map(|day| f64::from(day * 5 % 7))));
+        assert_eq!(trend.direction, TrendDirection::Steady);
+        assert_eq!(Trend::from_days(&days([5.0; 20])).direction, TrendDirection::Steady);
     }
 
     #[test]
-    fn few_days_and_days_of_few_visits_tell_nothing() {
-        assert_eq!(Trend::of(&days((0..7).map(f64::from))).course, Course::Unknown);
+    fn too_few_days_or_visits_give_an_unknown_trend() {
+        assert_eq!(Trend::from_days(&days((0..7).map(f64::from))).direction, TrendDirection::Unknown);
         let mut thin = days((0..30).map(f64::from));
         thin.iter_mut().for_each(|day| day.n = 29);
-        assert_eq!(Trend::of(&thin).course, Course::Unknown);
+        assert_eq!(Trend::from_days(&thin).direction, TrendDirection::Unknown);
     }
 
     /// R: Kendall::MannKendall(c(10,15,14,20)…) has the exact p; this is the approximation's own example
     /// of Gilbert (1987), §16.4: n = 10 without ties and S = 29 have Z = 2.504.
     #[test]
-    fn the_p_value_is_mann_and_kendalls() {
+    fn the_p_value_matches_mann_kendall() {
         let days = days((0..10).map(f64::from));
-        let p = by_chance(29, &days.iter().collect::<Vec<_>>());
+        let p = mann_kendall_p_value(29, &days.iter().collect::<Vec<_>>());
         let z: f64 = 28.0 / 125.0_f64.sqrt();
         assert!((z - 2.504).abs() < 1e-3 && (p - 0.01227).abs() < 1e-4, "{p}");
     }

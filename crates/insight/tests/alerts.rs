@@ -7,91 +7,97 @@ mod golden;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use budget::{Tally, Verdict, Windows};
-use insight::alert::{Alerts, Effect, Ended, Input, Measured, Mute, Observation, Reading, Record};
-use insight::notice::{Kind, Notice};
-use insight::target::{Level, Signal};
+use budget::{BudgetTally, BurnWindows, Verdict};
+use insight::alert::{
+    AlertEffect, AlertInput, AlertObservation, Alerts, IncidentEnd, IncidentRecord, SampledValue,
+    SignalReading, Silence,
+};
+use insight::alert_rules::{AlertLevel, Signal};
+use insight::notification::{AlertChangeKind, Notification};
 use proptest::prelude::*;
 use wire::{Device, UnixMillis};
 
 const START: UnixMillis = UnixMillis(1_800_000_000_000);
-const MINUTE: u64 = 60_000;
-const HOUR: u64 = 60 * MINUTE;
+const MINUTE_MS: u64 = 60_000;
+const HOUR_MS: u64 = 60 * MINUTE_MS;
 
 /// Alerts, a clock, and people who hear at once.
-struct Desk {
+struct AlertHarness {
     alerts: Alerts,
     now: UnixMillis,
-    heard: Vec<Notice>,
-    deaf: bool,
-    wakes_at: Option<UnixMillis>,
+    notifications: Vec<Notification>,
+    channels_down: bool,
+    wake_at: Option<UnixMillis>,
     /// As the shell keeps them: by beginning and key.
-    recorded: BTreeMap<(UnixMillis, String), Record>,
+    incidents: BTreeMap<(UnixMillis, String), IncidentRecord>,
 }
 
-impl Desk {
+impl AlertHarness {
     fn new() -> Self {
         Self {
-            alerts: Alerts::of("shop".into()),
+            alerts: Alerts::new("shop".into()),
             now: START,
-            heard: vec![],
-            deaf: false,
-            wakes_at: None,
-            recorded: BTreeMap::new(),
+            notifications: vec![],
+            channels_down: false,
+            wake_at: None,
+            incidents: BTreeMap::new(),
         }
     }
 
     /// Every step survives a restart: what is stored is all that there is.
-    fn handle(&mut self, input: Input) {
+    fn handle(&mut self, input: AlertInput) {
         let mut inputs = vec![input];
         while let Some(input) = inputs.pop() {
             let effects = self.alerts.handle(input, self.now);
-            self.alerts = Alerts::stored(&self.alerts.text()).unwrap();
-            self.wakes_at = None;
+            self.alerts = Alerts::from_json(&self.alerts.to_json()).unwrap();
+            self.wake_at = None;
             for effect in effects {
                 match effect {
-                    Effect::Notify(notice) if !self.deaf => {
-                        inputs.push(Input::Told { notice: notice.number, by: vec!["pager".into()] });
-                        self.heard.push(notice);
+                    AlertEffect::Notify(notice) if !self.channels_down => {
+                        inputs.push(AlertInput::Delivered {
+                            notification: notice.number,
+                            channels: vec!["pager".into()],
+                        });
+                        self.notifications.push(notice);
                     }
-                    Effect::Notify(_) => {}
-                    Effect::WakeAt(at) => self.wakes_at = Some(at),
-                    Effect::Record(record) => {
-                        self.recorded.insert((record.incident.opened, record.key.clone()), record);
+                    AlertEffect::Notify(_) => {}
+                    AlertEffect::WakeAt(at) => self.wake_at = Some(at),
+                    AlertEffect::RecordIncident(record) => {
+                        self.incidents.insert((record.incident.opened, record.key.clone()), record);
                     }
                 }
             }
         }
     }
 
-    fn look(&mut self, observations: impl IntoIterator<Item = Observation>) {
-        self.now = self.now.after(MINUTE);
-        self.handle(Input::Look(observations.into_iter().collect()));
+    fn observe(&mut self, observations: impl IntoIterator<Item = AlertObservation>) {
+        self.now = self.now.saturating_add(MINUTE_MS);
+        self.handle(AlertInput::Observations(observations.into_iter().collect()));
     }
 
-    fn wake(&mut self, after: u64) {
-        self.now = self.now.after(after);
-        self.handle(Input::Woken);
+    fn advance(&mut self, after: u64) {
+        self.now = self.now.saturating_add(after);
+        self.handle(AlertInput::AlarmFired);
     }
 
     /// What was heard since the last time, as kinds and keys' routes.
     #[track_caller]
-    fn hears(&mut self, expect: &[(Kind, Level)]) {
-        let heard: Vec<(Kind, Level)> = self
-            .heard
+    fn expect_notified(&mut self, expect: &[(AlertChangeKind, AlertLevel)]) {
+        let changes: Vec<(AlertChangeKind, AlertLevel)> = self
+            .notifications
             .drain(..)
             .flat_map(|notice| notice.changes.into_iter().map(|change| (change.kind, change.level)))
             .collect();
-        assert_eq!(heard, expect);
+        assert_eq!(changes, expect);
     }
 }
 
-fn slow(p95: f64) -> Observation {
-    Observation::of_site(Reading::ResponseTime(Measured { n: 5000, value: p95 }))
+fn slow(p95: f64) -> AlertObservation {
+    AlertObservation::for_site(SignalReading::ResponseTime(SampledValue { n: 5000, value: p95 }))
 }
 
-fn cell(route: &str, reading: Reading) -> Observation {
-    Observation {
+fn cell(route: &str, reading: SignalReading) -> AlertObservation {
+    AlertObservation {
         route: Some(route.into()),
         device: Some(Device::Phone),
         series: Some("LCP".into()),
@@ -99,252 +105,261 @@ fn cell(route: &str, reading: Reading) -> Observation {
     }
 }
 
-const WARNING: Level = Level::Warning;
-const CRITICAL: Level = Level::Critical;
+const WARNING: AlertLevel = AlertLevel::Warning;
+const CRITICAL: AlertLevel = AlertLevel::Critical;
 
 #[test]
-fn one_bad_look_is_not_told_and_two_are_once() {
-    let mut desk = Desk::new();
-    desk.look([slow(501.0)]);
-    desk.hears(&[]);
-    desk.look([slow(501.0)]);
-    desk.hears(&[(Kind::Raised, WARNING)]);
+fn one_bad_observation_is_not_notified_and_two_are_notified_once() {
+    let mut harness = AlertHarness::new();
+    harness.observe([slow(501.0)]);
+    harness.expect_notified(&[]);
+    harness.observe([slow(501.0)]);
+    harness.expect_notified(&[(AlertChangeKind::Raised, WARNING)]);
     for _ in 0..60 {
-        desk.look([slow(700.0)]);
+        harness.observe([slow(700.0)]);
     }
-    desk.hears(&[]);
+    harness.expect_notified(&[]);
 }
 
 #[test]
-fn a_value_that_wavers_about_the_limit_is_one_alert() {
-    let mut desk = Desk::new();
+fn a_value_oscillating_around_the_limit_is_one_alert() {
+    let mut harness = AlertHarness::new();
     for _ in 0..50 {
-        desk.look([slow(510.0)]);
-        desk.look([slow(505.0)]);
+        harness.observe([slow(510.0)]);
+        harness.observe([slow(505.0)]);
         // Good again, but not by enough to clear.
-        desk.look([slow(460.0)]);
-        desk.look([slow(460.0)]);
+        harness.observe([slow(460.0)]);
+        harness.observe([slow(460.0)]);
     }
-    desk.hears(&[(Kind::Raised, WARNING)]);
-    desk.look([slow(440.0)]);
-    desk.look([slow(440.0)]);
-    desk.wake(10 * MINUTE);
-    desk.hears(&[(Kind::Recovered, WARNING)]);
-    assert_eq!(desk.alerts.raised(desk.now), []);
+    harness.expect_notified(&[(AlertChangeKind::Raised, WARNING)]);
+    harness.observe([slow(440.0)]);
+    harness.observe([slow(440.0)]);
+    harness.advance(10 * MINUTE_MS);
+    harness.expect_notified(&[(AlertChangeKind::Recovered, WARNING)]);
+    assert_eq!(harness.alerts.raised(harness.now), []);
 }
 
 #[test]
-fn what_gets_worse_is_told_at_once_and_never_as_getting_better() {
-    let mut desk = Desk::new();
+fn an_escalation_is_notified_at_once_and_never_downgraded() {
+    let mut harness = AlertHarness::new();
     for p95 in [600.0, 600.0, 1100.0, 1100.0, 600.0, 600.0, 600.0] {
-        desk.look([slow(p95)]);
+        harness.observe([slow(p95)]);
     }
-    desk.hears(&[(Kind::Raised, WARNING), (Kind::Worse, CRITICAL)]);
-    assert_eq!(desk.alerts.raised(desk.now)[0].level, CRITICAL);
+    harness.expect_notified(&[(AlertChangeKind::Raised, WARNING), (AlertChangeKind::Escalated, CRITICAL)]);
+    assert_eq!(harness.alerts.raised(harness.now)[0].level, CRITICAL);
 }
 
 #[test]
-fn an_incident_is_remembered_from_its_beginning_to_its_end() {
-    let mut desk = Desk::new();
-    let (first, key) = (START.after(MINUTE), "shop|response-time|||".to_owned());
+fn an_incident_is_recorded_from_start_to_end() {
+    let mut harness = AlertHarness::new();
+    let (first, key) = (START.saturating_add(MINUTE_MS), "shop|response-time|||".to_owned());
     for p95 in [600.0, 600.0, 1100.0, 1100.0, 600.0] {
-        desk.look([slow(p95)]);
+        harness.observe([slow(p95)]);
     }
-    desk.handle(Input::Acknowledge { key: key.clone(), by: "Ann".into() });
-    let open = desk.recorded[&(first, key.clone())].clone();
+    harness.handle(AlertInput::Acknowledge { key: key.clone(), by: "Ann".into() });
+    let open = harness.incidents[&(first, key.clone())].clone();
     assert_eq!((open.incident.level, open.incident.ended), (CRITICAL, None));
-    assert!(open.incident.says.contains("1100 ms"), "what was read at its worst: {}", open.incident.says);
-    assert_eq!(open.incident.told, [("pager".to_owned(), first.after(MINUTE))].into());
+    assert!(
+        open.incident.message.contains("1100 ms"),
+        "what was read at its worst: {}",
+        open.incident.message
+    );
+    assert_eq!(open.incident.notified, [("pager".to_owned(), first.saturating_add(MINUTE_MS))].into());
     assert_eq!(open.incident.acknowledged.as_ref().map(|by| by.by.as_str()), Some("Ann"));
     for _ in 0..3 {
-        desk.look([slow(300.0)]);
+        harness.observe([slow(300.0)]);
     }
-    let over = desk.recorded[&(first, key.clone())].clone();
-    let ended = Some(Ended { at: first.after(6 * MINUTE), lapsed: false });
+    let over = harness.incidents[&(first, key.clone())].clone();
+    let ended = Some(IncidentEnd { at: first.saturating_add(6 * MINUTE_MS), lapsed: false });
     assert_eq!(over.incident, insight::alert::Incident { ended, ..open.incident });
     golden::check("incident-stored.json", &format!("{}\n", serde_json::to_string(&over).unwrap()));
     // What comes again is another incident; what nobody reads any more ends without proof.
     for _ in 0..3 {
-        desk.look([slow(800.0)]);
+        harness.observe([slow(800.0)]);
     }
-    desk.wake(3 * 24 * HOUR);
+    harness.advance(3 * 24 * HOUR_MS);
     let ends: Vec<_> =
-        desk.recorded.values().map(|record| record.incident.ended.map(|end| end.lapsed)).collect();
+        harness.incidents.values().map(|record| record.incident.ended.map(|end| end.lapsed)).collect();
     assert_eq!(ends, [Some(false), Some(true)]);
     // Nothing is said of what stays as it is, so that nothing is written.
-    let mut desk = Desk::new();
-    (0..5).for_each(|_| desk.look([slow(600.0)]));
-    let again = desk.alerts.handle(Input::Look(vec![slow(650.0)]), desk.now.after(MINUTE));
-    assert!(!again.iter().any(|effect| matches!(effect, Effect::Record(_))), "{again:?}");
+    let mut harness = AlertHarness::new();
+    (0..5).for_each(|_| harness.observe([slow(600.0)]));
+    let again = harness
+        .alerts
+        .handle(AlertInput::Observations(vec![slow(650.0)]), harness.now.saturating_add(MINUTE_MS));
+    assert!(!again.iter().any(|effect| matches!(effect, AlertEffect::RecordIncident(_))), "{again:?}");
 }
 
 #[test]
-fn alerts_that_were_stored_before_incidents_were_have_one_from_the_next_look_on() {
-    let mut alerts = Alerts::stored(include_str!("golden/alerts-stored-before-incidents.json")).unwrap();
+fn alerts_stored_before_incidents_existed_get_one_at_the_next_observation() {
+    let mut alerts = Alerts::from_json(include_str!("golden/alerts-stored-before-incidents.json")).unwrap();
     let [raised] = &alerts.raised(START)[..] else { unreachable!() };
     let since = raised.since;
-    let effects = alerts.handle(Input::Look(vec![slow(1200.0)]), START.after(2 * MINUTE));
+    let effects =
+        alerts.handle(AlertInput::Observations(vec![slow(1200.0)]), START.saturating_add(2 * MINUTE_MS));
     let opened = effects.iter().find_map(|effect| match effect {
-        Effect::Record(record) => Some(record.incident.opened),
+        AlertEffect::RecordIncident(record) => Some(record.incident.opened),
         _ => None,
     });
     assert_eq!(opened, Some(since));
 }
 
 #[test]
-fn too_little_neither_raises_nor_clears() {
-    let mut desk = Desk::new();
-    let errors = |answers, errors| Observation::of_site(Reading::ErrorRate { answers, errors });
+fn too_little_data_neither_raises_nor_clears() {
+    let mut harness = AlertHarness::new();
+    let errors = |answers, errors| AlertObservation::for_site(SignalReading::ErrorRate { answers, errors });
     for _ in 0..9 {
         // All of a few; and more than one in a thousand, which may be chance.
-        desk.look([errors(999, 999)]);
-        desk.look([errors(1000, 4)]);
+        harness.observe([errors(999, 999)]);
+        harness.observe([errors(1000, 4)]);
     }
-    desk.hears(&[]);
-    desk.look([errors(10_000, 25)]);
-    desk.look([errors(10_000, 25)]);
-    desk.hears(&[(Kind::Raised, WARNING)]);
+    harness.expect_notified(&[]);
+    harness.observe([errors(10_000, 25)]);
+    harness.observe([errors(10_000, 25)]);
+    harness.expect_notified(&[(AlertChangeKind::Raised, WARNING)]);
     for _ in 0..60 {
-        desk.look([errors(999, 0)]);
+        harness.observe([errors(999, 0)]);
     }
-    desk.look([slow(f64::NAN), slow(f64::NAN)]);
-    desk.hears(&[]);
-    assert_eq!(desk.alerts.raised(desk.now).len(), 1);
+    harness.observe([slow(f64::NAN), slow(f64::NAN)]);
+    harness.expect_notified(&[]);
+    assert_eq!(harness.alerts.raised(harness.now).len(), 1);
 }
 
 #[test]
-fn errors_are_critical_when_that_is_certain() {
-    let mut desk = Desk::new();
-    let errors = |answers, errors| Observation::of_site(Reading::ErrorRate { answers, errors });
-    desk.look([errors(10_000, 55), errors(10_000, 55)]);
-    desk.hears(&[(Kind::Raised, WARNING)]);
-    desk.look([errors(10_000, 70), errors(10_000, 70)]);
-    desk.hears(&[(Kind::Worse, CRITICAL)]);
+fn errors_are_critical_only_when_significant() {
+    let mut harness = AlertHarness::new();
+    let errors = |answers, errors| AlertObservation::for_site(SignalReading::ErrorRate { answers, errors });
+    harness.observe([errors(10_000, 55), errors(10_000, 55)]);
+    harness.expect_notified(&[(AlertChangeKind::Raised, WARNING)]);
+    harness.observe([errors(10_000, 70), errors(10_000, 70)]);
+    harness.expect_notified(&[(AlertChangeKind::Escalated, CRITICAL)]);
 }
 
 #[test]
 fn a_verdict_alert_clears_only_on_met() {
-    let mut desk = Desk::new();
-    let verdict = |verdict| cell("/", Reading::Verdict(verdict));
-    desk.look([verdict(Verdict::Violated)]);
-    desk.look([verdict(Verdict::Violated)]);
-    desk.hears(&[(Kind::Raised, WARNING)]);
+    let mut harness = AlertHarness::new();
+    let verdict = |verdict| cell("/", SignalReading::Verdict(verdict));
+    harness.observe([verdict(Verdict::Violated)]);
+    harness.observe([verdict(Verdict::Violated)]);
+    harness.expect_notified(&[(AlertChangeKind::Raised, WARNING)]);
     for silent in [Verdict::Unknown, Verdict::Insufficient, Verdict::AtLimit] {
-        desk.look([verdict(silent)]);
+        harness.observe([verdict(silent)]);
     }
-    desk.wake(HOUR);
-    desk.hears(&[]);
-    desk.look([verdict(Verdict::Met)]);
-    desk.hears(&[(Kind::Recovered, WARNING)]);
+    harness.advance(HOUR_MS);
+    harness.expect_notified(&[]);
+    harness.observe([verdict(Verdict::Met)]);
+    harness.expect_notified(&[(AlertChangeKind::Recovered, WARNING)]);
 }
 
 #[test]
 fn evidence_raises_by_e_value_and_clears_by_verdict() {
-    let mut desk = Desk::new();
+    let mut harness = AlertHarness::new();
     let since = |within, verdict| {
-        cell("/", Reading::Evidence { since: Tally::of(200, within), verdict, percentile: 75 })
+        cell("/", SignalReading::Evidence { since: BudgetTally::new(200, within), verdict, percentile: 75 })
     };
-    desk.look([since(150, Verdict::Insufficient)]);
-    desk.hears(&[]);
-    desk.look([since(130, Verdict::Insufficient)]);
-    desk.hears(&[(Kind::Raised, WARNING)]);
-    desk.look([since(150, Verdict::AtLimit)]);
-    desk.hears(&[]);
-    desk.look([since(170, Verdict::Met)]);
-    desk.wake(10 * MINUTE);
-    desk.hears(&[(Kind::Recovered, WARNING)]);
+    harness.observe([since(150, Verdict::Insufficient)]);
+    harness.expect_notified(&[]);
+    harness.observe([since(130, Verdict::Insufficient)]);
+    harness.expect_notified(&[(AlertChangeKind::Raised, WARNING)]);
+    harness.observe([since(150, Verdict::AtLimit)]);
+    harness.expect_notified(&[]);
+    harness.observe([since(170, Verdict::Met)]);
+    harness.advance(10 * MINUTE_MS);
+    harness.expect_notified(&[(AlertChangeKind::Recovered, WARNING)]);
 }
 
 #[test]
 fn a_fast_burn_pages() {
-    let mut desk = Desk::new();
+    let mut harness = AlertHarness::new();
     let burn = |over: u64| {
-        let tally = Tally::of(1000, 1000 - over);
-        let windows = Windows { half_hour: tally, six_hours: tally, three_days: tally };
-        cell("/", Reading::Burn { windows, percentile: 75 })
+        let tally = BudgetTally::new(1000, 1000 - over);
+        let windows = BurnWindows { half_hour: tally, six_hours: tally, three_days: tally };
+        cell("/", SignalReading::Burn { windows, percentile: 75 })
     };
-    desk.look([burn(310)]);
-    desk.look([burn(510)]);
-    desk.hears(&[(Kind::Raised, WARNING), (Kind::Worse, CRITICAL)]);
-    let silent = Windows::default();
-    desk.look([cell("/", Reading::Burn { windows: silent, percentile: 75 })]);
-    assert_eq!(desk.alerts.raised(desk.now).len(), 1, "nobody there is not nobody slow");
+    harness.observe([burn(310)]);
+    harness.observe([burn(510)]);
+    harness.expect_notified(&[(AlertChangeKind::Raised, WARNING), (AlertChangeKind::Escalated, CRITICAL)]);
+    let silent = BurnWindows::default();
+    harness.observe([cell("/", SignalReading::Burn { windows: silent, percentile: 75 })]);
+    assert_eq!(harness.alerts.raised(harness.now).len(), 1, "nobody there is not nobody slow");
 }
 
 #[test]
-fn silence_is_told_and_its_end_too() {
-    let mut desk = Desk::new();
-    let silence = |expected| Observation::of_site(Reading::Silence(expected));
-    desk.look([silence(11.0)]);
-    desk.hears(&[]);
-    desk.look([silence(13.0)]);
-    desk.look([silence(40.0)]);
-    desk.hears(&[(Kind::Raised, WARNING), (Kind::Worse, CRITICAL)]);
-    desk.look([silence(0.0)]);
-    desk.wake(10 * MINUTE);
-    desk.hears(&[(Kind::Recovered, CRITICAL)]);
+fn missing_beacons_and_their_return_are_notified() {
+    let mut harness = AlertHarness::new();
+    let missing_beacons = |expected| AlertObservation::for_site(SignalReading::MissingBeacons(expected));
+    harness.observe([missing_beacons(11.0)]);
+    harness.expect_notified(&[]);
+    harness.observe([missing_beacons(13.0)]);
+    harness.observe([missing_beacons(40.0)]);
+    harness.expect_notified(&[(AlertChangeKind::Raised, WARNING), (AlertChangeKind::Escalated, CRITICAL)]);
+    harness.observe([missing_beacons(0.0)]);
+    harness.advance(10 * MINUTE_MS);
+    harness.expect_notified(&[(AlertChangeKind::Recovered, CRITICAL)]);
 }
 
 #[test]
-fn many_routes_are_one_notice_and_late_ones_follow_together() {
-    let mut desk = Desk::new();
-    let bad = |route: usize| cell(&format!("/{route}"), Reading::Verdict(Verdict::Violated));
-    desk.look((0..30).map(bad));
-    desk.look((0..30).map(bad));
-    let sizes = |desk: &Desk| desk.heard.iter().map(|notice| notice.changes.len()).collect::<Vec<_>>();
-    assert_eq!(sizes(&desk), [30]);
+fn many_routes_share_one_notification_and_late_ones_are_grouped() {
+    let mut harness = AlertHarness::new();
+    let bad = |route: usize| cell(&format!("/{route}"), SignalReading::Verdict(Verdict::Violated));
+    harness.observe((0..30).map(bad));
+    harness.observe((0..30).map(bad));
+    let sizes = |harness: &AlertHarness| {
+        harness.notifications.iter().map(|notice| notice.changes.len()).collect::<Vec<_>>()
+    };
+    assert_eq!(sizes(&harness), [30]);
     for route in 30..33 {
-        desk.look([bad(route)]);
-        desk.look([bad(route)]);
+        harness.observe([bad(route)]);
+        harness.observe([bad(route)]);
     }
     // Within five minutes nothing more; then all that gathered.
-    assert_eq!(sizes(&desk)[0], 30);
-    desk.wake(5 * MINUTE);
-    assert_eq!(sizes(&desk).iter().sum::<usize>(), 33);
-    assert!(desk.heard.len() <= 3, "{:?}", sizes(&desk));
+    assert_eq!(sizes(&harness)[0], 30);
+    harness.advance(5 * MINUTE_MS);
+    assert_eq!(sizes(&harness).iter().sum::<usize>(), 33);
+    assert!(harness.notifications.len() <= 3, "{:?}", sizes(&harness));
 }
 
 #[test]
-fn what_came_and_went_while_notices_gather_is_not_told() {
-    let mut desk = Desk::new();
-    desk.look([cell("/", Reading::Verdict(Verdict::Violated))]);
-    desk.look([cell("/", Reading::Verdict(Verdict::Violated))]);
-    desk.hears(&[(Kind::Raised, WARNING)]);
-    desk.look([cell("/a", Reading::Verdict(Verdict::Violated))]);
-    desk.look([cell("/a", Reading::Verdict(Verdict::Violated))]);
-    desk.look([cell("/a", Reading::Verdict(Verdict::Met))]);
-    desk.wake(HOUR);
-    desk.hears(&[]);
+fn an_alert_that_recovers_within_the_group_interval_is_not_notified() {
+    let mut harness = AlertHarness::new();
+    harness.observe([cell("/", SignalReading::Verdict(Verdict::Violated))]);
+    harness.observe([cell("/", SignalReading::Verdict(Verdict::Violated))]);
+    harness.expect_notified(&[(AlertChangeKind::Raised, WARNING)]);
+    harness.observe([cell("/a", SignalReading::Verdict(Verdict::Violated))]);
+    harness.observe([cell("/a", SignalReading::Verdict(Verdict::Violated))]);
+    harness.observe([cell("/a", SignalReading::Verdict(Verdict::Met))]);
+    harness.advance(HOUR_MS);
+    harness.expect_notified(&[]);
 }
 
 #[test]
-fn maintenance_is_quiet_and_what_outlasts_it_is_told() {
-    let mut desk = Desk::new();
-    let mute = Mute {
+fn a_silence_delays_notifications_until_it_ends() {
+    let mut harness = AlertHarness::new();
+    let silence = Silence {
         signal: None,
         route: None,
         from: START,
-        until: START.after(HOUR),
+        until: START.saturating_add(HOUR_MS),
         by: "ops".into(),
         reason: "a new database".into(),
     };
-    desk.handle(Input::Mute(mute));
+    harness.handle(AlertInput::Silence(silence));
     for _ in 0..10 {
-        desk.look([slow(2000.0)]);
+        harness.observe([slow(2000.0)]);
     }
-    desk.hears(&[]);
-    assert!(desk.alerts.raised(desk.now)[0].muted, "it is shown all the same");
-    assert_eq!(desk.wakes_at, Some(START.after(HOUR)));
-    desk.wake(HOUR);
-    desk.hears(&[(Kind::Raised, CRITICAL)]);
-    assert!(desk.alerts.mutes().is_empty());
+    harness.expect_notified(&[]);
+    assert!(harness.alerts.raised(harness.now)[0].silenced, "it is shown all the same");
+    assert_eq!(harness.wake_at, Some(START.saturating_add(HOUR_MS)));
+    harness.advance(HOUR_MS);
+    harness.expect_notified(&[(AlertChangeKind::Raised, CRITICAL)]);
+    assert!(harness.alerts.silences().is_empty());
 }
 
 #[test]
-fn what_is_over_before_its_maintenance_ends_is_never_told() {
-    let mut desk = Desk::new();
-    let until = START.after(HOUR);
-    let mute = Mute {
+fn an_alert_that_recovers_while_silenced_is_never_notified() {
+    let mut harness = AlertHarness::new();
+    let until = START.saturating_add(HOUR_MS);
+    let silence = Silence {
         signal: Some(Signal::ResponseTime),
         route: None,
         from: START,
@@ -352,121 +367,131 @@ fn what_is_over_before_its_maintenance_ends_is_never_told() {
         by: "ops".into(),
         reason: "known".into(),
     };
-    desk.handle(Input::Mute(mute));
+    harness.handle(AlertInput::Silence(silence));
     for p95 in [900.0, 900.0, 900.0, 100.0, 100.0] {
         // Another signal is heard.
-        let memory = Observation::of_site(Reading::Memory(75.0));
-        desk.look([slow(p95), memory]);
+        let memory = AlertObservation::for_site(SignalReading::Memory(75.0));
+        harness.observe([slow(p95), memory]);
     }
-    desk.wake(2 * HOUR);
-    desk.hears(&[(Kind::Raised, WARNING)]);
+    harness.advance(2 * HOUR_MS);
+    harness.expect_notified(&[(AlertChangeKind::Raised, WARNING)]);
 }
 
 #[test]
-fn the_end_of_what_was_told_is_told_even_while_it_is_muted() {
-    let mut desk = Desk::new();
-    desk.look([slow(600.0)]);
-    desk.look([slow(600.0)]);
-    let until = desk.now.after(24 * HOUR);
-    let mute =
-        Mute { signal: None, route: None, from: START, until, by: "ann".into(), reason: "seen".into() };
-    desk.handle(Input::Mute(mute));
-    desk.look([slow(100.0)]);
-    desk.look([slow(100.0)]);
-    desk.wake(10 * MINUTE);
-    desk.hears(&[(Kind::Raised, WARNING), (Kind::Recovered, WARNING)]);
-    desk.look([slow(600.0)]);
-    desk.look([slow(600.0)]);
-    let mute = *desk.alerts.mutes().keys().next().unwrap();
-    desk.hears(&[]);
-    desk.handle(Input::Unmute(mute));
-    desk.wake(10 * MINUTE);
-    desk.hears(&[(Kind::Raised, WARNING)]);
+fn a_recovery_is_notified_even_while_silenced() {
+    let mut harness = AlertHarness::new();
+    harness.observe([slow(600.0)]);
+    harness.observe([slow(600.0)]);
+    let until = harness.now.saturating_add(24 * HOUR_MS);
+    let silence =
+        Silence { signal: None, route: None, from: START, until, by: "ann".into(), reason: "seen".into() };
+    harness.handle(AlertInput::Silence(silence));
+    harness.observe([slow(100.0)]);
+    harness.observe([slow(100.0)]);
+    harness.advance(10 * MINUTE_MS);
+    harness.expect_notified(&[(AlertChangeKind::Raised, WARNING), (AlertChangeKind::Recovered, WARNING)]);
+    harness.observe([slow(600.0)]);
+    harness.observe([slow(600.0)]);
+    let number = *harness.alerts.silences().keys().next().unwrap();
+    harness.expect_notified(&[]);
+    harness.handle(AlertInput::Unsilence(number));
+    harness.advance(10 * MINUTE_MS);
+    harness.expect_notified(&[(AlertChangeKind::Raised, WARNING)]);
 }
 
 #[test]
-fn nobody_is_reminded_of_what_somebody_looks_after_until_it_gets_worse() {
-    let mut desk = Desk::new();
-    desk.look([slow(1500.0)]);
-    desk.look([slow(1500.0)]);
-    desk.hears(&[(Kind::Raised, CRITICAL)]);
-    desk.wake(4 * HOUR + 6 * MINUTE);
-    desk.hears(&[(Kind::Still, CRITICAL)]);
-    let key = desk.alerts.raised(desk.now)[0].key.clone();
-    desk.handle(Input::Acknowledge { key, by: "ann".into() });
-    assert_eq!(desk.alerts.raised(desk.now)[0].acknowledged.as_ref().unwrap().by, "ann");
-    desk.wake(20 * HOUR);
-    desk.hears(&[]);
+fn an_acknowledged_alert_has_no_reminders_until_it_escalates() {
+    let mut harness = AlertHarness::new();
+    harness.observe([slow(1500.0)]);
+    harness.observe([slow(1500.0)]);
+    harness.expect_notified(&[(AlertChangeKind::Raised, CRITICAL)]);
+    harness.advance(4 * HOUR_MS + 6 * MINUTE_MS);
+    harness.expect_notified(&[(AlertChangeKind::Reminder, CRITICAL)]);
+    let key = harness.alerts.raised(harness.now)[0].key.clone();
+    harness.handle(AlertInput::Acknowledge { key, by: "ann".into() });
+    assert_eq!(harness.alerts.raised(harness.now)[0].acknowledged.as_ref().unwrap().by, "ann");
+    harness.advance(20 * HOUR_MS);
+    harness.expect_notified(&[]);
 
-    let mut desk = Desk::new();
-    desk.look([slow(600.0)]);
-    desk.look([slow(600.0)]);
-    let key = desk.alerts.raised(desk.now)[0].key.clone();
-    desk.handle(Input::Acknowledge { key, by: "ann".into() });
-    desk.look([slow(1500.0)]);
-    desk.look([slow(1500.0)]);
-    desk.hears(&[(Kind::Raised, WARNING), (Kind::Worse, CRITICAL)]);
-    assert_eq!(desk.alerts.raised(desk.now)[0].acknowledged, None);
+    let mut harness = AlertHarness::new();
+    harness.observe([slow(600.0)]);
+    harness.observe([slow(600.0)]);
+    let key = harness.alerts.raised(harness.now)[0].key.clone();
+    harness.handle(AlertInput::Acknowledge { key, by: "ann".into() });
+    harness.observe([slow(1500.0)]);
+    harness.observe([slow(1500.0)]);
+    harness.expect_notified(&[(AlertChangeKind::Raised, WARNING), (AlertChangeKind::Escalated, CRITICAL)]);
+    assert_eq!(harness.alerts.raised(harness.now)[0].acknowledged, None);
 }
 
 #[test]
-fn a_channel_that_is_down_is_told_again_and_people_once() {
-    let mut desk = Desk::new();
-    desk.deaf = true;
-    desk.look([slow(600.0)]);
-    desk.look([slow(600.0)]);
+fn an_undelivered_notification_is_retried_and_delivered_once() {
+    let mut harness = AlertHarness::new();
+    harness.channels_down = true;
+    harness.observe([slow(600.0)]);
+    harness.observe([slow(600.0)]);
     // It ends before anybody could be told, but the notice may be on its way.
-    desk.look([slow(100.0)]);
-    desk.look([slow(100.0)]);
-    desk.deaf = false;
-    desk.wake(5 * MINUTE);
-    desk.wake(6 * MINUTE);
-    desk.hears(&[(Kind::Raised, WARNING), (Kind::Recovered, WARNING)]);
+    harness.observe([slow(100.0)]);
+    harness.observe([slow(100.0)]);
+    harness.channels_down = false;
+    harness.advance(5 * MINUTE_MS);
+    harness.advance(6 * MINUTE_MS);
+    harness.expect_notified(&[(AlertChangeKind::Raised, WARNING), (AlertChangeKind::Recovered, WARNING)]);
 }
 
 #[test]
-fn what_nobody_reads_any_more_lapses_and_is_not_called_good() {
-    let mut desk = Desk::new();
-    desk.look([slow(600.0)]);
-    desk.look([slow(600.0)]);
-    desk.hears(&[(Kind::Raised, WARNING)]);
-    desk.wake(3 * 24 * HOUR);
-    assert!(desk.heard[0].changes[0].says.contains("not proved to be over"), "{:?}", desk.heard);
-    desk.hears(&[(Kind::Lapsed, WARNING)]);
+fn an_unobserved_alert_lapses_and_is_not_reported_as_recovered() {
+    let mut harness = AlertHarness::new();
+    harness.observe([slow(600.0)]);
+    harness.observe([slow(600.0)]);
+    harness.expect_notified(&[(AlertChangeKind::Raised, WARNING)]);
+    harness.advance(3 * 24 * HOUR_MS);
+    assert!(
+        harness.notifications[0].changes[0].message.contains("not proved to be over"),
+        "{:?}",
+        harness.notifications
+    );
+    harness.expect_notified(&[(AlertChangeKind::Lapsed, WARNING)]);
 }
 
 #[test]
-fn keys_are_of_one_alert_and_fit_every_channel() {
-    let mut desk = Desk::new();
+fn dedup_keys_are_unique_and_fit_every_channel() {
+    let mut harness = AlertHarness::new();
     let route = format!("/{}", "ü".repeat(400));
-    let bad = |route: &str, device| Observation {
+    let bad = |route: &str, device| AlertObservation {
         route: Some(route.into()),
         device,
         series: None,
-        reading: Reading::Verdict(Verdict::Violated),
+        reading: SignalReading::Verdict(Verdict::Violated),
     };
     for _ in 0..2 {
-        desk.look([bad(&route, None), bad(&route, Some(Device::Phone)), bad("/a", None), bad("/b", None)]);
+        harness.observe([
+            bad(&route, None),
+            bad(&route, Some(Device::Phone)),
+            bad("/a", None),
+            bad("/b", None),
+        ]);
     }
-    let keys: BTreeSet<String> = desk.alerts.raised(desk.now).into_iter().map(|shown| shown.key).collect();
+    let keys: BTreeSet<String> =
+        harness.alerts.raised(harness.now).into_iter().map(|shown| shown.key).collect();
     assert_eq!(keys.len(), 4);
     assert!(keys.iter().all(|key| key.len() <= 255 && key.is_ascii()), "{keys:?}");
 }
 
 #[test]
 fn a_flood_of_subjects_is_bounded_and_counted() {
-    let mut desk = Desk::new();
-    let bad = |route: usize| cell(&format!("/{route}"), Reading::Verdict(Verdict::Violated));
-    desk.alerts.handle(Input::Look((0..2500).map(bad).collect()), START).clear();
-    assert_eq!(desk.alerts.overflow, 2000);
+    let mut harness = AlertHarness::new();
+    let bad = |route: usize| cell(&format!("/{route}"), SignalReading::Verdict(Verdict::Violated));
+    harness.alerts.handle(AlertInput::Observations((0..2500).map(bad).collect()), START).clear();
+    assert_eq!(harness.alerts.overflow, 2000);
 }
 
 #[derive(Clone, Debug)]
-enum Step {
-    Look(usize, f64),
-    Deaf(bool),
-    Later(u64),
-    Mute(u64),
+enum AlertStep {
+    Observe(usize, f64),
+    ChannelsDown(bool),
+    Advance(u64),
+    Silence(u64),
 }
 
 proptest! {
@@ -476,46 +501,46 @@ proptest! {
     fn people_hear_stories_that_make_sense(
         steps in proptest::collection::vec(prop_oneof![
             8 => (0..3_usize, prop_oneof![Just(100.0), Just(470.0), Just(600.0), Just(1200.0)])
-                .prop_map(|(route, p95)| Step::Look(route, p95)),
-            1 => any::<bool>().prop_map(Step::Deaf),
-            2 => (0..6 * HOUR).prop_map(Step::Later),
-            1 => (0..2 * HOUR).prop_map(Step::Mute),
+                .prop_map(|(route, p95)| AlertStep::Observe(route, p95)),
+            1 => any::<bool>().prop_map(AlertStep::ChannelsDown),
+            2 => (0..6 * HOUR_MS).prop_map(AlertStep::Advance),
+            1 => (0..2 * HOUR_MS).prop_map(AlertStep::Silence),
         ], 0..120),
     ) {
-        let mut desk = Desk::new();
-        let read = |route: usize, p95| Observation {
+        let mut desk = AlertHarness::new();
+        let read = |route: usize, p95| AlertObservation {
             route: Some(format!("/{route}")),
             device: None,
             series: None,
-            reading: Reading::ResponseTime(Measured { n: 1000, value: p95 }),
+            reading: SignalReading::ResponseTime(SampledValue { n: 1000, value: p95 }),
         };
         for step in steps {
             match step {
-                Step::Look(route, p95) => desk.look([read(route, p95)]),
-                Step::Deaf(deaf) => desk.deaf = deaf,
-                Step::Later(span) => desk.wake(span),
-                Step::Mute(span) => desk.handle(Input::Mute(Mute {
-                    signal: None, route: None, from: desk.now, until: desk.now.after(span),
+                AlertStep::Observe(route, p95) => desk.observe([read(route, p95)]),
+                AlertStep::ChannelsDown(deaf) => desk.channels_down = deaf,
+                AlertStep::Advance(span) => desk.advance(span),
+                AlertStep::Silence(span) => desk.handle(AlertInput::Silence(Silence {
+                    signal: None, route: None, from: desk.now, until: desk.now.saturating_add(span),
                     by: "x".into(), reason: String::new(),
                 })),
             }
         }
-        desk.deaf = false;
+        desk.channels_down = false;
         for _ in 0..2 {
-            desk.look((0..3).map(|route| read(route, 100.0)));
+            desk.observe((0..3).map(|route| read(route, 100.0)));
         }
         for _ in 0..4 {
-            desk.wake(2 * HOUR);
+            desk.advance(2 * HOUR_MS);
         }
         prop_assert_eq!(desk.alerts.raised(desk.now), vec![]);
-        let mut open: BTreeMap<String, Level> = BTreeMap::new();
-        for change in desk.heard.iter().flat_map(|notice| &notice.changes) {
+        let mut open: BTreeMap<String, AlertLevel> = BTreeMap::new();
+        for change in desk.notifications.iter().flat_map(|notice| &notice.changes) {
             let known = open.get(&change.key).copied();
             match (change.kind, known) {
-                (Kind::Raised, None) => drop(open.insert(change.key.clone(), change.level)),
-                (Kind::Worse, Some(Level::Warning)) => drop(open.insert(change.key.clone(), change.level)),
-                (Kind::Still, Some(level)) => prop_assert_eq!(level, change.level),
-                (Kind::Recovered | Kind::Lapsed, Some(_)) => drop(open.remove(&change.key)),
+                (AlertChangeKind::Raised, None) => drop(open.insert(change.key.clone(), change.level)),
+                (AlertChangeKind::Escalated, Some(AlertLevel::Warning)) => drop(open.insert(change.key.clone(), change.level)),
+                (AlertChangeKind::Reminder, Some(level)) => prop_assert_eq!(level, change.level),
+                (AlertChangeKind::Recovered | AlertChangeKind::Lapsed, Some(_)) => drop(open.remove(&change.key)),
                 (kind, known) => panic!("{kind:?} after {known:?} of {}", change.key),
             }
         }

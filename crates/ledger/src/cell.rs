@@ -7,9 +7,9 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use sketch::Sketch;
 use wire::Metric;
-use wire::beacon::Lost;
+use wire::beacon::LossReason;
 
-use crate::fold::{Counted, Limits};
+use crate::fold::{FoldedView, MetricLimits};
 
 /// All metrics of one series in one window.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -21,27 +21,27 @@ pub struct Cell {
     /// Sends that the browsers made.
     pub sent: u64,
     /// Sends that arrived. The difference is known to be lost.
-    pub heard: u64,
+    pub received: u64,
     /// Views without measurements, by reason.
-    pub lost: BTreeMap<Lost, u64>,
+    pub lost: BTreeMap<LossReason, u64>,
     /// The metrics that were measured.
-    pub metrics: BTreeMap<Metric, Tally>,
+    pub metrics: BTreeMap<Metric, MetricCell>,
 }
 
 /// One metric of one series in one window.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Tally {
+pub struct MetricCell {
     /// Views that measured it.
     pub n: u64,
     /// Exact counts against each limit that has been in force.
-    pub kept: BTreeMap<u32, Kept>,
+    pub limit_counts: BTreeMap<u32, LimitCounts>,
     /// The distribution over visits.
     pub sketch: Sketch,
 }
 
 /// Counts against one limit, from the moment at which it came into force.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Kept {
+pub struct LimitCounts {
     /// Views that were judged by it.
     pub n: u64,
     /// Those within it.
@@ -50,27 +50,27 @@ pub struct Kept {
 
 /// A stored cell that no version of ours has written.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Malformed;
+pub struct CodecError;
 
 impl Cell {
     /// Counts a view.
-    pub(crate) fn add(&mut self, view: &Counted) {
-        let told = &view.told;
+    pub(crate) fn add(&mut self, view: &FoldedView) {
+        let told = &view.record;
         let weight = u64::from(told.weight);
         self.views = self.views.saturating_add(1);
         self.visits = self.visits.saturating_add(weight);
         self.sent = self.sent.saturating_add(view.sent.into());
-        self.heard = self.heard.saturating_add(view.heard.into());
-        if let Some(reason) = told.lost {
+        self.received = self.received.saturating_add(view.received.into());
+        if let Some(reason) = told.loss_reason {
             let count = self.lost.entry(reason).or_default();
             *count = count.saturating_add(1);
         }
         for (metric, value) in told.values.iter() {
-            let tally = self.metrics.entry(metric).or_insert_with(|| Tally::new(metric));
+            let tally = self.metrics.entry(metric).or_insert_with(|| MetricCell::new(metric));
             tally.n = tally.n.saturating_add(1);
             tally.sketch.insert(value, weight);
             if let Some(limit) = view.limits.get(metric) {
-                let kept = tally.kept.entry(limit).or_default();
+                let kept = tally.limit_counts.entry(limit).or_default();
                 kept.n = kept.n.saturating_add(1);
                 kept.k = kept.k.saturating_add((value <= limit).into());
             }
@@ -78,14 +78,14 @@ impl Cell {
     }
 
     /// Takes a view out again, exactly as it was counted.
-    pub(crate) fn take_out(&mut self, view: &Counted) {
-        let told = &view.told;
+    pub(crate) fn remove(&mut self, view: &FoldedView) {
+        let told = &view.record;
         let weight = u64::from(told.weight);
         self.views = self.views.saturating_sub(1);
         self.visits = self.visits.saturating_sub(weight);
         self.sent = self.sent.saturating_sub(view.sent.into());
-        self.heard = self.heard.saturating_sub(view.heard.into());
-        if let Some(reason) = told.lost {
+        self.received = self.received.saturating_sub(view.received.into());
+        if let Some(reason) = told.loss_reason {
             if let Some(count) = self.lost.get_mut(&reason) {
                 *count = count.saturating_sub(1);
             }
@@ -96,12 +96,12 @@ impl Cell {
             tally.n = tally.n.saturating_sub(1);
             // A refusal would mean that it was never put in; then there is nothing to take out.
             let _ = tally.sketch.remove(value, weight);
-            if let Some(kept) = view.limits.get(metric).and_then(|limit| tally.kept.get_mut(&limit)) {
+            if let Some(kept) = view.limits.get(metric).and_then(|limit| tally.limit_counts.get_mut(&limit)) {
                 let limit = view.limits.get(metric).unwrap_or_default();
                 kept.n = kept.n.saturating_sub(1);
                 kept.k = kept.k.saturating_sub((value <= limit).into());
             }
-            tally.kept.retain(|_, kept| kept.n > 0);
+            tally.limit_counts.retain(|_, kept| kept.n > 0);
         }
         self.metrics.retain(|_, tally| tally.n > 0);
     }
@@ -111,13 +111,13 @@ impl Cell {
         self.views = self.views.saturating_add(other.views);
         self.visits = self.visits.saturating_add(other.visits);
         self.sent = self.sent.saturating_add(other.sent);
-        self.heard = self.heard.saturating_add(other.heard);
+        self.received = self.received.saturating_add(other.received);
         for (reason, count) in &other.lost {
             let ours = self.lost.entry(*reason).or_default();
             *ours = ours.saturating_add(*count);
         }
         for (metric, theirs) in &other.metrics {
-            self.metrics.entry(*metric).or_insert_with(|| Tally::new(*metric)).merge(theirs);
+            self.metrics.entry(*metric).or_insert_with(|| MetricCell::new(*metric)).merge(theirs);
         }
     }
 
@@ -126,7 +126,7 @@ impl Cell {
         self.views = self.views.saturating_sub(other.views);
         self.visits = self.visits.saturating_sub(other.visits);
         self.sent = self.sent.saturating_sub(other.sent);
-        self.heard = self.heard.saturating_sub(other.heard);
+        self.received = self.received.saturating_sub(other.received);
         for (reason, count) in &other.lost {
             if let Some(ours) = self.lost.get_mut(reason) {
                 *ours = ours.saturating_sub(*count);
@@ -145,36 +145,38 @@ impl Cell {
     ///
     /// # Errors
     /// Refuses what no version has written; what stood before the mistake may have been added.
-    pub fn merge_encoded(&mut self, bytes: &[u8]) -> Result<(), Malformed> {
-        let record = Record::read(bytes)?;
+    pub fn merge_encoded(&mut self, bytes: &[u8]) -> Result<(), CodecError> {
+        let record = StoredCell::decode(bytes)?;
         self.views = self.views.saturating_add(record.views);
         self.visits = self.visits.saturating_add(record.visits);
         self.sent = self.sent.saturating_add(record.sent);
-        self.heard = self.heard.saturating_add(record.heard);
+        self.received = self.received.saturating_add(record.received);
         for (reason, count) in record.lost {
-            let ours = self.lost.entry(Lost::named(reason).ok_or(Malformed)?).or_default();
+            let ours = self.lost.entry(LossReason::from_name(reason).ok_or(CodecError)?).or_default();
             *ours = ours.saturating_add(count);
         }
-        for TallyRecord { metric, n, kept, sketch } in record.metrics {
-            let metric = Metric::named(metric).ok_or(Malformed)?;
-            let ours = self.metrics.entry(metric).or_insert_with(|| Tally::new(metric));
+        for StoredMetricCell { metric, n, limit_counts: kept, sketch } in record.metrics {
+            let metric = Metric::from_name(metric).ok_or(CodecError)?;
+            let ours = self.metrics.entry(metric).or_insert_with(|| MetricCell::new(metric));
             ours.n = ours.n.saturating_add(n);
-            kept.into_iter().for_each(|(limit, kept)| ours.kept.entry(limit).or_default().add(kept));
-            ours.sketch.merge_encoded(sketch).map_err(|_| Malformed)?;
+            kept.into_iter().for_each(|(limit, kept)| ours.limit_counts.entry(limit).or_default().add(kept));
+            ours.sketch.merge_encoded(sketch).map_err(|_| CodecError)?;
         }
         Ok(())
     }
 
     /// Takes out all that a stored cell has counted, which was put in before.
-    pub(crate) fn subtract_encoded(&mut self, bytes: &[u8]) -> Result<(), Malformed> {
+    pub(crate) fn subtract_encoded(&mut self, bytes: &[u8]) -> Result<(), CodecError> {
         Self::decode(bytes).map(|cell| self.subtract(&cell))
     }
 
     /// What stored bytes say of limits, each with its metric's name; and the views. The distributions
     /// are passed over.
-    pub(crate) fn kept(bytes: &[u8]) -> Result<(u64, impl Iterator<Item = (&str, u32, Kept)>), Malformed> {
-        let Record { views, metrics, .. } = Record::read(bytes)?;
-        let all = metrics.into_iter().flat_map(|TallyRecord { metric, kept, .. }| {
+    pub(crate) fn read_limit_counts(
+        bytes: &[u8],
+    ) -> Result<(u64, impl Iterator<Item = (&str, u32, LimitCounts)>), CodecError> {
+        let StoredCell { views, metrics, .. } = StoredCell::decode(bytes)?;
+        let all = metrics.into_iter().flat_map(|StoredMetricCell { metric, limit_counts: kept, .. }| {
             kept.into_iter().map(move |(limit, kept)| (metric, limit, kept))
         });
         Ok((views, all))
@@ -190,20 +192,20 @@ impl Cell {
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
         let sketches: Vec<Vec<u8>> = self.metrics.values().map(|tally| tally.sketch.encode()).collect();
-        let record = Record {
+        let record = StoredCell {
             views: self.views,
             visits: self.visits,
             sent: self.sent,
-            heard: self.heard,
+            received: self.received,
             lost: self.lost.iter().map(|(reason, count)| (reason.name(), *count)).collect(),
             metrics: self
                 .metrics
                 .iter()
                 .zip(&sketches)
-                .map(|((metric, tally), sketch)| TallyRecord {
+                .map(|((metric, tally), sketch)| StoredMetricCell {
                     metric: metric.name(),
                     n: tally.n,
-                    kept: tally.kept.iter().map(|(limit, kept)| (*limit, *kept)).collect(),
+                    limit_counts: tally.limit_counts.iter().map(|(limit, kept)| (*limit, *kept)).collect(),
                     sketch,
                 })
                 .collect(),
@@ -217,29 +219,32 @@ impl Cell {
     ///
     /// # Errors
     /// Refuses what no version has written.
-    pub fn decode(bytes: &[u8]) -> Result<Self, Malformed> {
-        let record = Record::read(bytes)?;
+    pub fn decode(bytes: &[u8]) -> Result<Self, CodecError> {
+        let record = StoredCell::decode(bytes)?;
         let mut metrics = BTreeMap::new();
         for tally in record.metrics {
-            let metric = Metric::named(tally.metric).ok_or(Malformed)?;
-            let sketch = Sketch::decode(tally.sketch).map_err(|_| Malformed)?;
+            let metric = Metric::from_name(tally.metric).ok_or(CodecError)?;
+            let sketch = Sketch::decode(tally.sketch).map_err(|_| CodecError)?;
             if sketch.metric() != metric {
-                return Err(Malformed);
+                return Err(CodecError);
             }
-            metrics.insert(metric, Tally { n: tally.n, kept: tally.kept.into_iter().collect(), sketch });
+            metrics.insert(
+                metric,
+                MetricCell { n: tally.n, limit_counts: tally.limit_counts.into_iter().collect(), sketch },
+            );
         }
         let lost = record
             .lost
             .into_iter()
-            .map(|(name, count)| Some((Lost::named(name)?, count)))
+            .map(|(name, count)| Some((LossReason::from_name(name)?, count)))
             .collect::<Option<_>>()
-            .ok_or(Malformed)?;
-        let Record { views, visits, sent, heard, .. } = record;
-        Ok(Self { views, visits, sent, heard, lost, metrics })
+            .ok_or(CodecError)?;
+        let StoredCell { views, visits, sent, received: heard, .. } = record;
+        Ok(Self { views, visits, sent, received: heard, lost, metrics })
     }
 }
 
-impl Kept {
+impl LimitCounts {
     /// Adds other views against the same limit.
     pub(crate) const fn add(&mut self, other: Self) {
         self.n = self.n.saturating_add(other.n);
@@ -247,9 +252,9 @@ impl Kept {
     }
 }
 
-impl Tally {
+impl MetricCell {
     fn new(metric: Metric) -> Self {
-        Self { n: 0, kept: BTreeMap::new(), sketch: Sketch::new(metric) }
+        Self { n: 0, limit_counts: BTreeMap::new(), sketch: Sketch::new(metric) }
     }
 
     /// Adds what another tally of the same metric has counted.
@@ -257,8 +262,8 @@ impl Tally {
         self.n = self.n.saturating_add(other.n);
         // A refusal would mean that it is of another metric; then there is nothing to add.
         let _ = self.sketch.merge(&other.sketch);
-        for (limit, kept) in &other.kept {
-            self.kept.entry(*limit).or_default().add(*kept);
+        for (limit, kept) in &other.limit_counts {
+            self.limit_counts.entry(*limit).or_default().add(*kept);
         }
     }
 
@@ -266,63 +271,63 @@ impl Tally {
         self.n = self.n.saturating_sub(other.n);
         // A refusal would mean that it is of another metric; then there is nothing to take out.
         let _ = self.sketch.subtract(&other.sketch);
-        for (limit, kept) in &other.kept {
-            if let Some(ours) = self.kept.get_mut(limit) {
+        for (limit, kept) in &other.limit_counts {
+            if let Some(ours) = self.limit_counts.get_mut(limit) {
                 ours.n = ours.n.saturating_sub(kept.n);
                 ours.k = ours.k.saturating_sub(kept.k);
             }
         }
-        self.kept.retain(|_, kept| kept.n > 0);
+        self.limit_counts.retain(|_, kept| kept.n > 0);
     }
 
     /// The counts against the limit that is in force.
     #[must_use]
-    pub fn against(&self, limit: u32) -> Kept {
-        self.kept.get(&limit).copied().unwrap_or_default()
+    pub fn counts_for_limit(&self, limit: u32) -> LimitCounts {
+        self.limit_counts.get(&limit).copied().unwrap_or_default()
     }
 }
 
-impl Limits {
+impl MetricLimits {
     pub(crate) fn get(&self, metric: Metric) -> Option<u32> {
         self.0.get(metric)
     }
 }
 
-impl fmt::Display for Malformed {
+impl fmt::Display for CodecError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "a stored cell is of no version that this build reads")
     }
 }
 
-impl std::error::Error for Malformed {}
+impl std::error::Error for CodecError {}
 
 /// Version 1 of a stored cell. Metrics and reasons are stored by name, so that a new one moves nothing.
 #[derive(Serialize, Deserialize)]
-struct Record<'a> {
+struct StoredCell<'a> {
     views: u64,
     visits: u64,
     sent: u64,
-    heard: u64,
+    received: u64,
     #[serde(borrow)]
     lost: Vec<(&'a str, u64)>,
     #[serde(borrow)]
-    metrics: Vec<TallyRecord<'a>>,
+    metrics: Vec<StoredMetricCell<'a>>,
 }
 
 #[derive(Serialize, Deserialize)]
-struct TallyRecord<'a> {
+struct StoredMetricCell<'a> {
     metric: &'a str,
     n: u64,
-    kept: Vec<(u32, Kept)>,
+    limit_counts: Vec<(u32, LimitCounts)>,
     #[serde(borrow)]
     sketch: &'a [u8],
 }
 
-impl<'a> Record<'a> {
-    fn read(bytes: &'a [u8]) -> Result<Self, Malformed> {
+impl<'a> StoredCell<'a> {
+    fn decode(bytes: &'a [u8]) -> Result<Self, CodecError> {
         match bytes.split_first() {
-            Some((&VERSION, record)) => postcard::from_bytes(record).map_err(|_| Malformed),
-            _ => Err(Malformed),
+            Some((&VERSION, record)) => postcard::from_bytes(record).map_err(|_| CodecError),
+            _ => Err(CodecError),
         }
     }
 }

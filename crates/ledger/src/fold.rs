@@ -7,15 +7,15 @@ use serde::{Deserialize, Serialize};
 use wire::UnixMillis;
 use wire::beacon::Values;
 
+use crate::cardinality::{CardinalityGuard, LabelGranularity, RollupPlacement};
 use crate::cell::Cell;
-use crate::pages::Changes;
-use crate::room::{Place, Places, Rooms};
-use crate::told::{Labels, Told};
-use crate::window::{Horizon, Span, Window};
+use crate::page_rollup::PageDeltas;
+use crate::record::{SeriesLabels, ViewRecord};
+use crate::window::{Horizon, Window, WindowSpan};
 
 /// A row of the journal whose cells are behind what it was told.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct View {
+pub struct UnfoldedView {
     /// Its name.
     pub key: String,
     /// When it began.
@@ -23,37 +23,37 @@ pub struct View {
     /// The number of its latest send.
     pub seq: u16,
     /// The sends that arrived, a bit each.
-    pub heard: u32,
+    pub received_bits: u32,
     /// What the latest one told.
-    pub told: Told,
+    pub record: ViewRecord,
     /// What its cell holds of it.
-    pub counted: Option<Counted>,
+    pub folded: Option<FoldedView>,
 }
 
 /// A view exactly as a cell counted it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Counted {
+pub struct FoldedView {
     /// What it had told by then.
     #[serde(rename = "t")]
-    pub told: Told,
+    pub record: ViewRecord,
     /// The limits that it was judged by.
     #[serde(rename = "l")]
-    pub limits: Limits,
+    pub limits: MetricLimits,
     /// How many sends it had made.
     #[serde(rename = "s")]
     pub sent: u16,
     /// How many had arrived.
     #[serde(rename = "h")]
-    pub heard: u16,
+    pub received: u16,
     /// Where: what found no place of its own is taken out of where it was put.
-    #[serde(rename = "p", default, skip_serializing_if = "Place::is_own")]
-    pub place: Place,
+    #[serde(rename = "p", default, skip_serializing_if = "LabelGranularity::is_full")]
+    pub granularity: LabelGranularity,
 }
 
 /// The limits in force for one view, in wire units.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct Limits(pub Values);
+pub struct MetricLimits(pub Values);
 
 /// Where a cell is stored.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -61,32 +61,40 @@ pub struct CellKey {
     /// Its window.
     pub window: Window,
     /// Its series.
-    pub labels: Labels,
+    pub labels: SeriesLabels,
 }
 
 /// What the shell must do.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Effect {
+pub enum CellEffect {
     /// Store this cell in place of what is there.
     Store(CellKey, Cell),
     /// Remove this cell: nothing is counted in it, or it was rolled up.
-    Forget(CellKey),
+    Remove(CellKey),
     /// Note what is now counted of this view.
-    Count(String, Counted),
+    MarkFolded(String, FoldedView),
 }
 
 /// The cells that folding these views reads and writes.
 #[must_use]
-pub fn needed(views: &[View], rooms: &Rooms, horizon: &Horizon) -> BTreeSet<CellKey> {
+pub fn cells_to_load(
+    views: &[UnfoldedView],
+    guard: &CardinalityGuard,
+    horizon: &Horizon,
+) -> BTreeSet<CellKey> {
     let mut keys = BTreeSet::new();
     for view in views {
-        let Some(window) = horizon.window(view.start) else { continue };
-        let places = |from: Place, all| from.onwards().filter(move |place| all || *place == from);
-        let told = places(Place::Own, window.span != Span::Minute || rooms.is_tight(window, views.len()));
-        keys.extend(told.map(|place| CellKey { window, labels: view.told.labels.at(place) }));
-        if let Some(Counted { told, place, .. }) = &view.counted {
-            let counted = places(*place, window.span != Span::Minute);
-            keys.extend(counted.map(|place| CellKey { window, labels: told.labels.at(place) }));
+        let Some(window) = horizon.window_at(view.start) else { continue };
+        let places =
+            |from: LabelGranularity, all| from.and_coarser().filter(move |place| all || *place == from);
+        let told = places(
+            LabelGranularity::Full,
+            window.span != WindowSpan::Minute || guard.is_near_limit(window, views.len()),
+        );
+        keys.extend(told.map(|place| CellKey { window, labels: view.record.labels.at_granularity(place) }));
+        if let Some(FoldedView { record: told, granularity: place, .. }) = &view.folded {
+            let counted = places(*place, window.span != WindowSpan::Minute);
+            keys.extend(counted.map(|place| CellKey { window, labels: told.labels.at_granularity(place) }));
         }
     }
     keys
@@ -96,60 +104,61 @@ pub fn needed(views: &[View], rooms: &Rooms, horizon: &Horizon) -> BTreeSet<Cell
 /// windows of the views. What this changes of pages is noted in `pages`.
 #[must_use]
 pub fn fold(
-    views: Vec<View>,
+    views: Vec<UnfoldedView>,
     mut cells: BTreeMap<CellKey, Cell>,
-    rooms: &mut Rooms,
+    guard: &mut CardinalityGuard,
     horizon: &Horizon,
-    limits: impl Fn(&Labels) -> Limits,
-    pages: &mut Changes,
-) -> Vec<Effect> {
+    limits: impl Fn(&SeriesLabels) -> MetricLimits,
+    page_deltas: &mut PageDeltas,
+) -> Vec<CellEffect> {
     let mut touched = BTreeSet::new();
     let mut effects = Vec::with_capacity(views.len());
-    let heaviest = rooms.heaviest();
+    let heaviest = guard.heaviest_routes();
     for view in views {
-        let window = horizon.window(view.start);
-        if let (Some(counted), Some(window)) = (&view.counted, window) {
+        let window = horizon.window_at(view.start);
+        if let (Some(counted), Some(window)) = (&view.folded, window) {
             let mut keys = counted
-                .place
-                .onwards()
-                .map(|place| CellKey { window, labels: counted.told.labels.at(place) });
+                .granularity
+                .and_coarser()
+                .map(|place| CellKey { window, labels: counted.record.labels.at_granularity(place) });
             if let Some(key) = keys.find(|key| cells.contains_key(key))
                 && let Some(cell) = cells.get_mut(&key)
             {
-                cell.take_out(counted);
-                pages.take_out(&key, counted, horizon);
+                cell.remove(counted);
+                page_deltas.remove(&key, counted, horizon);
                 touched.insert(key);
             }
-        } else if view.counted.is_none() {
-            rooms.saw(&view.told.labels.route);
+        } else if view.folded.is_none() {
+            guard.record_visit(&view.record.labels.route);
         }
-        let place = window.map(|window| rooms.place(window, &view.told.labels, &cells, &heaviest));
-        let counted = Counted {
-            limits: limits(&view.told.labels),
+        let place =
+            window.map(|window| guard.granularity_for(window, &view.record.labels, &cells, &heaviest));
+        let counted = FoldedView {
+            limits: limits(&view.record.labels),
             sent: view.seq.saturating_add(1),
-            heard: u16::try_from(view.heard.count_ones()).unwrap_or(u16::MAX),
-            place: place.unwrap_or_default(),
-            told: view.told,
+            received: u16::try_from(view.received_bits.count_ones()).unwrap_or(u16::MAX),
+            granularity: place.unwrap_or_default(),
+            record: view.record,
         };
         // A view older than all that is kept is noted as counted, and stands in no cell.
         if let Some(window) = window {
-            let key = CellKey { window, labels: counted.told.labels.at(counted.place) };
+            let key = CellKey { window, labels: counted.record.labels.at_granularity(counted.granularity) };
             if !cells.contains_key(&key) {
-                rooms.enter(&key);
+                guard.add_series(&key);
             }
             cells.entry(key.clone()).or_default().add(&counted);
-            pages.add(&key, &counted, horizon);
+            page_deltas.add(&key, &counted, horizon);
             touched.insert(key);
         }
-        effects.push(Effect::Count(view.key, counted));
+        effects.push(CellEffect::MarkFolded(view.key, counted));
     }
     effects.extend(touched.into_iter().filter_map(|key| {
         let cell = cells.remove(&key)?;
         if !cell.is_empty() {
-            return Some(Effect::Store(key, cell));
+            return Some(CellEffect::Store(key, cell));
         }
-        rooms.leave(&key);
-        Some(Effect::Forget(key))
+        guard.remove_series(&key);
+        Some(CellEffect::Remove(key))
     }));
     effects
 }
@@ -158,30 +167,30 @@ pub fn fold(
 /// `cells` the stored ones that they go into, in the places given. What this changes of pages is noted in
 /// `pages`.
 #[must_use]
-pub fn roll(
+pub fn roll_up(
     old: Vec<(CellKey, Cell)>,
     mut cells: BTreeMap<CellKey, Cell>,
-    places: &Places,
+    placement: &RollupPlacement,
     horizon: &Horizon,
-    pages: &mut Changes,
-) -> Vec<Effect> {
+    page_deltas: &mut PageDeltas,
+) -> Vec<CellEffect> {
     let mut touched = BTreeSet::new();
     let mut effects = Vec::new();
     for (from, cell) in old {
-        if from.under(horizon).as_ref() == Some(&from) {
+        if from.at_horizon(horizon).as_ref() == Some(&from) {
             continue;
         }
-        let into = from.rolled(places, horizon);
-        pages.rolled(&from, into.as_ref(), &cell, horizon);
+        let into = from.rollup_target(placement, horizon);
+        page_deltas.record_rollup(&from, into.as_ref(), &cell, horizon);
         if let Some(into) = into {
             cells.entry(into.clone()).or_default().merge(&cell);
             touched.insert(into);
         }
-        effects.push(Effect::Forget(from));
+        effects.push(CellEffect::Remove(from));
     }
     effects.extend(touched.into_iter().filter_map(|key| {
         let cell = cells.remove(&key)?;
-        Some(Effect::Store(key, cell))
+        Some(CellEffect::Store(key, cell))
     }));
     effects
 }
@@ -189,14 +198,17 @@ pub fn roll(
 impl CellKey {
     /// Where the horizon wants what this cell holds.
     #[must_use]
-    pub fn under(&self, horizon: &Horizon) -> Option<Self> {
-        Some(Self { window: horizon.window(self.window.start)?, labels: self.labels.clone() })
+    pub fn at_horizon(&self, horizon: &Horizon) -> Option<Self> {
+        Some(Self { window: horizon.window_at(self.window.start)?, labels: self.labels.clone() })
     }
 
     /// The same, in the place that it is given there.
     #[must_use]
-    pub fn rolled(&self, places: &Places, horizon: &Horizon) -> Option<Self> {
-        let window = horizon.window(self.window.start)?;
-        Some(Self { window, labels: self.labels.at(places.of(window, &self.labels)) })
+    pub fn rollup_target(&self, placement: &RollupPlacement, horizon: &Horizon) -> Option<Self> {
+        let window = horizon.window_at(self.window.start)?;
+        Some(Self {
+            window,
+            labels: self.labels.at_granularity(placement.granularity_for(window, &self.labels)),
+        })
     }
 }

@@ -7,31 +7,33 @@
 //! what was counted of a view out of its cell and puts what was told in, so that a correction moves a
 //! count and never adds one.
 
-pub mod caching;
+mod budget_history;
+pub mod cache_report;
+mod cardinality;
 pub mod causes;
 mod cell;
-mod counts;
 mod fold;
+mod limit_counts;
 pub mod live;
+mod minute_rollup;
 pub mod outbox;
-mod pages;
-mod read;
-mod recent;
-mod room;
-mod route;
-mod rulings;
-mod told;
+mod page_rollup;
+mod query;
+mod record;
+mod route_template;
 pub mod traffic;
 mod window;
 
-pub use cell::{Cell, Kept, Malformed, Tally};
-pub use counts::{Counts, Track};
-pub use fold::{CellKey, Counted, Effect, Limits, View, fold, needed, roll};
-pub use pages::{Changes, Days, Page, PageKey, Plan, Stretch, Sum};
-pub use read::{Bots, Dimension, Group, Groups, Query, reaching_back};
-pub use recent::Recent;
-pub use room::{Heavy, OTHER, Place, Places, Room, Rooms};
-pub use route::{Templates, template};
-pub use rulings::{Refused, Ruling, Rulings, Source};
-pub use told::{Labels, Told, Visitor, report_key, view_key};
-pub use window::{Horizon, Retention, Span, Window};
+pub use budget_history::{BudgetHistory, BudgetSource, BudgetVersion, RejectedBudgetFile};
+pub use cardinality::{
+    CardinalityGuard, CardinalityLimits, LabelGranularity, OTHER_LABEL, RollupPlacement, SpaceSaving,
+};
+pub use cell::{Cell, CodecError, LimitCounts, MetricCell};
+pub use fold::{CellEffect, CellKey, FoldedView, MetricLimits, UnfoldedView, cells_to_load, fold, roll_up};
+pub use limit_counts::{HourlyLimitCounts, LimitHistory};
+pub use minute_rollup::MinuteRollup;
+pub use page_rollup::{BlockRange, DayRange, PageDeltas, PageEffect, PageKey, PageLabels, QueryPlan};
+pub use query::{BotFilter, Dimension, Group, QueryResult, SeriesQuery, lookback_start};
+pub use record::{ClientInfo, SeriesLabels, ViewRecord, report_key, view_key};
+pub use route_template::{RouteTemplates, derive_template};
+pub use window::{Horizon, Retention, Window, WindowSpan};

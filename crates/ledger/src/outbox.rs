@@ -7,9 +7,9 @@
 //! point leaves the document in the outbox, and it is sent again under the same key, by which the
 //! backend knows it. `docs/push.md` tells the receiving side.
 
-mod answer;
+mod config;
+mod response;
 mod signature;
-mod sinks;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -17,50 +17,50 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use wire::UnixMillis;
 
-use crate::window::{Span, Window};
+use crate::window::{Window, WindowSpan};
 
-use answer::Meaning;
-pub use answer::{Answer, RetryAfter};
-pub use signature::{IDEMPOTENCY_HEADER, Key, KeyMistake, SIGNATURE_HEADER, signature};
-pub use sinks::{Sink, SinkMistake, is_address, keys};
+pub use config::{Sink, SinkConfigError, is_http_url, parse_signing_keys};
+use response::Disposition;
+pub use response::{AttemptOutcome, RetryAfter};
+pub use signature::{IDEMPOTENCY_HEADER, SIGNATURE_HEADER, SigningKey, SigningKeyError, sign};
 
 /// What one site owes one backend.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Outbox {
-    settings: Settings,
-    head: Head,
-    entries: BTreeMap<u64, Entry>,
-    flight: Option<Flight>,
+    settings: OutboxSettings,
+    state: OutboxState,
+    entries: BTreeMap<u64, OutboxEntry>,
+    in_flight: Option<InFlight>,
 }
 
 /// How a site pushes to a backend.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Settings {
+pub struct OutboxSettings {
     /// The site: part of every key.
     pub site: String,
     /// The length of the windows that are pushed.
-    pub span: Span,
+    pub span: WindowSpan,
     /// Milliseconds after its end at which a window closes: most late beacons have come by then.
-    pub grace: u64,
+    pub grace_ms: u64,
     /// Documents that may wait here. While it is full no window is closed: the cells keep them.
-    pub room: usize,
+    pub capacity: usize,
     /// Milliseconds until the second attempt; doubled with each further one.
-    pub first_wait: u64,
+    pub initial_backoff_ms: u64,
     /// Milliseconds that the doubling ends at.
-    pub longest_wait: u64,
+    pub max_backoff_ms: u64,
     /// Milliseconds that a backend may ask for by `Retry-After`.
-    pub longest_asked: u64,
+    pub max_retry_after_ms: u64,
     /// Milliseconds after which an attempt without an answer has failed.
-    pub patience: u64,
+    pub attempt_timeout_ms: u64,
     /// Milliseconds between two documents while there are many to catch up with.
-    pub pace: u64,
+    pub min_interval_ms: u64,
     /// Failures in a row that open the circuit.
-    pub opens_after: u32,
+    pub circuit_failure_threshold: u32,
 }
 
 /// The row that there is one of: where the outbox stands. Stored whole, as text.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Head {
+pub struct OutboxState {
     v: u8,
     /// The number of the next document.
     next: u64,
@@ -69,18 +69,21 @@ pub struct Head {
     /// Failures in a row.
     failures: u32,
     /// Documents delivered since the last failure: from these the pace picks up.
-    eased: u32,
+    #[serde(rename = "eased")]
+    delivered_since_failure: u32,
     /// Until when nothing is sent.
-    wait: Option<Wait>,
+    #[serde(rename = "wait")]
+    backoff: Option<Backoff>,
     /// What went wrong last, while it is wrong.
-    trouble: Option<Trouble>,
+    #[serde(rename = "trouble")]
+    error: Option<DeliveryError>,
     /// The last delivery.
-    last: Option<Delivery>,
+    last: Option<DeliveryReceipt>,
 }
 
 /// A document that waits. Its body is the shell's to keep, under the same number.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Entry {
+pub struct OutboxEntry {
     /// Its number: the order of sending.
     pub seq: u64,
     /// The window that it is about.
@@ -90,12 +93,13 @@ pub struct Entry {
     /// Attempts that were begun.
     pub attempts: u32,
     /// Why it was put aside.
-    pub parked: Option<Parked>,
+    #[serde(rename = "parked")]
+    pub dead_letter: Option<DeadLetter>,
 }
 
 /// Why a document was put aside: the backend will never take it as it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Parked {
+pub struct DeadLetter {
     /// The backend's answer.
     pub status: u16,
     /// When it came.
@@ -104,7 +108,7 @@ pub struct Parked {
 
 /// What went wrong with the backend.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Trouble {
+pub enum DeliveryError {
     /// No answer came.
     Unreachable,
     /// It answered that it cannot now.
@@ -115,7 +119,7 @@ pub enum Trouble {
 
 /// The last document that arrived.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Delivery {
+pub struct DeliveryReceipt {
     /// Its key.
     pub key: String,
     /// When its receipt came.
@@ -124,16 +128,16 @@ pub struct Delivery {
 
 /// One attempt to send one document.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Ticket {
+pub struct Attempt {
     /// The document.
     pub seq: u64,
     /// The attempt, counted from 1.
-    pub attempt: u32,
+    pub number: u32,
 }
 
 /// A closed window, told.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Document {
+pub struct OutboxDocument {
     /// The window.
     pub window: Window,
     /// 0, or the number of the correction.
@@ -144,23 +148,23 @@ pub struct Document {
 
 /// What happened.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Input {
+pub enum OutboxInput {
     /// The alarm went off, or the object started.
     Woken,
     /// An attempt ended.
-    Answered {
+    AttemptEnded {
         /// Which.
-        ticket: Ticket,
+        attempt: Attempt,
         /// How.
-        answer: Answer,
+        outcome: AttemptOutcome,
     },
     /// Somebody asks that what was put aside be sent again.
-    Retry(Which),
+    Retry(RetryTarget),
 }
 
 /// Which of the documents that were put aside.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Which {
+pub enum RetryTarget {
     /// All of them.
     All,
     /// The one of that number.
@@ -169,21 +173,21 @@ pub enum Which {
 
 /// What the shell must do: first store all of it in one block, then send.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Effect {
+pub enum OutboxEffect {
     /// Store this document and its body.
-    Keep(Entry, Vec<u8>),
+    Insert(OutboxEntry, Vec<u8>),
     /// Store what is now known of this document; its body stays.
-    Note(Entry),
+    Update(OutboxEntry),
     /// Remove this document: the backend has it.
-    Forget(u64),
+    Remove(u64),
     /// Store this head in place of the one before.
-    Remember(Head),
+    StoreState(OutboxState),
     /// Send the body of that number, signed, under that key.
     Send {
         /// To be given back with the answer.
-        ticket: Ticket,
+        attempt: Attempt,
         /// The value of `Idempotency-Key`.
-        key: String,
+        idempotency_key: String,
     },
     /// Wake up at that moment, in place of any earlier wish.
     WakeAt(UnixMillis),
@@ -191,11 +195,11 @@ pub enum Effect {
 
 /// Why a document was not taken in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Refusal {
+pub enum EnqueueError {
     /// As many as may wait are waiting.
     Full {
         /// So many.
-        room: usize,
+        capacity: usize,
     },
     /// The window is not the one that closes next, and no correction of an earlier one.
     OutOfOrder {
@@ -222,32 +226,33 @@ pub enum Circuit {
 
 /// The state of the push, for people and for alerts.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Status {
+pub struct OutboxStatus {
     /// Documents that wait to be sent.
     pub waiting: usize,
     /// The window that has waited longest.
     pub oldest: Option<Window>,
     /// Documents that were put aside.
-    pub parked: Vec<Entry>,
+    pub dead_letters: Vec<OutboxEntry>,
     /// Whether the backend is being sent to.
     pub circuit: Circuit,
     /// What is wrong, if anything.
-    pub trouble: Option<Trouble>,
+    pub error: Option<DeliveryError>,
     /// The last delivery.
-    pub last: Option<Delivery>,
+    pub last_delivery: Option<DeliveryReceipt>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct Wait {
+struct Backoff {
     since: UnixMillis,
     until: UnixMillis,
     /// Whether the backend asked for it.
-    asked: bool,
+    #[serde(rename = "asked")]
+    is_requested: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Flight {
-    ticket: Ticket,
+struct InFlight {
+    attempt: Attempt,
     since: UnixMillis,
 }
 
@@ -255,35 +260,48 @@ impl Outbox {
     /// An outbox that owes every window from the one that holds this moment. It is to be woken at once, so
     /// that its head is stored: one that is begun anew later would owe less.
     #[must_use]
-    pub const fn beginning(settings: Settings, from: UnixMillis) -> Self {
-        let due = Window::of(settings.span, from).start;
-        let head =
-            Head { v: VERSION, next: 0, due, failures: 0, eased: 0, wait: None, trouble: None, last: None };
-        Self { settings, head, entries: BTreeMap::new(), flight: None }
+    pub const fn new(settings: OutboxSettings, from: UnixMillis) -> Self {
+        let due = Window::containing(settings.span, from).start;
+        let head = OutboxState {
+            v: VERSION,
+            next: 0,
+            due,
+            failures: 0,
+            delivered_since_failure: 0,
+            backoff: None,
+            error: None,
+            last: None,
+        };
+        Self { settings, state: head, entries: BTreeMap::new(), in_flight: None }
     }
 
     /// The outbox as its rows tell it. What was on its way is sent again.
     #[must_use]
-    pub fn restored(settings: Settings, head: Head, entries: impl IntoIterator<Item = Entry>) -> Self {
+    pub fn restore(
+        settings: OutboxSettings,
+        state: OutboxState,
+        entries: impl IntoIterator<Item = OutboxEntry>,
+    ) -> Self {
         let entries = entries.into_iter().map(|entry| (entry.seq, entry)).collect();
-        Self { settings, head, entries, flight: None }
+        Self { settings, state, entries, in_flight: None }
     }
 
     /// The window to tell next: it has closed, and there is room.
     #[must_use]
-    pub fn due(&self, now: UnixMillis) -> Option<Window> {
-        (self.has_room() && now >= self.closes_at())
-            .then_some(Window { span: self.settings.span, start: self.head.due })
+    pub fn next_due(&self, now: UnixMillis) -> Option<Window> {
+        (self.has_capacity() && now >= self.next_close_at())
+            .then_some(Window { span: self.settings.span, start: self.state.due })
     }
 
     /// The windows to tell next, in their order: at most so many, and no more than there is room for.
     #[must_use]
-    pub fn all_due(&self, now: UnixMillis, most: usize) -> Vec<Window> {
-        let most = most.min(self.settings.room.saturating_sub(self.entries.len()));
+    pub fn due_windows(&self, now: UnixMillis, max: usize) -> Vec<Window> {
+        let most = max.min(self.settings.capacity.saturating_sub(self.entries.len()));
         let length = self.settings.span.millis();
-        let starts = (0..most as u64).map(|index| self.head.due.after(index.saturating_mul(length)));
+        let starts =
+            (0..most as u64).map(|index| self.state.due.saturating_add(index.saturating_mul(length)));
         starts
-            .take_while(|start| now >= start.after(length).after(self.settings.grace))
+            .take_while(|start| now >= start.saturating_add(length).saturating_add(self.settings.grace_ms))
             .map(|start| Window { span: self.settings.span, start })
             .collect()
     }
@@ -292,265 +310,295 @@ impl Outbox {
     ///
     /// # Errors
     /// Refuses a window out of its turn, and any while it is full: its cells keep it meanwhile.
-    pub fn take(&mut self, document: Document, now: UnixMillis, dice: u64) -> Result<Vec<Effect>, Refusal> {
-        let Document { window, revision, body } = document;
-        if !self.has_room() {
-            return Err(Refusal::Full { room: self.settings.room });
+    pub fn enqueue(
+        &mut self,
+        document: OutboxDocument,
+        now: UnixMillis,
+        random: u64,
+    ) -> Result<Vec<OutboxEffect>, EnqueueError> {
+        let OutboxDocument { window, revision, body } = document;
+        if !self.has_capacity() {
+            return Err(EnqueueError::Full { capacity: self.settings.capacity });
         }
-        let is_next = window.start == self.head.due && revision == 0;
-        let is_correction = window.start < self.head.due && revision > 0;
+        let is_next = window.start == self.state.due && revision == 0;
+        let is_correction = window.start < self.state.due && revision > 0;
         if window.span != self.settings.span || !(is_next || is_correction) {
-            return Err(Refusal::OutOfOrder { offered: window.start, due: self.head.due });
+            return Err(EnqueueError::OutOfOrder { offered: window.start, due: self.state.due });
         }
         if is_next {
-            self.head.due = window.start.after(window.span.millis());
+            self.state.due = window.start.saturating_add(window.span.millis());
         }
-        let entry = Entry { seq: self.head.next, window, revision, attempts: 0, parked: None };
-        self.head.next = self.head.next.saturating_add(1);
+        let entry = OutboxEntry { seq: self.state.next, window, revision, attempts: 0, dead_letter: None };
+        self.state.next = self.state.next.saturating_add(1);
         self.entries.insert(entry.seq, entry.clone());
-        let mut effects = vec![Effect::Keep(entry, body)];
-        self.go_on(now, dice, &mut effects);
+        let mut effects = vec![OutboxEffect::Insert(entry, body)];
+        self.advance(now, random, &mut effects);
         Ok(effects)
     }
 
     /// Takes what happened. `dice` is any random number: it spreads the attempts of many sites.
     #[must_use]
-    pub fn handle(&mut self, input: Input, now: UnixMillis, dice: u64) -> Vec<Effect> {
+    pub fn handle(&mut self, input: OutboxInput, now: UnixMillis, random: u64) -> Vec<OutboxEffect> {
         let mut effects = Vec::new();
         match input {
-            Input::Woken => {}
-            Input::Answered { ticket, answer } => self.answered(ticket, answer, now, dice, &mut effects),
-            Input::Retry(which) => self.retry(which, &mut effects),
+            OutboxInput::Woken => {}
+            OutboxInput::AttemptEnded { attempt: ticket, outcome: answer } => {
+                self.on_attempt_ended(ticket, answer, now, random, &mut effects)
+            }
+            OutboxInput::Retry(which) => self.retry(which, &mut effects),
         }
-        self.go_on(now, dice, &mut effects);
+        self.advance(now, random, &mut effects);
         effects
     }
 
     /// How the push stands.
     #[must_use]
-    pub fn status(&self) -> Status {
-        let circuit = match (self.head.failures >= self.settings.opens_after, self.flight, self.head.wait) {
+    pub fn status(&self) -> OutboxStatus {
+        let circuit = match (
+            self.state.failures >= self.settings.circuit_failure_threshold,
+            self.in_flight,
+            self.state.backoff,
+        ) {
             (false, ..) => Circuit::Closed,
             (true, None, Some(wait)) => Circuit::Open { until: wait.until },
             (true, ..) => Circuit::Probing,
         };
-        let waiting = || self.entries.values().filter(|entry| entry.parked.is_none());
-        Status {
+        let waiting = || self.entries.values().filter(|entry| entry.dead_letter.is_none());
+        OutboxStatus {
             waiting: waiting().count(),
             oldest: waiting().map(|entry| entry.window).min_by_key(|window| window.start),
-            parked: self.entries.values().filter(|entry| entry.parked.is_some()).cloned().collect(),
+            dead_letters: self
+                .entries
+                .values()
+                .filter(|entry| entry.dead_letter.is_some())
+                .cloned()
+                .collect(),
             circuit,
-            trouble: self.head.trouble,
-            last: self.head.last.clone(),
+            error: self.state.error,
+            last_delivery: self.state.last.clone(),
         }
     }
 
-    fn has_room(&self) -> bool {
-        self.entries.len() < self.settings.room
+    fn has_capacity(&self) -> bool {
+        self.entries.len() < self.settings.capacity
     }
 
-    const fn closes_at(&self) -> UnixMillis {
-        self.head.due.after(self.settings.span.millis()).after(self.settings.grace)
+    const fn next_close_at(&self) -> UnixMillis {
+        self.state.due.saturating_add(self.settings.span.millis()).saturating_add(self.settings.grace_ms)
     }
 
-    fn answered(
+    fn on_attempt_ended(
         &mut self,
-        ticket: Ticket,
-        answer: Answer,
+        attempt: Attempt,
+        outcome: AttemptOutcome,
         now: UnixMillis,
-        dice: u64,
-        effects: &mut Vec<Effect>,
+        random: u64,
+        effects: &mut Vec<OutboxEffect>,
     ) {
-        let is_awaited = self.flight.is_some_and(|flight| flight.ticket == ticket);
+        let is_awaited = self.in_flight.is_some_and(|flight| flight.attempt == attempt);
         if is_awaited {
-            self.flight = None;
+            self.in_flight = None;
         }
-        match answer.meaning() {
+        match outcome.disposition() {
             // A receipt is true whenever it comes, and however often.
-            Meaning::Delivered => {
-                let Some(entry) = self.entries.remove(&ticket.seq) else { return };
-                effects.push(Effect::Forget(entry.seq));
-                if self.flight.is_some_and(|flight| flight.ticket.seq == entry.seq) {
-                    self.flight = None;
+            Disposition::Delivered => {
+                let Some(entry) = self.entries.remove(&attempt.seq) else { return };
+                effects.push(OutboxEffect::Remove(entry.seq));
+                if self.in_flight.is_some_and(|flight| flight.attempt.seq == entry.seq) {
+                    self.in_flight = None;
                 }
-                self.head.last = Some(Delivery { key: entry.key(&self.settings.site), at: now });
-                self.works(now, dice);
+                self.state.last =
+                    Some(DeliveryReceipt { key: entry.idempotency_key(&self.settings.site), at: now });
+                self.on_success(now, random);
             }
             // What became of an attempt that was given up is no news.
             _ if !is_awaited => {}
-            Meaning::Never(status) => {
-                if let Some(entry) = self.entries.get_mut(&ticket.seq) {
-                    entry.parked = Some(Parked { status, at: now });
-                    effects.push(Effect::Note(entry.clone()));
+            Disposition::Rejected(status) => {
+                if let Some(entry) = self.entries.get_mut(&attempt.seq) {
+                    entry.dead_letter = Some(DeadLetter { status, at: now });
+                    effects.push(OutboxEffect::Update(entry.clone()));
                 }
-                self.works(now, dice);
+                self.on_success(now, random);
             }
-            Meaning::NotNow { trouble, retry_after } => self.fails(trouble, retry_after, now, dice),
+            Disposition::RetryLater { error: trouble, retry_after } => {
+                self.on_failure(trouble, retry_after, now, random)
+            }
         }
     }
 
     /// The backend answers for itself. It is not run over by what has gathered: after trouble the
     /// first documents go slowly.
-    fn works(&mut self, now: UnixMillis, dice: u64) {
-        let gap = self.settings.first_wait >> self.head.eased.min(63);
-        self.head.failures = 0;
-        self.head.trouble = None;
-        self.head.eased = self.head.eased.saturating_add(1);
-        let gap = gap.max(self.settings.pace);
-        self.wait(gap / 2, gap / 2, false, now, dice);
+    fn on_success(&mut self, now: UnixMillis, random: u64) {
+        let gap = self.settings.initial_backoff_ms >> self.state.delivered_since_failure.min(63);
+        self.state.failures = 0;
+        self.state.error = None;
+        self.state.delivered_since_failure = self.state.delivered_since_failure.saturating_add(1);
+        let gap = gap.max(self.settings.min_interval_ms);
+        self.back_off(gap / 2, gap / 2, false, now, random);
     }
 
-    fn fails(&mut self, trouble: Trouble, retry_after: Option<RetryAfter>, now: UnixMillis, dice: u64) {
-        let doubled = self.settings.first_wait.saturating_mul(1 << self.head.failures.min(30));
-        let backoff = match trouble {
+    fn on_failure(
+        &mut self,
+        error: DeliveryError,
+        retry_after: Option<RetryAfter>,
+        now: UnixMillis,
+        random: u64,
+    ) {
+        let doubled = self.settings.initial_backoff_ms.saturating_mul(1 << self.state.failures.min(30));
+        let backoff = match error {
             // A wrong key or address is put right by people, so there is no hurry.
-            Trouble::Refusing(_) => self.settings.longest_wait,
-            _ => doubled.min(self.settings.longest_wait),
+            DeliveryError::Refusing(_) => self.settings.max_backoff_ms,
+            _ => doubled.min(self.settings.max_backoff_ms),
         };
-        let asked = retry_after.map(|after| after.span(now).min(self.settings.longest_asked));
-        self.head.failures = self.head.failures.saturating_add(1);
-        self.head.eased = 0;
-        self.head.trouble = Some(trouble);
+        let asked = retry_after.map(|after| after.delay_ms(now).min(self.settings.max_retry_after_ms));
+        self.state.failures = self.state.failures.saturating_add(1);
+        self.state.delivered_since_failure = 0;
+        self.state.error = Some(error);
         // Never earlier than was asked, and never all sites at once.
         let half = backoff / 2;
-        self.wait(asked.unwrap_or(0).max(half), half, asked.is_some(), now, dice);
+        self.back_off(asked.unwrap_or(0).max(half), half, asked.is_some(), now, random);
     }
 
     /// So long for certain, and up to so much longer by chance.
-    fn wait(&mut self, certain: u64, chance: u64, asked: bool, now: UnixMillis, dice: u64) {
-        let until = now.after(certain.saturating_add(dice % chance.saturating_add(1)));
-        self.head.wait = Some(Wait { since: now, until, asked });
+    fn back_off(&mut self, fixed_ms: u64, jitter_ms: u64, is_requested: bool, now: UnixMillis, random: u64) {
+        let until = now.saturating_add(fixed_ms.saturating_add(random % jitter_ms.saturating_add(1)));
+        self.state.backoff = Some(Backoff { since: now, until, is_requested });
     }
 
-    fn retry(&mut self, which: Which, effects: &mut Vec<Effect>) {
+    fn retry(&mut self, target: RetryTarget, effects: &mut Vec<OutboxEffect>) {
         for entry in self.entries.values_mut() {
-            let is_meant = matches!(which, Which::All) || which == Which::One(entry.seq);
-            if is_meant && entry.parked.take().is_some() {
-                effects.push(Effect::Note(entry.clone()));
+            let is_meant = matches!(target, RetryTarget::All) || target == RetryTarget::One(entry.seq);
+            if is_meant && entry.dead_letter.take().is_some() {
+                effects.push(OutboxEffect::Update(entry.clone()));
             }
         }
         // Who asks has put something right. What the backend itself asked for stands.
-        self.head.wait = self.head.wait.filter(|wait| wait.asked);
+        self.state.backoff = self.state.backoff.filter(|wait| wait.is_requested);
     }
 
     /// Sends what may be sent, and says when to look again.
-    fn go_on(&mut self, now: UnixMillis, dice: u64, effects: &mut Vec<Effect>) {
-        self.give_up(now, dice);
-        let waits_until = self.waits_until(now);
-        let next = match (self.flight, waits_until) {
-            (None, None) => self.entries.values_mut().find(|entry| entry.parked.is_none()),
+    fn advance(&mut self, now: UnixMillis, random: u64, effects: &mut Vec<OutboxEffect>) {
+        self.time_out_attempt(now, random);
+        let waits_until = self.backoff_until(now);
+        let next = match (self.in_flight, waits_until) {
+            (None, None) => self.entries.values_mut().find(|entry| entry.dead_letter.is_none()),
             _ => None,
         };
         let mut send = None;
         if let Some(entry) = next {
             entry.attempts = entry.attempts.saturating_add(1);
-            let ticket = Ticket { seq: entry.seq, attempt: entry.attempts };
-            effects.push(Effect::Note(entry.clone()));
-            send = Some(Effect::Send { ticket, key: entry.key(&self.settings.site) });
-            self.flight = Some(Flight { ticket, since: now });
+            let attempt = Attempt { seq: entry.seq, number: entry.attempts };
+            effects.push(OutboxEffect::Update(entry.clone()));
+            send = Some(OutboxEffect::Send {
+                attempt,
+                idempotency_key: entry.idempotency_key(&self.settings.site),
+            });
+            self.in_flight = Some(InFlight { attempt, since: now });
         }
-        effects.push(Effect::Remember(self.head.clone()));
-        let has_waiting = self.entries.values().any(|entry| entry.parked.is_none());
-        let wake = match (self.flight, waits_until) {
-            (Some(flight), _) => Some(flight.since.after(self.settings.patience)),
+        effects.push(OutboxEffect::StoreState(self.state.clone()));
+        let has_waiting = self.entries.values().any(|entry| entry.dead_letter.is_none());
+        let wake = match (self.in_flight, waits_until) {
+            (Some(flight), _) => Some(flight.since.saturating_add(self.settings.attempt_timeout_ms)),
             (None, Some(until)) if has_waiting => Some(until),
             _ => None,
         };
         // A window that the shell could not tell yet is asked for again, not at once.
-        let closing = self.has_room().then(|| self.closes_at().max(now.after(self.settings.first_wait)));
+        let closing = self
+            .has_capacity()
+            .then(|| self.next_close_at().max(now.saturating_add(self.settings.initial_backoff_ms)));
         if let Some(at) = [wake, closing].into_iter().flatten().min() {
-            effects.push(Effect::WakeAt(at));
+            effects.push(OutboxEffect::WakeAt(at));
         }
         effects.extend(send);
     }
 
     /// An attempt without an answer has failed. One that began in the future did so by another clock.
-    fn give_up(&mut self, now: UnixMillis, dice: u64) {
-        let Some(flight) = self.flight else { return };
+    fn time_out_attempt(&mut self, now: UnixMillis, random: u64) {
+        let Some(flight) = self.in_flight else { return };
         if now < flight.since {
-            self.flight = Some(Flight { since: now, ..flight });
-        } else if now >= flight.since.after(self.settings.patience) {
-            self.flight = None;
-            self.fails(Trouble::Unreachable, None, now, dice);
+            self.in_flight = Some(InFlight { since: now, ..flight });
+        } else if now >= flight.since.saturating_add(self.settings.attempt_timeout_ms) {
+            self.in_flight = None;
+            self.on_failure(DeliveryError::Unreachable, None, now, random);
         }
     }
 
     /// A clock that ran back starts a wait anew, so that none lasts longer than it was meant to.
-    fn waits_until(&mut self, now: UnixMillis) -> Option<UnixMillis> {
-        let wait = self.head.wait?;
+    fn backoff_until(&mut self, now: UnixMillis) -> Option<UnixMillis> {
+        let wait = self.state.backoff?;
         if now >= wait.until {
-            self.head.wait = None;
+            self.state.backoff = None;
         } else if now < wait.since {
             let span = wait.until.0.saturating_sub(wait.since.0);
-            self.head.wait = Some(Wait { since: now, until: now.after(span), ..wait });
+            self.state.backoff = Some(Backoff { since: now, until: now.saturating_add(span), ..wait });
         }
-        self.head.wait.map(|wait| wait.until)
+        self.state.backoff.map(|wait| wait.until)
     }
 }
 
-impl Settings {
+impl OutboxSettings {
     /// The settings of a site that pushes windows of that length.
     #[must_use]
-    pub const fn of(site: String, span: Span) -> Self {
+    pub const fn new(site: String, span: WindowSpan) -> Self {
         Self {
             site,
             span,
-            grace: 30_000,
-            room: 2000,
-            first_wait: 1000,
-            longest_wait: 15 * 60_000,
-            longest_asked: 24 * 3_600_000,
-            patience: 60_000,
-            pace: 200,
-            opens_after: 5,
+            grace_ms: 30_000,
+            capacity: 2000,
+            initial_backoff_ms: 1000,
+            max_backoff_ms: 15 * 60_000,
+            max_retry_after_ms: 24 * 3_600_000,
+            attempt_timeout_ms: 60_000,
+            min_interval_ms: 200,
+            circuit_failure_threshold: 5,
         }
     }
 }
 
-impl Entry {
+impl OutboxEntry {
     /// The value of `Idempotency-Key`: the same for every attempt, and of no other document.
     #[must_use]
-    pub fn key(&self, site: &str) -> String {
+    pub fn idempotency_key(&self, site: &str) -> String {
         let span = match self.window.span {
-            Span::Minute => "minute",
-            Span::Hour => "hour",
-            Span::Day => "day",
+            WindowSpan::Minute => "minute",
+            WindowSpan::Hour => "hour",
+            WindowSpan::Day => "day",
         };
         format!("{site}.{span}.{}.{}", self.window.start.0, self.revision)
     }
 
     /// The row's text.
     #[must_use]
-    pub fn text(&self) -> String {
+    pub fn to_json(&self) -> String {
         serde_json::to_string(&(VERSION, self)).unwrap_or_default()
     }
 
     /// A row as it was stored; none when no version of ours has written it.
     #[must_use]
-    pub fn stored(text: &str) -> Option<Self> {
+    pub fn from_json(text: &str) -> Option<Self> {
         let (version, entry): (u8, Self) = serde_json::from_str(text).ok()?;
         (version == VERSION).then_some(entry)
     }
 }
 
-impl Head {
+impl OutboxState {
     /// The row's text.
     #[must_use]
-    pub fn text(&self) -> String {
+    pub fn to_json(&self) -> String {
         serde_json::to_string(self).unwrap_or_default()
     }
 
     /// The row as it was stored; none when no version of ours has written it.
     #[must_use]
-    pub fn stored(text: &str) -> Option<Self> {
+    pub fn from_json(text: &str) -> Option<Self> {
         serde_json::from_str(text).ok().filter(|head: &Self| head.v == VERSION)
     }
 }
 
-impl fmt::Display for Refusal {
+impl fmt::Display for EnqueueError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Full { room } => write!(
+            Self::Full { capacity: room } => write!(
                 f,
                 "{room} documents wait for the backend already; offer the window again when some were taken"
             ),
@@ -564,9 +612,9 @@ impl fmt::Display for Refusal {
     }
 }
 
-impl std::error::Error for Refusal {}
+impl std::error::Error for EnqueueError {}
 
-impl fmt::Display for Trouble {
+impl fmt::Display for DeliveryError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Unreachable => write!(f, "the backend does not answer"),

@@ -9,55 +9,55 @@ use serde::{Deserialize, Serialize};
 use sketch::Sketch;
 use wire::Metric;
 
-use crate::cell::Malformed;
-use crate::room::OTHER;
-use crate::window::{Span, Window};
+use crate::cardinality::OTHER_LABEL;
+use crate::cell::CodecError;
+use crate::window::{Window, WindowSpan};
 
 /// What was answered in some span of time, by route template.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Traffic {
+pub struct TrafficStats {
     /// Each route with what was answered on it.
-    pub routes: BTreeMap<String, Served>,
+    pub routes: BTreeMap<String, RouteStats>,
 }
 
 /// What was answered on a route.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Served {
+pub struct RouteStats {
     /// The answers, by what they are told apart by.
-    pub answers: BTreeMap<Answer, Answered>,
+    pub responses: BTreeMap<ResponseClass, ResponseStats>,
     /// The queries that the origin ran for them, by name.
-    pub queries: BTreeMap<String, Ran>,
+    pub queries: BTreeMap<String, QueryStats>,
 }
 
 /// What answers are told apart by.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct Answer {
+pub struct ResponseClass {
     /// The method.
     pub method: Method,
     /// The first digit of the status.
-    pub class: Class,
+    pub status_class: StatusClass,
     /// What the cache did.
-    pub cache: Cached,
+    pub cache: CacheOutcome,
     /// The tier that it came from, or why the cache did not have it: a word of ours.
     pub detail: String,
 }
 
 /// How often, how much, how long.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Answered {
+pub struct ResponseStats {
     /// Answers.
     pub n: u64,
     /// Bytes of their bodies, as far as they are known.
     pub bytes: u64,
     /// Milliseconds until the edge had the head of the answer.
-    pub edge: Times,
+    pub edge: LatencyHistogram,
     /// Milliseconds that the origin took, where it was asked.
-    pub origin: Times,
+    pub origin: LatencyHistogram,
 }
 
 /// How often the cache did what.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Outcomes {
+pub struct CacheOutcomeCounts {
     /// It had it, fresh.
     pub hits: u64,
     /// It had it, stale.
@@ -70,39 +70,39 @@ pub struct Outcomes {
 
 /// A query of the origin's, as `Server-Timing` tells of it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Ran {
+pub struct QueryStats {
     /// Answers in which it ran.
-    pub answers: u64,
+    pub responses: u64,
     /// Answers in which it ran so often that a loop is to be suspected: see [`REPEATED`].
     pub repeated: u64,
     /// How often it ran in one answer at most.
-    pub most: u32,
+    pub max_per_response: u32,
     /// How long each run took.
-    pub times: Times,
+    pub latency: LatencyHistogram,
 }
 
 /// How long things took.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Times {
+pub struct LatencyHistogram {
     /// The distribution, in whole milliseconds.
     pub sketch: Sketch,
     /// All of them together, in milliseconds.
-    pub sum: u64,
+    pub sum_ms: u64,
 }
 
 /// One answer, as it was given.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Record<'a> {
+pub struct ResponseRecord<'a> {
     /// The route template.
     pub route: &'a str,
     /// What it is told apart by.
-    pub answer: Answer,
+    pub class: ResponseClass,
     /// Bytes of its body.
     pub bytes: u64,
     /// Milliseconds until the edge had it.
-    pub edge: u64,
+    pub edge_ms: u64,
     /// Milliseconds that the origin took; none where it was not asked.
-    pub origin: Option<u64>,
+    pub origin_ms: Option<u64>,
     /// Each run of a query, with its milliseconds.
     pub queries: &'a [(String, f64)],
 }
@@ -130,7 +130,7 @@ pub enum Method {
 
 /// The classes of statuses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub enum Class {
+pub enum StatusClass {
     /// 1xx and what is no status.
     Other,
     /// 2xx.
@@ -145,7 +145,7 @@ pub enum Class {
 
 /// What the cache did for an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub enum Cached {
+pub enum CacheOutcome {
     /// It had it.
     Hit,
     /// It had it, stale.
@@ -156,18 +156,18 @@ pub enum Cached {
     Bypass,
 }
 
-impl Traffic {
+impl TrafficStats {
     /// Counts an answer. A route that finds no room is counted as [`OTHER`].
-    pub fn add(&mut self, record: &Record<'_>) {
+    pub fn add(&mut self, record: &ResponseRecord<'_>) {
         match self.routes.get_mut(record.route) {
             Some(served) => served.add(record),
-            None => self.served(record.route).add(record),
+            None => self.route_mut(record.route).add(record),
         }
     }
 
     /// Adds bytes to an answer that was counted before its body was whole.
-    pub fn grow(&mut self, route: &str, answer: &Answer, bytes: u64) {
-        let answered = self.served(route).answers.entry(answer.clone()).or_default();
+    pub fn add_bytes(&mut self, route: &str, class: &ResponseClass, bytes: u64) {
+        let answered = self.route_mut(route).responses.entry(class.clone()).or_default();
         answered.bytes = answered.bytes.saturating_add(bytes);
     }
 
@@ -176,14 +176,14 @@ impl Traffic {
         let mut routes: Vec<_> = other.routes.iter().collect();
         routes.sort_by_key(|(_, served)| std::cmp::Reverse(served.n()));
         for (route, served) in routes {
-            self.served(route).merge(served);
+            self.route_mut(route).merge(served);
         }
     }
 
     /// Everything that was answered, whatever the route.
     #[must_use]
-    pub fn whole(&self) -> Served {
-        let mut whole = Served::default();
+    pub fn total(&self) -> RouteStats {
+        let mut whole = RouteStats::default();
         self.routes.values().for_each(|served| whole.merge(served));
         whole
     }
@@ -208,28 +208,28 @@ impl Traffic {
     ///
     /// # Errors
     /// Refuses what no version has written.
-    pub fn decode(bytes: &[u8]) -> Result<Self, Malformed> {
-        let Some((&VERSION, rest)) = bytes.split_first() else { return Err(Malformed) };
-        let routes: Vec<(String, Vec<u8>)> = postcard::from_bytes(rest).map_err(|_| Malformed)?;
-        let read = |(route, bytes): (String, Vec<u8>)| Ok((route, Served::decode(&bytes)?));
+    pub fn decode(bytes: &[u8]) -> Result<Self, CodecError> {
+        let Some((&VERSION, rest)) = bytes.split_first() else { return Err(CodecError) };
+        let routes: Vec<(String, Vec<u8>)> = postcard::from_bytes(rest).map_err(|_| CodecError)?;
+        let read = |(route, bytes): (String, Vec<u8>)| Ok((route, RouteStats::decode(&bytes)?));
         Ok(Self { routes: routes.into_iter().map(read).collect::<Result<_, _>>()? })
     }
 
-    fn served(&mut self, route: &str) -> &mut Served {
-        let has_room = self.routes.len() < MOST_ROUTES || self.routes.contains_key(route);
-        self.routes.entry(if has_room { route } else { OTHER }.to_owned()).or_default()
+    fn route_mut(&mut self, route: &str) -> &mut RouteStats {
+        let has_room = self.routes.len() < MAX_ROUTES || self.routes.contains_key(route);
+        self.routes.entry(if has_room { route } else { OTHER_LABEL }.to_owned()).or_default()
     }
 }
 
 /// What was answered, by windows.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Windows(pub BTreeMap<Window, Traffic>);
+pub struct TrafficWindows(pub BTreeMap<Window, TrafficStats>);
 
-impl Windows {
+impl TrafficWindows {
     /// Adds what one window holds of a route: to the window of at least that span in which it lies.
-    pub fn add(&mut self, span: Span, kept: Window, route: &str, served: &Served) {
-        let window = if kept.span < span { Window::of(span, kept.start) } else { kept };
-        self.0.entry(window).or_default().served(route).merge(served);
+    pub fn add(&mut self, span: WindowSpan, kept: Window, route: &str, served: &RouteStats) {
+        let window = if kept.span < span { Window::containing(span, kept.start) } else { kept };
+        self.0.entry(window).or_default().route_mut(route).merge(served);
     }
 
     /// The bytes that are carried.
@@ -246,20 +246,20 @@ impl Windows {
     ///
     /// # Errors
     /// Refuses what no version has written.
-    pub fn decode(bytes: &[u8]) -> Result<Self, Malformed> {
-        let Some((&VERSION, rest)) = bytes.split_first() else { return Err(Malformed) };
-        let windows: Vec<(Window, Vec<u8>)> = postcard::from_bytes(rest).map_err(|_| Malformed)?;
-        let read = |(window, bytes): (Window, Vec<u8>)| Ok((window, Traffic::decode(&bytes)?));
+    pub fn decode(bytes: &[u8]) -> Result<Self, CodecError> {
+        let Some((&VERSION, rest)) = bytes.split_first() else { return Err(CodecError) };
+        let windows: Vec<(Window, Vec<u8>)> = postcard::from_bytes(rest).map_err(|_| CodecError)?;
+        let read = |(window, bytes): (Window, Vec<u8>)| Ok((window, TrafficStats::decode(&bytes)?));
         Ok(Self(windows.into_iter().map(read).collect::<Result<_, _>>()?))
     }
 }
 
-impl Served {
-    fn add(&mut self, record: &Record<'_>) {
+impl RouteStats {
+    fn add(&mut self, record: &ResponseRecord<'_>) {
         // What was counted before is found without a copy of its name.
-        match self.answers.get_mut(&record.answer) {
+        match self.responses.get_mut(&record.class) {
             Some(answered) => answered.add(record),
-            None => self.answers.entry(record.answer.clone()).or_default().add(record),
+            None => self.responses.entry(record.class.clone()).or_default().add(record),
         }
         if record.queries.is_empty() {
             return;
@@ -269,47 +269,48 @@ impl Served {
             runs.entry(name).or_default().push(millis.max(0.0).ceil() as u64);
         }
         for (name, times) in runs {
-            self.query(name).add(&times);
+            self.query_mut(name).add(&times);
         }
     }
 
     /// Adds what was answered elsewhere, or at another time.
     pub fn merge(&mut self, other: &Self) {
-        for (answer, theirs) in &other.answers {
-            let ours = self.answers.entry(answer.clone()).or_default();
+        for (answer, theirs) in &other.responses {
+            let ours = self.responses.entry(answer.clone()).or_default();
             ours.n = ours.n.saturating_add(theirs.n);
             ours.bytes = ours.bytes.saturating_add(theirs.bytes);
             ours.edge.merge(&theirs.edge);
             ours.origin.merge(&theirs.origin);
         }
         for (name, theirs) in &other.queries {
-            self.query(name).merge(theirs);
+            self.query_mut(name).merge(theirs);
         }
     }
 
     /// How many answers.
     #[must_use]
     pub fn n(&self) -> u64 {
-        self.answers.values().fold(0, |n, answered| n.saturating_add(answered.n))
+        self.responses.values().fold(0, |n, answered| n.saturating_add(answered.n))
     }
 
     /// How many of them the edge or the origin failed to give.
     #[must_use]
-    pub fn errors(&self) -> u64 {
-        let failed = self.answers.iter().filter(|(answer, _)| answer.class == Class::ServerError);
+    pub fn server_errors(&self) -> u64 {
+        let failed =
+            self.responses.iter().filter(|(answer, _)| answer.status_class == StatusClass::ServerError);
         failed.fold(0, |n, (_, answered)| n.saturating_add(answered.n))
     }
 
     /// What the cache did for them.
     #[must_use]
-    pub fn outcomes(&self) -> Outcomes {
-        let mut outcomes = Outcomes::default();
-        for (answer, answered) in &self.answers {
+    pub fn cache_outcomes(&self) -> CacheOutcomeCounts {
+        let mut outcomes = CacheOutcomeCounts::default();
+        for (answer, answered) in &self.responses {
             let count = match answer.cache {
-                Cached::Hit => &mut outcomes.hits,
-                Cached::Stale => &mut outcomes.stale,
-                Cached::Miss => &mut outcomes.misses,
-                Cached::Bypass => &mut outcomes.bypassed,
+                CacheOutcome::Hit => &mut outcomes.hits,
+                CacheOutcome::Stale => &mut outcomes.stale,
+                CacheOutcome::Miss => &mut outcomes.misses,
+                CacheOutcome::Bypass => &mut outcomes.bypassed,
             };
             *count = count.saturating_add(answered.n);
         }
@@ -318,24 +319,24 @@ impl Served {
 
     /// How long answers took, all of them together.
     #[must_use]
-    pub fn edge(&self) -> Times {
-        let mut all = Times::default();
-        self.answers.values().for_each(|answered| all.merge(&answered.edge));
+    pub fn edge_latency(&self) -> LatencyHistogram {
+        let mut all = LatencyHistogram::default();
+        self.responses.values().for_each(|answered| all.merge(&answered.edge));
         all
     }
 
     /// The bytes that are stored: a version, then the record.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
-        let answers = self.answers.iter().map(|(answer, answered)| {
-            let Answered { n, bytes, edge, origin } = answered;
-            (answer.clone(), *n, *bytes, edge.stored(), origin.stored())
+        let answers = self.responses.iter().map(|(answer, answered)| {
+            let ResponseStats { n, bytes, edge, origin } = answered;
+            (answer.clone(), *n, *bytes, edge.to_stored(), origin.to_stored())
         });
         let queries = self.queries.iter().map(|(name, ran)| {
-            let Ran { answers, repeated, most, times } = ran;
-            (name.clone(), *answers, *repeated, *most, times.stored())
+            let QueryStats { responses: answers, repeated, max_per_response: most, latency: times } = ran;
+            (name.clone(), *answers, *repeated, *most, times.to_stored())
         });
-        let record = Stored { answers: answers.collect(), queries: queries.collect() };
+        let record = StoredRouteStats { responses: answers.collect(), queries: queries.collect() };
         let mut bytes = vec![VERSION];
         bytes.extend(postcard::to_stdvec(&record).unwrap_or_default());
         bytes
@@ -345,86 +346,90 @@ impl Served {
     ///
     /// # Errors
     /// Refuses what no version has written.
-    pub fn decode(bytes: &[u8]) -> Result<Self, Malformed> {
-        let Some((&VERSION, rest)) = bytes.split_first() else { return Err(Malformed) };
-        let stored: Stored = postcard::from_bytes(rest).map_err(|_| Malformed)?;
+    pub fn decode(bytes: &[u8]) -> Result<Self, CodecError> {
+        let Some((&VERSION, rest)) = bytes.split_first() else { return Err(CodecError) };
+        let stored: StoredRouteStats = postcard::from_bytes(rest).map_err(|_| CodecError)?;
         let mut served = Self::default();
-        for (answer, n, bytes, edge, origin) in stored.answers {
-            let (edge, origin) = (Times::read(&edge)?, Times::read(&origin)?);
-            served.answers.insert(answer, Answered { n, bytes, edge, origin });
+        for (answer, n, bytes, edge, origin) in stored.responses {
+            let (edge, origin) =
+                (LatencyHistogram::from_stored(&edge)?, LatencyHistogram::from_stored(&origin)?);
+            served.responses.insert(answer, ResponseStats { n, bytes, edge, origin });
         }
         for (name, answers, repeated, most, times) in stored.queries {
-            let times = Times::read(&times)?;
-            served.queries.insert(name, Ran { answers, repeated, most, times });
+            let times = LatencyHistogram::from_stored(&times)?;
+            served.queries.insert(
+                name,
+                QueryStats { responses: answers, repeated, max_per_response: most, latency: times },
+            );
         }
         Ok(served)
     }
 
-    fn query(&mut self, name: &str) -> &mut Ran {
-        let has_room = self.queries.len() < MOST_QUERIES || self.queries.contains_key(name);
-        self.queries.entry(if has_room { name } else { OTHER }.to_owned()).or_default()
+    fn query_mut(&mut self, name: &str) -> &mut QueryStats {
+        let has_room = self.queries.len() < MAX_QUERIES || self.queries.contains_key(name);
+        self.queries.entry(if has_room { name } else { OTHER_LABEL }.to_owned()).or_default()
     }
 }
 
-impl Outcomes {
+impl CacheOutcomeCounts {
     /// How often it had it.
     #[must_use]
-    pub const fn had(&self) -> u64 {
+    pub const fn served_from_cache(&self) -> u64 {
         self.hits.saturating_add(self.stale)
     }
 
     /// How often it was asked.
     #[must_use]
-    pub const fn asked(&self) -> u64 {
-        self.had().saturating_add(self.misses)
+    pub const fn lookups(&self) -> u64 {
+        self.served_from_cache().saturating_add(self.misses)
     }
 
     /// Of what was its own, the share that it answered itself; none where it was never asked.
     #[must_use]
-    pub fn ratio(&self) -> Option<f64> {
-        (self.asked() > 0).then(|| self.had() as f64 / self.asked() as f64)
+    pub fn hit_ratio(&self) -> Option<f64> {
+        (self.lookups() > 0).then(|| self.served_from_cache() as f64 / self.lookups() as f64)
     }
 }
 
-impl Answered {
-    fn add(&mut self, record: &Record<'_>) {
+impl ResponseStats {
+    fn add(&mut self, record: &ResponseRecord<'_>) {
         self.n = self.n.saturating_add(1);
         self.bytes = self.bytes.saturating_add(record.bytes);
-        self.edge.add(record.edge);
-        if let Some(millis) = record.origin {
+        self.edge.add(record.edge_ms);
+        if let Some(millis) = record.origin_ms {
             self.origin.add(millis);
         }
     }
 }
 
-impl Ran {
+impl QueryStats {
     /// Adds the runs of one answer.
     fn add(&mut self, times: &[u64]) {
         let count = u32::try_from(times.len()).unwrap_or(u32::MAX);
-        self.answers = self.answers.saturating_add(1);
-        self.repeated = self.repeated.saturating_add((count >= REPEATED).into());
-        self.most = self.most.max(count);
-        times.iter().for_each(|millis| self.times.add(*millis));
+        self.responses = self.responses.saturating_add(1);
+        self.repeated = self.repeated.saturating_add((count >= REPEATED_QUERY_THRESHOLD).into());
+        self.max_per_response = self.max_per_response.max(count);
+        times.iter().for_each(|millis| self.latency.add(*millis));
     }
 
     fn merge(&mut self, other: &Self) {
-        self.answers = self.answers.saturating_add(other.answers);
+        self.responses = self.responses.saturating_add(other.responses);
         self.repeated = self.repeated.saturating_add(other.repeated);
-        self.most = self.most.max(other.most);
-        self.times.merge(&other.times);
+        self.max_per_response = self.max_per_response.max(other.max_per_response);
+        self.latency.merge(&other.latency);
     }
 }
 
-impl Times {
+impl LatencyHistogram {
     /// Adds one.
     pub fn add(&mut self, millis: u64) {
-        self.sum = self.sum.saturating_add(millis);
+        self.sum_ms = self.sum_ms.saturating_add(millis);
         self.sketch.insert(u32::try_from(millis).unwrap_or(u32::MAX), 1);
     }
 
     /// Adds all of others.
     pub fn merge(&mut self, other: &Self) {
-        self.sum = self.sum.saturating_add(other.sum);
+        self.sum_ms = self.sum_ms.saturating_add(other.sum_ms);
         // Both are of one kind, so it cannot be refused.
         let _ = self.sketch.merge(&other.sketch);
     }
@@ -438,32 +443,32 @@ impl Times {
     /// A percentile in milliseconds; none of nothing.
     #[must_use]
     pub fn percentile(&self, percent: u8) -> Option<f64> {
-        self.sketch.percentile(percent).map(|bucket| f64::from(bucket.middle()))
+        self.sketch.percentile(percent).map(|bucket| f64::from(bucket.midpoint()))
     }
 
-    fn stored(&self) -> StoredTimes {
-        (self.sketch.encode(), self.sum)
+    fn to_stored(&self) -> StoredLatency {
+        (self.sketch.encode(), self.sum_ms)
     }
 
-    fn read((sketch, sum): &StoredTimes) -> Result<Self, Malformed> {
-        let sketch = Sketch::decode(sketch).map_err(|_| Malformed)?;
-        match sketch.metric() == MILLIS {
-            true => Ok(Self { sketch, sum: *sum }),
-            false => Err(Malformed),
+    fn from_stored((sketch, sum): &StoredLatency) -> Result<Self, CodecError> {
+        let sketch = Sketch::decode(sketch).map_err(|_| CodecError)?;
+        match sketch.metric() == SKETCH_METRIC {
+            true => Ok(Self { sketch, sum_ms: *sum }),
+            false => Err(CodecError),
         }
     }
 }
 
-impl Default for Times {
+impl Default for LatencyHistogram {
     fn default() -> Self {
-        Self { sketch: Sketch::new(MILLIS), sum: 0 }
+        Self { sketch: Sketch::new(SKETCH_METRIC), sum_ms: 0 }
     }
 }
 
 impl Method {
     /// The one of that name.
     #[must_use]
-    pub fn named(name: &str) -> Self {
+    pub fn from_name(name: &str) -> Self {
         match name {
             "GET" => Self::Get,
             "HEAD" => Self::Head,
@@ -492,10 +497,10 @@ impl Method {
     }
 }
 
-impl Class {
+impl StatusClass {
     /// The class of a status.
     #[must_use]
-    pub const fn of(status: u16) -> Self {
+    pub const fn from_status(status: u16) -> Self {
         match status / 100 {
             2 => Self::Success,
             3 => Self::Redirect,
@@ -518,7 +523,7 @@ impl Class {
     }
 }
 
-impl Cached {
+impl CacheOutcome {
     /// Every one.
     pub const ALL: [Self; 4] = [Self::Hit, Self::Stale, Self::Miss, Self::Bypass];
 
@@ -536,138 +541,144 @@ impl Cached {
 
 /// Version 1 of what is stored.
 #[derive(Serialize, Deserialize)]
-struct Stored {
-    answers: Vec<StoredAnswers>,
+struct StoredRouteStats {
+    responses: Vec<StoredResponses>,
     queries: Vec<StoredQuery>,
 }
 
 /// With how many there were, their bytes, and their times at the edge and at the origin.
-type StoredAnswers = (Answer, u64, u64, StoredTimes, StoredTimes);
+type StoredResponses = (ResponseClass, u64, u64, StoredLatency, StoredLatency);
 /// Its name, the answers in which it ran, those in which it ran too often, and how often at most.
-type StoredQuery = (String, u64, u64, u32, StoredTimes);
+type StoredQuery = (String, u64, u64, u32, StoredLatency);
 /// A sketch's bytes and the sum.
-type StoredTimes = (Vec<u8>, u64);
+type StoredLatency = (Vec<u8>, u64);
 
 /// So many runs of one query for one answer are a loop around what could be one query.
-pub const REPEATED: u32 = 5;
+pub const REPEATED_QUERY_THRESHOLD: u32 = 5;
 /// Times are kept in the sketch of a metric that is counted in milliseconds.
-const MILLIS: Metric = Metric::Ttfb;
+const SKETCH_METRIC: Metric = Metric::Ttfb;
 /// A window has room for so many routes, and one more for all the others.
-pub const MOST_ROUTES: usize = 200;
-const MOST_QUERIES: usize = 50;
+pub const MAX_ROUTES: usize = 200;
+const MAX_QUERIES: usize = 50;
 const VERSION: u8 = 1;
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn record<'a>(route: &'a str, edge: u64, queries: &'a [(String, f64)]) -> Record<'a> {
-        let answer = Answer {
+    fn record<'a>(route: &'a str, edge: u64, queries: &'a [(String, f64)]) -> ResponseRecord<'a> {
+        let answer = ResponseClass {
             method: Method::Get,
-            class: Class::Success,
-            cache: Cached::Miss,
+            status_class: StatusClass::Success,
+            cache: CacheOutcome::Miss,
             detail: "stored".into(),
         };
-        Record { route, answer, bytes: 100, edge, origin: Some(edge), queries }
+        ResponseRecord { route, class: answer, bytes: 100, edge_ms: edge, origin_ms: Some(edge), queries }
     }
 
     #[test]
-    fn sums_are_the_same_in_whatever_parts_they_come() {
+    fn merging_parts_in_any_order_gives_the_same_stats() {
         let queries: Vec<_> = (0..7).map(|index| ("products".to_owned(), f64::from(index) + 0.2)).collect();
-        let mut whole = Traffic::default();
-        let mut parts = [Traffic::default(), Traffic::default(), Traffic::default()];
+        let mut whole = TrafficStats::default();
+        let mut parts = [TrafficStats::default(), TrafficStats::default(), TrafficStats::default()];
         for index in 0..300_usize {
             let route = format!("/{}", index % 7);
             let record = record(&route, index as u64, queries.get(..index % 7).unwrap());
             whole.add(&record);
             parts[index % 3].add(&record);
         }
-        let mut merged = Traffic::default();
+        let mut merged = TrafficStats::default();
         for part in parts.iter().rev() {
-            merged.merge(&Traffic::decode(&part.encode()).unwrap());
+            merged.merge(&TrafficStats::decode(&part.encode()).unwrap());
         }
         assert_eq!(merged, whole);
-        let served = whole.whole();
-        assert_eq!((served.n(), served.edge().n(), served.edge().sum), (300, 300, 299 * 300 / 2));
+        let served = whole.total();
+        assert_eq!(
+            (served.n(), served.edge_latency().n(), served.edge_latency().sum_ms),
+            (300, 300, 299 * 300 / 2)
+        );
         let ran = &served.queries["products"];
-        assert_eq!((ran.most, ran.answers), (6, 300 - 43));
+        assert_eq!((ran.max_per_response, ran.responses), (6, 300 - 43));
         // Five and six runs: of every seven answers, two.
         assert_eq!(ran.repeated, 2 * 42 + 1);
     }
 
     #[test]
-    fn whoever_asks_for_random_routes_grows_nothing_and_changes_no_total() {
-        let mut traffic = Traffic::default();
+    fn random_routes_neither_grow_storage_nor_change_totals() {
+        let mut traffic = TrafficStats::default();
         for index in 0..5000 {
             let queries = [(format!("q{index}"), 1.0)];
             traffic.add(&record(&format!("/{index}"), 1, &queries));
             traffic.add(&record("/", 1, &queries));
         }
-        assert_eq!((traffic.routes.len(), traffic.whole().n()), (MOST_ROUTES + 1, 10_000));
-        assert_eq!(traffic.routes["/"].queries.len(), MOST_QUERIES + 1);
+        assert_eq!((traffic.routes.len(), traffic.total().n()), (MAX_ROUTES + 1, 10_000));
+        assert_eq!(traffic.routes["/"].queries.len(), MAX_QUERIES + 1);
     }
 
     #[test]
-    fn the_routes_that_are_asked_for_most_find_room_first() {
-        let (mut full, mut more) = (Traffic::default(), Traffic::default());
-        (1..MOST_ROUTES).for_each(|index| full.add(&record(&format!("/{index}"), 1, &[])));
+    fn the_busiest_routes_are_kept_when_merging() {
+        let (mut full, mut more) = (TrafficStats::default(), TrafficStats::default());
+        (1..MAX_ROUTES).for_each(|index| full.add(&record(&format!("/{index}"), 1, &[])));
         more.add(&record("/a", 1, &[]));
         (0..2).for_each(|_| more.add(&record("/b", 1, &[])));
         full.merge(&more);
-        assert_eq!((full.routes["/b"].n(), full.routes[OTHER].n()), (2, 1));
+        assert_eq!((full.routes["/b"].n(), full.routes[OTHER_LABEL].n()), (2, 1));
     }
 
     #[test]
-    fn bytes_that_come_later_add_to_no_count() {
-        let mut traffic = Traffic::default();
+    fn late_bytes_change_no_response_count() {
+        let mut traffic = TrafficStats::default();
         let record = record("/", 1, &[]);
         traffic.add(&record);
-        traffic.grow("/", &record.answer, 50);
-        let answered = &traffic.routes["/"].answers[&record.answer];
+        traffic.add_bytes("/", &record.class, 50);
+        let answered = &traffic.routes["/"].responses[&record.class];
         assert_eq!((answered.n, answered.bytes), (1, 150));
     }
 
     #[test]
-    fn windows_are_of_the_span_that_was_asked_for_or_longer() {
-        let mut one = Traffic::default();
+    fn windows_have_the_requested_span_or_longer() {
+        let mut one = TrafficStats::default();
         one.add(&record("/", 1, &[]));
         let served = &one.routes["/"];
-        let mut windows = Windows::default();
+        let mut windows = TrafficWindows::default();
         let at = |span, start| Window { span, start: wire::UnixMillis(start) };
         for minute in [0, 60_000, 3_600_000] {
-            windows.add(Span::Hour, at(Span::Minute, minute), "/", served);
+            windows.add(WindowSpan::Hour, at(WindowSpan::Minute, minute), "/", served);
         }
-        windows.add(Span::Hour, at(Span::Day, 0), "/", served);
-        let windows = Windows::decode(&windows.encode()).unwrap();
-        let held: Vec<_> = windows.0.iter().map(|(window, held)| (*window, held.whole().n())).collect();
-        assert_eq!(held, [(at(Span::Hour, 0), 2), (at(Span::Hour, 3_600_000), 1), (at(Span::Day, 0), 1)]);
+        windows.add(WindowSpan::Hour, at(WindowSpan::Day, 0), "/", served);
+        let windows = TrafficWindows::decode(&windows.encode()).unwrap();
+        let held: Vec<_> = windows.0.iter().map(|(window, held)| (*window, held.total().n())).collect();
+        assert_eq!(
+            held,
+            [(at(WindowSpan::Hour, 0), 2), (at(WindowSpan::Hour, 3_600_000), 1), (at(WindowSpan::Day, 0), 1)]
+        );
     }
 
     #[test]
-    fn what_version_1_has_stored_is_read_for_ever() {
+    fn version_1_bytes_stay_readable() {
         let queries = [("products".to_owned(), 2.5), ("products".to_owned(), 1.0)];
-        let mut traffic = Traffic::default();
+        let mut traffic = TrafficStats::default();
         traffic.add(&record("/product/:id", 120, &queries));
         let bytes: String =
             traffic.routes["/product/:id"].encode().iter().map(|byte| format!("{byte:02x}")).collect();
-        assert_eq!(bytes, SERVED_1);
-        let stored: Vec<u8> = (0..SERVED_1.len() / 2)
-            .map(|at| u8::from_str_radix(&SERVED_1[at * 2..at * 2 + 2], 16).unwrap())
+        assert_eq!(bytes, ROUTE_STATS_V1);
+        let stored: Vec<u8> = (0..ROUTE_STATS_V1.len() / 2)
+            .map(|at| u8::from_str_radix(&ROUTE_STATS_V1[at * 2..at * 2 + 2], 16).unwrap())
             .collect();
-        assert_eq!(Served::decode(&stored).unwrap(), traffic.routes["/product/:id"]);
+        assert_eq!(RouteStats::decode(&stored).unwrap(), traffic.routes["/product/:id"]);
     }
 
-    const SERVED_1: &str =
+    const ROUTE_STATS_V1: &str =
         "01010001020673746f7265640164041503890178041503890178010870726f64756374730100020315010104";
 
     #[test]
-    fn what_no_version_has_written_is_refused() {
-        let mut traffic = Traffic::default();
+    fn malformed_bytes_are_refused() {
+        let mut traffic = TrafficStats::default();
         traffic.add(&record("/", 1, &[]));
         let bytes = traffic.encode();
-        assert_eq!(Traffic::decode(&[]), Err(Malformed));
-        assert_eq!(Traffic::decode(&bytes[..bytes.len() - 1]), Err(Malformed));
-        assert_eq!(Traffic::decode(&[9, 0]), Err(Malformed));
-        assert_eq!(Served::decode(&[9, 0]), Err(Malformed));
+        assert_eq!(TrafficStats::decode(&[]), Err(CodecError));
+        assert_eq!(TrafficStats::decode(&bytes[..bytes.len() - 1]), Err(CodecError));
+        assert_eq!(TrafficStats::decode(&[9, 0]), Err(CodecError));
+        assert_eq!(RouteStats::decode(&[9, 0]), Err(CodecError));
     }
 }

@@ -6,7 +6,7 @@ use wire::UnixMillis;
 
 /// How long a window is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub enum Span {
+pub enum WindowSpan {
     /// 60 seconds.
     Minute,
     /// 60 minutes.
@@ -19,7 +19,7 @@ pub enum Span {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Window {
     /// Its length.
-    pub span: Span,
+    pub span: WindowSpan,
     /// Its first millisecond.
     pub start: UnixMillis,
 }
@@ -43,14 +43,14 @@ pub struct Horizon {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Retention {
     /// Milliseconds that minutes are kept.
-    pub minutes: u64,
+    pub minute_windows_ms: u64,
     /// Milliseconds that hours are kept.
-    pub hours: u64,
+    pub hour_windows_ms: u64,
     /// Milliseconds that days are kept.
-    pub days: u64,
+    pub day_windows_ms: u64,
 }
 
-impl Span {
+impl WindowSpan {
     /// Every span, shortest first.
     pub const ALL: [Self; 3] = [Self::Minute, Self::Hour, Self::Day];
 
@@ -76,7 +76,7 @@ impl Span {
 
     /// The span of a stored number.
     #[must_use]
-    pub fn of_code(code: i64) -> Option<Self> {
+    pub fn from_code(code: i64) -> Option<Self> {
         Self::ALL.into_iter().find(|span| i64::from(span.code()) == code)
     }
 }
@@ -84,7 +84,7 @@ impl Span {
 impl Window {
     /// The window of a span that holds the moment.
     #[must_use]
-    pub const fn of(span: Span, moment: UnixMillis) -> Self {
+    pub const fn containing(span: WindowSpan, moment: UnixMillis) -> Self {
         Self { span, start: UnixMillis(moment.0 - moment.0 % span.millis()) }
     }
 }
@@ -92,14 +92,14 @@ impl Window {
 impl Horizon {
     /// The window that holds what happened at the moment; none when it is no longer kept.
     #[must_use]
-    pub fn window(&self, moment: UnixMillis) -> Option<Window> {
+    pub fn window_at(&self, moment: UnixMillis) -> Option<Window> {
         let span = match moment {
             _ if moment < self.days => return None,
-            _ if moment < self.hours => Span::Day,
-            _ if moment < self.minutes => Span::Hour,
-            _ => Span::Minute,
+            _ if moment < self.hours => WindowSpan::Day,
+            _ if moment < self.minutes => WindowSpan::Hour,
+            _ => WindowSpan::Minute,
         };
-        Some(Window::of(span, moment))
+        Some(Window::containing(span, moment))
     }
 
     /// Whether pages hold all that they can.
@@ -110,8 +110,10 @@ impl Horizon {
 
     /// Where it stands once a day more is in pages: the one of the first cell that is not.
     #[must_use]
-    pub fn paged(&self, first: Option<UnixMillis>) -> Self {
-        let next = first.map(|first| Window::of(Span::Day, first).start.after(Span::Day.millis()));
+    pub fn after_backfilling(&self, first: Option<UnixMillis>) -> Self {
+        let next = first.map(|first| {
+            Window::containing(WindowSpan::Day, first).start.saturating_add(WindowSpan::Day.millis())
+        });
         Self { pages: next.map_or(self.minutes, |next| next.min(self.minutes)), ..*self }
     }
 
@@ -119,13 +121,13 @@ impl Horizon {
     /// edges of the longer windows, so that no window is ever half rolled, and it never moves back.
     #[must_use]
     pub fn advanced(&self, retention: &Retention, now: UnixMillis) -> Self {
-        let edge = |kept: u64, span: Span| Window::of(span, now.before(kept)).start;
-        let minutes = self.minutes.max(edge(retention.minutes, Span::Hour));
+        let edge = |kept: u64, span: WindowSpan| Window::containing(span, now.saturating_sub(kept)).start;
+        let minutes = self.minutes.max(edge(retention.minute_windows_ms, WindowSpan::Hour));
         Self {
             minutes,
             pages: if self.has_all_pages() { minutes } else { self.pages },
-            hours: self.hours.max(edge(retention.hours, Span::Day)),
-            days: self.days.max(edge(retention.days, Span::Day)),
+            hours: self.hours.max(edge(retention.hour_windows_ms, WindowSpan::Day)),
+            days: self.days.max(edge(retention.day_windows_ms, WindowSpan::Day)),
         }
     }
 }
@@ -133,16 +135,20 @@ impl Horizon {
 impl Retention {
     /// So many days in all; the short windows as long as they are of use, and no longer.
     #[must_use]
-    pub const fn of_days(days: u64) -> Self {
-        let days = days.saturating_mul(Span::Day.millis());
-        let hours = 35 * Span::Day.millis();
-        Self { minutes: 2 * Span::Hour.millis(), hours: if days < hours { days } else { hours }, days }
+    pub const fn from_days(days: u64) -> Self {
+        let days = days.saturating_mul(WindowSpan::Day.millis());
+        let hours = 35 * WindowSpan::Day.millis();
+        Self {
+            minute_windows_ms: 2 * WindowSpan::Hour.millis(),
+            hour_windows_ms: if days < hours { days } else { hours },
+            day_windows_ms: days,
+        }
     }
 }
 
 impl Default for Retention {
     fn default() -> Self {
-        Self::of_days(400)
+        Self::from_days(400)
     }
 }
 
@@ -151,33 +157,37 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_moment_has_one_window_whatever_was_rolled_up() {
+    fn a_moment_has_one_window_at_every_horizon() {
         let at = UnixMillis(1_800_000_123_456);
         let fresh = Horizon::default();
-        assert_eq!(fresh.window(at), Some(Window::of(Span::Minute, at)));
-        let later = fresh.advanced(&Retention::default(), at.after(3 * Span::Hour.millis()));
-        assert_eq!(later.window(at), Some(Window::of(Span::Hour, at)));
-        let much_later = later.advanced(&Retention::default(), at.after(40 * Span::Day.millis()));
-        assert_eq!(much_later.window(at), Some(Window::of(Span::Day, at)));
-        let gone = later.advanced(&Retention::default(), at.after(402 * Span::Day.millis()));
-        assert_eq!(gone.window(at), None);
+        assert_eq!(fresh.window_at(at), Some(Window::containing(WindowSpan::Minute, at)));
+        let later = fresh.advanced(&Retention::default(), at.saturating_add(3 * WindowSpan::Hour.millis()));
+        assert_eq!(later.window_at(at), Some(Window::containing(WindowSpan::Hour, at)));
+        let much_later =
+            later.advanced(&Retention::default(), at.saturating_add(40 * WindowSpan::Day.millis()));
+        assert_eq!(much_later.window_at(at), Some(Window::containing(WindowSpan::Day, at)));
+        let gone = later.advanced(&Retention::default(), at.saturating_add(402 * WindowSpan::Day.millis()));
+        assert_eq!(gone.window_at(at), None);
     }
 
     #[test]
-    fn what_is_kept_for_a_week_is_gone_after_it() {
+    fn a_week_of_retention_ends_after_a_week() {
         let at = UnixMillis(1_800_000_123_456);
         let after = |days: u64| {
-            let now = at.after(days * Span::Day.millis());
-            Horizon::default().advanced(&Retention::of_days(7), now).window(at)
+            let now = at.saturating_add(days * WindowSpan::Day.millis());
+            Horizon::default().advanced(&Retention::from_days(7), now).window_at(at)
         };
-        assert_eq!(after(6), Some(Window::of(Span::Hour, at)));
+        assert_eq!(after(6), Some(Window::containing(WindowSpan::Hour, at)));
         assert_eq!(after(8), None);
     }
 
     #[test]
-    fn a_clock_that_runs_back_rolls_nothing_back() {
+    fn a_clock_set_back_does_not_move_the_horizon_back() {
         let now = UnixMillis(1_800_000_000_000);
         let ahead = Horizon::default().advanced(&Retention::default(), now);
-        assert_eq!(ahead.advanced(&Retention::default(), now.before(Span::Day.millis())), ahead);
+        assert_eq!(
+            ahead.advanced(&Retention::default(), now.saturating_sub(WindowSpan::Day.millis())),
+            ahead
+        );
     }
 }

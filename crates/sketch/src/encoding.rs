@@ -10,29 +10,29 @@ use core::fmt;
 
 use wire::Metric;
 
-use crate::{FULL, Sketch, bucket, bucket::Index};
+use crate::{MAX_COUNT, Sketch, bucket, bucket::BucketIndex};
 
 /// Why bytes are not a sketch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Malformed {
+pub enum SketchDecodeError {
     /// There are no bytes.
     Empty,
     /// The first byte names a version or metric that is not known here.
-    Unknown {
+    UnknownHeader {
         /// That byte.
         header: u8,
     },
     /// The bytes end within a number.
     Truncated,
     /// A number is larger than any count, or written longer than it must be.
-    BadNumber {
+    InvalidNumber {
         /// Where the number begins.
-        at: usize,
+        offset: usize,
     },
     /// A count belongs to a bucket into which no value falls.
-    BadBucket {
+    InvalidBucket {
         /// Where its token begins.
-        at: usize,
+        offset: usize,
     },
 }
 
@@ -42,11 +42,11 @@ impl Sketch {
     pub fn encode(&self) -> Vec<u8> {
         let mut bytes = Vec::from([VERSION << 4 | self.metric as u8]);
         let mut next = 0;
-        for (index, count) in self.indexed() {
+        for (index, count) in self.indexed_counts() {
             let gap = u64::from(index - next);
-            write(&mut bytes, (count - 1) << 2 | gap.min(3));
+            write_varint(&mut bytes, (count - 1) << 2 | gap.min(3));
             if let Some(rest) = gap.checked_sub(3) {
-                write(&mut bytes, rest);
+                write_varint(&mut bytes, rest);
             }
             next = index + 1;
         }
@@ -57,8 +57,8 @@ impl Sketch {
     ///
     /// # Errors
     /// Whatever is not an encoded sketch is refused, with the reason.
-    pub fn decode(bytes: &[u8]) -> Result<Self, Malformed> {
-        let (metric, tokens) = Tokens::of(bytes)?;
+    pub fn decode(bytes: &[u8]) -> Result<Self, SketchDecodeError> {
+        let (metric, tokens) = Tokens::parse_header(bytes)?;
         let mut sketch = Self::new(metric);
         for token in tokens {
             let (index, count) = token?;
@@ -72,7 +72,7 @@ impl Sketch {
     /// # Errors
     /// Refuses what is not an encoded sketch of this metric; what stood before the mistake may have been
     /// added.
-    pub fn merge_encoded(&mut self, bytes: &[u8]) -> Result<(), Malformed> {
+    pub fn merge_encoded(&mut self, bytes: &[u8]) -> Result<(), SketchDecodeError> {
         for token in self.tokens(bytes)? {
             let (index, count) = token?;
             self.add(index, count);
@@ -80,88 +80,90 @@ impl Sketch {
         Ok(())
     }
 
-    fn tokens<'a>(&self, bytes: &'a [u8]) -> Result<Tokens<'a>, Malformed> {
-        match (Tokens::of(bytes)?, bytes.first()) {
+    fn tokens<'a>(&self, bytes: &'a [u8]) -> Result<Tokens<'a>, SketchDecodeError> {
+        match (Tokens::parse_header(bytes)?, bytes.first()) {
             ((metric, tokens), _) if metric == self.metric => Ok(tokens),
-            (_, header) => Err(Malformed::Unknown { header: header.copied().unwrap_or_default() }),
+            (_, header) => {
+                Err(SketchDecodeError::UnknownHeader { header: header.copied().unwrap_or_default() })
+            }
         }
     }
 }
 
 /// The buckets of an encoded sketch, each with its count.
 struct Tokens<'a> {
-    read: Reader<'a>,
-    next: Index,
+    reader: Reader<'a>,
+    next_index: BucketIndex,
 }
 
 impl<'a> Tokens<'a> {
-    fn of(bytes: &'a [u8]) -> Result<(Metric, Self), Malformed> {
-        let (header, _) = bytes.split_first().ok_or(Malformed::Empty)?;
+    fn parse_header(bytes: &'a [u8]) -> Result<(Metric, Self), SketchDecodeError> {
+        let (header, _) = bytes.split_first().ok_or(SketchDecodeError::Empty)?;
         let metric = (header >> 4 == VERSION).then(|| Metric::ALL.get(usize::from(header & 15)));
-        let metric = *metric.flatten().ok_or(Malformed::Unknown { header: *header })?;
-        Ok((metric, Self { read: Reader { bytes, at: 1 }, next: 0 }))
+        let metric = *metric.flatten().ok_or(SketchDecodeError::UnknownHeader { header: *header })?;
+        Ok((metric, Self { reader: Reader { bytes, position: 1 }, next_index: 0 }))
     }
 
-    fn token(&mut self) -> Result<(Index, u64), Malformed> {
-        let at = self.read.at;
-        let token = self.read.number()?;
+    fn read_token(&mut self) -> Result<(BucketIndex, u64), SketchDecodeError> {
+        let offset = self.reader.position;
+        let token = self.reader.read_varint()?;
         let gap = match token & 3 {
-            3 => self.read.number()?.saturating_add(3),
+            3 => self.reader.read_varint()?.saturating_add(3),
             gap => gap,
         };
-        let index = Index::try_from(gap).ok().and_then(|gap| self.next.checked_add(gap));
-        let index = index.filter(|index| bucket::is_used(*index));
-        let index = index.ok_or(Malformed::BadBucket { at })?;
+        let index = BucketIndex::try_from(gap).ok().and_then(|gap| self.next_index.checked_add(gap));
+        let index = index.filter(|index| bucket::is_reachable(*index));
+        let index = index.ok_or(SketchDecodeError::InvalidBucket { offset })?;
         let count = (token >> 2) + 1;
-        if count > FULL {
-            return Err(Malformed::BadNumber { at });
+        if count > MAX_COUNT {
+            return Err(SketchDecodeError::InvalidNumber { offset });
         }
-        self.next = index + 1;
+        self.next_index = index + 1;
         Ok((index, count))
     }
 }
 
 impl Iterator for Tokens<'_> {
-    type Item = Result<(Index, u64), Malformed>;
+    type Item = Result<(BucketIndex, u64), SketchDecodeError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        (self.read.at < self.read.bytes.len()).then(|| self.token())
+        (self.reader.position < self.reader.bytes.len()).then(|| self.read_token())
     }
 }
 
-impl fmt::Display for Malformed {
+impl fmt::Display for SketchDecodeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Empty => write!(f, "a sketch has at least one byte, and here is none"),
-            Self::Unknown { header } => {
+            Self::UnknownHeader { header } => {
                 write!(f, "the first byte, {header:#04x}, is no known version and metric of a sketch")
             }
             Self::Truncated => write!(f, "the sketch ends within a number"),
-            Self::BadNumber { at } => {
+            Self::InvalidNumber { offset: at } => {
                 write!(f, "the number at byte {at} is not one that a sketch has")
             }
-            Self::BadBucket { at } => {
+            Self::InvalidBucket { offset: at } => {
                 write!(f, "the count at byte {at} is of no bucket that a value has")
             }
         }
     }
 }
 
-impl core::error::Error for Malformed {}
+impl core::error::Error for SketchDecodeError {}
 
 struct Reader<'a> {
     bytes: &'a [u8],
-    at: usize,
+    position: usize,
 }
 
 impl Reader<'_> {
-    fn number(&mut self) -> Result<u64, Malformed> {
-        let start = self.at;
-        let bad = Malformed::BadNumber { at: start };
+    fn read_varint(&mut self) -> Result<u64, SketchDecodeError> {
+        let start = self.position;
+        let bad = SketchDecodeError::InvalidNumber { offset: start };
         let mut number = 0;
         for shift in (0..u64::BITS).step_by(7) {
-            let byte = *self.bytes.get(self.at).ok_or(Malformed::Truncated)?;
-            self.at += 1;
+            let byte = *self.bytes.get(self.position).ok_or(SketchDecodeError::Truncated)?;
+            self.position += 1;
             let bits = u64::from(byte & 0x7f);
             if bits << shift >> shift != bits {
                 return Err(bad);
@@ -175,7 +177,7 @@ impl Reader<'_> {
     }
 }
 
-fn write(bytes: &mut Vec<u8>, mut number: u64) {
+fn write_varint(bytes: &mut Vec<u8>, mut number: u64) {
     while number >= 0x80 {
         bytes.push(number as u8 | 0x80);
         number >>= 7;

@@ -2,7 +2,7 @@
 //! what it may not get wrong at all.
 
 use proptest::{collection::vec, prelude::*, sample::select};
-use sketch::{FULL, Malformed, Ratings, Refusal, Sketch};
+use sketch::{MAX_COUNT, RatingCounts, Sketch, SketchDecodeError, SketchError};
 use wire::{Metric, Rating};
 
 fn metrics() -> impl Strategy<Value = Metric> {
@@ -23,7 +23,7 @@ fn sketch_of(metric: Metric, values: &[(u32, u64)]) -> Sketch {
     sketch
 }
 
-fn sorted(values: &[(u32, u64)]) -> Vec<u32> {
+fn sorted_values(values: &[(u32, u64)]) -> Vec<u32> {
     let mut all: Vec<u32> =
         values.iter().flat_map(|(value, weight)| std::iter::repeat_n(*value, *weight as usize)).collect();
     all.sort_unstable();
@@ -33,18 +33,18 @@ fn sorted(values: &[(u32, u64)]) -> Vec<u32> {
 proptest! {
     #[test]
     fn every_percentile_is_within_a_sixty_fourth(metric in metrics(), values in values(), percent in 0..=100_u8) {
-        let exact = sorted(&values);
+        let exact = sorted_values(&values);
         let rank = (exact.len() * usize::from(percent)).div_ceil(100).max(1);
         let exact = exact[rank - 1];
         let bucket = sketch_of(metric, &values).percentile(percent).unwrap();
         prop_assert!((bucket.low..=bucket.high).contains(&exact));
-        prop_assert!(u64::from(bucket.middle().abs_diff(exact)) * 64 <= u64::from(exact));
+        prop_assert!(u64::from(bucket.midpoint().abs_diff(exact)) * 64 <= u64::from(exact));
     }
 
     #[test]
     fn every_rank_finds_its_own_bucket(values in values(), rank in any::<prop::sample::Index>()) {
         let sketch = sketch_of(Metric::Lcp, &values);
-        let exact = sorted(&values);
+        let exact = sorted_values(&values);
         let rank = rank.index(exact.len());
         let bucket = sketch.at_rank(rank as u64 + 1).unwrap();
         prop_assert!((bucket.low..=bucket.high).contains(&exact[rank]));
@@ -54,7 +54,7 @@ proptest! {
 
     #[test]
     fn ratings_are_exact(metric in metrics(), values in vec((0..6_000_u32, 1..5_u64), 0..200)) {
-        let mut exact = Ratings::default();
+        let mut exact = RatingCounts::default();
         for (value, weight) in &values {
             match metric.rate(f64::from(*value) / metric.wire_scale()) {
                 Rating::Good => exact.good += weight,
@@ -67,7 +67,7 @@ proptest! {
 
     #[test]
     fn the_count_within_a_limit_lies_between_its_bounds(values in values(), limit in 0..10_000_u32) {
-        let exact = sorted(&values).partition_point(|value| *value <= limit) as u64;
+        let exact = sorted_values(&values).partition_point(|value| *value <= limit) as u64;
         let within = sketch_of(Metric::Lcp, &values).within(limit);
         prop_assert!(within.at_least <= exact && exact <= within.at_most);
     }
@@ -116,7 +116,7 @@ proptest! {
         let mut after = before.clone();
         let present = before.buckets().find(|(bucket, _)| (bucket.low..=bucket.high).contains(&value));
         let present = present.map_or(0, |(_, count)| count);
-        let refusal = Refusal::NeverInserted { value, present, removed: present + 1 };
+        let refusal = SketchError::NotInserted { value, present, removed: present + 1 };
         prop_assert_eq!(after.remove(value, present + 1), Err(refusal));
         prop_assert_eq!(after, before);
     }
@@ -150,15 +150,15 @@ proptest! {
 fn two_metrics_do_not_merge() {
     let mut paint = sketch_of(Metric::Lcp, &[(1200, 1)]);
     let before = paint.clone();
-    let refusal = Refusal::OtherMetric { ours: Metric::Lcp, theirs: Metric::Inp };
+    let refusal = SketchError::MetricMismatch { ours: Metric::Lcp, theirs: Metric::Inp };
     assert_eq!(paint.merge(&sketch_of(Metric::Inp, &[(1200, 1)])), Err(refusal));
     assert_eq!(paint, before);
 }
 
 #[test]
-fn counts_stop_and_do_not_wrap() {
+fn counts_saturate_and_do_not_wrap() {
     let mut sketch = sketch_of(Metric::Lcp, &[(900, u64::MAX), (900, u64::MAX), (9_000, 7)]);
-    assert_eq!(sketch.n(), FULL + 7);
+    assert_eq!(sketch.n(), MAX_COUNT + 7);
     assert_eq!(Sketch::decode(&sketch.encode()), Ok(sketch.clone()));
     for value in 1..9 {
         sketch.insert(value, u64::MAX);
@@ -167,39 +167,42 @@ fn counts_stop_and_do_not_wrap() {
 }
 
 #[test]
-fn an_empty_sketch_answers_nothing() {
+fn an_empty_sketch_has_no_percentile() {
     let empty = Sketch::new(Metric::Cls);
-    assert_eq!((empty.n(), empty.percentile(75), empty.ratings()), (0, None, Ratings::default()));
+    assert_eq!((empty.n(), empty.percentile(75), empty.ratings()), (0, None, RatingCounts::default()));
 }
 
 /// Stored sketches are read for ever, so these bytes never change.
 #[test]
-fn the_code_is_what_it_always_was() {
+fn encoded_bytes_are_stable() {
     let sketch = sketch_of(Metric::Lcp, &[(0, 2), (1, 1), (812, 3), (1204, 1), (1204, 70), (60_000, 1)]);
     assert_eq!(sketch.encode(), [0x11, 0x04, 0x00, 0x0b, 0xbb, 0x02, 0x9b, 0x02, 0x1c, 0x03, 0xe6, 0x02]);
 }
 
 #[test]
-fn malformed_bytes_are_told_why() {
-    let told = [
-        (&[][..], Malformed::Empty),
-        (&[0x21], Malformed::Unknown { header: 0x21 }),
-        (&[0x16], Malformed::Unknown { header: 0x16 }),
-        (&[0x11, 0x80], Malformed::Truncated),
-        (&[0x11, 0x03], Malformed::Truncated),
-        (&[0x11, 0x84, 0x00], Malformed::BadNumber { at: 1 }),
-        (&[0x11, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x02], Malformed::BadNumber { at: 1 }),
-        (&[0x11, 0x00, 0x03, 0xff, 0xff, 0x7f], Malformed::BadBucket { at: 2 }),
-        (&[0x11, 0x03, 0x01], Malformed::BadBucket { at: 1 }),
+fn malformed_bytes_are_refused_with_a_reason() {
+    let expected = [
+        (&[][..], SketchDecodeError::Empty),
+        (&[0x21], SketchDecodeError::UnknownHeader { header: 0x21 }),
+        (&[0x16], SketchDecodeError::UnknownHeader { header: 0x16 }),
+        (&[0x11, 0x80], SketchDecodeError::Truncated),
+        (&[0x11, 0x03], SketchDecodeError::Truncated),
+        (&[0x11, 0x84, 0x00], SketchDecodeError::InvalidNumber { offset: 1 }),
+        (
+            &[0x11, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x02],
+            SketchDecodeError::InvalidNumber { offset: 1 },
+        ),
+        (&[0x11, 0x00, 0x03, 0xff, 0xff, 0x7f], SketchDecodeError::InvalidBucket { offset: 2 }),
+        (&[0x11, 0x03, 0x01], SketchDecodeError::InvalidBucket { offset: 1 }),
     ];
-    for (bytes, reason) in told {
+    for (bytes, reason) in expected {
         assert_eq!(Sketch::decode(bytes), Err(reason), "{bytes:x?}");
     }
 }
 
 /// Log-normal load times of median 1800 ms, evenly spread by the golden ratio.
 #[test]
-fn it_stays_small() {
+fn the_encoded_size_is_bounded() {
     let load_time = |i: u32, n: u32| {
         let (share, turn) = ((f64::from(i) + 0.5) / f64::from(n), f64::from(i) * 0.618_033_988_749_895);
         let normal = (-2.0 * share.ln()).sqrt() * (turn * std::f64::consts::TAU).cos();

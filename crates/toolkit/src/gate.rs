@@ -5,13 +5,14 @@
 use std::collections::BTreeMap;
 
 use budget::{
-    Answer, Budgets, Cell, Comparison, Limit, Rule, Severity, Stratum, Tally, gate, regressions, waiting,
+    BudgetRule, BudgetTally, Budgets, GateCell, GateOutcome, Limit, ReleaseComparison, Severity, Stratum,
+    evaluate_gate, find_regressions, gate_readiness,
 };
 use serde::{Deserialize, Serialize};
-use wire::standing::{Cell as Counted, Kept, Regression, Standing};
+use wire::budget_report::{BudgetCell as Counted, BudgetReport, Regression, StratumCounts};
 use wire::{Device, Metric};
 
-use crate::lab::{LabFound, Shown};
+use crate::lighthouse_ci::{CheckedAssertion, LhciVerification};
 
 /// The judgement of a gate.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -35,26 +36,28 @@ pub struct GateReport {
     /// Views, each once.
     pub views: u64,
     /// Whether it is time to look.
-    pub waiting: Waits,
+    pub waiting: ReadinessReport,
     /// One for each budgeted cell: violated ones first, then as the edge lists them.
     pub rows: Vec<GateRow>,
     /// How the release compares.
-    pub regressions: Vec<Worse>,
+    pub regressions: Vec<RegressionRow>,
     /// What the lab found.
-    pub lab: Vec<LabRow>,
+    pub lab: Vec<LabGateRow>,
     /// Why a newer budgets.json does not rule at the edge.
     pub refused: Option<String>,
 }
 
 /// Whether it is time to look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub struct Waits {
+pub struct ReadinessReport {
     /// Cells that have enough visits for a look.
     pub ready: usize,
     /// Cells that are waited for.
-    pub of: usize,
+    #[serde(rename = "of")]
+    pub total: usize,
     /// Whether waiting is of no use.
-    pub certain: bool,
+    #[serde(rename = "certain")]
+    pub certainly_violated: bool,
 }
 
 /// One budget of one route on one class of device.
@@ -88,18 +91,19 @@ pub struct GateRow {
     /// What the counts prove, among all the cells.
     pub verdict: &'static str,
     /// Whether another row judges this budget over all its routes.
-    pub part: bool,
+    #[serde(rename = "part")]
+    pub is_subset: bool,
     /// The limit in force at the edge, where it is another one.
     pub counted_against: Option<f64>,
     /// Since when the edge counts against this limit, where that is later than the window.
     pub counting_since: Option<u64>,
     /// What the lab measured of the same, at worst.
-    pub lab: Option<Beside>,
+    pub lab: Option<LabComparison>,
 }
 
 /// What the lab measured beside a row of the field.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Beside {
+pub struct LabComparison {
     /// The audit, which may be a proxy.
     pub audit: String,
     /// The median of the runs.
@@ -113,7 +117,7 @@ pub struct Beside {
 /// How a release differs from the one before, for one metric.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Worse {
+pub struct RegressionRow {
     /// The route template; null for the whole site.
     pub route: Option<String>,
     /// The metric's name.
@@ -132,50 +136,58 @@ pub struct Worse {
 
 /// What came of one assertion in the lab.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct LabRow {
+pub struct LabGateRow {
     /// The class of device.
     pub device: Device,
     /// The assertion.
     #[serde(flatten)]
-    pub shown: Shown,
+    pub assertion: CheckedAssertion,
 }
 
 /// The gate's judgement. Without budgets at hand, those in force at the edge are meant.
 #[must_use]
-pub fn gated(budgets: Option<&Budgets>, standing: &Standing, labs: &[LabFound]) -> GateReport {
-    let judged = judged(budgets, standing);
-    let cells: Vec<Cell> = judged.iter().map(|one| one.cell).collect();
-    let (verdicts, field) = gate(&cells);
-    let (worse, comparison) = compared(budgets, standing);
-    let lab = labs.iter().map(LabFound::answer).max().unwrap_or(Answer::Pass);
+pub fn gate_report(
+    budgets: Option<&Budgets>,
+    budget_report: &BudgetReport,
+    labs: &[LhciVerification],
+) -> GateReport {
+    let judged = judge_cells(budgets, budget_report);
+    let cells: Vec<GateCell> = judged.iter().map(|one| one.cell).collect();
+    let (verdicts, field) = evaluate_gate(&cells);
+    let (worse, comparison) = compare_release(budgets, budget_report);
+    let lab = labs.iter().map(LhciVerification::gate_outcome).max().unwrap_or(GateOutcome::Pass);
     let answer = field.max(comparison).max(lab);
-    let waits = waiting(&cells);
+    let waits = gate_readiness(&cells);
 
     let mut rows: Vec<GateRow> =
-        judged.into_iter().zip(verdicts).map(|(one, verdict)| one.row(verdict.name(), labs)).collect();
+        judged.into_iter().zip(verdicts).map(|(one, verdict)| one.into_row(verdict.name(), labs)).collect();
     rows.sort_by_key(|row| row.verdict != "violated");
     GateReport {
         v: 1,
         answer: answer.name(),
         code: answer.code(),
-        site: Some(standing.site.clone()),
-        release: standing.release.clone(),
-        against: standing.against.clone(),
-        from: standing.from.0,
-        to: standing.to.0,
-        views: standing.views,
-        waiting: Waits { ready: waits.ready, of: waits.of, certain: waits.certain },
+        site: Some(budget_report.site.clone()),
+        release: budget_report.release.clone(),
+        against: budget_report.against.clone(),
+        from: budget_report.from.0,
+        to: budget_report.to.0,
+        views: budget_report.views,
+        waiting: ReadinessReport {
+            ready: waits.ready,
+            total: waits.total,
+            certainly_violated: waits.certainly_violated,
+        },
         rows,
         regressions: worse,
-        lab: labs.iter().flat_map(LabFound::rows).collect(),
-        refused: standing.budgets.refused.as_ref().map(|refused| refused.why.clone()),
+        lab: labs.iter().flat_map(LhciVerification::gate_rows).collect(),
+        refused: budget_report.budgets.refused.as_ref().map(|refused| refused.reason.clone()),
     }
 }
 
 /// The judgement where nobody asked the field.
 #[must_use]
-pub fn lab_gated(labs: &[LabFound]) -> GateReport {
-    let answer = labs.iter().map(LabFound::answer).max().unwrap_or(Answer::Insufficient);
+pub fn lab_gate_report(labs: &[LhciVerification]) -> GateReport {
+    let answer = labs.iter().map(LhciVerification::gate_outcome).max().unwrap_or(GateOutcome::Insufficient);
     GateReport {
         v: 1,
         answer: answer.name(),
@@ -186,100 +198,112 @@ pub fn lab_gated(labs: &[LabFound]) -> GateReport {
         from: 0,
         to: 0,
         views: 0,
-        waiting: Waits { ready: 0, of: 0, certain: false },
+        waiting: ReadinessReport { ready: 0, total: 0, certainly_violated: false },
         rows: Vec::new(),
         regressions: Vec::new(),
-        lab: labs.iter().flat_map(LabFound::rows).collect(),
+        lab: labs.iter().flat_map(LhciVerification::gate_rows).collect(),
         refused: None,
     }
 }
 
 /// A budget with what was counted of it.
-struct Judged<'a> {
-    counted: Option<&'a Counted>,
+struct JudgedCell<'a> {
+    edge_cell: Option<&'a Counted>,
     pattern: &'a str,
     device: Option<Device>,
     metric: Metric,
-    cell: Cell,
+    cell: GateCell,
 }
 
-fn judged<'a>(budgets: Option<&'a Budgets>, standing: &'a Standing) -> Vec<Judged<'a>> {
+fn judge_cells<'a>(budgets: Option<&'a Budgets>, budget_report: &'a BudgetReport) -> Vec<JudgedCell<'a>> {
     // Which budgets some cell judges over all their routes.
-    let whole: Vec<_> = (standing.cells.iter())
+    let whole: Vec<_> = (budget_report.cells.iter())
         .filter(|cell| cell.route.is_none())
         .map(|cell| (&cell.pattern, cell.device, &cell.metric))
         .collect();
-    let counted = standing.cells.iter().filter_map(|counted| {
-        let metric = Metric::named(&counted.metric)?;
+    let counted = budget_report.cells.iter().filter_map(|counted| {
+        let metric = Metric::from_name(&counted.metric)?;
         let limit = match budgets {
-            Some(budgets) => limit(budgets, counted, metric)?,
-            None => limit_at_edge(counted, metric),
+            Some(budgets) => current_limit(budgets, counted, metric)?,
+            None => edge_limit(counted, metric),
         };
         let part =
             counted.route.is_some() && whole.contains(&(&counted.pattern, counted.device, &counted.metric));
-        let tally = if units(counted.max, metric) == limit.max {
-            Tally::of(counted.n, counted.k)
+        let tally = if to_wire_units(counted.max, metric) == limit.max {
+            BudgetTally::new(counted.n, counted.k)
         } else {
-            Tally::default()
+            BudgetTally::default()
         };
-        let cell = Cell { limit, tally, part };
-        Some(Judged {
-            counted: Some(counted),
+        let cell = GateCell { limit, tally, is_subset: part };
+        Some(JudgedCell {
+            edge_cell: Some(counted),
             pattern: &counted.pattern,
             device: counted.device,
             metric,
             cell,
         })
     });
-    let mut all: Vec<Judged<'_>> = counted.collect();
+    let mut all: Vec<JudgedCell<'_>> = counted.collect();
     // A budget that the edge does not know yet is a row too: silence is never green.
-    let unheard = budgets.into_iter().flat_map(Budgets::rules).filter(|rule| {
+    let unknown_to_edge = budgets.into_iter().flat_map(Budgets::rules).filter(|rule| {
         !all.iter().any(|one| {
             (one.metric, one.cell.limit.line) == (rule.metric, rule.limit.line)
                 || (one.pattern, one.metric) == (rule.pattern, rule.metric) && one.device == rule.device
         })
     });
-    let unheard: Vec<Judged<'_>> = unheard
+    let unknown_to_edge: Vec<JudgedCell<'_>> = unknown_to_edge
         .map(|rule| {
-            let cell = Cell { limit: rule.limit, tally: Tally::default(), part: false };
-            Judged { counted: None, pattern: rule.pattern, device: rule.device, metric: rule.metric, cell }
+            let cell = GateCell { limit: rule.limit, tally: BudgetTally::default(), is_subset: false };
+            JudgedCell {
+                edge_cell: None,
+                pattern: rule.pattern,
+                device: rule.device,
+                metric: rule.metric,
+                cell,
+            }
         })
         .collect();
-    all.extend(unheard);
+    all.extend(unknown_to_edge);
     all
 }
 
 /// What the budgets at hand say of that cell; none where they no longer say anything.
-fn limit(budgets: &Budgets, counted: &Counted, metric: Metric) -> Option<Limit> {
-    match (&counted.route, counted.device) {
+fn current_limit(budgets: &Budgets, edge_cell: &Counted, metric: Metric) -> Option<Limit> {
+    match (&edge_cell.route, edge_cell.device) {
         (Some(route), Some(device)) => budgets.limit(route, device, metric),
         _ => {
-            let says = |rule: &Rule<'_>| {
-                (rule.pattern, rule.metric) == (counted.pattern.as_str(), metric)
-                    && rule.device.is_none_or(|only| counted.device == Some(only))
+            let matches_cell = |rule: &BudgetRule<'_>| {
+                (rule.pattern, rule.metric) == (edge_cell.pattern.as_str(), metric)
+                    && rule.device.is_none_or(|only| edge_cell.device == Some(only))
             };
-            Some(budgets.rules().filter(says).last()?.limit)
+            Some(budgets.rules().filter(matches_cell).last()?.limit)
         }
     }
 }
 
-fn limit_at_edge(counted: &Counted, metric: Metric) -> Limit {
+fn edge_limit(edge_cell: &Counted, metric: Metric) -> Limit {
     Limit {
-        max: units(counted.max, metric),
-        percentile: counted.percentile.clamp(1, 99),
-        severity: if counted.severity == Severity::Warn.name() { Severity::Warn } else { Severity::Error },
-        min_samples: counted.min_samples,
-        line: counted.line,
+        max: to_wire_units(edge_cell.max, metric),
+        percentile: edge_cell.percentile.clamp(1, 99),
+        severity: if edge_cell.severity == Severity::Warn.name() { Severity::Warn } else { Severity::Error },
+        min_samples: edge_cell.min_samples,
+        line: edge_cell.line,
     }
 }
 
-impl Judged<'_> {
-    fn row(self, verdict: &'static str, labs: &[LabFound]) -> GateRow {
-        let Self { counted, pattern, device, metric, cell: Cell { limit, tally, part } } = self;
+impl JudgedCell<'_> {
+    fn into_row(self, verdict: &'static str, labs: &[LhciVerification]) -> GateRow {
+        let Self {
+            edge_cell: counted,
+            pattern,
+            device,
+            metric,
+            cell: GateCell { limit, tally, is_subset: part },
+        } = self;
         let route = counted.and_then(|counted| counted.route.clone());
-        let other = counted.filter(|counted| units(counted.max, metric) != limit.max);
-        let beside = labs.iter().flat_map(|lab| lab.of(device, route.as_deref(), metric));
-        let beside = beside.max_by(|a, b| gravity(a).total_cmp(&gravity(b)));
+        let other = counted.filter(|counted| to_wire_units(counted.max, metric) != limit.max);
+        let lab_outcomes = labs.iter().flat_map(|lab| lab.outcomes_for(device, route.as_deref(), metric));
+        let worst_lab_outcome = lab_outcomes.max_by(|a, b| overshoot(a).total_cmp(&overshoot(b)));
         GateRow {
             pattern: pattern.to_owned(),
             device: device.map(Device::name),
@@ -293,13 +317,13 @@ impl Judged<'_> {
             value: counted.and_then(|counted| counted.value),
             interval: counted.and_then(|counted| counted.interval),
             verdict,
-            part,
+            is_subset: part,
             counted_against: other.map(|counted| counted.max),
             counting_since: counted.and_then(|counted| counted.counting_since).map(|at| at.0),
-            lab: beside.map(|shown| Beside {
-                audit: shown.asked.audit.clone(),
+            lab: worst_lab_outcome.map(|shown| LabComparison {
+                audit: shown.assertion.audit.clone(),
                 actual: shown.actual,
-                max: shown.asked.max,
+                max: shown.assertion.max,
                 outcome: shown.outcome.name(),
             }),
             route,
@@ -308,25 +332,28 @@ impl Judged<'_> {
 }
 
 /// How far over its limit; what was not found is worse than anything that was.
-fn gravity(shown: &Shown) -> f64 {
-    shown.actual.map_or(f64::INFINITY, |actual| actual / shown.asked.max.max(f64::MIN_POSITIVE))
+fn overshoot(assertion: &CheckedAssertion) -> f64 {
+    assertion.actual.map_or(f64::INFINITY, |actual| actual / assertion.assertion.max.max(f64::MIN_POSITIVE))
 }
 
-fn compared(budgets: Option<&Budgets>, standing: &Standing) -> (Vec<Worse>, Answer) {
-    if standing.against.is_none() {
-        return (Vec::new(), Answer::Pass);
+fn compare_release(
+    budgets: Option<&Budgets>,
+    budget_report: &BudgetReport,
+) -> (Vec<RegressionRow>, GateOutcome) {
+    if budget_report.against.is_none() {
+        return (Vec::new(), GateOutcome::Pass);
     }
-    let known = standing.regressions.iter().filter_map(|found| {
-        let metric = Metric::named(&found.metric)?;
-        let (severity, line) = severest(budgets, standing, found, metric)?;
+    let known = budget_report.regressions.iter().filter_map(|found| {
+        let metric = Metric::from_name(&found.metric)?;
+        let (severity, line) = severest_limit(budgets, budget_report, found, metric)?;
         Some((found, metric, severity, line))
     });
     let known: Vec<_> = known.collect();
     let comparisons: Vec<_> =
-        known.iter().map(|(found, _, severity, _)| (*severity, comparison(found))).collect();
-    let (worse, answer) = regressions(&comparisons);
+        known.iter().map(|(found, _, severity, _)| (*severity, compare_strata(found))).collect();
+    let (worse, answer) = find_regressions(&comparisons);
     let rows = known.into_iter().zip(comparisons).zip(worse).map(
-        |(((found, metric, severity, line), (_, comparison)), regression)| Worse {
+        |(((found, metric, severity, line), (_, comparison)), regression)| RegressionRow {
             route: found.route.clone(),
             metric: metric.name(),
             points_worse: comparison.points_worse,
@@ -340,19 +367,19 @@ fn compared(budgets: Option<&Budgets>, standing: &Standing) -> (Vec<Worse>, Answ
 }
 
 /// The comparison by the counts themselves, where they are told.
-fn comparison(found: &Regression) -> Comparison {
-    let tally = |Kept { n, k }: Kept| Tally::of(n, k);
+fn compare_strata(found: &Regression) -> ReleaseComparison {
+    let tally = |StratumCounts { n, k }: StratumCounts| BudgetTally::new(n, k);
     let strata: Vec<Stratum> = (found.strata.iter())
         .map(|one| Stratum { before: tally(one.before), after: tally(one.after) })
         .collect();
-    let told = Comparison { points_worse: found.points_worse, p_value: found.p_value };
-    Comparison::of(&strata).unwrap_or(told)
+    let reported = ReleaseComparison { points_worse: found.points_worse, p_value: found.p_value };
+    ReleaseComparison::from_strata(&strata).unwrap_or(reported)
 }
 
 /// The severest budget of that metric there, and its line.
-fn severest(
+fn severest_limit(
     budgets: Option<&Budgets>,
-    standing: &Standing,
+    budget_report: &BudgetReport,
     found: &Regression,
     metric: Metric,
 ) -> Option<(Severity, u32)> {
@@ -366,7 +393,7 @@ fn severest(
         (None, route) => {
             let of_it =
                 |cell: &&Counted| cell.metric == found.metric && (route.is_none() || cell.route == *route);
-            standing.cells.iter().filter(of_it).map(|cell| limit_at_edge(cell, metric)).collect()
+            budget_report.cells.iter().filter(of_it).map(|cell| edge_limit(cell, metric)).collect()
         }
     };
     let by_line: BTreeMap<bool, u32> =
@@ -375,6 +402,6 @@ fn severest(
     Some((if *is_error { Severity::Error } else { Severity::Warn }, *line))
 }
 
-fn units(max: f64, metric: Metric) -> u32 {
+fn to_wire_units(max: f64, metric: Metric) -> u32 {
     (max * metric.wire_scale()).round() as u32
 }

@@ -1,17 +1,21 @@
 //! The shell around budgets, verdicts, scores and sketches for JavaScript: Node's command line and
 //! the dashboard. Plain objects in and out; nothing is decided here.
 
-mod counts;
-mod document;
+mod explanation;
 mod gate;
-mod lab;
+mod lighthouse_ci;
+mod statistics;
 
-pub use counts::{
-    Awaited, Compared, Distribution, StratumAsked, Vital, awaited, compared, distribution, value_at, vitals,
+pub use explanation::{BudgetErrorReport, BudgetExplanation, error_report, explain_page};
+pub use gate::{GateReport, GateRow, LabGateRow, gate_report, lab_gate_report};
+pub use lighthouse_ci::{
+    AssertMatrixRow, CheckedAssertion, LhciConfig, LhciConfigError, LhciResultInput, LhciVerification,
+    MissingAssertion, build_assert_matrix, build_lhci_config, verify_results,
 };
-pub use document::{Explained, Told, explained, told};
-pub use gate::{GateReport, GateRow, LabRow, gated, lab_gated};
-pub use lab::{LabFound, NoLab, Rc, Reported, Row, Shown, Unmade, lighthouserc, matrix, proof};
+pub use statistics::{
+    ComparisonReport, Distribution, ForecastReport, MetricInfo, StratumInput, comparison_report,
+    distribution, forecast_report, metric_infos, percentile_value,
+};
 
 use serde::{Serialize, de::DeserializeOwned};
 use serde_wasm_bindgen::Serializer;
@@ -38,7 +42,7 @@ impl Budgets {
     /// # Errors
     /// Throws when there is no such device.
     pub fn explain(&self, path: &str, device: &str) -> Result<JsValue, JsError> {
-        out(&explained(&self.0, path, document::device(device)?))
+        to_js(&explain_page(&self.0, path, explanation::parse_device(device)?))
     }
 
     /// What a lighthouserc has to say of these addresses: `{ collect, assert }`.
@@ -46,7 +50,7 @@ impl Budgets {
     /// # Errors
     /// Throws when Lighthouse cannot visit so.
     pub fn lighthouserc(&self, urls: Vec<String>, device: &str, runs: u8) -> Result<JsValue, JsError> {
-        out(&lighthouserc(&self.0, &urls, document::device(device)?, runs)?)
+        to_js(&build_lhci_config(&self.0, &urls, explanation::parse_device(device)?, runs)?)
     }
 
     /// Whether a release may pass: a row for each budgeted cell of the document that `GET /api/budgets`
@@ -54,9 +58,9 @@ impl Budgets {
     ///
     /// # Errors
     /// Throws when the document is none, or what the lab found is not.
-    pub fn gate(&self, standing: JsValue, labs: JsValue) -> Result<JsValue, JsError> {
-        let labs: Vec<LabFound> = within("lab", labs)?;
-        out(&gated(Some(&self.0), &within("standing", standing)?, &labs))
+    pub fn gate(&self, budget_report: JsValue, labs: JsValue) -> Result<JsValue, JsError> {
+        let labs: Vec<LhciVerification> = from_js("lab", labs)?;
+        to_js(&gate_report(Some(&self.0), &from_js("standing", budget_report)?, &labs))
     }
 
     /// What came of every assertion that was to be made, by the content of assertion-results.json.
@@ -64,8 +68,8 @@ impl Budgets {
     /// # Errors
     /// Throws when there is no such device, an address is none, or the results are not such.
     pub fn verify(&self, urls: Vec<String>, device: &str, results: JsValue) -> Result<JsValue, JsError> {
-        let results: Vec<Reported> = within("results", results)?;
-        out(&proof(&self.0, &urls, document::device(device)?, results)?)
+        let results: Vec<LhciResultInput> = from_js("results", results)?;
+        to_js(&verify_results(&self.0, &urls, explanation::parse_device(device)?, results)?)
     }
 }
 
@@ -74,9 +78,9 @@ impl Budgets {
 /// # Errors
 /// Throws when the document is none, or what the lab found is not.
 #[wasm_bindgen(js_name = gateAtEdge)]
-pub fn gate_at_edge(standing: JsValue, labs: JsValue) -> Result<JsValue, JsError> {
-    let labs: Vec<LabFound> = within("lab", labs)?;
-    out(&gated(None, &within("standing", standing)?, &labs))
+pub fn gate_at_edge(budget_report: JsValue, labs: JsValue) -> Result<JsValue, JsError> {
+    let labs: Vec<LhciVerification> = from_js("lab", labs)?;
+    to_js(&gate_report(None, &from_js("standing", budget_report)?, &labs))
 }
 
 /// What the lab's findings come to where nobody asks the field.
@@ -85,8 +89,8 @@ pub fn gate_at_edge(standing: JsValue, labs: JsValue) -> Result<JsValue, JsError
 /// Throws when they are nothing of the kind.
 #[wasm_bindgen(js_name = labGate)]
 pub fn lab_gate(labs: JsValue) -> Result<JsValue, JsError> {
-    let labs: Vec<LabFound> = within("lab", labs)?;
-    out(&lab_gated(&labs))
+    let labs: Vec<LhciVerification> = from_js("lab", labs)?;
+    to_js(&lab_gate_report(&labs))
 }
 
 /// The first mistake in the text of a budgets.json, in parts, or null.
@@ -95,14 +99,17 @@ pub fn lab_gate(labs: JsValue) -> Result<JsValue, JsError> {
 /// None that is known.
 #[wasm_bindgen]
 pub fn mistake(text: &str) -> Result<JsValue, JsError> {
-    out(&budget::Budgets::parse(text).err().as_ref().map(told))
+    to_js(&budget::Budgets::parse(text).err().as_ref().map(error_report))
 }
 
 /// The verdict on `n` visits of which `within` kept their budget.
 #[wasm_bindgen]
 #[must_use]
 pub fn verdict(n: f64, within: f64, percentile: u8, min_samples: f64) -> String {
-    budget::Tally::of(n as u64, within as u64).verdict(percentile, min_samples as u64).name().to_owned()
+    budget::BudgetTally::new(n as u64, within as u64)
+        .verdict(percentile, min_samples as u64)
+        .name()
+        .to_owned()
 }
 
 /// What is missing for a verdict: so many more visits of the same, and what they would prove.
@@ -111,7 +118,7 @@ pub fn verdict(n: f64, within: f64, percentile: u8, min_samples: f64) -> String 
 /// None that is known.
 #[wasm_bindgen]
 pub fn ahead(n: f64, within: f64, percentile: u8, min_samples: f64) -> Result<JsValue, JsError> {
-    out(&awaited(budget::Tally::of(n as u64, within as u64), percentile, min_samples as u64))
+    to_js(&forecast_report(budget::BudgetTally::new(n as u64, within as u64), percentile, min_samples as u64))
 }
 
 /// Every metric with its unit, and where good ends and poor begins.
@@ -120,7 +127,7 @@ pub fn ahead(n: f64, within: f64, percentile: u8, min_samples: f64) -> Result<Js
 /// None that is known.
 #[wasm_bindgen]
 pub fn metrics() -> Result<JsValue, JsError> {
-    out(&vitals())
+    to_js(&metric_infos())
 }
 
 /// How a release differs from the one before: `{ before: { n, within }, after: { n, within } }` for
@@ -130,15 +137,15 @@ pub fn metrics() -> Result<JsValue, JsError> {
 /// Throws when the strata are not such.
 #[wasm_bindgen]
 pub fn compare(strata: JsValue) -> Result<JsValue, JsError> {
-    out(&compared(within("strata", strata)?))
+    to_js(&comparison_report(from_js("strata", strata)?))
 }
 
 /// Lighthouse's score of a value in its audit's own unit. Nothing when there is no such audit.
 #[wasm_bindgen]
 #[must_use]
 pub fn score(audit: &str, value: f64, desktop: bool) -> Option<f64> {
-    let audit = budget::Audit::ALL.into_iter().find(|known| known.name() == audit)?;
-    Some(audit.score(value, document::form(desktop)))
+    let audit = budget::ScoredAudit::ALL.into_iter().find(|known| known.name() == audit)?;
+    Some(audit.score(value, explanation::form_factor(desktop)))
 }
 
 /// The score of real visits by their percentiles, such as `{ LCP: 2100, CLS: 0.05 }`. Null when
@@ -148,9 +155,9 @@ pub fn score(audit: &str, value: f64, desktop: bool) -> Option<f64> {
 /// Throws when the values are not such.
 #[wasm_bindgen(js_name = fieldScore)]
 pub fn field_score(values: JsValue, desktop: bool) -> Result<JsValue, JsError> {
-    let values: std::collections::BTreeMap<String, f64> = within("values", values)?;
-    let known = values.iter().filter_map(|(name, value)| Some((wire::Metric::named(name)?, *value)));
-    out(&budget::field_score(known, document::form(desktop)))
+    let values: std::collections::BTreeMap<String, f64> = from_js("values", values)?;
+    let known = values.iter().filter_map(|(name, value)| Some((wire::Metric::from_name(name)?, *value)));
+    to_js(&budget::field_score(known, explanation::form_factor(desktop)))
 }
 
 /// What an encoded sketch knows.
@@ -159,7 +166,7 @@ pub fn field_score(values: JsValue, desktop: bool) -> Result<JsValue, JsError> {
 /// Throws when the bytes are none.
 #[wasm_bindgen]
 pub fn sketch(bytes: &[u8]) -> Result<JsValue, JsError> {
-    out(&distribution(&sketch::Sketch::decode(bytes)?))
+    to_js(&distribution(&sketch::Sketch::decode(bytes)?))
 }
 
 /// Any percentile of an encoded sketch, in the unit that people use. Nothing where it is empty.
@@ -168,16 +175,16 @@ pub fn sketch(bytes: &[u8]) -> Result<JsValue, JsError> {
 /// Throws when the bytes are none.
 #[wasm_bindgen]
 pub fn percentile(bytes: &[u8], percent: u8) -> Result<Option<f64>, JsError> {
-    Ok(value_at(&sketch::Sketch::decode(bytes)?, percent))
+    Ok(percentile_value(&sketch::Sketch::decode(bytes)?, percent))
 }
 
-fn out(value: &impl Serialize) -> Result<JsValue, JsError> {
+fn to_js(value: &impl Serialize) -> Result<JsValue, JsError> {
     Ok(value.serialize(&Serializer::json_compatible())?)
 }
 
-fn within<T: DeserializeOwned>(name: &str, value: JsValue) -> Result<T, JsError> {
+fn from_js<T: DeserializeOwned>(name: &str, value: JsValue) -> Result<T, JsError> {
     serde_wasm_bindgen::from_value(value).map_err(|error| {
-        let says = error.to_string();
-        JsError::new(&format!("{name}: {}", says.strip_prefix("Error: ").unwrap_or(&says)))
+        let message = error.to_string();
+        JsError::new(&format!("{name}: {}", message.strip_prefix("Error: ").unwrap_or(&message)))
     })
 }

@@ -3,7 +3,7 @@
 
 use budget::Budgets;
 use serde_json::{Value, json};
-use toolkit::{LabFound, matrix, proof};
+use toolkit::{LhciVerification, build_assert_matrix, verify_results};
 use wire::Device;
 
 const BUDGETS: &str = r#"[
@@ -17,10 +17,10 @@ const BUDGETS: &str = r#"[
 ]"#;
 
 #[expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a helper of tests may do as tests do")]
-fn proof_of(visit: &str) -> LabFound {
+fn verify_visit(visit: &str) -> LhciVerification {
     let results: Value = serde_json::from_str(include_str!("lighthouse-ci/results.json")).unwrap();
     let results = serde_json::from_value(results[visit].clone()).unwrap();
-    proof(&Budgets::parse(BUDGETS).unwrap(), &urls(), Device::Phone, results).unwrap()
+    verify_results(&Budgets::parse(BUDGETS).unwrap(), &urls(), Device::Phone, results).unwrap()
 }
 
 fn urls() -> Vec<String> {
@@ -28,19 +28,22 @@ fn urls() -> Vec<String> {
 }
 
 #[test]
-fn lighthouse_ci_was_given_these_rows() {
+fn the_assert_matrix_matches_the_golden_rows() {
     let rows: Value = serde_json::from_str(include_str!("lighthouse-ci/rows.json")).unwrap();
-    assert_eq!(json!(matrix(&Budgets::parse(BUDGETS).unwrap(), &urls(), Device::Phone).unwrap()), rows);
+    assert_eq!(
+        json!(build_assert_matrix(&Budgets::parse(BUDGETS).unwrap(), &urls(), Device::Phone).unwrap()),
+        rows
+    );
 }
 
 #[track_caller]
 fn check(visit: &str, answer: &str, others: &[(&str, &str, &str)]) {
-    let proof = proof_of(visit);
-    assert_eq!(proof.answer().name(), answer);
+    let proof = verify_visit(visit);
+    assert_eq!(proof.gate_outcome().name(), answer);
     assert_eq!(proof.outcomes.len(), 8);
     let not_kept = proof.outcomes.iter().filter(|one| one.outcome.name() != "kept");
     let not_kept: Vec<_> =
-        not_kept.map(|one| (one.url.as_str(), one.asked.audit.as_str(), one.outcome.name())).collect();
+        not_kept.map(|one| (one.url.as_str(), one.assertion.audit.as_str(), one.outcome.name())).collect();
     assert_eq!(not_kept, others);
 }
 
@@ -60,7 +63,7 @@ fn a_page_without_a_paint_does_not_pass() {
 }
 
 #[test]
-fn a_page_that_was_never_seen_does_not_pass() {
+fn a_redirected_page_does_not_pass() {
     let here = "http://localhost:3000/";
     check(
         "redirected",

@@ -5,14 +5,14 @@
 
 #![no_std]
 
-mod interactions;
-mod page;
-mod shifts;
-mod visit;
-mod vital;
+mod beacon_tracker;
+mod callback_tracker;
+mod cls;
+mod inp;
+mod subscription;
 
-pub use interactions::{Interaction, Interactions};
-pub use page::{History, Page};
-pub use shifts::{Shift, Shifts};
-pub use visit::{Note, Visit};
-pub use vital::{Filing, Occasion, Vital};
+pub use beacon_tracker::{BeaconTracker, PageEvent};
+pub use callback_tracker::{CallbackTracker, PageHistory};
+pub use cls::{LayoutShift, SessionWindow};
+pub use inp::{Interaction, LongestInteractions};
+pub use subscription::{EntryGrouping, ReportTrigger, Subscription};

@@ -13,11 +13,11 @@ use std::fs;
 use std::path::Path;
 
 use serde::Deserialize;
-use vitals::{Filing, Interaction, Occasion, Page, Shift};
+use vitals::{CallbackTracker, EntryGrouping, Interaction, LayoutShift, ReportTrigger};
 use wire::{Metric, Rating};
 
 #[test]
-fn the_machine_reports_what_web_vitals_reported() {
+fn replayed_traces_report_what_web_vitals_reported() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/traces");
     let mut replayed = 0;
     let mut wrong = Vec::new();
@@ -33,10 +33,10 @@ fn the_machine_reports_what_web_vitals_reported() {
         for (index, page) in trace.pages.iter().enumerate() {
             let reports = Replay::run(&trace.subscriptions, &page.events);
             for subscription in 0..trace.subscriptions.len() {
-                let of = |all: &[Report]| -> Vec<Report> {
+                let of_subscription = |all: &[TraceReport]| -> Vec<TraceReport> {
                     all.iter().filter(|report| report.subscription == subscription).cloned().collect()
                 };
-                let (expected, actual) = (of(&page.reports), of(&reports));
+                let (expected, actual) = (of_subscription(&page.reports), of_subscription(&reports));
                 if expected != actual {
                     wrong.push(format!(
                         "{}\n  page {index}, {}\n  web-vitals {expected:?}\n  ours       {actual:?}",
@@ -55,33 +55,33 @@ fn the_machine_reports_what_web_vitals_reported() {
 struct Trace {
     v: u32,
     claim: String,
-    subscriptions: Vec<Subscription>,
-    pages: Vec<Load>,
+    subscriptions: Vec<TraceSubscription>,
+    pages: Vec<TracePage>,
 }
 
 #[derive(Deserialize)]
-struct Subscription {
+struct TraceSubscription {
     on: String,
-    options: Options,
+    options: TraceOptions,
 }
 
 #[derive(Clone, Copy, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-struct Options {
+struct TraceOptions {
     report_all_changes: bool,
     report_soft_navs: bool,
     duration_threshold: Option<f64>,
 }
 
 #[derive(Deserialize)]
-struct Load {
-    events: Vec<Event>,
-    reports: Vec<Report>,
+struct TracePage {
+    events: Vec<TraceEvent>,
+    reports: Vec<TraceReport>,
 }
 
 #[derive(Clone, Debug, Deserialize, PartialEq)]
 #[serde(rename_all = "camelCase")]
-struct Report {
+struct TraceReport {
     subscription: usize,
     value: f64,
     delta: f64,
@@ -93,7 +93,7 @@ struct Report {
 /// What happened on the page; an event has those fields that its kind has.
 #[derive(Clone, Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Event {
+struct TraceEvent {
     is: String,
     at: f64,
     #[serde(default)]
@@ -116,16 +116,16 @@ struct Event {
     was_discarded: bool,
     visibility: Option<String>,
     interaction_count: Option<f64>,
-    navigation: Option<Navigation>,
+    navigation: Option<TraceNavigation>,
     #[serde(default)]
-    hidden: Vec<Entry>,
+    hidden: Vec<TraceEntry>,
     #[serde(default)]
-    entries: Vec<Entry>,
+    entries: Vec<TraceEntry>,
 }
 
 #[derive(Clone, Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Navigation {
+struct TraceNavigation {
     response_start: f64,
     activation_start: f64,
     #[serde(rename = "type")]
@@ -134,7 +134,7 @@ struct Navigation {
 
 #[derive(Clone, Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Entry {
+struct TraceEntry {
     #[serde(default)]
     entry_type: String,
     #[serde(default)]
@@ -152,70 +152,70 @@ struct Entry {
     navigation_id: Option<f64>,
     presentation_time: Option<f64>,
     paint_time: Option<f64>,
-    largest_contentful_paint: Option<Painted>,
+    largest_contentful_paint: Option<TracePaint>,
     largest_interaction_contentful_paint: Option<Box<Self>>,
 }
 
 #[derive(Clone, Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Painted {
+struct TracePaint {
     render_time: f64,
     start_time: f64,
 }
 
-impl Entry {
+impl TraceEntry {
     fn end(&self) -> f64 {
         self.start_time + self.duration
     }
 }
 
 /// One measurement of one metric, and the entries that the machine has had it file.
-struct Measured {
+struct Measurement {
     metric: Metric,
-    options: Options,
+    options: TraceOptions,
     /// Whose reports these are. CLS waits for a paint of its own, which it tells nobody of.
     subscription: Option<usize>,
     open: bool,
     /// A first byte was reported; a paint was seen.
     done: bool,
     instance: u32,
-    kind: String,
-    navigation: Option<Entry>,
+    navigation_type: String,
+    navigation: Option<TraceEntry>,
     lists: HashMap<u64, Vec<f64>>,
     entries: Vec<f64>,
 }
 
 /// What waits for an idle moment.
-enum Deferred {
-    Batch(usize, Vec<Entry>),
+enum DeferredWork {
+    Batch(usize, Vec<TraceEntry>),
     Final(usize, u32),
 }
 
 struct Replay {
-    machine: Box<Page>,
-    measured: Vec<Measured>,
+    tracker: Box<CallbackTracker>,
+    measurements: Vec<Measurement>,
     /// All entries so far: what a new observer finds in the buffer.
-    buffer: Vec<Entry>,
+    buffer: Vec<TraceEntry>,
     /// Taken at hide, and not delivered before what the page's listeners do.
-    taken: Vec<Entry>,
-    idle: VecDeque<Vec<Deferred>>,
-    reports: Vec<Report>,
+    taken: Vec<TraceEntry>,
+    idle: VecDeque<Vec<DeferredWork>>,
+    reports: Vec<TraceReport>,
     begun: bool,
     loaded: bool,
     restored: Option<f64>,
     awaits_first_input: bool,
     /// A first input that is none if the page scrolls.
-    pressed: Option<(f64, f64)>,
-    page: Event,
+    pending_first_input: Option<(f64, f64)>,
+    page: TraceEvent,
     count: f64,
 }
 
 impl Replay {
-    fn run(subscriptions: &[Subscription], events: &[Event]) -> Vec<Report> {
+    fn run(subscriptions: &[TraceSubscription], events: &[TraceEvent]) -> Vec<TraceReport> {
         let Some(page) = events.iter().find(|event| event.is == "observing") else { return Vec::new() };
         let mut replay = Self {
-            machine: Box::new(Page::new()),
-            measured: Vec::new(),
+            tracker: Box::new(CallbackTracker::new()),
+            measurements: Vec::new(),
             buffer: Vec::new(),
             taken: Vec::new(),
             idle: VecDeque::new(),
@@ -224,14 +224,14 @@ impl Replay {
             loaded: false,
             restored: None,
             awaits_first_input: false,
-            pressed: None,
+            pending_first_input: None,
             page: page.clone(),
             count: 0.0,
         };
-        for (index, Subscription { on, options }) in subscriptions.iter().enumerate() {
-            let metric = Metric::named(&on[2..]).expect("a metric");
+        for (index, TraceSubscription { on, options }) in subscriptions.iter().enumerate() {
+            let metric = Metric::from_name(&on[2..]).expect("a metric");
             if metric == Metric::Cls {
-                replay.subscribe(Metric::Fcp, Options::default(), None);
+                replay.subscribe(Metric::Fcp, TraceOptions::default(), None);
             }
             replay.subscribe(metric, *options, Some(index));
         }
@@ -251,76 +251,76 @@ impl Replay {
             });
             observing |= event.is == "observing";
             replay.loaded |= event.is == "load";
-            replay.happened(event, observing);
+            replay.apply_event(event, observing);
         }
         replay.reports
     }
 
-    fn subscribe(&mut self, metric: Metric, options: Options, subscription: Option<usize>) {
-        self.measured.push(Measured {
+    fn subscribe(&mut self, metric: Metric, options: TraceOptions, subscription: Option<usize>) {
+        self.measurements.push(Measurement {
             metric,
             options,
             subscription,
             open: false,
             done: false,
             instance: 0,
-            kind: String::new(),
+            navigation_type: String::new(),
             navigation: None,
             lists: HashMap::new(),
             entries: Vec::new(),
         });
     }
 
-    fn happened(&mut self, event: &Event, observing: bool) {
+    fn apply_event(&mut self, event: &TraceEvent, observing: bool) {
         match event.is.as_str() {
             "entries" if event.taken => self.taken.clone_from(&event.entries),
             "entries" => {
                 self.defer(event.defers);
                 if self.begun {
-                    self.identify(&event.entries);
+                    self.record_interaction_ids(&event.entries);
                     self.deliver(&event.entries, |_| true);
                 }
                 self.buffer.extend(event.entries.iter().cloned());
             }
             "idle" => {
                 let due = self.idle.pop_front().unwrap_or_default();
-                self.deferred(due);
+                self.run_deferred(due);
             }
             "keydown" | "click" if event.trusted => {
-                self.first_input(event);
+                self.detect_first_input(event);
                 self.defer(true);
-                self.finalise();
+                self.finalize_lcp();
             }
-            "visibilitychange" => self.visibility_changed(event),
+            "visibilitychange" => self.handle_visibility_change(event),
             "pageshow" if event.persisted && self.begun => self.restore(event),
             // A task after the restore, when browsers agree on whether the page is visible.
-            "awake" if self.begun => self.machine.history.first_hidden = self.hidden_now(),
-            "restored" if self.begun => self.repainted(event.now),
+            "awake" if self.begun => self.tracker.history.first_hidden = self.first_hidden_now(),
+            "restored" if self.begun => self.record_restore_paint(event.now),
             "mousedown" | "touchstart" | "pointerdown" | "pointerup" | "pointercancel" => {
-                self.first_input(event)
+                self.detect_first_input(event)
             }
             _ => {}
         }
         if observing && !self.begun && !self.page.prerendering {
             self.begin();
         }
-        self.first_byte();
+        self.report_first_byte();
     }
 
     fn begin(&mut self) {
         self.begun = true;
-        let activation = self.activation();
+        let activation = self.activation_start();
         let hidden = self
             .page
             .hidden
             .iter()
             .find(|state| state.name == "hidden" && state.start_time >= activation)
             .map(|state| state.start_time);
-        self.machine.history.first_hidden = hidden.unwrap_or(self.hidden_now());
-        let kept = self.kept();
-        self.identify(&kept);
-        for slot in 0..self.measured.len() {
-            match self.measured[slot].metric {
+        self.tracker.history.first_hidden = hidden.unwrap_or(self.first_hidden_now());
+        let buffered = self.buffered_entries();
+        self.record_interaction_ids(&buffered);
+        for slot in 0..self.measurements.len() {
+            match self.measurements[slot].metric {
                 Metric::Cls | Metric::Ttfb => {}
                 _ => self.open(slot),
             }
@@ -328,26 +328,26 @@ impl Replay {
     }
 
     fn start(&mut self, slot: usize) {
-        let kind = self.kind();
-        let measured = &mut self.measured[slot];
-        measured.open = true;
-        measured.kind = kind;
-        let all_changes = measured.options.report_all_changes;
-        self.machine.vitals[slot].begun(measured.metric, all_changes, false, 0.0);
+        let navigation_type = self.navigation_type();
+        let measurement = &mut self.measurements[slot];
+        measurement.open = true;
+        measurement.navigation_type = navigation_type;
+        let all_changes = measurement.options.report_all_changes;
+        self.tracker.subscriptions[slot].begin(measurement.metric, all_changes, false, 0.0);
     }
 
     /// A subscription's observers begin to see, first what the browser has kept for them.
     fn open(&mut self, slot: usize) {
         self.start(slot);
-        let kept = self.kept();
-        self.deliver(&kept, |other| other == slot);
-        if self.measured[slot].metric == Metric::Cls {
-            self.ask(slot, Occasion::Change);
+        let buffered = self.buffered_entries();
+        self.deliver(&buffered, |other| other == slot);
+        if self.measurements[slot].metric == Metric::Cls {
+            self.report(slot, ReportTrigger::Change);
         }
     }
 
     /// What the browser has kept for a new observer: of events only the slow ones.
-    fn kept(&self) -> Vec<Entry> {
+    fn buffered_entries(&self) -> Vec<TraceEntry> {
         self.buffer
             .iter()
             .filter(|entry| entry.entry_type != "event" || entry.duration >= 104.0)
@@ -356,36 +356,36 @@ impl Replay {
     }
 
     /// Ids of interactions, also of those too quick to be measured, tell how many there were.
-    fn identify(&mut self, entries: &[Entry]) {
+    fn record_interaction_ids(&mut self, entries: &[TraceEntry]) {
         for entry in entries.iter().filter(|entry| entry.entry_type == "event") {
             if let Some(id) = entry.interaction_id {
-                self.machine.history.identified(id);
+                self.tracker.history.record_interaction_id(id);
             }
         }
     }
 
     /// Gives entries to those who observe their type.
-    fn deliver(&mut self, entries: &[Entry], to: impl Fn(usize) -> bool) {
-        for slot in (0..self.measured.len()).filter(|slot| to(*slot)) {
-            let batch = self.seen_by(slot, entries);
-            if !self.measured[slot].open || batch.is_empty() {
+    fn deliver(&mut self, entries: &[TraceEntry], to: impl Fn(usize) -> bool) {
+        for slot in (0..self.measurements.len()).filter(|slot| to(*slot)) {
+            let batch = self.observed_by(slot, entries);
+            if !self.measurements[slot].open || batch.is_empty() {
                 continue;
             }
             match self.idle.back_mut() {
                 Some(group)
-                    if self.measured[slot].metric == Metric::Inp
+                    if self.measurements[slot].metric == Metric::Inp
                         && self.page.visibility.as_deref() == Some("visible") =>
                 {
-                    group.push(Deferred::Batch(slot, batch));
+                    group.push(DeferredWork::Batch(slot, batch));
                 }
-                _ => self.take(slot, &batch, Occasion::Change),
+                _ => self.process_batch(slot, &batch, ReportTrigger::Change),
             }
         }
     }
 
-    fn seen_by(&self, slot: usize, entries: &[Entry]) -> Vec<Entry> {
-        let Measured { metric, options, .. } = &self.measured[slot];
-        let mut batch: Vec<Entry> = entries
+    fn observed_by(&self, slot: usize, entries: &[TraceEntry]) -> Vec<TraceEntry> {
+        let Measurement { metric, options, .. } = &self.measurements[slot];
+        let mut batch: Vec<TraceEntry> = entries
             .iter()
             .filter(|entry| match (entry.entry_type.as_str(), metric) {
                 ("paint", Metric::Fcp)
@@ -401,51 +401,55 @@ impl Replay {
             .cloned()
             .collect();
         // Paints and soft navigations come to FCP through observers of their own, all else through one.
-        let apart = |entry: &Entry| *metric == Metric::Fcp && entry.entry_type == "soft-navigation";
+        let apart = |entry: &TraceEntry| *metric == Metric::Fcp && entry.entry_type == "soft-navigation";
         batch.sort_by(|one, other| apart(one).cmp(&apart(other)).then(one.end().total_cmp(&other.end())));
         batch
     }
 
-    fn take(&mut self, slot: usize, batch: &[Entry], occasion: Occasion) {
-        let Measured { metric, options, .. } = self.measured[slot];
+    fn process_batch(&mut self, slot: usize, batch: &[TraceEntry], trigger: ReportTrigger) {
+        let Measurement { metric, options, .. } = self.measurements[slot];
         let every = options.report_all_changes || options.report_soft_navs;
         for (index, entry) in batch.iter().enumerate() {
             let at = entry.start_time;
             match entry.entry_type.as_str() {
-                "soft-navigation" => self.turn(slot, entry),
-                "paint" if entry.name == "first-contentful-paint" && !self.measured[slot].done => {
-                    self.measured[slot].done = true;
-                    self.measure(slot, Occasion::End, vec![at], at - self.activation(), at);
+                "soft-navigation" => self.start_soft_navigation(slot, entry),
+                "paint" if entry.name == "first-contentful-paint" && !self.measurements[slot].done => {
+                    self.measurements[slot].done = true;
+                    self.measure(slot, ReportTrigger::Final, vec![at], at - self.activation_start(), at);
                 }
                 "largest-contentful-paint" if every || index + 1 == batch.len() => {
-                    self.measure(slot, Occasion::Change, vec![at], at - self.activation(), at);
+                    self.measure(slot, ReportTrigger::Change, vec![at], at - self.activation_start(), at);
                 }
-                "interaction-contentful-paint" => self.painted_after(slot, entry),
+                "interaction-contentful-paint" => self.record_interaction_paint(slot, entry),
                 "layout-shift" if !entry.had_recent_input => {
-                    let filing = self.machine.vitals[slot].shifts.shifted(Shift { at, score: entry.value });
-                    self.file(slot, 0.0, at, filing);
+                    let filing = self.tracker.subscriptions[slot]
+                        .session_window
+                        .add(LayoutShift { at, score: entry.value });
+                    self.group_entry(slot, 0.0, at, filing);
                 }
                 "event" | "first-input" if metric == Metric::Inp => {
                     let id = entry.interaction_id.unwrap_or(0.0);
                     if id > 0.0 {
                         let event = Interaction { id, at, duration: entry.duration };
-                        let filing = self.machine.vitals[slot].interactions.interacted(event);
-                        self.file(slot, id, at, filing);
+                        let filing = self.tracker.subscriptions[slot].interactions.add(event);
+                        self.group_entry(slot, id, at, filing);
                     }
                 }
-                "first-input" => self.measure(slot, Occasion::End, vec![at], entry.processing_start - at, at),
+                "first-input" => {
+                    self.measure(slot, ReportTrigger::Final, vec![at], entry.processing_start - at, at)
+                }
                 _ => {}
             }
         }
-        self.settle(slot, occasion);
+        self.update_value(slot, trigger);
     }
 
     /// A soft navigation ends this view and begins another.
-    fn turn(&mut self, slot: usize, entry: &Entry) {
-        let metric = self.measured[slot].metric;
+    fn start_soft_navigation(&mut self, slot: usize, entry: &TraceEntry) {
+        let metric = self.measurements[slot].metric;
         let at = entry.start_time;
         match metric {
-            Metric::Lcp | Metric::Cls | Metric::Inp => self.settle(slot, Occasion::End),
+            Metric::Lcp | Metric::Cls | Metric::Inp => self.update_value(slot, ReportTrigger::Final),
             _ => {}
         }
         self.renew(slot, "soft-navigation", Some(entry.clone()));
@@ -453,13 +457,13 @@ impl Replay {
             Metric::Fcp => {
                 let painted =
                     entry.presentation_time.filter(|time| *time > 0.0).or(entry.paint_time).unwrap_or(0.0);
-                self.measure(slot, Occasion::End, Vec::new(), painted - at, f64::NEG_INFINITY);
+                self.measure(slot, ReportTrigger::Final, Vec::new(), painted - at, f64::NEG_INFINITY);
             }
-            Metric::Ttfb => self.measure(slot, Occasion::End, vec![at], 0.0, f64::NEG_INFINITY),
+            Metric::Ttfb => self.measure(slot, ReportTrigger::Final, vec![at], 0.0, f64::NEG_INFINITY),
             Metric::Lcp => {
-                self.machine.history.first_hidden = f64::INFINITY;
+                self.tracker.history.first_hidden = f64::INFINITY;
                 if let Some(largest) = &entry.largest_interaction_contentful_paint {
-                    self.painted_after(slot, largest);
+                    self.record_interaction_paint(slot, largest);
                 }
             }
             _ => {}
@@ -467,86 +471,86 @@ impl Replay {
     }
 
     /// A paint that an interaction caused: it belongs to the view which that interaction opened.
-    fn painted_after(&mut self, slot: usize, entry: &Entry) {
-        let Some(navigation) = &self.measured[slot].navigation else { return };
+    fn record_interaction_paint(&mut self, slot: usize, entry: &TraceEntry) {
+        let Some(navigation) = &self.measurements[slot].navigation else { return };
         if navigation.navigation_id.is_none() || entry.interaction_id != navigation.interaction_id {
             return;
         }
         let painted = entry.largest_contentful_paint.as_ref();
         let time = painted.map_or(0.0, |painted| painted.render_time);
         let entries = painted.map(|painted| painted.start_time).into_iter().collect();
-        self.measure(slot, Occasion::Change, entries, time - entry.start_time, time);
+        self.measure(slot, ReportTrigger::Change, entries, time - entry.start_time, time);
     }
 
-    fn visibility_changed(&mut self, event: &Event) {
+    fn handle_visibility_change(&mut self, event: &TraceEvent) {
         let hidden = self.page.visibility.as_deref() == Some("hidden");
         let taken = std::mem::take(&mut self.taken);
         if self.begun && hidden {
             for metric in [Metric::Inp, Metric::Cls, Metric::Fid] {
-                for slot in 0..self.measured.len() {
-                    if self.measured[slot].open && self.measured[slot].metric == metric {
-                        let batch = self.seen_by(slot, &taken);
-                        self.take(slot, &batch, Occasion::Hide);
+                for slot in 0..self.measurements.len() {
+                    if self.measurements[slot].open && self.measurements[slot].metric == metric {
+                        let batch = self.observed_by(slot, &taken);
+                        self.process_batch(slot, &batch, ReportTrigger::Hide);
                     }
                 }
             }
-            self.machine.history.hidden(event.time_stamp);
+            self.tracker.history.record_hidden(event.time_stamp);
         }
         if self.begun {
-            self.finalise();
+            self.finalize_lcp();
             // Whatever waited for idle time does not wait for a page that may be gone.
-            let waiting: Vec<Deferred> = self.idle.iter_mut().flat_map(std::mem::take).collect();
-            self.deferred(waiting);
+            let waiting: Vec<DeferredWork> = self.idle.iter_mut().flat_map(std::mem::take).collect();
+            self.run_deferred(waiting);
         }
         let paints =
-            |entry: &&Entry| ["paint", "largest-contentful-paint"].contains(&entry.entry_type.as_str());
-        let paints: Vec<Entry> = taken.iter().filter(paints).cloned().collect();
+            |entry: &&TraceEntry| ["paint", "largest-contentful-paint"].contains(&entry.entry_type.as_str());
+        let paints: Vec<TraceEntry> = taken.iter().filter(paints).cloned().collect();
         if self.begun {
             self.deliver(&paints, |_| true);
         }
         self.buffer.extend(taken);
     }
 
-    fn restore(&mut self, event: &Event) {
+    fn restore(&mut self, event: &TraceEvent) {
         self.restored = Some(event.time_stamp);
         self.awaits_first_input = true;
-        for slot in 0..self.measured.len() {
-            if self.measured[slot].open {
+        for slot in 0..self.measurements.len() {
+            if self.measurements[slot].open {
                 self.renew(slot, "back-forward-cache", None);
-                if self.measured[slot].metric == Metric::Ttfb {
-                    self.measure(slot, Occasion::End, Vec::new(), 0.0, f64::NEG_INFINITY);
+                if self.measurements[slot].metric == Metric::Ttfb {
+                    self.measure(slot, ReportTrigger::Final, Vec::new(), 0.0, f64::NEG_INFINITY);
                 }
             }
         }
     }
 
     /// Two frames after the page was restored.
-    fn repainted(&mut self, now: f64) {
+    fn record_restore_paint(&mut self, now: f64) {
         let Some(restored) = self.restored else { return };
-        for slot in 0..self.measured.len() {
-            match self.measured[slot].metric {
-                Metric::Fcp | Metric::Lcp if self.measured[slot].open => {
+        for slot in 0..self.measurements.len() {
+            match self.measurements[slot].metric {
+                Metric::Fcp | Metric::Lcp if self.measurements[slot].open => {
                     self.renew(slot, "back-forward-cache", None);
-                    self.measure(slot, Occasion::End, Vec::new(), now - restored, f64::NEG_INFINITY);
+                    self.measure(slot, ReportTrigger::Final, Vec::new(), now - restored, f64::NEG_INFINITY);
                 }
-                Metric::Cls if self.measured[slot].open => self.ask(slot, Occasion::Change),
+                Metric::Cls if self.measurements[slot].open => self.report(slot, ReportTrigger::Change),
                 _ => {}
             }
         }
     }
 
     /// The browser tells of a page's first input only once: after a restore scripts look for themselves.
-    fn first_input(&mut self, event: &Event) {
+    fn detect_first_input(&mut self, event: &TraceEvent) {
         let (at, delay) = (event.time_stamp, event.now - event.time_stamp);
         let first = match event.is.as_str() {
             _ if !self.awaits_first_input => None,
             "pointerdown" => {
-                self.pressed = event.cancelable.then_some((at, delay));
+                self.pending_first_input = event.cancelable.then_some((at, delay));
                 None
             }
-            "pointerup" => self.pressed.take(),
+            "pointerup" => self.pending_first_input.take(),
             "pointercancel" => {
-                self.pressed = None;
+                self.pending_first_input = None;
                 None
             }
             "mousedown" | "keydown" | "touchstart" if event.cancelable => Some((at, delay)),
@@ -554,106 +558,121 @@ impl Replay {
         };
         let Some((at, delay)) = first else { return };
         self.awaits_first_input = false;
-        for slot in 0..self.measured.len() {
-            if self.measured[slot].open && self.measured[slot].metric == Metric::Fid {
-                self.measure(slot, Occasion::End, vec![at], (at + delay) - at, at);
+        for slot in 0..self.measurements.len() {
+            if self.measurements[slot].open && self.measurements[slot].metric == Metric::Fid {
+                self.measure(slot, ReportTrigger::Final, vec![at], (at + delay) - at, at);
             }
         }
     }
 
-    fn first_byte(&mut self) {
+    fn report_first_byte(&mut self) {
         let Some(navigation) = self.page.navigation.clone().filter(|_| self.loaded && self.begun) else {
             return;
         };
-        for slot in 0..self.measured.len() {
-            if self.measured[slot].metric == Metric::Ttfb && !self.measured[slot].done && self.trusted() {
-                self.measured[slot].done = true;
+        for slot in 0..self.measurements.len() {
+            if self.measurements[slot].metric == Metric::Ttfb
+                && !self.measurements[slot].done
+                && self.has_valid_navigation_timing()
+            {
+                self.measurements[slot].done = true;
                 self.start(slot);
                 let value = navigation.response_start - navigation.activation_start;
-                self.measure(slot, Occasion::End, vec![0.0], value, f64::NEG_INFINITY);
-                let kept = self.kept();
-                self.deliver(&kept, |other| other == slot);
+                self.measure(slot, ReportTrigger::Final, vec![0.0], value, f64::NEG_INFINITY);
+                let buffered = self.buffered_entries();
+                self.deliver(&buffered, |other| other == slot);
             }
         }
     }
 
     /// A group of work for the next idle moment, as the page's own record asked for one.
-    fn defer(&mut self, asked: bool) {
-        if asked && self.page.visibility.as_deref() == Some("visible") {
+    fn defer(&mut self, is_requested: bool) {
+        if is_requested && self.page.visibility.as_deref() == Some("visible") {
             self.idle.push_back(Vec::new());
         }
     }
 
-    fn finalise(&mut self) {
-        for slot in 0..self.measured.len() {
-            if self.measured[slot].open && self.measured[slot].metric == Metric::Lcp {
-                let last = Deferred::Final(slot, self.measured[slot].instance);
+    fn finalize_lcp(&mut self) {
+        for slot in 0..self.measurements.len() {
+            if self.measurements[slot].open && self.measurements[slot].metric == Metric::Lcp {
+                let last = DeferredWork::Final(slot, self.measurements[slot].instance);
                 match self.idle.back_mut() {
                     Some(group) if self.page.visibility.as_deref() == Some("visible") => group.push(last),
-                    _ => self.deferred(vec![last]),
+                    _ => self.run_deferred(vec![last]),
                 }
             }
         }
     }
 
-    fn deferred(&mut self, due: Vec<Deferred>) {
+    fn run_deferred(&mut self, due: Vec<DeferredWork>) {
         for work in due {
             match work {
-                Deferred::Batch(slot, batch) => self.take(slot, &batch, Occasion::Change),
-                Deferred::Final(slot, instance) if self.measured[slot].instance == instance => {
-                    self.ask(slot, Occasion::End)
+                DeferredWork::Batch(slot, batch) => self.process_batch(slot, &batch, ReportTrigger::Change),
+                DeferredWork::Final(slot, instance) if self.measurements[slot].instance == instance => {
+                    self.report(slot, ReportTrigger::Final)
                 }
-                Deferred::Final(..) => {}
+                DeferredWork::Final(..) => {}
             }
         }
     }
 
-    fn renew(&mut self, slot: usize, kind: &str, navigation: Option<Entry>) {
-        let measured = &mut self.measured[slot];
-        let count = self.machine.history.count(self.count);
-        let all_changes = measured.options.report_all_changes;
-        self.machine.vitals[slot].begun(measured.metric, all_changes, true, count);
-        measured.instance += 1;
-        kind.clone_into(&mut measured.kind);
-        measured.navigation = navigation.or(measured.navigation.take());
-        measured.lists.clear();
-        measured.entries.clear();
+    fn renew(&mut self, slot: usize, navigation_type: &str, navigation: Option<TraceEntry>) {
+        let measurement = &mut self.measurements[slot];
+        let count = self.tracker.history.interaction_count(self.count);
+        let all_changes = measurement.options.report_all_changes;
+        self.tracker.subscriptions[slot].begin(measurement.metric, all_changes, true, count);
+        measurement.instance += 1;
+        navigation_type.clone_into(&mut measurement.navigation_type);
+        measurement.navigation = navigation.or(measurement.navigation.take());
+        measurement.lists.clear();
+        measurement.entries.clear();
     }
 
     /// `seen` is when it was painted or pressed: nothing counts that came after the page was hidden.
-    fn measure(&mut self, slot: usize, occasion: Occasion, entries: Vec<f64>, duration: f64, seen: f64) {
-        if seen < self.machine.history.first_hidden && self.machine.vitals[slot].measured(duration) {
-            self.measured[slot].entries = entries;
-            self.ask(slot, occasion);
+    fn measure(
+        &mut self,
+        slot: usize,
+        trigger: ReportTrigger,
+        entries: Vec<f64>,
+        duration: f64,
+        occurred_at: f64,
+    ) {
+        if occurred_at < self.tracker.history.first_hidden
+            && self.tracker.subscriptions[slot].record_duration(duration)
+        {
+            self.measurements[slot].entries = entries;
+            self.report(slot, trigger);
         }
     }
 
-    fn file(&mut self, slot: usize, list: f64, entry: f64, filing: Filing) {
-        let list = self.measured[slot].lists.entry(list.to_bits()).or_default();
-        match filing {
-            Filing::Nowhere => {}
-            Filing::Afresh => *list = vec![entry],
-            Filing::Joins => list.push(entry),
+    fn group_entry(&mut self, slot: usize, list: f64, entry: f64, grouping: EntryGrouping) {
+        let list = self.measurements[slot].lists.entry(list.to_bits()).or_default();
+        match grouping {
+            EntryGrouping::Discard => {}
+            EntryGrouping::StartGroup => *list = vec![entry],
+            EntryGrouping::JoinGroup => list.push(entry),
         }
     }
 
-    fn settle(&mut self, slot: usize, occasion: Occasion) {
-        let count = self.machine.history.count(self.count);
-        if let Some(list) = self.machine.vitals[slot].settled(count) {
-            self.measured[slot].entries =
-                self.measured[slot].lists.get(&list.to_bits()).cloned().unwrap_or_default();
+    fn update_value(&mut self, slot: usize, trigger: ReportTrigger) {
+        let count = self.tracker.history.interaction_count(self.count);
+        if let Some(list) = self.tracker.subscriptions[slot].update_value(count) {
+            self.measurements[slot].entries =
+                self.measurements[slot].lists.get(&list.to_bits()).cloned().unwrap_or_default();
         }
-        if matches!(self.measured[slot].metric, Metric::Cls | Metric::Inp) || occasion == Occasion::End {
-            self.ask(slot, occasion);
+        if matches!(self.measurements[slot].metric, Metric::Cls | Metric::Inp)
+            || trigger == ReportTrigger::Final
+        {
+            self.report(slot, trigger);
         }
     }
 
-    fn ask(&mut self, slot: usize, occasion: Occasion) {
-        let vital = &mut self.machine.vitals[slot];
-        let Some(delta) = vital.reported(occasion) else { return };
-        let Measured { metric, subscription, kind, entries, .. } = &self.measured[slot];
+    fn report(&mut self, slot: usize, trigger: ReportTrigger) {
+        let vital = &mut self.tracker.subscriptions[slot];
+        let Some(delta) = vital.report(trigger) else { return };
+        let Measurement { metric, subscription, navigation_type: kind, entries, .. } =
+            &self.measurements[slot];
         if let Some(subscription) = *subscription {
-            self.reports.push(Report {
+            self.reports.push(TraceReport {
                 subscription,
                 value: vital.value(),
                 delta,
@@ -669,14 +688,15 @@ impl Replay {
         }
         // A page that was never seen does not shift.
         let waits = *metric == Metric::Fcp && subscription.is_none();
-        if waits && !self.measured[slot + 1].open {
+        if waits && !self.measurements[slot + 1].open {
             self.open(slot + 1);
         }
     }
 
     /// What began the page as it is now.
-    fn kind(&self) -> String {
-        let Some(navigation) = self.page.navigation.as_ref().filter(|_| self.trusted()) else {
+    fn navigation_type(&self) -> String {
+        let Some(navigation) = self.page.navigation.as_ref().filter(|_| self.has_valid_navigation_timing())
+        else {
             return "navigate".to_owned();
         };
         if self.restored.is_some() {
@@ -690,18 +710,18 @@ impl Replay {
         }
     }
 
-    fn trusted(&self) -> bool {
+    fn has_valid_navigation_timing(&self) -> bool {
         self.page.navigation.as_ref().is_some_and(|navigation| {
             navigation.response_start > 0.0 && navigation.response_start < self.page.at
         })
     }
 
-    fn activation(&self) -> f64 {
-        let navigation = self.page.navigation.as_ref().filter(|_| self.trusted());
+    fn activation_start(&self) -> f64 {
+        let navigation = self.page.navigation.as_ref().filter(|_| self.has_valid_navigation_timing());
         navigation.map_or(0.0, |navigation| navigation.activation_start)
     }
 
-    fn hidden_now(&self) -> f64 {
+    fn first_hidden_now(&self) -> f64 {
         if self.page.visibility.as_deref() == Some("hidden") { 0.0 } else { f64::INFINITY }
     }
 }

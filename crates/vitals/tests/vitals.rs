@@ -1,111 +1,113 @@
 //! What the machine makes of a page's moments, one claim a test.
 
-use vitals::{Interaction, Note, Occasion, Page, Shift, Visit, Vital};
+use vitals::{
+    BeaconTracker, CallbackTracker, Interaction, LayoutShift, PageEvent, ReportTrigger, Subscription,
+};
 use wire::{Metric, Rating};
 
-fn begun(page: &mut Page, metric: Metric, all_changes: bool) -> &mut Vital {
-    let [vital, ..] = &mut page.vitals;
-    vital.begun(metric, all_changes, false, 0.0);
-    vital
+fn begin_subscription(tracker: &mut CallbackTracker, metric: Metric, all_changes: bool) -> &mut Subscription {
+    let [subscription, ..] = &mut tracker.subscriptions;
+    subscription.begin(metric, all_changes, false, 0.0);
+    subscription
 }
 
 #[test]
 fn an_unknown_value_is_never_reported() {
-    let mut page = Page::new();
-    let vital = begun(&mut page, Metric::Lcp, true);
-    for occasion in [Occasion::Change, Occasion::Hide, Occasion::End] {
-        assert_eq!(vital.reported(occasion), None);
+    let mut tracker = CallbackTracker::new();
+    let subscription = begin_subscription(&mut tracker, Metric::Lcp, true);
+    for occasion in [ReportTrigger::Change, ReportTrigger::Hide, ReportTrigger::Final] {
+        assert_eq!(subscription.report(occasion), None);
     }
 }
 
 #[test]
 fn a_page_without_shifts_reports_its_zero_once() {
-    let mut page = Page::new();
-    let vital = begun(&mut page, Metric::Cls, false);
-    assert_eq!(vital.reported(Occasion::Change), None);
-    assert_eq!(vital.reported(Occasion::Hide), Some(0.0));
-    assert_eq!(vital.reported(Occasion::Hide), None);
+    let mut tracker = CallbackTracker::new();
+    let subscription = begin_subscription(&mut tracker, Metric::Cls, false);
+    assert_eq!(subscription.report(ReportTrigger::Change), None);
+    assert_eq!(subscription.report(ReportTrigger::Hide), Some(0.0));
+    assert_eq!(subscription.report(ReportTrigger::Hide), None);
 }
 
 #[test]
-fn every_change_is_reported_only_to_those_who_ask() {
+fn every_change_is_reported_only_with_report_all_changes() {
     for all_changes in [false, true] {
-        let mut page = Page::new();
-        let vital = begun(&mut page, Metric::Lcp, all_changes);
-        vital.measured(100.0);
-        assert_eq!(vital.reported(Occasion::Change), all_changes.then_some(100.0));
-        vital.measured(250.0);
-        assert_eq!(vital.reported(Occasion::Change), all_changes.then_some(150.0));
+        let mut tracker = CallbackTracker::new();
+        let subscription = begin_subscription(&mut tracker, Metric::Lcp, all_changes);
+        subscription.record_duration(100.0);
+        assert_eq!(subscription.report(ReportTrigger::Change), all_changes.then_some(100.0));
+        subscription.record_duration(250.0);
+        assert_eq!(subscription.report(ReportTrigger::Change), all_changes.then_some(150.0));
     }
 }
 
 #[test]
-fn what_is_final_stays_so_until_the_metric_begins_anew() {
-    let mut page = Page::new();
-    let vital = begun(&mut page, Metric::Lcp, false);
-    vital.measured(100.0);
-    assert_eq!(vital.reported(Occasion::End), Some(100.0));
-    assert!(!vital.measured(900.0));
-    assert_eq!(vital.reported(Occasion::End), None);
-    vital.begun(Metric::Lcp, false, true, 0.0);
-    assert!(vital.measured(20.0));
-    assert_eq!(vital.reported(Occasion::End), Some(20.0));
+fn a_final_value_stays_until_the_metric_begins_again() {
+    let mut tracker = CallbackTracker::new();
+    let subscription = begin_subscription(&mut tracker, Metric::Lcp, false);
+    subscription.record_duration(100.0);
+    assert_eq!(subscription.report(ReportTrigger::Final), Some(100.0));
+    assert!(!subscription.record_duration(900.0));
+    assert_eq!(subscription.report(ReportTrigger::Final), None);
+    subscription.begin(Metric::Lcp, false, true, 0.0);
+    assert!(subscription.record_duration(20.0));
+    assert_eq!(subscription.report(ReportTrigger::Final), Some(20.0));
 }
 
 #[test]
-fn a_moment_before_activation_took_no_time() {
-    let mut page = Page::new();
-    let vital = begun(&mut page, Metric::Fcp, false);
-    vital.measured(80.0 - 300.0);
-    assert_eq!(vital.reported(Occasion::End), Some(0.0));
+fn a_paint_before_activation_counts_as_zero() {
+    let mut tracker = CallbackTracker::new();
+    let subscription = begin_subscription(&mut tracker, Metric::Fcp, false);
+    subscription.record_duration(80.0 - 300.0);
+    assert_eq!(subscription.report(ReportTrigger::Final), Some(0.0));
 }
 
 #[test]
 fn only_the_first_hiding_counts() {
-    let mut page = Page::new();
-    page.history.first_hidden = f64::INFINITY;
-    page.history.hidden(500.0);
-    page.history.hidden(900.0);
-    assert_eq!(page.history.first_hidden, 500.0);
+    let mut tracker = CallbackTracker::new();
+    tracker.history.first_hidden = f64::INFINITY;
+    tracker.history.record_hidden(500.0);
+    tracker.history.record_hidden(900.0);
+    assert_eq!(tracker.history.first_hidden, 500.0);
 }
 
 #[test]
-fn an_interaction_too_fast_for_an_entry_is_eight_after_a_restore_only() {
-    let mut page = Page::new();
-    let vital = begun(&mut page, Metric::Inp, false);
-    assert_eq!(vital.settled(1.0), None);
-    vital.begun(Metric::Inp, false, true, 1.0);
-    assert_eq!(vital.settled(1.0), None);
-    assert_eq!(vital.settled(2.0), Some(0.0));
-    assert_eq!(vital.value(), 8.0);
+fn an_interaction_too_fast_for_an_entry_counts_as_8_ms_only_after_a_restore() {
+    let mut tracker = CallbackTracker::new();
+    let subscription = begin_subscription(&mut tracker, Metric::Inp, false);
+    assert_eq!(subscription.update_value(1.0), None);
+    subscription.begin(Metric::Inp, false, true, 1.0);
+    assert_eq!(subscription.update_value(1.0), None);
+    assert_eq!(subscription.update_value(2.0), Some(0.0));
+    assert_eq!(subscription.value(), 8.0);
 }
 
 #[test]
 fn events_without_an_id_are_no_interactions() {
-    let mut page = Page::new();
-    let vital = begun(&mut page, Metric::Inp, false);
-    vital.interactions.interacted(Interaction { id: 0.0, at: 1.0, duration: 500.0 });
-    assert_eq!(vital.settled(1.0), None);
+    let mut tracker = CallbackTracker::new();
+    let subscription = begin_subscription(&mut tracker, Metric::Inp, false);
+    subscription.interactions.add(Interaction { id: 0.0, at: 1.0, duration: 500.0 });
+    assert_eq!(subscription.update_value(1.0), None);
 }
 
 #[test]
-fn where_the_browser_does_not_count_the_ids_do() {
-    let mut page = Page::new();
-    assert_eq!(page.history.count(f64::NAN), 0.0);
+fn interactions_are_estimated_from_ids_without_a_browser_count() {
+    let mut tracker = CallbackTracker::new();
+    assert_eq!(tracker.history.interaction_count(f64::NAN), 0.0);
     for id in [1007.0, 1000.0, 1070.0] {
-        page.history.identified(id);
+        tracker.history.record_interaction_id(id);
     }
-    assert_eq!(page.history.count(f64::NAN), 11.0);
-    assert_eq!(page.history.count(3.0), 3.0);
+    assert_eq!(tracker.history.interaction_count(f64::NAN), 11.0);
+    assert_eq!(tracker.history.interaction_count(3.0), 3.0);
 }
 
 #[test]
-fn a_beacon_carries_what_is_known_rounded_up() {
-    let mut page = Page::new();
-    let vital = begun(&mut page, Metric::Lcp, false);
-    assert_eq!(vital.asked(), None);
-    vital.measured(100.2);
-    assert_eq!(vital.asked(), Some(101));
+fn a_beacon_carries_the_value_rounded_up() {
+    let mut tracker = CallbackTracker::new();
+    let subscription = begin_subscription(&mut tracker, Metric::Lcp, false);
+    assert_eq!(subscription.wire_value(), None);
+    subscription.record_duration(100.2);
+    assert_eq!(subscription.wire_value(), Some(101));
 }
 
 #[test]
@@ -118,44 +120,60 @@ fn ratings_are_the_published_ones_at_both_edges() {
             (edges.poor, Rating::NeedsImprovement),
             (edges.poor.next_up(), Rating::Poor),
         ] {
-            let mut page = Page::new();
-            let vital = begun(&mut page, metric, false);
-            vital.measured(value);
-            assert_eq!(vital.rating(), rating, "{} at {value}", metric.name());
+            let mut tracker = CallbackTracker::new();
+            let subscription = begin_subscription(&mut tracker, metric, false);
+            subscription.record_duration(value);
+            assert_eq!(subscription.rating(), rating, "{} at {value}", metric.name());
         }
     }
 }
 
 /// A page that every metric can be measured on, visible from the start.
-fn visible() -> Visit {
-    let mut visit = Visit::new();
-    visit.noted(Note::Watched { first_hidden: f64::INFINITY, origin: 0.0, threshold: 40.0 }, 0.0);
+fn visible_tracker() -> BeaconTracker {
+    let mut tracker = BeaconTracker::new();
+    tracker.handle(
+        PageEvent::ObservationStarted {
+            first_hidden: f64::INFINITY,
+            activation_start: 0.0,
+            duration_threshold: 40.0,
+        },
+        0.0,
+    );
     for metric in Metric::ALL {
-        visit.noted(Note::Begun(metric), 0.0);
+        tracker.handle(PageEvent::MetricSupported(metric), 0.0);
     }
-    visit
+    tracker
 }
 
 #[track_caller]
-fn check(notes: &[Note], expect: [Option<u32>; 6]) {
-    let mut visit = visible();
-    for &note in notes {
-        visit.noted(note, 0.0);
+fn check(page_events: &[PageEvent], expect: [Option<u32>; 6]) {
+    let mut tracker = visible_tracker();
+    for &page_event in page_events {
+        tracker.handle(page_event, 0.0);
     }
-    assert_eq!(Metric::ALL.map(|metric| visit.asked(metric, 0.0)), expect);
+    assert_eq!(Metric::ALL.map(|metric| tracker.wire_value(metric, 0.0)), expect);
 }
 
 #[test]
 fn a_page_that_was_never_painted_does_not_shift() {
-    let shift = Note::Shifted(Shift { at: 1.0, score: 0.5 });
-    check(&[shift, Note::Settled], [None; 6]);
-    check(&[shift, Note::Painted(7.5), Note::Settled], [Some(8), None, Some(5000), None, None, None]);
+    let shift = PageEvent::LayoutShift(LayoutShift { at: 1.0, score: 0.5 });
+    check(&[shift, PageEvent::BatchEnded], [None; 6]);
+    check(
+        &[shift, PageEvent::FirstContentfulPaint(7.5), PageEvent::BatchEnded],
+        [Some(8), None, Some(5000), None, None, None],
+    );
 }
 
 #[test]
-fn what_is_painted_once_the_page_was_hidden_does_not_count() {
+fn paints_after_the_page_was_hidden_do_not_count() {
     check(
-        &[Note::Hidden(20.0), Note::Largest(20.0), Note::Settled, Note::Painted(19.5), Note::Settled],
+        &[
+            PageEvent::Hidden(20.0),
+            PageEvent::LargestContentfulPaint(20.0),
+            PageEvent::BatchEnded,
+            PageEvent::FirstContentfulPaint(19.5),
+            PageEvent::BatchEnded,
+        ],
         [Some(20), None, Some(0), None, None, None],
     );
 }
@@ -163,16 +181,34 @@ fn what_is_painted_once_the_page_was_hidden_does_not_count() {
 #[test]
 fn the_last_of_a_batch_of_paints_is_the_largest() {
     check(
-        &[Note::Largest(10.0), Note::Largest(30.0), Note::Settled],
+        &[
+            PageEvent::LargestContentfulPaint(10.0),
+            PageEvent::LargestContentfulPaint(30.0),
+            PageEvent::BatchEnded,
+        ],
         [None, Some(30), None, None, None, None],
     );
-    check(&[Note::Hidden(20.0), Note::Largest(10.0), Note::Largest(30.0), Note::Settled], [None; 6]);
+    check(
+        &[
+            PageEvent::Hidden(20.0),
+            PageEvent::LargestContentfulPaint(10.0),
+            PageEvent::LargestContentfulPaint(30.0),
+            PageEvent::BatchEnded,
+        ],
+        [None; 6],
+    );
 }
 
 #[test]
-fn no_paint_is_the_largest_once_something_was_pressed() {
+fn no_paint_after_an_input_becomes_the_lcp() {
     check(
-        &[Note::Largest(10.0), Note::Settled, Note::Finished, Note::Largest(30.0), Note::Settled],
+        &[
+            PageEvent::LargestContentfulPaint(10.0),
+            PageEvent::BatchEnded,
+            PageEvent::LcpFinalized,
+            PageEvent::LargestContentfulPaint(30.0),
+            PageEvent::BatchEnded,
+        ],
         [None, Some(10), None, None, None, None],
     );
 }
@@ -180,27 +216,31 @@ fn no_paint_is_the_largest_once_something_was_pressed() {
 #[test]
 fn the_first_input_is_an_interaction_however_short() {
     let event = Interaction { id: 7.0, at: 100.0, duration: 16.0 };
-    check(&[Note::Event { event, processed: 101.0, first: false }], [None; 6]);
+    check(&[PageEvent::EventTiming { event, processing_start: 101.0, is_first_input: false }], [None; 6]);
     check(
-        &[Note::Event { event, processed: 101.0, first: true }],
+        &[PageEvent::EventTiming { event, processing_start: 101.0, is_first_input: true }],
         [None, None, None, Some(16), Some(1), None],
     );
     let event = Interaction { duration: 0.0, ..event };
     check(
-        &[Note::Event { event, processed: 101.0, first: true }],
+        &[PageEvent::EventTiming { event, processing_start: 101.0, is_first_input: true }],
         [None, None, None, Some(0), Some(1), None],
     );
 }
 
 #[test]
-fn a_prerendered_page_is_measured_from_when_it_was_seen() {
+fn a_prerendered_page_is_measured_from_its_activation() {
     check(
         &[
-            Note::Watched { first_hidden: f64::INFINITY, origin: 50.0, threshold: 40.0 },
-            Note::Responded(20.0),
-            Note::Painted(20.0),
-            Note::Largest(60.0),
-            Note::Settled,
+            PageEvent::ObservationStarted {
+                first_hidden: f64::INFINITY,
+                activation_start: 50.0,
+                duration_threshold: 40.0,
+            },
+            PageEvent::FirstByte(20.0),
+            PageEvent::FirstContentfulPaint(20.0),
+            PageEvent::LargestContentfulPaint(60.0),
+            PageEvent::BatchEnded,
         ],
         [Some(0), Some(10), Some(0), None, None, Some(0)],
     );
@@ -208,20 +248,36 @@ fn a_prerendered_page_is_measured_from_when_it_was_seen() {
 
 #[test]
 fn a_restored_view_is_measured_anew_and_a_declared_one_has_no_paints() {
-    let load =
-        [Note::Painted(8.0), Note::Responded(5.0), Note::Largest(9.0), Note::Settled, Note::Hidden(99.0)];
-    let restored = [Note::Renewed { first_hidden: f64::INFINITY }, Note::Repainted(33.0), Note::Settled];
+    let load = [
+        PageEvent::FirstContentfulPaint(8.0),
+        PageEvent::FirstByte(5.0),
+        PageEvent::LargestContentfulPaint(9.0),
+        PageEvent::BatchEnded,
+        PageEvent::Hidden(99.0),
+    ];
+    let restored = [
+        PageEvent::ViewStarted { first_hidden: f64::INFINITY },
+        PageEvent::RestorePaint(33.0),
+        PageEvent::BatchEnded,
+    ];
     check(&[&load[..], &restored].concat(), [Some(33), Some(33), Some(0), None, None, Some(0)]);
-    let declared = [Note::Renewed { first_hidden: 0.0 }, Note::Largest(120.0), Note::Settled];
+    let declared = [
+        PageEvent::ViewStarted { first_hidden: 0.0 },
+        PageEvent::LargestContentfulPaint(120.0),
+        PageEvent::BatchEnded,
+    ];
     check(&[&load[..], &declared].concat(), [None, None, Some(0), None, None, None]);
 }
 
 #[test]
-fn a_browser_that_does_not_tell_of_a_metric_has_none_after_a_restore_either() {
-    let mut visit = Visit::new();
-    visit.noted(Note::Begun(Metric::Fcp), 0.0);
-    visit.noted(Note::Renewed { first_hidden: f64::INFINITY }, 0.0);
-    visit.noted(Note::Repainted(33.0), 0.0);
-    visit.noted(Note::Settled, 0.0);
-    assert_eq!(Metric::ALL.map(|metric| visit.asked(metric, 0.0)), [Some(33), None, None, None, None, None]);
+fn an_unsupported_metric_stays_unknown_after_a_restore() {
+    let mut tracker = BeaconTracker::new();
+    tracker.handle(PageEvent::MetricSupported(Metric::Fcp), 0.0);
+    tracker.handle(PageEvent::ViewStarted { first_hidden: f64::INFINITY }, 0.0);
+    tracker.handle(PageEvent::RestorePaint(33.0), 0.0);
+    tracker.handle(PageEvent::BatchEnded, 0.0);
+    assert_eq!(
+        Metric::ALL.map(|metric| tracker.wire_value(metric, 0.0)),
+        [Some(33), None, None, None, None, None]
+    );
 }

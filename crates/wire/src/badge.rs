@@ -5,13 +5,13 @@ use std::fmt::Write;
 
 /// How a badge looks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Tone {
+pub enum BadgeState {
     /// Every budget is kept.
-    Kept,
+    Passing,
     /// One is broken.
-    Broken,
+    Failing,
     /// Nothing is proven: grey, and never green.
-    Silent,
+    Unknown,
 }
 
 /// Two words side by side.
@@ -22,21 +22,21 @@ pub struct Badge<'a> {
     /// How it stands.
     pub message: &'a str,
     /// How it looks.
-    pub tone: Tone,
+    pub state: BadgeState,
 }
 
 impl Badge<'_> {
     /// The picture, complete in itself: no font, no script, nothing to fetch.
     #[must_use]
-    pub fn svg(&self) -> String {
-        let Self { label, message, tone } = self;
-        let (left, right) = (width(label) + 12, width(message) + 12);
+    pub fn to_svg(&self) -> String {
+        let Self { label, message, state: tone } = self;
+        let (left, right) = (estimated_width(label) + 12, estimated_width(message) + 12);
         let all = left + right;
-        let (name, said) = (escaped(label), escaped(message));
+        let (name, said) = (escape_xml(label), escape_xml(message));
         let colour = match tone {
-            Tone::Kept => "#0b7a43",
-            Tone::Broken => "#c02626",
-            Tone::Silent => "#5b6472",
+            BadgeState::Passing => "#0b7a43",
+            BadgeState::Failing => "#c02626",
+            BadgeState::Unknown => "#5b6472",
         };
         let mut svg = String::with_capacity(900);
         // Writing into a string cannot fail.
@@ -61,7 +61,7 @@ impl Badge<'_> {
 }
 
 /// About as wide as Verdana draws it at 11 px; the picture asks the reader's font to keep to it.
-fn width(text: &str) -> u32 {
+fn estimated_width(text: &str) -> u32 {
     let tenths = |character: char| match character {
         'i' | 'l' | 'j' | '.' | ',' | ':' | ' ' | '\'' | '|' => 38,
         'm' | 'w' | 'M' | 'W' | '%' => 105,
@@ -72,7 +72,7 @@ fn width(text: &str) -> u32 {
 }
 
 /// As text and attributes of XML hold it; what XML has no character for is left out.
-fn escaped(text: &str) -> String {
+fn escape_xml(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     for character in text.chars() {
         match character {
@@ -92,8 +92,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_badge_says_what_it_is_told_to_eyes_and_to_ears() {
-        let svg = Badge { label: "LCP", message: "within budget", tone: Tone::Kept }.svg();
+    fn a_badge_shows_its_message_and_names_it_for_screen_readers() {
+        let svg = Badge { label: "LCP", message: "within budget", state: BadgeState::Passing }.to_svg();
         assert!(
             svg.contains("<title>LCP: within budget</title>")
                 && svg.contains("aria-label=\"LCP: within budget\"")
@@ -102,14 +102,14 @@ mod tests {
     }
 
     #[test]
-    fn silence_is_grey() {
-        let svg = Badge { label: "LCP", message: "no data", tone: Tone::Silent }.svg();
+    fn an_unknown_state_is_grey() {
+        let svg = Badge { label: "LCP", message: "no data", state: BadgeState::Unknown }.to_svg();
         assert!(svg.contains("#5b6472") && !svg.contains("#0b7a43"));
     }
 
     #[test]
-    fn what_is_told_stays_text() {
-        let svg = Badge { label: "\"><script>&\u{1}", message: "x", tone: Tone::Broken }.svg();
+    fn label_and_message_are_escaped() {
+        let svg = Badge { label: "\"><script>&\u{1}", message: "x", state: BadgeState::Failing }.to_svg();
         assert!(svg.contains("&quot;&gt;&lt;script&gt;&amp;:"));
         assert!(!svg.contains("<script") && !svg.contains('\u{1}'));
     }

@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::reasons::{Reasons, Said};
-use crate::{Metric, Refusal};
+use crate::attribution::{Attribution, AttributionValue};
+use crate::{ApiError, Metric};
 
 /// The newest version that is read and written. Older ones are read for ever.
 pub const VERSION: u64 = 1;
@@ -33,7 +33,7 @@ pub struct Beacon {
     /// The route template, where the app gave one.
     pub route: Option<String>,
     /// Milliseconds from the view's start to this send.
-    pub age: u32,
+    pub age_ms: u32,
     /// What was measured.
     pub values: Values,
     /// The release that the page belongs to.
@@ -47,11 +47,11 @@ pub struct Beacon {
     /// The effective connection type.
     pub network: Option<Network>,
     /// Whether a program says that it drives the browser.
-    pub driven: bool,
+    pub is_webdriver: bool,
     /// Why the view has no measurements, where that is known.
-    pub lost: Option<Lost>,
+    pub loss_reason: Option<LossReason>,
     /// Why its values are what they are, where the page says so.
-    pub reasons: Reasons,
+    pub attribution: Attribution,
 }
 
 /// The measured values in wire units: milliseconds, CLS in ten-thousandths. Absent is unknown, never 0.
@@ -100,7 +100,7 @@ macro_rules! names {
 
             /// The one of that name.
             #[must_use]
-            pub fn named(name: &str) -> Option<Self> {
+            pub fn from_name(name: &str) -> Option<Self> {
                 match name { $($name => Some(Self::$variant),)+ _ => None }
             }
         }
@@ -159,7 +159,7 @@ names! {
 
 names! {
     /// Why a view has no measurements.
-    Lost {
+    LossReason {
         /// The page was hidden before measuring could start.
         Hidden = "hidden",
         /// A content security policy refused WebAssembly.
@@ -176,23 +176,23 @@ impl Beacon {
     ///
     /// # Errors
     /// Says which field is wrong and what would be right.
-    pub fn parse(bytes: &[u8]) -> Result<Self, Refusal> {
+    pub fn parse(bytes: &[u8]) -> Result<Self, ApiError> {
         if bytes.len() > MAX_BYTES {
-            return Err(Refusal::TooLarge { limit: MAX_BYTES });
+            return Err(ApiError::TooLarge { limit: MAX_BYTES });
         }
         // A list would be read as the fields of a beacon, one after the other.
         if bytes.trim_ascii_start().first() == Some(&b'[') {
             let reason = "a beacon is an object, and this is a list".into();
-            return Err(Refusal::Malformed { field: String::new(), reason });
+            return Err(ApiError::Malformed { field: String::new(), reason });
         }
-        let Raw { v, .. } = match serde_json::from_slice::<Raw<'_>>(bytes) {
-            Ok(raw) if raw.v == VERSION => return raw.checked(),
+        let RawBeacon { v, .. } = match serde_json::from_slice::<RawBeacon<'_>>(bytes) {
+            Ok(raw) if raw.v == VERSION => return raw.validate(),
             Ok(raw) => raw,
-            Err(_) => return Err(malformed(bytes)),
+            Err(_) => return Err(locate_malformed_field(bytes)),
         };
         Err(match v {
-            0 => Refusal::OutOfRange { field: "v", want: "1, the version of the beacon" },
-            found => Refusal::UnknownVersion { found },
+            0 => ApiError::OutOfRange { field: "v", expected: "1, the version of the beacon" },
+            found => ApiError::UnknownVersion { found },
         })
     }
 }
@@ -200,18 +200,18 @@ impl Beacon {
 /// Which site a body names, though the rest of it be wrong: so that a refusal is counted where it
 /// belongs.
 #[must_use]
-pub fn site(bytes: &[u8]) -> Option<String> {
+pub fn extract_site(bytes: &[u8]) -> Option<String> {
     #[derive(Deserialize)]
-    struct Named {
+    struct SiteOnly {
         site: String,
     }
-    serde_json::from_slice(bytes).ok().map(|Named { site }| site)
+    serde_json::from_slice(bytes).ok().map(|SiteOnly { site }| site)
 }
 
 /// The beacon's shape before its values are checked. Unknown fields are passed over, so that a
 /// newer client may say more to an older Worker under the same version.
 #[derive(Deserialize)]
-struct Raw<'a> {
+struct RawBeacon<'a> {
     v: u64,
     #[serde(borrow, default)]
     site: Cow<'a, str>,
@@ -245,53 +245,58 @@ struct Raw<'a> {
     #[serde(borrow)]
     lost: Option<Cow<'a, str>>,
     #[serde(borrow, default)]
-    a: BTreeMap<String, BTreeMap<String, Said<'a>>>,
+    a: BTreeMap<String, BTreeMap<String, AttributionValue<'a>>>,
 }
 
-impl Raw<'_> {
-    fn checked(self) -> Result<Beacon, Refusal> {
-        let out = |field, want| Err(Refusal::OutOfRange { field, want });
+impl RawBeacon<'_> {
+    fn validate(self) -> Result<Beacon, ApiError> {
+        let out_of_range = |field, want| Err(ApiError::OutOfRange { field, expected: want });
         if !is_name(&self.site, 64) {
-            return out("site", "1 to 64 letters, digits, dots, dashes or underscores");
+            return out_of_range("site", "1 to 64 letters, digits, dots, dashes or underscores");
         }
         let hex = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
         if !(16..=32).contains(&self.id.len()) || !self.id.bytes().all(hex) {
-            return out("id", "16 to 32 lower-case hexadecimal digits");
+            return out_of_range("id", "16 to 32 lower-case hexadecimal digits");
         }
         if usize::from(self.seq) >= MAX_SENDS {
-            return out("seq", "less than 32");
+            return out_of_range("seq", "less than 32");
         }
-        let Some(navigation) = Navigation::named(&self.nav) else {
-            return out("nav", "a navigation type, such as `navigate` or `back-forward-cache`");
+        let Some(navigation) = Navigation::from_name(&self.nav) else {
+            return out_of_range("nav", "a navigation type, such as `navigate` or `back-forward-cache`");
         };
         if !is_path(&self.path, 1024) {
-            return out("path", "a path of at most 1024 bytes that starts with `/`");
+            return out_of_range("path", "a path of at most 1024 bytes that starts with `/`");
         }
         if self.route.as_ref().is_some_and(|route| !is_path(route, 256)) {
-            return out("route", "a template of at most 256 bytes that starts with `/`");
+            return out_of_range("route", "a template of at most 256 bytes that starts with `/`");
         }
-        if self.age > MAX_AGE {
-            return out("age", "milliseconds since the view began, at most a day");
+        if self.age > MAX_AGE_MS {
+            return out_of_range("age", "milliseconds since the view began, at most a day");
         }
         if self.release.as_ref().is_some_and(|release| !is_name(release, 64)) {
-            return out("release", "1 to 64 letters, digits, dots, dashes or underscores");
+            return out_of_range("release", "1 to 64 letters, digits, dots, dashes or underscores");
         }
         if self.w.is_some_and(|weight| !(1..=MAX_WEIGHT).contains(&weight)) {
-            return out("w", "a whole number from 1 to 10000");
+            return out_of_range("w", "a whole number from 1 to 10000");
         }
         if self.dim.len() > MAX_DIMENSIONS {
-            return out("dim", "at most 5 dimensions");
+            return out_of_range("dim", "at most 5 dimensions");
         }
         if self.dim.iter().any(|(key, value)| !is_name(key, 32) || !is_text(value, 64)) {
-            return out("dim", "short names with printable values of at most 64 bytes");
+            return out_of_range("dim", "short names with printable values of at most 64 bytes");
         }
         Ok(Beacon {
-            values: values(&self.m)?,
+            values: parse_values(&self.m)?,
             // The word is that of a server before the page, which may have others for it: no visit is
             // refused for that.
-            cache: self.cache.and_then(|word| CacheStatus::named(&word.to_ascii_lowercase())),
-            network: known("net", "slow-2g, 2g, 3g or 4g", self.net, Network::named)?,
-            lost: known("lost", "hidden, csp, unsupported or trap", self.lost, Lost::named)?,
+            cache: self.cache.and_then(|word| CacheStatus::from_name(&word.to_ascii_lowercase())),
+            network: parse_optional_name("net", "slow-2g, 2g, 3g or 4g", self.net, Network::from_name)?,
+            loss_reason: parse_optional_name(
+                "lost",
+                "hidden, csp, unsupported or trap",
+                self.lost,
+                LossReason::from_name,
+            )?,
             site: self.site.into_owned(),
             id: self.id.into_owned(),
             view: self.view,
@@ -299,37 +304,40 @@ impl Raw<'_> {
             navigation,
             path: self.path.into_owned(),
             route: self.route.map(Cow::into_owned),
-            age: u32::try_from(self.age).unwrap_or(u32::MAX),
+            age_ms: u32::try_from(self.age).unwrap_or(u32::MAX),
             release: self.release.map(Cow::into_owned),
             weight: self.w.unwrap_or(1),
             dimensions: self.dim,
-            driven: self.bot != 0,
-            reasons: Reasons::read(&self.a),
+            is_webdriver: self.bot != 0,
+            attribution: Attribution::parse(&self.a),
         })
     }
 }
 
 /// The same body once more, slowly, to learn which field was wrong.
-fn malformed(bytes: &[u8]) -> Refusal {
+fn locate_malformed_field(bytes: &[u8]) -> ApiError {
     let mut reader = serde_json::Deserializer::from_slice(bytes);
-    match serde_path_to_error::deserialize::<_, Raw<'_>>(&mut reader) {
-        Ok(_) => Refusal::Malformed { field: String::new(), reason: "there is more after its end".into() },
+    match serde_path_to_error::deserialize::<_, RawBeacon<'_>>(&mut reader) {
+        Ok(_) => ApiError::Malformed { field: String::new(), reason: "there is more after its end".into() },
         Err(error) => {
             // `.` is the whole body, and `?` a place inside something that is no JSON.
             let field = match error.path().to_string() {
                 path if path.contains('?') || path == "." || path.len() > 64 => String::new(),
                 path => path,
             };
-            Refusal::Malformed { field, reason: error.inner().to_string() }
+            ApiError::Malformed { field, reason: error.inner().to_string() }
         }
     }
 }
 
-fn values(measured: &BTreeMap<String, u64>) -> Result<Values, Refusal> {
+fn parse_values(measured: &BTreeMap<String, u64>) -> Result<Values, ApiError> {
     let mut values = Values::default();
     for (name, &value) in measured {
-        let Some(metric) = Metric::named(name) else {
-            return Err(Refusal::OutOfRange { field: "m", want: "made of FCP, LCP, CLS, INP, FID and TTFB" });
+        let Some(metric) = Metric::from_name(name) else {
+            return Err(ApiError::OutOfRange {
+                field: "m",
+                expected: "made of FCP, LCP, CLS, INP, FID and TTFB",
+            });
         };
         let (field, want) = match metric {
             Metric::Cls => ("m.CLS", "a layout shift in ten-thousandths, at most 100000"),
@@ -340,47 +348,47 @@ fn values(measured: &BTreeMap<String, u64>) -> Result<Values, Refusal> {
             Metric::Ttfb => ("m.TTFB", "milliseconds, at most ten minutes"),
         };
         match u32::try_from(value) {
-            Ok(value) if value <= most(metric) => values.set(metric, value),
-            _ => return Err(Refusal::OutOfRange { field, want }),
+            Ok(value) if value <= max_value(metric) => values.set(metric, value),
+            _ => return Err(ApiError::OutOfRange { field, expected: want }),
         }
     }
     Ok(values)
 }
 
 /// The largest value that a visit can have, in wire units.
-pub(crate) const fn most(metric: Metric) -> u32 {
+pub(crate) const fn max_value(metric: Metric) -> u32 {
     match metric {
-        Metric::Cls => MAX_CLS,
-        _ => MAX_MILLIS,
+        Metric::Cls => MAX_CLS_WIRE,
+        _ => MAX_DURATION_MS,
     }
 }
 
-fn known<T>(
+fn parse_optional_name<T>(
     field: &'static str,
     want: &'static str,
     name: Option<Cow<'_, str>>,
-    named: impl Fn(&str) -> Option<T>,
-) -> Result<Option<T>, Refusal> {
-    name.map(|name| named(&name).ok_or(Refusal::OutOfRange { field, want })).transpose()
+    from_name: impl Fn(&str) -> Option<T>,
+) -> Result<Option<T>, ApiError> {
+    name.map(|name| from_name(&name).ok_or(ApiError::OutOfRange { field, expected: want })).transpose()
 }
 
-pub(crate) fn is_name(text: &str, most: usize) -> bool {
+pub(crate) fn is_name(text: &str, max_bytes: usize) -> bool {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_');
-    (1..=most).contains(&text.len()) && text.bytes().all(plain)
+    (1..=max_bytes).contains(&text.len()) && text.bytes().all(plain)
 }
 
-pub(crate) fn is_path(text: &str, most: usize) -> bool {
-    text.starts_with('/') && is_text(text, most)
+pub(crate) fn is_path(text: &str, max_bytes: usize) -> bool {
+    text.starts_with('/') && is_text(text, max_bytes)
 }
 
-fn is_text(text: &str, most: usize) -> bool {
-    (1..=most).contains(&text.len()) && !text.chars().any(char::is_control)
+fn is_text(text: &str, max_bytes: usize) -> bool {
+    (1..=max_bytes).contains(&text.len()) && !text.chars().any(char::is_control)
 }
 
 /// A view's sends are remembered as the bits of a 32-bit word.
 const MAX_SENDS: usize = 32;
-const MAX_AGE: u64 = 24 * 60 * 60 * 1000;
+const MAX_AGE_MS: u64 = 24 * 60 * 60 * 1000;
 const MAX_WEIGHT: u32 = 10_000;
 const MAX_DIMENSIONS: usize = 5;
-const MAX_MILLIS: u32 = 600_000;
-const MAX_CLS: u32 = 100_000;
+const MAX_DURATION_MS: u32 = 600_000;
+const MAX_CLS_WIRE: u32 = 100_000;

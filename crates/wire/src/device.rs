@@ -33,14 +33,14 @@ impl Device {
 
     /// The class of that name.
     #[must_use]
-    pub fn named(name: &str) -> Option<Self> {
+    pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|device| device.name() == name)
     }
 
     /// The class of a browser by its `User-Agent`; `Sec-CH-UA-Mobile: ?1` says phone where the agent
     /// string is frozen.
     #[must_use]
-    pub fn of_agent(agent: &str, mobile_hint: Option<&str>) -> Self {
+    pub fn from_user_agent(agent: &str, mobile_hint: Option<&str>) -> Self {
         let says = |word: &str| agent.contains(word);
         if says("iPad") || says("Tablet") || (says("Android") && !says("Mobile")) {
             Self::Tablet
@@ -57,7 +57,7 @@ mod tests {
     use super::Device;
 
     #[test]
-    fn agents_are_told_apart() {
+    fn user_agents_map_to_device_classes() {
         for (agent, hint, device) in [
             ("Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) Mobile/15E148", None, Device::Phone),
             (
@@ -70,7 +70,7 @@ mod tests {
             ("Mozilla/5.0 (X11; Linux x86_64) Chrome/156.0.0.0 Safari/537.36", Some("?0"), Device::Desktop),
             ("", None, Device::Desktop),
         ] {
-            assert_eq!(Device::of_agent(agent, hint), device, "{agent}");
+            assert_eq!(Device::from_user_agent(agent, hint), device, "{agent}");
         }
     }
 }

@@ -4,12 +4,18 @@
 #![cfg_attr(not(feature = "documents"), no_std)]
 
 #[cfg(feature = "documents")]
+pub mod attribution;
+#[cfg(feature = "documents")]
 pub mod badge;
 #[cfg(feature = "documents")]
 pub mod beacon;
 #[cfg(feature = "documents")]
-pub mod caching;
+pub mod budget_report;
+#[cfg(feature = "documents")]
+pub mod cache_analytics;
 mod device;
+#[cfg(feature = "documents")]
+mod error;
 #[cfg(feature = "documents")]
 pub mod lab;
 #[cfg(feature = "documents")]
@@ -18,23 +24,17 @@ mod metric;
 #[cfg(feature = "documents")]
 pub mod push;
 #[cfg(feature = "documents")]
-pub mod reading;
-#[cfg(feature = "documents")]
-pub mod reasons;
-#[cfg(feature = "documents")]
-mod refusal;
-#[cfg(feature = "documents")]
-pub mod report;
-#[cfg(feature = "documents")]
-pub mod standing;
+pub mod query_response;
 #[cfg(feature = "documents")]
 pub mod summary;
 mod time;
+#[cfg(feature = "documents")]
+pub mod web_vitals;
 
 #[cfg(feature = "documents")]
 pub use beacon::Beacon;
 pub use device::Device;
-pub use metric::{Metric, Rating, Thresholds};
 #[cfg(feature = "documents")]
-pub use refusal::Refusal;
+pub use error::ApiError;
+pub use metric::{Metric, Rating, Thresholds};
 pub use time::UnixMillis;

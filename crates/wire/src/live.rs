@@ -13,11 +13,11 @@ pub const VERSION: u8 = 1;
 /// The subprotocol of the socket, which a listener names.
 pub const PROTOCOL: &str = "edge-vitals.live.v1";
 /// A listener's token is named beside it: after this, in hexadecimal, for it must be a token of HTTP.
-pub const TOKEN: &str = "token.";
+pub const TOKEN_PREFIX: &str = "token.";
 
 /// Views that were heard of since the last time that something was said.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Lately {
+pub struct LiveDelta {
     /// The version of this document.
     pub v: u8,
     /// Views of people, each once: when it is first heard of.
@@ -28,15 +28,15 @@ pub struct Lately {
     pub metrics: BTreeMap<String, [u64; 3]>,
 }
 
-impl Default for Lately {
+impl Default for LiveDelta {
     fn default() -> Self {
         Self { v: VERSION, views: 0, bots: 0, metrics: BTreeMap::new() }
     }
 }
 
-impl Lately {
+impl LiveDelta {
     /// Counts one view.
-    pub fn count(&mut self, is_bot: bool, values: &Values) {
+    pub fn record_view(&mut self, is_bot: bool, values: &Values) {
         if is_bot {
             self.bots = self.bots.saturating_add(1);
             return;
@@ -57,7 +57,7 @@ impl Lately {
     pub fn merge(&mut self, other: &Self) {
         self.views = self.views.saturating_add(other.views);
         self.bots = self.bots.saturating_add(other.bots);
-        for (name, counts) in other.metrics.iter().filter(|(name, _)| Metric::named(name).is_some()) {
+        for (name, counts) in other.metrics.iter().filter(|(name, _)| Metric::from_name(name).is_some()) {
             let own = self.metrics.entry(name.clone()).or_default();
             for (own, count) in own.iter_mut().zip(counts) {
                 *own = own.saturating_add(*count);
@@ -74,8 +74,8 @@ impl Lately {
 
 /// The token among the subprotocols that a listener names.
 #[must_use]
-pub fn token(protocols: &str) -> Option<String> {
-    let hex = named(protocols).find_map(|name| name.strip_prefix(TOKEN))?;
+pub fn token_from_protocols(protocols: &str) -> Option<String> {
+    let hex = protocol_names(protocols).find_map(|name| name.strip_prefix(TOKEN_PREFIX))?;
     let digits: Option<Vec<u8>> =
         hex.chars().map(|digit| digit.to_digit(16).and_then(|digit| u8::try_from(digit).ok())).collect();
     let byte = |pair: &[u8]| match pair {
@@ -88,11 +88,11 @@ pub fn token(protocols: &str) -> Option<String> {
 
 /// Whether a listener names our subprotocol: then the answer has to.
 #[must_use]
-pub fn is_named(protocols: &str) -> bool {
-    named(protocols).any(|name| name == PROTOCOL)
+pub fn offers_protocol(protocols: &str) -> bool {
+    protocol_names(protocols).any(|name| name == PROTOCOL)
 }
 
-fn named(protocols: &str) -> impl Iterator<Item = &str> {
+fn protocol_names(protocols: &str) -> impl Iterator<Item = &str> {
     protocols.split(',').map(str::trim)
 }
 
@@ -106,37 +106,37 @@ mod tests {
         values.set(Metric::Lcp, 2500);
         values.set(Metric::Cls, 1001);
         values.set(Metric::Inp, 501);
-        let mut lately = Lately::default();
-        lately.count(false, &values);
-        lately.count(true, &values);
+        let mut delta = LiveDelta::default();
+        delta.record_view(false, &values);
+        delta.record_view(true, &values);
         assert_eq!(
-            serde_json::to_string(&lately).unwrap_or_default(),
+            serde_json::to_string(&delta).unwrap_or_default(),
             r#"{"v":1,"views":1,"bots":1,"metrics":{"CLS":[0,1,0],"INP":[0,0,1],"LCP":[1,0,0]}}"#
         );
     }
 
     #[test]
-    fn a_merge_is_the_sum_and_takes_no_name_that_is_no_metric() {
+    fn a_merge_sums_counts_and_ignores_unknown_metrics() {
         let metrics = [("LCP".to_owned(), [1, 2, 3]), ("PWN".to_owned(), [9, 9, 9])];
-        let other = Lately { views: 6, bots: 1, metrics: metrics.into(), ..Lately::default() };
-        let mut lately = other.clone();
-        lately.metrics.remove("PWN");
-        lately.merge(&other);
-        assert_eq!((lately.views, lately.bots), (12, 2));
-        assert_eq!(lately.metrics, [("LCP".to_owned(), [2, 4, 6])].into());
+        let other = LiveDelta { views: 6, bots: 1, metrics: metrics.into(), ..LiveDelta::default() };
+        let mut delta = other.clone();
+        delta.metrics.remove("PWN");
+        delta.merge(&other);
+        assert_eq!((delta.views, delta.bots), (12, 2));
+        assert_eq!(delta.metrics, [("LCP".to_owned(), [2, 4, 6])].into());
     }
 
     #[test]
-    fn a_token_is_read_from_its_digits_or_not_at_all() {
+    fn a_token_is_decoded_from_hex_or_rejected() {
         assert_eq!(
-            token("edge-vitals.live.v1, token.6f70656e20736573616d65").as_deref(),
+            token_from_protocols("edge-vitals.live.v1, token.6f70656e20736573616d65").as_deref(),
             Some("open sesame")
         );
-        assert_eq!(token("token.C3bc").as_deref(), Some("ü"));
+        assert_eq!(token_from_protocols("token.C3bc").as_deref(), Some("ü"));
         for wrong in ["", PROTOCOL, "token.6", "token.6g", "token.ff", "tok.6f"] {
-            assert_eq!(token(wrong), None, "{wrong}");
+            assert_eq!(token_from_protocols(wrong), None, "{wrong}");
         }
-        assert_eq!(token("token.").as_deref(), Some(""));
-        assert!(is_named("a,edge-vitals.live.v1") && !is_named("edge-vitals.live.v2"));
+        assert_eq!(token_from_protocols("token.").as_deref(), Some(""));
+        assert!(offers_protocol("a,edge-vitals.live.v1") && !offers_protocol("edge-vitals.live.v2"));
     }
 }

@@ -58,7 +58,7 @@ impl Metric {
 
     /// The metric of that name.
     #[must_use]
-    pub fn named(name: &str) -> Option<Self> {
+    pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|metric| metric.name() == name)
     }
 
@@ -86,7 +86,7 @@ impl Metric {
     #[must_use]
     #[inline(always)]
     pub const fn to_wire(self, value: f64) -> u32 {
-        (value * self.wire_scale() + (1.0 - NOISE)) as u32
+        (value * self.wire_scale() + (1.0 - ROUNDING_TOLERANCE)) as u32
     }
 
     /// The rating of an exact value.
@@ -108,7 +108,7 @@ static THRESHOLDS: [[u16; 2]; 6] =
     [[1800, 3000], [2500, 4000], [1000, 2500], [200, 500], [100, 300], [800, 1800]];
 
 /// Above what f64 loses in a day of milliseconds, below the finest clock a browser has.
-const NOISE: f64 = 1e-6;
+const ROUNDING_TOLERANCE: f64 = 1e-6;
 
 #[cfg(test)]
 mod tests {
@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn the_wire_rounds_up() {
+    fn wire_values_are_rounded_up() {
         check(Metric::Lcp, 0.0, 0);
         check(Metric::Lcp, 2500.0, 2500);
         check(Metric::Lcp, 2500.005, 2501);
@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn floating_noise_is_not_rounded_up() {
+    fn floating_point_noise_is_not_rounded_up() {
         check(Metric::Cls, 0.1, 1000);
         check(Metric::Cls, 0.07, 700);
         check(Metric::Cls, 0.1 + 0.2, 3000);
@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn every_ten_thousandth_crosses_the_wire_as_itself() {
+    fn every_ten_thousandth_is_exact_on_the_wire() {
         for wire in 0..20_000_u32 {
             check(Metric::Cls, f64::from(wire) / 10_000.0, wire);
         }

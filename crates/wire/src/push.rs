@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::beacon::Lost;
+use crate::beacon::LossReason;
 use crate::{Device, UnixMillis};
 
 /// The version of the document.
@@ -14,7 +14,7 @@ pub const VERSION: u8 = 1;
 
 /// One closed window of a site.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Document {
+pub struct WindowDocument {
     /// The version of this document.
     pub v: u8,
     /// The site.
@@ -34,26 +34,27 @@ pub struct Document {
     /// Sends that the browsers made.
     pub sent: u64,
     /// Sends that arrived.
-    pub heard: u64,
+    #[serde(rename = "heard")]
+    pub received: u64,
     /// Views without measurements, by reason.
-    pub lost: BTreeMap<Lost, u64>,
+    pub lost: BTreeMap<LossReason, u64>,
     /// A line for each route, device class and metric.
-    pub cells: Vec<Cell>,
+    pub cells: Vec<WindowCell>,
     /// A score for each route and device class that has one.
-    pub scores: Vec<Score>,
+    pub scores: Vec<WindowScore>,
     /// The answers of the edge; absent where nobody counts them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub requests: Option<Requests>,
+    pub requests: Option<WindowRequests>,
     /// What the cache did; absent where there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub cache: Option<Cache>,
+    pub cache: Option<WindowCache>,
     /// Verdicts of the site that changed since the last push.
-    pub transitions: Vec<Transition>,
+    pub transitions: Vec<VerdictTransition>,
 }
 
 /// One metric of one route and device class, in this window.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Cell {
+pub struct WindowCell {
     /// The route template; `(other)` for those that found no place.
     pub route: String,
     /// The device class.
@@ -78,14 +79,14 @@ pub struct Cell {
     pub poor: f64,
     /// The budget; absent where there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub budget: Option<Budget>,
+    pub budget: Option<WindowBudget>,
     /// What this window alone says of the budget; `none` where there is none.
     pub verdict: String,
 }
 
 /// A budget, and this window's counts against it. Sums of these over windows are exact.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Budget {
+pub struct WindowBudget {
     /// The limit.
     pub max: f64,
     /// The percentile of views that must be within it.
@@ -98,7 +99,7 @@ pub struct Budget {
 
 /// Lighthouse's score of real visits.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Score {
+pub struct WindowScore {
     /// The route template.
     pub route: String,
     /// The device class.
@@ -109,7 +110,7 @@ pub struct Score {
 
 /// The answers of the edge in a window.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Requests {
+pub struct WindowRequests {
     /// So many.
     pub n: u64,
     /// Errors among them.
@@ -124,7 +125,7 @@ pub struct Requests {
 
 /// What the cache did in a window.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Cache {
+pub struct WindowCache {
     /// Requests that it answered.
     pub hits: u64,
     /// Requests that it did not, by reason.
@@ -133,7 +134,7 @@ pub struct Cache {
 
 /// A verdict that changed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Transition {
+pub struct VerdictTransition {
     /// The route template.
     pub route: String,
     /// The device class.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::beacon::Lost;
+use crate::beacon::LossReason;
 use crate::{Device, UnixMillis};
 
 /// The version of the document.
@@ -24,7 +24,8 @@ pub struct Summary {
     pub to: UnixMillis,
     /// When a beacon was last heard; absent when never.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub heard_at: Option<UnixMillis>,
+    #[serde(rename = "heard_at")]
+    pub last_beacon_at: Option<UnixMillis>,
     /// Views, each once.
     pub views: u64,
     /// The visits that they stand for, by their sample weights.
@@ -32,19 +33,20 @@ pub struct Summary {
     /// Sends that the browsers made.
     pub sent: u64,
     /// Sends that arrived.
-    pub heard: u64,
+    #[serde(rename = "heard")]
+    pub received: u64,
     /// Views without measurements, by reason.
-    pub lost: BTreeMap<Lost, u64>,
+    pub lost: BTreeMap<LossReason, u64>,
     /// What was refused, by reason, in the hours that the span touches.
     #[serde(default)]
     pub refused: BTreeMap<String, u64>,
     /// A line for each route, device class and metric.
-    pub cells: Vec<Line>,
+    pub cells: Vec<SummaryCell>,
 }
 
 /// One metric of one route and device class.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Line {
+pub struct SummaryCell {
     /// The route template.
     pub route: String,
     /// The device class.
@@ -66,14 +68,14 @@ pub struct Line {
     /// The share that is poor.
     pub poor: f64,
     /// The budget; absent where there is none.
-    pub budget: Option<Budget>,
+    pub budget: Option<SummaryBudget>,
     /// What the counts say of the budget; `none` where there is none.
     pub verdict: String,
 }
 
 /// A budget, and the counts against it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Budget {
+pub struct SummaryBudget {
     /// The limit.
     pub max: f64,
     /// The percentile of views that must be within it.

@@ -8,13 +8,13 @@ pub struct UnixMillis(pub u64);
 impl UnixMillis {
     /// The moment `span` milliseconds earlier; never before the epoch.
     #[must_use]
-    pub const fn before(self, span: u64) -> Self {
-        Self(self.0.saturating_sub(span))
+    pub const fn saturating_sub(self, span_ms: u64) -> Self {
+        Self(self.0.saturating_sub(span_ms))
     }
 
     /// The moment `span` milliseconds later.
     #[must_use]
-    pub const fn after(self, span: u64) -> Self {
-        Self(self.0.saturating_add(span))
+    pub const fn saturating_add(self, span_ms: u64) -> Self {
+        Self(self.0.saturating_add(span_ms))
     }
 }

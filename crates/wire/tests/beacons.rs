@@ -2,8 +2,8 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test may fail by panic")]
 
 use proptest::prelude::*;
-use wire::beacon::{Beacon, CacheStatus, Lost, Navigation, Network};
-use wire::{Metric, Refusal};
+use wire::beacon::{Beacon, CacheStatus, LossReason, Navigation, Network};
+use wire::{ApiError, Metric};
 
 fn golden(name: &str) -> Beacon {
     let path = format!("{}/tests/v1/{name}.json", env!("CARGO_MANIFEST_DIR"));
@@ -12,10 +12,10 @@ fn golden(name: &str) -> Beacon {
 }
 
 #[test]
-fn a_whole_beacon_of_version_1_is_read_to_its_values() {
+fn a_complete_version_1_beacon_is_parsed() {
     let beacon = golden("whole");
     assert_eq!((beacon.site.as_str(), beacon.id.as_str()), ("portal", "9f86d081884c7d659a2feaa0"));
-    assert_eq!((beacon.view, beacon.seq, beacon.age, beacon.weight), (2, 1, 12345, 4));
+    assert_eq!((beacon.view, beacon.seq, beacon.age_ms, beacon.weight), (2, 1, 12345, 4));
     assert_eq!(beacon.navigation, Navigation::BackForwardCache);
     assert_eq!((beacon.path.as_str(), beacon.route.as_deref()), ("/product/42", Some("/product/:id")));
     let values: Vec<(Metric, u32)> = beacon.values.iter().collect();
@@ -24,61 +24,62 @@ fn a_whole_beacon_of_version_1_is_read_to_its_values() {
     assert_eq!(beacon.release.as_deref(), Some("2026.11.1"));
     assert_eq!(beacon.dimensions.get("plan").map(String::as_str), Some("pro"));
     assert_eq!((beacon.cache, beacon.network), (Some(CacheStatus::Hit), Some(Network::G4)));
-    assert!(beacon.driven);
+    assert!(beacon.is_webdriver);
 }
 
 #[test]
-fn what_a_beacon_leaves_out_is_unknown_and_never_zero() {
+fn absent_fields_are_unknown_and_never_zero() {
     let beacon = golden("least");
     assert_eq!(beacon.values.iter().count(), 0);
-    assert_eq!((beacon.view, beacon.seq, beacon.weight, beacon.driven), (0, 0, 1, false));
-    assert_eq!((beacon.route, beacon.release, beacon.cache, beacon.lost), (None, None, None, None));
+    assert_eq!((beacon.view, beacon.seq, beacon.weight, beacon.is_webdriver), (0, 0, 1, false));
+    assert_eq!((beacon.route, beacon.release, beacon.cache, beacon.loss_reason), (None, None, None, None));
 }
 
 #[test]
-fn a_view_without_measurements_says_why() {
-    assert_eq!(golden("lost").lost, Some(Lost::Hidden));
+fn a_view_without_measurements_has_a_loss_reason() {
+    assert_eq!(golden("lost").loss_reason, Some(LossReason::Hidden));
 }
 
 #[test]
-fn what_a_newer_client_adds_to_the_same_version_is_passed_over() {
+fn unknown_fields_of_the_same_version_are_ignored() {
     assert_eq!(golden("newer").values.get(Metric::Lcp), Some(1));
 }
 
 #[test]
-fn another_caches_words_are_passed_over_and_no_visit_is_refused_for_them() {
+fn an_unknown_cache_status_is_ignored_and_the_beacon_is_kept() {
     let beacon = golden("attributed");
     assert_eq!(beacon.values.iter().count(), 6);
     assert_eq!((beacon.id.len(), beacon.cache), (29, None));
 }
 
 #[test]
-fn the_reasons_that_people_act_on_are_read() {
-    let reasons = golden("attributed").reasons;
+fn attribution_of_lcp_inp_and_cls_is_parsed() {
+    let attribution = golden("attributed").attribution;
     let text = |text: &str| Some(text.to_owned());
-    let largest = reasons.of(Metric::Lcp).unwrap();
+    let largest = attribution.get(Metric::Lcp).unwrap();
     assert_eq!(largest.element, text("html>body>main>img.big.hero"));
     assert_eq!(largest.source, text("https://portal.example/hero.svg"));
     assert_eq!(largest.parts, [120, 31, 853, 201]);
-    let slowest = reasons.of(Metric::Inp).unwrap();
+    let slowest = attribution.get(Metric::Inp).unwrap();
     assert_eq!(
         (&slowest.element, &slowest.source),
         (&text("#press"), &text("https://portal.example/app.js"))
     );
     assert_eq!(slowest.parts, [1, 97, 15]);
-    assert_eq!(reasons.of(Metric::Cls).unwrap().element, text("html>body>main>p.intro.lead"));
-    assert_eq!(reasons.iter().count(), 3);
+    assert_eq!(attribution.get(Metric::Cls).unwrap().element, text("html>body>main>p.intro.lead"));
+    assert_eq!(attribution.iter().count(), 3);
 }
 
 #[test]
-fn reasons_name_no_member_and_a_wrong_one_costs_no_visit() {
-    let read = |a: &str| {
+fn attribution_is_stripped_of_identifiers_and_ignored_if_invalid() {
+    let parse_attribution = |a: &str| {
         let head = r#"{"v":1,"site":"s","id":"0123456789abcdef","nav":"navigate","path":"/","a":"#;
-        Beacon::parse(format!("{head}{a}}}").as_bytes()).unwrap().reasons
+        Beacon::parse(format!("{head}{a}}}").as_bytes()).unwrap().attribution
     };
-    let reasons =
-        read(r##"{"LCP":{"target":"#order-4711>img.n2x","url":"https://a.example/i.png?member=7#x"}}"##);
-    let largest = reasons.of(Metric::Lcp).unwrap();
+    let attribution = parse_attribution(
+        r##"{"LCP":{"target":"#order-4711>img.n2x","url":"https://a.example/i.png?member=7#x"}}"##,
+    );
+    let largest = attribution.get(Metric::Lcp).unwrap();
     assert_eq!(largest.element.as_deref(), Some("#order-*>img.n*x"));
     assert_eq!(largest.source.as_deref(), Some("https://a.example/i.png"));
     let long = "x".repeat(300);
@@ -87,20 +88,20 @@ fn reasons_name_no_member_and_a_wrong_one_costs_no_visit() {
         r#"{"INP":{"interactionTarget":"a\u0000b"},"XYZ":{"target":"a"}}"#.to_owned(),
         format!(r#"{{"CLS":{{"largestShiftTarget":"{long}"}}}}"#),
     ] {
-        assert!(read(&wrong).is_empty(), "{wrong}");
+        assert!(parse_attribution(&wrong).is_empty(), "{wrong}");
     }
 }
 
 #[test]
-fn a_newer_version_is_refused_by_name() {
+fn a_newer_version_is_refused_as_unknown() {
     let text = br#"{"v":7,"site":"s","id":"0123456789abcdef","nav":"navigate","path":"/"}"#;
-    assert_eq!(Beacon::parse(text), Err(Refusal::UnknownVersion { found: 7 }));
+    assert_eq!(Beacon::parse(text), Err(ApiError::UnknownVersion { found: 7 }));
 }
 
 #[test]
-fn a_list_is_no_beacon_though_its_items_are_a_beacons() {
+fn a_json_array_is_refused() {
     let refusal = Beacon::parse(br#"[1,"s","0123456789abcdef",0,0,"navigate","/"]"#).unwrap_err();
-    assert_eq!((refusal.reason(), refusal.field()), ("malformed", None));
+    assert_eq!((refusal.code(), refusal.field()), ("malformed", None));
 }
 
 proptest! {

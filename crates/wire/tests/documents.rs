@@ -2,18 +2,18 @@
 
 use serde_json::Value;
 use wire::Device;
-use wire::standing::{Kept, Standing};
+use wire::budget_report::{BudgetReport, StratumCounts};
 
 #[test]
-fn a_standing_of_version_1_is_read_and_written_again_as_it_was() {
+fn a_version_1_budget_report_round_trips() {
     let text = include_str!("v1/standing.json");
-    let standing: Standing = serde_json::from_str(text).unwrap();
-    assert_eq!((standing.v, standing.views, standing.cells.len()), (1, 5321, 3));
-    let [site, product, checkout] = standing.cells.as_slice() else { unreachable!() };
+    let report: BudgetReport = serde_json::from_str(text).unwrap();
+    assert_eq!((report.v, report.views, report.cells.len()), (1, 5321, 3));
+    let [site, product, checkout] = report.cells.as_slice() else { unreachable!() };
     assert_eq!((site.route.as_deref(), site.device, site.n, site.k), (None, Some(Device::Phone), 5000, 3801));
     assert_eq!((product.watch.unwrap().alarm, product.severity.as_str()), (true, "warn"));
     assert_eq!((checkout.device, checkout.verdict.as_str(), checkout.value), (None, "unknown", None));
-    assert_eq!(standing.regressions[1].strata[0].before, Kept { n: 400, k: 304 });
-    let written: Value = serde_json::to_value(&standing).unwrap();
+    assert_eq!(report.regressions[1].strata[0].before, StratumCounts { n: 400, k: 304 });
+    let written: Value = serde_json::to_value(&report).unwrap();
     assert_eq!(written, serde_json::from_str::<Value>(text).unwrap());
 }

@@ -3,23 +3,23 @@
 
 use proptest::prelude::*;
 use wire::beacon::Navigation;
-use wire::report::{MOST, Report};
-use wire::{Metric, Refusal};
+use wire::web_vitals::{MAX_REPORTS, WebVitalsReport};
+use wire::{ApiError, Metric};
 
 /// As `JSON.stringify` writes what `onLCP` of web-vitals 6 hands over, entries and all.
 const LCP: &str = r#"{"name":"LCP","value":1203.4000000953674,"rating":"good","delta":1203.4000000953674,"entries":[{"name":"","entryType":"largest-contentful-paint","startTime":1203.4,"duration":0,"size":7600,"renderTime":1203.4,"loadTime":0,"firstAnimatedFrameTime":0,"id":"","url":""}],"id":"v6-1700000000000-1234567890123","navigationType":"back-forward"}"#;
 /// As Next.js' own metrics look.
-const NEXT: &str = r#"{"id":"1700000000000-1234567890123","name":"Next.js-hydration","startTime":120.1,"value":33.2,"label":"custom"}"#;
+const NEXT_JS: &str = r#"{"id":"1700000000000-1234567890123","name":"Next.js-hydration","startTime":120.1,"value":33.2,"label":"custom"}"#;
 
 #[track_caller]
-fn refused(text: &str, reason: &str, field: Option<&str>) {
-    let refusal = Report::parse(text.as_bytes(), "/").unwrap_err();
-    assert_eq!((refusal.reason(), refusal.field()), (reason, field), "{text}");
+fn check_refused(text: &str, reason: &str, field: Option<&str>) {
+    let refusal = WebVitalsReport::parse(text.as_bytes(), "/").unwrap_err();
+    assert_eq!((refusal.code(), refusal.field()), (reason, field), "{text}");
 }
 
 #[test]
-fn a_report_is_read_to_its_values() {
-    let expected = Report {
+fn a_report_is_parsed() {
+    let expected = WebVitalsReport {
         id: "v6-1700000000000-1234567890123".into(),
         metric: Metric::Lcp,
         value: 1204,
@@ -27,10 +27,10 @@ fn a_report_is_read_to_its_values() {
         path: "/here".into(),
         route: None,
     };
-    assert_eq!(Report::parse(LCP.as_bytes(), "/here").unwrap(), std::slice::from_ref(&expected));
-    let list = format!("[{LCP},{NEXT}]");
+    assert_eq!(WebVitalsReport::parse(LCP.as_bytes(), "/here").unwrap(), std::slice::from_ref(&expected));
+    let list = format!("[{LCP},{NEXT_JS}]");
     assert_eq!(
-        Report::parse(list.as_bytes(), "/here").unwrap(),
+        WebVitalsReport::parse(list.as_bytes(), "/here").unwrap(),
         [expected],
         "what is not ours is passed over"
     );
@@ -40,12 +40,12 @@ fn a_report_is_read_to_its_values() {
 fn a_round_value_is_not_rounded_up() {
     for (value, wire) in [("0.1", 1000), ("0.07", 700), ("0.30000000000000004", 3000), ("0.10001", 1001)] {
         let text = format!(r#"{{"name":"CLS","id":"v5-1-2","value":{value}}}"#);
-        assert_eq!(Report::parse(text.as_bytes(), "/").unwrap()[0].value, wire, "{value}");
+        assert_eq!(WebVitalsReport::parse(text.as_bytes(), "/").unwrap()[0].value, wire, "{value}");
     }
 }
 
 #[test]
-fn the_path_is_the_reports_own_or_else_the_querys() {
+fn the_path_comes_from_the_report_or_else_the_query() {
     for (own, path) in [
         ("", "/query"),
         (r#","path":"/own?x=1""#, "/own"),
@@ -54,29 +54,29 @@ fn the_path_is_the_reports_own_or_else_the_querys() {
         (r#","path":"/a","url":"https://shop.example/b""#, "/a"),
     ] {
         let text = format!(r#"{{"name":"CLS","id":"v5-1-2","value":0{own}}}"#);
-        assert_eq!(Report::parse(text.as_bytes(), "/query").unwrap()[0].path, path, "{own}");
+        assert_eq!(WebVitalsReport::parse(text.as_bytes(), "/query").unwrap()[0].path, path, "{own}");
     }
 }
 
 #[test]
-fn what_no_visit_can_have_is_refused_by_name() {
-    refused(r#"{"name":"LCP","id":"v5-1-2","value":36000000}"#, "out-of-range", Some("value"));
-    refused(r#"{"name":"CLS","id":"v5-1-2","value":-0.1}"#, "out-of-range", Some("value"));
-    refused(r#"{"name":"CLS","id":"v5-1-2","value":11}"#, "out-of-range", Some("value"));
-    refused(r#"{"name":"CLS","id":"a b","value":0}"#, "out-of-range", Some("id"));
-    refused(
+fn an_impossible_value_is_refused_with_its_field() {
+    check_refused(r#"{"name":"LCP","id":"v5-1-2","value":36000000}"#, "out-of-range", Some("value"));
+    check_refused(r#"{"name":"CLS","id":"v5-1-2","value":-0.1}"#, "out-of-range", Some("value"));
+    check_refused(r#"{"name":"CLS","id":"v5-1-2","value":11}"#, "out-of-range", Some("value"));
+    check_refused(r#"{"name":"CLS","id":"a b","value":0}"#, "out-of-range", Some("id"));
+    check_refused(
         r#"{"name":"CLS","id":"a","value":0,"navigationType":"teleport"}"#,
         "out-of-range",
         Some("navigationType"),
     );
-    refused(r#"{"name":"CLS","id":"a","value":0,"path":"relative"}"#, "out-of-range", Some("path"));
-    refused(r#"{"name":"CLS","id":"a"}"#, "malformed", None);
-    refused(r#"{"name":"CLS","id":"a","value":null}"#, "malformed", None);
-    refused(r#"{"name":"CLS","id":"a","value":1e999}"#, "malformed", None);
-    let many = format!("[{}]", vec![NEXT; MOST + 1].join(","));
-    refused(&many, "out-of-range", Some("reports"));
+    check_refused(r#"{"name":"CLS","id":"a","value":0,"path":"relative"}"#, "out-of-range", Some("path"));
+    check_refused(r#"{"name":"CLS","id":"a"}"#, "malformed", None);
+    check_refused(r#"{"name":"CLS","id":"a","value":null}"#, "malformed", None);
+    check_refused(r#"{"name":"CLS","id":"a","value":1e999}"#, "malformed", None);
+    let many = format!("[{}]", vec![NEXT_JS; MAX_REPORTS + 1].join(","));
+    check_refused(&many, "out-of-range", Some("reports"));
     let long = format!(r#"{{"name":"CLS","id":"a","value":0,"entries":"{}"}}"#, "x".repeat(70_000));
-    assert!(matches!(Report::parse(long.as_bytes(), "/"), Err(Refusal::TooLarge { .. })));
+    assert!(matches!(WebVitalsReport::parse(long.as_bytes(), "/"), Err(ApiError::TooLarge { .. })));
 }
 
 proptest! {
@@ -86,12 +86,12 @@ proptest! {
     ) {
         let value = f64::from(hundredths) / 100.0;
         let text = format!(r#"{{"name":"INP","id":"v5-1-2","value":{value}}}"#);
-        let wire = Report::parse(text.as_bytes(), "/").unwrap()[0].value;
+        let wire = WebVitalsReport::parse(text.as_bytes(), "/").unwrap()[0].value;
         prop_assert_eq!(wire <= budget, value <= f64::from(budget));
     }
 
     #[test]
     fn any_bytes_are_read_or_refused(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
-        let _ = Report::parse(&bytes, "/");
+        let _ = WebVitalsReport::parse(&bytes, "/");
     }
 }

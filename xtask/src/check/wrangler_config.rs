@@ -37,10 +37,10 @@ pub(crate) fn check_routes(root: &Path) -> Result<()> {
                 .as_str()
                 .with_context(|| format!("EDGE at {name} of wrangler.toml must be a string of JSON"))?;
             let at = || format!("EDGE at {name} of wrangler.toml");
-            let routes = cache::Routes::parse(text).with_context(at)?;
+            let routes = cache::CacheConfig::parse(text).with_context(at)?;
             let sites = vars.and_then(|vars| vars.get("SITES")).and_then(toml::Value::as_table);
             let is_known = |site: &str| sites.is_some_and(|sites| sites.contains_key(site));
-            if let Some(error) = routes.unknown_site(text, is_known) {
+            if let Some(error) = routes.find_unknown_site(text, is_known) {
                 return Err(error).with_context(at);
             }
         }

@@ -4,12 +4,12 @@
 use serde_json::{Value, json};
 use wire::UnixMillis;
 
-use super::{Data, Family, Gauge, Histogram, Labelled, Totals};
+use super::{Gauge, Histogram, LabelledSamples, MetricData, MetricFamily, Totals};
 
 /// The body of one export: everything since the totals began, up to now.
 #[must_use]
 pub fn body(totals: &Totals, gauges: &[Gauge], version: &str, now: UnixMillis) -> Value {
-    let span = Span { from: nanos(totals.since), to: nanos(now) };
+    let span = TimeRange { from: nanos(totals.since), to: nanos(now) };
     let metrics: Vec<Value> = totals.families(gauges).iter().map(|family| metric(family, &span)).collect();
     json!({
         "resourceMetrics": [{
@@ -23,29 +23,29 @@ pub fn body(totals: &Totals, gauges: &[Gauge], version: &str, now: UnixMillis) -
     })
 }
 
-struct Span {
+struct TimeRange {
     from: String,
     to: String,
 }
 
-fn metric(family: &Family, span: &Span) -> Value {
+fn metric(family: &MetricFamily, span: &TimeRange) -> Value {
     let mut metric = json!({
         "name": family.name.otel,
         "description": family.help,
         "unit": family.name.unit,
     });
     let (kind, data) = match &family.data {
-        Data::Counter(samples) => {
+        MetricData::Counter(samples) => {
             let points = points(samples, span, |value| json!({ "asInt": value.to_string() }));
             (
                 "sum",
                 json!({ "aggregationTemporality": CUMULATIVE, "isMonotonic": true, "dataPoints": points }),
             )
         }
-        Data::Gauge(samples) => {
+        MetricData::Gauge(samples) => {
             ("gauge", json!({ "dataPoints": points(samples, span, |value| json!({ "asDouble": value })) }))
         }
-        Data::Histogram(samples) => {
+        MetricData::Histogram(samples) => {
             let points = points(samples, span, histogram);
             ("histogram", json!({ "aggregationTemporality": CUMULATIVE, "dataPoints": points }))
         }
@@ -56,7 +56,7 @@ fn metric(family: &Family, span: &Span) -> Value {
     metric
 }
 
-fn points<T>(samples: &Labelled<T>, span: &Span, value: impl Fn(&T) -> Value) -> Vec<Value> {
+fn points<T>(samples: &LabelledSamples<T>, span: &TimeRange, value: impl Fn(&T) -> Value) -> Vec<Value> {
     let point = |(labels, sample): &(Vec<(&'static str, String)>, T)| {
         let mut point = value(sample);
         if let Some(fields) = point.as_object_mut() {

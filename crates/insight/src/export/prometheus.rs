@@ -3,21 +3,21 @@
 
 use std::fmt::Write;
 
-use super::{Data, Family, Gauge, Histogram, Totals, together};
+use super::{Gauge, Histogram, MetricData, MetricFamily, Totals, merge_families};
 
 /// One of the two formats.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Format {
+pub enum ExpositionFormat {
     /// Prometheus's, version 0.0.4.
     Text,
     /// OpenMetrics, version 1.0.0.
     OpenMetrics,
 }
 
-impl Format {
+impl ExpositionFormat {
     /// The one that a scraper asks for.
     #[must_use]
-    pub fn accepted(accept: &str) -> Self {
+    pub fn from_accept(accept: &str) -> Self {
         if accept.contains("application/openmetrics-text") { Self::OpenMetrics } else { Self::Text }
     }
 
@@ -33,52 +33,55 @@ impl Format {
 
 /// The page that is scraped, of one or several sites.
 #[must_use]
-pub fn page<'a>(sites: impl IntoIterator<Item = (&'a Totals, &'a [Gauge])>, format: Format) -> String {
+pub fn render<'a>(
+    sites: impl IntoIterator<Item = (&'a Totals, &'a [Gauge])>,
+    format: ExpositionFormat,
+) -> String {
     let mut page = String::new();
-    for family in together(sites) {
+    for family in merge_families(sites) {
         // Writing to a text cannot fail.
         let _ = write_family(&mut page, &family, format);
     }
-    if format == Format::OpenMetrics {
+    if format == ExpositionFormat::OpenMetrics {
         page.push_str("# EOF\n");
     }
     page
 }
 
-fn write_family(page: &mut String, family: &Family, format: Format) -> std::fmt::Result {
-    let Family { name, help, data } = family;
+fn write_family(page: &mut String, family: &MetricFamily, format: ExpositionFormat) -> std::fmt::Result {
+    let MetricFamily { name, help, data } = family;
     let name = name.prometheus;
     let kind = match data {
-        Data::Counter(_) => "counter",
-        Data::Gauge(_) => "gauge",
-        Data::Histogram(_) => "histogram",
+        MetricData::Counter(_) => "counter",
+        MetricData::Gauge(_) => "gauge",
+        MetricData::Histogram(_) => "histogram",
     };
     // Prometheus's own format names a counter by its sample, OpenMetrics without the ending.
     let described = match (data, format) {
-        (Data::Counter(_), Format::Text) => format!("{name}_total"),
+        (MetricData::Counter(_), ExpositionFormat::Text) => format!("{name}_total"),
         _ => name.to_owned(),
     };
     writeln!(page, "# HELP {described} {help}")?;
     writeln!(page, "# TYPE {described} {kind}")?;
-    if format == Format::OpenMetrics {
+    if format == ExpositionFormat::OpenMetrics {
         for unit in ["seconds", "bytes"].into_iter().filter(|unit| name.ends_with(unit)) {
             writeln!(page, "# UNIT {described} {unit}")?;
         }
     }
     match data {
-        Data::Counter(samples) => {
+        MetricData::Counter(samples) => {
             for (labels, value) in samples {
-                writeln!(page, "{name}_total{{{}}} {value}", written(labels))?;
+                writeln!(page, "{name}_total{{{}}} {value}", format_labels(labels))?;
             }
         }
-        Data::Gauge(samples) => {
+        MetricData::Gauge(samples) => {
             for (labels, value) in samples {
-                writeln!(page, "{name}{{{}}} {value}", written(labels))?;
+                writeln!(page, "{name}{{{}}} {value}", format_labels(labels))?;
             }
         }
-        Data::Histogram(samples) => {
+        MetricData::Histogram(samples) => {
             for (labels, histogram) in samples {
-                write_histogram(page, name, &written(labels), histogram)?;
+                write_histogram(page, name, &format_labels(labels), histogram)?;
             }
         }
     }
@@ -98,7 +101,7 @@ fn write_histogram(page: &mut String, name: &str, labels: &str, histogram: &Hist
     writeln!(page, "{name}_count{{{labels}}} {n}")
 }
 
-fn written(labels: &[(&'static str, String)]) -> String {
+fn format_labels(labels: &[(&'static str, String)]) -> String {
     let written: Vec<String> = labels
         .iter()
         .map(|(name, value)| {

@@ -9,8 +9,8 @@ use serde_json::{Value, json};
 use wire::beacon::Navigation;
 use wire::{Metric, UnixMillis};
 
-use super::{View, hash};
-use crate::moment::rfc3339;
+use super::{SampledView, hash};
+use crate::time_format::rfc3339;
 
 /// Where envelopes are posted, as Sentry's one line tells it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,11 +23,11 @@ pub struct Dsn {
 
 /// Why something is no DSN.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct NoDsn;
+pub struct InvalidDsn;
 
 /// The Worker as Sentry knows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Worker {
+pub struct Deployment {
     /// Its release.
     pub release: String,
     /// Its environment.
@@ -36,7 +36,7 @@ pub struct Worker {
 
 /// An error of the Worker's own.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Failure {
+pub struct ErrorEvent {
     /// When.
     pub at: UnixMillis,
     /// What kind, such as the error's type.
@@ -58,19 +58,19 @@ pub enum Category {
 
 /// Until when Sentry wants nothing more.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Limits {
+pub struct SentryRateLimits {
     all: UnixMillis,
-    of: BTreeMap<Category, UnixMillis>,
+    by_category: BTreeMap<Category, UnixMillis>,
 }
 
 /// Which errors were sent lately: the same one is sent once an hour, with how often it came.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Recent(BTreeMap<u64, Seen>);
+pub struct RecentErrors(BTreeMap<u64, SentError>);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Seen {
+struct SentError {
     sent_at: UnixMillis,
-    since: u64,
+    suppressed: u64,
 }
 
 impl Dsn {
@@ -78,17 +78,17 @@ impl Dsn {
     ///
     /// # Errors
     /// Says what would be right.
-    pub fn parse(text: &str) -> Result<Self, NoDsn> {
-        let (scheme, rest) = text.split_once("://").ok_or(NoDsn)?;
-        let (key, rest) = rest.split_once('@').ok_or(NoDsn)?;
-        let (host, project) = rest.rsplit_once('/').ok_or(NoDsn)?;
+    pub fn parse(text: &str) -> Result<Self, InvalidDsn> {
+        let (scheme, rest) = text.split_once("://").ok_or(InvalidDsn)?;
+        let (key, rest) = rest.split_once('@').ok_or(InvalidDsn)?;
+        let (host, project) = rest.rsplit_once('/').ok_or(InvalidDsn)?;
         let (host, prefix) =
             host.split_once('/').map_or((host, String::new()), |(host, path)| (host, format!("/{path}")));
         // A secret behind a colon is of an older kind, and not needed.
         let key = key.split(':').next().unwrap_or_default();
         let is_word = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric());
         if !matches!(scheme, "http" | "https") || host.is_empty() || !is_word(key) || !is_word(project) {
-            return Err(NoDsn);
+            return Err(InvalidDsn);
         }
         Ok(Self {
             url: format!("{scheme}://{host}{prefix}/api/{project}/envelope/"),
@@ -99,7 +99,7 @@ impl Dsn {
 
 /// The envelope of a view.
 #[must_use]
-pub fn transaction(view: &View, worker: &Worker, now: UnixMillis) -> String {
+pub fn transaction(view: &SampledView, deployment: &Deployment, now: UnixMillis) -> String {
     let operation = match view.navigation {
         Navigation::SoftNavigation | Navigation::View => "navigation",
         _ => "pageload",
@@ -113,20 +113,20 @@ pub fn transaction(view: &View, worker: &Worker, now: UnixMillis) -> String {
             (metric.name().to_lowercase(), json!({ "value": value, "unit": unit }))
         })
         .collect();
-    let id = view.name("event", 32);
+    let id = view.derive_id("event", 32);
     let payload = json!({
         "type": "transaction",
         "event_id": id,
         "platform": "other",
         "transaction": view.route,
         "transaction_info": { "source": "route" },
-        "start_timestamp": seconds(view.start),
-        "timestamp": seconds(view.start.after(view.age.into())),
-        "release": view.release.as_ref().unwrap_or(&worker.release),
-        "environment": worker.environment,
+        "start_timestamp": unix_seconds(view.start),
+        "timestamp": unix_seconds(view.start.saturating_add(view.age.into())),
+        "release": view.release.as_ref().unwrap_or(&deployment.release),
+        "environment": deployment.environment,
         "contexts": { "trace": {
-            "trace_id": view.name("trace", 32),
-            "span_id": view.name("span", 16),
+            "trace_id": view.derive_id("trace", 32),
+            "span_id": view.derive_id("span", 16),
             "op": operation,
             "status": "ok",
             "origin": "manual",
@@ -140,18 +140,18 @@ pub fn transaction(view: &View, worker: &Worker, now: UnixMillis) -> String {
 
 /// The envelope of an error, with how often it came since it was last sent.
 #[must_use]
-pub fn failure(failure: &Failure, times: u64, worker: &Worker, now: UnixMillis) -> String {
-    let message = scrubbed(&failure.message);
-    let print = failure.print();
+pub fn error_event(failure: &ErrorEvent, times: u64, deployment: &Deployment, now: UnixMillis) -> String {
+    let message = scrub(&failure.message);
+    let print = failure.fingerprint();
     let id = format!("{:016x}{:016x}", print, hash(&format!("{print}/{}", failure.at.0)));
     let payload = json!({
         "event_id": id,
         "platform": "other",
         "level": "error",
-        "timestamp": seconds(failure.at),
+        "timestamp": unix_seconds(failure.at),
         "transaction": failure.route,
-        "release": worker.release,
-        "environment": worker.environment,
+        "release": deployment.release,
+        "environment": deployment.environment,
         "exception": { "values": [{ "type": failure.kind, "value": message }] },
         "fingerprint": [format!("{print:016x}")],
         "extra": { "times": times },
@@ -159,43 +159,43 @@ pub fn failure(failure: &Failure, times: u64, worker: &Worker, now: UnixMillis) 
     envelope(&id, "event", &payload, now)
 }
 
-impl Failure {
+impl ErrorEvent {
     /// Equal for errors that differ only in what is scrubbed.
-    fn print(&self) -> u64 {
-        hash(&format!("{}\n{}\n{}", self.kind, self.route, scrubbed(&self.message)))
+    fn fingerprint(&self) -> u64 {
+        hash(&format!("{}\n{}\n{}", self.kind, self.route, scrub(&self.message)))
     }
 }
 
-impl Recent {
+impl RecentErrors {
     /// Whether this error is to be sent now, and as how many.
-    pub fn sends(&mut self, failure: &Failure) -> Option<u64> {
-        let at = failure.at;
-        self.0.retain(|_, seen| at.0.abs_diff(seen.sent_at.0) < REPEATS || seen.since > 0);
-        let print = failure.print();
-        if let Some(seen) = self.0.get_mut(&print) {
-            seen.since = seen.since.saturating_add(1);
-            if at.0.abs_diff(seen.sent_at.0) < REPEATS {
+    pub fn admit(&mut self, error: &ErrorEvent) -> Option<u64> {
+        let at = error.at;
+        self.0.retain(|_, seen| at.0.abs_diff(seen.sent_at.0) < REPEAT_INTERVAL_MS || seen.suppressed > 0);
+        let fingerprint = error.fingerprint();
+        if let Some(seen) = self.0.get_mut(&fingerprint) {
+            seen.suppressed = seen.suppressed.saturating_add(1);
+            if at.0.abs_diff(seen.sent_at.0) < REPEAT_INTERVAL_MS {
                 return None;
             }
-            let times = seen.since;
-            *seen = Seen { sent_at: at, since: 0 };
+            let times = seen.suppressed;
+            *seen = SentError { sent_at: at, suppressed: 0 };
             return Some(times);
         }
         // A flood of different errors is one trouble, and its first two hundred tell it.
-        if self.0.len() >= MOST_RECENT {
-            self.0.retain(|_, seen| at.0.abs_diff(seen.sent_at.0) < REPEATS);
+        if self.0.len() >= MAX_RECENT_ERRORS {
+            self.0.retain(|_, seen| at.0.abs_diff(seen.sent_at.0) < REPEAT_INTERVAL_MS);
         }
-        if self.0.len() >= MOST_RECENT {
+        if self.0.len() >= MAX_RECENT_ERRORS {
             return None;
         }
-        self.0.insert(print, Seen { sent_at: at, since: 0 });
+        self.0.insert(fingerprint, SentError { sent_at: at, suppressed: 0 });
         Some(1)
     }
 }
 
-impl Limits {
+impl SentryRateLimits {
     /// Takes what an answer says: `X-Sentry-Rate-Limits`, or for 429 without one, `Retry-After` in seconds.
-    pub fn heard(
+    pub fn update(
         &mut self,
         status: u16,
         rate_limits: Option<&str>,
@@ -204,7 +204,8 @@ impl Limits {
     ) {
         let Some(limits) = rate_limits else {
             if status == 429 {
-                let until = now.after(retry_after.unwrap_or(60).min(LONGEST).saturating_mul(1000));
+                let until =
+                    now.saturating_add(retry_after.unwrap_or(60).min(MAX_LIMIT_SECONDS).saturating_mul(1000));
                 self.all = self.all.max(until);
             }
             return;
@@ -212,7 +213,7 @@ impl Limits {
         for limit in limits.split(',') {
             let mut parts = limit.trim().split(':');
             let Some(seconds) = parts.next().and_then(|text| text.parse::<u64>().ok()) else { continue };
-            let until = now.after(seconds.min(LONGEST).saturating_mul(1000));
+            let until = now.saturating_add(seconds.min(MAX_LIMIT_SECONDS).saturating_mul(1000));
             let categories = parts.next().unwrap_or_default();
             if categories.is_empty() {
                 self.all = self.all.max(until);
@@ -223,7 +224,7 @@ impl Limits {
                     "transaction" => Category::Transaction,
                     _ => continue,
                 };
-                let known = self.of.entry(category).or_default();
+                let known = self.by_category.entry(category).or_default();
                 *known = until.max(*known);
             }
         }
@@ -231,18 +232,18 @@ impl Limits {
 
     /// Whether an envelope of that category may be sent.
     #[must_use]
-    pub fn allow(&self, category: Category, now: UnixMillis) -> bool {
-        now >= self.all && self.of.get(&category).is_none_or(|until| now >= *until)
+    pub fn is_allowed(&self, category: Category, now: UnixMillis) -> bool {
+        now >= self.all && self.by_category.get(&category).is_none_or(|until| now >= *until)
     }
 }
 
-impl fmt::Display for NoDsn {
+impl fmt::Display for InvalidDsn {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "a Sentry DSN is `https://KEY@HOST/PROJECT`, as the project's settings show it")
     }
 }
 
-impl std::error::Error for NoDsn {}
+impl std::error::Error for InvalidDsn {}
 
 fn envelope(id: &str, kind: &str, payload: &Value, now: UnixMillis) -> String {
     let payload = payload.to_string();
@@ -253,12 +254,12 @@ fn envelope(id: &str, kind: &str, payload: &Value, now: UnixMillis) -> String {
 }
 
 /// A message without what may be a person's: addresses of mail, queries of addresses, and numbers.
-fn scrubbed(message: &str) -> String {
-    let words: Vec<String> = message.split(' ').map(scrubbed_word).collect();
-    words.join(" ").chars().take(LONGEST_MESSAGE).collect()
+fn scrub(message: &str) -> String {
+    let words: Vec<String> = message.split(' ').map(scrub_word).collect();
+    words.join(" ").chars().take(MAX_MESSAGE_CHARS).collect()
 }
 
-fn scrubbed_word(word: &str) -> String {
+fn scrub_word(word: &str) -> String {
     if word.contains('@') {
         return "[address]".to_owned();
     }
@@ -275,15 +276,15 @@ fn scrubbed_word(word: &str) -> String {
     scrubbed + query
 }
 
-fn seconds(at: UnixMillis) -> f64 {
+fn unix_seconds(at: UnixMillis) -> f64 {
     at.0 as f64 / 1000.0
 }
 
-const REPEATS: u64 = 3_600_000;
-const MOST_RECENT: usize = 200;
+const REPEAT_INTERVAL_MS: u64 = 3_600_000;
+const MAX_RECENT_ERRORS: usize = 200;
 /// Seconds of a day: longer no limit is believed.
-const LONGEST: u64 = 86_400;
-const LONGEST_MESSAGE: usize = 1000;
+const MAX_LIMIT_SECONDS: u64 = 86_400;
+const MAX_MESSAGE_CHARS: usize = 1000;
 
 #[cfg(test)]
 mod tests {
@@ -292,7 +293,7 @@ mod tests {
     const NOW: UnixMillis = UnixMillis(1_800_000_000_000);
 
     #[test]
-    fn a_dsn_is_an_address_and_a_key() {
+    fn a_dsn_gives_the_url_and_the_auth_header() {
         let dsn = Dsn::parse("https://0123abc@o1.ingest.example.com/42").unwrap();
         assert_eq!(dsn.url, "https://o1.ingest.example.com/api/42/envelope/");
         assert!(dsn.auth.ends_with("sentry_key=0123abc"));
@@ -306,57 +307,57 @@ mod tests {
             "https://k@h/",
             "https://k\n@h/1",
         ] {
-            assert_eq!(Dsn::parse(wrong), Err(NoDsn), "{wrong:?}");
+            assert_eq!(Dsn::parse(wrong), Err(InvalidDsn), "{wrong:?}");
         }
     }
 
     #[test]
-    fn sentrys_own_limits_are_kept() {
-        let mut limits = Limits::default();
-        limits.heard(200, Some("60:transaction:key, 2700:default;security:organization"), None, NOW);
-        let may = |limits: &Limits, seconds: u64| {
-            let at = NOW.after(seconds * 1000);
-            (limits.allow(Category::Error, at), limits.allow(Category::Transaction, at))
+    fn rate_limit_headers_are_respected() {
+        let mut limits = SentryRateLimits::default();
+        limits.update(200, Some("60:transaction:key, 2700:default;security:organization"), None, NOW);
+        let may = |limits: &SentryRateLimits, seconds: u64| {
+            let at = NOW.saturating_add(seconds * 1000);
+            (limits.is_allowed(Category::Error, at), limits.is_allowed(Category::Transaction, at))
         };
         assert_eq!(
             [0, 59, 60, 2700].map(|at| may(&limits, at)),
             [(false, false), (false, false), (false, true), (true, true)]
         );
-        let mut limits = Limits::default();
-        limits.heard(429, Some("10::organization, nonsense"), Some(500), NOW);
+        let mut limits = SentryRateLimits::default();
+        limits.update(429, Some("10::organization, nonsense"), Some(500), NOW);
         assert_eq!([9, 10].map(|at| may(&limits, at)), [(false, false), (true, true)]);
-        let mut limits = Limits::default();
-        limits.heard(429, None, None, NOW);
-        limits.heard(200, None, None, NOW);
+        let mut limits = SentryRateLimits::default();
+        limits.update(429, None, None, NOW);
+        limits.update(200, None, None, NOW);
         assert_eq!([59, 60].map(|at| may(&limits, at)), [(false, false), (true, true)]);
     }
 
     #[test]
     fn the_same_error_is_sent_once_an_hour_with_its_count() {
-        let mut recent = Recent::default();
-        let failure = |minutes: u64, order: u32| Failure {
-            at: NOW.after(minutes * 60_000),
+        let mut recent = RecentErrors::default();
+        let failure = |minutes: u64, order: u32| ErrorEvent {
+            at: NOW.saturating_add(minutes * 60_000),
             kind: "Storage".into(),
             message: format!(
                 "order {order} of ann@example.com at https://x.example/a?token=1 was not stored"
             ),
             route: "/orders/:id".into(),
         };
-        assert_eq!(recent.sends(&failure(0, 17)), Some(1));
+        assert_eq!(recent.admit(&failure(0, 17)), Some(1));
         for minutes in 1..60 {
-            assert_eq!(recent.sends(&failure(minutes, 18)), None);
+            assert_eq!(recent.admit(&failure(minutes, 18)), None);
         }
-        assert_eq!(recent.sends(&failure(60, 4_711)), Some(60));
+        assert_eq!(recent.admit(&failure(60, 4_711)), Some(60));
         assert_eq!(
-            scrubbed(&failure(0, 17).message),
+            scrub(&failure(0, 17).message),
             "order 0 of [address] at https://x.example/a?… was not stored"
         );
-        let mut flood = Recent::default();
+        let mut flood = RecentErrors::default();
         let sent = (0..5000).filter(|index| {
             let kind = format!("k{}", (0..*index % 700).map(|_| 'x').collect::<String>());
-            flood.sends(&Failure { kind, ..failure(0, 0) }).is_some()
+            flood.admit(&ErrorEvent { kind, ..failure(0, 0) }).is_some()
         });
-        assert_eq!(sent.count(), MOST_RECENT);
-        assert_eq!(flood.0.len(), MOST_RECENT);
+        assert_eq!(sent.count(), MAX_RECENT_ERRORS);
+        assert_eq!(flood.0.len(), MAX_RECENT_ERRORS);
     }
 }

@@ -7,22 +7,22 @@ use wire::UnixMillis;
 
 /// Where a request stands in a trace.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Context {
+pub struct TraceContext {
     /// 32 hexadecimal digits.
-    trace: String,
+    trace_id: String,
     /// 16 of them: the span before this one, if somebody has begun the trace.
-    parent: Option<String>,
+    parent_id: Option<String>,
     /// 16 of them: this one.
-    span: String,
+    span_id: String,
     /// Whether it is recorded, here and behind.
     pub is_sampled: bool,
 }
 
 /// A request at the edge, as its span tells it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Span {
+pub struct RequestSpan {
     /// Where it stands.
-    pub context: Context,
+    pub context: TraceContext,
     /// The site.
     pub site: String,
     /// The route template.
@@ -38,23 +38,32 @@ pub struct Span {
     /// When it was answered.
     pub end: UnixMillis,
     /// Milliseconds that the origin took; none where it was not asked.
-    pub origin: Option<u64>,
+    pub origin_ms: Option<u64>,
 }
 
-impl Context {
+impl TraceContext {
     /// The context of a request that comes with that field, if with any; `dice` are any random numbers, and
     /// `share` of the traces that begin here are recorded. Who has begun one decides for all behind.
     #[must_use]
-    pub fn of(traceparent: Option<&str>, share: f64, dice: [u64; 3]) -> Self {
-        let [high, low, span] = dice.map(|number| number.max(1));
+    pub fn from_traceparent(traceparent: Option<&str>, sample_rate: f64, random: [u64; 3]) -> Self {
+        let [high, low, span] = random.map(|number| number.max(1));
         let span = format!("{span:016x}");
-        match traceparent.and_then(parsed) {
-            Some((trace, parent, is_sampled)) => {
-                Self { trace: trace.to_owned(), parent: Some(parent.to_owned()), span, is_sampled }
-            }
+        match traceparent.and_then(parse_traceparent) {
+            Some((trace, parent, is_sampled)) => Self {
+                trace_id: trace.to_owned(),
+                parent_id: Some(parent.to_owned()),
+                span_id: span,
+                is_sampled,
+            },
             None => {
-                let is_sampled = (high >> 11) as f64 / (1_u64 << 53) as f64 <= share && share > 0.0;
-                Self { trace: format!("{high:016x}{low:016x}"), parent: None, span, is_sampled }
+                let is_sampled =
+                    (high >> 11) as f64 / (1_u64 << 53) as f64 <= sample_rate && sample_rate > 0.0;
+                Self {
+                    trace_id: format!("{high:016x}{low:016x}"),
+                    parent_id: None,
+                    span_id: span,
+                    is_sampled,
+                }
             }
         }
     }
@@ -62,12 +71,12 @@ impl Context {
     /// The field that the origin gets: its spans are children of this one.
     #[must_use]
     pub fn traceparent(&self) -> String {
-        format!("00-{}-{}-{:02x}", self.trace, self.span, u8::from(self.is_sampled))
+        format!("00-{}-{}-{:02x}", self.trace_id, self.span_id, u8::from(self.is_sampled))
     }
 }
 
 /// §3.2.2: of later versions, as much as this one knows; what is all zeros names nothing.
-fn parsed(field: &str) -> Option<(&str, &str, bool)> {
+fn parse_traceparent(field: &str) -> Option<(&str, &str, bool)> {
     let field = field.trim();
     let mut parts = field.split('-');
     let (version, trace, parent, flags) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
@@ -89,7 +98,7 @@ fn parsed(field: &str) -> Option<(&str, &str, bool)> {
 
 /// The body of one export.
 #[must_use]
-pub fn body(spans: &[Span], version: &str) -> Value {
+pub fn body(spans: &[RequestSpan], version: &str) -> Value {
     let spans: Vec<Value> = spans.iter().map(span).collect();
     json!({
         "resourceSpans": [{
@@ -102,8 +111,8 @@ pub fn body(spans: &[Span], version: &str) -> Value {
     })
 }
 
-fn span(span: &Span) -> Value {
-    let Context { trace, parent, span: id, .. } = &span.context;
+fn span(span: &RequestSpan) -> Value {
+    let TraceContext { trace_id: trace, parent_id: parent, span_id: id, .. } = &span.context;
     let mut attributes = vec![
         attribute("http.request.method", span.method),
         attribute("http.route", &span.route),
@@ -111,8 +120,9 @@ fn span(span: &Span) -> Value {
         attribute("edge_vitals.cache", span.cache),
         json!({ "key": "http.response.status_code", "value": { "intValue": span.status.to_string() } }),
     ];
-    if let Some(took) = span.origin {
-        attributes.push(json!({ "key": "edge_vitals.origin_ms", "value": { "intValue": took.to_string() } }));
+    if let Some(origin_ms) = span.origin_ms {
+        attributes
+            .push(json!({ "key": "edge_vitals.origin_ms", "value": { "intValue": origin_ms.to_string() } }));
     }
     // Of a server's span only what is its own failure is an error.
     let status = if span.status >= 500 { json!({ "code": 2 }) } else { json!({}) };
@@ -146,20 +156,25 @@ mod tests {
     const PARENT: &str = "00f067aa0ba902b7";
 
     #[test]
-    fn a_trace_that_somebody_has_begun_goes_on() {
+    fn an_incoming_trace_is_continued() {
         for (flags, is_sampled) in [("01", true), ("00", false), ("03", true), ("fe", false)] {
-            let context = Context::of(Some(&format!("00-{TRACE}-{PARENT}-{flags}")), 1.0, [1, 2, 0xabc]);
+            let context = TraceContext::from_traceparent(
+                Some(&format!("00-{TRACE}-{PARENT}-{flags}")),
+                1.0,
+                [1, 2, 0xabc],
+            );
             let expect = format!("00-{TRACE}-0000000000000abc-0{}", u8::from(is_sampled));
             assert_eq!((context.traceparent(), context.is_sampled), (expect, is_sampled));
-            assert_eq!(context.parent.as_deref(), Some(PARENT));
+            assert_eq!(context.parent_id.as_deref(), Some(PARENT));
         }
         // A later version may have more.
-        let later = Context::of(Some(&format!("cc-{TRACE}-{PARENT}-01-more")), 0.0, [1, 2, 3]);
-        assert_eq!(later.trace, TRACE);
+        let later =
+            TraceContext::from_traceparent(Some(&format!("cc-{TRACE}-{PARENT}-01-more")), 0.0, [1, 2, 3]);
+        assert_eq!(later.trace_id, TRACE);
     }
 
     #[test]
-    fn what_is_no_context_begins_a_trace_of_its_own() {
+    fn an_invalid_traceparent_starts_a_new_trace() {
         let zeros = "0".repeat(32);
         for wrong in [
             String::new(),
@@ -173,21 +188,25 @@ mod tests {
             format!("00-{TRACE}é-{PARENT}-01"),
             format!("00-{TRACE}-{PARENT}-1"),
         ] {
-            let context = Context::of(Some(&wrong), 0.0, [7, 8, 9]);
+            let context = TraceContext::from_traceparent(Some(&wrong), 0.0, [7, 8, 9]);
             let expect = "00-00000000000000070000000000000008-0000000000000009-00";
-            assert_eq!((context.traceparent().as_str(), context.parent), (expect, None), "{wrong}");
+            assert_eq!((context.traceparent().as_str(), context.parent_id), (expect, None), "{wrong}");
         }
     }
 
     #[test]
-    fn a_share_of_the_traces_that_begin_here_is_recorded() {
-        let sampled = |share: f64| {
+    fn new_traces_are_sampled_at_the_given_rate() {
+        let sampled = |sample_rate: f64| {
             // Spread over all numbers, as random ones are.
-            let dice = (0..1000_u64).map(|index| index * (u64::MAX / 1000));
-            dice.filter(|dice| Context::of(None, share, [*dice, 1, 1]).is_sampled).count()
+            let numbers = (0..1000_u64).map(|index| index * (u64::MAX / 1000));
+            numbers
+                .filter(|dice| TraceContext::from_traceparent(None, sample_rate, [*dice, 1, 1]).is_sampled)
+                .count()
         };
         assert_eq!((sampled(0.0), sampled(1.0)), (0, 1000));
         assert!((240..=260).contains(&sampled(0.25)), "{}", sampled(0.25));
-        assert!(!Context::of(None, 1.0, [0, 0, 0]).traceparent().contains(&"0".repeat(17)));
+        assert!(
+            !TraceContext::from_traceparent(None, 1.0, [0, 0, 0]).traceparent().contains(&"0".repeat(17))
+        );
     }
 }

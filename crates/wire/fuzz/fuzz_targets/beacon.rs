@@ -4,7 +4,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use wire::{Beacon, Refusal};
+use wire::{ApiError, Beacon};
 
 fuzz_target!(|bytes: &[u8]| match Beacon::parse(bytes) {
     Ok(beacon) => {
@@ -13,6 +13,6 @@ fuzz_target!(|bytes: &[u8]| match Beacon::parse(bytes) {
     }
     Err(refusal) => {
         assert!(matches!(refusal.status(), 400 | 413 | 422));
-        assert!(refusal.problem().len() < 1024 && Refusal::field(&refusal).is_none_or(|field| !field.is_empty()));
+        assert!(refusal.problem_json().len() < 1024 && ApiError::field(&refusal).is_none_or(|field| !field.is_empty()));
     }
 });

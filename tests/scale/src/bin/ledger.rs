@@ -6,8 +6,10 @@ use std::time::Instant;
 
 use hdrhistogram::Histogram;
 use hdrhistogram::serialization::{Serializer, V2Serializer};
-use ledger::{Bots, Dimension, Horizon, Query, Room, Span, Window, reaching_back};
-use scale::{Audience, Random, Shard, limits};
+use ledger::{
+    BotFilter, CardinalityLimits, Dimension, Horizon, SeriesQuery, Window, WindowSpan, lookback_start,
+};
+use scale::{Audience, Random, SimulatedShard, shipped_limits};
 use serde_json::{Value, json};
 use sketch::Sketch;
 use sketches_ddsketch::{Config, DDSketch};
@@ -15,8 +17,8 @@ use tdigests::TDigest;
 use wire::{Metric, UnixMillis};
 
 fn main() {
-    let mut figures = reading();
-    figures.extend(sketches());
+    let mut figures = bench_queries();
+    figures.extend(bench_sketches());
     println!("{}", json!({ "figures": figures }));
 }
 
@@ -24,17 +26,18 @@ const ROUTES: usize = 1000;
 const DAYS: u64 = 30;
 
 /// A month of a thousand routes. Asked is what pages tell, and what only the cells of series do.
-fn reading() -> Vec<Value> {
-    let mut months = [10_000, 1_000_000, 10_000_000].map(Month::of);
+fn bench_queries() -> Vec<Value> {
+    let mut months = [10_000, 1_000_000, 10_000_000].map(Month::simulate);
     let kinds: [(&str, Vec<(Dimension, String)>); 2] = [
         ("p75 of 30 days of 1,000 routes", Vec::new()),
         ("the same, of one release", vec![(Dimension::Release, "1".into())]),
     ];
     let mut figures = Vec::new();
     for (name, only) in kinds {
-        let [small, middle, large] = [0, 1, 2].map(|at| months[at].read(&only));
-        let against =
-            |views: &str, read: &Read| format!("after {views}: {:.2} ms of {} rows", read.millis, read.rows);
+        let [small, middle, large] = [0, 1, 2].map(|at| months[at].run_query(&only));
+        let against = |views: &str, read: &QueryCost| {
+            format!("after {views}: {:.2} ms of {} rows", read.millis, read.rows)
+        };
         figures.push(figure(
             &format!("{name} after 10,000,000 views, {} rows", large.rows),
             large.millis,
@@ -53,14 +56,14 @@ fn reading() -> Vec<Value> {
         ));
     }
     let [_, middle, large] = &months;
-    let a_cell = |month: &Month| month.shard.bytes() as f64 / month.shard.cells.len() as f64;
-    let a_sum = |month: &Month| month.shard.bytes_of_sums() as f64 / month.shard.sums.len() as f64;
+    let a_cell = |month: &Month| month.shard.cell_bytes() as f64 / month.shard.cells.len() as f64;
+    let a_sum = |month: &Month| month.shard.page_sum_bytes() as f64 / month.shard.sums.len() as f64;
     figures.push(figure(
         "a series and window after 10,000,000 views",
         a_cell(large),
         "bytes",
         // Four or five values a view, of 32 bits.
-        large.shard.bytes() as f64 / (large.views * 4 * 46 / 10) as f64,
+        large.shard.cell_bytes() as f64 / (large.views * 4 * 46 / 10) as f64,
         "its values as numbers of 32 bits",
         1.0,
     ));
@@ -76,7 +79,7 @@ fn reading() -> Vec<Value> {
         "a page and day after 10,000,000 views",
         a_sum(large),
         "bytes",
-        large.shard.bytes_of_sums() as f64 / large.shard.bytes() as f64,
+        large.shard.page_sum_bytes() as f64 / large.shard.cell_bytes() as f64,
         "all pages to all series",
         1.0,
     ));
@@ -84,107 +87,108 @@ fn reading() -> Vec<Value> {
 }
 
 struct Month {
-    shard: Shard,
+    shard: SimulatedShard,
     views: u64,
 }
 
-struct Read {
+struct QueryCost {
     millis: f64,
     rows: u64,
 }
 
 impl Month {
-    fn of(views: u64) -> Self {
+    fn simulate(views: u64) -> Self {
         eprint!("\rfolds {views} views of a month  ");
         // A window has room for all of the routes.
-        let room = Room { routes: 2 * ROUTES, heavy: ROUTES, series: 4 * ROUTES };
+        let room = CardinalityLimits { routes: 2 * ROUTES, reserved_routes: ROUTES, series: 4 * ROUTES };
         // The last hours are in minutes; what is before them is counted hour by hour, as a roll-up leaves it.
-        let minutes = Window::of(Span::Hour, END.before(2 * Span::Hour.millis())).start;
-        let mut shard = Shard::of(room, Horizon { minutes, pages: minutes, ..Horizon::default() });
-        shard.block = 20_000;
-        let mut audience = Audience::of(ROUTES, true, 7);
-        let at = |view: u64| START.after(view * (END.0 - START.0) / views);
+        let minutes =
+            Window::containing(WindowSpan::Hour, END.saturating_sub(2 * WindowSpan::Hour.millis())).start;
+        let mut shard = SimulatedShard::new(room, Horizon { minutes, pages: minutes, ..Horizon::default() });
+        shard.fold_block = 20_000;
+        let mut audience = Audience::new(ROUTES, true, 7);
+        let at = |view: u64| START.saturating_add(view * (END.0 - START.0) / views);
         let block = views.div_ceil(DAYS * 24);
         for first in (0..views).step_by(block as usize) {
             let all = first..(first + block).min(views);
-            shard.fold(all.map(|view| audience.view(at(view))).collect(), limits);
+            shard.fold(all.map(|view| audience.view(at(view))).collect(), shipped_limits);
         }
         eprint!("\r                               \r");
         Self { shard, views }
     }
 
-    fn read(&mut self, only: &[(Dimension, String)]) -> Read {
-        let query = Query {
-            from: reaching_back(END, DAYS * Span::Day.millis()),
+    fn run_query(&mut self, only: &[(Dimension, String)]) -> QueryCost {
+        let query = SeriesQuery {
+            from: lookback_start(END, DAYS * WindowSpan::Day.millis()),
             to: END,
-            bots: Bots::Exclude,
+            bots: BotFilter::Exclude,
             only: only.to_vec(),
             by: vec![Dimension::Route],
             step: None,
         };
         let mut rows = 0;
         let millis = median((0..5).map(|_| {
-            let before = processor();
-            let (groups, taken) = self.shard.read(&query);
+            let before = thread_cpu_ns();
+            let (groups, taken) = self.shard.query(&query);
             let p75 = groups
                 .cells
                 .values()
                 .filter_map(|cell| cell.metrics.get(&Metric::Lcp)?.sketch.percentile(75));
             assert!(black_box(p75.count()) <= ROUTES);
             rows = taken.read;
-            (processor() - before) / 1e6
+            (thread_cpu_ns() - before) / 1e6
         }));
-        Read { millis, rows }
+        QueryCost { millis, rows }
     }
 }
 
-const START: UnixMillis = UnixMillis(20_000 * Span::Day.millis());
+const START: UnixMillis = UnixMillis(20_000 * WindowSpan::Day.millis());
 /// A moment like any other.
-const END: UnixMillis = UnixMillis(START.0 + DAYS * Span::Day.millis() + 34_567_890);
+const END: UnixMillis = UnixMillis(START.0 + DAYS * WindowSpan::Day.millis() + 34_567_890);
 
 /// A sketch, as this bench needs it.
-trait Sketched: Sized {
+trait BenchSketch: Sized {
     const NAME: &'static str;
-    fn of(values: &[u32]) -> Self;
-    fn merged(all: &[Self]) -> Self;
+    fn from_values(values: &[u32]) -> Self;
+    fn merge_all(all: &[Self]) -> Self;
     fn quantile(&self, share: f64) -> f64;
-    fn bytes(&self) -> usize;
+    fn encoded_bytes(&self) -> usize;
 }
 
-struct Ours(Sketch);
-struct DataDog(DDSketch);
-struct Hdr(Histogram<u64>);
-struct Digest(TDigest);
+struct OurSketch(Sketch);
+struct DataDogSketch(DDSketch);
+struct HdrSketch(Histogram<u64>);
+struct DigestSketch(TDigest);
 
-impl Sketched for Ours {
+impl BenchSketch for OurSketch {
     const NAME: &'static str = "ours";
-    fn of(values: &[u32]) -> Self {
+    fn from_values(values: &[u32]) -> Self {
         let mut sketch = Sketch::new(Metric::Lcp);
         values.iter().for_each(|value| sketch.insert(*value, 1));
         Self(sketch)
     }
-    fn merged(all: &[Self]) -> Self {
+    fn merge_all(all: &[Self]) -> Self {
         let mut sum = Sketch::new(Metric::Lcp);
         all.iter().for_each(|one| sum.merge(&one.0).expect("the same metric"));
         Self(sum)
     }
     fn quantile(&self, share: f64) -> f64 {
-        f64::from(self.0.percentile((share * 100.0).round() as u8).expect("values").middle())
+        f64::from(self.0.percentile((share * 100.0).round() as u8).expect("values").midpoint())
     }
-    fn bytes(&self) -> usize {
+    fn encoded_bytes(&self) -> usize {
         self.0.encode().len()
     }
 }
 
-impl Sketched for DataDog {
+impl BenchSketch for DataDogSketch {
     const NAME: &'static str = "sketches-ddsketch";
-    fn of(values: &[u32]) -> Self {
+    fn from_values(values: &[u32]) -> Self {
         // Half of 1/64: the same bound as ours.
         let mut sketch = DDSketch::new(Config::new(1.0 / 128.0, 2048, 1.0));
         values.iter().for_each(|value| sketch.add(f64::from(*value)));
         Self(sketch)
     }
-    fn merged(all: &[Self]) -> Self {
+    fn merge_all(all: &[Self]) -> Self {
         let mut sum = DDSketch::new(Config::new(1.0 / 128.0, 2048, 1.0));
         all.iter().for_each(|one| sum.merge(&one.0).expect("the same configuration"));
         Self(sum)
@@ -192,19 +196,19 @@ impl Sketched for DataDog {
     fn quantile(&self, share: f64) -> f64 {
         self.0.quantile(share).ok().flatten().expect("values")
     }
-    fn bytes(&self) -> usize {
+    fn encoded_bytes(&self) -> usize {
         self.0.to_java_bytes().len()
     }
 }
 
-impl Sketched for Hdr {
+impl BenchSketch for HdrSketch {
     const NAME: &'static str = "hdrhistogram";
-    fn of(values: &[u32]) -> Self {
+    fn from_values(values: &[u32]) -> Self {
         let mut histogram = Histogram::new_with_bounds(1, 600_000, 2).expect("bounds");
         values.iter().for_each(|value| histogram.record(u64::from(*value)).expect("within bounds"));
         Self(histogram)
     }
-    fn merged(all: &[Self]) -> Self {
+    fn merge_all(all: &[Self]) -> Self {
         let mut sum = Histogram::new_with_bounds(1, 600_000, 2).expect("bounds");
         all.iter().for_each(|one| sum.add(&one.0).expect("the same bounds"));
         Self(sum)
@@ -212,15 +216,15 @@ impl Sketched for Hdr {
     fn quantile(&self, share: f64) -> f64 {
         self.0.value_at_quantile(share) as f64
     }
-    fn bytes(&self) -> usize {
+    fn encoded_bytes(&self) -> usize {
         let mut bytes = Vec::new();
         V2Serializer::new().serialize(&self.0, &mut bytes).expect("bytes")
     }
 }
 
-impl Sketched for Digest {
+impl BenchSketch for DigestSketch {
     const NAME: &'static str = "tdigests";
-    fn of(values: &[u32]) -> Self {
+    fn from_values(values: &[u32]) -> Self {
         // Values come one after the other; it takes them in blocks.
         let mut digest: Option<TDigest> = None;
         for block in values.chunks(500) {
@@ -231,7 +235,7 @@ impl Sketched for Digest {
         }
         Self(digest.expect("values"))
     }
-    fn merged(all: &[Self]) -> Self {
+    fn merge_all(all: &[Self]) -> Self {
         let mut sum = all.first().expect("one at least").0.clone();
         for one in all.iter().skip(1) {
             sum = sum.merge(&one.0);
@@ -242,52 +246,52 @@ impl Sketched for Digest {
     fn quantile(&self, share: f64) -> f64 {
         self.0.estimate_quantile(share)
     }
-    fn bytes(&self) -> usize {
+    fn encoded_bytes(&self) -> usize {
         self.0.centroids().len() * 16
     }
 }
 
 #[derive(Clone, Copy)]
-struct Cost {
-    insert: f64,
-    merge: f64,
-    quantile: f64,
+struct SketchCost {
+    insert_ns: f64,
+    merge_ns: f64,
+    quantile_ns: f64,
     bytes: f64,
     error: f64,
 }
 
-type Part = fn(&Cost) -> f64;
+type CostField = fn(&SketchCost) -> f64;
 
-fn sketches() -> Vec<Value> {
+fn bench_sketches() -> Vec<Value> {
     let mut random = Random(11);
-    let values: Vec<u32> = (0..100_000).map(|_| random.paint(1500.0).max(1)).collect();
+    let values: Vec<u32> = (0..100_000).map(|_| random.log_normal(1500.0).max(1)).collect();
     let mut sorted = values.clone();
     sorted.sort_unstable();
     // Round by round, because the machine's mood changes between rounds.
-    let rounds: Vec<[Cost; 4]> = (0..7)
+    let rounds: Vec<[SketchCost; 4]> = (0..7)
         .map(|_| {
             [
-                cost::<Ours>(&values, &sorted),
-                cost::<DataDog>(&values, &sorted),
-                cost::<Hdr>(&values, &sorted),
-                cost::<Digest>(&values, &sorted),
+                measure_sketch::<OurSketch>(&values, &sorted),
+                measure_sketch::<DataDogSketch>(&values, &sorted),
+                measure_sketch::<HdrSketch>(&values, &sorted),
+                measure_sketch::<DigestSketch>(&values, &sorted),
             ]
         })
         .collect();
-    let kinds: [(&str, &str, Part); 5] = [
-        ("insert", "ns", |cost| cost.insert),
-        ("merge of 1,000 values", "ns", |cost| cost.merge),
-        ("quantile of 100,000 values", "ns", |cost| cost.quantile),
+    let kinds: [(&str, &str, CostField); 5] = [
+        ("insert", "ns", |cost| cost.insert_ns),
+        ("merge of 1,000 values", "ns", |cost| cost.merge_ns),
+        ("quantile of 100,000 values", "ns", |cost| cost.quantile_ns),
         ("bytes of 1,000 values", "bytes", |cost| cost.bytes),
         ("largest error of a quantile", "%", |cost| 100.0 * cost.error),
     ];
-    let peers = [DataDog::NAME, Hdr::NAME, Digest::NAME];
+    let peers = [DataDogSketch::NAME, HdrSketch::NAME, DigestSketch::NAME];
     let mut figures = Vec::new();
-    for (kind, unit, of) in kinds {
+    for (kind, unit, field) in kinds {
         for (at, peer) in (1..).zip(peers) {
-            let ours = median(rounds.iter().map(|round| of(&round[0])));
-            let theirs = median(rounds.iter().map(|round| of(&round[at])));
-            let ratio = median(rounds.iter().map(|round| of(&round[0]) / of(&round[at])));
+            let ours = median(rounds.iter().map(|round| field(&round[0])));
+            let theirs = median(rounds.iter().map(|round| field(&round[at])));
+            let ratio = median(rounds.iter().map(|round| field(&round[0]) / field(&round[at])));
             let against = format!("{peer}, {theirs:.2} {unit}");
             figures.push(figure(&format!("sketch: {kind}"), ours, unit, ratio, &against, 1.0));
         }
@@ -295,14 +299,14 @@ fn sketches() -> Vec<Value> {
     figures
 }
 
-fn cost<S: Sketched>(values: &[u32], sorted: &[u32]) -> Cost {
+fn measure_sketch<S: BenchSketch>(values: &[u32], sorted: &[u32]) -> SketchCost {
     let started = Instant::now();
-    let whole = black_box(S::of(black_box(values)));
-    let insert = nanos(started) / values.len() as f64;
-    let parts: Vec<S> = values.chunks(1000).map(S::of).collect();
+    let whole = black_box(S::from_values(black_box(values)));
+    let insert = elapsed_ns(started) / values.len() as f64;
+    let parts: Vec<S> = values.chunks(1000).map(S::from_values).collect();
     let started = Instant::now();
-    black_box(S::merged(black_box(&parts)));
-    let merge = nanos(started) / parts.len() as f64;
+    black_box(S::merge_all(black_box(&parts)));
+    let merge = elapsed_ns(started) / parts.len() as f64;
     let shares = [0.5, 0.75, 0.9, 0.95, 0.99];
     let started = Instant::now();
     for _ in 0..200 {
@@ -310,15 +314,21 @@ fn cost<S: Sketched>(values: &[u32], sorted: &[u32]) -> Cost {
             black_box(whole.quantile(black_box(*share)));
         });
     }
-    let quantile = nanos(started) / (200.0 * shares.len() as f64);
+    let quantile = elapsed_ns(started) / (200.0 * shares.len() as f64);
     let exact = |share: f64| f64::from(sorted[(sorted.len() as f64 * share).ceil() as usize - 1]);
     let errors = shares.iter().map(|share| (whole.quantile(*share) / exact(*share) - 1.0).abs());
-    let bytes = parts.iter().map(|part| part.bytes() as f64).sum::<f64>() / parts.len() as f64;
-    Cost { insert, merge, quantile, bytes, error: errors.fold(0.0, f64::max) }
+    let bytes = parts.iter().map(|part| part.encoded_bytes() as f64).sum::<f64>() / parts.len() as f64;
+    SketchCost {
+        insert_ns: insert,
+        merge_ns: merge,
+        quantile_ns: quantile,
+        bytes,
+        error: errors.fold(0.0, f64::max),
+    }
 }
 
 /// The time that this thread has had a processor, in nanoseconds: a shared machine takes none of it away.
-fn processor() -> f64 {
+fn thread_cpu_ns() -> f64 {
     let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
     text.split_whitespace()
         .next()
@@ -326,7 +336,7 @@ fn processor() -> f64 {
         .expect("Linux counts the time of a thread")
 }
 
-fn nanos(started: Instant) -> f64 {
+fn elapsed_ns(started: Instant) -> f64 {
     started.elapsed().as_secs_f64() * 1e9
 }
 

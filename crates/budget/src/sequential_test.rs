@@ -1,0 +1,329 @@
+//! Looking again and again without crying wolf. A verdict is for one look; who looks after every
+//! visit needs evidence that stays honest however often it is read. Raising the alarm with people
+//! is left to the shells.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use wire::UnixMillis;
+
+use crate::budgets::Limit;
+use crate::verdict::{BudgetTally, Verdict, required_share};
+
+/// Whether people should know that a page breaks its budget.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum AlarmState {
+    /// Nothing is to be said.
+    #[default]
+    Quiet,
+    /// The budget is broken, and not yet seen to be kept again.
+    Raised,
+}
+
+/// What is remembered of a cell between one look and the next. Views of the last day may still be
+/// corrected, so they are counted anew at each look; what lies behind is settled, and only its sum is
+/// kept. Hours that no look has met are no evidence, whichever way they went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SequentialTest {
+    /// The limit that is watched, in wire units.
+    pub max: u32,
+    /// And its percentile.
+    pub percentile: u8,
+    /// The hour since which the evidence is gathered.
+    pub since: UnixMillis,
+    /// The evidence of the hours that are settled.
+    settled: BudgetTally,
+    /// Up to this hour.
+    settled_to: UnixMillis,
+    /// The alarm.
+    pub alarm: AlarmState,
+    /// Since when it is as it is.
+    pub changed_at: UnixMillis,
+}
+
+/// What a look meets.
+#[derive(Clone, Copy, Debug)]
+pub struct TestObservation<'a> {
+    /// The moment.
+    pub now: UnixMillis,
+    /// The limit in force.
+    pub limit: Limit,
+    /// Views against it, by the hour in which they began.
+    pub hours: &'a BTreeMap<UnixMillis, BudgetTally>,
+}
+
+impl SequentialTest {
+    /// A cell that is watched for the first time: all that the look knows is evidence.
+    #[must_use]
+    pub fn start(observation: &TestObservation<'_>) -> Self {
+        let since =
+            observation.hours.keys().next().copied().unwrap_or_else(|| start_of_hour(observation.now));
+        Self::new(observation, since)
+    }
+
+    /// The cell after a look, and the views that are now evidence.
+    #[must_use]
+    pub fn observe(self, observation: &TestObservation<'_>) -> (Self, BudgetTally) {
+        let is_same = (self.max, self.percentile) == (observation.limit.max, observation.limit.percentile);
+        // Another limit is another question.
+        let mut next = if is_same { self } else { Self::new(observation, start_of_hour(observation.now)) };
+        let settles = start_of_hour(observation.now.saturating_sub(CORRECTION_WINDOW_MS));
+        let settling =
+            observation.hours.range(next.settled_to.max(next.since)..).filter(|(at, _)| **at < settles);
+        next.settled = settling.fold(next.settled, |sum, (_, tally)| sum.plus(*tally));
+        next.settled_to = next.settled_to.max(settles);
+        let evidence = next.settled.plus(observation.tally_since(next.settled_to.max(next.since)));
+        let day = observation.tally_since(start_of_hour(observation.now).saturating_sub(23 * HOUR_MS));
+        next.alarm =
+            next.alarm.advance(evidence, observation.limit.verdict(day), observation.limit.percentile);
+        if next.alarm == self.alarm {
+            return (next, evidence);
+        }
+        next.changed_at = observation.now;
+        if next.alarm == AlarmState::Quiet {
+            next = next.restart(observation.now);
+            return (next, observation.tally_since(next.since));
+        }
+        (next, evidence)
+    }
+
+    /// The cell with its evidence begun anew: another release is out. An alarm stays as it is.
+    #[must_use]
+    pub const fn restart(self, now: UnixMillis) -> Self {
+        let since = start_of_hour(now);
+        Self { since, settled: BudgetTally { within: 0, over: 0 }, settled_to: since, ..self }
+    }
+
+    /// Whether it can be forgotten: nothing was seen of it for long, or for a while and nothing is to
+    /// be said.
+    #[must_use]
+    pub fn is_expired(&self, now: UnixMillis) -> bool {
+        let retention_ms =
+            if self.alarm == AlarmState::Quiet { QUIET_RETENTION_MS } else { MAX_RETENTION_MS };
+        self.settled_to.max(self.since) < now.saturating_sub(retention_ms)
+    }
+
+    fn new(observation: &TestObservation<'_>, since: UnixMillis) -> Self {
+        Self {
+            max: observation.limit.max,
+            percentile: observation.limit.percentile,
+            since,
+            settled: BudgetTally::default(),
+            settled_to: since,
+            alarm: AlarmState::Quiet,
+            changed_at: observation.now,
+        }
+    }
+}
+
+impl TestObservation<'_> {
+    fn tally_since(&self, hour: UnixMillis) -> BudgetTally {
+        self.hours.range(hour..).fold(BudgetTally::default(), |sum, (_, tally)| sum.plus(*tally))
+    }
+}
+
+/// The release that leads, by the views that each had in the last hours. Another takes over once it
+/// has twice the views of the one before, so that two that share the visitors do not take turns.
+#[must_use]
+pub fn leading_release<'a>(before: Option<&'a str>, views: &'a BTreeMap<String, u64>) -> Option<&'a str> {
+    let views_of = |name: &str| views.get(name).copied().unwrap_or_default();
+    let most = views.iter().max_by(|(a, ours), (b, theirs)| ours.cmp(theirs).then(b.cmp(a)));
+    match (before, most) {
+        (Some(before), Some((name, views))) if *views < views_of(before).saturating_mul(2) => {
+            Some(if name == before { name } else { before })
+        }
+        (_, Some((name, _))) => Some(name),
+        (before, None) => before,
+    }
+}
+
+impl AlarmState {
+    /// The alarm after another look. The evidence is every visit since the release, or since an
+    /// alarm last cleared; the verdict is of the window that people see. Raised by the one and
+    /// cleared only by the other, an alarm does not flap.
+    #[must_use]
+    pub fn advance(self, evidence: BudgetTally, verdict: Verdict, percentile: u8) -> Self {
+        match self {
+            Self::Quiet if evidence.e_value(percentile) >= E_VALUE_THRESHOLD => Self::Raised,
+            Self::Raised if verdict == Verdict::Met => Self::Quiet,
+            unchanged => unchanged,
+        }
+    }
+}
+
+impl BudgetTally {
+    /// Both together.
+    #[must_use]
+    pub const fn plus(self, other: Self) -> Self {
+        Self { within: self.within.saturating_add(other.within), over: self.over.saturating_add(other.over) }
+    }
+
+    /// The e-value against "the budget is kept": however often and whenever it is read, a page
+    /// that keeps its budget ever reaches E with a chance of at most 1/E (Ville's inequality).
+    /// A mixture of bets on eight worse shares, so that slight and gross breaches both show.
+    #[must_use]
+    pub fn e_value(self, percentile: u8) -> f64 {
+        let kept = required_share(percentile);
+        let bet = |of_kept: f64| {
+            let share = kept * of_kept;
+            self.within as f64 * of_kept.ln() + self.over as f64 * ((1.0 - share) / (1.0 - kept)).ln()
+        };
+        let bets = BET_SHARES.map(|share| bet(share / 0.75));
+        let best = bets.into_iter().fold(f64::NEG_INFINITY, f64::max);
+        let sum: f64 = bets.iter().map(|bet| (bet - best).exp()).sum();
+        (best + (sum / bets.len() as f64).ln()).exp()
+    }
+}
+
+/// One false alarm in twenty pages that are watched for ever.
+pub(crate) const E_VALUE_THRESHOLD: f64 = 20.0;
+
+const HOUR_MS: u64 = 3_600_000;
+/// A view may be told of a day after it began, and corrected for a while after that.
+const CORRECTION_WINDOW_MS: u64 = 27 * HOUR_MS;
+const QUIET_RETENTION_MS: u64 = 4 * 24 * HOUR_MS;
+const MAX_RETENTION_MS: u64 = 35 * 24 * HOUR_MS;
+
+const fn start_of_hour(moment: UnixMillis) -> UnixMillis {
+    UnixMillis(moment.0 - moment.0 % HOUR_MS)
+}
+
+/// The shares of a p75; other percentiles are scaled to it.
+const BET_SHARES: [f64; 8] = [0.74, 0.73, 0.72, 0.70, 0.67, 0.63, 0.55, 0.40];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_e_value_is_the_mean_of_eight_bets() {
+        for (n, within, expect) in [(100, 60, 54.26), (200, 130, 38.31), (500, 350, 7.47)] {
+            let found = BudgetTally::new(n, within).e_value(75);
+            assert!((found - expect).abs() < 0.005, "{found} is not {expect}");
+        }
+    }
+
+    #[test]
+    fn the_e_value_without_visits_is_one() {
+        assert_eq!(BudgetTally::default().e_value(75), 1.0);
+    }
+
+    #[test]
+    fn the_e_value_of_a_billion_visits_is_not_nan() {
+        assert_eq!(BudgetTally::new(1_000_000_000, 500_000_000).e_value(75), f64::INFINITY);
+        assert_eq!(BudgetTally::new(1_000_000_000, 999_000_000).e_value(75), 0.0);
+    }
+
+    /// The law behind Ville's inequality: one more visit does not raise the expected evidence.
+    #[test]
+    fn the_expected_e_value_does_not_grow_within_budget() {
+        for percentile in [50, 75, 90, 99] {
+            for (n, within) in [(0, 0), (10, 4), (100, 60), (100, 90)] {
+                let now = BudgetTally::new(n, within);
+                let kept = BudgetTally::new(n + 1, within + 1).e_value(percentile);
+                let broken = BudgetTally::new(n + 1, within).e_value(percentile);
+                let share = required_share(percentile);
+                let next = share * kept + (1.0 - share) * broken;
+                assert!((next / now.e_value(percentile) - 1.0).abs() < 1e-12);
+            }
+        }
+    }
+
+    const NOON: UnixMillis = UnixMillis(1_800_000 * HOUR_MS);
+
+    fn limit(max: u32) -> Limit {
+        Limit { max, percentile: 75, severity: crate::Severity::Error, min_samples: 30, line: 1 }
+    }
+
+    /// The hours before noon, the latest first.
+    fn hours(tallies: &[(u64, u64)]) -> BTreeMap<UnixMillis, BudgetTally> {
+        (0..)
+            .zip(tallies)
+            .map(|(ago, (n, within))| (NOON.saturating_sub(ago * HOUR_MS), BudgetTally::new(*n, *within)))
+            .collect()
+    }
+
+    #[test]
+    fn evidence_includes_every_view_since_the_first_observation() {
+        let all: Vec<(u64, u64)> = (0..200).map(|hour| (10 + hour % 7, 8)).collect();
+        let mut test: Option<SequentialTest> = None;
+        let mut evidence = BudgetTally::default();
+        for ago in (0..=100).rev() {
+            // What is known at that hour, of the 72 hours up to it; the last day has less than it will.
+            let known = hours(&all).into_iter().filter(|(at, _)| {
+                *at <= NOON.saturating_sub(ago * HOUR_MS) && *at > NOON.saturating_sub((ago + 72) * HOUR_MS)
+            });
+            let known: BTreeMap<UnixMillis, BudgetTally> = known.collect();
+            let observation = TestObservation {
+                now: NOON.saturating_sub(ago * HOUR_MS).saturating_add(1),
+                limit: limit(9),
+                hours: &known,
+            };
+            let (next, found) =
+                test.unwrap_or_else(|| SequentialTest::start(&observation)).observe(&observation);
+            (test, evidence) = (Some(next), found);
+        }
+        // The first look knew 72 hours, and 100 have passed since.
+        let expect = all
+            .iter()
+            .take(172)
+            .fold(BudgetTally::default(), |sum, (n, within)| sum.plus(BudgetTally::new(*n, *within)));
+        assert_eq!(evidence, expect);
+    }
+
+    #[test]
+    fn a_raised_alarm_survives_a_release_and_another_limit_restarts_the_test() {
+        let bad = hours(&[(100, 40)]);
+        let observation = TestObservation { now: NOON.saturating_add(1), limit: limit(9), hours: &bad };
+        let (raised, _) = SequentialTest::start(&observation).observe(&observation);
+        assert_eq!((raised.alarm, raised.changed_at), (AlarmState::Raised, NOON.saturating_add(1)));
+        let few = hours(&[(5, 5)]);
+        let (still, evidence) = raised.restart(NOON.saturating_add(HOUR_MS)).observe(&TestObservation {
+            now: NOON.saturating_add(HOUR_MS),
+            limit: limit(9),
+            hours: &few,
+        });
+        assert_eq!((still.alarm, evidence), (AlarmState::Raised, BudgetTally::default()));
+        let other = TestObservation { now: NOON.saturating_add(HOUR_MS), limit: limit(8), hours: &few };
+        assert_eq!(raised.observe(&other).0.alarm, AlarmState::Quiet);
+    }
+
+    #[test]
+    fn a_cleared_alarm_discards_its_evidence() {
+        let bad = hours(&[(0, 0), (100, 40)]);
+        let observation = TestObservation { now: NOON.saturating_add(1), limit: limit(9), hours: &bad };
+        let (raised, _) = SequentialTest::start(&observation).observe(&observation);
+        let good = hours(&[(900, 880), (100, 40)]);
+        let (cleared, evidence) =
+            raised.observe(&TestObservation { now: NOON.saturating_add(2), limit: limit(9), hours: &good });
+        assert_eq!((cleared.alarm, evidence), (AlarmState::Quiet, BudgetTally::new(900, 880)));
+    }
+
+    #[test]
+    fn two_releases_with_equal_traffic_do_not_alternate() {
+        let views = |all: &[(&str, u64)]| all.iter().map(|(name, n)| ((*name).to_owned(), *n)).collect();
+        assert_eq!(leading_release(None, &views(&[("1", 5), ("2", 7)])), Some("2"));
+        assert_eq!(leading_release(Some("1"), &views(&[("1", 500), ("2", 700)])), Some("1"));
+        assert_eq!(leading_release(Some("1"), &views(&[("1", 500), ("2", 1000)])), Some("2"));
+        assert_eq!(leading_release(Some("1"), &views(&[])), Some("1"));
+    }
+
+    #[test]
+    fn an_alarm_clears_only_when_the_budget_is_met_again() {
+        let (calm, loud) = (BudgetTally::new(500, 350), BudgetTally::new(100, 60));
+        let looks = [
+            (calm, Verdict::Insufficient, AlarmState::Quiet),
+            (loud, Verdict::Violated, AlarmState::Raised),
+            (calm, Verdict::Insufficient, AlarmState::Raised),
+            (calm, Verdict::AtLimit, AlarmState::Raised),
+            (calm, Verdict::Unknown, AlarmState::Raised),
+            (calm, Verdict::Met, AlarmState::Quiet),
+        ];
+        let mut alarm = AlarmState::default();
+        for (evidence, verdict, expect) in looks {
+            alarm = alarm.advance(evidence, verdict, 75);
+            assert_eq!(alarm, expect, "after {verdict:?}");
+        }
+    }
+}

@@ -1,0 +1,314 @@
+//! A request as it arrives: its route, its key, and what of it reaches the origin. What is shared is
+//! asked for with nothing but what is in the key, so that no visitor can make an answer that others get.
+
+use std::rc::Rc;
+
+use crate::access::{self, AccessRule};
+use crate::decision_log::{DecisionLog, DecisionReason};
+use crate::headers::Headers;
+use crate::http_head::RequestHead;
+use crate::pattern::is_ambiguous;
+use crate::policy::RoutePolicy;
+use crate::routes::{CacheConfig, CacheRoute, FieldName};
+use crate::vary;
+
+/// A request that has found its route.
+#[derive(Clone, Debug)]
+pub struct RoutedRequest<'a> {
+    /// Its route, and which one it is.
+    pub route: &'a CacheRoute,
+    /// Counted from 0.
+    pub route_index: usize,
+    /// The rules of the route.
+    pub policy: Rc<RoutePolicy>,
+    /// The address without its scheme: what is purged by address.
+    pub purge_url: String,
+    /// Where the origin has it.
+    pub origin_url: String,
+    /// What the origin gets.
+    pub origin_request: RequestHead,
+    /// The key, if the cache has a part in it.
+    pub key: Option<String>,
+    /// What the request has to bring.
+    pub access_rules: Vec<&'a AccessRule>,
+}
+
+/// Why a request gets no further.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RequestRejection {
+    /// The route does not let the method through.
+    MethodNotAllowed {
+        /// What it lets through.
+        allow: String,
+    },
+    /// The body is too long.
+    BodyTooLarge {
+        /// How many bytes it may have.
+        max_bytes: u64,
+    },
+    /// The fields are too long, or the address is.
+    HeadTooLarge,
+}
+
+/// A request as the shell has read it.
+#[derive(Clone, Copy, Debug)]
+pub struct RequestParts<'a> {
+    /// `https` or `http`.
+    pub scheme: &'a str,
+    /// The host, with a port where it is not the usual one.
+    pub host: &'a str,
+    /// The path as it came.
+    pub path: &'a str,
+    /// The query as it came, without its question mark.
+    pub query: &'a str,
+    /// The head.
+    pub head: &'a RequestHead,
+    /// The visitor's address.
+    pub client_ip: &'a str,
+}
+
+impl RequestRejection {
+    /// The status that says so.
+    #[must_use]
+    pub const fn status(&self) -> u16 {
+        match self {
+            Self::MethodNotAllowed { .. } => 405,
+            Self::BodyTooLarge { .. } => 413,
+            Self::HeadTooLarge => 431,
+        }
+    }
+
+    /// A word for it, for statistics and Cache-Status.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::MethodNotAllowed { .. } => "method",
+            Self::BodyTooLarge { .. } => "body",
+            Self::HeadTooLarge => "head",
+        }
+    }
+
+    /// What is wrong, and what would be right.
+    #[must_use]
+    pub fn message(&self) -> String {
+        match self {
+            Self::MethodNotAllowed { allow } => format!("this address takes {allow}"),
+            Self::BodyTooLarge { max_bytes: most } => format!("a body has at most {most} bytes here"),
+            Self::HeadTooLarge => {
+                format!("the address and the fields have at most {MAX_HEAD_BYTES} bytes together here")
+            }
+        }
+    }
+}
+
+impl<'a> RoutedRequest<'a> {
+    /// Finds the route; nothing where there is none.
+    pub fn resolve(
+        routes: &'a CacheConfig,
+        incoming: &RequestParts<'_>,
+        log: &mut DecisionLog,
+    ) -> Option<Result<Self, (usize, RequestRejection)>> {
+        let host = incoming.host.to_ascii_lowercase();
+        let (index, route) = routes.find_route(&host, incoming.path)?;
+        if let Some(rejection) = rejection(route, incoming) {
+            return Some(Err((index, rejection)));
+        }
+        let policy = route.policy();
+        let access_rules = access::access_rules_for(routes, &host, incoming.path);
+        let access_controlled = access_rules.first().map(|_| DecisionReason::AccessControlled);
+        let bypass = access_controlled.or_else(|| bypass_reason(route, &policy, incoming, log));
+        let is_shared = bypass.is_none();
+        if let Some(reason) = bypass {
+            log.record(reason);
+        }
+        let query = match is_shared {
+            true => route.keyed_query(incoming.query),
+            false if incoming.query.is_empty() => String::new(),
+            false => format!("?{}", incoming.query),
+        };
+        let origin_url = format!("{}{}{query}", route.origin.as_str(), incoming.path);
+        let purge_url = format!("{host}{}{query}", incoming.path);
+        let headers = match is_shared {
+            true => shared_request_headers(route, &policy, incoming),
+            false => bypass_request_headers(incoming),
+        };
+        let key = is_shared.then(|| cache_key(route, index, &purge_url, incoming.scheme, &headers));
+        let origin_request = RequestHead { method: incoming.head.method.clone(), headers };
+        Some(Ok(Self {
+            route,
+            route_index: index,
+            policy,
+            purge_url,
+            origin_url,
+            origin_request,
+            key,
+            access_rules,
+        }))
+    }
+}
+
+fn rejection(route: &CacheRoute, incoming: &RequestParts<'_>) -> Option<RequestRejection> {
+    let head = incoming.head;
+    if !route.methods.contains(&head.method) {
+        return Some(RequestRejection::MethodNotAllowed { allow: route.methods.join(", ") });
+    }
+    if head.headers.size() + incoming.path.len() + incoming.query.len() > MAX_HEAD_BYTES {
+        return Some(RequestRejection::HeadTooLarge);
+    }
+    let length =
+        head.headers.first("content-length").and_then(crate::directives::parse_delta_seconds).unwrap_or(0);
+    (length > route.max_body_bytes)
+        .then_some(RequestRejection::BodyTooLarge { max_bytes: route.max_body_bytes })
+}
+
+/// Why the cache has no part in it, if it has none.
+fn bypass_reason(
+    route: &CacheRoute,
+    policy: &RoutePolicy,
+    incoming: &RequestParts<'_>,
+    log: &mut DecisionLog,
+) -> Option<DecisionReason> {
+    let head = incoming.head;
+    if !head.is_get_or_head() {
+        return Some(DecisionReason::MethodNotCacheable { method: head.method.clone() });
+    }
+    if route.bypass {
+        return Some(DecisionReason::RouteBypass);
+    }
+    if head.headers.has("authorization") {
+        return Some(DecisionReason::HasAuthorization);
+    }
+    if is_ambiguous(incoming.path) {
+        return Some(DecisionReason::AmbiguousPath);
+    }
+    if let Some(name) = ["if-match", "if-unmodified-since"].into_iter().find(|name| head.headers.has(name)) {
+        return Some(DecisionReason::HasPrecondition { name });
+    }
+    if let Some(name) = route.bypass_headers.iter().find(|name| head.headers.has(&name.0)) {
+        return Some(DecisionReason::HasBypassHeader { name: name.0.clone() });
+    }
+    if policy.honors_request_directives
+        && crate::directives::RequestDirectives::from_headers(&head.headers).no_store
+    {
+        return Some(DecisionReason::RequestNoStore);
+    }
+    if head.headers.first("content-length").is_some_and(|length| length != "0") {
+        log.record(DecisionReason::HasBody);
+    }
+    let is_personal = |name: &str| {
+        let is = |list: &[String]| list.iter().any(|pattern| matches_pattern(pattern, name));
+        is(&route.cookies.bypass) || !(is(&route.cookies.key) || is(&route.cookies.ignore))
+    };
+    parse_cookies(&head.headers).into_iter().map(|(name, _)| name).find(|name| is_personal(name)).map(
+        |name| {
+            // A name is what a visitor sent: not more of it than can be read.
+            DecisionReason::HasCookie { name: name.chars().take(64).collect() }
+        },
+    )
+}
+
+/// What reaches the origin of a request whose answer others may get.
+fn shared_request_headers(route: &CacheRoute, policy: &RoutePolicy, incoming: &RequestParts<'_>) -> Headers {
+    let is_shareable =
+        |name: &str| NEGOTIATION_HEADERS.contains(&name) || policy.vary.iter().any(|allowed| allowed == name);
+    let mut headers: Headers = incoming.head.headers.iter().filter(|(name, _)| is_shareable(name)).collect();
+    vary::normalise(&mut headers);
+    for name in ["accept", "accept-language", "origin"] {
+        if headers.joined(name).is_some_and(|value| !value.bytes().all(is_plain)) {
+            headers.remove(name);
+        }
+    }
+    headers.set("user-agent", USER_AGENT);
+    let keyed: Vec<String> = parse_cookies(&incoming.head.headers)
+        .into_iter()
+        .filter(|(name, _)| route.cookies.key.iter().any(|pattern| matches_pattern(pattern, name)))
+        .map(|(name, value)| format!("{name}={value}"))
+        .collect();
+    if !keyed.is_empty() {
+        headers.set("cookie", &keyed.join("; "));
+    }
+    add_proxy_headers(&mut headers, incoming);
+    headers
+}
+
+/// What reaches the origin of a request whose answer nobody else gets.
+fn bypass_request_headers(incoming: &RequestParts<'_>) -> Headers {
+    let mut headers = incoming.head.headers.clone();
+    headers.remove_hop_by_hop();
+    headers.retain(|name| {
+        let is_untrusted =
+            UNTRUSTED_HEADERS.contains(&name) || name.starts_with("x-forwarded-") || name.starts_with("cf-");
+        let is_ours = ["host", "content-length", "expect"].contains(&name);
+        let is_content_type_of_read = incoming.head.is_get_or_head() && name == "content-type";
+        !(is_untrusted || is_ours || is_content_type_of_read)
+    });
+    add_proxy_headers(&mut headers, incoming);
+    headers.append("x-forwarded-for", incoming.client_ip);
+    headers
+}
+
+/// What media ranges, languages and origins are made of, and markup is not: an origin that repeats one
+/// in a body must not repeat a script.
+const fn is_plain(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric()
+        || matches!(byte, b'*' | b'/' | b'+' | b'-' | b'.' | b';' | b'=' | b',' | b' ' | b':' | b'_')
+}
+
+/// Says on whose behalf we ask: by our own words, never by the visitor's. The host is as it is in the key,
+/// for an origin may repeat it.
+fn add_proxy_headers(headers: &mut Headers, incoming: &RequestParts<'_>) {
+    headers.set("x-forwarded-host", &incoming.host.to_ascii_lowercase());
+    headers.set("x-forwarded-proto", incoming.scheme);
+    headers.append("via", "1.1 edge-vitals");
+}
+
+fn cache_key(route: &CacheRoute, index: usize, purge_url: &str, scheme: &str, headers: &Headers) -> String {
+    // Versioned: a key of another shape must not be taken for this one. The route is part of it, since
+    // another route of the same address may have another origin.
+    let mut key = format!("1 {} {index} {scheme}://{purge_url}", route.origin.as_str());
+    for FieldName(name) in &route.key_headers {
+        key.push_str(&vary::variant_key(std::slice::from_ref(name), headers));
+    }
+    if !route.cookies.key.is_empty() {
+        key.push_str(&vary::variant_key(&["cookie".to_owned()], headers));
+    }
+    key
+}
+
+/// Each cookie of a request (RFC 6265 §5.4).
+pub(crate) fn parse_cookies(headers: &Headers) -> Vec<(&str, &str)> {
+    let pairs = headers.get_all("cookie").flat_map(|value| value.split(';'));
+    pairs
+        .map(str::trim)
+        .filter(|pair| !pair.is_empty())
+        .map(|pair| pair.split_once('=').map_or((pair, ""), |(name, value)| (name.trim(), value.trim())))
+        .collect()
+}
+
+fn matches_pattern(pattern: &str, name: &str) -> bool {
+    pattern.strip_suffix('*').map_or(pattern == name, |start| name.starts_with(start))
+}
+
+/// What origins negotiate by. They have to say Vary; who does not has one answer for all.
+const NEGOTIATION_HEADERS: &[&str] = &["accept", "accept-encoding", "accept-language", "origin"];
+/// Who asks for what is shared: the cache, and no visitor.
+const USER_AGENT: &str = "edge-vitals";
+/// What some origins believe more than the request itself.
+const UNTRUSTED_HEADERS: &[&str] = &[
+    "forwarded",
+    "true-client-ip",
+    "via",
+    "x-client-ip",
+    "x-cluster-client-ip",
+    "x-host",
+    "x-http-method",
+    "x-http-method-override",
+    "x-method-override",
+    "x-original-host",
+    "x-original-url",
+    "x-override-url",
+    "x-real-ip",
+    "x-rewrite-url",
+];
+/// As long as the platform's own limit for one field.
+const MAX_HEAD_BYTES: usize = 32 * 1024;

@@ -1,0 +1,189 @@
+//! Whether an answer may be stored, and on what terms. RFC 9111 §3 in its order, and where a shared
+//! cache before other people's sites must be more careful than that, the reason.
+
+use crate::date;
+use crate::decision_log::{DecisionLog, DecisionReason, LifetimeSource};
+use crate::directives::{DirectiveScope, ResponseDirectives};
+use crate::entry::{CacheEntry, Freshness, date_seconds, initial_age};
+use crate::http_head::{RequestHead, ResponseHead};
+use crate::policy::RoutePolicy;
+use crate::purge;
+use crate::vary;
+
+/// What is stored of an answer; nothing where it may not be. The grounds say which rule decided.
+#[must_use]
+pub fn storable_entry(
+    request: &RequestHead,
+    response: &ResponseHead,
+    policy: &RoutePolicy,
+    purge_seq: u64,
+    log: &mut DecisionLog,
+) -> Option<CacheEntry> {
+    let directives = ResponseDirectives::from_headers(&response.headers);
+    match storage_refusal(request, response, &directives, policy, log) {
+        Some(reason) => {
+            log.record(reason);
+            None
+        }
+        None => build_entry(response, &directives, policy, purge_seq, log),
+    }
+}
+
+/// The first rule that forbids it.
+fn storage_refusal(
+    request: &RequestHead,
+    response: &ResponseHead,
+    directives: &ResponseDirectives,
+    policy: &RoutePolicy,
+    log: &mut DecisionLog,
+) -> Option<DecisionReason> {
+    let status = response.status;
+    if request.method != "GET" {
+        return Some(DecisionReason::MethodNotCacheable { method: request.method.clone() });
+    }
+    if !(200..=599).contains(&status) {
+        return Some(DecisionReason::NotFinalStatus { status });
+    }
+    if status == 206 || status == 304 {
+        return Some(DecisionReason::PartialResponse);
+    }
+    // RFC 9111 §7.1: what one request brought about must not be what others get.
+    if TRANSIENT_STATUSES.contains(&status) {
+        return Some(DecisionReason::TransientStatus { status });
+    }
+    match (directives.must_understand, UNDERSTOOD_STATUSES.contains(&status)) {
+        (true, false) => return Some(DecisionReason::StatusNotUnderstood { status }),
+        // RFC 9111 §5.2.2.3: who understands ignores no-store.
+        (true, true) => log.record(DecisionReason::MustUnderstand { status }),
+        (false, _) if directives.no_store => return Some(DecisionReason::NoStore),
+        (false, _) => log.record(DecisionReason::StatusUnderstood { status }),
+    }
+    if directives.private == DirectiveScope::WholeResponse {
+        return Some(DecisionReason::Private);
+    }
+    if policy.honors_request_directives
+        && crate::directives::RequestDirectives::from_headers(&request.headers).no_store
+    {
+        return Some(DecisionReason::RequestNoStore);
+    }
+    if request.headers.has("authorization") {
+        let is_shared = directives.public || directives.must_revalidate || directives.s_maxage.is_some();
+        if !is_shared {
+            return Some(DecisionReason::Authorized);
+        }
+        log.record(DecisionReason::AuthorizedButShared);
+    }
+    let hidden = |name: &str| {
+        let lists_field = |scope: &DirectiveScope| scope.fields().iter().any(|field| field == name);
+        lists_field(&directives.private) || lists_field(&directives.no_cache)
+    };
+    // RFC 9111 §7.3 leaves it to the origin; origins forget. One that names the field remembered.
+    if response.headers.has("set-cookie") && !hidden("set-cookie") {
+        return Some(DecisionReason::SetsCookie);
+    }
+    if purge::parse_tags(&response.headers).is_none() {
+        return Some(DecisionReason::TooManyTags { max: purge::MAX_TAGS_PER_RESPONSE });
+    }
+    vary::names(&response.headers, &policy.vary).err()
+}
+
+fn build_entry(
+    response: &ResponseHead,
+    directives: &ResponseDirectives,
+    policy: &RoutePolicy,
+    purge_seq: u64,
+    log: &mut DecisionLog,
+) -> Option<CacheEntry> {
+    let mut freshness = Freshness::from_response(response, directives);
+    if freshness.source == LifetimeSource::None
+        && let Some((lifetime, source)) = implied_lifetime(response, directives, policy)
+    {
+        (freshness.lifetime, freshness.source) = (lifetime, source);
+    }
+    // RFC 9111 §3, its last condition: no-cache alone does not make every status storable.
+    let is_usual =
+        HEURISTIC_STATUSES.contains(&response.status) || NEGATIVE_STATUSES.contains(&response.status);
+    let never_needs_lifetime =
+        directives.public || directives.no_cache == DirectiveScope::WholeResponse && is_usual;
+    if freshness.source == LifetimeSource::None && !never_needs_lifetime {
+        log.record(DecisionReason::NoLifetime { status: response.status });
+        return None;
+    }
+    log.record(DecisionReason::Lifetime { seconds: freshness.lifetime, source: freshness.source });
+
+    let mut headers = response.headers.clone();
+    headers.remove_hop_by_hop();
+    let hidden: Vec<&str> =
+        directives.private.fields().iter().chain(directives.no_cache.fields()).map(String::as_str).collect();
+    if !hidden.is_empty() {
+        headers.retain(|name| !hidden.contains(&name));
+        log.record(DecisionReason::PrivateFields { names: hidden.join(", ") });
+    }
+    headers.retain(|name| !UNSTORED_HEADERS.contains(&name));
+    if date::parse(headers.first("date").unwrap_or_default()).is_none() {
+        headers.set("date", &date::format(response.received.0 / 1000));
+    }
+    let entry = CacheEntry {
+        status: response.status,
+        headers,
+        initial_age: initial_age(response),
+        received: response.received,
+        purge_seq,
+        tags: purge::parse_tags(&response.headers).unwrap_or_default(),
+        freshness,
+        etag_is_ours: false,
+    };
+    let is_stale = entry.freshness.never_without_validation || entry.staleness(response.received).is_some();
+    let may_be_stale = policy
+        .stale_while_revalidate_seconds(&entry.freshness)
+        .max(policy.stale_if_error_seconds(&entry.freshness))
+        > 0;
+    if is_stale && !may_be_stale && entry.validators().next().is_none() {
+        log.record(DecisionReason::StaleWithoutValidator);
+        return None;
+    }
+    log.record(DecisionReason::Stored);
+    Some(entry)
+}
+
+/// The lifetime where the origin says none: the route's word, or else a guess.
+fn implied_lifetime(
+    response: &ResponseHead,
+    directives: &ResponseDirectives,
+    policy: &RoutePolicy,
+) -> Option<(u64, LifetimeSource)> {
+    let status = response.status;
+    if directives.no_cache == DirectiveScope::WholeResponse {
+        return None;
+    }
+    if NEGATIVE_STATUSES.contains(&status) {
+        return (policy.negative_ttl > 0).then_some((policy.negative_ttl, LifetimeSource::Negative));
+    }
+    if !HEURISTIC_STATUSES.contains(&status) && !directives.public {
+        return None;
+    }
+    if let Some(ttl) = policy.ttl
+        && HEURISTIC_STATUSES.contains(&status)
+    {
+        return Some((ttl, LifetimeSource::Route));
+    }
+    // RFC 9111 §4.2.2: a tenth of the time since it changed, and here a day at most.
+    let modified = date::parse(response.headers.first("last-modified")?)?;
+    let lifetime = (date_seconds(response).saturating_sub(modified) / 10).min(MAX_HEURISTIC_SECONDS);
+    Some((lifetime, LifetimeSource::Heuristic))
+}
+
+/// RFC 9110 §15.1, without those about what is not there and without 206.
+const HEURISTIC_STATUSES: &[u16] = &[200, 203, 204, 300, 301, 308];
+/// What is not there, not allowed, or not to be had, for everybody.
+const NEGATIVE_STATUSES: &[u16] = &[404, 410];
+/// What we know the meaning of for a cache.
+const UNDERSTOOD_STATUSES: &[u16] =
+    &[200, 203, 204, 300, 301, 302, 303, 307, 308, 401, 402, 403, 404, 405, 410, 414, 451, 501];
+/// About one request, or one moment.
+const TRANSIENT_STATUSES: &[u16] =
+    &[400, 408, 413, 417, 421, 425, 426, 428, 429, 431, 500, 502, 503, 504, 505];
+/// What is ours to say, or was for caches before us.
+const UNSTORED_HEADERS: &[&str] =
+    &["age", "cache-tag", "surrogate-key", "set-cookie", "alt-svc", "server-timing"];
+const MAX_HEURISTIC_SECONDS: u64 = 24 * 3600;

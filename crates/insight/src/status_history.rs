@@ -1,0 +1,149 @@
+//! How a site was, from one look to the next: runs of looks that said the same. A look speaks for a
+//! quarter of an hour, until the next one; where nobody looked for longer there is a gap, and a gap is no
+//! status. Looking is `health`'s, storing the shell's.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use wire::UnixMillis;
+
+use crate::health::HealthStatus;
+
+/// Looks that followed each other and said the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StatusPeriod {
+    /// The first of them.
+    pub from: UnixMillis,
+    /// The last; of what is shown, up to when it speaks.
+    pub to: UnixMillis,
+    /// What they said.
+    pub health: HealthStatus,
+    /// The lowest score among them.
+    pub score: u8,
+}
+
+/// How a span of time was.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct StatusHistory {
+    /// The oldest first; what lies between two of them was seen by nobody.
+    pub statuses: Vec<StatusPeriod>,
+    /// Milliseconds of each status.
+    #[serde(rename = "spent")]
+    pub status_ms: BTreeMap<&'static str, u64>,
+    /// Milliseconds that were seen by nobody.
+    #[serde(rename = "unseen")]
+    pub unevaluated_ms: u64,
+}
+
+impl StatusPeriod {
+    /// What a look makes of the run before it: one that is longer, or a new one.
+    #[must_use]
+    pub fn extend_or_start(before: Option<Self>, at: UnixMillis, health: HealthStatus, score: u8) -> Self {
+        let new_period = Self { from: at, to: at, health, score };
+        match before {
+            Some(before) if before.health == health && at >= before.to && !before.is_stale_at(at) => {
+                Self { to: at, score: before.score.min(score), ..before }
+            }
+            _ => new_period,
+        }
+    }
+
+    /// Whether a look at that moment leaves a gap.
+    const fn is_stale_at(&self, at: UnixMillis) -> bool {
+        at.0.saturating_sub(self.to.0) > MAX_EVALUATION_GAP_MS
+    }
+}
+
+impl StatusHistory {
+    /// Of runs, the oldest first, what lies between two moments.
+    #[must_use]
+    pub fn between(periods: &[StatusPeriod], from: UnixMillis, to: UnixMillis) -> Self {
+        let ends_at = |index: usize, run: &StatusPeriod| match periods.get(index + 1) {
+            Some(next) if !run.is_stale_at(next.from) => next.from,
+            _ => run.to.saturating_add(EVALUATION_INTERVAL_MS),
+        };
+        let within = |(index, run): (usize, &StatusPeriod)| {
+            let clipped = StatusPeriod { from: run.from.max(from), to: ends_at(index, run).min(to), ..*run };
+            (clipped.from < clipped.to).then_some(clipped)
+        };
+        let statuses: Vec<StatusPeriod> = periods.iter().enumerate().filter_map(within).collect();
+        let mut status_ms = BTreeMap::new();
+        let mut unevaluated_ms = to.0.saturating_sub(from.0);
+        for run in &statuses {
+            let lasted = run.to.0.saturating_sub(run.from.0);
+            let sum: &mut u64 = status_ms.entry(run.health.name()).or_default();
+            *sum = sum.saturating_add(lasted);
+            unevaluated_ms = unevaluated_ms.saturating_sub(lasted);
+        }
+        Self { statuses, status_ms, unevaluated_ms }
+    }
+}
+
+/// The cron's step.
+const EVALUATION_INTERVAL_MS: u64 = 15 * 60_000;
+/// One look that failed is no gap, two are.
+const MAX_EVALUATION_GAP_MS: u64 = 40 * 60_000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MINUTE_MS: u64 = 60_000;
+
+    /// Looks at these minutes.
+    fn periods(evaluations: &[(u64, HealthStatus, u8)]) -> Vec<StatusPeriod> {
+        let mut all: Vec<StatusPeriod> = Vec::new();
+        for (minute, health, score) in evaluations {
+            let run = StatusPeriod::extend_or_start(
+                all.last().copied(),
+                UnixMillis(minute * MINUTE_MS),
+                *health,
+                *score,
+            );
+            if all.last().is_some_and(|last| last.from == run.from) {
+                all.pop();
+            }
+            all.push(run);
+        }
+        all
+    }
+
+    #[test]
+    fn equal_statuses_form_one_period_and_a_gap_ends_it() {
+        use HealthStatus::{Degraded, Healthy};
+        let evaluations =
+            [(0, Healthy, 95), (15, Healthy, 91), (30, Degraded, 60), (45, Healthy, 92), (75, Healthy, 99)];
+        let all = periods(&evaluations);
+        let runs: Vec<_> = all
+            .iter()
+            .map(|run| (run.from.0 / MINUTE_MS, run.to.0 / MINUTE_MS, run.health, run.score))
+            .collect();
+        assert_eq!(runs, [(0, 15, Healthy, 91), (30, 30, Degraded, 60), (45, 75, Healthy, 92)]);
+        // Half an hour is one look that failed; an hour is a gap, though the status is the same.
+        let all = periods(&[(0, Healthy, 95), (30, Healthy, 95), (90, Healthy, 95)]);
+        assert_eq!(all.len(), 2);
+    }
+
+    #[test]
+    fn a_gap_has_no_status_and_all_time_is_accounted_for() {
+        use HealthStatus::{Healthy, Unhealthy};
+        let all = periods(&[(0, Healthy, 95), (15, Unhealthy, 20), (30, Unhealthy, 10), (120, Healthy, 95)]);
+        let [from, to] = [5, 180].map(|minute| UnixMillis(minute * MINUTE_MS));
+        let history = StatusHistory::between(&all, from, to);
+        let periods: Vec<_> = history
+            .statuses
+            .iter()
+            .map(|run| (run.from.0 / MINUTE_MS, run.to.0 / MINUTE_MS, run.health))
+            .collect();
+        assert_eq!(periods, [(5, 15, Healthy), (15, 45, Unhealthy), (120, 135, Healthy)]);
+        assert_eq!(history.status_ms, [("healthy", 25 * MINUTE_MS), ("unhealthy", 30 * MINUTE_MS)].into());
+        assert_eq!(history.unevaluated_ms, 120 * MINUTE_MS);
+        assert_eq!(StatusHistory::between(&[], from, to).unevaluated_ms, 175 * MINUTE_MS);
+    }
+
+    #[test]
+    fn a_clock_going_back_starts_a_new_period() {
+        let all = periods(&[(60, HealthStatus::Healthy, 95), (30, HealthStatus::Healthy, 90)]);
+        assert_eq!(all.len(), 2);
+    }
+}

@@ -1,0 +1,122 @@
+//! What a backend's answer means for the document it answers, and for the ones behind it. When to try
+//! again is the outbox's business.
+
+use std::time::UNIX_EPOCH;
+
+use wire::UnixMillis;
+
+use super::DeliveryError;
+
+/// How an attempt ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AttemptOutcome {
+    /// With an answer.
+    Response {
+        /// Its status.
+        status: u16,
+        /// Its `Retry-After`, if it had one that can be read.
+        retry_after: Option<RetryAfter>,
+    },
+    /// Without one: no connection, a reset, a time-out.
+    NoResponse,
+}
+
+/// When a backend wants to be asked again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RetryAfter {
+    /// After so many milliseconds.
+    Delay(u64),
+    /// At that moment by its own clock.
+    At(UnixMillis),
+}
+
+/// What follows from an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Disposition {
+    /// The backend has the document.
+    Delivered,
+    /// It will never take this document, and may well take the next one.
+    Rejected(u16),
+    /// It takes no document now.
+    RetryLater { error: DeliveryError, retry_after: Option<RetryAfter> },
+}
+
+impl AttemptOutcome {
+    pub(super) const fn disposition(self) -> Disposition {
+        let Self::Response { status, retry_after } = self else {
+            return Disposition::RetryLater { error: DeliveryError::Unreachable, retry_after: None };
+        };
+        match status {
+            200..=299 => Disposition::Delivered,
+            // A time-out, a twin of this request at work, too early, too many: all pass.
+            408 | 409 | 425 | 429 | 500..=599 => {
+                Disposition::RetryLater { error: DeliveryError::Failing(status), retry_after }
+            }
+            // These speak of the bytes that were sent.
+            400 | 413 | 415 | 422 => Disposition::Rejected(status),
+            // These speak of the address, the key, or whoever sits between: of every document alike.
+            // To put all of them aside would turn one wrong setting into work for each window.
+            _ => Disposition::RetryLater { error: DeliveryError::Refusing(status), retry_after },
+        }
+    }
+}
+
+impl RetryAfter {
+    /// Reads the header: RFC 9110 §10.2.3, seconds or a date.
+    #[must_use]
+    pub fn parse(value: &str) -> Option<Self> {
+        let value = value.trim();
+        if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) {
+            return Some(Self::Delay(value.parse::<u64>().unwrap_or(u64::MAX).saturating_mul(1000)));
+        }
+        let since = httpdate::parse_http_date(value).ok()?.duration_since(UNIX_EPOCH).ok()?;
+        Some(Self::At(UnixMillis(u64::try_from(since.as_millis()).ok()?)))
+    }
+
+    /// Milliseconds from now.
+    pub(super) const fn delay_ms(self, now: UnixMillis) -> u64 {
+        match self {
+            Self::Delay(span) => span,
+            Self::At(at) => at.0.saturating_sub(now.0),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(value: &str, expect: Option<RetryAfter>) {
+        assert_eq!(RetryAfter::parse(value), expect, "{value:?}");
+    }
+
+    #[test]
+    fn retry_after_is_seconds_or_a_date() {
+        let at = Some(RetryAfter::At(UnixMillis(1_445_412_480_000)));
+        check("120", Some(RetryAfter::Delay(120_000)));
+        check(" 0 ", Some(RetryAfter::Delay(0)));
+        check("Wed, 21 Oct 2015 07:28:00 GMT", at);
+        check("Wednesday, 21-Oct-15 07:28:00 GMT", at);
+        check("Wed Oct 21 07:28:00 2015", at);
+    }
+
+    #[test]
+    fn an_unparsable_retry_after_is_ignored() {
+        for value in ["", "-5", "1.5", "soon", "Wed, 99 Oct 2015 07:28:00 GMT"] {
+            check(value, None);
+        }
+        check("99999999999999999999999", Some(RetryAfter::Delay(u64::MAX)));
+    }
+
+    #[test]
+    fn only_errors_about_the_body_reject_a_document() {
+        let never = |status: &u16| {
+            matches!(
+                AttemptOutcome::Response { status: *status, retry_after: None }.disposition(),
+                Disposition::Rejected(_)
+            )
+        };
+        assert_eq!((100..600).filter(never).collect::<Vec<_>>(), [400, 413, 415, 422]);
+    }
+}

@@ -1,0 +1,431 @@
+//! From counts to a standing: each budgeted cell with its verdict, its watch and its burn; how a release
+//! compares; and the scores. The rules are the budget's; this only lays them beside the numbers.
+
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
+
+use budget::{
+    BudgetRule, Budgets, BurnWindows, FieldScore, FormFactor, MetricScore, ReleaseComparison, Verdict,
+};
+use insight::stats_format::{display_unit, display_value, percentile_with_interval};
+use ledger::{
+    BudgetHistory, Cell, Dimension, HourlyLimitCounts, LimitCounts, LimitHistory, MetricCell, OTHER_LABEL,
+    QueryResult, SeriesQuery, Window, WindowSpan,
+};
+use wire::budget_report::{
+    self, BudgetReport, BudgetReportScore, BurnRates, DeviceStratum, Regression, ScorePart,
+    SequentialTestReport, VERSION,
+};
+use wire::{Device, Metric, UnixMillis};
+use worker::Result;
+
+use crate::budget_watch::{self, WatchKey, WatchOutcome, budget_tally};
+
+/// What is known of a site.
+pub(crate) struct BudgetReportInputs<'a> {
+    pub(crate) site: String,
+    pub(crate) query: &'a SeriesQuery,
+    pub(crate) groups: &'a QueryResult,
+    /// The release before, and its views.
+    pub(crate) baseline: Option<(String, QueryResult)>,
+    pub(crate) budgets: &'a Budgets,
+    pub(crate) counts: &'a HourlyLimitCounts,
+    pub(crate) watches: &'a BTreeMap<WatchKey, WatchOutcome>,
+    pub(crate) now: UnixMillis,
+    pub(crate) selection: CellSelection,
+}
+
+/// Which cells are told.
+pub(crate) struct CellSelection {
+    /// Those of one metric.
+    pub(crate) metric: Option<Metric>,
+    /// Whether those come first that need somebody's eyes.
+    pub(crate) worst_first: bool,
+    pub(crate) offset: usize,
+    /// All, where it is not said.
+    pub(crate) limit: Option<usize>,
+}
+
+/// A cell that is not told yet: what it takes to tell which ones are.
+struct CellAssessment<'a> {
+    rule: BudgetRule<'a>,
+    route: Option<&'a str>,
+    device: Option<Device>,
+    tally: Option<Cow<'a, MetricCell>>,
+    limit_tally: budget::BudgetTally,
+    verdict: Verdict,
+}
+
+impl BudgetReportInputs<'_> {
+    /// The document.
+    pub(crate) fn report(&self) -> Result<BudgetReport> {
+        let mut found = self.assessed_cells();
+        let mut verdicts: BTreeMap<String, u64> = BTreeMap::new();
+        for cell in &found {
+            *verdicts.entry(cell.verdict.name().to_owned()).or_default() += 1;
+        }
+        if self.selection.worst_first {
+            found.sort_by_cached_key(|cell| self.attention_rank(cell));
+        }
+        let end = self.selection.limit.map(|limit| self.selection.offset.saturating_add(limit));
+        let next = end.filter(|end| *end < found.len());
+        let selected: Vec<CellAssessment<'_>> = found
+            .into_iter()
+            .skip(self.selection.offset)
+            .take(self.selection.limit.unwrap_or(usize::MAX))
+            .collect();
+        let routes: Option<BTreeSet<&str>> =
+            self.selection.limit.map(|_| selected.iter().filter_map(|cell| cell.route).collect());
+        let is_selected = |route: &str| routes.as_ref().is_none_or(|routes| routes.contains(route));
+        let rulings = &self.groups.budget_history;
+        let ruled = rulings.in_force();
+        let refused = rulings.rejected().map(|refused| budget_report::BudgetsRejection {
+            at: refused.at,
+            source: refused.source.name().to_owned(),
+            reason: refused.reason.clone(),
+        });
+        Ok(BudgetReport {
+            v: VERSION,
+            site: self.site.clone(),
+            from: self.query.from,
+            to: self.query.to,
+            last_beacon_at: self.groups.last_beacon_at,
+            release: self.filter_value(&Dimension::Release).map(str::to_owned),
+            against: self.baseline.as_ref().map(|(release, _)| release.clone()),
+            views: self.groups.cells.values().fold(0, |sum, cell| sum.saturating_add(cell.views)),
+            budgets: budget_report::BudgetsInForce {
+                since: ruled.map(|ruling| ruling.since).unwrap_or_default(),
+                source: ruled.map_or("asset", |ruling| ruling.source.name()).to_owned(),
+                refused,
+            },
+            verdicts,
+            cells: self.report_cells(&selected, rulings)?,
+            regressions: self.regressions(is_selected),
+            scores: self.scores(is_selected),
+            next,
+        })
+    }
+
+    fn filter_value(&self, dimension: &Dimension) -> Option<&str> {
+        self.query.only.iter().find(|(other, _)| other == dimension).map(|(_, value)| value.as_str())
+    }
+
+    fn page_cells(&self) -> impl Iterator<Item = (&str, Device, &Cell)> {
+        let page = |(group, cell)| {
+            let (route, device) = ledger::Group::page(group, &self.query.by)?;
+            Some((route, device, cell))
+        };
+        self.groups.cells.iter().filter_map(page)
+    }
+
+    /// All cells: the whole site first, then as the file has it.
+    fn assessed_cells(&self) -> Vec<CellAssessment<'_>> {
+        let metrics = || {
+            Metric::ALL.into_iter().filter(|metric| self.selection.metric.is_none_or(|only| only == *metric))
+        };
+        let mut found = Vec::new();
+        let mut sites: BTreeMap<(usize, Device), (BudgetRule<'_>, Option<MetricCell>)> = BTreeMap::new();
+        let mut ruled = BTreeSet::new();
+        for (route, device, cell) in self.page_cells() {
+            for metric in metrics() {
+                let Some(rule) = budget_watch::rule_for(self.budgets, route, device, metric) else {
+                    continue;
+                };
+                let tally = cell.metrics.get(&metric);
+                ruled.insert(rule.position);
+                if rule.is_sitewide() {
+                    let (_, sum) = sites.entry((rule.position, device)).or_insert((rule, None));
+                    merge_tally(sum, tally);
+                }
+                if route != OTHER_LABEL {
+                    found.push(CellAssessment::new(
+                        rule,
+                        Some(route),
+                        Some(device),
+                        tally.map(Cow::Borrowed),
+                    ));
+                }
+            }
+        }
+        if self.filter_value(&Dimension::Route).is_none() {
+            for ((_, device), (rule, tally)) in sites {
+                found.push(CellAssessment::new(rule, None, Some(device), tally.map(Cow::Owned)));
+            }
+            let device = self.filter_value(&Dimension::Device).and_then(Device::from_name);
+            let is_asked = |rule: &BudgetRule<'_>| {
+                device.is_none_or(|device| rule.device.is_none_or(|own| own == device))
+                    && self.selection.metric.is_none_or(|only| only == rule.metric)
+            };
+            for rule in self.budgets.rules().filter(|rule| !ruled.contains(&rule.position) && is_asked(rule))
+            {
+                found.push(CellAssessment::new(rule, None, rule.device, None));
+            }
+        }
+        found.sort_by_key(|cell| (cell.rule.position, cell.route, cell.device));
+        found
+    }
+
+    /// What orders cells by how much they need somebody's eyes: those of the whole site, then those that are
+    /// proven broken, at their limit or alarming, by the views that were let down beyond what is forgiven.
+    fn attention_rank(&self, cell: &CellAssessment<'_>) -> (u8, i64) {
+        let beyond = -cell.limit_tally.excess_visits(cell.rule.limit.percentile).round() as i64;
+        let is_troubled = matches!(cell.verdict, Verdict::Violated | Verdict::AtLimit)
+            || cell
+                .watch_key()
+                .and_then(|name| self.watches.get(&name))
+                .is_some_and(|seen| seen.test.alarm == budget::AlarmState::Raised);
+        match cell.route {
+            None => (0, 0),
+            Some(_) if is_troubled => (1, beyond),
+            Some(_) => (2, beyond),
+        }
+    }
+
+    fn report_cells(
+        &self,
+        selected: &[CellAssessment<'_>],
+        rulings: &BudgetHistory,
+    ) -> Result<Vec<budget_report::BudgetCell>> {
+        let history = ParsedBudgetHistory::parse(rulings)?;
+        let inputs = budget_watch::watch_inputs(self.budgets, self.counts);
+        Ok(selected.iter().map(|cell| self.report_cell(cell, &inputs, &history)).collect())
+    }
+
+    fn report_cell(
+        &self,
+        found: &CellAssessment<'_>,
+        inputs: &BTreeMap<WatchKey, budget_watch::WatchInput<'_>>,
+        history: &ParsedBudgetHistory,
+    ) -> budget_report::BudgetCell {
+        let CellAssessment { rule, tally, limit_tally: judged, .. } = found;
+        let BudgetRule { pattern, metric, limit, .. } = *rule;
+        let (value, interval) = percentile_with_interval(metric, tally.as_deref(), limit.percentile);
+        let name = found.watch_key();
+        let since = found.device.and_then(|device| history.in_force_since(rule, found.route, device));
+        let seen = name.as_ref().and_then(|name| self.watches.get(name));
+        let track = name.as_ref().and_then(|name| inputs.get(name)).map(|met| &met.history);
+        budget_report::BudgetCell {
+            pattern: pattern.to_owned(),
+            route: found.route.map(str::to_owned),
+            device: found.device,
+            metric: metric.name().to_owned(),
+            unit: display_unit(metric).to_owned(),
+            max: display_value(metric, limit.max),
+            percentile: limit.percentile,
+            severity: limit.severity.name().to_owned(),
+            min_samples: limit.min_samples,
+            line: limit.line,
+            n: judged.n(),
+            k: judged.within,
+            verdict: found.verdict.name().to_owned(),
+            p_value: judged.p_value(limit.percentile),
+            value,
+            interval,
+            counting_since: since.filter(|since| *since > self.query.from),
+            watch: seen.map(|seen| SequentialTestReport {
+                e_value: seen.evidence.e_value(limit.percentile).min(1e9),
+                alarm: seen.test.alarm == budget::AlarmState::Raised,
+                changed_at: seen.test.changed_at,
+                since: seen.test.since,
+                n: seen.evidence.n(),
+                k: seen.evidence.within,
+            }),
+            burn: track.map(|track| burn_rates(track, limit.percentile, self.now)),
+        }
+    }
+
+    fn regressions(&self, is_selected: impl Fn(&str) -> bool) -> Vec<Regression> {
+        let Some((_, before)) = &self.baseline else { return Vec::new() };
+        let mut routes: BTreeMap<(Metric, &str), Vec<DeviceStratum>> = BTreeMap::new();
+        for (group, cell) in &self.groups.cells {
+            let Some((route, device)) = group.page(&self.query.by) else { continue };
+            for (metric, after) in &cell.metrics {
+                if self.selection.metric.is_some_and(|only| only != *metric) {
+                    continue;
+                }
+                let Some(rule) = budget_watch::rule_for(self.budgets, route, device, *metric) else {
+                    continue;
+                };
+                let before = before.cells.get(group).and_then(|cell| cell.metrics.get(metric));
+                let kept = |tally: Option<&MetricCell>| {
+                    let LimitCounts { n, k } =
+                        tally.map(|tally| tally.counts_for_limit(rule.limit.max)).unwrap_or_default();
+                    budget_report::StratumCounts { n, k }
+                };
+                let stratum = DeviceStratum { device, before: kept(before), after: kept(Some(after)) };
+                routes.entry((*metric, route)).or_default().push(stratum);
+            }
+        }
+        routes.values_mut().for_each(|strata| strata.sort_by_key(|stratum| stratum.device));
+        let mut all = Vec::new();
+        for metric in Metric::ALL {
+            let of_metric = routes.iter().filter(|((other, _), _)| *other == metric);
+            let site: Vec<DeviceStratum> =
+                of_metric.clone().flat_map(|(_, strata)| strata).copied().collect();
+            if self.filter_value(&Dimension::Route).is_none() {
+                all.extend(
+                    regression(None, metric, &site).map(|whole| Regression { strata: Vec::new(), ..whole }),
+                );
+            }
+            let told = of_metric.filter(|((_, route), _)| is_selected(route));
+            all.extend(told.filter_map(|((_, route), strata)| regression(Some(route), metric, strata)));
+        }
+        all
+    }
+
+    fn scores(&self, is_selected: impl Fn(&str) -> bool) -> Vec<BudgetReportScore> {
+        let mut site: BTreeMap<Device, Cell> = BTreeMap::new();
+        let mut routes: BTreeMap<&str, Vec<(Device, &Cell)>> = BTreeMap::new();
+        for (route, device, cell) in self.page_cells() {
+            site.entry(device).or_default().merge(cell);
+            if is_selected(route) {
+                routes.entry(route).or_default().push((device, cell));
+            }
+        }
+        let site: Vec<(Device, &Cell)> = site.iter().map(|(device, cell)| (*device, cell)).collect();
+        let whole = self.filter_value(&Dimension::Route).is_none().then(|| scores_by_device(None, &site));
+        let routes = routes.iter().flat_map(|(route, cells)| scores_by_device(Some(route), cells));
+        whole.into_iter().flatten().chain(routes).collect()
+    }
+}
+
+impl<'a> CellAssessment<'a> {
+    fn new(
+        rule: BudgetRule<'a>,
+        route: Option<&'a str>,
+        device: Option<Device>,
+        tally: Option<Cow<'a, MetricCell>>,
+    ) -> Self {
+        let limit_tally = self::budget_tally(
+            tally.as_ref().map(|tally| tally.counts_for_limit(rule.limit.max)).unwrap_or_default(),
+        );
+        Self { rule, route, device, tally, limit_tally, verdict: rule.limit.verdict(limit_tally) }
+    }
+
+    /// As it is watched. A budget that no view has met is not, unless it names a class of devices.
+    fn watch_key(&self) -> Option<WatchKey> {
+        let pattern = if self.route.is_some() { "" } else { self.rule.pattern };
+        Some(WatchKey {
+            route: self.route.map(str::to_owned),
+            device: self.device?,
+            metric: self.rule.metric.name().to_owned(),
+            pattern: pattern.to_owned(),
+        })
+    }
+}
+
+/// The budgets that have ruled, each with the moment since when.
+struct ParsedBudgetHistory(Vec<(UnixMillis, Budgets)>);
+
+impl ParsedBudgetHistory {
+    fn parse(rulings: &BudgetHistory) -> Result<Self> {
+        let read = |ruling: &ledger::BudgetVersion| {
+            let budgets = Budgets::parse(&ruling.text);
+            budgets
+                .map(|budgets| (ruling.since, budgets))
+                .map_err(|mistake| worker::Error::RustError(mistake.to_string()))
+        };
+        rulings.versions().iter().map(read).collect::<Result<_>>().map(Self)
+    }
+
+    /// Since when views are judged by that limit. One that came back still has its counts of before.
+    fn in_force_since(
+        &self,
+        rule: &BudgetRule<'_>,
+        route: Option<&str>,
+        device: Device,
+    ) -> Option<UnixMillis> {
+        let holds = |budgets: &Budgets| match route {
+            Some(route) => {
+                budgets.limit(route, device, rule.metric).is_some_and(|limit| limit.max == rule.limit.max)
+            }
+            None => budgets.rules().any(|other| {
+                (other.pattern, other.metric, other.device, other.limit.max)
+                    == (rule.pattern, rule.metric, rule.device, rule.limit.max)
+            }),
+        };
+        self.0.iter().find(|(_, budgets)| holds(budgets)).map(|(since, _)| *since)
+    }
+}
+
+fn merge_tally(sum: &mut Option<MetricCell>, tally: Option<&MetricCell>) {
+    match (sum.as_mut(), tally) {
+        (Some(sum), Some(tally)) => sum.merge(tally),
+        (None, Some(tally)) => *sum = Some(tally.clone()),
+        (_, None) => {}
+    }
+}
+
+/// The spans over which burning is looked at.
+pub(crate) fn burn_windows(history: &LimitHistory, now: UnixMillis) -> BurnWindows {
+    let six_hours =
+        Window::containing(WindowSpan::Hour, now).start.saturating_sub(6 * WindowSpan::Hour.millis());
+    BurnWindows {
+        half_hour: budget_tally(history.half_hour),
+        six_hours: budget_tally(history.since(six_hours)),
+        three_days: budget_tally(history.since(UnixMillis(0))),
+    }
+}
+
+fn burn_rates(history: &LimitHistory, percentile: u8, now: UnixMillis) -> BurnRates {
+    let windows = burn_windows(history, now);
+    let rate = |tally: budget::BudgetTally| (tally.n() > 0).then(|| tally.burn_rate(percentile));
+    BurnRates {
+        half_hour: rate(windows.half_hour),
+        six_hours: rate(windows.six_hours),
+        three_days: rate(windows.three_days),
+        urgency: windows.alert(percentile).map(|burn| burn.name().to_owned()),
+    }
+}
+
+fn regression(route: Option<&str>, metric: Metric, strata: &[DeviceStratum]) -> Option<Regression> {
+    let tally = |kept: budget_report::StratumCounts| budget::BudgetTally::new(kept.n, kept.k);
+    let all: Vec<budget::Stratum> = strata
+        .iter()
+        .map(|stratum| budget::Stratum { before: tally(stratum.before), after: tally(stratum.after) })
+        .collect();
+    let found = ReleaseComparison::from_strata(&all)?;
+    Some(Regression {
+        route: route.map(str::to_owned),
+        metric: metric.name().to_owned(),
+        strata: strata.to_vec(),
+        points_worse: found.points_worse,
+        p_value: found.p_value,
+        regression: found.is_regression(),
+    })
+}
+
+/// The score of each device class, and before them the one of all; of the whole site with their parts.
+fn scores_by_device(route: Option<&str>, cells: &[(Device, &Cell)]) -> Vec<BudgetReportScore> {
+    let own = |(device, cell): &(Device, &Cell)| {
+        let p75 = |(metric, tally): (&Metric, &MetricCell)| {
+            Some((*metric, display_value(*metric, tally.sketch.percentile(75)?.midpoint())))
+        };
+        let scored = FieldScore::from_percentiles(
+            cell.views,
+            cell.metrics.iter().filter_map(p75),
+            FormFactor::from_device(*device),
+        )?;
+        Some((*device, scored))
+    };
+    let (devices, classes): (Vec<Device>, Vec<FieldScore>) = cells.iter().filter_map(own).unzip();
+    let told = |device, scored: &FieldScore| BudgetReportScore {
+        route: route.map(str::to_owned),
+        device,
+        views: scored.views,
+        score: scored.score,
+        parts: if route.is_none() { score_parts(scored) } else { Vec::new() },
+    };
+    let all = FieldScore::combine(&classes).map(|all| told(None, &all));
+    let each = devices.into_iter().zip(&classes).map(|(device, scored)| told(Some(device), scored));
+    all.into_iter().chain(each).collect()
+}
+
+fn score_parts(scored: &FieldScore) -> Vec<ScorePart> {
+    let part = |(part, weight): (&MetricScore, f64)| ScorePart {
+        metric: part.metric.name().to_owned(),
+        score: part.score,
+        weight,
+    };
+    scored.parts_with_share().map(part).collect()
+}

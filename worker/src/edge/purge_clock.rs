@@ -1,0 +1,414 @@
+//! The one authority on purges, a Durable Object: it counts them, remembers what was purged last, tells
+//! isolates what they have missed, and keeps the sums and the record of who did what.
+
+use std::time::Duration;
+
+use crate::edge::prefetch::MIN_SHARE;
+use cache::metrics::CacheMetrics;
+use cache::prefetch::MarkovTable;
+use cache::purge::{
+    MAX_PURGE_VERSIONS, MAX_VERSIONS_PER_PAGE, PurgeChanges, PurgeClock, PurgeMode, PurgeTarget,
+    PurgeVersion, PurgeWrite, VERSION_RETENTION_MS,
+};
+use serde::{Deserialize, Serialize};
+use wire::UnixMillis;
+use worker::{
+    Date, DurableObject, Env, Error, Request, Response, Result, SqlStorage, SqlStorageValue, State,
+    durable_object, wasm_bindgen,
+};
+
+/// What is to be purged, as the object is told.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct PurgeRequest {
+    #[serde(rename = "what")]
+    pub(crate) targets: Vec<PurgeItem>,
+    #[serde(rename = "force")]
+    pub(crate) mode: PurgeMode,
+}
+
+/// One of those things.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum PurgeItem {
+    Tag(String),
+    Url(String),
+    Prefix(String),
+    All,
+}
+
+/// A call of the management API, for the record.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct AdminCall {
+    pub(crate) action: String,
+    pub(crate) what: String,
+    pub(crate) outcome: String,
+}
+
+/// The object.
+#[durable_object]
+#[derive(Debug)]
+pub struct TagClock {
+    state: State,
+    is_open: bool,
+}
+
+impl DurableObject for TagClock {
+    fn new(state: State, _: Env) -> Self {
+        let mut clock = Self { state, is_open: false };
+        match SCHEMA.iter().try_for_each(|statement| clock.sql().exec(statement, None).map(drop)) {
+            Ok(()) => clock.is_open = true,
+            Err(error) => worker::console_error!("the clock's tables could not be opened: {error}"),
+        }
+        clock
+    }
+
+    async fn fetch(&self, mut request: Request) -> Result<Response> {
+        if !self.is_open {
+            return Response::error("the tables are not open", 503);
+        }
+        match request.path().as_str() {
+            "/since" => {
+                let since: u64 = request.text().await?.parse().unwrap_or_default();
+                Response::from_json(&self.changes_since(since)?)
+            }
+            "/purge" => {
+                let purge: PurgeRequest = request.json().await?;
+                let seq = self.purge(purge)?;
+                if self.state.storage().get_alarm().await?.is_none() {
+                    self.state.storage().set_alarm(SWEEP_INTERVAL).await?;
+                }
+                Response::from_json(&seq)
+            }
+            "/record" => {
+                self.record_call(&request.json().await?)?;
+                Ok(Response::empty()?.with_status(204))
+            }
+            "/seen" => {
+                self.add_metrics(&request.json().await?)?;
+                Ok(Response::empty()?.with_status(204))
+            }
+            "/ways" => {
+                self.add_transitions(&request.json().await?)?;
+                Ok(Response::empty()?.with_status(204))
+            }
+            "/popular" => {
+                let seen = self.metrics_since((now_ms() / HOUR_MS).saturating_sub(POPULAR_HOURS))?;
+                let top = seen.keys.top(MAX_LIKELY).into_iter().map(|(key, _)| key);
+                Response::from_json(&top.collect::<Vec<_>>())
+            }
+            "/likely" => {
+                Response::from_json(&self.load_transitions()?.most_likely_pages(MIN_SHARE, MAX_LIKELY))
+            }
+            "/analytics" => Response::from_json(&self.analytics()?),
+            _ => Response::error("there is nothing here", 404),
+        }
+    }
+
+    async fn alarm(&self) -> Result<Response> {
+        self.expire_versions()?;
+        if self.count_versions()? > 0 {
+            self.state.storage().set_alarm(SWEEP_INTERVAL).await?;
+        }
+        Response::empty()
+    }
+}
+
+impl TagClock {
+    /// All in one commit: there is no await between its statements.
+    fn purge(&self, purge: PurgeRequest) -> Result<u64> {
+        let mut clock = self.load_clock()?;
+        for what in purge.targets {
+            let target = match what {
+                PurgeItem::Tag(tag) => PurgeTarget::Tag(tag),
+                PurgeItem::Url(url) => PurgeTarget::Url(url),
+                PurgeItem::Prefix(prefix) => PurgeTarget::Prefix(prefix),
+                PurgeItem::All => PurgeTarget::Everything,
+            };
+            let known = match target.version_key() {
+                Some(name) => self.load_version(&name)?,
+                None => PurgeVersion::default(),
+            };
+            self.apply_effects(clock.purge(&target, purge.mode, known))?;
+        }
+        if self.count_versions()? > MAX_PURGE_VERSIONS {
+            self.delete_versions(
+                "SELECT name, hard, soft FROM marks ORDER BY last LIMIT 1000",
+                vec![],
+                &mut clock,
+            )?;
+        }
+        Ok(clock.seq)
+    }
+
+    fn apply_effects(&self, effects: Vec<PurgeWrite>) -> Result<()> {
+        for effect in effects {
+            match effect {
+                PurgeWrite::Version { name, version: mark } => self.sql().exec(
+                    "INSERT OR REPLACE INTO marks (name, hard, soft, last, at) VALUES (?, ?, ?, ?, ?)",
+                    vec![
+                        name.into(),
+                        to_sql_integer(mark.hard),
+                        to_sql_integer(mark.soft),
+                        to_sql_integer(mark.latest()),
+                        to_sql_integer(now_ms()),
+                    ],
+                )?,
+                PurgeWrite::Clock(clock) => self.sql().exec(
+                    "INSERT OR REPLACE INTO clock (id, state) VALUES (0, ?)",
+                    vec![serde_json::to_string(&clock)?.into()],
+                )?,
+            };
+        }
+        Ok(())
+    }
+
+    fn changes_since(&self, since: u64) -> Result<PurgeChanges> {
+        let clock = self.load_clock()?;
+        let rows = self.sql().exec(
+            "SELECT name, hard, soft, at FROM marks WHERE last > ? ORDER BY last LIMIT ?",
+            vec![to_sql_integer(since), to_sql_integer(MAX_VERSIONS_PER_PAGE as u64)],
+        )?;
+        let (mut marks, mut at) = (Vec::new(), Vec::new());
+        for row in rows.raw() {
+            if let [name, hard, soft, time] = row?.as_slice() {
+                marks.extend(decode_version(&[name.clone(), hard.clone(), soft.clone()]));
+                at.push(UnixMillis(from_sql_integer(time)));
+            }
+        }
+        // A full page: what comes after its last is not known yet.
+        let upto = match marks.last() {
+            Some((_, mark)) if marks.len() >= MAX_VERSIONS_PER_PAGE => mark.latest(),
+            _ => clock.seq,
+        };
+        Ok(PurgeChanges { clock, versions: marks, upto, written_at: at })
+    }
+
+    /// What is older than anything that is stored says nothing any more.
+    fn expire_versions(&self) -> Result<()> {
+        let before = to_sql_integer(now_ms().saturating_sub(VERSION_RETENTION_MS));
+        let mut clock = self.load_clock()?;
+        self.delete_versions(
+            "SELECT name, hard, soft FROM marks WHERE at < ? LIMIT 10000",
+            vec![before],
+            &mut clock,
+        )?;
+        Ok(())
+    }
+
+    fn delete_versions(
+        &self,
+        which: &str,
+        values: Vec<SqlStorageValue>,
+        clock: &mut PurgeClock,
+    ) -> Result<()> {
+        let rows: Vec<_> = self.sql().exec(which, values)?.raw().collect::<Result<_>>()?;
+        for (name, mark) in rows.iter().filter_map(|row| decode_version(row)) {
+            clock.raise_floor(mark);
+            self.sql().exec("DELETE FROM marks WHERE name = ?", vec![name.into()])?;
+        }
+        self.apply_effects(vec![PurgeWrite::Clock(*clock)])
+    }
+
+    /// Adds what an isolate saw to the hour.
+    fn add_metrics(&self, added: &CacheMetrics) -> Result<()> {
+        let hour = now_ms() / HOUR_MS;
+        let mut seen = self.metrics_since(hour)?;
+        seen.merge(added);
+        let statement = "INSERT OR REPLACE INTO seen (hour, seen) VALUES (?, ?)";
+        self.sql().exec(statement, vec![to_sql_integer(hour), serde_json::to_string(&seen)?.into()])?;
+        let before = to_sql_integer(hour.saturating_sub(METRICS_RETENTION_HOURS));
+        self.sql().exec("DELETE FROM seen WHERE hour < ?", vec![before]).map(drop)
+    }
+
+    /// What was seen from an hour on.
+    fn metrics_since(&self, from: u64) -> Result<CacheMetrics> {
+        let mut all = CacheMetrics::default();
+        for row in self.sql().exec("SELECT seen FROM seen WHERE hour >= ?", vec![to_sql_integer(from)])?.raw()
+        {
+            all.merge(&serde_json::from_str(&row?.first().map(from_sql_text).unwrap_or_default())?);
+        }
+        Ok(all)
+    }
+
+    /// Adds the ways that an isolate saw. They are for guessing, so that one that is lost is no loss.
+    fn add_transitions(&self, added: &MarkovTable) -> Result<()> {
+        let mut ways = self.load_transitions()?;
+        ways.merge(added);
+        let aged_at = self.load_note("aged_at")?.and_then(|text| text.parse().ok());
+        if aged_at.is_some_and(|at: u64| now_ms().saturating_sub(at) > DAY_MS) {
+            ways.decay();
+        }
+        if aged_at.is_none_or(|at| now_ms().saturating_sub(at) > DAY_MS) {
+            self.store_note("aged_at", &now_ms().to_string())?;
+        }
+        self.store_note("ways", &serde_json::to_string(&ways)?)
+    }
+
+    fn load_transitions(&self) -> Result<MarkovTable> {
+        // What another version has written is for guessing only, and begins anew.
+        Ok(self.load_note("ways")?.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default())
+    }
+
+    fn load_note(&self, name: &str) -> Result<Option<String>> {
+        let row = self.sql().exec("SELECT value FROM notes WHERE name = ?", vec![name.into()])?.raw().next();
+        Ok(row.transpose()?.and_then(|row| row.first().map(from_sql_text)))
+    }
+
+    fn store_note(&self, name: &str, value: &str) -> Result<()> {
+        let statement = "INSERT OR REPLACE INTO notes (name, value) VALUES (?, ?)";
+        self.sql().exec(statement, vec![name.into(), value.into()]).map(drop)
+    }
+
+    fn record_call(&self, call: &AdminCall) -> Result<()> {
+        let AdminCall { action, what, outcome } = call;
+        let values = vec![
+            to_sql_integer(now_ms()),
+            action.as_str().into(),
+            what.as_str().into(),
+            outcome.as_str().into(),
+        ];
+        self.sql().exec("INSERT INTO calls (at, action, what, outcome) VALUES (?, ?, ?, ?)", values)?;
+        // Whoever looks on asks every few seconds; what was changed is remembered all the same.
+        if READ_ACTIONS.contains(&action.as_str()) {
+            self.sql().exec(
+                "DELETE FROM calls WHERE action IN ('analytics', 'explain')
+                 AND id <= (SELECT max(id) FROM calls) - ?",
+                vec![to_sql_integer(MAX_READ_CALLS)],
+            )?;
+        } else {
+            self.sql().exec(
+                "DELETE FROM calls WHERE id <= (SELECT id FROM calls
+                 WHERE action NOT IN ('analytics', 'explain') ORDER BY id DESC LIMIT 1 OFFSET ?)",
+                vec![to_sql_integer(MAX_CALLS)],
+            )?;
+        }
+        Ok(())
+    }
+
+    fn analytics(&self) -> Result<ClockAnalytics> {
+        let rows = self.sql().exec(
+            "SELECT at, action, what, outcome FROM (
+                SELECT * FROM calls ORDER BY action IN ('analytics', 'explain'), id DESC LIMIT 50
+             ) ORDER BY id DESC",
+            None,
+        )?;
+        let mut calls = Vec::new();
+        for row in rows.raw() {
+            if let [at, action, what, outcome] = row?.as_slice() {
+                let call = AdminCall {
+                    action: from_sql_text(action),
+                    what: from_sql_text(what),
+                    outcome: from_sql_text(outcome),
+                };
+                calls.push(RecordedCall { at: from_sql_integer(at), call });
+            }
+        }
+        let seen = self.metrics_since((now_ms() / HOUR_MS).saturating_sub(ANALYTICS_HOURS))?;
+        Ok(ClockAnalytics {
+            purges: self.load_clock()?.seq,
+            marks: self.count_versions()?,
+            metrics: seen,
+            calls,
+        })
+    }
+
+    fn load_clock(&self) -> Result<PurgeClock> {
+        let row = self.sql().exec("SELECT state FROM clock WHERE id = 0", None)?.raw().next().transpose()?;
+        match row.as_deref() {
+            Some([SqlStorageValue::String(text)]) => Ok(serde_json::from_str(text)?),
+            None => Ok(PurgeClock::default()),
+            Some(_) => Err(Error::RustError("the stored clock is of no version of ours".into())),
+        }
+    }
+
+    fn load_version(&self, name: &str) -> Result<PurgeVersion> {
+        let rows = self.sql().exec("SELECT name, hard, soft FROM marks WHERE name = ?", vec![name.into()])?;
+        let row = rows.raw().next().transpose()?;
+        Ok(row.and_then(|row| decode_version(&row)).map(|(_, mark)| mark).unwrap_or_default())
+    }
+
+    fn count_versions(&self) -> Result<usize> {
+        let row = self.sql().exec("SELECT count(*) FROM marks", None)?.raw().next().transpose()?;
+        let count = row.and_then(|row| row.first().map(from_sql_integer)).unwrap_or_default();
+        Ok(usize::try_from(count).unwrap_or(usize::MAX))
+    }
+
+    fn sql(&self) -> SqlStorage {
+        self.state.storage().sql()
+    }
+}
+
+/// What the clock tells of itself, for the analytics.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct ClockAnalytics {
+    pub(crate) purges: u64,
+    pub(crate) marks: usize,
+    #[serde(rename = "seen")]
+    pub(crate) metrics: CacheMetrics,
+    pub(crate) calls: Vec<RecordedCall>,
+}
+
+/// A call, and when it was.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct RecordedCall {
+    pub(crate) at: u64,
+    #[serde(flatten)]
+    pub(crate) call: AdminCall,
+}
+
+fn decode_version(row: &[SqlStorageValue]) -> Option<(String, PurgeVersion)> {
+    match row {
+        [SqlStorageValue::String(name), hard, soft] => {
+            Some((name.clone(), PurgeVersion { hard: from_sql_integer(hard), soft: from_sql_integer(soft) }))
+        }
+        _ => None,
+    }
+}
+
+fn from_sql_integer(value: &SqlStorageValue) -> u64 {
+    match value {
+        SqlStorageValue::Integer(number) => u64::try_from(*number).unwrap_or_default(),
+        SqlStorageValue::Float(number) => *number as u64,
+        _ => 0,
+    }
+}
+
+fn from_sql_text(value: &SqlStorageValue) -> String {
+    match value {
+        SqlStorageValue::String(text) => text.clone(),
+        _ => String::new(),
+    }
+}
+
+fn to_sql_integer(value: u64) -> SqlStorageValue {
+    SqlStorageValue::Integer(i64::try_from(value).unwrap_or(i64::MAX))
+}
+
+fn now_ms() -> u64 {
+    Date::now().as_millis()
+}
+
+/// Version 1. A later one is told by the name of its table.
+const SCHEMA: &[&str] = &[
+    "CREATE TABLE IF NOT EXISTS clock (id INTEGER PRIMARY KEY, state TEXT NOT NULL)",
+    "CREATE TABLE IF NOT EXISTS marks (name TEXT PRIMARY KEY, hard INTEGER NOT NULL, soft INTEGER NOT NULL,
+     last INTEGER NOT NULL, at INTEGER NOT NULL) WITHOUT ROWID",
+    "CREATE INDEX IF NOT EXISTS marks_by_last ON marks (last)",
+    "CREATE TABLE IF NOT EXISTS seen (hour INTEGER PRIMARY KEY, seen TEXT NOT NULL)",
+    "CREATE TABLE IF NOT EXISTS notes (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
+    "CREATE TABLE IF NOT EXISTS calls (id INTEGER PRIMARY KEY AUTOINCREMENT, at INTEGER NOT NULL,
+     action TEXT NOT NULL, what TEXT NOT NULL, outcome TEXT NOT NULL)",
+];
+
+const SWEEP_INTERVAL: Duration = Duration::from_secs(3600);
+/// Milliseconds.
+const HOUR_MS: u64 = 3_600_000;
+const DAY_MS: u64 = 24 * HOUR_MS;
+const ANALYTICS_HOURS: u64 = 24;
+const POPULAR_HOURS: u64 = 2;
+const METRICS_RETENTION_HOURS: u64 = 35 * 24;
+const MAX_LIKELY: usize = 1_000;
+/// Calls that change nothing.
+const READ_ACTIONS: [&str; 2] = ["analytics", "explain"];
+const MAX_READ_CALLS: u64 = 1_000;
+const MAX_CALLS: u64 = 10_000;

@@ -1,0 +1,518 @@
+//! The cells of a shard: brought up to what was told, rolled up into longer windows, and read. The rules
+//! are the ledger's; each step is written without an await, so wholly or not at all.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use ledger::{
+    BlockRange, CardinalityGuard, CardinalityLimits, Cell, CellEffect, CellKey, CodecError, DayRange,
+    FoldedView, Horizon, HourlyLimitCounts, MinuteRollup, PageDeltas, PageEffect, PageKey, PageLabels,
+    QueryResult, RollupPlacement, SeriesLabels, SeriesQuery, Window, WindowSpan, cells_to_load, fold,
+    roll_up,
+};
+use wire::UnixMillis;
+use worker::{Error, Result, SqlStorageValue};
+
+use super::cause_store::PriorCounts;
+use super::{ActiveBudgets, Shard, from_sql_integer, now, to_sql_integer};
+use crate::budgets;
+
+impl Shard {
+    /// Brings the cells up to what was told, a block of views at a time. Each block is written without
+    /// an await, so wholly or not at all.
+    pub(super) async fn fold(&self, max_age_ms: u64) -> Result<()> {
+        let ActiveBudgets { budgets, .. } = self.active_budgets(max_age_ms).await?;
+        loop {
+            let (views, last) = self.uncounted_views()?;
+            if views.is_empty() {
+                return Ok(());
+            }
+            let horizon = self.horizon()?;
+            let mut cardinality = self.load_cardinality()?;
+            for window in cardinality.unknown_windows(&views, &horizon) {
+                cardinality.load_window(window, self.window_series(window)?);
+            }
+            let cells = self.load_cells(cells_to_load(&views, &cardinality, &horizon))?;
+            let limits = |labels: &SeriesLabels| budgets::limits_for(&budgets, labels);
+            let before = PriorCounts::from_views(&views);
+            let mut minute_rollup = self.minute_rollup.take();
+            let mut pages = PageDeltas::for_minute_rollup(minute_rollup.as_ref());
+            let effects = fold(views, cells, &mut cardinality, &horizon, limits, &mut pages);
+            self.update_causes(before, &effects, &horizon)?;
+            let counted = self.apply_effects(effects)?;
+            minute_rollup.iter_mut().for_each(|recent| recent.apply(&pages));
+            self.apply_page_deltas(pages)?;
+            self.record_counted(&counted, last)?;
+            self.store_fact("heavy", cardinality.frequent_routes())?;
+            // Where anything has failed, both are learned anew.
+            self.cardinality.replace(Some(cardinality));
+            self.minute_rollup.replace(minute_rollup);
+        }
+    }
+
+    /// The counts of the last days.
+    pub(super) fn limit_counts(&self) -> Result<HourlyLimitCounts> {
+        let now = now();
+        let mut counts = HourlyLimitCounts::default();
+        let from = to_sql_integer(
+            Window::containing(WindowSpan::Hour, now.saturating_sub(HourlyLimitCounts::SPAN_MS)).start.0,
+        );
+        let rows = self
+            .sql()
+            .exec("SELECT span, start, series, cell FROM cells WHERE span < 2 AND start >= ?", vec![from])?;
+        for row in rows.raw() {
+            let is_counted = match row?.as_slice() {
+                [span, start, SqlStorageValue::String(series), SqlStorageValue::Blob(cell)] => {
+                    decode_cell_key(span, start, series).and_then(|key| counts.add(&key, cell, now).ok())
+                }
+                _ => None,
+            };
+            is_counted.ok_or_else(malformed_row)?;
+        }
+        Ok(counts)
+    }
+
+    fn load_cardinality(&self) -> Result<CardinalityGuard> {
+        if let Some(cardinality) = self.cardinality.take() {
+            return Ok(cardinality);
+        }
+        Ok(CardinalityGuard::new(CardinalityLimits::default(), self.load_fact("heavy")?.unwrap_or_default()))
+    }
+
+    /// The series of a window.
+    fn window_series(&self, window: Window) -> Result<Vec<SeriesLabels>> {
+        let rows = self.sql().exec(
+            "SELECT series FROM cells WHERE span = ? AND start = ?",
+            vec![to_sql_integer(window.span.code().into()), to_sql_integer(window.start.0)],
+        )?;
+        let mut series = Vec::new();
+        for row in rows.raw() {
+            let labels = match row?.as_slice() {
+                [SqlStorageValue::String(text)] => SeriesLabels::from_json(text),
+                _ => None,
+            };
+            series.push(
+                labels.ok_or_else(|| Error::RustError("a stored series is of no version of ours".into()))?,
+            );
+        }
+        Ok(series)
+    }
+
+    pub(super) fn roll_up(&self) -> Result<()> {
+        let (before, retention) = (self.horizon()?, self.retention()?);
+        let after = before.advanced(&retention, now());
+        if after == before {
+            return Ok(());
+        }
+        // In blocks, because an hour of many series need not fit into memory at once; all of them
+        // without an await, because the horizon must move together with what it describes.
+        let mut places = RollupPlacement::default();
+        let mut last: Option<CellKey> = None;
+        loop {
+            let old = self.cells_to_roll_up(&after, last.as_ref())?;
+            let Some((key, _)) = old.last() else { break };
+            last = Some(key.clone());
+            old.iter().for_each(|(key, cell)| places.count(key, cell, &after));
+        }
+        let places = places.assigned(CardinalityLimits::default());
+        let mut minute_rollup = self.minute_rollup.take();
+        loop {
+            let old = self.cells_to_roll_up(&after, None)?;
+            if old.is_empty() {
+                break;
+            }
+            let into: BTreeSet<CellKey> =
+                old.iter().filter_map(|(key, _)| key.rollup_target(&places, &after)).collect();
+            let cells = self.load_cells(into)?;
+            let mut pages = PageDeltas::for_minute_rollup(minute_rollup.as_ref());
+            self.apply_effects(roll_up(old, cells, &places, &after, &mut pages))?;
+            minute_rollup.iter_mut().for_each(|recent| recent.apply(&pages));
+            self.apply_page_deltas(pages)?;
+        }
+        self.sql().exec("DELETE FROM pages WHERE block < ?", vec![to_sql_integer(after.oldest_block().0)])?;
+        let mut cardinality = self.load_cardinality()?;
+        cardinality.decay();
+        self.store_fact("heavy", cardinality.frequent_routes())?;
+        self.store_fact("horizon", &after)?;
+        self.cardinality.replace(Some(cardinality));
+        self.minute_rollup.replace(minute_rollup);
+        Ok(())
+    }
+
+    /// The next cells that the horizon no longer keeps as they are, in the order of their places.
+    fn cells_to_roll_up(&self, horizon: &Horizon, after: Option<&CellKey>) -> Result<Vec<(CellKey, Cell)>> {
+        let mut values = vec![
+            to_sql_integer(horizon.minutes.0),
+            to_sql_integer(horizon.hours.0),
+            to_sql_integer(horizon.days.0),
+        ];
+        match after {
+            Some(key) => values.extend(cell_row_key(key)),
+            None => values.extend([to_sql_integer(0), to_sql_integer(0), String::new().into()]),
+        }
+        self.select_cells(
+            "SELECT span, start, series, cell FROM cells
+             WHERE ((span = 0 AND start < ?1) OR (span = 1 AND start < ?2) OR start < ?3)
+               AND (span, start, series) > (?4, ?5, ?6)
+             ORDER BY span, start, series LIMIT 500",
+            values,
+        )
+    }
+
+    pub(super) fn query_local(&self, query: &SeriesQuery) -> Result<QueryResult> {
+        let rulings =
+            self.active_budgets.borrow().as_ref().map(|ruled| ruled.history.clone()).unwrap_or_default();
+        let mut groups = QueryResult {
+            last_beacon_at: self.last_beacon_at()?,
+            budget_history: rulings,
+            ..QueryResult::default()
+        };
+        let refused = self.sql().exec(
+            "SELECT reason, sum(count) FROM refused WHERE start >= ? AND start < ? GROUP BY reason",
+            vec![
+                to_sql_integer(Window::containing(WindowSpan::Hour, query.from).start.0),
+                to_sql_integer(query.to.0),
+            ],
+        )?;
+        for row in refused.raw() {
+            if let [SqlStorageValue::String(reason), count] = row?.as_slice() {
+                groups.rejections.insert(reason.clone(), from_sql_integer(count).unwrap_or_default());
+            }
+        }
+        let plan = query.plan(&self.horizon()?);
+        for stretch in plan.days.into_iter().flat_map(DayRange::block_ranges) {
+            match query.step {
+                None => self.read_days(query, stretch, &mut groups)?,
+                Some(_) => self.read_each_day(query, stretch, &mut groups)?,
+            }
+        }
+        let minutes = match plan.minutes {
+            Some((from, to)) if !self.add_recent_minutes(query, from, &mut groups)? => Some((from, to)),
+            _ => None,
+        };
+        for (from, to) in plan.cells.into_iter().chain(minutes) {
+            for span in WindowSpan::ALL {
+                // A longer window belongs to the answer when any part of it does.
+                let from = Window::containing(span, from).start;
+                self.read_cells(query, [span.code().into(), from.0, to.0], &mut groups)?;
+            }
+        }
+        Ok(groups)
+    }
+
+    /// Adds what pages count in minutes, from a moment on, if that is known; summed up when it is asked for
+    /// first.
+    fn add_recent_minutes(
+        &self,
+        query: &SeriesQuery,
+        from: UnixMillis,
+        groups: &mut QueryResult,
+    ) -> Result<bool> {
+        let mut recent = self.minute_rollup.borrow_mut();
+        let recent = match &mut *recent {
+            Some(recent) => recent,
+            none => {
+                let mut known = MinuteRollup::default();
+                let minutes = "SELECT span, start, series, cell FROM cells WHERE span = 0 AND start >= ?";
+                self.for_each_cell(minutes, vec![to_sql_integer(from.0)], |key, cell| {
+                    known.add(&key, &cell)
+                })?;
+                none.insert(known)
+            }
+        };
+        Ok(recent.try_answer(query, groups))
+    }
+
+    /// Adds the cells of a span that began between two moments. What has not the values that are asked for
+    /// is passed over by SQLite, as well as its names can tell.
+    fn read_cells(&self, query: &SeriesQuery, within: [u64; 3], groups: &mut QueryResult) -> Result<()> {
+        let mut values: Vec<SqlStorageValue> = within.into_iter().map(to_sql_integer).collect();
+        let mut all =
+            "SELECT span, start, series, cell FROM cells WHERE span = ? AND start >= ? AND start < ?"
+                .to_owned();
+        for mark in query.label_fragments() {
+            all.push_str(" AND instr(series, ?) > 0");
+            values.push(mark.into());
+        }
+        for row in self.sql().exec(&all, values)?.raw() {
+            match row?.as_slice() {
+                [span, start, SqlStorageValue::String(series), SqlStorageValue::Blob(cell)] => {
+                    let key = decode_cell_key(span, start, series).ok_or_else(malformed_row)?;
+                    if query.accepts(&key.labels) {
+                        groups.add_encoded(query, &key, cell).map_err(malformed_error)?;
+                    }
+                }
+                _ => return Err(malformed_row()),
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds what pages count in a stretch of days: for each the last sum, less the last one before.
+    fn read_days(&self, query: &SeriesQuery, stretch: BlockRange, groups: &mut QueryResult) -> Result<()> {
+        let BlockRange { block, from, to } = stretch;
+        for row in self
+            .sql()
+            .exec(PAGE_SUMS_IN_RANGE_SQL, [block, from, to].map(|at| to_sql_integer(at.0)).to_vec())?
+            .raw()
+        {
+            let row = row?;
+            let [SqlStorageValue::String(page), SqlStorageValue::Blob(sum), less] = row.as_slice() else {
+                return Err(malformed_row());
+            };
+            let page = PageLabels::from_stored_key(page).ok_or_else(malformed_row)?;
+            let less = match less {
+                SqlStorageValue::Blob(less) => Some(less.as_slice()),
+                _ => None,
+            };
+            if query.accepts_page(&page) {
+                groups.add_days(query, &PageKey { page, day: from }, sum, less).map_err(malformed_error)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The same, each day by itself.
+    fn read_each_day(
+        &self,
+        query: &SeriesQuery,
+        stretch: BlockRange,
+        groups: &mut QueryResult,
+    ) -> Result<()> {
+        let values = vec![to_sql_integer(stretch.block.0), to_sql_integer(stretch.to.0)];
+        let all = "SELECT page, day, cell FROM pages WHERE block = ? AND day < ? ORDER BY page, day";
+        let mut before: Option<(PageKey, Vec<u8>)> = None;
+        for row in self.sql().exec(all, values)?.raw() {
+            let mut row = row?.into_iter();
+            let (Some(SqlStorageValue::String(page)), Some(day), Some(SqlStorageValue::Blob(sum))) =
+                (row.next(), row.next(), row.next())
+            else {
+                return Err(malformed_row());
+            };
+            let key = decode_page_key(&page, &day).ok_or_else(malformed_row)?;
+            if key.day >= stretch.from && query.accepts_page(&key.page) {
+                let less = before.as_ref().filter(|(before, _)| before.page == key.page);
+                let less = less.map(|(_, sum)| sum.as_slice());
+                groups.add_days(query, &key, &sum, less).map_err(malformed_error)?;
+            }
+            before = Some((key, sum));
+        }
+        Ok(())
+    }
+
+    /// Brings sums of pages up to what has changed.
+    fn apply_page_deltas(&self, deltas: PageDeltas) -> Result<()> {
+        let mut sums = BTreeMap::new();
+        for first in deltas.first_changed_days() {
+            let values = vec![
+                to_sql_integer(first.block_start().0),
+                first.page.to_stored_key().into(),
+                to_sql_integer(first.day.0),
+            ];
+            for row in self.sql().exec(PAGE_SUMS_FROM_DAY_SQL, values)?.raw() {
+                let (key, sum) = match row?.as_slice() {
+                    [day, SqlStorageValue::Blob(sum)] => (
+                        decode_page_key(&first.page.to_stored_key(), day).ok_or_else(malformed_row)?,
+                        Cell::decode(sum).map_err(malformed_error)?,
+                    ),
+                    _ => return Err(malformed_row()),
+                };
+                sums.insert(key, sum);
+            }
+        }
+        for sum in deltas.apply_to(sums) {
+            match sum {
+                PageEffect::Store(key, sum) => {
+                    let [block, page, day] = page_row_key(&key);
+                    let values = vec![block, page, day, SqlStorageValue::Blob(sum.encode())];
+                    let store = "INSERT OR REPLACE INTO pages (block, page, day, cell) VALUES (?, ?, ?, ?)";
+                    self.sql().exec(store, values)?;
+                }
+                PageEffect::Remove(key) => {
+                    let forget = "DELETE FROM pages WHERE block = ? AND page = ? AND day = ?";
+                    self.sql().exec(forget, page_row_key(&key).to_vec())?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Brings cells of before there were pages into them, a day at a time and some days at once; each
+    /// without an await, because the horizon must move together with what it describes. Whether any are
+    /// left.
+    pub(super) fn backfill_page_rollups(&self) -> Result<bool> {
+        let mut cells = 0;
+        loop {
+            let horizon = self.horizon()?;
+            if horizon.has_all_pages() {
+                return Ok(false);
+            }
+            if cells > MAX_BACKFILL_CELLS {
+                return Ok(true);
+            }
+            let first =
+                "SELECT min(start) FROM (SELECT min(start) AS start FROM cells WHERE span = 1 AND start >= ?1
+                         UNION ALL SELECT min(start) FROM cells WHERE span = 2 AND start >= ?1)";
+            let first =
+                self.sql().exec(first, vec![to_sql_integer(horizon.pages.0)])?.raw().next().transpose()?;
+            let after = horizon.after_backfilling(
+                first.as_deref().and_then(|row| from_sql_integer(row.first()?)).map(UnixMillis),
+            );
+            for span in [WindowSpan::Hour, WindowSpan::Day] {
+                let mut last = (horizon.pages.0, String::new());
+                loop {
+                    let values = vec![
+                        to_sql_integer(span.code().into()),
+                        to_sql_integer(last.0),
+                        last.1.into(),
+                        to_sql_integer(after.pages.0),
+                    ];
+                    let block = self.select_cells(
+                        "SELECT span, start, series, cell FROM cells
+                         WHERE span = ?1 AND (start, series) > (?2, ?3) AND start < ?4
+                         ORDER BY start, series LIMIT 500",
+                        values,
+                    )?;
+                    let Some((key, _)) = block.last() else { break };
+                    last = (key.window.start.0, key.labels.to_json());
+                    cells += block.len();
+                    let mut pages = PageDeltas::default();
+                    block.iter().for_each(|(key, cell)| pages.backfill(key, cell));
+                    self.apply_page_deltas(pages)?;
+                }
+            }
+            self.store_fact("horizon", &after)?;
+        }
+    }
+
+    /// Stores cells; what is to be noted of views comes back.
+    fn apply_effects(&self, effects: Vec<CellEffect>) -> Result<Vec<(String, FoldedView)>> {
+        let sql = self.sql();
+        let mut counted = Vec::new();
+        for effect in effects {
+            match effect {
+                CellEffect::Store(key, cell) => {
+                    let mut values = cell_row_key(&key);
+                    values.push(SqlStorageValue::Blob(cell.encode()));
+                    sql.exec(
+                        "INSERT OR REPLACE INTO cells (span, start, series, cell) VALUES (?, ?, ?, ?)",
+                        values,
+                    )?;
+                }
+                CellEffect::Remove(key) => {
+                    sql.exec(
+                        "DELETE FROM cells WHERE span = ? AND start = ? AND series = ?",
+                        cell_row_key(&key),
+                    )?;
+                }
+                CellEffect::MarkFolded(view, record) => counted.push((view, record)),
+            }
+        }
+        Ok(counted)
+    }
+
+    fn load_cells(&self, keys: BTreeSet<CellKey>) -> Result<BTreeMap<CellKey, Cell>> {
+        let mut cells = BTreeMap::new();
+        for key in keys {
+            let rows = self.select_cells(
+                "SELECT span, start, series, cell FROM cells WHERE span = ? AND start = ? AND series = ?",
+                cell_row_key(&key),
+            )?;
+            cells.extend(rows);
+        }
+        Ok(cells)
+    }
+
+    fn select_cells(&self, query: &str, values: Vec<SqlStorageValue>) -> Result<Vec<(CellKey, Cell)>> {
+        let mut cells = Vec::new();
+        self.for_each_cell(query, values, |key, cell| cells.push((key, cell)))?;
+        Ok(cells)
+    }
+
+    /// Takes the cells that are asked for one by one: all of them need not fit into memory.
+    fn for_each_cell(
+        &self,
+        query: &str,
+        values: Vec<SqlStorageValue>,
+        mut take: impl FnMut(CellKey, Cell),
+    ) -> Result<()> {
+        for row in self.sql().exec(query, values)?.raw() {
+            let row = row?;
+            let cell = match row.as_slice() {
+                [span, start, SqlStorageValue::String(series), SqlStorageValue::Blob(cell)] => {
+                    decode_cell(span, start, series, cell)
+                }
+                _ => None,
+            };
+            let (key, cell) = cell.ok_or_else(malformed_row)?;
+            take(key, cell);
+        }
+        Ok(())
+    }
+
+    pub(crate) fn horizon(&self) -> Result<Horizon> {
+        Ok(self.load_fact("horizon")?.unwrap_or_default())
+    }
+}
+
+fn decode_cell(
+    span: &SqlStorageValue,
+    start: &SqlStorageValue,
+    series: &str,
+    cell: &[u8],
+) -> Option<(CellKey, Cell)> {
+    Some((decode_cell_key(span, start, series)?, Cell::decode(cell).ok()?))
+}
+
+fn decode_cell_key(span: &SqlStorageValue, start: &SqlStorageValue, series: &str) -> Option<CellKey> {
+    let span = WindowSpan::from_code(i64::try_from(from_sql_integer(span)?).ok()?)?;
+    let window = Window { span, start: UnixMillis(from_sql_integer(start)?) };
+    Some(CellKey { window, labels: SeriesLabels::from_json(series)? })
+}
+
+fn cell_row_key(key: &CellKey) -> Vec<SqlStorageValue> {
+    let CellKey { window, labels } = key;
+    vec![to_sql_integer(window.span.code().into()), to_sql_integer(window.start.0), labels.to_json().into()]
+}
+
+fn decode_page_key(page: &str, day: &SqlStorageValue) -> Option<PageKey> {
+    Some(PageKey { page: PageLabels::from_stored_key(page)?, day: UnixMillis(from_sql_integer(day)?) })
+}
+
+fn page_row_key(key: &PageKey) -> [SqlStorageValue; 3] {
+    [to_sql_integer(key.block_start().0), key.page.to_stored_key().into(), to_sql_integer(key.day.0)]
+}
+
+fn malformed_error(error: CodecError) -> Error {
+    Error::RustError(error.to_string())
+}
+
+fn malformed_row() -> Error {
+    malformed_error(CodecError)
+}
+
+/// Of each page of a block: its last sum before the end, and the last one before the beginning, where they
+/// differ. It goes from page to page, and passes the days between over.
+const PAGE_SUMS_IN_RANGE_SQL: &str = "
+    WITH RECURSIVE names (page) AS (
+        SELECT min(page) FROM pages WHERE block = ?1
+        UNION ALL
+        SELECT (SELECT min(next.page) FROM pages AS next WHERE next.block = ?1 AND next.page > names.page)
+        FROM names WHERE names.page IS NOT NULL
+    ), ends AS (
+        SELECT page,
+            (SELECT max(day) FROM pages AS own WHERE own.block = ?1 AND own.page = names.page AND own.day < ?3) AS last,
+            (SELECT max(day) FROM pages AS own WHERE own.block = ?1 AND own.page = names.page AND own.day < ?2) AS less
+        FROM names WHERE page IS NOT NULL
+    )
+    SELECT page,
+        (SELECT cell FROM pages AS own WHERE own.block = ?1 AND own.page = ends.page AND own.day = last),
+        (SELECT cell FROM pages AS own WHERE own.block = ?1 AND own.page = ends.page AND own.day = less)
+    FROM ends WHERE last IS NOT less";
+
+/// The sums of a page from a day on to the end of its block, and the last one before.
+const PAGE_SUMS_FROM_DAY_SQL: &str = "
+    SELECT day, cell FROM pages WHERE block = ?1 AND page = ?2 AND day >= coalesce(
+        (SELECT max(day) FROM pages AS own WHERE own.block = ?1 AND own.page = ?2 AND own.day < ?3), ?3)";
+
+/// Cells in one event; a day more, because it is brought in whole.
+const MAX_BACKFILL_CELLS: usize = 20_000;

@@ -1,0 +1,160 @@
+//! The tables of a shard: made, or brought up from those of an earlier version, a bounded number of rows
+//! at a time. What stands in them is the business of the journal and of the cells.
+
+use worker::{Error, Result};
+
+use super::{Shard, from_sql_integer};
+use crate::{history, traffic_collector};
+
+impl Shard {
+    /// Storage, where it is of a version that this Worker knows. Until then everything is answered as
+    /// unavailable.
+    pub(super) fn ensure_open(&self) -> Result<()> {
+        if !self.is_open.get() {
+            let closed = |error| Error::RustError(format!("the tables could not be opened: {error}"));
+            let beside =
+                || self.execute(traffic_collector::TABLES).and_then(|()| self.execute(history::TABLES));
+            self.migrate().and_then(|()| beside()).map_err(closed)?;
+            self.is_open.set(true);
+        }
+        Ok(())
+    }
+
+    /// Makes the tables, or brings those of an earlier version up to this one. Those of a later version
+    /// are left alone.
+    fn migrate(&self) -> Result<()> {
+        let version: Option<u64> = if self.has_table("facts")? { self.load_fact("schema")? } else { None };
+        match version {
+            None => self.execute(SCHEMA)?,
+            Some(earlier @ (1 | 2)) => self.migrate_journal(earlier)?,
+            Some(3) => return self.execute(SCHEMA),
+            Some(later) => {
+                return Err(Error::RustError(format!(
+                    "the tables have version {later}; deploy a Worker that knows it"
+                )));
+            }
+        }
+        self.store_fact("schema", &SCHEMA_VERSION)
+    }
+
+    /// The journal of an earlier version is set aside and moved, first what is counted and then what is
+    /// not, each in the order in which it was heard. Whatever fails in between, each row stands in one of
+    /// the tables at least, and the next attempt goes on from there. Cells are as they were; what they
+    /// come to by page is brought in later, while they answer for themselves.
+    fn migrate_journal(&self, version: u64) -> Result<()> {
+        if self.query_flag(
+            "SELECT EXISTS (SELECT 1 FROM sqlite_master WHERE name = 'views' AND sql LIKE '%behind%')",
+        )? {
+            // Version 1 may have been on its way to 2; then it is aside already.
+            let aside = if version == 1 && !self.has_table("views_1")? { "views_1" } else { "views_2" };
+            self.execute(&["DROP INDEX IF EXISTS views_behind", "DROP INDEX IF EXISTS views_heard_at"])?;
+            self.execute(&[&format!("ALTER TABLE views RENAME TO {aside}")])?;
+        }
+        self.execute(SCHEMA)?;
+        let mut aside = Vec::new();
+        for table in ["views_2", "views_1"] {
+            if self.has_table(table)? {
+                let order = "CREATE INDEX IF NOT EXISTS {}_order ON {} (behind, heard_at, view)";
+                self.execute(&[&order.replace("{}", table)])?;
+                aside.push(table);
+            }
+        }
+        let mut steps = MAX_MIGRATION_STEPS;
+        aside.iter().try_for_each(|table| self.move_rows(table, "NOT behind", &mut steps))?;
+        self.execute(&[
+            "INSERT OR IGNORE INTO facts (name, value) SELECT 'folded', coalesce(max(id), 0) FROM views",
+        ])?;
+        aside.iter().try_for_each(|table| self.move_rows(table, "behind", &mut steps))?;
+        aside.iter().try_for_each(|table| self.execute(&[&format!("DROP TABLE {table}")]))
+    }
+
+    /// Moves what is so of a table into the journal, a thousand rows at a time.
+    fn move_rows(&self, table: &str, condition: &str, steps: &mut usize) -> Result<()> {
+        let next = format!("FROM {table} WHERE {condition} ORDER BY behind, heard_at, view LIMIT 1000");
+        while self.query_flag(&format!("SELECT EXISTS (SELECT 1 FROM {table} WHERE {condition})"))? {
+            *steps = steps.checked_sub(1).ok_or_else(|| {
+                Error::RustError(
+                    "the journal of an earlier version is being brought up; the next event goes on".into(),
+                )
+            })?;
+            self.execute(&[
+                &format!(
+                    "INSERT OR IGNORE INTO views (view, start, heard_at, seq, heard, told, counted)
+                     SELECT view, start, heard_at, seq, heard, told, counted {next}"
+                ),
+                &format!("DELETE FROM {table} WHERE view IN (SELECT view {next})"),
+            ])?;
+        }
+        Ok(())
+    }
+
+    fn has_table(&self, table: &str) -> Result<bool> {
+        let found = self.sql().exec("SELECT 1 FROM sqlite_master WHERE name = ?", vec![table.into()])?;
+        Ok(found.raw().next().transpose()?.is_some())
+    }
+
+    /// What one number says, which is 0 or 1.
+    fn query_flag(&self, query: &str) -> Result<bool> {
+        let found = self.sql().exec(query, None)?.raw().next().transpose()?;
+        Ok(found.as_deref().and_then(|row| from_sql_integer(row.first()?)) == Some(1))
+    }
+
+    fn execute(&self, statements: &[&str]) -> Result<()> {
+        statements.iter().try_for_each(|statement| self.sql().exec(statement, None).map(drop))
+    }
+}
+
+/// The version of the tables.
+const SCHEMA_VERSION: u8 = 3;
+/// Of a thousand rows each, in one event.
+const MAX_MIGRATION_STEPS: usize = 20;
+
+/// Views stand in the order in which they were last heard of, by `id`: so those that are not counted yet
+/// are the last ones, those that are to be swept the first, and neither needs an index. Random names stand
+/// in a narrow one, wide rows one after another. Version 1 kept the rows themselves by name, and each
+/// beacon wrote a page of its own; version 2 had an index for each of the two orders.
+const SCHEMA: &[&str] = &[
+    "CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
+    "CREATE TABLE IF NOT EXISTS views (
+        id INTEGER PRIMARY KEY, view TEXT NOT NULL UNIQUE, start INTEGER NOT NULL, heard_at INTEGER NOT NULL,
+        seq INTEGER NOT NULL, heard INTEGER NOT NULL, told TEXT NOT NULL, counted TEXT
+     )",
+    "CREATE TABLE IF NOT EXISTS cells (
+        span INTEGER NOT NULL, start INTEGER NOT NULL, series TEXT NOT NULL, cell BLOB NOT NULL,
+        PRIMARY KEY (span, start, series)
+     ) WITHOUT ROWID",
+    "CREATE TABLE IF NOT EXISTS pages (
+        block INTEGER NOT NULL, page TEXT NOT NULL, day INTEGER NOT NULL, cell BLOB NOT NULL,
+        PRIMARY KEY (block, page, day)
+     ) WITHOUT ROWID",
+    "CREATE TABLE IF NOT EXISTS watched (cell TEXT PRIMARY KEY, state TEXT NOT NULL) WITHOUT ROWID",
+    "CREATE TABLE IF NOT EXISTS causes (
+        day INTEGER NOT NULL, route TEXT NOT NULL, device TEXT NOT NULL, metric TEXT NOT NULL,
+        causes TEXT NOT NULL, PRIMARY KEY (day, route, device, metric)
+     ) WITHOUT ROWID",
+    "CREATE TABLE IF NOT EXISTS lab (
+        path TEXT NOT NULL, device TEXT NOT NULL, at INTEGER NOT NULL, known TEXT NOT NULL,
+        PRIMARY KEY (path, device)
+     ) WITHOUT ROWID",
+    "CREATE TABLE IF NOT EXISTS refused (
+        start INTEGER NOT NULL, reason TEXT NOT NULL, count INTEGER NOT NULL, PRIMARY KEY (start, reason)
+     ) WITHOUT ROWID",
+    // What the first shard of a site owes: documents, and what they were made of when they were told.
+    "CREATE TABLE IF NOT EXISTS outbox (
+        queue TEXT NOT NULL, seq INTEGER NOT NULL, entry TEXT NOT NULL, PRIMARY KEY (queue, seq)
+     ) WITHOUT ROWID",
+    "CREATE TABLE IF NOT EXISTS bodies (
+        queue TEXT NOT NULL, seq INTEGER NOT NULL, body BLOB NOT NULL, PRIMARY KEY (queue, seq)
+     )",
+    "CREATE TABLE IF NOT EXISTS told (
+        queue TEXT NOT NULL, start INTEGER NOT NULL, revision INTEGER NOT NULL, print TEXT NOT NULL,
+        PRIMARY KEY (queue, start)
+     ) WITHOUT ROWID",
+    // What was exported of each route: it only grows.
+    "CREATE TABLE IF NOT EXISTS totals (route TEXT PRIMARY KEY, total BLOB NOT NULL)",
+    // What each hour was, by which today is called usual or odd.
+    "CREATE TABLE IF NOT EXISTS hours (
+        series TEXT NOT NULL, hour INTEGER NOT NULL, n INTEGER NOT NULL, value REAL NOT NULL,
+        PRIMARY KEY (series, hour)
+     ) WITHOUT ROWID",
+];
