@@ -109,7 +109,7 @@ pub fn obtain_parsers(root: &Path) -> Result<()> {
 }
 
 fn parsers_list(root: &Path) -> PathBuf {
-    root.join("crates/insight/tests/parsers/requirements.txt")
+    root.join("crates/export/tests/parsers/requirements.txt")
 }
 
 fn installed_postgres() -> Option<PathBuf> {

@@ -190,7 +190,7 @@ mod tests {
         );
         assert_eq!(seen("tests/dashboard/dashboard.test.mjs"), ["dashboard"]);
         assert_eq!(seen("tests/dashboard/visits.mjs"), test::names().collect::<Vec<_>>());
-        assert_eq!(seen("crates/insight/src/health.rs"), test::names().collect::<Vec<_>>());
+        assert_eq!(seen("crates/report/src/health.rs"), test::names().collect::<Vec<_>>());
     }
 
     #[test]
