@@ -70,7 +70,7 @@ impl ChannelConfig {
         let wrong = |error: serde_json::Error| {
             // The parser's own words may quote a secret.
             ChannelConfigError(format!(
-                "it is no list of channels (line {}, column {})",
+                "not a JSON list of channels (line {}, column {})",
                 error.line(),
                 error.column()
             ))
@@ -84,7 +84,7 @@ impl ChannelConfig {
             if all.iter().any(|other| other.name == channel.name) {
                 let name = &channel.name;
                 return Err(ChannelConfigError(format!(
-                    "two channels are called `{name}`; give each a `name`"
+                    "two channels have the name `{name}`; give each a unique `name`"
                 )));
             }
             all.push(channel);
@@ -117,13 +117,13 @@ impl NotificationDeliveries {
             }
             // These pass.
             ChannelResponse::Status(status @ (408 | 409 | 425 | 429 | 500..=599)) => {
-                format!("it answers {status}")
+                format!("responded with {status}")
             }
             ChannelResponse::Status(status) => {
                 delivery.rejected.insert(channel.to_owned());
-                format!("it answers {status}: its address, its key or the notice is not right")
+                format!("rejected the notification with {status}; check its address and key")
             }
-            ChannelResponse::NoResponse => "it does not answer".to_owned(),
+            ChannelResponse::NoResponse => "did not respond".to_owned(),
         };
         let failures = delivery.failures.entry(channel.to_owned()).or_default();
         *failures = failures.saturating_add(1);
@@ -167,7 +167,7 @@ impl NotificationDeliveries {
 
 impl fmt::Display for ChannelConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "ALERT_CHANNELS: {}; docs/alerts.md shows how each is written", self.0)
+        write!(f, "ALERT_CHANNELS: {}; see docs/alerts.md for the format", self.0)
     }
 }
 
@@ -203,13 +203,13 @@ impl RawChannel {
                 (Channel::Email { from: from.ok_or_else(|| needs("from"))?, to }, url)
             }
             ("webhook" | "slack" | "pagerduty" | "email", ..) => {
-                return Err(format!("({kind}) has a field of another type of channel"));
+                return Err(format!("({kind}) has a field that belongs to another channel type"));
             }
-            _ => return Err("has no `type` of `webhook`, `slack`, `pagerduty` or `email`".into()),
+            _ => return Err("has no valid `type`: use `webhook`, `slack`, `pagerduty` or `email`".into()),
         };
         let url = url.ok_or_else(|| needs("url"))?;
         if !is_http_url(&url) {
-            return Err(format!("({kind}) has a `url` that is no address"));
+            return Err(format!("({kind}) has an invalid `url`"));
         }
         let name = name.unwrap_or_else(|| if place == 1 { kind.clone() } else { format!("{kind}-{place}") });
         Ok(ChannelConfig { name, channel, url, token })
@@ -258,16 +258,19 @@ mod tests {
 
     #[test]
     fn an_error_names_the_channel_and_shows_no_secret() {
-        check("{", "no list of channels");
+        check("{", "not a JSON list of channels");
         check(r#"["secret"]"#, "line 1");
-        check(r#"[{"type":"pager"}]"#, "channel 1 has no `type`");
+        check(r#"[{"type":"pager"}]"#, "channel 1 has no valid `type`");
         check(r#"[{"type":"slack"}]"#, "channel 1 (slack) needs `url`");
-        check(r#"[{"type":"slack","url":"secret"}]"#, "no address");
+        check(r#"[{"type":"slack","url":"secret"}]"#, "invalid `url`");
         check(r#"[{"type":"pagerduty","url":"https://secret.example"}]"#, "needs `routing_key`");
         check(r#"[{"type":"email","url":"https://secret.example","from":"a"}]"#, "needs `to`");
-        check(r#"[{"type":"slack","url":"https://secret.example","routing_key":"secret"}]"#, "another type");
+        check(
+            r#"[{"type":"slack","url":"https://secret.example","routing_key":"secret"}]"#,
+            "another channel type",
+        );
         let twice = r#"{"type":"slack","name":"a","url":"https://secret.example"}"#;
-        check(&format!("[{twice},{twice}]"), "two channels are called `a`");
+        check(&format!("[{twice},{twice}]"), "two channels have the name `a`");
     }
 
     #[test]
@@ -277,7 +280,11 @@ mod tests {
         deliveries.record_response(1, "webhook", ChannelResponse::Status(202));
         deliveries.record_response(1, "night", ChannelResponse::NoResponse);
         assert!(!deliveries.is_complete(1, &channels));
-        assert_eq!(deliveries.pending_channels(1, &channels), [&channels[1]], "who has it is not told twice");
+        assert_eq!(
+            deliveries.pending_channels(1, &channels),
+            [&channels[1]],
+            "a channel that accepted it does not get it again"
+        );
         assert_eq!(["webhook", "night"].map(|name| deliveries.pending_count(name)), [0, 1]);
         deliveries.record_response(1, "night", ChannelResponse::Status(202));
         assert!(deliveries.is_complete(1, &channels) && deliveries.errors.is_empty());
@@ -292,7 +299,7 @@ mod tests {
             deliveries.record_response(1, "night", ChannelResponse::Status(500));
         }
         assert!(deliveries.is_complete(1, &channels));
-        assert_eq!(deliveries.errors["night"], "it answers 500");
+        assert_eq!(deliveries.errors["night"], "responded with 500");
     }
 
     #[test]

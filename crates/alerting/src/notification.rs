@@ -100,10 +100,12 @@ impl Notification {
         let (is_over, worst) = (self.is_over(), self.worst_level().name());
         match self.changes.as_slice() {
             [one] if is_over => {
-                format!("{}: over, {} ({})", self.site, rule.name, one.subject.display_name())
+                format!("{}: resolved, {} ({})", self.site, rule.name, one.subject.display_name())
             }
             [one] => format!("{}: {worst}, {} ({})", self.site, rule.name, one.subject.display_name()),
-            several if is_over => format!("{}: over, {} ({} alerts)", self.site, rule.name, several.len()),
+            several if is_over => {
+                format!("{}: resolved, {} ({} alerts)", self.site, rule.name, several.len())
+            }
             several => format!("{}: {worst}, {} ({} alerts)", self.site, rule.name, several.len()),
         }
     }
@@ -158,7 +160,7 @@ impl Notification {
             "text": { "type": "plain_text", "text": truncate(&self.headline(), 150) },
         })];
         for change in self.changes.iter().take(MAX_LINES) {
-            let line = format!("*{}* · {}", change.kind.name(), escape_slack(&change.message));
+            let line = format!("*{}* · {}", change.kind.label(), escape_slack(&change.message));
             blocks.push(
                 json!({ "type": "section", "text": { "type": "mrkdwn", "text": truncate(&line, 3000) } }),
             );
@@ -209,12 +211,12 @@ impl Notification {
         let more = if more > 0 { format!("… and {more} more.\n") } else { String::new() };
         let more_html = if more.is_empty() { String::new() } else { format!("<p>{}</p>", more.trim_end()) };
         let text: String = lines()
-            .map(|change| format!("- {}: {}\n", change.kind.name(), change.message))
+            .map(|change| format!("- {}: {}\n", change.kind.label(), change.message))
             .chain([more])
             .collect();
         let items: String = lines()
             .map(|change| {
-                format!("<li><strong>{}</strong>: {}</li>", change.kind.name(), escape_html(&change.message))
+                format!("<li><strong>{}</strong>: {}</li>", change.kind.label(), escape_html(&change.message))
             })
             .collect();
         json!({
@@ -245,7 +247,18 @@ impl AlertChangeKind {
         }
     }
 
-    /// Whether it is the end of an alert.
+    /// The word in messages to people.
+    const fn label(self) -> &'static str {
+        match self {
+            Self::Raised => "raised",
+            Self::Escalated => "escalated",
+            Self::Reminder => "ongoing",
+            Self::Recovered => "recovered",
+            Self::Lapsed => "lapsed",
+        }
+    }
+
+    /// Returns `true` if the change ends the alert.
     #[must_use]
     pub const fn is_over(self) -> bool {
         matches!(self, Self::Recovered | Self::Lapsed)

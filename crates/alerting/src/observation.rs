@@ -197,7 +197,7 @@ impl SignalReading {
             Self::Burn { windows, percentile } => {
                 let rate = |tally: BudgetTally| tally.burn_rate(percentile);
                 format!(
-                    "the budget burns at {:.2} over 30 minutes, {:.2} over 6 hours, {:.2} over 3 days",
+                    "the budget's burn rate is {:.2} over 30 minutes, {:.2} over 6 hours and {:.2} over 3 days",
                     rate(windows.half_hour),
                     rate(windows.six_hours),
                     rate(windows.three_days)
@@ -208,15 +208,15 @@ impl SignalReading {
                 let value = self.decisive_value().map_or(0.0, |measured| measured.value);
                 match *self {
                     Self::Anomaly(SampledValue { value, .. }) if value < 0.0 => {
-                        format!("{} below what is usual at this hour", number.format_value(-value))
+                        format!("{} below the usual value at this hour", number.format_value(-value))
                     }
                     Self::Anomaly(_) => {
-                        format!("{} above what is usual at this hour", number.format_value(value))
+                        format!("{} above the usual value at this hour", number.format_value(value))
                     }
-                    Self::MissingBeacons(_) if value < 1.0 => "beacons are heard".into(),
+                    Self::MissingBeacons(_) if value < 1.0 => "beacons are arriving".into(),
                     Self::MissingBeacons(_) => {
                         format!(
-                            "nothing is heard, where {} were to be expected",
+                            "no beacon received while {} were expected",
                             number.format_value(value.round())
                         )
                     }

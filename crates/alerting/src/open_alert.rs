@@ -111,10 +111,10 @@ impl OpenAlert {
         let lasted = time_format::duration(now.0.saturating_sub(self.since.0));
         match kind {
             AlertChangeKind::Raised | AlertChangeKind::Escalated => format!("{}.", self.message),
-            AlertChangeKind::Reminder => format!("{}, for {lasted} now.", self.message),
-            AlertChangeKind::Recovered => format!("{}; it was bad for {lasted}.", self.message),
+            AlertChangeKind::Reminder => format!("{}; ongoing for {lasted}.", self.message),
+            AlertChangeKind::Recovered => format!("{}; recovered after {lasted}.", self.message),
             AlertChangeKind::Lapsed => format!(
-                "{}. Nothing was read of it for {}: it is closed, not proved to be over.",
+                "{}. Closed after {} without observations; recovery is unproven.",
                 self.message,
                 time_format::duration(LAPSE_AFTER_MS)
             ),

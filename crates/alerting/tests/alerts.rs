@@ -282,7 +282,7 @@ fn a_fast_burn_pages() {
     harness.expect_notified(&[(AlertChangeKind::Raised, WARNING), (AlertChangeKind::Escalated, CRITICAL)]);
     let silent = BurnWindows::default();
     harness.observe([cell("/", SignalReading::Burn { windows: silent, percentile: 75 })]);
-    assert_eq!(harness.alerts.raised(harness.now).len(), 1, "nobody there is not nobody slow");
+    assert_eq!(harness.alerts.raised(harness.now).len(), 1, "no visitors do not prove a recovery");
 }
 
 #[test]
@@ -349,7 +349,7 @@ fn a_silence_delays_notifications_until_it_ends() {
         harness.observe([slow(2000.0)]);
     }
     harness.expect_notified(&[]);
-    assert!(harness.alerts.raised(harness.now)[0].silenced, "it is shown all the same");
+    assert!(harness.alerts.raised(harness.now)[0].silenced, "a silenced alert is still listed");
     assert_eq!(harness.wake_at, Some(START.saturating_add(HOUR_MS)));
     harness.advance(HOUR_MS);
     harness.expect_notified(&[(AlertChangeKind::Raised, CRITICAL)]);
@@ -448,7 +448,7 @@ fn an_unobserved_alert_lapses_and_is_not_reported_as_recovered() {
     harness.expect_notified(&[(AlertChangeKind::Raised, WARNING)]);
     harness.advance(3 * 24 * HOUR_MS);
     assert!(
-        harness.notifications[0].changes[0].message.contains("not proved to be over"),
+        harness.notifications[0].changes[0].message.contains("recovery is unproven"),
         "{:?}",
         harness.notifications
     );

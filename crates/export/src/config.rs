@@ -79,7 +79,7 @@ impl ExportConfig {
                 .transpose()?,
             sentry: variable("SENTRY_DSN")
                 .map(|dsn| {
-                    let want = "`https://KEY@HOST/PROJECT`, as the project's settings show it";
+                    let want = "`https://KEY@HOST/PROJECT`, as shown in the Sentry project's settings";
                     let dsn = Dsn::parse(&dsn)
                         .map_err(|_| ExportConfigError { name: "SENTRY_DSN", expected: want })?;
                     let release = variable("RELEASE").unwrap_or_else(|| format!("edge-vitals@{version}"));
@@ -94,7 +94,7 @@ impl ExportConfig {
                     Some(parse_analytics(&id, &secret, variable("GA4_URL"), variable("GA4_SAMPLE"))?)
                 }
                 _ => {
-                    let want = "set together with GA4_SECRET, or neither";
+                    let want = "set together with GA4_SECRET, or neither of them";
                     return Err(ExportConfigError { name: "GA4_MEASUREMENT_ID", expected: want });
                 }
             },
@@ -109,10 +109,10 @@ fn parse_otlp(
 ) -> Result<OtlpConfig, ExportConfigError> {
     let url = url.trim_end_matches('/');
     if !is_http_url(url) {
-        let want = "the address of a collector, such as `https://otlp.example.com`, without `/v1/metrics`";
+        let want = "the URL of a collector, such as `https://otlp.example.com`, without `/v1/metrics`";
         return Err(ExportConfigError { name: "OTLP_URL", expected: want });
     }
-    let want = "like `name=value`, several with commas";
+    let want = "a comma-separated list of `name=value`";
     let wrong = || ExportConfigError { name: "OTLP_HEADERS", expected: want };
     let is_token = |text: &str| {
         !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
@@ -141,15 +141,12 @@ fn parse_analytics(
     let is_plain =
         |text: &str| text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte));
     if !is_plain(id) || !is_plain(secret) {
-        let want = "like `G-XXXXXXXXXX`, and its secret as Analytics shows it";
+        let want = "like `G-XXXXXXXXXX`, and GA4_SECRET as Analytics shows it";
         return Err(ExportConfigError { name: "GA4_MEASUREMENT_ID", expected: want });
     }
     let url = url.unwrap_or_else(|| "https://www.google-analytics.com/mp/collect".into());
     if !is_http_url(&url) {
-        return Err(ExportConfigError {
-            name: "GA4_URL",
-            expected: "the address of the Measurement Protocol",
-        });
+        return Err(ExportConfigError { name: "GA4_URL", expected: "the URL of the Measurement Protocol" });
     }
     let sample_rate = parse_sample_rate("GA4_SAMPLE", sample_rate_text, 1.0)?;
     Ok(AnalyticsConfig { url: format!("{url}?measurement_id={id}&api_secret={secret}"), sample_rate })
@@ -162,7 +159,7 @@ fn parse_sample_rate(
 ) -> Result<f64, ExportConfigError> {
     let Some(text) = text else { return Ok(default) };
     let rate = text.parse().ok().filter(|share| (0.0..=1.0).contains(share));
-    rate.ok_or(ExportConfigError { name, expected: "a share, from 0 to 1" })
+    rate.ok_or(ExportConfigError { name, expected: "a number from 0 to 1" })
 }
 
 impl fmt::Display for ExportConfigError {

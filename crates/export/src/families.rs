@@ -72,7 +72,7 @@ fn traffic_families(totals: &Totals) -> [MetricFamily; 5] {
     [
         MetricFamily {
             name: MetricName { prometheus: "http_requests", otel: "http.server.requests", unit: "{request}" },
-            help: "Requests that were answered.",
+            help: "Requests served.",
             data: MetricData::Counter(
                 requests.iter().map(|(key, times)| (of_request(key), times.n())).collect(),
             ),
@@ -83,7 +83,7 @@ fn traffic_families(totals: &Totals) -> [MetricFamily; 5] {
                 otel: "http.server.request.duration",
                 unit: "s",
             },
-            help: "How long answers took.",
+            help: "Response times.",
             data: MetricData::Histogram(
                 requests
                     .iter()
@@ -93,12 +93,12 @@ fn traffic_families(totals: &Totals) -> [MetricFamily; 5] {
         },
         MetricFamily {
             name: MetricName { prometheus: "cache_hits", otel: "cache.hits", unit: "{request}" },
-            help: "Requests that the cache answered.",
+            help: "Requests served from the cache.",
             data: MetricData::Counter(hits.iter().map(|(path, n)| (vec![site(), route(path)], *n)).collect()),
         },
         MetricFamily {
             name: MetricName { prometheus: "cache_misses", otel: "cache.misses", unit: "{request}" },
-            help: "Requests that the cache did not answer, by reason.",
+            help: "Requests not served from the cache, by reason.",
             data: MetricData::Counter(
                 misses
                     .iter()
@@ -112,7 +112,7 @@ fn traffic_families(totals: &Totals) -> [MetricFamily; 5] {
                 otel: "db.client.operation.duration",
                 unit: "s",
             },
-            help: "How long queries of the backend took, as Server-Timing told.",
+            help: "Durations of the backend's queries, from Server-Timing.",
             data: MetricData::Histogram(
                 whole
                     .queries

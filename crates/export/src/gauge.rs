@@ -31,7 +31,7 @@ impl Gauge {
                     otel: "edge_vitals.push.backlog",
                     unit: "{window}",
                 },
-                "Closed windows that the backend has not got.",
+                "Closed windows that the backend has not received.",
                 windows as f64,
             ),
             Self::LastBeaconAt(at) => (
@@ -40,7 +40,7 @@ impl Gauge {
                     otel: "edge_vitals.last_beacon",
                     unit: "s",
                 },
-                "When a beacon was last heard, in seconds since the Unix epoch.",
+                "Time of the last beacon, in seconds since the Unix epoch.",
                 at.0 as f64 / 1000.0,
             ),
             Self::Memory(bytes) => (

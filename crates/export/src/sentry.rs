@@ -239,7 +239,7 @@ impl SentryRateLimits {
 
 impl fmt::Display for InvalidDsn {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "a Sentry DSN is `https://KEY@HOST/PROJECT`, as the project's settings show it")
+        write!(f, "a Sentry DSN must be `https://KEY@HOST/PROJECT`, as shown in the project's settings")
     }
 }
 

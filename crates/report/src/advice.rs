@@ -129,7 +129,7 @@ fn cache_misses(page: &PageMetric<'_>) -> Vec<Advice> {
     }
     let missed = 100.0 * cache.misses as f64 / (cache.misses + cache.hits) as f64;
     let finding = format!(
-        "{}: {missed:.0} % of the visits miss the cache and lose {:.2} s each, hits lose {:.2} s",
+        "{}: {missed:.0} % of visits miss the cache and exceed the budget by {:.2} s on average, hits by {:.2} s",
         metric_on_page(page),
         cache.per_miss,
         cache.per_hit
@@ -141,11 +141,11 @@ fn cache_misses(page: &PageMetric<'_>) -> Vec<Advice> {
         "Give the route a longer cache class, and warm it after a purge.",
         vec![
             evidence("visits that miss the cache", missed, "%"),
-            evidence("lost by a miss", cache.per_miss, "s"),
-            evidence("lost by a hit", cache.per_hit, "s"),
+            evidence("over budget per miss", cache.per_miss, "s"),
+            evidence("over budget per hit", cache.per_hit, "s"),
         ],
         Some(gain),
-        "the misses, times what a miss loses beyond a hit: as if the cache had answered all of them",
+        "misses × the additional time over budget per miss, as if every miss had been a hit",
     )]
 }
 
@@ -158,7 +158,7 @@ fn slow_queries(page: &PageMetric<'_>) -> Vec<Advice> {
     slow.filter(|query| query.seconds_over >= MIN_TOTAL_SECONDS)
         .map(|query| {
             let finding = format!(
-                "{}: the query `{}` takes {:.0} ms at the 95th percentile of {} runs, and may take {:.0} ms",
+                "{}: the query `{}` takes {:.0} ms at the 95th percentile of {} runs; the target is {:.0} ms",
                 metric_on_page(page),
                 query.name,
                 query.p95,
@@ -169,14 +169,14 @@ fn slow_queries(page: &PageMetric<'_>) -> Vec<Advice> {
                 page,
                 AdviceRule::SlowQuery,
                 finding,
-                "Explain the query, give it the index that it lacks, or cache what it answers.",
+                "Run EXPLAIN on the query, add a missing index, or cache its result.",
                 vec![
                     evidence("95th percentile of the query", query.p95, "ms"),
                     evidence("runs", query.n as f64, ""),
                 ],
                 // No more can be won than is lost.
                 Some(query.seconds_over.min(page.seconds_over_budget().unwrap_or(0.0))),
-                "the seconds that the query ran beyond its target, and no more than the page loses",
+                "query time beyond the target, at most the page's time over budget",
             )
         })
         .collect()
@@ -208,19 +208,20 @@ fn long_subparts(page: &PageMetric<'_>) -> Vec<Advice> {
             continue;
         }
         let culprit = page.causes.culprits.iter().max_by_key(|culprit| culprit.visits);
-        let by = culprit.map_or(String::new(), |culprit| format!("; most often it is `{}`", culprit.name));
+        let by =
+            culprit.map_or(String::new(), |culprit| format!("; most often reported: `{}`", culprit.name));
         let finding = format!(
-            "{}: {:.0} % of it is {}{by}",
+            "{}: {:.0} % is {}{by}",
             metric_on_page(page),
             100.0 * subpart.millis / all.max(1.0),
             subpart.part.description()
         );
         let mut evidence_list = vec![
             evidence("visits over budget", over as f64, ""),
-            evidence(&format!("{}, in these", subpart.part.description()), subpart.millis, "ms"),
+            evidence(&format!("{} in these visits", subpart.part.description()), subpart.millis, "ms"),
         ];
         evidence_list.extend(culprit.map(|culprit| {
-            evidence(&format!("visits that name {}", culprit.name), culprit.visits as f64, "")
+            evidence(&format!("visits that report {}", culprit.name), culprit.visits as f64, "")
         }));
         advice_list.push(new_advice(
             page,
@@ -229,7 +230,7 @@ fn long_subparts(page: &PageMetric<'_>) -> Vec<Advice> {
             action,
             evidence_list,
             Some(saved * over as f64),
-            "the visits over budget, times what the part takes beyond its share of the budget, and no more than they lose",
+            "visits over budget × the part's time beyond its share of the budget, at most their time over budget",
         ));
     }
     advice_list
@@ -242,22 +243,22 @@ fn layout_shifts(page: &PageMetric<'_>) -> Vec<Advice> {
         return vec![];
     };
     let finding = format!(
-        "{}: in {} of {over} visits over budget, `{}` moves",
+        "{}: `{}` shifts in {} of {over} visits over budget",
         metric_on_page(page),
-        culprit.visits.min(over),
-        culprit.name
+        culprit.name,
+        culprit.visits.min(over)
     );
     vec![new_advice(
         page,
         AdviceRule::ShiftingElement,
         finding,
-        "Reserve its place: a width and height, or a minimum height, before its content comes.",
+        "Reserve its space: set a width and height, or a minimum height, before its content loads.",
         vec![
             evidence("visits over budget", over as f64, ""),
-            evidence("visits that name it", culprit.visits as f64, ""),
+            evidence("visits that report it", culprit.visits as f64, ""),
         ],
         None,
-        "a layout shift costs no seconds; the visits that it disturbs are counted",
+        "layout shifts cost no time; affected visits are counted instead",
     )]
 }
 
@@ -274,13 +275,13 @@ fn back_forward_reloads(page: &PageMetric<'_>) -> Vec<Advice> {
         page,
         AdviceRule::BackForwardCache,
         format!(
-            "{}: of {all} visits by back and forward only {share:.0} % were restored from memory",
+            "{}: only {share:.0} % of {all} back/forward navigations were restored from the back/forward cache",
             metric_on_page(page)
         ),
-        "Find what keeps the page out of the back/forward cache: an unload handler, `Cache-Control: no-store`, an open connection.",
-        vec![evidence("restored", share, "%"), evidence("loaded anew", views.loaded as f64, "")],
+        "Find what prevents use of the back/forward cache: an unload handler, `Cache-Control: no-store`, an open connection.",
+        vec![evidence("restored", share, "%"), evidence("reloaded", views.loaded as f64, "")],
         Some(gain),
-        "the visits that were loaded anew, times what a visit of this page loses in the mean",
+        "reloaded visits × the page's mean time over budget per visit",
     )]
 }
 
@@ -291,35 +292,35 @@ const fn rule_for_subpart(metric: Metric, part: SubpartKind) -> Option<(AdviceRu
         (Metric::Lcp, SubpartKind::TimeToFirstByte) => (
             AdviceRule::SlowOrigin,
             0.4,
-            "Cache the document at the edge, or find what the origin does before its first byte.",
+            "Cache the document at the edge, or find what delays the origin's first byte.",
         ),
         (Metric::Lcp, SubpartKind::ResourceLoadDelay) => (
             AdviceRule::LateResource,
             0.1,
-            "Let the document itself name the resource, not a script or a style sheet; preload it, with `fetchpriority=high`.",
+            "Reference the resource in the HTML, not in a script or style sheet; preload it with `fetchpriority=high`.",
         ),
         (Metric::Lcp, SubpartKind::ResourceLoadDuration) => (
             AdviceRule::HeavyResource,
             0.4,
-            "Serve it smaller: a modern format, the size that is shown, from the edge cache.",
+            "Serve a smaller resource: a modern format, at the displayed size, from the edge cache.",
         ),
         (Metric::Lcp, SubpartKind::ElementRenderDelay) => (
             AdviceRule::LateRender,
             0.1,
-            "Find what blocks painting: style sheets, synchronous scripts, or a framework that renders late.",
+            "Find what blocks rendering: style sheets, synchronous scripts, or a framework that renders late.",
         ),
         (Metric::Inp, SubpartKind::InputDelay) => {
-            (AdviceRule::BusyThread, 0.25, "Break up or put off the long tasks that run while visitors act.")
+            (AdviceRule::BusyThread, 0.25, "Split or defer the long tasks that run while visitors interact.")
         }
         (Metric::Inp, SubpartKind::ProcessingDuration) => (
             AdviceRule::SlowHandler,
             0.5,
-            "Do in the handler only what the next frame shows, and yield before the rest.",
+            "Do only the work for the next frame in the handler, and yield before the rest.",
         ),
         (Metric::Inp, SubpartKind::PresentationDelay) => (
             AdviceRule::SlowFrame,
             0.25,
-            "Change less of the page at once: a smaller tree, `content-visibility`, no forced layout.",
+            "Update less of the page at once: a smaller DOM, `content-visibility`, no forced layout.",
         ),
         _ => return None,
     })

@@ -193,7 +193,7 @@ fn score_if_used<T>(
 ) -> Option<UnscoredPart> {
     let (share, status, because) = match input {
         Availability::NotUsed => return None,
-        Availability::Unknown => (0.0, HealthStatus::Unknown, format!("Nothing is known of the {name}.")),
+        Availability::Unknown => (0.0, HealthStatus::Unknown, format!("No data about the {name}.")),
         Availability::Known(known) => judge(known),
     };
     Some(UnscoredPart { name, weight, share, status, because })
@@ -229,11 +229,12 @@ fn score_vitals(cells: &[BudgetedCell]) -> UnscoredPart {
         let status = if violated > 0.25 { HealthStatus::Unhealthy } else { HealthStatus::Degraded };
         let more = match broken.len() {
             1 => String::new(),
-            all => format!(", and {} more", all - 1),
+            2 => "; 1 more budget is violated".into(),
+            all => format!("; {} more budgets are violated", all - 1),
         };
         let BudgetedCell { route, device, metric, tally, .. } = worst;
         let because = format!(
-            "{} of {route} on {}s breaks its budget: {} of {} visits are over it{more}.",
+            "{} of {route} on {}s violates its budget: {} of {} visits exceed it{more}.",
             metric.name(),
             device.name(),
             tally.over,
@@ -243,22 +244,22 @@ fn score_vitals(cells: &[BudgetedCell]) -> UnscoredPart {
     } else if undecided > 0.5 {
         (
             HealthStatus::Unknown,
-            format!("Of {} of the budgets, by visits, too little is known.", percent(undecided)),
+            format!("Insufficient data for {} of budgets, weighted by visits.", percent(undecided)),
         )
     } else {
         let rest = match (at_limit > 0.0, undecided > 0.0) {
             (false, false) => String::new(),
-            (true, false) => format!("; {} is at the limit", percent(at_limit)),
-            (false, true) => format!("; of {} too little is known", percent(undecided)),
+            (true, false) => format!("; {} are at the limit", percent(at_limit)),
+            (false, true) => format!("; insufficient data for {}", percent(undecided)),
             (true, true) => {
                 format!(
-                    "; {} is at the limit, of {} too little is known",
+                    "; {} are at the limit; insufficient data for {}",
                     percent(at_limit),
                     percent(undecided)
                 )
             }
         };
-        (HealthStatus::Healthy, format!("{} of the budgets, by visits, are met{rest}.", percent(met)))
+        (HealthStatus::Healthy, format!("{} of budgets, weighted by visits, are met{rest}.", percent(met)))
     };
     UnscoredPart { name: "vitals", weight: 40, share: met + at_limit / 2.0, status, because }
 }
@@ -267,46 +268,43 @@ fn score_requests(
     RequestHealth { n, p95, error_percent: errors }: RequestHealth,
 ) -> (f64, HealthStatus, String) {
     if n == 0 {
-        return (0.0, HealthStatus::Unknown, "No request was answered.".into());
+        return (0.0, HealthStatus::Unknown, "No requests were served.".into());
     }
     let [(fast, slow), (sound, failing)] = [(Signal::ResponseTime, p95), (Signal::ErrorRate, errors)]
         .map(|(signal, value)| score_signal(signal, value));
-    let because =
-        format!("Answers take {p95:.0} ms at the 95th percentile, and {errors:.2} % of them are errors.");
+    let because = format!(
+        "The 95th percentile of response times is {p95:.0} ms; {errors:.2} % of responses are errors."
+    );
     (fast.min(sound), slow.max(failing), because)
 }
 
 fn score_origin(OriginHealth { is_up, response_ms: took }: OriginHealth) -> (f64, HealthStatus, String) {
     if !is_up {
-        return (
-            0.0,
-            HealthStatus::Unhealthy,
-            "The origin says that it is not well, or does not answer.".into(),
-        );
+        return (0.0, HealthStatus::Unhealthy, "The origin reports a failure or does not respond.".into());
     }
     let (share, status) = score_signal(Signal::ResponseTime, took);
-    (share, status, format!("The origin is well, and took {took:.0} ms to say so."))
+    (share, status, format!("The origin is healthy and responded in {took:.0} ms."))
 }
 
 fn score_cache(hit_ratio: f64) -> (f64, HealthStatus, String) {
     let (share, status) = score_signal(Signal::HitRatio, hit_ratio);
-    (share, status, format!("The cache answers {hit_ratio:.1} % of requests."))
+    (share, status, format!("The cache hit ratio is {hit_ratio:.1} %."))
 }
 
 fn score_freshness(inputs: &HealthInputs, now: UnixMillis) -> UnscoredPart {
     let (share, status, because) = match inputs.last_beacon_at {
-        None => (0.0, HealthStatus::Unknown, "No beacon was ever heard.".into()),
+        None => (0.0, HealthStatus::Unknown, "No beacon has been received yet.".into()),
         Some(at) => {
             let ago = time_format::duration(now.0.saturating_sub(at.0));
             match score_signal(Signal::MissingBeacons, inputs.missed_views) {
                 (share, HealthStatus::Healthy) => {
-                    (share, HealthStatus::Healthy, format!("A beacon was heard {ago} ago."))
+                    (share, HealthStatus::Healthy, format!("The last beacon was received {ago} ago."))
                 }
                 (share, status) => (
                     share,
                     status,
                     format!(
-                        "No beacon was heard for {ago}, where {:.0} views were to be expected.",
+                        "No beacon received for {ago} while {:.0} views were expected.",
                         inputs.missed_views
                     ),
                 ),

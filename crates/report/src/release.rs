@@ -105,16 +105,20 @@ fn compare_metric(metric: Metric, pages: &[ReleasePage]) -> Option<ReleaseDiffer
     contributors.sort_by(|a, b| (b.excess_visits * sign).total_cmp(&(a.excess_visits * sign)));
     contributors.truncate(MAX_PAGES);
     let name = metric.name();
-    let points = format!("{:.1} of a hundred visits", comparison.points_worse.abs());
+    let points = format!("{:.1} percentage points", comparison.points_worse.abs());
     let first = contributors
         .first()
-        .map_or(String::new(), |page| format!(", most of all {} on {}s", page.route, page.device.name()));
+        .map_or(String::new(), |page| format!(", mainly {} on {}s", page.route, page.device.name()));
     let message = match outcome {
-        ReleaseOutcome::Regression => format!("{name}: {points} more are over budget{first}."),
-        ReleaseOutcome::Improvement => format!("{name}: {points} fewer are over budget{first}."),
-        ReleaseOutcome::Same => format!("{name}: no difference that matters."),
+        ReleaseOutcome::Regression => {
+            format!("{name}: the share of visits over budget rose by {points}{first}.")
+        }
+        ReleaseOutcome::Improvement => {
+            format!("{name}: the share of visits over budget fell by {points}{first}.")
+        }
+        ReleaseOutcome::Same => format!("{name}: no relevant difference."),
         ReleaseOutcome::Insufficient => {
-            format!("{name}: {} visits are too few to tell.", visits.iter().min().unwrap_or(&0))
+            format!("{name}: insufficient data ({} visits).", visits.iter().min().unwrap_or(&0))
         }
     };
     Some(ReleaseDifference {
@@ -164,7 +168,7 @@ mod tests {
         check(
             &pages,
             ReleaseOutcome::Regression,
-            "LCP: 8.1 of a hundred visits more are over budget, most of all /product/:id on phones.",
+            "LCP: the share of visits over budget rose by 8.1 percentage points, mainly /product/:id on phones.",
         );
         let undone: Vec<ReleasePage> = pages
             .into_iter()
@@ -173,7 +177,7 @@ mod tests {
         check(
             &undone,
             ReleaseOutcome::Improvement,
-            "LCP: 8.1 of a hundred visits fewer are over budget, most of all /product/:id on phones.",
+            "LCP: the share of visits over budget fell by 8.1 percentage points, mainly /product/:id on phones.",
         );
     }
 
@@ -183,7 +187,7 @@ mod tests {
             page("/", Device::Phone, (2000, 800), (30_000, 12_000)),
             page("/", Device::Desktop, (30_000, 3000), (2000, 200)),
         ];
-        check(&pages, ReleaseOutcome::Same, "LCP: no difference that matters.");
+        check(&pages, ReleaseOutcome::Same, "LCP: no relevant difference.");
     }
 
     #[test]
@@ -191,7 +195,7 @@ mod tests {
         check(
             &[page("/", Device::Phone, (100, 20), (100, 22))],
             ReleaseOutcome::Insufficient,
-            "LCP: 100 visits are too few to tell.",
+            "LCP: insufficient data (100 visits).",
         );
         // A page of only one release compares with nothing.
         assert_eq!(compare(&[page("/", Device::Phone, (100, 20), (0, 0))]), []);

@@ -113,7 +113,7 @@ pub const ALERT_RULES: [AlertRule; 11] = [
     AlertRule {
         signal: Signal::Verdict,
         name: "verdict",
-        description: "the budget of a page on a class of devices",
+        description: "the verdict on a page's budget for a device class",
         bounds: AlertBounds::BudgetRule {
             target: "met",
             warning: "violated, until it is met again",
@@ -121,8 +121,8 @@ pub const ALERT_RULES: [AlertRule; 11] = [
         },
         rise: 2,
         fall: 1,
-        action: "Open the route on the dashboard, compare the releases, and look at what its slowest part is; \
-                 correct the page, or the budget if it was never right.",
+        action: "Open the route on the dashboard, compare releases and find the slowest part; fix the page, \
+                 or the budget if it was never right.",
     },
     AlertRule {
         signal: Signal::Evidence,
@@ -135,13 +135,13 @@ pub const ALERT_RULES: [AlertRule; 11] = [
         },
         rise: 1,
         fall: 1,
-        action: "This release breaks the budget, beyond chance: find what it changed on this route, and correct \
+        action: "The release violates the budget, beyond chance: find what it changed on this route, then fix \
                  it or roll back.",
     },
     AlertRule {
         signal: Signal::Burn,
         name: "burn-rate",
-        description: "how fast a budget is used up",
+        description: "the burn rate of a budget",
         bounds: AlertBounds::BudgetRule {
             target: "at most 1",
             warning: "1.2 over 3 days and 6 hours",
@@ -149,13 +149,13 @@ pub const ALERT_RULES: [AlertRule; 11] = [
         },
         rise: 1,
         fall: 2,
-        action: "Visitors feel it now: look for a deployment, a purge or an origin that slowed within the last \
-                 hours, and undo it.",
+        action: "Visitors are affected now: look for a deployment, a purge or a slower origin in the last \
+                 hours, and undo the change.",
     },
     AlertRule {
         signal: Signal::ResponseTime,
         name: "response-time",
-        description: "the 95th percentile of the time that answers take",
+        description: "the 95th percentile of response times",
         bounds: AlertBounds::Numeric(NumericBounds {
             unit: "ms",
             bad_side: BadSide::Above,
@@ -167,13 +167,13 @@ pub const ALERT_RULES: [AlertRule; 11] = [
         }),
         rise: 2,
         fall: 2,
-        action: "See which routes are slow, and whether hits or misses are: if misses, look at the origin and its \
-                 queries; if hits, at the edge.",
+        action: "Find the slow routes and compare their hits with their misses: for slow misses, check the \
+                 origin and its queries; for slow hits, the edge.",
     },
     AlertRule {
         signal: Signal::HitRatio,
         name: "hit-ratio",
-        description: "the share of requests that the cache answers",
+        description: "the cache hit ratio",
         bounds: AlertBounds::Numeric(NumericBounds {
             unit: "%",
             bad_side: BadSide::Below,
@@ -185,13 +185,13 @@ pub const ALERT_RULES: [AlertRule; 11] = [
         }),
         rise: 3,
         fall: 2,
-        action: "Look at the misses by reason: after a purge wait or warm; otherwise find the route whose headers \
-                 or query parameters keep it out of the cache.",
+        action: "Check the misses by reason: after a purge, wait or warm the cache; otherwise find the route \
+                 whose headers or query parameters prevent caching.",
     },
     AlertRule {
         signal: Signal::QueryTime,
         name: "query-time",
-        description: "the 95th percentile of the time that queries take",
+        description: "the 95th percentile of query times",
         bounds: AlertBounds::Numeric(NumericBounds {
             unit: "ms",
             bad_side: BadSide::Above,
@@ -203,13 +203,13 @@ pub const ALERT_RULES: [AlertRule; 11] = [
         }),
         rise: 2,
         fall: 2,
-        action: "Explain the slowest query, look for a missing index, a lock or a table that grew, and cache its \
-                 route for longer meanwhile.",
+        action: "Run EXPLAIN on the slowest query and look for a missing index, a lock or a table that has \
+                 grown; meanwhile, cache its route for longer.",
     },
     AlertRule {
         signal: Signal::ErrorRate,
         name: "error-rate",
-        description: "the share of answers that are errors",
+        description: "the share of responses that are errors",
         bounds: AlertBounds::Numeric(NumericBounds {
             unit: "%",
             bad_side: BadSide::Above,
@@ -221,13 +221,13 @@ pub const ALERT_RULES: [AlertRule; 11] = [
         }),
         rise: 2,
         fall: 2,
-        action: "Read the errors of the failing route; roll back if they began with a release; serve stale if the \
-                 origin is down.",
+        action: "Read the errors of the failing route; roll back if they began with a release; serve stale \
+                 responses if the origin is down.",
     },
     AlertRule {
         signal: Signal::Memory,
         name: "memory",
-        description: "the share of its memory that the Worker uses",
+        description: "the share of memory in use",
         bounds: AlertBounds::Numeric(NumericBounds {
             unit: "%",
             bad_side: BadSide::Above,
@@ -239,13 +239,13 @@ pub const ALERT_RULES: [AlertRule; 11] = [
         }),
         rise: 2,
         fall: 2,
-        action: "Look at the queue depths and the number of series; add shards before the isolate is restarted \
-                 for it.",
+        action: "Check the queue depths and the number of series; add shards before the isolate exceeds its \
+                 memory limit and restarts.",
     },
     AlertRule {
         signal: Signal::MissingBeacons,
         name: "silence",
-        description: "the views that should have been heard of since the last one",
+        description: "the number of views expected since the last beacon",
         bounds: AlertBounds::Numeric(NumericBounds {
             unit: "views",
             bad_side: BadSide::Above,
@@ -257,13 +257,14 @@ pub const ALERT_RULES: [AlertRule; 11] = [
         }),
         rise: 1,
         fall: 1,
-        action: "Open a page and look whether its beacon is sent and acknowledged: a content security policy, a \
-                 release without the client, the route of the Worker or the site itself may be down.",
+        action: "Open a page and check that its beacon is sent and acknowledged. Possible causes: a content \
+                 security policy, a release without the client, the Worker's route, or the \
+                 site is down.",
     },
     AlertRule {
         signal: Signal::Backlog,
         name: "push-backlog",
-        description: "the closed windows that the backend has not got",
+        description: "the number of closed windows that the backend has not received",
         bounds: AlertBounds::Numeric(NumericBounds {
             unit: "windows",
             bad_side: BadSide::Above,
@@ -275,13 +276,13 @@ pub const ALERT_RULES: [AlertRule; 11] = [
         }),
         rise: 1,
         fall: 1,
-        action: "Read what the push says of the backend: start it, correct its address or key, or ask again for \
-                 the documents that were put aside. Nothing is lost meanwhile.",
+        action: "Read the push error of the backend: start it, correct its address or key, or retry its dead \
+                 letters. No data is lost in the meantime.",
     },
     AlertRule {
         signal: Signal::Anomaly,
         name: "anomaly",
-        description: "how far a series is from what is usual at this hour",
+        description: "the deviation of a series from its usual value at this hour",
         bounds: AlertBounds::Numeric(NumericBounds {
             unit: "deviations",
             bad_side: BadSide::Above,
@@ -293,7 +294,8 @@ pub const ALERT_RULES: [AlertRule; 11] = [
         }),
         rise: 3,
         fall: 3,
-        action: "See what changed at that time: a release, a campaign, a crawler, a provider. It may be nothing.",
+        action: "Find out what changed at that time: a release, a campaign, a crawler, a provider. It may be \
+                 harmless.",
     },
 ];
 

@@ -45,13 +45,13 @@ fn check(inputs: &HealthInputs, status: HealthStatus, score: u8, expected: &str)
 
 #[test]
 fn a_healthy_site_has_all_points_and_no_reasons() {
-    check(&healthy_inputs(), HealthStatus::Healthy, 100, "A beacon was heard 2 s ago.");
+    check(&healthy_inputs(), HealthStatus::Healthy, 100, "The last beacon was received 2 s ago.");
     assert!(Health::evaluate(&healthy_inputs(), NOW).reasons.is_empty());
 }
 
 #[test]
 fn missing_beacons_lower_the_score() {
-    let says = "No beacon was heard for 1 h, where 50 views were to be expected.";
+    let says = "No beacon received for 1 h while 50 views were expected.";
     let silent = HealthInputs {
         last_beacon_at: Some(NOW.saturating_sub(3_600_000)),
         missed_views: 50.0,
@@ -62,20 +62,20 @@ fn missing_beacons_lower_the_score() {
         &HealthInputs { missed_views: 20.0, ..silent },
         HealthStatus::Degraded,
         92,
-        "20 views were to be expected",
+        "20 views were expected",
     );
     check(
         &HealthInputs { last_beacon_at: None, ..healthy_inputs() },
         HealthStatus::Unknown,
         85,
-        "No beacon was ever heard.",
+        "No beacon has been received yet.",
     );
 }
 
 #[test]
 fn too_little_data_is_never_healthy() {
     let few = HealthInputs { vitals: vec![cell(20, 20), cell(0, 0)], ..healthy_inputs() };
-    check(&few, HealthStatus::Unknown, 60, "Of 100 % of the budgets, by visits, too little is known.");
+    check(&few, HealthStatus::Unknown, 60, "Insufficient data for 100 % of budgets, weighted by visits.");
     check(
         &HealthInputs { vitals: vec![], ..healthy_inputs() },
         HealthStatus::Unknown,
@@ -87,13 +87,13 @@ fn too_little_data_is_never_healthy() {
         &some,
         HealthStatus::Healthy,
         98,
-        "97 % of the budgets, by visits, are met; of 3 % too little is known.",
+        "97 % of budgets, weighted by visits, are met; insufficient data for 3 %.",
     );
 }
 
 #[test]
 fn a_broken_budget_names_the_page() {
-    let says = "LCP of / on phones breaks its budget: 500 of 1000 visits are over it.";
+    let says = "LCP of / on phones violates its budget: 500 of 1000 visits exceed it.";
     let half = HealthInputs { vitals: vec![cell(1000, 500), cell(1000, 950)], ..healthy_inputs() };
     check(&half, HealthStatus::Unhealthy, 80, says);
     let little = HealthInputs { vitals: vec![cell(100, 50), cell(1000, 950)], ..healthy_inputs() };
@@ -107,7 +107,7 @@ fn unused_parts_are_left_out_and_unknown_parts_are_not() {
     check(&small, HealthStatus::Healthy, 100, "met");
     assert_eq!(Health::evaluate(&small, NOW).parts.len(), 3);
     let unknown = HealthInputs { origin: Availability::Unknown, ..healthy_inputs() };
-    check(&unknown, HealthStatus::Unknown, 85, "Nothing is known of the origin.");
+    check(&unknown, HealthStatus::Unknown, 85, "No data about the origin.");
 }
 
 #[test]
@@ -116,20 +116,20 @@ fn each_part_can_be_the_reason() {
         requests: Availability::Known(RequestHealth { n: 1, p95, error_percent: errors }),
         ..healthy_inputs()
     };
-    check(&requests(750.0, 0.0), HealthStatus::Degraded, 90, "750 ms at the 95th percentile");
-    check(&requests(200.0, 0.6), HealthStatus::Unhealthy, 80, "0.60 % of them are errors");
+    check(&requests(750.0, 0.0), HealthStatus::Degraded, 90, "95th percentile of response times is 750 ms");
+    check(&requests(200.0, 0.6), HealthStatus::Unhealthy, 80, "0.60 % of responses are errors");
     check(
         &HealthInputs { hit_ratio: Availability::Known(62.5), ..healthy_inputs() },
         HealthStatus::Degraded,
         95,
-        "answers 62.5 % of requests",
+        "hit ratio is 62.5 %",
     );
     let down = Availability::Known(OriginHealth { is_up: false, response_ms: 0.0 });
     check(
         &HealthInputs { origin: down, ..healthy_inputs() },
         HealthStatus::Unhealthy,
         85,
-        "The origin says that it is not well",
+        "The origin reports a failure",
     );
     check(&requests(f64::NAN, 0.0), HealthStatus::Unknown, 80, "NaN");
 }
