@@ -76,7 +76,7 @@ describe("the health of the portal", { timeout: 240_000 }, () => {
     await alike(slow[2], 37);
     const degraded = await health((document) => vitals(document) === "degraded", "the slow picture is told");
     assert.notEqual(degraded.health, "healthy");
-    assert.match(degraded.details.reasons.join(), /LCP of \/product\/:id on desktops breaks its budget: \d+ of \d+ visits are over it/);
+    assert.match(degraded.details.reasons.join(), /LCP of \/product\/:id on desktops violates its budget: \d+ of \d+ visits exceed it/);
 
     site.door.slow(() => 0);
     await visit();

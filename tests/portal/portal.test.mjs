@@ -237,7 +237,7 @@ describe("the portal behind the Worker", { timeout: 240_000 }, () => {
   });
 
   test("what the edge pushes is verified, stored once, and shown", async () => {
-    const golden = JSON.parse(readFileSync(join(ROOT, "crates/insight/tests/golden/window.json"), "utf8"));
+    const golden = JSON.parse(readFileSync(join(ROOT, "crates/report/tests/golden/window.json"), "utf8"));
     const document = { ...golden, site: "portal" };
     const answers = async (/** @type {Response} */ answer) => [answer.status, await answer.json()];
     assert.deepEqual(await answers(await site.push(document)), [200, { stored: true }]);
@@ -261,7 +261,7 @@ describe("the portal behind the Worker", { timeout: 240_000 }, () => {
     const other = await site.beside({ DATABASE_URL: server.url });
     try {
       assert.match(await (await fetch(`${other.origin}/product/fern`)).text(), /Sword fern[^]*What members say[^]*Member \d/);
-      const { cells } = JSON.parse(readFileSync(join(ROOT, "crates/insight/tests/golden/window.json"), "utf8"));
+      const { cells } = JSON.parse(readFileSync(join(ROOT, "crates/report/tests/golden/window.json"), "utf8"));
       const document = { v: 1, site: "portal", span: "minute", start: 1_800_000_000_000, end: 1_800_000_060_000, revision: 0, views: 3, visits: 3, cells, scores: [], transitions: [] };
       for (const stored of [true, false]) assert.deepEqual(await (await site.push(document, { to: other.origin })).json(), { stored });
       const { checks, counts } = await (await fetch(`${other.origin}/api/health/advanced`)).json();

@@ -191,7 +191,7 @@ test("a channel that was down is told again, and the others are not", async () =
   // Slack has refused all that is told, and the others have taken it.
   const waits = () => channels.length === 0 || keys() === 0 || channels.some(({ name, waiting }) => waiting !== (name === "slack-2" ? keys() : 0));
   for (let tries = 0; tries < 500 && waits(); tries += 1) ({ channels } = (await call("/api/alerts")).body);
-  assert.deepEqual(channels.map(({ name, trouble }) => [name, trouble]), [["webhook", null], ["slack-2", "it answers 500"], ["pagerduty-3", null], ["email-4", null]]);
+  assert.deepEqual(channels.map(({ name, trouble }) => [name, trouble]), [["webhook", null], ["slack-2", "responded with 500"], ["pagerduty-3", null], ["email-4", null]]);
   script["/slack"] = [];
   await reborn((database) => earlier(database, 2 * MINUTE));
   const told = posted.length;
@@ -212,11 +212,11 @@ test("silence is a finding: people are called, and the site is not healthy", asy
   });
   const [notice] = hooks(await cron(), "silence");
   assert.deepEqual([notice.body.level, notice.body.changes[0].kind], ["critical", "raised"]);
-  assert.match(notice.body.changes[0].says, /nothing is heard, where 18\d views were to be expected/);
+  assert.match(notice.body.changes[0].says, /no beacon received while 18\d views were expected/);
   const { status, text } = await workerd.send("/api/health/advanced?site=demo", undefined, READ);
   const health = JSON.parse(text);
   assert.deepEqual([status, health.status, health.health], [503, "fail", "unhealthy"]);
-  assert.match(health.details.reasons[0], /No beacon was heard for 3 h, where 180 views were to be expected\./);
+  assert.match(health.details.reasons[0], /No beacon received for 3 h while 180 views were expected\./);
 });
 
 test("what was called about is remembered with whom it was told to, who looked after it, and its end", async () => {

@@ -80,7 +80,7 @@ test("everybody reads the outline, readers the details, holders of a token the o
 test("a site that nobody has visited is unknown, and not healthy", async () => {
   const { status, body } = await ask("/api/health/advanced?site=shut", READ);
   assert.deepEqual([status, body.status, body.health], [200, "warn", "unknown"]);
-  assert.ok(body.details.reasons.includes("No beacon was ever heard."), body.details.reasons);
+  assert.ok(body.details.reasons.includes("No beacon has been received yet."), body.details.reasons);
   assert.ok(body.details.vitals.length > 0 && body.details.vitals.every((/** @type {any} */ { verdict }) => verdict === "unknown"));
 });
 
@@ -93,7 +93,7 @@ test("each budgeted cell has its counts, verdict and freshness, and the parts ad
   const lcp = body.details.vitals.find((/** @type {any} */ { route, metric }) => route === "/slow" && metric === "LCP");
   assert.deepEqual([lcp.n, lcp.k, lcp.verdict, lcp.max], [100, 50, "violated", 2000]);
   assert.ok(lcp.seen_in >= began);
-  assert.match(body.details.reasons[0], /LCP of \/slow on desktops breaks its budget: 50 of 100 visits are over it/);
+  assert.match(body.details.reasons[0], /LCP of \/slow on desktops violates its budget: 50 of 100 visits exceed it/);
   assert.deepEqual(body.details.losses, { views: 100, sent: 200, heard: 100, lost: {}, refused: {} });
   assert.equal(body.score, body.parts.reduce((/** @type {number} */ sum, /** @type {any} */ { points }) => sum + points, 0));
   assert.equal(body.parts.reduce((/** @type {number} */ sum, /** @type {any} */ { of }) => sum + of, 0), 100);
@@ -109,7 +109,7 @@ test("an origin tells its own health, is asked seldom, and what it says of its d
   const told = answers.find(({ body }) => body.operations.origin);
   assert.deepEqual([told?.body.operations.origin.is_up, told?.body.operations.origin.status, told?.body.operations.origin.database], [true, 200, checks["database:responseTime"]]);
   assert.equal(origin.asked, 1);
-  assert.match(told?.body.details.because.origin, /^The origin is well, and took \d+ ms to say so\.$/);
+  assert.match(told?.body.details.because.origin, /^The origin is healthy and responded in \d+ ms\.$/);
 
   origin.status = 503;
   await product.send(beacon({ site: "ill" }));

@@ -63,7 +63,7 @@ test("what would help follows by a named rule, with its evidence and gain", asyn
 test("the dashboard says all at a glance, the metrics all figures", async () => {
   const { body } = await ask("/api/performance/dashboard?site=demo");
   assert.equal(body.bottlenecks[0].route, "/busy");
-  assert.match(body.details.reasons[0], /LCP of \/busy on desktops breaks its budget/);
+  assert.match(body.details.reasons[0], /LCP of \/busy on desktops violates its budget/);
   const figures = (await ask("/api/performance/metrics?site=demo")).body;
   assert.deepEqual([figures.views, figures.vitals.LCP.n, figures.requests, figures.queries], [410, 410, null, []]);
 });

@@ -1,20 +1,20 @@
 //! Alerts, wired: at each look of the cron the first shard of a site reads what there is to read, and posts
-//! the notices that follow to every channel. When somebody is called is `insight::alert`'s to decide, which
-//! channel has heard what `insight::channel`'s.
+//! the notices that follow to every channel. When somebody is called is `alerting`'s to decide, which
+//! channel has heard what `alerting::channel`'s.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
+use alerting::channel::{ChannelConfig, ChannelResponse, NotificationDeliveries};
+use alerting::inputs;
+use alerting::notification::Notification;
+use alerting::{AlertEffect, AlertInput, AlertObservation, Alerts, SignalReading, Silence};
 use budget::Budgets;
-use insight::alert::{AlertEffect, AlertInput, AlertObservation, Alerts, SignalReading, Silence};
-use insight::alert_inputs;
-use insight::alert_rules::{AlertLevel, Signal};
-use insight::channel::{ChannelConfig, ChannelResponse, NotificationDeliveries};
-use insight::health_document::AlertCounts;
-use insight::notification::Notification;
 use ledger::traffic::TrafficStats;
 use ledger::{HourlyLimitCounts, WindowSpan};
+use report::operations::AlertCounts;
+use report::signals::{AlertLevel, Signal};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use wire::{ApiError, UnixMillis};
@@ -166,11 +166,11 @@ impl Shard {
         traffic: &TrafficStats,
     ) -> Result<()> {
         let mut all = budget_observations(budgets, counts, watches);
-        all.extend(alert_inputs::traffic_observations(traffic));
+        all.extend(inputs::traffic_observations(traffic));
         all.push(AlertObservation::for_site(SignalReading::Memory(health::memory_usage().percent)));
         let hours = self.hourly_series()?;
         let heard_at = self.update_last_beacon_at(None)?.filter(|_| self.is_monitored());
-        if let Some((heard_at, (views, _))) = heard_at.zip(hours.get(alert_inputs::VIEWS_SERIES)) {
+        if let Some((heard_at, (views, _))) = heard_at.zip(hours.get(inputs::VIEWS_SERIES)) {
             all.push(AlertObservation::for_site(SignalReading::MissingBeacons(
                 views.expected_views(heard_at, now()),
             )));
@@ -180,7 +180,7 @@ impl Shard {
             let series = Some(backend.name);
             all.push(AlertObservation { route: None, device: None, series, reading });
         }
-        all.extend(alert_inputs::anomalies(&hours, now()));
+        all.extend(inputs::anomalies(&hours, now()));
         self.alert_dispatcher.handle(site, config, AlertInput::Observations(all))
     }
 
@@ -269,7 +269,7 @@ fn budget_observations(
     let inputs = budget_watch::watch_inputs(budgets, counts);
     let of_cell = |(name, met): (&WatchKey, &budget_watch::WatchInput<'_>)| {
         let evidence = seen.get(name)?.evidence;
-        let watched = alert_inputs::BudgetAlertInput {
+        let watched = inputs::BudgetAlertInput {
             route: name.route.clone()?,
             device: name.device,
             metric: met.rule.metric,

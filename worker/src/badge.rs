@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 
 use budget::{Budgets, GateCell, GateOutcome, evaluate_gate};
-use insight::stats_format;
 use ledger::QueryResult;
+use report::stats_format;
 use wire::badge::{Badge, BadgeState};
 use wire::{Device, Metric};
 use worker::{Env, Request};

@@ -7,11 +7,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use budget::{
     BudgetRule, Budgets, BurnWindows, FieldScore, FormFactor, MetricScore, ReleaseComparison, Verdict,
 };
-use insight::stats_format::{display_unit, display_value, percentile_with_interval};
 use ledger::{
     BudgetHistory, Cell, Dimension, HourlyLimitCounts, LimitCounts, LimitHistory, MetricCell, OTHER_LABEL,
     QueryResult, SeriesQuery, Window, WindowSpan,
 };
+use report::stats_format::{display_unit, display_value, percentile_with_interval};
 use wire::budget_report::{
     self, BudgetReport, BudgetReportScore, BurnRates, DeviceStratum, Regression, ScorePart,
     SequentialTestReport, VERSION,

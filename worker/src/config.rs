@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::rc::Rc;
 
-use insight::channel::ChannelConfig;
-use insight::export::config::ExportConfig;
+use alerting::channel::ChannelConfig;
+use export::config::ExportConfig;
 use ledger::outbox::Sink;
 use ledger::{Retention, RouteTemplates};
 use serde::Deserialize;

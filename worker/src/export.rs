@@ -1,9 +1,9 @@
 //! What goes out to where people look already: totals that the first shard of a site keeps and that only
 //! grow, scraped at `GET /metrics` or sent by the cron. What they say and how each format writes it is
-//! `insight::export`'s.
+//! `export`'s.
 
-use insight::export::prometheus::{self, ExpositionFormat};
-use insight::export::{Gauge, Totals, otlp};
+use export::prometheus::{self, ExpositionFormat};
+use export::{Gauge, Totals, otlp};
 use ledger::{BotFilter, SeriesQuery, Window, WindowSpan};
 use serde::{Deserialize, Serialize};
 use wire::{ApiError, UnixMillis};

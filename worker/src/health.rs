@@ -1,19 +1,19 @@
 //! `GET /api/health/advanced`: how healthy a site is, for people and for monitors. It asks the shards for
 //! their counts and the first one for what it owes, and the origin, through the first shard, how it is. What
-//! all that means is `insight::health`'s to say, and who reads which part of it `insight::bulletin`'s.
+//! all that means is `report::health`'s to say, and who reads which part of it `report::health_document`'s.
 
 use std::cell::{Cell as Slot, RefCell};
 use std::collections::BTreeMap;
 
+use alerting::inputs;
 use budget::Budgets;
-use insight::alert_inputs;
-use insight::health::{self, Availability, BudgetedCell, Health, HealthStatus};
-use insight::health_document::{
-    BackendStatus, BeaconCounts, CacheUsage, HealthDetails, HealthReport, MemoryUsage, Operations,
-    OriginCheck, QueueDepths, RequestReport, VitalReport,
-};
 use ledger::traffic::TrafficStats;
 use ledger::{HourlyLimitCounts, MetricCell, OTHER_LABEL, QueryResult, SeriesQuery, Window, WindowSpan};
+use report::health::{self, Availability, BudgetedCell, Health, HealthStatus};
+use report::health_document::{BeaconCounts, HealthDetails, HealthReport, VitalReport};
+use report::operations::{BackendStatus, MemoryUsage, Operations, QueueDepths};
+use report::origin_check::OriginCheck;
+use report::request_report::{CacheUsage, RequestReport};
 use serde::{Deserialize, Serialize};
 use wire::{Device, Metric, UnixMillis};
 use worker::{Date, Env, Method, Request, Result, web_sys};
@@ -268,7 +268,7 @@ impl Shard {
         let is_monitored = self.is_monitored();
         let missed = heard_at
             .filter(|_| is_monitored)
-            .zip(hours.get(alert_inputs::VIEWS_SERIES))
+            .zip(hours.get(inputs::VIEWS_SERIES))
             .map_or(0.0, |(at, (hours, _))| hours.expected_views(at, now()));
         let (alerts, notices) = self.alert_counts(site)?;
         let operations = Operations {

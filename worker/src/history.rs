@@ -1,11 +1,11 @@
 //! `GET /api/health/history`: how a site was, and what was called about. At each look of the cron the first
 //! shard of a site writes down how it stands, and each alert from its beginning to its end. What a look
-//! means is `insight::history`'s, what an incident is `insight::alert`'s.
+//! means is `report::status_history`'s, what an incident is `alerting`'s.
 
-use insight::alert::IncidentRecord;
-use insight::health::HealthStatus;
-use insight::status_history::{StatusHistory, StatusPeriod};
+use alerting::IncidentRecord;
 use ledger::WindowSpan;
+use report::health::HealthStatus;
+use report::status_history::{StatusHistory, StatusPeriod};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use wire::UnixMillis;

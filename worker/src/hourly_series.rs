@@ -1,10 +1,10 @@
 //! A site's series by the hour, kept by its first shard for as long as hours are kept: what is usual at this
-//! hour is told by those of earlier days (`insight::look`). They are written a few at a time, so that a
+//! hour is told by those of earlier days (`alerting::inputs`). They are written a few at a time, so that a
 //! large site that gets this far behind catches up without a pause.
 
 use std::collections::BTreeMap;
 
-use insight::alert_inputs::{self, HourlySeries};
+use alerting::inputs::{self, HourlySeries};
 use ledger::{BotFilter, SeriesQuery, Window, WindowSpan};
 use wire::UnixMillis;
 use worker::{Result, SqlStorageValue};
@@ -33,10 +33,10 @@ impl Shard {
         self.update_last_beacon_at(groups.last_beacon_at)?;
         for (group, cell) in &groups.cells {
             let Some(at) = group.at.filter(|at| (from..to).contains(at)) else { continue };
-            self.write_hour(at, alert_inputs::visit_series(cell))?;
+            self.write_hour(at, inputs::visit_series(cell))?;
         }
         for (window, traffic) in &self.traffic_windows(WindowSpan::Hour, from, to)?.0 {
-            self.write_hour(window.start, alert_inputs::traffic_series(traffic))?;
+            self.write_hour(window.start, inputs::traffic_series(traffic))?;
         }
         self.sql().exec(
             "DELETE FROM hours WHERE hour < ?",

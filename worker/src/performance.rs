@@ -1,19 +1,19 @@
 //! `GET /api/performance/…`: where visitors lose time, what would help, where it is going; and the calls that
 //! stop and start the monitoring of a site. It asks, and lays the answers side by side; what they mean is
-//! `insight`'s to say.
+//! `report`'s to say.
 
 use std::collections::BTreeMap;
 
 use budget::Budgets;
-use insight::advice::advise;
-use insight::backend_queries::BackendQueries;
-use insight::bottleneck::rank;
-use insight::health_document::{CacheUsage, RequestReport};
-use insight::page_evidence::{self, PageEvidence};
-use insight::release::{self, ReleasePage};
-use insight::stats_format::{display_value, stats};
-use insight::trend::{DailyValue, Trend};
 use ledger::{Dimension, MetricCell, SeriesQuery, WindowSpan};
+use report::advice::advise;
+use report::backend_queries::BackendQueries;
+use report::bottleneck::rank;
+use report::page_evidence::{self, PageEvidence};
+use report::release::{self, ReleasePage};
+use report::request_report::{CacheUsage, RequestReport};
+use report::stats_format::{display_value, stats};
+use report::trend::{DailyValue, Trend};
 use serde_json::{Value, json};
 use wire::Metric;
 use worker::{Env, Error, Request, Result};

@@ -1,14 +1,12 @@
 //! What a site's first shard owes the backends, done: it asks all shards for a window that has closed, has
 //! the document written, stores what the outbox says, and sends. When, in which order and how often is
-//! `ledger::outbox`'s to decide; what a document says `insight::told`'s.
+//! `ledger::outbox`'s to decide; what a document says `report::window_document`'s.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use budget::Budgets;
-use insight::health_document::BackendStatus;
-use insight::window_document::{self, ClosedWindow, GROUP_BY, LastVerdicts};
 use ledger::outbox::{
     self, Attempt, AttemptOutcome, IDEMPOTENCY_HEADER, Outbox, OutboxDocument, OutboxEffect, OutboxEntry,
     OutboxInput, OutboxSettings, OutboxState, OutboxStatus, RetryAfter, RetryTarget, SIGNATURE_HEADER,
@@ -16,6 +14,8 @@ use ledger::outbox::{
 };
 use ledger::traffic::{TrafficStats, TrafficWindows};
 use ledger::{QueryResult, SeriesQuery, Window, WindowSpan};
+use report::operations::BackendStatus;
+use report::window_document::{self, ClosedWindow, GROUP_BY, LastVerdicts};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use sketch::stable_hash::fnv1a_64;

@@ -1,8 +1,8 @@
 //! Reading: `GET /api/vitals/…` and `GET /api/budgets`. What is asked is parsed here, what it comes to
 //! is the ledger's and the verdicts' business.
 
-use insight::stats_format;
 use ledger::{BotFilter, Dimension, QueryResult, SeriesQuery, Window, WindowSpan, lookback_start};
+use report::stats_format;
 use serde_json::json;
 use wire::query_response::{ComparisonResponse, QueryLine, QueryResponse, VERSION};
 use wire::{ApiError, Device, Metric, UnixMillis};

@@ -2,8 +2,8 @@
 //! only lays them beside the numbers.
 
 use budget::{Budgets, ReleaseComparison, Stratum};
-use insight::stats_format::{display_unit, display_value, stats};
 use ledger::{Cell, Dimension, Group, MetricCell, QueryResult, SeriesQuery};
+use report::stats_format::{display_unit, display_value, stats};
 use sketch::SketchBucket;
 use wire::query_response::{self, BudgetDifference, MetricStats, QueryTotals};
 use wire::summary::{Summary, SummaryBudget, SummaryCell, VERSION};

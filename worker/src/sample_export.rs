@@ -1,12 +1,12 @@
 //! Single views and errors that go out, to Sentry and to Google Analytics: a share of the views once they are
 //! settled, and the Worker's own errors, each kind once an hour. What they say, and what Sentry's own limits
-//! forbid, is `insight::export`'s. Each is sent once at most: they are samples, and nobody counts by them.
+//! forbid, is `export`'s. Each is sent once at most: they are samples, and nobody counts by them.
 
 use std::cell::RefCell;
 
-use insight::export::config::{ExportConfig, SentryConfig};
-use insight::export::sentry::{self, Category, ErrorEvent, RecentErrors, SentryRateLimits};
-use insight::export::{SampledView, analytics};
+use export::config::{ExportConfig, SentryConfig};
+use export::sentry::{self, Category, ErrorEvent, RecentErrors, SentryRateLimits};
+use export::{SampledView, analytics};
 use ledger::ViewRecord;
 use wire::UnixMillis;
 use worker::wasm_bindgen_futures::spawn_local;

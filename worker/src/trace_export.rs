@@ -1,10 +1,10 @@
 //! Spans of the edge, on their way from an isolate to a collector of OpenTelemetry. What a `traceparent` says
-//! and how spans are written is `insight::export::trace`'s. A span that does not arrive is not sent again.
+//! and how spans are written is `export::trace`'s. A span that does not arrive is not sent again.
 
 use std::cell::RefCell;
 
-use insight::export::config::OtlpConfig;
-use insight::export::trace::{self, RequestSpan, TraceContext};
+use export::config::OtlpConfig;
+use export::trace::{self, RequestSpan, TraceContext};
 use worker::Env;
 use worker::js_sys::Math;
 

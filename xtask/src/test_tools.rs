@@ -124,7 +124,7 @@ pub(crate) fn install_export_parsers(root: &Path) -> Result<()> {
 fn export_parser_packages(root: &Path) -> Artifact {
     Artifact {
         name: "parsers",
-        inputs: vec![root.join("crates/insight/tests/parsers/requirements.txt")],
+        inputs: vec![root.join("crates/export/tests/parsers/requirements.txt")],
         output: root.join("target/parsers/bin/python"),
     }
 }

@@ -11,7 +11,7 @@ use cache::{
     apply_not_modified, can_serve_stale_on_error, is_not_modified, not_modified_headers, plan_lookup,
     select_range, server_timing, storable_entry, variant_key, vary_names,
 };
-use insight::export::trace::{RequestSpan, TraceContext};
+use export::trace::{RequestSpan, TraceContext};
 use ledger::traffic::{CacheOutcome, Method, ResponseClass, ResponseRecord, StatusClass};
 use worker::js_sys::{Array, Uint8Array};
 use worker::wasm_bindgen::prelude::wasm_bindgen;

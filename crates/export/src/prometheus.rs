@@ -1,0 +1,117 @@
+//! The text that Prometheus scrapes, in its own format and in OpenMetrics. What there is to say is
+//! decided one file up.
+
+use std::fmt::Write;
+
+use crate::families::merge_families;
+use crate::family::{MetricData, MetricFamily};
+use crate::gauge::Gauge;
+use crate::histogram::Histogram;
+use crate::totals::Totals;
+
+/// One of the two formats.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ExpositionFormat {
+    /// Prometheus's, version 0.0.4.
+    Text,
+    /// OpenMetrics, version 1.0.0.
+    OpenMetrics,
+}
+
+impl ExpositionFormat {
+    /// The one that a scraper asks for.
+    #[must_use]
+    pub fn from_accept(accept: &str) -> Self {
+        if accept.contains("application/openmetrics-text") { Self::OpenMetrics } else { Self::Text }
+    }
+
+    /// The `Content-Type` to answer with.
+    #[must_use]
+    pub const fn content_type(self) -> &'static str {
+        match self {
+            Self::Text => "text/plain; version=0.0.4; charset=utf-8",
+            Self::OpenMetrics => "application/openmetrics-text; version=1.0.0; charset=utf-8",
+        }
+    }
+}
+
+/// The page that is scraped, of one or several sites.
+#[must_use]
+pub fn render<'a>(
+    sites: impl IntoIterator<Item = (&'a Totals, &'a [Gauge])>,
+    format: ExpositionFormat,
+) -> String {
+    let mut page = String::new();
+    for family in merge_families(sites) {
+        // Writing to a text cannot fail.
+        let _ = write_family(&mut page, &family, format);
+    }
+    if format == ExpositionFormat::OpenMetrics {
+        page.push_str("# EOF\n");
+    }
+    page
+}
+
+fn write_family(page: &mut String, family: &MetricFamily, format: ExpositionFormat) -> std::fmt::Result {
+    let MetricFamily { name, help, data } = family;
+    let name = name.prometheus;
+    let kind = match data {
+        MetricData::Counter(_) => "counter",
+        MetricData::Gauge(_) => "gauge",
+        MetricData::Histogram(_) => "histogram",
+    };
+    // Prometheus's own format names a counter by its sample, OpenMetrics without the ending.
+    let described = match (data, format) {
+        (MetricData::Counter(_), ExpositionFormat::Text) => format!("{name}_total"),
+        _ => name.to_owned(),
+    };
+    writeln!(page, "# HELP {described} {help}")?;
+    writeln!(page, "# TYPE {described} {kind}")?;
+    if format == ExpositionFormat::OpenMetrics {
+        for unit in ["seconds", "bytes"].into_iter().filter(|unit| name.ends_with(unit)) {
+            writeln!(page, "# UNIT {described} {unit}")?;
+        }
+    }
+    match data {
+        MetricData::Counter(samples) => {
+            for (labels, value) in samples {
+                writeln!(page, "{name}_total{{{}}} {value}", format_labels(labels))?;
+            }
+        }
+        MetricData::Gauge(samples) => {
+            for (labels, value) in samples {
+                writeln!(page, "{name}{{{}}} {value}", format_labels(labels))?;
+            }
+        }
+        MetricData::Histogram(samples) => {
+            for (labels, histogram) in samples {
+                write_histogram(page, name, &format_labels(labels), histogram)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn write_histogram(page: &mut String, name: &str, labels: &str, histogram: &Histogram) -> std::fmt::Result {
+    let mut below = 0_u64;
+    for (edge, count) in histogram.edges.iter().zip(&histogram.counts) {
+        below = below.saturating_add(*count);
+        // OpenMetrics wants a point in every float; both read it.
+        writeln!(page, "{name}_bucket{{{labels},le=\"{edge:?}\"}} {below}")?;
+    }
+    let n = histogram.n();
+    writeln!(page, "{name}_bucket{{{labels},le=\"+Inf\"}} {n}")?;
+    writeln!(page, "{name}_sum{{{labels}}} {:?}", histogram.sum)?;
+    writeln!(page, "{name}_count{{{labels}}} {n}")
+}
+
+fn format_labels(labels: &[(&'static str, String)]) -> String {
+    let written: Vec<String> = labels
+        .iter()
+        .map(|(name, value)| {
+            let value = value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
+            format!("{name}=\"{value}\"")
+        })
+        .collect();
+    written.join(",")
+}

@@ -1,0 +1,77 @@
+//! Views that are sent on one by one: a share of the page loads, chosen by a hash of their id.
+
+use sketch::stable_hash::fnv1a_64;
+use wire::beacon::{Navigation, Values};
+use wire::{Device, UnixMillis};
+
+/// A view that was chosen to be sent on by itself.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SampledView {
+    /// The random id of the page load.
+    pub id: String,
+    /// Which view of it.
+    pub view: u16,
+    /// When it began.
+    pub start: UnixMillis,
+    /// Milliseconds until its last send.
+    pub age: u32,
+    /// The route template: the path itself is not kept.
+    pub route: String,
+    /// The class of devices.
+    pub device: Device,
+    /// How the visitor came.
+    pub navigation: Navigation,
+    /// The release.
+    pub release: Option<String>,
+    /// What was measured, in wire units.
+    pub values: Values,
+}
+
+impl SampledView {
+    /// A name of so many hexadecimal digits, the same each time it is asked for, for each purpose.
+    pub(crate) fn derive_id(&self, purpose: &str, digits: usize) -> String {
+        let text = format!("{purpose}/{}.{}", self.id, self.view);
+        let mut name = format!("{:016x}{:016x}", hash(&text), hash(&format!("{text}/")));
+        name.truncate(digits);
+        name
+    }
+
+    /// Whether it is one of the share that is sent on: the same answer for every view of a page load.
+    #[must_use]
+    pub fn is_sampled(&self, share: f64) -> bool {
+        (hash(&self.id) >> 11) as f64 / (1_u64 << 53) as f64 <= share && share > 0.0
+    }
+}
+
+/// A stable hash whose high bits are mixed as well as its low ones.
+pub(crate) fn hash(text: &str) -> u64 {
+    let hash = fnv1a_64(text.bytes());
+    let mixed = (hash ^ (hash >> 33)).wrapping_mul(0xff51_afd7_ed55_8ccd);
+    mixed ^ (mixed >> 33)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn views_are_sampled_by_page_load() {
+        let view = |index: u64| SampledView {
+            id: format!("{index:016x}"),
+            view: 0,
+            start: UnixMillis(0),
+            age: 0,
+            route: "/".into(),
+            device: Device::Phone,
+            navigation: Navigation::Navigate,
+            release: None,
+            values: Values::default(),
+        };
+        let sampled = |share| (0..10_000).filter(|index| view(*index).is_sampled(share)).count();
+        assert_eq!((sampled(0.0), sampled(1.0)), (0, 10_000));
+        assert!((950..1050).contains(&sampled(0.1)), "{}", sampled(0.1));
+        let again = SampledView { view: 3, ..view(7) };
+        assert_eq!(again.is_sampled(0.5), view(7).is_sampled(0.5));
+        assert_ne!(again.derive_id("event", 32), view(7).derive_id("event", 32));
+    }
+}

@@ -1,0 +1,166 @@
+//! Totals that only grow, and how they are stored.
+//!
+//! Vitals are counted when their window has closed, so that a late correction never takes back what was
+//! exported: these systems read a total that falls as a restart.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use ledger::traffic::{RouteStats, TrafficStats};
+use ledger::{Cell, CodecError, OTHER_LABEL};
+use sketch::Sketch;
+use wire::{Device, Metric, UnixMillis};
+
+/// Everything that was counted since a moment.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Totals {
+    site: String,
+    since: UnixMillis,
+    routes: BTreeSet<String>,
+    vitals: BTreeMap<(Metric, String, Device), Sketch>,
+    traffic: TrafficStats,
+}
+
+impl Totals {
+    /// Nothing yet.
+    #[must_use]
+    pub const fn new(site: String, since: UnixMillis) -> Self {
+        Self {
+            site,
+            since,
+            routes: BTreeSet::new(),
+            vitals: BTreeMap::new(),
+            traffic: TrafficStats { routes: BTreeMap::new() },
+        }
+    }
+
+    /// As it was stored, in the rows of its routes.
+    ///
+    /// # Errors
+    /// Refuses what no version of ours has written.
+    pub fn from_rows(
+        site: String,
+        since: UnixMillis,
+        rows: impl IntoIterator<Item = (String, Vec<u8>)>,
+    ) -> Result<Self, CodecError> {
+        let mut totals = Self::new(site, since);
+        for (route, bytes) in rows {
+            let Some((&VERSION, rest)) = bytes.split_first() else { return Err(CodecError) };
+            let (vitals, served): TotalsRow = postcard::from_bytes(rest).map_err(|_| CodecError)?;
+            for (device, sketch) in vitals {
+                let sketch = Sketch::decode(&sketch).map_err(|_| CodecError)?;
+                totals.vitals.insert((sketch.metric(), route.clone(), device), sketch);
+                totals.routes.insert(route.clone());
+            }
+            if let Some(served) = served {
+                totals.traffic.routes.insert(route, RouteStats::decode(&served)?);
+            }
+        }
+        Ok(totals)
+    }
+
+    /// What is stored: a row for each route, so that no row is large and only those that grew are written.
+    #[must_use]
+    pub fn to_rows(&self) -> BTreeMap<String, Vec<u8>> {
+        let mut rows: BTreeMap<&String, TotalsRow> = BTreeMap::new();
+        for ((_, route, device), sketch) in &self.vitals {
+            rows.entry(route).or_default().0.push((*device, sketch.encode()));
+        }
+        for (route, served) in &self.traffic.routes {
+            rows.entry(route).or_default().1 = Some(served.encode());
+        }
+        let bytes = |row: TotalsRow| {
+            let mut bytes = vec![VERSION];
+            bytes.extend(postcard::to_stdvec(&row).unwrap_or_default());
+            bytes
+        };
+        rows.into_iter().map(|(route, row)| (route.clone(), bytes(row))).collect()
+    }
+
+    /// The bytes that are carried.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        postcard::to_stdvec(&(&self.site, self.since, self.to_rows())).unwrap_or_default()
+    }
+
+    /// Reads carried bytes.
+    ///
+    /// # Errors
+    /// Refuses what nobody of this version carries.
+    pub fn decode(bytes: &[u8]) -> Result<Self, CodecError> {
+        let (site, since, rows): (String, UnixMillis, BTreeMap<String, Vec<u8>>) =
+            postcard::from_bytes(bytes).map_err(|_| CodecError)?;
+        Self::from_rows(site, since, rows)
+    }
+
+    /// Adds the visits of one page in a window that has closed.
+    pub fn add_visits(&mut self, route: &str, device: Device, cell: &Cell) {
+        let route = self.capped_route(route);
+        for (metric, tally) in &cell.metrics {
+            let key = (*metric, route.clone(), device);
+            // Both are of this metric, so it cannot be refused.
+            let _ = self.vitals.entry(key).or_insert_with(|| Sketch::new(*metric)).merge(&tally.sketch);
+        }
+    }
+
+    /// Adds what the edge answered.
+    pub fn add_traffic(&mut self, traffic: &TrafficStats) {
+        self.traffic.merge(traffic);
+    }
+
+    /// A route's own name while there is room, so that nobody can grow what is scraped.
+    fn capped_route(&mut self, route: &str) -> String {
+        cap_cardinality(&mut self.routes, route, MAX_ROUTES)
+    }
+
+    pub(crate) fn site(&self) -> &str {
+        &self.site
+    }
+
+    pub(crate) const fn vitals(&self) -> &BTreeMap<(Metric, String, Device), Sketch> {
+        &self.vitals
+    }
+
+    pub(crate) const fn traffic(&self) -> &TrafficStats {
+        &self.traffic
+    }
+
+    pub(crate) const fn since(&self) -> UnixMillis {
+        self.since
+    }
+}
+
+fn cap_cardinality(known: &mut BTreeSet<String>, name: &str, max: usize) -> String {
+    if known.contains(name) {
+        return name.to_owned();
+    }
+    if known.len() >= max {
+        return OTHER_LABEL.to_owned();
+    }
+    known.insert(name.to_owned());
+    name.to_owned()
+}
+
+const MAX_ROUTES: usize = 200;
+
+/// A route's vitals by class of devices, and its answers.
+type TotalsRow = (Vec<(Device, Vec<u8>)>, Option<Vec<u8>>);
+const VERSION: u8 = 1;
+
+#[cfg(test)]
+mod tests {
+    use ledger::MetricCell;
+
+    use super::*;
+
+    #[test]
+    fn random_routes_do_not_grow_the_totals() {
+        let mut totals = Totals::new("shop".into(), UnixMillis(0));
+        let tally = || MetricCell { n: 1, limit_counts: BTreeMap::new(), sketch: Sketch::new(Metric::Lcp) };
+        for route in 0..5000 {
+            let metrics = [(Metric::Lcp, tally())].into();
+            let cell = Cell { views: 1, metrics, ..Cell::default() };
+            totals.add_visits(&format!("/{route}"), Device::Phone, &cell);
+        }
+        assert_eq!(totals.vitals.len(), MAX_ROUTES + 1);
+    }
+}

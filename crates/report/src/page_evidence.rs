@@ -1,0 +1,240 @@
+//! What all sources say of each page, side by side: the visits with what the cache said and how they came,
+//! the reasons of the slow ones, and the queries behind the page. Bottlenecks and advice are told from these;
+//! asking the sources is the shell's.
+
+use std::collections::BTreeMap;
+
+use budget::Budgets;
+use ledger::causes::CauseTotals as Reasons;
+use ledger::traffic::{QueryStats, TrafficStats};
+use ledger::{Dimension, MetricCell, OTHER_LABEL, QueryResult};
+use wire::beacon::{CacheStatus, Navigation};
+use wire::{Device, Metric};
+
+use crate::backend_queries;
+use crate::bottleneck::{BackForwardViews, BackendQueryCost, BottleneckCauses, Culprit, PageMetric, Subpart};
+use crate::signals::{AlertBounds, Signal};
+
+/// What the groups have in common that are asked for.
+pub const GROUP_BY: [Dimension; 4] =
+    [Dimension::Route, Dimension::Device, Dimension::Cache, Dimension::Navigation];
+
+/// Every page with its metrics.
+#[derive(Clone, Debug, Default)]
+pub struct PageEvidence {
+    pages: BTreeMap<(String, Device, Metric), MetricEvidence>,
+    back_forward: BTreeMap<(String, Device), BackForwardViews>,
+    queries: BTreeMap<String, Vec<(String, QueryStats)>>,
+}
+
+#[derive(Clone, Debug)]
+struct MetricEvidence {
+    tally: MetricCell,
+    by_cache: Vec<(CacheStatus, MetricCell)>,
+    reasons: Option<Reasons>,
+}
+
+impl PageEvidence {
+    /// Lays side by side the visits, grouped by [`BY`], the reasons of the slow ones, and what the edge
+    /// answered.
+    #[must_use]
+    pub fn new(
+        groups: &QueryResult,
+        reasons: Vec<(String, Device, Metric, Reasons)>,
+        traffic: &TrafficStats,
+    ) -> Self {
+        let mut all = Self::default();
+        for (group, cell) in &groups.cells {
+            let Some((route, device)) = group.page(&GROUP_BY).filter(|(route, _)| *route != OTHER_LABEL)
+            else {
+                continue;
+            };
+            let dimension_value = |dimension| group.value(&GROUP_BY, &dimension);
+            let cache = dimension_value(Dimension::Cache).and_then(CacheStatus::from_name);
+            for (metric, tally) in &cell.metrics {
+                all.add(route, device, *metric, cache, tally);
+            }
+            let back_forward = all
+                .back_forward
+                .entry((route.to_owned(), device))
+                .or_insert(BackForwardViews { loaded: 0, restored: 0 });
+            let sum = match dimension_value(Dimension::Navigation).and_then(Navigation::from_name) {
+                Some(Navigation::BackForward) => &mut back_forward.loaded,
+                Some(Navigation::BackForwardCache) => &mut back_forward.restored,
+                _ => continue,
+            };
+            *sum = sum.saturating_add(cell.views);
+        }
+        for (route, device, metric, reasons) in reasons {
+            if let Some(evidence) = all.pages.get_mut(&(route, device, metric)) {
+                match &mut evidence.reasons {
+                    Some(known) => known.merge(&reasons),
+                    none => *none = Some(reasons),
+                }
+            }
+        }
+        for (route, served) in &traffic.routes {
+            let queries = served.queries.iter().map(|(name, stats)| (name.clone(), stats.clone()));
+            all.queries.insert(route.clone(), queries.collect());
+        }
+        all
+    }
+
+    fn add(
+        &mut self,
+        route: &str,
+        device: Device,
+        metric: Metric,
+        cache: Option<CacheStatus>,
+        tally: &MetricCell,
+    ) {
+        let key = (route.to_owned(), device, metric);
+        match self.pages.get_mut(&key) {
+            Some(evidence) => evidence.tally.merge(tally),
+            None => {
+                let evidence = MetricEvidence { tally: tally.clone(), by_cache: Vec::new(), reasons: None };
+                self.pages.insert(key.clone(), evidence);
+            }
+        }
+        let (Some(evidence), Some(cache)) = (self.pages.get_mut(&key), cache) else { return };
+        match evidence.by_cache.iter_mut().find(|(known, _)| *known == cache) {
+            Some((_, known)) => known.merge(tally),
+            None => evidence.by_cache.push((cache, tally.clone())),
+        }
+    }
+
+    /// The places where time may be lost, judged by these budgets; by the good threshold where there is none.
+    #[must_use]
+    pub fn page_metrics<'a>(&'a self, budgets: &Budgets) -> Vec<PageMetric<'a>> {
+        let mut metrics = Vec::new();
+        for ((route, device, metric), evidence) in &self.pages {
+            let limit = budgets.limit(route, *device, *metric);
+            metrics.push(PageMetric {
+                route,
+                device: *device,
+                metric: *metric,
+                limit: limit.map_or_else(|| metric.to_wire(metric.thresholds().good), |limit| limit.max),
+                tally: &evidence.tally,
+                causes: self.causes(route, *device, *metric, evidence),
+            });
+        }
+        metrics
+    }
+
+    fn causes<'a>(
+        &'a self,
+        route: &str,
+        device: Device,
+        metric: Metric,
+        evidence: &'a MetricEvidence,
+    ) -> BottleneckCauses<'a> {
+        let back_forward = self.back_forward.get(&(route.to_owned(), device)).copied();
+        let (_, queries) = backend_queries::matching_routes(&self.queries, route);
+        let queries = queries.into_iter().flat_map(|(_, all)| all);
+        BottleneckCauses {
+            subparts: evidence.reasons.as_ref().map_or_else(Vec::new, |reasons| subparts(metric, reasons)),
+            culprits: evidence.reasons.as_ref().map_or_else(Vec::new, culprits),
+            by_cache: evidence.by_cache.iter().map(|(status, tally)| (*status, tally)).collect(),
+            queries: queries.filter_map(|(name, stats)| query_cost(name, stats)).collect(),
+            back_forward: back_forward.filter(|returns| returns.loaded.saturating_add(returns.restored) > 0),
+        }
+    }
+}
+
+fn subparts(metric: Metric, reasons: &Reasons) -> Vec<Subpart> {
+    reasons.mean_parts(metric).map(|(part, millis)| Subpart { part, millis }).collect()
+}
+
+fn culprits(reasons: &Reasons) -> Vec<Culprit<'_>> {
+    let named = reasons.elements.iter().chain(&reasons.sources);
+    named.map(|(name, visits)| Culprit { name, visits: *visits }).collect()
+}
+
+fn query_cost<'a>(name: &'a str, stats: &QueryStats) -> Option<BackendQueryCost<'a>> {
+    let AlertBounds::Numeric(number) = Signal::QueryTime.rule().bounds else { return None };
+    let over = |(bucket, n): (sketch::SketchBucket, u64)| {
+        (f64::from(bucket.midpoint()) - number.target).max(0.0) * n as f64 / 1000.0
+    };
+    let p95 = stats.latency.percentile(95)?;
+    Some(BackendQueryCost {
+        name,
+        n: stats.latency.n(),
+        p95,
+        seconds_over: stats.latency.sketch.buckets().map(over).sum(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use ledger::traffic::{CacheOutcome, Method, ResponseClass, ResponseRecord, StatusClass};
+    use ledger::{Cell, Group};
+    use sketch::Sketch;
+
+    use super::*;
+    use crate::bottleneck::{SubpartKind, rank};
+
+    fn cell(values: &[u32]) -> Cell {
+        let mut sketch = Sketch::new(Metric::Lcp);
+        values.iter().for_each(|value| sketch.insert(*value, 1));
+        let n = sketch.n();
+        let tally = MetricCell { n, limit_counts: BTreeMap::new(), sketch };
+        Cell { views: n, visits: n, metrics: [(Metric::Lcp, tally)].into(), ..Cell::default() }
+    }
+
+    fn group(cache: Option<&str>, navigation: &str) -> Group {
+        let [route, device, navigation] = ["/", "phone", navigation].map(|value| Some(value.to_owned()));
+        Group { values: vec![route, device, cache.map(str::to_owned), navigation], at: None }
+    }
+
+    #[test]
+    fn all_sources_are_joined_by_page() {
+        let mut groups = QueryResult::default();
+        groups.add(group(Some("hit"), "navigate"), &cell(&[1000; 200]));
+        groups.add(group(Some("miss"), "navigate"), &cell(&[4000; 100]));
+        groups.add(group(None, "back-forward"), &cell(&[3000; 50]));
+        groups.add(group(None, "back-forward-cache"), &cell(&[100; 10]));
+        let reasons = Reasons {
+            n: 100,
+            with_parts: 100,
+            millis: vec![100_000, 20_000, 200_000, 5000],
+            elements: [("img.hero".to_owned(), 90)].into(),
+            sources: BTreeMap::new(),
+        };
+        let mut traffic = TrafficStats::default();
+        let answer = ResponseClass {
+            method: Method::Get,
+            status_class: StatusClass::Success,
+            cache: CacheOutcome::Miss,
+            detail: "expired".into(),
+        };
+        let queries = [("products".to_owned(), 1250.0)];
+        let record = ResponseRecord {
+            route: "/",
+            class: answer,
+            bytes: 1,
+            edge_ms: 1,
+            origin_ms: None,
+            queries: &queries,
+        };
+        (0..10).for_each(|_| traffic.add(&record));
+        let evidence =
+            PageEvidence::new(&groups, vec![("/".into(), Device::Phone, Metric::Lcp, reasons)], &traffic);
+        let budgets =
+            Budgets::parse(r#"[{"timings":[{"metric":"largest-contentful-paint","budget":2000}]}]"#).unwrap();
+        let places = evidence.page_metrics(&budgets);
+        let [place] = places.as_slice() else { unreachable!("{places:?}") };
+        assert_eq!((place.limit, place.tally.n, place.visits_over_budget()), (2000, 360, 150));
+        assert_eq!(place.causes.back_forward, Some(BackForwardViews { loaded: 50, restored: 10 }));
+        assert_eq!(
+            place.causes.subparts[2],
+            Subpart { part: SubpartKind::ResourceLoadDuration, millis: 2000.0 }
+        );
+        let by_cache = place.loss_by_cache().unwrap();
+        assert_eq!((by_cache.hits, by_cache.misses, by_cache.per_hit), (200, 100, 0.0));
+        let [query] = place.causes.queries[..] else { unreachable!() };
+        assert!(query.n == 10 && (query.seconds_over - 10.0).abs() < 0.2, "{query:?}");
+        let ranked = rank(&places);
+        assert_eq!(ranked[0].culprit, Some(("img.hero".into(), 90)));
+        assert_eq!(ranked[0].query.as_deref(), Some("products"));
+    }
+}
