@@ -43,6 +43,7 @@ pub struct Alerts {
 
 /// What an alert is about. Two readings of one subject are of one alert.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct AlertSubject {
     /// What is watched.
     pub signal: Signal,
@@ -152,6 +153,7 @@ pub enum AlertInput {
 
 /// What is not told for a while. Recoveries are.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Silence {
     /// Of which signal; of any, where there is none.
     pub signal: Option<Signal>,
@@ -180,6 +182,7 @@ pub enum AlertEffect {
 
 /// An alert from its beginning to its end, as people read it later.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Incident {
     /// When it was first bad.
     pub opened: UnixMillis,
@@ -199,6 +202,7 @@ pub struct Incident {
 
 /// The end of an incident.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct IncidentEnd {
     /// When.
     pub at: UnixMillis,
@@ -208,6 +212,7 @@ pub struct IncidentEnd {
 
 /// An incident with what it is about, as it is stored and shown.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct IncidentRecord {
     v: u8,
     /// The alert's key.
@@ -222,6 +227,7 @@ pub struct IncidentRecord {
 
 /// An alert as the API shows it.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct AlertView {
     /// By which it is acknowledged.
     pub key: String,
@@ -249,6 +255,7 @@ pub struct AlertView {
 
 /// Who looks after an alert.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Acknowledgement {
     /// Who.
     pub by: String,

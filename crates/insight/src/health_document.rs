@@ -16,6 +16,7 @@ use crate::stats_format::{display_unit, display_value, percentile_with_interval}
 
 /// The document.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct HealthReport {
     /// The version of this document.
     pub v: u8,
@@ -46,6 +47,7 @@ pub struct HealthReport {
 
 /// A part of the score, without its numbers.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct HealthPartSummary {
     /// Its name.
     pub name: &'static str,
@@ -60,6 +62,7 @@ pub struct HealthPartSummary {
 
 /// What is known of the site.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct HealthDetails {
     /// Why it is not healthy, the worst first.
     pub reasons: Vec<String>,
@@ -87,6 +90,7 @@ pub struct HealthDetails {
 
 /// What was heard, and what is known to be lost.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct BeaconCounts {
     /// Views.
     pub views: u64,
@@ -103,6 +107,7 @@ pub struct BeaconCounts {
 
 /// A budgeted cell.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct VitalReport {
     /// The route, or the pattern of a budget that no view has met.
     pub route: String,
@@ -133,6 +138,7 @@ pub struct VitalReport {
 
 /// The answers of the edge in some span.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct RequestReport {
     /// All routes together.
     #[serde(flatten)]
@@ -143,6 +149,7 @@ pub struct RequestReport {
 
 /// The answers on one route.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct RouteRequestLoad {
     /// The route.
     pub route: String,
@@ -153,6 +160,7 @@ pub struct RouteRequestLoad {
 
 /// How much, how fast, how well.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct RequestLoad {
     /// Answers.
     pub n: u64,
@@ -172,6 +180,7 @@ pub struct RequestLoad {
 
 /// What the cache did in some span.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct CacheUsage {
     /// Requests that it answered.
     pub hits: u64,
@@ -189,6 +198,7 @@ pub struct CacheUsage {
 
 /// What the machinery does.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Operations {
     /// `on`, or `stopped` where somebody has asked that nothing be counted.
     pub monitoring: String,
@@ -207,6 +217,7 @@ pub struct Operations {
 
 /// The memory of the module in the first shard's isolate.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct MemoryUsage {
     /// Bytes.
     pub bytes: u64,
@@ -218,6 +229,7 @@ pub struct MemoryUsage {
 
 /// How much waits.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct QueueDepths {
     /// Views of the first shard that are not counted yet.
     pub journal: u64,
@@ -232,6 +244,7 @@ pub struct QueueDepths {
 
 /// A backend, as the push knows it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct BackendStatus {
     /// By which it is known.
     pub name: String,
@@ -259,6 +272,7 @@ pub struct BackendStatus {
 
 /// A document that arrived.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct LastDelivery {
     /// Its `Idempotency-Key`.
     pub key: String,
@@ -268,6 +282,7 @@ pub struct LastDelivery {
 
 /// A document that was put aside.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct DeadLetterSummary {
     /// Its number, by which it is sent again.
     pub seq: u64,
@@ -281,6 +296,7 @@ pub struct DeadLetterSummary {
 
 /// The origin, as it answered when it was last asked for its health.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct OriginCheck {
     /// Whether it said that it is well.
     pub is_up: bool,
@@ -300,6 +316,7 @@ pub struct OriginCheck {
 
 /// Alerts that are raised.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct AlertCounts {
     /// All of them.
     pub raised: u64,

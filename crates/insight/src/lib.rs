@@ -5,6 +5,7 @@
 
 pub mod advice;
 pub mod alert;
+pub mod alert_document;
 pub mod alert_inputs;
 pub mod alert_rules;
 pub mod anomaly;
@@ -16,6 +17,8 @@ pub mod health;
 pub mod health_document;
 pub mod notification;
 pub mod page_evidence;
+pub mod performance_document;
+pub mod push_document;
 pub mod release;
 pub mod stats_format;
 pub mod status_history;

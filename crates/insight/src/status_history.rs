@@ -11,6 +11,7 @@ use crate::health::HealthStatus;
 
 /// Looks that followed each other and said the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct StatusPeriod {
     /// The first of them.
     pub from: UnixMillis,
@@ -24,6 +25,7 @@ pub struct StatusPeriod {
 
 /// How a span of time was.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct StatusHistory {
     /// The oldest first; what lies between two of them was seen by nobody.
     pub statuses: Vec<StatusPeriod>,
@@ -33,6 +35,30 @@ pub struct StatusHistory {
     /// Milliseconds that were seen by nobody.
     #[serde(rename = "unseen")]
     pub unevaluated_ms: u64,
+}
+
+/// The status history of a site.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct HealthHistory {
+    /// The version of this document.
+    pub v: u8,
+    /// The site.
+    pub site: String,
+    /// The start of the time span.
+    pub from: UnixMillis,
+    /// The end of the time span, exclusive.
+    pub to: UnixMillis,
+    /// The statuses.
+    #[serde(flatten)]
+    pub history: StatusHistory,
+    /// For token holders: the incidents of the time span as they were recorded, the newest first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<Vec<crate::alert::IncidentRecord>>"))]
+    pub incidents: Option<Vec<serde_json::Value>>,
+    /// For token holders: the number of incidents that are left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub more_incidents: Option<u64>,
 }
 
 impl StatusPeriod {
