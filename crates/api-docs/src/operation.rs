@@ -44,7 +44,7 @@ pub(crate) struct Operation {
 /// The answer of `/api/budgets`: the report or, with the deprecated parameter `path`, limits.
 #[derive(JsonSchema, serde::Serialize)]
 #[serde(untagged)]
-#[expect(dead_code, reason = "only its schema is used")]
+#[expect(dead_code, clippy::large_enum_variant, reason = "only its schema is used")]
 enum BudgetsResponse {
     /// Without `path`.
     Report(BudgetReport),

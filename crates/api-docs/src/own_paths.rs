@@ -28,10 +28,9 @@ fn own_paths() -> BTreeSet<&'static str> {
 }
 
 fn is_in_namespace(path: &str) -> bool {
-    let is_below = |prefix: &&str| {
-        path.strip_prefix(*prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-    };
-    path.starts_with(CACHE_ADMIN_PREFIX) || RESERVED_PREFIXES.iter().any(|prefix| is_below(&prefix))
+    let is_below =
+        |prefix: &str| path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+    path.starts_with(CACHE_ADMIN_PREFIX) || RESERVED_PREFIXES.iter().any(|prefix| is_below(prefix))
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! The parameters of the API. Each is a component of the OpenAPI document, named by its `id`.
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use wire::{Device, Metric};
 
 /// A query parameter or a request header.
@@ -60,24 +60,36 @@ impl Parameter {
             Place::Query => "query",
             Place::Header => "header",
         };
-        let mut component = json!({
+        let mut component = object(json!({
             "name": self.name,
             "in": place,
             "description": self.description,
             "schema": self.values.schema(),
-        });
+        }));
         match self.need {
             Need::Optional => {}
-            Need::Required => component["required"] = true.into(),
-            Need::Deprecated => component["deprecated"] = true.into(),
+            Need::Required => {
+                component.insert("required".into(), true.into());
+            }
+            Need::Deprecated => {
+                component.insert("deprecated".into(), true.into());
+            }
         }
-        component
+        component.into()
+    }
+}
+
+/// The members of an object literal.
+fn object(value: Value) -> Map<String, Value> {
+    match value {
+        Value::Object(members) => members,
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => Map::new(),
     }
 }
 
 impl Values {
     fn schema(self) -> Value {
-        let mut schema = match self {
+        let mut schema = object(match self {
             Self::Text => json!({ "type": "string" }),
             Self::TextList => json!({ "type": "array", "items": { "type": "string" } }),
             Self::Pattern(pattern) => json!({ "type": "string", "pattern": pattern }),
@@ -88,17 +100,17 @@ impl Values {
             Self::Metric => json!({ "enum": Metric::ALL.map(Metric::name) }),
             Self::OneOf { values, default: _ } => json!({ "enum": values }),
             Self::Integer { min, max: _, default: _ } => json!({ "type": "integer", "minimum": min }),
+        });
+        let (max, default) = match self {
+            Self::Integer { max, default, .. } => (max.map(Value::from), default.map(Value::from)),
+            Self::OneOf { default, .. } => (None, default.map(Value::from)),
+            Self::Text | Self::TextList | Self::Pattern(_) | Self::Time | Self::Device | Self::Metric => {
+                (None, None)
+            }
         };
-        if let Self::Integer { max: Some(max), .. } = self {
-            schema["maximum"] = max.into();
-        }
-        if let Self::Integer { default: Some(default), .. } = self {
-            schema["default"] = default.into();
-        }
-        if let Self::OneOf { default: Some(default), .. } = self {
-            schema["default"] = default.into();
-        }
-        schema
+        schema.extend(max.map(|max| ("maximum".to_owned(), max)));
+        schema.extend(default.map(|default| ("default".to_owned(), default)));
+        schema.into()
     }
 }
 
