@@ -8,7 +8,7 @@ import { budgetsIn, labFile, lighthousercIn, readJson } from "./files.js";
 import { labTable } from "./report/text.js";
 import { reason, Trouble } from "./trouble.js";
 
-/** @typedef {import("./documents.js").LabFound} LabFound */
+/** @typedef {import("./documents.js").LhciVerification} LabFound */
 
 export const about = "Proves that Lighthouse CI asserted every budget of every page, and sums up what it found.";
 

@@ -1,3 +1,5 @@
+export type { WindowDocument } from "./documents.js";
+
 /** A document that the edge has pushed, and that nobody else can have sent. */
 export interface Push {
   /** The document's `Idempotency-Key`: what is stored under it already is not stored again. */
@@ -10,7 +12,7 @@ export interface Push {
   start: Date;
   /** Which telling of that window it is: the highest counts. */
   revision: number;
-  /** The document itself. */
+  /** The document: a `WindowDocument` of the version that the edge runs. */
   document: any;
 }
 

@@ -1,3 +1,5 @@
+import type { PurgeResponse, WarmResponse } from "./documents.js";
+
 /** Where the edge is, and who asks. */
 export interface EdgeOptions {
   /** The Worker's origin, as `https://www.example.com`; the environment's `EDGE_VITALS_URL` unless told. */
@@ -14,12 +16,8 @@ export interface PurgeOptions extends EdgeOptions {
   soft?: boolean;
 }
 
-/** What a purge came to. */
-export interface Purged {
-  purged: true;
-  /** The number of the purge: a later one has a higher. */
-  seq: number;
-}
+/** The answer to a purge. */
+export type Purged = PurgeResponse;
 
 /** How to warm. */
 export interface WarmOptions extends EdgeOptions {
@@ -27,14 +25,8 @@ export interface WarmOptions extends EdgeOptions {
   most?: number;
 }
 
-/** What warming came to: how many addresses were fetched, were fresh already, failed, are no route's, or were left because of the limit. */
-export interface Warmed {
-  warmed: number;
-  fresh: number;
-  failed: number;
-  foreign: number;
-  left: number;
-}
+/** The answer to a warming: the number of addresses by outcome. */
+export type Warmed = WarmResponse;
 
 /** What was asked for was not done, and the message says why. */
 export class EdgeCacheError extends Error {

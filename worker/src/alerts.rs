@@ -6,6 +6,10 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
+use alerting::alert_document::{
+    AcknowledgeRequest, AcknowledgeResponse, AlertReport, ChannelStatus, NumberedSilence, SilenceRequest,
+    SilenceResponse, UnsilenceRequest, UnsilenceResponse, VERSION,
+};
 use alerting::channel::{ChannelConfig, ChannelResponse, NotificationDeliveries};
 use alerting::inputs;
 use alerting::notification::Notification;
@@ -14,9 +18,8 @@ use budget::Budgets;
 use ledger::traffic::TrafficStats;
 use ledger::{HourlyLimitCounts, WindowSpan};
 use report::operations::AlertCounts;
-use report::signals::{AlertLevel, Signal};
-use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use report::signals::AlertLevel;
+use serde_json::Value;
 use wire::{ApiError, UnixMillis};
 use worker::wasm_bindgen_futures::spawn_local;
 use worker::{Env, Error, Request, Result, SqlStorage, Storage};
@@ -63,7 +66,7 @@ impl AlertDispatcher {
     fn handle(self: &Rc<Self>, site: &str, config: &Config, input: AlertInput) -> Result<()> {
         let mut alerts = self.load_alerts(site)?;
         let effects = alerts.handle(input, now());
-        shard::store_fact(&self.sql(), "alerts", &alerts.to_json())?;
+        shard::store_fact(&self.sql(), "alerts", &alerts.to_json()?)?;
         for effect in effects {
             match effect {
                 AlertEffect::Notify(notice) => self.notify(site, config, notice)?,
@@ -197,27 +200,24 @@ impl Shard {
             self.alert_dispatcher.load_deliveries()?,
             self.config()?,
         );
-        let mute = |(number, mute): (&u64, &Silence)| {
-            let mut shown = serde_json::to_value(mute).unwrap_or_default();
-            if let Some(fields) = shown.as_object_mut() {
-                fields.insert("number".into(), (*number).into());
-            }
-            shown
+        let numbered = |(number, silence): (&u64, &Silence)| NumberedSilence {
+            number: *number,
+            silence: silence.clone(),
         };
-        let channel = |channel: &ChannelConfig| {
-            let waiting = deliveries.pending_count(&channel.name);
-            let trouble = deliveries.errors.get(&channel.name);
-            json!({ "name": channel.name, "waiting": waiting, "trouble": trouble })
+        let channel = |channel: &ChannelConfig| ChannelStatus {
+            name: channel.name.clone(),
+            waiting: deliveries.pending_count(&channel.name),
+            error: deliveries.errors.get(&channel.name).cloned(),
         };
-        Ok(json!({
-            "v": 1,
-            "site": site,
-            "at": now(),
-            "raised": alerts.raised(now()),
-            "mutes": alerts.silences().iter().map(mute).collect::<Vec<_>>(),
-            "channels": config.channels.iter().map(channel).collect::<Vec<_>>(),
-            "overflow": alerts.overflow,
-        }))
+        Ok(serde_json::to_value(AlertReport {
+            v: VERSION,
+            site: site.to_owned(),
+            at: now(),
+            raised: alerts.raised(now()),
+            silences: alerts.silences().iter().map(numbered).collect(),
+            channels: config.channels.iter().map(channel).collect(),
+            overflow: alerts.overflow,
+        })?)
     }
 
     /// How many are raised; and how many notices wait.
@@ -283,73 +283,6 @@ fn budget_observations(
     inputs.iter().filter_map(of_cell).flatten().collect()
 }
 
-/// Who looks after which alert.
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct AcknowledgeRequest {
-    key: String,
-    by: String,
-}
-
-/// What is not to be told for a while.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct SilenceRequest {
-    signal: Option<Signal>,
-    route: Option<String>,
-    from: Option<UnixMillis>,
-    until: Option<UnixMillis>,
-    minutes: Option<u64>,
-    by: String,
-    reason: String,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct UnsilenceRequest {
-    number: u64,
-}
-
-impl SilenceRequest {
-    fn into_silence(self, now: UnixMillis) -> core::result::Result<Silence, ApiError> {
-        let Self { signal, route, from, until, minutes, by, reason } = self;
-        let from = from.unwrap_or(now);
-        let want = "`until`, a moment after `from`, or `minutes`; thirty days from now at most";
-        let until = match (until, minutes) {
-            (Some(until), None) => until,
-            (None, Some(minutes)) => from.saturating_add(minutes.saturating_mul(60_000)),
-            _ => return Err(ApiError::OutOfRange { field: "until", expected: want }),
-        };
-        if until <= from || until <= now || until > now.saturating_add(MAX_SILENCE_MS) {
-            return Err(ApiError::OutOfRange { field: "until", expected: want });
-        }
-        Ok(Silence {
-            signal,
-            route: checked_optional_text("route", route)?,
-            from,
-            until,
-            by: checked_text("by", by)?,
-            reason: checked_text("reason", reason)?,
-        })
-    }
-}
-
-fn checked_text(field: &'static str, text: String) -> core::result::Result<String, ApiError> {
-    let is_right = (1..=MAX_TEXT_BYTES).contains(&text.len()) && !text.chars().any(char::is_control);
-    if is_right {
-        Ok(text)
-    } else {
-        Err(ApiError::OutOfRange { field, expected: "1 to 300 bytes in one line" })
-    }
-}
-
-fn checked_optional_text(
-    field: &'static str,
-    text: Option<String>,
-) -> core::result::Result<Option<String>, ApiError> {
-    text.map(|text| checked_text(field, text)).transpose()
-}
-
 /// `GET /api/alerts`: what is raised, and what is muted.
 pub(crate) async fn list(request: &Request, env: &Env, config: &Config) -> HandlerResult {
     let site = auth::requested_site(request, config)?;
@@ -362,11 +295,9 @@ pub(crate) async fn list(request: &Request, env: &Env, config: &Config) -> Handl
 pub(crate) async fn acknowledge(request: &Request, env: &Env, config: &Config) -> HandlerResult {
     let site = auth::requested_site(request, config)?;
     auth::require(auth::has_token(request, env, auth::MANAGE_TOKEN)?, auth::MANAGE_TOKEN)?;
-    let asked: AcknowledgeRequest = auth::json_body(request).await?;
-    let asked =
-        AcknowledgeRequest { key: checked_text("key", asked.key)?, by: checked_text("by", asked.by)? };
-    let is_raised: bool = shard::call_coordinator(env, &site, "ack", &asked).await?;
-    Ok(response::json(json!({ "v": 1, "site": site, "acknowledged": is_raised }).to_string())?)
+    let asked = auth::json_body::<AcknowledgeRequest>(request).await?.validate()?;
+    let acknowledged: bool = shard::call_coordinator(env, &site, "ack", &asked).await?;
+    response::document(&AcknowledgeResponse { v: VERSION, site, acknowledged })
 }
 
 /// `POST /api/alerts/silence`: something is not to be told for a while.
@@ -378,7 +309,7 @@ pub(crate) async fn silence(request: &Request, env: &Env, config: &Config) -> Ha
         shard::call_coordinator(env, &site, "silence", &asked.into_silence(now())?).await?;
     let want = "asked for when fewer than 200 are silenced; take one back";
     let number = number.ok_or(ApiError::OutOfRange { field: "silence", expected: want })?;
-    Ok(response::json(json!({ "v": 1, "site": site, "number": number }).to_string())?)
+    response::document(&SilenceResponse { v: VERSION, site, number })
 }
 
 /// `POST /api/alerts/unsilence`: it is to be told again.
@@ -387,10 +318,7 @@ pub(crate) async fn unsilence(request: &Request, env: &Env, config: &Config) -> 
     auth::require(auth::has_token(request, env, auth::MANAGE_TOKEN)?, auth::MANAGE_TOKEN)?;
     let asked: UnsilenceRequest = auth::json_body(request).await?;
     let was_silenced: bool = shard::call_coordinator(env, &site, "unsilence", &asked.number).await?;
-    Ok(response::json(json!({ "v": 1, "site": site, "was_silenced": was_silenced }).to_string())?)
+    response::document(&UnsilenceResponse { v: VERSION, site, was_silenced })
 }
 
 const NOTICE_TIMEOUT_MS: u32 = 10_000;
-/// Milliseconds.
-const MAX_SILENCE_MS: u64 = 30 * 24 * 3_600_000;
-const MAX_TEXT_BYTES: usize = 300;

@@ -5,9 +5,10 @@
 use alerting::IncidentRecord;
 use ledger::WindowSpan;
 use report::health::HealthStatus;
+use alerting::health_history::HealthHistory;
 use report::status_history::{StatusHistory, StatusPeriod};
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::Value;
 use wire::UnixMillis;
 use worker::{Env, Error, Request, Result, SqlStorage, SqlStorageValue};
 
@@ -26,23 +27,22 @@ pub(crate) async fn history(request: &Request, env: &Env, config: &Config) -> Ha
     let span = HistoryQuery { from, to, with_incidents };
     let HistoryResult { runs, incidents, more } =
         shard::call_coordinator(env, &asked.site, "history", &span).await?;
-    let StatusHistory { statuses, status_ms: spent, unevaluated_ms: unseen } =
-        StatusHistory::between(&runs, from, to);
-    let mut document = json!({
-        "v": 1,
-        "site": asked.site,
-        "from": from,
-        "to": to,
-        "statuses": statuses,
-        "spent": spent,
-        "unseen": unseen,
-    });
-    if let Some(fields) = document.as_object_mut().filter(|_| with_incidents) {
-        fields.insert("incidents".into(), incidents.into());
-        fields.insert("more_incidents".into(), more.into());
-    }
+    let document = HealthHistory {
+        v: 1,
+        site: asked.site.clone(),
+        from,
+        to,
+        history: StatusHistory::between(&runs, from, to),
+        incidents: with_incidents.then_some(incidents),
+        more_incidents: with_incidents.then_some(more),
+    };
     let cache = if with_incidents { "private, max-age=5" } else { asked.cache_control(&query) };
-    response::conditional(request, CONTENT_TYPE_JSON, cache, document.to_string().into_bytes())
+    response::conditional(
+        request,
+        CONTENT_TYPE_JSON,
+        cache,
+        serde_json::to_vec(&document).map_err(Error::from)?,
+    )
 }
 
 /// What is asked of the first shard.

@@ -1,8 +1,7 @@
 //! What Lighthouse measured, beside what visitors feel: `POST /api/lab` takes the medians of a run, and
 //! `GET /api/lab` tells the latest of each page and device. The first shard of a site keeps them.
 
-use serde_json::json;
-use wire::lab::{LabReport, LabResult, LabUpload, VERSION};
+use wire::lab::{LabReport, LabResult, LabUpload, LabUploadResponse, VERSION};
 use worker::{Env, Error, Request, Result, SqlStorageValue};
 
 use crate::auth;
@@ -27,8 +26,8 @@ pub(crate) async fn upload(request: &Request, env: &Env, config: &Config) -> Han
             measurement: measured,
         })
         .collect();
-    let kept: usize = shard::call_coordinator(env, &site, "lab-take", &known).await?;
-    Ok(response::json(json!({ "v": VERSION, "site": site, "pages": kept }).to_string())?)
+    let pages: usize = shard::call_coordinator(env, &site, "lab-take", &known).await?;
+    response::document(&LabUploadResponse { v: VERSION, site, pages })
 }
 
 /// The latest of each page and device.

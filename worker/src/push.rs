@@ -15,9 +15,8 @@ use ledger::outbox::{
 use ledger::traffic::{TrafficStats, TrafficWindows};
 use ledger::{QueryResult, SeriesQuery, Window, WindowSpan};
 use report::operations::BackendStatus;
+use report::push_document::{PushReport, PushRetryRequest, PushRetryResponse, VERSION};
 use report::window_document::{self, ClosedWindow, GROUP_BY, LastVerdicts};
-use serde::{Deserialize, Serialize};
-use serde_json::json;
 use sketch::stable_hash::fnv1a_64;
 use wire::UnixMillis;
 use wire::push::VerdictTransition;
@@ -262,29 +261,21 @@ async fn post_document(url: &str, key: &SigningKey, idempotency: &str, body: &[u
     }
 }
 
-/// Which documents are to be sent again: all that were put aside, where nothing is said.
-#[derive(Debug, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub(crate) struct RetryRequest {
-    sink: Option<String>,
-    seq: Option<u64>,
-}
-
 /// `GET /api/push`: how the push of a site stands.
 pub(crate) async fn status(request: &Request, env: &Env, config: &Config) -> HandlerResult {
     let site = auth::requested_site(request, config)?;
     auth::require(auth::can_read(request, env)?, auth::READ_TOKEN)?;
     let backends: Vec<BackendStatus> = shard::call_coordinator(env, &site, "push", &()).await?;
-    Ok(response::json(json!({ "v": 1, "site": site, "backends": backends }).to_string())?)
+    response::document(&PushReport { v: VERSION, site, backends })
 }
 
 /// `POST /api/push/retry`: what was put aside is sent again.
 pub(crate) async fn retry(request: &Request, env: &Env, config: &Config) -> HandlerResult {
     let site = auth::requested_site(request, config)?;
     auth::require(auth::has_token(request, env, auth::MANAGE_TOKEN)?, auth::MANAGE_TOKEN)?;
-    let asked: RetryRequest = auth::json_body(request).await?;
-    let again: usize = shard::call_coordinator(env, &site, "push-again", &asked).await?;
-    Ok(response::json(json!({ "v": 1, "site": site, "again": again }).to_string())?)
+    let asked: PushRetryRequest = auth::json_body(request).await?;
+    let retried: usize = shard::call_coordinator(env, &site, "push-again", &asked).await?;
+    response::document(&PushRetryResponse { v: VERSION, site, retried })
 }
 
 impl Shard {
@@ -311,7 +302,7 @@ impl Shard {
     }
 
     /// Sends again what was put aside. How many there were.
-    pub(crate) fn retry_dead_letters(&self, site: &str, request: &RetryRequest) -> Result<usize> {
+    pub(crate) fn retry_dead_letters(&self, site: &str, request: &PushRetryRequest) -> Result<usize> {
         let config = self.config()?;
         let mut count = 0_usize;
         let is_meant = |sink: &&Sink| request.sink.as_ref().is_none_or(|name| *name == sink.name);

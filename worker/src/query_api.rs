@@ -3,7 +3,7 @@
 
 use ledger::{BotFilter, Dimension, QueryResult, SeriesQuery, Window, WindowSpan, lookback_start};
 use report::stats_format;
-use serde_json::json;
+use wire::path_limits::{self, PathLimit, PathLimits};
 use wire::query_response::{ComparisonResponse, QueryLine, QueryResponse, VERSION};
 use wire::{ApiError, Device, Metric, UnixMillis};
 use worker::{Date, Env, Request};
@@ -215,19 +215,16 @@ pub(crate) async fn path_limits(request: &Request, env: &Env) -> HandlerResult {
     let path = parameters.get("path").unwrap_or("/");
     let device = parameters.device()?.unwrap_or(Device::Desktop);
     let budgets = budgets::current(env).await?;
-    let limits: serde_json::Map<String, serde_json::Value> = Metric::ALL
+    let limits = Metric::ALL
         .into_iter()
         .filter_map(|metric| {
             let limit = budgets.limit(path, device, metric)?;
             let max = stats_format::display_value(metric, limit.max);
-            Some((
-                metric.name().into(),
-                json!({ "max": max, "percentile": limit.percentile, "line": limit.line }),
-            ))
+            Some((metric.name(), PathLimit { max, percentile: limit.percentile, line: limit.line }))
         })
         .collect();
-    let document = json!({ "v": 1, "path": path, "device": device.name(), "limits": limits });
-    Ok(response::public_json(document.to_string())?)
+    let document = PathLimits { v: path_limits::VERSION, path: path.to_owned(), device, limits };
+    Ok(response::public_json(serde_json::to_string(&document).map_err(worker::Error::from)?)?)
 }
 
 /// Whose numbers are asked for, by somebody who may know them.

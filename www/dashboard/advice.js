@@ -7,10 +7,8 @@ import { count, interval, lasting, percent, value } from "./words.js";
 
 /**
  * @typedef {import("./address.js").State} State
- * @typedef {{ visits: number, over: number, limit: number, p75: number | null, interval: [number, number] | null, unit: string,
- *   seconds: number | null, share: number }} Met
- * @typedef {{ rule: string, route: string, device: string, metric: string, place: Met, finding: string, action: string,
- *   evidence: { what: string, value: number, unit: string }[], gain: number | null, reckoned: string }} Advice
+ * @typedef {import("./documents.js").Impact} Met
+ * @typedef {import("./documents.js").Advice} Advice
  */
 
 /** @param {State} state @param {string} window @param {Advice[]} advice @param {string} lately */

@@ -3,31 +3,20 @@
 import { pause } from "./pauses.js";
 
 /**
- * @typedef {{ n: number, visits: number, p50: number | null, p75: number | null, p75_interval: [number, number] | null,
- *   p90: number | null, p95: number | null, p99: number | null, good: number, needs_improvement: number, poor: number }} Stats
- * @typedef {{ low: number, high: number, visits: number }} Bucket
- * @typedef {Stats & { at?: number, group: Record<string, string | null>, metric: string, unit: string, buckets?: Bucket[] }} Line
- * @typedef {{ from: number, to: number, heard_at?: number, views: number, visits: number, sent: number, heard: number,
- *   lost: Record<string, number> }} Whole
- * @typedef {Whole & { site: string, lines: Line[], next?: number }} Reading
- * @typedef {{ max: number, percentile: number, n: number, k: number, line: number }} Judged
- * @typedef {{ route: string, device: string, metric: string, unit: string, n: number, p75: number | null,
- *   p75_interval: [number, number] | null, good: number, needs_improvement: number, poor: number,
- *   budget: Judged | null, verdict: string }} SummaryLine
- * @typedef {Whole & { site: string, refused: Record<string, number>, cells: SummaryLine[] }} Summary
- * @typedef {{ e_value: number, alarm: boolean, changed_at: number, since: number, n: number, k: number }} Watch
- * @typedef {{ half_hour: number | null, six_hours: number | null, three_days: number | null, asks: string | null }} Burn
- * @typedef {{ pattern: string, route: string | null, device: string | null, metric: string, unit: string, max: number,
- *   percentile: number, severity: string, min_samples: number, line: number, n: number, k: number, verdict: string,
- *   p_value: number, value: number | null, interval: [number, number] | null, counting_since?: number,
- *   watch?: Watch, burn?: Burn }} Cell
- * @typedef {{ site: string, from: number, to: number, heard_at?: number, views: number,
- *   budgets: { since: number, source: string, refused?: { at: number, source: string, why: string } },
- *   verdicts?: Record<string, number>, cells: Cell[], scores: { route: string | null, device: string | null, views: number, score: number,
- *   parts?: { metric: string, score: number, weight: number }[] }[] }} Standing
- * @typedef {{ metric: string, unit: string, a: Stats, b: Stats,
- *   budget: { points_worse: number, p_value: number, regression: boolean } | null }} Difference
- * @typedef {{ site: string, a: Whole, b: Whole, lines: Difference[] }} Compared
+ * @typedef {import("./documents.js").MetricStats} Stats
+ * @typedef {import("./documents.js").DistributionBucket} Bucket
+ * @typedef {import("./documents.js").QueryLine} Line
+ * @typedef {import("./documents.js").QueryTotals} Whole
+ * @typedef {import("./documents.js").QueryResponse} Reading
+ * @typedef {import("./documents.js").SummaryBudget} Judged
+ * @typedef {import("./documents.js").SummaryCell} SummaryLine
+ * @typedef {import("./documents.js").Summary} Summary
+ * @typedef {import("./documents.js").SequentialTestReport} Watch
+ * @typedef {import("./documents.js").BurnRates} Burn
+ * @typedef {import("./documents.js").BudgetCell} Cell
+ * @typedef {import("./documents.js").Standing} Standing
+ * @typedef {import("./documents.js").ComparisonLine} Difference
+ * @typedef {import("./documents.js").ComparisonResponse} Compared
  */
 
 /** The Worker said no; `status` and its own words. */

@@ -10,14 +10,14 @@ import { VERDICTS, count, interval, moment, percent, plural, since, value } from
  * @typedef {import("./address.js").State} State
  * @typedef {import("./ask.js").Cell} Cell
  * @typedef {import("./toolkit.js").Toolkit} Toolkit
- * @typedef {{ route: string, path: string, device: string, runs: number, at: number, release?: string, medians: Record<string, number>, score?: number | null }} LabPage
+ * @typedef {import("./documents.js").LabResult} LabPage
  */
 
 /** @param {State} state @returns {Promise<import("./overview.js").Shown>} */
 export async function budgets(state) {
   const [standing, pages, tools] = await Promise.all([/** @type {Promise<import("./ask.js").Standing>} */ (long("/api/budgets", question(state), "cells")), lab(state), toolkit()]);
   const cells = [...standing.cells].sort((one, other) => rank(one.verdict) - rank(other.verdict) || other.n - other.k - (one.n - one.k));
-  const counts = Map.groupBy(cells, ({ verdict }) => verdict);
+  const counts = Map.groupBy(cells, ({ verdict }) => /** @type {string} */ (verdict));
   const kinds = Object.keys(VERDICTS).filter((name) => name !== "none");
   const shown = state.verdict ? (counts.get(state.verdict) ?? []) : cells;
   const { since: from, refused, source } = standing.budgets;

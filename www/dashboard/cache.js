@@ -9,16 +9,12 @@ import { bytes, count, lasting, moment, percent, plural, since } from "./words.j
 
 /**
  * @typedef {import("./address.js").State} State
- * @typedef {{ site: string, route: string, requests: number, hits: number, stale: number, misses: number, bypassed: number,
- *   hit_ratio: number | null, bytes: number, origin_p50: number | null, saved_ms: number | null }} OfRoute
- * @typedef {{ reason: string, requests: number }} Reason
- * @typedef {{ from: number, below: number, n: number }} Size
- * @typedef {{ at: number, action: string, what: string, outcome: string }} Call
- * @typedef {{ from: number, to: number, routes: OfRoute[], tiers: { tier: string, requests: number, bytes: number }[],
- *   classes: { class: string, hits: number, stale: number, misses: number, hit_ratio: number | null }[], misses: Reason[], bypassed: Reason[],
- *   ages: Size[], keys: { key: string, requests: number, over: number }[], purges: { count: number, marks: number, lag_ms: Size[] }, calls: Call[] }} Analytics
- * @typedef {{ url: string, route: string | null, origin: string | null, key: string, does: string, because: string[],
- *   stored: { status: number, age: number, lifetime: number, tags: string[], bytes: number, tier: string } | null }} Explained
+ * @typedef {import("./documents.js").RouteCacheStats} OfRoute
+ * @typedef {import("./documents.js").ReasonCount} Reason
+ * @typedef {import("./documents.js").RangeCount} Size
+ * @typedef {import("./documents.js").AdminCallRecord} Call
+ * @typedef {import("./documents.js").CacheAnalytics} Analytics
+ * @typedef {import("./documents.js").CacheExplanation} Explained
  */
 
 /** @param {State} state @param {() => void} again @returns {Promise<import("./overview.js").Shown>} */

@@ -6,9 +6,8 @@ import { table, number } from "./marks.js";
 import { count, percent, plural, value } from "./words.js";
 
 /**
- * @typedef {{ name: string, n: number }} Cause
- * @typedef {{ route: string, device: string, metric: string, n: number, parts: { part: string, ms: number }[],
- *   elements: Cause[], sources: Cause[] }} Slow
+ * @typedef {import("./documents.js").CauseCount} Cause
+ * @typedef {import("./documents.js").SlowViewCauses} Slow
  */
 
 /** @param {URLSearchParams} asked the route and the metric @returns {Promise<Slow[]>} */

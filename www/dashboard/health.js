@@ -12,19 +12,12 @@ import { SIGNALS, count, lately, moment, percent, plural, since, value } from ".
 
 /**
  * @typedef {import("./address.js").State} State
- * @typedef {{ n: number, errors: number, error_rate: number, per_second: number, p50: number | null, p95: number | null, p99: number | null }} Load
- * @typedef {{ name: string, circuit: string, open_until?: number, waiting: number, oldest?: number, trouble?: string,
- *   last?: { key: string, at: number }, parked: { seq: number, key: string, status: number, at: number }[] }} Backend
- * @typedef {{ status: string, health: string, score: number, site: string, at: number, releaseId: string,
- *   parts: { name: string, points: number, of: number, status: string }[],
- *   details?: { reasons: string[], because: Record<string, string>, heard_at: number | null, missed: number,
- *     requests?: Load & { routes: (Load & { route: string })[] } },
- *   operations?: { memory: { bytes: number, limit: number, percent: number }, queues: Record<string, number>, push: Backend[],
- *     origin?: { is_up: boolean, status?: number, took: number, asked_at: number }, alerts: { raised: number, critical: number } } }} Bulletin
- * @typedef {{ key: string, signal: string, route?: string, device?: string, series?: string, level: string, since: number,
- *   read_at: number, says: string, action: string, acknowledged: { by: string, at: number } | null, muted: boolean }} Alert
- * @typedef {{ number: number, signal: string | null, route: string | null, from: number, until: number, by: string, reason: string }} Mute
- * @typedef {{ raised: Alert[], mutes: Mute[], channels: { name: string, trouble: string | null }[] }} Alerts
+ * @typedef {Omit<import("./documents.js").RouteRequestLoad, "route">} Load
+ * @typedef {import("./documents.js").BackendStatus} Backend
+ * @typedef {import("./documents.js").HealthReport} Bulletin
+ * @typedef {import("./documents.js").AlertView} Alert
+ * @typedef {import("./documents.js").NumberedSilence} Mute
+ * @typedef {import("./documents.js").AlertReport} Alerts
  */
 
 /** @param {State} state @param {() => void} again @returns {Promise<import("./overview.js").Shown>} */

@@ -7,11 +7,9 @@ import { SIGNALS, count, date, duration, lately, moment, percent, plural } from 
 
 /**
  * @typedef {import("./address.js").State} State
- * @typedef {{ from: number, to: number, health: string, score: number }} Run
- * @typedef {{ key: string, signal: string, route?: string, device?: string, series?: string, opened: number, level: string,
- *   says: string, told: Record<string, number>, acknowledged: { by: string, at: number } | null, ended: { at: number, lapsed: boolean } | null }} Incident
- * @typedef {{ from: number, to: number, statuses: Run[], spent: Record<string, number>, unseen: number,
- *   incidents?: Incident[], more_incidents?: number }} History
+ * @typedef {import("./documents.js").StatusPeriod} Run
+ * @typedef {import("./documents.js").IncidentRecord} Incident
+ * @typedef {import("./documents.js").HealthHistory} History
  */
 
 /** The spans that a history is shown of. */

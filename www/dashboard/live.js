@@ -5,7 +5,7 @@ import { readToken } from "./ask.js";
 import { draw, make } from "./dom.js";
 import { clock, count, plural } from "./words.js";
 
-/** @typedef {{ views: number, bots: number, metrics: Record<string, [number, number, number]> }} Lately */
+/** @typedef {import("./documents.js").LiveDelta} Lately */
 
 /** @type {{ site: string, bots: string } | null} */
 let wanted = null;

@@ -83,6 +83,7 @@ pub enum AlertEffect {
 
 /// An alert as the API shows it.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct AlertView {
     /// By which it is acknowledged.
     pub key: String,

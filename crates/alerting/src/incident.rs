@@ -10,6 +10,7 @@ use crate::subject::AlertSubject;
 
 /// An alert from its beginning to its end, as people read it later.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Incident {
     /// When it was first bad.
     pub opened: UnixMillis,
@@ -29,6 +30,7 @@ pub struct Incident {
 
 /// The end of an incident.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct IncidentEnd {
     /// When.
     pub at: UnixMillis,
@@ -38,6 +40,7 @@ pub struct IncidentEnd {
 
 /// An incident with what it is about, as it is stored and shown.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct IncidentRecord {
     v: u8,
     /// The alert's key.
@@ -52,6 +55,7 @@ pub struct IncidentRecord {
 
 /// Who looks after an alert.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Acknowledgement {
     /// Who.
     pub by: String,

@@ -2,7 +2,9 @@
 //! observations and the time, and returns what to send, to store, and when to look again. What good is, is
 //! said in `report::signals`; asking, storing and sending are the shells'.
 
+pub mod alert_document;
 mod alerts;
+pub mod health_history;
 mod incident;
 mod observation;
 mod open_alert;

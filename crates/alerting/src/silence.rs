@@ -8,6 +8,7 @@ use crate::subject::AlertSubject;
 
 /// What is not told for a while. Recoveries are.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Silence {
     /// Of which signal; of any, where there is none.
     pub signal: Option<Signal>,

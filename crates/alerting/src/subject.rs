@@ -7,6 +7,7 @@ use wire::Device;
 
 /// What an alert is about. Two readings of one subject are of one alert.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct AlertSubject {
     /// What is watched.
     pub signal: Signal,

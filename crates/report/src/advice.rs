@@ -14,6 +14,7 @@ use crate::stats_format::{display_unit, display_value, percentile_with_interval}
 /// A rule by which advice is given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum AdviceRule {
     /// Visits that miss the cache lose what hits do not.
     CacheMisses,
@@ -41,6 +42,7 @@ pub enum AdviceRule {
 
 /// A recommendation.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Advice {
     /// By which rule.
     pub rule: AdviceRule,
@@ -69,6 +71,7 @@ pub struct Advice {
 
 /// What visitors meet at a place that advice is about, in the units that people use.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Impact {
     /// Visits that were measured.
     pub visits: u64,
@@ -90,6 +93,7 @@ pub struct Impact {
 
 /// A number that advice rests on.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct AdviceEvidence {
     /// Of what.
     pub what: String,

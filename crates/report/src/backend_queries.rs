@@ -11,6 +11,7 @@ use serde::Serialize;
 
 /// The queries of a page, or of all.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct BackendQueries {
     /// How the page was found among the routes of the edge.
     pub found: RouteMatch,
@@ -36,6 +37,7 @@ pub struct BackendQueries {
 /// How a page was found among the routes of the edge.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum RouteMatch {
     /// No page was asked for: these are all.
     All,
@@ -49,6 +51,7 @@ pub enum RouteMatch {
 
 /// A query, as the origin told of it.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct BackendQuery {
     /// Its name.
     pub name: String,

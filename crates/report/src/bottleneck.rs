@@ -85,6 +85,7 @@ pub struct BackForwardViews {
 
 /// A place where time is lost.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Bottleneck {
     /// The route.
     pub route: String,
@@ -114,6 +115,7 @@ pub struct Bottleneck {
 
 /// What visits lose by what the cache said.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct LossByCache {
     /// Visits that it answered.
     pub hits: u64,

@@ -106,6 +106,7 @@ pub struct HealthPart {
 /// How something is, the best first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum HealthStatus {
     /// Known to be well.
     Healthy,

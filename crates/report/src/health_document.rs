@@ -16,6 +16,7 @@ use crate::stats_format::{display_unit, display_value, percentile_with_interval}
 
 /// The document.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct HealthReport {
     /// The version of this document.
     pub v: u8,
@@ -46,6 +47,7 @@ pub struct HealthReport {
 
 /// A part of the score, without its numbers.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct HealthPartSummary {
     /// Its name.
     pub name: &'static str,
@@ -60,6 +62,7 @@ pub struct HealthPartSummary {
 
 /// What is known of the site.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct HealthDetails {
     /// Why it is not healthy, the worst first.
     pub reasons: Vec<String>,
@@ -87,6 +90,7 @@ pub struct HealthDetails {
 
 /// What was heard, and what is known to be lost.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct BeaconCounts {
     /// Views.
     pub views: u64,
@@ -103,6 +107,7 @@ pub struct BeaconCounts {
 
 /// A budgeted cell.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct VitalReport {
     /// The route, or the pattern of a budget that no view has met.
     pub route: String,

@@ -12,6 +12,8 @@ pub mod health_document;
 pub mod operations;
 pub mod origin_check;
 pub mod page_evidence;
+pub mod performance_document;
+pub mod push_document;
 pub mod release;
 pub mod request_report;
 pub mod signals;

@@ -8,6 +8,7 @@ use crate::origin_check::OriginCheck;
 
 /// What the machinery does.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Operations {
     /// `on`, or `stopped` where somebody has asked that nothing be counted.
     pub monitoring: String,
@@ -26,6 +27,7 @@ pub struct Operations {
 
 /// The memory of the module in the first shard's isolate.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct MemoryUsage {
     /// Bytes.
     pub bytes: u64,
@@ -37,6 +39,7 @@ pub struct MemoryUsage {
 
 /// How much waits.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct QueueDepths {
     /// Views of the first shard that are not counted yet.
     pub journal: u64,
@@ -51,6 +54,7 @@ pub struct QueueDepths {
 
 /// A backend, as the push knows it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct BackendStatus {
     /// By which it is known.
     pub name: String,
@@ -78,6 +82,7 @@ pub struct BackendStatus {
 
 /// A document that arrived.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct LastDelivery {
     /// Its `Idempotency-Key`.
     pub key: String,
@@ -87,6 +92,7 @@ pub struct LastDelivery {
 
 /// A document that was put aside.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct DeadLetterSummary {
     /// Its number, by which it is sent again.
     pub seq: u64,
@@ -100,6 +106,7 @@ pub struct DeadLetterSummary {
 
 /// Alerts that are raised.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct AlertCounts {
     /// All of them.
     pub raised: u64,

@@ -5,6 +5,7 @@ use wire::UnixMillis;
 
 /// The origin, as it answered when it was last asked for its health.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct OriginCheck {
     /// Whether it said that it is well.
     pub is_up: bool,

@@ -23,6 +23,7 @@ pub struct ReleasePage {
 
 /// What a release did to one metric.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ReleaseDifference {
     /// The metric's name.
     pub metric: &'static str,
@@ -43,6 +44,7 @@ pub struct ReleaseDifference {
 
 /// A page that a difference comes from.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Contributor {
     /// The route.
     pub route: String,
@@ -56,6 +58,7 @@ pub struct Contributor {
 /// What a release did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum ReleaseOutcome {
     /// It made things worse, certainly and by enough to matter.
     Regression,

@@ -7,6 +7,7 @@ use serde::Serialize;
 
 /// The answers of the edge in some span.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct RequestReport {
     /// All routes together.
     #[serde(flatten)]
@@ -17,6 +18,7 @@ pub struct RequestReport {
 
 /// The answers on one route.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct RouteRequestLoad {
     /// The route.
     pub route: String,
@@ -27,6 +29,7 @@ pub struct RouteRequestLoad {
 
 /// How much, how fast, how well.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct RequestLoad {
     /// Answers.
     pub n: u64,
@@ -46,6 +49,7 @@ pub struct RequestLoad {
 
 /// What the cache did in some span.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct CacheUsage {
     /// Requests that it answered.
     pub hits: u64,

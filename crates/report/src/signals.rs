@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 /// What is watched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum Signal {
     /// The verdict on a budgeted cell.
     Verdict,
@@ -38,6 +39,7 @@ pub enum Signal {
 /// How much an alert asks of people.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum AlertLevel {
     /// Look at it on the next working day.
     Warning,

@@ -11,6 +11,7 @@ use crate::health::HealthStatus;
 
 /// Looks that followed each other and said the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct StatusPeriod {
     /// The first of them.
     pub from: UnixMillis,
@@ -24,6 +25,7 @@ pub struct StatusPeriod {
 
 /// How a span of time was.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct StatusHistory {
     /// The oldest first; what lies between two of them was seen by nobody.
     pub statuses: Vec<StatusPeriod>,

@@ -18,6 +18,7 @@ pub struct DailyValue {
 
 /// Where a series is going.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Trend {
     /// In one word.
     #[serde(rename = "course")]
@@ -33,6 +34,7 @@ pub struct Trend {
 /// In one word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum TrendDirection {
     /// Less and less.
     Better,

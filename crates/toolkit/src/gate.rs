@@ -16,6 +16,7 @@ use crate::lighthouse_ci::{CheckedAssertion, LhciVerification};
 
 /// The judgement of a gate.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct GateReport {
     /// The version of this document.
     pub v: u8,
@@ -49,6 +50,7 @@ pub struct GateReport {
 
 /// Whether it is time to look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ReadinessReport {
     /// Cells that have enough visits for a look.
     pub ready: usize,
@@ -63,6 +65,7 @@ pub struct ReadinessReport {
 /// One budget of one route on one class of device.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct GateRow {
     /// The path of the budget.
     pub pattern: String,
@@ -103,6 +106,7 @@ pub struct GateRow {
 
 /// What the lab measured beside a row of the field.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct LabComparison {
     /// The audit, which may be a proxy.
     pub audit: String,
@@ -117,6 +121,7 @@ pub struct LabComparison {
 /// How a release differs from the one before, for one metric.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct RegressionRow {
     /// The route template; null for the whole site.
     pub route: Option<String>,
@@ -136,6 +141,7 @@ pub struct RegressionRow {
 
 /// What came of one assertion in the lab.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct LabGateRow {
     /// The class of device.
     pub device: Device,

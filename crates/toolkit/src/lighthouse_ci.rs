@@ -85,6 +85,7 @@ pub struct LhciResultInput {
 /// An assertion, as people read it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct AssertionReport {
     /// The key in Lighthouse CI.
     pub audit: String,
@@ -101,6 +102,7 @@ pub struct AssertionReport {
 /// Whether a run asserted all that it was to assert, and what came of it. Left beside the results,
 /// where the gate finds it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct LhciVerification {
     /// The version of this document.
     pub v: u8,
@@ -116,6 +118,7 @@ pub struct LhciVerification {
 
 /// What came of one assertion.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct CheckedAssertion {
     /// The page.
     pub url: String,
@@ -131,6 +134,7 @@ pub struct CheckedAssertion {
 /// What came of an assertion, by name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum AssertionOutcomeKind {
     /// Made, and it holds.
     #[serde(rename = "kept")]
@@ -146,6 +150,7 @@ pub enum AssertionOutcomeKind {
 
 /// An assertion that somebody wrote into the configuration, and that Lighthouse CI never made.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct MissingAssertion {
     /// Of the pages that match this.
     pub pattern: String,

@@ -35,6 +35,7 @@ pub struct ComparisonReport {
 /// What a sketch knows, in the unit that people use.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Distribution {
     /// Its metric.
     pub metric: &'static str,
@@ -54,6 +55,7 @@ pub struct Distribution {
 
 /// What a cell waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ForecastReport {
     /// So many more visits.
     pub more: u64,
@@ -63,6 +65,7 @@ pub struct ForecastReport {
 
 /// A metric, and how its values are rated.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct MetricInfo {
     /// Its name.
     pub name: &'static str,

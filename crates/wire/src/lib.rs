@@ -12,6 +12,8 @@ pub mod beacon;
 #[cfg(feature = "documents")]
 pub mod budget_report;
 #[cfg(feature = "documents")]
+pub mod cache_admin;
+#[cfg(feature = "documents")]
 pub mod cache_analytics;
 mod device;
 #[cfg(feature = "documents")]
@@ -22,9 +24,13 @@ pub mod lab;
 pub mod live;
 mod metric;
 #[cfg(feature = "documents")]
+pub mod path_limits;
+#[cfg(feature = "documents")]
 pub mod push;
 #[cfg(feature = "documents")]
 pub mod query_response;
+#[cfg(feature = "documents")]
+pub mod routes;
 #[cfg(feature = "documents")]
 pub mod summary;
 mod time;
@@ -35,6 +41,6 @@ pub mod web_vitals;
 pub use beacon::Beacon;
 pub use device::Device;
 #[cfg(feature = "documents")]
-pub use error::ApiError;
+pub use error::{ApiError, Problem};
 pub use metric::{Metric, Rating, Thresholds};
 pub use time::UnixMillis;

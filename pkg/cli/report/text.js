@@ -27,7 +27,7 @@ export function text(report, budgets) {
   return `${parts.filter(Boolean).join("\n\n")}\n`;
 }
 
-/** @param {import("../documents.js").LabRow[]} rows */
+/** @param {import("../documents.js").LabGateRow[]} rows */
 export function labTable(rows) {
   const cells = rows.map((row) => [outcomeOf(row), row.url, row.device, auditOf(row), audited(row.audit, row.max), audited(row.audit, row.actual)]);
   return table(["outcome", "page", "device", "audit", "budget", "measured"], cells);

@@ -1,7 +1,6 @@
 //! The management calls below /api/cache/: who may, and what is asked for. What is done then is
 //! worker/edge.js's to do, and each call is recorded.
 
-use serde::Deserialize;
 use worker::Env;
 use worker::wasm_bindgen::JsValue;
 use worker::wasm_bindgen::prelude::wasm_bindgen;
@@ -12,38 +11,32 @@ use cache::purge::PurgeMode;
 use ledger::traffic::CacheOutcomeCounts;
 use ledger::{WindowSpan, cache_report};
 use wire::UnixMillis;
+use wire::cache_admin::PurgeBody;
 use wire::cache_analytics::{CacheAnalytics, HotKey, LifetimeClassStats, PurgeStats, RangeCount, VERSION};
+use wire::routes::{self, Resolution};
 
 use crate::edge::exchange::problem_response;
 use crate::edge::purge_clock::{AdminCall, ClockAnalytics, PurgeItem, PurgeRequest, RecordedCall};
 use crate::edge::{EdgeConfig, ISOLATE, edge_config};
 use crate::{auth, traffic_collector};
 
-/// What a purge is asked for with: one of the four, and whether softly.
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-struct PurgeBody {
-    url: Option<String>,
-    tag: Option<String>,
-    prefix: Option<String>,
-    all: bool,
-    soft: bool,
-}
-
 /// Whether a call may be made: undefined, or the answer that says why not.
 #[wasm_bindgen(wasm_bindgen = worker::wasm_bindgen)]
 #[expect(unreachable_pub, reason = "wasm-bindgen exports what is pub")]
 #[must_use]
 pub fn may_manage(env: &Env, method: &str, path: &str, authorization: &str) -> JsValue {
-    let Some((_, allow)) = CALL_METHODS.iter().find(|(known, _)| *known == path) else {
-        return problem_response(
-            404,
-            "there is no such call; there are purge, warm, analytics and explain",
-            &[],
-        );
-    };
-    if method != *allow {
-        return problem_response(405, &format!("this call is made with {allow}"), &[("allow", allow)]);
+    match routes::resolve(method, path) {
+        Resolution::Endpoint(_) => {}
+        Resolution::MethodNotAllowed { allow } => {
+            return problem_response(405, &format!("this call is made with {allow}"), &[("allow", &allow)]);
+        }
+        Resolution::NotFound => {
+            return problem_response(
+                404,
+                "there is no such call; there are purge, warm, analytics and explain",
+                &[],
+            );
+        }
     }
     let given = authorization.strip_prefix("Bearer ").unwrap_or_default();
     match auth::matches_secret(env, "CACHE_TOKEN", given) {
@@ -194,10 +187,3 @@ const MAX_REPORTED_KEYS: usize = 50;
 /// Of a call, addresses and origin requests. The platform allows an invocation so many of its own.
 const MAX_WARMED: usize = 1_000;
 const DEFAULT_WARMED: usize = 100;
-
-const CALL_METHODS: &[(&str, &str)] = &[
-    ("/api/cache/purge", "POST"),
-    ("/api/cache/warm", "POST"),
-    ("/api/cache/analytics", "GET"),
-    ("/api/cache/explain", "GET"),
-];
