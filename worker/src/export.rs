@@ -118,14 +118,14 @@ impl Shard {
             return self.load_totals(site, counted.since);
         }
         let mut totals = self.load_totals(site, counted.since)?;
-        let before = totals.to_rows();
+        let before = totals.to_rows().map_err(|error| Error::RustError(error.to_string()))?;
         for (group, cell) in &groups.cells {
             if let Some((route, device)) = group.page(&query.by) {
                 totals.add_visits(route, device, cell);
             }
         }
         answers.0.values().for_each(|traffic| totals.add_traffic(traffic));
-        for (route, row) in totals.to_rows() {
+        for (route, row) in totals.to_rows().map_err(|error| Error::RustError(error.to_string()))? {
             if before.get(&route) != Some(&row) {
                 let row = vec![route.into(), SqlStorageValue::Blob(row)];
                 self.sql().exec("INSERT OR REPLACE INTO totals (route, total) VALUES (?, ?)", row)?;

@@ -234,6 +234,14 @@ impl Notification {
     }
 }
 
+impl AlertChange {
+    /// Returns `true` for a new critical level, which is announced without grouping.
+    pub(crate) fn is_urgent(&self) -> bool {
+        self.level == AlertLevel::Critical
+            && matches!(self.kind, AlertChangeKind::Raised | AlertChangeKind::Escalated)
+    }
+}
+
 impl AlertChangeKind {
     /// The name in every document.
     #[must_use]

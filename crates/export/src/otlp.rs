@@ -83,11 +83,11 @@ fn histogram(histogram: &Histogram) -> Value {
     })
 }
 
-fn attribute(key: &str, value: &str) -> Value {
+pub(crate) fn attribute(key: &str, value: &str) -> Value {
     json!({ "key": key, "value": { "stringValue": value } })
 }
 
-fn nanos(at: UnixMillis) -> String {
+pub(crate) fn nanos(at: UnixMillis) -> String {
     (u128::from(at.0) * 1_000_000).to_string()
 }
 

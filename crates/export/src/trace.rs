@@ -5,6 +5,8 @@
 use serde_json::{Value, json};
 use wire::UnixMillis;
 
+use crate::otlp::{attribute, nanos};
+
 /// Where a request stands in a trace.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TraceContext {
@@ -138,14 +140,6 @@ fn span(span: &RequestSpan) -> Value {
         "attributes": attributes,
         "status": status,
     })
-}
-
-fn attribute(key: &str, value: &str) -> Value {
-    json!({ "key": key, "value": { "stringValue": value } })
-}
-
-fn nanos(at: UnixMillis) -> String {
-    (u128::from(at.0) * 1_000_000).to_string()
 }
 
 #[cfg(test)]

@@ -30,7 +30,10 @@ impl Shard {
                 let known: Vec<wire::lab::LabResult> = serde_json::from_value(body)?;
                 Response::from_json(&self.store_lab_results(&known)?)
             }
-            "totals" => Response::from_bytes(self.totals(&site).await?.encode()),
+            "totals" => {
+                let totals = self.totals(&site).await?;
+                Response::from_bytes(totals.encode().map_err(|error| Error::RustError(error.to_string()))?)
+            }
             "history" => Response::from_json(&self.read_history(&serde_json::from_value(body)?)?),
             "alerts" => Response::from_json(&self.alerts_document(&site)?),
             "ack" => Response::from_json(&self.acknowledge(&site, serde_json::from_value(body)?)?),
