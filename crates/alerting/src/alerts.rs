@@ -1,10 +1,11 @@
-//! The state machine: from observations to what people are told, and when. Storing and sending are the
-//! shell's.
+//! The state machine of a site's alerts: observations and requests in, notifications to send, incidents to
+//! store and the next wake-up out. Storing and sending are left to the shell.
 //!
-//! An alert knows two levels: the one it has, and the one that was told. A notice is the difference of
-//! the two. So maintenance, silencing, grouping and a channel that is down only delay a notice, and
-//! nobody is told twice, nor of the end of what they never heard of.
+//! An alert has two levels, the current one and the announced one, and a notification is their difference.
+//! Maintenance, silences, grouping and a channel that is down therefore only delay a notification: nothing is
+//! announced twice, and there is no recovery notice for an alert that was never announced.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 use report::signals::{AlertLevel, Signal};
@@ -12,17 +13,17 @@ use serde::{Deserialize, Serialize};
 use wire::UnixMillis;
 
 use crate::incident::{Acknowledgement, Incident, IncidentRecord};
-use crate::notification::{AlertChange, AlertChangeKind, Notification};
+use crate::notification::{AlertChange, Notification};
 use crate::observation::{AlertObservation, Assessment};
 use crate::open_alert::OpenAlert;
 use crate::silence::Silence;
 use crate::subject::AlertSubject;
 
-/// Every alert of a site, and who asked not to hear of it.
+/// All alerts of a site, with its silences and undelivered notifications.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Alerts {
     v: u8,
-    /// The site.
+    /// The site's name.
     pub site: String,
     #[serde(with = "as_list")]
     #[serde(rename = "open")]
@@ -31,80 +32,80 @@ pub struct Alerts {
     silences: BTreeMap<u64, Silence>,
     #[serde(rename = "next_mute")]
     next_silence: u64,
-    /// When a signal was last told of: what follows closely is gathered.
+    /// The latest notification of each signal: changes that follow closely are grouped.
     #[serde(rename = "told_at")]
     notified_at: BTreeMap<Signal, UnixMillis>,
-    /// Notices that no channel has taken yet.
+    /// Notifications that no channel has accepted yet.
     #[serde(rename = "telling")]
     pending: BTreeMap<u64, PendingNotification>,
     #[serde(rename = "next_notice")]
     next_notification: u64,
-    /// Bad readings of subjects that found no room.
+    /// Number of bad observations dropped because `MAX_OPEN_ALERTS` was reached.
     pub overflow: u64,
 }
 
-/// What happened.
+/// An event that the state machine handles.
 #[derive(Clone, Debug, PartialEq)]
 pub enum AlertInput {
-    /// The readings of one moment.
+    /// The observations of one evaluation.
     Observations(Vec<AlertObservation>),
-    /// The alarm went off.
+    /// The wake-up that was asked for with [`AlertEffect::WakeAt`].
     AlarmFired,
-    /// The channels have taken a notice.
+    /// Delivery of a notification is complete.
     Delivered {
-        /// Its number.
+        /// The notification's number.
         notification: u64,
-        /// Those that have.
+        /// The channels that accepted it.
         channels: Vec<String>,
     },
-    /// Somebody looks after an alert: no more reminders, until it gets worse.
+    /// Stops the reminders of an alert until it escalates.
     Acknowledge {
-        /// Which, by its key.
+        /// The alert's key.
         key: String,
-        /// Who.
+        /// The person who handles the alert.
         by: String,
     },
-    /// Somebody wants not to hear of something for a while.
+    /// Adds a silence.
     Silence(Silence),
-    /// Somebody wants to hear of it again.
+    /// Removes the silence of that number.
     Unsilence(u64),
 }
 
-/// What the shell must do, after it has stored the alerts.
+/// An action for the shell, after it has stored the alerts.
 #[derive(Clone, Debug, PartialEq)]
 pub enum AlertEffect {
-    /// Tell people, by every channel, and say so when they are told.
+    /// Post the notification to every channel, then report it with [`AlertInput::Delivered`].
     Notify(Notification),
-    /// Wake up at that moment, in place of any earlier wish.
+    /// Wake up at this time, which replaces any earlier request.
     WakeAt(UnixMillis),
-    /// Remember the incident, in place of what was remembered under its key and beginning.
+    /// Store the incident, replacing the one with the same key and start.
     RecordIncident(IncidentRecord),
 }
 
-/// An alert as the API shows it.
+/// A raised alert in the form that the API returns.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct AlertView {
-    /// By which it is acknowledged.
+    /// The key for acknowledging the alert.
     pub key: String,
-    /// What it is about.
+    /// The subject, inlined.
     #[serde(flatten)]
     pub subject: AlertSubject,
-    /// How bad it is.
+    /// The current level.
     pub level: AlertLevel,
-    /// Since when.
+    /// The time of the first bad observation.
     pub since: UnixMillis,
-    /// When it was last read.
+    /// The time of the latest observation.
     #[serde(rename = "read_at")]
     pub observed_at: UnixMillis,
-    /// What was read, in a sentence.
+    /// The latest observation as a sentence.
     #[serde(rename = "says")]
     pub message: String,
-    /// What to do.
+    /// The recommended action.
     pub action: &'static str,
-    /// Who looks after it.
+    /// The acknowledgement, if there is one.
     pub acknowledged: Option<Acknowledgement>,
-    /// Whether somebody asked not to hear of it.
+    /// `true` while a silence covers the alert.
     #[serde(rename = "muted")]
     pub silenced: bool,
 }
@@ -119,8 +120,12 @@ struct PendingNotification {
     notification: Notification,
 }
 
+/// The earliest of several requested times.
+#[derive(Default)]
+struct Wake(Option<UnixMillis>);
+
 impl Alerts {
-    /// No alerts.
+    /// Creates the state of a site without alerts.
     #[must_use]
     pub const fn new(site: String) -> Self {
         Self {
@@ -136,19 +141,21 @@ impl Alerts {
         }
     }
 
-    /// As they were stored; none when no version of ours has written it.
+    /// Reads the stored state; `None` for an unsupported version.
     #[must_use]
     pub fn from_json(text: &str) -> Option<Self> {
         serde_json::from_str(text).ok().filter(|alerts: &Self| alerts.v == VERSION)
     }
 
-    /// The text to store.
-    #[must_use]
-    pub fn to_json(&self) -> String {
-        serde_json::to_string(self).unwrap_or_default()
+    /// Writes the state for storage.
+    ///
+    /// # Errors
+    /// Fails if serialization fails, so that an empty state is never stored.
+    pub fn to_json(&self) -> serde_json::Result<String> {
+        serde_json::to_string(self)
     }
 
-    /// Takes what happened.
+    /// Handles one event.
     #[must_use]
     pub fn handle(&mut self, input: AlertInput, now: UnixMillis) -> Vec<AlertEffect> {
         let before = self.incidents();
@@ -159,27 +166,24 @@ impl Alerts {
                 }
             }
             AlertInput::AlarmFired => {}
-            AlertInput::Delivered { notification: notice, channels: by } => {
-                self.record_delivery(notice, &by, now)
+            AlertInput::Delivered { notification, channels } => {
+                self.record_delivery(notification, &channels, now)
             }
             AlertInput::Acknowledge { key, by } => self.acknowledge(&key, by, now),
-            AlertInput::Silence(silence) => {
-                if self.silences.len() < MAX_SILENCES {
-                    self.silences.insert(self.next_silence, silence);
-                    self.next_silence = self.next_silence.saturating_add(1);
-                }
-            }
+            AlertInput::Silence(silence) => self.add_silence(silence),
             AlertInput::Unsilence(number) => drop(self.silences.remove(&number)),
         }
-        self.lapse_unobserved(now);
-        self.open_alerts.values_mut().for_each(|open| open.update_incident(now));
+        for open in self.open_alerts.values_mut() {
+            open.lapse_if_unobserved(now);
+            open.update_incident(now);
+        }
         let mut effects = self.changed_incidents(&before);
         self.remove_finished(now);
         effects.extend(self.notify(now));
         effects
     }
 
-    /// Every alert that is raised, the worst and oldest first.
+    /// Returns all raised alerts, by level and age, the worst and oldest first.
     #[must_use]
     pub fn raised(&self, now: UnixMillis) -> Vec<AlertView> {
         let mut raised: Vec<AlertView> = self
@@ -194,22 +198,22 @@ impl Alerts {
                     message: open.message.clone(),
                     action: subject.signal.rule().action,
                     acknowledged: open.acknowledged.clone(),
-                    silenced: self.is_silenced(subject, now),
+                    silenced: self.silenced_until(subject, now).is_some(),
                     subject: subject.clone(),
                 })
             })
             .collect();
-        raised.sort_by_key(|alert| (std::cmp::Reverse(alert.level), alert.since));
+        raised.sort_by_key(|alert| (Reverse(alert.level), alert.since));
         raised
     }
 
-    /// What people asked not to hear of, by number.
+    /// Returns the silences by number.
     #[must_use]
     pub const fn silences(&self) -> &BTreeMap<u64, Silence> {
         &self.silences
     }
 
-    /// How many notices are on their way to people.
+    /// Returns the number of undelivered notifications.
     #[must_use]
     pub fn pending_count(&self) -> usize {
         self.pending.len()
@@ -220,53 +224,31 @@ impl Alerts {
         let previous = self.open_alerts.get(&subject).and_then(|open| open.level);
         let assessment = observation.reading.assess(previous);
         if !self.open_alerts.contains_key(&subject) {
-            if !matches!(assessment, Assessment::Bad(_)) {
-                return;
-            }
-            if self.open_alerts.len() >= MAX_OPEN_ALERTS {
-                self.overflow = self.overflow.saturating_add(1);
-                return;
+            match assessment {
+                Assessment::Good | Assessment::Unclear => return,
+                Assessment::Bad(_) if self.open_alerts.len() >= MAX_OPEN_ALERTS => {
+                    self.overflow = self.overflow.saturating_add(1);
+                    return;
+                }
+                Assessment::Bad(_) => {}
             }
         }
-        let target = subject.signal.rule();
         let open = self.open_alerts.entry(subject).or_insert_with(|| OpenAlert::new(now));
-        match assessment {
-            Assessment::Unclear => return,
-            Assessment::Good => {
-                open.good_streak = open.good_streak.saturating_add(1);
-                (open.bad_streak, open.critical_streak) = (0, 0);
-                if open.good_streak >= target.fall && open.level.is_some() {
-                    open.level = None;
-                    open.message = observation.message();
-                }
-            }
-            Assessment::Bad(level) => {
-                if open.bad_streak == 0 && open.level.is_none() {
-                    open.since = now;
-                }
-                open.good_streak = 0;
-                open.lapsed = false;
-                open.bad_streak = open.bad_streak.saturating_add(1);
-                open.critical_streak =
-                    if level == AlertLevel::Critical { open.critical_streak.saturating_add(1) } else { 0 };
-                open.message = observation.message();
-                if open.critical_streak >= target.rise {
-                    open.level = Some(AlertLevel::Critical);
-                } else if open.bad_streak >= target.rise {
-                    // An alert only gets worse until it is over.
-                    open.level = open.level.max(Some(AlertLevel::Warning));
-                }
-            }
-        }
-        open.observed_at = now;
+        open.observe(observation, assessment, now);
     }
 
     fn acknowledge(&mut self, key: &str, by: String, now: UnixMillis) {
         let site = &self.site;
-        if let Some((_, open)) =
-            self.open_alerts.iter_mut().find(|(subject, _)| subject.dedup_key(site) == key)
-        {
+        let alert = self.open_alerts.iter_mut().find(|(subject, _)| subject.dedup_key(site) == key);
+        if let Some((_, open)) = alert {
             open.acknowledged = Some(Acknowledgement { by, at: now });
+        }
+    }
+
+    fn add_silence(&mut self, silence: Silence) {
+        if self.silences.len() < MAX_SILENCES {
+            self.silences.insert(self.next_silence, silence);
+            self.next_silence = self.next_silence.saturating_add(1);
         }
     }
 
@@ -276,156 +258,131 @@ impl Alerts {
         self.open_alerts.iter().filter_map(incident).collect()
     }
 
-    /// The incidents that are not as they were.
     fn changed_incidents(&self, before: &BTreeMap<AlertSubject, Incident>) -> Vec<AlertEffect> {
         let changed =
             self.incidents().into_iter().filter(|(subject, incident)| before.get(subject) != Some(incident));
         let record = |(subject, incident): (AlertSubject, Incident)| {
-            AlertEffect::RecordIncident(IncidentRecord::new(subject.dedup_key(&self.site), subject, incident))
+            let key = subject.dedup_key(&self.site);
+            AlertEffect::RecordIncident(IncidentRecord::new(key, subject, incident))
         };
         changed.map(record).collect()
     }
 
-    /// What nobody reads any more is over, and said to be so without proof.
-    fn lapse_unobserved(&mut self, now: UnixMillis) {
-        for open in self.open_alerts.values_mut() {
-            let unobserved_ms = now.0.saturating_sub(open.observed_at.0);
-            if open.level.is_some() && unobserved_ms >= LAPSE_AFTER_MS {
-                open.level = None;
-                open.lapsed = true;
-            }
-        }
-    }
-
-    /// What never became an alert is forgotten, and what is over and told.
+    /// Removes alerts that were never raised, or whose end has been announced.
     fn remove_finished(&mut self, now: UnixMillis) {
-        let pending: BTreeSet<&AlertSubject> = self
-            .pending
-            .values()
-            .flat_map(|telling| telling.levels.iter().map(|(subject, _)| subject))
-            .collect();
+        let pending = self.pending_subjects();
         self.open_alerts.retain(|subject, open| {
-            // Of what is on its way to people they will want to hear the end.
+            // The end of an alert in an undelivered notification must still be announced.
             let is_over = open.level.is_none() && open.notified_level.is_none() && !pending.contains(subject);
-            let unobserved_ms = now.0.saturating_sub(open.observed_at.0);
-            !is_over || (open.bad_streak > 0 && unobserved_ms < FORGET_AFTER_MS)
+            !is_over || (open.bad_streak > 0 && open.unobserved_ms(now) < FORGET_AFTER_MS)
         });
-        self.silences.retain(|_, mute| now < mute.until);
+        self.silences.retain(|_, silence| now < silence.until);
         self.notified_at.retain(|_, at| now.0.saturating_sub(at.0) < GROUP_INTERVAL_MS && *at <= now);
     }
 
-    fn notify(&mut self, now: UnixMillis) -> Vec<AlertEffect> {
-        let mut effects = Vec::new();
-        let mut wake: Option<UnixMillis> = None;
-        let mut wake_at = |at: UnixMillis| wake = Some(wake.map_or(at, |earlier| earlier.min(at)));
+    fn pending_subjects(&self) -> BTreeSet<AlertSubject> {
+        let levels = self.pending.values().flat_map(|pending| &pending.levels);
+        levels.map(|(subject, _)| subject.clone()).collect()
+    }
 
+    fn notify(&mut self, now: UnixMillis) -> Vec<AlertEffect> {
+        let mut wake = Wake::default();
+        let mut effects = self.retry_pending(now, &mut wake);
+        for (signal, changes) in self.unannounced_changes(now, &mut wake) {
+            let next_group_at = self.notified_at.get(&signal).map(|at| at.saturating_add(GROUP_INTERVAL_MS));
+            let is_urgent = changes.iter().any(AlertChange::is_urgent);
+            if let Some(at) = next_group_at.filter(|at| now < *at && !is_urgent) {
+                wake.at(at);
+                continue;
+            }
+            effects.push(AlertEffect::Notify(self.announce(signal, changes, now)));
+            wake.at(now.saturating_add(RETRY_DELAY_MS));
+        }
+        for at in self.open_alerts.values().filter_map(OpenAlert::reminder_at) {
+            wake.at(at.max(now.saturating_add(GROUP_INTERVAL_MS)));
+        }
+        effects.extend(wake.0.map(AlertEffect::WakeAt));
+        effects
+    }
+
+    fn retry_pending(&mut self, now: UnixMillis, wake: &mut Wake) -> Vec<AlertEffect> {
+        let mut effects = Vec::new();
         for pending in self.pending.values_mut() {
-            let retry_at = pending.at.saturating_add(RETRY_DELAY_MS << pending.attempts.min(6));
-            if now >= retry_at || now < pending.at {
+            // A clock that was set back must not postpone the retry.
+            if now >= pending.retry_at() || now < pending.at {
                 pending.at = now;
                 pending.attempts = pending.attempts.saturating_add(1);
                 effects.push(AlertEffect::Notify(pending.notification.clone()));
             }
-            wake_at(pending.at.saturating_add(RETRY_DELAY_MS << pending.attempts.min(6)));
+            wake.at(pending.retry_at());
         }
+        effects
+    }
 
-        let pending: BTreeSet<&AlertSubject> = self
-            .pending
-            .values()
-            .flat_map(|telling| telling.levels.iter().map(|(subject, _)| subject))
-            .collect();
-        let mut changes: BTreeMap<Signal, Vec<(AlertSubject, AlertChange)>> = BTreeMap::new();
-        for (subject, open) in &self.open_alerts {
-            if pending.contains(subject) {
-                continue;
-            }
+    /// Returns the changes that are neither announced, nor being announced, nor silenced.
+    fn unannounced_changes(&self, now: UnixMillis, wake: &mut Wake) -> BTreeMap<Signal, Vec<AlertChange>> {
+        let pending = self.pending_subjects();
+        let mut changes: BTreeMap<Signal, Vec<AlertChange>> = BTreeMap::new();
+        for (subject, open) in self.open_alerts.iter().filter(|(subject, _)| !pending.contains(subject)) {
             let Some(kind) = open.pending_change(now) else { continue };
             if let Some(end) = self.silenced_until(subject, now).filter(|_| !kind.is_over()) {
-                wake_at(end);
+                wake.at(end);
                 continue;
             }
-            let change = AlertChange {
+            changes.entry(subject.signal).or_default().push(AlertChange {
                 kind,
                 key: subject.dedup_key(&self.site),
                 subject: subject.clone(),
                 level: open.level.or(open.notified_level).unwrap_or(AlertLevel::Warning),
                 since: open.since,
                 message: open.change_message(kind, now),
-            };
-            changes.entry(subject.signal).or_default().push((subject.clone(), change));
-        }
-        for (signal, changes) in changes {
-            let is_urgent = changes.iter().any(|(_, change)| {
-                change.level == AlertLevel::Critical
-                    && matches!(change.kind, AlertChangeKind::Raised | AlertChangeKind::Escalated)
             });
-            let next_group_at = self.notified_at.get(&signal).map(|at| at.saturating_add(GROUP_INTERVAL_MS));
-            if let Some(at) = next_group_at.filter(|at| now < *at && !is_urgent) {
-                wake_at(at);
-                continue;
-            }
-            self.notified_at.insert(signal, now);
-            let number = self.next_notification;
-            self.next_notification = self.next_notification.saturating_add(1);
-            let levels = changes
-                .iter()
-                .map(|(subject, _)| {
-                    (subject.clone(), self.open_alerts.get(subject).and_then(|open| open.level))
-                })
-                .collect();
-            let notification = Notification {
-                number,
-                site: self.site.clone(),
-                at: now,
-                signal,
-                changes: changes.into_iter().map(|(_, change)| change).collect(),
-            };
-            effects.push(AlertEffect::Notify(notification.clone()));
-            self.pending.insert(number, PendingNotification { at: now, attempts: 0, levels, notification });
-            wake_at(now.saturating_add(RETRY_DELAY_MS));
         }
-        let reminders = self.open_alerts.values().filter_map(OpenAlert::reminder_at);
-        for at in reminders {
-            wake_at(at.max(now.saturating_add(GROUP_INTERVAL_MS)));
-        }
-        effects.extend(wake.map(AlertEffect::WakeAt));
-        effects
+        changes
     }
 
-    /// Only what the channels have taken is told.
+    fn announce(&mut self, signal: Signal, changes: Vec<AlertChange>, now: UnixMillis) -> Notification {
+        let number = self.next_notification;
+        self.next_notification = self.next_notification.saturating_add(1);
+        self.notified_at.insert(signal, now);
+        let level = |subject: &AlertSubject| self.open_alerts.get(subject).and_then(|open| open.level);
+        let levels = changes.iter().map(|change| (change.subject.clone(), level(&change.subject))).collect();
+        let notification = Notification { number, site: self.site.clone(), at: now, signal, changes };
+        let delivery =
+            PendingNotification { at: now, attempts: 0, levels, notification: notification.clone() };
+        self.pending.insert(number, delivery);
+        notification
+    }
+
+    /// Marks the levels of a notification as announced; until then they are not.
     fn record_delivery(&mut self, number: u64, channels: &[String], now: UnixMillis) {
         let Some(pending) = self.pending.remove(&number) else { return };
         for (subject, level) in pending.levels {
             if let Some(open) = self.open_alerts.get_mut(&subject) {
-                // An acknowledgement was of what was known then.
-                if level > open.notified_level && open.notified_level.is_some() {
-                    open.acknowledged = None;
-                }
-                if let Some(incident) = open.incident.as_mut().filter(|_| level.is_some()) {
-                    for channel in channels {
-                        incident.notified.entry(channel.clone()).or_insert(now);
-                    }
-                }
-                open.notified_level = level;
-                open.notified_at = now;
-                if level.is_none() {
-                    open.acknowledged = None;
-                }
+                open.record_delivery(level, channels, now);
             }
         }
     }
 
-    fn is_silenced(&self, subject: &AlertSubject, now: UnixMillis) -> bool {
-        self.silenced_until(subject, now).is_some()
-    }
-
     fn silenced_until(&self, subject: &AlertSubject, now: UnixMillis) -> Option<UnixMillis> {
-        let silences = self.silences.values().filter(|mute| mute.covers(subject, now));
-        silences.map(|mute| mute.until).max()
+        let silences = self.silences.values().filter(|silence| silence.covers(subject, now));
+        silences.map(|silence| silence.until).max()
     }
 }
 
-/// A map's keys are text in JSON, and a subject is more.
+impl PendingNotification {
+    fn retry_at(&self) -> UnixMillis {
+        self.at.saturating_add(RETRY_DELAY_MS << self.attempts.min(6))
+    }
+}
+
+impl Wake {
+    fn at(&mut self, at: UnixMillis) {
+        self.0 = Some(self.0.map_or(at, |earlier| earlier.min(at)));
+    }
+}
+
+/// JSON object keys are strings, so the map is stored as a list of pairs.
 mod as_list {
     use std::collections::BTreeMap;
 
@@ -448,12 +405,11 @@ mod as_list {
 }
 
 const VERSION: u8 = 1;
-/// Notices of one signal that follow within this are one notice.
+/// Changes of one signal within this interval share one notification.
 const GROUP_INTERVAL_MS: u64 = 5 * 60_000;
-/// A notice that no channel took is sent again after this, and twice as long each further time.
+/// The delay before the first retry; it doubles with each further attempt.
 const RETRY_DELAY_MS: u64 = 60_000;
-const LAPSE_AFTER_MS: u64 = 3 * 86_400_000;
 const FORGET_AFTER_MS: u64 = 3_600_000;
-/// With the longest routes, and all of them on their way to people, stored in less than two megabytes.
+/// With the longest routes, and every alert in an undelivered notification, the state stays below 2 MB.
 const MAX_OPEN_ALERTS: usize = 500;
 const MAX_SILENCES: usize = 200;

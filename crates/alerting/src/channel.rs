@@ -1,6 +1,6 @@
-//! The channels that a team has configured, and which of them has taken which notice. A notice is told when
-//! each channel has taken it, or will never; one channel that is down must not keep the others from hearing
-//! what comes next. Posting is the shell's.
+//! The configured channels and the delivery of notifications to them. A notification is complete once each
+//! channel has accepted it or never will, so that a channel that is down does not hold back the others.
+//! Posting is left to the shell.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -13,74 +13,75 @@ use crate::notification::Channel;
 /// A channel with its address.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ChannelConfig {
-    /// By which it is known.
+    /// The name, unique within the configuration.
     pub name: String,
-    /// What is posted.
+    /// The type of channel.
     pub channel: Channel,
-    /// Where to. It may hold a secret itself.
+    /// The address, which may contain a secret.
     pub url: String,
-    /// What goes along as a bearer token.
+    /// The bearer token to send.
     pub token: Option<String>,
 }
 
-/// What is wrong with the text of the channels.
+/// An error in the configuration of the channels.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ChannelConfigError(String);
 
-/// Which channels have taken which notice.
+/// The delivery state of each pending notification.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NotificationDeliveries {
     notices: BTreeMap<u64, NotificationDelivery>,
-    /// What is wrong with each channel, while it is.
+    /// The current error of each failing channel.
     #[serde(rename = "troubles")]
     pub errors: BTreeMap<String, String>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct NotificationDelivery {
-    /// Channels that have taken it.
+    /// The channels that accepted it.
     #[serde(rename = "taken")]
     accepted: BTreeSet<String>,
-    /// Channels that never will.
+    /// The channels that rejected it for good.
     #[serde(rename = "refused")]
     rejected: BTreeSet<String>,
-    /// How often each has failed.
+    /// The number of failures by channel.
     #[serde(rename = "failed")]
     failures: BTreeMap<String, u32>,
 }
 
-/// How a channel answered a notice.
+/// A channel's response to a notification.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ChannelResponse {
-    /// With that status.
+    /// An HTTP status.
     Status(u16),
-    /// Not at all.
+    /// No response before the timeout, or a network error.
     NoResponse,
 }
 
 impl ChannelConfig {
-    /// Reads a list of channels in JSON, as `docs/alerts.md` shows it.
+    /// Parses the JSON list of channels described in `docs/alerts.md`.
     ///
     /// # Errors
-    /// Says which one is wrong, and never shows an address or a key: they are secret.
+    /// Names the invalid channel, and never shows an address or a key, which are secret.
     pub fn parse_list(text: &str) -> Result<Vec<Self>, ChannelConfigError> {
         if text.trim().is_empty() {
             return Ok(Vec::new());
         }
-        let wrong = |error: serde_json::Error| {
-            // The parser's own words may quote a secret.
+        let to_error = |error: serde_json::Error| {
+            // The parser's own message may quote a secret.
             ChannelConfigError(format!(
                 "not a JSON list of channels (line {}, column {})",
                 error.line(),
                 error.column()
             ))
         };
-        let raw_channels: Vec<RawChannel> = serde_json::from_str(text).map_err(wrong)?;
+        let raw_channels: Vec<RawChannel> = serde_json::from_str(text).map_err(to_error)?;
         let mut all: Vec<Self> = Vec::new();
         for (index, raw) in raw_channels.into_iter().enumerate() {
-            let place = index + 1;
-            let channel =
-                raw.into_config(place).map_err(|why| ChannelConfigError(format!("channel {place} {why}")))?;
+            let position = index + 1;
+            let channel = raw
+                .into_config(position)
+                .map_err(|reason| ChannelConfigError(format!("channel {position} {reason}")))?;
             if all.iter().any(|other| other.name == channel.name) {
                 let name = &channel.name;
                 return Err(ChannelConfigError(format!(
@@ -94,10 +95,14 @@ impl ChannelConfig {
 }
 
 impl NotificationDeliveries {
-    /// The channels that a notice is to be posted to.
+    /// Returns the channels that have neither accepted nor rejected the notification.
     #[must_use]
-    pub fn pending_channels<'a>(&self, notice: u64, channels: &'a [ChannelConfig]) -> Vec<&'a ChannelConfig> {
-        let delivery = self.notices.get(&notice);
+    pub fn pending_channels<'a>(
+        &self,
+        notification: u64,
+        channels: &'a [ChannelConfig],
+    ) -> Vec<&'a ChannelConfig> {
+        let delivery = self.notices.get(&notification);
         let is_open = |channel: &&ChannelConfig| {
             delivery.is_none_or(|known| {
                 !known.accepted.contains(&channel.name) && !known.rejected.contains(&channel.name)
@@ -106,16 +111,16 @@ impl NotificationDeliveries {
         channels.iter().filter(is_open).collect()
     }
 
-    /// Takes an answer.
-    pub fn record_response(&mut self, notice: u64, channel: &str, response: ChannelResponse) {
-        let delivery = self.notices.entry(notice).or_default();
+    /// Records the response of a channel.
+    pub fn record_response(&mut self, notification: u64, channel: &str, response: ChannelResponse) {
+        let delivery = self.notices.entry(notification).or_default();
         let error = match response {
             ChannelResponse::Status(200..=299) => {
                 delivery.accepted.insert(channel.to_owned());
                 self.errors.remove(channel);
                 return;
             }
-            // These pass.
+            // Temporary errors.
             ChannelResponse::Status(status @ (408 | 409 | 425 | 429 | 500..=599)) => {
                 format!("responded with {status}")
             }
@@ -130,38 +135,41 @@ impl NotificationDeliveries {
         self.errors.insert(channel.to_owned(), error);
     }
 
-    /// Whether people have been told, and nothing more is to be tried. A channel that failed often is
-    /// given up where another has taken the notice; while none has, all are tried again.
+    /// Returns `true` if nothing remains to be tried. A channel that fails too often is given up once another
+    /// one has accepted the notification; until then, all are retried.
     #[must_use]
-    pub fn is_complete(&self, notice: u64, channels: &[ChannelConfig]) -> bool {
-        let Some(delivery) = self.notices.get(&notice) else { return channels.is_empty() };
-        let waits = |channel: &ChannelConfig| {
+    pub fn is_complete(&self, notification: u64, channels: &[ChannelConfig]) -> bool {
+        let Some(delivery) = self.notices.get(&notification) else { return channels.is_empty() };
+        let is_pending = |channel: &ChannelConfig| {
             let is_over =
                 delivery.accepted.contains(&channel.name) || delivery.rejected.contains(&channel.name);
             let failures = delivery.failures.get(&channel.name).copied().unwrap_or_default();
             !is_over && (delivery.accepted.is_empty() || failures < MAX_FAILURES)
         };
-        !channels.iter().any(waits)
+        !channels.iter().any(is_pending)
     }
 
-    /// The channels that have taken a notice.
+    /// Returns the channels that accepted the notification.
     #[must_use]
-    pub fn accepted_by(&self, notice: u64) -> Vec<String> {
-        self.notices.get(&notice).map(|known| known.accepted.iter().cloned().collect()).unwrap_or_default()
+    pub fn accepted_by(&self, notification: u64) -> Vec<String> {
+        self.notices
+            .get(&notification)
+            .map(|known| known.accepted.iter().cloned().collect())
+            .unwrap_or_default()
     }
 
-    /// How many notices that are on their way a channel has not taken.
+    /// Returns the number of pending notifications that the channel has not accepted.
     #[must_use]
     pub fn pending_count(&self, channel: &str) -> usize {
-        let waits = |delivery: &&NotificationDelivery| {
+        let is_pending = |delivery: &&NotificationDelivery| {
             !delivery.accepted.contains(channel) && !delivery.rejected.contains(channel)
         };
-        self.notices.values().filter(waits).count()
+        self.notices.values().filter(is_pending).count()
     }
 
-    /// Forgets a notice that was told.
-    pub fn remove(&mut self, notice: u64) {
-        self.notices.remove(&notice);
+    /// Removes a complete notification.
+    pub fn remove(&mut self, notification: u64) {
+        self.notices.remove(&notification);
     }
 }
 
@@ -173,7 +181,7 @@ impl fmt::Display for ChannelConfigError {
 
 impl std::error::Error for ChannelConfigError {}
 
-/// A channel as it is written.
+/// A channel in the configuration.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RawChannel {
@@ -188,9 +196,9 @@ struct RawChannel {
 }
 
 impl RawChannel {
-    fn into_config(self, place: usize) -> Result<ChannelConfig, String> {
+    fn into_config(self, position: usize) -> Result<ChannelConfig, String> {
         let Self { kind, name, url, token, routing_key, from, to } = self;
-        let needs = |what: &str| format!("({kind}) needs `{what}`");
+        let needs = |field: &str| format!("({kind}) needs `{field}`");
         let (channel, url) = match (kind.as_str(), routing_key, from, to) {
             ("webhook", None, None, None) => (Channel::Webhook, url),
             ("slack", None, None, None) => (Channel::Slack, url),
@@ -211,13 +219,14 @@ impl RawChannel {
         if !is_http_url(&url) {
             return Err(format!("({kind}) has an invalid `url`"));
         }
-        let name = name.unwrap_or_else(|| if place == 1 { kind.clone() } else { format!("{kind}-{place}") });
+        let name =
+            name.unwrap_or_else(|| if position == 1 { kind.clone() } else { format!("{kind}-{position}") });
         Ok(ChannelConfig { name, channel, url, token })
     }
 }
 
 const PAGERDUTY_URL: &str = "https://events.pagerduty.com/v2/enqueue";
-/// With the waits between them, about an hour.
+/// With the delays between attempts, about an hour.
 const MAX_FAILURES: u32 = 6;
 
 #[cfg(test)]
@@ -245,15 +254,15 @@ mod tests {
     fn the_documented_channels_parse() {
         let page =
             std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/alerts.md")).unwrap();
-        let shown = page.split("```json\n").nth(1).unwrap().split("```").next().unwrap();
-        assert_eq!(ChannelConfig::parse_list(shown).unwrap().len(), 4);
+        let example = page.split("```json\n").nth(1).unwrap().split("```").next().unwrap();
+        assert_eq!(ChannelConfig::parse_list(example).unwrap().len(), 4);
     }
 
     #[track_caller]
     fn check(text: &str, expected: &str) {
-        let mistake = ChannelConfig::parse_list(text).unwrap_err().to_string();
-        assert!(mistake.contains(expected), "{mistake}");
-        assert!(!mistake.contains("secret"), "{mistake}");
+        let error = ChannelConfig::parse_list(text).unwrap_err().to_string();
+        assert!(error.contains(expected), "{error}");
+        assert!(!error.contains("secret"), "{error}");
     }
 
     #[test]
@@ -310,7 +319,7 @@ mod tests {
             deliveries.record_response(1, "night", ChannelResponse::Status(429));
         }
         assert!(!deliveries.is_complete(1, &channels));
-        // Whoever refuses does so for ever.
+        // A rejection is final.
         deliveries.record_response(2, "webhook", ChannelResponse::Status(403));
         deliveries.record_response(2, "night", ChannelResponse::Status(400));
         assert!(deliveries.is_complete(2, &channels));

@@ -1,4 +1,4 @@
-//! Incidents: alerts from their beginning to their end, as they are stored and shown.
+//! Incidents: alerts from start to end, in the form that is stored and shown.
 
 use std::collections::BTreeMap;
 
@@ -8,23 +8,23 @@ use wire::UnixMillis;
 
 use crate::subject::AlertSubject;
 
-/// An alert from its beginning to its end, as people read it later.
+/// An alert from start to end.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Incident {
-    /// When it was first bad.
+    /// The time of the first bad observation.
     pub opened: UnixMillis,
-    /// How bad it was at its worst.
+    /// The worst level.
     pub level: AlertLevel,
-    /// What was read when it became so.
+    /// The observation that reached this level.
     #[serde(rename = "says")]
     pub message: String,
-    /// The channels that have told people of it, each since when.
+    /// The channels that announced it, with the time of the first announcement.
     #[serde(rename = "told")]
     pub notified: BTreeMap<String, UnixMillis>,
-    /// Who looked after it.
+    /// The latest acknowledgement.
     pub acknowledged: Option<Acknowledgement>,
-    /// Its end, where it has one.
+    /// The end; `None` while it lasts.
     pub ended: Option<IncidentEnd>,
 }
 
@@ -32,34 +32,34 @@ pub struct Incident {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct IncidentEnd {
-    /// When.
+    /// The time of the end.
     pub at: UnixMillis,
-    /// Whether it ended for want of readings, not by a good one.
+    /// `true` if it ended for lack of observations, not by a good one.
     pub lapsed: bool,
 }
 
-/// An incident with what it is about, as it is stored and shown.
+/// An incident with its key and subject: the stored and shown document.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct IncidentRecord {
     v: u8,
     /// The alert's key.
     pub key: String,
-    /// What it is about.
+    /// The subject, inlined.
     #[serde(flatten)]
     pub subject: AlertSubject,
-    /// How it went.
+    /// The incident, inlined.
     #[serde(flatten)]
     pub incident: Incident,
 }
 
-/// Who looks after an alert.
+/// The person who handles an alert.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Acknowledgement {
-    /// Who.
+    /// The name.
     pub by: String,
-    /// Since when.
+    /// The time of the acknowledgement.
     pub at: UnixMillis,
 }
 

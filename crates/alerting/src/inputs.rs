@@ -1,43 +1,42 @@
-//! From what the ledger knows to what the alerts read: the three readings of a budgeted cell, and what is
-//! odd or missing by the hours of earlier weeks. Asking the ledger is the shell's.
+//! Observations from counts: three per budgeted cell, those of the edge's traffic, and deviations of hourly
+//! series from earlier weeks. Querying the ledger is left to the shell.
 
 use std::collections::BTreeMap;
 
 use budget::{BudgetTally, BurnWindows, Limit};
 use ledger::traffic::{LatencyHistogram, TrafficStats};
 use ledger::{Cell, WindowSpan};
-use wire::{Device, Metric, UnixMillis};
-
-use crate::{AlertObservation, SampledValue, SignalReading};
 use report::anomaly::{Baseline, Noise};
 use report::stats_format::stats;
+use wire::{Device, Metric, UnixMillis};
 
-/// One budget of one page on one class of devices, over the spans that its alerts look at.
+use crate::observation::{AlertObservation, SampledValue, SignalReading};
+
+/// The visits to one budgeted page and device class in the time spans of its alert rules.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BudgetAlertInput {
     /// The route.
     pub route: String,
-    /// The class of devices.
+    /// The device class.
     pub device: Device,
     /// The metric.
     pub metric: Metric,
     /// The budget.
     pub limit: Limit,
-    /// The visits of the span that people see.
+    /// The visits in the window that the dashboard shows.
     pub verdict_tally: BudgetTally,
-    /// The visits since the release, or since the alert on the evidence last cleared.
+    /// The visits since the release, or since the evidence alert last cleared.
     pub since_release: BudgetTally,
-    /// The visits of the last half hour, six hours and three days.
+    /// The visits in the last half hour, six hours and three days.
     pub windows: BurnWindows,
 }
 
-/// A series by the hour, in hours since the Unix epoch. An hour that is not there had nothing, unless it
-/// was before the first that is.
+/// Values by hour since the Unix epoch. A missing hour after the first one counts as zero.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct HourlySeries(pub BTreeMap<u64, f64>);
 
 impl BudgetAlertInput {
-    /// What the alerts read of it.
+    /// Returns the observations for the verdict, the evidence and the burn rate.
     #[must_use]
     pub fn observations(&self) -> [AlertObservation; 3] {
         let verdict = self.limit.verdict(self.verdict_tally);
@@ -56,7 +55,7 @@ impl BudgetAlertInput {
     }
 }
 
-/// What the alerts read of what the edge has answered lately.
+/// Returns the observations of recent traffic at the edge.
 #[must_use]
 pub fn traffic_observations(traffic: &TrafficStats) -> Vec<AlertObservation> {
     let whole = traffic.total();
@@ -85,7 +84,7 @@ pub fn traffic_observations(traffic: &TrafficStats) -> Vec<AlertObservation> {
     all
 }
 
-/// An hour of visits, series by series: its name, how many events it is of, and its value.
+/// Returns the series of an hour of visits: name, number of events and value.
 #[must_use]
 pub fn visit_series(hour: &Cell) -> Vec<(&'static str, u64, f64)> {
     let good = |(metric, tally): (&Metric, &ledger::MetricCell)| {
@@ -96,7 +95,7 @@ pub fn visit_series(hour: &Cell) -> Vec<(&'static str, u64, f64)> {
     all
 }
 
-/// An hour of answers, likewise; nothing of an hour in which nothing was answered.
+/// Returns the series of an hour of traffic; empty without requests.
 #[must_use]
 pub fn traffic_series(hour: &TrafficStats) -> Vec<(&'static str, u64, f64)> {
     let whole = hour.total();
@@ -110,8 +109,7 @@ pub fn traffic_series(hour: &TrafficStats) -> Vec<(&'static str, u64, f64)> {
     all
 }
 
-/// What is not as it is at this hour, of series that are each known with how many events their last
-/// complete hour is of.
+/// Returns the deviation of each series in the last complete hour, which is given with its number of events.
 #[must_use]
 pub fn anomalies(hours: &BTreeMap<String, (HourlySeries, u64)>, now: UnixMillis) -> Vec<AlertObservation> {
     let anomaly_of_series = |(series, (hours, n)): (&String, &(HourlySeries, u64))| {
@@ -125,7 +123,7 @@ pub fn anomalies(hours: &BTreeMap<String, (HourlySeries, u64)>, now: UnixMillis)
 }
 
 impl HourlySeries {
-    /// What is usual at that hour, by as many earlier days as hours are kept.
+    /// Returns the baseline of an hour from the same hour of all earlier days that are kept.
     #[must_use]
     pub fn baseline(&self, hour: u64) -> Option<Baseline> {
         let (first, _) = self.0.first_key_value()?;
@@ -137,8 +135,8 @@ impl HourlySeries {
         Baseline::from_history(&earlier)
     }
 
-    /// How odd the last hour that is complete is, where that can be told. `n` is how many events its value
-    /// is of; for a count, how many there usually are, since a series that is gone has none.
+    /// Returns the deviation of the last complete hour, or `None` without a baseline. `n` is the number of events
+    /// behind the value; counts use the usual number instead, since a series that stopped has no events.
     #[must_use]
     pub fn anomaly(&self, series: &str, n: u64, noise: Noise, now: UnixMillis) -> Option<AlertObservation> {
         let hour = (now.0 / WindowSpan::Hour.millis()).checked_sub(1)?;
@@ -153,13 +151,13 @@ impl HourlySeries {
         Some(AlertObservation { route: None, device: None, series: Some(series.to_owned()), reading })
     }
 
-    /// How many events should have been heard of between these moments, by what is usual at each hour
-    /// that lies between. Nothing is expected of hours of which nothing is known.
+    /// Returns the number of views expected between two times, from the baseline of each hour. Hours without a
+    /// baseline count as zero.
     #[must_use]
     pub fn expected_views(&self, since: UnixMillis, now: UnixMillis) -> f64 {
         let length = WindowSpan::Hour.millis();
         let (first, last) = (since.0 / length, now.0 / length);
-        // Of a silence of weeks its last days say enough.
+        // Longer silences change nothing, so the work is bounded.
         let from = first.max(last.saturating_sub(24 * MAX_SILENCE_DAYS));
         (from..=last)
             .map(|hour| {
@@ -172,11 +170,11 @@ impl HourlySeries {
     }
 }
 
-/// The series of a site's views.
+/// The name of the series of views.
 pub const VIEWS_SERIES: &str = "views";
-/// The series of what the edge answers.
+/// The name of the series of the edge's requests.
 const REQUESTS_SERIES: &str = "requests";
-/// Hours are kept for 35 days.
+/// The retention of hourly values.
 const HISTORY_DAYS: u64 = 35;
 const MAX_SILENCE_DAYS: u64 = 3;
 
@@ -187,10 +185,10 @@ mod tests {
     use super::*;
 
     const HOUR_MS: u64 = 3_600_000;
-    /// A noon.
+    /// An hour at noon UTC.
     const NOON_HOUR: u64 = 500_004;
 
-    /// Sixty views an hour from eight to eight, none at night; up to the hour before noon.
+    /// Sixty views per hour from 8 to 20 h and none at night, up to the hour before noon.
     fn views(days: u64) -> HourlySeries {
         let hours = NOON_HOUR - 24 * days..NOON_HOUR;
         HourlySeries(hours.filter(|hour| (8..20).contains(&(hour % 24))).map(|hour| (hour, 60.0)).collect())
@@ -298,14 +296,18 @@ mod tests {
         let views = views(30);
         assert!((views.expected_views(at(NOON_HOUR, 0), at(NOON_HOUR, 15)) - 15.0).abs() < 1e-9);
         assert!((views.expected_views(at(NOON_HOUR, 30), at(NOON_HOUR + 1, 30)) - 60.0).abs() < 1e-9);
-        // From two before closing time to the morning after.
+        // From 18:58 to 8:00 the next day.
         assert!((views.expected_views(at(NOON_HOUR - 18, 58), at(NOON_HOUR - 4, 0)) - 62.0).abs() < 1e-9);
         assert_eq!(
             views.expected_views(at(NOON_HOUR + 9, 0), at(NOON_HOUR + 18, 0)),
             0.0,
-            "nights are silent"
+            "no views at night"
         );
-        assert_eq!(views.expected_views(at(NOON_HOUR, 15), at(NOON_HOUR, 0)), 0.0, "a clock that ran back");
+        assert_eq!(
+            views.expected_views(at(NOON_HOUR, 15), at(NOON_HOUR, 0)),
+            0.0,
+            "a clock that was set back"
+        );
         assert!(views.expected_views(UnixMillis(0), at(NOON_HOUR, 0)) <= 4.0 * 12.0 * 60.0);
     }
 

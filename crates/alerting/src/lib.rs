@@ -1,6 +1,6 @@
-//! Alerts: which observations are worth waking somebody for, and how people are told. A state machine takes
-//! observations and the time, and returns what to send, to store, and when to look again. What good is, is
-//! said in `report::signals`; asking, storing and sending are the shells'.
+//! Alerts: rules on observations, a state machine with incidents and silences, and the notifications of each
+//! channel. The state machine takes observations and the time, and returns what to send and to store. The
+//! limits are those of `report::signals`; reading, storing and sending are left to the shell.
 
 pub mod alert_document;
 mod alerts;

@@ -1,88 +1,88 @@
-//! A notice, and how it looks on each channel: the documents exactly as they are posted. What is told,
-//! and when, is the alerts' business; posting it is the shell's.
+//! Notifications and their payloads: the exact documents posted to each channel. The state machine decides
+//! when to notify; posting is left to the shell.
 
+use report::signals::{AlertLevel, Signal};
+use report::time_format::rfc3339;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use wire::UnixMillis;
 
-use crate::AlertSubject;
-use report::signals::{AlertLevel, Signal};
-use report::time_format::rfc3339;
+use crate::subject::AlertSubject;
 
-/// What people are told at once: changes of one signal.
+/// Changes of one signal that are announced together.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Notification {
-    /// Its number within the site.
+    /// The number, unique within the site.
     pub number: u64,
     /// The site.
     pub site: String,
-    /// When it was written.
+    /// The time of creation.
     pub at: UnixMillis,
-    /// What is watched.
+    /// The signal.
     pub signal: Signal,
-    /// What changed.
+    /// The changes, one per alert.
     pub changes: Vec<AlertChange>,
 }
 
-/// One alert's part of a notice.
+/// The change of one alert.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct AlertChange {
-    /// How it changed.
+    /// The kind of change.
     pub kind: AlertChangeKind,
-    /// By which the alert is known.
+    /// The alert's key.
     pub key: String,
-    /// What it is about.
+    /// The alert's subject.
     pub subject: AlertSubject,
-    /// How bad it is, or was.
+    /// The current level, or the last one if the alert has ended.
     pub level: AlertLevel,
-    /// Since when.
+    /// The time of the first bad observation.
     pub since: UnixMillis,
-    /// What was read, in a sentence.
+    /// The observation in a sentence.
     #[serde(rename = "says")]
     pub message: String,
 }
 
-/// How an alert changed.
+/// The kinds of change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum AlertChangeKind {
-    /// It began.
+    /// The alert began.
     Raised,
-    /// It became critical.
+    /// The level rose to critical.
     #[serde(rename = "worse")]
     Escalated,
-    /// It goes on, and nobody looks after it.
+    /// The alert continues and is not acknowledged.
     #[serde(rename = "still")]
     Reminder,
-    /// A good reading ended it.
+    /// Good observations ended the alert.
     Recovered,
-    /// It ended for want of readings.
+    /// The alert ended for lack of observations.
     Lapsed,
 }
 
-/// Where notices go.
+/// The types of channel.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Channel {
-    /// A document of ours, to any address.
+    /// The JSON document of edge-vitals, to any address.
     Webhook,
-    /// An incoming webhook of Slack.
+    /// A Slack incoming webhook.
     Slack,
     /// PagerDuty's Events API, version 2.
     PagerDuty {
-        /// The integration's key.
+        /// The integration key.
         routing_key: String,
     },
-    /// A document with the fields of an e-mail, for a service that sends one.
+    /// A JSON document with the fields of an e-mail, for a mail-sending service.
     Email {
-        /// From whom.
+        /// The sender.
         from: String,
-        /// To whom.
+        /// The recipients.
         to: Vec<String>,
     },
 }
 
 impl Notification {
-    /// The bodies to post, in order. `dashboard` is where people look.
+    /// Returns the bodies to post, in order. `dashboard` is the URL to link to.
     #[must_use]
     pub fn payloads(&self, channel: &Channel, dashboard: &str) -> Vec<Value> {
         match channel {
@@ -93,7 +93,7 @@ impl Notification {
         }
     }
 
-    /// The notice in one line.
+    /// Returns a one-line summary.
     #[must_use]
     pub fn headline(&self) -> String {
         let rule = self.signal.rule();
@@ -114,7 +114,7 @@ impl Notification {
         self.changes.iter().all(|change| change.kind.is_over())
     }
 
-    /// The worst of what goes on; of what is over, where nothing does.
+    /// The worst level of the open alerts, or of the ended ones if none is open.
     fn worst_level(&self) -> AlertLevel {
         let level = |is_over: bool| {
             self.changes
@@ -128,7 +128,7 @@ impl Notification {
 
     fn webhook(&self, dashboard: &str) -> Value {
         let rule = self.signal.rule();
-        let [wanted, warning, critical] = rule.bounds.describe();
+        let [target, warning, critical] = rule.bounds.describe();
         json!({
             "v": 1,
             "notice": self.number,
@@ -138,7 +138,7 @@ impl Notification {
             "signal": rule.name,
             "level": self.worst_level(),
             "over": self.is_over(),
-            "target": wanted,
+            "target": target,
             "warning": warning,
             "critical": critical,
             "action": rule.action,
@@ -147,7 +147,7 @@ impl Notification {
         })
     }
 
-    /// Slack takes 50 blocks, 150 characters of a header and 3000 of a section.
+    /// Slack's limits: 50 blocks, 150 characters in a header, 3000 in a section.
     fn slack(&self, dashboard: &str) -> Value {
         let rule = self.signal.rule();
         let mark = match (self.is_over(), self.worst_level()) {
@@ -169,12 +169,12 @@ impl Notification {
             let line = format!("… and {more} more.");
             blocks.push(json!({ "type": "section", "text": { "type": "mrkdwn", "text": line } }));
         }
-        let foot = format!("{} <{}|Dashboard>", escape_slack(rule.action), escape_slack(dashboard));
-        blocks.push(json!({ "type": "context", "elements": [{ "type": "mrkdwn", "text": foot }] }));
+        let footer = format!("{} <{}|Dashboard>", escape_slack(rule.action), escape_slack(dashboard));
+        blocks.push(json!({ "type": "context", "elements": [{ "type": "mrkdwn", "text": footer }] }));
         json!({ "text": format!("{mark} {}", escape_slack(&self.headline())), "blocks": blocks })
     }
 
-    /// One event for each alert, so that each is one incident with one end.
+    /// One event per alert, so that each maps to one PagerDuty incident.
     fn pagerduty_events(&self, routing_key: &str, dashboard: &str) -> Vec<Value> {
         let rule = self.signal.rule();
         let event = |change: &AlertChange| {
@@ -234,8 +234,16 @@ impl Notification {
     }
 }
 
+impl AlertChange {
+    /// Returns `true` for a new critical level, which is announced without grouping.
+    pub(crate) fn is_urgent(&self) -> bool {
+        self.level == AlertLevel::Critical
+            && matches!(self.kind, AlertChangeKind::Raised | AlertChangeKind::Escalated)
+    }
+}
+
 impl AlertChangeKind {
-    /// The name in every document.
+    /// The name in stored and sent documents.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -265,7 +273,7 @@ impl AlertChangeKind {
     }
 }
 
-/// At most so many characters.
+/// Shortens the text to at most `max_chars` characters.
 fn truncate(text: &str, max_chars: usize) -> String {
     if text.chars().count() <= max_chars {
         return text.to_owned();
@@ -273,7 +281,7 @@ fn truncate(text: &str, max_chars: usize) -> String {
     text.chars().take(max_chars.saturating_sub(1)).chain(['…']).collect()
 }
 
-/// Slack reads three characters as its own; a route may hold any of them.
+/// Escapes the three control characters of Slack's mrkdwn, which a route may contain.
 fn escape_slack(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }
@@ -282,5 +290,5 @@ fn escape_html(text: &str) -> String {
     escape_slack(text).replace('"', "&quot;").replace('\'', "&#39;")
 }
 
-/// Slack takes 50 blocks; people take fewer.
+/// Fewer than Slack's limit of 50 blocks, for readability.
 const MAX_LINES: usize = 20;

@@ -1,4 +1,4 @@
-//! One reading of one signal: what it says by itself, and how people read of it.
+//! One observation of a signal, its assessment against the rule, and its message.
 
 use budget::{AlarmState, BudgetTally, BurnAlert, BurnWindows, Verdict};
 use report::signals::{AlertBounds, AlertLevel, Signal};
@@ -6,83 +6,83 @@ use wire::Device;
 
 use crate::subject::AlertSubject;
 
-/// One reading of one subject.
+/// One observation of one subject.
 #[derive(Clone, Debug, PartialEq)]
 pub struct AlertObservation {
-    /// The route, where it is of one.
+    /// The route; `None` for the whole site.
     pub route: Option<String>,
-    /// The class of devices, where it is of one.
+    /// The device class; `None` for all devices.
     pub device: Option<Device>,
-    /// The metric, query or backend, where it is of one.
+    /// The metric, query, backend or hourly series, if the signal has several.
     pub series: Option<String>,
-    /// What was read.
+    /// The observed value.
     pub reading: SignalReading,
 }
 
-/// What was read.
+/// The observed value of a signal.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum SignalReading {
-    /// The verdict of the window that people see.
+    /// The verdict in the window that the dashboard shows.
     Verdict(Verdict),
-    /// Every visit since the release, or since this alert last cleared, and the verdict of the window.
+    /// The visits since the release, or since this alert last cleared, with the verdict of the window.
     Evidence {
-        /// The visits.
+        /// The visits since then.
         since: BudgetTally,
-        /// The verdict.
+        /// The verdict of the window.
         verdict: Verdict,
         /// The budget's percentile.
         percentile: u8,
     },
-    /// The visits of the last half hour, six hours and three days.
+    /// The burn rates of the last half hour, six hours and three days.
     Burn {
-        /// The visits.
+        /// The visits in each window.
         windows: BurnWindows,
         /// The budget's percentile.
         percentile: u8,
     },
-    /// Milliseconds of the 95th percentile of so many answers.
+    /// The 95th percentile of response times, in milliseconds.
     ResponseTime(SampledValue),
-    /// The share of so many requests that the cache answered, in percent.
+    /// The share of cache lookups that were hits, in percent.
     HitRatio(SampledValue),
-    /// Milliseconds of the 95th percentile of so many queries.
+    /// The 95th percentile of query times, in milliseconds.
     QueryTime(SampledValue),
-    /// Answers, and those of them that were errors.
+    /// The responses and the errors among them.
     ErrorRate {
-        /// All of them.
+        /// All responses.
         answers: u64,
-        /// The errors.
+        /// The responses with a server error.
         errors: u64,
     },
-    /// The share of its memory that is used, in percent.
+    /// The share of memory in use, in percent.
     Memory(f64),
-    /// How many views should have been heard of since the last one.
+    /// The number of views expected since the last beacon.
     MissingBeacons(f64),
-    /// Closed windows that the backend has not got.
+    /// The number of closed windows that the backend has not received.
     Backlog(u64),
-    /// How many deviations a series of so many events is from what is usual.
+    /// The deviation of a series from its usual value, in standard deviations.
     Anomaly(SampledValue),
 }
 
-/// A number, and of how many events it is.
+/// A value and the number of events that it is computed from.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct SampledValue {
-    /// So many.
+    /// The number of events.
     pub n: u64,
-    /// The number.
+    /// The value.
     pub value: f64,
 }
 
-/// What one reading says by itself.
+/// The assessment of one observation by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Assessment {
     Good,
     Bad(AlertLevel),
-    /// Too little was seen, or it is neither: whatever was, stays.
+    /// Too few events, or a value between the limits: the alert keeps its state.
     Unclear,
 }
 
 impl AlertObservation {
-    /// A reading of the site as a whole.
+    /// An observation of the whole site.
     #[must_use]
     pub const fn for_site(reading: SignalReading) -> Self {
         Self { route: None, device: None, series: None, reading }
@@ -97,14 +97,14 @@ impl AlertObservation {
         }
     }
 
-    /// What was read, in a sentence.
+    /// Describes the observation in a sentence without a full stop.
     pub(crate) fn message(&self) -> String {
         format!("{}: {}", self.subject().display_name(), self.reading.message())
     }
 }
 
 impl SignalReading {
-    /// What it is a reading of.
+    /// The observed signal.
     #[must_use]
     pub const fn signal(&self) -> Signal {
         match self {
@@ -127,22 +127,22 @@ impl SignalReading {
             Self::Verdict(Verdict::Met) => Assessment::Good,
             Self::Verdict(Verdict::Violated) => Assessment::Bad(AlertLevel::Warning),
             Self::Verdict(_) => Assessment::Unclear,
-            // Evidence since a release long ago does not speak against a page that people see kept.
+            // Evidence since an old release does not outweigh a budget that is met now.
             Self::Evidence { verdict: Verdict::Met, .. } => Assessment::Good,
             Self::Evidence { since, verdict, percentile } => {
                 let alarm = if previous.is_some() { AlarmState::Raised } else { AlarmState::Quiet };
                 match alarm.advance(since, verdict, percentile) {
                     AlarmState::Raised => Assessment::Bad(AlertLevel::Warning),
-                    // Nothing convinces, which is not the same as all being well.
+                    // Lack of evidence is not proof that the budget is met.
                     AlarmState::Quiet => Assessment::Unclear,
                 }
             }
             Self::Burn { windows, percentile } => match windows.alert(percentile) {
                 Some(BurnAlert::Page) => Assessment::Bad(AlertLevel::Critical),
                 Some(BurnAlert::Ticket) => Assessment::Bad(AlertLevel::Warning),
-                // Too few visits burn nothing, and prove nothing.
+                // Too few visits for a burn rate.
                 None if windows.six_hours.n() < MIN_BURN_VISITS => Assessment::Unclear,
-                // What still spends more than it may is not over.
+                // A budget that still burns too fast has not recovered.
                 None if windows.six_hours.burn_rate(percentile) > 1.0 => Assessment::Unclear,
                 None => Assessment::Good,
             },
@@ -168,14 +168,14 @@ impl SignalReading {
         }
     }
 
-    /// The number that decides, where one does.
+    /// The value that is compared with numeric bounds.
     fn decisive_value(&self) -> Option<SampledValue> {
         Some(match *self {
             Self::ResponseTime(measured) | Self::HitRatio(measured) | Self::QueryTime(measured) => measured,
             Self::ErrorRate { answers, errors } => {
                 SampledValue { n: answers, value: 100.0 * errors as f64 / answers.max(1) as f64 }
             }
-            // Far below what is usual is as odd as far above.
+            // Deviations below count as much as deviations above.
             Self::Anomaly(SampledValue { n, value }) => SampledValue { n, value: value.abs() },
             Self::Memory(value) | Self::MissingBeacons(value) => SampledValue { n: 1, value },
             Self::Backlog(windows) => SampledValue { n: 1, value: windows as f64 },
@@ -228,9 +228,9 @@ impl SignalReading {
     }
 }
 
-/// How bad so many errors certainly are. Two errors in a thousand answers are over one in a thousand,
-/// and may be chance: the root of a count wavers by a half whatever its mean (Anscombe), so 2.33
-/// deviations leave one look in a hundred.
+/// Limits the level to what the number of errors proves. Two errors in 1000 responses exceed a limit of one
+/// in 1000, but may be chance. The square root of a Poisson count has a standard deviation of about ½
+/// (Anscombe's transform), so 2.33 deviations leave one false result in a hundred.
 fn assess_error_rate(level: AlertLevel, answers: u64, errors: u64) -> Assessment {
     let AlertBounds::Numeric(number) = Signal::ErrorRate.rule().bounds else { return Assessment::Unclear };
     let is_certain = |percent: f64| {
@@ -247,5 +247,5 @@ fn assess_error_rate(level: AlertLevel, answers: u64, errors: u64) -> Assessment
 }
 
 const SIGNIFICANT_DEVIATIONS: f64 = 2.33;
-/// As for a burn rate.
+/// The same minimum as for a burn rate.
 const MIN_BURN_VISITS: u64 = 100;

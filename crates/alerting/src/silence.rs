@@ -1,4 +1,4 @@
-//! Silences: planned maintenance, and what somebody asked not to hear of.
+//! Silences: alerts that are not announced for a time, such as during maintenance.
 
 use report::signals::Signal;
 use serde::{Deserialize, Serialize};
@@ -6,21 +6,21 @@ use wire::UnixMillis;
 
 use crate::subject::AlertSubject;
 
-/// What is not told for a while. Recoveries are.
+/// A period in which matching alerts are not announced. Recoveries are.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Silence {
-    /// Of which signal; of any, where there is none.
+    /// The signal; `None` matches all.
     pub signal: Option<Signal>,
-    /// Of which route; of any, where there is none.
+    /// The route; `None` matches all.
     pub route: Option<String>,
-    /// From this moment: maintenance is planned.
+    /// The start, which may lie in the future.
     pub from: UnixMillis,
-    /// To before this one.
+    /// The end, exclusive.
     pub until: UnixMillis,
-    /// Who asked.
+    /// The person who added it.
     pub by: String,
-    /// What for.
+    /// The reason.
     pub reason: String,
 }
 

@@ -1,30 +1,30 @@
-//! The subject of an alert: its key, and its name for people.
+//! The subject of an alert, with its deduplication key and display name.
 
 use report::signals::Signal;
 use serde::{Deserialize, Serialize};
 use sketch::stable_hash::fnv1a_64;
 use wire::Device;
 
-/// What an alert is about. Two readings of one subject are of one alert.
+/// The identity of an alert: observations with equal subjects belong to one alert.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct AlertSubject {
-    /// What is watched.
+    /// The signal.
     pub signal: Signal,
-    /// Of which route.
+    /// The route; `None` for the whole site.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub route: Option<String>,
-    /// On which devices.
+    /// The device class; `None` for all devices.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub device: Option<Device>,
-    /// Of which series: a metric, a query, a backend.
+    /// The metric, query, backend or hourly series, if the signal has several.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub series: Option<String>,
 }
 
 impl AlertSubject {
-    /// By which an alert is known everywhere: the same from its beginning to its end, and whenever it
-    /// comes again. At most 255 characters, as PagerDuty takes them.
+    /// Returns the key that identifies the alert in every channel, equal for each recurrence. It has at most
+    /// 255 characters, PagerDuty's limit.
     #[must_use]
     pub fn dedup_key(&self, site: &str) -> String {
         let device = self.device.map_or("", Device::name);
@@ -36,7 +36,7 @@ impl AlertSubject {
         format!("{site}|{}|{:016x}", self.signal.name(), fnv1a_64(key.bytes()))
     }
 
-    /// What it is about, for people.
+    /// Returns the subject as text, such as `LCP of /cart on phones`.
     #[must_use]
     pub fn display_name(&self) -> String {
         let device = self.device.map(|device| format!("on {}s", device.name()));

@@ -1,5 +1,5 @@
-//! What people are told, and what they are spared: alerts over readings, mutes, channels that are down
-//! and restarts; and what is remembered of each.
+//! The alert state machine under observations, silences, failing channels and restarts, and the recorded
+//! incidents.
 
 #![expect(clippy::unwrap_used, reason = "a test may fail by panic")]
 
@@ -22,14 +22,14 @@ const START: UnixMillis = UnixMillis(1_800_000_000_000);
 const MINUTE_MS: u64 = 60_000;
 const HOUR_MS: u64 = 60 * MINUTE_MS;
 
-/// Alerts, a clock, and people who hear at once.
+/// Alerts with a clock and a channel that accepts at once.
 struct AlertHarness {
     alerts: Alerts,
     now: UnixMillis,
     notifications: Vec<Notification>,
     channels_down: bool,
     wake_at: Option<UnixMillis>,
-    /// As the shell keeps them: by beginning and key.
+    /// By start and key, as the shell stores them.
     incidents: BTreeMap<(UnixMillis, String), IncidentRecord>,
 }
 
@@ -45,21 +45,21 @@ impl AlertHarness {
         }
     }
 
-    /// Every step survives a restart: what is stored is all that there is.
+    /// Stores and reloads the alerts after every step, as after a restart.
     fn handle(&mut self, input: AlertInput) {
         let mut inputs = vec![input];
         while let Some(input) = inputs.pop() {
             let effects = self.alerts.handle(input, self.now);
-            self.alerts = Alerts::from_json(&self.alerts.to_json()).unwrap();
+            self.alerts = Alerts::from_json(&self.alerts.to_json().unwrap()).unwrap();
             self.wake_at = None;
             for effect in effects {
                 match effect {
-                    AlertEffect::Notify(notice) if !self.channels_down => {
+                    AlertEffect::Notify(notification) if !self.channels_down => {
                         inputs.push(AlertInput::Delivered {
-                            notification: notice.number,
+                            notification: notification.number,
                             channels: vec!["pager".into()],
                         });
-                        self.notifications.push(notice);
+                        self.notifications.push(notification);
                     }
                     AlertEffect::Notify(_) => {}
                     AlertEffect::WakeAt(at) => self.wake_at = Some(at),
@@ -81,13 +81,15 @@ impl AlertHarness {
         self.handle(AlertInput::AlarmFired);
     }
 
-    /// What was heard since the last time, as kinds and keys' routes.
+    /// Checks the changes announced since the last call.
     #[track_caller]
     fn expect_notified(&mut self, expect: &[(AlertChangeKind, AlertLevel)]) {
         let changes: Vec<(AlertChangeKind, AlertLevel)> = self
             .notifications
             .drain(..)
-            .flat_map(|notice| notice.changes.into_iter().map(|change| (change.kind, change.level)))
+            .flat_map(|notification| {
+                notification.changes.into_iter().map(|change| (change.kind, change.level))
+            })
             .collect();
         assert_eq!(changes, expect);
     }
@@ -128,7 +130,7 @@ fn a_value_oscillating_around_the_limit_is_one_alert() {
     for _ in 0..50 {
         harness.observe([slow(510.0)]);
         harness.observe([slow(505.0)]);
-        // Good again, but not by enough to clear.
+        // Below the limit, but not below the clearing limit.
         harness.observe([slow(460.0)]);
         harness.observe([slow(460.0)]);
     }
@@ -162,7 +164,7 @@ fn an_incident_is_recorded_from_start_to_end() {
     assert_eq!((open.incident.level, open.incident.ended), (CRITICAL, None));
     assert!(
         open.incident.message.contains("1100 ms"),
-        "what was read at its worst: {}",
+        "the message at the worst level: {}",
         open.incident.message
     );
     assert_eq!(open.incident.notified, [("pager".to_owned(), first.saturating_add(MINUTE_MS))].into());
@@ -174,7 +176,7 @@ fn an_incident_is_recorded_from_start_to_end() {
     let ended = Some(IncidentEnd { at: first.saturating_add(6 * MINUTE_MS), lapsed: false });
     assert_eq!(over.incident, alerting::Incident { ended, ..open.incident });
     golden::check("incident-stored.json", &format!("{}\n", serde_json::to_string(&over).unwrap()));
-    // What comes again is another incident; what nobody reads any more ends without proof.
+    // A recurrence is a new incident, and an unobserved alert lapses.
     for _ in 0..3 {
         harness.observe([slow(800.0)]);
     }
@@ -182,7 +184,7 @@ fn an_incident_is_recorded_from_start_to_end() {
     let ends: Vec<_> =
         harness.incidents.values().map(|record| record.incident.ended.map(|end| end.lapsed)).collect();
     assert_eq!(ends, [Some(false), Some(true)]);
-    // Nothing is said of what stays as it is, so that nothing is written.
+    // An unchanged incident is not written again.
     let mut harness = AlertHarness::new();
     (0..5).for_each(|_| harness.observe([slow(600.0)]));
     let again = harness
@@ -210,7 +212,7 @@ fn too_little_data_neither_raises_nor_clears() {
     let mut harness = AlertHarness::new();
     let errors = |answers, errors| AlertObservation::for_site(SignalReading::ErrorRate { answers, errors });
     for _ in 0..9 {
-        // All of a few; and more than one in a thousand, which may be chance.
+        // Few events, and an error rate above the limit that may be chance.
         harness.observe([errors(999, 999)]);
         harness.observe([errors(1000, 4)]);
     }
@@ -306,14 +308,14 @@ fn many_routes_share_one_notification_and_late_ones_are_grouped() {
     harness.observe((0..30).map(bad));
     harness.observe((0..30).map(bad));
     let sizes = |harness: &AlertHarness| {
-        harness.notifications.iter().map(|notice| notice.changes.len()).collect::<Vec<_>>()
+        harness.notifications.iter().map(|notification| notification.changes.len()).collect::<Vec<_>>()
     };
     assert_eq!(sizes(&harness), [30]);
     for route in 30..33 {
         harness.observe([bad(route)]);
         harness.observe([bad(route)]);
     }
-    // Within five minutes nothing more; then all that gathered.
+    // Later changes wait for five minutes and are then sent together.
     assert_eq!(sizes(&harness)[0], 30);
     harness.advance(5 * MINUTE_MS);
     assert_eq!(sizes(&harness).iter().sum::<usize>(), 33);
@@ -370,7 +372,7 @@ fn an_alert_that_recovers_while_silenced_is_never_notified() {
     };
     harness.handle(AlertInput::Silence(silence));
     for p95 in [900.0, 900.0, 900.0, 100.0, 100.0] {
-        // Another signal is heard.
+        // Another signal is not silenced.
         let memory = AlertObservation::for_site(SignalReading::Memory(75.0));
         harness.observe([slow(p95), memory]);
     }
@@ -431,7 +433,7 @@ fn an_undelivered_notification_is_retried_and_delivered_once() {
     harness.channels_down = true;
     harness.observe([slow(600.0)]);
     harness.observe([slow(600.0)]);
-    // It ends before anybody could be told, but the notice may be on its way.
+    // The alert ends before delivery, but the notification may be on its way.
     harness.observe([slow(100.0)]);
     harness.observe([slow(100.0)]);
     harness.channels_down = false;
@@ -474,7 +476,7 @@ fn dedup_keys_are_unique_and_fit_every_channel() {
         ]);
     }
     let keys: BTreeSet<String> =
-        harness.alerts.raised(harness.now).into_iter().map(|shown| shown.key).collect();
+        harness.alerts.raised(harness.now).into_iter().map(|alert| alert.key).collect();
     assert_eq!(keys.len(), 4);
     assert!(keys.iter().all(|key| key.len() <= 255 && key.is_ascii()), "{keys:?}");
 }
@@ -496,10 +498,10 @@ enum AlertStep {
 }
 
 proptest! {
-    /// For each alert, what people hear is: it began, perhaps it got worse or went on, it ended. Never an
-    /// end of what they had not heard of, never a beginning twice.
+    /// The announced changes of an alert are a beginning, then escalations and reminders, then an end. No end
+    /// without a beginning, and no second beginning.
     #[test]
-    fn people_hear_stories_that_make_sense(
+    fn announced_changes_form_a_consistent_sequence(
         steps in proptest::collection::vec(prop_oneof![
             8 => (0..3_usize, prop_oneof![Just(100.0), Just(470.0), Just(600.0), Just(1200.0)])
                 .prop_map(|(route, p95)| AlertStep::Observe(route, p95)),
@@ -508,8 +510,8 @@ proptest! {
             1 => (0..2 * HOUR_MS).prop_map(AlertStep::Silence),
         ], 0..120),
     ) {
-        let mut desk = AlertHarness::new();
-        let read = |route: usize, p95| AlertObservation {
+        let mut harness = AlertHarness::new();
+        let observation = |route: usize, p95| AlertObservation {
             route: Some(format!("/{route}")),
             device: None,
             series: None,
@@ -517,25 +519,25 @@ proptest! {
         };
         for step in steps {
             match step {
-                AlertStep::Observe(route, p95) => desk.observe([read(route, p95)]),
-                AlertStep::ChannelsDown(deaf) => desk.channels_down = deaf,
-                AlertStep::Advance(span) => desk.advance(span),
-                AlertStep::Silence(span) => desk.handle(AlertInput::Silence(Silence {
-                    signal: None, route: None, from: desk.now, until: desk.now.saturating_add(span),
+                AlertStep::Observe(route, p95) => harness.observe([observation(route, p95)]),
+                AlertStep::ChannelsDown(is_down) => harness.channels_down = is_down,
+                AlertStep::Advance(span) => harness.advance(span),
+                AlertStep::Silence(span) => harness.handle(AlertInput::Silence(Silence {
+                    signal: None, route: None, from: harness.now, until: harness.now.saturating_add(span),
                     by: "x".into(), reason: String::new(),
                 })),
             }
         }
-        desk.channels_down = false;
+        harness.channels_down = false;
         for _ in 0..2 {
-            desk.observe((0..3).map(|route| read(route, 100.0)));
+            harness.observe((0..3).map(|route| observation(route, 100.0)));
         }
         for _ in 0..4 {
-            desk.advance(2 * HOUR_MS);
+            harness.advance(2 * HOUR_MS);
         }
-        prop_assert_eq!(desk.alerts.raised(desk.now), vec![]);
+        prop_assert_eq!(harness.alerts.raised(harness.now), vec![]);
         let mut open: BTreeMap<String, AlertLevel> = BTreeMap::new();
-        for change in desk.notifications.iter().flat_map(|notice| &notice.changes) {
+        for change in harness.notifications.iter().flat_map(|notification| &notification.changes) {
             let known = open.get(&change.key).copied();
             match (change.kind, known) {
                 (AlertChangeKind::Raised, None) => drop(open.insert(change.key.clone(), change.level)),
@@ -545,6 +547,6 @@ proptest! {
                 (kind, known) => panic!("{kind:?} after {known:?} of {}", change.key),
             }
         }
-        prop_assert!(open.is_empty(), "an alert without its end: {:?}", open);
+        prop_assert!(open.is_empty(), "alerts without an end: {:?}", open);
     }
 }

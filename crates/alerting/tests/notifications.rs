@@ -1,4 +1,4 @@
-//! What is posted on each channel, byte for byte, and within the limits that the channels publish.
+//! The payloads of each channel: golden files, and the channels' published limits.
 
 #![expect(clippy::unwrap_used, reason = "a test may fail by panic")]
 
@@ -16,20 +16,21 @@ const START: UnixMillis = UnixMillis(1_800_000_000_000);
 const DASHBOARD: &str = "https://vitals.example.com/?site=shop&view=alerts";
 
 fn notify(alerts: &mut Alerts, rounds: &[Vec<AlertObservation>], from: UnixMillis) -> Vec<Notification> {
-    let mut notices = Vec::new();
-    for (index, look) in rounds.iter().enumerate() {
+    let mut notifications = Vec::new();
+    for (index, observations) in rounds.iter().enumerate() {
         let now = from.saturating_add(60_000 * index as u64);
-        let mut inputs = vec![AlertInput::Observations(look.clone())];
+        let mut inputs = vec![AlertInput::Observations(observations.clone())];
         while let Some(input) = inputs.pop() {
             for effect in alerts.handle(input, now) {
-                if let AlertEffect::Notify(notice) = effect {
-                    inputs.push(AlertInput::Delivered { notification: notice.number, channels: vec![] });
-                    notices.push(notice);
+                if let AlertEffect::Notify(notification) = effect {
+                    inputs
+                        .push(AlertInput::Delivered { notification: notification.number, channels: vec![] });
+                    notifications.push(notification);
                 }
             }
         }
     }
-    notices
+    notifications
 }
 
 fn verdict_observation(route: &str, verdict: Verdict) -> AlertObservation {
@@ -57,7 +58,7 @@ fn pretty(posts: &[Value]) -> String {
 #[test]
 fn every_channel_has_its_own_document() {
     let mut alerts = Alerts::new("shop".into());
-    // A route may hold what a channel reads as its own.
+    // A route may contain control characters of a channel.
     let routes = ["/product/:id", "/a<b>&\"c'"];
     let observations = |verdict| routes.map(|route| verdict_observation(route, verdict)).to_vec();
     let raised =
@@ -67,15 +68,15 @@ fn every_channel_has_its_own_document() {
         |value| vec![AlertObservation::for_site(SignalReading::ResponseTime(SampledValue { n: 812, value }))];
     let critical = notify(&mut alerts, &[p95(1234.5), p95(1234.5)], START);
     for (name, channel) in channels() {
-        for (moment, notices) in [("raised", &raised), ("over", &over), ("critical", &critical)] {
-            assert_eq!(notices.len(), 1, "{moment}");
+        for (moment, notifications) in [("raised", &raised), ("over", &over), ("critical", &critical)] {
+            assert_eq!(notifications.len(), 1, "{moment}");
             golden::check(
                 &format!("notice-{name}-{moment}.json"),
-                &pretty(&notices[0].payloads(&channel, DASHBOARD)),
+                &pretty(&notifications[0].payloads(&channel, DASHBOARD)),
             );
         }
     }
-    golden::check("alerts-stored.json", &format!("{}\n", alerts.to_json()));
+    golden::check("alerts-stored.json", &format!("{}\n", alerts.to_json().unwrap()));
 }
 
 /// Slack: 50 blocks, 150 characters of header, 3000 of a section. PagerDuty: 1024 characters of
@@ -87,22 +88,22 @@ fn the_largest_notification_fits_every_channels_limits() {
     let route = |index: usize| format!("/{index:03}/{}", "<&é!".repeat(50) + "!");
     let observations =
         || (0..500).map(|index| verdict_observation(&route(index), Verdict::Violated)).collect::<Vec<_>>();
-    let notices = notify(&mut alerts, &[observations(), observations()], START);
-    assert!(notices.len() == 1 && route(1).len() == 256);
-    // Before the channels have taken it, it is stored twice.
+    let notifications = notify(&mut alerts, &[observations(), observations()], START);
+    assert!(notifications.len() == 1 && route(1).len() == 256);
+    // An undelivered notification is stored along with the alerts.
     let mut undelivered = Alerts::new("s".repeat(64));
     for _ in 0..2 {
         undelivered.handle(AlertInput::Observations(observations()), START).clear();
     }
     assert!(
-        undelivered.to_json().len() < 1_500_000,
-        "{} bytes are too many for a row",
-        undelivered.to_json().len()
+        undelivered.to_json().unwrap().len() < 1_500_000,
+        "{} bytes exceed the limit of a row",
+        undelivered.to_json().unwrap().len()
     );
-    let [notice] = notices.as_slice() else { unreachable!("one signal, one look, one notice") };
+    let [notification] = notifications.as_slice() else { unreachable!("one signal gives one notification") };
     let length = |value: &Value| value.as_str().unwrap().chars().count();
 
-    let slack = &notice.payloads(&Channel::Slack, DASHBOARD)[0];
+    let slack = &notification.payloads(&Channel::Slack, DASHBOARD)[0];
     let blocks = slack["blocks"].as_array().unwrap();
     assert!(blocks.len() <= 50 && length(&blocks[0]["text"]["text"]) <= 150);
     assert!(
@@ -110,25 +111,24 @@ fn the_largest_notification_fits_every_channels_limits() {
     );
     assert!(slack.to_string().contains("and 480 more"));
 
-    let events = notice.payloads(&Channel::PagerDuty { routing_key: "k".into() }, DASHBOARD);
+    let events = notification.payloads(&Channel::PagerDuty { routing_key: "k".into() }, DASHBOARD);
     assert_eq!(events.len(), 500);
     for event in &events {
         assert!(length(&event["dedup_key"]) <= 255 && length(&event["payload"]["summary"]) <= 1024);
         let severity = event["payload"]["severity"].as_str().unwrap();
         assert!(["critical", "error", "warning", "info"].contains(&severity));
     }
-    let email = &notice.payloads(&channels()[3].1, DASHBOARD)[0];
+    let email = &notification.payloads(&channels()[3].1, DASHBOARD)[0];
     assert!(length(&email["subject"]) <= 200 && !email["html"].as_str().unwrap().contains("<&"));
 }
 
-/// The page that people read is the table that the alerts obey.
 #[test]
 fn the_documented_alert_table_matches_the_rules() {
     let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/alerts.md")).unwrap();
     for rule in ALERT_RULES {
-        let [wanted, warning, critical] = rule.bounds.describe().map(|text| text.unwrap_or("–".into()));
+        let [target, warning, critical] = rule.bounds.describe().map(|text| text.unwrap_or("–".into()));
         let row = format!(
-            "| `{}` | {} | {wanted} | {warning} | {critical} | {} of {} | {} |",
+            "| `{}` | {} | {target} | {warning} | {critical} | {} of {} | {} |",
             rule.name, rule.description, rule.rise, rule.fall, rule.action
         );
         assert!(page.contains(&row), "docs/alerts.md lacks this row:\n{row}");

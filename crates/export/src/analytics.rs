@@ -1,12 +1,12 @@
-//! Google Analytics 4: the vitals of a view as events of the Measurement Protocol. Nothing that names a
-//! visitor goes along: the client's id is that of the page load, and is gone with it.
+//! Google Analytics 4: the vitals of a view as events of the Measurement Protocol. No event identifies a
+//! visitor: the client id is derived from the page load.
 
 use serde_json::{Value, json};
 use wire::{Metric, Rating, UnixMillis};
 
 use crate::sampled_view::SampledView;
 
-/// The body for one view; none when it measured nothing, or is too old to be taken.
+/// Returns the body for one view; `None` without measurements or for a view that is too old.
 #[must_use]
 pub fn body(view: &SampledView, now: UnixMillis) -> Option<Value> {
     let events: Vec<Value> = view.values.iter().map(|(metric, value)| event(view, metric, value)).collect();
@@ -21,7 +21,7 @@ pub fn body(view: &SampledView, now: UnixMillis) -> Option<Value> {
     }))
 }
 
-/// As web-vitals' own example for Analytics names them; `value` is whole, as Analytics' sums are.
+/// Names as in web-vitals' example for Analytics. `value` is an integer, because Analytics sums it.
 fn event(view: &SampledView, metric: Metric, value: u32) -> Value {
     let exact = f64::from(value) / metric.wire_scale();
     let rating = match metric.rate(exact) {
@@ -50,10 +50,10 @@ fn event(view: &SampledView, metric: Metric, value: u32) -> Value {
     event
 }
 
-/// A parameter's value has at most 100 characters.
+/// Shortens a parameter value to Analytics' limit of 100 characters.
 fn truncate(text: &str) -> String {
     text.chars().take(100).collect()
 }
 
-/// Analytics takes events of up to three days ago.
+/// Analytics accepts events of the last three days.
 const MAX_AGE_MS: u64 = 3 * 86_400_000;

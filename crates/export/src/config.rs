@@ -1,5 +1,4 @@
-//! Where a deployment sends what it exports: the texts of its configuration, read once. What is wrong is
-//! told before anything is sent.
+//! The configuration of exports, parsed from the variables and secrets of a deployment.
 
 use std::fmt;
 
@@ -7,10 +6,10 @@ use ledger::outbox::is_http_url;
 
 use crate::sentry::{Deployment, Dsn};
 
-/// Every outlet; none of them is there unless it is configured.
+/// The configured exports.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ExportConfig {
-    /// A collector of OpenTelemetry.
+    /// The OpenTelemetry collector.
     pub otlp: Option<OtlpConfig>,
     /// Sentry.
     pub sentry: Option<SentryConfig>,
@@ -18,40 +17,40 @@ pub struct ExportConfig {
     pub analytics: Option<AnalyticsConfig>,
 }
 
-/// A collector of OpenTelemetry.
+/// An OpenTelemetry collector.
 #[derive(Clone, Debug, PartialEq)]
 pub struct OtlpConfig {
-    /// Where metrics are posted.
+    /// The URL for metrics.
     pub metrics_url: String,
-    /// Where traces are posted.
+    /// The URL for traces.
     pub traces_url: String,
-    /// The share of traces that begin at the edge which is recorded.
+    /// The sampled share of traces that start at the edge.
     pub trace_sample_rate: f64,
-    /// What goes along, such as a key.
+    /// Additional request headers, such as a key.
     pub headers: Vec<(String, String)>,
 }
 
 /// Sentry.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SentryConfig {
-    /// Where envelopes are posted.
+    /// The address for envelopes.
     pub dsn: Dsn,
-    /// The share of views that are sent as transactions.
+    /// The share of views sent as transactions.
     pub sample_rate: f64,
-    /// The Worker as it is to be known there.
+    /// The release and environment of the Worker.
     pub deployment: Deployment,
 }
 
 /// Google Analytics 4.
 #[derive(Clone, Debug, PartialEq)]
 pub struct AnalyticsConfig {
-    /// Where events are posted, with the stream and its secret.
+    /// The URL for events, including the stream and its secret.
     pub url: String,
-    /// The share of views that are sent.
+    /// The share of views to send.
     pub sample_rate: f64,
 }
 
-/// What is wrong with an outlet.
+/// An invalid variable.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ExportConfigError {
     name: &'static str,
@@ -59,10 +58,10 @@ pub struct ExportConfigError {
 }
 
 impl ExportConfig {
-    /// Reads the variables and secrets of a deployment; `version` is the Worker's.
+    /// Parses the variables and secrets of a deployment. `version` is that of the Worker.
     ///
     /// # Errors
-    /// Says which one is wrong, and does not show it: many are secret.
+    /// Names the invalid variable, and does not show its value, which may be secret.
     pub fn from_variables(
         read_variable: impl Fn(&str) -> Option<String>,
         version: &str,
@@ -79,9 +78,9 @@ impl ExportConfig {
                 .transpose()?,
             sentry: variable("SENTRY_DSN")
                 .map(|dsn| {
-                    let want = "`https://KEY@HOST/PROJECT`, as shown in the Sentry project's settings";
-                    let dsn = Dsn::parse(&dsn)
-                        .map_err(|_| ExportConfigError { name: "SENTRY_DSN", expected: want })?;
+                    let expected = "`https://KEY@HOST/PROJECT`, as shown in the Sentry project's settings";
+                    let dsn =
+                        Dsn::parse(&dsn).map_err(|_| ExportConfigError { name: "SENTRY_DSN", expected })?;
                     let release = variable("RELEASE").unwrap_or_else(|| format!("edge-vitals@{version}"));
                     let environment = variable("ENVIRONMENT").unwrap_or_else(|| "production".into());
                     let sample_rate = parse_sample_rate("SENTRY_SAMPLE", variable("SENTRY_SAMPLE"), 0.0)?;
@@ -94,8 +93,8 @@ impl ExportConfig {
                     Some(parse_analytics(&id, &secret, variable("GA4_URL"), variable("GA4_SAMPLE"))?)
                 }
                 _ => {
-                    let want = "set together with GA4_SECRET, or neither of them";
-                    return Err(ExportConfigError { name: "GA4_MEASUREMENT_ID", expected: want });
+                    let expected = "set together with GA4_SECRET, or neither of them";
+                    return Err(ExportConfigError { name: "GA4_MEASUREMENT_ID", expected });
                 }
             },
         })
@@ -109,19 +108,19 @@ fn parse_otlp(
 ) -> Result<OtlpConfig, ExportConfigError> {
     let url = url.trim_end_matches('/');
     if !is_http_url(url) {
-        let want = "the URL of a collector, such as `https://otlp.example.com`, without `/v1/metrics`";
-        return Err(ExportConfigError { name: "OTLP_URL", expected: want });
+        let expected = "the URL of a collector, such as `https://otlp.example.com`, without `/v1/metrics`";
+        return Err(ExportConfigError { name: "OTLP_URL", expected });
     }
-    let want = "a comma-separated list of `name=value`";
-    let wrong = || ExportConfigError { name: "OTLP_HEADERS", expected: want };
+    let expected = "a comma-separated list of `name=value`";
+    let invalid = || ExportConfigError { name: "OTLP_HEADERS", expected };
     let is_token = |text: &str| {
         !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
     };
     let is_value = |text: &str| text.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic());
     let header = |part: &str| {
-        let (name, value) = part.split_once('=').ok_or_else(wrong)?;
+        let (name, value) = part.split_once('=').ok_or_else(invalid)?;
         let (name, value) = (name.trim().to_ascii_lowercase(), value.trim().to_owned());
-        if is_token(&name) && is_value(&value) { Ok((name, value)) } else { Err(wrong()) }
+        if is_token(&name) && is_value(&value) { Ok((name, value)) } else { Err(invalid()) }
     };
     let parts = headers.unwrap_or_default().split(',').filter(|part| !part.trim().is_empty());
     Ok(OtlpConfig {
@@ -141,8 +140,8 @@ fn parse_analytics(
     let is_plain =
         |text: &str| text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte));
     if !is_plain(id) || !is_plain(secret) {
-        let want = "like `G-XXXXXXXXXX`, and GA4_SECRET as Analytics shows it";
-        return Err(ExportConfigError { name: "GA4_MEASUREMENT_ID", expected: want });
+        let expected = "like `G-XXXXXXXXXX`, and GA4_SECRET as Analytics shows it";
+        return Err(ExportConfigError { name: "GA4_MEASUREMENT_ID", expected });
     }
     let url = url.unwrap_or_else(|| "https://www.google-analytics.com/mp/collect".into());
     if !is_http_url(&url) {
@@ -220,10 +219,10 @@ mod tests {
             (vec![("GA4_SECRET", "secret")], "GA4_MEASUREMENT_ID"),
             (vec![("GA4_SECRET", "secret&x"), ("GA4_MEASUREMENT_ID", "G-1")], "GA4_MEASUREMENT_ID"),
         ] {
-            let says = read(&given).unwrap_err().to_string();
+            let message = read(&given).unwrap_err().to_string();
             assert!(
-                says.starts_with(name) && !says.contains("secret&") && !says.contains("secret@"),
-                "{says}"
+                message.starts_with(name) && !message.contains("secret&") && !message.contains("secret@"),
+                "{message}"
             );
         }
     }

@@ -1,4 +1,4 @@
-//! The families that are exported: each format writes the same ones.
+//! The exported metric families of a site's totals and gauges.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use crate::gauge::Gauge;
 use crate::histogram::Histogram;
 use crate::totals::Totals;
 
-/// Families of several sites: those of one name are one.
+/// Merges the families of several sites by name.
 pub(crate) fn merge_families<'a>(
     sites: impl IntoIterator<Item = (&'a Totals, &'a [Gauge])>,
 ) -> Vec<MetricFamily> {
@@ -51,15 +51,15 @@ fn traffic_families(totals: &Totals) -> [MetricFamily; 5] {
     let mut hits: BTreeMap<&str, u64> = BTreeMap::new();
     let mut misses: BTreeMap<(&str, &str), u64> = BTreeMap::new();
     for (route, served) in &totals.traffic().routes {
-        for (answer, answered) in &served.responses {
-            let key = (route.as_str(), answer.method, answer.status_class);
-            requests.entry(key).or_default().merge(&answered.edge);
-            let sum = match answer.cache {
+        for (class, stats) in &served.responses {
+            let key = (route.as_str(), class.method, class.status_class);
+            requests.entry(key).or_default().merge(&stats.edge);
+            let sum = match class.cache {
                 CacheOutcome::Hit | CacheOutcome::Stale => hits.entry(route).or_default(),
-                CacheOutcome::Miss => misses.entry((route, &answer.detail)).or_default(),
+                CacheOutcome::Miss => misses.entry((route, &class.detail)).or_default(),
                 CacheOutcome::Bypass => continue,
             };
-            *sum = sum.saturating_add(answered.n);
+            *sum = sum.saturating_add(stats.n);
         }
     }
     let site = || ("site", totals.site().to_owned());
@@ -68,7 +68,7 @@ fn traffic_families(totals: &Totals) -> [MetricFamily; 5] {
         let (method, class) = (method.name().to_owned(), class.name().to_owned());
         vec![site(), route(path), ("method", method), ("status", class)]
     };
-    let whole = totals.traffic().total();
+    let total = totals.traffic().total();
     [
         MetricFamily {
             name: MetricName { prometheus: "http_requests", otel: "http.server.requests", unit: "{request}" },
@@ -102,7 +102,9 @@ fn traffic_families(totals: &Totals) -> [MetricFamily; 5] {
             data: MetricData::Counter(
                 misses
                     .iter()
-                    .map(|((path, why), n)| (vec![site(), route(path), ("reason", (*why).to_owned())], *n))
+                    .map(|((path, reason), n)| {
+                        (vec![site(), route(path), ("reason", (*reason).to_owned())], *n)
+                    })
                     .collect(),
             ),
         },
@@ -114,11 +116,11 @@ fn traffic_families(totals: &Totals) -> [MetricFamily; 5] {
             },
             help: "Durations of the backend's queries, from Server-Timing.",
             data: MetricData::Histogram(
-                whole
+                total
                     .queries
                     .iter()
-                    .map(|(name, ran)| {
-                        (vec![site(), ("query", name.clone())], Histogram::from_latencies(&ran.latency))
+                    .map(|(name, stats)| {
+                        (vec![site(), ("query", name.clone())], Histogram::from_latencies(&stats.latency))
                     })
                     .collect(),
             ),

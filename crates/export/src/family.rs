@@ -1,8 +1,8 @@
-//! Metric families: the samples of one name, in the two worlds' words.
+//! Metric families: all samples of one metric, with its names for Prometheus and OpenTelemetry.
 
 use crate::histogram::Histogram;
 
-/// Samples of one name.
+/// The samples of one metric.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct MetricFamily {
     pub(crate) name: MetricName,
@@ -10,14 +10,14 @@ pub(crate) struct MetricFamily {
     pub(crate) data: MetricData,
 }
 
-/// A name in each of the two worlds.
+/// The names of a metric.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct MetricName {
-    /// Prometheus's, with its unit and without `_total`.
+    /// The Prometheus name, with its unit and without `_total`.
     pub(crate) prometheus: &'static str,
-    /// OpenTelemetry's.
+    /// The OpenTelemetry name.
     pub(crate) otel: &'static str,
-    /// UCUM's unit for OpenTelemetry.
+    /// The UCUM unit for OpenTelemetry.
     pub(crate) unit: &'static str,
 }
 
@@ -31,7 +31,7 @@ pub(crate) enum MetricData {
 }
 
 impl MetricData {
-    /// A name is always of one kind.
+    /// Adds samples of the same kind; a name has one kind only.
     pub(crate) fn extend(&mut self, other: Self) {
         match (self, other) {
             (Self::Counter(samples), Self::Counter(more)) => samples.extend(more),

@@ -1,17 +1,17 @@
-//! Values of the moment: health, backlog, last beacon, memory.
+//! Gauges: health, backlog, last beacon and memory.
 
 use wire::UnixMillis;
 
 use crate::family::MetricName;
 
-/// What is so at the moment.
+/// A current value.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Gauge {
     /// The health score, from 0 to 100.
     Health(u8),
-    /// Windows that the backend has not got.
+    /// Closed windows that the backend has not received.
     Backlog(u64),
-    /// When a beacon was last heard.
+    /// The time of the last beacon.
     LastBeaconAt(UnixMillis),
     /// Bytes of memory in use.
     Memory(u64),

@@ -1,10 +1,10 @@
-//! Cumulative-bucket histograms with fixed edges, from sketches.
+//! Histograms with fixed edges, computed from sketches.
 
 use ledger::traffic::LatencyHistogram;
 use sketch::Sketch;
 use wire::Metric;
 
-/// A distribution: one count for each edge, of what lies above the one before, and one beyond the last.
+/// A histogram with one count per edge (not cumulative) and one for values beyond the last edge.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Histogram {
     pub(crate) edges: Vec<f64>,
@@ -12,15 +12,15 @@ pub(crate) struct Histogram {
     pub(crate) sum: f64,
 }
 
-/// Milliseconds. Each is an edge of the sketch's buckets, so that the counts are exact.
+/// Edges in milliseconds. Each is an edge of a sketch bucket, so the counts are exact.
 pub const DURATION_EDGES_MS: [u32; 18] =
     [50, 100, 200, 300, 400, 500, 800, 1000, 1200, 1600, 1800, 2000, 2500, 3000, 4000, 5000, 8000, 10_000];
 
-/// Ten-thousandths of layout shift.
+/// Edges in ten-thousandths of layout shift.
 pub const LAYOUT_SHIFT_EDGES: [u32; 9] = [50, 100, 200, 500, 1000, 1600, 2500, 5000, 10_000];
 
 impl Histogram {
-    /// In the units of Prometheus: seconds, and layout shifts as they are.
+    /// Converts a sketch to Prometheus's units: seconds, or the unitless CLS.
     pub(crate) fn from_sketch(sketch: &Sketch) -> Self {
         let (edges, scale): (&[u32], f64) = match sketch.metric() {
             Metric::Cls => (&LAYOUT_SHIFT_EDGES, Metric::Cls.wire_scale()),
@@ -37,13 +37,13 @@ impl Histogram {
             })
             .collect();
         counts.push(sketch.n().saturating_sub(below));
-        // Within 0.8 %: a bucket's middle stands for its values.
+        // The sum uses bucket midpoints, with an error of at most 0.8 %.
         let sum =
             sketch.buckets().map(|(bucket, n)| f64::from(bucket.midpoint()) * n as f64).sum::<f64>() / scale;
         Self { edges: edges.iter().map(|edge| f64::from(*edge) / scale).collect(), counts, sum }
     }
 
-    /// In seconds. The sum is exact.
+    /// Converts latencies to seconds, with an exact sum.
     pub(crate) fn from_latencies(times: &LatencyHistogram) -> Self {
         Self { sum: times.sum_ms as f64 / 1000.0, ..Self::from_sketch(&times.sketch) }
     }

@@ -1,6 +1,5 @@
-//! What goes out to where people look already. Totals that only grow, made into families of samples
-//! once; each format writes the same families. Sampled views and errors have documents of their own.
-//! Asking, sending and secrets are the shells'.
+//! Exports to monitoring and analytics systems. Cumulative totals become metric families, which each format
+//! writes; sampled views, errors and spans have their own documents. Sending is left to the shell.
 
 mod families;
 mod family;

@@ -1,5 +1,5 @@
-//! OTLP/HTTP in JSON: the metrics of an `ExportMetricsServiceRequest`, to post to `/v1/metrics`. Protobuf's
-//! JSON writes 64-bit integers as text. What there is to say is decided one file up.
+//! OTLP/HTTP in JSON: an `ExportMetricsServiceRequest` to post to `/v1/metrics`. Protobuf's JSON mapping writes
+//! 64-bit integers as strings.
 
 use serde_json::{Value, json};
 use wire::UnixMillis;
@@ -10,7 +10,7 @@ use crate::gauge::Gauge;
 use crate::histogram::Histogram;
 use crate::totals::Totals;
 
-/// The body of one export: everything since the totals began, up to now.
+/// Returns the request body with the cumulative totals up to now.
 #[must_use]
 pub fn body(totals: &Totals, gauges: &[Gauge], version: &str, now: UnixMillis) -> Value {
     let span = TimeRange { from: nanos(totals.since()), to: nanos(now) };
@@ -83,13 +83,13 @@ fn histogram(histogram: &Histogram) -> Value {
     })
 }
 
-fn attribute(key: &str, value: &str) -> Value {
+pub(crate) fn attribute(key: &str, value: &str) -> Value {
     json!({ "key": key, "value": { "stringValue": value } })
 }
 
-fn nanos(at: UnixMillis) -> String {
+pub(crate) fn nanos(at: UnixMillis) -> String {
     (u128::from(at.0) * 1_000_000).to_string()
 }
 
-/// `AGGREGATION_TEMPORALITY_CUMULATIVE`: JSON has enums as numbers.
+/// `AGGREGATION_TEMPORALITY_CUMULATIVE`; OTLP/JSON writes enums as numbers.
 const CUMULATIVE: u8 = 2;

@@ -1,5 +1,4 @@
-//! The text that Prometheus scrapes, in its own format and in OpenMetrics. What there is to say is
-//! decided one file up.
+//! The exposition for scrapers, in Prometheus's text format and in OpenMetrics.
 
 use std::fmt::Write;
 
@@ -9,23 +8,23 @@ use crate::gauge::Gauge;
 use crate::histogram::Histogram;
 use crate::totals::Totals;
 
-/// One of the two formats.
+/// The exposition formats.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ExpositionFormat {
-    /// Prometheus's, version 0.0.4.
+    /// Prometheus's text format, version 0.0.4.
     Text,
     /// OpenMetrics, version 1.0.0.
     OpenMetrics,
 }
 
 impl ExpositionFormat {
-    /// The one that a scraper asks for.
+    /// Selects the format from the `Accept` header.
     #[must_use]
     pub fn from_accept(accept: &str) -> Self {
         if accept.contains("application/openmetrics-text") { Self::OpenMetrics } else { Self::Text }
     }
 
-    /// The `Content-Type` to answer with.
+    /// Returns the `Content-Type` of the response.
     #[must_use]
     pub const fn content_type(self) -> &'static str {
         match self {
@@ -35,7 +34,7 @@ impl ExpositionFormat {
     }
 }
 
-/// The page that is scraped, of one or several sites.
+/// Renders the page of one or several sites.
 #[must_use]
 pub fn render<'a>(
     sites: impl IntoIterator<Item = (&'a Totals, &'a [Gauge])>,
@@ -43,7 +42,7 @@ pub fn render<'a>(
 ) -> String {
     let mut page = String::new();
     for family in merge_families(sites) {
-        // Writing to a text cannot fail.
+        // Writing to a `String` cannot fail.
         let _ = write_family(&mut page, &family, format);
     }
     if format == ExpositionFormat::OpenMetrics {
@@ -60,7 +59,7 @@ fn write_family(page: &mut String, family: &MetricFamily, format: ExpositionForm
         MetricData::Gauge(_) => "gauge",
         MetricData::Histogram(_) => "histogram",
     };
-    // Prometheus's own format names a counter by its sample, OpenMetrics without the ending.
+    // The text format names a counter by its sample; OpenMetrics omits the suffix.
     let described = match (data, format) {
         (MetricData::Counter(_), ExpositionFormat::Text) => format!("{name}_total"),
         _ => name.to_owned(),
@@ -96,7 +95,7 @@ fn write_histogram(page: &mut String, name: &str, labels: &str, histogram: &Hist
     let mut below = 0_u64;
     for (edge, count) in histogram.edges.iter().zip(&histogram.counts) {
         below = below.saturating_add(*count);
-        // OpenMetrics wants a point in every float; both read it.
+        // OpenMetrics requires canonical floats such as `1.0`; the text format accepts them.
         writeln!(page, "{name}_bucket{{{labels},le=\"{edge:?}\"}} {below}")?;
     }
     let n = histogram.n();

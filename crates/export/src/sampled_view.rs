@@ -1,34 +1,34 @@
-//! Views that are sent on one by one: a share of the page loads, chosen by a hash of their id.
+//! Individually exported views: a share of the page loads, selected by a hash of their id.
 
 use sketch::stable_hash::fnv1a_64;
 use wire::beacon::{Navigation, Values};
 use wire::{Device, UnixMillis};
 
-/// A view that was chosen to be sent on by itself.
+/// A view to export individually.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SampledView {
     /// The random id of the page load.
     pub id: String,
-    /// Which view of it.
+    /// The number of the view within the page load.
     pub view: u16,
-    /// When it began.
+    /// The start of the view.
     pub start: UnixMillis,
-    /// Milliseconds until its last send.
+    /// Milliseconds from the start to the last beacon.
     pub age: u32,
-    /// The route template: the path itself is not kept.
+    /// The route template; paths are not stored.
     pub route: String,
-    /// The class of devices.
+    /// The device class.
     pub device: Device,
-    /// How the visitor came.
+    /// The type of navigation.
     pub navigation: Navigation,
     /// The release.
     pub release: Option<String>,
-    /// What was measured, in wire units.
+    /// The measured values, in wire units.
     pub values: Values,
 }
 
 impl SampledView {
-    /// A name of so many hexadecimal digits, the same each time it is asked for, for each purpose.
+    /// Derives a stable id of that many hexadecimal digits, different for each purpose.
     pub(crate) fn derive_id(&self, purpose: &str, digits: usize) -> String {
         let text = format!("{purpose}/{}.{}", self.id, self.view);
         let mut name = format!("{:016x}{:016x}", hash(&text), hash(&format!("{text}/")));
@@ -36,14 +36,14 @@ impl SampledView {
         name
     }
 
-    /// Whether it is one of the share that is sent on: the same answer for every view of a page load.
+    /// Returns `true` if the page load is in the sampled share; equal for all its views.
     #[must_use]
     pub fn is_sampled(&self, share: f64) -> bool {
         (hash(&self.id) >> 11) as f64 / (1_u64 << 53) as f64 <= share && share > 0.0
     }
 }
 
-/// A stable hash whose high bits are mixed as well as its low ones.
+/// FNV-1a with a finalizer that mixes the high bits as well as the low ones.
 pub(crate) fn hash(text: &str) -> u64 {
     let hash = fnv1a_64(text.bytes());
     let mixed = (hash ^ (hash >> 33)).wrapping_mul(0xff51_afd7_ed55_8ccd);

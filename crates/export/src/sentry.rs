@@ -1,53 +1,52 @@
-//! Sentry: a view as a transaction with the vitals as its measurements, an error of the Worker as an
-//! event, each in an envelope; and what Sentry's own headers forbid to send. Nothing that names a
-//! visitor goes along.
+//! Sentry: views as transactions with the vitals as measurements, errors of the Worker as events, each in an
+//! envelope, and Sentry's rate limits. No document identifies a visitor.
 
 use std::collections::BTreeMap;
 use std::fmt;
 
+use report::time_format::rfc3339;
 use serde_json::{Value, json};
 use wire::beacon::Navigation;
 use wire::{Metric, UnixMillis};
 
 use crate::sampled_view::{SampledView, hash};
-use report::time_format::rfc3339;
 
-/// Where envelopes are posted, as Sentry's one line tells it.
+/// The address and authentication of a Sentry project, from its DSN.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Dsn {
-    /// The address to post to.
+    /// The URL for envelopes.
     pub url: String,
     /// The value of `X-Sentry-Auth`.
     pub auth: String,
 }
 
-/// Why something is no DSN.
+/// An invalid DSN.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct InvalidDsn;
 
-/// The Worker as Sentry knows it.
+/// The release and environment reported to Sentry.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Deployment {
-    /// Its release.
+    /// The release.
     pub release: String,
-    /// Its environment.
+    /// The environment.
     pub environment: String,
 }
 
-/// An error of the Worker's own.
+/// An error of the Worker.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ErrorEvent {
-    /// When.
+    /// The time of the error.
     pub at: UnixMillis,
-    /// What kind, such as the error's type.
+    /// The type of the error.
     pub kind: String,
-    /// Its message.
+    /// The message.
     pub message: String,
-    /// The route that was asked for.
+    /// The requested route.
     pub route: String,
 }
 
-/// What an envelope holds, as far as limits go.
+/// Sentry's data categories with separate rate limits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Category {
     /// Errors.
@@ -56,14 +55,14 @@ pub enum Category {
     Transaction,
 }
 
-/// Until when Sentry wants nothing more.
+/// The current rate limits of Sentry.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SentryRateLimits {
     all: UnixMillis,
     by_category: BTreeMap<Category, UnixMillis>,
 }
 
-/// Which errors were sent lately: the same one is sent once an hour, with how often it came.
+/// Recently sent errors. Equal errors are sent once an hour, with their number.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RecentErrors(BTreeMap<u64, SentError>);
 
@@ -74,17 +73,17 @@ struct SentError {
 }
 
 impl Dsn {
-    /// Reads `https://KEY@HOST/PROJECT`.
+    /// Parses `https://KEY@HOST/PROJECT`.
     ///
     /// # Errors
-    /// Says what would be right.
+    /// Fails if the text has another form.
     pub fn parse(text: &str) -> Result<Self, InvalidDsn> {
         let (scheme, rest) = text.split_once("://").ok_or(InvalidDsn)?;
         let (key, rest) = rest.split_once('@').ok_or(InvalidDsn)?;
         let (host, project) = rest.rsplit_once('/').ok_or(InvalidDsn)?;
         let (host, prefix) =
             host.split_once('/').map_or((host, String::new()), |(host, path)| (host, format!("/{path}")));
-        // A secret behind a colon is of an older kind, and not needed.
+        // Older DSNs have a secret after a colon, which is not needed.
         let key = key.split(':').next().unwrap_or_default();
         let is_word = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric());
         if !matches!(scheme, "http" | "https") || host.is_empty() || !is_word(key) || !is_word(project) {
@@ -97,7 +96,7 @@ impl Dsn {
     }
 }
 
-/// The envelope of a view.
+/// Returns the envelope of a view.
 #[must_use]
 pub fn transaction(view: &SampledView, deployment: &Deployment, now: UnixMillis) -> String {
     let operation = match view.navigation {
@@ -138,12 +137,12 @@ pub fn transaction(view: &SampledView, deployment: &Deployment, now: UnixMillis)
     envelope(&id, "transaction", &payload, now)
 }
 
-/// The envelope of an error, with how often it came since it was last sent.
+/// Returns the envelope of an error with its number of occurrences since the last one.
 #[must_use]
 pub fn error_event(failure: &ErrorEvent, times: u64, deployment: &Deployment, now: UnixMillis) -> String {
     let message = scrub(&failure.message);
-    let print = failure.fingerprint();
-    let id = format!("{:016x}{:016x}", print, hash(&format!("{print}/{}", failure.at.0)));
+    let fingerprint = failure.fingerprint();
+    let id = format!("{:016x}{:016x}", fingerprint, hash(&format!("{fingerprint}/{}", failure.at.0)));
     let payload = json!({
         "event_id": id,
         "platform": "other",
@@ -153,37 +152,37 @@ pub fn error_event(failure: &ErrorEvent, times: u64, deployment: &Deployment, no
         "release": deployment.release,
         "environment": deployment.environment,
         "exception": { "values": [{ "type": failure.kind, "value": message }] },
-        "fingerprint": [format!("{print:016x}")],
+        "fingerprint": [format!("{fingerprint:016x}")],
         "extra": { "times": times },
     });
     envelope(&id, "event", &payload, now)
 }
 
 impl ErrorEvent {
-    /// Equal for errors that differ only in what is scrubbed.
+    /// Equal for errors that differ only in scrubbed parts.
     fn fingerprint(&self) -> u64 {
         hash(&format!("{}\n{}\n{}", self.kind, self.route, scrub(&self.message)))
     }
 }
 
 impl RecentErrors {
-    /// Whether this error is to be sent now, and as how many.
+    /// Returns the number of occurrences to send now; `None` while the error is suppressed.
     pub fn admit(&mut self, error: &ErrorEvent) -> Option<u64> {
         let at = error.at;
-        self.0.retain(|_, seen| at.0.abs_diff(seen.sent_at.0) < REPEAT_INTERVAL_MS || seen.suppressed > 0);
+        self.0.retain(|_, sent| at.0.abs_diff(sent.sent_at.0) < REPEAT_INTERVAL_MS || sent.suppressed > 0);
         let fingerprint = error.fingerprint();
-        if let Some(seen) = self.0.get_mut(&fingerprint) {
-            seen.suppressed = seen.suppressed.saturating_add(1);
-            if at.0.abs_diff(seen.sent_at.0) < REPEAT_INTERVAL_MS {
+        if let Some(sent) = self.0.get_mut(&fingerprint) {
+            sent.suppressed = sent.suppressed.saturating_add(1);
+            if at.0.abs_diff(sent.sent_at.0) < REPEAT_INTERVAL_MS {
                 return None;
             }
-            let times = seen.suppressed;
-            *seen = SentError { sent_at: at, suppressed: 0 };
+            let times = sent.suppressed;
+            *sent = SentError { sent_at: at, suppressed: 0 };
             return Some(times);
         }
-        // A flood of different errors is one trouble, and its first two hundred tell it.
+        // The first two hundred of a flood of different errors are enough.
         if self.0.len() >= MAX_RECENT_ERRORS {
-            self.0.retain(|_, seen| at.0.abs_diff(seen.sent_at.0) < REPEAT_INTERVAL_MS);
+            self.0.retain(|_, sent| at.0.abs_diff(sent.sent_at.0) < REPEAT_INTERVAL_MS);
         }
         if self.0.len() >= MAX_RECENT_ERRORS {
             return None;
@@ -194,7 +193,7 @@ impl RecentErrors {
 }
 
 impl SentryRateLimits {
-    /// Takes what an answer says: `X-Sentry-Rate-Limits`, or for 429 without one, `Retry-After` in seconds.
+    /// Reads `X-Sentry-Rate-Limits`, or for a 429 without it, `Retry-After` in seconds.
     pub fn update(
         &mut self,
         status: u16,
@@ -230,7 +229,7 @@ impl SentryRateLimits {
         }
     }
 
-    /// Whether an envelope of that category may be sent.
+    /// Returns `true` if an envelope of that category may be sent.
     #[must_use]
     pub fn is_allowed(&self, category: Category, now: UnixMillis) -> bool {
         now >= self.all && self.by_category.get(&category).is_none_or(|until| now >= *until)
@@ -247,13 +246,13 @@ impl std::error::Error for InvalidDsn {}
 
 fn envelope(id: &str, kind: &str, payload: &Value, now: UnixMillis) -> String {
     let payload = payload.to_string();
-    let head =
+    let header =
         json!({ "event_id": id, "sent_at": rfc3339(now), "sdk": { "name": "edge-vitals", "version": "1" } });
     let item = json!({ "type": kind, "length": payload.len(), "content_type": "application/json" });
-    format!("{head}\n{item}\n{payload}\n")
+    format!("{header}\n{item}\n{payload}\n")
 }
 
-/// A message without what may be a person's: addresses of mail, queries of addresses, and numbers.
+/// Removes e-mail addresses, query strings and numbers, which may be personal.
 fn scrub(message: &str) -> String {
     let words: Vec<String> = message.split(' ').map(scrub_word).collect();
     words.join(" ").chars().take(MAX_MESSAGE_CHARS).collect()
@@ -269,7 +268,7 @@ fn scrub_word(word: &str) -> String {
         match (char.is_ascii_digit(), scrubbed.ends_with('0')) {
             (false, _) => scrubbed.push(char),
             (true, false) => scrubbed.push('0'),
-            // A number is one digit, however long it was.
+            // Each number is replaced by one zero.
             (true, true) => {}
         }
     }
@@ -282,7 +281,7 @@ fn unix_seconds(at: UnixMillis) -> f64 {
 
 const REPEAT_INTERVAL_MS: u64 = 3_600_000;
 const MAX_RECENT_ERRORS: usize = 200;
-/// Seconds of a day: longer no limit is believed.
+/// One day; longer limits are capped.
 const MAX_LIMIT_SECONDS: u64 = 86_400;
 const MAX_MESSAGE_CHARS: usize = 1000;
 

@@ -1,7 +1,7 @@
-//! Totals that only grow, and how they are stored.
+//! Cumulative totals and their stored form.
 //!
-//! Vitals are counted when their window has closed, so that a late correction never takes back what was
-//! exported: these systems read a total that falls as a restart.
+//! Vitals are added once their window has closed, so that a late correction never lowers an exported total:
+//! monitoring systems read a falling total as a restart.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,7 +10,7 @@ use ledger::{Cell, CodecError, OTHER_LABEL};
 use sketch::Sketch;
 use wire::{Device, Metric, UnixMillis};
 
-/// Everything that was counted since a moment.
+/// The cumulative totals of a site since a fixed time.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Totals {
     site: String,
@@ -21,7 +21,7 @@ pub struct Totals {
 }
 
 impl Totals {
-    /// Nothing yet.
+    /// Creates empty totals.
     #[must_use]
     pub const fn new(site: String, since: UnixMillis) -> Self {
         Self {
@@ -33,10 +33,10 @@ impl Totals {
         }
     }
 
-    /// As it was stored, in the rows of its routes.
+    /// Decodes the stored rows.
     ///
     /// # Errors
-    /// Refuses what no version of ours has written.
+    /// Fails on an unsupported stored version.
     pub fn from_rows(
         site: String,
         since: UnixMillis,
@@ -58,9 +58,11 @@ impl Totals {
         Ok(totals)
     }
 
-    /// What is stored: a row for each route, so that no row is large and only those that grew are written.
-    #[must_use]
-    pub fn to_rows(&self) -> BTreeMap<String, Vec<u8>> {
+    /// Encodes one row per route, so that rows stay small and only changed ones need to be written.
+    ///
+    /// # Errors
+    /// Fails if serialization fails.
+    pub fn to_rows(&self) -> postcard::Result<BTreeMap<String, Vec<u8>>> {
         let mut rows: BTreeMap<&String, TotalsRow> = BTreeMap::new();
         for ((_, route, device), sketch) in &self.vitals {
             rows.entry(route).or_default().0.push((*device, sketch.encode()));
@@ -68,46 +70,48 @@ impl Totals {
         for (route, served) in &self.traffic.routes {
             rows.entry(route).or_default().1 = Some(served.encode());
         }
-        let bytes = |row: TotalsRow| {
+        let bytes = |row: TotalsRow| -> postcard::Result<Vec<u8>> {
             let mut bytes = vec![VERSION];
-            bytes.extend(postcard::to_stdvec(&row).unwrap_or_default());
-            bytes
+            bytes.extend(postcard::to_stdvec(&row)?);
+            Ok(bytes)
         };
-        rows.into_iter().map(|(route, row)| (route.clone(), bytes(row))).collect()
+        rows.into_iter().map(|(route, row)| Ok((route.clone(), bytes(row)?))).collect()
     }
 
-    /// The bytes that are carried.
-    #[must_use]
-    pub fn encode(&self) -> Vec<u8> {
-        postcard::to_stdvec(&(&self.site, self.since, self.to_rows())).unwrap_or_default()
-    }
-
-    /// Reads carried bytes.
+    /// Encodes the totals for transport between objects.
     ///
     /// # Errors
-    /// Refuses what nobody of this version carries.
+    /// Fails if serialization fails.
+    pub fn encode(&self) -> postcard::Result<Vec<u8>> {
+        postcard::to_stdvec(&(&self.site, self.since, self.to_rows()?))
+    }
+
+    /// Decodes transported bytes.
+    ///
+    /// # Errors
+    /// Fails if the bytes are not those of this version.
     pub fn decode(bytes: &[u8]) -> Result<Self, CodecError> {
         let (site, since, rows): (String, UnixMillis, BTreeMap<String, Vec<u8>>) =
             postcard::from_bytes(bytes).map_err(|_| CodecError)?;
         Self::from_rows(site, since, rows)
     }
 
-    /// Adds the visits of one page in a window that has closed.
+    /// Adds the visits to one page in a closed window.
     pub fn add_visits(&mut self, route: &str, device: Device, cell: &Cell) {
         let route = self.capped_route(route);
         for (metric, tally) in &cell.metrics {
             let key = (*metric, route.clone(), device);
-            // Both are of this metric, so it cannot be refused.
+            // Both sketches have this metric, so the merge cannot fail.
             let _ = self.vitals.entry(key).or_insert_with(|| Sketch::new(*metric)).merge(&tally.sketch);
         }
     }
 
-    /// Adds what the edge answered.
+    /// Adds the edge's traffic.
     pub fn add_traffic(&mut self, traffic: &TrafficStats) {
         self.traffic.merge(traffic);
     }
 
-    /// A route's own name while there is room, so that nobody can grow what is scraped.
+    /// Returns the route's own name up to `MAX_ROUTES`, so that random routes cannot grow the exposition.
     fn capped_route(&mut self, route: &str) -> String {
         cap_cardinality(&mut self.routes, route, MAX_ROUTES)
     }
@@ -142,7 +146,7 @@ fn cap_cardinality(known: &mut BTreeSet<String>, name: &str, max: usize) -> Stri
 
 const MAX_ROUTES: usize = 200;
 
-/// A route's vitals by class of devices, and its answers.
+/// A route's vitals by device class, and its responses.
 type TotalsRow = (Vec<(Device, Vec<u8>)>, Option<Vec<u8>>);
 const VERSION: u8 = 1;
 

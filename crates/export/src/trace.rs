@@ -1,27 +1,29 @@
-//! Traces of the edge: what a request's `traceparent` says (W3C Trace Context, level 1), what the origin is
-//! told, and the spans as an `ExportTraceServiceRequest` of OTLP/HTTP JSON, to post to `/v1/traces`. Random
-//! numbers, the clock and sending are the shell's.
+//! Traces of the edge: the `traceparent` header (W3C Trace Context, level 1) in and out, and the spans as an
+//! OTLP/HTTP JSON `ExportTraceServiceRequest` to post to `/v1/traces`. The shell provides random numbers and the
+//! time, and sends the body.
 
 use serde_json::{Value, json};
 use wire::UnixMillis;
 
-/// Where a request stands in a trace.
+use crate::otlp::{attribute, nanos};
+
+/// The position of a request in a trace.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TraceContext {
     /// 32 hexadecimal digits.
     trace_id: String,
-    /// 16 of them: the span before this one, if somebody has begun the trace.
+    /// 16 hexadecimal digits: the parent span, if the trace was started by a caller.
     parent_id: Option<String>,
-    /// 16 of them: this one.
+    /// 16 hexadecimal digits: the span of this request.
     span_id: String,
-    /// Whether it is recorded, here and behind.
+    /// `true` if the trace is recorded, here and downstream.
     pub is_sampled: bool,
 }
 
-/// A request at the edge, as its span tells it.
+/// The span of a request at the edge.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RequestSpan {
-    /// Where it stands.
+    /// The position in the trace.
     pub context: TraceContext,
     /// The site.
     pub site: String,
@@ -29,21 +31,21 @@ pub struct RequestSpan {
     pub route: String,
     /// The method.
     pub method: &'static str,
-    /// The status that was answered.
+    /// The status of the response.
     pub status: u16,
-    /// What the cache did.
+    /// The cache status.
     pub cache: &'static str,
-    /// When it came.
+    /// The time of the request.
     pub start: UnixMillis,
-    /// When it was answered.
+    /// The time of the response.
     pub end: UnixMillis,
-    /// Milliseconds that the origin took; none where it was not asked.
+    /// Milliseconds of the origin; `None` if it was not contacted.
     pub origin_ms: Option<u64>,
 }
 
 impl TraceContext {
-    /// The context of a request that comes with that field, if with any; `dice` are any random numbers, and
-    /// `share` of the traces that begin here are recorded. Who has begun one decides for all behind.
+    /// Continues the trace of a valid `traceparent`, with its sampling decision, or starts a new one of which the
+    /// share `sample_rate` is recorded. `random` are any random numbers.
     #[must_use]
     pub fn from_traceparent(traceparent: Option<&str>, sample_rate: f64, random: [u64; 3]) -> Self {
         let [high, low, span] = random.map(|number| number.max(1));
@@ -68,14 +70,14 @@ impl TraceContext {
         }
     }
 
-    /// The field that the origin gets: its spans are children of this one.
+    /// Returns the `traceparent` for the origin, whose spans are children of this one.
     #[must_use]
     pub fn traceparent(&self) -> String {
         format!("00-{}-{}-{:02x}", self.trace_id, self.span_id, u8::from(self.is_sampled))
     }
 }
 
-/// §3.2.2: of later versions, as much as this one knows; what is all zeros names nothing.
+/// Trace Context §3.2.2: later versions are read as far as known, and ids of only zeros are invalid.
 fn parse_traceparent(field: &str) -> Option<(&str, &str, bool)> {
     let field = field.trim();
     let mut parts = field.split('-');
@@ -83,20 +85,20 @@ fn parse_traceparent(field: &str) -> Option<(&str, &str, bool)> {
     let is_hex = |text: &str, digits: usize| {
         text.len() == digits && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
     };
-    let is_some = |text: &str| text.bytes().any(|byte| byte != b'0');
-    let is_right = is_hex(version, 2)
+    let is_nonzero = |text: &str| text.bytes().any(|byte| byte != b'0');
+    let is_valid = is_hex(version, 2)
         && version != "ff"
         && (version != "00" || parts.next().is_none())
         && is_hex(trace, 32)
-        && is_some(trace)
+        && is_nonzero(trace)
         && is_hex(parent, 16)
-        && is_some(parent)
+        && is_nonzero(parent)
         && is_hex(flags, 2);
     let flags = u8::from_str_radix(flags, 16).ok()?;
-    is_right.then_some((trace, parent, flags & 1 == 1))
+    is_valid.then_some((trace, parent, flags & 1 == 1))
 }
 
-/// The body of one export.
+/// Returns the request body.
 #[must_use]
 pub fn body(spans: &[RequestSpan], version: &str) -> Value {
     let spans: Vec<Value> = spans.iter().map(span).collect();
@@ -124,28 +126,20 @@ fn span(span: &RequestSpan) -> Value {
         attributes
             .push(json!({ "key": "edge_vitals.origin_ms", "value": { "intValue": origin_ms.to_string() } }));
     }
-    // Of a server's span only what is its own failure is an error.
+    // Semantic conventions: a server span is an error for 5xx only.
     let status = if span.status >= 500 { json!({ "code": 2 }) } else { json!({}) };
     json!({
         "traceId": trace,
         "spanId": id,
         "parentSpanId": parent.as_deref().unwrap_or_default(),
         "name": format!("{} {}", span.method, span.route),
-        // SPAN_KIND_SERVER: JSON has enums as numbers.
+        // SPAN_KIND_SERVER; OTLP/JSON writes enums as numbers.
         "kind": 2,
         "startTimeUnixNano": nanos(span.start),
         "endTimeUnixNano": nanos(span.end),
         "attributes": attributes,
         "status": status,
     })
-}
-
-fn attribute(key: &str, value: &str) -> Value {
-    json!({ "key": key, "value": { "stringValue": value } })
-}
-
-fn nanos(at: UnixMillis) -> String {
-    (u128::from(at.0) * 1_000_000).to_string()
 }
 
 #[cfg(test)]
@@ -167,7 +161,7 @@ mod tests {
             assert_eq!((context.traceparent(), context.is_sampled), (expect, is_sampled));
             assert_eq!(context.parent_id.as_deref(), Some(PARENT));
         }
-        // A later version may have more.
+        // A later version may have more fields.
         let later =
             TraceContext::from_traceparent(Some(&format!("cc-{TRACE}-{PARENT}-01-more")), 0.0, [1, 2, 3]);
         assert_eq!(later.trace_id, TRACE);
@@ -197,10 +191,12 @@ mod tests {
     #[test]
     fn new_traces_are_sampled_at_the_given_rate() {
         let sampled = |sample_rate: f64| {
-            // Spread over all numbers, as random ones are.
+            // Evenly spread numbers.
             let numbers = (0..1000_u64).map(|index| index * (u64::MAX / 1000));
             numbers
-                .filter(|dice| TraceContext::from_traceparent(None, sample_rate, [*dice, 1, 1]).is_sampled)
+                .filter(|number| {
+                    TraceContext::from_traceparent(None, sample_rate, [*number, 1, 1]).is_sampled
+                })
                 .count()
         };
         assert_eq!((sampled(0.0), sampled(1.0)), (0, 1000));

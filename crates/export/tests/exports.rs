@@ -1,6 +1,6 @@
-//! What is exported, byte for byte, and as the formats' own parsers understand it: promtool (Debian's
-//! `prometheus`) and the Python packages of tests/parsers/requirements.txt, with the interpreter named by
-//! `PARSERS_PYTHON` or `python3`. Where one is not there, the test says so and checks the rest.
+//! Exports against golden files and the formats' own parsers: promtool (Debian's `prometheus`) and the Python
+//! packages of `tests/parsers/requirements.txt`, run by `PARSERS_PYTHON` or `python3`. A missing parser is
+//! reported and skipped.
 
 #![expect(clippy::expect_used, clippy::unwrap_used, reason = "a test may fail by panic")]
 
@@ -23,7 +23,7 @@ use wire::{Device, Metric, UnixMillis};
 
 const START: UnixMillis = UnixMillis(1_800_000_000_000);
 const NOW: UnixMillis = UnixMillis(1_800_000_060_000);
-/// What a label must carry unharmed.
+/// A route with characters that labels must escape.
 const SPECIAL_ROUTE: &str = "/a\"b\\c/ü{x=\"1\"}";
 
 fn cell(metric: Metric, values: impl IntoIterator<Item = u32>) -> Cell {
@@ -161,12 +161,12 @@ fn every_format_matches_its_golden_file() {
 #[test]
 fn totals_survive_storage_and_transport() {
     let original = totals();
-    assert_eq!(Totals::from_rows("shop".into(), START, original.to_rows()), Ok(original.clone()));
-    assert_eq!(Totals::decode(&original.encode()), Ok(original.clone()));
-    // A row is that of its route alone, so that what did not grow is not written.
+    assert_eq!(Totals::from_rows("shop".into(), START, original.to_rows().unwrap()), Ok(original.clone()));
+    assert_eq!(Totals::decode(&original.encode().unwrap()), Ok(original.clone()));
+    // A row depends on its route only, so that unchanged routes are not written.
     let mut grown = original.clone();
     grown.add_visits("/", Device::Phone, &cell(Metric::Lcp, [1]));
-    let (before, after) = (original.to_rows(), grown.to_rows());
+    let (before, after) = (original.to_rows().unwrap(), grown.to_rows().unwrap());
     let changed: Vec<_> = after.iter().filter(|(route, row)| before.get(*route) != Some(row)).collect();
     assert_eq!(changed.iter().map(|(route, _)| route.as_str()).collect::<Vec<_>>(), ["/"]);
     for (route, row) in before {
@@ -176,14 +176,14 @@ fn totals_survive_storage_and_transport() {
 
 #[test]
 fn several_sites_share_one_page() {
-    let other = Totals::from_rows("other".into(), START, totals().to_rows()).unwrap();
+    let other = Totals::from_rows("other".into(), START, totals().to_rows().unwrap()).unwrap();
     let (one, gauges) = (totals(), gauges());
     let both = [(&one, gauges.as_slice()), (&other, gauges.as_slice())];
     let page = prometheus::render(both, ExpositionFormat::Text);
     assert_eq!(page.matches("# TYPE http_requests_total counter").count(), 1);
     assert_eq!(page.matches("edge_vitals_health_score{").count(), 2);
-    if let Some(said) = run_tool(Command::new("promtool").args(["check", "metrics"]), &page) {
-        assert_eq!(said, Ok(String::new()));
+    if let Some(output) = run_tool(Command::new("promtool").args(["check", "metrics"]), &page) {
+        assert_eq!(output, Ok(String::new()));
     }
 }
 
@@ -194,7 +194,7 @@ fn a_scraper_gets_the_format_it_accepts() {
     assert_eq!(ExpositionFormat::from_accept("*/*"), ExpositionFormat::Text);
 }
 
-/// Of Analytics' published limits: 25 events, names of 40 characters, values of 100, 130 kB, three days.
+/// Analytics' limits: 25 events, names of 40 characters, values of 100 characters, 130 kB, three days.
 #[test]
 fn analytics_events_fit_the_published_limits() {
     let mut long = view();
@@ -233,12 +233,13 @@ fn no_export_identifies_a_visitor() {
 
 #[test]
 fn promtool_accepts_the_metrics() {
-    let Some(said) = run_tool(Command::new("promtool").args(["check", "metrics"]), &prometheus_text()) else {
-        println!("not checked: promtool is not here (Debian has it in `prometheus`)");
+    let Some(output) = run_tool(Command::new("promtool").args(["check", "metrics"]), &prometheus_text())
+    else {
+        println!("skipped: promtool is not installed (Debian package `prometheus`)");
         return;
     };
-    assert_eq!(said, Ok(String::new()));
-    // It would complain.
+    assert_eq!(output, Ok(String::new()));
+    // promtool rejects an invalid page.
     let wrong =
         run_tool(Command::new("promtool").args(["check", "metrics"]), "# TYPE a counter\na 1\n").unwrap();
     assert!(wrong.is_err());
@@ -249,13 +250,13 @@ fn each_formats_own_parser_reads_the_values_back() {
     let python = std::env::var("PARSERS_PYTHON").unwrap_or_else(|_| "python3".into());
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/parsers/read.py");
     if !matches!(run_tool(Command::new(&python).args([script, "ready"]), ""), Some(Ok(_))) {
-        println!("not checked: {python} lacks the packages of crates/export/tests/parsers/requirements.txt");
+        println!("skipped: {python} lacks the packages of crates/export/tests/parsers/requirements.txt");
         return;
     }
     let read = |format: &str, document: &str| -> Value {
-        let said = run_tool(Command::new(&python).args([script, format]), document).expect("python is here");
-        serde_json::from_str(&said.unwrap_or_else(|error| format!("{:?}", (format, error))))
-            .expect("it reads it")
+        let output = run_tool(Command::new(&python).args([script, format]), document).expect("python");
+        serde_json::from_str(&output.unwrap_or_else(|error| format!("{:?}", (format, error))))
+            .expect("a readable document")
     };
     let sent = trace::body(&spans(), "0.1.0").to_string();
     let (trace_id, span_id) = ("4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7");
@@ -306,14 +307,14 @@ fn each_formats_own_parser_reads_the_values_back() {
     assert_eq!((&found["type"], &found["category"]), (&json!("event"), &json!("error")));
 }
 
-/// What the program said, or why it failed; none where there is no such program.
+/// Returns the output of the program or its error; `None` if it is not installed.
 fn run_tool(command: &mut Command, input: &str) -> Option<Result<String, String>> {
     let child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
     let mut child = child.ok()?;
-    // A program that reads nothing closes its end.
-    let _ = child.stdin.take().expect("it is piped").write_all(input.as_bytes());
-    let output = child.wait_with_output().expect("it ends");
-    let [said, complained] =
+    // A program that does not read its input closes the pipe.
+    let _ = child.stdin.take().expect("a pipe").write_all(input.as_bytes());
+    let output = child.wait_with_output().expect("an exit status");
+    let [stdout, stderr] =
         [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
-    Some(if output.status.success() { Ok(said) } else { Err(said + &complained) })
+    Some(if output.status.success() { Ok(stdout) } else { Err(stdout + &stderr) })
 }

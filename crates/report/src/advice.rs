@@ -1,6 +1,5 @@
-//! What would help: recommendations that follow from a bottleneck by named rules, each with its evidence
-//! and with the seconds that it would save at most, and how these are reckoned. A rule that has too
-//! little to go by says nothing.
+//! Recommendations from named rules on bottlenecks, each with its evidence, its maximum gain in seconds, and
+//! the basis of that estimate. A rule without enough data gives no advice.
 
 use std::collections::BTreeMap;
 
@@ -11,32 +10,32 @@ use crate::bottleneck::{PageMetric, SubpartKind, rank};
 use crate::signals::{AlertBounds, Signal};
 use crate::stats_format::{display_unit, display_value, percentile_with_interval};
 
-/// A rule by which advice is given.
+/// The rules that give advice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum AdviceRule {
-    /// Visits that miss the cache lose what hits do not.
+    /// Cache misses exceed the budget more than hits.
     CacheMisses,
-    /// A query takes longer than it may.
+    /// A query exceeds its target.
     SlowQuery,
-    /// The origin is slow, and no cache stands before it.
+    /// The origin is slow and the cache does not hide it.
     SlowOrigin,
-    /// The largest element's resource is asked for late.
+    /// The LCP resource is requested late.
     LateResource,
-    /// It takes long to load.
+    /// The LCP resource loads slowly.
     HeavyResource,
-    /// It is there, and not painted.
+    /// The LCP element is rendered late.
     LateRender,
-    /// The main thread is busy when visitors act.
+    /// The main thread is busy when visitors interact.
     BusyThread,
-    /// The handlers take long.
+    /// Event handlers are slow.
     SlowHandler,
-    /// The next frame takes long to be drawn.
+    /// The next frame is presented late.
     SlowFrame,
-    /// Something moves.
+    /// An element causes layout shifts.
     ShiftingElement,
-    /// Going back loads the page anew.
+    /// Back/forward navigations reload the page.
     BackForwardCache,
 }
 
@@ -44,72 +43,71 @@ pub enum AdviceRule {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Advice {
-    /// By which rule.
+    /// The rule.
     pub rule: AdviceRule,
     /// The route.
     pub route: String,
-    /// The class of devices.
+    /// The device class.
     pub device: Device,
     /// The metric's name.
     pub metric: &'static str,
-    /// What visitors meet there.
+    /// The impact on visits.
     #[serde(rename = "place")]
     pub impact: Impact,
-    /// What is the case, in a sentence.
+    /// The finding in a sentence.
     pub finding: String,
-    /// What to do.
+    /// The recommended action.
     pub action: &'static str,
-    /// The numbers that it rests on.
+    /// The numbers behind the finding.
     pub evidence: Vec<AdviceEvidence>,
-    /// Seconds that visitors would have been spared in the span that was looked at, at most; none for
-    /// layout shifts.
+    /// The most seconds that visitors would have been spared in the time span; `None` for layout shifts.
     pub gain: Option<f64>,
-    /// How the gain is reckoned.
+    /// The basis of the estimated gain.
     #[serde(rename = "reckoned")]
     pub gain_basis: &'static str,
 }
 
-/// What visitors meet at a place that advice is about, in the units that people use.
+/// The impact of a bottleneck on visits, in display units.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Impact {
-    /// Visits that were measured.
+    /// Measured visits.
     pub visits: u64,
-    /// Those over budget.
+    /// Visits over budget.
     pub over: u64,
-    /// The budget; the good threshold where there is none.
+    /// The budget, or the good threshold without one.
     pub limit: f64,
     /// The 75th percentile.
     pub p75: Option<f64>,
-    /// The values between which the true one lies, 95 times in 100.
+    /// The 95 % confidence interval of the percentile.
     pub interval: Option<[f64; 2]>,
-    /// `ms`, or nothing for a layout shift.
+    /// `ms`, or empty for CLS.
     pub unit: &'static str,
-    /// Seconds over budget, of all visits together; none for layout shifts.
+    /// Seconds over budget of all visits together; `None` for layout shifts.
     pub seconds: Option<f64>,
-    /// Of what all visits of the site lose, so many percent.
+    /// The percentage of the site's seconds over budget.
     pub share: f64,
 }
 
-/// A number that advice rests on.
+/// A number behind a finding.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct AdviceEvidence {
-    /// Of what.
+    /// The description of the number.
     pub what: String,
     /// The number.
     pub value: f64,
-    /// In which unit.
+    /// The unit.
     pub unit: &'static str,
 }
 
-/// All advice for these places, the greatest gain first; what has no seconds comes last.
+/// Returns all advice on these metrics, the greatest gain first. Advice without a gain comes last.
 #[must_use]
 pub fn advise(metrics: &[PageMetric<'_>]) -> Vec<Advice> {
     let rules: [fn(&PageMetric<'_>) -> Vec<Advice>; 5] =
         [cache_misses, slow_queries, long_subparts, layout_shifts, back_forward_reloads];
     let mut advice: Vec<Advice> =
-        metrics.iter().flat_map(|place| rules.iter().flat_map(|rule| rule(place))).collect();
+        metrics.iter().flat_map(|page| rules.iter().flat_map(|rule| rule(page))).collect();
     let ranked = rank(metrics);
     let shares: BTreeMap<(&str, Device, &str), f64> =
         ranked.iter().map(|one| ((one.route.as_str(), one.device, one.metric), one.share)).collect();
@@ -123,7 +121,7 @@ pub fn advise(metrics: &[PageMetric<'_>]) -> Vec<Advice> {
     advice
 }
 
-/// Not for the first byte alone: it is in LCP's seconds already.
+/// Judges LCP only, whose seconds include the time to first byte.
 fn cache_misses(page: &PageMetric<'_>) -> Vec<Advice> {
     let Some(cache) = page.loss_by_cache().filter(|_| page.metric == Metric::Lcp) else { return vec![] };
     let saved = cache.per_miss - cache.per_hit;
@@ -178,7 +176,7 @@ fn slow_queries(page: &PageMetric<'_>) -> Vec<Advice> {
                     evidence("95th percentile of the query", query.p95, "ms"),
                     evidence("runs", query.n as f64, ""),
                 ],
-                // No more can be won than is lost.
+                // The gain cannot exceed the page's time over budget.
                 Some(query.seconds_over.min(page.seconds_over_budget().unwrap_or(0.0))),
                 "query time beyond the target, at most the page's time over budget",
             )
@@ -186,7 +184,7 @@ fn slow_queries(page: &PageMetric<'_>) -> Vec<Advice> {
         .collect()
 }
 
-/// A part is too long where it takes more than its share of a visit that just keeps its budget.
+/// A subpart is too long if it exceeds its share of the budget.
 fn long_subparts(page: &PageMetric<'_>) -> Vec<Advice> {
     let over = page.visits_over_budget();
     let Some(seconds) = page.seconds_over_budget().filter(|_| over >= MIN_VISITS) else { return vec![] };
@@ -203,7 +201,7 @@ fn long_subparts(page: &PageMetric<'_>) -> Vec<Advice> {
         {
             continue;
         }
-        // Where hits and misses differ, the cache is the answer, not the origin.
+        // If misses are slower than hits, `cache_misses` gives the advice instead.
         if rule == AdviceRule::SlowOrigin
             && page
                 .loss_by_cache()
@@ -289,8 +287,8 @@ fn back_forward_reloads(page: &PageMetric<'_>) -> Vec<Advice> {
     )]
 }
 
-/// Which rule speaks of a part, the share of the budget that the part may take, and what to do. The
-/// shares of LCP's parts are web.dev's guidance (about 40, 10, 40 and 10 %); those of INP's are ours.
+/// Returns the rule for a subpart, its share of the budget, and the action. The shares for LCP are web.dev's
+/// guidance (about 40, 10, 40 and 10 %); those for INP are our own.
 const fn rule_for_subpart(metric: Metric, part: SubpartKind) -> Option<(AdviceRule, f64, &'static str)> {
     Some(match (metric, part) {
         (Metric::Lcp, SubpartKind::TimeToFirstByte) => (
@@ -357,7 +355,7 @@ fn new_advice(
     }
 }
 
-/// The share is of all places together, so it is known later.
+/// `share` relates to all bottlenecks together, so `advise` fills it in later.
 fn impact(page: &PageMetric<'_>) -> Impact {
     let (p75, interval) = percentile_with_interval(page.metric, Some(page.tally), 75);
     Impact {
@@ -376,10 +374,10 @@ fn evidence(what: &str, value: f64, unit: &'static str) -> AdviceEvidence {
     AdviceEvidence { what: what.to_owned(), value, unit }
 }
 
-/// Fewer visits say nothing.
+/// The minimum number of visits for a finding.
 const MIN_VISITS: u64 = 100;
-/// Seconds that nobody would notice, in one visit and in all.
+/// Gains below these are negligible.
 const MIN_SECONDS_PER_VISIT: f64 = 0.05;
 const MIN_TOTAL_SECONDS: f64 = 10.0;
-/// A part that makes out less of the loss is not the cause.
+/// A subpart below this share of the loss is not the cause.
 const MIN_LOSS_SHARE: f64 = 0.2;

@@ -1,35 +1,34 @@
-//! What is usual at this hour, and how far today is from it: the median of the same hour of earlier
-//! days, and a spread that a few bad days cannot widen. Whether somebody is told is the alerts'
-//! business; that a budget is broken is the budget's, and no anomaly is needed for it.
+//! Baselines: the usual value at an hour, as the median of the same hour of earlier days with a spread that is
+//! robust against a few bad days, and the deviation of a value from it.
 
-/// What a series is at one hour of the day.
+/// The usual value of a series at one hour of the day.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Baseline {
     /// The median of earlier days.
     pub median: f64,
-    /// About one standard deviation of ordinary days: 1.4826 times the median absolute deviation.
+    /// A robust estimate of the standard deviation, from the median absolute deviation.
     pub spread: f64,
-    /// From so many days.
+    /// The number of days.
     pub days: usize,
 }
 
-/// The least noise that a reading has by its nature: no spread is believed to be smaller.
+/// The sampling noise of a value, which is the least spread to assume.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Noise {
-    /// Of a count: the root of its mean, as events that know nothing of each other have.
+    /// A count of independent events: the square root of its mean.
     Count,
-    /// Of a share of so many.
+    /// A share of `n` events.
     Share {
-        /// So many.
+        /// The number of events.
         n: u64,
     },
-    /// Of a measured value: one in twenty.
+    /// A measured value: 5 %.
     Value,
 }
 
 impl Baseline {
-    /// From the same hour of earlier days, yesterday first. None with fewer than a week of them. From
-    /// four weeks on, which is when it becomes sharp, it is the same hour of the same weekday: a quiet Sunday is not odd.
+    /// Computes the baseline from the same hour of earlier days, yesterday first; `None` with fewer than seven.
+    /// With four weeks or more it uses the same weekday only, so that a quiet Sunday is no anomaly.
     #[must_use]
     pub fn from_history(earlier: &[f64]) -> Option<Self> {
         let days = earlier.len();
@@ -38,30 +37,32 @@ impl Baseline {
         }
         if days < MIN_WEEKS * DAYS_PER_WEEK {
             let middle = median(earlier.to_vec())?;
-            // Weekdays cannot be told apart yet, so the oddest day of these counts as ordinary.
+            // Weekdays are indistinguishable so far, so the furthest day still counts as usual.
             let furthest = earlier.iter().map(|value| (value - middle).abs()).fold(0.0, f64::max);
             return Some(Self { median: middle, spread: furthest / 3.0, days });
         }
         let weekday = |first: usize| earlier.iter().skip(first).step_by(DAYS_PER_WEEK).copied();
-        // Seven days ago was such a day as today.
+        // The last of every seven days has today's weekday.
         let middle = median(weekday(DAYS_PER_WEEK - 1).collect())?;
-        // How far days are from the middle of their kind is learnt from all of them.
-        let off = (0..DAYS_PER_WEEK).filter_map(|first| Some((first, median(weekday(first).collect())?)));
-        let off = off.flat_map(|(first, middle)| weekday(first).map(move |value| (value - middle).abs()));
+        // The spread is estimated from the deviations of all weekdays.
+        let deviations =
+            (0..DAYS_PER_WEEK).filter_map(|first| Some((first, median(weekday(first).collect())?)));
+        let deviations =
+            deviations.flat_map(|(first, middle)| weekday(first).map(move |value| (value - middle).abs()));
         Some(Self {
             median: middle,
-            spread: median(off.collect())? * MAD_TO_STANDARD_DEVIATION * SMALL_SAMPLE_FACTOR,
+            spread: median(deviations.collect())? * MAD_TO_STANDARD_DEVIATION * SMALL_SAMPLE_FACTOR,
             days,
         })
     }
 
-    /// How many deviations a value is away; below what is usual it is negative.
+    /// Returns the distance from the median in standard deviations, negative below it.
     #[must_use]
     pub fn deviations(&self, value: f64, noise: Noise) -> f64 {
         let noise_floor = match noise {
             Noise::Count => self.median.max(1.0).sqrt(),
             Noise::Share { n } => {
-                // One case keeps a share of 0 or 1 from having no noise at all.
+                // One event keeps a share of 0 or 1 from having no noise at all.
                 let rest = 1.0 / n.max(2) as f64;
                 let share = self.median.clamp(rest, 1.0 - rest);
                 (share * (1.0 - share) / n.max(1) as f64).sqrt()
@@ -73,7 +74,7 @@ impl Baseline {
     }
 }
 
-/// The middle value; the mean of the two middle ones where there are two. None of nothing.
+/// Returns the median; `None` without values.
 pub(crate) fn median(mut values: Vec<f64>) -> Option<f64> {
     values.sort_by(f64::total_cmp);
     let half = values.len() / 2;
@@ -85,10 +86,10 @@ pub(crate) fn median(mut values: Vec<f64>) -> Option<f64> {
 }
 
 const DAYS_PER_WEEK: usize = 7;
-/// Fewer make no weekday.
+/// The minimum for a baseline by weekday.
 const MIN_WEEKS: usize = 4;
-/// The middle of four or five values is near to each of them, and unsure itself: their distances from it
-/// are about 0.85 of a deviation, and those of the next value from it 1.15.
+/// The median of four or five values is close to each of them and uncertain itself: their distances from it
+/// are about 0.85 standard deviations, those of the next value about 1.15.
 const SMALL_SAMPLE_FACTOR: f64 = 1.35;
 /// The median absolute deviation of a normal distribution is 1/1.4826 of its standard deviation.
 const MAD_TO_STANDARD_DEVIATION: f64 = 1.4826;
@@ -125,7 +126,7 @@ mod tests {
         assert!(sunday.deviations(305.0, Noise::Count).abs() < 1.0, "{sunday:?}");
         let monday = Baseline::from_history(&days[1..]).unwrap();
         assert!(monday.deviations(305.0, Noise::Count) < -10.0, "{monday:?}");
-        // With less history nobody knows which of the two it is.
+        // With less history the weekdays are indistinguishable.
         assert!(Baseline::from_history(&days[..20]).unwrap().deviations(305.0, Noise::Count).abs() < 4.0);
     }
 

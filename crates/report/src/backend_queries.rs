@@ -1,7 +1,6 @@
-//! The queries behind a page. Pages and the edge name routes each by itself: an application gives its own
-//! templates, the edge takes the names of `EDGE` or makes templates of paths. So a page's queries are those
-//! of the edge's route of the same name, else of the routes of the same shape; else nobody knows, and that
-//! is said. Counting is the ledger's.
+//! The backend's queries behind a page. Applications and the edge name routes independently: an application
+//! uses its own templates, the edge the names of `EDGE` or templates made from paths. A page therefore gets the
+//! queries of the edge's route of the same name, or else of the routes of the same shape.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -9,78 +8,76 @@ use std::collections::BTreeMap;
 use ledger::traffic::{LatencyHistogram, QueryStats, RouteStats, TrafficStats};
 use serde::Serialize;
 
-/// The queries of a page, or of all.
+/// The queries of a page, or of the whole site.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct BackendQueries {
-    /// How the page was found among the routes of the edge.
+    /// The match between the page and the edge's routes.
     pub found: RouteMatch,
-    /// The routes of the edge whose queries these are, those with most answers first; none are named where
-    /// all are meant.
+    /// The edge's routes of these queries, the busiest first; empty for the whole site.
     pub routes: Vec<String>,
-    /// Their answers.
+    /// The responses on these routes.
     pub answers: u64,
-    /// Those of them that the origin was asked for.
+    /// The responses that came from the origin.
     #[serde(rename = "asked")]
     pub origin_responses: u64,
-    /// Seconds that the origin took for these.
+    /// The total time of the origin, in seconds.
     pub origin_seconds: f64,
-    /// The slowest first.
+    /// The queries, slowest first.
     pub queries: Vec<BackendQuery>,
-    /// How many more there are.
+    /// The number of queries left out.
     pub more: usize,
-    /// Where the page was not found, or has none: routes of the edge that have queries, those with most
-    /// runs first.
+    /// If the page has no queries, the edge's routes that have some, those with most runs first.
     pub elsewhere: Vec<String>,
 }
 
-/// How a page was found among the routes of the edge.
+/// The match between a page and the edge's routes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum RouteMatch {
-    /// No page was asked for: these are all.
+    /// No page was requested: all routes.
     All,
-    /// The edge has a route of that name.
+    /// A route has the same name.
     Name,
-    /// It has routes that differ from it in the names of their parameters alone.
+    /// Routes differ only in the names of parameters.
     Shape,
-    /// It has none.
+    /// No route matches.
     Nowhere,
 }
 
-/// A query, as the origin told of it.
+/// A query that the origin reported in `Server-Timing`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct BackendQuery {
-    /// Its name.
+    /// The name of the query.
     pub name: String,
-    /// How often it ran.
+    /// The number of runs.
     pub n: u64,
-    /// Milliseconds of the median.
+    /// The median duration, in milliseconds.
     pub p50: Option<f64>,
-    /// Of the 95th percentile.
+    /// The 95th percentile, in milliseconds.
     pub p95: Option<f64>,
-    /// Of the 99th.
+    /// The 99th percentile, in milliseconds.
     pub p99: Option<f64>,
-    /// Seconds of all runs together.
+    /// The total duration of all runs, in seconds.
     pub seconds: f64,
-    /// Of the seconds that the origin took for the answers of these routes, so many percent. Queries that
-    /// run side by side may come to more than all of it. None where the origin's time is not known.
+    /// The percentage of the origin's time on these routes; more than 100 % is possible for concurrent queries.
+    /// `None` if the origin's time is unknown.
     pub share: Option<f64>,
-    /// Answers in which it ran.
+    /// The responses in which it ran.
     pub answers: u64,
-    /// Those in which it ran so often that a loop is to be suspected.
+    /// The responses in which it ran suspiciously often, as in an N+1 loop.
     pub repeated: u64,
-    /// How often it ran in one answer at most.
+    /// The maximum number of runs in one response.
     #[serde(rename = "most")]
     pub max_per_response: u32,
-    /// Routes of the edge on which it ran, those with most runs first.
+    /// The edge's routes on which it ran, those with most runs first.
     pub routes: Vec<String>,
 }
 
 impl BackendQueries {
-    /// Those behind a page; all where none is named.
+    /// Returns the queries behind a page, or of the whole site.
     #[must_use]
     pub fn new(traffic: &TrafficStats, page: Option<&str>) -> Self {
         let (found, routes) = match page {
@@ -147,7 +144,7 @@ impl BackendQuery {
     }
 }
 
-/// What the edge's routes have for a page: of the route of its name; else of those of its shape.
+/// Returns the route with the name of the page, or else the routes of its shape.
 pub(crate) fn matching_routes<'a, T>(
     routes: &'a BTreeMap<String, T>,
     page: &str,
@@ -160,7 +157,7 @@ pub(crate) fn matching_routes<'a, T>(
     (if alike.is_empty() { RouteMatch::Nowhere } else { RouteMatch::Shape }, alike)
 }
 
-/// The segments of a template, with nothing for a parameter: `:id`, `[id]`, `{id}` and `$id` are one.
+/// Returns the segments of a template with `None` for parameters: `:id`, `[id]`, `{id}` and `$id` are equal.
 fn shape(template: &str) -> impl Iterator<Item = Option<&str>> {
     let segments = template.trim_end_matches('/').split('/');
     segments.map(|segment| Some(segment).filter(|segment| !segment.starts_with([':', '[', '{', '$'])))
@@ -172,7 +169,7 @@ fn origin_latency(served: &RouteStats) -> LatencyHistogram {
     all
 }
 
-/// The names of those that have any of it, those with most first.
+/// Returns the names of routes with a non-zero count, the largest first.
 fn top_route_names(routes: &[(&str, &RouteStats)], count: impl Fn(&RouteStats) -> u64) -> Vec<String> {
     let mut all: Vec<(u64, &str)> = routes.iter().map(|(name, served)| (count(served), *name)).collect();
     all.retain(|(n, _)| *n > 0);
@@ -189,7 +186,7 @@ fn total_seconds(times: &LatencyHistogram) -> f64 {
     times.sum_ms as f64 / 1000.0
 }
 
-/// More than a reader reads.
+/// Limits of the document.
 const MAX_QUERIES: usize = 200;
 const MAX_ROUTE_NAMES: usize = 10;
 
@@ -199,7 +196,7 @@ mod tests {
 
     use super::*;
 
-    /// An answer: its route, the milliseconds of the origin, and the runs.
+    /// A response: the route, the origin's milliseconds, and the runs of queries.
     type RouteResponse<'a> = (&'a str, u64, &'a [(&'a str, f64)]);
 
     fn traffic(answers: &[RouteResponse<'_>]) -> TrafficStats {
@@ -263,7 +260,7 @@ mod tests {
                 (found, routes.into_iter().map(str::to_owned).collect()),
                 "{page}"
             );
-            // Who finds none is told where there are some.
+            // A page without queries lists the routes that have some.
             assert_eq!(
                 queries.queries.is_empty(),
                 queries.elsewhere == ["/product/:id", "products"],

@@ -1,6 +1,5 @@
-//! Where visitors lose their time: pages ranked by the seconds that all their visits together are over
-//! budget, and what is known of the causes. A slow page that nobody visits is no bottleneck. What to
-//! do about it is in `advice`.
+//! Bottlenecks: pages ranked by the seconds over budget of all their visits together, with the known causes.
+//! A slow page without visits is no bottleneck. Recommendations are in `advice`.
 
 use std::collections::BTreeSet;
 
@@ -11,132 +10,131 @@ pub use wire::attribution::SubpartKind;
 use wire::beacon::CacheStatus;
 use wire::{Device, Metric};
 
-/// One metric of one page on one class of devices, over the span that is looked at.
+/// A metric of a page on a device class in the examined time span.
 #[derive(Clone, Debug)]
 pub struct PageMetric<'a> {
     /// The route.
     pub route: &'a str,
-    /// The class of devices.
+    /// The device class.
     pub device: Device,
     /// The metric.
     pub metric: Metric,
-    /// The budget, in wire units; the good threshold where there is none.
+    /// The budget in wire units, or the good threshold without one.
     pub limit: u32,
-    /// The visits.
+    /// The measured visits.
     pub tally: &'a MetricCell,
-    /// What is known of the causes.
+    /// The known causes.
     pub causes: BottleneckCauses<'a>,
 }
 
-/// What is known of why visits are slow.
+/// The known causes of slow visits.
 #[derive(Clone, Debug, Default)]
 pub struct BottleneckCauses<'a> {
-    /// The parts of the visits over budget.
+    /// The subparts of the metric in visits over budget.
     pub subparts: Vec<Subpart>,
-    /// The elements or scripts that these visits named.
+    /// The elements or scripts that these visits reported.
     pub culprits: Vec<Culprit<'a>>,
-    /// The visits by what the edge cache said of the document.
+    /// The visits by the cache status of the document.
     pub by_cache: Vec<(CacheStatus, &'a MetricCell)>,
-    /// The queries behind the page.
+    /// The backend's queries behind the page.
     pub queries: Vec<BackendQueryCost<'a>>,
-    /// Views by back and forward: those loaded anew, and those restored from memory.
+    /// Back/forward navigations.
     pub back_forward: Option<BackForwardViews>,
 }
 
-/// A part of a metric.
+/// A subpart of a metric.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Subpart {
-    /// Which.
+    /// The kind of subpart.
     pub part: SubpartKind,
-    /// Milliseconds, in the mean over the visits that are over budget.
+    /// The mean over visits over budget, in milliseconds.
     pub millis: f64,
 }
 
-/// Something on the page that visits over budget named.
+/// An element or script that visits over budget reported.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Culprit<'a> {
-    /// Its selector or address.
+    /// The selector or URL.
     pub name: &'a str,
-    /// How many of these visits named it.
+    /// The number of these visits that reported it.
     pub visits: u64,
 }
 
-/// A query of the backend, as `Server-Timing` told of it.
+/// The cost of a backend query, from `Server-Timing`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct BackendQueryCost<'a> {
-    /// Its name.
+    /// The name of the query.
     pub name: &'a str,
-    /// How often it ran.
+    /// The number of runs.
     pub n: u64,
-    /// Milliseconds of the 95th percentile.
+    /// The 95th percentile of its duration, in milliseconds.
     pub p95: f64,
-    /// Seconds above its target, over all runs.
+    /// The seconds beyond its target of all runs together.
     pub seconds_over: f64,
 }
 
-/// Views by back and forward.
+/// Numbers of back/forward navigations.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BackForwardViews {
-    /// Loaded anew.
+    /// Reloaded views.
     pub loaded: u64,
-    /// Restored from memory.
+    /// Views restored from the back/forward cache.
     pub restored: u64,
 }
 
-/// A place where time is lost.
+/// A metric of a page whose visits exceed the budget.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Bottleneck {
     /// The route.
     pub route: String,
-    /// The class of devices.
+    /// The device class.
     pub device: Device,
     /// The metric's name.
     pub metric: &'static str,
-    /// Seconds over budget, of all visits together. None for layout shifts, which have no seconds.
+    /// Seconds over budget of all visits together; `None` for layout shifts.
     pub seconds: Option<f64>,
-    /// Of what all places that are nobody's part lose, so many percent.
+    /// The percentage of all seconds over budget, not counting metrics that are part of another.
     pub share: f64,
-    /// Visits.
+    /// Measured visits.
     pub visits: u64,
-    /// Those over budget.
+    /// Visits over budget.
     pub over: u64,
-    /// The metric of the same page that these seconds are in already.
+    /// The metric of the same page that already includes these seconds.
     pub part_of: Option<&'static str>,
-    /// The part that takes longest, with its milliseconds in visits over budget.
+    /// The longest subpart, with its mean milliseconds in visits over budget.
     pub longest: Option<(SubpartKind, f64)>,
-    /// The element or script that is named most, with the visits that named it.
+    /// The element or script reported most, with the number of visits.
     pub culprit: Option<(String, u64)>,
-    /// Seconds lost by visits that the cache answered, and by those that it did not.
+    /// The time over budget by cache status.
     pub by_cache: Option<LossByCache>,
-    /// The query that costs most.
+    /// The most expensive query.
     pub query: Option<String>,
 }
 
-/// What visits lose by what the cache said.
+/// The time over budget of cache hits and misses.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct LossByCache {
-    /// Visits that it answered.
+    /// Visits with a cache hit.
     pub hits: u64,
-    /// Visits that it did not.
+    /// Visits with a cache miss.
     pub misses: u64,
-    /// Seconds that a hit loses, in the mean.
+    /// Mean seconds over budget of a hit.
     pub per_hit: f64,
-    /// Seconds that a miss loses, in the mean.
+    /// Mean seconds over budget of a miss.
     pub per_miss: f64,
 }
 
-/// The places by what they cost, the dearest first: those with seconds, then layout shifts by the visits
-/// that they disturb. Places that cost nothing are left out.
+/// Ranks the metrics by seconds over budget, then layout shifts by visits over budget. Metrics without visits
+/// over budget are left out.
 #[must_use]
 pub fn rank(metrics: &[PageMetric<'_>]) -> Vec<Bottleneck> {
-    let paints = |place: &&PageMetric<'_>| place.metric == Metric::Lcp && place.visits_over_budget() > 0;
+    let is_slow_paint = |page: &&PageMetric<'_>| page.metric == Metric::Lcp && page.visits_over_budget() > 0;
     let painted: BTreeSet<(&str, Device)> =
-        metrics.iter().filter(paints).map(|place| (place.route, place.device)).collect();
-    let mut ranked: Vec<Bottleneck> = metrics.iter().filter_map(|place| place.bottleneck(&painted)).collect();
-    let all: f64 =
-        ranked.iter().filter(|place| place.part_of.is_none()).filter_map(|place| place.seconds).sum();
+        metrics.iter().filter(is_slow_paint).map(|page| (page.route, page.device)).collect();
+    let mut ranked: Vec<Bottleneck> = metrics.iter().filter_map(|page| page.bottleneck(&painted)).collect();
+    let all: f64 = ranked.iter().filter(|one| one.part_of.is_none()).filter_map(|one| one.seconds).sum();
     for bottleneck in &mut ranked {
         bottleneck.share =
             bottleneck.seconds.filter(|_| all > 0.0).map_or(0.0, |seconds| 100.0 * seconds / all);
@@ -149,19 +147,19 @@ pub fn rank(metrics: &[PageMetric<'_>]) -> Vec<Bottleneck> {
 }
 
 impl PageMetric<'_> {
-    /// Seconds over budget, of all visits together.
+    /// Returns the seconds over budget of all visits together.
     #[must_use]
     pub fn seconds_over_budget(&self) -> Option<f64> {
         (self.metric != Metric::Cls).then(|| seconds_over_limit(&self.tally.sketch, self.limit))
     }
 
-    /// Visits over budget, by the weights of their samples.
+    /// Returns the visits over budget, weighted by their sample rate.
     #[must_use]
     pub fn visits_over_budget(&self) -> u64 {
         visits_over_limit(&self.tally.sketch, self.limit)
     }
 
-    /// What hits and misses lose, where there are enough of both to say.
+    /// Returns the time over budget of hits and misses if there are enough of both.
     #[must_use]
     pub fn loss_by_cache(&self) -> Option<LossByCache> {
         let (mut hits, mut misses, mut hit_seconds, mut miss_seconds) = (0, 0, 0.0, 0.0);
@@ -188,13 +186,13 @@ impl PageMetric<'_> {
         })
     }
 
-    /// What it costs; `painted` are the pages whose LCP is over budget, too.
+    /// Summarises the metric; `painted` has the pages whose LCP is also over budget.
     fn bottleneck(&self, painted: &BTreeSet<(&str, Device)>) -> Option<Bottleneck> {
         let over = self.visits_over_budget();
         if over == 0 {
             return None;
         }
-        // What the first byte and the first paint lose, LCP loses, too.
+        // LCP includes the time to first byte and to the first paint.
         let is_part =
             matches!(self.metric, Metric::Ttfb | Metric::Fcp) && painted.contains(&(self.route, self.device));
         let longest = self.causes.subparts.iter().max_by(|a, b| a.millis.total_cmp(&b.millis));
@@ -233,5 +231,5 @@ fn visits_over_limit(sketch: &Sketch, limit: u32) -> u64 {
     sketch.n().saturating_sub(sketch.within(limit).at_most)
 }
 
-/// Fewer visits say nothing of a mean.
+/// The minimum number of visits for a mean.
 const MIN_VISITS: u64 = 100;

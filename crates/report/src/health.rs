@@ -1,6 +1,6 @@
-//! How healthy a site is: a status with its reasons, and a score whose parts add up. What is unknown
-//! earns nothing and is said to be unknown; what a site does not use is left out, and its weight goes
-//! to the rest. Which numbers are good is said in `target`; whom to call is the alerts' business.
+//! The health of a site: a status with its reasons, and a score that is the sum of its parts. An unknown part
+//! earns no points. A feature that the site does not use is left out, and its weight goes to the other parts.
+//! The limits are those of `signals`.
 
 use budget::{BudgetTally, GateCell, Limit, Severity, Verdict, evaluate_gate};
 use serde::{Deserialize, Serialize};
@@ -9,40 +9,40 @@ use wire::{Device, Metric, UnixMillis};
 use crate::signals::{AlertBounds, AlertLevel, Signal};
 use crate::time_format;
 
-/// What is known of a site at one moment.
+/// The data that the health of a site is computed from.
 #[derive(Clone, Debug, PartialEq)]
 pub struct HealthInputs {
-    /// Every budget, with its visits; those without any, too.
+    /// All budgeted cells, including those without visits.
     pub vitals: Vec<BudgetedCell>,
-    /// The answers of the edge.
+    /// The responses of the edge.
     pub requests: Availability<RequestHealth>,
-    /// The share of requests that the cache answered, in percent.
+    /// The share of cache lookups that were hits, in percent.
     pub hit_ratio: Availability<f64>,
-    /// The origin's own health.
+    /// The origin's own health check.
     pub origin: Availability<OriginHealth>,
-    /// When a beacon was last heard; none when never.
+    /// The time of the last beacon; `None` before the first.
     pub last_beacon_at: Option<UnixMillis>,
-    /// How many views should have been heard of since.
+    /// The number of views expected since then.
     pub missed_views: f64,
 }
 
-/// What a site may lack: because it has no such thing, or because nobody knows.
+/// A value that may be unknown, or not apply to the site.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Availability<T> {
-    /// The site has no such thing.
+    /// The site does not use the feature.
     NotUsed,
-    /// It has one, and nothing is known of it.
+    /// The feature is used, but there is no data.
     Unknown,
-    /// This is known.
+    /// The known value.
     Known(T),
 }
 
-/// One budget of one page on one class of device, and the visits that tell of it.
+/// The budget for a metric of a page on a device class, with its visits.
 #[derive(Clone, Debug, PartialEq)]
 pub struct BudgetedCell {
     /// The route.
     pub route: String,
-    /// The class of devices.
+    /// The device class.
     pub device: Device,
     /// The metric.
     pub metric: Metric,
@@ -52,77 +52,77 @@ pub struct BudgetedCell {
     pub tally: BudgetTally,
 }
 
-/// The answers of the edge.
+/// A summary of the edge's responses.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct RequestHealth {
-    /// So many.
+    /// The number of responses.
     pub n: u64,
-    /// Milliseconds of the 95th percentile.
+    /// The 95th percentile of response times, in milliseconds.
     pub p95: f64,
-    /// The errors among them, in percent.
+    /// The share of errors, in percent.
     pub error_percent: f64,
 }
 
-/// The origin as it was last asked.
+/// The result of the origin's last health check.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct OriginHealth {
-    /// Whether it said that it is well.
+    /// `true` if the origin reported that it is healthy.
     pub is_up: bool,
-    /// Milliseconds until it had said so.
+    /// The response time of the check, in milliseconds.
     pub response_ms: f64,
 }
 
-/// How healthy a site is.
+/// The health of a site.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Health {
     /// The version of this document.
     pub v: u8,
-    /// In one word.
+    /// The worst status of the parts.
     pub status: HealthStatus,
-    /// From 0 to 100: the sum of the parts' points.
+    /// The sum of the parts' points, from 0 to 100.
     pub score: u8,
-    /// What it is made of.
+    /// The parts of the score.
     pub parts: Vec<HealthPart>,
-    /// Why it is not healthy, the worst first; empty when it is.
+    /// The sentences of all parts that are not healthy, worst first.
     pub reasons: Vec<String>,
 }
 
 /// A part of the score.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct HealthPart {
-    /// Its name.
+    /// The name of the part.
     pub name: &'static str,
-    /// What it has earned.
+    /// The earned points.
     pub points: u8,
-    /// What it could have earned. All parts together: 100.
+    /// The maximum points; those of all parts add up to 100.
     #[serde(rename = "of")]
     pub max_points: u8,
-    /// How it is.
+    /// The status of the part.
     pub status: HealthStatus,
-    /// Why, in a sentence.
+    /// The reason in a sentence.
     pub because: String,
 }
 
-/// How something is, the best first.
+/// Health status, from best to worst.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum HealthStatus {
-    /// Known to be well.
+    /// Known to be healthy.
     Healthy,
-    /// Not known to be anything.
+    /// No data.
     Unknown,
-    /// Not as it should be.
+    /// Beyond a warning limit.
     Degraded,
-    /// Visitors suffer.
+    /// Beyond a critical limit.
     Unhealthy,
 }
 
 impl HealthStatus {
-    /// All of them, the best first.
+    /// All statuses, from best to worst.
     pub const ALL: [Self; 4] = [Self::Healthy, Self::Unknown, Self::Degraded, Self::Unhealthy];
 
-    /// By which documents know it.
+    /// The name in documents.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -133,14 +133,14 @@ impl HealthStatus {
         }
     }
 
-    /// The one of that name.
+    /// Returns the status of that name.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|status| status.name() == name)
     }
 }
 
-/// A part before its points are reckoned.
+/// A part before its points are computed.
 struct UnscoredPart {
     name: &'static str,
     weight: u32,
@@ -151,7 +151,7 @@ struct UnscoredPart {
 }
 
 impl Health {
-    /// The health of a site of which that is known.
+    /// Computes the health of a site.
     #[must_use]
     pub fn evaluate(inputs: &HealthInputs, now: UnixMillis) -> Self {
         let unscored: Vec<UnscoredPart> = [
@@ -170,7 +170,7 @@ impl Health {
             .zip(max_points)
             .map(|(part, of)| HealthPart {
                 name: part.name,
-                // Rounded down: what is not whole is not earned.
+                // Only whole points are earned; the addend absorbs float errors.
                 points: (part.share.clamp(0.0, 1.0) * f64::from(of) + 1e-9) as u8,
                 max_points: of,
                 status: part.status,
@@ -200,8 +200,8 @@ fn score_if_used<T>(
     Some(UnscoredPart { name, weight, share, status, because })
 }
 
-/// By visits: a budget that a tenth of them speak for counts a tenth. One that too few speak for counts
-/// as if it had just enough, so that not to be visited is no way to be healthy.
+/// Weighs the budgets by their visits. A budget with too few visits counts as if it had just enough, so that
+/// a lack of visits does not make a site look healthy.
 fn score_vitals(cells: &[BudgetedCell]) -> UnscoredPart {
     let judged: Vec<GateCell> = cells
         .iter()
@@ -315,9 +315,8 @@ fn score_freshness(inputs: &HealthInputs, now: UnixMillis) -> UnscoredPart {
     UnscoredPart { name: "freshness", weight: 15, share, status, because }
 }
 
-/// The share of its points that a value earns, and its status: all of them up to the target, none from
-/// where it is critical; where nothing is critical, none from five times as far from the target as the
-/// warning is.
+/// Returns the share of points that a value earns, and its status. The share falls linearly from 1 at the
+/// target to 0 at the critical limit; without one, to 0 at five times the distance of the warning limit.
 fn score_signal(signal: Signal, value: f64) -> (f64, HealthStatus) {
     let AlertBounds::Numeric(number) = signal.rule().bounds else { return (0.0, HealthStatus::Unknown) };
     if !value.is_finite() {
@@ -335,7 +334,7 @@ fn score_signal(signal: Signal, value: f64) -> (f64, HealthStatus) {
     (((zero_at - value) / (zero_at - number.target)).clamp(0.0, 1.0), status)
 }
 
-/// Whole points in proportion to the weights, together 100: the largest remainders are rounded up.
+/// Distributes 100 whole points in proportion to the weights, by the largest-remainder method.
 fn apportion_points(weights: &[u32]) -> Vec<u8> {
     let all = weights.iter().sum::<u32>().max(1);
     let mut points: Vec<u32> = weights.iter().map(|weight| weight * 100 / all).collect();

@@ -1,6 +1,5 @@
-//! The bulletin: what `GET /api/health/advanced` answers. Three parts for three readers: the outline is
-//! everybody's, the details are for whoever may read the site's numbers, and what the machinery does is for
-//! those who hold the token. How healthy a site is, is `health`'s to say; asking is the shell's.
+//! The document of `GET /api/health/advanced`, in three parts: the outline for everybody, the details for
+//! readers of the site, and the operations for holders of a token. Queries are left to the shell.
 
 use std::collections::BTreeMap;
 
@@ -14,104 +13,104 @@ use crate::operations::Operations;
 use crate::request_report::{CacheUsage, RequestReport};
 use crate::stats_format::{display_unit, display_value, percentile_with_interval};
 
-/// The document.
+/// The health document, in the format of the RFC draft `application/health+json`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct HealthReport {
-    /// The version of this document.
+    /// The version of the document format.
     pub v: u8,
-    /// In the words of the RFC draft: `pass`, `warn` or `fail`.
+    /// The draft's status: `pass`, `warn` or `fail`.
     pub status: &'static str,
-    /// In ours, which know what is not known.
+    /// The status that tells unknown from degraded.
     pub health: HealthStatus,
-    /// From 0 to 100.
+    /// The score, from 0 to 100.
     pub score: u8,
     /// The site.
     pub site: String,
-    /// When this was so.
+    /// The time of the evaluation.
     pub at: UnixMillis,
     /// The version of the API.
     pub version: &'static str,
     /// The version of the Worker.
     #[serde(rename = "releaseId")]
     pub release_id: &'static str,
-    /// What the score is made of.
+    /// The parts of the score.
     pub parts: Vec<HealthPartSummary>,
-    /// For whoever may read the site's numbers.
+    /// The part for readers of the site.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub details: Option<HealthDetails>,
-    /// For whoever holds the token.
+    /// The part for holders of a token.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub operations: Option<Operations>,
 }
 
-/// A part of the score, without its numbers.
+/// A part of the score without its reason.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct HealthPartSummary {
-    /// Its name.
+    /// The name of the part.
     pub name: &'static str,
-    /// What it has earned.
+    /// The earned points.
     pub points: u8,
-    /// What it could have earned.
+    /// The maximum points.
     #[serde(rename = "of")]
     pub max_points: u8,
-    /// How it is.
+    /// The status of the part.
     pub status: HealthStatus,
 }
 
-/// What is known of the site.
+/// The reasons for the status, with their data.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct HealthDetails {
-    /// Why it is not healthy, the worst first.
+    /// The sentences of all parts that are not healthy, worst first.
     pub reasons: Vec<String>,
-    /// Each part's sentence.
+    /// The sentence of each part.
     pub because: BTreeMap<&'static str, String>,
-    /// When a beacon was last heard.
+    /// The time of the last beacon.
     #[serde(rename = "heard_at")]
     pub last_beacon_at: Option<UnixMillis>,
-    /// How many views should have been heard of since.
+    /// The number of views expected since then.
     #[serde(rename = "missed")]
     pub missed_views: f64,
-    /// What was heard in the last day, and what is known to be lost.
+    /// The beacons of the last day and the known losses.
     pub losses: BeaconCounts,
-    /// The budgeted cells, the worst first.
+    /// The budgeted cells, worst first.
     pub vitals: Vec<VitalReport>,
-    /// So many cells found no place here.
+    /// The number of cells that were left out.
     pub more_vitals: usize,
-    /// The answers of the edge in the last hour; absent where nobody counts them.
+    /// The edge's responses in the last hour; absent if they are not counted.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub requests: Option<RequestReport>,
-    /// What the cache did in the last hour; absent where there is none.
+    /// Cache results in the last hour; absent without a cache.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cache: Option<CacheUsage>,
 }
 
-/// What was heard, and what is known to be lost.
+/// Received beacons and known losses.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct BeaconCounts {
-    /// Views.
+    /// Counted views.
     pub views: u64,
-    /// Beacons that browsers sent.
+    /// Beacons sent by browsers.
     pub sent: u64,
-    /// Beacons that arrived.
+    /// Beacons received.
     #[serde(rename = "heard")]
     pub received: u64,
     /// Views without measurements, by reason.
     pub lost: BTreeMap<LossReason, u64>,
-    /// Refusals, by reason.
+    /// Rejected beacons, by reason.
     pub refused: BTreeMap<String, u64>,
 }
 
-/// A budgeted cell.
+/// A budgeted cell with its verdict.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct VitalReport {
-    /// The route, or the pattern of a budget that no view has met.
+    /// The route, or the path pattern of a budget without views.
     pub route: String,
-    /// The class of devices.
+    /// The device class.
     pub device: Device,
     /// The metric's name.
     pub metric: &'static str,
@@ -119,25 +118,25 @@ pub struct VitalReport {
     pub unit: &'static str,
     /// The limit.
     pub max: f64,
-    /// The percentile of views that must be within it.
+    /// The percentage of views that must be within the limit.
     pub percentile: u8,
-    /// Views that were judged by it.
+    /// Views counted against the limit.
     pub n: u64,
-    /// Those within it.
+    /// Views within the limit.
     pub k: u64,
-    /// What they prove.
+    /// The name of the verdict.
     pub verdict: &'static str,
-    /// That percentile over visits.
+    /// The percentile of the visits.
     pub value: Option<f64>,
-    /// Between which the true one lies, 95 times in 100.
+    /// The 95 % confidence interval of the percentile.
     pub interval: Option<[f64; 2]>,
-    /// The hour in which the latest of the views began.
+    /// The hour in which the latest view began.
     #[serde(rename = "seen_in")]
     pub last_view_hour: Option<UnixMillis>,
 }
 
 impl HealthReport {
-    /// The document for everybody; details and operations are put in for those who may know them.
+    /// Creates the outline; the caller adds details and operations for readers that may see them.
     #[must_use]
     pub fn new(site: &str, health: &Health, release_id: &'static str, at: UnixMillis) -> Self {
         let summarize = |part: &crate::health::HealthPart| HealthPartSummary {
@@ -167,7 +166,7 @@ impl HealthReport {
 }
 
 impl VitalReport {
-    /// A budgeted cell with the values that were measured.
+    /// Combines a budgeted cell with its measured values.
     #[must_use]
     pub fn new(
         cell: &BudgetedCell,
@@ -192,7 +191,7 @@ impl VitalReport {
         }
     }
 
-    /// The worst first, at most so many; and how many there are more.
+    /// Sorts by verdict and views, worst first, and returns at most `MAX_VITALS` with the number left out.
     #[must_use]
     pub fn worst_first(mut all: Vec<Self>) -> (Vec<Self>, usize) {
         let rank = |vital: &Self| match vital.verdict {

@@ -1,7 +1,6 @@
-//! What the counts mean to people: how healthy a site is, what to wake somebody for, where visitors
-//! lose time and what would help. Counting is the ledger's business and judging a budget the
-//! budget's; this lays their answers side by side, and writes the documents that others read.
-//! Sending these, and asking the time, are left to the shells.
+//! The meaning of the counts: a site's health, its bottlenecks and advice, trends, release comparisons, and
+//! the documents that report them. Counting is done by `ledger`, verdicts by `budget`; queries and sending
+//! are left to the shells.
 
 pub mod advice;
 pub mod anomaly;

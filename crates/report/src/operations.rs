@@ -1,4 +1,4 @@
-//! The operator's part of the health document: memory, queues, push, origin and alerts.
+//! The operations part of the health document: memory, queues, push, origin and alerts.
 
 use ledger::outbox::{Circuit, OutboxStatus};
 use serde::{Deserialize, Serialize};
@@ -6,147 +6,147 @@ use wire::UnixMillis;
 
 use crate::origin_check::OriginCheck;
 
-/// What the machinery does.
+/// The state of the deployment.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Operations {
-    /// `on`, or `stopped` where somebody has asked that nothing be counted.
+    /// `on`, or `stopped` while counting is switched off.
     pub monitoring: String,
-    /// The memory of the module.
+    /// The memory use of the WebAssembly module.
     pub memory: MemoryUsage,
-    /// How much waits, and where.
+    /// The queue depths.
     pub queues: QueueDepths,
-    /// Each backend that windows are pushed to.
+    /// The backends that windows are pushed to.
     pub push: Vec<BackendStatus>,
-    /// The origin's own health, where it is asked.
+    /// The origin's last health check, if one is configured.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub origin: Option<OriginCheck>,
-    /// Alerts that are raised, and those of them that are critical.
+    /// The raised alerts.
     pub alerts: AlertCounts,
 }
 
-/// The memory of the module in the first shard's isolate.
+/// The memory of the WebAssembly module in the coordinator's isolate.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct MemoryUsage {
-    /// Bytes.
+    /// Used bytes.
     pub bytes: u64,
-    /// Bytes that an isolate may have.
+    /// The limit of an isolate, in bytes.
     pub limit: u64,
-    /// The share, in percent.
+    /// The used share, in percent.
     pub percent: f64,
 }
 
-/// How much waits.
+/// Queue depths.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct QueueDepths {
-    /// Views of the first shard that are not counted yet.
+    /// Views in the coordinator's journal that are not counted yet.
     pub journal: u64,
-    /// Documents that wait to be pushed.
+    /// Documents waiting to be outbox.
     pub push: u64,
-    /// Documents that were put aside.
+    /// Documents that a backend rejected for good.
     #[serde(rename = "parked")]
     pub dead_letters: u64,
-    /// Notices that a channel has not taken yet.
+    /// Notifications that a channel has not accepted yet.
     pub notices: u64,
 }
 
-/// A backend, as the push knows it.
+/// The push state of a backend.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct BackendStatus {
-    /// By which it is known.
+    /// The name of the backend.
     pub name: String,
-    /// `closed`, `open` or `probing`.
+    /// The circuit breaker: `closed`, `open` or `probing`.
     pub circuit: String,
-    /// Until when nothing is sent.
+    /// The end of the pause while the circuit is open.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub open_until: Option<UnixMillis>,
-    /// Documents that wait.
+    /// Documents waiting to be outbox.
     pub waiting: u64,
-    /// When the window began that has waited longest.
+    /// The start of the oldest waiting window.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub oldest: Option<UnixMillis>,
-    /// What is wrong, in a sentence.
+    /// The last error.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[serde(rename = "trouble")]
     pub error: Option<String>,
     /// The last delivery.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last: Option<LastDelivery>,
-    /// Documents that were put aside.
+    /// Documents that the backend rejected for good.
     #[serde(rename = "parked")]
     pub dead_letters: Vec<DeadLetterSummary>,
 }
 
-/// A document that arrived.
+/// A delivered document.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct LastDelivery {
     /// Its `Idempotency-Key`.
     pub key: String,
-    /// When its receipt came.
+    /// The time of the receipt.
     pub at: UnixMillis,
 }
 
-/// A document that was put aside.
+/// A rejected document.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct DeadLetterSummary {
-    /// Its number, by which it is sent again.
+    /// The number for a retry.
     pub seq: u64,
     /// Its `Idempotency-Key`.
     pub key: String,
-    /// The backend's answer.
+    /// The status of the backend's response.
     pub status: u16,
-    /// When it came.
+    /// The time of the response.
     pub at: UnixMillis,
 }
 
-/// Alerts that are raised.
+/// Numbers of raised alerts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct AlertCounts {
-    /// All of them.
+    /// All raised alerts.
     pub raised: u64,
-    /// The critical ones.
+    /// The critical alerts.
     pub critical: u64,
 }
 
 impl BackendStatus {
-    /// A backend of that name.
+    /// Creates the status from the state of the outbox.
     #[must_use]
-    pub fn new(name: String, site: &str, pushed: OutboxStatus) -> Self {
-        let (circuit, open_until) = match pushed.circuit {
+    pub fn new(name: String, site: &str, outbox: OutboxStatus) -> Self {
+        let (circuit, open_until) = match outbox.circuit {
             Circuit::Closed => ("closed", None),
             Circuit::Open { until } => ("open", Some(until)),
             Circuit::Probing => ("probing", None),
         };
-        let dead_letters = pushed.dead_letters.into_iter().filter_map(|entry| {
-            let parked = entry.dead_letter?;
+        let dead_letters = outbox.dead_letters.into_iter().filter_map(|entry| {
+            let letter = entry.dead_letter?;
             Some(DeadLetterSummary {
                 seq: entry.seq,
                 key: entry.idempotency_key(site),
-                status: parked.status,
-                at: parked.at,
+                status: letter.status,
+                at: letter.at,
             })
         });
         Self {
             name,
             circuit: circuit.to_owned(),
             open_until,
-            waiting: pushed.waiting as u64,
-            oldest: pushed.oldest.map(|window| window.start),
-            error: pushed.error.map(|trouble| trouble.to_string()),
-            last: pushed.last_delivery.map(|last| LastDelivery { key: last.key, at: last.at }),
+            waiting: outbox.waiting as u64,
+            oldest: outbox.oldest.map(|window| window.start),
+            error: outbox.error.map(|error| error.to_string()),
+            last: outbox.last_delivery.map(|last| LastDelivery { key: last.key, at: last.at }),
             dead_letters: dead_letters.collect(),
         }
     }
 }
 
 impl MemoryUsage {
-    /// So many bytes of those that an isolate may have.
+    /// Relates the used bytes to the limit of an isolate.
     #[must_use]
     pub fn from_bytes(bytes: u64) -> Self {
         Self {
@@ -157,5 +157,5 @@ impl MemoryUsage {
     }
 }
 
-/// 128 MB, as the platform has it.
+/// The platform's limit of 128 MB.
 const ISOLATE_MEMORY_BYTES: u64 = 128 * 1024 * 1024;

@@ -1,38 +1,39 @@
-//! The origin's own health endpoint, as it answered.
+//! The result of the origin's own health endpoint.
 
 use serde::{Deserialize, Serialize};
 use wire::UnixMillis;
 
-/// The origin, as it answered when it was last asked for its health.
+/// The origin's last health check.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct OriginCheck {
-    /// Whether it said that it is well.
+    /// `true` if the origin is healthy.
     pub is_up: bool,
-    /// The status; absent where no answer came.
+    /// The HTTP status; absent without a response.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status: Option<u16>,
-    /// Milliseconds until it answered, or until nobody waited any more.
+    /// Milliseconds until the response or the timeout.
     #[serde(rename = "took")]
     pub response_ms: f64,
-    /// When it was asked.
+    /// The time of the check.
     #[serde(rename = "asked_at")]
     pub checked_at: UnixMillis,
-    /// What it says of its database, as it says it.
+    /// The origin's information about its database, unchanged.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub database: Option<serde_json::Value>,
 }
 
 impl OriginCheck {
-    /// Reads what an origin says of its health: a status, and a body that may follow the RFC draft
-    /// (`application/health+json`) or say as much in a field of its own.
+    /// Evaluates the response: a 2xx status, unless the body reports a failure in `status`. The body may follow
+    /// the RFC draft `application/health+json` or have a field `database`.
     #[must_use]
     pub fn from_response(status: Option<u16>, body: &[u8], response_ms: f64, checked_at: UnixMillis) -> Self {
         let document: Option<serde_json::Value> = serde_json::from_slice(body).ok();
-        let word = document.as_ref().and_then(|said| said.get("status")?.as_str()).unwrap_or_default();
-        let is_ill = ["fail", "error", "down", "unhealthy"].contains(&word.to_ascii_lowercase().as_str());
+        let reported = document.as_ref().and_then(|body| body.get("status")?.as_str()).unwrap_or_default();
+        let is_failing =
+            ["fail", "error", "down", "unhealthy"].contains(&reported.to_ascii_lowercase().as_str());
         Self {
-            is_up: status.is_some_and(|status| (200..300).contains(&status)) && !is_ill,
+            is_up: status.is_some_and(|status| (200..300).contains(&status)) && !is_failing,
             status,
             response_ms,
             checked_at,
@@ -41,7 +42,7 @@ impl OriginCheck {
     }
 }
 
-/// `checks` of the draft are named `database:connections` and the like; others have a field `database`.
+/// Finds the `checks` of the draft, such as `database:connections`, or else a field such as `database`.
 fn database_status(document: &serde_json::Value) -> Option<serde_json::Value> {
     let is_named = |name: &str| {
         let name = name.split(':').next().unwrap_or_default().to_ascii_lowercase();
@@ -52,7 +53,7 @@ fn database_status(document: &serde_json::Value) -> Option<serde_json::Value> {
         Some(found.1.clone())
     };
     let found = document.get("checks").and_then(database_field).or_else(|| database_field(document))?;
-    // What an origin says is passed on, and not without end.
+    // Oversized information is dropped.
     (found.to_string().len() <= MAX_DATABASE_BYTES).then_some(found)
 }
 const MAX_DATABASE_BYTES: usize = 4096;

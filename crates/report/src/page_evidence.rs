@@ -1,11 +1,10 @@
-//! What all sources say of each page, side by side: the visits with what the cache said and how they came,
-//! the reasons of the slow ones, and the queries behind the page. Bottlenecks and advice are told from these;
-//! asking the sources is the shell's.
+//! The evidence on each page from all sources: visits by cache status and navigation, the causes of slow ones,
+//! and the backend's queries. Bottlenecks and advice are derived from it. Querying is left to the shell.
 
 use std::collections::BTreeMap;
 
 use budget::Budgets;
-use ledger::causes::CauseTotals as Reasons;
+use ledger::causes::CauseTotals;
 use ledger::traffic::{QueryStats, TrafficStats};
 use ledger::{Dimension, MetricCell, OTHER_LABEL, QueryResult};
 use wire::beacon::{CacheStatus, Navigation};
@@ -15,11 +14,11 @@ use crate::backend_queries;
 use crate::bottleneck::{BackForwardViews, BackendQueryCost, BottleneckCauses, Culprit, PageMetric, Subpart};
 use crate::signals::{AlertBounds, Signal};
 
-/// What the groups have in common that are asked for.
+/// The dimensions to group the query by.
 pub const GROUP_BY: [Dimension; 4] =
     [Dimension::Route, Dimension::Device, Dimension::Cache, Dimension::Navigation];
 
-/// Every page with its metrics.
+/// The evidence on all pages.
 #[derive(Clone, Debug, Default)]
 pub struct PageEvidence {
     pages: BTreeMap<(String, Device, Metric), MetricEvidence>,
@@ -31,16 +30,15 @@ pub struct PageEvidence {
 struct MetricEvidence {
     tally: MetricCell,
     by_cache: Vec<(CacheStatus, MetricCell)>,
-    reasons: Option<Reasons>,
+    causes: Option<CauseTotals>,
 }
 
 impl PageEvidence {
-    /// Lays side by side the visits, grouped by [`BY`], the reasons of the slow ones, and what the edge
-    /// answered.
+    /// Joins the visits, grouped by [`GROUP_BY`], the causes of slow ones, and the edge's traffic.
     #[must_use]
     pub fn new(
         groups: &QueryResult,
-        reasons: Vec<(String, Device, Metric, Reasons)>,
+        causes: Vec<(String, Device, Metric, CauseTotals)>,
         traffic: &TrafficStats,
     ) -> Self {
         let mut all = Self::default();
@@ -65,11 +63,11 @@ impl PageEvidence {
             };
             *sum = sum.saturating_add(cell.views);
         }
-        for (route, device, metric, reasons) in reasons {
+        for (route, device, metric, causes) in causes {
             if let Some(evidence) = all.pages.get_mut(&(route, device, metric)) {
-                match &mut evidence.reasons {
-                    Some(known) => known.merge(&reasons),
-                    none => *none = Some(reasons),
+                match &mut evidence.causes {
+                    Some(known) => known.merge(&causes),
+                    none => *none = Some(causes),
                 }
             }
         }
@@ -92,7 +90,7 @@ impl PageEvidence {
         match self.pages.get_mut(&key) {
             Some(evidence) => evidence.tally.merge(tally),
             None => {
-                let evidence = MetricEvidence { tally: tally.clone(), by_cache: Vec::new(), reasons: None };
+                let evidence = MetricEvidence { tally: tally.clone(), by_cache: Vec::new(), causes: None };
                 self.pages.insert(key.clone(), evidence);
             }
         }
@@ -103,7 +101,7 @@ impl PageEvidence {
         }
     }
 
-    /// The places where time may be lost, judged by these budgets; by the good threshold where there is none.
+    /// Returns the metrics of all pages with their budgets, or the good threshold without one.
     #[must_use]
     pub fn page_metrics<'a>(&'a self, budgets: &Budgets) -> Vec<PageMetric<'a>> {
         let mut metrics = Vec::new();
@@ -132,8 +130,8 @@ impl PageEvidence {
         let (_, queries) = backend_queries::matching_routes(&self.queries, route);
         let queries = queries.into_iter().flat_map(|(_, all)| all);
         BottleneckCauses {
-            subparts: evidence.reasons.as_ref().map_or_else(Vec::new, |reasons| subparts(metric, reasons)),
-            culprits: evidence.reasons.as_ref().map_or_else(Vec::new, culprits),
+            subparts: evidence.causes.as_ref().map_or_else(Vec::new, |causes| subparts(metric, causes)),
+            culprits: evidence.causes.as_ref().map_or_else(Vec::new, culprits),
             by_cache: evidence.by_cache.iter().map(|(status, tally)| (*status, tally)).collect(),
             queries: queries.filter_map(|(name, stats)| query_cost(name, stats)).collect(),
             back_forward: back_forward.filter(|returns| returns.loaded.saturating_add(returns.restored) > 0),
@@ -141,12 +139,12 @@ impl PageEvidence {
     }
 }
 
-fn subparts(metric: Metric, reasons: &Reasons) -> Vec<Subpart> {
-    reasons.mean_parts(metric).map(|(part, millis)| Subpart { part, millis }).collect()
+fn subparts(metric: Metric, causes: &CauseTotals) -> Vec<Subpart> {
+    causes.mean_parts(metric).map(|(part, millis)| Subpart { part, millis }).collect()
 }
 
-fn culprits(reasons: &Reasons) -> Vec<Culprit<'_>> {
-    let named = reasons.elements.iter().chain(&reasons.sources);
+fn culprits(causes: &CauseTotals) -> Vec<Culprit<'_>> {
+    let named = causes.elements.iter().chain(&causes.sources);
     named.map(|(name, visits)| Culprit { name, visits: *visits }).collect()
 }
 
@@ -193,7 +191,7 @@ mod tests {
         groups.add(group(Some("miss"), "navigate"), &cell(&[4000; 100]));
         groups.add(group(None, "back-forward"), &cell(&[3000; 50]));
         groups.add(group(None, "back-forward-cache"), &cell(&[100; 10]));
-        let reasons = Reasons {
+        let causes = CauseTotals {
             n: 100,
             with_parts: 100,
             millis: vec![100_000, 20_000, 200_000, 5000],
@@ -218,22 +216,22 @@ mod tests {
         };
         (0..10).for_each(|_| traffic.add(&record));
         let evidence =
-            PageEvidence::new(&groups, vec![("/".into(), Device::Phone, Metric::Lcp, reasons)], &traffic);
+            PageEvidence::new(&groups, vec![("/".into(), Device::Phone, Metric::Lcp, causes)], &traffic);
         let budgets =
             Budgets::parse(r#"[{"timings":[{"metric":"largest-contentful-paint","budget":2000}]}]"#).unwrap();
-        let places = evidence.page_metrics(&budgets);
-        let [place] = places.as_slice() else { unreachable!("{places:?}") };
-        assert_eq!((place.limit, place.tally.n, place.visits_over_budget()), (2000, 360, 150));
-        assert_eq!(place.causes.back_forward, Some(BackForwardViews { loaded: 50, restored: 10 }));
+        let metrics = evidence.page_metrics(&budgets);
+        let [page] = metrics.as_slice() else { unreachable!("{metrics:?}") };
+        assert_eq!((page.limit, page.tally.n, page.visits_over_budget()), (2000, 360, 150));
+        assert_eq!(page.causes.back_forward, Some(BackForwardViews { loaded: 50, restored: 10 }));
         assert_eq!(
-            place.causes.subparts[2],
+            page.causes.subparts[2],
             Subpart { part: SubpartKind::ResourceLoadDuration, millis: 2000.0 }
         );
-        let by_cache = place.loss_by_cache().unwrap();
+        let by_cache = page.loss_by_cache().unwrap();
         assert_eq!((by_cache.hits, by_cache.misses, by_cache.per_hit), (200, 100, 0.0));
-        let [query] = place.causes.queries[..] else { unreachable!() };
+        let [query] = page.causes.queries[..] else { unreachable!() };
         assert!(query.n == 10 && (query.seconds_over - 10.0).abs() < 0.2, "{query:?}");
-        let ranked = rank(&places);
+        let ranked = rank(&metrics);
         assert_eq!(ranked[0].culprit, Some(("img.hero".into(), 90)));
         assert_eq!(ranked[0].query.as_deref(), Some("products"));
     }

@@ -1,84 +1,84 @@
-//! One release against the one before it, page by page and device by device, so that more phones or
-//! another mix of pages are no regression. The test is the budget's; this says what it means, and
-//! which pages are behind it.
+//! Comparison of a release with an earlier one by page and device class, so that a different mix of either is
+//! no regression. The statistical test is `budget::ReleaseComparison`; this module adds the outcome, the
+//! contributing pages and the message.
 
 use budget::{BudgetTally, ReleaseComparison, Stratum};
 use serde::Serialize;
 use wire::{Device, Metric};
 
-/// The visits of one page on one class of devices to both releases.
+/// The visits to a page on a device class in both releases.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReleasePage {
     /// The route.
     pub route: String,
-    /// The class of devices.
+    /// The device class.
     pub device: Device,
     /// The metric.
     pub metric: Metric,
-    /// Visits to the release before, against the budget.
+    /// Visits to the earlier release.
     pub before: BudgetTally,
-    /// Visits to the release.
+    /// Visits to the later release.
     pub after: BudgetTally,
 }
 
-/// What a release did to one metric.
+/// The effect of a release on one metric.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ReleaseDifference {
     /// The metric's name.
     pub metric: &'static str,
-    /// In one word.
+    /// The outcome.
     pub outcome: ReleaseOutcome,
-    /// So many more of a hundred visits are over budget.
+    /// The increase of the share of visits over budget, in percentage points.
     pub points_worse: f64,
-    /// How likely as large a difference is by chance.
+    /// The p-value of the difference, two-sided.
     pub p_value: f64,
-    /// Visits before and after, on the pages that both have.
+    /// Visits before and after, on pages with visits in both releases.
     pub visits: [u64; 2],
-    /// The pages behind it, those with most visits too many over budget first.
+    /// The contributing pages, the largest contribution first.
     pub pages: Vec<Contributor>,
-    /// In a sentence.
+    /// The outcome in a sentence.
     #[serde(rename = "says")]
     pub message: String,
 }
 
-/// A page that a difference comes from.
+/// A page that contributes to a difference.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Contributor {
     /// The route.
     pub route: String,
-    /// The class of devices.
+    /// The device class.
     pub device: Device,
-    /// Visits over budget beyond those that there would have been as before.
+    /// Visits over budget beyond those expected at the earlier rate.
     #[serde(rename = "too_many")]
     pub excess_visits: f64,
 }
 
-/// What a release did.
+/// The outcome of a comparison.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum ReleaseOutcome {
-    /// It made things worse, certainly and by enough to matter.
+    /// Significantly and relevantly worse.
     Regression,
-    /// It made them better.
+    /// Significantly and relevantly better.
     Improvement,
-    /// Neither shows, and it would.
+    /// No relevant difference, with enough visits to detect one.
     Same,
-    /// Too few visits to tell.
+    /// Too few visits to detect a difference.
     Insufficient,
 }
 
-/// What the release did to each metric that both releases have, in the order of tables.
+/// Compares each metric that both releases have, in the order of [`Metric::ALL`].
 #[must_use]
 pub fn compare(pages: &[ReleasePage]) -> Vec<ReleaseDifference> {
     Metric::ALL.into_iter().filter_map(|metric| compare_metric(metric, pages)).collect()
 }
 
 fn compare_metric(metric: Metric, pages: &[ReleasePage]) -> Option<ReleaseDifference> {
-    let both = |page: &&ReleasePage| page.metric == metric && page.before.n() > 0 && page.after.n() > 0;
-    let pages: Vec<&ReleasePage> = pages.iter().filter(both).collect();
+    let is_in_both = |page: &&ReleasePage| page.metric == metric && page.before.n() > 0 && page.after.n() > 0;
+    let pages: Vec<&ReleasePage> = pages.iter().filter(is_in_both).collect();
     let strata: Vec<Stratum> =
         pages.iter().map(|page| Stratum { before: page.before, after: page.after }).collect();
     let comparison = ReleaseComparison::from_strata(&strata)?;
@@ -88,7 +88,7 @@ fn compare_metric(metric: Metric, pages: &[ReleasePage]) -> Option<ReleaseDiffer
     let outcome = match () {
         () if comparison.is_regression() => ReleaseOutcome::Regression,
         () if reversed.is_regression() => ReleaseOutcome::Improvement,
-        // A difference of two points would show.
+        // A difference of two percentage points would have been significant.
         () if has_enough_visits(&pages) => ReleaseOutcome::Same,
         () => ReleaseOutcome::Insufficient,
     };
@@ -109,15 +109,15 @@ fn compare_metric(metric: Metric, pages: &[ReleasePage]) -> Option<ReleaseDiffer
     contributors.truncate(MAX_PAGES);
     let name = metric.name();
     let points = format!("{:.1} percentage points", comparison.points_worse.abs());
-    let first = contributors
+    let main_page = contributors
         .first()
         .map_or(String::new(), |page| format!(", mainly {} on {}s", page.route, page.device.name()));
     let message = match outcome {
         ReleaseOutcome::Regression => {
-            format!("{name}: the share of visits over budget rose by {points}{first}.")
+            format!("{name}: the share of visits over budget rose by {points}{main_page}.")
         }
         ReleaseOutcome::Improvement => {
-            format!("{name}: the share of visits over budget fell by {points}{first}.")
+            format!("{name}: the share of visits over budget fell by {points}{main_page}.")
         }
         ReleaseOutcome::Same => format!("{name}: no relevant difference."),
         ReleaseOutcome::Insufficient => {
@@ -135,8 +135,8 @@ fn compare_metric(metric: Metric, pages: &[ReleasePage]) -> Option<ReleaseDiffer
     })
 }
 
-/// Whether two points more or fewer would be certain, were a quarter of the visits over budget: 2.58
-/// standard errors of the common difference.
+/// Returns `true` if a difference of two percentage points would be significant (2.58 standard errors of the
+/// common difference) with a quarter of the visits over budget.
 fn has_enough_visits(pages: &[&ReleasePage]) -> bool {
     let weight = |page: &&ReleasePage| {
         let (before, after) = (page.before.n() as f64, page.after.n() as f64);
@@ -200,7 +200,7 @@ mod tests {
             ReleaseOutcome::Insufficient,
             "LCP: insufficient data (100 visits).",
         );
-        // A page of only one release compares with nothing.
+        // A page without visits in one release is not compared.
         assert_eq!(compare(&[page("/", Device::Phone, (100, 20), (0, 0))]), []);
     }
 }

@@ -1,72 +1,72 @@
-//! Requests and cache results of a span, from the edge's traffic statistics.
+//! Requests and cache results in a time span, from the edge's traffic statistics.
 
 use std::collections::BTreeMap;
 
 use ledger::traffic::{CacheOutcome, RouteStats, TrafficStats};
 use serde::Serialize;
 
-/// The answers of the edge in some span.
+/// The load of the edge in a time span.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct RequestReport {
     /// All routes together.
     #[serde(flatten)]
     pub total: RequestLoad,
-    /// Each route, those with most answers first.
+    /// Each route, the busiest first.
     pub routes: Vec<RouteRequestLoad>,
 }
 
-/// The answers on one route.
+/// The load of one route.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct RouteRequestLoad {
     /// The route.
     pub route: String,
-    /// What was answered on it.
+    /// The load, inlined.
     #[serde(flatten)]
     pub load: RequestLoad,
 }
 
-/// How much, how fast, how well.
+/// Number, errors and durations of responses.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct RequestLoad {
-    /// Answers.
+    /// Responses.
     pub n: u64,
-    /// Errors among them.
+    /// Responses with a server error.
     pub errors: u64,
-    /// Their share, in percent.
+    /// The share of errors, in percent.
     pub error_rate: f64,
-    /// Answers in a second.
+    /// Responses per second.
     pub per_second: f64,
-    /// Milliseconds of the median.
+    /// The median response time, in milliseconds.
     pub p50: Option<f64>,
-    /// Of the 95th percentile.
+    /// The 95th percentile, in milliseconds.
     pub p95: Option<f64>,
-    /// Of the 99th.
+    /// The 99th percentile, in milliseconds.
     pub p99: Option<f64>,
 }
 
-/// What the cache did in some span.
+/// Cache results in a time span.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct CacheUsage {
-    /// Requests that it answered.
+    /// Requests served from the cache, stale ones included.
     pub hits: u64,
-    /// Those of them that it answered stale.
+    /// Hits that were stale.
     pub stale: u64,
-    /// Requests that it did not answer.
+    /// Requests that missed the cache.
     pub misses: u64,
-    /// Requests that it was not asked for.
+    /// Requests that bypassed the cache.
     pub bypassed: u64,
-    /// Hits of a hundred hits and misses; absent where there was neither.
+    /// Hits as a percentage of hits and misses; absent without either.
     pub hit_ratio: Option<f64>,
     /// Misses, by reason.
     pub reasons: BTreeMap<String, u64>,
 }
 
 impl RequestReport {
-    /// What was answered in so many milliseconds; none where nothing was counted.
+    /// Summarises the traffic of a span of that many milliseconds; `None` if nothing was counted.
     #[must_use]
     pub fn from_traffic(traffic: &TrafficStats, millis: u64) -> Option<Self> {
         if traffic.is_empty() {
@@ -98,20 +98,18 @@ impl RequestLoad {
 }
 
 impl CacheUsage {
-    /// What the cache did; none where nothing was counted.
+    /// Summarises the cache results; `None` if nothing was counted.
     #[must_use]
     pub fn from_traffic(traffic: &TrafficStats) -> Option<Self> {
         if traffic.is_empty() {
             return None;
         }
-        let whole = traffic.total();
-        let outcomes = whole.cache_outcomes();
+        let total = traffic.total();
+        let outcomes = total.cache_outcomes();
         let mut reasons = BTreeMap::new();
-        for (answer, answered) in
-            whole.responses.iter().filter(|(answer, _)| answer.cache == CacheOutcome::Miss)
-        {
-            let sum: &mut u64 = reasons.entry(answer.detail.clone()).or_default();
-            *sum = sum.saturating_add(answered.n);
+        for (class, stats) in total.responses.iter().filter(|(class, _)| class.cache == CacheOutcome::Miss) {
+            let sum: &mut u64 = reasons.entry(class.detail.clone()).or_default();
+            *sum = sum.saturating_add(stats.n);
         }
         Some(Self {
             hits: outcomes.served_from_cache(),

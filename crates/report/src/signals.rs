@@ -1,10 +1,9 @@
-//! The table of targets and alerts: every number that somebody is woken for, with what to do about it.
-//! Its only home. How readings become alerts is in `alert`; what a verdict, an e-value and a burn
-//! rate are, and their numbers, is the budget's.
+//! The signals with their targets, limits and recommended actions, shared by health, advice and alerts.
+//! Verdicts, e-values and burn rates, with their limits, are defined by `budget`; `alerting` evaluates the rules.
 
 use serde::{Deserialize, Serialize};
 
-/// What is watched.
+/// A measured quantity with an alert rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -36,7 +35,7 @@ pub enum Signal {
     Anomaly,
 }
 
-/// How much an alert asks of people.
+/// The urgency of an alert.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -47,70 +46,70 @@ pub enum AlertLevel {
     Critical,
 }
 
-/// A row of the table.
+/// The rule of one signal: a row of the table in `docs/alerts.md`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct AlertRule {
-    /// What is watched.
+    /// The signal.
     pub signal: Signal,
-    /// Its name in every document.
+    /// The name in stored and sent documents.
     pub name: &'static str,
-    /// What it is, for people.
+    /// The description in messages and documents.
     pub description: &'static str,
-    /// Where it is good, and where it is not.
+    /// The target and the limits.
     pub bounds: AlertBounds,
-    /// So many looks in a row must be bad before an alert is raised.
+    /// The number of consecutive bad observations that raise an alert.
     pub rise: u32,
-    /// So many in a row must be good before it clears.
+    /// The number of consecutive good observations that clear it.
     pub fall: u32,
-    /// What to do.
+    /// The recommended action.
     pub action: &'static str,
 }
 
-/// Where good ends.
+/// The target and limits of a signal.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum AlertBounds {
-    /// A number decides.
+    /// Numeric limits.
     Numeric(NumericBounds),
-    /// The budget's rules decide; this is how people read of them.
+    /// The rules of `budget` decide; these are their descriptions.
     BudgetRule {
-        /// What is wanted.
+        /// The target.
         target: &'static str,
-        /// What warns.
+        /// The warning condition.
         warning: &'static str,
-        /// What is critical, if anything.
+        /// The critical condition, if there is one.
         critical: Option<&'static str>,
     },
 }
 
-/// A number with its limits.
+/// Numeric limits of a signal.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct NumericBounds {
-    /// In which unit.
+    /// The unit.
     pub unit: &'static str,
-    /// Which side is bad.
+    /// The direction of worse values.
     pub bad_side: BadSide,
-    /// What is wanted.
+    /// The target.
     pub target: f64,
-    /// Beyond this it warns.
+    /// The warning limit.
     pub warning: f64,
-    /// Beyond this it is critical.
+    /// The critical limit, if there is one.
     pub critical: Option<f64>,
-    /// Only up to here is it good again: between this and the warning, an alert stays as it is.
+    /// The limit for clearing. Between it and the warning limit, an alert keeps its state.
     pub clears_at: f64,
-    /// A reading of fewer events says nothing.
+    /// The minimum number of events of an observation.
     pub min_events: u64,
 }
 
-/// A side of a limit.
+/// The direction of worse values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BadSide {
-    /// Greater is worse.
+    /// Greater values are worse.
     Above,
-    /// Less is worse.
+    /// Smaller values are worse.
     Below,
 }
 
-/// Every target and alert that there is.
+/// The rules of all signals, in the order of [`Signal`].
 pub const ALERT_RULES: [AlertRule; 11] = [
     AlertRule {
         signal: Signal::Verdict,
@@ -302,7 +301,7 @@ pub const ALERT_RULES: [AlertRule; 11] = [
 ];
 
 impl Signal {
-    /// Its row.
+    /// Returns the rule of the signal.
     #[must_use]
     #[expect(clippy::indexing_slicing, reason = "the table has a row for every signal, in their order")]
     pub const fn rule(self) -> &'static AlertRule {
@@ -310,7 +309,7 @@ impl Signal {
         &ROWS[self as usize]
     }
 
-    /// The name in every document.
+    /// The name in stored and sent documents.
     #[must_use]
     pub const fn name(self) -> &'static str {
         self.rule().name
@@ -318,7 +317,7 @@ impl Signal {
 }
 
 impl AlertLevel {
-    /// The name in every document.
+    /// The name in stored and sent documents.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -329,7 +328,7 @@ impl AlertLevel {
 }
 
 impl NumericBounds {
-    /// Whether the value is beyond a limit.
+    /// Returns `true` if the value is worse than the limit.
     #[must_use]
     pub const fn is_beyond(&self, value: f64, limit: f64) -> bool {
         match self.bad_side {
@@ -338,7 +337,7 @@ impl NumericBounds {
         }
     }
 
-    /// The level that the value has by itself.
+    /// Returns the level of the value, if it is beyond a limit.
     #[must_use]
     pub fn level(&self, value: f64) -> Option<AlertLevel> {
         match self.critical {
@@ -347,7 +346,7 @@ impl NumericBounds {
         }
     }
 
-    /// A value as people read it.
+    /// Formats a value with its unit.
     #[must_use]
     pub fn format_value(&self, value: f64) -> String {
         let digits = if value.fract() == 0.0 || value.abs() >= 100.0 {
@@ -363,7 +362,7 @@ impl NumericBounds {
 }
 
 impl AlertBounds {
-    /// What is wanted, what warns and what is critical, as people read it.
+    /// Describes the target, the warning limit and the critical limit.
     #[must_use]
     pub fn describe(&self) -> [Option<String>; 3] {
         match self {

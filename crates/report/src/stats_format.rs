@@ -1,4 +1,4 @@
-//! What a tally comes to in numbers that people read, in the units that they use.
+//! Display values and statistics of a metric cell, in display units.
 
 use budget::PercentileRanks;
 use ledger::MetricCell;
@@ -6,13 +6,13 @@ use sketch::SketchBucket;
 use wire::Metric;
 use wire::query_response::MetricStats;
 
-/// A value in the unit that people use.
+/// Converts a wire value to its display unit.
 #[must_use]
 pub fn display_value(metric: Metric, value: u32) -> f64 {
     f64::from(value) / metric.wire_scale()
 }
 
-/// `ms`, or nothing for a layout shift.
+/// Returns `ms`, or the empty string for CLS.
 #[must_use]
 pub const fn display_unit(metric: Metric) -> &'static str {
     match metric {
@@ -21,7 +21,7 @@ pub const fn display_unit(metric: Metric) -> &'static str {
     }
 }
 
-/// What a tally comes to, in numbers that people read.
+/// Returns percentiles and rating shares of a cell.
 #[must_use]
 pub fn stats(metric: Metric, tally: Option<&MetricCell>) -> MetricStats {
     let Some(MetricCell { n, sketch, .. }) = tally else { return MetricStats::default() };
@@ -29,8 +29,8 @@ pub fn stats(metric: Metric, tally: Option<&MetricCell>) -> MetricStats {
     let ratings = sketch.ratings();
     let share =
         |count: u64| if visits == 0 { 0.0 } else { (count as f64 / visits as f64 * 1e4).round() / 1e4 };
-    let middle = |bucket: SketchBucket| display_value(metric, bucket.midpoint());
-    let percentile = |percent| sketch.percentile(percent).map(middle);
+    let midpoint = |bucket: SketchBucket| display_value(metric, bucket.midpoint());
+    let percentile = |percent| sketch.percentile(percent).map(midpoint);
     let (p75, p75_interval) = percentile_with_interval(metric, tally, 75);
     MetricStats {
         n: *n,
@@ -47,7 +47,7 @@ pub fn stats(metric: Metric, tally: Option<&MetricCell>) -> MetricStats {
     }
 }
 
-/// A percentile over visits, and the values between which the true one lies, 95 times in 100.
+/// Returns a percentile of the visits with its 95 % confidence interval.
 #[must_use]
 pub fn percentile_with_interval(
     metric: Metric,
@@ -55,15 +55,15 @@ pub fn percentile_with_interval(
     percentile: u8,
 ) -> (Option<f64>, Option<[f64; 2]>) {
     let Some(MetricCell { n, sketch, .. }) = tally else { return (None, None) };
-    let middle = |bucket: SketchBucket| display_value(metric, bucket.midpoint());
-    // Ranks are of views measured, the sketch is of the visits that they stand for.
+    let midpoint = |bucket: SketchBucket| display_value(metric, bucket.midpoint());
+    // Ranks count measured views; the sketch counts the visits that they represent.
     let at = |rank: u64| {
         let visit = (u128::from(rank) * u128::from(sketch.n())).div_ceil(u128::from((*n).max(1)));
-        sketch.at_rank(u64::try_from(visit).unwrap_or(u64::MAX)).map(middle)
+        sketch.at_rank(u64::try_from(visit).unwrap_or(u64::MAX)).map(midpoint)
     };
     let between = |PercentileRanks { low, high }| Some([at(low)?, at(high)?]);
     (
-        sketch.percentile(percentile).map(middle),
+        sketch.percentile(percentile).map(midpoint),
         PercentileRanks::for_percentile(*n, percentile).and_then(between),
     )
 }

@@ -1,6 +1,6 @@
-//! How a site was, from one look to the next: runs of looks that said the same. A look speaks for a
-//! quarter of an hour, until the next one; where nobody looked for longer there is a gap, and a gap is no
-//! status. Looking is `health`'s, storing the shell's.
+//! Status history: periods of consecutive evaluations with equal status. An evaluation holds until the next
+//! one, or for a quarter of an hour; longer without one is a gap, which has no status. Storing is left to the
+//! shell.
 
 use std::collections::BTreeMap;
 
@@ -9,36 +9,36 @@ use wire::UnixMillis;
 
 use crate::health::HealthStatus;
 
-/// Looks that followed each other and said the same.
+/// A period of consecutive evaluations with equal status.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct StatusPeriod {
-    /// The first of them.
+    /// The first evaluation.
     pub from: UnixMillis,
-    /// The last; of what is shown, up to when it speaks.
+    /// The last evaluation; in a [`StatusHistory`], the end of its validity.
     pub to: UnixMillis,
-    /// What they said.
+    /// The status.
     pub health: HealthStatus,
-    /// The lowest score among them.
+    /// The lowest score.
     pub score: u8,
 }
 
-/// How a span of time was.
+/// The status history of a time span.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct StatusHistory {
-    /// The oldest first; what lies between two of them was seen by nobody.
+    /// The periods, oldest first. Gaps between them are not evaluated.
     pub statuses: Vec<StatusPeriod>,
-    /// Milliseconds of each status.
+    /// Milliseconds by status.
     #[serde(rename = "spent")]
     pub status_ms: BTreeMap<&'static str, u64>,
-    /// Milliseconds that were seen by nobody.
+    /// Milliseconds without an evaluation.
     #[serde(rename = "unseen")]
     pub unevaluated_ms: u64,
 }
 
 impl StatusPeriod {
-    /// What a look makes of the run before it: one that is longer, or a new one.
+    /// Extends the previous period by an evaluation, or starts a new one.
     #[must_use]
     pub fn extend_or_start(before: Option<Self>, at: UnixMillis, health: HealthStatus, score: u8) -> Self {
         let new_period = Self { from: at, to: at, health, score };
@@ -50,30 +50,31 @@ impl StatusPeriod {
         }
     }
 
-    /// Whether a look at that moment leaves a gap.
+    /// Returns `true` if an evaluation at that time leaves a gap.
     const fn is_stale_at(&self, at: UnixMillis) -> bool {
         at.0.saturating_sub(self.to.0) > MAX_EVALUATION_GAP_MS
     }
 }
 
 impl StatusHistory {
-    /// Of runs, the oldest first, what lies between two moments.
+    /// Clips periods, given oldest first, to a time span.
     #[must_use]
     pub fn between(periods: &[StatusPeriod], from: UnixMillis, to: UnixMillis) -> Self {
-        let ends_at = |index: usize, run: &StatusPeriod| match periods.get(index + 1) {
-            Some(next) if !run.is_stale_at(next.from) => next.from,
-            _ => run.to.saturating_add(EVALUATION_INTERVAL_MS),
+        let ends_at = |index: usize, period: &StatusPeriod| match periods.get(index + 1) {
+            Some(next) if !period.is_stale_at(next.from) => next.from,
+            _ => period.to.saturating_add(EVALUATION_INTERVAL_MS),
         };
-        let within = |(index, run): (usize, &StatusPeriod)| {
-            let clipped = StatusPeriod { from: run.from.max(from), to: ends_at(index, run).min(to), ..*run };
+        let within = |(index, period): (usize, &StatusPeriod)| {
+            let clipped =
+                StatusPeriod { from: period.from.max(from), to: ends_at(index, period).min(to), ..*period };
             (clipped.from < clipped.to).then_some(clipped)
         };
         let statuses: Vec<StatusPeriod> = periods.iter().enumerate().filter_map(within).collect();
         let mut status_ms = BTreeMap::new();
         let mut unevaluated_ms = to.0.saturating_sub(from.0);
-        for run in &statuses {
-            let lasted = run.to.0.saturating_sub(run.from.0);
-            let sum: &mut u64 = status_ms.entry(run.health.name()).or_default();
+        for period in &statuses {
+            let lasted = period.to.0.saturating_sub(period.from.0);
+            let sum: &mut u64 = status_ms.entry(period.health.name()).or_default();
             *sum = sum.saturating_add(lasted);
             unevaluated_ms = unevaluated_ms.saturating_sub(lasted);
         }
@@ -81,9 +82,9 @@ impl StatusHistory {
     }
 }
 
-/// The cron's step.
+/// The interval of the cron trigger.
 const EVALUATION_INTERVAL_MS: u64 = 15 * 60_000;
-/// One look that failed is no gap, two are.
+/// One failed evaluation leaves no gap, two do.
 const MAX_EVALUATION_GAP_MS: u64 = 40 * 60_000;
 
 #[cfg(test)]
@@ -92,20 +93,20 @@ mod tests {
 
     const MINUTE_MS: u64 = 60_000;
 
-    /// Looks at these minutes.
+    /// Periods from evaluations at the given minutes.
     fn periods(evaluations: &[(u64, HealthStatus, u8)]) -> Vec<StatusPeriod> {
         let mut all: Vec<StatusPeriod> = Vec::new();
         for (minute, health, score) in evaluations {
-            let run = StatusPeriod::extend_or_start(
+            let period = StatusPeriod::extend_or_start(
                 all.last().copied(),
                 UnixMillis(minute * MINUTE_MS),
                 *health,
                 *score,
             );
-            if all.last().is_some_and(|last| last.from == run.from) {
+            if all.last().is_some_and(|last| last.from == period.from) {
                 all.pop();
             }
-            all.push(run);
+            all.push(period);
         }
         all
     }
@@ -121,7 +122,7 @@ mod tests {
             .map(|run| (run.from.0 / MINUTE_MS, run.to.0 / MINUTE_MS, run.health, run.score))
             .collect();
         assert_eq!(runs, [(0, 15, Healthy, 91), (30, 30, Degraded, 60), (45, 75, Healthy, 92)]);
-        // Half an hour is one look that failed; an hour is a gap, though the status is the same.
+        // 30 minutes are one failed evaluation; 60 minutes are a gap even if the status is equal.
         let all = periods(&[(0, Healthy, 95), (30, Healthy, 95), (90, Healthy, 95)]);
         assert_eq!(all.len(), 2);
     }

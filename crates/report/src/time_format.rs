@@ -1,8 +1,8 @@
-//! Moments and spans as people and other tools write them.
+//! Formats of timestamps and durations.
 
 use wire::UnixMillis;
 
-/// RFC 3339, in UTC, to the millisecond.
+/// Formats a timestamp as RFC 3339 in UTC with milliseconds.
 #[must_use]
 pub fn rfc3339(at: UnixMillis) -> String {
     let (days, rest) = (at.0 / DAY_MS, at.0 % DAY_MS);
@@ -12,7 +12,7 @@ pub fn rfc3339(at: UnixMillis) -> String {
     format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{millis:03}Z")
 }
 
-/// A span in its two largest units.
+/// Formats a duration in its two largest units, such as `1 d 2 h`.
 #[must_use]
 pub fn duration(millis: u64) -> String {
     let (days, hours) = (millis / DAY_MS, millis / 3_600_000 % 24);
@@ -28,8 +28,8 @@ pub fn duration(millis: u64) -> String {
     if parts.is_empty() { "0 s".into() } else { parts.join(" ") }
 }
 
-/// Year, month and day of the Gregorian calendar, days after 1970 began: eras of 400 years, whose
-/// years begin in March, so that the leap day is the last one.
+/// Converts days since 1970-01-01 to year, month and day of the Gregorian calendar. The computation uses eras
+/// of 400 years that begin in March, so that the leap day is the last day of a year.
 const fn civil_from_days(days: u64) -> (u64, u64, u64) {
     let shifted = days + 719_468;
     let (era, day_of_era) = (shifted / 146_097, shifted % 146_097);

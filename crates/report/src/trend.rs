@@ -1,53 +1,53 @@
-//! Where a series is going: its slope by Theil and Sen, which a few odd days do not bend, and how likely
-//! as steady a course is by chance, by Mann and Kendall. Days with too few events are no days.
+//! The trend of a daily series: the Theil–Sen slope, which is robust against outliers, and the Mann–Kendall test
+//! for its significance. Days with too few events are left out.
 
 use serde::Serialize;
 
 use crate::anomaly::median;
 
-/// One day of a series.
+/// The value of one day.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct DailyValue {
-    /// Which: days since any fixed one.
+    /// The day, counted from any fixed day.
     pub index: u32,
-    /// How many events it is of.
+    /// The number of events.
     pub n: u64,
-    /// What was measured; more is worse.
+    /// The measured value; greater is worse.
     pub value: f64,
 }
 
-/// Where a series is going.
+/// The trend of a series.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Trend {
-    /// In one word.
+    /// The direction.
     #[serde(rename = "course")]
     pub direction: TrendDirection,
-    /// By how much it changes in a week; the median of the slopes between any two days.
+    /// The change per week: the median of the slopes between any two days.
     pub per_week: f64,
-    /// How likely as steady a course is by chance.
+    /// The p-value of the Mann–Kendall test.
     pub p_value: f64,
-    /// Days that it rests on.
+    /// The number of days with enough events.
     pub days: usize,
 }
 
-/// In one word.
+/// The direction of a trend.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum TrendDirection {
-    /// Less and less.
+    /// The value falls.
     Better,
-    /// Neither, as far as can be told.
+    /// No significant change.
     Steady,
-    /// More and more.
+    /// The value rises.
     Worse,
-    /// Too few days to tell.
+    /// Too few days.
     Unknown,
 }
 
 impl Trend {
-    /// The trend over these days.
+    /// Computes the trend over these days.
     #[must_use]
     pub fn from_days(days: &[DailyValue]) -> Self {
         let days: Vec<&DailyValue> =
@@ -82,7 +82,7 @@ impl Trend {
     }
 }
 
-/// Mann and Kendall's test, by its normal approximation with the correction for ties and for steps.
+/// The Mann–Kendall test in its normal approximation, corrected for ties and for continuity.
 fn mann_kendall_p_value(rises: i64, days: &[&DailyValue]) -> f64 {
     let spread = |n: f64| n * (n - 1.0) * (2.0 * n + 5.0);
     let mut values: Vec<f64> = days.iter().map(|day| day.value).collect();

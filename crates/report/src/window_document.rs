@@ -1,5 +1,5 @@
-//! A closed window as the backend is told of it. What is counted is the ledger's, when and how it is sent
-//! the outbox's; here is what the document says.
+//! The document of a closed window that is pushed to backends. The counts come from the ledger; the outbox
+//! decides when to send it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,9 +12,10 @@ use wire::push::{
 };
 use wire::{Device, Metric};
 
+use crate::request_report::CacheUsage;
 use crate::stats_format::{display_unit, display_value, stats};
 
-/// What a window's document is made of.
+/// The data of a closed window.
 #[derive(Clone, Debug)]
 pub struct ClosedWindow<'a> {
     /// The site.
@@ -23,27 +24,27 @@ pub struct ClosedWindow<'a> {
     pub window: Window,
     /// 0, or the number of the correction.
     pub revision: u32,
-    /// Its cells, grouped [by](BY) route and device.
+    /// The cells, grouped by [`GROUP_BY`].
     pub groups: &'a QueryResult,
-    /// The answers of the edge, where they are counted.
+    /// The edge's responses, if they are counted.
     pub requests: Option<WindowRequests>,
-    /// What the cache did, where there is one.
+    /// Cache results, if there is a cache.
     pub cache: Option<WindowCache>,
     /// Verdicts that changed since the last document.
     pub transitions: Vec<VerdictTransition>,
 }
 
-/// The last verdict that was decided on each cell. What is unknown or insufficient decides nothing, so
-/// an hour without visitors is no transition. Stored by the shell.
+/// The last decisive verdict on each cell. `unknown` and `insufficient` are not decisive, so an hour without
+/// visits is no transition. Stored by the shell.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct LastVerdicts(BTreeMap<String, String>);
 
-/// What the groups of a window have in common.
+/// The dimensions to group a window by.
 pub const GROUP_BY: [Dimension; 2] = [Dimension::Route, Dimension::Device];
 
 impl ClosedWindow<'_> {
-    /// The document.
+    /// Creates the document.
     #[must_use]
     pub fn document(&self, budgets: &Budgets) -> WindowDocument {
         let Self { site, window, revision, groups, requests, cache, transitions } = self;
@@ -85,14 +86,15 @@ impl ClosedWindow<'_> {
     }
 }
 
-/// What the edge answered in a window, as its document says it; nothing of nothing.
+/// Summarises the edge's traffic for the document; `None` if nothing was counted.
 #[must_use]
 pub fn traffic_sections(traffic: &TrafficStats) -> (Option<WindowRequests>, Option<WindowCache>) {
-    let Some(cache) = crate::request_report::CacheUsage::from_traffic(traffic) else { return (None, None) };
-    let (whole, times) = (traffic.total(), traffic.total().edge_latency());
+    let Some(cache) = CacheUsage::from_traffic(traffic) else { return (None, None) };
+    let total = traffic.total();
+    let times = total.edge_latency();
     let requests = WindowRequests {
-        n: whole.n(),
-        errors: whole.server_errors(),
+        n: total.n(),
+        errors: total.server_errors(),
         p50: times.percentile(50),
         p95: times.percentile(95),
         p99: times.percentile(99),
@@ -100,7 +102,7 @@ pub fn traffic_sections(traffic: &TrafficStats) -> (Option<WindowRequests>, Opti
     (Some(requests), Some(WindowCache { hits: cache.hits, misses: cache.reasons }))
 }
 
-/// The pages with most views, and all others as one: a document is bounded, and no total changes.
+/// Returns the pages with the most views and all others merged, which bounds the document and keeps totals.
 fn busiest_pages(groups: &QueryResult) -> BTreeMap<(String, Device), Cell> {
     let mut views: BTreeMap<&str, u64> = BTreeMap::new();
     for (group, cell) in &groups.cells {
@@ -154,7 +156,7 @@ fn document_cells<'a>(
 }
 
 impl LastVerdicts {
-    /// Takes the verdicts of the span that people see, and says which have changed.
+    /// Records the verdicts of the window that the dashboard shows, and returns the changes.
     pub fn record(
         &mut self,
         verdicts: impl IntoIterator<Item = (String, Device, Metric, Verdict)>,
@@ -178,6 +180,6 @@ impl LastVerdicts {
     }
 }
 
-/// With three classes of devices and six metrics, a document of at most about a megabyte.
+/// With three device classes and six metrics, a document stays below about one megabyte.
 const MAX_ROUTES: usize = 150;
 const MAX_CELLS: usize = 5000;

@@ -1,4 +1,4 @@
-//! Lost time against a plain sum over the visits, and advice that follows only from what was measured.
+//! Seconds over budget against a plain sum over the visits, and the conditions of each rule of advice.
 
 #![expect(clippy::unwrap_used, reason = "a test may fail by panic")]
 
@@ -36,10 +36,10 @@ fn lcp<'a>(tally: &'a MetricCell, causes: BottleneckCauses<'a>) -> PageMetric<'a
 
 proptest! {
     #[test]
-    fn seconds_lost_are_those_of_the_visits(values in proptest::collection::vec(0..20_000_u32, 1..300)) {
+    fn seconds_over_budget_are_the_sum_over_visits(values in proptest::collection::vec(0..20_000_u32, 1..300)) {
         let exact: f64 = values.iter().map(|value| f64::from(value.saturating_sub(2500)) / 1000.0).sum();
         let found = lcp(&tally(Metric::Lcp, values.iter().copied()), BottleneckCauses::default()).seconds_over_budget().unwrap();
-        // A value is off by at most half a bucket, which is 1/128 of it.
+        // The error of a value is at most half a bucket, 1/128 of the value.
         let off: f64 = values.iter().filter(|value| **value > 2460).map(|value| f64::from(*value) / 128_000.0 + 0.001).sum();
         prop_assert!((found - exact).abs() <= off, "{found} is not {exact} within {off}");
     }
@@ -63,7 +63,7 @@ fn pages_are_ranked_by_total_lost_seconds() {
     assert_eq!(names, [("/busy", "LCP"), ("/busy", "TTFB"), ("/old", "LCP"), ("/busy", "CLS")]);
     assert_eq!((ranked[0].over, ranked[0].visits), (500, 1000));
     assert!((ranked[0].seconds.unwrap() - 1000.0).abs() < 16.0);
-    // The first byte's seconds are LCP's already, and are not counted twice.
+    // LCP includes the seconds of TTFB, which are not counted twice.
     assert_eq!(ranked[1].part_of, Some("LCP"));
     assert!((ranked[0].share + ranked[2].share - 100.0).abs() < 1e-9);
     assert_eq!((ranked[3].seconds, ranked[3].over), (None, 400));
@@ -98,7 +98,7 @@ fn cache_misses_are_advised_when_they_lose_more_than_hits() {
     );
     assert!(gain <= lcp(&all, BottleneckCauses::default()).seconds_over_budget().unwrap());
 
-    // Few misses are no evidence, and misses that are as good as hits no cause.
+    // Few misses give no advice, and neither do misses as fast as hits.
     let few = tally(Metric::Lcp, [9000; 99]);
     let causes = BottleneckCauses {
         by_cache: vec![(CacheStatus::Hit, &hits), (CacheStatus::Miss, &few)],
@@ -138,7 +138,7 @@ fn each_long_subpart_has_its_rule() {
         assert!(given.finding.contains("img.hero") && given.finding.contains("100 %"), "{}", given.finding);
         assert!(
             given.gain.unwrap() <= page.seconds_over_budget().unwrap() + 1e-9,
-            "no more can be won than is lost"
+            "the gain is at most the loss"
         );
         assert_eq!(given.evidence.len(), 3);
     }
@@ -155,7 +155,7 @@ fn a_subpart_within_its_share_gets_no_advice() {
     };
     let causes = BottleneckCauses { subparts: parts(900.0, 4100.0), ..BottleneckCauses::default() };
     assert_eq!(only_advice(&[lcp(&slow, causes)]).rule, AdviceRule::HeavyResource);
-    // Of few visits nothing follows.
+    // Few visits give no advice.
     let few = tally(Metric::Lcp, [5000; 99]);
     let causes = BottleneckCauses { subparts: parts(900.0, 4100.0), ..BottleneckCauses::default() };
     assert_eq!(advise(&[lcp(&few, causes)]), []);

@@ -1,4 +1,4 @@
-//! Health that nobody can be fooled by: parts that add up, and silence that is never green.
+//! Health: parts that add up to the score, and missing data that is never green.
 
 use budget::{BudgetTally, Limit, Severity};
 use proptest::prelude::*;
@@ -176,7 +176,7 @@ proptest! {
     }
 
     #[test]
-    fn to_know_less_never_looks_better(known in any_health_inputs(), which in 0..4) {
+    fn less_data_never_improves_the_health(known in any_health_inputs(), which in 0..4) {
         let mut less = known.clone();
         match which {
             0 if known.requests != Availability::NotUsed => less.requests = Availability::Unknown,
@@ -191,10 +191,10 @@ proptest! {
     }
 
     #[test]
-    fn a_page_that_gets_faster_never_looks_worse(known in any_health_inputs(), n in 0..3000_u64, a in 0.0..1.0_f64, b in 0.0..1.0_f64) {
+    fn a_faster_page_never_lowers_the_score(known in any_health_inputs(), n in 0..3000_u64, a in 0.0..1.0_f64, b in 0.0..1.0_f64) {
         let with = |share: f64| {
             let mut known = known.clone();
-            // Alone: among many cells a verdict leans on the others, too.
+            // A single cell: among several, the verdict depends on the others.
             known.vitals = vec![cell(n, (n as f64 * share) as u64)];
             Health::evaluate(&known, NOW).score
         };

@@ -1,4 +1,4 @@
-//! The document of a closed window: exact, bounded, and what it was.
+//! The document of a closed window: golden file, bounds and totals.
 
 #![expect(clippy::unwrap_used, reason = "a test may fail by panic")]
 
@@ -86,7 +86,7 @@ fn a_closed_window_matches_its_golden_document() {
     golden::check("window.json", &format!("{text}\n"));
 }
 
-/// Two thousand routes on every device: nothing is lost, and the body stays small.
+/// Two thousand routes on every device class.
 #[test]
 fn a_document_is_bounded_and_keeps_its_totals() {
     let routes = 0..2000_u64;
@@ -130,6 +130,6 @@ fn every_field_is_documented() {
         &document_value["cache"],
     ];
     for field in objects.into_iter().flat_map(|object| object.as_object().unwrap().keys()) {
-        assert!(page.contains(&format!("`{field}`")), "docs/push.md does not tell of `{field}`");
+        assert!(page.contains(&format!("`{field}`")), "docs/push.md does not describe `{field}`");
     }
 }
