@@ -3,9 +3,9 @@
 //! means is `report::status_history`'s, what an incident is `alerting`'s.
 
 use alerting::IncidentRecord;
+use alerting::health_history::HealthHistory;
 use ledger::WindowSpan;
 use report::health::HealthStatus;
-use alerting::health_history::HealthHistory;
 use report::status_history::{StatusHistory, StatusPeriod};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;

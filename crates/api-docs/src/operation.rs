@@ -5,13 +5,13 @@ use alerting::alert_document::{
     AcknowledgeRequest, AcknowledgeResponse, AlertReport, SilenceRequest, SilenceResponse, UnsilenceRequest,
     UnsilenceResponse,
 };
+use alerting::health_history::HealthHistory;
 use report::health_document::HealthReport;
 use report::performance_document::{
     BottleneckReport, MonitoringResponse, PerformanceDashboard, PerformanceMetrics, QueryReport,
     RecommendationReport, TrendReport,
 };
 use report::push_document::{PushReport, PushRetryRequest, PushRetryResponse};
-use alerting::health_history::HealthHistory;
 use schemars::JsonSchema;
 use serde_json::{Map, Value, json};
 use wire::Problem;
