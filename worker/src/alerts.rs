@@ -13,11 +13,11 @@ use insight::alert_rules::{AlertLevel, Signal};
 use insight::channel::{ChannelConfig, ChannelResponse, NotificationDeliveries};
 use insight::health_document::AlertCounts;
 use insight::notification::Notification;
-use ledger::traffic::TrafficStats;
-use ledger::{HourlyLimitCounts, WindowSpan};
+use ledger::HourlyLimitCounts;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use wire::{ApiError, UnixMillis};
+use traffic::TrafficStats;
+use wire::{ApiError, UnixMillis, WindowSpan};
 use worker::wasm_bindgen_futures::spawn_local;
 use worker::{Env, Error, Request, Result, SqlStorage, Storage};
 

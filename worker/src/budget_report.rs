@@ -9,14 +9,14 @@ use budget::{
 };
 use insight::stats_format::{display_unit, display_value, percentile_with_interval};
 use ledger::{
-    BudgetHistory, Cell, Dimension, HourlyLimitCounts, LimitCounts, LimitHistory, MetricCell, OTHER_LABEL,
-    QueryResult, SeriesQuery, Window, WindowSpan,
+    BudgetHistory, Cell, Dimension, HourlyLimitCounts, LimitCounts, LimitHistory, MetricCell, QueryResult,
+    SeriesQuery,
 };
 use wire::budget_report::{
     self, BudgetReport, BudgetReportScore, BurnRates, DeviceStratum, Regression, ScorePart,
     SequentialTestReport, VERSION,
 };
-use wire::{Device, Metric, UnixMillis};
+use wire::{Device, Metric, OTHER_LABEL, UnixMillis, Window, WindowSpan};
 use worker::Result;
 
 use crate::budget_watch::{self, WatchKey, WatchOutcome, budget_tally};

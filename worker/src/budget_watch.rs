@@ -4,9 +4,9 @@
 use std::collections::BTreeMap;
 
 use budget::{BudgetRule, BudgetTally, Budgets, SequentialTest, TestObservation};
-use ledger::{HourlyLimitCounts, LimitCounts, LimitHistory, OTHER_LABEL};
+use ledger::{HourlyLimitCounts, LimitCounts, LimitHistory};
 use serde::{Deserialize, Serialize};
-use wire::{ApiError, Device, Metric, UnixMillis};
+use wire::{ApiError, Device, Metric, OTHER_LABEL, UnixMillis};
 use worker::{Env, Error};
 
 use crate::config::Config;

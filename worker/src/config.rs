@@ -7,8 +7,8 @@ use std::rc::Rc;
 
 use insight::channel::ChannelConfig;
 use insight::export::config::ExportConfig;
-use ledger::outbox::Sink;
 use ledger::{Retention, RouteTemplates};
+use outbox::Sink;
 use serde::Deserialize;
 use worker::Env;
 

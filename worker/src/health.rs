@@ -12,10 +12,10 @@ use insight::health_document::{
     BackendStatus, BeaconCounts, CacheUsage, HealthDetails, HealthReport, MemoryUsage, Operations,
     OriginCheck, QueueDepths, RequestReport, VitalReport,
 };
-use ledger::traffic::TrafficStats;
-use ledger::{HourlyLimitCounts, MetricCell, OTHER_LABEL, QueryResult, SeriesQuery, Window, WindowSpan};
+use ledger::{HourlyLimitCounts, MetricCell, QueryResult, SeriesQuery};
 use serde::{Deserialize, Serialize};
-use wire::{Device, Metric, UnixMillis};
+use traffic::TrafficStats;
+use wire::{Device, Metric, OTHER_LABEL, UnixMillis, Window, WindowSpan};
 use worker::{Date, Env, Method, Request, Result, web_sys};
 
 use crate::config::Config;

@@ -5,10 +5,9 @@
 use insight::alert::IncidentRecord;
 use insight::health::HealthStatus;
 use insight::status_history::{StatusHistory, StatusPeriod};
-use ledger::WindowSpan;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use wire::UnixMillis;
+use wire::{UnixMillis, WindowSpan};
 use worker::{Env, Error, Request, Result, SqlStorage, SqlStorageValue};
 
 use crate::auth;

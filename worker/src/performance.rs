@@ -13,9 +13,9 @@ use insight::page_evidence::{self, PageEvidence};
 use insight::release::{self, ReleasePage};
 use insight::stats_format::{display_value, stats};
 use insight::trend::{DailyValue, Trend};
-use ledger::{Dimension, MetricCell, SeriesQuery, WindowSpan};
+use ledger::{Dimension, MetricCell, SeriesQuery};
 use serde_json::{Value, json};
-use wire::Metric;
+use wire::{Metric, WindowSpan};
 use worker::{Env, Error, Request, Result};
 
 use crate::config::Config;

@@ -1,6 +1,6 @@
 //! What a site's first shard owes the backends, done: it asks all shards for a window that has closed, has
 //! the document written, stores what the outbox says, and sends. When, in which order and how often is
-//! `ledger::outbox`'s to decide; what a document says `insight::told`'s.
+//! `outbox`'s to decide; what a document says `insight::told`'s.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -9,18 +9,18 @@ use std::rc::Rc;
 use budget::Budgets;
 use insight::health_document::BackendStatus;
 use insight::window_document::{self, ClosedWindow, GROUP_BY, LastVerdicts};
-use ledger::outbox::{
-    self, Attempt, AttemptOutcome, IDEMPOTENCY_HEADER, Outbox, OutboxDocument, OutboxEffect, OutboxEntry,
+use ledger::{QueryResult, SeriesQuery};
+use outbox::{
+    Attempt, AttemptOutcome, IDEMPOTENCY_HEADER, Outbox, OutboxDocument, OutboxEffect, OutboxEntry,
     OutboxInput, OutboxSettings, OutboxState, OutboxStatus, RetryAfter, RetryTarget, SIGNATURE_HEADER,
     SigningKey, Sink, SinkConfigError,
 };
-use ledger::traffic::{TrafficStats, TrafficWindows};
-use ledger::{QueryResult, SeriesQuery, Window, WindowSpan};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use sketch::stable_hash::fnv1a_64;
-use wire::UnixMillis;
+use traffic::{TrafficStats, TrafficWindows};
 use wire::push::VerdictTransition;
+use wire::{UnixMillis, Window, WindowSpan};
 use worker::js_sys::{Math, Uint8Array};
 use worker::wasm_bindgen_futures::spawn_local;
 use worker::{Env, Error, Request, Result, SqlStorage, SqlStorageValue, Storage};

@@ -2,10 +2,10 @@
 //! is the ledger's and the verdicts' business.
 
 use insight::stats_format;
-use ledger::{BotFilter, Dimension, QueryResult, SeriesQuery, Window, WindowSpan, lookback_start};
+use ledger::{BotFilter, Dimension, QueryResult, SeriesQuery, lookback_start};
 use serde_json::json;
 use wire::query_response::{ComparisonResponse, QueryLine, QueryResponse, VERSION};
-use wire::{ApiError, Device, Metric, UnixMillis};
+use wire::{ApiError, Device, Metric, UnixMillis, Window, WindowSpan};
 use worker::{Date, Env, Request};
 
 use crate::budget_report::{BudgetReportInputs, CellSelection};

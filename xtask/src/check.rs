@@ -185,7 +185,8 @@ fn deploy(root: &Path) -> Result<()> {
 }
 
 /// Pure crates: no clock, no I/O, no JavaScript.
-pub const CORES: &[&str] = &["wire", "vitals", "sketch", "budget", "ledger", "insight", "cache"];
+pub const CORES: &[&str] =
+    &["wire", "vitals", "sketch", "budget", "ledger", "traffic", "outbox", "insight", "cache"];
 /// Crates that exist for a platform, and compile only for it.
 const SHELLS: &[&str] = &["client", "edge-vitals-worker", "empty"];
 const PLATFORM: &[&str] = &["js-sys", "web-sys", "wasm-bindgen", "worker", "worker-sys", "gloo-timers"];

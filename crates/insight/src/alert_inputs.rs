@@ -4,9 +4,9 @@
 use std::collections::BTreeMap;
 
 use budget::{BudgetTally, BurnWindows, Limit};
-use ledger::traffic::{LatencyHistogram, TrafficStats};
-use ledger::{Cell, WindowSpan};
-use wire::{Device, Metric, UnixMillis};
+use ledger::Cell;
+use traffic::{LatencyHistogram, TrafficStats};
+use wire::{Device, Metric, UnixMillis, WindowSpan};
 
 use crate::alert::{AlertObservation, SampledValue, SignalReading};
 use crate::anomaly::{Baseline, Noise};
@@ -248,7 +248,7 @@ mod tests {
 
     #[test]
     fn traffic_gives_time_hit_error_and_query_observations() {
-        use ledger::traffic::{CacheOutcome, Method, ResponseClass, ResponseRecord, StatusClass};
+        use traffic::{CacheOutcome, Method, ResponseClass, ResponseRecord, StatusClass};
         assert_eq!(traffic_observations(&TrafficStats::default()), []);
         let mut traffic = TrafficStats::default();
         let queries = [("users".to_owned(), 300.0)];

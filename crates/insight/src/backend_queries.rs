@@ -6,8 +6,8 @@
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
-use ledger::traffic::{LatencyHistogram, QueryStats, RouteStats, TrafficStats};
 use serde::Serialize;
+use traffic::{LatencyHistogram, QueryStats, RouteStats, TrafficStats};
 
 /// The queries of a page, or of all.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -192,7 +192,7 @@ const MAX_ROUTE_NAMES: usize = 10;
 
 #[cfg(test)]
 mod tests {
-    use ledger::traffic::{CacheOutcome, Method, ResponseClass, ResponseRecord, StatusClass};
+    use traffic::{CacheOutcome, Method, ResponseClass, ResponseRecord, StatusClass};
 
     use super::*;
 

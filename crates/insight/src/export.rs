@@ -14,12 +14,12 @@ pub mod trace;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use ledger::traffic::{CacheOutcome, LatencyHistogram, Method, RouteStats, StatusClass, TrafficStats};
-use ledger::{Cell, CodecError, OTHER_LABEL};
+use ledger::Cell;
 use sketch::Sketch;
 use sketch::stable_hash::fnv1a_64;
+use traffic::{CacheOutcome, LatencyHistogram, Method, RouteStats, StatusClass, TrafficStats};
 use wire::beacon::{Navigation, Values};
-use wire::{Device, Metric, UnixMillis};
+use wire::{CodecError, Device, Metric, OTHER_LABEL, UnixMillis};
 
 /// Everything that was counted since a moment.
 #[derive(Clone, Debug, PartialEq)]

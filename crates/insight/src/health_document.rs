@@ -5,9 +5,9 @@
 use std::collections::BTreeMap;
 
 use budget::Verdict;
-use ledger::outbox::{Circuit, OutboxStatus as Pushed};
-use ledger::traffic::{CacheOutcome, RouteStats, TrafficStats};
+use outbox::{Circuit, OutboxStatus as Pushed};
 use serde::{Deserialize, Serialize};
+use traffic::{CacheOutcome, RouteStats, TrafficStats};
 use wire::beacon::LossReason;
 use wire::{Device, UnixMillis};
 

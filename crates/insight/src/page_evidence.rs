@@ -6,10 +6,10 @@ use std::collections::BTreeMap;
 
 use budget::Budgets;
 use ledger::causes::CauseTotals as Reasons;
-use ledger::traffic::{QueryStats, TrafficStats};
-use ledger::{Dimension, MetricCell, OTHER_LABEL, QueryResult};
+use ledger::{Dimension, MetricCell, QueryResult};
+use traffic::{QueryStats, TrafficStats};
 use wire::beacon::{CacheStatus, Navigation};
-use wire::{Device, Metric};
+use wire::{Device, Metric, OTHER_LABEL};
 
 use crate::alert_rules::{AlertBounds, Signal};
 use crate::backend_queries;
@@ -166,9 +166,9 @@ fn query_cost<'a>(name: &'a str, stats: &QueryStats) -> Option<BackendQueryCost<
 
 #[cfg(test)]
 mod tests {
-    use ledger::traffic::{CacheOutcome, Method, ResponseClass, ResponseRecord, StatusClass};
     use ledger::{Cell, Group};
     use sketch::Sketch;
+    use traffic::{CacheOutcome, Method, ResponseClass, ResponseRecord, StatusClass};
 
     use super::*;
     use crate::bottleneck::{SubpartKind, rank};

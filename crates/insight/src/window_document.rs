@@ -4,13 +4,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use budget::{Budgets, FormFactor, Verdict, field_score};
-use ledger::traffic::TrafficStats;
-use ledger::{Cell, Dimension, OTHER_LABEL, QueryResult, Window, WindowSpan};
+use ledger::{Cell, Dimension, QueryResult};
 use serde::{Deserialize, Serialize};
+use traffic::TrafficStats;
 use wire::push::{
     self, VerdictTransition, WindowBudget, WindowCache, WindowDocument, WindowRequests, WindowScore,
 };
-use wire::{Device, Metric};
+use wire::{Device, Metric, OTHER_LABEL, Window, WindowSpan};
 
 use crate::stats_format::{display_unit, display_value, stats};
 

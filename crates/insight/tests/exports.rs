@@ -13,10 +13,10 @@ use std::process::{Command, Stdio};
 use insight::export::prometheus::ExpositionFormat;
 use insight::export::sentry::{Deployment, ErrorEvent};
 use insight::export::{Gauge, SampledView, Totals, analytics, otlp, prometheus, sentry, trace};
-use ledger::traffic::{CacheOutcome, Method, ResponseClass, ResponseRecord, StatusClass, TrafficStats};
 use ledger::{Cell, MetricCell};
 use serde_json::{Value, json};
 use sketch::Sketch;
+use traffic::{CacheOutcome, Method, ResponseClass, ResponseRecord, StatusClass, TrafficStats};
 use wire::beacon::{Navigation, Values};
 use wire::{Device, Metric, UnixMillis};
 

@@ -8,11 +8,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::cell::Cell;
 use crate::fold::{CellKey, UnfoldedView};
+use crate::horizon::Horizon;
 use crate::record::SeriesLabels;
-use crate::window::{Horizon, Window, WindowSpan};
-
-/// The route of the views whose own found no place. No path is named so: a path starts with `/`.
-pub const OTHER_LABEL: &str = "(other)";
+use wire::{OTHER_LABEL, Window, WindowSpan};
 
 /// Under which labels a view is counted. From each place one step leads to the next coarser one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]

@@ -6,11 +6,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use wire::attribution::{MetricAttribution, SubpartKind};
-use wire::{Device, Metric, UnixMillis};
+use wire::{Device, Metric, OTHER_LABEL, UnixMillis, Window, WindowSpan};
 
-use crate::cardinality::OTHER_LABEL;
 use crate::fold::FoldedView;
-use crate::window::{Horizon, Window, WindowSpan};
+use crate::horizon::Horizon;
 
 /// Where causes are stored.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

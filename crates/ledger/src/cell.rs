@@ -2,12 +2,11 @@
 //! read quantiles and verdicts rest on counts. Everything in it adds up and can be taken out again.
 
 use std::collections::BTreeMap;
-use std::fmt;
 
 use serde::{Deserialize, Serialize};
 use sketch::Sketch;
-use wire::Metric;
 use wire::beacon::LossReason;
+use wire::{CodecError, Metric};
 
 use crate::fold::{FoldedView, MetricLimits};
 
@@ -47,10 +46,6 @@ pub struct LimitCounts {
     /// Those within it.
     pub k: u64,
 }
-
-/// A stored cell that no version of ours has written.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CodecError;
 
 impl Cell {
     /// Counts a view.
@@ -292,14 +287,6 @@ impl MetricLimits {
         self.0.get(metric)
     }
 }
-
-impl fmt::Display for CodecError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "a stored cell is of no version that this build reads")
-    }
-}
-
-impl std::error::Error for CodecError {}
 
 /// Version 1 of a stored cell. Metrics and reasons are stored by name, so that a new one moves nothing.
 #[derive(Serialize, Deserialize)]

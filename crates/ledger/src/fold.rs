@@ -4,14 +4,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
-use wire::UnixMillis;
 use wire::beacon::Values;
+use wire::{UnixMillis, Window, WindowSpan};
 
 use crate::cardinality::{CardinalityGuard, LabelGranularity, RollupPlacement};
 use crate::cell::Cell;
+use crate::horizon::Horizon;
 use crate::page_rollup::PageDeltas;
 use crate::record::{SeriesLabels, ViewRecord};
-use crate::window::{Horizon, Window, WindowSpan};
 
 /// A row of the journal whose cells are behind what it was told.
 #[derive(Clone, Debug, PartialEq, Eq)]

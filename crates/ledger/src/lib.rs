@@ -8,32 +8,27 @@
 //! count and never adds one.
 
 mod budget_history;
-pub mod cache_report;
 mod cardinality;
 pub mod causes;
 mod cell;
 mod fold;
+mod horizon;
 mod limit_counts;
 pub mod live;
 mod minute_rollup;
-pub mod outbox;
 mod page_rollup;
 mod query;
 mod record;
 mod route_template;
-pub mod traffic;
-mod window;
 
 pub use budget_history::{BudgetHistory, BudgetSource, BudgetVersion, RejectedBudgetFile};
-pub use cardinality::{
-    CardinalityGuard, CardinalityLimits, LabelGranularity, OTHER_LABEL, RollupPlacement, SpaceSaving,
-};
-pub use cell::{Cell, CodecError, LimitCounts, MetricCell};
+pub use cardinality::{CardinalityGuard, CardinalityLimits, LabelGranularity, RollupPlacement, SpaceSaving};
+pub use cell::{Cell, LimitCounts, MetricCell};
 pub use fold::{CellEffect, CellKey, FoldedView, MetricLimits, UnfoldedView, cells_to_load, fold, roll_up};
+pub use horizon::{Horizon, Retention};
 pub use limit_counts::{HourlyLimitCounts, LimitHistory};
 pub use minute_rollup::MinuteRollup;
 pub use page_rollup::{BlockRange, DayRange, PageDeltas, PageEffect, PageKey, PageLabels, QueryPlan};
 pub use query::{BotFilter, Dimension, Group, QueryResult, SeriesQuery, lookback_start};
 pub use record::{ClientInfo, SeriesLabels, ViewRecord, report_key, view_key};
 pub use route_template::{RouteTemplates, derive_template};
-pub use window::{Horizon, Retention, Window, WindowSpan};

@@ -4,12 +4,11 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use wire::UnixMillis;
+use wire::{CodecError, UnixMillis, Window, WindowSpan};
 
-use crate::cell::{Cell, CodecError, LimitCounts};
+use crate::cell::{Cell, LimitCounts};
 use crate::fold::CellKey;
 use crate::page_rollup::PageLabels;
-use crate::window::{Window, WindowSpan};
 
 /// The last three days of every page.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -4,13 +4,12 @@
 
 use std::collections::BTreeMap;
 
-use wire::UnixMillis;
+use wire::{UnixMillis, WindowSpan};
 
 use crate::cell::Cell;
 use crate::fold::CellKey;
 use crate::page_rollup::{PageDeltas, PageKey};
 use crate::query::{QueryResult, SeriesQuery};
-use crate::window::WindowSpan;
 
 /// Sums of minutes, for each page and day.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -79,7 +78,7 @@ mod tests {
     use super::*;
     use crate::query::BotFilter;
     use crate::record::SeriesLabels;
-    use crate::window::Window;
+    use wire::Window;
 
     fn key(page: usize) -> CellKey {
         let labels = SeriesLabels {

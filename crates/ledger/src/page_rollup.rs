@@ -10,14 +10,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
-use wire::{Device, UnixMillis};
+use wire::{Device, UnixMillis, Window, WindowSpan};
 
 use crate::cell::Cell;
 use crate::fold::{CellKey, FoldedView};
+use crate::horizon::Horizon;
 use crate::minute_rollup::MinuteRollup;
 use crate::query::{BotFilter, Dimension, SeriesQuery};
 use crate::record::SeriesLabels;
-use crate::window::{Horizon, Window, WindowSpan};
 
 /// A route on a class of device.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

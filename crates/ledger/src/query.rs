@@ -5,14 +5,13 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use wire::{Device, UnixMillis};
+use wire::{CodecError, Device, UnixMillis, Window, WindowSpan};
 
 use crate::budget_history::BudgetHistory;
-use crate::cell::{Cell, CodecError};
+use crate::cell::Cell;
 use crate::fold::CellKey;
 use crate::page_rollup::{PageKey, PageLabels};
 use crate::record::SeriesLabels;
-use crate::window::{Window, WindowSpan};
 
 /// A question.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

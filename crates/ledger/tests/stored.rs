@@ -5,10 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use ledger::{
     CardinalityGuard, Cell, CellEffect, CellKey, ClientInfo, Horizon, MetricLimits, PageDeltas,
-    RouteTemplates, SeriesLabels, UnfoldedView, ViewRecord, Window, WindowSpan, cells_to_load, fold,
+    RouteTemplates, SeriesLabels, UnfoldedView, ViewRecord, cells_to_load, fold,
 };
 use wire::beacon::Values;
-use wire::{Beacon, Metric, UnixMillis};
+use wire::{Beacon, Metric, UnixMillis, Window, WindowSpan};
 
 const LABELS: &str = r#"{"r":"/product/:id","d":"phone","n":"back-forward-cache","c":"hit","e":"4g","v":"2026.11.1","b":true,"x":{"plan":"pro"}}"#;
 const RECORD: &str = r#"{"v":1,"l":{"r":"/product/:id","d":"phone","n":"back-forward-cache","c":"hit","e":"4g","v":"2026.11.1","b":true,"x":{"plan":"pro"}},"m":[812,1204,12,56,3,120],"w":4}"#;

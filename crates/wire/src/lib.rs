@@ -13,6 +13,8 @@ pub mod beacon;
 pub mod budget_report;
 #[cfg(feature = "documents")]
 pub mod cache_analytics;
+#[cfg(feature = "documents")]
+mod codec;
 mod device;
 #[cfg(feature = "documents")]
 mod error;
@@ -30,11 +32,20 @@ pub mod summary;
 mod time;
 #[cfg(feature = "documents")]
 pub mod web_vitals;
+#[cfg(feature = "documents")]
+mod window;
 
 #[cfg(feature = "documents")]
 pub use beacon::Beacon;
+#[cfg(feature = "documents")]
+pub use codec::CodecError;
 pub use device::Device;
 #[cfg(feature = "documents")]
 pub use error::ApiError;
 pub use metric::{Metric, Rating, Thresholds};
 pub use time::UnixMillis;
+#[cfg(feature = "documents")]
+pub use window::{Window, WindowSpan};
+
+/// The label under which everything beyond a cardinality limit is counted.
+pub const OTHER_LABEL: &str = "(other)";

@@ -12,7 +12,7 @@ use cache::{
     select_range, server_timing, storable_entry, variant_key, vary_names,
 };
 use insight::export::trace::{RequestSpan, TraceContext};
-use ledger::traffic::{CacheOutcome, Method, ResponseClass, ResponseRecord, StatusClass};
+use traffic::{CacheOutcome, Method, ResponseClass, ResponseRecord, StatusClass};
 use worker::js_sys::{Array, Uint8Array};
 use worker::wasm_bindgen::prelude::wasm_bindgen;
 use worker::wasm_bindgen::{JsCast, JsValue};

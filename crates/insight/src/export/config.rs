@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use ledger::outbox::is_http_url;
+use outbox::is_http_url;
 
 use super::sentry::{Deployment, Dsn};
 

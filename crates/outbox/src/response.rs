@@ -5,7 +5,7 @@ use std::time::UNIX_EPOCH;
 
 use wire::UnixMillis;
 
-use super::DeliveryError;
+use crate::state::DeliveryError;
 
 /// How an attempt ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,7 +32,7 @@ pub enum RetryAfter {
 
 /// What follows from an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Disposition {
+pub(crate) enum Disposition {
     /// The backend has the document.
     Delivered,
     /// It will never take this document, and may well take the next one.
@@ -42,7 +42,7 @@ pub(super) enum Disposition {
 }
 
 impl AttemptOutcome {
-    pub(super) const fn disposition(self) -> Disposition {
+    pub(crate) const fn disposition(self) -> Disposition {
         let Self::Response { status, retry_after } = self else {
             return Disposition::RetryLater { error: DeliveryError::Unreachable, retry_after: None };
         };
@@ -74,7 +74,7 @@ impl RetryAfter {
     }
 
     /// Milliseconds from now.
-    pub(super) const fn delay_ms(self, now: UnixMillis) -> u64 {
+    pub(crate) const fn delay_ms(self, now: UnixMillis) -> u64 {
         match self {
             Self::Delay(span) => span,
             Self::At(at) => at.0.saturating_sub(now.0),

@@ -1,17 +1,11 @@
-//! The answers of the edge: how many, how long they took, what the cache did, and which queries the
-//! origin ran for them. An isolate adds up what it answers and carries the sums to the site's first
-//! shard, which keeps them by window and route. Each sum adds up exactly; times are sketches of whole
-//! milliseconds, so their percentiles are as good as those of vitals.
+//! DOC
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
-use sketch::Sketch;
-use wire::Metric;
+use wire::{OTHER_LABEL, Window, WindowSpan};
 
-use crate::cardinality::OTHER_LABEL;
-use crate::cell::CodecError;
-use crate::window::{Window, WindowSpan};
+use crate::latency::LatencyHistogram;
+use crate::response_class::{CacheOutcome, ResponseClass, StatusClass};
 
 /// What was answered in some span of time, by route template.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -27,19 +21,6 @@ pub struct RouteStats {
     pub responses: BTreeMap<ResponseClass, ResponseStats>,
     /// The queries that the origin ran for them, by name.
     pub queries: BTreeMap<String, QueryStats>,
-}
-
-/// What answers are told apart by.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct ResponseClass {
-    /// The method.
-    pub method: Method,
-    /// The first digit of the status.
-    pub status_class: StatusClass,
-    /// What the cache did.
-    pub cache: CacheOutcome,
-    /// The tier that it came from, or why the cache did not have it: a word of ours.
-    pub detail: String,
 }
 
 /// How often, how much, how long.
@@ -81,15 +62,6 @@ pub struct QueryStats {
     pub latency: LatencyHistogram,
 }
 
-/// How long things took.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LatencyHistogram {
-    /// The distribution, in whole milliseconds.
-    pub sketch: Sketch,
-    /// All of them together, in milliseconds.
-    pub sum_ms: u64,
-}
-
 /// One answer, as it was given.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ResponseRecord<'a> {
@@ -105,55 +77,6 @@ pub struct ResponseRecord<'a> {
     pub origin_ms: Option<u64>,
     /// Each run of a query, with its milliseconds.
     pub queries: &'a [(String, f64)],
-}
-
-/// The methods that are told apart: anybody can send any word.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub enum Method {
-    /// GET.
-    Get,
-    /// HEAD.
-    Head,
-    /// POST.
-    Post,
-    /// PUT.
-    Put,
-    /// PATCH.
-    Patch,
-    /// DELETE.
-    Delete,
-    /// OPTIONS.
-    Options,
-    /// Any other.
-    Other,
-}
-
-/// The classes of statuses.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub enum StatusClass {
-    /// 1xx and what is no status.
-    Other,
-    /// 2xx.
-    Success,
-    /// 3xx.
-    Redirect,
-    /// 4xx.
-    ClientError,
-    /// 5xx.
-    ServerError,
-}
-
-/// What the cache did for an answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub enum CacheOutcome {
-    /// It had it.
-    Hit,
-    /// It had it, stale.
-    Stale,
-    /// It did not have it.
-    Miss,
-    /// It was not asked.
-    Bypass,
 }
 
 impl TrafficStats {
@@ -194,27 +117,6 @@ impl TrafficStats {
         self.routes.is_empty()
     }
 
-    /// The bytes that are carried.
-    #[must_use]
-    pub fn encode(&self) -> Vec<u8> {
-        let routes: Vec<(String, Vec<u8>)> =
-            self.routes.iter().map(|(route, served)| (route.clone(), served.encode())).collect();
-        let mut bytes = vec![VERSION];
-        bytes.extend(postcard::to_stdvec(&routes).unwrap_or_default());
-        bytes
-    }
-
-    /// Reads carried bytes.
-    ///
-    /// # Errors
-    /// Refuses what no version has written.
-    pub fn decode(bytes: &[u8]) -> Result<Self, CodecError> {
-        let Some((&VERSION, rest)) = bytes.split_first() else { return Err(CodecError) };
-        let routes: Vec<(String, Vec<u8>)> = postcard::from_bytes(rest).map_err(|_| CodecError)?;
-        let read = |(route, bytes): (String, Vec<u8>)| Ok((route, RouteStats::decode(&bytes)?));
-        Ok(Self { routes: routes.into_iter().map(read).collect::<Result<_, _>>()? })
-    }
-
     fn route_mut(&mut self, route: &str) -> &mut RouteStats {
         let has_room = self.routes.len() < MAX_ROUTES || self.routes.contains_key(route);
         self.routes.entry(if has_room { route } else { OTHER_LABEL }.to_owned()).or_default()
@@ -230,27 +132,6 @@ impl TrafficWindows {
     pub fn add(&mut self, span: WindowSpan, kept: Window, route: &str, served: &RouteStats) {
         let window = if kept.span < span { Window::containing(span, kept.start) } else { kept };
         self.0.entry(window).or_default().route_mut(route).merge(served);
-    }
-
-    /// The bytes that are carried.
-    #[must_use]
-    pub fn encode(&self) -> Vec<u8> {
-        let windows: Vec<(Window, Vec<u8>)> =
-            self.0.iter().map(|(window, traffic)| (*window, traffic.encode())).collect();
-        let mut bytes = vec![VERSION];
-        bytes.extend(postcard::to_stdvec(&windows).unwrap_or_default());
-        bytes
-    }
-
-    /// Reads carried bytes.
-    ///
-    /// # Errors
-    /// Refuses what no version has written.
-    pub fn decode(bytes: &[u8]) -> Result<Self, CodecError> {
-        let Some((&VERSION, rest)) = bytes.split_first() else { return Err(CodecError) };
-        let windows: Vec<(Window, Vec<u8>)> = postcard::from_bytes(rest).map_err(|_| CodecError)?;
-        let read = |(window, bytes): (Window, Vec<u8>)| Ok((window, TrafficStats::decode(&bytes)?));
-        Ok(Self(windows.into_iter().map(read).collect::<Result<_, _>>()?))
     }
 }
 
@@ -325,46 +206,6 @@ impl RouteStats {
         all
     }
 
-    /// The bytes that are stored: a version, then the record.
-    #[must_use]
-    pub fn encode(&self) -> Vec<u8> {
-        let answers = self.responses.iter().map(|(answer, answered)| {
-            let ResponseStats { n, bytes, edge, origin } = answered;
-            (answer.clone(), *n, *bytes, edge.to_stored(), origin.to_stored())
-        });
-        let queries = self.queries.iter().map(|(name, ran)| {
-            let QueryStats { responses: answers, repeated, max_per_response: most, latency: times } = ran;
-            (name.clone(), *answers, *repeated, *most, times.to_stored())
-        });
-        let record = StoredRouteStats { responses: answers.collect(), queries: queries.collect() };
-        let mut bytes = vec![VERSION];
-        bytes.extend(postcard::to_stdvec(&record).unwrap_or_default());
-        bytes
-    }
-
-    /// Reads stored bytes.
-    ///
-    /// # Errors
-    /// Refuses what no version has written.
-    pub fn decode(bytes: &[u8]) -> Result<Self, CodecError> {
-        let Some((&VERSION, rest)) = bytes.split_first() else { return Err(CodecError) };
-        let stored: StoredRouteStats = postcard::from_bytes(rest).map_err(|_| CodecError)?;
-        let mut served = Self::default();
-        for (answer, n, bytes, edge, origin) in stored.responses {
-            let (edge, origin) =
-                (LatencyHistogram::from_stored(&edge)?, LatencyHistogram::from_stored(&origin)?);
-            served.responses.insert(answer, ResponseStats { n, bytes, edge, origin });
-        }
-        for (name, answers, repeated, most, times) in stored.queries {
-            let times = LatencyHistogram::from_stored(&times)?;
-            served.queries.insert(
-                name,
-                QueryStats { responses: answers, repeated, max_per_response: most, latency: times },
-            );
-        }
-        Ok(served)
-    }
-
     fn query_mut(&mut self, name: &str) -> &mut QueryStats {
         let has_room = self.queries.len() < MAX_QUERIES || self.queries.contains_key(name);
         self.queries.entry(if has_room { name } else { OTHER_LABEL }.to_owned()).or_default()
@@ -420,153 +261,18 @@ impl QueryStats {
     }
 }
 
-impl LatencyHistogram {
-    /// Adds one.
-    pub fn add(&mut self, millis: u64) {
-        self.sum_ms = self.sum_ms.saturating_add(millis);
-        self.sketch.insert(u32::try_from(millis).unwrap_or(u32::MAX), 1);
-    }
-
-    /// Adds all of others.
-    pub fn merge(&mut self, other: &Self) {
-        self.sum_ms = self.sum_ms.saturating_add(other.sum_ms);
-        // Both are of one kind, so it cannot be refused.
-        let _ = self.sketch.merge(&other.sketch);
-    }
-
-    /// How many.
-    #[must_use]
-    pub fn n(&self) -> u64 {
-        self.sketch.n()
-    }
-
-    /// A percentile in milliseconds; none of nothing.
-    #[must_use]
-    pub fn percentile(&self, percent: u8) -> Option<f64> {
-        self.sketch.percentile(percent).map(|bucket| f64::from(bucket.midpoint()))
-    }
-
-    fn to_stored(&self) -> StoredLatency {
-        (self.sketch.encode(), self.sum_ms)
-    }
-
-    fn from_stored((sketch, sum): &StoredLatency) -> Result<Self, CodecError> {
-        let sketch = Sketch::decode(sketch).map_err(|_| CodecError)?;
-        match sketch.metric() == SKETCH_METRIC {
-            true => Ok(Self { sketch, sum_ms: *sum }),
-            false => Err(CodecError),
-        }
-    }
-}
-
-impl Default for LatencyHistogram {
-    fn default() -> Self {
-        Self { sketch: Sketch::new(SKETCH_METRIC), sum_ms: 0 }
-    }
-}
-
-impl Method {
-    /// The one of that name.
-    #[must_use]
-    pub fn from_name(name: &str) -> Self {
-        match name {
-            "GET" => Self::Get,
-            "HEAD" => Self::Head,
-            "POST" => Self::Post,
-            "PUT" => Self::Put,
-            "PATCH" => Self::Patch,
-            "DELETE" => Self::Delete,
-            "OPTIONS" => Self::Options,
-            _ => Self::Other,
-        }
-    }
-
-    /// Its name; `other` for all the others.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Get => "GET",
-            Self::Head => "HEAD",
-            Self::Post => "POST",
-            Self::Put => "PUT",
-            Self::Patch => "PATCH",
-            Self::Delete => "DELETE",
-            Self::Options => "OPTIONS",
-            Self::Other => "other",
-        }
-    }
-}
-
-impl StatusClass {
-    /// The class of a status.
-    #[must_use]
-    pub const fn from_status(status: u16) -> Self {
-        match status / 100 {
-            2 => Self::Success,
-            3 => Self::Redirect,
-            4 => Self::ClientError,
-            5 => Self::ServerError,
-            _ => Self::Other,
-        }
-    }
-
-    /// Its name, as `2xx`.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Other => "other",
-            Self::Success => "2xx",
-            Self::Redirect => "3xx",
-            Self::ClientError => "4xx",
-            Self::ServerError => "5xx",
-        }
-    }
-}
-
-impl CacheOutcome {
-    /// Every one.
-    pub const ALL: [Self; 4] = [Self::Hit, Self::Stale, Self::Miss, Self::Bypass];
-
-    /// Its name, as in `Server-Timing`.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Hit => "hit",
-            Self::Stale => "stale",
-            Self::Miss => "miss",
-            Self::Bypass => "bypass",
-        }
-    }
-}
-
-/// Version 1 of what is stored.
-#[derive(Serialize, Deserialize)]
-struct StoredRouteStats {
-    responses: Vec<StoredResponses>,
-    queries: Vec<StoredQuery>,
-}
-
-/// With how many there were, their bytes, and their times at the edge and at the origin.
-type StoredResponses = (ResponseClass, u64, u64, StoredLatency, StoredLatency);
-/// Its name, the answers in which it ran, those in which it ran too often, and how often at most.
-type StoredQuery = (String, u64, u64, u32, StoredLatency);
-/// A sketch's bytes and the sum.
-type StoredLatency = (Vec<u8>, u64);
-
 /// So many runs of one query for one answer are a loop around what could be one query.
 pub const REPEATED_QUERY_THRESHOLD: u32 = 5;
-/// Times are kept in the sketch of a metric that is counted in milliseconds.
-const SKETCH_METRIC: Metric = Metric::Ttfb;
 /// A window has room for so many routes, and one more for all the others.
 pub const MAX_ROUTES: usize = 200;
 const MAX_QUERIES: usize = 50;
-const VERSION: u8 = 1;
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
+    use crate::response_class::Method;
 
-    fn record<'a>(route: &'a str, edge: u64, queries: &'a [(String, f64)]) -> ResponseRecord<'a> {
+    pub(crate) fn record<'a>(route: &'a str, edge: u64, queries: &'a [(String, f64)]) -> ResponseRecord<'a> {
         let answer = ResponseClass {
             method: Method::Get,
             status_class: StatusClass::Success,
@@ -652,33 +358,5 @@ mod tests {
             held,
             [(at(WindowSpan::Hour, 0), 2), (at(WindowSpan::Hour, 3_600_000), 1), (at(WindowSpan::Day, 0), 1)]
         );
-    }
-
-    #[test]
-    fn version_1_bytes_stay_readable() {
-        let queries = [("products".to_owned(), 2.5), ("products".to_owned(), 1.0)];
-        let mut traffic = TrafficStats::default();
-        traffic.add(&record("/product/:id", 120, &queries));
-        let bytes: String =
-            traffic.routes["/product/:id"].encode().iter().map(|byte| format!("{byte:02x}")).collect();
-        assert_eq!(bytes, ROUTE_STATS_V1);
-        let stored: Vec<u8> = (0..ROUTE_STATS_V1.len() / 2)
-            .map(|at| u8::from_str_radix(&ROUTE_STATS_V1[at * 2..at * 2 + 2], 16).unwrap())
-            .collect();
-        assert_eq!(RouteStats::decode(&stored).unwrap(), traffic.routes["/product/:id"]);
-    }
-
-    const ROUTE_STATS_V1: &str =
-        "01010001020673746f7265640164041503890178041503890178010870726f64756374730100020315010104";
-
-    #[test]
-    fn malformed_bytes_are_refused() {
-        let mut traffic = TrafficStats::default();
-        traffic.add(&record("/", 1, &[]));
-        let bytes = traffic.encode();
-        assert_eq!(TrafficStats::decode(&[]), Err(CodecError));
-        assert_eq!(TrafficStats::decode(&bytes[..bytes.len() - 1]), Err(CodecError));
-        assert_eq!(TrafficStats::decode(&[9, 0]), Err(CodecError));
-        assert_eq!(RouteStats::decode(&[9, 0]), Err(CodecError));
     }
 }

@@ -3,7 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test may fail by panic")]
 
 use hmac::{Hmac, KeyInit, Mac};
-use ledger::outbox::{SigningKey, SigningKeyError, sign};
+use outbox::{SigningKey, SigningKeyError, sign};
 use proptest::prelude::*;
 use sha2::Sha256;
 use wire::UnixMillis;

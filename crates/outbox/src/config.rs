@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use super::signature::{SigningKey, SigningKeyError};
+use crate::signature::{SigningKey, SigningKeyError};
 
 /// A backend that documents are pushed to.
 #[derive(Clone, Debug, PartialEq, Eq)]

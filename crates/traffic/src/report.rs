@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 
 use wire::cache_analytics::{CacheAnalytics, ReasonCount, RouteCacheStats, TierStats};
 
-use crate::traffic::{CacheOutcome, LatencyHistogram, RouteStats, TrafficStats};
+use crate::latency::LatencyHistogram;
+use crate::response_class::CacheOutcome;
+use crate::stats::{RouteStats, TrafficStats};
 
 /// Puts what was answered for each site into a document.
 pub fn fill_report<'a>(
@@ -66,7 +68,8 @@ fn ranked(sums: BTreeMap<String, (u64, u64)>) -> impl Iterator<Item = (String, u
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::traffic::{Method, ResponseClass, ResponseRecord, StatusClass};
+    use crate::response_class::{Method, ResponseClass, StatusClass};
+    use crate::stats::ResponseRecord;
 
     fn add(traffic: &mut TrafficStats, route: &str, cache: CacheOutcome, detail: &str, origin: Option<u64>) {
         let answer = ResponseClass {

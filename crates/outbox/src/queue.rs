@@ -1,28 +1,12 @@
-//! The outbox: what the aggregate owes a backend, and when to try. A window that has closed becomes one
-//! document, frozen, with a key of its own; it is sent until the backend has it, in order, one at a
-//! time. Sending, signing secrets, storing and the clock are the shell's; what a document says is
-//! decided before it comes here.
-//!
-//! The shell stores what it is told to store in one block, and sends only then. So a crash at any
-//! point leaves the document in the outbox, and it is sent again under the same key, by which the
-//! backend knows it. `docs/push.md` tells the receiving side.
-
-mod config;
-mod response;
-mod signature;
+//! The queue: what to send, and when to try. HEAD
 
 use std::collections::BTreeMap;
-use std::fmt;
 
-use serde::{Deserialize, Serialize};
-use wire::UnixMillis;
+use wire::{UnixMillis, Window, WindowSpan};
 
-use crate::window::{Window, WindowSpan};
-
-pub use config::{Sink, SinkConfigError, is_http_url, parse_signing_keys};
-use response::Disposition;
-pub use response::{AttemptOutcome, RetryAfter};
-pub use signature::{IDEMPOTENCY_HEADER, SIGNATURE_HEADER, SigningKey, SigningKeyError, sign};
+use crate::effect::{Attempt, EnqueueError, OutboxDocument, OutboxEffect, OutboxInput, RetryTarget};
+use crate::response::{AttemptOutcome, Disposition, RetryAfter};
+use crate::state::{Backoff, DeadLetter, DeliveryError, DeliveryReceipt, OutboxEntry, OutboxState};
 
 /// What one site owes one backend.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,158 +42,6 @@ pub struct OutboxSettings {
     pub circuit_failure_threshold: u32,
 }
 
-/// The row that there is one of: where the outbox stands. Stored whole, as text.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct OutboxState {
-    v: u8,
-    /// The number of the next document.
-    next: u64,
-    /// The start of the window that closes next.
-    due: UnixMillis,
-    /// Failures in a row.
-    failures: u32,
-    /// Documents delivered since the last failure: from these the pace picks up.
-    #[serde(rename = "eased")]
-    delivered_since_failure: u32,
-    /// Until when nothing is sent.
-    #[serde(rename = "wait")]
-    backoff: Option<Backoff>,
-    /// What went wrong last, while it is wrong.
-    #[serde(rename = "trouble")]
-    error: Option<DeliveryError>,
-    /// The last delivery.
-    last: Option<DeliveryReceipt>,
-}
-
-/// A document that waits. Its body is the shell's to keep, under the same number.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct OutboxEntry {
-    /// Its number: the order of sending.
-    pub seq: u64,
-    /// The window that it is about.
-    pub window: Window,
-    /// Which telling of that window: 0 is the first, later ones correct it.
-    pub revision: u32,
-    /// Attempts that were begun.
-    pub attempts: u32,
-    /// Why it was put aside.
-    #[serde(rename = "parked")]
-    pub dead_letter: Option<DeadLetter>,
-}
-
-/// Why a document was put aside: the backend will never take it as it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct DeadLetter {
-    /// The backend's answer.
-    pub status: u16,
-    /// When it came.
-    pub at: UnixMillis,
-}
-
-/// What went wrong with the backend.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum DeliveryError {
-    /// No answer came.
-    Unreachable,
-    /// It answered that it cannot now.
-    Failing(u16),
-    /// It answered that it does not know us, or that nobody listens there.
-    Refusing(u16),
-}
-
-/// The last document that arrived.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct DeliveryReceipt {
-    /// Its key.
-    pub key: String,
-    /// When its receipt came.
-    pub at: UnixMillis,
-}
-
-/// One attempt to send one document.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Attempt {
-    /// The document.
-    pub seq: u64,
-    /// The attempt, counted from 1.
-    pub number: u32,
-}
-
-/// A closed window, told.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct OutboxDocument {
-    /// The window.
-    pub window: Window,
-    /// 0, or the number of the correction.
-    pub revision: u32,
-    /// The bytes that are sent, now and at every further attempt.
-    pub body: Vec<u8>,
-}
-
-/// What happened.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum OutboxInput {
-    /// The alarm went off, or the object started.
-    Woken,
-    /// An attempt ended.
-    AttemptEnded {
-        /// Which.
-        attempt: Attempt,
-        /// How.
-        outcome: AttemptOutcome,
-    },
-    /// Somebody asks that what was put aside be sent again.
-    Retry(RetryTarget),
-}
-
-/// Which of the documents that were put aside.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RetryTarget {
-    /// All of them.
-    All,
-    /// The one of that number.
-    One(u64),
-}
-
-/// What the shell must do: first store all of it in one block, then send.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum OutboxEffect {
-    /// Store this document and its body.
-    Insert(OutboxEntry, Vec<u8>),
-    /// Store what is now known of this document; its body stays.
-    Update(OutboxEntry),
-    /// Remove this document: the backend has it.
-    Remove(u64),
-    /// Store this head in place of the one before.
-    StoreState(OutboxState),
-    /// Send the body of that number, signed, under that key.
-    Send {
-        /// To be given back with the answer.
-        attempt: Attempt,
-        /// The value of `Idempotency-Key`.
-        idempotency_key: String,
-    },
-    /// Wake up at that moment, in place of any earlier wish.
-    WakeAt(UnixMillis),
-}
-
-/// Why a document was not taken in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum EnqueueError {
-    /// As many as may wait are waiting.
-    Full {
-        /// So many.
-        capacity: usize,
-    },
-    /// The window is not the one that closes next, and no correction of an earlier one.
-    OutOfOrder {
-        /// The window that was offered.
-        offered: UnixMillis,
-        /// The window that closes next.
-        due: UnixMillis,
-    },
-}
-
 /// Whether the backend is being sent to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Circuit {
@@ -241,15 +73,6 @@ pub struct OutboxStatus {
     pub last_delivery: Option<DeliveryReceipt>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct Backoff {
-    since: UnixMillis,
-    until: UnixMillis,
-    /// Whether the backend asked for it.
-    #[serde(rename = "asked")]
-    is_requested: bool,
-}
-
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct InFlight {
     attempt: Attempt,
@@ -262,17 +85,7 @@ impl Outbox {
     #[must_use]
     pub const fn new(settings: OutboxSettings, from: UnixMillis) -> Self {
         let due = Window::containing(settings.span, from).start;
-        let head = OutboxState {
-            v: VERSION,
-            next: 0,
-            due,
-            failures: 0,
-            delivered_since_failure: 0,
-            backoff: None,
-            error: None,
-            last: None,
-        };
-        Self { settings, state: head, entries: BTreeMap::new(), in_flight: None }
+        Self { settings, state: OutboxState::new(due), entries: BTreeMap::new(), in_flight: None }
     }
 
     /// The outbox as its rows tell it. What was on its way is sent again.
@@ -554,76 +367,3 @@ impl OutboxSettings {
         }
     }
 }
-
-impl OutboxEntry {
-    /// The value of `Idempotency-Key`: the same for every attempt, and of no other document.
-    #[must_use]
-    pub fn idempotency_key(&self, site: &str) -> String {
-        let span = match self.window.span {
-            WindowSpan::Minute => "minute",
-            WindowSpan::Hour => "hour",
-            WindowSpan::Day => "day",
-        };
-        format!("{site}.{span}.{}.{}", self.window.start.0, self.revision)
-    }
-
-    /// The row's text.
-    #[must_use]
-    pub fn to_json(&self) -> String {
-        serde_json::to_string(&(VERSION, self)).unwrap_or_default()
-    }
-
-    /// A row as it was stored; none when no version of ours has written it.
-    #[must_use]
-    pub fn from_json(text: &str) -> Option<Self> {
-        let (version, entry): (u8, Self) = serde_json::from_str(text).ok()?;
-        (version == VERSION).then_some(entry)
-    }
-}
-
-impl OutboxState {
-    /// The row's text.
-    #[must_use]
-    pub fn to_json(&self) -> String {
-        serde_json::to_string(self).unwrap_or_default()
-    }
-
-    /// The row as it was stored; none when no version of ours has written it.
-    #[must_use]
-    pub fn from_json(text: &str) -> Option<Self> {
-        serde_json::from_str(text).ok().filter(|head: &Self| head.v == VERSION)
-    }
-}
-
-impl fmt::Display for EnqueueError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Full { capacity: room } => write!(
-                f,
-                "{room} documents wait for the backend already; offer the window again when some were taken"
-            ),
-            Self::OutOfOrder { offered, due } => write!(
-                f,
-                "the window that starts at {} is not the one that closes next: that starts at {}, and a \
-                 correction is of an earlier one and has a revision above 0",
-                offered.0, due.0
-            ),
-        }
-    }
-}
-
-impl std::error::Error for EnqueueError {}
-
-impl fmt::Display for DeliveryError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Unreachable => write!(f, "the backend does not answer"),
-            Self::Failing(status) => write!(f, "the backend answers {status}, and is asked again"),
-            Self::Refusing(status) => {
-                write!(f, "the backend answers {status}: its address or the signing key is not right")
-            }
-        }
-    }
-}
-
-const VERSION: u8 = 1;

@@ -1,28 +1,8 @@
-//! Windows of time: minutes while the last hours are looked at closely, hours for a month, days for
-//! a year. Which of them holds a moment is a fact that only rolling up changes.
+//! The horizon: minutes are kept while the last hours are looked at closely, hours for a month, days for
+//! a year. The window that holds a moment changes by rolling up alone.
 
 use serde::{Deserialize, Serialize};
-use wire::UnixMillis;
-
-/// How long a window is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub enum WindowSpan {
-    /// 60 seconds.
-    Minute,
-    /// 60 minutes.
-    Hour,
-    /// 24 hours of UTC.
-    Day,
-}
-
-/// A window: where it starts, and how long it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct Window {
-    /// Its length.
-    pub span: WindowSpan,
-    /// Its first millisecond.
-    pub start: UnixMillis,
-}
+use wire::{UnixMillis, Window, WindowSpan};
 
 /// Up to where windows have been rolled up. Stored, and moved only together with the roll-up.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -48,45 +28,6 @@ pub struct Retention {
     pub hour_windows_ms: u64,
     /// Milliseconds that days are kept.
     pub day_windows_ms: u64,
-}
-
-impl WindowSpan {
-    /// Every span, shortest first.
-    pub const ALL: [Self; 3] = [Self::Minute, Self::Hour, Self::Day];
-
-    /// Milliseconds.
-    #[must_use]
-    pub const fn millis(self) -> u64 {
-        match self {
-            Self::Minute => 60_000,
-            Self::Hour => 3_600_000,
-            Self::Day => 86_400_000,
-        }
-    }
-
-    /// The number under which it is stored.
-    #[must_use]
-    pub const fn code(self) -> u8 {
-        match self {
-            Self::Minute => 0,
-            Self::Hour => 1,
-            Self::Day => 2,
-        }
-    }
-
-    /// The span of a stored number.
-    #[must_use]
-    pub fn from_code(code: i64) -> Option<Self> {
-        Self::ALL.into_iter().find(|span| i64::from(span.code()) == code)
-    }
-}
-
-impl Window {
-    /// The window of a span that holds the moment.
-    #[must_use]
-    pub const fn containing(span: WindowSpan, moment: UnixMillis) -> Self {
-        Self { span, start: UnixMillis(moment.0 - moment.0 % span.millis()) }
-    }
 }
 
 impl Horizon {

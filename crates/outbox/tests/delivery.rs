@@ -6,13 +6,13 @@
 
 use std::collections::BTreeMap;
 
-use ledger::outbox::{
+use outbox::{
     Attempt, AttemptOutcome, Circuit, DeliveryError, EnqueueError, Outbox, OutboxDocument, OutboxEffect,
     OutboxEntry, OutboxInput, OutboxSettings, OutboxState, RetryAfter, RetryTarget,
 };
-use ledger::{Window, WindowSpan};
 use proptest::prelude::*;
 use wire::UnixMillis;
+use wire::{Window, WindowSpan};
 
 const START: UnixMillis = UnixMillis(1_800_000_000_000);
 
