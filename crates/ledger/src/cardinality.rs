@@ -5,28 +5,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
-
-use crate::cell::Cell;
-use crate::fold::{CellKey, UnfoldedView};
-use crate::horizon::Horizon;
-use crate::record::SeriesLabels;
 use wire::{OTHER_LABEL, Window, WindowSpan};
 
-/// Under which labels a view is counted. From each place one step leads to the next coarser one.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub enum LabelGranularity {
-    /// Its own.
-    #[default]
-    #[serde(rename = "own")]
-    Full,
-    /// Its route, device class, navigation type and bot class: every set of labels has at most 48 of
-    /// these for each route.
-    #[serde(rename = "coarse")]
-    Coarse,
-    /// The same without the route.
-    #[serde(rename = "other")]
-    Other,
-}
+use crate::cell::Cell;
+use crate::cell_key::CellKey;
+use crate::folded_view::UnfoldedView;
+use crate::horizon::Horizon;
+use crate::labels::{LabelGranularity, SeriesLabels};
 
 /// The limits of a window, for one shard of a site.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,42 +68,6 @@ struct WindowPlacement {
     routes: BTreeSet<String>,
     full: BTreeSet<SeriesLabels>,
     is_over_limit: bool,
-}
-
-impl SeriesLabels {
-    /// The labels under which a view of these is counted in that place.
-    #[must_use]
-    pub fn at_granularity(&self, granularity: LabelGranularity) -> Self {
-        let route = match granularity {
-            LabelGranularity::Full => return self.clone(),
-            LabelGranularity::Coarse => self.route.clone(),
-            LabelGranularity::Other => OTHER_LABEL.to_owned(),
-        };
-        Self {
-            route,
-            device: self.device,
-            navigation: self.navigation,
-            bot: self.bot,
-            cache: None,
-            network: None,
-            release: None,
-            country: None,
-            dimensions: BTreeMap::new(),
-        }
-    }
-}
-
-impl LabelGranularity {
-    const ALL: [Self; 3] = [Self::Full, Self::Coarse, Self::Other];
-
-    /// This place, and the coarser ones that a roll-up may have moved a count to.
-    pub(crate) fn and_coarser(self) -> impl Iterator<Item = Self> {
-        Self::ALL.into_iter().filter(move |place| *place >= self)
-    }
-
-    pub(crate) fn is_full(&self) -> bool {
-        *self == Self::Full
-    }
 }
 
 impl Default for CardinalityLimits {
@@ -314,6 +263,18 @@ impl RollupPlacement {
             Some(ranked) if !ranked.full.contains(labels) => LabelGranularity::Coarse,
             _ => LabelGranularity::Full,
         }
+    }
+}
+
+impl CellKey {
+    /// The same, in the place that it is given there.
+    #[must_use]
+    pub fn rollup_target(&self, placement: &RollupPlacement, horizon: &Horizon) -> Option<Self> {
+        let window = horizon.window_at(self.window.start)?;
+        Some(Self {
+            window,
+            labels: self.labels.at_granularity(placement.granularity_for(window, &self.labels)),
+        })
     }
 }
 

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use wire::attribution::{MetricAttribution, SubpartKind};
 use wire::{Device, Metric, OTHER_LABEL, UnixMillis, Window, WindowSpan};
 
-use crate::fold::FoldedView;
+use crate::folded_view::FoldedView;
 use crate::horizon::Horizon;
 
 /// Where causes are stored.

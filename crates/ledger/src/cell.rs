@@ -8,7 +8,7 @@ use sketch::Sketch;
 use wire::beacon::LossReason;
 use wire::{CodecError, Metric};
 
-use crate::fold::{FoldedView, MetricLimits};
+use crate::folded_view::FoldedView;
 
 /// All metrics of one series in one window.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -279,12 +279,6 @@ impl MetricCell {
     #[must_use]
     pub fn counts_for_limit(&self, limit: u32) -> LimitCounts {
         self.limit_counts.get(&limit).copied().unwrap_or_default()
-    }
-}
-
-impl MetricLimits {
-    pub(crate) fn get(&self, metric: Metric) -> Option<u32> {
-        self.0.get(metric)
     }
 }
 

@@ -3,66 +3,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde::{Deserialize, Serialize};
-use wire::beacon::Values;
-use wire::{UnixMillis, Window, WindowSpan};
+use wire::WindowSpan;
 
-use crate::cardinality::{CardinalityGuard, LabelGranularity, RollupPlacement};
+use crate::cardinality::{CardinalityGuard, RollupPlacement};
 use crate::cell::Cell;
+use crate::cell_key::CellKey;
+use crate::folded_view::{FoldedView, UnfoldedView};
 use crate::horizon::Horizon;
+use crate::labels::{LabelGranularity, SeriesLabels};
 use crate::page_rollup::PageDeltas;
-use crate::record::{SeriesLabels, ViewRecord};
-
-/// A row of the journal whose cells are behind what it was told.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct UnfoldedView {
-    /// Its name.
-    pub key: String,
-    /// When it began.
-    pub start: UnixMillis,
-    /// The number of its latest send.
-    pub seq: u16,
-    /// The sends that arrived, a bit each.
-    pub received_bits: u32,
-    /// What the latest one told.
-    pub record: ViewRecord,
-    /// What its cell holds of it.
-    pub folded: Option<FoldedView>,
-}
-
-/// A view exactly as a cell counted it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct FoldedView {
-    /// What it had told by then.
-    #[serde(rename = "t")]
-    pub record: ViewRecord,
-    /// The limits that it was judged by.
-    #[serde(rename = "l")]
-    pub limits: MetricLimits,
-    /// How many sends it had made.
-    #[serde(rename = "s")]
-    pub sent: u16,
-    /// How many had arrived.
-    #[serde(rename = "h")]
-    pub received: u16,
-    /// Where: what found no place of its own is taken out of where it was put.
-    #[serde(rename = "p", default, skip_serializing_if = "LabelGranularity::is_full")]
-    pub granularity: LabelGranularity,
-}
-
-/// The limits in force for one view, in wire units.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct MetricLimits(pub Values);
-
-/// Where a cell is stored.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct CellKey {
-    /// Its window.
-    pub window: Window,
-    /// Its series.
-    pub labels: SeriesLabels,
-}
+use crate::record::MetricLimits;
 
 /// What the shell must do.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -193,22 +143,4 @@ pub fn roll_up(
         Some(CellEffect::Store(key, cell))
     }));
     effects
-}
-
-impl CellKey {
-    /// Where the horizon wants what this cell holds.
-    #[must_use]
-    pub fn at_horizon(&self, horizon: &Horizon) -> Option<Self> {
-        Some(Self { window: horizon.window_at(self.window.start)?, labels: self.labels.clone() })
-    }
-
-    /// The same, in the place that it is given there.
-    #[must_use]
-    pub fn rollup_target(&self, placement: &RollupPlacement, horizon: &Horizon) -> Option<Self> {
-        let window = horizon.window_at(self.window.start)?;
-        Some(Self {
-            window,
-            labels: self.labels.at_granularity(placement.granularity_for(window, &self.labels)),
-        })
-    }
 }

@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 use wire::{CodecError, UnixMillis, Window, WindowSpan};
 
 use crate::cell::{Cell, LimitCounts};
-use crate::fold::CellKey;
-use crate::page_rollup::PageLabels;
+use crate::cell_key::CellKey;
+use crate::page::PageLabels;
 
 /// The last three days of every page.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -3,12 +3,12 @@
 //! minutes up once, and keeps the sums in memory, up to date, while it lives.
 
 use std::collections::BTreeMap;
-
 use wire::{UnixMillis, WindowSpan};
 
 use crate::cell::Cell;
-use crate::fold::CellKey;
-use crate::page_rollup::{PageDeltas, PageKey};
+use crate::cell_key::CellKey;
+use crate::page::PageKey;
+use crate::page_rollup::PageDeltas;
 use crate::query::{QueryResult, SeriesQuery};
 
 /// Sums of minutes, for each page and day.
@@ -67,6 +67,14 @@ impl MinuteRollup {
     }
 }
 
+impl PageDeltas {
+    /// Changes that are noted for what is known of minutes, too.
+    #[must_use]
+    pub fn for_minute_rollup(recent: Option<&MinuteRollup>) -> Self {
+        Self { minutes: recent.map(|_| BTreeMap::new()), ..Self::default() }
+    }
+}
+
 /// Some kilobytes each, of the 128 MB that an object has.
 const MAX_PAGES: usize = 4000;
 
@@ -76,8 +84,8 @@ mod tests {
     use wire::{Device, UnixMillis};
 
     use super::*;
+    use crate::labels::SeriesLabels;
     use crate::query::BotFilter;
-    use crate::record::SeriesLabels;
     use wire::Window;
 
     fn key(page: usize) -> CellKey {

@@ -9,39 +9,19 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde::{Deserialize, Serialize};
-use wire::{Device, UnixMillis, Window, WindowSpan};
+use wire::{UnixMillis, WindowSpan};
 
 use crate::cell::Cell;
-use crate::fold::{CellKey, FoldedView};
+use crate::cell_key::CellKey;
+use crate::folded_view::FoldedView;
 use crate::horizon::Horizon;
-use crate::minute_rollup::MinuteRollup;
-use crate::query::{BotFilter, Dimension, SeriesQuery};
-use crate::record::SeriesLabels;
-
-/// A route on a class of device.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct PageLabels {
-    /// The route template.
-    pub route: String,
-    /// The device class.
-    pub device: Device,
-}
-
-/// Where the sum of a page up to a day is stored.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct PageKey {
-    /// The page.
-    pub page: PageLabels,
-    /// The first millisecond of the day.
-    pub day: UnixMillis,
-}
+use crate::page::{PageKey, PageLabels};
 
 /// What a fold or a roll-up changes of pages, day by day.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PageDeltas {
     /// Of the stored sums.
-    days: BTreeMap<PageKey, PageDelta>,
+    pub(crate) days: BTreeMap<PageKey, PageDelta>,
     /// Of the minutes, which have no stored sums, where somebody follows these.
     pub(crate) minutes: Option<BTreeMap<PageKey, PageDelta>>,
     /// The latest of these minutes.
@@ -63,85 +43,7 @@ pub enum PageEffect {
     Remove(PageKey),
 }
 
-/// Some whole days, and which sums they come to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct DayRange {
-    /// The first of them.
-    pub from: UnixMillis,
-    /// What follows the last of them; within a day, where the day is not over.
-    pub to: UnixMillis,
-}
-
-/// Of one block: the last sum before a moment, less the last one before an earlier moment.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct BlockRange {
-    /// The block, by its first millisecond.
-    pub block: UnixMillis,
-    /// The sums of days before this moment are taken away.
-    pub from: UnixMillis,
-    /// The sums are those of days before this moment.
-    pub to: UnixMillis,
-}
-
-/// How a question is answered: from which days of pages, and from cells that began when.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct QueryPlan {
-    /// Days of pages.
-    pub days: Option<DayRange>,
-    /// Cells whose windows begin from the first moment to before the second.
-    pub cells: Vec<(UnixMillis, UnixMillis)>,
-    /// The same, of cells that are the minutes of pages: what is known of those may answer for them.
-    pub minutes: Option<(UnixMillis, UnixMillis)>,
-}
-
-impl PageLabels {
-    fn from_labels(labels: &SeriesLabels) -> Option<Self> {
-        (!labels.bot).then(|| Self { route: labels.route.clone(), device: labels.device })
-    }
-
-    /// The name under which it is stored. No device's name has a space in it.
-    #[must_use]
-    pub fn to_stored_key(&self) -> String {
-        format!("{} {}", self.device.name(), self.route)
-    }
-
-    /// The page of a stored name.
-    #[must_use]
-    pub fn from_stored_key(text: &str) -> Option<Self> {
-        let (device, route) = text.split_once(' ')?;
-        Some(Self { route: route.to_owned(), device: Device::from_name(device)? })
-    }
-}
-
-impl PageKey {
-    /// The page and day that a cell belongs to; none where programs are counted.
-    pub(crate) fn from_cell_key(key: &CellKey) -> Option<Self> {
-        Some(Self {
-            page: PageLabels::from_labels(&key.labels)?,
-            day: Window::containing(WindowSpan::Day, key.window.start).start,
-        })
-    }
-
-    /// The block of days that its sum goes back to the beginning of.
-    #[must_use]
-    pub const fn block_start(&self) -> UnixMillis {
-        block_containing(self.day)
-    }
-
-    /// The moment at which the next block begins.
-    #[must_use]
-    pub const fn block_end(&self) -> UnixMillis {
-        block_containing(self.day).saturating_add(BLOCK_MS)
-    }
-}
-
 impl PageDeltas {
-    /// Changes that are noted for what is known of minutes, too.
-    #[must_use]
-    pub fn for_minute_rollup(recent: Option<&MinuteRollup>) -> Self {
-        Self { minutes: recent.map(|_| BTreeMap::new()), ..Self::default() }
-    }
-
     /// A view came into a cell.
     pub(crate) fn add(&mut self, key: &CellKey, view: &FoldedView, horizon: &Horizon) {
         if let Some(change) = self.delta_for(key, horizon) {
@@ -261,76 +163,3 @@ impl PageDeltas {
         effects
     }
 }
-
-impl DayRange {
-    /// The parts of it that lie in one block.
-    pub fn block_ranges(self) -> impl Iterator<Item = BlockRange> {
-        let starts = std::iter::successors(Some(block_containing(self.from)), |start| {
-            Some(start.saturating_add(BLOCK_MS))
-        });
-        starts.take_while(move |start| *start < self.to).map(move |start| BlockRange {
-            block: start,
-            from: start.max(self.from),
-            to: start.saturating_add(BLOCK_MS).min(self.to),
-        })
-    }
-}
-
-impl SeriesQuery {
-    /// How to answer. A longer window belongs to the answer when any part of it does.
-    #[must_use]
-    pub fn plan(&self, horizon: &Horizon) -> QueryPlan {
-        let day = |moment| Window::containing(WindowSpan::Day, moment).start;
-        let next = |moment: UnixMillis| day(moment.saturating_add(WindowSpan::Day.millis() - 1));
-        let from = self.from.max(horizon.days);
-        let from = if from < horizon.hours { day(from) } else { next(from) };
-        let to = match self.to {
-            to if to >= horizon.pages => horizon.pages,
-            to if to < horizon.hours => next(to),
-            to => day(to),
-        };
-        if from >= to || !self.is_answerable_by_pages() {
-            return QueryPlan { days: None, cells: vec![(self.from, self.to)], minutes: None };
-        }
-        let (head, rest) = ((self.from, from), (to, self.to));
-        let days = Some(DayRange { from, to });
-        match to == horizon.minutes {
-            true => QueryPlan { days, cells: vec![head], minutes: Some(rest) },
-            false => QueryPlan { days, cells: vec![head, rest], minutes: None },
-        }
-    }
-
-    /// Whether a page is asked for.
-    #[must_use]
-    pub fn accepts_page(&self, page: &PageLabels) -> bool {
-        self.only.iter().all(|(dimension, value)| match dimension {
-            Dimension::Route => page.route == *value,
-            Dimension::Device => page.device.name() == value,
-            _ => false,
-        })
-    }
-
-    /// Whether pages say all that is asked.
-    fn is_answerable_by_pages(&self) -> bool {
-        let mut dimensions = self.by.iter().chain(self.only.iter().map(|(dimension, _)| dimension));
-        self.bots == BotFilter::Exclude
-            && self.step.is_none_or(|step| step == WindowSpan::Day)
-            && dimensions.all(|dimension| matches!(dimension, Dimension::Route | Dimension::Device))
-    }
-}
-
-impl Horizon {
-    /// The first block that holds anything that is kept.
-    #[must_use]
-    pub const fn oldest_block(&self) -> UnixMillis {
-        block_containing(self.days)
-    }
-}
-
-const fn block_containing(day: UnixMillis) -> UnixMillis {
-    UnixMillis(day.0 - day.0 % BLOCK_MS)
-}
-
-/// A block is 32 days: long enough that a month is two sums, short enough that a late correction changes
-/// few, and that what is kept no longer goes.
-const BLOCK_MS: u64 = 32 * WindowSpan::Day.millis();

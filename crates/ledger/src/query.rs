@@ -9,9 +9,9 @@ use wire::{CodecError, Device, UnixMillis, Window, WindowSpan};
 
 use crate::budget_history::BudgetHistory;
 use crate::cell::Cell;
-use crate::fold::CellKey;
-use crate::page_rollup::{PageKey, PageLabels};
-use crate::record::SeriesLabels;
+use crate::cell_key::CellKey;
+use crate::labels::SeriesLabels;
+use crate::page::{PageKey, PageLabels};
 
 /// A question.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

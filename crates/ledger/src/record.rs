@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use wire::attribution::Attribution;
-use wire::beacon::{CacheStatus, LossReason, Navigation, Network, Values};
+use wire::beacon::{LossReason, Values};
 use wire::web_vitals::WebVitalsReport;
-use wire::{Beacon, Device};
+use wire::{Beacon, Device, Metric};
 
-use crate::fold::MetricLimits;
+use crate::labels::SeriesLabels;
 use crate::route_template::RouteTemplates;
 
 /// What the edge knows of the visitor of a beacon.
@@ -21,38 +21,6 @@ pub struct ClientInfo<'a> {
     pub mobile_hint: Option<&'a str>,
     /// The country that the edge has of the address, where it is to be kept.
     pub country: Option<&'a str>,
-}
-
-/// What all metrics of a view have in common, and what a series is named by.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct SeriesLabels {
-    /// The route template.
-    #[serde(rename = "r")]
-    pub route: String,
-    /// The device class.
-    #[serde(rename = "d")]
-    pub device: Device,
-    /// How the visitor came.
-    #[serde(rename = "n")]
-    pub navigation: Navigation,
-    /// What the edge cache said.
-    #[serde(rename = "c", default, skip_serializing_if = "Option::is_none")]
-    pub cache: Option<CacheStatus>,
-    /// The effective connection type.
-    #[serde(rename = "e", default, skip_serializing_if = "Option::is_none")]
-    pub network: Option<Network>,
-    /// The release.
-    #[serde(rename = "v", default, skip_serializing_if = "Option::is_none")]
-    pub release: Option<String>,
-    /// Whether a program drove the browser.
-    #[serde(rename = "b", default, skip_serializing_if = "std::ops::Not::not")]
-    pub bot: bool,
-    /// The visitor's country, where the site keeps it: two letters.
-    #[serde(rename = "g", default, skip_serializing_if = "Option::is_none")]
-    pub country: Option<String>,
-    /// The team's own dimensions.
-    #[serde(rename = "x", default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub dimensions: BTreeMap<String, String>,
 }
 
 /// A view as its latest beacon told it.
@@ -76,6 +44,11 @@ pub struct ViewRecord {
     #[serde(rename = "a", default, skip_serializing_if = "Attribution::is_empty")]
     pub attribution: Attribution,
 }
+
+/// The limits in force for one view, in wire units.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct MetricLimits(pub Values);
 
 impl ViewRecord {
     /// What is kept of a beacon.
@@ -152,17 +125,9 @@ impl ViewRecord {
     }
 }
 
-impl SeriesLabels {
-    /// The name under which a series is stored: equal labels, equal text.
-    #[must_use]
-    pub fn to_json(&self) -> String {
-        serde_json::to_string(self).unwrap_or_default()
-    }
-
-    /// The labels of a stored name.
-    #[must_use]
-    pub fn from_json(text: &str) -> Option<Self> {
-        serde_json::from_str(text).ok()
+impl MetricLimits {
+    pub(crate) fn get(&self, metric: Metric) -> Option<u32> {
+        self.0.get(metric)
     }
 }
 
