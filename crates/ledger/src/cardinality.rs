@@ -5,6 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
+use sketch::space_saving::{Counter, SpaceSaving};
 use wire::{OTHER_LABEL, Window, WindowSpan};
 
 use crate::cell::Cell;
@@ -29,7 +30,7 @@ pub struct CardinalityLimits {
 pub struct CardinalityGuard {
     limits: CardinalityLimits,
     windows: BTreeMap<Window, WindowSeries>,
-    frequent_routes: SpaceSaving,
+    frequent_routes: FrequentRoutes,
 }
 
 /// The series of one window: how many of each route.
@@ -39,20 +40,16 @@ struct WindowSeries {
     series: usize,
 }
 
-/// The routes that are visited most, by the space-saving rule (Metwally, Agrawal and El Abbadi, 2005):
-/// a route that is not among the counters takes over the smallest one and inherits its count as its
-/// possible error. What is visited more often than one time in as many as there are counters is
-/// certainly among them.
+/// The most visited routes.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct SpaceSaving(BTreeMap<String, SpaceSavingCounter>);
+#[serde(from = "BTreeMap<String, StoredCounter>", into = "BTreeMap<String, StoredCounter>")]
+pub struct FrequentRoutes(SpaceSaving);
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-struct SpaceSavingCounter {
-    /// At most so many views.
+/// The stored form of a route's [`Counter`].
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+struct StoredCounter {
     #[serde(rename = "n")]
     upper_bound: u64,
-    /// So many of them may be another route's.
     #[serde(rename = "e", default)]
     error: u64,
 }
@@ -87,7 +84,7 @@ impl CardinalityLimits {
 impl CardinalityGuard {
     /// Rooms of that size.
     #[must_use]
-    pub fn new(limits: CardinalityLimits, frequent_routes: SpaceSaving) -> Self {
+    pub fn new(limits: CardinalityLimits, frequent_routes: FrequentRoutes) -> Self {
         Self { limits, frequent_routes, windows: BTreeMap::new() }
     }
 
@@ -111,21 +108,22 @@ impl CardinalityGuard {
     /// Forgets the windows that were rolled up, and lets what was visited long ago count for less.
     pub fn decay(&mut self) {
         self.windows.clear();
-        self.frequent_routes.decay();
+        self.frequent_routes.0.decay();
     }
 
     /// The routes that are visited most.
     #[must_use]
-    pub const fn frequent_routes(&self) -> &SpaceSaving {
+    pub const fn frequent_routes(&self) -> &FrequentRoutes {
         &self.frequent_routes
     }
 
     pub(crate) fn record_visit(&mut self, route: &str) {
-        self.frequent_routes.record(route, 2 * self.limits.routes);
+        self.frequent_routes.0.record(route, 2 * self.limits.routes);
     }
 
     pub(crate) fn heaviest_routes(&self) -> BTreeSet<String> {
-        self.frequent_routes.top(self.limits.reserved_routes)
+        let top = self.frequent_routes.0.top_by(self.limits.reserved_routes, Counter::lower_bound);
+        top.into_iter().map(|(route, _)| route.to_owned()).collect()
     }
 
     /// Whether `views` more might find no place in the window.
@@ -203,38 +201,17 @@ impl WindowSeries {
     }
 }
 
-impl SpaceSaving {
-    fn record(&mut self, route: &str, counters: usize) {
-        if let Some(count) = self.0.get_mut(route) {
-            count.upper_bound = count.upper_bound.saturating_add(1);
-            return;
-        }
-        let mut count = SpaceSavingCounter { upper_bound: 1, error: 0 };
-        if self.0.len() >= counters
-            && let Some(least) =
-                self.0.iter().min_by_key(|(_, count)| count.upper_bound).map(|(name, _)| name.clone())
-        {
-            let error = self.0.remove(&least).unwrap_or_default().upper_bound;
-            count = SpaceSavingCounter { upper_bound: error.saturating_add(1), error };
-        }
-        self.0.insert(route.to_owned(), count);
+impl From<BTreeMap<String, StoredCounter>> for FrequentRoutes {
+    fn from(stored: BTreeMap<String, StoredCounter>) -> Self {
+        let counter = |StoredCounter { upper_bound, error }| Counter { upper_bound, error };
+        Self(stored.into_iter().map(|(route, stored)| (route, counter(stored))).collect())
     }
+}
 
-    /// Those with the most views that are certainly theirs.
-    fn top(&self, most: usize) -> BTreeSet<String> {
-        let mut routes: Vec<(u64, &String)> =
-            self.0.iter().map(|(route, count)| (count.upper_bound - count.error, route)).collect();
-        routes.sort_by(|(a, ours), (b, theirs)| b.cmp(a).then(ours.cmp(theirs)));
-        routes.into_iter().take(most).map(|(_, route)| route.clone()).collect()
-    }
-
-    fn decay(&mut self) {
-        for count in self.0.values_mut() {
-            let certain = (count.upper_bound - count.error) / 2;
-            count.error /= 2;
-            count.upper_bound = count.error + certain;
-        }
-        self.0.retain(|_, count| count.upper_bound > count.error);
+impl From<FrequentRoutes> for BTreeMap<String, StoredCounter> {
+    fn from(routes: FrequentRoutes) -> Self {
+        let stored = |Counter { upper_bound, error }| StoredCounter { upper_bound, error };
+        routes.0.into_iter().map(|(route, counter)| (route, stored(counter))).collect()
     }
 }
 
@@ -312,27 +289,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_flood_of_routes_evicts_no_frequent_route() {
-        let mut heavy = SpaceSaving::default();
-        for flood in 0..10_000 {
-            heavy.record(&format!("/random/{flood}"), 20);
-            if flood % 10 == 0 {
-                heavy.record("/home", 20);
-            }
-            if flood % 15 == 0 {
-                heavy.record("/cart", 20);
-            }
-        }
-        assert_eq!(heavy.0.len(), 20);
-        assert_eq!(heavy.top(2), BTreeSet::from(["/cart".to_owned(), "/home".to_owned()]));
-    }
-
-    #[test]
-    fn unvisited_routes_decay_to_nothing() {
-        let mut heavy = SpaceSaving::default();
-        (0..100).for_each(|_| heavy.record("/sale", 10));
-        (0..7).for_each(|_| heavy.decay());
-        assert_eq!(heavy, SpaceSaving::default());
+    fn version_1_of_the_frequent_routes_stays_readable() {
+        let stored = r#"{"/cart":{"n":9,"e":4},"/home":{"n":3,"e":0}}"#;
+        let routes: FrequentRoutes = serde_json::from_str(stored).unwrap();
+        assert_eq!(serde_json::to_string(&routes).unwrap(), stored);
+        assert_eq!(serde_json::from_str::<FrequentRoutes>(&stored.replace(",\"e\":0", "")).unwrap(), routes);
     }
 
     #[test]

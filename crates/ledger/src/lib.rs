@@ -27,7 +27,7 @@ mod record;
 mod route_template;
 
 pub use budget_history::{BudgetHistory, BudgetSource, BudgetVersion, RejectedBudgetFile};
-pub use cardinality::{CardinalityGuard, CardinalityLimits, RollupPlacement, SpaceSaving};
+pub use cardinality::{CardinalityGuard, CardinalityLimits, FrequentRoutes, RollupPlacement};
 pub use cell::{Cell, LimitCounts, MetricCell};
 pub use cell_key::CellKey;
 pub use fold::{CellEffect, cells_to_load, fold, roll_up};

@@ -6,9 +6,9 @@ use std::collections::BTreeMap;
 
 use ledger::{
     BotFilter, CardinalityGuard, CardinalityLimits, Cell, CellEffect, CellKey, ClientInfo, DayRange,
-    Dimension, Group, Horizon, HourlyLimitCounts, LabelGranularity, LimitCounts, MetricLimits, MinuteRollup,
-    PageDeltas, PageEffect, PageKey, QueryResult, Retention, RollupPlacement, RouteTemplates, SeriesQuery,
-    SpaceSaving, UnfoldedView, ViewRecord, cells_to_load, fold, roll_up,
+    Dimension, FrequentRoutes, Group, Horizon, HourlyLimitCounts, LabelGranularity, LimitCounts,
+    MetricLimits, MinuteRollup, PageDeltas, PageEffect, PageKey, QueryResult, Retention, RollupPlacement,
+    RouteTemplates, SeriesQuery, UnfoldedView, ViewRecord, cells_to_load, fold, roll_up,
 };
 use proptest::prelude::*;
 use wire::beacon::Values;
@@ -40,7 +40,11 @@ struct TestShard {
 
 impl TestShard {
     fn with_limits(room: CardinalityLimits) -> Self {
-        Self { limits: room, guard: CardinalityGuard::new(room, SpaceSaving::default()), ..Self::default() }
+        Self {
+            limits: room,
+            guard: CardinalityGuard::new(room, FrequentRoutes::default()),
+            ..Self::default()
+        }
     }
 
     fn receive(&mut self, send: &SentBeacon) {

@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use ledger::{
     BlockRange, CardinalityGuard, CardinalityLimits, Cell, CellEffect, CellKey, ClientInfo, FoldedView,
-    Horizon, MetricLimits, MinuteRollup, PageDeltas, PageEffect, PageKey, QueryResult, Retention,
-    RollupPlacement, RouteTemplates, SeriesLabels, SeriesQuery, SpaceSaving, UnfoldedView, ViewRecord,
+    FrequentRoutes, Horizon, MetricLimits, MinuteRollup, PageDeltas, PageEffect, PageKey, QueryResult,
+    Retention, RollupPlacement, RouteTemplates, SeriesLabels, SeriesQuery, UnfoldedView, ViewRecord,
     cells_to_load, fold, roll_up,
 };
 use wire::beacon::{Navigation, Network, Values};
@@ -166,7 +166,7 @@ impl SimulatedShard {
             horizon,
             fold_block: 500,
             minute_rollup: None,
-            guard: CardinalityGuard::new(limits, SpaceSaving::default()),
+            guard: CardinalityGuard::new(limits, FrequentRoutes::default()),
             limits,
         }
     }
