@@ -274,7 +274,7 @@ fn budget_observations(
             device: name.device,
             metric: met.rule.metric,
             limit: met.rule.limit,
-            verdict_tally: budget_watch::budget_tally(met.history.since(day)),
+            verdict_tally: budget::BudgetTally::from(met.history.since(day)),
             since_release: evidence,
             windows: budget_report::burn_windows(&met.history, now),
         };

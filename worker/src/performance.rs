@@ -22,7 +22,7 @@ use crate::config::Config;
 use crate::query_api::{BY_PAGE, CONTENT_TYPE_JSON, QueryRequest};
 use crate::response::{self, HandlerError, HandlerResult};
 use crate::shard::{self, Shard, cause_store, now};
-use crate::{auth, budget_watch, budgets, health, traffic_collector};
+use crate::{auth, budgets, health, traffic_collector};
 
 /// All at a glance: the health with its reasons, what costs most, and what would help.
 pub(crate) async fn dashboard(request: &Request, env: &Env, config: &Config) -> HandlerResult {
@@ -266,7 +266,7 @@ async fn release_comparison(
             let Some(limit) = budgets.limit(route, device, *metric) else { continue };
             let earlier = before.cells.get(group).and_then(|cell| cell.metrics.get(metric));
             let kept = |tally: Option<&MetricCell>| {
-                budget_watch::budget_tally(
+                budget::BudgetTally::from(
                     tally.map(|tally| tally.counts_for_limit(limit.max)).unwrap_or_default(),
                 )
             };

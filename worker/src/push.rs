@@ -473,7 +473,7 @@ impl Shard {
         let counts = self.site_limit_counts(site, config).await?;
         let day = now().saturating_sub(WindowSpan::Day.millis());
         let verdict = |(name, met): (budget_watch::WatchKey, budget_watch::WatchInput<'_>)| {
-            let verdict = met.rule.limit.verdict(budget_watch::budget_tally(met.history.since(day)));
+            let verdict = met.rule.limit.verdict(budget::BudgetTally::from(met.history.since(day)));
             Some((name.route?, name.device, met.rule.metric, verdict))
         };
         Ok(budget_watch::watch_inputs(budgets, &counts).into_iter().filter_map(verdict).collect())

@@ -248,16 +248,17 @@ mod tests {
 
     #[test]
     fn traffic_gives_time_hit_error_and_query_observations() {
-        use traffic::{CacheOutcome, Method, ResponseClass, ResponseRecord, StatusClass};
+        use traffic::{Method, ResponseClass, ResponseRecord, StatusClass};
+        use wire::beacon::CacheStatus;
         assert_eq!(traffic_observations(&TrafficStats::default()), []);
         let mut traffic = TrafficStats::default();
         let queries = [("users".to_owned(), 300.0)];
         for (count, status, cache) in [
-            (70, 200, CacheOutcome::Hit),
-            (5, 200, CacheOutcome::Stale),
-            (24, 200, CacheOutcome::Miss),
-            (1, 502, CacheOutcome::Miss),
-            (9, 200, CacheOutcome::Bypass),
+            (70, 200, CacheStatus::Hit),
+            (5, 200, CacheStatus::Stale),
+            (24, 200, CacheStatus::Miss),
+            (1, 502, CacheStatus::Miss),
+            (9, 200, CacheStatus::Bypass),
         ] {
             let answer = ResponseClass {
                 method: Method::Get,

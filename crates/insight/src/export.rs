@@ -17,7 +17,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use ledger::Cell;
 use sketch::Sketch;
 use sketch::stable_hash::fnv1a_64;
-use traffic::{CacheOutcome, LatencyHistogram, Method, RouteStats, StatusClass, TrafficStats};
+use traffic::{LatencyHistogram, Method, RouteStats, StatusClass, TrafficStats};
+use wire::beacon::CacheStatus;
 use wire::beacon::{Navigation, Values};
 use wire::{CodecError, Device, Metric, OTHER_LABEL, UnixMillis};
 
@@ -233,9 +234,9 @@ impl Totals {
                 let key = (route.as_str(), answer.method, answer.status_class);
                 requests.entry(key).or_default().merge(&answered.edge);
                 let sum = match answer.cache {
-                    CacheOutcome::Hit | CacheOutcome::Stale => hits.entry(route).or_default(),
-                    CacheOutcome::Miss => misses.entry((route, &answer.detail)).or_default(),
-                    CacheOutcome::Bypass => continue,
+                    CacheStatus::Hit | CacheStatus::Stale => hits.entry(route).or_default(),
+                    CacheStatus::Miss => misses.entry((route, &answer.detail)).or_default(),
+                    CacheStatus::Bypass => continue,
                 };
                 *sum = sum.saturating_add(answered.n);
             }

@@ -7,7 +7,8 @@ use std::collections::BTreeMap;
 use budget::Verdict;
 use outbox::{Circuit, OutboxStatus as Pushed};
 use serde::{Deserialize, Serialize};
-use traffic::{CacheOutcome, RouteStats, TrafficStats};
+use traffic::{RouteStats, TrafficStats};
+use wire::beacon::CacheStatus;
 use wire::beacon::LossReason;
 use wire::{Device, UnixMillis};
 
@@ -422,7 +423,7 @@ impl CacheUsage {
         let outcomes = whole.cache_outcomes();
         let mut reasons = BTreeMap::new();
         for (answer, answered) in
-            whole.responses.iter().filter(|(answer, _)| answer.cache == CacheOutcome::Miss)
+            whole.responses.iter().filter(|(answer, _)| answer.cache == CacheStatus::Miss)
         {
             let sum: &mut u64 = reasons.entry(answer.detail.clone()).or_default();
             *sum = sum.saturating_add(answered.n);

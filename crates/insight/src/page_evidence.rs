@@ -168,7 +168,8 @@ fn query_cost<'a>(name: &'a str, stats: &QueryStats) -> Option<BackendQueryCost<
 mod tests {
     use ledger::{Cell, Group};
     use sketch::Sketch;
-    use traffic::{CacheOutcome, Method, ResponseClass, ResponseRecord, StatusClass};
+    use traffic::{Method, ResponseClass, ResponseRecord, StatusClass};
+    use wire::beacon::CacheStatus;
 
     use super::*;
     use crate::bottleneck::{SubpartKind, rank};
@@ -204,7 +205,7 @@ mod tests {
         let answer = ResponseClass {
             method: Method::Get,
             status_class: StatusClass::Success,
-            cache: CacheOutcome::Miss,
+            cache: CacheStatus::Miss,
             detail: "expired".into(),
         };
         let queries = [("products".to_owned(), 1250.0)];

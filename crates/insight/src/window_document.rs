@@ -131,7 +131,7 @@ fn document_cells<'a>(
         let summary = stats(*metric, Some(tally));
         let judged = budgets.limit(route, device, *metric).map(|limit| {
             let counts = tally.counts_for_limit(limit.max);
-            let verdict = limit.verdict(budget::BudgetTally::new(counts.n, counts.k));
+            let verdict = limit.verdict(budget::BudgetTally::from(counts));
             let max = display_value(*metric, limit.max);
             (WindowBudget { max, percentile: limit.percentile, n: counts.n, k: counts.k }, verdict)
         });

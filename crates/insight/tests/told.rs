@@ -8,11 +8,11 @@ use std::collections::BTreeMap;
 
 use budget::{Budgets, Verdict};
 use insight::window_document::{ClosedWindow, LastVerdicts};
-use ledger::{Cell, Group, LimitCounts, MetricCell, QueryResult};
+use ledger::{Cell, Group, MetricCell, QueryResult};
 use sketch::Sketch;
 use wire::beacon::LossReason;
 use wire::push::{WindowCache, WindowDocument, WindowRequests};
-use wire::{Device, Metric, UnixMillis, Window, WindowSpan};
+use wire::{Device, LimitCounts, Metric, UnixMillis, Window, WindowSpan};
 
 const HOUR_WINDOW: Window = Window { span: WindowSpan::Hour, start: UnixMillis(1_800_000_000_000) };
 

@@ -28,7 +28,7 @@ mod route_template;
 
 pub use budget_history::{BudgetHistory, BudgetSource, BudgetVersion, RejectedBudgetFile};
 pub use cardinality::{CardinalityGuard, CardinalityLimits, FrequentRoutes, RollupPlacement};
-pub use cell::{Cell, LimitCounts, MetricCell};
+pub use cell::{Cell, MetricCell};
 pub use cell_key::CellKey;
 pub use fold::{CellEffect, cells_to_load, fold, roll_up};
 pub use folded_view::{FoldedView, UnfoldedView};

@@ -4,9 +4,9 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use wire::{CodecError, UnixMillis, Window, WindowSpan};
+use wire::{CodecError, LimitCounts, UnixMillis, Window, WindowSpan};
 
-use crate::cell::{Cell, LimitCounts};
+use crate::cell::Cell;
 use crate::cell_key::CellKey;
 use crate::page::PageLabels;
 

@@ -6,13 +6,13 @@ use std::collections::BTreeMap;
 
 use ledger::{
     BotFilter, CardinalityGuard, CardinalityLimits, Cell, CellEffect, CellKey, ClientInfo, DayRange,
-    Dimension, FrequentRoutes, Group, Horizon, HourlyLimitCounts, LabelGranularity, LimitCounts,
-    MetricLimits, MinuteRollup, PageDeltas, PageEffect, PageKey, QueryResult, Retention, RollupPlacement,
-    RouteTemplates, SeriesQuery, UnfoldedView, ViewRecord, cells_to_load, fold, roll_up,
+    Dimension, FrequentRoutes, Group, Horizon, HourlyLimitCounts, LabelGranularity, MetricLimits,
+    MinuteRollup, PageDeltas, PageEffect, PageKey, QueryResult, Retention, RollupPlacement, RouteTemplates,
+    SeriesQuery, UnfoldedView, ViewRecord, cells_to_load, fold, roll_up,
 };
 use proptest::prelude::*;
 use wire::beacon::Values;
-use wire::{Beacon, Metric, OTHER_LABEL, UnixMillis, Window, WindowSpan};
+use wire::{Beacon, LimitCounts, Metric, OTHER_LABEL, UnixMillis, Window, WindowSpan};
 
 const T0: UnixMillis = UnixMillis(1_800_000_000_000);
 const AGENTS: [&str; 3] = ["Mozilla/5.0 Chrome/156.0.0.0", "Mozilla/5.0 (iPhone) Mobile", "Googlebot/2.1"];

@@ -1,28 +1,30 @@
-//! DOC
+//! Stored and sent bytes of request statistics: a version, then the record in postcard. Rows of routes are
+//! stored; whole tables and windows are only sent between objects.
 
 use serde::{Deserialize, Serialize};
 use sketch::Sketch;
+use wire::beacon::CacheStatus;
 use wire::{CodecError, Window};
 
 use crate::latency::{LatencyHistogram, SKETCH_METRIC};
-use crate::response_class::ResponseClass;
+use crate::response_class::{Method, ResponseClass, StatusClass};
 use crate::stats::{QueryStats, ResponseStats, RouteStats, TrafficStats, TrafficWindows};
 
 impl TrafficStats {
-    /// The bytes that are carried.
+    /// Encodes the table to send it.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
         let routes: Vec<(String, Vec<u8>)> =
-            self.routes.iter().map(|(route, served)| (route.clone(), served.encode())).collect();
+            self.routes.iter().map(|(route, stats)| (route.clone(), stats.encode())).collect();
         let mut bytes = vec![VERSION];
         bytes.extend(postcard::to_stdvec(&routes).unwrap_or_default());
         bytes
     }
 
-    /// Reads carried bytes.
+    /// Decodes a table that was sent.
     ///
     /// # Errors
-    /// Refuses what no version has written.
+    /// Returns an error if the bytes are malformed or of an unsupported version.
     pub fn decode(bytes: &[u8]) -> Result<Self, CodecError> {
         let Some((&VERSION, rest)) = bytes.split_first() else { return Err(CodecError) };
         let routes: Vec<(String, Vec<u8>)> = postcard::from_bytes(rest).map_err(|_| CodecError)?;
@@ -32,7 +34,7 @@ impl TrafficStats {
 }
 
 impl TrafficWindows {
-    /// The bytes that are carried.
+    /// Encodes the windows to send them.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
         let windows: Vec<(Window, Vec<u8>)> =
@@ -42,10 +44,10 @@ impl TrafficWindows {
         bytes
     }
 
-    /// Reads carried bytes.
+    /// Decodes windows that were sent.
     ///
     /// # Errors
-    /// Refuses what no version has written.
+    /// Returns an error if the bytes are malformed or of an unsupported version.
     pub fn decode(bytes: &[u8]) -> Result<Self, CodecError> {
         let Some((&VERSION, rest)) = bytes.split_first() else { return Err(CodecError) };
         let windows: Vec<(Window, Vec<u8>)> = postcard::from_bytes(rest).map_err(|_| CodecError)?;
@@ -55,44 +57,42 @@ impl TrafficWindows {
 }
 
 impl RouteStats {
-    /// The bytes that are stored: a version, then the record.
+    /// Encodes the row to store it.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
-        let answers = self.responses.iter().map(|(answer, answered)| {
-            let ResponseStats { n, bytes, edge, origin } = answered;
-            (answer.clone(), *n, *bytes, edge.to_stored(), origin.to_stored())
+        let responses = self.responses.iter().map(|(class, stats)| {
+            let ResponseStats { n, bytes, edge, origin } = stats;
+            (StoredClass::from(class), *n, *bytes, edge.to_stored(), origin.to_stored())
         });
-        let queries = self.queries.iter().map(|(name, ran)| {
-            let QueryStats { responses: answers, repeated, max_per_response: most, latency: times } = ran;
-            (name.clone(), *answers, *repeated, *most, times.to_stored())
+        let queries = self.queries.iter().map(|(name, stats)| {
+            let QueryStats { responses, repeated, max_per_response, latency } = stats;
+            (name.clone(), *responses, *repeated, *max_per_response, latency.to_stored())
         });
-        let record = StoredRouteStats { responses: answers.collect(), queries: queries.collect() };
+        let mut record = StoredRouteStats { responses: responses.collect(), queries: queries.collect() };
+        record.responses.sort_by(|(a, ..), (b, ..)| a.cmp(b));
         let mut bytes = vec![VERSION];
         bytes.extend(postcard::to_stdvec(&record).unwrap_or_default());
         bytes
     }
 
-    /// Reads stored bytes.
+    /// Decodes a stored row.
     ///
     /// # Errors
-    /// Refuses what no version has written.
+    /// Returns an error if the bytes are malformed or of an unsupported version.
     pub fn decode(bytes: &[u8]) -> Result<Self, CodecError> {
         let Some((&VERSION, rest)) = bytes.split_first() else { return Err(CodecError) };
         let stored: StoredRouteStats = postcard::from_bytes(rest).map_err(|_| CodecError)?;
-        let mut served = Self::default();
-        for (answer, n, bytes, edge, origin) in stored.responses {
+        let mut route = Self::default();
+        for (class, n, bytes, edge, origin) in stored.responses {
             let (edge, origin) =
                 (LatencyHistogram::from_stored(&edge)?, LatencyHistogram::from_stored(&origin)?);
-            served.responses.insert(answer, ResponseStats { n, bytes, edge, origin });
+            route.responses.insert(class.into(), ResponseStats { n, bytes, edge, origin });
         }
-        for (name, answers, repeated, most, times) in stored.queries {
-            let times = LatencyHistogram::from_stored(&times)?;
-            served.queries.insert(
-                name,
-                QueryStats { responses: answers, repeated, max_per_response: most, latency: times },
-            );
+        for (name, responses, repeated, max_per_response, latency) in stored.queries {
+            let latency = LatencyHistogram::from_stored(&latency)?;
+            route.queries.insert(name, QueryStats { responses, repeated, max_per_response, latency });
         }
-        Ok(served)
+        Ok(route)
     }
 }
 
@@ -110,18 +110,59 @@ impl LatencyHistogram {
     }
 }
 
-/// Version 1 of what is stored.
+impl From<&ResponseClass> for StoredClass {
+    fn from(class: &ResponseClass) -> Self {
+        let cache = match class.cache {
+            CacheStatus::Hit => StoredCacheStatus::Hit,
+            CacheStatus::Stale => StoredCacheStatus::Stale,
+            CacheStatus::Miss => StoredCacheStatus::Miss,
+            CacheStatus::Bypass => StoredCacheStatus::Bypass,
+        };
+        Self { method: class.method, status_class: class.status_class, cache, detail: class.detail.clone() }
+    }
+}
+
+impl From<StoredClass> for ResponseClass {
+    fn from(StoredClass { method, status_class, cache, detail }: StoredClass) -> Self {
+        let cache = match cache {
+            StoredCacheStatus::Hit => CacheStatus::Hit,
+            StoredCacheStatus::Stale => CacheStatus::Stale,
+            StoredCacheStatus::Miss => CacheStatus::Miss,
+            StoredCacheStatus::Bypass => CacheStatus::Bypass,
+        };
+        Self { method, status_class, cache, detail }
+    }
+}
+
+/// Version 1 of a stored row.
 #[derive(Serialize, Deserialize)]
 struct StoredRouteStats {
     responses: Vec<StoredResponses>,
     queries: Vec<StoredQuery>,
 }
 
-/// With how many there were, their bytes, and their times at the edge and at the origin.
-type StoredResponses = (ResponseClass, u64, u64, StoredLatency, StoredLatency);
-/// Its name, the answers in which it ran, those in which it ran too often, and how often at most.
+/// Postcard stores the index of a variant, so the order of these is part of the format.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+enum StoredCacheStatus {
+    Hit,
+    Stale,
+    Miss,
+    Bypass,
+}
+
+#[derive(PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+struct StoredClass {
+    method: Method,
+    status_class: StatusClass,
+    cache: StoredCacheStatus,
+    detail: String,
+}
+
+/// The class, the number of responses, their bytes, edge latencies and origin latencies.
+type StoredResponses = (StoredClass, u64, u64, StoredLatency, StoredLatency);
+/// The name, and the fields of [`QueryStats`] in their order.
 type StoredQuery = (String, u64, u64, u32, StoredLatency);
-/// A sketch's bytes and the sum.
+/// The encoded sketch and the sum.
 type StoredLatency = (Vec<u8>, u64);
 
 const VERSION: u8 = 1;

@@ -3,10 +3,10 @@
 
 use std::collections::BTreeMap;
 
+use wire::beacon::CacheStatus;
 use wire::cache_analytics::{CacheAnalytics, ReasonCount, RouteCacheStats, TierStats};
 
 use crate::latency::LatencyHistogram;
-use crate::response_class::CacheOutcome;
 use crate::stats::{RouteStats, TrafficStats};
 
 /// Puts what was answered for each site into a document.
@@ -20,9 +20,9 @@ pub fn fill_report<'a>(
             into.routes.push(route_report(site, name, served));
             for (answer, answered) in &served.responses {
                 let sums: &mut BTreeMap<String, (u64, u64)> = match answer.cache {
-                    CacheOutcome::Hit | CacheOutcome::Stale => &mut tiers,
-                    CacheOutcome::Miss => &mut misses,
-                    CacheOutcome::Bypass => &mut bypassed,
+                    CacheStatus::Hit | CacheStatus::Stale => &mut tiers,
+                    CacheStatus::Miss => &mut misses,
+                    CacheStatus::Bypass => &mut bypassed,
                 };
                 let (n, bytes) = sums.entry(answer.detail.clone()).or_default();
                 (*n, *bytes) = (n.saturating_add(answered.n), bytes.saturating_add(answered.bytes));
@@ -41,7 +41,7 @@ fn route_report(site: &str, name: &str, served: &RouteStats) -> RouteCacheStats 
     let outcomes = served.cache_outcomes();
     let mut origin = LatencyHistogram::default();
     // What is not the cache's takes the time that it takes.
-    let misses = served.responses.iter().filter(|(answer, _)| answer.cache == CacheOutcome::Miss);
+    let misses = served.responses.iter().filter(|(answer, _)| answer.cache == CacheStatus::Miss);
     misses.for_each(|(_, answered)| origin.merge(&answered.origin));
     let origin_p50 = origin.percentile(50);
     RouteCacheStats {
@@ -71,7 +71,7 @@ mod tests {
     use crate::response_class::{Method, ResponseClass, StatusClass};
     use crate::stats::ResponseRecord;
 
-    fn add(traffic: &mut TrafficStats, route: &str, cache: CacheOutcome, detail: &str, origin: Option<u64>) {
+    fn add(traffic: &mut TrafficStats, route: &str, cache: CacheStatus, detail: &str, origin: Option<u64>) {
         let answer = ResponseClass {
             method: Method::Get,
             status_class: StatusClass::Success,
@@ -92,12 +92,12 @@ mod tests {
     fn saved_time_is_hits_times_the_median_origin_time() {
         let mut traffic = TrafficStats::default();
         for millis in [10, 100, 1000] {
-            add(&mut traffic, "/a", CacheOutcome::Miss, "stored", Some(millis));
+            add(&mut traffic, "/a", CacheStatus::Miss, "stored", Some(millis));
         }
-        add(&mut traffic, "/a", CacheOutcome::Bypass, "cookie", Some(90_000));
-        (0..5).for_each(|_| add(&mut traffic, "/a", CacheOutcome::Hit, "memory", None));
-        add(&mut traffic, "/a", CacheOutcome::Stale, "colo", None);
-        add(&mut traffic, "/b", CacheOutcome::Hit, "memory", None);
+        add(&mut traffic, "/a", CacheStatus::Bypass, "cookie", Some(90_000));
+        (0..5).for_each(|_| add(&mut traffic, "/a", CacheStatus::Hit, "memory", None));
+        add(&mut traffic, "/a", CacheStatus::Stale, "colo", None);
+        add(&mut traffic, "/b", CacheStatus::Hit, "memory", None);
         let mut said = CacheAnalytics::default();
         fill_report([("site", &traffic)], &mut said);
         let [a, b] = said.routes.as_slice() else { panic!("two routes") };

@@ -1,16 +1,17 @@
 //! The class of a response: the key of response counters.
 
 use serde::{Deserialize, Serialize};
+use wire::beacon::CacheStatus;
 
 /// What answers are told apart by.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ResponseClass {
     /// The method.
     pub method: Method,
     /// The first digit of the status.
     pub status_class: StatusClass,
     /// What the cache did.
-    pub cache: CacheOutcome,
+    pub cache: CacheStatus,
     /// The tier that it came from, or why the cache did not have it: a word of ours.
     pub detail: String,
 }
@@ -49,19 +50,6 @@ pub enum StatusClass {
     ClientError,
     /// 5xx.
     ServerError,
-}
-
-/// What the cache did for an answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub enum CacheOutcome {
-    /// It had it.
-    Hit,
-    /// It had it, stale.
-    Stale,
-    /// It did not have it.
-    Miss,
-    /// It was not asked.
-    Bypass,
 }
 
 impl Method {
@@ -118,22 +106,6 @@ impl StatusClass {
             Self::Redirect => "3xx",
             Self::ClientError => "4xx",
             Self::ServerError => "5xx",
-        }
-    }
-}
-
-impl CacheOutcome {
-    /// Every one.
-    pub const ALL: [Self; 4] = [Self::Hit, Self::Stale, Self::Miss, Self::Bypass];
-
-    /// Its name, as in `Server-Timing`.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Hit => "hit",
-            Self::Stale => "stale",
-            Self::Miss => "miss",
-            Self::Bypass => "bypass",
         }
     }
 }

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use wire::beacon::CacheStatus;
 use wire::{OTHER_LABEL, Window, WindowSpan};
 
 use crate::latency::LatencyHistogram;
-use crate::response_class::{CacheOutcome, ResponseClass, StatusClass};
+use crate::response_class::{ResponseClass, StatusClass};
 
 /// What was answered in some span of time, by route template.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -188,10 +189,10 @@ impl RouteStats {
         let mut outcomes = CacheOutcomeCounts::default();
         for (answer, answered) in &self.responses {
             let count = match answer.cache {
-                CacheOutcome::Hit => &mut outcomes.hits,
-                CacheOutcome::Stale => &mut outcomes.stale,
-                CacheOutcome::Miss => &mut outcomes.misses,
-                CacheOutcome::Bypass => &mut outcomes.bypassed,
+                CacheStatus::Hit => &mut outcomes.hits,
+                CacheStatus::Stale => &mut outcomes.stale,
+                CacheStatus::Miss => &mut outcomes.misses,
+                CacheStatus::Bypass => &mut outcomes.bypassed,
             };
             *count = count.saturating_add(answered.n);
         }
@@ -276,7 +277,7 @@ pub(crate) mod tests {
         let answer = ResponseClass {
             method: Method::Get,
             status_class: StatusClass::Success,
-            cache: CacheOutcome::Miss,
+            cache: CacheStatus::Miss,
             detail: "stored".into(),
         };
         ResponseRecord { route, class: answer, bytes: 100, edge_ms: edge, origin_ms: Some(edge), queries }

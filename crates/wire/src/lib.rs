@@ -21,6 +21,8 @@ mod error;
 #[cfg(feature = "documents")]
 pub mod lab;
 #[cfg(feature = "documents")]
+mod limit_counts;
+#[cfg(feature = "documents")]
 pub mod live;
 mod metric;
 #[cfg(feature = "documents")]
@@ -42,6 +44,8 @@ pub use codec::CodecError;
 pub use device::Device;
 #[cfg(feature = "documents")]
 pub use error::ApiError;
+#[cfg(feature = "documents")]
+pub use limit_counts::LimitCounts;
 pub use metric::{Metric, Rating, Thresholds};
 pub use time::UnixMillis;
 #[cfg(feature = "documents")]
