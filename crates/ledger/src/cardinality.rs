@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 use sketch::space_saving::{Counter, SpaceSaving};
 use wire::{OTHER_LABEL, Window, WindowSpan};
 
@@ -41,8 +41,8 @@ struct WindowSeries {
 }
 
 /// The most visited routes.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(from = "BTreeMap<String, StoredCounter>", into = "BTreeMap<String, StoredCounter>")]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(from = "BTreeMap<String, StoredCounter>")]
 pub struct FrequentRoutes(SpaceSaving);
 
 /// The stored form of a route's [`Counter`].
@@ -208,10 +208,10 @@ impl From<BTreeMap<String, StoredCounter>> for FrequentRoutes {
     }
 }
 
-impl From<FrequentRoutes> for BTreeMap<String, StoredCounter> {
-    fn from(routes: FrequentRoutes) -> Self {
+impl Serialize for FrequentRoutes {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let stored = |Counter { upper_bound, error }| StoredCounter { upper_bound, error };
-        routes.0.into_iter().map(|(route, counter)| (route, stored(counter))).collect()
+        serializer.collect_map(self.0.iter().map(|(route, counter)| (route, stored(counter))))
     }
 }
 

@@ -1,4 +1,4 @@
-//! What goes into the queue and what comes out of it.
+//! Inputs and effects of the queue.
 
 use std::fmt;
 
@@ -7,82 +7,82 @@ use wire::{UnixMillis, Window};
 use crate::response::AttemptOutcome;
 use crate::state::{OutboxEntry, OutboxState};
 
-/// One attempt to send one document.
+/// An attempt to send a document.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Attempt {
-    /// The document.
+    /// The number of the document.
     pub seq: u64,
-    /// The attempt, counted from 1.
+    /// The number of the attempt, counted from 1.
     pub number: u32,
 }
 
-/// A closed window, told.
+/// The document of a closed window.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OutboxDocument {
     /// The window.
     pub window: Window,
-    /// 0, or the number of the correction.
+    /// 0, or the number of a correction.
     pub revision: u32,
-    /// The bytes that are sent, now and at every further attempt.
+    /// The bytes of every attempt.
     pub body: Vec<u8>,
 }
 
-/// What happened.
+/// An event for the queue.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum OutboxInput {
-    /// The alarm went off, or the object started.
+    /// The alarm fired, or the object started.
     Woken,
     /// An attempt ended.
     AttemptEnded {
-        /// Which.
+        /// The attempt.
         attempt: Attempt,
-        /// How.
+        /// Its outcome.
         outcome: AttemptOutcome,
     },
-    /// Somebody asks that what was put aside be sent again.
+    /// A request to send dead letters again.
     Retry(RetryTarget),
 }
 
-/// Which of the documents that were put aside.
+/// The dead letters to retry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RetryTarget {
-    /// All of them.
+    /// All dead letters.
     All,
-    /// The one of that number.
+    /// The dead letter of that number.
     One(u64),
 }
 
-/// What the shell must do: first store all of it in one block, then send.
+/// Work for the shell, which stores all effects in one transaction and sends only then.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum OutboxEffect {
     /// Store this document and its body.
     Insert(OutboxEntry, Vec<u8>),
-    /// Store what is now known of this document; its body stays.
+    /// Update the row of this document; its body stays.
     Update(OutboxEntry),
-    /// Remove this document: the backend has it.
+    /// Remove this document, which the backend has acknowledged.
     Remove(u64),
-    /// Store this head in place of the one before.
+    /// Replace the stored state.
     StoreState(OutboxState),
-    /// Send the body of that number, signed, under that key.
+    /// Sign and send the body of a document.
     Send {
-        /// To be given back with the answer.
+        /// The attempt, to be returned with its outcome.
         attempt: Attempt,
         /// The value of `Idempotency-Key`.
         idempotency_key: String,
     },
-    /// Wake up at that moment, in place of any earlier wish.
+    /// Set the alarm, replacing any earlier one.
     WakeAt(UnixMillis),
 }
 
-/// Why a document was not taken in.
+/// The reason for not accepting a document.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EnqueueError {
-    /// As many as may wait are waiting.
+    /// The outbox is full.
     Full {
-        /// So many.
+        /// The capacity.
         capacity: usize,
     },
-    /// The window is not the one that closes next, and no correction of an earlier one.
+    /// The window is neither the next one to close nor a correction of an earlier one.
     OutOfOrder {
         /// The window that was offered.
         offered: UnixMillis,
@@ -94,14 +94,14 @@ pub enum EnqueueError {
 impl fmt::Display for EnqueueError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Full { capacity: room } => write!(
+            Self::Full { capacity } => write!(
                 f,
-                "{room} documents wait for the backend already; offer the window again when some were taken"
+                "the outbox is full: {capacity} documents wait for the backend; enqueue the window again later"
             ),
             Self::OutOfOrder { offered, due } => write!(
                 f,
-                "the window that starts at {} is not the one that closes next: that starts at {}, and a \
-                 correction is of an earlier one and has a revision above 0",
+                "the window that starts at {} is out of order: the next window to close starts at {}, and a \
+                 correction is of an earlier window and has a revision above 0",
                 offered.0, due.0
             ),
         }

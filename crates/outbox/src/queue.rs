@@ -1,4 +1,5 @@
-//! The queue: what to send, and when to try. HEAD
+//! The state machine of the outbox: it closes windows in order, sends one document at a time, and schedules
+//! retries.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +9,7 @@ use crate::effect::{Attempt, EnqueueError, OutboxDocument, OutboxEffect, OutboxI
 use crate::response::{AttemptOutcome, Disposition, RetryAfter};
 use crate::state::{Backoff, DeadLetter, DeliveryError, DeliveryReceipt, OutboxEntry, OutboxState};
 
-/// What one site owes one backend.
+/// The queue of one site for one backend.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Outbox {
     settings: OutboxSettings,
@@ -17,57 +18,57 @@ pub struct Outbox {
     in_flight: Option<InFlight>,
 }
 
-/// How a site pushes to a backend.
+/// The settings of a queue.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OutboxSettings {
-    /// The site: part of every key.
+    /// The site, which is part of every idempotency key.
     pub site: String,
-    /// The length of the windows that are pushed.
+    /// The span of the windows that are pushed.
     pub span: WindowSpan,
-    /// Milliseconds after its end at which a window closes: most late beacons have come by then.
+    /// The time between the end of a window and its closing, for late beacons.
     pub grace_ms: u64,
-    /// Documents that may wait here. While it is full no window is closed: the cells keep them.
+    /// The maximum number of documents. A full outbox closes no windows; their cells keep the data.
     pub capacity: usize,
-    /// Milliseconds until the second attempt; doubled with each further one.
+    /// The backoff after the first failure; it doubles with each further one.
     pub initial_backoff_ms: u64,
-    /// Milliseconds that the doubling ends at.
+    /// The upper limit of the backoff.
     pub max_backoff_ms: u64,
-    /// Milliseconds that a backend may ask for by `Retry-After`.
+    /// The upper limit of `Retry-After`.
     pub max_retry_after_ms: u64,
-    /// Milliseconds after which an attempt without an answer has failed.
+    /// The timeout of an attempt.
     pub attempt_timeout_ms: u64,
-    /// Milliseconds between two documents while there are many to catch up with.
+    /// The minimum interval between two documents.
     pub min_interval_ms: u64,
-    /// Failures in a row that open the circuit.
+    /// The number of consecutive failures that opens the circuit.
     pub circuit_failure_threshold: u32,
 }
 
-/// Whether the backend is being sent to.
+/// The state of the circuit breaker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Circuit {
-    /// As documents come.
+    /// Documents are sent as they come.
     Closed,
-    /// Not before that moment, and then one document to see.
+    /// No document is sent before a time; then one document probes the backend.
     Open {
-        /// The moment.
+        /// The time of the probe.
         until: UnixMillis,
     },
-    /// The one document is on its way.
+    /// The probe is in flight.
     Probing,
 }
 
-/// The state of the push, for people and for alerts.
+/// The state of the queue, for health documents and alerts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OutboxStatus {
-    /// Documents that wait to be sent.
+    /// The number of documents to send.
     pub waiting: usize,
-    /// The window that has waited longest.
+    /// The earliest of their windows.
     pub oldest: Option<Window>,
-    /// Documents that were put aside.
+    /// Rejected documents.
     pub dead_letters: Vec<OutboxEntry>,
-    /// Whether the backend is being sent to.
+    /// The state of the circuit breaker.
     pub circuit: Circuit,
-    /// What is wrong, if anything.
+    /// The last error, until a document is delivered.
     pub error: Option<DeliveryError>,
     /// The last delivery.
     pub last_delivery: Option<DeliveryReceipt>,
@@ -80,15 +81,15 @@ struct InFlight {
 }
 
 impl Outbox {
-    /// An outbox that owes every window from the one that holds this moment. It is to be woken at once, so
-    /// that its head is stored: one that is begun anew later would owe less.
+    /// Creates an outbox for all windows from the one that contains `from`. Wake it at once so that its state is
+    /// stored: an outbox that is created anew later would skip windows.
     #[must_use]
     pub const fn new(settings: OutboxSettings, from: UnixMillis) -> Self {
         let due = Window::containing(settings.span, from).start;
         Self { settings, state: OutboxState::new(due), entries: BTreeMap::new(), in_flight: None }
     }
 
-    /// The outbox as its rows tell it. What was on its way is sent again.
+    /// Restores an outbox from its rows. An attempt that was in flight is repeated.
     #[must_use]
     pub fn restore(
         settings: OutboxSettings,
@@ -99,30 +100,30 @@ impl Outbox {
         Self { settings, state, entries, in_flight: None }
     }
 
-    /// The window to tell next: it has closed, and there is room.
+    /// Returns the next window if it has closed and the outbox has capacity.
     #[must_use]
     pub fn next_due(&self, now: UnixMillis) -> Option<Window> {
         (self.has_capacity() && now >= self.next_close_at())
             .then_some(Window { span: self.settings.span, start: self.state.due })
     }
 
-    /// The windows to tell next, in their order: at most so many, and no more than there is room for.
+    /// Returns up to `max` closed windows in order, limited by the free capacity.
     #[must_use]
     pub fn due_windows(&self, now: UnixMillis, max: usize) -> Vec<Window> {
-        let most = max.min(self.settings.capacity.saturating_sub(self.entries.len()));
+        let count = max.min(self.settings.capacity.saturating_sub(self.entries.len()));
         let length = self.settings.span.millis();
         let starts =
-            (0..most as u64).map(|index| self.state.due.saturating_add(index.saturating_mul(length)));
+            (0..count as u64).map(|index| self.state.due.saturating_add(index.saturating_mul(length)));
         starts
             .take_while(|start| now >= start.saturating_add(length).saturating_add(self.settings.grace_ms))
             .map(|start| Window { span: self.settings.span, start })
             .collect()
     }
 
-    /// Takes in a window that has closed, or the correction of one that had.
+    /// Adds the document of the next closed window, or a correction of an earlier one.
     ///
     /// # Errors
-    /// Refuses a window out of its turn, and any while it is full: its cells keep it meanwhile.
+    /// Returns an error for a window out of order, and for any window while the outbox is full.
     pub fn enqueue(
         &mut self,
         document: OutboxDocument,
@@ -149,22 +150,22 @@ impl Outbox {
         Ok(effects)
     }
 
-    /// Takes what happened. `dice` is any random number: it spreads the attempts of many sites.
+    /// Handles an event. `random` is any random number; it spreads the attempts of many sites.
     #[must_use]
     pub fn handle(&mut self, input: OutboxInput, now: UnixMillis, random: u64) -> Vec<OutboxEffect> {
         let mut effects = Vec::new();
         match input {
             OutboxInput::Woken => {}
-            OutboxInput::AttemptEnded { attempt: ticket, outcome: answer } => {
-                self.on_attempt_ended(ticket, answer, now, random, &mut effects)
+            OutboxInput::AttemptEnded { attempt, outcome } => {
+                self.on_attempt_ended(attempt, outcome, now, random, &mut effects)
             }
-            OutboxInput::Retry(which) => self.retry(which, &mut effects),
+            OutboxInput::Retry(target) => self.retry(target, &mut effects),
         }
         self.advance(now, random, &mut effects);
         effects
     }
 
-    /// How the push stands.
+    /// Returns the state of the queue.
     #[must_use]
     pub fn status(&self) -> OutboxStatus {
         let circuit = match (
@@ -213,7 +214,7 @@ impl Outbox {
             self.in_flight = None;
         }
         match outcome.disposition() {
-            // A receipt is true whenever it comes, and however often.
+            // An acknowledgement is valid at any time, and also when it is repeated.
             Disposition::Delivered => {
                 let Some(entry) = self.entries.remove(&attempt.seq) else { return };
                 effects.push(OutboxEffect::Remove(entry.seq));
@@ -224,7 +225,7 @@ impl Outbox {
                     Some(DeliveryReceipt { key: entry.idempotency_key(&self.settings.site), at: now });
                 self.on_success(now, random);
             }
-            // What became of an attempt that was given up is no news.
+            // Other outcomes of an attempt that timed out are ignored.
             _ if !is_awaited => {}
             Disposition::Rejected(status) => {
                 if let Some(entry) = self.entries.get_mut(&attempt.seq) {
@@ -233,14 +234,14 @@ impl Outbox {
                 }
                 self.on_success(now, random);
             }
-            Disposition::RetryLater { error: trouble, retry_after } => {
-                self.on_failure(trouble, retry_after, now, random)
+            Disposition::RetryLater { error, retry_after } => {
+                self.on_failure(error, retry_after, now, random)
             }
         }
     }
 
-    /// The backend answers for itself. It is not run over by what has gathered: after trouble the
-    /// first documents go slowly.
+    /// Resets the failures. After a failure the first documents are sent slowly, so that the backlog does not
+    /// overload the backend.
     fn on_success(&mut self, now: UnixMillis, random: u64) {
         let gap = self.settings.initial_backoff_ms >> self.state.delivered_since_failure.min(63);
         self.state.failures = 0;
@@ -259,20 +260,20 @@ impl Outbox {
     ) {
         let doubled = self.settings.initial_backoff_ms.saturating_mul(1 << self.state.failures.min(30));
         let backoff = match error {
-            // A wrong key or address is put right by people, so there is no hurry.
+            // A wrong key or URL needs manual correction, so there is no hurry.
             DeliveryError::Refusing(_) => self.settings.max_backoff_ms,
             _ => doubled.min(self.settings.max_backoff_ms),
         };
-        let asked = retry_after.map(|after| after.delay_ms(now).min(self.settings.max_retry_after_ms));
+        let requested_ms = retry_after.map(|after| after.delay_ms(now).min(self.settings.max_retry_after_ms));
         self.state.failures = self.state.failures.saturating_add(1);
         self.state.delivered_since_failure = 0;
         self.state.error = Some(error);
-        // Never earlier than was asked, and never all sites at once.
+        // Never earlier than requested, and with jitter, so that sites do not retry at the same time.
         let half = backoff / 2;
-        self.back_off(asked.unwrap_or(0).max(half), half, asked.is_some(), now, random);
+        self.back_off(requested_ms.unwrap_or(0).max(half), half, requested_ms.is_some(), now, random);
     }
 
-    /// So long for certain, and up to so much longer by chance.
+    /// Schedules the next attempt after `fixed_ms` and a random part of `jitter_ms`.
     fn back_off(&mut self, fixed_ms: u64, jitter_ms: u64, is_requested: bool, now: UnixMillis, random: u64) {
         let until = now.saturating_add(fixed_ms.saturating_add(random % jitter_ms.saturating_add(1)));
         self.state.backoff = Some(Backoff { since: now, until, is_requested });
@@ -285,11 +286,11 @@ impl Outbox {
                 effects.push(OutboxEffect::Update(entry.clone()));
             }
         }
-        // Who asks has put something right. What the backend itself asked for stands.
+        // A manual retry ends the backoff, but not the delay that the backend requested.
         self.state.backoff = self.state.backoff.filter(|wait| wait.is_requested);
     }
 
-    /// Sends what may be sent, and says when to look again.
+    /// Sends the next document if possible, and sets the alarm.
     fn advance(&mut self, now: UnixMillis, random: u64, effects: &mut Vec<OutboxEffect>) {
         self.time_out_attempt(now, random);
         let waits_until = self.backoff_until(now);
@@ -315,7 +316,7 @@ impl Outbox {
             (None, Some(until)) if has_waiting => Some(until),
             _ => None,
         };
-        // A window that the shell could not tell yet is asked for again, not at once.
+        // A window that the shell could not render yet is requested again after a delay.
         let closing = self
             .has_capacity()
             .then(|| self.next_close_at().max(now.saturating_add(self.settings.initial_backoff_ms)));
@@ -325,7 +326,7 @@ impl Outbox {
         effects.extend(send);
     }
 
-    /// An attempt without an answer has failed. One that began in the future did so by another clock.
+    /// Fails an attempt that has timed out. An attempt from the future started before the clock was set back.
     fn time_out_attempt(&mut self, now: UnixMillis, random: u64) {
         let Some(flight) = self.in_flight else { return };
         if now < flight.since {
@@ -336,7 +337,8 @@ impl Outbox {
         }
     }
 
-    /// A clock that ran back starts a wait anew, so that none lasts longer than it was meant to.
+    /// Returns the end of the backoff. If the clock was set back, the backoff starts anew, so that it never lasts
+    /// longer than intended.
     fn backoff_until(&mut self, now: UnixMillis) -> Option<UnixMillis> {
         let wait = self.state.backoff?;
         if now >= wait.until {
@@ -350,7 +352,7 @@ impl Outbox {
 }
 
 impl OutboxSettings {
-    /// The settings of a site that pushes windows of that length.
+    /// Returns the default settings.
     #[must_use]
     pub const fn new(site: String, span: WindowSpan) -> Self {
         Self {

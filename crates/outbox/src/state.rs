@@ -1,11 +1,11 @@
-//! The stored rows of an outbox.
+//! The stored rows of an outbox: one state, and one entry for each document.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 use wire::{UnixMillis, Window, WindowSpan};
 
-/// The row that there is one of: where the outbox stands. Stored whole, as text.
+/// The progress of the outbox, stored as one row of JSON.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OutboxState {
     v: u8,
@@ -13,63 +13,63 @@ pub struct OutboxState {
     pub(crate) next: u64,
     /// The start of the window that closes next.
     pub(crate) due: UnixMillis,
-    /// Failures in a row.
+    /// Consecutive failures.
     pub(crate) failures: u32,
-    /// Documents delivered since the last failure: from these the pace picks up.
+    /// Documents delivered since the last failure, which set the pace of sending.
     #[serde(rename = "eased")]
     pub(crate) delivered_since_failure: u32,
-    /// Until when nothing is sent.
+    /// The pause before the next attempt.
     #[serde(rename = "wait")]
     pub(crate) backoff: Option<Backoff>,
-    /// What went wrong last, while it is wrong.
+    /// The last error, until a document is delivered.
     #[serde(rename = "trouble")]
     pub(crate) error: Option<DeliveryError>,
     /// The last delivery.
     pub(crate) last: Option<DeliveryReceipt>,
 }
 
-/// A document that waits. Its body is the shell's to keep, under the same number.
+/// A queued document. The shell stores its body under the same number.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OutboxEntry {
-    /// Its number: the order of sending.
+    /// The number of the document, in the order of sending.
     pub seq: u64,
-    /// The window that it is about.
+    /// The window of the document.
     pub window: Window,
-    /// Which telling of that window: 0 is the first, later ones correct it.
+    /// 0 for the first document of the window, or the number of a correction.
     pub revision: u32,
-    /// Attempts that were begun.
+    /// Attempts that were started.
     pub attempts: u32,
-    /// Why it was put aside.
+    /// The rejection, if the backend rejected the document.
     #[serde(rename = "parked")]
     pub dead_letter: Option<DeadLetter>,
 }
 
-/// Why a document was put aside: the backend will never take it as it is.
+/// The rejection of a document that the backend will never accept as it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DeadLetter {
-    /// The backend's answer.
+    /// The status of the backend's response.
     pub status: u16,
-    /// When it came.
+    /// The time of the response.
     pub at: UnixMillis,
 }
 
-/// What went wrong with the backend.
+/// An error of the backend.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum DeliveryError {
-    /// No answer came.
+    /// No response.
     Unreachable,
-    /// It answered that it cannot now.
+    /// A temporary error.
     Failing(u16),
-    /// It answered that it does not know us, or that nobody listens there.
+    /// An error of authentication or addressing.
     Refusing(u16),
 }
 
-/// The last document that arrived.
+/// The last delivery.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DeliveryReceipt {
-    /// Its key.
+    /// The idempotency key of the document.
     pub key: String,
-    /// When its receipt came.
+    /// The time of the acknowledgement.
     pub at: UnixMillis,
 }
 
@@ -77,13 +77,13 @@ pub struct DeliveryReceipt {
 pub(crate) struct Backoff {
     pub(crate) since: UnixMillis,
     pub(crate) until: UnixMillis,
-    /// Whether the backend asked for it.
+    /// True if the backend requested it by `Retry-After`.
     #[serde(rename = "asked")]
     pub(crate) is_requested: bool,
 }
 
 impl OutboxEntry {
-    /// The value of `Idempotency-Key`: the same for every attempt, and of no other document.
+    /// Returns the value of `Idempotency-Key`: unique to the document, and the same for every attempt.
     #[must_use]
     pub fn idempotency_key(&self, site: &str) -> String {
         let span = match self.window.span {
@@ -94,13 +94,13 @@ impl OutboxEntry {
         format!("{site}.{span}.{}.{}", self.window.start.0, self.revision)
     }
 
-    /// The row's text.
+    /// Returns the text of the row.
     #[must_use]
     pub fn to_json(&self) -> String {
         serde_json::to_string(&(VERSION, self)).unwrap_or_default()
     }
 
-    /// A row as it was stored; none when no version of ours has written it.
+    /// Parses a stored row; `None` if its version is not supported.
     #[must_use]
     pub fn from_json(text: &str) -> Option<Self> {
         let (version, entry): (u8, Self) = serde_json::from_str(text).ok()?;
@@ -109,7 +109,7 @@ impl OutboxEntry {
 }
 
 impl OutboxState {
-    /// The state of an outbox that has sent nothing, and closes the window that starts at `due` next.
+    /// Returns the state of a new outbox; the window that starts at `due` closes next.
     pub(crate) const fn new(due: UnixMillis) -> Self {
         Self {
             v: VERSION,
@@ -123,26 +123,26 @@ impl OutboxState {
         }
     }
 
-    /// The row's text.
+    /// Returns the text of the row.
     #[must_use]
     pub fn to_json(&self) -> String {
         serde_json::to_string(self).unwrap_or_default()
     }
 
-    /// The row as it was stored; none when no version of ours has written it.
+    /// Parses a stored row; `None` if its version is not supported.
     #[must_use]
     pub fn from_json(text: &str) -> Option<Self> {
-        serde_json::from_str(text).ok().filter(|head: &Self| head.v == VERSION)
+        serde_json::from_str(text).ok().filter(|state: &Self| state.v == VERSION)
     }
 }
 
 impl fmt::Display for DeliveryError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Unreachable => write!(f, "the backend does not answer"),
-            Self::Failing(status) => write!(f, "the backend answers {status}, and is asked again"),
+            Self::Unreachable => write!(f, "the backend does not respond"),
+            Self::Failing(status) => write!(f, "the backend responds with {status}; delivery is retried"),
             Self::Refusing(status) => {
-                write!(f, "the backend answers {status}: its address or the signing key is not right")
+                write!(f, "the backend responds with {status}; check its URL and the signing key")
             }
         }
     }

@@ -132,12 +132,3 @@ impl FromIterator<(String, Counter)> for SpaceSaving {
         Self(counters.into_iter().collect())
     }
 }
-
-impl IntoIterator for SpaceSaving {
-    type Item = (String, Counter);
-    type IntoIter = alloc::collections::btree_map::IntoIter<String, Counter>;
-
-    fn into_iter(self) -> Self::IntoIter {
-        self.0.into_iter()
-    }
-}
