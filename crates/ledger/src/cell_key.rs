@@ -1,21 +1,21 @@
-//! The key of a stored cell.
+//! Keys of stored cells.
 
 use wire::Window;
 
 use crate::horizon::Horizon;
 use crate::labels::SeriesLabels;
 
-/// Where a cell is stored.
+/// The key of a stored cell.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CellKey {
-    /// Its window.
+    /// The window.
     pub window: Window,
-    /// Its series.
+    /// The series.
     pub labels: SeriesLabels,
 }
 
 impl CellKey {
-    /// Where the horizon wants what this cell holds.
+    /// Returns the key of the window that the horizon has for this cell; `None` if it is past the retention.
     #[must_use]
     pub fn at_horizon(&self, horizon: &Horizon) -> Option<Self> {
         Some(Self { window: horizon.window_at(self.window.start)?, labels: self.labels.clone() })

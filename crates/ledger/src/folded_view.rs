@@ -1,4 +1,4 @@
-//! Views on their way into cells.
+//! Views before and after folding.
 
 use serde::{Deserialize, Serialize};
 use wire::UnixMillis;
@@ -6,39 +6,39 @@ use wire::UnixMillis;
 use crate::labels::LabelGranularity;
 use crate::record::{MetricLimits, ViewRecord};
 
-/// A row of the journal whose cells are behind what it was told.
+/// A row of the journal with a record that is not folded yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UnfoldedView {
-    /// Its name.
+    /// The key of the view.
     pub key: String,
-    /// When it began.
+    /// The start of the view.
     pub start: UnixMillis,
-    /// The number of its latest send.
+    /// The number of the latest beacon.
     pub seq: u16,
-    /// The sends that arrived, a bit each.
+    /// The beacons that arrived, one bit each.
     pub received_bits: u32,
-    /// What the latest one told.
+    /// The latest record.
     pub record: ViewRecord,
-    /// What its cell holds of it.
+    /// The record that its cell contains.
     pub folded: Option<FoldedView>,
 }
 
-/// A view exactly as a cell counted it.
+/// A view exactly as its cell contains it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FoldedView {
-    /// What it had told by then.
+    /// The record.
     #[serde(rename = "t")]
     pub record: ViewRecord,
-    /// The limits that it was judged by.
+    /// The limits in effect at folding.
     #[serde(rename = "l")]
     pub limits: MetricLimits,
-    /// How many sends it had made.
+    /// The number of beacons sent.
     #[serde(rename = "s")]
     pub sent: u16,
-    /// How many had arrived.
+    /// The number of beacons received.
     #[serde(rename = "h")]
     pub received: u16,
-    /// Where: what found no place of its own is taken out of where it was put.
+    /// The granularity of the labels that it is counted under.
     #[serde(rename = "p", default, skip_serializing_if = "LabelGranularity::is_full")]
     pub granularity: LabelGranularity,
 }

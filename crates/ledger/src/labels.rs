@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use wire::beacon::{CacheStatus, Navigation, Network};
 use wire::{Device, OTHER_LABEL};
 
-/// What all metrics of a view have in common, and what a series is named by.
+/// The labels of a view, which identify its series.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct SeriesLabels {
     /// The route template.
@@ -15,10 +15,10 @@ pub struct SeriesLabels {
     /// The device class.
     #[serde(rename = "d")]
     pub device: Device,
-    /// How the visitor came.
+    /// The navigation type.
     #[serde(rename = "n")]
     pub navigation: Navigation,
-    /// What the edge cache said.
+    /// The cache status of the document.
     #[serde(rename = "c", default, skip_serializing_if = "Option::is_none")]
     pub cache: Option<CacheStatus>,
     /// The effective connection type.
@@ -27,41 +27,40 @@ pub struct SeriesLabels {
     /// The release.
     #[serde(rename = "v", default, skip_serializing_if = "Option::is_none")]
     pub release: Option<String>,
-    /// Whether a program drove the browser.
+    /// True for bots.
     #[serde(rename = "b", default, skip_serializing_if = "std::ops::Not::not")]
     pub bot: bool,
-    /// The visitor's country, where the site keeps it: two letters.
+    /// The country of the visitor, if the site records it: an ISO 3166 code of two letters.
     #[serde(rename = "g", default, skip_serializing_if = "Option::is_none")]
     pub country: Option<String>,
-    /// The team's own dimensions.
+    /// Custom dimensions.
     #[serde(rename = "x", default, skip_serializing_if = "BTreeMap::is_empty")]
     pub dimensions: BTreeMap<String, String>,
 }
 
-/// Under which labels a view is counted. From each place one step leads to the next coarser one.
+/// The granularity of the labels that a view is counted under, from fine to coarse.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum LabelGranularity {
-    /// Its own.
+    /// All labels.
     #[default]
     #[serde(rename = "own")]
     Full,
-    /// Its route, device class, navigation type and bot class: every set of labels has at most 48 of
-    /// these for each route.
+    /// Route, device class, navigation type and bot class: at most 48 series for each route.
     #[serde(rename = "coarse")]
     Coarse,
-    /// The same without the route.
+    /// The same with [`OTHER_LABEL`] as the route.
     #[serde(rename = "other")]
     Other,
 }
 
 impl SeriesLabels {
-    /// The name under which a series is stored: equal labels, equal text.
+    /// Returns the stored name of the series. Equal labels have equal names.
     #[must_use]
     pub fn to_json(&self) -> String {
         serde_json::to_string(self).unwrap_or_default()
     }
 
-    /// The labels of a stored name.
+    /// Parses a stored name.
     #[must_use]
     pub fn from_json(text: &str) -> Option<Self> {
         serde_json::from_str(text).ok()
@@ -69,7 +68,7 @@ impl SeriesLabels {
 }
 
 impl SeriesLabels {
-    /// The labels under which a view of these is counted in that place.
+    /// Returns the labels at a granularity.
     #[must_use]
     pub fn at_granularity(&self, granularity: LabelGranularity) -> Self {
         let route = match granularity {
@@ -94,9 +93,9 @@ impl SeriesLabels {
 impl LabelGranularity {
     const ALL: [Self; 3] = [Self::Full, Self::Coarse, Self::Other];
 
-    /// This place, and the coarser ones that a roll-up may have moved a count to.
+    /// Returns this granularity and the coarser ones, to which a roll-up may have moved a count.
     pub(crate) fn and_coarser(self) -> impl Iterator<Item = Self> {
-        Self::ALL.into_iter().filter(move |place| *place >= self)
+        Self::ALL.into_iter().filter(move |other| *other >= self)
     }
 
     pub(crate) fn is_full(&self) -> bool {

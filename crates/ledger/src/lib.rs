@@ -1,11 +1,9 @@
-//! What the aggregate knows: views as they were told, and the cells they are counted in. Nothing in
-//! here stores, waits or asks the time: a shell loads rows, calls [`fold`] or [`roll`], and stores
-//! what comes back.
+//! View records and their aggregates. The shell loads rows, calls [`fold`] or [`roll_up`], and stores the
+//! effects; this crate neither stores nor reads a clock.
 //!
-//! A view is told by beacons, each of which carries the whole view again. The journal keeps the
-//! latest one for each view, so that duplicates, resends and reordering change nothing. Folding takes
-//! what was counted of a view out of its cell and puts what was told in, so that a correction moves a
-//! count and never adds one.
+//! Each beacon of a view carries the whole view. The journal keeps the latest record of each view, so that
+//! duplicates, resends and reordering change nothing. Folding removes the previous record of a view from its
+//! cell and adds the latest one, so that a correction moves a count and never adds one.
 
 mod budget_history;
 mod cardinality;

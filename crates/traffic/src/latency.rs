@@ -4,36 +4,36 @@
 use sketch::Sketch;
 use wire::Metric;
 
-/// How long things took.
+/// A distribution of latencies.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LatencyHistogram {
     /// The distribution, in whole milliseconds.
     pub sketch: Sketch,
-    /// All of them together, in milliseconds.
+    /// The exact sum in milliseconds.
     pub sum_ms: u64,
 }
 
 impl LatencyHistogram {
-    /// Adds one.
+    /// Adds a latency.
     pub fn add(&mut self, millis: u64) {
         self.sum_ms = self.sum_ms.saturating_add(millis);
         self.sketch.insert(u32::try_from(millis).unwrap_or(u32::MAX), 1);
     }
 
-    /// Adds all of others.
+    /// Adds other latencies.
     pub fn merge(&mut self, other: &Self) {
         self.sum_ms = self.sum_ms.saturating_add(other.sum_ms);
-        // Both are of one kind, so it cannot be refused.
+        // Both sketches are of `SKETCH_METRIC`, so the merge cannot fail.
         let _ = self.sketch.merge(&other.sketch);
     }
 
-    /// How many.
+    /// Returns the number of latencies.
     #[must_use]
     pub fn n(&self) -> u64 {
         self.sketch.n()
     }
 
-    /// A percentile in milliseconds; none of nothing.
+    /// Returns a percentile in milliseconds; `None` if empty.
     #[must_use]
     pub fn percentile(&self, percent: u8) -> Option<f64> {
         self.sketch.percentile(percent).map(|bucket| f64::from(bucket.midpoint()))

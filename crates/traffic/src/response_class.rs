@@ -3,20 +3,20 @@
 use serde::{Deserialize, Serialize};
 use wire::beacon::CacheStatus;
 
-/// What answers are told apart by.
+/// The class of a response.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ResponseClass {
     /// The method.
     pub method: Method,
-    /// The first digit of the status.
+    /// The class of the status code.
     pub status_class: StatusClass,
-    /// What the cache did.
+    /// The cache status.
     pub cache: CacheStatus,
-    /// The tier that it came from, or why the cache did not have it: a word of ours.
+    /// The tier of a hit, or the reason of a miss or bypass: one of a fixed set of words.
     pub detail: String,
 }
 
-/// The methods that are told apart: anybody can send any word.
+/// The request method. Clients can send any token, so all but the common ones are one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Method {
     /// GET.
@@ -33,14 +33,14 @@ pub enum Method {
     Delete,
     /// OPTIONS.
     Options,
-    /// Any other.
+    /// Any other method.
     Other,
 }
 
-/// The classes of statuses.
+/// The class of a status code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum StatusClass {
-    /// 1xx and what is no status.
+    /// 1xx and invalid codes.
     Other,
     /// 2xx.
     Success,
@@ -53,7 +53,7 @@ pub enum StatusClass {
 }
 
 impl Method {
-    /// The one of that name.
+    /// Parses a method.
     #[must_use]
     pub fn from_name(name: &str) -> Self {
         match name {
@@ -68,7 +68,7 @@ impl Method {
         }
     }
 
-    /// Its name; `other` for all the others.
+    /// Returns the name; `other` for uncommon methods.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -85,7 +85,7 @@ impl Method {
 }
 
 impl StatusClass {
-    /// The class of a status.
+    /// Returns the class of a status code.
     #[must_use]
     pub const fn from_status(status: u16) -> Self {
         match status / 100 {
@@ -97,7 +97,7 @@ impl StatusClass {
         }
     }
 
-    /// Its name, as `2xx`.
+    /// Returns the name, such as `2xx`.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {

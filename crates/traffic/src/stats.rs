@@ -1,4 +1,5 @@
-//! DOC
+//! Request statistics by route. All sums are exact and merge in any order; the number of routes and query
+//! names is bounded.
 
 use std::collections::BTreeMap;
 
@@ -8,111 +9,111 @@ use wire::{OTHER_LABEL, Window, WindowSpan};
 use crate::latency::LatencyHistogram;
 use crate::response_class::{ResponseClass, StatusClass};
 
-/// What was answered in some span of time, by route template.
+/// Statistics of all routes in some span of time.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TrafficStats {
-    /// Each route with what was answered on it.
+    /// Statistics by route template.
     pub routes: BTreeMap<String, RouteStats>,
 }
 
-/// What was answered on a route.
+/// Statistics of one route.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RouteStats {
-    /// The answers, by what they are told apart by.
+    /// Responses by class.
     pub responses: BTreeMap<ResponseClass, ResponseStats>,
-    /// The queries that the origin ran for them, by name.
+    /// Queries that the origin ran for these responses, by name.
     pub queries: BTreeMap<String, QueryStats>,
 }
 
-/// How often, how much, how long.
+/// Sums over the responses of one class.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ResponseStats {
-    /// Answers.
+    /// The number of responses.
     pub n: u64,
-    /// Bytes of their bodies, as far as they are known.
+    /// The total size of the bodies, as far as known.
     pub bytes: u64,
-    /// Milliseconds until the edge had the head of the answer.
+    /// The time to the head of the response at the edge.
     pub edge: LatencyHistogram,
-    /// Milliseconds that the origin took, where it was asked.
+    /// The response time of the origin, for requests that reached it.
     pub origin: LatencyHistogram,
 }
 
-/// How often the cache did what.
+/// Response counts by cache status.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct CacheOutcomeCounts {
-    /// It had it, fresh.
+    /// Fresh responses from the cache.
     pub hits: u64,
-    /// It had it, stale.
+    /// Stale responses from the cache.
     pub stale: u64,
-    /// It did not have it.
+    /// Responses from the origin.
     pub misses: u64,
-    /// It was not asked.
+    /// Responses that bypassed the cache.
     pub bypassed: u64,
 }
 
-/// A query of the origin's, as `Server-Timing` tells of it.
+/// Statistics of one query of the origin, as reported by `Server-Timing`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct QueryStats {
-    /// Answers in which it ran.
+    /// Responses with at least one run.
     pub responses: u64,
-    /// Answers in which it ran so often that a loop is to be suspected: see [`REPEATED`].
+    /// Responses with at least [`REPEATED_QUERY_THRESHOLD`] runs, which suggests a loop.
     pub repeated: u64,
-    /// How often it ran in one answer at most.
+    /// The largest number of runs in one response.
     pub max_per_response: u32,
-    /// How long each run took.
+    /// The duration of each run.
     pub latency: LatencyHistogram,
 }
 
-/// One answer, as it was given.
+/// One response.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ResponseRecord<'a> {
     /// The route template.
     pub route: &'a str,
-    /// What it is told apart by.
+    /// Its class.
     pub class: ResponseClass,
-    /// Bytes of its body.
+    /// The size of its body.
     pub bytes: u64,
-    /// Milliseconds until the edge had it.
+    /// The time to its head at the edge.
     pub edge_ms: u64,
-    /// Milliseconds that the origin took; none where it was not asked.
+    /// The response time of the origin; `None` if the request did not reach it.
     pub origin_ms: Option<u64>,
-    /// Each run of a query, with its milliseconds.
+    /// Each run of a query, with its duration in milliseconds.
     pub queries: &'a [(String, f64)],
 }
 
 impl TrafficStats {
-    /// Counts an answer. A route that finds no room is counted as [`OTHER`].
+    /// Counts a response. Routes beyond [`MAX_ROUTES`] are counted as [`OTHER_LABEL`].
     pub fn add(&mut self, record: &ResponseRecord<'_>) {
         match self.routes.get_mut(record.route) {
-            Some(served) => served.add(record),
+            Some(stats) => stats.add(record),
             None => self.route_mut(record.route).add(record),
         }
     }
 
-    /// Adds bytes to an answer that was counted before its body was whole.
+    /// Adds bytes to a response that was counted before its body was complete.
     pub fn add_bytes(&mut self, route: &str, class: &ResponseClass, bytes: u64) {
-        let answered = self.route_mut(route).responses.entry(class.clone()).or_default();
-        answered.bytes = answered.bytes.saturating_add(bytes);
+        let stats = self.route_mut(route).responses.entry(class.clone()).or_default();
+        stats.bytes = stats.bytes.saturating_add(bytes);
     }
 
-    /// Adds what was answered elsewhere, or at another time; the routes with most answers find room first.
+    /// Adds other statistics. The routes with the most responses are added first, so that they keep their names.
     pub fn merge(&mut self, other: &Self) {
         let mut routes: Vec<_> = other.routes.iter().collect();
-        routes.sort_by_key(|(_, served)| std::cmp::Reverse(served.n()));
-        for (route, served) in routes {
-            self.route_mut(route).merge(served);
+        routes.sort_by_key(|(_, stats)| std::cmp::Reverse(stats.n()));
+        for (route, stats) in routes {
+            self.route_mut(route).merge(stats);
         }
     }
 
-    /// Everything that was answered, whatever the route.
+    /// Returns the sum over all routes.
     #[must_use]
     pub fn total(&self) -> RouteStats {
         let mut whole = RouteStats::default();
-        self.routes.values().for_each(|served| whole.merge(served));
+        self.routes.values().for_each(|stats| whole.merge(stats));
         whole
     }
 
-    /// Whether nothing was answered.
+    /// Returns true if no response was counted.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.routes.is_empty()
@@ -124,23 +125,23 @@ impl TrafficStats {
     }
 }
 
-/// What was answered, by windows.
+/// Statistics by window.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TrafficWindows(pub BTreeMap<Window, TrafficStats>);
 
 impl TrafficWindows {
-    /// Adds what one window holds of a route: to the window of at least that span in which it lies.
-    pub fn add(&mut self, span: WindowSpan, kept: Window, route: &str, served: &RouteStats) {
-        let window = if kept.span < span { Window::containing(span, kept.start) } else { kept };
-        self.0.entry(window).or_default().route_mut(route).merge(served);
+    /// Adds the statistics of a route in a stored window to the window of at least `span` that contains it.
+    pub fn add(&mut self, span: WindowSpan, stored: Window, route: &str, stats: &RouteStats) {
+        let window = if stored.span < span { Window::containing(span, stored.start) } else { stored };
+        self.0.entry(window).or_default().route_mut(route).merge(stats);
     }
 }
 
 impl RouteStats {
     fn add(&mut self, record: &ResponseRecord<'_>) {
-        // What was counted before is found without a copy of its name.
+        // A known class is found without cloning the key.
         match self.responses.get_mut(&record.class) {
-            Some(answered) => answered.add(record),
+            Some(stats) => stats.add(record),
             None => self.responses.entry(record.class.clone()).or_default().add(record),
         }
         if record.queries.is_empty() {
@@ -155,10 +156,10 @@ impl RouteStats {
         }
     }
 
-    /// Adds what was answered elsewhere, or at another time.
+    /// Adds other statistics of the same route.
     pub fn merge(&mut self, other: &Self) {
-        for (answer, theirs) in &other.responses {
-            let ours = self.responses.entry(answer.clone()).or_default();
+        for (class, theirs) in &other.responses {
+            let ours = self.responses.entry(class.clone()).or_default();
             ours.n = ours.n.saturating_add(theirs.n);
             ours.bytes = ours.bytes.saturating_add(theirs.bytes);
             ours.edge.merge(&theirs.edge);
@@ -169,41 +170,41 @@ impl RouteStats {
         }
     }
 
-    /// How many answers.
+    /// Returns the number of responses.
     #[must_use]
     pub fn n(&self) -> u64 {
-        self.responses.values().fold(0, |n, answered| n.saturating_add(answered.n))
+        self.responses.values().fold(0, |n, stats| n.saturating_add(stats.n))
     }
 
-    /// How many of them the edge or the origin failed to give.
+    /// Returns the number of responses with a 5xx status.
     #[must_use]
     pub fn server_errors(&self) -> u64 {
         let failed =
-            self.responses.iter().filter(|(answer, _)| answer.status_class == StatusClass::ServerError);
-        failed.fold(0, |n, (_, answered)| n.saturating_add(answered.n))
+            self.responses.iter().filter(|(class, _)| class.status_class == StatusClass::ServerError);
+        failed.fold(0, |n, (_, stats)| n.saturating_add(stats.n))
     }
 
-    /// What the cache did for them.
+    /// Counts the responses by cache status.
     #[must_use]
     pub fn cache_outcomes(&self) -> CacheOutcomeCounts {
         let mut outcomes = CacheOutcomeCounts::default();
-        for (answer, answered) in &self.responses {
-            let count = match answer.cache {
+        for (class, stats) in &self.responses {
+            let count = match class.cache {
                 CacheStatus::Hit => &mut outcomes.hits,
                 CacheStatus::Stale => &mut outcomes.stale,
                 CacheStatus::Miss => &mut outcomes.misses,
                 CacheStatus::Bypass => &mut outcomes.bypassed,
             };
-            *count = count.saturating_add(answered.n);
+            *count = count.saturating_add(stats.n);
         }
         outcomes
     }
 
-    /// How long answers took, all of them together.
+    /// Returns the latencies of all responses at the edge.
     #[must_use]
     pub fn edge_latency(&self) -> LatencyHistogram {
         let mut all = LatencyHistogram::default();
-        self.responses.values().for_each(|answered| all.merge(&answered.edge));
+        self.responses.values().for_each(|stats| all.merge(&stats.edge));
         all
     }
 
@@ -214,19 +215,19 @@ impl RouteStats {
 }
 
 impl CacheOutcomeCounts {
-    /// How often it had it.
+    /// Returns the number of responses from the cache, fresh or stale.
     #[must_use]
     pub const fn served_from_cache(&self) -> u64 {
         self.hits.saturating_add(self.stale)
     }
 
-    /// How often it was asked.
+    /// Returns the number of responses that did not bypass the cache.
     #[must_use]
     pub const fn lookups(&self) -> u64 {
         self.served_from_cache().saturating_add(self.misses)
     }
 
-    /// Of what was its own, the share that it answered itself; none where it was never asked.
+    /// Returns the share of lookups that the cache stats; `None` without lookups.
     #[must_use]
     pub fn hit_ratio(&self) -> Option<f64> {
         (self.lookups() > 0).then(|| self.served_from_cache() as f64 / self.lookups() as f64)
@@ -245,7 +246,7 @@ impl ResponseStats {
 }
 
 impl QueryStats {
-    /// Adds the runs of one answer.
+    /// Adds the runs of a query during one response.
     fn add(&mut self, times: &[u64]) {
         let count = u32::try_from(times.len()).unwrap_or(u32::MAX);
         self.responses = self.responses.saturating_add(1);
@@ -262,9 +263,9 @@ impl QueryStats {
     }
 }
 
-/// So many runs of one query for one answer are a loop around what could be one query.
+/// From this number of runs in one response on, a query is probably in a loop.
 pub const REPEATED_QUERY_THRESHOLD: u32 = 5;
-/// A window has room for so many routes, and one more for all the others.
+/// The limit of named routes in a window; all others share one more.
 pub const MAX_ROUTES: usize = 200;
 const MAX_QUERIES: usize = 50;
 
@@ -274,13 +275,13 @@ pub(crate) mod tests {
     use crate::response_class::Method;
 
     pub(crate) fn record<'a>(route: &'a str, edge: u64, queries: &'a [(String, f64)]) -> ResponseRecord<'a> {
-        let answer = ResponseClass {
+        let class = ResponseClass {
             method: Method::Get,
             status_class: StatusClass::Success,
             cache: CacheStatus::Miss,
             detail: "stored".into(),
         };
-        ResponseRecord { route, class: answer, bytes: 100, edge_ms: edge, origin_ms: Some(edge), queries }
+        ResponseRecord { route, class, bytes: 100, edge_ms: edge, origin_ms: Some(edge), queries }
     }
 
     #[test]
@@ -299,15 +300,15 @@ pub(crate) mod tests {
             merged.merge(&TrafficStats::decode(&part.encode()).unwrap());
         }
         assert_eq!(merged, whole);
-        let served = whole.total();
+        let stats = whole.total();
         assert_eq!(
-            (served.n(), served.edge_latency().n(), served.edge_latency().sum_ms),
+            (stats.n(), stats.edge_latency().n(), stats.edge_latency().sum_ms),
             (300, 300, 299 * 300 / 2)
         );
-        let ran = &served.queries["products"];
-        assert_eq!((ran.max_per_response, ran.responses), (6, 300 - 43));
-        // Five and six runs: of every seven answers, two.
-        assert_eq!(ran.repeated, 2 * 42 + 1);
+        let query = &stats.queries["products"];
+        assert_eq!((query.max_per_response, query.responses), (6, 300 - 43));
+        // Two of every seven responses have five or six runs.
+        assert_eq!(query.repeated, 2 * 42 + 1);
     }
 
     #[test]
@@ -338,25 +339,25 @@ pub(crate) mod tests {
         let record = record("/", 1, &[]);
         traffic.add(&record);
         traffic.add_bytes("/", &record.class, 50);
-        let answered = &traffic.routes["/"].responses[&record.class];
-        assert_eq!((answered.n, answered.bytes), (1, 150));
+        let stats = &traffic.routes["/"].responses[&record.class];
+        assert_eq!((stats.n, stats.bytes), (1, 150));
     }
 
     #[test]
     fn windows_have_the_requested_span_or_longer() {
         let mut one = TrafficStats::default();
         one.add(&record("/", 1, &[]));
-        let served = &one.routes["/"];
+        let stats = &one.routes["/"];
         let mut windows = TrafficWindows::default();
         let at = |span, start| Window { span, start: wire::UnixMillis(start) };
         for minute in [0, 60_000, 3_600_000] {
-            windows.add(WindowSpan::Hour, at(WindowSpan::Minute, minute), "/", served);
+            windows.add(WindowSpan::Hour, at(WindowSpan::Minute, minute), "/", stats);
         }
-        windows.add(WindowSpan::Hour, at(WindowSpan::Day, 0), "/", served);
+        windows.add(WindowSpan::Hour, at(WindowSpan::Day, 0), "/", stats);
         let windows = TrafficWindows::decode(&windows.encode()).unwrap();
-        let held: Vec<_> = windows.0.iter().map(|(window, held)| (*window, held.total().n())).collect();
+        let totals: Vec<_> = windows.0.iter().map(|(window, stats)| (*window, stats.total().n())).collect();
         assert_eq!(
-            held,
+            totals,
             [(at(WindowSpan::Hour, 0), 2), (at(WindowSpan::Hour, 3_600_000), 1), (at(WindowSpan::Day, 0), 1)]
         );
     }

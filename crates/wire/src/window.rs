@@ -1,11 +1,10 @@
-//! Windows of time in UTC: minutes, hours and days. Which of them holds a moment once time has passed is the
-//! ledger's to say.
+//! Windows of time in UTC: minutes, hours and days. The ledger decides which span a moment has at its age.
 
 use serde::{Deserialize, Serialize};
 
 use crate::UnixMillis;
 
-/// How long a window is.
+/// The span of a window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum WindowSpan {
     /// 60 seconds.
@@ -16,10 +15,10 @@ pub enum WindowSpan {
     Day,
 }
 
-/// A window: where it starts, and how long it is.
+/// A window of time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Window {
-    /// Its length.
+    /// The span.
     pub span: WindowSpan,
     /// Its first millisecond.
     pub start: UnixMillis,
@@ -29,7 +28,7 @@ impl WindowSpan {
     /// Every span, shortest first.
     pub const ALL: [Self; 3] = [Self::Minute, Self::Hour, Self::Day];
 
-    /// Milliseconds.
+    /// Returns the span in milliseconds.
     #[must_use]
     pub const fn millis(self) -> u64 {
         match self {
@@ -39,7 +38,7 @@ impl WindowSpan {
         }
     }
 
-    /// The number under which it is stored.
+    /// Returns the stored code.
     #[must_use]
     pub const fn code(self) -> u8 {
         match self {
@@ -49,7 +48,7 @@ impl WindowSpan {
         }
     }
 
-    /// The span of a stored number.
+    /// Returns the span of a stored code.
     #[must_use]
     pub fn from_code(code: i64) -> Option<Self> {
         Self::ALL.into_iter().find(|span| i64::from(span.code()) == code)
@@ -57,7 +56,7 @@ impl WindowSpan {
 }
 
 impl Window {
-    /// The window of a span that holds the moment.
+    /// Returns the window of a span that contains the moment.
     #[must_use]
     pub const fn containing(span: WindowSpan, moment: UnixMillis) -> Self {
         Self { span, start: UnixMillis(moment.0 - moment.0 % span.millis()) }
