@@ -1,4 +1,4 @@
-//! Pages and their days, which are grouped into blocks.
+//! Pages, and the keys of their daily sums.
 
 use serde::{Deserialize, Serialize};
 use wire::{Device, UnixMillis, Window, WindowSpan};
@@ -7,7 +7,7 @@ use crate::cell_key::CellKey;
 use crate::horizon::Horizon;
 use crate::labels::SeriesLabels;
 
-/// A route on a class of device.
+/// A page: a route on a device class.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct PageLabels {
     /// The route template.
@@ -16,12 +16,12 @@ pub struct PageLabels {
     pub device: Device,
 }
 
-/// Where the sum of a page up to a day is stored.
+/// The key of a stored page sum.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PageKey {
     /// The page.
     pub page: PageLabels,
-    /// The first millisecond of the day.
+    /// The start of the day up to which it sums.
     pub day: UnixMillis,
 }
 
@@ -30,13 +30,13 @@ impl PageLabels {
         (!labels.bot).then(|| Self { route: labels.route.clone(), device: labels.device })
     }
 
-    /// The name under which it is stored. No device's name has a space in it.
+    /// Returns the stored name. The name of a device contains no space.
     #[must_use]
     pub fn to_stored_key(&self) -> String {
         format!("{} {}", self.device.name(), self.route)
     }
 
-    /// The page of a stored name.
+    /// Parses a stored name.
     #[must_use]
     pub fn from_stored_key(text: &str) -> Option<Self> {
         let (device, route) = text.split_once(' ')?;
@@ -45,7 +45,7 @@ impl PageLabels {
 }
 
 impl PageKey {
-    /// The page and day that a cell belongs to; none where programs are counted.
+    /// Returns the page and day of a cell; `None` for bots.
     pub(crate) fn from_cell_key(key: &CellKey) -> Option<Self> {
         Some(Self {
             page: PageLabels::from_labels(&key.labels)?,
@@ -53,13 +53,13 @@ impl PageKey {
         })
     }
 
-    /// The block of days that its sum goes back to the beginning of.
+    /// Returns the start of the block, where the sum begins.
     #[must_use]
     pub const fn block_start(&self) -> UnixMillis {
         block_containing(self.day)
     }
 
-    /// The moment at which the next block begins.
+    /// Returns the start of the next block.
     #[must_use]
     pub const fn block_end(&self) -> UnixMillis {
         block_containing(self.day).saturating_add(BLOCK_MS)
@@ -67,7 +67,7 @@ impl PageKey {
 }
 
 impl Horizon {
-    /// The first block that holds anything that is kept.
+    /// Returns the start of the first block within the retention.
     #[must_use]
     pub const fn oldest_block(&self) -> UnixMillis {
         block_containing(self.days)
@@ -78,6 +78,6 @@ pub(crate) const fn block_containing(day: UnixMillis) -> UnixMillis {
     UnixMillis(day.0 - day.0 % BLOCK_MS)
 }
 
-/// A block is 32 days: long enough that a month is two sums, short enough that a late correction changes
-/// few, and that what is kept no longer goes.
+/// 32 days: long enough that a month needs two sums, short enough that a late correction changes few of them,
+/// and that blocks past the retention can be deleted.
 pub(crate) const BLOCK_MS: u64 = 32 * WindowSpan::Day.millis();

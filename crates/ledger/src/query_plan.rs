@@ -1,4 +1,4 @@
-//! How a query is answered.
+//! The plan of a query: which page sums and cells to read.
 
 use wire::{UnixMillis, Window, WindowSpan};
 
@@ -6,39 +6,39 @@ use crate::horizon::Horizon;
 use crate::page::{BLOCK_MS, PageLabels, block_containing};
 use crate::query::{BotFilter, Dimension, SeriesQuery};
 
-/// Some whole days, and which sums they come to.
+/// A range of whole days.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DayRange {
-    /// The first of them.
+    /// The start of the first day.
     pub from: UnixMillis,
-    /// What follows the last of them; within a day, where the day is not over.
+    /// The end of the last day; within a day if the day is not over.
     pub to: UnixMillis,
 }
 
-/// Of one block: the last sum before a moment, less the last one before an earlier moment.
+/// The part of a range in one block: the last sum before `to` minus the last sum before `from`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BlockRange {
-    /// The block, by its first millisecond.
+    /// The start of the block.
     pub block: UnixMillis,
-    /// The sums of days before this moment are taken away.
+    /// The sum of the days before this time is subtracted.
     pub from: UnixMillis,
-    /// The sums are those of days before this moment.
+    /// The sum is of the days before this time.
     pub to: UnixMillis,
 }
 
-/// How a question is answered: from which days of pages, and from cells that began when.
+/// The page sums and cells that answer a query.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct QueryPlan {
-    /// Days of pages.
+    /// The days to read from page sums.
     pub days: Option<DayRange>,
-    /// Cells whose windows begin from the first moment to before the second.
+    /// Ranges of cells by the start of their windows; the ends are exclusive.
     pub cells: Vec<(UnixMillis, UnixMillis)>,
-    /// The same, of cells that are the minutes of pages: what is known of those may answer for them.
+    /// A range of minute cells, which the roll-up of minutes may answer instead.
     pub minutes: Option<(UnixMillis, UnixMillis)>,
 }
 
 impl DayRange {
-    /// The parts of it that lie in one block.
+    /// Splits the range at the edges of blocks.
     pub fn block_ranges(self) -> impl Iterator<Item = BlockRange> {
         let starts = std::iter::successors(Some(block_containing(self.from)), |start| {
             Some(start.saturating_add(BLOCK_MS))
@@ -52,7 +52,7 @@ impl DayRange {
 }
 
 impl SeriesQuery {
-    /// How to answer. A longer window belongs to the answer when any part of it does.
+    /// Plans the query. A window that overlaps the range is read as a whole.
     #[must_use]
     pub fn plan(&self, horizon: &Horizon) -> QueryPlan {
         let day = |moment| Window::containing(WindowSpan::Day, moment).start;
@@ -75,7 +75,7 @@ impl SeriesQuery {
         }
     }
 
-    /// Whether a page is asked for.
+    /// Returns true if the query includes the page.
     #[must_use]
     pub fn accepts_page(&self, page: &PageLabels) -> bool {
         self.only.iter().all(|(dimension, value)| match dimension {
@@ -85,7 +85,7 @@ impl SeriesQuery {
         })
     }
 
-    /// Whether pages say all that is asked.
+    /// Returns true if page sums have all dimensions of the query.
     fn is_answerable_by_pages(&self) -> bool {
         let mut dimensions = self.by.iter().chain(self.only.iter().map(|(dimension, _)| dimension));
         self.bots == BotFilter::Exclude
