@@ -8,7 +8,7 @@ use wire::{CodecError, LimitCounts, UnixMillis, Window, WindowSpan};
 
 use crate::cell::Cell;
 use crate::cell_key::CellKey;
-use crate::page::PageLabels;
+use crate::page_key::PageLabels;
 
 /// The last three days of all pages.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -7,7 +7,7 @@ use wire::{UnixMillis, WindowSpan};
 
 use crate::cell::Cell;
 use crate::cell_key::CellKey;
-use crate::page::PageKey;
+use crate::page_key::PageKey;
 use crate::page_rollup::PageDeltas;
 use crate::query::{QueryResult, SeriesQuery};
 

@@ -13,7 +13,7 @@ use crate::cell::Cell;
 use crate::cell_key::CellKey;
 use crate::folded_view::FoldedView;
 use crate::horizon::Horizon;
-use crate::page::{PageKey, PageLabels};
+use crate::page_key::{PageKey, PageLabels};
 
 /// Changes of page sums by a fold or a roll-up, by day.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

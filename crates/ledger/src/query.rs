@@ -10,7 +10,7 @@ use crate::budget_history::BudgetHistory;
 use crate::cell::Cell;
 use crate::cell_key::CellKey;
 use crate::labels::SeriesLabels;
-use crate::page::{PageKey, PageLabels};
+use crate::page_key::{PageKey, PageLabels};
 
 /// A query.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -3,7 +3,7 @@
 use wire::{UnixMillis, Window, WindowSpan};
 
 use crate::horizon::Horizon;
-use crate::page::{BLOCK_MS, PageLabels, block_containing};
+use crate::page_key::{BLOCK_MS, PageLabels, block_containing};
 use crate::query::{BotFilter, Dimension, SeriesQuery};
 
 /// A range of whole days.

@@ -1,6 +1,5 @@
-//! The outbox against a backend that does what backends do, a disk that keeps what was stored in one
-//! block, crashes between any two steps, and clocks that jump. Whatever happens, what the backend has
-//! is what was closed.
+//! The outbox against a scripted backend, with crashes between any two steps and clocks that jump. In the end the
+//! backend has received exactly the closed windows.
 
 #![expect(clippy::expect_used, clippy::panic, reason = "a test may fail by panic")]
 
@@ -16,46 +15,46 @@ use wire::{Window, WindowSpan};
 
 const START: UnixMillis = UnixMillis(1_800_000_000_000);
 
-/// What the backend does with one request.
+/// The behaviour of the backend for one request.
 #[derive(Clone, Debug)]
 enum BackendBehavior {
-    /// Stores it and says so.
+    /// Stores the document and acknowledges it.
     Accepts,
-    /// Stores it, and the connection is reset before the answer.
+    /// Stores the document, but the connection is reset before the response.
     AcceptsThenResets,
-    /// Stores it and says so twice.
+    /// Stores the document and acknowledges it twice.
     AcceptsTwice,
-    /// Never answers.
+    /// Stores the document and never responds.
     AcceptsThenHangs,
-    /// Answers so without having stored it.
+    /// Responds without storing the document.
     RespondsWith(u16, Option<RetryAfter>),
-    /// The connection is refused.
+    /// Refuses the connection.
     RefusesConnection,
 }
 
 #[derive(Clone, Debug)]
 enum ScenarioStep {
-    /// The clock goes on, and a window may close.
+    /// Advances the clock and closes windows.
     ClockForward(u64),
-    /// The clock is set back.
+    /// Sets the clock back.
     ClockBack(u64),
-    /// The alarm goes off, however early.
+    /// Fires the alarm, possibly early.
     Wake,
-    /// The request that is on its way reaches the backend.
+    /// Delivers the request in flight to the backend.
     Deliver(BackendBehavior),
-    /// The process is killed, and starts again from its disk.
+    /// Kills the process and restores it from disk.
     Crash,
-    /// What comes next is killed before anything is stored.
+    /// Kills the process at the next step before it stores anything.
     CrashBeforeStoring,
-    /// What comes next is killed when all is stored and nothing is sent.
+    /// Kills the process at the next step after it has stored everything and before it sends.
     CrashBeforeSending,
-    /// A late beacon corrects a window.
+    /// Corrects a window.
     Correct(u8),
-    /// Somebody asks for what was put aside.
+    /// Retries dead letters.
     Retry,
 }
 
-/// The shell, its disk, and the other side.
+/// The shell, its disk and the backend.
 struct Simulation {
     now: UnixMillis,
     random: u64,
@@ -108,8 +107,8 @@ impl Simulation {
     }
 
     fn handle(&mut self, input: OutboxInput) {
-        let dice = self.next_random();
-        let effects = self.outbox.handle(input, self.now, dice);
+        let random = self.next_random();
+        let effects = self.outbox.handle(input, self.now, random);
         self.perform(effects);
     }
 
@@ -125,11 +124,12 @@ impl Simulation {
                     self.disk.entries.insert(entry.seq, (entry.to_json(), body));
                 }
                 OutboxEffect::Update(entry) => {
-                    self.disk.entries.get_mut(&entry.seq).expect("a noted entry is kept").0 = entry.to_json();
+                    self.disk.entries.get_mut(&entry.seq).expect("an updated entry was inserted before").0 =
+                        entry.to_json();
                 }
                 OutboxEffect::Remove(seq) => drop(self.disk.entries.remove(&seq)),
-                OutboxEffect::StoreState(head) => self.disk.state = Some(head.to_json()),
-                OutboxEffect::Send { attempt: ticket, idempotency_key: key } => sends.push((ticket, key)),
+                OutboxEffect::StoreState(state) => self.disk.state = Some(state.to_json()),
+                OutboxEffect::Send { attempt, idempotency_key } => sends.push((attempt, idempotency_key)),
                 OutboxEffect::WakeAt(at) => self.wake_at = Some(at),
             }
         }
@@ -147,13 +147,12 @@ impl Simulation {
         self.in_flight = None;
         self.outbox = match &self.disk.state {
             None => Outbox::new(settings(), START),
-            Some(head) => Outbox::restore(
+            Some(state) => Outbox::restore(
                 settings(),
-                OutboxState::from_json(head).expect("the head was stored by this version"),
-                self.disk
-                    .entries
-                    .values()
-                    .map(|(text, _)| OutboxEntry::from_json(text).expect("so was the entry")),
+                OutboxState::from_json(state).expect("the state was stored by this version"),
+                self.disk.entries.values().map(|(text, _)| {
+                    OutboxEntry::from_json(text).expect("the entry was stored by this version")
+                }),
             ),
         };
     }
@@ -166,50 +165,48 @@ impl Simulation {
     }
 
     fn enqueue(&mut self, document: OutboxDocument) {
-        let dice = self.next_random();
-        if let Ok(effects) = self.outbox.enqueue(document, self.now, dice) {
+        let random = self.next_random();
+        if let Ok(effects) = self.outbox.enqueue(document, self.now, random) {
             self.perform(effects);
         }
     }
 
     fn deliver(&mut self, behavior: &BackendBehavior) {
-        let Some((ticket, key)) = self.in_flight.take() else { return };
-        let body = self.disk.entries.get(&ticket.seq).map(|(_, body)| body.clone());
-        let store = |world: &mut Self| {
-            let body = body.clone().expect("what is sent is kept until it is receipted");
-            // By its key the backend knows what it has: a second telling changes nothing.
-            if !world.received.contains_key(&key) {
-                world.received.insert(key.clone(), body);
-                world.received_keys.push(key.clone());
+        let Some((attempt, key)) = self.in_flight.take() else { return };
+        let body = self.disk.entries.get(&attempt.seq).map(|(_, body)| body.clone());
+        let store = |simulation: &mut Self| {
+            let body = body.clone().expect("a document is stored until it is acknowledged");
+            // The backend detects duplicates by the idempotency key.
+            if !simulation.received.contains_key(&key) {
+                simulation.received.insert(key.clone(), body);
+                simulation.received_keys.push(key.clone());
             }
         };
         let ok = AttemptOutcome::Response { status: 204, retry_after: None };
         match behavior {
             BackendBehavior::Accepts => {
                 store(self);
-                self.handle(OutboxInput::AttemptEnded { attempt: ticket, outcome: ok });
+                self.handle(OutboxInput::AttemptEnded { attempt, outcome: ok });
             }
             BackendBehavior::AcceptsThenResets => {
                 store(self);
-                self.handle(OutboxInput::AttemptEnded {
-                    attempt: ticket,
-                    outcome: AttemptOutcome::NoResponse,
-                });
+                self.handle(OutboxInput::AttemptEnded { attempt, outcome: AttemptOutcome::NoResponse });
             }
             BackendBehavior::AcceptsTwice => {
                 store(self);
-                self.handle(OutboxInput::AttemptEnded { attempt: ticket, outcome: ok });
-                self.handle(OutboxInput::AttemptEnded { attempt: ticket, outcome: ok });
+                self.handle(OutboxInput::AttemptEnded { attempt, outcome: ok });
+                self.handle(OutboxInput::AttemptEnded { attempt, outcome: ok });
             }
             BackendBehavior::AcceptsThenHangs => {
                 store(self);
             }
             BackendBehavior::RespondsWith(status, retry_after) => {
-                let answer = AttemptOutcome::Response { status: *status, retry_after: *retry_after };
-                self.handle(OutboxInput::AttemptEnded { attempt: ticket, outcome: answer });
+                let outcome = AttemptOutcome::Response { status: *status, retry_after: *retry_after };
+                self.handle(OutboxInput::AttemptEnded { attempt, outcome });
             }
-            BackendBehavior::RefusesConnection => self
-                .handle(OutboxInput::AttemptEnded { attempt: ticket, outcome: AttemptOutcome::NoResponse }),
+            BackendBehavior::RefusesConnection => {
+                self.handle(OutboxInput::AttemptEnded { attempt, outcome: AttemptOutcome::NoResponse })
+            }
         }
     }
 
@@ -221,7 +218,7 @@ impl Simulation {
             }
             ScenarioStep::ClockBack(span) => self.now = self.now.saturating_sub(*span),
             ScenarioStep::Wake => self.handle(OutboxInput::Woken),
-            ScenarioStep::Deliver(mood) => self.deliver(mood),
+            ScenarioStep::Deliver(behavior) => self.deliver(behavior),
             ScenarioStep::Crash => self.restart(),
             ScenarioStep::CrashBeforeStoring => self.crash = Some(CrashPoint::BeforeStoring),
             ScenarioStep::CrashBeforeSending => self.crash = Some(CrashPoint::BeforeSending),
@@ -238,8 +235,8 @@ impl Simulation {
         }
     }
 
-    /// The backend is well again, somebody asks for what was put aside, and alarms go off when they
-    /// were asked for. Says how many steps it took.
+    /// Lets the backend accept everything, retries dead letters, and fires alarms on time. Returns the number of
+    /// steps.
     fn recover(&mut self) -> usize {
         self.crash = None;
         self.step(&ScenarioStep::Retry);
@@ -250,14 +247,14 @@ impl Simulation {
             if self.in_flight.is_some() {
                 self.deliver(&BackendBehavior::Accepts);
             } else {
-                let at = self.wake_at.take().expect("what waits has an alarm");
-                // A process that starts again sets its alarm first; the old one goes off all the same.
+                let at = self.wake_at.take().expect("an alarm is set while documents wait");
+                // A restarted process sets its alarm first; the old one fires nevertheless.
                 self.now = self.now.max(at);
                 self.close_windows();
                 self.handle(OutboxInput::Woken);
             }
         }
-        panic!("what waits is delivered in the end: {:?}", self.outbox.status());
+        panic!("not all documents were delivered: {:?}", self.outbox.status());
     }
 }
 
@@ -283,7 +280,7 @@ fn behaviors() -> impl Strategy<Value = BackendBehavior> {
         1 => Just(BackendBehavior::AcceptsThenHangs),
         1 => Just(BackendBehavior::RefusesConnection),
         4 => (100..600_u16, proptest::option::of(after))
-            .prop_filter("2xx is a receipt", |(status, _)| !(200..300).contains(status))
+            .prop_filter("2xx is an acknowledgement", |(status, _)| !(200..300).contains(status))
             .prop_map(|(status, after)| BackendBehavior::RespondsWith(status, after)),
     ]
 }
@@ -306,14 +303,14 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 128, ..ProptestConfig::default() })]
 
     #[test]
-    fn the_backend_has_what_was_closed(steps in proptest::collection::vec(steps(), 0..80)) {
-        let mut world = Simulation::new();
+    fn the_backend_receives_every_enqueued_document(steps in proptest::collection::vec(steps(), 0..80)) {
+        let mut simulation = Simulation::new();
         for step in &steps {
-            world.step(step);
+            simulation.step(step);
         }
-        world.recover();
-        prop_assert_eq!(&world.received, &world.enqueued);
-        prop_assert!(world.disk.entries.is_empty(), "a receipted document is kept no longer");
+        simulation.recover();
+        prop_assert_eq!(&simulation.received, &simulation.enqueued);
+        prop_assert!(simulation.disk.entries.is_empty(), "acknowledged documents are removed");
     }
 
     #[test]
@@ -327,74 +324,77 @@ proptest! {
     }
 
     #[test]
-    fn what_is_not_put_aside_arrives_in_the_order_of_windows(
+    fn documents_that_are_not_rejected_arrive_in_window_order(
         steps in proptest::collection::vec(steps(), 0..80),
     ) {
-        let speaks_of_bytes = |step: &ScenarioStep| matches!(step, ScenarioStep::Deliver(BackendBehavior::RespondsWith(400 | 413 | 415 | 422, _)));
-        let mut world = Simulation::new();
-        for step in steps.iter().filter(|step| !speaks_of_bytes(step) && !matches!(step, ScenarioStep::Correct(_))) {
-            world.step(step);
+        let rejects_body = |step: &ScenarioStep| matches!(step, ScenarioStep::Deliver(BackendBehavior::RespondsWith(400 | 413 | 415 | 422, _)));
+        let mut simulation = Simulation::new();
+        for step in steps.iter().filter(|step| !rejects_body(step) && !matches!(step, ScenarioStep::Correct(_))) {
+            simulation.step(step);
         }
-        world.recover();
+        simulation.recover();
         let starts: Vec<u64> =
-            world.received_keys.iter().map(|key| key.split('.').nth(2).unwrap().parse().unwrap()).collect();
+            simulation.received_keys.iter().map(|key| key.split('.').nth(2).unwrap().parse().unwrap()).collect();
         prop_assert!(starts.windows(2).all(|pair| pair[0] + 60_000 == pair[1]), "{starts:?}");
     }
 }
 
 #[test]
 fn a_day_of_outage_is_delivered_within_minutes_one_document_at_a_time() {
-    let mut world = Simulation::new();
+    let mut simulation = Simulation::new();
     let day = OutboxSettings { capacity: 2000, ..settings() };
-    world.outbox = Outbox::new(day, START);
+    simulation.outbox = Outbox::new(day, START);
     let mut attempts = 0;
     for _ in 0..24 * 60 {
-        world.step(&ScenarioStep::ClockForward(60_000));
-        if world.in_flight.is_some() {
+        simulation.step(&ScenarioStep::ClockForward(60_000));
+        if simulation.in_flight.is_some() {
             attempts += 1;
-            world.deliver(&BackendBehavior::RefusesConnection);
+            simulation.deliver(&BackendBehavior::RefusesConnection);
         }
-        if world.wake_at.is_some_and(|at| at <= world.now) {
-            world.handle(OutboxInput::Woken);
+        if simulation.wake_at.is_some_and(|at| at <= simulation.now) {
+            simulation.handle(OutboxInput::Woken);
         }
     }
     assert!(
         (90..=220).contains(&attempts),
-        "a dead backend is asked every 7 to 15 minutes, not {attempts} times"
+        "a dead backend must be tried every 7 to 15 minutes, not {attempts} times a day"
     );
-    assert!(matches!(world.outbox.status().circuit, Circuit::Open { .. } | Circuit::Probing));
-    let waiting = world.outbox.status().waiting;
+    assert!(matches!(simulation.outbox.status().circuit, Circuit::Open { .. } | Circuit::Probing));
+    let waiting = simulation.outbox.status().waiting;
     assert!(waiting >= 24 * 60 - 1, "{waiting}");
 
-    world.sent_at.clear();
-    let began = world.now;
-    world.recover();
-    assert_eq!(world.received, world.enqueued);
-    let gaps: Vec<u64> = world.sent_at.windows(2).map(|pair| pair[1].0 - pair[0].0).collect();
-    assert!(gaps.iter().all(|gap| *gap >= 100), "never more than ten a second");
-    assert!(gaps[..3].iter().zip([500, 250, 125]).all(|(gap, least)| *gap >= least), "slowly at first");
-    let took = world.now.0 - began.0;
-    assert!(took < 25 * 60_000, "{took} ms, the last wait included");
+    simulation.sent_at.clear();
+    let began = simulation.now;
+    simulation.recover();
+    assert_eq!(simulation.received, simulation.enqueued);
+    let gaps: Vec<u64> = simulation.sent_at.windows(2).map(|pair| pair[1].0 - pair[0].0).collect();
+    assert!(gaps.iter().all(|gap| *gap >= 100), "at most ten a second");
+    assert!(
+        gaps[..3].iter().zip([500, 250, 125]).all(|(gap, least)| *gap >= least),
+        "the first documents are sent slowly"
+    );
+    let took = simulation.now.0 - began.0;
+    assert!(took < 25 * 60_000, "recovery took {took} ms including the last backoff");
 }
 
 #[test]
 fn a_full_outbox_closes_no_windows() {
-    let mut world = Simulation::new();
-    world.step(&ScenarioStep::ClockForward(60 * 60_000));
-    assert_eq!(world.outbox.status().waiting, 40);
-    assert_eq!(world.outbox.next_due(world.now), None);
-    let refused = world.outbox.enqueue(
+    let mut simulation = Simulation::new();
+    simulation.step(&ScenarioStep::ClockForward(60 * 60_000));
+    assert_eq!(simulation.outbox.status().waiting, 40);
+    assert_eq!(simulation.outbox.next_due(simulation.now), None);
+    let refused = simulation.outbox.enqueue(
         OutboxDocument { window: minute_window(40), revision: 0, body: vec![] },
-        world.now,
+        simulation.now,
         0,
     );
     assert_eq!(refused, Err(EnqueueError::Full { capacity: 40 }));
-    world.recover();
-    world.close_windows();
-    world.recover();
-    // The windows of an hour but for its last minute, which has its grace.
-    assert_eq!(world.received.len(), 59);
-    assert_eq!(world.received, world.enqueued);
+    simulation.recover();
+    simulation.close_windows();
+    simulation.recover();
+    // All minutes of an hour but the last one, which is within its grace period.
+    assert_eq!(simulation.received.len(), 59);
+    assert_eq!(simulation.received, simulation.enqueued);
 }
 
 #[test]
@@ -414,147 +414,147 @@ fn a_window_out_of_order_is_refused() {
 
 #[test]
 fn a_rejected_document_becomes_a_dead_letter_and_can_be_retried() {
-    let mut world = Simulation::new();
-    world.step(&ScenarioStep::ClockForward(4 * 60_000));
-    world.deliver(&BackendBehavior::RespondsWith(422, None));
-    let parked = world.outbox.status().dead_letters;
+    let mut simulation = Simulation::new();
+    simulation.step(&ScenarioStep::ClockForward(4 * 60_000));
+    simulation.deliver(&BackendBehavior::RespondsWith(422, None));
+    let dead_letters = simulation.outbox.status().dead_letters;
     assert_eq!(
-        parked.iter().map(|entry| (entry.seq, entry.dead_letter.unwrap().status)).collect::<Vec<_>>(),
+        dead_letters.iter().map(|entry| (entry.seq, entry.dead_letter.unwrap().status)).collect::<Vec<_>>(),
         [(0, 422)]
     );
-    world.step(&ScenarioStep::Crash);
-    assert_eq!(world.outbox.status().dead_letters, parked, "it stays aside over a restart");
-    world.handle(OutboxInput::Woken);
+    simulation.step(&ScenarioStep::Crash);
+    assert_eq!(simulation.outbox.status().dead_letters, dead_letters, "dead letters survive a restart");
+    simulation.handle(OutboxInput::Woken);
     for _ in 0..8 {
-        world.deliver(&BackendBehavior::Accepts);
-        world.now = world.now.saturating_add(1000);
-        world.handle(OutboxInput::Woken);
+        simulation.deliver(&BackendBehavior::Accepts);
+        simulation.now = simulation.now.saturating_add(1000);
+        simulation.handle(OutboxInput::Woken);
     }
     assert_eq!(
-        world.received_keys,
+        simulation.received_keys,
         [1, 2].map(|index| format!("shop.minute.{}.0", minute_window(index).start.0))
     );
-    world.handle(OutboxInput::Retry(RetryTarget::One(99)));
-    assert_eq!(world.outbox.status().dead_letters.len(), 1, "only the one that is meant");
-    world.handle(OutboxInput::Retry(RetryTarget::One(0)));
-    world.recover();
-    assert_eq!(world.received, world.enqueued);
+    simulation.handle(OutboxInput::Retry(RetryTarget::One(99)));
+    assert_eq!(simulation.outbox.status().dead_letters.len(), 1, "only the given one is retried");
+    simulation.handle(OutboxInput::Retry(RetryTarget::One(0)));
+    simulation.recover();
+    assert_eq!(simulation.received, simulation.enqueued);
 }
 
 #[test]
 fn a_wrong_key_blocks_the_queue_without_dead_letters() {
-    let mut world = Simulation::new();
-    world.step(&ScenarioStep::ClockForward(4 * 60_000));
-    world.deliver(&BackendBehavior::RespondsWith(401, None));
-    let status = world.outbox.status();
+    let mut simulation = Simulation::new();
+    simulation.step(&ScenarioStep::ClockForward(4 * 60_000));
+    simulation.deliver(&BackendBehavior::RespondsWith(401, None));
+    let status = simulation.outbox.status();
     assert_eq!((status.waiting, status.dead_letters.len()), (3, 0));
     assert_eq!(status.error, Some(DeliveryError::Refusing(401)));
-    // The key is put right, and somebody says so.
-    world.recover();
-    assert_eq!(world.received, world.enqueued);
-    assert_eq!(world.outbox.status().error, None);
+    // The key is corrected, and a retry is requested.
+    simulation.recover();
+    assert_eq!(simulation.received, simulation.enqueued);
+    assert_eq!(simulation.outbox.status().error, None);
 }
 
 #[test]
 fn retry_after_is_respected() {
-    let mut world = Simulation::new();
-    world.step(&ScenarioStep::ClockForward(3 * 60_000));
-    world.deliver(&BackendBehavior::RespondsWith(429, Some(RetryAfter::Delay(120_000))));
-    let asked = world.now;
-    world.handle(OutboxInput::Retry(RetryTarget::All));
-    assert_eq!(world.in_flight, None, "a call does not overrule it");
-    world.now = asked.saturating_add(119_999);
-    world.handle(OutboxInput::Woken);
-    assert_eq!(world.in_flight, None);
-    world.now = asked.saturating_add(121_000);
-    world.handle(OutboxInput::Woken);
-    assert!(world.in_flight.is_some());
-    // A year is more than a backend may ask for.
-    world.deliver(&BackendBehavior::RespondsWith(503, Some(RetryAfter::Delay(u64::MAX))));
-    world.now = world.now.saturating_add(24 * 3_600_000 + 1000);
-    world.handle(OutboxInput::Woken);
-    assert!(world.in_flight.is_some());
+    let mut simulation = Simulation::new();
+    simulation.step(&ScenarioStep::ClockForward(3 * 60_000));
+    simulation.deliver(&BackendBehavior::RespondsWith(429, Some(RetryAfter::Delay(120_000))));
+    let rejected_at = simulation.now;
+    simulation.handle(OutboxInput::Retry(RetryTarget::All));
+    assert_eq!(simulation.in_flight, None, "a manual retry does not override Retry-After");
+    simulation.now = rejected_at.saturating_add(119_999);
+    simulation.handle(OutboxInput::Woken);
+    assert_eq!(simulation.in_flight, None);
+    simulation.now = rejected_at.saturating_add(121_000);
+    simulation.handle(OutboxInput::Woken);
+    assert!(simulation.in_flight.is_some());
+    // Retry-After is limited to a day.
+    simulation.deliver(&BackendBehavior::RespondsWith(503, Some(RetryAfter::Delay(u64::MAX))));
+    simulation.now = simulation.now.saturating_add(24 * 3_600_000 + 1000);
+    simulation.handle(OutboxInput::Woken);
+    assert!(simulation.in_flight.is_some());
 }
 
 #[test]
-fn a_hanging_attempt_times_out_and_its_late_receipt_counts() {
-    let mut world = Simulation::new();
-    world.step(&ScenarioStep::ClockForward(4 * 60_000));
-    let (first, _) = world.in_flight.clone().unwrap();
-    world.deliver(&BackendBehavior::AcceptsThenHangs);
-    world.now = world.now.saturating_add(60_000);
-    world.handle(OutboxInput::Woken);
-    world.now = world.now.saturating_add(5_000);
-    world.handle(OutboxInput::Woken);
-    let (second, _) = world.in_flight.clone().unwrap();
+fn a_hanging_attempt_times_out_and_its_late_acknowledgement_counts() {
+    let mut simulation = Simulation::new();
+    simulation.step(&ScenarioStep::ClockForward(4 * 60_000));
+    let (first, _) = simulation.in_flight.clone().unwrap();
+    simulation.deliver(&BackendBehavior::AcceptsThenHangs);
+    simulation.now = simulation.now.saturating_add(60_000);
+    simulation.handle(OutboxInput::Woken);
+    simulation.now = simulation.now.saturating_add(5_000);
+    simulation.handle(OutboxInput::Woken);
+    let (second, _) = simulation.in_flight.clone().unwrap();
     assert_eq!((first.seq, first.number, second.seq, second.number), (0, 1, 0, 2));
-    // What became of the first attempt otherwise is no news …
+    // Another outcome of the first attempt is ignored …
     let late = AttemptOutcome::Response { status: 500, retry_after: None };
-    let before = world.outbox.status();
-    world.handle(OutboxInput::AttemptEnded { attempt: first, outcome: late });
-    assert_eq!(world.outbox.status(), before);
-    // … but a receipt is a receipt.
-    let receipt = AttemptOutcome::Response { status: 200, retry_after: None };
-    world.handle(OutboxInput::AttemptEnded { attempt: first, outcome: receipt });
-    assert!(!world.disk.entries.contains_key(&0));
-    // And the next document need not wait for the second attempt to be given up.
-    world.now = world.now.saturating_add(1000);
-    world.handle(OutboxInput::Woken);
-    assert_eq!(world.in_flight.as_ref().map(|(ticket, _)| ticket.seq), Some(1));
+    let before = simulation.outbox.status();
+    simulation.handle(OutboxInput::AttemptEnded { attempt: first, outcome: late });
+    assert_eq!(simulation.outbox.status(), before);
+    // … but an acknowledgement counts.
+    let acknowledgement = AttemptOutcome::Response { status: 200, retry_after: None };
+    simulation.handle(OutboxInput::AttemptEnded { attempt: first, outcome: acknowledgement });
+    assert!(!simulation.disk.entries.contains_key(&0));
+    // The next document does not wait for the timeout of the second attempt.
+    simulation.now = simulation.now.saturating_add(1000);
+    simulation.handle(OutboxInput::Woken);
+    assert_eq!(simulation.in_flight.as_ref().map(|(attempt, _)| attempt.seq), Some(1));
 }
 
 #[test]
 fn a_clock_set_back_prolongs_no_backoff() {
-    let mut world = Simulation::new();
-    world.step(&ScenarioStep::ClockForward(2 * 60_000));
-    world.deliver(&BackendBehavior::RefusesConnection);
-    let failed = world.outbox.status();
+    let mut simulation = Simulation::new();
+    simulation.step(&ScenarioStep::ClockForward(2 * 60_000));
+    simulation.deliver(&BackendBehavior::RefusesConnection);
+    let failed = simulation.outbox.status();
     assert_eq!(failed.error, Some(DeliveryError::Unreachable));
-    world.step(&ScenarioStep::ClockBack(30 * 24 * 3_600_000));
-    world.handle(OutboxInput::Woken);
-    assert_eq!(world.in_flight, None, "the wait begins anew");
-    world.now = world.now.saturating_add(1000);
-    world.handle(OutboxInput::Woken);
-    assert!(world.in_flight.is_some(), "and is as long as it was");
-    // Nor is an attempt awaited longer.
-    world.step(&ScenarioStep::ClockBack(24 * 3_600_000));
-    world.handle(OutboxInput::Woken);
-    world.deliver(&BackendBehavior::AcceptsThenHangs);
-    world.now = world.now.saturating_add(60_000);
-    world.handle(OutboxInput::Woken);
-    world.now = world.now.saturating_add(2000);
-    world.handle(OutboxInput::Woken);
-    assert!(world.in_flight.is_some());
+    simulation.step(&ScenarioStep::ClockBack(30 * 24 * 3_600_000));
+    simulation.handle(OutboxInput::Woken);
+    assert_eq!(simulation.in_flight, None, "the backoff starts anew");
+    simulation.now = simulation.now.saturating_add(1000);
+    simulation.handle(OutboxInput::Woken);
+    assert!(simulation.in_flight.is_some(), "the backoff is as long as before");
+    // The timeout of an attempt is not prolonged either.
+    simulation.step(&ScenarioStep::ClockBack(24 * 3_600_000));
+    simulation.handle(OutboxInput::Woken);
+    simulation.deliver(&BackendBehavior::AcceptsThenHangs);
+    simulation.now = simulation.now.saturating_add(60_000);
+    simulation.handle(OutboxInput::Woken);
+    simulation.now = simulation.now.saturating_add(2000);
+    simulation.handle(OutboxInput::Woken);
+    assert!(simulation.in_flight.is_some());
 }
 
 #[test]
 fn a_correction_is_sent_as_its_own_document() {
-    let mut world = Simulation::new();
-    world.step(&ScenarioStep::ClockForward(2 * 60_000));
-    world.enqueue(OutboxDocument { window: minute_window(0), revision: 1, body: b"corrected".to_vec() });
-    world.recover();
+    let mut simulation = Simulation::new();
+    simulation.step(&ScenarioStep::ClockForward(2 * 60_000));
+    simulation.enqueue(OutboxDocument { window: minute_window(0), revision: 1, body: b"corrected".to_vec() });
+    simulation.recover();
     let [first, corrected] =
         [0, 1].map(|revision| format!("shop.minute.{}.{revision}", minute_window(0).start.0));
-    assert_eq!(world.received_keys, [first, corrected.clone()]);
-    assert_eq!(world.received[&corrected], b"corrected");
+    assert_eq!(simulation.received_keys, [first, corrected.clone()]);
+    assert_eq!(simulation.received[&corrected], b"corrected");
 }
 
-/// Rows outlive deployments: what version 1 stored is read for ever.
+/// Rows outlive deployments, so rows of version 1 stay readable.
 #[test]
-fn stored_rows_are_pinned() {
-    let mut world = Simulation::new();
-    world.step(&ScenarioStep::ClockForward(2 * 60_000));
-    world.deliver(&BackendBehavior::RespondsWith(503, Some(RetryAfter::Delay(9000))));
-    let head = world.disk.state.clone().unwrap();
+fn version_1_rows_stay_readable() {
+    let mut simulation = Simulation::new();
+    simulation.step(&ScenarioStep::ClockForward(2 * 60_000));
+    simulation.deliver(&BackendBehavior::RespondsWith(503, Some(RetryAfter::Delay(9000))));
+    let state = simulation.disk.state.clone().unwrap();
     assert_eq!(
-        head,
+        state,
         r#"{"v":1,"next":1,"due":1800000060000,"failures":1,"eased":0,"wait":{"since":1800000120000,"until":1800000129139,"asked":true},"trouble":{"Failing":503},"last":null}"#
     );
     assert_eq!(
-        world.disk.entries[&0].0,
+        simulation.disk.entries[&0].0,
         r#"[1,{"seq":0,"window":{"span":"Minute","start":1800000000000},"revision":0,"attempts":1,"parked":null}]"#
     );
-    assert_eq!(OutboxState::from_json(&head).unwrap().to_json(), head);
-    assert_eq!(OutboxState::from_json(&head.replace("\"v\":1", "\"v\":9")), None);
+    assert_eq!(OutboxState::from_json(&state).unwrap().to_json(), state);
+    assert_eq!(OutboxState::from_json(&state.replace("\"v\":1", "\"v\":9")), None);
     assert_eq!(OutboxEntry::from_json("[9,{}]"), None);
 }
