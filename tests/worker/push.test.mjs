@@ -182,7 +182,7 @@ test("a backend whose clock is wrong holds the queue until it is put right", asy
   await cron(workerd);
   await receiver.until(() => receiver.answered.length >= before + 2);
   const { trouble, waiting } = await until(async () => (await call("/api/push?site=demo", READ)).body.backends[0], ({ trouble }) => trouble);
-  assert.match(trouble, /answers 401: its address or the signing key is not right/);
+  assert.match(trouble, /responds with 401; check its URL and the signing key/);
   assert.ok(waiting > 0);
   receiver.settings.now = Date.now;
   await call("/api/push/retry?site=demo", MANAGE, "{}");

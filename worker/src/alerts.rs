@@ -15,12 +15,12 @@ use alerting::inputs;
 use alerting::notification::Notification;
 use alerting::{AlertEffect, AlertInput, AlertObservation, Alerts, SignalReading, Silence};
 use budget::Budgets;
-use ledger::traffic::TrafficStats;
-use ledger::{HourlyLimitCounts, WindowSpan};
+use ledger::HourlyLimitCounts;
 use report::operations::AlertCounts;
 use report::signals::AlertLevel;
 use serde_json::Value;
-use wire::{ApiError, UnixMillis};
+use traffic::TrafficStats;
+use wire::{ApiError, UnixMillis, WindowSpan};
 use worker::wasm_bindgen_futures::spawn_local;
 use worker::{Env, Error, Request, Result, SqlStorage, Storage};
 
@@ -274,7 +274,7 @@ fn budget_observations(
             device: name.device,
             metric: met.rule.metric,
             limit: met.rule.limit,
-            verdict_tally: budget_watch::budget_tally(met.history.since(day)),
+            verdict_tally: budget::BudgetTally::from(met.history.since(day)),
             since_release: evidence,
             windows: budget_report::burn_windows(&met.history, now),
         };

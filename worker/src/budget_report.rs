@@ -8,18 +8,17 @@ use budget::{
     BudgetRule, Budgets, BurnWindows, FieldScore, FormFactor, MetricScore, ReleaseComparison, Verdict,
 };
 use ledger::{
-    BudgetHistory, Cell, Dimension, HourlyLimitCounts, LimitCounts, LimitHistory, MetricCell, OTHER_LABEL,
-    QueryResult, SeriesQuery, Window, WindowSpan,
+    BudgetHistory, Cell, Dimension, HourlyLimitCounts, LimitHistory, MetricCell, QueryResult, SeriesQuery,
 };
 use report::stats_format::{display_unit, display_value, percentile_with_interval};
 use wire::budget_report::{
     self, BudgetReport, BudgetReportScore, BurnRates, DeviceStratum, Regression, ScorePart,
     SequentialTestReport, VERSION,
 };
-use wire::{Device, Metric, UnixMillis};
+use wire::{Device, LimitCounts, Metric, OTHER_LABEL, UnixMillis, Window, WindowSpan};
 use worker::Result;
 
-use crate::budget_watch::{self, WatchKey, WatchOutcome, budget_tally};
+use crate::budget_watch::{self, WatchKey, WatchOutcome};
 
 /// What is known of a site.
 pub(crate) struct BudgetReportInputs<'a> {
@@ -296,7 +295,7 @@ impl<'a> CellAssessment<'a> {
         device: Option<Device>,
         tally: Option<Cow<'a, MetricCell>>,
     ) -> Self {
-        let limit_tally = self::budget_tally(
+        let limit_tally = budget::BudgetTally::from(
             tally.as_ref().map(|tally| tally.counts_for_limit(rule.limit.max)).unwrap_or_default(),
         );
         Self { rule, route, device, tally, limit_tally, verdict: rule.limit.verdict(limit_tally) }
@@ -361,9 +360,9 @@ pub(crate) fn burn_windows(history: &LimitHistory, now: UnixMillis) -> BurnWindo
     let six_hours =
         Window::containing(WindowSpan::Hour, now).start.saturating_sub(6 * WindowSpan::Hour.millis());
     BurnWindows {
-        half_hour: budget_tally(history.half_hour),
-        six_hours: budget_tally(history.since(six_hours)),
-        three_days: budget_tally(history.since(UnixMillis(0))),
+        half_hour: budget::BudgetTally::from(history.half_hour),
+        six_hours: budget::BudgetTally::from(history.since(six_hours)),
+        three_days: budget::BudgetTally::from(history.since(UnixMillis(0))),
     }
 }
 
@@ -379,7 +378,7 @@ fn burn_rates(history: &LimitHistory, percentile: u8, now: UnixMillis) -> BurnRa
 }
 
 fn regression(route: Option<&str>, metric: Metric, strata: &[DeviceStratum]) -> Option<Regression> {
-    let tally = |kept: budget_report::StratumCounts| budget::BudgetTally::new(kept.n, kept.k);
+    let tally = |kept: budget_report::StratumCounts| budget::BudgetTally::from(kept);
     let all: Vec<budget::Stratum> = strata
         .iter()
         .map(|stratum| budget::Stratum { before: tally(stratum.before), after: tally(stratum.after) })

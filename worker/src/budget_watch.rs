@@ -4,9 +4,9 @@
 use std::collections::BTreeMap;
 
 use budget::{BudgetRule, BudgetTally, Budgets, SequentialTest, TestObservation};
-use ledger::{HourlyLimitCounts, LimitCounts, LimitHistory, OTHER_LABEL};
+use ledger::{HourlyLimitCounts, LimitHistory};
 use serde::{Deserialize, Serialize};
-use wire::{ApiError, Device, Metric, UnixMillis};
+use wire::{ApiError, Device, Metric, OTHER_LABEL, UnixMillis};
 use worker::{Env, Error};
 
 use crate::config::Config;
@@ -113,7 +113,8 @@ pub(crate) fn evaluate(
     all.sort_by(|(a, ours, _), (b, theirs, _)| b.cmp(a).then(ours.cmp(theirs)));
     all.truncate(MAX_WATCHED);
     let seen = |(_, name, met): (u64, WatchKey, WatchInput<'_>)| {
-        let hours = met.history.hours.iter().map(|(hour, kept)| (*hour, budget_tally(*kept))).collect();
+        let hours =
+            met.history.hours.iter().map(|(hour, kept)| (*hour, budget::BudgetTally::from(*kept))).collect();
         let look = TestObservation { now, limit: met.rule.limit, hours: &hours };
         let before = previous.get(&name).copied();
         let before = before.map(|watched| if is_new_release { watched.restart(now) } else { watched });
@@ -121,10 +122,6 @@ pub(crate) fn evaluate(
         WatchOutcome { key: name, test: watched, evidence }
     };
     all.into_iter().map(seen).collect()
-}
-
-pub(crate) const fn budget_tally(counts: LimitCounts) -> BudgetTally {
-    BudgetTally::new(counts.n, counts.k)
 }
 
 impl WatchKey {

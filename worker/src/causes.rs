@@ -4,9 +4,9 @@
 use std::collections::BTreeMap;
 
 use ledger::causes::CauseTotals;
-use ledger::{Dimension, SeriesQuery, Window, WindowSpan};
+use ledger::{Dimension, SeriesQuery};
 use wire::query_response::{self, CauseCount, SlowViewCauses, SubpartDuration, VERSION};
-use wire::{Device, Metric};
+use wire::{Device, Metric, Window, WindowSpan};
 use worker::{Env, Request};
 
 use crate::config::Config;

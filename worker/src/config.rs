@@ -7,8 +7,8 @@ use std::rc::Rc;
 
 use alerting::channel::ChannelConfig;
 use export::config::ExportConfig;
-use ledger::outbox::Sink;
 use ledger::{Retention, RouteTemplates};
+use outbox::Sink;
 use serde::Deserialize;
 use worker::Env;
 

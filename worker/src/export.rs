@@ -4,9 +4,9 @@
 
 use export::prometheus::{self, ExpositionFormat};
 use export::{Gauge, Totals, otlp};
-use ledger::{BotFilter, SeriesQuery, Window, WindowSpan};
+use ledger::{BotFilter, SeriesQuery};
 use serde::{Deserialize, Serialize};
-use wire::{ApiError, UnixMillis};
+use wire::{ApiError, UnixMillis, Window, WindowSpan};
 use worker::{Env, Error, Request, Result, SqlStorageValue};
 
 use crate::config::Config;

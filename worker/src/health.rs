@@ -7,22 +7,22 @@ use std::collections::BTreeMap;
 
 use alerting::inputs;
 use budget::Budgets;
-use ledger::traffic::TrafficStats;
-use ledger::{HourlyLimitCounts, MetricCell, OTHER_LABEL, QueryResult, SeriesQuery, Window, WindowSpan};
+use ledger::{HourlyLimitCounts, MetricCell, QueryResult, SeriesQuery};
 use report::health::{self, Availability, BudgetedCell, Health, HealthStatus};
 use report::health_document::{BeaconCounts, HealthDetails, HealthReport, VitalReport};
 use report::operations::{BackendStatus, MemoryUsage, Operations, QueueDepths};
 use report::origin_check::OriginCheck;
 use report::request_report::{CacheUsage, RequestReport};
 use serde::{Deserialize, Serialize};
-use wire::{Device, Metric, UnixMillis};
+use traffic::TrafficStats;
+use wire::{Device, Metric, OTHER_LABEL, UnixMillis, Window, WindowSpan};
 use worker::{Date, Env, Method, Request, Result, web_sys};
 
 use crate::config::Config;
 use crate::query_api::BY_PAGE;
 use crate::response::{self, HandlerError, HandlerResult};
 use crate::shard::{self, Shard, now};
-use crate::{auth, budget_watch, budgets, outbound, traffic_collector};
+use crate::{auth, budgets, outbound, traffic_collector};
 
 /// What the first shard knows besides its counts.
 #[derive(Debug, Serialize, Deserialize)]
@@ -228,7 +228,7 @@ fn budgeted_cell(
 ) -> BudgetedCell {
     let kept = measured.map(|tally| tally.counts_for_limit(rule.limit.max)).unwrap_or_default();
     let (route, metric, limit) = (route.to_owned(), rule.metric, rule.limit);
-    BudgetedCell { route, device, metric, limit, tally: budget_watch::budget_tally(kept) }
+    BudgetedCell { route, device, metric, limit, tally: budget::BudgetTally::from(kept) }
 }
 
 impl Shard {

@@ -4,12 +4,11 @@
 
 use alerting::IncidentRecord;
 use alerting::health_history::HealthHistory;
-use ledger::WindowSpan;
 use report::health::HealthStatus;
 use report::status_history::{StatusHistory, StatusPeriod};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use wire::UnixMillis;
+use wire::{UnixMillis, WindowSpan};
 use worker::{Env, Error, Request, Result, SqlStorage, SqlStorageValue};
 
 use crate::auth;

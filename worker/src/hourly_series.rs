@@ -5,8 +5,8 @@
 use std::collections::BTreeMap;
 
 use alerting::inputs::{self, HourlySeries};
-use ledger::{BotFilter, SeriesQuery, Window, WindowSpan};
-use wire::UnixMillis;
+use ledger::{BotFilter, SeriesQuery};
+use wire::{UnixMillis, Window, WindowSpan};
 use worker::{Result, SqlStorageValue};
 
 use crate::config::Config;

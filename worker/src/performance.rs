@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use budget::Budgets;
-use ledger::{Dimension, MetricCell, SeriesQuery, WindowSpan};
+use ledger::{Dimension, MetricCell, SeriesQuery};
 use report::advice::advise;
 use report::backend_queries::BackendQueries;
 use report::bottleneck::rank;
@@ -18,14 +18,14 @@ use report::release::{self, ReleasePage};
 use report::request_report::{CacheUsage, RequestReport};
 use report::stats_format::{display_value, stats};
 use report::trend::{DailyValue, Trend};
-use wire::Metric;
+use wire::{Metric, WindowSpan};
 use worker::{Env, Error, Request, Result};
 
 use crate::config::Config;
 use crate::query_api::{BY_PAGE, CONTENT_TYPE_JSON, QueryRequest};
 use crate::response::{self, HandlerError, HandlerResult};
 use crate::shard::{self, Shard, cause_store, now};
-use crate::{auth, budget_watch, budgets, health, traffic_collector};
+use crate::{auth, budgets, health, traffic_collector};
 
 /// All at a glance: the health with its reasons, what costs most, and what would help.
 pub(crate) async fn dashboard(request: &Request, env: &Env, config: &Config) -> HandlerResult {
@@ -233,7 +233,7 @@ async fn release_comparison(
             let Some(limit) = budgets.limit(route, device, *metric) else { continue };
             let earlier = before.cells.get(group).and_then(|cell| cell.metrics.get(metric));
             let kept = |tally: Option<&MetricCell>| {
-                budget_watch::budget_tally(
+                budget::BudgetTally::from(
                     tally.map(|tally| tally.counts_for_limit(limit.max)).unwrap_or_default(),
                 )
             };

@@ -1,25 +1,25 @@
 //! What a site's first shard owes the backends, done: it asks all shards for a window that has closed, has
 //! the document written, stores what the outbox says, and sends. When, in which order and how often is
-//! `ledger::outbox`'s to decide; what a document says `report::window_document`'s.
+//! `outbox`'s to decide; what a document says `report::window_document`'s.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use budget::Budgets;
-use ledger::outbox::{
-    self, Attempt, AttemptOutcome, IDEMPOTENCY_HEADER, Outbox, OutboxDocument, OutboxEffect, OutboxEntry,
+use ledger::{QueryResult, SeriesQuery};
+use outbox::{
+    Attempt, AttemptOutcome, IDEMPOTENCY_HEADER, Outbox, OutboxDocument, OutboxEffect, OutboxEntry,
     OutboxInput, OutboxSettings, OutboxState, OutboxStatus, RetryAfter, RetryTarget, SIGNATURE_HEADER,
     SigningKey, Sink, SinkConfigError,
 };
-use ledger::traffic::{TrafficStats, TrafficWindows};
-use ledger::{QueryResult, SeriesQuery, Window, WindowSpan};
 use report::operations::BackendStatus;
 use report::push_document::{PushReport, PushRetryRequest, PushRetryResponse, VERSION};
 use report::window_document::{self, ClosedWindow, GROUP_BY, LastVerdicts};
 use sketch::stable_hash::fnv1a_64;
-use wire::UnixMillis;
+use traffic::{TrafficStats, TrafficWindows};
 use wire::push::VerdictTransition;
+use wire::{UnixMillis, Window, WindowSpan};
 use worker::js_sys::{Math, Uint8Array};
 use worker::wasm_bindgen_futures::spawn_local;
 use worker::{Env, Error, Request, Result, SqlStorage, SqlStorageValue, Storage};
@@ -464,7 +464,7 @@ impl Shard {
         let counts = self.site_limit_counts(site, config).await?;
         let day = now().saturating_sub(WindowSpan::Day.millis());
         let verdict = |(name, met): (budget_watch::WatchKey, budget_watch::WatchInput<'_>)| {
-            let verdict = met.rule.limit.verdict(budget_watch::budget_tally(met.history.since(day)));
+            let verdict = met.rule.limit.verdict(budget::BudgetTally::from(met.history.since(day)));
             Some((name.route?, name.device, met.rule.metric, verdict))
         };
         Ok(budget_watch::watch_inputs(budgets, &counts).into_iter().filter_map(verdict).collect())

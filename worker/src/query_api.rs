@@ -1,11 +1,11 @@
 //! Reading: `GET /api/vitals/…` and `GET /api/budgets`. What is asked is parsed here, what it comes to
 //! is the ledger's and the verdicts' business.
 
-use ledger::{BotFilter, Dimension, QueryResult, SeriesQuery, Window, WindowSpan, lookback_start};
+use ledger::{BotFilter, Dimension, QueryResult, SeriesQuery, lookback_start};
 use report::stats_format;
 use wire::path_limits::{self, PathLimit, PathLimits};
 use wire::query_response::{ComparisonResponse, QueryLine, QueryResponse, VERSION};
-use wire::{ApiError, Device, Metric, UnixMillis};
+use wire::{ApiError, Device, Metric, UnixMillis, Window, WindowSpan};
 use worker::{Date, Env, Request};
 
 use crate::budget_report::{BudgetReportInputs, CellSelection};

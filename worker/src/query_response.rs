@@ -50,7 +50,7 @@ fn summary_line(
 ) -> SummaryCell {
     let judged = limit.map(|limit| {
         let kept = tally.map(|tally| tally.counts_for_limit(limit.max)).unwrap_or_default();
-        let verdict = limit.verdict(budget::BudgetTally::new(kept.n, kept.k));
+        let verdict = limit.verdict(budget::BudgetTally::from(kept));
         let budget = SummaryBudget {
             max: display_value(metric, limit.max),
             percentile: limit.percentile,
@@ -145,7 +145,7 @@ pub(crate) fn differences(
         let kept = |groups: &QueryResult, group: &Group, limit: u32| {
             let tally = groups.cells.get(group).and_then(|cell| cell.metrics.get(&metric));
             let kept = tally.map(|tally| tally.counts_for_limit(limit)).unwrap_or_default();
-            budget::BudgetTally::new(kept.n, kept.k)
+            budget::BudgetTally::from(kept)
         };
         let strata: Vec<Stratum> = (a.cells.keys())
             .filter_map(|group| {

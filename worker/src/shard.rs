@@ -15,12 +15,11 @@ use std::rc::Rc;
 use budget::{Budgets, SequentialTest, leading_release};
 use ledger::{
     BudgetHistory, CardinalityGuard, HourlyLimitCounts, MinuteRollup, QueryResult, Retention, SeriesQuery,
-    Window, WindowSpan,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sketch::stable_hash::fnv1a_32;
-use wire::{ApiError, UnixMillis};
+use wire::{ApiError, UnixMillis, Window, WindowSpan};
 use worker::js_sys::Uint8Array;
 use worker::wasm_bindgen::JsValue;
 use worker::{

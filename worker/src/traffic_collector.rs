@@ -6,10 +6,10 @@
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 
-use ledger::traffic::{MAX_ROUTES, ResponseClass, ResponseRecord, RouteStats, TrafficStats, TrafficWindows};
-use ledger::{Horizon, OTHER_LABEL, Window, WindowSpan};
+use ledger::Horizon;
 use serde::{Deserialize, Serialize};
-use wire::UnixMillis;
+use traffic::{MAX_ROUTES, ResponseClass, ResponseRecord, RouteStats, TrafficStats, TrafficWindows};
+use wire::{OTHER_LABEL, UnixMillis, Window, WindowSpan};
 use worker::js_sys::{Math, Uint8Array};
 use worker::wasm_bindgen::prelude::wasm_bindgen;
 use worker::{Date, Env, Error, Request, Response, Result, SqlStorageValue};

@@ -176,8 +176,10 @@ fn check_deploy(root: &Path) -> Result<()> {
 }
 
 /// Pure crates: no clock, no I/O, no JavaScript.
-const CORES: &[&str] =
-    &["wire", "vitals", "sketch", "budget", "ledger", "report", "alerting", "export", "cache"];
+const CORES: &[&str] = &[
+    "wire", "vitals", "sketch", "budget", "ledger", "traffic", "outbox", "report", "alerting", "export",
+    "cache",
+];
 /// Crates that compile for one platform only.
 const SHELLS: &[&str] = &["client", "edge-vitals-worker", "empty"];
 const PLATFORM: &[&str] = &["js-sys", "web-sys", "wasm-bindgen", "worker", "worker-sys", "gloo-timers"];

@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use ledger::outbox::is_http_url;
+use outbox::is_http_url;
 use serde::{Deserialize, Serialize};
 
 use crate::notification::Channel;

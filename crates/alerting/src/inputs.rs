@@ -4,11 +4,11 @@
 use std::collections::BTreeMap;
 
 use budget::{BudgetTally, BurnWindows, Limit};
-use ledger::traffic::{LatencyHistogram, TrafficStats};
-use ledger::{Cell, WindowSpan};
+use ledger::Cell;
 use report::anomaly::{Baseline, Noise};
 use report::stats_format::stats;
-use wire::{Device, Metric, UnixMillis};
+use traffic::{LatencyHistogram, TrafficStats};
+use wire::{Device, Metric, UnixMillis, WindowSpan};
 
 use crate::observation::{AlertObservation, SampledValue, SignalReading};
 
@@ -246,16 +246,17 @@ mod tests {
 
     #[test]
     fn traffic_gives_time_hit_error_and_query_observations() {
-        use ledger::traffic::{CacheOutcome, Method, ResponseClass, ResponseRecord, StatusClass};
+        use traffic::{Method, ResponseClass, ResponseRecord, StatusClass};
+        use wire::beacon::CacheStatus;
         assert_eq!(traffic_observations(&TrafficStats::default()), []);
         let mut traffic = TrafficStats::default();
         let queries = [("users".to_owned(), 300.0)];
         for (count, status, cache) in [
-            (70, 200, CacheOutcome::Hit),
-            (5, 200, CacheOutcome::Stale),
-            (24, 200, CacheOutcome::Miss),
-            (1, 502, CacheOutcome::Miss),
-            (9, 200, CacheOutcome::Bypass),
+            (70, 200, CacheStatus::Hit),
+            (5, 200, CacheStatus::Stale),
+            (24, 200, CacheStatus::Miss),
+            (1, 502, CacheStatus::Miss),
+            (9, 200, CacheStatus::Bypass),
         ] {
             let answer = ResponseClass {
                 method: Method::Get,

@@ -3,6 +3,8 @@
 //! counted together, and for how long, is left to the ledger.
 
 use serde::{Deserialize, Serialize};
+use wire::LimitCounts;
+use wire::budget_report::StratumCounts;
 
 use crate::{
     binomial::{at_least, at_most},
@@ -17,6 +19,18 @@ pub struct BudgetTally {
     pub within: u64,
     /// Above it.
     pub over: u64,
+}
+
+impl From<LimitCounts> for BudgetTally {
+    fn from(counts: LimitCounts) -> Self {
+        Self::new(counts.n, counts.k)
+    }
+}
+
+impl From<StratumCounts> for BudgetTally {
+    fn from(counts: StratumCounts) -> Self {
+        Self::new(counts.n, counts.k)
+    }
 }
 
 /// What a tally proves.

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use ledger::outbox::is_http_url;
+use outbox::is_http_url;
 
 use crate::sentry::{Deployment, Dsn};
 

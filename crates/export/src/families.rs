@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use ledger::traffic::{CacheOutcome, LatencyHistogram, Method, StatusClass};
+use traffic::{LatencyHistogram, Method, StatusClass};
 use wire::Metric;
+use wire::beacon::CacheStatus;
 
 use crate::family::{LabelledSamples, MetricData, MetricFamily, MetricName};
 use crate::gauge::Gauge;
@@ -55,9 +56,9 @@ fn traffic_families(totals: &Totals) -> [MetricFamily; 5] {
             let key = (route.as_str(), class.method, class.status_class);
             requests.entry(key).or_default().merge(&stats.edge);
             let sum = match class.cache {
-                CacheOutcome::Hit | CacheOutcome::Stale => hits.entry(route).or_default(),
-                CacheOutcome::Miss => misses.entry((route, &class.detail)).or_default(),
-                CacheOutcome::Bypass => continue,
+                CacheStatus::Hit | CacheStatus::Stale => hits.entry(route).or_default(),
+                CacheStatus::Miss => misses.entry((route, &class.detail)).or_default(),
+                CacheStatus::Bypass => continue,
             };
             *sum = sum.saturating_add(stats.n);
         }

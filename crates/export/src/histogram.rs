@@ -1,7 +1,7 @@
 //! Histograms with fixed edges, computed from sketches.
 
-use ledger::traffic::LatencyHistogram;
 use sketch::Sketch;
+use traffic::LatencyHistogram;
 use wire::Metric;
 
 /// A histogram with one count per edge (not cumulative) and one for values beyond the last edge.

@@ -5,10 +5,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use ledger::traffic::{RouteStats, TrafficStats};
-use ledger::{Cell, CodecError, OTHER_LABEL};
+use ledger::Cell;
 use sketch::Sketch;
-use wire::{Device, Metric, UnixMillis};
+use traffic::{RouteStats, TrafficStats};
+use wire::{CodecError, Device, Metric, OTHER_LABEL, UnixMillis};
 
 /// The cumulative totals of a site since a fixed time.
 #[derive(Clone, Debug, PartialEq)]

@@ -14,10 +14,11 @@ use std::process::{Command, Stdio};
 use export::prometheus::ExpositionFormat;
 use export::sentry::{Deployment, ErrorEvent};
 use export::{Gauge, SampledView, Totals, analytics, otlp, prometheus, sentry, trace};
-use ledger::traffic::{CacheOutcome, Method, ResponseClass, ResponseRecord, StatusClass, TrafficStats};
 use ledger::{Cell, MetricCell};
 use serde_json::{Value, json};
 use sketch::Sketch;
+use traffic::{Method, ResponseClass, ResponseRecord, StatusClass, TrafficStats};
+use wire::beacon::CacheStatus;
 use wire::beacon::{Navigation, Values};
 use wire::{Device, Metric, UnixMillis};
 
@@ -63,11 +64,11 @@ fn traffic() -> TrafficStats {
         });
     };
     for edge in [3, 50, 50, 120, 700, 30_000] {
-        add("/", "GET", 200, CacheOutcome::Hit, "memory", edge);
-        add("/", "GET", 503, CacheOutcome::Miss, "expired", edge);
-        add(SPECIAL_ROUTE, "BREW", 418, CacheOutcome::Bypass, "method", edge);
+        add("/", "GET", 200, CacheStatus::Hit, "memory", edge);
+        add("/", "GET", 503, CacheStatus::Miss, "expired", edge);
+        add(SPECIAL_ROUTE, "BREW", 418, CacheStatus::Bypass, "method", edge);
     }
-    (0..7).for_each(|_| add("/", "GET", 200, CacheOutcome::Miss, "cookie", 1));
+    (0..7).for_each(|_| add("/", "GET", 200, CacheStatus::Miss, "cookie", 1));
     traffic
 }
 

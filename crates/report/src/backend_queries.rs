@@ -5,8 +5,8 @@
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
-use ledger::traffic::{LatencyHistogram, QueryStats, RouteStats, TrafficStats};
 use serde::Serialize;
+use traffic::{LatencyHistogram, QueryStats, RouteStats, TrafficStats};
 
 /// The queries of a page, or of the whole site.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -192,7 +192,8 @@ const MAX_ROUTE_NAMES: usize = 10;
 
 #[cfg(test)]
 mod tests {
-    use ledger::traffic::{CacheOutcome, Method, ResponseClass, ResponseRecord, StatusClass};
+    use traffic::{Method, ResponseClass, ResponseRecord, StatusClass};
+    use wire::beacon::CacheStatus;
 
     use super::*;
 
@@ -203,7 +204,7 @@ mod tests {
         let mut all = TrafficStats::default();
         for (route, origin, runs) in answers {
             let runs: Vec<_> = runs.iter().map(|(name, millis)| ((*name).to_owned(), *millis)).collect();
-            let (method, class, cache) = (Method::Get, StatusClass::Success, CacheOutcome::Miss);
+            let (method, class, cache) = (Method::Get, StatusClass::Success, CacheStatus::Miss);
             let answer = ResponseClass { method, status_class: class, cache, detail: "uri-miss".into() };
             all.add(&ResponseRecord {
                 route,

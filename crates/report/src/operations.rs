@@ -1,6 +1,6 @@
 //! The operations part of the health document: memory, queues, push, origin and alerts.
 
-use ledger::outbox::{Circuit, OutboxStatus};
+use outbox::{Circuit, OutboxStatus};
 use serde::{Deserialize, Serialize};
 use wire::UnixMillis;
 

@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 
 use budget::Budgets;
 use ledger::causes::CauseTotals;
-use ledger::traffic::{QueryStats, TrafficStats};
-use ledger::{Dimension, MetricCell, OTHER_LABEL, QueryResult};
+use ledger::{Dimension, MetricCell, QueryResult};
+use traffic::{QueryStats, TrafficStats};
 use wire::beacon::{CacheStatus, Navigation};
-use wire::{Device, Metric};
+use wire::{Device, Metric, OTHER_LABEL};
 
 use crate::backend_queries;
 use crate::bottleneck::{BackForwardViews, BackendQueryCost, BottleneckCauses, Culprit, PageMetric, Subpart};
@@ -164,9 +164,10 @@ fn query_cost<'a>(name: &'a str, stats: &QueryStats) -> Option<BackendQueryCost<
 
 #[cfg(test)]
 mod tests {
-    use ledger::traffic::{CacheOutcome, Method, ResponseClass, ResponseRecord, StatusClass};
     use ledger::{Cell, Group};
     use sketch::Sketch;
+    use traffic::{Method, ResponseClass, ResponseRecord, StatusClass};
+    use wire::beacon::CacheStatus;
 
     use super::*;
     use crate::bottleneck::{SubpartKind, rank};
@@ -202,7 +203,7 @@ mod tests {
         let answer = ResponseClass {
             method: Method::Get,
             status_class: StatusClass::Success,
-            cache: CacheOutcome::Miss,
+            cache: CacheStatus::Miss,
             detail: "expired".into(),
         };
         let queries = [("products".to_owned(), 1250.0)];

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use ledger::traffic::{CacheOutcome, RouteStats, TrafficStats};
 use serde::Serialize;
+use traffic::{RouteStats, TrafficStats};
+use wire::beacon::CacheStatus;
 
 /// The load of the edge in a time span.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -107,7 +108,7 @@ impl CacheUsage {
         let total = traffic.total();
         let outcomes = total.cache_outcomes();
         let mut reasons = BTreeMap::new();
-        for (class, stats) in total.responses.iter().filter(|(class, _)| class.cache == CacheOutcome::Miss) {
+        for (class, stats) in total.responses.iter().filter(|(class, _)| class.cache == CacheStatus::Miss) {
             let sum: &mut u64 = reasons.entry(class.detail.clone()).or_default();
             *sum = sum.saturating_add(stats.n);
         }

@@ -4,13 +4,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use budget::{Budgets, FormFactor, Verdict, field_score};
-use ledger::traffic::TrafficStats;
-use ledger::{Cell, Dimension, OTHER_LABEL, QueryResult, Window, WindowSpan};
+use ledger::{Cell, Dimension, QueryResult};
 use serde::{Deserialize, Serialize};
+use traffic::TrafficStats;
 use wire::push::{
     self, VerdictTransition, WindowBudget, WindowCache, WindowDocument, WindowRequests, WindowScore,
 };
-use wire::{Device, Metric};
+use wire::{Device, Metric, OTHER_LABEL, Window, WindowSpan};
 
 use crate::request_report::CacheUsage;
 use crate::stats_format::{display_unit, display_value, stats};
@@ -133,7 +133,7 @@ fn document_cells<'a>(
         let summary = stats(*metric, Some(tally));
         let judged = budgets.limit(route, device, *metric).map(|limit| {
             let counts = tally.counts_for_limit(limit.max);
-            let verdict = limit.verdict(budget::BudgetTally::new(counts.n, counts.k));
+            let verdict = limit.verdict(budget::BudgetTally::from(counts));
             let max = display_value(*metric, limit.max);
             (WindowBudget { max, percentile: limit.percentile, n: counts.n, k: counts.k }, verdict)
         });

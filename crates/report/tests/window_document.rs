@@ -7,12 +7,12 @@ mod golden;
 use std::collections::BTreeMap;
 
 use budget::{Budgets, Verdict};
-use ledger::{Cell, Group, LimitCounts, MetricCell, QueryResult, Window, WindowSpan};
+use ledger::{Cell, Group, MetricCell, QueryResult};
 use report::window_document::{ClosedWindow, LastVerdicts};
 use sketch::Sketch;
 use wire::beacon::LossReason;
 use wire::push::{WindowCache, WindowDocument, WindowRequests};
-use wire::{Device, Metric, UnixMillis};
+use wire::{Device, LimitCounts, Metric, UnixMillis, Window, WindowSpan};
 
 const HOUR_WINDOW: Window = Window { span: WindowSpan::Hour, start: UnixMillis(1_800_000_000_000) };
 

@@ -374,7 +374,7 @@ fn compare_release(
 
 /// The comparison by the counts themselves, where they are told.
 fn compare_strata(found: &Regression) -> ReleaseComparison {
-    let tally = |StratumCounts { n, k }: StratumCounts| BudgetTally::new(n, k);
+    let tally = |counts: StratumCounts| BudgetTally::from(counts);
     let strata: Vec<Stratum> = (found.strata.iter())
         .map(|one| Stratum { before: tally(one.before), after: tally(one.after) })
         .collect();

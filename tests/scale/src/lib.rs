@@ -6,12 +6,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use ledger::{
     BlockRange, CardinalityGuard, CardinalityLimits, Cell, CellEffect, CellKey, ClientInfo, FoldedView,
-    Horizon, MetricLimits, MinuteRollup, PageDeltas, PageEffect, PageKey, QueryResult, Retention,
-    RollupPlacement, RouteTemplates, SeriesLabels, SeriesQuery, SpaceSaving, UnfoldedView, ViewRecord,
-    Window, WindowSpan, cells_to_load, fold, roll_up,
+    FrequentRoutes, Horizon, MetricLimits, MinuteRollup, PageDeltas, PageEffect, PageKey, QueryResult,
+    Retention, RollupPlacement, RouteTemplates, SeriesLabels, SeriesQuery, UnfoldedView, ViewRecord,
+    cells_to_load, fold, roll_up,
 };
 use wire::beacon::{Navigation, Network, Values};
-use wire::{Beacon, Device, Metric, UnixMillis};
+use wire::{Beacon, Device, Metric, UnixMillis, Window, WindowSpan};
 
 /// A generator of numbers (splitmix64).
 #[derive(Clone, Debug)]
@@ -166,7 +166,7 @@ impl SimulatedShard {
             horizon,
             fold_block: 500,
             minute_rollup: None,
-            guard: CardinalityGuard::new(limits, SpaceSaving::default()),
+            guard: CardinalityGuard::new(limits, FrequentRoutes::default()),
             limits,
         }
     }
@@ -189,7 +189,7 @@ impl SimulatedShard {
             }
             let cells = self.load(cells_to_load(&block, &self.guard, &self.horizon), &mut rows);
             let mut pages = PageDeltas::for_minute_rollup(self.minute_rollup.as_ref());
-            let effects = fold(block, cells, &mut self.guard, &self.horizon, &shipped_limits, &mut pages);
+            let effects = fold(block, cells, &mut self.guard, &self.horizon, &limits, &mut pages);
             self.apply(effects, &mut rows);
             self.apply_page_deltas(pages, &mut rows);
         }
@@ -370,7 +370,8 @@ fn first_key(window: Window) -> CellKey {
 
 #[cfg(test)]
 mod tests {
-    use ledger::{BotFilter, Dimension, WindowSpan};
+    use ledger::{BotFilter, Dimension};
+    use wire::WindowSpan;
 
     use super::*;
 

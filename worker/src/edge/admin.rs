@@ -8,12 +8,11 @@ use worker::wasm_bindgen::prelude::wasm_bindgen;
 use cache::WarmSchedule;
 use cache::metrics::{HitCounts, KeyCount, Log2Histogram};
 use cache::purge::PurgeMode;
-use ledger::traffic::CacheOutcomeCounts;
-use ledger::{WindowSpan, cache_report};
-use wire::UnixMillis;
+use traffic::CacheOutcomeCounts;
 use wire::cache_admin::PurgeBody;
 use wire::cache_analytics::{CacheAnalytics, HotKey, LifetimeClassStats, PurgeStats, RangeCount, VERSION};
 use wire::routes::{self, Resolution};
+use wire::{UnixMillis, WindowSpan};
 
 use crate::edge::exchange::problem_response;
 use crate::edge::purge_clock::{AdminCall, ClockAnalytics, PurgeItem, PurgeRequest, RecordedCall};
@@ -147,7 +146,7 @@ pub async fn analytics(env: Env, clock: String, now: f64) -> JsValue {
         }
     };
     let mut document = CacheAnalytics { v: VERSION, from, to, ..CacheAnalytics::default() };
-    cache_report::fill_report(sites.iter().map(|(site, traffic)| (site.as_str(), traffic)), &mut document);
+    traffic::fill_report(sites.iter().map(|(site, traffic)| (site.as_str(), traffic)), &mut document);
     add_clock_analytics(told, &mut document);
     serde_json::to_string(&document).map_or(JsValue::UNDEFINED, JsValue::from)
 }

@@ -12,7 +12,8 @@ use cache::{
     select_range, server_timing, storable_entry, variant_key, vary_names,
 };
 use export::trace::{RequestSpan, TraceContext};
-use ledger::traffic::{CacheOutcome, Method, ResponseClass, ResponseRecord, StatusClass};
+use traffic::{Method, ResponseClass, ResponseRecord, StatusClass};
+use wire::beacon::CacheStatus;
 use worker::js_sys::{Array, Uint8Array};
 use worker::wasm_bindgen::prelude::wasm_bindgen;
 use worker::wasm_bindgen::{JsCast, JsValue};
@@ -991,7 +992,7 @@ pub(crate) fn challenge_response(site: &str, method: &str, turned: AuthChallenge
 fn record_rejection(site: &str, method: &str, status: u16, detail: &str) {
     let (method, class) = (Method::from_name(method), StatusClass::from_status(status));
     let answer =
-        ResponseClass { method, status_class: class, cache: CacheOutcome::Bypass, detail: detail.to_owned() };
+        ResponseClass { method, status_class: class, cache: CacheStatus::Bypass, detail: detail.to_owned() };
     let route = REFUSED_ROUTE;
     traffic_collector::record(
         site,
@@ -1010,12 +1011,12 @@ pub(crate) fn rejection_response(site: &str, method: &str, refusal: &cache::Requ
     problem_response(refusal.status(), &refusal.message(), &fields)
 }
 
-const fn cached(outcome: LookupOutcome) -> CacheOutcome {
+const fn cached(outcome: LookupOutcome) -> CacheStatus {
     match outcome {
-        LookupOutcome::Hit => CacheOutcome::Hit,
-        LookupOutcome::Stale => CacheOutcome::Stale,
-        LookupOutcome::Miss(_) | LookupOutcome::Revalidated => CacheOutcome::Miss,
-        LookupOutcome::Bypass => CacheOutcome::Bypass,
+        LookupOutcome::Hit => CacheStatus::Hit,
+        LookupOutcome::Stale => CacheStatus::Stale,
+        LookupOutcome::Miss(_) | LookupOutcome::Revalidated => CacheStatus::Miss,
+        LookupOutcome::Bypass => CacheStatus::Bypass,
     }
 }
 

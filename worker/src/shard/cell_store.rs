@@ -4,12 +4,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use ledger::{
-    BlockRange, CardinalityGuard, CardinalityLimits, Cell, CellEffect, CellKey, CodecError, DayRange,
-    FoldedView, Horizon, HourlyLimitCounts, MinuteRollup, PageDeltas, PageEffect, PageKey, PageLabels,
-    QueryResult, RollupPlacement, SeriesLabels, SeriesQuery, Window, WindowSpan, cells_to_load, fold,
-    roll_up,
+    BlockRange, CardinalityGuard, CardinalityLimits, Cell, CellEffect, CellKey, DayRange, FoldedView,
+    Horizon, HourlyLimitCounts, MinuteRollup, PageDeltas, PageEffect, PageKey, PageLabels, QueryResult,
+    RollupPlacement, SeriesLabels, SeriesQuery, cells_to_load, fold, roll_up,
 };
-use wire::UnixMillis;
+use wire::{CodecError, UnixMillis, Window, WindowSpan};
 use worker::{Error, Result, SqlStorageValue};
 
 use super::cause_store::PriorCounts;

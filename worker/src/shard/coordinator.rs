@@ -1,9 +1,10 @@
 //! What the first shard of a site does for the whole site: it asks the other shards, and owes others what
 //! they are to be told. Each debt has a file of its own; this says when.
 
-use ledger::traffic::TrafficStats;
-use ledger::{HourlyLimitCounts, QueryResult, SeriesQuery, WindowSpan};
+use ledger::{HourlyLimitCounts, QueryResult, SeriesQuery};
 use serde_json::Value;
+use traffic::TrafficStats;
+use wire::WindowSpan;
 use worker::wasm_bindgen::JsValue;
 use worker::{Env, Error, Request, Response, Result};
 

@@ -6,15 +6,13 @@ use std::time::Instant;
 
 use hdrhistogram::Histogram;
 use hdrhistogram::serialization::{Serializer, V2Serializer};
-use ledger::{
-    BotFilter, CardinalityLimits, Dimension, Horizon, SeriesQuery, Window, WindowSpan, lookback_start,
-};
+use ledger::{BotFilter, CardinalityLimits, Dimension, Horizon, SeriesQuery, lookback_start};
 use scale::{Audience, Random, SimulatedShard, shipped_limits};
 use serde_json::{Value, json};
 use sketch::Sketch;
 use sketches_ddsketch::{Config, DDSketch};
 use tdigests::TDigest;
-use wire::{Metric, UnixMillis};
+use wire::{Metric, UnixMillis, Window, WindowSpan};
 
 fn main() {
     let mut figures = bench_queries();

@@ -2,9 +2,9 @@
 //! what is stored, what the platform's list price makes of it, and which of them is the bottleneck. Cells
 //! are counted by the ledger's own code; what the tables of the journal take is what SQLite says of them.
 
-use ledger::{CardinalityLimits, Horizon, UnfoldedView, WindowSpan};
+use ledger::{CardinalityLimits, Horizon, UnfoldedView};
 use scale::{Audience, Random, RowCounts, SimulatedShard, shipped_limits};
-use wire::UnixMillis;
+use wire::{UnixMillis, WindowSpan};
 
 /// The platform's list prices in US dollars, as of 2026-11; each a million of its unit, storage a
 /// gigabyte-month. What the plan includes is left out: at this scale it is nothing.

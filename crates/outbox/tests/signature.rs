@@ -1,9 +1,9 @@
-//! The receiving side of the push, written from docs/push.md alone, against what the sender signs.
+//! A verifier written from docs/push.md alone, against the signatures of the sender.
 
 #![expect(clippy::unwrap_used, reason = "a test may fail by panic")]
 
 use hmac::{Hmac, KeyInit, Mac};
-use ledger::outbox::{SigningKey, SigningKeyError, sign};
+use outbox::{SigningKey, SigningKeyError, sign};
 use proptest::prelude::*;
 use sha2::Sha256;
 use wire::UnixMillis;
@@ -20,7 +20,7 @@ enum VerifyError {
     Expired,
 }
 
-/// What a backend does, step by step as the page says.
+/// Verifies a request step by step as documented.
 fn verify(keys: &[(&str, &[u8])], header: &str, key: &str, body: &[u8], now: u64) -> Result<(), VerifyError> {
     let one = |name: &str| {
         let mut found = header.split(',').filter_map(|part| part.split_once('=')).filter(|(n, _)| *n == name);
@@ -55,7 +55,7 @@ fn signed_header(secret: &[u8], name: &str, key: &str, body: &[u8]) -> String {
     sign(&SigningKey::new(name, secret).unwrap(), key, body, UnixMillis(NOW_SECONDS * 1000 + 999)).unwrap()
 }
 
-/// The request of the page is the sender's own, so who writes a verifier has a vector.
+/// The documented request is a test vector for verifiers.
 #[test]
 fn the_documented_example_matches_the_sender() {
     let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/push.md")).unwrap();
@@ -71,7 +71,7 @@ fn the_documented_example_matches_the_sender() {
     assert_eq!(verify(&[("2027-01", SECRET)], &sent, &key, body.as_bytes(), NOW_SECONDS), Ok(()));
 }
 
-/// RFC 4231, case 2: the primitive is the standard's.
+/// RFC 4231, case 2.
 #[test]
 fn the_mac_is_hmac_sha_256() {
     let mut mac = Hmac::<Sha256>::new_from_slice(b"Jefe").unwrap();
@@ -91,7 +91,7 @@ fn both_keys_are_valid_during_rotation() {
     }
     let old = signed_header(PREVIOUS_SECRET, "2026", "a.1", b"x");
     assert_eq!(verify(&newer, &old, "a.1", b"x", NOW_SECONDS), Err(VerifyError::UnknownKey));
-    // A name alone opens nothing.
+    // The name of a key is not enough.
     let forged = signed_header(PREVIOUS_SECRET, "2027", "a.1", b"x");
     assert_eq!(verify(&both, &forged, "a.1", b"x", NOW_SECONDS), Err(VerifyError::WrongSignature));
 }
@@ -119,7 +119,7 @@ fn a_weak_key_is_refused_and_a_secret_is_never_shown() {
 
 proptest! {
     #[test]
-    fn whatever_is_changed_is_refused(
+    fn any_change_invalidates_the_signature(
         body in proptest::collection::vec(any::<u8>(), 1..200),
         key in "[a-z.]{1,20}",
         at in any::<prop::sample::Index>(),

@@ -1,42 +1,42 @@
-//! Where documents are pushed to and by which keys they are signed, as a deployment writes it. Where these
-//! texts are kept is the shell's business; a mistake in them is told before anything is sent.
+//! Parsing of the configured sinks and signing keys. Configuration errors are reported before anything is
+//! sent; storing the texts is left to the shell.
 
 use std::fmt;
 
-use super::signature::{SigningKey, SigningKeyError};
+use crate::signature::{SigningKey, SigningKeyError};
 
-/// A backend that documents are pushed to.
+/// A backend that receives documents.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sink {
-    /// By which its outbox is known: an address may change, and what is owed goes on.
+    /// The name of its outbox, which survives a change of the URL.
     pub name: String,
-    /// The address.
+    /// The URL that documents are posted to.
     pub url: String,
 }
 
-/// What is wrong with sinks or keys.
+/// An error in the configured sinks or keys.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SinkConfigError {
-    /// Something is no address.
+    /// An entry without a valid HTTP URL.
     InvalidUrl(String),
-    /// Two have one name.
+    /// Two sinks with the same name.
     DuplicateName(String),
-    /// A key is not a name and a secret.
+    /// An entry that is not a valid name and secret.
     InvalidKey {
-        /// Which one, counted from 1: the text itself is secret.
+        /// The position of the entry, counted from 1; the text itself is secret.
         position: usize,
-        /// What is wrong with it, where it has both.
+        /// The defect of an entry that has both parts.
         error: Option<SigningKeyError>,
     },
-    /// There are sinks, and no key to sign with.
+    /// Sinks without a signing key.
     MissingKey,
 }
 
 impl Sink {
-    /// Reads `url` or `name=url`, several with commas. One without a name is called `backend`.
+    /// Parses a comma-separated list of `url` or `name=url`. The default name is `backend`.
     ///
     /// # Errors
-    /// Says which part is wrong.
+    /// Returns the first invalid entry.
     pub fn parse_list(text: &str) -> Result<Vec<Self>, SinkConfigError> {
         let mut sinks: Vec<Self> = Vec::new();
         for part in text.split(',').map(str::trim).filter(|part| !part.is_empty()) {
@@ -54,24 +54,24 @@ impl Sink {
     }
 }
 
-/// Reads `id:secret`, one a line. The first one signs; the others are tried where a backend does
-/// not know it, so that both sides may change keys in any order.
+/// Parses `name:secret`, one per line. The first key signs; the others are tried if the backend does not know
+/// it, so that both sides can rotate keys in any order.
 ///
 /// # Errors
-/// Says which key is wrong, and never shows it.
+/// Returns the position of the first invalid key, never its text.
 pub fn parse_signing_keys(text: &str) -> Result<Vec<SigningKey>, SinkConfigError> {
     let parts = text.lines().map(str::trim).filter(|part| !part.is_empty());
     let key = |(index, part): (usize, &str)| {
-        let place = index + 1;
+        let position = index + 1;
         let (id, secret) =
-            part.split_once(':').ok_or(SinkConfigError::InvalidKey { position: place, error: None })?;
+            part.split_once(':').ok_or(SinkConfigError::InvalidKey { position, error: None })?;
         SigningKey::new(id, secret.as_bytes())
-            .map_err(|why| SinkConfigError::InvalidKey { position: place, error: Some(why) })
+            .map_err(|error| SinkConfigError::InvalidKey { position, error: Some(error) })
     };
     parts.enumerate().map(key).collect()
 }
 
-/// Whether it is an address that a Worker can post to, without a name or password in it.
+/// Returns true for an HTTP URL that a Worker can post to, without credentials.
 #[must_use]
 pub fn is_http_url(text: &str) -> bool {
     let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
@@ -90,23 +90,20 @@ impl fmt::Display for SinkConfigError {
         match self {
             Self::InvalidUrl(found) => write!(
                 f,
-                "`{found}` is no address: it is like `https://example.com/vitals`, or `name=https://…`, several with \
+                "`{found}` is not a valid sink; write `https://example.com/vitals` or `name=https://…`, separated by \
                  commas"
             ),
             Self::DuplicateName(name) => {
-                write!(f, "two addresses are called `{name}`; name them `name=https://…`")
+                write!(f, "two sinks are named `{name}`; give each a name of its own with `name=https://…`")
             }
-            Self::InvalidKey { position: place, error: None } => {
-                write!(f, "the signing key {place} is no `name:secret`")
+            Self::InvalidKey { position, error: None } => {
+                write!(f, "signing key {position} is not of the form `name:secret`")
             }
-            Self::InvalidKey { position: place, error: Some(why) } => {
-                write!(f, "the signing key {place}: {why}")
+            Self::InvalidKey { position, error: Some(error) } => {
+                write!(f, "signing key {position}: {error}")
             }
             Self::MissingKey => {
-                write!(
-                    f,
-                    "there is no key to sign with; set the secret PUSH_KEYS to `name:secret`, one a line"
-                )
+                write!(f, "no signing key; set the secret PUSH_KEYS to `name:secret`, one per line")
             }
         }
     }

@@ -1,6 +1,6 @@
-//! The signature of a pushed document: HMAC-SHA-256 over its time, its key's name, its idempotency key
-//! and its bytes. What the receiving side must check is told in `docs/push.md`. Where secrets are
-//! kept is the shell's business.
+//! The signature of a pushed document: HMAC-SHA-256 over the time, the name of the signing key, the
+//! idempotency key and the body. `docs/push.md` specifies the verification. Storing secrets is left to the
+//! shell.
 
 use std::fmt;
 
@@ -11,33 +11,34 @@ use wire::UnixMillis;
 /// The header that carries the signature.
 pub const SIGNATURE_HEADER: &str = "Edge-Vitals-Signature";
 
-/// The header that carries the key of the document.
+/// The header that carries the idempotency key.
 pub const IDEMPOTENCY_HEADER: &str = "Idempotency-Key";
 
-/// A secret that both sides know, and the name by which they speak of it.
+/// A shared secret and its name.
 #[derive(Clone, PartialEq, Eq)]
 pub struct SigningKey {
     id: String,
     secret: Vec<u8>,
 }
 
-/// Why something is no key.
+/// A defect of a signing key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SigningKeyError {
-    /// The name would not fit the header.
+    /// The name is empty, too long or contains characters that the header does not allow.
     InvalidName,
-    /// The secret could be guessed.
+    /// The secret is short enough to be guessed.
     SecretTooShort {
-        /// Its bytes.
+        /// The length of the secret in bytes.
         found_bytes: usize,
     },
 }
 
 impl SigningKey {
-    /// A key of that name.
+    /// Creates a key.
     ///
     /// # Errors
-    /// Refuses names that do not fit a header, and secrets shorter than the hash (RFC 2104 §3).
+    /// Returns an error for names that do not fit the header, and for secrets shorter than the hash (RFC 2104
+    /// §3).
     pub fn new(id: &str, secret: &[u8]) -> Result<Self, SigningKeyError> {
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_');
         if !(1..=64).contains(&id.len()) || !id.bytes().all(plain) {
@@ -50,22 +51,22 @@ impl SigningKey {
     }
 }
 
-/// The value of the signature's header for a body that is sent now. `None` cannot come of a valid key.
+/// Returns the value of the signature header for a body that is sent now. It is never `None` for a valid key.
 #[must_use]
 pub fn sign(key: &SigningKey, idempotency_key: &str, body: &[u8], now: UnixMillis) -> Option<String> {
     let seconds = now.0 / 1000;
     let mut mac = Hmac::<Sha256>::new_from_slice(&key.secret).ok()?;
-    // No field before the body can hold a line's end, so no two requests share a text.
+    // No field before the body can contain a newline, so the signed text of each request is unique.
     mac.update(format!("{SCHEME}\n{seconds}\n{}\n{idempotency_key}\n", key.id).as_bytes());
     mac.update(body);
     let digits: String = mac.finalize().into_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
     Some(format!("t={seconds},k={},v1={digits}", key.id))
 }
 
-/// A secret does not belong into a log.
+/// Omits the secret, which must not reach a log.
 impl fmt::Debug for SigningKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Key").field("id", &self.id).finish_non_exhaustive()
+        f.debug_struct("SigningKey").field("id", &self.id).finish_non_exhaustive()
     }
 }
 
@@ -73,10 +74,16 @@ impl fmt::Display for SigningKeyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::InvalidName => {
-                write!(f, "a signing key's name is 1 to 64 letters, digits, dots, dashes or underscores")
+                write!(
+                    f,
+                    "the name of a signing key must be 1 to 64 letters, digits, dots, dashes or underscores"
+                )
             }
             Self::SecretTooShort { found_bytes: found } => {
-                write!(f, "a signing secret has at least {MIN_SECRET_BYTES} bytes, and this one has {found}")
+                write!(
+                    f,
+                    "a signing secret must have at least {MIN_SECRET_BYTES} bytes; this one has {found}"
+                )
             }
         }
     }

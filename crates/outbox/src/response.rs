@@ -1,68 +1,68 @@
-//! What a backend's answer means for the document it answers, and for the ones behind it. When to try
-//! again is the outbox's business.
+//! The meaning of a backend's response for the document that was sent, and for the queue behind it. The queue
+//! decides when to retry.
 
 use std::time::UNIX_EPOCH;
 
 use wire::UnixMillis;
 
-use super::DeliveryError;
+use crate::state::DeliveryError;
 
-/// How an attempt ended.
+/// The outcome of an attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AttemptOutcome {
-    /// With an answer.
+    /// A response.
     Response {
         /// Its status.
         status: u16,
-        /// Its `Retry-After`, if it had one that can be read.
+        /// Its `Retry-After`, if present and valid.
         retry_after: Option<RetryAfter>,
     },
-    /// Without one: no connection, a reset, a time-out.
+    /// No response: connection refused or reset, or a timeout.
     NoResponse,
 }
 
-/// When a backend wants to be asked again.
+/// A parsed `Retry-After`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RetryAfter {
-    /// After so many milliseconds.
+    /// A delay in milliseconds.
     Delay(u64),
-    /// At that moment by its own clock.
+    /// A time on the backend's clock.
     At(UnixMillis),
 }
 
-/// What follows from an answer.
+/// The consequence of an outcome.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Disposition {
+pub(crate) enum Disposition {
     /// The backend has the document.
     Delivered,
-    /// It will never take this document, and may well take the next one.
+    /// The backend will never accept this document, but may accept the next one.
     Rejected(u16),
-    /// It takes no document now.
+    /// The backend accepts no documents at present.
     RetryLater { error: DeliveryError, retry_after: Option<RetryAfter> },
 }
 
 impl AttemptOutcome {
-    pub(super) const fn disposition(self) -> Disposition {
+    pub(crate) const fn disposition(self) -> Disposition {
         let Self::Response { status, retry_after } = self else {
             return Disposition::RetryLater { error: DeliveryError::Unreachable, retry_after: None };
         };
         match status {
             200..=299 => Disposition::Delivered,
-            // A time-out, a twin of this request at work, too early, too many: all pass.
+            // Timeout, concurrent duplicate, too early, too many requests: all are temporary.
             408 | 409 | 425 | 429 | 500..=599 => {
                 Disposition::RetryLater { error: DeliveryError::Failing(status), retry_after }
             }
-            // These speak of the bytes that were sent.
+            // These concern the bytes that were sent.
             400 | 413 | 415 | 422 => Disposition::Rejected(status),
-            // These speak of the address, the key, or whoever sits between: of every document alike.
-            // To put all of them aside would turn one wrong setting into work for each window.
+            // These concern the URL, the key or a proxy, and thus every document. Dead-lettering all of them
+            // would turn one wrong setting into manual work for each window.
             _ => Disposition::RetryLater { error: DeliveryError::Refusing(status), retry_after },
         }
     }
 }
 
 impl RetryAfter {
-    /// Reads the header: RFC 9110 §10.2.3, seconds or a date.
+    /// Parses the header: seconds or a date (RFC 9110 §10.2.3).
     #[must_use]
     pub fn parse(value: &str) -> Option<Self> {
         let value = value.trim();
@@ -73,8 +73,8 @@ impl RetryAfter {
         Some(Self::At(UnixMillis(u64::try_from(since.as_millis()).ok()?)))
     }
 
-    /// Milliseconds from now.
-    pub(super) const fn delay_ms(self, now: UnixMillis) -> u64 {
+    /// Returns the delay from `now` in milliseconds.
+    pub(crate) const fn delay_ms(self, now: UnixMillis) -> u64 {
         match self {
             Self::Delay(span) => span,
             Self::At(at) => at.0.saturating_sub(now.0),

@@ -1,96 +1,37 @@
-//! Windows of time: minutes while the last hours are looked at closely, hours for a month, days for
-//! a year. Which of them holds a moment is a fact that only rolling up changes.
+//! The horizon between minutes, hours and days. Minutes are kept for the last hours, hours for a month, days for
+//! a year. Only a roll-up moves the horizon.
 
 use serde::{Deserialize, Serialize};
-use wire::UnixMillis;
+use wire::{UnixMillis, Window, WindowSpan};
 
-/// How long a window is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub enum WindowSpan {
-    /// 60 seconds.
-    Minute,
-    /// 60 minutes.
-    Hour,
-    /// 24 hours of UTC.
-    Day,
-}
-
-/// A window: where it starts, and how long it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct Window {
-    /// Its length.
-    pub span: WindowSpan,
-    /// Its first millisecond.
-    pub start: UnixMillis,
-}
-
-/// Up to where windows have been rolled up. Stored, and moved only together with the roll-up.
+/// The times before which windows have been rolled up. It is stored together with each roll-up.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Horizon {
-    /// From here on, minutes hold what happened; before, hours.
+    /// From this time on, views are in minute windows.
     pub minutes: UnixMillis,
-    /// From here on, hours hold what minutes no longer do; before, days.
+    /// From this time up to `minutes`, views are in hour windows; before, in day windows.
     pub hours: UnixMillis,
-    /// Before this, nothing is kept.
+    /// Nothing is kept before this time.
     pub days: UnixMillis,
-    /// Before this, what is kept stands in pages too: where minutes end, once all that was stored before
-    /// there were pages is in them.
+    /// Views before this time are in page sums, too. It equals `minutes` once cells from before the introduction
+    /// of page sums are backfilled.
     #[serde(default)]
     pub pages: UnixMillis,
 }
 
-/// How long each kind of window is kept.
+/// The retention of each kind of window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Retention {
-    /// Milliseconds that minutes are kept.
+    /// The retention of minute windows.
     pub minute_windows_ms: u64,
-    /// Milliseconds that hours are kept.
+    /// The retention of hour windows.
     pub hour_windows_ms: u64,
-    /// Milliseconds that days are kept.
+    /// The retention of day windows.
     pub day_windows_ms: u64,
 }
 
-impl WindowSpan {
-    /// Every span, shortest first.
-    pub const ALL: [Self; 3] = [Self::Minute, Self::Hour, Self::Day];
-
-    /// Milliseconds.
-    #[must_use]
-    pub const fn millis(self) -> u64 {
-        match self {
-            Self::Minute => 60_000,
-            Self::Hour => 3_600_000,
-            Self::Day => 86_400_000,
-        }
-    }
-
-    /// The number under which it is stored.
-    #[must_use]
-    pub const fn code(self) -> u8 {
-        match self {
-            Self::Minute => 0,
-            Self::Hour => 1,
-            Self::Day => 2,
-        }
-    }
-
-    /// The span of a stored number.
-    #[must_use]
-    pub fn from_code(code: i64) -> Option<Self> {
-        Self::ALL.into_iter().find(|span| i64::from(span.code()) == code)
-    }
-}
-
-impl Window {
-    /// The window of a span that holds the moment.
-    #[must_use]
-    pub const fn containing(span: WindowSpan, moment: UnixMillis) -> Self {
-        Self { span, start: UnixMillis(moment.0 - moment.0 % span.millis()) }
-    }
-}
-
 impl Horizon {
-    /// The window that holds what happened at the moment; none when it is no longer kept.
+    /// Returns the window that contains the moment; `None` past the retention.
     #[must_use]
     pub fn window_at(&self, moment: UnixMillis) -> Option<Window> {
         let span = match moment {
@@ -102,13 +43,13 @@ impl Horizon {
         Some(Window::containing(span, moment))
     }
 
-    /// Whether pages hold all that they can.
+    /// Returns true once the backfill of page sums is complete.
     #[must_use]
     pub fn has_all_pages(&self) -> bool {
         self.pages == self.minutes
     }
 
-    /// Where it stands once a day more is in pages: the one of the first cell that is not.
+    /// Returns the horizon after the backfill of the day of `first`, the first cell that is not in page sums.
     #[must_use]
     pub fn after_backfilling(&self, first: Option<UnixMillis>) -> Self {
         let next = first.map(|first| {
@@ -117,11 +58,13 @@ impl Horizon {
         Self { pages: next.map_or(self.minutes, |next| next.min(self.minutes)), ..*self }
     }
 
-    /// Where the horizon stands once everything older than the retention is rolled up. It stops at the
-    /// edges of the longer windows, so that no window is ever half rolled, and it never moves back.
+    /// Returns the horizon after rolling up everything older than the retention. It moves to the edges of the
+    /// longer windows only, so that no window is rolled up in part, and it never moves back.
     #[must_use]
     pub fn advanced(&self, retention: &Retention, now: UnixMillis) -> Self {
-        let edge = |kept: u64, span: WindowSpan| Window::containing(span, now.saturating_sub(kept)).start;
+        let edge = |retention_ms: u64, span: WindowSpan| {
+            Window::containing(span, now.saturating_sub(retention_ms)).start
+        };
         let minutes = self.minutes.max(edge(retention.minute_windows_ms, WindowSpan::Hour));
         Self {
             minutes,
@@ -133,7 +76,7 @@ impl Horizon {
 }
 
 impl Retention {
-    /// So many days in all; the short windows as long as they are of use, and no longer.
+    /// Returns a retention of `days` for day windows, and of up to 35 days for hour windows.
     #[must_use]
     pub const fn from_days(days: u64) -> Self {
         let days = days.saturating_mul(WindowSpan::Day.millis());

@@ -1,14 +1,14 @@
-//! What is stored, as version 1 wrote it: read for ever, and written to the same bytes.
+//! Golden rows and bytes of version 1: they stay readable, and are written unchanged.
 #![expect(clippy::unwrap_used, reason = "a test may fail by panic")]
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use ledger::{
     CardinalityGuard, Cell, CellEffect, CellKey, ClientInfo, Horizon, MetricLimits, PageDeltas,
-    RouteTemplates, SeriesLabels, UnfoldedView, ViewRecord, Window, WindowSpan, cells_to_load, fold,
+    RouteTemplates, SeriesLabels, UnfoldedView, ViewRecord, cells_to_load, fold,
 };
 use wire::beacon::Values;
-use wire::{Beacon, Metric, UnixMillis};
+use wire::{Beacon, Metric, UnixMillis, Window, WindowSpan};
 
 const LABELS: &str = r#"{"r":"/product/:id","d":"phone","n":"back-forward-cache","c":"hit","e":"4g","v":"2026.11.1","b":true,"x":{"plan":"pro"}}"#;
 const RECORD: &str = r#"{"v":1,"l":{"r":"/product/:id","d":"phone","n":"back-forward-cache","c":"hit","e":"4g","v":"2026.11.1","b":true,"x":{"plan":"pro"}},"m":[812,1204,12,56,3,120],"w":4}"#;
@@ -30,7 +30,7 @@ fn a_view_record_matches_its_version_1_text() {
     assert_eq!(
         ViewRecord::from_json(&RECORD.replace(r#"{"v":1"#, r#"{"v":9"#)),
         None,
-        "a later version is not guessed at"
+        "a later version is refused"
     );
 }
 
@@ -53,12 +53,12 @@ fn a_cell_matches_its_version_1_bytes() {
     };
     let mut limits = Values::default();
     limits.set(Metric::Lcp, 2000);
-    let mut rooms = CardinalityGuard::default();
-    rooms.load_window(Window::containing(WindowSpan::Minute, start), []);
-    assert_eq!(cells_to_load(std::slice::from_ref(&view), &rooms, &Horizon::default()).len(), 1);
+    let mut guard = CardinalityGuard::default();
+    guard.load_window(Window::containing(WindowSpan::Minute, start), []);
+    assert_eq!(cells_to_load(std::slice::from_ref(&view), &guard, &Horizon::default()).len(), 1);
     let (horizon, mut pages) = (Horizon::default(), PageDeltas::default());
     let effects =
-        fold(vec![view], BTreeMap::new(), &mut rooms, &horizon, |_| MetricLimits(limits), &mut pages);
+        fold(vec![view], BTreeMap::new(), &mut guard, &horizon, |_| MetricLimits(limits), &mut pages);
     let cells: BTreeSet<String> = effects
         .iter()
         .filter_map(|effect| match effect {
