@@ -70,17 +70,17 @@ for (const [name, [path, sign]] of Object.entries(VIEWS)) {
     await page.goto(www.product.origin + path, { waitUntil: "commit" });
     await page.locator("#content[aria-busy] .waiting").first().waitFor();
     assert.equal(await page.locator(sign).count(), 0);
-    assert.match(String(await page.locator("h1").first().textContent()), /Reading|What visitors feel/);
+    assert.match(String(await page.locator("h1").first().textContent()), /Loading|Core Web Vitals/);
     release();
     await page.locator(sign).first().waitFor();
     await settled(page);
     await page.unroute("**/api/**");
-    const again = () => page.getByRole("button", { name: "Read again" }).click();
+    const again = () => page.getByRole("button", { name: "Refresh" }).click();
 
     // Offline: what was read stays, is said to be old, and is read again as soon as there is a network.
     await context.setOffline(true);
     await again();
-    await noticed(page, "This device is offline. The numbers are as they were");
+    await noticed(page, "This device is offline. Showing data from");
     assert.ok((await page.locator(sign).count()) > 0, "the numbers stay");
     await context.setOffline(false);
     await unnoticed(page);
@@ -88,25 +88,25 @@ for (const [name, [path, sign]] of Object.entries(VIEWS)) {
     // A Worker that answers with an error, or not at all, takes no numbers away, either.
     await page.route("**/api/**", (route) => route.fulfill(problem(503)));
     await again();
-    await noticed(page, "The Worker cannot answer now. The numbers are as they were");
+    await noticed(page, "The Worker returned an error. Showing data from");
     await page.unroute("**/api/**");
     await page.route("**/api/**", (route) => route.abort());
     // Nobody touches it: it asks again by itself, and says how old its numbers have become.
     await page.locator("body").click({ position: { x: 2, y: 2 } });
     await page.clock.fastForward("06:00");
-    await noticed(page, "The Worker does not answer. The numbers are as they were 6 minutes ago");
+    await noticed(page, "The Worker is unreachable. Showing data from 6 minutes ago");
     assert.ok((await page.locator(sign).count()) > 0);
     await page.unroute("**/api/**");
     await page.clock.fastForward("01:01");
     await unnoticed(page);
     // A page that is left alone asks for nothing any more, and says so.
     await page.clock.fastForward("20:00");
-    await noticed(page, "These numbers were read 20 minutes ago.");
+    await noticed(page, "Last updated 20 minutes ago.");
 
     // Without anything to keep, the error stands alone with a way on.
     await page.route("**/api/**", (route) => route.fulfill(problem(500)));
     await page.goto(www.product.origin + path);
-    await page.getByRole("heading", { name: "The Worker cannot answer now." }).waitFor();
+    await page.getByRole("heading", { name: "The Worker returned an error." }).waitFor();
     assert.match(String(await text(page, "main")), /the storage does not answer/);
     assert.equal(await page.locator(sign).count(), 0);
     await page.unroute("**/api/**");
@@ -123,12 +123,12 @@ test("each view that is shut asks for its token, and opens with it", async () =>
     await go(path.replace("demo", "shut"));
     if (name === "health") {
       // The outline is everybody's; the rest is for who holds the token.
-      await page.getByRole("button", { name: "Give the token …" }).click();
-      await page.getByLabel("The secret READ_TOKEN").fill("read sesame");
-      await page.getByRole("button", { name: "Go on" }).click();
+      await page.getByRole("button", { name: "Sign in with a read token" }).click();
+      await page.getByLabel("READ_TOKEN").fill("read sesame");
+      await page.getByRole("button", { name: "Continue" }).click();
       await page.locator("#machinery").waitFor();
     } else {
-      const [label, button, secret] = name === "cache" ? ["Cache token", "Open", TOKEN] : ["Read token", "Sign in", "read sesame"];
+      const [label, button, secret] = name === "cache" ? ["Cache token", "Sign in", TOKEN] : ["Read token", "Sign in", "read sesame"];
       await page.getByLabel(label).fill(secret);
       await page.getByRole("button", { name: button }).click();
       await page.locator(name === "cache" ? "#record" : "[data-snippet]").waitFor();
@@ -141,8 +141,8 @@ test("a part of the health that fails takes no other along", async () => {
   const { page, go, context } = await visitor();
   await page.route("**/api/performance/recommendations?*", (route) => route.fulfill(problem(503)));
   await go(VIEWS.health[0]);
-  await page.getByText("It cannot be shown:").waitFor();
-  assert.match(String(await text(page, "main")), /It cannot be shown: the storage does not answer/);
+  await page.getByText("Loading failed:").waitFor();
+  assert.match(String(await text(page, "main")), /Loading failed: the storage does not answer/);
   for (const part of ["tr[data-part]", "#history", "#queries", "#machinery"]) assert.ok((await page.locator(part).count()) > 0, part);
   await context.close();
 });
@@ -152,13 +152,13 @@ test("nothing is known of a site that nobody visited, and each view says so", as
   await go("/?site=shut&view=health");
   assert.equal(await page.locator("[data-health]").getAttribute("data-health"), "unknown");
   const main = String(await text(page, "main"));
-  for (const words of ["No alert is raised.", "There was none in this time.", "Nothing follows from these visits", "The edge answered nothing."]) assert.ok(main.includes(words), words);
+  for (const words of ["No open alerts.", "No incidents in this period.", "No recommendations.", "The edge served no requests."]) assert.ok(main.includes(words), words);
   for (const view of ["overview", "routes", "budgets", "compare"]) {
     await go(`/?site=shut&view=${view}`);
     await page.locator("[data-snippet]").waitFor();
   }
   await go("/?site=shut&view=cache");
-  assert.match(String(await text(page, "main")), /Nothing was asked of the cache/);
+  assert.match(String(await text(page, "main")), /No requests in the last day/);
   await context.close();
 });
 
@@ -212,8 +212,8 @@ test("the keyboard alone filters, chooses a time, exports, and comes back", asyn
   await settled(page);
   assert.match(page.url(), /device=desktop/);
   await page.evaluate(() => document.getElementById("window")?.focus());
-  await page.getByLabel("Time", { exact: true }).selectOption("own");
-  await page.getByRole("dialog", { name: "From … to …" }).waitFor();
+  await page.getByLabel("Time range", { exact: true }).selectOption("own");
+  await page.getByRole("dialog", { name: "Custom range" }).waitFor();
   await page.keyboard.press("Escape");
   await page.getByRole("dialog").waitFor({ state: "detached" });
   await settled(page);
@@ -238,25 +238,25 @@ test("the keyboard alone acknowledges, silences, and takes it back", async () =>
   const { page, go, context } = await visitor({ token: "read sesame" });
   await go(VIEWS.health[0]);
   await tabTo(page, "button", "Acknowledge");
-  await dialog(page, "Look after this alert");
+  await dialog(page, "Acknowledge this alert");
   await page.keyboard.type("Kim");
   await page.keyboard.press("Enter");
   // Whoever only reads is asked for the other secret, and what was asked goes on with it.
-  await page.getByRole("dialog", { name: "This needs a token" }).waitFor();
+  await page.getByRole("dialog", { name: "Token required" }).waitFor();
   await page.keyboard.type("manage sesame");
   await page.keyboard.press("Enter");
-  await page.getByText("Kim looks after it").first().waitFor();
+  await page.getByText("acknowledged by Kim").first().waitFor();
   await settled(page);
   await page.evaluate(() => document.querySelector("a")?.focus());
   await tabTo(page, "button", "Silence all …");
   await dialog(page, "Silence");
-  await page.getByLabel("What for").focus();
+  await page.getByLabel("Reason").focus();
   await page.keyboard.type("a drill");
   await page.keyboard.press("Enter");
   await page.locator("[data-mute]").filter({ hasText: "a drill (Kim)" }).waitFor();
   await settled(page);
   assert.equal(await page.evaluate(() => document.activeElement?.id), "silence-all", "what was made anew has the focus again");
-  await tabTo(page, "button", "Take back");
+  await tabTo(page, "button", "Remove silence");
   await page.keyboard.press("Enter");
   await page.locator("[data-mute]").waitFor({ state: "detached" });
   await context.close();
@@ -265,25 +265,25 @@ test("the keyboard alone acknowledges, silences, and takes it back", async () =>
 test("the keyboard alone explains, purges and warms", async () => {
   const { page, go, context } = await visitor();
   await go(VIEWS.cache[0]);
-  await tabTo(page, "textbox", "Address");
+  await tabTo(page, "textbox", "URL");
   await page.keyboard.type(`http://${HOST}/page`);
   await page.keyboard.press("Enter");
   await page.locator("[data-explained] li").first().waitFor();
-  await tabTo(page, "textbox", "Which");
+  await tabTo(page, "textbox", "Value");
   await page.keyboard.type("nothing");
   await tabTo(page, "button", "Purge …");
   await dialog(page, "Purge tag nothing?");
   await tabTo(page, "button", "Purge");
   await page.keyboard.press("Enter");
   await page.getByText("Purged: tag nothing.").waitFor();
-  await tabTo(page, "textbox", "Addresses, or a sitemap");
+  await tabTo(page, "textbox", "URLs, or a sitemap");
   await page.keyboard.type(`http://${HOST}/page`);
   await tabTo(page, "button", "Warm …");
   await dialog(page, "Warm the cache?");
   await tabTo(page, "button", "Warm");
   await page.keyboard.press("Enter");
   await page.getByText(/^Warmed \d/).waitFor();
-  await tabTo(page, "button", "Show the record");
+  await tabTo(page, "button", "Show the call log");
   await page.keyboard.press("Enter");
   await page.locator("tr[data-call=warm]").waitFor();
   await context.close();

@@ -86,8 +86,8 @@ test("the overview says of each vital what was sent", async () => {
   assert.equal(await text(page, "[data-metric=LCP] [data-kept]"), `phone: ${Math.round((within / phone.length) * 1000) / 10}% of ${phone.length} within 2,000 ms`);
   assert.equal(await page.locator("[data-metric=LCP]").first().getAttribute("data-verdict"), "violated");
   assert.equal(number(await text(page, "[data-fact=Views] b")), VISITS.length + 2);
-  assert.match(String(await text(page, "[data-fact='Sends heard']")), new RegExp(`${VISITS.length + 2} of ${VISITS.length + 4}`));
-  assert.match(String(await text(page, ".losses")), /Sends that never arrived2.*hidden before it began1/);
+  assert.match(String(await text(page, "[data-fact='Beacons received']")), new RegExp(`${VISITS.length + 2} of ${VISITS.length + 4}`));
+  assert.match(String(await text(page, ".losses")), /Beacons lost in transit2.*page hidden before measurement started1/);
   assert.deepEqual(complaints, []);
   await context.close();
 });
@@ -163,7 +163,7 @@ test("groups and filters are of the same views, and the address keeps them", asy
   await settled(page);
   const slow = values("INP", ({ net, route }) => net === "3g" && route === "/");
   assert.equal(number(await text(page, 'tr[data-group="/"] td.number')), slow.length);
-  await page.getByRole("link", { name: "Connection is 3g: take away" }).click();
+  await page.getByRole("link", { name: "Remove filter: Connection is 3g" }).click();
   await settled(page);
   assert.equal(number(await text(page, 'tr[data-group="/"] td.number')), values("INP", ({ route }) => route === "/").length);
   await context.close();
@@ -298,7 +298,7 @@ test("on a phone it is in sight what is judged, and what it comes to, without sc
   await go(VIEWS.budgets);
   const cells = page.locator('tr[data-cell="/product/:id phone LCP"] td');
   const named = await cells.evaluateAll((cells) => cells.map((cell) => [getComputedStyle(cell, "::before").content, cell.firstChild?.textContent]));
-  for (const [name, value] of [["Device", "phone"], ["Vital", "LCP"], ["Budget", "≤ 2,000 ms"]]) assert.ok(named.some(([before, text]) => before === `"${name}"` && text === value), JSON.stringify(named));
+  for (const [name, value] of [["Device", "phone"], ["Metric", "LCP"], ["Budget", "≤ 2,000 ms"]]) assert.ok(named.some(([before, text]) => before === `"${name}"` && text === value), JSON.stringify(named));
   await context.close();
 });
 
@@ -314,11 +314,11 @@ test("the keyboard alone reaches a filter, a view and a route", async () => {
     assert.fail(`Tab does not reach ${wanted}`);
   };
   await page.keyboard.press("Tab");
-  assert.equal(await focused(), "Skip to the numbers");
+  assert.equal(await focused(), "Skip to content");
   await until("Routes");
   await page.keyboard.press("Enter");
   await page.locator("tr[data-group]").first().waitFor();
-  assert.equal(await page.evaluate(() => document.activeElement?.id), "content", "the numbers come next");
+  assert.equal(await page.evaluate(() => document.activeElement?.id), "content", "the content comes next");
   await page.locator("body").press("Home");
   await page.evaluate(() => document.querySelector("a")?.focus());
   await until("+ Filter");
@@ -382,7 +382,7 @@ test("what is not public opens with its token, and closes again", async () => {
   await go(VIEWS.door);
   await page.getByLabel("Read token").fill("wrong");
   await page.getByRole("button", { name: "Sign in" }).click();
-  await page.getByText("The token was not accepted.").waitFor();
+  await page.getByText("Invalid token.").waitFor();
   await page.getByLabel("Read token").fill("open sesame");
   await page.getByRole("button", { name: "Sign in" }).click();
   await page.locator("[data-metric=LCP]").first().waitFor();
@@ -397,7 +397,7 @@ test("without a network the numbers stay and are said to be old; a wrong questio
   const { page, go, context } = await visitor();
   await go(VIEWS.overview);
   await context.setOffline(true);
-  await page.getByRole("button", { name: "Read again" }).click();
+  await page.getByRole("button", { name: "Refresh" }).click();
   await page.locator("#notice.stale").filter({ hasText: "offline" }).waitFor();
   assert.equal(number(await text(page, "[data-metric=LCP] [data-n]")), values("LCP").length);
   await page.getByRole("link", { name: "Budgets", exact: true }).click();
@@ -405,7 +405,7 @@ test("without a network the numbers stay and are said to be old; a wrong questio
   await context.setOffline(false);
   await page.locator("tr[data-cell]").first().waitFor();
   await go("/?site=nobody");
-  await page.getByText("The question was refused").waitFor();
+  await page.getByText("The Worker rejected the request").waitFor();
   await context.close();
 });
 
@@ -414,7 +414,7 @@ test("a part of the dashboard that does not come is said, and comes with the nex
   await go(VIEWS.overview);
   await page.route("**/dashboard/parts/budgets-*", (route) => route.abort());
   await page.getByRole("link", { name: "Budgets", exact: true }).click();
-  await page.getByText("A part of the dashboard did not come.").waitFor();
+  await page.getByText("Part of the dashboard failed to load.").waitFor();
   await page.unroute("**/dashboard/parts/budgets-*");
   await page.getByRole("button", { name: "Try again" }).click();
   await page.locator("tr[data-cell]").first().waitFor();

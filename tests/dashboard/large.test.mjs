@@ -54,12 +54,12 @@ test("of a thousand routes a hundred are shown at once, each can be found, and t
   }
   assert.equal(seen.size, ROUTES, "each was shown on one of the pages");
   assert.ok(await page.getByRole("button", { name: "Next" }).isDisabled());
-  assert.equal(await page.evaluate(() => document.activeElement?.textContent), "Before", "the keyboard is left where it can go on");
+  assert.equal(await page.evaluate(() => document.activeElement?.textContent), "Previous", "the keyboard is left where it can go on");
   await page.getByRole("searchbox").fill("/shelf/99");
   await page.locator("tbody tr").nth(10).waitFor();
   assert.equal(await rows(page), 11);
   await page.getByRole("searchbox").fill("nowhere");
-  await page.getByText("Nothing is called so.").waitFor();
+  await page.getByText("No matches.").waitFor();
   assert.equal((await exported(page, "Table (CSV)")).trimEnd().split("\r\n").length, ROUTES + 1);
   const { lines } = JSON.parse(await exported(page, "Document (JSON)"));
   assert.equal(new Set(lines.map((/** @type {any} */ { name }) => name)).size, ROUTES);
@@ -99,7 +99,7 @@ test("the overview of a thousand routes asks for no line of each, and is as shor
   const found = shown.map(([route, device, metric]) => own.find((/** @type {any} */ each) => each.route === route && each.device === device && each.metric === metric));
   assert.deepEqual(found.map(beyond), most.slice(0, 8));
   const silent = own.filter((/** @type {any} */ { verdict }) => verdict === "unknown" || verdict === "insufficient").length;
-  await page.getByText(`Nothing is proven yet of ${silent.toLocaleString("en-US")} budgeted cells`).waitFor();
+  await page.getByText(`Insufficient data for ${silent.toLocaleString("en-US")} budgets`).waitFor();
   assert.ok((await nodes(page)) < MOST_NODES / 5);
   assert.deepEqual(complaints, []);
   await context.close();

@@ -83,10 +83,10 @@ test("the cache opens with its own token, and counts as its answers said", async
   const { page, go, context } = await visitor();
   await go("/?view=cache&site=demo");
   await page.getByLabel("Cache token").fill("wrong");
-  await page.getByRole("button", { name: "Open" }).click();
-  await page.getByText("The token was not accepted.").waitFor();
+  await page.getByRole("button", { name: "Sign in" }).click();
+  await page.getByText("Invalid token.").waitFor();
   await page.getByLabel("Cache token").fill(TOKEN);
-  await page.getByRole("button", { name: "Open" }).click();
+  await page.getByRole("button", { name: "Sign in" }).click();
   await page.locator("[data-fact=Hits]").waitFor();
   assert.match(String(await text(page, "[data-fact=Hits] small")), new RegExp(`^${answers.filter(isHit).length} of `));
   assert.equal(number(await text(page, "[data-fact=Requests] b")), answers.length);
@@ -100,19 +100,19 @@ test("the cache opens with its own token, and counts as its answers said", async
   /** @param {{ route: string, status: string }[]} all @param {(answer: { route: string, status: string }) => string} name */
   const counted = (all, name) => all.reduce((sums, each) => ({ ...sums, [name(each)]: (sums[name(each)] ?? 0) + 1 }), /** @type {Record<string, number>} */ ({}));
   assert.deepEqual(await groups("Hits by tier"), counted(answers.filter(isHit), ({ status }) => String(status.match(/detail=(\w+)/)?.[1])));
-  assert.deepEqual(await groups("Misses by reason"), counted(answers.filter((answer) => !isHit(answer)), ({ status }) => (/; stored/.test(status) ? "not there yet; stored now" : "not to be stored")));
-  assert.deepEqual(await groups("Asked for most"), { [`http://${HOST}/users/7`]: 6, [`http://${HOST}/users/8`]: 2 });
-  for (const heading of ["#why", "#record", "[data-fact=Purges] small"]) assert.match(String(await text(page, heading)), /of all sites/);
+  assert.deepEqual(await groups("Misses by reason"), counted(answers.filter((answer) => !isHit(answer)), ({ status }) => (/; stored/.test(status) ? "first request, now stored" : "not cacheable")));
+  assert.deepEqual(await groups("Most requested"), { [`http://${HOST}/users/7`]: 6, [`http://${HOST}/users/8`]: 2 });
+  for (const heading of ["#why", "#record", "[data-fact=Purges] small"]) assert.match(String(await text(page, heading)), /all sites/);
   await context.close();
 });
 
 test("an address is explained, and a purge is asked about, done and recorded", async () => {
   const { page, go, complaints, context } = await visitor({ "token-cache": TOKEN });
   await go("/?view=cache&site=demo");
-  await page.getByLabel("Address", { exact: true }).first().fill(`http://${HOST}/users/7`);
+  await page.getByLabel("URL", { exact: true }).first().fill(`http://${HOST}/users/7`);
   await page.getByRole("button", { name: "Explain" }).click();
   await page.locator("[data-explained] li").first().waitFor();
-  assert.match(String(await text(page, "[data-explained]")), /served from what is stored.*Stored: 200/s);
+  assert.match(String(await text(page, "[data-explained]")), /Served from the cache.*Stored: 200/s);
   await page.locator("#purge-what").fill("user:7");
   await page.getByRole("button", { name: "Purge …" }).click();
   await page.getByRole("button", { name: "Cancel" }).click();
@@ -125,11 +125,11 @@ test("an address is explained, and a purge is asked about, done and recorded", a
   assert.ok(!isHit(answers[answers.length - 1]));
   await ask("/users/8");
   assert.ok(isHit(answers[answers.length - 1]), "nothing else is gone");
-  await page.getByLabel("Addresses, or a sitemap").fill(`http://${HOST}/users/7\nhttp://${HOST}/users/9`);
+  await page.getByLabel("URLs, or a sitemap").fill(`http://${HOST}/users/7\nhttp://${HOST}/users/9`);
   await page.getByRole("button", { name: "Warm …" }).click();
   await page.getByRole("button", { name: "Warm", exact: true }).click();
   await page.getByText(/^Warmed \d/).waitFor();
-  await page.getByRole("button", { name: "Show the record" }).click();
+  await page.getByRole("button", { name: "Show the call log" }).click();
   await page.locator("tr[data-call=warm]").waitFor();
   assert.match(String(await text(page, "tr[data-call=purge]")), /Purge.*user:7.*Done/);
   await go("/?view=route&route=%2Fusers%2F%3Aid&site=demo&window=1h");
@@ -147,9 +147,9 @@ test("the score is the sum of its parts, and who holds the token sees the machin
   assert.equal(points.length, bulletin.parts.length);
   assert.equal(points.reduce((sum, each) => sum + number(each), 0), number(await text(page, ".standing .score text")));
   assert.equal(await page.locator("#machinery").count(), 0);
-  await page.getByRole("button", { name: "Give the token …" }).click();
-  await page.getByLabel("The secret READ_TOKEN").fill("read sesame");
-  await page.getByRole("button", { name: "Go on" }).click();
+  await page.getByRole("button", { name: "Sign in with a read token" }).click();
+  await page.getByLabel("READ_TOKEN").fill("read sesame");
+  await page.getByRole("button", { name: "Continue" }).click();
   await page.locator("#machinery").waitFor();
   assert.match(String(await text(page, "[data-fact=Memory] b")), /%$/);
   await settled(page);
@@ -161,7 +161,7 @@ test("a route shows the queries behind it, counted again here, and says whose th
   const { page, go, complaints, context } = await visitor();
   await go("/?view=route&route=%2Forders%2F%5Border%5D&site=demo&window=1h");
   assert.equal(await page.locator("[data-found]").getAttribute("data-found"), "shape");
-  assert.match(String(await text(page, "[data-found]")), new RegExp(`no route that is called /orders/\\[order\\]\\. Shown instead is what has its shape, /orders/:id: ${ORDERS} answers, of which the origin was asked for ${ORDERS}`));
+  assert.match(String(await text(page, "[data-found]")), new RegExp(`no route named /orders/\\[order\\]\\. Showing routes of the same shape, /orders/:id: ${ORDERS} responses, ${ORDERS} of them from the origin`));
   assert.deepEqual(await page.locator("tr[data-query]").evaluateAll((rows) => rows.map((row) => row.getAttribute("data-query"))), ["order", "line"], "the slowest first");
   const { origin_seconds } = await (await fetch(`${www.product.origin}/api/performance/queries?site=demo&window=1h&route=/orders/:id`)).json();
   for (const name of ["order", "line"]) {
@@ -172,13 +172,13 @@ test("a route shows the queries behind it, counted again here, and says whose th
     for (const [found, percent] of [[median, 50], [p95, 95]]) assert.ok(Math.abs(found - exact(own, percent)) <= exact(own, percent) / 64 + 0.5, `p${percent} of ${name} is ${found}, exactly ${exact(own, percent)}`);
     if (origin_seconds > 0) assert.ok(Math.abs(share - sum / 10 / origin_seconds) < 0.06, `${share} % of ${origin_seconds} s`);
   }
-  assert.match(String(await text(page, "tr[data-query=line] td.words")), new RegExp(`^five times or more in ${ORDERS} of ${ORDERS} answers, at most 6`));
+  assert.match(String(await text(page, "tr[data-query=line] td.words")), new RegExp(`^5 times or more in ${ORDERS} of ${ORDERS} responses, at most 6`));
   // A page that the edge knows without a query, and one that it does not know.
   await go("/?view=route&route=%2Fusers%2F%3Aid&site=demo&window=1h");
   assert.equal(await page.locator("[data-found]").getAttribute("data-found"), "name");
-  assert.match(String(await text(page, "[data-found]")), /told of no query.*behind \/orders\/:id.*Server-Timing: db;dur/s);
+  assert.match(String(await text(page, "[data-found]")), /reported no queries.*queries for \/orders\/:id.*Server-Timing: db;dur/s);
   await go("/?view=route&route=%2Fcheckout&site=demo&window=1h");
-  assert.match(String(await text(page, "[data-found=nowhere]")), /no route that is called \/checkout.*behind \/orders\/:id/s);
+  assert.match(String(await text(page, "[data-found=nowhere]")), /no route named \/checkout.*queries for \/orders\/:id/s);
   await page.getByRole("link", { name: "all queries" }).click();
   await settled(page);
   assert.deepEqual(await page.locator("tr[data-query] td.words:last-child").allTextContents(), ["/orders/:id", "/orders/:id"]);
@@ -195,12 +195,12 @@ test("what would help is told with the visits that it rests on, and leads to the
   assert.match(await fact("Visits"), new RegExp(`^${2 * EACH}${EACH} \\(50%\\) over 2,000 ms$`));
   const lost = (EACH * (MISS - 2000)) / 1000;
   const all = lost + [...Array(200).keys()].reduce((sum, view) => sum + (1000 + view) / 1000, 0) + [...Array(40).keys()].reduce((sum, view) => sum + Math.max(0, view * 40 - 1100) / 1000, 0);
-  assert.match(await fact("They lose"), /^4 min/);
-  const share = number((await fact("They lose")).replace("4 min", ""));
+  assert.match(await fact("Time lost"), /^4 min/);
+  const share = number((await fact("Time lost")).replace("4 min", ""));
   assert.ok(Math.abs(share - (lost / all) * 100) < 2, `${share} %, exactly ${(lost / all) * 100} %`);
   assert.ok(Math.abs(number(await fact("p75")) - MISS) <= MISS / 64, await fact("p75"));
   assert.match(await fact("Lost by a miss"), /^(1,9\d\d|2,0\d\d) ms$/);
-  await item.getByRole("link", { name: "Look at the route" }).click();
+  await item.getByRole("link", { name: "View route" }).click();
   await page.locator("h1.path").waitFor();
   await settled(page);
   assert.match(page.url(), /view=route&route=%2Flist&window=7d&device=desktop$/);
@@ -217,21 +217,21 @@ test("an alert is looked after and silenced from the page, and as the API then h
   assert.deepEqual(await page.locator("li[data-alert]").evaluateAll((rows) => rows.map((row) => row.getAttribute("data-alert"))), raised.map((/** @type {any} */ { key }) => key));
   const first = page.locator("li[data-alert]").first();
   await first.getByRole("button", { name: "Acknowledge" }).click();
-  await page.getByLabel("Who looks after it").fill("Kim");
+  await page.getByLabel("Your name").fill("Kim");
   await page.getByRole("button", { name: "Acknowledge", exact: true }).last().click();
   // Whoever only reads changes nothing: the token that does is asked for.
-  await page.getByLabel("The secret MANAGE_TOKEN").fill("manage sesame");
-  await page.getByRole("button", { name: "Go on" }).click();
-  await page.getByText("Kim looks after it").waitFor();
+  await page.getByLabel("MANAGE_TOKEN").fill("manage sesame");
+  await page.getByRole("button", { name: "Continue" }).click();
+  await page.getByText("acknowledged by Kim").waitFor();
   assert.equal((await alerts()).raised[0].acknowledged.by, "Kim");
   await page.locator("li[data-alert]").first().getByRole("button", { name: "Silence …" }).click();
-  await page.getByLabel("For how many minutes").fill("30");
-  await page.getByLabel("What for").fill("a new basket");
+  await page.getByLabel("Duration in minutes").fill("30");
+  await page.getByLabel("Reason").fill("a new basket");
   await page.getByRole("button", { name: "Silence", exact: true }).click();
   await page.locator("[data-mute]").filter({ hasText: "a new basket (Kim)" }).waitFor();
   const [mute] = (await alerts()).mutes;
   assert.equal(mute.until - mute.from, 30 * 60_000);
-  await page.getByRole("button", { name: "Take back" }).click();
+  await page.getByRole("button", { name: "Remove silence" }).click();
   await page.locator("[data-mute]").waitFor({ state: "detached" });
   assert.deepEqual((await alerts()).mutes, []);
   await context.close();
@@ -244,16 +244,16 @@ test("the overview calls out what is raised, for those who may know it, and how 
   const { page, go, complaints, context } = await visitor({ token: "read sesame" });
   await go("/?site=demo");
   assert.deepEqual(await page.locator(".called li").evaluateAll((rows) => rows.map((row) => row.getAttribute("data-alert"))), raised.slice(0, 5).map((/** @type {any} */ { key }) => key));
-  assert.match(String(await text(page, ".called li")), /Kim looks after it/);
-  assert.match(String(await text(page, "[data-fact='Sends heard'] small")), new RegExp(`^${heard} of ${sent}$`));
-  assert.match(String(await text(page, "[data-fact='Heard last'] b")), /ago|now/);
+  assert.match(String(await text(page, ".called li")), /acknowledged by Kim/);
+  assert.match(String(await text(page, "[data-fact='Beacons received'] small")), new RegExp(`^${heard} of ${sent}$`));
+  assert.match(String(await text(page, "[data-fact='Last beacon'] b")), /ago|now/);
   const at = new Intl.DateTimeFormat("en-US", { dateStyle: "medium", timeStyle: "short", timeZone: "UTC" }).format(heard_at);
-  assert.equal(await text(page, "[data-fact='Heard last'] small"), at);
+  assert.equal(await text(page, "[data-fact='Last beacon'] small"), at);
   await page.getByRole("link", { name: "Acknowledge or silence" }).click();
   await page.locator("#machinery").waitFor();
   const stranger = await visitor();
   await stranger.go("/?site=demo");
-  assert.match(String(await text(stranger.page, "[aria-labelledby=attention]")), /Alerts are for those who hold the read token/);
+  assert.match(String(await text(stranger.page, "[aria-labelledby=attention]")), /Alerts require the read token/);
   assert.deepEqual([...complaints, ...stranger.complaints].filter((each) => !/\b503\b/.test(each)), []);
   await Promise.all([context.close(), stranger.context.close()]);
 });
@@ -271,14 +271,14 @@ test("how the site was is what each look said; an incident has its beginning, it
   await page.route("**/api/health/history?*", (route) => route.fulfill({ json: PAST(Date.now()) }));
   await go("/?view=health&site=demo&window=28d");
   assert.equal(await page.locator("[data-history]").getAttribute("data-history"), "28d");
-  assert.equal(await page.locator(".strip").getAttribute("aria-label"), "Status over time: 82.1% healthy, 3.6% degraded, 7.1% unhealthy, 7.1% seen by nobody");
+  assert.equal(await page.locator(".strip").getAttribute("aria-label"), "Status over time: 82.1% healthy, 3.6% degraded, 7.1% unhealthy, 7.1% not evaluated");
   const [bar, ...pieces] = await page.locator(".strip, .strip i").evaluateAll((all) => all.map((each) => each.getBoundingClientRect().toJSON()));
   assert.deepEqual(pieces.map(({ left, width }) => [(left - bar.left) / bar.width, width / bar.width].map((part) => Math.round(part * 28))), [[0, 10], [10, 1], [11, 6], [19, 2], [21, 7]]);
-  assert.deepEqual((await page.locator("tr[data-status]").allTextContents()).map((row) => row.replace(/[A-Z][a-z]{2} \d+, \d{4}, \d+:\d\d.[AP]M/g, "·")), ["Healthy·still7 days92", "Unhealthy··2 days31", "Nobody looked··2 days–", "Healthy··6 days92", "Degraded··24 h74", "Healthy··10 days92"]);
+  assert.deepEqual((await page.locator("tr[data-status]").allTextContents()).map((row) => row.replace(/[A-Z][a-z]{2} \d+, \d{4}, \d+:\d\d.[AP]M/g, "·")), ["Healthy·now7 days92", "Unhealthy··2 days31", "Not evaluated··2 days–", "Healthy··6 days92", "Degraded··24 h74", "Healthy··10 days92"]);
   assert.equal(await page.locator("[data-spent=unseen]").isVisible(), true);
   const rows = await page.locator("tr[data-incident]").allTextContents();
-  assert.match(rows[0], /^Slow answersthe whole siteWarning.*goes on2 hnobodynobody$/);
-  assert.match(rows[1], /^Budget broken\/cart · phone · LCPCritical.*ended.*2 dayspagerslackAnn/);
+  assert.match(rows[0], /^Slow responsesthe whole siteWarning.*ongoing2 hnobodynobody$/);
+  assert.match(rows[1], /^Budget violated\/cart · phone · LCPCritical.*ended.*2 dayspagerslackAnn/);
   await context.close();
 });
 

@@ -16,10 +16,10 @@ import { count, interval, lasting, percent, value } from "./words.js";
 /** @param {State} state @param {string} window @param {Advice[]} advice @param {string} lately */
 export function recommendations(state, window, advice, lately) {
   return make("section", { "aria-labelledby": "advice" },
-    make("h2", { id: "advice" }, "What would help ", make("small", { class: "quiet" }, lately)),
+    make("h2", { id: "advice" }, "Recommendations ", make("small", { class: "quiet" }, lately)),
     advice.length
       ? more(advice, FEW, (shown) => make("ol", { class: "alerts" }, shown.map((each) => item(state, window, each))))
-      : make("p", { class: "quiet" }, "Nothing follows from these visits: no page loses much by a cause that they tell of. A rule needs about a hundred visits, and pages that send their ", make("code", null, "attribution"), "."),
+      : make("p", { class: "quiet" }, "No recommendations. A recommendation needs about 100 visits, from pages that send their ", make("code", null, "attribution"), "."),
   );
 }
 
@@ -31,18 +31,18 @@ function item(state, window, { rule, route, device, metric, place, finding, acti
   return make("li", { class: "panel", "data-advice": rule, "data-place": `${route} ${device} ${metric}` },
     make("header", { class: "row" },
       make("h3", null, RULES[rule] ?? rule, make("small", { class: "quiet block" }, `${route} · ${device} · ${metric}`)),
-      make("a", { href: link(state, { view: "route", route, ...at }) }, "Look at the route"),
+      make("a", { href: link(state, { view: "route", route, ...at }) }, "View route"),
     ),
     make("p", null, make("b", null, action)),
     make("p", { class: "quiet" }, finding),
     make("dl", { class: "facts small" },
       fact("Visits", count(place.visits), `${count(place.over)} (${percent(place.over / Math.max(place.visits, 1))}) over ${value(place.limit, place.unit)}`),
       fact("p75", value(place.p75, place.unit), interval(place.interval, place.unit)),
-      place.seconds === null ? null : fact("They lose", lasting(place.seconds), `${percent(place.share / 100)} of what all visits lose`),
+      place.seconds === null ? null : fact("Time lost", lasting(place.seconds), `${percent(place.share / 100)} of all time lost`),
       evidence.filter(({ what }) => what !== "visits over budget").map((each) => fact(each.what.replace(/^./, (first) => first.toUpperCase()), measured(each), "")),
-      gain === null ? null : fact("It saves", `≤ ${lasting(gain)}`, "as reckoned below"),
+      gain === null ? null : fact("Saving", `≤ ${lasting(gain)}`, "estimated as below"),
     ),
-    make("p", { class: "note quiet" }, `Reckoned: ${reckoned}.`),
+    make("p", { class: "note quiet" }, `Estimate: ${reckoned}.`),
   );
 }
 
@@ -51,16 +51,16 @@ const measured = ({ value: number, unit }) => (unit === "%" ? percent(number / 1
 
 /** @type {Record<string, string>} */
 const RULES = {
-  "cache-misses": "Misses cost what hits do not",
-  "slow-query": "A query is slow",
-  "slow-origin": "The origin is slow",
-  "late-resource": "The largest element is asked for late",
-  "heavy-resource": "The largest element loads long",
-  "late-render": "It is there, and not painted",
-  "busy-thread": "The page is busy when people act",
-  "slow-handler": "Handlers take long",
-  "slow-frame": "The next frame takes long",
-  "shifting-element": "Something moves",
-  "back-forward-cache": "Going back loads anew",
+  "cache-misses": "Cache misses are slow",
+  "slow-query": "Slow query",
+  "slow-origin": "Slow origin",
+  "late-resource": "LCP resource requested late",
+  "heavy-resource": "LCP resource loads slowly",
+  "late-render": "LCP element rendered late",
+  "busy-thread": "Main thread busy during interactions",
+  "slow-handler": "Slow event handlers",
+  "slow-frame": "Slow rendering after interactions",
+  "shifting-element": "Element causes layout shifts",
+  "back-forward-cache": "Back/forward cache not used",
 };
 const FEW = 4;

@@ -207,11 +207,11 @@ async function sent(path, query, how, key, isGood = (answer) => answer.ok) {
     answer = await fetch(`${path}?${query}`, { signal, ...how, headers: token ? { authorization: `Bearer ${token}` } : {} });
   } catch (error) {
     if (signal?.aborted) throw error;
-    throw new Unreached("The Worker did not answer.");
+    throw new Unreached("The Worker did not respond.");
   }
   if (isGood(answer)) return answer;
   const problem = await answer.json().catch(() => ({}));
-  throw new Refused(answer.status, typeof problem.detail === "string" ? problem.detail : `The Worker answers ${answer.status}.`);
+  throw new Refused(answer.status, typeof problem.detail === "string" ? problem.detail : `The Worker returned status ${answer.status}.`);
 }
 
 /** Forgets every token. */

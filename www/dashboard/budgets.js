@@ -21,14 +21,14 @@ export async function budgets(state) {
   const kinds = Object.keys(VERDICTS).filter((name) => name !== "none");
   const shown = state.verdict ? (counts.get(state.verdict) ?? []) : cells;
   const { since: from, refused, source } = standing.budgets;
-  const { section, drawn } = shown.length ? budgetTable(state, shown, tools, pages) : { section: instead("None", make("p", null, "No budget has this verdict.")), drawn: () => undefined };
+  const { section, drawn } = shown.length ? budgetTable(state, shown, tools, pages) : { section: instead("No budgets", make("p", null, "No budget has this verdict.")), drawn: () => undefined };
   return {
     title: "Budgets",
     whole: standing,
     content: [
       make("h1", null, "Budgets"),
-      make("p", { class: "lead" }, `Since ${moment(from)} views are judged by this budgets.json${source === "kv" ? ", put into KV" : ""}. A verdict rests on counts: too few views prove nothing, and silence is never green.`),
-      refused && make("p", { class: "warning", role: "alert" }, make("b", null, "A newer budgets.json does not rule. "), refused.why),
+      make("p", { class: "lead" }, `This budgets.json${source === "kv" ? " (from KV)" : ""} is in effect since ${moment(from)}. A verdict needs enough views: a budget without data is never shown as met.`),
+      refused && make("p", { class: "warning", role: "alert" }, make("b", null, "A newer budgets.json was rejected: "), refused.why),
       make("nav", { class: "chips", "aria-label": "Verdict" },
         make("a", { href: link(state, { verdict: null }), "aria-current": state.verdict ? null : "true" }, `All ${count(cells.length)}`),
         kinds.map((name) => {
@@ -75,15 +75,15 @@ export function budgetTable(state, cells, tools, pages) {
     { name: "Verdict" },
     { name: "Route" },
     { name: "Device" },
-    { name: "Vital" },
+    { name: "Metric" },
     { name: "Budget", number: true },
     { name: "Value", number: true },
-    ...(hasLab ? [{ name: "Lab", number: true, title: "The median of Lighthouse’s runs" }] : []),
-    { name: "Within", number: true },
-    { name: "What it would take" },
-    { name: "Line", number: true, title: "The line of budgets.json" },
+    ...(hasLab ? [{ name: "Lab", number: true, title: "Median of the Lighthouse runs" }] : []),
+    { name: "Within budget", number: true },
+    { name: "Needed" },
+    { name: "Line", number: true, title: "Line of budgets.json" },
   ];
-  const { box, show, drawn } = longTable("Budgets with their counts", columns, (/** @type {Cell} */ each) => row(state, each, tools, hasLab ? pages : null));
+  const { box, show, drawn } = longTable("Budgets with their view counts", columns, (/** @type {Cell} */ each) => row(state, each, tools, hasLab ? pages : null));
   show(cells);
   return { section: make("section", null, box), drawn };
 }
@@ -102,29 +102,29 @@ function labCell(each, pages) {
 function row(state, each, tools, pages) {
   const name = each.route === null ? make("span", null, `All of ${each.pattern}`) : make("a", { href: link(state, { view: "route", route: each.route, metric: each.metric }) }, each.route);
   return make("tr", { "data-verdict": each.verdict, "data-cell": `${each.route ?? "*"} ${each.device ?? "*"} ${each.metric}` },
-    cell([verdictMark(each.verdict), each.watch?.alarm ? make("small", { class: "alarm", title: `Raised ${moment(each.watch.changed_at)}` }, `alarm, ${since(each.watch.changed_at)}`) : null]),
+    cell([verdictMark(each.verdict), each.watch?.alarm ? make("small", { class: "alarm", title: `Alarm raised ${moment(each.watch.changed_at)}` }, `alarm, ${since(each.watch.changed_at)}`) : null]),
     make("th", { scope: "row" }, name),
     cell(each.device ?? "any"),
-    cell([each.metric, each.severity === "warn" ? make("small", { class: "quiet" }, "warns only") : null]),
+    cell([each.metric, each.severity === "warn" ? make("small", { class: "quiet" }, "warning only") : null]),
     number([`≤ ${value(each.max, each.unit)}`, make("small", { class: "quiet" }, `p${each.percentile}`)]),
     number([value(each.value, each.unit), make("small", { class: "quiet" }, each.n ? interval(each.interval, each.unit) : "")]),
     pages ? labCell(each, pages) : [],
     number(each.n ? [`${count(each.k)} of ${count(each.n)}`, make("small", { class: "quiet" }, percent(each.k / each.n))] : "–"),
-    make("td", { class: "words" }, takes(each, tools), each.burn?.asks ? make("small", { class: "alarm" }, each.burn.asks === "page" ? "burns fast: look now" : "burns: look soon") : null),
+    make("td", { class: "words" }, takes(each, tools), each.burn?.asks ? make("small", { class: "alarm" }, each.burn.asks === "page" ? "burning fast: act now" : "burning: act soon") : null),
     number(String(each.line)),
   );
 }
 
 /** What it would take to decide. @param {Cell} each @param {Toolkit} tools */
-function takes({ n, k, percentile, min_samples, verdict }, tools) {
-  if (verdict === "unknown") return `${plural(min_samples, "view")} for a first look`;
+function takes({ metric, n, k, percentile, min_samples, verdict }, tools) {
+  if (verdict === "unknown") return `${plural(min_samples, "view")} for a first verdict`;
   if (verdict === "insufficient") {
     const { more, verdict: then } = tools.ahead(n, k, percentile, min_samples);
-    const proves = { met: "would prove it kept", violated: "would prove it broken", "at-limit": "would show it at its limit" }[then] ?? "would tell";
+    const proves = { met: "would prove it met", violated: "would prove it exceeded", "at-limit": "would show it at the limit" }[then] ?? "would give a verdict";
     return `about ${plural(more, "more view")} like these ${proves}`;
   }
-  if (verdict === "met") return "decided";
+  if (verdict === "met") return "nothing: proven";
   const missing = Math.ceil((n * percentile) / 100) - k;
-  if (verdict === "at-limit") return "a clear change either way";
-  return `${plural(missing, "view")} of these had to be quicker`;
+  if (verdict === "at-limit") return "a clear change in either direction";
+  return `${count(missing)} of these views must be ${metric === "CLS" ? "more stable" : "faster"} to meet the budget`;
 }

@@ -32,7 +32,7 @@ export async function cache(state, again) {
   } catch (error) {
     if (!(error instanceof Refused && error.status === 401)) throw error;
     keep("cache", null);
-    return { ...nothing, content: [door(again, "The token was not accepted. ")] };
+    return { ...nothing, content: [door(again, "Invalid token. ")] };
   }
   const site = question(state).get("site");
   const routes = analytics.routes.filter((each) => !site || each.site === site);
@@ -43,17 +43,17 @@ export async function cache(state, again) {
     whole: { site: site ?? routes[0]?.site ?? "", views: 1 },
     content: /** @type {Node[]} */ ([
       make("h1", null, "Cache"),
-      isUsed ? summary(routes, analytics) : instead("Nothing was asked of the cache", make("p", null, "In the last day no request reached a route of ", make("code", null, "EDGE"), ". docs/cache.md shows how one is configured.")),
+      isUsed ? summary(routes, analytics) : instead("No requests in the last day", make("p", null, "No request matched a route in ", make("code", null, "EDGE"), ". See docs/cache.md for its configuration.")),
       isUsed && byRoute(routes),
       isUsed && make("section", { "aria-labelledby": "why" },
-        make("h2", { id: "why" }, "Why ", make("small", { class: "quiet" }, "in the last day, of all sites")),
+        make("h2", { id: "why" }, "Hits, misses and bypasses ", make("small", { class: "quiet" }, "in the last day, all sites")),
         make("div", { class: "breakdowns" },
           breakdown("Hits by tier", "Tier", tiers.map(({ tier, requests }) => [TIERS[tier] ?? tier, requests])),
           breakdown("Misses by reason", "Reason", misses.map(({ reason, requests }) => [REASONS[reason] ?? reason, requests])),
-          breakdown("Past the cache by reason", "Reason", bypassed.map(({ reason, requests }) => [REASONS[reason] ?? reason, requests])),
+          breakdown("Bypasses by reason", "Reason", bypassed.map(({ reason, requests }) => [REASONS[reason] ?? reason, requests])),
           breakdown("Hits by age", "Age", ages.map(({ from, below, n }) => [`${count(from)} – ${count(below)} s`, n]), false),
-          breakdown("Answers by class of lifetime", "Class", classes.map((each) => [each.class.replace("_", " "), each.hits + each.stale + each.misses])),
-          breakdown("Asked for most", "Address", keys.slice(0, 10).map(({ key, requests }) => [key, requests])),
+          breakdown("Responses by lifetime class", "Class", classes.map((each) => [each.class.replace("_", " "), each.hits + each.stale + each.misses])),
+          breakdown("Most requested", "URL", keys.slice(0, 10).map(({ key, requests }) => [key, requests])),
         ),
       ),
       make("div", { class: "breakdowns" }, explain(), changes(again)),
@@ -93,10 +93,10 @@ function summary(routes, { purges }) {
     make("div", { "data-fact": name }, make("dt", null, name), make("dd", null, make("b", null, text), make("small", null, more)));
   return make("dl", { class: "facts panel" },
     fact("Hits", own ? percent(answered / own) : "–", `${count(answered)} of ${count(own)}`),
-    fact("Requests", count(sum(({ requests }) => requests)), past ? `${count(past)} went past it` : "in the last day"),
-    fact("Sent", bytes(sum((each) => each.bytes)), "in the last day"),
-    fact("Saved", lasting(sum(({ saved_ms }) => saved_ms ?? 0) / 1000), "of the origin’s time"),
-    fact("Purges", count(purges.count), `of all sites; ${slowest === undefined ? `${plural(purges.marks, "mark")} kept` : `known within ${count(slowest)} ms`}`),
+    fact("Requests", count(sum(({ requests }) => requests)), past ? `${count(past)} bypassed the cache` : "in the last day"),
+    fact("Transferred", bytes(sum((each) => each.bytes)), "in the last day"),
+    fact("Time saved", lasting(sum(({ saved_ms }) => saved_ms ?? 0) / 1000), "at the origin"),
+    fact("Purges", count(purges.count), `all sites; ${slowest === undefined ? `${plural(purges.marks, "purge version")} stored` : `propagated within ${count(slowest)} ms`}`),
   );
 }
 
@@ -133,34 +133,34 @@ function byRoute(routes) {
   });
   return make("section", { "aria-labelledby": "by-route" },
     make("h2", { id: "by-route" }, "By route ", make("small", { class: "quiet" }, "in the last day")),
-    table("The cache by route", [{ name: "Route" }, { name: "Hit ratio" }, { name: "Requests", number: true }, { name: "Hits", number: true }, { name: "Stale", number: true }, { name: "Misses", number: true }, { name: "Past it", number: true }, { name: "Sent", number: true }, { name: "Origin, median", number: true }, { name: "Saved", number: true }], rows),
+    table("The cache by route", [{ name: "Route" }, { name: "Hit ratio" }, { name: "Requests", number: true }, { name: "Hits", number: true }, { name: "Stale", number: true }, { name: "Misses", number: true }, { name: "Bypassed", number: true }, { name: "Transferred", number: true }, { name: "Origin median", number: true }, { name: "Time saved", number: true }], rows),
   );
 }
 
 /** What would be done for an address. */
 function explain() {
   const place = make("div", { role: "status", "data-explained": "" });
-  const { input, row } = field("explain-url", "Address", { type: "url", placeholder: "https://www.example.com/users/7" });
+  const { input, row } = field("explain-url", "URL", { type: "url", placeholder: "https://www.example.com/users/7" });
   const ask = async (/** @type {Event} */ event) => {
     event.preventDefault();
-    place.replaceChildren(make("p", { class: "quiet" }, "Reading…"));
+    place.replaceChildren(make("p", { class: "quiet" }, "Loading…"));
     try {
       place.replaceChildren(...answer(await told("/api/cache/explain", new URLSearchParams({ url: input.value }), "cache")));
     } catch (error) {
       place.replaceChildren(make("p", { class: "wrong" }, error instanceof Error ? error.message : String(error)));
     }
   };
-  return make("section", { class: "breakdown padded", "aria-labelledby": "explain" }, make("h2", { id: "explain" }, "Explain an address"), make("form", { class: "inline", onsubmit: ask }, row, make("button", { type: "submit", class: "primary" }, "Explain")), place);
+  return make("section", { class: "breakdown padded", "aria-labelledby": "explain" }, make("h2", { id: "explain" }, "Explain a URL"), make("form", { class: "inline", onsubmit: ask }, row, make("button", { type: "submit", class: "primary" }, "Explain")), place);
 }
 
 /** @param {Explained} explained */
 function answer({ route, does, because, stored }) {
   return [
-    make("p", null, make("b", null, STEPS[does] ?? does), route ? [", by the route ", make("code", null, route)] : ""),
+    make("p", null, make("b", null, STEPS[does] ?? does), route ? [", route ", make("code", null, route)] : ""),
     make("ol", { class: "because" }, because.map((ground) => make("li", null, ground))),
     stored
-      ? make("p", { class: "quiet" }, `Stored: ${stored.status}, ${bytes(stored.bytes)}, ${count(stored.age)} s old of ${count(stored.lifetime)} s${stored.tier ? `, in ${TIERS[stored.tier] ?? stored.tier}` : ""}${stored.tags.length ? `; tags ${stored.tags.join(", ")}` : ""}.`)
-      : make("p", { class: "quiet" }, "Nothing is stored for it here."),
+      ? make("p", { class: "quiet" }, `Stored: ${stored.status}, ${bytes(stored.bytes)}, age ${count(stored.age)} s of ${count(stored.lifetime)} s${stored.tier ? `, in ${TIERS[stored.tier] ?? stored.tier}` : ""}${stored.tags.length ? `; tags ${stored.tags.join(", ")}` : ""}.`)
+      : make("p", { class: "quiet" }, "No response is stored in this location."),
   ];
 }
 
@@ -170,25 +170,25 @@ function changes(again) {
   const kind = make("select", { id: "purge-kind", onchange: () => ((what.input.placeholder = KINDS[kind.value][1]), (what.row.hidden = kind.value === "all"), (what.input.required = kind.value !== "all")) },
     Object.entries(KINDS).map(([name, [word]]) => make("option", { value: name }, word)),
   );
-  const what = field("purge-what", "Which", { placeholder: KINDS.tag[1] });
+  const what = field("purge-what", "Value", { placeholder: KINDS.tag[1] });
   const soft = make("input", { id: "purge-soft", type: "checkbox" });
   const purge = async (/** @type {Event} */ event) => {
     event.preventDefault();
     const all = kind.value === "all";
-    const name = all ? "everything" : `${KINDS[kind.value][0].toLowerCase()} ${what.input.value}`;
-    const words = soft.checked ? "is stale from now on, and asked for anew." : "is gone from every place. Who asks for it waits for the origin.";
-    if (!(await asked(`Purge ${name}?`, "Purge", make("p", null, make("b", null, all ? "Everything that is stored" : `What is stored under the ${name}`), ` ${words}`), make("p", { class: "quiet" }, "The call is recorded.")))) return;
+    const name = all ? "everything" : `${noun(kind.value)} ${what.input.value}`;
+    const words = soft.checked ? "become stale and are revalidated on the next request." : "are removed in every location. The next request for each waits for the origin.";
+    if (!(await asked(`Purge ${name}?`, "Purge", make("p", null, make("b", null, all ? "All stored responses" : `Responses stored under the ${name}`), ` ${words}`), make("p", { class: "quiet" }, "The call is recorded.")))) return;
     await doing("/api/cache/purge", new URLSearchParams(), { [kind.value]: all ? true : what.input.value, soft: soft.checked }, () => `Purged: ${name}.`);
   };
   const list = make("textarea", { id: "warm-list", rows: 4, required: true, placeholder: "https://www.example.com/\nhttps://www.example.com/users/7" });
   const strategy = make("select", { id: "warm-strategy", onchange: () => ((named.hidden = strategy.value !== "listed"), (list.required = strategy.value === "listed")) },
     Object.entries(STRATEGIES).map(([name, [word]]) => make("option", { value: name }, word)),
   );
-  const named = make("p", { class: "field" }, make("label", { for: "warm-list" }, "Addresses, or a sitemap"), list);
+  const named = make("p", { class: "field" }, make("label", { for: "warm-list" }, "URLs, or a sitemap"), list);
   const warm = async (/** @type {Event} */ event) => {
     event.preventDefault();
-    if (!(await asked("Warm the cache?", "Warm", make("p", null, STRATEGIES[strategy.value][1]), make("p", { class: "quiet" }, "At most a hundred are asked of the origin, four at a time. The call is recorded.")))) return;
-    await doing("/api/cache/warm", new URLSearchParams({ strategy: strategy.value }), strategy.value === "listed" ? list.value : "", (/** @type {Record<string, number>} */ sums) => `Warmed ${count(sums.warmed)}; ${count(sums.fresh)} were fresh, ${count(sums.failed)} failed, ${count(sums.foreign)} are of no route.`);
+    if (!(await asked("Warm the cache?", "Warm", make("p", null, STRATEGIES[strategy.value][1]), make("p", { class: "quiet" }, "At most 100 requests are sent to the origin, four at a time. The call is recorded.")))) return;
+    await doing("/api/cache/warm", new URLSearchParams({ strategy: strategy.value }), strategy.value === "listed" ? list.value : "", (/** @type {Record<string, number>} */ sums) => `Warmed ${count(sums.warmed)}; ${count(sums.fresh)} already fresh, ${count(sums.failed)} failed, ${count(sums.foreign)} on no route.`);
   };
   const doing = async (/** @type {string} */ path, /** @type {URLSearchParams} */ query, /** @type {unknown} */ body, /** @type {(answer: any) => string} */ words) => {
     try {
@@ -196,18 +196,18 @@ function changes(again) {
       said.classList.remove("wrong");
       refresh.hidden = false;
     } catch (error) {
-      if (error instanceof Refused && error.status === 401 && (await unlocked("cache", "The token was not accepted."))) return doing(path, query, body, words);
+      if (error instanceof Refused && error.status === 401 && (await unlocked("cache", "Invalid token."))) return doing(path, query, body, words);
       said.textContent = error instanceof Error ? error.message : String(error);
       said.classList.add("wrong");
     }
   };
-  const refresh = make("button", { type: "button", hidden: true, onclick: again }, "Show the record");
+  const refresh = make("button", { type: "button", hidden: true, onclick: again }, "Show the call log");
   return make("section", { class: "breakdown padded", "aria-labelledby": "changes" },
     make("h2", { id: "changes" }, "Purge and warm"),
     make("form", { class: "inline", onsubmit: purge },
-      make("p", { class: "field" }, make("label", { for: "purge-kind" }, "By"), kind),
+      make("p", { class: "field" }, make("label", { for: "purge-kind" }, "Purge by"), kind),
       what.row,
-      make("p", { class: "tick" }, soft, make("label", { for: "purge-soft" }, "Softly: stale instead of gone")),
+      make("p", { class: "tick" }, soft, make("label", { for: "purge-soft" }, "Soft purge: mark as stale instead of removing")),
       make("button", { type: "submit", class: "primary" }, "Purge …"),
     ),
     make("form", { class: "inline", onsubmit: warm },
@@ -225,7 +225,7 @@ function purged(what) {
   try {
     const { soft, ...which } = JSON.parse(what);
     const [[kind, name]] = Object.entries(which).filter(([, value]) => value);
-    return `${kind === "all" ? "everything" : `${KINDS[kind][0].toLowerCase()} ${name}`}${soft ? ", softly" : ""}`;
+    return `${kind === "all" ? "everything" : `${noun(kind)} ${name}`}${soft ? " (soft)" : ""}`;
   } catch {
     return what;
   }
@@ -239,13 +239,13 @@ function record(calls) {
       make("td", { title: moment(at) }, since(at)),
       make("th", { scope: "row" }, CALLS[action] ?? action),
       make("td", { class: "words wide" }, (action === "purge" ? purged(what) : what) || "–"),
-      cell(make("span", { class: `verdict ${/^[2{]/.test(outcome) ? "met" : "violated"}`, title: outcome }, /^[2{]/.test(outcome) ? "Done" : `Refused, ${outcome}`)),
+      cell(make("span", { class: `verdict ${/^[2{]/.test(outcome) ? "met" : "violated"}`, title: outcome }, /^[2{]/.test(outcome) ? "Done" : `Rejected, ${outcome}`)),
     ),
   );
   return make("section", { "aria-labelledby": "record" },
-    make("h2", { id: "record" }, "Record of calls ", make("small", { class: "quiet" }, "of all sites")),
-    rows.length ? table("Calls that were made", [{ name: "When" }, { name: "What was done" }, { name: "Of what" }, { name: "Came to" }], rows) : make("p", { class: "quiet" }, "Nothing was purged or warmed."),
-    calls.length > changed.length && make("p", { class: "quiet" }, `Beside them ${plural(calls.length - changed.length, "call")} that only read, of the last ${count(calls.length)}.`),
+    make("h2", { id: "record" }, "Call log ", make("small", { class: "quiet" }, "all sites")),
+    rows.length ? table("Purge and warm calls", [{ name: "Time" }, { name: "Action" }, { name: "Target" }, { name: "Result" }], rows) : make("p", { class: "quiet" }, "No purge or warm calls."),
+    calls.length > changed.length && make("p", { class: "quiet" }, `Not shown: ${plural(calls.length - changed.length, "read-only call")} among the last ${count(calls.length)}.`),
   );
 }
 
@@ -257,31 +257,33 @@ function door(again, before) {
     keep("cache", input.value.trim());
     again();
   };
-  return alone("The cache opens with its own token",
-    make("p", null, before, "It shows what is asked for, and purges. The token is kept in this tab alone."),
-    make("form", { class: "door", onsubmit: enter }, row, make("button", { type: "submit", class: "primary" }, "Open")),
-    make("p", { class: "quiet" }, "It is set with ", make("code", null, "npx wrangler secret put CACHE_TOKEN"), "."),
+  return alone("Sign in with the cache token",
+    make("p", null, before, "The cache view shows the requested URLs, and can purge them. The token is kept in this tab only."),
+    make("form", { class: "door", onsubmit: enter }, row, make("button", { type: "submit", class: "primary" }, "Sign in")),
+    make("p", { class: "quiet" }, "Set the token with ", make("code", null, "npx wrangler secret put CACHE_TOKEN"), "."),
   );
 }
 
 /** @type {Record<string, [string, string]>} */
 const KINDS = {
   tag: ["Tag", "user:7"],
-  url: ["Address", "https://www.example.com/users/7"],
+  url: ["URL", "https://www.example.com/users/7"],
   prefix: ["Prefix", "https://www.example.com/blog/"],
   all: ["Everything", ""],
 };
+/** The kind of a purge within a sentence. @param {string} kind */
+const noun = (kind) => (kind === "url" ? "URL" : kind);
 /** @type {Record<string, [string, string]>} */
 const STRATEGIES = {
-  listed: ["What is listed", "What is listed is fetched from the origin, where it is not fresh."],
-  popular: ["What is asked for often", "What this isolate is asked for often and is soon stale is fetched anew."],
-  predicted: ["What is likely next", "The pages that visitors are likely to ask for next are fetched, where they are not stored."],
+  listed: ["Listed URLs", "Fetches the listed URLs from the origin unless they are fresh."],
+  popular: ["Popular URLs", "Refreshes URLs that this isolate serves often and that are about to become stale."],
+  predicted: ["Likely next pages", "Fetches the pages that visitors are likely to open next, unless they are stored."],
 };
 /** @type {Record<string, string>} */
-const TIERS = { memory: "memory", colo: "the Cache API", kv: "KV", "stale-if-error": "stale, for an error" };
+const TIERS = { memory: "memory", colo: "the Cache API", kv: "KV", "stale-if-error": "stale-if-error" };
 /** @type {Record<string, string>} */
-const REASONS = { stored: "not there yet; stored now", "no-store": "not to be stored", "uri-miss": "not there", "vary-miss": "there for other fields", "origin-failed": "the origin failed" };
+const REASONS = { stored: "first request, now stored", "no-store": "not cacheable", "uri-miss": "not stored", "vary-miss": "no variant for this request", "origin-failed": "origin failed" };
 /** @type {Record<string, string>} */
-const CALLS = { purge: "Purge", warm: "Warm", cron: "Warmed by the clock" };
+const CALLS = { purge: "Purge", warm: "Warm", cron: "Scheduled warming" };
 /** @type {Record<string, string>} */
-const STEPS = { serve: "It is served from what is stored", fetch: "It is fetched from the origin", refuse: "It is refused" };
+const STEPS = { serve: "Served from the cache", fetch: "Fetched from the origin", refuse: "Rejected" };

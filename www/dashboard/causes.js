@@ -22,14 +22,14 @@ export async function causes(asked) {
 /** @param {string} metric @param {Slow[]} lines @param {boolean} isFiltered */
 export function whySlow(metric, lines, isFiltered) {
   const n = lines.reduce((sum, line) => sum + line.n, 0);
-  const title = make("h2", { id: "why" }, "Why it was slow");
+  const title = make("h2", { id: "why" }, "Causes of slow views");
   if (n === 0) {
     return make("section", { "aria-labelledby": "why" }, title,
-      make("p", { class: "quiet" }, "No slow visit gave a reason. Pages that start ", make("code", null, "edge-vitals/start/attribution"), " send them."),
+      make("p", { class: "quiet" }, "No slow view reported a cause. Pages that load ", make("code", null, "edge-vitals/start/attribution"), " report causes."),
     );
   }
   return make("section", { "aria-labelledby": "why", "data-why": metric }, title,
-    make("p", { class: "quiet" }, `As ${plural(n, "slow view")} said, of whole days${isFiltered ? ", whatever the filters but the device’s" : ""}.`),
+    make("p", { class: "quiet" }, `Based on ${plural(n, "slow view")} (whole days${isFiltered ? "; filters other than the device do not apply" : ""}).`),
     parts(metric, lines),
     make("div", { class: "breakdowns" },
       blamed("Elements", "Element", lines.flatMap(({ elements }) => elements), n),
@@ -58,7 +58,7 @@ function parts(metric, lines) {
       means.map(({ part, ms }, index) =>
         make("div", { "data-part": part, class: ms === most ? "most" : null },
           make("dt", { class: `part part-${index}` }, PARTS[part] ?? part),
-          make("dd", null, make("b", null, value(ms, "ms")), make("small", null, `${percent(ms / total)}${ms === most ? ", the most" : ""}`)),
+          make("dd", null, make("b", null, value(ms, "ms")), make("small", null, `${percent(ms / total)}${ms === most ? ", the largest" : ""}`)),
         ),
       ),
     ),
@@ -71,7 +71,7 @@ function blamed(title, noun, named, n) {
   const sums = new Map();
   for (const { name, n } of named) sums.set(name, (sums.get(name) ?? 0) + n);
   const sorted = [...sums].sort(([, one], [, other]) => other - one);
-  if (sorted.length === 0) return make("div", { class: "breakdown" }, make("h3", null, title), make("p", { class: "quiet" }, "No slow view named one."));
+  if (sorted.length === 0) return make("div", { class: "breakdown" }, make("h3", null, title), make("p", { class: "quiet" }, "None reported."));
   const rows = sorted.slice(0, 8).map(([name, named]) =>
     make("tr", { "data-cause": name },
       make("th", { scope: "row", class: "cause" }, name === "(other)" ? make("span", { class: "quiet" }, "others") : make("code", null, name)),
@@ -81,18 +81,18 @@ function blamed(title, noun, named, n) {
   );
   return make("div", { class: "breakdown", "data-blamed": title },
     make("h3", null, title),
-    table(`${title} that slow views named`, [{ name: noun }, { name: "Views", number: true }, { name: "Share", number: true }], rows),
+    table(`${title} reported by slow views`, [{ name: noun }, { name: "Views", number: true }, { name: "Share", number: true }], rows),
     sorted.length > 8 && make("p", { class: "quiet" }, `and ${count(sorted.length - 8)} more`),
   );
 }
 
 /** The parts as people say them. @type {Record<string, string>} */
 const PARTS = {
-  "time-to-first-byte": "First byte",
-  "resource-load-delay": "Before the resource is asked for",
-  "resource-load-duration": "Loading the resource",
-  "element-render-delay": "Before it is painted",
-  "input-delay": "Before handlers run",
-  "processing-duration": "Handlers",
-  "presentation-delay": "Before the next frame",
+  "time-to-first-byte": "Time to First Byte",
+  "resource-load-delay": "Resource load delay",
+  "resource-load-duration": "Resource load duration",
+  "element-render-delay": "Element render delay",
+  "input-delay": "Input delay",
+  "processing-duration": "Processing duration",
+  "presentation-delay": "Presentation delay",
 };

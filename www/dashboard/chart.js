@@ -18,7 +18,7 @@ import { count, moment, percent, short, value } from "./words.js";
  */
 export function history(points, [from, to], unit, { good, poor, budget }, label, marks = []) {
   const box = make("div", { class: "chart", role: "img", "aria-label": label });
-  const readout = make("p", { class: "readout quiet" }, "Point at the chart to read a moment.");
+  const readout = make("p", { class: "readout quiet" }, "Point at the chart for the values.");
   const x = points.map(({ at }) => at / 1000);
   const column = (/** @type {(point: Point) => number | null} */ of) => points.map(of);
   /** @type {uPlot.AlignedData} */
@@ -113,7 +113,7 @@ export function history(points, [from, to], unit, { good, poor, budget }, label,
           const point = index === null || index === undefined ? undefined : points[index];
           readout.textContent = point
             ? `${moment(point.at)}: ${value(point.value, unit)} (${value(point.low, unit)} – ${value(point.high, unit)}), ${count(point.n)} views`
-            : "Point at the chart to read a moment.";
+            : "Point at the chart for the values.";
         },
       ],
     },
@@ -221,5 +221,5 @@ function ticksOf(start, end) {
 /** @param {[number, number, number][]} buckets @param {number} total @param {number} good @param {number} poor */
 function spoken(buckets, total, good, poor) {
   const share = (/** @type {(high: number) => boolean} */ is) => percent(buckets.reduce((sum, [, high, visits]) => sum + (is(high) ? visits : 0), 0) / Math.max(total, 1));
-  return `Distribution of ${count(total)} visits: ${share((high) => high <= good)} good, ${share((high) => high > good && high <= poor)} between, ${share((high) => high > poor)} poor`;
+  return `Distribution of ${count(total)} visits: ${share((high) => high <= good)} good, ${share((high) => high > good && high <= poor)} needs improvement, ${share((high) => high > poor)} poor`;
 }

@@ -35,10 +35,10 @@ export async function compare(state, go) {
     content: [
       make("h1", null, "Compare"),
       choose(state, known, go),
-      make("p", { class: "lead" }, make("b", null, names[1]), ` (${plural(compared.b.views, "view")}) beside `, make("b", null, names[0]), ` (${plural(compared.a.views, "view")}).`),
+      make("p", { class: "lead" }, make("b", null, names[1]), ` (${plural(compared.b.views, "view")}) compared with `, make("b", null, names[0]), ` (${plural(compared.a.views, "view")}).`),
       lines.length
-        ? table("Two sides of each vital", [{ name: "Vital" }, { name: byRelease ? String(state.a) : "Before", number: true }, { name: "Shares" }, { name: byRelease ? String(state.b) : "Now", number: true }, { name: "Shares" }, { name: "Change of p75", number: true }, { name: "Over budget", number: true }, { name: "What it proves" }], lines.map(row))
-        : instead("Nothing to compare", make("p", null, "Neither side has views. Choose a longer time, or other releases.")),
+        ? table("Comparison by metric", [{ name: "Metric" }, { name: byRelease ? String(state.a) : "Before", number: true }, { name: "Distribution" }, { name: byRelease ? String(state.b) : "Now", number: true }, { name: "Distribution" }, { name: "p75 change", number: true }, { name: "Over budget", number: true }, { name: "Result" }], lines.map(row))
+        : instead("Nothing to compare", make("p", null, "Neither side has views. Choose a longer time range, or other releases.")),
     ],
     seen: {
       name: "compare",
@@ -53,12 +53,12 @@ export async function compare(state, go) {
 function choose(state, known, go) {
   const pick = (/** @type {"a" | "b"} */ side, /** @type {string} */ word) => {
     const options = known.map(({ name, n }) => make("option", { value: name, selected: state[side] === name }, `${name} (${count(n)})`));
-    const box = make("select", { id: `side-${side}`, onchange: () => go({ [side]: box.value || null }) }, make("option", { value: "" }, "choose…"), options);
+    const box = make("select", { id: `side-${side}`, onchange: () => go({ [side]: box.value || null }) }, make("option", { value: "" }, "Choose…"), options);
     return make("label", null, word, box);
   };
   return make("div", { class: "pickers" },
-    make("nav", { class: "picker", "aria-label": "What to compare" },
-      make("a", { href: link(state, { a: null, b: null }), "aria-current": state.a || state.b ? null : "true" }, "With the time before"),
+    make("nav", { class: "picker", "aria-label": "Comparison" },
+      make("a", { href: link(state, { a: null, b: null }), "aria-current": state.a || state.b ? null : "true" }, "Previous period"),
       known.length > 1 ? make("a", { href: link(state, { a: known[1].name, b: known[0].name }), "aria-current": state.a || state.b ? "true" : null }, "Releases") : null,
     ),
     known.length > 1 && (state.a !== null || state.b !== null) ? make("div", { class: "sides" }, pick("a", "Before"), pick("b", "Now")) : null,
@@ -74,21 +74,21 @@ function row({ metric, unit, a, b, budget }) {
     cell(shares(stats)),
   ];
   const words = few
-    ? make("span", { class: "verdict insufficient" }, "Too few to tell")
+    ? make("span", { class: "verdict insufficient" }, "Insufficient data")
     : budget === null
-      ? make("span", { class: "verdict none" }, "No budget in common")
+      ? make("span", { class: "verdict none" }, "No shared budget")
       : budget.regression
         ? make("span", { class: "verdict violated" }, "Worse")
         : budget.p_value < 0.01 && budget.points_worse < 0
           ? make("span", { class: "verdict met" }, "Better")
-          : make("span", { class: "verdict none" }, "No proven difference");
+          : make("span", { class: "verdict none" }, "No significant difference");
   return make("tr", { class: few ? "pale" : null, "data-metric": metric },
     make("th", { scope: "row" }, metric),
     side(a),
     side(b),
     number(change === null ? "–" : `${change > 0 ? "+" : ""}${percent(change)}`),
     number(budget ? points(budget.points_worse) : "–"),
-    cell([words, budget && !few ? make("small", { class: "quiet" }, budget.p_value < 0.001 ? "chance below 0.1 %" : `chance ${percent(budget.p_value)}`) : null]),
+    cell([words, budget && !few ? make("small", { class: "quiet" }, budget.p_value < 0.001 ? "p-value below 0.1 %" : `p-value ${percent(budget.p_value)}`) : null]),
   );
 }
 

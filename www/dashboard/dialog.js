@@ -50,8 +50,8 @@ export function field(id, name, attributes = {}) {
 
 /** Asks for a token that is not known in this tab yet. @param {keyof typeof KEYS} key @param {string} [why] */
 export async function unlocked(key, why = "") {
-  const { input, row } = field(`token-${key}`, `The secret ${KEYS[key].secret}`, { type: "password", autocomplete: "off" });
-  const is = await asked("This needs a token", "Go on", why && make("p", { class: "quiet" }, why), row, make("p", { class: "quiet" }, "It is kept in this tab alone."));
+  const { input, row } = field(`token-${key}`, KEYS[key].secret, { type: "password", autocomplete: "off" });
+  const is = await asked("Token required", "Continue", why && make("p", { class: "quiet" }, why), row, make("p", { class: "quiet" }, "The token is kept in this tab only."));
   if (is && input.value.trim()) keep(key, input.value.trim());
   return is;
 }

@@ -15,10 +15,10 @@ import { count, group, lately, moment } from "./words.js";
 export function filters(state, go) {
   const own = state.from !== null || state.to !== null;
   const [from, to] = span(state);
-  const spans = make("select", { id: "window", "aria-label": "Time", onchange: () => chosen(spans.value) },
+  const spans = make("select", { id: "window", "aria-label": "Time range", onchange: () => chosen(spans.value) },
     WINDOWS.map((window) => make("option", { value: window, selected: !own && window === state.window }, lately(window))),
     !own && !WINDOWS.some((window) => window === state.window) ? make("option", { value: state.window, selected: true }, lately(state.window)) : null,
-    make("option", { value: "own", selected: own }, own ? `${moment(from)} – ${moment(to)}` : "From … to …"),
+    make("option", { value: "own", selected: own }, own ? `${moment(from)} – ${moment(to)}` : "Custom range …"),
   );
   const chosen = (/** @type {string} */ window) => (window === "own" ? dates(state, go) : go({ window, from: null, to: null }));
   const bots = make("select", { id: "bots", "aria-label": "Visitors", onchange: () => go({ bots: bots.value }) },
@@ -30,7 +30,7 @@ export function filters(state, go) {
     [...state.only].map(([name, value]) => {
       const rest = new Map([...state.only].filter(([other]) => other !== name));
       const word = DIMENSIONS.get(name) ?? name.replace(/^dim\./, "");
-      return make("a", { class: "chip", href: link(state, { only: rest }), "aria-label": `${word} is ${group(value)}: take away` }, make("span", { class: "quiet" }, `${word} `), group(value), make("span", { "aria-hidden": "true", class: "x" }, "×"));
+      return make("a", { class: "chip", href: link(state, { only: rest }), "aria-label": `Remove filter: ${word} is ${group(value)}` }, make("span", { class: "quiet" }, `${word} `), group(value), make("span", { "aria-hidden": "true", class: "x" }, "×"));
     }),
     make("button", { type: "button", id: "add", class: "add", onclick: () => add(state, go) }, "+ Filter"),
   );
@@ -40,10 +40,10 @@ export function filters(state, go) {
 function add(state, go) {
   const values = make("ul", { class: "values" });
   const kinds = make("select", { id: "dimension", onchange: () => fill() }, [...DIMENSIONS].filter(([name]) => !state.only.has(name)).map(([name, word]) => make("option", { value: name }, word)));
-  const dialog = open("Add a filter", make("label", { for: "dimension" }, "What visits differ in"), kinds, values);
+  const dialog = open("Add a filter", make("label", { for: "dimension" }, "Dimension"), kinds, values);
   const fill = async () => {
     const by = kinds.value;
-    values.replaceChildren(make("li", { class: "quiet" }, "Reading…"));
+    values.replaceChildren(make("li", { class: "quiet" }, "Loading…"));
     try {
       /** @type {import("./ask.js").Reading} */
       const { lines } = await json("/api/vitals/distribution", and(question(state), { by }));
@@ -58,10 +58,10 @@ function add(state, go) {
               };
               return make("li", null, make("button", { type: "button", onclick: take }, value, make("span", { class: "quiet" }, count(n))));
             })
-          : [make("li", { class: "quiet" }, "No view tells.")]),
+          : [make("li", { class: "quiet" }, "Not reported.")]),
       );
     } catch (error) {
-      values.replaceChildren(make("li", { class: "quiet" }, error instanceof Error ? error.message : "It could not be read."));
+      values.replaceChildren(make("li", { class: "quiet" }, error instanceof Error ? error.message : "Loading failed."));
     }
   };
   fill();
@@ -77,14 +77,14 @@ function dates(state, go) {
     event.preventDefault();
     const [start, end] = [new Date(first.value).getTime(), new Date(last.value).getTime()];
     if (!(start < end)) {
-      wrong.textContent = "The first moment has to be before the last.";
+      wrong.textContent = "The start must be before the end.";
       return;
     }
     dialog.close();
     go({ from: start, to: end });
   };
-  const dialog = open("From … to …",
-    make("form", { onsubmit: use }, make("label", { for: "from" }, "From"), first, make("label", { for: "to" }, "To"), last, wrong, make("button", { type: "submit", class: "primary" }, "Show")),
+  const dialog = open("Custom range",
+    make("form", { onsubmit: use }, make("label", { for: "from" }, "From"), first, make("label", { for: "to" }, "To"), last, wrong, make("button", { type: "submit", class: "primary" }, "Apply")),
   );
   // Whoever turns back sees what still holds.
   dialog.addEventListener("close", () => go({}), { once: true });

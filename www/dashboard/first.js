@@ -7,7 +7,7 @@ export function firstSteps(site) {
   import { start } from "${location.origin}/v1/client.js";
   start({ endpoint: "${location.origin}/v1/vitals", site: "${site}" });
 </script>`;
-  const code = make("pre", { tabindex: "0", "aria-label": "The snippet" }, make("code", { "data-snippet": "" }, snippet));
+  const code = make("pre", { tabindex: "0", "aria-label": "Snippet" }, make("code", { "data-snippet": "" }, snippet));
   const copied = make("span", { role: "status", class: "quiet" });
   const copy = async () => {
     try {
@@ -15,15 +15,15 @@ export function firstSteps(site) {
       copied.textContent = "Copied";
     } catch {
       getSelection()?.selectAllChildren(code);
-      copied.textContent = "Selected: copy it with the keyboard";
+      copied.textContent = "Selected. Copy it with the keyboard.";
     }
   };
   return make("section", { class: "first" },
-    make("h1", null, `Nothing was heard of ${site} yet`),
+    make("h1", null, `No data for ${site} yet`),
     make("ol", { class: "steps" },
-      make("li", null, make("h2", null, "Put this into your pages"), code, make("p", { class: "row" }, make("button", { type: "button", class: "primary", onclick: copy }, "Copy"), copied)),
-      make("li", null, make("h2", null, "Allow their origin"), make("p", null, "Pages of other origins than this one are named in ", make("code", null, "SITES"), " of wrangler.toml.")),
-      make("li", null, make("h2", null, "Visit a page and leave it"), make("p", null, "A view is sent when its visitor leaves or hides the page. This page shows it by itself when it comes; a verdict needs about thirty views.")),
+      make("li", null, make("h2", null, "Add this to your pages"), code, make("p", { class: "row" }, make("button", { type: "button", class: "primary", onclick: copy }, "Copy"), copied)),
+      make("li", null, make("h2", null, "Allow the origin of your pages"), make("p", null, "List origins other than this one under ", make("code", null, "SITES"), " in wrangler.toml.")),
+      make("li", null, make("h2", null, "Open a page and leave it"), make("p", null, "A beacon is sent when the visitor leaves or hides the page. The data appears here automatically; a verdict needs about 30 views.")),
     ),
   );
 }

@@ -48,10 +48,10 @@ export async function health(state, again) {
       make("h1", null, "Health"),
       standing(bulletin),
       raised(state, alerts, act, again),
-      ...part("How it was", past, (past) => [statuses(state, window, past), incidents(state, past)]),
-      ...part("What would help", help, ({ recommendations: advice }) => [recommendations(state, window, advice, span)]),
+      ...part("Status history", past, (past) => [statuses(state, window, past), incidents(state, past)]),
+      ...part("Recommendations", help, ({ recommendations: advice }) => [recommendations(state, window, advice, span)]),
       bulletin.details?.requests && requests(bulletin.details.requests),
-      ...part("Queries of the origin", ran, (ran) => [ofSite(ran, span)]),
+      ...part("Origin queries", ran, (ran) => [ofSite(ran, span)]),
       machinery(bulletin, act),
     ].filter(Boolean)),
     seen: {
@@ -70,7 +70,7 @@ export async function health(state, again) {
 function part(title, known, show) {
   if (known === null) return [];
   if (!(known instanceof Refused)) return show(known);
-  return [make("section", null, make("h2", null, title), make("p", { class: "warning" }, make("b", null, "It cannot be shown: "), known.message))];
+  return [make("section", null, make("h2", null, title), make("p", { class: "warning" }, make("b", null, "Loading failed: "), known.message))];
 }
 
 /** What can be done, each with its token and then with a fresh look. @param {URLSearchParams} of @param {() => void} again */
@@ -81,31 +81,31 @@ function actions(of, again) {
       await done(path, of, body, "manage");
     } catch (error) {
       const isClosed = /** @type {any} */ (error).status === 401;
-      if (isClosed && (await unlocked("manage", "The token that is known does not open this."))) return doing(path, body);
-      if (!isClosed) await asked("It was not done", "Close", make("p", null, /** @type {Error} */ (error).message));
+      if (isClosed && (await unlocked("manage", "The current token does not permit this action."))) return doing(path, body);
+      if (!isClosed) await asked("The action failed", "Close", make("p", null, /** @type {Error} */ (error).message));
       return;
     }
     again();
   };
   return {
     acknowledge: async (/** @type {Alert} */ alert) => {
-      const by = field("by", "Who looks after it", { maxlength: 100, value: localStorage.getItem("name") ?? "" });
-      if (!(await asked("Look after this alert", "Acknowledge", make("p", null, alert.says), make("p", { class: "quiet" }, "Nobody is reminded of it again until it gets worse."), by.row))) return;
+      const by = field("by", "Your name", { maxlength: 100, value: localStorage.getItem("name") ?? "" });
+      if (!(await asked("Acknowledge this alert", "Acknowledge", make("p", null, alert.says), make("p", { class: "quiet" }, "No further reminders are sent until it gets worse."), by.row))) return;
       localStorage.setItem("name", by.input.value);
       await doing("/api/alerts/ack", { key: alert.key, by: by.input.value });
     },
     silence: async (/** @type {Alert | null} */ alert) => {
-      const by = field("by", "Who asks", { maxlength: 100, value: localStorage.getItem("name") ?? "" });
-      const reason = field("reason", "What for", { maxlength: 200, placeholder: "maintenance of the database" });
-      const minutes = field("minutes", "For how many minutes", { type: "number", min: 1, max: 43_200, value: 60 });
-      const what = alert ? `${SIGNALS[alert.signal] ?? alert.signal}${alert.route ? ` of ${alert.route}` : " of every route"}` : "Everything";
-      if (!(await asked("Silence", "Silence", make("p", null, make("b", null, what), " is not told to anybody for a while. That it is well again is told."), minutes.row, reason.row, by.row))) return;
+      const by = field("by", "Your name", { maxlength: 100, value: localStorage.getItem("name") ?? "" });
+      const reason = field("reason", "Reason", { maxlength: 200, placeholder: "database maintenance" });
+      const minutes = field("minutes", "Duration in minutes", { type: "number", min: 1, max: 43_200, value: 60 });
+      const what = alert ? `${SIGNALS[alert.signal] ?? alert.signal}${alert.route ? ` on ${alert.route}` : " on every route"}` : "All alerts";
+      if (!(await asked("Silence", "Silence", make("p", null, make("b", null, what), ": no notifications for this time. Recoveries are still announced."), minutes.row, reason.row, by.row))) return;
       localStorage.setItem("name", by.input.value);
       await doing("/api/alerts/silence", { signal: alert?.signal ?? null, route: alert?.route ?? null, minutes: minutes.input.valueAsNumber, by: by.input.value, reason: reason.input.value });
     },
     unsilence: (/** @type {number} */ number) => doing("/api/alerts/unsilence", { number }),
     retry: async (/** @type {string} */ sink, /** @type {number} */ parked) => {
-      if (await asked("Send again", "Send again", make("p", null, `${plural(parked, "document")} that ${sink} refused ${parked === 1 ? "is" : "are"} sent again, each under the key that it had.`))) await doing("/api/push/retry", { sink });
+      if (await asked("Resend", "Resend", make("p", null, `${plural(parked, "document")} rejected by ${sink} ${parked === 1 ? "is" : "are"} sent again, each with its original key.`))) await doing("/api/push/retry", { sink });
     },
   };
 }
@@ -123,16 +123,16 @@ function standing({ health, score, parts, details, releaseId, at }) {
         draw("circle", { class: "arc", cx: 32, cy: 32, r: 26, "stroke-dasharray": `${(around * score) / 100} ${around}`, transform: "rotate(-90 32 32)" }),
         draw("text", { x: 32, y: 39, "text-anchor": "middle" }, String(score)),
       ),
-      make("h2", { id: "standing" }, make("span", null, STATUSES[health] ?? health), make("small", { class: "quiet" }, `${score} of 100, ${since(at)}; version ${releaseId}`)),
+      make("h2", { id: "standing" }, make("span", null, STATUSES[health] ?? health), make("small", { class: "quiet" }, `${score} of 100, evaluated ${since(at)}; version ${releaseId}`)),
     ),
-    details?.reasons.length ? make("ul", { class: "reasons" }, details.reasons.map((reason) => make("li", null, reason))) : details ? make("p", { class: "quiet" }, "Nothing speaks against it.") : null,
-    table("What the score is made of", [{ name: "Part" }, { name: "Is" }, { name: "Points", number: true }, { name: "Because" }],
+    details?.reasons.length ? make("ul", { class: "reasons" }, details.reasons.map((reason) => make("li", null, reason))) : details ? make("p", { class: "quiet" }, "No problems detected.") : null,
+    table("Score by part", [{ name: "Part" }, { name: "Status" }, { name: "Points", number: true }, { name: "Reason" }],
       parts.map(({ name, points, of, status }) =>
         make("tr", { "data-part": name },
           make("th", { scope: "row" }, PARTS[name] ?? name),
           cell(statusMark(status)),
           number(`${points} of ${of}`),
-          make("td", { class: "words wide" }, details?.because[name] ?? "for those who hold the read token"),
+          make("td", { class: "words wide" }, details?.because[name] ?? "requires the read token"),
         ),
       ),
     ),
@@ -146,7 +146,7 @@ function raised(state, alerts, act, again) {
     alerts && make("button", { type: "button", id: "silence-all", onclick: () => act.silence(null) }, "Silence all …"),
   );
   if (!alerts) {
-    return make("section", { "aria-labelledby": "alerts" }, head, make("p", { class: "quiet" }, "Alerts are for those who hold the read token. "), make("button", { type: "button", id: "unlock", onclick: () => unlocked("read").then((is) => is && again()) }, "Give the token …"));
+    return make("section", { "aria-labelledby": "alerts" }, head, make("p", { class: "quiet" }, "Alerts require the read token."), make("button", { type: "button", id: "unlock", onclick: () => unlocked("read").then((is) => is && again()) }, "Sign in with a read token"));
   }
   // As a list: on a phone at night what can be done has to be in sight.
   const rows = alerts.raised.map((alert, index) =>
@@ -158,9 +158,9 @@ function raised(state, alerts, act, again) {
       make("p", null, alert.says),
       make("p", { class: "quiet" }, alert.action),
       make("footer", { class: "row" },
-        make("span", { class: "quiet" }, `since ${moment(alert.since)}`, alert.acknowledged ? `; ${alert.acknowledged.by} looks after it` : "", alert.muted ? "; silenced" : ""),
+        make("span", { class: "quiet" }, `since ${moment(alert.since)}`, alert.acknowledged ? `; acknowledged by ${alert.acknowledged.by}` : "", alert.muted ? "; silenced" : ""),
         make("span", { class: "acts" },
-          alert.route ? make("a", { href: link(state, { view: "route", route: alert.route }) }, "Look at the route") : null,
+          alert.route ? make("a", { href: link(state, { view: "route", route: alert.route }) }, "View route") : null,
           alert.acknowledged ? null : make("button", { type: "button", id: `ack-${index}`, onclick: () => act.acknowledge(alert) }, "Acknowledge"),
           make("button", { type: "button", id: `silence-${index}`, onclick: () => act.silence(alert) }, "Silence …"),
         ),
@@ -170,22 +170,22 @@ function raised(state, alerts, act, again) {
   return make("section", { "aria-labelledby": "alerts" }, head,
     rows.length
       ? make("ul", { class: "alerts" }, rows)
-      : make("p", { class: "quiet" }, "No alert is raised."),
+      : make("p", { class: "quiet" }, "No open alerts."),
     alerts.mutes.length > 0 && make("ul", { class: "mutes" },
       alerts.mutes.map((mute) =>
         make("li", { "data-mute": mute.number },
-          make("span", null, make("b", null, mute.signal ? (SIGNALS[mute.signal] ?? mute.signal) : "Everything"), mute.route ? ` of ${mute.route}` : "", ` is silent until ${moment(mute.until)}: ${mute.reason} (${mute.by})`),
-          make("button", { type: "button", id: `unsilence-${mute.number}`, onclick: () => act.unsilence(mute.number) }, "Take back"),
+          make("span", null, make("b", null, mute.signal ? (SIGNALS[mute.signal] ?? mute.signal) : "All alerts"), mute.route ? ` on ${mute.route}` : "", ` silenced until ${moment(mute.until)}: ${mute.reason} (${mute.by})`),
+          make("button", { type: "button", id: `unsilence-${mute.number}`, onclick: () => act.unsilence(mute.number) }, "Remove silence"),
         ),
       ),
     ),
-    alerts.channels.filter(({ trouble }) => trouble).map(({ name, trouble }) => make("p", { class: "warning" }, make("b", null, `${name} does not take what it is told: `), trouble)),
+    alerts.channels.filter(({ trouble }) => trouble).map(({ name, trouble }) => make("p", { class: "warning" }, make("b", null, `Notifications to ${name} fail: `), trouble)),
   );
 }
 
 /** @param {Load & { routes: (Load & { route: string })[] }} requests */
 function requests(requests) {
-  const columns = [{ name: "Route" }, { name: "Answers", number: true }, { name: "each second", number: true }, { name: "Errors", number: true }, { name: "Median", number: true }, { name: "p95", number: true }, { name: "p99", number: true }];
+  const columns = [{ name: "Route" }, { name: "Responses", number: true }, { name: "Per second", number: true }, { name: "Errors", number: true }, { name: "Median", number: true }, { name: "p95", number: true }, { name: "p99", number: true }];
   const row = (/** @type {string} */ name, /** @type {Load} */ load) =>
     make("tr", { "data-load": name },
       make("th", { scope: "row" }, name),
@@ -195,8 +195,8 @@ function requests(requests) {
       ...[load.p50, load.p95, load.p99].map((time) => number(value(time, "ms"))),
     );
   return make("section", { "aria-labelledby": "requests" },
-    make("h2", { id: "requests" }, "Answers of the edge ", make("small", { class: "quiet" }, "in the last hour")),
-    table("Answers of the edge by route", columns, [row("All", requests), ...requests.routes.slice(0, 20).map((each) => row(each.route, each))]),
+    make("h2", { id: "requests" }, "Edge responses ", make("small", { class: "quiet" }, "in the last hour")),
+    table("Edge responses by route", columns, [row("All", requests), ...requests.routes.slice(0, 20).map((each) => row(each.route, each))]),
   );
 }
 
@@ -214,25 +214,25 @@ function machinery({ operations }, act) {
       cell(backend.oldest === undefined ? "–" : since(backend.oldest)),
       cell(backend.last ? since(backend.last.at) : "never"),
       make("td", { class: "words" }, backend.trouble ?? ""),
-      cell(backend.parked.length ? make("button", { type: "button", id: `retry-${backend.name}`, onclick: () => act.retry(backend.name, backend.parked.length) }, `Send ${count(backend.parked.length)} again …`) : "none"),
+      cell(backend.parked.length ? make("button", { type: "button", id: `retry-${backend.name}`, onclick: () => act.retry(backend.name, backend.parked.length) }, `Resend ${count(backend.parked.length)} …`) : "none"),
     ),
   );
   return make("section", { "aria-labelledby": "machinery" },
-    make("h2", { id: "machinery" }, "The machinery"),
+    make("h2", { id: "machinery" }, "Operations"),
     make("dl", { class: "facts panel" },
       fact("Memory", percent(memory.percent / 100), `of ${count(memory.limit / 1_048_576)} MiB`),
-      fact("Not counted yet", count(queues.journal), "views of the first shard"),
-      fact("Waiting to be pushed", count(queues.push), queues.parked ? `${count(queues.parked)} put aside` : "none put aside"),
-      fact("Notices", count(queues.notices), "that no channel has taken"),
+      fact("Not aggregated yet", count(queues.journal), "views on the first shard"),
+      fact("Push queue", count(queues.push), queues.parked ? plural(queues.parked, "dead letter") : "no dead letters"),
+      fact("Notifications", count(queues.notices), "not delivered yet"),
       origin ? fact("Origin", origin.is_up ? "up" : "down", `${value(origin.took, "ms")}, ${since(origin.asked_at)}`) : null,
     ),
     rows.length
-      ? table("Backends that windows are pushed to", [{ name: "Backend" }, { name: "Circuit" }, { name: "Waiting", number: true }, { name: "Oldest" }, { name: "Last receipt" }, { name: "Trouble" }, { name: "Put aside" }], rows)
-      : make("p", { class: "quiet" }, "No backend is told: ", make("code", null, "BACKEND_HEALTH_URL"), " names one."),
+      ? table("Push backends", [{ name: "Backend" }, { name: "Circuit" }, { name: "Waiting", number: true }, { name: "Oldest" }, { name: "Last delivery" }, { name: "Last error" }, { name: "Dead letters" }], rows)
+      : make("p", { class: "quiet" }, "No push backend is configured. Set ", make("code", null, "BACKEND_HEALTH_URL"), " to add one."),
   );
 }
 
 /** @type {Record<string, string>} */
-const CIRCUITS = { closed: "Sends", open: "Waits", probing: "Tries" };
+const CIRCUITS = { closed: "Sending", open: "Paused", probing: "Retrying" };
 /** @type {Record<string, string>} */
 const PARTS = { vitals: "Vitals", freshness: "Freshness", requests: "Requests", cache: "Cache", origin: "Origin" };

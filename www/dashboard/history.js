@@ -30,8 +30,8 @@ export function statuses(state, window, { from, to, statuses, spent, unseen }) {
   const shares = [...ORDER.map((name) => /** @type {const} */ ([name, spent[name] ?? 0])), /** @type {const} */ (["unseen", unseen])];
   return make("section", { "aria-labelledby": "history", "data-history": window },
     make("header", { class: "row" },
-      make("h2", { id: "history" }, "How it was"),
-      make("nav", { class: "picker", "aria-label": "Time" }, SPANS.map((name) => make("a", { href: link(state, { window: name }), "aria-current": name === window ? "true" : null }, lately(name)))),
+      make("h2", { id: "history" }, "Status history"),
+      make("nav", { class: "picker", "aria-label": "Time range" }, SPANS.map((name) => make("a", { href: link(state, { window: name }), "aria-current": name === window ? "true" : null }, lately(name)))),
     ),
     make("div", { class: "figure" },
       bar,
@@ -53,39 +53,39 @@ function sentence(spent, unseen, whole) {
 
 /** Each status with how long it lasted, the latest first; gaps among them. @param {Run[]} statuses @param {number} to */
 function changes(statuses, to) {
-  if (statuses.length === 0) return make("p", { class: "quiet" }, "Nobody has looked in this time. The cron looks each quarter of an hour; without it there is no history.");
+  if (statuses.length === 0) return make("p", { class: "quiet" }, "No evaluations in this period. The cron trigger evaluates the site every 15 minutes; without it there is no history.");
   const ends = [...statuses.slice(1).map(({ from }) => from), to];
   const all = statuses.flatMap((run, index) => (ends[index] - run.to > MINUTE ? [run, { from: run.to, to: ends[index], health: "unseen", score: null }] : [run])).reverse();
   const row = (/** @type {{ from: number, to: number, health: string, score: number | null }} */ { from, to, health, score }, /** @type {number} */ index) =>
     make("tr", { "data-status": health },
       cell(statusMark(health)),
       make("th", { scope: "row" }, moment(from)),
-      cell(index === 0 && health !== "unseen" ? "still" : moment(to)),
+      cell(index === 0 && health !== "unseen" ? "now" : moment(to)),
       number(duration(to - from)),
       number(score === null ? "–" : count(score)),
     );
-  return more(all, FEW, (shown) => table("Changes of the status", [{ name: "Status" }, { name: "From" }, { name: "To" }, { name: "Lasted", number: true }, { name: "Lowest score", number: true }], shown.map(row)));
+  return more(all, FEW, (shown) => table("Status changes", [{ name: "Status" }, { name: "From" }, { name: "To" }, { name: "Duration", number: true }, { name: "Lowest score", number: true }], shown.map(row)));
 }
 
 /** @param {State} state @param {History} history */
 export function incidents(state, { to, incidents, more_incidents = 0 }) {
   const head = make("h2", { id: "incidents" }, "Incidents");
-  if (!incidents) return make("section", { "aria-labelledby": "incidents" }, head, make("p", { class: "quiet" }, "Incidents are for those who hold the read token."));
+  if (!incidents) return make("section", { "aria-labelledby": "incidents" }, head, make("p", { class: "quiet" }, "Incidents require the read token."));
   const row = (/** @type {Incident} */ { key, signal, route, device, series, opened, level, says, told, acknowledged, ended }) =>
     make("tr", { "data-incident": key },
       make("th", { scope: "row" }, SIGNALS[signal] ?? signal, make("small", { class: "quiet block" }, route ? make("a", { href: link(state, { view: "route", route }) }, route) : "the whole site", [device, series].filter(Boolean).map((part) => ` · ${part}`).join(""))),
       cell(make("span", { class: `verdict ${level === "critical" ? "violated" : "at-limit"}` }, level === "critical" ? "Critical" : "Warning")),
       make("td", { class: "words" }, says),
-      cell([moment(opened), make("small", { class: "quiet" }, ended ? `${ended.lapsed ? "not read any more" : "ended"} ${moment(ended.at)}` : "goes on")]),
+      cell([moment(opened), make("small", { class: "quiet" }, ended ? `${ended.lapsed ? "no longer evaluated since" : "ended"} ${moment(ended.at)}` : "ongoing")]),
       number(duration((ended?.at ?? to) - opened)),
       make("td", { class: "words" }, Object.keys(told).length ? Object.entries(told).map(([channel, at]) => make("span", { class: "block", title: moment(at) }, channel)) : "nobody"),
       cell(acknowledged ? [acknowledged.by, make("small", { class: "quiet" }, moment(acknowledged.at))] : "nobody"),
     );
-  const columns = [{ name: "What" }, { name: "Was" }, { name: "As was read" }, { name: "From, to" }, { name: "Lasted", number: true }, { name: "Told to" }, { name: "Looked after by" }];
+  const columns = [{ name: "Alert" }, { name: "Severity" }, { name: "Message" }, { name: "Start, end" }, { name: "Duration", number: true }, { name: "Notified" }, { name: "Acknowledged by" }];
   return make("section", { "aria-labelledby": "incidents" },
     head,
-    incidents.length ? more(incidents, FEW, (shown) => table("Incidents, the newest first", columns, shown.map(row))) : make("p", { class: "quiet" }, "There was none in this time."),
-    more_incidents > 0 && make("p", { class: "quiet" }, `and ${plural(more_incidents, "more incident")} before them`),
+    incidents.length ? more(incidents, FEW, (shown) => table("Incidents, newest first", columns, shown.map(row))) : make("p", { class: "quiet" }, "No incidents in this period."),
+    more_incidents > 0 && make("p", { class: "quiet" }, `and ${plural(more_incidents, "earlier incident")}`),
   );
 }
 
@@ -100,9 +100,9 @@ export function more(all, first, show) {
 export const statusMark = (status) => make("span", { class: `verdict ${{ healthy: "met", degraded: "at-limit", unhealthy: "violated" }[status] ?? "unknown"}` }, STATUSES[status] ?? status);
 
 /** @type {Record<string, string>} */
-export const STATUSES = { healthy: "Healthy", unknown: "Not known", degraded: "Degraded", unhealthy: "Unhealthy", unseen: "Nobody looked" };
+export const STATUSES = { healthy: "Healthy", unknown: "Unknown", degraded: "Degraded", unhealthy: "Unhealthy", unseen: "Not evaluated" };
 /** @type {Record<string, string>} */
-const NAMES = { healthy: "healthy", unknown: "not known", degraded: "degraded", unhealthy: "unhealthy", unseen: "seen by nobody" };
+const NAMES = { healthy: "healthy", unknown: "unknown", degraded: "degraded", unhealthy: "unhealthy", unseen: "not evaluated" };
 const ORDER = ["healthy", "degraded", "unhealthy", "unknown"];
 const FEW = 8;
 const MINUTE = 60_000;

@@ -121,9 +121,9 @@ function show() {
   panel.dataset.live = isOn ? "on" : "off";
   number.textContent = isOn || heard.total ? count(heard.total) : "–";
   words.textContent = isOn
-    ? ` ${heard.total === 1 ? "view" : "views"} live, since ${clock(heard.since)}`
+    ? ` live ${heard.total === 1 ? "view" : "views"} since ${clock(heard.since)}`
     : failures > 0
-      ? " live: not connected, tries again"
+      ? " live: disconnected, retrying"
       : " live: connecting…";
   const most = Math.max(...heard.seconds.values(), 1);
   bars.setAttribute("aria-label", `${plural(lately, "view")} in the last minute`);

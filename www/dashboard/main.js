@@ -37,7 +37,7 @@ document.addEventListener("click", (event) => {
 });
 for (const kind of ["pointerdown", "keydown"]) addEventListener(kind, () => (touched = Date.now()), { passive: true });
 addEventListener("online", () => show(true));
-addEventListener("offline", () => say("This device is offline; the numbers are as they were.", "stale"));
+addEventListener("offline", () => say("This device is offline. Showing the last data.", "stale"));
 document.addEventListener("visibilitychange", () => {
   // Who comes back from a first visit finds it here.
   const isAwaited = last?.shown.whole.heard_at === undefined;
@@ -72,7 +72,7 @@ async function show(isFresh = false) {
   // What the page says from the start stays until there are numbers.
   const isNew = !last || before !== state.view;
   if (isNew && document.getElementById("opening")) content.querySelector(".cards") ?? content.append(loading());
-  else if (isNew) content.replaceChildren(make("h1", { class: "unseen" }, "Reading the numbers…"), loading());
+  else if (isNew) content.replaceChildren(make("h1", { class: "unseen" }, "Loading…"), loading());
   try {
     // What surrounds the numbers is made while they are on their way.
     const coming = view();
@@ -160,7 +160,7 @@ async function part(coming) {
   try {
     return await coming;
   } catch {
-    throw new Absent("A part of the dashboard did not come.");
+    throw new Absent("Part of the dashboard failed to load.");
   }
 }
 
@@ -179,11 +179,11 @@ function chrome() {
   const current = state.view === "route" ? "routes" : state.view;
   element("views").replaceChildren(...VIEWS.map(([name, word]) => make("a", { href: link(state, { view: name }), "aria-current": name === current ? "page" : null }, word)));
   element("tools").replaceChildren(
-    site ? make("span", { class: "site", title: "The site" }, site) : "",
+    site ? make("span", { class: "site", title: "Site" }, site) : "",
     make("span", { id: "fresh", class: "fresh" }),
-    make("button", { type: "button", class: "plain", id: "again", title: "Read again", "aria-label": "Read again", onclick: () => show(true) }, "↻"),
+    make("button", { type: "button", class: "plain", id: "again", title: "Refresh", "aria-label": "Refresh", onclick: () => show(true) }, "↻"),
     exports(() => last?.shown ?? null),
-    make("button", { type: "button", class: "plain", id: "theme", title: "Light or dark", "aria-label": "Light or dark", onclick: turn }, "◐"),
+    make("button", { type: "button", class: "plain", id: "theme", title: "Switch theme", "aria-label": "Switch theme", onclick: turn }, "◐"),
     isSignedIn() ? make("button", { type: "button", class: "quiet-button", onclick: () => (signOut(), (last = null), show()) }, "Sign out") : "",
   );
   // Its place stays, so that no view begins higher than another.
@@ -200,10 +200,10 @@ function freshness() {
   if (!place || !last) return;
   const { heard_at } = last.shown.whole;
   const age = Date.now() - last.at;
-  place.replaceChildren(...(state.view === "cache" ? [] : heard_at === undefined ? ["nothing heard yet"] : [make("span", { class: "word" }, "heard "), since(heard_at)]));
-  place.title = heard_at === undefined ? "" : `The last beacon came ${moment(heard_at)}`;
+  place.replaceChildren(...(state.view === "cache" ? [] : heard_at === undefined ? ["no beacons yet"] : [make("span", { class: "word" }, "last beacon "), since(heard_at)]));
+  place.title = heard_at === undefined ? "" : `Last beacon: ${moment(heard_at)}`;
   place.classList.toggle("live", heard_at !== undefined && Date.now() - heard_at < 15 * MINUTE);
-  if (age > 5 * MINUTE) say(`These numbers were read ${since(last.at)}.`, "stale");
+  if (age > 5 * MINUTE) say(`Last updated ${since(last.at)}.`, "stale");
   else if (navigator.onLine) say("");
 }
 
@@ -221,22 +221,22 @@ function failed(error) {
   if (error instanceof Refused) listen(null, "");
   if (error instanceof Refused && error.status === 401) return content.replaceChildren(door());
   if (error instanceof Unreached || (error instanceof Refused && error.status >= 500)) {
-    const words = !navigator.onLine ? "This device is offline." : error instanceof Absent ? "A part of the dashboard did not come." : error instanceof Unreached ? "The Worker does not answer." : "The Worker cannot answer now.";
+    const words = !navigator.onLine ? "This device is offline." : error instanceof Absent ? "Part of the dashboard failed to load." : error instanceof Unreached ? "The Worker is unreachable." : "The Worker returned an error.";
     // Numbers that were read are better than none, if they are said to be old and are of this question.
-    if (last && lastAddress === location.search) return say(`${words} The numbers are as they were ${since(last.at)}.`, "stale");
-    return content.replaceChildren(alone(words, make("p", null, error instanceof Refused ? `It says: ${error.message}` : "The numbers come back with the connection."), again));
+    if (last && lastAddress === location.search) return say(`${words} Showing data from ${since(last.at)}.`, "stale");
+    return content.replaceChildren(alone(words, make("p", null, error instanceof Refused ? `Reason: ${error.message}` : "The data loads again when the connection returns."), again));
   }
   if (error instanceof Refused) {
     const help =
       error.status === 404
-        ? make("p", null, "The sites are named in wrangler.toml. ", make("a", { href: "/" }, "Show the first one"), ".")
+        ? make("p", null, "Sites are configured in wrangler.toml. ", make("a", { href: "/" }, "Show the first site"), ".")
         : error.status === 400
-          ? make("p", null, "The address asks what cannot be asked. ", make("a", { href: link(state, { only: new Map(), from: null, to: null, window: "24h" }) }, "Take the filters away"), ".")
+          ? make("p", null, "The address contains an invalid parameter. ", make("a", { href: link(state, { only: new Map(), from: null, to: null, window: "24h" }) }, "Remove all filters"), ".")
           : again;
-    return content.replaceChildren(alone("The question was refused", make("p", null, error.message), help));
+    return content.replaceChildren(alone("The Worker rejected the request", make("p", null, error.message), help));
   }
   console.error(error);
-  content.replaceChildren(alone("The numbers cannot be shown", make("p", null, error instanceof Error ? error.message : String(error)), again));
+  content.replaceChildren(alone("The data cannot be shown", make("p", null, error instanceof Error ? error.message : String(error)), again));
 }
 
 /** Where the numbers are not public. */
@@ -249,10 +249,10 @@ function door() {
     show();
   };
   return alone(
-    "These numbers are not public",
-    make("p", null, holds("read") ? "The token was not accepted. " : "", "Give the read token of this deployment. It is kept in this tab alone."),
+    "Sign in with a read token",
+    make("p", null, holds("read") ? "Invalid token. " : "", "The data of this site is not public. The token is kept in this tab only."),
     make("form", { class: "door", onsubmit: enter }, make("label", { for: "token" }, "Read token"), token, make("button", { type: "submit", class: "primary" }, "Sign in")),
-    make("p", { class: "quiet" }, "It is set with ", make("code", null, "npx wrangler secret put READ_TOKEN"), "."),
+    make("p", { class: "quiet" }, "Set the token with ", make("code", null, "npx wrangler secret put READ_TOKEN"), "."),
   );
 }
 

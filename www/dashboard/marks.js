@@ -23,7 +23,7 @@ export const FEW = 30;
 export function shares({ n, good, needs_improvement, poor }) {
   const label = n
     ? `${percent(good)} good, ${percent(needs_improvement)} needs improvement, ${percent(poor)} poor`
-    : "nobody was measured";
+    : "no measurements";
   const bar = make("div", { class: n < FEW ? "shares pale" : "shares", role: "img", "aria-label": label, title: label });
   if (n) {
     for (const [name, share] of /** @type {[string, number][]} */ ([["good", good], ["between", needs_improvement], ["poor", poor]])) {
@@ -38,10 +38,10 @@ export function shares({ n, good, needs_improvement, poor }) {
 
 /** What the colours of a bar mean, with their numbers. @param {{ n: number, good: number, needs_improvement: number, poor: number }} stats */
 export function legend({ n, good, needs_improvement, poor }) {
-  if (!n) return make("p", { class: "legend quiet" }, "Nobody was measured");
+  if (!n) return make("p", { class: "legend quiet" }, "No measurements");
   const part = (/** @type {string} */ name, /** @type {string} */ word, /** @type {number} */ share) =>
     make("span", { class: `part ${name}` }, make("b", null, percent(share)), ` ${word}`);
-  return make("p", { class: "legend" }, part("good", "good", good), part("between", "between", needs_improvement), part("poor", "poor", poor));
+  return make("p", { class: "legend" }, part("good", "good", good), part("between", "needs improvement", needs_improvement), part("poor", "poor", poor));
 }
 
 /**
@@ -138,8 +138,8 @@ export function longTable(caption, columns, row, how) {
         const again = box.querySelector(`[data-page="${word}"]:enabled`) ?? box.querySelector("[data-page]:enabled");
         if (again instanceof HTMLElement) again.focus({ preventScroll: true });
       } }, word);
-    return make("nav", { class: "pages", "aria-label": "Pages of the table" },
-      button("Before", from - PAGE),
+    return make("nav", { class: "pages", "aria-label": "Table pages" },
+      button("Previous", from - PAGE),
       make("span", { class: "quiet", role: "status" }, `${count(from + 1)} – ${count(from + length)} of ${count(items.length)}`),
       button("Next", from + PAGE),
     );
@@ -186,5 +186,5 @@ export const views = (n) => (n === 0 ? "no views" : plural(n, "view"));
 
 /** @param {{ n: number, k: number, max: number, unit: string }} judged */
 export function kept({ n, k, max, unit }) {
-  return n ? `${percent(k / n)} of ${count(n)} within ${value(max, unit)}` : `nobody yet, within ${value(max, unit)}`;
+  return n ? `${percent(k / n)} of ${count(n)} within ${value(max, unit)}` : `no views yet; budget ${value(max, unit)}`;
 }

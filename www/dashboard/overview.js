@@ -4,7 +4,7 @@ import { Refused, and, apart, holds, json, told } from "./ask.js";
 import { draw, make } from "./dom.js";
 import { counts } from "./live.js";
 import { FEW, cell, kept, legend, narrowly, number, rank, shares, table, trend, verdictMark, views } from "./marks.js";
-import { METRICS, ORDER, REASONS, SIGNALS, VERDICTS, count, interval, moment, percent, plural, since, value } from "./words.js";
+import { METRICS, ORDER, REASONS, SIGNALS, VERDICTS, count, interval, lately, moment, percent, plural, since, value } from "./words.js";
 
 /**
  * @typedef {import("./address.js").State} State
@@ -37,10 +37,10 @@ export async function overview(state) {
     title: "Overview",
     whole,
     content: [
-      make("h1", null, "What visitors feel"),
+      make("h1", null, `Core Web Vitals, ${period(state)}`),
       () => make("div", { class: "top" }, scores(standing), facts(whole)),
       ...(alerts ? [() => raised(state, alerts)] : []),
-      () => make("section", { "aria-labelledby": "vitals" }, make("h2", { id: "vitals" }, "Vitals"), cards),
+      () => make("section", { "aria-labelledby": "vitals" }, make("h2", { id: "vitals" }, "Metrics"), cards),
       ...ORDER.map((name) => () => void cards.append(card(state, name, lines, series, standing))),
       () => attention(state, standing, alerts === null),
       () => losses(whole, summary.refused),
@@ -52,6 +52,13 @@ export async function overview(state) {
       document: { vitals: lines.map(({ buckets: _, ...line }) => line), standing },
     },
   };
+}
+
+/** The time range as a title names it. @param {State} state */
+function period(state) {
+  if (state.from === null && state.to === null) return lately(state.window).replace("Last", "last");
+  const [from, to] = span(state);
+  return `${moment(from)} – ${moment(to)}`;
 }
 
 /** @param {Standing} standing */
@@ -68,9 +75,9 @@ function scores({ scores }) {
           ring(whole.score, whole.views, "All devices"),
           parts.map(({ device, score, views }) => ring(score, views, device ?? "")),
         )
-      : make("p", { class: "quiet" }, "No score: nobody was measured."),
-    whole?.parts?.length ? make("ul", { class: "adds", "aria-label": "Its parts" }, whole.parts.map((each) => part(each, whole.views < FEW))) : null,
-    make("p", { class: "note quiet" }, "Lighthouse’s curves on the 75th percentiles of visits."),
+      : make("p", { class: "quiet" }, "No score: no measurements."),
+    whole?.parts?.length ? make("ul", { class: "adds", "aria-label": "Score by metric" }, whole.parts.map((each) => part(each, whole.views < FEW))) : null,
+    make("p", { class: "note quiet" }, "Lighthouse’s scoring curves, applied to the 75th percentiles of visits."),
   );
 }
 
@@ -78,7 +85,7 @@ function scores({ scores }) {
 function part({ metric, score, weight }, few) {
   const points = Math.round(score * 100);
   return make("li", { "data-part": metric, class: kindOf(points, few) },
-    make("b", null, metric), make("span", null, String(points)), make("small", null, `counts ${percent(weight)}`),
+    make("b", null, metric), make("span", null, String(points)), make("small", null, `weight ${percent(weight)}`),
     draw("svg", { viewBox: "0 0 100 4", preserveAspectRatio: "none", "aria-hidden": "true" }, draw("rect", { class: "track", width: 100, height: 4 }), draw("rect", { class: "of", width: points, height: 4 })),
   );
 }
@@ -114,10 +121,10 @@ function facts({ views, visits, sent, heard, lost, heard_at }) {
     { class: "panel", "aria-labelledby": "traffic" },
     make("h2", { id: "traffic" }, "Traffic"),
     make("dl", { class: "facts" },
-      fact("Views", count(views), visits === views ? "each counted once" : `stand for ${count(visits)} visits`),
-      fact("Sends heard", sent ? percent(heard / sent) : "–", `${count(heard)} of ${count(sent)}`),
-      fact("Heard last", heard_at === undefined ? "never" : since(heard_at), heard_at === undefined ? "no beacon yet" : moment(heard_at)),
-      fact("Without numbers", count(unmeasured), views ? `${percent(unmeasured / views)} of views` : "of no views"),
+      fact("Views", count(views), visits === views ? "not sampled" : `representing ${count(visits)} visits`),
+      fact("Beacons received", sent ? percent(heard / sent) : "–", `${count(heard)} of ${count(sent)}`),
+      fact("Last beacon", heard_at === undefined ? "never" : since(heard_at), heard_at === undefined ? "none received yet" : moment(heard_at)),
+      fact("Unmeasured views", count(unmeasured), views ? `${percent(unmeasured / views)} of views` : "no views"),
     ),
     counts(),
   );
@@ -129,12 +136,12 @@ function raised(state, alerts) {
   const section = (/** @type {(Node | string)[]} */ ...children) =>
     make("section", { "aria-labelledby": "alerts", class: "calls" }, make("header", { class: "row" }, make("h2", { id: "alerts" }, "Alerts"), health("Acknowledge or silence")), ...children);
   if (alerts instanceof Refused) return section(make("p", { class: "warning" }, alerts.message));
-  if (alerts.raised.length === 0) return section(make("p", { class: "quiet" }, "No alert is raised."));
+  if (alerts.raised.length === 0) return section(make("p", { class: "quiet" }, "No open alerts."));
   const item = (/** @type {import("./health.js").Alert} */ { key, signal, route, device, series, level, since: from, says, acknowledged, muted }) =>
     make("li", { "data-alert": key, class: muted ? "pale" : null },
       make("span", { class: `verdict ${level === "critical" ? "violated" : "at-limit"}` }, level === "critical" ? "Critical" : "Warning"),
       make("span", { title: says }, make("b", null, SIGNALS[signal] ?? signal), " ", route ? make("a", { href: link(state, { view: "route", route }) }, route) : "the whole site", [device, series].filter(Boolean).map((part) => ` · ${part}`).join("")),
-      make("small", { class: "quiet" }, since(from), acknowledged ? `; ${acknowledged.by} looks after it` : "", muted ? "; silenced" : ""),
+      make("small", { class: "quiet" }, since(from), acknowledged ? `; acknowledged by ${acknowledged.by}` : "", muted ? "; silenced" : ""),
     );
   const { raised } = alerts;
   return section(
@@ -202,26 +209,26 @@ function attention(state, { cells, verdicts = {} }, isStranger) {
     { "aria-labelledby": "attention" },
     make("header", { class: "row" }, make("h2", { id: "attention" }, "Needs attention"), make("a", { href: link(state, { view: "budgets" }) }, "All budgets")),
     body.length
-      ? table("Budgets that are broken or at their limit", [{ name: "Route" }, { name: "Device", wide: true }, { name: "Vital", wide: true }, { name: "Value", number: true }, { name: "Budget", number: true, wide: true }, { name: "Over budget", number: true, wide: true }, { name: "Verdict" }], body)
-      : make("p", { class: "quiet" }, "No budget is proven broken."),
-    silent > 0 && make("p", { class: "quiet" }, `Nothing is proven yet of ${plural(silent, "budgeted cell")}: too few views, or none.`),
-    isStranger && make("p", { class: "quiet" }, "Alerts are for those who hold the read token; ", make("a", { href: link(state, { view: "health" }) }, "the health view"), " asks for it."),
+      ? table("Budgets that are exceeded or at the limit", [{ name: "Route" }, { name: "Device", wide: true }, { name: "Metric", wide: true }, { name: "Value", number: true }, { name: "Budget", number: true, wide: true }, { name: "Over budget", number: true, wide: true }, { name: "Verdict" }], body)
+      : make("p", { class: "quiet" }, "No budget is proven to be exceeded."),
+    silent > 0 && make("p", { class: "quiet" }, `Insufficient data for ${plural(silent, "budget")}: too few views, or none.`),
+    isStranger && make("p", { class: "quiet" }, "Alerts require the read token. Enter it in the ", make("a", { href: link(state, { view: "health" }) }, "health view"), "."),
   );
 }
 
 /** @param {Reading} whole @param {Record<string, number>} refused */
 function losses({ sent, heard, lost }, refused) {
   const entries = [
-    ...(sent > heard ? [["Sends that never arrived", sent - heard]] : []),
+    ...(sent > heard ? [["Beacons lost in transit", sent - heard]] : []),
     ...Object.entries(lost).map(([reason, number]) => [`Views not measured: ${REASONS[reason] ?? reason}`, number]),
-    ...Object.entries(refused).map(([reason, number]) => [`Refused: ${reason}`, number]),
+    ...Object.entries(refused).map(([reason, number]) => [`Rejected: ${reason}`, number]),
   ];
   return make(
     "section",
     { "aria-labelledby": "losses" },
-    make("h2", { id: "losses" }, "What is missing from these numbers"),
+    make("h2", { id: "losses" }, "Missing data"),
     entries.length
       ? make("dl", { class: "losses" }, entries.map(([name, number]) => make("div", null, make("dt", null, String(name)), make("dd", null, count(Number(number))))))
-      : make("p", { class: "quiet" }, "Nothing that is known: every send arrived, every view was measured, none was refused."),
+      : make("p", { class: "quiet" }, "Complete: every beacon arrived, every view was measured, none was rejected."),
   );
 }

@@ -16,8 +16,8 @@ import { count, lasting, percent, plural, value } from "./words.js";
 /** Those of a page. @param {State} state @param {Queries} told @param {boolean} isFiltered whether the page is asked about with filters, which the edge does not know */
 export function behind(state, told, isFiltered) {
   return make("section", { "aria-labelledby": "behind", "data-found": told.found },
-    make("h2", { id: "behind" }, "The queries behind it"),
-    make("p", { class: "quiet" }, whose(told), isFiltered ? " The edge does not know the filters: these are of all its visitors, programs too." : ""),
+    make("h2", { id: "behind" }, "Queries behind this route"),
+    make("p", { class: "quiet" }, whose(told), isFiltered ? " Filters do not apply to data of the edge: all visitors are included, also bots." : ""),
     told.queries.length ? list(told, false) : none(state, told),
   );
 }
@@ -25,30 +25,30 @@ export function behind(state, told, isFiltered) {
 /** Those of a site. @param {Queries} told @param {string} lately */
 export function ofSite(told, lately) {
   return make("section", { "aria-labelledby": "queries" },
-    make("h2", { id: "queries" }, "Queries of the origin ", make("small", { class: "quiet" }, lately)),
-    told.queries.length ? list(told, true) : make("p", { class: "quiet" }, told.answers ? `The origin told of no query in ${plural(told.asked, "answer")}. ` : "The edge answered nothing. ", howTo()),
+    make("h2", { id: "queries" }, "Origin queries ", make("small", { class: "quiet" }, lately)),
+    told.queries.length ? list(told, true) : make("p", { class: "quiet" }, told.answers ? `The origin reported no queries in ${plural(told.asked, "response")}. ` : "The edge served no requests. ", howTo()),
   );
 }
 
 /** @param {Queries} told @returns {(Node | string)[]} */
 function whose({ page, found, routes, answers, asked }) {
-  const heard = ` ${plural(answers, "answer")}, of which the origin was asked for ${count(asked)}.`;
-  if (found === "nowhere") return ["The edge has no route that is called ", code(page), " or has its shape, so nobody knows which queries are behind it."];
-  if (found === "name") return ["Of the edge’s route ", code(page), ":", heard];
-  return ["The edge has no route that is called ", code(page), ". Shown instead is what has its shape, ", ...listed(routes), ":", heard];
+  const heard = ` ${plural(answers, "response")}, ${count(asked)} of them from the origin.`;
+  if (found === "nowhere") return ["The edge has no route named ", code(page), ", and none of the same shape. The queries behind this route are unknown."];
+  if (found === "name") return ["Edge route ", code(page), ":", heard];
+  return ["The edge has no route named ", code(page), ". Showing routes of the same shape, ", ...listed(routes), ":", heard];
 }
 
 /** What is said where there is none. @param {State} state @param {Queries} told */
 function none(state, { found, elsewhere }) {
   return make("p", { class: "quiet" },
-    found === "nowhere" ? "" : "The origin told of no query. ",
-    elsewhere.length ? make("span", { "data-elsewhere": "" }, "It told of queries behind ", ...listed(elsewhere), ": ", make("a", { href: link(state, { view: "health" }) }, "all queries"), ". ") : "",
+    found === "nowhere" ? "" : "The origin reported no queries. ",
+    elsewhere.length ? make("span", { "data-elsewhere": "" }, "It reported queries for ", ...listed(elsewhere), ": ", make("a", { href: link(state, { view: "health" }) }, "all queries"), ". ") : "",
     howTo(),
   );
 }
 
 const howTo = () =>
-  make("span", null, "An origin tells of them by a field of its answers, such as ", code('Server-Timing: db;dur=12.5;desc="getUser"'), "; docs/cache.md says more.");
+  make("span", null, "Origins report queries in a response header, such as ", code('Server-Timing: db;dur=12.5;desc="getUser"'), "; see docs/cache.md.");
 
 /** @param {Queries} told @param {boolean} isOfSite */
 function list({ queries, more }, isOfSite) {
@@ -57,10 +57,10 @@ function list({ queries, more }, isOfSite) {
     { name: "Runs", number: true },
     { name: "Median", number: true },
     { name: "p95", number: true },
-    { name: "All together", number: true },
-    { name: "Of the origin’s time", number: true, title: "Queries that run side by side may come to more than all of it" },
+    { name: "Total time", number: true },
+    { name: "Share of origin time", number: true, title: "Parallel queries can add up to more than 100 %" },
     { name: "Repeated" },
-    ...(isOfSite ? [{ name: "On routes" }] : []),
+    ...(isOfSite ? [{ name: "Routes" }] : []),
   ];
   const row = (/** @type {Query} */ { name, n, p50, p95, seconds, share, answers, repeated, most, routes }) =>
     make("tr", { "data-query": name },
@@ -70,13 +70,13 @@ function list({ queries, more }, isOfSite) {
       number(value(p95, "ms")),
       number(seconds < 10 ? value(seconds * 1000, "ms") : lasting(seconds)),
       number(share === null ? "–" : percent(share / 100)),
-      make("td", { class: repeated ? "words alarm-words" : "words" }, repeated ? `five times or more in ${count(repeated)} of ${plural(answers, "answer")}, at most ${count(most)}: is it in a loop?` : most > 1 ? `at most ${count(most)} times in an answer` : "once in an answer"),
+      make("td", { class: repeated ? "words alarm-words" : "words" }, repeated ? `5 times or more in ${count(repeated)} of ${plural(answers, "response")}, at most ${count(most)}: check for a loop` : most > 1 ? `at most ${count(most)} times per response` : "once per response"),
       isOfSite ? make("td", { class: "words" }, routes.join(", ")) : [],
     );
   const holder = make("div", null);
   const show = (/** @type {number} */ most) =>
     holder.replaceChildren(
-      table(isOfSite ? "Queries of the origin" : "Queries behind this route", columns, queries.slice(0, most).map(row)),
+      table(isOfSite ? "Origin queries" : "Queries behind this route", columns, queries.slice(0, most).map(row)),
       make("p", { class: "more" }, queries.length > most ? make("button", { type: "button", onclick: () => show(Infinity) }, `Show all ${count(queries.length)}`) : ""),
     );
   show(FIRST);

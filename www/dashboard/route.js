@@ -50,7 +50,7 @@ export async function route(state) {
     document: { distribution: line ?? null, series: series.lines, causes: slow, queries: ran, cells },
   };
   if (!line) {
-    return { title: String(state.route), whole, seen, content: [...head, instead("No data", make("p", null, `No view of this route measured ${METRICS[state.metric]} in this time.`)), behind(state, ran, isFiltered), budgetSection(state, cells, tools, pages)] };
+    return { title: String(state.route), whole, seen, content: [...head, instead("No data", make("p", null, `No view of this route reported ${METRICS[state.metric]} in this period.`)), behind(state, ran, isFiltered), budgetSection(state, cells, tools, pages)] };
   }
   const [from, to] = span(state);
   const marks = [...releases(byRelease.lines), ...purged.filter(({ at }) => at >= from && at <= to).slice(0, MOST_MARKS)];
@@ -66,14 +66,14 @@ export async function route(state) {
       ...head,
       numbers(line, vital.good),
       () => make("section", { "aria-labelledby": "history" },
-        make("h2", { id: "history" }, "History of p75 ", make("small", { class: "quiet" }, { minute: "each minute", hour: "each hour", day: "each day, in UTC" }[step(state)])),
+        make("h2", { id: "history" }, "p75 over time ", make("small", { class: "quiet" }, { minute: "per minute", hour: "per hour", day: "per day (UTC)" }[step(state)])),
         history(points, span(state), vital.unit, limits, `p75 of ${state.metric} over time, ${points.length} points, from ${value(points[0]?.value, vital.unit)} to ${value(points[points.length - 1]?.value, vital.unit)}`, marks),
         markList(marks),
       ),
       () => whySlow(state.metric, slow, [...state.only.keys()].some((name) => name !== "device") || state.bots !== "exclude"),
       () => spread(sketch, tools, vital.unit, limits),
       () => make("section", { "aria-labelledby": "who" },
-        make("h2", { id: "who" }, "Who feels it"),
+        make("h2", { id: "who" }, "Breakdown"),
         make("div", { class: "breakdowns" }, breakdowns.map((reading, index) => breakdown(state, [...DIMENSIONS][index], reading))),
       ),
       () => behind(state, ran, isFiltered),
@@ -103,7 +103,7 @@ export function releases(lines) {
 function markList(marks) {
   if (marks.length === 0) return null;
   const words = { release: "Release", purge: "Purge" };
-  return make("ul", { class: "marks quiet", "aria-label": "Marks in the history" },
+  return make("ul", { class: "marks quiet", "aria-label": "Releases and purges" },
     [...marks].sort((one, other) => one.at - other.at).map(({ at, name, kind }) => make("li", { class: kind, "data-mark": `${kind} ${name}` }, make("b", null, `${words[kind]} ${name}`), ` ${moment(at)}`)),
   );
 }
@@ -115,9 +115,9 @@ function numbers(line, good) {
   return make("dl", { class: "facts panel" },
     fact("p75", value(line.p75, line.unit), interval(line.p75_interval, line.unit)),
     fact("Median", value(line.p50, line.unit), `p95 ${value(line.p95, line.unit)}`),
-    fact("Views", count(line.n), line.visits === line.n ? "each counted once" : `stand for ${count(line.visits)} visits`),
+    fact("Views", count(line.n), line.visits === line.n ? "not sampled" : `representing ${count(line.visits)} visits`),
     fact("Good", percent(line.good), `${percent(line.poor)} poor`),
-    fact(line.unit ? "Time lost" : "Visits lost", line.unit ? lasting(lost(line, good)) : count(lost(line, good)), "beyond a good value"),
+    fact(line.unit ? "Time lost" : "Affected visits", line.unit ? lasting(lost(line, good)) : count(lost(line, good)), "above the good threshold"),
   );
 }
 
@@ -146,7 +146,7 @@ function spread(sketch, tools, unit, limits) {
 function breakdown(state, [by, word], { lines }) {
   const known = [...lines].sort((one, other) => other.n - one.n);
   if (!known.some((line) => line.group[by])) {
-    return make("div", { class: "breakdown" }, make("h3", null, word), make("p", { class: "quiet" }, "No view tells."));
+    return make("div", { class: "breakdown" }, make("h3", null, word), make("p", { class: "quiet" }, "Not reported."));
   }
   const rows = known.slice(0, 6).map((line) => {
     const name = line.group[by];
@@ -159,7 +159,7 @@ function breakdown(state, [by, word], { lines }) {
   });
   return make("div", { class: "breakdown", "data-by": by },
     make("h3", null, word),
-    table(`By ${word.toLowerCase()}`, [{ name: word }, { name: "Views", number: true }, { name: "p75", number: true }, { name: "Shares" }], rows),
+    table(`By ${word.toLowerCase()}`, [{ name: word }, { name: "Views", number: true }, { name: "p75", number: true }, { name: "Distribution" }], rows),
     known.length > 6 && make("p", { class: "quiet" }, `and ${known.length - 6} more`),
   );
 }
@@ -168,7 +168,7 @@ function breakdown(state, [by, word], { lines }) {
 function budgetSection(state, cells, tools, pages) {
   return make("section", { "aria-labelledby": "limits" },
     make("h2", { id: "limits" }, "Budgets"),
-    cells.length ? budgetTable(state, cells, tools, pages).section : make("p", { class: "quiet" }, `No budget rules ${state.metric} here.`),
+    cells.length ? budgetTable(state, cells, tools, pages).section : make("p", { class: "quiet" }, `No budget for ${state.metric} on this route.`),
   );
 }
 

@@ -35,7 +35,7 @@ export async function routes(state, go) {
   const total = rows.reduce((sum, row) => sum + row.lost, 0);
   const kind = byRoute ? "Route" : (DIMENSIONS.get(state.by) ?? state.by.replace(/^dim\./, ""));
   const sort = (/** @type {string} */ key) => go({ sort: state.sort === key || (key === "lost" && !state.sort) ? `-${key}` : key });
-  const { section, drawn } = rows.length > 0 ? body(state, rows, { kind, isTime, sorted, sort, byRoute }) : { section: instead("Nothing here", make("p", null, "Take a filter away, or look at a longer time.")), drawn: () => undefined };
+  const { section, drawn } = rows.length > 0 ? body(state, rows, { kind, isTime, sorted, sort, byRoute }) : { section: instead("No matching data", make("p", null, "Remove a filter, or choose a longer time range.")), drawn: () => undefined };
   return {
     title: "Routes",
     whole: reading,
@@ -43,10 +43,10 @@ export async function routes(state, go) {
       make("h1", null, byRoute ? "Routes" : `By ${kind.toLowerCase()}`),
       make("p", { class: "lead" },
         rows.length === 0
-          ? `No view of this kind measured ${state.metric}.`
+          ? `No matching view reported ${state.metric}.`
           : isTime
-            ? make("span", null, make("b", { "data-lost": "" }, lasting(total)), ` lost beyond a good ${METRICS[state.metric]} (${value(good, "ms")}), over ${plural(rows.length, byRoute ? "route" : "group")}.`)
-            : make("span", null, make("b", { "data-lost": "" }, count(total)), ` visits shifted beyond ${value(good, "")}, over ${plural(rows.length, byRoute ? "route" : "group")}.`),
+            ? make("span", null, make("b", { "data-lost": "" }, lasting(total)), ` lost above a good ${METRICS[state.metric]} (${value(good, "ms")}), across ${plural(rows.length, byRoute ? "route" : "group")}.`)
+            : make("span", null, make("b", { "data-lost": "" }, count(total)), ` visits with a layout shift above ${value(good, "")}, across ${plural(rows.length, byRoute ? "route" : "group")}.`),
       ),
       pickers(state),
       () => section,
@@ -100,7 +100,7 @@ function order(key) {
 
 /** @param {State} state */
 export function metricPicker(state) {
-  return make("nav", { class: "picker", "aria-label": "Vital" },
+  return make("nav", { class: "picker", "aria-label": "Metric" },
     ORDER.map((name) => make("a", { href: link(state, { metric: name }), "aria-current": name === state.metric ? "true" : null, title: METRICS[name] }, name)),
   );
 }
@@ -124,10 +124,10 @@ function pickers(state) {
 function body(state, rows, { kind, isTime, sorted, sort, byRoute }) {
   const columns = [
     { name: kind, sort: "name" },
-    { name: isTime ? "Time lost" : "Visits lost", sort: "lost", title: isTime ? "Beyond a good value, over all visits" : "Visits with more than a good value" },
+    { name: isTime ? "Time lost" : "Affected visits", sort: "lost", title: isTime ? "Time above the good threshold, summed over all visits" : "Visits above the good threshold" },
     { name: "Views", sort: "n", number: true },
-    { name: "p75", sort: "p75", number: true, title: "With what it lies between, 95 times in 100" },
-    { name: "Shares", sort: "poor", title: "Good, between and poor" },
+    { name: "p75", sort: "p75", number: true, title: "With its 95 % confidence interval" },
+    { name: "Distribution", sort: "poor", title: "Good, needs improvement, and poor" },
     ...(byRoute ? [{ name: "Verdict", sort: "verdict" }] : []),
   ];
   const most = rows.reduce((most, { lost }) => Math.max(most, lost), Number.MIN_VALUE);
@@ -151,7 +151,7 @@ function body(state, rows, { kind, isTime, sorted, sort, byRoute }) {
   const list = () => {
     const wanted = search.value.trim().toLowerCase();
     const fitting = wanted ? rows.filter((row) => group(row.name).toLowerCase().includes(wanted)) : rows;
-    none.textContent = fitting.length ? "" : "Nothing is called so.";
+    none.textContent = fitting.length ? "" : "No matches.";
     show(fitting);
   };
   list();

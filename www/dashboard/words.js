@@ -47,7 +47,7 @@ export function value(number, unit) {
 
 /** @param {[number, number] | null | undefined} pair @param {string} unit */
 export function interval(pair, unit) {
-  if (!pair) return "too few to bound it";
+  if (!pair) return "too few views";
   const [low, high] = pair;
   const bare = (/** @type {number} */ number) => (unit === "ms" && number < 10_000 ? whole().format(number) : value(number, unit));
   return `${bare(low)} – ${value(high, unit)}`;
@@ -101,35 +101,35 @@ export const ORDER = Object.keys(METRICS);
 
 export const VERDICTS = /** @type {Record<string, string>} */ ({
   violated: "Over budget",
-  "at-limit": "At its limit",
+  "at-limit": "At the limit",
   unknown: "No data",
-  insufficient: "Too few to tell",
+  insufficient: "Insufficient data",
   met: "Within budget",
   none: "No budget",
 });
 
 /** What a group is called; some views have none of it. @param {string | null | undefined} name */
-export const group = (name) => (name === null || name === undefined || name === "" ? "not told" : name);
+export const group = (name) => (name === null || name === undefined || name === "" ? "unknown" : name);
 
 /** Why a view has no measurements. */
 export const REASONS = /** @type {Record<string, string>} */ ({
-  hidden: "hidden before it began",
-  csp: "a policy forbade the module",
-  unsupported: "a browser without what is needed",
-  trap: "the module failed",
+  hidden: "page hidden before measurement started",
+  csp: "blocked by the content security policy",
+  unsupported: "unsupported browser",
+  trap: "the wasm module failed",
 });
 
 /** What is watched, as people say it. */
 export const SIGNALS = /** @type {Record<string, string>} */ ({
-  verdict: "Budget broken",
-  evidence: "Worse since the release",
-  "burn-rate": "Budget burns",
-  "response-time": "Slow answers",
-  "hit-ratio": "Few hits",
+  verdict: "Budget violated",
+  evidence: "Regression since the release",
+  "burn-rate": "Burn rate",
+  "response-time": "Slow responses",
+  "hit-ratio": "Low hit ratio",
   "query-time": "Slow queries",
-  "error-rate": "Errors",
+  "error-rate": "Error rate",
   memory: "Memory",
-  silence: "Silence",
-  "push-backlog": "Push is behind",
-  anomaly: "Not as usual",
+  silence: "No beacons",
+  "push-backlog": "Push backlog",
+  anomaly: "Anomaly",
 });
