@@ -7,13 +7,10 @@ import { count, interval, lasting, percent, value } from "./words.js";
 
 /**
  * @typedef {import("./address.js").State} State
- * @typedef {{ visits: number, over: number, limit: number, p75: number | null, interval: [number, number] | null, unit: string,
- *   seconds: number | null, share: number }} Met
- * @typedef {{ rule: string, route: string, device: string, metric: string, place: Met, finding: string, action: string,
- *   evidence: { what: string, value: number, unit: string }[], gain: number | null, reckoned: string }} Advice
+ * @typedef {import("./documents.js").Recommendation} Recommendation
  */
 
-/** @param {State} state @param {string} window @param {Advice[]} advice @param {string} lately */
+/** @param {State} state @param {string} window @param {Recommendation[]} advice @param {string} lately */
 export function recommendations(state, window, advice, lately) {
   return make("section", { "aria-labelledby": "advice" },
     make("h2", { id: "advice" }, "Recommendations ", make("small", { class: "quiet" }, lately)),
@@ -23,7 +20,7 @@ export function recommendations(state, window, advice, lately) {
   );
 }
 
-/** @param {State} state @param {string} window @param {Advice} advice */
+/** @param {State} state @param {string} window @param {Recommendation} advice */
 function item(state, window, { rule, route, device, metric, place, finding, action, evidence, gain, reckoned }) {
   const fact = (/** @type {string} */ name, /** @type {string} */ text, /** @type {string} */ more) =>
     make("div", { "data-fact": name }, make("dt", null, name), make("dd", null, make("b", null, text), make("small", null, more)));

@@ -3,31 +3,8 @@
 import { pause } from "./pauses.js";
 
 /**
- * @typedef {{ n: number, visits: number, p50: number | null, p75: number | null, p75_interval: [number, number] | null,
- *   p90: number | null, p95: number | null, p99: number | null, good: number, needs_improvement: number, poor: number }} Stats
- * @typedef {{ low: number, high: number, visits: number }} Bucket
- * @typedef {Stats & { at?: number, group: Record<string, string | null>, metric: string, unit: string, buckets?: Bucket[] }} Line
- * @typedef {{ from: number, to: number, heard_at?: number, views: number, visits: number, sent: number, heard: number,
- *   lost: Record<string, number> }} Whole
- * @typedef {Whole & { site: string, lines: Line[], next?: number }} Reading
- * @typedef {{ max: number, percentile: number, n: number, k: number, line: number }} Judged
- * @typedef {{ route: string, device: string, metric: string, unit: string, n: number, p75: number | null,
- *   p75_interval: [number, number] | null, good: number, needs_improvement: number, poor: number,
- *   budget: Judged | null, verdict: string }} SummaryLine
- * @typedef {Whole & { site: string, refused: Record<string, number>, cells: SummaryLine[] }} Summary
- * @typedef {{ e_value: number, alarm: boolean, changed_at: number, since: number, n: number, k: number }} Watch
- * @typedef {{ half_hour: number | null, six_hours: number | null, three_days: number | null, asks: string | null }} Burn
- * @typedef {{ pattern: string, route: string | null, device: string | null, metric: string, unit: string, max: number,
- *   percentile: number, severity: string, min_samples: number, line: number, n: number, k: number, verdict: string,
- *   p_value: number, value: number | null, interval: [number, number] | null, counting_since?: number,
- *   watch?: Watch, burn?: Burn }} Cell
- * @typedef {{ site: string, from: number, to: number, heard_at?: number, views: number,
- *   budgets: { since: number, source: string, refused?: { at: number, source: string, why: string } },
- *   verdicts?: Record<string, number>, cells: Cell[], scores: { route: string | null, device: string | null, views: number, score: number,
- *   parts?: { metric: string, score: number, weight: number }[] }[] }} Standing
- * @typedef {{ metric: string, unit: string, a: Stats, b: Stats,
- *   budget: { points_worse: number, p_value: number, regression: boolean } | null }} Difference
- * @typedef {{ site: string, a: Whole, b: Whole, lines: Difference[] }} Compared
+ * @typedef {import("./documents.js").QueryResponse} QueryResponse
+ * @typedef {import("./documents.js").Line} Line
  */
 
 /** The Worker said no; `status` and its own words. */
@@ -119,14 +96,14 @@ export function and(query, more) {
   return all;
 }
 
-/** All pages of lines. @param {string} path @param {URLSearchParams} query @returns {Promise<Reading>} */
+/** All pages of lines. @param {string} path @param {URLSearchParams} query @returns {Promise<QueryResponse>} */
 export async function all(path, query) {
-  /** @type {Reading} */
+  /** @type {QueryResponse} */
   const whole = await long(path, and(query, { limit: "5000" }), "lines");
   let { next } = whole;
   // As many as a table of this page could show, and no endless loop.
   while (next !== undefined && whole.lines.length < 50_000) {
-    /** @type {Reading} */
+    /** @type {QueryResponse} */
     const page = await long(path, and(query, { limit: "5000", offset: String(next) }), "lines");
     whole.lines.push(...page.lines);
     next = page.next;

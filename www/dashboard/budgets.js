@@ -8,14 +8,14 @@ import { VERDICTS, count, interval, moment, percent, plural, since, value } from
 
 /**
  * @typedef {import("./address.js").State} State
- * @typedef {import("./ask.js").Cell} Cell
+ * @typedef {import("./documents.js").LabPage} LabPage
+ * @typedef {import("./documents.js").BudgetCell} BudgetCell
  * @typedef {import("./toolkit.js").Toolkit} Toolkit
- * @typedef {{ route: string, path: string, device: string, runs: number, at: number, release?: string, medians: Record<string, number>, score?: number | null }} LabPage
  */
 
 /** @param {State} state @returns {Promise<import("./overview.js").Shown>} */
 export async function budgets(state) {
-  const [standing, pages, tools] = await Promise.all([/** @type {Promise<import("./ask.js").Standing>} */ (long("/api/budgets", question(state), "cells")), lab(state), toolkit()]);
+  const [standing, pages, tools] = await Promise.all([/** @type {Promise<import("./documents.js").BudgetReport>} */ (long("/api/budgets", question(state), "cells")), lab(state), toolkit()]);
   const cells = [...standing.cells].sort((one, other) => rank(one.verdict) - rank(other.verdict) || other.n - other.k - (one.n - one.k));
   const counts = Map.groupBy(cells, ({ verdict }) => verdict);
   const kinds = Object.keys(VERDICTS).filter((name) => name !== "none");
@@ -59,7 +59,7 @@ export async function lab(state) {
 /**
  * The lab's number beside a field's: of several pages of a route the worst. A visit has an INP and a lab run
  * has none; Total Blocking Time stands in for it.
- * @param {Cell} each @param {LabPage[]} pages
+ * @param {BudgetCell} each @param {LabPage[]} pages
  */
 export function inLab(each, pages) {
   const audit = each.metric === "INP" ? "TBT" : each.metric;
@@ -68,7 +68,7 @@ export function inLab(each, pages) {
   return worst && { ...worst, audit, value: worst.medians[audit] };
 }
 
-/** @param {State} state @param {Cell[]} cells @param {Toolkit} tools @param {LabPage[]} pages */
+/** @param {State} state @param {BudgetCell[]} cells @param {Toolkit} tools @param {LabPage[]} pages */
 export function budgetTable(state, cells, tools, pages) {
   const hasLab = pages.length > 0 && cells.some((each) => inLab(each, pages));
   const columns = [
@@ -83,12 +83,12 @@ export function budgetTable(state, cells, tools, pages) {
     { name: "Needed" },
     { name: "Line", number: true, title: "Line of budgets.json" },
   ];
-  const { box, show, drawn } = longTable("Budgets with their view counts", columns, (/** @type {Cell} */ each) => row(state, each, tools, hasLab ? pages : null));
+  const { box, show, drawn } = longTable("Budgets with their view counts", columns, (/** @type {BudgetCell} */ each) => row(state, each, tools, hasLab ? pages : null));
   show(cells);
   return { section: make("section", null, box), drawn };
 }
 
-/** @param {Cell} each @param {LabPage[]} pages */
+/** @param {BudgetCell} each @param {LabPage[]} pages */
 function labCell(each, pages) {
   const found = inLab(each, pages);
   if (!found) return number("–");
@@ -98,7 +98,7 @@ function labCell(each, pages) {
   return told;
 }
 
-/** @param {State} state @param {Cell} each @param {Toolkit} tools @param {LabPage[] | null} pages */
+/** @param {State} state @param {BudgetCell} each @param {Toolkit} tools @param {LabPage[] | null} pages */
 function row(state, each, tools, pages) {
   const name = each.route === null ? make("span", null, `All of ${each.pattern}`) : make("a", { href: link(state, { view: "route", route: each.route, metric: each.metric }) }, each.route);
   return make("tr", { "data-verdict": each.verdict, "data-cell": `${each.route ?? "*"} ${each.device ?? "*"} ${each.metric}` },
@@ -115,7 +115,7 @@ function row(state, each, tools, pages) {
   );
 }
 
-/** What it would take to decide. @param {Cell} each @param {Toolkit} tools */
+/** What it would take to decide. @param {BudgetCell} each @param {Toolkit} tools */
 function takes({ metric, n, k, percentile, min_samples, verdict }, tools) {
   if (verdict === "unknown") return `${plural(min_samples, "view")} for a first verdict`;
   if (verdict === "insufficient") {

@@ -9,23 +9,17 @@ import { bytes, count, lasting, moment, percent, plural, since } from "./words.j
 
 /**
  * @typedef {import("./address.js").State} State
- * @typedef {{ site: string, route: string, requests: number, hits: number, stale: number, misses: number, bypassed: number,
- *   hit_ratio: number | null, bytes: number, origin_p50: number | null, saved_ms: number | null }} OfRoute
- * @typedef {{ reason: string, requests: number }} Reason
- * @typedef {{ from: number, below: number, n: number }} Size
- * @typedef {{ at: number, action: string, what: string, outcome: string }} Call
- * @typedef {{ from: number, to: number, routes: OfRoute[], tiers: { tier: string, requests: number, bytes: number }[],
- *   classes: { class: string, hits: number, stale: number, misses: number, hit_ratio: number | null }[], misses: Reason[], bypassed: Reason[],
- *   ages: Size[], keys: { key: string, requests: number, over: number }[], purges: { count: number, marks: number, lag_ms: Size[] }, calls: Call[] }} Analytics
- * @typedef {{ url: string, route: string | null, origin: string | null, key: string, does: string, because: string[],
- *   stored: { status: number, age: number, lifetime: number, tags: string[], bytes: number, tier: string } | null }} Explained
+ * @typedef {import("./documents.js").CacheAnalytics} CacheAnalytics
+ * @typedef {import("./documents.js").CacheCall} CacheCall
+ * @typedef {import("./documents.js").Explanation} Explanation
+ * @typedef {import("./documents.js").RouteStats} RouteStats
  */
 
 /** @param {State} state @param {() => void} again @returns {Promise<import("./overview.js").Shown>} */
 export async function cache(state, again) {
   const nothing = { title: "Cache", whole: { site: state.site ?? "", views: 1 }, seen: { name: "cache", columns: [], rows: [], document: null } };
   if (!holds("cache")) return { ...nothing, content: [door(again, "")] };
-  /** @type {Analytics} */
+  /** @type {CacheAnalytics} */
   let analytics;
   try {
     analytics = await told("/api/cache/analytics", new URLSearchParams(), "cache");
@@ -72,7 +66,7 @@ export async function cache(state, again) {
 export async function purges() {
   if (!holds("cache")) return [];
   try {
-    /** @type {Analytics} */
+    /** @type {CacheAnalytics} */
     const { calls } = await told("/api/cache/analytics", new URLSearchParams(), "cache");
     return calls.filter(({ action, outcome }) => action === "purge" && outcome === "200").map(({ at, what }) => ({ at, name: purged(what), kind: /** @type {const} */ ("purge") }));
   } catch (error) {
@@ -82,9 +76,9 @@ export async function purges() {
   }
 }
 
-/** @param {OfRoute[]} routes @param {Analytics} analytics */
+/** @param {RouteStats[]} routes @param {CacheAnalytics} analytics */
 function summary(routes, { purges }) {
-  const sum = (/** @type {(each: OfRoute) => number} */ of) => routes.reduce((total, each) => total + of(each), 0);
+  const sum = (/** @type {(each: RouteStats) => number} */ of) => routes.reduce((total, each) => total + of(each), 0);
   const answered = sum(({ hits, stale }) => hits + stale);
   const own = answered + sum(({ misses }) => misses);
   const past = sum(({ bypassed }) => bypassed);
@@ -113,7 +107,7 @@ function breakdown(title, noun, groups, isRanked = true) {
   );
 }
 
-/** @param {OfRoute[]} routes */
+/** @param {RouteStats[]} routes */
 function byRoute(routes) {
   const rows = routes.slice(0, 100).map((each) => {
     const bar = make("i");
@@ -153,7 +147,7 @@ function explain() {
   return make("section", { class: "breakdown padded", "aria-labelledby": "explain" }, make("h2", { id: "explain" }, "Explain a URL"), make("form", { class: "inline", onsubmit: ask }, row, make("button", { type: "submit", class: "primary" }, "Explain")), place);
 }
 
-/** @param {Explained} explained */
+/** @param {Explanation} explained */
 function answer({ route, does, because, stored }) {
   return [
     make("p", null, make("b", null, STEPS[does] ?? does), route ? [", route ", make("code", null, route)] : ""),
@@ -231,7 +225,7 @@ function purged(what) {
   }
 }
 
-/** @param {Call[]} calls */
+/** @param {CacheCall[]} calls */
 function record(calls) {
   const changed = calls.filter(({ action }) => action in CALLS);
   const rows = changed.map(({ at, action, what, outcome }) =>

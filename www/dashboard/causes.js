@@ -6,12 +6,11 @@ import { table, number } from "./marks.js";
 import { count, percent, plural, value } from "./words.js";
 
 /**
- * @typedef {{ name: string, n: number }} Cause
- * @typedef {{ route: string, device: string, metric: string, n: number, parts: { part: string, ms: number }[],
- *   elements: Cause[], sources: Cause[] }} Slow
+ * @typedef {import("./documents.js").Cause} Cause
+ * @typedef {import("./documents.js").SlowViews} SlowViews
  */
 
-/** @param {URLSearchParams} asked the route and the metric @returns {Promise<Slow[]>} */
+/** @param {URLSearchParams} asked the route and the metric @returns {Promise<SlowViews[]>} */
 export async function causes(asked) {
   // Reasons are counted by route, device and day: the other filters are not theirs.
   const known = ["site", "from", "to", "window", "route", "device", "metric"];
@@ -19,7 +18,7 @@ export async function causes(asked) {
   return (await json("/api/vitals/causes", and(own, {}))).lines;
 }
 
-/** @param {string} metric @param {Slow[]} lines @param {boolean} isFiltered */
+/** @param {string} metric @param {SlowViews[]} lines @param {boolean} isFiltered */
 export function whySlow(metric, lines, isFiltered) {
   const n = lines.reduce((sum, line) => sum + line.n, 0);
   const title = make("h2", { id: "why" }, "Causes of slow views");
@@ -38,7 +37,7 @@ export function whySlow(metric, lines, isFiltered) {
   );
 }
 
-/** The mean visit, from left to right as its time passed. @param {string} metric @param {Slow[]} lines */
+/** The mean visit, from left to right as its time passed. @param {string} metric @param {SlowViews[]} lines */
 function parts(metric, lines) {
   const timed = lines.filter((line) => line.parts.some(({ ms }) => ms > 0));
   const n = timed.reduce((sum, line) => sum + line.n, 0);

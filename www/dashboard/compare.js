@@ -8,13 +8,13 @@ import { ORDER, count, day, interval, percent, plural, value } from "./words.js"
 
 /**
  * @typedef {import("./address.js").State} State
- * @typedef {import("./ask.js").Difference} Difference
+ * @typedef {import("./documents.js").MetricComparison} MetricComparison
  */
 
 /** @param {State} state @param {(change: Partial<State>) => void} go @returns {Promise<import("./overview.js").Shown>} */
 export async function compare(state, go) {
   const asked = question(state);
-  /** @type {import("./ask.js").Reading} */
+  /** @type {import("./documents.js").QueryResponse} */
   const releases = await json("/api/vitals/distribution", and(asked, { by: "release", release: null }));
   const known = valuesOf(releases.lines, "release");
   const byRelease = state.a !== null && state.b !== null && state.a !== state.b;
@@ -25,7 +25,7 @@ export async function compare(state, go) {
   const sides = byRelease
     ? { "a.release": String(state.a), "b.release": String(state.b), release: null }
     : { ...times, "a.from": String(from - length), "a.to": String(from), "b.from": String(from), "b.to": String(to), ...(state.only.has("release") ? { release: String(state.only.get("release")) } : {}) };
-  /** @type {import("./ask.js").Compared} */
+  /** @type {import("./documents.js").Comparison} */
   const compared = await json("/api/vitals/compare", and(asked, sides));
   const names = byRelease ? [String(state.a), String(state.b)] : [`${day(from - length)} – ${day(from)}`, `${day(from)} – ${day(to)}`];
   const lines = ORDER.flatMap((name) => compared.lines.find(({ metric }) => metric === name) ?? []);
@@ -65,11 +65,11 @@ function choose(state, known, go) {
   );
 }
 
-/** @param {Difference} line */
+/** @param {MetricComparison} line */
 function row({ metric, unit, a, b, budget }) {
   const change = a.p75 && b.p75 ? b.p75 / a.p75 - 1 : null;
   const few = a.n < FEW || b.n < FEW;
-  const side = (/** @type {import("./ask.js").Stats} */ stats) => [
+  const side = (/** @type {import("./documents.js").Stats} */ stats) => [
     number([value(stats.p75, unit), make("small", { class: "quiet" }, stats.n ? interval(stats.p75_interval, unit) : "no views")]),
     cell(shares(stats)),
   ];

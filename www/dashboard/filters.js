@@ -45,7 +45,7 @@ function add(state, go) {
     const by = kinds.value;
     values.replaceChildren(make("li", { class: "quiet" }, "Loading…"));
     try {
-      /** @type {import("./ask.js").Reading} */
+      /** @type {import("./documents.js").QueryResponse} */
       const { lines } = await json("/api/vitals/distribution", and(question(state), { by }));
       if (kinds.value !== by) return;
       const known = valuesOf(lines, by);

@@ -12,19 +12,11 @@ import { SIGNALS, count, lately, moment, percent, plural, since, value } from ".
 
 /**
  * @typedef {import("./address.js").State} State
- * @typedef {{ n: number, errors: number, error_rate: number, per_second: number, p50: number | null, p95: number | null, p99: number | null }} Load
- * @typedef {{ name: string, circuit: string, open_until?: number, waiting: number, oldest?: number, trouble?: string,
- *   last?: { key: string, at: number }, parked: { seq: number, key: string, status: number, at: number }[] }} Backend
- * @typedef {{ status: string, health: string, score: number, site: string, at: number, releaseId: string,
- *   parts: { name: string, points: number, of: number, status: string }[],
- *   details?: { reasons: string[], because: Record<string, string>, heard_at: number | null, missed: number,
- *     requests?: Load & { routes: (Load & { route: string })[] } },
- *   operations?: { memory: { bytes: number, limit: number, percent: number }, queues: Record<string, number>, push: Backend[],
- *     origin?: { is_up: boolean, status?: number, took: number, asked_at: number }, alerts: { raised: number, critical: number } } }} Bulletin
- * @typedef {{ key: string, signal: string, route?: string, device?: string, series?: string, level: string, since: number,
- *   read_at: number, says: string, action: string, acknowledged: { by: string, at: number } | null, muted: boolean }} Alert
- * @typedef {{ number: number, signal: string | null, route: string | null, from: number, until: number, by: string, reason: string }} Mute
- * @typedef {{ raised: Alert[], mutes: Mute[], channels: { name: string, trouble: string | null }[] }} Alerts
+ * @typedef {import("./documents.js").Alert} Alert
+ * @typedef {import("./documents.js").Alerts} Alerts
+ * @typedef {import("./documents.js").HealthReport} HealthReport
+ * @typedef {import("./documents.js").RequestStats} RequestStats
+ * @typedef {import("./documents.js").SiteRequestStats} SiteRequestStats
  */
 
 /** @param {State} state @param {() => void} again @returns {Promise<import("./overview.js").Shown>} */
@@ -33,11 +25,11 @@ export async function health(state, again) {
   const window = SPANS.includes(state.window) ? state.window : SPANS[0];
   const over = new URLSearchParams([...of, ["window", window]]);
   const [bulletin, alerts, past, help, ran] = await Promise.all([
-    /** @type {Promise<Bulletin>} */ (told("/api/health/advanced", of)),
+    /** @type {Promise<HealthReport>} */ (told("/api/health/advanced", of)),
     /** @type {Promise<Alerts | null>} */ (maybe(told("/api/alerts", of))),
-    apart(/** @type {Promise<import("./history.js").History>} */ (json("/api/health/history", over))),
-    apart(/** @type {Promise<{ recommendations: import("./advice.js").Advice[] }>} */ (json("/api/performance/recommendations", over))),
-    apart(/** @type {Promise<import("./queries.js").Queries>} */ (json("/api/performance/queries", over))),
+    apart(/** @type {Promise<import("./documents.js").StatusHistory>} */ (json("/api/health/history", over))),
+    apart(/** @type {Promise<{ recommendations: import("./documents.js").Recommendation[] }>} */ (json("/api/performance/recommendations", over))),
+    apart(/** @type {Promise<import("./documents.js").Queries>} */ (json("/api/performance/queries", over))),
   ]);
   const act = actions(of, again);
   const span = lately(window).replace("Last", "in the last");
@@ -112,7 +104,7 @@ function actions(of, again) {
 
 /** @typedef {ReturnType<typeof actions>} Act */
 
-/** @param {Bulletin} bulletin */
+/** @param {HealthReport} bulletin */
 function standing({ health, score, parts, details, releaseId, at }) {
   const around = 2 * Math.PI * 26;
   const kind = { healthy: "good", unknown: "insufficient", degraded: "between", unhealthy: "poor" }[health] ?? "insufficient";
@@ -183,10 +175,10 @@ function raised(state, alerts, act, again) {
   );
 }
 
-/** @param {Load & { routes: (Load & { route: string })[] }} requests */
+/** @param {SiteRequestStats} requests */
 function requests(requests) {
   const columns = [{ name: "Route" }, { name: "Responses", number: true }, { name: "Per second", number: true }, { name: "Errors", number: true }, { name: "Median", number: true }, { name: "p95", number: true }, { name: "p99", number: true }];
-  const row = (/** @type {string} */ name, /** @type {Load} */ load) =>
+  const row = (/** @type {string} */ name, /** @type {RequestStats} */ load) =>
     make("tr", { "data-load": name },
       make("th", { scope: "row" }, name),
       number(count(load.n)),
@@ -200,7 +192,7 @@ function requests(requests) {
   );
 }
 
-/** @param {Bulletin} bulletin @param {Act} act */
+/** @param {HealthReport} bulletin @param {Act} act */
 function machinery({ operations }, act) {
   if (!operations) return null;
   const { memory, queues, push, origin } = operations;

@@ -7,17 +7,15 @@ import { SIGNALS, count, date, duration, lately, moment, percent, plural } from 
 
 /**
  * @typedef {import("./address.js").State} State
- * @typedef {{ from: number, to: number, health: string, score: number }} Run
- * @typedef {{ key: string, signal: string, route?: string, device?: string, series?: string, opened: number, level: string,
- *   says: string, told: Record<string, number>, acknowledged: { by: string, at: number } | null, ended: { at: number, lapsed: boolean } | null }} Incident
- * @typedef {{ from: number, to: number, statuses: Run[], spent: Record<string, number>, unseen: number,
- *   incidents?: Incident[], more_incidents?: number }} History
+ * @typedef {import("./documents.js").Incident} Incident
+ * @typedef {import("./documents.js").StatusHistory} StatusHistory
+ * @typedef {import("./documents.js").StatusRun} StatusRun
  */
 
 /** The spans that a history is shown of. */
 export const SPANS = ["7d", "28d", "90d"];
 
-/** @param {State} state @param {string} window @param {History} history */
+/** @param {State} state @param {string} window @param {StatusHistory} history */
 export function statuses(state, window, { from, to, statuses, spent, unseen }) {
   const whole = to - from;
   const bar = make("div", { class: "strip", role: "img", "aria-label": sentence(spent, unseen, whole) });
@@ -51,7 +49,7 @@ function sentence(spent, unseen, whole) {
   return `Status over time: ${parts.join(", ")}`;
 }
 
-/** Each status with how long it lasted, the latest first; gaps among them. @param {Run[]} statuses @param {number} to */
+/** Each status with how long it lasted, the latest first; gaps among them. @param {StatusRun[]} statuses @param {number} to */
 function changes(statuses, to) {
   if (statuses.length === 0) return make("p", { class: "quiet" }, "No evaluations in this period. The cron trigger evaluates the site every 15 minutes; without it there is no history.");
   const ends = [...statuses.slice(1).map(({ from }) => from), to];
@@ -67,7 +65,7 @@ function changes(statuses, to) {
   return more(all, FEW, (shown) => table("Status changes", [{ name: "Status" }, { name: "From" }, { name: "To" }, { name: "Duration", number: true }, { name: "Lowest score", number: true }], shown.map(row)));
 }
 
-/** @param {State} state @param {History} history */
+/** @param {State} state @param {StatusHistory} history */
 export function incidents(state, { to, incidents, more_incidents = 0 }) {
   const head = make("h2", { id: "incidents" }, "Incidents");
   if (!incidents) return make("section", { "aria-labelledby": "incidents" }, head, make("p", { class: "quiet" }, "Incidents require the read token."));

@@ -5,7 +5,7 @@ import { readToken } from "./ask.js";
 import { draw, make } from "./dom.js";
 import { clock, count, plural } from "./words.js";
 
-/** @typedef {{ views: number, bots: number, metrics: Record<string, [number, number, number]> }} Lately */
+/** @typedef {import("./documents.js").LiveDelta} LiveDelta */
 
 /** @type {{ site: string, bots: string } | null} */
 let wanted = null;
@@ -97,7 +97,7 @@ function hangUp() {
   show();
 }
 
-/** @param {Lately} lately */
+/** @param {LiveDelta} lately */
 function take({ views, bots }) {
   const more = wanted?.bots === "only" ? bots : wanted?.bots === "include" ? views + bots : views;
   const second = Math.floor(Date.now() / 1000);

@@ -8,11 +8,11 @@ import { METRICS, ORDER, REASONS, SIGNALS, VERDICTS, count, interval, lately, mo
 
 /**
  * @typedef {import("./address.js").State} State
- * @typedef {import("./ask.js").Reading} Reading
- * @typedef {import("./ask.js").Line} Line
- * @typedef {import("./ask.js").Standing} Standing
- * @typedef {import("./ask.js").Summary} Summary
- * @typedef {import("./health.js").Alerts} Alerts
+ * @typedef {import("./documents.js").QueryResponse} QueryResponse
+ * @typedef {import("./documents.js").Line} Line
+ * @typedef {import("./documents.js").BudgetReport} BudgetReport
+ * @typedef {import("./documents.js").Summary} Summary
+ * @typedef {import("./documents.js").Alerts} Alerts
  * What is long comes piece by piece, each in its turn: something new, or more of what is there.
  * @typedef {{ title: string, content: (Node | (() => Node | undefined | Promise<void>))[], whole: { site: string, heard_at?: number, views: number },
  *   seen: { name: string, columns: string[], rows: (string | number | null)[][], document: unknown } }} Shown
@@ -23,9 +23,9 @@ export async function overview(state) {
   const asked = question(state);
   const [standing, whole, series, summary, alerts] = await Promise.all([
     // Of a thousand routes as much as is shown: the whole site, and what needs attention first.
-    /** @type {Promise<Standing>} */ (json("/api/budgets", and(asked, { sort: "trouble", limit: "100" }))),
-    /** @type {Promise<Reading>} */ (json("/api/vitals/distribution", asked)),
-    /** @type {Promise<Reading>} */ (json("/api/vitals/series", and(asked, { step: step(state), limit: "5000" }))),
+    /** @type {Promise<BudgetReport>} */ (json("/api/budgets", and(asked, { sort: "trouble", limit: "100" }))),
+    /** @type {Promise<QueryResponse>} */ (json("/api/vitals/distribution", asked)),
+    /** @type {Promise<QueryResponse>} */ (json("/api/vitals/series", and(asked, { step: step(state), limit: "5000" }))),
     // What was refused is the site's; of its routes nothing is asked for here.
     /** @type {Promise<Summary>} */ (json("/api/vitals/summary", and(asked, { route: "(none)" }))),
     // Who holds no token is not let in, and need not ask.
@@ -61,7 +61,7 @@ function period(state) {
   return `${moment(from)} – ${moment(to)}`;
 }
 
-/** @param {Standing} standing */
+/** @param {BudgetReport} standing */
 function scores({ scores }) {
   const own = scores.filter(({ route }) => route === null);
   const whole = own.find(({ device }) => device === null);
@@ -111,7 +111,7 @@ function ring(score, n, name) {
   );
 }
 
-/** @param {Reading} whole */
+/** @param {QueryResponse} whole */
 function facts({ views, visits, sent, heard, lost, heard_at }) {
   const unmeasured = Object.values(lost).reduce((sum, each) => sum + each, 0);
   const fact = (/** @type {string} */ name, /** @type {string} */ text, /** @type {string} */ more) =>
@@ -137,7 +137,7 @@ function raised(state, alerts) {
     make("section", { "aria-labelledby": "alerts", class: "calls" }, make("header", { class: "row" }, make("h2", { id: "alerts" }, "Alerts"), health("Acknowledge or silence")), ...children);
   if (alerts instanceof Refused) return section(make("p", { class: "warning" }, alerts.message));
   if (alerts.raised.length === 0) return section(make("p", { class: "quiet" }, "No open alerts."));
-  const item = (/** @type {import("./health.js").Alert} */ { key, signal, route, device, series, level, since: from, says, acknowledged, muted }) =>
+  const item = (/** @type {import("./documents.js").Alert} */ { key, signal, route, device, series, level, since: from, says, acknowledged, muted }) =>
     make("li", { "data-alert": key, class: muted ? "pale" : null },
       make("span", { class: `verdict ${level === "critical" ? "violated" : "at-limit"}` }, level === "critical" ? "Critical" : "Warning"),
       make("span", { title: says }, make("b", null, SIGNALS[signal] ?? signal), " ", route ? make("a", { href: link(state, { view: "route", route }) }, route) : "the whole site", [device, series].filter(Boolean).map((part) => ` · ${part}`).join("")),
@@ -153,7 +153,7 @@ function raised(state, alerts) {
 /** The worst and oldest; the rest is the health view's. */
 const FIRST = 5;
 
-/** @param {State} state @param {string} name @param {Line[]} lines @param {Reading} series @param {Standing} standing */
+/** @param {State} state @param {string} name @param {Line[]} lines @param {QueryResponse} series @param {BudgetReport} standing */
 function card(state, name, lines, series, standing) {
   const line = lines.find(({ metric }) => metric === name);
   const unit = name === "CLS" ? "" : "ms";
@@ -180,7 +180,7 @@ function card(state, name, lines, series, standing) {
 
 /**
  * What a budget of the whole site says of a metric; of several, for parts of the site, the worst.
- * @param {Standing} standing @param {string} metric
+ * @param {BudgetReport} standing @param {string} metric
  */
 export function wholeSite({ cells }, metric) {
   const own = cells.filter((cell) => cell.route === null && cell.metric === metric);
@@ -188,7 +188,7 @@ export function wholeSite({ cells }, metric) {
   return judged.sort((one, other) => rank(one.verdict) - rank(other.verdict))[0];
 }
 
-/** @param {State} state @param {Standing} standing @param {boolean} isStranger whether the reader may not know what is raised */
+/** @param {State} state @param {BudgetReport} standing @param {boolean} isStranger whether the reader may not know what is raised */
 function attention(state, { cells, verdicts = {} }, isStranger) {
   const troubled = cells.filter((cell) => cell.route !== null && (cell.verdict === "violated" || cell.verdict === "at-limit" || cell.watch?.alarm));
   const ofSite = cells.filter(({ route, verdict }) => route === null && (verdict === "unknown" || verdict === "insufficient")).length;
@@ -216,7 +216,7 @@ function attention(state, { cells, verdicts = {} }, isStranger) {
   );
 }
 
-/** @param {Reading} whole @param {Record<string, number>} refused */
+/** @param {QueryResponse} whole @param {Record<string, number>} refused */
 function losses({ sent, heard, lost }, refused) {
   const entries = [
     ...(sent > heard ? [["Beacons lost in transit", sent - heard]] : []),

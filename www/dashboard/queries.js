@@ -7,10 +7,8 @@ import { count, lasting, percent, plural, value } from "./words.js";
 
 /**
  * @typedef {import("./address.js").State} State
- * @typedef {{ name: string, n: number, p50: number | null, p95: number | null, p99: number | null, seconds: number,
- *   share: number | null, answers: number, repeated: number, most: number, routes: string[] }} Query
- * @typedef {{ page: string | null, found: "all" | "name" | "shape" | "nowhere", routes: string[], answers: number, asked: number,
- *   origin_seconds: number, queries: Query[], more: number, elsewhere: string[] }} Queries
+ * @typedef {import("./documents.js").Queries} Queries
+ * @typedef {import("./documents.js").Query} Query
  */
 
 /** Those of a page. @param {State} state @param {Queries} told @param {boolean} isFiltered whether the page is asked about with filters, which the edge does not know */

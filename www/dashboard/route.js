@@ -13,7 +13,7 @@ import { budgetTable, lab } from "./budgets.js";
 import { toolkit } from "./toolkit.js";
 import { METRICS, count, group, interval, lasting, moment, percent, value } from "./words.js";
 
-/** @typedef {import("./address.js").State} State @typedef {import("./ask.js").Reading} Reading @typedef {import("./chart.js").Mark} Mark */
+/** @typedef {import("./address.js").State} State @typedef {import("./documents.js").QueryResponse} QueryResponse @typedef {import("./chart.js").Mark} Mark */
 
 /** @param {State} state @returns {Promise<import("./overview.js").Shown>} */
 export async function route(state) {
@@ -21,16 +21,16 @@ export async function route(state) {
   const of = and(asked, { metric: state.metric });
   const isFiltered = state.only.size > 0 || state.bots !== "exclude";
   const [whole, series, byRelease, slow, ran, purged, pages, standing, tools, ...breakdowns] = await Promise.all([
-    /** @type {Promise<Reading>} */ (json("/api/vitals/distribution", of)),
-    /** @type {Promise<Reading>} */ (json("/api/vitals/series", and(of, { step: step(state), limit: "5000" }))),
-    /** @type {Promise<Reading>} */ (json("/api/vitals/series", and(of, { step: step(state), by: "release", limit: "5000" }))),
+    /** @type {Promise<QueryResponse>} */ (json("/api/vitals/distribution", of)),
+    /** @type {Promise<QueryResponse>} */ (json("/api/vitals/series", and(of, { step: step(state), limit: "5000" }))),
+    /** @type {Promise<QueryResponse>} */ (json("/api/vitals/series", and(of, { step: step(state), by: "release", limit: "5000" }))),
     causes(of),
-    /** @type {Promise<import("./queries.js").Queries>} */ (json("/api/performance/queries", new URLSearchParams([...asked].filter(([name]) => ["site", "from", "to", "window", "route"].includes(name))))),
+    /** @type {Promise<import("./documents.js").Queries>} */ (json("/api/performance/queries", new URLSearchParams([...asked].filter(([name]) => ["site", "from", "to", "window", "route"].includes(name))))),
     purges(),
     lab(state),
-    /** @type {Promise<import("./ask.js").Standing>} */ (json("/api/budgets", of)),
+    /** @type {Promise<import("./documents.js").BudgetReport>} */ (json("/api/budgets", of)),
     toolkit(),
-    ...[...DIMENSIONS.keys()].map((by) => /** @type {Promise<Reading>} */ (json("/api/vitals/distribution", and(of, { by })))),
+    ...[...DIMENSIONS.keys()].map((by) => /** @type {Promise<QueryResponse>} */ (json("/api/vitals/distribution", and(of, { by })))),
   ]);
   const [line] = whole.lines;
   const vital = tools.vitals.get(state.metric) ?? { name: state.metric, unit: "ms", good: 0, poor: 0 };
@@ -85,7 +85,7 @@ export async function route(state) {
 /**
  * When each release was first seen. What is there in the first two moments may be older than what is looked at:
  * a release that few visit is not seen in each.
- * @param {import("./ask.js").Line[]} lines @returns {Mark[]}
+ * @param {import("./documents.js").Line[]} lines @returns {Mark[]}
  */
 export function releases(lines) {
   const [, start = Infinity] = [...new Set(lines.map(({ at }) => at ?? Infinity))].sort((one, other) => one - other);
@@ -108,7 +108,7 @@ function markList(marks) {
   );
 }
 
-/** @param {import("./ask.js").Line} line @param {number} good */
+/** @param {import("./documents.js").Line} line @param {number} good */
 function numbers(line, good) {
   const fact = (/** @type {string} */ name, /** @type {string} */ text, /** @type {string} */ more) =>
     make("div", { "data-fact": name }, make("dt", null, name), make("dd", null, make("b", null, text), make("small", null, more)));
@@ -142,7 +142,7 @@ function spread(sketch, tools, unit, limits) {
   );
 }
 
-/** @param {State} state @param {[string, string]} dimension @param {Reading} reading */
+/** @param {State} state @param {[string, string]} dimension @param {QueryResponse} reading */
 function breakdown(state, [by, word], { lines }) {
   const known = [...lines].sort((one, other) => other.n - one.n);
   if (!known.some((line) => line.group[by])) {
@@ -164,7 +164,7 @@ function breakdown(state, [by, word], { lines }) {
   );
 }
 
-/** @param {State} state @param {import("./ask.js").Cell[]} cells @param {import("./toolkit.js").Toolkit} tools @param {import("./budgets.js").LabPage[]} pages */
+/** @param {State} state @param {import("./documents.js").BudgetCell[]} cells @param {import("./toolkit.js").Toolkit} tools @param {import("./documents.js").LabPage[]} pages */
 function budgetSection(state, cells, tools, pages) {
   return make("section", { "aria-labelledby": "limits" },
     make("h2", { id: "limits" }, "Budgets"),

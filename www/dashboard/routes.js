@@ -9,7 +9,7 @@ import { METRICS, ORDER, count, group, interval, lasting, plural, value } from "
 
 /**
  * @typedef {import("./address.js").State} State
- * @typedef {import("./ask.js").Line} Line
+ * @typedef {import("./documents.js").Line} Line
  * @typedef {Line & { name: string | null, lost: number, verdict: string | null }} Row
  */
 
@@ -19,7 +19,7 @@ export async function routes(state, go) {
   const byRoute = state.by === "route";
   const [reading, standing, { vitals }] = await Promise.all([
     all("/api/vitals/distribution", and(asked, { by: state.by, metric: state.metric })),
-    /** @type {Promise<import("./ask.js").Standing | null>} */ (byRoute ? long("/api/budgets", and(asked, { metric: state.metric }), "cells") : Promise.resolve(null)),
+    /** @type {Promise<import("./documents.js").BudgetReport | null>} */ (byRoute ? long("/api/budgets", and(asked, { metric: state.metric }), "cells") : Promise.resolve(null)),
     toolkit(),
   ]);
   const { good } = vitals.get(state.metric) ?? { good: 0 };
@@ -77,7 +77,7 @@ export function lost({ buckets = [], unit }, good) {
   }, 0);
 }
 
-/** Of each route the verdict that needs eyes first, of all devices. @param {import("./ask.js").Cell[]} cells */
+/** Of each route the verdict that needs eyes first, of all devices. @param {import("./documents.js").BudgetCell[]} cells */
 function verdicts(cells) {
   /** @type {Map<string, string>} */
   const worst = new Map();
