@@ -450,7 +450,7 @@ test("all that a first look downloads is under 120 KB, and the dashboard measure
   const sizes = [];
   page.on("response", (response) => {
     // What a thread was made of that has ended is not to be had from it.
-    const body = async () => (response.url().endsWith("/beside.js") ? Buffer.from(await (await fetch(response.url())).arrayBuffer()) : response.body());
+    const body = async () => (response.url().endsWith("/intl_warmup.js") ? Buffer.from(await (await fetch(response.url())).arrayBuffer()) : response.body());
     const squeezed = async () => brotliCompressSync(await body()).length;
     if (response.request().method() === "GET") sizes.push(squeezed());
   });

@@ -29,10 +29,10 @@ export const VIEWS = /** @type {[View, string][]} */ ([
 ]);
 
 /** Whether a view is one of visits, so that it is asked which. @param {string | null} view */
-export const isOfVisits = (view) => view !== "cache" && view !== "health";
+export const hasFilters = (view) => view !== "cache" && view !== "health";
 
 /** @param {string} search @returns {State} */
-export function read(search) {
+export function parseState(search) {
   const given = new URLSearchParams(search);
   const moment = (/** @type {string} */ name) => (/^\d{1,15}$/.test(given.get(name) ?? "") ? Number(given.get(name)) : null);
   const view = given.get("view");
@@ -90,10 +90,10 @@ export function link(state, change = {}) {
 }
 
 /** Which visits are asked about, in the words of the API. @param {State} state */
-export function question(state) {
+export function apiQuery(state) {
   const query = new URLSearchParams();
   if (state.site) query.set("site", state.site);
-  const [from, to] = span(state);
+  const [from, to] = timeRange(state);
   if (state.from !== null || state.to !== null) {
     query.set("from", String(from));
     query.set("to", String(to));
@@ -104,23 +104,23 @@ export function question(state) {
 }
 
 /** From when to when, by this clock: as the Worker has it, a week or more begins with a day of UTC. @param {State} state @returns {[number, number]} */
-export function span(state, now = Date.now()) {
+export function timeRange(state, now = Date.now()) {
   const to = state.to ?? now;
-  const from = to - milliseconds(state.window);
-  return [state.from ?? (to - from < 7 * DAY ? from : from - (from % DAY)), to];
+  const from = to - windowMillis(state.window);
+  return [state.from ?? (to - from < 7 * DAY_MS ? from : from - (from % DAY_MS)), to];
 }
 
-const DAY = 86_400_000;
+const DAY_MS = 86_400_000;
 
 /** @param {string} window */
-export function milliseconds(window) {
-  const unit = { m: 60_000, h: 3_600_000, d: DAY }[window.slice(-1)] ?? 0;
+export function windowMillis(window) {
+  const unit = { m: 60_000, h: 3_600_000, d: DAY_MS }[window.slice(-1)] ?? 0;
   return Number(window.slice(0, -1)) * unit;
 }
 
 /** The step of a series that has neither too few points nor too many. @param {State} state */
-export function step(state) {
-  const [from, to] = span(state);
+export function seriesStep(state) {
+  const [from, to] = timeRange(state);
   const hours = (to - from) / 3_600_000;
   return hours <= 2 ? "minute" : hours <= 24 * 14 ? "hour" : "day";
 }

@@ -1,11 +1,11 @@
 // The cache: how much of what is asked for it answers, from where, and why not the rest; what would be done
 // for an address, rule by rule; and purging and warming, of which each call is recorded.
-import { question } from "./address.js";
-import { Refused, done, holds, keep, told } from "./ask.js";
-import { asked, field, unlocked } from "./dialog.js";
+import { apiQuery } from "./address.js";
+import { ApiError, fetchStatusJson, hasToken, post, storeToken } from "./api.js";
+import { cell, numberCell, pageMessage, placeholder, table } from "./components.js";
+import { confirmed, field, requestToken } from "./dialog.js";
 import { make } from "./dom.js";
-import { alone, cell, instead, number, table } from "./marks.js";
-import { bytes, count, lasting, moment, percent, plural, since } from "./words.js";
+import { ago, bytes, count, dateTime, percent, plural, totalTime } from "./format.js";
 
 /**
  * @typedef {import("./address.js").State} State
@@ -15,20 +15,20 @@ import { bytes, count, lasting, moment, percent, plural, since } from "./words.j
  * @typedef {import("./documents.js").RouteStats} RouteStats
  */
 
-/** @param {State} state @param {() => void} again @returns {Promise<import("./overview.js").Shown>} */
+/** @param {State} state @param {() => void} again @returns {Promise<import("./overview.js").ViewContent>} */
 export async function cache(state, again) {
   const nothing = { title: "Cache", whole: { site: state.site ?? "", views: 1 }, seen: { name: "cache", columns: [], rows: [], document: null } };
-  if (!holds("cache")) return { ...nothing, content: [door(again, "")] };
+  if (!hasToken("cache")) return { ...nothing, content: [tokenForm(again, "")] };
   /** @type {CacheAnalytics} */
   let analytics;
   try {
-    analytics = await told("/api/cache/analytics", new URLSearchParams(), "cache");
+    analytics = await fetchStatusJson("/api/cache/analytics", new URLSearchParams(), "cache");
   } catch (error) {
-    if (!(error instanceof Refused && error.status === 401)) throw error;
-    keep("cache", null);
-    return { ...nothing, content: [door(again, "Invalid token. ")] };
+    if (!(error instanceof ApiError && error.status === 401)) throw error;
+    storeToken("cache", null);
+    return { ...nothing, content: [tokenForm(again, "Invalid token. ")] };
   }
-  const site = question(state).get("site");
+  const site = apiQuery(state).get("site");
   const routes = analytics.routes.filter((each) => !site || each.site === site);
   const { tiers, classes, misses, bypassed, ages, keys, calls } = analytics;
   const isUsed = routes.some(({ requests }) => requests > 0);
@@ -37,21 +37,21 @@ export async function cache(state, again) {
     whole: { site: site ?? routes[0]?.site ?? "", views: 1 },
     content: /** @type {Node[]} */ ([
       make("h1", null, "Cache"),
-      isUsed ? summary(routes, analytics) : instead("No requests in the last day", make("p", null, "No request matched a route in ", make("code", null, "EDGE"), ". See docs/cache.md for its configuration.")),
-      isUsed && byRoute(routes),
+      isUsed ? summary(routes, analytics) : placeholder("No requests in the last day", make("p", null, "No request matched a route in ", make("code", null, "EDGE"), ". See docs/cache.md for its configuration.")),
+      isUsed && routeTable(routes),
       isUsed && make("section", { "aria-labelledby": "why" },
         make("h2", { id: "why" }, "Hits, misses and bypasses ", make("small", { class: "quiet" }, "in the last day, all sites")),
         make("div", { class: "breakdowns" },
-          breakdown("Hits by tier", "Tier", tiers.map(({ tier, requests }) => [TIERS[tier] ?? tier, requests])),
-          breakdown("Misses by reason", "Reason", misses.map(({ reason, requests }) => [REASONS[reason] ?? reason, requests])),
-          breakdown("Bypasses by reason", "Reason", bypassed.map(({ reason, requests }) => [REASONS[reason] ?? reason, requests])),
+          breakdown("Hits by tier", "Tier", tiers.map(({ tier, requests }) => [TIER_LABELS[tier] ?? tier, requests])),
+          breakdown("Misses by reason", "Reason", misses.map(({ reason, requests }) => [REASON_LABELS[reason] ?? reason, requests])),
+          breakdown("Bypasses by reason", "Reason", bypassed.map(({ reason, requests }) => [REASON_LABELS[reason] ?? reason, requests])),
           breakdown("Hits by age", "Age", ages.map(({ from, below, n }) => [`${count(from)} – ${count(below)} s`, n]), false),
           breakdown("Responses by lifetime class", "Class", classes.map((each) => [each.class.replace("_", " "), each.hits + each.stale + each.misses])),
           breakdown("Most requested", "URL", keys.slice(0, 10).map(({ key, requests }) => [key, requests])),
         ),
       ),
-      make("div", { class: "breakdowns" }, explain(), changes(again)),
-      record(calls),
+      make("div", { class: "breakdowns" }, explainSection(), purgeAndWarm(again)),
+      callLog(calls),
     ].filter(Boolean)),
     seen: {
       name: "cache",
@@ -63,15 +63,15 @@ export async function cache(state, again) {
 }
 
 /** When something was purged, for the marks of a history. @returns {Promise<import("./chart.js").Mark[]>} */
-export async function purges() {
-  if (!holds("cache")) return [];
+export async function fetchPurges() {
+  if (!hasToken("cache")) return [];
   try {
     /** @type {CacheAnalytics} */
-    const { calls } = await told("/api/cache/analytics", new URLSearchParams(), "cache");
-    return calls.filter(({ action, outcome }) => action === "purge" && outcome === "200").map(({ at, what }) => ({ at, name: purged(what), kind: /** @type {const} */ ("purge") }));
+    const { calls } = await fetchStatusJson("/api/cache/analytics", new URLSearchParams(), "cache");
+    return calls.filter(({ action, outcome }) => action === "purge" && outcome === "200").map(({ at, what }) => ({ at, name: purgeTarget(what), kind: /** @type {const} */ ("purge") }));
   } catch (error) {
     // A history without marks is better than none.
-    if (error instanceof Refused) return [];
+    if (error instanceof ApiError) return [];
     throw error;
   }
 }
@@ -89,7 +89,7 @@ function summary(routes, { purges }) {
     fact("Hits", own ? percent(answered / own) : "–", `${count(answered)} of ${count(own)}`),
     fact("Requests", count(sum(({ requests }) => requests)), past ? `${count(past)} bypassed the cache` : "in the last day"),
     fact("Transferred", bytes(sum((each) => each.bytes)), "in the last day"),
-    fact("Time saved", lasting(sum(({ saved_ms }) => saved_ms ?? 0) / 1000), "at the origin"),
+    fact("Time saved", totalTime(sum(({ saved_ms }) => saved_ms ?? 0) / 1000), "at the origin"),
     fact("Purges", count(purges.count), `all sites; ${slowest === undefined ? `${plural(purges.marks, "purge version")} stored` : `propagated within ${count(slowest)} ms`}`),
   );
 }
@@ -102,27 +102,27 @@ function breakdown(title, noun, groups, isRanked = true) {
   return make("div", { class: "breakdown", "data-of": title },
     make("h3", null, title),
     table(title, [{ name: noun }, { name: "Requests", number: true }, { name: "Share", number: true }],
-      rows.filter(([, requests]) => requests > 0).map(([name, requests]) => make("tr", { "data-group": name }, make("th", { scope: "row" }, name), number(count(requests)), number(percent(requests / total)))),
+      rows.filter(([, requests]) => requests > 0).map(([name, requests]) => make("tr", { "data-group": name }, make("th", { scope: "row" }, name), numberCell(count(requests)), numberCell(percent(requests / total)))),
     ),
   );
 }
 
 /** @param {RouteStats[]} routes */
-function byRoute(routes) {
+function routeTable(routes) {
   const rows = routes.slice(0, 100).map((each) => {
     const bar = make("i");
     bar.style.width = `${(each.hit_ratio ?? 0) * 100}%`;
     return make("tr", { "data-route": each.route },
       make("th", { scope: "row" }, each.route),
       make("td", { class: "lost" }, make("span", { class: "bar", "aria-hidden": "true" }, bar), make("span", { "data-ratio": "" }, each.hit_ratio === null ? "–" : percent(each.hit_ratio))),
-      number(count(each.requests)),
-      number(count(each.hits)),
-      number(count(each.stale)),
-      number(count(each.misses)),
-      number(count(each.bypassed)),
-      number(bytes(each.bytes)),
-      number(each.origin_p50 === null ? "–" : `${count(each.origin_p50)} ms`),
-      number(each.saved_ms === null ? "–" : lasting(each.saved_ms / 1000)),
+      numberCell(count(each.requests)),
+      numberCell(count(each.hits)),
+      numberCell(count(each.stale)),
+      numberCell(count(each.misses)),
+      numberCell(count(each.bypassed)),
+      numberCell(bytes(each.bytes)),
+      numberCell(each.origin_p50 === null ? "–" : `${count(each.origin_p50)} ms`),
+      numberCell(each.saved_ms === null ? "–" : totalTime(each.saved_ms / 1000)),
     );
   });
   return make("section", { "aria-labelledby": "by-route" },
@@ -132,14 +132,14 @@ function byRoute(routes) {
 }
 
 /** What would be done for an address. */
-function explain() {
+function explainSection() {
   const place = make("div", { role: "status", "data-explained": "" });
   const { input, row } = field("explain-url", "URL", { type: "url", placeholder: "https://www.example.com/users/7" });
   const ask = async (/** @type {Event} */ event) => {
     event.preventDefault();
     place.replaceChildren(make("p", { class: "quiet" }, "Loading…"));
     try {
-      place.replaceChildren(...answer(await told("/api/cache/explain", new URLSearchParams({ url: input.value }), "cache")));
+      place.replaceChildren(...explanation(await fetchStatusJson("/api/cache/explain", new URLSearchParams({ url: input.value }), "cache")));
     } catch (error) {
       place.replaceChildren(make("p", { class: "wrong" }, error instanceof Error ? error.message : String(error)));
     }
@@ -148,49 +148,49 @@ function explain() {
 }
 
 /** @param {Explanation} explained */
-function answer({ route, does, because, stored }) {
+function explanation({ route, does, because, stored }) {
   return [
-    make("p", null, make("b", null, STEPS[does] ?? does), route ? [", route ", make("code", null, route)] : ""),
+    make("p", null, make("b", null, STEP_LABELS[does] ?? does), route ? [", route ", make("code", null, route)] : ""),
     make("ol", { class: "because" }, because.map((ground) => make("li", null, ground))),
     stored
-      ? make("p", { class: "quiet" }, `Stored: ${stored.status}, ${bytes(stored.bytes)}, age ${count(stored.age)} s of ${count(stored.lifetime)} s${stored.tier ? `, in ${TIERS[stored.tier] ?? stored.tier}` : ""}${stored.tags.length ? `; tags ${stored.tags.join(", ")}` : ""}.`)
+      ? make("p", { class: "quiet" }, `Stored: ${stored.status}, ${bytes(stored.bytes)}, age ${count(stored.age)} s of ${count(stored.lifetime)} s${stored.tier ? `, in ${TIER_LABELS[stored.tier] ?? stored.tier}` : ""}${stored.tags.length ? `; tags ${stored.tags.join(", ")}` : ""}.`)
       : make("p", { class: "quiet" }, "No response is stored in this location."),
   ];
 }
 
 /** Purging and warming. @param {() => void} again */
-function changes(again) {
+function purgeAndWarm(again) {
   const said = make("p", { role: "status", class: "quiet", "data-said": "" });
-  const kind = make("select", { id: "purge-kind", onchange: () => ((what.input.placeholder = KINDS[kind.value][1]), (what.row.hidden = kind.value === "all"), (what.input.required = kind.value !== "all")) },
-    Object.entries(KINDS).map(([name, [word]]) => make("option", { value: name }, word)),
+  const kind = make("select", { id: "purge-kind", onchange: () => ((what.input.placeholder = PURGE_KINDS[kind.value][1]), (what.row.hidden = kind.value === "all"), (what.input.required = kind.value !== "all")) },
+    Object.entries(PURGE_KINDS).map(([name, [word]]) => make("option", { value: name }, word)),
   );
-  const what = field("purge-what", "Value", { placeholder: KINDS.tag[1] });
+  const what = field("purge-what", "Value", { placeholder: PURGE_KINDS.tag[1] });
   const soft = make("input", { id: "purge-soft", type: "checkbox" });
   const purge = async (/** @type {Event} */ event) => {
     event.preventDefault();
     const all = kind.value === "all";
     const name = all ? "everything" : `${noun(kind.value)} ${what.input.value}`;
     const words = soft.checked ? "become stale and are revalidated on the next request." : "are removed in every location. The next request for each waits for the origin.";
-    if (!(await asked(`Purge ${name}?`, "Purge", make("p", null, make("b", null, all ? "All stored responses" : `Responses stored under the ${name}`), ` ${words}`), make("p", { class: "quiet" }, "The call is recorded.")))) return;
+    if (!(await confirmed(`Purge ${name}?`, "Purge", make("p", null, make("b", null, all ? "All stored responses" : `Responses stored under the ${name}`), ` ${words}`), make("p", { class: "quiet" }, "The call is recorded.")))) return;
     await doing("/api/cache/purge", new URLSearchParams(), { [kind.value]: all ? true : what.input.value, soft: soft.checked }, () => `Purged: ${name}.`);
   };
   const list = make("textarea", { id: "warm-list", rows: 4, required: true, placeholder: "https://www.example.com/\nhttps://www.example.com/users/7" });
   const strategy = make("select", { id: "warm-strategy", onchange: () => ((named.hidden = strategy.value !== "listed"), (list.required = strategy.value === "listed")) },
-    Object.entries(STRATEGIES).map(([name, [word]]) => make("option", { value: name }, word)),
+    Object.entries(WARM_STRATEGIES).map(([name, [word]]) => make("option", { value: name }, word)),
   );
   const named = make("p", { class: "field" }, make("label", { for: "warm-list" }, "URLs, or a sitemap"), list);
   const warm = async (/** @type {Event} */ event) => {
     event.preventDefault();
-    if (!(await asked("Warm the cache?", "Warm", make("p", null, STRATEGIES[strategy.value][1]), make("p", { class: "quiet" }, "At most 100 requests are sent to the origin, four at a time. The call is recorded.")))) return;
+    if (!(await confirmed("Warm the cache?", "Warm", make("p", null, WARM_STRATEGIES[strategy.value][1]), make("p", { class: "quiet" }, "At most 100 requests are sent to the origin, four at a time. The call is recorded.")))) return;
     await doing("/api/cache/warm", new URLSearchParams({ strategy: strategy.value }), strategy.value === "listed" ? list.value : "", (/** @type {Record<string, number>} */ sums) => `Warmed ${count(sums.warmed)}; ${count(sums.fresh)} already fresh, ${count(sums.failed)} failed, ${count(sums.foreign)} on no route.`);
   };
   const doing = async (/** @type {string} */ path, /** @type {URLSearchParams} */ query, /** @type {unknown} */ body, /** @type {(answer: any) => string} */ words) => {
     try {
-      said.textContent = words(await done(path, query, body, "cache"));
+      said.textContent = words(await post(path, query, body, "cache"));
       said.classList.remove("wrong");
       refresh.hidden = false;
     } catch (error) {
-      if (error instanceof Refused && error.status === 401 && (await unlocked("cache", "Invalid token."))) return doing(path, query, body, words);
+      if (error instanceof ApiError && error.status === 401 && (await requestToken("cache", "Invalid token."))) return doing(path, query, body, words);
       said.textContent = error instanceof Error ? error.message : String(error);
       said.classList.add("wrong");
     }
@@ -215,7 +215,7 @@ function changes(again) {
 }
 
 /** What a purge was asked for with, in words. @param {string} what */
-function purged(what) {
+function purgeTarget(what) {
   try {
     const { soft, ...which } = JSON.parse(what);
     const [[kind, name]] = Object.entries(which).filter(([, value]) => value);
@@ -226,13 +226,13 @@ function purged(what) {
 }
 
 /** @param {CacheCall[]} calls */
-function record(calls) {
-  const changed = calls.filter(({ action }) => action in CALLS);
+function callLog(calls) {
+  const changed = calls.filter(({ action }) => action in ACTION_LABELS);
   const rows = changed.map(({ at, action, what, outcome }) =>
     make("tr", { "data-call": action },
-      make("td", { title: moment(at) }, since(at)),
-      make("th", { scope: "row" }, CALLS[action] ?? action),
-      make("td", { class: "words wide" }, (action === "purge" ? purged(what) : what) || "–"),
+      make("td", { title: dateTime(at) }, ago(at)),
+      make("th", { scope: "row" }, ACTION_LABELS[action] ?? action),
+      make("td", { class: "words wide" }, (action === "purge" ? purgeTarget(what) : what) || "–"),
       cell(make("span", { class: `verdict ${/^[2{]/.test(outcome) ? "met" : "violated"}`, title: outcome }, /^[2{]/.test(outcome) ? "Done" : `Rejected, ${outcome}`)),
     ),
   );
@@ -244,14 +244,14 @@ function record(calls) {
 }
 
 /** The cache has a token of its own: whoever reads numbers need not be able to purge. @param {() => void} again @param {string} before */
-function door(again, before) {
+function tokenForm(again, before) {
   const { input, row } = field("token", "Cache token", { type: "password", autocomplete: "off" });
   const enter = (/** @type {Event} */ event) => {
     event.preventDefault();
-    keep("cache", input.value.trim());
+    storeToken("cache", input.value.trim());
     again();
   };
-  return alone("Sign in with the cache token",
+  return pageMessage("Sign in with the cache token",
     make("p", null, before, "The cache view shows the requested URLs, and can purge them. The token is kept in this tab only."),
     make("form", { class: "door", onsubmit: enter }, row, make("button", { type: "submit", class: "primary" }, "Sign in")),
     make("p", { class: "quiet" }, "Set the token with ", make("code", null, "npx wrangler secret put CACHE_TOKEN"), "."),
@@ -259,7 +259,7 @@ function door(again, before) {
 }
 
 /** @type {Record<string, [string, string]>} */
-const KINDS = {
+const PURGE_KINDS = {
   tag: ["Tag", "user:7"],
   url: ["URL", "https://www.example.com/users/7"],
   prefix: ["Prefix", "https://www.example.com/blog/"],
@@ -268,16 +268,16 @@ const KINDS = {
 /** The kind of a purge within a sentence. @param {string} kind */
 const noun = (kind) => (kind === "url" ? "URL" : kind);
 /** @type {Record<string, [string, string]>} */
-const STRATEGIES = {
+const WARM_STRATEGIES = {
   listed: ["Listed URLs", "Fetches the listed URLs from the origin unless they are fresh."],
   popular: ["Popular URLs", "Refreshes URLs that this isolate serves often and that are about to become stale."],
   predicted: ["Likely next pages", "Fetches the pages that visitors are likely to open next, unless they are stored."],
 };
 /** @type {Record<string, string>} */
-const TIERS = { memory: "memory", colo: "the Cache API", kv: "KV", "stale-if-error": "stale-if-error" };
+const TIER_LABELS = { memory: "memory", colo: "the Cache API", kv: "KV", "stale-if-error": "stale-if-error" };
 /** @type {Record<string, string>} */
-const REASONS = { stored: "first request, now stored", "no-store": "not cacheable", "uri-miss": "not stored", "vary-miss": "no variant for this request", "origin-failed": "origin failed" };
+const REASON_LABELS = { stored: "first request, now stored", "no-store": "not cacheable", "uri-miss": "not stored", "vary-miss": "no variant for this request", "origin-failed": "origin failed" };
 /** @type {Record<string, string>} */
-const CALLS = { purge: "Purge", warm: "Warm", cron: "Scheduled warming" };
+const ACTION_LABELS = { purge: "Purge", warm: "Warm", cron: "Scheduled warming" };
 /** @type {Record<string, string>} */
-const STEPS = { serve: "Served from the cache", fetch: "Fetched from the origin", refuse: "Rejected" };
+const STEP_LABELS = { serve: "Served from the cache", fetch: "Fetched from the origin", refuse: "Rejected" };

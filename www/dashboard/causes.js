@@ -1,9 +1,9 @@
 // Why a page was slow, as its slow visits said: the parts of their times, and the elements, resources and
 // scripts that they named.
-import { and, json } from "./ask.js";
+import { fetchJson, withParams } from "./api.js";
+import { numberCell, table } from "./components.js";
 import { make } from "./dom.js";
-import { table, number } from "./marks.js";
-import { count, percent, plural, value } from "./words.js";
+import { count, metricValue, percent, plural } from "./format.js";
 
 /**
  * @typedef {import("./documents.js").Cause} Cause
@@ -11,15 +11,15 @@ import { count, percent, plural, value } from "./words.js";
  */
 
 /** @param {URLSearchParams} asked the route and the metric @returns {Promise<SlowViews[]>} */
-export async function causes(asked) {
+export async function fetchCauses(asked) {
   // Reasons are counted by route, device and day: the other filters are not theirs.
   const known = ["site", "from", "to", "window", "route", "device", "metric"];
   const own = new URLSearchParams([...asked].filter(([name]) => known.includes(name)));
-  return (await json("/api/vitals/causes", and(own, {}))).lines;
+  return (await fetchJson("/api/vitals/causes", withParams(own, {}))).lines;
 }
 
 /** @param {string} metric @param {SlowViews[]} lines @param {boolean} isFiltered */
-export function whySlow(metric, lines, isFiltered) {
+export function causesSection(metric, lines, isFiltered) {
   const n = lines.reduce((sum, line) => sum + line.n, 0);
   const title = make("h2", { id: "why" }, "Causes of slow views");
   if (n === 0) {
@@ -29,16 +29,16 @@ export function whySlow(metric, lines, isFiltered) {
   }
   return make("section", { "aria-labelledby": "why", "data-why": metric }, title,
     make("p", { class: "quiet" }, `Based on ${plural(n, "slow view")} (whole days${isFiltered ? "; filters other than the device do not apply" : ""}).`),
-    parts(metric, lines),
+    partsChart(metric, lines),
     make("div", { class: "breakdowns" },
-      blamed("Elements", "Element", lines.flatMap(({ elements }) => elements), n),
-      blamed(metric === "INP" ? "Scripts" : "Resources", metric === "INP" ? "Script" : "Resource", lines.flatMap(({ sources }) => sources), n),
+      causeTable("Elements", "Element", lines.flatMap(({ elements }) => elements), n),
+      causeTable(metric === "INP" ? "Scripts" : "Resources", metric === "INP" ? "Script" : "Resource", lines.flatMap(({ sources }) => sources), n),
     ),
   );
 }
 
 /** The mean visit, from left to right as its time passed. @param {string} metric @param {SlowViews[]} lines */
-function parts(metric, lines) {
+function partsChart(metric, lines) {
   const timed = lines.filter((line) => line.parts.some(({ ms }) => ms > 0));
   const n = timed.reduce((sum, line) => sum + line.n, 0);
   if (n === 0) return null;
@@ -56,8 +56,8 @@ function parts(metric, lines) {
     make("dl", { class: "facts", "aria-label": `Parts of ${metric}` },
       means.map(({ part, ms }, index) =>
         make("div", { "data-part": part, class: ms === most ? "most" : null },
-          make("dt", { class: `part part-${index}` }, PARTS[part] ?? part),
-          make("dd", null, make("b", null, value(ms, "ms")), make("small", null, `${percent(ms / total)}${ms === most ? ", the largest" : ""}`)),
+          make("dt", { class: `part part-${index}` }, PART_LABELS[part] ?? part),
+          make("dd", null, make("b", null, metricValue(ms, "ms")), make("small", null, `${percent(ms / total)}${ms === most ? ", the largest" : ""}`)),
         ),
       ),
     ),
@@ -65,7 +65,7 @@ function parts(metric, lines) {
 }
 
 /** @param {string} title @param {string} noun @param {Cause[]} named @param {number} n */
-function blamed(title, noun, named, n) {
+function causeTable(title, noun, named, n) {
   /** @type {Map<string, number>} */
   const sums = new Map();
   for (const { name, n } of named) sums.set(name, (sums.get(name) ?? 0) + n);
@@ -74,8 +74,8 @@ function blamed(title, noun, named, n) {
   const rows = sorted.slice(0, 8).map(([name, named]) =>
     make("tr", { "data-cause": name },
       make("th", { scope: "row", class: "cause" }, name === "(other)" ? make("span", { class: "quiet" }, "others") : make("code", null, name)),
-      number(count(named)),
-      number(percent(named / n)),
+      numberCell(count(named)),
+      numberCell(percent(named / n)),
     ),
   );
   return make("div", { class: "breakdown", "data-blamed": title },
@@ -86,7 +86,7 @@ function blamed(title, noun, named, n) {
 }
 
 /** The parts as people say them. @type {Record<string, string>} */
-const PARTS = {
+const PART_LABELS = {
   "time-to-first-byte": "Time to First Byte",
   "resource-load-delay": "Resource load delay",
   "resource-load-duration": "Resource load duration",

@@ -3,7 +3,7 @@
 import uPlot from "uplot";
 
 import { draw, make } from "./dom.js";
-import { count, moment, percent, short, value } from "./words.js";
+import { compact, count, dateTime, metricValue, percent } from "./format.js";
 
 /**
  * @typedef {{ at: number, value: number, low: number, high: number, n: number }} Point
@@ -16,7 +16,7 @@ import { count, moment, percent, short, value } from "./words.js";
  * @param {Point[]} points @param {[number, number]} span @param {string} unit @param {Limits} limits @param {string} label
  * @param {Mark[]} [marks] what happened meanwhile
  */
-export function history(points, [from, to], unit, { good, poor, budget }, label, marks = []) {
+export function historyChart(points, [from, to], unit, { good, poor, budget }, label, marks = []) {
   const box = make("div", { class: "chart", role: "img", "aria-label": label });
   const readout = make("p", { class: "readout quiet" }, "Point at the chart for the values.");
   const x = points.map(({ at }) => at / 1000);
@@ -25,7 +25,7 @@ export function history(points, [from, to], unit, { good, poor, budget }, label,
   const data = [x, column(({ low }) => low), column(({ high }) => high), column((point) => point.value), column(({ n }) => n)];
   const values = points.map((point) => point.value);
   const most = Math.max(...values, budget ?? 0, good) * 1.15;
-  const [ink, quiet, lines, accent, tintOfGood, tintOfPoor] = ["--ink", "--quiet", "--line", "--accent", "--good", "--poor"].map(colour);
+  const [ink, quiet, lines, accent, tintOfGood, tintOfPoor] = ["--ink", "--quiet", "--line", "--accent", "--good", "--poor"].map(themeColour);
   const font = `12px ${getComputedStyle(document.body).fontFamily}`;
 
   const limitLines = (/** @type {uPlot} */ plot) => {
@@ -94,8 +94,8 @@ export function history(points, [from, to], unit, { good, poor, budget }, label,
       n: { range: (_, __, top) => [0, Math.max(top, 1) * 5] },
     },
     axes: [
-      { ...axis, space: 84, grid: { show: false }, values: ticks },
-      { ...axis, size: 68, values: (_, splits) => splits.map((split) => value(split, unit)) },
+      { ...axis, space: 84, grid: { show: false }, values: timeTicks },
+      { ...axis, size: 68, values: (_, splits) => splits.map((split) => metricValue(split, unit)) },
     ],
     series: [
       {},
@@ -112,7 +112,7 @@ export function history(points, [from, to], unit, { good, poor, budget }, label,
           const index = plot.cursor.idx;
           const point = index === null || index === undefined ? undefined : points[index];
           readout.textContent = point
-            ? `${moment(point.at)}: ${value(point.value, unit)} (${value(point.low, unit)} – ${value(point.high, unit)}), ${count(point.n)} views`
+            ? `${dateTime(point.at)}: ${metricValue(point.value, unit)} (${metricValue(point.low, unit)} – ${metricValue(point.high, unit)}), ${count(point.n)} views`
             : "Point at the chart for the values.";
         },
       ],
@@ -136,7 +136,7 @@ export function history(points, [from, to], unit, { good, poor, budget }, label,
 }
 
 /** A colour of the style sheet as a canvas takes it: of the theme that holds. @param {string} name */
-function colour(name) {
+function themeColour(name) {
   const probe = make("i");
   probe.style.color = `var(${name})`;
   document.body.append(probe);
@@ -146,7 +146,7 @@ function colour(name) {
 }
 
 /** The reader's clock, as short as the span allows. @param {uPlot} plot @param {number[]} splits */
-function ticks(plot, splits) {
+function timeTicks(plot, splits) {
   const span = (plot.scales.x.max ?? 0) - (plot.scales.x.min ?? 0);
   const form =
     span <= 2 * 86_400
@@ -160,7 +160,7 @@ function ticks(plot, splits) {
  * @param {[number, number, number][]} buckets smallest value, largest value, visits
  * @param {string} unit @param {Limits} limits @param {{ percent: number, value: number } | null} mark
  */
-export function distribution(buckets, unit, { good, poor, budget }, mark) {
+export function histogram(buckets, unit, { good, poor, budget }, mark) {
   const total = buckets.reduce((sum, [, , visits]) => sum + visits, 0);
   // A phone's picture is drawn narrower, so that its words stay as large.
   const [width, height, foot] = [matchMedia("(max-width: 46rem)").matches ? 380 : 640, 220, 34];
@@ -180,17 +180,17 @@ export function distribution(buckets, unit, { good, poor, budget }, mark) {
   }
   const tallest = Math.max(...bars.map(({ visits }) => visits), 1);
   const floor = height - foot;
-  const svg = draw("svg", { class: "histogram", viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": spoken(buckets, total, good, poor) });
+  const svg = draw("svg", { class: "histogram", viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": ariaLabel(buckets, total, good, poor) });
   bars.forEach(({ visits, kind }, index) => {
     if (visits === 0) return;
     const tall = Math.max((visits / tallest) * (floor - 34), 1.5);
     const bar = draw("rect", { class: kind, x: (index * width) / places + 0.75, y: floor - tall, width: width / places - 1.5, height: tall, rx: 1.5 });
-    bar.append(draw("title", null, `${short(visits)} visits, ${percent(visits / total)}`));
+    bar.append(draw("title", null, `${compact(visits)} visits, ${percent(visits / total)}`));
     svg.append(bar);
   });
   svg.append(draw("path", { class: "axis", d: `M0 ${floor + 0.5}H${width}` }));
-  for (const tick of ticksOf(start, end)) {
-    svg.append(draw("text", { class: "tick", x: x(tick), y: height - 14, "text-anchor": "middle" }, value(tick, unit)));
+  for (const tick of valueTicks(start, end)) {
+    svg.append(draw("text", { class: "tick", x: x(tick), y: height - 14, "text-anchor": "middle" }, metricValue(tick, unit)));
   }
   const limits = /** @type {[number | null, string, string][]} */ ([
     [good, "good", "good"],
@@ -210,7 +210,7 @@ export function distribution(buckets, unit, { good, poor, budget }, mark) {
 }
 
 /** Round numbers, few enough to be read. @param {number} start @param {number} end */
-function ticksOf(start, end) {
+function valueTicks(start, end) {
   const found = [];
   for (let power = 10 ** Math.floor(Math.log10(start)); power <= end; power *= 10) {
     for (const step of [1, 2, 5]) if (power * step > start * 1.15 && power * step < end * 0.93) found.push(power * step);
@@ -219,7 +219,7 @@ function ticksOf(start, end) {
 }
 
 /** @param {[number, number, number][]} buckets @param {number} total @param {number} good @param {number} poor */
-function spoken(buckets, total, good, poor) {
+function ariaLabel(buckets, total, good, poor) {
   const share = (/** @type {(high: number) => boolean} */ is) => percent(buckets.reduce((sum, [, high, visits]) => sum + (is(high) ? visits : 0), 0) / Math.max(total, 1));
   return `Distribution of ${count(total)} visits: ${share((high) => high <= good)} good, ${share((high) => high > good && high <= poor)} needs improvement, ${share((high) => high > poor)} poor`;
 }

@@ -1,24 +1,24 @@
 // Two releases, or this span of time and the one before: side by side, and whether the difference is
 // more than chance.
-import { link, question, span } from "./address.js";
-import { and, json, valuesOf } from "./ask.js";
+import { apiQuery, link, timeRange } from "./address.js";
+import { dimensionValues, fetchJson, withParams } from "./api.js";
+import { MIN_VIEWS, cell, numberCell, placeholder, ratingBar, table } from "./components.js";
 import { make } from "./dom.js";
-import { FEW, cell, instead, number, shares, table } from "./marks.js";
-import { ORDER, count, day, interval, percent, plural, value } from "./words.js";
+import { METRIC_ORDER, count, date, interval, metricValue, percent, plural } from "./format.js";
 
 /**
  * @typedef {import("./address.js").State} State
  * @typedef {import("./documents.js").MetricComparison} MetricComparison
  */
 
-/** @param {State} state @param {(change: Partial<State>) => void} go @returns {Promise<import("./overview.js").Shown>} */
+/** @param {State} state @param {(change: Partial<State>) => void} go @returns {Promise<import("./overview.js").ViewContent>} */
 export async function compare(state, go) {
-  const asked = question(state);
+  const asked = apiQuery(state);
   /** @type {import("./documents.js").QueryResponse} */
-  const releases = await json("/api/vitals/distribution", and(asked, { by: "release", release: null }));
-  const known = valuesOf(releases.lines, "release");
+  const releases = await fetchJson("/api/vitals/distribution", withParams(asked, { by: "release", release: null }));
+  const known = dimensionValues(releases.lines, "release");
   const byRelease = state.a !== null && state.b !== null && state.a !== state.b;
-  const [from, to] = span(state);
+  const [from, to] = timeRange(state);
   const length = to - from;
   const times = { window: null, from: null, to: null, release: null };
   /** @type {Record<string, string | null>} */
@@ -26,19 +26,19 @@ export async function compare(state, go) {
     ? { "a.release": String(state.a), "b.release": String(state.b), release: null }
     : { ...times, "a.from": String(from - length), "a.to": String(from), "b.from": String(from), "b.to": String(to), ...(state.only.has("release") ? { release: String(state.only.get("release")) } : {}) };
   /** @type {import("./documents.js").Comparison} */
-  const compared = await json("/api/vitals/compare", and(asked, sides));
-  const names = byRelease ? [String(state.a), String(state.b)] : [`${day(from - length)} – ${day(from)}`, `${day(from)} – ${day(to)}`];
-  const lines = ORDER.flatMap((name) => compared.lines.find(({ metric }) => metric === name) ?? []);
+  const compared = await fetchJson("/api/vitals/compare", withParams(asked, sides));
+  const names = byRelease ? [String(state.a), String(state.b)] : [`${date(from - length)} – ${date(from)}`, `${date(from)} – ${date(to)}`];
+  const lines = METRIC_ORDER.flatMap((name) => compared.lines.find(({ metric }) => metric === name) ?? []);
   return {
     title: "Compare",
     whole: { site: compared.site, views: compared.a.views + compared.b.views, heard_at: releases.heard_at },
     content: [
       make("h1", null, "Compare"),
-      choose(state, known, go),
+      sidePicker(state, known, go),
       make("p", { class: "lead" }, make("b", null, names[1]), ` (${plural(compared.b.views, "view")}) compared with `, make("b", null, names[0]), ` (${plural(compared.a.views, "view")}).`),
       lines.length
-        ? table("Comparison by metric", [{ name: "Metric" }, { name: byRelease ? String(state.a) : "Before", number: true }, { name: "Distribution" }, { name: byRelease ? String(state.b) : "Now", number: true }, { name: "Distribution" }, { name: "p75 change", number: true }, { name: "Over budget", number: true }, { name: "Result" }], lines.map(row))
-        : instead("Nothing to compare", make("p", null, "Neither side has views. Choose a longer time range, or other releases.")),
+        ? table("Comparison by metric", [{ name: "Metric" }, { name: byRelease ? String(state.a) : "Before", number: true }, { name: "Distribution" }, { name: byRelease ? String(state.b) : "Now", number: true }, { name: "Distribution" }, { name: "p75 change", number: true }, { name: "Over budget", number: true }, { name: "Result" }], lines.map(comparisonRow))
+        : placeholder("Nothing to compare", make("p", null, "Neither side has views. Choose a longer time range, or other releases.")),
     ],
     seen: {
       name: "compare",
@@ -50,7 +50,7 @@ export async function compare(state, go) {
 }
 
 /** @param {State} state @param {{ name: string, n: number }[]} known @param {(change: Partial<State>) => void} go */
-function choose(state, known, go) {
+function sidePicker(state, known, go) {
   const pick = (/** @type {"a" | "b"} */ side, /** @type {string} */ word) => {
     const options = known.map(({ name, n }) => make("option", { value: name, selected: state[side] === name }, `${name} (${count(n)})`));
     const box = make("select", { id: `side-${side}`, onchange: () => go({ [side]: box.value || null }) }, make("option", { value: "" }, "Choose…"), options);
@@ -66,12 +66,12 @@ function choose(state, known, go) {
 }
 
 /** @param {MetricComparison} line */
-function row({ metric, unit, a, b, budget }) {
+function comparisonRow({ metric, unit, a, b, budget }) {
   const change = a.p75 && b.p75 ? b.p75 / a.p75 - 1 : null;
-  const few = a.n < FEW || b.n < FEW;
+  const few = a.n < MIN_VIEWS || b.n < MIN_VIEWS;
   const side = (/** @type {import("./documents.js").Stats} */ stats) => [
-    number([value(stats.p75, unit), make("small", { class: "quiet" }, stats.n ? interval(stats.p75_interval, unit) : "no views")]),
-    cell(shares(stats)),
+    numberCell([metricValue(stats.p75, unit), make("small", { class: "quiet" }, stats.n ? interval(stats.p75_interval, unit) : "no views")]),
+    cell(ratingBar(stats)),
   ];
   const words = few
     ? make("span", { class: "verdict insufficient" }, "Insufficient data")
@@ -86,14 +86,14 @@ function row({ metric, unit, a, b, budget }) {
     make("th", { scope: "row" }, metric),
     side(a),
     side(b),
-    number(change === null ? "–" : `${change > 0 ? "+" : ""}${percent(change)}`),
-    number(budget ? points(budget.points_worse) : "–"),
+    numberCell(change === null ? "–" : `${change > 0 ? "+" : ""}${percent(change)}`),
+    numberCell(budget ? pointsLabel(budget.points_worse) : "–"),
     cell([words, budget && !few ? make("small", { class: "quiet" }, budget.p_value < 0.001 ? "p-value below 0.1 %" : `p-value ${percent(budget.p_value)}`) : null]),
   );
 }
 
 /** @param {number} worse */
-function points(worse) {
+function pointsLabel(worse) {
   const form = new Intl.NumberFormat(navigator.languages, { maximumFractionDigits: 1, signDisplay: "exceptZero" });
   return `${form.format(worse)} points`;
 }

@@ -1,10 +1,10 @@
 // Dialogs: one shape for all of them; what cannot be taken back is asked about first, and what a secret
 // opens is asked for where it is needed.
-import { KEYS, keep } from "./ask.js";
+import { TOKENS, storeToken } from "./api.js";
 import { make } from "./dom.js";
 
 /** @param {string} title @param {...(import("./dom.js").Child)} children */
-export function open(title, ...children) {
+export function openDialog(title, ...children) {
   const dialog = make("dialog", { "aria-label": title },
     make("header", { class: "row" }, make("h2", null, title), make("button", { type: "button", class: "plain", "aria-label": "Close", onclick: () => dialog.close() }, "×")),
     ...children,
@@ -25,14 +25,14 @@ export function open(title, ...children) {
  * @param {string} title @param {string} verb @param {...(import("./dom.js").Child)} children
  * @returns {Promise<boolean>}
  */
-export function asked(title, verb, ...children) {
+export function confirmed(title, verb, ...children) {
   return new Promise((resolve) => {
     const answer = (/** @type {Event} */ event) => {
       event.preventDefault();
       resolve(true);
       dialog.close();
     };
-    const dialog = open(title,
+    const dialog = openDialog(title,
       make("form", { onsubmit: answer },
         ...children,
         make("div", { class: "row answers" }, make("button", { type: "button", onclick: () => dialog.close() }, "Cancel"), make("button", { type: "submit", class: "primary" }, verb)),
@@ -48,10 +48,10 @@ export function field(id, name, attributes = {}) {
   return { input, row: make("p", { class: "field" }, make("label", { for: id }, name), input) };
 }
 
-/** Asks for a token that is not known in this tab yet. @param {keyof typeof KEYS} key @param {string} [why] */
-export async function unlocked(key, why = "") {
-  const { input, row } = field(`token-${key}`, KEYS[key].secret, { type: "password", autocomplete: "off" });
-  const is = await asked("Token required", "Continue", why && make("p", { class: "quiet" }, why), row, make("p", { class: "quiet" }, "The token is kept in this tab only."));
-  if (is && input.value.trim()) keep(key, input.value.trim());
+/** Asks for a token that is not known in this tab yet. @param {keyof typeof TOKENS} key @param {string} [why] */
+export async function requestToken(key, why = "") {
+  const { input, row } = field(`token-${key}`, TOKENS[key].secret, { type: "password", autocomplete: "off" });
+  const is = await confirmed("Token required", "Continue", why && make("p", { class: "quiet" }, why), row, make("p", { class: "quiet" }, "The token is kept in this tab only."));
+  if (is && input.value.trim()) storeToken(key, input.value.trim());
   return is;
 }

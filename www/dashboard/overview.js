@@ -1,10 +1,10 @@
 // The overview: how it stands, each vital at a glance, what needs attention first, and what is not known.
-import { link, question, span, step } from "./address.js";
-import { Refused, and, apart, holds, json, told } from "./ask.js";
+import { apiQuery, link, seriesStep, timeRange } from "./address.js";
+import { ApiError, fetchJson, fetchStatusJson, hasToken, optionalOrError, withParams } from "./api.js";
+import { MIN_VIEWS, budgetSummary, cell, narrowOnly, numberCell, ratingBar, ratingLegend, sparkline, table, verdictBadge, verdictRank, viewCount } from "./components.js";
 import { draw, make } from "./dom.js";
-import { counts } from "./live.js";
-import { FEW, cell, kept, legend, narrowly, number, rank, shares, table, trend, verdictMark, views } from "./marks.js";
-import { METRICS, ORDER, REASONS, SIGNALS, VERDICTS, count, interval, lately, moment, percent, plural, since, value } from "./words.js";
+import { LOSS_LABELS, METRIC_NAMES, METRIC_ORDER, SIGNAL_LABELS, VERDICT_LABELS, ago, count, dateTime, interval, metricValue, percent, plural, windowLabel } from "./format.js";
+import { livePanel } from "./live.js";
 
 /**
  * @typedef {import("./address.js").State} State
@@ -15,35 +15,35 @@ import { METRICS, ORDER, REASONS, SIGNALS, VERDICTS, count, interval, lately, mo
  * @typedef {import("./documents.js").Alerts} Alerts
  * What is long comes piece by piece, each in its turn: something new, or more of what is there.
  * @typedef {{ title: string, content: (Node | (() => Node | undefined | Promise<void>))[], whole: { site: string, heard_at?: number, views: number },
- *   seen: { name: string, columns: string[], rows: (string | number | null)[][], document: unknown } }} Shown
+ *   seen: { name: string, columns: string[], rows: (string | number | null)[][], document: unknown } }} ViewContent
  */
 
-/** @param {State} state @returns {Promise<Shown>} */
+/** @param {State} state @returns {Promise<ViewContent>} */
 export async function overview(state) {
-  const asked = question(state);
+  const asked = apiQuery(state);
   const [standing, whole, series, summary, alerts] = await Promise.all([
     // Of a thousand routes as much as is shown: the whole site, and what needs attention first.
-    /** @type {Promise<BudgetReport>} */ (json("/api/budgets", and(asked, { sort: "trouble", limit: "100" }))),
-    /** @type {Promise<QueryResponse>} */ (json("/api/vitals/distribution", asked)),
-    /** @type {Promise<QueryResponse>} */ (json("/api/vitals/series", and(asked, { step: step(state), limit: "5000" }))),
+    /** @type {Promise<BudgetReport>} */ (fetchJson("/api/budgets", withParams(asked, { sort: "trouble", limit: "100" }))),
+    /** @type {Promise<QueryResponse>} */ (fetchJson("/api/vitals/distribution", asked)),
+    /** @type {Promise<QueryResponse>} */ (fetchJson("/api/vitals/series", withParams(asked, { step: seriesStep(state), limit: "5000" }))),
     // What was refused is the site's; of its routes nothing is asked for here.
-    /** @type {Promise<Summary>} */ (json("/api/vitals/summary", and(asked, { route: "(none)" }))),
+    /** @type {Promise<Summary>} */ (fetchJson("/api/vitals/summary", withParams(asked, { route: "(none)" }))),
     // Who holds no token is not let in, and need not ask.
-    holds("read") ? apart(/** @type {Promise<Alerts>} */ (told("/api/alerts", new URLSearchParams([...asked].filter(([name]) => name === "site"))))) : null,
+    hasToken("read") ? optionalOrError(/** @type {Promise<Alerts>} */ (fetchStatusJson("/api/alerts", new URLSearchParams([...asked].filter(([name]) => name === "site"))))) : null,
   ]);
   const cards = make("div", { class: "cards" });
-  const lines = ORDER.flatMap((name) => whole.lines.find(({ metric }) => metric === name) ?? []);
+  const lines = METRIC_ORDER.flatMap((name) => whole.lines.find(({ metric }) => metric === name) ?? []);
   return {
     title: "Overview",
     whole,
     content: [
-      make("h1", null, `Core Web Vitals, ${period(state)}`),
-      () => make("div", { class: "top" }, scores(standing), facts(whole)),
-      ...(alerts ? [() => raised(state, alerts)] : []),
+      make("h1", null, `Core Web Vitals, ${periodLabel(state)}`),
+      () => make("div", { class: "top" }, scorePanel(standing), trafficSection(whole)),
+      ...(alerts ? [() => alertsSection(state, alerts)] : []),
       () => make("section", { "aria-labelledby": "vitals" }, make("h2", { id: "vitals" }, "Metrics"), cards),
-      ...ORDER.map((name) => () => void cards.append(card(state, name, lines, series, standing))),
-      () => attention(state, standing, alerts === null),
-      () => losses(whole, summary.refused),
+      ...METRIC_ORDER.map((name) => () => void cards.append(metricCard(state, name, lines, series, standing))),
+      () => attentionSection(state, standing, alerts === null),
+      () => missingData(whole, summary.refused),
     ],
     seen: {
       name: "overview",
@@ -55,14 +55,14 @@ export async function overview(state) {
 }
 
 /** The time range as a title names it. @param {State} state */
-function period(state) {
-  if (state.from === null && state.to === null) return lately(state.window).replace("Last", "last");
-  const [from, to] = span(state);
-  return `${moment(from)} – ${moment(to)}`;
+function periodLabel(state) {
+  if (state.from === null && state.to === null) return windowLabel(state.window).replace("Last", "last");
+  const [from, to] = timeRange(state);
+  return `${dateTime(from)} – ${dateTime(to)}`;
 }
 
 /** @param {BudgetReport} standing */
-function scores({ scores }) {
+function scorePanel({ scores }) {
   const own = scores.filter(({ route }) => route === null);
   const whole = own.find(({ device }) => device === null);
   const parts = own.filter(({ device }) => device !== null);
@@ -72,32 +72,32 @@ function scores({ scores }) {
     make("h2", { id: "score" }, "Score"),
     whole && whole.views > 0
       ? make("div", { class: "scores" },
-          ring(whole.score, whole.views, "All devices"),
-          parts.map(({ device, score, views }) => ring(score, views, device ?? "")),
+          scoreRing(whole.score, whole.views, "All devices"),
+          parts.map(({ device, score, views }) => scoreRing(score, views, device ?? "")),
         )
       : make("p", { class: "quiet" }, "No score: no measurements."),
-    whole?.parts?.length ? make("ul", { class: "adds", "aria-label": "Score by metric" }, whole.parts.map((each) => part(each, whole.views < FEW))) : null,
+    whole?.parts?.length ? make("ul", { class: "adds", "aria-label": "Score by metric" }, whole.parts.map((each) => scorePart(each, whole.views < MIN_VIEWS))) : null,
     make("p", { class: "note quiet" }, "Lighthouse’s scoring curves, applied to the 75th percentiles of visits."),
   );
 }
 
 /** What a vital has of all that it counts for. @param {{ metric: string, score: number, weight: number }} part @param {boolean} few */
-function part({ metric, score, weight }, few) {
+function scorePart({ metric, score, weight }, few) {
   const points = Math.round(score * 100);
-  return make("li", { "data-part": metric, class: kindOf(points, few) },
+  return make("li", { "data-part": metric, class: scoreClass(points, few) },
     make("b", null, metric), make("span", null, String(points)), make("small", null, `weight ${percent(weight)}`),
     draw("svg", { viewBox: "0 0 100 4", preserveAspectRatio: "none", "aria-hidden": "true" }, draw("rect", { class: "track", width: 100, height: 4 }), draw("rect", { class: "of", width: points, height: 4 })),
   );
 }
 
 /** How it looks: of few views like that, and never like good. @param {number} points @param {boolean} few */
-const kindOf = (points, few) => (few ? "insufficient" : points >= 90 ? "good" : points >= 50 ? "between" : "poor");
+const scoreClass = (points, few) => (few ? "insufficient" : points >= 90 ? "good" : points >= 50 ? "between" : "poor");
 
 /** @param {number} score @param {number} n @param {string} name */
-function ring(score, n, name) {
+function scoreRing(score, n, name) {
   const points = Math.round(score * 100);
-  const few = n < FEW;
-  const kind = kindOf(points, few);
+  const few = n < MIN_VIEWS;
+  const kind = scoreClass(points, few);
   const around = 2 * Math.PI * 26;
   return make(
     "div",
@@ -112,7 +112,7 @@ function ring(score, n, name) {
 }
 
 /** @param {QueryResponse} whole */
-function facts({ views, visits, sent, heard, lost, heard_at }) {
+function trafficSection({ views, visits, sent, heard, lost, heard_at }) {
   const unmeasured = Object.values(lost).reduce((sum, each) => sum + each, 0);
   const fact = (/** @type {string} */ name, /** @type {string} */ text, /** @type {string} */ more) =>
     make("div", { "data-fact": name }, make("dt", null, name), make("dd", null, make("b", null, text), make("small", null, more)));
@@ -123,42 +123,42 @@ function facts({ views, visits, sent, heard, lost, heard_at }) {
     make("dl", { class: "facts" },
       fact("Views", count(views), visits === views ? "not sampled" : `representing ${count(visits)} visits`),
       fact("Beacons received", sent ? percent(heard / sent) : "–", `${count(heard)} of ${count(sent)}`),
-      fact("Last beacon", heard_at === undefined ? "never" : since(heard_at), heard_at === undefined ? "none received yet" : moment(heard_at)),
+      fact("Last beacon", heard_at === undefined ? "never" : ago(heard_at), heard_at === undefined ? "none received yet" : dateTime(heard_at)),
       fact("Unmeasured views", count(unmeasured), views ? `${percent(unmeasured / views)} of views` : "no views"),
     ),
-    counts(),
+    livePanel(),
   );
 }
 
-/** What somebody is called about; the health view answers. @param {State} state @param {Alerts | Refused} alerts */
-function raised(state, alerts) {
+/** What somebody is called about; the health view answers. @param {State} state @param {Alerts | ApiError} alerts */
+function alertsSection(state, alerts) {
   const health = (/** @type {string} */ word) => make("a", { href: link(state, { view: "health" }) }, word);
   const section = (/** @type {(Node | string)[]} */ ...children) =>
     make("section", { "aria-labelledby": "alerts", class: "calls" }, make("header", { class: "row" }, make("h2", { id: "alerts" }, "Alerts"), health("Acknowledge or silence")), ...children);
-  if (alerts instanceof Refused) return section(make("p", { class: "warning" }, alerts.message));
+  if (alerts instanceof ApiError) return section(make("p", { class: "warning" }, alerts.message));
   if (alerts.raised.length === 0) return section(make("p", { class: "quiet" }, "No open alerts."));
   const item = (/** @type {import("./documents.js").Alert} */ { key, signal, route, device, series, level, since: from, says, acknowledged, muted }) =>
     make("li", { "data-alert": key, class: muted ? "pale" : null },
       make("span", { class: `verdict ${level === "critical" ? "violated" : "at-limit"}` }, level === "critical" ? "Critical" : "Warning"),
-      make("span", { title: says }, make("b", null, SIGNALS[signal] ?? signal), " ", route ? make("a", { href: link(state, { view: "route", route }) }, route) : "the whole site", [device, series].filter(Boolean).map((part) => ` · ${part}`).join("")),
-      make("small", { class: "quiet" }, since(from), acknowledged ? `; acknowledged by ${acknowledged.by}` : "", muted ? "; silenced" : ""),
+      make("span", { title: says }, make("b", null, SIGNAL_LABELS[signal] ?? signal), " ", route ? make("a", { href: link(state, { view: "route", route }) }, route) : "the whole site", [device, series].filter(Boolean).map((part) => ` · ${part}`).join("")),
+      make("small", { class: "quiet" }, ago(from), acknowledged ? `; acknowledged by ${acknowledged.by}` : "", muted ? "; silenced" : ""),
     );
   const { raised } = alerts;
   return section(
-    make("ul", { class: "called panel" }, raised.slice(0, FIRST).map(item)),
-    raised.length > FIRST ? make("p", { class: "quiet" }, "and ", health(`${count(raised.length - FIRST)} more`)) : "",
+    make("ul", { class: "called panel" }, raised.slice(0, MAX_ALERTS).map(item)),
+    raised.length > MAX_ALERTS ? make("p", { class: "quiet" }, "and ", health(`${count(raised.length - MAX_ALERTS)} more`)) : "",
   );
 }
 
 /** The worst and oldest; the rest is the health view's. */
-const FIRST = 5;
+const MAX_ALERTS = 5;
 
 /** @param {State} state @param {string} name @param {Line[]} lines @param {QueryResponse} series @param {BudgetReport} standing */
-function card(state, name, lines, series, standing) {
+function metricCard(state, name, lines, series, standing) {
   const line = lines.find(({ metric }) => metric === name);
   const unit = name === "CLS" ? "" : "ms";
-  const judged = wholeSite(standing, name);
-  const few = !line || line.n < FEW;
+  const judged = siteBudget(standing, name);
+  const few = !line || line.n < MIN_VIEWS;
   const points = (series.lines ?? []).flatMap(({ at, metric, p75, p75_interval }) =>
     metric === name && at !== undefined && p75 !== null ? { at, value: p75, low: p75_interval?.[0] ?? p75, high: p75_interval?.[1] ?? p75 } : [],
   );
@@ -167,14 +167,14 @@ function card(state, name, lines, series, standing) {
     "article",
     { class: few ? "card pale" : "card", "data-metric": name, "data-verdict": judged?.verdict ?? "none" },
     make("header", null,
-      make("h3", null, make("a", { href: link(state, { view: "routes", metric: name, by: "route" }) }, make("abbr", { title: METRICS[name] }, name)), make("small", null, METRICS[name])),
-      judged ? verdictMark(judged.verdict) : verdictMark(line ? "none" : "unknown"),
+      make("h3", null, make("a", { href: link(state, { view: "routes", metric: name, by: "route" }) }, make("abbr", { title: METRIC_NAMES[name] }, name)), make("small", null, METRIC_NAMES[name])),
+      judged ? verdictBadge(judged.verdict) : verdictBadge(line ? "none" : "unknown"),
     ),
-    make("p", { class: "value" }, make("b", { "data-p75": "" }, value(line?.p75, unit)), make("small", null, line?.n ? interval(line.p75_interval, unit) : "no data")),
-    trend(points, span(state), points.length ? `Trend of p75 from ${value(points[0].value, unit)} to ${value(points[points.length - 1].value, unit)}` : "No trend: no data"),
-    shares(stats),
-    legend(stats),
-    make("p", { class: "foot" }, make("span", { "data-n": "" }, views(line?.n ?? 0)), make("span", { "data-kept": "" }, judged ? `${judged.device ? `${judged.device}: ` : ""}${kept(judged)}` : "no budget")),
+    make("p", { class: "value" }, make("b", { "data-p75": "" }, metricValue(line?.p75, unit)), make("small", null, line?.n ? interval(line.p75_interval, unit) : "no data")),
+    sparkline(points, timeRange(state), points.length ? `Trend of p75 from ${metricValue(points[0].value, unit)} to ${metricValue(points[points.length - 1].value, unit)}` : "No trend: no data"),
+    ratingBar(stats),
+    ratingLegend(stats),
+    make("p", { class: "foot" }, make("span", { "data-n": "" }, viewCount(line?.n ?? 0)), make("span", { "data-kept": "" }, judged ? `${judged.device ? `${judged.device}: ` : ""}${budgetSummary(judged)}` : "no budget")),
   );
 }
 
@@ -182,26 +182,26 @@ function card(state, name, lines, series, standing) {
  * What a budget of the whole site says of a metric; of several, for parts of the site, the worst.
  * @param {BudgetReport} standing @param {string} metric
  */
-export function wholeSite({ cells }, metric) {
+export function siteBudget({ cells }, metric) {
   const own = cells.filter((cell) => cell.route === null && cell.metric === metric);
   const judged = own.some(({ n }) => n > 0) ? own.filter(({ n }) => n > 0) : own;
-  return judged.sort((one, other) => rank(one.verdict) - rank(other.verdict))[0];
+  return judged.sort((one, other) => verdictRank(one.verdict) - verdictRank(other.verdict))[0];
 }
 
 /** @param {State} state @param {BudgetReport} standing @param {boolean} isStranger whether the reader may not know what is raised */
-function attention(state, { cells, verdicts = {} }, isStranger) {
+function attentionSection(state, { cells, verdicts = {} }, isStranger) {
   const troubled = cells.filter((cell) => cell.route !== null && (cell.verdict === "violated" || cell.verdict === "at-limit" || cell.watch?.alarm));
   const ofSite = cells.filter(({ route, verdict }) => route === null && (verdict === "unknown" || verdict === "insufficient")).length;
   const silent = (verdicts.unknown ?? 0) + (verdicts.insufficient ?? 0) - ofSite;
   const body = troubled.slice(0, 8).map((each) =>
     make("tr", { "data-verdict": each.verdict },
-      make("th", { scope: "row" }, make("a", { href: link(state, { view: "route", route: each.route, metric: each.metric }) }, each.route ?? ""), narrowly(`${each.device ?? "any"} · ${each.metric} ≤ ${value(each.max, each.unit)}`)),
+      make("th", { scope: "row" }, make("a", { href: link(state, { view: "route", route: each.route, metric: each.metric }) }, each.route ?? ""), narrowOnly(`${each.device ?? "any"} · ${each.metric} ≤ ${metricValue(each.max, each.unit)}`)),
       cell(each.device ?? "any", "wide-only"),
       cell(each.metric, "wide-only"),
-      number(value(each.value, each.unit)),
-      number(`≤ ${value(each.max, each.unit)}`, "wide-only"),
-      number(each.n ? percent((each.n - each.k) / each.n) : "–", "wide-only"),
-      cell(verdictMark(each.verdict)),
+      numberCell(metricValue(each.value, each.unit)),
+      numberCell(`≤ ${metricValue(each.max, each.unit)}`, "wide-only"),
+      numberCell(each.n ? percent((each.n - each.k) / each.n) : "–", "wide-only"),
+      cell(verdictBadge(each.verdict)),
     ),
   );
   return make(
@@ -217,10 +217,10 @@ function attention(state, { cells, verdicts = {} }, isStranger) {
 }
 
 /** @param {QueryResponse} whole @param {Record<string, number>} refused */
-function losses({ sent, heard, lost }, refused) {
+function missingData({ sent, heard, lost }, refused) {
   const entries = [
     ...(sent > heard ? [["Beacons lost in transit", sent - heard]] : []),
-    ...Object.entries(lost).map(([reason, number]) => [`Views not measured: ${REASONS[reason] ?? reason}`, number]),
+    ...Object.entries(lost).map(([reason, number]) => [`Views not measured: ${LOSS_LABELS[reason] ?? reason}`, number]),
     ...Object.entries(refused).map(([reason, number]) => [`Rejected: ${reason}`, number]),
   ];
   return make(

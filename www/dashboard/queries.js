@@ -1,9 +1,9 @@
 // The queries behind a page, as the origin told the edge of them; and all of a site. Pages and the edge name
 // their routes each by itself, so it is said whose queries are shown.
 import { link } from "./address.js";
+import { numberCell, table } from "./components.js";
 import { make } from "./dom.js";
-import { number, table } from "./marks.js";
-import { count, lasting, percent, plural, value } from "./words.js";
+import { count, metricValue, percent, plural, totalTime } from "./format.js";
 
 /**
  * @typedef {import("./address.js").State} State
@@ -12,44 +12,44 @@ import { count, lasting, percent, plural, value } from "./words.js";
  */
 
 /** Those of a page. @param {State} state @param {Queries} told @param {boolean} isFiltered whether the page is asked about with filters, which the edge does not know */
-export function behind(state, told, isFiltered) {
+export function routeQueries(state, told, isFiltered) {
   return make("section", { "aria-labelledby": "behind", "data-found": told.found },
     make("h2", { id: "behind" }, "Queries behind this route"),
-    make("p", { class: "quiet" }, whose(told), isFiltered ? " Filters do not apply to data of the edge: all visitors are included, also bots." : ""),
-    told.queries.length ? list(told, false) : none(state, told),
+    make("p", { class: "quiet" }, sourceSentence(told), isFiltered ? " Filters do not apply to data of the edge: all visitors are included, also bots." : ""),
+    told.queries.length ? queryTable(told, false) : emptyHint(state, told),
   );
 }
 
 /** Those of a site. @param {Queries} told @param {string} lately */
-export function ofSite(told, lately) {
+export function siteQueries(told, lately) {
   return make("section", { "aria-labelledby": "queries" },
     make("h2", { id: "queries" }, "Origin queries ", make("small", { class: "quiet" }, lately)),
-    told.queries.length ? list(told, true) : make("p", { class: "quiet" }, told.answers ? `The origin reported no queries in ${plural(told.asked, "response")}. ` : "The edge served no requests. ", howTo()),
+    told.queries.length ? queryTable(told, true) : make("p", { class: "quiet" }, told.answers ? `The origin reported no queries in ${plural(told.asked, "response")}. ` : "The edge served no requests. ", reportingHint()),
   );
 }
 
 /** @param {Queries} told @returns {(Node | string)[]} */
-function whose({ page, found, routes, answers, asked }) {
+function sourceSentence({ page, found, routes, answers, asked }) {
   const heard = ` ${plural(answers, "response")}, ${count(asked)} of them from the origin.`;
   if (found === "nowhere") return ["The edge has no route named ", code(page), ", and none of the same shape. The queries behind this route are unknown."];
   if (found === "name") return ["Edge route ", code(page), ":", heard];
-  return ["The edge has no route named ", code(page), ". Showing routes of the same shape, ", ...listed(routes), ":", heard];
+  return ["The edge has no route named ", code(page), ". Showing routes of the same shape, ", ...codeList(routes), ":", heard];
 }
 
 /** What is said where there is none. @param {State} state @param {Queries} told */
-function none(state, { found, elsewhere }) {
+function emptyHint(state, { found, elsewhere }) {
   return make("p", { class: "quiet" },
     found === "nowhere" ? "" : "The origin reported no queries. ",
-    elsewhere.length ? make("span", { "data-elsewhere": "" }, "It reported queries for ", ...listed(elsewhere), ": ", make("a", { href: link(state, { view: "health" }) }, "all queries"), ". ") : "",
-    howTo(),
+    elsewhere.length ? make("span", { "data-elsewhere": "" }, "It reported queries for ", ...codeList(elsewhere), ": ", make("a", { href: link(state, { view: "health" }) }, "all queries"), ". ") : "",
+    reportingHint(),
   );
 }
 
-const howTo = () =>
+const reportingHint = () =>
   make("span", null, "Origins report queries in a response header, such as ", code('Server-Timing: db;dur=12.5;desc="getUser"'), "; see docs/cache.md.");
 
 /** @param {Queries} told @param {boolean} isOfSite */
-function list({ queries, more }, isOfSite) {
+function queryTable({ queries, more }, isOfSite) {
   const columns = [
     { name: "Query" },
     { name: "Runs", number: true },
@@ -63,11 +63,11 @@ function list({ queries, more }, isOfSite) {
   const row = (/** @type {Query} */ { name, n, p50, p95, seconds, share, answers, repeated, most, routes }) =>
     make("tr", { "data-query": name },
       make("th", { scope: "row", class: "cause" }, name === "(other)" ? make("span", { class: "quiet" }, "others") : code(name)),
-      number(count(n)),
-      number(value(p50, "ms")),
-      number(value(p95, "ms")),
-      number(seconds < 10 ? value(seconds * 1000, "ms") : lasting(seconds)),
-      number(share === null ? "–" : percent(share / 100)),
+      numberCell(count(n)),
+      numberCell(metricValue(p50, "ms")),
+      numberCell(metricValue(p95, "ms")),
+      numberCell(seconds < 10 ? metricValue(seconds * 1000, "ms") : totalTime(seconds)),
+      numberCell(share === null ? "–" : percent(share / 100)),
       make("td", { class: repeated ? "words alarm-words" : "words" }, repeated ? `5 times or more in ${count(repeated)} of ${plural(answers, "response")}, at most ${count(most)}: check for a loop` : most > 1 ? `at most ${count(most)} times per response` : "once per response"),
       isOfSite ? make("td", { class: "words" }, routes.join(", ")) : [],
     );
@@ -77,13 +77,13 @@ function list({ queries, more }, isOfSite) {
       table(isOfSite ? "Origin queries" : "Queries behind this route", columns, queries.slice(0, most).map(row)),
       make("p", { class: "more" }, queries.length > most ? make("button", { type: "button", onclick: () => show(Infinity) }, `Show all ${count(queries.length)}`) : ""),
     );
-  show(FIRST);
+  show(MAX_SHOWN);
   return make("div", null, holder, more > 0 && make("p", { class: "quiet" }, `and ${plural(more, "more query", "more queries")}`));
 }
 
 /** @param {string | null} text */
 const code = (text) => make("code", null, text ?? "");
 /** @param {string[]} names @returns {(Node | string)[]} */
-const listed = (names) => names.flatMap((name, index) => [index ? ", " : "", code(name)]);
+const codeList = (names) => names.flatMap((name, index) => [index ? ", " : "", code(name)]);
 
-const FIRST = 12;
+const MAX_SHOWN = 12;

@@ -1,36 +1,36 @@
 // One route: how a vital went, how its visits are spread, who feels it, and what its budgets say. Any
 // percentile is computed here, from the sketch that the Worker gives.
-import { DIMENSIONS, link, question, span, step } from "./address.js";
-import { and, bytes, json } from "./ask.js";
-import { purges } from "./cache.js";
-import { causes, whySlow } from "./causes.js";
-import { distribution, history } from "./chart.js";
+import { DIMENSIONS, apiQuery, link, seriesStep, timeRange } from "./address.js";
+import { fetchBytes, fetchJson, withParams } from "./api.js";
+import { budgetTable, fetchLab } from "./budgets.js";
+import { fetchPurges } from "./cache.js";
+import { causesSection, fetchCauses } from "./causes.js";
+import { histogram, historyChart } from "./chart.js";
+import { MIN_VIEWS, cell, numberCell, placeholder, ratingBar, table } from "./components.js";
 import { make } from "./dom.js";
-import { FEW, cell, instead, number, shares, table } from "./marks.js";
-import { behind } from "./queries.js";
-import { metricPicker, lost } from "./routes.js";
-import { budgetTable, lab } from "./budgets.js";
-import { toolkit } from "./toolkit.js";
-import { METRICS, count, group, interval, lasting, moment, percent, value } from "./words.js";
+import { METRIC_NAMES, count, dateTime, groupLabel, interval, metricValue, percent, totalTime } from "./format.js";
+import { routeQueries } from "./queries.js";
+import { metricPicker, timeLost } from "./routes.js";
+import { loadToolkit } from "./toolkit.js";
 
 /** @typedef {import("./address.js").State} State @typedef {import("./documents.js").QueryResponse} QueryResponse @typedef {import("./chart.js").Mark} Mark */
 
-/** @param {State} state @returns {Promise<import("./overview.js").Shown>} */
+/** @param {State} state @returns {Promise<import("./overview.js").ViewContent>} */
 export async function route(state) {
-  const asked = and(question(state), { route: state.route });
-  const of = and(asked, { metric: state.metric });
+  const asked = withParams(apiQuery(state), { route: state.route });
+  const of = withParams(asked, { metric: state.metric });
   const isFiltered = state.only.size > 0 || state.bots !== "exclude";
   const [whole, series, byRelease, slow, ran, purged, pages, standing, tools, ...breakdowns] = await Promise.all([
-    /** @type {Promise<QueryResponse>} */ (json("/api/vitals/distribution", of)),
-    /** @type {Promise<QueryResponse>} */ (json("/api/vitals/series", and(of, { step: step(state), limit: "5000" }))),
-    /** @type {Promise<QueryResponse>} */ (json("/api/vitals/series", and(of, { step: step(state), by: "release", limit: "5000" }))),
-    causes(of),
-    /** @type {Promise<import("./documents.js").Queries>} */ (json("/api/performance/queries", new URLSearchParams([...asked].filter(([name]) => ["site", "from", "to", "window", "route"].includes(name))))),
-    purges(),
-    lab(state),
-    /** @type {Promise<import("./documents.js").BudgetReport>} */ (json("/api/budgets", of)),
-    toolkit(),
-    ...[...DIMENSIONS.keys()].map((by) => /** @type {Promise<QueryResponse>} */ (json("/api/vitals/distribution", and(of, { by })))),
+    /** @type {Promise<QueryResponse>} */ (fetchJson("/api/vitals/distribution", of)),
+    /** @type {Promise<QueryResponse>} */ (fetchJson("/api/vitals/series", withParams(of, { step: seriesStep(state), limit: "5000" }))),
+    /** @type {Promise<QueryResponse>} */ (fetchJson("/api/vitals/series", withParams(of, { step: seriesStep(state), by: "release", limit: "5000" }))),
+    fetchCauses(of),
+    /** @type {Promise<import("./documents.js").Queries>} */ (fetchJson("/api/performance/queries", new URLSearchParams([...asked].filter(([name]) => ["site", "from", "to", "window", "route"].includes(name))))),
+    fetchPurges(),
+    fetchLab(state),
+    /** @type {Promise<import("./documents.js").BudgetReport>} */ (fetchJson("/api/budgets", of)),
+    loadToolkit(),
+    ...[...DIMENSIONS.keys()].map((by) => /** @type {Promise<QueryResponse>} */ (fetchJson("/api/vitals/distribution", withParams(of, { by })))),
   ]);
   const [line] = whole.lines;
   const vital = tools.vitals.get(state.metric) ?? { name: state.metric, unit: "ms", good: 0, poor: 0 };
@@ -50,11 +50,11 @@ export async function route(state) {
     document: { distribution: line ?? null, series: series.lines, causes: slow, queries: ran, cells },
   };
   if (!line) {
-    return { title: String(state.route), whole, seen, content: [...head, instead("No data", make("p", null, `No view of this route reported ${METRICS[state.metric]} in this period.`)), behind(state, ran, isFiltered), budgetSection(state, cells, tools, pages)] };
+    return { title: String(state.route), whole, seen, content: [...head, placeholder("No data", make("p", null, `No view of this route reported ${METRIC_NAMES[state.metric]} in this period.`)), routeQueries(state, ran, isFiltered), budgetSection(state, cells, tools, pages)] };
   }
-  const [from, to] = span(state);
-  const marks = [...releases(byRelease.lines), ...purged.filter(({ at }) => at >= from && at <= to).slice(0, MOST_MARKS)];
-  const sketch = await bytes("/api/vitals/distribution", and(of, { format: "sketch" }));
+  const [from, to] = timeRange(state);
+  const marks = [...releaseMarks(byRelease.lines), ...purged.filter(({ at }) => at >= from && at <= to).slice(0, MAX_MARKS)];
+  const sketch = await fetchBytes("/api/vitals/distribution", withParams(of, { format: "sketch" }));
   const points = series.lines.flatMap(({ at, n, p75, p75_interval }) =>
     at !== undefined && p75 !== null ? { at, n, value: p75, low: p75_interval?.[0] ?? p75, high: p75_interval?.[1] ?? p75 } : [],
   );
@@ -64,19 +64,19 @@ export async function route(state) {
     seen,
     content: [
       ...head,
-      numbers(line, vital.good),
+      keyFigures(line, vital.good),
       () => make("section", { "aria-labelledby": "history" },
-        make("h2", { id: "history" }, "p75 over time ", make("small", { class: "quiet" }, { minute: "per minute", hour: "per hour", day: "per day (UTC)" }[step(state)])),
-        history(points, span(state), vital.unit, limits, `p75 of ${state.metric} over time, ${points.length} points, from ${value(points[0]?.value, vital.unit)} to ${value(points[points.length - 1]?.value, vital.unit)}`, marks),
+        make("h2", { id: "history" }, "p75 over time ", make("small", { class: "quiet" }, { minute: "per minute", hour: "per hour", day: "per day (UTC)" }[seriesStep(state)])),
+        historyChart(points, timeRange(state), vital.unit, limits, `p75 of ${state.metric} over time, ${points.length} points, from ${metricValue(points[0]?.value, vital.unit)} to ${metricValue(points[points.length - 1]?.value, vital.unit)}`, marks),
         markList(marks),
       ),
-      () => whySlow(state.metric, slow, [...state.only.keys()].some((name) => name !== "device") || state.bots !== "exclude"),
-      () => spread(sketch, tools, vital.unit, limits),
+      () => causesSection(state.metric, slow, [...state.only.keys()].some((name) => name !== "device") || state.bots !== "exclude"),
+      () => distributionSection(sketch, tools, vital.unit, limits),
       () => make("section", { "aria-labelledby": "who" },
         make("h2", { id: "who" }, "Breakdown"),
         make("div", { class: "breakdowns" }, breakdowns.map((reading, index) => breakdown(state, [...DIMENSIONS][index], reading))),
       ),
-      () => behind(state, ran, isFiltered),
+      () => routeQueries(state, ran, isFiltered),
       () => budgetSection(state, cells, tools, pages),
     ],
   };
@@ -87,7 +87,7 @@ export async function route(state) {
  * a release that few visit is not seen in each.
  * @param {import("./documents.js").Line[]} lines @returns {Mark[]}
  */
-export function releases(lines) {
+export function releaseMarks(lines) {
   const [, start = Infinity] = [...new Set(lines.map(({ at }) => at ?? Infinity))].sort((one, other) => one - other);
   /** @type {Map<string, number>} */
   const first = new Map();
@@ -96,7 +96,7 @@ export function releases(lines) {
     if (at !== undefined && release && n > 0 && at < (first.get(release) ?? Infinity)) first.set(release, at);
   }
   const marks = [...first].filter(([, at]) => at > start).map(([name, at]) => ({ at, name, kind: /** @type {const} */ ("release") }));
-  return marks.sort((one, other) => other.at - one.at).slice(0, MOST_MARKS);
+  return marks.sort((one, other) => other.at - one.at).slice(0, MAX_MARKS);
 }
 
 /** The marks of a history, for those who do not see it. @param {Mark[]} marks */
@@ -104,32 +104,32 @@ function markList(marks) {
   if (marks.length === 0) return null;
   const words = { release: "Release", purge: "Purge" };
   return make("ul", { class: "marks quiet", "aria-label": "Releases and purges" },
-    [...marks].sort((one, other) => one.at - other.at).map(({ at, name, kind }) => make("li", { class: kind, "data-mark": `${kind} ${name}` }, make("b", null, `${words[kind]} ${name}`), ` ${moment(at)}`)),
+    [...marks].sort((one, other) => one.at - other.at).map(({ at, name, kind }) => make("li", { class: kind, "data-mark": `${kind} ${name}` }, make("b", null, `${words[kind]} ${name}`), ` ${dateTime(at)}`)),
   );
 }
 
 /** @param {import("./documents.js").Line} line @param {number} good */
-function numbers(line, good) {
+function keyFigures(line, good) {
   const fact = (/** @type {string} */ name, /** @type {string} */ text, /** @type {string} */ more) =>
     make("div", { "data-fact": name }, make("dt", null, name), make("dd", null, make("b", null, text), make("small", null, more)));
   return make("dl", { class: "facts panel" },
-    fact("p75", value(line.p75, line.unit), interval(line.p75_interval, line.unit)),
-    fact("Median", value(line.p50, line.unit), `p95 ${value(line.p95, line.unit)}`),
+    fact("p75", metricValue(line.p75, line.unit), interval(line.p75_interval, line.unit)),
+    fact("Median", metricValue(line.p50, line.unit), `p95 ${metricValue(line.p95, line.unit)}`),
     fact("Views", count(line.n), line.visits === line.n ? "not sampled" : `representing ${count(line.visits)} visits`),
     fact("Good", percent(line.good), `${percent(line.poor)} poor`),
-    fact(line.unit ? "Time lost" : "Affected visits", line.unit ? lasting(lost(line, good)) : count(lost(line, good)), "above the good threshold"),
+    fact(line.unit ? "Time lost" : "Affected visits", line.unit ? totalTime(timeLost(line, good)) : count(timeLost(line, good)), "above the good threshold"),
   );
 }
 
 /** @param {Uint8Array} sketch @param {import("./toolkit.js").Toolkit} tools @param {string} unit @param {import("./chart.js").Limits} limits */
-function spread(sketch, tools, unit, limits) {
+function distributionSection(sketch, tools, unit, limits) {
   const { buckets } = tools.sketch(sketch);
   const picture = make("div", { class: "figure" });
   const told = make("output", { for: "percentile", "data-percentile": "" });
   const show = (/** @type {number} */ percent) => {
     const at = tools.percentile(sketch, percent);
-    told.textContent = `p${percent}: ${value(at, unit)}`;
-    picture.replaceChildren(distribution(buckets, unit, limits, at === undefined ? null : { percent, value: at }));
+    told.textContent = `p${percent}: ${metricValue(at, unit)}`;
+    picture.replaceChildren(histogram(buckets, unit, limits, at === undefined ? null : { percent, value: at }));
   };
   const slider = make("input", { id: "percentile", type: "range", min: 1, max: 99, value: 75, oninput: () => show(slider.valueAsNumber) });
   show(75);
@@ -150,11 +150,11 @@ function breakdown(state, [by, word], { lines }) {
   }
   const rows = known.slice(0, 6).map((line) => {
     const name = line.group[by];
-    return make("tr", { class: line.n < FEW ? "pale" : null, "data-group": group(name) },
-      make("th", { scope: "row" }, name ? make("a", { href: link(state, { only: new Map([...state.only, [by, name]]) }) }, name) : make("span", { class: "quiet" }, group(name))),
-      number(count(line.n)),
-      number(value(line.p75, line.unit)),
-      cell(shares(line)),
+    return make("tr", { class: line.n < MIN_VIEWS ? "pale" : null, "data-group": groupLabel(name) },
+      make("th", { scope: "row" }, name ? make("a", { href: link(state, { only: new Map([...state.only, [by, name]]) }) }, name) : make("span", { class: "quiet" }, groupLabel(name))),
+      numberCell(count(line.n)),
+      numberCell(metricValue(line.p75, line.unit)),
+      cell(ratingBar(line)),
     );
   });
   return make("div", { class: "breakdown", "data-by": by },
@@ -173,4 +173,4 @@ function budgetSection(state, cells, tools, pages) {
 }
 
 /** More would hide what they mark; the latest count. */
-const MOST_MARKS = 12;
+const MAX_MARKS = 12;

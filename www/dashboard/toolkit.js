@@ -3,11 +3,11 @@ import init, { ahead, metrics, percentile, sketch } from "#toolkit";
 
 /**
  * @typedef {{ name: string, unit: string, good: number, poor: number }} Vital
- * @typedef {{ more: number, verdict: string }} Ahead
+ * @typedef {{ more: number, verdict: string }} Forecast
  * @typedef {{ metric: string, n: number, good: number, needsImprovement: number, poor: number,
  *   percentiles: [number, number][], buckets: [number, number, number][] }} Distribution
  * @typedef {{ vitals: Map<string, Vital>,
- *   ahead: (n: number, within: number, percentile: number, minSamples: number) => Ahead,
+ *   ahead: (n: number, within: number, percentile: number, minSamples: number) => Forecast,
  *   percentile: (bytes: Uint8Array, percent: number) => number | undefined,
  *   sketch: (bytes: Uint8Array) => Distribution }} Toolkit
  */
@@ -16,7 +16,7 @@ import init, { ahead, metrics, percentile, sketch } from "#toolkit";
 let ready;
 
 /** @returns {Promise<Toolkit>} */
-export function toolkit() {
+export function loadToolkit() {
   ready ??= init({ module_or_path: "/dashboard/toolkit.wasm" }).then(
     () => ({
       vitals: new Map(/** @type {Vital[]} */ (metrics()).map((vital) => [vital.name, vital])),

@@ -37,10 +37,10 @@ pub fn build(root: &Path) -> Result<()> {
         })?;
         let parts = glue(root).join("parts.json");
         fs::write(&parts, serde_json::to_string(&parts_of(&fs::read_to_string(&bundled)?)?)?)?;
-        bundle(root, "opening.js", |esbuild| {
+        bundle(root, "bootstrap.js", |esbuild| {
             esbuild.args(["--format=iife"]).arg(format!("--alias:#parts={}", parts.display()));
         })?;
-        bundle(root, "beside.js", |_| {})?;
+        bundle(root, "intl_warmup.js", |_| {})?;
         bundle(root, "main.css", |_| {})?;
         setup::mark(root, "dashboard", fingerprint)
     })

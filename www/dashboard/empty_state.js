@@ -2,7 +2,7 @@
 import { make } from "./dom.js";
 
 /** @param {string} site */
-export function firstSteps(site) {
+export function setupSteps(site) {
   const snippet = `<script type="module">
   import { start } from "${location.origin}/v1/client.js";
   start({ endpoint: "${location.origin}/v1/vitals", site: "${site}" });

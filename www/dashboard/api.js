@@ -1,6 +1,6 @@
 // Asking the Worker: with the reader's token, if there is one; what goes wrong has a name that says
 // what to do about it.
-import { pause } from "./pauses.js";
+import { yieldToInput } from "./scheduling.js";
 
 /**
  * @typedef {import("./documents.js").QueryResponse} QueryResponse
@@ -8,7 +8,7 @@ import { pause } from "./pauses.js";
  */
 
 /** The Worker said no; `status` and its own words. */
-export class Refused extends Error {
+export class ApiError extends Error {
   /** @param {number} status @param {string} detail */
   constructor(status, detail) {
     super(detail);
@@ -17,27 +17,27 @@ export class Refused extends Error {
 }
 
 /** No answer came. */
-export class Unreached extends Error {}
+export class NetworkError extends Error {}
 
 /** @type {AbortController} */
-let asking = new AbortController();
+let pending = new AbortController();
 
 /** @type {RequestCache} */
-let kept = "default";
+let cacheMode = "default";
 
 /**
  * What is asked for from now on replaces what was asked before.
  * @param {boolean} isFresh whether an answer that the browser has must be confirmed
  */
-export function anew(isFresh) {
-  asking.abort();
-  asking = new AbortController();
-  kept = isFresh ? "no-cache" : "default";
-  return asking.signal;
+export function beginRequests(isFresh) {
+  pending.abort();
+  pending = new AbortController();
+  cacheMode = isFresh ? "no-cache" : "default";
+  return pending.signal;
 }
 
 /** @param {string} path @param {URLSearchParams} query */
-export const json = async (path, query) => (await get(path, query)).json();
+export const fetchJson = async (path, query) => (await get(path, query)).json();
 
 /**
  * A document in which one list may be long: of a thousand routes it is megabytes, and to read those in one go
@@ -45,19 +45,19 @@ export const json = async (path, query) => (await get(path, query)).json();
  * objects of the list cannot stand in a text.
  * @param {string} path @param {URLSearchParams} query @param {string} list
  */
-export async function long(path, query, list) {
-  const { signal } = asking;
+export async function fetchLongList(path, query, list) {
+  const { signal } = pending;
   const text = await (await get(path, query)).text();
   const [, head, first] = text.match(new RegExp(`^([^]*?"${list}":\\[)(\\{"\\w+":)`)) ?? [];
-  if (head === undefined || text.length < PIECE) return JSON.parse(text);
+  if (head === undefined || text.length < PIECE_LENGTH) return JSON.parse(text);
   const items = [];
   let at = head.length;
   for (;;) {
-    const end = text.indexOf(`},${first}`, at + PIECE);
+    const end = text.indexOf(`},${first}`, at + PIECE_LENGTH);
     if (end < 0) break;
     items.push(...JSON.parse(`[${text.slice(at, end + 1)}]`));
     at = end + 2;
-    await pause();
+    await yieldToInput();
     signal.throwIfAborted();
   }
   // What is left of the list is read with all that stands around it.
@@ -67,10 +67,10 @@ export async function long(path, query, list) {
 }
 
 /** As many characters as are read in a few milliseconds. */
-const PIECE = 100_000;
+const PIECE_LENGTH = 100_000;
 
 /** @param {string} path @param {URLSearchParams} query */
-export async function bytes(path, query) {
+export async function fetchBytes(path, query) {
   return new Uint8Array(await (await get(path, query)).arrayBuffer());
 }
 
@@ -79,7 +79,7 @@ export async function bytes(path, query) {
  * that counts which most have.
  * @param {Line[]} lines @param {string} by
  */
-export function valuesOf(lines, by) {
+export function dimensionValues(lines, by) {
   /** @type {Map<string, number>} */
   const most = new Map();
   for (const { group, n } of lines) if (group[by]) most.set(group[by], Math.max(n, most.get(group[by]) ?? 0));
@@ -87,24 +87,24 @@ export function valuesOf(lines, by) {
 }
 
 /** A question with more in it. @param {URLSearchParams} query @param {Record<string, string | null>} more */
-export function and(query, more) {
-  const all = new URLSearchParams(query);
+export function withParams(query, more) {
+  const fetchAllLines = new URLSearchParams(query);
   for (const [name, value] of Object.entries(more)) {
-    if (value === null) all.delete(name);
-    else all.set(name, value);
+    if (value === null) fetchAllLines.delete(name);
+    else fetchAllLines.set(name, value);
   }
-  return all;
+  return fetchAllLines;
 }
 
 /** All pages of lines. @param {string} path @param {URLSearchParams} query @returns {Promise<QueryResponse>} */
 export async function all(path, query) {
   /** @type {QueryResponse} */
-  const whole = await long(path, and(query, { limit: "5000" }), "lines");
+  const whole = await fetchLongList(path, withParams(query, { limit: "5000" }), "lines");
   let { next } = whole;
   // As many as a table of this page could show, and no endless loop.
   while (next !== undefined && whole.lines.length < 50_000) {
     /** @type {QueryResponse} */
-    const page = await long(path, and(query, { limit: "5000", offset: String(next) }), "lines");
+    const page = await fetchLongList(path, withParams(query, { limit: "5000", offset: String(next) }), "lines");
     whole.lines.push(...page.lines);
     next = page.next;
   }
@@ -113,87 +113,87 @@ export async function all(path, query) {
 
 /**
  * What a secret opens. Who may manage may read as well.
- * @typedef {keyof typeof KEYS} Key
+ * @typedef {keyof typeof TOKENS} TokenName
  */
-export const KEYS = /** @type {const} */ ({
+export const TOKENS = /** @type {const} */ ({
   read: { secret: "READ_TOKEN", kept: "token" },
   manage: { secret: "MANAGE_TOKEN", kept: "token-manage" },
   cache: { secret: "CACHE_TOKEN", kept: "token-cache" },
 });
 
-/** @param {Key} key */
-const known = (key) => sessionStorage.getItem(KEYS[key].kept) ?? (key === "manage" ? sessionStorage.getItem(KEYS.read.kept) : key === "read" ? sessionStorage.getItem(KEYS.manage.kept) : null);
+/** @param {TokenName} key */
+const tokenOf = (key) => sessionStorage.getItem(TOKENS[key].kept) ?? (key === "manage" ? sessionStorage.getItem(TOKENS.read.kept) : key === "read" ? sessionStorage.getItem(TOKENS.manage.kept) : null);
 
-/** Whether a token for it was given in this tab. @param {Key} key */
-export const holds = (key) => known(key) !== null;
+/** Whether a token for it was given in this tab. @param {TokenName} key */
+export const hasToken = (key) => tokenOf(key) !== null;
 
-/** The token is kept while the tab lives, and no longer. @param {Key} key @param {string | null} token */
-export function keep(key, token) {
-  if (token) sessionStorage.setItem(KEYS[key].kept, token);
-  else sessionStorage.removeItem(KEYS[key].kept);
+/** The token is kept while the tab lives, and no longer. @param {TokenName} key @param {string | null} token */
+export function storeToken(key, token) {
+  if (token) sessionStorage.setItem(TOKENS[key].kept, token);
+  else sessionStorage.removeItem(TOKENS[key].kept);
 }
 
 /** The token that opens a site's numbers, for what cannot carry it as a request does. */
-export const readToken = () => known("read");
+export const readToken = () => tokenOf("read");
 
 /** A document that may not be there. @template T @param {Promise<T>} asked @returns {Promise<T | null>} */
-export async function maybe(asked) {
+export async function optional(asked) {
   try {
     return await asked;
   } catch (error) {
-    if (error instanceof Refused && [401, 403, 404, 405].includes(error.status)) return null;
+    if (error instanceof ApiError && [401, 403, 404, 405].includes(error.status)) return null;
     throw error;
   }
 }
 
 /**
  * A part of a view that has others: what is refused takes none of these along. Who may not know it has nothing.
- * @template T @param {Promise<T>} asked @returns {Promise<T | Refused | null>}
+ * @template T @param {Promise<T>} asked @returns {Promise<T | ApiError | null>}
  */
-export async function apart(asked) {
+export async function optionalOrError(asked) {
   try {
-    return await maybe(asked);
+    return await optional(asked);
   } catch (error) {
-    if (error instanceof Refused) return error;
+    if (error instanceof ApiError) return error;
     throw error;
   }
 }
 
 /**
  * A document of those that answer with their state as their status, too.
- * @param {string} path @param {URLSearchParams} query @param {Key} [key]
+ * @param {string} path @param {URLSearchParams} query @param {TokenName} [key]
  */
-export const told = async (path, query, key = "read") => (await sent(path, query, { cache: kept }, key, (answer) => answer.ok || (answer.status === 503 && !answer.headers.get("content-type")?.includes("problem")))).json();
+export const fetchStatusJson = async (path, query, key = "read") => (await request(path, query, { cache: cacheMode }, key, (answer) => answer.ok || (answer.status === 503 && !answer.headers.get("content-type")?.includes("problem")))).json();
 
 /**
- * Has something done. @param {string} path @param {URLSearchParams} query @param {unknown} body @param {Key} key
+ * Has something done. @param {string} path @param {URLSearchParams} query @param {unknown} body @param {TokenName} key
  */
-export const done = async (path, query, body, key) =>
-  (await sent(path, query, { method: "POST", body: typeof body === "string" ? body : JSON.stringify(body) }, key)).json();
+export const post = async (path, query, body, key) =>
+  (await request(path, query, { method: "POST", body: typeof body === "string" ? body : JSON.stringify(body) }, key)).json();
 
 /** @param {string} path @param {URLSearchParams} query */
-const get = (path, query) => sent(path, query, { cache: kept }, "read");
+const get = (path, query) => request(path, query, { cache: cacheMode }, "read");
 
-/** @param {string} path @param {URLSearchParams} query @param {RequestInit} how @param {Key} key @param {(answer: Response) => boolean} [isGood] */
-async function sent(path, query, how, key, isGood = (answer) => answer.ok) {
+/** @param {string} path @param {URLSearchParams} query @param {RequestInit} how @param {TokenName} key @param {(answer: Response) => boolean} [isGood] */
+async function request(path, query, how, key, isGood = (answer) => answer.ok) {
   // What was begun is not broken off because somebody looks elsewhere.
-  const signal = how.method === "POST" ? undefined : asking.signal;
-  const token = known(key);
+  const signal = how.method === "POST" ? undefined : pending.signal;
+  const token = tokenOf(key);
   let answer;
   try {
     answer = await fetch(`${path}?${query}`, { signal, ...how, headers: token ? { authorization: `Bearer ${token}` } : {} });
   } catch (error) {
     if (signal?.aborted) throw error;
-    throw new Unreached("The Worker did not respond.");
+    throw new NetworkError("The Worker did not respond.");
   }
   if (isGood(answer)) return answer;
   const problem = await answer.json().catch(() => ({}));
-  throw new Refused(answer.status, typeof problem.detail === "string" ? problem.detail : `The Worker returned status ${answer.status}.`);
+  throw new ApiError(answer.status, typeof problem.detail === "string" ? problem.detail : `The Worker returned status ${answer.status}.`);
 }
 
 /** Forgets every token. */
 export function signOut() {
-  for (const key of /** @type {Key[]} */ (Object.keys(KEYS))) keep(key, null);
+  for (const key of /** @type {TokenName[]} */ (Object.keys(TOKENS))) storeToken(key, null);
 }
 
-export const isSignedIn = () => /** @type {Key[]} */ (Object.keys(KEYS)).some(holds);
+export const isSignedIn = () => /** @type {TokenName[]} */ (Object.keys(TOKENS)).some(hasToken);
