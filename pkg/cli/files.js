@@ -9,10 +9,10 @@ import { reason, Trouble } from "./trouble.js";
 /** The budgets in that file. @param {string} file */
 export function budgetsIn(file) {
   const text = read(file, "name your budgets.json with --budgets, or write one with `edge-vitals init`");
-  const mistake = toolkit.mistake(text);
-  if (mistake) {
-    const says = mistake.message.replace(/^line \d+, column \d+: /, "");
-    throw new Trouble(`${file}:${mistake.line}:${mistake.column}: ${says}`, "mend that line and run this again");
+  const error = toolkit.budgetError(text);
+  if (error) {
+    const says = error.message.replace(/^line \d+, column \d+: /, "");
+    throw new Trouble(`${file}:${error.line}:${error.column}: ${says}`, "mend that line and run this again");
   }
   return new toolkit.Budgets(text);
 }

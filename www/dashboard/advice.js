@@ -1,6 +1,6 @@
-// What would help: recommendations that follow from what visits tell, each with what it rests on, what it
-// would save at most, and where to look.
+// Recommendations, each with its evidence, the most that it can save, and a link to the route.
 import { link } from "./address.js";
+import { fact } from "./components.js";
 import { make } from "./dom.js";
 import { count, interval, metricValue, percent, totalTime } from "./format.js";
 import { expandable } from "./history.js";
@@ -22,8 +22,6 @@ export function recommendations(state, window, advice, lately) {
 
 /** @param {State} state @param {string} window @param {Recommendation} advice */
 function recommendation(state, window, { rule, route, device, metric, place, finding, action, evidence, gain, reckoned }) {
-  const fact = (/** @type {string} */ name, /** @type {string} */ text, /** @type {string} */ more) =>
-    make("div", { "data-fact": name }, make("dt", null, name), make("dd", null, make("b", null, text), make("small", null, more)));
   const at = { window, only: new Map([["device", device]]), metric };
   return make("li", { class: "panel", "data-advice": rule, "data-place": `${route} ${device} ${metric}` },
     make("header", { class: "row" },

@@ -1,5 +1,4 @@
-// Asking the Worker: with the reader's token, if there is one; what goes wrong has a name that says
-// what to do about it.
+// Requests to the Worker, with the reader's token if there is one.
 import { yieldToInput } from "./scheduling.js";
 
 /**
@@ -7,7 +6,7 @@ import { yieldToInput } from "./scheduling.js";
  * @typedef {import("./documents.js").Line} Line
  */
 
-/** The Worker said no; `status` and its own words. */
+/** An error response of the Worker: `status`, and the detail of its problem document. */
 export class ApiError extends Error {
   /** @param {number} status @param {string} detail */
   constructor(status, detail) {
@@ -16,7 +15,7 @@ export class ApiError extends Error {
   }
 }
 
-/** No answer came. */
+/** The request got no response. */
 export class NetworkError extends Error {}
 
 /** @type {AbortController} */
@@ -26,8 +25,8 @@ let pending = new AbortController();
 let cacheMode = "default";
 
 /**
- * What is asked for from now on replaces what was asked before.
- * @param {boolean} isFresh whether an answer that the browser has must be confirmed
+ * Aborts the pending requests, and returns the signal of those that follow.
+ * @param {boolean} isFresh whether cached responses must be revalidated
  */
 export function beginRequests(isFresh) {
   pending.abort();
@@ -40,9 +39,8 @@ export function beginRequests(isFresh) {
 export const fetchJson = async (path, query) => (await get(path, query)).json();
 
 /**
- * A document in which one list may be long: of a thousand routes it is megabytes, and to read those in one go
- * would keep the page from answering. In JSON a quote within a text is written `\\"`, so what stands between two
- * objects of the list cannot stand in a text.
+ * A document with one long list, parsed in pieces: a thousand routes are megabytes, which would block the page.
+ * A quote within a JSON string is escaped, so the boundary between two objects cannot occur in a string.
  * @param {string} path @param {URLSearchParams} query @param {string} list
  */
 export async function fetchLongList(path, query, list) {
@@ -60,13 +58,13 @@ export async function fetchLongList(path, query, list) {
     await yieldToInput();
     signal.throwIfAborted();
   }
-  // What is left of the list is read with all that stands around it.
+  // The rest of the list is parsed with the document around it.
   const document = JSON.parse(head + text.slice(at));
   document[list] = items.concat(document[list]);
   return document;
 }
 
-/** As many characters as are read in a few milliseconds. */
+/** Characters that are parsed in a few milliseconds. */
 const PIECE_LENGTH = 100_000;
 
 /** @param {string} path @param {URLSearchParams} query */
@@ -75,8 +73,8 @@ export async function fetchBytes(path, query) {
 }
 
 /**
- * The values of a dimension that there are, those of most views first. Not every view measures every vital:
- * that counts which most have.
+ * The values of a dimension, those with most views first. Not every view measures every metric: the metric with
+ * most views counts.
  * @param {Line[]} lines @param {string} by
  */
 export function dimensionValues(lines, by) {
@@ -86,7 +84,7 @@ export function dimensionValues(lines, by) {
   return [...most].map(([name, n]) => ({ name, n })).sort((one, other) => other.n - one.n);
 }
 
-/** A question with more in it. @param {URLSearchParams} query @param {Record<string, string | null>} more */
+/** A copy with these parameters; null removes one. @param {URLSearchParams} query @param {Record<string, string | null>} more */
 export function withParams(query, more) {
   const fetchAllLines = new URLSearchParams(query);
   for (const [name, value] of Object.entries(more)) {
@@ -96,50 +94,50 @@ export function withParams(query, more) {
   return fetchAllLines;
 }
 
-/** All pages of lines. @param {string} path @param {URLSearchParams} query @returns {Promise<QueryResponse>} */
-export async function all(path, query) {
+/** Lines of all pages. @param {string} path @param {URLSearchParams} query @returns {Promise<QueryResponse>} */
+export async function fetchAllLines(path, query) {
   /** @type {QueryResponse} */
-  const whole = await fetchLongList(path, withParams(query, { limit: "5000" }), "lines");
-  let { next } = whole;
-  // As many as a table of this page could show, and no endless loop.
-  while (next !== undefined && whole.lines.length < 50_000) {
+  const response = await fetchLongList(path, withParams(query, { limit: "5000" }), "lines");
+  let { next } = response;
+  // A bound on the loop, far above any table.
+  while (next !== undefined && response.lines.length < 50_000) {
     /** @type {QueryResponse} */
     const page = await fetchLongList(path, withParams(query, { limit: "5000", offset: String(next) }), "lines");
-    whole.lines.push(...page.lines);
+    response.lines.push(...page.lines);
     next = page.next;
   }
-  return whole;
+  return response;
 }
 
 /**
- * What a secret opens. Who may manage may read as well.
+ * The management token also permits reading.
  * @typedef {keyof typeof TOKENS} TokenName
  */
 export const TOKENS = /** @type {const} */ ({
-  read: { secret: "READ_TOKEN", kept: "token" },
-  manage: { secret: "MANAGE_TOKEN", kept: "token-manage" },
-  cache: { secret: "CACHE_TOKEN", kept: "token-cache" },
+  read: { secret: "READ_TOKEN", storageKey: "token" },
+  manage: { secret: "MANAGE_TOKEN", storageKey: "token-manage" },
+  cache: { secret: "CACHE_TOKEN", storageKey: "token-cache" },
 });
 
 /** @param {TokenName} key */
-const tokenOf = (key) => sessionStorage.getItem(TOKENS[key].kept) ?? (key === "manage" ? sessionStorage.getItem(TOKENS.read.kept) : key === "read" ? sessionStorage.getItem(TOKENS.manage.kept) : null);
+const tokenOf = (key) => sessionStorage.getItem(TOKENS[key].storageKey) ?? (key === "manage" ? sessionStorage.getItem(TOKENS.read.storageKey) : key === "read" ? sessionStorage.getItem(TOKENS.manage.storageKey) : null);
 
-/** Whether a token for it was given in this tab. @param {TokenName} key */
+/** @param {TokenName} key */
 export const hasToken = (key) => tokenOf(key) !== null;
 
-/** The token is kept while the tab lives, and no longer. @param {TokenName} key @param {string | null} token */
+/** Stores a token until the tab closes. @param {TokenName} key @param {string | null} token */
 export function storeToken(key, token) {
-  if (token) sessionStorage.setItem(TOKENS[key].kept, token);
-  else sessionStorage.removeItem(TOKENS[key].kept);
+  if (token) sessionStorage.setItem(TOKENS[key].storageKey, token);
+  else sessionStorage.removeItem(TOKENS[key].storageKey);
 }
 
-/** The token that opens a site's numbers, for what cannot carry it as a request does. */
+/** The read token, for the WebSocket, which cannot send the header. */
 export const readToken = () => tokenOf("read");
 
-/** A document that may not be there. @template T @param {Promise<T>} asked @returns {Promise<T | null>} */
-export async function optional(asked) {
+/** Null for a document that is missing or not permitted. @template T @param {Promise<T>} promise @returns {Promise<T | null>} */
+export async function optional(promise) {
   try {
-    return await asked;
+    return await promise;
   } catch (error) {
     if (error instanceof ApiError && [401, 403, 404, 405].includes(error.status)) return null;
     throw error;
@@ -147,12 +145,12 @@ export async function optional(asked) {
 }
 
 /**
- * A part of a view that has others: what is refused takes none of these along. Who may not know it has nothing.
- * @template T @param {Promise<T>} asked @returns {Promise<T | ApiError | null>}
+ * An optional part of a view: an error is returned, so that the other parts still load.
+ * @template T @param {Promise<T>} promise @returns {Promise<T | ApiError | null>}
  */
-export async function optionalOrError(asked) {
+export async function optionalOrError(promise) {
   try {
-    return await optional(asked);
+    return await optional(promise);
   } catch (error) {
     if (error instanceof ApiError) return error;
     throw error;
@@ -160,13 +158,13 @@ export async function optionalOrError(asked) {
 }
 
 /**
- * A document of those that answer with their state as their status, too.
+ * A document that may come with status 503, the state that it describes.
  * @param {string} path @param {URLSearchParams} query @param {TokenName} [key]
  */
 export const fetchStatusJson = async (path, query, key = "read") => (await request(path, query, { cache: cacheMode }, key, (answer) => answer.ok || (answer.status === 503 && !answer.headers.get("content-type")?.includes("problem")))).json();
 
 /**
- * Has something done. @param {string} path @param {URLSearchParams} query @param {unknown} body @param {TokenName} key
+ * @param {string} path @param {URLSearchParams} query @param {unknown} body @param {TokenName} key
  */
 export const post = async (path, query, body, key) =>
   (await request(path, query, { method: "POST", body: typeof body === "string" ? body : JSON.stringify(body) }, key)).json();
@@ -174,24 +172,24 @@ export const post = async (path, query, body, key) =>
 /** @param {string} path @param {URLSearchParams} query */
 const get = (path, query) => request(path, query, { cache: cacheMode }, "read");
 
-/** @param {string} path @param {URLSearchParams} query @param {RequestInit} how @param {TokenName} key @param {(answer: Response) => boolean} [isGood] */
-async function request(path, query, how, key, isGood = (answer) => answer.ok) {
-  // What was begun is not broken off because somebody looks elsewhere.
-  const signal = how.method === "POST" ? undefined : pending.signal;
+/** @param {string} path @param {URLSearchParams} query @param {RequestInit} init @param {TokenName} key @param {(answer: Response) => boolean} [isExpected] */
+async function request(path, query, init, key, isExpected = (answer) => answer.ok) {
+  // Navigating to another view must not abort a change.
+  const signal = init.method === "POST" ? undefined : pending.signal;
   const token = tokenOf(key);
-  let answer;
+  let response;
   try {
-    answer = await fetch(`${path}?${query}`, { signal, ...how, headers: token ? { authorization: `Bearer ${token}` } : {} });
+    response = await fetch(`${path}?${query}`, { signal, ...init, headers: token ? { authorization: `Bearer ${token}` } : {} });
   } catch (error) {
     if (signal?.aborted) throw error;
     throw new NetworkError("The Worker did not respond.");
   }
-  if (isGood(answer)) return answer;
-  const problem = await answer.json().catch(() => ({}));
-  throw new ApiError(answer.status, typeof problem.detail === "string" ? problem.detail : `The Worker returned status ${answer.status}.`);
+  if (isExpected(response)) return response;
+  const problem = await response.json().catch(() => ({}));
+  throw new ApiError(response.status, typeof problem.detail === "string" ? problem.detail : `The Worker returned status ${response.status}.`);
 }
 
-/** Forgets every token. */
+/** Removes every token. */
 export function signOut() {
   for (const key of /** @type {TokenName[]} */ (Object.keys(TOKENS))) storeToken(key, null);
 }

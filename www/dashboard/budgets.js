@@ -1,4 +1,4 @@
-// Every budget of every route and device: the counts, what they prove, and what it would take to decide.
+// Every budget of every route and device: the counts, the verdict, and the views needed for one.
 import { apiQuery, link } from "./address.js";
 import { fetchJson, fetchLongList, optional } from "./api.js";
 import { cell, numberCell, pagedTable, placeholder, verdictBadge, verdictRank } from "./components.js";
@@ -15,16 +15,16 @@ import { loadToolkit } from "./toolkit.js";
 
 /** @param {State} state @returns {Promise<import("./overview.js").ViewContent>} */
 export async function budgets(state) {
-  const [standing, pages, tools] = await Promise.all([/** @type {Promise<import("./documents.js").BudgetReport>} */ (fetchLongList("/api/budgets", apiQuery(state), "cells")), fetchLab(state), loadToolkit()]);
-  const cells = [...standing.cells].sort((one, other) => verdictRank(one.verdict) - verdictRank(other.verdict) || other.n - other.k - (one.n - one.k));
+  const [report, pages, tools] = await Promise.all([/** @type {Promise<import("./documents.js").BudgetReport>} */ (fetchLongList("/api/budgets", apiQuery(state), "cells")), fetchLab(state), loadToolkit()]);
+  const cells = [...report.cells].sort((one, other) => verdictRank(one.verdict) - verdictRank(other.verdict) || other.n - other.k - (one.n - one.k));
   const counts = Map.groupBy(cells, ({ verdict }) => verdict);
   const kinds = Object.keys(VERDICT_LABELS).filter((name) => name !== "none");
   const shown = state.verdict ? (counts.get(state.verdict) ?? []) : cells;
-  const { since: from, refused, source } = standing.budgets;
+  const { since: from, refused, source } = report.budgets;
   const { section, drawn } = shown.length ? budgetTable(state, shown, tools, pages) : { section: placeholder("No budgets", make("p", null, "No budget has this verdict.")), drawn: () => undefined };
   return {
     title: "Budgets",
-    whole: standing,
+    totals: report,
     content: [
       make("h1", null, "Budgets"),
       make("p", { class: "lead" }, `This budgets.json${source === "kv" ? " (from KV)" : ""} is in effect since ${dateTime(from)}. A verdict needs enough views: a budget without data is never shown as met.`),
@@ -39,32 +39,31 @@ export async function budgets(state) {
       () => section,
       drawn,
     ].filter((node) => node !== undefined),
-    seen: {
+    exportData: {
       name: "budgets",
       columns: ["line", "pattern", "route", "device", "metric", "unit", "max", "percentile", "severity", "n", "k", "value", "low", "high", "verdict", "p_value", "lab"],
       get rows() {
         return shown.map((each) => [each.line, each.pattern, each.route, each.device, each.metric, each.unit, each.max, each.percentile, each.severity, each.n, each.k, each.value, each.interval?.[0] ?? null, each.interval?.[1] ?? null, each.verdict, each.p_value, labValue(each, pages)?.value ?? null]);
       },
-      document: { ...standing, cells: shown, lab: pages },
+      document: { ...report, cells: shown, lab: pages },
     },
   };
 }
 
-/** What Lighthouse measured, where somebody uploaded it. @param {State} state @returns {Promise<LabPage[]>} */
+/** Uploaded Lighthouse results. @param {State} state @returns {Promise<LabPage[]>} */
 export async function fetchLab(state) {
-  const of = new URLSearchParams([...apiQuery(state)].filter(([name]) => name === "site"));
-  return (await optional(fetchJson("/api/lab", of)))?.pages ?? [];
+  const siteQuery = new URLSearchParams([...apiQuery(state)].filter(([name]) => name === "site"));
+  return (await optional(fetchJson("/api/lab", siteQuery)))?.pages ?? [];
 }
 
 /**
- * The lab's number beside a field's: of several pages of a route the worst. A visit has an INP and a lab run
- * has none; Total Blocking Time stands in for it.
+ * The lab value of a budget: the worst page of its route. A lab run has no INP; Total Blocking Time replaces it.
  * @param {BudgetCell} each @param {LabPage[]} pages
  */
 export function labValue(each, pages) {
   const audit = each.metric === "INP" ? "TBT" : each.metric;
-  const own = pages.filter(({ route, device, medians }) => route === each.route && (each.device === null || device === each.device) && medians[audit] !== undefined);
-  const worst = own.sort((one, other) => other.medians[audit] - one.medians[audit])[0];
+  const matching = pages.filter(({ route, device, medians }) => route === each.route && (each.device === null || device === each.device) && medians[audit] !== undefined);
+  const worst = matching.sort((one, other) => other.medians[audit] - one.medians[audit])[0];
   return worst && { ...worst, audit, value: worst.medians[audit] };
 }
 
@@ -93,9 +92,9 @@ function labCell(each, pages) {
   const found = labValue(each, pages);
   if (!found) return numberCell("–");
   const { audit, at, release, runs, path } = found;
-  const told = make("td", { class: "number", "data-lab": audit, title: `${path}, ${plural(runs, "run")}, ${dateTime(at)}` }, metricValue(found.value, each.unit));
-  told.append(make("small", { class: "quiet" }, `${audit === each.metric ? "" : `${audit}, `}${release ?? ago(at)}`));
-  return told;
+  const labelled = make("td", { class: "number", "data-lab": audit, title: `${path}, ${plural(runs, "run")}, ${dateTime(at)}` }, metricValue(found.value, each.unit));
+  labelled.append(make("small", { class: "quiet" }, `${audit === each.metric ? "" : `${audit}, `}${release ?? ago(at)}`));
+  return labelled;
 }
 
 /** @param {State} state @param {BudgetCell} each @param {Toolkit} tools @param {LabPage[] | null} pages */
@@ -115,11 +114,11 @@ function budgetRow(state, each, tools, pages) {
   );
 }
 
-/** What it would take to decide. @param {BudgetCell} each @param {Toolkit} tools */
+/** The change that would decide or improve the verdict. @param {BudgetCell} each @param {Toolkit} tools */
 function neededViews({ metric, n, k, percentile, min_samples, verdict }, tools) {
   if (verdict === "unknown") return `${plural(min_samples, "view")} for a first verdict`;
   if (verdict === "insufficient") {
-    const { more, verdict: then } = tools.ahead(n, k, percentile, min_samples);
+    const { more, verdict: then } = tools.forecast(n, k, percentile, min_samples);
     const proves = { met: "would prove it met", violated: "would prove it exceeded", "at-limit": "would show it at the limit" }[then] ?? "would give a verdict";
     return `about ${plural(more, "more view")} like these ${proves}`;
   }

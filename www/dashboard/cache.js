@@ -1,8 +1,8 @@
-// The cache: how much of what is asked for it answers, from where, and why not the rest; what would be done
-// for an address, rule by rule; and purging and warming, of which each call is recorded.
+// The edge cache: hit ratio, hits by tier, misses by reason; the explanation of a URL, rule by rule; purging and
+// warming, and the log of their calls.
 import { apiQuery } from "./address.js";
 import { ApiError, fetchStatusJson, hasToken, post, storeToken } from "./api.js";
-import { cell, numberCell, pageMessage, placeholder, table } from "./components.js";
+import { cell, fact, numberCell, pageMessage, placeholder, table } from "./components.js";
 import { confirmed, field, requestToken } from "./dialog.js";
 import { make } from "./dom.js";
 import { ago, bytes, count, dateTime, percent, plural, totalTime } from "./format.js";
@@ -15,10 +15,10 @@ import { ago, bytes, count, dateTime, percent, plural, totalTime } from "./forma
  * @typedef {import("./documents.js").RouteStats} RouteStats
  */
 
-/** @param {State} state @param {() => void} again @returns {Promise<import("./overview.js").ViewContent>} */
-export async function cache(state, again) {
-  const nothing = { title: "Cache", whole: { site: state.site ?? "", views: 1 }, seen: { name: "cache", columns: [], rows: [], document: null } };
-  if (!hasToken("cache")) return { ...nothing, content: [tokenForm(again, "")] };
+/** @param {State} state @param {() => void} reload @returns {Promise<import("./overview.js").ViewContent>} */
+export async function cache(state, reload) {
+  const nothing = { title: "Cache", totals: { site: state.site ?? "", views: 1 }, exportData: { name: "cache", columns: [], rows: [], document: null } };
+  if (!hasToken("cache")) return { ...nothing, content: [tokenForm(reload, "")] };
   /** @type {CacheAnalytics} */
   let analytics;
   try {
@@ -26,7 +26,7 @@ export async function cache(state, again) {
   } catch (error) {
     if (!(error instanceof ApiError && error.status === 401)) throw error;
     storeToken("cache", null);
-    return { ...nothing, content: [tokenForm(again, "Invalid token. ")] };
+    return { ...nothing, content: [tokenForm(reload, "Invalid token. ")] };
   }
   const site = apiQuery(state).get("site");
   const routes = analytics.routes.filter((each) => !site || each.site === site);
@@ -34,7 +34,7 @@ export async function cache(state, again) {
   const isUsed = routes.some(({ requests }) => requests > 0);
   return {
     title: "Cache",
-    whole: { site: site ?? routes[0]?.site ?? "", views: 1 },
+    totals: { site: site ?? routes[0]?.site ?? "", views: 1 },
     content: /** @type {Node[]} */ ([
       make("h1", null, "Cache"),
       isUsed ? summary(routes, analytics) : placeholder("No requests in the last day", make("p", null, "No request matched a route in ", make("code", null, "EDGE"), ". See docs/cache.md for its configuration.")),
@@ -50,10 +50,10 @@ export async function cache(state, again) {
           breakdown("Most requested", "URL", keys.slice(0, 10).map(({ key, requests }) => [key, requests])),
         ),
       ),
-      make("div", { class: "breakdowns" }, explainSection(), purgeAndWarm(again)),
+      make("div", { class: "breakdowns" }, explainSection(), purgeAndWarm(reload)),
       callLog(calls),
     ].filter(Boolean)),
-    seen: {
+    exportData: {
       name: "cache",
       columns: ["site", "route", "requests", "hits", "stale", "misses", "bypassed", "hit_ratio", "bytes", "origin_p50", "saved_ms"],
       rows: routes.map((each) => [each.site, each.route, each.requests, each.hits, each.stale, each.misses, each.bypassed, each.hit_ratio, each.bytes, each.origin_p50, each.saved_ms]),
@@ -62,7 +62,7 @@ export async function cache(state, again) {
   };
 }
 
-/** When something was purged, for the marks of a history. @returns {Promise<import("./chart.js").Mark[]>} */
+/** Purges as marks of a chart. @returns {Promise<import("./chart.js").Mark[]>} */
 export async function fetchPurges() {
   if (!hasToken("cache")) return [];
   try {
@@ -70,7 +70,7 @@ export async function fetchPurges() {
     const { calls } = await fetchStatusJson("/api/cache/analytics", new URLSearchParams(), "cache");
     return calls.filter(({ action, outcome }) => action === "purge" && outcome === "200").map(({ at, what }) => ({ at, name: purgeTarget(what), kind: /** @type {const} */ ("purge") }));
   } catch (error) {
-    // A history without marks is better than none.
+    // The chart does without marks.
     if (error instanceof ApiError) return [];
     throw error;
   }
@@ -80,14 +80,12 @@ export async function fetchPurges() {
 function summary(routes, { purges }) {
   const sum = (/** @type {(each: RouteStats) => number} */ of) => routes.reduce((total, each) => total + of(each), 0);
   const answered = sum(({ hits, stale }) => hits + stale);
-  const own = answered + sum(({ misses }) => misses);
-  const past = sum(({ bypassed }) => bypassed);
+  const cacheable = answered + sum(({ misses }) => misses);
+  const uncached = sum(({ bypassed }) => bypassed);
   const slowest = purges.lag_ms.filter(({ n }) => n > 0).map(({ below }) => below).at(-1);
-  const fact = (/** @type {string} */ name, /** @type {string} */ text, /** @type {string} */ more) =>
-    make("div", { "data-fact": name }, make("dt", null, name), make("dd", null, make("b", null, text), make("small", null, more)));
   return make("dl", { class: "facts panel" },
-    fact("Hits", own ? percent(answered / own) : "–", `${count(answered)} of ${count(own)}`),
-    fact("Requests", count(sum(({ requests }) => requests)), past ? `${count(past)} bypassed the cache` : "in the last day"),
+    fact("Hits", cacheable ? percent(answered / cacheable) : "–", `${count(answered)} of ${count(cacheable)}`),
+    fact("Requests", count(sum(({ requests }) => requests)), uncached ? `${count(uncached)} bypassed the cache` : "in the last day"),
     fact("Transferred", bytes(sum((each) => each.bytes)), "in the last day"),
     fact("Time saved", totalTime(sum(({ saved_ms }) => saved_ms ?? 0) / 1000), "at the origin"),
     fact("Purges", count(purges.count), `all sites; ${slowest === undefined ? `${plural(purges.marks, "purge version")} stored` : `propagated within ${count(slowest)} ms`}`),
@@ -131,7 +129,6 @@ function routeTable(routes) {
   );
 }
 
-/** What would be done for an address. */
 function explainSection() {
   const place = make("div", { role: "status", "data-explained": "" });
   const { input, row } = field("explain-url", "URL", { type: "url", placeholder: "https://www.example.com/users/7" });
@@ -158,9 +155,9 @@ function explanation({ route, does, because, stored }) {
   ];
 }
 
-/** Purging and warming. @param {() => void} again */
-function purgeAndWarm(again) {
-  const said = make("p", { role: "status", class: "quiet", "data-said": "" });
+/** @param {() => void} reload */
+function purgeAndWarm(reload) {
+  const status = make("p", { role: "status", class: "quiet", "data-said": "" });
   const kind = make("select", { id: "purge-kind", onchange: () => ((what.input.placeholder = PURGE_KINDS[kind.value][1]), (what.row.hidden = kind.value === "all"), (what.input.required = kind.value !== "all")) },
     Object.entries(PURGE_KINDS).map(([name, [word]]) => make("option", { value: name }, word)),
   );
@@ -186,16 +183,16 @@ function purgeAndWarm(again) {
   };
   const doing = async (/** @type {string} */ path, /** @type {URLSearchParams} */ query, /** @type {unknown} */ body, /** @type {(answer: any) => string} */ words) => {
     try {
-      said.textContent = words(await post(path, query, body, "cache"));
-      said.classList.remove("wrong");
+      status.textContent = words(await post(path, query, body, "cache"));
+      status.classList.remove("wrong");
       refresh.hidden = false;
     } catch (error) {
       if (error instanceof ApiError && error.status === 401 && (await requestToken("cache", "Invalid token."))) return doing(path, query, body, words);
-      said.textContent = error instanceof Error ? error.message : String(error);
-      said.classList.add("wrong");
+      status.textContent = error instanceof Error ? error.message : String(error);
+      status.classList.add("wrong");
     }
   };
-  const refresh = make("button", { type: "button", hidden: true, onclick: again }, "Show the call log");
+  const refresh = make("button", { type: "button", hidden: true, onclick: reload }, "Show the call log");
   return make("section", { class: "breakdown padded", "aria-labelledby": "changes" },
     make("h2", { id: "changes" }, "Purge and warm"),
     make("form", { class: "inline", onsubmit: purge },
@@ -209,12 +206,12 @@ function purgeAndWarm(again) {
       named,
       make("button", { type: "submit" }, "Warm …"),
     ),
-    said,
+    status,
     refresh,
   );
 }
 
-/** What a purge was asked for with, in words. @param {string} what */
+/** The target of a purge in words. @param {string} what */
 function purgeTarget(what) {
   try {
     const { soft, ...which } = JSON.parse(what);
@@ -243,13 +240,13 @@ function callLog(calls) {
   );
 }
 
-/** The cache has a token of its own: whoever reads numbers need not be able to purge. @param {() => void} again @param {string} before */
-function tokenForm(again, before) {
+/** The cache has its own token, so that readers of the data cannot purge. @param {() => void} reload @param {string} before an error */
+function tokenForm(reload, before) {
   const { input, row } = field("token", "Cache token", { type: "password", autocomplete: "off" });
   const enter = (/** @type {Event} */ event) => {
     event.preventDefault();
     storeToken("cache", input.value.trim());
-    again();
+    reload();
   };
   return pageMessage("Sign in with the cache token",
     make("p", null, before, "The cache view shows the requested URLs, and can purge them. The token is kept in this tab only."),

@@ -1,5 +1,4 @@
-// Why a page was slow, as its slow visits said: the parts of their times, and the elements, resources and
-// scripts that they named.
+// Causes that slow views reported: the parts of their times, and the elements, resources and scripts.
 import { fetchJson, withParams } from "./api.js";
 import { numberCell, table } from "./components.js";
 import { make } from "./dom.js";
@@ -10,12 +9,12 @@ import { count, metricValue, percent, plural } from "./format.js";
  * @typedef {import("./documents.js").SlowViews} SlowViews
  */
 
-/** @param {URLSearchParams} asked the route and the metric @returns {Promise<SlowViews[]>} */
-export async function fetchCauses(asked) {
-  // Reasons are counted by route, device and day: the other filters are not theirs.
-  const known = ["site", "from", "to", "window", "route", "device", "metric"];
-  const own = new URLSearchParams([...asked].filter(([name]) => known.includes(name)));
-  return (await fetchJson("/api/vitals/causes", withParams(own, {}))).lines;
+/** @param {URLSearchParams} query the route and the metric @returns {Promise<SlowViews[]>} */
+export async function fetchCauses(query) {
+  // Causes are counted by route, device and day; other filters do not apply.
+  const supported = ["site", "from", "to", "window", "route", "device", "metric"];
+  const supportedQuery = new URLSearchParams([...query].filter(([name]) => supported.includes(name)));
+  return (await fetchJson("/api/vitals/causes", withParams(supportedQuery, {}))).lines;
 }
 
 /** @param {string} metric @param {SlowViews[]} lines @param {boolean} isFiltered */
@@ -37,7 +36,7 @@ export function causesSection(metric, lines, isFiltered) {
   );
 }
 
-/** The mean visit, from left to right as its time passed. @param {string} metric @param {SlowViews[]} lines */
+/** The mean duration of each part, in the order of time. @param {string} metric @param {SlowViews[]} lines */
 function partsChart(metric, lines) {
   const timed = lines.filter((line) => line.parts.some(({ ms }) => ms > 0));
   const n = timed.reduce((sum, line) => sum + line.n, 0);
@@ -85,7 +84,7 @@ function causeTable(title, noun, named, n) {
   );
 }
 
-/** The parts as people say them. @type {Record<string, string>} */
+/** @type {Record<string, string>} */
 const PART_LABELS = {
   "time-to-first-byte": "Time to First Byte",
   "resource-load-delay": "Resource load delay",

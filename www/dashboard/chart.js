@@ -1,5 +1,5 @@
-// The two charts: a history, and a distribution. Both say in words what they show, and take their
-// colours from the style sheet, so that both themes have them.
+// The two charts: a metric over time, and a distribution. Both have a text alternative, and take their colours
+// from the style sheet, so that they follow the theme.
 import uPlot from "uplot";
 
 import { draw, make } from "./dom.js";
@@ -12,9 +12,9 @@ import { compact, count, dateTime, metricValue, percent } from "./format.js";
  */
 
 /**
- * The 75th percentile over time with its interval, the limits, and how many views it stands on.
+ * The 75th percentile over time with its interval, the limits, and the number of views.
  * @param {Point[]} points @param {[number, number]} span @param {string} unit @param {Limits} limits @param {string} label
- * @param {Mark[]} [marks] what happened meanwhile
+ * @param {Mark[]} [marks] releases and purges
  */
 export function historyChart(points, [from, to], unit, { good, poor, budget }, label, marks = []) {
   const box = make("div", { class: "chart", role: "img", "aria-label": label });
@@ -68,7 +68,7 @@ export function historyChart(points, [from, to], unit, { good, poor, budget }, l
       ctx.stroke();
       const text = kind === "release" ? name : "purge";
       const wide = ctx.measureText(text).width + 8 * devicePixelRatio;
-      // A name that would run into the next one stands in the list below alone.
+      // A name that would overlap the next one is in the list below the chart only.
       const left = x + wide > bbox.left + bbox.width;
       if (left || x + wide <= taken) {
         ctx.textAlign = left ? "right" : "left";
@@ -90,7 +90,7 @@ export function historyChart(points, [from, to], unit, { good, poor, budget }, l
     scales: {
       x: { time: true, range: () => [from / 1000, to / 1000] },
       y: { range: () => [0, most] },
-      // The views stand below the line and not before it.
+      // Bars of views stay in the lowest fifth, below the line.
       n: { range: (_, __, top) => [0, Math.max(top, 1) * 5] },
     },
     axes: [
@@ -118,7 +118,7 @@ export function historyChart(points, [from, to], unit, { good, poor, budget }, l
       ],
     },
   };
-  // It takes the width that there is, and no more than the page gives.
+  // The chart follows the width of its container.
   /** @type {uPlot | undefined} */
   let plot;
   const watcher = new ResizeObserver(() => {
@@ -135,7 +135,7 @@ export function historyChart(points, [from, to], unit, { good, poor, budget }, l
   return make("figure", { class: "figure" }, box, readout);
 }
 
-/** A colour of the style sheet as a canvas takes it: of the theme that holds. @param {string} name */
+/** A colour of the current theme, in a form that a canvas accepts. @param {string} name */
 function themeColour(name) {
   const probe = make("i");
   probe.style.color = `var(${name})`;
@@ -145,7 +145,7 @@ function themeColour(name) {
   return color;
 }
 
-/** The reader's clock, as short as the span allows. @param {uPlot} plot @param {number[]} splits */
+/** Axis labels in local time, as short as the range allows. @param {uPlot} plot @param {number[]} splits */
 function timeTicks(plot, splits) {
   const span = (plot.scales.x.max ?? 0) - (plot.scales.x.min ?? 0);
   const form =
@@ -156,19 +156,19 @@ function timeTicks(plot, splits) {
 }
 
 /**
- * How the visits are spread, on a scale where a tenth more looks as wide everywhere.
+ * A histogram of visits on a logarithmic scale.
  * @param {[number, number, number][]} buckets smallest value, largest value, visits
  * @param {string} unit @param {Limits} limits @param {{ percent: number, value: number } | null} mark
  */
 export function histogram(buckets, unit, { good, poor, budget }, mark) {
   const total = buckets.reduce((sum, [, , visits]) => sum + visits, 0);
-  // A phone's picture is drawn narrower, so that its words stay as large.
+  // Narrower on a phone, so that the text keeps its size.
   const [width, height, foot] = [matchMedia("(max-width: 46rem)").matches ? 380 : 640, 220, 34];
   const known = buckets.filter(([, high]) => high > 0);
   const start = Math.max(Math.min(...known.map(([low, high]) => low || high), good / 4), good / 40);
   const end = Math.max(...known.map(([, high]) => high), poor * 1.3);
   const x = (/** @type {number} */ at) => (at <= start ? 0 : (Math.log(at / start) / Math.log(end / start)) * width);
-  // Bars of one width: neighbours share a place where the sketch is finer than the picture.
+  // Bars of equal width; one bar may hold several buckets of the sketch.
   const places = width / 10;
   /** @type {{ visits: number, kind: string }[]} */
   const bars = Array.from({ length: places }, () => ({ visits: 0, kind: "good" }));
@@ -209,7 +209,7 @@ export function histogram(buckets, unit, { good, poor, budget }, mark) {
   return svg;
 }
 
-/** Round numbers, few enough to be read. @param {number} start @param {number} end */
+/** Round numbers, at most seven where possible. @param {number} start @param {number} end */
 function valueTicks(start, end) {
   const found = [];
   for (let power = 10 ** Math.floor(Math.log10(start)); power <= end; power *= 10) {

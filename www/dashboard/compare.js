@@ -1,5 +1,4 @@
-// Two releases, or this span of time and the one before: side by side, and whether the difference is
-// more than chance.
+// Two releases, or a time range and the one before, side by side, with the significance of the difference.
 import { apiQuery, link, timeRange } from "./address.js";
 import { dimensionValues, fetchJson, withParams } from "./api.js";
 import { MIN_VIEWS, cell, numberCell, placeholder, ratingBar, table } from "./components.js";
@@ -13,9 +12,9 @@ import { METRIC_ORDER, count, date, interval, metricValue, percent, plural } fro
 
 /** @param {State} state @param {(change: Partial<State>) => void} go @returns {Promise<import("./overview.js").ViewContent>} */
 export async function compare(state, go) {
-  const asked = apiQuery(state);
+  const query = apiQuery(state);
   /** @type {import("./documents.js").QueryResponse} */
-  const releases = await fetchJson("/api/vitals/distribution", withParams(asked, { by: "release", release: null }));
+  const releases = await fetchJson("/api/vitals/distribution", withParams(query, { by: "release", release: null }));
   const known = dimensionValues(releases.lines, "release");
   const byRelease = state.a !== null && state.b !== null && state.a !== state.b;
   const [from, to] = timeRange(state);
@@ -26,25 +25,25 @@ export async function compare(state, go) {
     ? { "a.release": String(state.a), "b.release": String(state.b), release: null }
     : { ...times, "a.from": String(from - length), "a.to": String(from), "b.from": String(from), "b.to": String(to), ...(state.only.has("release") ? { release: String(state.only.get("release")) } : {}) };
   /** @type {import("./documents.js").Comparison} */
-  const compared = await fetchJson("/api/vitals/compare", withParams(asked, sides));
+  const comparison = await fetchJson("/api/vitals/compare", withParams(query, sides));
   const names = byRelease ? [String(state.a), String(state.b)] : [`${date(from - length)} – ${date(from)}`, `${date(from)} – ${date(to)}`];
-  const lines = METRIC_ORDER.flatMap((name) => compared.lines.find(({ metric }) => metric === name) ?? []);
+  const lines = METRIC_ORDER.flatMap((name) => comparison.lines.find(({ metric }) => metric === name) ?? []);
   return {
     title: "Compare",
-    whole: { site: compared.site, views: compared.a.views + compared.b.views, heard_at: releases.heard_at },
+    totals: { site: comparison.site, views: comparison.a.views + comparison.b.views, heard_at: releases.heard_at },
     content: [
       make("h1", null, "Compare"),
       sidePicker(state, known, go),
-      make("p", { class: "lead" }, make("b", null, names[1]), ` (${plural(compared.b.views, "view")}) compared with `, make("b", null, names[0]), ` (${plural(compared.a.views, "view")}).`),
+      make("p", { class: "lead" }, make("b", null, names[1]), ` (${plural(comparison.b.views, "view")}) compared with `, make("b", null, names[0]), ` (${plural(comparison.a.views, "view")}).`),
       lines.length
         ? table("Comparison by metric", [{ name: "Metric" }, { name: byRelease ? String(state.a) : "Before", number: true }, { name: "Distribution" }, { name: byRelease ? String(state.b) : "Now", number: true }, { name: "Distribution" }, { name: "p75 change", number: true }, { name: "Over budget", number: true }, { name: "Result" }], lines.map(comparisonRow))
         : placeholder("Nothing to compare", make("p", null, "Neither side has views. Choose a longer time range, or other releases.")),
     ],
-    seen: {
+    exportData: {
       name: "compare",
       columns: ["metric", "unit", "a_n", "a_p75", "b_n", "b_p75", "points_worse", "p_value", "regression"],
       rows: lines.map(({ metric, unit, a, b, budget }) => [metric, unit, a.n, a.p75, b.n, b.p75, budget?.points_worse ?? null, budget?.p_value ?? null, budget ? String(budget.regression) : null]),
-      document: compared,
+      document: comparison,
     },
   };
 }

@@ -1,5 +1,4 @@
-// Dialogs: one shape for all of them; what cannot be taken back is asked about first, and what a secret
-// opens is asked for where it is needed.
+// Dialogs: confirmations, forms, and the request for a token.
 import { TOKENS, storeToken } from "./api.js";
 import { make } from "./dom.js";
 
@@ -15,13 +14,13 @@ export function openDialog(title, ...children) {
     if (event.target === dialog) dialog.close();
   });
   dialog.showModal();
-  // What is to be answered comes first; where something is only confirmed, the way back does.
+  // Focus the first field, or the cancel button of a plain confirmation.
   /** @type {HTMLElement | null} */ (dialog.querySelector("input, select, textarea, .answers button"))?.focus();
   return dialog;
 }
 
 /**
- * A question with fields, until it is answered: with what was entered, or with nothing.
+ * A form in a dialog; resolves to whether it was submitted.
  * @param {string} title @param {string} verb @param {...(import("./dom.js").Child)} children
  * @returns {Promise<boolean>}
  */
@@ -42,16 +41,16 @@ export function confirmed(title, verb, ...children) {
   });
 }
 
-/** A field with its name. @param {string} id @param {string} name @param {import("./dom.js").Attributes} [attributes] */
+/** An input with its label. @param {string} id @param {string} name @param {import("./dom.js").Attributes} [attributes] */
 export function field(id, name, attributes = {}) {
   const input = make("input", { id, required: true, ...attributes });
   return { input, row: make("p", { class: "field" }, make("label", { for: id }, name), input) };
 }
 
-/** Asks for a token that is not known in this tab yet. @param {keyof typeof TOKENS} key @param {string} [why] */
+/** Asks for a token that this tab does not have; resolves to whether one was entered. @param {keyof typeof TOKENS} key @param {string} [why] */
 export async function requestToken(key, why = "") {
   const { input, row } = field(`token-${key}`, TOKENS[key].secret, { type: "password", autocomplete: "off" });
-  const is = await confirmed("Token required", "Continue", why && make("p", { class: "quiet" }, why), row, make("p", { class: "quiet" }, "The token is kept in this tab only."));
-  if (is && input.value.trim()) storeToken(key, input.value.trim());
-  return is;
+  const isEntered = await confirmed("Token required", "Continue", why && make("p", { class: "quiet" }, why), row, make("p", { class: "quiet" }, "The token is kept in this tab only."));
+  if (isEntered && input.value.trim()) storeToken(key, input.value.trim());
+  return isEntered;
 }

@@ -1,4 +1,4 @@
-// The first visit to a site that nothing was heard of: how to get data.
+// Setup steps for a site without data.
 import { make } from "./dom.js";
 
 /** @param {string} site */

@@ -1,4 +1,4 @@
-// What is seen, to take away: as a table, as a document, as a picture, on paper.
+// Exports of the current view: CSV, JSON, PNG, print.
 import { make } from "./dom.js";
 import { yieldToInput } from "./scheduling.js";
 
@@ -16,9 +16,9 @@ export function exportMenu(current) {
   menu.append(
     make("summary", null, "Export"),
     make("div", { class: "items" },
-      item("Table (CSV)", async ({ seen }) => save(`${fileName(seen.name)}.csv`, new Blob(await csvPieces(seen.columns, seen.rows), { type: "text/csv" }))),
-      item("Document (JSON)", async ({ seen: { name: of, document }, whole }) => save(`${fileName(of)}.json`, new Blob(await jsonPieces({ site: whole.site, ...(Array.isArray(document) ? { lines: document } : Object(document)) }), { type: "application/json" }))),
-      item("Chart (PNG)", ({ seen }) => download(fileName(seen.name))),
+      item("Table (CSV)", async ({ exportData: { name, columns, rows } }) => download(`${fileName(name)}.csv`, new Blob(await csvPieces(columns, rows), { type: "text/csv" }))),
+      item("Document (JSON)", async ({ exportData: { name, document }, totals: { site } }) => download(`${fileName(name)}.json`, new Blob(await jsonPieces({ site, ...(Array.isArray(document) ? { lines: document } : Object(document)) }), { type: "application/json" }))),
+      item("Chart (PNG)", ({ exportData: { name } }) => savePng(fileName(name))),
       item("Print", () => print()),
     ),
   );
@@ -37,14 +37,14 @@ export function exportMenu(current) {
 async function csvPieces(columns, rows) {
   const field = (/** @type {string | number | null} */ value) => {
     if (value === null || typeof value === "number") return value === null ? "" : String(value);
-    // A spreadsheet would run what looks like a formula, and names come from outside.
+    // Names come from outside: a spreadsheet would run one that looks like a formula.
     const tame = /^[=+\-@\t\r]/.test(value) ? `'${value}` : value;
     return /[",\n\r]/.test(tame) ? `"${tame.replaceAll('"', '""')}"` : tame;
   };
   return inPieces([columns, ...rows], (some) => some.map((row) => `${row.map(field).join(",")}\r\n`).join(""));
 }
 
-/** A document, in pieces where a list in it is long. @param {Record<string, unknown>} document */
+/** Long lists are written in pieces. @param {Record<string, unknown>} document */
 async function jsonPieces(document) {
   const parts = [];
   for (const [key, value] of Object.entries(document)) {
@@ -66,11 +66,11 @@ async function inPieces(items, written) {
   return parts;
 }
 
-/** As many as are written in a few milliseconds. */
+/** Items that are written in a few milliseconds. */
 const PIECE_ITEMS = 1000;
 
-/** The charts of the page, one below the other. @param {string} file */
-async function download(file) {
+/** All charts of the page in one image, one below the other. @param {string} file */
+async function savePng(file) {
   const charts = [...document.querySelectorAll("main canvas, main svg.histogram, main svg.trend")];
   const style = getComputedStyle(document.documentElement);
   const images = await Promise.all(charts.map((chart) => (chart instanceof HTMLCanvasElement ? chart : svgImage(/** @type {SVGElement} */ (chart)))));
@@ -87,10 +87,10 @@ async function download(file) {
     context.drawImage(image, gap, top);
     top += image.height + gap;
   }
-  canvas.toBlob((blob) => blob && save(`${file}.png`, blob), "image/png");
+  canvas.toBlob((blob) => blob && download(`${file}.png`, blob), "image/png");
 }
 
-/** A drawing as an image, with the colours that the style sheet gives it. @param {SVGElement} svg */
+/** An SVG as an image, with its computed styles inlined. @param {SVGElement} svg */
 async function svgImage(svg) {
   const copy = /** @type {SVGElement} */ (svg.cloneNode(true));
   const [from, to] = [svg, copy].map((root) => [root, ...root.querySelectorAll("*")]);
@@ -116,11 +116,11 @@ async function svgImage(svg) {
 }
 
 /** @param {string} file @param {Blob} blob */
-function save(file, blob) {
+function download(file, blob) {
   const url = URL.createObjectURL(blob);
   make("a", { href: url, download: file, target: "_self" }).click();
   setTimeout(() => URL.revokeObjectURL(url), 10_000);
 }
 
-/** @param {string} seen */
-const fileName = (seen) => `edge-vitals-${seen.replace(/[^A-Za-z0-9]+/g, "-").replace(/^-|-$/g, "")}`;
+/** @param {string} name */
+const fileName = (name) => `edge-vitals-${name.replace(/[^A-Za-z0-9]+/g, "-").replace(/^-|-$/g, "")}`;

@@ -1,5 +1,4 @@
-// Which visits, over which time: a row of what is chosen, and a way to choose more. The values to
-// choose from are those that there are.
+// Filters and the time range. The dialog offers the values that occur in the data.
 import { DIMENSIONS, WINDOWS, apiQuery, link, timeRange } from "./address.js";
 import { dimensionValues, fetchJson, withParams } from "./api.js";
 import { openDialog } from "./dialog.js";
@@ -86,11 +85,11 @@ function openRangeDialog(state, go) {
   const dialog = openDialog("Custom range",
     make("form", { onsubmit: use }, make("label", { for: "from" }, "From"), first, make("label", { for: "to" }, "To"), last, wrong, make("button", { type: "submit", class: "primary" }, "Apply")),
   );
-  // Whoever turns back sees what still holds.
+  // After Cancel, the select shows the current range again.
   dialog.addEventListener("close", () => go({}), { once: true });
 }
 
-/** As an input of the reader's zone has it. @param {number} at */
+/** Local time as a value of a datetime-local input. @param {number} at */
 function toInputValue(at) {
   const moved = new Date(at - new Date(at).getTimezoneOffset() * 60_000);
   return moved.toISOString().slice(0, 16);

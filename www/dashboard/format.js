@@ -1,7 +1,7 @@
-// Numbers, times and names as the reader says them: in the reader's locale and zone.
+// Numbers, times and labels in the reader's locale and time zone.
 
 const locale = () => navigator.languages ?? [navigator.language];
-/** A form is made when something is first said in it: to make all of them takes longer than to show a view. @template T @param {() => T} make */
+/** Creates a formatter on its first use: creating all of them takes longer than showing a view. @template T @param {() => T} make */
 const lazy = (make) => {
   /** @type {T | undefined} */
   let made;
@@ -31,12 +31,11 @@ export const dateTime = (at) => dateTimeFormat().format(at);
 export const time = (at) => timeFormat().format(at);
 /** @param {number} at */
 export const date = (at) => dateFormat().format(at);
-/** A day of these months. @param {number} at */
+/** @param {number} at */
 export const monthDay = (at) => monthDayFormat().format(at);
 
 /**
- * A value of a metric with its unit: seconds from ten thousand milliseconds on would hide what budgets
- * are about, so milliseconds stay milliseconds below ten seconds.
+ * A value with its unit. Values below ten seconds stay in milliseconds, the unit of budgets.
  * @param {number | null | undefined} number @param {string} unit
  */
 export function metricValue(number, unit) {
@@ -53,20 +52,20 @@ export function interval(pair, unit) {
   return `${bare(low)} – ${metricValue(high, unit)}`;
 }
 
-/** A size. @param {number} number */
+/** @param {number} number */
 export function bytes(number) {
   const [unit, of] = number < 1e3 ? ["byte", 1] : number < 1e6 ? ["kilobyte", 1e3] : number < 1e9 ? ["megabyte", 1e6] : ["gigabyte", 1e9];
   return new Intl.NumberFormat(locale(), { style: "unit", unit: String(unit), unitDisplay: of === 1 ? "long" : "short", maximumFractionDigits: of === 1 ? 0 : 1 }).format(number / Number(of));
 }
 
-/** How long people waited, all together. @param {number} total seconds */
+/** @param {number} total in seconds */
 export function totalTime(total) {
   if (total < 60) return `${integerFormat().format(total)} s`;
   if (total < 3600) return `${integerFormat().format(total / 60)} min`;
   return `${(total < 36_000 ? decimalFormat : integerFormat)().format(total / 3600)} h`;
 }
 
-/** How long something was. @param {number} millis */
+/** @param {number} millis */
 export const duration = (millis) => (millis < 172_800_000 ? totalTime(millis / 1000) : plural(Math.round(millis / 86_400_000), "day"));
 
 /** @param {number} at */
@@ -96,7 +95,7 @@ export const METRIC_NAMES = /** @type {Record<string, string>} */ ({
   TTFB: "Time to First Byte",
   FID: "First Input Delay",
 });
-/** The vitals that searching engines judge come first, the one that is retired last. */
+/** Core Web Vitals first, the retired metric last. */
 export const METRIC_ORDER = Object.keys(METRIC_NAMES);
 
 export const VERDICT_LABELS = /** @type {Record<string, string>} */ ({
@@ -108,10 +107,10 @@ export const VERDICT_LABELS = /** @type {Record<string, string>} */ ({
   none: "No budget",
 });
 
-/** What a group is called; some views have none of it. @param {string | null | undefined} name */
+/** @param {string | null | undefined} name null in views without the dimension */
 export const groupLabel = (name) => (name === null || name === undefined || name === "" ? "unknown" : name);
 
-/** Why a view has no measurements. */
+/** Reasons why a view has no measurements. */
 export const LOSS_LABELS = /** @type {Record<string, string>} */ ({
   hidden: "page hidden before measurement started",
   csp: "blocked by the content security policy",
@@ -119,7 +118,7 @@ export const LOSS_LABELS = /** @type {Record<string, string>} */ ({
   trap: "the wasm module failed",
 });
 
-/** What is watched, as people say it. */
+/** Signals of alert rules. */
 export const SIGNAL_LABELS = /** @type {Record<string, string>} */ ({
   verdict: "Budget violated",
   evidence: "Regression since the release",

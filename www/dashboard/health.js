@@ -1,9 +1,9 @@
-// Health and alerts: how the site is and why, and how it was; what somebody has to look at, what would help,
-// and what waits. Who holds the token sees what the machinery does, and can answer it.
+// Health: status and score, alerts, status history, incidents, recommendations, edge responses and queries. With
+// a token also operations, and actions on alerts and dead letters.
 import { apiQuery, link } from "./address.js";
 import { recommendations } from "./advice.js";
 import { ApiError, fetchJson, fetchStatusJson, hasToken, optional, optionalOrError, post } from "./api.js";
-import { cell, numberCell, table } from "./components.js";
+import { cell, fact, numberCell, table } from "./components.js";
 import { confirmed, field, requestToken } from "./dialog.js";
 import { draw, make } from "./dom.js";
 import { SIGNAL_LABELS, ago, count, dateTime, metricValue, percent, plural, windowLabel } from "./format.js";
@@ -19,44 +19,44 @@ import { siteQueries } from "./queries.js";
  * @typedef {import("./documents.js").SiteRequestStats} SiteRequestStats
  */
 
-/** @param {State} state @param {() => void} again @returns {Promise<import("./overview.js").ViewContent>} */
-export async function health(state, again) {
-  const of = new URLSearchParams([...apiQuery(state)].filter(([name]) => name === "site"));
+/** @param {State} state @param {() => void} reload @returns {Promise<import("./overview.js").ViewContent>} */
+export async function health(state, reload) {
+  const siteQuery = new URLSearchParams([...apiQuery(state)].filter(([name]) => name === "site"));
   const window = HISTORY_WINDOWS.includes(state.window) ? state.window : HISTORY_WINDOWS[0];
-  const over = new URLSearchParams([...of, ["window", window]]);
-  const [bulletin, alerts, past, help, ran] = await Promise.all([
-    /** @type {Promise<HealthReport>} */ (fetchStatusJson("/api/health/advanced", of)),
-    /** @type {Promise<Alerts | null>} */ (optional(fetchStatusJson("/api/alerts", of))),
-    optionalOrError(/** @type {Promise<import("./documents.js").StatusHistory>} */ (fetchJson("/api/health/history", over))),
-    optionalOrError(/** @type {Promise<{ recommendations: import("./documents.js").Recommendation[] }>} */ (fetchJson("/api/performance/recommendations", over))),
-    optionalOrError(/** @type {Promise<import("./documents.js").Queries>} */ (fetchJson("/api/performance/queries", over))),
+  const windowQuery = new URLSearchParams([...siteQuery, ["window", window]]);
+  const [report, alerts, history, advice, queries] = await Promise.all([
+    /** @type {Promise<HealthReport>} */ (fetchStatusJson("/api/health/advanced", siteQuery)),
+    /** @type {Promise<Alerts | null>} */ (optional(fetchStatusJson("/api/alerts", siteQuery))),
+    optionalOrError(/** @type {Promise<import("./documents.js").StatusHistory>} */ (fetchJson("/api/health/history", windowQuery))),
+    optionalOrError(/** @type {Promise<{ recommendations: import("./documents.js").Recommendation[] }>} */ (fetchJson("/api/performance/recommendations", windowQuery))),
+    optionalOrError(/** @type {Promise<import("./documents.js").Queries>} */ (fetchJson("/api/performance/queries", windowQuery))),
   ]);
-  const act = actions(of, again);
+  const act = actions(siteQuery, reload);
   const span = windowLabel(window).replace("Last", "in the last");
   return {
     title: "Health",
-    whole: { site: bulletin.site, heard_at: bulletin.details?.heard_at ?? undefined, views: 1 },
+    totals: { site: report.site, heard_at: report.details?.heard_at ?? undefined, views: 1 },
     content: /** @type {Node[]} */ ([
       make("h1", null, "Health"),
-      statusSection(bulletin),
-      alertsSection(state, alerts, act, again),
-      ...optionalSection("Status history", past, (past) => [statusHistory(state, window, past), incidents(state, past)]),
-      ...optionalSection("Recommendations", help, ({ recommendations: advice }) => [recommendations(state, window, advice, span)]),
-      bulletin.details?.requests && requestsSection(bulletin.details.requests),
-      ...optionalSection("Origin queries", ran, (ran) => [siteQueries(ran, span)]),
-      operationsSection(bulletin, act),
+      statusSection(report),
+      alertsSection(state, alerts, act, reload),
+      ...optionalSection("Status history", history, (past) => [statusHistory(state, window, past), incidents(state, past)]),
+      ...optionalSection("Recommendations", advice, ({ recommendations: advice }) => [recommendations(state, window, advice, span)]),
+      report.details?.requests && requestsSection(report.details.requests),
+      ...optionalSection("Origin queries", queries, (ran) => [siteQueries(ran, span)]),
+      operationsSection(report, act),
     ].filter(Boolean)),
-    seen: {
+    exportData: {
       name: "health",
       columns: ["part", "status", "points", "of", "because"],
-      rows: bulletin.parts.map(({ name, status, points, of }) => [name, status, points, of, bulletin.details?.because[name] ?? null]),
-      document: { health: bulletin, alerts, history: past, recommendations: help, queries: ran },
+      rows: report.parts.map(({ name, status, points, of }) => [name, status, points, of, report.details?.because[name] ?? null]),
+      document: { health: report, alerts, history: history, recommendations: advice, queries: queries },
     },
   };
 }
 
 /**
- * A part that others do without: what is refused is said in its place, and nothing where it may not be known.
+ * A section of an optional document: nothing if it is not permitted, and a message if it failed.
  * @template T @param {string} title @param {T | ApiError | null} known @param {(known: T) => Node[]} show @returns {Node[]}
  */
 function optionalSection(title, known, show) {
@@ -65,19 +65,19 @@ function optionalSection(title, known, show) {
   return [make("section", null, make("h2", null, title), make("p", { class: "warning" }, make("b", null, "Loading failed: "), known.message))];
 }
 
-/** What can be done, each with its token and then with a fresh look. @param {URLSearchParams} of @param {() => void} again */
-function actions(of, again) {
+/** Actions, each of which requests its token if needed and refreshes the view. @param {URLSearchParams} siteQuery @param {() => void} reload */
+function actions(siteQuery, reload) {
   const doing = async (/** @type {string} */ path, /** @type {unknown} */ body) => {
     if (!hasToken("manage") && !(await requestToken("manage"))) return;
     try {
-      await post(path, of, body, "manage");
+      await post(path, siteQuery, body, "manage");
     } catch (error) {
       const isClosed = /** @type {any} */ (error).status === 401;
       if (isClosed && (await requestToken("manage", "The current token does not permit this action."))) return doing(path, body);
       if (!isClosed) await confirmed("The action failed", "Close", make("p", null, /** @type {Error} */ (error).message));
       return;
     }
-    again();
+    reload();
   };
   return {
     acknowledge: async (/** @type {Alert} */ alert) => {
@@ -131,16 +131,16 @@ function statusSection({ health, score, parts, details, releaseId, at }) {
   );
 }
 
-/** @param {State} state @param {Alerts | null} alerts @param {Actions} act @param {() => void} again */
-function alertsSection(state, alerts, act, again) {
+/** @param {State} state @param {Alerts | null} alerts @param {Actions} act @param {() => void} reload */
+function alertsSection(state, alerts, act, reload) {
   const head = make("header", { class: "row" },
     make("h2", { id: "alerts" }, "Alerts"),
     alerts && make("button", { type: "button", id: "silence-all", onclick: () => act.silence(null) }, "Silence all …"),
   );
   if (!alerts) {
-    return make("section", { "aria-labelledby": "alerts" }, head, make("p", { class: "quiet" }, "Alerts require the read token."), make("button", { type: "button", id: "unlock", onclick: () => requestToken("read").then((is) => is && again()) }, "Sign in with a read token"));
+    return make("section", { "aria-labelledby": "alerts" }, head, make("p", { class: "quiet" }, "Alerts require the read token."), make("button", { type: "button", id: "unlock", onclick: () => requestToken("read").then((is) => is && reload()) }, "Sign in with a read token"));
   }
-  // As a list: on a phone at night what can be done has to be in sight.
+  // A list, not a table: the buttons must be in sight on a phone.
   const rows = alerts.raised.map((alert, index) =>
     make("li", { "data-alert": alert.key, class: alert.muted ? "panel pale" : "panel" },
       make("header", { class: "row" },
@@ -196,8 +196,6 @@ function requestsSection(requests) {
 function operationsSection({ operations }, act) {
   if (!operations) return null;
   const { memory, queues, push, origin } = operations;
-  const fact = (/** @type {string} */ name, /** @type {string} */ text, /** @type {string} */ more) =>
-    make("div", { "data-fact": name }, make("dt", null, name), make("dd", null, make("b", null, text), make("small", null, more)));
   const rows = push.map((backend) =>
     make("tr", { "data-backend": backend.name },
       make("th", { scope: "row" }, backend.name),

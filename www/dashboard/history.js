@@ -1,5 +1,4 @@
-// How a site was: its status over the last days, where nobody looked a gap; and the incidents, each from
-// its beginning to its end.
+// The status of a site over time, with gaps where it was not evaluated; and its incidents.
 import { link } from "./address.js";
 import { cell, numberCell, table } from "./components.js";
 import { make } from "./dom.js";
@@ -12,7 +11,7 @@ import { SIGNAL_LABELS, count, dateTime, duration, monthDay, percent, plural, wi
  * @typedef {import("./documents.js").StatusRun} StatusRun
  */
 
-/** The spans that a history is shown of. */
+/** Offered time ranges. */
 export const HISTORY_WINDOWS = ["7d", "28d", "90d"];
 
 /** @param {State} state @param {string} window @param {StatusHistory} history */
@@ -49,7 +48,7 @@ function statusSummary(spent, unseen, whole) {
   return `Status over time: ${parts.join(", ")}`;
 }
 
-/** Each status with how long it lasted, the latest first; gaps among them. @param {StatusRun[]} statuses @param {number} to */
+/** Each status and each gap with its duration, the latest first. @param {StatusRun[]} statuses @param {number} to */
 function statusChanges(statuses, to) {
   if (statuses.length === 0) return make("p", { class: "quiet" }, "No evaluations in this period. The cron trigger evaluates the site every 15 minutes; without it there is no history.");
   const ends = [...statuses.slice(1).map(({ from }) => from), to];
@@ -87,7 +86,7 @@ export function incidents(state, { to, incidents, more_incidents = 0 }) {
   );
 }
 
-/** Some, and the rest on demand. @template T @param {T[]} all @param {number} first @param {(shown: T[]) => Node} show */
+/** The first items, and a button that shows all. @template T @param {T[]} all @param {number} first @param {(shown: T[]) => Node} show */
 export function expandable(all, first, show) {
   const holder = make("div", null, show(all.slice(0, first)));
   if (all.length > first) holder.append(make("p", { class: "more" }, make("button", { type: "button", onclick: () => holder.replaceChildren(show(all)) }, `Show all ${count(all.length)}`)));

@@ -1,6 +1,5 @@
-// Beside the page, on a thread of its own: to say the first number, date or span of time in anybody's language,
-// a browser looks through all the languages that it knows, and a phone takes longer for that than for the
-// whole page. What one thread has looked through, all of them know.
+// Warms up `Intl` in a worker. The first formatter makes the browser load its locale data, which takes a phone
+// longer than the rest of the page; threads share the loaded data.
 const { languages } = navigator;
 new Intl.NumberFormat(languages);
 new Intl.DateTimeFormat(languages, { dateStyle: "medium", timeStyle: "short" });

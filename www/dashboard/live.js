@@ -1,6 +1,5 @@
-// Views as they come: one socket while somebody looks at the overview, and the counts that it tells.
-// A page that is not looked at listens to nothing; the socket of one that is costs the Worker nothing
-// while nobody visits.
+// Live counts of views over a WebSocket, open while the overview is visible. It costs the Worker nothing while
+// the site has no visits.
 import { readToken } from "./api.js";
 import { draw, make } from "./dom.js";
 import { count, plural, time } from "./format.js";
@@ -9,26 +8,26 @@ import { count, plural, time } from "./format.js";
 
 /** @type {{ site: string, bots: string } | null} */
 let subscription = null;
-/** What is done once, when anything is heard. @type {(() => void) | null} */
+/** Called once, with the first view. @type {(() => void) | null} */
 let onFirstView = null;
 /** @type {WebSocket | null} */
 let socket = null;
 let failures = 0;
 /** @type {ReturnType<typeof setTimeout> | undefined} */
 let reconnectTimer;
-/** What was told, since when: of the second in which it came. @type {{ since: number, total: number, seconds: Map<number, number> }} */
+/** Views by the second of their arrival. @type {{ since: number, total: number, seconds: Map<number, number> }} */
 let received = { since: 0, total: 0, seconds: new Map() };
 
 const counter = make("b", { "data-live-views": "" });
 const label = make("span");
 const bars = draw("svg", { class: "pulse", viewBox: "0 0 180 26", preserveAspectRatio: "none", role: "img" });
-// Numbers that change each second are read when somebody asks for them, and are not called out.
+// Not announced by screen readers: the number changes each second.
 const panel = make("div", { class: "feed", "aria-live": "off" }, make("p", null, counter, label), bars);
 
 /**
- * From now on this site is listened to; none: nobody.
- * @param {string | null} site @param {string} bots whether programs' views count, as the address says it
- * @param {(() => void) | null} [first] what is done once, when the first view comes
+ * Subscribes to a site; null unsubscribes.
+ * @param {string | null} site @param {string} bots whether views of bots count, as in the address
+ * @param {(() => void) | null} [first] called once, with the first view
  */
 export function subscribe(site, bots, first = null) {
   onFirstView = first;
@@ -40,7 +39,6 @@ export function subscribe(site, bots, first = null) {
   connect();
 }
 
-/** Where the counts are shown. */
 export function livePanel() {
   render();
   return panel;
@@ -58,22 +56,22 @@ function connect() {
   clearTimeout(reconnectTimer);
   const token = readToken();
   const hex = [...new TextEncoder().encode(token ?? "")].map((byte) => byte.toString(16).padStart(2, "0")).join("");
-  const own = new WebSocket(`${location.origin.replace("http", "ws")}/api/live?site=${encodeURIComponent(subscription.site)}`, ["edge-vitals.live.v1", ...(token ? [`token.${hex}`] : [])]);
-  socket = own;
-  own.addEventListener("open", () => {
+  const opened = new WebSocket(`${location.origin.replace("http", "ws")}/api/live?site=${encodeURIComponent(subscription.site)}`, ["edge-vitals.live.v1", ...(token ? [`token.${hex}`] : [])]);
+  socket = opened;
+  opened.addEventListener("open", () => {
     failures = 0;
     if (received.total === 0) received.since = Date.now();
     render();
   });
-  own.addEventListener("message", ({ data }) => {
+  opened.addEventListener("message", ({ data }) => {
     if (data === "pong") isAlive = true;
     else receive(JSON.parse(data));
   });
-  own.addEventListener("close", () => {
-    if (socket !== own) return;
+  opened.addEventListener("close", () => {
+    if (socket !== opened) return;
     socket = null;
     render();
-    // As many pages come again after a fault of the network: not all at once, and not for ever at one pace.
+    // Exponential backoff with jitter, so that clients do not reconnect all at once.
     failures += 1;
     reconnectTimer = setTimeout(connect, Math.min(60_000, 1000 * 2 ** Math.min(failures, 6)) * (0.5 + Math.random() / 2));
   });
@@ -81,19 +79,19 @@ function connect() {
 
 let isAlive = true;
 
-/** A connection that is gone without a word says nothing: it is asked, and was it silent, made anew. @param {WebSocket} own */
-function heartbeat(own) {
-  if (!isAlive) return own.close();
+/** Closes a connection that did not answer the last ping; it reconnects. @param {WebSocket} opened */
+function heartbeat(opened) {
+  if (!isAlive) return opened.close();
   isAlive = false;
-  own.send("ping");
+  opened.send("ping");
 }
 
 function disconnect() {
   clearTimeout(reconnectTimer);
-  const own = socket;
+  const open = socket;
   socket = null;
   isAlive = true;
-  own?.close();
+  open?.close();
   render();
 }
 
@@ -133,10 +131,9 @@ function render() {
       return draw("rect", { x: (WINDOW_SECONDS - 1 - (now - second)) * 3, y: 26 - tall, width: 2.2, height: tall });
     }),
   );
-  // Bars move while there are any, and while somebody sees them.
+  // Animate while there are bars and the page is visible.
   clearTimeout(animationTimer);
   if (received.seconds.size > 0 && panel.isConnected && !document.hidden) animationTimer = setTimeout(render, 1000);
 }
 
-/** Seconds. */
 const WINDOW_SECONDS = 60;

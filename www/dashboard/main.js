@@ -1,5 +1,5 @@
-// The dashboard: reads the address, asks, and shows. What is shown stays until its successor is here;
-// what goes wrong is said with what to do about it.
+// The dashboard: parses the address, loads the view, and shows it. Content stays until its successor is loaded;
+// an error states its remedy.
 import { start, view as startView } from "/v1/start.js";
 
 import { VIEWS, hasFilters, link, parseState } from "./address.js";
@@ -15,7 +15,7 @@ import { nextFrame, yieldToInput } from "./scheduling.js";
 
 /** @typedef {import("./address.js").State} State @typedef {import("./overview.js").ViewContent} Shown */
 
-// It measures itself, as a site of its own; what was before it began, the browser tells.
+// The dashboard measures itself; buffered entries cover the time before this script.
 yieldToInput().then(() => start({ endpoint: "/v1/vitals", site: "vitals-dashboard", route: `/${parseState(location.search).view}` }));
 
 const content = element("content");
@@ -39,16 +39,16 @@ for (const kind of ["pointerdown", "keydown"]) addEventListener(kind, () => (las
 addEventListener("online", () => render(true));
 addEventListener("offline", () => showNotice("This device is offline. Showing the last data.", "stale"));
 document.addEventListener("visibilitychange", () => {
-  // Who comes back from a first visit finds it here.
-  const isAwaited = last?.shown.whole.heard_at === undefined;
+  // A reader who returns from the first visit to the site sees it at once.
+  const isAwaited = last?.shown.totals.heard_at === undefined;
   if (!document.hidden && last && (isAwaited || Date.now() - last.at > MINUTE)) render(true);
 });
-// A page that nobody looks at asks for nothing, so that it keeps no storage awake.
+// A hidden or unused page sends no requests, so that it keeps no object awake.
 setInterval(() => {
   if (!document.hidden && Date.now() - lastInput < 10 * MINUTE && !isInUse()) render(true);
   else renderAge();
 }, 60_000);
-// Nothing is taken from under somebody's hands.
+// No refresh while the reader uses the content.
 const isInUse = () => document.querySelector("dialog[open], details[open], #question :focus, #content :focus") !== null;
 const MINUTE = 60_000;
 
@@ -69,12 +69,12 @@ async function render(isFresh = false) {
   if (before && before !== state.view) startView(`/${state.view}`);
   const signal = beginRequests(isFresh);
   content.setAttribute("aria-busy", "true");
-  // What the page says from the start stays until there are numbers.
+  // The static introduction stays until there is data.
   const isNew = !last || before !== state.view;
   if (isNew && document.getElementById("opening")) content.querySelector(".cards") ?? content.append(loadingCards());
   else if (isNew) content.replaceChildren(make("h1", { class: "unseen" }, "Loading…"), loadingCards());
   try {
-    // What surrounds the numbers is made while they are on their way.
+    // The header is rendered while the data loads.
     const coming = loadView();
     coming.catch(() => {});
     await yieldToInput();
@@ -84,12 +84,12 @@ async function render(isFresh = false) {
     if (signal.aborted) return;
     last = { shown, at: Date.now() };
     lastAddress = address;
-    document.title = `${shown.title} · ${shown.whole.site || "edge-vitals"}`;
-    const isEmpty = hasFilters(state.view) && shown.whole.heard_at === undefined && shown.whole.views === 0;
-    await (isNew ? appendContent : replaceContent)(isEmpty ? [setupSteps(shown.whole.site)] : shown.content, signal);
+    document.title = `${shown.title} · ${shown.totals.site || "edge-vitals"}`;
+    const isEmpty = hasFilters(state.view) && shown.totals.heard_at === undefined && shown.totals.views === 0;
+    await (isNew ? appendContent : replaceContent)(isEmpty ? [setupSteps(shown.totals.site)] : shown.content, signal);
     if (signal.aborted) return;
-    if (shown.whole.site && !state.site) state.site = shown.whole.site;
-    subscribe(isEmpty || state.view === "overview" ? shown.whole.site : null, state.bots, isEmpty ? () => render(true) : null);
+    if (shown.totals.site && !state.site) state.site = shown.totals.site;
+    subscribe(isEmpty || state.view === "overview" ? shown.totals.site : null, state.bots, isEmpty ? () => render(true) : null);
     renderHeader();
     renderAge();
   } catch (error) {
@@ -107,7 +107,7 @@ const buildPiece = async (piece) => {
   return made ? [made] : [];
 };
 
-/** A view that was not here before comes from the top on, a piece a frame. @param {Piece[]} pieces @param {AbortSignal} signal */
+/** Shows a new view from the top, one piece per frame. @param {Piece[]} pieces @param {AbortSignal} signal */
 async function appendContent([first, ...rest], signal) {
   const { activeElement } = document;
   content.replaceChildren(...(await buildPiece(first)));
@@ -119,7 +119,7 @@ async function appendContent([first, ...rest], signal) {
   restoreFocus(activeElement);
 }
 
-/** What is read anew takes the place of the old at once, so that nothing moves under the reader's eyes. @param {Piece[]} pieces @param {AbortSignal} signal */
+/** Replaces refreshed content at once, so that nothing moves while it is read. @param {Piece[]} pieces @param {AbortSignal} signal */
 async function replaceContent(pieces, signal) {
   const ready = [];
   for (const piece of pieces) {
@@ -132,7 +132,7 @@ async function replaceContent(pieces, signal) {
   restoreFocus(activeElement);
 }
 
-/** Each view comes when it is looked at: none waits for another's charts. @returns {Promise<Shown>} */
+/** Imports the view on demand. @returns {Promise<Shown>} */
 async function loadView() {
   switch (state.view) {
     case "overview":
@@ -152,7 +152,7 @@ async function loadView() {
   }
 }
 
-/** A part of the dashboard did not come: the network is away, or a newer deployment has another one. */
+/** A module failed to load: the network is down, or a newer deployment has replaced it. */
 class ImportError extends NetworkError {}
 
 /** @template T @param {Promise<T>} coming @returns {Promise<T>} */
@@ -164,14 +164,14 @@ async function importView(coming) {
   }
 }
 
-/** What was made anew under the keyboard has it again. @param {Element | null} left */
+/** Returns the focus to an element that was rendered again. @param {Element | null} left */
 function restoreFocus(left) {
   if (left?.id && !left.isConnected) document.getElementById(left.id)?.focus({ preventScroll: true });
 }
 
-/** What surrounds every view, made anew when anything of it is another. */
+/** Renders navigation, tools and filters if their state has changed. */
 function renderHeader() {
-  const site = state.site ?? last?.shown.whole.site;
+  const site = state.site ?? last?.shown.totals.site;
   const says = [link(state), site, isSignedIn()].join(" ");
   if (says === renderedHeader) return renderAge();
   renderedHeader = says;
@@ -186,7 +186,7 @@ function renderHeader() {
     make("button", { type: "button", class: "plain", id: "theme", title: "Switch theme", "aria-label": "Switch theme", onclick: toggleTheme }, "◐"),
     isSignedIn() ? make("button", { type: "button", class: "quiet-button", onclick: () => (signOut(), (last = null), render()) }, "Sign out") : "",
   );
-  // Its place stays, so that no view begins higher than another.
+  // An empty filter bar keeps its height, so that no view starts higher than another.
   element("question").inert = !hasFilters(state.view);
   element("question").replaceChildren(hasFilters(state.view) ? filters(state, navigate) : "");
   restoreFocus(activeElement);
@@ -194,11 +194,11 @@ function renderHeader() {
 }
 let renderedHeader = "";
 
-/** How old the numbers are: what was heard last, and when it was read. */
+/** Shows the age of the last beacon and of the shown data. */
 function renderAge() {
   const place = document.getElementById("fresh");
   if (!place || !last) return;
-  const { heard_at } = last.shown.whole;
+  const { heard_at } = last.shown.totals;
   const age = Date.now() - last.at;
   place.replaceChildren(...(state.view === "cache" ? [] : heard_at === undefined ? ["no beacons yet"] : [make("span", { class: "word" }, "last beacon "), ago(heard_at)]));
   place.title = heard_at === undefined ? "" : `Last beacon: ${dateTime(heard_at)}`;
@@ -222,7 +222,7 @@ function showError(error) {
   if (error instanceof ApiError && error.status === 401) return content.replaceChildren(signInForm());
   if (error instanceof NetworkError || (error instanceof ApiError && error.status >= 500)) {
     const words = !navigator.onLine ? "This device is offline." : error instanceof ImportError ? "Part of the dashboard failed to load." : error instanceof NetworkError ? "The Worker is unreachable." : "The Worker returned an error.";
-    // Numbers that were read are better than none, if they are said to be old and are of this question.
+    // Older data of the same address stays, marked as old.
     if (last && lastAddress === location.search) return showNotice(`${words} Showing data from ${ago(last.at)}.`, "stale");
     return content.replaceChildren(pageMessage(words, make("p", null, error instanceof ApiError ? `Reason: ${error.message}` : "The data loads again when the connection returns."), again));
   }
@@ -239,7 +239,7 @@ function showError(error) {
   content.replaceChildren(pageMessage("The data cannot be shown", make("p", null, error instanceof Error ? error.message : String(error)), again));
 }
 
-/** Where the numbers are not public. */
+/** The sign-in of a site that is not public. */
 function signInForm() {
   const token = make("input", { id: "token", type: "password", autocomplete: "current-password", required: true });
   const enter = (/** @type {Event} */ event) => {
@@ -260,7 +260,7 @@ function toggleTheme() {
   const dark = getComputedStyle(document.documentElement).colorScheme === "dark" || (!document.documentElement.dataset.theme && matchMedia("(prefers-color-scheme: dark)").matches);
   localStorage.setItem("theme", dark ? "light" : "dark");
   applyTheme(dark ? "light" : "dark");
-  // Charts are painted in the colours of the moment.
+  // Charts are painted in the colours of the theme.
   render();
 }
 

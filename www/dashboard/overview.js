@@ -1,7 +1,7 @@
-// The overview: how it stands, each vital at a glance, what needs attention first, and what is not known.
+// The overview: scores, traffic, alerts, each metric, the most urgent budgets, and missing data.
 import { apiQuery, link, seriesStep, timeRange } from "./address.js";
 import { ApiError, fetchJson, fetchStatusJson, hasToken, optionalOrError, withParams } from "./api.js";
-import { MIN_VIEWS, budgetSummary, cell, narrowOnly, numberCell, ratingBar, ratingLegend, sparkline, table, verdictBadge, verdictRank, viewCount } from "./components.js";
+import { MIN_VIEWS, budgetSummary, cell, fact, narrowOnly, numberCell, ratingBar, ratingLegend, sparkline, table, verdictBadge, verdictRank, viewCount } from "./components.js";
 import { draw, make } from "./dom.js";
 import { LOSS_LABELS, METRIC_NAMES, METRIC_ORDER, SIGNAL_LABELS, VERDICT_LABELS, ago, count, dateTime, interval, metricValue, percent, plural, windowLabel } from "./format.js";
 import { livePanel } from "./live.js";
@@ -13,43 +13,43 @@ import { livePanel } from "./live.js";
  * @typedef {import("./documents.js").BudgetReport} BudgetReport
  * @typedef {import("./documents.js").Summary} Summary
  * @typedef {import("./documents.js").Alerts} Alerts
- * What is long comes piece by piece, each in its turn: something new, or more of what is there.
- * @typedef {{ title: string, content: (Node | (() => Node | undefined | Promise<void>))[], whole: { site: string, heard_at?: number, views: number },
- *   seen: { name: string, columns: string[], rows: (string | number | null)[][], document: unknown } }} ViewContent
+ * A view: a function in `content` builds or extends a piece when its turn comes.
+ * @typedef {{ title: string, content: (Node | (() => Node | undefined | Promise<void>))[], totals: { site: string, heard_at?: number, views: number },
+ *   exportData: { name: string, columns: string[], rows: (string | number | null)[][], document: unknown } }} ViewContent
  */
 
 /** @param {State} state @returns {Promise<ViewContent>} */
 export async function overview(state) {
-  const asked = apiQuery(state);
-  const [standing, whole, series, summary, alerts] = await Promise.all([
-    // Of a thousand routes as much as is shown: the whole site, and what needs attention first.
-    /** @type {Promise<BudgetReport>} */ (fetchJson("/api/budgets", withParams(asked, { sort: "trouble", limit: "100" }))),
-    /** @type {Promise<QueryResponse>} */ (fetchJson("/api/vitals/distribution", asked)),
-    /** @type {Promise<QueryResponse>} */ (fetchJson("/api/vitals/series", withParams(asked, { step: seriesStep(state), limit: "5000" }))),
-    // What was refused is the site's; of its routes nothing is asked for here.
-    /** @type {Promise<Summary>} */ (fetchJson("/api/vitals/summary", withParams(asked, { route: "(none)" }))),
-    // Who holds no token is not let in, and need not ask.
-    hasToken("read") ? optionalOrError(/** @type {Promise<Alerts>} */ (fetchStatusJson("/api/alerts", new URLSearchParams([...asked].filter(([name]) => name === "site"))))) : null,
+  const query = apiQuery(state);
+  const [report, totals, series, summary, alerts] = await Promise.all([
+    // The whole site and the most urgent routes; a site may have a thousand.
+    /** @type {Promise<BudgetReport>} */ (fetchJson("/api/budgets", withParams(query, { sort: "trouble", limit: "100" }))),
+    /** @type {Promise<QueryResponse>} */ (fetchJson("/api/vitals/distribution", query)),
+    /** @type {Promise<QueryResponse>} */ (fetchJson("/api/vitals/series", withParams(query, { step: seriesStep(state), limit: "5000" }))),
+    // Only the rejections, which are the site's; no route has this name.
+    /** @type {Promise<Summary>} */ (fetchJson("/api/vitals/summary", withParams(query, { route: "(none)" }))),
+    // Alerts require a token.
+    hasToken("read") ? optionalOrError(/** @type {Promise<Alerts>} */ (fetchStatusJson("/api/alerts", new URLSearchParams([...query].filter(([name]) => name === "site"))))) : null,
   ]);
   const cards = make("div", { class: "cards" });
-  const lines = METRIC_ORDER.flatMap((name) => whole.lines.find(({ metric }) => metric === name) ?? []);
+  const lines = METRIC_ORDER.flatMap((name) => totals.lines.find(({ metric }) => metric === name) ?? []);
   return {
     title: "Overview",
-    whole,
+    totals,
     content: [
       make("h1", null, `Core Web Vitals, ${periodLabel(state)}`),
-      () => make("div", { class: "top" }, scorePanel(standing), trafficSection(whole)),
+      () => make("div", { class: "top" }, scorePanel(report), trafficSection(totals)),
       ...(alerts ? [() => alertsSection(state, alerts)] : []),
       () => make("section", { "aria-labelledby": "vitals" }, make("h2", { id: "vitals" }, "Metrics"), cards),
-      ...METRIC_ORDER.map((name) => () => void cards.append(metricCard(state, name, lines, series, standing))),
-      () => attentionSection(state, standing, alerts === null),
-      () => missingData(whole, summary.refused),
+      ...METRIC_ORDER.map((name) => () => void cards.append(metricCard(state, name, lines, series, report))),
+      () => attentionSection(state, report, alerts === null),
+      () => missingData(totals, summary.refused),
     ],
-    seen: {
+    exportData: {
       name: "overview",
       columns: ["metric", "unit", "n", "p75", "p75_low", "p75_high", "good", "needs_improvement", "poor"],
       rows: lines.map((line) => [line.metric, line.unit, line.n, line.p75, line.p75_interval?.[0] ?? null, line.p75_interval?.[1] ?? null, line.good, line.needs_improvement, line.poor]),
-      document: { vitals: lines.map(({ buckets: _, ...line }) => line), standing },
+      document: { vitals: lines.map(({ buckets: _, ...line }) => line), standing: report },
     },
   };
 }
@@ -64,24 +64,24 @@ function periodLabel(state) {
 /** @param {BudgetReport} standing */
 function scorePanel({ scores }) {
   const own = scores.filter(({ route }) => route === null);
-  const whole = own.find(({ device }) => device === null);
+  const total = own.find(({ device }) => device === null);
   const parts = own.filter(({ device }) => device !== null);
   return make(
     "section",
     { class: "panel score-panel", "aria-labelledby": "score" },
     make("h2", { id: "score" }, "Score"),
-    whole && whole.views > 0
+    total && total.views > 0
       ? make("div", { class: "scores" },
-          scoreRing(whole.score, whole.views, "All devices"),
+          scoreRing(total.score, total.views, "All devices"),
           parts.map(({ device, score, views }) => scoreRing(score, views, device ?? "")),
         )
       : make("p", { class: "quiet" }, "No score: no measurements."),
-    whole?.parts?.length ? make("ul", { class: "adds", "aria-label": "Score by metric" }, whole.parts.map((each) => scorePart(each, whole.views < MIN_VIEWS))) : null,
+    total?.parts?.length ? make("ul", { class: "adds", "aria-label": "Score by metric" }, total.parts.map((each) => scorePart(each, total.views < MIN_VIEWS))) : null,
     make("p", { class: "note quiet" }, "Lighthouse’s scoring curves, applied to the 75th percentiles of visits."),
   );
 }
 
-/** What a vital has of all that it counts for. @param {{ metric: string, score: number, weight: number }} part @param {boolean} few */
+/** The score of a metric and its weight. @param {{ metric: string, score: number, weight: number }} part @param {boolean} few */
 function scorePart({ metric, score, weight }, few) {
   const points = Math.round(score * 100);
   return make("li", { "data-part": metric, class: scoreClass(points, few) },
@@ -90,7 +90,7 @@ function scorePart({ metric, score, weight }, few) {
   );
 }
 
-/** How it looks: of few views like that, and never like good. @param {number} points @param {boolean} few */
+/** Few views are never styled as good. @param {number} points @param {boolean} few */
 const scoreClass = (points, few) => (few ? "insufficient" : points >= 90 ? "good" : points >= 50 ? "between" : "poor");
 
 /** @param {number} score @param {number} n @param {string} name */
@@ -114,8 +114,6 @@ function scoreRing(score, n, name) {
 /** @param {QueryResponse} whole */
 function trafficSection({ views, visits, sent, heard, lost, heard_at }) {
   const unmeasured = Object.values(lost).reduce((sum, each) => sum + each, 0);
-  const fact = (/** @type {string} */ name, /** @type {string} */ text, /** @type {string} */ more) =>
-    make("div", { "data-fact": name }, make("dt", null, name), make("dd", null, make("b", null, text), make("small", null, more)));
   return make(
     "section",
     { class: "panel", "aria-labelledby": "traffic" },
@@ -130,7 +128,7 @@ function trafficSection({ views, visits, sent, heard, lost, heard_at }) {
   );
 }
 
-/** What somebody is called about; the health view answers. @param {State} state @param {Alerts | ApiError} alerts */
+/** Open alerts; the health view acknowledges them. @param {State} state @param {Alerts | ApiError} alerts */
 function alertsSection(state, alerts) {
   const health = (/** @type {string} */ word) => make("a", { href: link(state, { view: "health" }) }, word);
   const section = (/** @type {(Node | string)[]} */ ...children) =>
@@ -150,14 +148,14 @@ function alertsSection(state, alerts) {
   );
 }
 
-/** The worst and oldest; the rest is the health view's. */
+/** The health view lists all. */
 const MAX_ALERTS = 5;
 
-/** @param {State} state @param {string} name @param {Line[]} lines @param {QueryResponse} series @param {BudgetReport} standing */
-function metricCard(state, name, lines, series, standing) {
+/** @param {State} state @param {string} name @param {Line[]} lines @param {QueryResponse} series @param {BudgetReport} report */
+function metricCard(state, name, lines, series, report) {
   const line = lines.find(({ metric }) => metric === name);
   const unit = name === "CLS" ? "" : "ms";
-  const judged = siteBudget(standing, name);
+  const judged = siteBudget(report, name);
   const few = !line || line.n < MIN_VIEWS;
   const points = (series.lines ?? []).flatMap(({ at, metric, p75, p75_interval }) =>
     metric === name && at !== undefined && p75 !== null ? { at, value: p75, low: p75_interval?.[0] ?? p75, high: p75_interval?.[1] ?? p75 } : [],
@@ -179,7 +177,7 @@ function metricCard(state, name, lines, series, standing) {
 }
 
 /**
- * What a budget of the whole site says of a metric; of several, for parts of the site, the worst.
+ * The worst budget of a metric that covers all routes of its pattern.
  * @param {BudgetReport} standing @param {string} metric
  */
 export function siteBudget({ cells }, metric) {
@@ -188,7 +186,7 @@ export function siteBudget({ cells }, metric) {
   return judged.sort((one, other) => verdictRank(one.verdict) - verdictRank(other.verdict))[0];
 }
 
-/** @param {State} state @param {BudgetReport} standing @param {boolean} isStranger whether the reader may not know what is raised */
+/** @param {State} state @param {BudgetReport} standing @param {boolean} isStranger whether the reader has no token for alerts */
 function attentionSection(state, { cells, verdicts = {} }, isStranger) {
   const troubled = cells.filter((cell) => cell.route !== null && (cell.verdict === "violated" || cell.verdict === "at-limit" || cell.watch?.alarm));
   const ofSite = cells.filter(({ route, verdict }) => route === null && (verdict === "unknown" || verdict === "insufficient")).length;

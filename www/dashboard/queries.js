@@ -1,5 +1,5 @@
-// The queries behind a page, as the origin told the edge of them; and all of a site. Pages and the edge name
-// their routes each by itself, so it is said whose queries are shown.
+// Queries that the origin reported to the edge, of a route or of a site. Pages and the edge name routes
+// independently, so the section states its edge routes.
 import { link } from "./address.js";
 import { numberCell, table } from "./components.js";
 import { make } from "./dom.js";
@@ -11,32 +11,32 @@ import { count, metricValue, percent, plural, totalTime } from "./format.js";
  * @typedef {import("./documents.js").Query} Query
  */
 
-/** Those of a page. @param {State} state @param {Queries} told @param {boolean} isFiltered whether the page is asked about with filters, which the edge does not know */
-export function routeQueries(state, told, isFiltered) {
-  return make("section", { "aria-labelledby": "behind", "data-found": told.found },
+/** @param {State} state @param {Queries} report @param {boolean} isFiltered whether filters are set, which do not apply to data of the edge */
+export function routeQueries(state, report, isFiltered) {
+  return make("section", { "aria-labelledby": "behind", "data-found": report.found },
     make("h2", { id: "behind" }, "Queries behind this route"),
-    make("p", { class: "quiet" }, sourceSentence(told), isFiltered ? " Filters do not apply to data of the edge: all visitors are included, also bots." : ""),
-    told.queries.length ? queryTable(told, false) : emptyHint(state, told),
+    make("p", { class: "quiet" }, sourceSentence(report), isFiltered ? " Filters do not apply to data of the edge: all visitors are included, also bots." : ""),
+    report.queries.length ? queryTable(report, false) : emptyHint(state, report),
   );
 }
 
-/** Those of a site. @param {Queries} told @param {string} lately */
-export function siteQueries(told, lately) {
+/** @param {Queries} report @param {string} lately */
+export function siteQueries(report, lately) {
   return make("section", { "aria-labelledby": "queries" },
     make("h2", { id: "queries" }, "Origin queries ", make("small", { class: "quiet" }, lately)),
-    told.queries.length ? queryTable(told, true) : make("p", { class: "quiet" }, told.answers ? `The origin reported no queries in ${plural(told.asked, "response")}. ` : "The edge served no requests. ", reportingHint()),
+    report.queries.length ? queryTable(report, true) : make("p", { class: "quiet" }, report.answers ? `The origin reported no queries in ${plural(report.asked, "response")}. ` : "The edge served no requests. ", reportingHint()),
   );
 }
 
-/** @param {Queries} told @returns {(Node | string)[]} */
+/** @param {Queries} report @returns {(Node | string)[]} */
 function sourceSentence({ page, found, routes, answers, asked }) {
-  const heard = ` ${plural(answers, "response")}, ${count(asked)} of them from the origin.`;
+  const counts = ` ${plural(answers, "response")}, ${count(asked)} of them from the origin.`;
   if (found === "nowhere") return ["The edge has no route named ", code(page), ", and none of the same shape. The queries behind this route are unknown."];
-  if (found === "name") return ["Edge route ", code(page), ":", heard];
-  return ["The edge has no route named ", code(page), ". Showing routes of the same shape, ", ...codeList(routes), ":", heard];
+  if (found === "name") return ["Edge route ", code(page), ":", counts];
+  return ["The edge has no route named ", code(page), ". Showing routes of the same shape, ", ...codeList(routes), ":", counts];
 }
 
-/** What is said where there is none. @param {State} state @param {Queries} told */
+/** @param {State} state @param {Queries} report */
 function emptyHint(state, { found, elsewhere }) {
   return make("p", { class: "quiet" },
     found === "nowhere" ? "" : "The origin reported no queries. ",
@@ -48,7 +48,7 @@ function emptyHint(state, { found, elsewhere }) {
 const reportingHint = () =>
   make("span", null, "Origins report queries in a response header, such as ", code('Server-Timing: db;dur=12.5;desc="getUser"'), "; see docs/cache.md.");
 
-/** @param {Queries} told @param {boolean} isOfSite */
+/** @param {Queries} report @param {boolean} isOfSite */
 function queryTable({ queries, more }, isOfSite) {
   const columns = [
     { name: "Query" },
@@ -72,10 +72,10 @@ function queryTable({ queries, more }, isOfSite) {
       isOfSite ? make("td", { class: "words" }, routes.join(", ")) : [],
     );
   const holder = make("div", null);
-  const show = (/** @type {number} */ most) =>
+  const show = (/** @type {number} */ limit) =>
     holder.replaceChildren(
-      table(isOfSite ? "Origin queries" : "Queries behind this route", columns, queries.slice(0, most).map(row)),
-      make("p", { class: "more" }, queries.length > most ? make("button", { type: "button", onclick: () => show(Infinity) }, `Show all ${count(queries.length)}`) : ""),
+      table(isOfSite ? "Origin queries" : "Queries behind this route", columns, queries.slice(0, limit).map(row)),
+      make("p", { class: "more" }, queries.length > limit ? make("button", { type: "button", onclick: () => show(Infinity) }, `Show all ${count(queries.length)}`) : ""),
     );
   show(MAX_SHOWN);
   return make("div", null, holder, more > 0 && make("p", { class: "quiet" }, `and ${plural(more, "more query", "more queries")}`));

@@ -1,12 +1,12 @@
-// One route: how a vital went, how its visits are spread, who feels it, and what its budgets say. Any
-// percentile is computed here, from the sketch that the Worker gives.
+// One route: a metric over time, its distribution, its causes, breakdowns, queries and budgets. Percentiles are
+// computed here from the Worker's sketch.
 import { DIMENSIONS, apiQuery, link, seriesStep, timeRange } from "./address.js";
 import { fetchBytes, fetchJson, withParams } from "./api.js";
 import { budgetTable, fetchLab } from "./budgets.js";
 import { fetchPurges } from "./cache.js";
 import { causesSection, fetchCauses } from "./causes.js";
 import { histogram, historyChart } from "./chart.js";
-import { MIN_VIEWS, cell, numberCell, placeholder, ratingBar, table } from "./components.js";
+import { MIN_VIEWS, cell, fact, numberCell, placeholder, ratingBar, table } from "./components.js";
 import { make } from "./dom.js";
 import { METRIC_NAMES, count, dateTime, groupLabel, interval, metricValue, percent, totalTime } from "./format.js";
 import { routeQueries } from "./queries.js";
@@ -17,51 +17,51 @@ import { loadToolkit } from "./toolkit.js";
 
 /** @param {State} state @returns {Promise<import("./overview.js").ViewContent>} */
 export async function route(state) {
-  const asked = withParams(apiQuery(state), { route: state.route });
-  const of = withParams(asked, { metric: state.metric });
+  const query = withParams(apiQuery(state), { route: state.route });
+  const metricQuery = withParams(query, { metric: state.metric });
   const isFiltered = state.only.size > 0 || state.bots !== "exclude";
-  const [whole, series, byRelease, slow, ran, purged, pages, standing, tools, ...breakdowns] = await Promise.all([
-    /** @type {Promise<QueryResponse>} */ (fetchJson("/api/vitals/distribution", of)),
-    /** @type {Promise<QueryResponse>} */ (fetchJson("/api/vitals/series", withParams(of, { step: seriesStep(state), limit: "5000" }))),
-    /** @type {Promise<QueryResponse>} */ (fetchJson("/api/vitals/series", withParams(of, { step: seriesStep(state), by: "release", limit: "5000" }))),
-    fetchCauses(of),
-    /** @type {Promise<import("./documents.js").Queries>} */ (fetchJson("/api/performance/queries", new URLSearchParams([...asked].filter(([name]) => ["site", "from", "to", "window", "route"].includes(name))))),
+  const [response, series, byRelease, slowViews, queries, purges, pages, report, tools, ...breakdowns] = await Promise.all([
+    /** @type {Promise<QueryResponse>} */ (fetchJson("/api/vitals/distribution", metricQuery)),
+    /** @type {Promise<QueryResponse>} */ (fetchJson("/api/vitals/series", withParams(metricQuery, { step: seriesStep(state), limit: "5000" }))),
+    /** @type {Promise<QueryResponse>} */ (fetchJson("/api/vitals/series", withParams(metricQuery, { step: seriesStep(state), by: "release", limit: "5000" }))),
+    fetchCauses(metricQuery),
+    /** @type {Promise<import("./documents.js").Queries>} */ (fetchJson("/api/performance/queries", new URLSearchParams([...query].filter(([name]) => ["site", "from", "to", "window", "route"].includes(name))))),
     fetchPurges(),
     fetchLab(state),
-    /** @type {Promise<import("./documents.js").BudgetReport>} */ (fetchJson("/api/budgets", of)),
+    /** @type {Promise<import("./documents.js").BudgetReport>} */ (fetchJson("/api/budgets", metricQuery)),
     loadToolkit(),
-    ...[...DIMENSIONS.keys()].map((by) => /** @type {Promise<QueryResponse>} */ (fetchJson("/api/vitals/distribution", withParams(of, { by })))),
+    ...[...DIMENSIONS.keys()].map((by) => /** @type {Promise<QueryResponse>} */ (fetchJson("/api/vitals/distribution", withParams(metricQuery, { by })))),
   ]);
-  const [line] = whole.lines;
-  const vital = tools.vitals.get(state.metric) ?? { name: state.metric, unit: "ms", good: 0, poor: 0 };
-  const cells = standing.cells.filter((each) => each.route === state.route);
+  const [line] = response.lines;
+  const vital = tools.metrics.get(state.metric) ?? { name: state.metric, unit: "ms", good: 0, poor: 0 };
+  const cells = report.cells.filter((each) => each.route === state.route);
   const budgets = new Set(cells.map(({ max }) => max));
-  // Lines of several limits would be one too many to read; devices are told apart in the table.
+  // The chart shows a budget only if all devices share it; the table lists the others.
   const limits = { good: vital.good, poor: vital.poor, budget: budgets.size === 1 ? [...budgets][0] : null };
   const head = [
     make("p", { class: "crumb" }, make("a", { href: link(state, { view: "routes", by: "route" }) }, "Routes")),
     make("h1", { class: "path" }, state.route ?? ""),
     make("div", { class: "pickers" }, metricPicker(state)),
   ];
-  const seen = {
+  const exportData = {
     name: `${state.metric}-of-${state.route}`,
     columns: ["at", "n", "p50", "p75", "p75_low", "p75_high", "p95", "good", "needs_improvement", "poor"],
     rows: series.lines.map(({ at, n, p50, p75, p75_interval, p95, good, needs_improvement, poor }) => [new Date(at ?? 0).toISOString(), n, p50, p75, p75_interval?.[0] ?? null, p75_interval?.[1] ?? null, p95, good, needs_improvement, poor]),
-    document: { distribution: line ?? null, series: series.lines, causes: slow, queries: ran, cells },
+    document: { distribution: line ?? null, series: series.lines, causes: slowViews, queries: queries, cells },
   };
   if (!line) {
-    return { title: String(state.route), whole, seen, content: [...head, placeholder("No data", make("p", null, `No view of this route reported ${METRIC_NAMES[state.metric]} in this period.`)), routeQueries(state, ran, isFiltered), budgetSection(state, cells, tools, pages)] };
+    return { title: String(state.route), totals: response, exportData, content: [...head, placeholder("No data", make("p", null, `No view of this route reported ${METRIC_NAMES[state.metric]} in this period.`)), routeQueries(state, queries, isFiltered), budgetSection(state, cells, tools, pages)] };
   }
   const [from, to] = timeRange(state);
-  const marks = [...releaseMarks(byRelease.lines), ...purged.filter(({ at }) => at >= from && at <= to).slice(0, MAX_MARKS)];
-  const sketch = await fetchBytes("/api/vitals/distribution", withParams(of, { format: "sketch" }));
+  const marks = [...releaseMarks(byRelease.lines), ...purges.filter(({ at }) => at >= from && at <= to).slice(0, MAX_MARKS)];
+  const sketch = await fetchBytes("/api/vitals/distribution", withParams(metricQuery, { format: "sketch" }));
   const points = series.lines.flatMap(({ at, n, p75, p75_interval }) =>
     at !== undefined && p75 !== null ? { at, n, value: p75, low: p75_interval?.[0] ?? p75, high: p75_interval?.[1] ?? p75 } : [],
   );
   return {
     title: String(state.route),
-    whole,
-    seen,
+    totals: response,
+    exportData,
     content: [
       ...head,
       keyFigures(line, vital.good),
@@ -70,21 +70,21 @@ export async function route(state) {
         historyChart(points, timeRange(state), vital.unit, limits, `p75 of ${state.metric} over time, ${points.length} points, from ${metricValue(points[0]?.value, vital.unit)} to ${metricValue(points[points.length - 1]?.value, vital.unit)}`, marks),
         markList(marks),
       ),
-      () => causesSection(state.metric, slow, [...state.only.keys()].some((name) => name !== "device") || state.bots !== "exclude"),
+      () => causesSection(state.metric, slowViews, [...state.only.keys()].some((name) => name !== "device") || state.bots !== "exclude"),
       () => distributionSection(sketch, tools, vital.unit, limits),
       () => make("section", { "aria-labelledby": "who" },
         make("h2", { id: "who" }, "Breakdown"),
         make("div", { class: "breakdowns" }, breakdowns.map((reading, index) => breakdown(state, [...DIMENSIONS][index], reading))),
       ),
-      () => routeQueries(state, ran, isFiltered),
+      () => routeQueries(state, queries, isFiltered),
       () => budgetSection(state, cells, tools, pages),
     ],
   };
 }
 
 /**
- * When each release was first seen. What is there in the first two moments may be older than what is looked at:
- * a release that few visit is not seen in each.
+ * The first appearance of each release. One that is there in the first two steps may be older than the time range:
+ * a release with few visits does not appear in each step.
  * @param {import("./documents.js").Line[]} lines @returns {Mark[]}
  */
 export function releaseMarks(lines) {
@@ -99,7 +99,7 @@ export function releaseMarks(lines) {
   return marks.sort((one, other) => other.at - one.at).slice(0, MAX_MARKS);
 }
 
-/** The marks of a history, for those who do not see it. @param {Mark[]} marks */
+/** The marks of the chart as text. @param {Mark[]} marks */
 function markList(marks) {
   if (marks.length === 0) return null;
   const words = { release: "Release", purge: "Purge" };
@@ -110,8 +110,6 @@ function markList(marks) {
 
 /** @param {import("./documents.js").Line} line @param {number} good */
 function keyFigures(line, good) {
-  const fact = (/** @type {string} */ name, /** @type {string} */ text, /** @type {string} */ more) =>
-    make("div", { "data-fact": name }, make("dt", null, name), make("dd", null, make("b", null, text), make("small", null, more)));
   return make("dl", { class: "facts panel" },
     fact("p75", metricValue(line.p75, line.unit), interval(line.p75_interval, line.unit)),
     fact("Median", metricValue(line.p50, line.unit), `p95 ${metricValue(line.p95, line.unit)}`),
@@ -125,10 +123,10 @@ function keyFigures(line, good) {
 function distributionSection(sketch, tools, unit, limits) {
   const { buckets } = tools.sketch(sketch);
   const picture = make("div", { class: "figure" });
-  const told = make("output", { for: "percentile", "data-percentile": "" });
+  const output = make("output", { for: "percentile", "data-percentile": "" });
   const show = (/** @type {number} */ percent) => {
     const at = tools.percentile(sketch, percent);
-    told.textContent = `p${percent}: ${metricValue(at, unit)}`;
+    output.textContent = `p${percent}: ${metricValue(at, unit)}`;
     picture.replaceChildren(histogram(buckets, unit, limits, at === undefined ? null : { percent, value: at }));
   };
   const slider = make("input", { id: "percentile", type: "range", min: 1, max: 99, value: 75, oninput: () => show(slider.valueAsNumber) });
@@ -136,7 +134,7 @@ function distributionSection(sketch, tools, unit, limits) {
   return make("section", { "aria-labelledby": "spread" },
     make("header", { class: "row" },
       make("h2", { id: "spread" }, "Distribution"),
-      make("div", { class: "slider" }, make("label", { for: "percentile" }, "Percentile"), slider, told),
+      make("div", { class: "slider" }, make("label", { for: "percentile" }, "Percentile"), slider, output),
     ),
     picture,
   );
@@ -172,5 +170,5 @@ function budgetSection(state, cells, tools, pages) {
   );
 }
 
-/** More would hide what they mark; the latest count. */
+/** More would hide the chart; the latest are kept. */
 const MAX_MARKS = 12;

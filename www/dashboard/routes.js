@@ -1,7 +1,6 @@
-// Groups of visits, ranked by the time that people lost: a page that many wait for a little goes before
-// one that few wait for long.
+// Groups of visits, ranked by lost time: many visits that are a little slow can outrank a few that are very slow.
 import { DIMENSIONS, apiQuery, link } from "./address.js";
-import { all, fetchLongList, withParams } from "./api.js";
+import { fetchAllLines, fetchLongList, withParams } from "./api.js";
 import { MIN_VIEWS, cell, numberCell, pagedTable, placeholder, ratingBar, verdictBadge, verdictRank } from "./components.js";
 import { make } from "./dom.js";
 import { METRIC_NAMES, METRIC_ORDER, count, groupLabel, interval, metricValue, plural, totalTime } from "./format.js";
@@ -15,18 +14,18 @@ import { loadToolkit } from "./toolkit.js";
 
 /** @param {State} state @param {(change: Partial<State>) => void} go @returns {Promise<import("./overview.js").ViewContent>} */
 export async function routes(state, go) {
-  const asked = apiQuery(state);
+  const query = apiQuery(state);
   const byRoute = state.by === "route";
-  const [reading, standing, { vitals }] = await Promise.all([
-    all("/api/vitals/distribution", withParams(asked, { by: state.by, metric: state.metric })),
-    /** @type {Promise<import("./documents.js").BudgetReport | null>} */ (byRoute ? fetchLongList("/api/budgets", withParams(asked, { metric: state.metric }), "cells") : Promise.resolve(null)),
+  const [response, report, { metrics: vitals }] = await Promise.all([
+    fetchAllLines("/api/vitals/distribution", withParams(query, { by: state.by, metric: state.metric })),
+    /** @type {Promise<import("./documents.js").BudgetReport | null>} */ (byRoute ? fetchLongList("/api/budgets", withParams(query, { metric: state.metric }), "cells") : Promise.resolve(null)),
     loadToolkit(),
   ]);
   const { good } = vitals.get(state.metric) ?? { good: 0 };
   /** @type {Row[]} */
-  const rows = reading.lines.map((line) => ({ ...line, name: line.group[state.by] ?? null, lost: timeLost(line, good), verdict: null }));
-  if (standing) {
-    const worst = worstVerdicts(standing.cells);
+  const rows = response.lines.map((line) => ({ ...line, name: line.group[state.by] ?? null, lost: timeLost(line, good), verdict: null }));
+  if (report) {
+    const worst = worstVerdicts(report.cells);
     for (const row of rows) row.verdict = worst.get(row.name ?? "") ?? "none";
   }
   const isTime = state.metric !== "CLS";
@@ -38,7 +37,7 @@ export async function routes(state, go) {
   const { section, drawn } = rows.length > 0 ? routesTable(state, rows, { kind, isTime, sorted, sort, byRoute }) : { section: placeholder("No matching data", make("p", null, "Remove a filter, or choose a longer time range.")), drawn: () => undefined };
   return {
     title: "Routes",
-    whole: reading,
+    totals: response,
     content: [
       make("h1", null, byRoute ? "Routes" : `By ${kind.toLowerCase()}`),
       make("p", { class: "lead" },
@@ -52,7 +51,7 @@ export async function routes(state, go) {
       () => section,
       drawn,
     ],
-    seen: {
+    exportData: {
       name: `${state.metric}-by-${state.by}`,
       columns: [state.by, "metric", "n", "visits", "p75", "p75_low", "p75_high", "good", "needs_improvement", "poor", isTime ? "seconds_lost" : "visits_lost"],
       get rows() {
@@ -66,7 +65,7 @@ export async function routes(state, go) {
 }
 
 /**
- * Time beyond what is good, over all visits, in seconds; of layout shifts, the visits that had more.
+ * The time above the good threshold over all visits, in seconds; for layout shifts, the number of visits above it.
  * @param {Line} line @param {number} good
  */
 export function timeLost({ buckets = [], unit }, good) {
@@ -77,7 +76,7 @@ export function timeLost({ buckets = [], unit }, good) {
   }, 0);
 }
 
-/** Of each route the verdict that needs eyes first, of all devices. @param {import("./documents.js").BudgetCell[]} cells */
+/** The most urgent verdict of each route, over all devices. @param {import("./documents.js").BudgetCell[]} cells */
 function worstVerdicts(cells) {
   /** @type {Map<string, string>} */
   const worst = new Map();

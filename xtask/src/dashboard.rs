@@ -142,7 +142,7 @@ fn reachable() -> String {
 
 /// What `www/dashboard/toolkit.js` imports, and what wasm-bindgen's JavaScript needs for it.
 const CALLED: &[&str] = &[
-    "ahead",
+    "forecast",
     "metrics",
     "percentile",
     "sketch",

@@ -93,12 +93,12 @@ pub fn lab_gate(labs: JsValue) -> Result<JsValue, JsError> {
     to_js(&lab_gate_report(&labs))
 }
 
-/// The first mistake in the text of a budgets.json, in parts, or null.
+/// Returns the first error in the text of a budgets.json as `{ message, line, column, key, nearest }`, or null.
 ///
 /// # Errors
-/// None that is known.
-#[wasm_bindgen]
-pub fn mistake(text: &str) -> Result<JsValue, JsError> {
+/// Never in practice: the error is plain data.
+#[wasm_bindgen(js_name = budgetError)]
+pub fn budget_error(text: &str) -> Result<JsValue, JsError> {
     to_js(&budget::Budgets::parse(text).err().as_ref().map(error_report))
 }
 
@@ -117,7 +117,7 @@ pub fn verdict(n: f64, within: f64, percentile: u8, min_samples: f64) -> String 
 /// # Errors
 /// None that is known.
 #[wasm_bindgen]
-pub fn ahead(n: f64, within: f64, percentile: u8, min_samples: f64) -> Result<JsValue, JsError> {
+pub fn forecast(n: f64, within: f64, percentile: u8, min_samples: f64) -> Result<JsValue, JsError> {
     to_js(&forecast_report(budget::BudgetTally::new(n as u64, within as u64), percentile, min_samples as u64))
 }
 
