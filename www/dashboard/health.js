@@ -225,4 +225,4 @@ function operationsSection({ operations }, act) {
 /** @type {Record<string, string>} */
 const CIRCUIT_LABELS = { closed: "Sending", open: "Paused", probing: "Retrying" };
 /** @type {Record<string, string>} */
-const PART_LABELS = { vitals: "Vitals", freshness: "Freshness", requests: "Requests", cache: "Cache", origin: "Origin" };
+const PART_LABELS = { vitals: "Web Vitals", freshness: "Freshness", requests: "Requests", cache: "Cache", origin: "Origin" };

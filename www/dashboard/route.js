@@ -33,11 +33,11 @@ export async function route(state) {
     ...[...DIMENSIONS.keys()].map((by) => /** @type {Promise<QueryResponse>} */ (fetchJson("/api/vitals/distribution", withParams(metricQuery, { by })))),
   ]);
   const [line] = response.lines;
-  const vital = tools.metrics.get(state.metric) ?? { name: state.metric, unit: "ms", good: 0, poor: 0 };
+  const metric = tools.metrics.get(state.metric) ?? { name: state.metric, unit: "ms", good: 0, poor: 0 };
   const cells = report.cells.filter((each) => each.route === state.route);
   const budgets = new Set(cells.map(({ max }) => max));
   // The chart shows a budget only if all devices share it; the table lists the others.
-  const limits = { good: vital.good, poor: vital.poor, budget: budgets.size === 1 ? [...budgets][0] : null };
+  const limits = { good: metric.good, poor: metric.poor, budget: budgets.size === 1 ? [...budgets][0] : null };
   const head = [
     make("p", { class: "crumb" }, make("a", { href: link(state, { view: "routes", by: "route" }) }, "Routes")),
     make("h1", { class: "path" }, state.route ?? ""),
@@ -64,14 +64,14 @@ export async function route(state) {
     exportData,
     content: [
       ...head,
-      keyFigures(line, vital.good),
+      keyFigures(line, metric.good),
       () => make("section", { "aria-labelledby": "history" },
         make("h2", { id: "history" }, "p75 over time ", make("small", { class: "quiet" }, { minute: "per minute", hour: "per hour", day: "per day (UTC)" }[seriesStep(state)])),
-        historyChart(points, timeRange(state), vital.unit, limits, `p75 of ${state.metric} over time, ${points.length} points, from ${metricValue(points[0]?.value, vital.unit)} to ${metricValue(points[points.length - 1]?.value, vital.unit)}`, marks),
+        historyChart(points, timeRange(state), metric.unit, limits, `p75 of ${state.metric} over time, ${points.length} points, from ${metricValue(points[0]?.value, metric.unit)} to ${metricValue(points[points.length - 1]?.value, metric.unit)}`, marks),
         markList(marks),
       ),
       () => causesSection(state.metric, slowViews, [...state.only.keys()].some((name) => name !== "device") || state.bots !== "exclude"),
-      () => distributionSection(sketch, tools, vital.unit, limits),
+      () => distributionSection(sketch, tools, metric.unit, limits),
       () => make("section", { "aria-labelledby": "who" },
         make("h2", { id: "who" }, "Breakdown"),
         make("div", { class: "breakdowns" }, breakdowns.map((reading, index) => breakdown(state, [...DIMENSIONS][index], reading))),

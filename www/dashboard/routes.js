@@ -16,12 +16,12 @@ import { loadToolkit } from "./toolkit.js";
 export async function routes(state, go) {
   const query = apiQuery(state);
   const byRoute = state.by === "route";
-  const [response, report, { metrics: vitals }] = await Promise.all([
+  const [response, report, { metrics }] = await Promise.all([
     fetchAllLines("/api/vitals/distribution", withParams(query, { by: state.by, metric: state.metric })),
     /** @type {Promise<import("./documents.js").BudgetReport | null>} */ (byRoute ? fetchLongList("/api/budgets", withParams(query, { metric: state.metric }), "cells") : Promise.resolve(null)),
     loadToolkit(),
   ]);
-  const { good } = vitals.get(state.metric) ?? { good: 0 };
+  const { good } = metrics.get(state.metric) ?? { good: 0 };
   /** @type {Row[]} */
   const rows = response.lines.map((line) => ({ ...line, name: line.group[state.by] ?? null, lost: timeLost(line, good), verdict: null }));
   if (report) {

@@ -19,7 +19,7 @@ let ready;
 export function loadToolkit() {
   ready ??= init({ module_or_path: "/dashboard/toolkit.wasm" }).then(
     () => ({
-      vitals: new Map(/** @type {Vital[]} */ (metrics()).map((vital) => [vital.name, vital])),
+      metrics: new Map(/** @type {MetricInfo[]} */ (metrics()).map((metric) => [metric.name, metric])),
       forecast,
       percentile,
       sketch,
