@@ -115,9 +115,9 @@ test("what the edge counts against another limit proves nothing, and is said", a
 });
 
 test("a newer file that the edge refuses is told with its reason", async () => {
-  const refused = { at: 1, source: "kv", why: 'line 7: "timing" is no known key' };
+  const refused = { at: 1, source: "kv", why: 'line 7: unknown key "timing"' };
   answers = [{ body: { ...GOOD, budgets: { ...GOOD.budgets, refused } } }];
-  assert.match((await gate()).out, /does not rule by it: line 7: "timing" is no known key/);
+  assert.match((await gate()).out, /does not rule by it: line 7: unknown key "timing"/);
 });
 
 test("a release that is worse than the one before closes the gate", async () => {
