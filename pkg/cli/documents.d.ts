@@ -1,4 +1,4 @@
-// The documents that the toolkit gives (crates/toolkit), as JavaScript meets them.
+// Documents of the toolkit (crates/toolkit).
 
 export interface GateReport {
   v: 1;
@@ -62,7 +62,7 @@ export interface LabOutcome {
 
 export type LabRow = LabOutcome & { device: string };
 
-export interface LabFound {
+export interface LabVerification {
   v: 1;
   device: string;
   outcomes: LabOutcome[];

@@ -102,7 +102,7 @@ test("without a run there is nothing to verify, and what to do is said", async (
   configured(empty, BUDGETS, [`${site.origin}/good`]);
   const verified = await run(empty, ["edge-vitals", "verify-lhci"]);
   assert.equal(verified.code, 2);
-  assert.match(verified.err, /assertion-results\.json is not there\n {2}run `lhci autorun`/);
+  assert.match(verified.err, /assertion-results\.json does not exist\n {2}run `lhci autorun`/);
 });
 
 test("Lighthouse 13 gives a value for every assertion, too", async () => {

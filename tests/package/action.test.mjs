@@ -90,7 +90,7 @@ test("lab and field are run, judged and summed up", async () => {
   assert.equal(code, 0, told);
   assert.deepEqual(asked, ["/api/budgets?site=portal&release=2.0 Bearer open"]);
   assert.match(text("summary.md"), /### ✓ PASS[^]*\| ✓ met \| `all routes` \| phone \| LCP \| 2,000 ms \| 900 ms \(880–920\) \| 390 of 400 \| 900 ms ✓ \|/);
-  assert.match(text("summary.md"), /\| ✓ kept \| `http:\/\/localhost:3000\/` \| desktop \|/);
+  assert.match(text("summary.md"), /\| ✓ passed \| `http:\/\/localhost:3000\/` \| desktop \|/);
   assert.equal(text("outputs"), "answer=pass\n");
   assert.match(text(".edge-vitals/gate.xml"), /tests="3" failures="0"/);
   assert.deepEqual(text("gh.log").split("\n").map((line) => line.split(" --")[0]), ["api", "api", ""]);
@@ -104,7 +104,7 @@ test("with the token for it, what the lab measured is uploaded; and that it is n
   const { code, told } = await acted(path, { ...GIVEN, url, site: "portal", release: "2.0", "manage-token": "manage" });
   assert.equal(code, 0, told);
   assert.deepEqual(asked, ["/api/lab?site=portal Bearer manage", "/api/budgets?site=portal&release=2.0 undefined"]);
-  assert.match(told, /✓ \/ as a phone, 2 runs|✓ \/ as a phone, one run/);
+  assert.match(told, /✓ \/ on phone, 2 runs|✓ \/ on phone, 1 run/);
   refuses = true;
   const held = await acted(path, { ...GIVEN, url, site: "portal", "manage-token": "manage" });
   refuses = false;
