@@ -207,8 +207,8 @@ function operationsSection({ operations }, act) {
       cell(backend.parked.length ? make("button", { type: "button", id: `retry-${backend.name}`, onclick: () => act.retry(backend.name, backend.parked.length) }, `Resend ${count(backend.parked.length)} …`) : "none"),
     ),
   );
-  return make("section", { "aria-labelledby": "machinery" },
-    make("h2", { id: "machinery" }, "Operations"),
+  return make("section", { "aria-labelledby": "operations" },
+    make("h2", { id: "operations" }, "Operations"),
     make("dl", { class: "facts panel" },
       fact("Memory", percent(memory.percent / 100), `of ${count(memory.limit / 1_048_576)} MiB`),
       fact("Not aggregated yet", count(queues.journal), "views on the first shard"),

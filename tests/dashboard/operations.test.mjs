@@ -1,5 +1,5 @@
-// The views of the cache and of the site's health, as who is on call meets them: against a Worker that
-// stands before an origin, and what its own answers said.
+// The cache and health views, against a Worker in front of an origin. Expected values are computed from its
+// responses.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 
@@ -13,14 +13,14 @@ import { exact } from "./visits.mjs";
 let www;
 /** @type {import("playwright-core").Browser} */
 let browser;
-/** The runs of queries that the origin told of. @type {{ name: string, millis: number }[]} */
+/** Query runs that the origin reported. @type {{ name: string, millis: number }[]} */
 const ran = [];
 const ORDERS = 9;
-/** Views of a page that the cache answers in part, and of one that is slow. */
+/** LCP of views that hit and miss the cache, and the number of each. */
 const HIT = 900;
 const MISS = 4000;
 const EACH = 120;
-/** What each answer of the cache said of itself. @type {{ route: string, status: string }[]} */
+/** `Cache-Status` of each response. @type {{ route: string, status: string }[]} */
 const answers = [];
 
 before(async () => {
@@ -35,7 +35,7 @@ before(async () => {
   );
   browser = await launch("desktop");
   for (const id of ["7", "8"]) www.own.on(`/users/${id}`, gives({ "content-type": "text/html" }, "<h1>A user</h1>"));
-  // An origin that tells of its queries: of one in a loop, and never the same times.
+  // An origin that reports its queries, one of them in a loop, with varying durations.
   www.own.on("/orders/31", (_, response) => {
     const times = [...Array(6)].map((_, index) => ({ name: "line", millis: 4 + index + (ran.length % 5) }));
     const all = [{ name: "order", millis: 40 + ran.length * 3 }, ...times];
@@ -49,7 +49,7 @@ before(async () => {
     for (let time = 0; time < times; time += 1) await ask(path);
   }
   await Promise.all(Array.from({ length: 200 }, (_, view) => told(beacon({ path: "/checkout", m: { LCP: 3000 + view } }))));
-  // Somebody is called when it is bad again at the next look.
+  // An alert needs a second bad evaluation.
   for (let looks = 0; looks < 3; looks += 1) await /** @type {any} */ (www.product).worker.scheduled({ cron: "*/15 * * * *" });
   await Promise.all([...Array(2 * EACH).keys()].map((view) => told(beacon({ path: "/list", route: "/list", cache: view % 2 ? "hit" : "miss", m: { LCP: view % 2 ? HIT : MISS } }))));
   await told(beacon({ path: "/orders/31", route: "/orders/[order]", m: { LCP: 800 } }));
@@ -79,7 +79,7 @@ async function visitor(tokens = {}) {
   return visit;
 }
 
-test("the cache opens with its own token, and counts as its answers said", async () => {
+test("the cache view requires its own token, and its counts match the responses", async () => {
   const { page, go, context } = await visitor();
   await go("/?view=cache&site=demo");
   await page.getByLabel("Cache token").fill("wrong");
@@ -95,7 +95,7 @@ test("the cache opens with its own token, and counts as its answers said", async
   assert.deepEqual(cells.slice(0, 2).map(number), [users.length, users.filter(isHit).length]);
   const share = number(await text(page, 'tr[data-route="/users/:id"] [data-ratio]'));
   assert.ok(Math.abs(share - (users.filter(isHit).length / users.length) * 100) < 0.06, `${share} %`);
-  // Of this Worker's one site, all sites' numbers are these as well; and the page says that they are all's.
+  // This Worker has one site, so the numbers of all sites equal those of the site.
   const groups = async (/** @type {string} */ of) => Object.fromEntries(await page.locator(`[data-of="${of}"] tr[data-group]`).evaluateAll((rows) => rows.map((row) => [row.getAttribute("data-group"), Number(row.querySelector("td.number")?.textContent)])));
   /** @param {{ route: string, status: string }[]} all @param {(answer: { route: string, status: string }) => string} name */
   const counted = (all, name) => all.reduce((sums, each) => ({ ...sums, [name(each)]: (sums[name(each)] ?? 0) + 1 }), /** @type {Record<string, number>} */ ({}));
@@ -106,7 +106,7 @@ test("the cache opens with its own token, and counts as its answers said", async
   await context.close();
 });
 
-test("an address is explained, and a purge is asked about, done and recorded", async () => {
+test("a URL is explained, and a purge is confirmed, done and recorded", async () => {
   const { page, go, complaints, context } = await visitor({ "token-cache": TOKEN });
   await go("/?view=cache&site=demo");
   await page.getByLabel("URL", { exact: true }).first().fill(`http://${HOST}/users/7`);
@@ -117,14 +117,14 @@ test("an address is explained, and a purge is asked about, done and recorded", a
   await page.getByRole("button", { name: "Purge …" }).click();
   await page.getByRole("button", { name: "Cancel" }).click();
   await ask("/users/7");
-  assert.ok(isHit(answers[answers.length - 1]), "what was asked and not confirmed is not done");
+  assert.ok(isHit(answers[answers.length - 1]), "a cancelled purge is not done");
   await page.getByRole("button", { name: "Purge …" }).click();
   await page.getByRole("button", { name: "Purge", exact: true }).click();
   await page.getByText("Purged: tag user:7.").waitFor();
   await ask("/users/7");
   assert.ok(!isHit(answers[answers.length - 1]));
   await ask("/users/8");
-  assert.ok(isHit(answers[answers.length - 1]), "nothing else is gone");
+  assert.ok(isHit(answers[answers.length - 1]), "other responses stay cached");
   await page.getByLabel("URLs, or a sitemap").fill(`http://${HOST}/users/7\nhttp://${HOST}/users/9`);
   await page.getByRole("button", { name: "Warm …" }).click();
   await page.getByRole("button", { name: "Warm", exact: true }).click();
@@ -138,7 +138,7 @@ test("an address is explained, and a purge is asked about, done and recorded", a
   await context.close();
 });
 
-test("the score is the sum of its parts, and who holds the token sees the machinery", async () => {
+test("the score is the sum of its parts, and a token reveals operations", async () => {
   const { page, go, complaints, context } = await visitor();
   await go("/?view=health&site=demo");
   const bulletin = await (await fetch(`${www.product.origin}/api/health/advanced?site=demo`)).json();
@@ -146,18 +146,18 @@ test("the score is the sum of its parts, and who holds the token sees the machin
   const points = await page.locator("tr[data-part] td.number").allTextContents();
   assert.equal(points.length, bulletin.parts.length);
   assert.equal(points.reduce((sum, each) => sum + number(each), 0), number(await text(page, ".standing .score text")));
-  assert.equal(await page.locator("#machinery").count(), 0);
+  assert.equal(await page.locator("#operations").count(), 0);
   await page.getByRole("button", { name: "Sign in with a read token" }).click();
   await page.getByLabel("READ_TOKEN").fill("read sesame");
   await page.getByRole("button", { name: "Continue" }).click();
-  await page.locator("#machinery").waitFor();
+  await page.locator("#operations").waitFor();
   assert.match(String(await text(page, "[data-fact=Memory] b")), /%$/);
   await settled(page);
   assert.deepEqual(complaints.filter((each) => !/\b(401|503)\b/.test(each)), []);
   await context.close();
 });
 
-test("a route shows the queries behind it, counted again here, and says whose they are", async () => {
+test("a route shows the queries behind it, and names their edge routes", async () => {
   const { page, go, complaints, context } = await visitor();
   await go("/?view=route&route=%2Forders%2F%5Border%5D&site=demo&window=1h");
   assert.equal(await page.locator("[data-found]").getAttribute("data-found"), "shape");
@@ -173,7 +173,7 @@ test("a route shows the queries behind it, counted again here, and says whose th
     if (origin_seconds > 0) assert.ok(Math.abs(share - sum / 10 / origin_seconds) < 0.06, `${share} % of ${origin_seconds} s`);
   }
   assert.match(String(await text(page, "tr[data-query=line] td.words")), new RegExp(`^5 times or more in ${ORDERS} of ${ORDERS} responses, at most 6`));
-  // A page that the edge knows without a query, and one that it does not know.
+  // An edge route without queries, and a route that the edge does not have.
   await go("/?view=route&route=%2Fusers%2F%3Aid&site=demo&window=1h");
   assert.equal(await page.locator("[data-found]").getAttribute("data-found"), "name");
   assert.match(String(await text(page, "[data-found]")), /reported no queries.*queries for \/orders\/:id.*Server-Timing: db;dur/s);
@@ -186,7 +186,7 @@ test("a route shows the queries behind it, counted again here, and says whose th
   await context.close();
 });
 
-test("what would help is told with the visits that it rests on, and leads to them", async () => {
+test("a recommendation shows its visits, and links to them", async () => {
   const { page, go, context } = await visitor();
   await go("/?view=health&site=demo");
   const item = page.locator("[data-advice=cache-misses]");
@@ -208,18 +208,18 @@ test("what would help is told with the visits that it rests on, and leads to the
   await context.close();
 });
 
-test("an alert is looked after and silenced from the page, and as the API then has it", async () => {
+test("an alert is acknowledged and silenced from the page, and the API agrees", async () => {
   const { page, go, context } = await visitor({ token: "read sesame" });
   const alerts = async () => (await fetch(`${www.product.origin}/api/alerts?site=demo`, { headers: { authorization: "Bearer read sesame" } })).json();
   const { raised } = await alerts();
-  assert.ok(raised.length > 0, "a page that is broken calls somebody");
+  assert.ok(raised.length > 0, "a violated budget raises an alert");
   await go("/?view=health&site=demo");
   assert.deepEqual(await page.locator("li[data-alert]").evaluateAll((rows) => rows.map((row) => row.getAttribute("data-alert"))), raised.map((/** @type {any} */ { key }) => key));
   const first = page.locator("li[data-alert]").first();
   await first.getByRole("button", { name: "Acknowledge" }).click();
   await page.getByLabel("Your name").fill("Kim");
   await page.getByRole("button", { name: "Acknowledge", exact: true }).last().click();
-  // Whoever only reads changes nothing: the token that does is asked for.
+  // A change requires the management token.
   await page.getByLabel("MANAGE_TOKEN").fill("manage sesame");
   await page.getByRole("button", { name: "Continue" }).click();
   await page.getByText("acknowledged by Kim").waitFor();
@@ -237,7 +237,7 @@ test("an alert is looked after and silenced from the page, and as the API then h
   await context.close();
 });
 
-test("the overview calls out what is raised, for those who may know it, and how old and whole the numbers are", async () => {
+test("the overview shows open alerts to readers with a token, and the age and completeness of its data", async () => {
   const headers = { authorization: "Bearer read sesame" };
   const { raised } = await (await fetch(`${www.product.origin}/api/alerts?site=demo`, { headers })).json();
   const { sent, heard, heard_at } = await (await fetch(`${www.product.origin}/api/vitals/distribution?site=demo`)).json();
@@ -250,7 +250,7 @@ test("the overview calls out what is raised, for those who may know it, and how 
   const at = new Intl.DateTimeFormat("en-US", { dateStyle: "medium", timeStyle: "short", timeZone: "UTC" }).format(heard_at);
   assert.equal(await text(page, "[data-fact='Last beacon'] small"), at);
   await page.getByRole("link", { name: "Acknowledge or silence" }).click();
-  await page.locator("#machinery").waitFor();
+  await page.locator("#operations").waitFor();
   const stranger = await visitor();
   await stranger.go("/?site=demo");
   assert.match(String(await text(stranger.page, "[aria-labelledby=attention]")), /Alerts require the read token/);
@@ -258,16 +258,16 @@ test("the overview calls out what is raised, for those who may know it, and how 
   await Promise.all([context.close(), stranger.context.close()]);
 });
 
-test("how the site was is what each look said; an incident has its beginning, its end, and who knew", async () => {
+test("the status history matches the evaluations; an incident shows its start, end and notifications", async () => {
   const headers = { authorization: "Bearer read sesame" };
   const real = await (await fetch(`${www.product.origin}/api/health/history?site=demo&window=7d`, { headers })).json();
   const { page, go, context } = await visitor({ token: "read sesame" });
   await go("/?view=health&site=demo");
   assert.deepEqual(await page.locator("tr[data-incident]").evaluateAll((rows) => rows.map((row) => row.getAttribute("data-incident"))), real.incidents.slice(0, 8).map((/** @type {any} */ { key }) => key));
   assert.match(String(await text(page, "tr[data-incident] td:last-child")), /^(nobody|Kim.*)$/);
-  assert.ok((await page.locator("tr[data-incident]").allTextContents()).some((row) => row.includes("Kim")), "who looked after one is named");
+  assert.ok((await page.locator("tr[data-incident]").allTextContents()).some((row) => row.includes("Kim")), "the person who acknowledged is named");
   assert.deepEqual((await page.locator("tr[data-status]").evaluateAll((rows) => rows.map((row) => row.getAttribute("data-status")))).filter((status) => status !== "unseen"), real.statuses.map((/** @type {any} */ { health }) => health).reverse());
-  // Ninety days, of which the tests have lived through none.
+  // A mocked history: the tests cannot wait for days.
   await page.route("**/api/health/history?*", (route) => route.fulfill({ json: PAST(Date.now()) }));
   await go("/?view=health&site=demo&window=28d");
   assert.equal(await page.locator("[data-history]").getAttribute("data-history"), "28d");
@@ -282,7 +282,7 @@ test("how the site was is what each look said; an incident has its beginning, it
   await context.close();
 });
 
-/** Four weeks with a bad day, a gap and two worse ones. @param {number} to */
+/** Four weeks with one degraded day, a gap of two days and two unhealthy days. @param {number} to */
 function PAST(to) {
   const DAY = 86_400_000;
   const at = (/** @type {number} */ day) => to - (28 - day) * DAY;
@@ -300,7 +300,7 @@ function PAST(to) {
 
 const PLACES = { cache: "/?view=cache&site=demo", health: "/?view=health&site=demo&window=28d", called: "/?site=demo", queries: "/?view=route&route=%2Forders%2F%3Aid&site=demo&window=1h" };
 
-test("the views of the machinery are clean by axe in both themes, and fit at three widths", async () => {
+test("the cache and health views pass axe in both themes, and fit at three widths", async () => {
   await photographed(browser, www.product.origin, PLACES, async (page, name) => {
     if (name !== "health") return;
     await page.route("**/api/health/history?*", (route) => route.fulfill({ json: PAST(Date.now()) }));
