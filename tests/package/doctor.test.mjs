@@ -1,4 +1,4 @@
-// The doctor, at the real Worker: beacons arrive and change nobody's numbers; what is misconfigured is named.
+// The doctor against the real Worker: test beacons do not affect real data, and configuration errors are reported.
 import assert from "node:assert/strict";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -15,7 +15,7 @@ after(() => product.close());
 /** @param {string[]} words @param {Record<string, string>} [env] */
 const doctor = (words, env) => run(ROOT, ["edge-vitals", "doctor", "--url", product.origin, ...words], env);
 
-test("a deployment that works is shown to work, and a site without visits is told", async () => {
+test("a working deployment passes, and a site without visits is reported", async () => {
   const { code, out, err } = await doctor(["--origin", "https://portal.example"]);
   assert.equal(code, 0, err);
   for (const says of [/the client is served/, /pages of https:\/\/portal\.example may send beacons/, /the test beacon was counted/, /budgets\.json is in force at the edge since/, /the edge uses the limits of lighthouse\/budgets\.json/]) {
@@ -26,14 +26,14 @@ test("a deployment that works is shown to work, and a site without visits is tol
   assert.match((await doctor([])).out, /✓ 1 views of real visitors[^]*All checks passed\.\n$/);
 });
 
-test("the test beacons are no views of people", async () => {
+test("test beacons do not count as views of real visitors", async () => {
   const views = async (/** @type {string} */ bots) => (await product.summary(`site=demo&bots=${bots}`)).views;
   const before = [await views("exclude"), await views("only")];
   await doctor([]);
   assert.deepEqual([await views("exclude"), await views("only")], [before[0], before[1] + 1]);
 });
 
-test("what is misconfigured is named, with what to do", async () => {
+test("configuration errors are reported with a remedy", async () => {
   const other = directory();
   writeFileSync(join(other, "laxer.json"), '[{ "timings": [{ "metric": "largest-contentful-paint", "budget": 4000 }] }]');
   const differs = await doctor(["--budgets", join(other, "laxer.json")]);

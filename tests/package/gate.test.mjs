@@ -1,4 +1,4 @@
-// The gate of a deployment, as its users run it, against a Worker whose answers are written here.
+// The deployment gate from the command line, against a Worker with canned responses.
 import assert from "node:assert/strict";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
@@ -15,7 +15,7 @@ const BUDGETS = `[
 ]`;
 
 /** @typedef {{ status?: number, body?: unknown, text?: string }} Answer */
-/** What the Worker answers, one after the other; the last one stays. @type {Answer[]} */
+/** Responses in order; the last one repeats. @type {Answer[]} */
 let answers = [];
 /** @type {{ path: string, authorization?: string }[]} */
 let asked = [];
@@ -65,7 +65,7 @@ const FEW = standing([cell(null, "LCP", 9, { n: 9 }), cell(null, "CLS", 9, { n: 
 /** @param {...string} words */
 const gate = (...words) => run(project, ["edge-vitals", "gate", "--url", url, ...words]);
 
-test("the exit code says whether a release may pass", async () => {
+test("the exit code is the outcome", async () => {
   for (const [body, code] of /** @type {[unknown, number][]} */ ([[GOOD, 0], [BAD, 1], [FEW, 2]])) {
     answers = [{ body }];
     const { code: found, err } = await gate("--site", "portal", "--release", "2.0");
@@ -77,7 +77,7 @@ test("the exit code says whether a release may pass", async () => {
   assert.equal((await gate("--allow-insufficient")).code, 1);
 });
 
-test("it asks for the release, the one before, and the window", async () => {
+test("the request contains release, comparison and window", async () => {
   answers = [{ body: GOOD }];
   await gate("--site", "portal", "--release", "2.0 β", "--against", "1.0", "--window", "7d");
   assert.deepEqual(asked, [{ path: "/api/budgets?site=portal&release=2.0+%CE%B2&against=1.0&window=7d", authorization: undefined }]);
@@ -86,7 +86,7 @@ test("it asks for the release, the one before, and the window", async () => {
   assert.deepEqual(asked, [{ path: "/below/api/budgets", authorization: "Bearer open" }]);
 });
 
-test("a person reads at a glance what is broken, and where the budget is", async () => {
+test("the text report shows violations and the lines of their budgets", async () => {
   answers = [{ body: BAD }];
   const { out } = await gate();
   assert.equal(
@@ -107,20 +107,20 @@ test("a person reads at a glance what is broken, and where the budget is", async
   assert.match((await gate()).out, /1 more rows are for single routes[^\n]*: 0 met, 0 at the limit, 1 with insufficient data/);
 });
 
-test("what the edge counts against another limit proves nothing, and is said", async () => {
+test("counts against another limit are no evidence, and are reported", async () => {
   answers = [{ body: standing([cell(null, "LCP", 400, { max: 2500 }), cell(null, "CLS", 390)]) }];
   const { code, out } = await gate();
   assert.equal(code, 2);
   assert.match(out, /lighthouse\/budgets\.json:3 allows LCP 2,000 ms, but the edge still counts against 2,500 ms/);
 });
 
-test("a newer file that the edge refuses is told with its reason", async () => {
+test("a newer file that the edge rejected is reported with its error", async () => {
   const refused = { at: 1, source: "kv", why: 'line 7: unknown key "timing"' };
   answers = [{ body: { ...GOOD, budgets: { ...GOOD.budgets, refused } } }];
   assert.match((await gate()).out, /The edge rejected a newer budgets\.json: line 7: unknown key "timing"/);
 });
 
-test("a release that is worse than the one before closes the gate", async () => {
+test("a regression against the previous release fails the gate", async () => {
   const strata = [{ device: "phone", before: { n: 5000, k: 4000 }, after: { n: 5000, k: 3800 } }];
   const worse = { route: "/cart", metric: "LCP", strata, points_worse: 4, p_value: 0.0001, regression: true };
   answers = [{ body: { ...GOOD, against: "1.0", regressions: [worse] } }];
@@ -133,7 +133,7 @@ test("a release that is worse than the one before closes the gate", async () => 
   assert.match(nothing.out, /No comparison: no page has views of both releases/);
 });
 
-test("every format goes where it is asked to go", async () => {
+test("every format is written to its destination", async () => {
   answers = [{ body: BAD }];
   const { code, out } = await gate("--format", "json", "--format", "markdown:gate.md", "--format", "junit:gate.xml", "--format", "github:gate.txt");
   assert.equal(code, 1);
@@ -151,7 +151,7 @@ test("every format goes where it is asked to go", async () => {
   ]);
 });
 
-test("what comes from outside is data in every format", async () => {
+test("outside names are escaped in every format", async () => {
   const route = "/<b>|`x`\n::error::%&\"']]>\u0007";
   answers = [{ body: standing([cell(null, "LCP", 380), cell(null, "CLS", 390), cell(route, "LCP", 100)]) }];
   await gate("--format", "markdown:gate.md", "--format", "junit:gate.xml", "--format", "github:gate.txt");
@@ -163,7 +163,7 @@ test("what comes from outside is data in every format", async () => {
   assert.ok(text("gate.xml").includes("/&lt;b&gt;|`x`\n::error::%&amp;&quot;&apos;]]&gt;�"));
 });
 
-test("it waits for views, shows that it waits, and looks when they are there", async () => {
+test("it waits for views, shows progress, and judges once there are enough", async () => {
   answers = [{ body: FEW }, { status: 503, body: { detail: "The shard did not answer." } }, { body: FEW }, { body: GOOD }];
   const { code, err } = await gate("--wait", "1m", "--every", "1ms");
   assert.equal(code, 0, err);
@@ -173,7 +173,7 @@ test("it waits for views, shows that it waits, and looks when they are there", a
   assert.match(waits[1], /returned 503 for [^ ]+: The shard did not answer\./);
 });
 
-test("a verdict that looks good does not end the waiting, and certain harm does", async () => {
+test("a good verdict does not end the waiting, but a certain violation does", async () => {
   // 40 of 40 would be met; but who looks until it is, finds it.
   const early = standing([cell(null, "LCP", 40, { n: 40 }), cell(null, "CLS", 390)]);
   answers = [{ body: early }, { body: early }, { body: GOOD }];
@@ -185,7 +185,7 @@ test("a verdict that looks good does not end the waiting, and certain harm does"
   assert.equal(asked.length, 1);
 });
 
-test("when the time is over, it says what is known", async () => {
+test("at the end of the waiting time it reports what is known", async () => {
   answers = [{ body: FEW }];
   const { code, out } = await gate("--wait", "20ms", "--every", "1ms");
   assert.equal(code, 2);
@@ -193,7 +193,7 @@ test("when the time is over, it says what is known", async () => {
   assert.ok(asked.length >= 2);
 });
 
-test("what goes wrong is said with what to do next, and exits 2", async () => {
+test("errors state a remedy, and exit with 2", async () => {
   /** @type {[Answer, string[], RegExp][]} */
   const table = [
     [{ status: 401, body: { detail: "This needs a token." } }, [], /returned 401 for [^ ]+: This needs a token\.\n {2}the site is not public: set READ_TOKEN/],
