@@ -114,7 +114,7 @@ function summary({ device, outcomes, unmade }, answer, pages) {
   }
   const ANSWERS = {
     pass: "✓ PASS: every budget was asserted, and none of severity error is violated",
-    violated: "✗ VIOLATED: a budget of severity error is violated",
+    violated: "✗ VIOLATED: at least one budget of severity error is not met",
     insufficient: "? INSUFFICIENT: at least one assertion is missing or has no value",
   };
   return [...parts, ANSWERS[/** @type {keyof typeof ANSWERS} */ (answer)]].join("\n\n");

@@ -98,9 +98,9 @@ test("the text report shows violations and the lines of their budgets", async ()
   ! violated  all routes  phone   CLS     0.1       0.0512 (0.04–0.06)      100 of 400
   ✗ VIOLATED  /cart       phone   LCP     2,000 ms  1,874 ms (1,801–1,950)  100 of 400
 
-✗ VIOLATED: a budget that matters is broken
+✗ VIOLATED: at least one budget of severity error is not met
 
-  The budgets are in lighthouse/budgets.json; \`edge-vitals budgets explain <path>\` shows what applies to a page.
+  \`edge-vitals budgets explain <path>\` lists the limits of a page in lighthouse/budgets.json.
 `,
   );
   answers = [{ body: GOOD }];
@@ -201,8 +201,8 @@ test("errors state a remedy, and exit with 2", async () => {
     [{ text: "<html>" }, [], /is not JSON\n {2}check that --url is the address/],
     [{ body: { limits: {} } }, [], /unsupported budget report[^]*deploy a Worker of this package's version/],
     [{ body: { ...GOOD, cells: [{}] } }, [], /invalid budget report: standing: missing field/],
-    [{ body: GOOD }, ["--against", "1"], /--against needs --release/],
-    [{ body: GOOD }, ["--wait", "soon"], /--wait soon is no span of time\n {2}write it like 90s/],
+    [{ body: GOOD }, ["--against", "1"], /--against requires --release/],
+    [{ body: GOOD }, ["--wait", "soon"], /--wait soon is not a duration\n {2}use a value such as 90s/],
     [{ body: GOOD }, ["--format", "pdf"], /unknown --format pdf\n {2}use one of text, markdown, json, junit, github/],
     [{ body: GOOD }, ["--budgets", "none.json"], /none\.json does not exist/],
     [{ body: GOOD }, ["--lab", "."], /edge-vitals\.json does not exist\n {2}run `edge-vitals verify-lhci --dir \.` first/],
@@ -213,7 +213,7 @@ test("errors state a remedy, and exit with 2", async () => {
     const { code, err, out } = await gate(...words);
     assert.equal(code, 2, `${words}: ${out}`);
     assert.match(err, says);
-    assert.doesNotMatch(err, / at .*\.js:/, "no stack for what a person can mend");
+    assert.doesNotMatch(err, / at .*\.js:/, "no stack trace for an error that the user can fix");
   }
   const silent = await run(project, ["edge-vitals", "gate", "--url", "http://127.0.0.1:9"]);
   assert.equal(silent.code, 2);

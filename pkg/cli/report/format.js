@@ -109,6 +109,6 @@ export function remarks({ answer, rows, refused, regressions, against, lab }, bu
 
 export const OUTCOME_LABELS = {
   pass: "✓ PASS: every budget of severity error is met or at its limit",
-  violated: "✗ VIOLATED: a budget of severity error is violated",
+  violated: "✗ VIOLATED: at least one budget of severity error is not met",
   insufficient: "? INSUFFICIENT: no budget is violated, but at least one lacks data",
 };
