@@ -88,13 +88,13 @@ test("a misspelt audit, an unmatched page and a mistyped level are told, where L
   const told = JSON.parse(verified.out);
   assert.deepEqual(
     told.unmade.map((/** @type {any} */ one) => [one.audit, one.why.split(";")[0]]),
-    [["largest-contentful-pain", "the audit gave no result"], ["speed-index", 'its level is "eror"']],
+    [["largest-contentful-pain", "the audit has no result"], ["speed-index", 'unknown level "eror"']],
   );
   const unmatched = told.outcomes.filter((/** @type {any} */ one) => one.outcome === "not-asserted");
   assert.deepEqual([...new Set(unmatched.map((/** @type {any} */ one) => one.url))], [`${site.origin}/moved`]);
   assert.equal(unmatched.length, AUDITS.length);
   const shown = await run(lab, ["edge-vitals", "verify-lhci"]);
-  assert.match(shown.out, new RegExp(`and not ${site.origin}/moved: name pages as they are after redirects`));
+  assert.match(shown.out, new RegExp(`but not ${site.origin}/moved: configure the URLs after redirects`));
 });
 
 test("without a run there is nothing to verify, and what to do is said", async () => {
@@ -102,7 +102,7 @@ test("without a run there is nothing to verify, and what to do is said", async (
   configured(empty, BUDGETS, [`${site.origin}/good`]);
   const verified = await run(empty, ["edge-vitals", "verify-lhci"]);
   assert.equal(verified.code, 2);
-  assert.match(verified.err, /assertion-results\.json is not there\n {2}run `lhci autorun`/);
+  assert.match(verified.err, /assertion-results\.json does not exist\n {2}run `lhci autorun`/);
 });
 
 test("Lighthouse 13 gives a value for every assertion, too", async () => {

@@ -41,10 +41,10 @@ pub(crate) fn build(root: &Path) -> Result<()> {
         })?;
         let parts = bindings(root).join("parts.json");
         fs::write(&parts, serde_json::to_string(&preloads(&fs::read_to_string(&metafile)?)?)?)?;
-        bundle(root, "opening.js", |esbuild| {
+        bundle(root, "bootstrap.js", |esbuild| {
             esbuild.args(["--format=iife"]).arg(format!("--alias:#parts={}", parts.display()));
         })?;
-        bundle(root, "beside.js", |_| {})?;
+        bundle(root, "intl_warmup.js", |_| {})?;
         bundle(root, "main.css", |_| {})
     })
 }

@@ -1,5 +1,5 @@
-// The views of the cache and of the site's health, as who is on call meets them: against a Worker that
-// stands before an origin, and what its own answers said.
+// The cache and health views, against a Worker in front of an origin. Expected values are computed from its
+// responses.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 
@@ -13,14 +13,14 @@ import { exact } from "./visits.mjs";
 let www;
 /** @type {import("playwright-core").Browser} */
 let browser;
-/** The runs of queries that the origin told of. @type {{ name: string, millis: number }[]} */
+/** Query runs that the origin reported. @type {{ name: string, millis: number }[]} */
 const ran = [];
 const ORDERS = 9;
-/** Views of a page that the cache answers in part, and of one that is slow. */
+/** LCP of views that hit and miss the cache, and the number of each. */
 const HIT = 900;
 const MISS = 4000;
 const EACH = 120;
-/** What each answer of the cache said of itself. @type {{ route: string, status: string }[]} */
+/** `Cache-Status` of each response. @type {{ route: string, status: string }[]} */
 const answers = [];
 
 before(async () => {
@@ -35,7 +35,7 @@ before(async () => {
   );
   browser = await launch("desktop");
   for (const id of ["7", "8"]) www.own.on(`/users/${id}`, gives({ "content-type": "text/html" }, "<h1>A user</h1>"));
-  // An origin that tells of its queries: of one in a loop, and never the same times.
+  // An origin that reports its queries, one of them in a loop, with varying durations.
   www.own.on("/orders/31", (_, response) => {
     const times = [...Array(6)].map((_, index) => ({ name: "line", millis: 4 + index + (ran.length % 5) }));
     const all = [{ name: "order", millis: 40 + ran.length * 3 }, ...times];
@@ -49,7 +49,7 @@ before(async () => {
     for (let time = 0; time < times; time += 1) await ask(path);
   }
   await Promise.all(Array.from({ length: 200 }, (_, view) => told(beacon({ path: "/checkout", m: { LCP: 3000 + view } }))));
-  // Somebody is called when it is bad again at the next look.
+  // An alert needs a second bad evaluation.
   for (let looks = 0; looks < 3; looks += 1) await /** @type {any} */ (www.product).worker.scheduled({ cron: "*/15 * * * *" });
   await Promise.all([...Array(2 * EACH).keys()].map((view) => told(beacon({ path: "/list", route: "/list", cache: view % 2 ? "hit" : "miss", m: { LCP: view % 2 ? HIT : MISS } }))));
   await told(beacon({ path: "/orders/31", route: "/orders/[order]", m: { LCP: 800 } }));
@@ -79,14 +79,14 @@ async function visitor(tokens = {}) {
   return visit;
 }
 
-test("the cache opens with its own token, and counts as its answers said", async () => {
+test("the cache view requires its own token, and its counts match the responses", async () => {
   const { page, go, context } = await visitor();
   await go("/?view=cache&site=demo");
   await page.getByLabel("Cache token").fill("wrong");
-  await page.getByRole("button", { name: "Open" }).click();
-  await page.getByText("The token was not accepted.").waitFor();
+  await page.getByRole("button", { name: "Sign in" }).click();
+  await page.getByText("Invalid token.").waitFor();
   await page.getByLabel("Cache token").fill(TOKEN);
-  await page.getByRole("button", { name: "Open" }).click();
+  await page.getByRole("button", { name: "Sign in" }).click();
   await page.locator("[data-fact=Hits]").waitFor();
   assert.match(String(await text(page, "[data-fact=Hits] small")), new RegExp(`^${answers.filter(isHit).length} of `));
   assert.equal(number(await text(page, "[data-fact=Requests] b")), answers.length);
@@ -95,41 +95,41 @@ test("the cache opens with its own token, and counts as its answers said", async
   assert.deepEqual(cells.slice(0, 2).map(number), [users.length, users.filter(isHit).length]);
   const share = number(await text(page, 'tr[data-route="/users/:id"] [data-ratio]'));
   assert.ok(Math.abs(share - (users.filter(isHit).length / users.length) * 100) < 0.06, `${share} %`);
-  // Of this Worker's one site, all sites' numbers are these as well; and the page says that they are all's.
+  // This Worker has one site, so the numbers of all sites equal those of the site.
   const groups = async (/** @type {string} */ of) => Object.fromEntries(await page.locator(`[data-of="${of}"] tr[data-group]`).evaluateAll((rows) => rows.map((row) => [row.getAttribute("data-group"), Number(row.querySelector("td.number")?.textContent)])));
   /** @param {{ route: string, status: string }[]} all @param {(answer: { route: string, status: string }) => string} name */
   const counted = (all, name) => all.reduce((sums, each) => ({ ...sums, [name(each)]: (sums[name(each)] ?? 0) + 1 }), /** @type {Record<string, number>} */ ({}));
   assert.deepEqual(await groups("Hits by tier"), counted(answers.filter(isHit), ({ status }) => String(status.match(/detail=(\w+)/)?.[1])));
-  assert.deepEqual(await groups("Misses by reason"), counted(answers.filter((answer) => !isHit(answer)), ({ status }) => (/; stored/.test(status) ? "not there yet; stored now" : "not to be stored")));
-  assert.deepEqual(await groups("Asked for most"), { [`http://${HOST}/users/7`]: 6, [`http://${HOST}/users/8`]: 2 });
-  for (const heading of ["#why", "#record", "[data-fact=Purges] small"]) assert.match(String(await text(page, heading)), /of all sites/);
+  assert.deepEqual(await groups("Misses by reason"), counted(answers.filter((answer) => !isHit(answer)), ({ status }) => (/; stored/.test(status) ? "first request, now stored" : "not cacheable")));
+  assert.deepEqual(await groups("Most requested"), { [`http://${HOST}/users/7`]: 6, [`http://${HOST}/users/8`]: 2 });
+  for (const heading of ["#why", "#record", "[data-fact=Purges] small"]) assert.match(String(await text(page, heading)), /all sites/);
   await context.close();
 });
 
-test("an address is explained, and a purge is asked about, done and recorded", async () => {
+test("a URL is explained, and a purge is confirmed, done and recorded", async () => {
   const { page, go, complaints, context } = await visitor({ "token-cache": TOKEN });
   await go("/?view=cache&site=demo");
-  await page.getByLabel("Address", { exact: true }).first().fill(`http://${HOST}/users/7`);
+  await page.getByLabel("URL", { exact: true }).first().fill(`http://${HOST}/users/7`);
   await page.getByRole("button", { name: "Explain" }).click();
   await page.locator("[data-explained] li").first().waitFor();
-  assert.match(String(await text(page, "[data-explained]")), /served from what is stored.*Stored: 200/s);
+  assert.match(String(await text(page, "[data-explained]")), /Served from the cache.*Stored: 200/s);
   await page.locator("#purge-what").fill("user:7");
   await page.getByRole("button", { name: "Purge …" }).click();
   await page.getByRole("button", { name: "Cancel" }).click();
   await ask("/users/7");
-  assert.ok(isHit(answers[answers.length - 1]), "what was asked and not confirmed is not done");
+  assert.ok(isHit(answers[answers.length - 1]), "a cancelled purge is not done");
   await page.getByRole("button", { name: "Purge …" }).click();
   await page.getByRole("button", { name: "Purge", exact: true }).click();
   await page.getByText("Purged: tag user:7.").waitFor();
   await ask("/users/7");
   assert.ok(!isHit(answers[answers.length - 1]));
   await ask("/users/8");
-  assert.ok(isHit(answers[answers.length - 1]), "nothing else is gone");
-  await page.getByLabel("Addresses, or a sitemap").fill(`http://${HOST}/users/7\nhttp://${HOST}/users/9`);
+  assert.ok(isHit(answers[answers.length - 1]), "other responses stay cached");
+  await page.getByLabel("URLs, or a sitemap").fill(`http://${HOST}/users/7\nhttp://${HOST}/users/9`);
   await page.getByRole("button", { name: "Warm …" }).click();
   await page.getByRole("button", { name: "Warm", exact: true }).click();
   await page.getByText(/^Warmed \d/).waitFor();
-  await page.getByRole("button", { name: "Show the record" }).click();
+  await page.getByRole("button", { name: "Show the call log" }).click();
   await page.locator("tr[data-call=warm]").waitFor();
   assert.match(String(await text(page, "tr[data-call=purge]")), /Purge.*user:7.*Done/);
   await go("/?view=route&route=%2Fusers%2F%3Aid&site=demo&window=1h");
@@ -138,7 +138,7 @@ test("an address is explained, and a purge is asked about, done and recorded", a
   await context.close();
 });
 
-test("the score is the sum of its parts, and who holds the token sees the machinery", async () => {
+test("the score is the sum of its parts, and a token reveals operations", async () => {
   const { page, go, complaints, context } = await visitor();
   await go("/?view=health&site=demo");
   const bulletin = await (await fetch(`${www.product.origin}/api/health/advanced?site=demo`)).json();
@@ -146,22 +146,22 @@ test("the score is the sum of its parts, and who holds the token sees the machin
   const points = await page.locator("tr[data-part] td.number").allTextContents();
   assert.equal(points.length, bulletin.parts.length);
   assert.equal(points.reduce((sum, each) => sum + number(each), 0), number(await text(page, ".standing .score text")));
-  assert.equal(await page.locator("#machinery").count(), 0);
-  await page.getByRole("button", { name: "Give the token …" }).click();
-  await page.getByLabel("The secret READ_TOKEN").fill("read sesame");
-  await page.getByRole("button", { name: "Go on" }).click();
-  await page.locator("#machinery").waitFor();
+  assert.equal(await page.locator("#operations").count(), 0);
+  await page.getByRole("button", { name: "Sign in with a read token" }).click();
+  await page.getByLabel("READ_TOKEN").fill("read sesame");
+  await page.getByRole("button", { name: "Continue" }).click();
+  await page.locator("#operations").waitFor();
   assert.match(String(await text(page, "[data-fact=Memory] b")), /%$/);
   await settled(page);
   assert.deepEqual(complaints.filter((each) => !/\b(401|503)\b/.test(each)), []);
   await context.close();
 });
 
-test("a route shows the queries behind it, counted again here, and says whose they are", async () => {
+test("a route shows the queries behind it, and names their edge routes", async () => {
   const { page, go, complaints, context } = await visitor();
   await go("/?view=route&route=%2Forders%2F%5Border%5D&site=demo&window=1h");
   assert.equal(await page.locator("[data-found]").getAttribute("data-found"), "shape");
-  assert.match(String(await text(page, "[data-found]")), new RegExp(`no route that is called /orders/\\[order\\]\\. Shown instead is what has its shape, /orders/:id: ${ORDERS} answers, of which the origin was asked for ${ORDERS}`));
+  assert.match(String(await text(page, "[data-found]")), new RegExp(`no route named /orders/\\[order\\]\\. Showing routes of the same shape, /orders/:id: ${ORDERS} responses, ${ORDERS} of them from the origin`));
   assert.deepEqual(await page.locator("tr[data-query]").evaluateAll((rows) => rows.map((row) => row.getAttribute("data-query"))), ["order", "line"], "the slowest first");
   const { origin_seconds } = await (await fetch(`${www.product.origin}/api/performance/queries?site=demo&window=1h&route=/orders/:id`)).json();
   for (const name of ["order", "line"]) {
@@ -172,13 +172,13 @@ test("a route shows the queries behind it, counted again here, and says whose th
     for (const [found, percent] of [[median, 50], [p95, 95]]) assert.ok(Math.abs(found - exact(own, percent)) <= exact(own, percent) / 64 + 0.5, `p${percent} of ${name} is ${found}, exactly ${exact(own, percent)}`);
     if (origin_seconds > 0) assert.ok(Math.abs(share - sum / 10 / origin_seconds) < 0.06, `${share} % of ${origin_seconds} s`);
   }
-  assert.match(String(await text(page, "tr[data-query=line] td.words")), new RegExp(`^five times or more in ${ORDERS} of ${ORDERS} answers, at most 6`));
-  // A page that the edge knows without a query, and one that it does not know.
+  assert.match(String(await text(page, "tr[data-query=line] td.words")), new RegExp(`^5 times or more in ${ORDERS} of ${ORDERS} responses, at most 6`));
+  // An edge route without queries, and a route that the edge does not have.
   await go("/?view=route&route=%2Fusers%2F%3Aid&site=demo&window=1h");
   assert.equal(await page.locator("[data-found]").getAttribute("data-found"), "name");
-  assert.match(String(await text(page, "[data-found]")), /told of no query.*behind \/orders\/:id.*Server-Timing: db;dur/s);
+  assert.match(String(await text(page, "[data-found]")), /reported no queries.*queries for \/orders\/:id.*Server-Timing: db;dur/s);
   await go("/?view=route&route=%2Fcheckout&site=demo&window=1h");
-  assert.match(String(await text(page, "[data-found=nowhere]")), /no route that is called \/checkout.*behind \/orders\/:id/s);
+  assert.match(String(await text(page, "[data-found=nowhere]")), /no route named \/checkout.*queries for \/orders\/:id/s);
   await page.getByRole("link", { name: "all queries" }).click();
   await settled(page);
   assert.deepEqual(await page.locator("tr[data-query] td.words:last-child").allTextContents(), ["/orders/:id", "/orders/:id"]);
@@ -186,7 +186,7 @@ test("a route shows the queries behind it, counted again here, and says whose th
   await context.close();
 });
 
-test("what would help is told with the visits that it rests on, and leads to them", async () => {
+test("a recommendation shows its visits, and links to them", async () => {
   const { page, go, context } = await visitor();
   await go("/?view=health&site=demo");
   const item = page.locator("[data-advice=cache-misses]");
@@ -195,12 +195,12 @@ test("what would help is told with the visits that it rests on, and leads to the
   assert.match(await fact("Visits"), new RegExp(`^${2 * EACH}${EACH} \\(50%\\) over 2,000 ms$`));
   const lost = (EACH * (MISS - 2000)) / 1000;
   const all = lost + [...Array(200).keys()].reduce((sum, view) => sum + (1000 + view) / 1000, 0) + [...Array(40).keys()].reduce((sum, view) => sum + Math.max(0, view * 40 - 1100) / 1000, 0);
-  assert.match(await fact("They lose"), /^4 min/);
-  const share = number((await fact("They lose")).replace("4 min", ""));
+  assert.match(await fact("Time lost"), /^4 min/);
+  const share = number((await fact("Time lost")).replace("4 min", ""));
   assert.ok(Math.abs(share - (lost / all) * 100) < 2, `${share} %, exactly ${(lost / all) * 100} %`);
   assert.ok(Math.abs(number(await fact("p75")) - MISS) <= MISS / 64, await fact("p75"));
   assert.match(await fact("Lost by a miss"), /^(1,9\d\d|2,0\d\d) ms$/);
-  await item.getByRole("link", { name: "Look at the route" }).click();
+  await item.getByRole("link", { name: "View route" }).click();
   await page.locator("h1.path").waitFor();
   await settled(page);
   assert.match(page.url(), /view=route&route=%2Flist&window=7d&device=desktop$/);
@@ -208,81 +208,81 @@ test("what would help is told with the visits that it rests on, and leads to the
   await context.close();
 });
 
-test("an alert is looked after and silenced from the page, and as the API then has it", async () => {
+test("an alert is acknowledged and silenced from the page, and the API agrees", async () => {
   const { page, go, context } = await visitor({ token: "read sesame" });
   const alerts = async () => (await fetch(`${www.product.origin}/api/alerts?site=demo`, { headers: { authorization: "Bearer read sesame" } })).json();
   const { raised } = await alerts();
-  assert.ok(raised.length > 0, "a page that is broken calls somebody");
+  assert.ok(raised.length > 0, "a violated budget raises an alert");
   await go("/?view=health&site=demo");
   assert.deepEqual(await page.locator("li[data-alert]").evaluateAll((rows) => rows.map((row) => row.getAttribute("data-alert"))), raised.map((/** @type {any} */ { key }) => key));
   const first = page.locator("li[data-alert]").first();
   await first.getByRole("button", { name: "Acknowledge" }).click();
-  await page.getByLabel("Who looks after it").fill("Kim");
+  await page.getByLabel("Your name").fill("Kim");
   await page.getByRole("button", { name: "Acknowledge", exact: true }).last().click();
-  // Whoever only reads changes nothing: the token that does is asked for.
-  await page.getByLabel("The secret MANAGE_TOKEN").fill("manage sesame");
-  await page.getByRole("button", { name: "Go on" }).click();
-  await page.getByText("Kim looks after it").waitFor();
+  // A change requires the management token.
+  await page.getByLabel("MANAGE_TOKEN").fill("manage sesame");
+  await page.getByRole("button", { name: "Continue" }).click();
+  await page.getByText("acknowledged by Kim").waitFor();
   assert.equal((await alerts()).raised[0].acknowledged.by, "Kim");
   await page.locator("li[data-alert]").first().getByRole("button", { name: "Silence …" }).click();
-  await page.getByLabel("For how many minutes").fill("30");
-  await page.getByLabel("What for").fill("a new basket");
+  await page.getByLabel("Duration in minutes").fill("30");
+  await page.getByLabel("Reason").fill("a new basket");
   await page.getByRole("button", { name: "Silence", exact: true }).click();
   await page.locator("[data-mute]").filter({ hasText: "a new basket (Kim)" }).waitFor();
   const [mute] = (await alerts()).mutes;
   assert.equal(mute.until - mute.from, 30 * 60_000);
-  await page.getByRole("button", { name: "Take back" }).click();
+  await page.getByRole("button", { name: "Remove silence" }).click();
   await page.locator("[data-mute]").waitFor({ state: "detached" });
   assert.deepEqual((await alerts()).mutes, []);
   await context.close();
 });
 
-test("the overview calls out what is raised, for those who may know it, and how old and whole the numbers are", async () => {
+test("the overview shows open alerts to readers with a token, and the age and completeness of its data", async () => {
   const headers = { authorization: "Bearer read sesame" };
   const { raised } = await (await fetch(`${www.product.origin}/api/alerts?site=demo`, { headers })).json();
   const { sent, heard, heard_at } = await (await fetch(`${www.product.origin}/api/vitals/distribution?site=demo`)).json();
   const { page, go, complaints, context } = await visitor({ token: "read sesame" });
   await go("/?site=demo");
   assert.deepEqual(await page.locator(".called li").evaluateAll((rows) => rows.map((row) => row.getAttribute("data-alert"))), raised.slice(0, 5).map((/** @type {any} */ { key }) => key));
-  assert.match(String(await text(page, ".called li")), /Kim looks after it/);
-  assert.match(String(await text(page, "[data-fact='Sends heard'] small")), new RegExp(`^${heard} of ${sent}$`));
-  assert.match(String(await text(page, "[data-fact='Heard last'] b")), /ago|now/);
+  assert.match(String(await text(page, ".called li")), /acknowledged by Kim/);
+  assert.match(String(await text(page, "[data-fact='Beacons received'] small")), new RegExp(`^${heard} of ${sent}$`));
+  assert.match(String(await text(page, "[data-fact='Last beacon'] b")), /ago|now/);
   const at = new Intl.DateTimeFormat("en-US", { dateStyle: "medium", timeStyle: "short", timeZone: "UTC" }).format(heard_at);
-  assert.equal(await text(page, "[data-fact='Heard last'] small"), at);
+  assert.equal(await text(page, "[data-fact='Last beacon'] small"), at);
   await page.getByRole("link", { name: "Acknowledge or silence" }).click();
-  await page.locator("#machinery").waitFor();
+  await page.locator("#operations").waitFor();
   const stranger = await visitor();
   await stranger.go("/?site=demo");
-  assert.match(String(await text(stranger.page, "[aria-labelledby=attention]")), /Alerts are for those who hold the read token/);
+  assert.match(String(await text(stranger.page, "[aria-labelledby=attention]")), /Alerts require the read token/);
   assert.deepEqual([...complaints, ...stranger.complaints].filter((each) => !/\b503\b/.test(each)), []);
   await Promise.all([context.close(), stranger.context.close()]);
 });
 
-test("how the site was is what each look said; an incident has its beginning, its end, and who knew", async () => {
+test("the status history matches the evaluations; an incident shows its start, end and notifications", async () => {
   const headers = { authorization: "Bearer read sesame" };
   const real = await (await fetch(`${www.product.origin}/api/health/history?site=demo&window=7d`, { headers })).json();
   const { page, go, context } = await visitor({ token: "read sesame" });
   await go("/?view=health&site=demo");
   assert.deepEqual(await page.locator("tr[data-incident]").evaluateAll((rows) => rows.map((row) => row.getAttribute("data-incident"))), real.incidents.slice(0, 8).map((/** @type {any} */ { key }) => key));
   assert.match(String(await text(page, "tr[data-incident] td:last-child")), /^(nobody|Kim.*)$/);
-  assert.ok((await page.locator("tr[data-incident]").allTextContents()).some((row) => row.includes("Kim")), "who looked after one is named");
+  assert.ok((await page.locator("tr[data-incident]").allTextContents()).some((row) => row.includes("Kim")), "the person who acknowledged is named");
   assert.deepEqual((await page.locator("tr[data-status]").evaluateAll((rows) => rows.map((row) => row.getAttribute("data-status")))).filter((status) => status !== "unseen"), real.statuses.map((/** @type {any} */ { health }) => health).reverse());
-  // Ninety days, of which the tests have lived through none.
+  // A mocked history: the tests cannot wait for days.
   await page.route("**/api/health/history?*", (route) => route.fulfill({ json: PAST(Date.now()) }));
   await go("/?view=health&site=demo&window=28d");
   assert.equal(await page.locator("[data-history]").getAttribute("data-history"), "28d");
-  assert.equal(await page.locator(".strip").getAttribute("aria-label"), "Status over time: 82.1% healthy, 3.6% degraded, 7.1% unhealthy, 7.1% seen by nobody");
+  assert.equal(await page.locator(".strip").getAttribute("aria-label"), "Status over time: 82.1% healthy, 3.6% degraded, 7.1% unhealthy, 7.1% not evaluated");
   const [bar, ...pieces] = await page.locator(".strip, .strip i").evaluateAll((all) => all.map((each) => each.getBoundingClientRect().toJSON()));
   assert.deepEqual(pieces.map(({ left, width }) => [(left - bar.left) / bar.width, width / bar.width].map((part) => Math.round(part * 28))), [[0, 10], [10, 1], [11, 6], [19, 2], [21, 7]]);
-  assert.deepEqual((await page.locator("tr[data-status]").allTextContents()).map((row) => row.replace(/[A-Z][a-z]{2} \d+, \d{4}, \d+:\d\d.[AP]M/g, "·")), ["Healthy·still7 days92", "Unhealthy··2 days31", "Nobody looked··2 days–", "Healthy··6 days92", "Degraded··24 h74", "Healthy··10 days92"]);
+  assert.deepEqual((await page.locator("tr[data-status]").allTextContents()).map((row) => row.replace(/[A-Z][a-z]{2} \d+, \d{4}, \d+:\d\d.[AP]M/g, "·")), ["Healthy·now7 days92", "Unhealthy··2 days31", "Not evaluated··2 days–", "Healthy··6 days92", "Degraded··24 h74", "Healthy··10 days92"]);
   assert.equal(await page.locator("[data-spent=unseen]").isVisible(), true);
   const rows = await page.locator("tr[data-incident]").allTextContents();
-  assert.match(rows[0], /^Slow answersthe whole siteWarning.*goes on2 hnobodynobody$/);
-  assert.match(rows[1], /^Budget broken\/cart · phone · LCPCritical.*ended.*2 dayspagerslackAnn/);
+  assert.match(rows[0], /^Slow responsesthe whole siteWarning.*ongoing2 hnobodynobody$/);
+  assert.match(rows[1], /^Budget violated\/cart · phone · LCPCritical.*ended.*2 dayspagerslackAnn/);
   await context.close();
 });
 
-/** Four weeks with a bad day, a gap and two worse ones. @param {number} to */
+/** Four weeks with one degraded day, a gap of two days and two unhealthy days. @param {number} to */
 function PAST(to) {
   const DAY = 86_400_000;
   const at = (/** @type {number} */ day) => to - (28 - day) * DAY;
@@ -300,7 +300,7 @@ function PAST(to) {
 
 const PLACES = { cache: "/?view=cache&site=demo", health: "/?view=health&site=demo&window=28d", called: "/?site=demo", queries: "/?view=route&route=%2Forders%2F%3Aid&site=demo&window=1h" };
 
-test("the views of the machinery are clean by axe in both themes, and fit at three widths", async () => {
+test("the cache and health views pass axe in both themes, and fit at three widths", async () => {
   await photographed(browser, www.product.origin, PLACES, async (page, name) => {
     if (name !== "health") return;
     await page.route("**/api/health/history?*", (route) => route.fulfill({ json: PAST(Date.now()) }));

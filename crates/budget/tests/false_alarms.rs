@@ -1,5 +1,4 @@
-//! The promises that verdicts make, kept by simulated sites: how often they cry wolf, and how soon
-//! they notice. Every run draws the same numbers.
+//! False alarm rates and detection delays of verdicts, measured on simulated sites with a fixed seed.
 
 use budget::{
     AlarmState, BudgetTally, GateCell, GateOutcome, Limit, Severity, Verdict, evaluate_gate, gate_readiness,
@@ -16,7 +15,7 @@ impl SplitMix64 {
         z ^ (z >> 31)
     }
 
-    /// Evenly between 0 and 1, and neither.
+    /// A uniform value between 0 and 1, exclusive.
     fn next_share(&mut self) -> f64 {
         ((self.next_u64() >> 12) as f64 + 0.5) / (1_u64 << 52) as f64
     }
@@ -26,7 +25,7 @@ impl SplitMix64 {
     }
 }
 
-/// A page whose p75 is so many times its budget: log-normal, as load times are.
+/// A visit to a page with a log-normal load time whose p75 is `overshoot` times the budget.
 fn simulate_visit(rng: &mut SplitMix64, overshoot: f64) -> bool {
     let p75_of_normal = 0.674_489_75;
     overshoot * (0.6 * (rng.next_normal() - p75_of_normal)).exp() <= 1.0
@@ -36,7 +35,7 @@ fn record_visit(tally: &mut BudgetTally, within: bool) {
     *(if within { &mut tally.within } else { &mut tally.over }) += 1;
 }
 
-/// Three standard deviations of a rate that is found by so many trials.
+/// Three standard deviations of an estimated rate.
 fn tolerance(rate: f64, trials: u32) -> f64 {
     3.0 * (rate * (1.0 - rate) / f64::from(trials)).sqrt()
 }
@@ -62,13 +61,13 @@ fn a_single_verdict_at_the_budget_is_a_false_alarm_at_most_once_in_100() {
     }
 }
 
-/// The first visit after which the alarm is up, if any of them is.
+/// The number of visits until the alarm is raised, if it is.
 fn visits_until_alarm(rng: &mut SplitMix64, overshoot: f64, visits: u64) -> Option<u64> {
     let mut tally = BudgetTally::default();
     (1..=visits).find(|_| {
         let within = simulate_visit(rng, overshoot);
         record_visit(&mut tally, within);
-        // A visit within budget takes evidence away.
+        // A visit within budget lowers the evidence.
         !within && AlarmState::Quiet.advance(tally, Verdict::Unknown, 75) == AlarmState::Raised
     })
 }
@@ -95,8 +94,8 @@ fn a_page_a_fifth_over_its_budget_is_found_within_three_days_at_200_views_a_day(
     assert!(rate >= 0.99, "{rate}");
 }
 
-/// What a gate answers that waits for so many visits and asks after every twenty: at once where a budget
-/// is certainly broken, once when there are enough visits, and when the time is over.
+/// The outcome of a gate that waits for visits and checks after every twenty: immediately on a certain
+/// violation, once when there are enough visits, and at the end.
 fn wait_for_gate(rng: &mut SplitMix64, overshoot: f64, visits: u64) -> GateOutcome {
     let limit = Limit { max: 1, percentile: 75, severity: Severity::Error, min_samples: 30, line: 1 };
     let mut cell = GateCell { limit, tally: BudgetTally::default(), is_subset: false };
@@ -127,9 +126,9 @@ fn a_waiting_gate_is_not_fooled_by_repeated_checks() {
     };
     let (false_alarms, passed) = (rate(1.0, GateOutcome::Violated), rate(1.0, GateOutcome::Pass));
     println!("on its budget: violated {false_alarms}, passed {passed}");
-    // At any time one of twenty, and two looks at one of a hundred.
+    // 1 in 20 from the sequential test, and two looks at 1 in 100.
     assert!(false_alarms <= 0.07, "{false_alarms}");
-    // Two looks at one of twenty.
+    // Two looks at 1 in 20.
     assert!(passed <= 0.1 + tolerance(0.1, trials), "{passed}");
     let (stopped, kept) = (rate(1.3, GateOutcome::Violated), rate(0.7, GateOutcome::Pass));
     println!("a third over: violated {stopped}; a third under: passed {kept}");

@@ -1,4 +1,4 @@
-//! The shapes that JavaScript meets, and the judgements in them.
+//! Documents for JavaScript, and their content.
 
 #![expect(clippy::unwrap_used, reason = "a helper of tests may do as tests do")]
 
@@ -33,7 +33,7 @@ fn an_error_is_reported_in_parts() {
     assert_eq!(
         json!(error_report(&mistake)),
         json!({
-            "message": "line 2, column 5: [0].timing: \"timing\" is no known key; did you mean \"timings\"?",
+            "message": "line 2, column 5: [0].timing: unknown key \"timing\"; did you mean \"timings\"?",
             "line": 2, "column": 5, "key": "[0].timing", "nearest": "timings",
         })
     );
@@ -72,15 +72,15 @@ fn lighthouse_ci_gets_one_row_for_each_page() {
 }
 
 #[test]
-fn an_invalid_url_is_refused() {
+fn an_invalid_url_is_rejected() {
     let refusal = build_assert_matrix(&budgets(), &urls(&["/shop"]), Device::Phone).unwrap_err();
     assert_eq!(
         refusal.to_string(),
-        "\"/shop\" is no address of a page; one such as \"https://example.org/\" is needed"
+        "\"/shop\" is not a page URL; use an absolute one, such as \"https://example.org/\""
     );
 }
 
-/// As Lighthouse CI 0.15.1 writes them.
+/// Results as Lighthouse CI 0.15.1 writes them.
 fn results() -> Value {
     json!([
         { "name": "maxNumericValue", "expected": 2000, "actual": 2100.5, "values": [2100.5], "operator": "<=",
@@ -119,7 +119,7 @@ fn a_run_is_verified_assertion_by_assertion() {
 }
 
 #[test]
-fn the_whole_configuration_follows_from_the_budgets() {
+fn the_configuration_follows_from_the_budgets() {
     let at = |device| build_lhci_config(&budgets(), &urls(&["http://localhost:3000"]), device, 5);
     let phone = json!(at(Device::Phone).unwrap());
     assert_eq!(
@@ -133,13 +133,13 @@ fn the_whole_configuration_follows_from_the_budgets() {
     assert_eq!(json!(at(Device::Desktop).unwrap())["collect"]["settings"]["preset"], "desktop");
     assert_eq!(
         at(Device::Tablet).unwrap_err().to_string(),
-        "Lighthouse cannot be a tablet; it can be a phone or a desktop"
+        "Lighthouse cannot emulate a tablet; use phone or desktop"
     );
     assert!(build_lhci_config(&budgets(), &[], Device::Phone, 5).is_err());
     assert!(build_lhci_config(&budgets(), &urls(&["http://a/"]), Device::Phone, 0).is_err());
 }
 
-/// A cell as the edge tells it: 200 views of a route on phones.
+/// A cell of the edge's document: 200 views of a route on phones.
 fn cell(pattern: &str, route: Option<&str>, metric: &str, max: f64, k: u32) -> Value {
     json!({
         "pattern": pattern, "route": route, "device": "phone", "metric": metric, "unit": "ms", "max": max,
@@ -172,7 +172,7 @@ fn the_gate_uses_only_counts_against_its_own_limits() {
     assert_eq!((&document["answer"], &document["code"]), (&json!("pass"), &json!(0)));
     let rows: Vec<_> = document["rows"].as_array().unwrap().iter().collect();
     let verdicts: Vec<_> = rows.iter().map(|row| (&row["metric"], &row["verdict"], &row["line"])).collect();
-    // The warning comes first; FCP has no budget any more.
+    // The warning comes first; FCP no longer has a budget.
     assert_eq!(json!(verdicts), json!([["CLS", "violated", 3], ["LCP", "met", 2], ["INP", "met", 4]]));
 
     let laxer = cell("/", None, "INP", 500.0, 200);
@@ -247,7 +247,7 @@ fn a_release_is_compared_with_the_one_before() {
         (&json!(1), &json!(true), &json!(2))
     );
     assert_eq!(document("LCP", 3990)["code"], 0);
-    // Layout shifts are only warned of.
+    // Layout shifts have severity `warn`.
     assert_eq!(
         (&document("CLS", 3800)["code"], &document("CLS", 3800)["regressions"][0]["severity"]),
         (&json!(0), &json!("warn"))
@@ -268,7 +268,7 @@ fn field_and_lab_are_reported_side_by_side() {
         document["rows"][0]["lab"],
         json!({ "audit": "largest-contentful-paint", "actual": 2100.5, "max": 2000.0, "outcome": "broken" })
     );
-    assert_eq!(document["rows"][1]["lab"], Value::Null, "the root is no page of another route");
+    assert_eq!(document["rows"][1]["lab"], Value::Null, "the root page belongs to another route");
     assert_eq!((&document["code"], document["lab"].as_array().unwrap().len()), (&json!(1), 4));
     let alone = json!(lab_gate_report(std::slice::from_ref(&found)));
     assert_eq!((&alone["code"], &alone["site"], &alone["lab"]), (&json!(1), &Value::Null, &document["lab"]));
