@@ -8,7 +8,7 @@ import { CliError, errorMessage } from "./cli_error.js";
 import { labFile, readBudgets, readJson, readLighthouserc } from "./files.js";
 import { labTable } from "./report/text.js";
 
-/** @typedef {import("./documents.js").LabVerification} LabFound */
+/** @typedef {import("./documents.js").LhciVerification} LabFound */
 
 export const about = "Verifies that Lighthouse CI asserted every budget of every page, and summarizes the results.";
 

@@ -7,7 +7,7 @@ import { expandable } from "./history.js";
 
 /**
  * @typedef {import("./address.js").State} State
- * @typedef {import("./documents.js").Recommendation} Recommendation
+ * @typedef {import("./documents.js").Advice} Recommendation
  */
 
 /** @param {State} state @param {string} window @param {Recommendation[]} advice @param {string} lately */

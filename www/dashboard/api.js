@@ -3,7 +3,7 @@ import { yieldToInput } from "./scheduling.js";
 
 /**
  * @typedef {import("./documents.js").QueryResponse} QueryResponse
- * @typedef {import("./documents.js").Line} Line
+ * @typedef {import("./documents.js").QueryLine} Line
  */
 
 /** An error response of the Worker: `status`, and the detail of its problem document. */

@@ -8,14 +8,14 @@ import { loadToolkit } from "./toolkit.js";
 
 /**
  * @typedef {import("./address.js").State} State
- * @typedef {import("./documents.js").LabPage} LabPage
+ * @typedef {import("./documents.js").LabResult} LabPage
  * @typedef {import("./documents.js").BudgetCell} BudgetCell
  * @typedef {import("./toolkit.js").Toolkit} Toolkit
  */
 
 /** @param {State} state @returns {Promise<import("./overview.js").ViewContent>} */
 export async function budgets(state) {
-  const [report, pages, tools] = await Promise.all([/** @type {Promise<import("./documents.js").BudgetReport>} */ (fetchLongList("/api/budgets", apiQuery(state), "cells")), fetchLab(state), loadToolkit()]);
+  const [report, pages, tools] = await Promise.all([/** @type {Promise<import("./documents.js").Standing>} */ (fetchLongList("/api/budgets", apiQuery(state), "cells")), fetchLab(state), loadToolkit()]);
   const cells = [...report.cells].sort((one, other) => verdictRank(one.verdict) - verdictRank(other.verdict) || other.n - other.k - (one.n - one.k));
   const counts = Map.groupBy(cells, ({ verdict }) => verdict);
   const kinds = Object.keys(VERDICT_LABELS).filter((name) => name !== "none");

@@ -10,9 +10,9 @@ import { ago, bytes, count, dateTime, percent, plural, totalTime } from "./forma
 /**
  * @typedef {import("./address.js").State} State
  * @typedef {import("./documents.js").CacheAnalytics} CacheAnalytics
- * @typedef {import("./documents.js").CacheCall} CacheCall
- * @typedef {import("./documents.js").Explanation} Explanation
- * @typedef {import("./documents.js").RouteStats} RouteStats
+ * @typedef {import("./documents.js").AdminCallRecord} CacheCall
+ * @typedef {import("./documents.js").CacheExplanation} Explanation
+ * @typedef {import("./documents.js").RouteCacheStats} RouteStats
  */
 
 /** @param {State} state @param {() => void} reload @returns {Promise<import("./overview.js").ViewContent>} */

@@ -5,8 +5,8 @@ import { make } from "./dom.js";
 import { count, metricValue, percent, plural } from "./format.js";
 
 /**
- * @typedef {import("./documents.js").Cause} Cause
- * @typedef {import("./documents.js").SlowViews} SlowViews
+ * @typedef {import("./documents.js").CauseCount} Cause
+ * @typedef {import("./documents.js").SlowViewCauses} SlowViews
  */
 
 /** @param {URLSearchParams} query the route and the metric @returns {Promise<SlowViews[]>} */

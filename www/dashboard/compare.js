@@ -7,7 +7,7 @@ import { METRIC_ORDER, count, date, interval, metricValue, percent, plural } fro
 
 /**
  * @typedef {import("./address.js").State} State
- * @typedef {import("./documents.js").MetricComparison} MetricComparison
+ * @typedef {import("./documents.js").ComparisonLine} MetricComparison
  */
 
 /** @param {State} state @param {(change: Partial<State>) => void} go @returns {Promise<import("./overview.js").ViewContent>} */
@@ -24,7 +24,7 @@ export async function compare(state, go) {
   const sides = byRelease
     ? { "a.release": String(state.a), "b.release": String(state.b), release: null }
     : { ...times, "a.from": String(from - length), "a.to": String(from), "b.from": String(from), "b.to": String(to), ...(state.only.has("release") ? { release: String(state.only.get("release")) } : {}) };
-  /** @type {import("./documents.js").Comparison} */
+  /** @type {import("./documents.js").ComparisonResponse} */
   const comparison = await fetchJson("/api/vitals/compare", withParams(query, sides));
   const names = byRelease ? [String(state.a), String(state.b)] : [`${date(from - length)} – ${date(from)}`, `${date(from)} – ${date(to)}`];
   const lines = METRIC_ORDER.flatMap((name) => comparison.lines.find(({ metric }) => metric === name) ?? []);
@@ -68,7 +68,7 @@ function sidePicker(state, known, go) {
 function comparisonRow({ metric, unit, a, b, budget }) {
   const change = a.p75 && b.p75 ? b.p75 / a.p75 - 1 : null;
   const few = a.n < MIN_VIEWS || b.n < MIN_VIEWS;
-  const side = (/** @type {import("./documents.js").Stats} */ stats) => [
+  const side = (/** @type {import("./documents.js").MetricStats} */ stats) => [
     numberCell([metricValue(stats.p75, unit), make("small", { class: "quiet" }, stats.n ? interval(stats.p75_interval, unit) : "no views")]),
     cell(ratingBar(stats)),
   ];

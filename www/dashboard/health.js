@@ -12,11 +12,11 @@ import { siteQueries } from "./queries.js";
 
 /**
  * @typedef {import("./address.js").State} State
- * @typedef {import("./documents.js").Alert} Alert
- * @typedef {import("./documents.js").Alerts} Alerts
+ * @typedef {import("./documents.js").AlertView} Alert
+ * @typedef {import("./documents.js").AlertReport} Alerts
  * @typedef {import("./documents.js").HealthReport} HealthReport
- * @typedef {import("./documents.js").RequestStats} RequestStats
- * @typedef {import("./documents.js").SiteRequestStats} SiteRequestStats
+ * @typedef {import("./documents.js").RouteRequestLoad} RequestStats
+ * @typedef {import("./documents.js").RequestReport} SiteRequestStats
  */
 
 /** @param {State} state @param {() => void} reload @returns {Promise<import("./overview.js").ViewContent>} */
@@ -27,9 +27,9 @@ export async function health(state, reload) {
   const [report, alerts, history, advice, queries] = await Promise.all([
     /** @type {Promise<HealthReport>} */ (fetchStatusJson("/api/health/advanced", siteQuery)),
     /** @type {Promise<Alerts | null>} */ (optional(fetchStatusJson("/api/alerts", siteQuery))),
-    optionalOrError(/** @type {Promise<import("./documents.js").StatusHistory>} */ (fetchJson("/api/health/history", windowQuery))),
-    optionalOrError(/** @type {Promise<{ recommendations: import("./documents.js").Recommendation[] }>} */ (fetchJson("/api/performance/recommendations", windowQuery))),
-    optionalOrError(/** @type {Promise<import("./documents.js").Queries>} */ (fetchJson("/api/performance/queries", windowQuery))),
+    optionalOrError(/** @type {Promise<import("./documents.js").HealthHistory>} */ (fetchJson("/api/health/history", windowQuery))),
+    optionalOrError(/** @type {Promise<{ recommendations: import("./documents.js").Advice[] }>} */ (fetchJson("/api/performance/recommendations", windowQuery))),
+    optionalOrError(/** @type {Promise<import("./documents.js").QueryReport>} */ (fetchJson("/api/performance/queries", windowQuery))),
   ]);
   const act = actions(siteQuery, reload);
   const span = windowLabel(window).replace("Last", "in the last");

@@ -6,9 +6,9 @@ import { SIGNAL_LABELS, count, dateTime, duration, monthDay, percent, plural, wi
 
 /**
  * @typedef {import("./address.js").State} State
- * @typedef {import("./documents.js").Incident} Incident
- * @typedef {import("./documents.js").StatusHistory} StatusHistory
- * @typedef {import("./documents.js").StatusRun} StatusRun
+ * @typedef {import("./documents.js").IncidentRecord} Incident
+ * @typedef {import("./documents.js").HealthHistory} StatusHistory
+ * @typedef {import("./documents.js").StatusPeriod} StatusRun
  */
 
 /** Offered time ranges. */

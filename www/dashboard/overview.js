@@ -9,10 +9,10 @@ import { livePanel } from "./live.js";
 /**
  * @typedef {import("./address.js").State} State
  * @typedef {import("./documents.js").QueryResponse} QueryResponse
- * @typedef {import("./documents.js").Line} Line
- * @typedef {import("./documents.js").BudgetReport} BudgetReport
+ * @typedef {import("./documents.js").QueryLine} Line
+ * @typedef {import("./documents.js").Standing} BudgetReport
  * @typedef {import("./documents.js").Summary} Summary
- * @typedef {import("./documents.js").Alerts} Alerts
+ * @typedef {import("./documents.js").AlertReport} Alerts
  * A view: a function in `content` builds or extends a piece when its turn comes.
  * @typedef {{ title: string, content: (Node | (() => Node | undefined | Promise<void>))[], totals: { site: string, heard_at?: number, views: number },
  *   exportData: { name: string, columns: string[], rows: (string | number | null)[][], document: unknown } }} ViewContent
@@ -135,7 +135,7 @@ function alertsSection(state, alerts) {
     make("section", { "aria-labelledby": "alerts", class: "calls" }, make("header", { class: "row" }, make("h2", { id: "alerts" }, "Alerts"), health("Acknowledge or silence")), ...children);
   if (alerts instanceof ApiError) return section(make("p", { class: "warning" }, alerts.message));
   if (alerts.raised.length === 0) return section(make("p", { class: "quiet" }, "No open alerts."));
-  const item = (/** @type {import("./documents.js").Alert} */ { key, signal, route, device, series, level, since: from, says, acknowledged, muted }) =>
+  const item = (/** @type {import("./documents.js").AlertView} */ { key, signal, route, device, series, level, since: from, says, acknowledged, muted }) =>
     make("li", { "data-alert": key, class: muted ? "pale" : null },
       make("span", { class: `verdict ${level === "critical" ? "violated" : "at-limit"}` }, level === "critical" ? "Critical" : "Warning"),
       make("span", { title: says }, make("b", null, SIGNAL_LABELS[signal] ?? signal), " ", route ? make("a", { href: link(state, { view: "route", route }) }, route) : "the whole site", [device, series].filter(Boolean).map((part) => ` · ${part}`).join("")),

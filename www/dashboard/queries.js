@@ -7,8 +7,8 @@ import { count, metricValue, percent, plural, totalTime } from "./format.js";
 
 /**
  * @typedef {import("./address.js").State} State
- * @typedef {import("./documents.js").Queries} Queries
- * @typedef {import("./documents.js").Query} Query
+ * @typedef {import("./documents.js").QueryReport} Queries
+ * @typedef {import("./documents.js").BackendQuery} Query
  */
 
 /** @param {State} state @param {Queries} report @param {boolean} isFiltered whether filters are set, which do not apply to data of the edge */

@@ -25,10 +25,10 @@ export async function route(state) {
     /** @type {Promise<QueryResponse>} */ (fetchJson("/api/vitals/series", withParams(metricQuery, { step: seriesStep(state), limit: "5000" }))),
     /** @type {Promise<QueryResponse>} */ (fetchJson("/api/vitals/series", withParams(metricQuery, { step: seriesStep(state), by: "release", limit: "5000" }))),
     fetchCauses(metricQuery),
-    /** @type {Promise<import("./documents.js").Queries>} */ (fetchJson("/api/performance/queries", new URLSearchParams([...query].filter(([name]) => ["site", "from", "to", "window", "route"].includes(name))))),
+    /** @type {Promise<import("./documents.js").QueryReport>} */ (fetchJson("/api/performance/queries", new URLSearchParams([...query].filter(([name]) => ["site", "from", "to", "window", "route"].includes(name))))),
     fetchPurges(),
     fetchLab(state),
-    /** @type {Promise<import("./documents.js").BudgetReport>} */ (fetchJson("/api/budgets", metricQuery)),
+    /** @type {Promise<import("./documents.js").Standing>} */ (fetchJson("/api/budgets", metricQuery)),
     loadToolkit(),
     ...[...DIMENSIONS.keys()].map((by) => /** @type {Promise<QueryResponse>} */ (fetchJson("/api/vitals/distribution", withParams(metricQuery, { by })))),
   ]);
@@ -85,7 +85,7 @@ export async function route(state) {
 /**
  * The first appearance of each release. One that is there in the first two steps may be older than the time range:
  * a release with few visits does not appear in each step.
- * @param {import("./documents.js").Line[]} lines @returns {Mark[]}
+ * @param {import("./documents.js").QueryLine[]} lines @returns {Mark[]}
  */
 export function releaseMarks(lines) {
   const [, start = Infinity] = [...new Set(lines.map(({ at }) => at ?? Infinity))].sort((one, other) => one - other);
@@ -108,7 +108,7 @@ function markList(marks) {
   );
 }
 
-/** @param {import("./documents.js").Line} line @param {number} good */
+/** @param {import("./documents.js").QueryLine} line @param {number} good */
 function keyFigures(line, good) {
   return make("dl", { class: "facts panel" },
     fact("p75", metricValue(line.p75, line.unit), interval(line.p75_interval, line.unit)),
@@ -162,7 +162,7 @@ function breakdown(state, [by, word], { lines }) {
   );
 }
 
-/** @param {State} state @param {import("./documents.js").BudgetCell[]} cells @param {import("./toolkit.js").Toolkit} tools @param {import("./documents.js").LabPage[]} pages */
+/** @param {State} state @param {import("./documents.js").BudgetCell[]} cells @param {import("./toolkit.js").Toolkit} tools @param {import("./documents.js").LabResult[]} pages */
 function budgetSection(state, cells, tools, pages) {
   return make("section", { "aria-labelledby": "limits" },
     make("h2", { id: "limits" }, "Budgets"),

@@ -8,7 +8,7 @@ import { loadToolkit } from "./toolkit.js";
 
 /**
  * @typedef {import("./address.js").State} State
- * @typedef {import("./documents.js").Line} Line
+ * @typedef {import("./documents.js").QueryLine} Line
  * @typedef {Line & { name: string | null, lost: number, verdict: string | null }} Row
  */
 
@@ -18,7 +18,7 @@ export async function routes(state, go) {
   const byRoute = state.by === "route";
   const [response, report, { metrics }] = await Promise.all([
     fetchAllLines("/api/vitals/distribution", withParams(query, { by: state.by, metric: state.metric })),
-    /** @type {Promise<import("./documents.js").BudgetReport | null>} */ (byRoute ? fetchLongList("/api/budgets", withParams(query, { metric: state.metric }), "cells") : Promise.resolve(null)),
+    /** @type {Promise<import("./documents.js").Standing | null>} */ (byRoute ? fetchLongList("/api/budgets", withParams(query, { metric: state.metric }), "cells") : Promise.resolve(null)),
     loadToolkit(),
   ]);
   const { good } = metrics.get(state.metric) ?? { good: 0 };

@@ -2,8 +2,8 @@
 
 /** @typedef {import("../documents.js").GateReport} GateReport */
 /** @typedef {import("../documents.js").GateRow} GateRow */
-/** @typedef {import("../documents.js").LabRow} LabRow */
-/** @typedef {import("../documents.js").Regression} Regression */
+/** @typedef {import("../documents.js").LabGateRow} LabRow */
+/** @typedef {import("../documents.js").RegressionRow} Regression */
 
 const NUMBER = new Intl.NumberFormat("en-GB", { maximumFractionDigits: 0 });
 
