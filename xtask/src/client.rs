@@ -17,13 +17,16 @@ pub fn build(root: &Path) -> Result<()> {
     }
     fs::create_dir_all(&dist)?;
     machine(root, &[])?;
-    bundle(root, &Entry { source: "start", output: "start", module: "inlined", measure: "watch" })?;
+    bundle(root, &Entry { source: "start", output: "start", module: "wasm_inlined", observer: "beacon_observer" })?;
     let wasm = machine(root, &["--features", "reports"])?;
     fs::write(dist.join("client.wasm"), wasm)?;
-    for entry in ["index", "attribution", "start-attribution"] {
-        bundle(root, &Entry { source: entry, output: entry, module: "inlined", measure: "measure" })?;
+    let observer = "callback_observer";
+    for (source, output) in
+        [("index", "index"), ("index-attribution", "attribution"), ("start-attribution", "start-attribution")]
+    {
+        bundle(root, &Entry { source, output, module: "wasm_inlined", observer })?;
     }
-    bundle(root, &Entry { source: "index", output: "separate", module: "fetched", measure: "measure" })
+    bundle(root, &Entry { source: "index", output: "separate", module: "wasm_fetched", observer })
 }
 
 /// What a page may import.
@@ -32,11 +35,11 @@ struct Entry {
     source: &'static str,
     /// The file in `pkg/dist` that it becomes.
     output: &'static str,
-    /// The file in `pkg/src` that brings the machine.
+    /// The file in `pkg/src` that provides the wasm module.
     module: &'static str,
-    /// The file in `pkg/src` that measures: `measure` reports every change with its entries, `watch`
-    /// only tells what a beacon carries.
-    measure: &'static str,
+    /// The file in `pkg/src` that observes the page: `callback_observer` reports every change with its
+    /// entries, `beacon_observer` only provides the values of beacons.
+    observer: &'static str,
 }
 
 /// The machine's bytes, also left where a bundle finds them. One file is one request, and it measures
@@ -118,7 +121,7 @@ fn binaryen(root: &Path, tool: &str) -> Command {
     command
 }
 
-fn bundle(root: &Path, Entry { source, output, module, measure }: &Entry) -> Result<()> {
+fn bundle(root: &Path, Entry { source, output, module, observer }: &Entry) -> Result<()> {
     let bundled = root.join("target/pkg/bundled.js");
     run(process::npm(root, "esbuild")
         .arg(format!("pkg/src/{source}.js"))
@@ -128,13 +131,13 @@ fn bundle(root: &Path, Entry { source, output, module, measure }: &Entry) -> Res
             "--format=esm",
             "--target=es2022",
             // Names that only our own files use.
-            "--mangle-props=^(lists|targets|navigation|vitals|exact|declare|witness|describe|attribute|asked|stop)$",
+            "--mangle-props=^(lists|targets|navigation|instances|readValue|readWireValue|declareView|onEntry|describe|attribute|stop)$",
             "--charset=utf8",
             "--log-level=warning",
         ])
-        .arg(format!("--define:FULL={}", *measure == "measure"))
+        .arg(format!("--define:FULL={}", *observer == "callback_observer"))
         .arg(format!("--alias:#bytes={}", root.join("target/pkg/bytes.js").display()))
-        .arg(format!("--alias:#measure={}", root.join(format!("pkg/src/{measure}.js")).display()))
+        .arg(format!("--alias:#observer={}", root.join(format!("pkg/src/{observer}.js")).display()))
         .arg(format!("--alias:#module={}", root.join(format!("pkg/src/{module}.js")).display()))
         .arg(format!("--outfile={}", bundled.display())))?;
     minify(root, &bundled, &root.join(format!("pkg/dist/{output}.js")))
@@ -168,7 +171,7 @@ fn literal(bytes: &[u8]) -> String {
     text
 }
 
-/// What `pkg/src/inlined.js` adds again: of all shifts, the one that compressed best.
+/// What `pkg/src/wasm_inlined.js` adds again: of all shifts, the one that compressed best.
 const SHIFT: u8 = 220;
 
 fn run(command: &mut Command) -> Result<()> {

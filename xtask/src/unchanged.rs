@@ -167,7 +167,7 @@ mod tests {
                 "rust-toolchain.toml",
                 "crates/ledger/src/lib.rs",
                 "worker/shim.js",
-                "pkg/src/measure.js",
+                "pkg/src/callback_observer.js",
                 "lighthouse/budgets.json",
                 "tests/product.mjs",
                 "tests/faults/workerd.mjs",
