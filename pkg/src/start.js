@@ -95,10 +95,12 @@ export const start = (options) => {
     disarm();
     sentValues = values;
     const address = new URL(url);
-    address.search = `${new URLSearchParams([...address.searchParams].filter(([name]) => options.allowQuery?.includes(name)))}`;
+    const allowed = new URLSearchParams([...address.searchParams].filter(([name]) => options.allowQuery?.includes(name)));
+    // The setter makes a string of it.
+    address.search = /** @type {string & URLSearchParams} */ (allowed);
     const entry = navigationEntry();
-    /** @type {Beacon} */
-    const beacon = {
+    /** @type {Beacon | null | undefined} */
+    let beacon = /** @type {Beacon} */ ({
       v: 1,
       site: options.site,
       id: (id ??= crypto.getRandomValues(new Uint32Array(3)).join("")),
@@ -113,12 +115,12 @@ export const start = (options) => {
       // A response from the browser's own cache repeats the Server-Timing of an earlier request.
       cache: entry?.serverTiming?.find(({ name }) => entry.transferSize && (name === "edge" || name === "cache"))?.description,
       net: navigator.connection?.effectiveType,
-      bot: /** @type {1 | 0} */ (+navigator.webdriver) || undefined,
+      bot: +navigator.webdriver || undefined,
       lost: lossReason ?? (values[2] ? undefined : "hidden"),
-    };
+    });
     if (FULL && options.describe) beacon.a = options.describe(measurement);
-    const edited = options.beforeSend ? options.beforeSend(beacon) : beacon;
-    if (edited) return JSON.stringify(edited);
+    if (options.beforeSend) beacon = options.beforeSend(beacon);
+    if (beacon) return JSON.stringify(beacon);
     seq--;
   };
 

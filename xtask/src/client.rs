@@ -17,7 +17,10 @@ pub fn build(root: &Path) -> Result<()> {
     }
     fs::create_dir_all(&dist)?;
     machine(root, &[])?;
-    bundle(root, &Entry { source: "start", output: "start", module: "wasm_inlined", observer: "beacon_observer" })?;
+    bundle(
+        root,
+        &Entry { source: "start", output: "start", module: "wasm_inlined", observer: "beacon_observer" },
+    )?;
     let wasm = machine(root, &["--features", "reports"])?;
     fs::write(dist.join("client.wasm"), wasm)?;
     let observer = "callback_observer";

@@ -23,7 +23,7 @@ fn dispatch(tracker: &mut BeaconTracker, opcode: u32, browser_count: f64, operan
         BeaconCall::PaintEntry { start_time, .. } => PageEvent::FirstContentfulPaint(start_time),
         BeaconCall::LargestPaintEntry { start_time, .. } => PageEvent::LargestContentfulPaint(start_time),
         // A shift soon after an input is expected, and does not count.
-        BeaconCall::LayoutShiftEntry { had_recent_input, .. } if had_recent_input != 0.0 => return None,
+        BeaconCall::LayoutShiftEntry { had_recent_input, .. } if had_recent_input > 0.0 => return None,
         BeaconCall::LayoutShiftEntry { start_time, detail, .. } => {
             PageEvent::LayoutShift(LayoutShift { at: start_time, score: detail })
         }
