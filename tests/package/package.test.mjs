@@ -52,7 +52,7 @@ describe("the packed package", () => {
       const clients = project.output ? await shipped(project) : [];
       const copies = clients.reduce((sum, { copies }) => sum + copies, 0);
       assert.equal(copies, project.copies, `copies of the module in ${clients.map(({ file }) => file).join(", ")}`);
-      assert.deepEqual(project.output ? await filesWith(project, DEVELOPERS_VIEW) : [], [], "what is for developers is in a production build");
+      assert.deepEqual(project.output ? await filesWith(project, DEVELOPMENT_TOOLS) : [], [], "what is for developers is in a production build");
       for (const { file, bytes } of clients) sizes.push(row(project.name, bytes.length, gzipSync(bytes).length, brotliCompressSync(bytes).length, file));
 
       const { views: before } = await worker.summary("site=portal");
@@ -90,7 +90,7 @@ describe("the packed package", () => {
       const secret = "an example secret of 32 bytes...";
       assert.deepEqual(await push(secret), [200, { stored: true }]);
       assert.deepEqual(await push(secret), [200, { stored: false }]);
-      assert.deepEqual(await push(secret.toUpperCase()), [401, { error: "the signature is not of these bytes" }]);
+      assert.deepEqual(await push(secret.toUpperCase()), [401, { error: "the signature does not match the body" }]);
     } finally {
       await site.close();
     }
@@ -159,7 +159,7 @@ describe("the packed package", () => {
         });
       });
       await page.goto(site.origin);
-      const overlay = page.getByRole("region", { name: "Vitals of this page" });
+      const overlay = page.getByRole("region", { name: "Web vitals of this page" });
       const row = (/** @type {string} */ name) => overlay.locator(`[data-metric=${name}] td`);
       await row("LCP").first().filter({ hasText: /\d ms/ }).waitFor();
       await row("LCP").last().filter({ hasText: "≤ 2000 ms" }).waitFor();
@@ -173,7 +173,7 @@ describe("the packed package", () => {
       // Another view of the router's is the same page load.
       await page.getByRole("link", { name: "Product", exact: true }).click();
       await page.getByRole("heading", { name: "Product 42" }).waitFor();
-      await overlay.getByRole("button", { name: "Close the vitals" }).click();
+      await overlay.getByRole("button", { name: "Close web vitals" }).click();
       await overlay.waitFor({ state: "detached" });
       assert.equal(tables.length, 1);
     } finally {
@@ -187,7 +187,7 @@ describe("the packed package", () => {
     await writeFile(join(folder, "view.js"), 'import { start } from "edge-vitals/start";\nstart({ endpoint: "/v1/vitals", site: "portal" });\nif (process.env.NODE_ENV !== "production") import("edge-vitals/development").then(({ overlay, table }) => [overlay(), table()]);\n');
     for (const [kind, isThere] of /** @type {const} */ ([["production", false], ["development", true]])) {
       const built = await run(["esbuild", "view.js", "--bundle", "--minify", "--format=esm", `--define:process.env.NODE_ENV="${kind}"`], folder);
-      assert.equal(DEVELOPERS_VIEW.test(built), isThere, kind);
+      assert.equal(DEVELOPMENT_TOOLS.test(built), isThere, kind);
     }
   });
 
@@ -289,7 +289,7 @@ describe("the packed package", () => {
 });
 
 /** What only the developer's view says. */
-const DEVELOPERS_VIEW = /Vitals of this page|console\.table|api\/budgets\/limits/;
+const DEVELOPMENT_TOOLS = /Web vitals of this page|console\.table|api\/budgets\/limits/;
 
 /** @typedef {{ path: string, clicks: string[], expect: { nav: string, route: string, path: string }[], isMissing?: boolean }} Visit */
 
