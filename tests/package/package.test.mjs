@@ -142,7 +142,7 @@ describe("the packed package", () => {
     }
   });
 
-  test("in development an overlay follows the vitals beside their budgets, and one table a page is in the console", { timeout: 180_000 }, async () => {
+  test("in development, an overlay shows metrics beside their budgets, and the console has one table per page", { timeout: 180_000 }, async () => {
     await build(DEVELOPED);
     const site = await develop(DEVELOPED, worker.origin);
     const context = await browser.newContext(DEVICES.desktop);
@@ -169,7 +169,7 @@ describe("the packed package", () => {
       await printed;
       const lines = JSON.parse(tables[0]);
       assert.equal(lines.TTFB.limit, "≤ 800 ms");
-      assert.match(lines.LCP.because, /\w/);
+      assert.match(lines.LCP.cause, /\w/);
       // Another view of the router's is the same page load.
       await page.getByRole("link", { name: "Product", exact: true }).click();
       await page.getByRole("heading", { name: "Product 42" }).waitFor();
@@ -182,7 +182,7 @@ describe("the packed package", () => {
     }
   });
 
-  test("a bundler leaves the developer's view out of production, and puts it into development", async () => {
+  test("a bundler keeps the development tools out of production builds", async () => {
     const folder = join(ROOM, "plain");
     await writeFile(join(folder, "view.js"), 'import { start } from "edge-vitals/start";\nstart({ endpoint: "/v1/vitals", site: "portal" });\nif (process.env.NODE_ENV !== "production") import("edge-vitals/development").then(({ overlay, table }) => [overlay(), table()]);\n');
     for (const [kind, isThere] of /** @type {const} */ ([["production", false], ["development", true]])) {
