@@ -312,7 +312,7 @@ function listening(child) {
     let output = '';
     child.stderr?.on('data', (chunk) => {
       output += chunk;
-      const address = row.match(/DevTools listening on (ws:\S+)/);
+      const address = output.match(/DevTools listening on (ws:\S+)/);
       if (address) resolve(address[1]);
     });
     child.once('exit', (code) => reject(new Error(`the browser ended (${code}) before it listened:\n${output}`)));
