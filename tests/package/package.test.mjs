@@ -37,7 +37,7 @@ describe("the packed package", () => {
     console.log(`\n${sizes.join("\n")}\n`);
   });
 
-  test("publint finds nothing to mend", async () => {
+  test("publint finds no problem", async () => {
     await run(["publint", "run", join(ROOM, "node_modules/edge-vitals"), "--strict", "--pack", "npm"], ROOM);
   });
 
@@ -96,7 +96,7 @@ describe("the packed package", () => {
     }
   });
 
-  test("useVitals reports once with its reasons, in StrictMode, through renders, fast refresh and remounts", { timeout: 180_000 }, async () => {
+  test("useVitals reports once with attribution, in StrictMode, through renders, fast refresh and remounts", { timeout: 180_000 }, async () => {
     await build(DEVELOPED);
     const source = join(ROOM, DEVELOPED.name, "app/reports/reports.jsx");
     const before = await readFile(source, "utf8");
@@ -191,7 +191,7 @@ describe("the packed package", () => {
     }
   });
 
-  test("each entry may be imported on a server, and does nothing there", async () => {
+  test("each entry can be imported on a server, and does nothing there", async () => {
     const entries = ["edge-vitals/development", "edge-vitals", "edge-vitals/start", "edge-vitals/separate", "edge-vitals/attribution", "edge-vitals/react", "edge-vitals/next", "edge-vitals/next/attribution", "edge-vitals/cache", "edge-vitals/backend"];
     const script = `
       const all = await Promise.all(${JSON.stringify(entries)}.map((entry) => import(entry)));
@@ -226,7 +226,7 @@ describe("the packed package", () => {
     await run([join(ROOM, "node_modules/typescript/bin/tsc"), "--project", folder, "--module", "esnext", "--moduleResolution", "bundler"], folder);
   });
 
-  test("its own sources for frameworks and backends are type-checked against these versions of them", async () => {
+  test("the sources for frameworks and backends are type-checked against the installed versions", async () => {
     const settings = join(ROOM, "sources.json");
     const pkg = join(import.meta.dirname, "../../pkg");
     await writeFile(
@@ -244,7 +244,7 @@ describe("the packed package", () => {
     await run([TSC, "--project", settings], ROOM);
   });
 
-  test("it carries its licence, and nothing that npm would not publish", async () => {
+  test("the package contains its licence and only published files", async () => {
     const own = await readFile(join(ROOM, "node_modules/edge-vitals/LICENSE"), "utf8");
     assert.equal(own, await readFile(join(import.meta.dirname, "../../LICENSE"), "utf8"));
     const said = await run(["npm", "publish", "--dry-run", "--ignore-scripts", tarball()], ROOM);

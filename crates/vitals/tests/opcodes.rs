@@ -1,6 +1,6 @@
 //! The calls between JavaScript and the wasm client: `pkg/src/opcodes.js` is the table of `vitals::opcode`.
 
-#![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test may fail by panic")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test may fail by panic")]
 
 #[path = "../../wire/tests/generated/mod.rs"]
 mod generated;
