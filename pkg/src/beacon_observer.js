@@ -5,7 +5,6 @@
  * @module
  */
 import { module } from "#module";
-import { ENTRY_TYPES } from "./metrics.js";
 import {
   BATCH_ENDED,
   FIRST_BYTE,
@@ -29,6 +28,7 @@ import {
   navigationEntry,
   whenIdle,
 } from "./page.js";
+import { ENTRY_TYPES } from "./metrics.js";
 
 /** @typedef {import("./opcodes.js").BeaconCall} BeaconCall */
 /** @typedef {import("./opcodes.js").Operand} Operand */

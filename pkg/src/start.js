@@ -95,9 +95,10 @@ export const start = (options) => {
     disarm();
     sentValues = values;
     const address = new URL(url);
-    const allowed = new URLSearchParams([...address.searchParams].filter(([name]) => options.allowQuery?.includes(name)));
-    // The setter makes a string of it.
-    address.search = /** @type {string & URLSearchParams} */ (allowed);
+    // The setter converts it to a string.
+    address.search = /** @type {string & URLSearchParams} */ (
+      new URLSearchParams([...address.searchParams].filter(([name]) => options.allowQuery?.includes(name)))
+    );
     const entry = navigationEntry();
     /** @type {Beacon | null | undefined} */
     let beacon = /** @type {Beacon} */ ({
