@@ -17,7 +17,7 @@ import { loadToolkit } from "./toolkit.js";
 export async function budgets(state) {
   const [report, pages, tools] = await Promise.all([/** @type {Promise<import("./documents.js").Standing>} */ (fetchLongList("/api/budgets", apiQuery(state), "cells")), fetchLab(state), loadToolkit()]);
   const cells = [...report.cells].sort((one, other) => verdictRank(one.verdict) - verdictRank(other.verdict) || other.n - other.k - (one.n - one.k));
-  const counts = Map.groupBy(cells, ({ verdict }) => verdict);
+  const counts = Map.groupBy(cells, ({ verdict }) => /** @type {string} */ (verdict));
   const kinds = Object.keys(VERDICT_LABELS).filter((name) => name !== "none");
   const shown = state.verdict ? (counts.get(state.verdict) ?? []) : cells;
   const { since: from, refused, source } = report.budgets;

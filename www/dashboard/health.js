@@ -15,7 +15,7 @@ import { siteQueries } from "./queries.js";
  * @typedef {import("./documents.js").AlertView} Alert
  * @typedef {import("./documents.js").AlertReport} Alerts
  * @typedef {import("./documents.js").HealthReport} HealthReport
- * @typedef {import("./documents.js").RouteRequestLoad} RequestStats
+ * @typedef {Omit<import("./documents.js").RouteRequestLoad, "route">} RequestStats
  * @typedef {import("./documents.js").RequestReport} SiteRequestStats
  */
 

@@ -39,13 +39,19 @@ fn build_entries(root: &Path) -> Result<()> {
     }
     fs::create_dir_all(&dist)?;
     build_module(root, &[])?;
-    bundle(root, &Entry { source: "start", output: "start", module: "inlined", observer: "watch" })?;
+    bundle(
+        root,
+        &Entry { source: "start", output: "start", module: "wasm_inlined", observer: "beacon_observer" },
+    )?;
     let wasm = build_module(root, &["--features", "reports"])?;
     fs::write(dist.join("client.wasm"), wasm)?;
-    for entry in ["index", "attribution", "start-attribution"] {
-        bundle(root, &Entry { source: entry, output: entry, module: "inlined", observer: "measure" })?;
+    let observer = "callback_observer";
+    for (source, output) in
+        [("index", "index"), ("index-attribution", "attribution"), ("start-attribution", "start-attribution")]
+    {
+        bundle(root, &Entry { source, output, module: "wasm_inlined", observer })?;
     }
-    bundle(root, &Entry { source: "index", output: "separate", module: "fetched", observer: "measure" })
+    bundle(root, &Entry { source: "index", output: "separate", module: "wasm_fetched", observer })
 }
 
 /// An entry point of the client.
@@ -54,10 +60,10 @@ struct Entry {
     source: &'static str,
     /// The bundle, in `pkg/dist`.
     output: &'static str,
-    /// The file in `pkg/src` that loads the wasm.
+    /// The file in `pkg/src` that provides the wasm module.
     module: &'static str,
-    /// The file in `pkg/src` that observes: `measure` reports every change with its entries, `watch` only
-    /// the values that a beacon carries.
+    /// The file in `pkg/src` that observes the page: `callback_observer` reports every change with its
+    /// entries, `beacon_observer` only provides the values of beacons.
     observer: &'static str,
 }
 
@@ -117,14 +123,14 @@ fn bundle(root: &Path, Entry { source, output, module, observer }: &Entry) -> Re
             "--minify",
             "--format=esm",
             "--target=es2022",
-            // Names that only the client's own files use.
-            "--mangle-props=^(lists|targets|navigation|vitals|exact|declare|witness|describe|attribute|asked|stop)$",
+            // Names that only our own files use.
+            "--mangle-props=^(lists|targets|navigation|instances|readValue|readWireValue|declareView|onEntry|describe|attribute|stop)$",
             "--charset=utf8",
             "--log-level=warning",
         ])
-        .arg(format!("--define:FULL={}", *observer == "measure"))
+        .arg(format!("--define:FULL={}", *observer == "callback_observer"))
         .arg(format!("--alias:#bytes={}", root.join("target/pkg/bytes.js").display()))
-        .arg(format!("--alias:#measure={}", root.join(format!("pkg/src/{observer}.js")).display()))
+        .arg(format!("--alias:#observer={}", root.join(format!("pkg/src/{observer}.js")).display()))
         .arg(format!("--alias:#module={}", root.join(format!("pkg/src/{module}.js")).display()))
         .arg(format!("--outfile={}", bundled.display()));
     process::capture(&mut esbuild)?;
@@ -161,7 +167,7 @@ fn literal(bytes: &[u8]) -> String {
     text
 }
 
-/// `pkg/src/inlined.js` adds it again. Of all shifts, this one compressed best.
+/// What `pkg/src/wasm_inlined.js` adds again: of all shifts, the one that compressed best.
 const SHIFT: u8 = 220;
 
 const FEATURES: &[&str] = &[

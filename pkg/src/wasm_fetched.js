@@ -1,6 +1,6 @@
 /**
- * The module as a file of its own, for pages that want it cached apart from the script, or whose
- * policy counts the script's bytes. Importing waits for it; what happened meanwhile is buffered.
+ * The wasm module as a file of its own, for pages that cache it apart from the script, or whose policy
+ * counts the script's bytes. Importing awaits it; the browser buffers what happens meanwhile.
  * @module
  */
 const compiled = globalThis.document
