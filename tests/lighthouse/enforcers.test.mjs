@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { after, before, test } from "node:test";
 
 import { beacon, DESKTOP, serve } from "../product.mjs";
-import { configured, directory, ROOT, run } from "../run.mjs";
+import { directory, ROOT, run, writeConfig } from "../run.mjs";
 
 /** Page, metric, the audit that tells of it, what is measured, and whether that keeps the budget. */
 const TABLE = /** @type {const} */ ([
@@ -74,7 +74,7 @@ async function inTheLab() {
   const lab = directory();
   mkdirSync(join(lab, ".lighthouseci"));
   const address = (/** @type {string} */ path) => `http://localhost:3000${path}`;
-  configured(lab, JSON.parse(BUDGETS), TABLE.map(([path]) => address(path)), `, device: "desktop"`);
+  writeConfig(lab, JSON.parse(BUDGETS), TABLE.map(([path]) => address(path)), `, device: "desktop"`);
   TABLE.forEach(([path, , audit, value], index) => {
     const numbers = Object.entries({ ...FINE, [audit]: value });
     const audits = Object.fromEntries(numbers.map(([id, numericValue]) => [id, { id, title: id, description: "", score: 1, numericValue }]));

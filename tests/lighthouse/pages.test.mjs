@@ -5,7 +5,7 @@ import { mkdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 
-import { configured, directory, run } from "../run.mjs";
+import { directory, run, writeConfig } from "../run.mjs";
 import { serve } from "./site.mjs";
 
 /** What a phone on a slow network may take; wide, since machines differ. */
@@ -41,7 +41,7 @@ let found;
 before(async () => {
   site = await serve();
   lab = directory();
-  configured(lab, BUDGETS, ["/good", "/slow", "/shifting", "/heavy"].map((path) => site.origin + path));
+  writeConfig(lab, BUDGETS, ["/good", "/slow", "/shifting", "/heavy"].map((path) => site.origin + path));
 });
 after(() => site.close());
 
@@ -80,7 +80,7 @@ test("the gate has the lab in its report, and closes", async () => {
 
 test("a misspelt audit, an unmatched page and a mistyped level are told, where Lighthouse CI passes", async () => {
   const own = `, assertions: { "largest-contentful-pain": ["warn", { maxNumericValue: 1 }], "categories:performance": ["warn", { minScore: 0.01 }], "speed-index": ["eror", { maxNumericValue: 1e6 }] }`;
-  configured(lab, BUDGETS, [`${site.origin}/good`, `${site.origin}/moved`], own);
+  writeConfig(lab, BUDGETS, [`${site.origin}/good`, `${site.origin}/moved`], own);
   const asserted = await run(lab, ["lhci", "assert", "--config=lighthouserc.cjs"]);
   assert.equal(asserted.code, 0, asserted.err);
   const verified = await run(lab, ["edge-vitals", "verify-lhci", "--json"]);
@@ -99,7 +99,7 @@ test("a misspelt audit, an unmatched page and a mistyped level are told, where L
 
 test("without a run there is nothing to verify, and what to do is said", async () => {
   const empty = directory();
-  configured(empty, BUDGETS, [`${site.origin}/good`]);
+  writeConfig(empty, BUDGETS, [`${site.origin}/good`]);
   const verified = await run(empty, ["edge-vitals", "verify-lhci"]);
   assert.equal(verified.code, 2);
   assert.match(verified.err, /assertion-results\.json is not there\n {2}run `lhci autorun`/);
@@ -107,7 +107,7 @@ test("without a run there is nothing to verify, and what to do is said", async (
 
 test("Lighthouse 13 gives a value for every assertion, too", async () => {
   const path = directory();
-  configured(path, BUDGETS, [`${site.origin}/good`]);
+  writeConfig(path, BUDGETS, [`${site.origin}/good`]);
   mkdirSync(join(path, ".lighthouseci"));
   const report = join(path, ".lighthouseci/lhr-1.json");
   const flags = ["--output=json", `--output-path=${report}`, "--only-categories=performance", "--quiet", `--chrome-flags=--headless=new ${process.getuid?.() === 0 ? "--no-sandbox" : ""}`];
