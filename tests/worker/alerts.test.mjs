@@ -75,12 +75,12 @@ async function sendViews(path, n, k) {
 async function cron() {
   const before = posted.length;
   assert.equal((await workerd.send("/cron")).status, 200, workerd.errors());
-  await noticesDelivered();
+  await waitForNotices();
   return posted.slice(before);
 }
 
 /** Waits until no notice is pending. */
-async function noticesDelivered() {
+async function waitForNotices() {
   for (let tries = 0; tries < 1000; tries += 1) {
     const { operations } = JSON.parse((await workerd.send("/api/health/advanced?site=demo", undefined, READ)).text);
     const seen = posted.length;
@@ -176,7 +176,7 @@ test("a silenced alert is listed but not sent until the silence is lifted", asyn
   assert.deepEqual(shown.mutes.map((/** @type {any} */ mute) => [mute.number, mute.reason]), [[number, "release"]]);
   const before = posted.length;
   assert.equal((await call("/api/alerts/unsilence", { number })).body.was_silenced, true);
-  await noticesDelivered();
+  await waitForNotices();
   assert.deepEqual(webhooks(posted.slice(before), "evidence").map(({ body }) => body.changes[0].subject.route), ["/quiet"]);
 });
 

@@ -42,7 +42,7 @@ async function readReport(query) {
 
 /**
  * Sends views with these LCP values, on a desktop unless an agent is given.
- * @param {number[]} paints @param {Record<string, any>} cells @param {string} [agent]
+ * @param {number[]} paints @param {Record<string, any>} fields @param {string} [agent]
  */
 async function sendViews(paints, fields, agent = DESKTOP) {
   const answers = await Promise.all(paints.map((LCP) => product.send(beacon({ m: { LCP }, ...fields }), { "user-agent": agent })));
@@ -97,9 +97,9 @@ test("pages of cells start with the most urgent ones and carry the number of eac
   assert.deepEqual(whole.verdicts, Object.fromEntries(["insufficient", "met", "unknown", "violated"].map((verdict) => [verdict, withVerdict(verdict).length])));
   assert.equal(whole.next, undefined, "without a limit all cells are returned");
 
-  const site = whole.cells.filter((/** Of two cells that exceed their budgets equally, the phone's comes first in the file. @type {any} */ { route }) => route === null);
+  const site = whole.cells.filter((/** @type {any} */ { route }) => route === null);
   const first = await readReport(`site=demo&sort=trouble&limit=${site.length + 1}`);
-  // Of two that are as far beyond their budget, that of the phone stands first in the file.
+  // Of two cells that exceed their budgets equally, the phone's comes first in the file.
   assert.deepEqual(first.cells.map(nameOf), [...site.map(nameOf), "/ /violated phone LCP"]);
   assert.deepEqual([first.verdicts, first.next], [whole.verdicts, site.length + 1]);
   assert.deepEqual([...new Set(first.scores.map((/** @type {any} */ { route }) => route))], [null, "/violated"]);

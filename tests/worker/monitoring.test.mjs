@@ -26,7 +26,7 @@ const metricsIn = (expression) => [...expression.matchAll(/\b((?:web_vitals|http
 /** Returns the expressions of a dashboard. @param {any} dashboard @returns {string[]} */
 const expressions = (dashboard) => dashboard.panels.flatMap((/** @type {any} */ panel) => panel.targets.map((/** @type {any} */ target) => target.expr));
 
-/** Tells whether a metric, or its classic histogram bucket, is exported or will be with the first measurement. @param {string} name */
+/** Tells whether the Worker exports a metric once it is measured. @param {string} name */
 function isExported(name) {
   if (exported.has(name)) return true;
   // The golden export has two of the six vitals; the others have the same shape.
