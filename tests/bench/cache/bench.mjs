@@ -1,13 +1,13 @@
 // What an answer of the cache costs the edge: processor time, user and system, for each request, beside
 // the emptiest Worker in Rust, an empty one in JavaScript, what the platform's documentation shows of the
 // Cache API, a map in memory that somebody wrote in an hour, nginx and Varnish. Each with the same origin,
-// bodies and fields, in one run. The Cache API of workerd is a service beside it (tests/cache/below.mjs),
+// bodies and fields, in one run. The Cache API of workerd is a service beside it (tests/cache/fake-tiers.mjs),
 // whose own time is nobody's. Then, what a purge takes at ten, ten thousand and a million entries. Prints
 // figures as JSON.
 import { createHash } from "node:crypto";
 import http from "node:http";
 
-import { below } from "../../cache/below.mjs";
+import { startTiers } from "../../cache/fake-tiers.mjs";
 import { built, product, script, start } from "../../faults/workerd.mjs";
 import { servers, taken } from "./servers.mjs";
 
@@ -37,7 +37,7 @@ const plain = (file) => {
   worker.bindings.push(`(name = "ORIGIN", text = ${JSON.stringify(address)})`);
   return worker;
 };
-const tiers = await below();
+const tiers = await startTiers();
 const { nginx, varnish } = await servers(port);
 const running = {
   cache: await start("bench-cache", edge(100_000_000), { fresh: true }),
