@@ -37,5 +37,5 @@ await new Promise((resolve) => {
   process.once("SIGTERM", () => resolve(undefined));
 });
 await workerd.kill();
-workerd.forget();
+workerd.removeFiles();
 process.exit(0);

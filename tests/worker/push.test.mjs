@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { isDeepStrictEqual } from "node:util";
 
-import { product, seeded, start } from "../faults/workerd.mjs";
+import { product, createRandom, start } from "../faults/workerd.mjs";
 import { beacon, DESKTOP } from "../product.mjs";
 import { startBackend, SECRETS } from "./backend.mjs";
 import { withCron } from "./cron.mjs";
@@ -46,7 +46,7 @@ before(async () => {
   worker = pushTo(receiver);
   workerd = await start("push", worker, { fresh: true });
   check = createChecker((await workerd.send("/api/openapi.json")).text);
-  const random = seeded(7);
+  const random = createRandom(7);
   // Some windows have many views, others none.
   for (let index = 0; index < 240; index += 1) {
     const at = since + Math.floor(random() ** 2 * 27) * MINUTE + Math.floor(random() * MINUTE);
@@ -192,7 +192,7 @@ test("a backend with clock skew holds the queue until its clock is corrected", a
 
 test("each window is pushed with effect once, even if workerd is killed at any step", async () => {
   const other = await startBackend();
-  const random = seeded(20261121);
+  const random = createRandom(20261121);
   await workerd.kill();
   let kills = 0;
   try {

@@ -99,7 +99,7 @@ test("each field is accepted and rejected as in the schema", async () => {
 });
 
 test("the schema and the Worker agree on any damaged beacon", async () => {
-  const random = seeded(20261121);
+  const random = createRandom(20261121);
   const odd = [null, true, false, 0, 1, -1, 31.5, 2 ** 33, "", "x", "/x", "a b", "é", "\u0001", [], [1], {}, { LCP: 1 }, { a: "b" }];
   const pick = (/** @type {any[]} */ all) => all[Math.floor(random() * all.length)];
   let taken = 0;
@@ -121,7 +121,7 @@ test("the schema and the Worker agree on any damaged beacon", async () => {
 });
 
 /** Creates a generator of numbers from 0 to 1 (mulberry32). @param {number} seed */
-function seeded(seed) {
+function createRandom(seed) {
   return () => {
     seed = (seed + 0x6d2b79f5) | 0;
     let mixed = Math.imul(seed ^ (seed >>> 15), 1 | seed);

@@ -6,7 +6,7 @@ import http from "node:http";
 import { join, resolve } from "node:path";
 
 import { DESKTOP } from "../../product.mjs";
-import { product, seeded, start } from "../../faults/workerd.mjs";
+import { product, createRandom, start } from "../../faults/workerd.mjs";
 import { taken } from "../cache/servers.mjs";
 
 const PAIRS = Number(process.argv[2] ?? 20);
@@ -35,7 +35,7 @@ const builds = {
 /** @typedef {keyof typeof builds} Build */
 const names = /** @type {Build[]} */ (["before", "after"]);
 
-const random = seeded(15);
+const random = createRandom(15);
 function beacon() {
   const id = Array.from({ length: 24 }, () => Math.floor(random() * 16).toString(16)).join("");
   const slow = Math.exp(random() * 1.2);

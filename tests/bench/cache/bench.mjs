@@ -8,7 +8,7 @@ import { createHash } from "node:crypto";
 import http from "node:http";
 
 import { startTiers } from "../../cache/fake-tiers.mjs";
-import { built, product, script, start } from "../../faults/workerd.mjs";
+import { benchWorker, product, script, start } from "../../faults/workerd.mjs";
 import { servers, taken } from "./servers.mjs";
 
 const ROUNDS = Number(process.argv[2] ?? 7);
@@ -42,7 +42,7 @@ const { nginx, varnish } = await servers(port);
 const running = {
   cache: await start("bench-cache", edge(100_000_000), { fresh: true }),
   cold: await start("bench-cold", edge(0), { fresh: true, colo: tiers.colo.port }),
-  rust: await start("bench-rust", built("empty"), { fresh: true }),
+  rust: await start("bench-rust", benchWorker("empty"), { fresh: true }),
   empty: await start("bench-empty", script("tests/bench/ingest/answer.js"), { fresh: true }),
   colo: await start("bench-colo", plain("tests/bench/cache/colo.js"), { fresh: true, colo: tiers.colo.port }),
   memo: await start("bench-memo", plain("tests/bench/cache/memo.js"), { fresh: true }),

@@ -5,11 +5,11 @@ import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "nod
 import net from "node:net";
 import { join } from "node:path";
 
-import { sender } from "../../faults/workerd.mjs";
+import { createClient } from "../../faults/workerd.mjs";
 
 const ROOM = new URL("../../../build/bench", import.meta.url).pathname;
 
-/** @typedef {{ pid: number, ask: ReturnType<typeof sender>["ask"], kill: () => Promise<void> }} Server */
+/** @typedef {{ pid: number, ask: ReturnType<typeof createClient>["ask"], kill: () => Promise<void> }} Server */
 
 /** Both, or nothing in the place of one that is not installed. @param {number} origin the port of the origin */
 export async function servers(origin) {
@@ -37,7 +37,7 @@ async function started(program, asks, words, origin) {
     if (isEnded) throw new Error(`${program} did not start:\n${errors}`);
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
-  const to = sender(port);
+  const to = createClient(port);
   return {
     pid: /** @type {number} */ (child.pid),
     ask: to.ask,

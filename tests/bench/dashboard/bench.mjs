@@ -5,7 +5,7 @@
 // without an answer. Prints figures as JSON.
 import { DEVICES, launch } from "../../browser/chromium.mjs";
 import { fill, long } from "../../dashboard/large.mjs";
-import { deployed } from "../../lighthouse/deployed.mjs";
+import { deploy } from "../../lighthouse/deployment.mjs";
 
 /** After so many milliseconds a browser calls a task long. */
 const LONG = 50;
@@ -34,7 +34,7 @@ const TOUCHES = [
   ["turns to the routes", VIEWS.overview, (page) => page.locator("#views").getByRole("link", { name: "Routes" }).tap()],
 ];
 
-const site = await deployed("bench-dashboard", { SITES: { demo: { public: true }, "vitals-dashboard": { public: true } } });
+const site = await deploy("bench-dashboard", { SITES: { demo: { public: true }, "vitals-dashboard": { public: true } } });
 const browser = await launch("desktop");
 const figures = [];
 try {

@@ -5,7 +5,7 @@
 import { readFileSync } from "node:fs";
 
 import { DESKTOP } from "../../product.mjs";
-import { built, product, script, seeded, start } from "../../faults/workerd.mjs";
+import { benchWorker, product, script, createRandom, start } from "../../faults/workerd.mjs";
 
 const ROUNDS = Number(process.argv[2] ?? 7);
 const REQUESTS = 3000;
@@ -21,7 +21,7 @@ const contenders = {
 /** @typedef {keyof typeof contenders} Name */
 const names = /** @type {Name[]} */ (Object.keys(contenders));
 
-const random = seeded(4);
+const random = createRandom(4);
 /** A beacon as a page of a shop sends it. */
 function beacon() {
   const id = Array.from({ length: 24 }, () => Math.floor(random() * 16).toString(16)).join("");
@@ -102,7 +102,7 @@ const figure = (peer, goal) => ({
 });
 // What stores unread is the floor of what is durable, and a Worker that only answers that of all: beside them
 // is seen what it costs to read, to judge and to keep a beacon so that it can be corrected.
-const [crossed, least] = [await crossings("durable", product()), await crossings("empty", built("empty"))];
+const [crossed, least] = [await crossings("durable", product()), await crossings("empty", benchWorker("empty"))];
 const sent = median(Array.from({ length: 100 }, () => beacon().length));
 /** @param {string} name @param {string} unit @param {number} value @param {number} peer @param {string} against @param {number} goal */
 const crossing = (name, unit, value, peer, against, goal) => ({ name, value: round3(value), unit, ratio: round3(value / peer), against, goal, met: value <= goal * peer });
