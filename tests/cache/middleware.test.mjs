@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 
-import { cacheStatus, fill, respond, HOST, site } from "./site.mjs";
+import { cacheStatus, fill, HOST, respond, site } from "./site.mjs";
 
 /** @type {Awaited<ReturnType<typeof site>>} */
 let www;

@@ -5,7 +5,7 @@ import { DatabaseSync } from "node:sqlite";
 import { after, before, test } from "node:test";
 
 import { databases } from "../faults/workerd.mjs";
-import { cacheStatus, fill, respond, HOST, site, TOKEN } from "./site.mjs";
+import { cacheStatus, fill, HOST, respond, site, TOKEN } from "./site.mjs";
 
 /** @type {Awaited<ReturnType<typeof site>>} */
 let www;

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { after, before, describe, test } from "node:test";
 
-import { createChecker, cacheStatus, fill, respond, site, TOKEN } from "./site.mjs";
+import { cacheStatus, createChecker, fill, respond, site, TOKEN } from "./site.mjs";
 
 /** @type {Awaited<ReturnType<typeof site>>} */
 let www;

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 
 import { EdgeCacheError, purgeAll, purgePrefix, purgeTag, purgeUrl, warm } from "../../pkg/backend/cache.js";
-import { cacheStatus, fill, respond, HOST, site, TOKEN } from "./site.mjs";
+import { cacheStatus, fill, HOST, respond, site, TOKEN } from "./site.mjs";
 
 const FRESH = { "cache-control": "max-age=600" };
 

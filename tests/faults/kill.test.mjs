@@ -5,7 +5,7 @@ import { test } from "node:test";
 import { DatabaseSync } from "node:sqlite";
 
 import { beacon, DESKTOP } from "../product.mjs";
-import { databases, product, createRandom, start } from "./workerd.mjs";
+import { createRandom, databases, product, start } from "./workerd.mjs";
 
 const ROUNDS = 8;
 const SENDERS = 24;

@@ -8,7 +8,7 @@ import { after, before, describe, test } from "node:test";
 
 import { DEVICES, launch, summaryOf } from "../browser/chromium.mjs";
 import { ROOT } from "../run.mjs";
-import { EDITOR, HOST, MEMBER, startPortal, signSession } from "./portal.mjs";
+import { EDITOR, HOST, MEMBER, signSession, startPortal } from "./portal.mjs";
 import { startPostgres } from "./postgres.mjs";
 
 const SITE = `http://${HOST}`;

@@ -4,9 +4,9 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { isDeepStrictEqual } from "node:util";
 
-import { product, createRandom, start } from "../faults/workerd.mjs";
+import { createRandom, product, start } from "../faults/workerd.mjs";
 import { beacon, DESKTOP } from "../product.mjs";
-import { startBackend, SECRETS } from "./backend.mjs";
+import { SECRETS, startBackend } from "./backend.mjs";
 import { withCron } from "./cron.mjs";
 import { createChecker } from "./openapi.mjs";
 

@@ -6,7 +6,7 @@ import http from "node:http";
 import { after, before, test } from "node:test";
 
 import { product, start } from "../faults/workerd.mjs";
-import { startBackend, SECRETS } from "./backend.mjs";
+import { SECRETS, startBackend } from "./backend.mjs";
 import { withCron } from "./cron.mjs";
 import { createChecker } from "./openapi.mjs";
 import { changeDatabase } from "./time-shift.mjs";
