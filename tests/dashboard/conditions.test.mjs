@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 
 import { launch } from "../browser/chromium.mjs";
-import { HOST, TOKEN, gives, site } from "../cache/site.mjs";
+import { HOST, TOKEN, respond, site } from "../cache/site.mjs";
 import { DESKTOP, beacon } from "../product.mjs";
 import { settled, text, visits } from "./visitor.mjs";
 
@@ -30,7 +30,7 @@ before(async () => {
     vars: { SITES: { demo: { public: true }, shut: {}, "vitals-dashboard": { public: true } }, READ_TOKEN: "read sesame", MANAGE_TOKEN: "manage sesame" },
   });
   browser = await launch("desktop");
-  www.own.on("/page", gives({ "cache-control": "max-age=600" }));
+  www.own.on("/page", respond({ "cache-control": "max-age=600" }));
   for (let time = 0; time < 3; time += 1) await www.ask("/page");
   const told = (/** @type {any} */ view) => fetch(`${www.product.origin}/v1/vitals`, { method: "POST", body: JSON.stringify(view), headers: { "user-agent": DESKTOP } });
   const answers = await Promise.all(Array.from({ length: 120 }, (_, view) => told(beacon({ path: "/slow", m: { LCP: 3000 + view } }))));

@@ -6,17 +6,17 @@ import { readFile } from "node:fs/promises";
 import { after, before, test } from "node:test";
 
 import { launch } from "../browser/chromium.mjs";
-import { deployed } from "../lighthouse/deployed.mjs";
+import { deploy } from "../lighthouse/deployment.mjs";
 import { DAYS, ROUTES, fill, long } from "./large.mjs";
 import { settled, visits } from "./visitor.mjs";
 
 /** @typedef {import("playwright-core").Page} Page */
-/** @type {Awaited<ReturnType<typeof deployed>>} */
+/** @type {Awaited<ReturnType<typeof deploy>>} */
 let site;
 /** @type {import("playwright-core").Browser} */
 let browser;
 before(async () => {
-  site = await deployed("large", { SITES: { demo: { public: true }, "vitals-dashboard": { public: true } } });
+  site = await deploy("large", { SITES: { demo: { public: true }, "vitals-dashboard": { public: true } } });
   await fill(site.send, 1);
   browser = await launch("desktop");
 });

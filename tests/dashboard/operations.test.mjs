@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 
 import { launch } from "../browser/chromium.mjs";
-import { HOST, TOKEN, gives, site } from "../cache/site.mjs";
+import { HOST, TOKEN, respond, site } from "../cache/site.mjs";
 import { DESKTOP, beacon } from "../product.mjs";
 import { number, photographed, settled, text, visits } from "./visitor.mjs";
 import { exact } from "./visits.mjs";
@@ -34,17 +34,17 @@ before(async () => {
     { vars: { SITES: { demo: { public: true }, "vitals-dashboard": { public: true } }, READ_TOKEN: "read sesame", MANAGE_TOKEN: "manage sesame" } },
   );
   browser = await launch("desktop");
-  for (const id of ["7", "8"]) www.own.on(`/users/${id}`, gives({ "content-type": "text/html" }, "<h1>A user</h1>"));
-  // An origin that reports its queries, one of them in a loop, with varying durations.
+  for (const id of ["7", "8"]) www.own.on(`/users/${id}`, respond({ "content-type": "text/html" }, "<h1>A user</h1>"));
+  // An origin that tells of its queries: of one in a loop, and never the same times.
   www.own.on("/orders/31", (_, response) => {
     const times = [...Array(6)].map((_, index) => ({ name: "line", millis: 4 + index + (ran.length % 5) }));
     const all = [{ name: "order", millis: 40 + ran.length * 3 }, ...times];
     ran.push(...all);
     const told = all.map(({ name, millis }) => `db;dur=${millis};desc="${name}"`).join(", ");
-    gives({ "cache-control": "no-store", "server-timing": told })(_, response);
+    respond({ "cache-control": "no-store", "server-timing": told })(_, response);
   });
   for (let time = 0; time < ORDERS; time += 1) await ask("/orders/31");
-  www.own.on("/basket", gives({ "cache-control": "no-store" }));
+  www.own.on("/basket", respond({ "cache-control": "no-store" }));
   for (const [path, times] of /** @type {[string, number][]} */ ([["/users/7", 6], ["/users/8", 2], ["/basket", 3]])) {
     for (let time = 0; time < times; time += 1) await ask(path);
   }

@@ -6,8 +6,8 @@ import http from "node:http";
 import { join, resolve } from "node:path";
 
 import { DESKTOP } from "../../product.mjs";
-import { product, seeded, start } from "../../faults/workerd.mjs";
-import { taken } from "../cache/servers.mjs";
+import { createRandom, product, start } from "../../faults/workerd.mjs";
+import { cpuTime } from "../cache/servers.mjs";
 
 const PAIRS = Number(process.argv[2] ?? 20);
 const REQUESTS = 3000;
@@ -35,7 +35,7 @@ const builds = {
 /** @typedef {keyof typeof builds} Build */
 const names = /** @type {Build[]} */ (["before", "after"]);
 
-const random = seeded(15);
+const random = createRandom(15);
 function beacon() {
   const id = Array.from({ length: 24 }, () => Math.floor(random() * 16).toString(16)).join("");
   const slow = Math.exp(random() * 1.2);
@@ -80,9 +80,9 @@ try {
       const cost = { before: 0, after: 0 };
       // The order alternates, so that neither build always runs second.
       for (const name of pair % 2 === 0 ? names : [...names].reverse()) {
-        const start = taken(builds[name].pid);
+        const start = cpuTime(builds[name].pid);
         await load(builds[name], bodies);
-        cost[name] = (taken(builds[name].pid) - start) / REQUESTS;
+        cost[name] = (cpuTime(builds[name].pid) - start) / REQUESTS;
       }
       pairs[what].push(cost);
     }

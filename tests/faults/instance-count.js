@@ -1,14 +1,14 @@
-// The product, with one more question: how often a shard was made. workerd makes an object anew when it
-// was let go of, and in no other way can it be seen from outside that it was.
+// The product with a path that returns the number of shard instances. workerd creates a new instance
+// after an eviction, which is the only trace of it from outside.
 import product, { Shard as Shipped, TagClock } from "./index.js";
 
-let made = 0;
+let instances = 0;
 
 export class Shard extends Shipped {
   /** @param {any} state @param {any} env */
   constructor(state, env) {
     super(state, env);
-    made += 1;
+    instances += 1;
   }
 }
 
@@ -17,5 +17,5 @@ export { TagClock };
 export default {
   .../** @type {any} */ (product),
   /** @param {Request} request @param {any} env @param {any} context */
-  fetch: (request, env, context) => (request.url.endsWith("/made") ? new Response(String(made)) : product.fetch(request, env, context)),
+  fetch: (request, env, context) => (request.url.endsWith("/made") ? new Response(String(instances)) : product.fetch(request, env, context)),
 };

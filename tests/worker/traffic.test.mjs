@@ -1,34 +1,34 @@
-// What the edge answers before an origin, in everything that is told of it: health, metrics, the pushed
-// window, and a trace that goes through.
+// The edge's traffic in front of an origin, as reported in health, metrics, the pushed window and a
+// trace.
 import assert from "node:assert/strict";
 import { EventEmitter, once } from "node:events";
 import http from "node:http";
 import { after, before, test } from "node:test";
 
 import { product, start } from "../faults/workerd.mjs";
-import { backend, SECRETS } from "./backend.mjs";
+import { SECRETS, startBackend } from "./backend.mjs";
 import { withCron } from "./cron.mjs";
-import { described } from "./described.mjs";
-import { changed } from "./later.mjs";
+import { createChecker } from "./openapi.mjs";
+import { changeDatabase } from "./time-shift.mjs";
 
 const MINUTE = 60_000;
 const READ = { authorization: "Bearer read" };
 const TRACE = "4bf92f3577b34da6a3ce929d0e0e4736";
 const PARENT = "00f067aa0ba902b7";
 
-/** What the origin was asked for, and what the collector got. @type {{ url: string, headers: http.IncomingHttpHeaders, text: string }[]} */
-const asked = [];
-const heard = new EventEmitter();
+/** The requests to the origin and to the collector. @type {{ url: string, headers: http.IncomingHttpHeaders, text: string }[]} */
+const received = [];
+const arrivals = new EventEmitter();
 const server = http.createServer(async (request, response) => {
   let text = "";
   for await (const chunk of request) text += chunk;
-  asked.push({ url: request.url ?? "", headers: request.headers, text });
-  heard.emit(request.url ?? "");
+  received.push({ url: request.url ?? "", headers: request.headers, text });
+  arrivals.emit(request.url ?? "");
   if (request.url === "/broken") return void response.writeHead(500).end();
   response.writeHead(200, { "content-type": "text/plain", "cache-control": "max-age=600", "server-timing": 'db;dur=40;desc="products"' }).end("hello");
 });
 
-/** @type {Awaited<ReturnType<typeof backend>>} */
+/** @type {Awaited<ReturnType<typeof startBackend>>} */
 let receiver;
 /** @type {ReturnType<typeof product>} */
 let worker;
@@ -38,7 +38,7 @@ let workerd;
 before(async () => {
   await new Promise((resolve) => server.listen(0, "127.0.0.1", () => resolve(undefined)));
   const { port } = /** @type {import("node:net").AddressInfo} */ (server.address());
-  receiver = await backend();
+  receiver = await startBackend();
   worker = withCron(
     product({
       READ_TOKEN: "read",
@@ -63,7 +63,7 @@ after(async () => {
 /** @param {string} path @param {Record<string, string>} [headers] */
 const visit = (path, headers = {}) => workerd.send(path, undefined, { host: "www.example", ...headers });
 
-test("requests, errors, the cache and queries are in the health of the site", async () => {
+test("requests, errors, the cache and queries are part of the site's health", async () => {
   for (let index = 0; index < 10; index += 1) assert.equal((await visit("/page")).status, 200);
   assert.equal((await visit("/broken")).status, 500);
   const { text } = await workerd.send("/api/health/advanced?site=demo", undefined, READ);
@@ -75,8 +75,8 @@ test("requests, errors, the cache and queries are in the health of the site", as
   assert.deepEqual(figures.queries.map((/** @type {any} */ { name, n }) => [name, n]), [["products", 1]]);
 });
 
-test("the queries behind a page are those of its route; what the edge does not know is said to be elsewhere", async () => {
-  const check = described((await workerd.send("/api/openapi.json")).text);
+test("queries are reported for their route, and unattributable ones for other routes", async () => {
+  const check = createChecker((await workerd.send("/api/openapi.json")).text);
   const queries = async (/** @type {string} */ more) => {
     const path = `/api/performance/queries?site=demo${more}`;
     const { status, text } = await workerd.send(path);
@@ -92,35 +92,35 @@ test("the queries behind a page are those of its route; what the edge does not k
   await queries("&window=never");
 });
 
-test("the window that they fell into is pushed with them, and scraped", async () => {
+test("traffic is pushed with its window, and scraped", async () => {
   await workerd.send("/metrics?site=demo");
   await workerd.kill();
-  // Five minutes later.
-  changed(workerd.storage, (database) => {
+  // Shift the traffic by five minutes.
+  changeDatabase(workerd.storage, (database) => {
     database.exec(`UPDATE traffic SET start = start - ${5 * MINUTE}`);
     database.exec(`UPDATE facts SET value = json_object('since', json_extract(value, '$.since') - ${9 * MINUTE}, 'to', json_extract(value, '$.to') - ${9 * MINUTE}) WHERE name = 'totals'`);
   });
   workerd = await start("traffic-told", worker);
   assert.equal((await workerd.send("/cron")).status, 200);
-  const told = () => [...receiver.stored.values()].filter(({ document }) => document.requests);
-  await receiver.until(() => told().reduce((sum, { document }) => sum + document.requests.n, 0) === 11, 20_000);
-  const sum = (/** @type {(document: any) => number} */ of) => told().reduce((all, { document }) => all + of(document), 0);
+  const windows = () => [...receiver.stored.values()].filter(({ document }) => document.requests);
+  await receiver.until(() => windows().reduce((sum, { document }) => sum + document.requests.n, 0) === 11, 20_000);
+  const sum = (/** @type {(document: any) => number} */ select) => windows().reduce((all, { document }) => all + select(document), 0);
   assert.deepEqual([sum(({ requests }) => requests.errors), sum(({ cache }) => cache.hits)], [1, 9]);
   const page = (await workerd.send("/metrics?site=demo")).text;
   const value = (/** @type {string} */ name) => page.split("\n").filter((line) => line.startsWith(`${name}{`)).reduce((sum, line) => sum + Number(line.split("} ")[1]), 0);
   assert.deepEqual([value("http_requests_total"), value("cache_hits_total"), value("cache_misses_total"), value("db_query_duration_seconds_count")], [11, 9, 2, 1]);
 });
 
-test("a trace goes through: the origin's spans are children of the edge's, and that one's of the visitor's", async () => {
+test("the trace continues: the origin's spans are children of the edge's, which is a child of the visitor's", async () => {
   assert.equal((await visit("/traced", { traceparent: `00-${TRACE}-${PARENT}-01` })).status, 200);
-  const [request] = asked.filter(({ url }) => url === "/traced");
+  const [request] = received.filter(({ url }) => url === "/traced");
   const [, trace, span, flags] = String(request.headers.traceparent).split("-");
   assert.deepEqual([trace, flags], [TRACE, "01"]);
   assert.notEqual(span, PARENT);
-  const spans = () => asked.filter(({ url }) => url === "/v1/traces").flatMap(({ text }) => JSON.parse(text).resourceSpans[0].scopeSpans[0].spans);
-  if (spans().length === 0) await once(heard, "/v1/traces");
+  const spans = () => received.filter(({ url }) => url === "/v1/traces").flatMap(({ text }) => JSON.parse(text).resourceSpans[0].scopeSpans[0].spans);
+  if (spans().length === 0) await once(arrivals, "/v1/traces");
   const [found] = spans();
   assert.deepEqual([found.traceId, found.parentSpanId, found.spanId, found.name], [TRACE, PARENT, span, "GET /traced"]);
-  // Who asks for no trace, and is not chosen, has none.
-  assert.match(String(asked.findLast(({ url }) => url === "/broken")?.headers.traceparent), /-00$/);
+  // An unsampled request without a trace has none.
+  assert.match(String(received.findLast(({ url }) => url === "/broken")?.headers.traceparent), /-00$/);
 });

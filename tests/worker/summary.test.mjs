@@ -1,4 +1,4 @@
-// Reading: shards are one answer, and a site that is not public needs its token.
+// Summaries: all shards in one response, and the token of a private site.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 
@@ -11,33 +11,33 @@ before(async () => {
 });
 after(() => product.close());
 
-test("views that are spread over shards are one summary", async () => {
+test("views of several shards form one summary", async () => {
   const values = Array.from({ length: 120 }, (_, index) => 500 + index * 20);
   const hex = (/** @type {number} */ index) => (index * 2654435761).toString(16).padStart(24, "0").slice(-24);
   await Promise.all(values.map((LCP, index) => product.send(beacon({ id: hex(index + 1), path: "/s", m: { LCP } }))));
   const objects = await product.worker.listDurableObjectIds("SHARDS_OF_SITES");
-  assert.equal(objects.length, 4, "all four shards hold some of them");
+  assert.equal(objects.length, 4, "each of the four shards holds some views");
   const lcp = line(await product.summary("site=demo&route=/s"), "/s", "LCP");
   assert.equal(lcp.n, 120);
   assert.equal(lcp.budget.k, values.filter((value) => value <= 2000).length);
   const exact = values[Math.ceil(120 * 0.75) - 1];
-  assert.ok(Math.abs(lcp.p75 - exact) <= exact * 0.016, `p75 ${lcp.p75}, exactly ${exact}`);
+  assert.ok(Math.abs(lcp.p75 - exact) <= exact * 0.016, `p75 ${lcp.p75}, exact ${exact}`);
   const [low, high] = lcp.p75_interval;
   assert.ok(low < exact && exact < high, `${low} to ${high}`);
 });
 
-test("a site that is not public opens to nobody without its token", async () => {
+test("a private site requires its token", async () => {
   await product.send(beacon({ site: "closed" }));
-  const read = (/** @type {Record<string, string>} */ headers) =>
+  const readWith = (/** @type {Record<string, string>} */ headers) =>
     fetch(`${product.origin}/api/vitals/summary?site=closed`, { headers });
-  // No READ_TOKEN is set: then none opens, least of all the empty one.
+  // Without READ_TOKEN every token is rejected, including an empty one.
   for (const headers of [{}, { authorization: "Bearer " }, { authorization: "Bearer x" }]) {
-    const answer = await read(/** @type {any} */ (headers));
+    const answer = await readWith(/** @type {any} */ (headers));
     assert.deepEqual([answer.status, answer.headers.get("www-authenticate")], [401, "Bearer"]);
   }
 });
 
-test("a span of time holds what happened in it", async () => {
+test("a time range contains the views that started in it", async () => {
   const now = Date.now();
   await product.send(beacon({ path: "/t", age: 0 }));
   await product.send(beacon({ path: "/t", age: 3 * 3_600_000 }));
@@ -48,7 +48,7 @@ test("a span of time holds what happened in it", async () => {
   assert.equal(await views(now - 4 * 3_600_000, now - 2 * 3_600_000), 1);
 });
 
-test("the cron folds what was told and keeps every count", async () => {
+test("the cron folds views without losing a count", async () => {
   await product.send(beacon({ path: "/cron" }));
   const outcome = await product.worker.scheduled({ cron: "*/15 * * * *", scheduledTime: new Date() });
   assert.equal(outcome.outcome, "ok");
@@ -56,12 +56,12 @@ test("the cron folds what was told and keeps every count", async () => {
   assert.equal(views, 1);
 });
 
-test("the budgets of a path are told", async () => {
+test("the limits of a path are public", async () => {
   const { limits } = await (await fetch(`${product.origin}/api/budgets?path=/x&device=phone`)).json();
   assert.equal(limits.LCP.max, 2000);
   assert.equal(limits.CLS.max, 0.1);
   assert.equal(limits.INP.max, 200);
-  // No secret: a page of any origin may hold its visit against them.
-  const elsewhere = await fetch(`${product.origin}/api/budgets/limits?path=/x`, { headers: { origin: "https://elsewhere.example" } });
-  assert.equal(elsewhere.headers.get("access-control-allow-origin"), "*");
+  // A page of any origin may compare its visit with the limits.
+  const foreign = await fetch(`${product.origin}/api/budgets/limits?path=/x`, { headers: { origin: "https://elsewhere.example" } });
+  assert.equal(foreign.headers.get("access-control-allow-origin"), "*");
 });

@@ -1,20 +1,20 @@
-// The product, whose first acknowledgement of each parcel that is carried is lost on its way; and an address
-// that does what its cron does, because workerd alone has no clock for it.
-import product, { Shard as Whole, TagClock } from "./index.js";
+// The product, but the first acknowledgement of each batch of counts is lost; and a path that runs the
+// cron, because workerd alone never triggers it.
+import product, { Shard as WorkingShard, TagClock } from "./index.js";
 
 export { TagClock };
 
 /** @type {Set<string>} */
-const known = new Set();
+const delivered = new Set();
 
-export class Shard extends Whole {
+export class Shard extends WorkingShard {
   /** @param {Request} request */
   async fetch(request) {
     if (new URL(request.url).pathname !== "/traffic/carried") return super.fetch(request);
-    const parcel = await request.clone().text();
+    const batch = await request.clone().text();
     const answer = await super.fetch(request);
-    if (known.has(parcel)) return answer;
-    known.add(parcel);
+    if (delivered.has(batch)) return answer;
+    delivered.add(batch);
     return new Response("lost", { status: 503 });
   }
 }

@@ -1,5 +1,5 @@
-// Somebody posts random routes, releases and dimensions: what is stored stays small, nothing is lost
-// from the totals, and the routes that are really visited keep their every count.
+// A flood of random routes, releases and dimensions: storage stays small, totals lose nothing, and the
+// routes with real visits keep every count.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 
@@ -12,10 +12,10 @@ after(() => product.close());
 
 const ROUTES = 512;
 
-test("random routes find no more places than there are, and hide no visited one", async () => {
-  // All of it in one minute, some minutes ago.
+test("random routes are limited in number and displace no visited route", async () => {
+  // All views start in one minute, a few minutes ago.
   const then = Math.floor(Date.now() / 60_000) * 60_000 - 4.5 * 60_000;
-  const send = (/** @type {Record<string, any>} */ told) => product.send(beacon({ age: Date.now() - then, ...told }));
+  const send = (/** @type {Record<string, any>} */ fields) => product.send(beacon({ age: Date.now() - then, ...fields }));
   const honest = ["/", "/cart", "/search"];
   await Promise.all(honest.map((path) => send({ path })));
   await product.summary();
@@ -27,7 +27,7 @@ test("random routes find no more places than there are, and hide no visited one"
     for (const answer of await Promise.all([...flood, ...visits])) statuses.add(answer.status);
     if (round % 3 === 0) await product.summary();
   }
-  // One that nobody knew before the flood, and that is visited all the same.
+  // A route that first appears after the flood, and has real visits.
   for (let round = 0; round < 3; round += 1) {
     await Promise.all(Array.from({ length: 5 }, () => send({ path: "/new-page", age: 1 })));
     await product.summary();
@@ -41,5 +41,5 @@ test("random routes find no more places than there are, and hide no visited one"
   const routes = new Set(summary.cells.map((/** @type {any} */ cell) => cell.route));
   assert.ok(routes.has("(other)"));
   assert.ok(routes.size <= ROUTES + 1 + 1, `${routes.size} routes`);
-  assert.equal(views("(other)"), 1400 - (routes.size - 5), "each view that found no place is in (other)");
+  assert.equal(views("(other)"), 1400 - (routes.size - 5), "each view beyond the limit is counted in (other)");
 });

@@ -1,12 +1,12 @@
-// The tiers below memory, as workerd asks them: the Cache API and KV are services to it, and here they are
-// this process's. They keep what they are given, and fail, lag and lie as they are told; the product is
-// the one that is deployed, to the byte.
+// The tiers below memory, as workerd reaches them: this process serves the Cache API and KV. They store
+// what they are sent, and fail, lag and corrupt on demand; the product is byte for byte the deployed
+// one.
 import http from "node:http";
 
-/** @typedef {"well" | "errors" | "hangs" | "breaks" | "rubbish" | "short"} Manner */
+/** @typedef {"well" | "errors" | "hangs" | "breaks" | "rubbish" | "short"} Mode */
 
-/** Both services, each with what it keeps. */
-export async function below() {
+/** Starts both services, each with its own entries. */
+export async function startTiers() {
   const [colo, kv] = await Promise.all([service(true), service(false)]);
   return {
     colo,
@@ -18,31 +18,31 @@ export async function below() {
   };
 }
 
-/** @param {boolean} isCache whether it speaks as the Cache API's service does, or as KV's */
+/** @param {boolean} isCache the protocol: the Cache API's or KV's */
 async function service(isCache) {
-  /** What is kept, by its path. @type {Map<string, Buffer>} */
+  /** The stored bodies, by path. @type {Map<string, Buffer>} */
   const entries = new Map();
-  /** And with which fields. @type {Map<string, Record<string, string>>} */
+  /** The stored header fields, by path. @type {Map<string, Record<string, string>>} */
   const fields = new Map();
-  /** How it behaves towards who reads and who writes. @type {{ reads: Manner, writes: Manner }} */
-  const manners = { reads: "well", writes: "well" };
-  const asked = { reads: 0, writes: 0 };
+  /** The behaviour towards reads and writes. @type {{ reads: Mode, writes: Mode }} */
+  const behaviour = { reads: "well", writes: "well" };
+  const requests = { reads: 0, writes: 0 };
   const server = http.createServer((request, response) => {
     const path = (request.url ?? "/").split("?")[0];
     const isRead = request.method === "GET";
-    asked[isRead ? "reads" : "writes"] += 1;
+    requests[isRead ? "reads" : "writes"] += 1;
     /** @type {Buffer[]} */
     const chunks = [];
     request.on("data", (chunk) => chunks.push(chunk));
     request.on("error", () => {});
     request.on("end", () => {
-      const manner = manners[isRead ? "reads" : "writes"];
-      if (manner === "hangs") return;
-      if (manner === "errors") return void response.writeHead(500).end();
+      const mode = behaviour[isRead ? "reads" : "writes"];
+      if (mode === "hangs") return;
+      if (mode === "errors") return void response.writeHead(500).end();
       if (!isRead) {
-        if (manner === "breaks") return void response.destroy();
+        if (mode === "breaks") return void response.destroy();
         const sent = Buffer.concat(chunks);
-        const message = isCache ? unpacked(sent) : { body: sent, head: {} };
+        const message = isCache ? unpack(sent) : { body: sent, head: {} };
         if (request.method === "PUT") {
           entries.set(path, message.body);
           fields.set(path, message.head);
@@ -51,20 +51,20 @@ async function service(isCache) {
         }
         return void response.writeHead(204).end();
       }
-      const kept = entries.get(path);
+      const stored = entries.get(path);
       const status = (/** @type {string} */ word) => (isCache ? { "cf-cache-status": word } : {});
-      if (!kept) return void response.writeHead(isCache ? 504 : 404, status("MISS")).end();
-      const bytes = manner === "rubbish" ? Buffer.from("rubbish".repeat(100)) : manner === "short" ? kept.subarray(0, kept.length - 3) : kept;
+      if (!stored) return void response.writeHead(isCache ? 504 : 404, status("MISS")).end();
+      const bytes = mode === "rubbish" ? Buffer.from("rubbish".repeat(100)) : mode === "short" ? stored.subarray(0, stored.length - 3) : stored;
       response.writeHead(200, { ...fields.get(path), ...status("HIT"), "content-length": bytes.length });
-      if (manner === "breaks") response.write(bytes.subarray(0, bytes.length - 3), () => response.socket?.resetAndDestroy());
+      if (mode === "breaks") response.write(bytes.subarray(0, bytes.length - 3), () => response.socket?.resetAndDestroy());
       else response.end(bytes);
     });
   });
   await new Promise((resolve) => server.listen(0, "127.0.0.1", () => resolve(undefined)));
   return {
     entries,
-    manners,
-    asked,
+    behaviour,
+    requests,
     port: /** @type {import("node:net").AddressInfo} */ (server.address()).port,
     close: () => {
       server.closeAllConnections();
@@ -73,19 +73,19 @@ async function service(isCache) {
   };
 }
 
-/** The Cache API's PUT brings a whole response of HTTP/1.1. @param {Buffer} message */
-function unpacked(message) {
+/** Unpacks a PUT of the Cache API, which carries a whole HTTP/1.1 response. @param {Buffer} message */
+function unpack(message) {
   const end = message.indexOf("\r\n\r\n");
   const lines = message.subarray(0, end).toString("latin1").split("\r\n").slice(1);
   const head = Object.fromEntries(lines.map((line) => [line.slice(0, line.indexOf(":")).toLowerCase(), line.slice(line.indexOf(":") + 1).trim()]));
   const body = message.subarray(end + 4);
   const isChunked = head["transfer-encoding"] !== undefined;
   for (const name of ["transfer-encoding", "content-length", "connection"]) delete head[name];
-  return { head, body: isChunked ? joined(body) : body };
+  return { head, body: isChunked ? joinChunks(body) : body };
 }
 
-/** The chunks of a body. @param {Buffer} body */
-function joined(body) {
+/** Joins the chunks of a body. @param {Buffer} body */
+function joinChunks(body) {
   const parts = [];
   for (let at = 0; ; ) {
     const line = body.indexOf("\r\n", at);

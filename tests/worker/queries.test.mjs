@@ -1,4 +1,4 @@
-// Any quantile of any slice: the answers against exact arrays, and against the OpenAPI document.
+// Quantiles of any slice, compared with exact arrays and with the OpenAPI document.
 import assert from "node:assert/strict";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { after, before, test } from "node:test";
@@ -23,11 +23,11 @@ before(async () => {
   document = await (await fetch(`${product.origin}/api/openapi.json`)).json();
   ajv = new Ajv2020({ strict: true, allowUnionTypes: true });
   ajv.addSchema({ ...(await (await fetch(`${product.origin}/v1/beacon.schema.json`)).json()), $id: "https://doc.invalid/v1/beacon.schema.json" });
-  for (const word of Object.keys(document)) if (!["$id", "$schema"].includes(word)) ajv.addKeyword(word);
+  for (const keyword of Object.keys(document)) if (!["$id", "$schema"].includes(keyword)) ajv.addKeyword(keyword);
   ajv.addSchema({ $id: "https://doc.invalid/openapi.json", ...document });
   for (let index = 0; index < 240; index += 1) {
     const release = index % 2 ? "2.0" : "1.0";
-    // The later release is slower on every page and device.
+    // The second release is slower on every page and device.
     const LCP = 900 + ((index * 37) % 240) * 6 + (release === "2.0" ? 700 : 0);
     views.push({ route: ["/", "/cart", "/search"][index % 3], device: index % 4 < 2 ? "phone" : "desktop", release, plan: index % 5 ? "free" : "pro", country: ["AT", "DE", "XX"][index % 7 % 3], LCP });
   }
@@ -40,19 +40,19 @@ before(async () => {
 after(() => product.close());
 
 /**
- * The answer, which the document describes.
+ * Sends a request and checks its response against the OpenAPI document.
  * @param {string} path @param {Record<string, string>} [headers]
  * @returns {Promise<{ answer: Response, body: any }>}
  */
 async function get(path, headers = {}) {
   const answer = await fetch(product.origin + path, { headers });
   const name = path.split("?")[0];
-  const described = document.paths[name]?.get?.responses[String(answer.status)];
-  assert.ok(described, `${path} answers ${answer.status}, which is not described`);
-  const response = described.$ref ? document.components.responses[described.$ref.split("/").at(-1)] : described;
+  const description = document.paths[name]?.get?.responses[String(answer.status)];
+  assert.ok(description, `${path} returned ${answer.status}, which OpenAPI does not describe`);
+  const response = description.$ref ? document.components.responses[description.$ref.split("/").at(-1)] : description;
   const kind = (answer.headers.get("content-type") ?? "").split(";")[0];
   if (answer.status === 304) return { answer, body: null };
-  assert.ok(response.content[kind], `${path} answers ${kind}, which is not described`);
+  assert.ok(response.content[kind], `${path} returned ${kind}, which OpenAPI does not describe`);
   if (!kind.endsWith("json")) return { answer, body: kind === "text/csv" ? await answer.text() : Buffer.from(await answer.arrayBuffer()) };
   const body = await answer.json();
   const schema = response.content[kind].schema;
@@ -68,12 +68,12 @@ function exact(values, percent) {
 }
 
 /** @param {any} line @param {number[]} values */
-function agrees(line, values) {
+function assertQuantiles(line, values) {
   assert.equal(line.n, values.length);
   for (const percent of [50, 75, 90, 95, 99]) {
-    const truth = exact(values, percent);
+    const expected = exact(values, percent);
     const found = line[`p${percent}`];
-    assert.ok(Math.abs(found - truth) <= truth / 64, `p${percent} is ${found}, exactly ${truth}`);
+    assert.ok(Math.abs(found - expected) <= expected / 64, `p${percent} is ${found}, exact ${expected}`);
   }
   assert.equal(line.good, Math.round((values.filter((value) => value <= 2500).length / values.length) * 1e4) / 1e4);
   const [low, high] = line.p75_interval;
@@ -82,7 +82,7 @@ function agrees(line, values) {
 
 const lcp = (/** @type {(view: (typeof views)[number]) => boolean} */ keep) => views.filter(keep).map(({ LCP }) => LCP);
 
-test("groups of every dimension have the percentiles of their views", async () => {
+test("groups of any dimensions have the percentiles of their views", async () => {
   const { body } = await get("/api/vitals/routes?site=demo&metric=LCP&by=route,device,release,dim.plan");
   assert.equal(body.lines.length, 24);
   for (const line of body.lines) {
@@ -93,27 +93,27 @@ test("groups of every dimension have the percentiles of their views", async () =
   const { body: byDevice } = await get("/api/vitals/distribution?site=demo&metric=LCP&by=device");
   for (const line of byDevice.lines) {
     const values = lcp((view) => view.device === line.group.device);
-    agrees(line, values);
+    assertQuantiles(line, values);
     for (const { low, high, visits } of line.buckets) assert.equal(visits, values.filter((value) => low <= value && value <= high).length);
   }
 });
 
-test("a country is kept where the site says so, and only as it is known", async () => {
+test("countries are kept only where the site enables them", async () => {
   const { body } = await get("/api/vitals/distribution?site=demo&metric=LCP&by=country");
   assert.deepEqual(body.lines.map((/** @type {any} */ { group }) => group.country).sort(), ["AT", "DE", null]);
-  for (const line of body.lines) agrees(line, lcp((view) => view.country === (line.group.country ?? "XX")));
+  for (const line of body.lines) assertQuantiles(line, lcp((view) => view.country === (line.group.country ?? "XX")));
   const { body: austria } = await get("/api/vitals/summary?site=demo&country=AT");
   assert.equal(austria.views, views.filter(({ country }) => country === "AT").length);
-  // The other site has not asked for it.
+  // The other site has not enabled countries.
   await product.send(beacon({ site: "slow", path: "/abroad", m: { LCP: 900 } }), { "user-agent": DESKTOP, "cf-ipcountry": "AT" });
   const { body: other } = await get("/api/vitals/distribution?site=slow&route=/abroad&metric=LCP&by=country");
   assert.deepEqual(other.lines.map((/** @type {any} */ { group, n }) => [group.country, n]), [[null, 1]]);
 });
 
-test("a path is of the site's template that fits first, and a page's own route goes before them", async () => {
-  const send = (/** @type {object} */ more) => product.send(beacon({ site: "slow", m: { LCP: 900 }, ...more }), { "user-agent": DESKTOP });
+test("the site's first matching template names a route, unless the page declares its own", async () => {
+  const send = (/** @type {object} */ fields) => product.send(beacon({ site: "slow", m: { LCP: 900 }, ...fields }), { "user-agent": DESKTOP });
   await Promise.all([send({ path: "/blog/new" }), send({ path: "/blog/on-speed" }), send({ path: "/blog/on-rest" }), send({ path: "/blog/on-rest", route: "/blog/[title]" })]);
-  // So are the reports of others' callbacks.
+  // The same applies to reports of callbacks.
   const report = await fetch(`${product.origin}/v1/vitals?site=slow&path=/blog/on-work`, { method: "POST", body: JSON.stringify({ name: "LCP", value: 900, id: "v5-1-1" }), headers: { "user-agent": DESKTOP } });
   assert.equal(report.status, 200);
   const { body } = await get("/api/vitals/routes?site=slow&metric=LCP");
@@ -121,8 +121,8 @@ test("a path is of the site's template that fits first, and a page's own route g
   assert.deepEqual(counted.sort(), [["/blog/:slug", 3], ["/blog/[title]", 1], ["/blog/new", 1]]);
 });
 
-test("slow visits say why: the parts, the elements and the scripts, as each view told them last", async () => {
-  const slow = (/** @type {number} */ index, /** @type {number} */ seq, /** @type {object} */ more) =>
+test("causes of slow views are parts, elements and scripts of each view's last beacon", async () => {
+  const slow = (/** @type {number} */ index, /** @type {number} */ seq, /** @type {object} */ fields) =>
     product.send(
       beacon({
         id: `c${index.toString(16).padStart(23, "0")}`,
@@ -134,12 +134,12 @@ test("slow visits say why: the parts, the elements and the scripts, as each view
           LCP: { target: `#hero-${index}>img`, url: "https://cdn.example/hero.jpg?w=1", timeToFirstByte: 1000, resourceLoadDelay: 100, resourceLoadDuration: 2000, elementRenderDelay: 900 + index },
           INP: { interactionTarget: index % 3 ? "#buy" : "#menu", script: "https://cdn.example/app.js", inputDelay: 50, processingDuration: 800, presentationDelay: 50 },
         },
-        ...more,
+        ...fields,
       }),
       { "user-agent": DESKTOP },
     );
   for (let index = 0; index < 9; index += 1) await slow(index, 0, {});
-  // The last of a view counts: one turned out to be fast, another blames something else.
+  // The last beacon of a view counts: one view became fast, another has a different cause.
   await slow(0, 1, { m: { LCP: 800, INP: 40 } });
   await slow(1, 1, { a: { INP: { interactionTarget: "#late", inputDelay: 50, processingDuration: 700, presentationDelay: 150 } } });
   const { body } = await get("/api/vitals/causes?site=slow&route=/causes");
@@ -162,7 +162,7 @@ test("slow visits say why: the parts, the elements and the scripts, as each view
     sources: [{ name: "https://cdn.example/app.js", n: 7 }],
   });
   assert.equal(lcp.n, 7);
-  // No member's number, no query.
+  // Numbers and queries are removed.
   assert.deepEqual(lcp.elements, [{ name: "#hero-*>img", n: 7 }]);
   assert.deepEqual(lcp.sources, [{ name: "https://cdn.example/hero.jpg", n: 7 }]);
   assert.deepEqual(lcp.parts.map((/** @type {any} */ { ms }) => ms), [1000, 100, 2000, 905]);
@@ -187,12 +187,12 @@ test("every dimension is a filter", async () => {
     const { body } = await get(`/api/vitals/distribution?site=demo&metric=LCP&${filter}`);
     const values = lcp(keep);
     assert.equal(body.views, values.length, filter);
-    if (values.length > 20) agrees(body.lines[0], values);
+    if (values.length > 20) assertQuantiles(body.lines[0], values);
     else assert.deepEqual(body.lines.map((/** @type {any} */ line) => line.n), values.length ? [values.length] : [], filter);
   }
 });
 
-test("a series adds up to the whole, at every step", async () => {
+test("a series adds up to the total at every step", async () => {
   for (const step of ["minute", "hour", "day"]) {
     const { body } = await get(`/api/vitals/series?site=demo&metric=LCP&step=${step}&by=release`);
     const length = { minute: 60_000, hour: 3_600_000, day: 86_400_000 }[step] ?? 1;
@@ -201,7 +201,7 @@ test("a series adds up to the whole, at every step", async () => {
   }
 });
 
-test("a page follows the other, and together they are all", async () => {
+test("pages follow each other and add up to the whole", async () => {
   const { body: all } = await get("/api/vitals/routes?site=demo&by=route,device");
   const lines = [];
   /** @type {number | undefined} */
@@ -216,12 +216,12 @@ test("a page follows the other, and together they are all", async () => {
   assert.deepEqual(lines, all.lines);
 });
 
-test("a slower release is a regression, and the other way round it is none", async () => {
+test("a slower release is a regression, and the reverse is none", async () => {
   const { body } = await get("/api/vitals/compare?site=demo&a.release=1.0&b.release=2.0");
   const line = body.lines.find((/** @type {any} */ each) => each.metric === "LCP");
   assert.deepEqual([body.a.views, body.b.views], [120, 120]);
-  agrees(line.a, lcp((view) => view.release === "1.0"));
-  agrees(line.b, lcp((view) => view.release === "2.0"));
+  assertQuantiles(line.a, lcp((view) => view.release === "1.0"));
+  assertQuantiles(line.b, lcp((view) => view.release === "2.0"));
   assert.ok(line.budget.regression && line.budget.p_value < 0.01, JSON.stringify(line.budget));
   const back = await get("/api/vitals/compare?site=demo&a.release=2.0&b.release=1.0&device=phone");
   assert.equal(back.body.lines[0].budget.regression, false);
@@ -230,9 +230,9 @@ test("a slower release is a regression, and the other way round it is none", asy
   assert.deepEqual([time.body.a.views, time.body.b.views, time.body.lines[0].a.p75], [0, 240, null]);
 });
 
-test("the table is the same as CSV", async () => {
-  const question = "/api/vitals/routes?site=demo&metric=LCP&by=route,dim.plan";
-  const [{ body }, { body: text }] = await Promise.all([get(question), get(`${question}&format=csv`)]);
+test("JSON and CSV hold the same table", async () => {
+  const query = "/api/vitals/routes?site=demo&metric=LCP&by=route,dim.plan";
+  const [{ body }, { body: text }] = await Promise.all([get(query), get(`${query}&format=csv`)]);
   const [head, ...rows] = text.trimEnd().split("\r\n").map((/** @type {string} */ row) => row.split(","));
   const table = rows.map((/** @type {string[]} */ row) => Object.fromEntries(head.map((/** @type {string} */ name, /** @type {number} */ column) => [name, row[column]])));
   assert.deepEqual(
@@ -241,20 +241,20 @@ test("the table is the same as CSV", async () => {
   );
 });
 
-test("one series is given as its sketch, and no more than one", async () => {
+test("a sketch is returned for exactly one series", async () => {
   const { body } = await get("/api/vitals/distribution?site=demo&metric=LCP&format=sketch");
-  // Version and metric, then counts.
+  // Version and metric precede the counts.
   assert.ok(body.length > 50 && body.length < 1000 && body[0] >> 4 === 1);
   const several = await get("/api/vitals/distribution?site=demo&metric=LCP&by=device&format=sketch");
   assert.deepEqual([several.answer.status, several.body.field], [400, "format"]);
 });
 
-test("who has an answer already is told so; what is not public is kept by nobody in between", async () => {
-  const question = "/api/vitals/routes?site=demo&to=1700000000000";
-  const { answer } = await get(question);
+test("a current response is revalidated with 304, and a private site's is not cached by intermediaries", async () => {
+  const query = "/api/vitals/routes?site=demo&to=1700000000000";
+  const { answer } = await get(query);
   assert.match(answer.headers.get("cache-control") ?? "", /^public, max-age=300$/);
   const tag = answer.headers.get("etag") ?? "";
-  const again = await get(question, { "if-none-match": `"other", W/${tag}` });
+  const again = await get(query, { "if-none-match": `"other", W/${tag}` });
   assert.deepEqual([again.answer.status, await again.answer.text()], [304, ""]);
   assert.equal((await get("/api/vitals/routes?site=shut")).answer.status, 401);
   assert.equal((await get("/api/vitals/routes?site=shut", { authorization: "Bearer tokem" })).answer.status, 401);
@@ -263,7 +263,7 @@ test("who has an answer already is told so; what is not public is kept by nobody
   assert.match(closed.answer.headers.get("vary") ?? "", /authorization/i);
 });
 
-test("what is asked wrongly is refused by name", async () => {
+test("an invalid parameter is rejected by name", async () => {
   for (const [path, field] of [
     ["series?step=week", "step"],
     ["routes?by=colour", "by"],
@@ -281,7 +281,7 @@ test("what is asked wrongly is refused by name", async () => {
   }
 });
 
-test("each path that is described answers as described", async () => {
+test("each described path responds as described", async () => {
   for (const path of ["/api/vitals/summary", "/api/budgets", "/api/budgets?path=/x", "/api/budgets/limits", "/api/health"]) assert.equal((await get(path)).answer.status, 200);
   assert.equal((await get("/api/vitals/summary?site=nobody")).answer.status, 404);
   const statuses = [];
@@ -294,22 +294,22 @@ test("each path that is described answers as described", async () => {
     [JSON.stringify({ name: "LCP", id: "v5-1-2", value: 812.5, path: "/" }), "?site=demo"],
     [JSON.stringify(beacon()), "", { origin: "https://elsewhere.example" }],
   ])) {
-    statuses.push(await taken(await fetch(`${product.origin}/v1/vitals${query}`, { method: "POST", body, headers: { "user-agent": DESKTOP, ...headers } })));
+    statuses.push(await checkIngest(await fetch(`${product.origin}/v1/vitals${query}`, { method: "POST", body, headers: { "user-agent": DESKTOP, ...headers } })));
   }
   assert.deepEqual(statuses, [200, 400, 422, 404, 413, 200, 403]);
 });
 
-test("too much, and what cannot be stored or read, is answered as described", async () => {
+test("rate limits and storage failures respond as described", async () => {
   mkdirSync("build/few", { recursive: true });
   writeFileSync("build/few/wrangler.toml", readFileSync("wrangler.toml", "utf8").replaceAll('"build/', '"../').replace("limit = 100000,", "limit = 1,"));
   const few = await serve({}, "build/few/wrangler.toml");
   try {
     let answer = await few.send(beacon());
-    assert.equal(await taken(answer), 200);
+    assert.equal(await checkIngest(answer), 200);
     answer = await few.send(beacon());
-    // Where a minute has just begun, its first one is taken as well.
-    if (await taken(answer.clone()) === 200) answer = await few.send(beacon());
-    assert.equal(await taken(answer), 429);
+    // Where a new minute has just begun, its first beacon is accepted as well.
+    if (await checkIngest(answer.clone()) === 200) answer = await few.send(beacon());
+    assert.equal(await checkIngest(answer), 429);
     assert.equal(answer.headers.get("retry-after"), "60");
   } finally {
     await few.close();
@@ -317,7 +317,7 @@ test("too much, and what cannot be stored or read, is answered as described", as
   const broken = await serve({ SHARDS: "0" });
   try {
     const answer = await broken.send(beacon());
-    assert.deepEqual([await taken(answer), answer.headers.get("retry-after")], [503, "5"]);
+    assert.deepEqual([await checkIngest(answer), answer.headers.get("retry-after")], [503, "5"]);
     for (const path of ["/api/vitals/summary", "/api/budgets"]) {
       const read = await fetch(broken.origin + path);
       assert.ok(document.paths[path].get.responses[read.status] && read.status === 503);
@@ -329,12 +329,12 @@ test("too much, and what cannot be stored or read, is answered as described", as
   }
 });
 
-/** The status of an answer to a beacon, which the document describes. @param {Response} answer */
-async function taken(answer) {
-  const described = document.paths["/v1/vitals"].post.responses[answer.status];
-  assert.ok(described, `${answer.status} is not described`);
+/** Checks the response to a beacon against the OpenAPI document and returns its status. @param {Response} answer */
+async function checkIngest(answer) {
+  const description = document.paths["/v1/vitals"].post.responses[answer.status];
+  assert.ok(description, `OpenAPI does not describe ${answer.status}`);
   const text = await answer.text();
-  // Who does not ask for more is told the status alone.
+  // Without a preference the body is empty.
   if (answer.status === 200 && text === "") return 200;
   const name = answer.status === 200 ? "Taken" : "Problem";
   const valid = ajv.compile({ $ref: `https://doc.invalid/openapi.json#/components/schemas/${name}` });

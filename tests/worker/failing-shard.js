@@ -1,19 +1,19 @@
-// The product with shards that can be out of order: `/down` and `/up` say so, for the object that counts
-// as well as for the one that stores.
-import product, { Shard as Sound, TagClock } from "./index.js";
+// The product with shards that fail on demand, both for counting and for storing: `/down` starts the
+// failure and `/up` ends it.
+import product, { Shard as WorkingShard, TagClock } from "./index.js";
 
 let isDown = false;
 
-export class Shard extends Sound {
+export class Shard extends WorkingShard {
   /** @param {Request} request */
   fetch(request) {
-    if (isDown) throw new Error("the shard is out of order");
+    if (isDown) throw new Error("the shard is unavailable");
     return super.fetch(request);
   }
 
   /** @param {string[]} rows */
   tell(rows) {
-    if (isDown) throw new Error("the shard is out of order");
+    if (isDown) throw new Error("the shard is unavailable");
     return super.tell(rows);
   }
 }
