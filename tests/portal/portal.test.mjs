@@ -237,7 +237,7 @@ describe("the portal behind the Worker", { timeout: 240_000 }, () => {
   });
 
   test("pushed documents are verified, stored once, and shown", async () => {
-    const golden = JSON.parse(readFileSync(join(ROOT, "crates/insight/tests/golden/window.json"), "utf8"));
+    const golden = JSON.parse(readFileSync(join(ROOT, "crates/report/tests/golden/window.json"), "utf8"));
     const document = { ...golden, site: "portal" };
     const answers = async (/** @type {Response} */ answer) => [answer.status, await answer.json()];
     assert.deepEqual(await answers(await site.push(document)), [200, { stored: true }]);

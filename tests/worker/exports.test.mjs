@@ -1,6 +1,6 @@
 // Scheduled exports: totals to an OpenTelemetry collector, settled views to Sentry and to Google
 // Analytics. One server stands in for all three and records each request; the formats' own parsers read
-// the same bodies natively (crates/insight/tests/exports.rs).
+// the same bodies natively (crates/export/tests/exports.rs).
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import http from "node:http";
@@ -89,8 +89,8 @@ test("totals go to the collector with each cron and only grow", async () => {
 
 test("OpenTelemetry's own decoder reads the export", (t) => {
   const python = process.env.PARSERS_PYTHON ?? "python3";
-  const script = "crates/insight/tests/parsers/read.py";
-  if (spawnSync(python, [script, "ready"]).status !== 0) return t.skip(`${python} lacks the packages of crates/insight/tests/parsers/requirements.txt`);
+  const script = "crates/export/tests/parsers/read.py";
+  if (spawnSync(python, [script, "ready"]).status !== 0) return t.skip(`${python} lacks the packages of crates/export/tests/parsers/requirements.txt`);
   const { status, stdout, stderr } = spawnSync(python, [script, "otlp"], { input: sentTo("/otlp/v1/metrics").at(-1)?.text, encoding: "utf8" });
   assert.equal(status, 0, stderr);
   assert.match(stdout, /web_vitals\.lcp/);

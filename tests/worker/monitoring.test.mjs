@@ -10,8 +10,8 @@ import { test } from "node:test";
 const read = (/** @type {string} */ path) => readFileSync(path, "utf8");
 const rules = read("monitoring/rules.yml");
 const dashboards = readdirSync("monitoring/grafana").filter((file) => file.endsWith(".json")).map((file) => ({ file, dashboard: JSON.parse(read(`monitoring/grafana/${file}`)) }));
-// A golden export that contains every family (crates/insight/tests/exports.rs).
-const exported = new Set([...read("crates/insight/tests/golden/metrics.txt").matchAll(/^([a-z_]+)\{/gm)].map(([, name]) => name));
+// A golden export that contains every family (crates/export/tests/exports.rs).
+const exported = new Set([...read("crates/export/tests/golden/metrics.txt").matchAll(/^([a-z_]+)\{/gm)].map(([, name]) => name));
 
 /** @param {string[]} args @param {import("node:test").TestContext} t */
 function promtool(args, t) {
