@@ -298,10 +298,10 @@ fn view_record(lcp: u32, cls: Option<u32>, route: u8, release: u8, weight: u32) 
 }
 
 fn sends() -> impl Strategy<Value = Vec<SentBeacon>> {
-    let told = (0..9000_u32, proptest::option::of(0..5000_u32), 0..6_u8, 0..2_u8, 1..5_u32)
+    let content = (0..9000_u32, proptest::option::of(0..5000_u32), 0..6_u8, 0..2_u8, 1..5_u32)
         .prop_map(|(lcp, cls, route, release, weight)| view_record(lcp, cls, route, release, weight));
-    proptest::collection::btree_map((0..12_u8, 0..4_u16), told, 1..40).prop_map(|sends| {
-        sends.into_iter().map(|((view, seq), told)| SentBeacon { view, seq, record: told }).collect()
+    proptest::collection::btree_map((0..12_u8, 0..4_u16), content, 1..40).prop_map(|sends| {
+        sends.into_iter().map(|((view, seq), record)| SentBeacon { view, seq, record }).collect()
     })
 }
 

@@ -190,6 +190,21 @@ mod tests {
         "01010001020673746f7265640164041503890178041503890178010870726f64756374730100020315010104";
 
     #[test]
+    fn the_stored_order_of_cache_statuses_is_that_of_version_1() {
+        let mut traffic = TrafficStats::default();
+        for cache in [CacheStatus::Miss, CacheStatus::Bypass, CacheStatus::Stale, CacheStatus::Hit] {
+            let mut record = record("/", 1, &[]);
+            record.class.cache = cache;
+            traffic.add(&record);
+        }
+        let bytes = traffic.routes["/"].encode();
+        let stored: StoredRouteStats = postcard::from_bytes(&bytes[1..]).unwrap();
+        let codes: Vec<u8> = stored.responses.iter().map(|(class, ..)| class.cache as u8).collect();
+        assert_eq!(codes, [0, 1, 2, 3]);
+        assert_eq!(RouteStats::decode(&bytes).unwrap(), traffic.routes["/"]);
+    }
+
+    #[test]
     fn malformed_bytes_are_refused() {
         let mut traffic = TrafficStats::default();
         traffic.add(&record("/", 1, &[]));
