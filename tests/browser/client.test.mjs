@@ -158,7 +158,7 @@ describe("the client", () => {
     answers = [503];
     const { page } = await visit(`
       let asked = 0;
-      // What is left with the browser is a beacon, too, and taken back when the page hides.
+      // A request deferred to the browser is a beacon, too, and withdrawn when the page hides.
       delete globalThis.fetchLater;
       client.start({ endpoint: "/vitals", site: "portal", beforeSend: (beacon) => ({ ...beacon, dim: { asked: String(++asked) } }) });
       client.view("/next");

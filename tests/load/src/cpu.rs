@@ -70,7 +70,7 @@ impl CpuUsage {
                 percent(self.origin),
             );
         }
-        "no processor and not the origin; something else waits".into()
+        "neither a processor nor the origin; something else delays requests".into()
     }
 }
 
@@ -115,7 +115,7 @@ mod tests {
                 "workerd, whose only thread was busy 97 % of the time",
             ),
             (CpuUsage { origin: 0.95, ..idle }, "the origin, which was busy 95 % of the time"),
-            (idle, "no processor and not the origin; something else waits"),
+            (idle, "neither a processor nor the origin; something else delays requests"),
         ];
         for (busy, expect) in table {
             assert_eq!(busy.limit(), expect);

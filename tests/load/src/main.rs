@@ -198,7 +198,7 @@ async fn run(
     let progress = tokio::spawn(print_progress(Arc::clone(&shared)));
     let ran = rlt::cli::run(options, Senders(Arc::clone(&shared))).await;
     progress.abort();
-    // rlt's report report does not distinguish kinds.
+    // rlt's own report does not distinguish kinds.
     let _ = std::fs::remove_file(report);
     ran.context("rlt failed")?;
     let seconds =

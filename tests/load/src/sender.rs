@@ -17,16 +17,16 @@ use crate::workload::PlannedRequest;
 pub struct Sender {
     at: SocketAddr,
     host: String,
-    connection_slot: Option<SendRequest<Full<Bytes>>>,
+    connection: Option<SendRequest<Full<Bytes>>>,
 }
 
 impl Sender {
     /// Creates a sender, which connects with its first request.
     pub const fn new(at: SocketAddr, host: String) -> Self {
-        Self { at, host, connection_slot: None }
+        Self { at, host, connection: None }
     }
 
-    /// Sends a request, checks the response response, and returns its size.
+    /// Sends a request, checks the whole response, and returns its size.
     pub async fn send(&mut self, planned: &PlannedRequest) -> Result<u64, String> {
         let (status, body) = self.answer(planned).await?;
         if status != 200 {
@@ -51,16 +51,14 @@ impl Sender {
 
     async fn answer(&mut self, planned: &PlannedRequest) -> Result<(u16, Bytes), String> {
         // Keep the connection only after a complete response: one that breaks or lags is not reused.
-        let mut connection_slot = match self.connection_slot.take() {
-            Some(connection_slot) if !connection_slot.is_closed() => connection_slot,
+        let mut connection = match self.connection.take() {
+            Some(connection) if !connection.is_closed() => connection,
             _ => connect(self.at).await?,
         };
         let request = request(planned, &self.host)?;
         let response = async {
-            let answer = connection_slot
-                .send_request(request)
-                .await
-                .map_err(|error| format!("no response: {error}"))?;
+            let answer =
+                connection.send_request(request).await.map_err(|error| format!("no response: {error}"))?;
             let status = answer.status().as_u16();
             let body = answer
                 .into_body()
@@ -72,7 +70,7 @@ impl Sender {
         let answer = tokio::time::timeout(TIMEOUT, response)
             .await
             .map_err(|_| format!("no response within {} s", TIMEOUT.as_secs()))?;
-        self.connection_slot = Some(connection_slot);
+        self.connection = Some(connection);
         answer
     }
 }
@@ -80,10 +78,10 @@ impl Sender {
 async fn connect(at: SocketAddr) -> Result<SendRequest<Full<Bytes>>, String> {
     let stream = TcpStream::connect(at).await.map_err(|error| format!("no connection: {error}"))?;
     stream.set_nodelay(true).map_err(|error| format!("no connection: {error}"))?;
-    let (connection_slot, connection) =
+    let (connection, driver) =
         handshake(TokioIo::new(stream)).await.map_err(|error| format!("no connection: {error}"))?;
-    tokio::spawn(connection);
-    Ok(connection_slot)
+    tokio::spawn(driver);
+    Ok(connection)
 }
 
 fn request(planned: &PlannedRequest, host: &str) -> Result<Request<Full<Bytes>>, String> {

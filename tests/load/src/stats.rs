@@ -106,7 +106,7 @@ pub fn failures(workload: &Workload, stats_by_kind: &[RequestStats], timed: bool
         for (name, share, most) in [("p95", 0.95, p95_ms), ("p99", 0.99, p99_ms)] {
             let found = stats.quantile(share);
             if timed && found >= most {
-                failures.push(format!("{}: {name} is {found:.0} ms, not below {most} ms", kind.name));
+                failures.push(format!("{}: {name} is {found:.0} ms; the limit is {most} ms", kind.name));
             }
         }
         if stats.errors() >= errors {
@@ -114,7 +114,7 @@ pub fn failures(workload: &Workload, stats_by_kind: &[RequestStats], timed: bool
             let most =
                 most.map_or_else(|| "nothing was sent".to_owned(), |(what, _)| format!("most often: {what}"));
             failures.push(format!(
-                "{}: {:.1} % are wrong, not less than {:.0} %; {most}",
+                "{}: {:.1} % are wrong; the limit is {:.0} %; {most}",
                 kind.name,
                 stats.errors() * 100.0,
                 errors * 100.0
@@ -150,9 +150,9 @@ mod tests {
         assert_eq!(failures_with(&workload, 49, 49), Vec::<String>::new());
         let slow = failures_with(&workload, 51, 0);
         assert_eq!(slow.len(), 5);
-        assert_eq!(slow[0], "health: p95 is 700 ms, not below 500 ms");
+        assert_eq!(slow[0], "health: p95 is 700 ms; the limit is 500 ms");
         let wrong = failures_with(&workload, 0, 50);
-        assert_eq!(wrong[4], "beacons: 5.0 % are wrong, not less than 5 %; most often: status 503");
+        assert_eq!(wrong[4], "beacons: 5.0 % are wrong; the limit is 5 %; most often: status 503");
     }
 
     #[test]
