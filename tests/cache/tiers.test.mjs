@@ -150,8 +150,8 @@ describe("the management calls", () => {
 
   test("say what is wrong with them", async () => {
     const table = /** @type {[any, RegExp][]} */ ([
-      ["{", /no purge/], [{}, /say one of/], [{ url: "http://a/", tag: "b" }, /say one of/], [{ prefix: "http://www.example/a" }, /ends with a slash/],
-      [{ tags: ["a"] }, /unknown field `tags`/], [{ tag: "" }, /say one of/],
+      ["{", /invalid purge/], [{}, /exactly one of/], [{ url: "http://a/", tag: "b" }, /exactly one of/], [{ prefix: "http://www.example/a" }, /must end with a slash/],
+      [{ tags: ["a"] }, /unknown field `tags`/], [{ tag: "" }, /exactly one of/],
     ]);
     for (const [body, says] of table) {
       const answer = await www.manage("purge", body);

@@ -12,9 +12,9 @@ export class Shard extends Sound {
   }
 
   /** @param {string[]} rows */
-  tell(rows) {
+  append(rows) {
     if (isDown) throw new Error("the shard is out of order");
-    return super.tell(rows);
+    return super.append(rows);
   }
 }
 

@@ -142,8 +142,8 @@ async fn scheduled(_: ScheduledEvent, env: Env, _: ScheduleContext) {
         Err(mistake) => return worker::console_error!("{mistake}"),
     };
     // What could not be carried when it was refused.
-    rejection_counter::carry_refusals(env.clone()).await;
-    traffic_collector::carry_traffic(env.clone()).await;
+    rejection_counter::flush_rejections(env.clone()).await;
+    traffic_collector::flush_traffic(env.clone()).await;
     for site in config.sites.keys() {
         for shard in config.shards.indices() {
             if let Err(error) = shard::wake(&env, site, shard).await {

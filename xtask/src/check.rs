@@ -78,7 +78,10 @@ fn cores(root: &Path) -> Result<()> {
 }
 
 fn types(root: &Path) -> Result<()> {
-    process::quiet(process::npm(root, "tsc").args(["--project", "tsconfig.json"])).map(drop)
+    for project in ["tsconfig.json", "worker/tsconfig.json"] {
+        process::quiet(process::npm(root, "tsc").args(["--project", project]))?;
+    }
+    Ok(())
 }
 
 fn licences(root: &Path) -> Result<()> {

@@ -166,7 +166,7 @@ mod tests {
                 "wrangler.toml",
                 "rust-toolchain.toml",
                 "crates/ledger/src/lib.rs",
-                "worker/shim.js",
+                "worker/js/shim.js",
                 "pkg/src/measure.js",
                 "lighthouse/budgets.json",
                 "tests/product.mjs",

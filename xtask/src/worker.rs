@@ -15,11 +15,30 @@ pub fn build(root: &Path) -> Result<()> {
         name: "the Worker",
         package: "edge-vitals-worker",
         mark: "worker",
-        scripts: &["worker/shim.js", "worker/edge.js"],
+        scripts: WORKER_SCRIPTS,
         out: "build",
     };
     worker.build(root)
 }
+
+const WORKER_SCRIPTS: &[&str] = &[
+    "worker/js/shim.js",
+    "worker/js/admin.js",
+    "worker/js/flush.js",
+    "worker/js/ingest.js",
+    "worker/js/module.js",
+    "worker/js/objects.js",
+    "worker/js/opcodes.js",
+    "worker/js/origin.js",
+    "worker/js/promises.js",
+    "worker/js/purge.js",
+    "worker/js/records.js",
+    "worker/js/responses.js",
+    "worker/js/serve.js",
+    "worker/js/streams.js",
+    "worker/js/tiers.js",
+    "worker/js/warm.js",
+];
 
 /// Builds the emptiest Worker, against which the bench of the cache holds ours.
 pub fn build_empty(root: &Path) -> Result<()> {

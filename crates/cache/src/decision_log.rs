@@ -19,7 +19,19 @@ impl DecisionLog {
         self.0.push(reason);
     }
 
-    /// Forgets what was noted after so many.
+    /// Returns the number of reasons.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Returns true if there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Drops the reasons after the first `count`.
     pub fn truncate(&mut self, count: usize) {
         self.0.truncate(count);
     }
