@@ -192,9 +192,9 @@ describe("the management calls", () => {
     await filled(www, path);
     const hit = await explain();
     assert.deepEqual([hit.does, hit.stored.tags, hit.route], ["serve", ["red"], "/**"]);
-    assert.match(hit.because[0], /^it is \d+ s old and fresh for 60 s, by max-age \(RFC 9111 §4\.2\)\.$/);
+    assert.match(hit.because[0], /^the response is \d+ s old and fresh for 60 s, by max-age \(RFC 9111 §4\.2\)\.$/);
     const authorized = JSON.parse((await www.manage(`explain?url=http://www.example${path}&header=authorization:x`)).body);
-    assert.deepEqual([authorized.does, authorized.because], ["pass", ["the request is authorized, so its answer is nobody else's (RFC 9111 §3.5)."]]);
+    assert.deepEqual([authorized.does, authorized.because], ["pass", ["the request has Authorization, so its response is not shared (RFC 9111 §3.5)."]]);
   });
 
   test("warm what is listed, as lines or as a sitemap", async () => {

@@ -1,8 +1,7 @@
-//! What a shared cache may store, serve and must ask again: RFC 9111, with RFC 9213, RFC 5861 and RFC
-//! 9211 beside it, tags that are purged at once, and the routes of a site. Nothing in here looks up,
-//! fetches, or asks the time: a shell brings what it found to [`plan`], what came to [`storable`] or
-//! [`freshen`], and does what they say. Each leaves its [`Grounds`], so that what is explained is what
-//! was done.
+//! The shared cache: RFC 9111 with RFC 9213, RFC 5861 and RFC 9211, purges by tag, and the routes of a
+//! site. Nothing in here does I/O or reads a clock: a shell reports events to an [`Exchange`] and performs
+//! the steps that come back. Each decision records its reasons in a [`DecisionLog`], so that the
+//! explanation is what was done.
 
 mod access;
 mod cache_status;

@@ -76,10 +76,12 @@ impl RequestRejection {
     #[must_use]
     pub fn message(&self) -> String {
         match self {
-            Self::MethodNotAllowed { allow } => format!("this address takes {allow}"),
-            Self::BodyTooLarge { max_bytes: most } => format!("a body has at most {most} bytes here"),
+            Self::MethodNotAllowed { allow } => format!("this route allows {allow}"),
+            Self::BodyTooLarge { max_bytes: most } => {
+                format!("a request body may have at most {most} bytes on this route")
+            }
             Self::HeadTooLarge => {
-                format!("the address and the fields have at most {MAX_HEAD_BYTES} bytes together here")
+                format!("the URL and the header fields may have at most {MAX_HEAD_BYTES} bytes together")
             }
         }
     }

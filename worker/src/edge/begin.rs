@@ -2,7 +2,6 @@
 
 use cache::{Exchange, Headers, RequestHead, RequestStart, UnixMillis, UrlParts};
 use worker::Env;
-use worker::wasm_bindgen;
 use worker::wasm_bindgen::JsValue;
 use worker::wasm_bindgen::prelude::wasm_bindgen;
 

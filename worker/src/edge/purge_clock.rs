@@ -7,8 +7,8 @@ use cache::MIN_SHARE;
 use cache::metrics::CacheMetrics;
 use cache::prefetch::MarkovTable;
 use cache::purge::{
-    MAX_PURGE_VERSIONS, MAX_VERSIONS_PER_PAGE, PurgeChanges, PurgeClock, PurgeMode, PurgeTarget,
-    PurgeVersion, PurgeWrite, VERSION_RETENTION_MS,
+    MAX_PURGE_VERSIONS, MAX_VERSIONS_PER_PAGE, PurgeChanges, PurgeClock, PurgeTarget, PurgeVersion,
+    PurgeWrite, VERSION_RETENTION_MS,
 };
 use wire::UnixMillis;
 use worker::{

@@ -5,7 +5,7 @@ use cache::{ErrorResponse, Headers};
 use worker::js_sys::Uint8Array;
 use worker::wasm_bindgen::prelude::wasm_bindgen;
 use worker::wasm_bindgen::{JsCast, JsValue};
-use worker::{wasm_bindgen, web_sys};
+use worker::web_sys;
 
 #[wasm_bindgen(raw_module = "./records.js", wasm_bindgen = worker::wasm_bindgen)]
 extern "C" {

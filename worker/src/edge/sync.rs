@@ -2,7 +2,6 @@
 
 use cache::UnixMillis;
 use cache::purge::PurgeChanges;
-use worker::wasm_bindgen;
 use worker::wasm_bindgen::prelude::wasm_bindgen;
 
 use crate::edge::isolate::ISOLATE;
