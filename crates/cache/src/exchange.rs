@@ -37,7 +37,7 @@ pub struct Exchange<B> {
     log: DecisionLog,
     outcome: LookupOutcome,
     candidate: Option<Candidate<B>>,
-    /// How to ask the origin about the candidate.
+    /// The conditions of a request to the origin about the candidate.
     revalidation: Revalidation,
     origin: OriginContact,
     failure: Option<ExchangeFailure>,
