@@ -47,7 +47,7 @@ describe("a route with an access rule", () => {
     assert.match(answer.headers["cache-status"], /fwd=bypass; fwd-status=200; detail=require/);
     assert.equal((await www.ask("/members/own")).status, 302);
     const explained = JSON.parse((await www.manage(`explain?url=http://${HOST}/members/own`)).body);
-    assert.deepEqual([explained.does, explained.because], ["pass", ["the route wants a proof, so its answers are nobody else's (the route)."]]);
+    assert.deepEqual([explained.does, explained.because], ["pass", ["the route requires a credential, so its responses are not shared (the route)."]]);
   });
 
   test("compares the whole secret, and rejects every request if none is set", async () => {

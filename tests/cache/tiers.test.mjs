@@ -150,8 +150,8 @@ describe("the management API", () => {
 
   test("rejects invalid requests with the reason", async () => {
     const table = /** @type {[any, RegExp][]} */ ([
-      ["{", /no purge/], [{}, /say one of/], [{ url: "http://a/", tag: "b" }, /say one of/], [{ prefix: "http://www.example/a" }, /ends with a slash/],
-      [{ tags: ["a"] }, /unknown field `tags`/], [{ tag: "" }, /say one of/],
+      ["{", /invalid purge/], [{}, /exactly one of/], [{ url: "http://a/", tag: "b" }, /exactly one of/], [{ prefix: "http://www.example/a" }, /must end with a slash/],
+      [{ tags: ["a"] }, /unknown field `tags`/], [{ tag: "" }, /exactly one of/],
     ]);
     for (const [body, message] of table) {
       const answer = await www.manage("purge", body);
@@ -192,9 +192,9 @@ describe("the management API", () => {
     await fill(www, path);
     const hit = await explain();
     assert.deepEqual([hit.does, hit.stored.tags, hit.route], ["serve", ["red"], "/**"]);
-    assert.match(hit.because[0], /^it is \d+ s old and fresh for 60 s, by max-age \(RFC 9111 §4\.2\)\.$/);
+    assert.match(hit.because[0], /^the response is \d+ s old and fresh for 60 s, by max-age \(RFC 9111 §4\.2\)\.$/);
     const authorized = JSON.parse((await www.manage(`explain?url=http://www.example${path}&header=authorization:x`)).body);
-    assert.deepEqual([authorized.does, authorized.because], ["pass", ["the request is authorized, so its answer is nobody else's (RFC 9111 §3.5)."]]);
+    assert.deepEqual([authorized.does, authorized.because], ["pass", ["the request has Authorization, so its response is not shared (RFC 9111 §3.5)."]]);
   });
 
   test("warms URLs from lines or from a sitemap", async () => {

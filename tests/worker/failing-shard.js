@@ -12,9 +12,9 @@ export class Shard extends WorkingShard {
   }
 
   /** @param {string[]} rows */
-  tell(rows) {
+  append(rows) {
     if (isDown) throw new Error("the shard is unavailable");
-    return super.tell(rows);
+    return super.append(rows);
   }
 }
 

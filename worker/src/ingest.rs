@@ -49,7 +49,7 @@ struct IngestOutcome {
 #[expect(clippy::too_many_arguments, reason = "one crossing for all that the shim knows")]
 #[expect(unreachable_pub, reason = "wasm-bindgen exports what is pub")]
 #[must_use]
-pub fn hear(
+pub fn ingest(
     env: &Env,
     body: &[u8],
     query: Option<String>,
@@ -104,7 +104,7 @@ pub fn hear(
 #[wasm_bindgen(wasm_bindgen = worker::wasm_bindgen)]
 #[expect(unreachable_pub, reason = "wasm-bindgen exports what is pub")]
 #[must_use]
-pub fn refuse(env: &Env, reason: &str, site: Option<String>, origin: Option<String>) -> JsValue {
+pub fn reject(env: &Env, reason: &str, site: Option<String>, origin: Option<String>) -> JsValue {
     let refusal = match reason {
         "too-large" => ApiError::TooLarge { limit: beacon::MAX_BYTES },
         "too-many" => ApiError::TooManyRequests { retry_after: RATE_LIMIT_PERIOD_SECONDS },
@@ -126,7 +126,7 @@ pub fn refuse(env: &Env, reason: &str, site: Option<String>, origin: Option<Stri
 #[wasm_bindgen(wasm_bindgen = worker::wasm_bindgen)]
 #[expect(unreachable_pub, reason = "wasm-bindgen exports what is pub")]
 #[must_use]
-pub fn network(address: &str) -> String {
+pub fn client_network(address: &str) -> String {
     match address.contains(':') {
         true => address.split(':').take(4).collect::<Vec<_>>().join(":"),
         false => address.to_owned(),

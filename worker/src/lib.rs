@@ -1,4 +1,4 @@
-//! The Worker's entry points and router. workerd calls shim.js, which hands beacons to [`ingest`], cached
+//! The Worker's entry points and router. workerd calls worker/js/shim.js, which hands beacons to [`ingest`], cached
 //! pages and cache calls to [`edge`], and everything else to [`fetch`]. Decisions about vitals, windows,
 //! budgets and verdicts are made in crates that do not depend on the platform.
 
@@ -108,7 +108,7 @@ async fn call(endpoint: Endpoint, request: &Request, env: &Env, config: &Config)
         Endpoint::AlertUnsilence => alerts::unsilence(request, env, config).await,
         // `fetch` answers these without CORS and without a site.
         Endpoint::Liveness | Endpoint::IngestPreflight => Err(ApiError::NotFound.into()),
-        // shim.js hands beacons to `ingest` and cache calls to edge.js.
+        // shim.js hands beacons to `ingest` and cache calls to worker/js/admin.js.
         Endpoint::Ingest
         | Endpoint::CachePurge
         | Endpoint::CacheWarm
@@ -126,8 +126,8 @@ async fn scheduled(_: ScheduledEvent, env: Env, _: ScheduleContext) {
         Err(mistake) => return worker::console_error!("{mistake}"),
     };
     // Counts that no earlier request could flush.
-    rejection_counter::carry_refusals(env.clone()).await;
-    traffic_collector::carry_traffic(env.clone()).await;
+    rejection_counter::flush_rejections(env.clone()).await;
+    traffic_collector::flush_traffic(env.clone()).await;
     for site in config.sites.keys() {
         for shard in config.shards.indices() {
             if let Err(error) = shard::wake(&env, site, shard).await {

@@ -25,7 +25,7 @@ pub(crate) fn count(site: Option<String>, reason: &'static str) {
 #[wasm_bindgen(wasm_bindgen = worker::wasm_bindgen)]
 #[expect(unreachable_pub, reason = "wasm-bindgen exports what is pub")]
 #[must_use]
-pub fn carries_refusals(now: f64) -> bool {
+pub fn has_uncounted_rejections(now: f64) -> bool {
     let now = now as u64;
     UNCOUNTED.with_borrow_mut(|uncounted| {
         // A carrier whose request was cut off is no carrier.
@@ -42,7 +42,7 @@ pub fn carries_refusals(now: f64) -> bool {
 /// Carries what was added up, and what is added up meanwhile.
 #[wasm_bindgen(wasm_bindgen = worker::wasm_bindgen, wasm_bindgen_futures = worker::wasm_bindgen_futures)]
 #[expect(unreachable_pub, reason = "wasm-bindgen exports what is pub")]
-pub async fn carry_refusals(env: Env) {
+pub async fn flush_rejections(env: Env) {
     for _ in 0..MAX_FLUSH_ROUNDS {
         let sums = UNCOUNTED.with_borrow_mut(|uncounted| std::mem::take(&mut uncounted.sums));
         if sums.is_empty() {

@@ -31,7 +31,7 @@ pub(crate) fn add_bytes(site: &str, route: &str, answer: &ResponseClass, bytes: 
 /// Carries what was added up. Whether there is more that another round would carry.
 #[wasm_bindgen(wasm_bindgen = worker::wasm_bindgen, wasm_bindgen_futures = worker::wasm_bindgen_futures)]
 #[expect(unreachable_pub, reason = "wasm-bindgen exports what is pub")]
-pub async fn carry_traffic(env: Env) -> bool {
+pub async fn flush_traffic(env: Env) -> bool {
     for site in UNCARRIED.with_borrow(TrafficBuffer::site_names) {
         if let Err(failure) = flush_site(&env, &site).await {
             worker::console_error!(

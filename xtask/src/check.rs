@@ -133,7 +133,10 @@ fn check_cores(root: &Path) -> Result<()> {
 }
 
 fn check_types(root: &Path) -> Result<()> {
-    process::capture(tools::npm(root, "tsc").args(["--project", "tsconfig.json"])).map(drop)
+    for project in ["tsconfig.json", "worker/tsconfig.json"] {
+        process::capture(tools::npm(root, "tsc").args(["--project", project]))?;
+    }
+    Ok(())
 }
 
 fn check_licences(root: &Path) -> Result<()> {

@@ -2,7 +2,7 @@
 //! without its downloads.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use wasm_bindgen_cli_support::Bindgen;
@@ -16,7 +16,7 @@ pub(crate) fn build(root: &Path) -> Result<()> {
         title: "the Worker",
         package: "edge-vitals-worker",
         name: "worker",
-        scripts: &["worker/shim.js", "worker/edge.js"],
+        scripts: "worker/js",
         folder: "build",
     };
     worker.build(root)
@@ -28,7 +28,7 @@ pub(crate) fn build_empty(root: &Path) -> Result<()> {
         title: "the emptiest Worker",
         package: "empty",
         name: "empty",
-        scripts: &["tests/bench/cache/empty/shim.js"],
+        scripts: "tests/bench/cache/empty",
         folder: "build/bench/empty",
     };
     empty.build(root)
@@ -39,8 +39,8 @@ struct WorkerBundle {
     title: &'static str,
     package: &'static str,
     name: &'static str,
-    /// The JavaScript files; the bundle starts at `shim.js`.
-    scripts: &'static [&'static str],
+    /// The folder of the JavaScript files; the bundle starts at its `shim.js`.
+    scripts: &'static str,
     folder: &'static str,
 }
 
@@ -50,9 +50,19 @@ impl WorkerBundle {
             tools::build_wasm(root, "worker", self.package)
         })?;
         let mut inputs = vec![wasm.clone(), root.join("package-lock.json")];
-        inputs.extend(self.scripts.iter().map(|script| root.join(script)));
+        inputs.extend(self.scripts(root)?);
         let artifact = Artifact { name: self.name, inputs, output: root.join(self.folder).join("index.js") };
         artifact.build(root, &format!("bundles {}", self.title), || self.bundle(root, &wasm))
+    }
+
+    fn scripts(&self, root: &Path) -> Result<Vec<PathBuf>> {
+        let mut files = Vec::new();
+        for entry in fs::read_dir(root.join(self.scripts))? {
+            files.push(entry?.path());
+        }
+        files.retain(|file| file.extension().is_some_and(|extension| extension == "js"));
+        files.sort();
+        Ok(files)
     }
 
     fn bundle(&self, root: &Path, wasm: &Path) -> Result<()> {
@@ -75,9 +85,9 @@ impl WorkerBundle {
         let index = bindings.join("index.js");
         let text = fs::read_to_string(&index).context("wasm-bindgen wrote no index.js")?;
         fs::write(&index, text.replace("import source ", "import "))?;
-        for script in self.scripts {
-            let name = Path::new(script).file_name().context("a script has a name")?;
-            fs::copy(root.join(script), bindings.join(name))?;
+        for script in self.scripts(root)? {
+            let name = script.file_name().context("a script has a name")?;
+            fs::copy(&script, bindings.join(name))?;
         }
         process::capture(
             tools::npm(root, "esbuild")

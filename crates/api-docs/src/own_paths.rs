@@ -1,4 +1,4 @@
-//! worker/js/own_paths.js: the paths that worker/shim.js hands to the Worker before any cache route.
+//! worker/js/own_paths.js: the paths that worker/js/shim.js hands to the Worker before any cache route.
 
 use std::collections::BTreeSet;
 

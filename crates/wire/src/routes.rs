@@ -169,7 +169,7 @@ pub const ASSET_PATHS: [&str; 3] = ["/v1/client.js", "/v1/start.js", "/api/opena
 pub const RESERVED_PREFIXES: [&str; 5] =
     ["/api/vitals", "/api/health", "/api/push", "/api/alerts", "/api/performance"];
 
-/// The namespace of the cache's management calls, which worker/shim.js hands to worker/edge.js.
+/// The namespace of the cache's management calls, which worker/js/shim.js hands to worker/js/admin.js.
 pub const CACHE_ADMIN_PREFIX: &str = "/api/cache/";
 
 impl Method {
