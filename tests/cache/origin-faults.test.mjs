@@ -133,19 +133,19 @@ describe("an origin that", () => {
   const unreadable = [
     ["a status of two digits", "HTTP/1.1 99 Odd\r\nCache-Control: max-age=60\r\nContent-Length: 1\r\n\r\nx"],
     ["a status of four digits", "HTTP/1.1 2000 Odd\r\nCache-Control: max-age=60\r\nContent-Length: 1\r\n\r\nx"],
-    ["a status that is no number", "HTTP/1.1 abc Odd\r\nCache-Control: max-age=60\r\nContent-Length: 1\r\n\r\nx"],
+    ["a non-numeric status", "HTTP/1.1 abc Odd\r\nCache-Control: max-age=60\r\nContent-Length: 1\r\n\r\nx"],
     ["no HTTP at all", "220 mail.example ESMTP\r\n\r\n"],
     ["two lengths", "HTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nxx"],
-    ["a length below 0", "HTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\nContent-Length: -1\r\n\r\nx"],
-    ["a length that is no number", "HTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\nContent-Length: 0x4\r\n\r\ngood"],
+    ["a negative length", "HTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\nContent-Length: -1\r\n\r\nx"],
+    ["a non-numeric length", "HTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\nContent-Length: 0x4\r\n\r\ngood"],
     ["an unknown coding", "HTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\nTransfer-Encoding: gzip\r\n\r\nx"],
     ["chunks without a length", "HTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\nx\r\n0\r\n\r\n"],
     ["a field without a colon", "HTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\nno field\r\nContent-Length: 1\r\n\r\nx"],
     ["a field with a zero byte", "HTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\nX-A: a\0b\r\nContent-Length: 1\r\n\r\nx"],
     ["a field of 300,000 bytes", `HTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\nX-A: ${"a".repeat(300_000)}\r\nContent-Length: 1\r\n\r\nx`],
   ];
-  for (const [what, text] of unreadable) {
-    test(`sends ${what}: no valid response results, and nothing is stored`, async () => {
+  for (const [name, text] of unreadable) {
+    test(`sends ${name}: no valid response results, and nothing is stored`, async () => {
       let fetches = 0;
       const path = www.page((request, response) => void ((fetches += 1) === 1 ? sendRaw(text)(request, response) : response.writeHead(200, FRESH).end("good")));
       const first = await www.ask(path).then(({ status }) => status, () => "cut off");
@@ -309,11 +309,11 @@ describe("an unreachable purge clock", () => {
 });
 
 describe("an invalid configuration", () => {
-  for (const [what, route] of /** @type {[string, any][]} */ ([
+  for (const [name, route] of /** @type {[string, any][]} */ ([
     ["a route without a required field", { host: "www.example" }],
     ["a route with an unknown site", { host: "www.example", path: "/**", origin: "http://127.0.0.1:9", site: "nobodys" }],
   ])) {
-    test(`${what}: causes 503 and a log message with the place`, async () => {
+    test(`${name}: causes 503 and a log message with the place`, async () => {
       const misconfigured = await site(() => ({ routes: [route] }), { raw: "wrong" });
       try {
         const answer = await misconfigured.ask("/");

@@ -164,28 +164,28 @@ describe("an entry belongs to exactly one URL", () => {
 describe("a request with conflicting hosts", () => {
   /** @type {[string, (path: string) => string][]} */
   const table = [
-    ["absolute, with another host than its Host", (path) => `GET http://evil.example${path} HTTP/1.1\r\nHost: www.example`],
-    ["absolute, with ours, and another Host", (path) => `GET http://www.example${path} HTTP/1.1\r\nHost: evil.example`],
-    ["absolute, with a name and a password", (path) => `GET http://evil.example@www.example${path} HTTP/1.1\r\nHost: www.example`],
-    ["twice Host", (path) => `GET ${path} HTTP/1.1\r\nHost: www.example\r\nHost: evil.example`],
-    ["twice Host, the other way", (path) => `GET ${path} HTTP/1.1\r\nHost: evil.example\r\nHost: www.example`],
+    ["an absolute URL with another host than Host", (path) => `GET http://evil.example${path} HTTP/1.1\r\nHost: www.example`],
+    ["an absolute URL with our host, and another Host", (path) => `GET http://www.example${path} HTTP/1.1\r\nHost: evil.example`],
+    ["an absolute URL with credentials", (path) => `GET http://evil.example@www.example${path} HTTP/1.1\r\nHost: www.example`],
+    ["two Host fields", (path) => `GET ${path} HTTP/1.1\r\nHost: www.example\r\nHost: evil.example`],
+    ["two Host fields, reversed", (path) => `GET ${path} HTTP/1.1\r\nHost: evil.example\r\nHost: www.example`],
     ["Host with a list", (path) => `GET ${path} HTTP/1.1\r\nHost: www.example, evil.example`],
     ["Host with a port", (path) => `GET ${path} HTTP/1.1\r\nHost: www.example:1337`],
-    ["Host with a port that is none", (path) => `GET ${path} HTTP/1.1\r\nHost: www.example:evil`],
-    ["Host with a dot behind", (path) => `GET ${path} HTTP/1.1\r\nHost: www.example.`],
+    ["Host with an invalid port", (path) => `GET ${path} HTTP/1.1\r\nHost: www.example:evil`],
+    ["Host with a trailing dot", (path) => `GET ${path} HTTP/1.1\r\nHost: www.example.`],
     ["Host in capitals", (path) => `GET ${path} HTTP/1.1\r\nHost: WWW.EXAMPLE`],
     ["Host with a path", (path) => `GET ${path} HTTP/1.1\r\nHost: www.example/evil`],
-    ["Host with a blank", (path) => `GET ${path} HTTP/1.1\r\nHost: www.example evil`],
+    ["Host with a space", (path) => `GET ${path} HTTP/1.1\r\nHost: www.example evil`],
     ["Host with a tab", (path) => `GET ${path} HTTP/1.1\r\nHost: www.example\tevil`],
-    ["Host with a name before it", (path) => `GET ${path} HTTP/1.1\r\nHost: evil@www.example`],
-    ["Host with a name that hides a path", (path) => `GET ${path} HTTP/1.1\r\nHost: www.example#evil`],
-    ["Host that is folded", (path) => `GET ${path} HTTP/1.1\r\nHost:\r\n www.example`],
-    ["a blank before the colon", (path) => `GET ${path} HTTP/1.1\r\nHost : evil.example\r\nHost: www.example`],
+    ["Host with a user name", (path) => `GET ${path} HTTP/1.1\r\nHost: evil@www.example`],
+    ["Host with a fragment", (path) => `GET ${path} HTTP/1.1\r\nHost: www.example#evil`],
+    ["a folded Host", (path) => `GET ${path} HTTP/1.1\r\nHost:\r\n www.example`],
+    ["a space before the colon", (path) => `GET ${path} HTTP/1.1\r\nHost : evil.example\r\nHost: www.example`],
     ["no Host", (path) => `GET ${path} HTTP/1.1\r\nX-Host: evil.example`],
     ["an empty Host", (path) => `GET ${path} HTTP/1.1\r\nHost:`],
   ];
-  for (const [what, head] of table) {
-    test(`${what}: others get their own host's response`, async () => {
+  for (const [name, head] of table) {
+    test(`${name}: others get their own host's response`, async () => {
       const path = www.page(({ headers }, response) => void response.writeHead(200, FRESH).end(`made for ${headers["x-forwarded-host"]}`));
       const { statuses } = await sendRaw(`${head(path)}\r\nConnection: close\r\n\r\n`);
       assert.ok(statuses.length <= 1, `${statuses}`);
@@ -289,10 +289,10 @@ describe("headers above the limits", () => {
     ["an address of 40,000 bytes", (path) => `GET ${path}?${"a".repeat(40_000)} HTTP/1.1\r\nHost: www.example`],
     ["a cookie of 40,000 bytes", (path) => `GET ${path} HTTP/1.1\r\nHost: www.example\r\nCookie: _ga=${"a".repeat(40_000)}`],
     ["a method of 40,000 bytes", (path) => `${"A".repeat(40_000)} ${path} HTTP/1.1\r\nHost: www.example`],
-    ["more than the server reads at all", (path) => `GET ${path} HTTP/1.1\r\nHost: www.example\r\nX-A: ${"a".repeat(300_000)}`],
+    ["more than the server reads", (path) => `GET ${path} HTTP/1.1\r\nHost: www.example\r\nX-A: ${"a".repeat(300_000)}`],
   ];
-  for (const [what, head] of table) {
-    test(`${what}: nothing reaches the origin, and nothing is stored`, async () => {
+  for (const [name, head] of table) {
+    test(`${name}: nothing reaches the origin, and nothing is stored`, async () => {
       const path = www.page(respond(FRESH, "good"));
       const { statuses } = await sendRaw(`${head(path)}\r\nConnection: close\r\n\r\n`);
       assert.ok(statuses.every((status) => status >= 400), `${statuses}`);
@@ -307,34 +307,34 @@ describe("ambiguous requests", () => {
   const table = [
     ["both lengths", "Content-Length: 6\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nG"],
     ["two lengths", "Content-Length: 0\r\nContent-Length: 40\r\n\r\nGET /smuggled HTTP/1.1\r\nHost: www.example\r\n\r\n"],
-    ["a length that is none", "Content-Length: +5\r\n\r\nhello"],
-    ["an odd coding", "Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n"],
+    ["an invalid length", "Content-Length: +5\r\n\r\nhello"],
+    ["an unknown coding", "Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n"],
     ["a folded field", "X-A: a\r\n Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n"],
-    ["both lengths, the other way", `Transfer-Encoding: chunked\r\nContent-Length: 6\r\n\r\n0\r\n\r\n${SMUGGLED}`],
-    ["a blank before the colon", `Transfer-Encoding : chunked\r\nContent-Length: ${SMUGGLED.length}\r\n\r\n${SMUGGLED}`],
+    ["both lengths, reversed", `Transfer-Encoding: chunked\r\nContent-Length: 6\r\n\r\n0\r\n\r\n${SMUGGLED}`],
+    ["a space before the colon", `Transfer-Encoding : chunked\r\nContent-Length: ${SMUGGLED.length}\r\n\r\n${SMUGGLED}`],
     ["a tab before the coding", "Transfer-Encoding:\tchunked\r\n\r\n0\r\n\r\n"],
-    ["a coding behind chunked", `Transfer-Encoding: chunked, identity\r\n\r\n0\r\n\r\n${SMUGGLED}`],
+    ["a coding after chunked", `Transfer-Encoding: chunked, identity\r\n\r\n0\r\n\r\n${SMUGGLED}`],
     ["chunked twice", `Transfer-Encoding: chunked, chunked\r\n\r\n0\r\n\r\n${SMUGGLED}`],
     ["a coding in quotes", `Transfer-Encoding: "chunked"\r\n\r\n0\r\n\r\n${SMUGGLED}`],
     ["two codings in two fields", `Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n\r\n0\r\n\r\n${SMUGGLED}`],
     ["a length as a list", `Content-Length: 0, ${SMUGGLED.length}\r\n\r\n${SMUGGLED}`],
-    ["a length below 0", `Content-Length: -1\r\n\r\n${SMUGGLED}`],
-    ["a length beyond all numbers", `Content-Length: 18446744073709551616\r\n\r\n${SMUGGLED}`],
+    ["a negative length", `Content-Length: -1\r\n\r\n${SMUGGLED}`],
+    ["an overflowing length", `Content-Length: 18446744073709551616\r\n\r\n${SMUGGLED}`],
     ["a length in another base", `Content-Length: 0x10\r\n\r\n${SMUGGLED}`],
-    ["a chunk beyond all numbers", `Transfer-Encoding: chunked\r\n\r\n10000000000000000\r\n${SMUGGLED}`],
-    ["a chunk below 0", `Transfer-Encoding: chunked\r\n\r\n-1\r\n${SMUGGLED}`],
-    ["a chunk with a line feed alone", `Transfer-Encoding: chunked\r\n\r\n0;\n\n${SMUGGLED}`],
+    ["an overflowing chunk size", `Transfer-Encoding: chunked\r\n\r\n10000000000000000\r\n${SMUGGLED}`],
+    ["a negative chunk size", `Transfer-Encoding: chunked\r\n\r\n-1\r\n${SMUGGLED}`],
+    ["a chunk with a bare line feed", `Transfer-Encoding: chunked\r\n\r\n0;\n\n${SMUGGLED}`],
     ["a body that is a request", `Content-Length: ${SMUGGLED.length}\r\n\r\n${SMUGGLED}`],
     ["a chunk that is a request", `Transfer-Encoding: chunked\r\n\r\n${SMUGGLED.length.toString(16)}\r\n${SMUGGLED}\r\n0\r\n\r\n`],
     ["a trailer that is a field", "Transfer-Encoding: chunked\r\n\r\n0\r\nX-Forwarded-Host: evil.example\r\n\r\n"],
-    ["a name with a blank", "X Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n"],
-    ["a carriage return alone", `X-A: a\rTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n`],
+    ["a name with a space", "X Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n"],
+    ["a bare carriage return", `X-A: a\rTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n`],
     ["a zero byte", "X-A: a\0b\r\n\r\n"],
-    ["a wait for 100", `Expect: 100-continue\r\nContent-Length: ${SMUGGLED.length}\r\n\r\n${SMUGGLED}`],
+    ["Expect: 100-continue", `Expect: 100-continue\r\nContent-Length: ${SMUGGLED.length}\r\n\r\n${SMUGGLED}`],
     ["an upgrade to HTTP/2", `Upgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQCAAAAAAIAAAAA\r\n\r\nPRI * HTTP/2.0\r\n\r\nSM\r\n\r\n`],
   ];
-  for (const [what, rest] of table) {
-    test(`${what}: nothing is smuggled, and nothing is stored`, async () => {
+  for (const [name, rest] of table) {
+    test(`${name}: nothing is smuggled, and nothing is stored`, async () => {
       const path = www.page(respond(FRESH, "good"));
       www.own.on("/smuggled", respond(FRESH, "smuggled"));
       const { statuses } = await sendRaw(`GET ${path} HTTP/1.1\r\nHost: www.example\r\nConnection: close\r\n${rest}`);

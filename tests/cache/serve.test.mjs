@@ -58,7 +58,7 @@ describe("storage of responses", () => {
     ["404 with max-age", FRESH, 404, "hit"],
     ["404 without", {}, 404, "hit"],
     ["410 without", {}, 410, "hit"],
-    ["404 that is private", { "cache-control": "private" }, 404, "miss"],
+    ["a private 404", { "cache-control": "private" }, 404, "miss"],
     ["204", FRESH, 204, "hit"],
     ["203", FRESH, 203, "hit"],
     ["400", FRESH, 400, "miss"],
@@ -81,9 +81,9 @@ describe("storage of responses", () => {
     ["a class and a 500", {}, 500, "miss", "/class/"],
     ["a bypass route", FRESH, 200, "bypass", "/private/"],
   ];
-  for (const [what, fields, status, expect, under] of table) {
-    test(`${what}: ${expect}`, async () => {
-      const path = www.page(respond(fields, status === 204 ? "" : `body of ${what}`, status), under);
+  for (const [name, fields, status, expect, under] of table) {
+    test(`${name}: ${expect}`, async () => {
+      const path = www.page(respond(fields, status === 204 ? "" : `body of ${name}`, status), under);
       const { first, answer } = expect === "hit" ? await fill(www, path) : { first: await www.ask(path), answer: await www.ask(path) };
       assert.equal(cacheStatus(answer), expect, answer.headers["cache-status"]);
       assert.deepEqual([first.status, answer.status, answer.body], [status, status, first.body]);
@@ -110,8 +110,8 @@ describe("lookup of requests", () => {
     ["with only-if-cached", { "cache-control": "only-if-cached" }, "hit"],
     ["with an unkeyed field", { "x-forwarded-host": "evil" }, "hit"],
   ];
-  for (const [what, headers, expect, under] of table) {
-    test(`${what}: ${expect}`, async () => {
+  for (const [name, headers, expect, under] of table) {
+    test(`${name}: ${expect}`, async () => {
       const path = www.page(respond(FRESH), under);
       await fill(www, path);
       assert.equal(cacheStatus(await www.ask(path, headers)), expect);
@@ -293,8 +293,8 @@ describe("stale responses", () => {
     ["responds with 500", respond({}, "broken", 500)],
     ["responds with 503", respond({}, "broken", 503)],
   ];
-  for (const [what, fault] of faults) {
-    test(`stale-if-error if the origin ${what}`, async () => {
+  for (const [name, fault] of faults) {
+    test(`stale-if-error if the origin ${name}`, async () => {
       let script = respond({ "cache-control": "max-age=60, stale-if-error=60", age: "61", etag: '"a"' }, "good");
       const path = www.page((request, response) => script(request, response));
       await www.ask(path);
@@ -306,7 +306,7 @@ describe("stale responses", () => {
       assert.match(answer.headers["cache-status"], /detail=stale-if-error/);
     });
 
-    test(`without stale-if-error the failure is visible if the origin ${what}`, async () => {
+    test(`without stale-if-error the failure is visible if the origin ${name}`, async () => {
       const path = www.page(fault);
       const answer = await www.ask(path);
       assert.ok(answer.status >= 500 && cacheStatus(answer) === "miss", `${answer.status}`);

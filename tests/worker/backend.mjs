@@ -5,7 +5,7 @@ import http from "node:http";
 import { receiveExpress } from "../../pkg/backend/backend.js";
 
 /**
- * @typedef {"take" | "lose" | "reset-after" | "hold" | { status: number, headers?: Record<string, string> }} Way
+ * @typedef {"take" | "lose" | "reset-after" | "hold" | { status: number, headers?: Record<string, string> }} Handling
  * The handling of one request: stored and acknowledged; connection closed before it is read; stored, but
  * closed before the acknowledgement; stored, and acknowledged on release; rejected with a status.
  */
@@ -18,7 +18,7 @@ export async function startBackend({ keys = { "2027-01": SECRETS["2027-01"] }, n
   const stored = new Map();
   /** The statuses of all responses; 0 for a closed connection. @type {number[]} */
   const answered = [];
-  /** The handling of the next requests; without an entry, a request is taken. @type {Way[]} */
+  /** The handling of the next requests; without an entry, a request is taken. @type {Handling[]} */
   const script = [];
   /** @type {Set<() => void>} */
   const watchers = new Set();
@@ -33,28 +33,28 @@ export async function startBackend({ keys = { "2027-01": SECRETS["2027-01"] }, n
     },
   };
   const server = http.createServer(async (request, response) => {
-    const way = script.shift() ?? "take";
+    const handling = script.shift() ?? "take";
     const finish = (/** @type {number} */ status) => {
       answered.push(status);
       watchers.forEach((check) => check());
     };
-    if (way === "lose") {
+    if (handling === "lose") {
       request.socket.destroy();
       return finish(0);
     }
-    if (typeof way === "object") {
+    if (typeof handling === "object") {
       request.resume();
-      response.writeHead(way.status, way.headers).end();
-      return finish(way.status);
+      response.writeHead(handling.status, handling.headers).end();
+      return finish(handling.status);
     }
     // The receiver is created for each request, as after a restart with other keys.
     const receive = receiveExpress({ ...options, keys: settings.keys });
-    if (way === "take") {
+    if (handling === "take") {
       await receive(request, response);
       return finish(response.statusCode);
     }
     await receive(request, { writeHead: () => {}, end: () => {} });
-    if (way === "hold") {
+    if (handling === "hold") {
       const released = new Promise((resolve) => holding.push(() => resolve(undefined)));
       watchers.forEach((check) => check());
       await released;

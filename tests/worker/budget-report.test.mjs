@@ -80,7 +80,7 @@ test("each budget has a cell on each route, and one of the whole site", async ()
   assert.deepEqual([few.views, few.release, few.cells.length, few.cells.every((/** @type {any} */ entry) => entry.route === "/few")], [29, "2", 6, true]);
 });
 
-test("each route and device, each route, and the site has a score", async () => {
+test("each route and device, each route and the site have scores", async () => {
   const { scores } = await readReport("site=demo");
   const score = (/** @type {string | null} */ route, /** @type {string | null} */ device) => scores.find((/** @type {any} */ entry) => entry.route === route && entry.device === device);
   // The score of 2600 ms on a phone by Lighthouse's curve; on a desktop it is lower.

@@ -29,7 +29,7 @@ async function listen(site, protocols = ["edge-vitals.live.v1"]) {
   });
   await new Promise((resolve, reject) => {
     socket.addEventListener("open", resolve);
-    socket.addEventListener("error", () => reject(new Error("connection failed")));
+    socket.addEventListener("error", () => reject(new Error("no socket")));
   });
   const sum = (/** @type {(lately: Lately) => number} */ select) => updates.reduce((total, update) => total + select(update), 0);
   return {

@@ -203,7 +203,7 @@ test("each window is pushed with effect once, even if workerd is killed at any s
       workerd = await start("push", renamed);
       const killAfter = other.answered.length + 1 + Math.floor(random() * 4);
       // Some acknowledgements are lost because workerd is killed before it can store them.
-      other.script.push(...["take", "reset-after", "take"].slice(0, Math.floor(random() * 4)).map((way) => /** @type {import("./backend.mjs").Way} */ (way)));
+      other.script.push(...["take", "reset-after", "take"].slice(0, Math.floor(random() * 4)).map((handling) => /** @type {import("./backend.mjs").Handling} */ (handling)));
       await cron(workerd);
       await other.until(() => other.answered.length >= killAfter || hasAll(other));
       if (hasAll(other)) break;

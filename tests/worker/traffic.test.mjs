@@ -51,7 +51,7 @@ before(async () => {
       TRACE_SAMPLE: "0.000001",
     }),
   );
-  workerd = await start("traffic-told", worker, { fresh: true });
+  workerd = await start("traffic", worker, { fresh: true });
 });
 after(async () => {
   await workerd?.kill();
@@ -100,7 +100,7 @@ test("traffic is pushed with its window, and scraped", async () => {
     database.exec(`UPDATE traffic SET start = start - ${5 * MINUTE}`);
     database.exec(`UPDATE facts SET value = json_object('since', json_extract(value, '$.since') - ${9 * MINUTE}, 'to', json_extract(value, '$.to') - ${9 * MINUTE}) WHERE name = 'totals'`);
   });
-  workerd = await start("traffic-told", worker);
+  workerd = await start("traffic", worker);
   assert.equal((await workerd.send("/cron")).status, 200);
   const windows = () => [...receiver.stored.values()].filter(({ document }) => document.requests);
   await receiver.until(() => windows().reduce((sum, { document }) => sum + document.requests.n, 0) === 11, 20_000);
