@@ -23,7 +23,7 @@ export interface CheckedAssertion {
   actual: number | null;
 }
 
-/** A class of devices. */
+/** A device class. */
 export type Device = "phone" | "tablet" | "desktop";
 
 /** The judgement of a gate. */

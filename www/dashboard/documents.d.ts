@@ -26,15 +26,15 @@ export interface Acknowledgement {
   at: UnixMillis;
 }
 
-/** A call. */
+/** A management call. */
 export interface AdminCallRecord {
-  /** When. */
+  /** The time. */
   at: UnixMillis;
-  /** What was called. */
+  /** The call. */
   action: string;
-  /** What with. */
+  /** Its argument. */
   what: string;
-  /** What came of it: a status, or the cron's sums. */
+  /** The result: a status, or the sums of the cron. */
   outcome: string;
 }
 
@@ -234,17 +234,17 @@ export interface BottleneckReport {
   bottlenecks: Bottleneck[];
 }
 
-/** One budget, and the views that it judges. */
+/** One budget with the counts of the views that it judges. */
 export interface BudgetCell {
   /** The `path` of the budget; `/` where it names none. */
   pattern: string;
-  /** The route template; null for all routes that the budget rules. That is said of budgets of the whole site, and of those that no view has met. */
+  /** The route template; null for all routes of the budget: a budget of the whole site, or one without views. */
   route: string | null;
-  /** The device class; null where no view has met the budget and it names none. */
+  /** The device class; null for a budget that names none and has no views. */
   device: Device | null;
   /** The metric's name. */
   metric: "FCP" | "LCP" | "CLS" | "INP" | "FID" | "TTFB";
-  /** `ms`, or empty for a layout shift. */
+  /** `ms`, or empty for layout shifts. */
   unit: "ms" | "";
   /** The limit. */
   max: number;
@@ -252,78 +252,78 @@ export interface BudgetCell {
   percentile: number;
   /** `error` or `warn`. */
   severity: "error" | "warn";
-  /** Fewer views than this prove nothing. */
+  /** The minimum number of views for a verdict. */
   min_samples: number;
-  /** The line of budgets.json that says so. */
+  /** The line of budgets.json that sets it. */
   line: number;
-  /** Views that were judged by it. */
+  /** Views that were judged by this limit. */
   n: number;
   /** Those within it. */
   k: number;
-  /** What these counts prove, looked at alone and once. */
+  /** The verdict on these counts, without correction for other cells or earlier looks. */
   verdict: "unknown" | "insufficient" | "met" | "at-limit" | "violated";
-  /** How likely a page that just keeps the budget is to look at least as bad: what to correct when many cells are judged together. */
+  /** The probability of counts at least as bad from a page that just meets the budget. Correct it where many cells are judged together. */
   p_value: number;
   /** The value at the budget's percentile, over the visits of the whole span, within 1.6 %. */
   value: number | null;
-  /** The values between which the true one lies, 95 times in 100. */
+  /** The 95 % confidence interval of that value. */
   interval: [number, number] | null;
-  /** How fast the cell uses up what its budget forgives, of all releases and up to now. */
+  /** The burn rates over all releases up to now. */
   burn?: BurnRates;
-  /** The moment from which views were judged by this limit, where that is later than `from`. */
+  /** The time from which views were judged by this limit, if later than `from`. */
   counting_since?: UnixMillis;
-  /** What continuous watching says, of all releases and up to now. */
+  /** The sequential test over all releases up to now. */
   watch?: SequentialTestReport;
 }
 
-/** How the shares within budget differ. */
+/** The difference of the shares over budget. */
 export interface BudgetDifference {
-  /** So many more of a hundred views are over budget. */
+  /** The increase of the share of views over budget, in percentage points. */
   points_worse: number;
-  /** How likely as large a difference is by chance. */
+  /** The p-value of the difference. */
   p_value: number;
-  /** Whether that is certain, and enough to matter. */
+  /** True for a significant and relevant increase. */
   regression: boolean;
 }
 
-/** Lighthouse's curves on the 75th percentiles of visits: INP in the place of Total Blocking Time, and no Speed Index. */
+/** A Lighthouse score of the 75th percentiles of visits, with INP in place of Total Blocking Time and without Speed Index. */
 export interface BudgetReportScore {
   /** The route template; null for the whole site. */
   route: string | null;
-  /** The device class; null for all of them, each by its share of the views. */
+  /** The device class; null for all classes, weighted by views. */
   device: Device | null;
-  /** Views that the score is of. */
+  /** Views behind the score. */
   views: number;
-  /** From 0 to 1. */
+  /** The score, from 0 to 1. */
   score: number;
-  /** What it is the mean of; told of the site's scores. */
+  /** The parts of the weighted mean, for scores of the site alone. */
   parts?: ScorePart[];
 }
 
 /** The budgets.json in force. */
 export interface BudgetsInForce {
-  /** Since when views are judged by it. */
+  /** The time from which views are judged by it. */
   since: UnixMillis;
-  /** Where it was found: `asset` or `kv`. */
+  /** Its source: `asset` or `kv`. */
   source: "asset" | "kv";
-  /** The newer one that does not rule, if there is one. */
+  /** A newer budgets.json that was rejected, if there is one. */
   refused?: BudgetsRejection;
 }
 
-/** A budgets.json that was found and does not rule. */
+/** A rejected budgets.json. */
 export interface BudgetsRejection {
-  /** When it was first found. */
+  /** The time of its discovery. */
   at: UnixMillis;
-  /** Where it was found: `asset` or `kv`. */
+  /** Its source: `asset` or `kv`. */
   source: "asset" | "kv";
-  /** What is wrong with it. */
+  /** The error in it. */
   why: string;
 }
 
 /** The answer of `/api/budgets`: the report or, with the deprecated parameter `path`, limits. */
 export type BudgetsResponse = Standing | PathLimits;
 
-/** Shares over budget, as multiples of the share that may be; null without views. */
+/** Burn rates: shares of views over budget as multiples of the allowed share; null without views. */
 export interface BurnRates {
   /** Over the last 30 minutes. */
   half_hour: number | null;
@@ -331,35 +331,35 @@ export interface BurnRates {
   six_hours: number | null;
   /** Over the last 3 days. */
   three_days: number | null;
-  /** `page`: wake somebody; `ticket`: look at it on the next working day; null: neither. */
+  /** The urgency: `page` for now, `ticket` for the next working day, null for none. */
   asks: "ticket" | "page" | null;
 }
 
-/** The document. */
+/** The cache statistics of the last day. */
 export interface CacheAnalytics {
   /** The version of this document. */
   v: 1;
-  /** The first moment that it is about, give or take a window. */
+  /** The start of the time span, within a window. */
   from: UnixMillis;
-  /** The moment before which all of it lies. */
+  /** The end of the time span, exclusive. */
   to: UnixMillis;
-  /** Each route of each site, the most asked for first. */
+  /** Each route of each site, the most requested first. */
   routes: RouteCacheStats[];
-  /** Where hits came from. */
+  /** Hits by tier. */
   tiers: TierStats[];
-  /** Answers by how long they are fresh. */
+  /** Responses by class of freshness lifetime. */
   classes: LifetimeClassStats[];
-  /** Why the origin was asked. */
+  /** Misses by reason. */
   misses: ReasonCount[];
-  /** Why the cache had no part in it. */
+  /** Bypasses by reason. */
   bypassed: ReasonCount[];
   /** Hits by their age in seconds. */
   ages: RangeCount[];
-  /** The keys that are asked for most. */
+  /** The most requested keys. */
   keys: HotKey[];
   /** Purges. */
   purges: PurgeStats;
-  /** The last management calls, the latest first. */
+  /** The last management calls, the newest first. */
   calls: AdminCallRecord[];
 }
 
@@ -407,25 +407,25 @@ export interface CacheUsage {
   reasons: Record<string, number>;
 }
 
-/** Something that visits named. */
+/** An element, a resource or a script in the attribution of views. */
 export interface CauseCount {
   /** Its selector or address. */
   name: string;
-  /** Views that named it. */
+  /** Views that name it. */
   n: number;
 }
 
-/** Why visits were slow, by whole days. */
+/** The causes of slow views, in whole days. */
 export interface CausesResponse {
   /** The version of this document. */
   v: 1;
   /** The site. */
   site: string;
-  /** The first moment of the first day. */
+  /** The start of the first day. */
   from: UnixMillis;
-  /** The moment before which all of it lies. */
+  /** The end of the time span, exclusive. */
   to: UnixMillis;
-  /** A line for each page and metric of which slow visits gave reasons. */
+  /** A line for each page and metric with attributed slow views. */
   lines: SlowViewCauses[];
 }
 
@@ -443,27 +443,27 @@ export interface ChannelStatus {
 export interface ComparisonLine {
   /** The metric's name. */
   metric: "FCP" | "LCP" | "CLS" | "INP" | "FID" | "TTFB";
-  /** `ms`, or empty for a layout shift. */
+  /** `ms`, or empty for layout shifts. */
   unit: "ms" | "";
-  /** What came before. */
+  /** The earlier one. */
   a: MetricStats;
-  /** What is compared with it. */
+  /** The one compared with it. */
   b: MetricStats;
-  /** The views against their budgets, page by page and device by device; null without a budget or where no page has views of both. */
+  /** The difference against the budgets, stratified by page and device; null without a budget or without a page that has views of both. */
   budget: BudgetDifference | null;
 }
 
-/** Two releases, or two spans of time, side by side. */
+/** Two releases or time spans side by side. */
 export interface ComparisonResponse {
   /** The version of this document. */
   v: 1;
   /** The site. */
   site: string;
-  /** What came before. */
+  /** The earlier one. */
   a: QueryTotals;
-  /** What is compared with it. */
+  /** The one compared with it. */
   b: QueryTotals;
-  /** A line for each metric that either has. */
+  /** A line for each metric of either. */
   lines: ComparisonLine[];
 }
 
@@ -489,14 +489,14 @@ export interface DeadLetterSummary {
   at: UnixMillis;
 }
 
-/** A class of devices. */
+/** A device class. */
 export type Device = "phone" | "tablet" | "desktop";
 
-/** One device class, before the release and with it. */
+/** One device class in both releases. */
 export interface DeviceStratum {
   /** The device class. */
   device: Device;
-  /** Views of the release before. */
+  /** Views of the other release. */
   before: StratumCounts;
   /** Views of the release. */
   after: StratumCounts;
@@ -504,11 +504,11 @@ export interface DeviceStratum {
 
 /** Visits with values from `low` to `high`. */
 export interface DistributionBucket {
-  /** The smallest value that is counted here. */
+  /** The smallest value. */
   low: number;
-  /** The largest. */
+  /** The largest value. */
   high: number;
-  /** So many visits. */
+  /** The number of visits. */
   visits: number;
 }
 
@@ -597,13 +597,13 @@ export interface HealthReport {
 /** How something is, the best first. */
 export type HealthStatus = "healthy" | "unknown" | "degraded" | "unhealthy";
 
-/** A key. */
+/** An often requested key. */
 export interface HotKey {
-  /** The address. */
+  /** The cache key. */
   key: string;
-  /** How often it was asked for, at most. */
+  /** Its requests, an upper bound. */
   requests: number;
-  /** By how much that may be too high. */
+  /** The largest possible overcount. */
   over: number;
 }
 
@@ -662,57 +662,57 @@ export interface IncidentRecord {
   series?: string;
 }
 
-/** What is read: `GET /api/lab`. */
+/** The document of `GET /api/lab`. */
 export interface Lab {
   /** The version of this document. */
   v: 1;
   /** The site. */
   site: string;
-  /** The latest of each page and device. */
+  /** The latest result of each page and device class. */
   pages: LabResult[];
 }
 
-/** A page, as a device. */
+/** The measurement of a page with a device class. */
 export interface LabMeasurement {
   /** The page's path. */
   path: string;
-  /** What Lighthouse was. */
+  /** The emulated device class. */
   device: Device;
-  /** How many runs there were. */
+  /** The number of runs. */
   runs: number;
-  /** The median of each audit, in its own unit: milliseconds, and CLS in none. */
+  /** The median of each audit: milliseconds, or a layout shift score. */
   medians: Record<string, number>;
   /** The median of the performance score, from 0 to 1. */
   score?: number | null;
 }
 
-/** The latest that is known of a page, as a device. */
+/** The latest result of a page with a device class. */
 export interface LabResult {
-  /** The route template of its path: that of the field. */
+  /** The route template of its path, as in the field. */
   route: string;
-  /** When it was uploaded. */
+  /** The time of the upload. */
   at: UnixMillis;
   /** The page's path. */
   path: string;
-  /** What Lighthouse was. */
+  /** The emulated device class. */
   device: Device;
-  /** How many runs there were. */
+  /** The number of runs. */
   runs: number;
-  /** The median of each audit, in its own unit: milliseconds, and CLS in none. */
+  /** The median of each audit: milliseconds, or a layout shift score. */
   medians: Record<string, number>;
-  /** The release that was measured. */
+  /** The measured release. */
   release?: string;
   /** The median of the performance score, from 0 to 1. */
   score?: number;
 }
 
-/** What is uploaded: `POST /api/lab`. */
+/** The body of `POST /api/lab`. */
 export interface LabUpload {
   /** The version of this document. */
   v: 1;
-  /** Each page as each device. */
+  /** A measurement for each page and device class. */
   pages: LabMeasurement[];
-  /** The release that was measured. */
+  /** The measured release. */
   release?: string | null;
 }
 
@@ -734,7 +734,7 @@ export interface LastDelivery {
   at: UnixMillis;
 }
 
-/** A class of lifetimes. */
+/** A class of freshness lifetimes. */
 export interface LifetimeClassStats {
   /** `short`, `medium`, `long` or `very_long`. */
   class: "short" | "medium" | "long" | "very_long";
@@ -742,21 +742,21 @@ export interface LifetimeClassStats {
   hits: number;
   /** Served stale. */
   stale: number;
-  /** Asked of the origin, and stored. */
+  /** Fetched from the origin and stored. */
   misses: number;
-  /** Hits, stale ones among them, of all. */
+  /** The share of fresh and stale hits; null without responses. */
   hit_ratio: number | null;
 }
 
-/** Views that were heard of since the last time that something was said. */
+/** The views since the last message. */
 export interface LiveDelta {
   /** The version of this document. */
   v: 1;
-  /** Views of people, each once: when it is first heard of. */
+  /** Views of people, each counted at its first beacon. */
   views: number;
-  /** Views of browsers that programs drive, which are not among those. */
+  /** Views of automated browsers, which are not in `views`. */
   bots: number;
-  /** How what people's views told at first is rated: good, between, poor. */
+  /** The ratings of the first values of people's views, by metric: good, needs improvement, poor. */
   metrics: Record<string, [number, number, number]>;
 }
 
@@ -782,17 +782,17 @@ export interface MemoryUsage {
   percent: number;
 }
 
-/** What is known of one metric. */
+/** The statistics of one metric. */
 export interface MetricStats {
   /** Views that measured it. */
   n: number;
-  /** The visits that they stand for. */
+  /** The visits that they stand for, by their sample weights. */
   visits: number;
-  /** The median over visits, within 1.6 %, as every percentile here. */
+  /** The median over visits, within 1.6 % like every percentile here. */
   p50: number | null;
   /** The 75th percentile. */
   p75: number | null;
-  /** The values between which the true 75th percentile lies, 95 times in 100. */
+  /** The 95 % confidence interval of the 75th percentile. */
   p75_interval: [number, number] | null;
   /** The 90th percentile. */
   p90: number | null;
@@ -800,11 +800,11 @@ export interface MetricStats {
   p95: number | null;
   /** The 99th percentile. */
   p99: number | null;
-  /** The share of visits that is good. */
+  /** The share of good visits. */
   good: number;
-  /** The share between good and poor. */
+  /** The share of visits that need improvement. */
   needs_improvement: number;
-  /** The share that is poor. */
+  /** The share of poor visits. */
   poor: number;
 }
 
@@ -982,13 +982,13 @@ export interface PurgeResponse {
   seq: number;
 }
 
-/** Purges. */
+/** The purges. */
 export interface PurgeStats {
-  /** Since there is a clock. */
+  /** All purges so far. */
   count: number;
-  /** What is remembered of them. */
+  /** Stored purge marks. */
   marks: number;
-  /** Of the last day, by how many milliseconds after them an isolate knew of them. */
+  /** The delay until an isolate learned of a purge, in milliseconds, in the last day. */
   lag_ms: RangeCount[];
 }
 
@@ -1022,21 +1022,21 @@ export interface PushRetryResponse {
 
 /** One metric of one group. */
 export interface QueryLine {
-  /** What the group has in common; null where its views have none of it. */
+  /** The value of each dimension; null for views without one. */
   group: Record<string, string | null>;
   /** The metric's name. */
   metric: "FCP" | "LCP" | "CLS" | "INP" | "FID" | "TTFB";
-  /** `ms`, or empty for a layout shift. */
+  /** `ms`, or empty for layout shifts. */
   unit: "ms" | "";
   /** Views that measured it. */
   n: number;
-  /** The visits that they stand for. */
+  /** The visits that they stand for, by their sample weights. */
   visits: number;
-  /** The median over visits, within 1.6 %, as every percentile here. */
+  /** The median over visits, within 1.6 % like every percentile here. */
   p50: number | null;
   /** The 75th percentile. */
   p75: number | null;
-  /** The values between which the true 75th percentile lies, 95 times in 100. */
+  /** The 95 % confidence interval of the 75th percentile. */
   p75_interval: [number, number] | null;
   /** The 90th percentile. */
   p90: number | null;
@@ -1044,15 +1044,15 @@ export interface QueryLine {
   p95: number | null;
   /** The 99th percentile. */
   p99: number | null;
-  /** The share of visits that is good. */
+  /** The share of good visits. */
   good: number;
-  /** The share between good and poor. */
+  /** The share of visits that need improvement. */
   needs_improvement: number;
-  /** The share that is poor. */
+  /** The share of poor visits. */
   poor: number;
-  /** When the group's time begins, in a series. */
+  /** The start of the group's time, in a series. */
   at?: UnixMillis;
-  /** The distribution, where it is asked for. */
+  /** The distribution, where it was requested. */
   buckets?: DistributionBucket[];
 }
 
@@ -1086,51 +1086,51 @@ export interface QueryReport {
   elsewhere: string[];
 }
 
-/** Lines, a page of them. */
+/** A page of lines. */
 export interface QueryResponse {
   /** The version of this document. */
   v: 1;
   /** The site. */
   site: string;
-  /** The first moment asked for. */
+  /** The start of the time span. */
   from: UnixMillis;
-  /** The moment before which all of it lies. */
+  /** The end of the time span, exclusive. */
   to: UnixMillis;
-  /** Views, each once. */
+  /** Views, each counted once. */
   views: number;
-  /** The visits that they stand for. */
+  /** The visits that they stand for, by their sample weights. */
   visits: number;
-  /** Sends that the browsers made. */
+  /** Beacons that the browsers sent. */
   sent: number;
-  /** Sends that arrived. */
+  /** Beacons that arrived. */
   heard: number;
   /** Views without measurements, by reason. */
   lost: Record<string, number>;
   /** The lines. */
   lines: QueryLine[];
-  /** When a beacon was last heard; absent when never. */
+  /** The arrival of the last beacon; absent if there was none. */
   heard_at?: UnixMillis;
-  /** Where the next page begins; absent on the last one. */
+  /** The `offset` of the next page; absent on the last one. */
   next?: number;
 }
 
-/** A span of time, how fresh what is known of it is, and how much. */
+/** A time span with its totals. */
 export interface QueryTotals {
-  /** The first moment asked for. */
+  /** The start of the time span. */
   from: UnixMillis;
-  /** The moment before which all of it lies. */
+  /** The end of the time span, exclusive. */
   to: UnixMillis;
-  /** Views, each once. */
+  /** Views, each counted once. */
   views: number;
-  /** The visits that they stand for. */
+  /** The visits that they stand for, by their sample weights. */
   visits: number;
-  /** Sends that the browsers made. */
+  /** Beacons that the browsers sent. */
   sent: number;
-  /** Sends that arrived. */
+  /** Beacons that arrived. */
   heard: number;
   /** Views without measurements, by reason. */
   lost: Record<string, number>;
-  /** When a beacon was last heard; absent when never. */
+  /** The arrival of the last beacon; absent if there was none. */
   heard_at?: UnixMillis;
 }
 
@@ -1146,21 +1146,21 @@ export interface QueueDepths {
   notices: number;
 }
 
-/** So many from a number to below another. */
+/** The count of values in a range. */
 export interface RangeCount {
-  /** The least. */
+  /** The lower bound. */
   from: number;
-  /** The one above the largest. */
+  /** The upper bound, exclusive. */
   below: number;
-  /** How many. */
+  /** The count. */
   n: number;
 }
 
-/** A reason, as in Cache-Status. */
+/** A reason, as in `Cache-Status`. */
 export interface ReasonCount {
-  /** A word for it. */
+  /** Its name. */
   reason: string;
-  /** How often. */
+  /** Requests with this reason. */
   requests: number;
 }
 
@@ -1178,19 +1178,19 @@ export interface RecommendationReport {
   recommendations: Advice[];
 }
 
-/** How a release differs from the one before, for one metric. */
+/** The difference of a release from the other one in one metric. */
 export interface Regression {
   /** The route template; null for the whole site. */
   route: string | null;
   /** The metric's name. */
   metric: "FCP" | "LCP" | "CLS" | "INP" | "FID" | "TTFB";
-  /** So many more of a hundred views are over budget. */
+  /** The increase of the share of views over budget, in percentage points. */
   points_worse: number;
-  /** How likely as large a difference is by chance, either way. */
+  /** The two-sided p-value of the difference. */
   p_value: number;
-  /** Whether that is certain, and enough to matter. */
+  /** True for a significant and relevant increase. */
   regression: boolean;
-  /** The device classes that are compared; for the whole site those of every route, which are not repeated here. */
+  /** The compared device classes; absent for the whole site, where they are those of every route. */
   strata?: DeviceStratum[];
 }
 
@@ -1223,7 +1223,7 @@ export interface ReleaseEffect {
 /** What a release did. */
 export type ReleaseOutcome = "regression" | "improvement" | "same" | "insufficient";
 
-/** A report's shape. What else it has – delta, rating, entries, attribution – follows from the value, or is not kept. */
+/** A metric object of web-vitals or Next.js. Other fields, such as delta, rating, entries and attribution, are ignored. */
 export interface Report {
   name: string;
   id: string;
@@ -1256,27 +1256,27 @@ export interface RequestReport {
 
 /** A route of a site. */
 export interface RouteCacheStats {
-  /** The site; `-` for nobody's. */
+  /** The site; `-` for requests of no site. */
   site: string;
   /** The route. */
   route: string;
-  /** Answers. */
+  /** Responses. */
   requests: number;
-  /** Of them, served fresh. */
+  /** Responses served fresh from the cache. */
   hits: number;
-  /** Of them, served stale. */
+  /** Responses served stale from the cache. */
   stale: number;
-  /** Of them, asked of the origin for everybody. */
+  /** Cacheable responses fetched from the origin. */
   misses: number;
-  /** Of them, not the cache's. */
+  /** Responses that bypassed the cache. */
   bypassed: number;
-  /** Hits, stale ones among them, of all that were the cache's; null where there was none. */
+  /** The share of fresh and stale hits among hits and misses; null without either. */
   hit_ratio: number | null;
-  /** Bytes of bodies, as far as they are known. */
+  /** Bytes of the bodies of known length. */
   bytes: number;
-  /** The median of the origin's milliseconds; null where it was not asked. */
+  /** The median response time of the origin in milliseconds; null without an origin request. */
   origin_p50: number | null;
-  /** Hits, stale ones among them, times that median; null where it was not asked. */
+  /** Fresh and stale hits times that median; null without an origin request. */
   saved_ms: number | null;
 }
 
@@ -1303,27 +1303,27 @@ export interface RouteRequestLoad {
   p99: number | null;
 }
 
-/** A vital's part of a score. */
+/** One metric of a score. */
 export interface ScorePart {
   /** The metric. */
   metric: "FCP" | "LCP" | "CLS" | "INP" | "FID" | "TTFB";
   /** Its own score, from 0 to 1. */
   score: number;
-  /** The share of the whole score that it counts for. */
+  /** Its weight in the score. */
   weight: number;
 }
 
-/** Evidence that may be read at any time without crying wolf. */
+/** A sequential test, valid at every look. */
 export interface SequentialTestReport {
-  /** The evidence that the budget is broken: a page that keeps it reaches 20 with a chance of one in twenty, however long it is watched. At most 1e9. */
+  /** The e-value against the budget, at most 1e9. A page that meets its budget ever reaches 20 with a probability of at most 5 %. */
   e_value: number;
-  /** Whether the alarm is raised. It clears only when a whole day's views prove the budget kept. */
+  /** True while the alarm is raised. It clears when a whole day's views prove the budget met. */
   alarm: boolean;
-  /** Since when the alarm is as it is. */
+  /** The time of the last change of the alarm. */
   changed_at: UnixMillis;
-  /** The hour since which the evidence is gathered: it begins anew with a release, with another limit and after an alarm. */
+  /** The first hour of the evidence. It restarts with a release, with another limit and after an alarm. */
   since: UnixMillis;
-  /** Views that are evidence. */
+  /** Views in the evidence. */
   n: number;
   /** Those within the limit. */
   k: number;
@@ -1360,53 +1360,53 @@ export interface SilenceResponse {
   number: number;
 }
 
-/** The slow visits of a page, by one metric: those over budget, or not good where there is none. */
+/** The slow views of a page by one metric: those over budget or, without a budget, those not rated good. */
 export interface SlowViewCauses {
   /** The route template. */
   route: string;
-  /** The class of devices. */
+  /** The device class. */
   device: Device;
   /** The metric's name. */
   metric: "FCP" | "LCP" | "CLS" | "INP" | "FID" | "TTFB";
-  /** Views that gave a reason. */
+  /** Views with attribution. */
   n: number;
-  /** The parts of their times, in the order in which they pass. */
+  /** The subparts of their times, in the order of time. */
   parts: SubpartDuration[];
-  /** The elements that they named, the most named first; `(other)` for those that found no room. */
+  /** The elements by views; `(other)` for those beyond the limit. */
   elements: CauseCount[];
-  /** The resources or scripts. */
+  /** The resources or scripts by views. */
   sources: CauseCount[];
 }
 
-/** How a site stands against its budgets in a span of time. */
+/** The budget report of a site in a time span. */
 export interface Standing {
   /** The version of this document. */
   v: 1;
   /** The site. */
   site: string;
-  /** The first moment that is counted. */
+  /** The start of the time span. */
   from: UnixMillis;
-  /** The moment before which all of it lies. */
+  /** The end of the time span, exclusive. */
   to: UnixMillis;
-  /** Views, each once. */
+  /** Views, each counted once. */
   views: number;
-  /** Which budgets.json rules. */
+  /** The budgets.json in force. */
   budgets: BudgetsInForce;
-  /** A cell for each budget of each route and device class; and those of the whole site. Of a page, those that stand on it. */
+  /** A cell for each budget of each route and device class, and of the whole site; those of the requested page of cells alone. */
   cells: BudgetCell[];
-  /** How the release compares; empty where nothing was to compare with. With a page of cells, the site and the routes that stand on it. */
+  /** The differences from the other release; empty without one. With a page of cells, those of the site and of the routes on it. */
   regressions: Regression[];
-  /** Lighthouse's score of what visitors felt. With a page of cells, of the site and of the routes that stand on it. */
+  /** Lighthouse scores of real visits. With a page of cells, those of the site and of the routes on it. */
   scores: BudgetReportScore[];
-  /** The release that it is compared with, where one was asked for. */
+  /** The release to compare with, if one was requested. */
   against?: string;
-  /** When a beacon was last heard; absent when never. */
+  /** The arrival of the last beacon; absent if there was none. */
   heard_at?: UnixMillis;
-  /** The first cell of the next page, if there is one. */
+  /** The `offset` of the next page of cells, if there is one. */
   next?: number;
-  /** The release that was asked for; absent where all releases count. */
+  /** The requested release; absent where all releases count. */
   release?: string;
-  /** How many cells there are of each verdict. */
+  /** The number of cells of each verdict, on all pages. */
   verdicts?: Record<string, number>;
 }
 
@@ -1440,7 +1440,7 @@ export interface StoredEntryReport {
   tier: string;
 }
 
-/** Views, by whether they kept a limit. */
+/** Views against a limit. */
 export interface StratumCounts {
   /** Views that were judged. */
   n: number;
@@ -1448,56 +1448,56 @@ export interface StratumCounts {
   k: number;
 }
 
-/** A part of a metric's time. */
+/** A subpart of a metric's time. */
 export interface SubpartDuration {
-  /** Which. */
+  /** The subpart. */
   part: SubpartKind;
-  /** Milliseconds, in the mean. */
+  /** The mean in milliseconds, over the views that report it. */
   ms: number;
 }
 
-/** The parts of LCP and of INP, as web-vitals' attribution divides them. */
+/** A subpart of LCP or INP, as web-vitals' attribution defines them. */
 export type SubpartKind = "time-to-first-byte" | "resource-load-delay" | "resource-load-duration" | "element-render-delay" | "input-delay" | "processing-duration" | "presentation-delay";
 
-/** What a site's visitors felt in a span of time. */
+/** The metrics of a site in a time span. */
 export interface Summary {
   /** The version of this document. */
   v: 1;
   /** The site. */
   site: string;
-  /** The first moment asked for. */
+  /** The start of the time span. */
   from: UnixMillis;
-  /** The moment before which all of it lies. */
+  /** The end of the time span, exclusive. */
   to: UnixMillis;
-  /** Views, each once. */
+  /** Views, each counted once. */
   views: number;
   /** The visits that they stand for, by their sample weights. */
   visits: number;
-  /** Sends that the browsers made. */
+  /** Beacons that the browsers sent. */
   sent: number;
-  /** Sends that arrived. */
+  /** Beacons that arrived. */
   heard: number;
   /** Views without measurements, by reason. */
   lost: Record<string, number>;
-  /** What was refused, by reason, in the hours that the span touches. */
+  /** Rejected requests by reason, in the hours of the time span. */
   refused: Record<string, number>;
   /** A line for each route, device class and metric. */
   cells: SummaryCell[];
-  /** When a beacon was last heard; absent when never. */
+  /** The arrival of the last beacon; absent if there was none. */
   heard_at?: UnixMillis;
 }
 
-/** A budget, and the counts against it. */
+/** A budget with the counts against it. */
 export interface SummaryBudget {
   /** The limit. */
   max: number;
   /** The percentile of views that must be within it. */
   percentile: number;
-  /** Views that were judged by it. */
+  /** Views that were judged by this limit. */
   n: number;
   /** Those within it. */
   k: number;
-  /** The line of budgets.json that says so. */
+  /** The line of budgets.json that sets it. */
   line: number;
 }
 
@@ -1509,23 +1509,23 @@ export interface SummaryCell {
   device: Device;
   /** The metric's name. */
   metric: "FCP" | "LCP" | "CLS" | "INP" | "FID" | "TTFB";
-  /** `ms`, or empty for a layout shift. */
+  /** `ms`, or empty for layout shifts. */
   unit: "ms" | "";
   /** Views that measured it. */
   n: number;
   /** The 75th percentile over visits, within 1.6 %. */
   p75: number | null;
-  /** The values between which the true 75th percentile lies, 95 times in 100. */
+  /** The 95 % confidence interval of the 75th percentile. */
   p75_interval: [number, number] | null;
-  /** The share of visits that is good. */
+  /** The share of good visits. */
   good: number;
-  /** The share between good and poor. */
+  /** The share of visits that need improvement. */
   needs_improvement: number;
-  /** The share that is poor. */
+  /** The share of poor visits. */
   poor: number;
-  /** The budget; absent where there is none. */
+  /** The budget; null where there is none. */
   budget: SummaryBudget | null;
-  /** What the counts say of the budget; `none` where there is none. */
+  /** The verdict; `none` without a budget. */
   verdict: "none" | "unknown" | "insufficient" | "met" | "at-limit" | "violated";
 }
 
@@ -1535,11 +1535,11 @@ export interface Taken {
   within: Record<string, boolean>;
 }
 
-/** A tier: `memory`, `colo`, `kv`, or `stale-if-error` for what stood in for an error. */
+/** A tier: `memory`, `colo`, `kv`, or `stale-if-error` for stale responses in place of errors. */
 export interface TierStats {
   /** Its name. */
   tier: string;
-  /** Answers from it. */
+  /** Responses from it. */
   requests: number;
   /** Bytes of their bodies. */
   bytes: number;
@@ -1576,7 +1576,7 @@ export interface TrendReport {
   release: ReleaseEffect | null;
 }
 
-/** Milliseconds since the Unix epoch, on the edge's own clock. */
+/** Milliseconds since the Unix epoch, by the edge's clock. */
 export type UnixMillis = number;
 
 /** A request to end a silence. */
