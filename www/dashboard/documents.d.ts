@@ -497,9 +497,9 @@ export interface DeviceStratum {
   /** The device class. */
   device: Device;
   /** Views of the other release. */
-  before: StratumCounts;
+  before: LimitCounts;
   /** Views of the release. */
-  after: StratumCounts;
+  after: LimitCounts;
 }
 
 /** Visits with values from `low` to `high`. */
@@ -746,6 +746,14 @@ export interface LifetimeClassStats {
   misses: number;
   /** The share of fresh and stale hits; null without responses. */
   hit_ratio: number | null;
+}
+
+/** Counts of views against one limit. */
+export interface LimitCounts {
+  /** Views that were judged. */
+  n: number;
+  /** Those within the limit. */
+  k: number;
 }
 
 /** The views since the last message. */
@@ -1438,14 +1446,6 @@ export interface StoredEntryReport {
   bytes: number;
   /** The tier that it was found in. */
   tier: string;
-}
-
-/** Views against a limit. */
-export interface StratumCounts {
-  /** Views that were judged. */
-  n: number;
-  /** Those within the limit. */
-  k: number;
 }
 
 /** A subpart of a metric's time. */

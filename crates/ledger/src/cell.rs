@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use sketch::Sketch;
 use wire::Metric;
 use wire::beacon::LossReason;
+use wire::budget_report::LimitCounts;
 
 use crate::fold::{FoldedView, MetricLimits};
 
@@ -37,15 +38,6 @@ pub struct MetricCell {
     pub limit_counts: BTreeMap<u32, LimitCounts>,
     /// The distribution over visits.
     pub sketch: Sketch,
-}
-
-/// Counts against one limit, from the moment at which it came into force.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct LimitCounts {
-    /// Views that were judged by it.
-    pub n: u64,
-    /// Those within it.
-    pub k: u64,
 }
 
 /// A stored cell that no version of ours has written.
@@ -241,14 +233,6 @@ impl Cell {
             .ok_or(CodecError)?;
         let StoredCell { views, visits, sent, received: heard, .. } = record;
         Ok(Self { views, visits, sent, received: heard, lost, metrics })
-    }
-}
-
-impl LimitCounts {
-    /// Adds other views against the same limit.
-    pub(crate) const fn add(&mut self, other: Self) {
-        self.n = self.n.saturating_add(other.n);
-        self.k = self.k.saturating_add(other.k);
     }
 }
 

@@ -28,7 +28,7 @@ pub use budget_history::{BudgetHistory, BudgetSource, BudgetVersion, RejectedBud
 pub use cardinality::{
     CardinalityGuard, CardinalityLimits, LabelGranularity, OTHER_LABEL, RollupPlacement, SpaceSaving,
 };
-pub use cell::{Cell, CodecError, LimitCounts, MetricCell};
+pub use cell::{Cell, CodecError, MetricCell};
 pub use fold::{CellEffect, CellKey, FoldedView, MetricLimits, UnfoldedView, cells_to_load, fold, roll_up};
 pub use limit_counts::{HourlyLimitCounts, LimitHistory};
 pub use minute_rollup::MinuteRollup;
@@ -37,3 +37,4 @@ pub use query::{BotFilter, Dimension, Group, QueryResult, SeriesQuery, lookback_
 pub use record::{ClientInfo, SeriesLabels, ViewRecord, report_key, view_key};
 pub use route_template::{RouteTemplates, derive_template};
 pub use window::{Horizon, Retention, Window, WindowSpan};
+pub use wire::budget_report::LimitCounts;

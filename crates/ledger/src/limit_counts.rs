@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use wire::UnixMillis;
+use wire::budget_report::LimitCounts;
 
-use crate::cell::{Cell, CodecError, LimitCounts};
+use crate::cell::{Cell, CodecError};
 use crate::fold::CellKey;
 use crate::page_rollup::PageLabels;
 use crate::window::{Window, WindowSpan};

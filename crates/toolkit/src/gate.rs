@@ -9,7 +9,7 @@ use budget::{
     evaluate_gate, find_regressions, gate_readiness,
 };
 use serde::{Deserialize, Serialize};
-use wire::budget_report::{BudgetCell as Counted, BudgetReport, Regression, StratumCounts};
+use wire::budget_report::{BudgetCell as Counted, BudgetReport, LimitCounts, Regression};
 use wire::{Device, Metric};
 
 use crate::lighthouse_ci::{CheckedAssertion, LhciVerification};
@@ -374,7 +374,7 @@ fn compare_release(
 
 /// The comparison by the counts themselves, where they are told.
 fn compare_strata(found: &Regression) -> ReleaseComparison {
-    let tally = |StratumCounts { n, k }: StratumCounts| BudgetTally::new(n, k);
+    let tally = |LimitCounts { n, k }: LimitCounts| BudgetTally::new(n, k);
     let strata: Vec<Stratum> = (found.strata.iter())
         .map(|one| Stratum { before: tally(one.before), after: tally(one.after) })
         .collect();

@@ -186,15 +186,15 @@ pub struct DeviceStratum {
     /// The device class.
     pub device: Device,
     /// Views of the other release.
-    pub before: StratumCounts,
+    pub before: LimitCounts,
     /// Views of the release.
-    pub after: StratumCounts,
+    pub after: LimitCounts,
 }
 
-/// Views against a limit.
+/// Counts of views against one limit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct StratumCounts {
+pub struct LimitCounts {
     /// Views that were judged.
     pub n: u64,
     /// Those within the limit.
@@ -229,4 +229,12 @@ pub struct ScorePart {
     pub score: f64,
     /// Its weight in the score.
     pub weight: f64,
+}
+
+impl LimitCounts {
+    /// Adds other views against the same limit.
+    pub const fn add(&mut self, other: Self) {
+        self.n = self.n.saturating_add(other.n);
+        self.k = self.k.saturating_add(other.k);
+    }
 }

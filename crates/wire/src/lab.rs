@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn an_out_of_range_value_is_refused_with_its_field() {
+    fn an_out_of_range_value_is_rejected_with_its_field() {
         check("", "", "");
         check(r#""v":1"#, r#""v":2"#, "v");
         check("2.4.0", "a b", "release");
