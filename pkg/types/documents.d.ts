@@ -1,6 +1,6 @@
 // Generated from the Rust types by `UPDATE_GENERATED=1 cargo test -p api-docs`. Do not edit.
 
-/** A class of devices. */
+/** A device class. */
 export type Device = "phone" | "tablet" | "desktop";
 
 /** The answer to a purge. The answering isolate applies it at once, all others within the lease. */
@@ -11,10 +11,10 @@ export interface PurgeResponse {
   seq: number;
 }
 
-/** Milliseconds since the Unix epoch, on the edge's own clock. */
+/** Milliseconds since the Unix epoch, by the edge's clock. */
 export type UnixMillis = number;
 
-/** A verdict that changed. */
+/** A change of a verdict. */
 export interface VerdictTransition {
   /** The route template. */
   route: string;
@@ -22,9 +22,9 @@ export interface VerdictTransition {
   device: Device;
   /** The metric's name. */
   metric: "FCP" | "LCP" | "CLS" | "INP" | "FID" | "TTFB";
-  /** What it is. */
+  /** The new verdict. */
   to: string;
-  /** What it was; absent where nothing had been decided. */
+  /** The former verdict; absent for the first one. */
   from?: string;
 }
 
@@ -42,39 +42,39 @@ export interface WarmResponse {
   left: number;
 }
 
-/** A budget, and this window's counts against it. Sums of these over windows are exact. */
+/** A budget with this window's counts. Sums over windows are exact. */
 export interface WindowBudget {
   /** The limit. */
   max: number;
   /** The percentile of views that must be within it. */
   percentile: number;
-  /** Views that were judged by it. */
+  /** Views that were judged by this limit. */
   n: number;
   /** Those within it. */
   k: number;
 }
 
-/** What the cache did in a window. */
+/** The use of the cache in a window. */
 export interface WindowCache {
-  /** Requests that it answered. */
+  /** Requests that it served. */
   hits: number;
-  /** Requests that it did not, by reason. */
+  /** Requests that it did not serve, by reason. */
   misses: Record<string, number>;
 }
 
 /** One metric of one route and device class, in this window. */
 export interface WindowCell {
-  /** The route template; `(other)` for those that found no place. */
+  /** The route template; `(other)` for routes beyond the limit. */
   route: string;
   /** The device class. */
   device: Device;
   /** The metric's name. */
   metric: "FCP" | "LCP" | "CLS" | "INP" | "FID" | "TTFB";
-  /** `ms`, or empty for a layout shift. */
+  /** `ms`, or empty for layout shifts. */
   unit: "ms" | "";
   /** Views that measured it. */
   n: number;
-  /** The median over visits, within 1.6 %, as the other percentiles. */
+  /** The median over visits, within 1.6 % like the other percentiles. */
   p50: number | null;
   /** The 75th percentile. */
   p75: number | null;
@@ -86,13 +86,13 @@ export interface WindowCell {
   needs_improvement: number;
   /** The share that is poor. */
   poor: number;
-  /** What this window alone says of the budget; `none` where there is none. */
+  /** The verdict on this window alone; `none` without a budget. */
   verdict: "none" | "unknown" | "insufficient" | "met" | "at-limit" | "violated";
   /** The budget; absent where there is none. */
   budget?: WindowBudget;
 }
 
-/** One closed window of a site. */
+/** A closed window of a site. */
 export interface WindowDocument {
   /** The version of this document. */
   v: 1;
@@ -100,19 +100,19 @@ export interface WindowDocument {
   site: string;
   /** `minute`, `hour` or `day`. */
   span: "minute" | "hour" | "day";
-  /** The window's first moment. */
+  /** The start of the window. */
   start: UnixMillis;
-  /** The moment before which all of it lies. */
+  /** The end of the time span, exclusive. */
   end: UnixMillis;
-  /** 0, or the number of the correction: the highest one of a window counts. */
+  /** The number of the correction, from 0. The document with the highest one replaces the others of its window. */
   revision: number;
-  /** Views, each once. */
+  /** Views, each counted once. */
   views: number;
-  /** The visits that they stand for. */
+  /** The visits that they stand for, by their sample weights. */
   visits: number;
-  /** Sends that the browsers made. */
+  /** Beacons that the browsers sent. */
   sent: number;
-  /** Sends that arrived. */
+  /** Beacons that arrived. */
   heard: number;
   /** Views without measurements, by reason. */
   lost: Record<string, number>;
@@ -120,34 +120,34 @@ export interface WindowDocument {
   cells: WindowCell[];
   /** A score for each route and device class that has one. */
   scores: WindowScore[];
-  /** Verdicts of the site that changed since the last push. */
+  /** Changes of verdicts since the last push. */
   transitions: VerdictTransition[];
-  /** What the cache did; absent where there is none. */
+  /** The use of the cache; absent where there is none. */
   cache?: WindowCache;
-  /** The answers of the edge; absent where nobody counts them. */
+  /** The responses of the edge; absent where they are not counted. */
   requests?: WindowRequests;
 }
 
-/** The answers of the edge in a window. */
+/** The responses of the edge in a window. */
 export interface WindowRequests {
-  /** So many. */
+  /** Responses. */
   n: number;
   /** Errors among them. */
   errors: number;
-  /** Milliseconds of the median. */
+  /** The median response time in milliseconds. */
   p50: number | null;
-  /** Of the 95th percentile. */
+  /** The 95th percentile. */
   p95: number | null;
-  /** Of the 99th. */
+  /** The 99th percentile. */
   p99: number | null;
 }
 
-/** Lighthouse's score of real visits. */
+/** A Lighthouse score of real visits. */
 export interface WindowScore {
   /** The route template. */
   route: string;
   /** The device class. */
   device: Device;
-  /** From 0 to 1. */
+  /** The score, from 0 to 1. */
   score: number;
 }

@@ -247,9 +247,7 @@ impl BudgetReportInputs<'_> {
                 };
                 let before = before.cells.get(group).and_then(|cell| cell.metrics.get(metric));
                 let kept = |tally: Option<&MetricCell>| {
-                    let LimitCounts { n, k } =
-                        tally.map(|tally| tally.counts_for_limit(rule.limit.max)).unwrap_or_default();
-                    budget_report::StratumCounts { n, k }
+                    tally.map(|tally| tally.counts_for_limit(rule.limit.max)).unwrap_or_default()
                 };
                 let stratum = DeviceStratum { device, before: kept(before), after: kept(Some(after)) };
                 routes.entry((*metric, route)).or_default().push(stratum);
@@ -378,7 +376,7 @@ fn burn_rates(history: &LimitHistory, percentile: u8, now: UnixMillis) -> BurnRa
 }
 
 fn regression(route: Option<&str>, metric: Metric, strata: &[DeviceStratum]) -> Option<Regression> {
-    let tally = |kept: budget_report::StratumCounts| budget::BudgetTally::from(kept);
+    let tally = |kept: wire::LimitCounts| budget::BudgetTally::from(kept);
     let all: Vec<budget::Stratum> = strata
         .iter()
         .map(|stratum| budget::Stratum { before: tally(stratum.before), after: tally(stratum.after) })

@@ -18,72 +18,72 @@ export interface AcknowledgeResponse {
   acknowledged: boolean;
 }
 
-/** Who looks after an alert. */
+/** The person who handles an alert. */
 export interface Acknowledgement {
-  /** Who. */
+  /** The name. */
   by: string;
-  /** Since when. */
+  /** The time of the acknowledgement. */
   at: UnixMillis;
 }
 
-/** A call. */
+/** A management call. */
 export interface AdminCallRecord {
-  /** When. */
+  /** The time. */
   at: UnixMillis;
-  /** What was called. */
+  /** The call. */
   action: string;
-  /** What with. */
+  /** Its argument. */
   what: string;
-  /** What came of it: a status, or the cron's sums. */
+  /** The result: a status, or the sums of the cron. */
   outcome: string;
 }
 
 /** A recommendation. */
 export interface Advice {
-  /** By which rule. */
+  /** The rule. */
   rule: AdviceRule;
   /** The route. */
   route: string;
-  /** The class of devices. */
+  /** The device class. */
   device: Device;
   /** The metric's name. */
   metric: "FCP" | "LCP" | "CLS" | "INP" | "FID" | "TTFB";
-  /** What visitors meet there. */
+  /** The impact on visits. */
   place: Impact;
-  /** What is the case, in a sentence. */
+  /** The finding in a sentence. */
   finding: string;
-  /** What to do. */
+  /** The recommended action. */
   action: string;
-  /** The numbers that it rests on. */
+  /** The numbers behind the finding. */
   evidence: AdviceEvidence[];
-  /** Seconds that visitors would have been spared in the span that was looked at, at most; none for layout shifts. */
+  /** The most seconds that visitors would have been spared in the time span; `None` for layout shifts. */
   gain: number | null;
-  /** How the gain is reckoned. */
+  /** The basis of the estimated gain. */
   reckoned: string;
 }
 
-/** A number that advice rests on. */
+/** A number behind a finding. */
 export interface AdviceEvidence {
-  /** Of what. */
+  /** The description of the number. */
   what: string;
   /** The number. */
   value: number;
-  /** In which unit. */
+  /** The unit. */
   unit: "ms" | "";
 }
 
-/** A rule by which advice is given. */
+/** The rules that give advice. */
 export type AdviceRule = "cache-misses" | "slow-query" | "slow-origin" | "late-resource" | "heavy-resource" | "late-render" | "busy-thread" | "slow-handler" | "slow-frame" | "shifting-element" | "back-forward-cache";
 
-/** Alerts that are raised. */
+/** Numbers of raised alerts. */
 export interface AlertCounts {
-  /** All of them. */
+  /** All raised alerts. */
   raised: number;
-  /** The critical ones. */
+  /** The critical alerts. */
   critical: number;
 }
 
-/** How much an alert asks of people. */
+/** The urgency of an alert. */
 export type AlertLevel = "warning" | "critical";
 
 /** The alerts of a site. */
@@ -104,119 +104,119 @@ export interface AlertReport {
   overflow: number;
 }
 
-/** An alert as the API shows it. */
+/** A raised alert in the form that the API returns. */
 export interface AlertView {
-  /** By which it is acknowledged. */
+  /** The key for acknowledging the alert. */
   key: string;
-  /** What is watched. */
+  /** The signal. */
   signal: Signal;
-  /** How bad it is. */
+  /** The current level. */
   level: AlertLevel;
-  /** Since when. */
+  /** The time of the first bad observation. */
   since: UnixMillis;
-  /** When it was last read. */
+  /** The time of the latest observation. */
   read_at: UnixMillis;
-  /** What was read, in a sentence. */
+  /** The latest observation as a sentence. */
   says: string;
-  /** What to do. */
+  /** The recommended action. */
   action: string;
-  /** Who looks after it. */
+  /** The acknowledgement, if there is one. */
   acknowledged: Acknowledgement | null;
-  /** Whether somebody asked not to hear of it. */
+  /** `true` while a silence covers the alert. */
   muted: boolean;
-  /** On which devices. */
+  /** The device class; `None` for all devices. */
   device?: Device;
-  /** Of which route. */
+  /** The route; `None` for the whole site. */
   route?: string;
-  /** Of which series: a metric, a query, a backend. */
+  /** The metric, query, backend or hourly series, if the signal has several. */
   series?: string;
 }
 
-/** A query, as the origin told of it. */
+/** A query that the origin reported in `Server-Timing`. */
 export interface BackendQuery {
-  /** Its name. */
+  /** The name of the query. */
   name: string;
-  /** How often it ran. */
+  /** The number of runs. */
   n: number;
-  /** Milliseconds of the median. */
+  /** The median duration, in milliseconds. */
   p50: number | null;
-  /** Of the 95th percentile. */
+  /** The 95th percentile, in milliseconds. */
   p95: number | null;
-  /** Of the 99th. */
+  /** The 99th percentile, in milliseconds. */
   p99: number | null;
-  /** Seconds of all runs together. */
+  /** The total duration of all runs, in seconds. */
   seconds: number;
-  /** Of the seconds that the origin took for the answers of these routes, so many percent. Queries that run side by side may come to more than all of it. None where the origin's time is not known. */
+  /** The percentage of the origin's time on these routes; more than 100 % is possible for concurrent queries. `None` if the origin's time is unknown. */
   share: number | null;
-  /** Answers in which it ran. */
+  /** The responses in which it ran. */
   answers: number;
-  /** Those in which it ran so often that a loop is to be suspected. */
+  /** The responses in which it ran suspiciously often, as in an N+1 loop. */
   repeated: number;
-  /** How often it ran in one answer at most. */
+  /** The maximum number of runs in one response. */
   most: number;
-  /** Routes of the edge on which it ran, those with most runs first. */
+  /** The edge's routes on which it ran, those with most runs first. */
   routes: string[];
 }
 
-/** A backend, as the push knows it. */
+/** The push state of a backend. */
 export interface BackendStatus {
-  /** By which it is known. */
+  /** The name of the backend. */
   name: string;
-  /** `closed`, `open` or `probing`. */
+  /** The circuit breaker: `closed`, `open` or `probing`. */
   circuit: "closed" | "open" | "probing";
-  /** Documents that wait. */
+  /** Documents waiting to be outbox. */
   waiting: number;
-  /** Documents that were put aside. */
+  /** Documents that the backend rejected for good. */
   parked: DeadLetterSummary[];
   /** The last delivery. */
   last?: LastDelivery;
-  /** When the window began that has waited longest. */
+  /** The start of the oldest waiting window. */
   oldest?: UnixMillis;
-  /** Until when nothing is sent. */
+  /** The end of the pause while the circuit is open. */
   open_until?: UnixMillis;
-  /** What is wrong, in a sentence. */
+  /** The last error. */
   trouble?: string;
 }
 
-/** What was heard, and what is known to be lost. */
+/** Received beacons and known losses. */
 export interface BeaconCounts {
-  /** Views. */
+  /** Counted views. */
   views: number;
-  /** Beacons that browsers sent. */
+  /** Beacons sent by browsers. */
   sent: number;
-  /** Beacons that arrived. */
+  /** Beacons received. */
   heard: number;
   /** Views without measurements, by reason. */
   lost: Record<string, number>;
-  /** Refusals, by reason. */
+  /** Rejected beacons, by reason. */
   refused: Record<string, number>;
 }
 
-/** A place where time is lost. */
+/** A metric of a page whose visits exceed the budget. */
 export interface Bottleneck {
   /** The route. */
   route: string;
-  /** The class of devices. */
+  /** The device class. */
   device: Device;
   /** The metric's name. */
   metric: "FCP" | "LCP" | "CLS" | "INP" | "FID" | "TTFB";
-  /** Seconds over budget, of all visits together. None for layout shifts, which have no seconds. */
+  /** Seconds over budget of all visits together; `None` for layout shifts. */
   seconds: number | null;
-  /** Of what all places that are nobody's part lose, so many percent. */
+  /** The percentage of all seconds over budget, not counting metrics that are part of another. */
   share: number;
-  /** Visits. */
+  /** Measured visits. */
   visits: number;
-  /** Those over budget. */
+  /** Visits over budget. */
   over: number;
-  /** The metric of the same page that these seconds are in already. */
+  /** The metric of the same page that already includes these seconds. */
   part_of: string | null;
-  /** The part that takes longest, with its milliseconds in visits over budget. */
+  /** The longest subpart, with its mean milliseconds in visits over budget. */
   longest: [SubpartKind, number] | null;
-  /** The element or script that is named most, with the visits that named it. */
+  /** The element or script reported most, with the number of visits. */
   culprit: [string, number] | null;
-  /** Seconds lost by visits that the cache answered, and by those that it did not. */
+  /** The time over budget by cache status. */
   by_cache: LossByCache | null;
-  /** The query that costs most. */
+  /** The most expensive query. */
   query: string | null;
 }
 
@@ -234,17 +234,17 @@ export interface BottleneckReport {
   bottlenecks: Bottleneck[];
 }
 
-/** One budget, and the views that it judges. */
+/** One budget with the counts of the views that it judges. */
 export interface BudgetCell {
   /** The `path` of the budget; `/` where it names none. */
   pattern: string;
-  /** The route template; null for all routes that the budget rules. That is said of budgets of the whole site, and of those that no view has met. */
+  /** The route template; null for all routes of the budget: a budget of the whole site, or one without views. */
   route: string | null;
-  /** The device class; null where no view has met the budget and it names none. */
+  /** The device class; null for a budget that names none and has no views. */
   device: Device | null;
   /** The metric's name. */
   metric: "FCP" | "LCP" | "CLS" | "INP" | "FID" | "TTFB";
-  /** `ms`, or empty for a layout shift. */
+  /** `ms`, or empty for layout shifts. */
   unit: "ms" | "";
   /** The limit. */
   max: number;
@@ -252,78 +252,78 @@ export interface BudgetCell {
   percentile: number;
   /** `error` or `warn`. */
   severity: "error" | "warn";
-  /** Fewer views than this prove nothing. */
+  /** The minimum number of views for a verdict. */
   min_samples: number;
-  /** The line of budgets.json that says so. */
+  /** The line of budgets.json that sets it. */
   line: number;
-  /** Views that were judged by it. */
+  /** Views that were judged by this limit. */
   n: number;
   /** Those within it. */
   k: number;
-  /** What these counts prove, looked at alone and once. */
+  /** The verdict on these counts, without correction for other cells or earlier looks. */
   verdict: "unknown" | "insufficient" | "met" | "at-limit" | "violated";
-  /** How likely a page that just keeps the budget is to look at least as bad: what to correct when many cells are judged together. */
+  /** The probability of counts at least as bad from a page that just meets the budget. Correct it where many cells are judged together. */
   p_value: number;
   /** The value at the budget's percentile, over the visits of the whole span, within 1.6 %. */
   value: number | null;
-  /** The values between which the true one lies, 95 times in 100. */
+  /** The 95 % confidence interval of that value. */
   interval: [number, number] | null;
-  /** How fast the cell uses up what its budget forgives, of all releases and up to now. */
+  /** The burn rates over all releases up to now. */
   burn?: BurnRates;
-  /** The moment from which views were judged by this limit, where that is later than `from`. */
+  /** The time from which views were judged by this limit, if later than `from`. */
   counting_since?: UnixMillis;
-  /** What continuous watching says, of all releases and up to now. */
+  /** The sequential test over all releases up to now. */
   watch?: SequentialTestReport;
 }
 
-/** How the shares within budget differ. */
+/** The difference of the shares over budget. */
 export interface BudgetDifference {
-  /** So many more of a hundred views are over budget. */
+  /** The increase of the share of views over budget, in percentage points. */
   points_worse: number;
-  /** How likely as large a difference is by chance. */
+  /** The p-value of the difference. */
   p_value: number;
-  /** Whether that is certain, and enough to matter. */
+  /** True for a significant and relevant increase. */
   regression: boolean;
 }
 
-/** Lighthouse's curves on the 75th percentiles of visits: INP in the place of Total Blocking Time, and no Speed Index. */
+/** A Lighthouse score of the 75th percentiles of visits, with INP in place of Total Blocking Time and without Speed Index. */
 export interface BudgetReportScore {
   /** The route template; null for the whole site. */
   route: string | null;
-  /** The device class; null for all of them, each by its share of the views. */
+  /** The device class; null for all classes, weighted by views. */
   device: Device | null;
-  /** Views that the score is of. */
+  /** Views behind the score. */
   views: number;
-  /** From 0 to 1. */
+  /** The score, from 0 to 1. */
   score: number;
-  /** What it is the mean of; told of the site's scores. */
+  /** The parts of the weighted mean, for scores of the site alone. */
   parts?: ScorePart[];
 }
 
 /** The budgets.json in force. */
 export interface BudgetsInForce {
-  /** Since when views are judged by it. */
+  /** The time from which views are judged by it. */
   since: UnixMillis;
-  /** Where it was found: `asset` or `kv`. */
+  /** Its source: `asset` or `kv`. */
   source: "asset" | "kv";
-  /** The newer one that does not rule, if there is one. */
+  /** A newer budgets.json that was rejected, if there is one. */
   refused?: BudgetsRejection;
 }
 
-/** A budgets.json that was found and does not rule. */
+/** A rejected budgets.json. */
 export interface BudgetsRejection {
-  /** When it was first found. */
+  /** The time of its discovery. */
   at: UnixMillis;
-  /** Where it was found: `asset` or `kv`. */
+  /** Its source: `asset` or `kv`. */
   source: "asset" | "kv";
-  /** What is wrong with it. */
+  /** The error in it. */
   why: string;
 }
 
 /** The answer of `/api/budgets`: the report or, with the deprecated parameter `path`, limits. */
 export type BudgetsResponse = Standing | PathLimits;
 
-/** Shares over budget, as multiples of the share that may be; null without views. */
+/** Burn rates: shares of views over budget as multiples of the allowed share; null without views. */
 export interface BurnRates {
   /** Over the last 30 minutes. */
   half_hour: number | null;
@@ -331,35 +331,35 @@ export interface BurnRates {
   six_hours: number | null;
   /** Over the last 3 days. */
   three_days: number | null;
-  /** `page`: wake somebody; `ticket`: look at it on the next working day; null: neither. */
+  /** The urgency: `page` for now, `ticket` for the next working day, null for none. */
   asks: "ticket" | "page" | null;
 }
 
-/** The document. */
+/** The cache statistics of the last day. */
 export interface CacheAnalytics {
   /** The version of this document. */
   v: 1;
-  /** The first moment that it is about, give or take a window. */
+  /** The start of the time span, within a window. */
   from: UnixMillis;
-  /** The moment before which all of it lies. */
+  /** The end of the time span, exclusive. */
   to: UnixMillis;
-  /** Each route of each site, the most asked for first. */
+  /** Each route of each site, the most requested first. */
   routes: RouteCacheStats[];
-  /** Where hits came from. */
+  /** Hits by tier. */
   tiers: TierStats[];
-  /** Answers by how long they are fresh. */
+  /** Responses by class of freshness lifetime. */
   classes: LifetimeClassStats[];
-  /** Why the origin was asked. */
+  /** Misses by reason. */
   misses: ReasonCount[];
-  /** Why the cache had no part in it. */
+  /** Bypasses by reason. */
   bypassed: ReasonCount[];
   /** Hits by their age in seconds. */
   ages: RangeCount[];
-  /** The keys that are asked for most. */
+  /** The most requested keys. */
   keys: HotKey[];
   /** Purges. */
   purges: PurgeStats;
-  /** The last management calls, the latest first. */
+  /** The last management calls, the newest first. */
   calls: AdminCallRecord[];
 }
 
@@ -391,41 +391,41 @@ export interface CacheProblem {
   status?: number;
 }
 
-/** What the cache did in some span. */
+/** Cache results in a time span. */
 export interface CacheUsage {
-  /** Requests that it answered. */
+  /** Requests served from the cache, stale ones included. */
   hits: number;
-  /** Those of them that it answered stale. */
+  /** Hits that were stale. */
   stale: number;
-  /** Requests that it did not answer. */
+  /** Requests that missed the cache. */
   misses: number;
-  /** Requests that it was not asked for. */
+  /** Requests that bypassed the cache. */
   bypassed: number;
-  /** Hits of a hundred hits and misses; absent where there was neither. */
+  /** Hits as a percentage of hits and misses; absent without either. */
   hit_ratio: number | null;
   /** Misses, by reason. */
   reasons: Record<string, number>;
 }
 
-/** Something that visits named. */
+/** An element, a resource or a script in the attribution of views. */
 export interface CauseCount {
   /** Its selector or address. */
   name: string;
-  /** Views that named it. */
+  /** Views that name it. */
   n: number;
 }
 
-/** Why visits were slow, by whole days. */
+/** The causes of slow views, in whole days. */
 export interface CausesResponse {
   /** The version of this document. */
   v: 1;
   /** The site. */
   site: string;
-  /** The first moment of the first day. */
+  /** The start of the first day. */
   from: UnixMillis;
-  /** The moment before which all of it lies. */
+  /** The end of the time span, exclusive. */
   to: UnixMillis;
-  /** A line for each page and metric of which slow visits gave reasons. */
+  /** A line for each page and metric with attributed slow views. */
   lines: SlowViewCauses[];
 }
 
@@ -443,94 +443,94 @@ export interface ChannelStatus {
 export interface ComparisonLine {
   /** The metric's name. */
   metric: "FCP" | "LCP" | "CLS" | "INP" | "FID" | "TTFB";
-  /** `ms`, or empty for a layout shift. */
+  /** `ms`, or empty for layout shifts. */
   unit: "ms" | "";
-  /** What came before. */
+  /** The earlier one. */
   a: MetricStats;
-  /** What is compared with it. */
+  /** The one compared with it. */
   b: MetricStats;
-  /** The views against their budgets, page by page and device by device; null without a budget or where no page has views of both. */
+  /** The difference against the budgets, stratified by page and device; null without a budget or without a page that has views of both. */
   budget: BudgetDifference | null;
 }
 
-/** Two releases, or two spans of time, side by side. */
+/** Two releases or time spans side by side. */
 export interface ComparisonResponse {
   /** The version of this document. */
   v: 1;
   /** The site. */
   site: string;
-  /** What came before. */
+  /** The earlier one. */
   a: QueryTotals;
-  /** What is compared with it. */
+  /** The one compared with it. */
   b: QueryTotals;
-  /** A line for each metric that either has. */
+  /** A line for each metric of either. */
   lines: ComparisonLine[];
 }
 
-/** A page that a difference comes from. */
+/** A page that contributes to a difference. */
 export interface Contributor {
   /** The route. */
   route: string;
-  /** The class of devices. */
+  /** The device class. */
   device: Device;
-  /** Visits over budget beyond those that there would have been as before. */
+  /** Visits over budget beyond those expected at the earlier rate. */
   too_many: number;
 }
 
-/** A document that was put aside. */
+/** A rejected document. */
 export interface DeadLetterSummary {
-  /** Its number, by which it is sent again. */
+  /** The number for a retry. */
   seq: number;
   /** Its `Idempotency-Key`. */
   key: string;
-  /** The backend's answer. */
+  /** The status of the backend's response. */
   status: number;
-  /** When it came. */
+  /** The time of the response. */
   at: UnixMillis;
 }
 
-/** A class of devices. */
+/** A device class. */
 export type Device = "phone" | "tablet" | "desktop";
 
-/** One device class, before the release and with it. */
+/** One device class in both releases. */
 export interface DeviceStratum {
   /** The device class. */
   device: Device;
-  /** Views of the release before. */
-  before: StratumCounts;
+  /** Views of the other release. */
+  before: LimitCounts;
   /** Views of the release. */
-  after: StratumCounts;
+  after: LimitCounts;
 }
 
 /** Visits with values from `low` to `high`. */
 export interface DistributionBucket {
-  /** The smallest value that is counted here. */
+  /** The smallest value. */
   low: number;
-  /** The largest. */
+  /** The largest value. */
   high: number;
-  /** So many visits. */
+  /** The number of visits. */
   visits: number;
 }
 
-/** What is known of the site. */
+/** The reasons for the status, with their data. */
 export interface HealthDetails {
-  /** Why it is not healthy, the worst first. */
+  /** The sentences of all parts that are not healthy, worst first. */
   reasons: string[];
-  /** Each part's sentence. */
+  /** The sentence of each part. */
   because: Record<string, string>;
-  /** When a beacon was last heard. */
+  /** The time of the last beacon. */
   heard_at: UnixMillis | null;
-  /** How many views should have been heard of since. */
+  /** The number of views expected since then. */
   missed: number;
-  /** What was heard in the last day, and what is known to be lost. */
+  /** The beacons of the last day and the known losses. */
   losses: BeaconCounts;
-  /** The budgeted cells, the worst first. */
+  /** The budgeted cells, worst first. */
   vitals: VitalReport[];
-  /** So many cells found no place here. */
+  /** The number of cells that were left out. */
   more_vitals: number;
-  /** What the cache did in the last hour; absent where there is none. */
+  /** Cache results in the last hour; absent without a cache. */
   cache?: CacheUsage;
-  /** The answers of the edge in the last hour; absent where nobody counts them. */
+  /** The edge's responses in the last hour; absent if they are not counted. */
   requests?: RequestReport;
 }
 
@@ -544,11 +544,11 @@ export interface HealthHistory {
   from: UnixMillis;
   /** The end of the time span, exclusive. */
   to: UnixMillis;
-  /** The oldest first; what lies between two of them was seen by nobody. */
+  /** The periods, oldest first. Gaps between them are not evaluated. */
   statuses: StatusPeriod[];
-  /** Milliseconds of each status. */
+  /** Milliseconds by status. */
   spent: Record<string, number>;
-  /** Milliseconds that were seen by nobody. */
+  /** Milliseconds without an evaluation. */
   unseen: number;
   /** For token holders: the incidents of the time span as they were recorded, the newest first. */
   incidents?: IncidentRecord[];
@@ -556,163 +556,163 @@ export interface HealthHistory {
   more_incidents?: number;
 }
 
-/** A part of the score, without its numbers. */
+/** A part of the score without its reason. */
 export interface HealthPartSummary {
-  /** Its name. */
+  /** The name of the part. */
   name: "vitals" | "requests" | "origin" | "cache" | "freshness";
-  /** What it has earned. */
+  /** The earned points. */
   points: number;
-  /** What it could have earned. */
+  /** The maximum points. */
   of: number;
-  /** How it is. */
+  /** The status of the part. */
   status: HealthStatus;
 }
 
-/** The document. */
+/** The health document, in the format of the RFC draft `application/health+json`. */
 export interface HealthReport {
-  /** The version of this document. */
+  /** The version of the document format. */
   v: 1;
-  /** In the words of the RFC draft: `pass`, `warn` or `fail`. */
+  /** The draft's status: `pass`, `warn` or `fail`. */
   status: "pass" | "warn" | "fail";
-  /** In ours, which know what is not known. */
+  /** The status that tells unknown from degraded. */
   health: HealthStatus;
-  /** From 0 to 100. */
+  /** The score, from 0 to 100. */
   score: number;
   /** The site. */
   site: string;
-  /** When this was so. */
+  /** The time of the evaluation. */
   at: UnixMillis;
   /** The version of the API. */
   version: "1";
   /** The version of the Worker. */
   releaseId: string;
-  /** What the score is made of. */
+  /** The parts of the score. */
   parts: HealthPartSummary[];
-  /** For whoever may read the site's numbers. */
+  /** The part for readers of the site. */
   details?: HealthDetails;
-  /** For whoever holds the token. */
+  /** The part for holders of a token. */
   operations?: Operations;
 }
 
-/** How something is, the best first. */
+/** Health status, from best to worst. */
 export type HealthStatus = "healthy" | "unknown" | "degraded" | "unhealthy";
 
-/** A key. */
+/** An often requested key. */
 export interface HotKey {
-  /** The address. */
+  /** The cache key. */
   key: string;
-  /** How often it was asked for, at most. */
+  /** Its requests, an upper bound. */
   requests: number;
-  /** By how much that may be too high. */
+  /** The largest possible overcount. */
   over: number;
 }
 
-/** What visitors meet at a place that advice is about, in the units that people use. */
+/** The impact of a bottleneck on visits, in display units. */
 export interface Impact {
-  /** Visits that were measured. */
+  /** Measured visits. */
   visits: number;
-  /** Those over budget. */
+  /** Visits over budget. */
   over: number;
-  /** The budget; the good threshold where there is none. */
+  /** The budget, or the good threshold without one. */
   limit: number;
   /** The 75th percentile. */
   p75: number | null;
-  /** The values between which the true one lies, 95 times in 100. */
+  /** The 95 % confidence interval of the percentile. */
   interval: [number, number] | null;
-  /** `ms`, or nothing for a layout shift. */
+  /** `ms`, or empty for CLS. */
   unit: "ms" | "";
-  /** Seconds over budget, of all visits together; none for layout shifts. */
+  /** Seconds over budget of all visits together; `None` for layout shifts. */
   seconds: number | null;
-  /** Of what all visits of the site lose, so many percent. */
+  /** The percentage of the site's seconds over budget. */
   share: number;
 }
 
 /** The end of an incident. */
 export interface IncidentEnd {
-  /** When. */
+  /** The time of the end. */
   at: UnixMillis;
-  /** Whether it ended for want of readings, not by a good one. */
+  /** `true` if it ended for lack of observations, not by a good one. */
   lapsed: boolean;
 }
 
-/** An incident with what it is about, as it is stored and shown. */
+/** An incident with its key and subject: the stored and shown document. */
 export interface IncidentRecord {
   v: 1;
   /** The alert's key. */
   key: string;
-  /** What is watched. */
+  /** The signal. */
   signal: Signal;
-  /** When it was first bad. */
+  /** The time of the first bad observation. */
   opened: UnixMillis;
-  /** How bad it was at its worst. */
+  /** The worst level. */
   level: AlertLevel;
-  /** What was read when it became so. */
+  /** The observation that reached this level. */
   says: string;
-  /** The channels that have told people of it, each since when. */
+  /** The channels that announced it, with the time of the first announcement. */
   told: Record<string, UnixMillis>;
-  /** Who looked after it. */
+  /** The latest acknowledgement. */
   acknowledged: Acknowledgement | null;
-  /** Its end, where it has one. */
+  /** The end; `None` while it lasts. */
   ended: IncidentEnd | null;
-  /** On which devices. */
+  /** The device class; `None` for all devices. */
   device?: Device;
-  /** Of which route. */
+  /** The route; `None` for the whole site. */
   route?: string;
-  /** Of which series: a metric, a query, a backend. */
+  /** The metric, query, backend or hourly series, if the signal has several. */
   series?: string;
 }
 
-/** What is read: `GET /api/lab`. */
+/** The document of `GET /api/lab`. */
 export interface Lab {
   /** The version of this document. */
   v: 1;
   /** The site. */
   site: string;
-  /** The latest of each page and device. */
+  /** The latest result of each page and device class. */
   pages: LabResult[];
 }
 
-/** A page, as a device. */
+/** The measurement of a page with a device class. */
 export interface LabMeasurement {
   /** The page's path. */
   path: string;
-  /** What Lighthouse was. */
+  /** The emulated device class. */
   device: Device;
-  /** How many runs there were. */
+  /** The number of runs. */
   runs: number;
-  /** The median of each audit, in its own unit: milliseconds, and CLS in none. */
+  /** The median of each audit: milliseconds, or a layout shift score. */
   medians: Record<string, number>;
   /** The median of the performance score, from 0 to 1. */
   score?: number | null;
 }
 
-/** The latest that is known of a page, as a device. */
+/** The latest result of a page with a device class. */
 export interface LabResult {
-  /** The route template of its path: that of the field. */
+  /** The route template of its path, as in the field. */
   route: string;
-  /** When it was uploaded. */
+  /** The time of the upload. */
   at: UnixMillis;
   /** The page's path. */
   path: string;
-  /** What Lighthouse was. */
+  /** The emulated device class. */
   device: Device;
-  /** How many runs there were. */
+  /** The number of runs. */
   runs: number;
-  /** The median of each audit, in its own unit: milliseconds, and CLS in none. */
+  /** The median of each audit: milliseconds, or a layout shift score. */
   medians: Record<string, number>;
-  /** The release that was measured. */
+  /** The measured release. */
   release?: string;
   /** The median of the performance score, from 0 to 1. */
   score?: number;
 }
 
-/** What is uploaded: `POST /api/lab`. */
+/** The body of `POST /api/lab`. */
 export interface LabUpload {
   /** The version of this document. */
   v: 1;
-  /** Each page as each device. */
+  /** A measurement for each page and device class. */
   pages: LabMeasurement[];
-  /** The release that was measured. */
+  /** The measured release. */
   release?: string | null;
 }
 
@@ -726,15 +726,15 @@ export interface LabUploadResponse {
   pages: number;
 }
 
-/** A document that arrived. */
+/** A delivered document. */
 export interface LastDelivery {
   /** Its `Idempotency-Key`. */
   key: string;
-  /** When its receipt came. */
+  /** The time of the receipt. */
   at: UnixMillis;
 }
 
-/** A class of lifetimes. */
+/** A class of freshness lifetimes. */
 export interface LifetimeClassStats {
   /** `short`, `medium`, `long` or `very_long`. */
   class: "short" | "medium" | "long" | "very_long";
@@ -742,57 +742,65 @@ export interface LifetimeClassStats {
   hits: number;
   /** Served stale. */
   stale: number;
-  /** Asked of the origin, and stored. */
+  /** Fetched from the origin and stored. */
   misses: number;
-  /** Hits, stale ones among them, of all. */
+  /** The share of fresh and stale hits; null without responses. */
   hit_ratio: number | null;
 }
 
-/** Views that were heard of since the last time that something was said. */
+/** Views against one limit, from the moment at which it took effect. */
+export interface LimitCounts {
+  /** Views that the limit was applied to. */
+  n: number;
+  /** Views within the limit. */
+  k: number;
+}
+
+/** The views since the last message. */
 export interface LiveDelta {
   /** The version of this document. */
   v: 1;
-  /** Views of people, each once: when it is first heard of. */
+  /** Views of people, each counted at its first beacon. */
   views: number;
-  /** Views of browsers that programs drive, which are not among those. */
+  /** Views of automated browsers, which are not in `views`. */
   bots: number;
-  /** How what people's views told at first is rated: good, between, poor. */
+  /** The ratings of the first values of people's views, by metric: good, needs improvement, poor. */
   metrics: Record<string, [number, number, number]>;
 }
 
-/** What visits lose by what the cache said. */
+/** The time over budget of cache hits and misses. */
 export interface LossByCache {
-  /** Visits that it answered. */
+  /** Visits with a cache hit. */
   hits: number;
-  /** Visits that it did not. */
+  /** Visits with a cache miss. */
   misses: number;
-  /** Seconds that a hit loses, in the mean. */
+  /** Mean seconds over budget of a hit. */
   per_hit: number;
-  /** Seconds that a miss loses, in the mean. */
+  /** Mean seconds over budget of a miss. */
   per_miss: number;
 }
 
-/** The memory of the module in the first shard's isolate. */
+/** The memory of the WebAssembly module in the coordinator's isolate. */
 export interface MemoryUsage {
-  /** Bytes. */
+  /** Used bytes. */
   bytes: number;
-  /** Bytes that an isolate may have. */
+  /** The limit of an isolate, in bytes. */
   limit: number;
-  /** The share, in percent. */
+  /** The used share, in percent. */
   percent: number;
 }
 
-/** What is known of one metric. */
+/** The statistics of one metric. */
 export interface MetricStats {
   /** Views that measured it. */
   n: number;
-  /** The visits that they stand for. */
+  /** The visits that they stand for, by their sample weights. */
   visits: number;
-  /** The median over visits, within 1.6 %, as every percentile here. */
+  /** The median over visits, within 1.6 % like every percentile here. */
   p50: number | null;
   /** The 75th percentile. */
   p75: number | null;
-  /** The values between which the true 75th percentile lies, 95 times in 100. */
+  /** The 95 % confidence interval of the 75th percentile. */
   p75_interval: [number, number] | null;
   /** The 90th percentile. */
   p90: number | null;
@@ -800,11 +808,11 @@ export interface MetricStats {
   p95: number | null;
   /** The 99th percentile. */
   p99: number | null;
-  /** The share of visits that is good. */
+  /** The share of good visits. */
   good: number;
-  /** The share between good and poor. */
+  /** The share of visits that need improvement. */
   needs_improvement: number;
-  /** The share that is poor. */
+  /** The share of poor visits. */
   poor: number;
 }
 
@@ -822,47 +830,47 @@ export interface MonitoringResponse {
 export interface NumberedSilence {
   /** The number that ends it. */
   number: number;
-  /** Of which signal; of any, where there is none. */
+  /** The signal; `None` matches all. */
   signal: Signal | null;
-  /** Of which route; of any, where there is none. */
+  /** The route; `None` matches all. */
   route: string | null;
-  /** From this moment: maintenance is planned. */
+  /** The start, which may lie in the future. */
   from: UnixMillis;
-  /** To before this one. */
+  /** The end, exclusive. */
   until: UnixMillis;
-  /** Who asked. */
+  /** The person who added it. */
   by: string;
-  /** What for. */
+  /** The reason. */
   reason: string;
 }
 
-/** What the machinery does. */
+/** The state of the deployment. */
 export interface Operations {
-  /** `on`, or `stopped` where somebody has asked that nothing be counted. */
+  /** `on`, or `stopped` while counting is switched off. */
   monitoring: "on" | "stopped";
-  /** The memory of the module. */
+  /** The memory use of the WebAssembly module. */
   memory: MemoryUsage;
-  /** How much waits, and where. */
+  /** The queue depths. */
   queues: QueueDepths;
-  /** Each backend that windows are pushed to. */
+  /** The backends that windows are pushed to. */
   push: BackendStatus[];
-  /** Alerts that are raised, and those of them that are critical. */
+  /** The raised alerts. */
   alerts: AlertCounts;
-  /** The origin's own health, where it is asked. */
+  /** The origin's last health check, if one is configured. */
   origin?: OriginCheck;
 }
 
-/** The origin, as it answered when it was last asked for its health. */
+/** The origin's last health check. */
 export interface OriginCheck {
-  /** Whether it said that it is well. */
+  /** `true` if the origin is healthy. */
   is_up: boolean;
-  /** Milliseconds until it answered, or until nobody waited any more. */
+  /** Milliseconds until the response or the timeout. */
   took: number;
-  /** When it was asked. */
+  /** The time of the check. */
   asked_at: UnixMillis;
-  /** What it says of its database, as it says it. */
+  /** The origin's information about its database, unchanged. */
   database?: unknown;
-  /** The status; absent where no answer came. */
+  /** The HTTP status; absent without a response. */
   status?: number;
 }
 
@@ -982,13 +990,13 @@ export interface PurgeResponse {
   seq: number;
 }
 
-/** Purges. */
+/** The purges. */
 export interface PurgeStats {
-  /** Since there is a clock. */
+  /** All purges so far. */
   count: number;
-  /** What is remembered of them. */
+  /** Stored purge marks. */
   marks: number;
-  /** Of the last day, by how many milliseconds after them an isolate knew of them. */
+  /** The delay until an isolate learned of a purge, in milliseconds, in the last day. */
   lag_ms: RangeCount[];
 }
 
@@ -1022,21 +1030,21 @@ export interface PushRetryResponse {
 
 /** One metric of one group. */
 export interface QueryLine {
-  /** What the group has in common; null where its views have none of it. */
+  /** The value of each dimension; null for views without one. */
   group: Record<string, string | null>;
   /** The metric's name. */
   metric: "FCP" | "LCP" | "CLS" | "INP" | "FID" | "TTFB";
-  /** `ms`, or empty for a layout shift. */
+  /** `ms`, or empty for layout shifts. */
   unit: "ms" | "";
   /** Views that measured it. */
   n: number;
-  /** The visits that they stand for. */
+  /** The visits that they stand for, by their sample weights. */
   visits: number;
-  /** The median over visits, within 1.6 %, as every percentile here. */
+  /** The median over visits, within 1.6 % like every percentile here. */
   p50: number | null;
   /** The 75th percentile. */
   p75: number | null;
-  /** The values between which the true 75th percentile lies, 95 times in 100. */
+  /** The 95 % confidence interval of the 75th percentile. */
   p75_interval: [number, number] | null;
   /** The 90th percentile. */
   p90: number | null;
@@ -1044,15 +1052,15 @@ export interface QueryLine {
   p95: number | null;
   /** The 99th percentile. */
   p99: number | null;
-  /** The share of visits that is good. */
+  /** The share of good visits. */
   good: number;
-  /** The share between good and poor. */
+  /** The share of visits that need improvement. */
   needs_improvement: number;
-  /** The share that is poor. */
+  /** The share of poor visits. */
   poor: number;
-  /** When the group's time begins, in a series. */
+  /** The start of the group's time, in a series. */
   at?: UnixMillis;
-  /** The distribution, where it is asked for. */
+  /** The distribution, where it was requested. */
   buckets?: DistributionBucket[];
 }
 
@@ -1068,99 +1076,99 @@ export interface QueryReport {
   to: UnixMillis;
   /** The requested route; null for the whole site. */
   page: string | null;
-  /** How the page was found among the routes of the edge. */
+  /** The match between the page and the edge's routes. */
   found: RouteMatch;
-  /** The routes of the edge whose queries these are, those with most answers first; none are named where all are meant. */
+  /** The edge's routes of these queries, the busiest first; empty for the whole site. */
   routes: string[];
-  /** Their answers. */
+  /** The responses on these routes. */
   answers: number;
-  /** Those of them that the origin was asked for. */
+  /** The responses that came from the origin. */
   asked: number;
-  /** Seconds that the origin took for these. */
+  /** The total time of the origin, in seconds. */
   origin_seconds: number;
-  /** The slowest first. */
+  /** The queries, slowest first. */
   queries: BackendQuery[];
-  /** How many more there are. */
+  /** The number of queries left out. */
   more: number;
-  /** Where the page was not found, or has none: routes of the edge that have queries, those with most runs first. */
+  /** If the page has no queries, the edge's routes that have some, those with most runs first. */
   elsewhere: string[];
 }
 
-/** Lines, a page of them. */
+/** A page of lines. */
 export interface QueryResponse {
   /** The version of this document. */
   v: 1;
   /** The site. */
   site: string;
-  /** The first moment asked for. */
+  /** The start of the time span. */
   from: UnixMillis;
-  /** The moment before which all of it lies. */
+  /** The end of the time span, exclusive. */
   to: UnixMillis;
-  /** Views, each once. */
+  /** Views, each counted once. */
   views: number;
-  /** The visits that they stand for. */
+  /** The visits that they stand for, by their sample weights. */
   visits: number;
-  /** Sends that the browsers made. */
+  /** Beacons that the browsers sent. */
   sent: number;
-  /** Sends that arrived. */
+  /** Beacons that arrived. */
   heard: number;
   /** Views without measurements, by reason. */
   lost: Record<string, number>;
   /** The lines. */
   lines: QueryLine[];
-  /** When a beacon was last heard; absent when never. */
+  /** The arrival of the last beacon; absent if there was none. */
   heard_at?: UnixMillis;
-  /** Where the next page begins; absent on the last one. */
+  /** The `offset` of the next page; absent on the last one. */
   next?: number;
 }
 
-/** A span of time, how fresh what is known of it is, and how much. */
+/** A time span with its totals. */
 export interface QueryTotals {
-  /** The first moment asked for. */
+  /** The start of the time span. */
   from: UnixMillis;
-  /** The moment before which all of it lies. */
+  /** The end of the time span, exclusive. */
   to: UnixMillis;
-  /** Views, each once. */
+  /** Views, each counted once. */
   views: number;
-  /** The visits that they stand for. */
+  /** The visits that they stand for, by their sample weights. */
   visits: number;
-  /** Sends that the browsers made. */
+  /** Beacons that the browsers sent. */
   sent: number;
-  /** Sends that arrived. */
+  /** Beacons that arrived. */
   heard: number;
   /** Views without measurements, by reason. */
   lost: Record<string, number>;
-  /** When a beacon was last heard; absent when never. */
+  /** The arrival of the last beacon; absent if there was none. */
   heard_at?: UnixMillis;
 }
 
-/** How much waits. */
+/** Queue depths. */
 export interface QueueDepths {
-  /** Views of the first shard that are not counted yet. */
+  /** Views in the coordinator's journal that are not counted yet. */
   journal: number;
-  /** Documents that wait to be pushed. */
+  /** Documents waiting to be outbox. */
   push: number;
-  /** Documents that were put aside. */
+  /** Documents that a backend rejected for good. */
   parked: number;
-  /** Notices that a channel has not taken yet. */
+  /** Notifications that a channel has not accepted yet. */
   notices: number;
 }
 
-/** So many from a number to below another. */
+/** The count of values in a range. */
 export interface RangeCount {
-  /** The least. */
+  /** The lower bound. */
   from: number;
-  /** The one above the largest. */
+  /** The upper bound, exclusive. */
   below: number;
-  /** How many. */
+  /** The count. */
   n: number;
 }
 
-/** A reason, as in Cache-Status. */
+/** A reason, as in `Cache-Status`. */
 export interface ReasonCount {
-  /** A word for it. */
+  /** Its name. */
   reason: string;
-  /** How often. */
+  /** Requests with this reason. */
   requests: number;
 }
 
@@ -1178,37 +1186,37 @@ export interface RecommendationReport {
   recommendations: Advice[];
 }
 
-/** How a release differs from the one before, for one metric. */
+/** The difference of a release from the other one in one metric. */
 export interface Regression {
   /** The route template; null for the whole site. */
   route: string | null;
   /** The metric's name. */
   metric: "FCP" | "LCP" | "CLS" | "INP" | "FID" | "TTFB";
-  /** So many more of a hundred views are over budget. */
+  /** The increase of the share of views over budget, in percentage points. */
   points_worse: number;
-  /** How likely as large a difference is by chance, either way. */
+  /** The two-sided p-value of the difference. */
   p_value: number;
-  /** Whether that is certain, and enough to matter. */
+  /** True for a significant and relevant increase. */
   regression: boolean;
-  /** The device classes that are compared; for the whole site those of every route, which are not repeated here. */
+  /** The compared device classes; absent for the whole site, where they are those of every route. */
   strata?: DeviceStratum[];
 }
 
-/** What a release did to one metric. */
+/** The effect of a release on one metric. */
 export interface ReleaseDifference {
   /** The metric's name. */
   metric: "FCP" | "LCP" | "CLS" | "INP" | "FID" | "TTFB";
-  /** In one word. */
+  /** The outcome. */
   outcome: ReleaseOutcome;
-  /** So many more of a hundred visits are over budget. */
+  /** The increase of the share of visits over budget, in percentage points. */
   points_worse: number;
-  /** How likely as large a difference is by chance. */
+  /** The p-value of the difference, two-sided. */
   p_value: number;
-  /** Visits before and after, on the pages that both have. */
+  /** Visits before and after, on pages with visits in both releases. */
   visits: [number, number];
-  /** The pages behind it, those with most visits too many over budget first. */
+  /** The contributing pages, the largest contribution first. */
   pages: Contributor[];
-  /** In a sentence. */
+  /** The outcome in a sentence. */
   says: string;
 }
 
@@ -1220,10 +1228,10 @@ export interface ReleaseEffect {
   differences: ReleaseDifference[];
 }
 
-/** What a release did. */
+/** The outcome of a comparison. */
 export type ReleaseOutcome = "regression" | "improvement" | "same" | "insufficient";
 
-/** A report's shape. What else it has – delta, rating, entries, attribution – follows from the value, or is not kept. */
+/** A metric object of web-vitals or Next.js. Other fields, such as delta, rating, entries and attribution, are ignored. */
 export interface Report {
   name: string;
   id: string;
@@ -1234,102 +1242,102 @@ export interface Report {
   url?: string | null;
 }
 
-/** The answers of the edge in some span. */
+/** The load of the edge in a time span. */
 export interface RequestReport {
-  /** Answers. */
+  /** Responses. */
   n: number;
-  /** Errors among them. */
+  /** Responses with a server error. */
   errors: number;
-  /** Their share, in percent. */
+  /** The share of errors, in percent. */
   error_rate: number;
-  /** Answers in a second. */
+  /** Responses per second. */
   per_second: number;
-  /** Milliseconds of the median. */
+  /** The median response time, in milliseconds. */
   p50: number | null;
-  /** Of the 95th percentile. */
+  /** The 95th percentile, in milliseconds. */
   p95: number | null;
-  /** Of the 99th. */
+  /** The 99th percentile, in milliseconds. */
   p99: number | null;
-  /** Each route, those with most answers first. */
+  /** Each route, the busiest first. */
   routes: RouteRequestLoad[];
 }
 
 /** A route of a site. */
 export interface RouteCacheStats {
-  /** The site; `-` for nobody's. */
+  /** The site; `-` for requests of no site. */
   site: string;
   /** The route. */
   route: string;
-  /** Answers. */
+  /** Responses. */
   requests: number;
-  /** Of them, served fresh. */
+  /** Responses served fresh from the cache. */
   hits: number;
-  /** Of them, served stale. */
+  /** Responses served stale from the cache. */
   stale: number;
-  /** Of them, asked of the origin for everybody. */
+  /** Cacheable responses fetched from the origin. */
   misses: number;
-  /** Of them, not the cache's. */
+  /** Responses that bypassed the cache. */
   bypassed: number;
-  /** Hits, stale ones among them, of all that were the cache's; null where there was none. */
+  /** The share of fresh and stale hits among hits and misses; null without either. */
   hit_ratio: number | null;
-  /** Bytes of bodies, as far as they are known. */
+  /** Bytes of the bodies of known length. */
   bytes: number;
-  /** The median of the origin's milliseconds; null where it was not asked. */
+  /** The median response time of the origin in milliseconds; null without an origin request. */
   origin_p50: number | null;
-  /** Hits, stale ones among them, times that median; null where it was not asked. */
+  /** Fresh and stale hits times that median; null without an origin request. */
   saved_ms: number | null;
 }
 
-/** How a page was found among the routes of the edge. */
+/** The match between a page and the edge's routes. */
 export type RouteMatch = "all" | "name" | "shape" | "nowhere";
 
-/** The answers on one route. */
+/** The load of one route. */
 export interface RouteRequestLoad {
   /** The route. */
   route: string;
-  /** Answers. */
+  /** Responses. */
   n: number;
-  /** Errors among them. */
+  /** Responses with a server error. */
   errors: number;
-  /** Their share, in percent. */
+  /** The share of errors, in percent. */
   error_rate: number;
-  /** Answers in a second. */
+  /** Responses per second. */
   per_second: number;
-  /** Milliseconds of the median. */
+  /** The median response time, in milliseconds. */
   p50: number | null;
-  /** Of the 95th percentile. */
+  /** The 95th percentile, in milliseconds. */
   p95: number | null;
-  /** Of the 99th. */
+  /** The 99th percentile, in milliseconds. */
   p99: number | null;
 }
 
-/** A vital's part of a score. */
+/** One metric of a score. */
 export interface ScorePart {
   /** The metric. */
   metric: "FCP" | "LCP" | "CLS" | "INP" | "FID" | "TTFB";
   /** Its own score, from 0 to 1. */
   score: number;
-  /** The share of the whole score that it counts for. */
+  /** Its weight in the score. */
   weight: number;
 }
 
-/** Evidence that may be read at any time without crying wolf. */
+/** A sequential test, valid at every look. */
 export interface SequentialTestReport {
-  /** The evidence that the budget is broken: a page that keeps it reaches 20 with a chance of one in twenty, however long it is watched. At most 1e9. */
+  /** The e-value against the budget, at most 1e9. A page that meets its budget ever reaches 20 with a probability of at most 5 %. */
   e_value: number;
-  /** Whether the alarm is raised. It clears only when a whole day's views prove the budget kept. */
+  /** True while the alarm is raised. It clears when a whole day's views prove the budget met. */
   alarm: boolean;
-  /** Since when the alarm is as it is. */
+  /** The time of the last change of the alarm. */
   changed_at: UnixMillis;
-  /** The hour since which the evidence is gathered: it begins anew with a release, with another limit and after an alarm. */
+  /** The first hour of the evidence. It restarts with a release, with another limit and after an alarm. */
   since: UnixMillis;
-  /** Views that are evidence. */
+  /** Views in the evidence. */
   n: number;
   /** Those within the limit. */
   k: number;
 }
 
-/** What is watched. */
+/** A measured quantity with an alert rule. */
 export type Signal = "verdict" | "evidence" | "burn-rate" | "response-time" | "hit-ratio" | "query-time" | "error-rate" | "memory" | "silence" | "push-backlog" | "anomaly";
 
 /** A request to silence alerts. Give either `until` or `minutes`. */
@@ -1360,65 +1368,65 @@ export interface SilenceResponse {
   number: number;
 }
 
-/** The slow visits of a page, by one metric: those over budget, or not good where there is none. */
+/** The slow views of a page by one metric: those over budget or, without a budget, those not rated good. */
 export interface SlowViewCauses {
   /** The route template. */
   route: string;
-  /** The class of devices. */
+  /** The device class. */
   device: Device;
   /** The metric's name. */
   metric: "FCP" | "LCP" | "CLS" | "INP" | "FID" | "TTFB";
-  /** Views that gave a reason. */
+  /** Views with attribution. */
   n: number;
-  /** The parts of their times, in the order in which they pass. */
+  /** The subparts of their times, in the order of time. */
   parts: SubpartDuration[];
-  /** The elements that they named, the most named first; `(other)` for those that found no room. */
+  /** The elements by views; `(other)` for those beyond the limit. */
   elements: CauseCount[];
-  /** The resources or scripts. */
+  /** The resources or scripts by views. */
   sources: CauseCount[];
 }
 
-/** How a site stands against its budgets in a span of time. */
+/** The budget report of a site in a time span. */
 export interface Standing {
   /** The version of this document. */
   v: 1;
   /** The site. */
   site: string;
-  /** The first moment that is counted. */
+  /** The start of the time span. */
   from: UnixMillis;
-  /** The moment before which all of it lies. */
+  /** The end of the time span, exclusive. */
   to: UnixMillis;
-  /** Views, each once. */
+  /** Views, each counted once. */
   views: number;
-  /** Which budgets.json rules. */
+  /** The budgets.json in force. */
   budgets: BudgetsInForce;
-  /** A cell for each budget of each route and device class; and those of the whole site. Of a page, those that stand on it. */
+  /** A cell for each budget of each route and device class, and of the whole site; those of the requested page of cells alone. */
   cells: BudgetCell[];
-  /** How the release compares; empty where nothing was to compare with. With a page of cells, the site and the routes that stand on it. */
+  /** The differences from the other release; empty without one. With a page of cells, those of the site and of the routes on it. */
   regressions: Regression[];
-  /** Lighthouse's score of what visitors felt. With a page of cells, of the site and of the routes that stand on it. */
+  /** Lighthouse scores of real visits. With a page of cells, those of the site and of the routes on it. */
   scores: BudgetReportScore[];
-  /** The release that it is compared with, where one was asked for. */
+  /** The release to compare with, if one was requested. */
   against?: string;
-  /** When a beacon was last heard; absent when never. */
+  /** The arrival of the last beacon; absent if there was none. */
   heard_at?: UnixMillis;
-  /** The first cell of the next page, if there is one. */
+  /** The `offset` of the next page of cells, if there is one. */
   next?: number;
-  /** The release that was asked for; absent where all releases count. */
+  /** The requested release; absent where all releases count. */
   release?: string;
-  /** How many cells there are of each verdict. */
+  /** The number of cells of each verdict, on all pages. */
   verdicts?: Record<string, number>;
 }
 
-/** Looks that followed each other and said the same. */
+/** A period of consecutive evaluations with equal status. */
 export interface StatusPeriod {
-  /** The first of them. */
+  /** The first evaluation. */
   from: UnixMillis;
-  /** The last; of what is shown, up to when it speaks. */
+  /** The last evaluation; in a [`StatusHistory`], the end of its validity. */
   to: UnixMillis;
-  /** What they said. */
+  /** The status. */
   health: HealthStatus;
-  /** The lowest score among them. */
+  /** The lowest score. */
   score: number;
 }
 
@@ -1440,64 +1448,56 @@ export interface StoredEntryReport {
   tier: string;
 }
 
-/** Views, by whether they kept a limit. */
-export interface StratumCounts {
-  /** Views that were judged. */
-  n: number;
-  /** Those within the limit. */
-  k: number;
-}
-
-/** A part of a metric's time. */
+/** A subpart of a metric's time. */
 export interface SubpartDuration {
-  /** Which. */
+  /** The subpart. */
   part: SubpartKind;
-  /** Milliseconds, in the mean. */
+  /** The mean in milliseconds, over the views that report it. */
   ms: number;
 }
 
-/** The parts of LCP and of INP, as web-vitals' attribution divides them. */
+/** A subpart of LCP or INP, as web-vitals' attribution defines them. */
 export type SubpartKind = "time-to-first-byte" | "resource-load-delay" | "resource-load-duration" | "element-render-delay" | "input-delay" | "processing-duration" | "presentation-delay";
 
-/** What a site's visitors felt in a span of time. */
+/** The metrics of a site in a time span. */
 export interface Summary {
   /** The version of this document. */
   v: 1;
   /** The site. */
   site: string;
-  /** The first moment asked for. */
+  /** The start of the time span. */
   from: UnixMillis;
-  /** The moment before which all of it lies. */
+  /** The end of the time span, exclusive. */
   to: UnixMillis;
-  /** Views, each once. */
+  /** Views, each counted once. */
   views: number;
   /** The visits that they stand for, by their sample weights. */
   visits: number;
-  /** Sends that the browsers made. */
+  /** Beacons that the browsers sent. */
   sent: number;
-  /** Sends that arrived. */
+  /** Beacons that arrived. */
   heard: number;
   /** Views without measurements, by reason. */
   lost: Record<string, number>;
-  /** What was refused, by reason, in the hours that the span touches. */
+  /** Rejected requests by reason, in the hours of the time span. */
   refused: Record<string, number>;
   /** A line for each route, device class and metric. */
   cells: SummaryCell[];
-  /** When a beacon was last heard; absent when never. */
+  /** The arrival of the last beacon; absent if there was none. */
   heard_at?: UnixMillis;
 }
 
-/** A budget, and the counts against it. */
+/** A budget with the counts against it. */
 export interface SummaryBudget {
   /** The limit. */
   max: number;
   /** The percentile of views that must be within it. */
   percentile: number;
-  /** Views that were judged by it. */
+  /** Views that were judged by this limit. */
   n: number;
   /** Those within it. */
   k: number;
-  /** The line of budgets.json that says so. */
+  /** The line of budgets.json that sets it. */
   line: number;
 }
 
@@ -1509,23 +1509,23 @@ export interface SummaryCell {
   device: Device;
   /** The metric's name. */
   metric: "FCP" | "LCP" | "CLS" | "INP" | "FID" | "TTFB";
-  /** `ms`, or empty for a layout shift. */
+  /** `ms`, or empty for layout shifts. */
   unit: "ms" | "";
   /** Views that measured it. */
   n: number;
   /** The 75th percentile over visits, within 1.6 %. */
   p75: number | null;
-  /** The values between which the true 75th percentile lies, 95 times in 100. */
+  /** The 95 % confidence interval of the 75th percentile. */
   p75_interval: [number, number] | null;
-  /** The share of visits that is good. */
+  /** The share of good visits. */
   good: number;
-  /** The share between good and poor. */
+  /** The share of visits that need improvement. */
   needs_improvement: number;
-  /** The share that is poor. */
+  /** The share of poor visits. */
   poor: number;
-  /** The budget; absent where there is none. */
+  /** The budget; null where there is none. */
   budget: SummaryBudget | null;
-  /** What the counts say of the budget; `none` where there is none. */
+  /** The verdict; `none` without a budget. */
   verdict: "none" | "unknown" | "insufficient" | "met" | "at-limit" | "violated";
 }
 
@@ -1535,29 +1535,29 @@ export interface Taken {
   within: Record<string, boolean>;
 }
 
-/** A tier: `memory`, `colo`, `kv`, or `stale-if-error` for what stood in for an error. */
+/** A tier: `memory`, `colo`, `kv`, or `stale-if-error` for stale responses in place of errors. */
 export interface TierStats {
   /** Its name. */
   tier: string;
-  /** Answers from it. */
+  /** Responses from it. */
   requests: number;
   /** Bytes of their bodies. */
   bytes: number;
 }
 
-/** Where a series is going. */
+/** The trend of a series. */
 export interface Trend {
-  /** In one word. */
+  /** The direction. */
   course: TrendDirection;
-  /** By how much it changes in a week; the median of the slopes between any two days. */
+  /** The change per week: the median of the slopes between any two days. */
   per_week: number;
-  /** How likely as steady a course is by chance. */
+  /** The p-value of the Mann–Kendall test. */
   p_value: number;
-  /** Days that it rests on. */
+  /** The number of days with enough events. */
   days: number;
 }
 
-/** In one word. */
+/** The direction of a trend. */
 export type TrendDirection = "better" | "steady" | "worse" | "unknown";
 
 /** The trends of a site's metrics. */
@@ -1576,7 +1576,7 @@ export interface TrendReport {
   release: ReleaseEffect | null;
 }
 
-/** Milliseconds since the Unix epoch, on the edge's own clock. */
+/** Milliseconds since the Unix epoch, by the edge's clock. */
 export type UnixMillis = number;
 
 /** A request to end a silence. */
@@ -1595,11 +1595,11 @@ export interface UnsilenceResponse {
   was_silenced: boolean;
 }
 
-/** A budgeted cell. */
+/** A budgeted cell with its verdict. */
 export interface VitalReport {
-  /** The route, or the pattern of a budget that no view has met. */
+  /** The route, or the path pattern of a budget without views. */
   route: string;
-  /** The class of devices. */
+  /** The device class. */
   device: Device;
   /** The metric's name. */
   metric: "FCP" | "LCP" | "CLS" | "INP" | "FID" | "TTFB";
@@ -1607,19 +1607,19 @@ export interface VitalReport {
   unit: "ms" | "";
   /** The limit. */
   max: number;
-  /** The percentile of views that must be within it. */
+  /** The percentage of views that must be within the limit. */
   percentile: number;
-  /** Views that were judged by it. */
+  /** Views counted against the limit. */
   n: number;
-  /** Those within it. */
+  /** Views within the limit. */
   k: number;
-  /** What they prove. */
+  /** The name of the verdict. */
   verdict: "unknown" | "insufficient" | "met" | "at-limit" | "violated";
-  /** That percentile over visits. */
+  /** The percentile of the visits. */
   value: number | null;
-  /** Between which the true one lies, 95 times in 100. */
+  /** The 95 % confidence interval of the percentile. */
   interval: [number, number] | null;
-  /** The hour in which the latest of the views began. */
+  /** The hour in which the latest view began. */
   seen_in: UnixMillis | null;
 }
 

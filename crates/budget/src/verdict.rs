@@ -3,7 +3,6 @@
 
 use serde::{Deserialize, Serialize};
 use wire::LimitCounts;
-use wire::budget_report::StratumCounts;
 
 use crate::{
     binomial::{at_least, at_most},
@@ -21,12 +20,6 @@ pub struct BudgetTally {
 
 impl From<LimitCounts> for BudgetTally {
     fn from(counts: LimitCounts) -> Self {
-        Self::new(counts.n, counts.k)
-    }
-}
-
-impl From<StratumCounts> for BudgetTally {
-    fn from(counts: StratumCounts) -> Self {
         Self::new(counts.n, counts.k)
     }
 }

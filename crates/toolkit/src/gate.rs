@@ -8,8 +8,8 @@ use budget::{
     evaluate_gate, find_regressions, gate_readiness,
 };
 use serde::Serialize;
-use wire::budget_report::{BudgetCell, BudgetReport, Regression, StratumCounts};
-use wire::{Device, Metric};
+use wire::budget_report::{BudgetCell, BudgetReport, Regression};
+use wire::{Device, LimitCounts, Metric};
 
 use crate::lighthouse_ci::{CheckedAssertion, LabGateRow, LhciVerification};
 
@@ -356,7 +356,7 @@ fn compare_release(
 
 /// Compares by counts, or returns the edge's comparison if the document has none.
 fn compare_strata(found: &Regression) -> ReleaseComparison {
-    let tally = |counts: StratumCounts| BudgetTally::from(counts);
+    let tally = |counts: LimitCounts| BudgetTally::from(counts);
     let strata: Vec<Stratum> = (found.strata.iter())
         .map(|one| Stratum { before: tally(one.before), after: tally(one.after) })
         .collect();

@@ -1,6 +1,6 @@
-//! Why a metric is what it is: what `edge-vitals/start/attribution` says in a beacon's field `a`. Only
-//! what people act on is kept: the phases, the element, and the resource or script. What no version of
-//! ours would write is passed over, because no visit is refused for its reasons.
+//! Attribution of metrics, sent by `edge-vitals/start/attribution` in a beacon's field `a`. Only actionable parts
+//! are kept: subparts, the element, and the resource or script. Invalid attribution is ignored and the beacon
+//! kept, because a view counts whatever its attribution.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -9,75 +9,75 @@ use serde::{Deserialize, Serialize};
 
 use crate::Metric;
 
-/// The reasons of a view, by metric.
+/// The attribution of a view, by metric.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Attribution(BTreeMap<MetricKey, MetricAttribution>);
 
-/// Why one metric is what it is.
+/// The attribution of one metric.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MetricAttribution {
-    /// The element: names, ids and classes from it upwards.
+    /// The element: a selector of names, ids and classes.
     #[serde(rename = "e", default, skip_serializing_if = "Option::is_none")]
     pub element: Option<String>,
-    /// The resource that was painted, or the script that ran: its address without a query.
+    /// The address of the painted resource or of the script, without its query.
     #[serde(rename = "s", default, skip_serializing_if = "Option::is_none")]
     pub source: Option<String>,
-    /// Milliseconds of each of the metric's [`Part::of`], in that order; empty where they are not known.
+    /// Milliseconds of each of [`SubpartKind::for_metric`], in that order; empty if unknown.
     #[serde(rename = "p", default, skip_serializing_if = "Vec::is_empty")]
     pub parts: Vec<u32>,
 }
 
-/// The parts of LCP and of INP, as web-vitals' attribution divides them.
+/// A subpart of LCP or INP, as web-vitals' attribution defines them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum SubpartKind {
-    /// LCP: until the document's first byte.
+    /// LCP: up to the document's first byte.
     TimeToFirstByte,
-    /// LCP: from there until the resource is asked for.
+    /// LCP: from there to the request of the resource.
     ResourceLoadDelay,
-    /// LCP: until the resource is there.
+    /// LCP: the loading time of the resource.
     ResourceLoadDuration,
-    /// LCP: until it is painted.
+    /// LCP: from the loaded resource to its paint.
     ElementRenderDelay,
-    /// INP: until the handlers run.
+    /// INP: up to the first event handler.
     InputDelay,
-    /// INP: while they run.
+    /// INP: the run time of the event handlers.
     ProcessingDuration,
-    /// INP: until the next frame is shown.
+    /// INP: from the last event handler to the next frame.
     PresentationDelay,
 }
 
-/// A metric by its name, so that a new one moves nothing that is stored.
+/// A metric stored by name, so that a new metric does not shift stored data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "Cow<'_, str>", into = "&'static str")]
 struct MetricKey(Metric);
 
 impl Attribution {
-    /// The reasons of a metric.
+    /// Returns the attribution of a metric.
     #[must_use]
     pub fn get(&self, metric: Metric) -> Option<&MetricAttribution> {
         self.0.get(&MetricKey(metric))
     }
 
-    /// Every one of them.
+    /// Iterates over all metrics with attribution.
     pub fn iter(&self) -> impl Iterator<Item = (Metric, &MetricAttribution)> {
         self.0.iter().map(|(MetricKey(metric), reason)| (*metric, reason))
     }
 
-    /// Keeps those of these metrics.
+    /// Keeps the metrics that satisfy the predicate.
     pub fn retain(&mut self, is_kept: impl Fn(Metric) -> bool) {
         self.0.retain(|MetricKey(metric), _| is_kept(*metric));
     }
 
-    /// Whether nothing is said.
+    /// Returns true without any attribution.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// What a beacon says, as far as it is ours.
+    /// Reads the attribution of a beacon and ignores unknown fields.
     pub(crate) fn parse(fields_by_metric: &BTreeMap<String, BTreeMap<String, AttributionValue<'_>>>) -> Self {
         let parse_metric = |metric: Metric| {
             let sent_fields = fields_by_metric.get(metric.name())?;
@@ -99,7 +99,7 @@ impl Attribution {
 }
 
 impl SubpartKind {
-    /// The parts of a metric, in the order of time; those of others are not told apart.
+    /// Returns the subparts of a metric in the order of time; none for a metric without subparts.
     #[must_use]
     pub const fn for_metric(metric: Metric) -> &'static [Self] {
         match metric {
@@ -114,7 +114,7 @@ impl SubpartKind {
         }
     }
 
-    /// Its name, for people.
+    /// The description in sentences.
     #[must_use]
     pub const fn description(self) -> &'static str {
         match self {
@@ -129,7 +129,7 @@ impl SubpartKind {
     }
 }
 
-/// A value of a reason.
+/// A value in the attribution of a beacon.
 #[derive(Deserialize)]
 #[serde(untagged)]
 pub(crate) enum AttributionValue<'a> {
@@ -138,7 +138,7 @@ pub(crate) enum AttributionValue<'a> {
     Other(serde::de::IgnoredAny),
 }
 
-/// Under which names a metric's element, source and parts are sent.
+/// The field names of a metric's element, source and subparts.
 const fn field_names(metric: Metric) -> Option<(&'static str, &'static str, &'static [&'static str])> {
     Some(match metric {
         Metric::Lcp => (
@@ -168,8 +168,8 @@ fn parse_text(text: &str, max_bytes: usize) -> Option<String> {
     is_good.then(|| text.to_owned())
 }
 
-/// A number in an id or a class may be that of a member or an order, and would make each element
-/// another one.
+/// Replaces the numbers in ids and classes, such as those of a customer or an order: they identify people and
+/// make every element unique.
 fn mask_numbers(element: &str) -> String {
     let mut masked = String::with_capacity(element.len());
     for character in element.chars() {
@@ -182,7 +182,7 @@ fn mask_numbers(element: &str) -> String {
     masked
 }
 
-/// Without query and fragment, whoever has sent it.
+/// Removes the query and the fragment.
 fn strip_query(address: &str) -> String {
     address.split(['?', '#']).next().unwrap_or_default().to_owned()
 }
@@ -191,7 +191,7 @@ impl TryFrom<Cow<'_, str>> for MetricKey {
     type Error = String;
 
     fn try_from(name: Cow<'_, str>) -> Result<Self, Self::Error> {
-        Metric::from_name(&name).map(Self).ok_or_else(|| format!("{name} is no metric"))
+        Metric::from_name(&name).map(Self).ok_or_else(|| format!("`{name}` is not a metric"))
     }
 }
 

@@ -1,39 +1,39 @@
-//! The status badge: what `GET /badge.svg` answers, for a README or a wall. It draws what it is told;
-//! what the counts say is the budget's to know.
+//! The status badge of `GET /badge.svg`, for a README or a wall. The caller decides the state; this module
+//! draws it.
 
 use std::fmt::Write;
 
-/// How a badge looks.
+/// The state that a badge shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BadgeState {
-    /// Every budget is kept.
+    /// Every budget is met.
     Passing,
-    /// One is broken.
+    /// A budget is violated.
     Failing,
-    /// Nothing is proven: grey, and never green.
+    /// No data or too little: grey, never green.
     Unknown,
 }
 
-/// Two words side by side.
+/// A badge: two texts side by side.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Badge<'a> {
-    /// What is judged.
+    /// The subject.
     pub label: &'a str,
-    /// How it stands.
+    /// The verdict.
     pub message: &'a str,
-    /// How it looks.
+    /// The colour.
     pub state: BadgeState,
 }
 
 impl Badge<'_> {
-    /// The picture, complete in itself: no font, no script, nothing to fetch.
+    /// Draws a self-contained SVG without fonts, scripts or requests.
     #[must_use]
     pub fn to_svg(&self) -> String {
-        let Self { label, message, state: tone } = self;
+        let Self { label, message, state } = self;
         let (left, right) = (estimated_width(label) + 12, estimated_width(message) + 12);
-        let all = left + right;
-        let (name, said) = (escape_xml(label), escape_xml(message));
-        let colour = match tone {
+        let width = left + right;
+        let (label, message) = (escape_xml(label), escape_xml(message));
+        let colour = match state {
             BadgeState::Passing => "#0b7a43",
             BadgeState::Failing => "#c02626",
             BadgeState::Unknown => "#5b6472",
@@ -42,17 +42,17 @@ impl Badge<'_> {
         // Writing into a string cannot fail.
         let _ = write!(
             svg,
-            "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{all}\" height=\"20\" role=\"img\" \
-             aria-label=\"{name}: {said}\"><title>{name}: {said}</title>\
-             <clipPath id=\"r\"><rect width=\"{all}\" height=\"20\" rx=\"4\"/></clipPath>\
+            "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width}\" height=\"20\" role=\"img\" \
+             aria-label=\"{label}: {message}\"><title>{label}: {message}</title>\
+             <clipPath id=\"r\"><rect width=\"{width}\" height=\"20\" rx=\"4\"/></clipPath>\
              <g clip-path=\"url(#r)\"><rect width=\"{left}\" height=\"20\" fill=\"#14181f\"/>\
              <rect x=\"{left}\" width=\"{right}\" height=\"20\" fill=\"{colour}\"/></g>\
              <g fill=\"#fff\" font-family=\"Verdana,DejaVu Sans,sans-serif\" font-size=\"11\">"
         );
-        for (start, text, room) in [(6, &name, left - 12), (left + 6, &said, right - 12)] {
+        for (x, text, length) in [(6, &label, left - 12), (left + 6, &message, right - 12)] {
             let _ = write!(
                 svg,
-                "<text x=\"{start}\" y=\"14\" textLength=\"{room}\" lengthAdjust=\"spacingAndGlyphs\">{text}</text>"
+                "<text x=\"{x}\" y=\"14\" textLength=\"{length}\" lengthAdjust=\"spacingAndGlyphs\">{text}</text>"
             );
         }
         svg.push_str("</g></svg>");
@@ -60,7 +60,7 @@ impl Badge<'_> {
     }
 }
 
-/// About as wide as Verdana draws it at 11 px; the picture asks the reader's font to keep to it.
+/// Estimates the width in Verdana at 11 px. `textLength` makes other fonts keep to it.
 fn estimated_width(text: &str) -> u32 {
     let tenths = |character: char| match character {
         'i' | 'l' | 'j' | '.' | ',' | ':' | ' ' | '\'' | '|' => 38,
@@ -71,7 +71,7 @@ fn estimated_width(text: &str) -> u32 {
     text.chars().map(tenths).sum::<u32>().div_ceil(10)
 }
 
-/// As text and attributes of XML hold it; what XML has no character for is left out.
+/// Escapes XML text and attributes; drops characters that XML does not allow.
 fn escape_xml(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     for character in text.chars() {

@@ -1,5 +1,5 @@
-//! The beacon: what a page view says of itself, in integers. Parsed here once, strictly; inside,
-//! its values are true. Times are ages, not clocks, so a visitor's wrong clock cannot misplace it.
+//! The beacon: the measurements of one view, in integers. It is validated here once. Times are ages instead of
+//! timestamps, so that a visitor's wrong clock cannot misplace a view.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -9,24 +9,24 @@ use serde::{Deserialize, Serialize};
 use crate::attribution::{Attribution, AttributionValue};
 use crate::{ApiError, Metric};
 
-/// The newest version that is read and written. Older ones are read for ever.
+/// The newest version that is read and written. Older versions stay readable for ever.
 pub const VERSION: u64 = 1;
 
-/// The most bytes that a beacon may have.
+/// The maximum size of a beacon.
 pub const MAX_BYTES: usize = 16 * 1024;
 
-/// One page view, as far as it has come at this send.
+/// One view, up to this send.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Beacon {
-    /// Which site's.
+    /// The site.
     pub site: String,
     /// The random id of the page load: no cookie, no storage, gone with the page.
     pub id: String,
-    /// Which view of the page load: 0 is the hard load, then restores, soft navigations, declared views.
+    /// The view's index in the page load: 0 for the hard load, then restores, soft navigations and declared views.
     pub view: u16,
-    /// Which send of this view. A later one carries the whole view again and replaces the earlier.
+    /// The send's index in the view. A later send carries the whole view again and replaces the earlier one.
     pub seq: u16,
-    /// How the visitor came to the view.
+    /// The navigation type.
     pub navigation: Navigation,
     /// The path, without query and fragment.
     pub path: String,
@@ -34,52 +34,52 @@ pub struct Beacon {
     pub route: Option<String>,
     /// Milliseconds from the view's start to this send.
     pub age_ms: u32,
-    /// What was measured.
+    /// The measured values.
     pub values: Values,
-    /// The release that the page belongs to.
+    /// The release of the page.
     pub release: Option<String>,
-    /// One visit in how many is sent.
+    /// The sample weight: the number of visits that this view stands for.
     pub weight: u32,
-    /// The team's own dimensions.
+    /// Custom dimensions of the site.
     pub dimensions: BTreeMap<String, String>,
-    /// What the edge cache said of the document.
+    /// The cache status of the document.
     pub cache: Option<CacheStatus>,
     /// The effective connection type.
     pub network: Option<Network>,
-    /// Whether a program says that it drives the browser.
+    /// `navigator.webdriver`: an automated browser.
     pub is_webdriver: bool,
-    /// Why the view has no measurements, where that is known.
+    /// The known reason for a view without measurements.
     pub loss_reason: Option<LossReason>,
-    /// Why its values are what they are, where the page says so.
+    /// The attribution of the values, if the page sends it.
     pub attribution: Attribution,
 }
 
-/// The measured values in wire units: milliseconds, CLS in ten-thousandths. Absent is unknown, never 0.
+/// The measured values in wire units: milliseconds, and CLS in ten-thousandths. An absent value is unknown, not 0.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Values([Option<u32>; Metric::ALL.len()]);
 
 impl Values {
-    /// The value of a metric, where there is one.
+    /// Returns the value of a metric, if it was measured.
     #[must_use]
     pub fn get(&self, metric: Metric) -> Option<u32> {
         self.0.get(metric as usize).copied().flatten()
     }
 
-    /// Puts a value in its place.
+    /// Sets the value of a metric.
     pub fn set(&mut self, metric: Metric, value: u32) {
         if let Some(slot) = self.0.get_mut(metric as usize) {
             *slot = Some(value);
         }
     }
 
-    /// Every value that there is, in table order.
+    /// Iterates over the measured values in table order.
     pub fn iter(&self) -> impl Iterator<Item = (Metric, u32)> + '_ {
         Metric::ALL.into_iter().filter_map(|metric| Some((metric, self.get(metric)?)))
     }
 }
 
-/// A set of names that the wire knows: parsed from its name, shown as its name.
+/// Declares an enum of names on the wire.
 macro_rules! wire_names {
     ($(#[$doc:meta])* $type:ident { $($(#[$variant_doc:meta])* $variant:ident = $name:literal),+ $(,)? }) => {
         $(#[$doc])*
@@ -90,7 +90,7 @@ macro_rules! wire_names {
         }
 
         impl $type {
-            /// Every one of them, in the order of tables.
+            /// All values, in table order.
             pub const ALL: &[Self] = &[$(Self::$variant),+];
 
             /// The name on the wire and in every table.
@@ -99,7 +99,7 @@ macro_rules! wire_names {
                 match self { $(Self::$variant => $name),+ }
             }
 
-            /// The one of that name.
+            /// Returns the value of a name.
             #[must_use]
             pub fn from_name(name: &str) -> Option<Self> {
                 match name { $($name => Some(Self::$variant),)+ _ => None }
@@ -109,37 +109,37 @@ macro_rules! wire_names {
 }
 
 wire_names! {
-    /// How a visitor came to a view.
+    /// The navigation type of a view.
     Navigation {
-        /// A link, an address typed, a form.
+        /// A link, a typed address or a form.
         Navigate = "navigate",
-        /// The same page again.
+        /// A reload.
         Reload = "reload",
-        /// Back or forward, loaded anew.
+        /// Back or forward, loaded again.
         BackForward = "back-forward",
-        /// Back or forward, from memory.
+        /// Back or forward, restored from the back/forward cache.
         BackForwardCache = "back-forward-cache",
-        /// Loaded before it was asked for.
+        /// Prerendered.
         Prerender = "prerender",
-        /// A discarded tab, loaded again.
+        /// A discarded tab, restored.
         Restore = "restore",
-        /// A navigation inside the page that the browser saw.
+        /// A soft navigation that the browser detected.
         SoftNavigation = "soft-navigation",
-        /// A view that the app declared.
+        /// A view that the application declared.
         View = "view",
     }
 }
 
 wire_names! {
-    /// What the edge cache said of the document.
+    /// The edge cache's status of the document.
     CacheStatus {
         /// Served from the cache.
         Hit = "hit",
         /// Fetched from the origin.
         Miss = "miss",
-        /// Served stale while it was refreshed.
+        /// Served stale.
         Stale = "stale",
-        /// Not the cache's business.
+        /// Passed by the cache.
         Bypass = "bypass",
     }
 }
@@ -159,15 +159,15 @@ wire_names! {
 }
 
 wire_names! {
-    /// Why a view has no measurements.
+    /// The reason for a view without measurements.
     LossReason {
         /// The page was hidden before measuring could start.
         Hidden = "hidden",
-        /// A content security policy refused WebAssembly.
+        /// A content security policy blocked WebAssembly.
         Csp = "csp",
-        /// The browser lacks what measuring needs.
+        /// The browser lacks a required API.
         Unsupported = "unsupported",
-        /// The measuring code stopped itself.
+        /// The client trapped.
         Trap = "trap",
     }
 }
@@ -176,14 +176,14 @@ impl Beacon {
     /// Reads a beacon of any version up to [`VERSION`].
     ///
     /// # Errors
-    /// Says which field is wrong and what would be right.
+    /// Names the first invalid field and its valid values.
     pub fn parse(bytes: &[u8]) -> Result<Self, ApiError> {
         if bytes.len() > MAX_BYTES {
             return Err(ApiError::TooLarge { limit: MAX_BYTES });
         }
-        // A list would be read as the fields of a beacon, one after the other.
+        // serde would read a list as the fields of a beacon in order.
         if bytes.trim_ascii_start().first() == Some(&b'[') {
-            let reason = "a beacon is an object, and this is a list".into();
+            let reason = "expected an object, found a list".into();
             return Err(ApiError::Malformed { field: String::new(), reason });
         }
         let RawBeacon { v, .. } = match serde_json::from_slice::<RawBeacon<'_>>(bytes) {
@@ -198,8 +198,7 @@ impl Beacon {
     }
 }
 
-/// Which site a body names, though the rest of it be wrong: so that a refusal is counted where it
-/// belongs.
+/// Returns the site of an otherwise invalid body, so that its rejection can be counted for the site.
 #[must_use]
 pub fn extract_site(bytes: &[u8]) -> Option<String> {
     #[derive(Deserialize)]
@@ -209,8 +208,8 @@ pub fn extract_site(bytes: &[u8]) -> Option<String> {
     serde_json::from_slice(bytes).ok().map(|SiteOnly { site }| site)
 }
 
-/// The beacon's shape before its values are checked. Unknown fields are passed over, so that a
-/// newer client may say more to an older Worker under the same version.
+/// The beacon before validation. Unknown fields are ignored, so that a newer client of the same version can send
+/// more to an older Worker.
 #[derive(Deserialize)]
 struct RawBeacon<'a> {
     v: u64,
@@ -251,7 +250,7 @@ struct RawBeacon<'a> {
 
 impl RawBeacon<'_> {
     fn validate(self) -> Result<Beacon, ApiError> {
-        let out_of_range = |field, want| Err(ApiError::OutOfRange { field, expected: want });
+        let out_of_range = |field, expected| Err(ApiError::OutOfRange { field, expected });
         if !is_name(&self.site, 64) {
             return out_of_range("site", "1 to 64 letters, digits, dots, dashes or underscores");
         }
@@ -288,9 +287,8 @@ impl RawBeacon<'_> {
         }
         Ok(Beacon {
             values: parse_values(&self.m)?,
-            // The word is that of a server before the page, which may have others for it: no visit is
-            // refused for that.
-            cache: self.cache.and_then(|word| CacheStatus::from_name(&word.to_ascii_lowercase())),
+            // Servers in front of the page may send other statuses: ignore them and keep the beacon.
+            cache: self.cache.and_then(|name| CacheStatus::from_name(&name.to_ascii_lowercase())),
             network: parse_optional_name("net", "slow-2g, 2g, 3g or 4g", self.net, Network::from_name)?,
             loss_reason: parse_optional_name(
                 "lost",
@@ -315,13 +313,16 @@ impl RawBeacon<'_> {
     }
 }
 
-/// The same body once more, slowly, to learn which field was wrong.
+/// Parses an invalid body again, with the path of the invalid field.
 fn locate_malformed_field(bytes: &[u8]) -> ApiError {
     let mut reader = serde_json::Deserializer::from_slice(bytes);
     match serde_path_to_error::deserialize::<_, RawBeacon<'_>>(&mut reader) {
-        Ok(_) => ApiError::Malformed { field: String::new(), reason: "there is more after its end".into() },
+        Ok(_) => ApiError::Malformed {
+            field: String::new(),
+            reason: "unexpected text after the end of the object".into(),
+        },
         Err(error) => {
-            // `.` is the whole body, and `?` a place inside something that is no JSON.
+            // `.` is the whole body; `?` is a place inside invalid JSON.
             let field = match error.path().to_string() {
                 path if path.contains('?') || path == "." || path.len() > 64 => String::new(),
                 path => path,
@@ -340,7 +341,7 @@ fn parse_values(measured: &BTreeMap<String, u64>) -> Result<Values, ApiError> {
                 expected: "made of FCP, LCP, CLS, INP, FID and TTFB",
             });
         };
-        let (field, want) = match metric {
+        let (field, expected) = match metric {
             Metric::Cls => ("m.CLS", "a layout shift in ten-thousandths, at most 100000"),
             Metric::Fcp => ("m.FCP", "milliseconds, at most ten minutes"),
             Metric::Lcp => ("m.LCP", "milliseconds, at most ten minutes"),
@@ -350,13 +351,13 @@ fn parse_values(measured: &BTreeMap<String, u64>) -> Result<Values, ApiError> {
         };
         match u32::try_from(value) {
             Ok(value) if value <= max_value(metric) => values.set(metric, value),
-            _ => return Err(ApiError::OutOfRange { field, expected: want }),
+            _ => return Err(ApiError::OutOfRange { field, expected }),
         }
     }
     Ok(values)
 }
 
-/// The largest value that a visit can have, in wire units.
+/// The largest valid value, in wire units.
 pub(crate) const fn max_value(metric: Metric) -> u32 {
     match metric {
         Metric::Cls => MAX_CLS_WIRE,
@@ -366,11 +367,11 @@ pub(crate) const fn max_value(metric: Metric) -> u32 {
 
 fn parse_optional_name<T>(
     field: &'static str,
-    want: &'static str,
+    expected: &'static str,
     name: Option<Cow<'_, str>>,
     from_name: impl Fn(&str) -> Option<T>,
 ) -> Result<Option<T>, ApiError> {
-    name.map(|name| from_name(&name).ok_or(ApiError::OutOfRange { field, expected: want })).transpose()
+    name.map(|name| from_name(&name).ok_or(ApiError::OutOfRange { field, expected })).transpose()
 }
 
 pub(crate) fn is_name(text: &str, max_bytes: usize) -> bool {
@@ -386,7 +387,7 @@ fn is_text(text: &str, max_bytes: usize) -> bool {
     (1..=max_bytes).contains(&text.len()) && !text.chars().any(char::is_control)
 }
 
-/// A view's sends are remembered as the bits of a 32-bit word.
+/// The sends of a view are stored as the bits of a 32-bit word.
 const MAX_SENDS: usize = 32;
 const MAX_AGE_MS: u64 = 24 * 60 * 60 * 1000;
 const MAX_WEIGHT: u32 = 10_000;

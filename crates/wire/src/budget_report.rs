@@ -1,17 +1,16 @@
-//! The standing: what `GET /api/budgets` answers. How each budgeted cell stands against its limit, for
-//! people and for the gate of a deployment, which judges a release by the counts in here. Numbers in the
-//! units that people use; how they come about is the budget's and the ledger's business.
+//! The budget report of `GET /api/budgets`: each budgeted cell with its counts and verdict. The deploy gate
+//! judges a release by these counts. Values are in display units.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Device, UnixMillis};
+use crate::{Device, LimitCounts, UnixMillis};
 
 /// The version of the document.
 pub const VERSION: u8 = 1;
 
-/// How a site stands against its budgets in a span of time.
+/// The budget report of a site in a time span.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct BudgetReport {
@@ -19,37 +18,36 @@ pub struct BudgetReport {
     pub v: u8,
     /// The site.
     pub site: String,
-    /// The first moment that is counted.
+    /// The start of the time span.
     pub from: UnixMillis,
-    /// The moment before which all of it lies.
+    /// The end of the time span, exclusive.
     pub to: UnixMillis,
-    /// When a beacon was last heard; absent when never.
+    /// The arrival of the last beacon; absent if there was none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[serde(rename = "heard_at")]
     pub last_beacon_at: Option<UnixMillis>,
-    /// The release that was asked for; absent where all releases count.
+    /// The requested release; absent where all releases count.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub release: Option<String>,
-    /// The release that it is compared with, where one was asked for.
+    /// The release to compare with, if one was requested.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub against: Option<String>,
-    /// Views, each once.
+    /// Views, each counted once.
     pub views: u64,
-    /// Which budgets.json rules.
+    /// The budgets.json in force.
     pub budgets: BudgetsInForce,
-    /// How many cells there are of each verdict.
+    /// The number of cells of each verdict, on all pages.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub verdicts: BTreeMap<String, u64>,
-    /// A cell for each budget of each route and device class; and those of the whole site. Of a page, those
-    /// that stand on it.
+    /// A cell for each budget of each route and device class, and of the whole site; those of the requested page
+    /// of cells alone.
     pub cells: Vec<BudgetCell>,
-    /// How the release compares; empty where nothing was to compare with. With a page of cells, the site and
-    /// the routes that stand on it.
+    /// The differences from the other release; empty without one. With a page of cells, those of the site and of
+    /// the routes on it.
     pub regressions: Vec<Regression>,
-    /// Lighthouse's score of what visitors felt. With a page of cells, of the site and of the routes that
-    /// stand on it.
+    /// Lighthouse scores of real visits. With a page of cells, those of the site and of the routes on it.
     pub scores: Vec<BudgetReportScore>,
-    /// The first cell of the next page, if there is one.
+    /// The `offset` of the next page of cells, if there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next: Option<usize>,
 }
@@ -58,42 +56,41 @@ pub struct BudgetReport {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct BudgetsInForce {
-    /// Since when views are judged by it.
+    /// The time from which views are judged by it.
     pub since: UnixMillis,
-    /// Where it was found: `asset` or `kv`.
+    /// Its source: `asset` or `kv`.
     pub source: String,
-    /// The newer one that does not rule, if there is one.
+    /// A newer budgets.json that was rejected, if there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refused: Option<BudgetsRejection>,
 }
 
-/// A budgets.json that was found and does not rule.
+/// A rejected budgets.json.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct BudgetsRejection {
-    /// When it was first found.
+    /// The time of its discovery.
     pub at: UnixMillis,
-    /// Where it was found: `asset` or `kv`.
+    /// Its source: `asset` or `kv`.
     pub source: String,
-    /// What is wrong with it.
+    /// The error in it.
     #[serde(rename = "why")]
     pub reason: String,
 }
 
-/// One budget, and the views that it judges.
+/// One budget with the counts of the views that it judges.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct BudgetCell {
     /// The `path` of the budget; `/` where it names none.
     pub pattern: String,
-    /// The route template; null for all routes that the budget rules. That is said of budgets of the
-    /// whole site, and of those that no view has met.
+    /// The route template; null for all routes of the budget: a budget of the whole site, or one without views.
     pub route: Option<String>,
-    /// The device class; null where no view has met the budget and it names none.
+    /// The device class; null for a budget that names none and has no views.
     pub device: Option<Device>,
     /// The metric's name.
     pub metric: String,
-    /// `ms`, or empty for a layout shift.
+    /// `ms`, or empty for layout shifts.
     pub unit: String,
     /// The limit.
     pub max: f64,
@@ -101,55 +98,54 @@ pub struct BudgetCell {
     pub percentile: u8,
     /// `error` or `warn`.
     pub severity: String,
-    /// Fewer views than this prove nothing.
+    /// The minimum number of views for a verdict.
     pub min_samples: u64,
-    /// The line of budgets.json that says so.
+    /// The line of budgets.json that sets it.
     pub line: u32,
-    /// Views that were judged by it.
+    /// Views that were judged by this limit.
     pub n: u64,
     /// Those within it.
     pub k: u64,
-    /// What these counts prove, looked at alone and once.
+    /// The verdict on these counts, without correction for other cells or earlier looks.
     pub verdict: String,
-    /// How likely a page that just keeps the budget is to look at least as bad: what to correct when
-    /// many cells are judged together.
+    /// The probability of counts at least as bad from a page that just meets the budget. Correct it where many
+    /// cells are judged together.
     pub p_value: f64,
     /// The value at the budget's percentile, over the visits of the whole span, within 1.6 %.
     pub value: Option<f64>,
-    /// The values between which the true one lies, 95 times in 100.
+    /// The 95 % confidence interval of that value.
     pub interval: Option<[f64; 2]>,
-    /// The moment from which views were judged by this limit, where that is later than `from`.
+    /// The time from which views were judged by this limit, if later than `from`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub counting_since: Option<UnixMillis>,
-    /// What continuous watching says, of all releases and up to now.
+    /// The sequential test over all releases up to now.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub watch: Option<SequentialTestReport>,
-    /// How fast the cell uses up what its budget forgives, of all releases and up to now.
+    /// The burn rates over all releases up to now.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub burn: Option<BurnRates>,
 }
 
-/// Evidence that may be read at any time without crying wolf.
+/// A sequential test, valid at every look.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct SequentialTestReport {
-    /// The evidence that the budget is broken: a page that keeps it reaches 20 with a chance of one in
-    /// twenty, however long it is watched. At most 1e9.
+    /// The e-value against the budget, at most 1e9. A page that meets its budget ever reaches 20 with a
+    /// probability of at most 5 %.
     pub e_value: f64,
-    /// Whether the alarm is raised. It clears only when a whole day's views prove the budget kept.
+    /// True while the alarm is raised. It clears when a whole day's views prove the budget met.
     pub alarm: bool,
-    /// Since when the alarm is as it is.
+    /// The time of the last change of the alarm.
     pub changed_at: UnixMillis,
-    /// The hour since which the evidence is gathered: it begins anew with a release, with another limit
-    /// and after an alarm.
+    /// The first hour of the evidence. It restarts with a release, with another limit and after an alarm.
     pub since: UnixMillis,
-    /// Views that are evidence.
+    /// Views in the evidence.
     pub n: u64,
     /// Those within the limit.
     pub k: u64,
 }
 
-/// Shares over budget, as multiples of the share that may be; null without views.
+/// Burn rates: shares of views over budget as multiples of the allowed share; null without views.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct BurnRates {
@@ -159,12 +155,12 @@ pub struct BurnRates {
     pub six_hours: Option<f64>,
     /// Over the last 3 days.
     pub three_days: Option<f64>,
-    /// `page`: wake somebody; `ticket`: look at it on the next working day; null: neither.
+    /// The urgency: `page` for now, `ticket` for the next working day, null for none.
     #[serde(rename = "asks")]
     pub urgency: Option<String>,
 }
 
-/// How a release differs from the one before, for one metric.
+/// The difference of a release from the other one in one metric.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Regression {
@@ -172,59 +168,48 @@ pub struct Regression {
     pub route: Option<String>,
     /// The metric's name.
     pub metric: String,
-    /// The device classes that are compared; for the whole site those of every route, which are not
-    /// repeated here.
+    /// The compared device classes; absent for the whole site, where they are those of every route.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub strata: Vec<DeviceStratum>,
-    /// So many more of a hundred views are over budget.
+    /// The increase of the share of views over budget, in percentage points.
     pub points_worse: f64,
-    /// How likely as large a difference is by chance, either way.
+    /// The two-sided p-value of the difference.
     pub p_value: f64,
-    /// Whether that is certain, and enough to matter.
+    /// True for a significant and relevant increase.
     pub regression: bool,
 }
 
-/// One device class, before the release and with it.
+/// One device class in both releases.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct DeviceStratum {
     /// The device class.
     pub device: Device,
-    /// Views of the release before.
-    pub before: StratumCounts,
+    /// Views of the other release.
+    pub before: LimitCounts,
     /// Views of the release.
-    pub after: StratumCounts,
+    pub after: LimitCounts,
 }
 
-/// Views, by whether they kept a limit.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct StratumCounts {
-    /// Views that were judged.
-    pub n: u64,
-    /// Those within the limit.
-    pub k: u64,
-}
-
-/// Lighthouse's curves on the 75th percentiles of visits: INP in the place of Total Blocking Time, and
-/// no Speed Index.
+/// A Lighthouse score of the 75th percentiles of visits, with INP in place of Total Blocking Time and without Speed
+/// Index.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct BudgetReportScore {
     /// The route template; null for the whole site.
     pub route: Option<String>,
-    /// The device class; null for all of them, each by its share of the views.
+    /// The device class; null for all classes, weighted by views.
     pub device: Option<Device>,
-    /// Views that the score is of.
+    /// Views behind the score.
     pub views: u64,
-    /// From 0 to 1.
+    /// The score, from 0 to 1.
     pub score: f64,
-    /// What it is the mean of; told of the site's scores.
+    /// The parts of the weighted mean, for scores of the site alone.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub parts: Vec<ScorePart>,
 }
 
-/// A vital's part of a score.
+/// One metric of a score.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ScorePart {
@@ -232,6 +217,6 @@ pub struct ScorePart {
     pub metric: String,
     /// Its own score, from 0 to 1.
     pub score: f64,
-    /// The share of the whole score that it counts for.
+    /// Its weight in the score.
     pub weight: f64,
 }

@@ -1,4 +1,4 @@
-//! What `GET /api/cache/analytics` answers: what the cache did in the last day, and what it was worth.
+//! The cache statistics of the last day, as `GET /api/cache/analytics` returns them.
 
 use serde::Serialize;
 
@@ -7,33 +7,33 @@ use crate::UnixMillis;
 /// The version of the document.
 pub const VERSION: u8 = 1;
 
-/// The document.
+/// The cache statistics of the last day.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct CacheAnalytics {
     /// The version of this document.
     pub v: u8,
-    /// The first moment that it is about, give or take a window.
+    /// The start of the time span, within a window.
     pub from: UnixMillis,
-    /// The moment before which all of it lies.
+    /// The end of the time span, exclusive.
     pub to: UnixMillis,
-    /// Each route of each site, the most asked for first.
+    /// Each route of each site, the most requested first.
     pub routes: Vec<RouteCacheStats>,
-    /// Where hits came from.
+    /// Hits by tier.
     pub tiers: Vec<TierStats>,
-    /// Answers by how long they are fresh.
+    /// Responses by class of freshness lifetime.
     pub classes: Vec<LifetimeClassStats>,
-    /// Why the origin was asked.
+    /// Misses by reason.
     pub misses: Vec<ReasonCount>,
-    /// Why the cache had no part in it.
+    /// Bypasses by reason.
     pub bypassed: Vec<ReasonCount>,
     /// Hits by their age in seconds.
     pub ages: Vec<RangeCount>,
-    /// The keys that are asked for most.
+    /// The most requested keys.
     pub keys: Vec<HotKey>,
     /// Purges.
     pub purges: PurgeStats,
-    /// The last management calls, the latest first.
+    /// The last management calls, the newest first.
     pub calls: Vec<AdminCallRecord>,
 }
 
@@ -41,43 +41,43 @@ pub struct CacheAnalytics {
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct RouteCacheStats {
-    /// The site; `-` for nobody's.
+    /// The site; `-` for requests of no site.
     pub site: String,
     /// The route.
     pub route: String,
-    /// Answers.
+    /// Responses.
     pub requests: u64,
-    /// Of them, served fresh.
+    /// Responses served fresh from the cache.
     pub hits: u64,
-    /// Of them, served stale.
+    /// Responses served stale from the cache.
     pub stale: u64,
-    /// Of them, asked of the origin for everybody.
+    /// Cacheable responses fetched from the origin.
     pub misses: u64,
-    /// Of them, not the cache's.
+    /// Responses that bypassed the cache.
     pub bypassed: u64,
-    /// Hits, stale ones among them, of all that were the cache's; null where there was none.
+    /// The share of fresh and stale hits among hits and misses; null without either.
     pub hit_ratio: Option<f64>,
-    /// Bytes of bodies, as far as they are known.
+    /// Bytes of the bodies of known length.
     pub bytes: u64,
-    /// The median of the origin's milliseconds; null where it was not asked.
+    /// The median response time of the origin in milliseconds; null without an origin request.
     pub origin_p50: Option<f64>,
-    /// Hits, stale ones among them, times that median; null where it was not asked.
+    /// Fresh and stale hits times that median; null without an origin request.
     pub saved_ms: Option<f64>,
 }
 
-/// A tier: `memory`, `colo`, `kv`, or `stale-if-error` for what stood in for an error.
+/// A tier: `memory`, `colo`, `kv`, or `stale-if-error` for stale responses in place of errors.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct TierStats {
     /// Its name.
     pub tier: String,
-    /// Answers from it.
+    /// Responses from it.
     pub requests: u64,
     /// Bytes of their bodies.
     pub bytes: u64,
 }
 
-/// A class of lifetimes.
+/// A class of freshness lifetimes.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct LifetimeClassStats {
@@ -87,68 +87,68 @@ pub struct LifetimeClassStats {
     pub hits: u64,
     /// Served stale.
     pub stale: u64,
-    /// Asked of the origin, and stored.
+    /// Fetched from the origin and stored.
     pub misses: u64,
-    /// Hits, stale ones among them, of all.
+    /// The share of fresh and stale hits; null without responses.
     pub hit_ratio: Option<f64>,
 }
 
-/// A reason, as in Cache-Status.
+/// A reason, as in `Cache-Status`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ReasonCount {
-    /// A word for it.
+    /// Its name.
     pub reason: String,
-    /// How often.
+    /// Requests with this reason.
     pub requests: u64,
 }
 
-/// So many from a number to below another.
+/// The count of values in a range.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct RangeCount {
-    /// The least.
+    /// The lower bound.
     pub from: u64,
-    /// The one above the largest.
+    /// The upper bound, exclusive.
     pub below: u64,
-    /// How many.
+    /// The count.
     pub n: u64,
 }
 
-/// A key.
+/// An often requested key.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct HotKey {
-    /// The address.
+    /// The cache key.
     pub key: String,
-    /// How often it was asked for, at most.
+    /// Its requests, an upper bound.
     pub requests: u64,
-    /// By how much that may be too high.
+    /// The largest possible overcount.
     pub over: u64,
 }
 
-/// Purges.
+/// The purges.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct PurgeStats {
-    /// Since there is a clock.
+    /// All purges so far.
     pub count: u64,
-    /// What is remembered of them.
+    /// Stored purge marks.
     pub marks: usize,
-    /// Of the last day, by how many milliseconds after them an isolate knew of them.
+    /// The delay until an isolate learned of a purge, in milliseconds, in the last day.
     pub lag_ms: Vec<RangeCount>,
 }
 
-/// A call.
+/// A management call.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct AdminCallRecord {
-    /// When.
+    /// The time.
     pub at: UnixMillis,
-    /// What was called.
+    /// The call.
     pub action: String,
-    /// What with.
+    /// Its argument.
     pub what: String,
-    /// What came of it: a status, or the cron's sums.
+    /// The result: a status, or the sums of the cron.
     pub outcome: String,
 }

@@ -1,7 +1,7 @@
-//! The device class: what budgets and tables are split by. Derived at the edge from what the browser
-//! says of itself; what it said is then forgotten.
+//! The device class, by which budgets and tables are split. It is derived at the edge from the user agent, which is
+//! not stored.
 
-/// A class of devices.
+/// A device class.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(
     feature = "documents",
@@ -10,11 +10,11 @@
 )]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum Device {
-    /// Held in a hand.
+    /// A phone.
     Phone,
-    /// A larger touch screen.
+    /// A tablet.
     Tablet,
-    /// Everything else.
+    /// Any other device.
     Desktop,
 }
 
@@ -32,20 +32,20 @@ impl Device {
         }
     }
 
-    /// The class of that name.
+    /// Returns the class of a name.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|device| device.name() == name)
     }
 
-    /// The class of a browser by its `User-Agent`; `Sec-CH-UA-Mobile: ?1` says phone where the agent
-    /// string is frozen.
+    /// Returns the class of a browser by its `User-Agent`; `Sec-CH-UA-Mobile: ?1` marks a phone where the agent string
+    /// is frozen.
     #[must_use]
     pub fn from_user_agent(agent: &str, mobile_hint: Option<&str>) -> Self {
-        let says = |word: &str| agent.contains(word);
-        if says("iPad") || says("Tablet") || (says("Android") && !says("Mobile")) {
+        let has = |token: &str| agent.contains(token);
+        if has("iPad") || has("Tablet") || (has("Android") && !has("Mobile")) {
             Self::Tablet
-        } else if says("Mobi") || says("iPhone") || mobile_hint == Some("?1") {
+        } else if has("Mobi") || has("iPhone") || mobile_hint == Some("?1") {
             Self::Phone
         } else {
             Self::Desktop

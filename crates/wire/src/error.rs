@@ -1,79 +1,79 @@
-//! Why something from outside was not taken: one enum for the boundary, each variant a sentence,
-//! and the one place where a refusal becomes a status and an RFC 9457 problem.
+//! Errors of the API: each variant is a sentence with its cause, place and remedy, an HTTP status and an RFC 9457
+//! problem.
 
 use core::fmt;
 use std::borrow::Cow;
 
 use serde::Serialize;
 
-/// What was wrong, where, and what would be right.
+/// An error of the API.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ApiError {
-    /// The body is longer than a beacon may be.
+    /// The body exceeds the limit.
     TooLarge {
-        /// The most bytes that are read.
+        /// The limit in bytes.
         limit: usize,
     },
-    /// The body is not JSON, or a field has another type than it must have.
+    /// The body is not JSON, or a field has the wrong type.
     Malformed {
-        /// The path of the field, or empty for the whole body.
+        /// The path of the field; empty for the whole body.
         field: String,
-        /// What the parser says.
+        /// The parser's message.
         reason: String,
     },
-    /// A later version than this Worker reads.
+    /// The version is newer than this Worker.
     UnknownVersion {
-        /// The version found.
+        /// The version in the body.
         found: u64,
     },
-    /// A field has the right type and an impossible value.
+    /// A field has an invalid value.
     OutOfRange {
-        /// The field's name.
+        /// The name of the field.
         field: &'static str,
-        /// What would be right.
+        /// The valid values.
         expected: &'static str,
     },
-    /// The site is not one that this Worker serves.
+    /// The site is not in SITES.
     UnknownSite {
-        /// The name found.
+        /// The requested site.
         site: String,
     },
-    /// The page's origin is not on the site's list.
+    /// The page's origin is not in the site's list.
     ForeignOrigin {
-        /// The origin found.
+        /// The page's origin.
         origin: String,
     },
-    /// The query parameter has an impossible value.
+    /// A query parameter has an invalid value.
     BadQuery {
         /// The parameter's name.
         name: &'static str,
-        /// What would be right.
+        /// The valid values.
         expected: &'static str,
     },
-    /// A socket is made here, and none was asked for.
+    /// The request is not a WebSocket handshake.
     UpgradeRequired,
     /// Too many requests from one client network or for one site.
     TooManyRequests {
-        /// Seconds until it is worth trying again.
+        /// Seconds to wait before the next attempt.
         retry_after: u32,
     },
-    /// The token is missing or wrong.
+    /// The read token is missing or wrong.
     Unauthorized,
-    /// The call needs the token of another secret, and it is missing or wrong.
+    /// The token of a named secret is missing or wrong.
     NeedsToken {
         /// The secret's name.
         secret: &'static str,
     },
-    /// The path exists, the method does not.
+    /// The path does not support the method.
     MethodNotAllowed {
-        /// The methods that do, as an `Allow` header lists them.
+        /// The supported methods, as an `Allow` field lists them.
         allow: String,
     },
-    /// No such path.
+    /// The path is unknown.
     NotFound,
-    /// Our own storage did not answer; nothing was acknowledged.
+    /// A component did not answer; nothing was acknowledged.
     Unavailable {
-        /// Which part.
+        /// The component.
         component: &'static str,
     },
 }
@@ -96,7 +96,7 @@ pub struct Problem<'a> {
 }
 
 impl ApiError {
-    /// The HTTP status of the answer.
+    /// Returns the HTTP status of the response.
     #[must_use]
     pub const fn status(&self) -> u16 {
         match self {
@@ -113,7 +113,7 @@ impl ApiError {
         }
     }
 
-    /// The short, stable name by which refusals are counted.
+    /// Returns the stable name by which rejections are counted.
     #[must_use]
     pub const fn code(&self) -> &'static str {
         match self {
@@ -133,7 +133,7 @@ impl ApiError {
         }
     }
 
-    /// The field at fault, where there is one.
+    /// Returns the invalid field or parameter, if there is one.
     #[must_use]
     pub fn field(&self) -> Option<&str> {
         match self {
@@ -146,7 +146,7 @@ impl ApiError {
         }
     }
 
-    /// The RFC 9457 problem document, as JSON.
+    /// Returns the RFC 9457 problem document as JSON.
     #[must_use]
     pub fn problem_json(&self) -> String {
         let problem = Problem {
@@ -163,40 +163,44 @@ impl ApiError {
 impl fmt::Display for ApiError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::TooLarge { limit } => write!(f, "The body is longer than {limit} bytes."),
+            Self::TooLarge { limit } => write!(f, "The body exceeds {limit} bytes; send a shorter one."),
             Self::Malformed { field, reason } if field.is_empty() => {
-                write!(f, "The body is not a beacon: {}.", truncate(reason))
+                write!(f, "The body is invalid: {}.", truncate(reason))
             }
             Self::Malformed { field, reason } => {
-                write!(f, "`{field}` is not readable: {}.", truncate(reason))
+                write!(f, "`{field}` is invalid: {}.", truncate(reason))
             }
             Self::UnknownVersion { found } => write!(
                 f,
                 "The beacon has version {found}; this Worker reads versions up to {}. Deploy the Worker before the client.",
                 crate::beacon::VERSION
             ),
-            Self::OutOfRange { field, expected: want } => write!(f, "`{field}` must be {want}."),
+            Self::OutOfRange { field, expected } => write!(f, "`{field}` must be {expected}."),
             Self::UnknownSite { site } => {
                 write!(f, "There is no site `{}` here; add it to SITES in wrangler.toml.", truncate(site))
             }
             Self::ForeignOrigin { origin } => write!(
                 f,
-                "The origin `{}` is not on this site's list in SITES of wrangler.toml.",
+                "The origin `{}` is not in the list of this site; add it to SITES in wrangler.toml.",
                 truncate(origin)
             ),
-            Self::BadQuery { name, expected: want } => write!(f, "The parameter `{name}` must be {want}."),
-            Self::UpgradeRequired => write!(f, "This is a WebSocket; ask with `Upgrade: websocket`."),
+            Self::BadQuery { name, expected } => write!(f, "The parameter `{name}` must be {expected}."),
+            Self::UpgradeRequired => write!(f, "This path is a WebSocket; send `Upgrade: websocket`."),
             Self::TooManyRequests { retry_after } => {
                 write!(f, "Too many requests; try again in {retry_after} s.")
             }
-            Self::Unauthorized => write!(f, "This needs `Authorization: Bearer` with the site's read token."),
-            Self::NeedsToken { secret } => {
-                write!(f, "This needs `Authorization: Bearer` with the secret {secret}.")
+            Self::Unauthorized => {
+                write!(f, "This site is not public; send `Authorization: Bearer` with the secret READ_TOKEN.")
             }
-            Self::MethodNotAllowed { allow } => write!(f, "This path takes {allow}."),
-            Self::NotFound => write!(f, "There is nothing at this path."),
-            Self::Unavailable { component: part } => {
-                write!(f, "The {part} did not answer, and nothing was stored; send it again.")
+            Self::NeedsToken { secret } => {
+                write!(f, "This call requires `Authorization: Bearer` with the secret {secret}.")
+            }
+            Self::MethodNotAllowed { allow } => {
+                write!(f, "This path does not support the method; use {allow}.")
+            }
+            Self::NotFound => write!(f, "This path does not exist."),
+            Self::Unavailable { component } => {
+                write!(f, "The {component} did not answer and nothing was stored; retry.")
             }
         }
     }
@@ -204,7 +208,7 @@ impl fmt::Display for ApiError {
 
 impl std::error::Error for ApiError {}
 
-/// At most 120 characters of what somebody sent, so that an answer never grows with the question.
+/// Truncates text of the request to 120 characters, so that the response stays short.
 fn truncate(text: &str) -> Cow<'_, str> {
     match text.char_indices().nth(120) {
         Some((end, _)) => Cow::Owned(format!("{}…", text.get(..end).unwrap_or_default())),
@@ -218,9 +222,9 @@ mod tests {
 
     #[test]
     fn a_problem_names_the_field_and_the_expected_value() {
-        let refusal = ApiError::OutOfRange { field: "m.LCP", expected: "at most 600000 ms" };
+        let error = ApiError::OutOfRange { field: "m.LCP", expected: "at most 600000 ms" };
         assert_eq!(
-            refusal.problem_json(),
+            error.problem_json(),
             r#"{"type":"urn:edge-vitals:out-of-range","title":"out-of-range","status":422,"detail":"`m.LCP` must be at most 600000 ms.","field":"m.LCP"}"#
         );
     }
@@ -230,8 +234,8 @@ mod tests {
         let long = "é".repeat(10_000);
         let echo = ApiError::Malformed { field: String::new(), reason: long.clone() };
         let field = ApiError::Malformed { field: "site".into(), reason: long.clone() };
-        for refusal in [ApiError::UnknownSite { site: long }, echo, field] {
-            assert!(refusal.problem_json().len() < 500, "{refusal}");
+        for error in [ApiError::UnknownSite { site: long }, echo, field] {
+            assert!(error.problem_json().len() < 500, "{error}");
         }
     }
 }

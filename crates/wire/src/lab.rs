@@ -1,5 +1,5 @@
-//! What Lighthouse measured of pages, as it is uploaded and as it is read: the medians of its runs, beside
-//! which the field's numbers can be laid.
+//! Lighthouse results of pages as they are uploaded and read: the medians of its runs, for comparison with the
+//! field.
 
 use std::collections::BTreeMap;
 
@@ -11,39 +11,39 @@ use crate::{ApiError, Device, UnixMillis};
 /// The version of the documents.
 pub const VERSION: u8 = 1;
 
-/// What is uploaded: `POST /api/lab`.
+/// The body of `POST /api/lab`.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct LabUpload {
     /// The version of this document.
     pub v: u8,
-    /// The release that was measured.
+    /// The measured release.
     #[serde(default)]
     pub release: Option<String>,
-    /// Each page as each device.
+    /// A measurement for each page and device class.
     pub pages: Vec<LabMeasurement>,
 }
 
-/// A page, as a device.
+/// The measurement of a page with a device class.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct LabMeasurement {
     /// The page's path.
     pub path: String,
-    /// What Lighthouse was.
+    /// The emulated device class.
     pub device: Device,
-    /// How many runs there were.
+    /// The number of runs.
     pub runs: u8,
-    /// The median of each audit, in its own unit: milliseconds, and CLS in none.
+    /// The median of each audit: milliseconds, or a layout shift score.
     pub medians: BTreeMap<LabAudit, f64>,
     /// The median of the performance score, from 0 to 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub score: Option<f64>,
 }
 
-/// What the lab measures.
+/// An audit of Lighthouse.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -54,13 +54,13 @@ pub enum LabAudit {
     Lcp,
     /// Cumulative Layout Shift.
     Cls,
-    /// Total Blocking Time: what stands in for INP, which needs somebody who interacts.
+    /// Total Blocking Time, the lab's substitute for INP, which requires interactions.
     Tbt,
     /// Speed Index.
     Si,
 }
 
-/// What is read: `GET /api/lab`.
+/// The document of `GET /api/lab`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct LabReport {
@@ -68,22 +68,22 @@ pub struct LabReport {
     pub v: u8,
     /// The site.
     pub site: String,
-    /// The latest of each page and device.
+    /// The latest result of each page and device class.
     pub pages: Vec<LabResult>,
 }
 
-/// The latest that is known of a page, as a device.
+/// The latest result of a page with a device class.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct LabResult {
-    /// The route template of its path: that of the field.
+    /// The route template of its path, as in the field.
     pub route: String,
-    /// When it was uploaded.
+    /// The time of the upload.
     pub at: UnixMillis,
-    /// The release that was measured.
+    /// The measured release.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub release: Option<String>,
-    /// What was measured.
+    /// The measurement.
     #[serde(flatten)]
     pub measurement: LabMeasurement,
 }
@@ -101,12 +101,12 @@ pub struct LabUploadResponse {
 }
 
 impl LabUpload {
-    /// The same, if every value is one that can be.
+    /// Checks every value.
     ///
     /// # Errors
-    /// The first field that has an impossible value.
+    /// Names the first invalid field.
     pub fn validate(self) -> Result<Self, ApiError> {
-        let out_of_range = |field, want| Err(ApiError::OutOfRange { field, expected: want });
+        let out_of_range = |field, expected| Err(ApiError::OutOfRange { field, expected });
         if self.v != VERSION {
             return Err(ApiError::UnknownVersion { found: self.v.into() });
         }
@@ -121,7 +121,7 @@ impl LabUpload {
                 return out_of_range("pages.path", "a path without a query, such as `/product/42`");
             }
             if page.device == Device::Tablet {
-                return out_of_range("pages.device", "phone or desktop: Lighthouse is no tablet");
+                return out_of_range("pages.device", "phone or desktop; Lighthouse does not emulate tablets");
             }
             if !(1..=99).contains(&page.runs) {
                 return out_of_range("pages.runs", "1 to 99");
@@ -152,12 +152,12 @@ mod tests {
     fn check(from: &str, to: &str, field: &str) {
         let upload: LabUpload =
             serde_json::from_str(&VALID_UPLOAD.replace(from, to)).unwrap_or_else(|error| panic!("{error}"));
-        let found = upload.validate().map_err(|refusal| refusal.field().map(str::to_owned));
+        let found = upload.validate().map_err(|error| error.field().map(str::to_owned));
         assert_eq!(found.err().flatten().as_deref(), (!field.is_empty()).then_some(field), "{from} → {to}");
     }
 
     #[test]
-    fn an_out_of_range_value_is_refused_with_its_field() {
+    fn an_out_of_range_value_is_rejected_with_its_field() {
         check("", "", "");
         check(r#""v":1"#, r#""v":2"#, "v");
         check("2.4.0", "a b", "release");

@@ -1,5 +1,5 @@
-//! The words every side speaks: metrics and their thresholds, the beacon, and why something was
-//! refused. One crate, so that the browser, the edge and the gate cannot disagree.
+//! The protocol of edge-vitals: metrics and thresholds, the beacon, the route table, the documents of the API and
+//! its errors. The browser, the edge and the deploy gate share this crate, so that they cannot disagree.
 
 #![cfg_attr(not(feature = "documents"), no_std)]
 
@@ -48,8 +48,8 @@ pub use beacon::Beacon;
 #[cfg(feature = "documents")]
 pub use codec::CodecError;
 pub use device::Device;
-pub use error::{ApiError, Problem};
 #[cfg(feature = "documents")]
+pub use error::{ApiError, Problem};
 #[cfg(feature = "documents")]
 pub use limit_counts::LimitCounts;
 pub use metric::{Metric, Rating, Thresholds};

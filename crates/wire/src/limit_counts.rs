@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// Views against one limit, from the moment at which it took effect.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct LimitCounts {
     /// Views that the limit was applied to.
     pub n: u64,

@@ -1,5 +1,4 @@
-//! What those who look on are told while visits come in: counts alone, so that nothing of a visitor
-//! leaves by this way.
+//! The messages of the WebSocket `/api/live`. They carry counts alone, so that no view can be singled out.
 
 use std::collections::BTreeMap;
 
@@ -10,22 +9,23 @@ use crate::{Metric, Rating};
 
 /// The version of the document.
 pub const VERSION: u8 = 1;
-/// The subprotocol of the socket, which a listener names.
+/// The subprotocol of the socket.
 pub const PROTOCOL: &str = "edge-vitals.live.v1";
-/// A listener's token is named beside it: after this, in hexadecimal, for it must be a token of HTTP.
+/// The prefix of the subprotocol that carries a listener's token, in hexadecimal because a subprotocol must be an HTTP
+/// token.
 pub const TOKEN_PREFIX: &str = "token.";
 
-/// Views that were heard of since the last time that something was said.
+/// The views since the last message.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct LiveDelta {
     /// The version of this document.
     pub v: u8,
-    /// Views of people, each once: when it is first heard of.
+    /// Views of people, each counted at its first beacon.
     pub views: u64,
-    /// Views of browsers that programs drive, which are not among those.
+    /// Views of automated browsers, which are not in `views`.
     pub bots: u64,
-    /// How what people's views told at first is rated: good, between, poor.
+    /// The ratings of the first values of people's views, by metric: good, needs improvement, poor.
     pub metrics: BTreeMap<String, [u64; 3]>,
 }
 
@@ -54,7 +54,7 @@ impl LiveDelta {
         }
     }
 
-    /// Adds what somebody else counted; of metrics that there are.
+    /// Adds the counts of another delta; unknown metrics are ignored.
     pub fn merge(&mut self, other: &Self) {
         self.views = self.views.saturating_add(other.views);
         self.bots = self.bots.saturating_add(other.bots);
@@ -66,14 +66,14 @@ impl LiveDelta {
         }
     }
 
-    /// Whether there is nothing to say.
+    /// Returns true without any view.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.views == 0 && self.bots == 0
     }
 }
 
-/// The token among the subprotocols that a listener names.
+/// Returns the token among the subprotocols of a handshake.
 #[must_use]
 pub fn token_from_protocols(protocols: &str) -> Option<String> {
     let hex = protocol_names(protocols).find_map(|name| name.strip_prefix(TOKEN_PREFIX))?;
@@ -87,7 +87,7 @@ pub fn token_from_protocols(protocols: &str) -> Option<String> {
     String::from_utf8(bytes?).ok()
 }
 
-/// Whether a listener names our subprotocol: then the answer has to.
+/// Returns true where a handshake offers [`PROTOCOL`], which the response must then select.
 #[must_use]
 pub fn offers_protocol(protocols: &str) -> bool {
     protocol_names(protocols).any(|name| name == PROTOCOL)

@@ -1,6 +1,6 @@
-//! The document that is pushed for each closed window: what a backend receives. Exact counts, so that
-//! windows add up; percentiles of this window alone, for people. Numbers in the units that people use.
-//! How it is sent and signed is in docs/push.md.
+//! The document that a backend receives for each closed window. Counts are exact, so that windows add up;
+//! percentiles are of this window alone. Values are in display units. docs/push.md describes delivery and
+//! signatures.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ use crate::{Device, UnixMillis};
 /// The version of the document.
 pub const VERSION: u8 = 1;
 
-/// One closed window of a site.
+/// A closed window of a site.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct WindowDocument {
@@ -22,19 +22,19 @@ pub struct WindowDocument {
     pub site: String,
     /// `minute`, `hour` or `day`.
     pub span: String,
-    /// The window's first moment.
+    /// The start of the window.
     pub start: UnixMillis,
-    /// The moment before which all of it lies.
+    /// The end of the time span, exclusive.
     pub end: UnixMillis,
-    /// 0, or the number of the correction: the highest one of a window counts.
+    /// The number of the correction, from 0. The document with the highest one replaces the others of its window.
     pub revision: u32,
-    /// Views, each once.
+    /// Views, each counted once.
     pub views: u64,
-    /// The visits that they stand for.
+    /// The visits that they stand for, by their sample weights.
     pub visits: u64,
-    /// Sends that the browsers made.
+    /// Beacons that the browsers sent.
     pub sent: u64,
-    /// Sends that arrived.
+    /// Beacons that arrived.
     #[serde(rename = "heard")]
     pub received: u64,
     /// Views without measurements, by reason.
@@ -43,13 +43,13 @@ pub struct WindowDocument {
     pub cells: Vec<WindowCell>,
     /// A score for each route and device class that has one.
     pub scores: Vec<WindowScore>,
-    /// The answers of the edge; absent where nobody counts them.
+    /// The responses of the edge; absent where they are not counted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub requests: Option<WindowRequests>,
-    /// What the cache did; absent where there is none.
+    /// The use of the cache; absent where there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cache: Option<WindowCache>,
-    /// Verdicts of the site that changed since the last push.
+    /// Changes of verdicts since the last push.
     pub transitions: Vec<VerdictTransition>,
 }
 
@@ -57,17 +57,17 @@ pub struct WindowDocument {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct WindowCell {
-    /// The route template; `(other)` for those that found no place.
+    /// The route template; `(other)` for routes beyond the limit.
     pub route: String,
     /// The device class.
     pub device: Device,
     /// The metric's name.
     pub metric: String,
-    /// `ms`, or empty for a layout shift.
+    /// `ms`, or empty for layout shifts.
     pub unit: String,
     /// Views that measured it.
     pub n: u64,
-    /// The median over visits, within 1.6 %, as the other percentiles.
+    /// The median over visits, within 1.6 % like the other percentiles.
     pub p50: Option<f64>,
     /// The 75th percentile.
     pub p75: Option<f64>,
@@ -82,11 +82,11 @@ pub struct WindowCell {
     /// The budget; absent where there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub budget: Option<WindowBudget>,
-    /// What this window alone says of the budget; `none` where there is none.
+    /// The verdict on this window alone; `none` without a budget.
     pub verdict: String,
 }
 
-/// A budget, and this window's counts against it. Sums of these over windows are exact.
+/// A budget with this window's counts. Sums over windows are exact.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct WindowBudget {
@@ -94,13 +94,13 @@ pub struct WindowBudget {
     pub max: f64,
     /// The percentile of views that must be within it.
     pub percentile: u8,
-    /// Views that were judged by it.
+    /// Views that were judged by this limit.
     pub n: u64,
     /// Those within it.
     pub k: u64,
 }
 
-/// Lighthouse's score of real visits.
+/// A Lighthouse score of real visits.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct WindowScore {
@@ -108,37 +108,37 @@ pub struct WindowScore {
     pub route: String,
     /// The device class.
     pub device: Device,
-    /// From 0 to 1.
+    /// The score, from 0 to 1.
     pub score: f64,
 }
 
-/// The answers of the edge in a window.
+/// The responses of the edge in a window.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct WindowRequests {
-    /// So many.
+    /// Responses.
     pub n: u64,
     /// Errors among them.
     pub errors: u64,
-    /// Milliseconds of the median.
+    /// The median response time in milliseconds.
     pub p50: Option<f64>,
-    /// Of the 95th percentile.
+    /// The 95th percentile.
     pub p95: Option<f64>,
-    /// Of the 99th.
+    /// The 99th percentile.
     pub p99: Option<f64>,
 }
 
-/// What the cache did in a window.
+/// The use of the cache in a window.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct WindowCache {
-    /// Requests that it answered.
+    /// Requests that it served.
     pub hits: u64,
-    /// Requests that it did not, by reason.
+    /// Requests that it did not serve, by reason.
     pub misses: BTreeMap<String, u64>,
 }
 
-/// A verdict that changed.
+/// A change of a verdict.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct VerdictTransition {
@@ -148,9 +148,9 @@ pub struct VerdictTransition {
     pub device: Device,
     /// The metric's name.
     pub metric: String,
-    /// What it was; absent where nothing had been decided.
+    /// The former verdict; absent for the first one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from: Option<String>,
-    /// What it is.
+    /// The new verdict.
     pub to: String,
 }

@@ -1,5 +1,5 @@
-//! What `/api/vitals/series`, `/routes`, `/distribution`, `/compare` and `/causes` answer: lines of one shape, so
-//! that who reads one can read them all. Numbers in the units that people use.
+//! The documents of `/api/vitals/series`, `/routes`, `/distribution`, `/compare` and `/causes`. Their lines share
+//! one shape. Values are in display units.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ use crate::{Device, UnixMillis};
 /// The version of the documents.
 pub const VERSION: u8 = 1;
 
-/// Lines, a page of them.
+/// A page of lines.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct QueryResponse {
@@ -20,35 +20,35 @@ pub struct QueryResponse {
     pub v: u8,
     /// The site.
     pub site: String,
-    /// All that the question is about.
+    /// The totals of the query.
     #[serde(flatten)]
     pub totals: QueryTotals,
     /// The lines.
     pub lines: Vec<QueryLine>,
-    /// Where the next page begins; absent on the last one.
+    /// The `offset` of the next page; absent on the last one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next: Option<usize>,
 }
 
-/// A span of time, how fresh what is known of it is, and how much.
+/// A time span with its totals.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct QueryTotals {
-    /// The first moment asked for.
+    /// The start of the time span.
     pub from: UnixMillis,
-    /// The moment before which all of it lies.
+    /// The end of the time span, exclusive.
     pub to: UnixMillis,
-    /// When a beacon was last heard; absent when never.
+    /// The arrival of the last beacon; absent if there was none.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[serde(rename = "heard_at")]
     pub last_beacon_at: Option<UnixMillis>,
-    /// Views, each once.
+    /// Views, each counted once.
     pub views: u64,
-    /// The visits that they stand for.
+    /// The visits that they stand for, by their sample weights.
     pub visits: u64,
-    /// Sends that the browsers made.
+    /// Beacons that the browsers sent.
     pub sent: u64,
-    /// Sends that arrived.
+    /// Beacons that arrived.
     #[serde(rename = "heard")]
     pub received: u64,
     /// Views without measurements, by reason.
@@ -59,36 +59,36 @@ pub struct QueryTotals {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct QueryLine {
-    /// When the group's time begins, in a series.
+    /// The start of the group's time, in a series.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub at: Option<UnixMillis>,
-    /// What the group has in common; null where its views have none of it.
+    /// The value of each dimension; null for views without one.
     pub group: BTreeMap<String, Option<String>>,
     /// The metric's name.
     pub metric: &'static str,
-    /// `ms`, or empty for a layout shift.
+    /// `ms`, or empty for layout shifts.
     pub unit: &'static str,
-    /// The numbers.
+    /// The statistics.
     #[serde(flatten)]
     pub stats: MetricStats,
-    /// The distribution, where it is asked for.
+    /// The distribution, where it was requested.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub buckets: Option<Vec<DistributionBucket>>,
 }
 
-/// What is known of one metric.
+/// The statistics of one metric.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct MetricStats {
     /// Views that measured it.
     pub n: u64,
-    /// The visits that they stand for.
+    /// The visits that they stand for, by their sample weights.
     pub visits: u64,
-    /// The median over visits, within 1.6 %, as every percentile here.
+    /// The median over visits, within 1.6 % like every percentile here.
     pub p50: Option<f64>,
     /// The 75th percentile.
     pub p75: Option<f64>,
-    /// The values between which the true 75th percentile lies, 95 times in 100.
+    /// The 95 % confidence interval of the 75th percentile.
     pub p75_interval: Option<[f64; 2]>,
     /// The 90th percentile.
     pub p90: Option<f64>,
@@ -96,11 +96,11 @@ pub struct MetricStats {
     pub p95: Option<f64>,
     /// The 99th percentile.
     pub p99: Option<f64>,
-    /// The share of visits that is good.
+    /// The share of good visits.
     pub good: f64,
-    /// The share between good and poor.
+    /// The share of visits that need improvement.
     pub needs_improvement: f64,
-    /// The share that is poor.
+    /// The share of poor visits.
     pub poor: f64,
 }
 
@@ -108,15 +108,15 @@ pub struct MetricStats {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct DistributionBucket {
-    /// The smallest value that is counted here.
+    /// The smallest value.
     pub low: f64,
-    /// The largest.
+    /// The largest value.
     pub high: f64,
-    /// So many visits.
+    /// The number of visits.
     pub visits: u64,
 }
 
-/// Two releases, or two spans of time, side by side.
+/// Two releases or time spans side by side.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ComparisonResponse {
@@ -124,11 +124,11 @@ pub struct ComparisonResponse {
     pub v: u8,
     /// The site.
     pub site: String,
-    /// What came before.
+    /// The earlier one.
     pub a: QueryTotals,
-    /// What is compared with it.
+    /// The one compared with it.
     pub b: QueryTotals,
-    /// A line for each metric that either has.
+    /// A line for each metric of either.
     pub lines: Vec<ComparisonLine>,
 }
 
@@ -138,30 +138,30 @@ pub struct ComparisonResponse {
 pub struct ComparisonLine {
     /// The metric's name.
     pub metric: &'static str,
-    /// `ms`, or empty for a layout shift.
+    /// `ms`, or empty for layout shifts.
     pub unit: &'static str,
-    /// What came before.
+    /// The earlier one.
     pub a: MetricStats,
-    /// What is compared with it.
+    /// The one compared with it.
     pub b: MetricStats,
-    /// The views against their budgets, page by page and device by device; null without a budget or
-    /// where no page has views of both.
+    /// The difference against the budgets, stratified by page and device; null without a budget or without a page
+    /// that has views of both.
     pub budget: Option<BudgetDifference>,
 }
 
-/// How the shares within budget differ.
+/// The difference of the shares over budget.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct BudgetDifference {
-    /// So many more of a hundred views are over budget.
+    /// The increase of the share of views over budget, in percentage points.
     pub points_worse: f64,
-    /// How likely as large a difference is by chance.
+    /// The p-value of the difference.
     pub p_value: f64,
-    /// Whether that is certain, and enough to matter.
+    /// True for a significant and relevant increase.
     pub regression: bool,
 }
 
-/// Why visits were slow, by whole days.
+/// The causes of slow views, in whole days.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct CausesResponse {
@@ -169,51 +169,51 @@ pub struct CausesResponse {
     pub v: u8,
     /// The site.
     pub site: String,
-    /// The first moment of the first day.
+    /// The start of the first day.
     pub from: UnixMillis,
-    /// The moment before which all of it lies.
+    /// The end of the time span, exclusive.
     pub to: UnixMillis,
-    /// A line for each page and metric of which slow visits gave reasons.
+    /// A line for each page and metric with attributed slow views.
     pub lines: Vec<SlowViewCauses>,
 }
 
-/// The slow visits of a page, by one metric: those over budget, or not good where there is none.
+/// The slow views of a page by one metric: those over budget or, without a budget, those not rated good.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct SlowViewCauses {
     /// The route template.
     pub route: String,
-    /// The class of devices.
+    /// The device class.
     pub device: Device,
     /// The metric's name.
     pub metric: &'static str,
-    /// Views that gave a reason.
+    /// Views with attribution.
     pub n: u64,
-    /// The parts of their times, in the order in which they pass.
+    /// The subparts of their times, in the order of time.
     pub parts: Vec<SubpartDuration>,
-    /// The elements that they named, the most named first; `(other)` for those that found no room.
+    /// The elements by views; `(other)` for those beyond the limit.
     pub elements: Vec<CauseCount>,
-    /// The resources or scripts.
+    /// The resources or scripts by views.
     pub sources: Vec<CauseCount>,
 }
 
-/// A part of a metric's time.
+/// A subpart of a metric's time.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct SubpartDuration {
-    /// Which.
+    /// The subpart.
     pub part: SubpartKind,
-    /// Milliseconds, in the mean.
+    /// The mean in milliseconds, over the views that report it.
     #[serde(rename = "ms")]
     pub millis: f64,
 }
 
-/// Something that visits named.
+/// An element, a resource or a script in the attribution of views.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct CauseCount {
     /// Its selector or address.
     pub name: String,
-    /// Views that named it.
+    /// Views that name it.
     pub n: u64,
 }

@@ -1,5 +1,4 @@
-//! The summary: what `GET /api/vitals/summary` answers. Numbers in the units that people use:
-//! milliseconds, and layout shifts as they are.
+//! The document of `GET /api/vitals/summary`. Values are in display units: milliseconds and layout shift scores.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +10,7 @@ use crate::{Device, UnixMillis};
 /// The version of the document.
 pub const VERSION: u8 = 1;
 
-/// What a site's visitors felt in a span of time.
+/// The metrics of a site in a time span.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Summary {
@@ -19,26 +18,26 @@ pub struct Summary {
     pub v: u8,
     /// The site.
     pub site: String,
-    /// The first moment asked for.
+    /// The start of the time span.
     pub from: UnixMillis,
-    /// The moment before which all of it lies.
+    /// The end of the time span, exclusive.
     pub to: UnixMillis,
-    /// When a beacon was last heard; absent when never.
+    /// The arrival of the last beacon; absent if there was none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[serde(rename = "heard_at")]
     pub last_beacon_at: Option<UnixMillis>,
-    /// Views, each once.
+    /// Views, each counted once.
     pub views: u64,
     /// The visits that they stand for, by their sample weights.
     pub visits: u64,
-    /// Sends that the browsers made.
+    /// Beacons that the browsers sent.
     pub sent: u64,
-    /// Sends that arrived.
+    /// Beacons that arrived.
     #[serde(rename = "heard")]
     pub received: u64,
     /// Views without measurements, by reason.
     pub lost: BTreeMap<LossReason, u64>,
-    /// What was refused, by reason, in the hours that the span touches.
+    /// Rejected requests by reason, in the hours of the time span.
     #[serde(default)]
     pub refused: BTreeMap<String, u64>,
     /// A line for each route, device class and metric.
@@ -55,27 +54,27 @@ pub struct SummaryCell {
     pub device: Device,
     /// The metric's name.
     pub metric: String,
-    /// `ms`, or empty for a layout shift.
+    /// `ms`, or empty for layout shifts.
     pub unit: String,
     /// Views that measured it.
     pub n: u64,
     /// The 75th percentile over visits, within 1.6 %.
     pub p75: Option<f64>,
-    /// The values between which the true 75th percentile lies, 95 times in 100.
+    /// The 95 % confidence interval of the 75th percentile.
     pub p75_interval: Option<[f64; 2]>,
-    /// The share of visits that is good.
+    /// The share of good visits.
     pub good: f64,
-    /// The share between good and poor.
+    /// The share of visits that need improvement.
     pub needs_improvement: f64,
-    /// The share that is poor.
+    /// The share of poor visits.
     pub poor: f64,
-    /// The budget; absent where there is none.
+    /// The budget; null where there is none.
     pub budget: Option<SummaryBudget>,
-    /// What the counts say of the budget; `none` where there is none.
+    /// The verdict; `none` without a budget.
     pub verdict: String,
 }
 
-/// A budget, and the counts against it.
+/// A budget with the counts against it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct SummaryBudget {
@@ -83,10 +82,10 @@ pub struct SummaryBudget {
     pub max: f64,
     /// The percentile of views that must be within it.
     pub percentile: u8,
-    /// Views that were judged by it.
+    /// Views that were judged by this limit.
     pub n: u64,
     /// Those within it.
     pub k: u64,
-    /// The line of budgets.json that says so.
+    /// The line of budgets.json that sets it.
     pub line: u32,
 }

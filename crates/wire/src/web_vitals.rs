@@ -1,7 +1,7 @@
-//! What web-vitals' callbacks and Next.js' `useReportWebVitals` hand over, sent as it is: one metric or
-//! a list of them, with floats. A team can adopt the Worker with these before it adopts the client.
-//! They carry no number of the send. What web-vitals reports again under one id has grown, so the largest
-//! counts; only an INP may fall, after fifty interactions, and then counts as the largest it was.
+//! Metrics of the web-vitals library and of Next.js' `useReportWebVitals`, sent unchanged: one or a list of them, with
+//! floats. A team can adopt the Worker with these before it adopts the client. They have no send number: a value
+//! reported again under one id has grown, so the largest counts. INP alone may fall, after fifty interactions, and
+//! keeps its largest value.
 
 use std::borrow::Cow;
 
@@ -10,10 +10,10 @@ use serde::Deserialize;
 use crate::beacon::{self, Navigation};
 use crate::{ApiError, Metric};
 
-/// The most bytes that a body of reports may have: `JSON.stringify(metric)` includes its entries.
+/// The maximum size of a body: `JSON.stringify(metric)` includes performance entries.
 pub const MAX_BYTES: usize = 64 * 1024;
 
-/// The most reports in one body.
+/// The maximum number of metrics in one body.
 pub const MAX_REPORTS: usize = 32;
 
 /// One metric of one view.
@@ -21,11 +21,11 @@ pub const MAX_REPORTS: usize = 32;
 pub struct WebVitalsReport {
     /// The id of this instance of the metric.
     pub id: String,
-    /// What was measured.
+    /// The metric.
     pub metric: Metric,
-    /// How much, in wire units.
+    /// The value in wire units.
     pub value: u32,
-    /// How the visitor came to the view.
+    /// The navigation type.
     pub navigation: Navigation,
     /// The path, without query and fragment.
     pub path: String,
@@ -34,11 +34,11 @@ pub struct WebVitalsReport {
 }
 
 impl WebVitalsReport {
-    /// Reads one report or a list of them. Those that say no path are of `path`. Metrics that are not
-    /// among ours, such as Next.js' own, are passed over.
+    /// Reads one metric or a list of them. `path` is the default of their paths. Unknown metrics, such as those of
+    /// Next.js, are ignored.
     ///
     /// # Errors
-    /// Says which field is wrong and what would be right; then none is taken.
+    /// Names the first invalid field and its valid values; then no metric is accepted.
     pub fn parse(bytes: &[u8], path: &str) -> Result<Vec<Self>, ApiError> {
         if bytes.len() > MAX_BYTES {
             return Err(ApiError::TooLarge { limit: MAX_BYTES });
@@ -54,8 +54,8 @@ impl WebVitalsReport {
     }
 }
 
-/// A report's shape. What else it has – delta, rating, entries, attribution – follows from the value,
-/// or is not kept.
+/// A metric object of web-vitals or Next.js. Other fields, such as delta, rating, entries and attribution, are
+/// ignored.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -77,7 +77,7 @@ pub struct RawReport<'a> {
 
 impl RawReport<'_> {
     fn validate(self, path: &str) -> Result<Option<WebVitalsReport>, ApiError> {
-        let out_of_range = |field, want| Err(ApiError::OutOfRange { field, expected: want });
+        let out_of_range = |field, expected| Err(ApiError::OutOfRange { field, expected });
         let Some(metric) = Metric::from_name(&self.name) else { return Ok(None) };
         if !beacon::is_name(&self.id, 64) {
             return out_of_range("id", "1 to 64 letters, digits, dots, dashes or underscores");
@@ -93,7 +93,7 @@ impl RawReport<'_> {
         }
         let navigation = match self.navigation_type.as_deref() {
             None => Navigation::Navigate,
-            // web-vitals before version 4 wrote it as the browser does.
+            // web-vitals before version 4 used the browser's spelling.
             Some(name) => match Navigation::from_name(&name.replace('_', "-")) {
                 Some(navigation) => navigation,
                 None => {
@@ -133,11 +133,11 @@ impl RawReport<'_> {
 fn parse_json<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, ApiError> {
     serde_json::from_slice(bytes).map_err(|error| {
         let field = String::new();
-        ApiError::Malformed { field, reason: format!("as a report of web-vitals, {error}") }
+        ApiError::Malformed { field, reason: format!("expected a metric of web-vitals, {error}") }
     })
 }
 
-/// The path of an absolute address.
+/// Returns the path of an absolute URL.
 fn url_path(url: &str) -> &str {
     let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
     match rest.find(['/', '?', '#']).and_then(|at| rest.get(at..)) {

@@ -1,4 +1,4 @@
-//! Beacons as clients of each version have sent them: read for ever, and to the same values.
+//! Golden beacons of each version, which stay readable with the same values.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test may fail by panic")]
 
 use proptest::prelude::*;
@@ -8,7 +8,7 @@ use wire::{ApiError, Metric};
 fn golden(name: &str) -> Beacon {
     let path = format!("{}/tests/v1/{name}.json", env!("CARGO_MANIFEST_DIR"));
     let bytes = std::fs::read(path).unwrap();
-    Beacon::parse(&bytes).unwrap_or_else(|refusal| panic!("{name}: {refusal}"))
+    Beacon::parse(&bytes).unwrap_or_else(|error| panic!("{name}: {error}"))
 }
 
 #[test]
@@ -93,25 +93,25 @@ fn attribution_is_stripped_of_identifiers_and_ignored_if_invalid() {
 }
 
 #[test]
-fn a_newer_version_is_refused_as_unknown() {
+fn a_newer_version_is_rejected_as_unknown() {
     let text = br#"{"v":7,"site":"s","id":"0123456789abcdef","nav":"navigate","path":"/"}"#;
     assert_eq!(Beacon::parse(text), Err(ApiError::UnknownVersion { found: 7 }));
 }
 
 #[test]
-fn a_json_array_is_refused() {
-    let refusal = Beacon::parse(br#"[1,"s","0123456789abcdef",0,0,"navigate","/"]"#).unwrap_err();
-    assert_eq!((refusal.code(), refusal.field()), ("malformed", None));
+fn a_json_array_is_rejected() {
+    let error = Beacon::parse(br#"[1,"s","0123456789abcdef",0,0,"navigate","/"]"#).unwrap_err();
+    assert_eq!((error.code(), error.field()), ("malformed", None));
 }
 
 proptest! {
     #[test]
-    fn any_bytes_are_read_or_refused(bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
+    fn any_bytes_are_parsed_or_rejected(bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
         let _ = Beacon::parse(&bytes);
     }
 
     #[test]
-    fn a_damaged_beacon_is_read_or_refused(at in 0..300_usize, byte in any::<u8>()) {
+    fn a_damaged_beacon_is_parsed_or_rejected(at in 0..300_usize, byte in any::<u8>()) {
         let path = format!("{}/tests/v1/whole.json", env!("CARGO_MANIFEST_DIR"));
         let mut bytes = std::fs::read(path).unwrap();
         if let Some(place) = bytes.get_mut(at) {

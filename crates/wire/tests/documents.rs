@@ -1,8 +1,9 @@
-//! Answers as they were given: read by whoever asks a Worker of another version, and written as before.
+//! Golden documents, which clients of other versions read: parsed and written unchanged.
 
 use serde_json::Value;
 use wire::Device;
-use wire::budget_report::{BudgetReport, StratumCounts};
+use wire::LimitCounts;
+use wire::budget_report::BudgetReport;
 
 #[test]
 fn a_version_1_budget_report_round_trips() {
@@ -13,7 +14,7 @@ fn a_version_1_budget_report_round_trips() {
     assert_eq!((site.route.as_deref(), site.device, site.n, site.k), (None, Some(Device::Phone), 5000, 3801));
     assert_eq!((product.watch.unwrap().alarm, product.severity.as_str()), (true, "warn"));
     assert_eq!((checkout.device, checkout.verdict.as_str(), checkout.value), (None, "unknown", None));
-    assert_eq!(report.regressions[1].strata[0].before, StratumCounts { n: 400, k: 304 });
+    assert_eq!(report.regressions[1].strata[0].before, LimitCounts { n: 400, k: 304 });
     let written: Value = serde_json::to_value(&report).unwrap();
     assert_eq!(written, serde_json::from_str::<Value>(text).unwrap());
 }

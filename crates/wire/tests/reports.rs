@@ -1,4 +1,4 @@
-//! What web-vitals and Next.js hand over, read to the same values that the client would have sent.
+//! Metrics of web-vitals and Next.js are parsed to the values that the client would have sent.
 #![expect(clippy::unwrap_used, reason = "a test may fail by panic")]
 
 use proptest::prelude::*;
@@ -6,15 +6,15 @@ use wire::beacon::Navigation;
 use wire::web_vitals::{MAX_REPORTS, WebVitalsReport};
 use wire::{ApiError, Metric};
 
-/// As `JSON.stringify` writes what `onLCP` of web-vitals 6 hands over, entries and all.
+/// `JSON.stringify` of the metric that `onLCP` of web-vitals 6 reports, with its entries.
 const LCP: &str = r#"{"name":"LCP","value":1203.4000000953674,"rating":"good","delta":1203.4000000953674,"entries":[{"name":"","entryType":"largest-contentful-paint","startTime":1203.4,"duration":0,"size":7600,"renderTime":1203.4,"loadTime":0,"firstAnimatedFrameTime":0,"id":"","url":""}],"id":"v6-1700000000000-1234567890123","navigationType":"back-forward"}"#;
-/// As Next.js' own metrics look.
+/// A metric of Next.js itself.
 const NEXT_JS: &str = r#"{"id":"1700000000000-1234567890123","name":"Next.js-hydration","startTime":120.1,"value":33.2,"label":"custom"}"#;
 
 #[track_caller]
-fn check_refused(text: &str, reason: &str, field: Option<&str>) {
-    let refusal = WebVitalsReport::parse(text.as_bytes(), "/").unwrap_err();
-    assert_eq!((refusal.code(), refusal.field()), (reason, field), "{text}");
+fn check_rejected(text: &str, code: &str, field: Option<&str>) {
+    let error = WebVitalsReport::parse(text.as_bytes(), "/").unwrap_err();
+    assert_eq!((error.code(), error.field()), (code, field), "{text}");
 }
 
 #[test]
@@ -59,22 +59,22 @@ fn the_path_comes_from_the_report_or_else_the_query() {
 }
 
 #[test]
-fn an_impossible_value_is_refused_with_its_field() {
-    check_refused(r#"{"name":"LCP","id":"v5-1-2","value":36000000}"#, "out-of-range", Some("value"));
-    check_refused(r#"{"name":"CLS","id":"v5-1-2","value":-0.1}"#, "out-of-range", Some("value"));
-    check_refused(r#"{"name":"CLS","id":"v5-1-2","value":11}"#, "out-of-range", Some("value"));
-    check_refused(r#"{"name":"CLS","id":"a b","value":0}"#, "out-of-range", Some("id"));
-    check_refused(
+fn an_invalid_value_is_rejected_with_its_field() {
+    check_rejected(r#"{"name":"LCP","id":"v5-1-2","value":36000000}"#, "out-of-range", Some("value"));
+    check_rejected(r#"{"name":"CLS","id":"v5-1-2","value":-0.1}"#, "out-of-range", Some("value"));
+    check_rejected(r#"{"name":"CLS","id":"v5-1-2","value":11}"#, "out-of-range", Some("value"));
+    check_rejected(r#"{"name":"CLS","id":"a b","value":0}"#, "out-of-range", Some("id"));
+    check_rejected(
         r#"{"name":"CLS","id":"a","value":0,"navigationType":"teleport"}"#,
         "out-of-range",
         Some("navigationType"),
     );
-    check_refused(r#"{"name":"CLS","id":"a","value":0,"path":"relative"}"#, "out-of-range", Some("path"));
-    check_refused(r#"{"name":"CLS","id":"a"}"#, "malformed", None);
-    check_refused(r#"{"name":"CLS","id":"a","value":null}"#, "malformed", None);
-    check_refused(r#"{"name":"CLS","id":"a","value":1e999}"#, "malformed", None);
+    check_rejected(r#"{"name":"CLS","id":"a","value":0,"path":"relative"}"#, "out-of-range", Some("path"));
+    check_rejected(r#"{"name":"CLS","id":"a"}"#, "malformed", None);
+    check_rejected(r#"{"name":"CLS","id":"a","value":null}"#, "malformed", None);
+    check_rejected(r#"{"name":"CLS","id":"a","value":1e999}"#, "malformed", None);
     let many = format!("[{}]", vec![NEXT_JS; MAX_REPORTS + 1].join(","));
-    check_refused(&many, "out-of-range", Some("reports"));
+    check_rejected(&many, "out-of-range", Some("reports"));
     let long = format!(r#"{{"name":"CLS","id":"a","value":0,"entries":"{}"}}"#, "x".repeat(70_000));
     assert!(matches!(WebVitalsReport::parse(long.as_bytes(), "/"), Err(ApiError::TooLarge { .. })));
 }
@@ -91,7 +91,7 @@ proptest! {
     }
 
     #[test]
-    fn any_bytes_are_read_or_refused(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+    fn any_bytes_are_parsed_or_rejected(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
         let _ = WebVitalsReport::parse(&bytes, "/");
     }
 }

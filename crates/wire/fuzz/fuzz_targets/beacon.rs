@@ -1,4 +1,4 @@
-//! Any bytes are read or refused: never a panic, and nothing that is read is out of its range.
+//! Any bytes are parsed or rejected without a panic, and every parsed value is in its range.
 //!
 //! `cargo +nightly fuzz run beacon fuzz/corpus/beacon tests/v1` in `crates/wire`.
 #![no_main]
@@ -11,8 +11,8 @@ fuzz_target!(|bytes: &[u8]| match Beacon::parse(bytes) {
         assert!(beacon.values.iter().all(|(_, value)| value <= 600_000));
         assert!(beacon.seq < 32 && beacon.dimensions.len() <= 5 && beacon.path.starts_with('/'));
     }
-    Err(refusal) => {
-        assert!(matches!(refusal.status(), 400 | 413 | 422));
-        assert!(refusal.problem_json().len() < 1024 && ApiError::field(&refusal).is_none_or(|field| !field.is_empty()));
+    Err(error) => {
+        assert!(matches!(error.status(), 400 | 413 | 422));
+        assert!(error.problem_json().len() < 1024 && ApiError::field(&error).is_none_or(|field| !field.is_empty()));
     }
 });
