@@ -2,20 +2,17 @@
 //! decision about vitals, windows, budgets and verdicts is made in a crate that knows no Worker. What
 //! workerd calls is shim.js, which brings beacons to [`ingest`] and everything else to [`fetch`].
 
-mod alarm;
 mod alerts;
 mod auth;
 mod badge;
-mod budget_report;
-mod budget_watch;
 mod budgets;
 mod causes;
+mod clock;
 mod config;
 mod edge;
 mod export;
 mod health;
 mod history;
-mod hourly_series;
 mod ingest;
 mod lab;
 mod live;
@@ -23,11 +20,12 @@ mod outbound;
 mod performance;
 mod push;
 mod query_api;
-mod query_response;
 mod rejection_counter;
 mod response;
 mod sample_export;
 mod shard;
+mod shard_client;
+mod shard_protocol;
 mod trace_export;
 mod traffic_collector;
 
@@ -36,6 +34,8 @@ use worker::{Context, Env, Method, Request, Response, Result, ScheduleContext, S
 
 use crate::config::Config;
 use crate::response::HandlerError;
+use crate::shard_client::{COORDINATOR, call};
+use crate::shard_protocol::Wake;
 
 #[event(fetch)]
 async fn fetch(request: Request, env: Env, context: Context) -> Result<Response> {
@@ -146,8 +146,11 @@ async fn scheduled(_: ScheduledEvent, env: Env, _: ScheduleContext) {
     traffic_collector::carry_traffic(env.clone()).await;
     for site in config.sites.keys() {
         for shard in config.shards.indices() {
-            if let Err(error) = shard::wake(&env, site, shard).await {
-                worker::console_error!("shard {shard} of {site} could not be woken: {error}");
+            let coordinated_site = (shard == COORDINATOR).then(|| site.clone());
+            if let Err(failure) = call(&env, site, shard, Wake { coordinated_site }).await {
+                worker::console_error!(
+                    "shard {shard} of {site} not woken, the next cron does it: {failure:?}"
+                );
             }
         }
         if let Err(failure) = export::export_otlp(&env, &config, site).await {

@@ -10,12 +10,13 @@ pub mod config;
 pub mod otlp;
 pub mod prometheus;
 pub mod sentry;
+pub mod totals_range;
 pub mod trace;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use ledger::traffic::{CacheOutcome, LatencyHistogram, Method, RouteStats, StatusClass, TrafficStats};
-use ledger::{Cell, CodecError, OTHER_LABEL};
+use ledger::{Cell, CodecError, OTHER_LABEL, ViewRecord};
 use sketch::Sketch;
 use sketch::stable_hash::fnv1a_64;
 use wire::beacon::{Navigation, Values};
@@ -423,6 +424,32 @@ impl SampledView {
         let mut name = format!("{:016x}{:016x}", hash(&text), hash(&format!("{text}/")));
         name.truncate(digits);
         name
+    }
+
+    /// Takes a settled view of the journal: its key, the times of its start and its last beacon, and its record.
+    /// Bots and views without measurements are not exported.
+    #[must_use]
+    pub fn from_record(
+        key: &str,
+        start: UnixMillis,
+        last_beacon_at: UnixMillis,
+        record: ViewRecord,
+    ) -> Option<Self> {
+        if record.labels.bot || record.loss_reason.is_some() {
+            return None;
+        }
+        let (id, view) = key.rsplit_once('.').unwrap_or((key, "0"));
+        Some(Self {
+            id: id.to_owned(),
+            view: view.parse().unwrap_or_default(),
+            start,
+            age: u32::try_from(last_beacon_at.0.saturating_sub(start.0)).unwrap_or(u32::MAX),
+            route: record.labels.route,
+            device: record.labels.device,
+            navigation: record.labels.navigation,
+            release: record.labels.release,
+            values: record.values,
+        })
     }
 
     /// Whether it is one of the share that is sent on: the same answer for every view of a page load.

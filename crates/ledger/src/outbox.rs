@@ -8,6 +8,7 @@
 //! backend knows it. `docs/push.md` tells the receiving side.
 
 mod config;
+mod push_config;
 mod response;
 mod signature;
 
@@ -20,6 +21,7 @@ use wire::UnixMillis;
 use crate::window::{Window, WindowSpan};
 
 pub use config::{Sink, SinkConfigError, is_http_url, parse_signing_keys};
+pub use push_config::PushConfig;
 use response::Disposition;
 pub use response::{AttemptOutcome, RetryAfter};
 pub use signature::{IDEMPOTENCY_HEADER, SIGNATURE_HEADER, SigningKey, SigningKeyError, sign};

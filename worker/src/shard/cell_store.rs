@@ -1,8 +1,9 @@
-//! The cells of a shard: brought up to what was told, rolled up into longer windows, and read. The rules
-//! are the ledger's; each step is written without an await, so wholly or not at all.
+//! The cells of a shard: updated from the journal, rolled up into longer windows, and read. `ledger` has the rules;
+//! each step is written without an await, so wholly or not at all.
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use insight::beacon_verdicts::limits_for;
 use ledger::{
     BlockRange, CardinalityGuard, CardinalityLimits, Cell, CellEffect, CellKey, CodecError, DayRange,
     FoldedView, Horizon, HourlyLimitCounts, MinuteRollup, PageDeltas, PageEffect, PageKey, PageLabels,
@@ -13,8 +14,9 @@ use wire::UnixMillis;
 use worker::{Error, Result, SqlStorageValue};
 
 use super::cause_store::PriorCounts;
-use super::{ActiveBudgets, Shard, from_sql_integer, now, to_sql_integer};
-use crate::budgets;
+use super::object::{ActiveBudgets, Shard};
+use super::sql::{from_sql_integer, to_sql_integer};
+use crate::clock::now;
 
 impl Shard {
     /// Brings the cells up to what was told, a block of views at a time. Each block is written without
@@ -32,7 +34,7 @@ impl Shard {
                 cardinality.load_window(window, self.window_series(window)?);
             }
             let cells = self.load_cells(cells_to_load(&views, &cardinality, &horizon))?;
-            let limits = |labels: &SeriesLabels| budgets::limits_for(&budgets, labels);
+            let limits = |labels: &SeriesLabels| limits_for(&budgets, labels);
             let before = PriorCounts::from_views(&views);
             let mut minute_rollup = self.minute_rollup.take();
             let mut pages = PageDeltas::for_minute_rollup(minute_rollup.as_ref());
@@ -159,25 +161,14 @@ impl Shard {
     }
 
     pub(super) fn query_local(&self, query: &SeriesQuery) -> Result<QueryResult> {
-        let rulings =
-            self.active_budgets.borrow().as_ref().map(|ruled| ruled.history.clone()).unwrap_or_default();
+        let history =
+            self.active_budgets.borrow().as_ref().map(|active| active.history.clone()).unwrap_or_default();
         let mut groups = QueryResult {
             last_beacon_at: self.last_beacon_at()?,
-            budget_history: rulings,
+            budget_history: history,
+            rejections: self.rejections(query)?,
             ..QueryResult::default()
         };
-        let refused = self.sql().exec(
-            "SELECT reason, sum(count) FROM refused WHERE start >= ? AND start < ? GROUP BY reason",
-            vec![
-                to_sql_integer(Window::containing(WindowSpan::Hour, query.from).start.0),
-                to_sql_integer(query.to.0),
-            ],
-        )?;
-        for row in refused.raw() {
-            if let [SqlStorageValue::String(reason), count] = row?.as_slice() {
-                groups.rejections.insert(reason.clone(), from_sql_integer(count).unwrap_or_default());
-            }
-        }
         let plan = query.plan(&self.horizon()?);
         for stretch in plan.days.into_iter().flat_map(DayRange::block_ranges) {
             match query.step {

@@ -3,8 +3,9 @@
 
 use worker::{Error, Result};
 
-use super::{Shard, from_sql_integer};
-use crate::{history, traffic_collector};
+use super::object::Shard;
+use super::sql::query_integer;
+use super::{history_store, traffic_store};
 
 impl Shard {
     /// Storage, where it is of a version that this Worker knows. Until then everything is answered as
@@ -13,7 +14,7 @@ impl Shard {
         if !self.is_open.get() {
             let closed = |error| Error::RustError(format!("the tables could not be opened: {error}"));
             let beside =
-                || self.execute(traffic_collector::TABLES).and_then(|()| self.execute(history::TABLES));
+                || self.execute(traffic_store::TABLES).and_then(|()| self.execute(history_store::TABLES));
             self.migrate().and_then(|()| beside()).map_err(closed)?;
             self.is_open.set(true);
         }
@@ -95,8 +96,7 @@ impl Shard {
 
     /// What one number says, which is 0 or 1.
     fn query_flag(&self, query: &str) -> Result<bool> {
-        let found = self.sql().exec(query, None)?.raw().next().transpose()?;
-        Ok(found.as_deref().and_then(|row| from_sql_integer(row.first()?)) == Some(1))
+        Ok(query_integer(&self.sql(), query, Vec::new())? == 1)
     }
 
     fn execute(&self, statements: &[&str]) -> Result<()> {
