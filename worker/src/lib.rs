@@ -26,6 +26,7 @@ mod sample_export;
 mod shard;
 mod shard_client;
 mod shard_protocol;
+mod shard_reply;
 mod trace_export;
 mod traffic_collector;
 

@@ -12,7 +12,7 @@ use worker::wasm_bindgen_futures::spawn_local;
 use worker::{Env, Error, Result, SqlStorage, Storage};
 
 use super::alarm::AlarmScheduler;
-use super::history_store::record_incident;
+use super::incident_store::record_incident;
 use super::sql::{load_fact, store_fact};
 use crate::clock::now;
 use crate::config::Config;

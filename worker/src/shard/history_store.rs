@@ -1,15 +1,13 @@
-//! The status history of a site, and its incidents.
+//! The status history of a site.
 
-use insight::alert::IncidentRecord;
 use insight::health::HealthStatus;
 use insight::status_history::StatusPeriod;
-use ledger::WindowSpan;
-use serde_json::Value;
 use wire::UnixMillis;
-use worker::{Result, SqlStorage, SqlStorageValue};
+use worker::{Result, SqlStorageValue};
 
+use super::incident_store::{RETENTION_MS, incidents_between};
 use super::object::Shard;
-use super::sql::{from_sql_integer, query_integer, to_sql_integer, unsupported_row};
+use super::sql::{from_sql_integer, to_sql_integer, unsupported_row};
 use crate::clock::now;
 use crate::shard_protocol::{HistoryQuery, HistoryResult};
 
@@ -18,7 +16,7 @@ impl Shard {
     pub(super) fn read_history(&self, span: &HistoryQuery) -> Result<HistoryResult> {
         let HistoryQuery { from, to, with_incidents } = span;
         let (incidents, more_incidents) =
-            if *with_incidents { self.incidents(*from, *to)? } else { (Vec::new(), 0) };
+            if *with_incidents { incidents_between(&self.sql(), *from, *to)? } else { (Vec::new(), 0) };
         Ok(HistoryResult { periods: self.status_runs(*from, *to)?, incidents, more_incidents })
     }
 
@@ -71,58 +69,12 @@ impl Shard {
         }
         Ok(runs)
     }
-
-    /// Returns the incidents that overlap a span, the newest first, and the number of those beyond the limit.
-    fn incidents(&self, from: UnixMillis, to: UnixMillis) -> Result<(Vec<Value>, u64)> {
-        let span = vec![to_sql_integer(from.0), to_sql_integer(to.0)];
-        let going_on = "FROM incidents WHERE opened < ?2 AND coalesce(ended, ?1) >= ?1";
-        let all = query_integer(&self.sql(), &format!("SELECT count(*) {going_on}"), span.clone())?;
-        let newest =
-            format!("SELECT incident {going_on} ORDER BY opened DESC, key LIMIT {MAX_INCIDENTS_SHOWN}");
-        let mut incidents = Vec::new();
-        for row in self.sql().exec(&newest, span)?.raw() {
-            let Some(SqlStorageValue::String(text)) = row?.into_iter().next() else {
-                return Err(unsupported_row("incidents"));
-            };
-            incidents.push(serde_json::from_str(&text)?);
-        }
-        let more = all.saturating_sub(incidents.len() as u64);
-        Ok((incidents, more))
-    }
-}
-
-/// Stores an incident as it is now, and deletes those that are too old or too many.
-pub(super) fn record_incident(sql: &SqlStorage, record: &IncidentRecord) -> Result<()> {
-    let ended = record.incident.ended.map_or(SqlStorageValue::Null, |ended| to_sql_integer(ended.at.0));
-    let text = serde_json::to_string(record)?;
-    sql.exec(
-        "INSERT OR REPLACE INTO incidents (opened, key, ended, incident) VALUES (?, ?, ?, ?)",
-        vec![to_sql_integer(record.incident.opened.0), record.key.as_str().into(), ended, text.into()],
-    )?;
-    sql.exec(
-        "DELETE FROM incidents WHERE ended < ?",
-        vec![to_sql_integer(now().saturating_sub(RETENTION_MS).0)],
-    )?;
-    let surplus = "DELETE FROM incidents WHERE (opened, key) IN
-        (SELECT opened, key FROM incidents ORDER BY opened DESC, key LIMIT -1 OFFSET ?)";
-    sql.exec(surplus, vec![to_sql_integer(MAX_INCIDENTS)]).map(drop)
 }
 
 /// The tables of this file.
-pub(super) const TABLES: &[&str] = &[
-    "CREATE TABLE IF NOT EXISTS statuses (
+pub(super) const TABLES: &[&str] = &["CREATE TABLE IF NOT EXISTS statuses (
         start INTEGER PRIMARY KEY, until INTEGER NOT NULL, health TEXT NOT NULL, score INTEGER NOT NULL
-     )",
-    "CREATE TABLE IF NOT EXISTS incidents (
-        opened INTEGER NOT NULL, key TEXT NOT NULL, ended INTEGER, incident TEXT NOT NULL,
-        PRIMARY KEY (opened, key)
-     ) WITHOUT ROWID",
-];
+     )"];
 
-/// As long as cells are kept by the day.
-const RETENTION_MS: u64 = 400 * WindowSpan::Day.millis();
 /// A status that changes at each evaluation fills them in a month; a stable one, in years.
 const MAX_RUNS: u64 = 3000;
-const MAX_INCIDENTS: u64 = 1000;
-/// Incidents of one response.
-const MAX_INCIDENTS_SHOWN: u64 = 200;
