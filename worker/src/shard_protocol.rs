@@ -234,8 +234,12 @@ impl ShardRequest {
         bytes.extend(length.to_be_bytes());
         bytes.extend(json);
         match self {
-            Self::EvaluateWatches(EvaluateWatches { counts }) => bytes.extend(counts.encode()),
-            Self::AddTraffic(AddTraffic { traffic, .. }) => bytes.extend(traffic.encode()),
+            Self::EvaluateWatches(EvaluateWatches { counts }) => {
+                bytes.extend(counts.encode().map_err(|_| ProtocolError::Malformed)?)
+            }
+            Self::AddTraffic(AddTraffic { traffic, .. }) => {
+                bytes.extend(traffic.encode().map_err(|_| ProtocolError::Malformed)?)
+            }
             Self::RunQuery(_)
             | Self::ReadLimitCounts(_)
             | Self::CauseQuery(_)

@@ -63,7 +63,7 @@ macro_rules! binary_replies {
     ($($reply:ty),+) => {
         $(impl ShardReply for $reply {
             fn encode(self) -> Result<Vec<u8>, ProtocolError> {
-                Ok(Self::encode(&self))
+                Self::encode(&self).map_err(|_| ProtocolError::Malformed)
             }
 
             fn decode(bytes: Vec<u8>) -> Result<Self, ProtocolError> {
@@ -77,7 +77,7 @@ binary_replies!(QueryResult, TrafficWindows, Totals);
 
 impl ShardReply for HourlyLimitCounts {
     fn encode(self) -> Result<Vec<u8>, ProtocolError> {
-        Ok(Self::encode(self))
+        Self::encode(self).map_err(|_| ProtocolError::Malformed)
     }
 
     fn decode(bytes: Vec<u8>) -> Result<Self, ProtocolError> {

@@ -327,10 +327,12 @@ impl Alerts {
         serde_json::from_str(text).ok().filter(|alerts: &Self| alerts.v == VERSION)
     }
 
-    /// The text to store.
-    #[must_use]
-    pub fn to_json(&self) -> String {
-        serde_json::to_string(self).unwrap_or_default()
+    /// Writes the alerts as they are stored.
+    ///
+    /// # Errors
+    /// Fails if it cannot be written as JSON.
+    pub fn to_json(&self) -> Result<String, serde_json::Error> {
+        serde_json::to_string(self)
     }
 
     /// Takes what happened.

@@ -150,27 +150,31 @@ impl Totals {
     }
 
     /// What is stored: a row for each route, so that no row is large and only those that grew are written.
-    #[must_use]
-    pub fn to_rows(&self) -> BTreeMap<String, Vec<u8>> {
+    ///
+    /// # Errors
+    /// Fails if it cannot be encoded.
+    pub fn to_rows(&self) -> Result<BTreeMap<String, Vec<u8>>, CodecError> {
         let mut rows: BTreeMap<&String, TotalsRow> = BTreeMap::new();
         for ((_, route, device), sketch) in &self.vitals {
             rows.entry(route).or_default().0.push((*device, sketch.encode()));
         }
         for (route, served) in &self.traffic.routes {
-            rows.entry(route).or_default().1 = Some(served.encode());
+            rows.entry(route).or_default().1 = Some(served.encode()?);
         }
         let bytes = |row: TotalsRow| {
             let mut bytes = vec![VERSION];
-            bytes.extend(postcard::to_stdvec(&row).unwrap_or_default());
-            bytes
+            bytes.extend(postcard::to_stdvec(&row).map_err(|_| CodecError)?);
+            Ok(bytes)
         };
-        rows.into_iter().map(|(route, row)| (route.clone(), bytes(row))).collect()
+        rows.into_iter().map(|(route, row)| Ok((route.clone(), bytes(row)?))).collect()
     }
 
     /// The bytes that are carried.
-    #[must_use]
-    pub fn encode(&self) -> Vec<u8> {
-        postcard::to_stdvec(&(&self.site, self.since, self.to_rows())).unwrap_or_default()
+    ///
+    /// # Errors
+    /// Fails if it cannot be encoded.
+    pub fn encode(&self) -> Result<Vec<u8>, CodecError> {
+        postcard::to_stdvec(&(&self.site, self.since, self.to_rows()?)).map_err(|_| CodecError)
     }
 
     /// Reads carried bytes.

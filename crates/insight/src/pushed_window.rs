@@ -2,7 +2,7 @@
 //! change is noticed and sent as a correction.
 
 use ledger::traffic::{TrafficStats, TrafficWindows};
-use ledger::{BotFilter, Cell, Group, Horizon, QueryResult, SeriesQuery, Window, WindowSpan};
+use ledger::{BotFilter, Cell, CodecError, Group, Horizon, QueryResult, SeriesQuery, Window, WindowSpan};
 use sketch::stable_hash::fnv1a_64;
 use wire::UnixMillis;
 
@@ -47,14 +47,17 @@ pub fn counts_in_window(
 }
 
 /// Returns an identifier of a window's counts that changes with any of them.
-#[must_use]
-pub fn fingerprint(groups: &QueryResult, traffic: &TrafficStats) -> String {
-    let bytes = groups.cells.iter().flat_map(|(group, cell)| {
-        let mut bytes = format!("{:?}", group.values).into_bytes();
-        bytes.extend(cell.encode());
-        bytes
-    });
-    format!("{:016x}", fnv1a_64(bytes.chain(traffic.encode())))
+///
+/// # Errors
+/// Fails if the counts cannot be encoded.
+pub fn fingerprint(groups: &QueryResult, traffic: &TrafficStats) -> Result<String, CodecError> {
+    let mut bytes = Vec::new();
+    for (group, cell) in &groups.cells {
+        bytes.extend(format!("{:?}", group.values).into_bytes());
+        bytes.extend(cell.encode()?);
+    }
+    bytes.extend(traffic.encode()?);
+    Ok(format!("{:016x}", fnv1a_64(bytes)))
 }
 
 /// A view lasts a day at most, and is settled two hours after its last beacon.
@@ -89,7 +92,7 @@ mod tests {
 
     #[test]
     fn a_fingerprint_changes_with_the_counts_alone() {
-        let fingerprint = |views| fingerprint(&groups(views), &TrafficStats::default());
+        let fingerprint = |views| fingerprint(&groups(views), &TrafficStats::default()).expect("encodable");
         assert_eq!(fingerprint([3, 5]), fingerprint([3, 5]));
         assert_ne!(fingerprint([3, 5]), fingerprint([4, 5]));
     }

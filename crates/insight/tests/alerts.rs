@@ -49,7 +49,7 @@ impl AlertHarness {
         let mut inputs = vec![input];
         while let Some(input) = inputs.pop() {
             let effects = self.alerts.handle(input, self.now);
-            self.alerts = Alerts::from_json(&self.alerts.to_json()).unwrap();
+            self.alerts = Alerts::from_json(&self.alerts.to_json().unwrap()).unwrap();
             self.wake_at = None;
             for effect in effects {
                 match effect {

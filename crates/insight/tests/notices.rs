@@ -74,7 +74,7 @@ fn every_channel_has_its_own_document() {
             );
         }
     }
-    golden::check("alerts-stored.json", &format!("{}\n", alerts.to_json()));
+    golden::check("alerts-stored.json", &format!("{}\n", alerts.to_json().unwrap()));
 }
 
 /// Slack: 50 blocks, 150 characters of header, 3000 of a section. PagerDuty: 1024 characters of
@@ -94,9 +94,9 @@ fn the_largest_notification_fits_every_channels_limits() {
         undelivered.handle(AlertInput::Observations(observations()), START).clear();
     }
     assert!(
-        undelivered.to_json().len() < 1_500_000,
+        undelivered.to_json().unwrap().len() < 1_500_000,
         "{} bytes are too many for a row",
-        undelivered.to_json().len()
+        undelivered.to_json().unwrap().len()
     );
     let [notice] = notices.as_slice() else { unreachable!("one signal, one look, one notice") };
     let length = |value: &Value| value.as_str().unwrap().chars().count();

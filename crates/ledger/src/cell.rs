@@ -189,8 +189,10 @@ impl Cell {
     }
 
     /// The bytes that are stored: a version, then the record.
-    #[must_use]
-    pub fn encode(&self) -> Vec<u8> {
+    ///
+    /// # Errors
+    /// Fails if it cannot be encoded.
+    pub fn encode(&self) -> Result<Vec<u8>, CodecError> {
         let sketches: Vec<Vec<u8>> = self.metrics.values().map(|tally| tally.sketch.encode()).collect();
         let record = StoredCell {
             views: self.views,
@@ -211,8 +213,8 @@ impl Cell {
                 .collect(),
         };
         let mut bytes = vec![VERSION];
-        bytes.extend(postcard::to_stdvec(&record).unwrap_or_default());
-        bytes
+        bytes.extend(postcard::to_stdvec(&record).map_err(|_| CodecError)?);
+        Ok(bytes)
     }
 
     /// Reads stored bytes of any version.

@@ -74,13 +74,15 @@ impl HourlyLimitCounts {
     }
 
     /// The bytes that one shard answers with. Of the releases, those that could lead.
-    #[must_use]
-    pub fn encode(mut self) -> Vec<u8> {
+    ///
+    /// # Errors
+    /// Fails if the counts cannot be encoded.
+    pub fn encode(mut self) -> Result<Vec<u8>, CodecError> {
         let mut ranked: Vec<(String, u64)> = std::mem::take(&mut self.releases).into_iter().collect();
         ranked.sort_by(|(a, ours), (b, theirs)| theirs.cmp(ours).then(a.cmp(b)));
         ranked.truncate(MAX_RELEASES);
         self.releases = ranked.into_iter().collect();
-        postcard::to_stdvec(&self).unwrap_or_default()
+        postcard::to_stdvec(&self).map_err(|_| CodecError)
     }
 
     /// Reads what a shard has answered.

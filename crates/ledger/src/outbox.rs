@@ -569,10 +569,12 @@ impl OutboxEntry {
         format!("{site}.{span}.{}.{}", self.window.start.0, self.revision)
     }
 
-    /// The row's text.
-    #[must_use]
-    pub fn to_json(&self) -> String {
-        serde_json::to_string(&(VERSION, self)).unwrap_or_default()
+    /// Writes the row.
+    ///
+    /// # Errors
+    /// Fails if it cannot be written as JSON.
+    pub fn to_json(&self) -> Result<String, serde_json::Error> {
+        serde_json::to_string(&(VERSION, self))
     }
 
     /// A row as it was stored; none when no version of ours has written it.
@@ -584,10 +586,12 @@ impl OutboxEntry {
 }
 
 impl OutboxState {
-    /// The row's text.
-    #[must_use]
-    pub fn to_json(&self) -> String {
-        serde_json::to_string(self).unwrap_or_default()
+    /// Writes the row.
+    ///
+    /// # Errors
+    /// Fails if it cannot be written as JSON.
+    pub fn to_json(&self) -> Result<String, serde_json::Error> {
+        serde_json::to_string(self)
     }
 
     /// The row as it was stored; none when no version of ours has written it.

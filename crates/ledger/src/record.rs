@@ -145,18 +145,22 @@ impl ViewRecord {
         serde_json::from_str(text).ok().filter(|told: &Self| told.v == VERSION)
     }
 
-    /// The record as it is stored.
-    #[must_use]
-    pub fn to_json(&self) -> String {
-        serde_json::to_string(self).unwrap_or_default()
+    /// Writes the record as it is stored.
+    ///
+    /// # Errors
+    /// Fails if it cannot be written as JSON.
+    pub fn to_json(&self) -> Result<String, serde_json::Error> {
+        serde_json::to_string(self)
     }
 }
 
 impl SeriesLabels {
     /// The name under which a series is stored: equal labels, equal text.
-    #[must_use]
-    pub fn to_json(&self) -> String {
-        serde_json::to_string(self).unwrap_or_default()
+    ///
+    /// # Errors
+    /// Fails if it cannot be written as JSON.
+    pub fn to_json(&self) -> Result<String, serde_json::Error> {
+        serde_json::to_string(self)
     }
 
     /// The labels of a stored name.

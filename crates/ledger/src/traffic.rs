@@ -195,13 +195,15 @@ impl TrafficStats {
     }
 
     /// The bytes that are carried.
-    #[must_use]
-    pub fn encode(&self) -> Vec<u8> {
-        let routes: Vec<(String, Vec<u8>)> =
-            self.routes.iter().map(|(route, served)| (route.clone(), served.encode())).collect();
+    ///
+    /// # Errors
+    /// Fails if it cannot be encoded.
+    pub fn encode(&self) -> Result<Vec<u8>, CodecError> {
+        let encoded = |(route, stats): (&String, &RouteStats)| Ok((route.clone(), stats.encode()?));
+        let routes: Vec<(String, Vec<u8>)> = self.routes.iter().map(encoded).collect::<Result<_, _>>()?;
         let mut bytes = vec![VERSION];
-        bytes.extend(postcard::to_stdvec(&routes).unwrap_or_default());
-        bytes
+        bytes.extend(postcard::to_stdvec(&routes).map_err(|_| CodecError)?);
+        Ok(bytes)
     }
 
     /// Reads carried bytes.
@@ -233,13 +235,15 @@ impl TrafficWindows {
     }
 
     /// The bytes that are carried.
-    #[must_use]
-    pub fn encode(&self) -> Vec<u8> {
-        let windows: Vec<(Window, Vec<u8>)> =
-            self.0.iter().map(|(window, traffic)| (*window, traffic.encode())).collect();
+    ///
+    /// # Errors
+    /// Fails if it cannot be encoded.
+    pub fn encode(&self) -> Result<Vec<u8>, CodecError> {
+        let encoded = |(window, traffic): (&Window, &TrafficStats)| Ok((*window, traffic.encode()?));
+        let windows: Vec<(Window, Vec<u8>)> = self.0.iter().map(encoded).collect::<Result<_, _>>()?;
         let mut bytes = vec![VERSION];
-        bytes.extend(postcard::to_stdvec(&windows).unwrap_or_default());
-        bytes
+        bytes.extend(postcard::to_stdvec(&windows).map_err(|_| CodecError)?);
+        Ok(bytes)
     }
 
     /// Reads carried bytes.
@@ -326,8 +330,10 @@ impl RouteStats {
     }
 
     /// The bytes that are stored: a version, then the record.
-    #[must_use]
-    pub fn encode(&self) -> Vec<u8> {
+    ///
+    /// # Errors
+    /// Fails if it cannot be encoded.
+    pub fn encode(&self) -> Result<Vec<u8>, CodecError> {
         let answers = self.responses.iter().map(|(answer, answered)| {
             let ResponseStats { n, bytes, edge, origin } = answered;
             (answer.clone(), *n, *bytes, edge.to_stored(), origin.to_stored())
@@ -338,8 +344,8 @@ impl RouteStats {
         });
         let record = StoredRouteStats { responses: answers.collect(), queries: queries.collect() };
         let mut bytes = vec![VERSION];
-        bytes.extend(postcard::to_stdvec(&record).unwrap_or_default());
-        bytes
+        bytes.extend(postcard::to_stdvec(&record).map_err(|_| CodecError)?);
+        Ok(bytes)
     }
 
     /// Reads stored bytes.
@@ -589,7 +595,7 @@ mod tests {
         }
         let mut merged = TrafficStats::default();
         for part in parts.iter().rev() {
-            merged.merge(&TrafficStats::decode(&part.encode()).unwrap());
+            merged.merge(&TrafficStats::decode(&part.encode().unwrap()).unwrap());
         }
         assert_eq!(merged, whole);
         let served = whole.total();
@@ -646,7 +652,7 @@ mod tests {
             windows.add(WindowSpan::Hour, at(WindowSpan::Minute, minute), "/", served);
         }
         windows.add(WindowSpan::Hour, at(WindowSpan::Day, 0), "/", served);
-        let windows = TrafficWindows::decode(&windows.encode()).unwrap();
+        let windows = TrafficWindows::decode(&windows.encode().unwrap()).unwrap();
         let held: Vec<_> = windows.0.iter().map(|(window, held)| (*window, held.total().n())).collect();
         assert_eq!(
             held,
@@ -659,8 +665,12 @@ mod tests {
         let queries = [("products".to_owned(), 2.5), ("products".to_owned(), 1.0)];
         let mut traffic = TrafficStats::default();
         traffic.add(&record("/product/:id", 120, &queries));
-        let bytes: String =
-            traffic.routes["/product/:id"].encode().iter().map(|byte| format!("{byte:02x}")).collect();
+        let bytes: String = traffic.routes["/product/:id"]
+            .encode()
+            .unwrap()
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
         assert_eq!(bytes, ROUTE_STATS_V1);
         let stored: Vec<u8> = (0..ROUTE_STATS_V1.len() / 2)
             .map(|at| u8::from_str_radix(&ROUTE_STATS_V1[at * 2..at * 2 + 2], 16).unwrap())
@@ -675,7 +685,7 @@ mod tests {
     fn malformed_bytes_are_refused() {
         let mut traffic = TrafficStats::default();
         traffic.add(&record("/", 1, &[]));
-        let bytes = traffic.encode();
+        let bytes = traffic.encode().unwrap();
         assert_eq!(TrafficStats::decode(&[]), Err(CodecError));
         assert_eq!(TrafficStats::decode(&bytes[..bytes.len() - 1]), Err(CodecError));
         assert_eq!(TrafficStats::decode(&[9, 0]), Err(CodecError));

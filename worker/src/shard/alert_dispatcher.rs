@@ -54,7 +54,7 @@ impl AlertDispatcher {
     pub(super) fn handle(self: &Rc<Self>, site: &str, config: &Config, input: AlertInput) -> Result<()> {
         let mut alerts = self.load_alerts(site)?;
         let effects = alerts.handle(input, now());
-        store_fact(&self.sql(), "alerts", &alerts.to_json())?;
+        store_fact(&self.sql(), "alerts", &alerts.to_json()?)?;
         for effect in effects {
             match effect {
                 AlertEffect::Notify(notice) => self.notify(site, config, notice)?,

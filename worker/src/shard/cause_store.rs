@@ -55,7 +55,7 @@ impl Shard {
                 self.sql().exec(gone, values)?;
                 continue;
             }
-            values.push(causes.to_json().into());
+            values.push(causes.to_json()?.into());
             self.sql().exec(
                 "INSERT OR REPLACE INTO causes (day, route, device, metric, causes) VALUES (?, ?, ?, ?, ?)",
                 values,

@@ -147,7 +147,7 @@ impl Shard {
             to_sql_integer(horizon.days.0),
         ];
         match after {
-            Some(key) => values.extend(cell_row_key(key)),
+            Some(key) => values.extend(cell_row_key(key)?),
             None => values.extend([to_sql_integer(0), to_sql_integer(0), String::new().into()]),
         }
         self.select_cells(
@@ -244,8 +244,8 @@ impl Shard {
         for effect in effects {
             match effect {
                 CellEffect::Store(key, cell) => {
-                    let mut values = cell_row_key(&key);
-                    values.push(SqlStorageValue::Blob(cell.encode()));
+                    let mut values = cell_row_key(&key)?;
+                    values.push(SqlStorageValue::Blob(cell.encode().map_err(malformed_error)?));
                     sql.exec(
                         "INSERT OR REPLACE INTO cells (span, start, series, cell) VALUES (?, ?, ?, ?)",
                         values,
@@ -254,7 +254,7 @@ impl Shard {
                 CellEffect::Remove(key) => {
                     sql.exec(
                         "DELETE FROM cells WHERE span = ? AND start = ? AND series = ?",
-                        cell_row_key(&key),
+                        cell_row_key(&key)?,
                     )?;
                 }
                 CellEffect::MarkFolded(view, record) => counted.push((view, record)),
@@ -268,7 +268,7 @@ impl Shard {
         for key in keys {
             let rows = self.select_cells(
                 "SELECT span, start, series, cell FROM cells WHERE span = ? AND start = ? AND series = ?",
-                cell_row_key(&key),
+                cell_row_key(&key)?,
             )?;
             cells.extend(rows);
         }
@@ -326,9 +326,10 @@ fn decode_cell_key(span: &SqlStorageValue, start: &SqlStorageValue, series: &str
     Some(CellKey { window, labels: SeriesLabels::from_json(series)? })
 }
 
-fn cell_row_key(key: &CellKey) -> Vec<SqlStorageValue> {
+fn cell_row_key(key: &CellKey) -> Result<Vec<SqlStorageValue>> {
     let CellKey { window, labels } = key;
-    vec![to_sql_integer(window.span.code().into()), to_sql_integer(window.start.0), labels.to_json().into()]
+    let start = to_sql_integer(window.start.0);
+    Ok(vec![to_sql_integer(window.span.code().into()), start, labels.to_json()?.into()])
 }
 
 pub(super) fn malformed_error(error: CodecError) -> Error {

@@ -94,7 +94,8 @@ impl Shard {
             match sum {
                 PageEffect::Store(key, sum) => {
                     let [block, page, day] = page_row_key(&key);
-                    let values = vec![block, page, day, SqlStorageValue::Blob(sum.encode())];
+                    let values =
+                        vec![block, page, day, SqlStorageValue::Blob(sum.encode().map_err(malformed_error)?)];
                     let store = "INSERT OR REPLACE INTO pages (block, page, day, cell) VALUES (?, ?, ?, ?)";
                     self.sql().exec(store, values)?;
                 }
@@ -144,7 +145,7 @@ impl Shard {
                         values,
                     )?;
                     let Some((key, _)) = block.last() else { break };
-                    last = (key.window.start.0, key.labels.to_json());
+                    last = (key.window.start.0, key.labels.to_json()?);
                     cells += block.len();
                     let mut pages = PageDeltas::default();
                     block.iter().for_each(|(key, cell)| pages.backfill(key, cell));

@@ -8,11 +8,11 @@ use insight::pushed_window::{
 };
 use insight::window_document::{ClosedWindow, LastVerdicts, traffic_sections};
 use ledger::outbox::{EnqueueError, Outbox, OutboxDocument, OutboxInput, RetryTarget, Sink};
-use ledger::traffic::TrafficWindows;
+use ledger::traffic::{TrafficStats, TrafficWindows};
 use ledger::{QueryResult, Window};
 use wire::UnixMillis;
 use wire::push::VerdictTransition;
-use worker::{Result, SqlStorageValue};
+use worker::{Error, Result, SqlStorageValue};
 
 use super::object::Shard;
 use super::sql::{from_sql_integer, to_sql_integer};
@@ -128,7 +128,7 @@ impl Shard {
                 let budgets = self.active_budgets(budgets::MAX_AGE_MS).await?.budgets;
                 for (window, revision, print) in block {
                     let (groups, traffic) = counts_in_window(&counted.0, &counted.1, *window);
-                    if fingerprint(&groups, &traffic) == *print {
+                    if fingerprint_of(&groups, &traffic)? == *print {
                         continue;
                     }
                     let revision = u32::try_from(revision.saturating_add(1)).unwrap_or(u32::MAX);
@@ -166,7 +166,7 @@ impl Shard {
                 queue.into(),
                 to_sql_integer(window.start.0),
                 to_sql_integer(revision.into()),
-                fingerprint(&groups, &traffic).into(),
+                fingerprint_of(&groups, &traffic)?.into(),
             ];
             self.sql().exec(
                 "INSERT OR REPLACE INTO told (queue, start, revision, print) VALUES (?, ?, ?, ?)",
@@ -188,6 +188,10 @@ impl Shard {
         let groups = self.query_site(site, config, &query).await?;
         Ok((groups, self.traffic_windows(first.span, query.from, query.to)?))
     }
+}
+
+fn fingerprint_of(groups: &QueryResult, traffic: &TrafficStats) -> Result<String> {
+    fingerprint(groups, traffic).map_err(|error| Error::RustError(format!("window not encoded: {error}")))
 }
 
 fn last_verdicts_key(sink: &Sink) -> String {

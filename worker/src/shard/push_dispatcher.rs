@@ -108,13 +108,13 @@ impl PushDispatcher {
         let place = |seq: u64| vec![queue.into(), to_sql_integer(seq)];
         match effect {
             OutboxEffect::Insert(entry, body) => {
-                let row = vec![queue.into(), to_sql_integer(entry.seq), entry.to_json().into()];
+                let row = vec![queue.into(), to_sql_integer(entry.seq), entry.to_json()?.into()];
                 sql.exec("INSERT OR REPLACE INTO outbox (queue, seq, entry) VALUES (?, ?, ?)", row)?;
                 let row = vec![queue.into(), to_sql_integer(entry.seq), SqlStorageValue::Blob(body)];
                 sql.exec("INSERT OR REPLACE INTO bodies (queue, seq, body) VALUES (?, ?, ?)", row)?;
             }
             OutboxEffect::Update(entry) => {
-                let row = vec![entry.to_json().into(), queue.into(), to_sql_integer(entry.seq)];
+                let row = vec![entry.to_json()?.into(), queue.into(), to_sql_integer(entry.seq)];
                 sql.exec("UPDATE outbox SET entry = ? WHERE queue = ? AND seq = ?", row)?;
             }
             OutboxEffect::Remove(seq) => {

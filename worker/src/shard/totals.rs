@@ -4,7 +4,7 @@ use insight::export::Totals;
 use insight::export::totals_range::TotalsRange;
 use ledger::WindowSpan;
 use wire::UnixMillis;
-use worker::{Result, SqlStorageValue};
+use worker::{Error, Result, SqlStorageValue};
 
 use super::object::Shard;
 use super::sql::unsupported_row;
@@ -30,14 +30,14 @@ impl Shard {
             return self.load_totals(site, counted.since);
         }
         let mut totals = self.load_totals(site, counted.since)?;
-        let before = totals.to_rows();
+        let before = totals.to_rows().map_err(encode_error)?;
         for (group, cell) in &groups.cells {
             if let Some((route, device)) = group.page(&query.by) {
                 totals.add_visits(route, device, cell);
             }
         }
         traffic.0.values().for_each(|traffic| totals.add_traffic(traffic));
-        for (route, row) in totals.to_rows() {
+        for (route, row) in totals.to_rows().map_err(encode_error)? {
             if before.get(&route) != Some(&row) {
                 let row = vec![route.into(), SqlStorageValue::Blob(row)];
                 self.sql().exec("INSERT OR REPLACE INTO totals (route, total) VALUES (?, ?)", row)?;
@@ -57,4 +57,8 @@ impl Shard {
         let totals = Totals::from_rows(site.to_owned(), since, rows);
         totals.map_err(|_| unsupported_row("totals"))
     }
+}
+
+fn encode_error(error: ledger::CodecError) -> Error {
+    Error::RustError(format!("totals not encoded: {error}"))
 }

@@ -71,7 +71,11 @@ impl Shard {
         let mut served = self.load_route_stats(window, route)?;
         served.merge(added);
         let mut values = window_row_key(window);
-        values.extend([route.into(), to_sql_integer(served.n()), SqlStorageValue::Blob(served.encode())]);
+        values.extend([
+            route.into(),
+            to_sql_integer(served.n()),
+            SqlStorageValue::Blob(served.encode().map_err(|_| unsupported_row("traffic"))?),
+        ]);
         let statement =
             "INSERT OR REPLACE INTO traffic (span, start, route, n, served) VALUES (?, ?, ?, ?, ?)";
         self.sql().exec(statement, values).map(drop)

@@ -176,7 +176,7 @@ impl BenchSketch for OurSketch {
         f64::from(self.0.percentile((share * 100.0).round() as u8).expect("values").midpoint())
     }
     fn encoded_bytes(&self) -> usize {
-        self.0.encode().len()
+        self.0.encode().map_or(0, |bytes| bytes.len())
     }
 }
 
