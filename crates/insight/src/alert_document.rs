@@ -51,7 +51,7 @@ mod tests {
         let until = now.saturating_add(60_000);
         let (by, reason) = ("ann".to_owned(), "deploy".to_owned());
         let mut alerts = Alerts::new("shop".into());
-        alerts.handle(
+        let _ = alerts.handle(
             AlertInput::Silence(Silence { signal: None, route: None, from: now, until, by, reason }),
             now,
         );

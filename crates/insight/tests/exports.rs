@@ -160,12 +160,12 @@ fn every_format_matches_its_golden_file() {
 #[test]
 fn totals_survive_storage_and_transport() {
     let original = totals();
-    assert_eq!(Totals::from_rows("shop".into(), START, original.to_rows()), Ok(original.clone()));
+    assert_eq!(Totals::from_rows("shop".into(), START, original.to_rows().unwrap()), Ok(original.clone()));
     assert_eq!(Totals::decode(&original.encode().unwrap()), Ok(original.clone()));
     // A row is that of its route alone, so that what did not grow is not written.
     let mut grown = original.clone();
     grown.add_visits("/", Device::Phone, &cell(Metric::Lcp, [1]));
-    let (before, after) = (original.to_rows(), grown.to_rows());
+    let (before, after) = (original.to_rows().unwrap(), grown.to_rows().unwrap());
     let changed: Vec<_> = after.iter().filter(|(route, row)| before.get(*route) != Some(row)).collect();
     assert_eq!(changed.iter().map(|(route, _)| route.as_str()).collect::<Vec<_>>(), ["/"]);
     for (route, row) in before {
@@ -175,7 +175,7 @@ fn totals_survive_storage_and_transport() {
 
 #[test]
 fn several_sites_share_one_page() {
-    let other = Totals::from_rows("other".into(), START, totals().to_rows()).unwrap();
+    let other = Totals::from_rows("other".into(), START, totals().to_rows().unwrap()).unwrap();
     let (one, gauges) = (totals(), gauges());
     let both = [(&one, gauges.as_slice()), (&other, gauges.as_slice())];
     let page = prometheus::render(both, ExpositionFormat::Text);
