@@ -1,9 +1,9 @@
-// The product as it is deployed, in workerd: the built Worker with the files that it serves, its
-// Durable Objects with SQLite, on a free port, for one test file.
+// The deployed product in workerd, on a free port, for one test file: the built Worker with its static
+// files and its Durable Objects on SQLite.
 import { createTestHarness } from "wrangler";
 
 /**
- * @param {Record<string, any>} [vars] what a test has otherwise than the environment `dev`
+ * @param {Record<string, any>} [vars] variables that replace those of the environment `dev`
  * @param {string} [configPath]
  */
 export async function serve(vars = {}, configPath = "wrangler.toml") {
@@ -30,29 +30,29 @@ export async function serve(vars = {}, configPath = "wrangler.toml") {
     /** @param {string} [query] */
     summary: async (query = "site=demo") => {
       const answer = await fetch(`${origin}/api/vitals/summary?${query}`);
-      if (!answer.ok) throw new Error(`the summary answers ${answer.status}: ${await answer.text()}`);
+      if (!answer.ok) throw new Error(`the summary request returned ${answer.status}: ${await answer.text()}`);
       return answer.json();
     },
   };
 }
 
-/** The agent string of a person's desktop. */
+/** The user agent of a desktop browser. */
 export const DESKTOP = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 Chrome/156.0.0.0 Safari/537.36";
 
 let views = 0;
 
 /**
- * A beacon of a view of its own.
- * @param {Record<string, any>} [told]
+ * Creates a beacon for a new view.
+ * @param {Record<string, any>} [fields]
  */
-export function beacon(told = {}) {
+export function beacon(fields = {}) {
   views += 1;
   const id = views.toString(16).padStart(24, "0");
-  return { v: 1, site: "demo", id, view: 0, seq: 0, nav: "navigate", path: "/a", age: 5, m: { LCP: 1234, CLS: 20 }, ...told };
+  return { v: 1, site: "demo", id, view: 0, seq: 0, nav: "navigate", path: "/a", age: 5, m: { LCP: 1234, CLS: 20 }, ...fields };
 }
 
 /**
- * The line of a metric.
+ * Finds the summary's cell of a route, metric and device.
  * @param {{ cells: any[] }} summary @param {string} route @param {string} metric @param {string} [device]
  */
 export function line(summary, route, metric, device = "desktop") {

@@ -1,68 +1,68 @@
 /**
- * The receiving side of the push: checks who signed a document, that it is fresh, and hands it on to
- * be stored once. The scheme is told in docs/push.md. Storing is left to the backend, which alone can
- * put a document and its key into one transaction.
+ * The receiver of pushed documents: verifies signature and age, and passes each document on to be stored
+ * once. docs/push.md describes the scheme. Storing is left to the backend, which can put a document and
+ * its key into one transaction.
  * @module
  */
 
-/** Why a request is not taken. */
+/** The rejection of a request. */
 export class PushRefused extends Error {
   name = "PushRefused";
 
   /** @param {number} status @param {string} message */
   constructor(status, message) {
     super(message);
-    /** The status to answer with. */
+    /** The status of the response. */
     this.status = status;
   }
 }
 
 /** @type {typeof import("../types/backend.js").receive} */
 export function receive(options) {
-  const taken = receiver(options);
+  const handle = receiver(options);
   return async (request) => {
-    const { status, says } = await taken(request.headers, (limit) => whole(/** @type {any} */ (request.body), limit));
-    return Response.json(says, { status, headers: { "cache-control": "no-store" } });
+    const { status, body } = await handle(request.headers, (limit) => readBody(/** @type {any} */ (request.body), limit));
+    return Response.json(body, { status, headers: { "cache-control": "no-store" } });
   };
 }
 
 /** @type {typeof import("../types/backend.js").receiveExpress} */
 export function receiveExpress(options) {
-  const taken = receiver(options);
+  const handle = receiver(options);
   return async (request, response) => {
-    const { status, says } = await taken(new Headers(headersOf(request.headers)), (limit) => {
-      if (request.body === undefined) return whole(request, limit);
+    const { status, body } = await handle(new Headers(headersOf(request.headers)), (limit) => {
+      if (request.body === undefined) return readBody(request, limit);
       if (request.body instanceof Uint8Array) return Promise.resolve(request.body);
-      throw new Error("the body was parsed already: mount `receiveExpress` before `express.json()`, or behind `express.raw()`");
+      throw new Error("the body has already been parsed: mount `receiveExpress` before `express.json()` or after `express.raw()`");
     });
     response.writeHead(status, { "content-type": "application/json", "cache-control": "no-store" });
-    response.end(JSON.stringify(says));
+    response.end(JSON.stringify(body));
   };
 }
 
 /** @type {typeof import("../types/backend.js").verify} */
-export async function verify(headers, body, { keys, tolerance = TOLERANCE, now = Date.now }) {
+export async function verify(headers, body, { keys, tolerance = TOLERANCE_S, now = Date.now }) {
   const { t, k, v1 } = signatureOf(headers.get("edge-vitals-signature") ?? "");
   const idempotencyKey = headers.get("idempotency-key") ?? "";
   const window = windowOf(idempotencyKey);
   const secret = Object.hasOwn(keys, k) ? keys[k] : undefined;
-  if (!secret) throw new PushRefused(401, `there is no key called \`${k}\` here`);
+  if (!secret) throw new PushRefused(401, `unknown key \`${k}\`; add it to \`keys\``);
   const head = `edge-vitals.v1\n${t}\n${k}\n${idempotencyKey}\n`;
   const key = await crypto.subtle.importKey("raw", bytesOf(secret), HMAC, false, ["verify"]);
   // WebCrypto compares in constant time.
-  const isGenuine = await crypto.subtle.verify(HMAC, key, fromHex(v1), joined(new TextEncoder().encode(head), body));
-  if (!isGenuine) throw new PushRefused(401, "the signature is not of these bytes");
+  const isGenuine = await crypto.subtle.verify(HMAC, key, fromHex(v1), concat(new TextEncoder().encode(head), body));
+  if (!isGenuine) throw new PushRefused(401, "the signature does not match the body");
   if (Math.abs(now() / 1000 - Number(t)) > tolerance) {
-    throw new PushRefused(401, `it was signed more than ${tolerance} s away from this clock`);
+    throw new PushRefused(401, `the signature's time differs from this clock by more than ${tolerance} s`);
   }
-  return { key: idempotencyKey, ...window, document: parsed(body) };
+  return { key: idempotencyKey, ...window, document: parse(body) };
 }
 
 /** @param {import("../types/backend.js").ReceiveOptions} options */
-function receiver({ store, limit = LIMIT, ...options }) {
+function receiver({ store, limit = MAX_BYTES, ...options }) {
   for (const [name, secret] of Object.entries(options.keys)) {
     const { length } = bytesOf(secret);
-    if (length < SHORTEST) throw new TypeError(`the secret of the key \`${name}\` has ${length} bytes; it needs at least ${SHORTEST}`);
+    if (length < MIN_SECRET_BYTES) throw new TypeError(`the secret of the key \`${name}\` has ${length} bytes; it needs at least ${MIN_SECRET_BYTES}`);
   }
   /**
    * @param {Headers} headers
@@ -74,12 +74,12 @@ function receiver({ store, limit = LIMIT, ...options }) {
       push = await verify(headers, await read(limit), options);
     } catch (error) {
       if (!(error instanceof PushRefused)) throw error;
-      return { status: error.status, says: { error: error.message } };
+      return { status: error.status, body: { error: error.message } };
     }
-    // Only now is it the edge that speaks. What goes wrong here is told to whoever runs the server, by
-    // its own means, and the edge, which gets no 2xx, sends the document again.
+    // The push is genuine. An error of the store goes to the server's own error handling; without a 2xx
+    // the edge sends the document again.
     const isNew = (await store(push)) !== false;
-    return { status: 200, says: { stored: isNew } };
+    return { status: 200, body: { stored: isNew } };
   };
 }
 
@@ -93,47 +93,47 @@ function signatureOf(header) {
   const only = (name, shape) => {
     const [value, ...more] = pairs.filter(([given]) => given === name).map(([, value]) => value);
     if (value === undefined || more.length || !shape.test(value)) {
-      throw new PushRefused(400, `the signature's \`${name}\` is missing, there twice, or misshapen; it has \`t=…,k=…,v1=…\``);
+      throw new PushRefused(400, `\`${name}\` of \`Edge-Vitals-Signature\` is missing, repeated or malformed; expected \`t=…,k=…,v1=…\``);
     }
     return value;
   };
   return { t: only("t", /^\d{1,15}$/), k: only("k", /^[\w.-]{1,64}$/), v1: only("v1", /^[0-9a-f]{64}$/) };
 }
 
-/** A site may hold dots, so what follows it is read from the right. @param {string} key */
+/** Reads the window from the key. A site may contain dots, so the key is matched from the right. @param {string} key */
 function windowOf(key) {
   const [, site, span, start, revision] = /^([\w.-]{1,64})\.(minute|hour|day)\.(\d{1,15})\.(\d{1,9})$/.exec(key) ?? [];
-  if (!site) throw new PushRefused(400, "the `Idempotency-Key` is no `site.span.start.revision`");
+  if (!site) throw new PushRefused(400, "the `Idempotency-Key` is not of the form `site.span.start.revision`");
   return { site, span: /** @type {"minute" | "hour" | "day"} */ (span), start: new Date(Number(start)), revision: Number(revision) };
 }
 
 /** @param {Uint8Array} body */
-function parsed(body) {
+function parse(body) {
   try {
     return JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(body));
   } catch {
-    throw new PushRefused(400, "the body is no JSON");
+    throw new PushRefused(400, "the body is not valid JSON");
   }
 }
 
 /**
- * The whole body, unless it is longer than it may be: then no more of it is read.
+ * Reads the body, and stops at the limit.
  * @param {AsyncIterable<Uint8Array> | null} stream
  * @param {number} limit
  */
-async function whole(stream, limit) {
+async function readBody(stream, limit) {
   const parts = [];
   let length = 0;
   for await (const part of stream ?? []) {
     length += part.length;
-    if (length > limit) throw new PushRefused(413, `the body has more than ${limit} bytes`);
+    if (length > limit) throw new PushRefused(413, `the body exceeds ${limit} bytes`);
     parts.push(part);
   }
-  return joined(...parts);
+  return concat(...parts);
 }
 
 /** @param {Uint8Array[]} parts */
-function joined(...parts) {
+function concat(...parts) {
   const all = new Uint8Array(parts.reduce((sum, { length }) => sum + length, 0));
   let at = 0;
   for (const part of parts) {
@@ -147,15 +147,15 @@ function joined(...parts) {
 const headersOf = (headers) => Object.entries(headers).flatMap(([name, value]) => (value === undefined ? [] : [[name, String(value)]]));
 
 /** @param {string | Uint8Array} secret */
-const bytesOf = (secret) => joined(typeof secret === "string" ? new TextEncoder().encode(secret) : secret);
+const bytesOf = (secret) => concat(typeof secret === "string" ? new TextEncoder().encode(secret) : secret);
 
 /** @param {string} digits */
 const fromHex = (digits) => Uint8Array.from({ length: digits.length / 2 }, (_, index) => parseInt(digits.slice(2 * index, 2 * index + 2), 16));
 
 const HMAC = { name: "HMAC", hash: "SHA-256" };
-/** Bytes of a secret, at least: those of the hash (RFC 2104 §3). */
-const SHORTEST = 32;
-/** Seconds between the edge's clock and this one. */
-const TOLERANCE = 300;
-/** Bytes of a document. */
-const LIMIT = 1 << 20;
+/** The length of the hash (RFC 2104 §3). */
+const MIN_SECRET_BYTES = 32;
+/** The difference between the edge's clock and this one, at most. */
+const TOLERANCE_S = 300;
+/** The size of a document, at most, unless `limit` is set. */
+const MAX_BYTES = 1 << 20;

@@ -1,17 +1,16 @@
 /**
- * What a backend tells the edge cache: that something has changed, or will soon be asked for. What a
- * purge does there is the Worker's business.
+ * Purges and warms the edge cache from a backend, through the Worker's API.
  * @module
  */
 
-/** What was asked for was not done. */
+/** A purge or a warming that failed. */
 export class EdgeCacheError extends Error {
   name = "EdgeCacheError";
 
   /** @param {string} message @param {number} [status] */
   constructor(message, status) {
     super(message);
-    /** The Worker's status; undefined when it did not answer. */
+    /** The status of the Worker's response; undefined without a response. */
     this.status = status;
   }
 }
@@ -45,38 +44,38 @@ async function purge(what, { soft = false, ...options } = {}) {
 }
 
 /**
- * Each of these calls comes to the same when it is made twice, so one that was not answered is made again.
+ * Makes a call, with retries: every call is idempotent.
  * @param {string} action @param {string} body @param {import("../types/cache.js").EdgeOptions} options
  */
 async function call(action, body, { edge = variable("EDGE_VITALS_URL"), token = variable("EDGE_VITALS_CACHE_TOKEN"), timeout = 5000 }) {
-  if (!edge) throw new TypeError("the edge's address is missing: give `edge`, or set EDGE_VITALS_URL");
-  if (!token) throw new TypeError("the edge's token is missing: give `token`, or set EDGE_VITALS_CACHE_TOKEN");
+  if (!edge) throw new TypeError("no Worker URL: pass `edge` or set EDGE_VITALS_URL");
+  if (!token) throw new TypeError("no cache token: pass `token` or set EDGE_VITALS_CACHE_TOKEN");
   const url = new URL(`/api/cache/${action}`, edge);
-  for (const wait of [...WAITS, undefined]) {
+  for (const delay of [...RETRY_DELAYS_MS, undefined]) {
     try {
-      return await once(url, body, token, timeout);
+      return await post(url, body, token, timeout);
     } catch (error) {
-      const passes = error instanceof EdgeCacheError && (error.status === undefined || error.status === 429 || error.status >= 500);
-      if (!passes || wait === undefined) throw error;
-      await new Promise((resolve) => setTimeout(resolve, wait));
+      const isTransient = error instanceof EdgeCacheError && (error.status === undefined || error.status === 429 || error.status >= 500);
+      if (!isTransient || delay === undefined) throw error;
+      await new Promise((resolve) => setTimeout(resolve, delay));
     }
   }
 }
 
 /** @param {URL} url @param {string} body @param {string} token @param {number} timeout */
-async function once(url, body, token, timeout) {
-  const answer = await fetch(url, {
+async function post(url, body, token, timeout) {
+  const response = await fetch(url, {
     method: "POST",
     body,
     headers: { authorization: `Bearer ${token}`, "content-type": body.startsWith("{") ? "application/json" : "text/plain" },
-    // A token goes where it was meant to go, and nowhere else.
+    // A redirect must not carry the token elsewhere.
     redirect: "error",
     signal: AbortSignal.timeout(timeout),
   }).catch((/** @type {Error} */ error) => {
     throw new EdgeCacheError(`${url.origin} did not answer: ${error.message}`);
   });
-  const text = await answer.text();
-  if (!answer.ok) throw new EdgeCacheError(`${url.origin}${url.pathname} answered ${answer.status}: ${detail(text)}`, answer.status);
+  const text = await response.text();
+  if (!response.ok) throw new EdgeCacheError(`${url.origin}${url.pathname} answered ${response.status}: ${detail(text)}`, response.status);
   return JSON.parse(text);
 }
 
@@ -89,8 +88,8 @@ function detail(text) {
   }
 }
 
-/** Where there is no environment, its variables are not set. @param {string} name */
+/** Returns an environment variable, if there is an environment. @param {string} name */
 const variable = (name) => globalThis.process?.env?.[name];
 
-/** Milliseconds before the second and the third attempt. */
-const WAITS = [200, 800];
+/** The delays before the second and the third attempt. */
+const RETRY_DELAYS_MS = [200, 800];

@@ -1,19 +1,19 @@
-// What a budgets.json says: whether it is right, and what applies to a page.
-import { budgetsIn } from "./files.js";
-import { audited, measured } from "./report/words.js";
+// Validates a budgets.json, and explains the limits of a page.
+import { CliError, errorMessage } from "./cli_error.js";
+import { readBudgets } from "./files.js";
+import { auditValue, metricValue } from "./report/format.js";
 import { table } from "./report/text.js";
-import { reason, Trouble } from "./trouble.js";
 
-export const about = "Checks a budgets.json, or explains what applies to a path and why.";
+export const about = "Validates a budgets.json, or explains the limits of a path.";
 
 export const help = `
-  edge-vitals budgets check                     names the first mistake: line, key, nearest valid name
-  edge-vitals budgets explain /product/42       every limit that applies there, with its line
+  edge-vitals budgets check                     reports the first error with its line and remedy
+  edge-vitals budgets explain /product/42       lists every limit of the path with its line
   edge-vitals budgets explain / --device desktop
 
   --budgets FILE   the file (lighthouse/budgets.json)
   --device NAME    phone, tablet or desktop (phone)
-  --json           prints it for programs`;
+  --json           prints JSON`;
 
 export const options = /** @type {const} */ ({
   budgets: { type: "string" },
@@ -25,44 +25,44 @@ export const options = /** @type {const} */ ({
 export function run({ values, positionals: [what, path, ...more] }) {
   const file = values.budgets ?? "lighthouse/budgets.json";
   if (what === "check" && !path) {
-    budgetsIn(file);
-    console.log(`✓ ${file} is right.`);
+    readBudgets(file);
+    console.log(`✓ ${file} is valid.`);
     return 0;
   }
   if (what === "explain" && path?.startsWith("/") && !more.length) return explain(file, path, values);
-  const next = "it is `budgets check`, or `budgets explain /path`; `edge-vitals budgets --help` has examples";
-  throw new Trouble(`budgets cannot do "${[what, path, ...more].filter(Boolean).join(" ")}"`, next);
+  const remedy = "use `budgets check` or `budgets explain /path`; see `edge-vitals budgets --help`";
+  throw new CliError(`unknown arguments "${[what, path, ...more].filter(Boolean).join(" ")}" of budgets`, remedy);
 }
 
 /** @param {string} file @param {string} path @param {{ device?: string, json?: boolean }} how */
 function explain(file, path, { device = "phone", json }) {
-  const budgets = budgetsIn(file);
-  let found;
+  const budgets = readBudgets(file);
+  let explanation;
   try {
-    found = budgets.explain(path, device);
+    explanation = budgets.explain(path, device);
   } catch (error) {
-    throw new Trouble(reason(error), "choose one of them with --device");
+    throw new CliError(errorMessage(error), "set --device to one of them");
   }
   if (json) {
-    console.log(JSON.stringify(found, null, 2));
+    console.log(JSON.stringify(explanation, null, 2));
     return 0;
   }
-  const field = found.field.map((/** @type {any} */ limit) => [
+  const field = explanation.field.map((/** @type {any} */ limit) => [
     limit.metric,
-    `≤ ${measured(limit.metric, limit.max)}`,
-    `${limit.percentile} of 100 visits, from ${limit.minSamples} on`,
+    `≤ ${metricValue(limit.metric, limit.max)}`,
+    `p${limit.percentile}, at least ${limit.minSamples} visits`,
     limit.severity,
     `${file}:${limit.line}`,
   ]);
-  const lab = found.lab.map((/** @type {any} */ asked) => [
-    asked.audit,
-    `≤ ${audited(asked.audit, asked.max)}`,
-    asked.proxyOf ? `stands in for ${asked.proxyOf}` : "",
-    asked.severity,
-    `${file}:${asked.line}`,
+  const lab = explanation.lab.map((/** @type {any} */ assertion) => [
+    assertion.audit,
+    `≤ ${auditValue(assertion.audit, assertion.max)}`,
+    assertion.proxyOf ? `proxy of ${assertion.proxyOf}` : "",
+    assertion.severity,
+    `${file}:${assertion.line}`,
   ]);
   const side = (/** @type {string} */ title, /** @type {string[][]} */ rows) =>
-    rows.length ? `${title}:\n${table(["what", "budget", "how", "severity", "says"], rows)}` : `${title}: nothing.`;
-  console.log(`${path} on a ${device}\n\n${side("Real visits must keep", field)}\n\n${side("The lab asserts", lab)}`);
+    rows.length ? `${title}:\n${table(["metric", "budget", "condition", "severity", "source"], rows)}` : `${title}: none.`;
+  console.log(`${path} on ${device}\n\n${side("Limits of real visits", field)}\n\n${side("Lab assertions", lab)}`);
   return 0;
 }

@@ -1,4 +1,4 @@
-// Every command, in the order in which people meet them.
+// All commands, in the order of typical use.
 import * as budgets from "./budgets.js";
 import * as doctor from "./doctor.js";
 import * as gate from "./gate.js";
@@ -9,10 +9,10 @@ import * as worker from "./worker.js";
 
 /**
  * @typedef {object} Command
- * @property {string} about what it does, in one line
- * @property {string} help how to use it, with examples
+ * @property {string} about the description, in one line
+ * @property {string} help the usage, with examples
  * @property {Record<string, { type: "string" | "boolean", multiple?: boolean, short?: string }>} options
- * @property {(given: { values: any, positionals: string[] }) => number | Promise<number>} run gives the exit code
+ * @property {(given: { values: any, positionals: string[] }) => number | Promise<number>} run returns the exit code
  */
 
 /** @type {Record<string, Command>} */

@@ -1,6 +1,6 @@
-// What would change in a file, line by line, as people know it from git.
+// A unified diff, as git prints it.
 
-/** @param {string} name @param {string | undefined} before what is there; undefined where nothing is @param {string} after */
+/** @param {string} name @param {string | undefined} before the current content; undefined for a new file @param {string} after */
 export function diff(name, before, after) {
   const [old, now] = [lines(before ?? ""), lines(after)];
   const edits = changes(old, now);
@@ -12,7 +12,7 @@ export function diff(name, before, after) {
 const lines = (text) => (text === "" ? [] : text.replace(/\n$/, "").split("\n"));
 
 /**
- * The longest common lines stay; files here are short, so the plain table will do.
+ * The longest common subsequence, by the quadratic table: files here are short.
  * @param {string[]} old @param {string[]} now
  */
 function changes(old, now) {
@@ -33,7 +33,7 @@ function changes(old, now) {
   return edits;
 }
 
-/** Runs of changes, each with what stands around it. @param {ReturnType<typeof changes>} edits */
+/** Changes with their context. @param {ReturnType<typeof changes>} edits */
 function hunks(edits) {
   const near = edits.map((_, at) => edits.slice(Math.max(0, at - AROUND), at + AROUND + 1).some(({ sign }) => sign !== " "));
   /** @type {string[]} */

@@ -1,25 +1,25 @@
-// Whether a deployment works, from outside and end to end: a test beacon is sent and must arrive. It
-// says that a program sent it (`bot`), so it is counted apart from people and changes no number of theirs.
+// Checks a deployment from outside, end to end: a test beacon is sent and must be counted. It is marked as a
+// bot's, so it does not affect the data of real visitors.
 import { randomBytes } from "node:crypto";
 import { existsSync } from "node:fs";
 
-import { ask, at, fetched, refusal, workerAt } from "./ask.js";
-import { budgetsIn } from "./files.js";
-import { measured, whole } from "./report/words.js";
-import { Trouble } from "./trouble.js";
+import { endpoint, getJson, parseWorkerUrl, request, responseError } from "./api.js";
+import { CliError } from "./cli_error.js";
+import { readBudgets } from "./files.js";
+import { integer, metricValue } from "./report/format.js";
 
-export const about = "Sends a test beacon to the Worker, shows it arriving, and names what is misconfigured.";
+export const about = "Checks a deployment: sends a test beacon, verifies that it is counted, and reports configuration errors.";
 
 export const help = `
   edge-vitals doctor --url https://vitals.example.com --site portal --origin https://portal.example
 
-  --url URL        the Worker (needed)
-  --site NAME      the site; the first by name where it is left out
-  --origin URL     the origin of your pages: asks whether they may send
-  --budgets FILE   held against the limits in force at the edge (lighthouse/budgets.json)
+  --url URL        the Worker (required)
+  --site NAME      the site (the first by name)
+  --origin URL     the origin of your pages: checks that they may send beacons
+  --budgets FILE   compared with the limits in force at the edge (lighthouse/budgets.json)
 
-  The test beacon says that a program sent it, so that it is counted apart from people.
-  Exit codes: 0 all works, 2 something does not. READ_TOKEN opens a site that is not public.`;
+  The test beacon is marked as a bot's and does not affect the data of real visitors.
+  Exit codes: 0 the deployment works, 2 it does not. Set READ_TOKEN for a site that is not public.`;
 
 export const options = /** @type {const} */ ({
   url: { type: "string" },
@@ -30,94 +30,94 @@ export const options = /** @type {const} */ ({
 
 /** @param {{ values: any, positionals: string[] }} given */
 export async function run({ values }) {
-  const url = workerAt(values.url);
+  const url = parseWorkerUrl(values.url);
   const file = values.budgets ?? (existsSync(BUDGETS) ? BUDGETS : undefined);
-  const budgets = file ? budgetsIn(file) : undefined;
-  const health = await ask(url, "/api/health");
-  said(health.status === "pass", `the Worker answers at ${url.origin}`);
-  await client(url);
-  const before = await counted(url, values.site);
+  const budgets = file ? readBudgets(file) : undefined;
+  const health = await getJson(url, "/api/health");
+  check(health.status === "pass", `the Worker at ${url.origin} is healthy`, `the Worker at ${url.origin} is not healthy`);
+  await checkClient(url);
+  const before = await botViews(url, values.site);
   const site = before.site;
-  if (values.origin) await admitted(url, values.origin);
-  await sent(url, site, values.origin);
-  const after = await counted(url, site);
-  said(after.views > before.views, `the test beacon arrived: programs were counted ${whole(after.views)} times on ${ROUTE}, people not once`);
+  if (values.origin) await checkOrigin(url, values.origin);
+  await sendBeacon(url, site, values.origin);
+  const after = await botViews(url, site);
+  check(after.views > before.views, `the test beacon was counted: ${integer(after.views)} bot views on ${ROUTE}`, `the test beacon was stored, but is not counted on ${ROUTE}`);
 
-  const standing = await ask(url, "/api/budgets", { site });
-  const concerns = [...rules(standing), ...visits(standing), ...(budgets ? limits(budgets.gate(standing, []), file) : [])];
-  for (const concern of concerns) console.log(`! ${concern}`);
-  console.log(concerns.length ? `\nBeacons arrive; ${concerns.length === 1 ? "one thing" : `${concerns.length} things`} to look at.` : "\nAll works.");
+  const report = await getJson(url, "/api/budgets", { site });
+  const warnings = [...budgetWarnings(report), ...viewWarnings(report), ...(budgets ? limitWarnings(budgets.gate(report, []), file) : [])];
+  for (const warning of warnings) console.log(`! ${warning}`);
+  console.log(warnings.length ? `\nBeacons are counted; ${warnings.length === 1 ? "1 warning" : `${warnings.length} warnings`}.` : "\nAll checks passed.");
   return 0;
 }
 
-/** @param {boolean} isSo @param {string} what */
-function said(isSo, what) {
-  if (!isSo) throw new Trouble(`it is not so that ${what}`, "`npx wrangler tail` shows the Worker's log");
-  console.log(`✓ ${what}`);
+/** @param {boolean} isPassed @param {string} success @param {string} failure */
+function check(isPassed, success, failure) {
+  if (!isPassed) throw new CliError(failure, "read the Worker's log with `npx wrangler tail`");
+  console.log(`✓ ${success}`);
 }
 
 /** @param {URL} url */
-async function client(url) {
-  const address = at(url, "/v1/client.js");
-  const answer = await fetched(address);
-  const type = answer.headers.get("content-type") ?? "nothing";
-  await answer.body?.cancel();
-  if (!answer.ok || !type.includes("javascript")) {
-    throw new Trouble(`${address.href} answers ${answer.status} with ${type}`, "deploy with the assets: `[assets] directory` in wrangler.toml is where the client lies");
+async function checkClient(url) {
+  const address = endpoint(url, "/v1/client.js");
+  const response = await request(address);
+  const type = response.headers.get("content-type") ?? "nothing";
+  await response.body?.cancel();
+  if (!response.ok || !type.includes("javascript")) {
+    throw new CliError(`${address.href} returned ${response.status} with content type ${type}`, "deploy the Worker with its assets: check `[assets] directory` in wrangler.toml");
   }
-  console.log("✓ pages get the client from /v1/client.js");
+  console.log("✓ the client is served at /v1/client.js");
 }
 
-/** What was counted of programs, of us. @param {URL} url @param {string | undefined} site */
-async function counted(url, site) {
-  const { site: name, views } = await ask(url, "/api/vitals/summary", { site, bots: "only", route: ROUTE });
+/** The bot views of the doctor's route. @param {URL} url @param {string | undefined} site */
+async function botViews(url, site) {
+  const { site: name, views } = await getJson(url, "/api/vitals/summary", { site, bots: "only", route: ROUTE });
   return { site: /** @type {string} */ (name), views: /** @type {number} */ (views) };
 }
 
-/** Asks as a browser asks before it sends. @param {URL} url @param {string} origin */
-async function admitted(url, origin) {
-  const answer = await fetched(at(url, "/v1/vitals"), { method: "OPTIONS", headers: { origin, "access-control-request-method": "POST" } });
-  const allowed = answer.headers.get("access-control-allow-origin");
+/** Sends the CORS preflight of a beacon. @param {URL} url @param {string} origin */
+async function checkOrigin(url, origin) {
+  const response = await request(endpoint(url, "/v1/vitals"), { method: "OPTIONS", headers: { origin, "access-control-request-method": "POST" } });
+  const allowed = response.headers.get("access-control-allow-origin");
   if (origin !== url.origin && allowed !== origin && allowed !== "*") {
-    throw new Trouble(`pages of ${origin} may not send`, "add the origin to the site's `origins` in SITES of wrangler.toml, and deploy");
+    throw new CliError(`pages of ${origin} may not send beacons`, "add the origin to `origins` of the site in SITES (wrangler.toml), and deploy");
   }
-  console.log(`✓ pages of ${origin} may send`);
+  console.log(`✓ pages of ${origin} may send beacons`);
 }
 
 /** @param {URL} url @param {string} site @param {string | undefined} origin */
-async function sent(url, site, origin) {
-  const address = at(url, "/v1/vitals");
+async function sendBeacon(url, site, origin) {
+  const address = endpoint(url, "/v1/vitals");
   const id = randomBytes(12).toString("hex");
   const beacon = { v: 1, site, id, view: 0, seq: 0, nav: "navigate", path: ROUTE, route: ROUTE, age: 1, m: { LCP: 1 }, bot: 1 };
-  const answer = await fetched(address, {
+  const response = await request(address, {
     method: "POST",
     body: JSON.stringify(beacon),
     headers: { "content-type": "text/plain", ...(origin ? { origin } : {}) },
   });
-  if (!answer.ok) throw refusal(address, answer.status, await answer.text());
-  await answer.body?.cancel();
-  console.log(`✓ a test beacon for ${site} is stored`);
+  if (!response.ok) throw responseError(address, response.status, await response.text());
+  await response.body?.cancel();
+  console.log(`✓ a test beacon for ${site} was stored`);
 }
 
-/** @param {any} standing */
-function rules({ budgets }) {
+/** @param {any} report */
+function budgetWarnings({ budgets }) {
   const since = new Date(budgets.since).toISOString().slice(0, 16).replace("T", " ");
-  console.log(`✓ budgets.json rules at the edge since ${since} UTC`);
-  return budgets.refused ? [`a newer budgets.json does not rule: ${budgets.refused.why}`] : [];
+  console.log(`✓ budgets.json is in force at the edge since ${since} UTC`);
+  return budgets.refused ? [`a newer budgets.json was rejected: ${budgets.refused.why}`] : [];
 }
 
-/** @param {any} standing */
-function visits({ views }) {
-  if (!views) return ["no visit of a person was counted in the last day: do your pages load the client, and with this endpoint and site?"];
-  console.log(`✓ ${whole(views)} views of people were counted in the last day`);
+/** @param {any} report */
+function viewWarnings({ views }) {
+  if (!views) return ["no views of real visitors in the last day: check that your pages load the client, with this endpoint and site"];
+  console.log(`✓ ${integer(views)} views of real visitors in the last day`);
   return [];
 }
 
 /** @param {import("./documents.js").GateReport} report @param {string} file */
-function limits({ rows }, file) {
-  const others = rows.filter(({ countedAgainst }) => countedAgainst !== null);
-  const lines = [...new Set(others.map(({ line, metric, max, countedAgainst }) => `${file}:${line} allows ${metric} ${measured(metric, max)}; the edge judges by ${measured(metric, countedAgainst)}`))];
-  if (!lines.length) console.log(`✓ the edge judges by the limits of ${file}`);
+function limitWarnings({ rows }, file) {
+  const differing = rows.filter(({ countedAgainst }) => countedAgainst !== null);
+  const lines = [...new Set(differing.map(({ line, metric, max, countedAgainst }) => `${file}:${line} allows ${metric} ${metricValue(metric, max)}, but the edge uses ${metricValue(metric, countedAgainst)}: deploy the file`))];
+  if (!lines.length) console.log(`✓ the edge uses the limits of ${file}`);
   return lines;
 }
 

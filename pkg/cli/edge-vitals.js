@@ -1,10 +1,10 @@
 #!/usr/bin/env node
-// The command line. Each command says first what it does, on the error stream, so that what it prints
-// can be read by another program. Exit codes: 0 all is well, 1 a budget is broken, 2 it cannot be told.
+// The command line. Each command first describes itself on stderr, so that stdout holds its output alone.
+// Exit codes: 0 success, 1 a budget is violated, 2 no result.
 import { parseArgs } from "node:util";
 
+import { CliError } from "./cli_error.js";
 import { commands } from "./commands.js";
-import { Trouble } from "./trouble.js";
 
 /** @param {string[]} words */
 async function main(words) {
@@ -12,7 +12,7 @@ async function main(words) {
   if (["help", "--help", "-h"].includes(name)) return help(rest[0]);
   const command = commands[name];
   if (!command) {
-    throw new Trouble(`there is no command "${name}"`, "`edge-vitals help` lists what there is");
+    throw new CliError(`unknown command "${name}"`, "run `edge-vitals help` for a list of commands");
   }
   if (rest.some((word) => word === "--help" || word === "-h")) return help(name);
   console.error(command.about);
@@ -24,7 +24,7 @@ function read(name, args) {
   try {
     return parseArgs({ args, options: commands[name].options, allowPositionals: true });
   } catch (error) {
-    throw new Trouble(/** @type {Error} */ (error).message, `\`edge-vitals ${name} --help\` explains it`);
+    throw new CliError(/** @type {Error} */ (error).message, `see \`edge-vitals ${name} --help\``);
   }
 }
 
@@ -35,18 +35,18 @@ function help(name) {
     console.log(`${command.about}\n\n${command.help.replace(/^\n|\s+$/g, "")}`);
     return 0;
   }
-  console.log("edge-vitals: one budgets.json for the lab, the field and the gate of a deployment.\n");
+  console.log("edge-vitals: one budgets.json for the lab, the field and the deployment gate.\n");
   const width = Math.max(...Object.keys(commands).map((known) => known.length));
   for (const [known, { about }] of Object.entries(commands)) console.log(`  ${known.padEnd(width)}  ${about}`);
-  console.log("\nExit codes: 0 all is well, 1 a budget is broken, 2 it cannot be told.");
-  console.log("`edge-vitals <command> --help` explains a command with examples.");
+  console.log("\nExit codes: 0 success, 1 a budget is violated, 2 insufficient data or an error.");
+  console.log("Run `edge-vitals <command> --help` for options and examples.");
   return 0;
 }
 
 try {
   process.exitCode = await main(process.argv.slice(2));
 } catch (error) {
-  if (error instanceof Trouble) console.error(`✗ ${error.message}\n  ${error.next}`);
-  else console.error("✗ This is a mistake of edge-vitals itself:", error);
+  if (error instanceof CliError) console.error(`✗ ${error.message}\n  ${error.remedy}`);
+  else console.error("✗ Internal error of edge-vitals, please report it:", error);
   process.exitCode = 2;
 }

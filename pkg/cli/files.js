@@ -1,35 +1,35 @@
-// Files that commands read: budgets, and the configuration and results of Lighthouse CI.
+// Files that commands read: budgets.json, and the configuration and results of Lighthouse CI.
 import { existsSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join, resolve } from "node:path";
 
 import toolkit from "../dist/toolkit/toolkit.cjs";
-import { reason, Trouble } from "./trouble.js";
+import { CliError, errorMessage } from "./cli_error.js";
 
-/** The budgets in that file. @param {string} file */
-export function budgetsIn(file) {
-  const text = read(file, "name your budgets.json with --budgets, or write one with `edge-vitals init`");
-  const mistake = toolkit.mistake(text);
-  if (mistake) {
-    const says = mistake.message.replace(/^line \d+, column \d+: /, "");
-    throw new Trouble(`${file}:${mistake.line}:${mistake.column}: ${says}`, "mend that line and run this again");
+/** @param {string} file */
+export function readBudgets(file) {
+  const text = readText(file, "pass the path of your budgets.json with --budgets, or create one with `edge-vitals init`");
+  const error = toolkit.budgetError(text);
+  if (error) {
+    const message = error.message.replace(/^line \d+, column \d+: /, "");
+    throw new CliError(`${file}:${error.line}:${error.column}: ${message}`, "correct that line, and run the command again");
   }
   return new toolkit.Budgets(text);
 }
 
-/** The text of a file. @param {string} file @param {string} next */
-export function read(file, next) {
-  if (!existsSync(file)) throw new Trouble(`${file} is not there`, next);
+/** @param {string} file @param {string} remedy */
+export function readText(file, remedy) {
+  if (!existsSync(file)) throw new CliError(`${file} does not exist`, remedy);
   return readFileSync(file, "utf8");
 }
 
-/** The JSON in a file. @param {string} file @param {string} next @returns {any} */
-export function readJson(file, next) {
+/** @param {string} file @param {string} remedy @returns {any} */
+export function readJson(file, remedy) {
   try {
-    return JSON.parse(read(file, next));
+    return JSON.parse(readText(file, remedy));
   } catch (error) {
-    if (error instanceof Trouble) throw error;
-    throw new Trouble(`${file} is not JSON: ${reason(error)}`, next);
+    if (error instanceof CliError) throw error;
+    throw new CliError(`${file} is not valid JSON: ${errorMessage(error)}`, remedy);
   }
 }
 
@@ -37,23 +37,23 @@ export function readJson(file, next) {
  * The configuration of Lighthouse CI. @param {string} file
  * @returns {import("../types/lighthouse.cjs").Lighthouserc}
  */
-export function lighthousercIn(file) {
+export function readLighthouserc(file) {
   const path = resolve(file);
-  read(path, "name your lighthouserc with --config");
+  readText(path, "pass the path of your lighthouserc with --config");
   let config;
   try {
     config = createRequire(path)(path);
   } catch (error) {
-    throw new Trouble(`${file} cannot be loaded: ${reason(error)}`, "mend it and run this again");
+    throw new CliError(`${file} cannot be loaded: ${errorMessage(error)}`, "correct it, and run the command again");
   }
   if (!config?.edgeVitals) {
-    throw new Trouble(
-      `${file} was not made by \`lighthouserc\` of edge-vitals/lighthouse`,
-      "export what that function returns; `edge-vitals init` writes such a file",
+    throw new CliError(
+      `${file} does not export the result of \`lighthouserc\` (edge-vitals/lighthouse)`,
+      "export that result; `edge-vitals init` writes such a file",
     );
   }
   return config;
 }
 
-/** Where `verify-lhci` leaves what it found. @param {string} directory the one that holds .lighthouseci */
+/** The path of the results of `verify-lhci`. @param {string} directory the parent of .lighthouseci */
 export const labFile = (directory) => join(directory, ".lighthouseci", "edge-vitals.json");

@@ -1,25 +1,24 @@
-// What Lighthouse measured goes to the Worker, so that the dashboard can lay it beside what visitors feel:
-// the medians of the runs, page by page and device by device.
+// Uploads the medians of Lighthouse runs, by page and device, for the dashboard.
 import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 
-import { send, workerAt } from "./ask.js";
+import { parseWorkerUrl, postJson } from "./api.js";
+import { CliError } from "./cli_error.js";
 import { readJson } from "./files.js";
-import { Trouble } from "./trouble.js";
 
-export const about = "Uploads the medians of Lighthouse CI's runs to the Worker, beside which the dashboard lays the field.";
+export const about = "Uploads the medians of Lighthouse CI's runs, which the dashboard shows next to field data.";
 
 export const help = `
   edge-vitals lab upload --url https://vitals.example.com --site portal --release 2026.11.2
   edge-vitals lab upload --url … --dir lab/phone --dir lab/desktop
 
-  --url URL         the Worker (needed)
-  --site NAME       the site; the first by name where it is left out
-  --release NAME    the release that was measured
-  --dir DIRECTORY   where Lighthouse CI ran, which holds .lighthouseci (.); may be repeated
+  --url URL         the Worker (required)
+  --site NAME       the site (the first by name)
+  --release NAME    the measured release
+  --dir DIRECTORY   the parent of .lighthouseci (.); repeatable
 
-  The environment's MANAGE_TOKEN is the Worker's secret of that name.
-  Exit codes: 0 uploaded, 2 not.`;
+  Set MANAGE_TOKEN to the Worker's secret of that name.
+  Exit codes: 0 uploaded, 2 an error.`;
 
 export const options = /** @type {const} */ ({
   url: { type: "string" },
@@ -32,29 +31,29 @@ export const options = /** @type {const} */ ({
 
 /** @param {{ values: any, positionals: string[] }} given */
 export async function run({ values, positionals }) {
-  if (positionals.join(" ") !== "upload") throw new Trouble(`lab does not know "${positionals.join(" ")}"`, "say `edge-vitals lab upload`");
-  const url = workerAt(values.url);
-  const pages = (values.dir ?? ["."]).flatMap(measured);
-  for (let first = 0; first < pages.length; first += MOST_PAGES) {
-    await send(url, "/api/lab", { site: values.site }, { v: 1, ...(values.release ? { release: values.release } : {}), pages: pages.slice(first, first + MOST_PAGES) });
+  if (positionals.join(" ") !== "upload") throw new CliError(`unknown arguments "${positionals.join(" ")}" of lab`, "use `edge-vitals lab upload`");
+  const url = parseWorkerUrl(values.url);
+  const pages = (values.dir ?? ["."]).flatMap(measuredPages);
+  for (let first = 0; first < pages.length; first += MAX_PAGES) {
+    await postJson(url, "/api/lab", { site: values.site }, { v: 1, ...(values.release ? { release: values.release } : {}), pages: pages.slice(first, first + MAX_PAGES) });
   }
-  for (const { path, device, runs, medians } of pages) console.log(`✓ ${path} as a ${device}, ${runs === 1 ? "one run" : `${runs} runs`}: ${Object.entries(medians).map(([name, value]) => `${name} ${Math.round(value * 1000) / 1000}`).join(", ")}`);
+  for (const { path, device, runs, medians } of pages) console.log(`✓ ${path} on ${device}, ${runs === 1 ? "1 run" : `${runs} runs`}: ${Object.entries(medians).map(([name, value]) => `${name} ${Math.round(value * 1000) / 1000}`).join(", ")}`);
   return 0;
 }
 
-/** Each page of a directory, with the medians of its runs. @param {string} directory @returns {Measured[]} */
-function measured(directory) {
+/** The pages of a directory with the medians of their runs. @param {string} directory @returns {Measured[]} */
+function measuredPages(directory) {
   const folder = join(directory, ".lighthouseci");
-  const next = "run `lhci collect` there first, or name another directory with --dir";
+  const remedy = "run `lhci collect` there first, or pass another directory with --dir";
   const names = existsSync(folder) ? readdirSync(folder).filter((name) => /^lhr-.*\.json$/.test(name)) : [];
-  if (names.length === 0) throw new Trouble(`${folder} holds no report of Lighthouse`, next);
+  if (names.length === 0) throw new CliError(`${folder} contains no Lighthouse report`, remedy);
   /** @type {Map<string, any[]>} */
   const groups = new Map();
   for (const name of names) {
-    const report = readJson(join(folder, name), next);
-    if (report.runtimeError?.code && report.runtimeError.code !== "NO_ERROR") throw new Trouble(`${join(folder, name)} is of a run that failed: ${report.runtimeError.message ?? report.runtimeError.code}`, "run `lhci collect` again");
+    const report = readJson(join(folder, name), remedy);
+    if (report.runtimeError?.code && report.runtimeError.code !== "NO_ERROR") throw new CliError(`${join(folder, name)} is the report of a failed run: ${report.runtimeError.message ?? report.runtimeError.code}`, "run `lhci collect` again");
     const address = report.finalDisplayedUrl ?? report.finalUrl ?? report.requestedUrl;
-    if (!URL.canParse(address)) throw new Trouble(`${join(folder, name)} does not say of which page it is`, "was it written by Lighthouse CI 0.15?");
+    if (!URL.canParse(address)) throw new CliError(`${join(folder, name)} has no page URL`, "run `lhci collect` of Lighthouse CI 0.15 again");
     const key = `${new URL(address).pathname} ${report.configSettings?.formFactor === "desktop" ? "desktop" : "phone"}`;
     groups.set(key, [...(groups.get(key) ?? []), report]);
   }
@@ -72,7 +71,7 @@ function measured(directory) {
   });
 }
 
-/** As Lighthouse CI takes it: of an even number the mean of the middle two. @param {number[]} values */
+/** As in Lighthouse CI: the mean of the middle two of an even number. @param {number[]} values */
 function median(values) {
   const sorted = [...values].sort((one, other) => one - other);
   const middle = Math.floor(sorted.length / 2);
@@ -86,5 +85,5 @@ const AUDITS = /** @type {const} */ ([
   ["FCP", "first-contentful-paint"],
   ["SI", "speed-index"],
 ]);
-/** As many as one call takes. */
-const MOST_PAGES = 50;
+/** The limit of one request. */
+const MAX_PAGES = 50;

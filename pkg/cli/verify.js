@@ -1,27 +1,27 @@
-// The proof that Lighthouse CI asserted what it was to assert. It passes silently when an audit is
-// misspelt or a pattern matches no page, so the results are held against what was asked for.
+// Verifies that Lighthouse CI made every expected assertion. It passes silently if an audit is misspelt or a
+// pattern matches no page, so its results are compared with the configuration.
 import { existsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
 import toolkit from "../dist/toolkit/toolkit.cjs";
-import { budgetsIn, labFile, lighthousercIn, readJson } from "./files.js";
+import { CliError, errorMessage } from "./cli_error.js";
+import { labFile, readBudgets, readJson, readLighthouserc } from "./files.js";
 import { labTable } from "./report/text.js";
-import { reason, Trouble } from "./trouble.js";
 
-/** @typedef {import("./documents.js").LabFound} LabFound */
+/** @typedef {import("./documents.js").LhciVerification} LabFound */
 
-export const about = "Proves that Lighthouse CI asserted every budget of every page, and sums up what it found.";
+export const about = "Verifies that Lighthouse CI asserted every budget of every page, and summarizes the results.";
 
 export const help = `
   edge-vitals verify-lhci                                  after \`lhci autorun\`, in the same directory
   edge-vitals verify-lhci --config lighthouse/lighthouserc.cjs --dir lab/desktop
 
   --config FILE     the configuration (lighthouserc.cjs, or lighthouse/lighthouserc.cjs)
-  --dir DIRECTORY   where Lighthouse CI ran, which holds .lighthouseci (.)
-  --json            prints what was found for programs
+  --dir DIRECTORY   the parent of .lighthouseci (.)
+  --json            prints JSON
 
-  It leaves .lighthouseci/edge-vitals.json for \`edge-vitals gate --lab DIRECTORY\`.
-  Exit codes: 0 all was asserted and is kept, 1 a budget is broken, 2 something was not asserted.`;
+  Writes .lighthouseci/edge-vitals.json for \`edge-vitals gate --lab DIRECTORY\`.
+  Exit codes: 0 every assertion was made and passed, 1 a budget is violated, 2 an assertion is missing.`;
 
 export const options = /** @type {const} */ ({
   config: { type: "string" },
@@ -31,41 +31,40 @@ export const options = /** @type {const} */ ({
 
 /** @param {{ values: any, positionals: string[] }} given */
 export function run({ values, positionals }) {
-  if (positionals.length) throw new Trouble(`verify-lhci takes no "${positionals[0]}"`, "name a directory with --dir");
+  if (positionals.length) throw new CliError(`unexpected argument "${positionals[0]}"`, "pass a directory with --dir");
   const directory = values.dir ?? ".";
-  const config = lighthousercIn(values.config ?? CONFIGS.find((name) => existsSync(name)) ?? CONFIGS[0]);
+  const config = readLighthouserc(values.config ?? CONFIGS.find((name) => existsSync(name)) ?? CONFIGS[0]);
   const results = readJson(join(directory, ".lighthouseci/assertion-results.json"), "run `lhci autorun` (or `lhci collect` and `lhci assert`) there first");
   const { budgets: file, urls, device } = config.edgeVitals;
   /** @type {LabFound} */
-  const found = { ...proven(file, urls, device, results), unmade: unmade(added(config), results) };
-  const { answer, code } = toolkit.labGate([found]);
-  writeFileSync(labFile(directory), `${JSON.stringify(found, null, 2)}\n`);
+  const verification = { ...verifyBudgets(file, urls, device, results), unmade: missingAssertions(customAssertions(config), results) };
+  const { answer, code } = toolkit.labGate([verification]);
+  writeFileSync(labFile(directory), `${JSON.stringify(verification, null, 2)}\n`);
 
-  if (values.json) console.log(JSON.stringify({ answer, ...found }, null, 2));
-  else console.log(summary(found, answer, pagesOf(results)));
+  if (values.json) console.log(JSON.stringify({ answer, ...verification }, null, 2));
+  else console.log(summary(verification, answer, pagesOf(results)));
   return code;
 }
 
 /** @param {string} file @param {string[]} urls @param {string} device @param {any[]} results @returns {LabFound} */
-function proven(file, urls, device, results) {
-  const budgets = budgetsIn(file);
-  // Assertions of other kinds, which people add, are none of ours.
-  const ours = results.filter(({ name, expected }) => ["maxNumericValue", "auditRan"].includes(name) && ["number", "boolean"].includes(typeof expected));
+function verifyBudgets(file, urls, device, results) {
+  const budgets = readBudgets(file);
+  // Assertions of other kinds were added by hand.
+  const ownResults = results.filter(({ name, expected }) => ["maxNumericValue", "auditRan"].includes(name) && ["number", "boolean"].includes(typeof expected));
   try {
-    return budgets.verify(urls, device, ours.map(({ actual, expected, ...rest }) => ({ ...rest, expected: Number(expected), actual: typeof actual === "number" ? actual : null })));
+    return budgets.verify(urls, device, ownResults.map(({ actual, expected, ...rest }) => ({ ...rest, expected: Number(expected), actual: typeof actual === "number" ? actual : null })));
   } catch (error) {
-    throw new Trouble(`assertion-results.json cannot be read: ${reason(error)}`, "was it written by Lighthouse CI 0.15?");
+    throw new CliError(`assertion-results.json is invalid: ${errorMessage(error)}`, "run `lhci assert` of Lighthouse CI 0.15 again");
   }
 }
 
 /**
- * The rows of a configuration without the assertions that follow from the budgets: those are proved one
- * by one. What is left was added, or changed, by hand.
+ * The rows of a configuration without the assertions from the budgets: those that were added or changed by hand.
  * @param {import("../types/lighthouse.cjs").Lighthouserc} config
  */
-function added({ ci, edgeVitals: { budgets, urls, device } }) {
+function customAssertions({ ci, edgeVitals: { budgets, urls, device } }) {
   /** @type {import("../types/lighthouse.cjs").AssertRow[]} */
-  const ours = budgetsIn(budgets).lighthouserc(urls, device, 1).assert.assertMatrix;
+  const ours = readBudgets(budgets).lighthouserc(urls, device, 1).assert.assertMatrix;
   const isOurs = (/** @type {string} */ pattern, /** @type {string} */ audit) =>
     ours.some(({ matchingUrlPattern, assertions }) => matchingUrlPattern === pattern && audit in assertions);
   return ci.assert.assertMatrix.map(({ matchingUrlPattern, assertions }) => {
@@ -75,10 +74,10 @@ function added({ ci, edgeVitals: { budgets, urls, device } }) {
 }
 
 /**
- * Which of these assertions left no result at all.
+ * The assertions of these rows without a result.
  * @param {import("../types/lighthouse.cjs").AssertRow[]} rows @param {any[]} results
  */
-function unmade(rows, results) {
+function missingAssertions(rows, results) {
   const pages = pagesOf(results);
   return rows.flatMap(({ matchingUrlPattern: pattern, assertions }) => {
     const matches = new RegExp(pattern);
@@ -86,16 +85,16 @@ function unmade(rows, results) {
     return Object.entries(assertions).flatMap(([audit, assertion]) => {
       const level = Array.isArray(assertion) ? assertion[0] : assertion;
       if (level === "off") return [];
-      if (!["warn", "error"].includes(level)) return [{ pattern, audit, why: `its level is "${level}"; known are off, warn and error` }];
-      const isMade = results.some((result) => matches.test(result.url) && keyOf(result) === audit.replaceAll(".", ":") && result.name !== "auditRan");
+      if (!["warn", "error"].includes(level)) return [{ pattern, audit, why: `unknown level "${level}"; use off, warn or error` }];
+      const isMade = results.some((result) => matches.test(result.url) && assertionKey(result) === audit.replaceAll(".", ":") && result.name !== "auditRan");
       if (isMade) return [];
-      return [{ pattern, audit, why: reached ? "the audit gave no result; is its name right, and does this Lighthouse have it?" : "no page that was visited matches" }];
+      return [{ pattern, audit, why: reached ? "the audit has no result; check its name, and that this Lighthouse version has it" : "no visited page matches the pattern" }];
     });
   });
 }
 
 /** @param {{ auditId: string, auditProperty?: string | string[] }} result */
-function keyOf({ auditId, auditProperty }) {
+function assertionKey({ auditId, auditProperty }) {
   const rest = Array.isArray(auditProperty) ? auditProperty : (auditProperty?.split(".") ?? []);
   return [auditId, ...rest].join(":");
 }
@@ -105,18 +104,18 @@ const pagesOf = (results) => [...new Set(results.map(({ url }) => url))];
 
 /** @param {LabFound} found @param {string} answer @param {string[]} pages */
 function summary({ device, outcomes, unmade }, answer, pages) {
-  const parts = [outcomes.length ? labTable(outcomes.map((row) => ({ ...row, device }))) : "  The budgets ask for nothing in the lab on these pages."];
+  const parts = [outcomes.length ? labTable(outcomes.map((row) => ({ ...row, device }))) : "  No budget applies to these pages in the lab."];
   if (unmade.length) {
     parts.push(["Never asserted:", ...unmade.map(({ pattern, audit, why }) => `  ? ${audit} of ${pattern}: ${why}`)].join("\n"));
   }
-  const missed = outcomes.filter(({ outcome, url }) => outcome === "not-asserted" && !pages.includes(url));
-  if (missed.length) {
-    parts.push(`Lighthouse saw ${pages.join(", ") || "no page"}, and not ${[...new Set(missed.map(({ url }) => url))].join(", ")}: name pages as they are after redirects.`);
+  const unvisited = outcomes.filter(({ outcome, url }) => outcome === "not-asserted" && !pages.includes(url));
+  if (unvisited.length) {
+    parts.push(`Lighthouse visited ${pages.join(", ") || "no page"}, but not ${[...new Set(unvisited.map(({ url }) => url))].join(", ")}: configure the URLs after redirects.`);
   }
   const ANSWERS = {
-    pass: "✓ PASS: every budget was asserted, and those that matter are kept",
-    violated: "✗ VIOLATED: a budget that matters is broken",
-    insufficient: "? INSUFFICIENT: not everything was asserted, so passing would prove nothing",
+    pass: "✓ PASS: every budget was asserted, and none of severity error is violated",
+    violated: "✗ VIOLATED: at least one budget of severity error is not met",
+    insufficient: "? INSUFFICIENT: at least one assertion is missing or has no value",
   };
   return [...parts, ANSWERS[/** @type {keyof typeof ANSWERS} */ (answer)]].join("\n\n");
 }

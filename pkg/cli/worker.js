@@ -1,19 +1,19 @@
-// The Worker as it lies in this package, laid out with your budgets for wrangler. wrangler.toml names
-// this as its build command, so that `npx wrangler deploy` alone deploys what budgets.json says now.
+// Lays out the packaged Worker with the project's budgets for wrangler. It is the build command in
+// wrangler.toml, so `npx wrangler deploy` always deploys the current budgets.json.
 import { cpSync, existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
-import { budgetsIn, read } from "./files.js";
-import { Trouble } from "./trouble.js";
+import { CliError } from "./cli_error.js";
+import { readBudgets, readText } from "./files.js";
 
-export const about = "Lays out the Worker with your budgets, for `npx wrangler deploy`; refuses a wrong budgets.json.";
+export const about = "Lays out the Worker with your budgets for `npx wrangler deploy`; fails on an invalid budgets.json.";
 
 export const help = `
-  edge-vitals worker              what wrangler.toml calls before it deploys
+  edge-vitals worker              the build command in wrangler.toml
 
   --budgets FILE   your budgets (lighthouse/budgets.json)
-  --out DIRECTORY  where it is laid out (.edge-vitals)`;
+  --out DIRECTORY  the output directory (.edge-vitals)`;
 
 export const options = /** @type {const} */ ({ budgets: { type: "string" }, out: { type: "string" } });
 
@@ -21,16 +21,16 @@ export const options = /** @type {const} */ ({ budgets: { type: "string" }, out:
 export function run({ values }) {
   const file = values.budgets ?? "lighthouse/budgets.json";
   const out = values.out ?? ".edge-vitals";
-  budgetsIn(file);
-  if (!existsSync(SHIPPED)) throw new Trouble("this package holds no Worker", "build it with `cargo xtask build`, or install it from npm");
+  readBudgets(file);
+  if (!existsSync(SHIPPED)) throw new CliError("this package does not contain the Worker", "build it with `cargo xtask build`, or install the package from npm");
   mkdirSync(out, { recursive: true });
-  // All of it is made again by this command; git need not know.
+  // The directory is generated: git ignores it.
   writeFileSync(join(out, ".gitignore"), "*\n");
   cpSync(SHIPPED, out, { recursive: true });
-  writeFileSync(join(out, "assets/v1/budgets.json"), read(file, ""));
-  console.log(`✓ The Worker is in ${out}, and judges by ${file}.`);
+  writeFileSync(join(out, "assets/v1/budgets.json"), readText(file, ""));
+  console.log(`✓ The Worker is in ${out}, with the budgets of ${file}.`);
   return 0;
 }
 
-/** What the package ships: `worker/`, `assets/` and the wrangler.toml that they were made for. */
+/** The packaged Worker: `worker/`, `assets/` and their wrangler.toml. */
 export const SHIPPED = join(dirname(fileURLToPath(import.meta.url)), "../dist/worker");

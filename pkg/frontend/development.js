@@ -1,14 +1,14 @@
 /**
- * What a developer sees of a page's vitals: an overlay that follows them, and one table in the console.
- * For development alone: nothing of a production build imports this, and it sends nothing. The limits
- * are asked of the Worker, which alone knows which budget rules which page.
+ * Tools for development: an overlay with the page's current metrics, and a table in the console. No
+ * production build imports this module, and it sends nothing. The limits come from the Worker, which
+ * alone matches budgets to pages.
  * @module
  */
 import { onCLS, onFCP, onFID, onINP, onLCP, onTTFB } from "#attribution";
 
 /** @typedef {import("../types/development.js").DevelopmentOptions} Options */
 /** @typedef {import("../types/react.js").AttributedMetric} Report */
-/** @typedef {{ value: string, rating: string, limit: string, isWithin: boolean | undefined, because: string }} Line */
+/** @typedef {{ value: string, rating: string, limit: string, isWithin: boolean | undefined, cause: string }} Row */
 
 /** @type {typeof import("../types/development.js").overlay} */
 export function overlay(options = {}) {
@@ -16,11 +16,11 @@ export function overlay(options = {}) {
   const host = document.createElement("div");
   host.dataset.edgeVitals = "";
   const root = host.attachShadow({ mode: "open" });
-  root.innerHTML = `<style>${STYLE}</style><section aria-label="Vitals of this page"><header><b>Vitals</b><button aria-label="Close the vitals">×</button></header><table>${NAMES.map((name) => `<tr data-metric=${name}><th>${name}<td>…<td>`).join("")}</table></section>`;
-  const stop = watched(options, (name, { value, rating, limit, isWithin, because }) => {
+  root.innerHTML = `<style>${STYLE}</style><section aria-label="Web vitals of this page"><header><b>Web vitals</b><button aria-label="Close web vitals">×</button></header><table>${NAMES.map((name) => `<tr data-metric=${name}><th>${name}<td>…<td>`).join("")}</table></section>`;
+  const stop = subscribe(options, (name, { value, rating, limit, isWithin, cause }) => {
     const row = /** @type {HTMLElement} */ (root.querySelector(`[data-metric=${name}]`));
     row.className = isWithin === undefined ? rating : isWithin ? "good" : "poor";
-    row.title = because;
+    row.title = cause;
     row.children[1].textContent = value;
     row.children[2].textContent = limit;
   });
@@ -29,8 +29,8 @@ export function overlay(options = {}) {
     host.remove();
   };
   root.querySelector("button")?.addEventListener("click", close);
-  // What is painted first is to be the page's.
-  loaded(() => document.body.append(host));
+  // After load, so that the overlay is not the page's first paint.
+  afterLoad(() => document.body.append(host));
   return close;
 }
 
@@ -38,83 +38,83 @@ export function overlay(options = {}) {
 export function table(options = {}) {
   if (!globalThis.document) return () => {};
   /** @type {Record<string, Record<string, string>>} */
-  const lines = {};
-  const stop = watched(options, (name, { value, limit, rating, isWithin, because }) => {
-    lines[name] = { value, limit, verdict: isWithin === undefined ? rating : isWithin ? "within" : "OVER", because };
+  const rows = {};
+  const stop = subscribe(options, (name, { value, limit, rating, isWithin, cause }) => {
+    rows[name] = { value, limit, verdict: isWithin === undefined ? rating : isWithin ? "within budget" : "OVER BUDGET", cause };
   });
   /** @type {ReturnType<typeof setTimeout> | undefined} */
-  let late;
-  loaded(() => {
-    // By then the largest paint is there; what shifts and waits later is the overlay's to show.
-    late = setTimeout(() => {
-      console.table(Object.fromEntries(NAMES.filter((name) => lines[name]).map((name) => [name, lines[name]])));
+  let timer;
+  afterLoad(() => {
+    // By then LCP is known. Later shifts and interactions are shown by the overlay.
+    timer = setTimeout(() => {
+      console.table(Object.fromEntries(NAMES.filter((name) => rows[name]).map((name) => [name, rows[name]])));
       stop();
-    }, SETTLED);
+    }, TABLE_DELAY_MS);
   });
   return () => {
-    clearTimeout(late);
+    clearTimeout(timer);
     stop();
   };
 }
 
 /**
- * Tells each change of each metric of this page load, beside its limit.
+ * Calls back with each change of each metric of this page load, beside its limit.
  * @param {Options} options
- * @param {(name: string, line: Line) => void} tell
+ * @param {(name: string, row: Row) => void} onRow
  */
-function watched({ limits: given = LIMITS }, tell) {
-  const ended = new AbortController();
-  const take = (/** @type {Report} */ report) => tell(report.name, line(report));
-  // What was measured meanwhile is told all the same, and judged at once.
-  known(given).then((limits) => {
-    if (ended.signal.aborted) return;
+function subscribe({ limits: source = LIMITS_PATH }, onRow) {
+  const controller = new AbortController();
+  const onReport = (/** @type {Report} */ report) => onRow(report.name, toRow(report));
+  // Entries are buffered, so no report is lost while the limits are fetched.
+  fetchLimits(source).then((limits) => {
+    if (controller.signal.aborted) return;
     for (const on of [onCLS, onFCP, onFID, onINP, onLCP, onTTFB]) {
-      const stop = /** @type {(take: any, options: object) => () => void} */ (on)(take, { reportAllChanges: true, limits });
-      ended.signal.addEventListener("abort", stop);
+      const stop = /** @type {(callback: typeof onReport, options: object) => () => void} */ (on)(onReport, { reportAllChanges: true, limits });
+      controller.signal.addEventListener("abort", stop);
     }
   });
-  return () => ended.abort();
+  return () => controller.abort();
 }
 
-/** The limits of this page; none where nobody tells them. @param {NonNullable<Options["limits"]>} given */
-async function known(given) {
-  if (typeof given === "object" && !(given instanceof URL)) return given;
+/** Returns the limits of this page; none if the Worker cannot be reached. @param {NonNullable<Options["limits"]>} source */
+async function fetchLimits(source) {
+  if (typeof source === "object" && !(source instanceof URL)) return source;
   try {
-    const url = new URL(given, location.href);
+    const url = new URL(source, location.href);
     url.searchParams.set("path", location.pathname);
     url.searchParams.set("device", /Mobi/.test(navigator.userAgent) ? "phone" : "desktop");
-    const answer = await fetch(url, { signal: AbortSignal.timeout(PATIENCE) });
-    return answer.ok ? (await answer.json()).limits : {};
+    const response = await fetch(url, { signal: AbortSignal.timeout(LIMITS_TIMEOUT_MS) });
+    return response.ok ? (await response.json()).limits : {};
   } catch {
     return {};
   }
 }
 
-/** @param {Report} report @returns {Line} */
-function line({ name, value, rating, budget, withinBudget, attribution }) {
-  const shown = (/** @type {number} */ number) => (name === "CLS" ? number.toFixed(3) : `${Math.round(number)} ms`);
+/** @param {Report} report @returns {Row} */
+function toRow({ name, value, rating, budget, withinBudget, attribution }) {
+  const format = (/** @type {number} */ number) => (name === "CLS" ? number.toFixed(3) : `${Math.round(number)} ms`);
   const { target, largestShiftTarget, interactionTarget, url } = /** @type {any} */ (attribution ?? {});
   return {
-    value: shown(value),
+    value: format(value),
     rating,
-    limit: budget === undefined ? rating : `≤ ${shown(budget)}`,
+    limit: budget === undefined ? rating : `≤ ${format(budget)}`,
     isWithin: withinBudget,
-    because: target || largestShiftTarget || interactionTarget || url || "",
+    cause: target || largestShiftTarget || interactionTarget || url || "",
   };
 }
 
-/** @param {() => void} then */
-function loaded(then) {
-  if (document.readyState === "complete") then();
-  else addEventListener("load", then, { once: true });
+/** @param {() => void} work */
+function afterLoad(work) {
+  if (document.readyState === "complete") work();
+  else addEventListener("load", work, { once: true });
 }
 
+/** The metrics in the order in which they are shown. @type {Report["name"][]} */
 const NAMES = ["TTFB", "FCP", "LCP", "CLS", "INP", "FID"];
-const LIMITS = "/api/budgets/limits";
-/** Milliseconds for which the Worker may keep the limits to itself. */
-const PATIENCE = 3000;
-/** Milliseconds after load. */
-const SETTLED = 2000;
+const LIMITS_PATH = "/api/budgets/limits";
+const LIMITS_TIMEOUT_MS = 3000;
+/** The time from load to the table. */
+const TABLE_DELAY_MS = 2000;
 const STYLE = `
 section { all: initial; position: fixed; right: 12px; bottom: 12px; z-index: 2147483647; width: 208px; padding: 8px 12px; border-radius: 10px; background: #14181ff2; color: #e7eaef; font: 12px/1.6 system-ui, sans-serif; box-shadow: 0 6px 24px #0005 }
 header { display: flex; justify-content: space-between }

@@ -1,7 +1,7 @@
 "use client";
 /**
- * The same, and each beacon says what was to blame. Together with `useVitals` there is still one
- * copy of the client in a build.
+ * `<Vitals>` for Next.js with attribution in each beacon. It shares one copy of the client with
+ * `useVitals`.
  * @module
  */
 import { vitals } from "./vitals.js";

@@ -1,32 +1,32 @@
 /**
- * One measurement a page load, however often a framework mounts, remounts and renders what asks for
- * it. The client is fetched when it is first asked for: nothing of it is part of what hydrates.
+ * One measurement per page load, however often a framework mounts and renders the component. The
+ * client is imported on first use, so hydration does not wait for it.
  * @module
  */
 
-/** The client, once it was asked for. @type {Promise<Client> | undefined} */
+/** The client, once imported. @type {Promise<Client> | undefined} */
 let client;
-/** The path of the view at hand. @type {string | undefined} */
-let here;
+/** The path of the current view. @type {string | undefined} */
+let currentPath;
 
 /**
- * Starts measuring the first time; then declares a view whenever the path is another one.
+ * Starts the measurement on the first call, then declares a view whenever the path changes.
  * @param {() => Promise<Client>} load
  * @param {import("#start").StartOptions} options
  * @param {string} path
  */
-export function visited(load, options, path) {
-  if (path === here) return;
-  here = path;
-  if (client) then(({ view }) => view(/** @type {string} */ (options.route)));
+export function recordView(load, options, path) {
+  if (path === currentPath) return;
+  currentPath = path;
+  if (client) withClient(({ view }) => view(/** @type {string} */ (options.route)));
   else {
     client = load();
-    then(({ start }) => start(options));
+    withClient(({ start }) => start(options));
   }
 }
 
-/** A client that cannot be fetched is no fault of the page's. @param {(client: Client) => void} use */
-function then(use) {
+/** Uses the client. A failed import must not disturb the page. @param {(client: Client) => void} use */
+function withClient(use) {
   client?.then(use).catch(() => {});
 }
 

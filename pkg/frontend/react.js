@@ -1,8 +1,8 @@
 "use client";
 /**
- * `useVitals(callback)`: the metrics of this page load with their reasons, for a React component. The
- * page is measured once, whichever components ask and however often their effects run; which report
- * a component has had is remembered with it, so none comes twice.
+ * `useVitals(callback)`: the metrics of this page load with attribution, for React components. The page
+ * is measured once, however many components subscribe and however often their effects run. Each
+ * component remembers the reports that it received, so none comes twice.
  * @module
  */
 import { useEffect, useRef } from "react";
@@ -13,71 +13,71 @@ import { useEffect, useRef } from "react";
 /** @type {typeof import("../types/react.js").useVitals} */
 export function useVitals(callback, { reportAllChanges = false, reportSoftNavs = false, durationThreshold } = {}) {
   const latest = useRef(callback);
-  const had = useRef(/** @type {Map<string, Report>} */ (new Map()));
+  const received = useRef(/** @type {Map<string, Report>} */ (new Map()));
   useEffect(() => {
     latest.current = callback;
   });
   useEffect(
     () =>
-      measurement({ reportAllChanges, reportSoftNavs, durationThreshold }).tell((report) => {
-        const before = had.current.get(report.name);
+      measurement({ reportAllChanges, reportSoftNavs, durationThreshold }).subscribe((report) => {
+        const before = received.current.get(report.name);
         if (before === report) return;
-        had.current.set(report.name, report);
+        received.current.set(report.name, report);
         latest.current({ ...report, delta: report.value - (before?.id === report.id ? before.value : 0) });
       }),
     [reportAllChanges, reportSoftNavs, durationThreshold],
   );
 }
 
-/** The measurements of this page, by what was asked of them. @type {Map<string, Measurement>} */
+/** The measurements of this page, by their options as JSON. @type {Map<string, Measurement>} */
 const measurements = new Map();
 
 /** @param {import("#attribution").ReportOpts} options */
 function measurement(options) {
-  const name = JSON.stringify(options);
-  const running = measurements.get(name) ?? new Measurement(options);
-  measurements.set(name, running);
+  const key = JSON.stringify(options);
+  const running = measurements.get(key) ?? new Measurement(options);
+  measurements.set(key, running);
   return running;
 }
 
-/** One subscription to every metric, for all components that ask alike. It lasts as long as the page. */
+/** One subscription to every metric, for all components with the same options. It lasts as long as the page. */
 class Measurement {
   /** @type {Set<Listener>} */
   listeners = new Set();
-  /** The last report of each metric, for who asks later. @type {Map<string, Report>} */
+  /** The last report of each metric, for later subscribers. @type {Map<string, Report>} */
   last = new Map();
 
   /** @param {import("#attribution").ReportOpts} options */
   constructor(options) {
     /** @param {Report} report */
-    const take = (report) => {
+    const onReport = (report) => {
       this.last.set(report.name, report);
-      for (const listener of this.listeners) given(listener, report);
+      for (const listener of this.listeners) notify(listener, report);
     };
     import("#attribution").then(
       (client) => {
-        for (const on of [client.onCLS, client.onFCP, client.onFID, client.onINP, client.onLCP, client.onTTFB]) on(take, options);
+        for (const on of [client.onCLS, client.onFCP, client.onFID, client.onINP, client.onLCP, client.onTTFB]) on(onReport, options);
       },
-      // A client that cannot be fetched is no fault of the page's.
+      // A failed import must not disturb the page.
       () => {},
     );
   }
 
   /**
-   * Tells what is known, and what becomes known, until the returned function is called.
+   * Passes known and later reports to a listener, until the returned function is called.
    * @param {Listener} listener
    */
-  tell(listener) {
+  subscribe(listener) {
     this.listeners.add(listener);
-    for (const report of this.last.values()) given(listener, report);
+    for (const report of this.last.values()) notify(listener, report);
     return () => {
       this.listeners.delete(listener);
     };
   }
 }
 
-/** One component's mistake is shown as any other error is, and keeps no report from the others. @type {(listener: Listener, report: Report) => void} */
-function given(listener, report) {
+/** Calls a listener. Its error is reported as uncaught, and does not keep the report from the others. @type {(listener: Listener, report: Report) => void} */
+function notify(listener, report) {
   try {
     listener(report);
   } catch (error) {

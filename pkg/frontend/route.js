@@ -1,11 +1,11 @@
 /**
- * The template of a path, as `/product/:id`, from what a router tells of it: so that visits of one
- * page add up however many addresses it has. Asking the router is left to `next.js`.
+ * Route templates, such as `/product/:id`, from the router's data, so that all visits of one page are
+ * counted together. `vitals.js` queries the router.
  * @module
  */
 
 /**
- * From the pattern of a page file, as the Pages Router gives it: `/shop/[...path]` is `/shop/:path*`.
+ * Returns the template for a page file's pattern from the Pages Router: `/shop/[...path]` is `/shop/:path*`.
  * @param {string} pattern
  */
 export function routeOfPattern(pattern) {
@@ -13,19 +13,19 @@ export function routeOfPattern(pattern) {
 }
 
 /**
- * From a path and the values that the App Router found in it. Values are looked for from the end,
- * the innermost first, because a static segment precedes the value that it speaks of far more often
- * than it follows it: `/blog/blog` is `/blog/:slug`.
+ * Returns the template for a path and its parameters from the App Router. Values are matched from the
+ * end, the innermost first, because a static segment usually precedes the value that it names:
+ * `/blog/blog` is `/blog/:slug`.
  * @param {string} path
- * @param {Readonly<Record<string, string | string[] | undefined>>} params outermost first, as the router has them
+ * @param {Readonly<Record<string, string | string[] | undefined>>} params outermost first, as in the router
  */
 export function routeOfParams(path, params) {
   const segments = path.split("/");
-  const decoded = segments.map(plain);
+  const decoded = segments.map(decode);
   let end = segments.length;
   for (const [name, value] of Object.entries(params).reverse()) {
     if (value === undefined) continue;
-    const values = [value].flat().map(plain);
+    const values = [value].flat().map(decode);
     const at = lastIndexOf(decoded, values, end);
     if (at < 0) continue;
     const template = `:${name}${Array.isArray(value) ? "*" : ""}`;
@@ -37,7 +37,7 @@ export function routeOfParams(path, params) {
 }
 
 /**
- * Where the values stand in a row before `end`, as late as possible.
+ * Returns the last index before `end` at which the values follow one another.
  * @param {string[]} segments
  * @param {string[]} values
  * @param {number} end
@@ -49,8 +49,8 @@ function lastIndexOf(segments, values, end) {
   return -1;
 }
 
-/** Routers do not agree on whether values are still percent-encoded. @param {string} text */
-function plain(text) {
+/** Decodes a value; routers disagree on whether values are percent-encoded. @param {string} text */
+function decode(text) {
   try {
     return decodeURIComponent(text);
   } catch {
@@ -58,9 +58,9 @@ function plain(text) {
   }
 }
 
-/** A beacon with a longer route would be refused; without one it is counted by its path. @param {string} route */
+/** Drops a route that the Worker would reject; the view is then counted by its path. @param {string} route */
 function bounded(route) {
-  return new TextEncoder().encode(route).length <= LONGEST ? route : undefined;
+  return new TextEncoder().encode(route).length <= MAX_ROUTE_BYTES ? route : undefined;
 }
 
-const LONGEST = 256;
+const MAX_ROUTE_BYTES = 256;

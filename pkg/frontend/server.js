@@ -1,18 +1,18 @@
 /**
- * What a server gets of the client: the same names, and nothing happens. Pages that are rendered
- * there import it too; no module of the browser's is compiled or bundled for them.
+ * The client's exports on a server: they do nothing. Pages rendered there import the client too, and no
+ * browser module is compiled or bundled for them.
  * @module
  */
-const nothing = () => {};
-const never = () => nothing;
+const doNothing = () => {};
+const neverStart = () => doNothing;
 
 export {
-  never as onCLS,
-  never as onFCP,
-  never as onFID,
-  never as onINP,
-  never as onLCP,
-  never as onTTFB,
-  never as start,
-  nothing as view,
+  neverStart as onCLS,
+  neverStart as onFCP,
+  neverStart as onFID,
+  neverStart as onINP,
+  neverStart as onLCP,
+  neverStart as onTTFB,
+  neverStart as start,
+  doNothing as view,
 };

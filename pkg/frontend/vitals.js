@@ -1,12 +1,12 @@
 /**
- * The component behind both `<Vitals>`: it knows Next.js's routers, and no more of the client than
- * how to load it. It renders nothing.
+ * The component behind both variants of `<Vitals>`. It reads Next.js's routers and loads the client, and
+ * renders nothing.
  * @module
  */
 import { createElement, Suspense, useEffect } from "react";
 import { useRouter } from "next/compat/router.js";
 import { useParams, usePathname, useSelectedLayoutSegments } from "next/navigation.js";
-import { visited } from "./page.js";
+import { recordView } from "./page.js";
 import { routeOfParams, routeOfPattern } from "./route.js";
 
 /** @param {() => Promise<import("./page.js").Client>} load */
@@ -16,46 +16,46 @@ export function vitals(load) {
     const pages = useRouter();
     const path = usePathname();
     const params = useParams();
-    // Only the root layout sees the page of addresses that have none. Turbopack's begins with a slash,
-    // webpack's does not.
-    const isNowhere = /^\/?_not-found$/.test(useSelectedLayoutSegments()?.[0] ?? "");
-    const known = pages ? routeOfPattern(pages.pathname) : routeOfParams(path ?? "/", params ?? {});
-    const route = props.route ?? (isNowhere ? NOWHERE : known);
+    // The not-found page is visible only to the root layout. Turbopack's name begins with a slash, webpack's
+    // does not.
+    const isNotFound = /^\/?_not-found$/.test(useSelectedLayoutSegments()?.[0] ?? "");
+    const derived = pages ? routeOfPattern(pages.pathname) : routeOfParams(path ?? "/", params ?? {});
+    const route = props.route ?? (isNotFound ? NOT_FOUND_ROUTE : derived);
 
     useEffect(() => {
-      // The Pages Router has no path before it knows the query of a page that was rendered ahead.
-      if (path !== null) visited(load, { endpoint: "/v1/vitals", ...props, route }, path);
+      // In the Pages Router, the path of a prerendered page is null until the query is known.
+      if (path !== null) recordView(load, { endpoint: "/v1/vitals", ...props, route }, path);
     });
     useEffect(() => {
-      // A bundler for production leaves this branch out, and the import that stands in it.
-      if (process.env.NODE_ENV !== "production") developed(() => import("./development.js"), props.endpoint, overlay);
+      // Bundlers drop this branch, and the import in it, from production builds.
+      if (process.env.NODE_ENV !== "production") showDevelopmentTools(() => import("./development.js"), props.endpoint, overlay);
     }, []);
     return null;
   }
 
   /** @param {import("../types/next.js").VitalsProps} props */
   return function Vitals(props) {
-    // What is rendered ahead of a request has no path, and waits for it here rather than further up.
+    // A prerendered page has no path; suspend here rather than in a parent.
     return createElement(Suspense, { fallback: null }, createElement(View, props));
   };
 }
 
 /**
- * The developer's view, once a page load however often React mounts.
+ * Shows the development tools, once per page load however often React mounts.
  * @param {() => Promise<typeof import("../types/development.js")>} load
  * @param {string | undefined} endpoint
  * @param {boolean | undefined} overlay
  */
-async function developed(load, endpoint = "/v1/vitals", overlay = false) {
-  if (isDeveloped) return;
-  isDeveloped = true;
-  const view = await load();
+async function showDevelopmentTools(load, endpoint = "/v1/vitals", overlay = false) {
+  if (isShown) return;
+  isShown = true;
+  const tools = await load();
   const limits = new URL("/api/budgets/limits", new URL(endpoint, location.href));
-  view.table({ limits });
-  if (overlay) view.overlay({ limits });
+  tools.table({ limits });
+  if (overlay) tools.overlay({ limits });
 }
 
-let isDeveloped = false;
+let isShown = false;
 
-/** What the Pages Router calls it. */
-const NOWHERE = "/404";
+/** The route of the not-found page, as in the Pages Router. */
+const NOT_FOUND_ROUTE = "/404";

@@ -1,11 +1,8 @@
-/**
- * Whether reports carry entries and soft navigations are followed. The smallest build, which only
- * sends beacons, does without.
- */
+/** True where reports carry entries and soft navigations are followed; false in the smallest build. */
 declare const FULL: boolean;
 
 declare module "#bytes" {
-  /** The module, each byte less `shift`. */
+  /** The bytes of the wasm module as characters, each less `shift`. */
   export const bytes: string;
   export const shift: number;
 }

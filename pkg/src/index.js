@@ -1,8 +1,8 @@
 /**
- * What a page imports: `start` for the whole job, `on…` for a callback a metric.
+ * The main entry: `start` for beacons, and one `on…` function per metric for callbacks.
  * @module
  */
-import { CLS, FCP, FID, INP, LCP, TTFB } from "./page.js";
+import { CLS, FCP, FID, INP, LCP, TTFB } from "./metrics.js";
 import { on } from "./on.js";
 
 export { start, view } from "./start.js";

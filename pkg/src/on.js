@@ -1,48 +1,55 @@
 /**
- * A callback a metric, in web-vitals' vocabulary: every report is a fresh object around the
- * browser's own, live entries.
+ * Callbacks per metric, with web-vitals' interface. Each report is a new object around the browser's own,
+ * live entries.
  * @module
  */
-import { handle } from "./machine.js";
-import { measure } from "./measure.js";
-import { ASKED, RATING, VALUE } from "./moments.js";
-import { CLS, FCP, NAMES } from "./page.js";
+import { measure } from "./callback_observer.js";
+import { CLS, CLS_WIRE_SCALE, FCP, METRIC_NAMES, RATINGS } from "./metrics.js";
+import { READ_RATING, READ_VALUE, READ_WIRE_VALUE } from "./opcodes.js";
+import { handle } from "./wasm.js";
+
+/** @typedef {import("../types/attribution.js").AttributionReportOpts} ReportOptions */
+/** @typedef {Omit<import("../types/index.js").Metric, "entries"> & { entries: ObservedEntry[], attribution?: object }} Report */
 
 /**
+ * Returns the `on…` function of a metric.
  * @param {number} metric
- * @param {(options: object) => object} [layer] what else is to be known of each report
+ * @param {(options: ReportOptions) => import("./attribution.js").Attributor} [createAttributor]
+ * @returns {(callback: (report: Report) => void, options?: ReportOptions) => () => void}
  */
-export const on = (metric, layer) => (callback, options) => {
-  const more = layer?.(options ?? {});
+export const on = (metric, createAttributor) => (callback, options) => {
+  const attributor = createAttributor?.(options ?? {});
   return measure(
     undefined,
-    { ...options, ...more },
+    { ...options, ...attributor },
     undefined,
     undefined,
+    // CLS needs FCP: a page that was never painted does not shift.
     metric === CLS ? [FCP, metric] : [metric],
-    (reported, delta, vital, slot) => {
+    (reported, delta, instance, slot) => {
       if (reported !== metric) return;
-      const { entries, navigation } = vital;
+      const { entries, navigation } = instance;
+      /** @type {Report} */
       const report = {
-        name: NAMES[metric],
-        value: handle(VALUE, slot),
-        rating: ["good", "needs-improvement", "poor"][handle(RATING, slot)],
+        name: METRIC_NAMES[metric],
+        value: handle(READ_VALUE, slot),
+        rating: RATINGS[handle(READ_RATING, slot)],
         delta,
         entries,
-        id: (vital.id ??= `v1-${Date.now()}-${Math.random()}`),
-        navigationType: vital.type,
+        id: (instance.id ??= `v1-${Date.now()}-${Math.random()}`),
+        navigationType: instance.type,
         navigationId: (metric === FCP && entries[0]?.navigationId) || navigation?.navigationId || 0,
         navigationInteractionId: navigation?.interactionId,
         navigationURL: navigation?.name,
-        navigationStartTime: vital.start,
+        navigationStartTime: instance.start,
       };
-      const budget = options?.limits?.[report.name]?.max;
+      const budget = /** @type {number} */ (options?.limits?.[report.name]?.max);
       if (budget >= 0) {
         report.budget = budget;
-        // In the units in which the Worker judges: what a page is told is what the summary says.
-        report.withinBudget = handle(ASKED, slot) <= Math.round(budget * (metric === CLS ? 1e4 : 1));
+        // In wire units, as the Worker judges.
+        report.withinBudget = handle(READ_WIRE_VALUE, slot) <= Math.round(budget * (metric === CLS ? CLS_WIRE_SCALE : 1));
       }
-      if (more) report.attribution = more.attribute(metric, report.value, vital);
+      if (attributor) report.attribution = attributor.attribute(metric, report.value, instance);
       callback(report);
     },
   ).stop;

@@ -1,65 +1,55 @@
 /**
- * What a page says of itself, for all who measure: whether it is hidden, how it came to be, and when
- * it has a moment to spare.
+ * The state of the page: visibility, navigation, activation, and idle time.
  * @module
  */
-export const VISIBILITY = "visibilitychange";
-export const CACHED = "back-forward-cache";
 
-/** The metrics, in the machine's order. */
-export const FCP = 0;
-export const LCP = 1;
-export const CLS = 2;
-export const INP = 3;
-export const FID = 4;
-export const TTFB = 5;
+/** @typedef {import("../types/index.js").Beacon["nav"]} NavigationType */
 
-/** Their names, likewise. */
-export const NAMES = ["FCP", "LCP", "CLS", "INP", "FID", "TTFB"];
+export const VISIBILITY_CHANGE = "visibilitychange";
+export const BACK_FORWARD_CACHE = "back-forward-cache";
 
-/** Where they show, but for the last. */
-export const TYPES = ["paint", "largest-contentful-paint", "layout-shift", "event", "first-input"];
+export const isHidden = () => document.visibilityState === "hidden";
 
-export const hidden = () => document.visibilityState === "hidden";
-
-/** The navigation entry, unless its times are zero, negative or in the future, as some browsers' are. */
-export const navigation = () => {
+/** The navigation entry, unless its times are zero, negative or in the future, as in some browsers. */
+export const navigationEntry = () => {
   const [entry] = performance.getEntriesByType("navigation");
   if (entry?.responseStart > 0 && entry.responseStart < performance.now()) return entry;
 };
 
-export const activation = () => navigation()?.activationStart ?? 0;
+export const activationStart = () => navigationEntry()?.activationStart ?? 0;
 
+/** @returns {import("../types/index.js").Metric["navigationType"]} */
 export const navigationType = () => {
-  const entry = navigation();
+  const entry = navigationEntry();
   if (!entry) return "navigate";
   if (document.prerendering || entry.activationStart) return "prerender";
-  return document.wasDiscarded ? "restore" : entry.type.replace("_", "-");
+  if (document.wasDiscarded) return "restore";
+  return /** @type {"navigate" | "reload" | "back-forward"} */ (entry.type.replace("_", "-"));
 };
 
-/** When the page is first hidden, as far as is known now. */
-export const firstHidden = () => (hidden() && !document.prerendering ? 0 : Infinity);
+/** Time of the first hiding: 0 or infinity, as far as the current state tells. */
+export const firstHiddenNow = () => (isHidden() && !document.prerendering ? 0 : Infinity);
 
-/** The same, of a page that nobody has watched yet. */
-export const hiddenBefore = () =>
+/** Time of the first hiding before observation started. */
+export const firstHidden = () =>
   performance
     .getEntriesByType("visibility-state")
-    .find((entry) => entry.name === "hidden" && entry.startTime >= activation())?.startTime ?? firstHidden();
+    .find((entry) => entry.name === "hidden" && entry.startTime >= activationStart())?.startTime ?? firstHiddenNow();
 
-/** What waits for an idle moment. */
-const waiting = [];
+/** Work that waits for an idle moment. @type {(() => void)[]} */
+const queue = [];
 
-/** What has waited waits no longer: the page may be gone before it is idle. */
+/** Runs the waiting work at once, since the page may be gone before it is idle. */
 export const flush = () => {
-  while (waiting[0]) waiting.shift()();
+  while (queue[0]) /** @type {() => void} */ (queue.shift())();
 };
 
-/** In an idle moment, at the latest when the page hides (who listens for that flushes). */
-export const idle = (then) => {
-  if (hidden()) return then();
-  waiting.push(then);
-  (globalThis.requestIdleCallback ?? setTimeout)(flush, { timeout: 1e3 });
+/** Runs work in an idle moment, or when the page is hidden if the caller's listener flushes. @param {() => void} work */
+export const whenIdle = (work) => {
+  if (isHidden()) return work();
+  queue.push(work);
+  (globalThis.requestIdleCallback ?? setTimeout)(flush, /** @type {number & IdleRequestOptions} */ ({ timeout: 1e3 }));
 };
 
-/** Two frames from now: painted. */
-export const repainted = (then) => requestAnimationFrame(() => requestAnimationFrame(then));
+/** Runs work after two frames, when the page has been painted. @param {() => void} work */
+export const afterPaint = (work) => requestAnimationFrame(() => requestAnimationFrame(work));

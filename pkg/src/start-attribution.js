@@ -1,43 +1,49 @@
 /**
- * Beacons that say why: beside each value what it was that took so long, in whole milliseconds and
- * short words.
+ * Beacons with attribution: beside each value its causes, in whole milliseconds and short texts.
  * @module
  */
-import { NAMES } from "./page.js";
-import { reasons } from "./reasons.js";
-import { start as measureAndSend } from "./start.js";
+import { attribution } from "./attribution.js";
+import { CLS_WIRE_SCALE, FID, METRIC_NAMES } from "./metrics.js";
+import { start as startBeacons } from "./start.js";
 
 export { view } from "./start.js";
 
-/** What a beacon says of a reason: no entries, no query strings. */
-const summary = ({ longestScript, ...reason }) => {
-  const said = {};
+/**
+ * The part of an attribution that a beacon carries: no entries, no query strings.
+ * @param {Record<string, any>} attribution
+ */
+const summarize = ({ longestScript, ...details }) => {
+  /** @type {Record<string, string | number>} */
+  const summary = {};
   for (const [name, value] of Object.entries({
-    ...reason,
-    largestShiftValue: reason.largestShiftValue * 1e4,
-    url: reason.url?.split(/[?#]/)[0],
+    ...details,
+    largestShiftValue: details.largestShiftValue * CLS_WIRE_SCALE,
+    url: details.url?.split(/[?#]/)[0],
     script: longestScript?.entry.sourceURL.split(/[?#]/)[0],
     scriptSubpart: longestScript?.subpart,
   })) {
-    if (value > 0) said[name] = Math.ceil(value);
-    else if (value?.trim) said[name] = value.slice(0, 200);
+    if (value > 0) summary[name] = Math.ceil(value);
+    else if (value?.trim) summary[name] = value.slice(0, 200);
   }
-  return said;
+  return summary;
 };
 
+/** @type {typeof import("../types/start-attribution.js").start} */
 export const start = (options) => {
-  const layer = reasons(options);
-  return measureAndSend({
+  const attributor = attribution(options);
+  return startBeacons({
     ...options,
-    ...layer,
+    ...attributor,
+    /** @type {import("./start.js").Describe} */
     describe(measurement) {
-      const told = {};
-      measurement.vitals().forEach((vital, metric) => {
-        if (vital.entries[0] && NAMES[metric] !== "FID") {
-          told[NAMES[metric]] = summary(layer.attribute(metric, measurement.exact(metric), vital));
+      /** @type {import("../types/index.js").Beacon["a"]} */
+      const causes = {};
+      measurement.instances().forEach((instance, metric) => {
+        if (instance.entries[0] && metric !== FID) {
+          causes[METRIC_NAMES[metric]] = summarize(attributor.attribute(metric, measurement.readValue(metric), instance));
         }
       });
-      return told;
+      return causes;
     },
   });
 };

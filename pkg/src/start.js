@@ -1,145 +1,179 @@
 /**
- * The whole job: measures every vital of every view of this page load, and sends one beacon a view,
- * when the page is hidden at the latest; then again only if something changed. What is in a beacon
- * and how it travels is decided here, and what was measured by `#measure`.
+ * Beacons: measures every metric of every view of this page load, and sends one beacon per view, at the
+ * latest when the page is hidden, then again only after a change. Measuring is left to `#observer`.
  * @module
  */
-import { lost, measure } from "#measure";
-import { NAMES, activation, flush, hidden, idle, navigation, navigationType } from "./page.js";
+import { lossReason, measure } from "#observer";
+import { METRIC_NAMES } from "./metrics.js";
+import { activationStart, flush, isHidden, navigationEntry, navigationType, whenIdle } from "./page.js";
 
-/** What may wait for another attempt, in characters, and for how long at most between two. */
-const WAITING = 3e4;
-const PATIENCE = 6e4;
+/** @typedef {import("../types/index.js").Beacon} Beacon */
+/** @typedef {(measurement: ReturnType<typeof measure>) => Beacon["a"]} Describe */
 
-/** The oldest that a view says it is, in milliseconds. */
-const DAY = 864e5;
+/** The size of all beacons that may wait for a retry, in characters. */
+const MAX_RETRY_CHARS = 3e4;
+/** The delay after which a beacon is not sent again. */
+const MAX_RETRY_DELAY_MS = 6e4;
 
-let declare;
+/** The largest age of a view that the Worker accepts. */
+const MAX_AGE_MS = 864e5;
 
-/** Declares a view of its own, for a single-page application. */
-export const view = (route) => declare?.(route);
+/** The delay before a beacon is left with the browser, for all changes that come meanwhile. */
+const FETCH_LATER_DELAY_MS = 250;
 
+/** The number of the last beacon of a view. */
+const MAX_SEQ = 31;
+
+/** @type {((route: string) => void) | undefined} */
+let declareView;
+
+/** Declares a view, for single-page applications. @type {typeof import("../types/index.js").view} */
+export const view = (route) => declareView?.(route);
+
+/**
+ * @param {import("../types/index.js").StartOptions & { describe?: Describe }} options
+ * @returns {import("../types/index.js").Stop}
+ */
 export const start = (options) => {
   const { endpoint, sample } = options;
-  // Global Privacy Control means no; a server has no page; and a page has one beacon.
-  if (declare || !globalThis.document || navigator.globalPrivacyControl || sample * Math.random() >= 1) return () => {};
+  // No beacons under Global Privacy Control, on a server, or from a second start.
+  if (
+    declareView ||
+    !globalThis.document ||
+    navigator.globalPrivacyControl ||
+    /** @type {number} */ (sample) * Math.random() >= 1
+  ) {
+    return () => {};
+  }
 
+  /** The id of the page load, drawn when the first beacon is composed. @type {string | undefined} */
   let id;
-  let about = { view: -1 };
-  /** The route of the view that begins next: the one before it is still to be told with its own. */
+  /** @type {{ view: number, route?: string, nav?: Beacon["nav"] }} */
+  let current = { view: -1 };
+  /** The route of the next view; the current one is still to be sent with its own. */
   let { route } = options;
-  /** Where the view is, as its address says. */
-  let address;
-  let since;
-  /** The number of the next send of this view, and what the last one said. */
+  /** The address of the current view. @type {string} */
+  let url;
+  /** The start of the current view. @type {number} */
+  let viewStart;
+  /** The number of the view's next beacon. @type {number} */
   let seq;
-  let said;
+  /** The values that the view's last beacon carried, as JSON; 0 before the first. @type {string | 0} */
+  let sentValues;
+  /** The beacon that is left with the browser, if any. @type {FetchLaterResult | 0 | undefined} */
   let armed;
-  let control;
-  let arming;
-  let waiting = 0;
+  /** @type {AbortController} */
+  let controller;
+  /** @type {ReturnType<typeof setTimeout> | 0 | undefined} */
+  let armTimer;
+  let waitingChars = 0;
 
-  const turned = (nav, at, name = location.href) => {
-    if (about.nav) send();
-    since = at;
+  /** @type {import("./callback_observer.js").OnView} */
+  const startView = (nav, start, address = location.href) => {
+    if (current.nav) send();
+    viewStart = start;
     seq = 0;
-    said = 0;
-    address = name;
-    about = { view: about.view + 1, route, nav };
+    sentValues = 0;
+    url = address;
+    current = { view: current.view + 1, route, nav };
   };
 
-  const refused = () => document.prerendering || options.consent?.() === false;
+  const isForbidden = () => document.prerendering || options.consent?.() === false;
 
-  /** The beacon, if there is anything new to say. */
+  /** Composes the beacon, if there is anything new to send. */
   const compose = () => {
-    if (refused()) return;
+    if (isForbidden()) return;
+    /** @type {Beacon["m"]} */
     const m = {};
-    NAMES.forEach((name, metric) => {
-      const value = measurement.asked(metric);
+    METRIC_NAMES.forEach((name, metric) => {
+      const value = /** @type {number} */ (measurement.readWireValue(metric));
       if (value >= 0) m[name] = value;
     });
-    const saying = JSON.stringify(m);
-    // A view has room for so many sends, and once the machine is lost nothing better will come.
-    if (saying === said || seq > (lost ? 0 : 31)) return;
+    const values = JSON.stringify(m);
+    // Once wasm has failed, the first beacon is also the last.
+    if (values === sentValues || seq > (lossReason ? 0 : MAX_SEQ)) return;
     disarm();
-    said = saying;
-    const url = new URL(address);
-    url.search = new URLSearchParams([...url.searchParams].filter(([name]) => options.allowQuery?.includes(name)));
-    const entry = navigation();
-    let beacon = {
+    sentValues = values;
+    const address = new URL(url);
+    // The setter converts it to a string.
+    address.search = /** @type {string & URLSearchParams} */ (
+      new URLSearchParams([...address.searchParams].filter(([name]) => options.allowQuery?.includes(name)))
+    );
+    const entry = navigationEntry();
+    /** @type {Beacon | null | undefined} */
+    let beacon = /** @type {Beacon} */ ({
       v: 1,
       site: options.site,
-      // Only who sends something needs a name.
       id: (id ??= crypto.getRandomValues(new Uint32Array(3)).join("")),
-      ...about,
-      path: url.pathname + url.search,
+      .../** @type {{ view: number, nav: Beacon["nav"] }} */ (current),
+      path: address.pathname + address.search,
       seq: seq++,
-      age: Math.min(DAY, Math.ceil(performance.now() - (since || activation()))),
+      age: Math.min(MAX_AGE_MS, Math.ceil(performance.now() - (viewStart || activationStart()))),
       m,
       release: options.release,
       w: sample,
       dim: options.dimensions,
-      // The browser's own cache repeats what the edge said when it filled it.
+      // A response from the browser's own cache repeats the Server-Timing of an earlier request.
       cache: entry?.serverTiming?.find(({ name }) => entry.transferSize && (name === "edge" || name === "cache"))?.description,
       net: navigator.connection?.effectiveType,
       bot: +navigator.webdriver || undefined,
-      lost: lost ?? (saying[2] ? undefined : "hidden"),
-    };
+      lost: lossReason ?? (values[2] ? undefined : "hidden"),
+    });
     if (FULL && options.describe) beacon.a = options.describe(measurement);
     if (options.beforeSend) beacon = options.beforeSend(beacon);
     if (beacon) return JSON.stringify(beacon);
     seq--;
   };
 
-  /** Takes back what was left with the browser, unless it is on its way. */
+  /** Takes back the beacon that was left with the browser, unless it has been sent. */
   const disarm = () => {
     if (armed && !armed.activated) {
-      control.abort();
+      controller.abort();
       seq--;
-      said = 0;
+      sentValues = 0;
     }
     armed = 0;
   };
 
-  /** Leaves the beacon with the browser, which sends it even if the page dies without a word. */
+  /** Leaves the beacon with the browser, which sends it even if the page crashes. */
   const arm = () => {
-    // Before load there is more to come, the time to first byte at the least, which tells of it.
-    if (arming || !globalThis.fetchLater || document.readyState !== "complete") return;
-    // Once for all that is reported meanwhile, and when nothing else is to do: each call costs as much
-    // as a small request.
-    arming = setTimeout(
+    // Before load more is to come: the time to first byte at the least, which calls this again.
+    if (armTimer || !globalThis.fetchLater || document.readyState !== "complete") return;
+    // Once for all changes meanwhile, and in an idle moment: each call costs as much as a small request.
+    armTimer = setTimeout(
       () =>
-        idle(() => {
-          arming = 0;
-          if (hidden() || !declare || lost) return;
+        whenIdle(() => {
+          armTimer = 0;
+          if (isHidden() || !declareView || lossReason) return;
           const body = compose();
           if (body) {
-            control = new AbortController();
-            armed = {};
+            controller = new AbortController();
+            armed = /** @type {FetchLaterResult} */ ({});
             try {
-              armed = fetchLater(endpoint, { method: "POST", body, signal: control.signal });
+              armed = fetchLater(endpoint, { method: "POST", body, signal: controller.signal });
             } catch {
-              // Over its quota, or forbidden: it is sent when the page hides.
+              // Over the quota, or forbidden: the beacon is sent when the page is hidden.
             }
           }
         }),
-      250,
+      FETCH_LATER_DELAY_MS,
     );
   };
 
-  const post = (body, wait = 1e3) => {
-    if (refused()) return;
-    const failed = () => {
-      if (wait < PATIENCE && waiting + body.length < WAITING) {
-        waiting += body.length;
+  /** Sends a beacon, and again after a failure of the network or the Worker. @param {string} body */
+  const post = (body, delay = 1e3) => {
+    if (isForbidden()) return;
+    const retry = () => {
+      if (delay < MAX_RETRY_DELAY_MS && waitingChars + body.length < MAX_RETRY_CHARS) {
+        waitingChars += body.length;
         setTimeout(() => {
-          waiting -= body.length;
-          post(body, wait * 2);
-        }, wait);
+          waitingChars -= body.length;
+          post(body, delay * 2);
+        }, delay);
       }
     };
     if ("keepalive" in Request.prototype) {
-      fetch(endpoint, { method: "POST", body, keepalive: true }).then(({ status }) => status < 500 || failed(), failed);
+      fetch(endpoint, { method: "POST", body, keepalive: true }).then(({ status }) => status < 500 || retry(), retry);
     } else navigator.sendBeacon(endpoint, body);
   };
 
@@ -150,16 +184,16 @@ export const start = (options) => {
     if (body) post(body);
   };
 
-  const measurement = measure(arm, options, turned, send);
-  turned(navigationType(), 0);
-  declare = (named) => {
-    route = named;
-    measurement.declare();
+  const measurement = measure(arm, options, startView, send);
+  startView(navigationType(), 0);
+  declareView = (next) => {
+    route = next;
+    measurement.declareView();
   };
 
   return () => {
     disarm();
     measurement.stop();
-    declare = undefined;
+    declareView = undefined;
   };
 };

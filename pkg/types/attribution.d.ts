@@ -15,20 +15,20 @@ import type {
 export type * from "./index.js";
 export { view } from "./index.js";
 
-/** How far the document had come. */
+/** The load state of the document. */
 export type LoadState = "loading" | "dom-interactive" | "dom-content-loaded" | "complete";
 
-/** What can be asked of attributed metrics. */
+/** Options of metrics with attribution. */
 export interface AttributionReportOpts extends ReportOpts {
-  /** Names an element; where it returns nothing, a selector does. */
+  /** Names an element. If it returns nothing, a selector is used. */
   generateTarget?: (element: Node | null) => string | undefined;
-  /** Keep every event of a frame, for INP. */
+  /** Include every event of the interaction's frame in the attribution of INP. */
   includeProcessedEventEntries?: boolean;
-  /** How many resources to keep beyond the browser's own buffer: 50 unless told. */
+  /** The number of resources to keep beyond the browser's own buffer. Default: 50. */
   resourceBufferSize?: number;
 }
 
-/** Why FCP is what it is. */
+/** The attribution of FCP. */
 export interface FCPAttribution {
   timeToFirstByte: number;
   firstByteToFCP: number;
@@ -37,7 +37,7 @@ export interface FCPAttribution {
   navigationEntry?: PerformanceNavigationTiming;
 }
 
-/** Why LCP is what it is: the four durations add up to the value. */
+/** The attribution of LCP: the four durations add up to the value. */
 export interface LCPAttribution {
   target?: string;
   url?: string;
@@ -50,7 +50,7 @@ export interface LCPAttribution {
   lcpEntry?: LargestContentfulPaint;
 }
 
-/** Why CLS is what it is: the largest shift of its window. */
+/** The attribution of CLS: the largest shift of its session window. */
 export interface CLSAttribution {
   largestShiftTarget?: string;
   largestShiftTime?: number;
@@ -89,7 +89,7 @@ export interface LongAnimationFrame extends PerformanceEntry {
   readonly scripts: LongScript[];
 }
 
-/** Why INP is what it is: the three phases add up to the value. */
+/** The attribution of INP: the three subparts add up to the value. */
 export interface INPAttribution {
   interactionTarget?: string;
   interactionTime?: number;
@@ -112,7 +112,7 @@ export interface INPAttribution {
   totalUnattributedDuration?: number;
 }
 
-/** Why TTFB is what it is: the five durations add up to the value. */
+/** The attribution of TTFB: the five durations add up to the value. */
 export interface TTFBAttribution {
   waitingDuration: number;
   cacheDuration: number;
@@ -122,39 +122,39 @@ export interface TTFBAttribution {
   navigationEntry?: PerformanceNavigationTiming;
 }
 
-/** Reports CLS with its reason. */
+/** Reports CLS with attribution. */
 export function onCLS(
   callback: (metric: CLSMetric & { attribution: CLSAttribution }) => void,
   options?: AttributionReportOpts,
 ): Stop;
-/** Reports FCP with its reason. */
+/** Reports FCP with attribution. */
 export function onFCP(
   callback: (metric: FCPMetric & { attribution: FCPAttribution }) => void,
   options?: AttributionReportOpts,
 ): Stop;
-/** Reports FID. Legacy: it has no attribution. */
+/** Reports FID, without attribution. Legacy. */
 export function onFID(callback: (metric: FIDMetric) => void, options?: ReportOpts): Stop;
-/** Reports INP with its reason. */
+/** Reports INP with attribution. */
 export function onINP(
   callback: (metric: INPMetric & { attribution: INPAttribution }) => void,
   options?: AttributionReportOpts,
 ): Stop;
-/** Reports LCP with its reason. */
+/** Reports LCP with attribution. */
 export function onLCP(
   callback: (metric: LCPMetric & { attribution: LCPAttribution }) => void,
   options?: AttributionReportOpts,
 ): Stop;
-/** Reports TTFB with its reason. */
+/** Reports TTFB with attribution. */
 export function onTTFB(
   callback: (metric: TTFBMetric & { attribution: TTFBAttribution }) => void,
   options?: AttributionReportOpts,
 ): Stop;
 
-/** What `start` needs to know. */
+/** Options of `start`. */
 export interface StartOptions extends PlainStartOptions {
-  /** Names an element in the beacon; where it returns nothing, a selector does. */
+  /** Names an element in the beacon. If it returns nothing, a selector is used. */
   generateTarget?: (element: Node | null) => string | undefined;
 }
 
-/** As `start` of `edge-vitals`, with the reasons in the beacon. */
+/** Like `start` of `edge-vitals`, with attribution in each beacon. */
 export function start(options: StartOptions): Stop;

@@ -1,65 +1,67 @@
-/** A document that the edge has pushed, and that nobody else can have sent. */
+export type { WindowDocument } from "./documents.js";
+
+/** A pushed document whose signature was verified. */
 export interface Push {
-  /** The document's `Idempotency-Key`: what is stored under it already is not stored again. */
+  /** The document's `Idempotency-Key`. Store at most one document per key. */
   key: string;
   /** The site. */
   site: string;
-  /** The length of the window that it is about. */
+  /** The length of the document's window. */
   span: "minute" | "hour" | "day";
-  /** When that window began. */
+  /** The start of the window. */
   start: Date;
-  /** Which telling of that window it is: the highest counts. */
+  /** The revision of the window's document. The highest one is valid. */
   revision: number;
-  /** The document itself. */
+  /** The document: a `WindowDocument` of the version that the edge runs. */
   document: any;
 }
 
-/** What tells a genuine document from others. */
+/** Options of signature verification. */
 export interface VerifyOptions {
-  /** The secrets, by the names of their keys: two while they are changed. At least 32 bytes each. */
+  /** The secrets by key name, at least 32 bytes each. Use two while you rotate them. */
   keys: Readonly<Record<string, string | Uint8Array>>;
-  /** How many seconds the edge's clock and this one may be apart: 300 unless told. */
+  /** The largest difference between the edge's clock and this one, in seconds. Default: 300. */
   tolerance?: number;
-  /** This clock, in milliseconds since the Unix epoch. */
+  /** Returns the current time in milliseconds since the Unix epoch. Default: `Date.now`. */
   now?: () => number;
 }
 
-/** What a receiver needs to know. */
+/** Options of a receiver. */
 export interface ReceiveOptions extends VerifyOptions {
   /**
-   * Stores a document and its key in one transaction; resolves to `false` where the key was there
-   * already. The edge is told that the document has arrived only once this has resolved; while it
-   * throws, the document comes again.
+   * Stores a document and its key in one transaction. Resolves to `false` if the key was already stored.
+   * The receipt is acknowledged only after this has resolved; if it throws, the edge sends the document
+   * again.
    */
   store: (push: Push) => Promise<void | boolean>;
-  /** How many bytes a document may have: a mebibyte unless told. */
+  /** The largest document, in bytes. Default: 1 MiB. */
   limit?: number;
 }
 
-/** Why a request is not taken. */
+/** The rejection of a request. */
 export class PushRefused extends Error {
   constructor(status: number, message: string);
-  /** The status to answer with. */
+  /** The status of the response. */
   status: number;
 }
 
-/** A handler for any server in the style of Fetch: `export const POST = receive({ … })` in a Next.js route. */
+/** Returns a handler for servers with Fetch's interface: `export const POST = receive({ … })` in a Next.js route. */
 export function receive(options: ReceiveOptions): (request: Request) => Promise<Response>;
 
-/** What Express and Node's own `http` hand over. */
+/** The request of Express and of Node's `http`. */
 export interface NodeRequest extends AsyncIterable<Uint8Array> {
   headers: Record<string, string | string[] | undefined>;
   body?: unknown;
 }
 
-/** What they are answered with. */
+/** The response of Express and of Node's `http`. */
 export interface NodeResponse {
   writeHead(status: number, headers: Record<string, string>): unknown;
   end(text: string): unknown;
 }
 
-/** The same for Express and for Node's own `http`; before anything that parses bodies. */
+/** Returns a handler for Express and Node's `http`. Mount it before any body parser. */
 export function receiveExpress(options: ReceiveOptions): (request: NodeRequest, response: NodeResponse) => Promise<void>;
 
-/** The checks alone: resolves to what was pushed, or rejects with `PushRefused`. */
+/** Verifies a document without storing it. Rejects with `PushRefused`. */
 export function verify(headers: Headers, body: Uint8Array, options: VerifyOptions): Promise<Push>;

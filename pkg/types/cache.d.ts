@@ -1,56 +1,48 @@
-/** Where the edge is, and who asks. */
+import type { PurgeResponse, WarmResponse } from "./documents.js";
+
+/** The Worker's address and the credentials. */
 export interface EdgeOptions {
-  /** The Worker's origin, as `https://www.example.com`; the environment's `EDGE_VITALS_URL` unless told. */
+  /** The Worker's origin, such as `https://www.example.com`. Default: the environment variable `EDGE_VITALS_URL`. */
   edge?: string | URL | undefined;
-  /** The Worker's secret `CACHE_TOKEN`; the environment's `EDGE_VITALS_CACHE_TOKEN` unless told. */
+  /** The Worker's secret `CACHE_TOKEN`. Default: the environment variable `EDGE_VITALS_CACHE_TOKEN`. */
   token?: string | undefined;
-  /** How many milliseconds an attempt may take: 5,000 unless told. There are three attempts. */
+  /** The timeout of each of three attempts, in milliseconds. Default: 5,000. */
   timeout?: number;
 }
 
-/** How to purge. */
+/** Options of a purge. */
 export interface PurgeOptions extends EdgeOptions {
-  /** What is purged may still be shown while a fresh copy is fetched. */
+  /** Serve purged responses stale while fresh ones are fetched. */
   soft?: boolean;
 }
 
-/** What a purge came to. */
-export interface Purged {
-  purged: true;
-  /** The number of the purge: a later one has a higher. */
-  seq: number;
-}
+/** The result of a purge. */
+export type Purged = PurgeResponse;
 
-/** How to warm. */
+/** Options of warming. */
 export interface WarmOptions extends EdgeOptions {
-  /** The origins are asked so often at most: 100 times unless told, 1,000 at most. */
+  /** The largest number of requests to the origins. Default: 100; maximum: 1,000. */
   most?: number;
 }
 
-/** What warming came to: how many addresses were fetched, were fresh already, failed, are no route's, or were left because of the limit. */
-export interface Warmed {
-  warmed: number;
-  fresh: number;
-  failed: number;
-  foreign: number;
-  left: number;
-}
+/** The result of warming: the number of URLs by outcome. */
+export type Warmed = WarmResponse;
 
-/** What was asked for was not done, and the message says why. */
+/** A purge or a warming that failed. The message has the cause. */
 export class EdgeCacheError extends Error {
   constructor(message: string, status?: number);
-  /** The Worker's status; undefined when it did not answer. */
+  /** The status of the Worker's response; undefined without a response. */
   status: number | undefined;
 }
 
-/** Purges every answer with this tag. Resolves when no answer older than this call is served any more. */
+/** Purges every response with this tag. Resolves when no response older than this call is served any more. */
 export function purgeTag(tag: string, options?: PurgeOptions): Promise<Purged>;
-/** Purges every variant of one address, given whole, as `https://www.example.com/product/42`. */
+/** Purges every variant of one absolute URL, such as `https://www.example.com/product/42`. */
 export function purgeUrl(url: string | URL, options?: PurgeOptions): Promise<Purged>;
-/** Purges all addresses that begin so; a prefix ends with a slash. */
+/** Purges every URL with this prefix, which ends with a slash. */
 export function purgePrefix(prefix: string | URL, options?: PurgeOptions): Promise<Purged>;
 /** Purges everything. */
 export function purgeAll(options?: PurgeOptions): Promise<Purged>;
 
-/** Fetches into the cache what will be asked for: these addresses, the ones most asked for, or those that likely follow. */
+/** Fetches URLs into the cache: the given ones, the most requested, or those likely to be requested next. */
 export function warm(what: readonly string[] | "popular" | "predicted", options?: WarmOptions): Promise<Warmed>;

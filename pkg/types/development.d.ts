@@ -1,19 +1,19 @@
 import type { Metric, Stop } from "./index.js";
 
-/** What the developer's view needs to know. */
+/** Options of the development tools. */
 export interface DevelopmentOptions {
   /**
-   * The limits of this page, or the address of the Worker's `/api/budgets/limits`: that of the page's own
-   * origin unless told. Where nobody tells them, the published thresholds are shown.
+   * The limits of this page, or the URL of the Worker's `/api/budgets/limits`. Default: that path on the
+   * page's own origin. Without limits, the published thresholds are shown.
    */
   limits?: Partial<Record<Metric["name"], { max: number }>> | string | URL;
 }
 
 /**
- * Shows the vitals of this page load beside their budgets, in a corner of the page, until it is closed or
- * the returned function is called. For development: import it where a production build does not.
+ * Shows the metrics of this page load beside their budgets in a corner of the page, until it is closed or
+ * the returned function is called. For development only: keep the import out of production builds.
  */
 export function overlay(options?: DevelopmentOptions): Stop;
 
-/** Prints one table with them to the console, two seconds after the page has loaded. */
+/** Prints one table with the metrics and budgets to the console, two seconds after the page has loaded. */
 export function table(options?: DevelopmentOptions): Stop;

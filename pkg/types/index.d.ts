@@ -1,22 +1,22 @@
-/** The part of a metric that every metric has. The names are those of the npm package `web-vitals`. */
+/** The fields that every report has, named as in the npm package `web-vitals`. */
 export interface Metric {
   /** The metric's name. `FID` is legacy: retired as a Core Web Vital in 2024. */
   name: "CLS" | "FCP" | "FID" | "INP" | "LCP" | "TTFB";
   /** The exact value: milliseconds, but for CLS, which has no unit. */
   value: number;
-  /** How the value feels to visitors, by the published thresholds. */
+  /** The rating by the published thresholds. */
   rating: "good" | "needs-improvement" | "poor";
-  /** The limit that holds for this page, where `limits` told of one. */
+  /** The limit for this page, if `limits` has one. */
   budget?: number;
-  /** Whether this visit is within it, as the Worker judges. */
+  /** True if this visit is within the limit, by the Worker's rules. */
   withinBudget?: boolean;
-  /** The change since the last report; the value itself in the first. */
+  /** The change since the last report; in the first report, the value. */
   delta: number;
-  /** One for each instance of a metric: a restored page has new ones. */
+  /** A unique id of the metric's instance. A restored page begins new instances. */
   id: string;
-  /** The browser's own, live entries that the value stands on. */
+  /** The browser's own, live entries on which the value is based. */
   entries: PerformanceEntry[];
-  /** How the visitor came to the view. */
+  /** The navigation type of the view. */
   navigationType:
     | "navigate"
     | "reload"
@@ -25,13 +25,13 @@ export interface Metric {
     | "prerender"
     | "restore"
     | "soft-navigation";
-  /** The browser's id of the navigation that the metric is of. */
+  /** The browser's id of the metric's navigation. */
   navigationId: number;
   /** The interaction that started the soft navigation. */
   navigationInteractionId?: number;
-  /** The address that the metric is of, which may no longer be the page's. */
+  /** The metric's address, which may no longer be the page's. */
   navigationURL?: string;
-  /** Where the metric's time begins: not 0 in soft navigations and restored pages. */
+  /** The start of the metric's time; above 0 for soft navigations and restored pages. */
   navigationStartTime?: number;
 }
 
@@ -71,67 +71,67 @@ export interface TTFBMetric extends Metric {
   entries: PerformanceNavigationTiming[];
 }
 
-/** What can be asked of every metric. */
+/** Options of every metric. */
 export interface ReportOpts {
-  /** Report every change, not only the value that is as good as final. */
+  /** Report every change, not only values that are likely final. */
   reportAllChanges?: boolean;
-  /** Begin anew at each soft navigation, where the browser tells of them. */
+  /** Begin a new instance at each soft navigation, where the browser reports them. */
   reportSoftNavs?: boolean;
-  /** The shortest event that counts for INP, in milliseconds: 40 unless told. */
+  /** The shortest event that counts for INP, in milliseconds. Default: 40. */
   durationThreshold?: number;
   /**
-   * The limits of this page, as `GET /api/budgets/limits?path=…` of the Worker answers: each report then says
-   * whether this visit is within its budget. They are read at each report, so they may also come later.
+   * The limits of this page, as returned by the Worker's `GET /api/budgets/limits?path=…`. Each report then
+   * has `budget` and `withinBudget`. Limits are read at each report, so you may fill them in later.
    */
   limits?: Partial<Record<Metric["name"], { max: number }>>;
 }
 
-/** Ends a subscription, and every listener and observer of it. */
+/** Ends the measurement and removes its listeners and observers. */
 export type Stop = () => void;
 
-/** Reports CLS when the page hides, or at every change. */
+/** Reports CLS when the page is hidden, or at every change. */
 export function onCLS(callback: (metric: CLSMetric) => void, options?: ReportOpts): Stop;
-/** Reports FCP once it is known. */
+/** Reports FCP as soon as it is known. */
 export function onFCP(callback: (metric: FCPMetric) => void, options?: ReportOpts): Stop;
-/** Reports FID once there was an input. Legacy: prefer INP. */
+/** Reports FID after the first input. Legacy: prefer INP. */
 export function onFID(callback: (metric: FIDMetric) => void, options?: ReportOpts): Stop;
-/** Reports INP when the page hides, or at every change. */
+/** Reports INP when the page is hidden, or at every change. */
 export function onINP(callback: (metric: INPMetric) => void, options?: ReportOpts): Stop;
-/** Reports LCP when an input or the page's hiding makes it final, or at every change. */
+/** Reports LCP when an input or the hiding of the page makes it final, or at every change. */
 export function onLCP(callback: (metric: LCPMetric) => void, options?: ReportOpts): Stop;
 /** Reports TTFB once the page has loaded. */
 export function onTTFB(callback: (metric: TTFBMetric) => void, options?: ReportOpts): Stop;
 
-/** What `start` needs to know. */
+/** Options of `start`. */
 export interface StartOptions {
-  /** Where beacons go: a POST of `text/plain`, which needs no preflight. */
+  /** The URL of the Worker's beacon endpoint. Beacons are sent as `text/plain`, without a preflight. */
   endpoint: string;
-  /** The site that the visits are of: letters, digits, `.`, `_` and `-`, at most 64. */
+  /** The name of the site: at most 64 letters, digits, `.`, `_` and `-`. */
   site: string;
-  /** The release that the page belongs to. */
+  /** The release of the page. */
   release?: string;
-  /** The template of the page's path, as `/product/:id`. */
+  /** The route template of the page's path, such as `/product/:id`. */
   route?: string;
-  /** Measure one page load in so many; each then counts so many times. A whole number. */
+  /** Measure one page load in this many, and count it as many times. A whole number. */
   sample?: number;
-  /** The team's own dimensions: at most 5, keys of 32 and values of 64 characters. */
+  /** Your own dimensions: at most 5, with keys of up to 32 and values of up to 64 characters. */
   dimensions?: Record<string, string>;
-  /** Nothing leaves the page while this answers false. It is asked before each send. */
+  /** Called before each beacon. No beacon is sent while it returns false. */
   consent?: () => boolean;
-  /** The query parameters that may leave the page; all others and the fragment never do. */
+  /** The query parameters to keep in `path`. All others and the fragment are removed. */
   allowQuery?: string[];
   /**
-   * The last word on each beacon that is composed, also on those left with the browser in case the page
-   * crashes: what it returns is sent instead; nothing is sent if that is nothing.
+   * Called with each beacon, including those left with the browser in case the page crashes. The returned
+   * beacon is sent instead; return `null` or `undefined` to drop it.
    */
   beforeSend?: (beacon: Beacon) => Beacon | null | undefined;
-  /** Count soft navigations as views, where the browser tells of them. */
+  /** Count soft navigations as views, where the browser reports them. */
   reportSoftNavs?: boolean;
-  /** The shortest event that counts for INP, in milliseconds: 40 unless told. */
+  /** The shortest event that counts for INP, in milliseconds. Default: 40. */
   durationThreshold?: number;
 }
 
-/** What is sent of one view: integers only, milliseconds and CLS in ten-thousandths, rounded up. */
+/** The measurements of one view. Values are integers, rounded up: milliseconds, and CLS in ten-thousandths. */
 export interface Beacon {
   /** The schema's version. */
   v: 1;
@@ -139,59 +139,59 @@ export interface Beacon {
   site: string;
   /** The random id of the page load: no cookie, no storage, gone with the page. */
   id: string;
-  /** Which view of the page load it is. */
+  /** The number of the view within the page load. */
   view: number;
-  /** Which send of the view it is; a later one carries the whole view and replaces the earlier. */
+  /** The number of the beacon within the view. A later beacon carries the whole view and replaces earlier ones. */
   seq: number;
-  /** How the visitor came to the view. */
+  /** The navigation type of the view. */
   nav: Metric["navigationType"] | "view";
   /** The path, without query and fragment. */
   path: string;
-  /** The path's template. */
+  /** The route template. */
   route?: string;
-  /** Milliseconds since the view began. */
+  /** The age of the view in milliseconds. */
   age: number;
   /** The values that are known. */
   m: Partial<Record<Metric["name"], number>>;
   /** The release. */
   release?: string;
-  /** How many visits this one stands for. */
+  /** The number of visits that this one represents. */
   w?: number;
-  /** The team's own dimensions. */
+  /** Your own dimensions. */
   dim?: Record<string, string>;
-  /** What the edge cache said of the document, by its Server-Timing. */
+  /** The cache status of the document, from its Server-Timing. */
   cache?: string;
   /** The effective connection type. */
   net?: string;
-  /** A program says that it drives the browser. */
+  /** The browser is controlled by automation (`navigator.webdriver`). */
   bot?: 1;
-  /** Why there are no values. */
+  /** The reason for missing values. */
   lost?: "hidden" | "csp" | "unsupported" | "trap";
-  /** Why the values are what they are, with `edge-vitals/attribution`. */
+  /** The attribution of the values, with `edge-vitals/attribution`. */
   a?: Partial<Record<Metric["name"], Record<string, string | number>>>;
 }
 
 /**
- * Measures every vital of every view of this page load, and sends one beacon a view, when the page
- * is hidden at the latest; corrections only if something changed. Does nothing on a server, or where
- * the visitor's browser says no by Global Privacy Control. Returns what stops it.
+ * Measures every metric of every view of this page load. Sends one beacon per view, at the latest when the
+ * page is hidden, and another only after a change. Does nothing on a server, or if the visitor's browser
+ * sends Global Privacy Control. Returns a function that stops the measurement.
  */
 export function start(options: StartOptions): Stop;
 
 /**
- * Declares a view of the application's own: the one before it is sent, and CLS and INP begin anew.
- * Such views have no paints of their own, and are never mixed with loads.
+ * Declares a view, for single-page applications. The previous view is sent, and CLS and INP begin anew.
+ * Declared views have no paints of their own, and are never mixed with page loads.
  */
 export function view(route: string): void;
 
-/** A layout shift, as browsers with CLS tell of it. */
+/** A layout shift entry. */
 export interface LayoutShift extends PerformanceEntry {
   value: number;
   sources: LayoutShiftAttribution[];
   hadRecentInput: boolean;
 }
 
-/** What shifted. */
+/** A source of a layout shift. */
 export interface LayoutShiftAttribution {
   node: Node | null;
   previousRect: DOMRectReadOnly;

@@ -1,30 +1,30 @@
-/** What `lighthouserc` takes. */
+/** Options of `lighthouserc`. */
 export interface LabOptions {
   /** The path of your budgets.json; `${__dirname}/budgets.json` works from any directory. */
   budgets: string;
-  /** The pages to visit, as Lighthouse will find them after redirects. */
+  /** The URLs of the pages to visit, after redirects. */
   urls: readonly string[];
-  /** What Lighthouse shall be. One at a time, each in a working directory of its own. */
+  /** The device to emulate. Run one device at a time, each in a working directory of its own. */
   device?: "phone" | "desktop";
-  /** How often each page is visited; the median counts. 5 unless you say otherwise. */
+  /** The number of visits per page, of which the median counts. Default: 5. */
   runs?: number;
-  /** More of Lighthouse CI's `collect`, such as `startServerCommand`. */
+  /** Further settings of Lighthouse CI's `collect`, such as `startServerCommand`. */
   collect?: Record<string, unknown> & { settings?: Record<string, unknown> };
   /** Assertions of your own, on every page, such as `{ "categories:accessibility": ["error", { minScore: 0.9 }] }`. */
   assertions?: Record<string, unknown>;
-  /** Lighthouse CI's `upload`; into `.lighthouseci/reports` unless you say otherwise. */
+  /** Lighthouse CI's `upload`. Default: into `.lighthouseci/reports`. */
   upload?: Record<string, unknown>;
 }
 
 /** A row of Lighthouse CI's `assertMatrix`. */
 export interface AssertRow {
-  /** A regular expression for the page's address. */
+  /** A regular expression for the page's URL. */
   matchingUrlPattern: string;
-  /** By audit: the level, and what is asserted. */
+  /** The level and the assertion of each audit. */
   assertions: Record<string, unknown>;
 }
 
-/** A configuration of Lighthouse CI, and what it was made from, for `edge-vitals verify-lhci`. */
+/** A configuration of Lighthouse CI, with its sources for `edge-vitals verify-lhci`. */
 export interface Lighthouserc {
   ci: {
     collect: { url: string[]; numberOfRuns: number; settings: Record<string, unknown> } & Record<string, unknown>;

@@ -1,8 +1,8 @@
 import type { StartOptions } from "./attribution.js";
 import type { VitalsProps as PlainVitalsProps } from "./next.js";
 
-/** What `<Vitals>` with attribution needs to know. */
+/** Props of `<Vitals>` with attribution. */
 export interface VitalsProps extends PlainVitalsProps, Pick<StartOptions, "generateTarget"> {}
 
-/** As `<Vitals>` of `edge-vitals/next`, with the reasons in each beacon. */
+/** Like `<Vitals>` of `edge-vitals/next`, with attribution in each beacon. */
 export function Vitals(props: VitalsProps): null;

@@ -1,27 +1,27 @@
 import type { StartOptions } from "./index.js";
 
-/** What `<Vitals>` needs to know: what `start` does, most of it known already. */
+/** Props of `<Vitals>`: the options of `start`, most with defaults. */
 export interface VitalsProps extends Omit<StartOptions, "endpoint" | "route"> {
-  /** Where beacons go: `/v1/vitals` of the page's own origin unless told. */
+  /** The URL of the beacon endpoint. Default: `/v1/vitals` on the page's own origin. */
   endpoint?: string;
   /**
-   * The template of the path, where the router's own is not what is wanted. Unless told, the App
-   * Router's `/product/[id]` and the Pages Router's are both `/product/:id`.
+   * The route template of the path. Default: the router's own, so that `/product/[id]` is `/product/:id` in
+   * the App Router and in the Pages Router.
    */
   route?: string;
   /**
-   * In development, shows the page's vitals beside their budgets in a corner of it. One table a page is
-   * in the console all the same. Nothing of either is in a production build.
+   * In development, shows the page's metrics beside their budgets in a corner of the page. The console has
+   * one table per page in any case. Production builds contain neither.
    */
   overlay?: boolean;
 }
 
 /**
- * Measures every page load and every navigation of Next.js's router, in the App Router and in the
- * Pages Router, and sends a beacon for each. It renders nothing, and is not part of what hydrates: the
- * client is fetched after that. One in the root layout, or in `_app`, is enough; more do no harm.
+ * Measures every page load and every navigation of Next.js's App Router or Pages Router, and sends a
+ * beacon for each. It renders nothing, and the client is fetched after hydration. Render one in the root
+ * layout or in `_app`; more do no harm.
  *
- * A Server Component cannot hand over functions: for `consent` and `beforeSend` render it in a Client
- * Component of your own.
+ * A Server Component cannot pass functions: for `consent` and `beforeSend`, render it in a Client Component
+ * of your own.
  */
 export function Vitals(props: VitalsProps): null;

@@ -13,7 +13,7 @@ import type {
   TTFBMetric,
 } from "./attribution.js";
 
-/** A report with its reason; its `name` tells which. FID is legacy, and has no reason. */
+/** A report with attribution, discriminated by `name`. FID is legacy and has no attribution. */
 export type AttributedMetric =
   | (CLSMetric & { attribution: CLSAttribution })
   | (FCPMetric & { attribution: FCPAttribution })
@@ -23,9 +23,9 @@ export type AttributedMetric =
   | (TTFBMetric & { attribution: TTFBAttribution });
 
 /**
- * Calls back with each report of this page load, its reason included. The page is measured once,
- * however many components ask: StrictMode, fast refresh, a new callback at each render and a
- * remount bring no report twice. A component that comes late is told what is known already, with
- * the whole value as its `delta`. The callback at hand is the one of the last render.
+ * Calls back with each report of this page load, with attribution. The page is measured once, however
+ * many components use the hook: StrictMode, fast refresh, a new callback at each render and a remount
+ * repeat no report. A component that mounts late receives the known reports, with the whole value as
+ * `delta`. The callback of the last render is called.
  */
 export function useVitals(callback: (metric: AttributedMetric) => void, options?: ReportOpts): void;

@@ -1,2 +1,2 @@
-// Beacons that say why, without callbacks.
+// Beacons with attribution, without callbacks.
 export { type Beacon, start, type StartOptions, type Stop, view } from "./attribution.js";

@@ -1,6 +1,6 @@
-// Callbacks and options written for web-vitals are taken as they are: this file only has to compile.
+// Callbacks and options written for web-vitals are accepted unchanged. This file only has to compile.
 import type * as theirs from "web-vitals";
-import type * as theirReasons from "web-vitals/attribution";
+import type * as theirAttribution from "web-vitals/attribution";
 import * as plain from "./index.js";
 import * as attributed from "./attribution.js";
 
@@ -13,10 +13,10 @@ plain.onINP(callback<theirs.INPMetric>, options);
 plain.onLCP(callback<theirs.LCPMetric>, options);
 plain.onTTFB(callback<theirs.TTFBMetric>, options);
 
-declare const attributedOptions: theirReasons.INPAttributionReportOpts;
+declare const attributedOptions: theirAttribution.INPAttributionReportOpts;
 
-attributed.onCLS(callback<theirReasons.CLSMetricWithAttribution>, attributedOptions);
-attributed.onFCP(callback<theirReasons.FCPMetricWithAttribution>, attributedOptions);
-attributed.onINP(callback<theirReasons.INPMetricWithAttribution>, attributedOptions);
-attributed.onLCP(callback<theirReasons.LCPMetricWithAttribution>, attributedOptions);
-attributed.onTTFB(callback<theirReasons.TTFBMetricWithAttribution>, attributedOptions);
+attributed.onCLS(callback<theirAttribution.CLSMetricWithAttribution>, attributedOptions);
+attributed.onFCP(callback<theirAttribution.FCPMetricWithAttribution>, attributedOptions);
+attributed.onINP(callback<theirAttribution.INPMetricWithAttribution>, attributedOptions);
+attributed.onLCP(callback<theirAttribution.LCPMetricWithAttribution>, attributedOptions);
+attributed.onTTFB(callback<theirAttribution.TTFBMetricWithAttribution>, attributedOptions);

@@ -1,5 +1,5 @@
-//! The reasons equal web-vitals' own, on one page load with an image, a shift and slow clicks, to the
-//! last digit; and the beacon carries them without what a person typed or a query string.
+//! Attribution equals that of web-vitals to the last digit, on one page load with an image, a shift and
+//! slow clicks; and the beacon carries it without typed text or query strings.
 
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
@@ -31,10 +31,10 @@ const PAGE = `<!doctype html><title>page</title>
   };
 </script>`;
 
-// An image of too few bytes for its area is no content to the browser.
+// Chromium ignores an image with too few bytes for its area.
 const HERO = `<svg xmlns="http://www.w3.org/2000/svg" width="600" height="400"><!--${"x".repeat(4000)}--><path fill="teal" d="M0 0h600v400H0z"/></svg>`;
 
-test("reasons equal web-vitals' own", async () => {
+test("attribution equals that of web-vitals", async () => {
   /** @type {(beacon: any) => void} */
   let arrived;
   const beacon = new Promise((resolve) => (arrived = resolve));
@@ -64,20 +64,20 @@ test("reasons equal web-vitals' own", async () => {
   try {
     const page = await browser.newPage();
     await page.goto(`http://localhost:${port}/`);
-    const settled = () =>
+    const settle = () =>
       page.evaluate(async () => {
         await new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve)));
         await new Promise((resolve) => setTimeout(resolve));
         await new Promise((resolve) => requestIdleCallback(resolve));
       });
-    await settled();
+    await settle();
     await page.evaluate(() => document.querySelector("main")?.prepend(document.createElement("hr")));
-    await settled();
+    await settle();
     await page.click("#press");
-    await settled();
+    await settle();
     await page.type("input", "4111");
-    await settled();
-    const different = await page.evaluate(() => {
+    await settle();
+    const results = await page.evaluate(() => {
       Object.defineProperty(document, "visibilityState", { value: "hidden" });
       document.dispatchEvent(new Event("visibilitychange", { bubbles: true }));
       /** @param {any} value @returns {unknown} */
@@ -86,7 +86,7 @@ test("reasons equal web-vitals' own", async () => {
         if (Array.isArray(value)) return value.map(plain);
         if (value?.node) return "a source";
         if (value && typeof value === "object") {
-          // What is not there is undefined.
+          // A missing value is undefined.
           return Object.fromEntries(Object.keys(value).sort().map((key) => [key, plain(value[key])]));
         }
         return value;
@@ -100,7 +100,7 @@ test("reasons equal web-vitals' own", async () => {
         return { name, ours, theirs };
       });
     });
-    for (const { name, ours, theirs } of different) {
+    for (const { name, ours, theirs } of results) {
       assert.notEqual(theirs, "[]", `${name} was not reported`);
       assert.equal(ours, theirs, name);
     }

@@ -1,16 +1,16 @@
-// A real Chromium, driven as a person would use it. `cargo xtask` names the one to use in CHROMIUM.
+// Chromium, driven as a person would use it. `cargo xtask` sets its path in CHROMIUM.
 import { chromium } from "playwright-core";
 
 /**
- * A browser of that device class. The agent string is the browser's own and not a page's, because what
- * a page sends while it is being left goes out after all that was put over the page is gone.
+ * Launches a browser of that device class. The user agent is set for the browser, not for a page,
+ * because requests during unload go out after a page's overrides are gone.
  * @param {keyof typeof DEVICES} device
- * @param {string[]} [more] what else it is started with
+ * @param {string[]} [more] further command-line switches
  */
 export async function launch(device, more = []) {
   return chromium.launch({
     executablePath: process.env.CHROMIUM,
-    // Chromium cannot sandbox itself where it is run as root, as in most containers.
+    // Chromium's sandbox does not run as root, as in most containers.
     chromiumSandbox: process.getuid?.() !== 0,
     args: [
       "--disable-gpu",
@@ -20,7 +20,7 @@ export async function launch(device, more = []) {
       "--disable-component-update",
       "--disable-sync",
       `--user-agent=${AGENTS[device]}`,
-      // These visits stand for people's; a browser that says it is driven is counted apart, as a bot.
+      // These visits stand for people's; an automated browser would be counted as a bot.
       "--disable-blink-features=AutomationControlled",
       ...more,
     ],
@@ -33,14 +33,14 @@ const AGENTS = {
     "Mozilla/5.0 (Linux; Android 10; K) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/156.0.0.0 Mobile Safari/537.36",
 };
 
-/** The two ways in which visitors come. */
+/** The two device classes of the visits. */
 export const DEVICES = {
   desktop: { viewport: { width: 1280, height: 800 } },
   phone: { viewport: { width: 412, height: 823 }, deviceScaleFactor: 2, isMobile: true, hasTouch: true },
 };
 
 /**
- * One visit: opens the page, waits until it has been painted, interacts, and leaves.
+ * Visits a page: waits until it is painted, interacts, and leaves.
  * @param {import("playwright-core").Browser} browser
  * @param {string} url
  * @param {{ device: keyof typeof DEVICES, slow: boolean }} how
@@ -55,7 +55,7 @@ export async function visit(browser, url, { device, slow }) {
     await measured.filter({ hasText: "budget" }).waitFor();
     await page.locator("[data-work]").click();
     await page.locator("[data-metric=INP] td").last().filter({ hasText: "budget" }).waitFor();
-    // Leaving is what sends the beacon.
+    // Leaving the page sends the beacon.
     await page.goto("about:blank");
   } finally {
     await context.close();
@@ -75,7 +75,7 @@ async function slowDown(page) {
 }
 
 /**
- * The summary of a site, once it counts as many views; fails loudly when it never does.
+ * Returns the summary of a site as soon as it counts that many views, and throws after 30 s.
  * @param {string} site
  * @param {number} views
  * @param {string} [name]
@@ -84,10 +84,10 @@ export async function summaryOf(site, views, name = "demo") {
   const deadline = Date.now() + 30_000;
   for (;;) {
     const answer = await fetch(`${site}/api/vitals/summary?site=${name}`);
-    if (!answer.ok) throw new Error(`the summary answers ${answer.status}: ${await answer.text()}`);
+    if (!answer.ok) throw new Error(`the summary request returned ${answer.status}: ${await answer.text()}`);
     const summary = await answer.json();
     if (summary.views >= views) return summary;
-    if (Date.now() > deadline) throw new Error(`of ${views} visits only ${summary.views} were counted within 30 s`);
+    if (Date.now() > deadline) throw new Error(`of ${views} visits, only ${summary.views} were counted within 30 s`);
     await new Promise((resolve) => setTimeout(resolve, 100));
   }
 }

@@ -1,5 +1,5 @@
-//! The client on pages of its own: what it sends and when, what it never sends, and that it is quiet
-//! where it cannot run. The values themselves are the business of tests/parity.
+//! The client on test pages: its beacons and their times, the data that it withholds, and its silence
+//! where it cannot run. tests/parity checks the values themselves.
 
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
@@ -16,15 +16,15 @@ describe("the client", () => {
   let server;
   /** @type {string} */
   let origin;
-  /** What the endpoint has been sent. @type {any[]} */
+  /** The received beacons. @type {any[]} */
   let beacons = [];
-  /** Answers for the next sends; 204 when there is none. @type {number[]} */
+  /** The statuses of the next responses; otherwise 204. @type {number[]} */
   let answers = [];
-  /** Told at each send. @type {(() => void)[]} */
+  /** Called for each beacon. @type {(() => void)[]} */
   let waiting = [];
-  /** The page's policy. */
+  /** The page's content security policy. */
   let policy = "";
-  /** What else its answer says. @type {Record<string, string>} */
+  /** Further header fields of the page. @type {Record<string, string>} */
   let headers = {};
 
   before(async () => {
@@ -35,7 +35,7 @@ describe("the client", () => {
         for await (const part of request) body += part;
         beacons.push({ ...JSON.parse(body), type: request.headers["content-type"] });
         response.writeHead(answers.shift() ?? 204).end();
-        for (const tell of waiting.splice(0)) tell();
+        for (const wake of waiting.splice(0)) wake();
       } else if (/\.(js|wasm)$/.test(pathname)) {
         const type = pathname.endsWith(".js") ? "text/javascript" : "application/wasm";
         response.writeHead(200, { "content-type": type }).end(await readFile(new URL(`.${pathname}`, dist)));
@@ -67,13 +67,13 @@ describe("the client", () => {
     server.close();
   });
 
-  /** Resolves when the endpoint has been sent so many. @param {number} count */
-  const sent = async (count) => {
+  /** Resolves when the endpoint has received that many beacons. @param {number} count */
+  const waitForBeacons = async (count) => {
     while (beacons.length < count) await new Promise((resolve) => waiting.push(() => resolve(undefined)));
   };
 
   /**
-   * A page that has imported the client, done what is asked, and been painted.
+   * Opens a page that has imported the client, run the script, and been painted.
    * @param {string} script
    */
   const visit = async (script, path = "/product/42?coupon=secret&page=2#top", entry = "/index.js", context = /** @type {Pick<import("playwright-core").Browser, "newPage">} */ (browser)) => {
@@ -96,10 +96,10 @@ describe("the client", () => {
 
   const START = `client.start({ endpoint: "/vitals", site: "portal" });`;
 
-  test("a view is one beacon, with whole numbers and no query", async () => {
+  test("a view is one beacon, with integers and without a query", async () => {
     const { page, errors } = await visit(`client.start({ endpoint: "/vitals", site: "portal", release: "r1", dimensions: { plan: "pro" } });`);
     await page.close({ runBeforeUnload: false });
-    await sent(1);
+    await waitForBeacons(1);
     const [{ id, age, m, ...rest }] = beacons;
     assert.match(id, /^\d{16,32}$/);
     assert.ok(Number.isInteger(age) && age > 0);
@@ -113,10 +113,10 @@ describe("the client", () => {
     assert.deepEqual(errors, []);
   });
 
-  test("only the query parameters that are allowed leave the page", async () => {
+  test("only allowed query parameters leave the page", async () => {
     const { page } = await visit(`client.start({ endpoint: "/vitals", site: "portal", allowQuery: ["page"] });`);
     await page.close();
-    await sent(1);
+    await waitForBeacons(1);
     assert.equal(beacons[0].path, "/product/42?page=2");
   });
 
@@ -126,9 +126,9 @@ describe("the client", () => {
       history.pushState({}, "", "/cart?coupon=secret");
       client.view("/cart");
     `);
-    await sent(1);
+    await waitForBeacons(1);
     await page.close();
-    await sent(2);
+    await waitForBeacons(2);
     const [load, cart] = beacons;
     assert.deepEqual([load.view, load.path, load.nav, load.route], [0, "/product/42", "navigate", "/product/:id"]);
     assert.deepEqual([cart.view, cart.path, cart.nav, cart.route], [1, "/cart", "view", "/cart"]);
@@ -136,40 +136,40 @@ describe("the client", () => {
     assert.deepEqual(Object.keys(cart.m), ["CLS"], "a declared view has no paints");
   });
 
-  test("a failed send is tried again", async () => {
+  test("a failed send is retried", async () => {
     answers = [503];
     const { page } = await visit(`${START} client.view("/next");`);
-    await sent(2);
+    await waitForBeacons(2);
     assert.equal(JSON.stringify(beacons[0]), JSON.stringify(beacons[1]));
     await page.close();
   });
 
-  test("what the last word forbids is not sent, and what it changes is", async () => {
+  test("beforeSend can drop or change a beacon", async () => {
     const { page } = await visit(`
       client.start({ endpoint: "/vitals", site: "portal", beforeSend: (beacon) => beacon.view ? { ...beacon, path: "/changed" } : null });
       client.view("/next");
     `);
     await page.close();
-    await sent(1);
+    await waitForBeacons(1);
     assert.deepEqual([beacons[0].view, beacons[0].path], [1, "/changed"]);
   });
 
-  test("the last word is asked once for each beacon, and not again when it is sent again", async () => {
+  test("beforeSend runs once for each beacon, not for a retry", async () => {
     answers = [503];
     const { page } = await visit(`
       let asked = 0;
-      // What is left with the browser is a beacon, too, and taken back when the page hides.
+      // A request deferred to the browser is a beacon, too, and withdrawn when the page hides.
       delete globalThis.fetchLater;
       client.start({ endpoint: "/vitals", site: "portal", beforeSend: (beacon) => ({ ...beacon, dim: { asked: String(++asked) } }) });
       client.view("/next");
     `);
-    await sent(2);
+    await waitForBeacons(2);
     await page.close();
-    await sent(3);
+    await waitForBeacons(3);
     assert.deepEqual(beacons.map(({ view, dim }) => [view, dim.asked]), [[0, "1"], [0, "1"], [1, "2"]]);
   });
 
-  test("what has been sent is not sent again, and what changed is, as a correction", async () => {
+  test("an unchanged view is not sent again, a changed one is corrected", async () => {
     const { page } = await visit(START);
     const hide = () =>
       page.evaluate(() => {
@@ -179,13 +179,13 @@ describe("the client", () => {
       });
     await hide();
     await hide();
-    await sent(1);
+    await waitForBeacons(1);
     await page.click("button");
     await page.evaluate(() => new Promise((resolve) => new PerformanceObserver(resolve).observe({ type: "first-input", buffered: true })));
     await page.close();
-    await sent(2);
+    await waitForBeacons(2);
     assert.deepEqual(beacons.map(({ view, seq }) => [view, seq]), [[0, 0], [0, 1]]);
-    assert.deepEqual(Object.keys(beacons[1].m).filter((name) => !(name in beacons[0].m)), ["INP"], "no input is the first once the page was hidden");
+    assert.deepEqual(Object.keys(beacons[1].m).filter((name) => !(name in beacons[0].m)), ["INP"], "the first input after the page was hidden counts only for INP");
   });
 
   test("a soft navigation is a view of its own", async () => {
@@ -197,29 +197,29 @@ describe("the client", () => {
         heading.outerHTML = `<h1>Another view</h1><p>${"Words and more words. ".repeat(20)}</p>`;
       });
     });
-    const turned = page.evaluate(() => new Promise((resolve) => new PerformanceObserver(() => resolve(0)).observe({ type: "soft-navigation" })));
+    const softNavigation = page.evaluate(() => new Promise((resolve) => new PerformanceObserver(() => resolve(0)).observe({ type: "soft-navigation" })));
     await page.click("button");
-    await turned;
-    await sent(1);
+    await softNavigation;
+    await waitForBeacons(1);
     await page.close();
-    await sent(2);
+    await waitForBeacons(2);
     const [load, soft] = beacons;
     assert.deepEqual([load.view, load.nav, load.path], [0, "navigate", "/product/42"]);
     assert.deepEqual([soft.view, soft.nav, soft.path, soft.id, soft.seq], [1, "soft-navigation", "/soft/1", load.id, 0]);
     assert.ok(soft.m.FCP > 0 && soft.m.LCP > 0 && soft.m.TTFB === 0, JSON.stringify(soft.m));
   });
 
-  test("the module as a file of its own measures and counts as well", async () => {
+  test("the build with a separate module measures and counts as well", async () => {
     const { page, errors } = await visit(START, "/", "/separate.js");
     await page.close();
-    await sent(1);
+    await waitForBeacons(1);
     assert.deepEqual([beacons.length, Object.keys(beacons[0].m).sort(), errors], [1, ["CLS", "FCP", "LCP", "TTFB"], []]);
   });
 
-  test("beacons say why, without callbacks", async () => {
+  test("beacons carry attribution without callbacks", async () => {
     const { page, errors } = await visit(START, "/", "/start-attribution.js");
     await page.close();
-    await sent(1);
+    await waitForBeacons(1);
     const [{ m, a }] = beacons;
     assert.deepEqual(Object.keys(m).sort(), ["CLS", "FCP", "LCP", "TTFB"]);
     assert.equal(a.LCP.target, "html>body>h1");
@@ -228,7 +228,7 @@ describe("the client", () => {
   });
 
   for (const entry of ["/index.js", "/start.js"]) {
-    test(`what the edge said of the document is told, unless the browser's own cache repeats it (${entry})`, async () => {
+    test(`beacons carry the edge's cache status, unless the browser's own cache repeats it (${entry})`, async () => {
       headers = { "server-timing": "origin;dur=3, edge;desc=hit;dur=1", "cache-control": "max-age=60" };
       const context = await browser.newContext();
       for (const expected of ["hit", undefined]) {
@@ -239,17 +239,17 @@ describe("the client", () => {
         );
         assert.equal(fromCache, expected === undefined);
         await page.close();
-        await sent(1);
+        await waitForBeacons(1);
         assert.equal(beacons[0].cache, expected);
       }
       await context.close();
     });
   }
 
-  test("a callback is told the limit of the page, and whether this visit is within it", async () => {
+  test("a callback gets the page's limit and the verdict of this visit", async () => {
     const page = await browser.newPage();
     await page.goto(origin);
-    const told = await page.evaluate(async () => {
+    const results = await page.evaluate(async () => {
       const client = await import(/** @type {any} */ ("/index.js"));
       /** @param {object} [options] */
       const reported = (options) =>
@@ -260,33 +260,33 @@ describe("the client", () => {
         await reported({ limits: { LCP: { max: 1 } } }),
         await reported({ limits: { FCP: { max: Math.ceil(value) } } }),
         await reported({ limits: { FCP: { max: Math.ceil(value) - 1 } } }),
-      ].map(([told, budget, within]) => [told === value, budget === undefined ? budget : budget - Math.ceil(value), within]);
+      ].map(([repeated, budget, within]) => [repeated === value, budget === undefined ? budget : budget - Math.ceil(value), within]);
     });
-    assert.deepEqual(told, [[true, undefined, undefined], [true, undefined, undefined], [true, 0, true], [true, -1, false]]);
+    assert.deepEqual(results, [[true, undefined, undefined], [true, undefined, undefined], [true, 0, true], [true, -1, false]]);
     await page.close();
   });
 
   for (const [name, script] of [
     ["without consent", `client.start({ endpoint: "/vitals", site: "portal", consent: () => false });`],
     ["against Global Privacy Control", `Object.defineProperty(navigator, "globalPrivacyControl", { value: true }); ${START}`],
-    ["after it was stopped", `client.start({ endpoint: "/vitals", site: "portal" })();`],
-    ["of a load that is not in the sample", `Math.random = () => 0.6; client.start({ endpoint: "/vitals", site: "portal", sample: 2 });`],
+    ["after the client is stopped", `client.start({ endpoint: "/vitals", site: "portal" })();`],
+    ["for a page load outside the sample", `Math.random = () => 0.6; client.start({ endpoint: "/vitals", site: "portal", sample: 2 });`],
   ]) {
     test(`nothing is sent ${name}`, async () => {
       const { page, errors } = await visit(script);
       await page.close();
-      // Another view, sent after it would have been.
+      // Another view, sent after the first one's time.
       const other = await visit(`client.start({ endpoint: "/vitals", site: "other" });`);
       await other.page.close();
-      await sent(1);
+      await waitForBeacons(1);
       assert.deepEqual(beacons.map(({ site }) => site), ["other"]);
       assert.deepEqual(errors, []);
     });
   }
 
   for (const [name, extra, lost, metrics] of /** @type {const} */ ([
-    ["a strict policy with wasm-unsafe-eval is enough", " 'wasm-unsafe-eval'", undefined, ["CLS", "FCP", "LCP", "TTFB"]],
-    ["a policy without it is quiet, and counted", "", "csp", []],
+    ["a strict policy with wasm-unsafe-eval suffices", " 'wasm-unsafe-eval'", undefined, ["CLS", "FCP", "LCP", "TTFB"]],
+    ["without wasm-unsafe-eval the client is silent, and the view counts as lost", "", "csp", []],
   ])) {
     test(name, async () => {
       policy = `default-src 'self'; script-src 'self' 'nonce-run'${extra}`;
@@ -317,13 +317,13 @@ describe("the client", () => {
         metrics.length,
       );
       await page.close();
-      await sent(1);
+      await waitForBeacons(1);
       assert.deepEqual([beacons.length, beacons[0].lost, Object.keys(beacons[0].m).sort()], [1, lost, metrics]);
       assert.deepEqual(errors, []);
     });
   }
 
-  test("without WebAssembly it is quiet, and counted", async () => {
+  test("without WebAssembly the client is silent, and the view counts as lost", async () => {
     const page = await browser.newPage();
     await page.addInitScript("delete globalThis.WebAssembly");
     await page.goto(origin);
@@ -332,11 +332,11 @@ describe("the client", () => {
       start({ endpoint: "/vitals", site: "portal" });
     });
     await page.close();
-    await sent(1);
+    await waitForBeacons(1);
     assert.equal(beacons[0].lost, "unsupported");
   });
 
-  test("a machine that traps goes quiet, and is counted", async () => {
+  test("after a trap the client is silent, and the view counts as lost", async () => {
     const page = await browser.newPage();
     /** @type {string[]} */
     const errors = [];
@@ -358,12 +358,12 @@ describe("the client", () => {
       start({ endpoint: "/vitals", site: "portal" });
     });
     await page.close();
-    await sent(1);
+    await waitForBeacons(1);
     assert.deepEqual([beacons[0].lost, beacons[0].m], ["trap", {}]);
     assert.deepEqual(errors, []);
   });
 
-  test("a subscription that ended reports no more and leaves nothing behind", async () => {
+  test("a stopped subscription reports no more and leaves no listener", async () => {
     const page = await browser.newPage();
     await page.addInitScript(() => {
       const listening = new Set();
@@ -398,7 +398,7 @@ describe("the client", () => {
     const reported = await page.evaluate(async () => {
       const client = await import(/** @type {any} */ ("/index.js"));
       let reported = 0;
-      // More than there are slots for at once: they are given back.
+      // More than the slots at any time: stopped subscriptions free theirs.
       for (let round = 0; round < 100; round++) {
         const stops = ["CLS", "FCP", "FID", "INP", "LCP", "TTFB"].map((name) =>
           client[`on${name}`](() => reported++, { reportAllChanges: true }),
@@ -411,11 +411,11 @@ describe("the client", () => {
     });
     assert.deepEqual(reported, [0, 1]);
     const [listeners, observers] = /** @type {number[]} */ (await page.evaluate(() => /** @type {any} */ (globalThis).left()));
-    assert.ok(listeners <= 6 && observers <= 1, `${listeners} listeners and ${observers} observers, of one live subscription`);
+    assert.ok(listeners <= 6 && observers <= 1, `${listeners} listeners and ${observers} observers for one live subscription`);
     await page.close();
   });
 
-  test("importing it on a server does nothing", async () => {
+  test("importing the client on a server does nothing", async () => {
     const client = await import(new URL("index.js", dist).href);
     client.start({ endpoint: "/vitals", site: "portal" })();
     client.view("/somewhere");

@@ -1,7 +1,7 @@
-//! Which page views reach a real endpoint, by the way in which the page was
-//! left: ours, `start({endpoint})`, beside web-vitals with the recipe of its
-//! README (collect, and sendBeacon when the page is hidden), on the same page
-//! views. Prints the share lost; `VISITS` says how many visits of each kind.
+//! Delivery of page views to a real endpoint, by the way of leaving the page: ours,
+//! `start({endpoint})`, and web-vitals with the recipe of its README (collect, and sendBeacon when the
+//! page is hidden), on the same page views. Prints the share lost; `VISITS` sets the number of visits
+//! of each kind.
 
 import assert from 'node:assert/strict';
 import {resolve} from 'node:path';
@@ -14,23 +14,23 @@ import {Visit} from '../parity/visit.mjs';
 const client = resolve(process.env.CANDIDATE ?? fileURLToPath(new URL('../../pkg/dist/index.js', import.meta.url)));
 const visits = Number(process.env.VISITS ?? 5);
 
-/** @type {{way: string, spare: number, repeats?: boolean, leave: (visit: Visit, browser: Browser) => Promise<unknown>}[]} `spare`: how many visits of ours may be lost, of each one made; `repeats`: whether a send may come twice */
+/** @type {{way: string, spare: number, repeats?: boolean, leave: (visit: Visit, browser: Browser) => Promise<unknown>}[]} `spare`: the share of our visits that may be lost; `repeats`: duplicates are allowed */
 const WAYS = [
   {way: 'closed', spare: 0, leave: (visit) => visit.tab.close()},
   {way: 'left for another page', spare: 0, leave: (visit) => visit.go('/other')},
   {way: 'left for another origin', spare: 0, leave: (visit) => visit.tab.goto(`${visit.site.elsewhere}/other`)},
   {way: 'hidden behind another tab', spare: 0, leave: (visit) => visit.hide()},
-  {way: 'reloaded', spare: 0, leave: (visit) => visit.tab.reload().then(() => visit.tab.until((told) => told.filter(({kind}) => kind === 'start').length === 2))},
+  {way: 'reloaded', spare: 0, leave: (visit) => visit.tab.reload().then(() => visit.tab.until((events) => events.filter(({kind}) => kind === 'start').length === 2))},
   {way: 'left and restored', spare: 0, leave: (visit) => visit.leaveAndReturn()},
-  // Nobody is left to send anything but the browser itself, which knows only of what was left with it.
+  // Only the browser itself is left to send, with the requests that the page deferred to it.
   {way: 'crashed', spare: 0, leave: crash},
-  // The browser may send what was left with it in the very moment in which the page takes it back and
-  // sends it itself: the same send twice, which the Worker counts once.
-  {way: 'closed with the browser', spare: 1, repeats: true, leave: (visit, browser) => armed(visit).then(() => browser.close())},
-  {way: 'killed with the browser', spare: 1, leave: (visit, browser) => armed(visit).then(() => browser.kill())},
+  // The browser may send a deferred request at the very moment at which the page withdraws it and sends
+  // the beacon itself: a duplicate, which the Worker counts once.
+  {way: 'closed with the browser', spare: 1, repeats: true, leave: (visit, browser) => waitUntilDeferred(visit).then(() => browser.close())},
+  {way: 'killed with the browser', spare: 1, leave: (visit, browser) => waitUntilDeferred(visit).then(() => browser.kill())},
 ];
 
-describe('a view is counted, however the page was left', () => {
+describe('a view is counted for every way of leaving the page', () => {
   /** @type {{way: string, ours: number, theirs: number, whole: number}[]} */
   const table = [];
 
@@ -40,8 +40,8 @@ describe('a view is counted, however the page was left', () => {
       for (let count = 0; count < visits; count++) {
         const {ours, theirs} = await visit(leave);
         const sends = ours.map(({id, view, seq}) => `${id} ${view} ${seq}`);
-        if (repeats) assert.equal(new Set(ours.map(({age, ...rest}) => JSON.stringify(rest))).size, new Set(sends).size, `one number, two contents: ${JSON.stringify(ours)}`);
-        else assert.equal(new Set(sends).size, sends.length, `a send came twice: ${sends}`);
+        if (repeats) assert.equal(new Set(ours.map(({age, ...rest}) => JSON.stringify(rest))).size, new Set(sends).size, `one sequence number with two contents: ${JSON.stringify(ours)}`);
+        else assert.equal(new Set(sends).size, sends.length, `a beacon was sent twice: ${sends}`);
         if (ours.length === 0) lost.ours++;
         if (theirs.length === 0) lost.theirs++;
         if (!ours.some(({m}) => ['FCP', 'LCP', 'CLS', 'INP', 'TTFB'].every((name) => name in m))) lost.whole++;
@@ -59,12 +59,12 @@ describe('a view is counted, however the page was left', () => {
   });
 });
 
-/** One view with everything in it, left in that way. @param {(visit: Visit, browser: Browser) => Promise<unknown>} leave @returns {Promise<{ours: {id: string, view: number, seq: number, age: number, m: object}[], theirs: unknown[]}>} */
+/** Makes one view with all vitals and leaves it in that way. @param {(visit: Visit, browser: Browser) => Promise<unknown>} leave @returns {Promise<{ours: {id: string, view: number, seq: number, age: number, m: object}[], theirs: unknown[]}>} */
 async function visit(leave) {
   const site = await Site.open(client);
   site.put('/', PAGE);
   site.put('/other', {observe: false, subscriptions: [], body: '<p>Another page'});
-  // A browser for each visit: when it has ended, nothing of the visit can be under way any more.
+  // A browser for each visit: once it has ended, no request of the visit is pending.
   const browser = await Browser.launch();
   try {
     const window = await browser.window();
@@ -78,9 +78,9 @@ async function visit(leave) {
 
     await leave(visit, browser);
     if (browser.child.exitCode === null && browser.child.signalCode === null) {
-      // What the page has sent is on its way before what another page asks for now.
+      // Requests of the page precede those of another page from now on.
       await window.spare.goto(`${site.origin}/other`);
-      await window.spare.until((told) => told.find(({name}) => name === 'load'));
+      await window.spare.until((events) => events.find(({name}) => name === 'load'));
       for (let round = 0; round < 5; round++) await window.spare.evaluate('fetch("/fence", {method: "POST", body: ""}).then(() => {})');
       await browser.kill();
     }
@@ -95,12 +95,12 @@ async function visit(leave) {
   }
 }
 
-/** The browser has what happened: what happened a moment ago is lost with the page. @param {Visit} visit */
-const armed = (visit) => visit.marked('armed', {whole: true});
+/** Waits until the browser has the deferred request with the latest values; a value of a moment ago would be lost with the page. @param {Visit} visit */
+const waitUntilDeferred = (visit) => visit.marked('armed', {whole: true});
 
 /** @param {Visit} visit */
 async function crash(visit) {
-  await armed(visit);
+  await waitUntilDeferred(visit);
   await visit.tab.send('Inspector.enable');
   const crashed = visit.tab.event('Inspector.targetCrashed');
   visit.tab.goto('chrome://crash').catch(() => {});

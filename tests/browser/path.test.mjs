@@ -1,6 +1,6 @@
-// The one true path: real visits in Chromium, one beacon each, the Worker in workerd, its Durable
-// Object, the verdict against budgets.json, the summary, and the page that shows it. N visits in,
-// exactly N counted.
+// The whole path: real visits in Chromium, one beacon each, the Worker in workerd, its Durable Object,
+// the verdict against budgets.json, the summary, and the page that shows it. N visits make exactly N
+// views.
 import assert from "node:assert/strict";
 import { mkdir, readFile } from "node:fs/promises";
 import { after, before, test } from "node:test";
@@ -31,7 +31,7 @@ after(async () => {
   await product?.close();
 });
 
-test("N visits in, exactly N counted, each metric on its route and device", async () => {
+test("N visits make exactly N views, each metric on its route and device", async () => {
   for (const [path, device, slow] of VISITS) await visit(browsers[device], product.origin + path, { device, slow });
   const summary = await summaryOf(product.origin, VISITS.length);
   assert.deepEqual(
@@ -47,22 +47,22 @@ test("N visits in, exactly N counted, each metric on its route and device", asyn
     for (const metric of ["FCP", "LCP", "CLS", "INP", "FID", "TTFB"]) {
       const cell = line(summary, route, metric, device);
       assert.equal(cell?.n, n, `${metric} of ${route} on ${device}`);
-      assert.equal(cell.verdict, "insufficient", "so few visits prove nothing");
+      assert.equal(cell.verdict, "insufficient", "a few visits prove nothing");
       assert.equal(cell.budget.n, n);
       assert.ok(cell.p75 >= 0);
     }
   }
   const article = line(summary, "/demo/article/:id", "CLS", "phone");
-  assert.ok(article.p75 >= 0 && article.p75 < 1, `the article shifts a little: ${article.p75}`);
+  assert.ok(article.p75 >= 0 && article.p75 < 1, `the article shifts slightly: ${article.p75}`);
 });
 
-test("a visit sees its own vitals beside the budgets, and the summary shows them all", async () => {
+test("a visit shows its own vitals beside the budgets, and the summary shows those of all visits", async () => {
   const context = await browsers.desktop.newContext(DEVICES.desktop);
   const page = await context.newPage();
   /** @type {string[]} */
-  const complaints = [];
-  page.on("pageerror", (error) => complaints.push(String(error)));
-  page.on("console", (message) => message.type() === "error" && complaints.push(message.text()));
+  const errors = [];
+  page.on("pageerror", (error) => errors.push(String(error)));
+  page.on("console", (message) => message.type() === "error" && errors.push(message.text()));
   await page.goto(`${product.origin}/demo/product/1`);
   const verdict = page.locator("[data-metric=LCP] td").last();
   await verdict.filter({ hasText: "within budget" }).waitFor();
@@ -81,11 +81,11 @@ test("a visit sees its own vitals beside the budgets, and the summary shows them
   assert.equal(await lcp.locator("[data-n]").textContent(), `${counted} views`);
   assert.equal(await lcp.getAttribute("data-verdict"), "insufficient");
   await page.screenshot({ path: picture("summary"), fullPage: true });
-  assert.deepEqual(complaints, []);
+  assert.deepEqual(errors, []);
   await context.close();
 });
 
-test("the snippet of the README is all that a page needs", async () => {
+test("the snippet in the README is sufficient for a page", async () => {
   const readme = await readFile(new URL("../../README.md", import.meta.url), "utf8");
   const snippet = readme.split("```html\n")[1].split("```")[0];
   const before = (await product.summary()).views;

@@ -1,4 +1,4 @@
-// Drives visits to the demo pages and prints what they came to. Called by `cargo xtask dev --visits N`.
+// Drives visits to the demo pages and prints the summary. Called by `cargo xtask dev --visits N`.
 import { launch, summaryOf, visit } from "./chromium.mjs";
 
 const [site, count] = process.argv.slice(2);
@@ -26,15 +26,15 @@ console.log(`\n${number} visits in ${seconds} s; ${summary.views - before.views}
 
 const head = ["route", "device", "metric", "n", "p75", "budget", "verdict"];
 /** @type {(line: any, value: number) => string} */
-const shown = (line, value) => (line.unit ? `${Math.round(value)} ${line.unit}` : value.toFixed(4));
+const format = (line, value) => (line.unit ? `${Math.round(value)} ${line.unit}` : value.toFixed(4));
 /** @type {string[][]} */
 const rows = summary.cells.map((/** @type {any} */ line) => [
   line.route,
   line.device,
   line.metric,
   String(line.n),
-  line.p75 === null ? "–" : shown(line, line.p75),
-  line.budget ? `≤ ${shown(line, line.budget.max)}` : "none",
+  line.p75 === null ? "–" : format(line, line.p75),
+  line.budget ? `≤ ${format(line, line.budget.max)}` : "none",
   line.verdict,
 ]);
 const widths = head.map((name, column) => Math.max(name.length, ...rows.map((row) => row[column].length)));

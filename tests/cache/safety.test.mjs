@@ -1,10 +1,10 @@
-// Poisoning and deception: what one visitor sends must not become what others get, and what is for one
-// visitor must not be stored. Byte for byte, on raw workerd.
+// Cache poisoning and deception: no visitor's input reaches others, and no visitor's response is
+// stored. Byte for byte, on raw workerd.
 import assert from "node:assert/strict";
 import net from "node:net";
 import { after, before, describe, test } from "node:test";
 
-import { did, filled, gives, site } from "./site.mjs";
+import { cacheStatus, fill, respond, site } from "./site.mjs";
 
 /** @type {Awaited<ReturnType<typeof site>>} */
 let www;
@@ -32,79 +32,80 @@ describe("an origin that reflects a field is not poisoned by it", () => {
     "x-amz-website-redirect-location", "x-wap-profile", "cf-connecting-ip", "te", "range", "if-range", "if-none-match", "x-nonce", "user-agent", "traceparent",
     "x-forwarded-ssl", "x-forwarded", "forwarded-host", "x-http-host-override", "x-backend-host", "base-url", "request-uri", "x-url-scheme", "front-end-https", "x-proxy-url",
     "x-requested-with", "content-type", "accept-charset", "save-data", "sec-ch-ua", "sec-purpose", "purpose", "max-forwards", "pragma", "cache-control", "expect", "priority",
-    // What frameworks take for a word among themselves.
+    // Internal fields of frameworks.
     "rsc", "next-router-prefetch", "x-nextjs-data", "x-middleware-prefetch", "x-middleware-subrequest", "x-invoke-path", "x-now-route-matches", "x-matched-path", "x-turbo-frame", "hx-request", "x-inertia",
   ];
   for (const field of fields) {
     test(field, async () => {
       const path = www.page(({ headers }, response) => void response.writeHead(200, FRESH).end(`reflects ${headers[field]}`));
-      // A range would go past the cache; the others fill it.
+      // A range bypasses the cache; the other fields fill it.
       await www.ask(path, { [field]: field === "expect" ? "100-continue" : "evil.example" });
-      const { answer } = await filled(www, path);
-      assert.equal(did(answer), "hit");
+      const { answer } = await fill(www, path);
+      assert.equal(cacheStatus(answer), "hit");
       assert.ok(!answer.body.includes("evil"), answer.body);
     });
   }
 });
 
-describe("what is negotiated by", () => {
+describe("content negotiation", () => {
   for (const field of ["accept", "accept-language", "origin"]) {
-    test(`${field} reaches no origin where it could be markup`, async () => {
+    test(`${field}: markup does not reach the origin`, async () => {
       const path = www.page(({ headers }, response) => void response.writeHead(200, FRESH).end(`reflects ${headers[field]}`));
       await www.ask(path, { [field]: "<script>evil</script>" });
-      assert.equal((await filled(www, path)).answer.body, "reflects undefined");
+      assert.equal((await fill(www, path)).answer.body, "reflects undefined");
     });
   }
 
-  test("an answer that lets one origin's pages read it locks out no other", async () => {
+  test("a CORS response for one origin does not lock out another", async () => {
     const path = www.page(({ headers }, response) => void response.writeHead(200, { ...FRESH, "access-control-allow-origin": String(headers.origin) }).end());
     for (const origin of ["https://evil.example", "https://good.example"]) {
-      assert.equal((await filled(www, path, { origin })).answer.headers["access-control-allow-origin"], origin);
+      assert.equal((await fill(www, path, { origin })).answer.headers["access-control-allow-origin"], origin);
     }
   });
 });
 
-describe("an answer for one visitor is not stored", () => {
-  // A cache that goes by the look of an address would store these.
+describe("a response for one visitor is not stored", () => {
+  // A cache that decides by the path's extension would store these.
   const shapes = ["/account/x.css", "/account/x.js", "/account/x.png", "/account;x.css", "/account%2fx.css", "/account%00x.css", "/account%0ax.css", "/account%23x.css", "/account%3fx.css", "/account%3bx.css", "/account/..%2fstatic/x.css", "/account/%2e%2e/x.css", "/account/..%5cx.css", "/account%252fx.css", "/robots.txt;x", "/account\\x.css",
     "/account.css", "/account/.css", "/account//x.css", "/account/x.css?", "/account/x.css?v=1", "/account/%20x.css", "/account%09x.css", "/account%26x.css", "/account$x.css", "/account,x.css", "/account!x.css", "/account~x.css", "/account%c0%afx.css", "/account%2f%2e%2e%2fstatic%2fx.css",
     "/static/../account", "/static/..%2faccount", "/static/%2e%2e%2faccount", "/static/..%5caccount", "/static/.%2e/account", "/static/x.css/../../account", "/ACCOUNT/x.css", "/account/favicon.ico", "/account/index.html", "/account/x.avif", "/account/robots.txt"];
   for (const [index, shape] of shapes.entries()) {
     test(`under ${JSON.stringify(shape)}, with a session`, async () => {
       const path = `/class/${index}${shape}`;
-      let asked = 0;
-      const script = (/** @type {any} */ _, /** @type {import("node:http").ServerResponse} */ response) => void response.writeHead(200, { "content-type": "text/html" }).end(`secret ${(asked += 1)}`);
+      let fetches = 0;
+      const script = (/** @type {any} */ _, /** @type {import("node:http").ServerResponse} */ response) => void response.writeHead(200, { "content-type": "text/html" }).end(`secret ${(fetches += 1)}`);
       for (const known of [path, new URL(path, "http://a").pathname]) www.own.on(known.split("?")[0], script);
       const victim = await www.ask(path, { cookie: "session=victim" });
-      assert.deepEqual([did(victim), victim.body], ["bypass", "secret 1"]);
+      assert.deepEqual([cacheStatus(victim), victim.body], ["bypass", "secret 1"]);
       const attacker = await www.ask(path);
       assert.notEqual(attacker.body, "secret 1");
     });
   }
 
   for (const shape of ["/a;b", "/a%2fb", "/a%5cb", "/a%00b", "/a%0d%0ab", "/a%2e%2e/b", "/a%25"]) {
-    test(`under the ambiguous ${JSON.stringify(shape)}, even where all visitors get the same`, async () => {
+    test(`under the ambiguous ${JSON.stringify(shape)}, even without a session`, async () => {
       const path = `/class${shape}`;
-      www.own.on(path, gives({}));
-      assert.equal(did(await www.ask(path)), "bypass");
-      assert.equal(did(await www.ask(path)), "bypass");
+      www.own.on(path, respond({}));
+      assert.equal(cacheStatus(await www.ask(path)), "bypass");
+      assert.equal(cacheStatus(await www.ask(path)), "bypass");
     });
   }
 
-  test("with an answer that sets a cookie beside an ignored one", async () => {
-    const path = www.page(gives({ "set-cookie": "session=1" }), "/class/");
+  test("with a Set-Cookie field, if the request has only ignored cookies", async () => {
+    const path = www.page(respond({ "set-cookie": "session=1" }), "/class/");
     await www.ask(path, { cookie: "_ga=1" });
     const answer = await www.ask(path);
-    assert.equal(did(answer), "miss");
+    assert.equal(cacheStatus(answer), "miss");
   });
 });
 
-describe("an error that a request brings about is not what others get", () => {
+describe("an error that a request provokes is not served to others", () => {
   for (const status of [400, 408, 413, 414, 417, 421, 425, 426, 428, 429, 431, 500, 501, 502, 503, 504]) {
     test(`${status}`, async () => {
       const path = www.page(({ headers }, response) => {
         const isEvil = headers.accept === "evil";
-        // 414 and 501 are about the address and the method, which are keyed: they may be stored where the origin says so.
+        // 414 and 501 depend on the URL and the method, which are in the key: they may be stored if the
+        // origin allows it.
         const control = status === 414 || status === 501 ? {} : { "cache-control": "public, max-age=60" };
         response.writeHead(isEvil ? status : 200, isEvil ? control : FRESH).end(isEvil ? "broken" : "good");
       });
@@ -113,29 +114,29 @@ describe("an error that a request brings about is not what others get", () => {
     });
   }
 
-  test("nor is a head that is too long for us", async () => {
-    const path = www.page(gives(FRESH));
+  test("a header above the limit", async () => {
+    const path = www.page(respond(FRESH));
     const answer = await www.ask(path, { "x-long": "a".repeat(40_000) });
     assert.equal(answer.status, 431);
     assert.equal((await www.ask(path)).status, 200);
-    assert.equal(www.own.asked(path).length, 1);
+    assert.equal(www.own.requests(path).length, 1);
   });
 });
 
-/** Sends bytes on a connection of their own, and gives what comes back, and its statuses. @param {string} bytes */
-const raw = (bytes) =>
+/** Sends bytes on a connection of their own and returns the responses' text and statuses. @param {string} bytes */
+const sendRaw = (bytes) =>
   new Promise((/** @type {(answer: { text: string, statuses: number[] }) => void} */ resolve, reject) => {
     const { hostname, port } = new URL(www.product.origin);
     const socket = net.connect(Number(port), hostname, () => socket.end(bytes, "latin1"));
     let text = "";
     socket.on("data", (chunk) => (text += chunk));
-    // Who is not understood may be cut off while it still speaks.
+    // The server may close the connection during the request.
     socket.on("error", (/** @type {any} */ error) => (error.code === "ECONNRESET" || error.code === "EPIPE" ? undefined : reject(error)));
     socket.on("close", () => resolve({ text, statuses: [...text.matchAll(/^HTTP\/1\.1 (\d+)/gm)].map(([, status]) => Number(status)) }));
   });
 
-describe("what is stored for an address is what the origin gave for that very address", () => {
-  /** An origin that says what it was asked for: no two of these may be one. */
+describe("an entry belongs to exactly one URL", () => {
+  /** The origin echoes the URL; no two of these may share an entry. */
   const odd = [
     "/a/../b", "/a/./b", "/a//b", "//a", "/a/", "/a/.", "/a/b/..", "/A/b", "/a/%62", "/a/b%20", "/a/b+", "/a/b?", "/a/b?x", "/a/b?x=", "/a/b?x=1", "/a/b?x=1&x=2", "/a/b?x=1;y=2", "/a/b?x=1&y", "/a/b?x=1&&", "/a/b?y&x=1",
     "/a/b?%78=1", "/a/b?x=%31", "/a/b?x[]=1", "/a/b?utm_source=1", "/a/b?x=1?y", "/a/b?x=1%26y=2", "/a/b?callback=evil", "/a/b%3fx=1", "/a/b%23x", "/a/b?_method=POST", "/a/b/@x", "/a/b:80", "/a/b'", '/a/b"', "/a/b<x>", "/a/b|c", "/a/b^c", "/a/b`c", "/a/b{c}", "/a/\u00fc",
@@ -145,22 +146,22 @@ describe("what is stored for an address is what the origin gave for that very ad
       for (const known of new Set(["/a/b", path.split("?")[0], new URL(path, "http://a").pathname, Buffer.from(path.split("?")[0]).toString("latin1")])) {
         www.own.on(known, (request, response) => void response.writeHead(200, FRESH).end(`asked for ${request.path}`));
       }
-      const get = async (/** @type {string} */ path) => (await raw(`GET ${path} HTTP/1.1\r\nHost: www.example\r\nConnection: close\r\n\r\n`)).text.match(/asked for (\S+)/)?.[1];
+      const get = async (/** @type {string} */ path) => (await sendRaw(`GET ${path} HTTP/1.1\r\nHost: www.example\r\nConnection: close\r\n\r\n`)).text.match(/asked for (\S+)/)?.[1];
       const first = await get(path);
-      assert.equal(await get("/a/b"), "/a/b", "its neighbour is not touched by it");
-      assert.equal(await get(path), first, "and it is what it was");
+      assert.equal(await get("/a/b"), "/a/b", "its neighbour is unaffected");
+      assert.equal(await get(path), first, "the entry is unchanged");
     });
   }
 
-  test("fragments are for browsers: what follows one reaches nobody", async () => {
+  test("a fragment is removed", async () => {
     const path = www.page((request, response) => void response.writeHead(200, FRESH).end(`asked for ${request.path}`));
-    const { text } = await raw(`GET ${path}#evil HTTP/1.1\r\nHost: www.example\r\nConnection: close\r\n\r\n`);
+    const { text } = await sendRaw(`GET ${path}#evil HTTP/1.1\r\nHost: www.example\r\nConnection: close\r\n\r\n`);
     assert.ok(!text.includes("evil"), text);
     assert.equal((await www.ask(path)).body, `asked for ${path}`);
   });
 });
 
-describe("a request that speaks of two hosts", () => {
+describe("a request with conflicting hosts", () => {
   /** @type {[string, (path: string) => string][]} */
   const table = [
     ["absolute, with another host than its Host", (path) => `GET http://evil.example${path} HTTP/1.1\r\nHost: www.example`],
@@ -184,89 +185,89 @@ describe("a request that speaks of two hosts", () => {
     ["an empty Host", (path) => `GET ${path} HTTP/1.1\r\nHost:`],
   ];
   for (const [what, head] of table) {
-    test(`${what}: others get what was made for their own`, async () => {
+    test(`${what}: others get their own host's response`, async () => {
       const path = www.page(({ headers }, response) => void response.writeHead(200, FRESH).end(`made for ${headers["x-forwarded-host"]}`));
-      const { statuses } = await raw(`${head(path)}\r\nConnection: close\r\n\r\n`);
+      const { statuses } = await sendRaw(`${head(path)}\r\nConnection: close\r\n\r\n`);
       assert.ok(statuses.length <= 1, `${statuses}`);
-      const { answer } = await filled(www, path);
-      assert.deepEqual([did(answer), answer.body], ["hit", "made for www.example"]);
+      const { answer } = await fill(www, path);
+      assert.deepEqual([cacheStatus(answer), answer.body], ["hit", "made for www.example"]);
     });
   }
 });
 
-describe("a request that is no GET, or wants a part", () => {
+describe("a request with another method, or for a range", () => {
   for (const method of ["HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE", "PROPFIND", "TRACE", "FOO"]) {
-    test(`${method}: its answer is nobody else's`, async () => {
+    test(`${method}: its response is not shared`, async () => {
       const path = www.page((request, response) => void response.writeHead(200, { ...FRESH, "x-method": request.method }).end(request.method === "HEAD" ? undefined : `for ${request.method}`));
-      await raw(`${method} ${path} HTTP/1.1\r\nHost: www.example\r\nContent-Length: 0\r\nConnection: close\r\n\r\n`);
-      const { answer } = await filled(www, path);
+      await sendRaw(`${method} ${path} HTTP/1.1\r\nHost: www.example\r\nContent-Length: 0\r\nConnection: close\r\n\r\n`);
+      const { answer } = await fill(www, path);
       assert.deepEqual([answer.body, answer.headers["x-method"]], ["for GET", "GET"]);
     });
   }
 
-  test("a method in small letters is no method", async () => {
-    const path = www.page(gives(FRESH, "good"));
-    const { statuses } = await raw(`get ${path} HTTP/1.1\r\nHost: www.example\r\nConnection: close\r\n\r\n`);
+  test("a lower-case method is rejected", async () => {
+    const path = www.page(respond(FRESH, "good"));
+    const { statuses } = await sendRaw(`get ${path} HTTP/1.1\r\nHost: www.example\r\nConnection: close\r\n\r\n`);
     assert.ok(statuses.every((status) => status >= 400), `${statuses}`);
-    assert.equal((await filled(www, path)).answer.body, "good");
+    assert.equal((await fill(www, path)).answer.body, "good");
   });
 
   for (const range of ["bytes=0-0", "bytes=99999-", "bytes=-1", "bytes=0-0,2-3", "bytes=5-1", "pages=1-2", "bytes=0-0, bytes=1-1", `bytes=${"0-,".repeat(500)}0-`]) {
-    test(`Range: ${range.slice(0, 24)}: what the origin makes of it is nobody else's`, async () => {
+    test(`Range: ${range.slice(0, 24)}: the origin's response is not shared`, async () => {
       const path = www.page(({ headers }, response) => {
         if (headers.range === undefined) return void response.writeHead(200, { ...FRESH, etag: '"a"' }).end("0123456789");
-        // Some say 206, some 416, and some 200 with a part of it.
+        // Origins vary: 206, 416, or 200 with a part.
         if (headers.range.includes("99999")) return void response.writeHead(416, { ...FRESH, "content-range": "bytes */10" }).end();
         if (headers.range.includes("-1")) return void response.writeHead(200, FRESH).end("9");
         response.writeHead(206, { ...FRESH, "content-range": "bytes 0-0/10" }).end("0");
       });
       await www.ask(path, { range });
       await www.ask(path, { range, "if-range": '"b"' });
-      const { answer } = await filled(www, path);
-      assert.deepEqual([did(answer), answer.status, answer.body], ["hit", 200, "0123456789"]);
+      const { answer } = await fill(www, path);
+      assert.deepEqual([cacheStatus(answer), answer.status, answer.body], ["hit", 200, "0123456789"]);
     });
   }
 
-  test("a part that nobody asked for is not stored", async () => {
-    let asked = 0;
-    const path = www.page((_, response) => void ((asked += 1) === 1 ? response.writeHead(206, { ...FRESH, "content-range": "bytes 0-1/10" }).end("01") : response.writeHead(200, FRESH).end("0123456789")));
+  test("an unrequested partial response is not stored", async () => {
+    let fetches = 0;
+    const path = www.page((_, response) => void ((fetches += 1) === 1 ? response.writeHead(206, { ...FRESH, "content-range": "bytes 0-1/10" }).end("01") : response.writeHead(200, FRESH).end("0123456789")));
     await www.ask(path);
-    assert.equal((await filled(www, path)).answer.body, "0123456789");
+    assert.equal((await fill(www, path)).answer.body, "0123456789");
   });
 
-  test("parts of two versions are not put together: If-Range is held to what is stored", async () => {
+  test("parts of two versions are not combined: If-Range is compared with the stored validator", async () => {
     let version = 1;
     const path = www.page((_, response) => void response.writeHead(200, { "cache-control": "no-cache", etag: `"${version}"` }).end(`version ${version}`));
     await www.ask(path);
     version = 2;
     const answer = await www.ask(path, { range: "bytes=8-8", "if-range": '"1"' });
     assert.deepEqual([answer.status, answer.body], [200, "version 2"]);
-    assert.equal((await www.ask(path, { range: "bytes=8-8", "if-range": 'W/"2"' })).status, 200, "a weak one never is the same");
+    assert.equal((await www.ask(path, { range: "bytes=8-8", "if-range": 'W/"2"' })).status, 200, "a weak validator never matches");
   });
 });
 
-describe("cookies, however they are written", () => {
+describe("cookies in any spelling", () => {
   const spellings = ["session=1", "session", "=session", "_ga=1; session=1", "_ga=1;session=1", "_ga=1, session=1", '_ga="a; session=1"', "_ga =1", "_ga=1; ; session=1", "_GA=1", "__Host-session=1", "_ga=1; _ga=2; x=", "_ga=\u00fc; session=1"];
   for (const cookie of spellings) {
-    test(`${JSON.stringify(cookie)}: an answer that could be made of them is stored for nobody`, async () => {
+    test(`${JSON.stringify(cookie)}: a response that may depend on them is not stored`, async () => {
       const path = www.page(({ headers }, response) => void response.writeHead(200, FRESH).end(`for ${headers.cookie}`), "/class/");
       const lines = cookie.split("; ").length > 1 ? [cookie, cookie.replace("; ", "\r\nCookie: ")] : [cookie];
-      for (const line of lines) await raw(`GET ${path} HTTP/1.1\r\nHost: www.example\r\nCookie: ${line}\r\nConnection: close\r\n\r\n`);
-      assert.equal((await filled(www, path)).answer.body, "for undefined");
+      for (const line of lines) await sendRaw(`GET ${path} HTTP/1.1\r\nHost: www.example\r\nCookie: ${line}\r\nConnection: close\r\n\r\n`);
+      assert.equal((await fill(www, path)).answer.body, "for undefined");
     });
   }
 
-  test("a field that a visitor declares to be for the hop does not make a personal answer look shared", async () => {
-    for (const named of ["cookie", "authorization"]) {
-      const path = www.page(({ headers }, response) => void response.writeHead(200, FRESH).end(`for ${headers[named]}`));
-      const answer = await raw(`GET ${path} HTTP/1.1\r\nHost: www.example\r\n${named}: secret\r\nConnection: close, ${named}\r\n\r\n`);
+  test("a field in the client's Connection header does not turn a personal response into a shared one", async () => {
+    for (const field of ["cookie", "authorization"]) {
+      const path = www.page(({ headers }, response) => void response.writeHead(200, FRESH).end(`for ${headers[field]}`));
+      const answer = await sendRaw(`GET ${path} HTTP/1.1\r\nHost: www.example\r\n${field}: secret\r\nConnection: close, ${field}\r\n\r\n`);
       assert.match(answer.text, /edge;desc=bypass/);
-      const { answer: next } = await filled(www, path);
+      const { answer: next } = await fill(www, path);
       assert.equal(next.body, "for undefined");
     }
   });
 
-  test("a cookie that comes with a 304 is for nobody else", async () => {
+  test("a Set-Cookie of a 304 is not stored", async () => {
     let turns = 0;
     const path = www.page(({ headers }, response) => {
       turns += 1;
@@ -275,13 +276,13 @@ describe("cookies, however they are written", () => {
     });
     await www.ask(path);
     const own = await www.ask(path);
-    assert.deepEqual([own.body, own.headers["set-cookie"]], ["body", "session=1"], "who asked gets what was said to it");
-    const { first, answer } = await filled(www, path);
+    assert.deepEqual([own.body, own.headers["set-cookie"]], ["body", "session=1"], "the requesting visitor gets its cookie");
+    const { first, answer } = await fill(www, path);
     for (const { body, headers } of [first, answer]) assert.deepEqual([body, headers["set-cookie"]], ["body", undefined]);
   });
 });
 
-describe("heads that are too long", () => {
+describe("headers above the limits", () => {
   /** @type {[string, (path: string) => string][]} */
   const table = [
     ["a thousand small fields", (path) => `GET ${path} HTTP/1.1\r\nHost: www.example\r\n${Array.from({ length: 1000 }, (_, index) => `X-${index}: ${"a".repeat(40)}`).join("\r\n")}`],
@@ -291,17 +292,17 @@ describe("heads that are too long", () => {
     ["more than the server reads at all", (path) => `GET ${path} HTTP/1.1\r\nHost: www.example\r\nX-A: ${"a".repeat(300_000)}`],
   ];
   for (const [what, head] of table) {
-    test(`${what}: the origin hears nothing, and nothing is stored`, async () => {
-      const path = www.page(gives(FRESH, "good"));
-      const { statuses } = await raw(`${head(path)}\r\nConnection: close\r\n\r\n`);
+    test(`${what}: nothing reaches the origin, and nothing is stored`, async () => {
+      const path = www.page(respond(FRESH, "good"));
+      const { statuses } = await sendRaw(`${head(path)}\r\nConnection: close\r\n\r\n`);
       assert.ok(statuses.every((status) => status >= 400), `${statuses}`);
-      assert.equal(www.own.asked(path).length, 0);
-      assert.equal((await filled(www, path)).answer.body, "good");
+      assert.equal(www.own.requests(path).length, 0);
+      assert.equal((await fill(www, path)).answer.body, "good");
     });
   }
 });
 
-describe("requests of two readings", () => {
+describe("ambiguous requests", () => {
   /** @type {[string, string][]} */
   const table = [
     ["both lengths", "Content-Length: 6\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nG"],
@@ -333,18 +334,18 @@ describe("requests of two readings", () => {
     ["an upgrade to HTTP/2", `Upgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQCAAAAAAIAAAAA\r\n\r\nPRI * HTTP/2.0\r\n\r\nSM\r\n\r\n`],
   ];
   for (const [what, rest] of table) {
-    test(`${what}: nothing is smuggled, and nothing of it is stored`, async () => {
-      const path = www.page(gives(FRESH, "good"));
-      www.own.on("/smuggled", gives(FRESH, "smuggled"));
-      const { statuses } = await raw(`GET ${path} HTTP/1.1\r\nHost: www.example\r\nConnection: close\r\n${rest}`);
+    test(`${what}: nothing is smuggled, and nothing is stored`, async () => {
+      const path = www.page(respond(FRESH, "good"));
+      www.own.on("/smuggled", respond(FRESH, "smuggled"));
+      const { statuses } = await sendRaw(`GET ${path} HTTP/1.1\r\nHost: www.example\r\nConnection: close\r\n${rest}`);
       assert.ok(statuses.filter((status) => status !== 100).length <= 1, `${statuses}`);
-      assert.equal(www.own.asked("/smuggled").length, 0);
-      const { answer } = await filled(www, path);
+      assert.equal(www.own.requests("/smuggled").length, 0);
+      const { answer } = await fill(www, path);
       assert.deepEqual([answer.status, answer.body], [200, "good"]);
     });
   }
 
-  test("a read with a body is answered without it", async () => {
+  test("a GET with a body is served without it", async () => {
     const path = www.page(({ body }, response) => void response.writeHead(200, FRESH).end(`body: ${body}`));
     const answer = await www.ask(path, { "content-length": "4" }, { body: "evil" });
     assert.equal(answer.body, "body: ");

@@ -1,10 +1,9 @@
-// What the cache serves of what an origin answers, through workerd: storing, freshness, validation,
-// variants, parts, and what each answer says of itself.
+// The cache in workerd: storage, freshness, validation, variants, ranges, and the fields that it adds.
 import assert from "node:assert/strict";
 import { gzipSync } from "node:zlib";
 import { after, before, describe, test } from "node:test";
 
-import { did, filled, gives, site } from "./site.mjs";
+import { cacheStatus, fill, respond, site } from "./site.mjs";
 
 /** @type {Awaited<ReturnType<typeof site>>} */
 let www;
@@ -28,15 +27,15 @@ after(() => www.close());
 const FRESH = { "cache-control": "max-age=60" };
 const DATE = "Sun, 06 Nov 1994 08:49:37 GMT";
 
-describe("an answer is stored, or is not, for its own reasons", () => {
+describe("storage of responses", () => {
   /** @type {[string, Record<string, string | string[]>, number, string, string?][]} */
   const table = [
-    // What, its fields, its status, what the second visitor gets, below which path.
+    // Case, fields, status, cache status of the second request, path prefix.
     ["max-age", FRESH, 200, "hit"],
     ["s-maxage", { "cache-control": "s-maxage=60" }, 200, "hit"],
     ["s-maxage above max-age=0", { "cache-control": "max-age=0, s-maxage=60" }, 200, "hit"],
     ["Expires", { expires: "Fri, 31 Dec 9999 23:59:59 GMT" }, 200, "hit"],
-    ["Expires that is no date", { expires: "0" }, 200, "miss"],
+    ["an invalid Expires", { expires: "0" }, 200, "miss"],
     ["nothing", {}, 200, "miss"],
     ["no-store", { "cache-control": "max-age=60, no-store" }, 200, "miss"],
     ["private", { "cache-control": "max-age=60, private" }, 200, "miss"],
@@ -51,7 +50,7 @@ describe("an answer is stored, or is not, for its own reasons", () => {
     ["Vary: Accept", { ...FRESH, vary: "Accept" }, 200, "hit"],
     ["CDN-Cache-Control above no-store", { "cache-control": "no-store", "cdn-cache-control": "max-age=60" }, 200, "hit"],
     ["CDN-Cache-Control: no-store", { ...FRESH, "cdn-cache-control": "no-store" }, 200, "miss"],
-    ["CDN-Cache-Control that is none", { ...FRESH, "cdn-cache-control": "max-age=,no-store" }, 200, "hit"],
+    ["an invalid CDN-Cache-Control", { ...FRESH, "cdn-cache-control": "max-age=,no-store" }, 200, "hit"],
     ["an old Age", { ...FRESH, age: "70" }, 200, "miss"],
     ["301", FRESH, 301, "hit"],
     ["302 with max-age", FRESH, 302, "hit"],
@@ -73,129 +72,129 @@ describe("an answer is stored, or is not, for its own reasons", () => {
     ["must-understand of a status without rules", { "cache-control": "max-age=60, must-understand" }, 299, "miss"],
     ["must-understand beside no-store", { "cache-control": "max-age=60, must-understand, no-store" }, 200, "hit"],
     ["a tag", { ...FRESH, "cache-tag": "a" }, 200, "hit"],
-    ["more tags than can be known", { ...FRESH, "cache-tag": Array.from({ length: 200 }, (_, index) => `t${index}`).join() }, 200, "miss"],
+    ["more tags than the limit", { ...FRESH, "cache-tag": Array.from({ length: 200 }, (_, index) => `t${index}`).join() }, 200, "miss"],
     ["a class", {}, 200, "hit", "/class/"],
     ["a class beside no-store", { "cache-control": "no-store" }, 200, "miss", "/class/"],
     ["a class beside private", { "cache-control": "private" }, 200, "miss", "/class/"],
     ["a class beside a cookie", { "set-cookie": "a=b" }, 200, "miss", "/class/"],
     ["a class and a 302", {}, 302, "miss", "/class/"],
     ["a class and a 500", {}, 500, "miss", "/class/"],
-    ["a route that bypasses", FRESH, 200, "bypass", "/private/"],
+    ["a bypass route", FRESH, 200, "bypass", "/private/"],
   ];
   for (const [what, fields, status, expect, under] of table) {
     test(`${what}: ${expect}`, async () => {
-      const path = www.page(gives(fields, status === 204 ? "" : `body of ${what}`, status), under);
-      const { first, answer } = expect === "hit" ? await filled(www, path) : { first: await www.ask(path), answer: await www.ask(path) };
-      assert.equal(did(answer), expect, answer.headers["cache-status"]);
+      const path = www.page(respond(fields, status === 204 ? "" : `body of ${what}`, status), under);
+      const { first, answer } = expect === "hit" ? await fill(www, path) : { first: await www.ask(path), answer: await www.ask(path) };
+      assert.equal(cacheStatus(answer), expect, answer.headers["cache-status"]);
       assert.deepEqual([first.status, answer.status, answer.body], [status, status, first.body]);
-      if (expect === "hit") assert.ok(answer.headers.age !== undefined, "a hit says its age");
+      if (expect === "hit") assert.ok(answer.headers.age !== undefined, "a hit carries its age");
     });
   }
 });
 
-describe("a request is answered from the cache, or is not, for its own reasons", () => {
+describe("lookup of requests", () => {
   /** @type {[string, Record<string, string>, string, string?][]} */
   const table = [
     ["plain", {}, "hit"],
     ["authorized", { authorization: "Bearer x" }, "bypass"],
-    ["with a cookie that nobody spoke of", { cookie: "session=1" }, "bypass"],
-    ["with a cookie that is ignored", { cookie: "_ga_1=1" }, "hit", "/cookies/"],
-    ["with a cookie that is ignored and one that is not", { cookie: "_ga=1; x=2" }, "bypass", "/cookies/"],
+    ["with an unconfigured cookie", { cookie: "session=1" }, "bypass"],
+    ["with an ignored cookie", { cookie: "_ga_1=1" }, "hit", "/cookies/"],
+    ["with an ignored cookie and another", { cookie: "_ga=1; x=2" }, "bypass", "/cookies/"],
     ["with a cookie that bypasses", { cookie: "preview=1" }, "bypass", "/cookies/"],
     ["with If-Match", { "if-match": '"a"' }, "bypass"],
-    ["with Cache-Control: no-cache, unheeded", { "cache-control": "no-cache" }, "hit"],
-    ["with Pragma, unheeded", { pragma: "no-cache" }, "hit"],
-    ["with no-cache, heeded", { "cache-control": "no-cache" }, "miss", "/heeds/"],
-    ["with no-store, heeded", { "cache-control": "no-store" }, "bypass", "/heeds/"],
-    ["with max-age=0 and age 0, heeded", { "cache-control": "max-age=0" }, "hit", "/heeds/"],
+    ["with Cache-Control: no-cache, ignored", { "cache-control": "no-cache" }, "hit"],
+    ["with Pragma, ignored", { pragma: "no-cache" }, "hit"],
+    ["with no-cache, honoured", { "cache-control": "no-cache" }, "miss", "/heeds/"],
+    ["with no-store, honoured", { "cache-control": "no-store" }, "bypass", "/heeds/"],
+    ["with max-age=0 and age 0, honoured", { "cache-control": "max-age=0" }, "hit", "/heeds/"],
     ["with only-if-cached", { "cache-control": "only-if-cached" }, "hit"],
     ["with an unkeyed field", { "x-forwarded-host": "evil" }, "hit"],
   ];
   for (const [what, headers, expect, under] of table) {
     test(`${what}: ${expect}`, async () => {
-      const path = www.page(gives(FRESH), under);
-      await filled(www, path);
-      assert.equal(did(await www.ask(path, headers)), expect);
+      const path = www.page(respond(FRESH), under);
+      await fill(www, path);
+      assert.equal(cacheStatus(await www.ask(path, headers)), expect);
     });
   }
 
-  test("only-if-cached of what is not stored is 504, and the origin hears nothing", async () => {
-    const path = www.page(gives(FRESH));
+  test("only-if-cached without an entry is 504, without a request to the origin", async () => {
+    const path = www.page(respond(FRESH));
     const answer = await www.ask(path, { "cache-control": "only-if-cached" });
-    assert.deepEqual([answer.status, www.own.asked(path).length], [504, 0]);
+    assert.deepEqual([answer.status, www.own.requests(path).length], [504, 0]);
     assert.match(answer.headers["cache-status"], /detail=only-if-cached/);
   });
 
-  test("a HEAD is answered from what a GET stored, and stores nothing itself", async () => {
-    const path = www.page(gives(FRESH, "12345"));
-    assert.equal(did(await www.ask(path, {}, { method: "HEAD" })), "bypass");
-    await filled(www, path);
+  test("a HEAD is served from a stored GET, and stores nothing itself", async () => {
+    const path = www.page(respond(FRESH, "12345"));
+    assert.equal(cacheStatus(await www.ask(path, {}, { method: "HEAD" })), "bypass");
+    await fill(www, path);
     const answer = await www.ask(path, {}, { method: "HEAD" });
-    assert.deepEqual([did(answer), answer.status, answer.body], ["hit", 200, ""]);
-    assert.equal(www.own.asked(path).length, 2);
+    assert.deepEqual([cacheStatus(answer), answer.status, answer.body], ["hit", 200, ""]);
+    assert.equal(www.own.requests(path).length, 2);
   });
 
-  test("the parameters that do not matter make no other key", async () => {
-    const path = www.page(gives({}), "/class/");
-    await filled(www, `${path}?page=1&utm_source=a`);
-    assert.equal(did(await www.ask(`${path}?utm_source=b&page=1`)), "hit");
-    assert.equal(did(await www.ask(`${path}?page=2`)), "miss");
+  test("ignored query parameters do not change the key", async () => {
+    const path = www.page(respond({}), "/class/");
+    await fill(www, `${path}?page=1&utm_source=a`);
+    assert.equal(cacheStatus(await www.ask(`${path}?utm_source=b&page=1`)), "hit");
+    assert.equal(cacheStatus(await www.ask(`${path}?page=2`)), "miss");
   });
 
-  test("another host, another answer; and a host without a route is not the cache's", async () => {
-    const path = www.page(gives(FRESH));
-    await filled(www, path);
+  test("hosts do not share entries, and a host without a route is not cached", async () => {
+    const path = www.page(respond(FRESH));
+    await fill(www, path);
     const answer = await www.ask(path, {}, { host: "other.example" });
     assert.deepEqual([answer.status, answer.headers["cache-status"]], [404, undefined]);
   });
 });
 
 describe("variants", () => {
-  test("each variant is stored and served for itself", async () => {
+  test("each variant is stored and served separately", async () => {
     const path = www.page(({ headers }, response) => void response.writeHead(200, { ...FRESH, vary: "Accept" }).end(`for ${headers.accept}`));
     for (const accept of ["text/html", "application/json"]) {
-      const { answer } = await filled(www, path, { accept });
-      assert.deepEqual([did(answer), answer.body], ["hit", `for ${accept}`]);
+      const { answer } = await fill(www, path, { accept });
+      assert.deepEqual([cacheStatus(answer), answer.body], ["hit", `for ${accept}`]);
     }
     assert.equal((await www.ask(path, { accept: "text/html" })).body, "for text/html");
     const other = await www.ask(path, { accept: "text/plain" });
     assert.match(other.headers["cache-status"], /fwd=vary-miss/);
   });
 
-  test("browsers that want the same codings share an answer", async () => {
-    const path = www.page(gives({ ...FRESH, vary: "Accept-Encoding", "content-encoding": "gzip" }, gzipSync("packed")));
-    await filled(www, path, { "accept-encoding": "gzip, deflate, br, zstd" });
+  test("browsers that accept the same codings share an entry", async () => {
+    const path = www.page(respond({ ...FRESH, vary: "Accept-Encoding", "content-encoding": "gzip" }, gzipSync("packed")));
+    await fill(www, path, { "accept-encoding": "gzip, deflate, br, zstd" });
     const answer = await www.ask(path, { "accept-encoding": "zstd, br;q=0.9, gzip;q=0.1" });
-    assert.deepEqual([did(answer), answer.headers["content-encoding"], answer.bytes.equals(gzipSync("packed"))], ["hit", "gzip", true]);
-    assert.equal(did(await www.ask(path)), "miss", "who cannot read it does not get it");
+    assert.deepEqual([cacheStatus(answer), answer.headers["content-encoding"], answer.bytes.equals(gzipSync("packed"))], ["hit", "gzip", true]);
+    assert.equal(cacheStatus(await www.ask(path)), "miss", "a client without the coding does not get it");
   });
 
-  test("an origin that compresses and does not say Vary is taken to vary", async () => {
+  test("a compressed response without Vary varies by Accept-Encoding all the same", async () => {
     const path = www.page(({ headers }, response) => {
       if (headers["accept-encoding"]) response.writeHead(200, { ...FRESH, "content-encoding": "gzip" }).end(gzipSync("packed"));
       else response.writeHead(200, FRESH).end("plain");
     });
-    await filled(www, path, { "accept-encoding": "gzip" });
+    await fill(www, path, { "accept-encoding": "gzip" });
     assert.equal((await www.ask(path)).body, "plain");
   });
 
-  test("a keyed field and a keyed cookie make keys, and reach the origin", async () => {
+  test("keyed fields and cookies are part of the key and reach the origin", async () => {
     const country = www.page(({ headers }, response) => void response.writeHead(200, FRESH).end(String(headers["x-country"])), "/country/");
-    await filled(www, country, { "x-country": "at" });
+    await fill(www, country, { "x-country": "at" });
     assert.equal((await www.ask(country, { "x-country": "de" })).body, "de");
     assert.equal((await www.ask(country, { "x-country": "at" })).body, "at");
     const theme = www.page(({ headers }, response) => void response.writeHead(200, FRESH).end(String(headers.cookie)), "/cookies/");
-    await filled(www, theme, { cookie: "theme=dark; _ga=1" });
+    await fill(www, theme, { cookie: "theme=dark; _ga=1" });
     assert.equal((await www.ask(theme, { cookie: "_ga=2; theme=dark" })).body, "theme=dark");
     assert.equal((await www.ask(theme, { cookie: "theme=light" })).body, "theme=light");
   });
 });
 
 describe("validation", () => {
-  test("what is stale is asked about, and a 304 makes it fresh with new fields", async () => {
+  test("a stale entry is revalidated, and a 304 refreshes it with new fields", async () => {
     const path = www.page(({ headers }, response) => {
-      const known = headers["if-none-match"] === '"a"';
-      response.writeHead(known ? 304 : 200, { "cache-control": "no-cache", etag: '"a"', "x-turn": known ? "second" : "first" }).end(known ? undefined : "body");
+      const matches = headers["if-none-match"] === '"a"';
+      response.writeHead(matches ? 304 : 200, { "cache-control": "no-cache", etag: '"a"', "x-turn": matches ? "second" : "first" }).end(matches ? undefined : "body");
     });
     await www.ask(path);
     const answer = await www.ask(path);
@@ -203,7 +202,7 @@ describe("validation", () => {
     assert.match(answer.headers["cache-status"], /fwd=request; .*fwd-status=304|fwd=stale; .*fwd-status=304|fwd-status=304/);
   });
 
-  test("a 304 about something else is not believed: it is fetched whole", async () => {
+  test("a 304 with another validator is ignored, and the response is fetched again", async () => {
     let turn = 0;
     const path = www.page(({ headers }, response) => {
       turn += 1;
@@ -214,11 +213,11 @@ describe("validation", () => {
     assert.equal((await www.ask(path)).body, "body 3");
   });
 
-  test("the visitor's own validators reach nobody, and are answered here", async () => {
-    const path = www.page(gives({ ...FRESH, etag: '"a"', "last-modified": DATE }));
+  test("the visitor's validators do not reach the origin and are evaluated here", async () => {
+    const path = www.page(respond({ ...FRESH, etag: '"a"', "last-modified": DATE }));
     const first = await www.ask(path, { "if-none-match": '"a"' });
     assert.deepEqual([first.status, first.body], [304, ""]);
-    await filled(www, path);
+    await fill(www, path);
     const table = /** @type {[Record<string, string>, number][]} */ ([
       [{ "if-none-match": '"a"' }, 304], [{ "if-none-match": 'W/"a"' }, 304], [{ "if-none-match": '"b", "a"' }, 304],
       [{ "if-none-match": "*" }, 304], [{ "if-none-match": '"b"' }, 200], [{ "if-modified-since": DATE }, 304],
@@ -226,21 +225,21 @@ describe("validation", () => {
       [{ "if-none-match": '"b"', "if-modified-since": DATE }, 200],
     ]);
     for (const [headers, status] of table) assert.equal((await www.ask(path, headers)).status, status, JSON.stringify(headers));
-    assert.ok(www.own.asked(path).every(({ headers }) => !headers["if-none-match"] && !headers["if-modified-since"]));
+    assert.ok(www.own.requests(path).every(({ headers }) => !headers["if-none-match"] && !headers["if-modified-since"]));
   });
 
-  test("an answer without a name gets one, which the origin never hears", async () => {
-    const path = www.page(gives({ "cache-control": "max-age=60, stale-while-revalidate=60", age: "59" }));
-    const { answer } = await filled(www, path);
+  test("a response without a validator gets one, which never reaches the origin", async () => {
+    const path = www.page(respond({ "cache-control": "max-age=60, stale-while-revalidate=60", age: "59" }));
+    const { answer } = await fill(www, path);
     assert.match(answer.headers.etag, /^"[0-9a-f]{32}"$/);
     assert.equal((await www.ask(path, { "if-none-match": answer.headers.etag })).status, 304);
   });
 });
 
-describe("parts", () => {
-  test("of what is stored whole", async () => {
-    const path = www.page(gives({ ...FRESH, etag: '"a"' }, "0123456789"));
-    await filled(www, path);
+describe("ranges", () => {
+  test("of a stored response are served from the cache", async () => {
+    const path = www.page(respond({ ...FRESH, etag: '"a"' }, "0123456789"));
+    await fill(www, path);
     const table = /** @type {[Record<string, string>, number, string, string?][]} */ ([
       [{ range: "bytes=0-3" }, 206, "0123", "bytes 0-3/10"],
       [{ range: "bytes=7-" }, 206, "789", "bytes 7-9/10"],
@@ -256,22 +255,22 @@ describe("parts", () => {
       const answer = await www.ask(path, headers);
       assert.deepEqual([answer.status, answer.body, answer.headers["content-range"]], [status, body, range], JSON.stringify(headers));
     }
-    assert.equal(www.own.asked(path).length, 1);
+    assert.equal(www.own.requests(path).length, 1);
   });
 
-  test("of what is not stored are the origin's, and are not stored", async () => {
+  test("of an unstored response come from the origin and are not stored", async () => {
     const path = www.page(({ headers }, response) => {
       if (headers.range) response.writeHead(206, { ...FRESH, "content-range": "bytes 0-1/5" }).end("he");
       else response.writeHead(200, FRESH).end("hello");
     });
     const part = await www.ask(path, { range: "bytes=0-1" });
-    assert.deepEqual([part.status, part.body, did(part)], [206, "he", "bypass"]);
+    assert.deepEqual([part.status, part.body, cacheStatus(part)], [206, "he", "bypass"]);
     assert.equal((await www.ask(path)).body, "hello");
   });
 });
 
-describe("stale", () => {
-  test("stale-while-revalidate: served at once, and new for the next", async () => {
+describe("stale responses", () => {
+  test("stale-while-revalidate: served at once, then refreshed", async () => {
     let turn = 0;
     const path = www.page((_, response) => {
       turn += 1;
@@ -280,8 +279,8 @@ describe("stale", () => {
     await www.ask(path);
     const bodies = [];
     for (let answer = await www.ask(path); bodies.length < 500; answer = await www.ask(path)) {
-      bodies.push([did(answer), answer.body].join(" "));
-      if (did(answer) === "hit") break;
+      bodies.push([cacheStatus(answer), answer.body].join(" "));
+      if (cacheStatus(answer) === "hit") break;
     }
     assert.equal(bodies[0], "stale turn 1");
     assert.equal(bodies.at(-1), "hit turn 2");
@@ -290,53 +289,53 @@ describe("stale", () => {
 
   /** @type {[string, import("./site.mjs").Script][]} */
   const faults = [
-    ["is down", (_, response) => void response.destroy()],
-    ["answers 500", gives({}, "broken", 500)],
-    ["answers 503", gives({}, "broken", 503)],
+    ["is unreachable", (_, response) => void response.destroy()],
+    ["responds with 500", respond({}, "broken", 500)],
+    ["responds with 503", respond({}, "broken", 503)],
   ];
   for (const [what, fault] of faults) {
-    test(`stale-if-error, where the origin ${what}`, async () => {
-      let script = gives({ "cache-control": "max-age=60, stale-if-error=60", age: "61", etag: '"a"' }, "good");
+    test(`stale-if-error if the origin ${what}`, async () => {
+      let script = respond({ "cache-control": "max-age=60, stale-if-error=60", age: "61", etag: '"a"' }, "good");
       const path = www.page((request, response) => script(request, response));
       await www.ask(path);
       script = fault;
-      // It is stored after it was sent: until then the fault itself is seen.
+      // The entry is stored after the response is sent; until then the failure is visible.
       let answer = await www.ask(path);
-      for (const deadline = Date.now() + 2_000; did(answer) !== "stale" && Date.now() < deadline; ) answer = await www.ask(path);
-      assert.deepEqual([answer.status, answer.body, did(answer)], [200, "good", "stale"]);
+      for (const deadline = Date.now() + 2_000; cacheStatus(answer) !== "stale" && Date.now() < deadline; ) answer = await www.ask(path);
+      assert.deepEqual([answer.status, answer.body, cacheStatus(answer)], [200, "good", "stale"]);
       assert.match(answer.headers["cache-status"], /detail=stale-if-error/);
     });
 
-    test(`without it, the fault is told, where the origin ${what}`, async () => {
+    test(`without stale-if-error the failure is visible if the origin ${what}`, async () => {
       const path = www.page(fault);
       const answer = await www.ask(path);
-      assert.ok(answer.status >= 500 && did(answer) === "miss", `${answer.status}`);
+      assert.ok(answer.status >= 500 && cacheStatus(answer) === "miss", `${answer.status}`);
       assert.ok((await www.ask(path)).status >= 500);
     });
   }
 });
 
-describe("a key that is much asked for", () => {
-  test("is fetched anew in the last tenth of its lifetime, by one request, and nobody waits for it", async () => {
-    let asked = 0;
-    const path = www.page((_, response) => void response.writeHead(200, { "cache-control": "max-age=20", age: asked ? "0" : "15" }).end(`${(asked += 1)}`));
-    await filled(www, path);
-    for (let index = 0; index < 10; index += 1) assert.equal(did(await www.ask(path)), "hit");
-    assert.equal(asked, 1, "it is asked for much, and has more than a tenth left");
+describe("a popular key", () => {
+  test("is refreshed in the last tenth of its lifetime by one request, without any waiting", async () => {
+    let fetches = 0;
+    const path = www.page((_, response) => void response.writeHead(200, { "cache-control": "max-age=20", age: fetches ? "0" : "15" }).end(`${(fetches += 1)}`));
+    await fill(www, path);
+    for (let index = 0; index < 10; index += 1) assert.equal(cacheStatus(await www.ask(path)), "hit");
+    assert.equal(fetches, 1, "the key is popular, but more than a tenth of its lifetime remains");
     const deadline = Date.now() + 10_000;
-    while (asked === 1 && Date.now() < deadline) {
+    while (fetches === 1 && Date.now() < deadline) {
       const all = await Promise.all(Array.from({ length: 20 }, () => www.ask(path)));
-      assert.ok(all.every((answer) => did(answer) === "hit"));
+      assert.ok(all.every((answer) => cacheStatus(answer) === "hit"));
     }
-    for (let answer = await www.ask(path); answer.body !== "2"; answer = await www.ask(path)) assert.equal(did(answer), "hit");
-    assert.equal(asked, 2);
+    for (let answer = await www.ask(path); answer.body !== "2"; answer = await www.ask(path)) assert.equal(cacheStatus(answer), "hit");
+    assert.equal(fetches, 2);
   });
 });
 
-describe("what answers say and hide", () => {
-  test("Cache-Status and Server-Timing on each, after what came before", async () => {
-    const path = www.page(gives({ ...FRESH, "cache-status": "inner; hit", "server-timing": "db;dur=5", "cache-tag": "a", "surrogate-key": "b" }));
-    const { first, answer } = await filled(www, path);
+describe("fields of a response", () => {
+  test("Cache-Status and Server-Timing are appended to the origin's", async () => {
+    const path = www.page(respond({ ...FRESH, "cache-status": "inner; hit", "server-timing": "db;dur=5", "cache-tag": "a", "surrogate-key": "b" }));
+    const { first, answer } = await fill(www, path);
     assert.equal(first.headers["cache-status"], "inner; hit, edge-vitals; fwd=uri-miss; fwd-status=200; stored");
     assert.match(first.headers["server-timing"], /^db;dur=5, edge;desc=miss;dur=\d+, origin;dur=\d+$/);
     assert.match(answer.headers["cache-status"], /^inner; hit, edge-vitals; hit; ttl=(60|59); detail=memory$/);
@@ -344,34 +343,34 @@ describe("what answers say and hide", () => {
     for (const shown of [first, answer]) assert.deepEqual([shown.headers["cache-tag"], shown.headers["surrogate-key"]], [undefined, undefined]);
   });
 
-  test("security fields where the origin sends none, and its own where it does", async () => {
-    const plain = await www.ask(www.page(gives(FRESH)));
+  test("security headers are added only if the origin sends none", async () => {
+    const plain = await www.ask(www.page(respond(FRESH)));
     assert.deepEqual([plain.headers["x-content-type-options"], plain.headers["x-frame-options"]], ["nosniff", "SAMEORIGIN"]);
-    const own = await www.ask(www.page(gives({ ...FRESH, "x-frame-options": "DENY" })));
+    const own = await www.ask(www.page(respond({ ...FRESH, "x-frame-options": "DENY" })));
     assert.equal(own.headers["x-frame-options"], "DENY");
   });
 
-  test("what is for the next hop ends here", async () => {
-    const answer = await www.ask(www.page(gives({ ...FRESH, connection: "x-hop", "x-hop": "1", "x-end": "2" })));
+  test("hop-by-hop fields are removed", async () => {
+    const answer = await www.ask(www.page(respond({ ...FRESH, connection: "x-hop", "x-hop": "1", "x-end": "2" })));
     assert.deepEqual([answer.headers["x-hop"], answer.headers["x-end"]], [undefined, "2"]);
   });
 
-  test("cookies that are set come one by one", async () => {
-    const answer = await www.ask(www.page(gives({ "set-cookie": ["a=b; expires=Sun, 06 Nov 1994 08:49:37 GMT", "c=d"] })));
+  test("several Set-Cookie fields stay separate", async () => {
+    const answer = await www.ask(www.page(respond({ "set-cookie": ["a=b; expires=Sun, 06 Nov 1994 08:49:37 GMT", "c=d"] })));
     const cookies = answer.raw.filter((_, index) => answer.raw[index - 1]?.toLowerCase() === "set-cookie");
     assert.deepEqual(cookies, ["a=b; expires=Sun, 06 Nov 1994 08:49:37 GMT", "c=d"]);
   });
 });
 
-describe("HTML gets the client", () => {
+describe("the client is injected into HTML", () => {
   const page = (/** @type {Record<string, string>} */ fields, body = "<html><head><title>x</title></head><body></body></html>") =>
-    www.page(gives({ ...FRESH, "content-type": "text/html; charset=utf-8", ...fields }, body), "/html/");
+    www.page(respond({ ...FRESH, "content-type": "text/html; charset=utf-8", ...fields }, body), "/html/");
 
   test("in its head, on a miss and on a hit", async () => {
-    const { first, answer } = await filled(www, page({ etag: '"a"' }));
+    const { first, answer } = await fill(www, page({ etag: '"a"' }));
     for (const { body, headers } of [first, answer]) {
       assert.match(body, /<title>x<\/title><script type="module">import \{ start \} from "\/v1\/client.js"; start\(\{ endpoint: "\/v1\/vitals", site: "demo" \}\);<\/script><\/head>/);
-      assert.equal(headers.etag, 'W/"a"', "it is no longer the origin's to the byte");
+      assert.equal(headers.etag, 'W/"a"', "the body no longer equals the origin's");
     }
   });
 
@@ -380,52 +379,52 @@ describe("HTML gets the client", () => {
     assert.match(answer.body, /<script type="module" nonce="abc123=">/);
   });
 
-  test("and nothing else does", async () => {
-    const json = await www.ask(www.page(gives({ ...FRESH, "content-type": "application/json" }, "<head></head>"), "/html/"));
+  test("and into nothing else", async () => {
+    const json = await www.ask(www.page(respond({ ...FRESH, "content-type": "application/json" }, "<head></head>"), "/html/"));
     assert.equal(json.body, "<head></head>");
-    const missing = await www.ask(www.page(gives({ ...FRESH, "content-type": "text/html" }, "<head></head>", 404), "/html/"));
+    const missing = await www.ask(www.page(respond({ ...FRESH, "content-type": "text/html" }, "<head></head>", 404), "/html/"));
     assert.equal(missing.body, "<head></head>");
   });
 });
 
 describe("writes", () => {
-  test("go to the origin whole, and make void what they wrote to", async () => {
+  test("pass through completely and invalidate their URL", async () => {
     let version = 1;
     const path = www.page(({ method, body }, response) => {
       if (method === "PUT") version = Number(body);
       response.writeHead(200, FRESH).end(`version ${version}`);
     });
-    await filled(www, path);
+    await fill(www, path);
     const put = await www.ask(path, { "content-type": "text/plain" }, { method: "PUT", body: "2" });
-    assert.deepEqual([put.status, did(put), www.own.asked(path).at(-1)?.body], [200, "bypass", "2"]);
+    assert.deepEqual([put.status, cacheStatus(put), www.own.requests(path).at(-1)?.body], [200, "bypass", "2"]);
     assert.equal((await www.ask(path)).body, "version 2");
   });
 
-  test("also what they name as the place of what was written", async () => {
-    const place = www.page(gives(FRESH));
-    const form = www.page(gives({ location: place, "content-location": "https://elsewhere.example/" }, "", 303));
-    await filled(www, place);
+  test("invalidate the URL in Location, too", async () => {
+    const place = www.page(respond(FRESH));
+    const form = www.page(respond({ location: place, "content-location": "https://elsewhere.example/" }, "", 303));
+    await fill(www, place);
     await www.ask(form, {}, { method: "POST", body: "x" });
-    assert.equal(did(await www.ask(place)), "miss");
+    assert.equal(cacheStatus(await www.ask(place)), "miss");
   });
 
-  test("that fail make nothing void", async () => {
+  test("that fail invalidate nothing", async () => {
     const path = www.page(({ method }, response) => void response.writeHead(method === "GET" ? 200 : 400, FRESH).end("x"));
-    await filled(www, path);
+    await fill(www, path);
     await www.ask(path, {}, { method: "DELETE" });
-    assert.equal(did(await www.ask(path)), "hit");
+    assert.equal(cacheStatus(await www.ask(path)), "hit");
   });
 
-  test("of more bytes than are let through are refused, said or not", async () => {
-    const path = www.page(gives({}));
+  test("above the body limit are rejected, with and without Content-Length", async () => {
+    const path = www.page(respond({}));
     assert.equal((await www.ask(path, {}, { method: "POST", body: "x".repeat(101) })).status, 413);
     const chunked = await www.ask(path, { "transfer-encoding": "chunked" }, { method: "POST", body: "x".repeat(101) });
     assert.equal(chunked.status, 413);
     assert.equal((await www.ask(path, {}, { method: "POST", body: "x".repeat(100) })).status, 200);
   });
 
-  test("by a method that is not let through are told what is", async () => {
-    const answer = await www.ask(www.page(gives({})), {}, { method: "PROPFIND" });
+  test("with a disallowed method get the allowed ones", async () => {
+    const answer = await www.ask(www.page(respond({})), {}, { method: "PROPFIND" });
     assert.deepEqual([answer.status, answer.headers.allow], [405, "GET, HEAD, OPTIONS, POST, PUT, PATCH, DELETE"]);
   });
 });

@@ -1,5 +1,5 @@
-// A site behind the cache: a scripted origin, the built Worker before it in workerd, and a visitor that
-// sends what it is told to, byte for byte.
+// A site behind the cache: a scripted origin, the built Worker in front of it in workerd, and a client
+// that controls every byte.
 import assert from "node:assert/strict";
 import http from "node:http";
 
@@ -10,17 +10,17 @@ import { serve } from "../product.mjs";
 
 /**
  * @typedef {{ status: number, headers: Record<string, string>, raw: string[], body: string, bytes: Buffer }} Answer
- * @typedef {{ method: string, path: string, headers: http.IncomingHttpHeaders, body: string }} Asked
- * @typedef {(request: Asked, response: http.ServerResponse) => void | Promise<void>} Script
+ * @typedef {{ method: string, path: string, headers: http.IncomingHttpHeaders, body: string }} OriginRequest
+ * @typedef {(request: OriginRequest, response: http.ServerResponse) => void | Promise<void>} Script
  */
 
-/** An origin whose paths do as they are told. It remembers what it was asked. */
-export async function origin() {
+/** Starts an origin with a script for each path. It records its requests. */
+export async function startOrigin() {
   /** @type {Map<string, Script>} */
   const scripts = new Map();
-  /** @type {Asked[]} */
-  const asked = [];
-  /** Who waits for a path to be asked for. @type {Map<string, () => void>} */
+  /** @type {OriginRequest[]} */
+  const requests = [];
+  /** The waiters for a path's first request. @type {Map<string, () => void>} */
   const waiting = new Map();
   const server = http.createServer({ maxHeaderSize: 131_072 }, (request, response) => {
     let body = "";
@@ -28,12 +28,12 @@ export async function origin() {
     request.on("data", (chunk) => (body += chunk));
     request.on("end", async () => {
       const path = request.url ?? "/";
-      const told = { method: request.method ?? "", path, headers: request.headers, body };
-      asked.push(told);
+      const received = { method: request.method ?? "", path, headers: request.headers, body };
+      requests.push(received);
       waiting.get(path)?.();
       const script = scripts.get(path) ?? scripts.get(path.split("?")[0]);
       try {
-        if (script) await script(told, response);
+        if (script) await script(received, response);
         else response.writeHead(404).end("nothing here");
       } catch (error) {
         response.destroy(/** @type {Error} */ (error));
@@ -47,10 +47,10 @@ export async function origin() {
     /** @param {string} path @param {Script} script */
     on: (path, script) => void scripts.set(path, script),
     /** @param {string} path */
-    asked: (path) => asked.filter((request) => request.path === path),
-    /** Until the path is asked for. @param {string} path */
-    heard: async (path) => {
-      if (!asked.some((request) => request.path === path)) await new Promise((/** @type {(value?: undefined) => void} */ resolve) => waiting.set(path, resolve));
+    requests: (path) => requests.filter((request) => request.path === path),
+    /** Waits for the first request of the path. @param {string} path */
+    waitForRequest: async (path) => {
+      if (!requests.some((request) => request.path === path)) await new Promise((/** @type {(value?: undefined) => void} */ resolve) => waiting.set(path, resolve));
     },
     close: () => {
       server.closeAllConnections();
@@ -59,18 +59,18 @@ export async function origin() {
   };
 }
 
-/** An answer with these fields. @param {Record<string, string | string[]>} headers @param {string | Buffer} [body] @param {number} [status] @returns {Script} */
-export const gives = (headers, body = "hello", status = 200) => (_, response) => void response.writeHead(status, headers).end(body);
+/** Creates a script that sends this response. @param {Record<string, string | string[]>} headers @param {string | Buffer} [body] @param {number} [status] @returns {Script} */
+export const respond = (headers, body = "hello", status = 200) => (_, response) => void response.writeHead(status, headers).end(body);
 
 /**
- * The site, served as it is deployed; or where `raw` is its name by workerd alone, which has no Cache API
- * and no KV, and between which and the visitor nothing packs or unpacks anything.
+ * Starts the site as deployed; or, with a name in `raw`, in workerd alone, without Cache API and KV,
+ * and without any compression between it and the client.
  * @param {(origin: string) => Record<string, any>} routes @param {Raw & { raw?: string, vars?: Record<string, any> }} [options]
  */
 export async function site(routes, { raw, vars: more = {}, ...options } = {}) {
-  const own = await origin();
+  const own = await startOrigin();
   const vars = { EDGE: JSON.stringify(routes(own.url)), CACHE_TOKEN: TOKEN, ...more };
-  const product = raw === undefined ? await serve(vars) : await bare(raw, vars, options);
+  const product = raw === undefined ? await serve(vars) : await serveRaw(raw, vars, options);
   const worker = new URL(product.origin);
   const agent = new http.Agent({ keepAlive: true });
   let paths = 0;
@@ -102,15 +102,15 @@ export async function site(routes, { raw, vars: more = {}, ...options } = {}) {
     product,
     ask,
     /**
-     * Until all that was sent for a path has been taken up: one of them has reached the origin, and
-     * workerd, which takes up what comes in its order, has answered others since.
+     * Waits until all requests for a path are in progress: one has reached the origin, and since
+     * workerd handles requests in order, a few later ones have completed.
      * @param {string} path
      */
-    taken: async (path) => {
-      await own.heard(path);
+    waitForQueue: async (path) => {
+      await own.waitForRequest(path);
       for (let turn = 0; turn < 3; turn += 1) await ask("/api/health");
     },
-    /** A path that no other test uses, with what the origin does there. @param {Script} script @param {string} [under] */
+    /** Creates a path for this test alone, with the origin's script. @param {Script} script @param {string} [under] */
     page: (script, under = "/") => {
       const path = `${under}p${(paths += 1)}`;
       own.on(path, script);
@@ -129,39 +129,39 @@ export async function site(routes, { raw, vars: more = {}, ...options } = {}) {
 
 /**
  * @typedef {{ clock?: boolean, main?: string, twin?: boolean, colo?: number, kv?: number, fresh?: boolean }} Raw
- *   without a clock; with a module of ours that stands before the Worker; with the tiers at these ports
+ *   `clock`: with a purge clock; `main`: a module in front of the Worker; `colo`, `kv`: the tiers' ports
  * @param {string} name @param {Record<string, string>} vars @param {Raw} options
  */
-async function bare(name, vars, { clock = true, main, fresh = true, ...options }) {
+async function serveRaw(name, vars, { clock = true, main, fresh = true, ...options }) {
   const worker = built(vars);
-  // The first module is the one that workerd calls.
+  // workerd runs the first module.
   if (main) worker.modules = Object.assign({ "main.js": new URL(main, import.meta.url).pathname }, worker.modules);
   if (!clock) worker.bindings = worker.bindings.filter((binding) => !binding.includes("TAG_CLOCK"));
   const workerd = await start(`cache-${name}`, worker, { fresh, ...options });
   let live = workerd;
-  const rise = async () => {
+  const restart = async () => {
     live = await start(`cache-${name}`, worker, options);
     return `http://127.0.0.1:${live.port}`;
   };
-  return { origin: `http://127.0.0.1:${workerd.port}`, twin: workerd.twin, storage: workerd.storage, fall: () => live.kill(), rise, close: () => live.kill() };
+  return { origin: `http://127.0.0.1:${workerd.port}`, twin: workerd.twin, storage: workerd.storage, stop: () => live.kill(), restart, close: () => live.kill() };
 }
 
 /**
- * A check of answers of the management calls by the OpenAPI document that the Worker serves.
+ * Creates a check of the cache API's responses against the Worker's OpenAPI document.
  * @param {string} origin @returns {Promise<(method: "get" | "post", action: string, answer: Answer) => any>}
  */
-export async function described(origin) {
+export async function createChecker(origin) {
   const document = await (await fetch(`${origin}/api/openapi.json`)).json();
   const ajv = new Ajv2020({ strict: true, allowUnionTypes: true, strictRequired: false });
-  for (const word of Object.keys(document)) if (!["$id", "$schema"].includes(word)) ajv.addKeyword(word);
+  for (const keyword of Object.keys(document)) if (!["$id", "$schema"].includes(keyword)) ajv.addKeyword(keyword);
   ajv.addSchema({ $id: "https://doc.invalid/openapi.json", ...document });
   return (method, action, answer) => {
     const path = `/api/cache/${action.split("?")[0]}`;
-    const known = document.paths[path]?.[method]?.responses[String(answer.status)];
-    assert.ok(known, `${path} answers ${answer.status}, which is not described: ${answer.body}`);
-    const response = known.$ref ? document.components.responses[known.$ref.split("/").at(-1)] : known;
+    const description = document.paths[path]?.[method]?.responses[String(answer.status)];
+    assert.ok(description, `${path} returned ${answer.status}, which OpenAPI does not describe: ${answer.body}`);
+    const response = description.$ref ? document.components.responses[description.$ref.split("/").at(-1)] : description;
     const { schema } = response.content[answer.headers["content-type"]] ?? {};
-    assert.ok(schema, `${path} answers ${answer.headers["content-type"]}, which is not described`);
+    assert.ok(schema, `${path} returned ${answer.headers["content-type"]}, which OpenAPI does not describe`);
     const valid = ajv.compile({ $ref: `https://doc.invalid/openapi.json${schema.$ref}` });
     const body = JSON.parse(answer.body);
     assert.ok(valid(body), `${path}: ${ajv.errorsText(valid.errors)} in ${answer.body.slice(0, 400)}`);
@@ -169,19 +169,19 @@ export async function described(origin) {
   };
 }
 
-/** What Server-Timing says the edge did. @param {Answer} answer */
-export const did = (answer) => answer.headers["server-timing"]?.match(/edge;desc=([a-z]+)/)?.[1];
+/** Returns the cache status in Server-Timing. @param {Answer} answer */
+export const cacheStatus = (answer) => answer.headers["server-timing"]?.match(/edge;desc=([a-z]+)/)?.[1];
 
 /**
- * Asks until what was sent is stored: that happens after the visitor has got it.
+ * Repeats the request until the response is stored, which happens after it is sent.
  * @param {{ ask: (path: string, headers?: Record<string, string>) => Promise<Answer> }} site
  * @param {string} path @param {Record<string, string>} [headers]
  */
-export async function filled(site, path, headers = {}) {
+export async function fill(site, path, headers = {}) {
   const deadline = Date.now() + 5_000;
   let answer = await site.ask(path, headers);
   const first = answer;
-  while (did(answer) === "miss" && Date.now() < deadline) answer = await site.ask(path, headers);
+  while (cacheStatus(answer) === "miss" && Date.now() < deadline) answer = await site.ask(path, headers);
   return { first, answer };
 }
 

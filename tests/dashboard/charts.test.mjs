@@ -1,6 +1,5 @@
-// The charts, pixel by pixel against pictures that somebody has looked at (`baselines`). Fonts are a
-// machine's own, so no text is drawn here: what the words say is held in other tests, and where a line, a
-// bar, a band or a mark is drawn depends on none. `ACCEPT_CHARTS=1` makes what is drawn the new baseline.
+// Charts compared pixel by pixel with reviewed images (`baselines`). Text is not drawn, because fonts differ by
+// machine; other tests check it. `ACCEPT_CHARTS=1` makes the current charts the new baselines.
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
 import { mkdir, readFile, writeFile } from "node:fs/promises";
@@ -29,7 +28,7 @@ after(async () => {
 const FROM = Date.UTC(2026, 0, 5);
 const HOUR = 3_600_000;
 
-/** A day of numbers that no clock and no chance moves. @param {number} [slower] */
+/** Deterministic data of one day. @param {number} [slower] */
 function series(slower = 1) {
   return Array.from({ length: 24 }, (_, hour) => {
     const n = 40 + ((hour * 37) % 90);
@@ -54,13 +53,13 @@ async function visitor(colorScheme, slower) {
   return visit;
 }
 
-/** What is drawn there, without its words. @param {Page} page @param {string} selector */
+/** A screenshot without text. @param {Page} page @param {string} selector */
 async function drawn(page, selector) {
   await page.locator(selector).first().waitFor();
   return page.locator(selector).first().screenshot({ animations: "disabled", style: "svg text { visibility: hidden !important; }" });
 }
 
-/** How large a part of two pictures differs for the eye, or why they cannot be laid upon each other. @param {Page} page @param {Buffer} one @param {Buffer} other */
+/** The share of visibly different pixels, or a mismatch of sizes. @param {Page} page @param {Buffer} one @param {Buffer} other */
 async function difference(page, one, other) {
   return page.evaluate(async (pictures) => {
     const pixels = await Promise.all(
@@ -75,7 +74,7 @@ async function difference(page, one, other) {
     const [one, other] = pixels;
     if (one.width !== other.width || one.height !== other.height) return `${one.width}×${one.height} beside ${other.width}×${other.height}`;
     let differ = 0;
-    // An edge that is smoothed in another way is a little lighter or darker; a line elsewhere is another colour.
+    // Antialiasing changes a colour slightly; a moved line changes it more.
     for (let at = 0; at < one.data.length; at += 4) if ([0, 1, 2].some((part) => Math.abs(one.data[at + part] - other.data[at + part]) > 48)) differ += 1;
     return differ / (one.data.length / 4);
   }, [one, other].map((bytes) => bytes.toString("base64")));
@@ -90,21 +89,21 @@ async function matches(page, name, found) {
   }
   assert.ok(existsSync(path), `there is no baseline ${name}; look at the chart and run ACCEPT_CHARTS=1 cargo xtask test dashboard`);
   const share = await difference(page, await readFile(path), found);
-  if (typeof share === "number" && share <= MOST) return;
+  if (typeof share === "number" && share <= MAX_DIFFERENCE) return;
   const kept = new URL(`../output/found-${name}.png`, import.meta.url);
   await mkdir(new URL("../output/", import.meta.url), { recursive: true });
   await writeFile(kept, found);
   assert.fail(`${name} differs from its baseline: ${typeof share === "number" ? `${Math.round(share * 10_000) / 100} % of it` : share}; see ${kept.pathname}, and accept it with ACCEPT_CHARTS=1 cargo xtask test dashboard if it is right`);
 }
 
-/** Smoothing alone moves fewer pixels. */
-const MOST = 0.004;
+/** Antialiasing alone changes fewer pixels. */
+const MAX_DIFFERENCE = 0.004;
 const ROUTE = `/?site=demo&view=route&route=%2Fproduct%2F%3Aid&from=${FROM}&to=${FROM + 24 * HOUR}`;
 
 for (const colorScheme of /** @type {const} */ (["light", "dark"])) {
-  test(`history, distribution and trend are drawn as they were, in the ${colorScheme} theme`, async () => {
+  test(`history, distribution and trend match their baselines in the ${colorScheme} theme`, async () => {
     const { page, go, context } = await visitor(colorScheme);
-    // The distribution of all that was sent is the same whenever it was sent.
+    // The distribution of all views does not depend on the time of sending.
     await page.route("**/api/vitals/distribution?*", (route) => route.continue({ url: route.request().url().replace(/from=\d+&to=\d+/, "window=2d") }));
     await go(ROUTE);
     await matches(page, `history-${colorScheme}`, await drawn(page, ".chart canvas"));
@@ -115,11 +114,11 @@ for (const colorScheme of /** @type {const} */ (["light", "dark"])) {
   });
 }
 
-test("a chart of numbers that are three in a hundred larger does not pass for the baseline", async () => {
+test("a chart of values that are 3 % larger differs from the baseline", async () => {
   const { page, go, context } = await visitor("light", 1.03);
   await page.route("**/api/vitals/distribution?*", (route) => route.continue({ url: route.request().url().replace(/from=\d+&to=\d+/, "window=2d") }));
   await go(ROUTE);
   const share = await difference(page, await readFile(new URL("baselines/history-light.png", import.meta.url)), await drawn(page, ".chart canvas"));
-  assert.ok(typeof share === "number" && share > MOST, `${share}`);
+  assert.ok(typeof share === "number" && share > MAX_DIFFERENCE, `${share}`);
   await context.close();
 });

@@ -1,10 +1,9 @@
-// Each view under the conditions that it will meet: before its numbers are there, without an answer, without
-// a network, with numbers that are old, and by the keyboard alone.
+// Each view while loading, on errors, offline, with old data, and by keyboard alone.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 
 import { launch } from "../browser/chromium.mjs";
-import { HOST, TOKEN, gives, site } from "../cache/site.mjs";
+import { HOST, TOKEN, respond, site } from "../cache/site.mjs";
 import { DESKTOP, beacon } from "../product.mjs";
 import { settled, text, visits } from "./visitor.mjs";
 
@@ -14,7 +13,7 @@ let www;
 /** @type {import("playwright-core").Browser} */
 let browser;
 
-/** Each view, and something that is there with its numbers alone. */
+/** Each view, with a selector that only matches once its data is shown. */
 const VIEWS = /** @type {Record<string, [string, string]>} */ ({
   overview: ["/?site=demo", "[data-metric=LCP] [data-p75]"],
   routes: ["/?site=demo&view=routes", "tr[data-group='/slow']"],
@@ -31,7 +30,7 @@ before(async () => {
     vars: { SITES: { demo: { public: true }, shut: {}, "vitals-dashboard": { public: true } }, READ_TOKEN: "read sesame", MANAGE_TOKEN: "manage sesame" },
   });
   browser = await launch("desktop");
-  www.own.on("/page", gives({ "cache-control": "max-age=600" }));
+  www.own.on("/page", respond({ "cache-control": "max-age=600" }));
   for (let time = 0; time < 3; time += 1) await www.ask("/page");
   const told = (/** @type {any} */ view) => fetch(`${www.product.origin}/v1/vitals`, { method: "POST", body: JSON.stringify(view), headers: { "user-agent": DESKTOP } });
   const answers = await Promise.all(Array.from({ length: 120 }, (_, view) => told(beacon({ path: "/slow", m: { LCP: 3000 + view } }))));
@@ -56,10 +55,10 @@ const unnoticed = (page) => page.locator("#notice").waitFor({ state: "hidden" })
 const problem = (/** @type {number} */ status) => ({ status, contentType: "application/problem+json", body: JSON.stringify({ title: "unavailable", status, detail: "the storage does not answer" }) });
 
 for (const [name, [path, sign]] of Object.entries(VIEWS)) {
-  test(`the view ${name} says what is so while it loads, when it is refused, offline, unanswered and old`, async () => {
+  test(`the view ${name} shows its state while loading, on errors, offline, unreachable and outdated`, async () => {
     const { page, context, complaints } = await visitor();
     await page.clock.install();
-    // Before the first answer: places, and no number that is not known.
+    // Before the first response: a skeleton, and no values.
     /** @type {() => void} */
     let release = () => {};
     const held = new Promise((resolve) => (release = () => resolve(undefined)));
@@ -70,43 +69,43 @@ for (const [name, [path, sign]] of Object.entries(VIEWS)) {
     await page.goto(www.product.origin + path, { waitUntil: "commit" });
     await page.locator("#content[aria-busy] .waiting").first().waitFor();
     assert.equal(await page.locator(sign).count(), 0);
-    assert.match(String(await page.locator("h1").first().textContent()), /Reading|What visitors feel/);
+    assert.match(String(await page.locator("h1").first().textContent()), /Loading|Core Web Vitals/);
     release();
     await page.locator(sign).first().waitFor();
     await settled(page);
     await page.unroute("**/api/**");
-    const again = () => page.getByRole("button", { name: "Read again" }).click();
+    const again = () => page.getByRole("button", { name: "Refresh" }).click();
 
-    // Offline: what was read stays, is said to be old, and is read again as soon as there is a network.
+    // Offline: the data stays, is marked as old, and is refreshed once the network returns.
     await context.setOffline(true);
     await again();
-    await noticed(page, "This device is offline. The numbers are as they were");
-    assert.ok((await page.locator(sign).count()) > 0, "the numbers stay");
+    await noticed(page, "This device is offline. Showing data from");
+    assert.ok((await page.locator(sign).count()) > 0, "the data stays");
     await context.setOffline(false);
     await unnoticed(page);
 
-    // A Worker that answers with an error, or not at all, takes no numbers away, either.
+    // An error or a missing response does not remove the data either.
     await page.route("**/api/**", (route) => route.fulfill(problem(503)));
     await again();
-    await noticed(page, "The Worker cannot answer now. The numbers are as they were");
+    await noticed(page, "The Worker returned an error. Showing data from");
     await page.unroute("**/api/**");
     await page.route("**/api/**", (route) => route.abort());
-    // Nobody touches it: it asks again by itself, and says how old its numbers have become.
+    // The page refreshes by itself, and shows the age of its data.
     await page.locator("body").click({ position: { x: 2, y: 2 } });
     await page.clock.fastForward("06:00");
-    await noticed(page, "The Worker does not answer. The numbers are as they were 6 minutes ago");
+    await noticed(page, "The Worker is unreachable. Showing data from 6 minutes ago");
     assert.ok((await page.locator(sign).count()) > 0);
     await page.unroute("**/api/**");
     await page.clock.fastForward("01:01");
     await unnoticed(page);
-    // A page that is left alone asks for nothing any more, and says so.
+    // An idle page stops refreshing, and says so.
     await page.clock.fastForward("20:00");
-    await noticed(page, "These numbers were read 20 minutes ago.");
+    await noticed(page, "Last updated 20 minutes ago.");
 
-    // Without anything to keep, the error stands alone with a way on.
+    // Without earlier data, the error is shown alone, with a remedy.
     await page.route("**/api/**", (route) => route.fulfill(problem(500)));
     await page.goto(www.product.origin + path);
-    await page.getByRole("heading", { name: "The Worker cannot answer now." }).waitFor();
+    await page.getByRole("heading", { name: "The Worker returned an error." }).waitFor();
     assert.match(String(await text(page, "main")), /the storage does not answer/);
     assert.equal(await page.locator(sign).count(), 0);
     await page.unroute("**/api/**");
@@ -117,18 +116,18 @@ for (const [name, [path, sign]] of Object.entries(VIEWS)) {
   });
 }
 
-test("each view that is shut asks for its token, and opens with it", async () => {
+test("each view that is not public asks for its token", async () => {
   for (const [name, [path]] of Object.entries(VIEWS)) {
     const { page, context, go } = await visitor({});
     await go(path.replace("demo", "shut"));
     if (name === "health") {
-      // The outline is everybody's; the rest is for who holds the token.
-      await page.getByRole("button", { name: "Give the token …" }).click();
-      await page.getByLabel("The secret READ_TOKEN").fill("read sesame");
-      await page.getByRole("button", { name: "Go on" }).click();
-      await page.locator("#machinery").waitFor();
+      // The status is public; details require the token.
+      await page.getByRole("button", { name: "Sign in with a read token" }).click();
+      await page.getByLabel("READ_TOKEN").fill("read sesame");
+      await page.getByRole("button", { name: "Continue" }).click();
+      await page.locator("#operations").waitFor();
     } else {
-      const [label, button, secret] = name === "cache" ? ["Cache token", "Open", TOKEN] : ["Read token", "Sign in", "read sesame"];
+      const [label, button, secret] = name === "cache" ? ["Cache token", "Sign in", TOKEN] : ["Read token", "Sign in", "read sesame"];
       await page.getByLabel(label).fill(secret);
       await page.getByRole("button", { name: button }).click();
       await page.locator(name === "cache" ? "#record" : "[data-snippet]").waitFor();
@@ -137,33 +136,33 @@ test("each view that is shut asks for its token, and opens with it", async () =>
   }
 });
 
-test("a part of the health that fails takes no other along", async () => {
+test("a failing part of the health view does not affect the others", async () => {
   const { page, go, context } = await visitor();
   await page.route("**/api/performance/recommendations?*", (route) => route.fulfill(problem(503)));
   await go(VIEWS.health[0]);
-  await page.getByText("It cannot be shown:").waitFor();
-  assert.match(String(await text(page, "main")), /It cannot be shown: the storage does not answer/);
-  for (const part of ["tr[data-part]", "#history", "#queries", "#machinery"]) assert.ok((await page.locator(part).count()) > 0, part);
+  await page.getByText("Loading failed:").waitFor();
+  assert.match(String(await text(page, "main")), /Loading failed: the storage does not answer/);
+  for (const part of ["tr[data-part]", "#history", "#queries", "#operations"]) assert.ok((await page.locator(part).count()) > 0, part);
   await context.close();
 });
 
-test("nothing is known of a site that nobody visited, and each view says so", async () => {
+test("each view of a site without visits says so", async () => {
   const { page, go, context } = await visitor();
   await go("/?site=shut&view=health");
   assert.equal(await page.locator("[data-health]").getAttribute("data-health"), "unknown");
   const main = String(await text(page, "main"));
-  for (const words of ["No alert is raised.", "There was none in this time.", "Nothing follows from these visits", "The edge answered nothing."]) assert.ok(main.includes(words), words);
+  for (const words of ["No open alerts.", "No incidents in this period.", "No recommendations.", "The edge served no requests."]) assert.ok(main.includes(words), words);
   for (const view of ["overview", "routes", "budgets", "compare"]) {
     await go(`/?site=shut&view=${view}`);
     await page.locator("[data-snippet]").waitFor();
   }
   await go("/?site=shut&view=cache");
-  assert.match(String(await text(page, "main")), /Nothing was asked of the cache/);
+  assert.match(String(await text(page, "main")), /No requests in the last day/);
   await context.close();
 });
 
 /**
- * Goes on by Tab to a control of that name, as its reader hears it.
+ * Tabs to a control by its accessible name.
  * @param {Page} page @param {string} role @param {string | RegExp} name
  */
 async function tabTo(page, role, name) {
@@ -180,7 +179,7 @@ async function tabTo(page, role, name) {
 const focused = (page) => page.evaluate(() => document.activeElement?.id || document.activeElement?.textContent || document.activeElement?.tagName);
 
 /**
- * A dialog takes the focus, keeps it, gives it back by Escape to what opened it; and is opened again.
+ * A dialog takes the focus, traps it, and returns it to its opener on Escape; then it is opened again.
  * @param {Page} page @param {string} title
  */
 async function dialog(page, title) {
@@ -201,7 +200,7 @@ async function dialog(page, title) {
   await open.waitFor();
 }
 
-test("the keyboard alone filters, chooses a time, exports, and comes back", async () => {
+test("filter, time range and export work by keyboard, and focus returns", async () => {
   const { page, go, complaints, context } = await visitor();
   await go(VIEWS.overview[0]);
   await tabTo(page, "button", "+ Filter");
@@ -212,12 +211,12 @@ test("the keyboard alone filters, chooses a time, exports, and comes back", asyn
   await settled(page);
   assert.match(page.url(), /device=desktop/);
   await page.evaluate(() => document.getElementById("window")?.focus());
-  await page.getByLabel("Time", { exact: true }).selectOption("own");
-  await page.getByRole("dialog", { name: "From … to …" }).waitFor();
+  await page.getByLabel("Time range", { exact: true }).selectOption("own");
+  await page.getByRole("dialog", { name: "Custom range" }).waitFor();
   await page.keyboard.press("Escape");
   await page.getByRole("dialog").waitFor({ state: "detached" });
   await settled(page);
-  assert.equal(await page.evaluate(() => document.activeElement?.id), "window", "the focus is where the dialog was asked for");
+  assert.equal(await page.evaluate(() => document.activeElement?.id), "window", "the focus is back on the opener of the dialog");
   await page.evaluate(() => document.querySelector("a")?.focus());
   await page.locator("summary").waitFor();
   for (let steps = 0; steps < 30 && (await focused(page)) !== "Export"; steps += 1) await page.keyboard.press("Tab");
@@ -234,62 +233,62 @@ test("the keyboard alone filters, chooses a time, exports, and comes back", asyn
   await context.close();
 });
 
-test("the keyboard alone acknowledges, silences, and takes it back", async () => {
+test("acknowledging, silencing and removing a silence work by keyboard", async () => {
   const { page, go, context } = await visitor({ token: "read sesame" });
   await go(VIEWS.health[0]);
   await tabTo(page, "button", "Acknowledge");
-  await dialog(page, "Look after this alert");
+  await dialog(page, "Acknowledge this alert");
   await page.keyboard.type("Kim");
   await page.keyboard.press("Enter");
-  // Whoever only reads is asked for the other secret, and what was asked goes on with it.
-  await page.getByRole("dialog", { name: "This needs a token" }).waitFor();
+  // With a read token only, the management token is requested, and the action continues.
+  await page.getByRole("dialog", { name: "Token required" }).waitFor();
   await page.keyboard.type("manage sesame");
   await page.keyboard.press("Enter");
-  await page.getByText("Kim looks after it").first().waitFor();
+  await page.getByText("acknowledged by Kim").first().waitFor();
   await settled(page);
   await page.evaluate(() => document.querySelector("a")?.focus());
   await tabTo(page, "button", "Silence all …");
   await dialog(page, "Silence");
-  await page.getByLabel("What for").focus();
+  await page.getByLabel("Reason").focus();
   await page.keyboard.type("a drill");
   await page.keyboard.press("Enter");
   await page.locator("[data-mute]").filter({ hasText: "a drill (Kim)" }).waitFor();
   await settled(page);
-  assert.equal(await page.evaluate(() => document.activeElement?.id), "silence-all", "what was made anew has the focus again");
-  await tabTo(page, "button", "Take back");
+  assert.equal(await page.evaluate(() => document.activeElement?.id), "silence-all", "the rendered replacement has the focus");
+  await tabTo(page, "button", "Remove silence");
   await page.keyboard.press("Enter");
   await page.locator("[data-mute]").waitFor({ state: "detached" });
   await context.close();
 });
 
-test("the keyboard alone explains, purges and warms", async () => {
+test("explaining, purging and warming work by keyboard", async () => {
   const { page, go, context } = await visitor();
   await go(VIEWS.cache[0]);
-  await tabTo(page, "textbox", "Address");
+  await tabTo(page, "textbox", "URL");
   await page.keyboard.type(`http://${HOST}/page`);
   await page.keyboard.press("Enter");
   await page.locator("[data-explained] li").first().waitFor();
-  await tabTo(page, "textbox", "Which");
+  await tabTo(page, "textbox", "Value");
   await page.keyboard.type("nothing");
   await tabTo(page, "button", "Purge …");
   await dialog(page, "Purge tag nothing?");
   await tabTo(page, "button", "Purge");
   await page.keyboard.press("Enter");
   await page.getByText("Purged: tag nothing.").waitFor();
-  await tabTo(page, "textbox", "Addresses, or a sitemap");
+  await tabTo(page, "textbox", "URLs, or a sitemap");
   await page.keyboard.type(`http://${HOST}/page`);
   await tabTo(page, "button", "Warm …");
   await dialog(page, "Warm the cache?");
   await tabTo(page, "button", "Warm");
   await page.keyboard.press("Enter");
   await page.getByText(/^Warmed \d/).waitFor();
-  await tabTo(page, "button", "Show the record");
+  await tabTo(page, "button", "Show the call log");
   await page.keyboard.press("Enter");
   await page.locator("tr[data-call=warm]").waitFor();
   await context.close();
 });
 
-test("every control and region of every view has a name, and what is shown stands under one heading", async () => {
+test("every control and region of every view has a name, and every view has one h1", async () => {
   const { page, go, context } = await visitor();
   for (const [name, [path, sign]] of Object.entries(VIEWS)) {
     await go(path);
@@ -302,7 +301,7 @@ test("every control and region of every view has a name, and what is shown stand
     );
     assert.deepEqual(nameless, [], name);
     assert.equal(await page.getByRole("heading", { level: 1 }).count(), 1, name);
-    // Levels follow each other, so that a reader by headings misses none.
+    // Heading levels are not skipped.
     const levels = await page.getByRole("heading").evaluateAll((all) => all.map((node) => Number(node.tagName.slice(1))));
     levels.forEach((level, index) => assert.ok(index === 0 || level <= levels[index - 1] + 1, `${name}: ${levels.join()}`));
     for (const landmark of ["banner", "main"]) assert.equal(await page.getByRole(/** @type {any} */ (landmark)).count(), 1, `${landmark} of ${name}`);

@@ -1,5 +1,5 @@
-// A large site: a thousand routes, each with views on both devices, told to the real Worker; and four hundred
-// days of history, which are an answer of the real Worker laid end to end, because nobody can visit yesterday.
+// A large site: a thousand routes with views on both devices, sent to the real Worker; and four hundred days of
+// history, which repeat a response of the real Worker, since views cannot be sent for past days.
 import { beacon, DESKTOP } from "../product.mjs";
 import { PHONE } from "./visits.mjs";
 
@@ -26,10 +26,10 @@ export async function fill(send, views = 3) {
   await Promise.all(Array.from({ length: 32 }, sender));
 }
 
-/** A series of real lines, laid end to end until it is as long. @template {{ at?: number }} Line @param {{ lines: Line[] }} answer @param {number} [now] */
+/** A real series, repeated to the length of the history. @template {{ at?: number }} Line @param {{ lines: Line[] }} answer @param {number} [now] */
 export function long(answer, now = Date.now()) {
   const today = Math.floor(now / DAY) * DAY;
-  // Lines of one moment, for there is one of each release, stay together.
+  // Lines of one time, one for each release, stay together.
   const moments = [...Map.groupBy(answer.lines, ({ at }) => at).values()];
   return { ...answer, lines: Array.from({ length: DAYS }, (_, index) => moments[index % moments.length].map((line) => ({ ...line, at: today - (DAYS - 1 - index) * DAY }))).flat() };
 }

@@ -1,22 +1,22 @@
-// The dashboard of a large site: a thousand routes told to the real Worker, and four hundred days. However much
-// there is, a page shows a bounded part of it, and says all of it when it is asked to. How long its tasks are,
-// `cargo xtask bench dashboard` tells: a test must not depend on who else uses the processor.
+// The dashboard of a large site: a thousand routes in the real Worker, and four hundred days. A page shows a
+// bounded part of the data, and exports all of it. `cargo xtask bench dashboard` measures task durations, which
+// would be unreliable in a test.
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { after, before, test } from "node:test";
 
 import { launch } from "../browser/chromium.mjs";
-import { deployed } from "../lighthouse/deployed.mjs";
+import { deploy } from "../lighthouse/deployment.mjs";
 import { DAYS, ROUTES, fill, long } from "./large.mjs";
 import { settled, visits } from "./visitor.mjs";
 
 /** @typedef {import("playwright-core").Page} Page */
-/** @type {Awaited<ReturnType<typeof deployed>>} */
+/** @type {Awaited<ReturnType<typeof deploy>>} */
 let site;
 /** @type {import("playwright-core").Browser} */
 let browser;
 before(async () => {
-  site = await deployed("large", { SITES: { demo: { public: true }, "vitals-dashboard": { public: true } } });
+  site = await deploy("large", { SITES: { demo: { public: true }, "vitals-dashboard": { public: true } } });
   await fill(site.send, 1);
   browser = await launch("desktop");
 });
@@ -27,8 +27,8 @@ after(async () => {
 
 const rows = (/** @type {Page} */ page) => page.locator("tbody tr").count();
 const nodes = (/** @type {Page} */ page) => page.evaluate(() => document.querySelectorAll("*").length);
-/** As many as a page may have, of whatever site. */
-const MOST_NODES = 3000;
+/** The limit of a page, for a site of any size. */
+const MAX_NODES = 3000;
 
 /** @param {Page} page @param {string} item */
 async function exported(page, item) {
@@ -37,11 +37,11 @@ async function exported(page, item) {
   return readFile(await download.path(), "utf8");
 }
 
-test("of a thousand routes a hundred are shown at once, each can be found, and the export has all", async () => {
+test("of a thousand routes a hundred are shown at once, search finds each, and the export has all", async () => {
   const { page, go, complaints, context } = await visits(browser, site.origin);
   await go("/?site=demo&view=routes&sort=name");
   assert.equal(await rows(page), 100);
-  assert.ok((await nodes(page)) < MOST_NODES);
+  assert.ok((await nodes(page)) < MAX_NODES);
   const seen = new Set();
   const collect = async () => (await page.locator("tr[data-group]").evaluateAll((all) => all.map((row) => row.getAttribute("data-group")))).forEach((name) => seen.add(name));
   await collect();
@@ -52,14 +52,14 @@ test("of a thousand routes a hundred are shown at once, each can be found, and t
     assert.equal(await rows(page), 100);
     await collect();
   }
-  assert.equal(seen.size, ROUTES, "each was shown on one of the pages");
+  assert.equal(seen.size, ROUTES, "every route is on one of the pages");
   assert.ok(await page.getByRole("button", { name: "Next" }).isDisabled());
-  assert.equal(await page.evaluate(() => document.activeElement?.textContent), "Before", "the keyboard is left where it can go on");
+  assert.equal(await page.evaluate(() => document.activeElement?.textContent), "Previous", "the focus moves to an enabled button");
   await page.getByRole("searchbox").fill("/shelf/99");
   await page.locator("tbody tr").nth(10).waitFor();
   assert.equal(await rows(page), 11);
   await page.getByRole("searchbox").fill("nowhere");
-  await page.getByText("Nothing is called so.").waitFor();
+  await page.getByText("No matches.").waitFor();
   assert.equal((await exported(page, "Table (CSV)")).trimEnd().split("\r\n").length, ROUTES + 1);
   const { lines } = JSON.parse(await exported(page, "Document (JSON)"));
   assert.equal(new Set(lines.map((/** @type {any} */ { name }) => name)).size, ROUTES);
@@ -67,7 +67,7 @@ test("of a thousand routes a hundred are shown at once, each can be found, and t
   await context.close();
 });
 
-test("what the budgets say of a thousand routes is read in pieces, and is the same", async () => {
+test("the budgets of a thousand routes are parsed in pieces, with the same result", async () => {
   const { page, go, complaints, context } = await visits(browser, site.origin);
   await go("/?site=demo&view=budgets");
   const answer = await fetch(`${site.origin}/api/budgets?site=demo&window=24h`);
@@ -75,7 +75,7 @@ test("what the budgets say of a thousand routes is read in pieces, and is the sa
   assert.ok(truth.cells.length > 6 * ROUTES, `${truth.cells.length} cells`);
   assert.equal(await page.getByRole("link", { name: /^All / }).textContent(), `All ${truth.cells.length.toLocaleString("en-US")}`);
   assert.equal(await rows(page), 100);
-  assert.ok((await nodes(page)) < MOST_NODES);
+  assert.ok((await nodes(page)) < MAX_NODES);
   const named = (/** @type {any} */ { route, device, metric, verdict, n, k }) => `${route} ${device} ${metric} ${verdict} ${n} ${k}`;
   const { cells } = JSON.parse(await exported(page, "Document (JSON)"));
   assert.deepEqual(cells.map(named).sort(), truth.cells.map(named).sort());
@@ -84,13 +84,13 @@ test("what the budgets say of a thousand routes is read in pieces, and is the sa
   await context.close();
 });
 
-test("the overview of a thousand routes asks for no line of each, and is as short as of one", async () => {
+test("the overview does not request a thousand routes, and stays short", async () => {
   const { page, go, complaints, context } = await visits(browser, site.origin);
   const [summary, standing] = ["/api/vitals/summary", "/api/budgets"].map((path) => page.waitForResponse((response) => response.url().includes(path)));
   await go("/?site=demo");
   assert.deepEqual((await (await summary).json()).cells, []);
   assert.ok((await (await standing).body()).length < 100_000);
-  // What needs attention first, of all cells, counted again.
+  // The most urgent cells, computed from all cells.
   const truth = await (await fetch(`${site.origin}/api/budgets?site=demo&window=24h`)).json();
   const own = truth.cells.filter((/** @type {any} */ { route }) => route !== null);
   const beyond = (/** @type {any} */ { n, k, percentile }) => Math.round(n - k - n * (1 - percentile / 100));
@@ -99,13 +99,13 @@ test("the overview of a thousand routes asks for no line of each, and is as shor
   const found = shown.map(([route, device, metric]) => own.find((/** @type {any} */ each) => each.route === route && each.device === device && each.metric === metric));
   assert.deepEqual(found.map(beyond), most.slice(0, 8));
   const silent = own.filter((/** @type {any} */ { verdict }) => verdict === "unknown" || verdict === "insufficient").length;
-  await page.getByText(`Nothing is proven yet of ${silent.toLocaleString("en-US")} budgeted cells`).waitFor();
-  assert.ok((await nodes(page)) < MOST_NODES / 5);
+  await page.getByText(`Insufficient data for ${silent.toLocaleString("en-US")} budgets`).waitFor();
+  assert.ok((await nodes(page)) < MAX_NODES / 5);
   assert.deepEqual(complaints, []);
   await context.close();
 });
 
-test("four hundred days are one chart, and a picture and a document of them", async () => {
+test("four hundred days are one chart, with PNG and JSON exports", async () => {
   const { page, go, complaints, context } = await visits(browser, site.origin);
   await page.route("**/api/vitals/series?*", async (route) => {
     const answer = await route.fetch();
@@ -114,18 +114,18 @@ test("four hundred days are one chart, and a picture and a document of them", as
   await go("/?site=demo&view=route&route=%2Fshelf%2F7%2Fitem&window=400d");
   await page.locator(".chart canvas").waitFor();
   assert.match(String(await page.locator(".chart").getAttribute("aria-label")), new RegExp(`${DAYS} points`));
-  assert.ok((await nodes(page)) < MOST_NODES / 5);
+  assert.ok((await nodes(page)) < MAX_NODES / 5);
   assert.equal(JSON.parse(await exported(page, "Document (JSON)")).series.length, DAYS);
   await page.getByText("Export", { exact: true }).click();
   const [download] = await Promise.all([page.waitForEvent("download"), page.getByRole("button", { name: "Chart (PNG)" }).click()]);
   const png = await readFile(await download.path());
-  // IHDR: as wide as the page and as high as its charts, and no more.
+  // IHDR: width and height of the image are bounded.
   assert.ok(png.readUInt32BE(16) < 4000 && png.readUInt32BE(20) < 4000, `${png.readUInt32BE(16)}×${png.readUInt32BE(20)}`);
   assert.deepEqual(complaints, []);
   await context.close();
 });
 
-test("a look at another view does not wait for the one before to be read", async () => {
+test("navigation does not wait for the previous view to load", async () => {
   const { page, go, complaints, context } = await visits(browser, site.origin);
   await go("/?site=demo&view=compare");
   await page.getByRole("link", { name: "Budgets", exact: true }).click();

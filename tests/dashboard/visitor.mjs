@@ -1,5 +1,4 @@
-// Somebody who looks at the dashboard, and everything that a page does unasked; and the pictures of each
-// view, looked at by axe as well.
+// A browser context that records violations, errors and foreign requests; and screenshots of views, checked by axe.
 import assert from "node:assert/strict";
 import { mkdir, readFile } from "node:fs/promises";
 import { createRequire } from "node:module";
@@ -9,7 +8,7 @@ const axe = await readFile(createRequire(import.meta.url).resolve("axe-core/axe.
 /** @typedef {import("playwright-core").Page} Page @typedef {import("playwright-core").Browser} Browser */
 
 /**
- * A page on which nothing goes unseen: complaints of its policy, of its scripts, requests elsewhere.
+ * A page that collects CSP violations, console errors and requests to other origins in `complaints`.
  * @param {Browser} browser @param {string} origin @param {import("playwright-core").BrowserContextOptions} [options]
  */
 export async function visits(browser, origin, options = {}) {
@@ -39,15 +38,15 @@ export async function visits(browser, origin, options = {}) {
 
 /** @param {Page} page */
 export const settled = (page) => page.locator("#content:not([aria-busy])").waitFor();
-/** The number that a text begins with. @param {string | null} text */
+/** The leading number of a text. @param {string | null} text */
 export const number = (text) => Number((text ?? "").replaceAll(",", "").match(/-?[\d.]+/)?.[0]);
 /** @param {Page} page @param {string} selector */
 export const text = (page, selector) => page.locator(selector).first().textContent();
 
 /**
- * Every view at three widths and in both themes: it fits, axe finds nothing, and its picture is kept.
+ * Checks each view at three widths and in both themes: no overflow, no axe violations. Saves screenshots.
  * @param {Browser} browser @param {string} origin @param {Record<string, string>} views
- * @param {(page: Page, name: string) => Promise<unknown>} ready @param {Record<string, string>} [tokens] by the name under which the tab keeps them
+ * @param {(page: Page, name: string) => Promise<unknown>} ready @param {Record<string, string>} [tokens] by key of sessionStorage
  */
 export async function photographed(browser, origin, views, ready, tokens = {}) {
   await mkdir(new URL("../output", import.meta.url), { recursive: true });
@@ -57,7 +56,7 @@ export async function photographed(browser, origin, views, ready, tokens = {}) {
     for (const [width, height] of [[1280, 800], [768, 1024], [390, 844]]) {
       const { page, go, context, complaints } = await visits(browser, origin, { viewport: { width, height }, colorScheme });
       await context.addInitScript((tokens) => Object.entries(tokens).forEach(([name, token]) => sessionStorage.setItem(name, token)), tokens);
-      // Colours are the theme's, and places the width's: neither needs every pair of them.
+      // Colours depend on the theme and layout on the width, so axe need not run on every pair.
       const looks = width === 1280 || (width === 390 && colorScheme === "light");
       if (looks) await context.addInitScript(axe);
       for (const [name, path] of Object.entries(views)) {
@@ -74,7 +73,7 @@ export async function photographed(browser, origin, views, ready, tokens = {}) {
           for (const { target, any } of nodes.slice(0, 3)) told.push(`${name}, ${colorScheme}, ${width}: ${id} of ${target}: ${any[0]?.message ?? ""}`);
         }
       }
-      // Chromium tells of the 401 of what is shut and of the 503 of what is unhealthy, and of nothing else.
+      // Chromium logs the expected 401 and 503 responses.
       assert.deepEqual(complaints.filter((each) => !/\b(401|503)\b/.test(each)), []);
       await context.close();
     }

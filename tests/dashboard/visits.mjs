@@ -1,5 +1,4 @@
-// The known data set that the dashboard is filled with, and its truth: what each view measured, kept as
-// plain numbers, so that every figure on the page can be counted again by hand.
+// The known data set of the dashboard tests, as plain numbers, from which tests compute every expected value.
 import { beacon, DESKTOP } from "../product.mjs";
 
 export const PHONE = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) Mobile/15E148";
@@ -10,10 +9,10 @@ const HOUR = 3_600_000;
  *   cache: "hit" | "miss", age: number, m: Record<string, number>, a?: Record<string, Record<string, string | number>> }} Visit
  */
 
-/** The release that came last. */
+/** The latest release. */
 export const RECENT = "2.5.0";
 
-/** How many views a page has on either device, and how slow it is. */
+/** Pages with their views per device, and their slowness. */
 const PAGES = /** @type {const} */ ([
   ["/", 120, 0.62],
   ["/product/:id", 110, 1.35],
@@ -23,7 +22,7 @@ const PAGES = /** @type {const} */ ([
   ["/help", 8, 0.7],
 ]);
 
-/** The same numbers in every run. @type {Visit[]} */
+/** The same in every run. @type {Visit[]} */
 export const VISITS = [];
 let state = 7;
 function chance() {
@@ -62,7 +61,7 @@ for (const [route, count, pace] of PAGES) {
   }
 }
 
-/** Some went to a release of the last hours; and they say why they were as slow. @param {Visit} visit @param {number} index */
+/** Assigns recent views to the latest release, and adds attribution. @param {Visit} visit @param {number} index */
 function told(visit, index) {
   const { m, age } = visit;
   if (index % 3 === 0 && age < 3 * HOUR) visit.release = RECENT;
@@ -80,14 +79,14 @@ function told(visit, index) {
   };
 }
 
-/** Sends them all. @param {{ send: (beacon: unknown, headers: Record<string, string>) => Promise<Response> }} product */
+/** Sends all views. @param {{ send: (beacon: unknown, headers: Record<string, string>) => Promise<Response> }} product */
 export async function send(product) {
   const all = VISITS.map(({ route, device, release, net, country, cache, age, m, a }, index) => ({
     told: beacon({ id: (index + 1).toString(16).padStart(24, "f00000000000000000000000"), path: route.replace(":id", String(index)), route, release, net, cache, age, m, a }),
     agent: device === "phone" ? PHONE : DESKTOP,
     country,
   }));
-  // A few views that could not be measured, and one send of which an earlier one never came.
+  // A view that could not be measured, and a beacon whose predecessors were lost.
   all.push({ told: beacon({ path: "/", route: "/", m: {}, lost: "hidden" }), agent: DESKTOP, country: "XX" }, { told: beacon({ path: "/help", route: "/help", seq: 2, m: { TTFB: 300 } }), agent: DESKTOP, country: "XX" });
   for (let index = 0; index < all.length; index += 64) {
     const answers = await Promise.all(all.slice(index, index + 64).map(({ told, agent, country }) => product.send(told, { "user-agent": agent, "cf-ipcountry": country })));
@@ -95,7 +94,7 @@ export async function send(product) {
   }
 }
 
-/** The values of some views. @param {string} metric @param {(visit: Visit) => boolean} [keep] */
+/** The values of a metric. @param {string} metric @param {(visit: Visit) => boolean} [keep] */
 export function values(metric, keep = () => true) {
   return VISITS.filter(keep).flatMap(({ m }) => (metric in m ? [m[metric]] : [])).map((value) => (metric === "CLS" ? value / 10_000 : value));
 }

@@ -1,25 +1,25 @@
 // Acknowledged means durable: workerd is killed at random moments under load, round after round, and
-// every view that it has acknowledged is found in its database, and counted.
+// every acknowledged view is in its database and counted.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { DatabaseSync } from "node:sqlite";
 
 import { beacon, DESKTOP } from "../product.mjs";
-import { databases, product, seeded, start } from "./workerd.mjs";
+import { createRandom, databases, product, start } from "./workerd.mjs";
 
 const ROUNDS = 8;
 const SENDERS = 24;
 
-test("what is acknowledged outlives a kill at any moment", async () => {
-  const random = seeded(20261121);
+test("acknowledged views survive a kill at any moment", async () => {
+  const random = createRandom(20261121);
   /** @type {Set<string>} */
   const sent = new Set();
   /** @type {Set<string>} */
   const acknowledged = new Set();
   for (let round = 0; round < ROUNDS; round += 1) {
     const workerd = await start("kill", product({ SHARDS: "2" }), { fresh: round === 0 });
-    // Not a time but a number of answers: the machine may be as slow as it likes.
-    const moment = acknowledged.size + 1 + Math.floor(random() * 1500);
+    // A number of responses, not a time, so that the speed of the machine does not matter.
+    const killAfter = acknowledged.size + 1 + Math.floor(random() * 1500);
     let killed = false;
     const sender = async () => {
       while (!killed) {
@@ -29,11 +29,11 @@ test("what is acknowledged outlives a kill at any moment", async () => {
           const { status } = await workerd.send("/v1/vitals", JSON.stringify(view), { "user-agent": DESKTOP });
           if (status === 200) acknowledged.add(view.id);
         } catch {
-          // The answer never came: nothing was promised.
+          // Without a response nothing was promised.
         }
-        // A read folds, so that a kill meets that too.
+        // A read folds views, so that kills interrupt folds, too.
         if (random() < 0.01) workerd.send("/api/vitals/summary?site=demo").catch(() => {});
-        if (acknowledged.size >= moment && !killed) {
+        if (acknowledged.size >= killAfter && !killed) {
           killed = true;
           await workerd.kill();
         }
@@ -51,14 +51,14 @@ test("what is acknowledged outlives a kill at any moment", async () => {
     const database = new DatabaseSync(file);
     for (const row of database.prepare("SELECT view, id > (SELECT value + 0 FROM facts WHERE name = 'folded') AS behind FROM views").all()) {
       stored.add(String(row.view).split(".")[0]);
-      assert.equal(row.behind, 0, "the read has folded it");
+      assert.equal(row.behind, 0, "the read has folded the view");
     }
     database.close();
   }
   const lost = [...acknowledged].filter((id) => !stored.has(id));
-  const unasked = [...stored].filter((id) => !sent.has(id));
+  const unsent = [...stored].filter((id) => !sent.has(id));
   console.log(`${ROUNDS} kills: ${sent.size} sent, ${acknowledged.size} acknowledged, ${stored.size} stored, ${lost.length} acknowledged and lost`);
-  assert.deepEqual({ lost, unasked }, { lost: [], unasked: [] });
-  assert.equal(summary.views, stored.size, "each of them is counted, once");
+  assert.deepEqual({ lost, unsent }, { lost: [], unsent: [] });
+  assert.equal(summary.views, stored.size, "each view is counted once");
   assert.ok(acknowledged.size > ROUNDS * 100, "there was load");
 });

@@ -1,5 +1,5 @@
-// workerd itself, with nothing between it and the built Worker: what can be killed, flooded and
-// measured. Its Durable Objects are stored on disk below build/raw.
+// workerd alone with the built Worker, to be killed, flooded and measured. Its Durable Objects are
+// stored in build/raw.
 import { spawn } from "node:child_process";
 import { mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import http from "node:http";
@@ -8,25 +8,25 @@ import { join, relative } from "node:path";
 const ROOT = new URL("../..", import.meta.url).pathname;
 const BINARY = join(ROOT, "node_modules/workerd/bin/workerd");
 
-/** The product as it is built. @param {Record<string, unknown>} [vars] */
+/** The built product. @param {Record<string, unknown>} [vars] */
 export function product(vars = {}) {
-  const all = { SHARDS: "1", SITES: { demo: { public: true } }, ...vars };
+  const settings = { SHARDS: "1", SITES: { demo: { public: true } }, ...vars };
   return {
     modules: { "index.js": join(ROOT, "build/index.js"), "index_bg.wasm": join(ROOT, "build/index_bg.wasm") },
     bindings: [
       '(name = "SHARDS_OF_SITES", durableObjectNamespace = "Shard")',
       '(name = "TAG_CLOCK", durableObjectNamespace = "TagClock")',
       '(name = "ASSETS", service = "assets")',
-      ...Object.entries(all).map(([name, value]) =>
-        typeof value === "string" ? `(name = "${name}", text = ${text(value)})` : `(name = "${name}", json = ${text(JSON.stringify(value))})`,
+      ...Object.entries(settings).map(([name, value]) =>
+        typeof value === "string" ? `(name = "${name}", text = ${quote(value)})` : `(name = "${name}", json = ${quote(JSON.stringify(value))})`,
       ),
     ],
     classes: ["Shard", "TagClock"],
   };
 }
 
-/** A Worker in Rust that only measures need, as the bench has built it. @param {string} name */
-export function built(name) {
+/** A Rust Worker that exists only for a benchmark, which has built it. @param {string} name */
+export function benchWorker(name) {
   const folder = join(ROOT, "build/bench", name);
   return { modules: { "index.js": join(folder, "index.js"), "index_bg.wasm": join(folder, "index_bg.wasm") }, bindings: /** @type {string[]} */ ([]), classes: /** @type {string[]} */ ([]) };
 }
@@ -41,17 +41,17 @@ export function script(file, classes = []) {
 }
 
 /**
- * Starts it, on a port of its own. What a name has stored before is still there.
+ * Starts a Worker on a free port, with the earlier storage of that name.
  * @param {string} name
  * @param {{ modules: Record<string, string>, bindings: string[], classes: string[] }} worker
- * @param {{ fresh?: boolean, twin?: boolean, colo?: number, kv?: number, files?: number }} [options] with a twin: a second isolate of it, on a port of its own, with the same objects; with ports, a Cache API, a KV, and who serves its files as a deployment does
+ * @param {{ fresh?: boolean, twin?: boolean, colo?: number, kv?: number, files?: number }} [options] `twin`: a second isolate with the same objects, on another port; `colo`, `kv`, `files`: the ports of a Cache API, a KV and a server of its static files
  */
 export async function start(name, worker, { fresh = false, twin = false, colo, kv, files } = {}) {
   const folder = join(ROOT, "build/raw", name);
   const storage = join(folder, "storage");
   if (fresh) rmSync(folder, { recursive: true, force: true });
   mkdirSync(storage, { recursive: true });
-  // Embedded files are named from where the configuration is.
+  // Paths of embedded files are relative to the configuration.
   const modules = Object.entries(worker.modules).map(
     ([name, file]) => `(name = "${name}", ${name.endsWith(".wasm") ? "wasm" : "esModule"} = embed "${relative(folder, file)}")`,
   );
@@ -92,40 +92,40 @@ const worker :Workerd.Worker = (
   child.stderr?.on("data", (chunk) => (errors = (errors + chunk).slice(-20_000)));
   const ended = new Promise((resolve) => child.once("exit", resolve));
   const [port, other] = await new Promise((/** @type {(ports: number[]) => void} */ resolve, reject) => {
-    let heard = "";
+    let control = "";
     /** @type {import("node:stream").Readable} */ (child.stdio[3]).on("data", (chunk) => {
-      heard += chunk;
-      const of = (/** @type {string} */ socket) => heard.split("\n").filter((line) => line.includes(`"${socket}"`)).map((line) => Number(line.match(/"port"\s*:\s*(\d+)/)?.[1]))[0];
-      const ports = [of("http"), of("twin")];
+      control += chunk;
+      const portOf = (/** @type {string} */ socket) => control.split("\n").filter((line) => line.includes(`"${socket}"`)).map((line) => Number(line.match(/"port"\s*:\s*(\d+)/)?.[1]))[0];
+      const ports = [portOf("http"), portOf("twin")];
       if (ports[0] && (ports[1] || !twin)) resolve(ports);
     });
-    child.once("exit", (code) => reject(new Error(`workerd ended with ${code} before it listened:\n${errors}`)));
+    child.once("exit", (code) => reject(new Error(`workerd exited with ${code} before it listened:\n${errors}`)));
   });
-  const to = sender(port);
+  const client = createClient(port);
   return {
     port,
-    /** The port of the twin, where there is one. */
+    /** The port of the second isolate. */
     twin: other,
     pid: /** @type {number} */ (child.pid),
     storage,
     errors: () => errors,
-    /** Ends it at once, with no chance to write anything more. */
+    /** Kills workerd, which can write nothing more. */
     kill: async () => {
-      to.close();
+      client.close();
       child.kill("SIGKILL");
       await ended;
     },
-    /** Leaves nothing of it on disk. */
-    forget: () => rmSync(folder, { recursive: true, force: true }),
-    ask: to.ask,
-    send: to.send,
+    /** Removes its files. */
+    removeFiles: () => rmSync(folder, { recursive: true, force: true }),
+    ask: client.ask,
+    send: client.send,
   };
 }
 
-/** Who sends to a port of this machine. @param {number} port */
-export function sender(port) {
+/** Creates an HTTP client for a local port. @param {number} port */
+export function createClient(port) {
   const agent = new http.Agent({ keepAlive: true, maxSockets: 256 });
-  /** The answer with its fields. @param {string} path @param {string | Buffer} [body] @param {Record<string, string>} [headers] */
+  /** Sends a request and returns the response with its header fields. @param {string} path @param {string | Buffer} [body] @param {Record<string, string>} [headers] */
   const ask = (path, body, headers = {}) => send({ port, agent, path, method: body === undefined ? "GET" : "POST", headers }, body);
   return {
     close: () => agent.destroy(),
@@ -138,7 +138,7 @@ export function sender(port) {
   };
 }
 
-/** The databases that a class has stored. @param {string} storage @param {string} name */
+/** The database files of a class. @param {string} storage @param {string} name */
 export function databases(storage, name) {
   const folder = join(storage, name);
   return readdirSync(folder)
@@ -146,8 +146,8 @@ export function databases(storage, name) {
     .map((file) => join(folder, file));
 }
 
-/** A generator of numbers from 0 to 1 (mulberry32). @param {number} seed */
-export function seeded(seed) {
+/** Creates a generator of numbers from 0 to 1 (mulberry32). @param {number} seed */
+export function createRandom(seed) {
   return () => {
     seed = (seed + 0x6d2b79f5) | 0;
     let mixed = Math.imul(seed ^ (seed >>> 15), 1 | seed);
@@ -169,14 +169,14 @@ function send(options, body) {
       answer.on("data", (chunk) => (text += chunk));
       answer.on("end", () => resolve({ status: answer.statusCode ?? 0, text, headers: answer.headers }));
       answer.on("error", reject);
-      answer.on("aborted", () => reject(new Error("the answer was cut off")));
+      answer.on("aborted", () => reject(new Error("the response was cut off")));
     });
     request.on("error", reject);
     request.end(body);
   });
 }
 
-/** A text of Cap'n Proto's. @param {string} value */
-function text(value) {
+/** Quotes a text for Cap'n Proto. @param {string} value */
+function quote(value) {
   return JSON.stringify(value);
 }

@@ -1,4 +1,4 @@
-// The product's own demo, under the product's own configuration and budgets: as a phone and as a desktop.
+// The product's own demo under its own configuration and budgets, as a phone and as a desktop.
 import assert from "node:assert/strict";
 import { mkdirSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -13,13 +13,13 @@ const CONFIG = join(ROOT, "lighthouse/lighthouserc.cjs");
 let product;
 before(async () => {
   product = await serve({ MANAGE_TOKEN: "manage sesame" });
-  // What the first request waits for is workerd's own start.
+  // The first request includes the start of workerd.
   await (await fetch(`${product.origin}/demo/`)).text();
 });
 after(() => product.close());
 
 for (const device of ["phone", "desktop"]) {
-  test(`the demo page keeps every budget on a ${device}`, async () => {
+  test(`the demo page meets every budget on a ${device}`, async () => {
     const lab = join(directory(), device);
     mkdirSync(lab);
     const env = { LAB_DEVICE: device, LAB_URLS: `${product.origin}/demo/` };
@@ -33,13 +33,13 @@ for (const device of ["phone", "desktop"]) {
     assert.equal(configSettings.formFactor, device === "phone" ? "mobile" : "desktop");
     assert.match(verified.out, /total-blocking-time \(for INP\)/);
 
-    const words = ["edge-vitals", "lab", "upload", "--url", product.origin, "--site", "demo", "--release", "1.2.3"];
-    const closed = await run(lab, words, { MANAGE_TOKEN: "wrong" });
-    assert.deepEqual([closed.code, /does not take MANAGE_TOKEN/.test(closed.err)], [2, true], closed.err);
-    const uploaded = await run(lab, words, { MANAGE_TOKEN: "manage sesame" });
+    const command = ["edge-vitals", "lab", "upload", "--url", product.origin, "--site", "demo", "--release", "1.2.3"];
+    const rejected = await run(lab, command, { MANAGE_TOKEN: "wrong" });
+    assert.deepEqual([rejected.code, /does not take MANAGE_TOKEN/.test(rejected.err)], [2, true], rejected.err);
+    const uploaded = await run(lab, command, { MANAGE_TOKEN: "manage sesame" });
     assert.equal(uploaded.code, 0, uploaded.err);
-    const told = await (await fetch(`${product.origin}/api/lab?site=demo`)).json();
-    const page = told.pages.find((/** @type {any} */ page) => page.device === device);
+    const uploads = await (await fetch(`${product.origin}/api/lab?site=demo`)).json();
+    const page = uploads.pages.find((/** @type {any} */ page) => page.device === device);
     assert.deepEqual([page.path, page.route, page.release, page.runs], ["/demo/", "/demo/", "1.2.3", 1]);
     assert.equal(page.medians.LCP, audits["largest-contentful-paint"].numericValue);
     assert.equal(page.medians.TBT, audits["total-blocking-time"].numericValue);

@@ -1,14 +1,14 @@
-// One budgets.json, three enforcers: the same pages are held against it by the Worker at the edge, by
-// Lighthouse CI and by the gate, and they agree on each: at the limit, a hair above it, and far off.
+// One budgets.json, three enforcers: the Worker at the edge, Lighthouse CI and the gate judge the same
+// pages and agree on each: at the limit, a hair above it, and far off.
 import assert from "node:assert/strict";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 
 import { beacon, DESKTOP, serve } from "../product.mjs";
-import { configured, directory, ROOT, run } from "../run.mjs";
+import { directory, ROOT, run, writeConfig } from "../run.mjs";
 
-/** Page, metric, the audit that tells of it, what is measured, and whether that keeps the budget. */
+/** Page, metric, its audit, the value, and the expected verdict: within the budget or not. */
 const TABLE = /** @type {const} */ ([
   ["/fcp-at", "FCP", "first-contentful-paint", 1500, true],
   ["/fcp-hair", "FCP", "first-contentful-paint", 1500.1, false],
@@ -27,7 +27,7 @@ const TABLE = /** @type {const} */ ([
 const BUDGETS = readFileSync(join(ROOT, "lighthouse/budgets.json"), "utf8");
 const VIEWS = 40;
 
-/** What a page shows that is fine in every respect. */
+/** A page within every budget. */
 const FINE = {
   "first-contentful-paint": 500,
   "largest-contentful-paint": 600,
@@ -52,29 +52,29 @@ before(async () => {
 after(() => product.close());
 
 test("the edge, Lighthouse CI and the gate agree on every page", async () => {
-  const [edge, lab, gate] = [await atTheEdge(), await inTheLab(), await atTheGate()];
-  const told = TABLE.map(([path, metric, audit]) => [path, edge.get(`${path} ${metric}`), lab.get(`${path} ${audit}`), gate.get(`${path} ${metric}`)]);
-  const right = TABLE.map(([path, , , , keeps]) => [path, keeps ? "met" : "violated", keeps ? "kept" : "broken", keeps ? "met" : "violated"]);
-  assert.deepEqual(told, right);
+  const [edge, lab, gate] = [await judgeAtEdge(), await judgeInLab(), await judgeAtGate()];
+  const actual = TABLE.map(([path, metric, audit]) => [path, edge.get(`${path} ${metric}`), lab.get(`${path} ${audit}`), gate.get(`${path} ${metric}`)]);
+  const expected = TABLE.map(([path, , , , isMet]) => [path, isMet ? "met" : "violated", isMet ? "kept" : "broken", isMet ? "met" : "violated"]);
+  assert.deepEqual(actual, expected);
 });
 
-async function atTheEdge() {
-  const standing = await (await fetch(`${product.origin}/api/budgets?site=demo&release=2.0`)).json();
-  return new Map(standing.cells.map((/** @type {any} */ cell) => [`${cell.route} ${cell.metric}`, cell.verdict]));
+async function judgeAtEdge() {
+  const report = await (await fetch(`${product.origin}/api/budgets?site=demo&release=2.0`)).json();
+  return new Map(report.cells.map((/** @type {any} */ cell) => [`${cell.route} ${cell.metric}`, cell.verdict]));
 }
 
-async function atTheGate() {
-  const words = ["edge-vitals", "gate", "--url", product.origin, "--site", "demo", "--release", "2.0", "--format", "json"];
-  const { code, out, err } = await run(ROOT, words);
+async function judgeAtGate() {
+  const command = ["edge-vitals", "gate", "--url", product.origin, "--site", "demo", "--release", "2.0", "--format", "json"];
+  const { code, out, err } = await run(ROOT, command);
   assert.equal(code, 1, err);
   return new Map(JSON.parse(out).rows.map((/** @type {any} */ row) => [`${row.route} ${row.metric}`, row.verdict]));
 }
 
-async function inTheLab() {
+async function judgeInLab() {
   const lab = directory();
   mkdirSync(join(lab, ".lighthouseci"));
   const address = (/** @type {string} */ path) => `http://localhost:3000${path}`;
-  configured(lab, JSON.parse(BUDGETS), TABLE.map(([path]) => address(path)), `, device: "desktop"`);
+  writeConfig(lab, JSON.parse(BUDGETS), TABLE.map(([path]) => address(path)), `, device: "desktop"`);
   TABLE.forEach(([path, , audit, value], index) => {
     const numbers = Object.entries({ ...FINE, [audit]: value });
     const audits = Object.fromEntries(numbers.map(([id, numericValue]) => [id, { id, title: id, description: "", score: 1, numericValue }]));
@@ -86,6 +86,6 @@ async function inTheLab() {
   assert.equal(asserted.code, 1, asserted.err);
   const { out, err } = await run(lab, ["edge-vitals", "verify-lhci", "--json"]);
   assert.equal(err.split("\n").length, 2, err);
-  const outcomes = JSON.parse(out).outcomes.map((/** @type {any} */ one) => [`${new URL(one.url).pathname} ${one.audit}`, one.outcome]);
+  const outcomes = JSON.parse(out).outcomes.map((/** @type {any} */ outcome) => [`${new URL(outcome.url).pathname} ${outcome.audit}`, outcome.outcome]);
   return new Map(/** @type {[string, string][]} */ (outcomes));
 }

@@ -1,14 +1,14 @@
-// Lighthouse CI itself, on real pages: what keeps its budgets passes, and a page made slow, shifting or
-// heavy fails on exactly that audit. One run each: how many runs make a median steady is not the point.
+// Lighthouse CI itself on real pages: a page within its budgets passes, and a slow, shifting or heavy
+// one fails exactly that audit. One run each, since steady medians are not the point here.
 import assert from "node:assert/strict";
 import { mkdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 
-import { configured, directory, run } from "../run.mjs";
+import { directory, run, writeConfig } from "../run.mjs";
 import { serve } from "./site.mjs";
 
-/** What a phone on a slow network may take; wide, since machines differ. */
+/** Limits for a phone on a slow network, wide enough for different machines. */
 const BUDGETS = [
   {
     timings: [
@@ -41,18 +41,18 @@ let found;
 before(async () => {
   site = await serve();
   lab = directory();
-  configured(lab, BUDGETS, ["/good", "/slow", "/shifting", "/heavy"].map((path) => site.origin + path));
+  writeConfig(lab, BUDGETS, ["/good", "/slow", "/shifting", "/heavy"].map((path) => site.origin + path));
 });
 after(() => site.close());
 
 /** @param {string} path */
 const broken = (path) => found.outcomes.filter((/** @type {any} */ one) => one.url === site.origin + path && one.outcome !== "kept").map((/** @type {any} */ one) => `${one.audit} ${one.outcome}`);
 
-test("Lighthouse CI takes the configuration, and asserts all of it", async () => {
+test("Lighthouse CI accepts the configuration and asserts all of it", async () => {
   const collected = await run(lab, ["lhci", "collect", "--config=lighthouserc.cjs"]);
   assert.equal(collected.code, 0, collected.err);
   const asserted = await run(lab, ["lhci", "assert", "--config=lighthouserc.cjs"]);
-  assert.equal(asserted.code, 1, "three of the pages are bad");
+  assert.equal(asserted.code, 1, "three of the pages exceed their budgets");
   const verified = await run(lab, ["edge-vitals", "verify-lhci", "--json"]);
   assert.equal(verified.code, 1, verified.err);
   found = JSON.parse(verified.out);
@@ -64,11 +64,11 @@ test("Lighthouse CI takes the configuration, and asserts all of it", async () =>
 });
 
 test("a page within its budgets passes", () => assert.deepEqual(broken("/good"), []));
-test("a page made slow fails on its largest paint alone", () => assert.deepEqual(broken("/slow"), ["largest-contentful-paint broken"]));
-test("a page made to shift fails on its layout shift alone", () => assert.deepEqual(broken("/shifting"), ["cumulative-layout-shift broken"]));
-test("a page made heavy fails on its scripts alone", () => assert.deepEqual(broken("/heavy"), ["resource-summary:script:size broken"]));
+test("a slow page fails its LCP budget alone", () => assert.deepEqual(broken("/slow"), ["largest-contentful-paint broken"]));
+test("a shifting page fails its CLS budget alone", () => assert.deepEqual(broken("/shifting"), ["cumulative-layout-shift broken"]));
+test("a heavy page fails its script budget alone", () => assert.deepEqual(broken("/heavy"), ["resource-summary:script:size broken"]));
 
-test("the gate has the lab in its report, and closes", async () => {
+test("the gate reports the lab's results and closes", async () => {
   const gate = await run(lab, ["edge-vitals", "gate", "--lab", ".", "--budgets", "budgets.json", "--format", "json", "--format", "github:annotations"]);
   assert.equal(gate.code, 1, gate.err);
   const report = JSON.parse(gate.out);
@@ -78,36 +78,36 @@ test("the gate has the lab in its report, and closes", async () => {
   for (const annotation of annotations) assert.match(annotation, /^::error file=budgets\.json,line=1,title=/);
 });
 
-test("a misspelt audit, an unmatched page and a mistyped level are told, where Lighthouse CI passes", async () => {
-  const own = `, assertions: { "largest-contentful-pain": ["warn", { maxNumericValue: 1 }], "categories:performance": ["warn", { minScore: 0.01 }], "speed-index": ["eror", { maxNumericValue: 1e6 }] }`;
-  configured(lab, BUDGETS, [`${site.origin}/good`, `${site.origin}/moved`], own);
+test("a misspelt audit, an unmatched page and a mistyped level are reported, though Lighthouse CI passes", async () => {
+  const extra = `, assertions: { "largest-contentful-pain": ["warn", { maxNumericValue: 1 }], "categories:performance": ["warn", { minScore: 0.01 }], "speed-index": ["eror", { maxNumericValue: 1e6 }] }`;
+  writeConfig(lab, BUDGETS, [`${site.origin}/good`, `${site.origin}/moved`], extra);
   const asserted = await run(lab, ["lhci", "assert", "--config=lighthouserc.cjs"]);
   assert.equal(asserted.code, 0, asserted.err);
   const verified = await run(lab, ["edge-vitals", "verify-lhci", "--json"]);
   assert.equal(verified.code, 2, verified.err);
-  const told = JSON.parse(verified.out);
+  const report = JSON.parse(verified.out);
   assert.deepEqual(
-    told.unmade.map((/** @type {any} */ one) => [one.audit, one.why.split(";")[0]]),
-    [["largest-contentful-pain", "the audit gave no result"], ["speed-index", 'its level is "eror"']],
+    report.unmade.map((/** @type {any} */ one) => [one.audit, one.why.split(";")[0]]),
+    [["largest-contentful-pain", "the audit has no result"], ["speed-index", 'unknown level "eror"']],
   );
-  const unmatched = told.outcomes.filter((/** @type {any} */ one) => one.outcome === "not-asserted");
+  const unmatched = report.outcomes.filter((/** @type {any} */ one) => one.outcome === "not-asserted");
   assert.deepEqual([...new Set(unmatched.map((/** @type {any} */ one) => one.url))], [`${site.origin}/moved`]);
   assert.equal(unmatched.length, AUDITS.length);
   const shown = await run(lab, ["edge-vitals", "verify-lhci"]);
-  assert.match(shown.out, new RegExp(`and not ${site.origin}/moved: name pages as they are after redirects`));
+  assert.match(shown.out, new RegExp(`but not ${site.origin}/moved: configure the URLs after redirects`));
 });
 
-test("without a run there is nothing to verify, and what to do is said", async () => {
+test("without a run there is nothing to verify, and the message names the remedy", async () => {
   const empty = directory();
-  configured(empty, BUDGETS, [`${site.origin}/good`]);
+  writeConfig(empty, BUDGETS, [`${site.origin}/good`]);
   const verified = await run(empty, ["edge-vitals", "verify-lhci"]);
   assert.equal(verified.code, 2);
-  assert.match(verified.err, /assertion-results\.json is not there\n {2}run `lhci autorun`/);
+  assert.match(verified.err, /assertion-results\.json does not exist\n {2}run `lhci autorun`/);
 });
 
-test("Lighthouse 13 gives a value for every assertion, too", async () => {
+test("Lighthouse 13 has a value for every assertion, too", async () => {
   const path = directory();
-  configured(path, BUDGETS, [`${site.origin}/good`]);
+  writeConfig(path, BUDGETS, [`${site.origin}/good`]);
   mkdirSync(join(path, ".lighthouseci"));
   const report = join(path, ".lighthouseci/lhr-1.json");
   const flags = ["--output=json", `--output-path=${report}`, "--only-categories=performance", "--quiet", `--chrome-flags=--headless=new ${process.getuid?.() === 0 ? "--no-sandbox" : ""}`];

@@ -1,6 +1,6 @@
-// What the load is put on: the built Worker in workerd alone, before an origin that answers as
-// traffic.json says. Prints where it listens and which processes these are, as one line of JSON, and ends
-// when its input does. The senders are processes of their own, so that each one's time can be told.
+// The target of the load tests: the built Worker in workerd alone, in front of an origin that responds
+// as traffic.json defines. Prints its address and process ids as one line of JSON, and exits when its
+// input ends. The senders are separate processes, so that processor time can be attributed.
 import { readFileSync } from "node:fs";
 import http from "node:http";
 
@@ -10,10 +10,10 @@ import { product, start } from "../faults/workerd.mjs";
 /** @type {{ host: string, mix: Kind[] }} */
 const { host, mix } = JSON.parse(readFileSync(new URL("traffic.json", import.meta.url), "utf8"));
 
-/** The kind of an origin's path. @param {string} path */
+/** Finds the kind of an origin's path. @param {string} path */
 const kindOf = (path) => mix.find((kind) => kind.bytes && path.startsWith(kind.path.replace("{n}", "")));
 
-/** A body that tells which path it is of, whatever part of it one reads. @param {string} path @param {number} bytes */
+/** Creates a body that identifies its path in every part. @param {string} path @param {number} bytes */
 const bodyOf = (path, bytes) => `${path}\n`.repeat(Math.ceil(bytes / (path.length + 1))).slice(0, bytes);
 
 const origin = http.createServer((request, response) => {
@@ -37,5 +37,5 @@ await new Promise((resolve) => {
   process.once("SIGTERM", () => resolve(undefined));
 });
 await workerd.kill();
-workerd.forget();
+workerd.removeFiles();
 process.exit(0);

@@ -1,4 +1,4 @@
-// What the scripts for k6 use of it.
+// The part of k6 that its script uses.
 declare module "k6" {
   export function check<T>(value: T, sets: Record<string, (value: T) => boolean>): boolean;
 }

@@ -1,8 +1,8 @@
-// As much of k6 as its script needs, in Node: so that the script is run by the tests where there is no
-// k6. It reads the options as k6 does, runs each scenario's function a number of times that follows from
-// its rate, and holds what came of it against the thresholds. Requests block, as k6's do: a thread of
-// their own makes them. Run as `node k6.mjs [--options] script [NAME=value…]`; exits with 99, as k6 does,
-// where a threshold does not hold. With --options it says them and runs nothing.
+// The part of k6 that its script needs, in Node, so that the tests can run the script without k6. It
+// reads the options as k6 does, runs each scenario's function as often as its rate demands in one
+// second, and checks the results against the thresholds. Requests block, as k6's do: a thread of their
+// own makes them. Run as `node k6.mjs [--options] script [NAME=value…]`; exits with 99, as k6 does, if
+// a threshold is exceeded. With --options it prints them and runs nothing.
 import { readFileSync } from "node:fs";
 import { registerHooks } from "node:module";
 import { dirname, resolve } from "node:path";
@@ -13,7 +13,7 @@ import http from "node:http";
 if (isMainThread) await main();
 else serve();
 
-/** The thread that makes requests. */
+/** Runs the thread that makes requests. */
 function serve() {
   const agent = new http.Agent({ keepAlive: true });
   parentPort?.on("message", ({ url, method, headers, body, port, flag }) => {
@@ -30,20 +30,20 @@ function serve() {
       answer.on("end", () => done({ status: answer.statusCode, body: text }));
       answer.on("error", () => done({ status: 0, body: "" }));
     });
-    // k6 gives the status 0 to what was not answered.
+    // k6 reports a request without a response as status 0.
     request.on("error", () => done({ status: 0, body: "" }));
     request.end(body);
   });
 }
 
 async function main() {
-  const words = process.argv.slice(2);
-  const isLook = words[0] === "--options";
-  const [script, ...settings] = isLook ? words.slice(1) : words;
+  const args = process.argv.slice(2);
+  const isOptionsOnly = args[0] === "--options";
+  const [script, ...settings] = isOptionsOnly ? args.slice(1) : args;
   const env = Object.fromEntries(settings.map((setting) => [setting.slice(0, setting.indexOf("=")), setting.slice(setting.indexOf("=") + 1)]));
   const requests = new Worker(new URL(import.meta.url));
-  /** Of which scenario: how long its requests took, which failed, and which checks held. @type {Record<string, { times: number[], failed: boolean[], checks: boolean[] }>} */
-  const found = {};
+  /** The durations, failures and checks of each scenario. @type {Record<string, { times: number[], failed: boolean[], checks: boolean[] }>} */
+  const results = {};
   let current = "";
 
   /** @param {string} method @param {string} url @param {string | undefined} body @param {any} params */
@@ -55,8 +55,8 @@ async function main() {
     Atomics.wait(flag, 0, 0);
     const answer = receiveMessageOnPort(port1)?.message;
     port1.close();
-    found[current].times.push(performance.now() - began);
-    found[current].failed.push(answer.status === 0 || answer.status >= 400);
+    results[current].times.push(performance.now() - began);
+    results[current].failed.push(answer.status === 0 || answer.status >= 400);
     return answer;
   };
   const exec = { scenario: { name: "", iterationInTest: 0 } };
@@ -65,9 +65,9 @@ async function main() {
     open: (/** @type {string} */ path) => readFileSync(resolve(dirname(script), path), "utf8"),
     k6: {
       check: (/** @type {any} */ value, /** @type {Record<string, (value: any) => boolean>} */ sets) => {
-        const held = Object.values(sets).map((holds) => holds(value));
-        found[current].checks.push(...held);
-        return held.every(Boolean);
+        const passed = Object.values(sets).map((holds) => holds(value));
+        results[current].checks.push(...passed);
+        return passed.every(Boolean);
       },
       exec,
       http: { get: (/** @type {string} */ url, /** @type {any} */ params) => send("GET", url, undefined, params), post: (/** @type {string} */ url, /** @type {string} */ body, /** @type {any} */ params) => send("POST", url, body, params) },
@@ -81,37 +81,37 @@ async function main() {
 
   const program = await import(pathToFileURL(resolve(script)).href);
   const { scenarios, thresholds } = program.options;
-  if (isLook) {
+  if (isOptionsOnly) {
     console.log(JSON.stringify({ options: program.options }));
     process.exit(0);
   }
   const data = program.setup?.();
   for (const [name, scenario] of Object.entries(scenarios)) {
-    found[name] = { times: [], failed: [], checks: [] };
+    results[name] = { times: [], failed: [], checks: [] };
     current = exec.scenario.name = name;
     Object.assign(env, scenario.env);
-    // A second of it: arrivals in a time unit, which is ten seconds here.
+    // One second of the scenario's arrivals, whose time unit is ten seconds.
     const iterations = Math.ceil((scenario.rate ?? scenario.startRate) / Number.parseInt(scenario.timeUnit, 10));
-    for (let turn = 0; turn < iterations; turn += 1) {
-      exec.scenario.iterationInTest = turn;
+    for (let iteration = 0; iteration < iterations; iteration += 1) {
+      exec.scenario.iterationInTest = iteration;
       program[scenario.exec](data);
     }
   }
   await requests.terminate();
 
-  const broken = Object.entries(thresholds).flatMap(([metric, all]) => all.map((/** @type {any} */ one) => one.threshold ?? one).filter((/** @type {string} */ threshold) => !holds(metric, threshold)).map((/** @type {string} */ threshold) => `${metric}: ${threshold}`));
-  console.log(JSON.stringify({ options: program.options, requests: Object.fromEntries(Object.entries(found).map(([name, { times }]) => [name, times.length])), broken }));
-  process.exit(broken.length ? 99 : 0);
+  const exceeded = Object.entries(thresholds).flatMap(([metric, all]) => all.map((/** @type {any} */ entry) => entry.threshold ?? entry).filter((/** @type {string} */ threshold) => !holds(metric, threshold)).map((/** @type {string} */ threshold) => `${metric}: ${threshold}`));
+  console.log(JSON.stringify({ options: program.options, requests: Object.fromEntries(Object.entries(results).map(([name, { times }]) => [name, times.length])), broken: exceeded }));
+  process.exit(exceeded.length ? 99 : 0);
 
   /** @param {string} metric @param {string} threshold */
   function holds(metric, threshold) {
     const [, name, , scenario] = /** @type {RegExpMatchArray} */ (metric.match(/^(\w+)(\{scenario:(\w+)\})?$/));
-    const of = scenario ? [found[scenario]] : Object.values(found);
+    const selected = scenario ? [results[scenario]] : Object.values(results);
     const [, aggregate, share, sign, number] = /** @type {RegExpMatchArray} */ (threshold.match(/^(p\((\d+)\)|rate)([<>]=?)([\d.]+)$/));
-    const values = of.flatMap(({ times, failed, checks }) => (name === "http_req_duration" ? times : name === "http_req_failed" ? failed.map(Number) : name === "checks" ? checks.map(Number) : []));
-    // Requests a second are what a generator's pace makes of them; this one has none.
+    const values = selected.flatMap(({ times, failed, checks }) => (name === "http_req_duration" ? times : name === "http_req_failed" ? failed.map(Number) : name === "checks" ? checks.map(Number) : []));
+    // The request rate depends on a generator's pace, which this runner lacks.
     if (name === "http_reqs") return true;
-    const value = aggregate === "rate" ? values.reduce((sum, one) => sum + one, 0) / values.length : values.sort((a, b) => a - b)[Math.ceil((values.length * Number(share)) / 100) - 1];
+    const value = aggregate === "rate" ? values.reduce((sum, entry) => sum + entry, 0) / values.length : values.sort((a, b) => a - b)[Math.ceil((values.length * Number(share)) / 100) - 1];
     return { "<": value < Number(number), "<=": value <= Number(number), ">": value > Number(number), ">=": value >= Number(number) }[sign];
   }
 }

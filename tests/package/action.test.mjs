@@ -1,5 +1,5 @@
-// The action for CI: its YAML is read, and its steps are run as a runner runs them: by bash, with the
-// inputs put in. Lighthouse CI is real but for the browser, in whose place it takes a report.
+// The GitHub action: its steps are read from the YAML and run in bash with their inputs, as by a runner. Lighthouse CI
+// is real, but reads a report in place of a browser.
 import assert from "node:assert/strict";
 import { existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
@@ -32,7 +32,7 @@ after(() => {
   server.close();
 });
 
-/** A checkout with the packages installed, and a program `gh` that notes what it is told. @param {number} paint */
+/** A checkout with the packages installed, and a fake `gh` that logs its arguments. @param {number} paint */
 function checkout(paint) {
   const path = directory({
     "package.json": '{ "name": "portal" }',
@@ -83,28 +83,28 @@ async function acted(path, given) {
 
 const GIVEN = { config: "lighthouserc.cjs", budgets: "budgets.json" };
 
-test("lab and field are run, judged and summed up", async () => {
+test("lab and field are run, judged and summarized", async () => {
   const path = checkout(900);
   const url = `http://127.0.0.1:${/** @type {import("node:net").AddressInfo} */ (server.address()).port}`;
   const { code, told, text } = await acted(path, { ...GIVEN, url, site: "portal", release: "2.0", "read-token": "open", comment: "true" });
   assert.equal(code, 0, told);
   assert.deepEqual(asked, ["/api/budgets?site=portal&release=2.0 Bearer open"]);
   assert.match(text("summary.md"), /### ✓ PASS[^]*\| ✓ met \| `all routes` \| phone \| LCP \| 2,000 ms \| 900 ms \(880–920\) \| 390 of 400 \| 900 ms ✓ \|/);
-  assert.match(text("summary.md"), /\| ✓ kept \| `http:\/\/localhost:3000\/` \| desktop \|/);
+  assert.match(text("summary.md"), /\| ✓ passed \| `http:\/\/localhost:3000\/` \| desktop \|/);
   assert.equal(text("outputs"), "answer=pass\n");
   assert.match(text(".edge-vitals/gate.xml"), /tests="3" failures="0"/);
   assert.deepEqual(text("gh.log").split("\n").map((line) => line.split(" --")[0]), ["api", "api", ""]);
   assert.match(text("gh.log"), /--method POST repos\/shop\/portal\/issues\/7\/comments --field body=@\.edge-vitals\/gate\.md/);
 });
 
-test("with the token for it, what the lab measured is uploaded; and that it is not taken holds nothing up", async () => {
+test("with a token, lab results are uploaded; a failing upload does not fail the run", async () => {
   const path = checkout(900);
   const url = `http://127.0.0.1:${/** @type {import("node:net").AddressInfo} */ (server.address()).port}`;
   asked.length = 0;
   const { code, told } = await acted(path, { ...GIVEN, url, site: "portal", release: "2.0", "manage-token": "manage" });
   assert.equal(code, 0, told);
   assert.deepEqual(asked, ["/api/lab?site=portal Bearer manage", "/api/budgets?site=portal&release=2.0 undefined"]);
-  assert.match(told, /✓ \/ as a phone, 2 runs|✓ \/ as a phone, one run/);
+  assert.match(told, /✓ \/ on phone, 2 runs|✓ \/ on phone, 1 run/);
   refuses = true;
   const held = await acted(path, { ...GIVEN, url, site: "portal", "manage-token": "manage" });
   refuses = false;
@@ -112,7 +112,7 @@ test("with the token for it, what the lab measured is uploaded; and that it is n
   assert.match(held.told, /::warning::the lab's medians were not uploaded/);
 });
 
-test("a broken budget closes the gate without a Worker, and the one comment is kept up to date", async () => {
+test("a violated lab budget fails the gate without a Worker, and the comment is updated", async () => {
   const path = checkout(2100);
   writeFileSync(join(path, "comments"), "41\n42\n");
   const { code, told, text } = await acted(path, { ...GIVEN, devices: "phone", comment: "true" });
@@ -123,14 +123,14 @@ test("a broken budget closes the gate without a Worker, and the one comment is k
   assert.match(text("gh.log"), /--method PATCH repos\/shop\/portal\/issues\/comments\/42 /);
 });
 
-test("a run that asserted nothing does not pass", async () => {
+test("a run without assertions does not pass", async () => {
   const path = checkout(900);
   writeFileSync(join(path, "report.json"), JSON.stringify({ lighthouseVersion: "12.6.1", categories: {}, audits: {} }));
   const { code, told } = await acted(path, { ...GIVEN, devices: "phone" });
   assert.equal(code, 2, told);
 });
 
-test("what a caller writes is never run as a command", async () => {
+test("inputs are never run as commands", async () => {
   for (const { id, run } of action.runs.steps) assert.doesNotMatch(run, /\$\{\{/, `${id}: inputs go through the environment`);
   const path = checkout(900);
   const { code, told } = await acted(path, { ...GIVEN, devices: "", site: '"; touch hacked; "', url: "http://127.0.0.1:9", release: "$(touch hacked)" });
@@ -138,7 +138,7 @@ test("what a caller writes is never run as a command", async () => {
   assert.ok(!existsSync(join(path, "hacked")));
 });
 
-test("the workflow that init writes gives the action what it takes", () => {
+test("the workflow from init passes valid inputs to the action", () => {
   const workflow = yaml.load(readFileSync(join(ROOT, "pkg/cli/templates/vitals.yml"), "utf8"));
   const uses = Object.values(workflow.jobs).flatMap((/** @type {any} */ job) => job.steps.filter((/** @type {any} */ step) => step.uses?.startsWith("./")));
   assert.equal(uses.length, 2);

@@ -1,5 +1,5 @@
-//! The receiving side as it is installed: what docs/push.md demands, in a Fetch-style handler, in
-//! Express, and in a Next.js route (`package.test.mjs`). The signatures here are node:crypto's.
+//! `edge-vitals/backend` as it is installed: the rules of docs/push.md in a Fetch handler and in Express; a
+//! Next.js route is in `package.test.mjs`. The signatures are made with node:crypto.
 
 import assert from "node:assert/strict";
 import { createHmac } from "node:crypto";
@@ -50,7 +50,7 @@ describe("edge-vitals/backend", () => {
     POST = backend.receive(options());
   };
 
-  test("the example of docs/push.md is taken, and says what it is about", async () => {
+  test("the example of docs/push.md is accepted with its window", async () => {
     fresh();
     const v1 = "13bd1d9fc8e6d2ef685e1160462329d8ea294274bb6a2879990782d326067132";
     const answer = await POST(pushed({ signature: `t=1800000090,k=2027-01,v1=${v1}` }));
@@ -60,14 +60,14 @@ describe("edge-vitals/backend", () => {
     ]);
   });
 
-  test("a document that comes again is acknowledged again and changes nothing", async () => {
+  test("a repeated document is acknowledged and changes nothing", async () => {
     fresh();
     await POST(pushed());
     const again = await POST(pushed({ t: NOW / 1000 + 20 }));
     assert.deepEqual([again.status, await again.json(), stored.size], [200, { stored: false }, 1]);
   });
 
-  test("both keys hold while they are changed, and no other does", async () => {
+  test("both keys are valid during a rotation, and no other", async () => {
     fresh();
     assert.equal((await POST(pushed({ id: "2027-02", secret: "the next secret, also of 32 bytes" }))).status, 200);
     for (const id of ["2027-03", "constructor", "__proto__"]) assert.equal((await POST(pushed({ id }))).status, 401, id);
@@ -87,7 +87,7 @@ describe("edge-vitals/backend", () => {
     ["with half a signature", { signature: `t=${NOW / 1000},k=2027-01,v1=${"a".repeat(32)}` }, 400],
     ["with blanks in its signature", { signature: `t=${NOW / 1000}, k=2027-01, v1=${"a".repeat(64)}` }, 400],
     ["whose key names no window", { key: "shop.week.1800000000000.0" }, 400],
-    ["whose body is no JSON", { body: "{" }, 400],
+    ["whose body is not valid JSON", { body: "{" }, 400],
     ["longer than it may be", { body: JSON.stringify("x".repeat(1 << 20)) }, 413],
   ];
 
@@ -99,7 +99,7 @@ describe("edge-vitals/backend", () => {
     });
   }
 
-  test("a document of 300 s age is fresh, and fields that are not known are passed over", async () => {
+  test("a document of 300 s age is fresh, and unknown fields are ignored", async () => {
     fresh();
     assert.equal((await POST(pushed({ t: NOW / 1000 - 300 }))).status, 200);
     const v1 = createHmac("sha256", SECRET).update(`edge-vitals.v1\n${NOW / 1000}\n2027-01\na.b.hour.0.3\n${BODY}`).digest("hex");
@@ -108,16 +108,16 @@ describe("edge-vitals/backend", () => {
     assert.deepEqual([stored.get("a.b.hour.0.3").site, stored.get("a.b.hour.0.3").span], ["a.b", "hour"]);
   });
 
-  test("what could not be stored is not acknowledged", async () => {
+  test("a document that could not be stored is not acknowledged", async () => {
     const failing = backend.receive({ ...options(), store: async () => Promise.reject(new Error("the database is away")) });
     await assert.rejects(failing(pushed()), /the database is away/);
   });
 
-  test("a secret that could be guessed is refused before anything is served", () => {
+  test("a secret that is too short is refused at once", () => {
     assert.throws(() => backend.receive({ ...options(), keys: { short: "secret" } }), /the key `short` has 6 bytes; it needs at least 32/);
   });
 
-  test("Express passes documents on, and a body that was parsed before is a mistake that is named", async () => {
+  test("Express passes documents on, and an error names a body that was already parsed", async () => {
     fresh();
     const express = createRequire(join(ROOM, "package.json"))("express");
     const app = express();

@@ -1,5 +1,4 @@
-//! What backends ask of the edge cache, as it is installed, against a server that stands for the Worker
-//! and keeps to the contract of its management calls.
+//! `edge-vitals/cache` as it is installed, against a server that implements the Worker's management API.
 
 import assert from "node:assert/strict";
 import { createServer } from "node:http";
@@ -44,7 +43,7 @@ describe("edge-vitals/cache", () => {
     server.close();
   });
 
-  test("each call is one request with its token, and tells what came of it", async () => {
+  test("each call is one request with its token and returns the result", async () => {
     assert.deepEqual(await cache.purgeTag("product:42", options), { purged: true, seq: 7 });
     await cache.purgeUrl(new URL("https://www.example.com/product/42"), { ...options, soft: true });
     await cache.purgePrefix("https://www.example.com/blog/", options);
@@ -67,7 +66,7 @@ describe("edge-vitals/cache", () => {
     assert.ok(asked.every(({ authorization }) => authorization === "Bearer a token"));
   });
 
-  test("a call that finds the edge busy is made again, three times at most", async () => {
+  test("a call to a busy Worker is retried, with three attempts at most", async () => {
     answers = [[503, { detail: "busy" }], [429, {}]];
     assert.equal((await cache.purgeTag("a", options)).seq, 7);
     assert.equal(asked.length, 3);
@@ -76,19 +75,19 @@ describe("edge-vitals/cache", () => {
     assert.equal(asked.length, 6);
   });
 
-  test("a call that is refused is not made again", async () => {
+  test("a refused call is not retried", async () => {
     answers = [[401, { detail: "send the secret CACHE_TOKEN as a bearer token" }]];
     await assert.rejects(cache.purgeTag("a", options), { status: 401, message: /send the secret CACHE_TOKEN/ });
     assert.equal(asked.length, 1);
   });
 
-  test("a token is not carried elsewhere by a redirect", async () => {
+  test("a token does not follow a redirect", async () => {
     answers = [[302, {}], [302, {}], [302, {}]];
     await assert.rejects(cache.purgeTag("a", options), { name: "EdgeCacheError", status: undefined });
     assert.deepEqual(new Set(asked.map(({ path }) => path)), new Set(["/api/cache/purge"]));
   });
 
-  test("what is not told is read from the environment, and named where it is missing", async () => {
+  test("options default to environment variables, and an error names what is missing", async () => {
     await assert.rejects(cache.purgeTag("a"), /set EDGE_VITALS_URL/);
     await assert.rejects(cache.purgeTag("a", { edge: options.edge }), /set EDGE_VITALS_CACHE_TOKEN/);
     Object.assign(process.env, { EDGE_VITALS_URL: options.edge, EDGE_VITALS_CACHE_TOKEN: "from the environment" });

@@ -1,4 +1,4 @@
-// The doctor, at the real Worker: beacons arrive and change nobody's numbers; what is misconfigured is named.
+// The doctor against the real Worker: test beacons do not affect real data, and configuration errors are reported.
 import assert from "node:assert/strict";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -15,41 +15,41 @@ after(() => product.close());
 /** @param {string[]} words @param {Record<string, string>} [env] */
 const doctor = (words, env) => run(ROOT, ["edge-vitals", "doctor", "--url", product.origin, ...words], env);
 
-test("a deployment that works is shown to work, and a site without visits is told", async () => {
+test("a working deployment passes, and a site without visits is reported", async () => {
   const { code, out, err } = await doctor(["--origin", "https://portal.example"]);
   assert.equal(code, 0, err);
-  for (const says of [/pages get the client/, /pages of https:\/\/portal\.example may send/, /the test beacon arrived/, /budgets\.json rules at the edge since/, /the edge judges by the limits of lighthouse\/budgets\.json/]) {
+  for (const says of [/the client is served/, /pages of https:\/\/portal\.example may send beacons/, /the test beacon was counted/, /budgets\.json is in force at the edge since/, /the edge uses the limits of lighthouse\/budgets\.json/]) {
     assert.match(out, says);
   }
-  assert.match(out, /! no visit of a person was counted in the last day[^]*Beacons arrive; one thing to look at\.\n$/);
+  assert.match(out, /! no views of real visitors in the last day[^]*Beacons are counted; 1 warning\.\n$/);
   await product.send(beacon());
-  assert.match((await doctor([])).out, /✓ 1 views of people[^]*All works\.\n$/);
+  assert.match((await doctor([])).out, /✓ 1 views of real visitors[^]*All checks passed\.\n$/);
 });
 
-test("the test beacons are no views of people", async () => {
+test("test beacons do not count as views of real visitors", async () => {
   const views = async (/** @type {string} */ bots) => (await product.summary(`site=demo&bots=${bots}`)).views;
   const before = [await views("exclude"), await views("only")];
   await doctor([]);
   assert.deepEqual([await views("exclude"), await views("only")], [before[0], before[1] + 1]);
 });
 
-test("what is misconfigured is named, with what to do", async () => {
+test("configuration errors are reported with a remedy", async () => {
   const other = directory();
   writeFileSync(join(other, "laxer.json"), '[{ "timings": [{ "metric": "largest-contentful-paint", "budget": 4000 }] }]');
   const differs = await doctor(["--budgets", join(other, "laxer.json")]);
-  assert.match(differs.out, /laxer\.json:1 allows LCP 4,000 ms; the edge judges by 2,000 ms/);
+  assert.match(differs.out, /laxer\.json:1 allows LCP 4,000 ms, but the edge uses 2,000 ms/);
   /** @type {[string[], RegExp][]} */
   const table = [
-    [["--origin", "https://evil.example"], /pages of https:\/\/evil\.example may not send\n {2}add the origin to the site's `origins`/],
-    [["--site", "nobody"], /answers 404: There is no site `nobody` here/],
-    [["--site", "shut"], /answers 401[^]*set READ_TOKEN/],
+    [["--origin", "https://evil.example"], /pages of https:\/\/evil\.example may not send beacons\n {2}add the origin to `origins` of the site/],
+    [["--site", "nobody"], /returned 404 for [^ ]+: There is no site `nobody` here/],
+    [["--site", "shut"], /returned 401[^]*set READ_TOKEN/],
   ];
   for (const [words, says] of table) {
     const { code, err } = await doctor(words);
     assert.equal(code, 2);
     assert.match(err, says);
   }
-  assert.match((await doctor(["--site", "shut"], { READ_TOKEN: "wrong" })).err, /READ_TOKEN is set, and is not the site's token/);
+  assert.match((await doctor(["--site", "shut"], { READ_TOKEN: "wrong" })).err, /READ_TOKEN is set, but is not the token of this Worker/);
   const open = await doctor(["--site", "shut"], { READ_TOKEN: "token" });
   assert.equal(open.code, 0, open.err);
 });

@@ -1,4 +1,4 @@
-// The gate of a deployment, as its users run it, against a Worker whose answers are written here.
+// The deployment gate from the command line, against a Worker with canned responses.
 import assert from "node:assert/strict";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
@@ -15,7 +15,7 @@ const BUDGETS = `[
 ]`;
 
 /** @typedef {{ status?: number, body?: unknown, text?: string }} Answer */
-/** What the Worker answers, one after the other; the last one stays. @type {Answer[]} */
+/** Responses in order; the last one repeats. @type {Answer[]} */
 let answers = [];
 /** @type {{ path: string, authorization?: string }[]} */
 let asked = [];
@@ -65,19 +65,19 @@ const FEW = standing([cell(null, "LCP", 9, { n: 9 }), cell(null, "CLS", 9, { n: 
 /** @param {...string} words */
 const gate = (...words) => run(project, ["edge-vitals", "gate", "--url", url, ...words]);
 
-test("the exit code says whether a release may pass", async () => {
+test("the exit code is the outcome", async () => {
   for (const [body, code] of /** @type {[unknown, number][]} */ ([[GOOD, 0], [BAD, 1], [FEW, 2]])) {
     answers = [{ body }];
     const { code: found, err } = await gate("--site", "portal", "--release", "2.0");
     assert.equal(found, code, err);
-    assert.equal(err, "Asks the Worker whether a release keeps its budgets, and exits 0, 1 or 2.\n");
+    assert.equal(err, "Judges a release by its budgets, and exits with 0, 1 or 2.\n");
   }
   assert.equal((await gate("--allow-insufficient")).code, 0);
   answers = [{ body: BAD }];
   assert.equal((await gate("--allow-insufficient")).code, 1);
 });
 
-test("it asks for the release, the one before, and the window", async () => {
+test("the request contains release, comparison and window", async () => {
   answers = [{ body: GOOD }];
   await gate("--site", "portal", "--release", "2.0 β", "--against", "1.0", "--window", "7d");
   assert.deepEqual(asked, [{ path: "/api/budgets?site=portal&release=2.0+%CE%B2&against=1.0&window=7d", authorization: undefined }]);
@@ -86,7 +86,7 @@ test("it asks for the release, the one before, and the window", async () => {
   assert.deepEqual(asked, [{ path: "/below/api/budgets", authorization: "Bearer open" }]);
 });
 
-test("a person reads at a glance what is broken, and where the budget is", async () => {
+test("the text report shows violations and the lines of their budgets", async () => {
   answers = [{ body: BAD }];
   const { out } = await gate();
   assert.equal(
@@ -98,42 +98,42 @@ test("a person reads at a glance what is broken, and where the budget is", async
   ! violated  all routes  phone   CLS     0.1       0.0512 (0.04–0.06)      100 of 400
   ✗ VIOLATED  /cart       phone   LCP     2,000 ms  1,874 ms (1,801–1,950)  100 of 400
 
-✗ VIOLATED: a budget that matters is broken
+✗ VIOLATED: at least one budget of severity error is not met
 
-  The budgets are in lighthouse/budgets.json; \`edge-vitals budgets explain <path>\` shows what applies to a page.
+  \`edge-vitals budgets explain <path>\` lists the limits of a page in lighthouse/budgets.json.
 `,
   );
   answers = [{ body: GOOD }];
-  assert.match((await gate()).out, /1 more rows are of single routes[^\n]*: 0 met, 0 at the limit, 1 with too few views/);
+  assert.match((await gate()).out, /1 more rows are for single routes[^\n]*: 0 met, 0 at the limit, 1 with insufficient data/);
 });
 
-test("what the edge counts against another limit proves nothing, and is said", async () => {
+test("counts against another limit are no evidence, and are reported", async () => {
   answers = [{ body: standing([cell(null, "LCP", 400, { max: 2500 }), cell(null, "CLS", 390)]) }];
   const { code, out } = await gate();
   assert.equal(code, 2);
-  assert.match(out, /lighthouse\/budgets\.json:3 allows LCP 2,000 ms; the edge still counts against 2,500 ms/);
+  assert.match(out, /lighthouse\/budgets\.json:3 allows LCP 2,000 ms, but the edge still counts against 2,500 ms/);
 });
 
-test("a newer file that the edge refuses is told with its reason", async () => {
-  const refused = { at: 1, source: "kv", why: 'line 7: "timing" is no known key' };
+test("a newer file that the edge rejected is reported with its error", async () => {
+  const refused = { at: 1, source: "kv", why: 'line 7: unknown key "timing"' };
   answers = [{ body: { ...GOOD, budgets: { ...GOOD.budgets, refused } } }];
-  assert.match((await gate()).out, /does not rule by it: line 7: "timing" is no known key/);
+  assert.match((await gate()).out, /The edge rejected a newer budgets\.json: line 7: unknown key "timing"/);
 });
 
-test("a release that is worse than the one before closes the gate", async () => {
+test("a regression against the previous release fails the gate", async () => {
   const strata = [{ device: "phone", before: { n: 5000, k: 4000 }, after: { n: 5000, k: 3800 } }];
   const worse = { route: "/cart", metric: "LCP", strata, points_worse: 4, p_value: 0.0001, regression: true };
   answers = [{ body: { ...GOOD, against: "1.0", regressions: [worse] } }];
   const { code, out } = await gate("--release", "2.0", "--against", "1.0");
   assert.equal(code, 1);
-  assert.match(out, /✗ LCP of \/cart: 4\.0 of a hundred views more are over budget \(p = 0\.00000?\d/);
+  assert.match(out, /✗ LCP of \/cart: 4\.0 percentage points more views over budget \(p = 0\.00000?\d/);
   answers = [{ body: { ...GOOD, against: "1.0" } }];
   const nothing = await gate("--release", "2.0", "--against", "1.0");
   assert.equal(nothing.code, 2);
-  assert.match(nothing.out, /nothing to compare with/);
+  assert.match(nothing.out, /No comparison: no page has views of both releases/);
 });
 
-test("every format goes where it is asked to go", async () => {
+test("every format is written to its destination", async () => {
   answers = [{ body: BAD }];
   const { code, out } = await gate("--format", "json", "--format", "markdown:gate.md", "--format", "junit:gate.xml", "--format", "github:gate.txt");
   assert.equal(code, 1);
@@ -151,7 +151,7 @@ test("every format goes where it is asked to go", async () => {
   ]);
 });
 
-test("what comes from outside is data in every format", async () => {
+test("outside names are escaped in every format", async () => {
   const route = "/<b>|`x`\n::error::%&\"']]>\u0007";
   answers = [{ body: standing([cell(null, "LCP", 380), cell(null, "CLS", 390), cell(route, "LCP", 100)]) }];
   await gate("--format", "markdown:gate.md", "--format", "junit:gate.xml", "--format", "github:gate.txt");
@@ -163,17 +163,17 @@ test("what comes from outside is data in every format", async () => {
   assert.ok(text("gate.xml").includes("/&lt;b&gt;|`x`\n::error::%&amp;&quot;&apos;]]&gt;�"));
 });
 
-test("it waits for views, shows that it waits, and looks when they are there", async () => {
+test("it waits for views, shows progress, and judges once there are enough", async () => {
   answers = [{ body: FEW }, { status: 503, body: { detail: "The shard did not answer." } }, { body: FEW }, { body: GOOD }];
   const { code, err } = await gate("--wait", "1m", "--every", "1ms");
   assert.equal(code, 0, err);
   assert.equal(asked.length, 4);
   const waits = err.split("\n").filter((line) => line.includes("waiting for views"));
   assert.match(waits[0], /^ {2}… waiting for views: 0 of 1 budgets have enough views; \d+ s left$/);
-  assert.match(waits[1], /answers 503: The shard did not answer\./);
+  assert.match(waits[1], /returned 503 for [^ ]+: The shard did not answer\./);
 });
 
-test("a verdict that looks good does not end the waiting, and certain harm does", async () => {
+test("a good verdict does not end the waiting, but a certain violation does", async () => {
   // 40 of 40 would be met; but who looks until it is, finds it.
   const early = standing([cell(null, "LCP", 40, { n: 40 }), cell(null, "CLS", 390)]);
   answers = [{ body: early }, { body: early }, { body: GOOD }];
@@ -185,7 +185,7 @@ test("a verdict that looks good does not end the waiting, and certain harm does"
   assert.equal(asked.length, 1);
 });
 
-test("when the time is over, it says what is known", async () => {
+test("at the end of the waiting time it reports what is known", async () => {
   answers = [{ body: FEW }];
   const { code, out } = await gate("--wait", "20ms", "--every", "1ms");
   assert.equal(code, 2);
@@ -193,29 +193,29 @@ test("when the time is over, it says what is known", async () => {
   assert.ok(asked.length >= 2);
 });
 
-test("what goes wrong is said with what to do next, and exits 2", async () => {
+test("errors state a remedy, and exit with 2", async () => {
   /** @type {[Answer, string[], RegExp][]} */
   const table = [
-    [{ status: 401, body: { detail: "This needs a token." } }, [], /answers 401: This needs a token\.\n {2}the site is not public: set READ_TOKEN/],
-    [{ status: 404, body: { detail: "There is no site `x` here." } }, ["--site", "x"], /answers 404[^]*SITES in wrangler\.toml/],
-    [{ text: "<html>" }, [], /is not JSON\n {2}is --url the address/],
-    [{ body: { limits: {} } }, [], /does not tell how it stands[^]*deploy a Worker of this package's version/],
-    [{ body: { ...GOOD, cells: [{}] } }, [], /cannot be read: standing: missing field/],
-    [{ body: GOOD }, ["--against", "1"], /--against needs --release/],
-    [{ body: GOOD }, ["--wait", "soon"], /--wait soon is no span of time\n {2}write it like 90s/],
-    [{ body: GOOD }, ["--format", "pdf"], /--format pdf is unknown\n {2}known are text, markdown, json, junit, github/],
-    [{ body: GOOD }, ["--budgets", "none.json"], /none\.json is not there/],
-    [{ body: GOOD }, ["--lab", "."], /edge-vitals\.json is not there\n {2}run `edge-vitals verify-lhci --dir \.` first/],
-    [{ body: GOOD }, ["--relase", "1"], /Unknown option '--relase'[^]*`edge-vitals gate --help` explains it/],
+    [{ status: 401, body: { detail: "This needs a token." } }, [], /returned 401 for [^ ]+: This needs a token\.\n {2}the site is not public: set READ_TOKEN/],
+    [{ status: 404, body: { detail: "There is no site `x` here." } }, ["--site", "x"], /returned 404[^]*SITES \(wrangler\.toml\)/],
+    [{ text: "<html>" }, [], /is not JSON\n {2}check that --url is the address/],
+    [{ body: { limits: {} } }, [], /unsupported budget report[^]*deploy a Worker of this package's version/],
+    [{ body: { ...GOOD, cells: [{}] } }, [], /invalid budget report: standing: missing field/],
+    [{ body: GOOD }, ["--against", "1"], /--against requires --release/],
+    [{ body: GOOD }, ["--wait", "soon"], /--wait soon is not a duration\n {2}use a value such as 90s/],
+    [{ body: GOOD }, ["--format", "pdf"], /unknown --format pdf\n {2}use one of text, markdown, json, junit, github/],
+    [{ body: GOOD }, ["--budgets", "none.json"], /none\.json does not exist/],
+    [{ body: GOOD }, ["--lab", "."], /edge-vitals\.json does not exist\n {2}run `edge-vitals verify-lhci --dir \.` first/],
+    [{ body: GOOD }, ["--relase", "1"], /Unknown option '--relase'[^]*see `edge-vitals gate --help`/],
   ];
   for (const [answer, words, says] of table) {
     answers = [answer];
     const { code, err, out } = await gate(...words);
     assert.equal(code, 2, `${words}: ${out}`);
     assert.match(err, says);
-    assert.doesNotMatch(err, / at .*\.js:/, "no stack for what a person can mend");
+    assert.doesNotMatch(err, / at .*\.js:/, "no stack trace for an error that the user can fix");
   }
   const silent = await run(project, ["edge-vitals", "gate", "--url", "http://127.0.0.1:9"]);
   assert.equal(silent.code, 2);
-  assert.match(silent.err, /does not answer: fetch failed/);
+  assert.match(silent.err, /does not respond: fetch failed/);
 });

@@ -1,5 +1,5 @@
-// docs/self-hosting.md and docs/troubleshooting.md, held to what they say: wrangler has the commands with
-// these options, the package's own commands succeed, and a message that is explained is one that is said.
+// docs/self-hosting.md and docs/troubleshooting.md: wrangler has the commands and options, the package's own commands
+// succeed, and every explained message exists in the code.
 import assert from "node:assert/strict";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -8,9 +8,9 @@ import { after, before, test } from "node:test";
 import { beacon, serve } from "../product.mjs";
 import { directory, ROOT, run } from "../run.mjs";
 
-const [HOSTING, TROUBLE] = ["docs/self-hosting.md", "docs/troubleshooting.md"].map((page) => readFileSync(join(ROOT, page), "utf8"));
+const [HOSTING, TROUBLESHOOTING] = ["docs/self-hosting.md", "docs/troubleshooting.md"].map((page) => readFileSync(join(ROOT, page), "utf8"));
 
-/** The commands of a page that begin so. @param {string} page @param {string} program */
+/** The commands of a page that call a program. @param {string} page @param {string} program */
 const commands = (page, program) => [...page.matchAll(/^```sh\n([^]*?)^```$/gm)].flatMap(([, text]) => text.trim().split("\n")).filter((line) => line.includes(`npx ${program} `));
 
 /** @type {Awaited<ReturnType<typeof serve>>} */
@@ -21,7 +21,7 @@ before(async () => {
 });
 after(() => product.close());
 
-test("wrangler has each command, with its options", async () => {
+test("wrangler has each command and its options", async () => {
   const lines = [...commands(HOSTING, "wrangler"), ...HOSTING.matchAll(/`(npx wrangler [^`]+)`/g)].map((found) => (typeof found === "string" ? found : found[1]));
   assert.ok(lines.length >= 12, lines.join("\n"));
   /** @type {Map<string, Set<string>>} */
@@ -43,8 +43,8 @@ test("wrangler has each command, with its options", async () => {
   );
 });
 
-test("the package's own commands succeed as they stand", async () => {
-  const lines = [HOSTING, TROUBLE].flatMap((page) => commands(page, "edge-vitals"));
+test("the package's own commands succeed as documented", async () => {
+  const lines = [HOSTING, TROUBLESHOOTING].flatMap((page) => commands(page, "edge-vitals"));
   assert.equal(lines.length, 3, lines.join("\n"));
   for (const line of lines) {
     const script = `npx() { "$@"; }\n${line.replace(/https:\/\/(staging-)?vitals\.example\.com/, product.origin)}`;
@@ -53,10 +53,10 @@ test("the package's own commands succeed as they stand", async () => {
   }
 });
 
-test("each message that is explained is said by something", () => {
-  const rows = TROUBLE.split("## Messages of the doctor")[1].split("## No visits")[0].matchAll(/^\| `([^`]+)`/gm);
-  const said = [...rows, ...TROUBLE.split("## Deploying")[1].matchAll(/`((?:SITES|SHARDS) [^`]+)`/g)].map(([, text]) => text);
+test("each explained message exists in the code", () => {
+  const rows = TROUBLESHOOTING.split("## Messages of the doctor")[1].split("## No visits")[0].matchAll(/^\| `([^`]+)`/gm);
+  const said = [...rows, ...TROUBLESHOOTING.split("## Deploying")[1].matchAll(/`((?:SITES|SHARDS) [^`]+)`/g)].map(([, text]) => text);
   assert.ok(said.length >= 11, said.join("\n"));
   const sources = ["pkg/cli", "worker/src", "crates/wire/src"].flatMap((folder) => readdirSync(join(ROOT, folder), { recursive: true, encoding: "utf8" }).filter((file) => /\.(js|rs)$/.test(file)).map((file) => readFileSync(join(ROOT, folder, file), "utf8")));
-  for (const text of said) assert.ok(sources.some((source) => source.includes(text)), `nobody says "${text}"`);
+  for (const text of said) assert.ok(sources.some((source) => source.includes(text)), `no source contains "${text}"`);
 });

@@ -41,7 +41,7 @@ test("the steps lead to a Worker on this machine, a beacon of a page that it tak
 
   const asked = await run(project, ["bash", "-c", `npx() { "$@"; }\n${doctor[0].replace("http://localhost:8787", origin)}`]);
   assert.equal(asked.code, 0, asked.err);
-  assert.match(asked.out, /1 views of people[^]*All works\./);
+  assert.match(asked.out, /1 views of real visitors[^]*All checks passed\./);
   const summary = await (await fetch(`${origin}/api/vitals/summary?site=portal`, { headers: { authorization: "Bearer try" } })).json();
   assert.equal(summary.cells.find((/** @type {any} */ { metric }) => metric === "LCP")?.verdict, "insufficient", JSON.stringify(summary.cells));
 });

@@ -37,7 +37,7 @@ describe("the packed package", () => {
     console.log(`\n${sizes.join("\n")}\n`);
   });
 
-  test("publint finds nothing to mend", async () => {
+  test("publint finds no problem", async () => {
     await run(["publint", "run", join(ROOM, "node_modules/edge-vitals"), "--strict", "--pack", "npm"], ROOM);
   });
 
@@ -52,7 +52,7 @@ describe("the packed package", () => {
       const clients = project.output ? await shipped(project) : [];
       const copies = clients.reduce((sum, { copies }) => sum + copies, 0);
       assert.equal(copies, project.copies, `copies of the module in ${clients.map(({ file }) => file).join(", ")}`);
-      assert.deepEqual(project.output ? await filesWith(project, DEVELOPERS_VIEW) : [], [], "what is for developers is in a production build");
+      assert.deepEqual(project.output ? await filesWith(project, DEVELOPMENT_TOOLS) : [], [], "what is for developers is in a production build");
       for (const { file, bytes } of clients) sizes.push(row(project.name, bytes.length, gzipSync(bytes).length, brotliCompressSync(bytes).length, file));
 
       const { views: before } = await worker.summary("site=portal");
@@ -90,13 +90,13 @@ describe("the packed package", () => {
       const secret = "an example secret of 32 bytes...";
       assert.deepEqual(await push(secret), [200, { stored: true }]);
       assert.deepEqual(await push(secret), [200, { stored: false }]);
-      assert.deepEqual(await push(secret.toUpperCase()), [401, { error: "the signature is not of these bytes" }]);
+      assert.deepEqual(await push(secret.toUpperCase()), [401, { error: "the signature does not match the body" }]);
     } finally {
       await site.close();
     }
   });
 
-  test("useVitals reports once with its reasons, in StrictMode, through renders, fast refresh and remounts", { timeout: 180_000 }, async () => {
+  test("useVitals reports once with attribution, in StrictMode, through renders, fast refresh and remounts", { timeout: 180_000 }, async () => {
     await build(DEVELOPED);
     const source = join(ROOM, DEVELOPED.name, "app/reports/reports.jsx");
     const before = await readFile(source, "utf8");
@@ -142,7 +142,7 @@ describe("the packed package", () => {
     }
   });
 
-  test("in development an overlay follows the vitals beside their budgets, and one table a page is in the console", { timeout: 180_000 }, async () => {
+  test("in development, an overlay shows metrics beside their budgets, and the console has one table per page", { timeout: 180_000 }, async () => {
     await build(DEVELOPED);
     const site = await develop(DEVELOPED, worker.origin);
     const context = await browser.newContext(DEVICES.desktop);
@@ -159,7 +159,7 @@ describe("the packed package", () => {
         });
       });
       await page.goto(site.origin);
-      const overlay = page.getByRole("region", { name: "Vitals of this page" });
+      const overlay = page.getByRole("region", { name: "Web vitals of this page" });
       const row = (/** @type {string} */ name) => overlay.locator(`[data-metric=${name}] td`);
       await row("LCP").first().filter({ hasText: /\d ms/ }).waitFor();
       await row("LCP").last().filter({ hasText: "≤ 2000 ms" }).waitFor();
@@ -169,11 +169,11 @@ describe("the packed package", () => {
       await printed;
       const lines = JSON.parse(tables[0]);
       assert.equal(lines.TTFB.limit, "≤ 800 ms");
-      assert.match(lines.LCP.because, /\w/);
+      assert.match(lines.LCP.cause, /\w/);
       // Another view of the router's is the same page load.
       await page.getByRole("link", { name: "Product", exact: true }).click();
       await page.getByRole("heading", { name: "Product 42" }).waitFor();
-      await overlay.getByRole("button", { name: "Close the vitals" }).click();
+      await overlay.getByRole("button", { name: "Close web vitals" }).click();
       await overlay.waitFor({ state: "detached" });
       assert.equal(tables.length, 1);
     } finally {
@@ -182,16 +182,16 @@ describe("the packed package", () => {
     }
   });
 
-  test("a bundler leaves the developer's view out of production, and puts it into development", async () => {
+  test("a bundler keeps the development tools out of production builds", async () => {
     const folder = join(ROOM, "plain");
     await writeFile(join(folder, "view.js"), 'import { start } from "edge-vitals/start";\nstart({ endpoint: "/v1/vitals", site: "portal" });\nif (process.env.NODE_ENV !== "production") import("edge-vitals/development").then(({ overlay, table }) => [overlay(), table()]);\n');
     for (const [kind, isThere] of /** @type {const} */ ([["production", false], ["development", true]])) {
       const built = await run(["esbuild", "view.js", "--bundle", "--minify", "--format=esm", `--define:process.env.NODE_ENV="${kind}"`], folder);
-      assert.equal(DEVELOPERS_VIEW.test(built), isThere, kind);
+      assert.equal(DEVELOPMENT_TOOLS.test(built), isThere, kind);
     }
   });
 
-  test("each entry may be imported on a server, and does nothing there", async () => {
+  test("each entry can be imported on a server, and does nothing there", async () => {
     const entries = ["edge-vitals/development", "edge-vitals", "edge-vitals/start", "edge-vitals/separate", "edge-vitals/attribution", "edge-vitals/react", "edge-vitals/next", "edge-vitals/next/attribution", "edge-vitals/cache", "edge-vitals/backend"];
     const script = `
       const all = await Promise.all(${JSON.stringify(entries)}.map((entry) => import(entry)));
@@ -226,7 +226,7 @@ describe("the packed package", () => {
     await run([join(ROOM, "node_modules/typescript/bin/tsc"), "--project", folder, "--module", "esnext", "--moduleResolution", "bundler"], folder);
   });
 
-  test("its own sources for frameworks and backends are type-checked against these versions of them", async () => {
+  test("the sources for frameworks and backends are type-checked against the installed versions", async () => {
     const settings = join(ROOM, "sources.json");
     const pkg = join(import.meta.dirname, "../../pkg");
     await writeFile(
@@ -244,7 +244,7 @@ describe("the packed package", () => {
     await run([TSC, "--project", settings], ROOM);
   });
 
-  test("it carries its licence, and nothing that npm would not publish", async () => {
+  test("the package contains its licence and only published files", async () => {
     const own = await readFile(join(ROOM, "node_modules/edge-vitals/LICENSE"), "utf8");
     assert.equal(own, await readFile(join(import.meta.dirname, "../../LICENSE"), "utf8"));
     const said = await run(["npm", "publish", "--dry-run", "--ignore-scripts", tarball()], ROOM);
@@ -289,7 +289,7 @@ describe("the packed package", () => {
 });
 
 /** What only the developer's view says. */
-const DEVELOPERS_VIEW = /Vitals of this page|console\.table|api\/budgets\/limits/;
+const DEVELOPMENT_TOOLS = /Web vitals of this page|console\.table|api\/budgets\/limits/;
 
 /** @typedef {{ path: string, clicks: string[], expect: { nav: string, route: string, path: string }[], isMissing?: boolean }} Visit */
 

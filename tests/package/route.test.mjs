@@ -39,7 +39,7 @@ for (const [path, params, route] of PATHS) {
   test(`${path} with ${JSON.stringify(params)} is ${route}`, () => assert.equal(routeOfParams(path, params), route));
 }
 
-test("a route that a beacon could not carry is left to the path", () => {
+test("a route that is too long for a beacon is dropped", () => {
   assert.equal(routeOfParams(`/${"é".repeat(128)}`, {}), undefined);
   assert.equal(routeOfParams(`/${"a".repeat(255)}`, {})?.length, 256);
 });

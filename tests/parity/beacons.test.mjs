@@ -1,5 +1,5 @@
-//! The beacons of the smallest build say what web-vitals says: on each page load, the last beacon of a
-//! view carries every value that web-vitals last reported of it, and no other.
+//! The beacons of the smallest build, compared with web-vitals: the last beacon of each view carries the last
+//! value that web-vitals reported of each metric, and no other.
 
 import assert from 'node:assert/strict';
 import {after, before, describe, test} from 'node:test';
@@ -10,26 +10,26 @@ import {scenarios} from './scenarios.mjs';
 import {Site} from './site.mjs';
 import {record} from './visit.mjs';
 
-/** A beacon has every metric, only final values, and comes when the page is hidden: a page that nobody ever saw is not. */
-const whole = scenarios.filter(
+/** The scenarios with every metric, without options, and on a page that is visible at some time, so that it is hidden later. */
+const selected = scenarios.filter(
   ({name, subscriptions, background, act}) => (act || !background) && subscriptions.length === 6 && subscriptions.every(({options}) => Object.keys(options).length === 0) && name.includes(process.env.ONLY ?? ''),
 );
 
-describe('the smallest build says what web-vitals says', () => {
+describe('the beacons of the smallest build equal the reports of web-vitals', () => {
   /** @type {Browser} */
   let browser;
   before(async () => void (browser = await Browser.launch()));
   after(() => browser.close());
 
-  test('there are page loads of every kind', () => assert.ok(whole.length >= 25 || process.env.ONLY, `only ${whole.length}`));
+  test('enough scenarios are selected', () => assert.ok(selected.length >= 25 || process.env.ONLY, `only ${selected.length}`));
 
-  for (const scenario of whole) {
+  for (const scenario of selected) {
     test(scenario.name, {timeout: 20_000}, async () => {
       const site = await Site.open(fileURLToPath(new URL('../../pkg/dist/start.js', import.meta.url)));
       try {
-        const told = await record(browser, site, scenario, '/candidates/start.js');
-        assert.ok(scenario.shows(reported(told), told), 'the visit did not show it');
-        assert.deepEqual(sent(told), expected(told));
+        const records = await record(browser, site, scenario, '/candidates/start.js');
+        assert.ok(scenario.shows(reported(records), records), 'the visit did not go as the scenario claims');
+        assert.deepEqual(sent(records), expected(records));
       } finally {
         site.close();
       }
@@ -37,22 +37,22 @@ describe('the smallest build says what web-vitals says', () => {
   }
 });
 
-/** What the last beacon of each view carries. @param {any[]} told */
-function sent(told) {
+/** The values of the last beacon of each view. @param {any[]} records */
+function sent(records) {
   /** @type {Record<string, object>} */
   const views = {};
-  for (const {name, page, beacon} of told) if (name === 'beacon') views[`${page} ${beacon.view}`] = {nav: beacon.nav, ...beacon.m};
+  for (const {name, page, beacon} of records) if (name === 'beacon') views[`${page} ${beacon.view}`] = {nav: beacon.nav, ...beacon.m};
   return views;
 }
 
-/** The same by web-vitals: the last value of each metric of each view, in whole numbers. @param {any[]} told */
-function expected(told) {
+/** The last values of each view in the reports of web-vitals, in wire units. @param {any[]} records */
+function expected(records) {
   /** @type {Record<string, Record<string, unknown>>} */
   const views = {};
   /** @type {Record<string, number>} */
   const restores = {};
-  for (const {kind, library, name, page, persisted, metric} of told) {
-    // A script that comes after a restore knows nothing of it.
+  for (const {kind, library, name, page, persisted, metric} of records) {
+    // A script that starts after a restore cannot know of it.
     if (name === 'observing') restores[page] = 0;
     if (name === 'pageshow' && persisted) restores[page] = (restores[page] ?? 0) + 1;
     if (kind !== 'report' || library !== 'reference') continue;

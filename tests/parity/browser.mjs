@@ -1,9 +1,8 @@
-//! Chromium as its users meet it: real tabs that hide when another comes to
-//! the front, a real back/forward cache, real input. It speaks the DevTools
-//! protocol itself, because test drivers keep every page focused and visible
-//! and switch the back/forward cache off, and those are the states under test.
+//! Chromium as its users have it: real tabs that are hidden when another comes to the front, a real
+//! back/forward cache, real input. It uses the DevTools protocol directly, because test drivers keep every
+//! page focused and visible and disable the back/forward cache, and those states are under test.
 //!
-//! What truly works in headless Chromium (156), found by trying:
+//! Methods that work in headless Chromium 156, found by experiment:
 //! - hidden and visible: bring another tab of the same window to the front
 //!   (`Target.activateTarget`); the document gets its visibilitychange;
 //! - a background tab: `Target.createTarget` with `background`;
@@ -12,7 +11,7 @@
 //! - prerendering: speculation rules; the prerendered page is a second target
 //!   of the same tab, so we attach to tabs and through them to their pages.
 //!
-//! It leaves what a page says and means to its readers.
+//! The meaning of a page's records is left to the readers of this module.
 
 import {spawn} from 'node:child_process';
 import {once} from 'node:events';
@@ -29,7 +28,7 @@ export class Browser {
   /** @type {Map<string, (tab: Tab) => void>} by target */
   #expected = new Map();
   #last = 0;
-  /** Whoever wants to hear the browser's own events, those of no page. @type {Set<(method: string, params: any) => void>} */
+  /** Listeners for the browser's own events, outside any page. @type {Set<(method: string, params: any) => void>} */
   listeners = new Set();
 
   /** @param {string[]} [flags] @returns {Promise<Browser>} */
@@ -70,7 +69,7 @@ export class Browser {
     return new Window(this, browserContextId, spare, (background) => this.#tab({browserContextId, background}));
   }
 
-  /** Ends the browser as a power cut would. */
+  /** Kills the browser, as a power cut would. */
   async kill() {
     const gone = once(this.child, 'exit');
     this.child.kill('SIGKILL');
@@ -78,7 +77,7 @@ export class Browser {
     await rm(this.profile, {recursive: true, force: true, maxRetries: 10, retryDelay: 100});
   }
 
-  /** Ends the browser as its user would, or, when it does not listen, by force. */
+  /** Closes the browser; kills it if it does not respond. */
   async close() {
     const gone = once(this.child, 'exit');
     this.send('Browser.close').catch(() => {});
@@ -154,11 +153,11 @@ export class Window {
   }
 }
 
-/** A page in a tab: what it tells, and hands to touch it with. */
+/** A page in a tab: its records, and input. */
 export class Tab {
-  /** @type {any[]} everything that the page has told so far, in order */
-  told = [];
-  /** @type {Set<{predicate: (told: any[]) => unknown, resolve: (value: any) => void}>} */
+  /** @type {any[]} the records of the page so far, in order */
+  records = [];
+  /** @type {Set<{predicate: (records: any[]) => unknown, resolve: (value: any) => void}>} */
   #waiting = new Set();
   /** @type {Set<{method: string, resolve: (params: any) => void}>} */
   #events = new Set();
@@ -170,8 +169,8 @@ export class Tab {
     this.targetId = targetId;
     this.parent = parent;
     this.ready = this.#prepare();
-    // Whoever waits for it hears of it. A target that nobody asked for, such as a part of the browser's own
-    // frame, need not answer.
+    // A failure is reported where the tab is awaited. Other targets, such as parts of the browser's own
+    // window, need not respond.
     this.ready.catch(() => {});
     /** @type {Promise<Tab>} the page that is prerendered behind this one */
     this.prerender = new Promise((resolve) => (this.prerendered = resolve));
@@ -188,25 +187,25 @@ export class Tab {
       if (waiting.method === method) waiting.resolve(params), this.#events.delete(waiting);
     }
     if (method === 'Runtime.bindingCalled') {
-      this.told.push(JSON.parse(params.payload));
+      this.records.push(JSON.parse(params.payload));
       for (const waiting of this.#waiting) {
-        const value = waiting.predicate(this.told);
+        const value = waiting.predicate(this.records);
         if (value) waiting.resolve(value), this.#waiting.delete(waiting);
       }
     }
   }
 
-  /** The first truthy answer of `predicate` to what the page has told, now or later. @param {(told: any[]) => unknown} predicate @returns {Promise<any>} */
+  /** Waits for the first truthy result of `predicate` on the records of the page. @param {(records: any[]) => unknown} predicate @returns {Promise<any>} */
   until(predicate) {
-    const value = predicate(this.told);
+    const value = predicate(this.records);
     if (value) return Promise.resolve(value);
-    const told = new Promise((resolve) => this.#waiting.add({predicate, resolve}));
-    return within(told, () => `the page never told what ${predicate} looks for; the last that it told:\n${this.told.slice(-12).map((said) => JSON.stringify(said)).join('\n')}`);
+    const match = new Promise((resolve) => this.#waiting.add({predicate, resolve}));
+    return within(match, () => `the page has no record for ${predicate}; its last records:\n${this.records.slice(-12).map((row) => JSON.stringify(row)).join('\n')}`);
   }
 
   /** @param {string} method @returns {Promise<any>} */
   event(method) {
-    return within(new Promise((resolve) => this.#events.add({method, resolve})), () => `the browser never told of ${method}`);
+    return within(new Promise((resolve) => this.#events.add({method, resolve})), () => `the browser sent no ${method}`);
   }
 
   /** Runs in the page; its promise is awaited. @param {string | ((...args: any[]) => unknown)} what @param {...unknown} args */
@@ -217,7 +216,7 @@ export class Tab {
     return result.value;
   }
 
-  /** Leaves for another address as a person would by typing it. @param {string} url */
+  /** Navigates as a person does who types an address. @param {string} url */
   async goto(url) {
     await this.send('Page.navigate', {url});
   }
@@ -294,10 +293,10 @@ export class Tab {
   }
 }
 
-/** Something awaited of the browser or a page that did not come. */
+/** A timeout while waiting for the browser or a page. */
 export class Missing extends Error {}
 
-/** What is awaited of a browser comes within a time far above any that a healthy one needs, or says what did not come. @template T @param {Promise<T>} promise @param {() => string} missing @returns {Promise<T>} */
+/** Awaits a promise, with a timeout far above any delay of a working browser. @template T @param {Promise<T>} promise @param {() => string} missing @returns {Promise<T>} */
 function within(promise, missing) {
   /** @type {ReturnType<typeof setTimeout>} */
   let timer;
@@ -310,17 +309,17 @@ function within(promise, missing) {
 /** @param {import('node:child_process').ChildProcess} child @returns {Promise<string>} */
 function listening(child) {
   return new Promise((resolve, reject) => {
-    let said = '';
+    let output = '';
     child.stderr?.on('data', (chunk) => {
-      said += chunk;
-      const address = said.match(/DevTools listening on (ws:\S+)/);
+      output += chunk;
+      const address = output.match(/DevTools listening on (ws:\S+)/);
       if (address) resolve(address[1]);
     });
-    child.once('exit', (code) => reject(new Error(`the browser ended (${code}) before it listened:\n${said}`)));
+    child.once('exit', (code) => reject(new Error(`the browser ended (${code}) before it listened:\n${output}`)));
   });
 }
 
-/** A test that ends early leaves no browser behind. @type {Set<import('node:child_process').ChildProcess>} */
+/** Running browsers, killed when the process exits early. @type {Set<import('node:child_process').ChildProcess>} */
 const running = new Set();
 process.once('exit', () => running.forEach((child) => child.kill('SIGKILL')));
 

@@ -1,12 +1,11 @@
-//! Holds what the candidate reported against what web-vitals reported on the
-//! same page loads: every field of every report, exactly; how ids change; the
-//! order of the reports, and after which event each one came.
+//! Compares the reports of the candidate with those of web-vitals on the same page loads: every field of
+//! every report exactly, the changes of ids, the order of the reports, and the event before each.
 
 /** @typedef {{at: string, field: string, reference: unknown, candidate: unknown}} Difference */
 
-/** Every difference, in words for a person to act on. @param {any[]} told @param {string} library whose reports are held against web-vitals' @returns {string[]} */
-export function differences(told, library = 'candidate') {
-  const [reference, candidate] = ['reference', library].map((library) => reports(told, library));
+/** Describes every difference. @param {any[]} records @param {string} library the library to compare with web-vitals @returns {string[]} */
+export function differences(records, library = 'candidate') {
+  const [reference, candidate] = ['reference', library].map((library) => reports(records, library));
   const found = [];
 
   const subscriptions = new Set([...reference, ...candidate].map(({subscription}) => subscription));
@@ -16,7 +15,7 @@ export function differences(told, library = 'candidate') {
     for (let index = 0; index < count; index++) {
       const [expected, actual] = [theirs[index], ours[index]];
       if (!expected || !actual) {
-        found.push(`${expected ? 'missing' : 'extra'} report ${index} of ${say(expected ?? actual)}`);
+        found.push(`${expected ? 'missing' : 'extra'} report ${index} of ${summary(expected ?? actual)}`);
         continue;
       }
       for (const [field, value] of Object.entries(expected.fields)) {
@@ -26,7 +25,7 @@ export function differences(told, library = 'candidate') {
     }
   }
 
-  // Two libraries' idle callbacks and observers may have other tasks between them; within one event the order is theirs.
+  // Other tasks may run between the idle callbacks of two libraries, so only the order within one event is compared.
   const [theirs, ours] = [reference, candidate].map((all) => all.filter(({during}) => during).map(({subscription, fields}) => `${subscription}:${fields.name} after ${fields.moment}`));
   if (found.length === 0 && !same(theirs, ours)) found.push(`order: web-vitals ${show(theirs)}, candidate ${show(ours)}`);
 
@@ -35,37 +34,37 @@ export function differences(told, library = 'candidate') {
   return found;
 }
 
-/** What the reference library reported, for a scenario to prove that it shows what it claims. @param {any[]} told */
-export function reported(told) {
-  return told.filter(({kind, library}) => kind === 'report' && library === 'reference').map(({metric, entries}) => ({...metric, entries}));
+/** The reports of web-vitals, on which a scenario checks its claim. @param {any[]} records */
+export function reported(records) {
+  return records.filter(({kind, library}) => kind === 'report' && library === 'reference').map(({metric, entries}) => ({...metric, entries}));
 }
 
-/** @param {any[]} told @param {string} library */
-function reports(told, library) {
+/** @param {any[]} records @param {string} library */
+function reports(records, library) {
   let moment = 'the start';
   /** @type {Map<number, string[]>} */
   const ids = new Map();
   const reports = [];
-  for (const [index, said] of told.entries()) {
-    if (said.kind === 'start') moment = `the start of page ${index && 'again'}`;
-    // Only what sets reports going counts as a moment; it is named by its place in the record.
-    if (said.kind === 'mark' && MOMENTS.has(said.name)) moment = `${said.step ?? said.state ?? said.name} (${said.n})`;
-    if (said.kind !== 'report' || said.library !== library) continue;
-    const {id, navigationId, navigationInteractionId, navigationURL, navigationStartTime, ...fields} = said.metric;
-    const known = ids.get(said.subscription) ?? [];
-    ids.set(said.subscription, known);
+  for (const [index, row] of records.entries()) {
+    if (row.kind === 'start') moment = `the start of page ${index && 'again'}`;
+    // Only events that may cause reports count; each is named by its position in the record.
+    if (row.kind === 'mark' && MOMENTS.has(row.name)) moment = `${row.step ?? row.state ?? row.name} (${row.n})`;
+    if (row.kind !== 'report' || row.library !== library) continue;
+    const {id, navigationId, navigationInteractionId, navigationURL, navigationStartTime, ...fields} = row.metric;
+    const known = ids.get(row.subscription) ?? [];
+    ids.set(row.subscription, known);
     if (!known.includes(id)) known.push(id);
     reports.push({
-      subscription: said.subscription,
-      during: said.during,
+      subscription: row.subscription,
+      during: row.during,
       id,
       fields: {
         ...fields,
-        // The last web-vitals that had FID knew nothing of soft navigations.
+        // The last version of web-vitals with FID did not support soft navigations.
         ...(fields.name !== 'FID' && {navigationId, navigationInteractionId, navigationURL, navigationStartTime}),
-        // An id itself is random; that it is one, and when it changes, is not.
+        // Ids are random; compared are only their form and when they change.
         id: typeof id === 'string' && id.length >= 10 ? known.indexOf(id) : `not an id: ${id}`,
-        entries: said.entries,
+        entries: row.entries,
         moment,
       },
     });
@@ -76,7 +75,7 @@ function reports(told, library) {
 const MOMENTS = new Set(['step', 'load', 'visibilitychange', 'pageshow', 'pagehide', 'prerenderingchange', 'observing']);
 
 /** @param {any} report */
-const say = ({subscription, fields}) => `${fields.name} (subscription ${subscription}): value ${fields.value} after ${fields.moment}`;
+const summary = ({subscription, fields}) => `${fields.name} (subscription ${subscription}): value ${fields.value} after ${fields.moment}`;
 
 /** @param {unknown} value */
 const show = (value) => JSON.stringify(value) ?? 'nothing';

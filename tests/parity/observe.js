@@ -1,6 +1,5 @@
-//! Subscribes web-vitals, the candidate and, where it is asked for, web-vitals
-//! once more as the control to one page load, in one task, so that all see the
-//! same browser from the same moment on.
+//! Subscribes web-vitals, the candidate and, if given, a second web-vitals as the control, in one task, so
+//! that all observe the same page from the same time.
 
 // @ts-expect-error: the site serves it.
 import * as vitals from '/reference/web-vitals.js';
@@ -12,7 +11,7 @@ const reference = /** @type {any} */ ({...vitals, onFID});
 const candidate = await import(parity.candidate);
 const control = parity.control && (await import(parity.control));
 
-// Said first, and so not after what they may report at once.
+// Recorded first: the libraries may report at once.
 recorder.observing();
 parity.subscriptions.forEach((/** @type {{on: string, options: object}} */ {on, options}, /** @type {number} */ index) => {
   reference[on]((/** @type {object} */ metric) => recorder.report('reference', index, metric), {...options});

@@ -1,8 +1,6 @@
-//! The candidate equals web-vitals, field by field, on every scenario. A second
-//! copy of web-vitals is on each page: where the harness finds that one to
-//! differ, it is the harness that is wrong, and nothing is proved.
-//! `CANDIDATE` names the candidate's module (the built package by default),
-//! `ONLY` picks scenarios by a part of their name.
+//! Compares the candidate with web-vitals, field by field, on every scenario. A second copy of web-vitals
+//! on each page is the control: if it differs, the harness is at fault and the test fails. `CANDIDATE` is the
+//! path of the candidate's module (default: the built package); `ONLY` selects scenarios by a part of their name.
 
 import assert from 'node:assert/strict';
 import {resolve} from 'node:path';
@@ -10,7 +8,7 @@ import {after, before, describe, test} from 'node:test';
 import {fileURLToPath} from 'node:url';
 import {Browser} from './browser.mjs';
 import {scenarios} from './scenarios.mjs';
-import {compared} from './visit.mjs';
+import {compareVisit} from './visit.mjs';
 
 const module = resolve(process.env.CANDIDATE ?? fileURLToPath(new URL('../../pkg/dist/index.js', import.meta.url)));
 
@@ -22,7 +20,7 @@ describe(`${module} equals web-vitals`, () => {
 
   for (const scenario of scenarios.filter(({name}) => name.includes(process.env.ONLY ?? ''))) {
     test(scenario.name, {timeout: 60_000}, async () => {
-      assert.deepEqual(await compared(browser, scenario, {module, control: '/candidates/web-vitals.js'}), []);
+      assert.deepEqual(await compareVisit(browser, scenario, {module, control: '/candidates/web-vitals.js'}), []);
     });
   }
 });

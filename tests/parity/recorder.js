@@ -1,7 +1,6 @@
-//! The page's witness, the first script on it: writes down what the browser
-//! did and what each library reported, in one order. Everything is told at
-//! once, and kept in the session's storage when the page is on its way out,
-//! because nothing can be told from there. It judges nothing.
+//! The recorder, the first script of each page: records the browser's events and each library's reports in one
+//! order. Records are sent at once, and kept in session storage while the page is being left, when nothing can
+//! be sent.
 
 (() => {
   const page = `${Date.now()}-${Math.random()}`;
@@ -46,7 +45,7 @@
       });
     },
 
-    /** Resolves when what has happened so far has been painted, delivered and handled in idle time. */
+    /** Resolves when everything so far has been painted, delivered and handled in idle time. */
     settled() {
       if (document.visibilityState === 'hidden') return task().then(task);
       return frame()
@@ -55,9 +54,9 @@
         .then(() => new Promise((resolve) => idle(resolve)));
     },
 
-    /** Everything that pages of this tab have told, by page. */
+    /** The records of all pages of this tab, by page. */
     all() {
-      const pages = Object.fromEntries(Object.keys(sessionStorage).filter((key) => key.startsWith('told ')).map((key) => [key.slice(5), JSON.parse(sessionStorage[key])]));
+      const pages = Object.fromEntries(Object.keys(sessionStorage).filter((key) => key.startsWith('records ')).map((key) => [key.slice('records '.length), JSON.parse(sessionStorage[key])]));
       return {...pages, [page]: log};
     },
   };
@@ -69,14 +68,14 @@
   let leaving = false;
   /** @param {object} what */
   function tell(what) {
-    const said = {page, n: log.length, at: now(), ...what};
-    log.push(said);
-    if (leaving) sessionStorage[`told ${page}`] = JSON.stringify(log);
-    /** @type {any} */ (globalThis).__tell?.(JSON.stringify(said));
+    const record = {page, n: log.length, at: now(), ...what};
+    log.push(record);
+    if (leaving) sessionStorage[`records ${page}`] = JSON.stringify(log);
+    /** @type {any} */ (globalThis).__tell?.(JSON.stringify(record));
   }
 
-  // Within one task the page's clock stands still: two libraries that ask
-  // at the same moment (two frames after a restore, say) must get one answer.
+  // Within one task the page's clock stands still, so that two libraries that read it in the same task (two
+  // frames after a restore, say) get the same time.
   const now = performance.now.bind(performance);
   /** @type {number | undefined} */
   let stopped;
@@ -113,7 +112,7 @@
         during = type;
         if (type === 'load' && event.target !== document) return;
         leaving = type === 'pagehide' || (leaving && type !== 'pageshow');
-        if (document.visibilityState === 'hidden') delivered(observer.takeRecords(), true);
+        if (document.visibilityState === 'hidden') recordEntries(observer.takeRecords(), true);
         recorder.mark(type, {
           timeStamp: event.timeStamp,
           trusted: event.isTrusted,
@@ -129,7 +128,7 @@
       },
       true,
     );
-    // The last to hear of it: window, on the way up.
+    // The last listener: on the window, in the bubbling phase.
     addEventListener(type, () => (during = undefined));
   }
 
@@ -141,23 +140,23 @@
   }
 
   // One observer for all types, so that one delivery of the browser is one line of the record.
-  const observer = new PerformanceObserver((list) => delivered(list.getEntries()));
+  const observer = new PerformanceObserver((list) => recordEntries(list.getEntries()));
   for (const type of PerformanceObserver.supportedEntryTypes) {
     if (!['mark', 'measure', 'resource', 'element', 'navigation'].includes(type)) observer.observe(/** @type {any} */ ({type, buffered: true, durationThreshold: 16}));
   }
 
   /** @param {any[]} entries @param {boolean} [taken] before their delivery, at hide */
-  function delivered(entries, taken) {
+  function recordEntries(entries, taken) {
     if (entries.length > 0) tell({kind: 'entries', taken, interactionCount: performance.interactionCount, entries: entries.map(plain)});
     if (entries.some(({entryType}) => ['event', 'first-input', 'soft-navigation'].includes(entryType))) whenIdle();
   }
 
-  /** Notes when the libraries, too, may do what they put off. */
+  /** Records the idle callback in which the libraries may handle deferred work. */
   function whenIdle() {
     if (document.visibilityState === 'visible') idle(() => recorder.mark('idle', {interactionCount: performance.interactionCount}), {timeout: 1000});
   }
 
-  /** What a script on the page can see of its browser and its page load just now. */
+  /** The state of browser and page load that a script can read now. */
   function surroundings() {
     const {prerendering, wasDiscarded} = /** @type {any} */ (document);
     const [entry] = /** @type {any[]} */ (performance.getEntriesByType('navigation'));

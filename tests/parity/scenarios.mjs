@@ -1,11 +1,10 @@
-//! The page loads on which the candidate must equal web-vitals. A name is a
-//! claim about web-vitals, and `shows` proves on web-vitals' own reports that
-//! the visit really went that way, so that no scenario passes by being empty.
+//! The page loads on which the candidate must equal web-vitals. The name of a scenario is a claim about
+//! web-vitals, and `shows` checks it on the reports of web-vitals, so that no scenario passes by being empty.
 
 /** @typedef {import('./visit.mjs').Visit} Visit */
 /** @typedef {ReturnType<typeof import('./compare.mjs').reported>} Reports */
 /** @typedef {Omit<import('./site.mjs').Page, 'subscriptions'>} Page */
-/** @typedef {{name: string, subscriptions: {on: string, options: object}[], pages: Record<string, Page>, background?: boolean, native?: boolean, act?: (visit: Visit) => Promise<void>, shows: (reports: Reports, told: any[]) => boolean}} Scenario */
+/** @typedef {{name: string, subscriptions: {on: string, options: object}[], pages: Record<string, Page>, background?: boolean, native?: boolean, act?: (visit: Visit) => Promise<void>, shows: (reports: Reports, records: any[]) => boolean}} Scenario */
 
 const ALL = ['onFCP', 'onLCP', 'onCLS', 'onINP', 'onTTFB', 'onFID'];
 
@@ -47,10 +46,10 @@ const values = (reports, name) => of(reports, name).map(({value}) => value);
 const names = (reports) => [...new Set(reports.map(({name}) => name))].sort().join(' ');
 /** @param {Reports} reports @param {string} name */
 const last = (reports, name) => of(reports, name).at(-1);
-/** @param {any[]} told @param {string} type */
-const entries = (told, type) => told.filter(({kind}) => kind === 'entries').flatMap((said) => said.entries.filter((/** @type {any} */ entry) => entry.entryType === type));
-/** @param {any[]} told */
-const shifts = (told) => entries(told, 'layout-shift');
+/** @param {any[]} records @param {string} type */
+const entries = (records, type) => records.filter(({kind}) => kind === 'entries').flatMap((row) => row.entries.filter((/** @type {any} */ entry) => entry.entryType === type));
+/** @param {any[]} records */
+const shifts = (records) => entries(records, 'layout-shift');
 
 /** @param {Visit} visit @param {...(number | [number])} moves a number moves by so many px, a number in brackets lets so many ms pass */
 async function moves(visit, ...moves) {
@@ -60,8 +59,8 @@ async function moves(visit, ...moves) {
 /** @param {Visit} visit @param {string} html */
 const add = (visit, html) => visit.run((html) => /** @type {any} */ (globalThis).add(html), html);
 
-/** Waits until the page has been told of one more entry of a type. @param {Visit} visit @param {string} type @param {number} [count] */
-const entered = (visit, type, count = 1) => visit.tab.until((told) => entries(told, type).length >= count);
+/** Waits until the page has received `count` entries of a type. @param {Visit} visit @param {string} type @param {number} [count] */
+const entered = (visit, type, count = 1) => visit.tab.until((records) => entries(records, type).length >= count);
 
 /** @type {Scenario[]} */
 const LOADS = [
@@ -199,7 +198,7 @@ const LOADS = [
     shows: (reports) => names(reports).includes('FCP LCP'),
   },
   {
-    name: 'a reload says so',
+    name: 'a reload has the navigation type reload',
     subscriptions: all(),
     pages: {'/': {body: TEXT}},
     act: async (visit) => {
@@ -293,8 +292,8 @@ const LOADS = [
     shows: (reports) => names(reports) === 'CLS FCP LCP',
   },
   {
-    name: 'without an entry type its metric stays silent and the others speak',
-    // What the page takes away is missed by the shell, not by the machine.
+    name: 'without an entry type only its metric is missing',
+    // An API that the page removes concerns the shell, not the core.
     native: false,
     subscriptions: all(),
     pages: {'/': {head: '<script>Object.defineProperty(PerformanceObserver, "supportedEntryTypes", {value: ["paint", "navigation", "event", "first-input"]})</script>', body: TEXT + BUTTON}},
@@ -306,7 +305,7 @@ const LOADS = [
   },
 ];
 
-/** An earlier script changes what the navigation entry says, as some browsers and extensions do. @param {string} field @param {string} value */
+/** Overrides a field of the navigation entry, as some browsers and extensions do. @param {string} field @param {string} value */
 function navigation(field, value) {
   return `<script>{
     const entries = performance.getEntriesByType.bind(performance);
@@ -321,19 +320,19 @@ const LARGEST = [
     name: 'LCP is the largest image',
     subscriptions: all(),
     pages: {'/': {body: TEXT + PICTURE}},
-    shows: (reports, told) => entries(told, 'largest-contentful-paint').at(-1).url.includes('/picture/'),
+    shows: (reports, records) => entries(records, 'largest-contentful-paint').at(-1).url.includes('/picture/'),
   },
   {
     name: 'LCP of an image from another origin without Timing-Allow-Origin',
     subscriptions: all(),
     pages: {'/': {body: '<img src="ELSEWHERE/picture/300x200.bmp" alt="">'}},
-    shows: (reports, told) => entries(told, 'largest-contentful-paint').at(-1).url.includes('/picture/') && of(reports, 'LCP').length === 1,
+    shows: (reports, records) => entries(records, 'largest-contentful-paint').at(-1).url.includes('/picture/') && of(reports, 'LCP').length === 1,
   },
   {
     name: 'LCP of a background image',
     subscriptions: all(),
     pages: {'/': {body: '<div style="width: 300px; height: 200px; background: url(/picture/300x200.bmp)"></div>'}},
-    shows: (reports, told) => entries(told, 'largest-contentful-paint').at(-1).url.includes('/picture/') && of(reports, 'LCP').length === 1,
+    shows: (reports, records) => entries(records, 'largest-contentful-paint').at(-1).url.includes('/picture/') && of(reports, 'LCP').length === 1,
   },
   {
     name: "LCP of a video's poster",
@@ -343,7 +342,7 @@ const LARGEST = [
       await visit.open();
       await entered(visit, 'largest-contentful-paint');
     },
-    shows: (reports, told) => entries(told, 'largest-contentful-paint').at(-1).url.includes('/picture/') && of(reports, 'LCP').length === 1,
+    shows: (reports, records) => entries(records, 'largest-contentful-paint').at(-1).url.includes('/picture/') && of(reports, 'LCP').length === 1,
   },
   {
     name: 'LCP of an animated image',
@@ -353,7 +352,7 @@ const LARGEST = [
       await visit.open();
       await entered(visit, 'largest-contentful-paint');
     },
-    shows: (reports, told) => entries(told, 'largest-contentful-paint').at(-1).url.includes('/animation.gif') && of(reports, 'LCP').length === 1,
+    shows: (reports, records) => entries(records, 'largest-contentful-paint').at(-1).url.includes('/animation.gif') && of(reports, 'LCP').length === 1,
   },
   {
     name: 'LCP of an element that fades and slides in',
@@ -379,25 +378,25 @@ const LARGEST = [
       await visit.run('document.querySelector("#picture").remove()');
       await visit.settle();
     },
-    shows: (reports, told) => entries(told, 'largest-contentful-paint').at(-1).url.includes('/picture/') && of(reports, 'LCP').length === 1,
+    shows: (reports, records) => entries(records, 'largest-contentful-paint').at(-1).url.includes('/picture/') && of(reports, 'LCP').length === 1,
   },
   {
     name: 'an image that is not displayed is no LCP',
     subscriptions: CHANGES,
     pages: {'/': {body: `${TEXT}<div style="display: none">${PICTURE}</div>`}},
-    shows: (reports, told) => of(reports, 'LCP').length === 1 && entries(told, 'largest-contentful-paint').every(({url}) => !url),
+    shows: (reports, records) => of(reports, 'LCP').length === 1 && entries(records, 'largest-contentful-paint').every(({url}) => !url),
   },
   {
     name: 'an iframe counts for itself alone',
     subscriptions: CHANGES,
     pages: {'/': {body: '<p>Host</p><iframe src="/framed" width="400" height="400"></iframe>'}, '/framed': {bare: true, body: PICTURE + TEXT}},
-    shows: (reports, told) => of(reports, 'LCP').length >= 1 && entries(told, 'largest-contentful-paint').every(({url}) => !url),
+    shows: (reports, records) => of(reports, 'LCP').length >= 1 && entries(records, 'largest-contentful-paint').every(({url}) => !url),
   },
   {
     name: 'an iframe from another origin counts for itself alone',
     subscriptions: all(),
     pages: {'/': {body: '<p>Host</p><iframe src="ELSEWHERE/framed" width="400" height="400"></iframe>'}, '/framed': {bare: true, body: PICTURE + TEXT}},
-    shows: (reports, told) => of(reports, 'LCP').length === 1 && entries(told, 'largest-contentful-paint').every(({url}) => !url),
+    shows: (reports, records) => of(reports, 'LCP').length === 1 && entries(records, 'largest-contentful-paint').every(({url}) => !url),
   },
   {
     name: 'every larger paint is a change of LCP under reportAllChanges',
@@ -422,7 +421,7 @@ const LARGEST = [
       await add(visit, '<img src="/picture/300x200.bmp" alt="">');
       await entered(visit, 'largest-contentful-paint', 2);
     },
-    shows: (reports, told) => of(reports, 'LCP').length === 1 && entries(told, 'largest-contentful-paint').length === 2,
+    shows: (reports, records) => of(reports, 'LCP').length === 1 && entries(records, 'largest-contentful-paint').length === 2,
   },
   {
     name: 'a click makes LCP final, and a later, larger image comes too late',
@@ -445,7 +444,7 @@ const LARGEST = [
       await visit.press('a');
       await visit.step('typed');
     },
-    shows: (reports, told) => told.findIndex(({metric}) => metric?.name === 'LCP') < told.findIndex(({state}) => state === 'hidden'),
+    shows: (reports, records) => records.findIndex(({metric}) => metric?.name === 'LCP') < records.findIndex(({state}) => state === 'hidden'),
   },
   {
     name: 'scrolling does not make LCP final',
@@ -456,7 +455,7 @@ const LARGEST = [
       await visit.tab.scroll(300);
       await visit.step('scrolled');
     },
-    shows: (reports, told) => told.findIndex(({metric}) => metric?.name === 'LCP') > told.findIndex(({state}) => state === 'hidden'),
+    shows: (reports, records) => records.findIndex(({metric}) => metric?.name === 'LCP') > records.findIndex(({state}) => state === 'hidden'),
   },
   {
     name: 'a click made by a script does not make LCP final',
@@ -467,7 +466,7 @@ const LARGEST = [
       await visit.run('document.querySelector("button").click()');
       await visit.step('clicked by script');
     },
-    shows: (reports, told) => told.findIndex(({metric}) => metric?.name === 'LCP') > told.findIndex(({state}) => state === 'hidden'),
+    shows: (reports, records) => records.findIndex(({metric}) => metric?.name === 'LCP') > records.findIndex(({state}) => state === 'hidden'),
   },
   {
     name: 'input before anything is painted ends LCP before it begins',
@@ -503,7 +502,7 @@ const SHIFTS = [
     act: async (visit) => {
       await visit.open();
       await moves(visit, 30);
-      // From the first shift itself on, because what comes between takes its own time.
+      // Measured from the first shift itself, since the steps between take time of their own.
       await visit.run(() =>
         new Promise((resolve) => {
           new PerformanceObserver((list) => {
@@ -514,8 +513,8 @@ const SHIFTS = [
       );
     },
     // On a machine too busy for that they are as far apart as they say, and the windows too.
-    shows: (reports, told) => {
-      const [one, other] = shifts(told);
+    shows: (reports, records) => {
+      const [one, other] = shifts(records);
       const gap = other.startTime - one.startTime;
       return gap > 900 && last(reports, 'CLS')?.entries.length === (gap < 1000 ? 2 : 1);
     },
@@ -528,7 +527,7 @@ const SHIFTS = [
       await visit.open();
       await moves(visit, 60, [1100], 20);
     },
-    shows: (reports, told) => last(reports, 'CLS')?.entries.length === 1 && shifts(told).length === 2,
+    shows: (reports, records) => last(reports, 'CLS')?.entries.length === 1 && shifts(records).length === 2,
   },
   {
     name: 'a later, larger window replaces an earlier one',
@@ -550,7 +549,7 @@ const SHIFTS = [
       await visit.open();
       for (let count = 0; count < 8; count++) await moves(visit, 10, [700]);
     },
-    shows: (reports, told) => shifts(told).length === 8 && (last(reports, 'CLS')?.entries.length ?? 8) < 8 && (last(reports, 'CLS')?.entries.length ?? 0) > 5,
+    shows: (reports, records) => shifts(records).length === 8 && (last(reports, 'CLS')?.entries.length ?? 8) < 8 && (last(reports, 'CLS')?.entries.length ?? 0) > 5,
   },
   {
     name: 'shifts soon after input do not count',
@@ -562,7 +561,7 @@ const SHIFTS = [
       await visit.click();
       await entered(visit, 'layout-shift');
     },
-    shows: (reports, told) => shifts(told).some(({hadRecentInput}) => hadRecentInput) && last(reports, 'CLS')?.value === 0,
+    shows: (reports, records) => shifts(records).some(({hadRecentInput}) => hadRecentInput) && last(reports, 'CLS')?.value === 0,
   },
   {
     name: 'a shift the observer has not delivered yet is taken at hide',
@@ -616,7 +615,7 @@ const SHIFTS = [
       await add(visit, TEXT);
       await entered(visit, 'paint', 2);
     },
-    shows: (reports, told) => (last(reports, 'CLS')?.entries.length ?? 0) > 0 && shifts(told)[0].startTime < (last(reports, 'FCP')?.value ?? 0),
+    shows: (reports, records) => (last(reports, 'CLS')?.entries.length ?? 0) > 0 && shifts(records)[0].startTime < (last(reports, 'FCP')?.value ?? 0),
   },
 ];
 
@@ -839,7 +838,7 @@ const INTERACTIONS = [
   },
   {
     name: 'without interaction ids there is no INP',
-    // What the page takes away is missed by the shell, not by the machine.
+    // An API that the page removes concerns the shell, not the core.
     native: false,
     subscriptions: all(),
     pages: {'/': {head: '<script>delete PerformanceEventTiming.prototype.interactionId</script>', body: TEXT + BUTTON}},
@@ -869,7 +868,7 @@ const INTERACTIONS = [
   },
 ];
 
-/** Opens the page and clicks so often, the first ones as slow as said, then waits for the slow ones' entries. @param {Visit} visit @param {number} count @param {number[]} slow */
+/** Opens the page, clicks `count` times, the first times as slowly as given, and waits for the entries of the slow clicks. @param {Visit} visit @param {number} count @param {number[]} slow */
 async function clicks(visit, count, slow) {
   await visit.open();
   for (const burn of slow) await visit.click('button', burn);
@@ -934,7 +933,7 @@ const RESTORES = [
     shows: (reports) => new Set(of(reports, 'LCP').map(({id}) => id)).size === 3,
   },
   {
-    name: 'interactions too quick to be told of count as 8 ms after a restore',
+    name: 'interactions too fast for an entry count as 8 ms after a restore',
     subscriptions: all(),
     pages: {'/': {body: TEXT + BUTTON}},
     act: async (visit) => {
@@ -992,7 +991,7 @@ const RESTORES = [
 /** @type {Scenario[]} */
 const PRERENDERS = [
   {
-    name: 'a page prerendered whole and then activated has no waiting left',
+    name: 'a page activated after it was prerendered completely has values of 0',
     subscriptions: all(),
     pages: {'/': PRERENDERING(), '/next': {body: TEXT + BUTTON}},
     act: async (visit) => {
@@ -1041,7 +1040,7 @@ const PRERENDERS = [
     shows: (reports) => reports.every(({navigationType}) => navigationType === 'prerender') && names(reports) === 'CLS FCP LCP TTFB',
   },
   {
-    name: 'a page prerendered and never visited says nothing',
+    name: 'a prerendered page that is never visited reports nothing',
     subscriptions: CHANGES,
     pages: {'/': PRERENDERING(), '/next': {body: TEXT}},
     act: async (visit) => {
@@ -1051,7 +1050,7 @@ const PRERENDERS = [
       await visit.marked('load');
       await visit.settle();
     },
-    shows: (reports, told) => reports.length === 0 && told.some(({name}) => name === 'observing'),
+    shows: (reports, records) => reports.length === 0 && records.some(({name}) => name === 'observing'),
   },
 ];
 
@@ -1059,7 +1058,7 @@ function PRERENDERING() {
   return {observe: false, head: '<script type="speculationrules">{"prerender": [{"source": "list", "urls": ["/next"]}]}</script>', body: TEXT};
 }
 
-/** Waits until the prerendered page is as far as said, then goes there. @param {Visit} visit @param {(page: Visit) => Promise<void>} until */
+/** Waits until the prerendered page has reached a state, then activates it. @param {Visit} visit @param {(page: Visit) => Promise<void>} until */
 async function prerender(visit, until) {
   await visit.go('/');
   const before = visit.tab;
@@ -1085,7 +1084,7 @@ const SOFT_NAVIGATIONS = [
     shows: (reports) => names(reports.filter(({navigationType}) => navigationType === 'soft-navigation')).startsWith('CLS FCP') && of(reports, 'LCP').length === 2,
   },
   {
-    name: 'soft navigations go unseen unless they are asked for',
+    name: 'soft navigations are ignored without reportSoftNavs',
     subscriptions: all(),
     pages: {'/': {body: APP}},
     act: async (visit) => {
@@ -1164,7 +1163,7 @@ const SOFT_NAVIGATIONS = [
     shows: (reports) => of(reports, 'LCP').filter(({navigationType}) => navigationType === 'soft-navigation').length >= 2,
   },
   {
-    name: 'interactions too quick to be told of count as 8 ms in a soft navigation',
+    name: 'interactions too fast for an entry count as 8 ms in a soft navigation',
     subscriptions: SOFT,
     pages: {'/': {body: APP}},
     act: async (visit) => {
@@ -1225,7 +1224,7 @@ const SOFT_NAVIGATIONS = [
 /** @type {Scenario[]} */
 const SUBSCRIPTIONS = [
   {
-    name: 'subscriptions to one metric with different options do not meet',
+    name: 'subscriptions to one metric with different options are independent',
     subscriptions: ['onLCP', 'onCLS', 'onINP', 'onFCP', 'onTTFB', 'onFID'].flatMap((on) => [{}, {reportAllChanges: true}, {}].map((options) => ({on, options}))),
     pages: {'/': {body: TEXT + BUTTON + MOVABLE}},
     act: async (visit) => {
@@ -1263,7 +1262,7 @@ const SUBSCRIPTIONS = [
     shows: (reports) => names(reports) === 'CLS',
   },
   {
-    name: 'soft navigations asked for by one subscription leave another alone',
+    name: 'reportSoftNavs of one subscription does not affect another',
     subscriptions: ['onLCP', 'onCLS', 'onINP', 'onFCP'].flatMap((on) => [{}, {reportSoftNavs: true}].map((options) => ({on, options}))),
     pages: {'/': {body: APP}},
     act: async (visit) => {

@@ -1,7 +1,6 @@
-//! The web that the scenarios visit: pages written in the scenario itself,
-//! pictures of any size, doors that stay shut until a scenario opens them
-//! (`?gate=name`), slow servers (`?slow=ms`) and redirects, on two ports, so
-//! that the second is another origin. It serves both libraries too.
+//! The site that the scenarios visit: their own pages, pictures of any size, gates that hold a response until a
+//! scenario opens them (`?gate=name`), slow responses (`?slow=ms`) and redirects, on two ports, of which the
+//! second is another origin. It also serves both libraries.
 
 import {once} from 'node:events';
 import {readFile} from 'node:fs/promises';
@@ -21,7 +20,7 @@ export class Site {
   /** @type {Set<import('node:net').Socket>} */
   #sockets = new Set();
 
-  /** Everything that pages have posted: where to, and what. @type {{path: string, search: string, body: string}[]} */
+  /** The requests that pages have posted. @type {{path: string, search: string, body: string}[]} */
   posts = [];
 
   /** @param {string} candidate the path of the candidate's module @returns {Promise<Site>} */
@@ -63,7 +62,7 @@ export class Site {
     return gate;
   }
 
-  /** Resolves when every connection to the site has ended: what was under way has arrived, or never will. */
+  /** Resolves when every connection has ended, so that no request is in flight. */
   async deserted() {
     while (this.#sockets.size > 0) await once([...this.#sockets][0], 'close');
   }
@@ -141,13 +140,13 @@ ${body.replaceAll('ELSEWHERE', this.elsewhere)}</body></html>`;
 
 /** @typedef {{head?: string, body?: string, headers?: Record<string, string>, observe?: boolean, bare?: boolean, candidate?: string, control?: string, subscriptions: {on: string, options: object}[]}} Page */
 
-/** A door that requests wait at. */
+/** A gate that requests wait at. */
 class Gate {
   /** @type {(value?: unknown) => void} */
   #arrive = () => {};
   /** @type {(value?: unknown) => void} */
   #open = () => {};
-  /** Resolves when somebody waits. */
+  /** Resolves when a request waits. */
   arrived = new Promise((resolve) => (this.#arrive = resolve));
   opened = new Promise((resolve) => (this.#open = resolve));
 
@@ -161,7 +160,7 @@ class Gate {
   }
 }
 
-/** A picture of noise: a flat one would be too poor in content to count for LCP. @param {number} width @param {number} height */
+/** A picture of noise, since one of low entropy does not count for LCP. @param {number} width @param {number} height */
 function noise(width, height) {
   const row = Math.ceil((width * 3) / 4) * 4;
   const bytes = Buffer.alloc(54 + row * height);
@@ -184,7 +183,7 @@ function noise(width, height) {
 const WEB_VITALS = join(ROOT, 'node_modules/web-vitals/dist/web-vitals.js');
 const FID = join(ROOT, 'node_modules/fid-oracle/dist/web-vitals.js');
 
-// Two frames of one pixel, for ever, and a long comment: content for its size.
+// Two frames of one pixel, looped, and a long comment, which makes it large enough to count for LCP.
 const ANIMATION = Buffer.concat([
   Buffer.from('GIF89a', 'latin1'),
   Buffer.from([1, 0, 1, 0, 0x80, 0, 0, 200, 30, 30, 30, 30, 200]),

@@ -1,5 +1,5 @@
-// The portal as a team would run it: built, behind the Worker as its origin, with a database of its own.
-// Between the two stands a door that knows what the origin was asked, and can make it slow.
+// The portal as a team would run it: built, behind the Worker as its origin, with its own database. A
+// proxy between the two records the requests to the origin and can delay them.
 import { spawn } from "node:child_process";
 import { createHmac } from "node:crypto";
 import { readFileSync } from "node:fs";
@@ -18,26 +18,27 @@ const TOKEN = "a-token-of-the-tests";
 const KEY = { name: "2027-01", secret: "an example secret of 32 bytes..." };
 const SESSION = "a session secret of the tests' own, long enough";
 
-/** @param {string} [name] of workerd's storage @param {Record<string, string>} [more] what its Worker is told besides */
-export async function portal(name = "portal", more = {}) {
-  const door = await opened();
+/** @param {string} [name] of workerd's storage @param {Record<string, string>} [more] further variables of its Worker */
+export async function startPortal(name = "portal", more = {}) {
+  const proxy = await startProxy();
   const keys = `${KEY.name}:${KEY.secret}`;
-  const routes = readFileSync(join(FOLDER, "edge.json"), "utf8").replaceAll('"HOST"', `"${HOST}"`).replaceAll('"ORIGIN"', `"${door.origin}"`);
-  // workerd alone: the harness of the other tests follows an origin's redirects before the Worker sees them.
+  const routes = readFileSync(join(FOLDER, "edge.json"), "utf8").replaceAll('"HOST"', `"${HOST}"`).replaceAll('"ORIGIN"', `"${proxy.origin}"`);
+  // workerd alone, because the harness of the other tests follows an origin's redirects before the
+  // Worker sees them.
   const variables = {
     EDGE: routes,
     SITES: { portal: { public: true } },
     CACHE_TOKEN: TOKEN,
-    BACKEND_HEALTH_URL: `${door.origin}/api/health/advanced`,
-    ORIGIN_HEALTH_URL: `${door.origin}/api/health`,
+    BACKEND_HEALTH_URL: `${proxy.origin}/api/health/advanced`,
+    ORIGIN_HEALTH_URL: `${proxy.origin}/api/health`,
     PUSH_KEYS: keys,
     PUSH_EVERY: "minute",
     ...more,
   };
   const workerd = await start(name, product(variables), { fresh: true });
   const edge = `http://127.0.0.1:${workerd.port}`;
-  const front = await opened();
-  front.leadsTo(workerd.port);
+  const front = await startProxy();
+  front.forwardTo(workerd.port);
   const env = {
     ...process.env,
     SQLITE_FILE: join(directory(), "portal.sqlite"),
@@ -52,37 +53,37 @@ export async function portal(name = "portal", more = {}) {
   };
   const script = async (/** @type {string[]} */ words, /** @type {Record<string, string>} */ more = {}) => {
     const { code, out, err } = await run(FOLDER, ["node", ...words], /** @type {any} */ ({ ...env, ...more }));
-    if (code) throw new Error(`\`node ${words.join(" ")}\` ended with ${code}:\n${out}${err}`);
+    if (code) throw new Error(`\`node ${words.join(" ")}\` exited with ${code}:\n${out}${err}`);
   };
   await script(["scripts/setup.ts"]);
   await script(["scripts/member.ts", EDITOR.email, "An editor", "editor"], { PASSWORD: EDITOR.password });
   await script(["scripts/member.ts", MEMBER.email, "A member"], { PASSWORD: MEMBER.password });
-  const server = await next(/** @type {any} */ (env));
-  door.leadsTo(server.port);
+  const server = await startNext(/** @type {any} */ (env));
+  proxy.forwardTo(server.port);
 
-  /** The same portal once more, past the edge, with settings of its own. @param {Record<string, string>} more */
-  const beside = async (more) => {
+  /** Starts the same portal once more, bypassing the edge, with other settings. @param {Record<string, string>} more */
+  const startSecond = async (more) => {
     await script(["scripts/setup.ts"], more);
-    const other = await next(/** @type {any} */ ({ ...env, ...more }));
+    const other = await startNext(/** @type {any} */ ({ ...env, ...more }));
     return { origin: `http://127.0.0.1:${other.port}`, close: other.close };
   };
 
   return {
-    /** The Worker's address; a host that is not the portal's shows its own pages. */
+    /** The Worker's address; hosts other than the portal's show its own pages. */
     edge,
-    door,
-    /** Where visitors come in, to the edge. */
+    proxy,
+    /** The proxy between visitors and the edge. */
     front,
-    beside,
-    /** What the visits came to. @param {string} [query] @returns {Promise<any>} */
+    startSecond,
+    /** Reads the summary of the visits. @param {string} [query] @returns {Promise<any>} */
     async summary(query = "") {
       const answer = await fetch(`${edge}/api/vitals/summary?site=portal${query}`);
-      if (!answer.ok) throw new Error(`the summary answers ${answer.status}: ${await answer.text()}`);
+      if (!answer.ok) throw new Error(`the summary request returned ${answer.status}: ${await answer.text()}`);
       return answer.json();
     },
-    /** Its own address, past the edge. */
+    /** The portal's own address, bypassing the edge. */
     origin: `http://127.0.0.1:${server.port}`,
-    /** Sends it a document as the edge does. @param {any} document @param {{ secret?: string, at?: number, to?: string, path?: string, body?: string }} [other] */
+    /** Pushes a document to the portal as the edge does. @param {any} document @param {{ secret?: string, at?: number, to?: string, path?: string, body?: string }} [other] */
     push(document, { secret = KEY.secret, at = Date.now(), to = `http://127.0.0.1:${server.port}`, path = "/api/health/advanced", body = JSON.stringify(document) } = {}) {
       const { site, span, start, revision } = document;
       const [t, key] = [Math.floor(at / 1000), `${site}.${span}.${start}.${revision}`];
@@ -93,56 +94,56 @@ export async function portal(name = "portal", more = {}) {
     async close() {
       await workerd.kill();
       front.close();
-      door.close();
+      proxy.close();
       await server.close();
     },
   };
 }
 
-/** What a session's cookie holds, as the portal signs it. @param {string} member @param {number} until */
-export function session(member, until) {
-  const says = `${member}.${until}`;
-  return `${says}.${createHmac("sha256", SESSION).update(`session.${says}`).digest("base64url")}`;
+/** The session cookie's value as the portal signs it. @param {string} member @param {number} until */
+export function signSession(member, until) {
+  const payload = `${member}.${until}`;
+  return `${payload}.${createHmac("sha256", SESSION).update(`session.${payload}`).digest("base64url")}`;
 }
 
-/** A door on the way, as that from the edge to the portal. */
-async function opened() {
+/** Starts a proxy, such as that between the edge and the portal. */
+async function startProxy() {
   let port = 0;
   /** @type {string[]} */
-  const asked = [];
-  /** How many milliseconds the portal takes longer for a path; what does is also kept by nobody. @type {(path: string) => number} */
+  const requests = [];
+  /** The delay in milliseconds for a path; a delayed response is not cached, either. @type {(path: string) => number} */
   let delay = () => 0;
-  /** Who waits for a beacon. @type {((beacon: any) => void)[]} */
+  /** Resolvers that wait for a beacon. @type {((beacon: any) => void)[]} */
   const waiting = [];
   const server = http.createServer(async (request, response) => {
     const path = request.url ?? "/";
-    asked.push(path);
+    requests.push(path);
     if (path === "/v1/vitals") {
       let body = "";
       request.on("data", (chunk) => (body += chunk));
       request.on("end", () => waiting.shift()?.(JSON.parse(body)));
     }
-    const late = delay(path);
-    if (late) await new Promise((resolve) => setTimeout(resolve, late));
-    const passed = http.request({ host: "127.0.0.1", port, path, method: request.method, headers: request.headers }, (answer) => {
-      response.writeHead(answer.statusCode ?? 502, { ...answer.headers, ...(late && { "cache-control": "no-store" }) });
+    const delayMs = delay(path);
+    if (delayMs) await new Promise((resolve) => setTimeout(resolve, delayMs));
+    const forwarded = http.request({ host: "127.0.0.1", port, path, method: request.method, headers: request.headers }, (answer) => {
+      response.writeHead(answer.statusCode ?? 502, { ...answer.headers, ...(delayMs && { "cache-control": "no-store" }) });
       answer.pipe(response);
     });
-    passed.on("error", () => response.writeHead(502).end());
-    request.pipe(passed);
+    forwarded.on("error", () => response.writeHead(502).end());
+    request.pipe(forwarded);
   });
   await new Promise((resolve) => server.listen(0, "127.0.0.1", () => resolve(undefined)));
-  const { port: own } = /** @type {import("node:net").AddressInfo} */ (server.address());
+  const { port: proxyPort } = /** @type {import("node:net").AddressInfo} */ (server.address());
   return {
-    origin: `http://127.0.0.1:${own}`,
+    origin: `http://127.0.0.1:${proxyPort}`,
     /** @param {number} to */
-    leadsTo: (to) => void (port = to),
+    forwardTo: (to) => void (port = to),
     /** @param {(path: string) => number} to */
-    slow: (to) => void (delay = to),
-    /** The next beacon that goes through and that nobody else has asked for. @returns {Promise<any>} */
+    delay: (to) => void (delay = to),
+    /** Resolves to the next beacon that no earlier call has taken. @returns {Promise<any>} */
     beacon: () => new Promise((resolve) => waiting.push(resolve)),
     /** @param {string} path */
-    asked: (path) => asked.filter((each) => each === path).length,
+    countRequests: (path) => requests.filter((each) => each === path).length,
     close: () => {
       server.closeAllConnections();
       server.close();
@@ -150,21 +151,21 @@ async function opened() {
   };
 }
 
-/** Next.js's server, on a port that it chooses. @param {Record<string, string>} env */
-async function next(env) {
+/** Starts Next.js on a port of its choice. @param {Record<string, string>} env */
+async function startNext(env) {
   const child = spawn("node", [NEXT, "start", "--hostname", "127.0.0.1", "--port", "0"], { cwd: FOLDER, env, stdio: ["ignore", "pipe", "pipe"] });
-  let said = "";
+  let output = "";
   const ended = new Promise((resolve) => child.once("exit", resolve));
   const port = await new Promise((resolve, reject) => {
     const read = (/** @type {Buffer} */ bytes) => {
-      said += bytes;
-      const local = /Local:\s+http:\/\/127\.0\.0\.1:(\d+)/.exec(said);
-      if (local && said.includes("Ready in")) resolve(Number(local[1]));
+      output += bytes;
+      const local = /Local:\s+http:\/\/127\.0\.0\.1:(\d+)/.exec(output);
+      if (local && output.includes("Ready in")) resolve(Number(local[1]));
     };
     child.stdout.on("data", read);
     child.stderr.on("data", read);
     child.once("error", reject);
-    child.once("exit", (code) => reject(new Error(`the portal ended with ${code} before it served:\n${said}`)));
+    child.once("exit", (code) => reject(new Error(`the portal exited with ${code} before it served:\n${output}`)));
   });
   return {
     port,

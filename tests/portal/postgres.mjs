@@ -1,5 +1,5 @@
-// A PostgreSQL of a test's own: a fresh cluster in a directory that is gone afterwards, reached through a
-// socket in it and by nothing else. `cargo xtask` names the folder of its programs in POSTGRES.
+// A PostgreSQL for one test: a fresh cluster in a temporary directory, reachable only by a socket in
+// it. `cargo xtask` sets the folder of its programs in POSTGRES.
 import { execFileSync, spawn } from "node:child_process";
 import { chmodSync, chownSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -7,9 +7,9 @@ import { join } from "node:path";
 
 const PROGRAMS = process.env.POSTGRES ?? "";
 
-export async function postgres() {
+export async function startPostgres() {
   const folder = mkdtempSync(join(tmpdir(), "edge-vitals-postgres-"));
-  // It refuses to be run by root, as who everything runs in most containers.
+  // PostgreSQL refuses to run as root, the usual account in containers.
   const account = process.getuid?.() === 0 ? { uid: idOf("-u"), gid: idOf("-g") } : {};
   if (account.uid !== undefined) {
     chownSync(folder, account.uid, account.gid);
@@ -22,23 +22,23 @@ export async function postgres() {
     ["-D", data, "-k", folder, "-c", "listen_addresses=", "-c", "fsync=off", "-c", "shared_buffers=16MB", "-c", "autovacuum=off"],
     { cwd: folder, stdio: ["ignore", "ignore", "pipe"], ...account },
   );
-  let said = "";
+  let output = "";
   await new Promise((resolve, reject) => {
     server.stderr.on("data", (bytes) => {
-      said += bytes;
-      if (said.includes("ready to accept connections")) resolve(undefined);
+      output += bytes;
+      if (output.includes("ready to accept connections")) resolve(undefined);
     });
     server.once("error", reject);
-    server.once("exit", (code) => reject(new Error(`postgres ended with ${code}:\n${said}`)));
+    server.once("exit", (code) => reject(new Error(`postgres exited with ${code}:\n${output}`)));
   });
   const ended = new Promise((resolve) => server.once("exit", resolve));
-  // An end that nobody sees would leave it there.
+  // Otherwise an abrupt exit would leave the server running.
   const end = () => server.kill("SIGKILL");
   process.once("exit", end);
   return {
     url: `postgres://portal@localhost/postgres?host=${encodeURIComponent(folder)}`,
     async close() {
-      // Fast, not smart: whoever is still connected is told to go.
+      // A fast shutdown, which disconnects clients, not a smart one.
       server.kill("SIGINT");
       await ended;
       process.off("exit", end);
@@ -47,14 +47,14 @@ export async function postgres() {
   };
 }
 
-/** The account that Debian's package makes, or else the one that owns nothing. @param {"-u" | "-g"} which */
+/** Returns an id of the account of Debian's package, or else of the unprivileged one. @param {"-u" | "-g"} which */
 function idOf(which) {
   for (const name of ["postgres", "nobody"]) {
     try {
       return Number(execFileSync("id", [which, name], { stdio: "pipe" }).toString());
     } catch {
-      // There is no such account here.
+      // This account does not exist here.
     }
   }
-  throw new Error("postgres cannot be run by root, and there is neither an account `postgres` nor `nobody`");
+  throw new Error("postgres cannot run as root, and neither an account `postgres` nor `nobody` exists");
 }

@@ -1,14 +1,14 @@
-// The portal's stores, in SQLite and in a real PostgreSQL: the same statements, the same answers, and an
-// index for each of them, by the databases' own word.
+// The portal's stores in SQLite and in a real PostgreSQL: the same statements, the same results, and an
+// index for each statement, according to the databases' own plans.
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 
 import { directory } from "../run.mjs";
-import { postgres } from "./postgres.mjs";
+import { startPostgres } from "./postgres.mjs";
 
 const PORTAL = new URL("../../www/portal/", import.meta.url);
-/** The portal's own sources, which its own settings type-check. @param {string} file @returns {Promise<any>} */
+/** The portal's sources, which its own configuration type-checks. @param {string} file @returns {Promise<any>} */
 const source = (file) => import(new URL(file, PORTAL).href);
 
 const { open, sql, textOf } = await source("store/database.ts");
@@ -20,7 +20,7 @@ const MIGRATIONS = new URL("migrations", PORTAL).pathname;
 const MINUTE = 60_000;
 const NOON = 1_800_000_000_000;
 
-/** A push as `edge-vitals/backend` hands it on. @param {Record<string, any>} [told] */
+/** A push in the form of `edge-vitals/backend`. @param {Record<string, any>} [fields] */
 function push({ site = "portal", span = "minute", start = NOON, revision = 0, views = 7, transitions = /** @type {any[]} */ ([]) } = {}) {
   const document = { v: 1, site, span, start, end: start + MINUTE, revision, views, visits: views, cells: [], scores: [], transitions };
   return { key: `${site}.${span}.${start}.${revision}`, site, span, start: new Date(start), revision, document };
@@ -30,13 +30,13 @@ for (const kind of ["sqlite", "postgres"]) {
   describe(`the stores in ${kind}`, () => {
     /** @type {any} */
     let database;
-    /** @type {Awaited<ReturnType<typeof postgres>> | undefined} */
+    /** @type {Awaited<ReturnType<typeof startPostgres>> | undefined} */
     let server;
     /** @type {Record<string, string>} */
     let settings;
 
     before(async () => {
-      server = kind === "postgres" ? await postgres() : undefined;
+      server = kind === "postgres" ? await startPostgres() : undefined;
       settings = server ? { DATABASE_URL: server.url } : { SQLITE_FILE: join(directory(), "portal.sqlite") };
       database = open(settings);
     });
@@ -45,30 +45,30 @@ for (const kind of ["sqlite", "postgres"]) {
       await server?.close();
     });
 
-    test("servers that start at once apply each migration once", async () => {
+    test("servers that start concurrently apply each migration once", async () => {
       const others = [open(settings), open(settings)];
       const applied = kind === "sqlite" ? [await migrate(database, MIGRATIONS), await migrate(others[0], MIGRATIONS)] : await Promise.all([database, ...others].map((each) => migrate(each, MIGRATIONS)));
       assert.deepEqual(applied.flat().sort(), ["001-portal.sql", "002-windows.sql"]);
       await Promise.all(others.map((each) => each.close()));
     });
 
-    test("what fails inside a transaction leaves nothing, and others do not get into it", async () => {
+    test("a failed transaction leaves nothing, and other statements stay outside it", async () => {
       const insert = (/** @type {any} */ inside, /** @type {string} */ key) => inside.query("insert", sql`insert into receipts (key, received_at) values (${key}, ${1})`);
-      let goOn = () => {};
-      const held = new Promise((resolve) => (goOn = () => resolve(undefined)));
+      let release = () => {};
+      const held = new Promise((resolve) => (release = () => resolve(undefined)));
       const failing = database.transaction(async (/** @type {any} */ inside) => {
         await insert(inside, "inside");
         await held;
         throw new Error("no further");
       });
-      const beside = insert(database, "beside");
-      goOn();
+      const concurrent = insert(database, "beside");
+      release();
       await assert.rejects(failing, /no further/);
-      await beside;
+      await concurrent;
       assert.deepEqual((await database.query("keys", sql`select key from receipts`)).map((/** @type {any} */ row) => row.key), ["beside"]);
     });
 
-    test("a text is a value wherever it stands, and never part of a statement", async () => {
+    test("a text is always a value, never part of a statement", async () => {
       const odd = `'; drop table receipts; -- $1 ?1 "`;
       const [row] = await database.query("odd", sql`select cast(${odd} as text) as text, cast(${null} as text) as none`);
       assert.deepEqual({ ...row }, { text: odd, none: null });
@@ -81,7 +81,7 @@ for (const kind of ["sqlite", "postgres"]) {
       assert.equal(await windows.keep(database, push({ transitions: changed })), true);
       assert.equal(await windows.keep(database, push({ transitions: changed, views: 99 })), false);
       assert.equal(await windows.keep(database, push({ revision: 2, views: 9 })), true);
-      // It had been put aside, and comes after the one that replaces it.
+      // A parked revision, which arrives after its successor.
       assert.equal(await windows.keep(database, push({ revision: 1, views: 8 })), true);
       const stored = await windows.latestWindows(database, "portal", "minute", 5);
       assert.deepEqual(stored.map((/** @type {any} */ { revision, views }) => [revision, views]), [[2, 9]]);
@@ -89,12 +89,12 @@ for (const kind of ["sqlite", "postgres"]) {
       assert.deepEqual(transitions.map((/** @type {any} */ row) => ({ ...row })), [{ told_at: NOON, route: "/product/:id", device: "phone", metric: "LCP", verdict_before: "met", verdict_after: "violated" }]);
     });
 
-    test("the same document twice at once is stored once", async () => {
+    test("concurrent duplicates of a document are stored once", async () => {
       const both = await Promise.all([1, 2].map(() => windows.keep(database, push({ start: NOON + MINUTE }))));
       assert.deepEqual(both.sort(), [false, true]);
     });
 
-    test("what nobody looks at any more is forgotten with the day's window", async () => {
+    test("expired windows are deleted when the day's window arrives", async () => {
       const old = NOON - 4 * 86_400_000;
       await windows.keep(database, push({ site: "other", start: old }), old);
       await windows.keep(database, push({ site: "other", span: "hour", start: old }), old);
@@ -103,7 +103,7 @@ for (const kind of ["sqlite", "postgres"]) {
       assert.deepEqual(left.map((/** @type {any} */ { span }) => span), ["day", "hour"]);
     });
 
-    test("a member signs in with the password of the last enrolment, in any letter case of the address, and nobody else does", async () => {
+    test("a member signs in only with the password of the last enrolment, in any letter case of the address", async () => {
       await members.enrol(database, { email: "Ed@Portal.example", name: "An editor", role: "member" }, "the first password");
       await members.enrol(database, { email: "ed@portal.example", name: "An editor", role: "editor" }, "the second password");
       const member = await members.signedIn(database, " ED@portal.example", "the second password");
@@ -112,45 +112,45 @@ for (const kind of ["sqlite", "postgres"]) {
         assert.equal(await members.signedIn(database, email, password), undefined, email);
       }
       await database.query("reviewer", sql`insert into members (id, email, name, role, password) values (${"m1"}, ${"m1@portal.invalid"}, ${"Member 1"}, ${"member"}, ${"none:"})`);
-      assert.equal(await members.signedIn(database, "m1@portal.invalid", ""), undefined, "without a password nobody signs in");
+      assert.equal(await members.signedIn(database, "m1@portal.invalid", ""), undefined, "no sign-in without a password");
     });
 
-    test("every statement of a growing table is answered by an index", { timeout: 60_000 }, async () => {
+    test("every statement on a growing table uses an index", { timeout: 60_000 }, async () => {
       await fill(database);
       /** @type {[name: string, statement: any][]} */
-      const asked = [];
-      const listening = { ...database, transaction: (/** @type {any} */ work) => work(listening), query: async (/** @type {string} */ name, /** @type {any} */ statement) => (asked.push([name, statement]), [{ key: "fresh", document: "{}" }]) };
-      await windows.keep(listening, push({ span: "day", transitions: [{ route: "/", device: "phone", metric: "LCP", to: "met" }] }));
-      await windows.latestWindows(listening, "portal", "minute", 24);
-      await windows.latestTransitions(listening, "portal", 20);
-      await windows.lastReceived(listening);
-      await products.productsById(listening, ["p1", "p2", "p3"]);
-      await products.ratingsOf(listening, ["p1", "p2", "p3"]);
-      await products.newestReviews(listening, "p1");
-      await products.changeProduct(listening, "p1", { name: "Another" });
-      await members.membersById(listening, ["m1", "m2"]);
-      await members.signedIn({ ...listening, query: async (/** @type {string} */ name, /** @type {any} */ statement) => (asked.push([name, statement]), []) }, "m1@portal.invalid", "password");
-      await members.shelfOf(listening, "x1");
-      await members.putOnShelf(listening, "m1", "p1");
-      await members.takeFromShelf(listening, "m1", "p1");
-      const names = asked.map(([name]) => name);
+      const statements = [];
+      const recording = { ...database, transaction: (/** @type {any} */ work) => work(recording), query: async (/** @type {string} */ name, /** @type {any} */ statement) => (statements.push([name, statement]), [{ key: "fresh", document: "{}" }]) };
+      await windows.keep(recording, push({ span: "day", transitions: [{ route: "/", device: "phone", metric: "LCP", to: "met" }] }));
+      await windows.latestWindows(recording, "portal", "minute", 24);
+      await windows.latestTransitions(recording, "portal", 20);
+      await windows.lastReceived(recording);
+      await products.productsById(recording, ["p1", "p2", "p3"]);
+      await products.ratingsOf(recording, ["p1", "p2", "p3"]);
+      await products.newestReviews(recording, "p1");
+      await products.changeProduct(recording, "p1", { name: "Another" });
+      await members.membersById(recording, ["m1", "m2"]);
+      await members.signedIn({ ...recording, query: async (/** @type {string} */ name, /** @type {any} */ statement) => (statements.push([name, statement]), []) }, "m1@portal.invalid", "password");
+      await members.shelfOf(recording, "x1");
+      await members.putOnShelf(recording, "m1", "p1");
+      await members.takeFromShelf(recording, "m1", "p1");
+      const names = statements.map(([name]) => name);
       assert.ok(names.length >= 17, names.join(", "));
       const reads = /Seq Scan|^SCAN (?!CONSTANT)/m;
       const sorts = /Sort|TEMP B-TREE/;
-      for (const [name, statement] of asked) {
-        const [text, plan] = [textOf(statement, "$"), await explained(database, statement)];
+      for (const [name, statement] of statements) {
+        const [text, plan] = [textOf(statement, "$"), await explain(database, statement)];
         assert.doesNotMatch(plan, reads, `${name}: ${text}\n${plan}`);
         if (text.includes("order by")) assert.doesNotMatch(plan, sorts, `${name}: ${text}\n${plan}`);
       }
-      // And without its index a statement is found out.
+      // The check detects a missing index.
       await database.execute("drop index transitions_of_a_site");
-      const [, transitions] = asked.find(([name]) => name === "latestTransitions") ?? [];
-      assert.match(await explained(database, transitions), reads);
+      const [, transitions] = statements.find(([name]) => name === "latestTransitions") ?? [];
+      assert.match(await explain(database, transitions), reads);
     });
   });
 }
 
-/** What a busy year leaves, with a plant that everybody reviews and a member who keeps everything. @param {any} database */
+/** Fills the tables with a busy year, with a plant that everybody reviews and a member with a full shelf. @param {any} database */
 async function fill(database) {
   const series = database.kind === "postgres" ? (/** @type {number} */ most) => `generate_series(1, ${most}) as n(i)` : (/** @type {number} */ most) => `(with recursive n(i) as (select 1 union all select i + 1 from n where i < ${most}) select i from n) as n`;
   await database.execute(`
@@ -165,8 +165,8 @@ async function fill(database) {
   `);
 }
 
-/** The plan, a step a line. @param {any} database @param {any} statement */
-async function explained(database, { parts: [first, ...rest], values }) {
+/** Returns the plan, one step a line. @param {any} database @param {any} statement */
+async function explain(database, { parts: [first, ...rest], values }) {
   const prefix = database.kind === "sqlite" ? "explain query plan " : "explain ";
   const rows = await database.query("explain", { parts: [prefix + first, ...rest], values });
   return rows.map((/** @type {any} */ row) => row.detail ?? row["QUERY PLAN"]).join("\n");

@@ -1,7 +1,6 @@
-//! Records the parity scenarios as traces, one file each: what the browser
-//! did, as a script on the page could see it, and what web-vitals reported.
-//! Run it after a scenario is added or web-vitals is renewed:
-//! `node tests/traces/record.mjs [a part of a name]`. README.md has the format.
+//! Records the parity scenarios as traces, one file each: the browser's events, as a script on the page can see
+//! them, and the reports of web-vitals. Run it after you add a scenario or update web-vitals:
+//! `node tests/traces/record.mjs [a part of a name]`. README.md describes the format.
 
 import {writeFile} from 'node:fs/promises';
 import {Browser} from '../parity/browser.mjs';
@@ -10,7 +9,7 @@ import {scenarios} from '../parity/scenarios.mjs';
 import {Site} from '../parity/site.mjs';
 import {record} from '../parity/visit.mjs';
 
-/** What the rules read of each type of entry. @type {Record<string, string[]>} */
+/** The fields that the core reads of each type of entry. @type {Record<string, string[]>} */
 const FIELDS = {
   'paint': ['name', 'duration'],
   'largest-contentful-paint': ['duration'],
@@ -26,26 +25,26 @@ const browser = await Browser.launch();
 for (const scenario of chosen) {
   const site = await Site.open('');
   const {origin, elsewhere} = site;
-  const told = await record(browser, site, scenario, '/candidates/web-vitals.js');
+  const records = await record(browser, site, scenario, '/candidates/web-vitals.js');
   site.close();
-  if (!scenario.shows(reported(told), told)) throw new Error(`the visit did not show that ${scenario.name}; record it again`);
+  if (!scenario.shows(reported(records), records)) throw new Error(`the visit did not go as the scenario claims (${scenario.name}); record it again`);
 
-  const pages = [...new Set(told.map(({page}) => page))].map((page) => trace(told.filter((said) => said.page === page))).filter(({reports, events}) => reports.length > 0 || events.some(({is}) => is === 'observing'));
+  const pages = [...new Set(records.map(({page}) => page))].map((page) => trace(records.filter((row) => row.page === page))).filter(({reports, events}) => reports.length > 0 || events.some(({is}) => is === 'observing'));
   const {name: claim, subscriptions} = scenario;
   const json = JSON.stringify({v: 1, claim, subscriptions, pages}, null, 1)
-    // An event to a line: what a reader compares.
+    // One event per line, for readable diffs.
     .replace(/\{\n {5}[^]*?\n {4}\}/g, (event) => event.replace(/\s*\n\s*/g, ' '));
   await writeFile(new URL(`${slug(claim)}.json`, import.meta.url), `${json.replaceAll(origin, 'http://localhost').replaceAll(elsewhere, 'http://elsewhere')}\n`);
 }
 await browser.close();
 console.log(`${chosen.length} traces`);
 
-/** @param {any[]} told */
-function trace(told) {
+/** @param {any[]} records */
+function trace(records) {
   const events = [];
   const reports = [];
   let restored = false;
-  for (const {page, n, at, kind, name, library, subscription, metric, entries, during, awaited, ...said} of told) {
+  for (const {page, n, at, kind, name, library, subscription, metric, entries, during, awaited, ...row} of records) {
     if (kind === 'report' && library === 'reference') {
       const {value, delta, rating, navigationType} = metric;
       reports.push({subscription, value, delta, rating, navigationType, entries: entries.map((/** @type {any} */ entry) => entry.startTime)});
@@ -53,13 +52,13 @@ function trace(told) {
     if (kind === 'entries') {
       const kept = entries.filter((/** @type {any} */ entry) => entry.entryType in FIELDS && (entry.entryType !== 'event' || entry.interactionId)).map(pick);
       const defers = entries.some((/** @type {any} */ {entryType}) => ['event', 'first-input', 'soft-navigation'].includes(entryType));
-      if (defers || kept.length > 0) events.push({is: 'entries', at, ...said, defers, entries: kept});
+      if (defers || kept.length > 0) events.push({is: 'entries', at, ...row, defers, entries: kept});
     }
     if (kind === 'mark') {
       restored ||= name === 'restored';
-      // Only the first inputs after a restore are told of to scripts alone; else there are entries.
+      // Only first inputs after a restore have no entries.
       const polyfilled = restored && ['mousedown', 'keydown', 'touchstart', 'pointerdown', 'pointerup', 'pointercancel'].includes(name);
-      if (polyfilled || ['observing', 'load', 'prerenderingchange', 'visibilitychange', 'pageshow', 'awake', 'restored', 'idle', 'keydown', 'click'].includes(name)) events.push({is: name, at, ...said});
+      if (polyfilled || ['observing', 'load', 'prerenderingchange', 'visibilitychange', 'pageshow', 'awake', 'restored', 'idle', 'keydown', 'click'].includes(name)) events.push({is: name, at, ...row});
     }
   }
   return {events, reports};

@@ -1,5 +1,6 @@
-// Who is called, when, and by which channel: raised once, together, again where a channel was down, not
-// while silenced, and told when it is over. workerd is ended in between, and its clock moved.
+// Alerts on each channel: raised once, grouped, retried where a channel was down, suppressed while
+// silenced, and followed by a recovery notice. workerd is restarted in between, with its stored times
+// shifted.
 import assert from "node:assert/strict";
 import http from "node:http";
 import { after, before, test } from "node:test";
@@ -7,16 +8,16 @@ import { after, before, test } from "node:test";
 import { product, start } from "../faults/workerd.mjs";
 import { beacon, DESKTOP } from "../product.mjs";
 import { withCron } from "./cron.mjs";
-import { described } from "./described.mjs";
-import { changed, earlier } from "./later.mjs";
+import { createChecker } from "./openapi.mjs";
+import { changeDatabase, shiftAlerts } from "./time-shift.mjs";
 
 const MINUTE = 60_000;
 const MANAGE = { authorization: "Bearer manage" };
 const READ = { authorization: "Bearer read" };
 
-/** Everything that was posted. @type {{ path: string, headers: http.IncomingHttpHeaders, body: any, status: number }[]} */
+/** Every request that the channels received. @type {{ path: string, headers: http.IncomingHttpHeaders, body: any, status: number }[]} */
 const posted = [];
-/** What the next posts to a path are answered. @type {Record<string, number[]>} */
+/** The statuses of the next responses, by path. @type {Record<string, number[]>} */
 const script = {};
 const server = http.createServer(async (request, response) => {
   let text = "";
@@ -26,7 +27,7 @@ const server = http.createServer(async (request, response) => {
   response.writeHead(status).end();
 });
 
-/** @type {ReturnType<typeof described>} */
+/** @type {ReturnType<typeof createChecker>} */
 let check;
 /** @type {ReturnType<typeof product>} */
 let worker;
@@ -48,7 +49,7 @@ before(async () => {
         { type: "pagerduty", url: `${url}/pagerduty`, routing_key: "routing" },
         { type: "email", url: `${url}/email`, from: "vitals@shop.example", to: ["on-call@shop.example"] },
       ]),
-      // Nobody listens there.
+      // No server listens on this port.
       BACKEND_HEALTH_URL: "http://127.0.0.1:9/",
       PUSH_KEYS: "2027-01:an example secret of 32 bytes...",
       PUSH_EVERY: "minute",
@@ -56,7 +57,7 @@ before(async () => {
     }),
   );
   workerd = await start("alerts", worker, { fresh: true });
-  check = described((await workerd.send("/api/openapi.json")).text);
+  check = createChecker((await workerd.send("/api/openapi.json")).text);
 });
 after(async () => {
   await workerd?.kill();
@@ -64,22 +65,22 @@ after(async () => {
   server.close();
 });
 
-/** Of `n` views of a page, `k` within a budget of 2000. @param {string} path @param {number} n @param {number} k */
-async function visits(path, n, k) {
+/** Sends `n` views of a page, `k` of them within a budget of 2000. @param {string} path @param {number} n @param {number} k */
+async function sendViews(path, n, k) {
   const answers = await Promise.all(Array.from({ length: n }, (_, index) => workerd.send("/v1/vitals", JSON.stringify(beacon({ path, m: { LCP: index < k ? 1200 : 2600 } })), { "user-agent": DESKTOP })));
   assert.deepEqual([...new Set(answers.map(({ status }) => status))], [200]);
 }
 
-/** The cron, and what was posted until the channels have taken all of it. */
+/** Runs the cron and returns the requests that the channels received until they accepted every notice. */
 async function cron() {
   const before = posted.length;
   assert.equal((await workerd.send("/cron")).status, 200, workerd.errors());
-  await settled();
+  await waitForNotices();
   return posted.slice(before);
 }
 
-/** Waits until no notice is on its way. */
-async function settled() {
+/** Waits until no notice is pending. */
+async function waitForNotices() {
   for (let tries = 0; tries < 1000; tries += 1) {
     const { operations } = JSON.parse((await workerd.send("/api/health/advanced?site=demo", undefined, READ)).text);
     const seen = posted.length;
@@ -91,9 +92,9 @@ async function settled() {
 }
 
 /** @param {(database: import("node:sqlite").DatabaseSync) => void} change */
-async function reborn(change) {
+async function restart(change) {
   await workerd.kill();
-  changed(workerd.storage, change);
+  changeDatabase(workerd.storage, change);
   workerd = await start("alerts", worker);
 }
 
@@ -105,27 +106,27 @@ async function call(path, body = undefined, headers = body === undefined ? READ 
 }
 
 /** @param {typeof posted} posts @param {string} signal */
-const hooks = (posts, signal) => posts.filter(({ path, body }) => path === "/webhook" && body.signal === signal);
+const webhooks = (posts, signal) => posts.filter(({ path, body }) => path === "/webhook" && body.signal === signal);
 
-test("two broken pages are one notice on each channel, and only once", async () => {
-  await visits("/a", 100, 50);
-  await visits("/b", 100, 50);
-  await visits("/fine", 100, 95);
+test("two violated pages make one notice for each channel, sent only once", async () => {
+  await sendViews("/a", 100, 50);
+  await sendViews("/b", 100, 50);
+  await sendViews("/fine", 100, 95);
   const first = await cron();
-  const [notice, ...more] = hooks(first, "evidence");
+  const [notice, ...more] = webhooks(first, "evidence");
   assert.deepEqual(more, []);
   assert.deepEqual(notice.body.changes.map((/** @type {any} */ { kind, subject }) => [kind, subject.route]), [["raised", "/a"], ["raised", "/b"]]);
   assert.deepEqual([notice.headers.authorization, notice.headers["idempotency-key"], notice.body.dashboard], ["Bearer hook", `demo.notice.${notice.body.notice}`, "https://vitals.example"]);
-  for (const path of ["/slack", "/email"]) assert.equal(first.filter((post) => post.path === path).length, hooks(first, "evidence").length + hooks(first, "burn-rate").length + hooks(first, "push-backlog").length, path);
+  for (const path of ["/slack", "/email"]) assert.equal(first.filter((post) => post.path === path).length, webhooks(first, "evidence").length + webhooks(first, "burn-rate").length + webhooks(first, "push-backlog").length, path);
   const pages = first.filter(({ path, body }) => path === "/pagerduty" && body.payload?.class === "evidence");
   assert.deepEqual(pages.map(({ body }) => [body.event_action, body.routing_key, body.payload.component]), [["trigger", "routing", "/a"], ["trigger", "routing", "/b"]]);
-  assert.equal(hooks(first, "burn-rate").length, 1);
+  assert.equal(webhooks(first, "burn-rate").length, 1);
   const again = await cron();
-  assert.deepEqual(hooks(again, "evidence"), [], "who was told is not told again");
-  assert.equal(hooks(again, "verdict").length, 1, "two bad looks");
+  assert.deepEqual(webhooks(again, "evidence"), [], "a delivered notice is not sent again");
+  assert.equal(webhooks(again, "verdict").length, 1, "two consecutive violations");
 });
 
-test("a backend that is behind is called about", async () => {
+test("a backlog of the backend raises an alert", async () => {
   const { raised } = (await call("/api/alerts")).body;
   const backlog = raised.find((/** @type {any} */ { signal }) => signal === "push-backlog");
   assert.deepEqual([backlog.level, backlog.series], ["warning", "backend"]);
@@ -133,30 +134,30 @@ test("a backend that is behind is called about", async () => {
   assert.match(backlog.action, /Read what the push says/);
 });
 
-test("an alert is looked after by call, and that outlives workerd", async () => {
+test("an acknowledgement is stored and survives a restart", async () => {
   const { raised } = (await call("/api/alerts")).body;
   const { key } = raised.find((/** @type {any} */ { signal, route }) => signal === "evidence" && route === "/a");
-  assert.equal((await call("/api/alerts/ack", { key, by: "Ann" }, READ)).status, 401, "to read is not to manage");
+  assert.equal((await call("/api/alerts/ack", { key, by: "Ann" }, READ)).status, 401, "a read token does not authorize management");
   assert.deepEqual((await call("/api/alerts/ack", { key, by: "Ann" })).body.acknowledged, true);
   assert.deepEqual((await call("/api/alerts/ack", { key: "demo|evidence|/nowhere", by: "Ann" })).body.acknowledged, false);
-  await reborn((database) => earlier(database, 6 * MINUTE));
+  await restart((database) => shiftAlerts(database, 6 * MINUTE));
   const shown = (await call("/api/alerts")).body.raised.find((/** @type {any} */ alert) => alert.key === key);
   assert.equal(shown.acknowledged.by, "Ann");
   assert.equal((await workerd.send("/api/alerts?site=demo")).status, 401);
 });
 
-test("what recovers is told, and its incident ends", async () => {
-  await visits("/a", 600, 600);
+test("a recovery is announced, and its incident ends", async () => {
+  await sendViews("/a", 600, 600);
   const posts = await cron();
-  const [notice] = hooks(posts, "evidence");
+  const [notice] = webhooks(posts, "evidence");
   assert.deepEqual(notice.body.changes.map((/** @type {any} */ { kind, subject }) => [kind, subject.route]), [["recovered", "/a"]]);
   assert.equal(notice.body.over, true);
   const ends = posts.filter(({ path, body }) => path === "/pagerduty" && body.event_action === "resolve");
   assert.ok(ends.some(({ body }) => body.dedup_key === "demo|evidence|/a|desktop|LCP"), JSON.stringify(ends));
 });
 
-test("what is silenced is shown and not told, until the silence is taken back", async () => {
-  await reborn((database) => earlier(database, 6 * MINUTE));
+test("a silenced alert is listed but not sent until the silence is lifted", async () => {
+  await restart((database) => shiftAlerts(database, 6 * MINUTE));
   for (const [body, status] of /** @type {[any, number][]} */ ([
     [{ by: "Ann", reason: "release" }, 422],
     [{ by: "Ann", reason: "release", minutes: 30, until: Date.now() + MINUTE }, 422],
@@ -167,83 +168,85 @@ test("what is silenced is shown and not told, until the silence is taken back", 
     assert.equal((await call("/api/alerts/silence", body)).status, status, JSON.stringify(body));
   }
   const { number } = (await call("/api/alerts/silence", { route: "/quiet", minutes: 30, by: "Ann", reason: "release" })).body;
-  await visits("/quiet", 100, 40);
-  assert.deepEqual(hooks(await cron(), "evidence"), []);
+  await sendViews("/quiet", 100, 40);
+  assert.deepEqual(webhooks(await cron(), "evidence"), []);
   const shown = (await call("/api/alerts")).body;
   const quiet = shown.raised.filter((/** @type {any} */ { route }) => route === "/quiet");
   assert.ok(quiet.length > 0 && quiet.every((/** @type {any} */ { muted }) => muted));
   assert.deepEqual(shown.mutes.map((/** @type {any} */ mute) => [mute.number, mute.reason]), [[number, "release"]]);
   const before = posted.length;
   assert.equal((await call("/api/alerts/unsilence", { number })).body.was_silenced, true);
-  await settled();
-  assert.deepEqual(hooks(posted.slice(before), "evidence").map(({ body }) => body.changes[0].subject.route), ["/quiet"]);
+  await waitForNotices();
+  assert.deepEqual(webhooks(posted.slice(before), "evidence").map(({ body }) => body.changes[0].subject.route), ["/quiet"]);
 });
 
-test("a channel that was down is told again, and the others are not", async () => {
-  await reborn((database) => earlier(database, 6 * MINUTE));
+test("only the channel that was down gets a notice again", async () => {
+  await restart((database) => shiftAlerts(database, 6 * MINUTE));
   script["/slack"] = Array.from({ length: 50 }, () => 500);
-  await visits("/again", 100, 40);
+  await sendViews("/again", 100, 40);
   const before = posted.length;
   assert.equal((await workerd.send("/cron")).status, 200);
   /** @type {any[]} */
   let channels = [];
   const keys = () => new Set(posted.slice(before).map(({ headers }) => headers["idempotency-key"])).size;
-  // Slack has refused all that is told, and the others have taken it.
-  const waits = () => channels.length === 0 || keys() === 0 || channels.some(({ name, waiting }) => waiting !== (name === "slack-2" ? keys() : 0));
-  for (let tries = 0; tries < 500 && waits(); tries += 1) ({ channels } = (await call("/api/alerts")).body);
-  assert.deepEqual(channels.map(({ name, trouble }) => [name, trouble]), [["webhook", null], ["slack-2", "it answers 500"], ["pagerduty-3", null], ["email-4", null]]);
+  // Slack has rejected every notice, and the other channels have accepted theirs.
+  const isPending = () => channels.length === 0 || keys() === 0 || channels.some(({ name, waiting }) => waiting !== (name === "slack-2" ? keys() : 0));
+  for (let tries = 0; tries < 500 && isPending(); tries += 1) ({ channels } = (await call("/api/alerts")).body);
+  assert.deepEqual(channels.map(({ name, trouble }) => [name, trouble]), [["webhook", null], ["slack-2", "responded with 500"], ["pagerduty-3", null], ["email-4", null]]);
   script["/slack"] = [];
-  await reborn((database) => earlier(database, 2 * MINUTE));
-  const told = posted.length;
+  await restart((database) => shiftAlerts(database, 2 * MINUTE));
+  const beforeRetry = posted.length;
   await cron();
-  const again = posted.slice(told).filter(({ headers }) => hooks(posted.slice(before, told), "evidence").some((hook) => hook.headers["idempotency-key"] === headers["idempotency-key"]));
+  const again = posted.slice(beforeRetry).filter(({ headers }) => webhooks(posted.slice(before, beforeRetry), "evidence").some((hook) => hook.headers["idempotency-key"] === headers["idempotency-key"]));
   assert.deepEqual(again.map(({ path, status }) => [path, status]), [["/slack", 202]]);
 });
 
-test("silence is a finding: people are called, and the site is not healthy", async () => {
+test("missing traffic raises an alert and makes the site unhealthy", async () => {
   const hour = Math.floor(Date.now() / 3_600_000);
-  await reborn((database) => {
-    earlier(database, 6 * MINUTE);
+  await restart((database) => {
+    shiftAlerts(database, 6 * MINUTE);
     const add = database.prepare("INSERT OR REPLACE INTO hours (series, hour, n, value) VALUES ('views', ?, 60, 60.0)");
     for (let back = 1; back <= 24 * 30; back += 1) add.run(hour - back);
-    // Three hours ago somebody came; nobody since.
+    // The last visit was three hours ago.
     database.prepare("UPDATE facts SET value = ? WHERE name = 'heard_at'").run(String(Date.now() - 180 * MINUTE));
     database.exec("DELETE FROM views");
   });
-  const [notice] = hooks(await cron(), "silence");
+  const [notice] = webhooks(await cron(), "silence");
   assert.deepEqual([notice.body.level, notice.body.changes[0].kind], ["critical", "raised"]);
-  assert.match(notice.body.changes[0].says, /nothing is heard, where 18\d views were to be expected/);
+  assert.match(notice.body.changes[0].says, /no beacon received while 18\d views were expected/);
   const { status, text } = await workerd.send("/api/health/advanced?site=demo", undefined, READ);
   const health = JSON.parse(text);
   assert.deepEqual([status, health.status, health.health], [503, "fail", "unhealthy"]);
-  assert.match(health.details.reasons[0], /No beacon was heard for 3 h, where 180 views were to be expected\./);
+  assert.match(health.details.reasons[0], /No beacon received for 3 h while 180 views were expected\./);
 });
 
-test("what was called about is remembered with whom it was told to, who looked after it, and its end", async () => {
+test("an incident records its channels, its acknowledgement and its end", async () => {
   const history = async (/** @type {string} */ more, /** @type {Record<string, string>} */ headers = READ) => {
     const { status, text } = await workerd.send(`/api/health/history?site=demo${more}`, undefined, headers);
     check("GET", "/api/health/history", status, "application/json", text);
     return JSON.parse(text);
   };
   const { incidents, statuses, spent, unseen, from, to } = await history("&window=7d");
-  const of = (/** @type {string} */ route) => incidents.find((/** @type {any} */ incident) => incident.signal === "evidence" && incident.route === route);
-  const [first, again] = [of("/a"), of("/again")];
+  const findIncident = (/** @type {string} */ route) => incidents.find((/** @type {any} */ incident) => incident.signal === "evidence" && incident.route === route);
+  const [first, again] = [findIncident("/a"), findIncident("/again")];
   assert.deepEqual([first.acknowledged.by, first.ended.lapsed, first.level], ["Ann", false, "warning"]);
   assert.deepEqual(Object.keys(first.told), ["email-4", "pagerduty-3", "slack-2", "webhook"]);
   assert.ok(first.opened < first.ended.at && again.ended === null, JSON.stringify([first, again]));
-  assert.deepEqual(incidents.map((/** @type {any} */ { opened }) => opened), incidents.map((/** @type {any} */ { opened }) => opened).sort((/** @type {number} */ one, /** @type {number} */ other) => other - one), "the newest first");
-  // The last look found it unhealthy, as the document does, and it is seen until now and not before the first look.
+  assert.deepEqual(incidents.map((/** @type {any} */ { opened }) => opened), incidents.map((/** @type {any} */ { opened }) => opened).sort((/** @type {number} */ a, /** @type {number} */ b) => b - a), "newest first");
+  // The last evaluation found the site unhealthy, as the health document does. Time before the first
+  // evaluation counts as unseen.
   assert.equal(statuses.at(-1).health, "unhealthy");
   assert.ok(unseen > 0 && Object.values(spent).reduce((sum, each) => sum + Number(each), 0) + unseen === to - from, JSON.stringify({ spent, unseen, from, to }));
-  assert.equal((await history("", {})).incidents, undefined, "who holds no token reads of no incident");
+  assert.equal((await history("", {})).incidents, undefined, "incidents require a token");
 });
 
-test("a status is a run of looks, a gap where nobody looked, and bounded in number and age", async () => {
+test("the status history has runs and gaps, and is limited in size and age", async () => {
   const [now, DAY] = [Date.now(), 86_400_000];
-  await reborn((database) => {
+  await restart((database) => {
     database.exec("DELETE FROM statuses");
     const add = database.prepare("INSERT INTO statuses (start, until, health, score) VALUES (?, ?, ?, ?)");
-    // Too old; more than are kept; and at the end five hours well, a gap of three, and two ill until now.
+    // One status that is too old, more than the limit, and at the end five healthy hours, a gap of
+    // three, and two unhealthy hours until now.
     add.run(now - 401 * DAY, now - 401 * DAY + MINUTE, "healthy", 99);
     for (let index = 0; index < 3100; index += 1) add.run(now - 390 * DAY + index * MINUTE, now - 390 * DAY + index * MINUTE, index % 2 ? "healthy" : "degraded", 80);
     add.run(now - 600 * MINUTE, now - 315 * MINUTE, "healthy", 93);
@@ -256,7 +259,7 @@ test("a status is a run of looks, a gap where nobody looked, and bounded in numb
   assert.equal(spent.healthy, 300 * MINUTE);
   assert.ok(statuses[1].from === now - 120 * MINUTE && statuses[1].to >= now && statuses[1].score <= 40, JSON.stringify(statuses));
   await workerd.kill();
-  changed(workerd.storage, (database) => {
+  changeDatabase(workerd.storage, (database) => {
     const row = database.prepare("SELECT count(*) AS rows, min(start) AS first FROM statuses").get();
     assert.ok(row?.rows === 3000 && Number(row.first) > now - 390 * DAY, JSON.stringify(row));
   });

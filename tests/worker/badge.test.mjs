@@ -1,4 +1,4 @@
-// The status badge: a picture that says no more than the counts do.
+// The status badge: it claims no more than the counts support.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 
@@ -8,7 +8,7 @@ import { beacon, serve } from "../product.mjs";
 let product;
 before(async () => {
   product = await serve({ READ_TOKEN: "token", SITES: { demo: { public: true }, empty: { public: true }, shut: {} } });
-  const views = (/** @type {number} */ count, /** @type {Record<string, any>} */ told) => Array.from({ length: count }, () => product.send(beacon(told)));
+  const views = (/** @type {number} */ count, /** @type {Record<string, any>} */ fields) => Array.from({ length: count }, () => product.send(beacon(fields)));
   await Promise.all([
     ...views(40, { path: "/quick", m: { LCP: 900 } }),
     ...views(40, { path: "/slow", m: { LCP: 3900 } }),
@@ -22,10 +22,10 @@ async function badge(query, headers = {}) {
   const answer = await fetch(`${product.origin}/badge.svg?${query}`, { headers });
   return { answer, svg: await answer.text() };
 }
-/** What it says to who cannot see it. @param {string} svg */
-const said = (svg) => svg.match(/<title>(.*?)<\/title>/)?.[1];
+/** The title that assistive technology reads. @param {string} svg */
+const badgeTitle = (svg) => svg.match(/<title>(.*?)<\/title>/)?.[1];
 
-test("a badge says what is proven, and only green what is kept", async () => {
+test("a badge states the verdict, and is green only for a met budget", async () => {
   for (const [query, words, colour] of [
     ["site=demo&metric=LCP&route=/quick", /^LCP: [89]\d\d ms, within budget$/, "#0b7a43"],
     ["site=demo&metric=LCP&route=/slow", /^LCP: 3\d{3} ms, over budget$/, "#c02626"],
@@ -37,12 +37,12 @@ test("a badge says what is proven, and only green what is kept", async () => {
     const { answer, svg } = await badge(/** @type {string} */ (query));
     assert.equal(answer.status, 200, svg);
     assert.equal(answer.headers.get("content-type"), "image/svg+xml");
-    assert.match(String(said(svg)), /** @type {RegExp} */ (words), String(query));
+    assert.match(String(badgeTitle(svg)), /** @type {RegExp} */ (words), String(query));
     assert.ok(svg.includes(String(colour)), `${query} is ${colour}`);
   }
 });
 
-test("a badge is kept for a while, refused like any read, and closed where the site is", async () => {
+test("a badge is cacheable, validates its query, and requires the token of a private site", async () => {
   const { answer } = await badge("site=demo&metric=LCP&to=1700000000000");
   assert.match(answer.headers.get("cache-control") ?? "", /^public, max-age=/);
   const again = await badge("site=demo&metric=LCP&to=1700000000000", { "if-none-match": answer.headers.get("etag") ?? "" });

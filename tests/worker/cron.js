@@ -1,4 +1,4 @@
-// The product, and an address that does what its cron does: workerd alone has no clock for it.
+// The product with a path that runs its cron, because workerd alone never triggers it.
 import product, { Shard, TagClock } from "./index.js";
 
 export { Shard, TagClock };

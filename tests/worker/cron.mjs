@@ -1,4 +1,4 @@
-// The product with an address that does what its cron does (cron.js).
+// Adds the path that runs the cron (cron.js) to the product.
 
 /** @param {ReturnType<typeof import("../faults/workerd.mjs").product>} worker */
 export function withCron(worker) {

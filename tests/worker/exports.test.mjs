@@ -1,6 +1,6 @@
-// What goes out by itself: totals to a collector of OpenTelemetry, settled views to Sentry and to Google
-// Analytics. A server stands for each of them, and keeps what it was sent; the formats' own parsers read the
-// same bodies natively (crates/insight/tests/exports.rs).
+// Scheduled exports: totals to an OpenTelemetry collector, settled views to Sentry and to Google
+// Analytics. One server stands in for all three and records each request; the formats' own parsers read
+// the same bodies natively (crates/export/tests/exports.rs).
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import http from "node:http";
@@ -9,13 +9,13 @@ import { after, before, test } from "node:test";
 import { product, start } from "../faults/workerd.mjs";
 import { beacon, DESKTOP } from "../product.mjs";
 import { withCron } from "./cron.mjs";
-import { changed } from "./later.mjs";
+import { changeDatabase } from "./time-shift.mjs";
 
 const MINUTE = 60_000;
 
 /** @type {{ path: string, headers: http.IncomingHttpHeaders, text: string }[]} */
 const posted = [];
-/** What the next posts to Sentry are answered with. @type {Record<string, string>[]} */
+/** The headers of the next responses to Sentry's requests. @type {Record<string, string>[]} */
 const limits = [];
 const server = http.createServer(async (request, response) => {
   let text = "";
@@ -54,32 +54,32 @@ after(async () => {
 });
 
 /** @param {(database: import("node:sqlite").DatabaseSync) => void} change */
-async function reborn(change) {
+async function restart(change) {
   await workerd.kill();
-  changed(workerd.storage, change);
+  changeDatabase(workerd.storage, change);
   workerd = await start("exports", worker);
 }
 
-/** @param {Record<string, any>} told */
-async function visit(told) {
-  assert.equal((await workerd.send("/v1/vitals", JSON.stringify(beacon(told)), { "user-agent": DESKTOP })).status, 200);
+/** @param {Record<string, any>} fields */
+async function visit(fields) {
+  assert.equal((await workerd.send("/v1/vitals", JSON.stringify(beacon(fields)), { "user-agent": DESKTOP })).status, 200);
 }
 
 const cron = async () => assert.equal((await workerd.send("/cron")).status, 200);
-const to = (/** @type {string} */ path) => posted.filter((post) => post.path.startsWith(path));
+const sentTo = (/** @type {string} */ path) => posted.filter((post) => post.path.startsWith(path));
 
-/** Waits until so many were posted there. @param {string} path @param {number} count */
-async function arrived(path, count) {
-  for (let tries = 0; tries < 1000 && to(path).length < count; tries += 1) await workerd.send("/api/health");
-  assert.equal(to(path).length, count);
+/** Waits until the path has received that many requests. @param {string} path @param {number} count */
+async function waitForPosts(path, count) {
+  for (let tries = 0; tries < 1000 && sentTo(path).length < count; tries += 1) await workerd.send("/api/health");
+  assert.equal(sentTo(path).length, count);
 }
 
-test("totals go to a collector with each cron, and grow", async () => {
+test("totals go to the collector with each cron and only grow", async () => {
   await cron();
-  await reborn((database) => database.exec(`UPDATE facts SET value = json_object('since', json_extract(value, '$.since') - ${40 * MINUTE}, 'to', json_extract(value, '$.to') - ${40 * MINUTE}) WHERE name = 'totals'`));
+  await restart((database) => database.exec(`UPDATE facts SET value = json_object('since', json_extract(value, '$.since') - ${40 * MINUTE}, 'to', json_extract(value, '$.to') - ${40 * MINUTE}) WHERE name = 'totals'`));
   for (let index = 0; index < 10; index += 1) await visit({ path: "/a", age: (index + 2) * MINUTE, m: { LCP: 1000 + index } });
   await cron();
-  const sent = to("/otlp/v1/metrics").at(-1);
+  const sent = sentTo("/otlp/v1/metrics").at(-1);
   assert.deepEqual([sent?.headers["x-key"], sent?.headers["content-type"]], ["secret", "application/json"]);
   const { resourceMetrics } = JSON.parse(sent?.text ?? "");
   const metrics = resourceMetrics[0].scopeMetrics[0].metrics;
@@ -87,46 +87,46 @@ test("totals go to a collector with each cron, and grow", async () => {
   assert.deepEqual([lcp.histogram.dataPoints.length, lcp.histogram.dataPoints[0].count], [1, "10"]);
 });
 
-test("a decoder of OpenTelemetry's own reads what was sent", (t) => {
+test("OpenTelemetry's own decoder reads the export", (t) => {
   const python = process.env.PARSERS_PYTHON ?? "python3";
-  const script = "crates/insight/tests/parsers/read.py";
-  if (spawnSync(python, [script, "ready"]).status !== 0) return t.skip(`${python} lacks the packages of crates/insight/tests/parsers/requirements.txt`);
-  const { status, stdout, stderr } = spawnSync(python, [script, "otlp"], { input: to("/otlp/v1/metrics").at(-1)?.text, encoding: "utf8" });
+  const script = "crates/export/tests/parsers/read.py";
+  if (spawnSync(python, [script, "ready"]).status !== 0) return t.skip(`${python} lacks the packages of crates/export/tests/parsers/requirements.txt`);
+  const { status, stdout, stderr } = spawnSync(python, [script, "otlp"], { input: sentTo("/otlp/v1/metrics").at(-1)?.text, encoding: "utf8" });
   assert.equal(status, 0, stderr);
   assert.match(stdout, /web_vitals\.lcp/);
 });
 
-test("views go on once they are settled, and nothing that names a visitor goes with them", async () => {
+test("views are exported once settled, without anything that identifies a visitor", async () => {
   const before = Date.now();
   await visit({ id: "feedfacefeedface", path: "/product/17", m: { LCP: 2380, CLS: 1234 }, age: 1000, release: "1.4.0" });
   await visit({ path: "/b", m: {}, lost: "csp" });
   await cron();
-  assert.deepEqual([to("/api/42/envelope/").length, to("/mp/collect").length], [0, 0], "they may still be corrected");
-  await reborn((database) => database.exec(`DELETE FROM views WHERE view NOT LIKE 'feedface%' AND told NOT LIKE '%csp%'; UPDATE views SET heard_at = heard_at - ${3 * 60 * MINUTE}, start = start - ${3 * 60 * MINUTE}`));
+  assert.deepEqual([sentTo("/api/42/envelope/").length, sentTo("/mp/collect").length], [0, 0], "unsettled views may still be corrected");
+  await restart((database) => database.exec(`DELETE FROM views WHERE view NOT LIKE 'feedface%' AND told NOT LIKE '%csp%'; UPDATE views SET heard_at = heard_at - ${3 * 60 * MINUTE}, start = start - ${3 * 60 * MINUTE}`));
   await cron();
-  await arrived("/mp/collect", 1);
-  await arrived("/api/42/envelope/", 1);
-  const [envelope] = to("/api/42/envelope/");
+  await waitForPosts("/mp/collect", 1);
+  await waitForPosts("/api/42/envelope/", 1);
+  const [envelope] = sentTo("/api/42/envelope/");
   assert.match(String(envelope.headers["x-sentry-auth"]), /sentry_key=0123abc/);
   const [, item, payload] = envelope.text.split("\n").map((line) => (line ? JSON.parse(line) : {}));
   assert.equal(item.type, "transaction");
   assert.deepEqual([payload.transaction, payload.release, payload.environment, payload.measurements.lcp], ["/product/:id", "1.4.0", "test", { value: 2380, unit: "millisecond" }]);
   assert.ok(payload.start_timestamp * 1000 < before);
-  const [event] = to("/mp/collect");
+  const [event] = sentTo("/mp/collect");
   assert.equal(event.path, "/mp/collect?measurement_id=G-TEST&api_secret=analytics");
   assert.deepEqual(JSON.parse(event.text).events.map((/** @type {any} */ { name }) => name), ["LCP", "CLS"]);
   for (const { text } of [envelope, event]) assert.doesNotMatch(text, /feedface|product\/17/);
 });
 
-test("what Sentry forbids is not sent", async () => {
+test("no event is sent while Sentry limits the rate", async () => {
   limits.push({ "x-sentry-rate-limits": "600:transaction:key" });
-  const sentry = to("/api/42/envelope/").length;
-  const analytics = to("/mp/collect").length;
+  const sentry = sentTo("/api/42/envelope/").length;
+  const analytics = sentTo("/mp/collect").length;
   for (let index = 0; index < 5; index += 1) await visit({ path: "/c", m: { LCP: 1000 } });
   await cron();
-  // Only the memory of a living isolate knows the limits: what is stored is moved under it.
-  await reborn((database) => database.exec(`UPDATE views SET heard_at = heard_at - ${3 * 60 * MINUTE}, start = start - ${3 * 60 * MINUTE}`));
+  // The rate limits live only in the isolate's memory; therefore the stored views are shifted, too.
+  await restart((database) => database.exec(`UPDATE views SET heard_at = heard_at - ${3 * 60 * MINUTE}, start = start - ${3 * 60 * MINUTE}`));
   await cron();
-  await arrived("/mp/collect", analytics + 5);
-  assert.equal(to("/api/42/envelope/").length, sentry + 1);
+  await waitForPosts("/mp/collect", analytics + 5);
+  assert.equal(sentTo("/api/42/envelope/").length, sentry + 1);
 });

@@ -1,16 +1,16 @@
-// How healthy a site is said to be, who may read which part of it, and what the origin says of itself.
+// The health of a site, access to each part of the document, and the origin's own health check.
 import assert from "node:assert/strict";
 import http from "node:http";
 import { after, before, test } from "node:test";
 
 import { beacon, serve } from "../product.mjs";
-import { described } from "./described.mjs";
+import { createChecker } from "./openapi.mjs";
 
 /** @type {Awaited<ReturnType<typeof serve>>} */
 let product;
-/** @type {ReturnType<typeof described>} */
+/** @type {ReturnType<typeof createChecker>} */
 let check;
-/** What the origin answers, and how often it was asked. */
+/** The origin's response, and the number of requests for it. */
 const origin = { status: 200, body: "{}", asked: 0 };
 const server = http.createServer((_, response) => {
   origin.asked += 1;
@@ -27,36 +27,36 @@ before(async () => {
     SITES: { demo: { public: true }, busy: { public: true }, shut: {}, ill: { public: true }, well: { public: true } },
     ORIGIN_HEALTH_URL: `ill=http://127.0.0.1:${port}/ill,well=http://127.0.0.1:${port}/well`,
   });
-  check = described(await (await fetch(`${product.origin}/api/openapi.json`)).text());
+  check = createChecker(await (await fetch(`${product.origin}/api/openapi.json`)).text());
 });
 after(async () => {
   await product?.close();
   server.close();
 });
 
-/** What is answered, which is described. @param {string} path @param {Record<string, string>} [headers] @param {string} [method] */
-async function ask(path, headers = {}, method = "GET") {
+/** Sends a request and checks its response against the OpenAPI document. @param {string} path @param {Record<string, string>} [headers] @param {string} [method] */
+async function request(path, headers = {}, method = "GET") {
   const answer = await fetch(product.origin + path, { headers, method });
   const text = await answer.text();
   check(method, path, answer.status, answer.headers.get("content-type") ?? "", text);
   return { status: answer.status, body: JSON.parse(text), type: answer.headers.get("content-type") };
 }
 
-test("a monitor is told in a few bytes that all is configured", async () => {
-  const { status, body, type } = await ask("/api/health");
+test("a valid configuration passes the liveness check in a few bytes", async () => {
+  const { status, body, type } = await request("/api/health");
   assert.deepEqual([status, body, type], [200, { status: "pass" }, "application/health+json"]);
   const head = await fetch(`${product.origin}/api/health`, { method: "HEAD" });
   assert.deepEqual([head.status, await head.text()], [200, ""]);
   assert.equal((await fetch(`${product.origin}/api/health`, { method: "POST" })).status, 405);
 });
 
-test("a monitor is told by 503 that something is not", async () => {
-  for (const wrong of [{ SHARDS: "none" }, { BACKEND_HEALTH_URL: "https://backend.example/" }, { ALERT_CHANNELS: "[{}]" }, { EDGE: "{" }]) {
-    const broken = await serve(wrong);
+test("an invalid configuration fails the liveness check with 503", async () => {
+  for (const vars of [{ SHARDS: "none" }, { BACKEND_HEALTH_URL: "https://backend.example/" }, { ALERT_CHANNELS: "[{}]" }, { EDGE: "{" }]) {
+    const broken = await serve(vars);
     try {
       const answer = await fetch(`${broken.origin}/api/health`);
       const text = await answer.text();
-      assert.deepEqual([answer.status, JSON.parse(text)], [503, { status: "fail" }], JSON.stringify(wrong));
+      assert.deepEqual([answer.status, JSON.parse(text)], [503, { status: "fail" }], JSON.stringify(vars));
       check("GET", "/api/health", 503, answer.headers.get("content-type") ?? "", text);
     } finally {
       await broken.close();
@@ -64,9 +64,9 @@ test("a monitor is told by 503 that something is not", async () => {
   }
 });
 
-test("everybody reads the outline, readers the details, holders of a token the operations", async () => {
+test("everybody reads the outline, readers the details, token holders the operations", async () => {
   const parts = async (/** @type {string} */ site, headers = {}) => {
-    const { body } = await ask(`/api/health/advanced?site=${site}`, headers);
+    const { body } = await request(`/api/health/advanced?site=${site}`, headers);
     return [body.details !== undefined, body.operations !== undefined];
   };
   assert.deepEqual(await parts("shut"), [false, false]);
@@ -74,13 +74,13 @@ test("everybody reads the outline, readers the details, holders of a token the o
   assert.deepEqual(await parts("demo"), [true, false]);
   assert.deepEqual(await parts("shut", READ), [true, true]);
   assert.deepEqual(await parts("demo", { authorization: "Bearer manage" }), [true, true]);
-  assert.equal((await ask("/api/health/advanced?site=nowhere")).status, 404);
+  assert.equal((await request("/api/health/advanced?site=nowhere")).status, 404);
 });
 
-test("a site that nobody has visited is unknown, and not healthy", async () => {
-  const { status, body } = await ask("/api/health/advanced?site=shut", READ);
+test("a site without visits is unknown, not healthy", async () => {
+  const { status, body } = await request("/api/health/advanced?site=shut", READ);
   assert.deepEqual([status, body.status, body.health], [200, "warn", "unknown"]);
-  assert.ok(body.details.reasons.includes("No beacon was ever heard."), body.details.reasons);
+  assert.ok(body.details.reasons.includes("No beacon has been received yet."), body.details.reasons);
   assert.ok(body.details.vitals.length > 0 && body.details.vitals.every((/** @type {any} */ { verdict }) => verdict === "unknown"));
 });
 
@@ -89,11 +89,11 @@ test("each budgeted cell has its counts, verdict and freshness, and the parts ad
   for (let index = 0; index < 100; index += 1) {
     assert.equal((await product.send(beacon({ site: "busy", path: "/slow", seq: 1, m: { LCP: index < 50 ? 1200 : 2600 } }))).status, 200);
   }
-  const { status, body } = await ask("/api/health/advanced?site=busy", READ);
+  const { status, body } = await request("/api/health/advanced?site=busy", READ);
   const lcp = body.details.vitals.find((/** @type {any} */ { route, metric }) => route === "/slow" && metric === "LCP");
   assert.deepEqual([lcp.n, lcp.k, lcp.verdict, lcp.max], [100, 50, "violated", 2000]);
   assert.ok(lcp.seen_in >= began);
-  assert.match(body.details.reasons[0], /LCP of \/slow on desktops breaks its budget: 50 of 100 visits are over it/);
+  assert.match(body.details.reasons[0], /LCP of \/slow on desktops violates its budget: 50 of 100 visits exceed it/);
   assert.deepEqual(body.details.losses, { views: 100, sent: 200, heard: 100, lost: {}, refused: {} });
   assert.equal(body.score, body.parts.reduce((/** @type {number} */ sum, /** @type {any} */ { points }) => sum + points, 0));
   assert.equal(body.parts.reduce((/** @type {number} */ sum, /** @type {any} */ { of }) => sum + of, 0), 100);
@@ -101,18 +101,18 @@ test("each budgeted cell has its counts, verdict and freshness, and the parts ad
   assert.ok(body.operations.memory.bytes > 1_000_000 && body.operations.memory.percent < 50, JSON.stringify(body.operations.memory));
 });
 
-test("an origin tells its own health, is asked seldom, and what it says of its database is passed on", async () => {
+test("the origin's health check is rarely requested, and its database checks are passed on", async () => {
   const checks = { "database:responseTime": [{ status: "pass", observedValue: 3, observedUnit: "ms" }], "cpu:utilization": [{ status: "pass" }] };
   origin.body = JSON.stringify({ status: "pass", checks });
   await product.send(beacon({ site: "well" }));
-  const answers = await Promise.all(Array.from({ length: 20 }, (_, index) => ask(`/api/health/advanced?site=well&n=${index}`, READ)));
-  const told = answers.find(({ body }) => body.operations.origin);
-  assert.deepEqual([told?.body.operations.origin.is_up, told?.body.operations.origin.status, told?.body.operations.origin.database], [true, 200, checks["database:responseTime"]]);
+  const answers = await Promise.all(Array.from({ length: 20 }, (_, index) => request(`/api/health/advanced?site=well&n=${index}`, READ)));
+  const withOrigin = answers.find(({ body }) => body.operations.origin);
+  assert.deepEqual([withOrigin?.body.operations.origin.is_up, withOrigin?.body.operations.origin.status, withOrigin?.body.operations.origin.database], [true, 200, checks["database:responseTime"]]);
   assert.equal(origin.asked, 1);
-  assert.match(told?.body.details.because.origin, /^The origin is well, and took \d+ ms to say so\.$/);
+  assert.match(withOrigin?.body.details.because.origin, /^The origin is healthy and responded in \d+ ms\.$/);
 
   origin.status = 503;
   await product.send(beacon({ site: "ill" }));
-  const { status, body } = await ask("/api/health/advanced?site=ill", READ);
+  const { status, body } = await request("/api/health/advanced?site=ill", READ);
   assert.deepEqual([status, body.status, body.operations.origin.is_up], [503, "fail", false]);
 });

@@ -1,4 +1,5 @@
-// What is taken, what is refused, and that what is acknowledged stays: the real Worker in workerd.
+// Ingest by the real Worker in workerd: accepted beacons, rejected ones, and durability after the
+// acknowledgement.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 
@@ -9,13 +10,13 @@ let product;
 before(async () => void (product = await serve({ SITES: { demo: { public: true, origins: ["https://portal.example"] } } })));
 after(() => product.close());
 
-test("a beacon is acknowledged with what it kept, and read back at once", async () => {
-  const told = beacon({ path: "/one/42", m: { LCP: 1999, CLS: 1001, FCP: 1501 } });
-  const answer = await product.send(told, { prefer: "return=representation" });
+test("an acknowledged beacon is in the next summary, and the response shows its verdicts on request", async () => {
+  const sent = beacon({ path: "/one/42", m: { LCP: 1999, CLS: 1001, FCP: 1501 } });
+  const answer = await product.send(sent, { prefer: "return=representation" });
   assert.equal(answer.status, 200);
   assert.deepEqual(await answer.json(), { within: { FCP: false, LCP: true, CLS: false } });
-  const short = await product.send(told);
-  assert.deepEqual([short.status, await short.text()], [200, ""], "who does not ask is told nothing");
+  const repeated = await product.send(sent);
+  assert.deepEqual([repeated.status, await repeated.text()], [200, ""], "the body is empty unless it is requested");
   const summary = await product.summary("site=demo&route=/one/:id");
   assert.equal(summary.views, 1);
   const lcp = line(summary, "/one/:id", "LCP");
@@ -24,7 +25,7 @@ test("a beacon is acknowledged with what it kept, and read back at once", async 
   assert.equal(lcp.budget.k, 1);
   assert.equal(lcp.verdict, "insufficient");
   assert.equal(line(summary, "/one/:id", "CLS").budget.k, 0);
-  assert.equal(line(summary, "/one/:id", "INP").verdict, "unknown", "a budget that nobody measured is never green");
+  assert.equal(line(summary, "/one/:id", "INP").verdict, "unknown", "a budget without measurements is never green");
 });
 
 test("a resent beacon counts once, and a correction moves its count", async () => {
@@ -34,13 +35,13 @@ test("a resent beacon counts once, and a correction moves its count", async () =
   await product.send({ ...first, seq: 2, m: { CLS: 9000 } });
   const summary = await product.summary("site=demo&route=/two");
   assert.deepEqual([before.views, summary.views], [1, 1]);
-  const [was, is] = [before, summary].map((each) => line(each, "/two", "CLS"));
-  assert.deepEqual([was.n, is.n], [1, 1]);
-  assert.ok(Math.abs(was.p75 - 0.3) < 0.3 * 0.016, `p75 was ${was.p75}`);
-  assert.ok(Math.abs(is.p75 - 0.9) < 0.9 * 0.016, `p75 is ${is.p75}`);
+  const [previous, corrected] = [before, summary].map((each) => line(each, "/two", "CLS"));
+  assert.deepEqual([previous.n, corrected.n], [1, 1]);
+  assert.ok(Math.abs(previous.p75 - 0.3) < 0.3 * 0.016, `p75 was ${previous.p75}`);
+  assert.ok(Math.abs(corrected.p75 - 0.9) < 0.9 * 0.016, `p75 is ${corrected.p75}`);
 });
 
-test("a send that never arrived is counted as lost", async () => {
+test("a beacon that never arrived is counted as lost", async () => {
   const view = beacon({ path: "/three" });
   await product.send({ ...view, seq: 0 });
   await product.send({ ...view, seq: 3 });
@@ -48,31 +49,31 @@ test("a send that never arrived is counted as lost", async () => {
   assert.deepEqual({ sent, heard }, { sent: 4, heard: 2 });
 });
 
-test("a view that could not be measured is counted with its reason", async () => {
+test("an unmeasurable view is counted with its reason", async () => {
   await product.send(beacon({ path: "/four", m: {}, lost: "csp" }));
   const summary = await product.summary("site=demo&route=/four");
   assert.deepEqual(summary.lost, { csp: 1 });
   assert.equal(line(summary, "/four", "LCP").verdict, "unknown");
 });
 
-test("many beacons at once are all committed, and counted exactly", async () => {
+test("concurrent beacons are all committed and counted exactly", async () => {
   const sends = Array.from({ length: 600 }, (_, index) => product.send(beacon({ path: "/five", m: { LCP: 1000 + index * 2 } })));
   const answers = await Promise.all(sends);
   assert.deepEqual([...new Set(answers.map((answer) => answer.status))], [200]);
   const summary = await product.summary("site=demo&route=/five");
   const lcp = line(summary, "/five", "LCP");
   assert.deepEqual([summary.views, lcp.n, lcp.budget.n, lcp.budget.k], [600, 600, 600, 501]);
-  assert.equal(lcp.verdict, "met", "501 of 600 within the budget proves it");
+  assert.equal(lcp.verdict, "met", "501 of 600 within the budget prove it");
 });
 
-test("what is acknowledged outlives the object", async () => {
+test("acknowledged beacons survive the eviction of the object", async () => {
   await product.send(beacon({ path: "/six" }));
   await product.worker.evictDurableObject("SHARDS_OF_SITES", { name: "demo/0" });
   const summary = await product.summary("site=demo&route=/six");
   assert.equal(summary.views, 1);
 });
 
-test("programs are kept apart from people, one parameter away", async () => {
+test("bots are counted apart from people, and one parameter includes them", async () => {
   await product.send(beacon({ path: "/seven" }), { "user-agent": "Googlebot/2.1" });
   await product.send(beacon({ path: "/seven", bot: 1 }));
   await product.send(beacon({ path: "/seven" }));
@@ -82,7 +83,7 @@ test("programs are kept apart from people, one parameter away", async () => {
   assert.deepEqual(counts, [1, 3, 2]);
 });
 
-test("what is wrong is refused by name, and stored nowhere", async () => {
+test("an invalid beacon is rejected with its field and stored nowhere", async () => {
   const { heard } = await product.summary();
   const good = beacon();
   /** @type {[unknown, number, string, string | undefined][]} */
@@ -121,11 +122,11 @@ test("what is wrong is refused by name, and stored nowhere", async () => {
   assert.equal((await product.summary()).heard, heard);
 });
 
-test("only the site's own pages may send, and CORS lets them", async () => {
-  const from = (/** @type {string} */ origin) => product.send(beacon({ path: "/cors" }), { origin });
-  const own = await from(product.origin);
-  const allowed = await from("https://portal.example");
-  const foreign = await from("https://evil.example");
+test("only the site's own pages may send, and CORS allows them", async () => {
+  const sendFrom = (/** @type {string} */ origin) => product.send(beacon({ path: "/cors" }), { origin });
+  const own = await sendFrom(product.origin);
+  const allowed = await sendFrom("https://portal.example");
+  const foreign = await sendFrom("https://evil.example");
   assert.deepEqual([own.status, allowed.status, foreign.status], [200, 200, 403]);
   assert.equal(allowed.headers.get("access-control-allow-origin"), "https://portal.example");
   assert.equal(foreign.headers.get("access-control-allow-origin"), null);
@@ -134,7 +135,7 @@ test("only the site's own pages may send, and CORS lets them", async () => {
   assert.equal(preflight.headers.get("access-control-allow-headers"), "content-type, prefer");
 });
 
-test("methods and paths that are not there are refused as such", async () => {
+test("unknown methods and paths are rejected", async () => {
   const get = await fetch(`${product.origin}/v1/vitals`);
   assert.deepEqual([get.status, get.headers.get("allow")], [405, "POST, OPTIONS"]);
   assert.equal((await fetch(`${product.origin}/api/nothing`)).status, 404);
@@ -143,6 +144,6 @@ test("methods and paths that are not there are refused as such", async () => {
   assert.equal((await fetch(`${product.origin}/api/health`, { method: "HEAD" })).status, 200);
 });
 
-test("nothing of it was logged as an error", () => {
+test("no rejection is logged as an error", () => {
   assert.deepEqual(product.logs().filter(({ level }) => level === "error"), []);
 });

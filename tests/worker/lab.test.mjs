@@ -1,5 +1,5 @@
-// What Lighthouse measured is kept, the latest of each page and device, and no more than there is room for;
-// from who may, and read by who may.
+// Lighthouse results: the latest of each page and device, limited in number, uploaded and read with the
+// right token.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 
@@ -10,13 +10,13 @@ import { serve } from "../product.mjs";
 /** @type {Awaited<ReturnType<typeof serve>>} */
 let product;
 /** @type {import("ajv").ValidateFunction} */
-let described;
+let validate;
 before(async () => {
   product = await serve({ READ_TOKEN: "read sesame", MANAGE_TOKEN: "manage sesame", SITES: { demo: { public: true }, full: { public: true }, shut: {} } });
   const document = await (await fetch(`${product.origin}/api/openapi.json`)).json();
   const ajv = new Ajv2020({ strict: false });
   ajv.addSchema({ $id: "https://doc.invalid/openapi.json", ...document });
-  described = ajv.compile({ $ref: "https://doc.invalid/openapi.json#/components/schemas/Lab" });
+  validate = ajv.compile({ $ref: "https://doc.invalid/openapi.json#/components/schemas/Lab" });
 });
 after(() => product.close());
 
@@ -27,12 +27,12 @@ const upload = (body, site = "demo", token = "manage sesame") =>
 const read = async (site = "demo", headers = {}) => {
   const answer = await fetch(`${product.origin}/api/lab?site=${site}`, { headers });
   const body = await answer.json();
-  if (answer.ok) assert.ok(described(body), JSON.stringify(described.errors));
+  if (answer.ok) assert.ok(validate(body), JSON.stringify(validate.errors));
   return { status: answer.status, pages: body.pages };
 };
 const page = (/** @type {Record<string, any>} */ more = {}) => ({ path: "/product/42", device: "phone", runs: 5, medians: { LCP: 1950.25, CLS: 0.02 }, score: 0.93, ...more });
 
-test("the latest of a page and device replaces the one before", async () => {
+test("the latest result of a page and device replaces the previous one", async () => {
   assert.equal((await upload({ v: 1, release: "1", pages: [page(), page({ device: "desktop" })] })).status, 200);
   assert.equal((await upload({ v: 1, release: "2", pages: [page({ medians: { LCP: 2000 }, score: undefined })] })).status, 200);
   const { pages } = await read();
@@ -45,14 +45,14 @@ test("the latest of a page and device replaces the one before", async () => {
   );
 });
 
-test("who holds no token, or only that for reading, uploads nothing", async () => {
+test("an upload requires the management token", async () => {
   for (const token of ["", "read sesame", "manage sesam"]) assert.equal((await upload({ v: 1, pages: [page()] }, "shut", token)).status, 401, token);
   assert.equal((await read("shut")).status, 401);
   assert.deepEqual(await read("shut", { authorization: "Bearer read sesame" }), { status: 200, pages: [] });
   assert.equal((await upload({ v: 1, pages: [page()] }, "nobody")).status, 404);
 });
 
-test("what cannot be is refused, and what was there stays", async () => {
+test("an invalid upload is rejected and changes nothing", async () => {
   const before = await read();
   for (const [body, status] of /** @type {[unknown, number][]} */ ([
     ["{", 400],
@@ -70,12 +70,12 @@ test("what cannot be is refused, and what was there stays", async () => {
   assert.equal((await fetch(`${product.origin}/api/lab?site=demo`, { method: "DELETE" })).headers.get("allow"), "GET, HEAD, POST");
 });
 
-test("five hundred pages are kept, and the oldest make room", async () => {
+test("five hundred pages are kept, and the oldest are dropped", async () => {
   for (let batch = 0; batch < 11; batch += 1) {
     const pages = Array.from({ length: 50 }, (_, index) => page({ path: `/page/n${batch}-${index}`, score: undefined }));
     assert.equal((await upload({ v: 1, pages }, "full")).status, 200);
   }
   const { pages } = await read("full");
   assert.equal(pages.length, 500);
-  assert.ok(!pages.some((/** @type {any} */ { path }) => path.startsWith("/page/n0-")), "the first batch is gone");
+  assert.ok(!pages.some((/** @type {any} */ { path }) => path.startsWith("/page/n0-")), "the first batch is dropped");
 });

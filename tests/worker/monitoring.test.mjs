@@ -1,5 +1,5 @@
-// The ready files for Prometheus and Grafana: they ask only for what the Worker exports, with the limits that
-// the alerts have, and Prometheus's own tool reads each expression.
+// The files for Prometheus and Grafana query only exported metrics, use the limits of the alerts, and
+// are accepted by Prometheus's own tool.
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -10,35 +10,35 @@ import { test } from "node:test";
 const read = (/** @type {string} */ path) => readFileSync(path, "utf8");
 const rules = read("monitoring/rules.yml");
 const dashboards = readdirSync("monitoring/grafana").filter((file) => file.endsWith(".json")).map((file) => ({ file, dashboard: JSON.parse(read(`monitoring/grafana/${file}`)) }));
-// What is exported, with every family in it (crates/insight/tests/exports.rs).
-const exported = new Set([...read("crates/insight/tests/golden/metrics.txt").matchAll(/^([a-z_]+)\{/gm)].map(([, name]) => name));
+// A golden export that contains every family (crates/export/tests/exports.rs).
+const exported = new Set([...read("crates/export/tests/golden/metrics.txt").matchAll(/^([a-z_]+)\{/gm)].map(([, name]) => name));
 
-/** @param {string[]} words @param {import("node:test").TestContext} t */
-function promtool(words, t) {
-  const { error, status, stdout, stderr } = spawnSync("promtool", words, { encoding: "utf8" });
-  if (error) return t.skip("promtool is not here (Debian has it in `prometheus`)");
+/** @param {string[]} args @param {import("node:test").TestContext} t */
+function promtool(args, t) {
+  const { error, status, stdout, stderr } = spawnSync("promtool", args, { encoding: "utf8" });
+  if (error) return t.skip("promtool is not installed (Debian package `prometheus`)");
   assert.equal(status, 0, stdout + stderr);
 }
 
-/** The metrics that an expression names. @param {string} expression */
-const named = (expression) => [...expression.matchAll(/\b((?:web_vitals|http|cache|db|edge_vitals)_[a-z_]+)\b/g)].map(([, name]) => name);
+/** Returns the metrics in an expression. @param {string} expression */
+const metricsIn = (expression) => [...expression.matchAll(/\b((?:web_vitals|http|cache|db|edge_vitals)_[a-z_]+)\b/g)].map(([, name]) => name);
 
-/** Each expression of a dashboard. @param {any} dashboard @returns {string[]} */
+/** Returns the expressions of a dashboard. @param {any} dashboard @returns {string[]} */
 const expressions = (dashboard) => dashboard.panels.flatMap((/** @type {any} */ panel) => panel.targets.map((/** @type {any} */ target) => target.expr));
 
-/** A metric and the buckets that Inf closes are there, or there as soon as something is measured. @param {string} name */
+/** Tells whether the Worker exports a metric once it is measured. @param {string} name */
 function isExported(name) {
   if (exported.has(name)) return true;
-  // The golden page measures two of the six vitals; the others have the same shape.
+  // The golden export has two of the six vitals; the others have the same shape.
   return /^web_vitals_(fcp|inp|fid|ttfb)_seconds_(bucket|sum|count)$/.test(name) && exported.has(name.replace(/fcp|inp|fid|ttfb/, "lcp"));
 }
 
-test("the rules are read by Prometheus's own tool, and call when they must", (t) => {
+test("promtool accepts the rules, and their alerts fire in its tests", (t) => {
   promtool(["check", "rules", "monitoring/rules.yml"], t);
   promtool(["test", "rules", "monitoring/rules.test.yml"], t);
 });
 
-test("the scrape configuration is read by Prometheus's own tool", (t) => {
+test("promtool accepts the scrape configuration", (t) => {
   const folder = mkdtempSync(join(tmpdir(), "edge-vitals-"));
   try {
     for (const file of ["prometheus.yml", "rules.yml"]) writeFileSync(join(folder, file), read(`monitoring/${file}`));
@@ -49,7 +49,7 @@ test("the scrape configuration is read by Prometheus's own tool", (t) => {
   }
 });
 
-test("each expression of each dashboard is read by Prometheus's own tool", (t) => {
+test("promtool accepts each expression of each dashboard", (t) => {
   const all = dashboards.flatMap(({ dashboard }) => expressions(dashboard));
   assert.ok(all.length > 20, `${all.length} expressions`);
   const folder = mkdtempSync(join(tmpdir(), "edge-vitals-"));
@@ -62,19 +62,19 @@ test("each expression of each dashboard is read by Prometheus's own tool", (t) =
   }
 });
 
-test("rules and dashboards ask only for what is exported", () => {
-  const asked = new Set([rules, ...dashboards.map(({ dashboard }) => JSON.stringify(dashboard))].flatMap(named));
+test("rules and dashboards query only exported metrics", () => {
+  const used = new Set([rules, ...dashboards.map(({ dashboard }) => JSON.stringify(dashboard))].flatMap(metricsIn));
   const recorded = /^(?:http_errors|http_requests|http_request_duration_seconds|cache_hits|db_query_duration_seconds|web_vitals_\w+)$/;
-  const missing = [...asked].filter((name) => !isExported(name) && !recorded.test(name));
+  const missing = [...used].filter((name) => !isExported(name) && !recorded.test(name));
   assert.deepEqual(missing, []);
-  assert.ok(asked.size > 15, `${asked.size} names`);
-  for (const name of ["http_requests_total", "http_request_duration_seconds_bucket", "cache_hits_total", "cache_misses_total", "db_query_duration_seconds_bucket"]) assert.ok(asked.has(name), name);
+  assert.ok(used.size > 15, `${used.size} names`);
+  for (const name of ["http_requests_total", "http_request_duration_seconds_bucket", "cache_hits_total", "cache_misses_total", "db_query_duration_seconds_bucket"]) assert.ok(used.has(name), name);
 });
 
-test("each recorded name that is called about is recorded", () => {
+test("each recording that an alert uses is defined", () => {
   const recorded = [...rules.matchAll(/record: (\S+)/g)].map(([, name]) => name);
-  const asked = [...rules.matchAll(/\b(site\w*:\w+:\w+)\b/g)].map(([, name]) => name);
-  assert.deepEqual(asked.filter((name) => !recorded.includes(name)), []);
+  const used = [...rules.matchAll(/\b(site\w*:\w+:\w+)\b/g)].map(([, name]) => name);
+  assert.deepEqual(used.filter((name) => !recorded.includes(name)), []);
 });
 
 test("the limits are those of docs/alerts.md", () => {
@@ -83,7 +83,7 @@ test("the limits are those of docs/alerts.md", () => {
     const [, , , , warning, critical] = row.split("|");
     return [warning, critical].map((cell) => Number(/(?:over|under) ([\d.]+)/.exec(cell)?.[1]));
   };
-  const asked = (/** @type {string} */ alert) => Number(new RegExp(`alert: ${alert}\n(?:.*#.*\n)? *expr: .* [<>] ([\\d.]+)$`, "m").exec(rules)?.[1]);
+  const used = (/** @type {string} */ alert) => Number(new RegExp(`alert: ${alert}\n(?:.*#.*\n)? *expr: .* [<>] ([\\d.]+)$`, "m").exec(rules)?.[1]);
   for (const [signal, scale, warning, critical] of /** @type {[string, number, string, string?][]} */ ([
     ["response-time", 1000, "SlowAnswers", "VerySlowAnswers"],
     ["hit-ratio", 100, "ColdCache"],
@@ -93,7 +93,7 @@ test("the limits are those of docs/alerts.md", () => {
     ["push-backlog", 1, "BackendBehind", "BackendFarBehind"],
   ])) {
     const [first, second] = limits(signal);
-    assert.equal(asked(warning) * scale, first, warning);
-    if (critical) assert.equal(asked(critical) * scale, second, critical);
+    assert.equal(used(warning) * scale, first, warning);
+    if (critical) assert.equal(used(critical) * scale, second, critical);
   }
 });

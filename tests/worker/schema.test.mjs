@@ -1,5 +1,5 @@
-// The published schema of the beacon says what the Worker takes: a validator that knows only the
-// schema, and the Worker that knows only its parser, agree on every body.
+// The published schema of the beacon agrees with the Worker on every body: the validator knows only the
+// schema, the Worker only its parser.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 
@@ -20,14 +20,14 @@ before(async () => {
 after(() => product.close());
 
 /** @param {unknown} body */
-async function agreed(body) {
+async function checkAgreement(body) {
   const taken = (await product.send(/** @type {any} */ (body))).status === 200;
   const text = JSON.stringify(body);
-  assert.equal(taken, valid(JSON.parse(text)), `${text}: ${taken ? "taken" : "refused"}, and the schema says otherwise`);
+  assert.equal(taken, valid(JSON.parse(text)), `${text}: ${taken ? "accepted" : "rejected"}, contrary to the schema`);
   return taken;
 }
 
-const whole = () =>
+const fullBeacon = () =>
   beacon({
     route: "/a/:id",
     m: { FCP: 812, LCP: 1204, CLS: 12, INP: 56, FID: 3, TTFB: 120 },
@@ -40,7 +40,7 @@ const whole = () =>
     lost: "csp",
   });
 
-test("each field is taken and refused as the schema says", async () => {
+test("each field is accepted and rejected as in the schema", async () => {
   /** @type {[Record<string, any>, boolean][]} */
   const table = [
     [{}, true],
@@ -94,34 +94,34 @@ test("each field is taken and refused as the schema says", async () => {
     [{ lost: "boredom" }, false],
   ];
   for (const [change, expected] of table) {
-    assert.equal(await agreed({ ...whole(), ...change }), expected, JSON.stringify(change));
+    assert.equal(await checkAgreement({ ...fullBeacon(), ...change }), expected, JSON.stringify(change));
   }
 });
 
-test("any damage to a beacon is judged alike", async () => {
-  const random = seeded(20261121);
+test("the schema and the Worker agree on any damaged beacon", async () => {
+  const random = createRandom(20261121);
   const odd = [null, true, false, 0, 1, -1, 31.5, 2 ** 33, "", "x", "/x", "a b", "é", "\u0001", [], [1], {}, { LCP: 1 }, { a: "b" }];
   const pick = (/** @type {any[]} */ all) => all[Math.floor(random() * all.length)];
   let taken = 0;
   for (let round = 0; round < 40; round += 1) {
     const bodies = Array.from({ length: 10 }, () => {
       /** @type {Record<string, any>} */
-      const body = whole();
+      const body = fullBeacon();
       const damaged = random() < 0.3 ? body.m : body;
       const key = pick(Object.keys(damaged));
       if (random() < 0.2) delete damaged[key];
       else damaged[key] = pick(odd);
-      // The Worker serves one site; the schema cannot know which.
+      // The Worker serves one site, which the schema cannot know.
       if (valid(JSON.parse(JSON.stringify(body)))) body.site = "demo";
       return body;
     });
-    for (const was of await Promise.all(bodies.map(agreed))) taken += Number(was);
+    for (const accepted of await Promise.all(bodies.map(checkAgreement))) taken += Number(accepted);
   }
-  assert.ok(taken > 50 && taken < 350, `${taken} of 400 were taken: neither side says the same to all`);
+  assert.ok(taken > 50 && taken < 350, `${taken} of 400 were accepted: neither side treats all alike`);
 });
 
-/** A generator of numbers from 0 to 1 (mulberry32). @param {number} seed */
-function seeded(seed) {
+/** Creates a generator of numbers from 0 to 1 (mulberry32). @param {number} seed */
+function createRandom(seed) {
   return () => {
     seed = (seed + 0x6d2b79f5) | 0;
     let mixed = Math.imul(seed ^ (seed >>> 15), 1 | seed);

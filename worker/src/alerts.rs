@@ -1,7 +1,9 @@
 //! `/api/alerts`: alerts and silences of a site, which its coordinator holds.
 
-use insight::alert_requests::{AcknowledgeRequest, SilenceRequest, UnsilenceRequest};
-use serde_json::json;
+use alerting::alert_document::{
+    AcknowledgeRequest, AcknowledgeResponse, SilenceRequest, SilenceResponse, UnsilenceRequest,
+    UnsilenceResponse, VERSION,
+};
 use wire::ApiError;
 use worker::{Env, Request};
 
@@ -25,8 +27,8 @@ pub(crate) async fn acknowledge(request: &Request, env: &Env, config: &Config) -
     let site = auth::requested_site(request, config)?;
     auth::require(auth::has_token(request, env, auth::MANAGE_TOKEN)?, auth::MANAGE_TOKEN)?;
     let asked: AcknowledgeRequest = auth::json_body(request).await?;
-    let is_raised = call_coordinator(env, &site, asked.validate()?).await?;
-    Ok(response::json(json!({ "v": 1, "site": site, "acknowledged": is_raised }).to_string())?)
+    let acknowledged = call_coordinator(env, &site, asked.validate()?).await?;
+    response::document(&AcknowledgeResponse { v: VERSION, site, acknowledged })
 }
 
 /// `POST /api/alerts/silence`: silences a signal or a route for a while.
@@ -37,7 +39,7 @@ pub(crate) async fn silence(request: &Request, env: &Env, config: &Config) -> Ha
     let number = call_coordinator(env, &site, asked.into_silence(now())?).await?;
     let want = "asked for when fewer than 200 are silenced; take one back";
     let number = number.ok_or(ApiError::OutOfRange { field: "silence", expected: want })?;
-    Ok(response::json(json!({ "v": 1, "site": site, "number": number }).to_string())?)
+    response::document(&SilenceResponse { v: VERSION, site, number })
 }
 
 /// `POST /api/alerts/unsilence`: ends a silence.
@@ -46,5 +48,5 @@ pub(crate) async fn unsilence(request: &Request, env: &Env, config: &Config) -> 
     auth::require(auth::has_token(request, env, auth::MANAGE_TOKEN)?, auth::MANAGE_TOKEN)?;
     let asked: UnsilenceRequest = auth::json_body(request).await?;
     let was_silenced = call_coordinator(env, &site, asked).await?;
-    Ok(response::json(json!({ "v": 1, "site": site, "was_silenced": was_silenced }).to_string())?)
+    response::document(&UnsilenceResponse { v: VERSION, site, was_silenced })
 }

@@ -1,8 +1,8 @@
 //! `GET /badge.svg`: the verdict of a site, a route or a metric as a picture. A site that is not public needs a token
 //! for it, as for every read.
 
-use insight::budget_badge::badge_svg;
-use insight::query_parameters::BY_PAGE;
+use report::budget_badge::badge_svg;
+use report::query_parameters::BY_PAGE;
 use worker::{Env, Request};
 
 use crate::config::Config;

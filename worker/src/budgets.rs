@@ -71,7 +71,7 @@ pub(crate) fn last_good() -> Option<Rc<Budgets>> {
 #[wasm_bindgen(wasm_bindgen = worker::wasm_bindgen)]
 #[expect(unreachable_pub, reason = "wasm-bindgen exports what is pub")]
 #[must_use]
-pub fn budgets_are_old(now: f64) -> bool {
+pub fn budgets_are_stale(now: f64) -> bool {
     let is_old = |offered: &Rc<BudgetFile>| (now as u64).saturating_sub(offered.read_at) >= MAX_AGE_MS;
     CACHE.with_borrow(|cache| cache.file.as_ref().is_none_or(is_old))
 }
@@ -79,7 +79,7 @@ pub fn budgets_are_old(now: f64) -> bool {
 /// Reads the file again. A beacon is accepted without budgets, and judged when it is folded.
 #[wasm_bindgen(wasm_bindgen = worker::wasm_bindgen, wasm_bindgen_futures = worker::wasm_bindgen_futures)]
 #[expect(unreachable_pub, reason = "wasm-bindgen exports what is pub")]
-pub async fn read_budgets(env: Env) {
+pub async fn refresh_budgets(env: Env) {
     load(&env, MAX_AGE_MS).await;
 }
 

@@ -1,7 +1,7 @@
 //! `GET /api/vitals/causes`: the causes of slow views, by page and metric.
 
-use insight::cause_report::{CauseQuery, causes_response};
-use insight::query_parameters::BY_PAGE;
+use report::cause_report::{CauseQuery, causes_response};
+use report::query_parameters::BY_PAGE;
 use worker::{Env, Request};
 
 use crate::config::Config;

@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::rc::Rc;
 
-use insight::channel::ChannelConfig;
-use insight::export::config::ExportConfig;
-use ledger::outbox::{PushConfig, Sink};
+use alerting::channel::ChannelConfig;
+use export::config::ExportConfig;
 use ledger::{Retention, RouteTemplates, ShardLayout};
+use outbox::{PushConfig, Sink};
 use serde::Deserialize;
 use worker::Env;
 

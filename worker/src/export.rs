@@ -1,7 +1,7 @@
-//! Exported metrics: scraped at `GET /metrics`, or sent by the cron. `insight::export` writes each format.
+//! Exported metrics: scraped at `GET /metrics`, or sent by the cron. `export` writes each format.
 
-use insight::export::prometheus::{self, ExpositionFormat};
-use insight::export::{Gauge, otlp};
+use export::prometheus::{self, ExpositionFormat};
+use export::{Gauge, otlp};
 use wire::ApiError;
 use worker::{Env, Error, Request};
 

@@ -1,14 +1,13 @@
-//! The health document of a site: counts of its shards, and the status of its coordinator. `insight::health_inputs`
+//! The health document of a site: counts of its shards, and the status of its coordinator. `report::health_inputs`
 //! evaluates them.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
-use insight::health_document::HealthReport;
-use insight::health_inputs::{SiteCounts, last_day_query};
-use ledger::WindowSpan;
-use ledger::traffic::TrafficStats;
-use wire::UnixMillis;
+use report::health_document::HealthReport;
+use report::health_inputs::{SiteCounts, last_day_query};
+use traffic::TrafficStats;
+use wire::{UnixMillis, WindowSpan};
 use worker::{Env, Request};
 
 use crate::clock::now;

@@ -1,8 +1,8 @@
 //! The status history of a site.
 
-use insight::status_history::StatusHistory;
-use serde_json::json;
-use worker::{Env, Request};
+use alerting::health_history::HealthHistory;
+use report::status_history::StatusHistory;
+use worker::{Env, Error, Request};
 
 use crate::auth;
 use crate::clock::now;
@@ -20,20 +20,20 @@ pub(crate) async fn history(request: &Request, env: &Env, config: &Config) -> Ha
     let with_incidents = auth::can_read(request, env)?;
     let HistoryResult { periods, incidents, more_incidents } =
         call_coordinator(env, &asked.site, HistoryQuery { from, to, with_incidents }).await?;
-    let StatusHistory { statuses, status_ms, unevaluated_ms } = StatusHistory::between(&periods, from, to);
-    let mut document = json!({
-        "v": 1,
-        "site": asked.site,
-        "from": from,
-        "to": to,
-        "statuses": statuses,
-        "spent": status_ms,
-        "unseen": unevaluated_ms,
-    });
-    if let Some(fields) = document.as_object_mut().filter(|_| with_incidents) {
-        fields.insert("incidents".into(), incidents.into());
-        fields.insert("more_incidents".into(), more_incidents.into());
-    }
+    let document = HealthHistory {
+        v: 1,
+        site: asked.site.clone(),
+        from,
+        to,
+        history: StatusHistory::between(&periods, from, to),
+        incidents: with_incidents.then_some(incidents),
+        more_incidents: with_incidents.then_some(more_incidents),
+    };
     let cache = if with_incidents { "private, max-age=5" } else { asked.cache_control(&query) };
-    response::conditional(request, CONTENT_TYPE_JSON, cache, document.to_string().into_bytes())
+    response::conditional(
+        request,
+        CONTENT_TYPE_JSON,
+        cache,
+        serde_json::to_vec(&document).map_err(Error::from)?,
+    )
 }

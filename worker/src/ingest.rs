@@ -3,8 +3,8 @@
 
 use std::collections::BTreeMap;
 
-use insight::beacon_verdicts::{limits_for, within_budget_json};
 use ledger::{ClientInfo, JournalRow, MetricLimits, ViewRecord, shard_name};
+use report::beacon_verdicts::{limits_for, within_budget_json};
 use wire::web_vitals::WebVitalsReport;
 use wire::{ApiError, Beacon, UnixMillis, beacon};
 use worker::js_sys::Array;
@@ -47,7 +47,7 @@ struct IngestOutcome {
 #[expect(clippy::too_many_arguments, reason = "one crossing for all that the shim knows")]
 #[expect(unreachable_pub, reason = "wasm-bindgen exports what is pub")]
 #[must_use]
-pub fn hear(
+pub fn ingest(
     env: &Env,
     body: &[u8],
     query: Option<String>,
@@ -102,7 +102,7 @@ pub fn hear(
 #[wasm_bindgen(wasm_bindgen = worker::wasm_bindgen)]
 #[expect(unreachable_pub, reason = "wasm-bindgen exports what is pub")]
 #[must_use]
-pub fn refuse(env: &Env, reason: &str, site: Option<String>, origin: Option<String>) -> JsValue {
+pub fn reject(env: &Env, reason: &str, site: Option<String>, origin: Option<String>) -> JsValue {
     let refusal = match reason {
         "too-large" => ApiError::TooLarge { limit: beacon::MAX_BYTES },
         "too-many" => ApiError::TooManyRequests { retry_after: RATE_LIMIT_PERIOD_SECONDS },
@@ -124,7 +124,7 @@ pub fn refuse(env: &Env, reason: &str, site: Option<String>, origin: Option<Stri
 #[wasm_bindgen(wasm_bindgen = worker::wasm_bindgen)]
 #[expect(unreachable_pub, reason = "wasm-bindgen exports what is pub")]
 #[must_use]
-pub fn network(address: &str) -> String {
+pub fn client_network(address: &str) -> String {
     match address.contains(':') {
         true => address.split(':').take(4).collect::<Vec<_>>().join(":"),
         false => address.to_owned(),

@@ -1,7 +1,6 @@
 //! Lighthouse results beside the field: they are stored by the coordinator of a site.
 
-use serde_json::json;
-use wire::lab::{LabReport, LabResult, LabUpload, VERSION};
+use wire::lab::{LabReport, LabResult, LabUpload, LabUploadResponse, VERSION};
 use worker::{Env, Error, Request};
 
 use crate::auth;
@@ -28,8 +27,8 @@ pub(crate) async fn upload(request: &Request, env: &Env, config: &Config) -> Han
             measurement,
         })
         .collect();
-    let stored = call_coordinator(env, &site, StoreLabResults(results)).await?;
-    Ok(response::json(json!({ "v": VERSION, "site": site, "pages": stored }).to_string())?)
+    let pages = call_coordinator(env, &site, StoreLabResults(results)).await?;
+    response::document(&LabUploadResponse { v: VERSION, site, pages })
 }
 
 /// `GET /api/lab`: the latest result of each page and device class.

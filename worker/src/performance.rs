@@ -1,22 +1,23 @@
-//! `/api/performance/…`: bottlenecks, recommendations, trends and figures, which `insight` makes from the counts; and
+//! `/api/performance/…`: bottlenecks, recommendations, trends and figures, which `report` makes from the counts; and
 //! the calls that stop and start monitoring.
 
-use std::collections::BTreeMap;
-
 use budget::Budgets;
-use insight::advice::advise;
-use insight::backend_queries::BackendQueries;
-use insight::bottleneck::rank;
-use insight::cause_report::{CauseQuery, PageCauses};
-use insight::health_document::{CacheUsage, RequestReport};
-use insight::page_evidence::{self, PageEvidence};
-use insight::performance_report::{release_pages, trends};
-use insight::query_parameters::BY_PAGE;
-use insight::release::{self, ReleasePage};
-use insight::stats_format::stats;
-use ledger::{Dimension, SeriesQuery, WindowSpan};
-use serde_json::{Value, json};
-use wire::Metric;
+use ledger::{Dimension, SeriesQuery};
+use report::advice::advise;
+use report::backend_queries::BackendQueries;
+use report::bottleneck::rank;
+use report::cause_report::{CauseQuery, PageCauses};
+use report::page_evidence::{self, PageEvidence};
+use report::performance_document::{
+    BottleneckReport, MonitoringResponse, PerformanceDashboard, PerformanceMetrics, PerformanceScope,
+    QueryReport, RecommendationReport, ReleaseEffect, TrendReport, VERSION,
+};
+use report::performance_report::{release_pages, trends};
+use report::query_parameters::BY_PAGE;
+use report::release::{self, ReleasePage};
+use report::request_report::{CacheUsage, RequestReport};
+use report::stats_format::stats;
+use wire::{Metric, WindowSpan};
 use worker::{Env, Error, Request};
 
 use crate::config::Config;
@@ -42,24 +43,21 @@ pub(crate) async fn dashboard(request: &Request, env: &Env, config: &Config) -> 
     if let Some(details) = &mut details {
         details.vitals.truncate(MAX_DASHBOARD_ITEMS);
     }
-    let document = json!({
-        "v": 1,
-        "site": asked.site,
-        "from": query.from,
-        "to": query.to,
-        "health": report.health,
-        "score": report.score,
-        "parts": report.parts,
-        "details": details,
-        "bottlenecks": bottlenecks,
-        "recommendations": advice,
-        "alerts": operations.map(|operations| operations.alerts),
-    });
+    let document = PerformanceDashboard {
+        scope: scope(&asked, &query),
+        health: report.health,
+        score: report.score,
+        parts: report.parts,
+        details,
+        bottlenecks,
+        recommendations: advice,
+        alerts: operations.map(|operations| operations.alerts),
+    };
     response::conditional(
         request,
         CONTENT_TYPE_JSON,
         asked.cache_control(&query),
-        document.to_string().into_bytes(),
+        serde_json::to_vec(&document).map_err(Error::from)?,
     )
 }
 
@@ -70,29 +68,22 @@ pub(crate) async fn metrics(request: &Request, env: &Env, config: &Config) -> Ha
     let groups = shard_client::query(env, config, &asked.site, &query).await?;
     let traffic = traffic_collector::read_total(env, &asked.site, query.from, query.to).await?;
     let total = groups.total();
-    let vitals: BTreeMap<&str, Value> = total
-        .metrics
-        .iter()
-        .map(|(metric, tally)| Ok((metric.name(), serde_json::to_value(stats(*metric, Some(tally)))?)))
-        .collect::<Result<_, serde_json::Error>>()
-        .map_err(Error::from)?;
+    let vitals =
+        total.metrics.iter().map(|(metric, tally)| (metric.name(), stats(*metric, Some(tally)))).collect();
     let span = query.to.0.saturating_sub(query.from.0);
-    let document = json!({
-        "v": 1,
-        "site": asked.site,
-        "from": query.from,
-        "to": query.to,
-        "views": total.views,
-        "vitals": vitals,
-        "requests": RequestReport::from_traffic(&traffic, span),
-        "cache": CacheUsage::from_traffic(&traffic),
-        "queries": BackendQueries::new(&traffic, None).queries,
-    });
+    let document = PerformanceMetrics {
+        scope: scope(&asked, &query),
+        views: total.views,
+        vitals,
+        requests: RequestReport::from_traffic(&traffic, span),
+        cache: CacheUsage::from_traffic(&traffic),
+        queries: BackendQueries::new(&traffic, None).queries,
+    };
     response::conditional(
         request,
         CONTENT_TYPE_JSON,
         asked.cache_control(&query),
-        document.to_string().into_bytes(),
+        serde_json::to_vec(&document).map_err(Error::from)?,
     )
 }
 
@@ -105,36 +96,16 @@ pub(crate) async fn queries(request: &Request, env: &Env, config: &Config) -> Ha
         _ => None,
     });
     let traffic = traffic_collector::read_total(env, &asked.site, query.from, query.to).await?;
-    let BackendQueries {
-        found,
-        routes,
-        answers,
-        origin_responses: asked_for,
-        origin_seconds,
-        queries,
-        more,
-        elsewhere,
-    } = BackendQueries::new(&traffic, page);
-    let document = json!({
-        "v": 1,
-        "site": asked.site,
-        "from": query.from,
-        "to": query.to,
-        "page": page,
-        "found": found,
-        "routes": routes,
-        "answers": answers,
-        "asked": asked_for,
-        "origin_seconds": origin_seconds,
-        "queries": queries,
-        "more": more,
-        "elsewhere": elsewhere,
-    });
+    let document = QueryReport {
+        scope: scope(&asked, &query),
+        page: page.map(str::to_owned),
+        queries: BackendQueries::new(&traffic, page),
+    };
     response::conditional(
         request,
         CONTENT_TYPE_JSON,
         asked.cache_control(&query),
-        document.to_string().into_bytes(),
+        serde_json::to_vec(&document).map_err(Error::from)?,
     )
 }
 
@@ -144,13 +115,12 @@ pub(crate) async fn bottlenecks(request: &Request, env: &Env, config: &Config) -
     let (query, found) = load_evidence(env, config, &asked).await?;
     let mut all = rank(&found.evidence.page_metrics(&found.budgets));
     all.truncate(MAX_LINES);
-    let document =
-        json!({ "v": 1, "site": asked.site, "from": query.from, "to": query.to, "bottlenecks": all });
+    let document = BottleneckReport { scope: scope(&asked, &query), bottlenecks: all };
     response::conditional(
         request,
         CONTENT_TYPE_JSON,
         asked.cache_control(&query),
-        document.to_string().into_bytes(),
+        serde_json::to_vec(&document).map_err(Error::from)?,
     )
 }
 
@@ -160,13 +130,12 @@ pub(crate) async fn recommendations(request: &Request, env: &Env, config: &Confi
     let (query, found) = load_evidence(env, config, &asked).await?;
     let mut all = advise(&found.evidence.page_metrics(&found.budgets));
     all.truncate(MAX_LINES);
-    let document =
-        json!({ "v": 1, "site": asked.site, "from": query.from, "to": query.to, "recommendations": all });
+    let document = RecommendationReport { scope: scope(&asked, &query), recommendations: all };
     response::conditional(
         request,
         CONTENT_TYPE_JSON,
         asked.cache_control(&query),
-        document.to_string().into_bytes(),
+        serde_json::to_vec(&document).map_err(Error::from)?,
     )
 }
 
@@ -179,23 +148,16 @@ pub(crate) async fn analytics(request: &Request, env: &Env, config: &Config) -> 
     let release = match asked.parameters.comparison_query(&query)? {
         Some((against, _)) => {
             let pages = release_comparison(env, config, &asked, &query).await?;
-            Some(json!({ "against": against, "differences": release::compare(&pages) }))
+            Some(ReleaseEffect { against: against.to_owned(), differences: release::compare(&pages) })
         }
         None => None,
     };
-    let document = json!({
-        "v": 1,
-        "site": asked.site,
-        "from": query.from,
-        "to": query.to,
-        "trends": trends,
-        "release": release,
-    });
+    let document = TrendReport { scope: scope(&asked, &query), trends, release };
     response::conditional(
         request,
         CONTENT_TYPE_JSON,
         asked.cache_control(&query),
-        document.to_string().into_bytes(),
+        serde_json::to_vec(&document).map_err(Error::from)?,
     )
 }
 
@@ -210,7 +172,11 @@ pub(crate) async fn set_monitoring(
     auth::require(auth::has_token(request, env, auth::MANAGE_TOKEN)?, auth::MANAGE_TOKEN)?;
     call_all(env, config, &site, SetMonitoring { is_on }).await?;
     let monitoring = if is_on { "on" } else { "stopped" };
-    Ok(response::json(json!({ "v": 1, "site": site, "monitoring": monitoring }).to_string())?)
+    response::document(&MonitoringResponse { v: VERSION, site, monitoring })
+}
+
+fn scope(asked: &QueryRequest, query: &SeriesQuery) -> PerformanceScope {
+    PerformanceScope::new(asked.site.clone(), query.from, query.to)
 }
 
 struct BudgetedEvidence {

@@ -1,11 +1,11 @@
-//! The read API: `GET /api/vitals/…` and `GET /api/budgets`. `insight` parses the parameters and writes the documents.
+//! The read API: `GET /api/vitals/…` and `GET /api/budgets`. `report` parses the parameters and writes the documents.
 
-use insight::budget_report::BudgetReportInputs;
-use insight::query_csv::to_csv;
-use insight::query_parameters::{BY_PAGE, QueryParameters};
-use insight::{query_response, stats_format};
 use ledger::{Dimension, QueryResult, SeriesQuery};
-use serde_json::json;
+use report::budget_report::BudgetReportInputs;
+use report::query_csv::to_csv;
+use report::query_parameters::{BY_PAGE, QueryParameters};
+use report::{query_response, stats_format};
+use wire::path_limits::{self, PathLimit, PathLimits};
 use wire::query_response::{ComparisonResponse, QueryResponse, VERSION};
 use wire::{ApiError, Device, Metric};
 use worker::{Env, Request};
@@ -193,19 +193,16 @@ pub(crate) async fn path_limits(request: &Request, env: &Env) -> HandlerResult {
     let path = parameters.get("path").unwrap_or("/");
     let device = parameters.device()?.unwrap_or(Device::Desktop);
     let budgets = budgets::current(env).await?;
-    let limits: serde_json::Map<String, serde_json::Value> = Metric::ALL
+    let limits = Metric::ALL
         .into_iter()
         .filter_map(|metric| {
             let limit = budgets.limit(path, device, metric)?;
             let max = stats_format::display_value(metric, limit.max);
-            Some((
-                metric.name().into(),
-                json!({ "max": max, "percentile": limit.percentile, "line": limit.line }),
-            ))
+            Some((metric.name(), PathLimit { max, percentile: limit.percentile, line: limit.line }))
         })
         .collect();
-    let document = json!({ "v": 1, "path": path, "device": device.name(), "limits": limits });
-    Ok(response::public_json(document.to_string())?)
+    let document = PathLimits { v: path_limits::VERSION, path: path.to_owned(), device, limits };
+    Ok(response::public_json(serde_json::to_string(&document).map_err(worker::Error::from)?)?)
 }
 
 /// A read of a site that the request may read.

@@ -19,14 +19,14 @@ pub(crate) fn count(site: Option<&str>, reason: &'static str) {
 #[wasm_bindgen(wasm_bindgen = worker::wasm_bindgen)]
 #[expect(unreachable_pub, reason = "wasm-bindgen exports what is pub")]
 #[must_use]
-pub fn carries_refusals(now: f64) -> bool {
+pub fn has_uncounted_rejections(now: f64) -> bool {
     COUNTS.with_borrow_mut(|counts| counts.begin_flush(now as u64))
 }
 
 /// Sends all counts, and those that are added meanwhile.
 #[wasm_bindgen(wasm_bindgen = worker::wasm_bindgen, wasm_bindgen_futures = worker::wasm_bindgen_futures)]
 #[expect(unreachable_pub, reason = "wasm-bindgen exports what is pub")]
-pub async fn carry_refusals(env: Env) {
+pub async fn flush_rejections(env: Env) {
     flush(&env).await;
     COUNTS.with_borrow_mut(RejectionCounts::end_flush);
 }

@@ -53,6 +53,11 @@ pub(crate) fn into_js(response: Result<Response>) -> JsValue {
     }
 }
 
+/// A document in JSON that no cache stores.
+pub(crate) fn document(document: &impl serde::Serialize) -> HandlerResult {
+    Ok(json(serde_json::to_string(document).map_err(worker::Error::from)?)?)
+}
+
 /// Returns JSON that is not to be stored.
 pub(crate) fn json(text: String) -> Result<Response> {
     Ok(builder("application/json", "no-store")?.fixed(text.into_bytes()))

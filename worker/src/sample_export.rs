@@ -1,11 +1,11 @@
 //! Exports to Sentry and Google Analytics: a sample of settled views, and the Worker's own errors, each kind once an
-//! hour. Each is sent at most once. `insight::export` writes them, and keeps Sentry's rate limits.
+//! hour. Each is sent at most once. `export` writes them, and keeps Sentry's rate limits.
 
 use std::cell::RefCell;
 
-use insight::export::config::{ExportConfig, SentryConfig};
-use insight::export::sentry::{self, Category, ErrorEvent, RecentErrors, SentryRateLimits};
-use insight::export::{SampledView, analytics};
+use export::config::{ExportConfig, SentryConfig};
+use export::sentry::{self, Category, ErrorEvent, RecentErrors, SentryRateLimits};
+use export::{SampledView, analytics};
 use worker::Env;
 
 use crate::clock::now;

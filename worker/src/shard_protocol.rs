@@ -4,20 +4,21 @@
 
 use std::collections::BTreeMap;
 
-use insight::alert::Silence;
-use insight::alert_requests::{AcknowledgeRequest, UnsilenceRequest};
-use insight::budget_watch::WatchOutcome;
-use insight::cause_report::{CauseQuery, PageCauses};
-use insight::export::Totals;
-use insight::health_document::BackendStatus;
-use insight::health_inputs::CoordinatorStatus;
-use ledger::traffic::{TrafficStats, TrafficWindows};
-use ledger::{BatchHeader, HourlyLimitCounts, QueryResult, SeriesQuery, WindowSpan};
+use alerting::Silence;
+use alerting::alert_document::{AcknowledgeRequest, UnsilenceRequest};
+use export::Totals;
+use ledger::{HourlyLimitCounts, QueryResult, SeriesQuery};
+use report::budget_watch::WatchOutcome;
+use report::cause_report::{CauseQuery, PageCauses};
+use report::health_inputs::CoordinatorStatus;
+use report::operations::BackendStatus;
+use report::push_document::PushRetryRequest;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use wire::UnixMillis;
+use traffic::{BatchHeader, TrafficStats, TrafficWindows};
 use wire::lab::LabResult;
 use wire::live::LiveDelta;
+use wire::{UnixMillis, WindowSpan};
 
 pub(crate) use crate::shard_reply::{HistoryResult, Merge, ProtocolError, ShardReply};
 
@@ -105,7 +106,7 @@ requests! {
     /// Read the state of the push.
     ReadPushStatus -> Vec<BackendStatus>,
     /// Send dead letters again; the reply is their number.
-    RetryDeadLetters -> usize,
+    PushRetryRequest -> usize,
     /// Read the results of lab runs.
     ReadLabResults -> Vec<LabResult>,
     /// Store results of lab runs; the reply is their number.
@@ -198,14 +199,6 @@ pub(crate) struct ReadStatus {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct ReadPushStatus;
 
-/// The dead letters to send again: all of them, those of a sink, or one.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub(crate) struct RetryDeadLetters {
-    pub(crate) sink: Option<String>,
-    pub(crate) seq: Option<u64>,
-}
-
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct ReadLabResults;
 
@@ -290,8 +283,8 @@ const VERSION: u8 = 1;
 
 #[cfg(test)]
 mod tests {
-    use ledger::traffic::RouteStats;
     use ledger::{BotFilter, Dimension};
+    use traffic::RouteStats;
 
     use super::*;
 
@@ -337,7 +330,7 @@ mod tests {
         check(Wake { coordinated_site: Some("shop".into()) });
         check_coordinator(ReadStatus { last_beacon_at: Some(UnixMillis(1)) });
         check_coordinator(ReadPushStatus);
-        check_coordinator(RetryDeadLetters { sink: Some("backend".into()), seq: Some(3) });
+        check_coordinator(PushRetryRequest { sink: Some("backend".into()), seq: Some(3) });
         check_coordinator(ReadLabResults);
         check_coordinator(StoreLabResults(Vec::new()));
         check_coordinator(ReadTotals);

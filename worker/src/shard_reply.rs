@@ -2,16 +2,16 @@
 
 use std::fmt;
 
-use insight::budget_watch::WatchOutcome;
-use insight::cause_report::PageCauses;
-use insight::export::Totals;
-use insight::health_document::BackendStatus;
-use insight::health_inputs::CoordinatorStatus;
-use insight::status_history::StatusPeriod;
-use ledger::traffic::TrafficWindows;
+use export::Totals;
 use ledger::{HourlyLimitCounts, QueryResult};
+use report::budget_watch::WatchOutcome;
+use report::cause_report::PageCauses;
+use report::health_inputs::CoordinatorStatus;
+use report::operations::BackendStatus;
+use report::status_history::StatusPeriod;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use traffic::TrafficWindows;
 use wire::lab::LabResult;
 
 #[derive(Debug, Default, Serialize, Deserialize)]

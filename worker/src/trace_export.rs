@@ -1,10 +1,10 @@
-//! Spans of the edge on their way to the OpenTelemetry collector. Each is sent at most once. `insight::export::trace`
+//! Spans of the edge on their way to the OpenTelemetry collector. Each is sent at most once. `export::trace`
 //! parses `traceparent` and writes the spans.
 
 use std::cell::RefCell;
 
-use insight::export::config::OtlpConfig;
-use insight::export::trace::{self, RequestSpan, TraceContext};
+use export::config::OtlpConfig;
+use export::trace::{self, RequestSpan, TraceContext};
 use worker::Env;
 use worker::js_sys::Math;
 

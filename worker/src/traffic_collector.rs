@@ -3,9 +3,9 @@
 
 use std::cell::RefCell;
 
-use ledger::traffic::{ResponseClass, ResponseRecord, TrafficStats};
-use ledger::{TrafficBuffer, Window, WindowSpan};
-use wire::UnixMillis;
+use traffic::TrafficBuffer;
+use traffic::{ResponseClass, ResponseRecord, TrafficStats};
+use wire::{UnixMillis, Window, WindowSpan};
 use worker::Env;
 use worker::js_sys::Math;
 use worker::wasm_bindgen::prelude::wasm_bindgen;
@@ -29,7 +29,7 @@ pub(crate) fn add_bytes(site: &str, route: &str, class: &ResponseClass, bytes: u
 /// Sends everything that is not stored yet. Returns true if there is more already.
 #[wasm_bindgen(wasm_bindgen = worker::wasm_bindgen, wasm_bindgen_futures = worker::wasm_bindgen_futures)]
 #[expect(unreachable_pub, reason = "wasm-bindgen exports what is pub")]
-pub async fn carry_traffic(env: Env) -> bool {
+pub async fn flush_traffic(env: Env) -> bool {
     for site in with_buffer(|buffer| buffer.site_names()) {
         if let Err(failure) = flush_site(&env, &site).await {
             worker::console_error!("statistics of {site} not stored, they are sent again: {failure:?}");

@@ -1,5 +1,4 @@
-// The address is the state: what is looked at, of which visits, over which time. Whoever gets the link
-// sees the same.
+// The state of the dashboard in its address: the view, its filters and its time range.
 
 /**
  * @typedef {"overview" | "routes" | "route" | "budgets" | "compare" | "cache" | "health"} View
@@ -8,9 +7,9 @@
  *   a: string | null, b: string | null, verdict: string | null }} State
  */
 
-/** The spans that are offered, as the API spells them. */
+/** Offered time ranges, as the API spells them. */
 export const WINDOWS = /** @type {const} */ (["1h", "6h", "24h", "7d", "28d", "90d", "400d"]);
-/** What visits differ in, as the API spells it, and as people do. */
+/** Dimensions of the API with their labels. */
 export const DIMENSIONS = new Map([
   ["device", "Device"],
   ["net", "Connection"],
@@ -28,11 +27,11 @@ export const VIEWS = /** @type {[View, string][]} */ ([
   ["health", "Health"],
 ]);
 
-/** Whether a view is one of visits, so that it is asked which. @param {string | null} view */
-export const isOfVisits = (view) => view !== "cache" && view !== "health";
+/** @param {string | null} view */
+export const hasFilters = (view) => view !== "cache" && view !== "health";
 
 /** @param {string} search @returns {State} */
-export function read(search) {
+export function parseState(search) {
   const given = new URLSearchParams(search);
   const moment = (/** @type {string} */ name) => (/^\d{1,15}$/.test(given.get(name) ?? "") ? Number(given.get(name)) : null);
   const view = given.get("view");
@@ -59,7 +58,7 @@ export function read(search) {
   };
 }
 
-/** The address of a state that differs so from another. @param {State} state @param {Partial<State>} [change] */
+/** The address of a state with changes. @param {State} state @param {Partial<State>} [change] */
 export function link(state, change = {}) {
   const to = { ...state, ...change };
   const query = new URLSearchParams();
@@ -89,11 +88,11 @@ export function link(state, change = {}) {
   return text ? `/?${text}` : "/";
 }
 
-/** Which visits are asked about, in the words of the API. @param {State} state */
-export function question(state) {
+/** The filters and the time range as query parameters of the API. @param {State} state */
+export function apiQuery(state) {
   const query = new URLSearchParams();
   if (state.site) query.set("site", state.site);
-  const [from, to] = span(state);
+  const [from, to] = timeRange(state);
   if (state.from !== null || state.to !== null) {
     query.set("from", String(from));
     query.set("to", String(to));
@@ -103,24 +102,24 @@ export function question(state) {
   return query;
 }
 
-/** From when to when, by this clock: as the Worker has it, a week or more begins with a day of UTC. @param {State} state @returns {[number, number]} */
-export function span(state, now = Date.now()) {
+/** The start and the end. As in the Worker, a range of a week or more starts at midnight UTC. @param {State} state @returns {[number, number]} */
+export function timeRange(state, now = Date.now()) {
   const to = state.to ?? now;
-  const from = to - milliseconds(state.window);
-  return [state.from ?? (to - from < 7 * DAY ? from : from - (from % DAY)), to];
+  const from = to - windowMillis(state.window);
+  return [state.from ?? (to - from < 7 * DAY_MS ? from : from - (from % DAY_MS)), to];
 }
 
-const DAY = 86_400_000;
+const DAY_MS = 86_400_000;
 
 /** @param {string} window */
-export function milliseconds(window) {
-  const unit = { m: 60_000, h: 3_600_000, d: DAY }[window.slice(-1)] ?? 0;
+export function windowMillis(window) {
+  const unit = { m: 60_000, h: 3_600_000, d: DAY_MS }[window.slice(-1)] ?? 0;
   return Number(window.slice(0, -1)) * unit;
 }
 
-/** The step of a series that has neither too few points nor too many. @param {State} state */
-export function step(state) {
-  const [from, to] = span(state);
+/** @param {State} state */
+export function seriesStep(state) {
+  const [from, to] = timeRange(state);
   const hours = (to - from) / 3_600_000;
   return hours <= 2 ? "minute" : hours <= 24 * 14 ? "hour" : "day";
 }

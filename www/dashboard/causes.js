@@ -1,45 +1,43 @@
-// Why a page was slow, as its slow visits said: the parts of their times, and the elements, resources and
-// scripts that they named.
-import { and, json } from "./ask.js";
+// Causes that slow views reported: the parts of their times, and the elements, resources and scripts.
+import { fetchJson, withParams } from "./api.js";
+import { numberCell, table } from "./components.js";
 import { make } from "./dom.js";
-import { table, number } from "./marks.js";
-import { count, percent, plural, value } from "./words.js";
+import { count, metricValue, percent, plural } from "./format.js";
 
 /**
- * @typedef {{ name: string, n: number }} Cause
- * @typedef {{ route: string, device: string, metric: string, n: number, parts: { part: string, ms: number }[],
- *   elements: Cause[], sources: Cause[] }} Slow
+ * @typedef {import("./documents.js").CauseCount} Cause
+ * @typedef {import("./documents.js").SlowViewCauses} SlowViews
  */
 
-/** @param {URLSearchParams} asked the route and the metric @returns {Promise<Slow[]>} */
-export async function causes(asked) {
-  // Reasons are counted by route, device and day: the other filters are not theirs.
-  const known = ["site", "from", "to", "window", "route", "device", "metric"];
-  const own = new URLSearchParams([...asked].filter(([name]) => known.includes(name)));
-  return (await json("/api/vitals/causes", and(own, {}))).lines;
+/** @param {URLSearchParams} query the route and the metric @returns {Promise<SlowViews[]>} */
+export async function fetchCauses(query) {
+  // Causes are counted by route, device and day; other filters do not apply.
+  const supported = ["site", "from", "to", "window", "route", "device", "metric"];
+  const supportedQuery = new URLSearchParams([...query].filter(([name]) => supported.includes(name)));
+  return (await fetchJson("/api/vitals/causes", withParams(supportedQuery, {}))).lines;
 }
 
-/** @param {string} metric @param {Slow[]} lines @param {boolean} isFiltered */
-export function whySlow(metric, lines, isFiltered) {
+/** @param {string} metric @param {SlowViews[]} lines @param {boolean} isFiltered */
+export function causesSection(metric, lines, isFiltered) {
   const n = lines.reduce((sum, line) => sum + line.n, 0);
-  const title = make("h2", { id: "why" }, "Why it was slow");
+  const title = make("h2", { id: "why" }, "Causes of slow views");
   if (n === 0) {
     return make("section", { "aria-labelledby": "why" }, title,
-      make("p", { class: "quiet" }, "No slow visit gave a reason. Pages that start ", make("code", null, "edge-vitals/start/attribution"), " send them."),
+      make("p", { class: "quiet" }, "No slow view reported a cause. Pages that load ", make("code", null, "edge-vitals/start/attribution"), " report causes."),
     );
   }
   return make("section", { "aria-labelledby": "why", "data-why": metric }, title,
-    make("p", { class: "quiet" }, `As ${plural(n, "slow view")} said, of whole days${isFiltered ? ", whatever the filters but the device’s" : ""}.`),
-    parts(metric, lines),
+    make("p", { class: "quiet" }, `Based on ${plural(n, "slow view")} (whole days${isFiltered ? "; filters other than the device do not apply" : ""}).`),
+    partsChart(metric, lines),
     make("div", { class: "breakdowns" },
-      blamed("Elements", "Element", lines.flatMap(({ elements }) => elements), n),
-      blamed(metric === "INP" ? "Scripts" : "Resources", metric === "INP" ? "Script" : "Resource", lines.flatMap(({ sources }) => sources), n),
+      causeTable("Elements", "Element", lines.flatMap(({ elements }) => elements), n),
+      causeTable(metric === "INP" ? "Scripts" : "Resources", metric === "INP" ? "Script" : "Resource", lines.flatMap(({ sources }) => sources), n),
     ),
   );
 }
 
-/** The mean visit, from left to right as its time passed. @param {string} metric @param {Slow[]} lines */
-function parts(metric, lines) {
+/** The mean duration of each part, in the order of time. @param {string} metric @param {SlowViews[]} lines */
+function partsChart(metric, lines) {
   const timed = lines.filter((line) => line.parts.some(({ ms }) => ms > 0));
   const n = timed.reduce((sum, line) => sum + line.n, 0);
   if (n === 0) return null;
@@ -57,8 +55,8 @@ function parts(metric, lines) {
     make("dl", { class: "facts", "aria-label": `Parts of ${metric}` },
       means.map(({ part, ms }, index) =>
         make("div", { "data-part": part, class: ms === most ? "most" : null },
-          make("dt", { class: `part part-${index}` }, PARTS[part] ?? part),
-          make("dd", null, make("b", null, value(ms, "ms")), make("small", null, `${percent(ms / total)}${ms === most ? ", the most" : ""}`)),
+          make("dt", { class: `part part-${index}` }, PART_LABELS[part] ?? part),
+          make("dd", null, make("b", null, metricValue(ms, "ms")), make("small", null, `${percent(ms / total)}${ms === most ? ", the largest" : ""}`)),
         ),
       ),
     ),
@@ -66,33 +64,33 @@ function parts(metric, lines) {
 }
 
 /** @param {string} title @param {string} noun @param {Cause[]} named @param {number} n */
-function blamed(title, noun, named, n) {
+function causeTable(title, noun, named, n) {
   /** @type {Map<string, number>} */
   const sums = new Map();
   for (const { name, n } of named) sums.set(name, (sums.get(name) ?? 0) + n);
   const sorted = [...sums].sort(([, one], [, other]) => other - one);
-  if (sorted.length === 0) return make("div", { class: "breakdown" }, make("h3", null, title), make("p", { class: "quiet" }, "No slow view named one."));
+  if (sorted.length === 0) return make("div", { class: "breakdown" }, make("h3", null, title), make("p", { class: "quiet" }, "None reported."));
   const rows = sorted.slice(0, 8).map(([name, named]) =>
     make("tr", { "data-cause": name },
       make("th", { scope: "row", class: "cause" }, name === "(other)" ? make("span", { class: "quiet" }, "others") : make("code", null, name)),
-      number(count(named)),
-      number(percent(named / n)),
+      numberCell(count(named)),
+      numberCell(percent(named / n)),
     ),
   );
   return make("div", { class: "breakdown", "data-blamed": title },
     make("h3", null, title),
-    table(`${title} that slow views named`, [{ name: noun }, { name: "Views", number: true }, { name: "Share", number: true }], rows),
+    table(`${title} reported by slow views`, [{ name: noun }, { name: "Views", number: true }, { name: "Share", number: true }], rows),
     sorted.length > 8 && make("p", { class: "quiet" }, `and ${count(sorted.length - 8)} more`),
   );
 }
 
-/** The parts as people say them. @type {Record<string, string>} */
-const PARTS = {
-  "time-to-first-byte": "First byte",
-  "resource-load-delay": "Before the resource is asked for",
-  "resource-load-duration": "Loading the resource",
-  "element-render-delay": "Before it is painted",
-  "input-delay": "Before handlers run",
-  "processing-duration": "Handlers",
-  "presentation-delay": "Before the next frame",
+/** @type {Record<string, string>} */
+const PART_LABELS = {
+  "time-to-first-byte": "Time to First Byte",
+  "resource-load-delay": "Resource load delay",
+  "resource-load-duration": "Resource load duration",
+  "element-render-delay": "Element render delay",
+  "input-delay": "Input delay",
+  "processing-duration": "Processing duration",
+  "presentation-delay": "Presentation delay",
 };

@@ -1,9 +1,9 @@
-// The two charts: a history, and a distribution. Both say in words what they show, and take their
-// colours from the style sheet, so that both themes have them.
+// The two charts: a metric over time, and a distribution. Both have a text alternative, and take their colours
+// from the style sheet, so that they follow the theme.
 import uPlot from "uplot";
 
 import { draw, make } from "./dom.js";
-import { count, moment, percent, short, value } from "./words.js";
+import { compact, count, dateTime, metricValue, percent } from "./format.js";
 
 /**
  * @typedef {{ at: number, value: number, low: number, high: number, n: number }} Point
@@ -12,20 +12,20 @@ import { count, moment, percent, short, value } from "./words.js";
  */
 
 /**
- * The 75th percentile over time with its interval, the limits, and how many views it stands on.
+ * The 75th percentile over time with its interval, the limits, and the number of views.
  * @param {Point[]} points @param {[number, number]} span @param {string} unit @param {Limits} limits @param {string} label
- * @param {Mark[]} [marks] what happened meanwhile
+ * @param {Mark[]} [marks] releases and purges
  */
-export function history(points, [from, to], unit, { good, poor, budget }, label, marks = []) {
+export function historyChart(points, [from, to], unit, { good, poor, budget }, label, marks = []) {
   const box = make("div", { class: "chart", role: "img", "aria-label": label });
-  const readout = make("p", { class: "readout quiet" }, "Point at the chart to read a moment.");
+  const readout = make("p", { class: "readout quiet" }, "Point at the chart for the values.");
   const x = points.map(({ at }) => at / 1000);
   const column = (/** @type {(point: Point) => number | null} */ of) => points.map(of);
   /** @type {uPlot.AlignedData} */
   const data = [x, column(({ low }) => low), column(({ high }) => high), column((point) => point.value), column(({ n }) => n)];
   const values = points.map((point) => point.value);
   const most = Math.max(...values, budget ?? 0, good) * 1.15;
-  const [ink, quiet, lines, accent, tintOfGood, tintOfPoor] = ["--ink", "--quiet", "--line", "--accent", "--good", "--poor"].map(colour);
+  const [ink, quiet, lines, accent, tintOfGood, tintOfPoor] = ["--ink", "--quiet", "--line", "--accent", "--good", "--poor"].map(themeColour);
   const font = `12px ${getComputedStyle(document.body).fontFamily}`;
 
   const limitLines = (/** @type {uPlot} */ plot) => {
@@ -68,7 +68,7 @@ export function history(points, [from, to], unit, { good, poor, budget }, label,
       ctx.stroke();
       const text = kind === "release" ? name : "purge";
       const wide = ctx.measureText(text).width + 8 * devicePixelRatio;
-      // A name that would run into the next one stands in the list below alone.
+      // A name that would overlap the next one is in the list below the chart only.
       const left = x + wide > bbox.left + bbox.width;
       if (left || x + wide <= taken) {
         ctx.textAlign = left ? "right" : "left";
@@ -90,12 +90,12 @@ export function history(points, [from, to], unit, { good, poor, budget }, label,
     scales: {
       x: { time: true, range: () => [from / 1000, to / 1000] },
       y: { range: () => [0, most] },
-      // The views stand below the line and not before it.
+      // Bars of views stay in the lowest fifth, below the line.
       n: { range: (_, __, top) => [0, Math.max(top, 1) * 5] },
     },
     axes: [
-      { ...axis, space: 84, grid: { show: false }, values: ticks },
-      { ...axis, size: 68, values: (_, splits) => splits.map((split) => value(split, unit)) },
+      { ...axis, space: 84, grid: { show: false }, values: timeTicks },
+      { ...axis, size: 68, values: (_, splits) => splits.map((split) => metricValue(split, unit)) },
     ],
     series: [
       {},
@@ -112,13 +112,13 @@ export function history(points, [from, to], unit, { good, poor, budget }, label,
           const index = plot.cursor.idx;
           const point = index === null || index === undefined ? undefined : points[index];
           readout.textContent = point
-            ? `${moment(point.at)}: ${value(point.value, unit)} (${value(point.low, unit)} – ${value(point.high, unit)}), ${count(point.n)} views`
-            : "Point at the chart to read a moment.";
+            ? `${dateTime(point.at)}: ${metricValue(point.value, unit)} (${metricValue(point.low, unit)} – ${metricValue(point.high, unit)}), ${count(point.n)} views`
+            : "Point at the chart for the values.";
         },
       ],
     },
   };
-  // It takes the width that there is, and no more than the page gives.
+  // The chart follows the width of its container.
   /** @type {uPlot | undefined} */
   let plot;
   const watcher = new ResizeObserver(() => {
@@ -135,8 +135,8 @@ export function history(points, [from, to], unit, { good, poor, budget }, label,
   return make("figure", { class: "figure" }, box, readout);
 }
 
-/** A colour of the style sheet as a canvas takes it: of the theme that holds. @param {string} name */
-function colour(name) {
+/** A colour of the current theme, in a form that a canvas accepts. @param {string} name */
+function themeColour(name) {
   const probe = make("i");
   probe.style.color = `var(${name})`;
   document.body.append(probe);
@@ -145,8 +145,8 @@ function colour(name) {
   return color;
 }
 
-/** The reader's clock, as short as the span allows. @param {uPlot} plot @param {number[]} splits */
-function ticks(plot, splits) {
+/** Axis labels in local time, as short as the range allows. @param {uPlot} plot @param {number[]} splits */
+function timeTicks(plot, splits) {
   const span = (plot.scales.x.max ?? 0) - (plot.scales.x.min ?? 0);
   const form =
     span <= 2 * 86_400
@@ -156,19 +156,19 @@ function ticks(plot, splits) {
 }
 
 /**
- * How the visits are spread, on a scale where a tenth more looks as wide everywhere.
+ * A histogram of visits on a logarithmic scale.
  * @param {[number, number, number][]} buckets smallest value, largest value, visits
  * @param {string} unit @param {Limits} limits @param {{ percent: number, value: number } | null} mark
  */
-export function distribution(buckets, unit, { good, poor, budget }, mark) {
+export function histogram(buckets, unit, { good, poor, budget }, mark) {
   const total = buckets.reduce((sum, [, , visits]) => sum + visits, 0);
-  // A phone's picture is drawn narrower, so that its words stay as large.
+  // Narrower on a phone, so that the text keeps its size.
   const [width, height, foot] = [matchMedia("(max-width: 46rem)").matches ? 380 : 640, 220, 34];
   const known = buckets.filter(([, high]) => high > 0);
   const start = Math.max(Math.min(...known.map(([low, high]) => low || high), good / 4), good / 40);
   const end = Math.max(...known.map(([, high]) => high), poor * 1.3);
   const x = (/** @type {number} */ at) => (at <= start ? 0 : (Math.log(at / start) / Math.log(end / start)) * width);
-  // Bars of one width: neighbours share a place where the sketch is finer than the picture.
+  // Bars of equal width; one bar may hold several buckets of the sketch.
   const places = width / 10;
   /** @type {{ visits: number, kind: string }[]} */
   const bars = Array.from({ length: places }, () => ({ visits: 0, kind: "good" }));
@@ -180,17 +180,17 @@ export function distribution(buckets, unit, { good, poor, budget }, mark) {
   }
   const tallest = Math.max(...bars.map(({ visits }) => visits), 1);
   const floor = height - foot;
-  const svg = draw("svg", { class: "histogram", viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": spoken(buckets, total, good, poor) });
+  const svg = draw("svg", { class: "histogram", viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": ariaLabel(buckets, total, good, poor) });
   bars.forEach(({ visits, kind }, index) => {
     if (visits === 0) return;
     const tall = Math.max((visits / tallest) * (floor - 34), 1.5);
     const bar = draw("rect", { class: kind, x: (index * width) / places + 0.75, y: floor - tall, width: width / places - 1.5, height: tall, rx: 1.5 });
-    bar.append(draw("title", null, `${short(visits)} visits, ${percent(visits / total)}`));
+    bar.append(draw("title", null, `${compact(visits)} visits, ${percent(visits / total)}`));
     svg.append(bar);
   });
   svg.append(draw("path", { class: "axis", d: `M0 ${floor + 0.5}H${width}` }));
-  for (const tick of ticksOf(start, end)) {
-    svg.append(draw("text", { class: "tick", x: x(tick), y: height - 14, "text-anchor": "middle" }, value(tick, unit)));
+  for (const tick of valueTicks(start, end)) {
+    svg.append(draw("text", { class: "tick", x: x(tick), y: height - 14, "text-anchor": "middle" }, metricValue(tick, unit)));
   }
   const limits = /** @type {[number | null, string, string][]} */ ([
     [good, "good", "good"],
@@ -209,8 +209,8 @@ export function distribution(buckets, unit, { good, poor, budget }, mark) {
   return svg;
 }
 
-/** Round numbers, few enough to be read. @param {number} start @param {number} end */
-function ticksOf(start, end) {
+/** Round numbers, at most seven where possible. @param {number} start @param {number} end */
+function valueTicks(start, end) {
   const found = [];
   for (let power = 10 ** Math.floor(Math.log10(start)); power <= end; power *= 10) {
     for (const step of [1, 2, 5]) if (power * step > start * 1.15 && power * step < end * 0.93) found.push(power * step);
@@ -219,7 +219,7 @@ function ticksOf(start, end) {
 }
 
 /** @param {[number, number, number][]} buckets @param {number} total @param {number} good @param {number} poor */
-function spoken(buckets, total, good, poor) {
+function ariaLabel(buckets, total, good, poor) {
   const share = (/** @type {(high: number) => boolean} */ is) => percent(buckets.reduce((sum, [, high, visits]) => sum + (is(high) ? visits : 0), 0) / Math.max(total, 1));
-  return `Distribution of ${count(total)} visits: ${share((high) => high <= good)} good, ${share((high) => high > good && high <= poor)} between, ${share((high) => high > poor)} poor`;
+  return `Distribution of ${count(total)} visits: ${share((high) => high <= good)} good, ${share((high) => high > good && high <= poor)} needs improvement, ${share((high) => high > poor)} poor`;
 }

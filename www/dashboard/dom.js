@@ -1,4 +1,4 @@
-// Elements without markup in strings: nothing that comes from outside is ever parsed as HTML.
+// Elements without HTML strings: no outside data is parsed as HTML.
 
 /**
  * @typedef {Node | string | null | undefined | false} Child
@@ -17,7 +17,7 @@ export function make(name, attributes, ...children) {
 }
 
 /**
- * The same of a drawing.
+ * An SVG element.
  * @param {keyof SVGElementTagNameMap} name @param {Attributes | null} [attributes] @param {...(Child | Child[])} children
  */
 export function draw(name, attributes, ...children) {

@@ -1,11 +1,11 @@
-// What is seen, to take away: as a table, as a document, as a picture, on paper.
+// Exports of the current view: CSV, JSON, PNG, print.
 import { make } from "./dom.js";
-import { pause } from "./pauses.js";
+import { yieldToInput } from "./scheduling.js";
 
-/** @typedef {import("./overview.js").Shown} Shown */
+/** @typedef {import("./overview.js").ViewContent} Shown */
 
 /** @param {() => Shown | null} current */
-export function exports(current) {
+export function exportMenu(current) {
   const menu = make("details", { class: "menu" });
   const item = (/** @type {string} */ word, /** @type {(shown: Shown) => void} */ take) =>
     make("button", { type: "button", onclick: () => {
@@ -16,9 +16,9 @@ export function exports(current) {
   menu.append(
     make("summary", null, "Export"),
     make("div", { class: "items" },
-      item("Table (CSV)", async ({ seen }) => save(`${name(seen.name)}.csv`, new Blob(await csv(seen.columns, seen.rows), { type: "text/csv" }))),
-      item("Document (JSON)", async ({ seen: { name: of, document }, whole }) => save(`${name(of)}.json`, new Blob(await json({ site: whole.site, ...(Array.isArray(document) ? { lines: document } : Object(document)) }), { type: "application/json" }))),
-      item("Chart (PNG)", ({ seen }) => picture(name(seen.name))),
+      item("Table (CSV)", async ({ exportData: { name, columns, rows } }) => download(`${fileName(name)}.csv`, new Blob(await csvPieces(columns, rows), { type: "text/csv" }))),
+      item("Document (JSON)", async ({ exportData: { name, document }, totals: { site } }) => download(`${fileName(name)}.json`, new Blob(await jsonPieces({ site, ...(Array.isArray(document) ? { lines: document } : Object(document)) }), { type: "application/json" }))),
+      item("Chart (PNG)", ({ exportData: { name } }) => savePng(fileName(name))),
       item("Print", () => print()),
     ),
   );
@@ -34,46 +34,46 @@ export function exports(current) {
 }
 
 /** RFC 4180, in pieces. @param {string[]} columns @param {(string | number | null)[][]} rows */
-async function csv(columns, rows) {
+async function csvPieces(columns, rows) {
   const field = (/** @type {string | number | null} */ value) => {
     if (value === null || typeof value === "number") return value === null ? "" : String(value);
-    // A spreadsheet would run what looks like a formula, and names come from outside.
+    // Names come from outside: a spreadsheet would run one that looks like a formula.
     const tame = /^[=+\-@\t\r]/.test(value) ? `'${value}` : value;
     return /[",\n\r]/.test(tame) ? `"${tame.replaceAll('"', '""')}"` : tame;
   };
-  return pieces([columns, ...rows], (some) => some.map((row) => `${row.map(field).join(",")}\r\n`).join(""));
+  return inPieces([columns, ...rows], (some) => some.map((row) => `${row.map(field).join(",")}\r\n`).join(""));
 }
 
-/** A document, in pieces where a list in it is long. @param {Record<string, unknown>} document */
-async function json(document) {
+/** Long lists are written in pieces. @param {Record<string, unknown>} document */
+async function jsonPieces(document) {
   const parts = [];
   for (const [key, value] of Object.entries(document)) {
     if (value === undefined) continue;
     parts.push(`${parts.length ? "," : "{"}\n  ${JSON.stringify(key)}: `);
-    if (!Array.isArray(value) || value.length < PIECE) parts.push(JSON.stringify(value, null, 2));
-    else parts.push("[\n", (await pieces(value, (some) => some.map((each) => JSON.stringify(each)).join(",\n"))).join(",\n"), "\n]");
+    if (!Array.isArray(value) || value.length < PIECE_ITEMS) parts.push(JSON.stringify(value, null, 2));
+    else parts.push("[\n", (await inPieces(value, (some) => some.map((each) => JSON.stringify(each)).join(",\n"))).join(",\n"), "\n]");
   }
   return [...parts, "\n}\n"];
 }
 
 /** @template Item @param {Item[]} items @param {(some: Item[]) => string} written */
-async function pieces(items, written) {
+async function inPieces(items, written) {
   const parts = [];
-  for (let at = 0; at < items.length; at += PIECE) {
-    parts.push(written(items.slice(at, at + PIECE)));
-    await pause();
+  for (let at = 0; at < items.length; at += PIECE_ITEMS) {
+    parts.push(written(items.slice(at, at + PIECE_ITEMS)));
+    await yieldToInput();
   }
   return parts;
 }
 
-/** As many as are written in a few milliseconds. */
-const PIECE = 1000;
+/** Items that are written in a few milliseconds. */
+const PIECE_ITEMS = 1000;
 
-/** The charts of the page, one below the other. @param {string} file */
-async function picture(file) {
+/** All charts of the page in one image, one below the other. @param {string} file */
+async function savePng(file) {
   const charts = [...document.querySelectorAll("main canvas, main svg.histogram, main svg.trend")];
   const style = getComputedStyle(document.documentElement);
-  const images = await Promise.all(charts.map((chart) => (chart instanceof HTMLCanvasElement ? chart : drawn(/** @type {SVGElement} */ (chart)))));
+  const images = await Promise.all(charts.map((chart) => (chart instanceof HTMLCanvasElement ? chart : svgImage(/** @type {SVGElement} */ (chart)))));
   if (images.length === 0) return;
   const width = Math.max(...images.map((image) => image.width));
   const gap = 24;
@@ -87,11 +87,11 @@ async function picture(file) {
     context.drawImage(image, gap, top);
     top += image.height + gap;
   }
-  canvas.toBlob((blob) => blob && save(`${file}.png`, blob), "image/png");
+  canvas.toBlob((blob) => blob && download(`${file}.png`, blob), "image/png");
 }
 
-/** A drawing as an image, with the colours that the style sheet gives it. @param {SVGElement} svg */
-async function drawn(svg) {
+/** An SVG as an image, with its computed styles inlined. @param {SVGElement} svg */
+async function svgImage(svg) {
   const copy = /** @type {SVGElement} */ (svg.cloneNode(true));
   const [from, to] = [svg, copy].map((root) => [root, ...root.querySelectorAll("*")]);
   from.forEach((node, index) => {
@@ -116,11 +116,11 @@ async function drawn(svg) {
 }
 
 /** @param {string} file @param {Blob} blob */
-function save(file, blob) {
+function download(file, blob) {
   const url = URL.createObjectURL(blob);
   make("a", { href: url, download: file, target: "_self" }).click();
   setTimeout(() => URL.revokeObjectURL(url), 10_000);
 }
 
-/** @param {string} seen */
-const name = (seen) => `edge-vitals-${seen.replace(/[^A-Za-z0-9]+/g, "-").replace(/^-|-$/g, "")}`;
+/** @param {string} name */
+const fileName = (name) => `edge-vitals-${name.replace(/[^A-Za-z0-9]+/g, "-").replace(/^-|-$/g, "")}`;

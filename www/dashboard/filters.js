@@ -1,26 +1,25 @@
-// Which visits, over which time: a row of what is chosen, and a way to choose more. The values to
-// choose from are those that there are.
-import { DIMENSIONS, WINDOWS, link, question, span } from "./address.js";
-import { and, json, valuesOf } from "./ask.js";
-import { open } from "./dialog.js";
+// Filters and the time range. The dialog offers the values that occur in the data.
+import { DIMENSIONS, WINDOWS, apiQuery, link, timeRange } from "./address.js";
+import { dimensionValues, fetchJson, withParams } from "./api.js";
+import { openDialog } from "./dialog.js";
 import { make } from "./dom.js";
-import { count, group, lately, moment } from "./words.js";
+import { count, dateTime, groupLabel, windowLabel } from "./format.js";
 
 /**
  * @typedef {import("./address.js").State} State
- * @typedef {(change: Partial<State>) => void} Go
+ * @typedef {(change: Partial<State>) => void} Navigate
  */
 
-/** @param {State} state @param {Go} go */
+/** @param {State} state @param {Navigate} go */
 export function filters(state, go) {
   const own = state.from !== null || state.to !== null;
-  const [from, to] = span(state);
-  const spans = make("select", { id: "window", "aria-label": "Time", onchange: () => chosen(spans.value) },
-    WINDOWS.map((window) => make("option", { value: window, selected: !own && window === state.window }, lately(window))),
-    !own && !WINDOWS.some((window) => window === state.window) ? make("option", { value: state.window, selected: true }, lately(state.window)) : null,
-    make("option", { value: "own", selected: own }, own ? `${moment(from)} – ${moment(to)}` : "From … to …"),
+  const [from, to] = timeRange(state);
+  const spans = make("select", { id: "window", "aria-label": "Time range", onchange: () => chosen(spans.value) },
+    WINDOWS.map((window) => make("option", { value: window, selected: !own && window === state.window }, windowLabel(window))),
+    !own && !WINDOWS.some((window) => window === state.window) ? make("option", { value: state.window, selected: true }, windowLabel(state.window)) : null,
+    make("option", { value: "own", selected: own }, own ? `${dateTime(from)} – ${dateTime(to)}` : "Custom range …"),
   );
-  const chosen = (/** @type {string} */ window) => (window === "own" ? dates(state, go) : go({ window, from: null, to: null }));
+  const chosen = (/** @type {string} */ window) => (window === "own" ? openRangeDialog(state, go) : go({ window, from: null, to: null }));
   const bots = make("select", { id: "bots", "aria-label": "Visitors", onchange: () => go({ bots: bots.value }) },
     [["exclude", "People"], ["include", "People and bots"], ["only", "Bots only"]].map(([name, word]) => make("option", { value: name, selected: name === state.bots }, word)),
   );
@@ -30,25 +29,25 @@ export function filters(state, go) {
     [...state.only].map(([name, value]) => {
       const rest = new Map([...state.only].filter(([other]) => other !== name));
       const word = DIMENSIONS.get(name) ?? name.replace(/^dim\./, "");
-      return make("a", { class: "chip", href: link(state, { only: rest }), "aria-label": `${word} is ${group(value)}: take away` }, make("span", { class: "quiet" }, `${word} `), group(value), make("span", { "aria-hidden": "true", class: "x" }, "×"));
+      return make("a", { class: "chip", href: link(state, { only: rest }), "aria-label": `Remove filter: ${word} is ${groupLabel(value)}` }, make("span", { class: "quiet" }, `${word} `), groupLabel(value), make("span", { "aria-hidden": "true", class: "x" }, "×"));
     }),
-    make("button", { type: "button", id: "add", class: "add", onclick: () => add(state, go) }, "+ Filter"),
+    make("button", { type: "button", id: "add", class: "add", onclick: () => openFilterDialog(state, go) }, "+ Filter"),
   );
 }
 
-/** @param {State} state @param {Go} go */
-function add(state, go) {
+/** @param {State} state @param {Navigate} go */
+function openFilterDialog(state, go) {
   const values = make("ul", { class: "values" });
   const kinds = make("select", { id: "dimension", onchange: () => fill() }, [...DIMENSIONS].filter(([name]) => !state.only.has(name)).map(([name, word]) => make("option", { value: name }, word)));
-  const dialog = open("Add a filter", make("label", { for: "dimension" }, "What visits differ in"), kinds, values);
+  const dialog = openDialog("Add a filter", make("label", { for: "dimension" }, "Dimension"), kinds, values);
   const fill = async () => {
     const by = kinds.value;
-    values.replaceChildren(make("li", { class: "quiet" }, "Reading…"));
+    values.replaceChildren(make("li", { class: "quiet" }, "Loading…"));
     try {
-      /** @type {import("./ask.js").Reading} */
-      const { lines } = await json("/api/vitals/distribution", and(question(state), { by }));
+      /** @type {import("./documents.js").QueryResponse} */
+      const { lines } = await fetchJson("/api/vitals/distribution", withParams(apiQuery(state), { by }));
       if (kinds.value !== by) return;
-      const known = valuesOf(lines, by);
+      const known = dimensionValues(lines, by);
       values.replaceChildren(
         ...(known.length
           ? known.map(({ name: value, n }) => {
@@ -58,40 +57,40 @@ function add(state, go) {
               };
               return make("li", null, make("button", { type: "button", onclick: take }, value, make("span", { class: "quiet" }, count(n))));
             })
-          : [make("li", { class: "quiet" }, "No view tells.")]),
+          : [make("li", { class: "quiet" }, "Not reported.")]),
       );
     } catch (error) {
-      values.replaceChildren(make("li", { class: "quiet" }, error instanceof Error ? error.message : "It could not be read."));
+      values.replaceChildren(make("li", { class: "quiet" }, error instanceof Error ? error.message : "Loading failed."));
     }
   };
   fill();
 }
 
-/** @param {State} state @param {Go} go */
-function dates(state, go) {
-  const [from, to] = span(state);
-  const field = (/** @type {string} */ id, /** @type {number} */ at) => make("input", { id, type: "datetime-local", value: local(at), required: true });
+/** @param {State} state @param {Navigate} go */
+function openRangeDialog(state, go) {
+  const [from, to] = timeRange(state);
+  const field = (/** @type {string} */ id, /** @type {number} */ at) => make("input", { id, type: "datetime-local", value: toInputValue(at), required: true });
   const [first, last] = [field("from", from), field("to", to)];
   const wrong = make("p", { class: "wrong", role: "alert" });
   const use = (/** @type {Event} */ event) => {
     event.preventDefault();
     const [start, end] = [new Date(first.value).getTime(), new Date(last.value).getTime()];
     if (!(start < end)) {
-      wrong.textContent = "The first moment has to be before the last.";
+      wrong.textContent = "The start must be before the end.";
       return;
     }
     dialog.close();
     go({ from: start, to: end });
   };
-  const dialog = open("From … to …",
-    make("form", { onsubmit: use }, make("label", { for: "from" }, "From"), first, make("label", { for: "to" }, "To"), last, wrong, make("button", { type: "submit", class: "primary" }, "Show")),
+  const dialog = openDialog("Custom range",
+    make("form", { onsubmit: use }, make("label", { for: "from" }, "From"), first, make("label", { for: "to" }, "To"), last, wrong, make("button", { type: "submit", class: "primary" }, "Apply")),
   );
-  // Whoever turns back sees what still holds.
+  // After Cancel, the select shows the current range again.
   dialog.addEventListener("close", () => go({}), { once: true });
 }
 
-/** As an input of the reader's zone has it. @param {number} at */
-function local(at) {
+/** Local time as a value of a datetime-local input. @param {number} at */
+function toInputValue(at) {
   const moved = new Date(at - new Date(at).getTimezoneOffset() * 60_000);
   return moved.toISOString().slice(0, 16);
 }

@@ -1,119 +1,111 @@
-// Health and alerts: how the site is and why, and how it was; what somebody has to look at, what would help,
-// and what waits. Who holds the token sees what the machinery does, and can answer it.
+// Health: status and score, alerts, status history, incidents, recommendations, edge responses and queries. With
+// a token also operations, and actions on alerts and dead letters.
+import { apiQuery, link } from "./address.js";
 import { recommendations } from "./advice.js";
-import { link, question } from "./address.js";
-import { Refused, apart, done, holds, json, maybe, told } from "./ask.js";
-import { asked, field, unlocked } from "./dialog.js";
+import { ApiError, fetchJson, fetchStatusJson, hasToken, optional, optionalOrError, post } from "./api.js";
+import { cell, fact, numberCell, table } from "./components.js";
+import { confirmed, field, requestToken } from "./dialog.js";
 import { draw, make } from "./dom.js";
-import { SPANS, STATUSES, incidents, statusMark, statuses } from "./history.js";
-import { cell, number, table } from "./marks.js";
-import { ofSite } from "./queries.js";
-import { SIGNALS, count, lately, moment, percent, plural, since, value } from "./words.js";
+import { SIGNAL_LABELS, ago, count, dateTime, metricValue, percent, plural, windowLabel } from "./format.js";
+import { HISTORY_WINDOWS, STATUS_LABELS, incidents, statusBadge, statusHistory } from "./history.js";
+import { siteQueries } from "./queries.js";
 
 /**
  * @typedef {import("./address.js").State} State
- * @typedef {{ n: number, errors: number, error_rate: number, per_second: number, p50: number | null, p95: number | null, p99: number | null }} Load
- * @typedef {{ name: string, circuit: string, open_until?: number, waiting: number, oldest?: number, trouble?: string,
- *   last?: { key: string, at: number }, parked: { seq: number, key: string, status: number, at: number }[] }} Backend
- * @typedef {{ status: string, health: string, score: number, site: string, at: number, releaseId: string,
- *   parts: { name: string, points: number, of: number, status: string }[],
- *   details?: { reasons: string[], because: Record<string, string>, heard_at: number | null, missed: number,
- *     requests?: Load & { routes: (Load & { route: string })[] } },
- *   operations?: { memory: { bytes: number, limit: number, percent: number }, queues: Record<string, number>, push: Backend[],
- *     origin?: { is_up: boolean, status?: number, took: number, asked_at: number }, alerts: { raised: number, critical: number } } }} Bulletin
- * @typedef {{ key: string, signal: string, route?: string, device?: string, series?: string, level: string, since: number,
- *   read_at: number, says: string, action: string, acknowledged: { by: string, at: number } | null, muted: boolean }} Alert
- * @typedef {{ number: number, signal: string | null, route: string | null, from: number, until: number, by: string, reason: string }} Mute
- * @typedef {{ raised: Alert[], mutes: Mute[], channels: { name: string, trouble: string | null }[] }} Alerts
+ * @typedef {import("./documents.js").AlertView} Alert
+ * @typedef {import("./documents.js").AlertReport} Alerts
+ * @typedef {import("./documents.js").HealthReport} HealthReport
+ * @typedef {Omit<import("./documents.js").RouteRequestLoad, "route">} RequestStats
+ * @typedef {import("./documents.js").RequestReport} SiteRequestStats
  */
 
-/** @param {State} state @param {() => void} again @returns {Promise<import("./overview.js").Shown>} */
-export async function health(state, again) {
-  const of = new URLSearchParams([...question(state)].filter(([name]) => name === "site"));
-  const window = SPANS.includes(state.window) ? state.window : SPANS[0];
-  const over = new URLSearchParams([...of, ["window", window]]);
-  const [bulletin, alerts, past, help, ran] = await Promise.all([
-    /** @type {Promise<Bulletin>} */ (told("/api/health/advanced", of)),
-    /** @type {Promise<Alerts | null>} */ (maybe(told("/api/alerts", of))),
-    apart(/** @type {Promise<import("./history.js").History>} */ (json("/api/health/history", over))),
-    apart(/** @type {Promise<{ recommendations: import("./advice.js").Advice[] }>} */ (json("/api/performance/recommendations", over))),
-    apart(/** @type {Promise<import("./queries.js").Queries>} */ (json("/api/performance/queries", over))),
+/** @param {State} state @param {() => void} reload @returns {Promise<import("./overview.js").ViewContent>} */
+export async function health(state, reload) {
+  const siteQuery = new URLSearchParams([...apiQuery(state)].filter(([name]) => name === "site"));
+  const window = HISTORY_WINDOWS.includes(state.window) ? state.window : HISTORY_WINDOWS[0];
+  const windowQuery = new URLSearchParams([...siteQuery, ["window", window]]);
+  const [report, alerts, history, advice, queries] = await Promise.all([
+    /** @type {Promise<HealthReport>} */ (fetchStatusJson("/api/health/advanced", siteQuery)),
+    /** @type {Promise<Alerts | null>} */ (optional(fetchStatusJson("/api/alerts", siteQuery))),
+    optionalOrError(/** @type {Promise<import("./documents.js").HealthHistory>} */ (fetchJson("/api/health/history", windowQuery))),
+    optionalOrError(/** @type {Promise<{ recommendations: import("./documents.js").Advice[] }>} */ (fetchJson("/api/performance/recommendations", windowQuery))),
+    optionalOrError(/** @type {Promise<import("./documents.js").QueryReport>} */ (fetchJson("/api/performance/queries", windowQuery))),
   ]);
-  const act = actions(of, again);
-  const span = lately(window).replace("Last", "in the last");
+  const act = actions(siteQuery, reload);
+  const span = windowLabel(window).replace("Last", "in the last");
   return {
     title: "Health",
-    whole: { site: bulletin.site, heard_at: bulletin.details?.heard_at ?? undefined, views: 1 },
+    totals: { site: report.site, heard_at: report.details?.heard_at ?? undefined, views: 1 },
     content: /** @type {Node[]} */ ([
       make("h1", null, "Health"),
-      standing(bulletin),
-      raised(state, alerts, act, again),
-      ...part("How it was", past, (past) => [statuses(state, window, past), incidents(state, past)]),
-      ...part("What would help", help, ({ recommendations: advice }) => [recommendations(state, window, advice, span)]),
-      bulletin.details?.requests && requests(bulletin.details.requests),
-      ...part("Queries of the origin", ran, (ran) => [ofSite(ran, span)]),
-      machinery(bulletin, act),
+      statusSection(report),
+      alertsSection(state, alerts, act, reload),
+      ...optionalSection("Status history", history, (past) => [statusHistory(state, window, past), incidents(state, past)]),
+      ...optionalSection("Recommendations", advice, ({ recommendations: advice }) => [recommendations(state, window, advice, span)]),
+      report.details?.requests && requestsSection(report.details.requests),
+      ...optionalSection("Origin queries", queries, (ran) => [siteQueries(ran, span)]),
+      operationsSection(report, act),
     ].filter(Boolean)),
-    seen: {
+    exportData: {
       name: "health",
       columns: ["part", "status", "points", "of", "because"],
-      rows: bulletin.parts.map(({ name, status, points, of }) => [name, status, points, of, bulletin.details?.because[name] ?? null]),
-      document: { health: bulletin, alerts, history: past, recommendations: help, queries: ran },
+      rows: report.parts.map(({ name, status, points, of }) => [name, status, points, of, report.details?.because[name] ?? null]),
+      document: { health: report, alerts, history: history, recommendations: advice, queries: queries },
     },
   };
 }
 
 /**
- * A part that others do without: what is refused is said in its place, and nothing where it may not be known.
- * @template T @param {string} title @param {T | Refused | null} known @param {(known: T) => Node[]} show @returns {Node[]}
+ * A section of an optional document: nothing if it is not permitted, and a message if it failed.
+ * @template T @param {string} title @param {T | ApiError | null} known @param {(known: T) => Node[]} show @returns {Node[]}
  */
-function part(title, known, show) {
+function optionalSection(title, known, show) {
   if (known === null) return [];
-  if (!(known instanceof Refused)) return show(known);
-  return [make("section", null, make("h2", null, title), make("p", { class: "warning" }, make("b", null, "It cannot be shown: "), known.message))];
+  if (!(known instanceof ApiError)) return show(known);
+  return [make("section", null, make("h2", null, title), make("p", { class: "warning" }, make("b", null, "Loading failed: "), known.message))];
 }
 
-/** What can be done, each with its token and then with a fresh look. @param {URLSearchParams} of @param {() => void} again */
-function actions(of, again) {
+/** Actions, each of which requests its token if needed and refreshes the view. @param {URLSearchParams} siteQuery @param {() => void} reload */
+function actions(siteQuery, reload) {
   const doing = async (/** @type {string} */ path, /** @type {unknown} */ body) => {
-    if (!holds("manage") && !(await unlocked("manage"))) return;
+    if (!hasToken("manage") && !(await requestToken("manage"))) return;
     try {
-      await done(path, of, body, "manage");
+      await post(path, siteQuery, body, "manage");
     } catch (error) {
       const isClosed = /** @type {any} */ (error).status === 401;
-      if (isClosed && (await unlocked("manage", "The token that is known does not open this."))) return doing(path, body);
-      if (!isClosed) await asked("It was not done", "Close", make("p", null, /** @type {Error} */ (error).message));
+      if (isClosed && (await requestToken("manage", "The current token does not permit this action."))) return doing(path, body);
+      if (!isClosed) await confirmed("The action failed", "Close", make("p", null, /** @type {Error} */ (error).message));
       return;
     }
-    again();
+    reload();
   };
   return {
     acknowledge: async (/** @type {Alert} */ alert) => {
-      const by = field("by", "Who looks after it", { maxlength: 100, value: localStorage.getItem("name") ?? "" });
-      if (!(await asked("Look after this alert", "Acknowledge", make("p", null, alert.says), make("p", { class: "quiet" }, "Nobody is reminded of it again until it gets worse."), by.row))) return;
+      const by = field("by", "Your name", { maxlength: 100, value: localStorage.getItem("name") ?? "" });
+      if (!(await confirmed("Acknowledge this alert", "Acknowledge", make("p", null, alert.says), make("p", { class: "quiet" }, "No further reminders are sent until it gets worse."), by.row))) return;
       localStorage.setItem("name", by.input.value);
       await doing("/api/alerts/ack", { key: alert.key, by: by.input.value });
     },
     silence: async (/** @type {Alert | null} */ alert) => {
-      const by = field("by", "Who asks", { maxlength: 100, value: localStorage.getItem("name") ?? "" });
-      const reason = field("reason", "What for", { maxlength: 200, placeholder: "maintenance of the database" });
-      const minutes = field("minutes", "For how many minutes", { type: "number", min: 1, max: 43_200, value: 60 });
-      const what = alert ? `${SIGNALS[alert.signal] ?? alert.signal}${alert.route ? ` of ${alert.route}` : " of every route"}` : "Everything";
-      if (!(await asked("Silence", "Silence", make("p", null, make("b", null, what), " is not told to anybody for a while. That it is well again is told."), minutes.row, reason.row, by.row))) return;
+      const by = field("by", "Your name", { maxlength: 100, value: localStorage.getItem("name") ?? "" });
+      const reason = field("reason", "Reason", { maxlength: 200, placeholder: "database maintenance" });
+      const minutes = field("minutes", "Duration in minutes", { type: "number", min: 1, max: 43_200, value: 60 });
+      const what = alert ? `${SIGNAL_LABELS[alert.signal] ?? alert.signal}${alert.route ? ` on ${alert.route}` : " on every route"}` : "All alerts";
+      if (!(await confirmed("Silence", "Silence", make("p", null, make("b", null, what), ": no notifications for this time. Recoveries are still announced."), minutes.row, reason.row, by.row))) return;
       localStorage.setItem("name", by.input.value);
       await doing("/api/alerts/silence", { signal: alert?.signal ?? null, route: alert?.route ?? null, minutes: minutes.input.valueAsNumber, by: by.input.value, reason: reason.input.value });
     },
     unsilence: (/** @type {number} */ number) => doing("/api/alerts/unsilence", { number }),
     retry: async (/** @type {string} */ sink, /** @type {number} */ parked) => {
-      if (await asked("Send again", "Send again", make("p", null, `${plural(parked, "document")} that ${sink} refused ${parked === 1 ? "is" : "are"} sent again, each under the key that it had.`))) await doing("/api/push/retry", { sink });
+      if (await confirmed("Resend", "Resend", make("p", null, `${plural(parked, "document")} rejected by ${sink} ${parked === 1 ? "is" : "are"} sent again, each with its original key.`))) await doing("/api/push/retry", { sink });
     },
   };
 }
 
-/** @typedef {ReturnType<typeof actions>} Act */
+/** @typedef {ReturnType<typeof actions>} Actions */
 
-/** @param {Bulletin} bulletin */
-function standing({ health, score, parts, details, releaseId, at }) {
+/** @param {HealthReport} bulletin */
+function statusSection({ health, score, parts, details, releaseId, at }) {
   const around = 2 * Math.PI * 26;
   const kind = { healthy: "good", unknown: "insufficient", degraded: "between", unhealthy: "poor" }[health] ?? "insufficient";
   return make("section", { class: "panel standing", "aria-labelledby": "standing", "data-health": health },
@@ -123,44 +115,44 @@ function standing({ health, score, parts, details, releaseId, at }) {
         draw("circle", { class: "arc", cx: 32, cy: 32, r: 26, "stroke-dasharray": `${(around * score) / 100} ${around}`, transform: "rotate(-90 32 32)" }),
         draw("text", { x: 32, y: 39, "text-anchor": "middle" }, String(score)),
       ),
-      make("h2", { id: "standing" }, make("span", null, STATUSES[health] ?? health), make("small", { class: "quiet" }, `${score} of 100, ${since(at)}; version ${releaseId}`)),
+      make("h2", { id: "standing" }, make("span", null, STATUS_LABELS[health] ?? health), make("small", { class: "quiet" }, `${score} of 100, evaluated ${ago(at)}; version ${releaseId}`)),
     ),
-    details?.reasons.length ? make("ul", { class: "reasons" }, details.reasons.map((reason) => make("li", null, reason))) : details ? make("p", { class: "quiet" }, "Nothing speaks against it.") : null,
-    table("What the score is made of", [{ name: "Part" }, { name: "Is" }, { name: "Points", number: true }, { name: "Because" }],
+    details?.reasons.length ? make("ul", { class: "reasons" }, details.reasons.map((reason) => make("li", null, reason))) : details ? make("p", { class: "quiet" }, "No problems detected.") : null,
+    table("Score by part", [{ name: "Part" }, { name: "Status" }, { name: "Points", number: true }, { name: "Reason" }],
       parts.map(({ name, points, of, status }) =>
         make("tr", { "data-part": name },
-          make("th", { scope: "row" }, PARTS[name] ?? name),
-          cell(statusMark(status)),
-          number(`${points} of ${of}`),
-          make("td", { class: "words wide" }, details?.because[name] ?? "for those who hold the read token"),
+          make("th", { scope: "row" }, PART_LABELS[name] ?? name),
+          cell(statusBadge(status)),
+          numberCell(`${points} of ${of}`),
+          make("td", { class: "words wide" }, details?.because[name] ?? "requires the read token"),
         ),
       ),
     ),
   );
 }
 
-/** @param {State} state @param {Alerts | null} alerts @param {Act} act @param {() => void} again */
-function raised(state, alerts, act, again) {
+/** @param {State} state @param {Alerts | null} alerts @param {Actions} act @param {() => void} reload */
+function alertsSection(state, alerts, act, reload) {
   const head = make("header", { class: "row" },
     make("h2", { id: "alerts" }, "Alerts"),
     alerts && make("button", { type: "button", id: "silence-all", onclick: () => act.silence(null) }, "Silence all …"),
   );
   if (!alerts) {
-    return make("section", { "aria-labelledby": "alerts" }, head, make("p", { class: "quiet" }, "Alerts are for those who hold the read token. "), make("button", { type: "button", id: "unlock", onclick: () => unlocked("read").then((is) => is && again()) }, "Give the token …"));
+    return make("section", { "aria-labelledby": "alerts" }, head, make("p", { class: "quiet" }, "Alerts require the read token."), make("button", { type: "button", id: "unlock", onclick: () => requestToken("read").then((is) => is && reload()) }, "Sign in with a read token"));
   }
-  // As a list: on a phone at night what can be done has to be in sight.
+  // A list, not a table: the buttons must be in sight on a phone.
   const rows = alerts.raised.map((alert, index) =>
     make("li", { "data-alert": alert.key, class: alert.muted ? "panel pale" : "panel" },
       make("header", { class: "row" },
-        make("h3", null, SIGNALS[alert.signal] ?? alert.signal, make("small", { class: "quiet block" }, [alert.route, alert.device, alert.series].filter(Boolean).join(" · ") || "the whole site")),
+        make("h3", null, SIGNAL_LABELS[alert.signal] ?? alert.signal, make("small", { class: "quiet block" }, [alert.route, alert.device, alert.series].filter(Boolean).join(" · ") || "the whole site")),
         make("span", { class: `verdict ${alert.level === "critical" ? "violated" : "at-limit"}` }, alert.level === "critical" ? "Critical" : "Warning"),
       ),
       make("p", null, alert.says),
       make("p", { class: "quiet" }, alert.action),
       make("footer", { class: "row" },
-        make("span", { class: "quiet" }, `since ${moment(alert.since)}`, alert.acknowledged ? `; ${alert.acknowledged.by} looks after it` : "", alert.muted ? "; silenced" : ""),
+        make("span", { class: "quiet" }, `since ${dateTime(alert.since)}`, alert.acknowledged ? `; acknowledged by ${alert.acknowledged.by}` : "", alert.muted ? "; silenced" : ""),
         make("span", { class: "acts" },
-          alert.route ? make("a", { href: link(state, { view: "route", route: alert.route }) }, "Look at the route") : null,
+          alert.route ? make("a", { href: link(state, { view: "route", route: alert.route }) }, "View route") : null,
           alert.acknowledged ? null : make("button", { type: "button", id: `ack-${index}`, onclick: () => act.acknowledge(alert) }, "Acknowledge"),
           make("button", { type: "button", id: `silence-${index}`, onclick: () => act.silence(alert) }, "Silence …"),
         ),
@@ -170,69 +162,67 @@ function raised(state, alerts, act, again) {
   return make("section", { "aria-labelledby": "alerts" }, head,
     rows.length
       ? make("ul", { class: "alerts" }, rows)
-      : make("p", { class: "quiet" }, "No alert is raised."),
+      : make("p", { class: "quiet" }, "No open alerts."),
     alerts.mutes.length > 0 && make("ul", { class: "mutes" },
       alerts.mutes.map((mute) =>
         make("li", { "data-mute": mute.number },
-          make("span", null, make("b", null, mute.signal ? (SIGNALS[mute.signal] ?? mute.signal) : "Everything"), mute.route ? ` of ${mute.route}` : "", ` is silent until ${moment(mute.until)}: ${mute.reason} (${mute.by})`),
-          make("button", { type: "button", id: `unsilence-${mute.number}`, onclick: () => act.unsilence(mute.number) }, "Take back"),
+          make("span", null, make("b", null, mute.signal ? (SIGNAL_LABELS[mute.signal] ?? mute.signal) : "All alerts"), mute.route ? ` on ${mute.route}` : "", ` silenced until ${dateTime(mute.until)}: ${mute.reason} (${mute.by})`),
+          make("button", { type: "button", id: `unsilence-${mute.number}`, onclick: () => act.unsilence(mute.number) }, "Remove silence"),
         ),
       ),
     ),
-    alerts.channels.filter(({ trouble }) => trouble).map(({ name, trouble }) => make("p", { class: "warning" }, make("b", null, `${name} does not take what it is told: `), trouble)),
+    alerts.channels.filter(({ trouble }) => trouble).map(({ name, trouble }) => make("p", { class: "warning" }, make("b", null, `Notifications to ${name} fail: `), trouble)),
   );
 }
 
-/** @param {Load & { routes: (Load & { route: string })[] }} requests */
-function requests(requests) {
-  const columns = [{ name: "Route" }, { name: "Answers", number: true }, { name: "each second", number: true }, { name: "Errors", number: true }, { name: "Median", number: true }, { name: "p95", number: true }, { name: "p99", number: true }];
-  const row = (/** @type {string} */ name, /** @type {Load} */ load) =>
+/** @param {SiteRequestStats} requests */
+function requestsSection(requests) {
+  const columns = [{ name: "Route" }, { name: "Responses", number: true }, { name: "Per second", number: true }, { name: "Errors", number: true }, { name: "Median", number: true }, { name: "p95", number: true }, { name: "p99", number: true }];
+  const row = (/** @type {string} */ name, /** @type {RequestStats} */ load) =>
     make("tr", { "data-load": name },
       make("th", { scope: "row" }, name),
-      number(count(load.n)),
-      number(value(load.per_second, "")),
-      number(load.errors ? percent(load.error_rate / 100) : "none"),
-      ...[load.p50, load.p95, load.p99].map((time) => number(value(time, "ms"))),
+      numberCell(count(load.n)),
+      numberCell(metricValue(load.per_second, "")),
+      numberCell(load.errors ? percent(load.error_rate / 100) : "none"),
+      ...[load.p50, load.p95, load.p99].map((time) => numberCell(metricValue(time, "ms"))),
     );
   return make("section", { "aria-labelledby": "requests" },
-    make("h2", { id: "requests" }, "Answers of the edge ", make("small", { class: "quiet" }, "in the last hour")),
-    table("Answers of the edge by route", columns, [row("All", requests), ...requests.routes.slice(0, 20).map((each) => row(each.route, each))]),
+    make("h2", { id: "requests" }, "Edge responses ", make("small", { class: "quiet" }, "in the last hour")),
+    table("Edge responses by route", columns, [row("All", requests), ...requests.routes.slice(0, 20).map((each) => row(each.route, each))]),
   );
 }
 
-/** @param {Bulletin} bulletin @param {Act} act */
-function machinery({ operations }, act) {
+/** @param {HealthReport} bulletin @param {Actions} act */
+function operationsSection({ operations }, act) {
   if (!operations) return null;
   const { memory, queues, push, origin } = operations;
-  const fact = (/** @type {string} */ name, /** @type {string} */ text, /** @type {string} */ more) =>
-    make("div", { "data-fact": name }, make("dt", null, name), make("dd", null, make("b", null, text), make("small", null, more)));
   const rows = push.map((backend) =>
     make("tr", { "data-backend": backend.name },
       make("th", { scope: "row" }, backend.name),
-      cell(make("span", { class: `verdict ${backend.circuit === "closed" ? "met" : "at-limit"}` }, CIRCUITS[backend.circuit] ?? backend.circuit)),
-      number(count(backend.waiting)),
-      cell(backend.oldest === undefined ? "–" : since(backend.oldest)),
-      cell(backend.last ? since(backend.last.at) : "never"),
+      cell(make("span", { class: `verdict ${backend.circuit === "closed" ? "met" : "at-limit"}` }, CIRCUIT_LABELS[backend.circuit] ?? backend.circuit)),
+      numberCell(count(backend.waiting)),
+      cell(backend.oldest === undefined ? "–" : ago(backend.oldest)),
+      cell(backend.last ? ago(backend.last.at) : "never"),
       make("td", { class: "words" }, backend.trouble ?? ""),
-      cell(backend.parked.length ? make("button", { type: "button", id: `retry-${backend.name}`, onclick: () => act.retry(backend.name, backend.parked.length) }, `Send ${count(backend.parked.length)} again …`) : "none"),
+      cell(backend.parked.length ? make("button", { type: "button", id: `retry-${backend.name}`, onclick: () => act.retry(backend.name, backend.parked.length) }, `Resend ${count(backend.parked.length)} …`) : "none"),
     ),
   );
-  return make("section", { "aria-labelledby": "machinery" },
-    make("h2", { id: "machinery" }, "The machinery"),
+  return make("section", { "aria-labelledby": "operations" },
+    make("h2", { id: "operations" }, "Operations"),
     make("dl", { class: "facts panel" },
       fact("Memory", percent(memory.percent / 100), `of ${count(memory.limit / 1_048_576)} MiB`),
-      fact("Not counted yet", count(queues.journal), "views of the first shard"),
-      fact("Waiting to be pushed", count(queues.push), queues.parked ? `${count(queues.parked)} put aside` : "none put aside"),
-      fact("Notices", count(queues.notices), "that no channel has taken"),
-      origin ? fact("Origin", origin.is_up ? "up" : "down", `${value(origin.took, "ms")}, ${since(origin.asked_at)}`) : null,
+      fact("Not aggregated yet", count(queues.journal), "views on the first shard"),
+      fact("Push queue", count(queues.push), queues.parked ? plural(queues.parked, "dead letter") : "no dead letters"),
+      fact("Notifications", count(queues.notices), "not delivered yet"),
+      origin ? fact("Origin", origin.is_up ? "up" : "down", `${metricValue(origin.took, "ms")}, ${ago(origin.asked_at)}`) : null,
     ),
     rows.length
-      ? table("Backends that windows are pushed to", [{ name: "Backend" }, { name: "Circuit" }, { name: "Waiting", number: true }, { name: "Oldest" }, { name: "Last receipt" }, { name: "Trouble" }, { name: "Put aside" }], rows)
-      : make("p", { class: "quiet" }, "No backend is told: ", make("code", null, "BACKEND_HEALTH_URL"), " names one."),
+      ? table("Push backends", [{ name: "Backend" }, { name: "Circuit" }, { name: "Waiting", number: true }, { name: "Oldest" }, { name: "Last delivery" }, { name: "Last error" }, { name: "Dead letters" }], rows)
+      : make("p", { class: "quiet" }, "No push backend is configured. Set ", make("code", null, "BACKEND_HEALTH_URL"), " to add one."),
   );
 }
 
 /** @type {Record<string, string>} */
-const CIRCUITS = { closed: "Sends", open: "Waits", probing: "Tries" };
+const CIRCUIT_LABELS = { closed: "Sending", open: "Paused", probing: "Retrying" };
 /** @type {Record<string, string>} */
-const PARTS = { vitals: "Vitals", freshness: "Freshness", requests: "Requests", cache: "Cache", origin: "Origin" };
+const PART_LABELS = { vitals: "Web Vitals", freshness: "Freshness", requests: "Requests", cache: "Cache", origin: "Origin" };

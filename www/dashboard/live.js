@@ -1,142 +1,139 @@
-// Views as they come: one socket while somebody looks at the overview, and the counts that it tells.
-// A page that is not looked at listens to nothing; the socket of one that is costs the Worker nothing
-// while nobody visits.
-import { readToken } from "./ask.js";
+// Live counts of views over a WebSocket, open while the overview is visible. It costs the Worker nothing while
+// the site has no visits.
+import { readToken } from "./api.js";
 import { draw, make } from "./dom.js";
-import { clock, count, plural } from "./words.js";
+import { count, plural, time } from "./format.js";
 
-/** @typedef {{ views: number, bots: number, metrics: Record<string, [number, number, number]> }} Lately */
+/** @typedef {import("./documents.js").LiveDelta} LiveDelta */
 
 /** @type {{ site: string, bots: string } | null} */
-let wanted = null;
-/** What is done once, when anything is heard. @type {(() => void) | null} */
-let awaited = null;
+let subscription = null;
+/** Called once, with the first view. @type {(() => void) | null} */
+let onFirstView = null;
 /** @type {WebSocket | null} */
 let socket = null;
 let failures = 0;
 /** @type {ReturnType<typeof setTimeout> | undefined} */
-let later;
-/** What was told, since when: of the second in which it came. @type {{ since: number, total: number, seconds: Map<number, number> }} */
-let heard = { since: 0, total: 0, seconds: new Map() };
+let reconnectTimer;
+/** Views by the second of their arrival. @type {{ since: number, total: number, seconds: Map<number, number> }} */
+let received = { since: 0, total: 0, seconds: new Map() };
 
-const number = make("b", { "data-live-views": "" });
-const words = make("span");
+const counter = make("b", { "data-live-views": "" });
+const label = make("span");
 const bars = draw("svg", { class: "pulse", viewBox: "0 0 180 26", preserveAspectRatio: "none", role: "img" });
-// Numbers that change each second are read when somebody asks for them, and are not called out.
-const panel = make("div", { class: "feed", "aria-live": "off" }, make("p", null, number, words), bars);
+// Not announced by screen readers: the number changes each second.
+const panel = make("div", { class: "feed", "aria-live": "off" }, make("p", null, counter, label), bars);
 
 /**
- * From now on this site is listened to; none: nobody.
- * @param {string | null} site @param {string} bots whether programs' views count, as the address says it
- * @param {(() => void) | null} [first] what is done once, when the first view comes
+ * Subscribes to a site; null unsubscribes.
+ * @param {string | null} site @param {string} bots whether views of bots count, as in the address
+ * @param {(() => void) | null} [first] called once, with the first view
  */
-export function listen(site, bots, first = null) {
-  awaited = first;
-  if (site !== wanted?.site || bots !== wanted?.bots) {
-    heard = { since: Date.now(), total: 0, seconds: new Map() };
-    wanted = site === null ? null : { site, bots };
-    hangUp();
+export function subscribe(site, bots, first = null) {
+  onFirstView = first;
+  if (site !== subscription?.site || bots !== subscription?.bots) {
+    received = { since: Date.now(), total: 0, seconds: new Map() };
+    subscription = site === null ? null : { site, bots };
+    disconnect();
   }
   connect();
 }
 
-/** Where the counts are shown. */
-export function counts() {
-  show();
+export function livePanel() {
+  render();
   return panel;
 }
 
-document.addEventListener("visibilitychange", () => (document.hidden ? hangUp() : connect()));
-addEventListener("pagehide", hangUp);
+document.addEventListener("visibilitychange", () => (document.hidden ? disconnect() : connect()));
+addEventListener("pagehide", disconnect);
 addEventListener("online", () => ((failures = 0), connect()));
 setInterval(() => {
-  if (socket?.readyState === WebSocket.OPEN) breathe(socket);
+  if (socket?.readyState === WebSocket.OPEN) heartbeat(socket);
 }, 30_000);
 
 function connect() {
-  if (!wanted || socket || document.hidden) return;
-  clearTimeout(later);
+  if (!subscription || socket || document.hidden) return;
+  clearTimeout(reconnectTimer);
   const token = readToken();
   const hex = [...new TextEncoder().encode(token ?? "")].map((byte) => byte.toString(16).padStart(2, "0")).join("");
-  const own = new WebSocket(`${location.origin.replace("http", "ws")}/api/live?site=${encodeURIComponent(wanted.site)}`, ["edge-vitals.live.v1", ...(token ? [`token.${hex}`] : [])]);
-  socket = own;
-  own.addEventListener("open", () => {
+  const opened = new WebSocket(`${location.origin.replace("http", "ws")}/api/live?site=${encodeURIComponent(subscription.site)}`, ["edge-vitals.live.v1", ...(token ? [`token.${hex}`] : [])]);
+  socket = opened;
+  opened.addEventListener("open", () => {
     failures = 0;
-    if (heard.total === 0) heard.since = Date.now();
-    show();
+    if (received.total === 0) received.since = Date.now();
+    render();
   });
-  own.addEventListener("message", ({ data }) => {
-    if (data === "pong") alive = true;
-    else take(JSON.parse(data));
+  opened.addEventListener("message", ({ data }) => {
+    if (data === "pong") isAlive = true;
+    else receive(JSON.parse(data));
   });
-  own.addEventListener("close", () => {
-    if (socket !== own) return;
+  opened.addEventListener("close", () => {
+    if (socket !== opened) return;
     socket = null;
-    show();
-    // As many pages come again after a fault of the network: not all at once, and not for ever at one pace.
+    render();
+    // Exponential backoff with jitter, so that clients do not reconnect all at once.
     failures += 1;
-    later = setTimeout(connect, Math.min(60_000, 1000 * 2 ** Math.min(failures, 6)) * (0.5 + Math.random() / 2));
+    reconnectTimer = setTimeout(connect, Math.min(60_000, 1000 * 2 ** Math.min(failures, 6)) * (0.5 + Math.random() / 2));
   });
 }
 
-let alive = true;
+let isAlive = true;
 
-/** A connection that is gone without a word says nothing: it is asked, and was it silent, made anew. @param {WebSocket} own */
-function breathe(own) {
-  if (!alive) return own.close();
-  alive = false;
-  own.send("ping");
+/** Closes a connection that did not answer the last ping; it reconnects. @param {WebSocket} opened */
+function heartbeat(opened) {
+  if (!isAlive) return opened.close();
+  isAlive = false;
+  opened.send("ping");
 }
 
-function hangUp() {
-  clearTimeout(later);
-  const own = socket;
+function disconnect() {
+  clearTimeout(reconnectTimer);
+  const open = socket;
   socket = null;
-  alive = true;
-  own?.close();
-  show();
+  isAlive = true;
+  open?.close();
+  render();
 }
 
-/** @param {Lately} lately */
-function take({ views, bots }) {
-  const more = wanted?.bots === "only" ? bots : wanted?.bots === "include" ? views + bots : views;
+/** @param {LiveDelta} lately */
+function receive({ views, bots }) {
+  const more = subscription?.bots === "only" ? bots : subscription?.bots === "include" ? views + bots : views;
   const second = Math.floor(Date.now() / 1000);
-  heard.total += more;
-  heard.seconds.set(second, (heard.seconds.get(second) ?? 0) + more);
-  show();
+  received.total += more;
+  received.seconds.set(second, (received.seconds.get(second) ?? 0) + more);
+  render();
   if (more > 0) {
-    awaited?.();
-    awaited = null;
+    onFirstView?.();
+    onFirstView = null;
   }
 }
 
 /** @type {ReturnType<typeof setTimeout> | undefined} */
-let moving;
+let animationTimer;
 
-function show() {
+function render() {
   const isOn = socket?.readyState === WebSocket.OPEN;
   const now = Math.floor(Date.now() / 1000);
-  for (const second of heard.seconds.keys()) if (second <= now - MINUTE) heard.seconds.delete(second);
-  const lately = [...heard.seconds.values()].reduce((sum, each) => sum + each, 0);
+  for (const second of received.seconds.keys()) if (second <= now - WINDOW_SECONDS) received.seconds.delete(second);
+  const lately = [...received.seconds.values()].reduce((sum, each) => sum + each, 0);
   panel.dataset.live = isOn ? "on" : "off";
-  number.textContent = isOn || heard.total ? count(heard.total) : "–";
-  words.textContent = isOn
-    ? ` ${heard.total === 1 ? "view" : "views"} live, since ${clock(heard.since)}`
+  counter.textContent = isOn || received.total ? count(received.total) : "–";
+  label.textContent = isOn
+    ? ` live ${received.total === 1 ? "view" : "views"} since ${time(received.since)}`
     : failures > 0
-      ? " live: not connected, tries again"
+      ? " live: disconnected, retrying"
       : " live: connecting…";
-  const most = Math.max(...heard.seconds.values(), 1);
+  const most = Math.max(...received.seconds.values(), 1);
   bars.setAttribute("aria-label", `${plural(lately, "view")} in the last minute`);
   bars.replaceChildren(
-    ...[...heard.seconds].map(([second, views]) => {
+    ...[...received.seconds].map(([second, views]) => {
       const tall = Math.max((views / most) * 25, 2);
-      return draw("rect", { x: (MINUTE - 1 - (now - second)) * 3, y: 26 - tall, width: 2.2, height: tall });
+      return draw("rect", { x: (WINDOW_SECONDS - 1 - (now - second)) * 3, y: 26 - tall, width: 2.2, height: tall });
     }),
   );
-  // Bars move while there are any, and while somebody sees them.
-  clearTimeout(moving);
-  if (heard.seconds.size > 0 && panel.isConnected && !document.hidden) moving = setTimeout(show, 1000);
+  // Animate while there are bars and the page is visible.
+  clearTimeout(animationTimer);
+  if (received.seconds.size > 0 && panel.isConnected && !document.hidden) animationTimer = setTimeout(render, 1000);
 }
 
-/** Seconds. */
-const MINUTE = 60;
+const WINDOW_SECONDS = 60;

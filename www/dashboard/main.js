@@ -1,31 +1,31 @@
-// The dashboard: reads the address, asks, and shows. What is shown stays until its successor is here;
-// what goes wrong is said with what to do about it.
-import { start, view as viewed } from "/v1/start.js";
+// The dashboard: parses the address, loads the view, and shows it. Content stays until its successor is loaded;
+// an error states its remedy.
+import { start, view as startView } from "/v1/start.js";
 
-import { VIEWS, isOfVisits, link, read } from "./address.js";
-import { Refused, Unreached, anew, holds, isSignedIn, keep, signOut } from "./ask.js";
+import { VIEWS, hasFilters, link, parseState } from "./address.js";
+import { ApiError, NetworkError, beginRequests, hasToken, isSignedIn, signOut, storeToken } from "./api.js";
+import { loadingCards, pageMessage } from "./components.js";
 import { element, make } from "./dom.js";
-import { exports } from "./export.js";
+import { setupSteps } from "./empty_state.js";
+import { exportMenu } from "./export.js";
 import { filters } from "./filters.js";
-import { firstSteps } from "./first.js";
-import { listen } from "./live.js";
-import { alone, loading } from "./marks.js";
-import { frame, pause } from "./pauses.js";
-import { moment, since } from "./words.js";
+import { ago, dateTime } from "./format.js";
+import { subscribe } from "./live.js";
+import { nextFrame, yieldToInput } from "./scheduling.js";
 
-/** @typedef {import("./address.js").State} State @typedef {import("./overview.js").Shown} Shown */
+/** @typedef {import("./address.js").State} State @typedef {import("./overview.js").ViewContent} Shown */
 
-// It measures itself, as a site of its own; what was before it began, the browser tells.
-pause().then(() => start({ endpoint: "/v1/vitals", site: "vitals-dashboard", route: `/${read(location.search).view}` }));
+// The dashboard measures itself; buffered entries cover the time before this script.
+yieldToInput().then(() => start({ endpoint: "/v1/vitals", site: "vitals-dashboard", route: `/${parseState(location.search).view}` }));
 
 const content = element("content");
 const notice = element("notice");
-let state = read(location.search);
+let state = parseState(location.search);
 /** @type {{ shown: Shown, at: number } | null} */
 let last = null;
-let touched = Date.now();
+let lastInput = Date.now();
 
-addEventListener("popstate", () => show());
+addEventListener("popstate", () => render());
 document.addEventListener("click", (event) => {
   const anchor = event.target instanceof Element ? event.target.closest("a") : null;
   const plain = event.button === 0 && !event.metaKey && !event.ctrlKey && !event.shiftKey && !event.altKey;
@@ -33,68 +33,68 @@ document.addEventListener("click", (event) => {
   event.preventDefault();
   history.pushState(null, "", anchor.href);
   scrollTo(0, 0);
-  show().then(() => content.focus({ preventScroll: true }));
+  render().then(() => content.focus({ preventScroll: true }));
 });
-for (const kind of ["pointerdown", "keydown"]) addEventListener(kind, () => (touched = Date.now()), { passive: true });
-addEventListener("online", () => show(true));
-addEventListener("offline", () => say("This device is offline; the numbers are as they were.", "stale"));
+for (const kind of ["pointerdown", "keydown"]) addEventListener(kind, () => (lastInput = Date.now()), { passive: true });
+addEventListener("online", () => render(true));
+addEventListener("offline", () => showNotice("This device is offline. Showing the last data.", "stale"));
 document.addEventListener("visibilitychange", () => {
-  // Who comes back from a first visit finds it here.
-  const isAwaited = last?.shown.whole.heard_at === undefined;
-  if (!document.hidden && last && (isAwaited || Date.now() - last.at > MINUTE)) show(true);
+  // A reader who returns from the first visit to the site sees it at once.
+  const isAwaited = last?.shown.totals.heard_at === undefined;
+  if (!document.hidden && last && (isAwaited || Date.now() - last.at > MINUTE)) render(true);
 });
-// A page that nobody looks at asks for nothing, so that it keeps no storage awake.
+// A hidden or unused page sends no requests, so that it keeps no object awake.
 setInterval(() => {
-  if (!document.hidden && Date.now() - touched < 10 * MINUTE && !isInUse()) show(true);
-  else freshness();
+  if (!document.hidden && Date.now() - lastInput < 10 * MINUTE && !isInUse()) render(true);
+  else renderAge();
 }, 60_000);
-// Nothing is taken from under somebody's hands.
+// No refresh while the reader uses the content.
 const isInUse = () => document.querySelector("dialog[open], details[open], #question :focus, #content :focus") !== null;
 const MINUTE = 60_000;
 
-theme(localStorage.getItem("theme"));
-show();
+applyTheme(localStorage.getItem("theme"));
+render();
 
 /** @param {Partial<State>} change */
-function go(change) {
+function navigate(change) {
   history.pushState(null, "", link(state, change));
-  return show();
+  return render();
 }
 
 /** @param {boolean} [isFresh] */
-async function show(isFresh = false) {
+async function render(isFresh = false) {
   const address = location.search;
-  const before = last && read(lastAddress).view;
-  state = read(address);
-  if (before && before !== state.view) viewed(`/${state.view}`);
-  const signal = anew(isFresh);
+  const before = last && parseState(lastAddress).view;
+  state = parseState(address);
+  if (before && before !== state.view) startView(`/${state.view}`);
+  const signal = beginRequests(isFresh);
   content.setAttribute("aria-busy", "true");
-  // What the page says from the start stays until there are numbers.
+  // The static introduction stays until there is data.
   const isNew = !last || before !== state.view;
-  if (isNew && document.getElementById("opening")) content.querySelector(".cards") ?? content.append(loading());
-  else if (isNew) content.replaceChildren(make("h1", { class: "unseen" }, "Reading the numbers…"), loading());
+  if (isNew && document.getElementById("opening")) content.querySelector(".cards") ?? content.append(loadingCards());
+  else if (isNew) content.replaceChildren(make("h1", { class: "unseen" }, "Loading…"), loadingCards());
   try {
-    // What surrounds the numbers is made while they are on their way.
-    const coming = view();
+    // The header is rendered while the data loads.
+    const coming = loadView();
     coming.catch(() => {});
-    await pause();
+    await yieldToInput();
     if (signal.aborted) return;
-    chrome();
+    renderHeader();
     const shown = await coming;
     if (signal.aborted) return;
     last = { shown, at: Date.now() };
     lastAddress = address;
-    document.title = `${shown.title} · ${shown.whole.site || "edge-vitals"}`;
-    const isEmpty = isOfVisits(state.view) && shown.whole.heard_at === undefined && shown.whole.views === 0;
-    await (isNew ? unfold : exchange)(isEmpty ? [firstSteps(shown.whole.site)] : shown.content, signal);
+    document.title = `${shown.title} · ${shown.totals.site || "edge-vitals"}`;
+    const isEmpty = hasFilters(state.view) && shown.totals.heard_at === undefined && shown.totals.views === 0;
+    await (isNew ? appendContent : replaceContent)(isEmpty ? [setupSteps(shown.totals.site)] : shown.content, signal);
     if (signal.aborted) return;
-    if (shown.whole.site && !state.site) state.site = shown.whole.site;
-    listen(isEmpty || state.view === "overview" ? shown.whole.site : null, state.bots, isEmpty ? () => show(true) : null);
-    chrome();
-    freshness();
+    if (shown.totals.site && !state.site) state.site = shown.totals.site;
+    subscribe(isEmpty || state.view === "overview" ? shown.totals.site : null, state.bots, isEmpty ? () => render(true) : null);
+    renderHeader();
+    renderAge();
   } catch (error) {
     if (signal.aborted) return;
-    failed(error);
+    showError(error);
   } finally {
     if (!signal.aborted) content.removeAttribute("aria-busy");
   }
@@ -102,113 +102,113 @@ async function show(isFresh = false) {
 let lastAddress = "";
 
 /** @typedef {Shown["content"][number]} Piece @param {Piece} piece */
-const built = async (piece) => {
+const buildPiece = async (piece) => {
   const made = typeof piece === "function" ? await piece() : piece;
   return made ? [made] : [];
 };
 
-/** A view that was not here before comes from the top on, a piece a frame. @param {Piece[]} pieces @param {AbortSignal} signal */
-async function unfold([first, ...rest], signal) {
+/** Shows a new view from the top, one piece per frame. @param {Piece[]} pieces @param {AbortSignal} signal */
+async function appendContent([first, ...rest], signal) {
   const { activeElement } = document;
-  content.replaceChildren(...(await built(first)));
+  content.replaceChildren(...(await buildPiece(first)));
   for (const piece of rest) {
-    if (typeof piece === "function") await frame();
+    if (typeof piece === "function") await nextFrame();
     if (signal.aborted) return;
-    content.append(...(await built(piece)));
+    content.append(...(await buildPiece(piece)));
   }
-  returnTo(activeElement);
+  restoreFocus(activeElement);
 }
 
-/** What is read anew takes the place of the old at once, so that nothing moves under the reader's eyes. @param {Piece[]} pieces @param {AbortSignal} signal */
-async function exchange(pieces, signal) {
+/** Replaces refreshed content at once, so that nothing moves while it is read. @param {Piece[]} pieces @param {AbortSignal} signal */
+async function replaceContent(pieces, signal) {
   const ready = [];
   for (const piece of pieces) {
-    ready.push(...(await built(piece)));
-    if (typeof piece === "function") await pause();
+    ready.push(...(await buildPiece(piece)));
+    if (typeof piece === "function") await yieldToInput();
     if (signal.aborted) return;
   }
   const { activeElement } = document;
   content.replaceChildren(...ready);
-  returnTo(activeElement);
+  restoreFocus(activeElement);
 }
 
-/** Each view comes when it is looked at: none waits for another's charts. @returns {Promise<Shown>} */
-async function view() {
+/** Imports the view on demand. @returns {Promise<Shown>} */
+async function loadView() {
   switch (state.view) {
     case "overview":
-      return (await part(import("./overview.js"))).overview(state);
+      return (await importView(import("./overview.js"))).overview(state);
     case "routes":
-      return (await part(import("./routes.js"))).routes(state, go);
+      return (await importView(import("./routes.js"))).routes(state, navigate);
     case "route":
-      return (await part(import("./route.js"))).route(state);
+      return (await importView(import("./route.js"))).route(state);
     case "budgets":
-      return (await part(import("./budgets.js"))).budgets(state);
+      return (await importView(import("./budgets.js"))).budgets(state);
     case "compare":
-      return (await part(import("./compare.js"))).compare(state, go);
+      return (await importView(import("./compare.js"))).compare(state, navigate);
     case "cache":
-      return (await part(import("./cache.js"))).cache(state, () => show(true));
+      return (await importView(import("./cache.js"))).cache(state, () => render(true));
     case "health":
-      return (await part(import("./health.js"))).health(state, () => show(true));
+      return (await importView(import("./health.js"))).health(state, () => render(true));
   }
 }
 
-/** A part of the dashboard did not come: the network is away, or a newer deployment has another one. */
-class Absent extends Unreached {}
+/** A module failed to load: the network is down, or a newer deployment has replaced it. */
+class ImportError extends NetworkError {}
 
 /** @template T @param {Promise<T>} coming @returns {Promise<T>} */
-async function part(coming) {
+async function importView(coming) {
   try {
     return await coming;
   } catch {
-    throw new Absent("A part of the dashboard did not come.");
+    throw new ImportError("Part of the dashboard failed to load.");
   }
 }
 
-/** What was made anew under the keyboard has it again. @param {Element | null} left */
-function returnTo(left) {
+/** Returns the focus to an element that was rendered again. @param {Element | null} left */
+function restoreFocus(left) {
   if (left?.id && !left.isConnected) document.getElementById(left.id)?.focus({ preventScroll: true });
 }
 
-/** What surrounds every view, made anew when anything of it is another. */
-function chrome() {
-  const site = state.site ?? last?.shown.whole.site;
+/** Renders navigation, tools and filters if their state has changed. */
+function renderHeader() {
+  const site = state.site ?? last?.shown.totals.site;
   const says = [link(state), site, isSignedIn()].join(" ");
-  if (says === surrounds) return freshness();
-  surrounds = says;
+  if (says === renderedHeader) return renderAge();
+  renderedHeader = says;
   const { activeElement } = document;
   const current = state.view === "route" ? "routes" : state.view;
   element("views").replaceChildren(...VIEWS.map(([name, word]) => make("a", { href: link(state, { view: name }), "aria-current": name === current ? "page" : null }, word)));
   element("tools").replaceChildren(
-    site ? make("span", { class: "site", title: "The site" }, site) : "",
+    site ? make("span", { class: "site", title: "Site" }, site) : "",
     make("span", { id: "fresh", class: "fresh" }),
-    make("button", { type: "button", class: "plain", id: "again", title: "Read again", "aria-label": "Read again", onclick: () => show(true) }, "↻"),
-    exports(() => last?.shown ?? null),
-    make("button", { type: "button", class: "plain", id: "theme", title: "Light or dark", "aria-label": "Light or dark", onclick: turn }, "◐"),
-    isSignedIn() ? make("button", { type: "button", class: "quiet-button", onclick: () => (signOut(), (last = null), show()) }, "Sign out") : "",
+    make("button", { type: "button", class: "plain", id: "again", title: "Refresh", "aria-label": "Refresh", onclick: () => render(true) }, "↻"),
+    exportMenu(() => last?.shown ?? null),
+    make("button", { type: "button", class: "plain", id: "theme", title: "Switch theme", "aria-label": "Switch theme", onclick: toggleTheme }, "◐"),
+    isSignedIn() ? make("button", { type: "button", class: "quiet-button", onclick: () => (signOut(), (last = null), render()) }, "Sign out") : "",
   );
-  // Its place stays, so that no view begins higher than another.
-  element("question").inert = !isOfVisits(state.view);
-  element("question").replaceChildren(isOfVisits(state.view) ? filters(state, go) : "");
-  returnTo(activeElement);
-  freshness();
+  // An empty filter bar keeps its height, so that no view starts higher than another.
+  element("question").inert = !hasFilters(state.view);
+  element("question").replaceChildren(hasFilters(state.view) ? filters(state, navigate) : "");
+  restoreFocus(activeElement);
+  renderAge();
 }
-let surrounds = "";
+let renderedHeader = "";
 
-/** How old the numbers are: what was heard last, and when it was read. */
-function freshness() {
+/** Shows the age of the last beacon and of the shown data. */
+function renderAge() {
   const place = document.getElementById("fresh");
   if (!place || !last) return;
-  const { heard_at } = last.shown.whole;
+  const { heard_at } = last.shown.totals;
   const age = Date.now() - last.at;
-  place.replaceChildren(...(state.view === "cache" ? [] : heard_at === undefined ? ["nothing heard yet"] : [make("span", { class: "word" }, "heard "), since(heard_at)]));
-  place.title = heard_at === undefined ? "" : `The last beacon came ${moment(heard_at)}`;
+  place.replaceChildren(...(state.view === "cache" ? [] : heard_at === undefined ? ["no beacons yet"] : [make("span", { class: "word" }, "last beacon "), ago(heard_at)]));
+  place.title = heard_at === undefined ? "" : `Last beacon: ${dateTime(heard_at)}`;
   place.classList.toggle("live", heard_at !== undefined && Date.now() - heard_at < 15 * MINUTE);
-  if (age > 5 * MINUTE) say(`These numbers were read ${since(last.at)}.`, "stale");
-  else if (navigator.onLine) say("");
+  if (age > 5 * MINUTE) showNotice(`Last updated ${ago(last.at)}.`, "stale");
+  else if (navigator.onLine) showNotice("");
 }
 
 /** @param {string} text @param {string} [kind] */
-function say(text, kind = "") {
+function showNotice(text, kind = "") {
   if (notice.textContent === text) return;
   notice.textContent = text;
   notice.className = kind;
@@ -216,55 +216,55 @@ function say(text, kind = "") {
 }
 
 /** @param {unknown} error */
-function failed(error) {
-  const again = make("button", { type: "button", onclick: () => (error instanceof Absent ? location.reload() : show(true)) }, "Try again");
-  if (error instanceof Refused) listen(null, "");
-  if (error instanceof Refused && error.status === 401) return content.replaceChildren(door());
-  if (error instanceof Unreached || (error instanceof Refused && error.status >= 500)) {
-    const words = !navigator.onLine ? "This device is offline." : error instanceof Absent ? "A part of the dashboard did not come." : error instanceof Unreached ? "The Worker does not answer." : "The Worker cannot answer now.";
-    // Numbers that were read are better than none, if they are said to be old and are of this question.
-    if (last && lastAddress === location.search) return say(`${words} The numbers are as they were ${since(last.at)}.`, "stale");
-    return content.replaceChildren(alone(words, make("p", null, error instanceof Refused ? `It says: ${error.message}` : "The numbers come back with the connection."), again));
+function showError(error) {
+  const again = make("button", { type: "button", onclick: () => (error instanceof ImportError ? location.reload() : render(true)) }, "Try again");
+  if (error instanceof ApiError) subscribe(null, "");
+  if (error instanceof ApiError && error.status === 401) return content.replaceChildren(signInForm());
+  if (error instanceof NetworkError || (error instanceof ApiError && error.status >= 500)) {
+    const words = !navigator.onLine ? "This device is offline." : error instanceof ImportError ? "Part of the dashboard failed to load." : error instanceof NetworkError ? "The Worker is unreachable." : "The Worker returned an error.";
+    // Older data of the same address stays, marked as old.
+    if (last && lastAddress === location.search) return showNotice(`${words} Showing data from ${ago(last.at)}.`, "stale");
+    return content.replaceChildren(pageMessage(words, make("p", null, error instanceof ApiError ? `Reason: ${error.message}` : "The data loads again when the connection returns."), again));
   }
-  if (error instanceof Refused) {
+  if (error instanceof ApiError) {
     const help =
       error.status === 404
-        ? make("p", null, "The sites are named in wrangler.toml. ", make("a", { href: "/" }, "Show the first one"), ".")
+        ? make("p", null, "Sites are configured in wrangler.toml. ", make("a", { href: "/" }, "Show the first site"), ".")
         : error.status === 400
-          ? make("p", null, "The address asks what cannot be asked. ", make("a", { href: link(state, { only: new Map(), from: null, to: null, window: "24h" }) }, "Take the filters away"), ".")
+          ? make("p", null, "The address contains an invalid parameter. ", make("a", { href: link(state, { only: new Map(), from: null, to: null, window: "24h" }) }, "Remove all filters"), ".")
           : again;
-    return content.replaceChildren(alone("The question was refused", make("p", null, error.message), help));
+    return content.replaceChildren(pageMessage("The Worker rejected the request", make("p", null, error.message), help));
   }
   console.error(error);
-  content.replaceChildren(alone("The numbers cannot be shown", make("p", null, error instanceof Error ? error.message : String(error)), again));
+  content.replaceChildren(pageMessage("The data cannot be shown", make("p", null, error instanceof Error ? error.message : String(error)), again));
 }
 
-/** Where the numbers are not public. */
-function door() {
+/** The sign-in of a site that is not public. */
+function signInForm() {
   const token = make("input", { id: "token", type: "password", autocomplete: "current-password", required: true });
   const enter = (/** @type {Event} */ event) => {
     event.preventDefault();
-    keep("read", token.value.trim());
+    storeToken("read", token.value.trim());
     last = null;
-    show();
+    render();
   };
-  return alone(
-    "These numbers are not public",
-    make("p", null, holds("read") ? "The token was not accepted. " : "", "Give the read token of this deployment. It is kept in this tab alone."),
+  return pageMessage(
+    "Sign in with a read token",
+    make("p", null, hasToken("read") ? "Invalid token. " : "", "The data of this site is not public. The token is kept in this tab only."),
     make("form", { class: "door", onsubmit: enter }, make("label", { for: "token" }, "Read token"), token, make("button", { type: "submit", class: "primary" }, "Sign in")),
-    make("p", { class: "quiet" }, "It is set with ", make("code", null, "npx wrangler secret put READ_TOKEN"), "."),
+    make("p", { class: "quiet" }, "Set the token with ", make("code", null, "npx wrangler secret put READ_TOKEN"), "."),
   );
 }
 
-function turn() {
+function toggleTheme() {
   const dark = getComputedStyle(document.documentElement).colorScheme === "dark" || (!document.documentElement.dataset.theme && matchMedia("(prefers-color-scheme: dark)").matches);
   localStorage.setItem("theme", dark ? "light" : "dark");
-  theme(dark ? "light" : "dark");
-  // Charts are painted in the colours of the moment.
-  show();
+  applyTheme(dark ? "light" : "dark");
+  // Charts are painted in the colours of the theme.
+  render();
 }
 
 /** @param {string | null} name */
-function theme(name) {
+function applyTheme(name) {
   if (name === "light" || name === "dark") document.documentElement.dataset.theme = name;
 }

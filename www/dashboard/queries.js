@@ -1,91 +1,89 @@
-// The queries behind a page, as the origin told the edge of them; and all of a site. Pages and the edge name
-// their routes each by itself, so it is said whose queries are shown.
+// Queries that the origin reported to the edge, of a route or of a site. Pages and the edge name routes
+// independently, so the section states its edge routes.
 import { link } from "./address.js";
+import { numberCell, table } from "./components.js";
 import { make } from "./dom.js";
-import { number, table } from "./marks.js";
-import { count, lasting, percent, plural, value } from "./words.js";
+import { count, metricValue, percent, plural, totalTime } from "./format.js";
 
 /**
  * @typedef {import("./address.js").State} State
- * @typedef {{ name: string, n: number, p50: number | null, p95: number | null, p99: number | null, seconds: number,
- *   share: number | null, answers: number, repeated: number, most: number, routes: string[] }} Query
- * @typedef {{ page: string | null, found: "all" | "name" | "shape" | "nowhere", routes: string[], answers: number, asked: number,
- *   origin_seconds: number, queries: Query[], more: number, elsewhere: string[] }} Queries
+ * @typedef {import("./documents.js").QueryReport} Queries
+ * @typedef {import("./documents.js").BackendQuery} Query
  */
 
-/** Those of a page. @param {State} state @param {Queries} told @param {boolean} isFiltered whether the page is asked about with filters, which the edge does not know */
-export function behind(state, told, isFiltered) {
-  return make("section", { "aria-labelledby": "behind", "data-found": told.found },
-    make("h2", { id: "behind" }, "The queries behind it"),
-    make("p", { class: "quiet" }, whose(told), isFiltered ? " The edge does not know the filters: these are of all its visitors, programs too." : ""),
-    told.queries.length ? list(told, false) : none(state, told),
+/** @param {State} state @param {Queries} report @param {boolean} isFiltered whether filters are set, which do not apply to data of the edge */
+export function routeQueries(state, report, isFiltered) {
+  return make("section", { "aria-labelledby": "behind", "data-found": report.found },
+    make("h2", { id: "behind" }, "Queries behind this route"),
+    make("p", { class: "quiet" }, sourceSentence(report), isFiltered ? " Filters do not apply to data of the edge: all visitors are included, also bots." : ""),
+    report.queries.length ? queryTable(report, false) : emptyHint(state, report),
   );
 }
 
-/** Those of a site. @param {Queries} told @param {string} lately */
-export function ofSite(told, lately) {
+/** @param {Queries} report @param {string} lately */
+export function siteQueries(report, lately) {
   return make("section", { "aria-labelledby": "queries" },
-    make("h2", { id: "queries" }, "Queries of the origin ", make("small", { class: "quiet" }, lately)),
-    told.queries.length ? list(told, true) : make("p", { class: "quiet" }, told.answers ? `The origin told of no query in ${plural(told.asked, "answer")}. ` : "The edge answered nothing. ", howTo()),
+    make("h2", { id: "queries" }, "Origin queries ", make("small", { class: "quiet" }, lately)),
+    report.queries.length ? queryTable(report, true) : make("p", { class: "quiet" }, report.answers ? `The origin reported no queries in ${plural(report.asked, "response")}. ` : "The edge served no requests. ", reportingHint()),
   );
 }
 
-/** @param {Queries} told @returns {(Node | string)[]} */
-function whose({ page, found, routes, answers, asked }) {
-  const heard = ` ${plural(answers, "answer")}, of which the origin was asked for ${count(asked)}.`;
-  if (found === "nowhere") return ["The edge has no route that is called ", code(page), " or has its shape, so nobody knows which queries are behind it."];
-  if (found === "name") return ["Of the edge’s route ", code(page), ":", heard];
-  return ["The edge has no route that is called ", code(page), ". Shown instead is what has its shape, ", ...listed(routes), ":", heard];
+/** @param {Queries} report @returns {(Node | string)[]} */
+function sourceSentence({ page, found, routes, answers, asked }) {
+  const counts = ` ${plural(answers, "response")}, ${count(asked)} of them from the origin.`;
+  if (found === "nowhere") return ["The edge has no route named ", code(page), ", and none of the same shape. The queries behind this route are unknown."];
+  if (found === "name") return ["Edge route ", code(page), ":", counts];
+  return ["The edge has no route named ", code(page), ". Showing routes of the same shape, ", ...codeList(routes), ":", counts];
 }
 
-/** What is said where there is none. @param {State} state @param {Queries} told */
-function none(state, { found, elsewhere }) {
+/** @param {State} state @param {Queries} report */
+function emptyHint(state, { found, elsewhere }) {
   return make("p", { class: "quiet" },
-    found === "nowhere" ? "" : "The origin told of no query. ",
-    elsewhere.length ? make("span", { "data-elsewhere": "" }, "It told of queries behind ", ...listed(elsewhere), ": ", make("a", { href: link(state, { view: "health" }) }, "all queries"), ". ") : "",
-    howTo(),
+    found === "nowhere" ? "" : "The origin reported no queries. ",
+    elsewhere.length ? make("span", { "data-elsewhere": "" }, "It reported queries for ", ...codeList(elsewhere), ": ", make("a", { href: link(state, { view: "health" }) }, "all queries"), ". ") : "",
+    reportingHint(),
   );
 }
 
-const howTo = () =>
-  make("span", null, "An origin tells of them by a field of its answers, such as ", code('Server-Timing: db;dur=12.5;desc="getUser"'), "; docs/cache.md says more.");
+const reportingHint = () =>
+  make("span", null, "Origins report queries in a response header, such as ", code('Server-Timing: db;dur=12.5;desc="getUser"'), "; see docs/cache.md.");
 
-/** @param {Queries} told @param {boolean} isOfSite */
-function list({ queries, more }, isOfSite) {
+/** @param {Queries} report @param {boolean} isOfSite */
+function queryTable({ queries, more }, isOfSite) {
   const columns = [
     { name: "Query" },
     { name: "Runs", number: true },
     { name: "Median", number: true },
     { name: "p95", number: true },
-    { name: "All together", number: true },
-    { name: "Of the origin’s time", number: true, title: "Queries that run side by side may come to more than all of it" },
+    { name: "Total time", number: true },
+    { name: "Share of origin time", number: true, title: "Parallel queries can add up to more than 100 %" },
     { name: "Repeated" },
-    ...(isOfSite ? [{ name: "On routes" }] : []),
+    ...(isOfSite ? [{ name: "Routes" }] : []),
   ];
   const row = (/** @type {Query} */ { name, n, p50, p95, seconds, share, answers, repeated, most, routes }) =>
     make("tr", { "data-query": name },
       make("th", { scope: "row", class: "cause" }, name === "(other)" ? make("span", { class: "quiet" }, "others") : code(name)),
-      number(count(n)),
-      number(value(p50, "ms")),
-      number(value(p95, "ms")),
-      number(seconds < 10 ? value(seconds * 1000, "ms") : lasting(seconds)),
-      number(share === null ? "–" : percent(share / 100)),
-      make("td", { class: repeated ? "words alarm-words" : "words" }, repeated ? `five times or more in ${count(repeated)} of ${plural(answers, "answer")}, at most ${count(most)}: is it in a loop?` : most > 1 ? `at most ${count(most)} times in an answer` : "once in an answer"),
+      numberCell(count(n)),
+      numberCell(metricValue(p50, "ms")),
+      numberCell(metricValue(p95, "ms")),
+      numberCell(seconds < 10 ? metricValue(seconds * 1000, "ms") : totalTime(seconds)),
+      numberCell(share === null ? "–" : percent(share / 100)),
+      make("td", { class: repeated ? "words alarm-words" : "words" }, repeated ? `5 times or more in ${count(repeated)} of ${plural(answers, "response")}, at most ${count(most)}: check for a loop` : most > 1 ? `at most ${count(most)} times per response` : "once per response"),
       isOfSite ? make("td", { class: "words" }, routes.join(", ")) : [],
     );
   const holder = make("div", null);
-  const show = (/** @type {number} */ most) =>
+  const show = (/** @type {number} */ limit) =>
     holder.replaceChildren(
-      table(isOfSite ? "Queries of the origin" : "Queries behind this route", columns, queries.slice(0, most).map(row)),
-      make("p", { class: "more" }, queries.length > most ? make("button", { type: "button", onclick: () => show(Infinity) }, `Show all ${count(queries.length)}`) : ""),
+      table(isOfSite ? "Origin queries" : "Queries behind this route", columns, queries.slice(0, limit).map(row)),
+      make("p", { class: "more" }, queries.length > limit ? make("button", { type: "button", onclick: () => show(Infinity) }, `Show all ${count(queries.length)}`) : ""),
     );
-  show(FIRST);
+  show(MAX_SHOWN);
   return make("div", null, holder, more > 0 && make("p", { class: "quiet" }, `and ${plural(more, "more query", "more queries")}`));
 }
 
 /** @param {string | null} text */
 const code = (text) => make("code", null, text ?? "");
 /** @param {string[]} names @returns {(Node | string)[]} */
-const listed = (names) => names.flatMap((name, index) => [index ? ", " : "", code(name)]);
+const codeList = (names) => names.flatMap((name, index) => [index ? ", " : "", code(name)]);
 
-const FIRST = 12;
+const MAX_SHOWN = 12;

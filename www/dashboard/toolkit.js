@@ -1,13 +1,13 @@
-// The rules, as the Worker has them: the same Rust, as wasm. Fetched beside the first numbers.
-import init, { ahead, metrics, percentile, sketch } from "#toolkit";
+// The Rust core of the Worker's rules, as wasm.
+import init, { forecast, metrics, percentile, sketch } from "#toolkit";
 
 /**
- * @typedef {{ name: string, unit: string, good: number, poor: number }} Vital
- * @typedef {{ more: number, verdict: string }} Ahead
+ * @typedef {{ name: string, unit: string, good: number, poor: number }} MetricInfo
+ * @typedef {{ more: number, verdict: string }} Forecast
  * @typedef {{ metric: string, n: number, good: number, needsImprovement: number, poor: number,
  *   percentiles: [number, number][], buckets: [number, number, number][] }} Distribution
- * @typedef {{ vitals: Map<string, Vital>,
- *   ahead: (n: number, within: number, percentile: number, minSamples: number) => Ahead,
+ * @typedef {{ metrics: Map<string, MetricInfo>,
+ *   forecast: (n: number, within: number, percentile: number, minSamples: number) => Forecast,
  *   percentile: (bytes: Uint8Array, percent: number) => number | undefined,
  *   sketch: (bytes: Uint8Array) => Distribution }} Toolkit
  */
@@ -16,16 +16,16 @@ import init, { ahead, metrics, percentile, sketch } from "#toolkit";
 let ready;
 
 /** @returns {Promise<Toolkit>} */
-export function toolkit() {
+export function loadToolkit() {
   ready ??= init({ module_or_path: "/dashboard/toolkit.wasm" }).then(
     () => ({
-      vitals: new Map(/** @type {Vital[]} */ (metrics()).map((vital) => [vital.name, vital])),
-      ahead: (n, within, percent, least) => ahead(n, within, percent, least),
+      metrics: new Map(/** @type {MetricInfo[]} */ (metrics()).map((metric) => [metric.name, metric])),
+      forecast,
       percentile,
-      sketch: (bytes) => sketch(bytes),
+      sketch,
     }),
     (error) => {
-      // A network that comes back is asked again.
+      // The next call retries.
       ready = undefined;
       throw error;
     },

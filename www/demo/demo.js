@@ -1,5 +1,5 @@
-// Every page of the demo: measures this visit, sends it when the page is left, and shows what was
-// measured beside the budget that holds for this path.
+// Script of every demo page: measures the visit, sends it when the page is left, and shows the values next to
+// the budgets of the path.
 import { onCLS, onFCP, onFID, onINP, onLCP, onTTFB, start } from "/v1/client.js";
 
 const route = document.documentElement.dataset.route;
@@ -26,11 +26,11 @@ function show({ name, value, rating, budget: max, withinBudget }) {
 
 for (const on of [onFCP, onLCP, onCLS, onINP, onFID, onTTFB]) on(show, { reportAllChanges: true, limits });
 
-// Something to interact with, so that a visit has an INP.
+// A slow handler, so that the visit has an INP.
 const button = document.querySelector("[data-work]");
 button?.addEventListener("click", () => {
   const until = performance.now() + Number(/** @type {HTMLElement} */ (button).dataset.work);
   while (performance.now() < until);
   const said = document.querySelector("[data-said]");
-  if (said) said.textContent = "Thank you: that was an interaction.";
+  if (said) said.textContent = "Interaction measured.";
 });

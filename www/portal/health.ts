@@ -1,5 +1,5 @@
-//! How the portal itself is, and what it does with the windows that the edge pushes. The edge asks for the
-//! first as its origin's health, in the words of health+json.
+//! Health of the portal, in the format health+json, which the edge polls as its origin's health; and receipt of
+//! the windows that the edge pushes.
 
 import { receive } from "edge-vitals/backend";
 
@@ -15,7 +15,7 @@ export interface Check {
   output?: string;
 }
 
-/** Whether the database answers, and how soon. It is waited for no longer than a monitor would wait. */
+/** Checks the database, with a timeout. */
 export async function databaseCheck(): Promise<Check> {
   const since = performance.now();
   const took = () => ({ componentType: "datastore" as const, observedValue: Math.round((performance.now() - since) * 10) / 10, observedUnit: "ms" as const });
@@ -23,8 +23,8 @@ export async function databaseCheck(): Promise<Check> {
     await Promise.race([answers(database()), late()]);
     return { status: "pass", ...took() };
   } catch (error) {
-    // Why is for the log: a stranger learns no more than that it fails.
-    console.error(`the database does not answer: ${error instanceof Error ? error.message : error}`);
+    // The cause is logged, not disclosed.
+    console.error(`the database check failed: ${error instanceof Error ? error.message : error}`);
     return { status: "fail", ...took(), output: "the database does not answer" };
   }
 }
@@ -36,7 +36,7 @@ export function said(document: { status: Check["status"]; checks: Record<string,
   });
 }
 
-/** Takes what the edge pushes: verified, fresh, and each document once. */
+/** Stores pushed windows: verified, fresh, and each document once. */
 export const received = (request: Request) => {
   const { push: keys } = secrets();
   if (!Object.keys(keys).length) return Response.json({ error: "EDGE_VITALS_KEYS is not set here" }, { status: 503 });

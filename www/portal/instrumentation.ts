@@ -1,4 +1,4 @@
-//! What Next.js asks for when it starts. All of it is Node's, and is kept from the bundle of its edge runtime.
+//! Startup hook of Next.js. It runs on Node only, and is kept out of the edge runtime's bundle.
 
 export async function register(): Promise<void> {
   if (process.env.NEXT_RUNTIME === "nodejs") await (await import("#portal/start.ts")).start();

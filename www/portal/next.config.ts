@@ -1,13 +1,12 @@
-//! What the origin says to the edge of its public pages: how long they may be kept, and under which tags.
-//! Next.js forbids every cache to keep a page that is rendered at each request; `CDN-Cache-Control`
-//! (RFC 9213) speaks to the edge alone and goes before that, so that browsers still ask each time.
+//! Lifetimes and cache tags of the public pages. Next.js marks dynamically rendered pages as uncacheable;
+//! `CDN-Cache-Control` (RFC 9213) overrides that for the edge alone, so browsers still revalidate.
 
 import type { NextConfig } from "next";
 
-/** Ten minutes fresh; ten more it may be shown while a new one is fetched; a day when the origin is down. */
+/** Fresh for ten minutes, stale-while-revalidate for ten more, stale-if-error for a day. */
 const KEPT = "max-age=600, stale-while-revalidate=600, stale-if-error=86400";
 
-/** Each page under the tags of all that it shows: a product's page shows its neighbours as well. */
+/** A page has the tags of everything that it shows; a product page also shows other products. */
 const kept = (source: string, tags: string) => ({
   source,
   headers: [

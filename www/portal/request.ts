@@ -1,6 +1,5 @@
-//! What belongs to one request: how long its queries took, told in `Server-Timing`, and what is loaded
-//! for it in batches. A page of Next.js cannot set a field of its answer, so this listens where Node
-//! tells of each request, before Next.js hears of it.
+//! Per-request state: query durations, reported in `Server-Timing`, and batch loaders. A Next.js page cannot set
+//! response headers, so this subscribes to Node's request events.
 
 import { AsyncLocalStorage } from "node:async_hooks";
 import { subscribe } from "node:diagnostics_channel";
@@ -11,7 +10,7 @@ interface Asked {
   made: Map<() => unknown, unknown>;
 }
 
-/** From now on each answer of this server says what its queries took. */
+/** Adds `Server-Timing` to all following responses of this server. */
 export function watchRequests(): void {
   subscribe("http.server.request.start", (message) => {
     const asked: Asked = { queries: [], made: new Map() };
@@ -26,7 +25,7 @@ export function watchRequests(): void {
   });
 }
 
-/** Runs a query, and remembers how long it took. */
+/** Runs a query and records its duration. */
 export async function timed<Result>(name: string, query: () => Promise<Result>): Promise<Result> {
   const since = performance.now();
   try {
@@ -36,7 +35,7 @@ export async function timed<Result>(name: string, query: () => Promise<Result>):
   }
 }
 
-/** What is made once for each request that asks for it, and forgotten with it. */
+/** A value that is created once per request, on first use. */
 export function perRequest<Made>(make: () => Made): () => Made {
   return () => {
     const made = requests.getStore()?.made;
@@ -53,10 +52,10 @@ function serverTiming({ queries }: Asked): string {
     .join(", ");
 }
 
-/** A field has its limits, and a page with more queries than this has another problem. */
+/** Bounds the size of the header. */
 const MOST = 30;
 
-/** Next.js bundles this file more than once, and all of them mean the same requests. */
+/** Next.js bundles this file more than once; the bundles share the store. */
 const REQUESTS = Symbol.for("portal.requests");
 const shared = globalThis as { [REQUESTS]?: AsyncLocalStorage<Asked> };
 const requests = (shared[REQUESTS] ??= new AsyncLocalStorage<Asked>());

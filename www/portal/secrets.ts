@@ -1,23 +1,23 @@
-//! The portal's secrets, from its environment and nowhere else. One that is missing or could be guessed
-//! ends the server when it starts, not when the first visitor needs it.
+//! The portal's secrets, from the environment. A missing or short secret fails the start of the server, not the
+//! first request.
 
 export interface Secrets {
   /** Signs the members' sessions. */
   session: string;
-  /** Verify what the edge pushes, by the names of their keys. */
+  /** Verify pushed documents, by key name. */
   push: Record<string, string>;
 }
 
-/** `SESSION_SECRET`, and `EDGE_VITALS_KEYS` as `2027-01:secret`, two of them with a comma between while keys are changed. */
+/** Reads `SESSION_SECRET`, and `EDGE_VITALS_KEYS` as `2027-01:secret`, comma-separated during a key rotation. */
 export function secrets({ SESSION_SECRET = "", EDGE_VITALS_KEYS = "" }: NodeJS.ProcessEnv = process.env): Secrets {
   if (Buffer.byteLength(SESSION_SECRET) < SHORTEST) {
-    throw new Error(`SESSION_SECRET needs ${SHORTEST} bytes: put the output of \`openssl rand -hex 32\` into .env.local`);
+    throw new Error(`SESSION_SECRET must have at least ${SHORTEST} bytes: put the output of \`openssl rand -hex 32\` into .env.local`);
   }
   const push = EDGE_VITALS_KEYS.split(",").filter(Boolean).map((pair) => {
     const at = pair.indexOf(":");
     const secret = pair.slice(at + 1);
     if (at < 1 || Buffer.byteLength(secret) < SHORTEST) {
-      throw new Error(`EDGE_VITALS_KEYS holds name:secret, each secret of ${SHORTEST} bytes or more, with commas between them`);
+      throw new Error(`EDGE_VITALS_KEYS must be a comma-separated list of name:secret, each secret with at least ${SHORTEST} bytes`);
     }
     return [pair.slice(0, at), secret] as const;
   });

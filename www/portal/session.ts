@@ -1,5 +1,5 @@
-//! Who a visitor is: a cookie that says so, signed by the portal, of no use after a week. It holds no
-//! more than the member's id, and each request looks whether there still is such a member.
+//! Sessions: a signed cookie with the member's id, valid for a week. Each request checks that the member still
+//! exists.
 
 import { createHmac, timingSafeEqual } from "node:crypto";
 import { cookies, headers } from "next/headers";
@@ -9,18 +9,18 @@ import { secrets } from "#portal/secrets.ts";
 import { loaders } from "#portal/store/products.ts";
 import type { Member } from "#portal/store/members.ts";
 
-/** The member who asks, if one does. */
+/** The signed-in member, if any. */
 export async function member(): Promise<Member | undefined> {
   const id = read((await cookies()).get(NAME)?.value ?? "", Date.now());
   return id === undefined ? undefined : loaders().member.load(id);
 }
 
-/** The member who asks, or the way to the door. */
+/** The signed-in member; others are redirected to the sign-in page. */
 export async function onlyMembers(next: string): Promise<Member> {
   return (await member()) ?? redirect(`/sign-in?next=${encodeURIComponent(next)}`);
 }
 
-/** The editor who asks, or the way out. */
+/** The signed-in editor; other members are redirected to their page. */
 export async function onlyEditors(next: string): Promise<Member> {
   const who = await onlyMembers(next);
   if (who.role !== "editor") redirect("/members");
@@ -42,8 +42,8 @@ export async function end(): Promise<void> {
 }
 
 /**
- * Whether a request that changes something comes from the portal's own pages. `SameSite` keeps the cookie
- * from other sites; this keeps out neighbours of the same site, too. Server Actions have it from Next.js.
+ * Checks that a write comes from the portal's own origin. `SameSite` excludes other sites; this also excludes
+ * other origins of the same site. Next.js checks Server Actions itself.
  */
 export async function isOwnPage(): Promise<boolean> {
   const asked = await headers();
@@ -56,7 +56,7 @@ export function written(id: string, until: number): string {
   return `${says}.${signature(says)}`;
 }
 
-/** Whose session it is; undefined where nobody's, or no longer. */
+/** The member id of a valid session; undefined otherwise. */
 export function read(cookie: string, now: number): string | undefined {
   const [, says = "", id, until, given = ""] = /^(([\w-]{1,64})\.(\d{1,15}))\.([\w-]{43})$/.exec(cookie) ?? [];
   const isGenuine = says !== "" && timingSafeEqual(Buffer.from(given), Buffer.from(signature(says)));
@@ -68,6 +68,6 @@ function signature(says: string): string {
 }
 
 const IS_DEPLOYED = process.env.NODE_ENV === "production";
-/** Browsers take a cookie of this name only over HTTPS (or from localhost), for this host alone. */
+/** Browsers accept the `__Host-` prefix only over HTTPS (or localhost) and for this host alone. */
 const NAME = IS_DEPLOYED ? "__Host-session" : "session";
 const WEEK = 7 * 86_400_000;

@@ -1,5 +1,4 @@
-//! What happens once, before the first request: the secrets are there, each request's queries are timed,
-//! and the database is as it should be.
+//! Startup: validates secrets, instruments requests, and migrates the database.
 
 import { join } from "node:path";
 

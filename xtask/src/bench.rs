@@ -1,112 +1,108 @@
-//! `cargo xtask bench`: how fast it is, beside a peer in the same run, because machines are shared and
-//! noisy and only ratios travel. Each bench is a driver that prints its figures as JSON.
+//! `cargo xtask bench`: measurements beside a peer in the same run, because machines are shared and noisy
+//! and only ratios compare. Each benchmark is a driver that prints its measurements as JSON.
 
 use std::path::Path;
+use std::process::Command;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
+use clap::Args;
+use clap::builder::PossibleValuesParser;
 
-use crate::figures;
-use crate::{bundle, process, screen, setup, worker};
+use crate::benchmark_report::{self, Measurement};
+use crate::{bundle, process, terminal, test_tools, tools, worker};
 
-/// What measures.
+/// Arguments of `cargo xtask bench`.
+#[derive(Args)]
+pub(crate) struct Options {
+    /// The benchmarks to run; all by default
+    #[arg(value_parser = PossibleValuesParser::new(BENCHMARKS.iter().map(|benchmark| benchmark.name)))]
+    names: Vec<String>,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+struct Benchmark {
+    name: &'static str,
+    about: &'static str,
+    driver: Driver,
+}
+
 enum Driver {
-    /// A script, against the built product.
+    /// A script that measures the built product.
     Script(&'static str),
-    /// A program of the crate `scale`, against the rules alone.
+    /// A program of the crate `scale`, which measures the cores natively.
     Native(&'static str),
 }
 
-/// A bench: its name, what it measures, and its driver.
-const BENCHES: &[(&str, &str, Driver)] = &[
-    (
-        "client",
-        "what the client costs a page, beside web-vitals",
-        Driver::Script("tests/bench/client/bench.mjs"),
-    ),
-    (
+const BENCHMARKS: &[Benchmark] = &[
+    script("client", "tests/bench/client/bench.mjs", "cost of the client for a page, beside web-vitals"),
+    script(
         "ingest",
-        "what a durable beacon costs, beside emptier and plainer Workers",
-        Driver::Script("tests/bench/ingest/bench.mjs"),
+        "tests/bench/ingest/bench.mjs",
+        "cost of a durable beacon, beside emptier and plainer Workers",
     ),
-    (
-        "cache",
-        "what an answer of the cache costs, beside plainer ones",
-        Driver::Script("tests/bench/cache/bench.mjs"),
-    ),
-    (
+    script("cache", "tests/bench/cache/bench.mjs", "cost of a cached response, beside plainer caches"),
+    script(
         "dashboard",
-        "what a thousand routes and 400 days cost the dashboard's page, beside a long task",
-        Driver::Script("tests/bench/dashboard/bench.mjs"),
+        "tests/bench/dashboard/bench.mjs",
+        "the dashboard's longest tasks with a thousand routes and 400 days, beside a long task",
     ),
-    ("ledger", "what reading and sketches cost, beside other sketches", Driver::Native("ledger")),
+    Benchmark {
+        name: "ledger",
+        about: "cost of reads and sketches, beside other sketches",
+        driver: Driver::Native("ledger"),
+    },
 ];
 
-/// Runs the named bench, or all of them.
-pub fn run(root: &Path, arguments: &[String]) -> Result<()> {
-    let as_json = arguments.iter().any(|word| word == "--json");
-    let named: Vec<&String> = arguments.iter().filter(|word| !word.starts_with("--")).collect();
-    if let Some(unknown) = named.iter().find(|name| BENCHES.iter().all(|(known, ..)| known != **name)) {
-        let names: Vec<&str> = BENCHES.iter().map(|(name, ..)| *name).collect();
-        bail!("there is no bench `{unknown}`; there are {}", names.join(", "));
+const fn script(name: &'static str, file: &'static str, about: &'static str) -> Benchmark {
+    Benchmark { name, about, driver: Driver::Script(file) }
+}
+
+/// Runs the named benchmarks, or all of them. A missed goal is printed and is no failure, because a busy
+/// machine misses goals too.
+pub(crate) fn run(root: &Path, options: &Options) -> Result<()> {
+    if !options.json {
+        terminal::title("Measures, each value beside a peer in the same run. This takes some minutes.");
     }
-    if !as_json {
-        screen::title("Measures, each figure beside a peer in the same run. This takes some minutes.");
+    bundle::build(root)?;
+    let browser = test_tools::browser(root)?;
+    let mut measurements = Vec::new();
+    let is_chosen = |benchmark: &&Benchmark| {
+        options.names.is_empty() || options.names.iter().any(|name| name == benchmark.name)
+    };
+    for benchmark in BENCHMARKS.iter().filter(is_chosen) {
+        measurements.extend(benchmark.measure(root, &browser)?);
     }
-    bundle::everything(root)?;
-    let browser = setup::browser(root)?;
-    let mut all = Vec::new();
-    for (name, about, driver) in BENCHES {
-        if !named.is_empty() && !named.iter().any(|wanted| wanted == name) {
-            continue;
-        }
-        if ["cache", "ingest"].contains(name) {
+    benchmark_report::print(&measurements, options.json)
+}
+
+impl Benchmark {
+    fn measure(&self, root: &Path, browser: &Path) -> Result<Vec<Measurement>> {
+        if ["cache", "ingest"].contains(&self.name) {
             worker::build_empty(root)?;
         }
-        let measure = || match driver {
+        let mut driver = match self.driver {
             Driver::Script(file) => {
-                process::quiet(process::npm(root, "node").arg(root.join(file)).env("CHROMIUM", &browser))
+                let mut node = tools::npm(root, "node");
+                node.arg(root.join(file)).env("CHROMIUM", browser);
+                node
             }
-            Driver::Native(name) => process::quiet(&mut native(root, name)),
+            Driver::Native(program) => scale_program(root, program),
         };
-        let text = screen::step(about, measure)?;
-        all.extend(figures::read(&text).with_context(|| format!("the bench `{name}` printed no figures"))?);
+        let output = terminal::step(self.about, || process::capture(&mut driver))?;
+        benchmark_report::parse(&output).with_context(|| format!("benchmark `{}`", self.name))
     }
-    figures::print(&all, as_json);
-    // A goal that is missed is a figure like any other: it is shown, and nobody's change is turned away
-    // because a machine was busy.
-    Ok(())
 }
 
-/// `cargo xtask model`: a billion views a day, natively.
-pub fn model(root: &Path, _: &[String]) -> Result<()> {
-    process::loud(&mut native(root, "model"))
+/// `cargo xtask model`: simulates a billion views a day, natively.
+pub(crate) fn model(root: &Path) -> Result<()> {
+    terminal::title("Models a billion views a day: shards, requests, rows, storage, list price, bottleneck.");
+    process::run(&mut scale_program(root, "model"), &process::Output::Terminal, process::NO_TIMEOUT)
 }
 
-/// A program of the crate that measures.
-fn native(root: &Path, name: &str) -> std::process::Command {
-    let mut cargo = setup::cargo(root);
+fn scale_program(root: &Path, name: &str) -> Command {
+    let mut cargo = tools::cargo(root);
     cargo.args(["run", "--quiet", "--profile", "scale", "--package", "scale", "--bin", name]);
     cargo
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_bench_that_is_not_there_is_named_with_those_that_are() {
-        let error = run(Path::new("."), &["speed".to_owned()]).expect_err("no such bench");
-        assert_eq!(
-            error.to_string(),
-            "there is no bench `speed`; there are client, ingest, cache, dashboard, ledger"
-        );
-    }
-
-    #[test]
-    fn figures_are_read_as_they_are_printed() {
-        let text = r#"noise
-            {"figures": [{"name": "n", "value": 2.5, "unit": "ms", "ratio": 0.5, "against": "peer", "goal": 1.0, "met": true}]}"#;
-        let figures = figures::read(text).expect("figures");
-        assert_eq!((figures.len(), figures[0].met()), (1, true));
-    }
 }

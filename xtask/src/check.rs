@@ -1,72 +1,127 @@
-//! `cargo xtask check`: what can be said of the code without running it.
+//! `cargo xtask check`: everything that can be checked without running the product.
+
+mod import_graph;
+mod js_imports;
+mod rust_imports;
+mod source_style;
+mod sources;
+mod wrangler_config;
 
 use std::path::Path;
+use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use clap::Args;
+use clap::builder::PossibleValuesParser;
 
-use crate::{bundle, process, screen, setup, size};
+use crate::tools::WASM_TARGET;
+use crate::{bundle, process, setup, size, terminal, tools};
 
-/// Runs every check; the first failure ends it.
-pub fn run(root: &Path, _: &[String]) -> Result<()> {
-    screen::title(
-        "Checks formatting, lints, the arrows between crates, types, licences, bytes, and a dry deploy.",
-    );
-    setup::tools(root)?;
-    screen::step("formatting", || formatting(root))?;
-    screen::step("lints", || lints(root))?;
-    screen::step("cores know no JavaScript and no clock", || cores(root))?;
-    bundle::everything(root)?;
-    screen::step("types", || types(root))?;
-    screen::step("licences", || licences(root))?;
-    screen::step("environments have the same bindings", || environments(root))?;
-    screen::step("the cache's routes can be read", || routes(root))?;
-    screen::step("a dry deploy of staging and production", || deploy(root))?;
-    screen::step("no shipped file grew", || size::guard(root))?;
+/// Arguments of `cargo xtask check`.
+#[derive(Args)]
+pub(crate) struct Options {
+    /// The checks to run; those of CI by default
+    #[arg(value_parser = PossibleValuesParser::new(CHECKS.iter().map(|check| check.name)))]
+    names: Vec<String>,
+}
+
+struct Check {
+    name: &'static str,
+    about: &'static str,
+    setup: Setup,
+    run: fn(&Path) -> Result<()>,
+    by_default: bool,
+}
+
+/// The state of the checkout that a check needs; each includes those before it.
+#[derive(Clone, Copy, PartialEq, PartialOrd)]
+enum Setup {
+    Sources,
+    Tools,
+    Product,
+}
+
+const fn check(name: &'static str, about: &'static str, setup: Setup, run: fn(&Path) -> Result<()>) -> Check {
+    Check { name, about, setup, run, by_default: true }
+}
+
+/// Checks that only run by name: `cargo xtask check circles`.
+const fn by_name(check: Check) -> Check {
+    Check { by_default: false, ..check }
+}
+
+const CHECKS: &[Check] = &[
+    check("format", "formatting", Setup::Sources, check_format),
+    // Remove `by_name` to make a check part of CI.
+    by_name(check("circles", "no import circles", Setup::Sources, sources::check_circles)),
+    by_name(check("lengths", "no source file is too long", Setup::Sources, sources::check_lengths)),
+    by_name(check("comments", "no comment opens with a clause", Setup::Sources, sources::check_comments)),
+    check("cores", "cores depend on no JavaScript and no clock", Setup::Sources, check_cores),
+    check("bindings", "environments have the same bindings", Setup::Sources, wrangler_config::check_bindings),
+    check("routes", "the cache's routes are valid", Setup::Sources, wrangler_config::check_routes),
+    check("lints", "lints", Setup::Tools, check_lints),
+    check("licences", "licences", Setup::Tools, check_licences),
+    check("types", "types", Setup::Product, check_types),
+    check("deploy", "a dry deploy of staging and production", Setup::Product, check_deploy),
+    check("size", "no shipped file grew", Setup::Product, size::check),
+];
+
+/// Runs the named checks, or those of CI; the first failure ends it.
+pub(crate) fn run(root: &Path, options: &Options) -> Result<()> {
+    let is_chosen = |check: &&Check| match options.names.as_slice() {
+        [] => check.by_default,
+        names => names.iter().any(|name| name == check.name),
+    };
+    let checks: Vec<&Check> = CHECKS.iter().filter(is_chosen).collect();
+    let titles: Vec<&str> = checks.iter().map(|check| check.about).collect();
+    terminal::title(&format!("Checks: {}.", titles.join("; ")));
+    let mut current = Setup::Sources;
+    for Check { about, setup, run, .. } in checks {
+        if *setup > current {
+            match setup {
+                Setup::Sources => {}
+                Setup::Tools => setup::install_tools(root)?,
+                Setup::Product => bundle::build(root)?,
+            }
+            current = *setup;
+        }
+        terminal::step(about, || run(root))?;
+    }
     println!("\nAll checks passed.");
     Ok(())
 }
 
-fn formatting(root: &Path) -> Result<()> {
-    process::quiet(setup::cargo(root).args(["fmt", "--all", "--check"]))
+fn check_format(root: &Path) -> Result<()> {
+    process::capture(tools::cargo(root).args(["fmt", "--all", "--check"]))
         .context("run `cargo fmt --all`")
         .map(drop)
 }
 
-fn lints(root: &Path) -> Result<()> {
-    let strict = ["--", "-D", "warnings"];
-    let mut native = setup::cargo(root);
+fn check_lints(root: &Path) -> Result<()> {
+    let mut native = tools::cargo(root);
     native.args(["clippy", "--quiet", "--workspace", "--all-targets"]);
     for shell in SHELLS {
         native.args(["--exclude", shell]);
     }
-    process::quiet(native.args(strict))?;
-    // One at a time: together, cargo would give the client the features that the Worker asks for.
+    process::capture(native.args(["--", "-D", "warnings"]))?;
+    // One at a time: together, cargo would build the client with the features that the Worker needs.
     for shell in SHELLS {
-        let mut wasm = setup::cargo(root);
-        wasm.args(["clippy", "--quiet", "--target", "wasm32-unknown-unknown", "--package", shell]);
-        process::quiet(wasm.args(strict))?;
+        let mut wasm = tools::cargo(root);
+        wasm.args(["clippy", "--quiet", "--target", WASM_TARGET, "--package", shell]);
+        process::capture(wasm.args(["--", "-D", "warnings"]))?;
     }
     Ok(())
 }
 
-/// The arrows: no core depends on the platform, directly or through others. That none reads a clock
-/// is a lint (`clippy.toml`).
-fn cores(root: &Path) -> Result<()> {
+/// Fails on a core that depends on the platform, directly or through others. `clippy.toml` forbids
+/// clocks.
+fn check_cores(root: &Path) -> Result<()> {
     for core in CORES {
         let manifest = root.join("crates").join(core).join("Cargo.toml");
-        if !manifest.exists() {
-            continue;
-        }
-        let tree =
-            process::quiet(setup::cargo(root).arg("tree").arg("--manifest-path").arg(manifest).args([
-                "--edges",
-                "normal",
-                "--prefix",
-                "none",
-                "--target",
-                "wasm32-unknown-unknown",
-            ]))?;
+        let mut cargo = tools::cargo(root);
+        cargo.args(["tree", "--edges", "normal", "--prefix", "none", "--target", WASM_TARGET]);
+        let tree = process::capture(cargo.arg("--manifest-path").arg(manifest))?;
         for line in tree.lines() {
             let name = line.split_whitespace().next().unwrap_or_default();
             if PLATFORM.contains(&name) {
@@ -77,140 +132,58 @@ fn cores(root: &Path) -> Result<()> {
     Ok(())
 }
 
-fn types(root: &Path) -> Result<()> {
-    process::quiet(process::npm(root, "tsc").args(["--project", "tsconfig.json"])).map(drop)
+fn check_types(root: &Path) -> Result<()> {
+    for project in ["tsconfig.json", "worker/tsconfig.json"] {
+        process::capture(tools::npm(root, "tsc").args(["--project", project]))?;
+    }
+    Ok(())
 }
 
-fn licences(root: &Path) -> Result<()> {
-    let tools = root.join("target/tools");
-    let deny = tools.join("bin/cargo-deny");
-    if !deny.exists() && process::quiet(setup::cargo(root).args(["deny", "--version"])).is_err() {
-        let mut install = setup::cargo(root);
-        install.args(["install", "--quiet", "--locked", "--root"]).arg(&tools);
-        process::bounded(install.arg("cargo-deny@0.20.2"), Duration::from_secs(1200))
-            .context("cargo-deny could not be installed")?;
+fn check_licences(root: &Path) -> Result<()> {
+    let folder = root.join("target/tools");
+    let installed = folder.join("bin/cargo-deny");
+    if !installed.exists() && process::capture(tools::cargo(root).args(["deny", "--version"])).is_err() {
+        let mut install = tools::cargo(root);
+        install.args(["install", "--quiet", "--locked", "--root"]).arg(&folder);
+        process::run_silently(install.arg("cargo-deny@0.20.2"), INSTALL_TIMEOUT)
+            .context("cannot install cargo-deny; run `cargo install cargo-deny`")?;
     }
-    let run = |what: &[&str]| {
-        let mut command = match deny.exists() {
-            true => std::process::Command::new(&deny),
-            false => setup::cargo(root),
+    let deny = |checks: &[&str]| {
+        let mut deny = match installed.exists() {
+            true => Command::new(&installed),
+            false => tools::cargo(root),
         };
-        if !deny.exists() {
-            command.arg("deny");
+        if !installed.exists() {
+            deny.arg("deny");
         }
-        process::quiet(command.current_dir(root).args(["--log-level", "error", "check"]).args(what))
+        process::capture(deny.current_dir(root).args(["--log-level", "error", "check"]).args(checks))
     };
-    run(&["bans", "licenses", "sources"])?;
-    // The list of advisories is fetched; where the network does not give it, that is said and no failure.
-    match run(&["advisories"]) {
-        Ok(_) => Ok(()),
+    deny(&["bans", "licenses", "sources"])?;
+    match deny(&["advisories"]) {
         Err(error) if error.to_string().contains("failed to fetch advisory database") => {
-            println!("    advisories were not checked: their list cannot be fetched from here");
+            terminal::print("    advisories were not checked: their database cannot be fetched from here");
             Ok(())
         }
-        Err(error) => Err(error),
+        outcome => outcome.map(drop),
     }
 }
 
-/// A binding that one environment lacks would be found by its visitors.
-fn environments(root: &Path) -> Result<()> {
-    let text = std::fs::read_to_string(root.join("wrangler.toml"))?;
-    let config: toml::Table = text.parse().context("wrangler.toml is no TOML")?;
-    let bindings =
-        |table: &toml::Table| BINDINGS.iter().map(|key| table.get(*key).map(names)).collect::<Vec<_>>();
-    let own = bindings(&config);
-    if own.iter().any(Option::is_none) {
-        bail!("wrangler.toml lacks one of {}", BINDINGS.join(", "));
-    }
-    let environments =
-        config.get("env").and_then(toml::Value::as_table).context("wrangler.toml has no [env]")?;
-    for name in ["dev", "staging", "production"] {
-        let table = environments.get(name).and_then(toml::Value::as_table);
-        let table = table.with_context(|| format!("wrangler.toml has no [env.{name}]"))?;
-        if bindings(table) != own {
-            bail!("the bindings of [env.{name}] in wrangler.toml differ from those at its top");
-        }
-    }
-    Ok(())
-}
-
-/// What a deployment would answer with 503 is told here, with its line.
-fn routes(root: &Path) -> Result<()> {
-    let text = std::fs::read_to_string(root.join("wrangler.toml"))?;
-    let config: toml::Table = text.parse().context("wrangler.toml is no TOML")?;
-    let environments = config.get("env").and_then(toml::Value::as_table).into_iter().flatten();
-    let own = std::iter::once(("the top", config.get("vars")));
-    for (name, vars) in own.chain(environments.map(|(name, table)| (name.as_str(), table.get("vars")))) {
-        if let Some(edge) = vars.and_then(|vars| vars.get("EDGE")) {
-            let text = edge
-                .as_str()
-                .with_context(|| format!("EDGE at {name} of wrangler.toml must be a text of JSON"))?;
-            let at = || format!("EDGE at {name} of wrangler.toml");
-            let routes = cache::CacheConfig::parse(text).with_context(at)?;
-            let sites = vars.and_then(|vars| vars.get("SITES")).and_then(toml::Value::as_table);
-            let is_known = |site: &str| sites.is_some_and(|sites| sites.contains_key(site));
-            if let Some(mistake) = routes.find_unknown_site(text, is_known) {
-                return Err(mistake).with_context(at);
-            }
-        }
-    }
-    Ok(())
-}
-
-/// The names of what is bound, without limits, folders and identifiers, which may differ.
-fn names(value: &toml::Value) -> Vec<String> {
-    match value {
-        toml::Value::Table(table) => {
-            let own = ["name", "class_name", "binding"]
-                .iter()
-                .filter_map(|key| Some(format!("{key}={}", table.get(*key)?.as_str()?)));
-            let keys = table.iter().filter(|(_, value)| value.is_array() || value.is_table());
-            own.chain(keys.flat_map(|(_, value)| names(value))).collect()
-        }
-        toml::Value::Array(all) => all.iter().flat_map(names).collect(),
-        _ => Vec::new(),
-    }
-}
-
-fn deploy(root: &Path) -> Result<()> {
+fn check_deploy(root: &Path) -> Result<()> {
     for environment in ["staging", "production"] {
-        let out = root.join("target/deploy").join(environment);
-        process::quiet(
-            process::npm(root, "wrangler")
-                .args(["deploy", "--dry-run", "--env", environment, "--outdir"])
-                .arg(&out),
-        )?;
+        let folder = root.join("target/deploy").join(environment);
+        let mut wrangler = tools::npm(root, "wrangler");
+        wrangler.args(["deploy", "--dry-run", "--env", environment, "--outdir"]).arg(folder);
+        process::capture(&mut wrangler)?;
     }
     Ok(())
 }
 
 /// Pure crates: no clock, no I/O, no JavaScript.
-pub const CORES: &[&str] = &["wire", "vitals", "sketch", "budget", "ledger", "insight", "cache"];
-/// Crates that exist for a platform, and compile only for it.
+const CORES: &[&str] = &[
+    "wire", "vitals", "sketch", "budget", "ledger", "traffic", "outbox", "report", "alerting", "export",
+    "cache",
+];
+/// Crates that compile for one platform only.
 const SHELLS: &[&str] = &["client", "edge-vitals-worker", "empty"];
 const PLATFORM: &[&str] = &["js-sys", "web-sys", "wasm-bindgen", "worker", "worker-sys", "gloo-timers"];
-const BINDINGS: &[&str] = &["assets", "durable_objects", "kv_namespaces", "ratelimits", "triggers", "vars"];
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_route_of_a_site_that_nobody_knows_is_named_with_its_line() {
-        let folder = std::env::temp_dir().join(format!("edge-vitals-check-{}", std::process::id()));
-        std::fs::create_dir_all(&folder).expect("a folder");
-        let check = |site: &str| {
-            let edge = format!(
-                "{{\"routes\": [\n{{\"host\": \"a\", \"path\": \"/**\", \"origin\": \"https://o\", \"site\": \"{site}\"}}]}}"
-            );
-            let text = format!("[vars]\nSITES = {{ portal = {{}} }}\nEDGE = '''{edge}'''\n");
-            std::fs::write(folder.join("wrangler.toml"), text).expect("a file");
-            routes(&folder).map_err(|error| format!("{error:#}"))
-        };
-        assert_eq!(check("portal"), Ok(()));
-        let says = check("portl").expect_err("nobody knows it");
-        std::fs::remove_dir_all(&folder).expect("no folder");
-        assert!(says.contains("EDGE at the top of wrangler.toml: line 2"), "{says}");
-        assert!(says.contains("no site of SITES has the name \"portl\""), "{says}");
-    }
-}
+const INSTALL_TIMEOUT: Duration = Duration::from_secs(1200);

@@ -1,50 +1,78 @@
-//! The browser client, from Rust to what a page downloads: compiled, bound, shrunk, put into the
-//! JavaScript beside it. Which bytes are worth it is decided in `crates/client` and `pkg/src`.
+//! The browser client in `pkg/dist`: compiled, bound, optimized, and put into the JavaScript beside it.
+//! Its sources are `crates/client` and `pkg/src`.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result};
+use wasm_bindgen_cli_support::Bindgen;
 
-use crate::process;
+use crate::build_cache::Artifact;
+use crate::tools::WASM_TARGET;
+use crate::{process, tools, wasm};
 
-/// Builds `pkg/dist` afresh.
-pub fn build(root: &Path) -> Result<()> {
+/// Builds `pkg/dist` afresh, unless it is up to date.
+pub(crate) fn build(root: &Path) -> Result<()> {
+    let inputs = [
+        "Cargo.lock",
+        "Cargo.toml",
+        "package-lock.json",
+        "crates/client",
+        "crates/vitals/src",
+        "crates/wire/src",
+        "pkg/src",
+        "xtask/src/client.rs",
+    ];
+    let artifact = Artifact {
+        name: "client",
+        inputs: inputs.iter().map(|input| root.join(input)).collect(),
+        output: root.join("pkg/dist/index.js"),
+    };
+    artifact.build(root, "builds the client", || build_entries(root))
+}
+
+fn build_entries(root: &Path) -> Result<()> {
     let dist = root.join("pkg/dist");
     if dist.exists() {
         fs::remove_dir_all(&dist)?;
     }
     fs::create_dir_all(&dist)?;
-    machine(root, &[])?;
-    bundle(root, &Entry { source: "start", output: "start", module: "inlined", measure: "watch" })?;
-    let wasm = machine(root, &["--features", "reports"])?;
+    build_module(root, &[])?;
+    bundle(
+        root,
+        &Entry { source: "start", output: "start", module: "wasm_inlined", observer: "beacon_observer" },
+    )?;
+    let wasm = build_module(root, &["--features", "reports"])?;
     fs::write(dist.join("client.wasm"), wasm)?;
-    for entry in ["index", "attribution", "start-attribution"] {
-        bundle(root, &Entry { source: entry, output: entry, module: "inlined", measure: "measure" })?;
+    let observer = "callback_observer";
+    for (source, output) in
+        [("index", "index"), ("index-attribution", "attribution"), ("start-attribution", "start-attribution")]
+    {
+        bundle(root, &Entry { source, output, module: "wasm_inlined", observer })?;
     }
-    bundle(root, &Entry { source: "index", output: "separate", module: "fetched", measure: "measure" })
+    bundle(root, &Entry { source: "index", output: "separate", module: "wasm_fetched", observer })
 }
 
-/// What a page may import.
+/// An entry point of the client.
 struct Entry {
-    /// The file in `pkg/src` that it begins with.
+    /// The first file, in `pkg/src`.
     source: &'static str,
-    /// The file in `pkg/dist` that it becomes.
+    /// The bundle, in `pkg/dist`.
     output: &'static str,
-    /// The file in `pkg/src` that brings the machine.
+    /// The file in `pkg/src` that provides the wasm module.
     module: &'static str,
-    /// The file in `pkg/src` that measures: `measure` reports every change with its entries, `watch`
-    /// only tells what a beacon carries.
-    measure: &'static str,
+    /// The file in `pkg/src` that observes the page: `callback_observer` reports every change with its
+    /// entries, `beacon_observer` only provides the values of beacons.
+    observer: &'static str,
 }
 
-/// The machine's bytes, also left where a bundle finds them. One file is one request, and it measures
-/// from its first line on.
-fn machine(root: &Path, features: &[&str]) -> Result<Vec<u8>> {
+/// Builds the wasm and returns its bytes; bundles find them in `target/pkg/bytes.js`. An inlined module
+/// needs no second request, so that it measures from its first line on.
+fn build_module(root: &Path, features: &[&str]) -> Result<Vec<u8>> {
     let module = compile(root, features)?;
     let bound = bind(root, &module)?;
-    let wasm = shrink(root, &bound)?;
+    let wasm = optimize(root, &bound)?;
     fs::write(
         root.join("target/pkg/bytes.js"),
         format!("export const bytes = {};\nexport const shift = {SHIFT};\n", literal(&wasm)),
@@ -52,75 +80,43 @@ fn machine(root: &Path, features: &[&str]) -> Result<Vec<u8>> {
     Ok(wasm)
 }
 
-fn compile(root: &Path, features: &[&str]) -> Result<std::path::PathBuf> {
-    run(Command::new("cargo")
-        .current_dir(root)
-        .args([
-            "build",
-            "--profile",
-            "client",
-            "--target",
-            "wasm32-unknown-unknown",
-            "--package",
-            "client",
-            // One small stack is all it needs.
-            "--config",
-            "target.wasm32-unknown-unknown.rustflags=['-Clink-arg=-zstack-size=64']",
-        ])
-        .args(features))?;
-    Ok(root.join("target/wasm32-unknown-unknown/client/client.wasm"))
+fn compile(root: &Path, features: &[&str]) -> Result<PathBuf> {
+    let mut cargo = Command::new("cargo");
+    cargo.current_dir(root).args(["build", "--profile", "client", "--target", WASM_TARGET]);
+    // One small stack is enough.
+    cargo.args(["--config", "target.wasm32-unknown-unknown.rustflags=['-Clink-arg=-zstack-size=64']"]);
+    process::capture(cargo.args(["--package", "client"]).args(features))?;
+    Ok(root.join("target").join(WASM_TARGET).join("client/client.wasm"))
 }
 
-fn bind(root: &Path, module: &Path) -> Result<std::path::PathBuf> {
-    let out = root.join("target/pkg");
-    fs::create_dir_all(&out)?;
-    wasm_bindgen_cli_support::Bindgen::new()
+fn bind(root: &Path, module: &Path) -> Result<PathBuf> {
+    let folder = root.join("target/pkg");
+    fs::create_dir_all(&folder)?;
+    Bindgen::new()
         .input_path(module)
         .bundler(true)?
         .typescript(false)
         .remove_name_section(true)
         .remove_producers_section(true)
-        .generate(&out)
+        .generate(&folder)
         .context("wasm-bindgen")?;
-    Ok(out.join("client_bg.wasm"))
+    Ok(folder.join("client_bg.wasm"))
 }
 
-/// wasm-bindgen prepares for objects and strings to cross the boundary; only numbers do, so all but
-/// the one export and what it reaches is dropped, and the rest is squeezed.
-fn shrink(root: &Path, bound: &Path) -> Result<Vec<u8>> {
-    let graph = bound.with_file_name("reachable.json");
-    fs::write(
-        &graph,
-        r#"[{"name":"page","reaches":["handle"],"root":true},{"name":"handle","export":"handle"}]"#,
-    )?;
-    let reached = bound.with_file_name("reached.wasm");
+/// Removes what only objects and strings need to cross the boundary: the client passes numbers through
+/// one export.
+fn optimize(root: &Path, bound: &Path) -> Result<Vec<u8>> {
+    let reachable = bound.with_file_name("reachable.wasm");
     let small = bound.with_file_name("small.wasm");
-    run(binaryen(root, "wasm-metadce")
-        .arg("--graph-file")
-        .arg(graph)
-        .arg(bound)
-        .arg("-o")
-        .arg(&reached)
-        .args(FEATURES))?;
-    run(binaryen(root, "wasm-opt")
-        .args(FEATURES)
-        .args(["-O4", "-Oz", "--converge"])
-        .args(STRIPPED)
-        .arg(reached)
-        .arg("-o")
-        .arg(&small))?;
-    fs::read(&small).context("the shrunken module")
+    wasm::keep_reachable(root, bound, &reachable, &["handle"], FEATURES)?;
+    wasm::optimize(root, &reachable, &small, FEATURES.iter().chain(OPTIMIZATIONS))?;
+    fs::read(&small).with_context(|| format!("cannot read {}", small.display()))
 }
 
-fn binaryen(root: &Path, tool: &str) -> Command {
-    let mut command = Command::new(root.join("node_modules/.bin/node"));
-    command.arg(root.join("node_modules/binaryen/bin").join(tool));
-    command
-}
-
-fn bundle(root: &Path, Entry { source, output, module, measure }: &Entry) -> Result<()> {
+fn bundle(root: &Path, Entry { source, output, module, observer }: &Entry) -> Result<()> {
     let bundled = root.join("target/pkg/bundled.js");
-    run(process::npm(root, "esbuild")
+    let mut esbuild = tools::npm(root, "esbuild");
+    esbuild
         .arg(format!("pkg/src/{source}.js"))
         .args([
             "--bundle",
@@ -128,28 +124,31 @@ fn bundle(root: &Path, Entry { source, output, module, measure }: &Entry) -> Res
             "--format=esm",
             "--target=es2022",
             // Names that only our own files use.
-            "--mangle-props=^(lists|targets|navigation|vitals|exact|declare|witness|describe|attribute|asked|stop)$",
+            "--mangle-props=^(lists|targets|navigation|instances|readValue|readWireValue|declareView|onEntry|describe|attribute|stop)$",
             "--charset=utf8",
             "--log-level=warning",
         ])
-        .arg(format!("--define:FULL={}", *measure == "measure"))
+        .arg(format!("--define:FULL={}", *observer == "callback_observer"))
         .arg(format!("--alias:#bytes={}", root.join("target/pkg/bytes.js").display()))
-        .arg(format!("--alias:#measure={}", root.join(format!("pkg/src/{measure}.js")).display()))
+        .arg(format!("--alias:#observer={}", root.join(format!("pkg/src/{observer}.js")).display()))
         .arg(format!("--alias:#module={}", root.join(format!("pkg/src/{module}.js")).display()))
-        .arg(format!("--outfile={}", bundled.display())))?;
+        .arg(format!("--outfile={}", bundled.display()));
+    process::capture(&mut esbuild)?;
     minify(root, &bundled, &root.join(format!("pkg/dist/{output}.js")))
 }
 
-/// What a bundler leaves, a minifier that does nothing else still makes 3 to 4 % smaller.
-pub fn minify(root: &Path, bundled: &Path, output: &Path) -> Result<()> {
-    run(process::npm(root, "terser")
+/// Minifies a bundle with terser, which makes it 3 to 4 % smaller than esbuild does.
+pub(crate) fn minify(root: &Path, bundled: &Path, output: &Path) -> Result<()> {
+    let mut terser = tools::npm(root, "terser");
+    terser
         .arg(bundled)
         .args(["--module", "--ecma", "2020", "--compress", "passes=4", "--mangle", "--output"])
-        .arg(output))
+        .arg(output);
+    process::capture(&mut terser).map(drop)
 }
 
 /// The bytes as a JavaScript string of the characters U+0000 to U+00FF, which compresses better than
-/// base64 does. Moved by [`SHIFT`], all but the rarest of a module's bytes are one byte in UTF-8.
+/// base64 does. With [`SHIFT`] subtracted, all but a module's rarest bytes are one byte in UTF-8.
 fn literal(bytes: &[u8]) -> String {
     let mut text = String::from("\"");
     for &byte in bytes {
@@ -168,12 +167,8 @@ fn literal(bytes: &[u8]) -> String {
     text
 }
 
-/// What `pkg/src/inlined.js` adds again: of all shifts, the one that compressed best.
+/// What `pkg/src/wasm_inlined.js` adds again: of all shifts, the one that compressed best.
 const SHIFT: u8 = 220;
-
-fn run(command: &mut Command) -> Result<()> {
-    process::quiet(command).map(drop)
-}
 
 const FEATURES: &[&str] = &[
     "--enable-bulk-memory",
@@ -182,4 +177,5 @@ const FEATURES: &[&str] = &[
     "--enable-reference-types",
     "--enable-mutable-globals",
 ];
-const STRIPPED: &[&str] = &["--strip-debug", "--strip-producers", "--strip-target-features"];
+const OPTIMIZATIONS: &[&str] =
+    &["-O4", "-Oz", "--converge", "--strip-debug", "--strip-producers", "--strip-target-features"];

@@ -1,5 +1,5 @@
-//! `cargo xtask dev`: the product on this machine. wrangler serves it from local workerd, with the
-//! Durable Objects on disk, and calls our own build again when a source changes.
+//! `cargo xtask dev`: the product on this machine. wrangler serves it from local workerd, with the Durable
+//! Objects on disk, and calls `cargo xtask build worker` again when a source changes.
 
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -11,193 +11,200 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
+use clap::Args;
 
 use crate::portal::{self, Portal};
-use crate::process::Running;
-use crate::{bundle, process, screen, setup};
+use crate::process::{Child, NO_TIMEOUT, Output};
+use crate::{bundle, process, terminal, test_tools, tools};
+
+/// Arguments of `cargo xtask dev`.
+#[derive(Args)]
+pub(crate) struct Options {
+    /// The port of the Worker; the portal takes the next one
+    #[arg(long, value_name = "N", default_value_t = 8787)]
+    port: u16,
+    /// Drive N real browser visits to the demo pages, print their measurements, and end
+    #[arg(long, value_name = "N", conflicts_with = "portal")]
+    visits: Option<u32>,
+    /// Serve the sample portal of www/portal behind the Worker, cached and measured
+    #[arg(long)]
+    portal: bool,
+    /// Delete the data of earlier runs
+    #[arg(long)]
+    fresh: bool,
+}
 
 /// Serves until Ctrl-C, or until the visits are done.
-pub fn run(root: &Path, arguments: &[String]) -> Result<()> {
-    let Options { port, visits, fresh, with_portal } = Options::read(arguments)?;
-    screen::title(match (visits, with_portal) {
-        (Some(_), _) => "Builds edge-vitals, serves it on this machine, and drives browser visits to it.",
-        (None, true) => {
+pub(crate) fn run(root: &Path, options: &Options) -> Result<()> {
+    terminal::title(match options {
+        Options { visits: Some(_), .. } => {
+            "Builds edge-vitals, serves it on this machine, and drives browser visits to it."
+        }
+        Options { portal: true, .. } => {
             "Builds edge-vitals and the sample portal, and serves the portal behind it, until Ctrl-C."
         }
-        (None, false) => "Builds edge-vitals and serves it on this machine, until Ctrl-C.",
+        _ => "Builds edge-vitals and serves it on this machine, until Ctrl-C.",
     });
     let started = Instant::now();
+    let Options { port, visits, portal: with_portal, fresh } = *options;
     let portal_port = port.saturating_add(1);
-    for taken in [port].into_iter().chain(with_portal.then_some(portal_port)) {
-        if TcpListener::bind(("127.0.0.1", taken)).is_err() {
-            bail!("port {taken} is in use; choose another one with `--port N`");
-        }
-    }
-    bundle::everything(root)?;
-    if with_portal {
-        portal::build(root)?;
-    }
-    // What the portal's edge has stored is about other sites than the demo's.
+    check_ports([port].into_iter().chain(with_portal.then_some(portal_port)))?;
+    bundle::build(root)?;
+    // The portal's edge stores other sites than the demo's.
     let state = root.join(if with_portal { ".wrangler/portal" } else { ".wrangler/dev" });
     if fresh && state.exists() {
-        fs::remove_dir_all(&state).context("what was stored before could not be removed")?;
+        fs::remove_dir_all(&state).with_context(|| format!("cannot remove {}", state.display()))?;
     }
     fs::create_dir_all(&state)?;
     let site = format!("http://localhost:{port}");
-    let portal = if with_portal { Some(Portal::at(portal_port)?) } else { None };
-    let _behind = match &portal {
-        Some(portal) => Some(behind(root, portal, &site, &state)?),
-        None => None,
-    };
-
-    let mut wrangler = process::npm(root, "wrangler");
-    wrangler
-        .args(["dev", "--env", "dev", "--ip", "127.0.0.1", "--port", &port.to_string()])
-        .args(["--show-interactive-dev-session=false", "--persist-to"])
-        .arg(&state)
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
-    if let Some(portal) = &portal {
-        for variable in portal.variables(root, &format!("localhost:{port}"))? {
-            wrangler.args(["--var", &variable]);
-        }
+    let mut portal = None;
+    let mut variables = Vec::new();
+    let mut portal_server = None;
+    if with_portal {
+        portal::build(root)?;
+        let served = Portal::new(portal_port)?;
+        variables = served.variables(root, &format!("localhost:{port}"))?;
+        portal_server = Some(start_portal(root, &served, &site, &state)?);
+        portal = Some(served);
     }
-    let mut server = Running::start(&mut wrangler)?;
-    let words = words_of(&mut server);
-    screen::step("starts workerd", || ready("wrangler", "Ready on", &mut server, &words))?;
+    let (mut server, lines) = start_worker(root, port, &state, &variables)?;
 
-    println!("\nServing after {}:", screen::elapsed(started.elapsed()));
+    println!("\nServing after {:.1?}:", started.elapsed());
     match &portal {
-        Some(portal) => told(portal, port),
+        Some(portal) => print_portal_addresses(portal, port),
         None => {
             println!("  {site}/demo/                                a page that shows its own vitals");
-            println!("  {site}/                                     what all visits came to");
+            println!("  {site}/                                     the dashboard of all visits");
             println!("  {site}/api/vitals/summary?site=demo         the same as JSON");
         }
     }
-    match visits {
-        Some(number) => drive(root, &site, number),
+    let outcome = match visits {
+        Some(visits) => drive_visits(root, &site, visits),
         None => {
             println!("\nChange a source and it is built again; Ctrl-C ends it.\n");
-            pass_on(&mut server, &words)
+            print_lines(&mut server, &lines)
         }
-    }
+    };
+    drop(portal_server);
+    outcome
 }
 
-/// The portal, served; what it says from then on is said here.
-fn behind(root: &Path, portal: &Portal, edge: &str, state: &Path) -> Result<Running> {
-    let mut server = screen::step("fills the portal's database", || {
+fn check_ports(ports: impl Iterator<Item = u16>) -> Result<()> {
+    for port in ports {
+        if TcpListener::bind(("127.0.0.1", port)).is_err() {
+            bail!("port {port} is in use; choose another one with `--port N`");
+        }
+    }
+    Ok(())
+}
+
+fn start_worker(
+    root: &Path,
+    port: u16,
+    state: &Path,
+    variables: &[String],
+) -> Result<(Child, Receiver<String>)> {
+    let mut wrangler = tools::npm(root, "wrangler");
+    wrangler
+        .args(["dev", "--env", "dev", "--ip", "127.0.0.1", "--port", &port.to_string()])
+        .args(["--show-interactive-dev-session=false", "--persist-to"])
+        .arg(state)
+        .args(variables.iter().flat_map(|variable| ["--var", variable]))
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let mut server = Child::spawn(&mut wrangler)?;
+    let lines = output_lines(&mut server);
+    terminal::step("starts workerd", || wait_until_ready("wrangler", "Ready on", &mut server, &lines))?;
+    Ok((server, lines))
+}
+
+/// Starts the portal; its later output is printed here.
+fn start_portal(root: &Path, portal: &Portal, edge: &str, state: &Path) -> Result<Child> {
+    let mut server = terminal::step("fills the portal's database", || {
         portal.start(root, edge, &state.join("portal.sqlite"))
     })?;
-    let words = words_of(&mut server);
-    screen::step("starts the portal", || ready("the portal", "Ready in", &mut server, &words))?;
-    thread::spawn(move || words.into_iter().for_each(|line| println!("portal: {line}")));
+    let lines = output_lines(&mut server);
+    terminal::step("starts the portal", || wait_until_ready("the portal", "Ready in", &mut server, &lines))?;
+    thread::spawn(move || lines.into_iter().for_each(|line| println!("portal: {line}")));
     Ok(server)
 }
 
-/// Where to look. A host without routes shows the Worker's own pages, and `127.0.0.1` is another host.
-fn told(Portal { origin, secrets }: &Portal, port: u16) {
+/// A host without routes serves the Worker's own pages, and `127.0.0.1` is such a host.
+fn print_portal_addresses(Portal { origin, secrets }: &Portal, port: u16) {
     let (site, own) = (format!("http://localhost:{port}"), format!("http://127.0.0.1:{port}"));
     println!(
         "  {site}/                     the portal, through the cache: see Server-Timing and Cache-Status"
     );
-    println!("  {site}/admin                its health as the edge tells it; changes a plant, and purges");
+    println!("  {site}/admin                its health at the edge; changes a plant, and purges");
     println!("                                             {} with {}", portal::EDITOR, secrets.password);
-    println!("  {own}/?site=portal          the dashboard: what its visits came to");
+    println!("  {own}/?site=portal          the dashboard of its visits");
     println!("  {own}/api/budgets?site=portal");
     println!("  {origin}/api/health/advanced    the portal's own health, past the edge");
-    println!("\nWhat the cache did, and why:");
+    println!("\nThe cache's decisions and their reasons:");
     println!(
         "  curl -H 'Authorization: Bearer {}' '{site}/api/cache/explain?url={site}/product/fern'",
         secrets.cache_token
     );
 }
 
-struct Options {
-    port: u16,
-    visits: Option<u32>,
-    fresh: bool,
-    with_portal: bool,
-}
-
-impl Options {
-    fn read(arguments: &[String]) -> Result<Self> {
-        let mut options = Self { port: 8787, visits: None, fresh: false, with_portal: false };
-        let mut words = arguments.iter();
-        while let Some(word) = words.next() {
-            let mut number = || words.next().with_context(|| format!("`{word}` needs a number"));
-            match word.as_str() {
-                "--port" => options.port = number()?.parse().context("`--port` needs a port number")?,
-                "--visits" => {
-                    options.visits = Some(number()?.parse().context("`--visits` needs a whole number")?);
-                }
-                "--fresh" => options.fresh = true,
-                "--portal" => options.with_portal = true,
-                other => bail!("`dev` has no option `{other}`; `cargo xtask help` lists them"),
-            }
-        }
-        if options.with_portal && options.visits.is_some() {
-            bail!(
-                "`--visits` drives the demo pages, which `--portal` has others in the place of; give one of them"
-            );
-        }
-        Ok(options)
-    }
-}
-
-fn drive(root: &Path, site: &str, visits: u32) -> Result<()> {
-    let browser = setup::browser(root)?;
+fn drive_visits(root: &Path, site: &str, visits: u32) -> Result<()> {
+    let browser = test_tools::browser(root)?;
     println!();
-    process::loud(
-        process::npm(root, "node")
-            .arg(root.join("tests/browser/visits.mjs"))
-            .args([site, &visits.to_string()])
-            .env("CHROMIUM", browser),
-    )
+    let mut node = tools::npm(root, "node");
+    node.arg(root.join("tests/browser/visits.mjs")).args([site, &visits.to_string()]);
+    process::run(node.env("CHROMIUM", browser), &Output::Terminal, NO_TIMEOUT)
 }
 
-/// What the server says, a line at a time, from both of its streams.
-fn words_of(server: &mut Running) -> Receiver<String> {
-    let (say, words) = channel();
-    for stream in server.streams() {
-        let say = say.clone();
+/// The lines of a server's stdout and stderr.
+fn output_lines(server: &mut Child) -> Receiver<String> {
+    let (sender, lines) = channel();
+    for stream in server.take_output() {
+        let sender = sender.clone();
         thread::spawn(move || {
             for line in BufReader::new(stream).lines().map_while(Result::ok) {
-                if say.send(line).is_err() {
+                if sender.send(line).is_err() {
                     break;
                 }
             }
         });
     }
-    words
+    lines
 }
 
-fn ready(name: &str, sign: &str, server: &mut Running, words: &Receiver<String>) -> Result<()> {
-    let deadline = Instant::now() + Duration::from_secs(120);
-    let mut said = Vec::new();
+/// Waits for the line with which a server announces that it accepts requests.
+fn wait_until_ready(
+    name: &str,
+    announcement: &str,
+    server: &mut Child,
+    lines: &Receiver<String>,
+) -> Result<()> {
+    let deadline = Instant::now() + START_TIMEOUT;
+    let mut output = Vec::new();
     while Instant::now() < deadline {
-        if let Ok(line) = words.recv_timeout(Duration::from_millis(200)) {
-            if line.contains(sign) {
+        if let Ok(line) = lines.recv_timeout(Duration::from_millis(200)) {
+            if line.contains(announcement) {
                 return Ok(());
             }
-            said.push(line);
+            output.push(line);
         }
-        if let Some(status) = server.ended() {
-            bail!("{name} ended ({status}) before it served:\n{}", said.join("\n"));
+        if let Some(status) = server.try_wait() {
+            bail!("{name} ended ({status}) before it was ready:\n{}", output.join("\n"));
         }
     }
-    bail!("{name} did not serve within two minutes:\n{}", said.join("\n"))
+    bail!("{name} was not ready within {} s:\n{}", START_TIMEOUT.as_secs(), output.join("\n"))
 }
 
-fn pass_on(server: &mut Running, words: &Receiver<String>) -> Result<()> {
-    for line in words {
+fn print_lines(server: &mut Child, lines: &Receiver<String>) -> Result<()> {
+    for line in lines {
         if !line.trim().is_empty() {
             println!("{line}");
         }
     }
-    match server.ended() {
-        Some(status) if !status.success() => bail!("wrangler ended ({status}); its words are above"),
+    match server.try_wait() {
+        Some(status) if !status.success() => bail!("wrangler ended ({status}); its output is above"),
         _ => Ok(()),
     }
 }
+
+const START_TIMEOUT: Duration = Duration::from_secs(120);

@@ -1,171 +1,131 @@
-//! Every developer command, in Rust: `cargo xtask help` lists them. CI and the README call these and
-//! repeat nothing.
+//! Every developer command: `cargo xtask help` lists them. CI and the README call these and repeat
+//! nothing.
+
+#![expect(clippy::disallowed_methods, reason = "these commands measure time and wait for other programs")]
 
 mod assets;
 mod bench;
+mod benchmark_report;
+mod build_cache;
 mod bundle;
 mod check;
 mod client;
 mod dashboard;
 mod dev;
-mod figures;
-mod lanes;
 mod load;
 mod portal;
 mod process;
-mod screen;
 mod setup;
 mod size;
 mod std_library;
+mod terminal;
 mod test;
+mod test_tools;
 mod toolkit;
-mod unchanged;
+mod tools;
+mod wasm;
 mod worker;
+mod workspace;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 
-use anyhow::{Result, bail};
+use anyhow::Result;
+use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
 
-/// A command: its name, its arguments, what it does, and the code that does it.
-struct Command {
-    name: &'static str,
-    arguments: &'static str,
-    about: &'static str,
-    run: fn(&Path, &[String]) -> Result<()>,
+/// The developer commands of edge-vitals
+#[derive(Parser)]
+#[command(bin_name = "cargo xtask")]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
 }
 
-const COMMANDS: &[Command] = &[
-    Command {
-        name: "dev",
-        arguments: "[--port N] [--visits N] [--portal] [--fresh]",
-        about: "sets everything up, builds, and serves the product locally; rebuilds on change.\n\
-                --port N    the port to listen on (8787)\n\
-                --visits N  drives N real browser visits, prints what they measured, and ends\n\
-                --portal    serves the sample portal of www/portal behind it, cached and measured\n\
-                --fresh     forgets what was stored before",
-        run: dev::run,
-    },
-    Command {
-        name: "test",
-        arguments: "[PART…] [--all]",
-        about:
-            "sets everything up and runs every test, or the named parts: core, xtask, worker, cache, faults,
-                load, package, portal, lighthouse, browser, dashboard, parity
-                --all       also those on which nothing has changed since they passed",
-        run: test::run,
-    },
-    Command {
-        name: "check",
-        arguments: "",
-        about: "formatting, lints, the arrows between crates, types, licences, and a dry deploy",
-        run: check::run,
-    },
-    Command {
-        name: "build",
-        arguments: "[client|toolkit|worker]",
-        about: "builds the client and the toolkit into pkg/dist, and the Worker with its assets into build/",
-        run: build,
-    },
-    Command {
-        name: "size",
-        arguments: "[--json] [--accept]",
-        about: "bytes of every shipped file against the committed baseline; fails on growth.\n\
-                --accept    makes today's bytes the new baseline",
-        run: size::run,
-    },
-    Command {
-        name: "bench",
-        arguments: "[client|ingest|cache|ledger] [--json]",
-        about: "measures, each figure as a ratio to a peer in the same run.\n\
-                client      what it costs a page, beside web-vitals\n\
-                ingest      what a durable beacon costs the Worker, beside emptier and plainer ones\n\
-                cache       what an answer of the cache costs the Worker, beside plainer ones\n\
-                ledger      what reading a month costs as views grow, and our sketch beside others",
-        run: bench::run,
-    },
-    Command {
-        name: "load",
-        arguments: "smoke|load|stress [--rate N] [--seconds N]",
-        about: "mixed traffic at a fixed rate on the edge, on loopback; each answer checked; a table and an exit code.\n\
-                smoke       a few seconds, in which nothing may be wrong\n\
-                load        1,100 requests a second for two minutes, held against every threshold\n\
-                stress      ever more, until something gives, and what",
-        run: load::run,
-    },
-    Command {
-        name: "model",
-        arguments: "",
-        about: "a billion views a day, hour by hour: shards, requests, rows, storage, list price, bottleneck",
-        run: bench::model,
-    },
-    Command { name: "help", arguments: "", about: "this list", run: help },
-];
+#[derive(Subcommand)]
+enum Command {
+    /// Set up, build, and serve the product on this machine; rebuild on change
+    Dev(dev::Options),
+    /// Set up, and run every test or the named parts
+    Test(test::Options),
+    /// Check formatting, lints, crate dependencies, types, licences, sizes, and a dry deploy
+    Check(check::Options),
+    /// Build the client and the toolkit into pkg/dist, and the Worker with its assets into build/
+    Build { target: Option<BuildTarget> },
+    /// Compare the bytes of every shipped file with the committed baseline; fail on growth
+    Size(size::Options),
+    /// Measure, each value as a ratio to a peer in the same run
+    Bench(bench::Options),
+    /// Load the edge on loopback with mixed traffic at a fixed rate; check each answer
+    Load(load::Options),
+    /// Model a billion views a day: shards, requests, rows, storage, list price, bottleneck
+    Model,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum BuildTarget {
+    Client,
+    Toolkit,
+    Worker,
+}
 
 fn main() -> ExitCode {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let name = arguments.first().map_or("help", String::as_str);
-    let rest = arguments.get(1..).unwrap_or_default();
-    let outcome = match COMMANDS.iter().find(|command| command.name == name) {
-        Some(command) => (command.run)(&root(), rest),
-        None => Err(anyhow::anyhow!("there is no command `{name}`; `cargo xtask help` lists what there is")),
-    };
-    process::end_all();
+    let cli = Cli::parse();
+    let outcome = run(cli);
+    process::terminate_all();
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            screen::failure(&error);
+            terminal::failure(&error);
             ExitCode::FAILURE
         }
     }
 }
 
-fn build(root: &Path, arguments: &[String]) -> Result<()> {
-    let what = arguments.first().map(String::as_str);
-    screen::title(&format!(
-        "Builds {}.",
-        what.unwrap_or("the client, the toolkit, the Worker and its assets")
-    ));
-    match what {
-        Some("client") => {
-            setup::tools(root)?;
+fn run(cli: Cli) -> Result<()> {
+    let Some(command) = cli.command else { return Ok(Cli::command().print_help()?) };
+    let root = &workspace::root()?;
+    match command {
+        Command::Dev(options) => dev::run(root, &options),
+        Command::Test(options) => test::run(root, &options),
+        Command::Check(options) => check::run(root, &options),
+        Command::Build { target } => build(root, target),
+        Command::Size(options) => size::run(root, &options),
+        Command::Bench(options) => bench::run(root, &options),
+        Command::Load(options) => load::run(root, &options),
+        Command::Model => bench::model(root),
+    }
+}
+
+fn build(root: &Path, target: Option<BuildTarget>) -> Result<()> {
+    match target {
+        Some(BuildTarget::Client) => {
+            terminal::title("Builds the client into pkg/dist.");
+            setup::install_tools(root)?;
             client::build(root)
         }
-        Some("toolkit") => {
-            setup::tools(root)?;
+        Some(BuildTarget::Toolkit) => {
+            terminal::title("Builds the toolkit into pkg/dist/toolkit.");
+            setup::install_tools(root)?;
             toolkit::build(root)
         }
-        // wrangler's own build command comes here, so that `npx wrangler deploy` alone is enough.
-        None | Some("worker") => bundle::everything(root),
-        Some(other) => {
-            bail!("there is nothing called `{other}` to build; it is `client`, `toolkit` or `worker`")
+        // wrangler's build command is `cargo xtask build worker`, so that `npx wrangler deploy` is enough.
+        Some(BuildTarget::Worker) | None => {
+            terminal::title("Builds the client, the toolkit, the Worker and its assets.");
+            bundle::build(root)
         }
     }
-}
-
-fn help(_: &Path, _: &[String]) -> Result<()> {
-    println!("The developer commands of edge-vitals.\n");
-    for Command { name, arguments, about, .. } in COMMANDS {
-        println!("  cargo xtask {name} {arguments}");
-        for line in about.lines() {
-            println!("      {}", line.trim_start());
-        }
-    }
-    Ok(())
-}
-
-/// The folder that holds Cargo.toml of the workspace.
-fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().map(Path::to_path_buf).unwrap_or_default()
 }
 
 #[cfg(test)]
 mod tests {
+    use clap::error::ErrorKind;
+
     use super::*;
 
     #[test]
-    fn every_command_in_a_document_exists() {
-        let mut found = 0;
+    fn every_command_in_a_document_is_accepted() {
+        let root = workspace::root().expect("a workspace");
+        let mut commands = 0;
         for document in [
             "README.md",
             "ARCHITECTURE.md",
@@ -177,20 +137,34 @@ mod tests {
             "www/portal/README.md",
             "wrangler.toml",
         ] {
-            let text = std::fs::read_to_string(root().join(document)).expect(document);
+            let text = std::fs::read_to_string(root.join(document)).expect(document);
             for rest in text.split("cargo xtask ").skip(1) {
                 let line = rest.split(['`', '\n', '#', '"']).next().unwrap_or_default();
-                let mut words = line.split_whitespace();
-                let name = words.next().unwrap_or_default().trim_end_matches([',', '.', ':']);
-                let command = COMMANDS.iter().find(|command| command.name == name);
-                let command =
-                    command.unwrap_or_else(|| panic!("{document} names `{name}`, which is no command"));
-                for option in words.filter(|word| word.starts_with("--")) {
-                    assert!(command.arguments.contains(option), "{document}: `{name}` has no {option}");
+                let arguments = line.split_whitespace().map(|word| word.trim_end_matches([',', '.', ':']));
+                let outcome = Cli::try_parse_from(std::iter::once("cargo xtask").chain(arguments));
+                if let Err(error) = outcome
+                    && !matches!(error.kind(), ErrorKind::MissingRequiredArgument | ErrorKind::DisplayHelp)
+                {
+                    panic!("{document}: `cargo xtask {line}`: {error}");
                 }
-                found += 1;
+                commands += 1;
             }
         }
-        assert!(found >= 10, "only {found} commands were found; are they written otherwise now?");
+        assert!(commands >= 10, "only {commands} commands were found; how do documents write them now?");
+    }
+
+    #[test]
+    fn an_unknown_name_is_refused_with_the_known_ones() {
+        for (arguments, known) in [
+            (["bench", "speed"], "client, ingest, cache, dashboard, ledger"),
+            (["load", "more"], "smoke, load, stress"),
+            (["build", "site"], "client, toolkit, worker"),
+            (["check", "taste"], "format, circles"),
+            (["test", "luck"], "lighthouse, core"),
+        ] {
+            let error = Cli::try_parse_from(std::iter::once("cargo xtask").chain(arguments));
+            let error = error.err().expect("an unknown name").to_string();
+            assert!(error.contains(known), "{error}");
+        }
     }
 }

@@ -1,65 +1,61 @@
-//! The sample portal (`www/portal`), installed as its reader would install it, built, and run. It takes
-//! the package as it is packed and not a link, so that what works here works from the registry.
+//! The sample portal (`www/portal`): installed as its readers would install it, built, and started. It
+//! uses the packed npm package and not a link, so that it proves the package of the registry.
 
-use std::fs::{self, File};
-use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::fs;
+use std::path::Path;
 use std::process::{Command, Stdio};
-use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 
-use crate::process::Running;
-use crate::{process, screen, setup};
+use crate::build_cache::Artifact;
+use crate::process::Child;
+use crate::{process, setup, terminal, tools, workspace};
 
-/// Installs and builds it, where that is not done yet. The package must be built before.
-pub fn build(root: &Path) -> Result<()> {
+/// Installs and builds the portal, unless it is up to date. The npm package must be built before.
+pub(crate) fn build(root: &Path) -> Result<()> {
     install(root)?;
-    let fingerprint = setup::fingerprint(sources(root)?.iter().map(PathBuf::as_path))?;
-    if root.join(FOLDER).join(".next/BUILD_ID").exists() && setup::is_current(root, "portal", fingerprint) {
-        return Ok(());
-    }
-    screen::step("builds the portal", || {
-        process::quiet(program(root, "node_modules/next/dist/bin/next").arg("build"))?;
-        setup::mark(root, "portal", fingerprint)
+    let folder = root.join(FOLDER);
+    let mut inputs = workspace::source_files(&folder)?;
+    inputs.push(folder.join("node_modules/edge-vitals"));
+    let artifact = Artifact { name: "portal", inputs, output: folder.join(".next/BUILD_ID") };
+    artifact.build(root, "builds the portal", || {
+        process::capture(node_script(root, "node_modules/next/dist/bin/next").arg("build")).map(drop)
     })
 }
 
-/// The portal as it serves one edge.
-pub struct Portal {
-    /// What it is asked by.
-    pub origin: String,
-    /// The edge's secrets, and who may change what it offers.
-    pub secrets: Secrets,
+/// The portal behind one edge.
+pub(crate) struct Portal {
+    pub(crate) origin: String,
+    pub(crate) secrets: Secrets,
 }
 
-/// Made for one run, and known to nobody else.
-pub struct Secrets {
-    /// Opens the edge's purges.
-    pub cache_token: String,
-    /// Signs what the edge pushes, as `name:secret`.
-    pub push_keys: String,
+/// Random secrets of one run.
+pub(crate) struct Secrets {
+    /// Authorizes purges at the edge.
+    pub(crate) cache_token: String,
+    /// Signs the edge's pushes, as `name:secret`.
+    pub(crate) push_keys: String,
     /// The password of [`EDITOR`].
-    pub password: String,
+    pub(crate) password: String,
     session: String,
 }
 
 impl Portal {
-    /// The portal on that port, with fresh secrets.
-    pub fn at(port: u16) -> Result<Self> {
+    /// A portal on a local port, with new secrets.
+    pub(crate) fn new(port: u16) -> Result<Self> {
         let secrets = Secrets {
-            cache_token: random()?,
-            push_keys: format!("dev:{}", random()?),
-            password: random()?.chars().take(16).collect(),
-            session: random()?,
+            cache_token: random_secret()?,
+            push_keys: format!("dev:{}", random_secret()?),
+            password: random_secret()?.chars().take(16).collect(),
+            session: random_secret()?,
         };
         Ok(Self { origin: format!("http://127.0.0.1:{port}"), secrets })
     }
 
-    /// What the Worker is to know so that the portal stands behind it at that host.
-    pub fn variables(&self, root: &Path, host: &str) -> Result<Vec<String>> {
-        let routes =
-            fs::read_to_string(root.join(FOLDER).join("edge.json")).context("the portal's edge.json")?;
+    /// The Worker's variables, with which it serves the portal at that host.
+    pub(crate) fn variables(&self, root: &Path, host: &str) -> Result<Vec<String>> {
+        let routes = fs::read_to_string(root.join(FOLDER).join("edge.json"))
+            .context("cannot read www/portal/edge.json")?;
         let routes: serde_json::Value = serde_json::from_str(
             &routes
                 .replace("\"HOST\"", &format!("\"{host}\""))
@@ -77,18 +73,18 @@ impl Portal {
         ])
     }
 
-    /// Fills its database, and starts it before that edge.
-    pub fn start(&self, root: &Path, edge: &str, database: &Path) -> Result<Running> {
+    /// Fills the database and starts the portal. `edge` is the Worker's address.
+    pub(crate) fn start(&self, root: &Path, edge: &str, database: &Path) -> Result<Child> {
         let file = database.as_os_str();
-        process::quiet(program(root, "scripts/setup.ts").env("SQLITE_FILE", file))?;
-        process::quiet(
-            program(root, "scripts/member.ts")
+        process::capture(node_script(root, "scripts/setup.ts").env("SQLITE_FILE", file))?;
+        process::capture(
+            node_script(root, "scripts/member.ts")
                 .args([EDITOR, "An editor", "editor"])
                 .env("SQLITE_FILE", file)
                 .env("PASSWORD", &self.secrets.password),
         )?;
         let port = self.origin.rsplit(':').next().unwrap_or_default();
-        let mut server = program(root, "node_modules/next/dist/bin/next");
+        let mut server = node_script(root, "node_modules/next/dist/bin/next");
         server
             .args(["start", "--hostname", "127.0.0.1", "--port", port])
             .env("SQLITE_FILE", file)
@@ -99,85 +95,57 @@ impl Portal {
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
-        Running::start(&mut server)
+        Child::spawn(&mut server)
     }
 }
 
-/// The locked packages, and the package of this checkout; both stay where they have not changed.
+/// Installs the locked packages and this checkout's npm package, unless they are up to date.
 fn install(root: &Path) -> Result<()> {
     let folder = root.join(FOLDER);
-    let lock = setup::fingerprint([folder.join("package-lock.json").as_path()])?;
-    let mut packed = Vec::new();
-    setup::files(&root.join("pkg"), &mut packed)?;
-    let package = setup::fingerprint(packed.iter().map(PathBuf::as_path))?;
-    let has_tools =
-        folder.join("node_modules/next").exists() && setup::is_current(root, "portal-tools", lock);
+    let packages = Artifact {
+        name: "portal-tools",
+        inputs: vec![folder.join("package-lock.json")],
+        output: folder.join("node_modules/next"),
+    };
     let installed = folder.join("node_modules/edge-vitals");
-    if has_tools && installed.exists() && setup::is_current(root, "portal-package", package) {
+    let package =
+        Artifact { name: "portal-package", inputs: vec![root.join("pkg")], output: installed.clone() };
+    let has_packages = packages.is_current(root)?;
+    if has_packages && package.is_current(root)? {
         return Ok(());
     }
-    screen::step("installs the portal", || {
+    terminal::step("installs the portal", || {
         let mut npm = Command::new("npm");
-        match has_tools {
-            false => npm.arg("ci"),
-            true => {
-                // npm takes a package of the same version for the same.
-                let _ = fs::remove_dir_all(&installed);
-                npm.args(["install", "--no-save", "--no-package-lock", "--install-links"])
-                    .arg(root.join("pkg"))
-            }
-        };
+        if has_packages {
+            // npm skips a package whose version is installed.
+            let _ = fs::remove_dir_all(&installed);
+            npm.args(["install", "--no-save", "--no-package-lock", "--install-links"]).arg(root.join("pkg"));
+        } else {
+            npm.arg("ci");
+        }
         npm.args(["--prefer-offline", "--no-audit", "--no-fund", "--loglevel=error"]).current_dir(&folder);
-        process::bounded(&mut npm, Duration::from_secs(900)).context(
-            "the portal's packages could not be installed; Node with npm and its registry are needed",
-        )?;
-        setup::mark(root, "portal-tools", lock)?;
-        setup::mark(root, "portal-package", package)
+        process::run_silently(&mut npm, setup::NPM_TIMEOUT)
+            .context("cannot install the portal's packages; install Node with npm, and check its registry")?;
+        packages.mark_current(root)?;
+        package.mark_current(root)
     })
 }
 
-/// A program of the portal's, in its folder, run by the pinned Node.
-fn program(root: &Path, file: &str) -> Command {
-    let mut node = process::npm(root, "node");
-    node.arg(file).current_dir(root.join(FOLDER)).env("NEXT_TELEMETRY_DISABLED", "1").env_remove("NODE_ENV");
-    node.env_remove("DATABASE_URL");
+/// A script of the portal, run in its folder by the pinned Node.
+fn node_script(root: &Path, file: &str) -> Command {
+    let mut node = tools::npm(root, "node");
+    node.arg(file).current_dir(root.join(FOLDER)).env("NEXT_TELEMETRY_DISABLED", "1");
+    node.env_remove("NODE_ENV").env_remove("DATABASE_URL");
     node
 }
 
-/// All that a build is made of.
-fn sources(root: &Path) -> Result<Vec<PathBuf>> {
-    let folder = root.join(FOLDER);
-    let mut found = Vec::new();
-    for entry in fs::read_dir(&folder).context("www/portal cannot be read")?.flatten() {
-        let (path, name) = (entry.path(), entry.file_name());
-        let name = name.to_string_lossy();
-        if matches!(&*name, "node_modules" | ".next" | "next-env.d.ts" | "tsconfig.tsbuildinfo")
-            || name.contains(".sqlite")
-        {
-            continue;
-        }
-        match path.is_dir() {
-            true => setup::files(&path, &mut found)?,
-            false => found.push(path),
-        }
-    }
-    setup::files(&folder.join("node_modules/edge-vitals"), &mut found)?;
-    found.sort();
-    Ok(found)
-}
-
-/// 256 bits that nobody can guess.
-fn random() -> Result<String> {
+/// 256 random bits in hexadecimal.
+fn random_secret() -> Result<String> {
     let mut bytes = [0; 32];
-    File::open("/dev/urandom")
-        .and_then(|mut source| source.read_exact(&mut bytes))
-        .context("/dev/urandom")?;
-    if bytes == [0; 32] {
-        bail!("/dev/urandom gave nothing");
-    }
+    getrandom::fill(&mut bytes).context("the system has no random numbers")?;
     Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
 const FOLDER: &str = "www/portal";
-/// Who may change what the portal offers, on a developer's machine.
-pub const EDITOR: &str = "editor@portal.example";
+/// The user who may edit the portal on a developer's machine.
+pub(crate) const EDITOR: &str = "editor@portal.example";

@@ -1,5 +1,5 @@
 //! `cargo xtask size`: the bytes of every shipped file, raw and compressed, against the committed
-//! baseline. A page pays for each of them, so growth is a decision and never an accident.
+//! baseline. A page pays for each of them, so growth must be a decision.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -7,16 +7,28 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
+use clap::Args;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
-use crate::figures::{self, Figure};
-use crate::{bundle, client, process, screen, setup};
+use crate::benchmark_report::{self, Measurement};
+use crate::{bundle, client, process, terminal, tools, workspace};
 
-/// Bytes, by what they are called.
+/// Arguments of `cargo xtask size`.
+#[derive(Args)]
+pub(crate) struct Options {
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+    /// Make today's bytes the new baseline
+    #[arg(long)]
+    accept: bool,
+}
+
+/// Bytes by title.
 type Sizes = BTreeMap<String, u64>;
 
-/// What ships: the file, or the folder whose scripts are counted together, and what it is called in the table.
+/// Shipped files with their titles; the scripts of a folder are counted together.
 const SHIPPED: &[(&str, &str)] = &[
     ("pkg/dist/start.js", "client, beacons only"),
     ("pkg/dist/start-attribution.js", "client, beacons with attribution"),
@@ -30,33 +42,32 @@ const SHIPPED: &[(&str, &str)] = &[
     ("build/index_bg.wasm", "worker"),
 ];
 
-/// Prints the bytes, and fails where they grew.
-pub fn run(root: &Path, arguments: &[String]) -> Result<()> {
-    let as_json = arguments.iter().any(|word| word == "--json");
-    if !as_json {
-        screen::title("Measures the bytes of every shipped file against the committed baseline.");
+/// Prints the sizes, and fails where one grew.
+pub(crate) fn run(root: &Path, options: &Options) -> Result<()> {
+    if !options.json {
+        terminal::title("Measures the bytes of every shipped file against the committed baseline.");
     }
-    bundle::everything(root)?;
-    let known = baseline(root)?;
-    let sizes = sizes(root)?;
-    let mut figures = against(&known, &sizes);
-    for peers in PEERS {
-        figures.push(beside_web_vitals(root, *peers)?);
+    bundle::build(root)?;
+    let baseline = read_baseline(root)?;
+    let sizes = measure(root)?;
+    let mut measurements = compare(&baseline, &sizes);
+    for (file, package) in PEERS {
+        measurements.push(compare_with_web_vitals(root, file, package)?);
     }
-    figures::print(&figures, as_json);
-    if arguments.iter().any(|word| word == "--accept") {
+    benchmark_report::print(&measurements, options.json)?;
+    if options.accept {
         return Ok(fs::write(root.join(BASELINE), serde_json::to_string_pretty(&sizes)? + "\n")?);
     }
-    no_growth(&known, &sizes)
+    refuse_growth(&baseline, &sizes)
 }
 
-/// Fails where a built file has grown.
-pub fn guard(root: &Path) -> Result<()> {
-    no_growth(&baseline(root)?, &sizes(root)?)
+/// Fails where a built file grew.
+pub(crate) fn check(root: &Path) -> Result<()> {
+    refuse_growth(&read_baseline(root)?, &measure(root)?)
 }
 
-fn no_growth(known: &Sizes, sizes: &Sizes) -> Result<()> {
-    match against(known, sizes).iter().find(|figure| !figure.met()) {
+fn refuse_growth(baseline: &Sizes, sizes: &Sizes) -> Result<()> {
+    match compare(baseline, sizes).iter().find(|measurement| !measurement.meets_goal()) {
         Some(grown) => bail!(
             "{} grew to {} B; shrink it, or accept it with `cargo xtask size --accept` and say why",
             grown.name,
@@ -66,32 +77,32 @@ fn no_growth(known: &Sizes, sizes: &Sizes) -> Result<()> {
     }
 }
 
-fn against(known: &Sizes, sizes: &Sizes) -> Vec<Figure> {
-    let figure = |(name, size): (&String, &u64)| {
-        let before = known.get(name).copied().unwrap_or(*size);
-        Figure {
+fn compare(baseline: &Sizes, sizes: &Sizes) -> Vec<Measurement> {
+    let measurement = |(name, size): (&String, &u64)| {
+        let before = baseline.get(name).copied().unwrap_or(*size);
+        Measurement {
             name: name.clone(),
             value: *size as f64,
             unit: "B".to_owned(),
             ratio: *size as f64 / before as f64,
-            against: format!("the baseline of {before} B"),
-            goal: 1.0 + SLACK,
+            reference: format!("baseline of {before} B"),
+            max_ratio: 1.0 + MAX_GROWTH,
         }
     };
-    sizes.iter().map(figure).collect()
+    sizes.iter().map(measurement).collect()
 }
 
-fn baseline(root: &Path) -> Result<Sizes> {
-    let text =
-        fs::read_to_string(root.join(BASELINE)).with_context(|| format!("{BASELINE} cannot be read"))?;
-    serde_json::from_str(&text).with_context(|| format!("{BASELINE} is no baseline"))
+fn read_baseline(root: &Path) -> Result<Sizes> {
+    let text = fs::read_to_string(root.join(BASELINE)).with_context(|| format!("cannot read {BASELINE}"))?;
+    serde_json::from_str(&text).with_context(|| format!("{BASELINE} does not map titles to bytes"))
 }
 
-fn sizes(root: &Path) -> Result<Sizes> {
+fn measure(root: &Path) -> Result<Sizes> {
     let mut sizes = Sizes::new();
     for (file, name) in SHIPPED {
-        for path in scripts(&root.join(file))? {
-            let bytes = fs::read(path).with_context(|| format!("{file} was not built"))?;
+        for path in shipped_files(&root.join(file))? {
+            let bytes =
+                fs::read(path).with_context(|| format!("{file} is missing; run `cargo xtask build`"))?;
             *sizes.entry(format!("{name}, raw")).or_default() += bytes.len() as u64;
             *sizes.entry(format!("{name}, gzip")).or_default() += gzip(&bytes)? as u64;
             *sizes.entry(format!("{name}, brotli")).or_default() += brotli(&bytes)? as u64;
@@ -100,40 +111,39 @@ fn sizes(root: &Path) -> Result<Sizes> {
     Ok(sizes)
 }
 
-/// The scripts of a folder; a file is what it is.
-fn scripts(path: &Path) -> Result<Vec<PathBuf>> {
+/// The scripts of a folder, or the file itself.
+fn shipped_files(path: &Path) -> Result<Vec<PathBuf>> {
     if !path.is_dir() {
         return Ok(vec![path.to_owned()]);
     }
-    let mut found = Vec::new();
-    setup::files(path, &mut found)?;
-    found.retain(|file| file.extension().is_some_and(|kind| kind == "js"));
-    Ok(found)
+    let mut files = workspace::files(path)?;
+    files.retain(|file| file.extension().is_some_and(|extension| extension == "js"));
+    Ok(files)
 }
 
-/// What a page that only sends its vitals downloads, beside web-vitals with its usual recipe, built in
-/// the same way. Shown, and no failure: the baseline is what guards.
-fn beside_web_vitals(root: &Path, (ours, package): (&str, &str)) -> Result<Figure> {
+/// Compares a client with web-vitals and its documented beacon recipe, built in the same way. It is
+/// information only: the baseline decides about growth.
+fn compare_with_web_vitals(root: &Path, file: &str, package: &str) -> Result<Measurement> {
     let folder = root.join("target/setup/peer");
     fs::create_dir_all(&folder)?;
     let [entry, bundled, built] = ["entry.js", "bundled.js", "built.js"].map(|file| folder.join(file));
-    fs::write(&entry, PEER.replace("PACKAGE", package))?;
-    process::quiet(
-        process::npm(root, "esbuild")
+    fs::write(&entry, WEB_VITALS_RECIPE.replace("PACKAGE", package))?;
+    process::capture(
+        tools::npm(root, "esbuild")
             .arg(&entry)
             .args(["--bundle", "--minify", "--format=esm", "--target=es2022"])
             .arg(format!("--outfile={}", bundled.display())),
     )?;
     client::minify(root, &bundled, &built)?;
     let peer = brotli(&fs::read(&built)?)?;
-    let bytes = brotli(&fs::read(root.join(ours))?)?;
-    Ok(Figure {
-        name: format!("{ours} beside its peer"),
+    let bytes = brotli(&fs::read(root.join(file))?)?;
+    Ok(Measurement {
+        name: format!("{file} beside its peer"),
         value: bytes as f64,
         unit: "B".to_owned(),
         ratio: bytes as f64 / peer as f64,
-        against: format!("{package} and sendBeacon, {peer} B"),
-        goal: 1.0,
+        reference: format!("{package} and sendBeacon, {peer} B"),
+        max_ratio: 1.0,
     })
 }
 
@@ -152,12 +162,12 @@ fn brotli(bytes: &[u8]) -> Result<usize> {
 
 const BASELINE: &str = "xtask/size.json";
 
-/// What does the same job: a file of ours, and a package of theirs.
+/// Our clients, and the packages that do the same job.
 const PEERS: &[(&str, &str)] =
     &[("pkg/dist/start.js", "web-vitals"), ("pkg/dist/start-attribution.js", "web-vitals/attribution")];
 
-/// The recipe of web-vitals' own documentation for one beacon a page.
-const PEER: &str = r#"
+/// The recipe of web-vitals' documentation for one beacon per page.
+const WEB_VITALS_RECIPE: &str = r#"
 import { onCLS, onFCP, onINP, onLCP, onTTFB } from "PACKAGE";
 const queue = new Set();
 for (const on of [onCLS, onFCP, onINP, onLCP, onTTFB]) on((metric) => queue.add(metric));
@@ -169,8 +179,8 @@ addEventListener("visibilitychange", () => {
 });
 "#;
 
-/// Compilers differ by a few bytes from machine to machine.
-const SLACK: f64 = 0.005;
+/// Compilers differ by a few bytes between machines.
+const MAX_GROWTH: f64 = 0.005;
 
 #[cfg(test)]
 mod tests {
@@ -179,9 +189,9 @@ mod tests {
     #[test]
     fn growth_is_refused_and_shrinking_is_not() {
         let sizes = |bytes| Sizes::from([("client, brotli".to_owned(), bytes)]);
-        assert!(no_growth(&sizes(3000), &sizes(3010)).is_ok(), "within what compilers differ by");
-        assert!(no_growth(&sizes(3000), &sizes(2000)).is_ok());
-        let error = no_growth(&sizes(3000), &sizes(3100)).expect_err("it grew");
+        assert!(refuse_growth(&sizes(3000), &sizes(3010)).is_ok(), "within the difference between compilers");
+        assert!(refuse_growth(&sizes(3000), &sizes(2000)).is_ok());
+        let error = refuse_growth(&sizes(3000), &sizes(3100)).expect_err("it grew");
         assert!(error.to_string().starts_with("client, brotli grew to 3100 B"), "{error}");
     }
 }

@@ -9,54 +9,55 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 
-use crate::{process, setup};
+use crate::tools::WASM_TARGET;
+use crate::{process, tools, workspace};
 
 /// Builds the library into `library`, the sysroot's folder for it.
-pub fn build(root: &Path, library: &Path) -> Result<()> {
+pub(crate) fn build(root: &Path, library: &Path) -> Result<()> {
     let version = compiler_version(root)?;
     let work = root.join("target/setup/std");
     fs::create_dir_all(&work)?;
     let source = match source_in_sysroot(library) {
         Some(source) => source,
-        None => from_distribution(&work, &version)?,
+        None => download_source(&work, &version)?,
     };
     compile(root, &source, &work.join("target"))?;
     fs::create_dir_all(library)?;
-    let built = work.join("target/wasm32-unknown-unknown/release/deps");
+    let built = work.join("target").join(WASM_TARGET).join("release/deps");
     let mut copied = 0;
     for file in fs::read_dir(&built)?.flatten() {
         let path = file.path();
         if path.extension().is_some_and(|extension| extension == "rlib") {
             fs::copy(&path, library.join(file.file_name()))
-                .with_context(|| format!("{} cannot be written", library.display()))?;
+                .with_context(|| format!("cannot write {}", library.display()))?;
             copied += 1;
         }
     }
     if copied == 0 {
-        bail!("the build of the standard library left no .rlib files");
+        bail!("the build of the standard library produced no .rlib files");
     }
     Ok(())
 }
 
 fn compile(root: &Path, source: &Path, target: &Path) -> Result<()> {
     // Cargo writes beside a manifest, and the distribution's copy may be read-only.
-    let mut cargo = setup::cargo(root);
+    let mut cargo = tools::cargo(root);
     cargo
         .current_dir(source)
         .env("RUSTC_BOOTSTRAP", "1")
         .env("RUSTFLAGS", "-Cembed-bitcode=yes -Zunstable-options -Zforce-unstable-if-unmarked")
         .env("__CARGO_DEFAULT_LIB_METADATA", "wasmstd")
         .env("CARGO_TARGET_DIR", target)
-        .args(["build", "--locked", "--release", "--target", "wasm32-unknown-unknown"])
+        .args(["build", "--locked", "--release", "--target", WASM_TARGET])
         .args(["-p", "sysroot", "--no-default-features", "--features", "compiler-builtins-mem"]);
-    process::bounded(&mut cargo, Duration::from_secs(900))
-        .context("the standard library could not be built from rust-src")
+    process::run_silently(&mut cargo, Duration::from_secs(900))
+        .context("cannot build the standard library from rust-src")
 }
 
-/// `1.95.0` of `rustc 1.95.0 (…)`.
+/// The `1.95.0` in `rustc 1.95.0 (…)`.
 fn compiler_version(root: &Path) -> Result<String> {
-    let words = process::quiet(setup::rustc(root).arg("--version"))?;
-    words.split_whitespace().nth(1).map(str::to_owned).context("rustc does not say its version")
+    let version = process::capture(tools::rustc(root).arg("--version"))?;
+    version.split_whitespace().nth(1).map(str::to_owned).context("rustc prints no version")
 }
 
 fn source_in_sysroot(library: &Path) -> Option<PathBuf> {
@@ -64,15 +65,15 @@ fn source_in_sysroot(library: &Path) -> Option<PathBuf> {
     source.join("Cargo.lock").is_file().then_some(source)
 }
 
-/// The distribution's package of the compiler's very version, unpacked into `work`, the system untouched.
-fn from_distribution(work: &Path, version: &str) -> Result<PathBuf> {
-    let own = sources().context("no apt sources were found")?;
+/// Downloads the distribution's package of exactly the compiler's version and unpacks it into `work`.
+fn download_source(work: &Path, version: &str) -> Result<PathBuf> {
+    let machine = apt_sources().context("no apt sources were found")?;
     let codename = codename().context("/etc/os-release names no release")?;
     let mut reasons = Vec::new();
-    // The machine's own release first, then those in which a newer compiler is found.
+    // The machine's own release first, then suites with newer compilers.
     for suite in [codename.clone(), format!("{codename}-backports"), "trixie-backports".into(), "sid".into()]
     {
-        match unpack(work, version, &own, &codename, &suite) {
+        match unpack(work, version, &machine, &codename, &suite) {
             Ok(source) => return Ok(source),
             Err(error) => reasons.push(format!("{suite}: {error}")),
         }
@@ -80,24 +81,24 @@ fn from_distribution(work: &Path, version: &str) -> Result<PathBuf> {
     bail!("no package rust-src {version} was found ({})", reasons.join("; "))
 }
 
-fn unpack(work: &Path, version: &str, own: &str, codename: &str, suite: &str) -> Result<PathBuf> {
+fn unpack(work: &Path, version: &str, machine: &str, codename: &str, suite: &str) -> Result<PathBuf> {
     let folder = work.join(suite);
     let lists = folder.join("lists");
     let cache = folder.join("cache");
     fs::create_dir_all(lists.join("partial"))?;
     fs::create_dir_all(cache.join("archives/partial"))?;
     let list = folder.join("sources.list");
-    fs::write(&list, in_suite(own, codename, suite))?;
+    fs::write(&list, sources_in_suite(machine, codename, suite))?;
     let options = [
         format!("Dir::Etc::SourceList={}", list.display()),
         "Dir::Etc::SourceParts=/dev/null".to_owned(),
         format!("Dir::State::Lists={}", lists.display()),
         format!("Dir::Cache={}", cache.display()),
     ];
-    let apt = |words: &[&str]| {
+    let apt = |arguments: &[&str]| {
         let mut command = Command::new("apt-get");
-        command.current_dir(&folder).args(options.iter().flat_map(|option| ["-o", option])).args(words);
-        process::bounded(&mut command, Duration::from_secs(180))
+        command.current_dir(&folder).args(options.iter().flat_map(|option| ["-o", option])).args(arguments);
+        process::run_silently(&mut command, Duration::from_secs(180))
     };
     apt(&["update"])?;
     apt(&["download", &format!("rust-src={version}*")])?;
@@ -105,14 +106,14 @@ fn unpack(work: &Path, version: &str, own: &str, codename: &str, suite: &str) ->
         .flatten()
         .map(|file| file.path())
         .find(|path| path.extension().is_some_and(|extension| extension == "deb"))
-        .context("apt brought no package")?;
+        .context("apt downloaded no package")?;
     let tree = folder.join("tree");
-    process::quiet(Command::new("dpkg-deb").arg("-x").arg(&package).arg(&tree))?;
+    process::capture(Command::new("dpkg-deb").arg("-x").arg(&package).arg(&tree))?;
     find_library(&tree).context("the package holds no library/Cargo.lock")
 }
 
-/// The one-line sources of the machine, of either format, without the security suite.
-fn sources() -> Option<String> {
+/// The machine's apt sources in one-line format, without the security suite.
+fn apt_sources() -> Option<String> {
     let mut files = vec![PathBuf::from("/etc/apt/sources.list")];
     files.extend(
         fs::read_dir("/etc/apt/sources.list.d").into_iter().flatten().flatten().map(|file| file.path()),
@@ -120,17 +121,17 @@ fn sources() -> Option<String> {
     let lines: Vec<String> = files
         .iter()
         .filter_map(|file| fs::read_to_string(file).ok())
-        .flat_map(|text| if text.contains("URIs:") { from_deb822(&text) } else { one_lines(&text) })
+        .flat_map(|text| if text.contains("URIs:") { parse_deb822(&text) } else { parse_one_lines(&text) })
         .filter(|line| !line.contains("security"))
         .collect();
     (!lines.is_empty()).then(|| lines.join("\n"))
 }
 
-fn one_lines(text: &str) -> Vec<String> {
+fn parse_one_lines(text: &str) -> Vec<String> {
     text.lines().map(str::trim).filter(|line| line.starts_with("deb ")).map(str::to_owned).collect()
 }
 
-fn from_deb822(text: &str) -> Vec<String> {
+fn parse_deb822(text: &str) -> Vec<String> {
     let mut lines = Vec::new();
     for stanza in text.split("\n\n") {
         let field = |name: &str| {
@@ -149,9 +150,9 @@ fn from_deb822(text: &str) -> Vec<String> {
     lines
 }
 
-/// The sources with the release's own name replaced, updates and duplicates left out.
-fn in_suite(own: &str, codename: &str, suite: &str) -> String {
-    let mut lines: Vec<String> = own
+/// Replaces the release in the sources; its updates and duplicates are left out.
+fn sources_in_suite(machine: &str, codename: &str, suite: &str) -> String {
+    let mut lines: Vec<String> = machine
         .lines()
         .filter(|line| line.split_whitespace().any(|word| word == codename))
         .map(|line| line.replace(&format!(" {codename} "), &format!(" {suite} ")))
@@ -166,15 +167,8 @@ fn codename() -> Option<String> {
 }
 
 fn find_library(tree: &Path) -> Option<PathBuf> {
-    let mut folders = vec![tree.to_path_buf()];
-    while let Some(folder) = folders.pop() {
-        if folder.ends_with("library") && folder.join("Cargo.lock").is_file() {
-            return Some(folder);
-        }
-        let inner = fs::read_dir(&folder).into_iter().flatten().flatten().map(|entry| entry.path());
-        folders.extend(inner.filter(|path| path.is_dir() && !path.is_symlink()));
-    }
-    None
+    let files = workspace::files(tree).ok()?;
+    files.into_iter().find(|file| file.ends_with("library/Cargo.lock"))?.parent().map(Path::to_path_buf)
 }
 
 #[cfg(test)]
@@ -185,12 +179,16 @@ mod tests {
     fn sources_of_either_format_are_read_in_another_suite() {
         let stanza = "Types: deb\nURIs: http://mirror.test/debian\nSuites: bookworm bookworm-updates\n\
                       Components: main\nSigned-By: /usr/share/keyrings/k.gpg\n";
-        let own = from_deb822(stanza).join("\n");
+        let stanza = parse_deb822(stanza).join("\n");
         assert_eq!(
-            in_suite(&own, "bookworm", "trixie-backports"),
+            sources_in_suite(&stanza, "bookworm", "trixie-backports"),
             "deb [signed-by=/usr/share/keyrings/k.gpg] http://mirror.test/debian trixie-backports main\n"
         );
-        let one = one_lines("# comment\ndeb http://mirror.test/debian bookworm main contrib\n").join("\n");
-        assert_eq!(in_suite(&one, "bookworm", "sid"), "deb http://mirror.test/debian sid main contrib\n");
+        let one_line =
+            parse_one_lines("# comment\ndeb http://mirror.test/debian bookworm main contrib\n").join("\n");
+        assert_eq!(
+            sources_in_suite(&one_line, "bookworm", "sid"),
+            "deb http://mirror.test/debian sid main contrib\n"
+        );
     }
 }

@@ -1,341 +1,316 @@
-//! `cargo xtask test`: everything that can fail, part by part, and at the end what did.
+//! `cargo xtask test`: every test, in parts that run side by side.
 
 use std::num::NonZero;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
+use std::{fs, thread};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
+use clap::Args;
+use clap::builder::PossibleValuesParser;
 
-use crate::lanes::{self, Job};
-use crate::process::Words;
-use crate::{bundle, load, portal, process, screen, setup, unchanged};
+use crate::build_cache::Artifact;
+use crate::process::Output;
+use crate::{bundle, load, portal, process, terminal, test_tools, tools};
 
-/// A part of the tests: its name, what it shows, what must be made before, and how it runs.
+/// Arguments of `cargo xtask test`.
+#[derive(Args)]
+pub(crate) struct Options {
+    /// The parts to run; all by default
+    #[arg(value_parser = PossibleValuesParser::new(PARTS.iter().map(|part| part.name)))]
+    parts: Vec<String>,
+    /// Run every part, as without arguments
+    #[arg(long, conflicts_with = "parts")]
+    all: bool,
+}
+
+/// A part of the tests.
 struct Part {
     name: &'static str,
     about: &'static str,
-    after: &'static [&'static str],
-    run: Run,
+    prerequisites: &'static [&'static Prerequisite],
+    runner: Runner,
 }
 
-/// How a part runs.
-enum Run {
-    /// The files of its folder in `tests`, with Node.
-    Files,
-    /// In a way of its own.
-    Own(fn(&Path, &Words) -> Result<()>),
+enum Runner {
+    /// Node's test runner on the files of `tests/<name>`.
+    NodeTests,
+    Custom(fn(&Path, &Output) -> Result<()>),
 }
 
-/// What parts need that takes long to make: it is made once, while what does not need it is tested.
-struct Made {
+/// A slow preparation that several parts share. The first part that needs it makes it, and others wait.
+struct Prerequisite {
     name: &'static str,
-    after: &'static [&'static str],
-    make: fn(&Path) -> Result<()>,
+    prepare: fn(&Path) -> Result<()>,
+    outcome: OnceLock<Result<(), String>>,
 }
 
-const MADE: &[Made] = &[
-    Made { name: "the product", after: &[], make: product },
-    Made { name: "other parsers", after: &[], make: setup::obtain_parsers },
-    Made { name: "the portal", after: &["the product"], make: sample_portal },
+static PRODUCT: Prerequisite = Prerequisite::new("the product", build_product);
+static EXPORT_PARSERS: Prerequisite =
+    Prerequisite::new("the export parsers", test_tools::install_export_parsers);
+static PORTAL: Prerequisite = Prerequisite::new("the portal", build_portal);
+
+/// In starting order: the longest first, so that none runs alone at the end, and those without a build
+/// while another part waits for it.
+static PARTS: &[Part] = &[
+    node_tests("lighthouse", "Lighthouse CI on real pages, held to the budgets", &[&PRODUCT]),
+    custom("core", "the cores, natively", &[&EXPORT_PARSERS], test_cores),
+    custom("xtask", "these commands", &[], |root, output| {
+        run_cargo_test(root, output, &["--package", "xtask"])
+    }),
+    node_tests("parity", "our metrics beside web-vitals' on the same page loads", &[&PRODUCT]),
+    node_tests(
+        "package",
+        "the installed npm package: frontends, backends, command line, action",
+        &[&PRODUCT],
+    ),
+    node_tests("worker", "the Worker in workerd", &[&PRODUCT, &EXPORT_PARSERS]),
+    node_tests("dashboard", "the dashboard in Chromium, compared with the sent views", &[&PRODUCT]),
+    node_tests("browser", "real pages in Chromium, counted in workerd", &[&PRODUCT]),
+    custom(
+        "portal",
+        "the sample portal behind the Worker, in Chromium; its stores in SQLite and PostgreSQL",
+        &[&PRODUCT, &PORTAL],
+        test_portal,
+    ),
+    node_tests("cache", "the cache before a scripted origin, in workerd", &[&PRODUCT]),
+    node_tests("faults", "workerd killed and flooded: acknowledged beacons stay", &[&PRODUCT]),
+    custom(
+        "load",
+        "mixed traffic at a fixed rate, each answer checked; and the k6 scripts",
+        &[&PRODUCT],
+        test_load,
+    ),
 ];
 
-/// In the order in which they are begun, the longest first, so that none is left to run alone at the end.
-const PARTS: &[Part] = &[
-    Part { name: "core", about: "the rules, natively", after: &["other parsers"], run: Run::Own(core) },
-    Part { name: "xtask", about: "these commands", after: &[], run: Run::Own(xtask) },
-    Part {
-        name: "lighthouse",
-        about: "Lighthouse CI on real pages, held against the budgets",
-        after: &["the product"],
-        run: Run::Files,
-    },
-    Part {
-        name: "parity",
-        about: "our metrics beside web-vitals' on the same page loads",
-        after: &["the product"],
-        run: Run::Files,
-    },
-    Part {
-        name: "package",
-        about: "the npm package as it is installed: frontends, backends, command line, action",
-        after: &["the product"],
-        run: Run::Files,
-    },
-    Part {
-        name: "worker",
-        about: "the Worker in workerd",
-        after: &["the product", "other parsers"],
-        run: Run::Files,
-    },
-    Part {
-        name: "dashboard",
-        about: "the dashboard in Chromium, held against what was sent",
-        after: &["the product"],
-        run: Run::Files,
-    },
-    Part {
-        name: "browser",
-        about: "real pages in Chromium, counted in workerd",
-        after: &["the product"],
-        run: Run::Files,
-    },
-    Part {
-        name: "portal",
-        about: "the sample portal behind the Worker, in Chromium; its stores in SQLite and PostgreSQL",
-        after: &["the product", "the portal"],
-        run: Run::Own(portal),
-    },
-    Part {
-        name: "cache",
-        about: "the cache before a scripted origin, in workerd",
-        after: &["the product"],
-        run: Run::Files,
-    },
-    Part {
-        name: "faults",
-        about: "workerd killed and flooded: what was acknowledged stays",
-        after: &["the product"],
-        run: Run::Files,
-    },
-    Part {
-        name: "load",
-        about: "mixed traffic at a rate, each answer checked; and the k6 scripts",
-        after: &["the product"],
-        run: Run::Own(load),
-    },
-];
-
-/// The parts, by name.
-pub fn names() -> impl Iterator<Item = &'static str> {
-    PARTS.iter().map(|part| part.name)
+const fn node_tests(
+    name: &'static str,
+    about: &'static str,
+    prerequisites: &'static [&'static Prerequisite],
+) -> Part {
+    Part { name, about, prerequisites, runner: Runner::NodeTests }
 }
 
-/// Runs the named parts; or all of them, but those that have passed lately and on which nothing of what
-/// they depend on has changed since.
-pub fn run(root: &Path, arguments: &[String]) -> Result<()> {
-    let (named, options): (Vec<&String>, Vec<&String>) =
-        arguments.iter().partition(|word| PARTS.iter().any(|part| part.name == word.as_str()));
-    if let Some(unknown) = options.iter().find(|word| word.as_str() != ALL) {
-        let names: Vec<&str> = names().collect();
-        bail!("there is no part `{unknown}`; the parts are {}, and {ALL} is every one", names.join(", "));
-    }
-    let is_wanted = |part: &&Part| named.is_empty() || named.iter().any(|name| *name == part.name);
-    let chosen: Vec<&Part> = PARTS.iter().filter(is_wanted).collect();
-    // Who names a part wants to see it run; and whoever checks a change for others looks at everything.
-    let is_sparing = named.is_empty() && options.is_empty() && std::env::var_os("CI").is_none();
-    let mut due = Vec::new();
-    let mut unchanged = Vec::new();
-    for part in chosen {
-        let fingerprint = unchanged::fingerprint(root, part.name)?;
-        match unchanged::passed(root, part.name, fingerprint).filter(|_| is_sparing) {
-            Some(since) => unchanged.push((part.name, since)),
-            None => due.push(Due { part, fingerprint }),
-        }
-    }
-
-    let names: Vec<&str> = due.iter().map(|due| due.part.name).collect();
-    screen::title(&match due.is_empty() {
-        true => format!("Nothing has changed since every part passed; `cargo xtask test {ALL}` runs them."),
-        false => format!("Sets up, builds, and tests: {}.", names.join(", ")),
-    });
-    let started = Instant::now();
-    let outcomes = outcomes(root, &due)?;
-    report(&due, &outcomes, &unchanged, started.elapsed())
+const fn custom(
+    name: &'static str,
+    about: &'static str,
+    prerequisites: &'static [&'static Prerequisite],
+    run: fn(&Path, &Output) -> Result<()>,
+) -> Part {
+    Part { name, about, prerequisites, runner: Runner::Custom(run) }
 }
 
-/// A part to be run, and what it depended on before anything was built for it.
-struct Due {
+/// The outcome of a part.
+struct Outcome {
     part: &'static Part,
-    fingerprint: u64,
-}
-
-/// How a part or what is made for it ended: its name, whether well, and after how long.
-type Outcome = (&'static str, bool, Duration);
-
-/// Makes what the parts need, and runs them side by side.
-fn outcomes(root: &Path, due: &[Due]) -> Result<Vec<Outcome>> {
-    let logs = root.join("target/tests");
-    std::fs::create_dir_all(&logs).with_context(|| format!("{} cannot be made", logs.display()))?;
-    let words = |part: &Part| match due.len() {
-        1 => Words::Screen,
-        _ => Words::File(logs.join(format!("{}.log", part.name))),
-    };
-    let made = MADE.iter().filter(|made| due.iter().any(|due| due.part.after.contains(&made.name)));
-    let made =
-        made.map(|made| Job { name: made.name, after: made.after, run: Box::new(|| (made.make)(root)) });
-    let parts = due.iter().map(|due| Job {
-        name: due.part.name,
-        after: due.part.after,
-        run: Box::new(|| one(root, due, &words(due.part))),
-    });
-    let jobs: Vec<Job> = made.chain(parts).collect();
-    let outcomes = Mutex::new(Vec::new());
-    lanes::run(&jobs, lanes(), |job, outcome, elapsed| {
-        if let Some(Due { part, .. }) = due.iter().find(|due| due.part.name == job.name) {
-            show(part, &words(part));
-        }
-        if let Err(error) = &outcome {
-            screen::failure(error);
-        }
-        if let Ok(mut outcomes) = outcomes.lock() {
-            outcomes.push((job.name, outcome.is_ok(), elapsed));
-        }
-    });
-    Ok(outcomes.into_inner().unwrap_or_default())
-}
-
-/// Runs a part.
-fn one(root: &Path, Due { part, fingerprint }: &Due, words: &Words) -> Result<()> {
-    let _going = match words {
-        Words::Screen => {
-            println!("\n── {}: {}", part.name, part.about);
-            None
-        }
-        Words::File(path) => {
-            std::fs::write(path, "").with_context(|| format!("{} cannot be written", path.display()))?;
-            Some(screen::Going::on(part.name))
-        }
-    };
-    match part.run {
-        Run::Files => node_tests(root, &format!("tests/{}", part.name), words)?,
-        Run::Own(run) => run(root, words)?,
-    }
-    // What was edited meanwhile was tested as it was, or as it is, or half and half.
-    match unchanged::fingerprint(root, part.name)? == *fingerprint {
-        true => unchanged::note(root, part.name, *fingerprint),
-        false => Ok(()),
-    }
-}
-
-/// What a part said, whole, once it has ended.
-fn show(part: &Part, words: &Words) {
-    let Words::File(path) = words else { return };
-    let said = std::fs::read(path).unwrap_or_default();
-    println!("\n── {}: {}\n{}", part.name, part.about, String::from_utf8_lossy(&said).trim_end());
-}
-
-/// One for two processors: a part is a browser and a server, and on less than that what people wait for in a
-/// page comes too late for some tests. No more than four, beside which the longest part is what takes the time.
-fn lanes() -> usize {
-    (std::thread::available_parallelism().map_or(1, NonZero::get) / 2).clamp(1, 4)
-}
-
-fn report(
-    due: &[Due],
-    outcomes: &[Outcome],
-    unchanged: &[(&str, Duration)],
+    passed: bool,
     elapsed: Duration,
-) -> Result<()> {
+}
+
+/// Runs the named parts, or all of them.
+pub(crate) fn run(root: &Path, options: &Options) -> Result<()> {
+    let is_chosen =
+        |part: &&Part| options.parts.is_empty() || options.parts.iter().any(|name| name == part.name);
+    let parts: Vec<&'static Part> = PARTS.iter().filter(is_chosen).collect();
+    let names: Vec<&str> = parts.iter().map(|part| part.name).collect();
+    terminal::title(&format!("Sets up, builds, and tests: {}.", names.join(", ")));
+    let started = Instant::now();
+    report(&run_parts(root, &parts)?, started.elapsed())
+}
+
+/// Runs the parts on a few threads. Each thread takes the next part from the queue.
+fn run_parts(root: &Path, parts: &[&'static Part]) -> Result<Vec<Outcome>> {
+    let logs = root.join("target/tests");
+    fs::create_dir_all(&logs).with_context(|| format!("cannot create {}", logs.display()))?;
+    let output = |part: &Part| match parts.len() {
+        1 => Output::Terminal,
+        _ => Output::File(logs.join(format!("{}.log", part.name))),
+    };
+    let queue = Mutex::new(parts.iter());
+    let next = || queue.lock().unwrap_or_else(PoisonError::into_inner).next();
+    let outcomes = Mutex::new(Vec::new());
+    thread::scope(|scope| {
+        for _ in 0..max_parallel_parts().min(parts.len()) {
+            scope.spawn(|| {
+                while let Some(part) = next() {
+                    let started = Instant::now();
+                    let passed = run_and_print(root, part, &output(part));
+                    let outcome = Outcome { part, passed, elapsed: started.elapsed() };
+                    outcomes.lock().unwrap_or_else(PoisonError::into_inner).push(outcome);
+                }
+            });
+        }
+    });
+    Ok(outcomes.into_inner().unwrap_or_else(PoisonError::into_inner))
+}
+
+/// Half of the processors: a part is a browser and a server, and on fewer some tests miss their
+/// deadlines. At most four, beyond which the longest part decides the duration.
+fn max_parallel_parts() -> usize {
+    (thread::available_parallelism().map_or(1, NonZero::get) / 2).clamp(1, 4)
+}
+
+/// Runs a part and prints its output as a whole.
+fn run_and_print(root: &Path, part: &Part, output: &Output) -> bool {
+    let heading = format!("\n── {}: {}", part.name, part.about);
+    let outcome = match output {
+        Output::Terminal => part.run(root, output, || terminal::print(&heading)),
+        Output::File(log) => {
+            let _ = fs::remove_file(log);
+            let mut spinner = None;
+            let outcome = part.run(root, output, || spinner = Some(terminal::Spinner::start(part.name)));
+            drop(spinner);
+            let text = fs::read(log).unwrap_or_default();
+            terminal::print(&format!("{heading}\n{}", String::from_utf8_lossy(&text).trim_end()));
+            outcome
+        }
+    };
+    if let Err(error) = &outcome {
+        terminal::failure(error);
+    }
+    outcome.is_ok()
+}
+
+impl Part {
+    fn run(&self, root: &Path, output: &Output, on_start: impl FnOnce()) -> Result<()> {
+        for prerequisite in self.prerequisites {
+            prerequisite.ensure(root)?;
+        }
+        on_start();
+        match self.runner {
+            Runner::NodeTests => run_node_tests(root, &format!("tests/{}", self.name), &[], output),
+            Runner::Custom(run) => run(root, output),
+        }
+    }
+}
+
+impl Prerequisite {
+    const fn new(name: &'static str, prepare: fn(&Path) -> Result<()>) -> Self {
+        Self { name, prepare, outcome: OnceLock::new() }
+    }
+
+    /// Prepares it once; every part that needs it fails where that failed.
+    fn ensure(&self, root: &Path) -> Result<()> {
+        let outcome = self.outcome.get_or_init(|| (self.prepare)(root).map_err(|error| format!("{error:#}")));
+        outcome.as_ref().copied().map_err(|reason| anyhow!("{} could not be prepared: {reason}", self.name))
+    }
+}
+
+fn report(outcomes: &[Outcome], elapsed: Duration) -> Result<()> {
     println!();
-    let mut failed = 0;
-    for Due { part, .. } in due {
-        let outcome = outcomes.iter().find(|(name, ..)| *name == part.name);
-        let (_, passed, elapsed) = outcome.with_context(|| format!("`{}` was not run", part.name))?;
+    for Outcome { part, passed, elapsed } in outcomes {
         let mark = if *passed { "✓ passed" } else { "✗ FAILED" };
-        println!("  {mark}  {:<10} {} ({})", part.name, part.about, screen::elapsed(*elapsed));
-        failed += usize::from(!passed);
+        println!("  {mark}  {:<10} {} ({elapsed:.1?})", part.name, part.about);
     }
-    for (name, since) in unchanged {
-        println!("  = passed  {name:<10} {} ago, and nothing of it has changed", screen::elapsed(*since));
-    }
-    let (all, spared) = (due.len(), unchanged.len());
-    let elapsed = screen::elapsed(elapsed);
-    println!("\nparts: {} passed, {failed} failed, {spared} unchanged, in {elapsed}", all - failed);
+    let failed = outcomes.iter().filter(|outcome| !outcome.passed).count();
+    println!("\nparts: {} passed, {failed} failed, in {elapsed:.1?}", outcomes.len() - failed);
     if failed > 0 {
-        bail!("{failed} of {all} parts failed; their words are above");
+        bail!("{failed} of {} parts failed; their output is above", outcomes.len());
     }
     Ok(())
 }
 
-fn core(root: &Path, words: &Words) -> Result<()> {
-    // Plain `cargo test`: what a newcomer types.
-    let mut cargo = setup::cargo(root);
-    if let Some(python) = setup::parsers(root) {
-        cargo.env("PARSERS_PYTHON", python);
-    }
-    process::within(PATIENCE, words, cargo.arg("test"))
+fn build_product(root: &Path) -> Result<()> {
+    bundle::build(root)?;
+    pack_worker(root)?;
+    test_tools::browser(root).map(drop)
 }
 
-fn xtask(root: &Path, words: &Words) -> Result<()> {
-    let mut cargo = setup::cargo(root);
-    process::within(PATIENCE, words, cargo.args(["test", "--package", "xtask"]))
-}
-
-/// All that ships, packed as it is deployed, and a browser for it.
-fn product(root: &Path) -> Result<()> {
-    bundle::everything(root)?;
-    pack(root)?;
-    setup::browser(root).map(drop)
-}
-
-fn sample_portal(root: &Path) -> Result<()> {
-    portal::build(root)?;
-    setup::postgres().map(drop)
-}
-
-fn portal(root: &Path, words: &Words) -> Result<()> {
-    let postgres = setup::postgres()?;
-    node_tests_with(root, "tests/portal", &[("POSTGRES", postgres.as_path())], words)
-}
-
-fn load(root: &Path, words: &Words) -> Result<()> {
-    load::build(root, load::SOON)?;
-    process::within(PATIENCE, words, &mut load::generator(root, "test", load::SOON))?;
-    load::put(root, &["smoke".to_owned()], load::SOON, words)?;
-    node_tests(root, "tests/load", words)
-}
-
-/// The Worker as wrangler would upload it, so that a test file starts it without building it again.
-fn pack(root: &Path) -> Result<()> {
-    let built = ["build/index.js", "build/index_bg.wasm", "wrangler.toml", "package-lock.json"];
-    let files: Vec<PathBuf> = built.iter().map(|file| root.join(file)).collect();
-    let fingerprint = setup::fingerprint(files.iter().map(PathBuf::as_path))?;
-    let packed = root.join("build/packed");
-    if packed.exists() && setup::is_current(root, "packed", fingerprint) {
-        return Ok(());
-    }
-    screen::step("packs the Worker", || {
-        let mut wrangler = process::npm(root, "wrangler");
-        process::quiet(wrangler.args(["deploy", "--dry-run", "--env", "dev", "--outdir"]).arg(&packed))?;
-        setup::mark(root, "packed", fingerprint)
+/// Bundles the Worker as wrangler would upload it, so that test files start it without another build.
+fn pack_worker(root: &Path) -> Result<()> {
+    let inputs = ["build/index.js", "build/index_bg.wasm", "wrangler.toml", "package-lock.json"];
+    let artifact = Artifact {
+        name: "packed",
+        inputs: inputs.iter().map(|file| root.join(file)).collect(),
+        output: root.join("build/packed"),
+    };
+    artifact.build(root, "packs the Worker", || {
+        let mut wrangler = tools::npm(root, "wrangler");
+        wrangler.args(["deploy", "--dry-run", "--env", "dev", "--outdir"]).arg(&artifact.output);
+        process::capture(&mut wrangler).map(drop)
     })
 }
 
-fn node_tests(root: &Path, folder: &str, words: &Words) -> Result<()> {
-    node_tests_with(root, folder, &[], words)
+fn build_portal(root: &Path) -> Result<()> {
+    portal::build(root)?;
+    test_tools::postgres().map(drop)
 }
 
-/// The same, with more that a test file must find.
-fn node_tests_with(root: &Path, folder: &str, more: &[(&str, &Path)], words: &Words) -> Result<()> {
-    // Of no file at all, the runner says that nothing failed.
-    let mut files =
-        std::fs::read_dir(root.join(folder)).with_context(|| format!("{folder} cannot be read"))?;
+fn test_cores(root: &Path, output: &Output) -> Result<()> {
+    run_cargo_test(root, output, &[])
+}
+
+fn run_cargo_test(root: &Path, output: &Output, arguments: &[&str]) -> Result<()> {
+    let mut cargo = tools::cargo(root);
+    cargo.arg("test").args(arguments).envs(export_parsers_variable(root));
+    process::run(&mut cargo, output, PART_TIMEOUT)
+}
+
+fn test_portal(root: &Path, output: &Output) -> Result<()> {
+    let postgres = test_tools::postgres()?;
+    run_node_tests(root, "tests/portal", &[("POSTGRES", postgres)], output)
+}
+
+fn test_load(root: &Path, output: &Output) -> Result<()> {
+    load::build_generator(root, load::TEST_PROFILE)?;
+    process::run(&mut load::generator(root, "test", load::TEST_PROFILE), output, PART_TIMEOUT)?;
+    load::send(root, &["smoke".to_owned()], load::TEST_PROFILE, output)?;
+    run_node_tests(root, "tests/load", &[], output)
+}
+
+fn run_node_tests(root: &Path, folder: &str, variables: &[(&str, PathBuf)], output: &Output) -> Result<()> {
+    // Node's runner reports success where no file matches.
+    let mut files = fs::read_dir(root.join(folder)).with_context(|| format!("cannot read {folder}"))?;
     if !files.any(|file| file.is_ok_and(|file| file.file_name().to_string_lossy().ends_with(".test.mjs"))) {
         bail!("{folder} holds no *.test.mjs: this part would pass without a test");
     }
-    let browser = setup::browser(root)?;
-    let mut node = process::npm(root, "node");
-    if folder == "tests/worker"
-        && let Some(python) = setup::parsers(root)
-    {
-        node.env("PARSERS_PYTHON", python);
-    }
-    process::within(
-        PATIENCE,
-        words,
-        node
-            // One file at a time: pages that share a processor with other pages keep other times.
-            // A handle that a failed test leaves open ends with its file.
-            .args(["--test", "--test-reporter=spec", "--test-concurrency=1", "--test-force-exit"])
-            .arg(format!("{folder}/*.test.mjs"))
-            .envs(more.iter().copied())
-            .env("CHROMIUM", browser),
-    )
+    let mut node = tools::npm(root, "node");
+    // One file at a time: pages that share a processor measure other times. A handle that a failed test
+    // leaves open ends with its file.
+    node.args(["--test", "--test-reporter=spec", "--test-concurrency=1", "--test-force-exit"])
+        .arg(format!("{folder}/*.test.mjs"))
+        .envs(variables.iter().map(|(name, value)| (name, value)))
+        .envs(export_parsers_variable(root))
+        .env("CHROMIUM", test_tools::browser(root)?);
+    process::run(&mut node, output, PART_TIMEOUT)
 }
 
-/// Several times what the slowest part takes on a busy machine: a part that hangs fails, and the others still run.
-const PATIENCE: Duration = Duration::from_secs(15 * 60);
+fn export_parsers_variable(root: &Path) -> Option<(&'static str, PathBuf)> {
+    test_tools::export_parsers(root).map(|python| ("PARSERS_PYTHON", python))
+}
 
-/// Asks for every part, changed or not.
-const ALL: &str = "--all";
+/// Several times the slowest part's duration on a busy machine.
+const PART_TIMEOUT: Duration = Duration::from_secs(15 * 60);
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use super::*;
+
+    static PREPARATIONS: AtomicU32 = AtomicU32::new(0);
+    static SHARED: Prerequisite = Prerequisite::new("the shared build", |_| {
+        PREPARATIONS.fetch_add(1, Ordering::Relaxed);
+        bail!("no compiler")
+    });
+    static PARTS: [Part; 3] = [
+        custom("a", "", &[&SHARED], never_run),
+        custom("b", "", &[&SHARED], never_run),
+        custom("c", "", &[], |_, _| Ok(())),
+    ];
+
+    fn never_run(_: &Path, _: &Output) -> Result<()> {
+        unreachable!("its prerequisite failed")
+    }
+
+    #[test]
+    fn a_failed_prerequisite_is_tried_once_and_fails_its_parts_alone() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let parts: Vec<&'static Part> = PARTS.iter().collect();
+        let mut outcomes = run_parts(folder.path(), &parts).expect("a log folder");
+        outcomes.sort_by_key(|outcome| outcome.part.name);
+        let passed: Vec<bool> = outcomes.iter().map(|outcome| outcome.passed).collect();
+        assert_eq!((passed, PREPARATIONS.load(Ordering::Relaxed)), (vec![false, false, true], 1));
+    }
+}

@@ -1,5 +1,5 @@
-//! The Worker's bundle: cargo, wasm-bindgen, wasm-opt and esbuild, one after the other, into
-//! `build/`. What worker-build does, without what it downloads.
+//! The Worker's bundle in `build/`: cargo, wasm-bindgen, wasm-opt and esbuild, like worker-build, but
+//! without its downloads.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -7,69 +7,68 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use wasm_bindgen_cli_support::Bindgen;
 
-use crate::{process, screen, setup};
+use crate::build_cache::Artifact;
+use crate::{process, terminal, tools, wasm};
 
 /// Builds `build/index.js` and `build/index_bg.wasm`.
-pub fn build(root: &Path) -> Result<()> {
-    let worker = Worker {
-        name: "the Worker",
+pub(crate) fn build(root: &Path) -> Result<()> {
+    let worker = WorkerBundle {
+        title: "the Worker",
         package: "edge-vitals-worker",
-        mark: "worker",
-        scripts: &["worker/shim.js", "worker/edge.js"],
-        out: "build",
+        name: "worker",
+        scripts: "worker/js",
+        folder: "build",
     };
     worker.build(root)
 }
 
-/// Builds the emptiest Worker, against which the bench of the cache holds ours.
-pub fn build_empty(root: &Path) -> Result<()> {
-    let empty = Worker {
-        name: "the emptiest Worker",
+/// Builds the emptiest Worker, the peer of the cache's and the ingest's benchmarks.
+pub(crate) fn build_empty(root: &Path) -> Result<()> {
+    let empty = WorkerBundle {
+        title: "the emptiest Worker",
         package: "empty",
-        mark: "empty",
-        scripts: &["tests/bench/cache/empty/shim.js"],
-        out: "build/bench/empty",
+        name: "empty",
+        scripts: "tests/bench/cache/empty",
+        folder: "build/bench/empty",
     };
     empty.build(root)
 }
 
 /// A Worker in Rust.
-struct Worker {
-    name: &'static str,
+struct WorkerBundle {
+    title: &'static str,
     package: &'static str,
-    mark: &'static str,
-    /// What workerd calls, and what else is bundled with it.
-    scripts: &'static [&'static str],
-    out: &'static str,
+    name: &'static str,
+    /// The folder of the JavaScript files; the bundle starts at its `shim.js`.
+    scripts: &'static str,
+    folder: &'static str,
 }
 
-impl Worker {
+impl WorkerBundle {
     fn build(&self, root: &Path) -> Result<()> {
-        screen::step(&format!("compiles {}", self.name), || {
-            process::cargo_quietly(
-                setup::cargo(root)
-                    .args(["build", "--profile", "worker", "--target", "wasm32-unknown-unknown"])
-                    .args(["--package", self.package]),
-            )
+        let wasm = terminal::step(&format!("compiles {}", self.title), || {
+            tools::build_wasm(root, "worker", self.package)
         })?;
-        let file = format!("{}.wasm", self.package.replace('-', "_"));
-        let wasm = root.join("target/wasm32-unknown-unknown/worker").join(file);
-        let out = root.join(self.out);
-        let mut sources = vec![wasm.clone(), root.join("package-lock.json")];
-        sources.extend(self.scripts.iter().map(|script| root.join(script)));
-        let fingerprint = setup::fingerprint(sources.iter().map(PathBuf::as_path))?;
-        if out.join("index.js").exists() && setup::is_current(root, self.mark, fingerprint) {
-            return Ok(());
-        }
-        screen::step(&format!("bundles {}", self.name), || {
-            self.bundle(root, &wasm, &out)?;
-            setup::mark(root, self.mark, fingerprint)
-        })
+        let mut inputs = vec![wasm.clone(), root.join("package-lock.json")];
+        inputs.extend(self.scripts(root)?);
+        let artifact = Artifact { name: self.name, inputs, output: root.join(self.folder).join("index.js") };
+        artifact.build(root, &format!("bundles {}", self.title), || self.bundle(root, &wasm))
     }
 
-    fn bundle(&self, root: &Path, wasm: &Path, out: &Path) -> Result<()> {
-        let glue = root.join("target/setup").join(self.mark);
-        let _ = fs::remove_dir_all(&glue);
+    fn scripts(&self, root: &Path) -> Result<Vec<PathBuf>> {
+        let mut files = Vec::new();
+        for entry in fs::read_dir(root.join(self.scripts))? {
+            files.push(entry?.path());
+        }
+        files.retain(|file| file.extension().is_some_and(|extension| extension == "js"));
+        files.sort();
+        Ok(files)
+    }
+
+    fn bundle(&self, root: &Path, wasm: &Path) -> Result<()> {
+        let bindings = root.join("target/setup").join(self.name);
+        let folder = root.join(self.folder);
+        let _ = fs::remove_dir_all(&bindings);
         Bindgen::new()
             .input_path(wasm)
             .out_name("index")
@@ -77,28 +76,25 @@ impl Worker {
             .typescript(false)
             .reset_state_function(true)
             .force_enable_abort_handler(true)
-            .generate(&glue)?;
-        fs::create_dir_all(out)?;
-        process::quiet(
-            process::npm(root, "wasm-opt")
-                .args(["-Oz", "--all-features", "--strip-debug", "--strip-producers", "-o"])
-                .arg(out.join("index_bg.wasm"))
-                .arg(glue.join("index_bg.wasm")),
-        )?;
-        // workerd gives the module itself for a plain import of a .wasm file.
-        let index = glue.join("index.js");
-        let text = fs::read_to_string(&index).context("wasm-bindgen left no index.js")?;
+            .generate(&bindings)?;
+        fs::create_dir_all(&folder)?;
+        let [input, output] = [&bindings, &folder].map(|folder| folder.join("index_bg.wasm"));
+        let options = ["-Oz", "--all-features", "--strip-debug", "--strip-producers"];
+        wasm::optimize(root, &input, &output, options)?;
+        // workerd returns the module itself for a plain import of a .wasm file.
+        let index = bindings.join("index.js");
+        let text = fs::read_to_string(&index).context("wasm-bindgen wrote no index.js")?;
         fs::write(&index, text.replace("import source ", "import "))?;
-        for script in self.scripts {
-            let name = Path::new(script).file_name().context("a script has a name")?;
-            fs::copy(root.join(script), glue.join(name))?;
+        for script in self.scripts(root)? {
+            let name = script.file_name().context("a script has a name")?;
+            fs::copy(&script, bindings.join(name))?;
         }
-        process::quiet(
-            process::npm(root, "esbuild")
-                .arg(glue.join("shim.js"))
+        process::capture(
+            tools::npm(root, "esbuild")
+                .arg(bindings.join("shim.js"))
                 .args(["--bundle", "--format=esm", "--minify", "--external:./index_bg.wasm"])
                 .arg("--external:cloudflare:*")
-                .arg(format!("--outfile={}", out.join("index.js").display())),
+                .arg(format!("--outfile={}", folder.join("index.js").display())),
         )?;
         Ok(())
     }

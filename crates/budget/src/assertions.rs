@@ -1,95 +1,94 @@
-//! What Lighthouse CI shall assert, and the proof that it did. Its own reading of a budgets file
-//! applies every matching entry at once, takes the best of the runs, and is silent about what it
-//! never asserted; so the cascade is merged here, for each page and class of device, and the
-//! results are held against it. Running Lighthouse is left to the shells.
+//! Assertions of Lighthouse CI, and the check that it made them. Given a budgets file, Lighthouse CI applies
+//! every matching entry at once, takes the best run, and does not report assertions that it never made. So
+//! entries are merged here for each page and device, and the results are checked. The shells run Lighthouse.
 
 use wire::{Device, Metric};
 
 use crate::budgets::{Budgets, ResourceMeasure, Severity, TimingMeasure};
 
-/// What one page must keep in the lab.
+/// The lab assertions of one page.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PageAssertions {
-    /// The address, as a browser shows it.
+    /// The URL as a browser shows it.
     pub url: String,
-    /// In the order of the decisive lines, the last of the file first.
+    /// Assertions of later lines first.
     pub assertions: Vec<Assertion>,
 }
 
-/// One thing that Lighthouse CI asserts: that the median of the runs is at most `max`.
+/// An assertion of Lighthouse CI: the median of the runs is at most `max`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Assertion {
     /// The key in Lighthouse CI, such as `resource-summary:script:size`.
     pub audit: String,
     /// In the audit's own unit; sizes are in bytes.
     pub max: f64,
-    /// What follows when it is more.
+    /// The consequence of a larger value.
     pub severity: Severity,
-    /// The metric that the lab cannot measure and that this audit stands in for.
+    /// The metric, not measurable in the lab, that this audit replaces.
     pub proxy_of: Option<Metric>,
-    /// The line of budgets.json that says so.
+    /// The line of budgets.json.
     pub line: u32,
 }
 
-/// A result in Lighthouse CI's assertion-results.json, which must include those that passed.
+/// A result of Lighthouse CI's assertion-results.json, written with `includePassedAssertions`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LhciResult {
-    /// Of which page.
+    /// The URL of the page.
     pub url: String,
-    /// The first part of the key.
+    /// The first part of the assertion's key.
     pub audit_id: String,
-    /// The rest of it, with a dot for each colon.
+    /// The rest of the key, with a dot for each colon.
     pub audit_property: Option<String>,
-    /// What was asserted of the audit: `maxNumericValue`, or `auditRan` if it gave no value.
+    /// The kind of assertion: `maxNumericValue`, or `auditRan` if there was no value.
     pub name: String,
-    /// What the value was compared with.
+    /// The bound.
     pub expected: f64,
-    /// The value, if there was one.
+    /// The measured value, if there was one.
     pub actual: Option<f64>,
-    /// Whether it was within.
+    /// True for a value within the bound.
     pub passed: bool,
 }
 
-/// What came of an assertion.
+/// The outcome of an assertion.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum AssertionOutcome {
-    /// It was made, and holds.
+    /// The value is within the bound.
     Passed {
         /// The median of the runs.
         actual: f64,
     },
-    /// It was made, and does not hold.
+    /// The value exceeds the bound.
     Failed {
         /// The median of the runs.
         actual: f64,
     },
-    /// Lighthouse gave no value for it.
+    /// Lighthouse measured no value.
     NotMeasured,
-    /// Lighthouse CI never made it: the run says nothing of this budget.
+    /// Lighthouse CI never made the assertion.
     NotAsserted,
 }
 
 impl Budgets {
-    /// What the lab must keep on that page. None unless it is an absolute http address.
+    /// Returns the assertions of a page; None unless the URL is absolute and http(s).
     #[must_use]
     pub fn page_assertions(&self, url: &str, device: Device) -> Option<PageAssertions> {
         let url = url.split('#').next().unwrap_or(url);
         let (scheme, rest) =
             url.split_once("://").filter(|(scheme, _)| matches!(*scheme, "http" | "https"))?;
         let (host, path) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
-        // A browser shows the slash of the root even where people leave it out.
+        // A browser adds the slash of the root.
         let path = format!("{}{path}", if path.starts_with('/') { "" } else { "/" });
         let url = format!("{scheme}://{host}{path}");
         (!host.is_empty()).then(|| PageAssertions { url, assertions: self.assertions(&path, device) })
     }
 
-    /// What the lab must keep on every page of that path.
+    /// Returns the assertions of a path.
     #[must_use]
     pub fn assertions(&self, path: &str, device: Device) -> Vec<Assertion> {
         let timings = self.timings(path, device).filter_map(|timing| {
             let lab = timing.lab?;
             let (audit, proxy_of) = match timing.measure {
-                // Blocking time is another quantity than an interaction's: it needs a number of its own.
+                // An INP budget does not transfer to Total Blocking Time, so the proxy needs its own limit.
                 TimingMeasure::Field(Metric::Inp) if !lab.is_lab_specific => return None,
                 TimingMeasure::Field(metric) => match proxy_audit(metric) {
                     Some(audit) => (audit, Some(metric)),
@@ -118,7 +117,7 @@ impl Budgets {
                 line: resource.line,
             }
         });
-        // A budget for the audit itself, wherever it stands, goes before one for what it stands in for.
+        // A budget for the audit itself takes precedence over one for the metric that it replaces.
         let (own, proxies): (Vec<_>, Vec<_>) =
             timings.chain(resources).partition(|assertion| assertion.proxy_of.is_none());
         let mut decisive: Vec<Assertion> = Vec::new();
@@ -132,7 +131,7 @@ impl Budgets {
 }
 
 impl PageAssertions {
-    /// The regular expression for Lighthouse CI that matches this page and no other.
+    /// Returns a regular expression that matches this page only.
     #[must_use]
     pub fn url_pattern(&self) -> String {
         let escaped = self.url.chars().flat_map(|char| {
@@ -142,7 +141,7 @@ impl PageAssertions {
         format!("^{}$", escaped.collect::<String>())
     }
 
-    /// What came of each assertion of this page, by the results of a run.
+    /// Returns the outcome of each assertion of this page, given the results of a run.
     #[must_use]
     pub fn outcomes(&self, results: &[LhciResult]) -> Vec<(&Assertion, AssertionOutcome)> {
         let outcome = |assertion| (assertion, self.outcome(assertion, results));
@@ -155,12 +154,12 @@ impl PageAssertions {
         let outcomes = here.filter_map(|result| match result.actual {
             _ if result.name == "auditRan" => Some(AssertionOutcome::NotMeasured),
             None => Some(AssertionOutcome::NotMeasured),
-            // Somebody else's assertion of the same audit says nothing of ours.
+            // An assertion with another bound, added by hand, is ignored.
             _ if result.name != "maxNumericValue" || result.expected != assertion.max => None,
             Some(actual) if result.passed => Some(AssertionOutcome::Passed { actual }),
             Some(actual) => Some(AssertionOutcome::Failed { actual }),
         });
-        // Of two results for the same page, the good one hides nothing.
+        // Of several results for one page, the worst counts.
         let worst_first_rank = |outcome: &AssertionOutcome| match outcome {
             AssertionOutcome::Passed { .. } => 0,
             AssertionOutcome::NotMeasured => 1,
@@ -180,12 +179,12 @@ impl LhciResult {
     }
 }
 
-/// The audit that stands in for a metric which Lighthouse has not when it loads a page.
+/// The audit that replaces a metric which a page load in the lab does not have.
 const fn proxy_audit(metric: Metric) -> Option<&'static str> {
     match metric {
         Metric::Inp => Some("total-blocking-time"),
         Metric::Fid => Some("max-potential-fid"),
-        // Of the document alone, without connection and redirects.
+        // The document's response time only, without connection and redirects.
         Metric::Ttfb => Some("server-response-time"),
         Metric::Fcp | Metric::Lcp | Metric::Cls => None,
     }

@@ -1,5 +1,4 @@
-//! Exact tails of the binomial distribution, for any n that a site can have. Pure arithmetic; what
-//! follows from a tail is the verdicts' business.
+//! Exact tails of the binomial distribution, for any n that a site can have.
 //!
 //! A tail is its largest term times a sum of ratios, all positive, so nothing cancels. The term is
 //! Loader's (Fast and Accurate Computation of Binomial Probabilities, 2000). Near the mean the sum
@@ -20,7 +19,7 @@ pub(crate) fn at_most(k: u64, n: u64, p: f64) -> f64 {
 pub(crate) fn at_least(k: u64, n: u64, p: f64) -> f64 {
     match k {
         0 => 1.0,
-        // So many successes are so few failures.
+        // Count failures: P(X ≥ k) = P(n − X ≤ n − k).
         _ if k <= n => at_most(n - k, n, 1.0 - p),
         _ => 0.0,
     }

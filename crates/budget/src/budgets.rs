@@ -1,6 +1,5 @@
-//! budgets.json as it is meant: Lighthouse's own budget.json, extended with what the field needs.
-//! Among the entries that match a page the last one wins, for each metric on its own, and for the
-//! lab and the field on their own. Judging measurements is left to the verdicts.
+//! budgets.json: Lighthouse's budget.json, extended for field data. Of the entries that match a page the last
+//! one wins, separately for each metric, and separately for lab and field. `verdict` judges measurements.
 
 use wire::{Device, Metric};
 
@@ -10,35 +9,35 @@ use crate::{
     robots_pattern::RobotsPattern,
 };
 
-/// Every budget of a site.
+/// A parsed budgets.json.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Budgets {
     pub(crate) entries: Vec<BudgetEntry>,
 }
 
-/// What the field may measure on a page, for one metric.
+/// The limit of one metric on a page, for real visits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limit {
     /// The largest value within budget, in wire units.
     pub max: u32,
-    /// Of a hundred visits, so many must be within budget.
+    /// The percentage of visits that must be within budget.
     pub percentile: u8,
-    /// What follows from a violation.
+    /// The consequence of a violation.
     pub severity: Severity,
-    /// Fewer visits than this prove nothing.
+    /// The minimum number of visits for a verdict.
     pub min_samples: u64,
-    /// The line of budgets.json that says so.
+    /// The line of budgets.json.
     pub line: u32,
 }
 
-/// A budget for real visits, and what it is for.
+/// A budget for real visits, with the pages, device and metric that it applies to.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct BudgetRule<'a> {
-    /// Its place among the budgets of the file, by which rules are told apart.
+    /// Its position in the file, which identifies the rule.
     pub position: usize,
-    /// The pages, as the file names them; `/` where it names none.
+    /// The path pattern of the entry; `/` if it has none.
     pub pattern: &'a str,
-    /// The device class; none where it is for all of them.
+    /// The device class; None for all.
     pub device: Option<Device>,
     /// The metric.
     pub metric: Metric,
@@ -46,17 +45,17 @@ pub struct BudgetRule<'a> {
     pub limit: Limit,
 }
 
-/// What follows from a violated budget.
+/// The consequence of a violated budget.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Severity {
-    /// The gate closes.
+    /// Fails the gate.
     #[default]
     Error,
-    /// People are told.
+    /// Reported only.
     Warn,
 }
 
-/// The budgets of the pages that a path matches.
+/// The budgets of the pages that match a path pattern.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct BudgetEntry {
     path: Option<RobotsPattern>,
@@ -64,27 +63,27 @@ pub(crate) struct BudgetEntry {
     pub(crate) resources: Vec<ResourceBudget>,
 }
 
-/// A budget for a timing, or for another measure that Lighthouse counts among them.
+/// A budget for an entry of `timings`, which include the layout shift.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct TimingBudget {
     pub(crate) measure: TimingMeasure,
     device: Option<Device>,
-    /// What a lab run may measure, in the measure's own unit, if the file says.
+    /// The limit of a lab run, in the measure's own unit.
     pub(crate) lab: Option<LabLimit>,
     field: Option<Limit>,
 }
 
-/// The lab's side of a timing.
+/// The limit of a timing in the lab.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct LabLimit {
     pub(crate) max: f64,
-    /// Whether the number was given for the lab, not for both.
+    /// True for a `lab` value, false for a `budget` of both.
     pub(crate) is_lab_specific: bool,
     pub(crate) severity: Severity,
     pub(crate) line: u32,
 }
 
-/// A budget for what a page loads.
+/// A budget for the resources of a page.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct ResourceBudget {
     pub(crate) resource_type: &'static str,
@@ -95,30 +94,29 @@ pub(crate) struct ResourceBudget {
     pub(crate) line: u32,
 }
 
-/// What is counted of a kind of resource.
+/// The measure of a resource budget.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ResourceMeasure {
-    /// Kilobytes of 1024, over the network.
+    /// Transferred KiB.
     Size,
-    /// Requests.
+    /// Number of requests.
     Requests,
 }
 
-/// What a timing budget may be about.
+/// The measure of a timing budget.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum TimingMeasure {
-    /// A metric of real visits; the lab has it too, or a proxy of it.
+    /// A metric of real visits; the lab measures it or a proxy.
     Field(Metric),
-    /// A measure that only the lab has.
+    /// A lab-only measure.
     Lab(&'static str),
 }
 
 impl Budgets {
-    /// Reads a budgets.json. Every valid Lighthouse budget.json is one, except that a budget is
-    /// never negative.
+    /// Parses a budgets.json. Every valid Lighthouse budget.json is accepted unless a budget is negative.
     ///
     /// # Errors
-    /// The first mistake, with its line and what would be right.
+    /// Returns the first error, with its place and remedy.
     pub fn parse(text: &str) -> Result<Self, BudgetError> {
         parse_document(text, |document| {
             let entries = document.items("an array of budgets")?;
@@ -126,8 +124,7 @@ impl Budgets {
         })
     }
 
-    /// What real visits to that path, or to the route of that name, may measure. None when the
-    /// metric has no budget there.
+    /// Returns the limit of a metric on a path or route template; None without a budget.
     #[must_use]
     pub fn limit(&self, path: &str, device: Device, metric: Metric) -> Option<Limit> {
         self.timings(path, device)
@@ -135,8 +132,8 @@ impl Budgets {
             .find_map(|timing| timing.field)
     }
 
-    /// Every budget for real visits that a page may be judged by, in the order of the file: those that
-    /// a later one takes the place of on all their pages are left out.
+    /// Iterates over the budgets for real visits in the order of the file, without those that a later one
+    /// overrides on all their pages.
     pub fn rules(&self) -> impl Iterator<Item = BudgetRule<'_>> {
         let all = || {
             self.timings_with_position()
@@ -145,7 +142,7 @@ impl Budgets {
         all().filter(move |rule| !all().any(|other| other.overrides(rule)))
     }
 
-    /// The budget that decides what [`limit`](Self::limit) says.
+    /// Returns the rule that decides [`limit`](Self::limit).
     #[must_use]
     pub fn rule(&self, path: &str, device: Device, metric: Metric) -> Option<BudgetRule<'_>> {
         let applies = |entry: &BudgetEntry, timing: &TimingBudget| {
@@ -163,13 +160,13 @@ impl Budgets {
         all.enumerate().map(|(position, (entry, timing))| (position, entry, timing))
     }
 
-    /// The timings that apply there, the decisive ones first.
+    /// Iterates over the timings that apply to a path, the decisive ones first.
     pub(crate) fn timings(&self, path: &str, device: Device) -> impl Iterator<Item = &TimingBudget> {
         let timings = self.matching_entries(path).flat_map(|entry| entry.timings.iter().rev());
         timings.filter(move |timing| timing.device.is_none_or(|only| only == device))
     }
 
-    /// The resource budgets that apply there, the decisive ones first.
+    /// Iterates over the resource budgets that apply to a path, the decisive ones first.
     pub(crate) fn resources(&self, path: &str, device: Device) -> impl Iterator<Item = &ResourceBudget> {
         let resources = self.matching_entries(path).flat_map(|entry| entry.resources.iter().rev());
         resources.filter(move |resource| resource.device.is_none_or(|only| only == device))
@@ -194,7 +191,7 @@ impl<'a> BudgetRule<'a> {
             && (self.is_sitewide() || self.pattern == other.pattern)
     }
 
-    /// Whether it is for every page of the site.
+    /// Returns true for a rule that covers every page of the site.
     #[must_use]
     pub fn is_sitewide(&self) -> bool {
         matches!(self.pattern, "/" | "/*")
@@ -273,7 +270,7 @@ impl TimingBudget {
         };
         if let (TimingMeasure::Lab(_), Some(field)) = (measure, &field) {
             return Err(field.error(BudgetErrorKind::InvalidText {
-                requirement: "be left out, since no real visit measures this",
+                requirement: "be omitted: real visits do not measure this",
             }));
         }
 
@@ -346,7 +343,7 @@ impl TimingMeasure {
     }
 }
 
-/// What may be said of an entry as a whole, and differently of a budget in it.
+/// Settings of an entry, which its budgets inherit and may override.
 #[derive(Clone, Copy)]
 struct InheritedSettings {
     device: Option<Device>,
@@ -409,7 +406,7 @@ fn parse_positive_integer(
     }
 }
 
-/// Lighthouse once told third parties by these. It no longer does, but files still say them.
+/// Validates `firstPartyHostnames`, which Lighthouse no longer uses but existing files contain.
 fn check_options(options: &JsonNode<'_>) -> Result<(), BudgetError> {
     for host in options.fields("options", &["firstPartyHostnames"])?.items("firstPartyHostnames")? {
         let name = host.text("a host name")?;
@@ -423,8 +420,8 @@ fn check_options(options: &JsonNode<'_>) -> Result<(), BudgetError> {
     Ok(())
 }
 
-/// Values were rounded up on their way here, so a whole budget judges them as exact ones. A finer
-/// one is rounded down: a value over budget never passes.
+/// Converts to wire units. Values are rounded up on the wire, so an integer budget judges them exactly; a
+/// fractional one is rounded down, so that no value over budget passes.
 fn to_wire_units(max: f64, metric: Metric) -> u32 {
     let units = max * metric.wire_scale();
     // 0.29 · 10,000 is a hair under 2,900.

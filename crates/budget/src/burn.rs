@@ -1,10 +1,10 @@
-//! How fast a page uses up what its budget forgives. The usual rates for alerts, made for
-//! objectives of 99.9 %, can never fire here: where a quarter of visits may be slow, the fastest
-//! burn is 4. A long window keeps noise out, a short one ends the alert when the burning ends.
+//! Burn rates: the share of visits over budget relative to the share that the budget allows. The usual alert
+//! rates are for objectives of 99.9 % and can never fire here: at p75 a quarter of visits may be slow, so the
+//! maximum burn rate is 4. The long window suppresses noise; the short one ends the alert.
 
 use crate::verdict::{BudgetTally, required_share};
 
-/// The same page over three windows that end now.
+/// Counts of one page over three windows that end now.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct BurnWindows {
     /// The last 30 minutes.
@@ -15,17 +15,17 @@ pub struct BurnWindows {
     pub three_days: BudgetTally,
 }
 
-/// What a burning page asks for.
+/// The urgency of a burn rate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BurnAlert {
-    /// Look at it on the next working day: 1.2 times the budget over 3 days, and still so.
+    /// Next working day: a burn rate of 1.2 over 3 days and over 6 hours.
     Ticket,
-    /// Wake somebody: twice the budget over 6 hours, and still so.
+    /// Immediately: a burn rate of 2 over 6 hours and over 30 minutes.
     Page,
 }
 
 impl BurnWindows {
-    /// What the page asks for, if anything.
+    /// Returns the alert of these windows, if any.
     #[must_use]
     pub fn alert(&self, percentile: u8) -> Option<BurnAlert> {
         let burns = |tally: BudgetTally, rate| tally.n() >= 100 && tally.burn_rate(percentile) >= rate;
@@ -40,7 +40,7 @@ impl BurnWindows {
 }
 
 impl BurnAlert {
-    /// The name in every answer.
+    /// The name in documents.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -51,7 +51,7 @@ impl BurnAlert {
 }
 
 impl BudgetTally {
-    /// The share of visits over budget, as a multiple of the share that may be. 0 without visits.
+    /// Returns the share of visits over budget, as a multiple of the allowed share. 0 without visits.
     #[must_use]
     pub fn burn_rate(self, percentile: u8) -> f64 {
         match self.n() {

@@ -1,10 +1,8 @@
-//! Judging several counts together: many cells in one look, and one release against another. What
-//! a cell is, and which releases are compared, is left to the reader.
+//! Multiple comparisons: many cells tested at once, and one release against another.
 
 use crate::verdict::BudgetTally;
 
-/// Which of many cells break their budget, so that on average at most 5 % of those named do not
-/// (Benjamini and Hochberg, 1995). Takes the cells' p-values; answers in their order.
+/// Returns the significant p-values, in order, at a false discovery rate of 5 % (Benjamini and Hochberg, 1995).
 #[must_use]
 pub fn benjamini_hochberg(p_values: &[f64]) -> Vec<bool> {
     let mut sorted = p_values.to_vec();
@@ -14,27 +12,27 @@ pub fn benjamini_hochberg(p_values: &[f64]) -> Vec<bool> {
     p_values.iter().map(|p| largest.is_some_and(|(_, limit)| p <= limit)).collect()
 }
 
-/// One class of visits, such as those on phones, before a release and after it.
+/// Visits of one class, such as phones, before and after a release.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Stratum {
-    /// Visits to the release before.
+    /// Visits to the previous release.
     pub before: BudgetTally,
-    /// Visits to the release itself.
+    /// Visits to the release.
     pub after: BudgetTally,
 }
 
-/// How a release differs from the one before, within the classes: more visits on phones are no
+/// The difference between two releases, stratified by class: a larger share of phone visits is not a
 /// regression.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ReleaseComparison {
-    /// So many more of a hundred visits are over budget (Mantel and Haenszel's common difference).
+    /// The increase of visits over budget, in percentage points (Mantel and Haenszel's common difference).
     pub points_worse: f64,
-    /// How likely as large a difference is by chance, either way (Cochran, Mantel and Haenszel).
+    /// The two-sided p-value (Cochran, Mantel and Haenszel).
     pub p_value: f64,
 }
 
 impl ReleaseComparison {
-    /// The comparison over all strata. None while no stratum has both releases.
+    /// Compares over all strata; None if no stratum has visits of both releases.
     #[must_use]
     pub fn from_strata(strata: &[Stratum]) -> Option<Self> {
         let (mut excess, mut weight, mut variance) = (0.0, 0.0, 0.0);
@@ -45,7 +43,7 @@ impl ReleaseComparison {
                 continue;
             }
             let over = after.over as f64 + before.over as f64;
-            // The visits over budget after the release, less those expected had nothing changed.
+            // Observed minus expected visits over budget after the release.
             excess += after.over as f64 - n * over / all;
             weight += n * m / all;
             variance += n * m / all * (over / all) * ((all - over) / (all - 1.0));
@@ -54,7 +52,7 @@ impl ReleaseComparison {
         (weight > 0.0).then(|| Self { points_worse: 100.0 * excess / weight, p_value })
     }
 
-    /// Whether the release made things worse, certainly and by enough to matter.
+    /// Returns true for a significant increase of at least two percentage points.
     #[must_use]
     pub fn is_regression(&self) -> bool {
         self.p_value < 0.01 && self.points_worse >= 2.0
@@ -82,7 +80,7 @@ mod tests {
     #[test]
     fn discoveries_keep_the_order_of_the_cells() {
         assert_eq!(benjamini_hochberg(&[0.9, 0.001, 0.5, 0.002]), [false, true, false, true]);
-        // The second is 0.04 ≤ 5 % · 2/2, and takes the first with it.
+        // The second p-value is 0.04 ≤ 5 % · 2/2; the first is smaller, so it is significant too.
         assert_eq!(benjamini_hochberg(&[0.03, 0.04]), [true, true]);
         assert_eq!(benjamini_hochberg(&[]), [] as [bool; 0]);
     }
@@ -129,9 +127,9 @@ mod tests {
         };
         assert!(release(5000, 4000, 3800).is_regression());
         assert!(!release(5000, 3800, 4000).is_regression());
-        // A point in a million visits is certain, and little.
+        // One point in a million visits is significant, but small.
         assert!(!release(1_000_000, 800_000, 790_000).is_regression());
-        // Ten points in fifty are much, and may be chance.
+        // Ten points in fifty visits are large, but not significant.
         assert!(!release(50, 40, 35).is_regression());
     }
 

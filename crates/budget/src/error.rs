@@ -1,64 +1,64 @@
-//! What can be wrong with a budgets.json: where, why, and what would be right.
+//! Errors of a budgets.json: place, cause and remedy.
 
 use std::fmt;
 
-/// Something in the file that must not stand, at its place.
+/// An error with its place in the file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BudgetError {
     /// Counted from 1.
     pub line: u32,
     /// In characters, counted from 1.
     pub column: u32,
-    /// The way to the value, such as `[0].timings[2].metric`. Empty for the whole file.
+    /// The path of the value, such as `[0].timings[2].metric`. Empty for the whole file.
     pub key: String,
-    /// What is wrong with it.
+    /// The cause.
     pub kind: BudgetErrorKind,
 }
 
-/// What is wrong with a value.
+/// The cause of an error.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum BudgetErrorKind {
-    /// The text is not JSON.
+    /// The file is not valid JSON.
     NotJson {
-        /// What the JSON parser says.
+        /// The message of the JSON parser.
         reason: String,
     },
-    /// Another kind of value belongs here.
+    /// The value has the wrong type.
     WrongType {
-        /// What belongs here.
+        /// The expected type.
         expected: &'static str,
-        /// What is here.
+        /// The actual type.
         found: &'static str,
     },
-    /// No such name is known here.
+    /// The name is not one of a fixed set.
     UnknownName {
-        /// Of what it should be a name.
+        /// The kind of name, such as `metric`.
         expected: &'static str,
-        /// What is here.
+        /// The unknown name.
         found: String,
-        /// The valid name most like it, if any is.
+        /// The most similar valid name, if one is similar enough.
         nearest: Option<&'static str>,
-        /// Every name that would be valid.
+        /// All valid names.
         known: Vec<&'static str>,
     },
-    /// Something that must be said is not.
+    /// A required key is missing.
     MissingKey {
-        /// The key that is missing.
+        /// The missing key.
         key: &'static str,
     },
-    /// The same thing is budgeted twice, for the same devices.
+    /// Two budgets of one entry are for the same measure and devices.
     Duplicate {
-        /// Its name.
+        /// The name of the measure.
         name: &'static str,
     },
-    /// A number that cannot be a budget, percentile or count.
+    /// A number outside its range.
     InvalidNumber {
-        /// What the number must be.
+        /// The requirement, after "must be".
         requirement: &'static str,
     },
-    /// A path or host name that is not well-formed.
+    /// A malformed path or host name, or a value that is not allowed here.
     InvalidText {
-        /// What the text must be.
+        /// The requirement, after "must".
         requirement: &'static str,
     },
 }
@@ -83,18 +83,18 @@ impl fmt::Display for BudgetError {
 impl fmt::Display for BudgetErrorKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NotJson { reason: because } => write!(f, "this is not JSON: {because}"),
-            Self::WrongType { expected, found } => write!(f, "here belongs {expected}, not {found}"),
-            Self::UnknownName { expected: of, found, nearest: Some(nearest), .. } => {
-                write!(f, "\"{found}\" is no {of}; did you mean \"{nearest}\"?")
+            Self::NotJson { reason } => write!(f, "invalid JSON: {reason}"),
+            Self::WrongType { expected, found } => write!(f, "expected {expected}, found {found}"),
+            Self::UnknownName { expected, found, nearest: Some(nearest), .. } => {
+                write!(f, "unknown {expected} \"{found}\"; did you mean \"{nearest}\"?")
             }
-            Self::UnknownName { expected: of, found, known, .. } => {
-                write!(f, "\"{found}\" is no {of}; known are {}", known.join(", "))
+            Self::UnknownName { expected, found, known, .. } => {
+                write!(f, "unknown {expected} \"{found}\"; use one of {}", known.join(", "))
             }
-            Self::MissingKey { key } => write!(f, "\"{key}\" is missing"),
-            Self::Duplicate { name } => write!(f, "\"{name}\" is budgeted twice here"),
-            Self::InvalidNumber { requirement: must } => write!(f, "the number must be {must}"),
-            Self::InvalidText { requirement: must } => write!(f, "it must {must}"),
+            Self::MissingKey { key } => write!(f, "missing key \"{key}\""),
+            Self::Duplicate { name } => write!(f, "duplicate budget for \"{name}\"; remove one of them"),
+            Self::InvalidNumber { requirement } => write!(f, "must be {requirement}"),
+            Self::InvalidText { requirement } => write!(f, "must {requirement}"),
         }
     }
 }
@@ -102,7 +102,7 @@ impl fmt::Display for BudgetErrorKind {
 impl std::error::Error for BudgetError {}
 
 fn nearest_name(found: &str, known: &[&'static str]) -> Option<&'static str> {
-    // People write LCP for largest-contentful-paint: the first letters of its words.
+    // An acronym, such as LCP for largest-contentful-paint.
     let letters = |name: &str| name.split('-').filter_map(|word| word.chars().next()).collect::<String>();
     if let Some(name) =
         known.iter().find(|name| name.contains('-') && letters(name).eq_ignore_ascii_case(found))

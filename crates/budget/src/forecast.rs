@@ -1,18 +1,18 @@
-//! How far counts are from a verdict: what people ask of a cell that proves nothing yet.
+//! Forecast of the visits that an insufficient tally needs for a verdict.
 
 use crate::verdict::{BudgetTally, MIN_AT_LIMIT_VISITS, Verdict};
 
-/// What would decide, should visits go on as they did.
+/// The visits needed for a verdict if the share within budget stays the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Forecast {
-    /// So many more visits; none where the verdict stands.
+    /// Additional visits; 0 for a decided tally.
     pub visits_needed: u64,
-    /// What they would prove. Nothing is foretold where nobody was measured.
+    /// The expected verdict; `Unknown` without visits.
     pub verdict: Verdict,
 }
 
 impl BudgetTally {
-    /// The visits that are missing for a verdict, if the same share of them keeps the budget.
+    /// Forecasts the verdict, assuming a constant share within budget.
     #[must_use]
     pub fn forecast(self, percentile: u8, min_samples: u64) -> Forecast {
         let n = self.n();
@@ -20,12 +20,12 @@ impl BudgetTally {
             return Forecast { visits_needed: min_samples, verdict: Verdict::Unknown };
         }
         let verdict = |total: u64| {
-            // As a share of u128, so that no count is too large.
+            // In u128, so that the product cannot overflow.
             let within = u128::from(self.within) * u128::from(total) / u128::from(n);
             Self::new(total, u64::try_from(within).unwrap_or(u64::MAX)).verdict(percentile, min_samples)
         };
         let decides = |total| verdict(total) != Verdict::Insufficient;
-        // From `TELLING` visits on there is always something to say.
+        // From `MIN_AT_LIMIT_VISITS` on, every tally has a verdict.
         let (mut low, mut high) = (n, n.max(MIN_AT_LIMIT_VISITS).max(min_samples));
         if decides(low) {
             high = low;

@@ -1,5 +1,4 @@
-//! Whether a release may pass, by all its budgeted cells together. Asking for the counts, printing
-//! the table and exiting are left to the shells.
+//! The deployment gate: judges all budgeted cells of a release together. The shells fetch counts and report.
 
 use crate::{
     assertions::{Assertion, AssertionOutcome},
@@ -9,44 +8,43 @@ use crate::{
     verdict::{BudgetTally, Verdict},
 };
 
-/// One budget of one page on one class of device, and the visits that tell of it.
+/// One budget of one page and device class, with its visits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct GateCell {
     /// The budget.
     pub limit: Limit,
     /// The visits.
     pub tally: BudgetTally,
-    /// Whether another cell judges the same budget over all its pages. Then this one may break the
-    /// budget; but that few visit this page is no reason to doubt the release.
+    /// True if another cell judges the same budget over all its pages. Such a cell can violate the budget, but
+    /// insufficient visits to it do not make the gate insufficient.
     pub is_subset: bool,
 }
 
-/// What a gate answers. Each has its exit code: 0, 1 and 2. Of two answers, the greater holds.
+/// The outcome of a gate. Of two outcomes, the greater wins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum GateOutcome {
-    /// Every budget that matters is kept, or too near its limit to say otherwise.
+    /// Every budget of severity `error` is met or at its limit.
     Pass,
-    /// None is known to be broken, and of one too little is known.
+    /// No budget is violated, but at least one lacks data.
     Insufficient,
-    /// A budget that matters is broken.
+    /// A budget of severity `error` is violated.
     Violated,
 }
 
-/// Whether it is time to look, while visits still come. Who looks at verdicts again and again until he
-/// likes one, finds one; so this asks only for numbers of visits, which say nothing of how they went,
-/// and for evidence that may be read at any time.
+/// The readiness of a gate that waits for visits. Repeated looks at verdicts would inflate false positives, so
+/// readiness depends only on visit counts and on e-values, which stay valid under repeated looks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct GateReadiness {
-    /// Cells that have enough visits for a look.
+    /// Cells with enough visits.
     pub ready: usize,
-    /// Cells that the answer waits for.
+    /// Cells that the gate waits for.
     pub total: usize,
-    /// Whether a budget is broken, and so clearly that waiting is of no use.
+    /// True if a budget is so clearly violated that waiting is pointless.
     pub certainly_violated: bool,
 }
 
-/// The verdict of each cell, and the answer. Many cells are many chances to look bad, so a cell is
-/// violated only where its own verdict stands among all of them.
+/// Returns the verdict of each cell, and the outcome. Many cells are many chances of a false positive, so a
+/// violation must also be significant among all cells (see [`benjamini_hochberg`]).
 #[must_use]
 pub fn evaluate_gate(cells: &[GateCell]) -> (Vec<Verdict>, GateOutcome) {
     let judged = |cell: &&GateCell| cell.tally.n() > 0 && cell.tally.n() >= cell.limit.min_samples;
@@ -74,8 +72,8 @@ pub fn evaluate_gate(cells: &[GateCell]) -> (Vec<Verdict>, GateOutcome) {
     (verdicts, if cells.is_empty() { GateOutcome::Insufficient } else { answer })
 }
 
-/// Which of many comparisons with the release before show that it is worse, and the answer. To have
-/// nothing to compare is no answer.
+/// Returns the significant regressions among many comparisons with the previous release, and the outcome;
+/// `Insufficient` without comparisons.
 #[must_use]
 pub fn find_regressions(comparisons: &[(Severity, ReleaseComparison)]) -> (Vec<bool>, GateOutcome) {
     let p_values: Vec<f64> = comparisons.iter().map(|(_, comparison)| comparison.p_value).collect();
@@ -93,25 +91,24 @@ pub fn find_regressions(comparisons: &[(Severity, ReleaseComparison)]) -> (Vec<b
     (worse, answer)
 }
 
-/// Whether it is time to look at these cells.
+/// Returns the readiness of these cells.
 #[must_use]
 pub fn gate_readiness(cells: &[GateCell]) -> GateReadiness {
     let matter: Vec<&GateCell> = cells.iter().filter(|cell| cell.limit.severity == Severity::Error).collect();
     let awaited = matter.iter().filter(|cell| !cell.is_subset);
     let ready = |cell: &&&GateCell| cell.tally.n() >= cell.limit.min_samples.max(MIN_READY_VISITS);
-    // The mean of e-values is one, however they depend on each other.
+    // The mean of e-values is an e-value, whatever their dependence.
     let evidence: f64 = matter.iter().map(|cell| cell.tally.e_value(cell.limit.percentile)).sum();
     GateReadiness {
         ready: awaited.clone().filter(ready).count(),
         total: awaited.count(),
-        // Evidence may convince before there are visits enough for a verdict; the gate closes with both.
+        // An e-value may be large before there are enough visits for a verdict; both are required.
         certainly_violated: evidence >= E_VALUE_THRESHOLD * matter.len().max(1) as f64
             && evaluate_gate(cells).1 == GateOutcome::Violated,
     }
 }
 
-/// The answer of a lab run. A budget that was to be asserted and was not is a mistake in the
-/// set-up, however mild the budget.
+/// Returns the outcome of a lab run. A missing assertion is a configuration error, whatever its severity.
 #[must_use]
 pub fn evaluate_lab_gate(outcomes: &[(&Assertion, AssertionOutcome)]) -> GateOutcome {
     let broken = |(assertion, outcome): &(&Assertion, AssertionOutcome)| {
@@ -130,7 +127,7 @@ pub fn evaluate_lab_gate(outcomes: &[(&Assertion, AssertionOutcome)]) -> GateOut
 }
 
 impl GateOutcome {
-    /// The name in every report.
+    /// The name in reports.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -140,7 +137,7 @@ impl GateOutcome {
         }
     }
 
-    /// The exit code of a gate.
+    /// The exit code: 0, 1 or 2.
     #[must_use]
     pub const fn code(self) -> u8 {
         match self {
@@ -151,7 +148,7 @@ impl GateOutcome {
     }
 }
 
-/// So many visits show a page that keeps its budget well: 85 % of them within where 75 % must be.
+/// Visits that suffice for a page well within its budget: 85 % within where 75 % are required.
 const MIN_READY_VISITS: u64 = 200;
 
 #[cfg(test)]
@@ -218,7 +215,7 @@ mod tests {
 
     #[test]
     fn a_cell_violated_by_chance_is_not_violated_among_many() {
-        // 64 of 100 is violated on its own, at p = 0.0094.
+        // 64 of 100 is a violation on its own, at p = 0.0094.
         let unlucky = cell(Severity::Error, BudgetTally::new(100, 64));
         let fine = cell(Severity::Error, GOOD);
         assert_eq!(evaluate_gate(&[unlucky]), (vec![Verdict::Violated], GateOutcome::Violated));
@@ -226,7 +223,7 @@ mod tests {
         cells.insert(7, unlucky);
         let (verdicts, answer) = evaluate_gate(&cells);
         assert_eq!((verdicts[7], answer), (Verdict::Insufficient, GateOutcome::Insufficient));
-        // In company it stands.
+        // It is significant among other violations.
         cells.extend([cell(Severity::Error, BAD); 5]);
         assert_eq!(evaluate_gate(&cells).0[7], Verdict::Violated);
     }
@@ -255,10 +252,10 @@ mod tests {
             (ready, of, certain)
         };
         assert_eq!(readiness(&[GOOD, FEW, BudgetTally::new(199, 199)]), (1, 3, false));
-        // 150 of 200 on the edge of its budget is as ready as 200 of 200.
+        // 150 of 200, at the limit, is as ready as 200 of 200.
         assert_eq!(readiness(&[BudgetTally::new(200, 150), BudgetTally::new(200, 200)]), (2, 2, false));
         assert_eq!(readiness(&[BAD, FEW]), (1, 2, true));
-        // What convinces of one cell does not convince among a hundred.
+        // Evidence that suffices for one cell does not suffice among a hundred.
         let mut many = vec![GOOD; 100];
         many.push(BudgetTally::new(100, 60));
         assert!(readiness(&[BudgetTally::new(100, 60)]).2 && !readiness(&many).2);

@@ -1,5 +1,4 @@
-//! A JSON document that is asked for what it should hold, and knows its line when it doesn't.
-//! What it should hold is the budgets' business.
+//! A reader of JSON values that reports errors with line and column. The schema is left to `budgets`.
 
 use jsonc_parser::{
     CollectOptions, ParseOptions,
@@ -11,8 +10,8 @@ use serde::de::IgnoredAny;
 
 use crate::error::{BudgetError, BudgetErrorKind};
 
-/// Reads the whole document. serde_json says whether it is JSON, as strictly as JSON.parse, since
-/// Lighthouse reads the same file; jsonc-parser, which takes more, says where everything is.
+/// Parses a document. serde_json validates it as strictly as JSON.parse, because Lighthouse reads the same
+/// file; jsonc-parser, which is more lenient, provides the positions.
 pub(crate) fn parse_document<T>(
     text: &str,
     walk: impl FnOnce(JsonNode<'_>) -> Result<T, BudgetError>,
@@ -30,18 +29,18 @@ pub(crate) fn parse_document<T>(
     })?;
     let tree = parse_to_ast(text, &CollectOptions::default(), &ParseOptions::default())
         .map_err(|error| not_json(error.range().start, error.kind().to_string()))?;
-    let value = tree.value.as_ref().ok_or_else(|| not_json(0, "it is empty".to_owned()))?;
+    let value = tree.value.as_ref().ok_or_else(|| not_json(0, "the file is empty".to_owned()))?;
     walk(JsonNode { value, location: JsonLocation { text, range: value.range(), key: String::new() } })
 }
 
-/// A value at its place.
+/// A value with its location.
 #[derive(Clone, Debug)]
 pub(crate) struct JsonNode<'a> {
     value: &'a Value<'a>,
     location: JsonLocation<'a>,
 }
 
-/// Where something is, in the text and in the tree.
+/// A location in the text and in the tree.
 #[derive(Clone, Debug)]
 struct JsonLocation<'a> {
     text: &'a str,
@@ -49,7 +48,7 @@ struct JsonLocation<'a> {
     key: String,
 }
 
-/// The values of an object, all of whose keys are known.
+/// The fields of an object without unknown keys.
 #[derive(Debug)]
 pub(crate) struct JsonFields<'a> {
     properties: &'a [ObjectProp<'a>],
@@ -89,7 +88,7 @@ impl<'a> JsonNode<'a> {
             let name = property.name.as_str();
             if !known.contains(&name) {
                 let location = JsonLocation { range: property.name.range(), ..fields.location.child(name) };
-                return Err(location.error(BudgetErrorKind::unknown_name("known key", name, known.to_vec())));
+                return Err(location.error(BudgetErrorKind::unknown_name("key", name, known.to_vec())));
             }
         }
         Ok(fields)
@@ -102,7 +101,7 @@ impl<'a> JsonNode<'a> {
         }
     }
 
-    /// What the text names, among the named things.
+    /// Returns the option of that name.
     pub(crate) fn parse_name<T: Copy>(
         &self,
         expected: &'static str,
@@ -146,7 +145,7 @@ impl<'a> JsonNode<'a> {
 }
 
 impl<'a> JsonFields<'a> {
-    /// The value of that key. Of two, the last, as everywhere in JSON.
+    /// Returns the value of a key; the last one, as in JSON.parse, if the key is repeated.
     pub(crate) fn get(&self, key: &str) -> Option<JsonNode<'a>> {
         let property = self.properties.iter().rfind(|property| property.name.as_str() == key)?;
         let location = JsonLocation { range: property.value.range(), ..self.location.child(key) };
@@ -157,7 +156,7 @@ impl<'a> JsonFields<'a> {
         self.get(key).ok_or_else(|| self.error(BudgetErrorKind::MissingKey { key }))
     }
 
-    /// The items of an array that may be absent.
+    /// Returns the items of an optional array.
     pub(crate) fn items(&self, key: &str) -> Result<Vec<JsonNode<'a>>, BudgetError> {
         self.get(key).map_or(Ok(Vec::new()), |node| node.items("an array"))
     }
@@ -196,7 +195,7 @@ impl JsonLocation<'_> {
     }
 }
 
-/// People count from 1.
+/// Line and column count from 1.
 fn one_based(zero_based: usize) -> u32 {
     u32::try_from(zero_based).unwrap_or(u32::MAX).saturating_add(1)
 }

@@ -1,6 +1,5 @@
-//! One budgets.json, and everything that follows from it: the limits of a page, the assertions
-//! that Lighthouse CI shall make, and the verdicts that counts of real visits allow. Counting the
-//! visits is the ledger's business; telling people is the shells'.
+//! budgets.json and its consequences: the limits of a page, the assertions of Lighthouse CI, and the
+//! verdicts on counts of real visits. The ledger counts visits; the shells report.
 
 mod assertions;
 mod binomial;

@@ -1,12 +1,12 @@
-//! Which pages an entry is about: robots.txt-style patterns, where `*` stands for anything and a
-//! final `$` for the end. Lighthouse allows one `*`; with more, robots.txt is followed.
+//! Path patterns of robots.txt (RFC 9309 §2.2.3): `*` matches anything and a final `$` the end. Lighthouse
+//! allows one `*`; several follow robots.txt.
 
 /// A pattern for the path of a page, with its query if there is one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct RobotsPattern(String);
 
 impl RobotsPattern {
-    /// The pattern as written, or what it must be.
+    /// Parses a pattern. An error is the requirement that the text violates.
     pub(crate) fn parse(text: &str) -> Result<Self, &'static str> {
         let body = text.strip_suffix('$').unwrap_or(text);
         match text {
@@ -78,7 +78,7 @@ mod tests {
     #[test]
     fn a_star_and_a_dollar_are_anything_up_to_the_end() {
         check("/v*chunk.js$", &["/v1/chunk.js", "/vchunk.js", "/v/chunk.js/chunk.js"], &["/v/chunk.js?1"]);
-        // What stands before the star cannot also stand after it.
+        // Text that matched before the star cannot match again after it.
         check("/aba*ba$", &["/ababa"], &["/aba"]);
     }
 

@@ -1,6 +1,5 @@
-//! Lighthouse's scores, by its own curves and its own rounding, so that people read the field's
-//! figures on the scale that they know. Lighthouse 12 and 13 agree on all of it. Verdicts never
-//! rest on a score.
+//! Lighthouse scores, with its curves and rounding, so that field data is on a familiar scale. Lighthouse 12
+//! and 13 give the same scores. Verdicts do not depend on scores.
 
 use wire::{Device, Metric};
 
@@ -23,29 +22,29 @@ pub enum ScoredAudit {
     MaxPotentialFid,
 }
 
-/// The score of real visits, with what it is the weighted mean of.
+/// The score of real visits, and the metric scores that it is the weighted mean of.
 #[derive(Clone, Debug, PartialEq)]
 pub struct FieldScore {
-    /// How many they are.
+    /// Number of views.
     pub views: u64,
     /// In whole hundredths of 1.
     pub score: f64,
-    /// Metric by metric.
+    /// The score of each metric.
     pub parts: Vec<MetricScore>,
 }
 
-/// What a metric adds to the score of real visits.
+/// The contribution of a metric to the score of real visits.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct MetricScore {
-    /// Of what.
+    /// The metric.
     pub metric: Metric,
     /// Its own score.
     pub score: f64,
-    /// What it counts for, beside the others.
+    /// Its weight relative to the others.
     pub weight: f64,
 }
 
-/// Whose expectations a score meets.
+/// The form factor that scoring curves are for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum FormFactor {
     /// A phone on a slow connection.
@@ -72,7 +71,7 @@ impl ScoredAudit {
         Self::MaxPotentialFid,
     ];
 
-    /// Lighthouse's own name of it.
+    /// The audit's id in Lighthouse.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -86,7 +85,7 @@ impl ScoredAudit {
         }
     }
 
-    /// The score of a value, in whole hundredths of 1.
+    /// Returns the score of a value, in whole hundredths of 1.
     #[must_use]
     pub fn score(self, value: f64, form_factor: FormFactor) -> f64 {
         let raw = self.curve(form_factor).share_above(value);
@@ -94,7 +93,7 @@ impl ScoredAudit {
         (boosted * 100.0).floor() / 100.0
     }
 
-    /// What it counts in the performance score of a page that is loaded.
+    /// The weight in the performance score of a page load.
     #[must_use]
     pub const fn weight(self) -> f64 {
         match self {
@@ -124,7 +123,7 @@ impl ScoredAudit {
 }
 
 impl FormFactor {
-    /// The form that Lighthouse would judge such a device by.
+    /// The form factor that Lighthouse emulates for a device.
     #[must_use]
     pub const fn from_device(device: Device) -> Self {
         match device {
@@ -134,8 +133,7 @@ impl FormFactor {
     }
 }
 
-/// The performance score of a report: the mean of its weighted scores. A score that is not
-/// applicable is left out; None when all are.
+/// Returns the performance score of a report: the weighted mean of the applicable scores, or None without any.
 #[must_use]
 pub fn performance_score(scores: impl IntoIterator<Item = (f64, Option<f64>)>) -> Option<f64> {
     let (mut sum, mut weights) = (0.0, 0.0);
@@ -148,16 +146,15 @@ pub fn performance_score(scores: impl IntoIterator<Item = (f64, Option<f64>)>) -
     (weights > 0.0).then(|| (sum / weights * 100.0).round() / 100.0)
 }
 
-/// The score of real visits, by the percentile of each metric in its own unit. Lighthouse's
-/// curves and weights, but INP in the place of Total Blocking Time, which stands in for it in the
-/// lab, and no Speed Index, which no visit measures.
+/// Returns the score of real visits from the percentiles of metrics in their own units. Uses Lighthouse's curves
+/// and weights, with INP in place of its lab proxy Total Blocking Time, and without Speed Index.
 #[must_use]
 pub fn field_score(values: impl IntoIterator<Item = (Metric, f64)>, form_factor: FormFactor) -> Option<f64> {
     FieldScore::from_percentiles(0, values, form_factor).map(|whole| whole.score)
 }
 
 impl FieldScore {
-    /// The score of so many views by their percentiles; none where nothing of them is scored.
+    /// Scores views by their percentiles; None if no metric is scored.
     #[must_use]
     pub fn from_percentiles(
         views: u64,
@@ -179,7 +176,7 @@ impl FieldScore {
         Some(Self { views, score, parts })
     }
 
-    /// That of several classes of devices, each by its views.
+    /// Combines the scores of device classes, weighted by views.
     #[must_use]
     pub fn combine(classes: &[Self]) -> Option<Self> {
         let views = classes.iter().fold(0_u64, |sum, class| sum.saturating_add(class.views));
@@ -197,7 +194,7 @@ impl FieldScore {
         Some(Self { views, score, parts: parts.collect() })
     }
 
-    /// Each part with the share of the whole that it counts for.
+    /// Iterates over the parts with their share of the total weight.
     pub fn parts_with_share(&self) -> impl Iterator<Item = (&MetricScore, f64)> {
         let whole: f64 = self.parts.iter().map(|part| part.weight).sum();
         self.parts.iter().map(move |part| (part, (part.weight / whole * 100.0).round() / 100.0))
@@ -214,7 +211,7 @@ impl ScoreCurve {
         let ratio = (value / self.median).max(f64::from_bits(1));
         let standardized = libm::log(ratio) * INVERSE_ERFC_ONE_FIFTH / -libm::log(self.p10 / self.median);
         let share = (1.0 - erf(standardized)) / 2.0;
-        // Rounding must not move a value across its rating.
+        // Rounding must not change the rating of a value.
         if value <= self.p10 {
             share.clamp(0.9, 1.0)
         } else if value <= self.median {
@@ -225,7 +222,7 @@ impl ScoreCurve {
     }
 }
 
-/// Abramowitz and Stegun, formula 7.1.26: an approximation, and the one to agree with.
+/// Abramowitz and Stegun, formula 7.1.26: the approximation that Lighthouse uses.
 fn erf(x: f64) -> f64 {
     let t = 1.0 / (1.0 + 0.3275911 * x.abs());
     let y = t * (0.254829592 + t * (-0.284496736 + t * (1.421413741 + t * (-1.453152027 + t * 1.061405429))));
@@ -299,7 +296,7 @@ mod tests {
         assert_eq!((all.views, all.score), (400, 0.7));
         let parts: Vec<_> =
             all.parts_with_share().map(|(part, share)| (part.metric, part.score, share)).collect();
-        // Of FCP (300 · 0.90 + 100 · 1.00) / 400 by 10; of INP, which phones alone have, 300 · 30 / 400.
+        // FCP: (300 · 0.90 + 100 · 1.00) / 400, weight 10. INP, on phones only: weight 300 · 30 / 400.
         assert_eq!(parts, [(Metric::Fcp, 0.93, 0.31), (Metric::Inp, 0.5, 0.69)]);
         assert_eq!(FieldScore::combine(&[]), None);
     }

@@ -1,6 +1,5 @@
-//! Looking again and again without crying wolf. A verdict is for one look; who looks after every
-//! visit needs evidence that stays honest however often it is read. Raising the alarm with people
-//! is left to the shells.
+//! The sequential test of a budget: evidence that stays valid however often it is evaluated, unlike a verdict,
+//! which is for a single look. The shells notify people.
 
 use std::collections::BTreeMap;
 
@@ -10,51 +9,50 @@ use wire::UnixMillis;
 use crate::budgets::Limit;
 use crate::verdict::{BudgetTally, Verdict, required_share};
 
-/// Whether people should know that a page breaks its budget.
+/// The alarm of a budget.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum AlarmState {
-    /// Nothing is to be said.
+    /// No evidence of a violation.
     #[default]
     Quiet,
-    /// The budget is broken, and not yet seen to be kept again.
+    /// The budget was violated, and has not been met since.
     Raised,
 }
 
-/// What is remembered of a cell between one look and the next. Views of the last day may still be
-/// corrected, so they are counted anew at each look; what lies behind is settled, and only its sum is
-/// kept. Hours that no look has met are no evidence, whichever way they went.
+/// The state of a cell between observations. Views of the last day may still be corrected, so each observation
+/// counts them again; of older hours only the sum is kept. Hours that no observation covers are not evidence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SequentialTest {
-    /// The limit that is watched, in wire units.
+    /// The tested limit, in wire units.
     pub max: u32,
-    /// And its percentile.
+    /// The percentile of the limit.
     pub percentile: u8,
-    /// The hour since which the evidence is gathered.
+    /// The first hour of the evidence.
     pub since: UnixMillis,
-    /// The evidence of the hours that are settled.
+    /// The evidence of settled hours.
     settled: BudgetTally,
-    /// Up to this hour.
+    /// The end of the settled hours.
     settled_to: UnixMillis,
     /// The alarm.
     pub alarm: AlarmState,
-    /// Since when it is as it is.
+    /// The time of the last change of the alarm.
     pub changed_at: UnixMillis,
 }
 
-/// What a look meets.
+/// The input of one observation.
 #[derive(Clone, Copy, Debug)]
 pub struct TestObservation<'a> {
-    /// The moment.
+    /// The time of the observation.
     pub now: UnixMillis,
     /// The limit in force.
     pub limit: Limit,
-    /// Views against it, by the hour in which they began.
+    /// Views judged by the limit, by the hour in which they began.
     pub hours: &'a BTreeMap<UnixMillis, BudgetTally>,
 }
 
 impl SequentialTest {
-    /// A cell that is watched for the first time: all that the look knows is evidence.
+    /// Starts the test of a cell; all hours of the observation are evidence.
     #[must_use]
     pub fn start(observation: &TestObservation<'_>) -> Self {
         let since =
@@ -62,11 +60,11 @@ impl SequentialTest {
         Self::new(observation, since)
     }
 
-    /// The cell after a look, and the views that are now evidence.
+    /// Returns the state after an observation, and the evidence.
     #[must_use]
     pub fn observe(self, observation: &TestObservation<'_>) -> (Self, BudgetTally) {
         let is_same = (self.max, self.percentile) == (observation.limit.max, observation.limit.percentile);
-        // Another limit is another question.
+        // A changed limit restarts the test.
         let mut next = if is_same { self } else { Self::new(observation, start_of_hour(observation.now)) };
         let settles = start_of_hour(observation.now.saturating_sub(CORRECTION_WINDOW_MS));
         let settling =
@@ -88,15 +86,14 @@ impl SequentialTest {
         (next, evidence)
     }
 
-    /// The cell with its evidence begun anew: another release is out. An alarm stays as it is.
+    /// Discards the evidence for a new release; the alarm stays.
     #[must_use]
     pub const fn restart(self, now: UnixMillis) -> Self {
         let since = start_of_hour(now);
         Self { since, settled: BudgetTally { within: 0, over: 0 }, settled_to: since, ..self }
     }
 
-    /// Whether it can be forgotten: nothing was seen of it for long, or for a while and nothing is to
-    /// be said.
+    /// Returns true if the cell had no views for its retention, which is longer while an alarm is raised.
     #[must_use]
     pub fn is_expired(&self, now: UnixMillis) -> bool {
         let retention_ms =
@@ -123,8 +120,8 @@ impl TestObservation<'_> {
     }
 }
 
-/// The release that leads, by the views that each had in the last hours. Another takes over once it
-/// has twice the views of the one before, so that two that share the visitors do not take turns.
+/// Returns the leading release by views of the last hours. Another one takes over once it has twice the views
+/// of the previous leader, so that two releases with equal traffic do not alternate.
 #[must_use]
 pub fn leading_release<'a>(before: Option<&'a str>, views: &'a BTreeMap<String, u64>) -> Option<&'a str> {
     let views_of = |name: &str| views.get(name).copied().unwrap_or_default();
@@ -139,9 +136,9 @@ pub fn leading_release<'a>(before: Option<&'a str>, views: &'a BTreeMap<String, 
 }
 
 impl AlarmState {
-    /// The alarm after another look. The evidence is every visit since the release, or since an
-    /// alarm last cleared; the verdict is of the window that people see. Raised by the one and
-    /// cleared only by the other, an alarm does not flap.
+    /// Returns the alarm after another observation. The evidence covers every visit since the release, or since
+    /// the alarm last cleared; the verdict is of the last day. The evidence raises the alarm and only the
+    /// verdict clears it, so that it does not flap.
     #[must_use]
     pub fn advance(self, evidence: BudgetTally, verdict: Verdict, percentile: u8) -> Self {
         match self {
@@ -153,15 +150,15 @@ impl AlarmState {
 }
 
 impl BudgetTally {
-    /// Both together.
+    /// Returns the sum.
     #[must_use]
     pub const fn plus(self, other: Self) -> Self {
         Self { within: self.within.saturating_add(other.within), over: self.over.saturating_add(other.over) }
     }
 
-    /// The e-value against "the budget is kept": however often and whenever it is read, a page
-    /// that keeps its budget ever reaches E with a chance of at most 1/E (Ville's inequality).
-    /// A mixture of bets on eight worse shares, so that slight and gross breaches both show.
+    /// Returns the e-value against "the budget is met". A page that meets its budget ever reaches E with a
+    /// probability of at most 1/E, however often it is evaluated (Ville's inequality). A mixture of bets on
+    /// eight lower shares detects both slight and gross violations.
     #[must_use]
     pub fn e_value(self, percentile: u8) -> f64 {
         let kept = required_share(percentile);
@@ -176,11 +173,11 @@ impl BudgetTally {
     }
 }
 
-/// One false alarm in twenty pages that are watched for ever.
+/// At most one false alarm in twenty pages that are tested forever.
 pub(crate) const E_VALUE_THRESHOLD: f64 = 20.0;
 
 const HOUR_MS: u64 = 3_600_000;
-/// A view may be told of a day after it began, and corrected for a while after that.
+/// A view may be reported a day after it began, and corrected for some time after that.
 const CORRECTION_WINDOW_MS: u64 = 27 * HOUR_MS;
 const QUIET_RETENTION_MS: u64 = 4 * 24 * HOUR_MS;
 const MAX_RETENTION_MS: u64 = 35 * 24 * HOUR_MS;
@@ -215,7 +212,7 @@ mod tests {
         assert_eq!(BudgetTally::new(1_000_000_000, 999_000_000).e_value(75), 0.0);
     }
 
-    /// The law behind Ville's inequality: one more visit does not raise the expected evidence.
+    /// The e-value is a supermartingale: one more visit does not raise its expectation.
     #[test]
     fn the_expected_e_value_does_not_grow_within_budget() {
         for percentile in [50, 75, 90, 99] {
@@ -250,7 +247,7 @@ mod tests {
         let mut test: Option<SequentialTest> = None;
         let mut evidence = BudgetTally::default();
         for ago in (0..=100).rev() {
-            // What is known at that hour, of the 72 hours up to it; the last day has less than it will.
+            // The views known at that hour, of the preceding 72 hours; the last day is still incomplete.
             let known = hours(&all).into_iter().filter(|(at, _)| {
                 *at <= NOON.saturating_sub(ago * HOUR_MS) && *at > NOON.saturating_sub((ago + 72) * HOUR_MS)
             });
@@ -264,7 +261,7 @@ mod tests {
                 test.unwrap_or_else(|| SequentialTest::start(&observation)).observe(&observation);
             (test, evidence) = (Some(next), found);
         }
-        // The first look knew 72 hours, and 100 have passed since.
+        // The first observation covered 72 hours, and 100 have passed since.
         let expect = all
             .iter()
             .take(172)

@@ -1,16 +1,16 @@
-//! What counts of visits prove about a budget. "p75 ≤ budget" says exactly that at least 75 % of
-//! visits are within budget, so a verdict needs two exact counts and no quantile. Which visits are
-//! counted together, and for how long, is left to the ledger.
+//! Verdicts on budgets from counts of visits. "p75 ≤ budget" means that at least 75 % of visits are within
+//! budget, so a verdict needs two exact counts and no quantile. The ledger decides which visits are counted.
 
 use serde::{Deserialize, Serialize};
+use wire::LimitCounts;
+use wire::budget_report::StratumCounts;
 
 use crate::{
     binomial::{at_least, at_most},
     budgets::Limit,
 };
 
-/// Visits, by whether they kept a budget. Visits that were really measured: a sampled one counts
-/// once, whatever its weight, since weight is no evidence.
+/// Measured visits within and over a budget. A sampled visit counts once, because its weight is no evidence.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BudgetTally {
     /// At most the budget.
@@ -19,22 +19,34 @@ pub struct BudgetTally {
     pub over: u64,
 }
 
-/// What a tally proves.
+impl From<LimitCounts> for BudgetTally {
+    fn from(counts: LimitCounts) -> Self {
+        Self::new(counts.n, counts.k)
+    }
+}
+
+impl From<StratumCounts> for BudgetTally {
+    fn from(counts: StratumCounts) -> Self {
+        Self::new(counts.n, counts.k)
+    }
+}
+
+/// The verdict on a tally.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Verdict {
-    /// Nobody was measured.
+    /// No measured visits.
     Unknown,
-    /// Too few were, to tell.
+    /// Too few visits.
     Insufficient,
-    /// The page keeps its budget.
+    /// Proven to be within budget.
     Met,
-    /// So many were measured that it would show if the page were clearly on either side.
+    /// Neither proven, despite enough visits to show a clear difference from the limit.
     AtLimit,
-    /// The page breaks its budget.
+    /// Proven to be over budget.
     Violated,
 }
 
-/// The ranks of the values, in ascending order, between which a percentile lies.
+/// The ranks, in ascending order of values, that bound a percentile.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PercentileRanks {
     /// Counted from 1.
@@ -44,20 +56,20 @@ pub struct PercentileRanks {
 }
 
 impl BudgetTally {
-    /// Of `n` visits, those within budget.
+    /// A tally of `n` visits, `within` of them within budget.
     #[must_use]
     pub const fn new(n: u64, within: u64) -> Self {
         Self { within, over: n.saturating_sub(within) }
     }
 
-    /// All visits.
+    /// The number of visits.
     #[must_use]
     pub const fn n(self) -> u64 {
         self.within.saturating_add(self.over)
     }
 
-    /// Whether at least `percentile` of a hundred visits are within budget. Of the pages that just
-    /// keep it, one look calls at most 1 % violated; of those that just break it, at most 5 % met.
+    /// Tests if at least `percentile` % of visits are within budget. A single look calls at most 1 % of pages
+    /// exactly at the limit violated, and at most 5 % met.
     #[must_use]
     pub fn verdict(self, percentile: u8, min_samples: u64) -> Verdict {
         let (n, share) = (self.n(), required_share(percentile));
@@ -74,14 +86,14 @@ impl BudgetTally {
         }
     }
 
-    /// So many views are over the limit beyond what the budget forgives; below 0, so many more it would forgive.
+    /// Returns the views over the limit in excess of the allowed share; negative below it.
     #[must_use]
     pub fn excess_visits(self, percentile: u8) -> f64 {
         self.over as f64 - self.n() as f64 * (1.0 - required_share(percentile))
     }
 
-    /// How likely a page that just keeps its budget is to look at least as bad: the p-value to
-    /// correct when many cells are judged together.
+    /// Returns the p-value: the probability that a page exactly at its limit looks at least as bad. To be
+    /// corrected when many cells are judged together.
     #[must_use]
     pub fn p_value(self, percentile: u8) -> f64 {
         at_most(self.within, self.n(), required_share(percentile))
@@ -89,7 +101,7 @@ impl BudgetTally {
 }
 
 impl Limit {
-    /// What visits prove about this limit.
+    /// Returns the verdict on a tally.
     #[must_use]
     pub fn verdict(&self, tally: BudgetTally) -> Verdict {
         tally.verdict(self.percentile, self.min_samples)
@@ -97,12 +109,12 @@ impl Limit {
 }
 
 impl Verdict {
-    /// The verdict on `n` visits that prove neither side.
+    /// Returns the verdict on `n` visits that prove neither side.
     pub(crate) const fn undecided(n: u64) -> Self {
         if n < MIN_AT_LIMIT_VISITS { Self::Insufficient } else { Self::AtLimit }
     }
 
-    /// The name in every answer.
+    /// The name in documents.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -116,8 +128,7 @@ impl Verdict {
 }
 
 impl PercentileRanks {
-    /// Between these, of `n` values, lies the percentile of all visits, with 95 % confidence. None
-    /// where `n` is too small to bound it.
+    /// Returns the 95 % confidence interval of a percentile of `n` values; None if `n` is too small.
     #[must_use]
     pub fn for_percentile(n: u64, percentile: u8) -> Option<Self> {
         let share = required_share(percentile);
@@ -130,13 +141,13 @@ impl PercentileRanks {
     }
 }
 
-/// The share of visits that a percentile asks to be within budget.
+/// The share of visits that must be within budget.
 pub(crate) fn required_share(percentile: u8) -> f64 {
     f64::from(percentile.clamp(1, 99)) / 100.0
 }
 
-/// The first number, up to `end`, of which that is true; it stays true from there on, and is true of
-/// `end`. Steps away from the guess, ever wider, until both sides are known; then halves.
+/// Returns the smallest number up to `end` for which a monotonic predicate is true; it must be true for `end`.
+/// Gallops away from the guess until both sides are known, then bisects.
 fn first_true(guess: u64, end: u64, is_true: impl Fn(u64) -> bool) -> u64 {
     let (mut low, mut high) = (0, end);
     let mut step = 1;
@@ -175,9 +186,9 @@ fn first_true(guess: u64, end: u64, is_true: impl Fn(u64) -> bool) -> u64 {
 
 const MAX_VIOLATED_P_VALUE: f64 = 0.01;
 const MAX_MET_P_VALUE: f64 = 0.05;
-/// From here on, a page that is neither is near its limit: within about 2.5 points of it.
+/// With this many visits, an undecided page is within about 2.5 points of its limit.
 pub(crate) const MIN_AT_LIMIT_VISITS: u64 = 1300;
-/// Half of what a 95 % interval leaves out.
+/// The probability of each tail outside a 95 % interval.
 const INTERVAL_TAIL: f64 = 0.025;
 
 #[cfg(test)]

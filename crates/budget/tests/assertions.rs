@@ -1,4 +1,4 @@
-//! What Lighthouse CI is told to assert, and how a run is proved to have asserted it.
+//! Assertions for Lighthouse CI, and the check that a run made them.
 
 #![expect(clippy::unwrap_used, reason = "a helper of tests may do as tests do")]
 
@@ -9,7 +9,7 @@ fn page(text: &str, url: &str) -> PageAssertions {
     Budgets::parse(text).unwrap().page_assertions(url, Device::Phone).unwrap()
 }
 
-/// What is asserted, as Lighthouse CI would be given it.
+/// Audits with their bounds, as in the configuration of Lighthouse CI.
 fn audit_limits(page: &PageAssertions) -> Vec<(&str, f64)> {
     let mut pairs: Vec<_> =
         page.assertions.iter().map(|assertion| (assertion.audit.as_str(), assertion.max)).collect();
@@ -139,10 +139,10 @@ fn a_run_proves_only_what_it_asserted() {
     let did_not_run =
         LhciResult { passed: false, ..result("first-contentful-paint", None, "auditRan", 1.0, Some(0.0)) };
     assert_eq!(outcomes(&[did_not_run]), [AssertionOutcome::NotMeasured, AssertionOutcome::NotAsserted]);
-    // Two runs' worth of results: the good one does not hide the bad one, in either order.
+    // The good result of one run does not hide the bad one of another, in either order.
     assert_eq!(outcomes(&[paint(Some(1501.0)), paint(Some(1500.0))])[0], broken);
     assert_eq!(outcomes(&[paint(Some(1500.0)), paint(Some(1501.0))])[0], broken);
-    // Another number, another page and another audit prove nothing.
+    // A result with another bound, page or audit does not count.
     let lax = LhciResult { expected: 9000.0, ..paint(Some(1500.0)) };
     let elsewhere = LhciResult { url: "http://localhost:3000/about".into(), ..paint(Some(1500.0)) };
     let default_score = LhciResult { name: "minScore".into(), ..paint(Some(1.0)) };

@@ -1,4 +1,4 @@
-//! What a budgets.json says, what of it wins, and what a mistake in it is told.
+//! Parsing of budgets.json: precedence, inheritance and error messages.
 
 #![expect(clippy::unwrap_used, reason = "a helper of tests may do as tests do")]
 
@@ -77,7 +77,7 @@ fn each_limit_comes_from_the_rule_that_decides_it() {
           "timings": [ { "metric": "largest-contentful-paint", "budget": 1800 } ] }
     ]"#;
     let budgets = Budgets::parse(text).unwrap();
-    // The first and the third have later ones in their place, wherever they would apply.
+    // Later rules override the first and the third on all their pages.
     let rules: Vec<_> =
         budgets.rules().map(|rule| (rule.pattern, rule.limit.max, rule.is_sitewide())).collect();
     assert_eq!(rules, [("/*", 2500, true), ("/cart", 1800, false)]);
@@ -124,13 +124,13 @@ fn budgets_inherit_the_settings_of_their_entry() {
 }
 
 #[test]
-fn a_budget_in_wire_units_keeps_its_meaning() {
+fn a_budget_in_wire_units_judges_like_the_original() {
     fn units(metric: &str, budget: &str, unit_of: Metric) -> u32 {
         let text = format!(r#"[{{"timings": [{{"metric": "{metric}", "budget": {budget}}}]}}]"#);
         max(&text, "/", Device::Phone, unit_of).unwrap()
     }
     let cls = |budget: &str| units("cumulative-layout-shift", budget, Metric::Cls);
-    // Every one of these is a hair off its integer as a float product.
+    // As float products, all of these are slightly off their integers.
     for whole in 0..=10_000_u32 {
         assert_eq!(cls(&format!("{}.{:04}", whole / 10_000, whole % 10_000)), whole);
     }
@@ -148,62 +148,62 @@ fn check(text: &str, expect: &str) {
 fn an_error_names_its_line_and_the_remedy() {
     check(
         "[\n  {\n    \"timings\": [{\n      \"metric\": \"largest-contentful-pain\", \"budget\": 1 }] } ]",
-        "line 4, column 17: [0].timings[0].metric: \"largest-contentful-pain\" is no metric; did you mean \"largest-contentful-paint\"?",
+        "line 4, column 17: [0].timings[0].metric: unknown metric \"largest-contentful-pain\"; did you mean \"largest-contentful-paint\"?",
     );
     check(
         r#"[{"timings": [{"metric": "LCP", "budget": 1}]}]"#,
-        "line 1, column 26: [0].timings[0].metric: \"LCP\" is no metric; did you mean \"largest-contentful-paint\"?",
+        "line 1, column 26: [0].timings[0].metric: unknown metric \"LCP\"; did you mean \"largest-contentful-paint\"?",
     );
     check(
         "[{\"path\": \"/\",\n  \"timing\": []}]",
-        "line 2, column 3: [0].timing: \"timing\" is no known key; did you mean \"timings\"?",
+        "line 2, column 3: [0].timing: unknown key \"timing\"; did you mean \"timings\"?",
     );
     check(
         r#"[{"resourceSizes": [{"resourceType": "scripts", "budget": 1}]}]"#,
-        "line 1, column 38: [0].resourceSizes[0].resourceType: \"scripts\" is no resource type; did you mean \"script\"?",
+        "line 1, column 38: [0].resourceSizes[0].resourceType: unknown resource type \"scripts\"; did you mean \"script\"?",
     );
     check(
         r#"[{"severity": "fatal"}]"#,
-        "line 1, column 15: [0].severity: \"fatal\" is no severity; known are error, warn",
+        "line 1, column 15: [0].severity: unknown severity \"fatal\"; use one of error, warn",
     );
     check(
         r#"[{"device": "mobile"}]"#,
-        "line 1, column 13: [0].device: \"mobile\" is no device; known are phone, tablet, desktop",
+        "line 1, column 13: [0].device: unknown device \"mobile\"; use one of phone, tablet, desktop",
     );
     check(
         r#"[{"percentile": 100}]"#,
-        "line 1, column 17: [0].percentile: the number must be a whole number from 1 to 99",
+        "line 1, column 17: [0].percentile: must be a whole number from 1 to 99",
     );
     check(
         r#"[{"minSamples": 0}]"#,
-        "line 1, column 17: [0].minSamples: the number must be a whole number from 1 to a billion",
+        "line 1, column 17: [0].minSamples: must be a whole number from 1 to a billion",
     );
-    check(r#"[{"path": "cat"}]"#, "line 1, column 11: [0].path: it must start with \"/\"");
-    check(r#"[{"timings": [{"budget": 1}]}]"#, "line 1, column 15: [0].timings[0]: \"metric\" is missing");
+    check(r#"[{"path": "cat"}]"#, "line 1, column 11: [0].path: must start with \"/\"");
+    check(r#"[{"timings": [{"budget": 1}]}]"#, "line 1, column 15: [0].timings[0]: missing key \"metric\"");
     check(
         r#"[{"timings": [{"metric": "interactive"}]}]"#,
-        "line 1, column 15: [0].timings[0]: \"budget\" is missing",
+        "line 1, column 15: [0].timings[0]: missing key \"budget\"",
     );
     check(
         r#"[{"timings": [{"metric": "interactive", "budget": "3s"}]}]"#,
-        "line 1, column 51: [0].timings[0].budget: here belongs a number, not a string",
+        "line 1, column 51: [0].timings[0].budget: expected a number, found a string",
     );
     check(
         r#"[{"timings": [{"metric": "interactive", "budget": -1}]}]"#,
-        "line 1, column 51: [0].timings[0].budget: the number must be zero or more",
+        "line 1, column 51: [0].timings[0].budget: must be zero or more",
     );
     check(
         r#"[{"timings": [{"metric": "speed-index", "budget": 1}, {"metric": "speed-index", "budget": 2}]}]"#,
-        "line 1, column 55: [0].timings[1]: \"speed-index\" is budgeted twice here",
+        "line 1, column 55: [0].timings[1]: duplicate budget for \"speed-index\"; remove one of them",
     );
     check(
         r#"[{"timings": [{"metric": "speed-index", "field": 1}]}]"#,
-        "line 1, column 50: [0].timings[0].field: it must be left out, since no real visit measures this",
+        "line 1, column 50: [0].timings[0].field: must be omitted: real visits do not measure this",
     );
-    check(r#"{"path": "/"}"#, "line 1, column 1: here belongs an array of budgets, not an object");
-    check("", "line 1, column 1: this is not JSON: EOF while parsing a value");
-    check("[\n  {},\n]", "line 3, column 1: this is not JSON: expected value");
-    check(r#"[{"path": null}]"#, "line 1, column 11: [0].path: here belongs a path, not null");
+    check(r#"{"path": "/"}"#, "line 1, column 1: expected an array of budgets, found an object");
+    check("", "line 1, column 1: invalid JSON: EOF while parsing a value");
+    check("[\n  {},\n]", "line 3, column 1: invalid JSON: expected value");
+    check(r#"[{"path": null}]"#, "line 1, column 11: [0].path: expected a path, found null");
 }
 
 #[test]
@@ -218,8 +218,8 @@ fn json_that_lighthouse_rejects_is_rejected() {
         "[{}] []",
         "[{\"percentile\": NaN}]",
     ] {
-        let mistake = Budgets::parse(text).unwrap_err();
-        assert!(matches!(mistake.kind, BudgetErrorKind::NotJson { .. }), "{text}: {mistake}");
+        let error = Budgets::parse(text).unwrap_err();
+        assert!(matches!(error.kind, BudgetErrorKind::NotJson { .. }), "{text}: {error}");
     }
 }
 
@@ -231,10 +231,10 @@ fn deep_nesting_does_not_overflow_the_parser() {
 
 #[test]
 fn columns_count_characters() {
-    let mistake = Budgets::parse("[\r\n{\"päth\": 1}]").unwrap_err();
-    assert_eq!((mistake.line, mistake.column), (2, 2));
-    let mistake = Budgets::parse("[{\"path\": \"/ä→\", \"percentil\": 1}]").unwrap_err();
-    assert_eq!((mistake.line, mistake.column), (1, 18));
+    let error = Budgets::parse("[\r\n{\"päth\": 1}]").unwrap_err();
+    assert_eq!((error.line, error.column), (2, 2));
+    let error = Budgets::parse("[{\"path\": \"/ä→\", \"percentil\": 1}]").unwrap_err();
+    assert_eq!((error.line, error.column), (1, 18));
 }
 
 #[test]
@@ -270,7 +270,7 @@ fn the_schema_lists_the_same_names() {
     }
 }
 
-/// The characters that JSON is made of, those that it is not, and what looks like either.
+/// Tokens of JSON, and invalid look-alikes.
 fn json_fragment() -> impl Strategy<Value = &'static str> {
     select(vec![
         "[", "]", "{", "}", ",", ":", "\"", "'", "\\", "\\u00e9", "\\ud800", "\\x41", "0", "01", "-", "+",
@@ -281,7 +281,7 @@ fn json_fragment() -> impl Strategy<Value = &'static str> {
 
 proptest! {
     #[test]
-    fn what_is_read_is_json_whatever_happened_to_the_file(
+    fn an_edited_file_parses_only_if_it_is_json(
         edits in vec((any::<Index>(), json_fragment(), any::<bool>()), 1..4),
     ) {
         let mut chars: Vec<char> = include_str!("../../../lighthouse/budgets.json").chars().collect();
@@ -292,12 +292,12 @@ proptest! {
         let text: String = chars.into_iter().collect();
         match Budgets::parse(&text) {
             Ok(_) => prop_assert!(serde_json::from_str::<serde_json::Value>(&text).is_ok(), "{}", text),
-            Err(mistake) => prop_assert!(text.lines().count().max(1) >= mistake.line as usize - 1, "{}", mistake),
+            Err(error) => prop_assert!(text.lines().count().max(1) >= error.line as usize - 1, "{}", error),
         }
     }
 
     #[test]
-    fn no_text_breaks_the_reader(pieces in vec(json_fragment(), 0..30)) {
+    fn arbitrary_text_parses_only_if_it_is_json(pieces in vec(json_fragment(), 0..30)) {
         let text = pieces.concat();
         if Budgets::parse(&text).is_ok() {
             prop_assert!(serde_json::from_str::<serde_json::Value>(&text).is_ok(), "{}", text);

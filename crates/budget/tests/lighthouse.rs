@@ -1,5 +1,4 @@
-//! Lighthouse's own code as the oracle. The golden files beside this test were written by it
-//! (golden.mjs).
+//! Comparison with Lighthouse's own code, which wrote the golden files of this test (golden.mjs).
 
 #![expect(clippy::indexing_slicing, clippy::unwrap_used, reason = "a helper of tests may do as tests do")]
 
@@ -94,7 +93,7 @@ fn budget_entry() -> impl Strategy<Value = Value> {
     })
 }
 
-/// Budget.urlMatchesPattern, case by case.
+/// A port of Lighthouse's Budget.urlMatchesPattern.
 fn lighthouse_matches(path: &str, pattern: &str) -> bool {
     let end = pattern.strip_suffix('$');
     match (pattern.split_once('*'), end) {
@@ -107,7 +106,7 @@ fn lighthouse_matches(path: &str, pattern: &str) -> bool {
     }
 }
 
-/// What an entry asserts, as Lighthouse CI's own conversion has it.
+/// The assertions of an entry by Lighthouse CI's own conversion.
 fn lhci_assertions(entry: &Value) -> Vec<(String, f64)> {
     let budgets = |key: &str, name: &str, audit: fn(&str) -> String, unit: f64| {
         let items = entry[key].as_array().cloned().unwrap_or_default();
@@ -124,10 +123,10 @@ fn lhci_assertions(entry: &Value) -> Vec<(String, f64)> {
 }
 
 proptest! {
-    /// Lighthouse took the last entry that matches a page; Lighthouse CI takes all of them. Here,
-    /// the last entry counts in full, and an earlier one for what no later one says.
+    /// Lighthouse used the last entry that matches a page; Lighthouse CI uses all of them. Here, the last
+    /// matching entry wins for each measure.
     #[test]
-    fn a_budget_json_of_lighthouse_means_the_same(entries in vec(budget_entry(), 0..5), pretty in any::<bool>()) {
+    fn a_lighthouse_budget_json_keeps_its_meaning(entries in vec(budget_entry(), 0..5), pretty in any::<bool>()) {
         let file = Value::Array(entries.clone());
         let text = if pretty { serde_json::to_string_pretty(&file) } else { serde_json::to_string(&file) }.unwrap();
         let budgets = Budgets::parse(&text).unwrap();
@@ -146,7 +145,7 @@ proptest! {
                 let lab = expected.iter().find(|(audit, _)| audit == name).map(|(_, max)| max * metric.wire_scale());
                 let field = budgets.limit(path, Device::Phone, metric).map(|limit| f64::from(limit.max));
                 prop_assert_eq!(lab.is_some(), field.is_some());
-                // The field's limit is the last whole wire unit that is within the lab's.
+                // The field limit is the lab limit rounded down to wire units.
                 let (lab, field) = (lab.unwrap_or_default().min(f64::from(u32::MAX)), field.unwrap_or_default());
                 prop_assert!(field <= lab + 1e-6 && lab < field + 1.0, "{} {}", lab, field);
             }

@@ -4,9 +4,8 @@
 
 use serde::Deserialize;
 
-use crate::headers::{Headers, is_token_byte};
-use crate::request::RequestParts;
-use crate::routes::{CacheConfig, CacheRoute};
+use crate::headers::{Headers, is_token_byte, parse_cookies};
+use crate::http_head::RequestParts;
 
 /// What a request has to bring: one of a cookie, a field and a bearer token.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -87,7 +86,7 @@ impl AccessRule {
     pub fn credential(&self, headers: &Headers) -> Credential {
         let given = match (&self.cookie, &self.header) {
             (Some(name), _) => {
-                let mut all = crate::request::parse_cookies(headers).into_iter();
+                let mut all = parse_cookies(headers).into_iter();
                 all.find(|(known, _)| known == name).map(|(_, value)| value.to_owned())
             }
             (None, Some(name)) => headers.first(name).map(str::to_owned),
@@ -119,63 +118,6 @@ impl AccessRule {
     }
 }
 
-/// The requirements of every route that could be meant by a path.
-pub(crate) fn access_rules_for<'a>(routes: &'a CacheConfig, host: &str, path: &str) -> Vec<&'a AccessRule> {
-    // Most sites have none, and each answer would pay for it.
-    if routes.routes.iter().all(|route| route.require.is_none()) {
-        return Vec::new();
-    }
-    let rule_for = |path: &str| {
-        routes.find_route(host, path).and_then(|(_, route): (_, &CacheRoute)| route.require.as_ref())
-    };
-    let plain = normalize_path(path);
-    let lower = plain.to_ascii_lowercase();
-    let trimmed = lower.trim_end_matches('/');
-    let mut rules: Vec<&AccessRule> = Vec::new();
-    for reading in [path, &plain, &lower, trimmed, &format!("{trimmed}/")] {
-        rules.extend(rule_for(reading).filter(|require| !rules.contains(require)));
-    }
-    rules
-}
-
-/// A path as the most obliging of origins reads it: decoded more than once, without parameters of
-/// segments, empty segments and dots.
-fn normalize_path(path: &str) -> String {
-    let mut path = path.to_owned();
-    for _ in 0..MAX_DECODE_PASSES {
-        let decoded = percent_decode(&path);
-        if decoded == path {
-            break;
-        }
-        path = decoded;
-    }
-    let mut segments: Vec<&str> = Vec::new();
-    for segment in path.split(['/', '\\']) {
-        let until = segment.find([';', '?', '#', '\0']).unwrap_or(segment.len());
-        match segment.get(..until).unwrap_or(segment).trim() {
-            "" | "." => {}
-            ".." => drop(segments.pop()),
-            segment => segments.push(segment),
-        }
-    }
-    format!("/{}{}", segments.join("/"), if path.ends_with('/') && !segments.is_empty() { "/" } else { "" })
-}
-
-fn percent_decode(text: &str) -> String {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((first, after)) = rest.split_first() {
-        let code = (*first == b'%').then(|| after.get(..2)).flatten();
-        let code = code.filter(|code| code.iter().all(u8::is_ascii_hexdigit));
-        let byte = code
-            .and_then(|code| std::str::from_utf8(code).ok())
-            .and_then(|code| u8::from_str_radix(code, 16).ok());
-        bytes.push(byte.unwrap_or(*first));
-        rest = if byte.is_some() { after.get(2..).unwrap_or_default() } else { after };
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
-}
-
 fn percent_encode(text: &str) -> String {
     let mut all = String::with_capacity(text.len());
     for byte in text.bytes() {
@@ -193,32 +135,4 @@ fn percent_encode(text: &str) -> String {
 fn bearer_token(value: &str) -> Option<String> {
     let (scheme, token) = value.split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim().to_owned())
-}
-
-const MAX_DECODE_PASSES: usize = 3;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn paths_are_normalized_as_the_most_lenient_origin_would() {
-        for (path, reading) in [
-            ("/admin/users", "/admin/users"),
-            ("/%61dmin", "/admin"),
-            ("/%2561dmin", "/admin"),
-            ("//admin//users/", "/admin/users/"),
-            ("/x/%2e%2e/admin", "/admin"),
-            ("/x/..;/admin", "/admin"),
-            ("/x\\..\\admin", "/admin"),
-            ("/x/..%2fadmin", "/admin"),
-            ("/admin;a=b/users", "/admin/users"),
-            ("/admin%00.css", "/admin"),
-            ("/admin%3fx", "/admin"),
-            ("/%zz", "/%zz"),
-            ("/", "/"),
-        ] {
-            assert_eq!(normalize_path(path), reading, "{path}");
-        }
-    }
 }

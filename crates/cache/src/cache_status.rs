@@ -3,6 +3,8 @@
 
 use std::fmt::Write;
 
+use wire::beacon::CacheStatus;
+
 /// What the cache did for a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LookupOutcome {
@@ -47,15 +49,21 @@ pub struct CacheStatusParams<'a> {
 }
 
 impl LookupOutcome {
-    /// A word for it, as in Server-Timing.
+    /// Reduces the outcome to the status that clients and statistics know.
+    #[must_use]
+    pub const fn cache_status(self) -> CacheStatus {
+        match self {
+            Self::Hit => CacheStatus::Hit,
+            Self::Stale => CacheStatus::Stale,
+            Self::Miss(_) | Self::Revalidated => CacheStatus::Miss,
+            Self::Bypass => CacheStatus::Bypass,
+        }
+    }
+
+    /// Returns the name of the status, as in `Server-Timing`.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Hit => "hit",
-            Self::Stale => "stale",
-            Self::Miss(_) | Self::Revalidated => "miss",
-            Self::Bypass => "bypass",
-        }
+        self.cache_status().name()
     }
 
     /// The member of the list, by the name of this cache.

@@ -1,42 +1,54 @@
-//! Why. Each rule that a decision meets leaves its ground where it is applied, so that what is
-//! explained is what was done. A ground is a sentence with the paragraph it rests on.
+//! The decision log. Each rule records its reason at the place where it is applied, so that the explanation
+//! is what was done. A reason is a sentence with the paragraph that it rests on.
 
 use std::fmt;
 
-/// The grounds of a decision, in the order in which its rules were applied.
+/// The reasons of a decision, in the order in which its rules were applied.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DecisionLog(Vec<DecisionReason>);
 
 impl DecisionLog {
-    /// None yet.
+    /// Creates an empty log.
     #[must_use]
     pub const fn new() -> Self {
         Self(Vec::new())
     }
 
-    /// Adds one that a shell has met itself.
+    /// Appends a reason.
     pub fn record(&mut self, reason: DecisionReason) {
         self.0.push(reason);
     }
 
-    /// Forgets what was noted after so many.
+    /// Returns the number of reasons.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Returns true if there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Drops the reasons after the first `count`.
     pub fn truncate(&mut self, count: usize) {
         self.0.truncate(count);
     }
 
-    /// Each in turn.
+    /// Returns the reasons in order.
     pub fn iter(&self) -> impl Iterator<Item = &DecisionReason> {
         self.0.iter()
     }
 
-    /// The one that settled it.
+    /// Returns the reason that decided.
     #[must_use]
     pub fn last(&self) -> Option<&DecisionReason> {
         self.0.last()
     }
 }
 
-/// From where a lifetime comes.
+/// The source of a lifetime.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum LifetimeSource {
     /// CDN-Cache-Control.
@@ -47,21 +59,21 @@ pub enum LifetimeSource {
     MaxAge,
     /// Expires.
     Expires,
-    /// The route's class.
+    /// The route's `ttl`.
     Route,
-    /// The route's word on what is not there.
+    /// The route's `negative_ttl`.
     Negative,
-    /// A tenth of its age when it came.
+    /// A tenth of the time since the last modification.
     Heuristic,
-    /// Nobody said any.
+    /// No source.
     None,
 }
 
-/// A rule as it was met.
+/// A rule that was applied.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[expect(missing_docs, reason = "each is a sentence, written out below")]
+#[expect(missing_docs, reason = "each is a sentence, in Display")]
 pub enum DecisionReason {
-    // Of a request.
+    // Requests.
     MethodNotCacheable { method: String },
     HasBody,
     HasAuthorization,
@@ -79,7 +91,7 @@ pub enum DecisionReason {
     RequestMinFresh { min_fresh: u64, remaining: u64 },
     RequestMaxStale { max_stale: u64 },
     OnlyIfCached,
-    // Of what is stored.
+    // Stored responses.
     NothingStored,
     NoMatchingVariant { names: String },
     PurgedHard,
@@ -95,7 +107,7 @@ pub enum DecisionReason {
     NoValidator,
     StaleIfError { staleness: u64, window: u64 },
     TooStaleForError { staleness: u64, window: u64 },
-    // Of an answer of the origin.
+    // The origin's responses.
     StatusUnderstood { status: u16 },
     NotFinalStatus { status: u16 },
     PartialResponse,
@@ -118,7 +130,7 @@ pub enum DecisionReason {
 }
 
 impl DecisionReason {
-    /// A word for it, for statistics and Cache-Status.
+    /// Returns the code in statistics and Cache-Status.
     #[must_use]
     pub const fn code(&self) -> &'static str {
         match self {
@@ -175,7 +187,7 @@ impl DecisionReason {
         }
     }
 
-    /// What it rests on.
+    /// Returns the clause of the standard, or the part of the configuration.
     #[must_use]
     pub const fn citation(&self) -> &'static str {
         match self {
@@ -242,10 +254,10 @@ impl fmt::Display for LifetimeSource {
             Self::SMaxage => "s-maxage",
             Self::MaxAge => "max-age",
             Self::Expires => "Expires",
-            Self::Route => "the route's class",
-            Self::Negative => "the route's word on what is not there",
-            Self::Heuristic => "a tenth of its age when it came",
-            Self::None => "nobody",
+            Self::Route => "the route's ttl",
+            Self::Negative => "the route's negative_ttl",
+            Self::Heuristic => "a tenth of its age on arrival",
+            Self::None => "no one",
         })
     }
 }
@@ -253,106 +265,145 @@ impl fmt::Display for LifetimeSource {
 impl fmt::Display for DecisionReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::MethodNotCacheable { method } => write!(f, "{method} is answered by the origin alone"),
-            Self::HasBody => write!(f, "a read with a body is answered by the origin, without the body"),
-            Self::HasAuthorization => write!(f, "the request is authorized, so its answer is nobody else's"),
+            Self::MethodNotCacheable { method } => write!(f, "only the origin answers {method}"),
+            Self::HasBody => write!(f, "the request has a body, which is not forwarded"),
+            Self::HasAuthorization => {
+                write!(f, "the request has Authorization, so its response is not shared")
+            }
             Self::HasCookie { name } => {
-                write!(f, "the cookie `{name}` is neither part of the key nor ignored by the route")
+                write!(f, "the route neither keys nor ignores the cookie `{name}`")
             }
             Self::HasBypassHeader { name } => {
-                write!(f, "the route lets requests with `{name}` past the cache")
+                write!(f, "requests with `{name}` bypass the cache on this route")
             }
-            Self::HasPrecondition { name } => write!(f, "{name} is for the origin to judge"),
-            Self::HasRange => write!(f, "nothing whole is stored, and a part is not"),
+            Self::HasPrecondition { name } => write!(f, "the origin evaluates {name}"),
+            Self::HasRange => write!(f, "no complete response is stored, and a range cannot be stored"),
             Self::AmbiguousPath => {
-                write!(f, "the path holds an encoded delimiter, which origins read in different ways")
+                write!(f, "the path has an encoded delimiter, which origins interpret differently")
             }
-            Self::RouteBypass => write!(f, "the route caches nothing"),
-            Self::AccessControlled => write!(f, "the route wants a proof, so its answers are nobody else's"),
+            Self::RouteBypass => write!(f, "the route bypasses the cache"),
+            Self::AccessControlled => {
+                write!(f, "the route requires a credential, so its responses are not shared")
+            }
             Self::OriginLimited { rate } => {
-                write!(f, "the origin fails or is slow, and gets {rate} requests a second until it is well")
+                write!(
+                    f,
+                    "the origin is failing or slow, and is limited to {rate} requests a second until it recovers"
+                )
             }
-            Self::RequestNoStore => write!(f, "the visitor says no-store"),
-            Self::RequestNoCache => write!(f, "the visitor says no-cache"),
+            Self::RequestNoStore => write!(f, "the request says no-store"),
+            Self::RequestNoCache => write!(f, "the request says no-cache"),
             Self::RequestMaxAge { max_age, age } => {
-                write!(f, "the visitor takes what is at most {max_age} s old, and this is {age} s")
+                write!(
+                    f,
+                    "the request accepts an age of at most {max_age} s, and the response is {age} s old"
+                )
             }
             Self::RequestMinFresh { min_fresh, remaining: left } => {
-                write!(f, "the visitor wants {min_fresh} s of freshness, and {left} s are left")
+                write!(f, "the request wants at least {min_fresh} s of freshness, and {left} s remain")
             }
             Self::RequestMaxStale { max_stale } => {
-                write!(f, "the visitor takes what has been stale for up to {max_stale} s")
+                write!(f, "the request accepts responses that have been stale for up to {max_stale} s")
             }
-            Self::OnlyIfCached => write!(f, "the visitor wants nothing of the origin"),
+            Self::OnlyIfCached => write!(f, "the request says only-if-cached"),
             Self::NothingStored => write!(f, "nothing is stored under this key"),
             Self::NoMatchingVariant { names } => {
-                write!(f, "what is stored varies on {names}, and nothing of it is for this request")
+                write!(f, "the stored responses vary on {names}, and none matches this request")
             }
-            Self::PurgedHard => write!(f, "what is stored was purged after it was fetched"),
-            Self::PurgedSoft => write!(f, "what is stored was declared stale after it was fetched"),
+            Self::PurgedHard => write!(f, "the stored response was purged after it was fetched"),
+            Self::PurgedSoft => write!(f, "the stored response was marked stale after it was fetched"),
             Self::PurgeStatusUnknown => {
-                write!(f, "it cannot be known whether what is stored was purged, for nobody says so")
+                write!(
+                    f,
+                    "the purge clock does not respond, so it is unknown if the stored response was purged"
+                )
             }
             Self::Fresh { age, lifetime, source } => {
-                write!(f, "it is {age} s old and fresh for {lifetime} s, by {source}")
+                write!(f, "the response is {age} s old and fresh for {lifetime} s, by {source}")
             }
             Self::Stale { staleness: by, lifetime, source } => {
-                write!(f, "it was fresh for {lifetime} s, by {source}, and has been stale for {by} s")
+                write!(
+                    f,
+                    "the response was fresh for {lifetime} s, by {source}, and has been stale for {by} s"
+                )
             }
             Self::NoCache => {
-                write!(f, "the origin says no-cache: it must be asked each time")
+                write!(f, "the origin says no-cache: every use needs validation")
             }
             Self::RefreshedEarly { remaining: left } => {
-                write!(f, "it is much asked for and has {left} s left, so it is fetched anew meanwhile")
+                write!(
+                    f,
+                    "the response is in demand and fresh for only {left} s more, so it is refreshed in the background"
+                )
             }
             Self::StaleWhileRevalidate { staleness: by, window } => write!(
                 f,
-                "it has been stale for {by} s and may be served for {window} s while a new one is fetched"
+                "the response has been stale for {by} s, and may be served for {window} s while it is revalidated"
             ),
-            Self::MustRevalidate => write!(f, "the origin forbids to serve it stale"),
+            Self::MustRevalidate => write!(f, "the origin forbids stale responses"),
             Self::Revalidates { validator: with } => {
-                write!(f, "the origin is asked whether it still holds, by {with}")
+                write!(f, "the response is validated by {with}")
             }
-            Self::NoValidator => write!(f, "it has neither ETag nor Last-Modified to ask about"),
+            Self::NoValidator => {
+                write!(f, "the response has neither ETag nor Last-Modified, so it cannot be validated")
+            }
             Self::StaleIfError { staleness: by, window } => {
-                write!(f, "it has been stale for {by} s and may stand in for an error for {window} s")
+                write!(f, "the response has been stale for {by} s, and may replace an error for {window} s")
             }
             Self::TooStaleForError { staleness: by, window } => {
-                write!(f, "it has been stale for {by} s and may stand in for an error for {window} s only")
+                write!(
+                    f,
+                    "the response has been stale for {by} s, and may replace an error for only {window} s"
+                )
             }
-            Self::StatusUnderstood { status } => write!(f, "a {status} can be stored"),
-            Self::NotFinalStatus { status } => write!(f, "a {status} is no final answer"),
-            Self::PartialResponse => write!(f, "a part is not stored"),
+            Self::StatusUnderstood { status } => write!(f, "status {status} is cacheable"),
+            Self::NotFinalStatus { status } => write!(f, "status {status} is not a final response"),
+            Self::PartialResponse => write!(f, "partial responses are not stored"),
             Self::TransientStatus { status } => {
-                write!(f, "a {status} is about one request or one moment, so it is for nobody else")
+                write!(f, "status {status} concerns one request or one moment, so it is not shared")
             }
             Self::StatusNotUnderstood { status } => {
-                write!(f, "the origin says must-understand, and {status} is not understood here")
+                write!(
+                    f,
+                    "the origin says must-understand, and this cache does not understand status {status}"
+                )
             }
             Self::MustUnderstand { status } => {
-                write!(f, "the origin says must-understand, and {status} is, so no-store does not apply")
+                write!(
+                    f,
+                    "the origin says must-understand, and this cache understands status {status}, so no-store does not apply"
+                )
             }
             Self::NoStore => write!(f, "the origin says no-store"),
             Self::Private => write!(f, "the origin says private, and this cache is shared"),
-            Self::PrivateFields { names } => write!(f, "it is stored without {names}"),
-            Self::Authorized => write!(f, "the request was authorized, and the origin does not say public"),
+            Self::PrivateFields { names } => write!(f, "the response is stored without {names}"),
+            Self::Authorized => {
+                write!(f, "the request had Authorization, and the origin does not say public")
+            }
             Self::AuthorizedButShared => {
-                write!(f, "the request was authorized, and the origin says that the answer may be shared")
+                write!(f, "the request had Authorization, and the origin allows a shared response")
             }
-            Self::SetsCookie => write!(f, "it sets a cookie, which is for one visitor"),
-            Self::VariesOnAll => write!(f, "it varies on everything"),
-            Self::VariesOn { name } => write!(f, "it varies on {name}, which the route does not list"),
+            Self::SetsCookie => write!(f, "the response sets a cookie, which is for one client"),
+            Self::VariesOnAll => write!(f, "the response varies on everything"),
+            Self::VariesOn { name } => {
+                write!(f, "the response varies on {name}, which the route does not list")
+            }
             Self::TooManyTags { max: most } => {
-                write!(f, "it has more than {most} tags, so it could not be purged")
+                write!(
+                    f,
+                    "the response has more than {most} tags, or one that is too long, so it could not be purged"
+                )
             }
-            Self::Lifetime { seconds, source } => write!(f, "it is fresh for {seconds} s, by {source}"),
+            Self::Lifetime { seconds, source } => {
+                write!(f, "the response is fresh for {seconds} s, by {source}")
+            }
             Self::NoLifetime { status } => {
-                write!(f, "nobody says for how long this {status} is fresh, and it cannot be guessed")
+                write!(f, "no explicit lifetime, and {status} has no heuristic one")
             }
             Self::StaleWithoutValidator => {
-                write!(f, "it is stale at once and has nothing to be validated by")
+                write!(f, "the response is stale at once and has no validator")
             }
-            Self::Stored => write!(f, "it is stored"),
+            Self::Stored => write!(f, "the response is stored"),
         }?;
         write!(f, " ({}).", self.citation())
     }

@@ -136,6 +136,16 @@ pub(crate) const fn is_token_byte(byte: u8) -> bool {
         || matches!(byte, b'!' | b'#'..=b'\'' | b'*' | b'+' | b'-' | b'.' | b'^'..=b'`' | b'|' | b'~')
 }
 
+/// Each cookie of a request (RFC 6265 §5.4).
+pub(crate) fn parse_cookies(headers: &Headers) -> Vec<(&str, &str)> {
+    let pairs = headers.get_all("cookie").flat_map(|value| value.split(';'));
+    pairs
+        .map(str::trim)
+        .filter(|pair| !pair.is_empty())
+        .map(|pair| pair.split_once('=').map_or((pair, ""), |(name, value)| (name.trim(), value.trim())))
+        .collect()
+}
+
 const HOP_BY_HOP_HEADERS: &[&str] = &[
     "connection",
     "keep-alive",

@@ -1,8 +1,7 @@
-//! What a shared cache may store, serve and must ask again: RFC 9111, with RFC 9213, RFC 5861 and RFC
-//! 9211 beside it, tags that are purged at once, and the routes of a site. Nothing in here looks up,
-//! fetches, or asks the time: a shell brings what it found to [`plan`], what came to [`storable`] or
-//! [`freshen`], and does what they say. Each leaves its [`Grounds`], so that what is explained is what
-//! was done.
+//! The shared cache: RFC 9111 with RFC 9213, RFC 5861 and RFC 9211, purges by tag, and the routes of a
+//! site. Nothing in here does I/O or reads a clock: a shell reports events to an [`Exchange`] and performs
+//! the steps that come back. Each decision records its reasons in a [`DecisionLog`], so that the
+//! explanation is what was done.
 
 mod access;
 mod cache_status;
@@ -11,20 +10,25 @@ pub mod date;
 mod decision_log;
 mod directives;
 mod entry;
+mod exchange;
 mod headers;
 mod http_head;
 mod lookup_policy;
+mod memory_cache;
 pub mod metrics;
 mod origin_limiter;
+mod path_normalization;
 mod pattern;
 mod policy;
 pub mod prefetch;
+mod prefetcher;
 pub mod purge;
 mod request;
 mod revalidate;
 mod routes;
 mod security_headers;
 pub mod server_timing;
+mod shared_state;
 mod storage_policy;
 mod vary;
 pub mod warm;
@@ -35,20 +39,31 @@ pub use conditional::{BodyRange, is_not_modified, not_modified_headers, select_r
 pub use decision_log::{DecisionLog, DecisionReason, LifetimeSource};
 pub use directives::{DirectiveScope, RequestDirectives, ResponseDirectives};
 pub use entry::{CacheEntry, ENVELOPE_PREFIX_BYTES, EnvelopeHeader, Freshness};
+pub use exchange::Exchange;
+pub use exchange::origin::OriginRequest;
+pub use exchange::record::{ExchangeRecord, REJECTED_ROUTE, RecordedRoute};
+pub use exchange::response::{
+    ErrorResponse, ForwardedBytes, ForwardedHead, SelectedBody, SelectedHeaders, StoredResponse, TierWrite,
+};
+pub use exchange::start::{ExchangeRejection, RequestStart};
+pub use exchange::step::{ExchangeEvent, OriginError, Step, Tier};
 pub use headers::Headers;
-pub use http_head::{RequestHead, ResponseHead};
+pub use http_head::{RequestHead, RequestParts, ResponseHead, UrlParts};
 pub use lookup_policy::{
     ConditionalHeaders, LookupCandidate, LookupPlan, can_serve_stale_on_error, plan_lookup,
 };
+pub use memory_cache::{MemoryCache, MemoryEntry};
 pub use origin_limiter::{OriginLimiter, OriginLimits};
 pub use pattern::PathPattern;
 pub use policy::RoutePolicy;
-pub use request::{RequestParts, RequestRejection, RoutedRequest};
+pub use prefetcher::{MIN_SHARE, Prefetcher};
+pub use request::{RequestRejection, RoutedRequest};
 pub use revalidate::{RevalidationOutcome, apply_not_modified};
 pub use routes::{
     CacheConfig, CacheConfigError, CacheRoute, CookiePolicy, FieldName, HostPattern, OriginUrl, WarmSchedule,
 };
 pub use security_headers::SecurityHeaders;
+pub use shared_state::SharedState;
 pub use storage_policy::storable_entry;
 pub use vary::{names as vary_names, variant_key};
 pub use wire::UnixMillis;

@@ -4,7 +4,8 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
+use sketch::space_saving::{Counter, SpaceSaving};
 
 use crate::cache_status::LookupOutcome;
 
@@ -51,10 +52,10 @@ pub struct HitCounts {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Log2Histogram(Vec<u64>);
 
-/// The most frequent of many names, with counts that are too high by `over` at most (Space-Saving:
-/// Metwally, Agrawal and El Abbadi, 2005).
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct HotKeys(BTreeMap<String, KeyCount>);
+/// The most requested keys.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(from = "BTreeMap<String, KeyCount>")]
+pub struct HotKeys(SpaceSaving);
 
 /// How often, and by how much that may be too high.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -167,68 +168,40 @@ impl Log2Histogram {
 }
 
 impl HotKeys {
-    /// One more of a name.
-    pub fn add(&mut self, name: &str) {
-        self.insert(name, KeyCount { n: 1, overcount: 0 });
+    /// Counts one request of a key.
+    pub fn add(&mut self, key: &str) {
+        self.0.record(truncate_key(key), MAX_KEYS);
     }
 
-    /// The most frequent first.
+    /// Returns the most requested keys, in descending order.
     #[must_use]
     pub fn top(&self, limit: usize) -> Vec<(&str, KeyCount)> {
-        let mut all: Vec<_> = self.0.iter().map(|(name, count)| (name.as_str(), *count)).collect();
-        all.sort_by_key(|(name, count)| (std::cmp::Reverse(count.n), *name));
-        all.truncate(limit);
-        all
+        let top = self.0.top_by(limit, |counter| counter.upper_bound);
+        top.into_iter().map(|(key, counter)| (key, counter.into())).collect()
     }
 
-    /// Adds what was seen elsewhere. A name that one of the two no longer knows may have been there as
-    /// often as its least.
+    /// Adds the counts of another isolate or another time.
     fn merge(&mut self, other: &Self) {
-        let (ours, theirs) = (self.min_count(), other.min_count());
-        for (name, count) in &mut self.0 {
-            let more = other.0.get(name).copied().unwrap_or(KeyCount { n: theirs, overcount: theirs });
-            *count = KeyCount {
-                n: count.n.saturating_add(more.n),
-                overcount: count.overcount.saturating_add(more.overcount),
-            };
-        }
-        for (name, count) in &other.0 {
-            let more = || KeyCount {
-                n: count.n.saturating_add(ours),
-                overcount: count.overcount.saturating_add(ours),
-            };
-            self.0.entry(name.clone()).or_insert_with(more);
-        }
-        while self.0.len() > MAX_KEYS {
-            self.evict_least();
-        }
+        self.0.merge(&other.0, MAX_KEYS);
     }
+}
 
-    fn insert(&mut self, name: &str, more: KeyCount) {
-        let name = truncate_key(name);
-        if let Some(count) = self.0.get_mut(name) {
-            count.n = count.n.saturating_add(more.n);
-            return;
-        }
-        let min_count = self.min_count();
-        if self.0.len() >= MAX_KEYS {
-            self.evict_least();
-        }
-        let count = KeyCount {
-            n: more.n.saturating_add(min_count),
-            overcount: more.overcount.saturating_add(min_count),
-        };
-        self.0.insert(name.to_owned(), count);
+impl From<BTreeMap<String, KeyCount>> for HotKeys {
+    fn from(stored: BTreeMap<String, KeyCount>) -> Self {
+        let counter = |KeyCount { n, overcount }| Counter { upper_bound: n, error: overcount };
+        Self(stored.into_iter().map(|(key, count)| (key, counter(count))).collect())
     }
+}
 
-    /// What a name that is not here may have had.
-    fn min_count(&self) -> u64 {
-        if self.0.len() < MAX_KEYS { 0 } else { self.0.values().map(|count| count.n).min().unwrap_or(0) }
+impl Serialize for HotKeys {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|(key, counter)| (key, KeyCount::from(counter))))
     }
+}
 
-    fn evict_least(&mut self) {
-        let least = self.0.iter().min_by_key(|(_, count)| count.n).map(|(name, _)| name.clone());
-        least.and_then(|name| self.0.remove(&name));
+impl From<Counter> for KeyCount {
+    fn from(Counter { upper_bound, error }: Counter) -> Self {
+        Self { n: upper_bound, overcount: error }
     }
 }
 

@@ -14,14 +14,14 @@ pub struct OriginLimits {
     #[serde(rename = "most")]
     pub max_rate: f64,
     /// Those that it gets whatever happens, so that it is seen when it is well again.
-    #[serde(default = "least")]
+    #[serde(default = "default_min_rate")]
     #[serde(rename = "least")]
     pub min_rate: f64,
     /// An answer that takes longer than so many milliseconds is as bad as an error.
-    #[serde(default = "slow")]
+    #[serde(default = "default_slow_ms")]
     pub slow_ms: u32,
     /// The share of bad answers above which the rate is cut.
-    #[serde(default = "bad")]
+    #[serde(default = "default_max_bad_share")]
     #[serde(rename = "bad")]
     pub max_bad_share: f64,
 }
@@ -159,14 +159,14 @@ const RATE_DECREASE_FACTOR: f64 = 0.7;
 /// Seconds from nothing to the most.
 const RECOVERY_SECONDS: f64 = 30.0;
 
-const fn least() -> f64 {
+const fn default_min_rate() -> f64 {
     1.0
 }
 
-const fn slow() -> u32 {
+const fn default_slow_ms() -> u32 {
     2_000
 }
 
-const fn bad() -> f64 {
+const fn default_max_bad_share() -> f64 {
     0.1
 }

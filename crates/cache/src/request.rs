@@ -3,10 +3,11 @@
 
 use std::rc::Rc;
 
-use crate::access::{self, AccessRule};
+use crate::access::AccessRule;
 use crate::decision_log::{DecisionLog, DecisionReason};
-use crate::headers::Headers;
-use crate::http_head::RequestHead;
+use crate::headers::{Headers, parse_cookies};
+use crate::http_head::{RequestHead, RequestParts};
+use crate::path_normalization::normalize_path;
 use crate::pattern::is_ambiguous;
 use crate::policy::RoutePolicy;
 use crate::routes::{CacheConfig, CacheRoute, FieldName};
@@ -50,23 +51,6 @@ pub enum RequestRejection {
     HeadTooLarge,
 }
 
-/// A request as the shell has read it.
-#[derive(Clone, Copy, Debug)]
-pub struct RequestParts<'a> {
-    /// `https` or `http`.
-    pub scheme: &'a str,
-    /// The host, with a port where it is not the usual one.
-    pub host: &'a str,
-    /// The path as it came.
-    pub path: &'a str,
-    /// The query as it came, without its question mark.
-    pub query: &'a str,
-    /// The head.
-    pub head: &'a RequestHead,
-    /// The visitor's address.
-    pub client_ip: &'a str,
-}
-
 impl RequestRejection {
     /// The status that says so.
     #[must_use]
@@ -92,10 +76,12 @@ impl RequestRejection {
     #[must_use]
     pub fn message(&self) -> String {
         match self {
-            Self::MethodNotAllowed { allow } => format!("this address takes {allow}"),
-            Self::BodyTooLarge { max_bytes: most } => format!("a body has at most {most} bytes here"),
+            Self::MethodNotAllowed { allow } => format!("this route allows {allow}"),
+            Self::BodyTooLarge { max_bytes: most } => {
+                format!("a request body may have at most {most} bytes on this route")
+            }
             Self::HeadTooLarge => {
-                format!("the address and the fields have at most {MAX_HEAD_BYTES} bytes together here")
+                format!("the URL and the header fields may have at most {MAX_HEAD_BYTES} bytes together")
             }
         }
     }
@@ -114,7 +100,7 @@ impl<'a> RoutedRequest<'a> {
             return Some(Err((index, rejection)));
         }
         let policy = route.policy();
-        let access_rules = access::access_rules_for(routes, &host, incoming.path);
+        let access_rules = access_rules_for(routes, &host, incoming.path);
         let access_controlled = access_rules.first().map(|_| DecisionReason::AccessControlled);
         let bypass = access_controlled.or_else(|| bypass_reason(route, &policy, incoming, log));
         let is_shared = bypass.is_none();
@@ -145,6 +131,23 @@ impl<'a> RoutedRequest<'a> {
             access_rules,
         }))
     }
+}
+
+/// The requirements of every route that could be meant by a path.
+fn access_rules_for<'a>(routes: &'a CacheConfig, host: &str, path: &str) -> Vec<&'a AccessRule> {
+    // Most sites have none, and each answer would pay for it.
+    if routes.routes.iter().all(|route| route.require.is_none()) {
+        return Vec::new();
+    }
+    let rule_for = |path: &str| routes.find_route(host, path).and_then(|(_, route)| route.require.as_ref());
+    let plain = normalize_path(path);
+    let lower = plain.to_ascii_lowercase();
+    let trimmed = lower.trim_end_matches('/');
+    let mut rules: Vec<&AccessRule> = Vec::new();
+    for reading in [path, &plain, &lower, trimmed, &format!("{trimmed}/")] {
+        rules.extend(rule_for(reading).filter(|require| !rules.contains(require)));
+    }
+    rules
 }
 
 fn rejection(route: &CacheRoute, incoming: &RequestParts<'_>) -> Option<RequestRejection> {
@@ -273,16 +276,6 @@ fn cache_key(route: &CacheRoute, index: usize, purge_url: &str, scheme: &str, he
         key.push_str(&vary::variant_key(&["cookie".to_owned()], headers));
     }
     key
-}
-
-/// Each cookie of a request (RFC 6265 §5.4).
-pub(crate) fn parse_cookies(headers: &Headers) -> Vec<(&str, &str)> {
-    let pairs = headers.get_all("cookie").flat_map(|value| value.split(';'));
-    pairs
-        .map(str::trim)
-        .filter(|pair| !pair.is_empty())
-        .map(|pair| pair.split_once('=').map_or((pair, ""), |(name, value)| (name.trim(), value.trim())))
-        .collect()
 }
 
 fn matches_pattern(pattern: &str, name: &str) -> bool {

@@ -20,17 +20,17 @@ pub struct CacheConfig {
     /// In the order in which they are tried.
     pub routes: Vec<CacheRoute>,
     /// For how many milliseconds an isolate trusts what it knows of purges.
-    #[serde(default = "lease")]
+    #[serde(default = "default_lease_ms")]
     pub lease_ms: u64,
     /// How many bytes an isolate keeps in memory.
-    #[serde(default = "memory")]
+    #[serde(default = "default_memory_bytes")]
     pub memory_bytes: usize,
     /// A body of more bytes is passed on and not stored.
-    #[serde(default = "largest")]
+    #[serde(default = "default_max_stored_body_bytes")]
     #[serde(rename = "largest_bytes")]
     pub max_stored_body_bytes: usize,
     /// For how many milliseconds the origin may keep a visitor waiting for the head of its answer.
-    #[serde(default = "patience")]
+    #[serde(default = "default_origin_timeout_ms")]
     pub origin_timeout_ms: u32,
     /// How many likely next pages an isolate fetches ahead in a minute.
     #[serde(default)]
@@ -54,7 +54,7 @@ pub struct WarmSchedule {
     #[serde(default)]
     pub predicted: bool,
     /// The origins are asked so often at most.
-    #[serde(default = "warmed")]
+    #[serde(default = "default_warm_requests")]
     #[serde(rename = "most")]
     pub max_requests: u32,
 }
@@ -111,10 +111,10 @@ pub struct CacheRoute {
     #[serde(rename = "trusts_unknown")]
     allows_stale_if_purge_unknown: bool,
     /// The methods that are let through.
-    #[serde(default = "methods")]
+    #[serde(default = "default_methods")]
     pub methods: Vec<String>,
     /// A request body of more bytes is refused.
-    #[serde(default = "most_body")]
+    #[serde(default = "default_max_body_bytes")]
     #[serde(rename = "most_body_bytes")]
     pub max_body_bytes: u64,
     /// HTML gets the client script for this site.
@@ -245,7 +245,7 @@ impl CacheConfig {
                 };
                 if let Some(path) = paths.into_iter().find(|path| is_guarded(path)) {
                     let message = format!(
-                        "nobody gets to {path}, which wants to be logged in itself; put a route for it before"
+                        "login page {path} itself requires login; put a route for it before this one"
                     );
                     return error_at("\"login\"", message);
                 }
@@ -459,30 +459,30 @@ const UNSHAREABLE_HEADERS: &[&str] =
     &["cookie", "set-cookie", "authorization", "user-agent", "proxy-authorization"];
 const MAX_ROUTES: usize = 200;
 
-const fn lease() -> u64 {
+const fn default_lease_ms() -> u64 {
     2_000
 }
 
-const fn memory() -> usize {
+const fn default_memory_bytes() -> usize {
     16 << 20
 }
 
-const fn largest() -> usize {
+const fn default_max_stored_body_bytes() -> usize {
     2 << 20
 }
 
-const fn patience() -> u32 {
+const fn default_origin_timeout_ms() -> u32 {
     30_000
 }
 
-const fn most_body() -> u64 {
+const fn default_max_body_bytes() -> u64 {
     10 << 20
 }
 
-const fn warmed() -> u32 {
+const fn default_warm_requests() -> u32 {
     100
 }
 
-fn methods() -> Vec<String> {
+fn default_methods() -> Vec<String> {
     ["GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"].map(str::to_owned).into()
 }

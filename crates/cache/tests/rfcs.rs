@@ -569,13 +569,13 @@ fn every_decision_reason_is_a_sentence_with_a_citation() {
     assert_eq!(
         sentences,
         [
-            "a 200 can be stored (RFC 9111 §3).",
-            "it is fresh for 60 s, by max-age (RFC 9111 §5.2.2.1).",
-            "it is stored without x (RFC 9111 §5.2.2.7).",
-            "it is stored (RFC 9111 §3).",
-            "what is stored was declared stale after it was fetched (a purge).",
-            "it was fresh for 60 s, by max-age, and has been stale for 10 s (RFC 9111 §4.2).",
-            "the origin is asked whether it still holds, by its ETag (RFC 9111 §4.3.1).",
+            "status 200 is cacheable (RFC 9111 §3).",
+            "the response is fresh for 60 s, by max-age (RFC 9111 §5.2.2.1).",
+            "the response is stored without x (RFC 9111 §5.2.2.7).",
+            "the response is stored (RFC 9111 §3).",
+            "the stored response was marked stale after it was fetched (a purge).",
+            "the response was fresh for 60 s, by max-age, and has been stale for 10 s (RFC 9111 §4.2).",
+            "the response is validated by its ETag (RFC 9111 §4.3.1).",
         ]
     );
 }

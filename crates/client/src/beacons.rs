@@ -1,45 +1,58 @@
-//! The shell for pages that only send beacons. Notes come in the order in which things happened, but
-//! not when they happened: many at once, when a beacon is due.
+//! The shell for pages that only send beacons. Calls come in the order of the events they report, but
+//! not at the time of those events: JavaScript queues them until a beacon is due.
 
+use vitals::opcode::BeaconCall;
 use vitals::{BeaconTracker, Interaction, LayoutShift, PageEvent};
 use wasm_bindgen::prelude::wasm_bindgen;
 use wire::Metric;
 
 use crate::static_cell::StaticCell;
 
-/// What happened, by its number in `pkg/src/watch.js`, when the page had counted so many interactions,
-/// with up to five numbers: of an entry its start, duration, interaction, value and whether an input
-/// had caused it. All other numbers are a question: what a beacon carries of a metric, −1 if nothing.
+/// Makes the [`BeaconCall`] with this opcode and these operands. `browser_count` is the browser's number
+/// of interactions at the time of the event, not a number where it has none.
 #[wasm_bindgen]
 pub fn handle(opcode: u32, browser_count: f64, a: f64, b: f64, c: f64, d: f64, e: f64) -> f64 {
-    let tracker = TRACKER.get();
+    dispatch(TRACKER.get(), opcode, browser_count, [a, b, c, d, e]).unwrap_or(-1.0)
+}
+
+#[inline(always)]
+fn dispatch(tracker: &mut BeaconTracker, opcode: u32, browser_count: f64, operands: [f64; 5]) -> Option<f64> {
     let count = tracker.interaction_count(browser_count);
-    let metric = match a as u32 {
-        0 => Metric::Fcp,
-        1 => Metric::Lcp,
-        2 => Metric::Cls,
-        3 => Metric::Inp,
-        4 => Metric::Fid,
-        _ => Metric::Ttfb,
+    let call = BeaconCall::decode(opcode, operands)?;
+    let event = match call {
+        BeaconCall::PaintEntry { start_time, .. } => PageEvent::FirstContentfulPaint(start_time),
+        BeaconCall::LargestPaintEntry { start_time, .. } => PageEvent::LargestContentfulPaint(start_time),
+        // A shift soon after an input is expected, and does not count.
+        BeaconCall::LayoutShiftEntry { had_recent_input, .. } if had_recent_input > 0.0 => return None,
+        BeaconCall::LayoutShiftEntry { start_time, detail, .. } => {
+            PageEvent::LayoutShift(LayoutShift { at: start_time, score: detail })
+        }
+        BeaconCall::EventEntry { start_time, duration, interaction_id, detail, .. }
+        | BeaconCall::FirstInputEntry { start_time, duration, interaction_id, detail, .. } => {
+            PageEvent::EventTiming {
+                event: Interaction { id: interaction_id, at: start_time, duration },
+                processing_start: detail,
+                is_first_input: matches!(call, BeaconCall::FirstInputEntry { .. }),
+            }
+        }
+        BeaconCall::FirstByte { at } => PageEvent::FirstByte(at),
+        BeaconCall::BatchEnded {} => PageEvent::BatchEnded,
+        BeaconCall::LcpFinalized {} => PageEvent::LcpFinalized,
+        BeaconCall::PageHidden { at } => PageEvent::Hidden(at),
+        BeaconCall::ObservationStarted { first_hidden, activation_start, duration_threshold } => {
+            PageEvent::ObservationStarted { first_hidden, activation_start, duration_threshold }
+        }
+        BeaconCall::ViewStarted { first_hidden } => PageEvent::ViewStarted { first_hidden },
+        BeaconCall::RestorePaint { duration } => PageEvent::RestorePaint(duration),
+        BeaconCall::MetricSupported { metric } => {
+            PageEvent::MetricSupported(Metric::from_index(metric as usize)?)
+        }
+        BeaconCall::ReadMetric { metric } => {
+            return tracker.wire_value(Metric::from_index(metric as usize)?, count).map(f64::from);
+        }
     };
-    let event = Interaction { id: c, at: a, duration: b };
-    let page_event = match opcode {
-        0 => PageEvent::FirstContentfulPaint(a),
-        1 => PageEvent::LargestContentfulPaint(a),
-        2 if e == 0.0 => PageEvent::LayoutShift(LayoutShift { at: a, score: d }),
-        3 | 4 => PageEvent::EventTiming { event, processing_start: d, is_first_input: opcode == 4 },
-        5 => PageEvent::FirstByte(a),
-        6 => PageEvent::BatchEnded,
-        7 => PageEvent::LcpFinalized,
-        8 => PageEvent::Hidden(a),
-        9 => PageEvent::ObservationStarted { first_hidden: a, activation_start: b, duration_threshold: c },
-        10 => PageEvent::ViewStarted { first_hidden: a },
-        11 => PageEvent::RestorePaint(a),
-        12 => PageEvent::MetricSupported(metric),
-        _ => return tracker.wire_value(metric, count).map_or(-1.0, f64::from),
-    };
-    tracker.handle(page_event, count);
-    0.0
+    tracker.handle(event, count);
+    None
 }
 
 static TRACKER: StaticCell<BeaconTracker> = StaticCell::new(BeaconTracker::new());

@@ -1,7 +1,7 @@
-//! The browser's shell around the machine: one export that takes and returns numbers, so that
-//! nothing is serialised, allocated or formatted on the way. The page's objects, strings and
-//! network belong to the JavaScript beside it (`pkg/src`), every decision to `vitals`. There are two
-//! of it: for callbacks, and for pages that only send beacons and so need neither changes nor entries.
+//! The browser's wasm shell around `vitals`: one export that takes and returns numbers, so that nothing is
+//! serialised, allocated or formatted. Objects, strings and network belong to the JavaScript in
+//! `pkg/src`, every decision to `vitals`. There are two shells: one for callbacks, and one for pages that
+//! only send beacons and so need neither changes nor entries.
 
 #![cfg_attr(target_arch = "wasm32", no_std)]
 

@@ -1,4 +1,5 @@
-//! What the standard library would bring and nothing here needs: a heap, and words for a panic.
+//! Replacements for the parts of the standard library that the client does without: the heap and panic
+//! messages.
 
 use core::alloc::{GlobalAlloc, Layout};
 use core::panic::PanicInfo;

@@ -1,4 +1,4 @@
-//! The one state of a page: a static, because there is no heap.
+//! The state of the page: a static, because there is no heap.
 
 use core::cell::UnsafeCell;
 
@@ -15,8 +15,8 @@ impl<T> StaticCell<T> {
         reason = "a RefCell's check and its panic would be bytes that nothing can reach"
     )]
     pub(crate) fn get(&self) -> &mut T {
-        // SAFETY: `handle` alone asks, once a call, and the machine calls nobody back: no second borrow
-        // begins while the first lives.
+        // SAFETY: only `handle` calls this, once per call, and nothing calls back into it, so no second
+        // borrow begins while the first lives.
         unsafe { &mut *self.0.get() }
     }
 }

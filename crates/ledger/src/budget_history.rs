@@ -1,11 +1,10 @@
-//! Which budgets.json rules, since when, and why a newer one does not. A limit judges views from the
-//! moment at which it came into force, so what ruled before is remembered. Reading the files, and saying
-//! what is wrong in them, is the budget's business.
+//! The versions of budgets.json. A limit applies to views from the time at which its version took effect, so
+//! earlier versions are kept. Parsing and validation belong to `budget`.
 
 use serde::{Deserialize, Serialize};
 use wire::UnixMillis;
 
-/// Every budgets.json that has ruled, the latest last, and the one that may not.
+/// All versions of budgets.json that took effect, in order, and the latest rejected file.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BudgetHistory {
     #[serde(rename = "ruled")]
@@ -14,40 +13,40 @@ pub struct BudgetHistory {
     rejected: Option<RejectedBudgetFile>,
 }
 
-/// A budgets.json, and since when it ruled.
+/// A version of budgets.json.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BudgetVersion {
-    /// From this moment on.
+    /// The time at which it took effect.
     pub since: UnixMillis,
-    /// Where it was found.
+    /// The source of the file.
     pub source: BudgetSource,
-    /// The file.
+    /// The text of the file.
     pub text: String,
 }
 
-/// A budgets.json that was found and does not rule.
+/// A budgets.json that did not take effect.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RejectedBudgetFile {
-    /// When it was first found.
+    /// The time at which it was first read.
     pub at: UnixMillis,
-    /// Where.
+    /// The source of the file.
     pub source: BudgetSource,
-    /// What is wrong with it.
+    /// The first error in the file.
     #[serde(rename = "why")]
     pub reason: String,
 }
 
-/// Where a budgets.json is found.
+/// The source of a budgets.json.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum BudgetSource {
-    /// Among the files that were deployed with the Worker.
+    /// The static assets of the Worker.
     Asset,
-    /// In KV, where it can be changed without a deployment.
+    /// KV, which can change without a deployment.
     Kv,
 }
 
 impl BudgetSource {
-    /// The name in every answer.
+    /// Returns the name in documents.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -58,14 +57,14 @@ impl BudgetSource {
 }
 
 impl BudgetHistory {
-    /// Takes a file that can rule; one that rules already goes on. Says whether anything changed.
+    /// Records a valid file, which takes effect unless it is in effect already. Returns true if anything changed.
     pub fn accept(&mut self, text: &str, source: BudgetSource, now: UnixMillis) -> bool {
-        let was_refused = self.rejected.take().is_some();
+        let was_rejected = self.rejected.take().is_some();
         match self.versions.last_mut() {
             Some(last) if last.text == text => {
                 let moved = last.source != source;
                 last.source = source;
-                was_refused || moved
+                was_rejected || moved
             }
             _ => {
                 self.versions.push(BudgetVersion { since: now, source, text: text.to_owned() });
@@ -76,50 +75,50 @@ impl BudgetHistory {
         }
     }
 
-    /// Notes a file that cannot rule: the last good one goes on. Says whether that is news.
+    /// Records an invalid file; the last valid one stays in effect. Returns true if anything changed.
     pub fn reject(&mut self, reason: &str, source: BudgetSource, now: UnixMillis) -> bool {
-        let is_news = self
+        let is_new = self
             .rejected
             .as_ref()
             .is_none_or(|known| (known.reason.as_str(), known.source) != (reason, source));
-        if is_news {
+        if is_new {
             self.rejected = Some(RejectedBudgetFile { at: now, source, reason: reason.to_owned() });
         }
-        is_news
+        is_new
     }
 
-    /// The one in force; none where no good one was ever found.
+    /// Returns the version in effect; `None` before the first valid file.
     #[must_use]
     pub fn in_force(&self) -> Option<&BudgetVersion> {
         self.versions.last()
     }
 
-    /// Those that ruled, the earliest first.
+    /// Returns all versions in order.
     #[must_use]
     pub fn versions(&self) -> &[BudgetVersion] {
         &self.versions
     }
 
-    /// The newer one that does not rule.
+    /// Returns the latest rejected file, unless a valid one followed.
     #[must_use]
     pub const fn rejected(&self) -> Option<&RejectedBudgetFile> {
         self.rejected.as_ref()
     }
 
-    /// What two shards know: each adopts a file when it next folds, so the later one is further on.
+    /// Returns the later of the histories of two shards; each shard adopts a file at its next fold.
     #[must_use]
     pub fn later(self, other: Self) -> Self {
-        let since = |rulings: &Self| {
+        let since = |history: &Self| {
             (
-                rulings.in_force().map(|ruling| ruling.since),
-                rulings.rejected.as_ref().map(|refused| refused.at),
+                history.in_force().map(|version| version.since),
+                history.rejected.as_ref().map(|rejected| rejected.at),
             )
         };
         if since(&other) > since(&self) { other } else { self }
     }
 }
 
-/// More changes than a window of a month is likely to see; each file is small.
+/// More changes than a month is likely to see; each file is small.
 const MAX_VERSIONS: usize = 16;
 
 #[cfg(test)]
@@ -130,25 +129,25 @@ mod tests {
 
     #[test]
     fn valid_budgets_take_effect_when_found_and_invalid_ones_never() {
-        let mut rulings = BudgetHistory::default();
-        assert!(rulings.accept("one", BudgetSource::Asset, AT(10)));
-        assert!(!rulings.accept("one", BudgetSource::Asset, AT(20)));
-        assert!(rulings.reject("line 1: wrong", BudgetSource::Kv, AT(30)));
-        assert!(!rulings.reject("line 1: wrong", BudgetSource::Kv, AT(40)));
-        let in_force = rulings.in_force().unwrap();
+        let mut history = BudgetHistory::default();
+        assert!(history.accept("one", BudgetSource::Asset, AT(10)));
+        assert!(!history.accept("one", BudgetSource::Asset, AT(20)));
+        assert!(history.reject("line 1: wrong", BudgetSource::Kv, AT(30)));
+        assert!(!history.reject("line 1: wrong", BudgetSource::Kv, AT(40)));
+        let in_force = history.in_force().unwrap();
         assert_eq!((in_force.since, in_force.text.as_str()), (AT(10), "one"));
-        assert_eq!(rulings.rejected().unwrap().at, AT(30));
-        assert!(rulings.accept("two", BudgetSource::Kv, AT(50)));
-        let in_force = rulings.in_force().unwrap();
-        assert_eq!((in_force.since, in_force.source, rulings.rejected()), (AT(50), BudgetSource::Kv, None));
-        assert_eq!(rulings.versions().len(), 2);
+        assert_eq!(history.rejected().unwrap().at, AT(30));
+        assert!(history.accept("two", BudgetSource::Kv, AT(50)));
+        let in_force = history.in_force().unwrap();
+        assert_eq!((in_force.since, in_force.source, history.rejected()), (AT(50), BudgetSource::Kv, None));
+        assert_eq!(history.versions().len(), 2);
     }
 
     #[test]
     fn the_history_is_bounded() {
-        let mut rulings = BudgetHistory::default();
-        (0..100).for_each(|at| assert!(rulings.accept(&at.to_string(), BudgetSource::Kv, AT(at))));
-        assert_eq!(rulings.versions().len(), MAX_VERSIONS);
-        assert_eq!(rulings.in_force().unwrap().since, AT(99));
+        let mut history = BudgetHistory::default();
+        (0..100).for_each(|at| assert!(history.accept(&at.to_string(), BudgetSource::Kv, AT(at))));
+        assert_eq!(history.versions().len(), MAX_VERSIONS);
+        assert_eq!(history.in_force().unwrap().since, AT(99));
     }
 }

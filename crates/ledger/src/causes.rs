@@ -1,91 +1,90 @@
-//! Why visits are slow: for each day, page and metric, the parts of the slow visits' times and the
-//! elements, resources and scripts that they named. Counted and taken out together with the view, so a
-//! correction moves a cause as it moves a count. Which reasons a view keeps is decided when it is told.
+//! Causes of slow visits: for each day, page and metric, the subparts of slow values and the elements, resources
+//! and scripts in their attribution. Causes are added and removed together with the view, so that a correction
+//! moves a cause as it moves a count. `record` decides which attribution a view keeps.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use wire::attribution::{MetricAttribution, SubpartKind};
-use wire::{Device, Metric, UnixMillis};
+use wire::{Device, Metric, OTHER_LABEL, UnixMillis, Window, WindowSpan};
 
-use crate::cardinality::OTHER_LABEL;
-use crate::fold::FoldedView;
-use crate::window::{Horizon, Window, WindowSpan};
+use crate::folded_view::FoldedView;
+use crate::horizon::Horizon;
 
-/// Where causes are stored.
+/// The key of stored causes.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CauseKey {
-    /// The first moment of the day.
+    /// The start of the day.
     pub day: UnixMillis,
     /// The route template.
     pub route: String,
-    /// The class of devices.
+    /// The device class.
     pub device: Device,
     /// The metric.
     pub metric: Metric,
 }
 
-/// What the slow visits of a page say of a metric.
+/// The causes of slow values of a metric on a page.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CauseTotals {
-    /// Views that gave a reason.
+    /// The number of views with attribution.
     pub n: u64,
-    /// Those of them that gave the parts.
+    /// The number of views with subparts.
     #[serde(rename = "timed")]
     pub with_parts: u64,
-    /// Milliseconds of each part, of all of them together, in the order of `wire::reasons::Part::of`.
+    /// The total of each subpart in milliseconds, in the order of [`SubpartKind::for_metric`].
     pub millis: Vec<u64>,
-    /// How many views named each element.
+    /// The number of views by element.
     pub elements: BTreeMap<String, u64>,
-    /// How many named each resource or script.
+    /// The number of views by resource or script.
     pub sources: BTreeMap<String, u64>,
 }
 
-/// A view whose count has moved.
+/// A view that was folded anew.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CauseDelta {
-    /// When it began.
+    /// The start of the view.
     pub start: UnixMillis,
-    /// What was counted of it before.
+    /// The view as it was folded before.
     pub before: Option<FoldedView>,
-    /// What is counted now.
+    /// The view as it is folded now.
     pub after: FoldedView,
 }
 
-/// The causes that these views read and write.
+/// Returns the keys of the causes that these views read and write.
 #[must_use]
 pub fn keys_to_load(deltas: &[CauseDelta], horizon: &Horizon) -> BTreeSet<CauseKey> {
-    deltas.iter().flat_map(|moved| moved.changes(horizon)).map(|(key, ..)| key).collect()
+    deltas.iter().flat_map(|delta| delta.changes(horizon)).map(|(key, ..)| key).collect()
 }
 
-/// Brings causes up to what is counted. `causes` are the stored ones among [`touched`]; what comes back
-/// empty is to be removed.
+/// Applies the changes of views. `causes` are the stored ones among [`keys_to_load`]; the shell removes those that
+/// are empty afterwards.
 #[must_use]
 pub fn apply_deltas(
     deltas: &[CauseDelta],
     mut causes: BTreeMap<CauseKey, CauseTotals>,
     horizon: &Horizon,
 ) -> BTreeMap<CauseKey, CauseTotals> {
-    for (key, reason, is_taken_out) in deltas.iter().flat_map(|moved| moved.changes(horizon)) {
-        let of_page = causes.entry(key).or_default();
-        if is_taken_out { of_page.remove(reason) } else { of_page.add(reason) }
+    for (key, reason, is_removed) in deltas.iter().flat_map(|delta| delta.changes(horizon)) {
+        let totals = causes.entry(key).or_default();
+        if is_removed { totals.remove(reason) } else { totals.add(reason) }
     }
     causes
 }
 
 impl CauseDelta {
-    /// Each reason with its place, first those that go out.
+    /// Returns each changed attribution with its key, removals first.
     fn changes(&self, horizon: &Horizon) -> impl Iterator<Item = (CauseKey, &MetricAttribution, bool)> {
         let is_kept = horizon.window_at(self.start).is_some();
         let day = Window::containing(WindowSpan::Day, self.start).start;
         let sides = [(self.before.as_ref(), true), (Some(&self.after), false)];
-        sides.into_iter().filter(move |_| is_kept).flat_map(move |(counted, is_taken_out)| {
-            let people = counted.filter(|counted| !counted.record.labels.bot);
-            people.into_iter().flat_map(move |counted| {
+        sides.into_iter().filter(move |_| is_kept).flat_map(move |(counted, is_removed)| {
+            let folded = counted.filter(|counted| !counted.record.labels.bot);
+            folded.into_iter().flat_map(move |counted| {
                 let labels = counted.record.labels.at_granularity(counted.granularity);
                 counted.record.attribution.iter().map(move |(metric, reason)| {
                     let (route, device) = (labels.route.clone(), labels.device);
-                    (CauseKey { day, route, device, metric }, reason, is_taken_out)
+                    (CauseKey { day, route, device, metric }, reason, is_removed)
                 })
             })
         })
@@ -93,7 +92,7 @@ impl CauseDelta {
 }
 
 impl CauseTotals {
-    /// Adds what was counted on another day or in another shard.
+    /// Adds the causes of another day or shard.
     pub fn merge(&mut self, other: &Self) {
         self.n = self.n.saturating_add(other.n);
         self.with_parts = self.with_parts.saturating_add(other.with_parts);
@@ -106,7 +105,7 @@ impl CauseTotals {
         }
     }
 
-    /// Milliseconds of each part of the metric, in the mean over the views that told of them.
+    /// Returns the mean of each subpart in milliseconds, over the views with subparts.
     pub fn mean_parts(&self, metric: Metric) -> impl Iterator<Item = (SubpartKind, f64)> {
         let mean = |millis: &u64| *millis as f64 / self.with_parts.max(1) as f64;
         SubpartKind::for_metric(metric)
@@ -115,21 +114,21 @@ impl CauseTotals {
             .map(move |(part, millis)| (*part, mean(millis)))
     }
 
-    /// Whether nothing is counted in it.
+    /// Returns true if no view is counted.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.n == 0
     }
 
-    /// Writes the row.
+    /// Returns the text of the row.
     ///
     /// # Errors
-    /// Fails if it cannot be written as JSON.
+    /// Returns an error if the causes cannot be written as JSON.
     pub fn to_json(&self) -> Result<String, serde_json::Error> {
         serde_json::to_string(&(VERSION, self))
     }
 
-    /// A row as it was stored; none when no version of ours has written it.
+    /// Parses a stored row; `None` if its version is not supported.
     #[must_use]
     pub fn from_json(text: &str) -> Option<Self> {
         let (version, causes): (u8, Self) = serde_json::from_str(text).ok()?;
@@ -153,7 +152,7 @@ impl CauseTotals {
         }
     }
 
-    /// Takes out again what was added. A name that found no room is taken out of the others.
+    /// Removes an attribution. A name without a counter is removed from [`OTHER_LABEL`].
     fn remove(&mut self, reason: &MetricAttribution) {
         self.n = self.n.saturating_sub(1);
         if !reason.parts.is_empty() {
@@ -173,7 +172,7 @@ impl CauseTotals {
     }
 }
 
-/// Counts a name while there is room for it, else among the others: no total changes.
+/// Counts a name, or [`OTHER_LABEL`] beyond [`MAX_NAMES`], so that no total changes.
 fn count_name(names: &mut BTreeMap<String, u64>, name: &str, count: u64) {
     let has_room = names.contains_key(name) || names.len() < MAX_NAMES;
     let sum = names.entry(if has_room { name } else { OTHER_LABEL }.to_owned()).or_default();

@@ -1,112 +1,100 @@
-//! A cell: what is known of one series in one window. Exact counters beside sketches, because people
-//! read quantiles and verdicts rest on counts. Everything in it adds up and can be taken out again.
+//! Cells: exact counters and sketches of one series in one window. Quantiles are read from sketches, verdicts
+//! from counters. Everything in a cell can be added and subtracted exactly.
 
 use std::collections::BTreeMap;
-use std::fmt;
 
 use serde::{Deserialize, Serialize};
 use sketch::Sketch;
-use wire::Metric;
 use wire::beacon::LossReason;
+use wire::{CodecError, LimitCounts, Metric};
 
-use crate::fold::{FoldedView, MetricLimits};
+use crate::folded_view::FoldedView;
 
 /// All metrics of one series in one window.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Cell {
-    /// Views, each counted once however often it was told.
+    /// The number of views; each counts once, however many beacons it sent.
     pub views: u64,
-    /// The visits that these stand for, by their sample weights.
+    /// The number of visits: views weighted by their sampling.
     pub visits: u64,
-    /// Sends that the browsers made.
+    /// The number of beacons sent.
     pub sent: u64,
-    /// Sends that arrived. The difference is known to be lost.
+    /// The number of beacons received; the others were lost.
     pub received: u64,
     /// Views without measurements, by reason.
     pub lost: BTreeMap<LossReason, u64>,
-    /// The metrics that were measured.
+    /// Each measured metric.
     pub metrics: BTreeMap<Metric, MetricCell>,
 }
 
 /// One metric of one series in one window.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MetricCell {
-    /// Views that measured it.
+    /// The number of views that measured it.
     pub n: u64,
-    /// Exact counts against each limit that has been in force.
+    /// Exact counts against each limit that was in effect.
     pub limit_counts: BTreeMap<u32, LimitCounts>,
     /// The distribution over visits.
     pub sketch: Sketch,
 }
 
-/// Counts against one limit, from the moment at which it came into force.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct LimitCounts {
-    /// Views that were judged by it.
-    pub n: u64,
-    /// Those within it.
-    pub k: u64,
-}
-
-/// A stored cell that no version of ours has written.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CodecError;
-
 impl Cell {
-    /// Counts a view.
+    /// Adds a view.
     pub(crate) fn add(&mut self, view: &FoldedView) {
-        let told = &view.record;
-        let weight = u64::from(told.weight);
+        let record = &view.record;
+        let weight = u64::from(record.weight);
         self.views = self.views.saturating_add(1);
         self.visits = self.visits.saturating_add(weight);
         self.sent = self.sent.saturating_add(view.sent.into());
         self.received = self.received.saturating_add(view.received.into());
-        if let Some(reason) = told.loss_reason {
+        if let Some(reason) = record.loss_reason {
             let count = self.lost.entry(reason).or_default();
             *count = count.saturating_add(1);
         }
-        for (metric, value) in told.values.iter() {
-            let tally = self.metrics.entry(metric).or_insert_with(|| MetricCell::new(metric));
-            tally.n = tally.n.saturating_add(1);
-            tally.sketch.insert(value, weight);
+        for (metric, value) in record.values.iter() {
+            let metric_cell = self.metrics.entry(metric).or_insert_with(|| MetricCell::new(metric));
+            metric_cell.n = metric_cell.n.saturating_add(1);
+            metric_cell.sketch.insert(value, weight);
             if let Some(limit) = view.limits.get(metric) {
-                let kept = tally.limit_counts.entry(limit).or_default();
-                kept.n = kept.n.saturating_add(1);
-                kept.k = kept.k.saturating_add((value <= limit).into());
+                let counts = metric_cell.limit_counts.entry(limit).or_default();
+                counts.n = counts.n.saturating_add(1);
+                counts.k = counts.k.saturating_add((value <= limit).into());
             }
         }
     }
 
-    /// Takes a view out again, exactly as it was counted.
+    /// Removes a view exactly as it was added.
     pub(crate) fn remove(&mut self, view: &FoldedView) {
-        let told = &view.record;
-        let weight = u64::from(told.weight);
+        let record = &view.record;
+        let weight = u64::from(record.weight);
         self.views = self.views.saturating_sub(1);
         self.visits = self.visits.saturating_sub(weight);
         self.sent = self.sent.saturating_sub(view.sent.into());
         self.received = self.received.saturating_sub(view.received.into());
-        if let Some(reason) = told.loss_reason {
+        if let Some(reason) = record.loss_reason {
             if let Some(count) = self.lost.get_mut(&reason) {
                 *count = count.saturating_sub(1);
             }
             self.lost.retain(|_, count| *count > 0);
         }
-        for (metric, value) in told.values.iter() {
-            let Some(tally) = self.metrics.get_mut(&metric) else { continue };
-            tally.n = tally.n.saturating_sub(1);
-            // A refusal would mean that it was never put in; then there is nothing to take out.
-            let _ = tally.sketch.remove(value, weight);
-            if let Some(kept) = view.limits.get(metric).and_then(|limit| tally.limit_counts.get_mut(&limit)) {
+        for (metric, value) in record.values.iter() {
+            let Some(metric_cell) = self.metrics.get_mut(&metric) else { continue };
+            metric_cell.n = metric_cell.n.saturating_sub(1);
+            // An error means that the value was never inserted; then there is nothing to remove.
+            let _ = metric_cell.sketch.remove(value, weight);
+            if let Some(counts) =
+                view.limits.get(metric).and_then(|limit| metric_cell.limit_counts.get_mut(&limit))
+            {
                 let limit = view.limits.get(metric).unwrap_or_default();
-                kept.n = kept.n.saturating_sub(1);
-                kept.k = kept.k.saturating_sub((value <= limit).into());
+                counts.n = counts.n.saturating_sub(1);
+                counts.k = counts.k.saturating_sub((value <= limit).into());
             }
-            tally.limit_counts.retain(|_, kept| kept.n > 0);
+            metric_cell.limit_counts.retain(|_, counts| counts.n > 0);
         }
-        self.metrics.retain(|_, tally| tally.n > 0);
+        self.metrics.retain(|_, metric_cell| metric_cell.n > 0);
     }
 
-    /// Adds all that another cell has counted.
+    /// Adds the counts of another cell.
     pub fn merge(&mut self, other: &Self) {
         self.views = self.views.saturating_add(other.views);
         self.visits = self.visits.saturating_add(other.visits);
@@ -121,7 +109,7 @@ impl Cell {
         }
     }
 
-    /// Takes out all that another cell has counted, which was put in before.
+    /// Subtracts the counts of another cell, which was merged before.
     pub fn subtract(&mut self, other: &Self) {
         self.views = self.views.saturating_sub(other.views);
         self.visits = self.visits.saturating_sub(other.visits);
@@ -138,13 +126,14 @@ impl Cell {
                 ours.subtract(theirs);
             }
         }
-        self.metrics.retain(|_, tally| tally.n > 0);
+        self.metrics.retain(|_, metric_cell| metric_cell.n > 0);
     }
 
-    /// Adds all that a stored cell has counted, without unpacking it first.
+    /// Adds the counts of a stored cell without decoding its sketches.
     ///
     /// # Errors
-    /// Refuses what no version has written; what stood before the mistake may have been added.
+    /// Returns an error if the bytes are malformed or of an unsupported version; the
+    /// counts before the error may have been added.
     pub fn merge_encoded(&mut self, bytes: &[u8]) -> Result<(), CodecError> {
         let record = StoredCell::decode(bytes)?;
         self.views = self.views.saturating_add(record.views);
@@ -155,45 +144,48 @@ impl Cell {
             let ours = self.lost.entry(LossReason::from_name(reason).ok_or(CodecError)?).or_default();
             *ours = ours.saturating_add(count);
         }
-        for StoredMetricCell { metric, n, limit_counts: kept, sketch } in record.metrics {
+        for StoredMetricCell { metric, n, limit_counts, sketch } in record.metrics {
             let metric = Metric::from_name(metric).ok_or(CodecError)?;
             let ours = self.metrics.entry(metric).or_insert_with(|| MetricCell::new(metric));
             ours.n = ours.n.saturating_add(n);
-            kept.into_iter().for_each(|(limit, kept)| ours.limit_counts.entry(limit).or_default().add(kept));
+            limit_counts
+                .into_iter()
+                .for_each(|(limit, counts)| ours.limit_counts.entry(limit).or_default().add(counts));
             ours.sketch.merge_encoded(sketch).map_err(|_| CodecError)?;
         }
         Ok(())
     }
 
-    /// Takes out all that a stored cell has counted, which was put in before.
+    /// Subtracts the counts of a stored cell, which was merged before.
     pub(crate) fn subtract_encoded(&mut self, bytes: &[u8]) -> Result<(), CodecError> {
         Self::decode(bytes).map(|cell| self.subtract(&cell))
     }
 
-    /// What stored bytes say of limits, each with its metric's name; and the views. The distributions
-    /// are passed over.
+    /// Reads the number of views, and the counts against each limit with the name of its metric. The sketches
+    /// are skipped.
     pub(crate) fn read_limit_counts(
         bytes: &[u8],
     ) -> Result<(u64, impl Iterator<Item = (&str, u32, LimitCounts)>), CodecError> {
         let StoredCell { views, metrics, .. } = StoredCell::decode(bytes)?;
-        let all = metrics.into_iter().flat_map(|StoredMetricCell { metric, limit_counts: kept, .. }| {
-            kept.into_iter().map(move |(limit, kept)| (metric, limit, kept))
+        let all = metrics.into_iter().flat_map(|StoredMetricCell { metric, limit_counts, .. }| {
+            limit_counts.into_iter().map(move |(limit, counts)| (metric, limit, counts))
         });
         Ok((views, all))
     }
 
-    /// Whether nothing is counted in it.
+    /// Returns true if no view is counted.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.views == 0
     }
 
-    /// The bytes that are stored: a version, then the record.
+    /// Encodes the cell to store it: a version byte, then the record.
     ///
     /// # Errors
-    /// Fails if it cannot be encoded.
+    /// Returns an error if the cell cannot be encoded.
     pub fn encode(&self) -> Result<Vec<u8>, CodecError> {
-        let sketches: Vec<Vec<u8>> = self.metrics.values().map(|tally| tally.sketch.encode()).collect();
+        let sketches: Vec<Vec<u8>> =
+            self.metrics.values().map(|metric_cell| metric_cell.sketch.encode()).collect();
         let record = StoredCell {
             views: self.views,
             visits: self.visits,
@@ -204,10 +196,14 @@ impl Cell {
                 .metrics
                 .iter()
                 .zip(&sketches)
-                .map(|((metric, tally), sketch)| StoredMetricCell {
+                .map(|((metric, metric_cell), sketch)| StoredMetricCell {
                     metric: metric.name(),
-                    n: tally.n,
-                    limit_counts: tally.limit_counts.iter().map(|(limit, kept)| (*limit, *kept)).collect(),
+                    n: metric_cell.n,
+                    limit_counts: metric_cell
+                        .limit_counts
+                        .iter()
+                        .map(|(limit, counts)| (*limit, *counts))
+                        .collect(),
                     sketch,
                 })
                 .collect(),
@@ -217,22 +213,26 @@ impl Cell {
         Ok(bytes)
     }
 
-    /// Reads stored bytes of any version.
+    /// Decodes a stored cell of any version.
     ///
     /// # Errors
-    /// Refuses what no version has written.
+    /// Returns an error if the bytes are malformed or of an unsupported version.
     pub fn decode(bytes: &[u8]) -> Result<Self, CodecError> {
         let record = StoredCell::decode(bytes)?;
         let mut metrics = BTreeMap::new();
-        for tally in record.metrics {
-            let metric = Metric::from_name(tally.metric).ok_or(CodecError)?;
-            let sketch = Sketch::decode(tally.sketch).map_err(|_| CodecError)?;
+        for metric_cell in record.metrics {
+            let metric = Metric::from_name(metric_cell.metric).ok_or(CodecError)?;
+            let sketch = Sketch::decode(metric_cell.sketch).map_err(|_| CodecError)?;
             if sketch.metric() != metric {
                 return Err(CodecError);
             }
             metrics.insert(
                 metric,
-                MetricCell { n: tally.n, limit_counts: tally.limit_counts.into_iter().collect(), sketch },
+                MetricCell {
+                    n: metric_cell.n,
+                    limit_counts: metric_cell.limit_counts.into_iter().collect(),
+                    sketch,
+                },
             );
         }
         let lost = record
@@ -241,16 +241,8 @@ impl Cell {
             .map(|(name, count)| Some((LossReason::from_name(name)?, count)))
             .collect::<Option<_>>()
             .ok_or(CodecError)?;
-        let StoredCell { views, visits, sent, received: heard, .. } = record;
-        Ok(Self { views, visits, sent, received: heard, lost, metrics })
-    }
-}
-
-impl LimitCounts {
-    /// Adds other views against the same limit.
-    pub(crate) const fn add(&mut self, other: Self) {
-        self.n = self.n.saturating_add(other.n);
-        self.k = self.k.saturating_add(other.k);
+        let StoredCell { views, visits, sent, received, .. } = record;
+        Ok(Self { views, visits, sent, received, lost, metrics })
     }
 }
 
@@ -259,51 +251,37 @@ impl MetricCell {
         Self { n: 0, limit_counts: BTreeMap::new(), sketch: Sketch::new(metric) }
     }
 
-    /// Adds what another tally of the same metric has counted.
+    /// Adds the counts of another cell of the same metric.
     pub fn merge(&mut self, other: &Self) {
         self.n = self.n.saturating_add(other.n);
-        // A refusal would mean that it is of another metric; then there is nothing to add.
+        // Both are of the same metric, so the merge cannot fail.
         let _ = self.sketch.merge(&other.sketch);
-        for (limit, kept) in &other.limit_counts {
-            self.limit_counts.entry(*limit).or_default().add(*kept);
+        for (limit, counts) in &other.limit_counts {
+            self.limit_counts.entry(*limit).or_default().add(*counts);
         }
     }
 
     fn subtract(&mut self, other: &Self) {
         self.n = self.n.saturating_sub(other.n);
-        // A refusal would mean that it is of another metric; then there is nothing to take out.
+        // Both are of the same metric, so the subtraction cannot fail.
         let _ = self.sketch.subtract(&other.sketch);
-        for (limit, kept) in &other.limit_counts {
+        for (limit, counts) in &other.limit_counts {
             if let Some(ours) = self.limit_counts.get_mut(limit) {
-                ours.n = ours.n.saturating_sub(kept.n);
-                ours.k = ours.k.saturating_sub(kept.k);
+                ours.n = ours.n.saturating_sub(counts.n);
+                ours.k = ours.k.saturating_sub(counts.k);
             }
         }
-        self.limit_counts.retain(|_, kept| kept.n > 0);
+        self.limit_counts.retain(|_, counts| counts.n > 0);
     }
 
-    /// The counts against the limit that is in force.
+    /// Returns the counts against a limit.
     #[must_use]
     pub fn counts_for_limit(&self, limit: u32) -> LimitCounts {
         self.limit_counts.get(&limit).copied().unwrap_or_default()
     }
 }
 
-impl MetricLimits {
-    pub(crate) fn get(&self, metric: Metric) -> Option<u32> {
-        self.0.get(metric)
-    }
-}
-
-impl fmt::Display for CodecError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "a stored cell is of no version that this build reads")
-    }
-}
-
-impl std::error::Error for CodecError {}
-
-/// Version 1 of a stored cell. Metrics and reasons are stored by name, so that a new one moves nothing.
+/// Version 1 of a stored cell. Metrics and reasons are stored by name, so that a new one changes no others.
 #[derive(Serialize, Deserialize)]
 struct StoredCell<'a> {
     views: u64,

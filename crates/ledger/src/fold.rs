@@ -1,81 +1,31 @@
-//! From views to cells, and from short windows to long ones. Each is one step that the shell stores
-//! as a whole: what was counted and what was told move together, or not at all.
+//! Folding of views into cells, and roll-up of cells into longer windows. The shell stores the effects of one
+//! call in one transaction, so that cells and journal change together.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde::{Deserialize, Serialize};
-use wire::UnixMillis;
-use wire::beacon::Values;
+use wire::WindowSpan;
 
-use crate::cardinality::{CardinalityGuard, LabelGranularity, RollupPlacement};
+use crate::cardinality::{CardinalityGuard, RollupPlacement};
 use crate::cell::Cell;
+use crate::cell_key::CellKey;
+use crate::folded_view::{FoldedView, UnfoldedView};
+use crate::horizon::Horizon;
+use crate::labels::{LabelGranularity, SeriesLabels};
 use crate::page_rollup::PageDeltas;
-use crate::record::{SeriesLabels, ViewRecord};
-use crate::window::{Horizon, Window, WindowSpan};
+use crate::record::MetricLimits;
 
-/// A row of the journal whose cells are behind what it was told.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct UnfoldedView {
-    /// Its name.
-    pub key: String,
-    /// When it began.
-    pub start: UnixMillis,
-    /// The number of its latest send.
-    pub seq: u16,
-    /// The sends that arrived, a bit each.
-    pub received_bits: u32,
-    /// What the latest one told.
-    pub record: ViewRecord,
-    /// What its cell holds of it.
-    pub folded: Option<FoldedView>,
-}
-
-/// A view exactly as a cell counted it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct FoldedView {
-    /// What it had told by then.
-    #[serde(rename = "t")]
-    pub record: ViewRecord,
-    /// The limits that it was judged by.
-    #[serde(rename = "l")]
-    pub limits: MetricLimits,
-    /// How many sends it had made.
-    #[serde(rename = "s")]
-    pub sent: u16,
-    /// How many had arrived.
-    #[serde(rename = "h")]
-    pub received: u16,
-    /// Where: what found no place of its own is taken out of where it was put.
-    #[serde(rename = "p", default, skip_serializing_if = "LabelGranularity::is_full")]
-    pub granularity: LabelGranularity,
-}
-
-/// The limits in force for one view, in wire units.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct MetricLimits(pub Values);
-
-/// Where a cell is stored.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct CellKey {
-    /// Its window.
-    pub window: Window,
-    /// Its series.
-    pub labels: SeriesLabels,
-}
-
-/// What the shell must do.
+/// Work for the shell.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CellEffect {
-    /// Store this cell in place of what is there.
+    /// Replace the stored cell.
     Store(CellKey, Cell),
-    /// Remove this cell: nothing is counted in it, or it was rolled up.
+    /// Remove the cell, which is empty or was rolled up.
     Remove(CellKey),
-    /// Note what is now counted of this view.
+    /// Record in the journal what the cell now contains of the view.
     MarkFolded(String, FoldedView),
 }
 
-/// The cells that folding these views reads and writes.
+/// Returns the keys of the cells that folding these views reads and writes.
 #[must_use]
 pub fn cells_to_load(
     views: &[UnfoldedView],
@@ -85,23 +35,32 @@ pub fn cells_to_load(
     let mut keys = BTreeSet::new();
     for view in views {
         let Some(window) = horizon.window_at(view.start) else { continue };
-        let places =
-            |from: LabelGranularity, all| from.and_coarser().filter(move |place| all || *place == from);
-        let told = places(
+        let granularities = |from: LabelGranularity, with_coarser| {
+            from.and_coarser().filter(move |other| with_coarser || *other == from)
+        };
+        let latest = granularities(
             LabelGranularity::Full,
             window.span != WindowSpan::Minute || guard.is_near_limit(window, views.len()),
         );
-        keys.extend(told.map(|place| CellKey { window, labels: view.record.labels.at_granularity(place) }));
-        if let Some(FoldedView { record: told, granularity: place, .. }) = &view.folded {
-            let counted = places(*place, window.span != WindowSpan::Minute);
-            keys.extend(counted.map(|place| CellKey { window, labels: told.labels.at_granularity(place) }));
+        keys.extend(
+            latest.map(|granularity| CellKey {
+                window,
+                labels: view.record.labels.at_granularity(granularity),
+            }),
+        );
+        if let Some(FoldedView { record, granularity, .. }) = &view.folded {
+            let folded = granularities(*granularity, window.span != WindowSpan::Minute);
+            keys.extend(
+                folded
+                    .map(|granularity| CellKey { window, labels: record.labels.at_granularity(granularity) }),
+            );
         }
     }
     keys
 }
 
-/// Brings cells up to what was told. `cells` are the stored ones among [`needed`]; `rooms` know the
-/// windows of the views. What this changes of pages is noted in `pages`.
+/// Folds the latest records into cells. `cells` are the stored ones among [`cells_to_load`], and `guard` knows
+/// the windows of the views. Changes of pages are added to `page_deltas`.
 #[must_use]
 pub fn fold(
     views: Vec<UnfoldedView>,
@@ -113,44 +72,44 @@ pub fn fold(
 ) -> Vec<CellEffect> {
     let mut touched = BTreeSet::new();
     let mut effects = Vec::with_capacity(views.len());
-    let heaviest = guard.heaviest_routes();
+    let top_routes = guard.top_routes();
     for view in views {
         let window = horizon.window_at(view.start);
-        if let (Some(counted), Some(window)) = (&view.folded, window) {
-            let mut keys = counted
-                .granularity
-                .and_coarser()
-                .map(|place| CellKey { window, labels: counted.record.labels.at_granularity(place) });
+        if let (Some(folded), Some(window)) = (&view.folded, window) {
+            let mut keys = folded.granularity.and_coarser().map(|granularity| CellKey {
+                window,
+                labels: folded.record.labels.at_granularity(granularity),
+            });
             if let Some(key) = keys.find(|key| cells.contains_key(key))
                 && let Some(cell) = cells.get_mut(&key)
             {
-                cell.remove(counted);
-                page_deltas.remove(&key, counted, horizon);
+                cell.remove(folded);
+                page_deltas.remove(&key, folded, horizon);
                 touched.insert(key);
             }
         } else if view.folded.is_none() {
             guard.record_visit(&view.record.labels.route);
         }
-        let place =
-            window.map(|window| guard.granularity_for(window, &view.record.labels, &cells, &heaviest));
-        let counted = FoldedView {
+        let granularity =
+            window.map(|window| guard.granularity_for(window, &view.record.labels, &cells, &top_routes));
+        let folded = FoldedView {
             limits: limits(&view.record.labels),
             sent: view.seq.saturating_add(1),
             received: u16::try_from(view.received_bits.count_ones()).unwrap_or(u16::MAX),
-            granularity: place.unwrap_or_default(),
+            granularity: granularity.unwrap_or_default(),
             record: view.record,
         };
-        // A view older than all that is kept is noted as counted, and stands in no cell.
+        // A view past the retention is marked as folded without a cell.
         if let Some(window) = window {
-            let key = CellKey { window, labels: counted.record.labels.at_granularity(counted.granularity) };
+            let key = CellKey { window, labels: folded.record.labels.at_granularity(folded.granularity) };
             if !cells.contains_key(&key) {
                 guard.add_series(&key);
             }
-            cells.entry(key.clone()).or_default().add(&counted);
-            page_deltas.add(&key, &counted, horizon);
+            cells.entry(key.clone()).or_default().add(&folded);
+            page_deltas.add(&key, &folded, horizon);
             touched.insert(key);
         }
-        effects.push(CellEffect::MarkFolded(view.key, counted));
+        effects.push(CellEffect::MarkFolded(view.key, folded));
     }
     effects.extend(touched.into_iter().filter_map(|key| {
         let cell = cells.remove(&key)?;
@@ -163,9 +122,8 @@ pub fn fold(
     effects
 }
 
-/// Rolls windows up into longer ones. `old` are cells that the new horizon no longer keeps as they are;
-/// `cells` the stored ones that they go into, in the places given. What this changes of pages is noted in
-/// `pages`.
+/// Rolls cells up into longer windows. `old` are the cells before the new horizon, and `cells` the stored ones
+/// that they are merged into. Changes of pages are added to `page_deltas`.
 #[must_use]
 pub fn roll_up(
     old: Vec<(CellKey, Cell)>,
@@ -193,22 +151,4 @@ pub fn roll_up(
         Some(CellEffect::Store(key, cell))
     }));
     effects
-}
-
-impl CellKey {
-    /// Where the horizon wants what this cell holds.
-    #[must_use]
-    pub fn at_horizon(&self, horizon: &Horizon) -> Option<Self> {
-        Some(Self { window: horizon.window_at(self.window.start)?, labels: self.labels.clone() })
-    }
-
-    /// The same, in the place that it is given there.
-    #[must_use]
-    pub fn rollup_target(&self, placement: &RollupPlacement, horizon: &Horizon) -> Option<Self> {
-        let window = horizon.window_at(self.window.start)?;
-        Some(Self {
-            window,
-            labels: self.labels.at_granularity(placement.granularity_for(window, &self.labels)),
-        })
-    }
 }

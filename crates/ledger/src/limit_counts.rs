@@ -1,48 +1,47 @@
-//! Views against their limits, hour by hour: what watching and burn rates ask for, every quarter of an
-//! hour and of every page. It is read from cells without unpacking their distributions.
+//! Hourly counts against limits, for sequential tests and burn rates. They are read from stored cells without
+//! decoding sketches.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use wire::UnixMillis;
+use wire::{CodecError, LimitCounts, UnixMillis, Window, WindowSpan};
 
-use crate::cell::{Cell, CodecError, LimitCounts};
-use crate::fold::CellKey;
-use crate::page_rollup::PageLabels;
-use crate::window::{Window, WindowSpan};
+use crate::cell::Cell;
+use crate::cell_key::CellKey;
+use crate::page_key::PageLabels;
 
-/// The last three days of every page.
+/// The last three days of all pages.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HourlyLimitCounts {
-    /// Each page, metric and limit; metrics by their names.
+    /// Counts by page, metric name and limit.
     pub histories: BTreeMap<(PageLabels, String, u32), LimitHistory>,
-    /// Views of the last hours, by release: the most seen ones.
+    /// Views of the last six hours by release.
     pub releases: BTreeMap<String, u64>,
 }
 
-/// Views against one limit.
+/// The history of one limit.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LimitHistory {
-    /// Those that began in the last 30 minutes.
+    /// Views that started in the last 30 minutes.
     pub half_hour: LimitCounts,
-    /// By the hour in which they began.
+    /// Views by the hour of their start.
     pub hours: BTreeMap<UnixMillis, LimitCounts>,
 }
 
 impl HourlyLimitCounts {
-    /// How far back they go.
+    /// The length of the history.
     pub const SPAN_MS: u64 = 72 * WindowSpan::Hour.millis();
 
-    /// Counts a stored cell of the last three days. Programs are left out.
+    /// Adds a stored cell of the last three days; bots are skipped.
     ///
     /// # Errors
-    /// Refuses what no version of ours has written.
+    /// Returns an error if the bytes are malformed or of an unsupported version.
     pub fn add(&mut self, key: &CellKey, cell: &[u8], now: UnixMillis) -> Result<(), CodecError> {
         let CellKey { window, labels } = key;
         if labels.bot {
             return Ok(());
         }
-        let (views, kept) = Cell::read_limit_counts(cell)?;
+        let (views, limit_counts) = Cell::read_limit_counts(cell)?;
         if let Some(release) = &labels.release
             && window.start >= now.saturating_sub(RECENT_RELEASES_MS)
         {
@@ -50,22 +49,22 @@ impl HourlyLimitCounts {
             *sum = sum.saturating_add(views);
         }
         let hour = Window::containing(WindowSpan::Hour, window.start).start;
-        let is_fresh = window.span == WindowSpan::Minute && window.start >= now.saturating_sub(HALF_HOUR_MS);
-        for (metric, limit, kept) in kept {
+        let is_recent = window.span == WindowSpan::Minute && window.start >= now.saturating_sub(HALF_HOUR_MS);
+        for (metric, limit, counts) in limit_counts {
             let page = PageLabels { route: labels.route.clone(), device: labels.device };
-            let track = self.histories.entry((page, metric.to_owned(), limit)).or_default();
-            track.hours.entry(hour).or_default().add(kept);
-            if is_fresh {
-                track.half_hour.add(kept);
+            let history = self.histories.entry((page, metric.to_owned(), limit)).or_default();
+            history.hours.entry(hour).or_default().add(counts);
+            if is_recent {
+                history.half_hour.add(counts);
             }
         }
         Ok(())
     }
 
-    /// Adds what another shard has counted.
+    /// Adds the counts of another shard.
     pub fn merge(&mut self, other: Self) {
-        for (key, track) in other.histories {
-            self.histories.entry(key).or_default().merge(&track);
+        for (key, history) in other.histories {
+            self.histories.entry(key).or_default().merge(&history);
         }
         for (release, views) in other.releases {
             let sum = self.releases.entry(release).or_default();
@@ -73,10 +72,10 @@ impl HourlyLimitCounts {
         }
     }
 
-    /// The bytes that one shard answers with. Of the releases, those that could lead.
+    /// Encodes the response of a shard, with the most viewed releases only.
     ///
     /// # Errors
-    /// Fails if the counts cannot be encoded.
+    /// Returns an error if the counts cannot be encoded.
     pub fn encode(mut self) -> Result<Vec<u8>, CodecError> {
         let mut ranked: Vec<(String, u64)> = std::mem::take(&mut self.releases).into_iter().collect();
         ranked.sort_by(|(a, ours), (b, theirs)| theirs.cmp(ours).then(a.cmp(b)));
@@ -85,31 +84,31 @@ impl HourlyLimitCounts {
         postcard::to_stdvec(&self).map_err(|_| CodecError)
     }
 
-    /// Reads what a shard has answered.
+    /// Decodes the response of a shard.
     ///
     /// # Errors
-    /// Refuses what no shard of this version writes.
+    /// Returns an error if the bytes are malformed or of another version.
     pub fn decode(bytes: &[u8]) -> Result<Self, CodecError> {
         postcard::from_bytes(bytes).map_err(|_| CodecError)
     }
 }
 
 impl LimitHistory {
-    /// Adds the views of another one.
+    /// Adds another history of the same limit.
     pub fn merge(&mut self, other: &Self) {
         self.half_hour.add(other.half_hour);
-        for (hour, kept) in &other.hours {
-            self.hours.entry(*hour).or_default().add(*kept);
+        for (hour, counts) in &other.hours {
+            self.hours.entry(*hour).or_default().add(*counts);
         }
     }
 
-    /// Views that began in this hour or later.
+    /// Returns the counts of this hour and all later ones.
     #[must_use]
     pub fn since(&self, hour: UnixMillis) -> LimitCounts {
         let mut sum = LimitCounts::default();
         self.hours
             .range(Window::containing(WindowSpan::Hour, hour).start..)
-            .for_each(|(_, kept)| sum.add(*kept));
+            .for_each(|(_, counts)| sum.add(*counts));
         sum
     }
 }

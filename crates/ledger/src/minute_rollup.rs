@@ -1,28 +1,27 @@
-//! What pages count in minutes. Stored sums hold what is older; the minutes change with every fold, and
-//! to store their sums as often would cost a row each time. So a shard that is asked for pages sums its
-//! minutes up once, and keeps the sums in memory, up to date, while it lives.
+//! Page sums of minute windows, in memory. Page sums of older windows are stored, but minutes delta with every
+//! fold, and storing their sums would cost a row each time. A shard therefore sums up its minutes at the first
+//! query, and keeps the sums up to date while it lives.
 
 use std::collections::BTreeMap;
-
-use wire::UnixMillis;
+use wire::{UnixMillis, WindowSpan};
 
 use crate::cell::Cell;
-use crate::fold::CellKey;
-use crate::page_rollup::{PageDeltas, PageKey};
+use crate::cell_key::CellKey;
+use crate::page_key::PageKey;
+use crate::page_rollup::PageDeltas;
 use crate::query::{QueryResult, SeriesQuery};
-use crate::window::WindowSpan;
 
-/// Sums of minutes, for each page and day.
+/// Sums of minute windows by page and day.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct MinuteRollup {
     sums: BTreeMap<PageKey, Cell>,
-    /// The latest minute that was ever among them.
+    /// The latest minute that was ever added.
     latest_minute: UnixMillis,
     is_too_large: bool,
 }
 
 impl MinuteRollup {
-    /// Adds a stored cell, if it is of a minute and of people.
+    /// Adds a stored cell, unless it is of a longer window or of bots.
     pub fn add(&mut self, key: &CellKey, cell: &Cell) {
         if key.window.span != WindowSpan::Minute || self.is_too_large {
             return;
@@ -34,30 +33,30 @@ impl MinuteRollup {
         }
     }
 
-    /// Follows what a fold or a roll-up has changed.
+    /// Applies the changes of a fold or a roll-up.
     pub fn apply(&mut self, deltas: &PageDeltas) {
         if self.is_too_large {
             return;
         }
         self.latest_minute = self.latest_minute.max(deltas.latest_minute);
-        for (page, change) in deltas.minutes.iter().flatten() {
+        for (page, delta) in deltas.minutes.iter().flatten() {
             let sum = self.sums.entry(page.clone()).or_default();
-            sum.merge(&change.added);
-            sum.subtract(&change.removed);
+            sum.merge(&delta.added);
+            sum.subtract(&delta.removed);
         }
         self.sums.retain(|_, sum| !sum.is_empty());
         self.enforce_page_limit();
     }
 
-    /// Adds all minutes to the answer; or nothing, where the question ends before the last of them, or
-    /// where there are more pages than are kept in mind. Then the cells have to be asked.
+    /// Adds all minutes to the result and returns true. Returns false if the query ends before the latest minute,
+    /// or if there are too many pages; then the caller reads the cells.
     #[must_use]
     pub fn try_answer(&self, query: &SeriesQuery, groups: &mut QueryResult) -> bool {
         if self.is_too_large || query.to <= self.latest_minute {
             return false;
         }
-        let asked = self.sums.iter().filter(|(key, _)| query.accepts_page(&key.page));
-        asked.for_each(|(key, sum)| groups.add_page(query, key, sum));
+        let matching = self.sums.iter().filter(|(key, _)| query.accepts_page(&key.page));
+        matching.for_each(|(key, sum)| groups.add_page(query, key, sum));
         true
     }
 
@@ -68,7 +67,15 @@ impl MinuteRollup {
     }
 }
 
-/// Some kilobytes each, of the 128 MB that an object has.
+impl PageDeltas {
+    /// Creates deltas that include minutes if a roll-up of minutes exists.
+    #[must_use]
+    pub fn for_minute_rollup(rollup: Option<&MinuteRollup>) -> Self {
+        Self { minutes: rollup.map(|_| BTreeMap::new()), ..Self::default() }
+    }
+}
+
+/// A page takes some kilobytes of the 128 MB of an object.
 const MAX_PAGES: usize = 4000;
 
 #[cfg(test)]
@@ -77,9 +84,9 @@ mod tests {
     use wire::{Device, UnixMillis};
 
     use super::*;
+    use crate::labels::SeriesLabels;
     use crate::query::BotFilter;
-    use crate::record::SeriesLabels;
-    use crate::window::Window;
+    use wire::Window;
 
     fn key(page: usize) -> CellKey {
         let labels = SeriesLabels {
@@ -107,17 +114,17 @@ mod tests {
             by: Vec::new(),
             step: None,
         };
-        let mut recent = MinuteRollup::default();
-        (0..MAX_PAGES).for_each(|page| recent.add(&key(page), &cell));
+        let mut rollup = MinuteRollup::default();
+        (0..MAX_PAGES).for_each(|page| rollup.add(&key(page), &cell));
         let mut groups = QueryResult::default();
-        assert!(recent.try_answer(&query, &mut groups));
+        assert!(rollup.try_answer(&query, &mut groups));
         assert_eq!(groups.total().views, MAX_PAGES as u64);
 
-        recent.add(&key(MAX_PAGES), &cell);
-        recent.add(&key(0), &cell);
-        assert!(recent.sums.is_empty(), "it takes no room any more");
+        rollup.add(&key(MAX_PAGES), &cell);
+        rollup.add(&key(0), &cell);
+        assert!(rollup.sums.is_empty(), "the sums are dropped");
         let mut groups = QueryResult::default();
-        assert!(!recent.try_answer(&query, &mut groups));
+        assert!(!rollup.try_answer(&query, &mut groups));
         assert_eq!(groups, QueryResult::default());
     }
 }

@@ -1,50 +1,28 @@
-//! Pages: what all series of a route and a device class come to, people only. Most questions are about
-//! these, over many days; so beside the cells stands, for each page and day, the sum of its block of days
-//! up to that day. Any number of whole days is then one sum less another, exactly, because cells are
-//! integers that can be taken out again.
+//! Page sums: all series of a route and device class, without bots. Most queries are about pages over many days.
+//! For each page and day with views, the sum from the start of the block of days up to that day is stored beside
+//! the cells. Any range of whole days is then exactly one sum minus another, because cells are integers.
 //!
-//! A view stands in its page once its cell is no minute any more; corrections and roll-ups change both in
-//! one step. A page has a sum for each day on which it was seen, and no other. The minutes are summed up
-//! in memory: see `recent`.
+//! A view is in the sum of its page once its cell is no longer a minute; corrections and roll-ups delta cells
+//! and sums in one step. Minutes are summed up in memory by `minute_rollup`.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde::{Deserialize, Serialize};
-use wire::{Device, UnixMillis};
+use wire::{UnixMillis, WindowSpan};
 
 use crate::cell::Cell;
-use crate::fold::{CellKey, FoldedView};
-use crate::minute_rollup::MinuteRollup;
-use crate::query::{BotFilter, Dimension, SeriesQuery};
-use crate::record::SeriesLabels;
-use crate::window::{Horizon, Window, WindowSpan};
+use crate::cell_key::CellKey;
+use crate::folded_view::FoldedView;
+use crate::horizon::Horizon;
+use crate::page_key::{PageKey, PageLabels};
 
-/// A route on a class of device.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct PageLabels {
-    /// The route template.
-    pub route: String,
-    /// The device class.
-    pub device: Device,
-}
-
-/// Where the sum of a page up to a day is stored.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct PageKey {
-    /// The page.
-    pub page: PageLabels,
-    /// The first millisecond of the day.
-    pub day: UnixMillis,
-}
-
-/// What a fold or a roll-up changes of pages, day by day.
+/// Changes of page sums by a fold or a roll-up, by day.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PageDeltas {
-    /// Of the stored sums.
-    days: BTreeMap<PageKey, PageDelta>,
-    /// Of the minutes, which have no stored sums, where somebody follows these.
+    /// Changes of stored sums.
+    pub(crate) days: BTreeMap<PageKey, PageDelta>,
+    /// Changes of minutes, which have no stored sums; `None` without a roll-up of minutes.
     pub(crate) minutes: Option<BTreeMap<PageKey, PageDelta>>,
-    /// The latest of these minutes.
+    /// The latest changed minute.
     pub(crate) latest_minute: UnixMillis,
 }
 
@@ -54,110 +32,32 @@ pub(crate) struct PageDelta {
     pub(crate) removed: Cell,
 }
 
-/// What the shell must do with the sum of a page.
+/// Work for the shell.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PageEffect {
-    /// Store it in place of what is there.
+    /// Replace the stored sum.
     Store(PageKey, Cell),
-    /// Remove it: nothing of that day is counted in it.
+    /// Remove the sum, which no view of its day is in.
     Remove(PageKey),
 }
 
-/// Some whole days, and which sums they come to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct DayRange {
-    /// The first of them.
-    pub from: UnixMillis,
-    /// What follows the last of them; within a day, where the day is not over.
-    pub to: UnixMillis,
-}
-
-/// Of one block: the last sum before a moment, less the last one before an earlier moment.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct BlockRange {
-    /// The block, by its first millisecond.
-    pub block: UnixMillis,
-    /// The sums of days before this moment are taken away.
-    pub from: UnixMillis,
-    /// The sums are those of days before this moment.
-    pub to: UnixMillis,
-}
-
-/// How a question is answered: from which days of pages, and from cells that began when.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct QueryPlan {
-    /// Days of pages.
-    pub days: Option<DayRange>,
-    /// Cells whose windows begin from the first moment to before the second.
-    pub cells: Vec<(UnixMillis, UnixMillis)>,
-    /// The same, of cells that are the minutes of pages: what is known of those may answer for them.
-    pub minutes: Option<(UnixMillis, UnixMillis)>,
-}
-
-impl PageLabels {
-    fn from_labels(labels: &SeriesLabels) -> Option<Self> {
-        (!labels.bot).then(|| Self { route: labels.route.clone(), device: labels.device })
-    }
-
-    /// The name under which it is stored. No device's name has a space in it.
-    #[must_use]
-    pub fn to_stored_key(&self) -> String {
-        format!("{} {}", self.device.name(), self.route)
-    }
-
-    /// The page of a stored name.
-    #[must_use]
-    pub fn from_stored_key(text: &str) -> Option<Self> {
-        let (device, route) = text.split_once(' ')?;
-        Some(Self { route: route.to_owned(), device: Device::from_name(device)? })
-    }
-}
-
-impl PageKey {
-    /// The page and day that a cell belongs to; none where programs are counted.
-    pub(crate) fn from_cell_key(key: &CellKey) -> Option<Self> {
-        Some(Self {
-            page: PageLabels::from_labels(&key.labels)?,
-            day: Window::containing(WindowSpan::Day, key.window.start).start,
-        })
-    }
-
-    /// The block of days that its sum goes back to the beginning of.
-    #[must_use]
-    pub const fn block_start(&self) -> UnixMillis {
-        block_containing(self.day)
-    }
-
-    /// The moment at which the next block begins.
-    #[must_use]
-    pub const fn block_end(&self) -> UnixMillis {
-        block_containing(self.day).saturating_add(BLOCK_MS)
-    }
-}
-
 impl PageDeltas {
-    /// Changes that are noted for what is known of minutes, too.
-    #[must_use]
-    pub fn for_minute_rollup(recent: Option<&MinuteRollup>) -> Self {
-        Self { minutes: recent.map(|_| BTreeMap::new()), ..Self::default() }
-    }
-
-    /// A view came into a cell.
+    /// Records a view that was added to a cell.
     pub(crate) fn add(&mut self, key: &CellKey, view: &FoldedView, horizon: &Horizon) {
-        if let Some(change) = self.delta_for(key, horizon) {
-            change.added.add(view);
+        if let Some(delta) = self.delta_for(key, horizon) {
+            delta.added.add(view);
         }
     }
 
-    /// A view was taken out of a cell.
+    /// Records a view that was removed from a cell.
     pub(crate) fn remove(&mut self, key: &CellKey, view: &FoldedView, horizon: &Horizon) {
-        if let Some(change) = self.delta_for(key, horizon) {
-            change.removed.add(view);
+        if let Some(delta) = self.delta_for(key, horizon) {
+            delta.removed.add(view);
         }
     }
 
-    /// A cell was rolled up into another, or is kept no longer. What grows out of minutes comes to stand in
-    /// its page; what was given another place moves to another page.
+    /// Records a cell that was rolled up into another or deleted. A cell of minutes is added to its page; a cell
+    /// whose route changed moves to another page.
     pub(crate) fn record_rollup(
         &mut self,
         from: &CellKey,
@@ -165,19 +65,19 @@ impl PageDeltas {
         cell: &Cell,
         horizon: &Horizon,
     ) {
-        let is_new = from.window.span == WindowSpan::Minute;
-        if !is_new && into.is_none_or(|into| from.labels.route == into.labels.route) {
+        let is_minute = from.window.span == WindowSpan::Minute;
+        if !is_minute && into.is_none_or(|into| from.labels.route == into.labels.route) {
             return;
         }
-        if let Some(change) = into.and_then(|into| self.delta_for(into, horizon)) {
-            change.added.merge(cell);
+        if let Some(delta) = into.and_then(|into| self.delta_for(into, horizon)) {
+            delta.added.merge(cell);
         }
-        if let Some(change) = self.delta_for(from, horizon) {
-            change.removed.merge(cell);
+        if let Some(delta) = self.delta_for(from, horizon) {
+            delta.removed.merge(cell);
         }
     }
 
-    /// A cell of before there were pages comes to stand in its own: the horizon moves past it.
+    /// Adds a cell from before the introduction of page sums.
     pub fn backfill(&mut self, key: &CellKey, cell: &Cell) {
         if let Some(key) = PageKey::from_cell_key(key) {
             self.days.entry(key).or_default().added.merge(cell);
@@ -196,8 +96,8 @@ impl PageDeltas {
         Some(changes.entry(PageKey::from_cell_key(key)?).or_default())
     }
 
-    /// The first day of each page and block that changes. Needed are the sums from there on to the end of
-    /// the block, and the last one before.
+    /// Returns the first changed day of each page and block. The sums from there on to the end of the block, and
+    /// the last one before, must be loaded.
     #[must_use]
     pub fn first_changed_days(&self) -> BTreeSet<PageKey> {
         let mut first: BTreeMap<(&PageLabels, UnixMillis), UnixMillis> = BTreeMap::new();
@@ -207,7 +107,7 @@ impl PageDeltas {
         first.into_iter().map(|((page, _), day)| PageKey { page: page.clone(), day }).collect()
     }
 
-    /// The sums that are [`needed`](Self::needed) from a first day on, of those that there are.
+    /// Returns the stored sums to load for a [first changed day](Self::first_changed_days).
     pub fn sums_to_load<'a, T>(
         first: &PageKey,
         sums: &'a BTreeMap<PageKey, T>,
@@ -217,28 +117,28 @@ impl PageDeltas {
         sums.range(key_on(before.map_or(first.day, |(key, _)| key.day))..key_on(first.block_end()))
     }
 
-    /// Brings sums up to what has changed. `sums` are the stored ones that are [`needed`](Self::needed).
+    /// Applies the changes to `sums`, the stored ones of [`sums_to_load`](Self::sums_to_load).
     #[must_use]
     pub fn apply_to(self, mut sums: BTreeMap<PageKey, Cell>) -> Vec<PageEffect> {
         let mut effects = Vec::new();
         let mut changes = self.days.into_iter().peekable();
-        while let Some((first, change)) = changes.next() {
+        while let Some((first, delta)) = changes.next() {
             let (page, start, end) = (first.page.clone(), first.block_start(), first.block_end());
             let is_same = |key: &PageKey| key.page == page && key.block_start() == start;
-            let mut days = BTreeMap::from([(first.day, change)]);
-            while let Some((key, change)) = changes.next_if(|(key, _)| is_same(key)) {
-                days.insert(key.day, change);
+            let mut days = BTreeMap::from([(first.day, delta)]);
+            while let Some((key, delta)) = changes.next_if(|(key, _)| is_same(key)) {
+                days.insert(key.day, delta);
             }
             let key_on = |day: UnixMillis| PageKey { page: page.clone(), day };
             let stored = sums.range(key_on(start)..key_on(end)).map(|(key, _)| key.day);
             let all: BTreeSet<UnixMillis> = stored.chain(days.keys().copied()).collect();
-            // What has changed up to and with the day at hand.
+            // The changes up to and including the current day.
             let mut so_far = PageDelta::default();
             let (mut stored_sum, mut previous_sum) = (Cell::default(), Cell::default());
             for day in all {
-                if let Some(change) = days.remove(&day) {
-                    so_far.added.merge(&change.added);
-                    so_far.removed.merge(&change.removed);
+                if let Some(delta) = days.remove(&day) {
+                    so_far.added.merge(&delta.added);
+                    so_far.removed.merge(&delta.removed);
                 }
                 let stored = sums.remove(&key_on(day));
                 let is_stored = stored.is_some();
@@ -261,76 +161,3 @@ impl PageDeltas {
         effects
     }
 }
-
-impl DayRange {
-    /// The parts of it that lie in one block.
-    pub fn block_ranges(self) -> impl Iterator<Item = BlockRange> {
-        let starts = std::iter::successors(Some(block_containing(self.from)), |start| {
-            Some(start.saturating_add(BLOCK_MS))
-        });
-        starts.take_while(move |start| *start < self.to).map(move |start| BlockRange {
-            block: start,
-            from: start.max(self.from),
-            to: start.saturating_add(BLOCK_MS).min(self.to),
-        })
-    }
-}
-
-impl SeriesQuery {
-    /// How to answer. A longer window belongs to the answer when any part of it does.
-    #[must_use]
-    pub fn plan(&self, horizon: &Horizon) -> QueryPlan {
-        let day = |moment| Window::containing(WindowSpan::Day, moment).start;
-        let next = |moment: UnixMillis| day(moment.saturating_add(WindowSpan::Day.millis() - 1));
-        let from = self.from.max(horizon.days);
-        let from = if from < horizon.hours { day(from) } else { next(from) };
-        let to = match self.to {
-            to if to >= horizon.pages => horizon.pages,
-            to if to < horizon.hours => next(to),
-            to => day(to),
-        };
-        if from >= to || !self.is_answerable_by_pages() {
-            return QueryPlan { days: None, cells: vec![(self.from, self.to)], minutes: None };
-        }
-        let (head, rest) = ((self.from, from), (to, self.to));
-        let days = Some(DayRange { from, to });
-        match to == horizon.minutes {
-            true => QueryPlan { days, cells: vec![head], minutes: Some(rest) },
-            false => QueryPlan { days, cells: vec![head, rest], minutes: None },
-        }
-    }
-
-    /// Whether a page is asked for.
-    #[must_use]
-    pub fn accepts_page(&self, page: &PageLabels) -> bool {
-        self.only.iter().all(|(dimension, value)| match dimension {
-            Dimension::Route => page.route == *value,
-            Dimension::Device => page.device.name() == value,
-            _ => false,
-        })
-    }
-
-    /// Whether pages say all that is asked.
-    fn is_answerable_by_pages(&self) -> bool {
-        let mut dimensions = self.by.iter().chain(self.only.iter().map(|(dimension, _)| dimension));
-        self.bots == BotFilter::Exclude
-            && self.step.is_none_or(|step| step == WindowSpan::Day)
-            && dimensions.all(|dimension| matches!(dimension, Dimension::Route | Dimension::Device))
-    }
-}
-
-impl Horizon {
-    /// The first block that holds anything that is kept.
-    #[must_use]
-    pub const fn oldest_block(&self) -> UnixMillis {
-        block_containing(self.days)
-    }
-}
-
-const fn block_containing(day: UnixMillis) -> UnixMillis {
-    UnixMillis(day.0 - day.0 % BLOCK_MS)
-}
-
-/// A block is 32 days: long enough that a month is two sums, short enough that a late correction changes
-/// few, and that what is kept no longer goes.
-const BLOCK_MS: u64 = 32 * WindowSpan::Day.millis();

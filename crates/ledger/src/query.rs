@@ -1,63 +1,61 @@
-//! Reading: which cells a question is about, and what they come to, group by group. Groups merge, so
-//! the answers of several shards are one answer.
+//! Queries of cells by labels and time. Results are grouped, and merge over shards.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use wire::{Device, UnixMillis};
+use wire::{CodecError, Device, UnixMillis, Window, WindowSpan};
 
 use crate::budget_history::BudgetHistory;
-use crate::cell::{Cell, CodecError};
-use crate::fold::CellKey;
-use crate::page_rollup::{PageKey, PageLabels};
-use crate::record::SeriesLabels;
-use crate::window::{Window, WindowSpan};
+use crate::cell::Cell;
+use crate::cell_key::CellKey;
+use crate::labels::SeriesLabels;
+use crate::page_key::{PageKey, PageLabels};
 
-/// A question.
+/// A query.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SeriesQuery {
-    /// From this moment, brought down to the start of the window that holds it.
+    /// The start of the range, extended to the start of the window that contains it.
     pub from: UnixMillis,
-    /// To before this moment.
+    /// The exclusive end of the range.
     pub to: UnixMillis,
-    /// Whether programs are counted: left out unless asked for.
+    /// The treatment of bots, which are excluded by default.
     #[serde(default)]
     pub bots: BotFilter,
-    /// Only series with these values.
+    /// The required values of series.
     #[serde(default)]
     pub only: Vec<(Dimension, String)>,
-    /// What groups have in common.
+    /// The dimensions to group by.
     #[serde(default)]
     pub by: Vec<Dimension>,
-    /// The length of time that is one group; all of it where there is none.
+    /// The span of time to group by; `None` for the whole range.
     #[serde(default)]
     pub step: Option<WindowSpan>,
 }
 
-/// Which visitors are counted.
+/// A filter of visitors.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum BotFilter {
-    /// People.
+    /// Visitors without bots.
     #[default]
     Exclude,
-    /// Everybody.
+    /// All visitors.
     Include,
-    /// Programs.
+    /// Bots.
     Only,
 }
 
-/// What series differ in.
+/// A dimension of series.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Dimension {
     /// The route template.
     Route,
     /// The device class.
     Device,
-    /// How the visitor came.
+    /// The navigation type.
     Navigation,
-    /// What the edge cache said.
+    /// The cache status of the document.
     Cache,
     /// The effective connection type.
     Network,
@@ -65,37 +63,37 @@ pub enum Dimension {
     Release,
     /// The visitor's country.
     Country,
-    /// Whether a program drove the browser.
+    /// Bot or not.
     Bot,
-    /// One of the team's own.
+    /// A custom dimension.
     #[serde(rename = "Own")]
     Custom(String),
 }
 
-/// What a group has in common.
+/// The key of a group.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Group {
-    /// The value of each dimension of the question; none where the series has none.
+    /// The value of each dimension of the query; `None` if the series has none.
     pub values: Vec<Option<String>>,
-    /// When its time begins, where there is a step.
+    /// The start of its time span, if the query has a step.
     pub at: Option<UnixMillis>,
 }
 
-/// What a question comes to.
+/// The result of a query.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct QueryResult {
     /// The cells, merged by group.
     pub cells: BTreeMap<Group, Cell>,
-    /// When a beacon was last heard.
+    /// The time of the last beacon.
     pub last_beacon_at: Option<UnixMillis>,
-    /// What was refused, by reason.
+    /// Rejected requests by reason.
     pub rejections: BTreeMap<String, u64>,
-    /// The budgets by which views are judged.
+    /// The budgets in effect.
     pub budget_history: BudgetHistory,
 }
 
-/// When a span of so many milliseconds begins that goes up to a moment. One of a week or more begins with
-/// a day: it is read from whole days, however many visits they had.
+/// Returns the start of the last `millis` before `to`. A range of a week or more starts with a day, so that it is
+/// read from whole days at a cost independent of the number of visits.
 #[must_use]
 pub const fn lookback_start(to: UnixMillis, millis: u64) -> UnixMillis {
     let from = to.saturating_sub(millis);
@@ -103,7 +101,7 @@ pub const fn lookback_start(to: UnixMillis, millis: u64) -> UnixMillis {
 }
 
 impl Dimension {
-    /// Those that every series has a place for.
+    /// All dimensions but custom ones.
     pub const BUILT_IN: [Self; 8] = [
         Self::Route,
         Self::Device,
@@ -115,7 +113,7 @@ impl Dimension {
         Self::Bot,
     ];
 
-    /// The name in questions and answers; a team's own is `dim.` and its name.
+    /// Returns the name in queries and documents; `dim.` and the name for a custom dimension.
     #[must_use]
     pub fn name(&self) -> Cow<'static, str> {
         Cow::Borrowed(match self {
@@ -131,16 +129,16 @@ impl Dimension {
         })
     }
 
-    /// The one of that name.
+    /// Parses a name.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
         match name.strip_prefix("dim.") {
-            Some(own) => (!own.is_empty()).then(|| Self::Custom(own.to_owned())),
+            Some(name) => (!name.is_empty()).then(|| Self::Custom(name.to_owned())),
             None => Self::BUILT_IN.into_iter().find(|dimension| dimension.name() == name),
         }
     }
 
-    /// What a series has for it.
+    /// Returns the value of a series.
     #[must_use]
     pub fn value_in<'a>(&self, labels: &'a SeriesLabels) -> Option<&'a str> {
         match self {
@@ -158,25 +156,26 @@ impl Dimension {
 }
 
 impl SeriesQuery {
-    /// Whether a series is asked for.
+    /// Returns true if the query includes the series.
     #[must_use]
     pub fn accepts(&self, labels: &SeriesLabels) -> bool {
-        let visitor = match self.bots {
+        let is_accepted = match self.bots {
             BotFilter::Exclude => !labels.bot,
             BotFilter::Include => true,
             BotFilter::Only => labels.bot,
         };
-        visitor && self.only.iter().all(|(dimension, value)| dimension.value_in(labels) == Some(value))
+        is_accepted && self.only.iter().all(|(dimension, value)| dimension.value_in(labels) == Some(value))
     }
 
-    /// What the stored name of each series has in it that is asked for, and of few others.
+    /// Returns fragments that the stored name of each included series contains, to filter in SQL. The names of a
+    /// few other series may contain them, too.
     #[must_use]
     pub fn label_fragments(&self) -> Vec<String> {
         let quoted = |name: &str, value: &str| {
             let text = |text: &str| serde_json::Value::from(text).to_string();
             format!("{}:{}", text(name), text(value))
         };
-        let mark = |(dimension, value): &(Dimension, String)| match dimension {
+        let fragment = |(dimension, value): &(Dimension, String)| match dimension {
             Dimension::Route => quoted("r", value),
             Dimension::Device => quoted("d", value),
             Dimension::Navigation => quoted("n", value),
@@ -185,21 +184,20 @@ impl SeriesQuery {
             Dimension::Release => quoted("v", value),
             Dimension::Country => quoted("g", value),
             Dimension::Custom(name) => quoted(name, value),
-            // It is not written where it is `no`.
+            // The name omits the value `no`.
             Dimension::Bot => String::new(),
         };
-        self.only.iter().map(mark).filter(|mark| !mark.is_empty()).collect()
+        self.only.iter().map(fragment).filter(|fragment| !fragment.is_empty()).collect()
     }
 
-    /// The group that a series of a window belongs to. A window that is longer than a step is a step
-    /// of its own.
+    /// Returns the group of a series in a window. A window that is longer than the step is a group of its own.
     #[must_use]
     pub fn group_of(&self, window: Window, labels: &SeriesLabels) -> Group {
         let value = |dimension: &Dimension| dimension.value_in(labels).map(str::to_owned);
         Group { values: self.by.iter().map(value).collect(), at: self.group_start(window) }
     }
 
-    /// The group that a page belongs to, on a day.
+    /// Returns the group of a page on a day.
     fn group_of_page(&self, day: UnixMillis, page: &PageLabels) -> Group {
         let value = |dimension: &Dimension| match dimension {
             Dimension::Route => Some(page.route.clone()),
@@ -216,14 +214,14 @@ impl SeriesQuery {
 }
 
 impl Group {
-    /// Its value for a dimension of the question.
+    /// Returns the value of a dimension of the query.
     #[must_use]
     pub fn value(&self, by: &[Dimension], dimension: &Dimension) -> Option<&str> {
         let index = by.iter().position(|other| other == dimension)?;
         self.values.get(index)?.as_deref()
     }
 
-    /// Its route and device class, where the question asks for groups of these.
+    /// Returns the route and device class, if the query groups by both.
     #[must_use]
     pub fn page(&self, by: &[Dimension]) -> Option<(&str, Device)> {
         let device = Device::from_name(self.value(by, &Dimension::Device)?)?;
@@ -240,16 +238,16 @@ impl QueryResult {
     /// Adds a stored cell to its group.
     ///
     /// # Errors
-    /// Refuses what no version of ours has written.
+    /// Returns an error if the bytes are malformed or of an unsupported version.
     pub fn add_encoded(&mut self, query: &SeriesQuery, key: &CellKey, cell: &[u8]) -> Result<(), CodecError> {
         let group = query.group_of(key.window, &key.labels);
         self.cells.entry(group).or_default().merge_encoded(cell)
     }
 
-    /// Adds days of a page to their group: a stored sum, less an earlier one of the same block.
+    /// Adds days of a page to their group: a stored sum minus an earlier one of the same block.
     ///
     /// # Errors
-    /// Refuses what no version of ours has written.
+    /// Returns an error if the bytes are malformed or of an unsupported version.
     pub fn add_days(
         &mut self,
         query: &SeriesQuery,
@@ -266,12 +264,12 @@ impl QueryResult {
         }
     }
 
-    /// Adds what a page has counted on a day.
+    /// Adds the sum of a page on a day.
     pub(crate) fn add_page(&mut self, query: &SeriesQuery, PageKey { page, day }: &PageKey, sum: &Cell) {
         self.add(query.group_of_page(*day, page), sum);
     }
 
-    /// Adds what another shard knows.
+    /// Adds the result of another shard.
     pub fn merge(&mut self, other: Self) {
         for (group, cell) in other.cells {
             self.add(group, &cell);
@@ -284,7 +282,7 @@ impl QueryResult {
         }
     }
 
-    /// All groups as one.
+    /// Returns the sum of all groups.
     #[must_use]
     pub fn total(&self) -> Cell {
         let mut total = Cell::default();
@@ -292,10 +290,10 @@ impl QueryResult {
         total
     }
 
-    /// The bytes that one shard answers with.
+    /// Encodes the response of a shard.
     ///
     /// # Errors
-    /// Fails if it cannot be encoded.
+    /// Returns an error if the result cannot be encoded.
     pub fn encode(&self) -> Result<Vec<u8>, CodecError> {
         let encoded = |(group, cell)| Ok((group, Cell::encode(cell)?));
         let cells: Vec<(&Group, Vec<u8>)> = self.cells.iter().map(encoded).collect::<Result<_, _>>()?;
@@ -303,17 +301,17 @@ impl QueryResult {
             .map_err(|_| CodecError)
     }
 
-    /// Reads what a shard has answered.
+    /// Decodes the response of a shard.
     ///
     /// # Errors
-    /// Refuses what no shard of this version writes.
+    /// Returns an error if the bytes are malformed or of another version.
     pub fn decode(bytes: &[u8]) -> Result<Self, CodecError> {
-        let (cells, heard_at, refused, rulings): (Vec<(Group, Vec<u8>)>, _, _, _) =
+        let (cells, last_beacon_at, rejections, budget_history): (Vec<(Group, Vec<u8>)>, _, _, _) =
             postcard::from_bytes(bytes).map_err(|_| CodecError)?;
         let cells = cells
             .into_iter()
             .map(|(group, bytes)| Ok((group, Cell::decode(&bytes)?)))
             .collect::<Result<_, CodecError>>()?;
-        Ok(Self { cells, last_beacon_at: heard_at, rejections: refused, budget_history: rulings })
+        Ok(Self { cells, last_beacon_at, rejections, budget_history })
     }
 }

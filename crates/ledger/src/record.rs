@@ -1,84 +1,57 @@
-//! What a view has told, reduced to what is kept: labels and values. The page's own path, the agent
-//! string and the address are gone once this is made.
+//! View records: the labels and values of a beacon. They contain neither the path of the page nor the user
+//! agent nor the IP address.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use wire::attribution::Attribution;
-use wire::beacon::{CacheStatus, LossReason, Navigation, Network, Values};
+use wire::beacon::{LossReason, Values};
 use wire::web_vitals::WebVitalsReport;
-use wire::{Beacon, Device};
+use wire::{Beacon, Device, Metric};
 
-use crate::fold::MetricLimits;
+use crate::labels::SeriesLabels;
 use crate::route_template::RouteTemplates;
 
-/// What the edge knows of the visitor of a beacon.
+/// Request metadata of the sender of a beacon.
 #[derive(Clone, Copy, Debug)]
 pub struct ClientInfo<'a> {
     /// The `User-Agent` header.
     pub user_agent: &'a str,
     /// The `Sec-CH-UA-Mobile` header.
     pub mobile_hint: Option<&'a str>,
-    /// The country that the edge has of the address, where it is to be kept.
+    /// The country of the IP address, if the site records it.
     pub country: Option<&'a str>,
 }
 
-/// What all metrics of a view have in common, and what a series is named by.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct SeriesLabels {
-    /// The route template.
-    #[serde(rename = "r")]
-    pub route: String,
-    /// The device class.
-    #[serde(rename = "d")]
-    pub device: Device,
-    /// How the visitor came.
-    #[serde(rename = "n")]
-    pub navigation: Navigation,
-    /// What the edge cache said.
-    #[serde(rename = "c", default, skip_serializing_if = "Option::is_none")]
-    pub cache: Option<CacheStatus>,
-    /// The effective connection type.
-    #[serde(rename = "e", default, skip_serializing_if = "Option::is_none")]
-    pub network: Option<Network>,
-    /// The release.
-    #[serde(rename = "v", default, skip_serializing_if = "Option::is_none")]
-    pub release: Option<String>,
-    /// Whether a program drove the browser.
-    #[serde(rename = "b", default, skip_serializing_if = "std::ops::Not::not")]
-    pub bot: bool,
-    /// The visitor's country, where the site keeps it: two letters.
-    #[serde(rename = "g", default, skip_serializing_if = "Option::is_none")]
-    pub country: Option<String>,
-    /// The team's own dimensions.
-    #[serde(rename = "x", default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub dimensions: BTreeMap<String, String>,
-}
-
-/// A view as its latest beacon told it.
+/// A view according to its latest beacon.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ViewRecord {
-    /// The version of this record.
+    /// The format version.
     v: u8,
-    /// Its labels.
+    /// The labels of its series.
     #[serde(rename = "l")]
     pub labels: SeriesLabels,
-    /// Its values.
+    /// The metric values.
     #[serde(rename = "m")]
     pub values: Values,
-    /// One view in how many was sent.
+    /// The sample weight: one of this many views was sent.
     #[serde(rename = "w")]
     pub weight: u32,
-    /// Why it has no values.
+    /// The reason for missing values.
     #[serde(rename = "o", default, skip_serializing_if = "Option::is_none")]
     pub loss_reason: Option<LossReason>,
-    /// Why its values are what they are.
+    /// The attribution of its values.
     #[serde(rename = "a", default, skip_serializing_if = "Attribution::is_empty")]
     pub attribution: Attribution,
 }
 
+/// The limits in effect for one view, in wire units.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct MetricLimits(pub Values);
+
 impl ViewRecord {
-    /// What is kept of a beacon.
+    /// Returns the record of a beacon.
     #[must_use]
     pub fn from_beacon(beacon: &Beacon, client: ClientInfo<'_>, templates: &RouteTemplates) -> Self {
         let route = beacon.route.clone().unwrap_or_else(|| templates.template_for(&beacon.path));
@@ -102,7 +75,7 @@ impl ViewRecord {
         }
     }
 
-    /// What is kept of a report of one metric: a view of its own.
+    /// Returns the record of a report of one metric, which counts as a view of its own.
     #[must_use]
     pub fn from_report(report: &WebVitalsReport, client: ClientInfo<'_>, templates: &RouteTemplates) -> Self {
         let mut values = Values::default();
@@ -127,8 +100,8 @@ impl ViewRecord {
         }
     }
 
-    /// The same with reasons of slow values only: those above their limit, or above what is good where
-    /// there is none. Nobody asks why a visit was fast.
+    /// Drops the attribution of fast values: those within their limit, or within the good threshold if there is
+    /// no limit.
     #[must_use]
     pub fn with_slow_attribution(mut self, limits: &MetricLimits) -> Self {
         let values = self.values;
@@ -139,65 +112,54 @@ impl ViewRecord {
         self
     }
 
-    /// A record as it was stored; none when it was not written by any version of ours.
+    /// Parses a stored record; `None` if its version is not supported.
     #[must_use]
     pub fn from_json(text: &str) -> Option<Self> {
-        serde_json::from_str(text).ok().filter(|told: &Self| told.v == VERSION)
+        serde_json::from_str(text).ok().filter(|record: &Self| record.v == VERSION)
     }
 
-    /// Writes the record as it is stored.
+    /// Returns the stored form.
     ///
     /// # Errors
-    /// Fails if it cannot be written as JSON.
+    /// Returns an error if the record cannot be written as JSON.
     pub fn to_json(&self) -> Result<String, serde_json::Error> {
         serde_json::to_string(self)
     }
 }
 
-impl SeriesLabels {
-    /// The name under which a series is stored: equal labels, equal text.
-    ///
-    /// # Errors
-    /// Fails if it cannot be written as JSON.
-    pub fn to_json(&self) -> Result<String, serde_json::Error> {
-        serde_json::to_string(self)
-    }
-
-    /// The labels of a stored name.
-    #[must_use]
-    pub fn from_json(text: &str) -> Option<Self> {
-        serde_json::from_str(text).ok()
+impl MetricLimits {
+    pub(crate) fn get(&self, metric: Metric) -> Option<u32> {
+        self.0.get(metric)
     }
 }
 
-/// The name of a view in the journal: the page load, and which view of it.
+/// Returns the journal key of a view: the page load and the number of the view.
 #[must_use]
 pub fn view_key(beacon: &Beacon) -> String {
     format!("{}.{}", beacon.id, beacon.view)
 }
 
-/// The name in the journal of what a report told. No page load is named so: ids are hexadecimal.
+/// Returns the journal key of a report. It never equals the key of a view, whose ids are hexadecimal.
 #[must_use]
 pub fn report_key(report: &WebVitalsReport) -> String {
     format!("~{}.{}", report.id, report.metric.name())
 }
 
-/// A country as ISO 3166 has it; none where the edge knows none, or names a network instead.
+/// Parses an ISO 3166 code; `None` for an unknown country (`XX`) and for networks such as Tor (`T1`).
 fn parse_country(code: &str) -> Option<String> {
     let is_code = code.len() == 2 && code.bytes().all(|byte| byte.is_ascii_uppercase());
     (is_code && code != "XX").then(|| code.to_owned())
 }
 
-/// Agents that say that they are no person's browser. They are kept apart, not thrown away.
+/// Returns true for user agents of bots, whose views are counted separately.
 fn is_bot(agent: &str) -> bool {
     let agent = agent.to_ascii_lowercase();
-    // Each beacon asks this of a short text: word by word from each byte is faster than a searcher for
-    // each word.
+    // The text is short: comparing all markers at each byte is faster than one search for each marker.
     let matches_at = |at| {
         agent
             .as_bytes()
             .get(at..)
-            .is_some_and(|rest| BOT_MARKERS.iter().any(|word| rest.starts_with(word.as_bytes())))
+            .is_some_and(|rest| BOT_MARKERS.iter().any(|marker| rest.starts_with(marker.as_bytes())))
     };
     agent.is_empty() || (0..agent.len()).any(matches_at)
 }
@@ -232,7 +194,7 @@ mod tests {
 
     #[test]
     fn an_invalid_country_code_is_dropped() {
-        for (said, kept) in [
+        for (code, country) in [
             ("AT", Some("AT")),
             ("XX", None),
             ("T1", None),
@@ -241,14 +203,14 @@ mod tests {
             ("AUT", None),
             ("Ö", None),
         ] {
-            assert_eq!(parse_country(said).as_deref(), kept, "{said}");
+            assert_eq!(parse_country(code).as_deref(), country, "{code}");
         }
     }
 
     #[test]
     fn bots_are_recognised_by_their_user_agent() {
-        let people = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 Chrome/156.0.0.0 Safari/537.36";
-        assert!(!is_bot(people));
+        let browser = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 Chrome/156.0.0.0 Safari/537.36";
+        assert!(!is_bot(browser));
         for agent in ["", "Googlebot/2.1", "HeadlessChrome/156.0.0.0", "Chrome-Lighthouse", "curl/8.5"] {
             assert!(is_bot(agent), "{agent}");
         }

@@ -1,16 +1,16 @@
-//! Paths become route templates, so that series are routes and not members, orders or searches.
-//! Used where the app gave no template of its own: by the patterns of the site, else by what looks like an id.
+//! Route templates of paths, so that series are routes and not users, orders or searches. They are used for
+//! beacons without a route: configured templates of the site first, then a heuristic for ids.
 
 use serde::Deserialize;
 
-/// The templates that a site has for its paths, in the order in which they are tried: `/blog/:slug` is of one
-/// segment, `/docs/:page*` of all that are left.
+/// The configured templates of a site in order of precedence. `/blog/:slug` matches one segment, `/docs/:page*`
+/// all remaining ones.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "Vec<String>")]
 pub struct RouteTemplates(Vec<String>);
 
 impl RouteTemplates {
-    /// The template of a path: the first that fits, else one that is made of it.
+    /// Returns the first template that matches, or a template derived from the path.
     #[must_use]
     pub fn template_for(&self, path: &str) -> String {
         let found = self.0.iter().find(|template| matches(template, path));
@@ -23,16 +23,19 @@ impl TryFrom<Vec<String>> for RouteTemplates {
 
     fn try_from(all: Vec<String>) -> Result<Self, String> {
         if all.len() > MAX_TEMPLATES {
-            return Err(format!("a site has at most {MAX_TEMPLATES} routes, and here are {}", all.len()));
+            return Err(format!(
+                "a site can have at most {MAX_TEMPLATES} routes; this one has {}",
+                all.len()
+            ));
         }
         match all.iter().find_map(|template| Some((template, template_error(template)?))) {
-            Some((template, mistake)) => Err(format!("the route \"{template}\" {mistake}")),
+            Some((template, error)) => Err(format!("route \"{template}\" {error}")),
             None => Ok(Self(all)),
         }
     }
 }
 
-/// What is wrong with a template that somebody wrote.
+/// Returns the error in a configured template.
 fn template_error(template: &str) -> Option<&'static str> {
     let is_name = |name: &str| {
         !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
@@ -43,11 +46,13 @@ fn template_error(template: &str) -> Option<&'static str> {
     };
     let all: Vec<&str> = segments(template).collect();
     if !template.starts_with('/') || template.contains(['?', '#']) {
-        Some("must begin with / and end before ? and #")
+        Some("must start with / and must not contain ? or #")
     } else if template.len() > MAX_TEMPLATE_BYTES {
         Some("is longer than 200 bytes")
     } else if !all.iter().enumerate().all(|(at, segment)| is_right(segment, at + 1 == all.len())) {
-        Some("may have whole segments such as :slug, and :rest* as the last one, beside plain ones")
+        Some(
+            "has an invalid segment: use plain segments, :name for one segment, and :name* for all remaining ones at the end",
+        )
     } else {
         None
     }
@@ -70,7 +75,7 @@ fn segments(path: &str) -> impl Iterator<Item = &str> {
     path.split('/').filter(|segment| !segment.is_empty())
 }
 
-/// The template of a path: segments that look like an id, a hash, a token or an address become `:id`.
+/// Derives a template: segments that look like an id, a hash, a token or an email address become `:id`.
 #[must_use]
 pub fn derive_template(path: &str) -> String {
     let path = path.split(['?', '#']).next().unwrap_or_default();
@@ -91,7 +96,7 @@ fn is_id(segment: &str) -> bool {
     let is_number = digits > 0 && digits == segment.len();
     let is_hash = hex && segment.len() >= 8 && digits > 0;
     let is_address = segment.contains('@') || segment.contains("%40");
-    // A word of a language rarely has two digits and twelve letters in one breath.
+    // Words rarely have twelve characters with two digits among them and no dash.
     let is_token = segment.len() >= 12 && digits >= 2 && !segment.contains('-');
     is_number || is_hash || is_address || is_token || segment.len() > MAX_LITERAL_SEGMENT_BYTES
 }

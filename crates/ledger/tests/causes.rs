@@ -1,5 +1,5 @@
-//! Whatever the order in which views are told, corrected and counted: the causes are those of the views
-//! as they were last told, and no total is lost when names find no room.
+//! Properties of causes: for any order of beacons, corrections and folds, they are the causes of the latest
+//! records, and the limit of names changes no total.
 #![expect(clippy::unwrap_used, reason = "a test may fail by panic")]
 
 use std::collections::BTreeMap;
@@ -14,7 +14,7 @@ use wire::{Beacon, Metric, UnixMillis};
 const T0: UnixMillis = UnixMillis(1_800_000_000_000);
 const DAY_MS: u64 = 86_400_000;
 
-/// A view as it was told: on which of three days and two routes, what was slow, and which element it named.
+/// The record of a slow view with its route, element and subparts.
 fn view_record((route, element, parts): (u8, u8, [u32; 3]), agent: &str) -> ViewRecord {
     let [delay, handlers, frame] = parts;
     let body = format!(
@@ -32,14 +32,14 @@ fn view_record((route, element, parts): (u8, u8, [u32; 3]), agent: &str) -> View
     )
 }
 
-/// A name without digits, of which each element is another.
+/// A unique name without digits.
 fn element_name(element: u8) -> String {
     format!("e{}{}", char::from(b'a' + element / 16), char::from(b'a' + element % 16))
 }
 
-fn folded_view(told: ViewRecord) -> FoldedView {
+fn folded_view(record: ViewRecord) -> FoldedView {
     FoldedView {
-        record: told,
+        record,
         limits: MetricLimits::default(),
         sent: 1,
         received: 1,
@@ -56,14 +56,14 @@ fn sends(elements: u8) -> impl Strategy<Value = Sends> {
     prop::collection::vec(one, 0..80)
 }
 
-/// The causes after these sends, counted in groups of so many.
+/// The causes after these beacons, folded in groups.
 fn causes_after(sends: &Sends, group: usize) -> BTreeMap<CauseKey, CauseTotals> {
     let (mut known, mut all) = (BTreeMap::<u8, FoldedView>::new(), BTreeMap::<CauseKey, CauseTotals>::new());
     for group in sends.chunks(group) {
         let steps: Vec<CauseDelta> = group
             .iter()
-            .map(|(view, what)| {
-                let after = folded_view(view_record(*what, HUMAN_AGENT));
+            .map(|(view, content)| {
+                let after = folded_view(view_record(*content, HUMAN_AGENT));
                 let before = known.insert(*view, after.clone());
                 CauseDelta { start: T0.saturating_add(u64::from(*view % 3) * DAY_MS), before, after }
             })
@@ -80,19 +80,19 @@ fn causes_after(sends: &Sends, group: usize) -> BTreeMap<CauseKey, CauseTotals> 
     all
 }
 
-/// What each view told last.
+/// The latest beacon of each view.
 fn latest_sends(sends: &Sends) -> Sends {
     sends.iter().copied().collect::<BTreeMap<_, _>>().into_iter().collect()
 }
 
 proptest! {
     #[test]
-    fn causes_are_those_of_what_was_told_last(sends in sends(20), group in 1..20_usize) {
+    fn causes_match_the_latest_records(sends in sends(20), group in 1..20_usize) {
         prop_assert_eq!(causes_after(&sends, group), causes_after(&latest_sends(&sends), 1));
     }
 
     #[test]
-    fn no_total_is_lost_when_names_find_no_room(sends in sends(250), group in 1..20_usize) {
+    fn the_limit_of_names_changes_no_total(sends in sends(250), group in 1..20_usize) {
         let totals = |all: BTreeMap<CauseKey, CauseTotals>| -> Vec<_> {
             let sum = |names: &BTreeMap<String, u64>| names.values().sum::<u64>();
             all.into_iter()
@@ -139,10 +139,10 @@ fn bots_and_expired_views_have_no_causes() {
 
 #[test]
 fn fast_views_keep_no_attribution() {
-    let told = view_record((0, 0, [1, 2, 3]), HUMAN_AGENT);
+    let record = view_record((0, 0, [1, 2, 3]), HUMAN_AGENT);
     let mut limits = wire::beacon::Values::default();
     limits.set(Metric::Inp, 1000);
-    let kept = told.with_slow_attribution(&MetricLimits(limits)).attribution;
-    // INP keeps its budget; LCP has none, and is above what is good.
-    assert_eq!(kept.iter().map(|(metric, _)| metric).collect::<Vec<_>>(), [Metric::Lcp]);
+    let attribution = record.with_slow_attribution(&MetricLimits(limits)).attribution;
+    // INP is within its limit; LCP has none, and is above the good threshold.
+    assert_eq!(attribution.iter().map(|(metric, _)| metric).collect::<Vec<_>>(), [Metric::Lcp]);
 }

@@ -1,23 +1,23 @@
-//! Whatever the order, the duplicates and the moments of folding and rolling: the cells hold the set
-//! of views, each as it was last told, and nothing else.
+//! Properties of the ledger: for any order, duplication, folding and roll-up, the cells contain exactly the set of
+//! views, each according to its latest beacon.
 #![expect(clippy::unwrap_used, reason = "a test may fail by panic")]
 
 use std::collections::BTreeMap;
 
 use ledger::{
     BotFilter, CardinalityGuard, CardinalityLimits, Cell, CellEffect, CellKey, ClientInfo, DayRange,
-    Dimension, Group, Horizon, HourlyLimitCounts, LabelGranularity, LimitCounts, MetricLimits, MinuteRollup,
-    OTHER_LABEL, PageDeltas, PageEffect, PageKey, QueryResult, Retention, RollupPlacement, RouteTemplates,
-    SeriesQuery, SpaceSaving, UnfoldedView, ViewRecord, Window, WindowSpan, cells_to_load, fold, roll_up,
+    Dimension, FrequentRoutes, Group, Horizon, HourlyLimitCounts, LabelGranularity, MetricLimits,
+    MinuteRollup, PageDeltas, PageEffect, PageKey, QueryResult, Retention, RollupPlacement, RouteTemplates,
+    SeriesQuery, UnfoldedView, ViewRecord, cells_to_load, fold, roll_up,
 };
 use proptest::prelude::*;
 use wire::beacon::Values;
-use wire::{Beacon, Metric, UnixMillis};
+use wire::{Beacon, LimitCounts, Metric, OTHER_LABEL, UnixMillis, Window, WindowSpan};
 
 const T0: UnixMillis = UnixMillis(1_800_000_000_000);
 const AGENTS: [&str; 3] = ["Mozilla/5.0 Chrome/156.0.0.0", "Mozilla/5.0 (iPhone) Mobile", "Googlebot/2.1"];
 
-/// One send of a view: which view, its number, when the view began, what it tells.
+/// A beacon of a view.
 #[derive(Clone, Debug)]
 struct SentBeacon {
     view: u8,
@@ -39,8 +39,8 @@ struct TestShard {
 }
 
 impl TestShard {
-    fn with_limits(room: CardinalityLimits) -> Self {
-        Self { limits: room, guard: CardinalityGuard::new(room, SpaceSaving::default()), ..Self::default() }
+    fn with_limits(limits: CardinalityLimits) -> Self {
+        Self { limits, guard: CardinalityGuard::new(limits, FrequentRoutes::default()), ..Self::default() }
     }
 
     fn receive(&mut self, send: &SentBeacon) {
@@ -90,22 +90,22 @@ impl TestShard {
     fn roll_up(&mut self, now: UnixMillis) {
         self.horizon = self.horizon.advanced(&self.retention, now);
         let old: Vec<(CellKey, Cell)> = self.cells.clone().into_iter().collect();
-        let mut places = RollupPlacement::default();
-        old.iter().for_each(|(key, cell)| places.count(key, cell, &self.horizon));
-        let places = places.assigned(self.limits);
-        // In blocks, as the shell does it: what is decided for a series holds for all of its cells.
+        let mut placement = RollupPlacement::default();
+        old.iter().for_each(|(key, cell)| placement.count(key, cell, &self.horizon));
+        let placement = placement.assigned(self.limits);
+        // In blocks, as in the shell: the placement of a series applies to all of its cells.
         for block in old.chunks(3) {
             let into =
-                self.load(block.iter().filter_map(|(key, _)| key.rollup_target(&places, &self.horizon)));
+                self.load(block.iter().filter_map(|(key, _)| key.rollup_target(&placement, &self.horizon)));
             let mut pages = PageDeltas::for_minute_rollup(Some(&self.minute_rollup));
-            let effects = roll_up(block.to_vec(), into, &places, &self.horizon, &mut pages);
+            let effects = roll_up(block.to_vec(), into, &placement, &self.horizon, &mut pages);
             self.apply(effects);
             self.apply_page_deltas(pages);
         }
         self.guard.decay();
     }
 
-    /// Brings one more day of what was stored before there were pages into them.
+    /// Backfills one more day of cells from before the introduction of page sums.
     fn backfill(&mut self) {
         let is_left =
             |key: &&CellKey| key.window.span != WindowSpan::Minute && key.window.start >= self.horizon.pages;
@@ -139,33 +139,35 @@ impl TestShard {
         }
     }
 
-    /// Answers from pages where they say it, as the shell does, each group in its bytes.
-    fn answer_from_pages(&self, query: &SeriesQuery, recent: &MinuteRollup) -> BTreeMap<Group, Vec<u8>> {
+    /// Answers from page sums where possible, as the shell does, with encoded groups.
+    fn answer_from_pages(
+        &self,
+        query: &SeriesQuery,
+        minute_rollup: &MinuteRollup,
+    ) -> BTreeMap<Group, Vec<u8>> {
         let plan = query.plan(&self.horizon);
         let mut groups = QueryResult::default();
-        for stretch in plan.days.into_iter().flat_map(DayRange::block_ranges) {
+        for range in plan.days.into_iter().flat_map(DayRange::block_ranges) {
             let mut before: Option<(&PageKey, &Cell)> = None;
-            let block = self
-                .sums
-                .iter()
-                .filter(|(key, _)| key.block_start() == stretch.block && key.day < stretch.to);
+            let block =
+                self.sums.iter().filter(|(key, _)| key.block_start() == range.block && key.day < range.to);
             for (key, sum) in block.filter(|(key, _)| query.accepts_page(&key.page)) {
-                let less =
+                let subtrahend =
                     before.filter(|(other, _)| other.page == key.page).map(|(_, sum)| sum.encode().unwrap());
-                if key.day >= stretch.from {
-                    groups.add_days(query, key, &sum.encode().unwrap(), less.as_deref()).unwrap();
+                if key.day >= range.from {
+                    groups.add_days(query, key, &sum.encode().unwrap(), subtrahend.as_deref()).unwrap();
                 }
                 before = Some((key, sum));
             }
         }
-        let minutes = plan.minutes.filter(|_| !recent.try_answer(query, &mut groups));
+        let minutes = plan.minutes.filter(|_| !minute_rollup.try_answer(query, &mut groups));
         let cells =
             plan.cells.into_iter().chain(minutes).flat_map(|(from, to)| self.cells_between(query, from, to));
         cells.for_each(|(key, cell)| groups.add_encoded(query, key, &cell.encode().unwrap()).unwrap());
         groups.cells.into_iter().map(|(group, cell)| (group, cell.encode().unwrap())).collect()
     }
 
-    /// The same question, answered from cells alone.
+    /// The same query, answered from cells alone.
     fn answer_from_cells(&self, query: &SeriesQuery) -> BTreeMap<Group, Vec<u8>> {
         let mut groups = QueryResult::default();
         for (key, cell) in self.cells_between(query, query.from, query.to) {
@@ -187,11 +189,11 @@ impl TestShard {
         })
     }
 
-    /// What is known of minutes by one who has just begun.
+    /// Returns the roll-up of minutes of a shard that has just started.
     fn fresh_minute_rollup(&self) -> MinuteRollup {
-        let mut recent = MinuteRollup::default();
-        self.cells.iter().for_each(|(key, cell)| recent.add(key, cell));
-        recent
+        let mut minute_rollup = MinuteRollup::default();
+        self.cells.iter().for_each(|(key, cell)| minute_rollup.add(key, cell));
+        minute_rollup
     }
 
     fn load(&self, keys: impl IntoIterator<Item = CellKey>) -> BTreeMap<CellKey, Cell> {
@@ -222,13 +224,14 @@ impl TestShard {
     fn recount(&self) -> BTreeMap<CellKey, Cell> {
         let mut views: BTreeMap<CellKey, Vec<UnfoldedView>> = BTreeMap::new();
         for (view, _) in self.journal.values() {
-            let counted = view.folded.as_ref().unwrap();
+            let folded = view.folded.as_ref().unwrap();
             let Some(window) = self.horizon.window_at(view.start) else { continue };
-            let places =
-                [LabelGranularity::Full, LabelGranularity::Coarse, LabelGranularity::Other].into_iter();
-            let mut keys = places
-                .filter(|place| *place >= counted.granularity)
-                .map(|place| CellKey { window, labels: counted.record.labels.at_granularity(place) });
+            let all = [LabelGranularity::Full, LabelGranularity::Coarse, LabelGranularity::Other];
+            let coarser = all.into_iter().filter(|granularity| *granularity >= folded.granularity);
+            let mut keys = coarser.map(|granularity| CellKey {
+                window,
+                labels: folded.record.labels.at_granularity(granularity),
+            });
             let key = keys.find(|key| self.cells.contains_key(key)).unwrap();
             views.entry(key).or_default().push(view.clone());
         }
@@ -236,10 +239,10 @@ impl TestShard {
             let mut view = view;
             let limits = view.folded.take().unwrap().limits;
             view.record.labels = key.labels;
-            let mut rooms = CardinalityGuard::default();
+            let mut guard = CardinalityGuard::default();
             let mut pages = PageDeltas::for_minute_rollup(Some(&self.minute_rollup));
             let limits = |_: &_| limits;
-            let effects = fold(vec![view], BTreeMap::new(), &mut rooms, &self.horizon, limits, &mut pages);
+            let effects = fold(vec![view], BTreeMap::new(), &mut guard, &self.horizon, limits, &mut pages);
             effects.into_iter().find_map(|effect| match effect {
                 CellEffect::Store(_, cell) => Some(cell),
                 _ => None,
@@ -253,7 +256,7 @@ impl TestShard {
         views.into_iter().map(|(key, views)| sum(key, views)).collect()
     }
 
-    /// What the counts without distributions say of largest paints, over a shard for each cell and all hours.
+    /// Returns the counts of LCP over all hours, with each cell in a shard of its own.
     fn limit_counts(&self, limit: u32) -> LimitCounts {
         let mut all = HourlyLimitCounts::default();
         for (key, cell) in &self.cells {
@@ -262,8 +265,11 @@ impl TestShard {
             all.merge(HourlyLimitCounts::decode(&shard.encode().unwrap()).unwrap());
         }
         let of_limit = all.histories.iter().filter(|((_, metric, max), _)| metric == "LCP" && *max == limit);
-        let kept = of_limit.map(|(_, track)| track.since(UnixMillis(0)));
-        kept.fold(LimitCounts::default(), |sum, kept| LimitCounts { n: sum.n + kept.n, k: sum.k + kept.k })
+        let counts = of_limit.map(|(_, history)| history.since(UnixMillis(0)));
+        counts.fold(LimitCounts::default(), |sum, counts| LimitCounts {
+            n: sum.n + counts.n,
+            k: sum.k + counts.k,
+        })
     }
 
     fn total(&self) -> Cell {
@@ -292,10 +298,10 @@ fn view_record(lcp: u32, cls: Option<u32>, route: u8, release: u8, weight: u32) 
 }
 
 fn sends() -> impl Strategy<Value = Vec<SentBeacon>> {
-    let told = (0..9000_u32, proptest::option::of(0..5000_u32), 0..6_u8, 0..2_u8, 1..5_u32)
+    let content = (0..9000_u32, proptest::option::of(0..5000_u32), 0..6_u8, 0..2_u8, 1..5_u32)
         .prop_map(|(lcp, cls, route, release, weight)| view_record(lcp, cls, route, release, weight));
-    proptest::collection::btree_map((0..12_u8, 0..4_u16), told, 1..40).prop_map(|sends| {
-        sends.into_iter().map(|((view, seq), told)| SentBeacon { view, seq, record: told }).collect()
+    proptest::collection::btree_map((0..12_u8, 0..4_u16), content, 1..40).prop_map(|sends| {
+        sends.into_iter().map(|((view, seq), record)| SentBeacon { view, seq, record }).collect()
     })
 }
 
@@ -312,7 +318,7 @@ fn any_limits() -> impl Strategy<Value = CardinalityLimits> {
     prop_oneof![Just(CardinalityLimits::default()), tight_limits()]
 }
 
-/// A question that pages may answer, or parts of it, or not.
+/// A query that pages may answer, or parts of it, or not.
 fn any_query() -> impl Strategy<Value = SeriesQuery> {
     let moment = || (0..100_u64, 0..1440_u64);
     let by =
@@ -335,38 +341,38 @@ fn any_query() -> impl Strategy<Value = SeriesQuery> {
     })
 }
 
-/// The set of views, each as it was last told, counted by hand.
-fn check(shelf: &TestShard, sends: &[SentBeacon], limit: Option<u32>) {
+/// Compares the shard with the set of views, counted independently.
+fn check(shard: &TestShard, sends: &[SentBeacon], limit: Option<u32>) {
     let mut last: BTreeMap<u8, &SentBeacon> = BTreeMap::new();
-    let mut heard = 0;
+    let mut received = 0;
     for send in sends {
-        heard += 1;
+        received += 1;
         let latest = last.entry(send.view).or_insert(send);
         if send.seq > latest.seq {
             *latest = send;
         }
     }
-    let total = shelf.total();
+    let total = shard.total();
     assert_eq!(total.views, last.len() as u64);
     assert_eq!(total.visits, last.values().map(|send| u64::from(send.record.weight)).sum::<u64>());
-    assert_eq!(total.received, heard);
+    assert_eq!(total.received, received);
     assert_eq!(total.sent, last.values().map(|send| u64::from(send.seq) + 1).sum::<u64>());
     for metric in Metric::ALL {
         let values: Vec<u32> = last.values().filter_map(|send| send.record.values.get(metric)).collect();
         let tally = total.metrics.get(&metric);
         assert_eq!(tally.map_or(0, |tally| tally.n), values.len() as u64, "{metric:?}");
         if let (Metric::Lcp, Some(limit), Some(tally)) = (metric, limit, tally) {
-            let kept = tally.counts_for_limit(limit);
-            assert_eq!(kept.n, values.len() as u64);
-            assert_eq!(kept.k, values.iter().filter(|value| **value <= limit).count() as u64);
-            assert_eq!(tally.limit_counts.len(), 1, "a limit that judges nobody any more is forgotten");
-            let people = last.values().filter(|send| !send.record.labels.bot);
-            let values: Vec<u32> = people.filter_map(|send| send.record.values.get(metric)).collect();
+            let counts = tally.counts_for_limit(limit);
+            assert_eq!(counts.n, values.len() as u64);
+            assert_eq!(counts.k, values.iter().filter(|value| **value <= limit).count() as u64);
+            assert_eq!(tally.limit_counts.len(), 1, "a limit without views is dropped");
+            let without_bots = last.values().filter(|send| !send.record.labels.bot);
+            let values: Vec<u32> = without_bots.filter_map(|send| send.record.values.get(metric)).collect();
             let k = values.iter().filter(|value| **value <= limit).count() as u64;
             assert_eq!(
-                shelf.limit_counts(limit),
+                shard.limit_counts(limit),
                 LimitCounts { n: values.len() as u64, k },
-                "people, hour by hour"
+                "hourly counts without bots"
             );
         }
     }
@@ -374,87 +380,87 @@ fn check(shelf: &TestShard, sends: &[SentBeacon], limit: Option<u32>) {
 
 proptest! {
     #[test]
-    fn any_order_duplicates_and_moments_of_folding_give_the_counts_of_the_set(
-        room in any_limits(),
+    fn any_order_duplicates_and_folds_give_the_counts_of_the_set(
+        limits in any_limits(),
         (sends, order) in sends().prop_flat_map(|sends| {
             let indices: Vec<usize> = (0..sends.len()).chain(0..sends.len()).collect();
             (Just(sends), Just(indices).prop_shuffle())
         }),
         folds in proptest::collection::vec(any::<bool>(), 80),
     ) {
-        let mut shelf = TestShard::with_limits(room);
+        let mut shard = TestShard::with_limits(limits);
         for (index, folds) in order.iter().zip(&folds) {
-            shelf.receive(&sends[*index]);
+            shard.receive(&sends[*index]);
             if *folds {
-                shelf.fold(2000);
+                shard.fold(2000);
             }
         }
-        shelf.fold(2000);
-        check(&shelf, &sends, Some(2000));
-        prop_assert_eq!(shelf.recount(), shelf.cells);
+        shard.fold(2000);
+        check(&shard, &sends, Some(2000));
+        prop_assert_eq!(shard.recount(), shard.cells);
     }
 
     #[test]
     fn rolling_up_never_changes_a_count(
         sends in sends(),
-        room in any_limits(),
+        limits in any_limits(),
         cut in 0..40_usize,
         hours in 1..2000_u64,
         later in 0..2000_u64,
     ) {
         let cut = cut.min(sends.len());
-        let mut shelf = TestShard::with_limits(room);
-        sends[..cut].iter().for_each(|send| shelf.receive(send));
-        shelf.fold(2500);
-        shelf.roll_up(T0.saturating_add(hours * WindowSpan::Hour.millis()));
-        // Corrections that come after the roll-up find their count where it went.
-        sends[cut..].iter().for_each(|send| shelf.receive(send));
-        shelf.fold(2500);
-        check(&shelf, &sends, Some(2500));
-        prop_assert_eq!(&shelf.recount(), &shelf.cells);
-        shelf.roll_up(T0.saturating_add((hours + later) * WindowSpan::Hour.millis()));
-        check(&shelf, &sends, Some(2500));
-        prop_assert_eq!(&shelf.recount(), &shelf.cells);
-        prop_assert!(shelf.cells.keys().all(|key| key.at_horizon(&shelf.horizon).as_ref() == Some(key)));
+        let mut shard = TestShard::with_limits(limits);
+        sends[..cut].iter().for_each(|send| shard.receive(send));
+        shard.fold(2500);
+        shard.roll_up(T0.saturating_add(hours * WindowSpan::Hour.millis()));
+        // Corrections after the roll-up find the cell that contains their view.
+        sends[cut..].iter().for_each(|send| shard.receive(send));
+        shard.fold(2500);
+        check(&shard, &sends, Some(2500));
+        prop_assert_eq!(&shard.recount(), &shard.cells);
+        shard.roll_up(T0.saturating_add((hours + later) * WindowSpan::Hour.millis()));
+        check(&shard, &sends, Some(2500));
+        prop_assert_eq!(&shard.recount(), &shard.cells);
+        prop_assert!(shard.cells.keys().all(|key| key.at_horizon(&shard.horizon).as_ref() == Some(key)));
     }
 
     #[test]
-    fn pages_answer_as_the_cells_do(
-        // When views begin: some in one day, some of them across a block's end.
+    fn pages_answer_as_cells_do(
+        // The start of each view: some within one day, some across the edge of a block.
         hours in proptest::collection::vec(prop_oneof![0..24_u64, 0..1200_u64], 12),
         sends in sends().prop_shuffle(),
-        room in any_limits(),
-        // Whether it was stored before there were pages; how long it is kept.
+        limits in any_limits(),
+        // A shard from before the introduction of page sums, or a new one; its retention in days.
         is_old in any::<bool>(),
-        kept in prop_oneof![Just(400_u64), 1..60_u64],
+        retention_days in prop_oneof![Just(400_u64), 1..60_u64],
         steps in proptest::collection::vec((1..8_usize, prop_oneof![0..30_u64, 0..900_u64], any::<bool>()), 1..12),
-        questions in proptest::collection::vec(any_query(), 8),
+        queries in proptest::collection::vec(any_query(), 8),
     ) {
-        let mut shelf = TestShard { retention: Retention::from_days(kept), ..TestShard::with_limits(room) };
+        let mut shard = TestShard { retention: Retention::from_days(retention_days), ..TestShard::with_limits(limits) };
         let (mut now, mut is_old, mut left) = (T0, is_old, sends.iter());
-        for (sends, later, brings_in) in steps {
+        for (sends, later, backfills) in steps {
             for send in left.by_ref().take(sends) {
-                shelf.receive_at(send, view_start(send.view).saturating_add(hours[usize::from(send.view)] * WindowSpan::Hour.millis()));
+                shard.receive_at(send, view_start(send.view).saturating_add(hours[usize::from(send.view)] * WindowSpan::Hour.millis()));
             }
-            shelf.fold(2000);
+            shard.fold(2000);
             now = now.saturating_add(later * WindowSpan::Hour.millis());
-            shelf.roll_up(now);
+            shard.roll_up(now);
             if std::mem::take(&mut is_old) {
-                (shelf.sums, shelf.horizon.pages) = Default::default();
+                (shard.sums, shard.horizon.pages) = Default::default();
             }
-            if brings_in && !shelf.horizon.has_all_pages() {
-                shelf.backfill();
+            if backfills && !shard.horizon.has_all_pages() {
+                shard.backfill();
             }
-            for query in &questions {
-                let by_cells = shelf.answer_from_cells(query);
-                prop_assert_eq!(&shelf.answer_from_pages(query, &shelf.minute_rollup), &by_cells, "{:?} {:?}", query, shelf.horizon);
-                prop_assert_eq!(&shelf.answer_from_pages(query, &shelf.fresh_minute_rollup()), &by_cells, "{:?} {:?}", query, shelf.horizon);
+            for query in &queries {
+                let by_cells = shard.answer_from_cells(query);
+                prop_assert_eq!(&shard.answer_from_pages(query, &shard.minute_rollup), &by_cells, "{:?} {:?}", query, shard.horizon);
+                prop_assert_eq!(&shard.answer_from_pages(query, &shard.fresh_minute_rollup()), &by_cells, "{:?} {:?}", query, shard.horizon);
             }
         }
     }
 
     #[test]
-    fn what_is_asked_for_has_the_marks_that_are_looked_for(sends in sends(), route in "[\\PC]{1,12}", only in 0..2_usize) {
+    fn included_labels_contain_the_fragments_of_the_query(sends in sends(), route in "[\\PC]{1,12}", only in 0..2_usize) {
         let all = [Dimension::Route, Dimension::Device, Dimension::Navigation, Dimension::Cache, Dimension::Network, Dimension::Release, Dimension::Bot, Dimension::Custom("plan".into())];
         for SentBeacon { record, .. } in &sends {
             let mut labels = record.labels.clone();
@@ -463,40 +469,40 @@ proptest! {
             let only = all.iter().skip(only).filter_map(|dimension| Some((dimension.clone(), dimension.value_in(&labels)?.to_owned())));
             let query = SeriesQuery { from: T0, to: T0, bots: BotFilter::Include, only: only.collect(), by: Vec::new(), step: None };
             prop_assert!(query.accepts(&labels));
-            for mark in query.label_fragments() {
-                prop_assert!(labels.to_json().unwrap().contains(&mark), "{mark} in {}", labels.to_json().unwrap());
+            for fragment in query.label_fragments() {
+                prop_assert!(labels.to_json().unwrap().contains(&fragment), "{fragment} in {}", labels.to_json().unwrap());
             }
         }
     }
 
     #[test]
-    fn no_window_holds_more_than_its_room(sends in sends(), room in tight_limits(), hours in 0..2000_u64) {
-        let mut shelf = TestShard::with_limits(room);
+    fn no_window_exceeds_its_cardinality_limits(sends in sends(), limits in tight_limits(), hours in 0..2000_u64) {
+        let mut shard = TestShard::with_limits(limits);
         sends.iter().for_each(|send| {
-            shelf.receive(send);
-            shelf.fold(2000);
+            shard.receive(send);
+            shard.fold(2000);
         });
-        shelf.roll_up(T0.saturating_add(hours * WindowSpan::Hour.millis()));
+        shard.roll_up(T0.saturating_add(hours * WindowSpan::Hour.millis()));
         let mut windows: BTreeMap<_, Vec<&str>> = BTreeMap::new();
-        for key in shelf.cells.keys() {
+        for key in shard.cells.keys() {
             windows.entry(key.window).or_default().push(&key.labels.route);
         }
         for routes in windows.values_mut() {
-            prop_assert!(routes.len() <= room.max_series());
+            prop_assert!(routes.len() <= limits.max_series());
             routes.retain(|route| *route != OTHER_LABEL);
             routes.sort_unstable();
             routes.dedup();
-            prop_assert!(routes.len() <= room.routes, "{routes:?} in {room:?}");
+            prop_assert!(routes.len() <= limits.routes, "{routes:?} in {limits:?}");
         }
     }
 
     #[test]
     fn merging_commutes_and_associates(a in sends(), b in sends(), c in sends()) {
         let total = |sends: &[SentBeacon]| {
-            let mut shelf = TestShard::with_limits(CardinalityLimits::default());
-            sends.iter().for_each(|send| shelf.receive(send));
-            shelf.fold(2000);
-            shelf.total()
+            let mut shard = TestShard::with_limits(CardinalityLimits::default());
+            sends.iter().for_each(|send| shard.receive(send));
+            shard.fold(2000);
+            shard.total()
         };
         let (a, b, c) = (total(&a), total(&b), total(&c));
         let merged = |first: &Cell, second: &Cell| {
@@ -509,17 +515,17 @@ proptest! {
     }
 
     #[test]
-    fn stored_bytes_of_any_kind_are_read_or_refused(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+    fn arbitrary_bytes_are_decoded_or_refused(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
         if let Ok(cell) = Cell::decode(&bytes) {
             prop_assert_eq!(Cell::decode(&cell.encode().unwrap()), Ok(cell));
         }
     }
 }
 
-/// The law of pages can fail: a shelf that forgets to correct a page is found out by it.
+/// The comparison of pages and cells detects a page sum that misses a correction.
 #[test]
 fn the_page_law_detects_a_missing_correction() {
-    let question = SeriesQuery {
+    let query = SeriesQuery {
         from: T0.saturating_sub(WindowSpan::Day.millis()),
         to: T0.saturating_add(3 * WindowSpan::Day.millis()),
         bots: BotFilter::Exclude,
@@ -527,31 +533,28 @@ fn the_page_law_detects_a_missing_correction() {
         by: vec![Dimension::Route],
         step: None,
     };
-    for forgets in [false, true] {
-        let mut shelf = TestShard::with_limits(CardinalityLimits::default());
-        shelf.receive(&SentBeacon { view: 0, seq: 0, record: view_record(900, None, 0, 0, 1) });
-        shelf.fold(2000);
-        shelf.roll_up(T0.saturating_add(2 * WindowSpan::Day.millis()));
-        assert_eq!(shelf.sums.len(), 1, "it stands in its page");
-        assert_eq!(
-            shelf.answer_from_pages(&question, &shelf.minute_rollup),
-            shelf.answer_from_cells(&question)
-        );
-        let sums = shelf.sums.clone();
-        shelf.receive(&SentBeacon { view: 0, seq: 1, record: view_record(2400, None, 0, 0, 1) });
-        shelf.fold(2000);
-        if forgets {
-            shelf.sums = sums;
+    for misses_correction in [false, true] {
+        let mut shard = TestShard::with_limits(CardinalityLimits::default());
+        shard.receive(&SentBeacon { view: 0, seq: 0, record: view_record(900, None, 0, 0, 1) });
+        shard.fold(2000);
+        shard.roll_up(T0.saturating_add(2 * WindowSpan::Day.millis()));
+        assert_eq!(shard.sums.len(), 1, "the view is in the sum of its page");
+        assert_eq!(shard.answer_from_pages(&query, &shard.minute_rollup), shard.answer_from_cells(&query));
+        let sums = shard.sums.clone();
+        shard.receive(&SentBeacon { view: 0, seq: 1, record: view_record(2400, None, 0, 0, 1) });
+        shard.fold(2000);
+        if misses_correction {
+            shard.sums = sums;
         }
-        let answered = shelf.answer_from_pages(&question, &shelf.minute_rollup);
-        assert_eq!(answered == shelf.answer_from_cells(&question), !forgets);
+        let answer = shard.answer_from_pages(&query, &shard.minute_rollup);
+        assert_eq!(answer == shard.answer_from_cells(&query), !misses_correction);
     }
 }
 
-/// So can that of minutes: what is known of them has to follow each fold.
+/// The comparison detects a roll-up of minutes that misses a fold.
 #[test]
 fn the_minute_law_detects_a_missed_fold() {
-    let question = SeriesQuery {
+    let query = SeriesQuery {
         from: T0.saturating_sub(3 * WindowSpan::Day.millis()),
         to: T0.saturating_add(WindowSpan::Hour.millis()),
         bots: BotFilter::Exclude,
@@ -559,41 +562,41 @@ fn the_minute_law_detects_a_missed_fold() {
         by: vec![Dimension::Route],
         step: None,
     };
-    let mut shelf = TestShard::with_limits(CardinalityLimits::default());
-    shelf.receive_at(&SentBeacon { view: 1, seq: 0, record: view_record(900, None, 0, 0, 1) }, question.from);
-    shelf.receive(&SentBeacon { view: 0, seq: 0, record: view_record(900, None, 0, 0, 1) });
-    shelf.fold(2000);
-    shelf.roll_up(T0);
-    assert!(question.plan(&shelf.horizon).minutes.is_some(), "it is about minutes, too");
-    let then = shelf.minute_rollup.clone();
-    shelf.receive(&SentBeacon { view: 0, seq: 1, record: view_record(2400, None, 0, 0, 1) });
-    shelf.fold(2000);
-    assert_eq!(shelf.answer_from_pages(&question, &shelf.minute_rollup), shelf.answer_from_cells(&question));
-    assert_ne!(shelf.answer_from_pages(&question, &then), shelf.answer_from_cells(&question));
-    // Who asks up to an earlier moment is answered from the cells.
-    let earlier = SeriesQuery { to: T0.saturating_sub(1), ..question };
-    assert!(!shelf.minute_rollup.try_answer(&earlier, &mut QueryResult::default()));
-    assert_eq!(shelf.answer_from_pages(&earlier, &then), shelf.answer_from_cells(&earlier));
+    let mut shard = TestShard::with_limits(CardinalityLimits::default());
+    shard.receive_at(&SentBeacon { view: 1, seq: 0, record: view_record(900, None, 0, 0, 1) }, query.from);
+    shard.receive(&SentBeacon { view: 0, seq: 0, record: view_record(900, None, 0, 0, 1) });
+    shard.fold(2000);
+    shard.roll_up(T0);
+    assert!(query.plan(&shard.horizon).minutes.is_some(), "the query includes minutes");
+    let stale_rollup = shard.minute_rollup.clone();
+    shard.receive(&SentBeacon { view: 0, seq: 1, record: view_record(2400, None, 0, 0, 1) });
+    shard.fold(2000);
+    assert_eq!(shard.answer_from_pages(&query, &shard.minute_rollup), shard.answer_from_cells(&query));
+    assert_ne!(shard.answer_from_pages(&query, &stale_rollup), shard.answer_from_cells(&query));
+    // A query that ends before the latest minute is answered from cells.
+    let earlier = SeriesQuery { to: T0.saturating_sub(1), ..query };
+    assert!(!shard.minute_rollup.try_answer(&earlier, &mut QueryResult::default()));
+    assert_eq!(shard.answer_from_pages(&earlier, &stale_rollup), shard.answer_from_cells(&earlier));
 }
 
 #[test]
 fn a_new_limit_starts_its_own_counters_and_leaves_the_old_ones() {
-    let mut shelf = TestShard::with_limits(CardinalityLimits::default());
-    shelf.receive(&SentBeacon { view: 0, seq: 0, record: view_record(1900, None, 0, 0, 1) });
-    shelf.fold(2000);
-    shelf.receive(&SentBeacon { view: 1, seq: 0, record: view_record(1900, None, 0, 0, 1) });
-    shelf.fold(1500);
-    let tally = &shelf.total().metrics[&Metric::Lcp];
+    let mut shard = TestShard::with_limits(CardinalityLimits::default());
+    shard.receive(&SentBeacon { view: 0, seq: 0, record: view_record(1900, None, 0, 0, 1) });
+    shard.fold(2000);
+    shard.receive(&SentBeacon { view: 1, seq: 0, record: view_record(1900, None, 0, 0, 1) });
+    shard.fold(1500);
+    let tally = &shard.total().metrics[&Metric::Lcp];
     assert_eq!((tally.counts_for_limit(2000).n, tally.counts_for_limit(2000).k), (1, 1));
     assert_eq!((tally.counts_for_limit(1500).n, tally.counts_for_limit(1500).k), (1, 0));
 }
 
 #[test]
 fn a_flood_of_random_routes_neither_hides_visited_routes_nor_grows_storage() {
-    let room = CardinalityLimits { routes: 20, reserved_routes: 10, series: 30 };
-    let mut shelf = TestShard::with_limits(room);
+    let limits = CardinalityLimits { routes: 20, reserved_routes: 10, series: 30 };
+    let mut shard = TestShard::with_limits(limits);
     let mut sends = Vec::new();
-    let told = |path: &str| {
+    let record_of = |path: &str| {
         let text = format!(
             r#"{{"v":1,"site":"s","id":"0123456789abcdef","nav":"navigate","path":"{path}","m":{{"LCP":900}}}}"#
         );
@@ -603,42 +606,42 @@ fn a_flood_of_random_routes_neither_hides_visited_routes_nor_grows_storage() {
             &RouteTemplates::default(),
         )
     };
-    let honest = ["/", "/cart", "/search"];
-    // What is visited is known before the flood; then nine of ten views are the flood's, minute by minute.
+    let real_routes = ["/", "/cart", "/search"];
+    // The real routes are visited before the flood; then nine of ten views belong to the flood.
     for index in 0..2000_u64 {
         let path = match (index < 100, index % 10) {
-            (true, _) | (_, 0) => honest[index as usize / 10 % 3].to_owned(),
+            (true, _) | (_, 0) => real_routes[index as usize / 10 % 3].to_owned(),
             (..) => format!("/flood-{}", (b'a' + (index % 26) as u8) as char).repeat(1 + index as usize % 30),
         };
-        sends.push((T0.saturating_add(index * 100), told(&path)));
+        sends.push((T0.saturating_add(index * 100), record_of(&path)));
     }
-    for (index, (start, told)) in sends.iter().enumerate() {
+    for (index, (start, record)) in sends.iter().enumerate() {
         let key = format!("{index}");
         let view = UnfoldedView {
             key: key.clone(),
             start: *start,
             seq: 0,
             received_bits: 1,
-            record: told.clone(),
+            record: record.clone(),
             folded: None,
         };
-        shelf.journal.insert(key, (view, true));
+        shard.journal.insert(key, (view, true));
         if index % 50 == 49 {
-            shelf.fold(2000);
+            shard.fold(2000);
         }
     }
-    assert_eq!(shelf.total().views, 2000);
-    for route in honest {
-        let counted: u64 = (shelf.cells.iter())
+    assert_eq!(shard.total().views, 2000);
+    for route in real_routes {
+        let counted: u64 = (shard.cells.iter())
             .filter(|(key, _)| key.labels.route == route)
             .map(|(_, cell)| cell.views)
             .sum();
-        let sent = sends.iter().filter(|(_, told)| told.labels.route == route).count() as u64;
+        let sent = sends.iter().filter(|(_, record)| record.labels.route == route).count() as u64;
         assert_eq!(counted, sent, "{route}");
     }
-    let windows: Vec<_> = shelf.cells.keys().map(|key| key.window).collect();
-    assert!(windows.chunk_by(|a, b| a == b).all(|window| window.len() <= room.max_series()));
+    let windows: Vec<_> = shard.cells.keys().map(|key| key.window).collect();
+    assert!(windows.chunk_by(|a, b| a == b).all(|window| window.len() <= limits.max_series()));
     let others =
-        shelf.cells.iter().filter(|(key, _)| key.labels.route == OTHER_LABEL).map(|(_, cell)| cell.views);
-    assert!(others.sum::<u64>() > 1000, "the flood has no places of its own");
+        shard.cells.iter().filter(|(key, _)| key.labels.route == OTHER_LABEL).map(|(_, cell)| cell.views);
+    assert!(others.sum::<u64>() > 1000, "most of the flood is counted as other");
 }

@@ -1,40 +1,39 @@
-//! Which values share a bucket. One scale serves all metrics: 32 units to 25 wire units put every
-//! threshold of every metric on an edge, and leave each value below 50 a bucket of its own.
-//! Counting is the sketch's business.
+//! The buckets of all sketches. One scale serves all metrics: with 32 units to 25 wire units, every threshold
+//! of every metric is the edge of a bucket, and each value below 50 has a bucket of its own.
 
 /// The position of a bucket; values and indices ascend together.
 pub(crate) type BucketIndex = u16;
 
-/// The values that are counted as one, in wire units.
+/// A range of values that are counted together, in wire units.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SketchBucket {
-    /// The smallest of them.
+    /// The smallest value.
     pub low: u32,
-    /// The largest of them.
+    /// The largest value.
     pub high: u32,
 }
 
 impl SketchBucket {
-    /// The value to show: the middle one.
+    /// Returns the value to display for the bucket.
     #[must_use]
     pub const fn midpoint(self) -> u32 {
         self.low.midpoint(self.high)
     }
 }
 
-/// The bucket that counts a value.
+/// Returns the bucket of a value.
 ///
 /// A value lies in the unit (u, u+1]. Units are buckets up to 64; from there on each octave has 64
 /// buckets, every one 1/64 to 1/128 as wide as its lower edge.
 pub(crate) fn index_of(value: u32) -> BucketIndex {
     let unit = (u64::from(value) * SCALE_UNITS).div_ceil(SCALE_WIRE_UNITS).saturating_sub(1);
     let octave = (unit | BUCKETS_PER_OCTAVE).ilog2() - BUCKETS_PER_OCTAVE.ilog2();
-    // Below 28 octaves of 64: it always fits.
+    // There are fewer than 28 octaves of 64 buckets, so the index always fits.
     BucketIndex::try_from((u64::from(octave) << BUCKETS_PER_OCTAVE.ilog2()) + (unit >> octave))
         .unwrap_or(LAST_INDEX)
 }
 
-/// The values that a bucket counts.
+/// Returns the values of a bucket.
 pub(crate) fn from_index(index: BucketIndex) -> SketchBucket {
     let index = u64::from(index);
     let octave = (index >> BUCKETS_PER_OCTAVE.ilog2()).saturating_sub(1);
@@ -45,7 +44,7 @@ pub(crate) fn from_index(index: BucketIndex) -> SketchBucket {
     SketchBucket { low: saturating_u32(low), high: saturating_u32(high) }
 }
 
-/// Whether any integer falls into the bucket; among the small ones some are narrower than 1.
+/// Returns true if the bucket contains an integer; some small buckets are narrower than 1.
 pub(crate) fn is_reachable(index: BucketIndex) -> bool {
     index <= LAST_INDEX && from_index(index).low <= from_index(index).high
 }
@@ -54,7 +53,7 @@ fn saturating_u32(value: u64) -> u32 {
     u32::try_from(value).unwrap_or(u32::MAX)
 }
 
-/// The buckets of an octave. 64, since 32 would leave the bound at 3.1 %.
+/// 64 buckets bound the error at 1.6 %; 32 would at 3.1 %.
 const BUCKETS_PER_OCTAVE: u64 = 64;
 
 const SCALE_UNITS: u64 = 32;

@@ -1,46 +1,47 @@
-//! A sketch as bytes, and back. One distribution has one code: sketches that are equal have equal
-//! bytes, and bytes that decode encode to themselves. Keeping them is the ledger's business.
+//! The encoding of sketches. It is canonical: equal sketches have equal bytes, and bytes that decode encode
+//! to themselves. Storing the bytes is left to the ledger.
 //!
-//! A first byte of version and metric; then each used bucket in ascending order as
-//! `varint((count − 1) << 2 | min(gap, 3))`, and `varint(gap − 3)` if the gap is 3 or more. The
-//! gap is the number of buckets passed over since the last one, or from the beginning.
+//! The first byte holds version and metric. Each non-empty bucket follows in ascending order as
+//! `varint((count − 1) << 2 | min(gap, 3))`, and `varint(gap − 3)` if the gap is 3 or more. The gap is the
+//! number of empty buckets since the previous one, or since the first bucket of all.
 
 use alloc::vec::Vec;
 use core::fmt;
 
 use wire::Metric;
 
-use crate::{MAX_COUNT, Sketch, bucket, bucket::BucketIndex};
+use crate::bucket::{self, BucketIndex};
+use crate::quantile_sketch::{MAX_COUNT, Sketch};
 
-/// Why bytes are not a sketch.
+/// A defect of bytes that do not decode to a sketch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SketchDecodeError {
     /// There are no bytes.
     Empty,
-    /// The first byte names a version or metric that is not known here.
+    /// The first byte has an unknown version or metric.
     UnknownHeader {
-        /// That byte.
+        /// The first byte.
         header: u8,
     },
     /// The bytes end within a number.
     Truncated,
-    /// A number is larger than any count, or written longer than it must be.
+    /// A number is larger than [`MAX_COUNT`], or not in its shortest form.
     InvalidNumber {
-        /// Where the number begins.
+        /// The offset of the number.
         offset: usize,
     },
-    /// A count belongs to a bucket into which no value falls.
+    /// A count belongs to a bucket that no value maps to.
     InvalidBucket {
-        /// Where its token begins.
+        /// The offset of its token.
         offset: usize,
     },
 }
 
 impl Sketch {
-    /// The bytes to keep or send: about 100 for 100 values, 500 for 10,000.
+    /// Encodes the sketch: about 100 bytes for 100 values, 500 for 10,000.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
-        let mut bytes = Vec::from([VERSION << 4 | self.metric as u8]);
+        let mut bytes = Vec::from([VERSION << 4 | self.metric() as u8]);
         let mut next = 0;
         for (index, count) in self.indexed_counts() {
             let gap = u64::from(index - next);
@@ -53,10 +54,10 @@ impl Sketch {
         bytes
     }
 
-    /// The sketch that was encoded.
+    /// Decodes a sketch.
     ///
     /// # Errors
-    /// Whatever is not an encoded sketch is refused, with the reason.
+    /// Returns the first defect of bytes that are not an encoded sketch.
     pub fn decode(bytes: &[u8]) -> Result<Self, SketchDecodeError> {
         let (metric, tokens) = Tokens::parse_header(bytes)?;
         let mut sketch = Self::new(metric);
@@ -67,11 +68,11 @@ impl Sketch {
         Ok(sketch)
     }
 
-    /// Adds everything that an encoded sketch of the same metric has counted, without unpacking it first.
+    /// Adds the counts of an encoded sketch of the same metric without decoding it to a second sketch.
     ///
     /// # Errors
-    /// Refuses what is not an encoded sketch of this metric; what stood before the mistake may have been
-    /// added.
+    /// Returns the first defect of bytes that are not an encoded sketch of this metric; the counts before it
+    /// may have been added.
     pub fn merge_encoded(&mut self, bytes: &[u8]) -> Result<(), SketchDecodeError> {
         for token in self.tokens(bytes)? {
             let (index, count) = token?;
@@ -82,7 +83,7 @@ impl Sketch {
 
     fn tokens<'a>(&self, bytes: &'a [u8]) -> Result<Tokens<'a>, SketchDecodeError> {
         match (Tokens::parse_header(bytes)?, bytes.first()) {
-            ((metric, tokens), _) if metric == self.metric => Ok(tokens),
+            ((metric, tokens), _) if metric == self.metric() => Ok(tokens),
             (_, header) => {
                 Err(SketchDecodeError::UnknownHeader { header: header.copied().unwrap_or_default() })
             }
@@ -90,7 +91,7 @@ impl Sketch {
     }
 }
 
-/// The buckets of an encoded sketch, each with its count.
+/// The non-empty buckets of an encoded sketch, each with its count.
 struct Tokens<'a> {
     reader: Reader<'a>,
     next_index: BucketIndex,
@@ -134,16 +135,16 @@ impl Iterator for Tokens<'_> {
 impl fmt::Display for SketchDecodeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Empty => write!(f, "a sketch has at least one byte, and here is none"),
+            Self::Empty => write!(f, "no bytes: an encoded sketch has at least one"),
             Self::UnknownHeader { header } => {
-                write!(f, "the first byte, {header:#04x}, is no known version and metric of a sketch")
+                write!(f, "the first byte of the sketch, {header:#04x}, has an unknown version or metric")
             }
-            Self::Truncated => write!(f, "the sketch ends within a number"),
+            Self::Truncated => write!(f, "the sketch is truncated within a number"),
             Self::InvalidNumber { offset: at } => {
-                write!(f, "the number at byte {at} is not one that a sketch has")
+                write!(f, "the number at byte {at} of the sketch is too large or not in its shortest form")
             }
             Self::InvalidBucket { offset: at } => {
-                write!(f, "the count at byte {at} is of no bucket that a value has")
+                write!(f, "the count at byte {at} of the sketch belongs to a bucket that no value maps to")
             }
         }
     }

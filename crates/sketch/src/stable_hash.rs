@@ -1,5 +1,5 @@
-//! FNV-1a: the same number for the same bytes on every machine and in every release. It spreads and
-//! names; it authenticates nothing, and a stranger can make two inputs collide.
+//! FNV-1a: the same hash for the same bytes on every machine and in every release. Use it to distribute and
+//! to name, not to authenticate: collisions are easy to construct.
 
 /// Returns the 32-bit FNV-1a hash.
 #[must_use]

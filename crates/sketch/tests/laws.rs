@@ -1,5 +1,4 @@
-//! The laws of a sketch, against an exact sorted array: what it may get wrong, by how much, and
-//! what it may not get wrong at all.
+//! Properties of a sketch against an exact sorted array.
 
 use proptest::{collection::vec, prelude::*, sample::select};
 use sketch::{MAX_COUNT, RatingCounts, Sketch, SketchDecodeError, SketchError};
@@ -9,7 +8,7 @@ fn metrics() -> impl Strategy<Value = Metric> {
     select(&Metric::ALL[..])
 }
 
-/// Values as visits have them, and as nothing honest has.
+/// Realistic values, and any others.
 fn values() -> impl Strategy<Value = Vec<(u32, u64)>> {
     let value = prop_oneof![0..60_u32, 0..5_000_u32, 0..120_000_u32, any::<u32>()];
     vec((value, 1..5_u64), 1..70)
@@ -84,14 +83,14 @@ proptest! {
     }
 
     #[test]
-    fn order_leaves_no_trace(values in values()) {
+    fn insertion_order_does_not_change_the_encoding(values in values()) {
         let mut reversed = values.clone();
         reversed.reverse();
         prop_assert_eq!(sketch_of(Metric::Cls, &values).encode(), sketch_of(Metric::Cls, &reversed).encode());
     }
 
     #[test]
-    fn merging_associates_even_where_counts_stop(weights in prop::array::uniform3(any::<u64>())) {
+    fn merging_saturated_counts_is_associative(weights in prop::array::uniform3(any::<u64>())) {
         let [a, b, c] = weights.map(|weight| sketch_of(Metric::Lcp, &[(900, weight)]));
         let merge = |left: &Sketch, right: &Sketch| {
             let mut merged = left.clone();
@@ -102,7 +101,7 @@ proptest! {
     }
 
     #[test]
-    fn what_is_removed_was_never_there(values in values(), value in any::<u32>(), weight in 1..9_u64) {
+    fn removing_an_inserted_value_restores_the_sketch(values in values(), value in any::<u32>(), weight in 1..9_u64) {
         let before = sketch_of(Metric::Ttfb, &values);
         let mut after = before.clone();
         after.insert(value, weight);
@@ -111,7 +110,7 @@ proptest! {
     }
 
     #[test]
-    fn nothing_is_removed_that_was_never_inserted(values in values(), value in any::<u32>()) {
+    fn removing_a_value_that_was_never_inserted_is_refused(values in values(), value in any::<u32>()) {
         let before = sketch_of(Metric::Ttfb, &values);
         let mut after = before.clone();
         let present = before.buckets().find(|(bucket, _)| (bucket.low..=bucket.high).contains(&value));
@@ -122,20 +121,20 @@ proptest! {
     }
 
     #[test]
-    fn a_sketch_survives_its_encoding(metric in metrics(), values in values()) {
+    fn a_sketch_round_trips_through_its_encoding(metric in metrics(), values in values()) {
         let sketch = sketch_of(metric, &values);
         prop_assert_eq!(Sketch::decode(&sketch.encode()), Ok(sketch));
     }
 
     #[test]
-    fn no_bytes_break_the_decoder(bytes in vec(any::<u8>(), 0..400)) {
+    fn arbitrary_bytes_are_refused_or_canonical(bytes in vec(any::<u8>(), 0..400)) {
         if let Ok(sketch) = Sketch::decode(&bytes) {
             prop_assert_eq!(sketch.encode(), bytes);
         }
     }
 
     #[test]
-    fn no_damage_breaks_the_decoder(values in values(), at in any::<prop::sample::Index>(), byte in any::<u8>(), cut in any::<prop::sample::Index>()) {
+    fn corrupted_bytes_are_refused_or_canonical(values in values(), at in any::<prop::sample::Index>(), byte in any::<u8>(), cut in any::<prop::sample::Index>()) {
         let mut bytes = sketch_of(Metric::Fcp, &values).encode();
         let at = at.index(bytes.len());
         bytes[at] = byte;
@@ -172,7 +171,7 @@ fn an_empty_sketch_has_no_percentile() {
     assert_eq!((empty.n(), empty.percentile(75), empty.ratings()), (0, None, RatingCounts::default()));
 }
 
-/// Stored sketches are read for ever, so these bytes never change.
+/// Stored sketches stay readable, so these bytes never change.
 #[test]
 fn encoded_bytes_are_stable() {
     let sketch = sketch_of(Metric::Lcp, &[(0, 2), (1, 1), (812, 3), (1204, 1), (1204, 70), (60_000, 1)]);

@@ -1,4 +1,4 @@
-//! What budgets.json says, as people ask for it: the mistake in it, or what applies to a page.
+//! Reports on a budgets.json: its first error, or the limits of a page.
 
 use std::fmt;
 
@@ -8,22 +8,22 @@ use wire::{Device, Metric};
 
 use crate::lighthouse_ci::AssertionReport;
 
-/// A mistake in parts, for annotations and editors.
+/// An error in parts, for annotations and editors.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct BudgetErrorReport {
-    /// The whole sentence, with its place.
+    /// The full message, with its place.
     pub message: String,
     /// Counted from 1.
     pub line: u32,
     /// Counted from 1.
     pub column: u32,
-    /// The way to the value.
+    /// The path of the value.
     pub key: String,
-    /// The valid name most like the one that is there.
+    /// The valid name most similar to the unknown one.
     pub nearest: Option<&'static str>,
 }
 
-/// Everything that applies to a page.
+/// The limits of a page.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct BudgetExplanation {
     /// Limits of real visits.
@@ -32,29 +32,29 @@ pub struct BudgetExplanation {
     pub lab: Vec<AssertionReport>,
 }
 
-/// A limit, in the unit that people use.
+/// A limit in the unit of its metric.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct LimitReport {
-    /// Its metric.
+    /// The metric.
     pub metric: &'static str,
     /// Milliseconds, or layout shift.
     pub max: f64,
-    /// Of a hundred visits, so many must be within.
+    /// The percentage of visits that must be within the limit.
     pub percentile: u8,
     /// `error` or `warn`.
     pub severity: &'static str,
-    /// Fewer visits prove nothing.
+    /// The minimum number of visits for a verdict.
     pub min_samples: u64,
-    /// The line of budgets.json that says so.
+    /// The line of budgets.json.
     pub line: u32,
 }
 
-/// A name that is not one of those known.
+/// An unknown device name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct UnknownDevice(String);
 
-/// The mistake in parts.
+/// Returns the parts of an error.
 #[must_use]
 pub fn error_report(error: &BudgetError) -> BudgetErrorReport {
     let nearest = match error.kind {
@@ -65,7 +65,7 @@ pub fn error_report(error: &BudgetError) -> BudgetErrorReport {
     BudgetErrorReport { message: error.to_string(), line, column, key: error.key.clone(), nearest }
 }
 
-/// What applies to that path on that class of device.
+/// Returns the limits and lab assertions of a path on a device.
 #[must_use]
 pub fn explain_page(budgets: &Budgets, path: &str, device: Device) -> BudgetExplanation {
     let limit = |metric: Metric| {
@@ -98,7 +98,7 @@ pub(crate) const fn form_factor(desktop: bool) -> FormFactor {
 impl fmt::Display for UnknownDevice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let known = Device::ALL.map(Device::name).join(", ");
-        write!(f, "\"{}\" is no device; known are {known}", self.0)
+        write!(f, "unknown device \"{}\"; use one of {known}", self.0)
     }
 }
 

@@ -1,6 +1,5 @@
-//! The gate's table: how a site stands at the edge, judged by the budgets at hand, with what the lab
-//! found beside it. The budgets may be newer than those in force at the edge; what was counted against
-//! another limit proves nothing of this one.
+//! The gate report: counts of the edge judged by the local budgets, with lab results. The local budgets may be
+//! newer than those in force at the edge; counts against another limit are no evidence.
 
 use std::collections::BTreeMap;
 
@@ -8,143 +7,138 @@ use budget::{
     BudgetRule, BudgetTally, Budgets, GateCell, GateOutcome, Limit, ReleaseComparison, Severity, Stratum,
     evaluate_gate, find_regressions, gate_readiness,
 };
-use serde::{Deserialize, Serialize};
-use wire::budget_report::{BudgetCell as Counted, BudgetReport, Regression, StratumCounts};
+use serde::Serialize;
+use wire::budget_report::{BudgetCell, BudgetReport, Regression, StratumCounts};
 use wire::{Device, Metric};
 
-use crate::lighthouse_ci::{CheckedAssertion, LhciVerification};
+use crate::lighthouse_ci::{CheckedAssertion, LabGateRow, LhciVerification};
 
-/// The judgement of a gate.
+/// The report of a gate.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct GateReport {
     /// The version of this document.
     pub v: u8,
-    /// `pass`, `violated` or `insufficient`: of the field, the comparison and the lab together.
+    /// `pass`, `violated` or `insufficient`, over field, comparison and lab.
     pub answer: &'static str,
     /// The exit code.
     pub code: u8,
-    /// The site; null where the field was not asked.
+    /// The site; null without field data.
     pub site: Option<String>,
-    /// The release that was judged; null for all.
+    /// The judged release; null for all.
     pub release: Option<String>,
-    /// The release that it was compared with.
+    /// The release of the comparison.
     pub against: Option<String>,
-    /// The first moment that was counted, in milliseconds since 1970.
+    /// The start of the window, in milliseconds since 1970.
     pub from: u64,
-    /// The moment before which all of it lies.
+    /// The end of the window, exclusive.
     pub to: u64,
-    /// Views, each once.
+    /// Number of views.
     pub views: u64,
-    /// Whether it is time to look.
+    /// The readiness of a waiting gate.
     pub waiting: ReadinessReport,
-    /// One for each budgeted cell: violated ones first, then as the edge lists them.
+    /// One row for each budgeted cell: violated ones first, then in the order of the edge.
     pub rows: Vec<GateRow>,
-    /// How the release compares.
+    /// The comparison with the release `against`.
     pub regressions: Vec<RegressionRow>,
-    /// What the lab found.
+    /// Lab results.
     pub lab: Vec<LabGateRow>,
-    /// Why a newer budgets.json does not rule at the edge.
+    /// The error of a newer budgets.json that the edge rejected.
     pub refused: Option<String>,
 }
 
-/// Whether it is time to look.
+/// The readiness of a waiting gate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ReadinessReport {
-    /// Cells that have enough visits for a look.
+    /// Cells with enough visits.
     pub ready: usize,
-    /// Cells that are waited for.
+    /// Cells that the gate waits for.
     #[serde(rename = "of")]
     pub total: usize,
-    /// Whether waiting is of no use.
+    /// True if waiting is pointless.
     #[serde(rename = "certain")]
     pub certainly_violated: bool,
 }
 
-/// One budget of one route on one class of device.
+/// One budget of one route and device class.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct GateRow {
-    /// The path of the budget.
+    /// The path pattern of the budget.
     pub pattern: String,
-    /// The route template; null for all that the budget rules.
+    /// The route template; null for all routes of the pattern.
     pub route: Option<String>,
-    /// The class of device; null for all.
+    /// The device class; null for all.
     pub device: Option<&'static str>,
     /// The metric's name.
     pub metric: &'static str,
-    /// The budget, in the unit that people use.
+    /// The limit, in the unit of the metric.
     pub max: f64,
-    /// Of a hundred visits, so many must be within.
+    /// The percentage of visits that must be within budget.
     pub percentile: u8,
     /// `error` or `warn`.
     pub severity: &'static str,
-    /// The line of budgets.json that says so.
+    /// The line of budgets.json.
     pub line: u32,
-    /// Views that were judged by this limit.
+    /// Views judged by this limit.
     pub n: u64,
-    /// Those within it.
+    /// Views within the limit.
     pub within: u64,
     /// The value at the budget's percentile.
     pub value: Option<f64>,
-    /// Between which the true one lies, 95 times in 100.
+    /// The 95 % confidence interval of the value.
     pub interval: Option<[f64; 2]>,
-    /// What the counts prove, among all the cells.
+    /// The verdict, corrected for the number of cells.
     pub verdict: &'static str,
-    /// Whether another row judges this budget over all its routes.
+    /// True if another row judges this budget over all its routes.
     #[serde(rename = "part")]
     pub is_subset: bool,
-    /// The limit in force at the edge, where it is another one.
+    /// The limit in force at the edge, if it differs.
     pub counted_against: Option<f64>,
-    /// Since when the edge counts against this limit, where that is later than the window.
+    /// The time from which the edge counts against this limit, if later than the start of the window.
     pub counting_since: Option<u64>,
-    /// What the lab measured of the same, at worst.
+    /// The worst lab result of the same metric.
     pub lab: Option<LabComparison>,
 }
 
-/// What the lab measured beside a row of the field.
+/// The lab result next to a field row.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct LabComparison {
-    /// The audit, which may be a proxy.
+    /// The audit, possibly a proxy.
     pub audit: String,
     /// The median of the runs.
     pub actual: Option<f64>,
-    /// The most that it may be.
+    /// The bound.
     pub max: f64,
     /// `kept`, `broken`, `not-measured` or `not-asserted`.
     pub outcome: &'static str,
 }
 
-/// How a release differs from the one before, for one metric.
+/// The difference between two releases for one metric.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct RegressionRow {
     /// The route template; null for the whole site.
     pub route: Option<String>,
     /// The metric's name.
     pub metric: &'static str,
-    /// So many more of a hundred views are over budget.
+    /// The increase of views over budget, in percentage points.
     pub points_worse: f64,
-    /// How likely as large a difference is by chance.
+    /// The p-value of the difference.
     pub p_value: f64,
-    /// Whether it is certain among all, and enough to matter.
+    /// True for a significant and relevant increase, corrected for the number of comparisons.
     pub regression: bool,
-    /// `error` or `warn`: the severest of its budgets.
+    /// The highest severity of its budgets: `error` or `warn`.
     pub severity: &'static str,
     /// The line of that budget.
     pub line: u32,
 }
 
-/// What came of one assertion in the lab.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct LabGateRow {
-    /// The class of device.
-    pub device: Device,
-    /// The assertion.
-    #[serde(flatten)]
-    pub assertion: CheckedAssertion,
-}
-
-/// The gate's judgement. Without budgets at hand, those in force at the edge are meant.
+/// Evaluates the gate, by the limits in force at the edge if there are no local budgets.
 #[must_use]
 pub fn gate_report(
     budgets: Option<&Budgets>,
@@ -184,7 +178,7 @@ pub fn gate_report(
     }
 }
 
-/// The judgement where nobody asked the field.
+/// Evaluates the gate by lab results alone.
 #[must_use]
 pub fn lab_gate_report(labs: &[LhciVerification]) -> GateReport {
     let answer = labs.iter().map(LhciVerification::gate_outcome).max().unwrap_or(GateOutcome::Insufficient);
@@ -206,9 +200,9 @@ pub fn lab_gate_report(labs: &[LhciVerification]) -> GateReport {
     }
 }
 
-/// A budget with what was counted of it.
+/// A budget with its counts.
 struct JudgedCell<'a> {
-    edge_cell: Option<&'a Counted>,
+    edge_cell: Option<&'a BudgetCell>,
     pattern: &'a str,
     device: Option<Device>,
     metric: Metric,
@@ -216,35 +210,35 @@ struct JudgedCell<'a> {
 }
 
 fn judge_cells<'a>(budgets: Option<&'a Budgets>, budget_report: &'a BudgetReport) -> Vec<JudgedCell<'a>> {
-    // Which budgets some cell judges over all their routes.
+    // Budgets with a cell over all their routes.
     let whole: Vec<_> = (budget_report.cells.iter())
         .filter(|cell| cell.route.is_none())
         .map(|cell| (&cell.pattern, cell.device, &cell.metric))
         .collect();
-    let counted = budget_report.cells.iter().filter_map(|counted| {
-        let metric = Metric::from_name(&counted.metric)?;
+    let known_to_edge = budget_report.cells.iter().filter_map(|edge_cell| {
+        let metric = Metric::from_name(&edge_cell.metric)?;
         let limit = match budgets {
-            Some(budgets) => current_limit(budgets, counted, metric)?,
-            None => edge_limit(counted, metric),
+            Some(budgets) => current_limit(budgets, edge_cell, metric)?,
+            None => edge_limit(edge_cell, metric),
         };
-        let part =
-            counted.route.is_some() && whole.contains(&(&counted.pattern, counted.device, &counted.metric));
-        let tally = if to_wire_units(counted.max, metric) == limit.max {
-            BudgetTally::new(counted.n, counted.k)
+        let is_subset = edge_cell.route.is_some()
+            && whole.contains(&(&edge_cell.pattern, edge_cell.device, &edge_cell.metric));
+        let tally = if to_wire_units(edge_cell.max, metric) == limit.max {
+            BudgetTally::new(edge_cell.n, edge_cell.k)
         } else {
             BudgetTally::default()
         };
-        let cell = GateCell { limit, tally, is_subset: part };
+        let cell = GateCell { limit, tally, is_subset };
         Some(JudgedCell {
-            edge_cell: Some(counted),
-            pattern: &counted.pattern,
-            device: counted.device,
+            edge_cell: Some(edge_cell),
+            pattern: &edge_cell.pattern,
+            device: edge_cell.device,
             metric,
             cell,
         })
     });
-    let mut all: Vec<JudgedCell<'_>> = counted.collect();
-    // A budget that the edge does not know yet is a row too: silence is never green.
+    let mut all: Vec<JudgedCell<'_>> = known_to_edge.collect();
+    // A budget that the edge does not know yet is an `unknown` row.
     let unknown_to_edge = budgets.into_iter().flat_map(Budgets::rules).filter(|rule| {
         !all.iter().any(|one| {
             (one.metric, one.cell.limit.line) == (rule.metric, rule.limit.line)
@@ -267,8 +261,8 @@ fn judge_cells<'a>(budgets: Option<&'a Budgets>, budget_report: &'a BudgetReport
     all
 }
 
-/// What the budgets at hand say of that cell; none where they no longer say anything.
-fn current_limit(budgets: &Budgets, edge_cell: &Counted, metric: Metric) -> Option<Limit> {
+/// Returns the limit of a cell by the local budgets; None if they no longer have one.
+fn current_limit(budgets: &Budgets, edge_cell: &BudgetCell, metric: Metric) -> Option<Limit> {
     match (&edge_cell.route, edge_cell.device) {
         (Some(route), Some(device)) => budgets.limit(route, device, metric),
         _ => {
@@ -281,7 +275,7 @@ fn current_limit(budgets: &Budgets, edge_cell: &Counted, metric: Metric) -> Opti
     }
 }
 
-fn edge_limit(edge_cell: &Counted, metric: Metric) -> Limit {
+fn edge_limit(edge_cell: &BudgetCell, metric: Metric) -> Limit {
     Limit {
         max: to_wire_units(edge_cell.max, metric),
         percentile: edge_cell.percentile.clamp(1, 99),
@@ -293,15 +287,9 @@ fn edge_limit(edge_cell: &Counted, metric: Metric) -> Limit {
 
 impl JudgedCell<'_> {
     fn into_row(self, verdict: &'static str, labs: &[LhciVerification]) -> GateRow {
-        let Self {
-            edge_cell: counted,
-            pattern,
-            device,
-            metric,
-            cell: GateCell { limit, tally, is_subset: part },
-        } = self;
-        let route = counted.and_then(|counted| counted.route.clone());
-        let other = counted.filter(|counted| to_wire_units(counted.max, metric) != limit.max);
+        let Self { edge_cell, pattern, device, metric, cell: GateCell { limit, tally, is_subset } } = self;
+        let route = edge_cell.and_then(|edge_cell| edge_cell.route.clone());
+        let differing = edge_cell.filter(|edge_cell| to_wire_units(edge_cell.max, metric) != limit.max);
         let lab_outcomes = labs.iter().flat_map(|lab| lab.outcomes_for(device, route.as_deref(), metric));
         let worst_lab_outcome = lab_outcomes.max_by(|a, b| overshoot(a).total_cmp(&overshoot(b)));
         GateRow {
@@ -314,24 +302,24 @@ impl JudgedCell<'_> {
             line: limit.line,
             n: tally.n(),
             within: tally.within,
-            value: counted.and_then(|counted| counted.value),
-            interval: counted.and_then(|counted| counted.interval),
+            value: edge_cell.and_then(|edge_cell| edge_cell.value),
+            interval: edge_cell.and_then(|edge_cell| edge_cell.interval),
             verdict,
-            is_subset: part,
-            counted_against: other.map(|counted| counted.max),
-            counting_since: counted.and_then(|counted| counted.counting_since).map(|at| at.0),
-            lab: worst_lab_outcome.map(|shown| LabComparison {
-                audit: shown.assertion.audit.clone(),
-                actual: shown.actual,
-                max: shown.assertion.max,
-                outcome: shown.outcome.name(),
+            is_subset,
+            counted_against: differing.map(|edge_cell| edge_cell.max),
+            counting_since: edge_cell.and_then(|edge_cell| edge_cell.counting_since).map(|at| at.0),
+            lab: worst_lab_outcome.map(|worst| LabComparison {
+                audit: worst.assertion.audit.clone(),
+                actual: worst.actual,
+                max: worst.assertion.max,
+                outcome: worst.outcome.name(),
             }),
             route,
         }
     }
 }
 
-/// How far over its limit; what was not found is worse than anything that was.
+/// The value relative to its bound; a missing value counts as worst.
 fn overshoot(assertion: &CheckedAssertion) -> f64 {
     assertion.actual.map_or(f64::INFINITY, |actual| actual / assertion.assertion.max.max(f64::MIN_POSITIVE))
 }
@@ -366,9 +354,9 @@ fn compare_release(
     (rows.collect(), answer)
 }
 
-/// The comparison by the counts themselves, where they are told.
+/// Compares by counts, or returns the edge's comparison if the document has none.
 fn compare_strata(found: &Regression) -> ReleaseComparison {
-    let tally = |StratumCounts { n, k }: StratumCounts| BudgetTally::new(n, k);
+    let tally = |counts: StratumCounts| BudgetTally::from(counts);
     let strata: Vec<Stratum> = (found.strata.iter())
         .map(|one| Stratum { before: tally(one.before), after: tally(one.after) })
         .collect();
@@ -376,7 +364,7 @@ fn compare_strata(found: &Regression) -> ReleaseComparison {
     ReleaseComparison::from_strata(&strata).unwrap_or(reported)
 }
 
-/// The severest budget of that metric there, and its line.
+/// Returns the highest severity among the budgets of a metric, and its line.
 fn severest_limit(
     budgets: Option<&Budgets>,
     budget_report: &BudgetReport,
@@ -392,7 +380,7 @@ fn severest_limit(
         }
         (None, route) => {
             let of_it =
-                |cell: &&Counted| cell.metric == found.metric && (route.is_none() || cell.route == *route);
+                |cell: &&BudgetCell| cell.metric == found.metric && (route.is_none() || cell.route == *route);
             budget_report.cells.iter().filter(of_it).map(|cell| edge_limit(cell, metric)).collect()
         }
     };

@@ -1,4 +1,4 @@
-//! Lighthouse CI's configuration and results, in the shape in which it reads and writes them.
+//! Configuration and results of Lighthouse CI, in its own format.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -10,16 +10,14 @@ use budget::{
 use serde::{Deserialize, Serialize};
 use wire::{Device, Metric};
 
-use crate::gate::LabGateRow;
-
-/// What budgets.json has to say in a lighthouserc: which pages, how, and what they must keep.
+/// The part of a lighthouserc that follows from a budgets.json.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct LhciConfig {
     collect: LhciCollect,
     assert: LhciAssert,
 }
 
-/// How Lighthouse visits.
+/// The settings of the runs.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct LhciCollect {
@@ -32,16 +30,16 @@ struct LhciCollect {
 #[serde(rename_all = "camelCase")]
 struct LhciSettings {
     only_categories: [&'static str; 1],
-    /// Lighthouse is a phone unless it is told to be a desktop.
+    /// Lighthouse emulates a phone by default.
     #[serde(skip_serializing_if = "Option::is_none")]
     preset: Option<&'static str>,
 }
 
-/// What the runs must keep.
+/// The assertions on the runs.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct LhciAssert {
-    /// Without them nothing proves that an assertion was made.
+    /// Required to check that every assertion was made.
     include_passed_assertions: bool,
     assert_matrix: Vec<AssertMatrixRow>,
 }
@@ -50,23 +48,23 @@ struct LhciAssert {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct AssertMatrixRow {
-    /// The one page.
+    /// A pattern that matches one page.
     pub matching_url_pattern: String,
-    /// By audit: the level, and what is asserted.
+    /// Level and bound by audit.
     pub assertions: BTreeMap<String, (&'static str, AssertionBound)>,
 }
 
-/// What is asserted of an audit.
+/// The bound of an audit.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct AssertionBound {
-    /// The most its value may be.
+    /// The maximum value.
     pub max_numeric_value: f64,
-    /// Of the runs, the median: the default is the best of them, which misses most regressions.
+    /// `median`; Lighthouse CI's default, the best run, misses most regressions.
     pub aggregation_method: &'static str,
 }
 
-/// A result in assertion-results.json, as far as it is needed.
+/// A result in assertion-results.json.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct LhciResultInput {
@@ -76,15 +74,16 @@ pub struct LhciResultInput {
     audit_property: Option<String>,
     name: String,
     expected: f64,
-    /// Null, or not a number, when there was no value.
+    /// Null without a value.
     #[serde(default)]
     actual: Option<f64>,
     passed: bool,
 }
 
-/// An assertion, as people read it.
+/// An assertion.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct AssertionReport {
     /// The key in Lighthouse CI.
     pub audit: String,
@@ -92,86 +91,100 @@ pub struct AssertionReport {
     pub max: f64,
     /// `error` or `warn`.
     pub severity: String,
-    /// The metric that it stands in for.
+    /// The metric that it replaces.
     pub proxy_of: Option<String>,
-    /// The line of budgets.json that says so.
+    /// The line of budgets.json.
     pub line: u32,
 }
 
-/// Whether a run asserted all that it was to assert, and what came of it. Left beside the results,
-/// where the gate finds it.
+/// The outcomes of all expected assertions of a run. Stored next to its results, where the gate reads it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct LhciVerification {
     /// The version of this document.
     pub v: u8,
-    /// The class of device that Lighthouse was.
+    /// The emulated device.
     pub device: Device,
-    /// One for each page and assertion.
+    /// The outcome of each assertion of each page.
     pub outcomes: Vec<CheckedAssertion>,
-    /// Assertions of the configuration's own that were never made.
+    /// Assertions that were added by hand and never made.
     #[serde(default)]
     #[serde(rename = "unmade")]
     pub missing_assertions: Vec<MissingAssertion>,
 }
 
-/// What came of one assertion.
+/// An expected assertion with its outcome.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct CheckedAssertion {
     /// The page.
     pub url: String,
-    /// What was to be asserted.
+    /// The assertion.
     #[serde(flatten)]
     pub assertion: AssertionReport,
-    /// What came of it.
+    /// Its outcome.
     pub outcome: AssertionOutcomeKind,
-    /// The median of the runs, if there was one.
+    /// The median of the runs, if there was a value.
     pub actual: Option<f64>,
 }
 
-/// What came of an assertion, by name.
+/// The kind of an outcome, without the value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum AssertionOutcomeKind {
-    /// Made, and it holds.
+    /// The value is within the bound.
     #[serde(rename = "kept")]
     Passed,
-    /// Made, and it does not hold.
+    /// The value exceeds the bound.
     #[serde(rename = "broken")]
     Failed,
-    /// Lighthouse gave no value.
+    /// Lighthouse measured no value.
     NotMeasured,
-    /// Lighthouse CI never made it.
+    /// Lighthouse CI never made the assertion.
     NotAsserted,
 }
 
-/// An assertion that somebody wrote into the configuration, and that Lighthouse CI never made.
+/// A row for the gate: an assertion with its device.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct LabGateRow {
+    /// The emulated device.
+    pub device: Device,
+    /// The assertion.
+    #[serde(flatten)]
+    pub assertion: CheckedAssertion,
+}
+
+/// An assertion that was added to the configuration by hand, and that Lighthouse CI never made.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct MissingAssertion {
-    /// Of the pages that match this.
+    /// The URL pattern of the row.
     pub pattern: String,
-    /// What was asserted.
+    /// The audit.
     pub audit: String,
-    /// Why it cannot have been.
+    /// The cause.
     pub why: String,
 }
 
-/// Why there is no configuration for Lighthouse CI.
+/// An error in the input of a configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LhciConfigError {
-    /// An address that Lighthouse cannot visit.
+    /// Not an absolute http(s) URL.
     InvalidUrl(String),
-    /// No address at all.
+    /// No URLs.
     NoUrls,
-    /// A class of device that Lighthouse cannot be.
+    /// A device that Lighthouse cannot emulate.
     UnsupportedDevice(Device),
-    /// A number of runs without a median.
+    /// A number of runs outside 1 to 99.
     InvalidRunCount(u8),
 }
 
-/// The configuration for these addresses. Five runs are what makes a median steady.
+/// Builds the configuration for these URLs. Five runs give a stable median.
 ///
 /// # Errors
-/// What cannot be visited, or not so.
+/// Returns the first invalid input.
 pub fn build_lhci_config(
     budgets: &Budgets,
     urls: &[String],
@@ -198,11 +211,10 @@ pub fn build_lhci_config(
     })
 }
 
-/// The rows for these addresses. They apply side by side, so a page has one row, however often it
-/// is named.
+/// Builds the rows of `assertMatrix`. All matching rows apply, so each page has one row, even if listed twice.
 ///
 /// # Errors
-/// The first address that is none.
+/// Returns the first invalid URL.
 pub fn build_assert_matrix(
     budgets: &Budgets,
     urls: &[String],
@@ -218,10 +230,10 @@ pub fn build_assert_matrix(
     Ok(collect_pages(budgets, urls, device)?.iter().map(row).collect())
 }
 
-/// What came of every assertion that was to be made on these addresses.
+/// Returns the outcome of every expected assertion on these URLs.
 ///
 /// # Errors
-/// The first address that is none.
+/// Returns the first invalid URL.
 pub fn verify_results(
     budgets: &Budgets,
     urls: &[String],
@@ -251,33 +263,33 @@ pub fn verify_results(
 }
 
 impl LhciVerification {
-    /// What it comes to. An assertion of somebody's own that was never made is a mistake in the set-up
-    /// as one of ours is.
+    /// Returns the gate outcome. A missing assertion that was added by hand counts as one from the budgets.
     #[must_use]
     pub fn gate_outcome(&self) -> GateOutcome {
         let outcomes: Vec<(Assertion, AssertionOutcome)> =
             self.outcomes.iter().map(CheckedAssertion::to_outcome).collect();
-        let answer =
-            evaluate_lab_gate(&outcomes.iter().map(|(asked, came)| (asked, *came)).collect::<Vec<_>>());
+        let answer = evaluate_lab_gate(
+            &outcomes.iter().map(|(assertion, outcome)| (assertion, *outcome)).collect::<Vec<_>>(),
+        );
         if self.missing_assertions.is_empty() { answer } else { answer.max(GateOutcome::Insufficient) }
     }
 
     pub(crate) fn gate_rows(&self) -> impl Iterator<Item = LabGateRow> {
-        self.outcomes.iter().map(|shown| LabGateRow { device: self.device, assertion: shown.clone() })
+        self.outcomes.iter().map(|checked| LabGateRow { device: self.device, assertion: checked.clone() })
     }
 
-    /// Of the pages of that route, what came of the assertion that tells of the metric: the worst.
+    /// Iterates over the outcomes of a metric on the pages of a route.
     pub(crate) fn outcomes_for(
         &self,
         device: Option<Device>,
         route: Option<&str>,
         metric: Metric,
     ) -> impl Iterator<Item = &CheckedAssertion> {
-        let is_about_metric = move |shown: &&CheckedAssertion| {
-            let own = shown.assertion.proxy_of.as_deref() == Some(metric.name())
-                || shown.assertion.proxy_of.is_none()
-                    && Some(shown.assertion.audit.as_str()) == audit_for_metric(metric);
-            own && route.is_none_or(|route| url_matches_route(&shown.url, route))
+        let is_about_metric = move |checked: &&CheckedAssertion| {
+            let own = checked.assertion.proxy_of.as_deref() == Some(metric.name())
+                || checked.assertion.proxy_of.is_none()
+                    && Some(checked.assertion.audit.as_str()) == audit_for_metric(metric);
+            own && route.is_none_or(|route| url_matches_route(&checked.url, route))
         };
         let here = device.is_none_or(|device| device == self.device);
         self.outcomes.iter().filter(is_about_metric).filter(move |_| here)
@@ -294,7 +306,7 @@ const fn audit_for_metric(metric: Metric) -> Option<&'static str> {
     }
 }
 
-/// Whether a page belongs to a route: that of its path, or a template that its path fits.
+/// Returns true if the path of a URL equals a route or matches its template.
 fn url_matches_route(url: &str, route: &str) -> bool {
     let path = url.split_once("://").and_then(|(_, rest)| rest.split_once('/')).map_or("", |(_, path)| path);
     let path = format!("/{}", path.split('?').next().unwrap_or_default());
@@ -356,7 +368,7 @@ impl CheckedAssertion {
 }
 
 impl AssertionOutcomeKind {
-    /// The name in every report.
+    /// The name in reports.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -382,17 +394,17 @@ impl fmt::Display for LhciConfigError {
             Self::InvalidUrl(text) => {
                 write!(
                     f,
-                    "\"{text}\" is no address of a page; one such as \"https://example.org/\" is needed"
+                    "\"{text}\" is not a page URL; use an absolute one, such as \"https://example.org/\""
                 )
             }
             Self::NoUrls => {
-                write!(f, "urls is empty; name at least one page, such as \"http://localhost:3000/\"")
+                write!(f, "urls is empty; list at least one page, such as \"http://localhost:3000/\"")
             }
             Self::UnsupportedDevice(device) => {
-                write!(f, "Lighthouse cannot be a {}; it can be a phone or a desktop", device.name())
+                write!(f, "Lighthouse cannot emulate a {}; use phone or desktop", device.name())
             }
             Self::InvalidRunCount(runs) => {
-                write!(f, "{runs} runs have no median; from 1 to 99 are possible, 5 are steady")
+                write!(f, "{runs} runs are out of range; use 1 to 99, such as 5")
             }
         }
     }

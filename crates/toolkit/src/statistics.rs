@@ -1,11 +1,11 @@
-//! Counts in, judgement out, as plain data.
+//! Statistics as plain data: forecasts, comparisons and distributions.
 
 use budget::{BudgetTally, Forecast, ReleaseComparison, Stratum};
 use serde::{Deserialize, Serialize};
 use sketch::{RatingCounts, Sketch, SketchBucket};
 use wire::{Metric, Thresholds};
 
-/// One class of visits before and after a release.
+/// Visits of one class before and after a release.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct StratumInput {
@@ -20,31 +20,32 @@ struct CountsInput {
     within: u64,
 }
 
-/// How a release differs from the one before.
+/// The difference between two releases.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ComparisonReport {
-    /// So many more of a hundred visits are over budget.
+    /// The increase of visits over budget, in percentage points.
     pub points_worse: f64,
-    /// How likely as large a difference is by chance.
+    /// The p-value of the difference.
     pub p_value: f64,
-    /// Whether it is certain, and enough to matter.
+    /// True for a significant and relevant increase.
     pub regression: bool,
 }
 
-/// What a sketch knows, in the unit that people use.
+/// The content of a sketch, in the unit of its metric.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Distribution {
-    /// Its metric.
+    /// The metric.
     pub metric: &'static str,
-    /// How many values it holds.
+    /// Number of values.
     pub n: u64,
-    /// Exact counts.
+    /// Exact count of good values.
     pub good: u64,
-    /// Exact counts.
+    /// Exact count of values that need improvement.
     pub needs_improvement: u64,
-    /// Exact counts.
+    /// Exact count of poor values.
     pub poor: u64,
     /// Percent and value.
     pub percentiles: Vec<(u8, f64)>,
@@ -52,19 +53,21 @@ pub struct Distribution {
     pub buckets: Vec<(f64, f64, u64)>,
 }
 
-/// What a cell waits for.
+/// The visits that a cell needs for a verdict.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ForecastReport {
-    /// So many more visits.
+    /// Additional visits.
     pub more: u64,
-    /// What they would prove.
+    /// The expected verdict.
     pub verdict: &'static str,
 }
 
-/// A metric, and how its values are rated.
+/// A metric with its thresholds.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct MetricInfo {
-    /// Its name.
+    /// The metric's name.
     pub name: &'static str,
     /// `ms`, or empty for a layout shift.
     pub unit: &'static str,
@@ -74,14 +77,14 @@ pub struct MetricInfo {
     pub poor: f64,
 }
 
-/// What these counts wait for.
+/// Returns the visits needed for a verdict.
 #[must_use]
 pub fn forecast_report(tally: BudgetTally, percentile: u8, min_samples: u64) -> ForecastReport {
     let Forecast { visits_needed: more, verdict } = tally.forecast(percentile, min_samples);
     ForecastReport { more, verdict: verdict.name() }
 }
 
-/// Every metric, in the order of every table.
+/// Returns every metric, in the order of the metric table.
 #[must_use]
 pub fn metric_infos() -> [MetricInfo; 6] {
     Metric::ALL.map(|metric| {
@@ -90,7 +93,7 @@ pub fn metric_infos() -> [MetricInfo; 6] {
     })
 }
 
-/// The comparison over these strata.
+/// Compares two releases over strata.
 #[must_use]
 pub fn comparison_report(strata: Vec<StratumInput>) -> Option<ComparisonReport> {
     let tally = |counts: CountsInput| BudgetTally::new(counts.n, counts.within);
@@ -100,7 +103,7 @@ pub fn comparison_report(strata: Vec<StratumInput>) -> Option<ComparisonReport> 
     Some(ComparisonReport { points_worse, p_value, regression: found.is_regression() })
 }
 
-/// All that a sketch knows.
+/// Returns the content of a sketch.
 #[must_use]
 pub fn distribution(sketch: &Sketch) -> Distribution {
     let metric = sketch.metric();
@@ -119,7 +122,7 @@ pub fn distribution(sketch: &Sketch) -> Distribution {
     }
 }
 
-/// One percentile.
+/// Returns a percentile in the unit of the metric.
 #[must_use]
 pub fn percentile_value(sketch: &Sketch, percent: u8) -> Option<f64> {
     Some(f64::from(sketch.percentile(percent)?.midpoint()) / sketch.metric().wire_scale())

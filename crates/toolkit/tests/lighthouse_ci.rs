@@ -1,4 +1,4 @@
-//! Lighthouse CI's own code as the oracle: it was given these rows, and wrote these results
+//! Comparison with Lighthouse CI's own code, which wrote these results from these rows
 //! (lighthouse-ci/golden.mjs).
 
 use budget::Budgets;

@@ -1,79 +1,78 @@
-//! A page load as its beacons need it: what happened is noted in order, and a value is asked for only
-//! when something is sent. So there are no reports, no changes and no entries to keep, and whoever
-//! sends beacons alone need not carry the code for them (`Vital` has it). The rules are the same.
+//! One page load as its beacons see it. Events are applied in order, and values are read only when a
+//! beacon is due, so there are no reports and no entries to keep, and a page that only sends beacons
+//! does not load the code for them. The rules are those of [`crate::Subscription`].
 
 use wire::Metric;
 
-use crate::callback_tracker::PageHistory;
 use crate::cls::{LayoutShift, SessionWindow};
 use crate::inp::{Interaction, LongestInteractions};
+use crate::page_history::PageHistory;
 
-/// Something that happened to the page.
+/// An event of the page.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum PageEvent {
-    /// The browser tells of this metric.
+    /// The browser supports this metric.
     MetricSupported(Metric),
-    /// When the page was first hidden (never: infinity), since when it was seen (a prerendered one
-    /// later than 0), and how long an event takes at least to be an interaction.
+    /// Observation started, or the page was restored.
     ObservationStarted {
-        /// When it was first hidden.
+        /// Time of the first hiding so far; infinity if there was none.
         first_hidden: f64,
-        /// Since when it was seen.
+        /// Activation time of a prerendered page; 0 for any other.
         activation_start: f64,
-        /// What counts as an interaction.
+        /// The shortest event that counts as an interaction.
         duration_threshold: f64,
     },
-    /// It went to the background then.
+    /// The page was hidden at this time.
     Hidden(f64),
-    /// The first contentful paint.
+    /// The first contentful paint, at this time.
     FirstContentfulPaint(f64),
-    /// The largest paint so far: of several in a batch the last one counts.
+    /// The largest contentful paint so far, at this time. Of several in a batch the last one counts.
     LargestContentfulPaint(f64),
-    /// Something moved that no input had moved.
+    /// A layout shift without recent input.
     LayoutShift(LayoutShift),
-    /// An event took its time.
+    /// An event entry.
     EventTiming {
-        /// It.
+        /// The event.
         event: Interaction,
-        /// When its processing began.
+        /// Start of its processing.
         processing_start: f64,
-        /// It was the first input, which is an interaction however short it was.
+        /// The entry is of type `first-input`, and so an interaction of any duration.
         is_first_input: bool,
     },
-    /// The first byte of the document.
+    /// The first byte of the document, at this time.
     FirstByte(f64),
-    /// All entries of a batch have been noted.
+    /// Every entry of a batch has been applied.
     BatchEnded,
-    /// The visitor pressed something, or left: no later paint is the largest.
+    /// An input or a hiding of the page: no later paint is the largest.
     LcpFinalized,
-    /// Another view begins: out of the back/forward cache, never hidden yet, or declared by the
-    /// application, hidden from the start as far as paints and first bytes are concerned.
+    /// A view began: restored from the back/forward cache and visible, or declared by the application
+    /// and without paints or a first byte of its own.
     ViewStarted {
-        /// Infinity, or 0.
+        /// Infinity for a restored view, 0 for a declared one.
         first_hidden: f64,
     },
-    /// A page out of the back/forward cache was painted again, so long after it had been asked for.
+    /// A restored page was painted again, this long after the restore.
     RestorePaint(f64),
 }
 
-/// Every vital of the view at hand. One about which nothing is known is all zeros, so that it is not a
-/// byte of the module.
+/// Every metric of the current view. The initial state is all zeros, so that it takes no byte of the
+/// wasm module.
 #[derive(Debug)]
 #[repr(C)]
 pub struct BeaconTracker {
     history: PageHistory,
     activation_start: f64,
     duration_threshold: f64,
-    /// The paint of this batch that is the largest so far; 0 is none.
+    /// The largest paint of the current batch; 0 for none.
     pending_lcp: f64,
-    /// Something was painted: a page that was never seen does not shift.
+    /// The page was painted. A page that was never seen does not shift.
     painted: bool,
     session_window: SessionWindow,
     metrics: [MetricState; Metric::ALL.len()],
     interactions: LongestInteractions,
 }
 
-/// What is known of one metric.
+/// The state of one metric.
 #[derive(Clone, Copy, Debug)]
 #[repr(C)]
 struct MetricState {
@@ -85,14 +84,14 @@ struct MetricState {
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[repr(u8)]
 enum MetricStatus {
-    /// This browser does not tell.
+    /// The browser does not report the metric.
     Unsupported,
     Open,
     Final,
 }
 
 impl BeaconTracker {
-    /// A page about which nothing is known.
+    /// A page before observation starts.
     #[must_use]
     pub const fn new() -> Self {
         Self {
@@ -107,14 +106,14 @@ impl BeaconTracker {
         }
     }
 
-    /// How many interactions there were: as the browser has counted, or by an estimate.
+    /// Returns the browser's count of interactions, or an estimate where the browser has none.
     #[inline(always)]
     #[must_use]
     pub fn interaction_count(&self, browser_count: f64) -> f64 {
         self.history.interaction_count(browser_count)
     }
 
-    /// Takes note, when there have been so many interactions.
+    /// Applies an event. `count` is the page's number of interactions so far.
     #[inline(always)]
     pub fn handle(&mut self, page_event: PageEvent, count: f64) {
         let (metric, duration, occurred_at) = match page_event {
@@ -141,7 +140,7 @@ impl BeaconTracker {
                 return;
             }
             PageEvent::EventTiming { event, processing_start, is_first_input } => {
-                // Every id helps to count the interactions, but only what takes long enough is one.
+                // Every id helps to estimate the count; only an event of sufficient duration is an interaction.
                 self.history.record_interaction_id(event.id);
                 if is_first_input || event.duration >= self.duration_threshold {
                     self.interactions.add(event);
@@ -152,12 +151,12 @@ impl BeaconTracker {
                 (Metric::Fid, processing_start - event.at, event.at)
             }
             PageEvent::FirstByte(at) => {
-                self.metrics[5].status = MetricStatus::Open;
+                self.metrics[TTFB].status = MetricStatus::Open;
                 (Metric::Ttfb, at - self.activation_start, f64::NEG_INFINITY)
             }
             PageEvent::BatchEnded => {
-                if self.painted && self.session_window.score > self.metrics[2].value {
-                    self.metrics[2].value = self.session_window.score;
+                if self.painted && self.session_window.score > self.metrics[CLS].value {
+                    self.metrics[CLS].value = self.session_window.score;
                 }
                 let at = self.pending_lcp;
                 if at == 0.0 {
@@ -166,7 +165,7 @@ impl BeaconTracker {
                 self.pending_lcp = 0.0;
                 (Metric::Lcp, at - self.activation_start, at)
             }
-            PageEvent::LcpFinalized => return self.metrics[1].finalize(),
+            PageEvent::LcpFinalized => return self.metrics[LCP].finalize(),
             PageEvent::ViewStarted { first_hidden } => {
                 self.interactions.begin(true, count);
                 self.session_window.score = 0.0;
@@ -180,7 +179,8 @@ impl BeaconTracker {
                 (Metric::Ttfb, 0.0, 0.0)
             }
             PageEvent::RestorePaint(duration) => {
-                for metric_state in &mut self.metrics[..2] {
+                let [fcp, lcp, ..] = &mut self.metrics;
+                for metric_state in [fcp, lcp] {
                     metric_state.value = duration;
                     metric_state.finalize();
                 }
@@ -200,8 +200,8 @@ impl BeaconTracker {
         }
     }
 
-    /// What a beacon carries of a metric, when there have been so many interactions; nothing while
-    /// that is not known.
+    /// Returns a metric's value as a beacon carries it; `None` while unknown. `count` is the page's
+    /// number of interactions so far.
     #[inline(always)]
     #[must_use]
     pub fn wire_value(&self, metric: Metric, count: f64) -> Option<u32> {
@@ -228,3 +228,7 @@ impl MetricState {
         }
     }
 }
+
+const LCP: usize = Metric::Lcp as usize;
+const CLS: usize = Metric::Cls as usize;
+const TTFB: usize = Metric::Ttfb as usize;

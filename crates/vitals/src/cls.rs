@@ -1,21 +1,21 @@
-//! Session windows for CLS: the score of the window that is open. Which window was the largest, and
-//! who is told, is the vital's business.
+//! CLS session windows: the score of the open window. Choosing the largest window and reporting it is
+//! left to `subscription` and `beacon_tracker`.
 
-use crate::subscription::EntryGrouping;
+use crate::entry_grouping::EntryGrouping;
 
 /// A layout shift without recent input.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct LayoutShift {
-    /// When.
+    /// Start time, in milliseconds since the time origin.
     pub at: f64,
-    /// Its layout shift score.
+    /// Layout shift score.
     pub score: f64,
 }
 
-/// The window that is open.
+/// The open session window.
 #[derive(Debug)]
 pub struct SessionWindow {
-    /// The sum of its scores; 0 where none is open.
+    /// The sum of the window's scores; 0 while no window is open.
     pub(crate) score: f64,
     first: f64,
     last: f64,
@@ -24,8 +24,8 @@ pub struct SessionWindow {
 impl SessionWindow {
     pub(crate) const NONE: Self = Self { score: 0.0, first: 0.0, last: 0.0 };
 
-    /// A shift joins the window less than 1 s after the previous one and less than 5 s after the
-    /// first; otherwise it opens a new one.
+    /// Adds a shift: to the open window if it comes less than 1 s after the previous shift and less
+    /// than 5 s after the first, otherwise to a new window.
     #[inline(always)]
     pub fn add(&mut self, LayoutShift { at, score }: LayoutShift) -> EntryGrouping {
         let joins = self.score > 0.0 && at - self.last < 1000.0 && at - self.first < 5000.0;

@@ -1,17 +1,16 @@
-//! The longest interactions of a view, and which of them stands for it: INP is the longest, leaving
-//! out one for every 50 interactions. Ten are enough, since hardly anybody interacts 500 times in
-//! one view.
+//! The longest interactions of a view, of which INP is the longest after ignoring one for every 50
+//! interactions. Ten are kept, enough for 500 interactions in one view.
 
-use crate::subscription::EntryGrouping;
+use crate::entry_grouping::EntryGrouping;
 
-/// An event entry that took its time.
+/// An event entry of an interaction.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Interaction {
-    /// The browser's id of the interaction; 0 where the event belongs to none.
+    /// The browser's id of the interaction; 0 for an event outside any interaction.
     pub id: f64,
-    /// The event's start.
+    /// Start time of the event.
     pub at: f64,
-    /// From the event to the next paint.
+    /// Duration from the event to the next paint.
     pub duration: f64,
 }
 
@@ -19,11 +18,11 @@ pub struct Interaction {
 #[derive(Debug)]
 #[repr(C)]
 pub struct LongestInteractions {
-    /// The page's count of interactions when this view began.
+    /// The page's number of interactions when this view began.
     count_at_start: f64,
-    /// Longest first; among equals, the one that got there first. Without an id, it is vacant.
+    /// Longest first; among equals, the earlier entry first. A slot without an id is vacant.
     longest: [Interaction; MAX_INTERACTIONS],
-    /// Since a restore or a soft navigation: no first-input entry vouches for fast interactions.
+    /// Begun by a restore or a soft navigation, so no `first-input` entry reports fast interactions.
     renewed: bool,
 }
 
@@ -34,47 +33,47 @@ impl LongestInteractions {
     #[inline(always)]
     pub(crate) fn begin(&mut self, renewed: bool, count: f64) {
         self.count_at_start = count;
-        // The list ends at its first vacancy; what lies beyond says nothing any more.
+        // The list ends at its first vacant slot; entries beyond it are ignored.
         let [longest, ..] = &mut self.longest;
         longest.id = 0.0;
         self.renewed = renewed;
     }
 
-    /// The interaction that stands for the view. Where some were counted but none took the 16 ms
-    /// that make an entry, 8 is the best guess, and it has no id.
+    /// Returns the interaction that INP reports. If interactions were counted but none took the 16 ms
+    /// that produce an entry, it has a duration of 8 ms, as in web-vitals, and no id.
     #[inline(always)]
     pub(crate) fn p98(&self, count: f64) -> Option<Interaction> {
-        let mut left_out = count - self.count_at_start;
+        let mut remaining = count - self.count_at_start;
         let mut candidate = Interaction { duration: 8.0, ..VACANT };
-        let counted = self.renewed && left_out > 0.0;
+        let counted = self.renewed && remaining > 0.0;
         for &interaction in &self.longest {
             if interaction.id == 0.0 {
                 break;
             }
             candidate = interaction;
-            left_out -= 50.0;
-            if left_out < 0.0 {
+            remaining -= 50.0;
+            if remaining < 0.0 {
                 break;
             }
         }
         (counted || candidate.id > 0.0).then_some(candidate)
     }
 
-    /// Where the entry belongs; nowhere if it says nothing that a longer one has not said.
+    /// Adds an event and returns the grouping of its entry.
     #[inline(always)]
     pub fn add(&mut self, event: Interaction) -> EntryGrouping {
-        // What is on its way down the list: the event, then each that it displaces.
+        // The entry moving down the list: first the event, then each entry that it displaces.
         let mut moving = event;
         let mut grouping = EntryGrouping::Discard;
-        // Without an id it is of no interaction. A duration below 0 is that of an event too short to be
-        // one; a first input may well seem to have taken no time at all.
+        // An event without an id belongs to no interaction. A negative duration marks an event below the
+        // threshold; 0 is a valid duration of a first input.
         if !(event.id > 0.0 && event.duration >= 0.0) {
             return grouping;
         }
         for slot in &mut self.longest {
             let own = slot.id == event.id;
             if grouping == EntryGrouping::StartGroup || slot.id == 0.0 || event.duration > slot.duration {
-                // Field by field: a swap in memory would be ten times the code.
+                // Field by field: a swap in memory compiles to ten times the code.
                 let Interaction { id, at, duration } = *slot;
                 *slot = moving;
                 moving = Interaction { id, at, duration };

@@ -1,33 +1,37 @@
-//! One subscription to one metric: its value, what of it has been reported, and when that is due.
-//! Where the value comes from is told by the page (a measured duration), by the shifts or by the
-//! interactions.
+//! One subscription to one metric: its value, the last reported value, and when a report is due. The
+//! value comes from a measured duration, from the session windows or from the interactions.
 
 use wire::{Metric, Rating};
 
 use crate::cls::SessionWindow;
 use crate::inp::LongestInteractions;
 
-/// What becomes of an entry. The shell keeps the entries: those of a window of shifts in one list,
-/// those of an interaction in one list each, by its id.
+/// The occasion of a report, with its number in calls from JavaScript.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum EntryGrouping {
-    /// It says nothing new.
-    Discard,
-    /// Its list begins anew with it.
-    StartGroup,
-    /// It is one more of its list.
-    JoinGroup,
+#[repr(u8)]
+pub enum ReportTrigger {
+    /// The value may have changed.
+    Change = 0,
+    /// The page is being hidden, possibly for good.
+    Hide = 1,
+    /// The value is final. Only the first of these has an effect.
+    Final = 2,
 }
 
-/// Why a value may be reported.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ReportTrigger {
-    /// It may have changed.
-    Change,
-    /// The page hides: this may be the last moment.
-    Hide,
-    /// It is final, and becomes so only once.
-    Final,
+impl ReportTrigger {
+    /// Every trigger, in the order of their numbers.
+    pub const ALL: [Self; 3] = [Self::Change, Self::Hide, Self::Final];
+
+    /// Returns the trigger with this number.
+    #[inline(always)]
+    #[must_use]
+    pub const fn from_code(code: u32) -> Self {
+        match code {
+            0 => Self::Change,
+            1 => Self::Hide,
+            _ => Self::Final,
+        }
+    }
 }
 
 /// A subscription.
@@ -40,9 +44,9 @@ pub struct Subscription {
     has_reported: bool,
     is_final: bool,
     value: f64,
-    /// What was reported last.
+    /// The last reported value; 0 before the first report.
     last_reported: f64,
-    /// The shifts of this instance, for CLS.
+    /// The session window of this instance, for CLS.
     pub session_window: SessionWindow,
     /// The interactions of this instance, for INP.
     pub interactions: LongestInteractions,
@@ -61,9 +65,8 @@ impl Subscription {
         interactions: LongestInteractions::NONE,
     };
 
-    /// A new instance of the metric begins: with the page, or renewed by a restore, a soft navigation
-    /// or the application, when the page has counted so many interactions. Every change is reported, or
-    /// only what is final.
+    /// Begins a new instance of the metric, either with the page or renewed by a restore, a soft
+    /// navigation or the application. `count` is the page's number of interactions so far.
     #[inline(always)]
     pub fn begin(&mut self, metric: Metric, report_all_changes: bool, renewed: bool, count: f64) {
         self.metric = metric;
@@ -78,8 +81,8 @@ impl Subscription {
         self.interactions.begin(renewed, count);
     }
 
-    /// A duration ended: a paint, a first input, a first byte. It is none where the page was only
-    /// activated later, and it does not count once the value is final.
+    /// Records a duration that ended: a paint, a first input, a first byte. A negative one, of a page
+    /// that was activated later, counts as 0. Returns false once the value is final.
     #[inline(always)]
     pub fn record_duration(&mut self, duration: f64) -> bool {
         if self.is_final {
@@ -90,8 +93,8 @@ impl Subscription {
         true
     }
 
-    /// The entries at hand have all been given: adopts what they come to. The list of those that
-    /// the new value stands on: the interaction's id, or 0.
+    /// Updates the value after a batch of entries. Returns the id of the entry list on which a new value
+    /// is based: the interaction's id, or 0.
     #[inline(always)]
     pub fn update_value(&mut self, count: f64) -> Option<f64> {
         let (value, list) = match self.metric {
@@ -110,7 +113,7 @@ impl Subscription {
         Some(list)
     }
 
-    /// The change since the last report, where one is due. A value of 0 is reported once.
+    /// Returns the change since the last report if a report is due. A value of 0 is reported once.
     #[inline(always)]
     pub fn report(&mut self, trigger: ReportTrigger) -> Option<f64> {
         if trigger == ReportTrigger::Final {
@@ -129,21 +132,21 @@ impl Subscription {
         Some(delta)
     }
 
-    /// The exact value, once it is known.
+    /// The exact value; 0 while unknown.
     #[inline(always)]
     #[must_use]
     pub fn value(&self) -> f64 {
         self.value
     }
 
-    /// How the value rates.
+    /// The rating of the value.
     #[inline(always)]
     #[must_use]
     pub fn rating(&self) -> Rating {
         self.metric.rate(self.value)
     }
 
-    /// What a beacon carries of it; nothing while unknown.
+    /// The value as a beacon carries it; `None` while unknown.
     #[inline(always)]
     #[must_use]
     pub fn wire_value(&self) -> Option<u32> {

@@ -1,6 +1,6 @@
-//! Page loads recorded in Chromium (`tests/traces`), replayed through the machine in milliseconds:
-//! it must report what web-vitals reported on them, to the last bit. The replay stands where the
-//! shell stands (which observer sees what, what waits for idle time); every decision is the machine's.
+//! Page loads recorded in Chromium (`tests/traces`), replayed through the core: its reports must equal
+//! those of web-vitals to the last bit. The replay takes the place of the shell (which observer sees which
+//! entries, and what waits for idle time); every decision is the core's.
 
 #![expect(
     clippy::indexing_slicing,
@@ -90,7 +90,7 @@ struct TraceReport {
     entries: Vec<f64>,
 }
 
-/// What happened on the page; an event has those fields that its kind has.
+/// An event on the page, with the fields of all kinds of events.
 #[derive(Clone, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct TraceEvent {
@@ -169,14 +169,14 @@ impl TraceEntry {
     }
 }
 
-/// One measurement of one metric, and the entries that the machine has had it file.
+/// One measurement of one metric, with its entries as the core grouped them.
 struct Measurement {
     metric: Metric,
     options: TraceOptions,
-    /// Whose reports these are. CLS waits for a paint of its own, which it tells nobody of.
+    /// The index of the subscription. The measurement of FCP that CLS waits for has none.
     subscription: Option<usize>,
     open: bool,
-    /// A first byte was reported; a paint was seen.
+    /// The first byte was reported, or a paint was seen.
     done: bool,
     instance: u32,
     navigation_type: String,
@@ -185,7 +185,7 @@ struct Measurement {
     entries: Vec<f64>,
 }
 
-/// What waits for an idle moment.
+/// Work that waits for an idle moment.
 enum DeferredWork {
     Batch(usize, Vec<TraceEntry>),
     Final(usize, u32),
@@ -194,9 +194,9 @@ enum DeferredWork {
 struct Replay {
     tracker: Box<CallbackTracker>,
     measurements: Vec<Measurement>,
-    /// All entries so far: what a new observer finds in the buffer.
+    /// All entries so far, which a new observer finds in the buffer.
     buffer: Vec<TraceEntry>,
-    /// Taken at hide, and not delivered before what the page's listeners do.
+    /// Entries taken when the page was hidden, to be delivered after the page's listeners.
     taken: Vec<TraceEntry>,
     idle: VecDeque<Vec<DeferredWork>>,
     reports: Vec<TraceReport>,
@@ -204,7 +204,7 @@ struct Replay {
     loaded: bool,
     restored: Option<f64>,
     awaits_first_input: bool,
-    /// A first input that is none if the page scrolls.
+    /// A candidate for the first input, discarded if the page scrolls.
     pending_first_input: Option<(f64, f64)>,
     page: TraceEvent,
     count: f64,
@@ -243,7 +243,7 @@ impl Replay {
                 replay.page.prerendering = event.prerendering;
             }
             replay.page.at = event.at;
-            // A browser that does not count leaves it to the ids.
+            // Without a browser count, the core estimates it from the ids.
             replay.count = event.interaction_count.unwrap_or(if page.interaction_count.is_some() {
                 replay.count
             } else {
@@ -293,7 +293,7 @@ impl Replay {
             }
             "visibilitychange" => self.handle_visibility_change(event),
             "pageshow" if event.persisted && self.begun => self.restore(event),
-            // A task after the restore, when browsers agree on whether the page is visible.
+            // A task after the restore, when all browsers report whether the page is visible.
             "awake" if self.begun => self.tracker.history.first_hidden = self.first_hidden_now(),
             "restored" if self.begun => self.record_restore_paint(event.now),
             "mousedown" | "touchstart" | "pointerdown" | "pointerup" | "pointercancel" => {
@@ -336,7 +336,7 @@ impl Replay {
         self.tracker.subscriptions[slot].begin(measurement.metric, all_changes, false, 0.0);
     }
 
-    /// A subscription's observers begin to see, first what the browser has kept for them.
+    /// Starts the observers of a subscription, which first receive the buffered entries.
     fn open(&mut self, slot: usize) {
         self.start(slot);
         let buffered = self.buffered_entries();
@@ -346,7 +346,7 @@ impl Replay {
         }
     }
 
-    /// What the browser has kept for a new observer: of events only the slow ones.
+    /// The entries in the browser's buffer for a new observer: of events, only the slow ones.
     fn buffered_entries(&self) -> Vec<TraceEntry> {
         self.buffer
             .iter()
@@ -355,7 +355,7 @@ impl Replay {
             .collect()
     }
 
-    /// Ids of interactions, also of those too quick to be measured, tell how many there were.
+    /// Records interaction ids, also of events too fast to be measured, for the estimated count.
     fn record_interaction_ids(&mut self, entries: &[TraceEntry]) {
         for entry in entries.iter().filter(|entry| entry.entry_type == "event") {
             if let Some(id) = entry.interaction_id {
@@ -364,7 +364,7 @@ impl Replay {
         }
     }
 
-    /// Gives entries to those who observe their type.
+    /// Delivers entries to the observers of their types.
     fn deliver(&mut self, entries: &[TraceEntry], to: impl Fn(usize) -> bool) {
         for slot in (0..self.measurements.len()).filter(|slot| to(*slot)) {
             let batch = self.observed_by(slot, entries);
@@ -400,7 +400,7 @@ impl Replay {
             })
             .cloned()
             .collect();
-        // Paints and soft navigations come to FCP through observers of their own, all else through one.
+        // FCP observes paints and soft navigations separately, everything else through one observer.
         let apart = |entry: &TraceEntry| *metric == Metric::Fcp && entry.entry_type == "soft-navigation";
         batch.sort_by(|one, other| apart(one).cmp(&apart(other)).then(one.end().total_cmp(&other.end())));
         batch
@@ -444,7 +444,7 @@ impl Replay {
         self.update_value(slot, trigger);
     }
 
-    /// A soft navigation ends this view and begins another.
+    /// Ends the view and begins another, for a soft navigation.
     fn start_soft_navigation(&mut self, slot: usize, entry: &TraceEntry) {
         let metric = self.measurements[slot].metric;
         let at = entry.start_time;
@@ -470,7 +470,7 @@ impl Replay {
         }
     }
 
-    /// A paint that an interaction caused: it belongs to the view which that interaction opened.
+    /// Records a paint caused by an interaction, for the view that the interaction started.
     fn record_interaction_paint(&mut self, slot: usize, entry: &TraceEntry) {
         let Some(navigation) = &self.measurements[slot].navigation else { return };
         if navigation.navigation_id.is_none() || entry.interaction_id != navigation.interaction_id {
@@ -498,7 +498,7 @@ impl Replay {
         }
         if self.begun {
             self.finalize_lcp();
-            // Whatever waited for idle time does not wait for a page that may be gone.
+            // Deferred work runs at once: the page may be gone before it is idle.
             let waiting: Vec<DeferredWork> = self.idle.iter_mut().flat_map(std::mem::take).collect();
             self.run_deferred(waiting);
         }
@@ -524,7 +524,7 @@ impl Replay {
         }
     }
 
-    /// Two frames after the page was restored.
+    /// Records the paint of a restored page, two frames after the restore.
     fn record_restore_paint(&mut self, now: f64) {
         let Some(restored) = self.restored else { return };
         for slot in 0..self.measurements.len() {
@@ -539,7 +539,7 @@ impl Replay {
         }
     }
 
-    /// The browser tells of a page's first input only once: after a restore scripts look for themselves.
+    /// Detects the first input after a restore, which the browser does not report again.
     fn detect_first_input(&mut self, event: &TraceEvent) {
         let (at, delay) = (event.time_stamp, event.now - event.time_stamp);
         let first = match event.is.as_str() {
@@ -584,7 +584,7 @@ impl Replay {
         }
     }
 
-    /// A group of work for the next idle moment, as the page's own record asked for one.
+    /// Begins a group of work for the next idle moment, where the trace has one.
     fn defer(&mut self, is_requested: bool) {
         if is_requested && self.page.visibility.as_deref() == Some("visible") {
             self.idle.push_back(Vec::new());
@@ -627,7 +627,7 @@ impl Replay {
         measurement.entries.clear();
     }
 
-    /// `seen` is when it was painted or pressed: nothing counts that came after the page was hidden.
+    /// Records a duration. `seen` is the time of the paint or the input; nothing after the page was hidden counts.
     fn measure(
         &mut self,
         slot: usize,
@@ -693,7 +693,7 @@ impl Replay {
         }
     }
 
-    /// What began the page as it is now.
+    /// The navigation type of the page.
     fn navigation_type(&self) -> String {
         let Some(navigation) = self.page.navigation.as_ref().filter(|_| self.has_valid_navigation_timing())
         else {

@@ -1,4 +1,4 @@
-//! What the machine makes of a page's moments, one claim a test.
+//! The rules of the core, one claim per test.
 
 use vitals::{
     BeaconTracker, CallbackTracker, Interaction, LayoutShift, PageEvent, ReportTrigger, Subscription,
@@ -15,8 +15,8 @@ fn begin_subscription(tracker: &mut CallbackTracker, metric: Metric, all_changes
 fn an_unknown_value_is_never_reported() {
     let mut tracker = CallbackTracker::new();
     let subscription = begin_subscription(&mut tracker, Metric::Lcp, true);
-    for occasion in [ReportTrigger::Change, ReportTrigger::Hide, ReportTrigger::Final] {
-        assert_eq!(subscription.report(occasion), None);
+    for trigger in [ReportTrigger::Change, ReportTrigger::Hide, ReportTrigger::Final] {
+        assert_eq!(subscription.report(trigger), None);
     }
 }
 
@@ -63,7 +63,7 @@ fn a_paint_before_activation_counts_as_zero() {
 }
 
 #[test]
-fn only_the_first_hiding_counts() {
+fn only_the_first_time_hidden_counts() {
     let mut tracker = CallbackTracker::new();
     tracker.history.first_hidden = f64::INFINITY;
     tracker.history.record_hidden(500.0);
@@ -128,7 +128,7 @@ fn ratings_are_the_published_ones_at_both_edges() {
     }
 }
 
-/// A page that every metric can be measured on, visible from the start.
+/// A page on which every metric is supported, visible from the start.
 fn visible_tracker() -> BeaconTracker {
     let mut tracker = BeaconTracker::new();
     tracker.handle(

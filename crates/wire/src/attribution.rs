@@ -31,6 +31,7 @@ pub struct MetricAttribution {
 /// The parts of LCP and of INP, as web-vitals' attribution divides them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum SubpartKind {
     /// LCP: until the document's first byte.
     TimeToFirstByte,

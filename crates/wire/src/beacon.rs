@@ -80,10 +80,11 @@ impl Values {
 }
 
 /// A set of names that the wire knows: parsed from its name, shown as its name.
-macro_rules! names {
+macro_rules! wire_names {
     ($(#[$doc:meta])* $type:ident { $($(#[$variant_doc:meta])* $variant:ident = $name:literal),+ $(,)? }) => {
         $(#[$doc])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
         pub enum $type {
             $($(#[$variant_doc])* #[serde(rename = $name)] $variant),+
         }
@@ -107,7 +108,7 @@ macro_rules! names {
     };
 }
 
-names! {
+wire_names! {
     /// How a visitor came to a view.
     Navigation {
         /// A link, an address typed, a form.
@@ -129,7 +130,7 @@ names! {
     }
 }
 
-names! {
+wire_names! {
     /// What the edge cache said of the document.
     CacheStatus {
         /// Served from the cache.
@@ -143,7 +144,7 @@ names! {
     }
 }
 
-names! {
+wire_names! {
     /// The effective connection type, as the Network Information API names it.
     Network {
         /// 2G, slow.
@@ -157,7 +158,7 @@ names! {
     }
 }
 
-names! {
+wire_names! {
     /// Why a view has no measurements.
     LossReason {
         /// The page was hidden before measuring could start.

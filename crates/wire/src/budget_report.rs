@@ -13,6 +13,7 @@ pub const VERSION: u8 = 1;
 
 /// How a site stands against its budgets in a span of time.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct BudgetReport {
     /// The version of this document.
     pub v: u8,
@@ -55,6 +56,7 @@ pub struct BudgetReport {
 
 /// The budgets.json in force.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct BudgetsInForce {
     /// Since when views are judged by it.
     pub since: UnixMillis,
@@ -67,6 +69,7 @@ pub struct BudgetsInForce {
 
 /// A budgets.json that was found and does not rule.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct BudgetsRejection {
     /// When it was first found.
     pub at: UnixMillis,
@@ -79,6 +82,7 @@ pub struct BudgetsRejection {
 
 /// One budget, and the views that it judges.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct BudgetCell {
     /// The `path` of the budget; `/` where it names none.
     pub pattern: String,
@@ -127,6 +131,7 @@ pub struct BudgetCell {
 
 /// Evidence that may be read at any time without crying wolf.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct SequentialTestReport {
     /// The evidence that the budget is broken: a page that keeps it reaches 20 with a chance of one in
     /// twenty, however long it is watched. At most 1e9.
@@ -146,6 +151,7 @@ pub struct SequentialTestReport {
 
 /// Shares over budget, as multiples of the share that may be; null without views.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct BurnRates {
     /// Over the last 30 minutes.
     pub half_hour: Option<f64>,
@@ -160,6 +166,7 @@ pub struct BurnRates {
 
 /// How a release differs from the one before, for one metric.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Regression {
     /// The route template; null for the whole site.
     pub route: Option<String>,
@@ -179,6 +186,7 @@ pub struct Regression {
 
 /// One device class, before the release and with it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct DeviceStratum {
     /// The device class.
     pub device: Device,
@@ -190,6 +198,7 @@ pub struct DeviceStratum {
 
 /// Views, by whether they kept a limit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct StratumCounts {
     /// Views that were judged.
     pub n: u64,
@@ -200,6 +209,7 @@ pub struct StratumCounts {
 /// Lighthouse's curves on the 75th percentiles of visits: INP in the place of Total Blocking Time, and
 /// no Speed Index.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct BudgetReportScore {
     /// The route template; null for the whole site.
     pub route: Option<String>,
@@ -216,6 +226,7 @@ pub struct BudgetReportScore {
 
 /// A vital's part of a score.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ScorePart {
     /// The metric.
     pub metric: String,

@@ -9,6 +9,7 @@ pub const VERSION: u8 = 1;
 
 /// The document.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct CacheAnalytics {
     /// The version of this document.
     pub v: u8,
@@ -38,6 +39,7 @@ pub struct CacheAnalytics {
 
 /// A route of a site.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct RouteCacheStats {
     /// The site; `-` for nobody's.
     pub site: String,
@@ -65,6 +67,7 @@ pub struct RouteCacheStats {
 
 /// A tier: `memory`, `colo`, `kv`, or `stale-if-error` for what stood in for an error.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct TierStats {
     /// Its name.
     pub tier: String,
@@ -76,6 +79,7 @@ pub struct TierStats {
 
 /// A class of lifetimes.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct LifetimeClassStats {
     /// `short`, `medium`, `long` or `very_long`.
     pub class: &'static str,
@@ -91,6 +95,7 @@ pub struct LifetimeClassStats {
 
 /// A reason, as in Cache-Status.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ReasonCount {
     /// A word for it.
     pub reason: String,
@@ -100,6 +105,7 @@ pub struct ReasonCount {
 
 /// So many from a number to below another.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct RangeCount {
     /// The least.
     pub from: u64,
@@ -111,6 +117,7 @@ pub struct RangeCount {
 
 /// A key.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct HotKey {
     /// The address.
     pub key: String,
@@ -122,6 +129,7 @@ pub struct HotKey {
 
 /// Purges.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct PurgeStats {
     /// Since there is a clock.
     pub count: u64,
@@ -133,6 +141,7 @@ pub struct PurgeStats {
 
 /// A call.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct AdminCallRecord {
     /// When.
     pub at: UnixMillis,

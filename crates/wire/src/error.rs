@@ -67,7 +67,7 @@ pub enum ApiError {
     /// The path exists, the method does not.
     MethodNotAllowed {
         /// The methods that do, as an `Allow` header lists them.
-        allow: &'static str,
+        allow: String,
     },
     /// No such path.
     NotFound,
@@ -76,6 +76,23 @@ pub enum ApiError {
         /// Which part.
         component: &'static str,
     },
+}
+
+/// A problem document (RFC 9457 §3.1) with the invalid field as an extension member.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Problem<'a> {
+    /// `urn:edge-vitals:` and the title.
+    r#type: String,
+    /// The stable code of the problem.
+    title: &'a str,
+    /// The HTTP status.
+    status: u16,
+    /// The cause and the remedy, in a sentence.
+    detail: String,
+    /// The invalid field or parameter, if there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    field: Option<&'a str>,
 }
 
 impl ApiError {
@@ -132,16 +149,6 @@ impl ApiError {
     /// The RFC 9457 problem document, as JSON.
     #[must_use]
     pub fn problem_json(&self) -> String {
-        /// RFC 9457 §3.1, with the field at fault as an extension member.
-        #[derive(Serialize)]
-        struct Problem<'a> {
-            r#type: String,
-            title: &'a str,
-            status: u16,
-            detail: String,
-            #[serde(skip_serializing_if = "Option::is_none")]
-            field: Option<&'a str>,
-        }
         let problem = Problem {
             r#type: format!("urn:edge-vitals:{}", self.code()),
             title: self.code(),

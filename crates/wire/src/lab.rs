@@ -14,6 +14,7 @@ pub const VERSION: u8 = 1;
 /// What is uploaded: `POST /api/lab`.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct LabUpload {
     /// The version of this document.
     pub v: u8,
@@ -27,6 +28,7 @@ pub struct LabUpload {
 /// A page, as a device.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct LabMeasurement {
     /// The page's path.
     pub path: String,
@@ -44,6 +46,7 @@ pub struct LabMeasurement {
 /// What the lab measures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum LabAudit {
     /// First Contentful Paint.
     Fcp,
@@ -59,6 +62,7 @@ pub enum LabAudit {
 
 /// What is read: `GET /api/lab`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct LabReport {
     /// The version of this document.
     pub v: u8,
@@ -70,6 +74,7 @@ pub struct LabReport {
 
 /// The latest that is known of a page, as a device.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct LabResult {
     /// The route template of its path: that of the field.
     pub route: String,
@@ -81,6 +86,18 @@ pub struct LabResult {
     /// What was measured.
     #[serde(flatten)]
     pub measurement: LabMeasurement,
+}
+
+/// The answer to an upload.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct LabUploadResponse {
+    /// The version of this document.
+    pub v: u8,
+    /// The site.
+    pub site: String,
+    /// The number of stored results.
+    pub pages: usize,
 }
 
 impl LabUpload {

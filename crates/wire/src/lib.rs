@@ -12,29 +12,50 @@ pub mod beacon;
 #[cfg(feature = "documents")]
 pub mod budget_report;
 #[cfg(feature = "documents")]
+pub mod cache_admin;
+#[cfg(feature = "documents")]
 pub mod cache_analytics;
+#[cfg(feature = "documents")]
+mod codec;
 mod device;
 #[cfg(feature = "documents")]
 mod error;
 #[cfg(feature = "documents")]
 pub mod lab;
 #[cfg(feature = "documents")]
+mod limit_counts;
+#[cfg(feature = "documents")]
 pub mod live;
 mod metric;
+#[cfg(feature = "documents")]
+pub mod path_limits;
 #[cfg(feature = "documents")]
 pub mod push;
 #[cfg(feature = "documents")]
 pub mod query_response;
 #[cfg(feature = "documents")]
+pub mod routes;
+#[cfg(feature = "documents")]
 pub mod summary;
 mod time;
 #[cfg(feature = "documents")]
 pub mod web_vitals;
+#[cfg(feature = "documents")]
+mod window;
 
 #[cfg(feature = "documents")]
 pub use beacon::Beacon;
-pub use device::Device;
 #[cfg(feature = "documents")]
-pub use error::ApiError;
+pub use codec::CodecError;
+pub use device::Device;
+pub use error::{ApiError, Problem};
+#[cfg(feature = "documents")]
+#[cfg(feature = "documents")]
+pub use limit_counts::LimitCounts;
 pub use metric::{Metric, Rating, Thresholds};
 pub use time::UnixMillis;
+#[cfg(feature = "documents")]
+pub use window::{Window, WindowSpan};
+
+/// The label under which everything beyond a cardinality limit is counted.
+pub const OTHER_LABEL: &str = "(other)";

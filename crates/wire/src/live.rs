@@ -17,6 +17,7 @@ pub const TOKEN_PREFIX: &str = "token.";
 
 /// Views that were heard of since the last time that something was said.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct LiveDelta {
     /// The version of this document.
     pub v: u8,

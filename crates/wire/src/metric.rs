@@ -1,7 +1,9 @@
-//! The metrics, and where good ends and poor begins. Their only home: the client's ratings, the
-//! sketch's bucket edges and the verdicts are all derived from this table.
+//! The metric table: names, order, units, entry types and thresholds. The client's ratings, the
+//! sketch's bucket edges and the verdicts are derived from it. `pkg/src/metrics.js` is generated from
+//! it; `tests/metric_table.rs` fails where that file, the npm package's types or the beacon's schema
+//! differ.
 
-/// A vital, in the order in which every table lists them.
+/// A web vital. The order of the variants is the order of every table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
 pub enum Metric {
@@ -19,7 +21,7 @@ pub enum Metric {
     Ttfb,
 }
 
-/// The edges of the ratings: good ≤ `good` < needs improvement ≤ `poor` < poor.
+/// The bounds of the ratings: good ≤ `good` < needs improvement ≤ `poor` < poor.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Thresholds {
     /// The largest good value.
@@ -28,12 +30,13 @@ pub struct Thresholds {
     pub poor: f64,
 }
 
-/// How a value feels to visitors, by the metric's thresholds.
+/// The rating of a value by the metric's thresholds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u8)]
 pub enum Rating {
     /// At most the good threshold.
     Good,
-    /// Between the two.
+    /// Between the two thresholds.
     NeedsImprovement,
     /// Above the poor threshold.
     Poor,
@@ -56,13 +59,42 @@ impl Metric {
         }
     }
 
-    /// The metric of that name.
+    /// Returns the metric with this name.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|metric| metric.name() == name)
     }
 
-    /// Where good ends and poor begins, in the metric's own unit (milliseconds; CLS has none).
+    /// Returns the metric at this position of the table.
+    #[must_use]
+    #[inline(always)]
+    pub const fn from_index(index: usize) -> Option<Self> {
+        match index {
+            0 => Some(Self::Fcp),
+            1 => Some(Self::Lcp),
+            2 => Some(Self::Cls),
+            3 => Some(Self::Inp),
+            4 => Some(Self::Fid),
+            5 => Some(Self::Ttfb),
+            _ => None,
+        }
+    }
+
+    /// The type of the performance entries that report the metric. TTFB has none: it is read from the
+    /// navigation entry.
+    #[must_use]
+    pub const fn entry_type(self) -> Option<&'static str> {
+        match self {
+            Self::Fcp => Some("paint"),
+            Self::Lcp => Some("largest-contentful-paint"),
+            Self::Cls => Some("layout-shift"),
+            Self::Inp => Some("event"),
+            Self::Fid => Some("first-input"),
+            Self::Ttfb => None,
+        }
+    }
+
+    /// The published thresholds, in the metric's own unit (milliseconds; CLS has none).
     #[must_use]
     #[expect(clippy::indexing_slicing, reason = "the table has a row for every metric, in their order")]
     pub const fn thresholds(self) -> Thresholds {
@@ -70,26 +102,26 @@ impl Metric {
         Thresholds { good: good as f64 / self.wire_scale(), poor: poor as f64 / self.wire_scale() }
     }
 
-    /// How many wire units make one of the metric's own: integers cross the wire, milliseconds as
-    /// they are and CLS in ten-thousandths.
+    /// Wire units per unit of the metric. Values cross the wire as integers: milliseconds unscaled, CLS
+    /// in ten-thousandths.
     #[must_use]
     pub const fn wire_scale(self) -> f64 {
         match self {
             Self::Cls => 10_000.0,
-            _ => 1.0,
+            Self::Fcp | Self::Lcp | Self::Inp | Self::Fid | Self::Ttfb => 1.0,
         }
     }
 
-    /// The value as it crosses the wire: rounded up, so that it meets an integer budget after
-    /// rounding exactly when it met it before. What floating point adds to a round number
-    /// (0.07 × 10,000 is 700.0000000000001) is not part of the value, and is not rounded up.
+    /// Converts a value to wire units, rounded up, so that it meets an integer budget after rounding
+    /// exactly when it met it before. Floating-point error (0.07 × 10,000 is 700.0000000000001) is not
+    /// rounded up.
     #[must_use]
     #[inline(always)]
     pub const fn to_wire(self, value: f64) -> u32 {
         (value * self.wire_scale() + (1.0 - ROUNDING_TOLERANCE)) as u32
     }
 
-    /// The rating of an exact value.
+    /// Rates an exact value.
     #[must_use]
     pub const fn rate(self, value: f64) -> Rating {
         let Thresholds { good, poor } = self.thresholds();
@@ -103,11 +135,26 @@ impl Metric {
     }
 }
 
-/// Where good and where poor begins, in wire units: they divide into exactly the published numbers.
+impl Rating {
+    /// Every rating, best first.
+    pub const ALL: [Self; 3] = [Self::Good, Self::NeedsImprovement, Self::Poor];
+
+    /// The name in reports, as web-vitals has it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Good => "good",
+            Self::NeedsImprovement => "needs-improvement",
+            Self::Poor => "poor",
+        }
+    }
+}
+
+/// The published thresholds in wire units, where they are integers.
 static THRESHOLDS: [[u16; 2]; 6] =
     [[1800, 3000], [2500, 4000], [1000, 2500], [200, 500], [100, 300], [800, 1800]];
 
-/// Above what f64 loses in a day of milliseconds, below the finest clock a browser has.
+/// Above the precision that f64 loses in a day of milliseconds, below the resolution of any browser's clock.
 const ROUNDING_TOLERANCE: f64 = 1e-6;
 
 #[cfg(test)]

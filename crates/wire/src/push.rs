@@ -14,6 +14,7 @@ pub const VERSION: u8 = 1;
 
 /// One closed window of a site.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct WindowDocument {
     /// The version of this document.
     pub v: u8,
@@ -54,6 +55,7 @@ pub struct WindowDocument {
 
 /// One metric of one route and device class, in this window.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct WindowCell {
     /// The route template; `(other)` for those that found no place.
     pub route: String,
@@ -86,6 +88,7 @@ pub struct WindowCell {
 
 /// A budget, and this window's counts against it. Sums of these over windows are exact.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct WindowBudget {
     /// The limit.
     pub max: f64,
@@ -99,6 +102,7 @@ pub struct WindowBudget {
 
 /// Lighthouse's score of real visits.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct WindowScore {
     /// The route template.
     pub route: String,
@@ -110,6 +114,7 @@ pub struct WindowScore {
 
 /// The answers of the edge in a window.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct WindowRequests {
     /// So many.
     pub n: u64,
@@ -125,6 +130,7 @@ pub struct WindowRequests {
 
 /// What the cache did in a window.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct WindowCache {
     /// Requests that it answered.
     pub hits: u64,
@@ -134,6 +140,7 @@ pub struct WindowCache {
 
 /// A verdict that changed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct VerdictTransition {
     /// The route template.
     pub route: String,

@@ -14,6 +14,7 @@ pub const VERSION: u8 = 1;
 
 /// Lines, a page of them.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct QueryResponse {
     /// The version of this document.
     pub v: u8,
@@ -31,6 +32,7 @@ pub struct QueryResponse {
 
 /// A span of time, how fresh what is known of it is, and how much.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct QueryTotals {
     /// The first moment asked for.
     pub from: UnixMillis,
@@ -55,6 +57,7 @@ pub struct QueryTotals {
 
 /// One metric of one group.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct QueryLine {
     /// When the group's time begins, in a series.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -75,6 +78,7 @@ pub struct QueryLine {
 
 /// What is known of one metric.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct MetricStats {
     /// Views that measured it.
     pub n: u64,
@@ -102,6 +106,7 @@ pub struct MetricStats {
 
 /// Visits with values from `low` to `high`.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct DistributionBucket {
     /// The smallest value that is counted here.
     pub low: f64,
@@ -113,6 +118,7 @@ pub struct DistributionBucket {
 
 /// Two releases, or two spans of time, side by side.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ComparisonResponse {
     /// The version of this document.
     pub v: u8,
@@ -128,6 +134,7 @@ pub struct ComparisonResponse {
 
 /// One metric of both.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ComparisonLine {
     /// The metric's name.
     pub metric: &'static str,
@@ -144,6 +151,7 @@ pub struct ComparisonLine {
 
 /// How the shares within budget differ.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct BudgetDifference {
     /// So many more of a hundred views are over budget.
     pub points_worse: f64,
@@ -155,6 +163,7 @@ pub struct BudgetDifference {
 
 /// Why visits were slow, by whole days.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct CausesResponse {
     /// The version of this document.
     pub v: u8,
@@ -170,6 +179,7 @@ pub struct CausesResponse {
 
 /// The slow visits of a page, by one metric: those over budget, or not good where there is none.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct SlowViewCauses {
     /// The route template.
     pub route: String,
@@ -189,6 +199,7 @@ pub struct SlowViewCauses {
 
 /// A part of a metric's time.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct SubpartDuration {
     /// Which.
     pub part: SubpartKind,
@@ -199,6 +210,7 @@ pub struct SubpartDuration {
 
 /// Something that visits named.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct CauseCount {
     /// Its selector or address.
     pub name: String,

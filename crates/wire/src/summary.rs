@@ -13,6 +13,7 @@ pub const VERSION: u8 = 1;
 
 /// What a site's visitors felt in a span of time.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Summary {
     /// The version of this document.
     pub v: u8,
@@ -46,6 +47,7 @@ pub struct Summary {
 
 /// One metric of one route and device class.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct SummaryCell {
     /// The route template.
     pub route: String,
@@ -75,6 +77,7 @@ pub struct SummaryCell {
 
 /// A budget, and the counts against it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct SummaryBudget {
     /// The limit.
     pub max: f64,

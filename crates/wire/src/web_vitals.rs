@@ -56,9 +56,10 @@ impl WebVitalsReport {
 
 /// A report's shape. What else it has – delta, rating, entries, attribution – follows from the value,
 /// or is not kept.
-#[derive(Deserialize)]
+#[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct RawReport<'a> {
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct RawReport<'a> {
     #[serde(borrow)]
     name: Cow<'a, str>,
     #[serde(borrow)]

@@ -1,4 +1,4 @@
-// Lighthouse CI's configuration, computed from budgets.json. LAB_DEVICE=desktop asks for the desktop.
+// The configuration of Lighthouse CI, from budgets.json. Set LAB_DEVICE=desktop to emulate a desktop.
 const { lighthouserc } = require("edge-vitals/lighthouse");
 
 module.exports = lighthouserc({

@@ -1,11 +1,11 @@
-//! What the client costs a page, beside web-vitals with its sendBeacon recipe,
+//! The cost of the client for a page, beside web-vitals with its sendBeacon recipe,
 //! on the same page in Chromium, loads alternating: CPU time of the page's main
 //! thread (from traces; parsing on other threads is not counted) to load, start
 //! and observe, for each of 1,000 events and more, and to leave; long tasks;
 //! bytes. At full speed and at a quarter of it. Prints medians and ratios as
 //! JSON: `{"figures": [{name, value, unit, ratio, against, goal, met}]}`.
-//! `CANDIDATE` names the client (the built package by default), `LOADS` how
-//! many page loads each.
+//! `CANDIDATE` sets the client (the built package by default), `LOADS` the
+//! number of page loads each.
 
 import {build} from 'esbuild';
 import {once} from 'node:events';
@@ -37,7 +37,7 @@ const SHIPPED = {
     });`,
 };
 
-/** What one page load cost: CPU ms on the main thread by phase, and its longest piece. @typedef {{load: number, events: number, entries: number, leave: number, longest: number}} Cost */
+/** The cost of one page load: CPU milliseconds on the main thread by phase, and the longest task. @typedef {{load: number, events: number, entries: number, leave: number, longest: number}} Cost */
 
 const scripts = Object.fromEntries(await Promise.all(Object.entries(SHIPPED).map(async ([library, entry]) => [library, await bundle(entry)])));
 const server = createServer(answer).listen(0);
@@ -50,7 +50,7 @@ const figures = [];
 for (const slowed of [1, 4]) {
   /** @type {Record<string, Cost[]>} */
   const costs = {theirs: [], ours: []};
-  // One load of each to warm the browser up; and neither always goes first.
+  // One load of each as a warm-up; the order alternates.
   for (let round = 0; round <= LOADS; round++) {
     const turn = round % 2 ? ['ours', 'theirs'] : ['theirs', 'ours'];
     for (const library of turn) {
@@ -59,9 +59,9 @@ for (const slowed of [1, 4]) {
     }
   }
   const speed = slowed === 1 ? 'full speed' : 'a quarter of the speed';
-  const of = (/** @type {string} */ library, /** @type {(cost: Cost) => number} */ what) => median(costs[library].map(what));
-  const compare = (/** @type {string} */ name, /** @type {string} */ unit, /** @type {(cost: Cost) => number} */ what) => {
-    const [ours, theirs] = [of('ours', what), of('theirs', what)];
+  const medianOf = (/** @type {string} */ library, /** @type {(cost: Cost) => number} */ select) => median(costs[library].map(select));
+  const compare = (/** @type {string} */ name, /** @type {string} */ unit, /** @type {(cost: Cost) => number} */ select) => {
+    const [ours, theirs] = [medianOf('ours', select), medianOf('theirs', select)];
     figures.push(figure(`${name}, ${speed}`, ours, unit, ours / theirs, `web-vitals: ${round(theirs)} ${unit}`, 1));
   };
   compare('main thread to load, start and observe', 'ms', ({load}) => load);
@@ -78,7 +78,7 @@ await browser.close();
 server.close();
 console.log(JSON.stringify({browser: version, loads: LOADS, figures}, null, 2));
 
-/** One page load from its first byte until it is left. @param {string} library @param {number} slowed @returns {Promise<Cost>} */
+/** Measures one page load from its first byte until it is left. @param {string} library @param {number} slowed @returns {Promise<Cost>} */
 async function load(library, slowed) {
   const window = await browser.window();
   const tab = await window.open(false);
@@ -97,16 +97,16 @@ async function load(library, slowed) {
     traceConfig: {includedCategories: ['devtools.timeline', 'v8', 'blink.user_timing'], excludedCategories: ['*']},
   });
 
-  // No two loads share an address: nothing that the engine has kept of a script serves again.
+  // Each load has its own URL, so that no compiled script is reused.
   const script = `/${library}.js?${Math.random()}`;
   await tab.goto(`${origin}/?script=${encodeURIComponent(script)}`);
-  await tab.until((told) => told.includes('load'));
+  await tab.until((messages) => messages.includes('load'));
   await tab.evaluate('settled()');
   await tab.evaluate('performance.mark("phase events"), field.focus()');
   const entries = await events(tab);
   await tab.evaluate('performance.mark("phase leave")');
   await window.coverAll();
-  await tab.until((told) => told.includes('hidden'));
+  await tab.until((messages) => messages.includes('hidden'));
   await tab.evaluate('0');
 
   await browser.send('Tracing.end');
@@ -115,27 +115,27 @@ async function load(library, slowed) {
   return {...read(trace, script), entries};
 }
 
-/** Keys that all wait for one busy task, so that each makes slow events; how many entries came of it. @param {import('../../parity/browser.mjs').Tab} tab @returns {Promise<number>} */
+/** Presses keys that all wait for one busy task, so that each makes slow events, and returns the number of entries. @param {import('../../parity/browser.mjs').Tab} tab @returns {Promise<number>} */
 async function events(tab) {
   tab.evaluate('__tell(JSON.stringify("busy")); for (const end = Date.now() + 500; Date.now() < end; );');
-  await tab.until((told) => told.includes('busy'));
+  await tab.until((messages) => messages.includes('busy'));
   const key = {key: 'a', code: 'KeyA', windowsVirtualKeyCode: 65};
   await Promise.all(
     Array.from({length: PRESSES}, () => [tab.send('Input.dispatchKeyEvent', {type: 'keyDown', text: 'a', ...key}), tab.send('Input.dispatchKeyEvent', {type: 'keyUp', ...key})]).flat(),
   );
   await tab.evaluate('settled()');
   const seen = await tab.evaluate('settled().then(() => seen)');
-  if (seen < 1000) throw new Error(`only ${seen} event entries came of ${PRESSES} keys`);
+  if (seen < 1000) throw new Error(`${seen} event entries from ${PRESSES} keys are too few`);
   return seen;
 }
 
-/** What the script cost in each phase: its outermost pieces on the main thread. @param {any[]} trace @param {string} script @returns {Omit<Cost, 'entries'>} */
+/** Adds up the script's cost in each phase: its outermost tasks on the main thread. @param {any[]} trace @param {string} script @returns {Omit<Cost, 'entries'>} */
 function read(trace, script) {
   const compiled = trace.find(({name, args}) => name === 'v8.compileModule' && args.data.url.endsWith(script));
   const main = trace.filter(({tid, pid}) => tid === compiled.tid && pid === compiled.pid);
   const begins = (/** @type {string} */ phase) => main.find(({name}) => name === `phase ${phase}`).ts;
   const ours = main
-    // The page has no other module; a call names the script its function comes from.
+    // The page has no other module; a call carries the script of its function.
     .filter(({name, args}) => name === 'v8.compileModule' || name === 'v8.evaluateModule' || (name === 'FunctionCall' && args.data?.url?.endsWith(script)))
     .sort((one, other) => one.ts - other.ts);
   const cost = {load: 0, events: 0, leave: 0, longest: 0};
@@ -145,7 +145,7 @@ function read(trace, script) {
     end = ts + dur;
     const phase = ts < begins('events') ? 'load' : ts < begins('leave') ? 'events' : 'leave';
     cost[phase] += tdur / 1000;
-    // By CPU time, too: what else a busy machine does in between is no fault of the script.
+    // CPU time here, too, which excludes other work of a busy machine.
     cost.longest = Math.max(cost.longest, tdur / 1000);
   }
   return cost;
@@ -175,7 +175,7 @@ async function bundle(contents) {
   return {packed: brotliCompressSync(outputFiles[0].contents, {params: {[constants.BROTLI_PARAM_QUALITY]: 11}})};
 }
 
-/** @param {string} name @param {number} value @param {string} unit @param {number} ratio @param {string} against @param {number} goal the most that the ratio may be */
+/** @param {string} name @param {number} value @param {string} unit @param {number} ratio @param {string} against @param {number} goal the largest allowed ratio */
 function figure(name, value, unit, ratio, against, goal) {
   return {name, value: round(value), unit, ratio: round(ratio), against, goal, met: ratio <= goal};
 }

@@ -1,2 +1,2 @@
-// The least that a Worker can do with a beacon: answer, and forget it.
+// The smallest Worker: responds to a beacon and discards it.
 export default { fetch: () => new Response(null, { status: 204 }) };

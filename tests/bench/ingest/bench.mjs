@@ -1,11 +1,11 @@
-// What it costs the edge to acknowledge a beacon durably: processor time of workerd, user and system,
-// for each request, beside a Worker that only answers, a Durable Object that only answers, one that stores
-// what is sent unread, and a collector in plain JavaScript with the same guarantee. Prints figures as JSON. Requests each second
-// would be the machine's; ratios in one run are ours.
+// Processor time, user and system, of workerd for a durable acknowledgement of a beacon, compared with
+// a Worker that only responds, a Durable Object that only responds, one that stores bodies unread, and
+// a collector in plain JavaScript with the same guarantee. Prints figures as JSON. Requests per second
+// would depend on the machine; ratios within one run do not.
 import { readFileSync } from "node:fs";
 
 import { DESKTOP } from "../../product.mjs";
-import { built, product, script, seeded, start } from "../../faults/workerd.mjs";
+import { benchWorker, createRandom, product, script, start } from "../../faults/workerd.mjs";
 
 const ROUNDS = Number(process.argv[2] ?? 7);
 const REQUESTS = 3000;
@@ -21,8 +21,8 @@ const contenders = {
 /** @typedef {keyof typeof contenders} Name */
 const names = /** @type {Name[]} */ (Object.keys(contenders));
 
-const random = seeded(4);
-/** A beacon as a page of a shop sends it. */
+const random = createRandom(4);
+/** Creates a beacon such as a shop's page sends. */
 function beacon() {
   const id = Array.from({ length: 24 }, () => Math.floor(random() * 16).toString(16)).join("");
   const slow = Math.exp(random() * 1.2);
@@ -33,8 +33,8 @@ function beacon() {
   });
 }
 
-/** Processor time that a process has taken, in microseconds. @param {number} pid */
-function taken(pid) {
+/** Processor time of a process in microseconds. @param {number} pid */
+function cpuTime(pid) {
   const fields = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")[1].split(" ");
   // Fields 14 and 15, in hundredths of a second.
   return (Number(fields[11]) + Number(fields[12])) * 10_000;
@@ -52,13 +52,13 @@ async function load(workerd, bodies) {
   await Promise.all(Array.from({ length: SENDERS }, sender));
 }
 
-/** What crosses between JavaScript and Rust for each request to a Worker. @param {string} name @param {ReturnType<typeof product>} worker */
-async function crossings(name, { modules, ...rest }) {
+/** Counts calls and bytes between JavaScript and Rust for each request to a Worker. @param {string} name @param {ReturnType<typeof product>} worker */
+async function measureCrossings(name, { modules, ...rest }) {
   const [counting, main] = ["counting.js", "crossings.js"].map((file) => new URL(file, import.meta.url).pathname);
   const workerd = await start(`bench-crossings-${name}`, { ...rest, modules: { "crossings.js": main, "counting.js": counting, ...modules } }, { fresh: true });
   try {
     const read = async () => /** @type {{ calls: number, bytes: number, memory: number }} */ (JSON.parse((await workerd.send("/crossings")).text));
-    // What is done once, is done by then.
+    // One-time work is done during the first requests.
     await load(workerd, Array.from({ length: REQUESTS / 10 }, beacon));
     const before = await read();
     await load(workerd, Array.from({ length: REQUESTS }, beacon));
@@ -77,9 +77,9 @@ try {
   for (let round = 0; round < ROUNDS; round += 1) {
     const bodies = Array.from({ length: REQUESTS }, beacon);
     for (const name of names) {
-      const before = taken(running[name].pid);
+      const before = cpuTime(running[name].pid);
       await load(running[name], bodies);
-      costs[name].push((taken(running[name].pid) - before) / REQUESTS);
+      costs[name].push((cpuTime(running[name].pid) - before) / REQUESTS);
     }
   }
 } finally {
@@ -87,7 +87,7 @@ try {
 }
 
 const median = (/** @type {number[]} */ values) => [...values].sort((a, b) => a - b)[values.length >> 1];
-/** Round by round, because the machine's mood changes between rounds. @param {Name} peer */
+/** Compares round by round, because the load of the machine changes between rounds. @param {Name} peer */
 const ratio = (peer) => median(costs.durable.map((cost, round) => cost / costs[peer][round]));
 const round3 = (/** @type {number} */ value) => Math.round(value * 1000) / 1000;
 /** @param {Name} peer @param {number} goal */
@@ -100,9 +100,9 @@ const figure = (peer, goal) => ({
   goal,
   met: ratio(peer) <= goal,
 });
-// What stores unread is the floor of what is durable, and a Worker that only answers that of all: beside them
-// is seen what it costs to read, to judge and to keep a beacon so that it can be corrected.
-const [crossed, least] = [await crossings("durable", product()), await crossings("empty", built("empty"))];
+// Storing bodies unread is the floor of durability, and only responding that of any Worker: the
+// difference is the cost of parsing, judging and storing a beacon so that it can be corrected.
+const [durable, least] = [await measureCrossings("durable", product()), await measureCrossings("empty", benchWorker("empty"))];
 const sent = median(Array.from({ length: 100 }, () => beacon().length));
 /** @param {string} name @param {string} unit @param {number} value @param {number} peer @param {string} against @param {number} goal */
 const crossing = (name, unit, value, peer, against, goal) => ({ name, value: round3(value), unit, ratio: round3(value / peer), against, goal, met: value <= goal * peer });
@@ -111,8 +111,8 @@ const figures = [
   figure("floor", 1.2),
   figure("collector", 1),
   figure("answer", 10),
-  crossing("calls between JavaScript and Rust for a beacon", "calls", crossed.calls, least.calls, `the emptiest Worker in Rust, ${round3(least.calls)}`, 1),
-  crossing("what Rust is handed for a beacon", "bytes", crossed.bytes, sent, `the beacon itself, ${sent} bytes`, 3),
-  crossing("what Rust's memory grows by for a beacon", "bytes", crossed.grown, sent, `the beacon itself, ${sent} bytes`, 0.1),
+  crossing("calls between JavaScript and Rust for a beacon", "calls", durable.calls, least.calls, `the smallest Worker in Rust, ${round3(least.calls)}`, 1),
+  crossing("bytes handed to Rust for a beacon", "bytes", durable.bytes, sent, `the beacon itself, ${sent} bytes`, 3),
+  crossing("growth of Rust's memory for a beacon", "bytes", durable.grown, sent, `the beacon itself, ${sent} bytes`, 0.1),
 ];
 console.log(JSON.stringify({ figures }, null, 2));

@@ -1,6 +1,6 @@
 // A collector as one would write it in plain JavaScript, with the same guarantee: strict parsing, a
-// journal with one row a view that is committed in groups, counts and histograms that are folded by
-// alarm, and an answer that says which budgets were kept.
+// journal with one row for each view, committed in groups; counts and histograms, folded by an alarm;
+// and a response with the verdict of each metric.
 import { DurableObject } from "cloudflare:workers";
 
 const LIMITS = { FCP: 1500, LCP: 2000, CLS: 1000, INP: 200, FID: 100, TTFB: 800 };
@@ -12,7 +12,7 @@ export default {
   async fetch(request, env) {
     const url = new URL(request.url);
     if (request.method !== "POST" || url.pathname !== "/v1/vitals") return new Response(null, { status: 404 });
-    const body = await limited(request);
+    const body = await readLimited(request);
     if (body === null) return new Response(null, { status: 413 });
     let beacon;
     try {
@@ -118,8 +118,8 @@ export class Collector extends DurableObject {
   }
 }
 
-/** The body, unless it is too long. @param {Request} request */
-async function limited(request) {
+/** Reads the body up to the limit. @param {Request} request */
+async function readLimited(request) {
   const chunks = [];
   let length = 0;
   for await (const chunk of /** @type {any} */ (request.body)) {
@@ -130,19 +130,19 @@ async function limited(request) {
   return new TextDecoder("utf-8", { fatal: true }).decode(chunks.length === 1 ? chunks[0] : Buffer.concat(chunks));
 }
 
-/** The first field that is wrong. @param {any} beacon */
+/** Returns the first invalid field. @param {any} beacon */
 function check(beacon) {
-  const whole = (/** @type {unknown} */ value, /** @type {number} */ most) => value === undefined || (Number.isInteger(value) && Number(value) >= 0 && Number(value) <= most);
+  const isInteger = (/** @type {unknown} */ value, /** @type {number} */ most) => value === undefined || (Number.isInteger(value) && Number(value) >= 0 && Number(value) <= most);
   if (beacon?.v !== 1) return "v";
   if (!/^[\w.-]{1,64}$/.test(beacon.site)) return "site";
   if (!/^[0-9a-f]{16,32}$/.test(beacon.id)) return "id";
-  if (!whole(beacon.view, 65535)) return "view";
-  if (!whole(beacon.seq, 31)) return "seq";
+  if (!isInteger(beacon.view, 65535)) return "view";
+  if (!isInteger(beacon.seq, 31)) return "seq";
   if (!NAVIGATIONS.has(beacon.nav)) return "nav";
   if (typeof beacon.path !== "string" || !/^\/[^\u0000-\u001f]{0,1023}$/.test(beacon.path)) return "path";
-  if (!whole(beacon.age, 86_400_000)) return "age";
-  for (const [name, value] of Object.entries(beacon.m ?? {})) if (!(name in LIMITS) || !whole(value, 600_000)) return `m.${name}`;
-  if (!whole(beacon.w, 10_000)) return "w";
+  if (!isInteger(beacon.age, 86_400_000)) return "age";
+  for (const [name, value] of Object.entries(beacon.m ?? {})) if (!(name in LIMITS) || !isInteger(value, 600_000)) return `m.${name}`;
+  if (!isInteger(beacon.w, 10_000)) return "w";
   return null;
 }
 

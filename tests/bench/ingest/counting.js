@@ -1,32 +1,32 @@
-// Counts what crosses between JavaScript and a Worker's module in Rust: calls in both directions, and the
-// bytes that are handed over, and how large the module's memory is. It is imported before the module is made.
-const made = WebAssembly.Instance;
+// Counts calls in both directions and bytes handed over between JavaScript and a Worker's Rust module,
+// and reads the size of its memory. Must be imported before the module is instantiated.
+const Instance = WebAssembly.Instance;
 /** @type {WebAssembly.Memory | undefined} */
 let memory;
-const seen = { calls: 0, bytes: 0, memory: 0 };
+const counts = { calls: 0, bytes: 0, memory: 0 };
 
 /** @param {string} name @param {any} part */
-const counted = (name, part) =>
+const wrap = (name, part) =>
   typeof part !== "function"
     ? part
-    : (/** @type {any[]} */ ...given) => {
-        seen.calls += 1;
-        seen.memory = memory?.buffer.byteLength ?? 0;
-        if (name === "__wbindgen_malloc") seen.bytes += given[0];
-        return part(...given);
+    : (/** @type {any[]} */ ...args) => {
+        counts.calls += 1;
+        counts.memory = memory?.buffer.byteLength ?? 0;
+        if (name === "__wbindgen_malloc") counts.bytes += args[0];
+        return part(...args);
       };
 /** @param {Record<string, any>} parts */
-const all = (parts) => Object.fromEntries(Object.entries(parts).map(([name, part]) => [name, counted(name, part)]));
+const wrapAll = (parts) => Object.fromEntries(Object.entries(parts).map(([name, part]) => [name, wrap(name, part)]));
 
 WebAssembly.Instance = /** @type {any} */ (
   class {
     /** @param {WebAssembly.Module} module @param {Record<string, any>} imports */
     constructor(module, imports) {
-      const instance = new made(module, Object.fromEntries(Object.entries(imports).map(([from, parts]) => [from, all(parts)])));
+      const instance = new Instance(module, Object.fromEntries(Object.entries(imports).map(([from, parts]) => [from, wrapAll(parts)])));
       memory = /** @type {any} */ (instance.exports).memory;
-      this.exports = all(/** @type {any} */ (instance.exports));
+      this.exports = wrapAll(/** @type {any} */ (instance.exports));
     }
   }
 );
 
-export { seen };
+export { counts };

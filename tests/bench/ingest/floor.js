@@ -1,5 +1,5 @@
-// The least that a durable acknowledgement can cost: what is sent goes to an object as it is, unread,
-// and is stored in groups, one row each with no index beside, before it is answered.
+// The floor of a durable acknowledgement: an object receives the body unread and stores it before it
+// responds, in groups, one row each without an index.
 import { DurableObject } from "cloudflare:workers";
 
 export default {

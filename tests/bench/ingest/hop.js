@@ -1,5 +1,4 @@
-// The least that an acknowledgement by a Durable Object can cost: the request is handed on, and the
-// object answers.
+// The floor of a response by a Durable Object: the request is forwarded, and the object responds.
 import { DurableObject } from "cloudflare:workers";
 
 export default {

@@ -1,7 +1,6 @@
-// The traffic of traffic.json for k6: `k6 run -e SHAPE=load -e BASE=https://edge.example edge.js`. The rate
-// is kept whatever the answers do, and each kind of request has thresholds of its own. What a deployment
-// serves is said by another file, in TRAFFIC; the host that it is asked for, where that is not BASE's, in
-// HOST.
+// The traffic of traffic.json for k6: `k6 run -e SHAPE=load -e BASE=https://edge.example edge.js`. The
+// rate does not depend on the responses, and each kind of request has its own thresholds. TRAFFIC names
+// another file for another deployment; HOST is the requested host, if it is not BASE's.
 import { check } from "k6";
 import exec from "k6/execution";
 import http from "k6/http";
@@ -14,41 +13,41 @@ const shape = shapes[__ENV.SHAPE || "smoke"];
 if (!shape) throw new Error(`there is no load ${__ENV.SHAPE}; there are ${Object.keys(shapes).join(", ")}`);
 
 export const options = {
-  scenarios: Object.fromEntries(mix.map((kind, index) => [kind.name, { ...pace((shape.rate * kind.share) / 100), exec: "asked", env: { KIND: String(index) } }])),
-  thresholds: Object.fromEntries(mix.flatMap((kind) => held(`{scenario:${kind.name}}`)).concat(shape.least ? [["http_reqs", [`rate>=${shape.least}`]]] : [])),
+  scenarios: Object.fromEntries(mix.map((kind, index) => [kind.name, { ...pace((shape.rate * kind.share) / 100), exec: "sendRequest", env: { KIND: String(index) } }])),
+  thresholds: Object.fromEntries(mix.flatMap((kind) => thresholdsOf(`{scenario:${kind.name}}`)).concat(shape.least ? [["http_reqs", [`rate>=${shape.least}`]]] : [])),
   summaryTrendStats: ["med", "p(95)", "p(99)", "max"],
 };
 
-/** One kind's pace: the same for all the time, or from step to step. @param {number} rate */
+/** The rate of one kind: constant or climbing in steps. @param {number} rate */
 function pace(rate) {
   const senders = { preAllocatedVUs: Math.ceil(rate / 10) + 1, maxVUs: Math.ceil(rate) + 10 };
-  const inTen = (/** @type {number} */ of) => Math.max(1, Math.round(of * 10));
-  if (!shape.factor) return { executor: "constant-arrival-rate", rate: inTen(rate), timeUnit: "10s", duration: `${shape.seconds}s`, ...senders };
+  const perTenSeconds = (/** @type {number} */ perSecond) => Math.max(1, Math.round(perSecond * 10));
+  if (!shape.factor) return { executor: "constant-arrival-rate", rate: perTenSeconds(rate), timeUnit: "10s", duration: `${shape.seconds}s`, ...senders };
   const stages = [];
-  for (let step = 1; shape.rate * step <= shape.most; step *= shape.factor) stages.push({ target: inTen(rate * step), duration: `${shape.seconds}s` });
-  return { executor: "ramping-arrival-rate", startRate: inTen(rate), timeUnit: "10s", stages, ...senders, maxVUs: 2000 };
+  for (let step = 1; shape.rate * step <= shape.most; step *= shape.factor) stages.push({ target: perTenSeconds(rate * step), duration: `${shape.seconds}s` });
+  return { executor: "ramping-arrival-rate", startRate: perTenSeconds(rate), timeUnit: "10s", stages, ...senders, maxVUs: 2000 };
 }
 
-/** What each kind is held against. Who climbs stops where it does not hold. @param {string} of */
-function held(of) {
-  const ends = (/** @type {string} */ threshold) => (shape.factor ? { threshold, abortOnFail: true, delayAbortEval: "5s" } : threshold);
-  const times = [ends(`p(95)<${thresholds.p95_ms}`), ends(`p(99)<${thresholds.p99_ms}`)];
+/** The thresholds of each kind. A climbing rate ends at the first that is exceeded. @param {string} selector */
+function thresholdsOf(selector) {
+  const limit = (/** @type {string} */ threshold) => (shape.factor ? { threshold, abortOnFail: true, delayAbortEval: "5s" } : threshold);
+  const times = [limit(`p(95)<${thresholds.p95_ms}`), limit(`p(99)<${thresholds.p99_ms}`)];
   const all = [
-    [`http_req_failed${of}`, [ends(`rate<${thresholds.errors}`)]],
-    [`checks${of}`, [ends(`rate>${1 - thresholds.errors}`)]],
+    [`http_req_failed${selector}`, [limit(`rate<${thresholds.errors}`)]],
+    [`checks${selector}`, [limit(`rate>${1 - thresholds.errors}`)]],
   ];
-  return shape.timed ? [[`http_req_duration${of}`, times], ...all] : all;
+  return shape.timed ? [[`http_req_duration${selector}`, times], ...all] : all;
 }
 
-// Views of this run are nobody else's.
+// Unique ids for the views of this run.
 export const setup = () => Date.now().toString(16).padStart(12, "0");
 
 /** @param {string} run */
-export function asked(run) {
+export function sendRequest(run) {
   const kind = mix[Number(__ENV.KIND)];
   const number = exec.scenario.iterationInTest;
-  const which = Math.floor(Math.random() * (kind.of || 1));
-  const path = kind.path.replace("{n}", String(which));
+  const item = Math.floor(Math.random() * (kind.of || 1));
+  const path = kind.path.replace("{n}", String(item));
   /** @type {Record<string, string>} */
   const headers = { "user-agent": AGENT };
   if (__ENV.HOST || !__ENV.BASE) headers.host = __ENV.HOST || host;
@@ -76,5 +75,5 @@ function beacon(site, run, number) {
   });
 }
 
-// Robots are counted apart.
+// Bots are counted apart.
 const AGENT = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 Chrome/156.0.0.0 Safari/537.36";

@@ -1,5 +1,4 @@
-//! web-vitals with one fault, which the address names (`mutant.js?value`):
-//! each is a way for a candidate to be wrong, and the harness must see it.
+//! web-vitals with one fault, selected by the query (`mutant.js?value`). The harness must detect each.
 
 // @ts-expect-error: the site serves it.
 import * as vitals from '/reference/web-vitals.js?again';

@@ -1,4 +1,4 @@
-//! The smallest build, which has no callbacks: its beacons are told as marks of the page's record.
+//! The smallest build, which has no callbacks. Its beacons are recorded as marks.
 
 // @ts-expect-error: the site serves it.
 import {start} from '/candidate/start.js';

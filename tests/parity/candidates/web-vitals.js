@@ -1,4 +1,4 @@
-//! web-vitals in the candidate's place, as a second instance: the harness must find no difference.
+//! A second instance of web-vitals as the candidate. The harness must find no difference.
 
 // @ts-expect-error: the site serves it.
 export {onCLS, onFCP, onINP, onLCP, onTTFB} from '/reference/web-vitals.js?again';

@@ -1,24 +1,24 @@
-//! Visits and a shard without a platform: what the bench of the ledger and the model of its scale have in
-//! common. The shard folds, rolls and reads with the ledger's own code and keeps stored bytes, as the
-//! Worker does; it counts the rows that this takes.
+//! Simulated visits and a simulated shard, shared by the benchmark of the ledger and the model of its scale. The
+//! shard folds, rolls up and queries with the ledger's own code, keeps encoded bytes as the Worker does, and counts
+//! rows read and written.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use ledger::{
     BlockRange, CardinalityGuard, CardinalityLimits, Cell, CellEffect, CellKey, ClientInfo, FoldedView,
-    Horizon, MetricLimits, MinuteRollup, PageDeltas, PageEffect, PageKey, QueryResult, Retention,
-    RollupPlacement, RouteTemplates, SeriesLabels, SeriesQuery, SpaceSaving, UnfoldedView, ViewRecord,
-    Window, WindowSpan, cells_to_load, fold, roll_up,
+    FrequentRoutes, Horizon, MetricLimits, MinuteRollup, PageDeltas, PageEffect, PageKey, QueryResult,
+    Retention, RollupPlacement, RouteTemplates, SeriesLabels, SeriesQuery, UnfoldedView, ViewRecord,
+    cells_to_load, fold, roll_up,
 };
 use wire::beacon::{Navigation, Network, Values};
-use wire::{Beacon, Device, Metric, UnixMillis};
+use wire::{Beacon, Device, Metric, UnixMillis, Window, WindowSpan};
 
-/// A generator of numbers (splitmix64).
+/// A random number generator (splitmix64).
 #[derive(Clone, Debug)]
 pub struct Random(pub u64);
 
 impl Random {
-    /// The next 64 bits.
+    /// Returns the next 64 bits.
     pub fn bits(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.0;
@@ -27,17 +27,17 @@ impl Random {
         mixed ^ (mixed >> 31)
     }
 
-    /// From 0 to 1.
+    /// Returns a number from 0 to 1.
     pub fn share(&mut self) -> f64 {
         (self.bits() >> 11) as f64 / (1_u64 << 53) as f64
     }
 
-    /// Below the bound.
+    /// Returns an integer below the bound.
     pub fn below(&mut self, bound: u64) -> u64 {
         ((u128::from(self.bits()) * u128::from(bound)) >> 64) as u64
     }
 
-    /// A value as pages have them: log-normal around a median.
+    /// Returns a realistic metric value: log-normal around a median.
     pub fn log_normal(&mut self, median: f64) -> u32 {
         // The sum of twelve shares is nearly normal.
         let normal: f64 = (0..12).map(|_| self.share()).sum::<f64>() - 6.0;
@@ -45,12 +45,12 @@ impl Random {
     }
 }
 
-/// Who visits a site.
+/// A generator of views of a site.
 #[derive(Clone, Debug)]
 pub struct Audience {
     random: Random,
     routes: Vec<String>,
-    /// The share of the views up to and with each route: the second has half of the first's.
+    /// The cumulative share of views by route (Zipf): the second route has half of the views of the first.
     cumulative_shares: Vec<f64>,
     is_plain: bool,
     record_template: ViewRecord,
@@ -58,7 +58,7 @@ pub struct Audience {
 }
 
 impl Audience {
-    /// Visitors of so many routes; plain ones are all alike but for the route.
+    /// Creates visitors of `routes` routes; plain ones differ in the route only.
     #[must_use]
     pub fn new(routes: usize, is_plain: bool, seed: u64) -> Self {
         let weights: Vec<f64> = (1..=routes).map(|rank| 1.0 / rank as f64).collect();
@@ -84,16 +84,16 @@ impl Audience {
         }
     }
 
-    /// A view that began then, told once.
+    /// Returns a view with one beacon.
     pub fn view(&mut self, start: UnixMillis) -> UnfoldedView {
         self.views += 1;
         let share = self.random.share();
         let at = self.cumulative_shares.partition_point(|sum| *sum < share).min(self.routes.len() - 1);
-        let mut told = self.record_template.clone();
-        told.labels.route.clone_from(&self.routes[at]);
+        let mut record = self.record_template.clone();
+        record.labels.route.clone_from(&self.routes[at]);
         if !self.is_plain {
             let pick = self.random.below(100);
-            told.labels.device = if pick < 58 {
+            record.labels.device = if pick < 58 {
                 Device::Phone
             } else if pick < 96 {
                 Device::Desktop
@@ -101,13 +101,13 @@ impl Audience {
                 Device::Tablet
             };
             let pick = self.random.below(100);
-            told.labels.navigation = match pick {
+            record.labels.navigation = match pick {
                 0..75 => Navigation::Navigate,
                 75..82 => Navigation::Reload,
                 82..92 => Navigation::BackForward,
                 _ => Navigation::BackForwardCache,
             };
-            told.labels.network = (self.random.below(100) < 70).then_some(Network::G4);
+            record.labels.network = (self.random.below(100) < 70).then_some(Network::G4);
         }
         let mut values = Values::default();
         values.set(Metric::Fcp, self.random.log_normal(900.0));
@@ -117,46 +117,39 @@ impl Audience {
         if self.random.below(100) < 60 {
             values.set(Metric::Inp, self.random.log_normal(90.0));
         }
-        told.values = values;
-        UnfoldedView {
-            key: self.views.to_string(),
-            start,
-            seq: 0,
-            received_bits: 1,
-            record: told,
-            folded: None,
-        }
+        record.values = values;
+        UnfoldedView { key: self.views.to_string(), start, seq: 0, received_bits: 1, record, folded: None }
     }
 }
 
-/// A shard of a site as it is stored.
+/// The stored state of a shard.
 #[derive(Clone, Debug)]
 pub struct SimulatedShard {
-    /// The stored bytes of each cell.
+    /// The encoded cells.
     pub cells: BTreeMap<CellKey, Vec<u8>>,
-    /// The stored bytes of each page's sums.
+    /// The encoded page sums.
     pub sums: BTreeMap<PageKey, Vec<u8>>,
-    /// Up to where windows are rolled up.
+    /// The horizon of the roll-up.
     pub horizon: Horizon,
-    /// How many views are folded at once.
+    /// The number of views in one fold.
     pub fold_block: usize,
-    /// What is known of minutes, since it was asked for first.
+    /// The roll-up of minutes, from the first query on.
     pub minute_rollup: Option<MinuteRollup>,
     guard: CardinalityGuard,
     limits: CardinalityLimits,
 }
 
-/// Rows of cells that something took.
+/// Rows read and written by an operation.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RowCounts {
-    /// Read.
+    /// Rows read.
     pub read: u64,
-    /// Written or removed.
+    /// Rows written or removed.
     pub written: u64,
 }
 
 impl SimulatedShard {
-    /// An empty one.
+    /// Creates an empty shard.
     #[must_use]
     pub fn new(limits: CardinalityLimits, horizon: Horizon) -> Self {
         let (cells, sums) = Default::default();
@@ -166,12 +159,12 @@ impl SimulatedShard {
             horizon,
             fold_block: 500,
             minute_rollup: None,
-            guard: CardinalityGuard::new(limits, SpaceSaving::default()),
+            guard: CardinalityGuard::new(limits, FrequentRoutes::default()),
             limits,
         }
     }
 
-    /// Folds views, a block at a time.
+    /// Folds views in blocks.
     pub fn fold(
         &mut self,
         views: Vec<UnfoldedView>,
@@ -189,14 +182,14 @@ impl SimulatedShard {
             }
             let cells = self.load(cells_to_load(&block, &self.guard, &self.horizon), &mut rows);
             let mut pages = PageDeltas::for_minute_rollup(self.minute_rollup.as_ref());
-            let effects = fold(block, cells, &mut self.guard, &self.horizon, &shipped_limits, &mut pages);
+            let effects = fold(block, cells, &mut self.guard, &self.horizon, &limits, &mut pages);
             self.apply(effects, &mut rows);
             self.apply_page_deltas(pages, &mut rows);
         }
         rows
     }
 
-    /// Rolls up what is due.
+    /// Rolls up windows past their retention.
     pub fn roll_up(&mut self, now: UnixMillis) -> RowCounts {
         let mut rows = RowCounts::default();
         let after = self.horizon.advanced(&Retention::default(), now);
@@ -211,16 +204,16 @@ impl SimulatedShard {
             })
             .map(|(key, bytes)| (key.clone(), decode_cell(bytes)))
             .collect();
-        let mut places = RollupPlacement::default();
-        old.iter().for_each(|(key, cell)| places.count(key, cell, &after));
-        let places = places.assigned(self.limits);
-        // Each is read twice: to rank them, and to move them.
+        let mut placement = RollupPlacement::default();
+        old.iter().for_each(|(key, cell)| placement.count(key, cell, &after));
+        let placement = placement.assigned(self.limits);
+        // Each cell is read twice: to rank the series, and to move it.
         rows.read += 2 * old.len() as u64;
         for block in old.chunks(500) {
-            let into = block.iter().filter_map(|(key, _)| key.rollup_target(&places, &after)).collect();
+            let into = block.iter().filter_map(|(key, _)| key.rollup_target(&placement, &after)).collect();
             let cells = self.load(into, &mut rows);
             let mut pages = PageDeltas::for_minute_rollup(self.minute_rollup.as_ref());
-            let effects = roll_up(block.to_vec(), cells, &places, &after, &mut pages);
+            let effects = roll_up(block.to_vec(), cells, &placement, &after, &mut pages);
             self.apply(effects, &mut rows);
             self.apply_page_deltas(pages, &mut rows);
         }
@@ -229,25 +222,25 @@ impl SimulatedShard {
         rows
     }
 
-    /// Reads as a shard does, and counts the stored rows that this takes.
+    /// Answers a query as a shard does, and counts the rows read.
     #[must_use]
     pub fn query(&mut self, query: &SeriesQuery) -> (QueryResult, RowCounts) {
         let (mut groups, mut rows) = (QueryResult::default(), RowCounts::default());
         let plan = query.plan(&self.horizon);
-        for stretch in plan.days.into_iter().flat_map(ledger::DayRange::block_ranges) {
-            self.query_pages(query, stretch, &mut groups, &mut rows);
+        for range in plan.days.into_iter().flat_map(ledger::DayRange::block_ranges) {
+            self.query_pages(query, range, &mut groups, &mut rows);
         }
         let minutes = plan.minutes.filter(|_| {
-            let recent = self.minute_rollup.get_or_insert_with(|| {
-                let mut recent = MinuteRollup::default();
+            let rollup = self.minute_rollup.get_or_insert_with(|| {
+                let mut rollup = MinuteRollup::default();
                 for (key, bytes) in self.cells.iter().filter(|(key, _)| key.window.span == WindowSpan::Minute)
                 {
-                    recent.add(key, &decode_cell(bytes));
+                    rollup.add(key, &decode_cell(bytes));
                     rows.read += 1;
                 }
-                recent
+                rollup
             });
-            !recent.try_answer(query, &mut groups)
+            !rollup.try_answer(query, &mut groups)
         });
         for (from, to) in plan.cells.into_iter().chain(minutes) {
             for span in WindowSpan::ALL {
@@ -266,7 +259,7 @@ impl SimulatedShard {
     fn query_pages(
         &self,
         query: &SeriesQuery,
-        stretch: BlockRange,
+        range: BlockRange,
         groups: &mut QueryResult,
         rows: &mut RowCounts,
     ) {
@@ -274,26 +267,23 @@ impl SimulatedShard {
         while let Some(PageKey { page, .. }) = next {
             let key_on = |day| PageKey { page: page.clone(), day };
             let last_before = |end| {
-                self.sums
-                    .range(key_on(stretch.block)..key_on(end))
-                    .next_back()
-                    .map(|(key, sum)| (key.day, sum))
+                self.sums.range(key_on(range.block)..key_on(end)).next_back().map(|(key, sum)| (key.day, sum))
             };
-            let (last, less) = (last_before(stretch.to), last_before(stretch.from));
+            let (last, earlier) = (last_before(range.to), last_before(range.from));
             if let Some((day, sum)) = last
-                && last != less
+                && last != earlier
                 && query.accepts_page(page)
             {
                 groups
-                    .add_days(query, &key_on(day), sum, less.map(|(_, less)| less.as_slice()))
+                    .add_days(query, &key_on(day), sum, earlier.map(|(_, earlier)| earlier.as_slice()))
                     .expect(OWN_BYTES);
-                rows.read += 1 + u64::from(less.is_some());
+                rows.read += 1 + u64::from(earlier.is_some());
             }
             next = self.sums.range(key_on(UnixMillis(u64::MAX))..).next().map(|(key, _)| key);
         }
     }
 
-    /// The bytes of all cells, with their names.
+    /// Returns the size of all cells and their keys.
     #[must_use]
     pub fn cell_bytes(&self) -> u64 {
         let cells = self
@@ -303,7 +293,7 @@ impl SimulatedShard {
         cells.map(|bytes| bytes as u64).sum()
     }
 
-    /// The bytes of all sums, with their names.
+    /// Returns the size of all page sums and their keys.
     #[must_use]
     pub fn page_sum_bytes(&self) -> u64 {
         let sums = self.sums.iter().map(|(key, bytes)| key.page.to_stored_key().len() + bytes.len() + 12);
@@ -318,7 +308,7 @@ impl SimulatedShard {
     }
 
     fn apply_page_deltas(&mut self, pages: PageDeltas, rows: &mut RowCounts) {
-        self.minute_rollup.iter_mut().for_each(|recent| recent.apply(&pages));
+        self.minute_rollup.iter_mut().for_each(|rollup| rollup.apply(&pages));
         let mut sums = BTreeMap::new();
         for first in pages.first_changed_days() {
             let all = PageDeltas::sums_to_load(&first, &self.sums);
@@ -351,7 +341,7 @@ impl SimulatedShard {
     }
 }
 
-/// The budgets that ship.
+/// Returns the limits of the default budgets.
 #[must_use]
 pub fn shipped_limits(_: &SeriesLabels) -> MetricLimits {
     let mut values = Values::default();
@@ -364,16 +354,17 @@ fn decode_cell(bytes: &[u8]) -> Cell {
     Cell::decode(bytes).expect(OWN_BYTES)
 }
 
-const OWN_BYTES: &str = "what this very program has stored";
+const OWN_BYTES: &str = "the bytes were encoded by this program";
 
 fn first_key(window: Window) -> CellKey {
     let text = r#"{"r":"","d":"phone","n":"navigate"}"#;
-    CellKey { window, labels: SeriesLabels::from_json(text).expect("the least labels") }
+    CellKey { window, labels: SeriesLabels::from_json(text).expect("minimal labels") }
 }
 
 #[cfg(test)]
 mod tests {
-    use ledger::{BotFilter, Dimension, WindowSpan};
+    use ledger::{BotFilter, Dimension};
+    use wire::WindowSpan;
 
     use super::*;
 

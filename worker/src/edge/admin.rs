@@ -1,7 +1,6 @@
-//! The management calls below /api/cache/: who may, and what is asked for. What is done then is
-//! worker/edge.js's to do, and each call is recorded.
+//! The management calls below /api/cache/: authorization, requests and documents. worker/js/admin.js
+//! performs them, and records each call at the purge clock.
 
-use serde::Deserialize;
 use worker::Env;
 use worker::wasm_bindgen::JsValue;
 use worker::wasm_bindgen::prelude::wasm_bindgen;
@@ -9,83 +8,77 @@ use worker::wasm_bindgen::prelude::wasm_bindgen;
 use cache::WarmSchedule;
 use cache::metrics::{HitCounts, KeyCount, Log2Histogram};
 use cache::purge::PurgeMode;
-use ledger::traffic::CacheOutcomeCounts;
-use ledger::{WindowSpan, cache_report};
-use wire::UnixMillis;
+use traffic::CacheOutcomeCounts;
+use wire::cache_admin::PurgeBody;
 use wire::cache_analytics::{CacheAnalytics, HotKey, LifetimeClassStats, PurgeStats, RangeCount, VERSION};
+use wire::routes::{self, Resolution};
+use wire::{UnixMillis, WindowSpan};
 
-use crate::edge::exchange::problem_response;
-use crate::edge::purge_clock::{AdminCall, ClockAnalytics, PurgeItem, PurgeRequest, RecordedCall};
-use crate::edge::{EdgeConfig, ISOLATE, edge_config};
+use crate::edge::isolate::{EdgeConfig, ISOLATE, edge_config, site_names};
+use crate::edge::purge_request::{AdminCall, ClockAnalytics, PurgeItem, PurgeRequest, RecordedCall};
+use crate::edge::records::problem_response;
 use crate::{auth, traffic_collector};
 
-/// What a purge is asked for with: one of the four, and whether softly.
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-struct PurgeBody {
-    url: Option<String>,
-    tag: Option<String>,
-    prefix: Option<String>,
-    all: bool,
-    soft: bool,
-}
-
-/// Whether a call may be made: undefined, or the answer that says why not.
+/// Checks that a call exists and that it is authorized. Returns undefined, or the error response.
 #[wasm_bindgen(wasm_bindgen = worker::wasm_bindgen)]
 #[expect(unreachable_pub, reason = "wasm-bindgen exports what is pub")]
 #[must_use]
-pub fn may_manage(env: &Env, method: &str, path: &str, authorization: &str) -> JsValue {
-    let Some((_, allow)) = CALL_METHODS.iter().find(|(known, _)| *known == path) else {
-        return problem_response(
-            404,
-            "there is no such call; there are purge, warm, analytics and explain",
-            &[],
-        );
-    };
-    if method != *allow {
-        return problem_response(405, &format!("this call is made with {allow}"), &[("allow", allow)]);
+pub fn authorize_call(env: &Env, method: &str, path: &str, authorization: &str) -> JsValue {
+    match routes::resolve(method, path) {
+        Resolution::Endpoint(_) => {}
+        Resolution::MethodNotAllowed { allow } => {
+            return problem_response(405, &format!("use {allow} for this call"), &[("allow", &allow)]).into();
+        }
+        Resolution::NotFound => {
+            let detail = "unknown call; the calls are purge, warm, analytics and explain";
+            return problem_response(404, detail, &[]).into();
+        }
     }
     let given = authorization.strip_prefix("Bearer ").unwrap_or_default();
-    match auth::matches_secret(env, "CACHE_TOKEN", given) {
-        true => JsValue::UNDEFINED,
-        false => problem_response(
-            401,
-            "send the secret CACHE_TOKEN as a bearer token",
-            &[("www-authenticate", "Bearer")],
-        ),
+    if auth::matches_secret(env, "CACHE_TOKEN", given) {
+        return JsValue::UNDEFINED;
     }
+    let detail = "send the secret CACHE_TOKEN as a bearer token";
+    problem_response(401, detail, &[("www-authenticate", "Bearer")]).into()
 }
 
-/// What is to be warmed, as JSON of how often the origins may be asked and of addresses; or the answer
-/// that says what is wrong.
+/// Returns the URLs to warm and the limit of origin requests, as JSON, or an error response.
 #[wasm_bindgen(wasm_bindgen = worker::wasm_bindgen)]
 #[expect(unreachable_pub, reason = "wasm-bindgen exports what is pub")]
 #[must_use]
-pub fn to_warm(strategy: &str, body: &str, max: Option<String>, now: f64) -> JsValue {
-    let most = match max.as_deref().map(str::parse::<usize>) {
-        None => DEFAULT_WARMED,
-        Some(Ok(most)) if (1..=MAX_WARMED).contains(&most) => most,
-        Some(_) => return problem_response(400, &format!("most is a number from 1 to {MAX_WARMED}"), &[]),
-    };
-    let urls = match strategy {
-        "listed" => match cache::warm::parse_list(body, MAX_WARMED) {
-            Ok(urls) => urls,
-            Err(wrong) => return problem_response(400, &wrong.to_string(), &[]),
-        },
-        "popular" => {
-            ISOLATE.with_borrow(|isolate| isolate.memory.expiring_soon(UnixMillis(now as u64), most))
-        }
-        // The clock has said it.
-        "predicted" => serde_json::from_str(body).unwrap_or_default(),
-        _ => {
-            let says = "strategy is listed, with a body of addresses or a sitemap, or popular, or predicted";
-            return problem_response(400, says, &[]);
-        }
-    };
-    serde_json::json!({ "most": most, "urls": urls }).to_string().into()
+pub fn warm_list(strategy: &str, body: &str, max: Option<String>, now: f64) -> JsValue {
+    match list_urls(strategy, body, max.as_deref(), UnixMillis(now as u64)) {
+        Ok((urls, max)) => serde_json::json!({ "most": max, "urls": urls }).to_string().into(),
+        Err(detail) => problem_response(400, &detail, &[]).into(),
+    }
 }
 
-/// What the cron is to warm, as JSON; nothing, where the configuration says nothing of it.
+fn list_urls(
+    strategy: &str,
+    body: &str,
+    max: Option<&str>,
+    now: UnixMillis,
+) -> Result<(Vec<String>, usize), String> {
+    let max = match max.map(str::parse::<usize>) {
+        None => DEFAULT_WARMED,
+        Some(Ok(max)) if (1..=MAX_WARMED).contains(&max) => max,
+        Some(_) => return Err(format!("most must be a number from 1 to {MAX_WARMED}")),
+    };
+    let urls = match strategy {
+        "listed" => cache::warm::parse_list(body, MAX_WARMED).map_err(|error| error.to_string())?,
+        "popular" => ISOLATE.with_borrow(|isolate| isolate.shared.memory.expiring_soon(now, max)),
+        // The purge clock has made the list.
+        "predicted" => serde_json::from_str(body).unwrap_or_default(),
+        _ => {
+            return Err(
+                "strategy must be listed (with URLs or a sitemap in the body), popular or predicted".into()
+            );
+        }
+    };
+    Ok((urls, max))
+}
+
+/// Returns the configured warming of the cron, as JSON; none if none is configured.
 #[wasm_bindgen(wasm_bindgen = worker::wasm_bindgen)]
 #[expect(unreachable_pub, reason = "wasm-bindgen exports what is pub")]
 #[must_use]
@@ -98,68 +91,71 @@ pub fn scheduled_warming(env: &Env) -> Option<String> {
     )
 }
 
-/// What a body asks to purge, as the clock takes it; or the answer that says what is wrong.
+/// Returns a purge as JSON for the purge clock, or an error response.
 #[wasm_bindgen(wasm_bindgen = worker::wasm_bindgen)]
 #[expect(unreachable_pub, reason = "wasm-bindgen exports what is pub")]
 #[must_use]
 pub fn read_purge(body: &str) -> JsValue {
-    let refused = |says: &str| problem_response(400, says, &[]);
-    let asked: PurgeBody = match serde_json::from_str(body) {
-        Ok(asked) => asked,
-        Err(error) => return refused(&format!("the body is no purge: {error}")),
-    };
-    let force = if asked.soft { PurgeMode::Soft } else { PurgeMode::Hard };
-    let address = |url: &str| url.split_once("://").map_or(url, |(_, rest)| rest).to_owned();
-    let what = match (asked.url, asked.tag, asked.prefix, asked.all) {
-        (Some(url), None, None, false) if address(&url).contains('/') => PurgeItem::Url(address(&url)),
+    let request = parse_purge(body).and_then(|request| {
+        serde_json::to_string(&request).map_err(|error| format!("the purge cannot be encoded: {error}"))
+    });
+    match request {
+        Ok(request) => request.into(),
+        Err(detail) => problem_response(400, &detail, &[]).into(),
+    }
+}
+
+fn parse_purge(body: &str) -> Result<PurgeRequest, String> {
+    let PurgeBody { url, tag, prefix, all, soft } =
+        serde_json::from_str(body).map_err(|error| format!("invalid purge: {error}"))?;
+    let without_scheme = |url: &str| url.split_once("://").map_or(url, |(_, rest)| rest).to_owned();
+    let [url, prefix] = [url, prefix].map(|url| url.as_deref().map(without_scheme));
+    let target = match (url, tag, prefix, all) {
+        (Some(url), None, None, false) if url.contains('/') => PurgeItem::Url(url),
         (None, Some(tag), None, false) if !tag.is_empty() => PurgeItem::Tag(tag),
-        (None, None, Some(prefix), false) if address(&prefix).ends_with('/') => {
-            PurgeItem::Prefix(address(&prefix))
-        }
+        (None, None, Some(prefix), false) if prefix.ends_with('/') => PurgeItem::Prefix(prefix),
         (None, None, Some(_), false) => {
-            return refused("a prefix ends with a slash, as https://www.example.com/blog/");
+            return Err("prefix must end with a slash, as https://www.example.com/blog/".into());
         }
         (None, None, None, true) => PurgeItem::All,
         _ => {
-            return refused(
-                "say one of {\"url\": \"https://…/…\"}, {\"tag\": \"…\"}, {\"prefix\": \"https://…/\"} and {\"all\": true}, and \"soft\": true beside it if you like",
-            );
+            return Err("send exactly one of {\"url\": \"https://…/…\"}, {\"tag\": \"…\"}, {\"prefix\": \"https://…/\"} and {\"all\": true}; add \"soft\": true to mark entries as stale".into());
         }
     };
-    serde_json::to_string(&PurgeRequest { targets: vec![what], mode: force })
-        .map_or(JsValue::UNDEFINED, JsValue::from)
+    let mode = if soft { PurgeMode::Soft } else { PurgeMode::Hard };
+    Ok(PurgeRequest { targets: vec![target], mode })
 }
 
-/// The last day: what every site was answered, and what the clock tells.
+/// Returns the analytics of the last day as JSON: the responses of every site, and the purge clock's part.
 #[wasm_bindgen(wasm_bindgen = worker::wasm_bindgen, wasm_bindgen_futures = worker::wasm_bindgen_futures)]
 #[expect(unreachable_pub, reason = "wasm-bindgen exports what is pub")]
 pub async fn analytics(env: Env, clock: String, now: f64) -> JsValue {
     let to = UnixMillis(now as u64).saturating_add(1);
     let from = to.saturating_sub(WindowSpan::Day.millis());
     let mut sites = Vec::new();
-    for site in crate::edge::site_names(&env) {
+    for site in site_names(&env) {
         match traffic_collector::read_total(&env, &site, from, to).await {
             Ok(traffic) => sites.push((site, traffic)),
             Err(failure) => {
-                worker::console_error!("what {site} was answered cannot be read: {failure:?}");
-                return problem_response(503, "the ledger did not answer: try again", &[]);
+                worker::console_error!("reading the traffic of {site} failed: {failure:?}");
+                return problem_response(503, "a shard did not respond: try again", &[]).into();
             }
         }
     }
-    let told: ClockAnalytics = match serde_json::from_str(&clock) {
-        Ok(told) => told,
+    let clock: ClockAnalytics = match serde_json::from_str(&clock) {
+        Ok(clock) => clock,
         Err(error) => {
-            worker::console_error!("what the clock says cannot be read: {error}");
-            return problem_response(503, "the clock did not answer: try again", &[]);
+            worker::console_error!("the analytics of the purge clock are malformed: {error}");
+            return problem_response(503, "the purge clock did not respond: try again", &[]).into();
         }
     };
     let mut document = CacheAnalytics { v: VERSION, from, to, ..CacheAnalytics::default() };
-    cache_report::fill_report(sites.iter().map(|(site, traffic)| (site.as_str(), traffic)), &mut document);
-    add_clock_analytics(told, &mut document);
+    traffic::fill_report(sites.iter().map(|(site, traffic)| (site.as_str(), traffic)), &mut document);
+    add_clock_analytics(clock, &mut document);
     serde_json::to_string(&document).map_or(JsValue::UNDEFINED, JsValue::from)
 }
 
-/// What the clock tells, in the words of the document.
+/// Adds the purge clock's part to the document.
 fn add_clock_analytics(analytics: ClockAnalytics, document: &mut CacheAnalytics) {
     let sizes = |spread: &Log2Histogram| {
         spread.buckets().map(|(from, below, n)| RangeCount { from, below, n }).collect::<Vec<_>>()
@@ -191,13 +187,6 @@ fn add_clock_analytics(analytics: ClockAnalytics, document: &mut CacheAnalytics)
 }
 
 const MAX_REPORTED_KEYS: usize = 50;
-/// Of a call, addresses and origin requests. The platform allows an invocation so many of its own.
+/// URLs and origin requests of one call. The platform limits the requests of one invocation.
 const MAX_WARMED: usize = 1_000;
 const DEFAULT_WARMED: usize = 100;
-
-const CALL_METHODS: &[(&str, &str)] = &[
-    ("/api/cache/purge", "POST"),
-    ("/api/cache/warm", "POST"),
-    ("/api/cache/analytics", "GET"),
-    ("/api/cache/explain", "GET"),
-];

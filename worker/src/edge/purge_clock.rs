@@ -3,46 +3,20 @@
 
 use std::time::Duration;
 
-use crate::edge::prefetch::MIN_SHARE;
+use cache::MIN_SHARE;
 use cache::metrics::CacheMetrics;
 use cache::prefetch::MarkovTable;
 use cache::purge::{
-    MAX_PURGE_VERSIONS, MAX_VERSIONS_PER_PAGE, PurgeChanges, PurgeClock, PurgeMode, PurgeTarget,
-    PurgeVersion, PurgeWrite, VERSION_RETENTION_MS,
+    MAX_PURGE_VERSIONS, MAX_VERSIONS_PER_PAGE, PurgeChanges, PurgeClock, PurgeTarget, PurgeVersion,
+    PurgeWrite, VERSION_RETENTION_MS,
 };
-use serde::{Deserialize, Serialize};
 use wire::UnixMillis;
 use worker::{
     Date, DurableObject, Env, Error, Request, Response, Result, SqlStorage, SqlStorageValue, State,
     durable_object, wasm_bindgen,
 };
 
-/// What is to be purged, as the object is told.
-#[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct PurgeRequest {
-    #[serde(rename = "what")]
-    pub(crate) targets: Vec<PurgeItem>,
-    #[serde(rename = "force")]
-    pub(crate) mode: PurgeMode,
-}
-
-/// One of those things.
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum PurgeItem {
-    Tag(String),
-    Url(String),
-    Prefix(String),
-    All,
-}
-
-/// A call of the management API, for the record.
-#[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct AdminCall {
-    pub(crate) action: String,
-    pub(crate) what: String,
-    pub(crate) outcome: String,
-}
+use crate::edge::purge_request::{AdminCall, ClockAnalytics, PurgeItem, PurgeRequest, RecordedCall};
 
 /// The object.
 #[durable_object]
@@ -336,24 +310,6 @@ impl TagClock {
     fn sql(&self) -> SqlStorage {
         self.state.storage().sql()
     }
-}
-
-/// What the clock tells of itself, for the analytics.
-#[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct ClockAnalytics {
-    pub(crate) purges: u64,
-    pub(crate) marks: usize,
-    #[serde(rename = "seen")]
-    pub(crate) metrics: CacheMetrics,
-    pub(crate) calls: Vec<RecordedCall>,
-}
-
-/// A call, and when it was.
-#[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct RecordedCall {
-    pub(crate) at: u64,
-    #[serde(flatten)]
-    pub(crate) call: AdminCall,
 }
 
 fn decode_version(row: &[SqlStorageValue]) -> Option<(String, PurgeVersion)> {

@@ -1,13 +1,13 @@
-//! The stored alerts of a site, and the delivery of their notifications. `insight::alert` decides what is raised,
-//! `insight::channel` who has received what.
+//! The stored alerts of a site, and the delivery of their notifications. `alerting` decides what is raised,
+//! `alerting::channel` who has received what.
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::rc::Rc;
 
-use insight::alert::{AlertEffect, AlertInput, Alerts};
-use insight::channel::{ChannelConfig, ChannelResponse, NotificationDeliveries};
-use insight::notification::Notification;
+use alerting::channel::{ChannelConfig, ChannelResponse, NotificationDeliveries};
+use alerting::notification::Notification;
+use alerting::{AlertEffect, AlertInput, Alerts};
 use worker::wasm_bindgen_futures::spawn_local;
 use worker::{Env, Error, Result, SqlStorage, Storage};
 

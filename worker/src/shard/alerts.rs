@@ -1,17 +1,16 @@
 //! The alerts of a site, by its coordinator.
 
+use alerting::alert_document::{AcknowledgeRequest, AlertReport};
+use alerting::budget_observations::budget_observations;
+use alerting::inputs;
+use alerting::{AlertInput, AlertObservation, Alerts, SignalReading, Silence};
 use budget::Budgets;
-use insight::alert::{AlertInput, AlertObservation, Alerts, SignalReading, Silence};
-use insight::alert_document::alerts_document;
-use insight::alert_inputs;
-use insight::alert_requests::AcknowledgeRequest;
-use insight::alert_rules::AlertLevel;
-use insight::budget_observations::budget_observations;
-use insight::budget_watch::WatchOutcome;
-use insight::health_document::AlertCounts;
 use ledger::HourlyLimitCounts;
-use ledger::traffic::TrafficStats;
+use report::budget_watch::WatchOutcome;
+use report::operations::AlertCounts;
+use report::signals::AlertLevel;
 use serde_json::Value;
+use traffic::TrafficStats;
 use worker::Result;
 
 use super::health::memory_usage;
@@ -31,11 +30,11 @@ impl Shard {
         traffic: &TrafficStats,
     ) -> Result<()> {
         let mut all = budget_observations(budgets, counts, watches, now());
-        all.extend(alert_inputs::traffic_observations(traffic));
+        all.extend(inputs::traffic_observations(traffic));
         all.push(AlertObservation::for_site(SignalReading::Memory(memory_usage().percent)));
         let hours = self.hourly_series()?;
         let heard_at = self.update_last_beacon_at(None)?.filter(|_| self.is_monitored());
-        if let Some((heard_at, (views, _))) = heard_at.zip(hours.get(alert_inputs::VIEWS_SERIES)) {
+        if let Some((heard_at, (views, _))) = heard_at.zip(hours.get(inputs::VIEWS_SERIES)) {
             all.push(AlertObservation::for_site(SignalReading::MissingBeacons(
                 views.expected_views(heard_at, now()),
             )));
@@ -45,7 +44,7 @@ impl Shard {
             let series = Some(backend.name);
             all.push(AlertObservation { route: None, device: None, series, reading });
         }
-        all.extend(alert_inputs::anomalies(&hours, now()));
+        all.extend(inputs::anomalies(&hours, now()));
         self.alert_dispatcher.handle(site, config, AlertInput::Observations(all))
     }
 
@@ -62,7 +61,8 @@ impl Shard {
             self.alert_dispatcher.load_deliveries()?,
             self.config()?,
         );
-        Ok(alerts_document(site, &alerts, &deliveries, &config.channels, now())?)
+        let report = AlertReport::new(site, &alerts, &deliveries, &config.channels, now());
+        Ok(serde_json::to_value(report)?)
     }
 
     /// Returns the numbers of raised alerts and of undelivered notifications.

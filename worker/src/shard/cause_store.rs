@@ -3,9 +3,9 @@
 
 use std::collections::BTreeMap;
 
-use insight::cause_report::{CauseQuery, PageCauses};
 use ledger::causes::{CauseDelta, CauseKey, CauseTotals, apply_deltas, keys_to_load};
 use ledger::{CellEffect, FoldedView, Horizon, UnfoldedView};
+use report::cause_report::{CauseQuery, PageCauses};
 use wire::{Device, UnixMillis};
 use worker::{Result, SqlStorageValue};
 
@@ -71,7 +71,7 @@ impl Shard {
     }
 
     pub(super) fn read_causes(&self, query: &CauseQuery) -> Result<Vec<PageCauses>> {
-        let day = ledger::Window::containing(ledger::WindowSpan::Day, query.from).start;
+        let day = wire::Window::containing(wire::WindowSpan::Day, query.from).start;
         let rows = self.sql().exec(
             "SELECT route, device, metric, causes FROM causes WHERE day >= ?1 AND day < ?2
              AND (?3 IS NULL OR route = ?3) AND (?4 IS NULL OR device = ?4)",

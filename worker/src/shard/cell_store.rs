@@ -3,13 +3,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use insight::beacon_verdicts::limits_for;
 use ledger::{
-    CardinalityGuard, CardinalityLimits, Cell, CellEffect, CellKey, CodecError, DayRange, FoldedView,
-    Horizon, HourlyLimitCounts, MinuteRollup, PageDeltas, QueryResult, RollupPlacement, SeriesLabels,
-    SeriesQuery, Window, WindowSpan, cells_to_load, fold, roll_up,
+    CardinalityGuard, CardinalityLimits, Cell, CellEffect, CellKey, DayRange, FoldedView, Horizon,
+    HourlyLimitCounts, MinuteRollup, PageDeltas, QueryResult, RollupPlacement, SeriesLabels, SeriesQuery,
+    cells_to_load, fold, roll_up,
 };
-use wire::UnixMillis;
+use report::beacon_verdicts::limits_for;
+use wire::{CodecError, UnixMillis, Window, WindowSpan};
 use worker::{Error, Result, SqlStorageValue};
 
 use super::cause_store::PriorCounts;

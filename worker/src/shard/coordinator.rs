@@ -1,8 +1,9 @@
 //! The coordinator of a site: its first shard. It reads the other shards, evaluates the site and sends what others are
 //! to receive; each of these has a file of its own.
 
-use ledger::traffic::TrafficStats;
-use ledger::{HourlyLimitCounts, QueryResult, SeriesQuery, WindowSpan};
+use ledger::{HourlyLimitCounts, QueryResult, SeriesQuery};
+use traffic::TrafficStats;
+use wire::WindowSpan;
 use worker::{Error, Result};
 
 use super::object::Shard;
@@ -28,7 +29,7 @@ impl Shard {
                 call.reply(self.coordinator_status(&site, call.last_beacon_at).await?)
             }
             CoordinatorRequest::ReadPushStatus(call) => call.reply(self.push_backends(&site)?),
-            CoordinatorRequest::RetryDeadLetters(call) => call.reply(self.retry_dead_letters(&site, &call)?),
+            CoordinatorRequest::PushRetryRequest(call) => call.reply(self.retry_dead_letters(&site, &call)?),
             CoordinatorRequest::ReadLabResults(call) => call.reply(self.lab_results()?),
             CoordinatorRequest::StoreLabResults(call) => call.reply(self.store_lab_results(&call.0)?),
             CoordinatorRequest::ReadTotals(call) => call.reply(self.totals(&site).await?),

@@ -1,12 +1,11 @@
 //! The health of a site, by its coordinator.
 
-use insight::alert_inputs;
-use insight::health::HealthStatus;
-use insight::health_document::{MemoryUsage, Operations, QueueDepths};
-use insight::health_inputs::{CoordinatorStatus, SiteCounts, last_day_query};
-use ledger::WindowSpan;
-use ledger::traffic::TrafficStats;
-use wire::UnixMillis;
+use alerting::inputs;
+use report::health::HealthStatus;
+use report::health_inputs::{CoordinatorStatus, SiteCounts, last_day_query};
+use report::operations::{MemoryUsage, Operations, QueueDepths};
+use traffic::TrafficStats;
+use wire::{UnixMillis, WindowSpan};
 use worker::Result;
 
 use super::object::Shard;
@@ -56,7 +55,7 @@ impl Shard {
         let is_monitored = self.is_monitored();
         let missed_views = last_beacon_at
             .filter(|_| is_monitored)
-            .zip(hours.get(alert_inputs::VIEWS_SERIES))
+            .zip(hours.get(inputs::VIEWS_SERIES))
             .map_or(0.0, |(at, (hours, _))| hours.expected_views(at, now()));
         let (alerts, notices) = self.alert_counts(site)?;
         let operations = Operations {

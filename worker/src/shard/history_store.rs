@@ -1,7 +1,7 @@
 //! The status history of a site.
 
-use insight::health::HealthStatus;
-use insight::status_history::StatusPeriod;
+use report::health::HealthStatus;
+use report::status_history::StatusPeriod;
 use wire::UnixMillis;
 use worker::{Result, SqlStorageValue};
 

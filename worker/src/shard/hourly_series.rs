@@ -1,12 +1,12 @@
 //! Hourly series of a site. Anomalies are found by comparison with the same hour of earlier days
-//! (`insight::alert_inputs`).
+//! (`alerting::inputs`).
 
 use std::collections::BTreeMap;
 
-use insight::alert_inputs::{self, HourlySeries};
-use insight::hourly_range::{hours_to_write, oldest_hour};
-use ledger::{SeriesQuery, WindowSpan};
-use wire::UnixMillis;
+use alerting::inputs::{self, HourlySeries};
+use ledger::SeriesQuery;
+use report::hourly_range::{hours_to_write, oldest_hour};
+use wire::{UnixMillis, WindowSpan};
 use worker::{Result, SqlStorageValue};
 
 use super::object::Shard;
@@ -23,10 +23,10 @@ impl Shard {
         self.update_last_beacon_at(groups.last_beacon_at)?;
         for (group, cell) in &groups.cells {
             let Some(at) = group.at.filter(|at| (from..to).contains(at)) else { continue };
-            self.write_hour(at, alert_inputs::visit_series(cell))?;
+            self.write_hour(at, inputs::visit_series(cell))?;
         }
         for (window, traffic) in &self.traffic_windows(WindowSpan::Hour, from, to)?.0 {
-            self.write_hour(window.start, alert_inputs::traffic_series(traffic))?;
+            self.write_hour(window.start, inputs::traffic_series(traffic))?;
         }
         self.sql()
             .exec("DELETE FROM hours WHERE hour < ?", vec![to_sql_integer(oldest_hour(now()).0 / HOUR_MS)])?;

@@ -1,9 +1,8 @@
 //! The incidents of a site: alerts from their beginning to their end.
 
-use insight::alert::IncidentRecord;
-use ledger::WindowSpan;
+use alerting::IncidentRecord;
 use serde_json::Value;
-use wire::UnixMillis;
+use wire::{UnixMillis, WindowSpan};
 use worker::{Result, SqlStorage, SqlStorageValue};
 
 use super::sql::{query_integer, to_sql_integer, unsupported_row};

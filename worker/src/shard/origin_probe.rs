@@ -2,7 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 
-use insight::health_document::OriginCheck;
+use report::origin_check::OriginCheck;
 use wire::UnixMillis;
 use worker::{Method, web_sys};
 

@@ -2,10 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use ledger::{
-    BlockRange, Cell, PageDeltas, PageEffect, PageKey, PageLabels, QueryResult, SeriesQuery, WindowSpan,
-};
-use wire::UnixMillis;
+use ledger::{BlockRange, Cell, PageDeltas, PageEffect, PageKey, PageLabels, QueryResult, SeriesQuery};
+use wire::{UnixMillis, WindowSpan};
 use worker::{Result, SqlStorageValue};
 
 use super::cell_store::{malformed_error, malformed_row};

@@ -1,17 +1,18 @@
 //! The push of a site's closed windows to backends, by its coordinator.
 
+use alerting::budget_observations::last_day_verdicts;
 use budget::Budgets;
-use insight::budget_observations::last_day_verdicts;
-use insight::health_document::BackendStatus;
-use insight::pushed_window::{
+use ledger::QueryResult;
+use outbox::{EnqueueError, Outbox, OutboxDocument, OutboxInput, RetryTarget, Sink};
+use report::operations::BackendStatus;
+use report::push_document::PushRetryRequest;
+use report::pushed_window::{
     CORRECTION_PERIOD_MS, corrections_start, counts_in_window, fingerprint, windows_query,
 };
-use insight::window_document::{ClosedWindow, LastVerdicts, traffic_sections};
-use ledger::outbox::{EnqueueError, Outbox, OutboxDocument, OutboxInput, RetryTarget, Sink};
-use ledger::traffic::{TrafficStats, TrafficWindows};
-use ledger::{QueryResult, Window};
-use wire::UnixMillis;
+use report::window_document::{ClosedWindow, LastVerdicts, traffic_sections};
+use traffic::{TrafficStats, TrafficWindows};
 use wire::push::VerdictTransition;
+use wire::{UnixMillis, Window};
 use worker::{Error, Result, SqlStorageValue};
 
 use super::object::Shard;
@@ -19,7 +20,6 @@ use super::sql::{from_sql_integer, to_sql_integer};
 use crate::budgets;
 use crate::clock::{jitter_seed, now};
 use crate::config::Config;
-use crate::shard_protocol::RetryDeadLetters;
 
 impl Shard {
     /// Enqueues windows that have closed, and sends documents that are due.
@@ -48,7 +48,7 @@ impl Shard {
     }
 
     /// Sends dead letters again, and returns their number.
-    pub(super) fn retry_dead_letters(&self, site: &str, request: &RetryDeadLetters) -> Result<usize> {
+    pub(super) fn retry_dead_letters(&self, site: &str, request: &PushRetryRequest) -> Result<usize> {
         let config = self.config()?;
         let mut count = 0_usize;
         let is_selected = |sink: &&Sink| request.sink.as_ref().is_none_or(|name| *name == sink.name);

@@ -1,12 +1,12 @@
-//! The outboxes of a site, in memory and in storage, and their attempts to send. `ledger::outbox` decides what is sent
+//! The outboxes of a site, in memory and in storage, and their attempts to send. `outbox` decides what is sent
 //! when, and how often.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use ledger::outbox::{
-    self, Attempt, AttemptOutcome, IDEMPOTENCY_HEADER, Outbox, OutboxEffect, OutboxEntry, OutboxInput,
+use outbox::{
+    Attempt, AttemptOutcome, IDEMPOTENCY_HEADER, Outbox, OutboxEffect, OutboxEntry, OutboxInput,
     OutboxSettings, OutboxState, OutboxStatus, PushConfig, RetryAfter, SIGNATURE_HEADER, SigningKey, Sink,
 };
 use worker::js_sys::Uint8Array;

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use ledger::{SeriesQuery, Window, WindowSpan};
+use ledger::SeriesQuery;
+use wire::{Window, WindowSpan};
 use worker::{Result, SqlStorageValue};
 
 use super::object::Shard;

@@ -1,6 +1,6 @@
 //! The sample of settled views that is exported before the journal deletes them.
 
-use insight::export::SampledView;
+use export::SampledView;
 use ledger::ViewRecord;
 use wire::UnixMillis;
 use worker::wasm_bindgen_futures::spawn_local;

@@ -1,9 +1,8 @@
 //! The exported totals of a site, which only grow.
 
-use insight::export::Totals;
-use insight::export::totals_range::TotalsRange;
-use ledger::WindowSpan;
-use wire::UnixMillis;
+use export::Totals;
+use export::totals_range::TotalsRange;
+use wire::{UnixMillis, WindowSpan};
 use worker::{Error, Result, SqlStorageValue};
 
 use super::object::Shard;
@@ -59,6 +58,6 @@ impl Shard {
     }
 }
 
-fn encode_error(error: ledger::CodecError) -> Error {
+fn encode_error(error: wire::CodecError) -> Error {
     Error::RustError(format!("totals not encoded: {error}"))
 }

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use ledger::traffic::{MAX_ROUTES, RouteStats, TrafficStats, TrafficWindows};
-use ledger::{BatchHeader, Horizon, OTHER_LABEL, Window, WindowSpan};
-use wire::UnixMillis;
+use ledger::Horizon;
+use traffic::BatchHeader;
+use traffic::{MAX_ROUTES, RouteStats, TrafficStats, TrafficWindows};
+use wire::{OTHER_LABEL, UnixMillis, Window, WindowSpan};
 use worker::{Error, Result, SqlStorageValue};
 
 use super::object::Shard;

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use budget::Budgets;
-use insight::budget_watch::{WatchChange, WatchEvaluation, WatchKey, WatchOutcome, WatchState, evaluate};
 use ledger::HourlyLimitCounts;
+use report::budget_watch::{WatchChange, WatchEvaluation, WatchKey, WatchOutcome, WatchState, evaluate};
 use worker::{Result, SqlStorageValue};
 
 use super::object::Shard;

@@ -1,4 +1,4 @@
-//! A product in a list. Each card asks for its own rating, and all of them together make one query.
+//! A product in a list. The ratings of all cards are loaded in one query.
 
 import Image from "next/image";
 import Link from "next/link";

@@ -1,5 +1,5 @@
-//! The frame of every page. It is the same for everybody, so that the edge may keep the pages; who is
-//! signed in is the members' pages' business.
+//! The layout of every page. It does not depend on the visitor, so the edge can cache the pages; only the
+//! members' pages show the session.
 
 import type { Metadata } from "next";
 import Link from "next/link";

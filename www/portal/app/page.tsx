@@ -1,4 +1,4 @@
-//! The front door.
+//! The home page.
 
 import Image from "next/image";
 import Link from "next/link";

@@ -1,4 +1,4 @@
-//! Stars, for eyes and for ears.
+//! A star rating with a text alternative.
 
 export function Stars({ stars, count }: { stars: number; count?: number }) {
   const said = `${stars.toFixed(1)} of 5 stars${count === undefined ? "" : `, ${count} ${count === 1 ? "review" : "reviews"}`}`;

@@ -1,4 +1,4 @@
-//! What an empty portal is filled with.
+//! Initial content of an empty portal.
 
 export const CATALOGUE = [
   { id: "aloe", name: "Aloe", latin: "Aloe vera", price: 1290, light: "A sunny sill, and a drink every third week", story: "It stores its water in its leaves and would rather be forgotten than fussed over. Turn the pot now and then, or it leans toward the window." },
@@ -20,7 +20,7 @@ const WORDS: [stars: number, words: string][] = [
   [5, "Bought as a present and kept."],
 ];
 
-/** Eight members, most of whom have something to say of every plant. */
+/** Eight members, most of whom review every plant. */
 export const REVIEWS = CATALOGUE.flatMap(({ id }, place) =>
   WORDS.map(([stars, words], number) => ({ product: id, member: ((number + place) % WORDS.length) + 1, stars, words })).filter((_, number) => (number * 5 + place * 7) % 6 > 1),
 );

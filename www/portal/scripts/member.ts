@@ -1,4 +1,4 @@
-//! `PASSWORD=… npm run member -- EMAIL NAME [member|editor]`: makes a member, or gives one a new password.
+//! `PASSWORD=… npm run member -- EMAIL NAME [member|editor]`: creates a member, or sets a new password.
 
 import { join } from "node:path";
 
@@ -10,7 +10,7 @@ console.log("Makes a member of the portal, or gives one a new password and role.
 const [email = "", name = "", role = "member"] = process.argv.slice(2);
 const { PASSWORD = "" } = process.env;
 if (!/^\S+@\S+$/.test(email) || !name || (role !== "member" && role !== "editor") || PASSWORD.length < 12) {
-  console.error("✗ this needs an address, a name, `member` or `editor`, and in PASSWORD at least 12 characters:\n  PASSWORD=… npm run member -- editor@portal.example 'An editor' editor");
+  console.error("✗ invalid arguments; pass an email address, a name and `member` or `editor`, and set PASSWORD to at least 12 characters:\n  PASSWORD=… npm run member -- editor@portal.example 'An editor' editor");
   process.exit(2);
 }
 const database = open(process.env);

@@ -1,4 +1,4 @@
-//! `npm run setup`: brings the database up to date and puts the plants into it, where they are not yet.
+//! `npm run setup`: migrates the database, and inserts the plants if they are missing.
 
 import { randomUUID } from "node:crypto";
 import { join } from "node:path";
@@ -19,7 +19,7 @@ try {
       await inside.query("plant", sql`insert into products (id, name, latin, story, light, price, image, changed_at) values (${id}, ${name}, ${latin}, ${story}, ${light}, ${price}, ${`/plants/${id}.jpg`}, ${Date.now()})`);
     }
     for (const [number, { product, member, stars, words }] of REVIEWS.entries()) {
-      // Members who only wrote: nobody knows a password of theirs, because there is none.
+      // Authors of reviews only: they have no password.
       await inside.query("reviewer", sql`insert into members (id, email, name, role, password) values (${`m${member}`}, ${`member-${member}@portal.invalid`}, ${`Member ${member}`}, ${"member"}, ${"none:"}) on conflict do nothing`);
       await inside.query("review", sql`insert into reviews (id, product_id, member_id, stars, words, written_at) values (${randomUUID()}, ${product}, ${`m${member}`}, ${stars}, ${words}, ${Date.now() - number * 7_200_000})`);
     }

@@ -1,23 +1,23 @@
-//! What the portal asks of a database, whichever it is: SQLite in a file beside it, or PostgreSQL where
-//! `DATABASE_URL` names one. A statement is written once, for both; values never become part of its text.
+//! The database interface: SQLite in a local file, or PostgreSQL if `DATABASE_URL` is set. Statements work on
+//! both, and values are always parameters.
 
 import { openPostgres } from "#portal/store/postgres.ts";
 import { openSqlite } from "#portal/store/sqlite.ts";
 
 export interface Database {
   readonly kind: "sqlite" | "postgres";
-  /** The rows that a statement gives. The name is what `Server-Timing` calls it. */
+  /** Runs a statement and returns its rows. The name appears in `Server-Timing`. */
   query<Row>(name: string, statement: Statement): Promise<Row[]>;
-  /** All that is done inside, or nothing of it. */
+  /** Runs a transaction. */
   transaction<Result>(work: (inside: Database) => Promise<Result>): Promise<Result>;
-  /** Several statements without values: what migrations are made of. */
+  /** Runs several statements without values, for migrations. */
   execute(text: string): Promise<void>;
   close(): Promise<void>;
 }
 
 export type Value = string | number | null;
 
-/** A statement with holes, and what goes into them. */
+/** A statement with placeholders, and their values. */
 export interface Statement {
   readonly parts: readonly string[];
   readonly values: readonly Value[];
@@ -28,7 +28,7 @@ export function sql(texts: TemplateStringsArray, ...given: readonly (Value | rea
   const parts = [texts[0] ?? ""];
   const values: Value[] = [];
   given.forEach((value, index) => {
-    // Nothing is in an empty list, and `in (null)` says so in both databases.
+    // `in ()` is invalid SQL; `in (null)` matches nothing in both databases.
     const all = isList(value) ? (value.length ? value : [null]) : [value];
     all.forEach((each, place) => {
       if (place) parts.push(", ");
@@ -39,12 +39,12 @@ export function sql(texts: TemplateStringsArray, ...given: readonly (Value | rea
   return { parts, values };
 }
 
-/** The text as a database wants it: each hole by its number. */
+/** The statement's text with numbered placeholders. */
 export function textOf({ parts }: Statement, hole: "?" | "$"): string {
   return parts.reduce((text, part, index) => `${text}${hole}${index}${part}`);
 }
 
-/** The portal's own, opened when it is first asked for. */
+/** The portal's database, opened on first use. */
 export function database(): Database {
   return (shared[PORTAL] ??= open(process.env));
 }
@@ -52,13 +52,13 @@ export function database(): Database {
 export function open({ DATABASE_URL, SQLITE_FILE = "portal.sqlite" }: NodeJS.ProcessEnv): Database {
   if (!DATABASE_URL) return openSqlite(SQLITE_FILE);
   if (/^postgres(ql)?:/.test(DATABASE_URL)) return openPostgres(DATABASE_URL);
-  throw new Error("DATABASE_URL must begin with postgres://; without it the portal keeps its data in SQLite");
+  throw new Error("DATABASE_URL must begin with postgres://; unset it to use SQLite");
 }
 
 function isList(value: Value | readonly Value[]): value is readonly Value[] {
   return Array.isArray(value);
 }
 
-/** Next.js bundles each route for itself, and all of them share one connection. */
+/** Next.js bundles each route separately; all bundles share one connection. */
 const PORTAL = Symbol.for("portal.database");
 const shared = globalThis as { [PORTAL]?: Database };

@@ -1,4 +1,4 @@
-//! The members: who they are, their passwords as scrypt leaves them, and the shelf that each one keeps.
+//! Members, their password hashes (scrypt), and their shelves.
 
 import { randomBytes, randomUUID, scrypt, timingSafeEqual } from "node:crypto";
 
@@ -15,7 +15,7 @@ export function membersById(database: Database, ids: readonly string[]): Promise
   return database.query("getMembers", sql`select id, email, name, role from members where id in (${ids})`);
 }
 
-/** The member with that password; undefined otherwise, after the same time whether or not there is such a member. */
+/** The member with that password; undefined otherwise. Takes the same time for unknown members. */
 export async function signedIn(database: Database, email: string, password: string): Promise<Member | undefined> {
   const [found] = await database.query<Member & { password: string }>(
     "getMemberByEmail",
@@ -30,7 +30,7 @@ export async function signedIn(database: Database, email: string, password: stri
   return member;
 }
 
-/** Makes a member, or gives one that is there this password and role. */
+/** Creates a member, or updates the password and role of an existing one. */
 export async function enrol(database: Database, member: Omit<Member, "id">, password: string): Promise<void> {
   const salt = randomBytes(16).toString("base64url");
   const kept = `${salt}:${(await hashed(password, salt)).toString("base64url")}`;
@@ -49,7 +49,7 @@ export async function shelfOf(database: Database, member: string): Promise<strin
   return rows.map(({ product_id }) => product_id);
 }
 
-/** A product that is no longer there is put nowhere. */
+/** Ignores a product that no longer exists. */
 export function putOnShelf(database: Database, member: string, product: string): Promise<unknown> {
   return database.query(
     "putOnShelf",
@@ -70,5 +70,5 @@ function hashed(password: string, salt: string): Promise<Buffer> {
 }
 
 const LENGTH = 32;
-/** Whom a password is compared with when there is nobody: no password has it. */
+/** The hash to compare with for unknown members; no password has it. */
 const NOBODY = `nobody:${Buffer.alloc(LENGTH).toString("base64url")}`;

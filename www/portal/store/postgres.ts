@@ -1,5 +1,5 @@
-//! PostgreSQL, through a pool of connections. Whole numbers come as numbers: times, counts and prices
-//! are all far below 2^53.
+//! PostgreSQL with a connection pool. int8 values are returned as numbers: times, counts and prices are all far
+//! below 2^53.
 
 import pg from "pg";
 
@@ -14,7 +14,7 @@ export function openPostgres(url: string): Database {
     statement_timeout: 10_000,
     types: { getTypeParser: (id, format) => (id === pg.types.builtins.INT8 ? Number : pg.types.getTypeParser(id, format)) },
   });
-  // A connection that breaks while nobody uses it is replaced by the pool; without this it would end the server.
+  // The pool replaces a broken idle connection; without a listener, the error would terminate the server.
   pool.on("error", (error) => console.error(`a connection to PostgreSQL broke: ${error.message}`));
   return {
     ...over(pool),
@@ -28,7 +28,7 @@ export function openPostgres(url: string): Database {
         client.release();
         return result;
       } catch (error) {
-        // A connection that cannot even roll back is not given to anybody else.
+        // A connection that fails to roll back is not reused.
         await client.query("rollback").then(() => client.release(), (broken: Error) => client.release(broken));
         throw error;
       }

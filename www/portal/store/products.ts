@@ -1,5 +1,4 @@
-//! What the portal offers, what members say of it, and how both are loaded for a page: each kind once,
-//! in one query, however many parts of the page ask.
+//! Products and reviews, and their batch loaders: one query for each kind, however many parts of a page need it.
 
 import { randomUUID } from "node:crypto";
 import DataLoader from "dataloader";
@@ -63,10 +62,10 @@ export function write(database: Database, product: string, member: string, stars
   );
 }
 
-/** What an editor may change. */
+/** Fields that an editor may change. */
 export type Change = Partial<Pick<Product, "name" | "story" | "price">>;
 
-/** The product as it is now; nothing where there is none. */
+/** Returns the updated product; undefined if it does not exist. */
 export async function changeProduct(database: Database, id: string, { name, story, price }: Change): Promise<Product | undefined> {
   const [product] = await database.query<Product>(
     "changeProduct",
@@ -75,14 +74,14 @@ export async function changeProduct(database: Database, id: string, { name, stor
   return product;
 }
 
-/** What a page loads one by one and the database is asked for together. */
+/** Batch loaders of one request. */
 export const loaders = perRequest(() => ({
   product: batched((ids) => productsById(database(), ids), ({ id }) => id),
   rating: batched((ids) => ratingsOf(database(), ids), ({ product_id }) => product_id),
   member: batched((ids) => membersById(database(), ids), ({ id }) => id),
 }));
 
-/** Keys that are asked for in one tick are one query; what is not there is undefined. */
+/** Batches the keys of one tick into one query; missing keys are undefined. */
 function batched<Row>(ask: (ids: readonly string[]) => Promise<Row[]>, idOf: (row: Row) => string) {
   return new DataLoader<string, Row | undefined>(
     async (ids) => {

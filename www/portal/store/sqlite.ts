@@ -1,5 +1,5 @@
-//! SQLite, as Node brings it. There is one connection, and its work is done one piece after the other:
-//! otherwise the statement of another request would become part of a transaction that is under way.
+//! SQLite of Node, with one connection. Work is serialized, so that statements of other requests do not join a
+//! transaction in progress.
 
 import { DatabaseSync, type StatementSync } from "node:sqlite";
 
@@ -14,9 +14,9 @@ export function openSqlite(file: string): Database {
   function run<Row>({ values, ...statement }: Statement): Row[] {
     const text = textOf({ values, ...statement }, "?");
     const ready = prepared.get(text) ?? connection.prepare(text);
-    // Lists make texts of many lengths; not all of them are worth keeping.
+    // Lists produce many distinct statements, so the cache is bounded.
     if (prepared.size < 200) prepared.set(text, ready);
-    // Plain objects, as they go to the browser: SQLite's have no prototype.
+    // Plain objects, which React can serialize: SQLite's rows have no prototype.
     return ready.all(...values).map((row) => ({ ...row })) as Row[];
   }
 

@@ -1,6 +1,5 @@
-//! What the edge has pushed: each window as its highest revision tells it, and each verdict that changed.
-//! Kept as long as people look at it: minutes for three days, hours for forty, what changed for four hundred,
-//! days for good.
+//! Pushed windows, each in its highest revision, and verdict transitions. Retention: minutes for 3 days, hours for
+//! 40 days, transitions for 400 days, days forever.
 
 import type { Push } from "edge-vitals/backend";
 
@@ -41,7 +40,7 @@ export interface Transition {
   verdict_after: string;
 }
 
-/** Stores a document and its key in one transaction: false where the key was there already. */
+/** Stores a document and its key in one transaction; returns false if the key exists. */
 export function keep(database: Database, { key, site, span, start, revision, document }: Push, now = Date.now()): Promise<boolean> {
   const told = document as WindowDocument;
   const startAt = start.getTime();
@@ -63,7 +62,7 @@ export function keep(database: Database, { key, site, span, start, revision, doc
           values (${key}, ${number}, ${site}, ${startAt}, ${route}, ${device}, ${metric}, ${from ?? null}, ${to})`,
       );
     }
-    // A day's window comes once a day: time to forget.
+    // Expire old windows once a day, when the day's window arrives.
     if (span === "day") await forget(inside, site, now);
     return true;
   });
@@ -76,7 +75,7 @@ async function forget(database: Database, site: string, now: number): Promise<vo
   await database.query("forgetReceipts", sql`delete from receipts where received_at < ${now - 40 * DAY}`);
 }
 
-/** The newest first. */
+/** Newest first. */
 export async function latestWindows(database: Database, site: string, span: string, most: number): Promise<WindowDocument[]> {
   const rows = await database.query<{ document: string }>(
     "latestWindows",
@@ -92,7 +91,7 @@ export function latestTransitions(database: Database, site: string, most: number
   );
 }
 
-/** When the edge was last heard; null when never. */
+/** The time of the last push; null if there was none. */
 export async function lastReceived(database: Database): Promise<number | null> {
   const [row] = await database.query<{ received_at: number | null }>("lastReceived", sql`select max(received_at) as received_at from windows`);
   return row?.received_at ?? null;
@@ -108,7 +107,7 @@ export async function counted(database: Database): Promise<{ products: number; m
     sql`select (select count(*) from products) as products, (select count(*) from members) as members,
       (select count(*) from reviews) as reviews, (select count(*) from windows) as windows`,
   );
-  if (!row) throw new Error("the database counts nothing");
+  if (!row) throw new Error("count query returned no row");
   return row;
 }
 

@@ -1,4 +1,4 @@
-// What workerd calls: nothing but the one function.
+// The handler that workerd calls.
 import * as wasm from "./index.js";
 
 export default { fetch: (request, env, context) => wasm.fetch(request, env, context) };

@@ -1,4 +1,4 @@
-// What an application writes, in its strictest settings: this only has to compile.
+// An application in the strictest settings. This file only has to compile.
 import { onLCP, start, view } from "edge-vitals";
 import { onINP } from "edge-vitals/attribution";
 import { overlay, table } from "edge-vitals/development";

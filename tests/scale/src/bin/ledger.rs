@@ -1,20 +1,18 @@
-//! What reading costs after ten thousand, a million and ten million views, and what a sketch costs beside
-//! those that others use. Prints figures as JSON; `cargo xtask bench ledger` shows them.
+//! Benchmark of queries after ten thousand, a million and ten million views, and of the sketch in comparison with
+//! other sketches. It prints figures as JSON for `cargo xtask bench ledger`.
 
 use std::hint::black_box;
 use std::time::Instant;
 
 use hdrhistogram::Histogram;
 use hdrhistogram::serialization::{Serializer, V2Serializer};
-use ledger::{
-    BotFilter, CardinalityLimits, Dimension, Horizon, SeriesQuery, Window, WindowSpan, lookback_start,
-};
+use ledger::{BotFilter, CardinalityLimits, Dimension, Horizon, SeriesQuery, lookback_start};
 use scale::{Audience, Random, SimulatedShard, shipped_limits};
 use serde_json::{Value, json};
 use sketch::Sketch;
 use sketches_ddsketch::{Config, DDSketch};
 use tdigests::TDigest;
-use wire::{Metric, UnixMillis};
+use wire::{Metric, UnixMillis, Window, WindowSpan};
 
 fn main() {
     let mut figures = bench_queries();
@@ -25,7 +23,7 @@ fn main() {
 const ROUTES: usize = 1000;
 const DAYS: u64 = 30;
 
-/// A month of a thousand routes. Asked is what pages tell, and what only the cells of series do.
+/// Queries a month of a thousand routes: once from page sums, and once from cells.
 fn bench_queries() -> Vec<Value> {
     let mut months = [10_000, 1_000_000, 10_000_000].map(Month::simulate);
     let kinds: [(&str, Vec<(Dimension, String)>); 2] = [
@@ -62,7 +60,7 @@ fn bench_queries() -> Vec<Value> {
         "a series and window after 10,000,000 views",
         a_cell(large),
         "bytes",
-        // Four or five values a view, of 32 bits.
+        // A view has four or five values of 32 bits.
         large.shard.cell_bytes() as f64 / (large.views * 4 * 46 / 10) as f64,
         "its values as numbers of 32 bits",
         1.0,
@@ -99,12 +97,13 @@ struct QueryCost {
 impl Month {
     fn simulate(views: u64) -> Self {
         eprint!("\rfolds {views} views of a month  ");
-        // A window has room for all of the routes.
-        let room = CardinalityLimits { routes: 2 * ROUTES, reserved_routes: ROUTES, series: 4 * ROUTES };
-        // The last hours are in minutes; what is before them is counted hour by hour, as a roll-up leaves it.
+        // The limits allow all routes.
+        let limits = CardinalityLimits { routes: 2 * ROUTES, reserved_routes: ROUTES, series: 4 * ROUTES };
+        // The last two hours are in minutes; earlier views are in hours, as after a roll-up.
         let minutes =
             Window::containing(WindowSpan::Hour, END.saturating_sub(2 * WindowSpan::Hour.millis())).start;
-        let mut shard = SimulatedShard::new(room, Horizon { minutes, pages: minutes, ..Horizon::default() });
+        let mut shard =
+            SimulatedShard::new(limits, Horizon { minutes, pages: minutes, ..Horizon::default() });
         shard.fold_block = 20_000;
         let mut audience = Audience::new(ROUTES, true, 7);
         let at = |view: u64| START.saturating_add(view * (END.0 - START.0) / views);
@@ -129,13 +128,13 @@ impl Month {
         let mut rows = 0;
         let millis = median((0..5).map(|_| {
             let before = thread_cpu_ns();
-            let (groups, taken) = self.shard.query(&query);
+            let (groups, usage) = self.shard.query(&query);
             let p75 = groups
                 .cells
                 .values()
                 .filter_map(|cell| cell.metrics.get(&Metric::Lcp)?.sketch.percentile(75));
             assert!(black_box(p75.count()) <= ROUTES);
-            rows = taken.read;
+            rows = usage.read;
             (thread_cpu_ns() - before) / 1e6
         }));
         QueryCost { millis, rows }
@@ -143,10 +142,10 @@ impl Month {
 }
 
 const START: UnixMillis = UnixMillis(20_000 * WindowSpan::Day.millis());
-/// A moment like any other.
+/// An arbitrary time of day.
 const END: UnixMillis = UnixMillis(START.0 + DAYS * WindowSpan::Day.millis() + 34_567_890);
 
-/// A sketch, as this bench needs it.
+/// The operations of a sketch that are measured.
 trait BenchSketch: Sized {
     const NAME: &'static str;
     fn from_values(values: &[u32]) -> Self;
@@ -176,14 +175,14 @@ impl BenchSketch for OurSketch {
         f64::from(self.0.percentile((share * 100.0).round() as u8).expect("values").midpoint())
     }
     fn encoded_bytes(&self) -> usize {
-        self.0.encode().map_or(0, |bytes| bytes.len())
+        self.0.encode().len()
     }
 }
 
 impl BenchSketch for DataDogSketch {
     const NAME: &'static str = "sketches-ddsketch";
     fn from_values(values: &[u32]) -> Self {
-        // Half of 1/64: the same bound as ours.
+        // 1/128 on either side is the bound of our sketch, too.
         let mut sketch = DDSketch::new(Config::new(1.0 / 128.0, 2048, 1.0));
         values.iter().for_each(|value| sketch.add(f64::from(*value)));
         Self(sketch)
@@ -225,7 +224,7 @@ impl BenchSketch for HdrSketch {
 impl BenchSketch for DigestSketch {
     const NAME: &'static str = "tdigests";
     fn from_values(values: &[u32]) -> Self {
-        // Values come one after the other; it takes them in blocks.
+        // Values arrive one by one, but this digest takes blocks.
         let mut digest: Option<TDigest> = None;
         for block in values.chunks(500) {
             let next = TDigest::from_values(block.iter().map(|value| f64::from(*value)).collect());
@@ -267,7 +266,7 @@ fn bench_sketches() -> Vec<Value> {
     let values: Vec<u32> = (0..100_000).map(|_| random.log_normal(1500.0).max(1)).collect();
     let mut sorted = values.clone();
     sorted.sort_unstable();
-    // Round by round, because the machine's mood changes between rounds.
+    // The ratio is taken within each round, because the speed of a shared machine varies between rounds.
     let rounds: Vec<[SketchCost; 4]> = (0..7)
         .map(|_| {
             [
@@ -327,13 +326,13 @@ fn measure_sketch<S: BenchSketch>(values: &[u32], sorted: &[u32]) -> SketchCost 
     }
 }
 
-/// The time that this thread has had a processor, in nanoseconds: a shared machine takes none of it away.
+/// Returns the CPU time of this thread in nanoseconds, which other processes do not affect.
 fn thread_cpu_ns() -> f64 {
     let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
     text.split_whitespace()
         .next()
         .and_then(|nanos| nanos.parse().ok())
-        .expect("Linux counts the time of a thread")
+        .expect("Linux provides the CPU time of a thread")
 }
 
 fn elapsed_ns(started: Instant) -> f64 {

@@ -1,13 +1,13 @@
-//! A billion page views a day over many sites, hour by hour: how many shards, requests and rows that is,
-//! what is stored, what the platform's list price makes of it, and which of them is the bottleneck. Cells
-//! are counted by the ledger's own code; what the tables of the journal take is what SQLite says of them.
+//! Cost model of a billion page views a day over many sites, hour by hour: shards, requests, rows, storage, the
+//! cost at the platform's list prices, and the bottleneck. Cells are simulated with the ledger's own code; the rows
+//! of the journal are as measured in SQLite.
 
-use ledger::{CardinalityLimits, Horizon, UnfoldedView, WindowSpan};
+use ledger::{CardinalityLimits, Horizon, UnfoldedView};
 use scale::{Audience, Random, RowCounts, SimulatedShard, shipped_limits};
-use wire::UnixMillis;
+use wire::{UnixMillis, WindowSpan};
 
-/// The platform's list prices in US dollars, as of 2026-11; each a million of its unit, storage a
-/// gigabyte-month. What the plan includes is left out: at this scale it is nothing.
+/// The platform's list prices in US dollars as of 2026-11, per million units; storage per gigabyte-month. The
+/// included volume of the plan is negligible at this scale.
 /// <https://developers.cloudflare.com/workers/platform/pricing/>
 /// <https://developers.cloudflare.com/durable-objects/platform/pricing/>
 mod price {
@@ -20,23 +20,23 @@ mod price {
     pub const STORED_GIGABYTE_MONTH: f64 = 0.20;
 }
 
-/// What the tables of the journal take, as `rowsWritten` and `rowsRead` of workerd's cursors count it: a row
-/// and the index of its name when a view is told, and when it is told again, for then it moves to the end;
-/// one row when it is counted, and one when it is swept.
+/// Rows of the journal, as counted by `rowsWritten` and `rowsRead` of workerd's cursors: a row and its index entry
+/// when a view arrives or is corrected, which moves it to the end; one row when it is folded, and one when it
+/// expires.
 mod journal {
     pub const ROWS_PER_VIEW: f64 = 2.0;
     pub const ROWS_PER_CORRECTION: f64 = 2.0;
     pub const ROWS_PER_FOLDED_VIEW: f64 = 1.0;
     pub const ROWS_PER_EXPIRED_VIEW: f64 = 1.0;
     pub const ROWS_READ_PER_SEND: f64 = 10.0;
-    /// Of each fold: up to where views are counted, and which routes are visited most.
+    /// Each fold stores its position in the journal and the most visited routes.
     pub const ROWS_PER_FOLD: f64 = 2.0;
-    /// A row with its index, and for how many hours it is kept.
+    /// The size of a row with its index entry.
     pub const ROW_BYTES: f64 = 650.0;
     pub const RETENTION_HOURS: f64 = 2.0;
 }
 
-/// What the journal took by the tables of version 2, which had an index for each of its two orders.
+/// Rows of the journal of version 2, which had an index for each of its two orders.
 mod journal_v2 {
     pub const ROWS_PER_VIEW: f64 = 4.0;
     pub const ROWS_PER_CORRECTION: f64 = 3.0;
@@ -44,18 +44,18 @@ mod journal_v2 {
 
 const VIEWS_PER_DAY: f64 = 1e9;
 const SITES: usize = 10_000;
-/// Of a hundred views, so many are told a second time: the page was left, and came back.
+/// The share of views with a second beacon: the page was hidden and shown again.
 const CORRECTED_SHARE: f64 = 0.25;
-/// What an object is given, at most, so that a peak of a minute does not overrun it.
+/// The planned maximum of an object, with a reserve for peaks of a minute.
 const MAX_VIEWS_PER_SECOND: f64 = 250.0;
-/// What a beacon takes of a processor, in the Worker and in the object; `cargo xtask bench ingest`.
+/// The CPU time of a beacon in the Worker and in the object, from `cargo xtask bench ingest`.
 const CPU_MS_PER_SEND: f64 = 0.25;
 const ROUTES: usize = 200;
 const FOLD_INTERVAL_SECONDS: f64 = 10.0;
-/// A sum of a page at most, as `cargo xtask bench ledger` finds it after ten million views.
+/// The largest page sum, from `cargo xtask bench ledger` after ten million views.
 const PAGE_SUM_BYTES: f64 = 1350.0;
 const OBJECT_MEMORY_GB: f64 = 0.125;
-/// The share of a day's views in each of its hours.
+/// The share of daily views by hour, in per cent.
 const HOURLY_SHARE: [f64; 24] = [
     2.4, 1.8, 1.5, 1.3, 1.4, 1.8, 2.6, 3.6, 4.5, 5.1, 5.5, 5.6, 5.5, 5.4, 5.3, 5.3, 5.4, 5.6, 5.9, 6.2, 6.1,
     5.5, 4.2, 3.0,
@@ -104,8 +104,8 @@ fn main() {
     println!("\nA day, by what is billed:");
     let lines = day.bill();
     let all: f64 = lines.iter().map(|line| line.dollars).sum();
-    for BillLine { label: what, count, dollars } in &lines {
-        println!("  {what:<44} {count:>18.0}  {dollars:>10.2} dollars  {:>5.1} %", 100.0 * dollars / all);
+    for BillLine { label, count, dollars } in &lines {
+        println!("  {label:<44} {count:>18.0}  {dollars:>10.2} dollars  {:>5.1} %", 100.0 * dollars / all);
     }
     println!("  {:<44} {:>18}  {all:>10.2} dollars", "all", "");
     println!(
@@ -139,7 +139,7 @@ fn main() {
     );
 }
 
-/// What an hour takes, of all sites.
+/// The usage of one hour by all sites.
 #[derive(Clone, Copy, Debug, Default)]
 struct HourUsage {
     views: f64,
@@ -149,11 +149,11 @@ struct HourUsage {
     journal_rows: f64,
     cell_rows: f64,
     rows_read: f64,
-    /// Bytes that are stored while the hour lasts: the journal, minutes and hours.
+    /// Bytes that are stored during the hour: journal, minutes and hours.
     stored_bytes: f64,
-    /// Bytes of the hour's own cells once it is over.
+    /// Bytes of the cells of the hour after its roll-up.
     lasting_bytes: f64,
-    /// Pages that were seen.
+    /// Visited pages.
     pages: f64,
     object_requests: f64,
     object_seconds: f64,
@@ -262,15 +262,15 @@ impl HourUsage {
     }
 }
 
-/// Sites of about one size.
+/// A class of sites of similar size.
 struct SiteClass {
     rank: usize,
     sites: f64,
-    /// Of each of them, in a day.
+    /// Daily views of each site.
     views: f64,
 }
 
-/// Every site, in steps of which each is half as long again as the last.
+/// Groups all sites by rank; each class is half as large again as the previous one.
 fn site_classes() -> Vec<SiteClass> {
     let mut all = Vec::new();
     let mut rank = 1;
@@ -301,8 +301,8 @@ fn hour_usage(at: usize) -> HourUsage {
     sum
 }
 
-/// One shard for one hour. Of a busy one some minutes are folded, and stand for the hour; the roll-up is
-/// of as many views as they hold.
+/// Simulates one shard for one hour. For a busy shard some minutes are folded and extrapolated to the hour; the
+/// roll-up is of the folded views.
 fn simulate_shard_hour(views: f64, seed: u64) -> HourUsage {
     let noon = UnixMillis(500_000 * WindowSpan::Hour.millis());
     let minutes = (MAX_SIMULATED_VIEWS / (views / 60.0)).clamp(3.0, 60.0).floor();
@@ -312,10 +312,10 @@ fn simulate_shard_hour(views: f64, seed: u64) -> HourUsage {
         CardinalityLimits::default(),
         Horizon { minutes: noon, pages: noon, ..Horizon::default() },
     );
-    let (mut rows, mut folds, mut told) = (RowCounts::default(), 0.0, 0.0);
+    let (mut rows, mut folds, mut folded_views) = (RowCounts::default(), 0.0, 0.0);
     let mut due = 0.0;
     for fold in 0..(minutes * 60.0 / FOLD_INTERVAL_SECONDS) as u64 {
-        // Views come by chance, not by the clock.
+        // Arrivals are random.
         due += views / 3600.0 * FOLD_INTERVAL_SECONDS * 2.0 * random.share();
         let count = due.floor();
         due -= count;
@@ -328,47 +328,47 @@ fn simulate_shard_hour(views: f64, seed: u64) -> HourUsage {
         rows.read += folded.read;
         rows.written += folded.written;
         folds += 1.0;
-        told += count;
+        folded_views += count;
     }
-    let stands_for = if told > 0.0 { views / told } else { 0.0 };
+    let extrapolation = if folded_views > 0.0 { views / folded_views } else { 0.0 };
     let minute_bytes = shard.cell_bytes() as f64;
     let rolled = shard.roll_up(noon.saturating_add(4 * WindowSpan::Hour.millis()));
-    // More minutes of the same hour find most of its series there already.
-    let hours = if minutes < 60.0 { 1.0 } else { stands_for };
+    // Further minutes of the same hour add few series.
+    let hours = if minutes < 60.0 { 1.0 } else { extrapolation };
     let sends = views * (1.0 + CORRECTED_SHARE);
-    // A correction is folded again, mostly into cells that the same fold writes anyway.
-    let cells = (rows.written as f64 + rolled.written as f64) * stands_for * (1.0 + CORRECTED_SHARE / 2.0);
+    // A correction is folded into cells that the same fold mostly writes anyway.
+    let cells = (rows.written as f64 + rolled.written as f64) * extrapolation * (1.0 + CORRECTED_SHARE / 2.0);
     let journal = views
         * (journal::ROWS_PER_VIEW + journal::ROWS_PER_FOLDED_VIEW + journal::ROWS_PER_EXPIRED_VIEW)
         + views * CORRECTED_SHARE * (journal::ROWS_PER_CORRECTION + journal::ROWS_PER_FOLDED_VIEW)
-        + folds * stands_for * journal::ROWS_PER_FOLD;
+        + folds * extrapolation * journal::ROWS_PER_FOLD;
     let lasting = shard.cell_bytes() as f64 * hours;
     HourUsage {
         views,
         requests: sends,
         journal_rows: journal,
         cell_rows: cells,
-        rows_read: (rows.read + rolled.read) as f64 * stands_for + sends * journal::ROWS_READ_PER_SEND,
+        rows_read: (rows.read + rolled.read) as f64 * extrapolation + sends * journal::ROWS_READ_PER_SEND,
         stored_bytes: views * journal::RETENTION_HOURS * journal::ROW_BYTES
-            + 2.0 * minute_bytes * stands_for
+            + 2.0 * minute_bytes * extrapolation
             + lasting * 24.0 * 35.0,
         lasting_bytes: lasting,
         pages: shard.sums.len() as f64,
-        object_requests: sends + folds * stands_for,
-        // An object sleeps some seconds after it was last asked.
+        object_requests: sends + folds * extrapolation,
+        // An object hibernates some seconds after its last request.
         object_seconds: (sends * FOLD_INTERVAL_SECONDS).min(3600.0),
         ..HourUsage::default()
     }
 }
 
-/// What hours come to once they are days.
+/// Returns the bytes that are stored after 400 days.
 fn retained_bytes(day: &HourUsage) -> f64 {
-    // A day's cells hold the views of its hours, and buckets that are used already cost little more. Each
-    // page has a sum of each day.
+    // A day's cells contain the views of its hours; counts in used buckets take little more space. Each page has a
+    // sum for each day.
     day.lasting_bytes * 35.0 + day.lasting_bytes / 8.0 * 365.0 + day.pages * PAGE_SUM_BYTES * 400.0
 }
 
-/// The share of all views that the site of this rank has: the second has half of the first's.
+/// Returns the share of all views of a site by its rank (Zipf): the second has half of the views of the first.
 fn view_share(rank: usize) -> f64 {
     1.0 / rank as f64 / (1..=SITES).map(|rank| 1.0 / rank as f64).sum::<f64>()
 }
@@ -378,7 +378,7 @@ fn shards_of_site(rank: usize) -> f64 {
     (VIEWS_PER_DAY * view_share(rank) * peak / 3600.0 / MAX_VIEWS_PER_SECOND).ceil().max(1.0)
 }
 
-/// Views of one shard in one hour that are folded really.
+/// The maximum number of views that are simulated for one shard and hour.
 const MAX_SIMULATED_VIEWS: f64 = 6000.0;
 
 #[cfg(test)]
@@ -400,15 +400,15 @@ mod tests {
 
     #[test]
     fn simulating_fewer_minutes_keeps_the_cost_per_view() {
-        // An hour is folded of the one, and some minutes of the other, which has more for each cell.
+        // The first is simulated for an hour, the second for some minutes with more views per cell.
         let (calm, busy) =
             (simulate_shard_hour(MAX_SIMULATED_VIEWS, 1), simulate_shard_hour(MAX_SIMULATED_VIEWS * 3.0, 1));
-        let a_view = |hour: &HourUsage| hour.cell_rows / hour.views;
+        let rows_per_view = |hour: &HourUsage| hour.cell_rows / hour.views;
         assert!(
-            a_view(&busy) < a_view(&calm) && a_view(&busy) > a_view(&calm) / 2.0,
+            rows_per_view(&busy) < rows_per_view(&calm) && rows_per_view(&busy) > rows_per_view(&calm) / 2.0,
             "{} {}",
-            a_view(&busy),
-            a_view(&calm)
+            rows_per_view(&busy),
+            rows_per_view(&calm)
         );
     }
 }

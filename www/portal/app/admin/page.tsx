@@ -1,4 +1,4 @@
-//! How the site does, as the edge has told it, window by window; and the way to change what it offers.
+//! Health of the site from the windows that the edge pushed, and links to edit the products.
 
 import type { Metadata } from "next";
 import Link from "next/link";
@@ -32,11 +32,11 @@ export default async function Admin({ searchParams }: { searchParams: Promise<{ 
         <div>
           <dt>Database</dt>
           <dd className={check.status}>
-            {check.status === "pass" ? `answers in ${check.observedValue} ms` : "does not answer"} <small>({database().kind})</small>
+            {check.status === "pass" ? `responds in ${check.observedValue} ms` : "does not respond"} <small>({database().kind})</small>
           </dd>
         </div>
         <div>
-          <dt>The edge was last heard</dt>
+          <dt>Last push of the edge</dt>
           <dd>{heard === null ? "never" : moment(heard)}</dd>
         </div>
       </dl>

@@ -1,4 +1,4 @@
-//! A member's own page: nobody else's, so it never stays at the edge.
+//! A member's own page; private, so the edge never caches it.
 
 import type { Metadata } from "next";
 import Image from "next/image";

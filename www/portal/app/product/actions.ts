@@ -1,6 +1,6 @@
 "use server";
-//! What a member does on a product's page. The page itself is the same for everybody; who is not signed
-//! in is shown the door and comes back.
+//! Server actions of a product page. The page does not depend on the visitor; a visitor who is not signed in is
+//! sent to the sign-in page and back.
 
 import { redirect } from "next/navigation";
 
@@ -35,7 +35,7 @@ export async function review(form: FormData): Promise<void> {
   redirect(`/product/${product}`);
 }
 
-/** The id of a product, or of none: never anything that could lead elsewhere. */
+/** Restricts an id to safe characters, so that it cannot redirect elsewhere. */
 function productIn(form: FormData): string {
   return String(form.get("product") ?? "").replace(/[^\w-]/g, "").slice(0, 64);
 }

@@ -1,4 +1,4 @@
-//! All that there is.
+//! The list of all products.
 
 import type { Metadata } from "next";
 

@@ -1,5 +1,5 @@
 "use server";
-//! In through the door, and out again.
+//! Server actions to sign in and out.
 
 import { redirect } from "next/navigation";
 
@@ -26,7 +26,7 @@ export async function signOut(): Promise<void> {
   redirect("/");
 }
 
-/** Where a visitor was on the way to, if that is a page of ours: `//elsewhere.example` is not. */
+/** The page to return to, restricted to this origin: `//elsewhere.example` is rejected. */
 function ownPath(next: string): string {
   const here = "http://here.invalid";
   const url = URL.canParse(next, here) ? new URL(next, here) : undefined;

@@ -1,5 +1,5 @@
 "use client";
-//! The form of the door, which says what was wrong without losing what was typed.
+//! The sign-in form, which keeps the input after an error.
 
 import { useActionState } from "react";
 

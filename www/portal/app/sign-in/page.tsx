@@ -1,4 +1,4 @@
-//! The door.
+//! The sign-in page.
 
 import type { Metadata } from "next";
 

@@ -1,5 +1,5 @@
-//! The emptiest Worker in Rust: what an answer costs before anything is done for it. The cache's bench
-//! holds a hit against it.
+//! The smallest Worker in Rust: the cost of a response without any work. The cache benchmark compares a
+//! hit with it.
 
 use worker::{Context, Env, Request, Response, Result, event};
 

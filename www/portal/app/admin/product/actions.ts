@@ -1,5 +1,5 @@
 "use server";
-//! The write behind the form.
+//! The server action of the product form.
 
 import { purgeProduct } from "#portal/edge.ts";
 import { onlyEditors } from "#portal/session.ts";
@@ -15,6 +15,6 @@ export async function change(_: string, form: FormData): Promise<string> {
   if (!name || name.length > 100 || !story || story.length > 4000) return "It needs a name of at most 100 and a story of at most 4000 characters.";
   if (!Number.isSafeInteger(price) || price < 0) return "The price is a number of euros, like 24.90.";
   const product = await changeProduct(database(), id, { name, story, price });
-  if (!product) return "There is no such plant any more.";
-  return (await purgeProduct(id)) ? "Changed; visitors see it now." : "Changed; the edge could not be told, so visitors may see the old one for ten minutes.";
+  if (!product) return "This plant no longer exists.";
+  return (await purgeProduct(id)) ? "Changed; visitors see it now." : "Changed, but the edge cache could not be purged: visitors may see the old version for ten minutes.";
 }

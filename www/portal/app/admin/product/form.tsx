@@ -1,5 +1,5 @@
 "use client";
-//! The form that changes a product, and says what came of it.
+//! The form that edits a product and shows the result.
 
 import { useActionState } from "react";
 

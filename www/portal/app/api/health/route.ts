@@ -1,4 +1,4 @@
-//! For monitors: one word, and the database's.
+//! Health for monitors: the overall status and the database check.
 
 import { databaseCheck, received, said } from "#portal/health.ts";
 

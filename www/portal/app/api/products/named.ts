@@ -1,4 +1,4 @@
-//! A product as the API tells of it.
+//! The API representation of a product.
 
 import { loaders, type Product } from "#portal/store/products.ts";
 

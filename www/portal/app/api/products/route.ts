@@ -1,4 +1,4 @@
-//! All products, or those whose `ids` are given, each with its rating: three queries for however many.
+//! All products, or those with the given `ids`, with their ratings, in three queries for any number.
 
 import { loaders, listProducts, type Product } from "#portal/store/products.ts";
 import { database } from "#portal/store/database.ts";

@@ -1,5 +1,5 @@
-//! A product: its picture is the largest thing that a visitor sees, and is asked for first. What the page
-//! loads one by one (its reviews' members, its neighbours' ratings) goes to the database in batches.
+//! A product. Its picture is the LCP element and is preloaded. Loads of single rows (the reviews' members, the
+//! neighbours' ratings) are batched.
 
 import type { Metadata } from "next";
 import Image from "next/image";
@@ -107,7 +107,7 @@ function ReviewForm({ product }: { product: Product }) {
   );
 }
 
-/** The three that follow it in the alphabet, round and round. */
+/** The three products that follow in the alphabet, wrapping around. */
 function neighbours(all: readonly Product[], id: string): Product[] {
   const at = all.findIndex((product) => product.id === id);
   return [...all.slice(at + 1), ...all.slice(0, Math.max(at, 0))].slice(0, 3);

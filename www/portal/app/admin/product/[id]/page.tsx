@@ -1,4 +1,4 @@
-//! Changes a product. What visitors see changes with it, at once: the edge is told before this says so.
+//! Edits a product. The edge cache is purged before the change is confirmed.
 
 import type { Metadata } from "next";
 import { notFound } from "next/navigation";

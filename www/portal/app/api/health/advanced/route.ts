@@ -1,4 +1,4 @@
-//! For those on call: what is stored, and when the edge was last heard.
+//! Detailed health: the database, stored windows, and the time of the edge's last push.
 
 import { databaseCheck, received, said } from "#portal/health.ts";
 import { database } from "#portal/store/database.ts";

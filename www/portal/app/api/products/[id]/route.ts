@@ -1,4 +1,4 @@
-//! One product. Who changes it purges what the edge has of it, before the answer says that it is done.
+//! One product. A change purges its pages from the edge cache before the response is sent.
 
 import { named } from "#portal/app/api/products/named.ts";
 import { purgeProduct } from "#portal/edge.ts";

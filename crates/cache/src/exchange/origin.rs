@@ -1,0 +1,255 @@
+//! The origin's part of an exchange: the requests to it, its limiter, its responses and its failures.
+
+use std::rc::Rc;
+
+use wire::UnixMillis;
+
+use super::step::{ExchangeFailure, OriginError, OriginRequestMark, Step};
+use super::{Candidate, Exchange, ExchangeRoute, Revalidation};
+use crate::cache_status::LookupOutcome;
+use crate::decision_log::DecisionReason;
+use crate::headers::Headers;
+use crate::http_head::ResponseHead;
+use crate::lookup_policy::can_serve_stale_on_error;
+use crate::memory_cache::MemoryEntry;
+use crate::revalidate::{RevalidationOutcome, apply_not_modified};
+use crate::shared_state::SharedState;
+use crate::storage_policy::storable_entry;
+
+/// A request to the origin.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OriginRequest {
+    /// The URL.
+    pub url: String,
+    /// The method.
+    pub method: String,
+    /// The header fields.
+    pub headers: Headers,
+}
+
+impl<B: Clone> Exchange<B> {
+    pub(super) fn admit(&mut self, now: UnixMillis, shared: &mut SharedState<B>) -> Step {
+        let Some(limits) = self.route().and_then(|route| route.limit) else { return Step::ContactOrigin };
+        let limiter = shared.limiter_or_new(self.route.index, limits, now);
+        match limiter.admit(now) {
+            Ok(()) => {
+                self.origin.is_admitted = true;
+                Step::ContactOrigin
+            }
+            Err(retry_after) => {
+                let rate = limiter.rate() as u32;
+                self.log.record(DecisionReason::OriginLimited { rate });
+                self.fail(ExchangeFailure::Limited { retry_after }, now)
+            }
+        }
+    }
+
+    pub(super) fn receive(
+        &mut self,
+        status: u16,
+        headers: Headers,
+        now: UnixMillis,
+        shared: &mut SharedState<B>,
+    ) -> Step {
+        let OriginRequestMark { purge_seq, requested } = self.origin_request_mark(now);
+        self.origin.duration_ms = Some(now.0.saturating_sub(requested.0));
+        let response = ResponseHead { status, headers, requested, received: now };
+        self.origin.response = Some(response.clone());
+        self.settle(status >= 500 || status == 429, now, shared);
+        if let Some(failure) = unusable_response(&response) {
+            return self.fail(failure, now);
+        }
+        if self.is_passed() {
+            return Step::Send;
+        }
+        if status == 304 {
+            return self.apply_not_modified(&response, purge_seq, shared);
+        }
+        if matches!(status, 500 | 502..=504) && self.has_stale_for_error() {
+            return self.serve_stale_for_error(now);
+        }
+        self.store_or_send(&response, purge_seq, now, shared)
+    }
+
+    pub(super) fn lose_origin(
+        &mut self,
+        error: OriginError,
+        now: UnixMillis,
+        shared: &mut SharedState<B>,
+    ) -> Step {
+        let OriginRequestMark { requested, .. } = self.origin_request_mark(now);
+        self.origin.duration_ms = Some(now.0.saturating_sub(requested.0));
+        self.settle(error != OriginError::RequestBodyTooLarge, now, shared);
+        self.fail(ExchangeFailure::Origin(error), now)
+    }
+
+    fn store_or_send(
+        &mut self,
+        response: &ResponseHead,
+        purge_seq: u64,
+        now: UnixMillis,
+        shared: &mut SharedState<B>,
+    ) -> Step {
+        let request = &self.route.origin_request;
+        let mut storable = storable_entry(request, response, &self.route.policy, purge_seq, &mut self.log);
+        if let Some(entry) = &mut storable
+            && let Some(route) = self.route()
+        {
+            entry.tags.extend(route.tags_for_path(&self.request.path));
+        }
+        self.origin.storable = storable;
+        if self.origin.storable.is_some() {
+            return Step::Store;
+        }
+        // Later requests need not wait for a response that is not shared. Errors are expected to pass sooner.
+        if response.status < 500
+            && let Some(key) = &self.route.key
+        {
+            shared.memory.mark_uncacheable(key, now);
+        }
+        Step::Send
+    }
+
+    fn apply_not_modified(
+        &mut self,
+        response: &ResponseHead,
+        purge_seq: u64,
+        shared: &mut SharedState<B>,
+    ) -> Step {
+        let conditions = &self.revalidation.conditions;
+        let Some(candidate) = self.candidate.as_ref().filter(|_| !conditions.is_empty()) else {
+            self.failure = Some(ExchangeFailure::UnexpectedNotModified);
+            return Step::Refuse;
+        };
+        let body = (candidate.found.body.clone(), candidate.found.body_length);
+        let (entry, request) = (&candidate.found.entry, &self.route.origin_request);
+        match apply_not_modified(entry, request, response, &self.route.policy, purge_seq, &mut self.log) {
+            RevalidationOutcome::Updated(updated) => {
+                let found = self.remember(*updated, body, shared);
+                self.candidate = Some(Candidate { found, is_new: true, ..*candidate });
+                self.outcome = LookupOutcome::Revalidated;
+                Step::Serve
+            }
+            RevalidationOutcome::UseOnce(updated) => {
+                let found = Rc::new(MemoryEntry::new(*updated, body.0, body.1, self.url()));
+                self.candidate = Some(Candidate { found, ..*candidate });
+                Step::Serve
+            }
+            RevalidationOutcome::Mismatch => {
+                self.candidate = None;
+                self.revalidation.conditions.clear();
+                Step::Fetch
+            }
+        }
+    }
+
+    fn fail(&mut self, failure: ExchangeFailure, now: UnixMillis) -> Step {
+        self.failure = Some(failure);
+        if failure.allows_stale() && self.has_stale_for_error() {
+            return self.serve_stale_for_error(now);
+        }
+        Step::Refuse
+    }
+
+    /// RFC 5861 §4: serves the candidate in place of an error. The lookup policy has allowed it.
+    fn serve_stale_for_error(&mut self, now: UnixMillis) -> Step {
+        if let Some(candidate) = &mut self.candidate {
+            // Leaves the reason in the log.
+            let _ = can_serve_stale_on_error(&candidate.found.entry, &self.route.policy, now, &mut self.log);
+            candidate.replaces_error = true;
+        }
+        self.outcome = LookupOutcome::Stale;
+        Step::Serve
+    }
+
+    /// Reports the result of an admitted request to the limiter.
+    fn settle(&mut self, failed: bool, now: UnixMillis, shared: &mut SharedState<B>) {
+        let duration_ms = self.origin.duration_ms.unwrap_or(0);
+        if std::mem::take(&mut self.origin.is_admitted)
+            && let Some(limiter) = shared.limiter_mut(self.route.index)
+        {
+            limiter.record_outcome(duration_ms, failed, now);
+        }
+    }
+}
+
+impl<B> Exchange<B> {
+    /// Returns the request to the origin whose response others may get. From here on, purges count.
+    pub fn origin_request(&mut self, now: UnixMillis, shared: &SharedState<B>) -> OriginRequest {
+        self.mark_origin_request(now, shared);
+        let mut headers = self.route.origin_request.headers.clone();
+        if !self.is_passed() {
+            for (name, value) in &self.revalidation.conditions {
+                headers.set(name, value);
+            }
+        }
+        self.complete_request(headers)
+    }
+
+    /// Returns the request to the origin whose response this client alone gets.
+    pub fn pass_request(&mut self, now: UnixMillis, shared: &SharedState<B>) -> OriginRequest {
+        self.outcome = LookupOutcome::Bypass;
+        self.revalidation = Revalidation::default();
+        self.mark_origin_request(now, shared);
+        let mut headers = self.route.origin_request.headers.clone();
+        if self.route.key.is_none() {
+            return self.complete_request(headers);
+        }
+        for name in ["range", "if-range", "if-none-match", "if-modified-since"] {
+            if let Some(value) = self.request.head.headers.joined(name) {
+                headers.set(name, &value);
+            }
+        }
+        self.address_request(headers)
+    }
+
+    fn mark_origin_request(&mut self, now: UnixMillis, shared: &SharedState<B>) {
+        let purge_seq = shared.purge_view.purge_seq();
+        self.origin.request = Some(OriginRequestMark { purge_seq, requested: now });
+    }
+
+    fn complete_request(&self, mut headers: Headers) -> OriginRequest {
+        if let Some(traceparent) = &self.request.traceparent {
+            headers.set("traceparent", traceparent);
+        }
+        // A script cannot be injected into a compressed body.
+        if self.route().is_some_and(|route| route.inject.is_some()) {
+            headers.remove("accept-encoding");
+        }
+        self.address_request(headers)
+    }
+
+    fn address_request(&self, headers: Headers) -> OriginRequest {
+        let ExchangeRoute { origin_url, origin_request, .. } = &self.route;
+        OriginRequest { url: origin_url.clone(), method: origin_request.method.clone(), headers }
+    }
+
+    const fn has_stale_for_error(&self) -> bool {
+        self.revalidation.stale_on_error && self.candidate.is_some()
+    }
+
+    fn is_passed(&self) -> bool {
+        self.route.key.is_none() || self.outcome == LookupOutcome::Bypass
+    }
+
+    fn origin_request_mark(&self, now: UnixMillis) -> OriginRequestMark {
+        self.origin.request.unwrap_or(OriginRequestMark { purge_seq: 0, requested: now })
+    }
+}
+
+/// Returns the reason why a response can be neither stored nor forwarded.
+fn unusable_response(response: &ResponseHead) -> Option<ExchangeFailure> {
+    if !(200..=599).contains(&response.status) {
+        return Some(ExchangeFailure::InvalidStatus);
+    }
+    if response.headers.size() > MAX_RESPONSE_HEADER_BYTES {
+        return Some(ExchangeFailure::ResponseHeadersTooLarge);
+    }
+    // RFC 9112 §6.1: a body in a transfer coding is for the next hop only.
+    let codings = response.headers.members("transfer-encoding");
+    let is_unknown = codings.iter().any(|name| !name.eq_ignore_ascii_case("chunked"));
+    is_unknown.then_some(ExchangeFailure::UnknownTransferCoding)
+}
+
+/// The platform's own limit for the fields of a response.
+const MAX_RESPONSE_HEADER_BYTES: usize = 128 * 1024;

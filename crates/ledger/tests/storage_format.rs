@@ -1,0 +1,82 @@
+//! Golden rows and bytes of version 1: they stay readable, and are written unchanged.
+#![expect(clippy::unwrap_used, reason = "a test may fail by panic")]
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use ledger::{
+    CardinalityGuard, Cell, CellEffect, CellKey, ClientInfo, Horizon, MetricLimits, PageDeltas,
+    RouteTemplates, SeriesLabels, UnfoldedView, ViewRecord, cells_to_load, fold,
+};
+use wire::beacon::Values;
+use wire::{Beacon, Metric, UnixMillis, Window, WindowSpan};
+
+const LABELS: &str = r#"{"r":"/product/:id","d":"phone","n":"back-forward-cache","c":"hit","e":"4g","v":"2026.11.1","b":true,"x":{"plan":"pro"}}"#;
+const RECORD: &str = r#"{"v":1,"l":{"r":"/product/:id","d":"phone","n":"back-forward-cache","c":"hit","e":"4g","v":"2026.11.1","b":true,"x":{"plan":"pro"}},"m":[812,1204,12,56,3,120],"w":4}"#;
+
+fn view_record() -> ViewRecord {
+    let bytes = include_bytes!("../../wire/tests/v1/whole.json");
+    let visitor = ClientInfo {
+        user_agent: "Mozilla/5.0 (Linux; Android 10; K) Mobile",
+        mobile_hint: Some("?1"),
+        country: None,
+    };
+    ViewRecord::from_beacon(&Beacon::parse(bytes).unwrap(), visitor, &RouteTemplates::default())
+}
+
+#[test]
+fn a_view_record_matches_its_version_1_text() {
+    assert_eq!(view_record().to_json().unwrap(), RECORD);
+    assert_eq!(ViewRecord::from_json(RECORD), Some(view_record()));
+    assert_eq!(
+        ViewRecord::from_json(&RECORD.replace(r#"{"v":1"#, r#"{"v":9"#)),
+        None,
+        "a later version is refused"
+    );
+}
+
+#[test]
+fn series_labels_match_their_version_1_text() {
+    assert_eq!(view_record().labels.to_json().unwrap(), LABELS);
+    assert_eq!(SeriesLabels::from_json(LABELS), Some(view_record().labels));
+}
+
+#[test]
+fn a_cell_matches_its_version_1_bytes() {
+    let start = UnixMillis(1_800_000_000_000);
+    let view = UnfoldedView {
+        key: "9f86.2".into(),
+        start,
+        seq: 1,
+        received_bits: 0b11,
+        record: view_record(),
+        folded: None,
+    };
+    let mut limits = Values::default();
+    limits.set(Metric::Lcp, 2000);
+    let mut guard = CardinalityGuard::default();
+    guard.load_window(Window::containing(WindowSpan::Minute, start), []);
+    assert_eq!(cells_to_load(std::slice::from_ref(&view), &guard, &Horizon::default()).len(), 1);
+    let (horizon, mut pages) = (Horizon::default(), PageDeltas::default());
+    let effects =
+        fold(vec![view], BTreeMap::new(), &mut guard, &horizon, |_| MetricLimits(limits), &mut pages);
+    let cells: BTreeSet<String> = effects
+        .iter()
+        .filter_map(|effect| match effect {
+            CellEffect::Store(_, cell) => {
+                Some(cell.encode().unwrap().iter().map(|byte| format!("{byte:02x}")).collect())
+            }
+            _ => None,
+        })
+        .collect();
+    assert_eq!(cells, BTreeSet::from([CELL.to_owned()]));
+    let bytes: Vec<u8> =
+        (0..CELL.len() / 2).map(|at| u8::from_str_radix(&CELL[at * 2..at * 2 + 2], 16).unwrap()).collect();
+    assert_eq!(Cell::decode(&bytes).unwrap().metrics.len(), 6);
+    let key = CellKey { window: Window::containing(WindowSpan::Minute, start), labels: view_record().labels };
+    assert!(effects.iter().any(|effect| matches!(effect, CellEffect::Store(stored, _) if *stored == key)));
+}
+
+const CELL: &str = concat!(
+    "0101040202000603464350010004100fbd02034c43500101d00f010104110fdd0203434c53010003120f0c",
+    "03494e50010003130f4403464944010003140f000454544642010004150f8901",
+);

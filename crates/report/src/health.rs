@@ -1,0 +1,352 @@
+//! The health of a site: a status with its reasons, and a score that is the sum of its parts. An unknown part
+//! earns no points. A feature that the site does not use is left out, and its weight goes to the other parts.
+//! The limits are those of `signals`.
+
+use budget::{BudgetTally, GateCell, Limit, Severity, Verdict, evaluate_gate};
+use serde::{Deserialize, Serialize};
+use wire::{Device, Metric, UnixMillis};
+
+use crate::signals::{AlertBounds, AlertLevel, Signal};
+use crate::time_format;
+
+/// The data that the health of a site is computed from.
+#[derive(Clone, Debug, PartialEq)]
+pub struct HealthInputs {
+    /// All budgeted cells, including those without visits.
+    pub vitals: Vec<BudgetedCell>,
+    /// The responses of the edge.
+    pub requests: Availability<RequestHealth>,
+    /// The share of cache lookups that were hits, in percent.
+    pub hit_ratio: Availability<f64>,
+    /// The origin's own health check.
+    pub origin: Availability<OriginHealth>,
+    /// The time of the last beacon; `None` before the first.
+    pub last_beacon_at: Option<UnixMillis>,
+    /// The number of views expected since then.
+    pub missed_views: f64,
+}
+
+/// A value that may be unknown, or not apply to the site.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Availability<T> {
+    /// The site does not use the feature.
+    NotUsed,
+    /// The feature is used, but there is no data.
+    Unknown,
+    /// The known value.
+    Known(T),
+}
+
+/// The budget for a metric of a page on a device class, with its visits.
+#[derive(Clone, Debug, PartialEq)]
+pub struct BudgetedCell {
+    /// The route.
+    pub route: String,
+    /// The device class.
+    pub device: Device,
+    /// The metric.
+    pub metric: Metric,
+    /// The budget.
+    pub limit: Limit,
+    /// The visits.
+    pub tally: BudgetTally,
+}
+
+/// A summary of the edge's responses.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct RequestHealth {
+    /// The number of responses.
+    pub n: u64,
+    /// The 95th percentile of response times, in milliseconds.
+    pub p95: f64,
+    /// The share of errors, in percent.
+    pub error_percent: f64,
+}
+
+/// The result of the origin's last health check.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct OriginHealth {
+    /// `true` if the origin reported that it is healthy.
+    pub is_up: bool,
+    /// The response time of the check, in milliseconds.
+    pub response_ms: f64,
+}
+
+/// The health of a site.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Health {
+    /// The version of this document.
+    pub v: u8,
+    /// The worst status of the parts.
+    pub status: HealthStatus,
+    /// The sum of the parts' points, from 0 to 100.
+    pub score: u8,
+    /// The parts of the score.
+    pub parts: Vec<HealthPart>,
+    /// The sentences of all parts that are not healthy, worst first.
+    pub reasons: Vec<String>,
+}
+
+/// A part of the score.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct HealthPart {
+    /// The name of the part.
+    pub name: &'static str,
+    /// The earned points.
+    pub points: u8,
+    /// The maximum points; those of all parts add up to 100.
+    #[serde(rename = "of")]
+    pub max_points: u8,
+    /// The status of the part.
+    pub status: HealthStatus,
+    /// The reason in a sentence.
+    pub because: String,
+}
+
+/// Health status, from best to worst.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub enum HealthStatus {
+    /// Known to be healthy.
+    Healthy,
+    /// No data.
+    Unknown,
+    /// Beyond a warning limit.
+    Degraded,
+    /// Beyond a critical limit.
+    Unhealthy,
+}
+
+impl HealthStatus {
+    /// All statuses, from best to worst.
+    pub const ALL: [Self; 4] = [Self::Healthy, Self::Unknown, Self::Degraded, Self::Unhealthy];
+
+    /// The name in documents.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Healthy => "healthy",
+            Self::Unknown => "unknown",
+            Self::Degraded => "degraded",
+            Self::Unhealthy => "unhealthy",
+        }
+    }
+
+    /// Returns the status of that name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|status| status.name() == name)
+    }
+}
+
+/// A part before its points are computed.
+struct UnscoredPart {
+    name: &'static str,
+    weight: u32,
+    /// From 0 to 1.
+    share: f64,
+    status: HealthStatus,
+    because: String,
+}
+
+impl Health {
+    /// Computes the health of a site.
+    #[must_use]
+    pub fn evaluate(inputs: &HealthInputs, now: UnixMillis) -> Self {
+        let unscored: Vec<UnscoredPart> = [
+            Some(score_vitals(&inputs.vitals)),
+            score_if_used("requests", 20, inputs.requests, score_requests),
+            score_if_used("origin", 15, inputs.origin, score_origin),
+            score_if_used("cache", 10, inputs.hit_ratio, score_cache),
+            Some(score_freshness(inputs, now)),
+        ]
+        .into_iter()
+        .flatten()
+        .collect();
+        let max_points = apportion_points(&unscored.iter().map(|part| part.weight).collect::<Vec<_>>());
+        let parts: Vec<HealthPart> = unscored
+            .into_iter()
+            .zip(max_points)
+            .map(|(part, of)| HealthPart {
+                name: part.name,
+                // Only whole points are earned; the addend absorbs float errors.
+                points: (part.share.clamp(0.0, 1.0) * f64::from(of) + 1e-9) as u8,
+                max_points: of,
+                status: part.status,
+                because: part.because,
+            })
+            .collect();
+        let status = parts.iter().map(|part| part.status).max().unwrap_or(HealthStatus::Unknown);
+        let mut bad: Vec<&HealthPart> =
+            parts.iter().filter(|part| part.status != HealthStatus::Healthy).collect();
+        bad.sort_by_key(|part| std::cmp::Reverse(part.status));
+        let reasons = bad.into_iter().map(|part| part.because.clone()).collect();
+        Self { v: VERSION, status, score: parts.iter().map(|part| part.points).sum(), parts, reasons }
+    }
+}
+
+fn score_if_used<T>(
+    name: &'static str,
+    weight: u32,
+    input: Availability<T>,
+    judge: impl Fn(T) -> (f64, HealthStatus, String),
+) -> Option<UnscoredPart> {
+    let (share, status, because) = match input {
+        Availability::NotUsed => return None,
+        Availability::Unknown => (0.0, HealthStatus::Unknown, format!("No data about the {name}.")),
+        Availability::Known(known) => judge(known),
+    };
+    Some(UnscoredPart { name, weight, share, status, because })
+}
+
+/// Weighs the budgets by their visits. A budget with too few visits counts as if it had just enough, so that
+/// a lack of visits does not make a site look healthy.
+fn score_vitals(cells: &[BudgetedCell]) -> UnscoredPart {
+    let judged: Vec<GateCell> = cells
+        .iter()
+        .map(|cell| GateCell { limit: cell.limit, tally: cell.tally, is_subset: false })
+        .collect();
+    let (verdicts, _) = evaluate_gate(&judged);
+    let weight = |cell: &BudgetedCell| cell.tally.n().max(cell.limit.min_samples).max(1) as f64;
+    let all: f64 = cells.iter().map(weight).sum();
+    let sum = |wanted: &[Verdict]| -> f64 {
+        let of_those = cells.iter().zip(&verdicts).filter(|(_, verdict)| wanted.contains(verdict));
+        of_those.map(|(cell, _)| weight(cell)).sum::<f64>() / all.max(1.0)
+    };
+    let (met, at_limit, violated) =
+        (sum(&[Verdict::Met]), sum(&[Verdict::AtLimit]), sum(&[Verdict::Violated]));
+    let undecided = sum(&[Verdict::Unknown, Verdict::Insufficient]);
+    let broken: Vec<&BudgetedCell> = cells
+        .iter()
+        .zip(&verdicts)
+        .filter(|(cell, verdict)| **verdict == Verdict::Violated && cell.limit.severity == Severity::Error)
+        .map(|(cell, _)| cell)
+        .collect();
+    let percent = |share: f64| format!("{:.0} %", 100.0 * share);
+    let (status, because) = if cells.is_empty() {
+        (HealthStatus::Unknown, "No budget applies to any page.".into())
+    } else if let Some(worst) = broken.iter().max_by(|a, b| weight(a).total_cmp(&weight(b))) {
+        let status = if violated > 0.25 { HealthStatus::Unhealthy } else { HealthStatus::Degraded };
+        let more = match broken.len() {
+            1 => String::new(),
+            2 => "; 1 more budget is violated".into(),
+            all => format!("; {} more budgets are violated", all - 1),
+        };
+        let BudgetedCell { route, device, metric, tally, .. } = worst;
+        let because = format!(
+            "{} of {route} on {}s violates its budget: {} of {} visits exceed it{more}.",
+            metric.name(),
+            device.name(),
+            tally.over,
+            tally.n()
+        );
+        (status, because)
+    } else if undecided > 0.5 {
+        (
+            HealthStatus::Unknown,
+            format!("Insufficient data for {} of budgets, weighted by visits.", percent(undecided)),
+        )
+    } else {
+        let rest = match (at_limit > 0.0, undecided > 0.0) {
+            (false, false) => String::new(),
+            (true, false) => format!("; {} are at the limit", percent(at_limit)),
+            (false, true) => format!("; insufficient data for {}", percent(undecided)),
+            (true, true) => {
+                format!(
+                    "; {} are at the limit; insufficient data for {}",
+                    percent(at_limit),
+                    percent(undecided)
+                )
+            }
+        };
+        (HealthStatus::Healthy, format!("{} of budgets, weighted by visits, are met{rest}.", percent(met)))
+    };
+    UnscoredPart { name: "vitals", weight: 40, share: met + at_limit / 2.0, status, because }
+}
+
+fn score_requests(
+    RequestHealth { n, p95, error_percent: errors }: RequestHealth,
+) -> (f64, HealthStatus, String) {
+    if n == 0 {
+        return (0.0, HealthStatus::Unknown, "No requests were served.".into());
+    }
+    let [(fast, slow), (sound, failing)] = [(Signal::ResponseTime, p95), (Signal::ErrorRate, errors)]
+        .map(|(signal, value)| score_signal(signal, value));
+    let because = format!(
+        "The 95th percentile of response times is {p95:.0} ms; {errors:.2} % of responses are errors."
+    );
+    (fast.min(sound), slow.max(failing), because)
+}
+
+fn score_origin(OriginHealth { is_up, response_ms: took }: OriginHealth) -> (f64, HealthStatus, String) {
+    if !is_up {
+        return (0.0, HealthStatus::Unhealthy, "The origin reports a failure or does not respond.".into());
+    }
+    let (share, status) = score_signal(Signal::ResponseTime, took);
+    (share, status, format!("The origin is healthy and responded in {took:.0} ms."))
+}
+
+fn score_cache(hit_ratio: f64) -> (f64, HealthStatus, String) {
+    let (share, status) = score_signal(Signal::HitRatio, hit_ratio);
+    (share, status, format!("The cache hit ratio is {hit_ratio:.1} %."))
+}
+
+fn score_freshness(inputs: &HealthInputs, now: UnixMillis) -> UnscoredPart {
+    let (share, status, because) = match inputs.last_beacon_at {
+        None => (0.0, HealthStatus::Unknown, "No beacon has been received yet.".into()),
+        Some(at) => {
+            let ago = time_format::duration(now.0.saturating_sub(at.0));
+            match score_signal(Signal::MissingBeacons, inputs.missed_views) {
+                (share, HealthStatus::Healthy) => {
+                    (share, HealthStatus::Healthy, format!("The last beacon was received {ago} ago."))
+                }
+                (share, status) => (
+                    share,
+                    status,
+                    format!(
+                        "No beacon received for {ago} while {:.0} views were expected.",
+                        inputs.missed_views
+                    ),
+                ),
+            }
+        }
+    };
+    UnscoredPart { name: "freshness", weight: 15, share, status, because }
+}
+
+/// Returns the share of points that a value earns, and its status. The share falls linearly from 1 at the
+/// target to 0 at the critical limit; without one, to 0 at five times the distance of the warning limit.
+fn score_signal(signal: Signal, value: f64) -> (f64, HealthStatus) {
+    let AlertBounds::Numeric(number) = signal.rule().bounds else { return (0.0, HealthStatus::Unknown) };
+    if !value.is_finite() {
+        return (0.0, HealthStatus::Unknown);
+    }
+    let status = match number.level(value) {
+        None => HealthStatus::Healthy,
+        Some(AlertLevel::Warning) => HealthStatus::Degraded,
+        Some(AlertLevel::Critical) => HealthStatus::Unhealthy,
+    };
+    let zero_at = number.critical.unwrap_or(number.target + 5.0 * (number.warning - number.target));
+    if !number.is_beyond(value, number.target) {
+        return (1.0, status);
+    }
+    (((zero_at - value) / (zero_at - number.target)).clamp(0.0, 1.0), status)
+}
+
+/// Distributes 100 whole points in proportion to the weights, by the largest-remainder method.
+fn apportion_points(weights: &[u32]) -> Vec<u8> {
+    let all = weights.iter().sum::<u32>().max(1);
+    let mut points: Vec<u32> = weights.iter().map(|weight| weight * 100 / all).collect();
+    let mut order: Vec<usize> = (0..weights.len()).collect();
+    order.sort_by_key(|index| std::cmp::Reverse(weights.get(*index).map_or(0, |weight| weight * 100 % all)));
+    let missing = 100_u32.saturating_sub(points.iter().sum());
+    for index in order.into_iter().take(missing as usize) {
+        if let Some(point) = points.get_mut(index) {
+            *point += 1;
+        }
+    }
+    points.into_iter().map(|point| u8::try_from(point).unwrap_or(100)).collect()
+}
+
+const VERSION: u8 = 1;

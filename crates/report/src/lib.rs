@@ -1,0 +1,35 @@
+//! The meaning of the counts: a site's health, its bottlenecks and advice, trends, release comparisons, and
+//! the documents that report them. Counting is done by `ledger`, verdicts by `budget`; queries and sending
+//! are left to the shells.
+
+pub mod advice;
+pub mod anomaly;
+pub mod backend_queries;
+pub mod beacon_verdicts;
+pub mod bottleneck;
+pub mod budget_badge;
+pub mod budget_report;
+pub mod budget_watch;
+pub mod cause_report;
+pub mod health;
+pub mod health_document;
+pub mod health_inputs;
+pub mod hourly_range;
+pub mod operations;
+pub mod origin_check;
+pub mod page_evidence;
+pub mod performance_document;
+pub mod performance_report;
+pub mod push_document;
+pub mod pushed_window;
+pub mod query_csv;
+pub mod query_parameters;
+pub mod query_response;
+pub mod release;
+pub mod request_report;
+pub mod signals;
+pub mod stats_format;
+pub mod status_history;
+pub mod time_format;
+pub mod trend;
+pub mod window_document;

@@ -1,0 +1,256 @@
+//! The route table: every path of the Worker's API with its method, its readers and a summary. The
+//! router, the `Allow` fields, the path lists of worker/js/own_paths.js and worker/openapi.json are
+//! derived from it.
+
+/// A method of a path, as the router distinguishes them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Method {
+    /// GET and HEAD.
+    Read,
+    /// GET alone: a WebSocket handshake or a cache call.
+    Get,
+    /// POST.
+    Post,
+    /// OPTIONS: a CORS preflight.
+    Options,
+}
+
+/// The caller that an endpoint serves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// Anybody.
+    Public,
+    /// Anybody where the site is public; else a holder of READ_TOKEN or MANAGE_TOKEN.
+    SiteReader,
+    /// Anybody; a holder of READ_TOKEN or MANAGE_TOKEN gets more.
+    PublicOutline,
+    /// A holder of READ_TOKEN or MANAGE_TOKEN.
+    TokenHolder,
+    /// A holder of MANAGE_TOKEN.
+    Manager,
+    /// A holder of CACHE_TOKEN.
+    CacheAdmin,
+}
+
+/// The endpoint of a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Resolution {
+    /// The endpoint of this path and method.
+    Endpoint(Endpoint),
+    /// A known path with another method.
+    MethodNotAllowed {
+        /// The methods of the path, as an `Allow` field lists them (RFC 9110 §10.2.1).
+        allow: String,
+    },
+    /// A path outside the API.
+    NotFound,
+}
+
+/// Declares [`Endpoint`]. A row reads: name, method, path, access; its doc comment is the summary.
+macro_rules! endpoints {
+    ($($(#[doc = $summary:literal])+ $name:ident: $method:ident $path:literal, $access:ident;)+) => {
+        /// One method of one path.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum Endpoint {
+            $($(#[doc = $summary])+ $name,)+
+        }
+
+        impl Endpoint {
+            /// Every endpoint, in the order of the documentation.
+            pub const ALL: &[Self] = &[$(Self::$name),+];
+
+            /// The path.
+            #[must_use]
+            pub const fn path(self) -> &'static str {
+                match self { $(Self::$name => $path),+ }
+            }
+
+            /// The method.
+            #[must_use]
+            pub const fn method(self) -> Method {
+                match self { $(Self::$name => Method::$method),+ }
+            }
+
+            /// The caller that is admitted.
+            #[must_use]
+            pub const fn access(self) -> Access {
+                match self { $(Self::$name => Access::$access),+ }
+            }
+
+            /// The summary in worker/openapi.json.
+            #[cfg(feature = "schema")]
+            #[must_use]
+            pub fn summary(self) -> &'static str {
+                match self { $(Self::$name => concat!($($summary),+)),+ }.trim()
+            }
+        }
+    };
+}
+
+endpoints! {
+    /// Store a beacon or, with `site` in the query, metrics of the web-vitals library.
+    Ingest: Post "/v1/vitals", Public;
+    /// Answer the CORS preflight of a page that sends JSON.
+    IngestPreflight: Options "/v1/vitals", Public;
+    /// List the metrics of each route and device class with their verdicts.
+    Summary: Read "/api/vitals/summary", SiteReader;
+    /// Group metrics over time.
+    Series: Read "/api/vitals/series", SiteReader;
+    /// List routes, one page at a time.
+    Routes: Read "/api/vitals/routes", SiteReader;
+    /// Group metrics with their distributions.
+    Distribution: Read "/api/vitals/distribution", SiteReader;
+    /// Compare two releases or two time spans.
+    Compare: Read "/api/vitals/compare", SiteReader;
+    /// List the causes of slow views in whole days: subparts, elements, and scripts or resources.
+    Causes: Read "/api/vitals/causes", SiteReader;
+    /// List the latest Lighthouse results of each page and device.
+    LabReport: Read "/api/lab", SiteReader;
+    /// Upload the medians of Lighthouse runs. The latest result of each page and device is kept, 500 at most.
+    LabUpload: Post "/api/lab", Manager;
+    /// Open a WebSocket that reports the counts of new views, once per second at most.
+    Live: Get "/api/live", SiteReader;
+    /// Report every budgeted cell of a site, for people and for the deploy gate.
+    BudgetReport: Read "/api/budgets", SiteReader;
+    /// List the field limits of a path.
+    PathLimits: Read "/api/budgets/limits", Public;
+    /// Purge cached responses by URL, tag or prefix, or purge all of them. No response older than this call is served afterwards.
+    CachePurge: Post "/api/cache/purge", CacheAdmin;
+    /// Fetch addresses into the cache.
+    CacheWarm: Post "/api/cache/warm", CacheAdmin;
+    /// Report the cache statistics of the last day.
+    CacheAnalytics: Get "/api/cache/analytics", CacheAdmin;
+    /// Explain the cache decision for a GET of an address. Nothing is fetched, stored or counted.
+    CacheExplain: Get "/api/cache/explain", CacheAdmin;
+    /// Draw a status badge.
+    Badge: Read "/badge.svg", SiteReader;
+    /// Report a site's health, its worst bottlenecks and the recommendations with the largest gains.
+    PerformanceDashboard: Read "/api/performance/dashboard", SiteReader;
+    /// Report the metrics, requests, cache and queries of a time span.
+    PerformanceMetrics: Read "/api/performance/metrics", SiteReader;
+    /// List the backend queries of a page or of the whole site, the slowest first.
+    PerformanceQueries: Read "/api/performance/queries", SiteReader;
+    /// List the places where visitors lose time, the most expensive first.
+    PerformanceBottlenecks: Read "/api/performance/bottlenecks", SiteReader;
+    /// List recommendations with their evidence, the largest gain first.
+    PerformanceRecommendations: Read "/api/performance/recommendations", SiteReader;
+    /// Report the trend of each metric over days and, with two releases named, the effect of the newer one.
+    PerformanceAnalytics: Read "/api/performance/analytics", SiteReader;
+    /// Resume counting the site's beacons.
+    MonitoringStart: Post "/api/performance/monitoring/start", Manager;
+    /// Pause counting the site's beacons. They are still acknowledged.
+    MonitoringStop: Post "/api/performance/monitoring/stop", Manager;
+    /// Check the Worker's configuration, for uptime monitors. No other component is contacted.
+    Liveness: Read "/api/health", Public;
+    /// Report a site's health. Details require read access to the site; operations require a token.
+    Health: Read "/api/health/advanced", PublicOutline;
+    /// List a site's statuses, evaluated every quarter of an hour, and for token holders its incidents.
+    HealthHistory: Read "/api/health/history", SiteReader;
+    /// Expose totals and gauges of every readable site, or of one site, to Prometheus.
+    Metrics: Read "/metrics", SiteReader;
+    /// Report the delivery state of each push backend.
+    PushStatus: Read "/api/push", TokenHolder;
+    /// Retry dead letters: all of them, those of one backend, or one document.
+    PushRetry: Post "/api/push/retry", Manager;
+    /// List raised alerts, silences and notification channels.
+    Alerts: Read "/api/alerts", TokenHolder;
+    /// Acknowledge an alert. Reminders stop until it gets worse.
+    AlertAcknowledge: Post "/api/alerts/ack", Manager;
+    /// Silence alerts for a while, such as during maintenance.
+    AlertSilence: Post "/api/alerts/silence", Manager;
+    /// End a silence.
+    AlertUnsilence: Post "/api/alerts/unsilence", Manager;
+}
+
+/// Files among the Worker's assets that no cache route may shadow.
+pub const ASSET_PATHS: [&str; 3] = ["/v1/client.js", "/v1/start.js", "/api/openapi.json"];
+
+/// Namespaces that no cache route may shadow: each path and everything below it.
+pub const RESERVED_PREFIXES: [&str; 5] =
+    ["/api/vitals", "/api/health", "/api/push", "/api/alerts", "/api/performance"];
+
+/// The namespace of the cache's management calls, which worker/js/shim.js hands to worker/js/admin.js.
+pub const CACHE_ADMIN_PREFIX: &str = "/api/cache/";
+
+impl Method {
+    /// The names of the methods in HTTP.
+    #[must_use]
+    pub const fn names(self) -> &'static [&'static str] {
+        match self {
+            Self::Read => &["GET", "HEAD"],
+            Self::Get => &["GET"],
+            Self::Post => &["POST"],
+            Self::Options => &["OPTIONS"],
+        }
+    }
+}
+
+/// Returns the endpoint of a request.
+#[must_use]
+pub fn resolve(method: &str, path: &str) -> Resolution {
+    let mut allowed: Vec<&str> = Vec::new();
+    for endpoint in endpoints_of(path) {
+        let names = endpoint.method().names();
+        if names.contains(&method) {
+            return Resolution::Endpoint(endpoint);
+        }
+        allowed.extend(names);
+    }
+    if allowed.is_empty() {
+        Resolution::NotFound
+    } else {
+        Resolution::MethodNotAllowed { allow: allowed.join(", ") }
+    }
+}
+
+/// Returns a path of the table as a static string, which logs may name without naming a visitor's path.
+#[must_use]
+pub fn known_path(path: &str) -> Option<&'static str> {
+    endpoints_of(path).next().map(Endpoint::path)
+}
+
+fn endpoints_of(path: &str) -> impl Iterator<Item = Endpoint> {
+    Endpoint::ALL.iter().copied().filter(move |endpoint| endpoint.path() == path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(method: &str, path: &str, expected: Resolution) {
+        assert_eq!(resolve(method, path), expected, "{method} {path}");
+    }
+
+    fn allow(methods: &str) -> Resolution {
+        Resolution::MethodNotAllowed { allow: methods.to_owned() }
+    }
+
+    #[test]
+    fn a_request_resolves_by_path_and_method() {
+        check("GET", "/api/lab", Resolution::Endpoint(Endpoint::LabReport));
+        check("HEAD", "/api/lab", Resolution::Endpoint(Endpoint::LabReport));
+        check("POST", "/api/lab", Resolution::Endpoint(Endpoint::LabUpload));
+        check("OPTIONS", "/v1/vitals", Resolution::Endpoint(Endpoint::IngestPreflight));
+        check("GET", "/api/labs", Resolution::NotFound);
+    }
+
+    #[test]
+    fn a_wrong_method_lists_every_method_of_the_path() {
+        check("PUT", "/api/lab", allow("GET, HEAD, POST"));
+        check("GET", "/v1/vitals", allow("POST, OPTIONS"));
+        check("HEAD", "/api/live", allow("GET"));
+        check("GET", "/api/alerts/ack", allow("POST"));
+        check("POST", "/metrics", allow("GET, HEAD"));
+    }
+
+    #[test]
+    fn no_two_endpoints_share_a_path_and_a_method() {
+        for (index, endpoint) in Endpoint::ALL.iter().enumerate() {
+            for name in endpoint.method().names() {
+                check(name, endpoint.path(), Resolution::Endpoint(*endpoint));
+            }
+            assert_eq!(Endpoint::ALL.iter().position(|other| other == endpoint), Some(index));
+        }
+    }
+}

@@ -1,0 +1,270 @@
+// Stored data survives upgrades: today's code opens databases of versions 1 and 2, leaves one of a
+// later version alone, and more shards on a live site lose no history.
+import assert from "node:assert/strict";
+import { copyFileSync, rmSync } from "node:fs";
+import { DatabaseSync } from "node:sqlite";
+import { test } from "node:test";
+
+import { databases, product, start } from "../faults/workerd.mjs";
+import { beacon, DESKTOP, line } from "../product.mjs";
+import { withCron } from "./cron.mjs";
+
+/** @param {Awaited<ReturnType<typeof start>>} workerd @param {unknown} body */
+const send = (workerd, body) => workerd.send("/v1/vitals", JSON.stringify(body), { "user-agent": DESKTOP });
+
+/** @param {Awaited<ReturnType<typeof start>>} workerd @param {string} [more] */
+async function summary(workerd, more = "") {
+  const { status, text } = await workerd.send(`/api/vitals/summary?site=demo${more}`);
+  assert.equal(status, 200, text);
+  return JSON.parse(text);
+}
+
+/** Creates a shard that has stored a view, stops it, and returns its database. @param {string} name */
+async function stoppedShard(name) {
+  const workerd = await start(name, product(), { fresh: true });
+  assert.equal((await send(workerd, beacon())).status, 200);
+  await workerd.kill();
+  const [file] = databases(workerd.storage, "Shard");
+  return file;
+}
+
+/** @param {string} file @param {(database: DatabaseSync) => void} change */
+function changeDatabase(file, change) {
+  const database = new DatabaseSync(file);
+  change(database);
+  database.close();
+}
+
+test("a version 1 database is opened, and its views can still be corrected", async () => {
+  const file = await stoppedShard("version-1");
+  for (const end of ["", "-wal", "-shm"]) rmSync(file + end, { force: true });
+  copyFileSync("tests/worker/version-1.sqlite", file);
+  changeDatabase(file, (database) => {
+    assert.equal(database.prepare("SELECT value FROM facts WHERE name = 'schema'").get()?.value, "1");
+    // The fixture is old; shifted by whole minutes, it was written a minute ago.
+    const { latest } = /** @type {{ latest: number }} */ (database.prepare("SELECT max(heard_at) AS latest FROM views").get());
+    const shift = Math.floor((Date.now() - latest) / 60_000 - 1) * 60_000;
+    database.exec(`UPDATE views SET start = start + ${shift}, heard_at = heard_at + ${shift}; UPDATE cells SET start = start + ${shift}`);
+  });
+  const workerd = await start("version-1", product());
+  try {
+    const before = await summary(workerd);
+    assert.deepEqual([before.views, before.visits, before.sent, before.heard, before.lost], [24, 28, 27, 25, { csp: 1 }]);
+    const previous = line(before, "/product/:id", "LCP");
+    assert.deepEqual([previous.n, previous.budget.n, previous.budget.k], [20, 20, 15]);
+    assert.equal((await summary(workerd, "&bots=only")).views, 1);
+    // The view of index 0 had 500 ms; now it exceeds its budget.
+    await send(workerd, beacon({ id: "1".padStart(24, "0"), seq: 9, path: "/product/0", m: { LCP: 2500 } }));
+    const current = line(await summary(workerd), "/product/:id", "LCP");
+    assert.deepEqual([current.n, current.budget.n, current.budget.k], [20, 20, 14], "moved without counting twice");
+  } finally {
+    await workerd.kill();
+  }
+  changeDatabase(file, (database) => {
+    assert.equal(database.prepare("SELECT value FROM facts WHERE name = 'schema'").get()?.value, "3");
+    assert.equal(database.prepare("SELECT count(*) AS rows FROM sqlite_master WHERE name LIKE 'views\\__' ESCAPE '\\'").get()?.rows, 0);
+  });
+});
+
+test("a version 1 journal is migrated in steps, from any interrupted attempt", async () => {
+  const file = await stoppedShard("steps");
+  for (const end of ["", "-wal", "-shm"]) rmSync(file + end, { force: true });
+  copyFileSync("tests/worker/version-1.sqlite", file);
+  const ROWS = 25_000;
+  changeDatabase(file, (database) => {
+    database.exec("DELETE FROM cells");
+    const template = /** @type {any} */ (database.prepare("SELECT * FROM views LIMIT 1").get());
+    database.exec("DELETE FROM views");
+    const insert = database.prepare("INSERT INTO views VALUES (?, ?, ?, 0, 1, 1, ?, NULL)");
+    database.exec("BEGIN");
+    for (let row = 0; row < ROWS; row += 1) insert.run(`${row.toString(16).padStart(24, "0")}.0`, Date.now() - 60_000, Date.now() - (row % 977), template.told);
+    database.exec("COMMIT");
+    // An attempt that was interrupted after its first statements, before a thousand rows had moved.
+    database.exec("DROP INDEX views_behind; DROP INDEX views_heard_at; ALTER TABLE views RENAME TO views_1");
+    database.exec("CREATE TABLE views (view TEXT NOT NULL UNIQUE, start INTEGER NOT NULL, heard_at INTEGER NOT NULL, seq INTEGER NOT NULL, heard INTEGER NOT NULL, behind INTEGER NOT NULL, told TEXT NOT NULL, counted TEXT)");
+    database.exec("INSERT INTO views SELECT view, start, heard_at, seq, heard, behind, told, counted FROM views_1 ORDER BY heard_at, view LIMIT 500");
+  });
+  const workerd = await start("steps", product());
+  try {
+    const early = await workerd.send("/api/vitals/summary?site=demo");
+    assert.equal(early.status, 503, "one event migrates a limited number of rows, and the shard is unavailable until the last");
+    assert.equal((await summary(workerd)).views, ROWS);
+  } finally {
+    await workerd.kill();
+  }
+  changeDatabase(file, (database) => {
+    assert.equal(database.prepare("SELECT value FROM facts WHERE name = 'schema'").get()?.value, "3");
+    assert.equal(database.prepare("SELECT count(*) AS views FROM views").get()?.views, ROWS);
+  });
+});
+
+/** Copies the version 2 fixture, shifted so that it was written at most an hour ago. @param {string} name */
+async function copyVersionTwo(name) {
+  const file = await stoppedShard(name);
+  for (const end of ["", "-wal", "-shm"]) rmSync(file + end, { force: true });
+  copyFileSync("tests/worker/version-2.sqlite", file);
+  changeDatabase(file, (database) => {
+    assert.equal(database.prepare("SELECT value FROM facts WHERE name = 'schema'").get()?.value, "2");
+    const { latest } = /** @type {{ latest: number }} */ (database.prepare("SELECT max(heard_at) AS latest FROM views").get());
+    const shift = Math.floor((Date.now() - latest) / 3_600_000) * 3_600_000;
+    database.exec(`UPDATE views SET start = start + ${shift}, heard_at = heard_at + ${shift}; UPDATE refused SET start = start + ${shift}`);
+    // In two steps, so that no row collides with one that has not moved yet.
+    database.exec(`UPDATE cells SET start = -start - ${shift}; UPDATE cells SET start = -start`);
+    const horizon = JSON.parse(String(database.prepare("SELECT value FROM facts WHERE name = 'horizon'").get()?.value));
+    horizon.minutes += shift;
+    database.prepare("UPDATE facts SET value = ? WHERE name = 'horizon'").run(JSON.stringify(horizon));
+  });
+  return file;
+}
+
+/** Checks the 30 views of products, the duplicate, and those of the cart. @param {any} summary */
+function checkVersionTwo(summary) {
+  assert.deepEqual([summary.views, summary.visits, summary.sent, summary.heard, summary.lost], [33, 37, 35, 34, { csp: 1 }]);
+  const [desktop, phone] = ["desktop", "phone"].map((device) => line(summary, "/product/:id", "LCP", device));
+  assert.deepEqual([desktop.n, desktop.budget.n, desktop.budget.k], [20, 20, 10]);
+  assert.deepEqual([phone.n, phone.budget.k], [10, 5]);
+  assert.equal(line(summary, "/cart", "INP").n, 2);
+}
+
+test("a version 2 database is opened with its counted, uncounted and corrected views", async () => {
+  const file = await copyVersionTwo("version-2");
+  const workerd = await start("version-2", withCron(product()));
+  try {
+    const day = `&from=${Date.now() - 24 * 3_600_000}`;
+    checkVersionTwo(await summary(workerd, day));
+    // The cron rolls its cells up into pages, which hold the same counts.
+    assert.deepEqual(await workerd.send("/cron"), { status: 200, text: "" }, workerd.errors());
+    checkVersionTwo(await summary(workerd, day));
+    checkVersionTwo(await summary(workerd, `&from=${Date.now() - 40 * 86_400_000}`));
+    // The view of index 1 had 500 ms; now it exceeds its budget.
+    await send(workerd, beacon({ id: (1).toString(16).padStart(24, "0"), seq: 3, path: "/product/1", release: "a", age: 3_600_000, m: { LCP: 2500, CLS: 10 } }));
+    const current = line(await summary(workerd, `&from=${Date.now() - 40 * 86_400_000}`), "/product/:id", "LCP");
+    assert.deepEqual([current.n, current.budget.n, current.budget.k], [20, 20, 9], "moved without counting twice");
+  } finally {
+    await workerd.kill();
+  }
+  changeDatabase(file, (database) => {
+    assert.equal(database.prepare("SELECT value FROM facts WHERE name = 'schema'").get()?.value, "3");
+    const one = (/** @type {string} */ query) => Number(database.prepare(query).get()?.value);
+    assert.equal(one("SELECT count(*) AS value FROM sqlite_master WHERE name = 'views_2' OR name LIKE 'views_behind%'"), 0);
+    assert.equal(one("SELECT count(*) AS value FROM views"), 34);
+    assert.ok(one("SELECT count(*) AS value FROM pages") > 0);
+    assert.ok(one("SELECT json_extract(value, '$.pages') = json_extract(value, '$.minutes') AS value FROM facts WHERE name = 'horizon'"));
+  });
+});
+
+test("a version 2 journal is migrated in steps, and interrupted attempts neither lose nor repeat views", async () => {
+  const file = await copyVersionTwo("steps-2");
+  const ROWS = 30_000;
+  changeDatabase(file, (database) => {
+    const template = /** @type {any} */ (database.prepare("SELECT * FROM views WHERE NOT behind LIMIT 1").get());
+    const insert = database.prepare("INSERT INTO views (view, start, heard_at, seq, heard, behind, told, counted) VALUES (?, ?, ?, 0, 1, ?, ?, ?)");
+    database.exec("BEGIN");
+    // Half of the rows are marked as counted, though no cell of this file has them: they must not be
+    // counted now.
+    for (let row = 0; row < ROWS; row += 1) insert.run(`${(row + 0xfffff).toString(16).padStart(24, "0")}.0`, Date.now() - 60_000, Date.now() - (row % 977), row % 2, template.told, row % 2 ? null : template.counted);
+    database.exec("COMMIT");
+    // An attempt that was interrupted within a step.
+    database.exec("DROP INDEX views_behind; DROP INDEX views_heard_at; ALTER TABLE views RENAME TO views_2");
+    database.exec("CREATE TABLE views (id INTEGER PRIMARY KEY, view TEXT NOT NULL UNIQUE, start INTEGER NOT NULL, heard_at INTEGER NOT NULL, seq INTEGER NOT NULL, heard INTEGER NOT NULL, told TEXT NOT NULL, counted TEXT)");
+    database.exec("INSERT INTO views (view, start, heard_at, seq, heard, told, counted) SELECT view, start, heard_at, seq, heard, told, counted FROM views_2 WHERE NOT behind ORDER BY behind, heard_at, view LIMIT 700");
+  });
+  // Each event migrates a limited number of rows; workerd is killed in between.
+  let refused = 0;
+  for (;;) {
+    const workerd = await start("steps-2", product());
+    const { status } = await workerd.send("/api/vitals/summary?site=demo&bots=include");
+    await workerd.kill();
+    if (status === 200) break;
+    assert.equal(status, 503);
+    refused += 1;
+    assert.ok(refused < 4, "the migration ends");
+  }
+  assert.equal(refused, 1);
+  const workerd = await start("steps-2", product());
+  try {
+    assert.equal((await summary(workerd, `&bots=include&from=${Date.now() - 24 * 3_600_000}`)).views, 34 + ROWS / 2);
+  } finally {
+    await workerd.kill();
+  }
+  changeDatabase(file, (database) => {
+    assert.equal(database.prepare("SELECT count(*) AS views FROM views").get()?.views, 34 + ROWS);
+    const inversions = database.prepare("SELECT count(*) AS rows FROM views AS a JOIN views AS b ON b.id = a.id + 1 WHERE a.counted IS NOT NULL AND b.heard_at < a.heard_at").get();
+    assert.ok(Number(inversions?.rows) <= 1, "rows are in order of arrival, the counted ones before the uncounted");
+  });
+});
+
+test("data beyond the retention is deleted", async () => {
+  const file = await stoppedShard("retention");
+  const days = (/** @type {number} */ count) => Math.floor(Date.now() / 86_400_000 - count) * 86_400_000;
+  changeDatabase(file, (database) => {
+    const cells = database.prepare("SELECT span, start, series, cell FROM cells").all();
+    assert.equal(cells.length, 0, "nothing is folded yet");
+  });
+  const first = await start("retention", product());
+  assert.equal((await summary(first)).views, 1);
+  await first.kill();
+  changeDatabase(file, (database) => {
+    // The same day's count, as it would be 5 and 9 days ago.
+    for (const ago of [5, 9]) database.exec(`INSERT INTO cells SELECT 2, ${days(ago)}, series, cell FROM cells WHERE span < 2`);
+    database.exec(`INSERT OR REPLACE INTO facts VALUES ('horizon', '{"minutes":${days(1)},"hours":${days(1)},"days":${days(300)}}')`);
+  });
+  const week = await start("retention", withCron(product({ RETENTION_DAYS: "7" })));
+  try {
+    assert.equal((await summary(week, `&from=${days(20)}`)).views, 3);
+    assert.equal((await week.send("/cron")).status, 200, week.errors());
+    assert.equal((await summary(week, `&from=${days(20)}`)).views, 2);
+  } finally {
+    await week.kill();
+  }
+  const misconfigured = await start("retention", product({ RETENTION_DAYS: "0" }));
+  assert.equal((await send(misconfigured, beacon())).status, 503);
+  await misconfigured.kill();
+});
+
+test("a database of a later version is left alone", async () => {
+  const file = await stoppedShard("later");
+  changeDatabase(file, (database) => database.exec("UPDATE facts SET value = '4' WHERE name = 'schema'"));
+  const workerd = await start("later", product());
+  try {
+    assert.equal((await send(workerd, beacon())).status, 503);
+    assert.equal((await workerd.send("/api/vitals/summary?site=demo")).status, 503);
+  } finally {
+    await workerd.kill();
+  }
+  changeDatabase(file, (database) => {
+    assert.equal(database.prepare("SELECT count(*) AS views FROM views").get()?.views, 1);
+  });
+});
+
+test("more shards on a live site lose no history, and earlier views can be corrected", async () => {
+  const one = await start("shards", product({ SHARDS: "1" }), { fresh: true });
+  const old = Array.from({ length: 40 }, (_, index) => beacon({ id: (index * 2654435761 + 7).toString(16).padStart(24, "0"), path: "/old", age: 60_000, m: { LCP: 1000 } }));
+  await Promise.all(old.map((each) => send(one, each)));
+  assert.equal((await summary(one)).views, 40);
+  await one.kill();
+
+  const four = await start("shards", product({ SHARDS: `1,4@${Date.now()}` }));
+  try {
+    assert.equal((await summary(four)).views, 40, "the data of the former shard is read");
+    // The pages are still open: each sends another beacon, which reaches the shard of its view.
+    await Promise.all(old.map((each) => send(four, { ...each, seq: 1, age: 90_000, m: { LCP: 3000 } })));
+    await Promise.all(old.map((each) => send(four, { ...each, view: 1, path: "/new", age: 0 })));
+    const all = await summary(four);
+    assert.equal(all.views, 80);
+    const lcp = line(all, "/old", "LCP");
+    assert.deepEqual([lcp.n, lcp.budget.k], [40, 0]);
+    assert.equal(databases(four.storage, "Shard").length, 4, "new views are spread over the shards");
+  } finally {
+    await four.kill();
+  }
+});
+
+test("an invalid SHARDS is reported", async () => {
+  for (const SHARDS of ["0", "257", "four", "1,4", "1,4@2,8@1", "2@5"]) {
+    const workerd = await start("mistake", product({ SHARDS }), { fresh: true });
+    const { status, text } = await send(workerd, beacon());
+    assert.deepEqual([status, JSON.parse(text).title], [503, "unavailable"], SHARDS);
+    await workerd.kill();
+  }
+});

@@ -1,0 +1,58 @@
+// The delivery of what an isolate adds up: traffic to the shards, metrics and navigations to the purge clock.
+import * as wasm from "./index.js";
+import { delay } from "./promises.js";
+import { callClock } from "./purge.js";
+
+/**
+ * Flushes in the background, unless another request does already. One whose request was cut off is not
+ * waited for.
+ * @param {WorkerEnv} env
+ * @param {ExecutionContext} context
+ */
+export function flushInBackground(env, context) {
+  const flush = flushIfIdle(env);
+  if (flush) context.waitUntil(flush);
+}
+
+/**
+ * Flushes, unless another request does already.
+ * @param {WorkerEnv} env
+ */
+export function flushIfIdle(env) {
+  return Date.now() - flushingSince > FLUSH_TIMEOUT_MS ? flush(env) : undefined;
+}
+
+/**
+ * Flushes metrics and navigations to the purge clock.
+ * @param {WorkerEnv} env
+ */
+export async function flushMetrics(env) {
+  const [metrics, transitions] = [wasm.take_cache_metrics(), wasm.take_transitions()];
+  try {
+    if (transitions !== undefined) await callClock(env, "/ways", transitions);
+    if (metrics !== undefined) await callClock(env, "/seen", metrics);
+  } catch (error) {
+    console.error("the purge clock did not take the metrics:", error);
+    if (metrics !== undefined) wasm.restore_cache_metrics(metrics);
+  }
+}
+
+/** @param {WorkerEnv} env */
+async function flush(env) {
+  flushingSince = Date.now();
+  try {
+    for (let round = 0, hasMore = true; hasMore && round < MAX_ROUNDS; round += 1) {
+      await delay(BATCH_DELAY_MS);
+      hasMore = await wasm.flush_traffic(env);
+    }
+    await flushMetrics(env);
+  } finally {
+    flushingSince = -Infinity;
+  }
+}
+
+let flushingSince = -Infinity;
+
+const FLUSH_TIMEOUT_MS = 20_000;
+const BATCH_DELAY_MS = 1_000;
+const MAX_ROUNDS = 5;

@@ -1,0 +1,92 @@
+// The wasm module: its exports are in worker/src, under #[wasm_bindgen], #[event] and #[durable_object].
+import type { ForwardedHead, OriginRequest, ReadyResponse, TierWrite } from "./records.js";
+
+export class CacheExchange {
+  private constructor();
+  free(): void;
+  start(now: number): number;
+  tierEntryFound(tier: number, envelope: Uint8Array, now: number): number;
+  tiersExhausted(now: number): number;
+  fillLanded(now: number): number;
+  originNeeded(now: number): number;
+  originResponded(status: number, head: string, now: number): number;
+  originFailed(error: number, now: number): number;
+  bodyComplete(body: Uint8Array, etag: string | undefined, now: number): number;
+  bodyAborted(now: number): number;
+  originRequest(now: number): OriginRequest;
+  passRequest(now: number): OriginRequest;
+  storedResponse(now: number): ReadyResponse;
+  errorResponse(now: number): ReadyResponse;
+  forwardedHead(now: number): ForwardedHead;
+  injection(): string | undefined;
+  tierWrite(): TierWrite | undefined;
+  invalidation(): string | undefined;
+  explain(step: number, now: number): string;
+  takePrefetches(): string[] | undefined;
+  needsPurgeSync(now: number): boolean;
+  needsEtag(bodyLength: number): boolean;
+  isInMemory(): boolean;
+  storageKey(): string;
+  fillKey(now: number): string | undefined;
+  readonly host: string;
+  readonly leaseMs: number;
+  readonly originTimeoutMs: number;
+  readonly maxStoredBodyBytes: number;
+  readonly maxRequestBodyBytes: number;
+  readonly prefetchesPerMinute: number;
+}
+
+export class Shard {
+  constructor(state: unknown, env: unknown);
+  fetch(request: Request): Promise<Response>;
+  alarm(): Promise<unknown>;
+  commit(rows: string): boolean;
+}
+
+export class TagClock {
+  constructor(state: unknown, env: unknown);
+  fetch(request: Request): Promise<Response>;
+  alarm(): Promise<unknown>;
+}
+
+export function fetch(request: Request, env: WorkerEnv, context: ExecutionContext): Promise<Response>;
+export function scheduled(event: unknown, env: WorkerEnv, context: ExecutionContext): Promise<void>;
+
+export function begin_exchange(env: WorkerEnv, method: string, url: string, head: string, clientIp: string, now: number): CacheExchange | ReadyResponse | undefined;
+export function simulate_exchange(env: WorkerEnv, url: string, head: string, now: number): CacheExchange | undefined;
+export function known_purge_seq(): number;
+export function apply_purges(changes: string, requestedAt: number): boolean;
+export function take_cache_metrics(): string | undefined;
+export function restore_cache_metrics(metrics: string): void;
+export function take_transitions(): string | undefined;
+export function take_prefetch_quota(perMinute: number, now: number): boolean;
+export function flush_traffic(env: WorkerEnv): Promise<boolean>;
+
+export function authorize_call(env: WorkerEnv, method: string, path: string, authorization: string): ReadyResponse | undefined;
+export function read_purge(body: string): string | ReadyResponse;
+export function warm_list(strategy: string, body: string, max: string | undefined, now: number): string | ReadyResponse;
+export function scheduled_warming(env: WorkerEnv): string | undefined;
+export function analytics(env: WorkerEnv, clock: string, now: number): Promise<string | ReadyResponse>;
+
+/** The list has the verdicts, the allowed origin and the site, and then the name of each shard with its rows. */
+export function ingest(
+  env: WorkerEnv,
+  body: Uint8Array,
+  query: string | undefined,
+  ownOrigin: string,
+  origin: string | undefined,
+  userAgent: string,
+  mobileHint: string | undefined,
+  country: string | undefined,
+  wantsVerdicts: boolean,
+  now: number,
+): Response | [verdicts: string | undefined, allowedOrigin: string | undefined, site: string, ...rows: string[]] | undefined;
+export function reject(env: WorkerEnv, reason: string, site: string | undefined, origin: string | undefined): Response | undefined;
+export function client_network(address: string): string;
+export function has_uncounted_rejections(now: number): boolean;
+export function flush_rejections(env: WorkerEnv): Promise<void>;
+export function budgets_are_stale(now: number): boolean;
+export function refresh_budgets(env: WorkerEnv): Promise<void>;
+
+export function __worker_init_state(): { criticalError: boolean; instanceId: number };
+export function __wbg_reset_state(): void;

@@ -1,0 +1,132 @@
+// The ingest of beacons, the path whose cost matters most: one crossing to Rust with all that is known of
+// the beacon, and one call to its shard instead of a request.
+import * as wasm from "./index.js";
+import { delay } from "./promises.js";
+
+/**
+ * Takes a beacon.
+ * @param {Request} request
+ * @param {WorkerEnv} env
+ * @param {ExecutionContext} context
+ * @param {string} ownOrigin
+ * @param {string | undefined} query
+ */
+export async function ingest(request, env, context, ownOrigin, query) {
+  const { headers } = request;
+  const origin = headers.get("origin") ?? undefined;
+  /** @param {string} reason @param {string} [site] */
+  const reject = (reason, site) => countRejections(wasm.reject(env, reason, site, origin), env, context);
+  if (env.INGEST_RATE) {
+    const network = wasm.client_network(headers.get("cf-connecting-ip") ?? "");
+    if (!(await isWithinRate(env.INGEST_RATE, network))) return reject("too-many");
+  }
+  const body = await readBeacon(request, headers.get("content-length"));
+  if (!body) return reject("too-large");
+  const now = Date.now();
+  if (wasm.budgets_are_stale(now)) await wasm.refresh_budgets(env);
+  const agent = headers.get("user-agent") ?? "";
+  const mobileHint = headers.get("sec-ch-ua-mobile") ?? undefined;
+  const country = headers.get("cf-ipcountry") ?? undefined;
+  const wantsVerdicts = headers.get("prefer")?.includes("return=representation") ?? false;
+  const outcome = wasm.ingest(env, body, query, ownOrigin, origin, agent, mobileHint, country, wantsVerdicts, now);
+  if (!Array.isArray(outcome)) return countRejections(outcome, env, context);
+  const [verdicts, allowedOrigin, site, ...rows] = outcome;
+  if (env.SITE_RATE && !(await isWithinRate(env.SITE_RATE, site))) return reject("too-many", site);
+  try {
+    // If a later one fails, the client sends all again; rows that are stored already count once.
+    for (let index = 0; index < rows.length; index += 2) {
+      if (!(await enqueue(env, context, rows[index], rows[index + 1], now))) return reject("unavailable", site);
+    }
+  } catch (error) {
+    console.error("a shard did not store a beacon:", error);
+    return reject("unavailable", site);
+  }
+  // A page that is being left reads no response.
+  if (verdicts === undefined) return new Response(null, allowedOrigin ? { headers: { "access-control-allow-origin": allowedOrigin, vary: "Origin" } } : undefined);
+  return new Response(verdicts, { headers: allowedOrigin ? { ...VERDICT_HEADERS, "access-control-allow-origin": allowedOrigin } : VERDICT_HEADERS });
+}
+
+/**
+ * Rows wait a moment, so that one call takes several to their shard. The first request of a batch sends it,
+ * also when its own client has gone. Were it cut off nevertheless, no request joins it for long.
+ * @param {WorkerEnv} env
+ * @param {ExecutionContext} context
+ * @param {string} shard
+ * @param {string} rows
+ * @param {number} now
+ * @returns {Promise<boolean>}
+ */
+function enqueue(env, context, shard, rows, now) {
+  const open = batches.get(shard);
+  if (open && now - open.since < BATCH_TIMEOUT_MS && open.size + rows.length <= MAX_BATCH_LENGTH) {
+    open.size += rows.length;
+    open.rows.push(rows);
+    // A request that waits for another's call needs a timer of its own to wait for.
+    return Promise.race([open.stored, delay(BATCH_TIMEOUT_MS).then(() => false)]);
+  }
+  /** @type {Batch} */
+  const batch = { rows: [rows], size: rows.length, since: now, stored: delay(BATCH_DELAY_MS).then(() => send(env, shard, batch)) };
+  batches.set(shard, batch);
+  context.waitUntil(batch.stored.catch(() => {}));
+  return batch.stored;
+}
+
+/** @param {WorkerEnv} env @param {string} shard @param {Batch} batch */
+function send(env, shard, batch) {
+  if (batches.get(shard) === batch) batches.delete(shard);
+  return env.SHARDS_OF_SITES.getByName(shard).append(batch.rows);
+}
+
+/**
+ * Rejections are counted after the response.
+ * @param {Response | undefined} response
+ * @param {WorkerEnv} env
+ * @param {ExecutionContext} context
+ */
+function countRejections(response, env, context) {
+  if (wasm.has_uncounted_rejections(Date.now())) context.waitUntil(wasm.flush_rejections(env));
+  return response ?? new Response(null, { status: 503 });
+}
+
+/**
+ * Asks a rate limiter. One that fails lets everything pass.
+ * @param {RateLimiter} limiter
+ * @param {string} key
+ */
+const isWithinRate = (limiter, key) => limiter.limit({ key }).then(({ success }) => success, () => true);
+
+/**
+ * Reads a beacon; null if it is too large. HTTP holds a body to its declared length.
+ * @param {Request} request
+ * @param {string | null} length
+ */
+async function readBeacon(request, length) {
+  if (Number(length) > MAX_BEACON_BYTES) return null;
+  if (length !== null || !request.body) return new Uint8Array(await request.arrayBuffer());
+  const chunks = [];
+  let size = 0;
+  for await (const chunk of request.body) {
+    size += chunk.byteLength;
+    if (size > MAX_BEACON_BYTES) return null;
+    chunks.push(chunk);
+  }
+  return new Uint8Array(await new Blob(chunks).arrayBuffer());
+}
+
+/** @typedef {{ rows: string[], size: number, since: number, stored: Promise<boolean> }} Batch */
+
+/** @type {Map<string, Batch>} The batch of each shard that was not sent yet. */
+const batches = new Map();
+
+const BATCH_TIMEOUT_MS = 10_000;
+const BATCH_DELAY_MS = 2;
+const MAX_BEACON_BYTES = 65_536;
+// SQLite takes no text of more than two million bytes, and a character has up to four.
+const MAX_BATCH_LENGTH = 500_000;
+
+const VERDICT_HEADERS = {
+  "content-type": "application/json",
+  "cache-control": "no-store",
+  "x-content-type-options": "nosniff",
+  vary: "Origin",
+};

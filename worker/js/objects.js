@@ -1,0 +1,122 @@
+// The Durable Objects: classes of the wasm module, made anew from storage after a trap.
+import { DurableObject } from "cloudflare:workers";
+import * as wasm from "./index.js";
+import { guard, instanceId } from "./module.js";
+import { delay } from "./promises.js";
+
+/** A shard of a site. */
+export class Shard extends DurableObject {
+  /** @type {wasm.Shard | undefined} */
+  #object;
+  #instance = -1;
+  /** @type {string[]} */
+  #rows = [];
+  /** @type {Promise<boolean> | null} */
+  #commit = null;
+
+  /** @param {Request} request */
+  fetch(request) {
+    return guard(() => this.#live().fetch(request));
+  }
+
+  /**
+   * Appends rows to the journal. They wait a moment, so that one commit serves several calls. Resolves once
+   * they are written; the output gate holds the response until they are on disk.
+   * @param {string[]} rows
+   */
+  append(rows) {
+    this.#rows.push(...rows);
+    this.#commit ??= delay(BATCH_DELAY_MS).then(() => this.#write());
+    return this.#commit;
+  }
+
+  alarm() {
+    return guard(() => this.#live().alarm());
+  }
+
+  /**
+   * Listeners do not speak. The platform answers pings without waking the object.
+   * @param {WebSocket} socket
+   */
+  webSocketMessage(socket) {
+    socket.close(1008, "this socket is read-only");
+  }
+
+  /**
+   * Completes the close handshake.
+   * @param {WebSocket} socket
+   */
+  webSocketClose(socket) {
+    socket.close();
+  }
+
+  #live() {
+    const instance = instanceId();
+    if (!this.#object || this.#instance !== instance) {
+      this.#object = new wasm.Shard(this.ctx, this.env);
+      this.#instance = instance;
+    }
+    return this.#object;
+  }
+
+  #write() {
+    const rows = this.#rows;
+    this.#rows = [];
+    this.#commit = null;
+    return guard(() => {
+      const live = this.#live();
+      // Statements without an await between them are one commit.
+      return joinRows(rows).every((batch) => live.commit(batch));
+    });
+  }
+}
+
+/** The purge clock: the authority on purges. */
+export class TagClock extends DurableObject {
+  /** @type {wasm.TagClock | undefined} */
+  #object;
+  #instance = -1;
+
+  /** @param {Request} request */
+  fetch(request) {
+    return guard(() => this.#live().fetch(request));
+  }
+
+  alarm() {
+    return guard(() => this.#live().alarm());
+  }
+
+  #live() {
+    const instance = instanceId();
+    if (!this.#object || this.#instance !== instance) {
+      this.#object = new wasm.TagClock(this.ctx, this.env);
+      this.#instance = instance;
+    }
+    return this.#object;
+  }
+}
+
+/**
+ * Joins rows into texts that SQLite takes.
+ * @param {string[]} rows
+ */
+function joinRows(rows) {
+  /** @type {string[]} */
+  let batch = [];
+  const batches = [batch];
+  let length = 0;
+  for (const row of rows) {
+    length += row.length;
+    if (length > MAX_BATCH_LENGTH) {
+      batch = [];
+      batches.push(batch);
+      length = row.length;
+    }
+    batch.push(row);
+  }
+  return batches.map((rows) => rows.join(","));
+}
+
+const BATCH_DELAY_MS = 2;
+// SQLite takes no text of more than two million bytes, and a character has up to four.
+const MAX_BATCH_LENGTH = 500_000;

@@ -1,0 +1,53 @@
+// The parts of workerd's interface that the Worker uses and that TypeScript's DOM types lack.
+
+interface WorkerEnv {
+  TAG_CLOCK: { getByName(name: string): { fetch(url: string, init: RequestInit): Promise<Response> } };
+  SHARDS_OF_SITES: { getByName(name: string): { append(rows: string[]): Promise<boolean> } };
+  CACHE_KV?: {
+    get(key: string, type: "arrayBuffer"): Promise<ArrayBuffer | null>;
+    put(key: string, value: Uint8Array, options: { expirationTtl: number }): Promise<void>;
+  };
+  INGEST_RATE?: RateLimiter;
+  SITE_RATE?: RateLimiter;
+}
+
+interface RateLimiter {
+  limit(options: { key: string }): Promise<{ success: boolean }>;
+}
+
+interface ExecutionContext {
+  waitUntil(promise: Promise<unknown>): void;
+}
+
+interface CacheStorage {
+  readonly default: Cache;
+}
+
+interface RequestInit {
+  encodeResponseBody?: "automatic" | "manual";
+}
+
+interface ResponseInit {
+  encodeBody?: "automatic" | "manual";
+}
+
+interface Response {
+  readonly webSocket?: WebSocket | null;
+}
+
+interface ReadableStream<R> {
+  [Symbol.asyncIterator](): AsyncIterableIterator<R>;
+}
+
+declare class HTMLRewriter {
+  on(selector: string, handlers: { element(element: { append(content: string, options: { html: boolean }): void }): void }): this;
+  transform(response: Response): Response;
+}
+
+declare module "cloudflare:workers" {
+  export class DurableObject {
+    constructor(ctx: unknown, env: WorkerEnv);
+    readonly ctx: unknown;
+    readonly env: WorkerEnv;
+  }
+}

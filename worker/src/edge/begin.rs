@@ -1,0 +1,59 @@
+//! The beginning of exchanges: of clients' requests, and of the cache's own.
+
+use cache::{Exchange, Headers, RequestHead, RequestStart, UnixMillis, UrlParts};
+use worker::Env;
+use worker::wasm_bindgen::JsValue;
+use worker::wasm_bindgen::prelude::wasm_bindgen;
+
+use crate::edge::exchange::{CacheExchange, rejection_response};
+use crate::edge::isolate::{EdgeConfig, edge_config};
+use crate::edge::records::problem_response;
+use crate::{auth, trace_export};
+
+/// Begins the exchange of a client's request. Returns undefined if no route matches, a `ReadyResponse`
+/// if the response is at hand, and otherwise a `CacheExchange`.
+#[wasm_bindgen(wasm_bindgen = worker::wasm_bindgen)]
+#[expect(unreachable_pub, reason = "wasm-bindgen exports what is pub")]
+#[must_use]
+pub fn begin_exchange(env: &Env, method: &str, url: &str, head: &str, client_ip: &str, now: f64) -> JsValue {
+    let (config, sites) = match edge_config(env) {
+        EdgeConfig::Disabled => return JsValue::UNDEFINED,
+        EdgeConfig::Invalid(error) => {
+            worker::console_error!("{error}");
+            let detail = "the configuration of the cache is invalid; the Worker's log has the error";
+            return problem_response(503, detail, &[]).into();
+        }
+        EdgeConfig::Routes(config, sites) => (config, sites),
+    };
+    let now = UnixMillis(now as u64);
+    let Some(url) = UrlParts::parse(url) else { return JsValue::UNDEFINED };
+    let head = RequestHead { method: method.to_owned(), headers: Headers::parse(head) };
+    let trace = trace_export::begin(head.headers.joined("traceparent").as_deref());
+    let request = RequestStart { url, head, client_ip };
+    let matches_secret = |name: &str, value: &str| auth::matches_secret(env, name, value);
+    match Exchange::start_for_client(&config, request, now, matches_secret) {
+        None => JsValue::UNDEFINED,
+        Some(Err(rejection)) => rejection_response(&sites, method, &rejection).into(),
+        Some(Ok(exchange)) => {
+            let mut exchange = CacheExchange::new(exchange, sites, trace);
+            match exchange.respond_from_memory(now) {
+                Some(response) => response.into(),
+                None => exchange.into(),
+            }
+        }
+    }
+}
+
+/// Begins the exchange of a plain GET of the cache's own, to warm or to explain a URL. Returns none if
+/// no route matches.
+#[wasm_bindgen(wasm_bindgen = worker::wasm_bindgen)]
+#[expect(unreachable_pub, reason = "wasm-bindgen exports what is pub")]
+#[must_use]
+pub fn simulate_exchange(env: &Env, url: &str, head: &str, now: f64) -> Option<CacheExchange> {
+    let EdgeConfig::Routes(config, sites) = edge_config(env) else { return None };
+    let headers = Headers::parse(head);
+    let trace = trace_export::begin(headers.joined("traceparent").as_deref());
+    let exchange =
+        Exchange::simulate(&config, UrlParts::parse(url)?, headers, UnixMillis(now as u64))?.ok()?;
+    Some(CacheExchange::new(exchange, sites, trace))
+}

@@ -1,0 +1,75 @@
+//! The exchange of sums between this isolate and the purge clock: purges in, metrics and navigations out.
+
+use cache::UnixMillis;
+use cache::purge::PurgeChanges;
+use worker::wasm_bindgen::prelude::wasm_bindgen;
+
+use crate::edge::isolate::ISOLATE;
+
+/// Returns the purge count up to which all purges are known here.
+#[wasm_bindgen(wasm_bindgen = worker::wasm_bindgen)]
+#[expect(unreachable_pub, reason = "wasm-bindgen exports what is pub")]
+#[must_use]
+pub fn known_purge_seq() -> f64 {
+    ISOLATE.with_borrow(|isolate| isolate.shared.purge_view.upto() as f64)
+}
+
+/// Applies purges that were requested at `requested_at`. Returns true if there are more to request.
+#[wasm_bindgen(wasm_bindgen = worker::wasm_bindgen)]
+#[expect(unreachable_pub, reason = "wasm-bindgen exports what is pub")]
+#[must_use]
+pub fn apply_purges(changes: &str, requested_at: f64) -> bool {
+    let changes: PurgeChanges = match serde_json::from_str(changes) {
+        Ok(changes) => changes,
+        Err(error) => {
+            worker::console_error!("the purge clock's response is malformed: {error}");
+            return false;
+        }
+    };
+    let requested_at = UnixMillis(requested_at as u64);
+    ISOLATE.with_borrow_mut(|isolate| {
+        let shared = &mut isolate.shared;
+        // The purges before an isolate's first sync are history, and say nothing about lag.
+        if shared.purge_view.upto() > 0 {
+            let lags = changes.written_at.iter().map(|at| requested_at.0.saturating_sub(at.0));
+            lags.for_each(|lag| shared.metrics.purge_lags.add(lag, 1));
+        }
+        shared.purge_view.apply(changes, requested_at)
+    })
+}
+
+/// Takes the cache metrics since the last call, as JSON; none if there are none.
+#[wasm_bindgen(wasm_bindgen = worker::wasm_bindgen)]
+#[expect(unreachable_pub, reason = "wasm-bindgen exports what is pub")]
+#[must_use]
+pub fn take_cache_metrics() -> Option<String> {
+    let metrics = ISOLATE.with_borrow_mut(|isolate| std::mem::take(&mut isolate.shared.metrics));
+    if metrics.is_empty() { None } else { serde_json::to_string(&metrics).ok() }
+}
+
+/// Merges metrics back that could not be delivered.
+#[wasm_bindgen(wasm_bindgen = worker::wasm_bindgen)]
+#[expect(unreachable_pub, reason = "wasm-bindgen exports what is pub")]
+pub fn restore_cache_metrics(metrics: &str) {
+    if let Ok(metrics) = serde_json::from_str(metrics) {
+        ISOLATE.with_borrow_mut(|isolate| isolate.shared.metrics.merge(&metrics));
+    }
+}
+
+/// Takes the navigations since the last call, as JSON; none if there are none.
+#[wasm_bindgen(wasm_bindgen = worker::wasm_bindgen)]
+#[expect(unreachable_pub, reason = "wasm-bindgen exports what is pub")]
+#[must_use]
+pub fn take_transitions() -> Option<String> {
+    let transitions = ISOLATE.with_borrow_mut(|isolate| isolate.shared.prefetcher.take_unsynced());
+    if transitions.is_empty() { None } else { serde_json::to_string(&transitions).ok() }
+}
+
+/// Takes one origin request from the minute's quota of prefetches. Returns false if none is left.
+#[wasm_bindgen(wasm_bindgen = worker::wasm_bindgen)]
+#[expect(unreachable_pub, reason = "wasm-bindgen exports what is pub")]
+#[must_use]
+pub fn take_prefetch_quota(per_minute: u32, now: f64) -> bool {
+    let now = UnixMillis(now as u64);
+    ISOLATE.with_borrow_mut(|isolate| isolate.shared.prefetcher.take_quota(per_minute, now))
+}

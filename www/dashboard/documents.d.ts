@@ -1,0 +1,1638 @@
+// Generated from the Rust types by `UPDATE_GENERATED=1 cargo test -p api-docs`. Do not edit.
+
+/** The acknowledgement of an alert. */
+export interface AcknowledgeRequest {
+  /** The alert's key. */
+  key: string;
+  /** The name of the person who looks after it. */
+  by: string;
+}
+
+/** The answer to an acknowledgement. */
+export interface AcknowledgeResponse {
+  /** The version of this document. */
+  v: 1;
+  /** The site. */
+  site: string;
+  /** True where the alert was raised. */
+  acknowledged: boolean;
+}
+
+/** Who looks after an alert. */
+export interface Acknowledgement {
+  /** Who. */
+  by: string;
+  /** Since when. */
+  at: UnixMillis;
+}
+
+/** A call. */
+export interface AdminCallRecord {
+  /** When. */
+  at: UnixMillis;
+  /** What was called. */
+  action: string;
+  /** What with. */
+  what: string;
+  /** What came of it: a status, or the cron's sums. */
+  outcome: string;
+}
+
+/** A recommendation. */
+export interface Advice {
+  /** By which rule. */
+  rule: AdviceRule;
+  /** The route. */
+  route: string;
+  /** The class of devices. */
+  device: Device;
+  /** The metric's name. */
+  metric: "FCP" | "LCP" | "CLS" | "INP" | "FID" | "TTFB";
+  /** What visitors meet there. */
+  place: Impact;
+  /** What is the case, in a sentence. */
+  finding: string;
+  /** What to do. */
+  action: string;
+  /** The numbers that it rests on. */
+  evidence: AdviceEvidence[];
+  /** Seconds that visitors would have been spared in the span that was looked at, at most; none for layout shifts. */
+  gain: number | null;
+  /** How the gain is reckoned. */
+  reckoned: string;
+}
+
+/** A number that advice rests on. */
+export interface AdviceEvidence {
+  /** Of what. */
+  what: string;
+  /** The number. */
+  value: number;
+  /** In which unit. */
+  unit: "ms" | "";
+}
+
+/** A rule by which advice is given. */
+export type AdviceRule = "cache-misses" | "slow-query" | "slow-origin" | "late-resource" | "heavy-resource" | "late-render" | "busy-thread" | "slow-handler" | "slow-frame" | "shifting-element" | "back-forward-cache";
+
+/** Alerts that are raised. */
+export interface AlertCounts {
+  /** All of them. */
+  raised: number;
+  /** The critical ones. */
+  critical: number;
+}
+
+/** How much an alert asks of people. */
+export type AlertLevel = "warning" | "critical";
+
+/** The alerts of a site. */
+export interface AlertReport {
+  /** The version of this document. */
+  v: 1;
+  /** The site. */
+  site: string;
+  /** The time of this answer. */
+  at: UnixMillis;
+  /** The raised alerts. */
+  raised: AlertView[];
+  /** The silences. */
+  mutes: NumberedSilence[];
+  /** The notification channels. */
+  channels: ChannelStatus[];
+  /** Bad observations that were dropped because too many alerts were open. */
+  overflow: number;
+}
+
+/** An alert as the API shows it. */
+export interface AlertView {
+  /** By which it is acknowledged. */
+  key: string;
+  /** What is watched. */
+  signal: Signal;
+  /** How bad it is. */
+  level: AlertLevel;
+  /** Since when. */
+  since: UnixMillis;
+  /** When it was last read. */
+  read_at: UnixMillis;
+  /** What was read, in a sentence. */
+  says: string;
+  /** What to do. */
+  action: string;
+  /** Who looks after it. */
+  acknowledged: Acknowledgement | null;
+  /** Whether somebody asked not to hear of it. */
+  muted: boolean;
+  /** On which devices. */
+  device?: Device;
+  /** Of which route. */
+  route?: string;
+  /** Of which series: a metric, a query, a backend. */
+  series?: string;
+}
+
+/** A query, as the origin told of it. */
+export interface BackendQuery {
+  /** Its name. */
+  name: string;
+  /** How often it ran. */
+  n: number;
+  /** Milliseconds of the median. */
+  p50: number | null;
+  /** Of the 95th percentile. */
+  p95: number | null;
+  /** Of the 99th. */
+  p99: number | null;
+  /** Seconds of all runs together. */
+  seconds: number;
+  /** Of the seconds that the origin took for the answers of these routes, so many percent. Queries that run side by side may come to more than all of it. None where the origin's time is not known. */
+  share: number | null;
+  /** Answers in which it ran. */
+  answers: number;
+  /** Those in which it ran so often that a loop is to be suspected. */
+  repeated: number;
+  /** How often it ran in one answer at most. */
+  most: number;
+  /** Routes of the edge on which it ran, those with most runs first. */
+  routes: string[];
+}
+
+/** A backend, as the push knows it. */
+export interface BackendStatus {
+  /** By which it is known. */
+  name: string;
+  /** `closed`, `open` or `probing`. */
+  circuit: "closed" | "open" | "probing";
+  /** Documents that wait. */
+  waiting: number;
+  /** Documents that were put aside. */
+  parked: DeadLetterSummary[];
+  /** The last delivery. */
+  last?: LastDelivery;
+  /** When the window began that has waited longest. */
+  oldest?: UnixMillis;
+  /** Until when nothing is sent. */
+  open_until?: UnixMillis;
+  /** What is wrong, in a sentence. */
+  trouble?: string;
+}
+
+/** What was heard, and what is known to be lost. */
+export interface BeaconCounts {
+  /** Views. */
+  views: number;
+  /** Beacons that browsers sent. */
+  sent: number;
+  /** Beacons that arrived. */
+  heard: number;
+  /** Views without measurements, by reason. */
+  lost: Record<string, number>;
+  /** Refusals, by reason. */
+  refused: Record<string, number>;
+}
+
+/** A place where time is lost. */
+export interface Bottleneck {
+  /** The route. */
+  route: string;
+  /** The class of devices. */
+  device: Device;
+  /** The metric's name. */
+  metric: "FCP" | "LCP" | "CLS" | "INP" | "FID" | "TTFB";
+  /** Seconds over budget, of all visits together. None for layout shifts, which have no seconds. */
+  seconds: number | null;
+  /** Of what all places that are nobody's part lose, so many percent. */
+  share: number;
+  /** Visits. */
+  visits: number;
+  /** Those over budget. */
+  over: number;
+  /** The metric of the same page that these seconds are in already. */
+  part_of: string | null;
+  /** The part that takes longest, with its milliseconds in visits over budget. */
+  longest: [SubpartKind, number] | null;
+  /** The element or script that is named most, with the visits that named it. */
+  culprit: [string, number] | null;
+  /** Seconds lost by visits that the cache answered, and by those that it did not. */
+  by_cache: LossByCache | null;
+  /** The query that costs most. */
+  query: string | null;
+}
+
+/** The places where visitors lose time. */
+export interface BottleneckReport {
+  /** The version of this document. */
+  v: 1;
+  /** The site. */
+  site: string;
+  /** The start of the time span. */
+  from: UnixMillis;
+  /** The end of the time span, exclusive. */
+  to: UnixMillis;
+  /** The bottlenecks, the most expensive first. */
+  bottlenecks: Bottleneck[];
+}
+
+/** One budget, and the views that it judges. */
+export interface BudgetCell {
+  /** The `path` of the budget; `/` where it names none. */
+  pattern: string;
+  /** The route template; null for all routes that the budget rules. That is said of budgets of the whole site, and of those that no view has met. */
+  route: string | null;
+  /** The device class; null where no view has met the budget and it names none. */
+  device: Device | null;
+  /** The metric's name. */
+  metric: "FCP" | "LCP" | "CLS" | "INP" | "FID" | "TTFB";
+  /** `ms`, or empty for a layout shift. */
+  unit: "ms" | "";
+  /** The limit. */
+  max: number;
+  /** The percentile of views that must be within it. */
+  percentile: number;
+  /** `error` or `warn`. */
+  severity: "error" | "warn";
+  /** Fewer views than this prove nothing. */
+  min_samples: number;
+  /** The line of budgets.json that says so. */
+  line: number;
+  /** Views that were judged by it. */
+  n: number;
+  /** Those within it. */
+  k: number;
+  /** What these counts prove, looked at alone and once. */
+  verdict: "unknown" | "insufficient" | "met" | "at-limit" | "violated";
+  /** How likely a page that just keeps the budget is to look at least as bad: what to correct when many cells are judged together. */
+  p_value: number;
+  /** The value at the budget's percentile, over the visits of the whole span, within 1.6 %. */
+  value: number | null;
+  /** The values between which the true one lies, 95 times in 100. */
+  interval: [number, number] | null;
+  /** How fast the cell uses up what its budget forgives, of all releases and up to now. */
+  burn?: BurnRates;
+  /** The moment from which views were judged by this limit, where that is later than `from`. */
+  counting_since?: UnixMillis;
+  /** What continuous watching says, of all releases and up to now. */
+  watch?: SequentialTestReport;
+}
+
+/** How the shares within budget differ. */
+export interface BudgetDifference {
+  /** So many more of a hundred views are over budget. */
+  points_worse: number;
+  /** How likely as large a difference is by chance. */
+  p_value: number;
+  /** Whether that is certain, and enough to matter. */
+  regression: boolean;
+}
+
+/** Lighthouse's curves on the 75th percentiles of visits: INP in the place of Total Blocking Time, and no Speed Index. */
+export interface BudgetReportScore {
+  /** The route template; null for the whole site. */
+  route: string | null;
+  /** The device class; null for all of them, each by its share of the views. */
+  device: Device | null;
+  /** Views that the score is of. */
+  views: number;
+  /** From 0 to 1. */
+  score: number;
+  /** What it is the mean of; told of the site's scores. */
+  parts?: ScorePart[];
+}
+
+/** The budgets.json in force. */
+export interface BudgetsInForce {
+  /** Since when views are judged by it. */
+  since: UnixMillis;
+  /** Where it was found: `asset` or `kv`. */
+  source: "asset" | "kv";
+  /** The newer one that does not rule, if there is one. */
+  refused?: BudgetsRejection;
+}
+
+/** A budgets.json that was found and does not rule. */
+export interface BudgetsRejection {
+  /** When it was first found. */
+  at: UnixMillis;
+  /** Where it was found: `asset` or `kv`. */
+  source: "asset" | "kv";
+  /** What is wrong with it. */
+  why: string;
+}
+
+/** The answer of `/api/budgets`: the report or, with the deprecated parameter `path`, limits. */
+export type BudgetsResponse = Standing | PathLimits;
+
+/** Shares over budget, as multiples of the share that may be; null without views. */
+export interface BurnRates {
+  /** Over the last 30 minutes. */
+  half_hour: number | null;
+  /** Over the last 6 hours. */
+  six_hours: number | null;
+  /** Over the last 3 days. */
+  three_days: number | null;
+  /** `page`: wake somebody; `ticket`: look at it on the next working day; null: neither. */
+  asks: "ticket" | "page" | null;
+}
+
+/** The document. */
+export interface CacheAnalytics {
+  /** The version of this document. */
+  v: 1;
+  /** The first moment that it is about, give or take a window. */
+  from: UnixMillis;
+  /** The moment before which all of it lies. */
+  to: UnixMillis;
+  /** Each route of each site, the most asked for first. */
+  routes: RouteCacheStats[];
+  /** Where hits came from. */
+  tiers: TierStats[];
+  /** Answers by how long they are fresh. */
+  classes: LifetimeClassStats[];
+  /** Why the origin was asked. */
+  misses: ReasonCount[];
+  /** Why the cache had no part in it. */
+  bypassed: ReasonCount[];
+  /** Hits by their age in seconds. */
+  ages: RangeCount[];
+  /** The keys that are asked for most. */
+  keys: HotKey[];
+  /** Purges. */
+  purges: PurgeStats;
+  /** The last management calls, the latest first. */
+  calls: AdminCallRecord[];
+}
+
+/** The cache decision for a request, with its reasons. */
+export interface CacheExplanation {
+  /** The address. */
+  url: string;
+  /** The path pattern of its route; null without a route. */
+  route: string | null;
+  /** The address at the origin. */
+  origin: string;
+  /** The cache key; null where the cache is bypassed. */
+  key: string | null;
+  /** The next step. */
+  does: "serve" | "serve-then-ask" | "fetch" | "pass" | "refuse";
+  /** The reasons, in the order of the decision. */
+  because: string[];
+  /** The stored response, if there is one. */
+  stored: StoredEntryReport | null;
+  /** The request limit of the origin, if the route has one. */
+  limit: OriginLimitReport | null;
+}
+
+/** A failed call. */
+export interface CacheProblem {
+  /** The cause and the remedy, in a sentence. */
+  detail: string;
+  /** The HTTP status. */
+  status?: number;
+}
+
+/** What the cache did in some span. */
+export interface CacheUsage {
+  /** Requests that it answered. */
+  hits: number;
+  /** Those of them that it answered stale. */
+  stale: number;
+  /** Requests that it did not answer. */
+  misses: number;
+  /** Requests that it was not asked for. */
+  bypassed: number;
+  /** Hits of a hundred hits and misses; absent where there was neither. */
+  hit_ratio: number | null;
+  /** Misses, by reason. */
+  reasons: Record<string, number>;
+}
+
+/** Something that visits named. */
+export interface CauseCount {
+  /** Its selector or address. */
+  name: string;
+  /** Views that named it. */
+  n: number;
+}
+
+/** Why visits were slow, by whole days. */
+export interface CausesResponse {
+  /** The version of this document. */
+  v: 1;
+  /** The site. */
+  site: string;
+  /** The first moment of the first day. */
+  from: UnixMillis;
+  /** The moment before which all of it lies. */
+  to: UnixMillis;
+  /** A line for each page and metric of which slow visits gave reasons. */
+  lines: SlowViewCauses[];
+}
+
+/** The state of a notification channel. */
+export interface ChannelStatus {
+  /** The channel's name. */
+  name: string;
+  /** Notifications that it has not accepted yet. */
+  waiting: number;
+  /** The last error in a sentence; null when there is none. */
+  trouble: string | null;
+}
+
+/** One metric of both. */
+export interface ComparisonLine {
+  /** The metric's name. */
+  metric: "FCP" | "LCP" | "CLS" | "INP" | "FID" | "TTFB";
+  /** `ms`, or empty for a layout shift. */
+  unit: "ms" | "";
+  /** What came before. */
+  a: MetricStats;
+  /** What is compared with it. */
+  b: MetricStats;
+  /** The views against their budgets, page by page and device by device; null without a budget or where no page has views of both. */
+  budget: BudgetDifference | null;
+}
+
+/** Two releases, or two spans of time, side by side. */
+export interface ComparisonResponse {
+  /** The version of this document. */
+  v: 1;
+  /** The site. */
+  site: string;
+  /** What came before. */
+  a: QueryTotals;
+  /** What is compared with it. */
+  b: QueryTotals;
+  /** A line for each metric that either has. */
+  lines: ComparisonLine[];
+}
+
+/** A page that a difference comes from. */
+export interface Contributor {
+  /** The route. */
+  route: string;
+  /** The class of devices. */
+  device: Device;
+  /** Visits over budget beyond those that there would have been as before. */
+  too_many: number;
+}
+
+/** A document that was put aside. */
+export interface DeadLetterSummary {
+  /** Its number, by which it is sent again. */
+  seq: number;
+  /** Its `Idempotency-Key`. */
+  key: string;
+  /** The backend's answer. */
+  status: number;
+  /** When it came. */
+  at: UnixMillis;
+}
+
+/** A class of devices. */
+export type Device = "phone" | "tablet" | "desktop";
+
+/** One device class, before the release and with it. */
+export interface DeviceStratum {
+  /** The device class. */
+  device: Device;
+  /** Views of the release before. */
+  before: StratumCounts;
+  /** Views of the release. */
+  after: StratumCounts;
+}
+
+/** Visits with values from `low` to `high`. */
+export interface DistributionBucket {
+  /** The smallest value that is counted here. */
+  low: number;
+  /** The largest. */
+  high: number;
+  /** So many visits. */
+  visits: number;
+}
+
+/** What is known of the site. */
+export interface HealthDetails {
+  /** Why it is not healthy, the worst first. */
+  reasons: string[];
+  /** Each part's sentence. */
+  because: Record<string, string>;
+  /** When a beacon was last heard. */
+  heard_at: UnixMillis | null;
+  /** How many views should have been heard of since. */
+  missed: number;
+  /** What was heard in the last day, and what is known to be lost. */
+  losses: BeaconCounts;
+  /** The budgeted cells, the worst first. */
+  vitals: VitalReport[];
+  /** So many cells found no place here. */
+  more_vitals: number;
+  /** What the cache did in the last hour; absent where there is none. */
+  cache?: CacheUsage;
+  /** The answers of the edge in the last hour; absent where nobody counts them. */
+  requests?: RequestReport;
+}
+
+/** The status history of a site. */
+export interface HealthHistory {
+  /** The version of this document. */
+  v: 1;
+  /** The site. */
+  site: string;
+  /** The start of the time span. */
+  from: UnixMillis;
+  /** The end of the time span, exclusive. */
+  to: UnixMillis;
+  /** The oldest first; what lies between two of them was seen by nobody. */
+  statuses: StatusPeriod[];
+  /** Milliseconds of each status. */
+  spent: Record<string, number>;
+  /** Milliseconds that were seen by nobody. */
+  unseen: number;
+  /** For token holders: the incidents of the time span as they were recorded, the newest first. */
+  incidents?: IncidentRecord[];
+  /** For token holders: the number of incidents that are left out. */
+  more_incidents?: number;
+}
+
+/** A part of the score, without its numbers. */
+export interface HealthPartSummary {
+  /** Its name. */
+  name: "vitals" | "requests" | "origin" | "cache" | "freshness";
+  /** What it has earned. */
+  points: number;
+  /** What it could have earned. */
+  of: number;
+  /** How it is. */
+  status: HealthStatus;
+}
+
+/** The document. */
+export interface HealthReport {
+  /** The version of this document. */
+  v: 1;
+  /** In the words of the RFC draft: `pass`, `warn` or `fail`. */
+  status: "pass" | "warn" | "fail";
+  /** In ours, which know what is not known. */
+  health: HealthStatus;
+  /** From 0 to 100. */
+  score: number;
+  /** The site. */
+  site: string;
+  /** When this was so. */
+  at: UnixMillis;
+  /** The version of the API. */
+  version: "1";
+  /** The version of the Worker. */
+  releaseId: string;
+  /** What the score is made of. */
+  parts: HealthPartSummary[];
+  /** For whoever may read the site's numbers. */
+  details?: HealthDetails;
+  /** For whoever holds the token. */
+  operations?: Operations;
+}
+
+/** How something is, the best first. */
+export type HealthStatus = "healthy" | "unknown" | "degraded" | "unhealthy";
+
+/** A key. */
+export interface HotKey {
+  /** The address. */
+  key: string;
+  /** How often it was asked for, at most. */
+  requests: number;
+  /** By how much that may be too high. */
+  over: number;
+}
+
+/** What visitors meet at a place that advice is about, in the units that people use. */
+export interface Impact {
+  /** Visits that were measured. */
+  visits: number;
+  /** Those over budget. */
+  over: number;
+  /** The budget; the good threshold where there is none. */
+  limit: number;
+  /** The 75th percentile. */
+  p75: number | null;
+  /** The values between which the true one lies, 95 times in 100. */
+  interval: [number, number] | null;
+  /** `ms`, or nothing for a layout shift. */
+  unit: "ms" | "";
+  /** Seconds over budget, of all visits together; none for layout shifts. */
+  seconds: number | null;
+  /** Of what all visits of the site lose, so many percent. */
+  share: number;
+}
+
+/** The end of an incident. */
+export interface IncidentEnd {
+  /** When. */
+  at: UnixMillis;
+  /** Whether it ended for want of readings, not by a good one. */
+  lapsed: boolean;
+}
+
+/** An incident with what it is about, as it is stored and shown. */
+export interface IncidentRecord {
+  v: 1;
+  /** The alert's key. */
+  key: string;
+  /** What is watched. */
+  signal: Signal;
+  /** When it was first bad. */
+  opened: UnixMillis;
+  /** How bad it was at its worst. */
+  level: AlertLevel;
+  /** What was read when it became so. */
+  says: string;
+  /** The channels that have told people of it, each since when. */
+  told: Record<string, UnixMillis>;
+  /** Who looked after it. */
+  acknowledged: Acknowledgement | null;
+  /** Its end, where it has one. */
+  ended: IncidentEnd | null;
+  /** On which devices. */
+  device?: Device;
+  /** Of which route. */
+  route?: string;
+  /** Of which series: a metric, a query, a backend. */
+  series?: string;
+}
+
+/** What is read: `GET /api/lab`. */
+export interface Lab {
+  /** The version of this document. */
+  v: 1;
+  /** The site. */
+  site: string;
+  /** The latest of each page and device. */
+  pages: LabResult[];
+}
+
+/** A page, as a device. */
+export interface LabMeasurement {
+  /** The page's path. */
+  path: string;
+  /** What Lighthouse was. */
+  device: Device;
+  /** How many runs there were. */
+  runs: number;
+  /** The median of each audit, in its own unit: milliseconds, and CLS in none. */
+  medians: Record<string, number>;
+  /** The median of the performance score, from 0 to 1. */
+  score?: number | null;
+}
+
+/** The latest that is known of a page, as a device. */
+export interface LabResult {
+  /** The route template of its path: that of the field. */
+  route: string;
+  /** When it was uploaded. */
+  at: UnixMillis;
+  /** The page's path. */
+  path: string;
+  /** What Lighthouse was. */
+  device: Device;
+  /** How many runs there were. */
+  runs: number;
+  /** The median of each audit, in its own unit: milliseconds, and CLS in none. */
+  medians: Record<string, number>;
+  /** The release that was measured. */
+  release?: string;
+  /** The median of the performance score, from 0 to 1. */
+  score?: number;
+}
+
+/** What is uploaded: `POST /api/lab`. */
+export interface LabUpload {
+  /** The version of this document. */
+  v: 1;
+  /** Each page as each device. */
+  pages: LabMeasurement[];
+  /** The release that was measured. */
+  release?: string | null;
+}
+
+/** The answer to an upload. */
+export interface LabUploadResponse {
+  /** The version of this document. */
+  v: 1;
+  /** The site. */
+  site: string;
+  /** The number of stored results. */
+  pages: number;
+}
+
+/** A document that arrived. */
+export interface LastDelivery {
+  /** Its `Idempotency-Key`. */
+  key: string;
+  /** When its receipt came. */
+  at: UnixMillis;
+}
+
+/** A class of lifetimes. */
+export interface LifetimeClassStats {
+  /** `short`, `medium`, `long` or `very_long`. */
+  class: "short" | "medium" | "long" | "very_long";
+  /** Served fresh. */
+  hits: number;
+  /** Served stale. */
+  stale: number;
+  /** Asked of the origin, and stored. */
+  misses: number;
+  /** Hits, stale ones among them, of all. */
+  hit_ratio: number | null;
+}
+
+/** Views that were heard of since the last time that something was said. */
+export interface LiveDelta {
+  /** The version of this document. */
+  v: 1;
+  /** Views of people, each once: when it is first heard of. */
+  views: number;
+  /** Views of browsers that programs drive, which are not among those. */
+  bots: number;
+  /** How what people's views told at first is rated: good, between, poor. */
+  metrics: Record<string, [number, number, number]>;
+}
+
+/** What visits lose by what the cache said. */
+export interface LossByCache {
+  /** Visits that it answered. */
+  hits: number;
+  /** Visits that it did not. */
+  misses: number;
+  /** Seconds that a hit loses, in the mean. */
+  per_hit: number;
+  /** Seconds that a miss loses, in the mean. */
+  per_miss: number;
+}
+
+/** The memory of the module in the first shard's isolate. */
+export interface MemoryUsage {
+  /** Bytes. */
+  bytes: number;
+  /** Bytes that an isolate may have. */
+  limit: number;
+  /** The share, in percent. */
+  percent: number;
+}
+
+/** What is known of one metric. */
+export interface MetricStats {
+  /** Views that measured it. */
+  n: number;
+  /** The visits that they stand for. */
+  visits: number;
+  /** The median over visits, within 1.6 %, as every percentile here. */
+  p50: number | null;
+  /** The 75th percentile. */
+  p75: number | null;
+  /** The values between which the true 75th percentile lies, 95 times in 100. */
+  p75_interval: [number, number] | null;
+  /** The 90th percentile. */
+  p90: number | null;
+  /** The 95th percentile. */
+  p95: number | null;
+  /** The 99th percentile. */
+  p99: number | null;
+  /** The share of visits that is good. */
+  good: number;
+  /** The share between good and poor. */
+  needs_improvement: number;
+  /** The share that is poor. */
+  poor: number;
+}
+
+/** The answer to starting or stopping the counting of a site's beacons. */
+export interface MonitoringResponse {
+  /** The version of this document. */
+  v: 1;
+  /** The site. */
+  site: string;
+  /** `on` or `stopped`. */
+  monitoring: "on" | "stopped";
+}
+
+/** A silence with its number. */
+export interface NumberedSilence {
+  /** The number that ends it. */
+  number: number;
+  /** Of which signal; of any, where there is none. */
+  signal: Signal | null;
+  /** Of which route; of any, where there is none. */
+  route: string | null;
+  /** From this moment: maintenance is planned. */
+  from: UnixMillis;
+  /** To before this one. */
+  until: UnixMillis;
+  /** Who asked. */
+  by: string;
+  /** What for. */
+  reason: string;
+}
+
+/** What the machinery does. */
+export interface Operations {
+  /** `on`, or `stopped` where somebody has asked that nothing be counted. */
+  monitoring: "on" | "stopped";
+  /** The memory of the module. */
+  memory: MemoryUsage;
+  /** How much waits, and where. */
+  queues: QueueDepths;
+  /** Each backend that windows are pushed to. */
+  push: BackendStatus[];
+  /** Alerts that are raised, and those of them that are critical. */
+  alerts: AlertCounts;
+  /** The origin's own health, where it is asked. */
+  origin?: OriginCheck;
+}
+
+/** The origin, as it answered when it was last asked for its health. */
+export interface OriginCheck {
+  /** Whether it said that it is well. */
+  is_up: boolean;
+  /** Milliseconds until it answered, or until nobody waited any more. */
+  took: number;
+  /** When it was asked. */
+  asked_at: UnixMillis;
+  /** What it says of its database, as it says it. */
+  database?: unknown;
+  /** The status; absent where no answer came. */
+  status?: number;
+}
+
+/** The request limit of an origin, in requests per second. */
+export interface OriginLimitReport {
+  /** The current rate. */
+  rate: number;
+  /** The lowest rate. */
+  least: number;
+  /** The highest rate. */
+  most: number;
+}
+
+/** The limit of a metric. */
+export interface PathLimit {
+  /** The limit: milliseconds, or a layout shift score. */
+  max: number;
+  /** The percentile of views that must be within it. */
+  percentile: number;
+  /** The line of budgets.json that sets it. */
+  line: number;
+}
+
+/** The limits of real visits to a path. */
+export interface PathLimits {
+  /** The version of this document. */
+  v: 1;
+  /** The path. */
+  path: string;
+  /** The device class. */
+  device: Device;
+  /** The limit of each budgeted metric. */
+  limits: Record<string, PathLimit>;
+}
+
+/** The overview: health, bottlenecks and recommendations. */
+export interface PerformanceDashboard {
+  /** The version of this document. */
+  v: 1;
+  /** The site. */
+  site: string;
+  /** The start of the time span. */
+  from: UnixMillis;
+  /** The end of the time span, exclusive. */
+  to: UnixMillis;
+  /** The health of the site now. */
+  health: HealthStatus;
+  /** The health score, from 0 to 100. */
+  score: number;
+  /** The parts of the score. */
+  parts: HealthPartSummary[];
+  /** The details of the health; null without read access to the site. */
+  details: HealthDetails | null;
+  /** The most expensive bottlenecks. */
+  bottlenecks: Bottleneck[];
+  /** The recommendations with the largest gains. */
+  recommendations: Advice[];
+  /** The number of raised alerts; null without a token. */
+  alerts: AlertCounts | null;
+}
+
+/** The metrics, requests, cache and queries of a site. */
+export interface PerformanceMetrics {
+  /** The version of this document. */
+  v: 1;
+  /** The site. */
+  site: string;
+  /** The start of the time span. */
+  from: UnixMillis;
+  /** The end of the time span, exclusive. */
+  to: UnixMillis;
+  /** Views, each counted once. */
+  views: number;
+  /** The statistics of each measured metric. */
+  vitals: Record<string, MetricStats>;
+  /** The responses of the edge; null where none were counted. */
+  requests: RequestReport | null;
+  /** The use of the cache; null where there is none. */
+  cache: CacheUsage | null;
+  /** The backend queries, the slowest first. */
+  queries: BackendQuery[];
+}
+
+/** A problem document (RFC 9457 §3.1) with the invalid field as an extension member. */
+export interface Problem {
+  /** `urn:edge-vitals:` and the title. */
+  type: string;
+  /** The stable code of the problem. */
+  title: string;
+  /** The HTTP status. */
+  status: number;
+  /** The cause and the remedy, in a sentence. */
+  detail: string;
+  /** The invalid field or parameter, if there is one. */
+  field?: string;
+}
+
+/** The body of a purge: exactly one of `url`, `tag`, `prefix` and `all`. */
+export interface PurgeBody {
+  /** Every response. */
+  all?: boolean;
+  /** All addresses below this one; it ends with a slash. */
+  prefix?: string | null;
+  /** Permission to serve the purged responses as stale ones while they are fetched again. */
+  soft?: boolean;
+  /** All responses with this tag. */
+  tag?: string | null;
+  /** One address with all its variants. */
+  url?: string | null;
+}
+
+/** The answer to a purge. The answering isolate applies it at once, all others within the lease. */
+export interface PurgeResponse {
+  /** Always true. */
+  purged: boolean;
+  /** The sequence number of the purge; a later purge has a higher one. */
+  seq: number;
+}
+
+/** Purges. */
+export interface PurgeStats {
+  /** Since there is a clock. */
+  count: number;
+  /** What is remembered of them. */
+  marks: number;
+  /** Of the last day, by how many milliseconds after them an isolate knew of them. */
+  lag_ms: RangeCount[];
+}
+
+/** The delivery state of a site's push backends. */
+export interface PushReport {
+  /** The version of this document. */
+  v: 1;
+  /** The site. */
+  site: string;
+  /** Each backend. */
+  backends: BackendStatus[];
+}
+
+/** A selection of dead letters to retry: all of them where no field is given. */
+export interface PushRetryRequest {
+  /** The number of one dead letter. */
+  seq?: number | null;
+  /** The name of one backend. */
+  sink?: string | null;
+}
+
+/** The answer to a retry. */
+export interface PushRetryResponse {
+  /** The version of this document. */
+  v: 1;
+  /** The site. */
+  site: string;
+  /** The number of documents that are sent again. */
+  again: number;
+}
+
+/** One metric of one group. */
+export interface QueryLine {
+  /** What the group has in common; null where its views have none of it. */
+  group: Record<string, string | null>;
+  /** The metric's name. */
+  metric: "FCP" | "LCP" | "CLS" | "INP" | "FID" | "TTFB";
+  /** `ms`, or empty for a layout shift. */
+  unit: "ms" | "";
+  /** Views that measured it. */
+  n: number;
+  /** The visits that they stand for. */
+  visits: number;
+  /** The median over visits, within 1.6 %, as every percentile here. */
+  p50: number | null;
+  /** The 75th percentile. */
+  p75: number | null;
+  /** The values between which the true 75th percentile lies, 95 times in 100. */
+  p75_interval: [number, number] | null;
+  /** The 90th percentile. */
+  p90: number | null;
+  /** The 95th percentile. */
+  p95: number | null;
+  /** The 99th percentile. */
+  p99: number | null;
+  /** The share of visits that is good. */
+  good: number;
+  /** The share between good and poor. */
+  needs_improvement: number;
+  /** The share that is poor. */
+  poor: number;
+  /** When the group's time begins, in a series. */
+  at?: UnixMillis;
+  /** The distribution, where it is asked for. */
+  buckets?: DistributionBucket[];
+}
+
+/** The backend queries of a page or of the whole site. */
+export interface QueryReport {
+  /** The version of this document. */
+  v: 1;
+  /** The site. */
+  site: string;
+  /** The start of the time span. */
+  from: UnixMillis;
+  /** The end of the time span, exclusive. */
+  to: UnixMillis;
+  /** The requested route; null for the whole site. */
+  page: string | null;
+  /** How the page was found among the routes of the edge. */
+  found: RouteMatch;
+  /** The routes of the edge whose queries these are, those with most answers first; none are named where all are meant. */
+  routes: string[];
+  /** Their answers. */
+  answers: number;
+  /** Those of them that the origin was asked for. */
+  asked: number;
+  /** Seconds that the origin took for these. */
+  origin_seconds: number;
+  /** The slowest first. */
+  queries: BackendQuery[];
+  /** How many more there are. */
+  more: number;
+  /** Where the page was not found, or has none: routes of the edge that have queries, those with most runs first. */
+  elsewhere: string[];
+}
+
+/** Lines, a page of them. */
+export interface QueryResponse {
+  /** The version of this document. */
+  v: 1;
+  /** The site. */
+  site: string;
+  /** The first moment asked for. */
+  from: UnixMillis;
+  /** The moment before which all of it lies. */
+  to: UnixMillis;
+  /** Views, each once. */
+  views: number;
+  /** The visits that they stand for. */
+  visits: number;
+  /** Sends that the browsers made. */
+  sent: number;
+  /** Sends that arrived. */
+  heard: number;
+  /** Views without measurements, by reason. */
+  lost: Record<string, number>;
+  /** The lines. */
+  lines: QueryLine[];
+  /** When a beacon was last heard; absent when never. */
+  heard_at?: UnixMillis;
+  /** Where the next page begins; absent on the last one. */
+  next?: number;
+}
+
+/** A span of time, how fresh what is known of it is, and how much. */
+export interface QueryTotals {
+  /** The first moment asked for. */
+  from: UnixMillis;
+  /** The moment before which all of it lies. */
+  to: UnixMillis;
+  /** Views, each once. */
+  views: number;
+  /** The visits that they stand for. */
+  visits: number;
+  /** Sends that the browsers made. */
+  sent: number;
+  /** Sends that arrived. */
+  heard: number;
+  /** Views without measurements, by reason. */
+  lost: Record<string, number>;
+  /** When a beacon was last heard; absent when never. */
+  heard_at?: UnixMillis;
+}
+
+/** How much waits. */
+export interface QueueDepths {
+  /** Views of the first shard that are not counted yet. */
+  journal: number;
+  /** Documents that wait to be pushed. */
+  push: number;
+  /** Documents that were put aside. */
+  parked: number;
+  /** Notices that a channel has not taken yet. */
+  notices: number;
+}
+
+/** So many from a number to below another. */
+export interface RangeCount {
+  /** The least. */
+  from: number;
+  /** The one above the largest. */
+  below: number;
+  /** How many. */
+  n: number;
+}
+
+/** A reason, as in Cache-Status. */
+export interface ReasonCount {
+  /** A word for it. */
+  reason: string;
+  /** How often. */
+  requests: number;
+}
+
+/** The recommendations for a site. */
+export interface RecommendationReport {
+  /** The version of this document. */
+  v: 1;
+  /** The site. */
+  site: string;
+  /** The start of the time span. */
+  from: UnixMillis;
+  /** The end of the time span, exclusive. */
+  to: UnixMillis;
+  /** The recommendations, the largest gain first. */
+  recommendations: Advice[];
+}
+
+/** How a release differs from the one before, for one metric. */
+export interface Regression {
+  /** The route template; null for the whole site. */
+  route: string | null;
+  /** The metric's name. */
+  metric: "FCP" | "LCP" | "CLS" | "INP" | "FID" | "TTFB";
+  /** So many more of a hundred views are over budget. */
+  points_worse: number;
+  /** How likely as large a difference is by chance, either way. */
+  p_value: number;
+  /** Whether that is certain, and enough to matter. */
+  regression: boolean;
+  /** The device classes that are compared; for the whole site those of every route, which are not repeated here. */
+  strata?: DeviceStratum[];
+}
+
+/** What a release did to one metric. */
+export interface ReleaseDifference {
+  /** The metric's name. */
+  metric: "FCP" | "LCP" | "CLS" | "INP" | "FID" | "TTFB";
+  /** In one word. */
+  outcome: ReleaseOutcome;
+  /** So many more of a hundred visits are over budget. */
+  points_worse: number;
+  /** How likely as large a difference is by chance. */
+  p_value: number;
+  /** Visits before and after, on the pages that both have. */
+  visits: [number, number];
+  /** The pages behind it, those with most visits too many over budget first. */
+  pages: Contributor[];
+  /** In a sentence. */
+  says: string;
+}
+
+/** The effect of a release. */
+export interface ReleaseEffect {
+  /** The earlier release. */
+  against: string;
+  /** The difference in each metric. */
+  differences: ReleaseDifference[];
+}
+
+/** What a release did. */
+export type ReleaseOutcome = "regression" | "improvement" | "same" | "insufficient";
+
+/** A report's shape. What else it has – delta, rating, entries, attribution – follows from the value, or is not kept. */
+export interface Report {
+  name: string;
+  id: string;
+  value: number;
+  navigationType?: string | null;
+  path?: string | null;
+  route?: string | null;
+  url?: string | null;
+}
+
+/** The answers of the edge in some span. */
+export interface RequestReport {
+  /** Answers. */
+  n: number;
+  /** Errors among them. */
+  errors: number;
+  /** Their share, in percent. */
+  error_rate: number;
+  /** Answers in a second. */
+  per_second: number;
+  /** Milliseconds of the median. */
+  p50: number | null;
+  /** Of the 95th percentile. */
+  p95: number | null;
+  /** Of the 99th. */
+  p99: number | null;
+  /** Each route, those with most answers first. */
+  routes: RouteRequestLoad[];
+}
+
+/** A route of a site. */
+export interface RouteCacheStats {
+  /** The site; `-` for nobody's. */
+  site: string;
+  /** The route. */
+  route: string;
+  /** Answers. */
+  requests: number;
+  /** Of them, served fresh. */
+  hits: number;
+  /** Of them, served stale. */
+  stale: number;
+  /** Of them, asked of the origin for everybody. */
+  misses: number;
+  /** Of them, not the cache's. */
+  bypassed: number;
+  /** Hits, stale ones among them, of all that were the cache's; null where there was none. */
+  hit_ratio: number | null;
+  /** Bytes of bodies, as far as they are known. */
+  bytes: number;
+  /** The median of the origin's milliseconds; null where it was not asked. */
+  origin_p50: number | null;
+  /** Hits, stale ones among them, times that median; null where it was not asked. */
+  saved_ms: number | null;
+}
+
+/** How a page was found among the routes of the edge. */
+export type RouteMatch = "all" | "name" | "shape" | "nowhere";
+
+/** The answers on one route. */
+export interface RouteRequestLoad {
+  /** The route. */
+  route: string;
+  /** Answers. */
+  n: number;
+  /** Errors among them. */
+  errors: number;
+  /** Their share, in percent. */
+  error_rate: number;
+  /** Answers in a second. */
+  per_second: number;
+  /** Milliseconds of the median. */
+  p50: number | null;
+  /** Of the 95th percentile. */
+  p95: number | null;
+  /** Of the 99th. */
+  p99: number | null;
+}
+
+/** A vital's part of a score. */
+export interface ScorePart {
+  /** The metric. */
+  metric: "FCP" | "LCP" | "CLS" | "INP" | "FID" | "TTFB";
+  /** Its own score, from 0 to 1. */
+  score: number;
+  /** The share of the whole score that it counts for. */
+  weight: number;
+}
+
+/** Evidence that may be read at any time without crying wolf. */
+export interface SequentialTestReport {
+  /** The evidence that the budget is broken: a page that keeps it reaches 20 with a chance of one in twenty, however long it is watched. At most 1e9. */
+  e_value: number;
+  /** Whether the alarm is raised. It clears only when a whole day's views prove the budget kept. */
+  alarm: boolean;
+  /** Since when the alarm is as it is. */
+  changed_at: UnixMillis;
+  /** The hour since which the evidence is gathered: it begins anew with a release, with another limit and after an alarm. */
+  since: UnixMillis;
+  /** Views that are evidence. */
+  n: number;
+  /** Those within the limit. */
+  k: number;
+}
+
+/** What is watched. */
+export type Signal = "verdict" | "evidence" | "burn-rate" | "response-time" | "hit-ratio" | "query-time" | "error-rate" | "memory" | "silence" | "push-backlog" | "anomaly";
+
+/** A request to silence alerts. Give either `until` or `minutes`. */
+export interface SilenceRequest {
+  /** The name of the person who asks. */
+  by: string;
+  /** The reason. */
+  reason: string;
+  /** The start; now where it is left out. */
+  from?: UnixMillis | null;
+  /** The length in minutes. */
+  minutes?: number | null;
+  /** The route; any route where it is left out. */
+  route?: string | null;
+  /** The signal; any signal where it is left out. */
+  signal?: Signal | null;
+  /** The end, exclusive; thirty days from now at most. */
+  until?: UnixMillis | null;
+}
+
+/** The answer to a silence. */
+export interface SilenceResponse {
+  /** The version of this document. */
+  v: 1;
+  /** The site. */
+  site: string;
+  /** The number that ends the silence. */
+  number: number;
+}
+
+/** The slow visits of a page, by one metric: those over budget, or not good where there is none. */
+export interface SlowViewCauses {
+  /** The route template. */
+  route: string;
+  /** The class of devices. */
+  device: Device;
+  /** The metric's name. */
+  metric: "FCP" | "LCP" | "CLS" | "INP" | "FID" | "TTFB";
+  /** Views that gave a reason. */
+  n: number;
+  /** The parts of their times, in the order in which they pass. */
+  parts: SubpartDuration[];
+  /** The elements that they named, the most named first; `(other)` for those that found no room. */
+  elements: CauseCount[];
+  /** The resources or scripts. */
+  sources: CauseCount[];
+}
+
+/** How a site stands against its budgets in a span of time. */
+export interface Standing {
+  /** The version of this document. */
+  v: 1;
+  /** The site. */
+  site: string;
+  /** The first moment that is counted. */
+  from: UnixMillis;
+  /** The moment before which all of it lies. */
+  to: UnixMillis;
+  /** Views, each once. */
+  views: number;
+  /** Which budgets.json rules. */
+  budgets: BudgetsInForce;
+  /** A cell for each budget of each route and device class; and those of the whole site. Of a page, those that stand on it. */
+  cells: BudgetCell[];
+  /** How the release compares; empty where nothing was to compare with. With a page of cells, the site and the routes that stand on it. */
+  regressions: Regression[];
+  /** Lighthouse's score of what visitors felt. With a page of cells, of the site and of the routes that stand on it. */
+  scores: BudgetReportScore[];
+  /** The release that it is compared with, where one was asked for. */
+  against?: string;
+  /** When a beacon was last heard; absent when never. */
+  heard_at?: UnixMillis;
+  /** The first cell of the next page, if there is one. */
+  next?: number;
+  /** The release that was asked for; absent where all releases count. */
+  release?: string;
+  /** How many cells there are of each verdict. */
+  verdicts?: Record<string, number>;
+}
+
+/** Looks that followed each other and said the same. */
+export interface StatusPeriod {
+  /** The first of them. */
+  from: UnixMillis;
+  /** The last; of what is shown, up to when it speaks. */
+  to: UnixMillis;
+  /** What they said. */
+  health: HealthStatus;
+  /** The lowest score among them. */
+  score: number;
+}
+
+/** A stored response. */
+export interface StoredEntryReport {
+  /** Its status. */
+  status: number;
+  /** Its age in seconds. */
+  age: number;
+  /** Its freshness lifetime in seconds. */
+  lifetime: number;
+  /** Its tags. */
+  tags: string[];
+  /** The sequence number of the last purge before it was stored. */
+  stamp: number;
+  /** The bytes of its body. */
+  bytes: number;
+  /** The tier that it was found in. */
+  tier: string;
+}
+
+/** Views, by whether they kept a limit. */
+export interface StratumCounts {
+  /** Views that were judged. */
+  n: number;
+  /** Those within the limit. */
+  k: number;
+}
+
+/** A part of a metric's time. */
+export interface SubpartDuration {
+  /** Which. */
+  part: SubpartKind;
+  /** Milliseconds, in the mean. */
+  ms: number;
+}
+
+/** The parts of LCP and of INP, as web-vitals' attribution divides them. */
+export type SubpartKind = "time-to-first-byte" | "resource-load-delay" | "resource-load-duration" | "element-render-delay" | "input-delay" | "processing-duration" | "presentation-delay";
+
+/** What a site's visitors felt in a span of time. */
+export interface Summary {
+  /** The version of this document. */
+  v: 1;
+  /** The site. */
+  site: string;
+  /** The first moment asked for. */
+  from: UnixMillis;
+  /** The moment before which all of it lies. */
+  to: UnixMillis;
+  /** Views, each once. */
+  views: number;
+  /** The visits that they stand for, by their sample weights. */
+  visits: number;
+  /** Sends that the browsers made. */
+  sent: number;
+  /** Sends that arrived. */
+  heard: number;
+  /** Views without measurements, by reason. */
+  lost: Record<string, number>;
+  /** What was refused, by reason, in the hours that the span touches. */
+  refused: Record<string, number>;
+  /** A line for each route, device class and metric. */
+  cells: SummaryCell[];
+  /** When a beacon was last heard; absent when never. */
+  heard_at?: UnixMillis;
+}
+
+/** A budget, and the counts against it. */
+export interface SummaryBudget {
+  /** The limit. */
+  max: number;
+  /** The percentile of views that must be within it. */
+  percentile: number;
+  /** Views that were judged by it. */
+  n: number;
+  /** Those within it. */
+  k: number;
+  /** The line of budgets.json that says so. */
+  line: number;
+}
+
+/** One metric of one route and device class. */
+export interface SummaryCell {
+  /** The route template. */
+  route: string;
+  /** The device class. */
+  device: Device;
+  /** The metric's name. */
+  metric: "FCP" | "LCP" | "CLS" | "INP" | "FID" | "TTFB";
+  /** `ms`, or empty for a layout shift. */
+  unit: "ms" | "";
+  /** Views that measured it. */
+  n: number;
+  /** The 75th percentile over visits, within 1.6 %. */
+  p75: number | null;
+  /** The values between which the true 75th percentile lies, 95 times in 100. */
+  p75_interval: [number, number] | null;
+  /** The share of visits that is good. */
+  good: number;
+  /** The share between good and poor. */
+  needs_improvement: number;
+  /** The share that is poor. */
+  poor: number;
+  /** The budget; absent where there is none. */
+  budget: SummaryBudget | null;
+  /** What the counts say of the budget; `none` where there is none. */
+  verdict: "none" | "unknown" | "insufficient" | "met" | "at-limit" | "violated";
+}
+
+/** The answer to a beacon with `Prefer: return=representation`. */
+export interface Taken {
+  /** By metric, true for a value within its budget. Metrics without a budget are left out. */
+  within: Record<string, boolean>;
+}
+
+/** A tier: `memory`, `colo`, `kv`, or `stale-if-error` for what stood in for an error. */
+export interface TierStats {
+  /** Its name. */
+  tier: string;
+  /** Answers from it. */
+  requests: number;
+  /** Bytes of their bodies. */
+  bytes: number;
+}
+
+/** Where a series is going. */
+export interface Trend {
+  /** In one word. */
+  course: TrendDirection;
+  /** By how much it changes in a week; the median of the slopes between any two days. */
+  per_week: number;
+  /** How likely as steady a course is by chance. */
+  p_value: number;
+  /** Days that it rests on. */
+  days: number;
+}
+
+/** In one word. */
+export type TrendDirection = "better" | "steady" | "worse" | "unknown";
+
+/** The trends of a site's metrics. */
+export interface TrendReport {
+  /** The version of this document. */
+  v: 1;
+  /** The site. */
+  site: string;
+  /** The start of the time span. */
+  from: UnixMillis;
+  /** The end of the time span, exclusive. */
+  to: UnixMillis;
+  /** The trend of each measured metric. */
+  trends: Record<string, Trend>;
+  /** The effect of a release; null where no two releases were named. */
+  release: ReleaseEffect | null;
+}
+
+/** Milliseconds since the Unix epoch, on the edge's own clock. */
+export type UnixMillis = number;
+
+/** A request to end a silence. */
+export interface UnsilenceRequest {
+  /** The number of the silence. */
+  number: number;
+}
+
+/** The answer to the end of a silence. */
+export interface UnsilenceResponse {
+  /** The version of this document. */
+  v: 1;
+  /** The site. */
+  site: string;
+  /** True where there was such a silence. */
+  was_silenced: boolean;
+}
+
+/** A budgeted cell. */
+export interface VitalReport {
+  /** The route, or the pattern of a budget that no view has met. */
+  route: string;
+  /** The class of devices. */
+  device: Device;
+  /** The metric's name. */
+  metric: "FCP" | "LCP" | "CLS" | "INP" | "FID" | "TTFB";
+  /** `ms`, or empty. */
+  unit: "ms" | "";
+  /** The limit. */
+  max: number;
+  /** The percentile of views that must be within it. */
+  percentile: number;
+  /** Views that were judged by it. */
+  n: number;
+  /** Those within it. */
+  k: number;
+  /** What they prove. */
+  verdict: "unknown" | "insufficient" | "met" | "at-limit" | "violated";
+  /** That percentile over visits. */
+  value: number | null;
+  /** Between which the true one lies, 95 times in 100. */
+  interval: [number, number] | null;
+  /** The hour in which the latest of the views began. */
+  seen_in: UnixMillis | null;
+}
+
+/** The answer to a warming: the number of addresses by outcome. */
+export interface WarmResponse {
+  /** Addresses that were fetched. */
+  warmed: number;
+  /** Addresses that were fresh already. */
+  fresh: number;
+  /** Addresses that could not be fetched. */
+  failed: number;
+  /** Addresses without a route. */
+  foreign: number;
+  /** Addresses that were left because of the limit. */
+  left: number;
+}
