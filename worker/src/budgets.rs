@@ -1,31 +1,28 @@
-//! The budgets.json that is offered: an asset, or a value in KV, so that changing a budget needs no new
-//! wasm. What of it rules is each shard's to remember (`ledger::Rulings`); this reads, and says what is
-//! wrong.
+//! The budgets.json of this deployment: an asset, or a value in KV, so that a changed budget needs no deploy. Each
+//! shard stores the versions that were in force (`ledger::BudgetHistory`).
 
 use std::cell::RefCell;
 use std::rc::Rc;
 
 use budget::Budgets;
-use ledger::{BudgetHistory, BudgetSource, MetricLimits, SeriesLabels};
-use wire::Metric;
-use wire::beacon::Values;
+use ledger::{BudgetHistory, BudgetSource};
 use worker::wasm_bindgen::prelude::wasm_bindgen;
 use worker::{Date, Env, Error, Result};
 
-/// A budgets.json as it was last found.
+/// A budgets.json as it was last read.
 #[derive(Debug)]
 pub(crate) struct BudgetFile {
     read_at: u64,
-    /// Where.
+    /// The place that it was read from.
     pub(crate) source: BudgetSource,
-    /// The file, and what it says; or why it cannot rule.
+    /// The text and the parsed budgets, or the error.
     pub(crate) contents: core::result::Result<(String, Rc<Budgets>), String>,
 }
 
-/// What is offered, as it was found at most that many milliseconds ago.
+/// Reads the file, unless it was read less than that long ago.
 pub(crate) async fn load(env: &Env, max_age_ms: u64) -> Rc<BudgetFile> {
     let now = Date::now().as_millis();
-    let known = KEPT.with_borrow(|kept| kept.file.clone());
+    let known = CACHE.with_borrow(|cache| cache.file.clone());
     if let Some(known) = known
         && now.saturating_sub(known.read_at) < max_age_ms
     {
@@ -37,17 +34,17 @@ pub(crate) async fn load(env: &Env, max_age_ms: u64) -> Rc<BudgetFile> {
         Err(mistake) => Err(mistake.to_string()),
     };
     let offered = Rc::new(BudgetFile { read_at: now, source, contents: found.and_then(read) });
-    KEPT.with_borrow_mut(|kept| {
+    CACHE.with_borrow_mut(|cache| {
         match &offered.contents {
-            Ok((_, budgets)) => kept.last_good = Some(Rc::clone(budgets)),
+            Ok((_, budgets)) => cache.last_good = Some(Rc::clone(budgets)),
             Err(why) => worker::console_error!("budgets.json ({}): {why}", source.name()),
         }
-        kept.file = Some(Rc::clone(&offered));
+        cache.file = Some(Rc::clone(&offered));
     });
     offered
 }
 
-/// The last good ones that this isolate has read.
+/// Returns the last valid budgets that this isolate has read.
 pub(crate) async fn current(env: &Env) -> Result<Rc<Budgets>> {
     let offered = load(env, MAX_AGE_MS).await;
     match (&offered.contents, last_good()) {
@@ -57,69 +54,59 @@ pub(crate) async fn current(env: &Env) -> Result<Rc<Budgets>> {
     }
 }
 
-/// Those that rule, by what the shards say.
-pub(crate) fn in_force(rulings: &BudgetHistory) -> Result<Budgets> {
-    let in_force = rulings.in_force().ok_or_else(|| Error::RustError("no budgets.json rules yet".into()))?;
+/// Returns the budgets in force, by the history of the shards.
+pub(crate) fn in_force(history: &BudgetHistory) -> Result<Budgets> {
+    let in_force = history
+        .in_force()
+        .ok_or_else(|| Error::RustError("no valid budgets.json has been read yet".into()))?;
     Budgets::parse(&in_force.text).map_err(|mistake| Error::RustError(mistake.to_string()))
 }
 
-/// The budgets as they were last read, however long ago.
+/// Returns the last valid budgets of this isolate, however old.
 pub(crate) fn last_good() -> Option<Rc<Budgets>> {
-    KEPT.with_borrow(|kept| kept.last_good.clone())
+    CACHE.with_borrow(|cache| cache.last_good.clone())
 }
 
-/// Whether it is time to read them again.
+/// Checks whether the file is to be read again.
 #[wasm_bindgen(wasm_bindgen = worker::wasm_bindgen)]
 #[expect(unreachable_pub, reason = "wasm-bindgen exports what is pub")]
 #[must_use]
 pub fn budgets_are_stale(now: f64) -> bool {
     let is_old = |offered: &Rc<BudgetFile>| (now as u64).saturating_sub(offered.read_at) >= MAX_AGE_MS;
-    KEPT.with_borrow(|kept| kept.file.as_ref().is_none_or(is_old))
+    CACHE.with_borrow(|cache| cache.file.as_ref().is_none_or(is_old))
 }
 
-/// Reads them again. A beacon is taken without them, and judged when it is folded.
+/// Reads the file again. A beacon is accepted without budgets, and judged when it is folded.
 #[wasm_bindgen(wasm_bindgen = worker::wasm_bindgen, wasm_bindgen_futures = worker::wasm_bindgen_futures)]
 #[expect(unreachable_pub, reason = "wasm-bindgen exports what is pub")]
 pub async fn refresh_budgets(env: Env) {
     load(&env, MAX_AGE_MS).await;
 }
 
-/// The limits that a view of these labels is judged by.
-pub(crate) fn limits_for(budgets: &Budgets, labels: &SeriesLabels) -> MetricLimits {
-    let mut values = Values::default();
-    for metric in Metric::ALL {
-        if let Some(limit) = budgets.limit(&labels.route, labels.device, metric) {
-            values.set(metric, limit.max);
-        }
-    }
-    MetricLimits(values)
-}
-
-/// What is in KV goes before what was deployed; what is there and cannot be read does not give way to
-/// an older file.
+/// Reads KV before the asset. An unreadable value in KV is an error, and does not fall back to an older asset.
 async fn fetch_file(env: &Env) -> (BudgetSource, core::result::Result<String, String>) {
     if let Ok(kv) = env.kv("BUDGETS") {
         match kv.get("budgets.json").text().await {
             Ok(Some(text)) => return (BudgetSource::Kv, check_size(text)),
             Ok(None) => {}
-            Err(error) => return (BudgetSource::Kv, Err(format!("KV did not give it: {error}"))),
+            Err(error) => return (BudgetSource::Kv, Err(format!("cannot be read from KV: {error}"))),
         }
     }
     (BudgetSource::Asset, fetch_asset(env).await.map_err(|error| error.to_string()).and_then(check_size))
 }
 
 async fn fetch_asset(env: &Env) -> Result<String> {
-    // The host is of no account: the binding serves this deployment's own files.
+    // The binding serves the files of this deployment, whatever the host.
     let mut response = env.assets("ASSETS")?.fetch("https://assets.invalid/v1/budgets.json", None).await?;
     match response.status_code() {
         200 => response.text().await,
-        status => Err(Error::RustError(format!("the asset answers {status}"))),
+        status => Err(Error::RustError(format!("asset /v1/budgets.json returned {status}"))),
     }
 }
 
 fn check_size(text: String) -> core::result::Result<String, String> {
     if text.len() > MAX_FILE_BYTES {
-        return Err(format!("it has {} bytes; {MAX_FILE_BYTES} are the most", text.len()));
+        return Err(format!("{} bytes; the limit is {MAX_FILE_BYTES}", text.len()));
     }
     Ok(text)
 }
@@ -132,9 +119,9 @@ struct CachedBudgets {
 
 thread_local! {
     // Plain data: nothing in it belongs to a request.
-    static KEPT: RefCell<CachedBudgets> = RefCell::default();
+    static CACHE: RefCell<CachedBudgets> = RefCell::default();
 }
 
-/// Milliseconds after which a file is read again.
+/// The file is read again after this time.
 pub(crate) const MAX_AGE_MS: u64 = 60_000;
 const MAX_FILE_BYTES: usize = 65_536;

@@ -1,4 +1,4 @@
-//! What wrangler.toml says: the sites, who may send for them, how many shards hold them, and for how long.
+//! The configuration in wrangler.toml: sites with their origins, shards, retention, push, alerts and exports.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -7,12 +7,10 @@ use std::rc::Rc;
 
 use alerting::channel::ChannelConfig;
 use export::config::ExportConfig;
-use ledger::{Retention, RouteTemplates};
-use outbox::Sink;
+use ledger::{Retention, RouteTemplates, ShardLayout};
+use outbox::{PushConfig, Sink};
 use serde::Deserialize;
 use worker::Env;
-
-use crate::push::PushConfig;
 
 /// The configuration of one deployment.
 #[derive(Debug)]
@@ -60,11 +58,11 @@ pub(crate) struct ConfigError(String);
 impl Config {
     /// The configuration of this deployment: it does not change while an isolate lives.
     pub(crate) fn load(env: &Env) -> Result<Rc<Self>, ConfigError> {
-        if let Some(known) = READ.with_borrow(Clone::clone) {
+        if let Some(known) = CONFIG.with_borrow(Clone::clone) {
             return Ok(known);
         }
         let config = Rc::new(Self::from_env(env)?);
-        READ.set(Some(Rc::clone(&config)));
+        CONFIG.set(Some(Rc::clone(&config)));
         Ok(config)
     }
 
@@ -99,7 +97,8 @@ impl Config {
                 Retention::from_days(days.ok_or_else(mistake)?)
             }
         };
-        let push = PushConfig::from_env(env).map_err(ConfigError)?;
+        let text_or_empty = |name: &str| env.var(name).map(|value| value.to_string()).unwrap_or_default();
+        let push = PushConfig::from_variables(text_or_empty).map_err(ConfigError)?;
         let origins = env.var("ORIGIN_HEALTH_URL").map(|text| text.to_string()).unwrap_or_default();
         let origin_health = Sink::parse_list(&origins)
             .map_err(|mistake| ConfigError(format!("ORIGIN_HEALTH_URL: {mistake}")))?;
@@ -125,45 +124,6 @@ impl Config {
     }
 }
 
-/// How many shards there are, and since when. A view belongs to the shards that there were when it
-/// began, so that what corrects it finds it, and no history is lost.
-#[derive(Debug)]
-pub(crate) struct ShardLayout(Vec<(u64, u32)>);
-
-impl ShardLayout {
-    /// Each number of shards with the moment since which it holds; the first has always held.
-    fn parse(text: &str) -> Option<Self> {
-        let mut all: Vec<(u64, u32)> = Vec::new();
-        for part in text.split(',') {
-            let (count, since) = part.trim().split_once('@').unwrap_or((part.trim(), "0"));
-            let (since, count) = (since.parse().ok()?, count.parse().ok()?);
-            let follows = all.last().map_or(since == 0, |(last, _)| since > *last);
-            if !(1..=MAX_SHARDS).contains(&count) || !follows {
-                return None;
-            }
-            all.push((since, count));
-        }
-        Some(Self(all))
-    }
-
-    /// How many hold the views that began then.
-    pub(crate) fn count_at(&self, start: u64) -> u32 {
-        self.0.iter().rev().find(|(since, _)| *since <= start).map_or(1, |(_, count)| *count)
-    }
-
-    /// All that hold anything.
-    pub(crate) fn indices(&self) -> std::ops::Range<u32> {
-        0..self.0.iter().map(|(_, count)| *count).max().unwrap_or(1)
-    }
-}
-
-impl Default for ShardLayout {
-    fn default() -> Self {
-        Self(vec![(0, 1)])
-    }
-}
-
-const MAX_SHARDS: u32 = 256;
 /// Ten years.
 const MAX_RETENTION_DAYS: u64 = 3650;
 
@@ -182,5 +142,5 @@ impl fmt::Display for ConfigError {
 
 thread_local! {
     // Plain data: nothing in it belongs to a request.
-    static READ: RefCell<Option<Rc<Config>>> = const { RefCell::new(None) };
+    static CONFIG: RefCell<Option<Rc<Config>>> = const { RefCell::new(None) };
 }

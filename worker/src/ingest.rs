@@ -1,14 +1,12 @@
-//! `POST /v1/vitals`: what a body comes to. The shim reads it and asks here, in one call; what comes
-//! back says which rows go to which objects, and what is answered once they are stored. Parsing happens
-//! before the object, so that malformed floods never reach a single thread.
+//! `POST /v1/vitals`: from a body to journal rows. The shim reads the body and calls [`hear`] once; it gets the rows by
+//! object, and the response for when they are stored. Invalid beacons never reach an object.
 
 use std::collections::BTreeMap;
 
-use ledger::{ClientInfo, MetricLimits, ViewRecord, report_key, view_key};
-use serde::Serialize;
-use serde_json::value::RawValue;
+use ledger::{ClientInfo, JournalRow, MetricLimits, ViewRecord, shard_name};
+use report::beacon_verdicts::{limits_for, within_budget_json};
 use wire::web_vitals::WebVitalsReport;
-use wire::{ApiError, Beacon, beacon};
+use wire::{ApiError, Beacon, UnixMillis, beacon};
 use worker::js_sys::Array;
 use worker::wasm_bindgen::JsValue;
 use worker::wasm_bindgen::prelude::wasm_bindgen;
@@ -16,35 +14,35 @@ use worker::{Env, Url};
 
 use crate::config::{Config, SiteConfig};
 use crate::response::{self, HandlerError};
-use crate::{budgets, rejection_counter, shard};
+use crate::{budgets, rejection_counter};
 
-/// A request as the shim has read it.
+/// A request, as read by the shim.
 #[derive(Debug)]
 struct BeaconRequest<'a> {
     body: &'a [u8],
     query: Option<&'a str>,
-    /// The Worker's own origin.
+    /// The origin of the Worker.
     own_origin: &'a str,
     origin: Option<&'a str>,
     user_agent: &'a str,
     mobile_hint: Option<&'a str>,
     country: Option<&'a str>,
-    /// Whether the sender asks which values kept their budgets.
+    /// True if the sender requests the verdicts of its values.
     wants_verdicts: bool,
-    now: u64,
+    now: UnixMillis,
 }
 
-/// What is to be stored, and then answered.
+/// The rows to store, and the response.
 struct IngestOutcome {
     site: String,
-    /// Rows, by the shard that they go to.
+    /// Rows by shard.
     rows: BTreeMap<u32, Vec<String>>,
-    /// What the sender asks for, if it asks.
+    /// The verdicts, if requested.
     response_body: Option<String>,
 }
 
-/// What comes of a body: a response that refuses it; or a list of the answer, if it was asked for, the origin that may read
-/// it, the site, and then the name of each object and its rows.
+/// Parses a body. Returns a `Response` that rejects it, or an array of the response body, the origin that may read it,
+/// the site, and then the name of each object and its rows.
 #[wasm_bindgen(wasm_bindgen = worker::wasm_bindgen)]
 #[expect(clippy::too_many_arguments, reason = "one crossing for all that the shim knows")]
 #[expect(unreachable_pub, reason = "wasm-bindgen exports what is pub")]
@@ -61,7 +59,7 @@ pub fn ingest(
     wants_verdicts: bool,
     now: f64,
 ) -> JsValue {
-    let now = now as u64;
+    let now = UnixMillis(now as u64);
     let (query, origin) = (query.as_deref(), origin.as_deref());
     let (mobile_hint, country) = (mobile_hint.as_deref(), country.as_deref());
     let beacon_request = BeaconRequest {
@@ -81,11 +79,11 @@ pub fn ingest(
     };
     let mut site = None;
     match beacon_request.process(&config, &mut site) {
-        Ok(IngestOutcome { site, rows, response_body: answer }) => {
+        Ok(IngestOutcome { site, rows, response_body }) => {
             let allowed = beacon_request.origin.filter(|origin| config.any_site_allows(origin));
-            let list = Array::of3(&answer.into(), &allowed.into(), &site.as_str().into());
+            let list = Array::of3(&response_body.into(), &allowed.into(), &site.as_str().into());
             for (shard, rows) in rows {
-                list.push(&shard::object_name(&site, shard).into());
+                list.push(&shard_name(&site, shard).into());
                 list.push(&rows.join(",").into());
             }
             list.into()
@@ -93,14 +91,14 @@ pub fn ingest(
         Err(failure) => {
             if let HandlerError::Rejected(refusal) = &failure {
                 let site = site.filter(|site| config.sites.contains_key(site));
-                rejection_counter::count(site, refusal.code());
+                rejection_counter::count(site.as_deref(), refusal.code());
             }
             response::into_js(response::finish(Err(failure), &config, beacon_request.origin))
         }
     }
 }
 
-/// Refuses what the shim could not bring here, for the reason of that name.
+/// Rejects a request that the shim did not pass to [`hear`], for the reason of that name.
 #[wasm_bindgen(wasm_bindgen = worker::wasm_bindgen)]
 #[expect(unreachable_pub, reason = "wasm-bindgen exports what is pub")]
 #[must_use]
@@ -110,7 +108,7 @@ pub fn reject(env: &Env, reason: &str, site: Option<String>, origin: Option<Stri
         "too-many" => ApiError::TooManyRequests { retry_after: RATE_LIMIT_PERIOD_SECONDS },
         _ => ApiError::Unavailable { component: "journal" },
     };
-    rejection_counter::count(site, refusal.code());
+    rejection_counter::count(site.as_deref(), refusal.code());
     match Config::load(env) {
         Ok(config) => response::into_js(response::finish(
             Err(HandlerError::Rejected(refusal)),
@@ -121,8 +119,8 @@ pub fn reject(env: &Env, reason: &str, site: Option<String>, origin: Option<Stri
     }
 }
 
-/// The key under which a client's address is limited: its network, for an IPv6 client has 2^64
-/// addresses of its own. The address serves for nothing else.
+/// Returns the key for rate limits of a client address: for IPv6 its /64 network, since every client has one. The
+/// address is used for nothing else.
 #[wasm_bindgen(wasm_bindgen = worker::wasm_bindgen)]
 #[expect(unreachable_pub, reason = "wasm-bindgen exports what is pub")]
 #[must_use]
@@ -134,14 +132,14 @@ pub fn client_network(address: &str) -> String {
 }
 
 impl BeaconRequest<'_> {
-    /// Takes what was sent, and notes as soon as it is known for which site it was meant.
+    /// Parses the body. `claimed_site` is set even if it is rejected, to attribute the rejection.
     fn process(
         &self,
         config: &Config,
         claimed_site: &mut Option<String>,
     ) -> Result<IngestOutcome, HandlerError> {
         match self.query {
-            // What web-vitals' callbacks hand over names no site; the address does.
+            // Reports of web-vitals name no site; the URL does.
             Some(query) => {
                 let ReportParams { site, path } = ReportParams::from_query(query);
                 *claimed_site = Some(site.clone());
@@ -169,18 +167,17 @@ impl BeaconRequest<'_> {
         let record = match record.attribution.is_empty() {
             true => record,
             false => {
-                let limits = limits_for(&record);
+                let limits = limits_of(&record);
                 record.with_slow_attribution(&limits)
             }
         };
-        let start = self.now.saturating_sub(beacon.age_ms.into());
-        let row = journal_row(view_key(&beacon), beacon.seq, start, beacon.age_ms, &record)?;
-        let rows =
-            BTreeMap::from([(shard::shard_index(&beacon.id, config.shards.count_at(start)), vec![row])]);
+        let row = JournalRow::from_beacon(&beacon, &record, self.now).map_err(worker::Error::from)?;
+        let shard = config.shards.shard_of(&beacon.id, row.start().0);
+        let rows = BTreeMap::from([(shard, vec![row.to_json().map_err(worker::Error::from)?])]);
         Ok(IngestOutcome {
             site: beacon.site,
             rows,
-            response_body: self.wants_verdicts.then(|| within_budget_json([&record])),
+            response_body: self.wants_verdicts.then(|| verdicts_of(&[record])),
         })
     }
 
@@ -195,22 +192,22 @@ impl BeaconRequest<'_> {
         let mut all = Vec::new();
         for report in reports {
             let record = ViewRecord::from_report(report, self.visitor(settings), &settings.routes);
-            let row = journal_row(report_key(report), 0, self.now, 0, &record)?;
-            rows.entry(shard::shard_index(&report.id, config.shards.count_at(self.now)))
+            let row = JournalRow::from_report(report, &record, self.now).map_err(worker::Error::from)?;
+            rows.entry(config.shards.shard_of(&report.id, self.now.0))
                 .or_default()
-                .push(row);
+                .push(row.to_json().map_err(worker::Error::from)?);
             all.push(record);
         }
-        Ok(IngestOutcome { site, rows, response_body: self.wants_verdicts.then(|| within_budget_json(&all)) })
+        Ok(IngestOutcome { site, rows, response_body: self.wants_verdicts.then(|| verdicts_of(&all)) })
     }
 
-    /// The visitor, as far as that site wants to know.
+    /// Returns the client, as far as the site records it.
     const fn visitor(&self, settings: &SiteConfig) -> ClientInfo<'_> {
         let country = if settings.countries { self.country } else { None };
         ClientInfo { user_agent: self.user_agent, mobile_hint: self.mobile_hint, country }
     }
 
-    /// The site, if it takes what comes from this page.
+    /// Returns the settings of the site, if it accepts beacons from this origin.
     fn authorize_site<'c>(&self, config: &'c Config, name: &str) -> Result<&'c SiteConfig, ApiError> {
         let site = config.sites.get(name);
         let site = site.ok_or_else(|| ApiError::UnknownSite { site: name.to_owned() })?;
@@ -223,7 +220,7 @@ impl BeaconRequest<'_> {
     }
 }
 
-/// What the query of an address says of the reports in its body.
+/// The query string of a URL that takes reports of web-vitals.
 struct ReportParams {
     site: String,
     path: String,
@@ -240,63 +237,14 @@ impl ReportParams {
     }
 }
 
-/// One journal row, as the shard stores it.
-#[derive(Serialize)]
-struct JournalRow<'a> {
-    /// The view.
-    #[serde(rename = "k")]
-    view_key: String,
-    /// The number of the send.
-    #[serde(rename = "q")]
-    seq: u16,
-    /// When the view began.
-    #[serde(rename = "s")]
-    start_ms: u64,
-    /// How long ago that was.
-    #[serde(rename = "a")]
-    age_ms: u32,
-    /// What it told.
-    #[serde(rename = "t")]
-    record: &'a RawValue,
+/// Returns the limits of a view, by the budgets of this isolate.
+fn limits_of(record: &ViewRecord) -> MetricLimits {
+    budgets::last_good().map(|budgets| limits_for(&budgets, &record.labels)).unwrap_or_default()
 }
 
-fn journal_row(
-    key: String,
-    seq: u16,
-    start: u64,
-    age: u32,
-    record: &ViewRecord,
-) -> Result<String, HandlerError> {
-    let broken =
-        |error: serde_json::Error| HandlerError::Internal(worker::Error::RustError(error.to_string()));
-    let record_json = RawValue::from_string(record.to_json()).map_err(broken)?;
-    serde_json::to_string(&JournalRow {
-        view_key: key,
-        seq,
-        start_ms: start,
-        age_ms: age,
-        record: &record_json,
-    })
-    .map_err(broken)
+fn verdicts_of(records: &[ViewRecord]) -> String {
+    within_budget_json(records, budgets::last_good().as_deref())
 }
 
-/// The limits of a visit, by the budgets as they were last known.
-fn limits_for(record: &ViewRecord) -> MetricLimits {
-    budgets::last_good().map(|budgets| budgets::limits_for(&budgets, &record.labels)).unwrap_or_default()
-}
-
-/// Which of the visit's values kept their budgets.
-fn within_budget_json<'a>(all: impl IntoIterator<Item = &'a ViewRecord>) -> String {
-    let kept = |record: &'a ViewRecord| {
-        let MetricLimits(limits) = limits_for(record);
-        let kept = record.values.iter().filter_map(move |(metric, value)| {
-            Some(format!(r#""{}":{}"#, metric.name(), value <= limits.get(metric)?))
-        });
-        kept.collect::<Vec<_>>()
-    };
-    let all: Vec<String> = all.into_iter().flat_map(kept).collect();
-    format!(r#"{{"within":{{{}}}}}"#, all.join(","))
-}
-
-/// The seconds in which wrangler.toml counts.
+/// The period of the rate limits in wrangler.toml.
 const RATE_LIMIT_PERIOD_SECONDS: u32 = 60;

@@ -2,20 +2,17 @@
 //! pages and cache calls to [`edge`], and everything else to [`fetch`]. Decisions about vitals, windows,
 //! budgets and verdicts are made in crates that do not depend on the platform.
 
-mod alarm;
 mod alerts;
 mod auth;
 mod badge;
-mod budget_report;
-mod budget_watch;
 mod budgets;
 mod causes;
+mod clock;
 mod config;
 mod edge;
 mod export;
 mod health;
 mod history;
-mod hourly_series;
 mod ingest;
 mod lab;
 mod live;
@@ -23,11 +20,13 @@ mod outbound;
 mod performance;
 mod push;
 mod query_api;
-mod query_response;
 mod rejection_counter;
 mod response;
 mod sample_export;
 mod shard;
+mod shard_client;
+mod shard_protocol;
+mod shard_reply;
 mod trace_export;
 mod traffic_collector;
 
@@ -37,6 +36,8 @@ use worker::{Context, Env, Request, Response, Result, ScheduleContext, Scheduled
 
 use crate::config::Config;
 use crate::response::{HandlerError, HandlerResult};
+use crate::shard_client::COORDINATOR;
+use crate::shard_protocol::Wake;
 
 #[event(fetch)]
 async fn fetch(request: Request, env: Env, context: Context) -> Result<Response> {
@@ -130,9 +131,10 @@ async fn scheduled(_: ScheduledEvent, env: Env, _: ScheduleContext) {
     traffic_collector::flush_traffic(env.clone()).await;
     for site in config.sites.keys() {
         for shard in config.shards.indices() {
-            if let Err(error) = shard::wake(&env, site, shard).await {
+            let coordinated_site = (shard == COORDINATOR).then(|| site.clone());
+            if let Err(failure) = shard_client::call(&env, site, shard, Wake { coordinated_site }).await {
                 worker::console_error!(
-                    "waking shard {shard} of site {site} failed, the next cron run retries: {error}"
+                    "waking shard {shard} of site {site} failed, the next cron run retries: {failure:?}"
                 );
             }
         }

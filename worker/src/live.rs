@@ -1,12 +1,14 @@
-//! `GET /api/live`: a socket that tells counts of a site's views while they come in. Who may listen is
-//! decided here; the site's first shard holds the socket, and costs nothing while nobody visits.
+//! `GET /api/live`: a WebSocket with live counts of a site's views. The coordinator of the site holds it, and hibernates
+//! while there are no views.
 
 use wire::{ApiError, live};
 use worker::{Env, Request, ResponseBuilder, WebSocket};
 
 use crate::config::Config;
 use crate::response::HandlerResult;
-use crate::{auth, query_api, shard};
+use crate::shard_client::{call_and_merge, open_live_socket};
+use crate::shard_protocol::StartForwarding;
+use crate::{auth, query_api};
 
 /// Connects a listener.
 pub(crate) async fn listen(request: &Request, env: &Env, config: &Config) -> HandlerResult {
@@ -17,14 +19,14 @@ pub(crate) async fn listen(request: &Request, env: &Env, config: &Config) -> Han
     }
     let site = auth::requested_site(request, config)?;
     query_api::authorize_read(request, env, config, &site)?;
-    let socket = shard::live::connect(env, &site).await?;
-    // The first shard has the socket before the others learn of it, so that none of them hears from it
-    // that nobody listens.
-    for shard in config.shards.indices().skip(1) {
-        if let Err(failure) = shard::live::start_forwarding(env, &site, shard).await {
-            close_with_retry(&socket)?;
-            return Err(failure);
-        }
+    let socket = open_live_socket(env, &site).await?;
+    // The coordinator has the socket before the others relay to it; otherwise it would reply that there are no
+    // listeners.
+    let others = config.shards.indices().skip(1);
+    let forwarding = StartForwarding { site: site.clone() };
+    if let Err(failure) = call_and_merge(env, &site, others, forwarding, ()).await {
+        close_with_retry(&socket)?;
+        return Err(failure);
     }
     let mut answer = ResponseBuilder::new().with_status(101).with_websocket(socket);
     let protocols = headers.get("sec-websocket-protocol")?.unwrap_or_default();
@@ -34,11 +36,11 @@ pub(crate) async fn listen(request: &Request, env: &Env, config: &Config) -> Han
     Ok(answer.empty())
 }
 
-/// To be accepted is to be able to be closed.
+/// Closes a socket, which has to be accepted before.
 fn close_with_retry(socket: &WebSocket) -> worker::Result<()> {
     socket.accept()?;
-    socket.close(Some(CLOSE_TRY_AGAIN_LATER), Some("not all of the site can be heard"))
+    socket.close(Some(CLOSE_TRY_AGAIN_LATER), Some("not all shards of the site are available"))
 }
 
-/// RFC 6455's registry: the service asks to come again later.
+/// The WebSocket close code registry of RFC 6455: Try Again Later.
 const CLOSE_TRY_AGAIN_LATER: u16 = 1013;

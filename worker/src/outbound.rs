@@ -1,5 +1,4 @@
-//! A request to an address of the configuration, and to no other: with a deadline, without following
-//! redirects, and with no more of the answer read than is asked for.
+//! Requests to configured addresses: with a deadline, without redirects, and with a bounded response body.
 
 use worker::js_sys::{Reflect, Uint8Array};
 use worker::wasm_bindgen::{JsCast, JsValue};
@@ -8,7 +7,7 @@ use worker::{
     AbortSignal, Fetch, Headers, Method, Request, RequestInit, RequestRedirect, Response, Result, web_sys,
 };
 
-/// Posts a body. The answer's own body is not read.
+/// Posts a body, and cancels the body of the response.
 pub(crate) async fn post(
     url: &str,
     fields: &[(&str, &str)],
@@ -17,14 +16,14 @@ pub(crate) async fn post(
 ) -> Result<OutboundResponse> {
     let response = send(Method::Post, url, fields, Some(body), timeout_ms).await?;
     let (status, headers) = (response.status_code(), response.headers().clone());
-    // A body that nobody reads holds its connection.
+    // An unread body would hold its connection.
     if let Some(body) = web_sys::Response::from(response).body() {
         drop(body.cancel());
     }
     Ok(OutboundResponse { status, headers })
 }
 
-/// Asks, and leaves the answer's body to be read.
+/// Sends a request, and leaves the body of the response to the caller.
 pub(crate) async fn send(
     method: Method,
     url: &str,
@@ -42,7 +41,7 @@ pub(crate) async fn send(
     Fetch::Request(Request::new_with_init(url, &init)?).send_with_signal(&signal).await
 }
 
-/// A body, read no further than it may be long; none where it is longer, or breaks off.
+/// Reads a body; `None` if it is longer than the limit, or breaks off.
 pub(crate) async fn read_bounded(body: Option<web_sys::ReadableStream>, max_bytes: usize) -> Option<Vec<u8>> {
     let mut read = Vec::new();
     let Some(body) = body else { return Some(read) };
@@ -59,7 +58,7 @@ pub(crate) async fn read_bounded(body: Option<web_sys::ReadableStream>, max_byte
     }
 }
 
-/// An answer without its body.
+/// A response without its body.
 pub(crate) struct OutboundResponse {
     pub(crate) status: u16,
     pub(crate) headers: Headers,

@@ -1,53 +1,53 @@
-//! `GET /api/performance/…`: where visitors lose time, what would help, where it is going; and the calls that
-//! stop and start the monitoring of a site. It asks, and lays the answers side by side; what they mean is
-//! `report`'s to say.
-
-use std::collections::BTreeMap;
+//! `/api/performance/…`: bottlenecks, recommendations, trends and figures, which `report` makes from the counts; and
+//! the calls that stop and start monitoring.
 
 use budget::Budgets;
-use ledger::{Dimension, MetricCell, SeriesQuery};
+use ledger::{Dimension, SeriesQuery};
 use report::advice::advise;
 use report::backend_queries::BackendQueries;
 use report::bottleneck::rank;
+use report::cause_report::{CauseQuery, PageCauses};
 use report::page_evidence::{self, PageEvidence};
 use report::performance_document::{
     BottleneckReport, MonitoringResponse, PerformanceDashboard, PerformanceMetrics, PerformanceScope,
     QueryReport, RecommendationReport, ReleaseEffect, TrendReport, VERSION,
 };
+use report::performance_report::{release_pages, trends};
+use report::query_parameters::BY_PAGE;
 use report::release::{self, ReleasePage};
 use report::request_report::{CacheUsage, RequestReport};
-use report::stats_format::{display_value, stats};
-use report::trend::{DailyValue, Trend};
+use report::stats_format::stats;
 use wire::{Metric, WindowSpan};
-use worker::{Env, Error, Request, Result};
+use worker::{Env, Error, Request};
 
 use crate::config::Config;
-use crate::query_api::{BY_PAGE, CONTENT_TYPE_JSON, QueryRequest};
-use crate::response::{self, HandlerError, HandlerResult};
-use crate::shard::{self, Shard, cause_store, now};
+use crate::query_api::QueryRequest;
+use crate::response::{self, CONTENT_TYPE_JSON, HandlerError, HandlerResult};
+use crate::shard_client::{self, call_all};
+use crate::shard_protocol::SetMonitoring;
 use crate::{auth, budgets, health, traffic_collector};
 
-/// All at a glance: the health with its reasons, what costs most, and what would help.
+/// `GET /api/performance/dashboard`: health, bottlenecks and recommendations in one document.
 pub(crate) async fn dashboard(request: &Request, env: &Env, config: &Config) -> HandlerResult {
     let asked = QueryRequest::from_request(request, env, config)?;
-    let known = health::snapshot(env, config, &asked.site).await?.report;
-    // What the machinery does is told to those who hold a token, here as there.
-    let operations = if auth::can_read(request, env)? { known.operations } else { None };
+    let report = health::snapshot(env, config, &asked.site).await?;
+    // As in the health document, operations need a token.
+    let operations = if auth::can_read(request, env)? { report.operations } else { None };
     let (query, found) = load_evidence(env, config, &asked).await?;
     let budgets = found.budgets;
     let places = found.evidence.page_metrics(&budgets);
     let (mut bottlenecks, mut advice) = (rank(&places), advise(&places));
     bottlenecks.truncate(MAX_DASHBOARD_ITEMS);
     advice.truncate(MAX_DASHBOARD_ITEMS);
-    let mut details = known.details;
+    let mut details = report.details;
     if let Some(details) = &mut details {
         details.vitals.truncate(MAX_DASHBOARD_ITEMS);
     }
     let document = PerformanceDashboard {
         scope: scope(&asked, &query),
-        health: known.health,
-        score: known.score,
-        parts: known.parts,
+        health: report.health,
+        score: report.score,
+        parts: report.parts,
         details,
         bottlenecks,
         recommendations: advice,
@@ -61,11 +61,11 @@ pub(crate) async fn dashboard(request: &Request, env: &Env, config: &Config) -> 
     )
 }
 
-/// The figures of the span: vitals, answers, the cache, queries.
+/// `GET /api/performance/metrics`: figures of vitals, requests, cache and backend queries.
 pub(crate) async fn metrics(request: &Request, env: &Env, config: &Config) -> HandlerResult {
     let asked = QueryRequest::from_request(request, env, config)?;
     let query = asked.parameters.query("", &[], None)?;
-    let groups = shard::query(env, config, &asked.site, &query).await?;
+    let groups = shard_client::query(env, config, &asked.site, &query).await?;
     let traffic = traffic_collector::read_total(env, &asked.site, query.from, query.to).await?;
     let total = groups.total();
     let vitals =
@@ -87,7 +87,7 @@ pub(crate) async fn metrics(request: &Request, env: &Env, config: &Config) -> Ha
     )
 }
 
-/// The queries behind a page, or all of them. The edge tells them apart by route and time alone.
+/// `GET /api/performance/queries`: the backend queries of a route, or of all. They are attributed by route and time.
 pub(crate) async fn queries(request: &Request, env: &Env, config: &Config) -> HandlerResult {
     let asked = QueryRequest::from_request(request, env, config)?;
     let query = asked.parameters.query("", &[], None)?;
@@ -109,7 +109,7 @@ pub(crate) async fn queries(request: &Request, env: &Env, config: &Config) -> Ha
     )
 }
 
-/// Where visitors lose time, the dearest first.
+/// `GET /api/performance/bottlenecks`: the most costly ones first.
 pub(crate) async fn bottlenecks(request: &Request, env: &Env, config: &Config) -> HandlerResult {
     let asked = QueryRequest::from_request(request, env, config)?;
     let (query, found) = load_evidence(env, config, &asked).await?;
@@ -124,7 +124,7 @@ pub(crate) async fn bottlenecks(request: &Request, env: &Env, config: &Config) -
     )
 }
 
-/// What would help, with its evidence, the greatest gain first.
+/// `GET /api/performance/recommendations`: with their evidence, the greatest gain first.
 pub(crate) async fn recommendations(request: &Request, env: &Env, config: &Config) -> HandlerResult {
     let asked = QueryRequest::from_request(request, env, config)?;
     let (query, found) = load_evidence(env, config, &asked).await?;
@@ -139,22 +139,12 @@ pub(crate) async fn recommendations(request: &Request, env: &Env, config: &Confi
     )
 }
 
-/// Where each vital is going, day by day; and what a release did, where two are named.
+/// `GET /api/performance/analytics`: the trend of each vital by day, and the comparison of two releases.
 pub(crate) async fn analytics(request: &Request, env: &Env, config: &Config) -> HandlerResult {
     let asked = QueryRequest::from_request(request, env, config)?;
     let query = asked.parameters.query("", &[], Some(WindowSpan::Day))?;
-    let groups = shard::query(env, config, &asked.site, &query).await?;
-    let mut days: BTreeMap<Metric, Vec<DailyValue>> = BTreeMap::new();
-    for (group, cell) in &groups.cells {
-        let Some(at) = group.at else { continue };
-        let index = u32::try_from(at.0 / WindowSpan::Day.millis()).unwrap_or(u32::MAX);
-        for (metric, tally) in &cell.metrics {
-            let Some(p75) = tally.sketch.percentile(75) else { continue };
-            let value = display_value(*metric, p75.midpoint());
-            days.entry(*metric).or_default().push(DailyValue { index, n: tally.n, value });
-        }
-    }
-    let trends = days.iter().map(|(metric, days)| (metric.name(), Trend::from_days(days))).collect();
+    let groups = shard_client::query(env, config, &asked.site, &query).await?;
+    let trends = trends(&groups);
     let release = match asked.parameters.comparison_query(&query)? {
         Some((against, _)) => {
             let pages = release_comparison(env, config, &asked, &query).await?;
@@ -171,7 +161,7 @@ pub(crate) async fn analytics(request: &Request, env: &Env, config: &Config) -> 
     )
 }
 
-/// `POST /api/performance/monitoring/stop` and `/start`: whether what is sent for a site is counted.
+/// `POST /api/performance/monitoring/stop` and `/start`: stops or starts the counting of beacons.
 pub(crate) async fn set_monitoring(
     request: &Request,
     env: &Env,
@@ -180,10 +170,7 @@ pub(crate) async fn set_monitoring(
 ) -> HandlerResult {
     let site = auth::requested_site(request, config)?;
     auth::require(auth::has_token(request, env, auth::MANAGE_TOKEN)?, auth::MANAGE_TOKEN)?;
-    for shard in config.shards.indices() {
-        let body = if is_on { "start" } else { "stop" };
-        shard::call_shard(env, &site, shard, "monitoring", Some(body.into())).await?;
-    }
+    call_all(env, config, &site, SetMonitoring { is_on }).await?;
     let monitoring = if is_on { "on" } else { "stopped" };
     response::document(&MonitoringResponse { v: VERSION, site, monitoring })
 }
@@ -201,70 +188,31 @@ async fn load_evidence(
     env: &Env,
     config: &Config,
     asked: &QueryRequest,
-) -> core::result::Result<(SeriesQuery, BudgetedEvidence), HandlerError> {
+) -> Result<(SeriesQuery, BudgetedEvidence), HandlerError> {
     let query = asked.parameters.query("", &page_evidence::GROUP_BY, None)?;
-    let groups = shard::query(env, config, &asked.site, &query).await?;
-    let question = cause_store::CauseQuery { from: query.from, to: query.to, route: None, device: None };
-    let caused = shard::query_causes(env, config, &asked.site, &question).await?.into_iter();
-    let reasons = caused.filter_map(|(route, device, metric, causes)| {
+    let groups = shard_client::query(env, config, &asked.site, &query).await?;
+    let question = CauseQuery { from: query.from, to: query.to, route: None, device: None };
+    let causes = call_all(env, config, &asked.site, question).await?.into_iter();
+    let causes = causes.filter_map(|PageCauses { route, device, metric, causes }| {
         Some((route, device, Metric::from_name(&metric)?, causes))
     });
     let traffic = traffic_collector::read_total(env, &asked.site, query.from, query.to).await?;
-    let findings = PageEvidence::new(&groups, reasons.collect(), &traffic);
+    let findings = PageEvidence::new(&groups, causes.collect(), &traffic);
     Ok((query, BudgetedEvidence { evidence: findings, budgets: budgets::in_force(&groups.budget_history)? }))
 }
 
-/// The visits of both releases against their budgets, page by page.
+/// Reads both releases, and compares their visits against budgets, page by page.
 async fn release_comparison(
     env: &Env,
     config: &Config,
     asked: &QueryRequest,
     query: &SeriesQuery,
-) -> core::result::Result<Vec<ReleasePage>, HandlerError> {
+) -> Result<Vec<ReleasePage>, HandlerError> {
     let after = SeriesQuery { by: BY_PAGE.to_vec(), step: None, ..query.clone() };
     let Some((_, before)) = asked.parameters.comparison_query(&after)? else { return Ok(Vec::new()) };
-    let before = shard::query(env, config, &asked.site, &before).await?;
-    let now = shard::query(env, config, &asked.site, &after).await?;
-    let budgets = budgets::in_force(&now.budget_history)?;
-    let mut pages = Vec::new();
-    for (group, cell) in &now.cells {
-        let Some((route, device)) = group.page(BY_PAGE) else { continue };
-        for (metric, tally) in &cell.metrics {
-            let Some(limit) = budgets.limit(route, device, *metric) else { continue };
-            let earlier = before.cells.get(group).and_then(|cell| cell.metrics.get(metric));
-            let kept = |tally: Option<&MetricCell>| {
-                budget::BudgetTally::from(
-                    tally.map(|tally| tally.counts_for_limit(limit.max)).unwrap_or_default(),
-                )
-            };
-            let (before, after) = (kept(earlier), kept(Some(tally)));
-            pages.push(ReleasePage { route: route.to_owned(), device, metric: *metric, before, after });
-        }
-    }
-    Ok(pages)
-}
-
-impl Shard {
-    /// Counts what is sent, or lets it go by. It is remembered, whatever becomes of the object.
-    pub(crate) fn set_monitoring(&self, is_on: bool) -> Result<()> {
-        if is_on == self.is_monitored() {
-            return Ok(());
-        }
-        self.store_fact("monitoring", &is_on)?;
-        self.monitored.set(Some(is_on));
-        // What was not counted meanwhile was not to be expected either.
-        if is_on { self.update_last_beacon_at(Some(now())).map(drop) } else { Ok(()) }
-    }
-
-    pub(crate) fn is_monitored(&self) -> bool {
-        if let Some(known) = self.monitored.get() {
-            return known;
-        }
-        // What cannot be read is no reason to lose a visit.
-        let is_on = self.load_fact("monitoring").ok().flatten().unwrap_or(true);
-        self.monitored.set(Some(is_on));
-        is_on
-    }
+    let before = shard_client::query(env, config, &asked.site, &before).await?;
+    let now = shard_client::query(env, config, &asked.site, &after).await?;
+    Ok(release_pages(&before, &now, &budgets::in_force(&now.budget_history)?))
 }
 
 const MAX_DASHBOARD_ITEMS: usize = 10;

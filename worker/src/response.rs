@@ -1,4 +1,4 @@
-//! Answers: the one place where a refusal becomes a response, and where CORS is decided.
+//! Responses: the one place that maps errors to problem documents, and decides CORS.
 
 use sketch::stable_hash::fnv1a_64;
 use wire::ApiError;
@@ -7,12 +7,12 @@ use worker::{Headers, Request, Response, ResponseBuilder, Result, web_sys};
 
 use crate::config::{Config, ConfigError};
 
-/// Why a request got no good answer.
+/// The failure of a request.
 #[derive(Debug)]
 pub(crate) enum HandlerError {
-    /// Somebody else's mistake, or a limit.
+    /// An invalid request, or a limit.
     Rejected(ApiError),
-    /// The platform's or ours. Logged, and answered without detail.
+    /// An error of the platform or of the Worker. Logged, and reported without detail.
     Internal(worker::Error),
 }
 
@@ -30,7 +30,7 @@ impl From<worker::Error> for HandlerError {
     }
 }
 
-/// Sends what came out, to the page that asked if it may know.
+/// Finishes a request: errors become problem documents, and CORS headers are added.
 pub(crate) fn finish(outcome: HandlerResult, config: &Config, origin: Option<&str>) -> Result<Response> {
     let response = match outcome {
         Ok(response) => response,
@@ -44,11 +44,11 @@ pub(crate) fn finish(outcome: HandlerResult, config: &Config, origin: Option<&st
     Ok(response)
 }
 
-/// An answer as the shim gives it on.
+/// Converts a response for the shim.
 pub(crate) fn into_js(response: Result<Response>) -> JsValue {
     match response {
         Ok(response) => web_sys::Response::from(response).into(),
-        // Without memory for a response there is none; the shim answers for itself.
+        // Out of memory; the shim responds by itself.
         Err(_) => JsValue::UNDEFINED,
     }
 }
@@ -58,20 +58,19 @@ pub(crate) fn document(document: &impl serde::Serialize) -> HandlerResult {
     Ok(json(serde_json::to_string(document).map_err(worker::Error::from)?)?)
 }
 
-/// JSON, not stored by anybody in between.
+/// Returns JSON that is not to be stored.
 pub(crate) fn json(text: String) -> Result<Response> {
     Ok(builder("application/json", "no-store")?.fixed(text.into_bytes()))
 }
 
-/// The same, where it is no secret and of use to the pages of any origin.
+/// Returns JSON for the pages of any origin.
 pub(crate) fn public_json(text: String) -> Result<Response> {
     let response = json(text)?;
     response.headers().set("access-control-allow-origin", "*")?;
     Ok(response)
 }
 
-/// What was read, in the form asked for. Whoever has it already is told so; how long it may be kept
-/// is the reader's to say.
+/// Returns a body with its ETag, or 304 to a client that has it already.
 pub(crate) fn conditional(
     request: &Request,
     content_type: &str,
@@ -81,7 +80,7 @@ pub(crate) fn conditional(
     let hash = fnv1a_64(body.iter().copied());
     let tag = format!("\"{hash:016x}\"");
     let known = request.headers().get("if-none-match")?.unwrap_or_default();
-    // The network's own compression weakens a tag (RFC 9110 §13.1.2 compares weakly).
+    // RFC 9110 §13.1.2: If-None-Match compares weakly; compression by the network weakens tags.
     let is_known = known.split(',').any(|known| known.trim().trim_start_matches("W/") == tag);
     let response = builder(content_type, cache_control)?
         .with_header("etag", &tag)?
@@ -89,14 +88,14 @@ pub(crate) fn conditional(
     Ok(if is_known { response.with_status(304).empty() } else { response.fixed(body) })
 }
 
-/// For uptime monitors: whether this deployment can work at all. It depends on nothing that can flap.
+/// Returns the liveness of this deployment for uptime monitors. It depends on the configuration alone.
 pub(crate) fn liveness(is_configured: bool) -> Result<Response> {
     let (status, body) =
         if is_configured { (200, r#"{"status":"pass"}"#) } else { (503, r#"{"status":"fail"}"#) };
     Ok(builder("application/health+json", "no-store")?.with_status(status).fixed(body.into()))
 }
 
-/// The answer to a browser that asks before it sends JSON from another origin.
+/// Responds to the preflight request of a cross-origin beacon.
 pub(crate) fn preflight(config: &Config, origin: Option<&str>) -> Result<Response> {
     let response = builder("text/plain", "no-store")?.with_status(204).empty();
     let headers = response.headers();
@@ -107,7 +106,7 @@ pub(crate) fn preflight(config: &Config, origin: Option<&str>) -> Result<Respons
     Ok(response)
 }
 
-/// A deployment that cannot know its sites says so, rather than drop what is sent.
+/// Returns 503 for an invalid configuration, so that no beacon is lost silently.
 pub(crate) fn misconfigured(mistake: &ConfigError) -> Result<Response> {
     worker::console_error!("{mistake}");
     problem(&ApiError::Unavailable { component: "configuration" })
@@ -146,3 +145,5 @@ fn allow_origin(headers: &Headers, config: &Config, origin: Option<&str>) -> Res
         _ => Ok(()),
     }
 }
+
+pub(crate) const CONTENT_TYPE_JSON: &str = "application/json";

@@ -3,8 +3,10 @@
 use serde::{Deserialize, Serialize};
 use wire::{ApiError, UnixMillis};
 
-use crate::{AlertView, Silence};
 use report::signals::Signal;
+
+use crate::channel::{ChannelConfig, NotificationDeliveries};
+use crate::{AlertView, Alerts, Silence};
 
 /// The version of the documents.
 pub const VERSION: u8 = 1;
@@ -116,7 +118,7 @@ pub struct SilenceResponse {
 }
 
 /// A request to end a silence.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct UnsilenceRequest {
@@ -134,6 +136,37 @@ pub struct UnsilenceResponse {
     pub site: String,
     /// True where there was such a silence.
     pub was_silenced: bool,
+}
+
+impl AlertReport {
+    /// Lists the raised alerts, the silences and the channels of a site.
+    #[must_use]
+    pub fn new(
+        site: &str,
+        alerts: &Alerts,
+        deliveries: &NotificationDeliveries,
+        channels: &[ChannelConfig],
+        now: UnixMillis,
+    ) -> Self {
+        let numbered = |(number, silence): (&u64, &Silence)| NumberedSilence {
+            number: *number,
+            silence: silence.clone(),
+        };
+        let status = |channel: &ChannelConfig| ChannelStatus {
+            name: channel.name.clone(),
+            waiting: deliveries.pending_count(&channel.name),
+            error: deliveries.errors.get(&channel.name).cloned(),
+        };
+        Self {
+            v: VERSION,
+            site: site.to_owned(),
+            at: now,
+            raised: alerts.raised(now),
+            silences: alerts.silences().iter().map(numbered).collect(),
+            channels: channels.iter().map(status).collect(),
+            overflow: alerts.overflow,
+        }
+    }
 }
 
 impl AcknowledgeRequest {
@@ -209,7 +242,9 @@ mod tests {
         check(r#"{"by":"a","reason":"b"}"#, Err("until"));
         check(r#"{"by":"a","reason":"b","minutes":2,"until":1000001}"#, Err("until"));
         check(r#"{"by":"a","reason":"b","until":1000000}"#, Err("until"));
+        check(r#"{"by":"a","reason":"b","minutes":0}"#, Err("until"));
         check(r#"{"by":"a","reason":"b","minutes":43201}"#, Err("until"));
+        check(r#"{"by":"a","reason":"b","minutes":18446744073709551615}"#, Err("until"));
     }
 
     #[test]
@@ -217,5 +252,27 @@ mod tests {
         check(r#"{"by":"","reason":"b","minutes":2}"#, Err("by"));
         check(r#"{"by":"a","reason":"b\nc","minutes":2}"#, Err("reason"));
         check(r#"{"by":"a","reason":"b","route":"","minutes":2}"#, Err("route"));
+    }
+
+    #[test]
+    fn an_acknowledgement_is_one_short_line() {
+        let acknowledge = |by: &str| AcknowledgeRequest { key: "k".into(), by: by.into() }.validate().is_ok();
+        assert_eq!(
+            ["ann", "", "a\nb", &"x".repeat(300), &"x".repeat(301)].map(acknowledge),
+            [true, false, false, true, false]
+        );
+    }
+
+    #[test]
+    fn a_silence_is_listed_with_its_number() {
+        let until = NOW.saturating_add(60_000);
+        let (by, reason) = ("ann".to_owned(), "deploy".to_owned());
+        let silence = Silence { signal: None, route: None, from: NOW, until, by, reason };
+        let mut alerts = Alerts::new("shop".into());
+        let _ = alerts.handle(crate::AlertInput::Silence(silence), NOW);
+        let report = AlertReport::new("shop", &alerts, &NotificationDeliveries::default(), &[], NOW);
+        let document = serde_json::to_value(report).unwrap();
+        assert_eq!(document["mutes"][0]["by"], "ann");
+        assert_eq!(document["mutes"][0]["number"].as_u64(), alerts.silences().keys().next().copied());
     }
 }

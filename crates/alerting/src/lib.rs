@@ -4,6 +4,7 @@
 
 pub mod alert_document;
 mod alerts;
+pub mod budget_observations;
 pub mod health_history;
 mod incident;
 mod observation;

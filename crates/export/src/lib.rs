@@ -13,6 +13,7 @@ pub mod config;
 pub mod otlp;
 pub mod prometheus;
 pub mod sentry;
+pub mod totals_range;
 pub mod trace;
 
 pub use gauge::Gauge;

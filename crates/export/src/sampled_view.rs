@@ -1,5 +1,6 @@
 //! Individually exported views: a share of the page loads, selected by a hash of their id.
 
+use ledger::ViewRecord;
 use sketch::stable_hash::fnv1a_64;
 use wire::beacon::{Navigation, Values};
 use wire::{Device, UnixMillis};
@@ -34,6 +35,32 @@ impl SampledView {
         let mut name = format!("{:016x}{:016x}", hash(&text), hash(&format!("{text}/")));
         name.truncate(digits);
         name
+    }
+
+    /// Takes a settled view of the journal: its key, the times of its start and its last beacon, and its record.
+    /// Bots and views without measurements are not exported.
+    #[must_use]
+    pub fn from_record(
+        key: &str,
+        start: UnixMillis,
+        last_beacon_at: UnixMillis,
+        record: ViewRecord,
+    ) -> Option<Self> {
+        if record.labels.bot || record.loss_reason.is_some() {
+            return None;
+        }
+        let (id, view) = key.rsplit_once('.').unwrap_or((key, "0"));
+        Some(Self {
+            id: id.to_owned(),
+            view: view.parse().unwrap_or_default(),
+            start,
+            age: u32::try_from(last_beacon_at.0.saturating_sub(start.0)).unwrap_or(u32::MAX),
+            route: record.labels.route,
+            device: record.labels.device,
+            navigation: record.labels.navigation,
+            release: record.labels.release,
+            values: record.values,
+        })
     }
 
     /// Returns `true` if the page load is in the sampled share; equal for all its views.

@@ -62,17 +62,17 @@ impl Totals {
     ///
     /// # Errors
     /// Fails if serialization fails.
-    pub fn to_rows(&self) -> postcard::Result<BTreeMap<String, Vec<u8>>> {
+    pub fn to_rows(&self) -> Result<BTreeMap<String, Vec<u8>>, CodecError> {
         let mut rows: BTreeMap<&String, TotalsRow> = BTreeMap::new();
         for ((_, route, device), sketch) in &self.vitals {
             rows.entry(route).or_default().0.push((*device, sketch.encode()));
         }
         for (route, served) in &self.traffic.routes {
-            rows.entry(route).or_default().1 = Some(served.encode());
+            rows.entry(route).or_default().1 = Some(served.encode()?);
         }
-        let bytes = |row: TotalsRow| -> postcard::Result<Vec<u8>> {
+        let bytes = |row: TotalsRow| -> Result<Vec<u8>, CodecError> {
             let mut bytes = vec![VERSION];
-            bytes.extend(postcard::to_stdvec(&row)?);
+            bytes.extend(postcard::to_stdvec(&row).map_err(|_| CodecError)?);
             Ok(bytes)
         };
         rows.into_iter().map(|(route, row)| Ok((route.clone(), bytes(row)?))).collect()
@@ -82,8 +82,8 @@ impl Totals {
     ///
     /// # Errors
     /// Fails if serialization fails.
-    pub fn encode(&self) -> postcard::Result<Vec<u8>> {
-        postcard::to_stdvec(&(&self.site, self.since, self.to_rows()?))
+    pub fn encode(&self) -> Result<Vec<u8>, CodecError> {
+        postcard::to_stdvec(&(&self.site, self.since, self.to_rows()?)).map_err(|_| CodecError)
     }
 
     /// Decodes transported bytes.

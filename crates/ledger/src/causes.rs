@@ -121,9 +121,11 @@ impl CauseTotals {
     }
 
     /// Returns the text of the row.
-    #[must_use]
-    pub fn to_json(&self) -> String {
-        serde_json::to_string(&(VERSION, self)).unwrap_or_default()
+    ///
+    /// # Errors
+    /// Returns an error if the causes cannot be written as JSON.
+    pub fn to_json(&self) -> Result<String, serde_json::Error> {
+        serde_json::to_string(&(VERSION, self))
     }
 
     /// Parses a stored row; `None` if its version is not supported.

@@ -180,8 +180,10 @@ impl Cell {
     }
 
     /// Encodes the cell to store it: a version byte, then the record.
-    #[must_use]
-    pub fn encode(&self) -> Vec<u8> {
+    ///
+    /// # Errors
+    /// Returns an error if the cell cannot be encoded.
+    pub fn encode(&self) -> Result<Vec<u8>, CodecError> {
         let sketches: Vec<Vec<u8>> =
             self.metrics.values().map(|metric_cell| metric_cell.sketch.encode()).collect();
         let record = StoredCell {
@@ -207,8 +209,8 @@ impl Cell {
                 .collect(),
         };
         let mut bytes = vec![VERSION];
-        bytes.extend(postcard::to_stdvec(&record).unwrap_or_default());
-        bytes
+        bytes.extend(postcard::to_stdvec(&record).map_err(|_| CodecError)?);
+        Ok(bytes)
     }
 
     /// Decodes a stored cell of any version.

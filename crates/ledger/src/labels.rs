@@ -55,9 +55,11 @@ pub enum LabelGranularity {
 
 impl SeriesLabels {
     /// Returns the stored name of the series. Equal labels have equal names.
-    #[must_use]
-    pub fn to_json(&self) -> String {
-        serde_json::to_string(self).unwrap_or_default()
+    ///
+    /// # Errors
+    /// Returns an error if the labels cannot be written as JSON.
+    pub fn to_json(&self) -> Result<String, serde_json::Error> {
+        serde_json::to_string(self)
     }
 
     /// Parses a stored name.

@@ -73,13 +73,15 @@ impl HourlyLimitCounts {
     }
 
     /// Encodes the response of a shard, with the most viewed releases only.
-    #[must_use]
-    pub fn encode(mut self) -> Vec<u8> {
+    ///
+    /// # Errors
+    /// Returns an error if the counts cannot be encoded.
+    pub fn encode(mut self) -> Result<Vec<u8>, CodecError> {
         let mut ranked: Vec<(String, u64)> = std::mem::take(&mut self.releases).into_iter().collect();
         ranked.sort_by(|(a, ours), (b, theirs)| theirs.cmp(ours).then(a.cmp(b)));
         ranked.truncate(MAX_RELEASES);
         self.releases = ranked.into_iter().collect();
-        postcard::to_stdvec(&self).unwrap_or_default()
+        postcard::to_stdvec(&self).map_err(|_| CodecError)
     }
 
     /// Decodes the response of a shard.

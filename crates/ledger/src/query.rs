@@ -172,7 +172,7 @@ impl SeriesQuery {
     #[must_use]
     pub fn label_fragments(&self) -> Vec<String> {
         let quoted = |name: &str, value: &str| {
-            let text = |text: &str| serde_json::to_string(text).unwrap_or_default();
+            let text = |text: &str| serde_json::Value::from(text).to_string();
             format!("{}:{}", text(name), text(value))
         };
         let fragment = |(dimension, value): &(Dimension, String)| match dimension {
@@ -291,12 +291,14 @@ impl QueryResult {
     }
 
     /// Encodes the response of a shard.
-    #[must_use]
-    pub fn encode(&self) -> Vec<u8> {
-        let cells: Vec<(&Group, Vec<u8>)> =
-            self.cells.iter().map(|(group, cell)| (group, cell.encode())).collect();
+    ///
+    /// # Errors
+    /// Returns an error if the result cannot be encoded.
+    pub fn encode(&self) -> Result<Vec<u8>, CodecError> {
+        let encoded = |(group, cell)| Ok((group, Cell::encode(cell)?));
+        let cells: Vec<(&Group, Vec<u8>)> = self.cells.iter().map(encoded).collect::<Result<_, _>>()?;
         postcard::to_stdvec(&(cells, self.last_beacon_at, &self.rejections, &self.budget_history))
-            .unwrap_or_default()
+            .map_err(|_| CodecError)
     }
 
     /// Decodes the response of a shard.

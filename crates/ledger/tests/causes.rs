@@ -72,7 +72,7 @@ fn causes_after(sends: &Sends, group: usize) -> BTreeMap<CauseKey, CauseTotals> 
         let stored = keys_to_load(&steps, &horizon)
             .into_iter()
             .filter_map(|key| Some((key.clone(), all.remove(&key)?)))
-            .map(|(key, causes)| (key, CauseTotals::from_json(&causes.to_json()).unwrap()))
+            .map(|(key, causes)| (key, CauseTotals::from_json(&causes.to_json().unwrap()).unwrap()))
             .collect();
         all.extend(apply_deltas(&steps, stored, &horizon));
         all.retain(|_, causes| !causes.is_empty());

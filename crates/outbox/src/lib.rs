@@ -8,6 +8,7 @@
 
 mod config;
 mod effect;
+mod push_config;
 mod queue;
 mod response;
 mod signature;
@@ -15,6 +16,7 @@ mod state;
 
 pub use config::{Sink, SinkConfigError, is_http_url, parse_signing_keys};
 pub use effect::{Attempt, EnqueueError, OutboxDocument, OutboxEffect, OutboxInput, RetryTarget};
+pub use push_config::PushConfig;
 pub use queue::{Circuit, Outbox, OutboxSettings, OutboxStatus};
 pub use response::{AttemptOutcome, RetryAfter};
 pub use signature::{IDEMPOTENCY_HEADER, SIGNATURE_HEADER, SigningKey, SigningKeyError, sign};

@@ -95,9 +95,11 @@ impl OutboxEntry {
     }
 
     /// Returns the text of the row.
-    #[must_use]
-    pub fn to_json(&self) -> String {
-        serde_json::to_string(&(VERSION, self)).unwrap_or_default()
+    ///
+    /// # Errors
+    /// Returns an error if the entry cannot be written as JSON.
+    pub fn to_json(&self) -> Result<String, serde_json::Error> {
+        serde_json::to_string(&(VERSION, self))
     }
 
     /// Parses a stored row; `None` if its version is not supported.
@@ -124,9 +126,11 @@ impl OutboxState {
     }
 
     /// Returns the text of the row.
-    #[must_use]
-    pub fn to_json(&self) -> String {
-        serde_json::to_string(self).unwrap_or_default()
+    ///
+    /// # Errors
+    /// Returns an error if the state cannot be written as JSON.
+    pub fn to_json(&self) -> Result<String, serde_json::Error> {
+        serde_json::to_string(self)
     }
 
     /// Parses a stored row; `None` if its version is not supported.

@@ -12,13 +12,18 @@ use crate::stats::{QueryStats, ResponseStats, RouteStats, TrafficStats, TrafficW
 
 impl TrafficStats {
     /// Encodes the table to send it.
-    #[must_use]
-    pub fn encode(&self) -> Vec<u8> {
-        let routes: Vec<(String, Vec<u8>)> =
-            self.routes.iter().map(|(route, stats)| (route.clone(), stats.encode())).collect();
+    ///
+    /// # Errors
+    /// Returns an error if the statistics cannot be encoded.
+    pub fn encode(&self) -> Result<Vec<u8>, CodecError> {
+        let routes: Vec<(String, Vec<u8>)> = self
+            .routes
+            .iter()
+            .map(|(route, stats)| Ok((route.clone(), stats.encode()?)))
+            .collect::<Result<_, _>>()?;
         let mut bytes = vec![VERSION];
-        bytes.extend(postcard::to_stdvec(&routes).unwrap_or_default());
-        bytes
+        bytes.extend(postcard::to_stdvec(&routes).map_err(|_| CodecError)?);
+        Ok(bytes)
     }
 
     /// Decodes a table that was sent.
@@ -35,13 +40,18 @@ impl TrafficStats {
 
 impl TrafficWindows {
     /// Encodes the windows to send them.
-    #[must_use]
-    pub fn encode(&self) -> Vec<u8> {
-        let windows: Vec<(Window, Vec<u8>)> =
-            self.0.iter().map(|(window, traffic)| (*window, traffic.encode())).collect();
+    ///
+    /// # Errors
+    /// Returns an error if the statistics cannot be encoded.
+    pub fn encode(&self) -> Result<Vec<u8>, CodecError> {
+        let windows: Vec<(Window, Vec<u8>)> = self
+            .0
+            .iter()
+            .map(|(window, traffic)| Ok((*window, traffic.encode()?)))
+            .collect::<Result<_, _>>()?;
         let mut bytes = vec![VERSION];
-        bytes.extend(postcard::to_stdvec(&windows).unwrap_or_default());
-        bytes
+        bytes.extend(postcard::to_stdvec(&windows).map_err(|_| CodecError)?);
+        Ok(bytes)
     }
 
     /// Decodes windows that were sent.
@@ -58,8 +68,10 @@ impl TrafficWindows {
 
 impl RouteStats {
     /// Encodes the row to store it.
-    #[must_use]
-    pub fn encode(&self) -> Vec<u8> {
+    ///
+    /// # Errors
+    /// Returns an error if the statistics cannot be encoded.
+    pub fn encode(&self) -> Result<Vec<u8>, CodecError> {
         let responses = self.responses.iter().map(|(class, stats)| {
             let ResponseStats { n, bytes, edge, origin } = stats;
             (StoredClass::from(class), *n, *bytes, edge.to_stored(), origin.to_stored())
@@ -71,8 +83,8 @@ impl RouteStats {
         let mut record = StoredRouteStats { responses: responses.collect(), queries: queries.collect() };
         record.responses.sort_by(|(a, ..), (b, ..)| a.cmp(b));
         let mut bytes = vec![VERSION];
-        bytes.extend(postcard::to_stdvec(&record).unwrap_or_default());
-        bytes
+        bytes.extend(postcard::to_stdvec(&record).map_err(|_| CodecError)?);
+        Ok(bytes)
     }
 
     /// Decodes a stored row.
@@ -177,8 +189,12 @@ mod tests {
         let queries = [("products".to_owned(), 2.5), ("products".to_owned(), 1.0)];
         let mut traffic = TrafficStats::default();
         traffic.add(&record("/product/:id", 120, &queries));
-        let bytes: String =
-            traffic.routes["/product/:id"].encode().iter().map(|byte| format!("{byte:02x}")).collect();
+        let bytes: String = traffic.routes["/product/:id"]
+            .encode()
+            .unwrap()
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
         assert_eq!(bytes, ROUTE_STATS_V1);
         let stored: Vec<u8> = (0..ROUTE_STATS_V1.len() / 2)
             .map(|at| u8::from_str_radix(&ROUTE_STATS_V1[at * 2..at * 2 + 2], 16).unwrap())
@@ -197,7 +213,7 @@ mod tests {
             record.class.cache = cache;
             traffic.add(&record);
         }
-        let bytes = traffic.routes["/"].encode();
+        let bytes = traffic.routes["/"].encode().unwrap();
         let stored: StoredRouteStats = postcard::from_bytes(&bytes[1..]).unwrap();
         let codes: Vec<u8> = stored.responses.iter().map(|(class, ..)| class.cache as u8).collect();
         assert_eq!(codes, [0, 1, 2, 3]);
@@ -208,7 +224,7 @@ mod tests {
     fn malformed_bytes_are_refused() {
         let mut traffic = TrafficStats::default();
         traffic.add(&record("/", 1, &[]));
-        let bytes = traffic.encode();
+        let bytes = traffic.encode().unwrap();
         assert_eq!(TrafficStats::decode(&[]), Err(CodecError));
         assert_eq!(TrafficStats::decode(&bytes[..bytes.len() - 1]), Err(CodecError));
         assert_eq!(TrafficStats::decode(&[9, 0]), Err(CodecError));

@@ -2,12 +2,14 @@
 //! the origin ran, by route and window. An isolate adds up its own responses and sends the sums to the
 //! site's coordinator shard, which stores them. Sums merge exactly, in any order.
 
+mod buffer;
 mod codec;
 mod latency;
 mod report;
 mod response_class;
 mod stats;
 
+pub use buffer::{BatchHeader, TrafficBatch, TrafficBuffer};
 pub use latency::LatencyHistogram;
 pub use report::fill_report;
 pub use response_class::{Method, ResponseClass, StatusClass};

@@ -297,7 +297,7 @@ pub(crate) mod tests {
         }
         let mut merged = TrafficStats::default();
         for part in parts.iter().rev() {
-            merged.merge(&TrafficStats::decode(&part.encode()).unwrap());
+            merged.merge(&TrafficStats::decode(&part.encode().unwrap()).unwrap());
         }
         assert_eq!(merged, whole);
         let stats = whole.total();
@@ -354,7 +354,7 @@ pub(crate) mod tests {
             windows.add(WindowSpan::Hour, at(WindowSpan::Minute, minute), "/", stats);
         }
         windows.add(WindowSpan::Hour, at(WindowSpan::Day, 0), "/", stats);
-        let windows = TrafficWindows::decode(&windows.encode()).unwrap();
+        let windows = TrafficWindows::decode(&windows.encode().unwrap()).unwrap();
         let totals: Vec<_> = windows.0.iter().map(|(window, stats)| (*window, stats.total().n())).collect();
         assert_eq!(
             totals,

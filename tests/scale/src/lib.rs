@@ -286,7 +286,10 @@ impl SimulatedShard {
     /// Returns the size of all cells and their keys.
     #[must_use]
     pub fn cell_bytes(&self) -> u64 {
-        let cells = self.cells.iter().map(|(key, bytes)| key.labels.to_json().len() + bytes.len() + 12);
+        let cells = self
+            .cells
+            .iter()
+            .map(|(key, bytes)| key.labels.to_json().map_or(0, |text| text.len()) + bytes.len() + 12);
         cells.map(|bytes| bytes as u64).sum()
     }
 
@@ -315,7 +318,7 @@ impl SimulatedShard {
         for sum in pages.apply_to(sums) {
             rows.written += 1;
             match sum {
-                PageEffect::Store(key, sum) => self.sums.insert(key, sum.encode()),
+                PageEffect::Store(key, sum) => self.sums.insert(key, sum.encode().expect("encodable")),
                 PageEffect::Remove(key) => self.sums.remove(&key),
             };
         }
@@ -325,7 +328,7 @@ impl SimulatedShard {
         for effect in effects {
             match effect {
                 CellEffect::Store(key, cell) => {
-                    self.cells.insert(key, cell.encode());
+                    self.cells.insert(key, cell.encode().expect("encodable"));
                     rows.written += 1;
                 }
                 CellEffect::Remove(key) => {

@@ -1,31 +1,18 @@
-//! Why visits were slow, kept by the day beside the cells: written in the same step as they, so that a
-//! view's count and its reasons move together.
+//! Causes of slow views, by day. They are written in the same step as the cells, so that a view's count and its causes
+//! move together.
 
 use std::collections::BTreeMap;
 
 use ledger::causes::{CauseDelta, CauseKey, CauseTotals, apply_deltas, keys_to_load};
 use ledger::{CellEffect, FoldedView, Horizon, UnfoldedView};
-use serde::{Deserialize, Serialize};
+use report::cause_report::{CauseQuery, PageCauses};
 use wire::{Device, UnixMillis};
-use worker::{Error, Result, SqlStorageValue};
+use worker::{Result, SqlStorageValue};
 
-use super::{Shard, to_sql_integer};
+use super::object::Shard;
+use super::sql::{to_sql_integer, unsupported_row};
 
-/// Which causes are asked for.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct CauseQuery {
-    /// The first moment; the day that holds it belongs to the answer.
-    pub(crate) from: UnixMillis,
-    /// The moment before which all of it lies.
-    pub(crate) to: UnixMillis,
-    pub(crate) route: Option<String>,
-    pub(crate) device: Option<Device>,
-}
-
-/// Causes of a page, as they cross from a shard: the route, the device class, the metric's name.
-pub(crate) type PageCauses = (String, Device, String, CauseTotals);
-
-/// What the cells hold of views before they are folded.
+/// What the cells count of views before they are folded.
 pub(super) struct PriorCounts(BTreeMap<String, (UnixMillis, Option<FoldedView>)>);
 
 impl PriorCounts {
@@ -35,7 +22,7 @@ impl PriorCounts {
 }
 
 impl Shard {
-    /// Moves the causes of views that were folded.
+    /// Updates the causes of views that were folded.
     pub(super) fn update_causes(
         &self,
         mut before: PriorCounts,
@@ -57,7 +44,7 @@ impl Shard {
                 cause_row_key(&key),
             )?;
             if let Some(row) = rows.raw().next().transpose()? {
-                let causes = row.first().and_then(decode_causes).ok_or_else(unsupported_version)?;
+                let causes = row.first().and_then(decode_causes).ok_or_else(unsupported_causes)?;
                 known.insert(key, causes);
             }
         }
@@ -68,7 +55,7 @@ impl Shard {
                 self.sql().exec(gone, values)?;
                 continue;
             }
-            values.push(causes.to_json().into());
+            values.push(causes.to_json()?.into());
             self.sql().exec(
                 "INSERT OR REPLACE INTO causes (day, route, device, metric, causes) VALUES (?, ?, ?, ?, ?)",
                 values,
@@ -77,7 +64,7 @@ impl Shard {
         Ok(())
     }
 
-    /// Forgets the causes of days that are no longer kept.
+    /// Deletes the causes of days that have expired.
     pub(super) fn expire_causes(&self) -> Result<()> {
         let horizon = self.horizon()?;
         self.sql().exec("DELETE FROM causes WHERE day < ?", vec![to_sql_integer(horizon.days.0)]).map(drop)
@@ -105,13 +92,14 @@ impl Shard {
                 causes,
             ] = row.as_slice()
             else {
-                return Err(unsupported_version());
+                return Err(unsupported_causes());
             };
-            let device = Device::from_name(device).ok_or_else(unsupported_version)?;
+            let device = Device::from_name(device).ok_or_else(unsupported_causes)?;
             let of_page = all.entry((route.clone(), device, metric.clone())).or_default();
-            of_page.merge(&decode_causes(causes).ok_or_else(unsupported_version)?);
+            of_page.merge(&decode_causes(causes).ok_or_else(unsupported_causes)?);
         }
-        Ok(all.into_iter().map(|((route, device, metric), causes)| (route, device, metric, causes)).collect())
+        let page = |((route, device, metric), causes)| PageCauses { route, device, metric, causes };
+        Ok(all.into_iter().map(page).collect())
     }
 }
 
@@ -127,6 +115,6 @@ fn decode_causes(value: &SqlStorageValue) -> Option<CauseTotals> {
     }
 }
 
-fn unsupported_version() -> Error {
-    Error::RustError("a stored cause is of no version of ours".into())
+fn unsupported_causes() -> worker::Error {
+    unsupported_row("causes")
 }

@@ -1,45 +1,38 @@
-//! The journal: each view as it was last told, until it may be corrected no more. Rows are told in
-//! groups, which the shim brings together; what they come to is the ledger's business.
+//! The journal: each view as of its latest beacon, until it is settled. Rows arrive in batches, which the shim
+//! collects; `ledger` folds them into cells.
 
-use std::rc::Rc;
-
-use ledger::{FoldedView, UnfoldedView, ViewRecord};
+use ledger::{FoldedView, UnfoldedView, VIEW_SETTLED_AFTER_MS, ViewRecord, has_late_rows};
 use wire::UnixMillis;
 use worker::wasm_bindgen::prelude::wasm_bindgen;
-use worker::wasm_bindgen_futures::spawn_local;
-use worker::{Error, Result, SqlStorageValue};
+use worker::{Result, SqlStorageValue};
 
-use super::{FOLD_DELAY_MS, Shard, from_sql_integer, now, to_sql_integer};
+use super::object::{FOLD_DELAY_MS, Shard};
+use super::sql::{from_sql_integer, query_integer, to_sql_integer, unsupported_row};
+use crate::clock::now;
 
 #[wasm_bindgen(wasm_bindgen = worker::wasm_bindgen)]
 impl Shard {
-    /// Writes rows that were told, without an await. The output gate holds every answer until they are on
+    /// Writes rows to the journal, without an await. The output gate holds every response until they are on
     /// disk.
     pub fn commit(&self, rows: &str) -> bool {
-        // Somebody has asked that nothing be counted for now.
+        // Monitoring is stopped: beacons are accepted and discarded.
         if self.ensure_open().is_ok() && !self.is_monitored() {
             return true;
         }
         let delta = self.live_delta(rows);
         if let Err(error) = self.ensure_open().and_then(|()| self.write_rows(rows)) {
             self.last_row_id.set(None);
-            worker::console_error!("{} bytes of beacons could not be stored: {error}", rows.len());
+            worker::console_error!("{} bytes of journal rows not stored: {error}", rows.len());
             return false;
         }
-        if let Some(news) = delta {
-            self.publish(&news);
+        if let Some(delta) = delta {
+            self.publish(&delta);
         }
         let folds_at = now().saturating_add(FOLD_DELAY_MS);
         let maintenance_at = self.maintenance_at.get();
         if maintenance_at > folds_at || maintenance_at == UnixMillis(0) {
             self.maintenance_at.set(folds_at);
-            let alarm = Rc::clone(&self.alarm);
-            spawn_local(async move {
-                if let Err(error) = alarm.schedule_by(folds_at).await {
-                    // The rows are stored; the cron goes on with them.
-                    worker::console_error!("the alarm could not be armed: {error}");
-                }
-            });
+            self.alarm.wake_by(folds_at, "folding");
         }
         true
     }
@@ -54,7 +47,7 @@ impl Shard {
         let mut values = vec![format!("[{rows}]").into(), to_sql_integer(now().0), to_sql_integer(last)];
         self.sql()
             .exec(&format!("{INSERT_ROWS_SQL} WHERE {IS_IN_TIME_SQL} {MERGE_ROWS_SQL}"), values.clone())?;
-        // There are fewer rows than bytes of them, and no lack of numbers.
+        // There are fewer rows than bytes, and 63 bits of numbers suffice.
         let mut next = last.saturating_add(rows.len() as u64);
         if has_late_rows(rows) {
             values.truncate(2);
@@ -71,7 +64,7 @@ impl Shard {
         Ok(())
     }
 
-    /// The next views that were heard of since the last ones were counted, and the number of the last.
+    /// Returns the next views that are not folded yet, and the number of the last of them.
     pub(super) fn uncounted_views(&self) -> Result<(Vec<UnfoldedView>, u64)> {
         let mut last = self.last_folded_id()?;
         let cursor = self.sql().exec(
@@ -88,30 +81,28 @@ impl Shard {
                 }
                 _ => None,
             };
-            views
-                .push(view.ok_or_else(|| Error::RustError("a journal row is of no version of ours".into()))?);
+            views.push(view.ok_or_else(|| unsupported_row("views"))?);
         }
         Ok((views, last))
     }
 
-    /// The number up to which views are counted.
+    /// Returns the number of the last view that was folded.
     fn last_folded_id(&self) -> Result<u64> {
         Ok(self.load_fact("folded")?.unwrap_or_default())
     }
 
     fn max_row_id(&self) -> Result<u64> {
-        let row = self.sql().exec("SELECT max(id) FROM views", None)?.raw().next();
-        Ok(row.transpose()?.as_deref().and_then(|row| from_sql_integer(row.first()?)).unwrap_or_default())
+        query_integer(&self.sql(), "SELECT max(id) FROM views", Vec::new())
     }
 
-    /// Notes what is now counted of these views, the last of which has that number.
+    /// Stores what is now counted of these views, the last of which has that number.
     pub(super) fn record_counted(&self, counted: &[(String, FoldedView)], last: u64) -> Result<()> {
-        let rows = serde_json::to_string(counted).map_err(Error::from)?;
+        let rows = serde_json::to_string(counted)?;
         self.sql().exec(SET_COUNTED_SQL, vec![rows.into()])?;
         self.store_fact("folded", &last)
     }
 
-    /// Forgets the views that may be corrected no more: the first ones, up to one that may.
+    /// Deletes settled views: the first ones, up to one that is not settled.
     pub(super) fn expire_settled_views(&self) -> Result<()> {
         let values = vec![
             to_sql_integer(now().saturating_sub(VIEW_SETTLED_AFTER_MS).0),
@@ -122,25 +113,16 @@ impl Shard {
         self.sql().exec(&format!("DELETE FROM views WHERE {IS_SETTLED_SQL}"), values).map(drop)
     }
 
-    /// How many views were heard of and are not counted yet.
-    pub(crate) fn uncounted_count(&self) -> Result<u64> {
+    /// Returns the number of views that are not folded yet.
+    pub(super) fn uncounted_count(&self) -> Result<u64> {
         let after = vec![to_sql_integer(self.last_folded_id()?)];
-        let row = self.sql().exec("SELECT count(*) FROM views WHERE id > ?", after)?.raw().next();
-        Ok(row.transpose()?.as_deref().and_then(|row| from_sql_integer(row.first()?)).unwrap_or_default())
+        query_integer(&self.sql(), "SELECT count(*) FROM views WHERE id > ?", after)
     }
 
     pub(super) fn last_beacon_at(&self) -> Result<Option<UnixMillis>> {
         let row = self.sql().exec("SELECT heard_at FROM views ORDER BY id DESC LIMIT 1", None)?.raw().next();
         Ok(row.transpose()?.as_deref().and_then(|row| from_sql_integer(row.first()?)).map(UnixMillis))
     }
-}
-
-/// Whether any of these rows may be of a view that was swept: then it is asked.
-fn has_late_rows(rows: &str) -> bool {
-    rows.split("\"a\":").skip(1).any(|rest| {
-        let end = rest.find(|digit: char| !digit.is_ascii_digit()).unwrap_or(rest.len());
-        rest.get(..end).and_then(|age| age.parse().ok()).is_some_and(|age: u64| age >= VIEW_SETTLED_AFTER_MS)
-    })
 }
 
 fn decode_view(
@@ -163,13 +145,9 @@ fn decode_view(
     })
 }
 
-/// How long a view may be corrected after it was last heard of, in milliseconds.
-const VIEW_SETTLED_AFTER_MS: u64 = 2 * 60 * 60 * 1000;
-
-/// A batch of rows, in one statement and one parameter. A later send of a view replaces an earlier
-/// one, a repeated one changes nothing. A report of web-vitals (`~`) has no number. What is reported again
-/// has grown, so of two the larger stands, in whatever order they come. Whatever was heard of again goes to
-/// the end, where it will be counted anew.
+/// Inserts a batch of rows, in one statement and one parameter. A later beacon of a view replaces an earlier one, a
+/// repeated one changes nothing. A report of web-vitals (`~`) has no sequence number; its value only grows, so the
+/// larger of two wins in either order. An updated view moves to the end, where it is folded again.
 const INSERT_ROWS_SQL: &str = "
     INSERT INTO views (id, view, start, heard_at, seq, heard, told)
     SELECT ?3 + 1 + key, value ->> 'k', value ->> 's', ?2, value ->> 'q', 1 << (value ->> 'q'), value -> 't'
@@ -184,22 +162,22 @@ const MERGE_ROWS_SQL: &str = "
         heard = heard | excluded.heard,
         seq = max(seq, excluded.seq)";
 
-/// A correction of a view that was swept long ago is passed over: its count stands, and to add it again
-/// would count it twice. What is not in time is therefore asked whether it is known, in a statement of its
-/// own: SQLite would set all rows of one aside first that reads what it writes.
+/// A correction of a view that was deleted is ignored: its count stands, and to add it again would count it twice. A
+/// late row is therefore inserted only if its view is known. It has a statement of its own, because SQLite copies all
+/// rows of a statement that reads the table it writes.
 const IS_IN_TIME_SQL: &str = "(value ->> 'q' = 0 OR value ->> 'a' < 7200000)";
 const IS_KNOWN_SQL: &str = "EXISTS (SELECT 1 FROM views AS known WHERE known.view = value ->> 'k')";
 
-/// What is now counted of these views.
+/// Stores what is counted of these views.
 const SET_COUNTED_SQL: &str = "
     UPDATE views SET counted = row.value -> '$[1]'
     FROM json_each(?1) AS row WHERE views.id = CAST(row.value ->> '$[0]' AS INTEGER)";
 
-/// Which views may be corrected no more.
+/// The condition for settled views.
 const IS_SETTLED_SQL: &str = "id <= ?2 AND id < coalesce(
     (SELECT id FROM views WHERE heard_at >= ?1 ORDER BY id LIMIT 1), 9223372036854775807)";
 
-/// Rows of a batch whose views are not known yet, each view's last.
+/// Selects the rows of a batch whose views are new, the last of each view.
 pub(super) const NEW_VIEWS_SQL: &str = "
     SELECT value -> 't', max(value ->> 'q') FROM json_each(?1)
     WHERE NOT EXISTS (SELECT 1 FROM views WHERE view = value ->> 'k')

@@ -1,27 +1,28 @@
-//! The tables of a shard: made, or brought up from those of an earlier version, a bounded number of rows
-//! at a time. What stands in them is the business of the journal and of the cells.
+//! The tables of a shard, and their migration from earlier versions, a bounded number of rows at a time.
 
 use worker::{Error, Result};
 
-use super::{Shard, from_sql_integer};
-use crate::{history, traffic_collector};
+use super::object::Shard;
+use super::sql::query_integer;
+use super::{history_store, incident_store, traffic_store};
 
 impl Shard {
-    /// Storage, where it is of a version that this Worker knows. Until then everything is answered as
-    /// unavailable.
+    /// Creates or migrates the tables, once. Fails for a version that this Worker does not support.
     pub(super) fn ensure_open(&self) -> Result<()> {
         if !self.is_open.get() {
-            let closed = |error| Error::RustError(format!("the tables could not be opened: {error}"));
-            let beside =
-                || self.execute(traffic_collector::TABLES).and_then(|()| self.execute(history::TABLES));
-            self.migrate().and_then(|()| beside()).map_err(closed)?;
+            let failed = |error| Error::RustError(format!("tables of the shard not opened: {error}"));
+            let add_tables = || {
+                [traffic_store::TABLES, history_store::TABLES, incident_store::TABLES]
+                    .into_iter()
+                    .try_for_each(|tables| self.execute(tables))
+            };
+            self.migrate().and_then(|()| add_tables()).map_err(failed)?;
             self.is_open.set(true);
         }
         Ok(())
     }
 
-    /// Makes the tables, or brings those of an earlier version up to this one. Those of a later version
-    /// are left alone.
+    /// Creates the tables, or migrates those of an earlier version. Those of a later version are left alone.
     fn migrate(&self) -> Result<()> {
         let version: Option<u64> = if self.has_table("facts")? { self.load_fact("schema")? } else { None };
         match version {
@@ -30,22 +31,21 @@ impl Shard {
             Some(3) => return self.execute(SCHEMA),
             Some(later) => {
                 return Err(Error::RustError(format!(
-                    "the tables have version {later}; deploy a Worker that knows it"
+                    "tables have version {later}, this Worker supports up to {SCHEMA_VERSION}; deploy a later one"
                 )));
             }
         }
         self.store_fact("schema", &SCHEMA_VERSION)
     }
 
-    /// The journal of an earlier version is set aside and moved, first what is counted and then what is
-    /// not, each in the order in which it was heard. Whatever fails in between, each row stands in one of
-    /// the tables at least, and the next attempt goes on from there. Cells are as they were; what they
-    /// come to by page is brought in later, while they answer for themselves.
+    /// Renames the journal of an earlier version and moves its rows, first folded and then other ones, each in the
+    /// order of arrival. After a failure each row is in one of the tables at least, and the next attempt goes on from
+    /// there. Cells are unchanged; sums of pages are backfilled later, and until then cells are read.
     fn migrate_journal(&self, version: u64) -> Result<()> {
         if self.query_flag(
             "SELECT EXISTS (SELECT 1 FROM sqlite_master WHERE name = 'views' AND sql LIKE '%behind%')",
         )? {
-            // Version 1 may have been on its way to 2; then it is aside already.
+            // An unfinished migration from version 1 to 2 has renamed the table already.
             let aside = if version == 1 && !self.has_table("views_1")? { "views_1" } else { "views_2" };
             self.execute(&["DROP INDEX IF EXISTS views_behind", "DROP INDEX IF EXISTS views_heard_at"])?;
             self.execute(&[&format!("ALTER TABLE views RENAME TO {aside}")])?;
@@ -68,14 +68,12 @@ impl Shard {
         aside.iter().try_for_each(|table| self.execute(&[&format!("DROP TABLE {table}")]))
     }
 
-    /// Moves what is so of a table into the journal, a thousand rows at a time.
+    /// Moves the rows with a condition into the journal, a thousand at a time.
     fn move_rows(&self, table: &str, condition: &str, steps: &mut usize) -> Result<()> {
         let next = format!("FROM {table} WHERE {condition} ORDER BY behind, heard_at, view LIMIT 1000");
         while self.query_flag(&format!("SELECT EXISTS (SELECT 1 FROM {table} WHERE {condition})"))? {
             *steps = steps.checked_sub(1).ok_or_else(|| {
-                Error::RustError(
-                    "the journal of an earlier version is being brought up; the next event goes on".into(),
-                )
+                Error::RustError("journal is being migrated, the next event resumes it".into())
             })?;
             self.execute(&[
                 &format!(
@@ -93,10 +91,9 @@ impl Shard {
         Ok(found.raw().next().transpose()?.is_some())
     }
 
-    /// What one number says, which is 0 or 1.
+    /// Runs a query whose result is 0 or 1.
     fn query_flag(&self, query: &str) -> Result<bool> {
-        let found = self.sql().exec(query, None)?.raw().next().transpose()?;
-        Ok(found.as_deref().and_then(|row| from_sql_integer(row.first()?)) == Some(1))
+        Ok(query_integer(&self.sql(), query, Vec::new())? == 1)
     }
 
     fn execute(&self, statements: &[&str]) -> Result<()> {
@@ -104,15 +101,13 @@ impl Shard {
     }
 }
 
-/// The version of the tables.
 const SCHEMA_VERSION: u8 = 3;
-/// Of a thousand rows each, in one event.
+/// Steps of a thousand rows each in one event.
 const MAX_MIGRATION_STEPS: usize = 20;
 
-/// Views stand in the order in which they were last heard of, by `id`: so those that are not counted yet
-/// are the last ones, those that are to be swept the first, and neither needs an index. Random names stand
-/// in a narrow one, wide rows one after another. Version 1 kept the rows themselves by name, and each
-/// beacon wrote a page of its own; version 2 had an index for each of the two orders.
+/// Views are in the order of their latest beacon, by `id`: unfolded ones are the last, expiring ones the first, and
+/// neither needs an index. The random keys are in a narrow index, the wide rows one after another. Version 1 stored the
+/// rows by key, so each beacon wrote a page of its own; version 2 had an index for each of the two orders.
 const SCHEMA: &[&str] = &[
     "CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
     "CREATE TABLE IF NOT EXISTS views (
@@ -139,7 +134,7 @@ const SCHEMA: &[&str] = &[
     "CREATE TABLE IF NOT EXISTS refused (
         start INTEGER NOT NULL, reason TEXT NOT NULL, count INTEGER NOT NULL, PRIMARY KEY (start, reason)
      ) WITHOUT ROWID",
-    // What the first shard of a site owes: documents, and what they were made of when they were told.
+    // The documents to push, and the fingerprints of the counts that they were made of.
     "CREATE TABLE IF NOT EXISTS outbox (
         queue TEXT NOT NULL, seq INTEGER NOT NULL, entry TEXT NOT NULL, PRIMARY KEY (queue, seq)
      ) WITHOUT ROWID",
@@ -150,9 +145,9 @@ const SCHEMA: &[&str] = &[
         queue TEXT NOT NULL, start INTEGER NOT NULL, revision INTEGER NOT NULL, print TEXT NOT NULL,
         PRIMARY KEY (queue, start)
      ) WITHOUT ROWID",
-    // What was exported of each route: it only grows.
+    // Exported totals of each route, which only grow.
     "CREATE TABLE IF NOT EXISTS totals (route TEXT PRIMARY KEY, total BLOB NOT NULL)",
-    // What each hour was, by which today is called usual or odd.
+    // Hourly series, the baseline of anomalies.
     "CREATE TABLE IF NOT EXISTS hours (
         series TEXT NOT NULL, hour INTEGER NOT NULL, n INTEGER NOT NULL, value REAL NOT NULL,
         PRIMARY KEY (series, hour)

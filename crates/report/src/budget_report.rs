@@ -1,51 +1,62 @@
-//! From counts to a standing: each budgeted cell with its verdict, its watch and its burn; how a release
-//! compares; and the scores. The rules are the budget's; this only lays them beside the numbers.
+//! The document of `GET /api/budgets`: each budgeted cell with its verdict, sequential test and burn rate, the
+//! comparison with another release, and the scores. `budget` judges; this file selects and lays out.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use budget::{
-    BudgetRule, Budgets, BurnWindows, FieldScore, FormFactor, MetricScore, ReleaseComparison, Verdict,
+    BudgetError, BudgetRule, Budgets, BurnWindows, FieldScore, FormFactor, MetricScore, ReleaseComparison,
+    Verdict,
 };
 use ledger::{
     BudgetHistory, Cell, Dimension, HourlyLimitCounts, LimitHistory, MetricCell, QueryResult, SeriesQuery,
 };
-use report::stats_format::{display_unit, display_value, percentile_with_interval};
 use wire::budget_report::{
     self, BudgetReport, BudgetReportScore, BurnRates, DeviceStratum, Regression, ScorePart,
     SequentialTestReport, VERSION,
 };
 use wire::{Device, LimitCounts, Metric, OTHER_LABEL, UnixMillis, Window, WindowSpan};
-use worker::Result;
 
 use crate::budget_watch::{self, WatchKey, WatchOutcome};
+use crate::stats_format::{display_unit, display_value, percentile_with_interval};
 
-/// What is known of a site.
-pub(crate) struct BudgetReportInputs<'a> {
-    pub(crate) site: String,
-    pub(crate) query: &'a SeriesQuery,
-    pub(crate) groups: &'a QueryResult,
-    /// The release before, and its views.
-    pub(crate) baseline: Option<(String, QueryResult)>,
-    pub(crate) budgets: &'a Budgets,
-    pub(crate) counts: &'a HourlyLimitCounts,
-    pub(crate) watches: &'a BTreeMap<WatchKey, WatchOutcome>,
-    pub(crate) now: UnixMillis,
-    pub(crate) selection: CellSelection,
+/// The counts and budgets that a report is made of.
+#[derive(Clone, Debug)]
+pub struct BudgetReportInputs<'a> {
+    /// The site.
+    pub site: String,
+    /// The query, grouped by route and device.
+    pub query: &'a SeriesQuery,
+    /// Its result.
+    pub groups: &'a QueryResult,
+    /// The release to compare with, and its views.
+    pub baseline: Option<(String, QueryResult)>,
+    /// The budgets in force.
+    pub budgets: &'a Budgets,
+    /// The views of the last days, by hour.
+    pub counts: &'a HourlyLimitCounts,
+    /// The sequential tests.
+    pub watches: &'a BTreeMap<WatchKey, WatchOutcome>,
+    /// The time of the report.
+    pub now: UnixMillis,
+    /// The cells to list.
+    pub selection: CellSelection,
 }
 
-/// Which cells are told.
-pub(crate) struct CellSelection {
-    /// Those of one metric.
-    pub(crate) metric: Option<Metric>,
-    /// Whether those come first that need somebody's eyes.
-    pub(crate) worst_first: bool,
-    pub(crate) offset: usize,
-    /// All, where it is not said.
-    pub(crate) limit: Option<usize>,
+/// The cells to list, and their order.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CellSelection {
+    /// The cells of one metric.
+    pub metric: Option<Metric>,
+    /// Those that need attention first, rather than in the order of the file.
+    pub worst_first: bool,
+    /// Cells to skip.
+    pub offset: usize,
+    /// Cells to list; `None` for all.
+    pub limit: Option<usize>,
 }
 
-/// A cell that is not told yet: what it takes to tell which ones are.
+/// A judged cell, before it is selected for the report.
 struct CellAssessment<'a> {
     rule: BudgetRule<'a>,
     route: Option<&'a str>,
@@ -56,8 +67,11 @@ struct CellAssessment<'a> {
 }
 
 impl BudgetReportInputs<'_> {
-    /// The document.
-    pub(crate) fn report(&self) -> Result<BudgetReport> {
+    /// Builds the document.
+    ///
+    /// # Errors
+    /// Fails on a stored budgets.json that this version cannot parse.
+    pub fn report(&self) -> Result<BudgetReport, BudgetError> {
         let mut found = self.assessed_cells();
         let mut verdicts: BTreeMap<String, u64> = BTreeMap::new();
         for cell in &found {
@@ -76,9 +90,9 @@ impl BudgetReportInputs<'_> {
         let routes: Option<BTreeSet<&str>> =
             self.selection.limit.map(|_| selected.iter().filter_map(|cell| cell.route).collect());
         let is_selected = |route: &str| routes.as_ref().is_none_or(|routes| routes.contains(route));
-        let rulings = &self.groups.budget_history;
-        let ruled = rulings.in_force();
-        let refused = rulings.rejected().map(|refused| budget_report::BudgetsRejection {
+        let history = &self.groups.budget_history;
+        let in_force = history.in_force();
+        let refused = history.rejected().map(|refused| budget_report::BudgetsRejection {
             at: refused.at,
             source: refused.source.name().to_owned(),
             reason: refused.reason.clone(),
@@ -93,12 +107,12 @@ impl BudgetReportInputs<'_> {
             against: self.baseline.as_ref().map(|(release, _)| release.clone()),
             views: self.groups.cells.values().fold(0, |sum, cell| sum.saturating_add(cell.views)),
             budgets: budget_report::BudgetsInForce {
-                since: ruled.map(|ruling| ruling.since).unwrap_or_default(),
-                source: ruled.map_or("asset", |ruling| ruling.source.name()).to_owned(),
+                since: in_force.map(|version| version.since).unwrap_or_default(),
+                source: in_force.map_or("asset", |version| version.source.name()).to_owned(),
                 refused,
             },
             verdicts,
-            cells: self.report_cells(&selected, rulings)?,
+            cells: self.report_cells(&selected, history)?,
             regressions: self.regressions(is_selected),
             scores: self.scores(is_selected),
             next,
@@ -117,7 +131,7 @@ impl BudgetReportInputs<'_> {
         self.groups.cells.iter().filter_map(page)
     }
 
-    /// All cells: the whole site first, then as the file has it.
+    /// Judges every cell: site-wide ones first, then in the order of the file.
     fn assessed_cells(&self) -> Vec<CellAssessment<'_>> {
         let metrics = || {
             Metric::ALL.into_iter().filter(|metric| self.selection.metric.is_none_or(|only| only == *metric))
@@ -164,8 +178,8 @@ impl BudgetReportInputs<'_> {
         found
     }
 
-    /// What orders cells by how much they need somebody's eyes: those of the whole site, then those that are
-    /// proven broken, at their limit or alarming, by the views that were let down beyond what is forgiven.
+    /// Sorts site-wide cells first, then violated, at-limit and alarming ones, each by views over the limit in
+    /// excess of what the percentile allows.
     fn attention_rank(&self, cell: &CellAssessment<'_>) -> (u8, i64) {
         let beyond = -cell.limit_tally.excess_visits(cell.rule.limit.percentile).round() as i64;
         let is_troubled = matches!(cell.verdict, Verdict::Violated | Verdict::AtLimit)
@@ -183,9 +197,9 @@ impl BudgetReportInputs<'_> {
     fn report_cells(
         &self,
         selected: &[CellAssessment<'_>],
-        rulings: &BudgetHistory,
-    ) -> Result<Vec<budget_report::BudgetCell>> {
-        let history = ParsedBudgetHistory::parse(rulings)?;
+        history: &BudgetHistory,
+    ) -> Result<Vec<budget_report::BudgetCell>, BudgetError> {
+        let history = ParsedBudgetHistory::parse(history)?;
         let inputs = budget_watch::watch_inputs(self.budgets, self.counts);
         Ok(selected.iter().map(|cell| self.report_cell(cell, &inputs, &history)).collect())
     }
@@ -299,7 +313,7 @@ impl<'a> CellAssessment<'a> {
         Self { rule, route, device, tally, limit_tally, verdict: rule.limit.verdict(limit_tally) }
     }
 
-    /// As it is watched. A budget that no view has met is not, unless it names a class of devices.
+    /// The key of its sequential test. A budget that no view has met has one only if it names a device class.
     fn watch_key(&self) -> Option<WatchKey> {
         let pattern = if self.route.is_some() { "" } else { self.rule.pattern };
         Some(WatchKey {
@@ -311,21 +325,16 @@ impl<'a> CellAssessment<'a> {
     }
 }
 
-/// The budgets that have ruled, each with the moment since when.
+/// Every version of the budgets, with the start of its validity.
 struct ParsedBudgetHistory(Vec<(UnixMillis, Budgets)>);
 
 impl ParsedBudgetHistory {
-    fn parse(rulings: &BudgetHistory) -> Result<Self> {
-        let read = |ruling: &ledger::BudgetVersion| {
-            let budgets = Budgets::parse(&ruling.text);
-            budgets
-                .map(|budgets| (ruling.since, budgets))
-                .map_err(|mistake| worker::Error::RustError(mistake.to_string()))
-        };
-        rulings.versions().iter().map(read).collect::<Result<_>>().map(Self)
+    fn parse(history: &BudgetHistory) -> Result<Self, BudgetError> {
+        let parse = |version: &ledger::BudgetVersion| Ok((version.since, Budgets::parse(&version.text)?));
+        history.versions().iter().map(parse).collect::<Result<_, _>>().map(Self)
     }
 
-    /// Since when views are judged by that limit. One that came back still has its counts of before.
+    /// Returns the start of counting against a limit. A limit that was restored keeps its earlier counts.
     fn in_force_since(
         &self,
         rule: &BudgetRule<'_>,
@@ -353,8 +362,9 @@ fn merge_tally(sum: &mut Option<MetricCell>, tally: Option<&MetricCell>) {
     }
 }
 
-/// The spans over which burning is looked at.
-pub(crate) fn burn_windows(history: &LimitHistory, now: UnixMillis) -> BurnWindows {
+/// Returns the tallies of the spans that burn rates are computed over.
+#[must_use]
+pub fn burn_windows(history: &LimitHistory, now: UnixMillis) -> BurnWindows {
     let six_hours =
         Window::containing(WindowSpan::Hour, now).start.saturating_sub(6 * WindowSpan::Hour.millis());
     BurnWindows {
@@ -392,7 +402,7 @@ fn regression(route: Option<&str>, metric: Metric, strata: &[DeviceStratum]) -> 
     })
 }
 
-/// The score of each device class, and before them the one of all; of the whole site with their parts.
+/// Scores all device classes together, then each one; the parts are listed for the whole site only.
 fn scores_by_device(route: Option<&str>, cells: &[(Device, &Cell)]) -> Vec<BudgetReportScore> {
     let own = |(device, cell): &(Device, &Cell)| {
         let p75 = |(metric, tally): (&Metric, &MetricCell)| {

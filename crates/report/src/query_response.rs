@@ -1,15 +1,18 @@
-//! From counts to a summary: each budgeted line with its verdict. The rules are the budget's; this
-//! only lays them beside the numbers.
+//! The documents of `GET /api/vitals/…`: the summary with its verdicts, lines of statistics, and the
+//! differences between two results.
 
 use budget::{Budgets, ReleaseComparison, Stratum};
 use ledger::{Cell, Dimension, Group, MetricCell, QueryResult, SeriesQuery};
-use report::stats_format::{display_unit, display_value, stats};
 use sketch::SketchBucket;
 use wire::query_response::{self, BudgetDifference, MetricStats, QueryTotals};
 use wire::summary::{Summary, SummaryBudget, SummaryCell, VERSION};
 use wire::{Device, Metric};
 
-pub(crate) fn summary(site: String, query: &SeriesQuery, groups: QueryResult, budgets: &Budgets) -> Summary {
+use crate::stats_format::{display_unit, display_value, stats};
+
+/// Lists each route, device class and metric with its verdict.
+#[must_use]
+pub fn summary(site: String, query: &SeriesQuery, groups: QueryResult, budgets: &Budgets) -> Summary {
     let QueryTotals { from, to, last_beacon_at: heard_at, views, visits, sent, received: heard, lost } =
         totals(query, &groups);
     let refused = groups.rejections;
@@ -30,7 +33,7 @@ pub(crate) fn summary(site: String, query: &SeriesQuery, groups: QueryResult, bu
     for (group, cell) in groups.cells {
         let Some((route, device)) = group.page(&query.by) else { continue };
         for metric in Metric::ALL {
-            // A budgeted metric that nobody measured is a line too: silence is never green.
+            // A budgeted metric without measurements is listed too: no data is never green.
             let tally = cell.metrics.get(&metric);
             let limit = budgets.limit(route, device, metric);
             if tally.is_some() || limit.is_some() {
@@ -77,8 +80,9 @@ fn summary_line(
     }
 }
 
-/// What a question comes to, line by line; `with_buckets` lays the distributions beside.
-pub(crate) fn query_lines(
+/// Lists the statistics of each group and metric; `with_buckets` adds the distributions.
+#[must_use]
+pub fn query_lines(
     query: &SeriesQuery,
     groups: &QueryResult,
     only: Option<Metric>,
@@ -106,8 +110,8 @@ pub(crate) fn query_lines(
     metric_tallies(groups, only).map(line).collect()
 }
 
-/// Each metric of each group, in the order of lines.
-pub(crate) fn metric_tallies(
+/// Iterates over each metric of each group, in the order of [`query_lines`].
+pub fn metric_tallies(
     groups: &QueryResult,
     only: Option<Metric>,
 ) -> impl Iterator<Item = (&Group, Metric, &MetricCell)> {
@@ -118,8 +122,9 @@ pub(crate) fn metric_tallies(
     all.filter(move |(_, metric, _)| only.is_none_or(|only| only == *metric))
 }
 
-/// How much a question is about.
-pub(crate) fn totals(query: &SeriesQuery, groups: &QueryResult) -> QueryTotals {
+/// Sums up a result over all its groups.
+#[must_use]
+pub fn totals(query: &SeriesQuery, groups: &QueryResult) -> QueryTotals {
     let Cell { views, visits, sent, received: heard, lost, .. } = groups.total();
     QueryTotals {
         from: query.from,
@@ -133,8 +138,9 @@ pub(crate) fn totals(query: &SeriesQuery, groups: &QueryResult) -> QueryTotals {
     }
 }
 
-/// Two answers to one question by route and device, side by side.
-pub(crate) fn differences(
+/// Compares two results that are grouped by route and device.
+#[must_use]
+pub fn differences(
     by: &[Dimension],
     a: &QueryResult,
     b: &QueryResult,

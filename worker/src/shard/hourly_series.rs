@@ -1,34 +1,24 @@
-//! A site's series by the hour, kept by its first shard for as long as hours are kept: what is usual at this
-//! hour is told by those of earlier days (`alerting::inputs`). They are written a few at a time, so that a
-//! large site that gets this far behind catches up without a pause.
+//! Hourly series of a site. Anomalies are found by comparison with the same hour of earlier days
+//! (`alerting::inputs`).
 
 use std::collections::BTreeMap;
 
 use alerting::inputs::{self, HourlySeries};
-use ledger::{BotFilter, SeriesQuery};
-use wire::{UnixMillis, Window, WindowSpan};
+use ledger::SeriesQuery;
+use report::hourly_range::{hours_to_write, oldest_hour};
+use wire::{UnixMillis, WindowSpan};
 use worker::{Result, SqlStorageValue};
 
+use super::object::Shard;
+use super::sql::{from_sql_integer, to_sql_integer};
+use crate::clock::now;
 use crate::config::Config;
-use crate::shard::{Shard, from_sql_integer, now, to_sql_integer};
 
 impl Shard {
-    /// Writes down the hours that are complete. The last ones are written again, since late beacons count.
-    pub(crate) async fn write_hours(&self, site: &str, config: &Config) -> Result<()> {
-        let this = Window::containing(WindowSpan::Hour, now()).start;
-        let known: Option<UnixMillis> = self.load_fact("hours_to")?;
-        let from = known
-            .map_or(this.saturating_sub(RETENTION_MS), |known| known.saturating_sub(REWRITE_SPAN_MS))
-            .max(this.saturating_sub(RETENTION_MS));
-        let to = UnixMillis(from.saturating_add(CATCH_UP_SPAN_MS).0.min(this.0));
-        let query = SeriesQuery {
-            from,
-            to,
-            bots: BotFilter::default(),
-            only: Vec::new(),
-            by: Vec::new(),
-            step: Some(WindowSpan::Hour),
-        };
+    /// Stores the hours that are complete.
+    pub(super) async fn write_hours(&self, site: &str, config: &Config) -> Result<()> {
+        let query = hours_to_write(self.load_fact("hours_to")?, now());
+        let SeriesQuery { from, to, .. } = query;
         let groups = self.query_site(site, config, &query).await?;
         self.update_last_beacon_at(groups.last_beacon_at)?;
         for (group, cell) in &groups.cells {
@@ -38,10 +28,8 @@ impl Shard {
         for (window, traffic) in &self.traffic_windows(WindowSpan::Hour, from, to)?.0 {
             self.write_hour(window.start, inputs::traffic_series(traffic))?;
         }
-        self.sql().exec(
-            "DELETE FROM hours WHERE hour < ?",
-            vec![to_sql_integer(this.saturating_sub(RETENTION_MS).0 / HOUR_MS)],
-        )?;
+        self.sql()
+            .exec("DELETE FROM hours WHERE hour < ?", vec![to_sql_integer(oldest_hour(now()).0 / HOUR_MS)])?;
         self.store_fact("hours_to", &to)
     }
 
@@ -59,8 +47,8 @@ impl Shard {
         Ok(())
     }
 
-    /// Every series, each with how many events its last complete hour is of.
-    pub(crate) fn hourly_series(&self) -> Result<BTreeMap<String, (HourlySeries, u64)>> {
+    /// Returns every series with the number of events of its last complete hour.
+    pub(super) fn hourly_series(&self) -> Result<BTreeMap<String, (HourlySeries, u64)>> {
         let last = (now().0 / HOUR_MS).saturating_sub(1);
         let mut all: BTreeMap<String, (HourlySeries, u64)> = BTreeMap::new();
         for row in self.sql().exec("SELECT series, hour, n, value FROM hours", None)?.raw() {
@@ -80,8 +68,8 @@ impl Shard {
         Ok(all)
     }
 
-    /// When a beacon was last heard. The journal forgets, so it is written down.
-    pub(crate) fn update_last_beacon_at(&self, beacon_at: Option<UnixMillis>) -> Result<Option<UnixMillis>> {
+    /// Stores and returns the arrival of the last beacon, which the journal forgets.
+    pub(super) fn update_last_beacon_at(&self, beacon_at: Option<UnixMillis>) -> Result<Option<UnixMillis>> {
         let known: Option<UnixMillis> = self.load_fact("heard_at")?;
         let last = known.max(beacon_at);
         if let Some(last) = last.filter(|_| last != known) {
@@ -91,9 +79,4 @@ impl Shard {
     }
 }
 
-const HOUR_MS: u64 = 3_600_000;
-/// As long as hours are kept.
-const RETENTION_MS: u64 = 35 * 24 * HOUR_MS;
-/// What is read at once.
-const CATCH_UP_SPAN_MS: u64 = 48 * HOUR_MS;
-const REWRITE_SPAN_MS: u64 = 3 * HOUR_MS;
+const HOUR_MS: u64 = WindowSpan::Hour.millis();

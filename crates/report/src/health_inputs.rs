@@ -1,0 +1,255 @@
+//! From counts to a health document: the cells, requests and queues that health is judged by, collected for
+//! `health` to judge and for `health_document` to show.
+
+use std::collections::BTreeSet;
+
+use budget::{BudgetRule, Budgets};
+use ledger::{BotFilter, HourlyLimitCounts, MetricCell, QueryResult, SeriesQuery};
+use serde::{Deserialize, Serialize};
+use traffic::TrafficStats;
+use wire::{Device, Metric, OTHER_LABEL, UnixMillis, Window, WindowSpan};
+
+use crate::health::{self, Availability, BudgetedCell, Health};
+use crate::health_document::{BeaconCounts, HealthDetails, HealthReport, VitalReport};
+use crate::operations::Operations;
+use crate::query_parameters::BY_PAGE;
+use crate::request_report::{CacheUsage, RequestReport};
+
+/// The state that a site's coordinator adds to the counts of the shards.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CoordinatorStatus {
+    /// Queues, backends, origin and alerts.
+    pub operations: Operations,
+    /// The arrival of the last beacon; the journal forgets it earlier.
+    #[serde(rename = "heard_at")]
+    pub last_beacon_at: Option<UnixMillis>,
+    /// The views expected since then.
+    #[serde(rename = "missed")]
+    pub missed_views: f64,
+}
+
+/// The counts that the health of a site is evaluated from.
+#[derive(Clone, Debug)]
+pub struct SiteCounts<'a> {
+    /// The query of [`last_day_query`].
+    pub query: &'a SeriesQuery,
+    /// Its result.
+    pub groups: &'a QueryResult,
+    /// The views of the last days, by hour.
+    pub limit_counts: &'a HourlyLimitCounts,
+    /// The budgets in force.
+    pub budgets: &'a Budgets,
+    /// The responses of the last hour.
+    pub traffic: &'a TrafficStats,
+    /// True if the edge served anything in the last day.
+    pub has_traffic: bool,
+}
+
+/// Returns the query for the last day, by page.
+#[must_use]
+pub fn last_day_query(now: UnixMillis) -> SeriesQuery {
+    SeriesQuery {
+        from: Window::containing(WindowSpan::Minute, now.saturating_sub(WindowSpan::Day.millis())).start,
+        to: now.saturating_add(WindowSpan::Minute.millis()),
+        bots: BotFilter::default(),
+        only: Vec::new(),
+        by: BY_PAGE.to_vec(),
+        step: None,
+    }
+}
+
+impl SiteCounts<'_> {
+    /// Evaluates the health of the site: the document with all its details, for whoever may read all of it.
+    #[must_use]
+    pub fn evaluate(
+        &self,
+        site: &str,
+        status: CoordinatorStatus,
+        release_id: &'static str,
+        now: UnixMillis,
+    ) -> HealthReport {
+        let Self { query, groups, limit_counts: counts, budgets, traffic, has_traffic } = *self;
+        let CoordinatorStatus { operations, last_beacon_at, missed_views } = status;
+        let last_beacon_at = groups.last_beacon_at.max(last_beacon_at);
+        let cells = budgeted_cells(query, groups, budgets);
+        let requests = RequestReport::from_traffic(traffic, WindowSpan::Hour.millis());
+        let cache = CacheUsage::from_traffic(traffic);
+        let health = Health::evaluate(
+            &health::HealthInputs {
+                vitals: cells.iter().map(|(cell, _)| cell.clone()).collect(),
+                requests: requests.as_ref().map_or(unknown_or_unused(has_traffic), |requests| {
+                    let load = &requests.total;
+                    let p95 = load.p95.unwrap_or_default();
+                    Availability::Known(health::RequestHealth {
+                        n: load.n,
+                        p95,
+                        error_percent: load.error_rate,
+                    })
+                }),
+                hit_ratio: cache
+                    .as_ref()
+                    .and_then(|cache| cache.hit_ratio)
+                    .map_or(Availability::NotUsed, Availability::Known),
+                origin: operations.origin.as_ref().map_or(Availability::NotUsed, |origin| {
+                    Availability::Known(health::OriginHealth {
+                        is_up: origin.is_up,
+                        response_ms: origin.response_ms,
+                    })
+                }),
+                last_beacon_at,
+                missed_views,
+            },
+            now,
+        );
+        let total = groups.total();
+        let vital = |(cell, measured): &(BudgetedCell, Option<&MetricCell>)| {
+            let page = ledger::PageLabels { route: cell.route.clone(), device: cell.device };
+            let key = (page, cell.metric.name().to_owned(), cell.limit.max);
+            let hours = counts.histories.get(&key).map(|history| &history.hours);
+            VitalReport::new(cell, *measured, hours.and_then(|hours| hours.keys().next_back().copied()))
+        };
+        let (vitals, more_vitals) = VitalReport::worst_first(cells.iter().map(vital).collect());
+        let mut report = HealthReport::new(site, &health, release_id, now);
+        report.details = Some(HealthDetails {
+            reasons: health.reasons.clone(),
+            because: health.parts.iter().map(|part| (part.name, part.because.clone())).collect(),
+            last_beacon_at,
+            missed_views,
+            losses: BeaconCounts {
+                views: total.views,
+                sent: total.sent,
+                received: total.received,
+                lost: total.lost,
+                refused: groups.rejections.clone(),
+            },
+            vitals,
+            more_vitals,
+            requests,
+            cache,
+        });
+        report.operations = Some(operations);
+        report
+    }
+}
+
+impl HealthReport {
+    /// Leaves out the parts that a reader may not see.
+    #[must_use]
+    pub fn redacted(mut self, may_read_details: bool, may_read_operations: bool) -> Self {
+        self.details = self.details.filter(|_| may_read_details);
+        self.operations = self.operations.filter(|_| may_read_operations);
+        self
+    }
+}
+
+/// Returns the availability of a number that is missing, of a site that has such numbers or has not.
+const fn unknown_or_unused<T>(has: bool) -> Availability<T> {
+    if has { Availability::Unknown } else { Availability::NotUsed }
+}
+
+/// Returns every budgeted cell with its measurements, and the budgets that no view has seen.
+fn budgeted_cells<'a>(
+    query: &SeriesQuery,
+    groups: &'a QueryResult,
+    budgets: &Budgets,
+) -> Vec<(BudgetedCell, Option<&'a MetricCell>)> {
+    let mut cells = Vec::new();
+    let mut seen = BTreeSet::new();
+    let pages = groups.cells.iter().filter_map(|(group, cell)| Some((group.page(&query.by)?, cell)));
+    for ((route, device), cell) in pages.filter(|((route, _), _)| *route != OTHER_LABEL) {
+        for metric in Metric::ALL {
+            let Some(rule) = budgets.rule(route, device, metric) else { continue };
+            seen.insert(rule.position);
+            let measured = cell.metrics.get(&metric);
+            cells.push((budgeted_cell(route, device, &rule, measured), measured));
+        }
+    }
+    for rule in budgets.rules().filter(|rule| !seen.contains(&rule.position)) {
+        cells.push((budgeted_cell(rule.pattern, rule.device.unwrap_or(Device::Phone), &rule, None), None));
+    }
+    cells
+}
+
+fn budgeted_cell(
+    route: &str,
+    device: Device,
+    rule: &BudgetRule<'_>,
+    measured: Option<&MetricCell>,
+) -> BudgetedCell {
+    let counts = measured.map(|tally| tally.counts_for_limit(rule.limit.max)).unwrap_or_default();
+    let (route, metric, limit) = (route.to_owned(), rule.metric, rule.limit);
+    BudgetedCell { route, device, metric, limit, tally: budget::BudgetTally::from(counts) }
+}
+
+#[cfg(test)]
+mod tests {
+    use ledger::{Cell, Group};
+
+    use super::*;
+    use crate::health::HealthStatus;
+    use crate::operations::{AlertCounts, MemoryUsage, QueueDepths};
+
+    const NOW: UnixMillis = UnixMillis(1_800_000_000_000);
+
+    fn status() -> CoordinatorStatus {
+        let operations = Operations {
+            monitoring: "on".into(),
+            memory: MemoryUsage::default(),
+            queues: QueueDepths::default(),
+            push: Vec::new(),
+            origin: None,
+            alerts: AlertCounts::default(),
+        };
+        CoordinatorStatus { operations, last_beacon_at: Some(NOW), missed_views: 0.0 }
+    }
+
+    fn evaluate(groups: &QueryResult) -> HealthReport {
+        let file = r#"[{ "timings": [{ "metric": "largest-contentful-paint", "budget": 2500 }] }]"#;
+        let budgets = Budgets::parse(file).expect("a valid file");
+        let counts = SiteCounts {
+            query: &last_day_query(NOW),
+            groups,
+            limit_counts: &HourlyLimitCounts::default(),
+            budgets: &budgets,
+            traffic: &TrafficStats::default(),
+            has_traffic: false,
+        };
+        counts.evaluate("shop", status(), "1", NOW)
+    }
+
+    #[test]
+    fn a_budget_without_views_is_listed_and_is_not_healthy() {
+        let report = evaluate(&QueryResult::default());
+        assert_ne!(report.health, HealthStatus::Healthy);
+        let details = report.details.expect("details");
+        let vitals: Vec<_> =
+            details.vitals.iter().map(|vital| (vital.route.as_str(), vital.verdict)).collect();
+        assert_eq!(vitals, [("/", "unknown")]);
+        assert_eq!(details.last_beacon_at, Some(NOW));
+    }
+
+    #[test]
+    fn routes_beyond_the_cardinality_limit_are_no_cells_of_their_own() {
+        let mut groups = QueryResult::default();
+        for route in [OTHER_LABEL, "/a"] {
+            let values = vec![Some(route.to_owned()), Some("phone".to_owned())];
+            groups.add(Group { at: None, values }, &Cell::default());
+        }
+        let details = evaluate(&groups).details.expect("details");
+        let routes: Vec<_> = details.vitals.iter().map(|vital| vital.route.as_str()).collect();
+        assert_eq!(routes, ["/a"]);
+    }
+
+    #[test]
+    fn a_reader_without_a_token_sees_no_operations() {
+        let report = evaluate(&QueryResult::default());
+        let read = |details, operations| {
+            let report = report.clone().redacted(details, operations);
+            (report.details.is_some(), report.operations.is_some())
+        };
+        assert_eq!(
+            [read(true, true), read(true, false), read(false, false)],
+            [(true, true), (true, false), (false, false)]
+        );
+    }
+}

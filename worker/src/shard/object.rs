@@ -1,0 +1,142 @@
+//! The state of a shard in memory, and its access to storage and configuration.
+
+use std::cell::{Cell as Slot, RefCell};
+use std::rc::Rc;
+
+use budget::Budgets;
+use ledger::{BudgetHistory, CardinalityGuard, MinuteRollup, Retention};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use wire::UnixMillis;
+use worker::{Env, Error, Result, SqlStorage, State, durable_object, wasm_bindgen};
+
+use super::alarm::AlarmScheduler;
+use super::alert_dispatcher::AlertDispatcher;
+use super::live_state::LiveState;
+use super::origin_probe::OriginHealthProbe;
+use super::push_dispatcher::PushDispatcher;
+use super::sql;
+use crate::budgets;
+use crate::clock::now;
+use crate::config::Config;
+
+/// A shard of a site: its journal of views, and the cells they are counted in. Each file of this folder adds what
+/// it does with one kind of data.
+#[durable_object]
+#[derive(Debug)]
+pub struct Shard {
+    pub(super) state: Rc<State>,
+    pub(super) env: Env,
+    pub(super) live: Rc<LiveState>,
+    pub(super) is_open: Slot<bool>,
+    pub(super) alarm: Rc<AlarmScheduler>,
+    /// The next maintenance; 0 while unknown.
+    pub(super) maintenance_at: Slot<UnixMillis>,
+    /// False while beacons are discarded; `None` before it was read.
+    pub(super) monitored: Slot<Option<bool>>,
+    pub(super) origin_probe: OriginHealthProbe,
+    pub(super) push_dispatcher: Rc<PushDispatcher>,
+    pub(super) alert_dispatcher: Rc<AlertDispatcher>,
+    /// The number of the last row of the journal; `None` after a failed write, and then read again.
+    pub(super) last_row_id: Slot<Option<u64>>,
+    /// `None` after a failed write, and then read again.
+    pub(super) cardinality: RefCell<Option<CardinalityGuard>>,
+    /// `None` after a failed write, and before the first query by page.
+    pub(super) minute_rollup: RefCell<Option<MinuteRollup>>,
+    pub(super) active_budgets: RefCell<Option<ActiveBudgets>>,
+}
+
+/// The budgets in force, and their history.
+#[derive(Clone, Debug)]
+pub(super) struct ActiveBudgets {
+    pub(super) history: BudgetHistory,
+    pub(super) budgets: Rc<Budgets>,
+}
+
+impl Shard {
+    /// Makes the object of an isolate, from nothing but its storage.
+    pub(super) fn create(state: State, env: Env) -> Self {
+        let (live, is_open, maintenance_at, monitored, origin_probe, last_row_id) = Default::default();
+        let (cardinality, minute_rollup, active_budgets) = Default::default();
+        let alarm = Rc::new(AlarmScheduler::new(state.storage()));
+        let push_dispatcher = Rc::new(PushDispatcher::new(state.storage(), env.clone(), Rc::clone(&alarm)));
+        let alert_dispatcher = Rc::new(AlertDispatcher::new(state.storage(), env.clone(), Rc::clone(&alarm)));
+        let state = Rc::new(state);
+        Self {
+            state,
+            env,
+            live,
+            is_open,
+            alarm,
+            maintenance_at,
+            monitored,
+            origin_probe,
+            push_dispatcher,
+            alert_dispatcher,
+            last_row_id,
+            cardinality,
+            minute_rollup,
+            active_budgets,
+        }
+    }
+
+    /// Reads budgets.json, if it was last read longer ago than that, and returns the budgets in force. The last
+    /// valid ones stay in force while the file is invalid or cannot be read.
+    pub(super) async fn active_budgets(&self, max_age_ms: u64) -> Result<ActiveBudgets> {
+        let offered = budgets::load(&self.env, max_age_ms).await;
+        let mut history: BudgetHistory = match self.active_budgets.take() {
+            Some(active) => active.history,
+            None => self.load_fact("budgets")?.unwrap_or_default(),
+        };
+        let (budgets, has_changed) = match &offered.contents {
+            Ok((text, budgets)) => (Rc::clone(budgets), history.accept(text, offered.source, now())),
+            Err(why) => {
+                let has_changed = history.reject(why, offered.source, now());
+                let never_valid = |_| Error::RustError(format!("no valid budgets.json yet: {why}"));
+                (Rc::new(budgets::in_force(&history).map_err(never_valid)?), has_changed)
+            }
+        };
+        if has_changed {
+            self.store_fact("budgets", &history)?;
+        }
+        let active = ActiveBudgets { history, budgets };
+        self.active_budgets.replace(Some(active.clone()));
+        Ok(active)
+    }
+
+    pub(super) fn retention(&self) -> Result<Retention> {
+        Ok(self.config()?.retention)
+    }
+
+    pub(super) fn load_fact<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>> {
+        sql::load_fact(&self.sql(), name)
+    }
+
+    pub(super) fn store_fact(&self, name: &str, value: &impl Serialize) -> Result<()> {
+        sql::store_fact(&self.sql(), name, value)
+    }
+
+    pub(super) fn config(&self) -> Result<Rc<Config>> {
+        Config::load(&self.env).map_err(|mistake| Error::RustError(mistake.to_string()))
+    }
+
+    /// Schedules maintenance after that many milliseconds at the latest.
+    pub(super) async fn schedule_maintenance(&self, delay: u64) -> Result<()> {
+        let at = now().saturating_add(delay).min(self.maintenance_at.get());
+        self.maintenance_at.set(at);
+        self.alarm.schedule_by(at).await
+    }
+
+    pub(super) fn sql(&self) -> SqlStorage {
+        self.state.storage().sql()
+    }
+}
+
+/// Views wait this long until they are folded; a read folds at once.
+pub(super) const FOLD_DELAY_MS: u64 = 10_000;
+/// Journal rows are checked for expiry this often.
+pub(super) const SWEEP_DELAY_MS: u64 = 15 * 60_000;
+/// Cells are rolled up this often.
+pub(super) const ROLLUP_DELAY_MS: u64 = 60 * 60_000;
+/// No maintenance is due.
+pub(super) const NEVER: UnixMillis = UnixMillis(u64::MAX);

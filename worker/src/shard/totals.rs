@@ -1,0 +1,63 @@
+//! The exported totals of a site, which only grow.
+
+use export::Totals;
+use export::totals_range::TotalsRange;
+use wire::{UnixMillis, WindowSpan};
+use worker::{Error, Result, SqlStorageValue};
+
+use super::object::Shard;
+use super::sql::unsupported_row;
+use crate::clock::now;
+
+impl Shard {
+    /// Adds the minutes that have closed since the last call, and returns the totals. Beacons that arrive later are
+    /// not exported, because a total must not fall.
+    pub(super) async fn totals(&self, site: &str) -> Result<Totals> {
+        let config = self.config()?;
+        let known: Option<TotalsRange> = self.load_fact("totals")?;
+        let counted = known.unwrap_or_else(|| TotalsRange::starting(now()));
+        let Some(query) = counted.next_query(&self.horizon()?, now()) else {
+            if known.is_none() {
+                self.store_fact("totals", &counted)?;
+            }
+            return self.load_totals(site, counted.since);
+        };
+        let groups = self.query_site(site, &config, &query).await?;
+        let traffic = self.traffic_windows(WindowSpan::Minute, query.from, query.to)?;
+        // Another call may have been quicker while the shards were read.
+        if self.load_fact::<TotalsRange>("totals")? != known {
+            return self.load_totals(site, counted.since);
+        }
+        let mut totals = self.load_totals(site, counted.since)?;
+        let before = totals.to_rows().map_err(encode_error)?;
+        for (group, cell) in &groups.cells {
+            if let Some((route, device)) = group.page(&query.by) {
+                totals.add_visits(route, device, cell);
+            }
+        }
+        traffic.0.values().for_each(|traffic| totals.add_traffic(traffic));
+        for (route, row) in totals.to_rows().map_err(encode_error)? {
+            if before.get(&route) != Some(&row) {
+                let row = vec![route.into(), SqlStorageValue::Blob(row)];
+                self.sql().exec("INSERT OR REPLACE INTO totals (route, total) VALUES (?, ?)", row)?;
+            }
+        }
+        self.store_fact("totals", &TotalsRange { to: query.to, ..counted })?;
+        Ok(totals)
+    }
+
+    fn load_totals(&self, site: &str, since: UnixMillis) -> Result<Totals> {
+        let mut rows = Vec::new();
+        for row in self.sql().exec("SELECT route, total FROM totals", None)?.raw() {
+            if let [SqlStorageValue::String(route), SqlStorageValue::Blob(total)] = row?.as_slice() {
+                rows.push((route.clone(), total.clone()));
+            }
+        }
+        let totals = Totals::from_rows(site.to_owned(), since, rows);
+        totals.map_err(|_| unsupported_row("totals"))
+    }
+}
+
+fn encode_error(error: wire::CodecError) -> Error {
+    Error::RustError(format!("totals not encoded: {error}"))
+}

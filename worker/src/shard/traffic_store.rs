@@ -1,0 +1,225 @@
+//! Statistics of the responses of the edge, by window and route, in the coordinator of a site.
+
+use std::collections::BTreeSet;
+
+use ledger::Horizon;
+use traffic::BatchHeader;
+use traffic::{MAX_ROUTES, RouteStats, TrafficStats, TrafficWindows};
+use wire::{OTHER_LABEL, UnixMillis, Window, WindowSpan};
+use worker::{Error, Result, SqlStorageValue};
+
+use super::object::Shard;
+use super::sql::{from_sql_integer, to_sql_integer, unsupported_row};
+use crate::clock::now;
+use crate::shard_protocol::TrafficQuery;
+
+impl Shard {
+    /// Returns the statistics between two times, by windows of a span.
+    pub(super) fn traffic_windows(
+        &self,
+        span: WindowSpan,
+        from: UnixMillis,
+        to: UnixMillis,
+    ) -> Result<TrafficWindows> {
+        self.read_traffic(&TrafficQuery { span, from, to })
+    }
+
+    /// Adds a batch, each number of an isolate once. Without an await, so wholly or not at all.
+    pub(super) fn accept_batch(&self, header: &BatchHeader, traffic: &TrafficStats) -> Result<()> {
+        let BatchHeader { isolate, number: nth, at } = header;
+        let rows =
+            self.sql().exec("SELECT last FROM carriers WHERE isolate = ?", vec![isolate.as_str().into()])?;
+        let last = rows.raw().next().transpose()?.and_then(|row| from_sql_integer(row.first()?)).unwrap_or(0);
+        if *nth <= last {
+            return Ok(());
+        }
+        let now = now();
+        let window = self
+            .traffic_horizon()?
+            .window_at((*at).min(now))
+            .unwrap_or(Window::containing(WindowSpan::Minute, now));
+        let mut routes: Vec<_> = traffic.routes.iter().collect();
+        routes.sort_by_key(|(_, served)| std::cmp::Reverse(served.n()));
+        for (route, served) in routes {
+            self.add_route_stats(window, self.bounded_route(window, route)?, served)?;
+        }
+        self.sql().exec(
+            "INSERT OR REPLACE INTO carriers (isolate, last, at) VALUES (?, ?, ?)",
+            vec![isolate.as_str().into(), to_sql_integer(*nth), to_sql_integer(now.0)],
+        )?;
+        self.sql().exec(
+            "DELETE FROM carriers WHERE isolate IN
+             (SELECT isolate FROM carriers ORDER BY at DESC, isolate LIMIT -1 OFFSET ?)",
+            vec![to_sql_integer(MAX_ISOLATES)],
+        )?;
+        Ok(())
+    }
+
+    /// The name under which a window counts a route: its own, while there is room.
+    fn bounded_route<'a>(&self, window: Window, route: &'a str) -> Result<&'a str> {
+        let mut place = window_row_key(window);
+        place.push(route.into());
+        let rows = self
+            .sql()
+            .exec("SELECT count(*), max(route = ?3) FROM traffic WHERE span = ?1 AND start = ?2", place)?;
+        let row = rows.raw().next().transpose()?.unwrap_or_default();
+        let [routes, is_known] = [0, 1].map(|index| row.get(index).and_then(from_sql_integer).unwrap_or(0));
+        Ok(if is_known == 1 || routes < MAX_ROUTES as u64 { route } else { OTHER_LABEL })
+    }
+
+    /// Adds to what a window has of a route.
+    fn add_route_stats(&self, window: Window, route: &str, added: &RouteStats) -> Result<()> {
+        let mut served = self.load_route_stats(window, route)?;
+        served.merge(added);
+        let mut values = window_row_key(window);
+        values.extend([
+            route.into(),
+            to_sql_integer(served.n()),
+            SqlStorageValue::Blob(served.encode().map_err(|_| unsupported_row("traffic"))?),
+        ]);
+        let statement =
+            "INSERT OR REPLACE INTO traffic (span, start, route, n, served) VALUES (?, ?, ?, ?, ?)";
+        self.sql().exec(statement, values).map(drop)
+    }
+
+    fn load_route_stats(&self, window: Window, route: &str) -> Result<RouteStats> {
+        let mut values = window_row_key(window);
+        values.push(route.into());
+        let rows = self
+            .sql()
+            .exec("SELECT served FROM traffic WHERE span = ? AND start = ? AND route = ?", values)?;
+        match rows.raw().next().transpose()? {
+            Some(row) => row.first().ok_or_else(unsupported_version).and_then(decode_route_stats),
+            None => Ok(RouteStats::default()),
+        }
+    }
+
+    pub(super) fn read_traffic(&self, query: &TrafficQuery) -> Result<TrafficWindows> {
+        let mut windows = TrafficWindows::default();
+        for span in WindowSpan::ALL {
+            let from = Window::containing(span, query.from).start;
+            let rows = self.sql().exec(
+                "SELECT start, route, served FROM traffic WHERE span = ? AND start >= ? AND start < ?
+                 ORDER BY n DESC",
+                vec![to_sql_integer(span.code().into()), to_sql_integer(from.0), to_sql_integer(query.to.0)],
+            )?;
+            for row in rows.raw() {
+                let row = row?;
+                let [start, SqlStorageValue::String(route), served] = row.as_slice() else {
+                    return Err(unsupported_version());
+                };
+                let start = UnixMillis(from_sql_integer(start).ok_or_else(unsupported_version)?);
+                windows.add(query.span, Window { span, start }, route, &decode_route_stats(served)?);
+            }
+        }
+        Ok(windows)
+    }
+
+    /// Moves what is old into longer windows, and lets go of what is too old; all of it without an await,
+    /// because the horizon must move together with what it describes.
+    pub(super) fn roll_up_traffic(&self) -> Result<()> {
+        let day = to_sql_integer(now().saturating_sub(WindowSpan::Day.millis()).0);
+        self.sql().exec("DELETE FROM carriers WHERE at < ?", vec![day])?;
+        let before = self.traffic_horizon()?;
+        let after = before.advanced(&self.retention()?, now());
+        if after == before {
+            return Ok(());
+        }
+        self.sql().exec("DELETE FROM traffic WHERE start < ?", vec![to_sql_integer(after.days.0)])?;
+        for window in self.windows_to_roll_up(&after)? {
+            self.roll_up_into(window)?;
+        }
+        self.store_fact(HORIZON_FACT, &after)
+    }
+
+    /// The windows into which something has to be rolled.
+    fn windows_to_roll_up(&self, after: &Horizon) -> Result<BTreeSet<Window>> {
+        let rows = self.sql().exec(
+            "SELECT DISTINCT start FROM traffic WHERE (span = 0 AND start < ?) OR (span = 1 AND start < ?)",
+            vec![to_sql_integer(after.minutes.0), to_sql_integer(after.hours.0)],
+        )?;
+        let mut due = BTreeSet::new();
+        for row in rows.raw() {
+            let start = row?.first().and_then(from_sql_integer).ok_or_else(unsupported_version)?;
+            due.extend(after.window_at(UnixMillis(start)));
+        }
+        Ok(due)
+    }
+
+    /// Brings all that lies in a window into it, a route at a time. The routes that were asked for most
+    /// find room.
+    fn roll_up_into(&self, window: Window) -> Result<()> {
+        let Window { span, start } = window;
+        let within = || {
+            vec![
+                to_sql_integer(span.code().into()),
+                to_sql_integer(start.0),
+                to_sql_integer(start.saturating_add(span.millis()).0),
+            ]
+        };
+        let rows = self.sql().exec(
+            "SELECT route FROM traffic WHERE span <= ? AND start >= ? AND start < ?
+             GROUP BY route ORDER BY route = '(other)' DESC, sum(n) DESC, route",
+            within(),
+        )?;
+        let mut routes = Vec::new();
+        for row in rows.raw() {
+            match row?.into_iter().next() {
+                Some(SqlStorageValue::String(route)) => routes.push(route),
+                _ => return Err(unsupported_version()),
+            }
+        }
+        for (index, route) in routes.iter().enumerate() {
+            let mut of_route = within();
+            of_route.push(route.as_str().into());
+            let rows = self.sql().exec(
+                "SELECT served FROM traffic WHERE span <= ? AND start >= ? AND start < ? AND route = ?",
+                of_route.clone(),
+            )?;
+            let mut all = RouteStats::default();
+            for row in rows.raw() {
+                all.merge(&row?.first().ok_or_else(unsupported_version).and_then(decode_route_stats)?);
+            }
+            self.sql().exec(
+                "DELETE FROM traffic WHERE span <= ? AND start >= ? AND start < ? AND route = ?",
+                of_route,
+            )?;
+            self.add_route_stats(window, if index < MAX_ROUTES { route } else { OTHER_LABEL }, &all)?;
+        }
+        Ok(())
+    }
+
+    fn traffic_horizon(&self) -> Result<Horizon> {
+        Ok(self.load_fact(HORIZON_FACT)?.unwrap_or_default())
+    }
+}
+
+fn decode_route_stats(value: &SqlStorageValue) -> Result<RouteStats> {
+    match value {
+        SqlStorageValue::Blob(bytes) => RouteStats::decode(bytes).map_err(|_| unsupported_version()),
+        _ => Err(unsupported_version()),
+    }
+}
+
+fn window_row_key(window: Window) -> Vec<SqlStorageValue> {
+    vec![to_sql_integer(window.span.code().into()), to_sql_integer(window.start.0)]
+}
+
+fn unsupported_version() -> Error {
+    unsupported_row("traffic")
+}
+
+/// The tables of this file.
+pub(super) const TABLES: &[&str] = &[
+    "CREATE TABLE IF NOT EXISTS traffic (
+        span INTEGER NOT NULL, start INTEGER NOT NULL, route TEXT NOT NULL, n INTEGER NOT NULL,
+        served BLOB NOT NULL, PRIMARY KEY (span, start, route)
+     ) WITHOUT ROWID",
+    "CREATE TABLE IF NOT EXISTS carriers (
+        isolate TEXT PRIMARY KEY, last INTEGER NOT NULL, at INTEGER NOT NULL
+     ) WITHOUT ROWID",
+];
+
+const HORIZON_FACT: &str = "traffic-horizon";
+/// A batch of an isolate beyond this number could be counted twice, if it was sent again.
+const MAX_ISOLATES: u64 = 10_000;
