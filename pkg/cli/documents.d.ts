@@ -1,9 +1,9 @@
 // Generated from the Rust types by `UPDATE_GENERATED=1 cargo test -p api-docs`. Do not edit.
 
-/** What came of an assertion, by name. */
+/** The kind of an outcome, without the value. */
 export type AssertionOutcomeKind = "kept" | "broken" | "not-measured" | "not-asserted";
 
-/** What came of one assertion. */
+/** An expected assertion with its outcome. */
 export interface CheckedAssertion {
   /** The page. */
   url: string;
@@ -13,104 +13,104 @@ export interface CheckedAssertion {
   max: number;
   /** `error` or `warn`. */
   severity: "error" | "warn";
-  /** The metric that it stands in for. */
+  /** The metric that it replaces. */
   proxyOf: string | null;
-  /** The line of budgets.json that says so. */
+  /** The line of budgets.json. */
   line: number;
-  /** What came of it. */
+  /** Its outcome. */
   outcome: AssertionOutcomeKind;
-  /** The median of the runs, if there was one. */
+  /** The median of the runs, if there was a value. */
   actual: number | null;
 }
 
 /** A class of devices. */
 export type Device = "phone" | "tablet" | "desktop";
 
-/** The judgement of a gate. */
+/** The report of a gate. */
 export interface GateReport {
   /** The version of this document. */
   v: 1;
-  /** `pass`, `violated` or `insufficient`: of the field, the comparison and the lab together. */
+  /** `pass`, `violated` or `insufficient`, over field, comparison and lab. */
   answer: "pass" | "violated" | "insufficient";
   /** The exit code. */
   code: number;
-  /** The site; null where the field was not asked. */
+  /** The site; null without field data. */
   site: string | null;
-  /** The release that was judged; null for all. */
+  /** The judged release; null for all. */
   release: string | null;
-  /** The release that it was compared with. */
+  /** The release of the comparison. */
   against: string | null;
-  /** The first moment that was counted, in milliseconds since 1970. */
+  /** The start of the window, in milliseconds since 1970. */
   from: number;
-  /** The moment before which all of it lies. */
+  /** The end of the window, exclusive. */
   to: number;
-  /** Views, each once. */
+  /** Number of views. */
   views: number;
-  /** Whether it is time to look. */
+  /** The readiness of a waiting gate. */
   waiting: ReadinessReport;
-  /** One for each budgeted cell: violated ones first, then as the edge lists them. */
+  /** One row for each budgeted cell: violated ones first, then in the order of the edge. */
   rows: GateRow[];
-  /** How the release compares. */
+  /** The comparison with the release `against`. */
   regressions: RegressionRow[];
-  /** What the lab found. */
+  /** Lab results. */
   lab: LabGateRow[];
-  /** Why a newer budgets.json does not rule at the edge. */
+  /** The error of a newer budgets.json that the edge rejected. */
   refused: string | null;
 }
 
-/** One budget of one route on one class of device. */
+/** One budget of one route and device class. */
 export interface GateRow {
-  /** The path of the budget. */
+  /** The path pattern of the budget. */
   pattern: string;
-  /** The route template; null for all that the budget rules. */
+  /** The route template; null for all routes of the pattern. */
   route: string | null;
-  /** The class of device; null for all. */
+  /** The device class; null for all. */
   device: string | null;
   /** The metric's name. */
   metric: "FCP" | "LCP" | "CLS" | "INP" | "FID" | "TTFB";
-  /** The budget, in the unit that people use. */
+  /** The limit, in the unit of the metric. */
   max: number;
-  /** Of a hundred visits, so many must be within. */
+  /** The percentage of visits that must be within budget. */
   percentile: number;
   /** `error` or `warn`. */
   severity: "error" | "warn";
-  /** The line of budgets.json that says so. */
+  /** The line of budgets.json. */
   line: number;
-  /** Views that were judged by this limit. */
+  /** Views judged by this limit. */
   n: number;
-  /** Those within it. */
+  /** Views within the limit. */
   within: number;
   /** The value at the budget's percentile. */
   value: number | null;
-  /** Between which the true one lies, 95 times in 100. */
+  /** The 95 % confidence interval of the value. */
   interval: [number, number] | null;
-  /** What the counts prove, among all the cells. */
+  /** The verdict, corrected for the number of cells. */
   verdict: "unknown" | "insufficient" | "met" | "at-limit" | "violated";
-  /** Whether another row judges this budget over all its routes. */
+  /** True if another row judges this budget over all its routes. */
   part: boolean;
-  /** The limit in force at the edge, where it is another one. */
+  /** The limit in force at the edge, if it differs. */
   countedAgainst: number | null;
-  /** Since when the edge counts against this limit, where that is later than the window. */
+  /** The time from which the edge counts against this limit, if later than the start of the window. */
   countingSince: number | null;
-  /** What the lab measured of the same, at worst. */
+  /** The worst lab result of the same metric. */
   lab: LabComparison | null;
 }
 
-/** What the lab measured beside a row of the field. */
+/** The lab result next to a field row. */
 export interface LabComparison {
-  /** The audit, which may be a proxy. */
+  /** The audit, possibly a proxy. */
   audit: string;
   /** The median of the runs. */
   actual: number | null;
-  /** The most that it may be. */
+  /** The bound. */
   max: number;
   /** `kept`, `broken`, `not-measured` or `not-asserted`. */
   outcome: "kept" | "broken" | "not-measured" | "not-asserted";
 }
 
-/** What came of one assertion in the lab. */
+/** A row for the gate: an assertion with its device. */
 export interface LabGateRow {
-  /** The class of device. */
+  /** The emulated device. */
   device: Device;
   /** The page. */
   url: string;
@@ -120,61 +120,61 @@ export interface LabGateRow {
   max: number;
   /** `error` or `warn`. */
   severity: "error" | "warn";
-  /** The metric that it stands in for. */
+  /** The metric that it replaces. */
   proxyOf: string | null;
-  /** The line of budgets.json that says so. */
+  /** The line of budgets.json. */
   line: number;
-  /** What came of it. */
+  /** Its outcome. */
   outcome: AssertionOutcomeKind;
-  /** The median of the runs, if there was one. */
+  /** The median of the runs, if there was a value. */
   actual: number | null;
 }
 
-/** Whether a run asserted all that it was to assert, and what came of it. Left beside the results, where the gate finds it. */
+/** The outcomes of all expected assertions of a run. Stored next to its results, where the gate reads it. */
 export interface LhciVerification {
   /** The version of this document. */
   v: 1;
-  /** The class of device that Lighthouse was. */
+  /** The emulated device. */
   device: Device;
-  /** One for each page and assertion. */
+  /** The outcome of each assertion of each page. */
   outcomes: CheckedAssertion[];
-  /** Assertions of the configuration's own that were never made. */
+  /** Assertions that were added by hand and never made. */
   unmade: MissingAssertion[];
 }
 
-/** An assertion that somebody wrote into the configuration, and that Lighthouse CI never made. */
+/** An assertion that was added to the configuration by hand, and that Lighthouse CI never made. */
 export interface MissingAssertion {
-  /** Of the pages that match this. */
+  /** The URL pattern of the row. */
   pattern: string;
-  /** What was asserted. */
+  /** The audit. */
   audit: string;
-  /** Why it cannot have been. */
+  /** The cause. */
   why: string;
 }
 
-/** Whether it is time to look. */
+/** The readiness of a waiting gate. */
 export interface ReadinessReport {
-  /** Cells that have enough visits for a look. */
+  /** Cells with enough visits. */
   ready: number;
-  /** Cells that are waited for. */
+  /** Cells that the gate waits for. */
   of: number;
-  /** Whether waiting is of no use. */
+  /** True if waiting is pointless. */
   certain: boolean;
 }
 
-/** How a release differs from the one before, for one metric. */
+/** The difference between two releases for one metric. */
 export interface RegressionRow {
   /** The route template; null for the whole site. */
   route: string | null;
   /** The metric's name. */
   metric: "FCP" | "LCP" | "CLS" | "INP" | "FID" | "TTFB";
-  /** So many more of a hundred views are over budget. */
+  /** The increase of views over budget, in percentage points. */
   pointsWorse: number;
-  /** How likely as large a difference is by chance. */
+  /** The p-value of the difference. */
   pValue: number;
-  /** Whether it is certain among all, and enough to matter. */
+  /** True for a significant and relevant increase, corrected for the number of comparisons. */
   regression: boolean;
-  /** `error` or `warn`: the severest of its budgets. */
+  /** The highest severity of its budgets: `error` or `warn`. */
   severity: "error" | "warn";
   /** The line of that budget. */
   line: number;

@@ -18,11 +18,11 @@ export interface AcknowledgeResponse {
   acknowledged: boolean;
 }
 
-/** Who looks after an alert. */
+/** The person who handles an alert. */
 export interface Acknowledgement {
-  /** Who. */
+  /** The name. */
   by: string;
-  /** Since when. */
+  /** The time of the acknowledgement. */
   at: UnixMillis;
 }
 
@@ -40,50 +40,50 @@ export interface AdminCallRecord {
 
 /** A recommendation. */
 export interface Advice {
-  /** By which rule. */
+  /** The rule. */
   rule: AdviceRule;
   /** The route. */
   route: string;
-  /** The class of devices. */
+  /** The device class. */
   device: Device;
   /** The metric's name. */
   metric: "FCP" | "LCP" | "CLS" | "INP" | "FID" | "TTFB";
-  /** What visitors meet there. */
+  /** The impact on visits. */
   place: Impact;
-  /** What is the case, in a sentence. */
+  /** The finding in a sentence. */
   finding: string;
-  /** What to do. */
+  /** The recommended action. */
   action: string;
-  /** The numbers that it rests on. */
+  /** The numbers behind the finding. */
   evidence: AdviceEvidence[];
-  /** Seconds that visitors would have been spared in the span that was looked at, at most; none for layout shifts. */
+  /** The most seconds that visitors would have been spared in the time span; `None` for layout shifts. */
   gain: number | null;
-  /** How the gain is reckoned. */
+  /** The basis of the estimated gain. */
   reckoned: string;
 }
 
-/** A number that advice rests on. */
+/** A number behind a finding. */
 export interface AdviceEvidence {
-  /** Of what. */
+  /** The description of the number. */
   what: string;
   /** The number. */
   value: number;
-  /** In which unit. */
+  /** The unit. */
   unit: "ms" | "";
 }
 
-/** A rule by which advice is given. */
+/** The rules that give advice. */
 export type AdviceRule = "cache-misses" | "slow-query" | "slow-origin" | "late-resource" | "heavy-resource" | "late-render" | "busy-thread" | "slow-handler" | "slow-frame" | "shifting-element" | "back-forward-cache";
 
-/** Alerts that are raised. */
+/** Numbers of raised alerts. */
 export interface AlertCounts {
-  /** All of them. */
+  /** All raised alerts. */
   raised: number;
-  /** The critical ones. */
+  /** The critical alerts. */
   critical: number;
 }
 
-/** How much an alert asks of people. */
+/** The urgency of an alert. */
 export type AlertLevel = "warning" | "critical";
 
 /** The alerts of a site. */
@@ -104,119 +104,119 @@ export interface AlertReport {
   overflow: number;
 }
 
-/** An alert as the API shows it. */
+/** A raised alert in the form that the API returns. */
 export interface AlertView {
-  /** By which it is acknowledged. */
+  /** The key for acknowledging the alert. */
   key: string;
-  /** What is watched. */
+  /** The signal. */
   signal: Signal;
-  /** How bad it is. */
+  /** The current level. */
   level: AlertLevel;
-  /** Since when. */
+  /** The time of the first bad observation. */
   since: UnixMillis;
-  /** When it was last read. */
+  /** The time of the latest observation. */
   read_at: UnixMillis;
-  /** What was read, in a sentence. */
+  /** The latest observation as a sentence. */
   says: string;
-  /** What to do. */
+  /** The recommended action. */
   action: string;
-  /** Who looks after it. */
+  /** The acknowledgement, if there is one. */
   acknowledged: Acknowledgement | null;
-  /** Whether somebody asked not to hear of it. */
+  /** `true` while a silence covers the alert. */
   muted: boolean;
-  /** On which devices. */
+  /** The device class; `None` for all devices. */
   device?: Device;
-  /** Of which route. */
+  /** The route; `None` for the whole site. */
   route?: string;
-  /** Of which series: a metric, a query, a backend. */
+  /** The metric, query, backend or hourly series, if the signal has several. */
   series?: string;
 }
 
-/** A query, as the origin told of it. */
+/** A query that the origin reported in `Server-Timing`. */
 export interface BackendQuery {
-  /** Its name. */
+  /** The name of the query. */
   name: string;
-  /** How often it ran. */
+  /** The number of runs. */
   n: number;
-  /** Milliseconds of the median. */
+  /** The median duration, in milliseconds. */
   p50: number | null;
-  /** Of the 95th percentile. */
+  /** The 95th percentile, in milliseconds. */
   p95: number | null;
-  /** Of the 99th. */
+  /** The 99th percentile, in milliseconds. */
   p99: number | null;
-  /** Seconds of all runs together. */
+  /** The total duration of all runs, in seconds. */
   seconds: number;
-  /** Of the seconds that the origin took for the answers of these routes, so many percent. Queries that run side by side may come to more than all of it. None where the origin's time is not known. */
+  /** The percentage of the origin's time on these routes; more than 100 % is possible for concurrent queries. `None` if the origin's time is unknown. */
   share: number | null;
-  /** Answers in which it ran. */
+  /** The responses in which it ran. */
   answers: number;
-  /** Those in which it ran so often that a loop is to be suspected. */
+  /** The responses in which it ran suspiciously often, as in an N+1 loop. */
   repeated: number;
-  /** How often it ran in one answer at most. */
+  /** The maximum number of runs in one response. */
   most: number;
-  /** Routes of the edge on which it ran, those with most runs first. */
+  /** The edge's routes on which it ran, those with most runs first. */
   routes: string[];
 }
 
-/** A backend, as the push knows it. */
+/** The push state of a backend. */
 export interface BackendStatus {
-  /** By which it is known. */
+  /** The name of the backend. */
   name: string;
-  /** `closed`, `open` or `probing`. */
+  /** The circuit breaker: `closed`, `open` or `probing`. */
   circuit: "closed" | "open" | "probing";
-  /** Documents that wait. */
+  /** Documents waiting to be outbox. */
   waiting: number;
-  /** Documents that were put aside. */
+  /** Documents that the backend rejected for good. */
   parked: DeadLetterSummary[];
   /** The last delivery. */
   last?: LastDelivery;
-  /** When the window began that has waited longest. */
+  /** The start of the oldest waiting window. */
   oldest?: UnixMillis;
-  /** Until when nothing is sent. */
+  /** The end of the pause while the circuit is open. */
   open_until?: UnixMillis;
-  /** What is wrong, in a sentence. */
+  /** The last error. */
   trouble?: string;
 }
 
-/** What was heard, and what is known to be lost. */
+/** Received beacons and known losses. */
 export interface BeaconCounts {
-  /** Views. */
+  /** Counted views. */
   views: number;
-  /** Beacons that browsers sent. */
+  /** Beacons sent by browsers. */
   sent: number;
-  /** Beacons that arrived. */
+  /** Beacons received. */
   heard: number;
   /** Views without measurements, by reason. */
   lost: Record<string, number>;
-  /** Refusals, by reason. */
+  /** Rejected beacons, by reason. */
   refused: Record<string, number>;
 }
 
-/** A place where time is lost. */
+/** A metric of a page whose visits exceed the budget. */
 export interface Bottleneck {
   /** The route. */
   route: string;
-  /** The class of devices. */
+  /** The device class. */
   device: Device;
   /** The metric's name. */
   metric: "FCP" | "LCP" | "CLS" | "INP" | "FID" | "TTFB";
-  /** Seconds over budget, of all visits together. None for layout shifts, which have no seconds. */
+  /** Seconds over budget of all visits together; `None` for layout shifts. */
   seconds: number | null;
-  /** Of what all places that are nobody's part lose, so many percent. */
+  /** The percentage of all seconds over budget, not counting metrics that are part of another. */
   share: number;
-  /** Visits. */
+  /** Measured visits. */
   visits: number;
-  /** Those over budget. */
+  /** Visits over budget. */
   over: number;
-  /** The metric of the same page that these seconds are in already. */
+  /** The metric of the same page that already includes these seconds. */
   part_of: string | null;
-  /** The part that takes longest, with its milliseconds in visits over budget. */
+  /** The longest subpart, with its mean milliseconds in visits over budget. */
   longest: [SubpartKind, number] | null;
-  /** The element or script that is named most, with the visits that named it. */
+  /** The element or script reported most, with the number of visits. */
   culprit: [string, number] | null;
-  /** Seconds lost by visits that the cache answered, and by those that it did not. */
+  /** The time over budget by cache status. */
   by_cache: LossByCache | null;
-  /** The query that costs most. */
+  /** The most expensive query. */
   query: string | null;
 }
 
@@ -391,17 +391,17 @@ export interface CacheProblem {
   status?: number;
 }
 
-/** What the cache did in some span. */
+/** Cache results in a time span. */
 export interface CacheUsage {
-  /** Requests that it answered. */
+  /** Requests served from the cache, stale ones included. */
   hits: number;
-  /** Those of them that it answered stale. */
+  /** Hits that were stale. */
   stale: number;
-  /** Requests that it did not answer. */
+  /** Requests that missed the cache. */
   misses: number;
-  /** Requests that it was not asked for. */
+  /** Requests that bypassed the cache. */
   bypassed: number;
-  /** Hits of a hundred hits and misses; absent where there was neither. */
+  /** Hits as a percentage of hits and misses; absent without either. */
   hit_ratio: number | null;
   /** Misses, by reason. */
   reasons: Record<string, number>;
@@ -467,25 +467,25 @@ export interface ComparisonResponse {
   lines: ComparisonLine[];
 }
 
-/** A page that a difference comes from. */
+/** A page that contributes to a difference. */
 export interface Contributor {
   /** The route. */
   route: string;
-  /** The class of devices. */
+  /** The device class. */
   device: Device;
-  /** Visits over budget beyond those that there would have been as before. */
+  /** Visits over budget beyond those expected at the earlier rate. */
   too_many: number;
 }
 
-/** A document that was put aside. */
+/** A rejected document. */
 export interface DeadLetterSummary {
-  /** Its number, by which it is sent again. */
+  /** The number for a retry. */
   seq: number;
   /** Its `Idempotency-Key`. */
   key: string;
-  /** The backend's answer. */
+  /** The status of the backend's response. */
   status: number;
-  /** When it came. */
+  /** The time of the response. */
   at: UnixMillis;
 }
 
@@ -512,25 +512,25 @@ export interface DistributionBucket {
   visits: number;
 }
 
-/** What is known of the site. */
+/** The reasons for the status, with their data. */
 export interface HealthDetails {
-  /** Why it is not healthy, the worst first. */
+  /** The sentences of all parts that are not healthy, worst first. */
   reasons: string[];
-  /** Each part's sentence. */
+  /** The sentence of each part. */
   because: Record<string, string>;
-  /** When a beacon was last heard. */
+  /** The time of the last beacon. */
   heard_at: UnixMillis | null;
-  /** How many views should have been heard of since. */
+  /** The number of views expected since then. */
   missed: number;
-  /** What was heard in the last day, and what is known to be lost. */
+  /** The beacons of the last day and the known losses. */
   losses: BeaconCounts;
-  /** The budgeted cells, the worst first. */
+  /** The budgeted cells, worst first. */
   vitals: VitalReport[];
-  /** So many cells found no place here. */
+  /** The number of cells that were left out. */
   more_vitals: number;
-  /** What the cache did in the last hour; absent where there is none. */
+  /** Cache results in the last hour; absent without a cache. */
   cache?: CacheUsage;
-  /** The answers of the edge in the last hour; absent where nobody counts them. */
+  /** The edge's responses in the last hour; absent if they are not counted. */
   requests?: RequestReport;
 }
 
@@ -544,11 +544,11 @@ export interface HealthHistory {
   from: UnixMillis;
   /** The end of the time span, exclusive. */
   to: UnixMillis;
-  /** The oldest first; what lies between two of them was seen by nobody. */
+  /** The periods, oldest first. Gaps between them are not evaluated. */
   statuses: StatusPeriod[];
-  /** Milliseconds of each status. */
+  /** Milliseconds by status. */
   spent: Record<string, number>;
-  /** Milliseconds that were seen by nobody. */
+  /** Milliseconds without an evaluation. */
   unseen: number;
   /** For token holders: the incidents of the time span as they were recorded, the newest first. */
   incidents?: IncidentRecord[];
@@ -556,45 +556,45 @@ export interface HealthHistory {
   more_incidents?: number;
 }
 
-/** A part of the score, without its numbers. */
+/** A part of the score without its reason. */
 export interface HealthPartSummary {
-  /** Its name. */
+  /** The name of the part. */
   name: "vitals" | "requests" | "origin" | "cache" | "freshness";
-  /** What it has earned. */
+  /** The earned points. */
   points: number;
-  /** What it could have earned. */
+  /** The maximum points. */
   of: number;
-  /** How it is. */
+  /** The status of the part. */
   status: HealthStatus;
 }
 
-/** The document. */
+/** The health document, in the format of the RFC draft `application/health+json`. */
 export interface HealthReport {
-  /** The version of this document. */
+  /** The version of the document format. */
   v: 1;
-  /** In the words of the RFC draft: `pass`, `warn` or `fail`. */
+  /** The draft's status: `pass`, `warn` or `fail`. */
   status: "pass" | "warn" | "fail";
-  /** In ours, which know what is not known. */
+  /** The status that tells unknown from degraded. */
   health: HealthStatus;
-  /** From 0 to 100. */
+  /** The score, from 0 to 100. */
   score: number;
   /** The site. */
   site: string;
-  /** When this was so. */
+  /** The time of the evaluation. */
   at: UnixMillis;
   /** The version of the API. */
   version: "1";
   /** The version of the Worker. */
   releaseId: string;
-  /** What the score is made of. */
+  /** The parts of the score. */
   parts: HealthPartSummary[];
-  /** For whoever may read the site's numbers. */
+  /** The part for readers of the site. */
   details?: HealthDetails;
-  /** For whoever holds the token. */
+  /** The part for holders of a token. */
   operations?: Operations;
 }
 
-/** How something is, the best first. */
+/** Health status, from best to worst. */
 export type HealthStatus = "healthy" | "unknown" | "degraded" | "unhealthy";
 
 /** A key. */
@@ -607,58 +607,58 @@ export interface HotKey {
   over: number;
 }
 
-/** What visitors meet at a place that advice is about, in the units that people use. */
+/** The impact of a bottleneck on visits, in display units. */
 export interface Impact {
-  /** Visits that were measured. */
+  /** Measured visits. */
   visits: number;
-  /** Those over budget. */
+  /** Visits over budget. */
   over: number;
-  /** The budget; the good threshold where there is none. */
+  /** The budget, or the good threshold without one. */
   limit: number;
   /** The 75th percentile. */
   p75: number | null;
-  /** The values between which the true one lies, 95 times in 100. */
+  /** The 95 % confidence interval of the percentile. */
   interval: [number, number] | null;
-  /** `ms`, or nothing for a layout shift. */
+  /** `ms`, or empty for CLS. */
   unit: "ms" | "";
-  /** Seconds over budget, of all visits together; none for layout shifts. */
+  /** Seconds over budget of all visits together; `None` for layout shifts. */
   seconds: number | null;
-  /** Of what all visits of the site lose, so many percent. */
+  /** The percentage of the site's seconds over budget. */
   share: number;
 }
 
 /** The end of an incident. */
 export interface IncidentEnd {
-  /** When. */
+  /** The time of the end. */
   at: UnixMillis;
-  /** Whether it ended for want of readings, not by a good one. */
+  /** `true` if it ended for lack of observations, not by a good one. */
   lapsed: boolean;
 }
 
-/** An incident with what it is about, as it is stored and shown. */
+/** An incident with its key and subject: the stored and shown document. */
 export interface IncidentRecord {
   v: 1;
   /** The alert's key. */
   key: string;
-  /** What is watched. */
+  /** The signal. */
   signal: Signal;
-  /** When it was first bad. */
+  /** The time of the first bad observation. */
   opened: UnixMillis;
-  /** How bad it was at its worst. */
+  /** The worst level. */
   level: AlertLevel;
-  /** What was read when it became so. */
+  /** The observation that reached this level. */
   says: string;
-  /** The channels that have told people of it, each since when. */
+  /** The channels that announced it, with the time of the first announcement. */
   told: Record<string, UnixMillis>;
-  /** Who looked after it. */
+  /** The latest acknowledgement. */
   acknowledged: Acknowledgement | null;
-  /** Its end, where it has one. */
+  /** The end; `None` while it lasts. */
   ended: IncidentEnd | null;
-  /** On which devices. */
+  /** The device class; `None` for all devices. */
   device?: Device;
-  /** Of which route. */
+  /** The route; `None` for the whole site. */
   route?: string;
-  /** Of which series: a metric, a query, a backend. */
+  /** The metric, query, backend or hourly series, if the signal has several. */
   series?: string;
 }
 
@@ -726,11 +726,11 @@ export interface LabUploadResponse {
   pages: number;
 }
 
-/** A document that arrived. */
+/** A delivered document. */
 export interface LastDelivery {
   /** Its `Idempotency-Key`. */
   key: string;
-  /** When its receipt came. */
+  /** The time of the receipt. */
   at: UnixMillis;
 }
 
@@ -760,25 +760,25 @@ export interface LiveDelta {
   metrics: Record<string, [number, number, number]>;
 }
 
-/** What visits lose by what the cache said. */
+/** The time over budget of cache hits and misses. */
 export interface LossByCache {
-  /** Visits that it answered. */
+  /** Visits with a cache hit. */
   hits: number;
-  /** Visits that it did not. */
+  /** Visits with a cache miss. */
   misses: number;
-  /** Seconds that a hit loses, in the mean. */
+  /** Mean seconds over budget of a hit. */
   per_hit: number;
-  /** Seconds that a miss loses, in the mean. */
+  /** Mean seconds over budget of a miss. */
   per_miss: number;
 }
 
-/** The memory of the module in the first shard's isolate. */
+/** The memory of the WebAssembly module in the coordinator's isolate. */
 export interface MemoryUsage {
-  /** Bytes. */
+  /** Used bytes. */
   bytes: number;
-  /** Bytes that an isolate may have. */
+  /** The limit of an isolate, in bytes. */
   limit: number;
-  /** The share, in percent. */
+  /** The used share, in percent. */
   percent: number;
 }
 
@@ -822,47 +822,47 @@ export interface MonitoringResponse {
 export interface NumberedSilence {
   /** The number that ends it. */
   number: number;
-  /** Of which signal; of any, where there is none. */
+  /** The signal; `None` matches all. */
   signal: Signal | null;
-  /** Of which route; of any, where there is none. */
+  /** The route; `None` matches all. */
   route: string | null;
-  /** From this moment: maintenance is planned. */
+  /** The start, which may lie in the future. */
   from: UnixMillis;
-  /** To before this one. */
+  /** The end, exclusive. */
   until: UnixMillis;
-  /** Who asked. */
+  /** The person who added it. */
   by: string;
-  /** What for. */
+  /** The reason. */
   reason: string;
 }
 
-/** What the machinery does. */
+/** The state of the deployment. */
 export interface Operations {
-  /** `on`, or `stopped` where somebody has asked that nothing be counted. */
+  /** `on`, or `stopped` while counting is switched off. */
   monitoring: "on" | "stopped";
-  /** The memory of the module. */
+  /** The memory use of the WebAssembly module. */
   memory: MemoryUsage;
-  /** How much waits, and where. */
+  /** The queue depths. */
   queues: QueueDepths;
-  /** Each backend that windows are pushed to. */
+  /** The backends that windows are pushed to. */
   push: BackendStatus[];
-  /** Alerts that are raised, and those of them that are critical. */
+  /** The raised alerts. */
   alerts: AlertCounts;
-  /** The origin's own health, where it is asked. */
+  /** The origin's last health check, if one is configured. */
   origin?: OriginCheck;
 }
 
-/** The origin, as it answered when it was last asked for its health. */
+/** The origin's last health check. */
 export interface OriginCheck {
-  /** Whether it said that it is well. */
+  /** `true` if the origin is healthy. */
   is_up: boolean;
-  /** Milliseconds until it answered, or until nobody waited any more. */
+  /** Milliseconds until the response or the timeout. */
   took: number;
-  /** When it was asked. */
+  /** The time of the check. */
   asked_at: UnixMillis;
-  /** What it says of its database, as it says it. */
+  /** The origin's information about its database, unchanged. */
   database?: unknown;
-  /** The status; absent where no answer came. */
+  /** The HTTP status; absent without a response. */
   status?: number;
 }
 
@@ -1068,21 +1068,21 @@ export interface QueryReport {
   to: UnixMillis;
   /** The requested route; null for the whole site. */
   page: string | null;
-  /** How the page was found among the routes of the edge. */
+  /** The match between the page and the edge's routes. */
   found: RouteMatch;
-  /** The routes of the edge whose queries these are, those with most answers first; none are named where all are meant. */
+  /** The edge's routes of these queries, the busiest first; empty for the whole site. */
   routes: string[];
-  /** Their answers. */
+  /** The responses on these routes. */
   answers: number;
-  /** Those of them that the origin was asked for. */
+  /** The responses that came from the origin. */
   asked: number;
-  /** Seconds that the origin took for these. */
+  /** The total time of the origin, in seconds. */
   origin_seconds: number;
-  /** The slowest first. */
+  /** The queries, slowest first. */
   queries: BackendQuery[];
-  /** How many more there are. */
+  /** The number of queries left out. */
   more: number;
-  /** Where the page was not found, or has none: routes of the edge that have queries, those with most runs first. */
+  /** If the page has no queries, the edge's routes that have some, those with most runs first. */
   elsewhere: string[];
 }
 
@@ -1134,15 +1134,15 @@ export interface QueryTotals {
   heard_at?: UnixMillis;
 }
 
-/** How much waits. */
+/** Queue depths. */
 export interface QueueDepths {
-  /** Views of the first shard that are not counted yet. */
+  /** Views in the coordinator's journal that are not counted yet. */
   journal: number;
-  /** Documents that wait to be pushed. */
+  /** Documents waiting to be outbox. */
   push: number;
-  /** Documents that were put aside. */
+  /** Documents that a backend rejected for good. */
   parked: number;
-  /** Notices that a channel has not taken yet. */
+  /** Notifications that a channel has not accepted yet. */
   notices: number;
 }
 
@@ -1194,21 +1194,21 @@ export interface Regression {
   strata?: DeviceStratum[];
 }
 
-/** What a release did to one metric. */
+/** The effect of a release on one metric. */
 export interface ReleaseDifference {
   /** The metric's name. */
   metric: "FCP" | "LCP" | "CLS" | "INP" | "FID" | "TTFB";
-  /** In one word. */
+  /** The outcome. */
   outcome: ReleaseOutcome;
-  /** So many more of a hundred visits are over budget. */
+  /** The increase of the share of visits over budget, in percentage points. */
   points_worse: number;
-  /** How likely as large a difference is by chance. */
+  /** The p-value of the difference, two-sided. */
   p_value: number;
-  /** Visits before and after, on the pages that both have. */
+  /** Visits before and after, on pages with visits in both releases. */
   visits: [number, number];
-  /** The pages behind it, those with most visits too many over budget first. */
+  /** The contributing pages, the largest contribution first. */
   pages: Contributor[];
-  /** In a sentence. */
+  /** The outcome in a sentence. */
   says: string;
 }
 
@@ -1220,7 +1220,7 @@ export interface ReleaseEffect {
   differences: ReleaseDifference[];
 }
 
-/** What a release did. */
+/** The outcome of a comparison. */
 export type ReleaseOutcome = "regression" | "improvement" | "same" | "insufficient";
 
 /** A report's shape. What else it has – delta, rating, entries, attribution – follows from the value, or is not kept. */
@@ -1234,23 +1234,23 @@ export interface Report {
   url?: string | null;
 }
 
-/** The answers of the edge in some span. */
+/** The load of the edge in a time span. */
 export interface RequestReport {
-  /** Answers. */
+  /** Responses. */
   n: number;
-  /** Errors among them. */
+  /** Responses with a server error. */
   errors: number;
-  /** Their share, in percent. */
+  /** The share of errors, in percent. */
   error_rate: number;
-  /** Answers in a second. */
+  /** Responses per second. */
   per_second: number;
-  /** Milliseconds of the median. */
+  /** The median response time, in milliseconds. */
   p50: number | null;
-  /** Of the 95th percentile. */
+  /** The 95th percentile, in milliseconds. */
   p95: number | null;
-  /** Of the 99th. */
+  /** The 99th percentile, in milliseconds. */
   p99: number | null;
-  /** Each route, those with most answers first. */
+  /** Each route, the busiest first. */
   routes: RouteRequestLoad[];
 }
 
@@ -1280,26 +1280,26 @@ export interface RouteCacheStats {
   saved_ms: number | null;
 }
 
-/** How a page was found among the routes of the edge. */
+/** The match between a page and the edge's routes. */
 export type RouteMatch = "all" | "name" | "shape" | "nowhere";
 
-/** The answers on one route. */
+/** The load of one route. */
 export interface RouteRequestLoad {
   /** The route. */
   route: string;
-  /** Answers. */
+  /** Responses. */
   n: number;
-  /** Errors among them. */
+  /** Responses with a server error. */
   errors: number;
-  /** Their share, in percent. */
+  /** The share of errors, in percent. */
   error_rate: number;
-  /** Answers in a second. */
+  /** Responses per second. */
   per_second: number;
-  /** Milliseconds of the median. */
+  /** The median response time, in milliseconds. */
   p50: number | null;
-  /** Of the 95th percentile. */
+  /** The 95th percentile, in milliseconds. */
   p95: number | null;
-  /** Of the 99th. */
+  /** The 99th percentile, in milliseconds. */
   p99: number | null;
 }
 
@@ -1329,7 +1329,7 @@ export interface SequentialTestReport {
   k: number;
 }
 
-/** What is watched. */
+/** A measured quantity with an alert rule. */
 export type Signal = "verdict" | "evidence" | "burn-rate" | "response-time" | "hit-ratio" | "query-time" | "error-rate" | "memory" | "silence" | "push-backlog" | "anomaly";
 
 /** A request to silence alerts. Give either `until` or `minutes`. */
@@ -1410,15 +1410,15 @@ export interface Standing {
   verdicts?: Record<string, number>;
 }
 
-/** Looks that followed each other and said the same. */
+/** A period of consecutive evaluations with equal status. */
 export interface StatusPeriod {
-  /** The first of them. */
+  /** The first evaluation. */
   from: UnixMillis;
-  /** The last; of what is shown, up to when it speaks. */
+  /** The last evaluation; in a [`StatusHistory`], the end of its validity. */
   to: UnixMillis;
-  /** What they said. */
+  /** The status. */
   health: HealthStatus;
-  /** The lowest score among them. */
+  /** The lowest score. */
   score: number;
 }
 
@@ -1545,19 +1545,19 @@ export interface TierStats {
   bytes: number;
 }
 
-/** Where a series is going. */
+/** The trend of a series. */
 export interface Trend {
-  /** In one word. */
+  /** The direction. */
   course: TrendDirection;
-  /** By how much it changes in a week; the median of the slopes between any two days. */
+  /** The change per week: the median of the slopes between any two days. */
   per_week: number;
-  /** How likely as steady a course is by chance. */
+  /** The p-value of the Mann–Kendall test. */
   p_value: number;
-  /** Days that it rests on. */
+  /** The number of days with enough events. */
   days: number;
 }
 
-/** In one word. */
+/** The direction of a trend. */
 export type TrendDirection = "better" | "steady" | "worse" | "unknown";
 
 /** The trends of a site's metrics. */
@@ -1595,11 +1595,11 @@ export interface UnsilenceResponse {
   was_silenced: boolean;
 }
 
-/** A budgeted cell. */
+/** A budgeted cell with its verdict. */
 export interface VitalReport {
-  /** The route, or the pattern of a budget that no view has met. */
+  /** The route, or the path pattern of a budget without views. */
   route: string;
-  /** The class of devices. */
+  /** The device class. */
   device: Device;
   /** The metric's name. */
   metric: "FCP" | "LCP" | "CLS" | "INP" | "FID" | "TTFB";
@@ -1607,19 +1607,19 @@ export interface VitalReport {
   unit: "ms" | "";
   /** The limit. */
   max: number;
-  /** The percentile of views that must be within it. */
+  /** The percentage of views that must be within the limit. */
   percentile: number;
-  /** Views that were judged by it. */
+  /** Views counted against the limit. */
   n: number;
-  /** Those within it. */
+  /** Views within the limit. */
   k: number;
-  /** What they prove. */
+  /** The name of the verdict. */
   verdict: "unknown" | "insufficient" | "met" | "at-limit" | "violated";
-  /** That percentile over visits. */
+  /** The percentile of the visits. */
   value: number | null;
-  /** Between which the true one lies, 95 times in 100. */
+  /** The 95 % confidence interval of the percentile. */
   interval: [number, number] | null;
-  /** The hour in which the latest of the views began. */
+  /** The hour in which the latest view began. */
   seen_in: UnixMillis | null;
 }
 
