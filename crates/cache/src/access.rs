@@ -1,72 +1,72 @@
-//! Who may ask at all: routes whose answers want a proof. What the proof is worth is the origin's to
-//! say, unless it is a secret of the deployment, which the shell compares. An origin may read a path
-//! otherwise than the route was written, so a proof is wanted for every reading that a guarded route has.
+//! Access rules: routes that require a credential. The origin verifies it, unless it is a secret of the
+//! deployment, which the shell compares. Because an origin may interpret a path differently, the rules of
+//! every route that could be meant by the path apply.
 
 use serde::Deserialize;
 
 use crate::headers::{Headers, is_token_byte, parse_cookies};
 use crate::http_head::RequestParts;
 
-/// What a request has to bring: one of a cookie, a field and a bearer token.
+/// The credential that a route requires: a cookie, a header field or a bearer token.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AccessRule {
-    /// A cookie of this name.
+    /// The name of a cookie.
     #[serde(default)]
     cookie: Option<String>,
-    /// A field of this name.
+    /// The name of a header field.
     #[serde(default)]
     header: Option<String>,
-    /// The secret of this name as a bearer token.
+    /// The name of the secret that has to come as a bearer token.
     #[serde(default)]
     bearer: Option<String>,
-    /// The secret that the cookie or the field has to be; without it, any will do.
+    /// The name of the secret that the cookie or field has to equal. None: the origin verifies the value.
     #[serde(default)]
     secret: Option<String>,
-    /// Where to log in; `{path}` stands for where the visitor wanted to go.
+    /// The login page. `{path}` stands for the requested path and query.
     #[serde(default)]
     pub(crate) login: Option<String>,
 }
 
-/// What a request brings.
+/// The credential of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Credential {
-    /// Nothing.
+    /// The request has none.
     Missing,
-    /// Something, whose worth is the origin's to say.
+    /// The origin verifies it.
     Unverified,
-    /// Something that has to be the secret of that name.
+    /// The shell compares it with a secret.
     Secret {
         /// The name of the secret.
         name: String,
-        /// What the request says that it is.
+        /// The value in the request.
         value: String,
     },
 }
 
-/// What is answered to a request without a proof.
+/// The response to a request without the required credential.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AuthChallenge {
-    /// 302: there it can be had.
+    /// 302 to the login page.
     Redirect(String),
-    /// 401, with this challenge.
+    /// 401 with this challenge (RFC 9110 §11.6.1).
     Unauthorized(String),
 }
 
 impl AccessRule {
-    /// What holds between its keys.
+    /// Checks the keys against each other.
     pub(crate) fn validate(&self) -> Result<(), String> {
         let kinds = [&self.cookie, &self.header, &self.bearer].into_iter().flatten().count();
         let names = [&self.cookie, &self.header, &self.bearer, &self.secret].into_iter().flatten();
         let is_name = |name: &String| !name.is_empty() && name.bytes().all(is_token_byte);
         if kinds != 1 {
-            return Err("require wants one of cookie, header and bearer".into());
+            return Err("require needs exactly one of cookie, header and bearer".into());
         }
         if !names.into_iter().all(is_name) {
-            return Err("a name in require must be one of a cookie, a header field or a secret".into());
+            return Err("names in require must be valid names of a cookie, a header field or a secret".into());
         }
         if self.bearer.is_some() && self.secret.is_some() {
-            return Err("bearer names the secret itself; leave `secret` out".into());
+            return Err("bearer already names the secret; remove `secret`".into());
         }
         let is_login_target = |place: &String| {
             let rest = place.strip_prefix('/').filter(|rest| !rest.starts_with(['/', '\\']));
@@ -75,13 +75,13 @@ impl AccessRule {
         };
         if !self.login.iter().all(is_login_target) {
             return Err(
-                "login must be a path, as /login?next={path}, or an address that begins with https://".into(),
+                "login must be a path such as /login?next={path}, or a URL that begins with https://".into(),
             );
         }
         Ok(())
     }
 
-    /// What a request brings.
+    /// Returns the credential of a request.
     #[must_use]
     pub fn credential(&self, headers: &Headers) -> Credential {
         let given = match (&self.cookie, &self.header) {
@@ -100,7 +100,7 @@ impl AccessRule {
         }
     }
 
-    /// What is answered to a request without it.
+    /// Returns the response to a request without the credential: a redirect for pages, else a challenge.
     #[must_use]
     pub fn challenge(&self, incoming: &RequestParts<'_>) -> AuthChallenge {
         if let Some(login) = self.login.as_ref().filter(|_| incoming.head.is_get_or_head()) {
@@ -131,7 +131,7 @@ fn percent_encode(text: &str) -> String {
     all
 }
 
-/// RFC 6750 §2.1.
+/// Returns the token of an Authorization field (RFC 6750 §2.1).
 fn bearer_token(value: &str) -> Option<String> {
     let (scheme, token) = value.split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim().to_owned())

@@ -1,50 +1,49 @@
-//! Cache-Status (RFC 9211): what the cache did, in one member of a list that earlier caches may have
-//! begun.
+//! Cache-Status (RFC 9211): this cache's member of a list that caches closer to the origin may have begun.
 
 use std::fmt::Write;
 
 use wire::beacon::CacheStatus;
 
-/// What the cache did for a request.
+/// The outcome of a cache lookup.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LookupOutcome {
-    /// Served from what is stored.
+    /// A fresh stored response was served.
     Hit,
-    /// Served from what is stored, though it is stale.
+    /// A stale stored response was served.
     Stale,
-    /// Nothing usable was stored under the key, or nothing of it was for this request.
+    /// No stored response was usable for this request.
     Miss(MissReason),
-    /// What was stored was stale, and the origin was asked about it.
+    /// The stored response was stale, and the origin was asked to validate it.
     Revalidated,
-    /// It never was for the cache.
+    /// The request bypassed the cache.
     Bypass,
 }
 
-/// Why nothing that is stored was used.
+/// The reason for a miss (`fwd`, RFC 9211 §2.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MissReason {
     /// Nothing is stored under the key.
     Uri,
-    /// What is stored is for other requests.
+    /// Only other variants are stored.
     Vary,
-    /// What is stored is stale.
+    /// The stored response is stale.
     Stale,
-    /// The request asks for more.
+    /// The request's directives rule out the stored response.
     Request,
 }
 
-/// The rest of what is to be said.
+/// The parameters of the list member (RFC 9211 §2).
 #[derive(Clone, Copy, Debug, Default)]
 pub struct CacheStatusParams<'a> {
-    /// Seconds of freshness that are left; below 0 for what is stale.
+    /// The remaining freshness in seconds; negative if the response is stale.
     pub ttl: Option<i64>,
-    /// The origin's status, where it differs from what is sent.
+    /// The origin's status, if it differs from the status sent.
     pub fwd_status: Option<u16>,
-    /// It was stored.
+    /// The response was stored.
     pub stored: bool,
-    /// It was not asked of the origin alone.
+    /// The request was collapsed with others into one request to the origin.
     pub collapsed: bool,
-    /// In a word, why.
+    /// The code of the deciding reason.
     pub detail: Option<&'a str>,
 }
 
@@ -66,7 +65,7 @@ impl LookupOutcome {
         self.cache_status().name()
     }
 
-    /// The member of the list, by the name of this cache.
+    /// Returns the list member of this cache.
     #[must_use]
     pub fn to_list_member(self, params: &CacheStatusParams<'_>) -> String {
         let mut member = CACHE_NAME.to_owned();
@@ -92,7 +91,7 @@ impl LookupOutcome {
             member.push_str("; collapsed");
         }
         if let Some(detail) = params.detail {
-            // Details are our own words: letters and dashes, which are tokens.
+            // Details are codes of letters and dashes, so they are valid tokens.
             member.push_str("; detail=");
             member.push_str(detail);
         }
@@ -100,7 +99,6 @@ impl LookupOutcome {
     }
 }
 
-/// The name of this cache.
 const CACHE_NAME: &str = "edge-vitals";
 
 #[cfg(test)]

@@ -1,57 +1,57 @@
-//! What a visitor has already need not be sent again: 304 for what is stored or has just come
-//! (RFC 9110 §13, RFC 9111 §4.3.2), and parts of what is stored whole (RFC 9110 §14).
+//! Conditional requests of clients (RFC 9110 §13, RFC 9111 §4.3.2), answered with 304 from a stored or a
+//! fetched response, and ranges of complete stored responses (RFC 9110 §14).
 
 use crate::date;
 use crate::headers::Headers;
 
-/// Whether the visitor has this answer, of status 200, already.
+/// Returns true if the request's validators show that the client already has this response of status 200.
 #[must_use]
-pub fn is_not_modified(request: &Headers, answer: &Headers) -> bool {
-    // RFC 9110 §13.2.2: where there is If-None-Match, If-Modified-Since is not looked at.
+pub fn is_not_modified(request: &Headers, response: &Headers) -> bool {
+    // RFC 9110 §13.2.2: If-None-Match takes precedence over If-Modified-Since.
     if request.has("if-none-match") {
-        let Some(etag) = answer.first("etag") else { return request.members("if-none-match") == ["*"] };
+        let Some(etag) = response.first("etag") else { return request.members("if-none-match") == ["*"] };
         return request
             .members("if-none-match")
             .iter()
             .any(|known| *known == "*" || weak_etags_match(known, etag));
     }
     let Some(since) = request.first("if-modified-since").and_then(date::parse) else { return false };
-    let modified = answer.first("last-modified").or_else(|| answer.first("date")).and_then(date::parse);
+    let modified = response.first("last-modified").or_else(|| response.first("date")).and_then(date::parse);
     modified.is_some_and(|modified| modified <= since)
 }
 
-/// The fields that a 304 has (RFC 9110 §15.4.5).
+/// Returns the header fields of a 304 (RFC 9110 §15.4.5).
 #[must_use]
-pub fn not_modified_headers(answer: &Headers) -> Headers {
-    let mut headers = answer.clone();
+pub fn not_modified_headers(response: &Headers) -> Headers {
+    let mut headers = response.clone();
     headers.retain(|name| {
         !(name.starts_with("content-") && name != "content-location" && name != "content-security-policy")
     });
     headers
 }
 
-/// What part of a body is to be sent.
+/// The part of a body that is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BodyRange {
-    /// All of it, with 200.
+    /// The complete body, with 200.
     Full,
-    /// From the first byte to before the second, with 206.
+    /// From `start` up to, and without, `end`, with 206.
     Bytes {
         /// The first byte.
         start: u64,
-        /// The one after the last.
+        /// The byte after the last.
         end: u64,
     },
-    /// Nothing of what was asked for is there: 416.
+    /// The range lies outside the body: 416.
     Unsatisfiable,
 }
 
-/// The part of an answer of this length, of status 200, that is asked for. Several parts at once are
-/// answered with the whole, which RFC 9110 §14.2 allows.
+/// Returns the requested part of a response of status 200 with a body of this length. Requests for several
+/// ranges get the complete body, which RFC 9110 §14.2 allows.
 #[must_use]
-pub fn select_range(request: &Headers, answer: &Headers, length: u64) -> BodyRange {
+pub fn select_range(request: &Headers, response: &Headers, length: u64) -> BodyRange {
     let Some(text) = request.first("range") else { return BodyRange::Full };
-    if request.get_all("range").count() > 1 || !if_range_matches(request, answer) {
+    if request.get_all("range").count() > 1 || !if_range_matches(request, response) {
         return BodyRange::Full;
     }
     let Some((unit, spec)) = text.split_once('=') else { return BodyRange::Full };
@@ -78,20 +78,20 @@ pub fn select_range(request: &Headers, answer: &Headers, length: u64) -> BodyRan
     }
 }
 
-/// If-Range (RFC 9110 §13.1.5): by a strong tag, or by a date that is exactly the one of what is stored
-/// and old enough to be strong.
-fn if_range_matches(request: &Headers, answer: &Headers) -> bool {
+/// Evaluates If-Range (RFC 9110 §13.1.5): it matches by a strong entity tag, or by exactly the
+/// Last-Modified of the stored response if that is a strong validator.
+fn if_range_matches(request: &Headers, response: &Headers) -> bool {
     let Some(known) = request.first("if-range") else { return true };
     if known.starts_with('"') || known.starts_with("W/") {
-        return known.starts_with('"') && answer.first("etag") == Some(known);
+        return known.starts_with('"') && response.first("etag") == Some(known);
     }
-    let same = answer.first("last-modified").filter(|modified| *modified == known).and_then(date::parse);
-    let sent = answer.first("date").and_then(date::parse);
-    // RFC 9110 §8.8.2.2: what changed in the second in which it was sent may have changed twice.
+    let same = response.first("last-modified").filter(|modified| *modified == known).and_then(date::parse);
+    let sent = response.first("date").and_then(date::parse);
+    // RFC 9110 §8.8.2.2: a response modified in the second in which it was sent may have changed twice.
     matches!((same, sent), (Some(modified), Some(sent)) if modified < sent)
 }
 
-/// RFC 9110 §8.8.3.2.
+/// Compares two entity tags weakly (RFC 9110 §8.8.3.2).
 fn weak_etags_match(one: &str, other: &str) -> bool {
     one.trim_start_matches("W/") == other.trim_start_matches("W/")
 }

@@ -1,12 +1,12 @@
-//! Dates of HTTP, strictly: what is not a date is none, and a date that is none is long past.
+//! HTTP dates (RFC 9110 §5.6.7), parsed strictly.
 
 use std::time::{Duration, UNIX_EPOCH};
 
-/// Seconds since the Unix epoch, of a date in any of the three forms that RFC 9110 §5.6.7 has.
+/// Parses a date in any of the three formats into seconds since the Unix epoch.
 #[must_use]
 pub fn parse(text: &str) -> Option<u64> {
     let date: httpdate::HttpDate = text.parse().ok()?;
-    // The parser takes any day of the week for any date; the preferred form is checked whole.
+    // The parser does not check the day of the week. Check it in the preferred format.
     if text.ends_with("GMT") && text.get(3..4) == Some(",") && date.to_string() != text {
         return None;
     }
@@ -14,7 +14,7 @@ pub fn parse(text: &str) -> Option<u64> {
     Some(since.as_secs())
 }
 
-/// The preferred form. What lies beyond the year 9999 is its end.
+/// Formats a time in the preferred format. Times after the year 9999 are clamped to its end.
 #[must_use]
 pub fn format(seconds: u64) -> String {
     httpdate::fmt_http_date(UNIX_EPOCH + Duration::from_secs(seconds.min(MAX_HTTP_DATE_SECONDS)))

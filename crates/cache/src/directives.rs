@@ -1,14 +1,14 @@
-//! What a response says to a shared cache: Cache-Control, or what is addressed to caches like this one
-//! and replaces it. Read once; unknown directives say nothing to us.
+//! Cache directives of responses and requests: Cache-Control (RFC 9111 §5.2), and CDN-Cache-Control, which
+//! replaces it in responses (RFC 9213). Unknown directives are ignored (RFC 9111 §5.2.3).
 
 use sfv::{BareItem, Dictionary, ListEntry, Parser};
 
 use crate::headers::{Headers, members};
 
-/// The directives that concern a shared cache.
+/// The directives of a response that concern a shared cache.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ResponseDirectives {
-    /// They were addressed to us (RFC 9213), so that Expires says nothing.
+    /// They come from CDN-Cache-Control, so that Expires is ignored (RFC 9213 §2.2).
     pub targeted: bool,
     /// `no-store`.
     pub no_store: bool,
@@ -18,7 +18,7 @@ pub struct ResponseDirectives {
     pub private: DirectiveScope,
     /// `public`.
     pub public: bool,
-    /// `must-revalidate` or `proxy-revalidate`: here they are the same.
+    /// `must-revalidate` or `proxy-revalidate`, which mean the same for a shared cache.
     pub must_revalidate: bool,
     /// `must-understand`.
     pub must_understand: bool,
@@ -32,22 +32,22 @@ pub struct ResponseDirectives {
     pub stale_if_error: Option<u64>,
 }
 
-/// To what a directive applies that may name fields.
+/// The scope of a directive that may name header fields.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum DirectiveScope {
-    /// It was not said.
+    /// The directive is absent.
     #[default]
     Absent,
-    /// To the fields of these names.
+    /// The named fields.
     Fields(Vec<String>),
-    /// To the response.
+    /// The whole response.
     WholeResponse,
 }
 
-/// What a request asks of a cache.
+/// The directives of a request.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RequestDirectives {
-    /// `no-cache`, or `Pragma: no-cache` where there is no Cache-Control.
+    /// `no-cache`, or `Pragma: no-cache` without Cache-Control (RFC 9111 §5.4).
     pub no_cache: bool,
     /// `no-store`.
     pub no_store: bool,
@@ -62,13 +62,13 @@ pub struct RequestDirectives {
 }
 
 impl ResponseDirectives {
-    /// What a response says.
+    /// Returns the directives of a response.
     #[must_use]
     pub fn from_headers(headers: &Headers) -> Self {
         Self::parse_targeted(headers).unwrap_or_else(|| Self::parse_cache_control(headers))
     }
 
-    /// RFC 9213 §2.2: a field that is addressed to us counts alone, if it is valid and not empty.
+    /// RFC 9213 §2.2: a targeted field that is valid and not empty replaces all others.
     fn parse_targeted(headers: &Headers) -> Option<Self> {
         let text = headers.joined(TARGETED_FIELD)?;
         let dictionary: Dictionary = Parser::new(&text).parse().ok()?;
@@ -84,7 +84,7 @@ impl ResponseDirectives {
                     directives.apply(name.as_str(), Some(&number.to_string()));
                 }
                 BareItem::String(text) => directives.apply_fields(name.as_str(), text.as_str()),
-                // `?0` says that it does not apply; of another type is said nothing that is defined.
+                // `?0` turns a directive off. Other types have no defined meaning.
                 _ => {}
             }
         }
@@ -100,11 +100,11 @@ impl ResponseDirectives {
         directives
     }
 
-    /// RFC 9111 §4.2.1: of directives that contradict each other, the most careful counts.
+    /// RFC 9111 §4.2.1: of conflicting directives, the most restrictive applies.
     fn apply(&mut self, name: &str, value: Option<&str>) {
         let smaller_of = |known: Option<u64>| match (known, value.and_then(parse_delta_seconds)) {
             (Some(known), Some(new)) => Some(known.min(new)),
-            // A lifetime that is no number is treated as stale.
+            // RFC 9111 §4.2.1: a response with an invalid lifetime is stale.
             (_, None) => Some(0),
             (None, new) => new,
         };
@@ -127,7 +127,7 @@ impl ResponseDirectives {
 
     fn apply_fields(&mut self, name: &str, fields: &str) {
         let fields: Vec<String> = members(fields).map(str::to_ascii_lowercase).collect();
-        // One that names no field is meant as one that has no names.
+        // A directive with an empty list of fields applies to the whole response.
         self.widen_scope(
             name,
             if fields.is_empty() { DirectiveScope::WholeResponse } else { DirectiveScope::Fields(fields) },
@@ -144,7 +144,7 @@ impl ResponseDirectives {
 }
 
 impl DirectiveScope {
-    /// The names of the fields, if it is about fields.
+    /// Returns the named fields; none for any other scope.
     #[must_use]
     pub fn fields(&self) -> &[String] {
         match self {
@@ -163,7 +163,7 @@ impl DirectiveScope {
 }
 
 impl RequestDirectives {
-    /// What a request asks.
+    /// Returns the directives of a request.
     #[must_use]
     pub fn from_headers(headers: &Headers) -> Self {
         let mut directives = Self::default();

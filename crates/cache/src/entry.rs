@@ -1,5 +1,5 @@
-//! What is stored of an answer beside its body, and the envelope in which both lie in every tier. The
-//! envelope has a version; one of another version is as good as none.
+//! Stored responses, and the envelope in which every tier holds a response with its body. Envelopes of an
+//! unsupported version are ignored.
 
 use serde::{Deserialize, Serialize};
 use wire::UnixMillis;
@@ -10,79 +10,79 @@ use crate::directives::{DirectiveScope, MAX_DELTA_SECONDS, ResponseDirectives, p
 use crate::headers::{Headers, members};
 use crate::http_head::ResponseHead;
 
-/// A stored answer, without its body.
+/// A stored response without its body.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CacheEntry {
-    /// Its status.
+    /// The status code.
     pub status: u16,
-    /// Its fields, without those that may not be shared.
+    /// The header fields, without those that must not be shared.
     pub headers: Headers,
-    /// How old it was when it came (RFC 9111 §4.2.3), in seconds.
+    /// The age on arrival in seconds (`corrected_initial_age`, RFC 9111 §4.2.3).
     pub initial_age: u64,
-    /// When it came.
+    /// The time of arrival.
     pub received: UnixMillis,
-    /// The moment of the tag clock before it was asked for.
+    /// The purge count just before the origin was requested.
     #[serde(rename = "stamp")]
     pub purge_seq: u64,
-    /// Its tags.
+    /// The cache tags.
     pub tags: Vec<String>,
-    /// What it allows.
+    /// The freshness data.
     #[serde(rename = "terms")]
     pub freshness: Freshness,
-    /// Its ETag is ours and says nothing to the origin.
+    /// The cache made the ETag, so that the origin does not know it.
     pub etag_is_ours: bool,
 }
 
-/// How an envelope is laid out.
+/// The layout of an envelope.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EnvelopeHeader {
     head_offset: usize,
-    /// Where its body begins.
+    /// The offset of the body in bytes.
     pub body_offset: usize,
     body_length: Option<usize>,
 }
 
-/// What an answer allows a shared cache.
+/// The freshness data of a response, for a shared cache.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Freshness {
-    /// For how many seconds it is fresh.
+    /// The freshness lifetime in seconds (RFC 9111 §4.2.1).
     pub lifetime: u64,
-    /// Who says so.
+    /// The source of the lifetime.
     pub source: LifetimeSource,
-    /// It may not be used without asking.
+    /// `no-cache`: every use needs validation (RFC 9111 §5.2.2.4).
     pub never_without_validation: bool,
-    /// Once stale, it may not be used without asking, whatever happens.
+    /// `must-revalidate` or `proxy-revalidate`: once stale, every use needs validation (RFC 9111 §5.2.2.2).
     pub must_revalidate: bool,
-    /// Nobody but the origin itself can allow that it is served stale.
+    /// Only the origin's own directives can allow serving the response stale.
     pub forbids_implied_stale: bool,
-    /// What the origin says itself.
+    /// The origin's `stale-while-revalidate`, in seconds (RFC 5861 §3).
     pub stale_while_revalidate: Option<u64>,
-    /// What the origin says itself.
+    /// The origin's `stale-if-error`, in seconds (RFC 5861 §4).
     pub stale_if_error: Option<u64>,
 }
 
 impl CacheEntry {
-    /// How old it is, in seconds (RFC 9111 §4.2.3).
+    /// Returns the age in seconds (RFC 9111 §4.2.3).
     #[must_use]
     pub fn age(&self, now: UnixMillis) -> u64 {
         let resident = now.0.saturating_sub(self.received.0) / 1000;
         self.initial_age.saturating_add(resident).min(MAX_DELTA_SECONDS)
     }
 
-    /// For how many seconds it is still fresh.
+    /// Returns the number of seconds for which the response is still fresh.
     #[must_use]
     pub fn remaining_lifetime(&self, now: UnixMillis) -> u64 {
         self.freshness.lifetime.saturating_sub(self.age(now))
     }
 
-    /// For how many seconds it has been stale; none while it is fresh. RFC 9111 §4.2: it is fresh while
-    /// its lifetime exceeds its age.
+    /// Returns the number of seconds since the response went stale; none while it is fresh, that is while
+    /// its lifetime exceeds its age (RFC 9111 §4.2).
     #[must_use]
     pub fn staleness(&self, now: UnixMillis) -> Option<u64> {
         self.age(now).checked_sub(self.freshness.lifetime)
     }
 
-    /// The fields by which the origin can tell whether it still holds.
+    /// Returns the conditional request fields that validate the response (RFC 9111 §4.3.1).
     pub fn validators(&self) -> impl Iterator<Item = (&'static str, &str)> {
         let etag = self.headers.first("etag").filter(|_| !self.etag_is_ours);
         let modified = self.headers.first("last-modified");
@@ -91,7 +91,7 @@ impl CacheEntry {
             .chain(modified.map(|modified| ("if-modified-since", modified)))
     }
 
-    /// For how many seconds from now it can be of use at all.
+    /// Returns the number of seconds after arrival for which a tier keeps the response.
     #[must_use]
     pub fn retention_seconds(&self, stale_seconds: u64) -> u64 {
         let stale = self
@@ -105,16 +105,16 @@ impl CacheEntry {
         lifetime.saturating_add(stale.max(validating)).clamp(MIN_RETENTION_SECONDS, MAX_RETENTION_SECONDS)
     }
 
-    /// Whether it is fresh for so long that KV, which learns of writes late, is worth it.
+    /// Returns true if the lifetime is long enough for Workers KV, where writes take time to propagate.
     #[must_use]
     pub const fn is_for_kv(&self) -> bool {
         self.freshness.lifetime >= MIN_KV_LIFETIME_SECONDS
     }
 
-    /// The envelope's head: what stands before a body of so many bytes.
+    /// Returns the part of the envelope that precedes a body of this length.
     #[must_use]
     pub fn encode_head(&self, body: u32) -> Vec<u8> {
-        // Writing to memory does not fail; an empty head would be read as no envelope.
+        // Serialization to memory does not fail. An empty head would not decode.
         let inner = postcard::to_allocvec(self).unwrap_or_default();
         let mut head = Vec::with_capacity(inner.len() + ENVELOPE_PREFIX_BYTES);
         head.extend_from_slice(MAGIC_V2);
@@ -124,7 +124,7 @@ impl CacheEntry {
         head
     }
 
-    /// Opens an envelope, with or without its body: what is stored, and where its body begins.
+    /// Decodes an envelope, with or without its body. Returns the entry and the offset of the body.
     #[must_use]
     pub fn decode(envelope: &[u8]) -> Option<(Self, usize)> {
         let EnvelopeHeader { head_offset: head, body_offset: start, .. } = EnvelopeHeader::parse(envelope)?;
@@ -134,7 +134,7 @@ impl CacheEntry {
 }
 
 impl EnvelopeHeader {
-    /// Reads the first [`PREFIX`] bytes of an envelope.
+    /// Parses the first [`ENVELOPE_PREFIX_BYTES`] of an envelope.
     #[must_use]
     pub fn parse(envelope: &[u8]) -> Option<Self> {
         let number = |at: usize| {
@@ -143,14 +143,14 @@ impl EnvelopeHeader {
         };
         let (head, body) = match envelope.first_chunk::<4>()? {
             MAGIC_V2 => (ENVELOPE_PREFIX_BYTES, Some(number(8)?)),
-            // Version 1 does not say how long its body is.
+            // Version 1 does not contain the length of the body.
             MAGIC_V1 => (8, None),
             _ => return None,
         };
         Some(Self { head_offset: head, body_offset: number(4)?.checked_add(head)?, body_length: body })
     }
 
-    /// Whether an envelope of so many bytes is whole. A tier may give one cut short.
+    /// Returns true if an envelope of this length is complete. A tier may return a truncated one.
     #[must_use]
     pub fn is_complete(&self, bytes: usize) -> bool {
         match self.body_length {
@@ -161,7 +161,7 @@ impl EnvelopeHeader {
 }
 
 impl Freshness {
-    /// What a response allows by its own words (RFC 9111 §4.2.1).
+    /// Returns the freshness data that the response itself states (RFC 9111 §4.2.1).
     pub(crate) fn from_response(response: &ResponseHead, directives: &ResponseDirectives) -> Self {
         let (lifetime, source) = explicit_lifetime(response, directives).unwrap_or((0, LifetimeSource::None));
         Self {
@@ -169,8 +169,8 @@ impl Freshness {
             source,
             never_without_validation: directives.no_cache == DirectiveScope::WholeResponse,
             must_revalidate: directives.must_revalidate,
-            // RFC 9111 §5.2.2.10: s-maxage carries the meaning of proxy-revalidate, unless the origin
-            // itself says otherwise beside it.
+            // RFC 9111 §5.2.2.10: s-maxage implies proxy-revalidate. Explicit stale-* directives beside it
+            // still apply.
             forbids_implied_stale: directives.must_revalidate || directives.s_maxage.is_some(),
             stale_while_revalidate: directives.stale_while_revalidate,
             stale_if_error: directives.stale_if_error,
@@ -178,7 +178,7 @@ impl Freshness {
     }
 }
 
-/// RFC 9111 §4.2.1, in its order.
+/// Returns the explicit lifetime and its source, in the order of RFC 9111 §4.2.1.
 fn explicit_lifetime(
     response: &ResponseHead,
     directives: &ResponseDirectives,
@@ -195,38 +195,37 @@ fn explicit_lifetime(
     }
     let mut all = response.headers.get_all("expires").peekable();
     all.peek()?;
-    // RFC 9111 §5.3: what is no date, such as 0, is in the past. Of several, the earliest.
+    // RFC 9111 §5.3: an invalid date, such as 0, is in the past. Of several, the earliest applies.
     let expires = all.map(|text| date::parse(text).unwrap_or(0)).min()?;
     Some((expires.saturating_sub(date_seconds(response)).min(MAX_DELTA_SECONDS), LifetimeSource::Expires))
 }
 
-/// When the origin sent it: its Date, or else when it came (RFC 9110 §6.6.1).
+/// Returns the Date of the response, or else the time of its arrival (RFC 9110 §6.6.1).
 pub(crate) fn date_seconds(response: &ResponseHead) -> u64 {
     response.headers.first("date").and_then(date::parse).unwrap_or(response.received.0 / 1000)
 }
 
-/// How old a response was when it came (RFC 9111 §4.2.3).
+/// Returns the age on arrival in seconds (`corrected_initial_age`, RFC 9111 §4.2.3).
 pub(crate) fn initial_age(response: &ResponseHead) -> u64 {
     let received = response.received.0 / 1000;
     let apparent = received.saturating_sub(date_seconds(response));
-    // RFC 9111 §5.1: of a list, the first member; what is no number is ignored.
+    // RFC 9111 §5.1: the first member of a list applies; an invalid value is ignored.
     let age_value =
         response.headers.first("age").and_then(|text| members(text).next()).and_then(parse_delta_seconds);
     let delay = response.received.0.saturating_sub(response.requested.0) / 1000;
     apparent.max(age_value.unwrap_or(0).saturating_add(delay)).min(MAX_DELTA_SECONDS)
 }
 
-/// The name of this envelope and its version.
+/// The magic bytes of the current version.
 const MAGIC_V2: &[u8; 4] = b"evc2";
-/// The one before, which is read as well.
+/// The magic bytes of version 1, which is still decoded.
 const MAGIC_V1: &[u8; 4] = b"evc1";
-/// How many bytes of an envelope tell how long its head and its body are.
+/// The magic bytes and the lengths of the head and the body.
 pub const ENVELOPE_PREFIX_BYTES: usize = 12;
-/// Seconds.
 const MIN_KV_LIFETIME_SECONDS: u64 = 300;
-/// An hour: what can be validated is worth keeping a while.
+/// Stale responses with a validator are kept for an hour, because validating is cheaper than fetching.
 const REVALIDATION_RETENTION_SECONDS: u64 = 3600;
-/// A minute, below which KV does not go.
+/// The shortest expiration that Workers KV accepts.
 const MIN_RETENTION_SECONDS: u64 = 60;
-/// Tags are remembered for longer than anything is kept.
+/// Purge versions are retained for longer than this.
 pub(crate) const MAX_RETENTION_SECONDS: u64 = 24 * 3600;

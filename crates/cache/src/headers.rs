@@ -1,20 +1,20 @@
-//! Header fields in the order they came. A field that came twice stays twice: joining is the reader's
-//! business, and only where the field is a list.
+//! Header fields in order of arrival. Repeated fields are kept apart, because only list fields may be
+//! joined (RFC 9110 §5.3).
 
 use serde::{Deserialize, Serialize};
 
-/// An ordered multi-map. Names are lower case, values carry no surrounding blanks.
+/// An ordered multimap. Names are in lower case, and values have no surrounding whitespace.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Headers(Vec<(String, String)>);
 
 impl Headers {
-    /// None yet.
+    /// Creates an empty map.
     #[must_use]
     pub const fn new() -> Self {
         Self(Vec::new())
     }
 
-    /// From lines of `name: value`. A line that is no field is left out.
+    /// Parses lines of `name: value`. Other lines are ignored.
     #[must_use]
     pub fn parse(lines: &str) -> Self {
         let mut headers = Self::new();
@@ -24,10 +24,10 @@ impl Headers {
         headers
     }
 
-    /// Adds a field after those that are there. What could not be a field of HTTP is not added.
+    /// Appends a field. Ignores invalid names and values.
     pub fn append(&mut self, name: &str, value: &str) {
         let is_name = !name.is_empty() && name.bytes().all(is_token_byte);
-        // RFC 9110 §5.5: no control characters but the tab, which could otherwise start a field anew.
+        // RFC 9110 §5.5: no control characters but the tab. A line break would start another field.
         let is_plain = |byte: u8| byte == b'\t' || (b' '..=b'~').contains(&byte);
         let is_value =
             value.bytes().all(is_plain) || !value.chars().any(|char| char != '\t' && char.is_control());
@@ -36,40 +36,40 @@ impl Headers {
         }
     }
 
-    /// Puts one field in the place of all that had its name.
+    /// Replaces all fields of this name with one.
     pub fn set(&mut self, name: &str, value: &str) {
         self.remove(name);
         self.append(name, value);
     }
 
-    /// Takes out all fields of that name.
+    /// Removes all fields of this name.
     pub fn remove(&mut self, name: &str) {
         self.0.retain(|(known, _)| !known.eq_ignore_ascii_case(name));
     }
 
-    /// Keeps the fields whose name is approved of.
+    /// Removes the fields for whose name `keep` returns false.
     pub fn retain(&mut self, mut keep: impl FnMut(&str) -> bool) {
         self.0.retain(|(name, _)| keep(name));
     }
 
-    /// The values of a field, one for each time it came.
+    /// Returns the values of a field, one for each occurrence.
     pub fn get_all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
         self.0.iter().filter(move |(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| &**value)
     }
 
-    /// The first value of a field.
+    /// Returns the first value of a field.
     #[must_use]
     pub fn first(&self, name: &str) -> Option<&str> {
         self.0.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| &**value)
     }
 
-    /// Whether there is such a field.
+    /// Returns true if there is a field of this name.
     #[must_use]
     pub fn has(&self, name: &str) -> bool {
         self.first(name).is_some()
     }
 
-    /// A list field as one value (RFC 9110 §5.3).
+    /// Returns the values of a list field, joined by commas (RFC 9110 §5.3).
     #[must_use]
     pub fn joined(&self, name: &str) -> Option<String> {
         let mut all = self.get_all(name);
@@ -77,25 +77,25 @@ impl Headers {
         Some(all.fold(first, |joined, next| joined + ", " + next))
     }
 
-    /// The members of a list field, those in quotes whole, without empty ones (RFC 9110 §5.6.1).
+    /// Returns the non-empty members of a list field (RFC 9110 §5.6.1).
     #[must_use]
     pub fn members(&self, name: &str) -> Vec<&str> {
         let fields = self.0.iter().filter(|(known, _)| known.eq_ignore_ascii_case(name));
         fields.flat_map(|(_, value)| members(value)).collect()
     }
 
-    /// Every field in order.
+    /// Returns the fields in order.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.0.iter().map(|(name, value)| (&**name, &**value))
     }
 
-    /// How many bytes they take on the wire, near enough.
+    /// Returns the approximate size of the fields in an HTTP/1.1 message, in bytes.
     #[must_use]
     pub fn size(&self) -> usize {
         self.0.iter().map(|(name, value)| name.len() + value.len() + 4).sum()
     }
 
-    /// Takes out what is for the next hop only (RFC 9110 §7.6.1).
+    /// Removes the fields that are for the next hop only (RFC 9110 §7.6.1).
     pub fn remove_hop_by_hop(&mut self) {
         let named: Vec<String> =
             self.members("connection").iter().map(|name| name.to_ascii_lowercase()).collect();
@@ -113,7 +113,7 @@ impl<'a> FromIterator<(&'a str, &'a str)> for Headers {
     }
 }
 
-/// The members of one value of a list. Commas within quotes do not part.
+/// Returns the members of a list value. Commas within quotes do not separate members.
 pub(crate) fn members(value: &str) -> impl Iterator<Item = &str> {
     let mut is_quoted = false;
     let mut is_escaped = false;
@@ -130,13 +130,13 @@ pub(crate) fn members(value: &str) -> impl Iterator<Item = &str> {
         .filter(|member| !member.is_empty())
 }
 
-/// The characters of a token (RFC 9110 §5.6.2).
+/// Returns true for the characters of a token (RFC 9110 §5.6.2).
 pub(crate) const fn is_token_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric()
         || matches!(byte, b'!' | b'#'..=b'\'' | b'*' | b'+' | b'-' | b'.' | b'^'..=b'`' | b'|' | b'~')
 }
 
-/// Each cookie of a request (RFC 6265 §5.4).
+/// Returns the names and values of a request's cookies (RFC 6265 §5.4).
 pub(crate) fn parse_cookies(headers: &Headers) -> Vec<(&str, &str)> {
     let pairs = headers.get_all("cookie").flat_map(|value| value.split(';'));
     pairs

@@ -1,4 +1,4 @@
-//! The heads of requests and responses, as a shell hands them over. Bodies never come here.
+//! The heads of requests and responses. Bodies stay with the shell.
 
 use wire::UnixMillis;
 
@@ -7,39 +7,39 @@ use crate::headers::Headers;
 /// The head of a request.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RequestHead {
-    /// In capitals, as it came.
+    /// The method, in upper case.
     pub method: String,
     /// The header fields.
     pub headers: Headers,
 }
 
-/// The head of a response of the origin, and when it was asked for and got.
+/// The head of a response of the origin, with the times of the request and of its arrival.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ResponseHead {
     /// The status code.
     pub status: u16,
     /// The header fields.
     pub headers: Headers,
-    /// When the request was sent.
+    /// The time at which the request was sent.
     pub requested: UnixMillis,
-    /// When the head had come.
+    /// The time at which the head arrived.
     pub received: UnixMillis,
 }
 
-/// A request as the shell has read it.
+/// A request as the shell received it.
 #[derive(Clone, Copy, Debug)]
 pub struct RequestParts<'a> {
     /// `https` or `http`.
     pub scheme: &'a str,
-    /// The host, with a port where it is not the usual one.
+    /// The host, with its port unless that is the default of the scheme.
     pub host: &'a str,
-    /// The path as it came.
+    /// The path, not decoded.
     pub path: &'a str,
-    /// The query as it came, without its question mark.
+    /// The query without its question mark, not decoded.
     pub query: &'a str,
     /// The head.
     pub head: &'a RequestHead,
-    /// The visitor's address.
+    /// The client's IP address.
     pub client_ip: &'a str,
 }
 
@@ -57,25 +57,25 @@ pub struct UrlParts<'a> {
 }
 
 impl RequestHead {
-    /// GET with these fields.
+    /// Creates a GET request with these header fields.
     #[must_use]
     pub fn get(headers: Headers) -> Self {
         Self { method: "GET".into(), headers }
     }
 
-    /// Whether nothing is changed by it, so that a stored answer may do (RFC 9110 §9.2.1).
+    /// Returns true for the methods to which a stored response may be served (RFC 9110 §9.2.3).
     #[must_use]
     pub fn is_get_or_head(&self) -> bool {
         matches!(&*self.method, "GET" | "HEAD")
     }
 
-    /// Whether it may change something at the origin.
+    /// Returns true for methods that are not safe (RFC 9110 §9.2.1).
     #[must_use]
     pub fn is_unsafe(&self) -> bool {
         !matches!(&*self.method, "GET" | "HEAD" | "OPTIONS" | "TRACE")
     }
 
-    /// Returns true if the response is to be a page: by Sec-Fetch-Dest, or else by Accept.
+    /// Returns true if a page is requested, by Sec-Fetch-Dest or else by Accept.
     pub(crate) fn is_for_document(&self) -> bool {
         match self.headers.first("sec-fetch-dest") {
             Some(destination) => destination == "document",

@@ -1,5 +1,4 @@
-//! What is done for a request, given what is stored. The plan is the whole decision: a shell looks up,
-//! asks here, and performs.
+//! The lookup policy: the plan for a request, given the stored response (RFC 9111 §4).
 
 use wire::UnixMillis;
 
@@ -10,44 +9,44 @@ use crate::http_head::RequestHead;
 use crate::policy::RoutePolicy;
 use crate::purge::PurgeStatus;
 
-/// What is stored under the key of a request, as far as the plan must know it.
+/// The stored response that may answer a request.
 #[derive(Clone, Copy, Debug)]
 pub struct LookupCandidate<'a> {
-    /// The answer that is for this request.
+    /// The entry.
     pub entry: &'a CacheEntry,
-    /// Whether it was purged.
+    /// The purge status of the entry.
     pub purge_status: PurgeStatus,
-    /// Whether it is asked for so often that it pays to fetch it anew before it goes stale.
+    /// The entry is requested so often that refreshing it before it goes stale pays.
     pub is_hot: bool,
 }
 
-/// What is to be done.
+/// The plan for a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LookupPlan {
-    /// Serve what is stored.
+    /// Serve the stored response.
     Serve,
-    /// Serve what is stored, and ask the origin meanwhile with these fields.
+    /// Serve the stored response and revalidate it in the background with these fields.
     ServeThenRevalidate(ConditionalHeaders),
-    /// Ask the origin first with these fields. If it fails, serve what is stored where `or_stale`.
+    /// Revalidate the stored response first.
     Revalidate {
-        /// What to ask with.
+        /// The conditional request fields.
         conditions: ConditionalHeaders,
-        /// Whether what is stored may stand in for an error.
+        /// If the origin fails, the stored response may be served (RFC 5861 §4).
         stale_on_error: bool,
     },
-    /// Nothing that is stored is of use: fetch. If it fails, serve what is stored where `or_stale`.
+    /// Fetch the response.
     Fetch {
-        /// Whether what is stored may stand in for an error.
+        /// If the origin fails, the stored response may be served (RFC 5861 §4).
         stale_on_error: bool,
     },
-    /// 504: the visitor wants nothing of the origin.
+    /// Respond with 504, because the client wants no request to the origin (RFC 9111 §5.2.1.7).
     GatewayTimeout,
 }
 
-/// The fields with which the origin is asked whether what is stored still holds.
+/// The fields of a conditional request to the origin (RFC 9111 §4.3.1).
 pub type ConditionalHeaders = Vec<(&'static str, String)>;
 
-/// What to do for a request that may be answered from the cache.
+/// Plans a request that may be answered from the cache.
 #[must_use]
 pub fn plan_lookup(
     candidate: Option<LookupCandidate<'_>>,
@@ -65,7 +64,7 @@ pub fn plan_lookup(
         Some(found) => plan_for_candidate(found, &honored_directives(directives, policy), policy, now, log),
     };
     match plan {
-        // RFC 9111 §5.2.1.7; kept even where other wishes are not, because it spares the origin.
+        // RFC 9111 §5.2.1.7: honored even where other directives are not, because it saves an origin request.
         LookupPlan::Fetch { .. } | LookupPlan::Revalidate { .. } if directives.only_if_cached => {
             log.record(DecisionReason::OnlyIfCached);
             LookupPlan::GatewayTimeout
@@ -74,7 +73,7 @@ pub fn plan_lookup(
     }
 }
 
-/// Whether what is stored may stand in for an error of the origin.
+/// Returns true if the stored response may be served in place of an error of the origin (RFC 5861 §4).
 #[must_use]
 pub fn can_serve_stale_on_error(
     entry: &CacheEntry,
@@ -128,14 +127,14 @@ fn plan_for_candidate(
         PurgeStatus::NotPurged => {}
     }
     let staleness = match (candidate.purge_status, entry.staleness(now)) {
-        (PurgeStatus::SoftPurged, by) => Some(by.unwrap_or(0)),
-        (_, by) => by,
+        (PurgeStatus::SoftPurged, staleness) => Some(staleness.unwrap_or(0)),
+        (_, staleness) => staleness,
     };
     let lifetime = entry.freshness.lifetime;
     let source = entry.freshness.source;
     match staleness {
         None => log.record(DecisionReason::Fresh { age: entry.age(now), lifetime, source }),
-        Some(by) => log.record(DecisionReason::Stale { staleness: by, lifetime, source }),
+        Some(staleness) => log.record(DecisionReason::Stale { staleness, lifetime, source }),
     }
     if entry.freshness.never_without_validation {
         log.record(DecisionReason::NoCache);
@@ -147,11 +146,11 @@ fn plan_for_candidate(
     }
     match staleness {
         None => plan_fresh(candidate, now, log),
-        Some(by) => plan_stale(entry, by, directives, policy, now, log),
+        Some(staleness) => plan_stale(entry, staleness, directives, policy, now, log),
     }
 }
 
-/// What the visitor asks for beyond freshness, if it is not so.
+/// Returns the request directive that the stored response does not meet.
 fn unmet_request_directive(
     entry: &CacheEntry,
     directives: &RequestDirectives,
@@ -162,7 +161,7 @@ fn unmet_request_directive(
     if directives.no_cache {
         return Some(DecisionReason::RequestNoCache);
     }
-    // max-stale widens what max-age allows (RFC 9111 §5.2.1.1).
+    // RFC 9111 §5.2.1.1: max-stale extends max-age.
     if let Some(max_age) = directives.max_age
         && age > max_age.saturating_add(directives.max_stale.unwrap_or(0))
     {
@@ -179,7 +178,7 @@ fn unmet_request_directive(
 fn plan_fresh(candidate: LookupCandidate<'_>, now: UnixMillis, log: &mut DecisionLog) -> LookupPlan {
     let remaining = candidate.entry.remaining_lifetime(now);
     let lifetime = candidate.entry.freshness.lifetime;
-    // Others get what is stored meanwhile, so that nobody waits when it goes stale.
+    // A refresh in the background spares clients the wait once the response is stale.
     if candidate.is_hot && lifetime >= MIN_EARLY_REFRESH_SECONDS && remaining <= lifetime / 10 {
         log.record(DecisionReason::RefreshedEarly { remaining });
         return LookupPlan::ServeThenRevalidate(conditional_headers(candidate.entry, log));
@@ -195,7 +194,7 @@ fn plan_stale(
     now: UnixMillis,
     log: &mut DecisionLog,
 ) -> LookupPlan {
-    // RFC 9111 §5.2.2.2: not even where something else would allow it.
+    // RFC 9111 §5.2.2.2: must-revalidate overrides every permission to serve stale.
     if entry.freshness.must_revalidate {
         log.record(DecisionReason::MustRevalidate);
         return plan_revalidation(entry, policy, now, log);
@@ -222,7 +221,7 @@ fn plan_revalidation(
     log: &mut DecisionLog,
 ) -> LookupPlan {
     let conditions = conditional_headers(entry, log);
-    // Whether it stands in is said when there is an error; here it is only prepared for.
+    // The reason is logged if the origin fails, not here.
     let stale_on_error = can_serve_stale_on_error(entry, policy, now, &mut DecisionLog::new());
     match conditions.is_empty() {
         true => LookupPlan::Fetch { stale_on_error },
@@ -241,5 +240,5 @@ fn conditional_headers(entry: &CacheEntry, log: &mut DecisionLog) -> Conditional
     conditions
 }
 
-/// Below this many seconds, going stale costs nobody much.
+/// Shorter lifetimes are not refreshed early: that would multiply requests to the origin.
 const MIN_EARLY_REFRESH_SECONDS: u64 = 20;

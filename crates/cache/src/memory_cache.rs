@@ -178,7 +178,7 @@ impl<B> fmt::Debug for MemoryCache<B> {
     }
 }
 
-/// Uses since the entry was fetched.
+/// Uses since the fetch that make an entry hot.
 const HOT_USES: u32 = 10;
 const ENTRY_OVERHEAD_BYTES: usize = 512;
 const MAX_VARY_KEYS: usize = 10_000;

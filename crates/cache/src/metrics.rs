@@ -1,6 +1,5 @@
-//! What is seen of the cache beside its answers' records: hits by class of lifetime, how old answers are
-//! when they are served, which keys are asked for most, and how long a purge takes to be known. All of it
-//! bounded, and summed up wherever it comes together.
+//! Metrics of the cache: hits by lifetime class, the age of served responses, the most requested keys, and
+//! the propagation time of purges. Their size is bounded, and they can be merged.
 
 use std::collections::BTreeMap;
 
@@ -9,46 +8,46 @@ use sketch::space_saving::{Counter, SpaceSaving};
 
 use crate::cache_status::LookupOutcome;
 
-/// What was seen in some span of time.
+/// The metrics of one period.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CacheMetrics {
-    /// Answers by class of lifetime.
+    /// Responses by lifetime class.
     pub classes: BTreeMap<LifetimeClass, HitCounts>,
-    /// Hits by their age, in seconds.
+    /// Hits by age in seconds.
     pub ages: Log2Histogram,
-    /// Purges by how long after them they were known here, in milliseconds.
+    /// Purges by their propagation time to this isolate, in milliseconds.
     #[serde(rename = "lags")]
     pub purge_lags: Log2Histogram,
-    /// The keys that are asked for most.
+    /// The most requested keys.
     pub keys: HotKeys,
 }
 
-/// How long an answer is fresh. The words are those of `ttl`.
+/// A class of freshness lifetimes, named like the classes of `ttl`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum LifetimeClass {
-    /// Up to a minute.
+    /// Up to 1 minute.
     Short,
-    /// Up to five.
+    /// Up to 5 minutes.
     Medium,
-    /// Up to ten.
+    /// Up to 10 minutes.
     Long,
-    /// Longer.
+    /// More than 10 minutes.
     VeryLong,
 }
 
-/// What the cache did, so often.
+/// Counts of responses by outcome.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HitCounts {
     /// Served fresh.
     pub hits: u64,
     /// Served stale.
     pub stale: u64,
-    /// Asked of the origin.
+    /// Fetched from the origin or validated by it.
     pub misses: u64,
 }
 
-/// Numbers by their size: how many are 0, 1, 2 to 3, 4 to 7 and so on.
+/// A histogram of integers with the buckets 0, 1, 2 to 3, 4 to 7 and so on.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Log2Histogram(Vec<u64>);
 
@@ -57,18 +56,18 @@ pub struct Log2Histogram(Vec<u64>);
 #[serde(from = "BTreeMap<String, KeyCount>")]
 pub struct HotKeys(SpaceSaving);
 
-/// How often, and by how much that may be too high.
+/// The number of requests of a key, with its error.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KeyCount {
-    /// So often at most.
+    /// An upper bound of the count.
     pub n: u64,
-    /// So often less at least.
+    /// The largest possible error: the count is at least `n - overcount`.
     #[serde(rename = "over")]
     pub overcount: u64,
 }
 
 impl CacheMetrics {
-    /// An answer of that lifetime and age, in seconds.
+    /// Records a response with its lifetime and age in seconds.
     pub fn record_response(&mut self, outcome: LookupOutcome, lifetime: u64, age: u64, key: &str) {
         let counts = self.classes.entry(LifetimeClass::from_seconds(lifetime)).or_default();
         let count = match outcome {
@@ -84,7 +83,7 @@ impl CacheMetrics {
         self.keys.add(key);
     }
 
-    /// Adds what was seen elsewhere, or at another time.
+    /// Adds the metrics of another isolate or another period.
     pub fn merge(&mut self, other: &Self) {
         for (class, counts) in &other.classes {
             let own = self.classes.entry(*class).or_default();
@@ -97,7 +96,7 @@ impl CacheMetrics {
         self.keys.merge(&other.keys);
     }
 
-    /// Whether nothing was seen.
+    /// Returns true if nothing was recorded.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
@@ -105,7 +104,7 @@ impl CacheMetrics {
 }
 
 impl LifetimeClass {
-    /// Of so many seconds.
+    /// Returns the class of a lifetime in seconds.
     #[must_use]
     pub const fn from_seconds(lifetime: u64) -> Self {
         match lifetime {
@@ -116,7 +115,7 @@ impl LifetimeClass {
         }
     }
 
-    /// Its word.
+    /// Returns the name of the class, as in metrics.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -129,7 +128,7 @@ impl LifetimeClass {
 }
 
 impl Log2Histogram {
-    /// Adds a number, so many times.
+    /// Adds a number `times` times.
     pub fn add(&mut self, number: u64, times: u64) {
         let index = (u64::BITS - number.leading_zeros()) as usize;
         if self.0.len() <= index {
@@ -140,7 +139,7 @@ impl Log2Histogram {
         }
     }
 
-    /// Each size that there is: its least number, the one above its largest, and how many.
+    /// Returns the non-empty buckets: the inclusive lower bound, the exclusive upper bound and the count.
     pub fn buckets(&self) -> impl Iterator<Item = (u64, u64, u64)> + '_ {
         let bounds = |index: u32| match index {
             0 => (0, 1),
@@ -153,14 +152,14 @@ impl Log2Histogram {
         })
     }
 
-    /// How many.
+    /// Returns the number of recorded values.
     #[must_use]
     pub fn total(&self) -> u64 {
         self.0.iter().fold(0, |sum, n| sum.saturating_add(*n))
     }
 
     fn merge(&mut self, other: &Self) {
-        // What comes from elsewhere may be longer than any that is made here.
+        // A deserialized histogram may have more buckets than 64-bit numbers can fill.
         for ((from, _, n), _) in other.buckets().zip(0..=u64::BITS) {
             self.add(from, n);
         }
@@ -180,7 +179,7 @@ impl HotKeys {
         top.into_iter().map(|(key, counter)| (key, counter.into())).collect()
     }
 
-    /// Adds the counts of another isolate or another time.
+    /// Adds the counts of another isolate or another period.
     fn merge(&mut self, other: &Self) {
         self.0.merge(&other.0, MAX_KEYS);
     }
@@ -213,6 +212,6 @@ fn truncate_key(name: &str) -> &str {
     name.get(..end).unwrap_or(name)
 }
 
-/// A name with more than one in so many of all is among them for certain.
+/// The number of counters. Every key with more than 1/200 of all requests is among them.
 pub const MAX_KEYS: usize = 200;
 const MAX_KEY_BYTES: usize = 256;

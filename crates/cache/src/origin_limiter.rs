@@ -1,67 +1,66 @@
-//! How much an origin is asked for: less while it fails or is slow, more again while it is well. Once a
-//! second what came of the requests is judged: bad, and the rate is cut by a share (never below its
-//! least); good, and it grows by a step (never above its most). So it falls fast and rises slowly, as
-//! congestion control does (RFC 5681 §3.1), and for the same reason.
+//! A rate limiter for requests to the origin. Outcomes are evaluated once per second: if too many are bad,
+//! the rate is multiplied by a factor, down to its minimum; otherwise it grows by a step, up to its maximum.
+//! Additive increase with multiplicative decrease is stable, as in congestion control (RFC 5681 §3.1).
 
 use serde::Deserialize;
 use wire::UnixMillis;
 
-/// What a route says of it.
+/// The `limit` of a route.
 #[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct OriginLimits {
-    /// Requests a second that the origin gets while it is well, from one isolate.
+    /// The requests a second that one isolate sends to a healthy origin.
     #[serde(rename = "most")]
     pub max_rate: f64,
-    /// Those that it gets whatever happens, so that it is seen when it is well again.
+    /// The requests a second that a failing origin still gets, so that its recovery is noticed.
     #[serde(default = "default_min_rate")]
     #[serde(rename = "least")]
     pub min_rate: f64,
-    /// An answer that takes longer than so many milliseconds is as bad as an error.
+    /// Responses that take more milliseconds than this count as bad, like errors.
     #[serde(default = "default_slow_ms")]
     pub slow_ms: u32,
-    /// The share of bad answers above which the rate is cut.
+    /// The share of bad responses above which the rate is reduced.
     #[serde(default = "default_max_bad_share")]
     #[serde(rename = "bad")]
     pub max_bad_share: f64,
 }
 
-/// What is known of an origin.
+/// The limiter of one route's origin, a token bucket with an adaptive rate.
 #[derive(Clone, Debug)]
 pub struct OriginLimiter {
     limits: OriginLimits,
-    /// Requests a second.
+    /// The current rate in requests a second.
     rate: f64,
-    /// What may be asked for at once.
+    /// The requests that may be sent now.
     tokens: f64,
     refilled_at: UnixMillis,
-    /// When this judgement began, and what came since.
+    /// The start of the evaluation window, to which the three counts below belong.
     window_start: UnixMillis,
     good: u32,
     bad: u32,
     admitted: u32,
-    /// Asked and not answered.
+    /// Admitted requests whose outcome is not known yet.
     in_flight: u32,
 }
 
 impl OriginLimits {
-    /// What holds between its keys.
+    /// Checks the keys against each other.
     pub(crate) fn validate(&self) -> Result<(), String> {
         let is_sound = self.min_rate >= 0.1 && self.min_rate <= self.max_rate && self.max_rate <= 100_000.0;
         if !is_sound {
             return Err(
-                "limit wants most from 0.1 to 100000 and least from 0.1 to most, in requests a second".into(),
+                "limit needs most from 0.1 to 100000 and least from 0.1 to most, in requests a second".into(),
             );
         }
         if !(0.01..=0.9).contains(&self.max_bad_share) || self.slow_ms == 0 {
-            return Err("limit wants bad, a share from 0.01 to 0.9, and slow_ms above 0".into());
+            return Err("limit needs bad, a share from 0.01 to 0.9, and slow_ms above 0".into());
         }
         Ok(())
     }
 }
 
 impl OriginLimiter {
-    /// Trusting, until it is known better.
+    /// Creates a limiter that starts at the maximum rate.
     #[must_use]
     pub fn new(limits: OriginLimits, now: UnixMillis) -> Self {
         let rate = limits.max_rate;
@@ -79,19 +78,19 @@ impl OriginLimiter {
         }
     }
 
-    /// Requests a second that the origin gets now.
+    /// Returns the current rate in requests a second.
     #[must_use]
     pub const fn rate(&self) -> f64 {
         self.rate
     }
 
-    /// Whether it is below its most.
+    /// Returns true if the rate is below its maximum.
     #[must_use]
     pub fn is_throttled(&self) -> bool {
         self.rate < self.limits.max_rate
     }
 
-    /// Whether the origin may be asked once more; else after how many seconds to try again.
+    /// Admits a request, or returns the number of seconds after which to retry.
     pub fn admit(&mut self, now: UnixMillis) -> Result<(), u64> {
         self.adjust_rate(now);
         let passed = now.0.saturating_sub(self.refilled_at.0) as f64 / 1000.0;
@@ -106,7 +105,7 @@ impl OriginLimiter {
         Ok(())
     }
 
-    /// What came of a request that was admitted.
+    /// Records the outcome of an admitted request.
     pub fn record_outcome(&mut self, duration_ms: u64, failed: bool, now: UnixMillis) {
         self.in_flight = self.in_flight.saturating_sub(1);
         let count =
@@ -115,7 +114,7 @@ impl OriginLimiter {
         self.adjust_rate(now);
     }
 
-    /// A request that was admitted came to nothing: its visitor has gone.
+    /// Records that an admitted request ended without an outcome because its client went away.
     pub const fn abandon(&mut self) {
         self.in_flight = self.in_flight.saturating_sub(1);
     }
@@ -123,40 +122,39 @@ impl OriginLimiter {
     fn adjust_rate(&mut self, now: UnixMillis) {
         let passed = now.0.saturating_sub(self.window_start.0);
         let n = self.good.saturating_add(self.bad);
-        // Few answers say little; but one of them in a while says that there are no more.
+        // Wait for enough outcomes, but on low traffic evaluate the few that there are.
         if passed < ADJUST_INTERVAL_MS || (n < MIN_RESPONSES && passed < LOW_TRAFFIC_TIMEOUT_MS) {
             return;
         }
         let seconds = passed as f64 / 1000.0;
-        let OriginLimits { max_rate: most, min_rate: least, max_bad_share: bad, .. } = self.limits;
-        let step = most / RECOVERY_SECONDS;
+        let OriginLimits { max_rate, min_rate, max_bad_share, .. } = self.limits;
+        let step = max_rate / RECOVERY_SECONDS;
         let adjusted = match n {
             0 => self.rate,
-            _ if f64::from(self.bad) > bad * f64::from(n) => {
-                // What was allowed and not asked for says nothing of what the origin bears.
+            _ if f64::from(self.bad) > max_bad_share * f64::from(n) => {
+                // Reduce the rate that was used: unused capacity is no evidence of the origin's health.
                 let request_rate = f64::from(self.admitted) / seconds;
-                (self.rate.min(request_rate) * RATE_DECREASE_FACTOR).max(least)
+                (self.rate.min(request_rate) * RATE_DECREASE_FACTOR).max(min_rate)
             }
             _ => self.rate + step,
         };
-        // Whom nobody asks has time to heal; of requests that nobody answers nothing good can be said.
+        // The rate also recovers while no requests are sent, but not while requests are unanswered.
         let idle = passed.saturating_sub(LOW_TRAFFIC_TIMEOUT_MS) as f64 / 1000.0;
-        self.rate = if self.in_flight == 0 { idle.mul_add(step, adjusted) } else { adjusted }.min(most);
+        self.rate = if self.in_flight == 0 { idle.mul_add(step, adjusted) } else { adjusted }.min(max_rate);
         (self.good, self.bad, self.admitted, self.window_start) = (0, 0, 0, now);
     }
 }
 
-/// A second's worth may come at once.
+/// Returns the size of the token bucket: the requests of one second.
 fn burst(rate: f64) -> f64 {
     rate.max(1.0)
 }
 
-/// Milliseconds.
 const ADJUST_INTERVAL_MS: u64 = 1_000;
 const LOW_TRAFFIC_TIMEOUT_MS: u64 = 5_000;
 const MIN_RESPONSES: u32 = 5;
 const RATE_DECREASE_FACTOR: f64 = 0.7;
-/// Seconds from nothing to the most.
+/// The time in which the rate grows from zero to its maximum.
 const RECOVERY_SECONDS: f64 = 30.0;
 
 const fn default_min_rate() -> f64 {

@@ -1,7 +1,7 @@
 //! Paths as lenient origins read them, for access rules that a differently spelled path must not evade.
 
-/// A path as the most obliging of origins reads it: decoded more than once, without parameters of
-/// segments, empty segments and dots.
+/// Returns a path as the most lenient origin interprets it: decoded repeatedly, without path parameters,
+/// empty segments and dot segments.
 pub(crate) fn normalize_path(path: &str) -> String {
     let mut path = path.to_owned();
     for _ in 0..MAX_DECODE_PASSES {

@@ -1,9 +1,9 @@
-//! Patterns of paths and hosts, compared byte by byte with what is forwarded: nothing is decoded, so
-//! that no origin can read a path otherwise than we did.
+//! Path patterns, compared byte by byte with the forwarded path. Nothing is decoded, so that the origin
+//! sees the same path as the pattern.
 
 use serde::Deserialize;
 
-/// A pattern of paths: `/users/{id}/*`, and `**` at the end for all below.
+/// A path pattern such as `/users/{id}/*`. A final `**` matches the rest of the path.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
 pub struct PathPattern {
@@ -14,23 +14,23 @@ pub struct PathPattern {
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum PatternSegment {
     Literal(String),
-    /// One segment, under a name or none.
+    /// One segment, with an optional capture name.
     Single(Option<String>),
-    /// All that is left.
+    /// The rest of the path.
     Rest,
 }
 
-/// What a pattern caught, by name.
+/// The captured segments with their names.
 pub(crate) type Captures<'a> = Vec<(&'a str, &'a str)>;
 
 impl PathPattern {
-    /// As it is written.
+    /// Returns the text of the pattern.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.text
     }
 
-    /// What it catches of a path, if it matches.
+    /// Returns the captures of a path; none if it does not match.
     #[must_use]
     pub fn captures<'a>(&'a self, path: &'a str) -> Option<Captures<'a>> {
         let mut captures = Captures::new();
@@ -54,7 +54,7 @@ impl PathPattern {
         segments.next().is_none().then_some(captures)
     }
 
-    /// The names that it catches.
+    /// Returns the capture names.
     pub fn capture_names(&self) -> impl Iterator<Item = &str> {
         self.segments.iter().filter_map(|part| match part {
             PatternSegment::Single(Some(name)) => Some(name.as_str()),
@@ -67,24 +67,26 @@ impl TryFrom<String> for PathPattern {
     type Error = String;
 
     fn try_from(text: String) -> Result<Self, String> {
-        let wrong = |why: &str| Err(format!("the path \"{text}\" {why}"));
-        let Some(rest) = text.strip_prefix('/') else { return wrong("must begin with /") };
+        let invalid = |problem: &str| Err(format!("the path \"{text}\" {problem}"));
+        let Some(rest) = text.strip_prefix('/') else { return invalid("must begin with /") };
         if text.contains(['?', '#']) {
-            return wrong("must end before ? and #");
+            return invalid("must end before ? and #");
         }
         let mut segments = Vec::new();
         for segment in rest.split('/') {
             if segments.last() == Some(&PatternSegment::Rest) {
-                return wrong("has something after **, which stands for all that is left");
+                return invalid("has a segment after **, which matches the rest of the path");
             }
             let name = segment.strip_prefix('{').and_then(|rest| rest.strip_suffix('}'));
             segments.push(match (segment, name) {
                 ("**", _) => PatternSegment::Rest,
                 ("*", _) => PatternSegment::Single(None),
                 (_, Some(name)) if is_name(name) => PatternSegment::Single(Some(name.to_owned())),
-                (_, Some(_)) => return wrong("has a capture whose name is not of letters, digits, - and _"),
+                (_, Some(_)) => {
+                    return invalid("has a capture name with characters other than letters, digits, - and _");
+                }
                 _ if segment.contains(['*', '{', '}']) => {
-                    return wrong("has *, { or } within a segment; a wildcard stands for a whole one");
+                    return invalid("has *, { or } within a segment; a wildcard matches a whole segment");
                 }
                 _ => PatternSegment::Literal(segment.to_owned()),
             });
@@ -93,10 +95,10 @@ impl TryFrom<String> for PathPattern {
     }
 }
 
-/// Whether a path holds something that origins take for a delimiter and others for a letter.
+/// Returns true for a path with a character that some origins interpret as a delimiter and others do not.
 #[must_use]
 pub(crate) fn is_ambiguous(path: &str) -> bool {
-    // Nearly every path has none of these.
+    // Fast path: few paths have any of these.
     if !path.bytes().any(|byte| matches!(byte, b'%' | b';' | b'\\')) {
         return false;
     }

@@ -1,25 +1,25 @@
-//! What a route says about storing: only what the origin left open, and what it is not asked about.
+//! The cache policy of a route. It applies where the origin's response leaves a choice.
 
 use crate::entry::Freshness;
 
-/// The rules of a route.
+/// The cache policy of a route.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RoutePolicy {
-    /// For how long an answer is fresh whose origin does not say it, in seconds. None: only what the
-    /// RFC's heuristics give.
+    /// The lifetime in seconds of responses without an explicit one. None: a heuristic lifetime
+    /// (RFC 9111 §4.2.2).
     pub ttl: Option<u64>,
-    /// For how long "there is nothing here" is fresh where the origin does not say it.
+    /// The lifetime in seconds of 404 and 410 responses without an explicit one.
     pub negative_ttl: u64,
-    /// Whether what visitors' requests say about caching is heeded. `only-if-cached` always is.
+    /// Request directives are honored. `only-if-cached` always is.
     pub honors_request_directives: bool,
-    /// The request fields that an answer may vary on, in lower case.
+    /// The request fields that a response may vary on, in lower case.
     pub vary: Vec<String>,
-    /// For how long a stale answer may be served while a new one is fetched, where the origin says
-    /// nothing and forbids nothing.
+    /// The seconds for which a stale response may be served while it is revalidated, unless the origin
+    /// states or forbids it (RFC 5861 §3).
     pub stale_while_revalidate: u64,
-    /// For how long a stale answer may be served in place of an error, likewise.
+    /// The seconds for which a stale response may replace an error, likewise (RFC 5861 §4).
     pub stale_if_error: u64,
-    /// Whether a tagged answer may stand in for an error while it cannot be known whether it was purged.
+    /// A tagged response may replace an error while its purge status is unknown.
     pub allows_stale_if_purge_unknown: bool,
 }
 
@@ -38,19 +38,19 @@ impl Default for RoutePolicy {
 }
 
 impl RoutePolicy {
-    /// For how long after it went stale an answer may be served while a new one is fetched.
+    /// Returns the seconds for which a stale response may be served while it is revalidated.
     pub(crate) fn stale_while_revalidate_seconds(&self, freshness: &Freshness) -> u64 {
         match freshness.stale_while_revalidate {
-            Some(said) => said,
+            Some(seconds) => seconds,
             None if freshness.forbids_implied_stale => 0,
             None => self.stale_while_revalidate,
         }
     }
 
-    /// For how long after it went stale an answer may stand in for an error.
+    /// Returns the seconds for which a stale response may replace an error.
     pub(crate) fn stale_if_error_seconds(&self, freshness: &Freshness) -> u64 {
         match freshness.stale_if_error {
-            Some(said) => said,
+            Some(seconds) => seconds,
             None if freshness.forbids_implied_stale => 0,
             None => self.stale_if_error,
         }

@@ -1,8 +1,8 @@
-//! Tags: what is purged at once, however much of it there is. A clock that counts purges is asked before
-//! an answer is fetched; the answer carries that count as its stamp, and is void when a tag of it was
-//! purged at a later count. No wall clock takes part, so none can be wrong.
+//! Purges by tag, URL and prefix, in constant time. A logical clock counts purges. A stored response carries
+//! the count from before its fetch, and is purged if its URL or one of its tags was purged at a later
+//! count. No wall clock takes part in the decision.
 //!
-//! [`Clock`] is what the one authority knows; [`View`] is what an isolate knows of it, for a while.
+//! [`PurgeClock`] is the state of the authority; [`PurgeView`] is an isolate's copy, valid for a lease.
 
 use std::collections::BTreeMap;
 
@@ -13,107 +13,107 @@ use wire::UnixMillis;
 use crate::entry::MAX_RETENTION_SECONDS;
 use crate::headers::Headers;
 
-/// What is purged.
+/// The target of a purge.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum PurgeTarget {
-    /// All that carries a tag.
+    /// All responses with a tag.
     Tag(String),
-    /// One address: host, path and query.
+    /// One URL: host, path and query.
     Url(String),
-    /// All addresses below one, at a slash.
+    /// All URLs with this prefix, which ends with a slash.
     Prefix(String),
-    /// All.
+    /// All responses.
     Everything,
 }
 
-/// How it is purged.
+/// The effect of a purge.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum PurgeMode {
-    /// It is never served again.
+    /// Purged responses are never served again.
     Hard,
-    /// It is stale from now on.
+    /// Purged responses become stale.
     Soft,
 }
 
-/// When something was last purged, by the clock.
+/// The purge counts at which a target was last purged.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PurgeVersion {
-    /// Hard.
+    /// The last hard purge.
     pub hard: u64,
-    /// Soft.
+    /// The last soft purge.
     pub soft: u64,
 }
 
-/// How a stored answer stands to what was purged.
+/// The purge status of a stored response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PurgeStatus {
-    /// Nothing of it was purged.
+    /// Not purged since it was fetched.
     NotPurged,
-    /// It was declared stale.
+    /// Purged softly: stale.
     SoftPurged,
-    /// It is void.
+    /// Purged hard: not usable.
     HardPurged,
-    /// Nobody knows: the view is too old, and it carries tags.
+    /// Unknown, because the view has outlived its lease and the response has tags.
     Unknown,
 }
 
-/// The state of the authority besides its marks, which it looks up one by one.
+/// The state of the authority, except for its purge versions, which it looks up individually.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PurgeClock {
-    /// How many purges there were.
+    /// The number of purges.
     pub seq: u64,
-    /// What was stamped before this is purged, whatever it is.
+    /// Every response from before these counts is purged.
     pub floor: PurgeVersion,
 }
 
-/// What a purge makes the authority write.
+/// A write that a purge requires of the authority.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PurgeWrite {
-    /// The mark of a name.
+    /// The purge version of a key.
     Version {
-        /// The name.
+        /// The key.
         name: String,
-        /// What to write.
+        /// The version.
         version: PurgeVersion,
     },
-    /// The clock itself.
+    /// The clock.
     Clock(PurgeClock),
 }
 
-/// What was purged since some count.
+/// The changes since a purge count.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PurgeChanges {
     /// The clock.
     pub clock: PurgeClock,
-    /// The marks that changed, with their names; not more than [`MOST_OF_A_PAGE`].
+    /// The changed purge versions with their keys, at most [`MAX_VERSIONS_PER_PAGE`].
     #[serde(rename = "marks")]
     pub versions: Vec<(String, PurgeVersion)>,
-    /// Up to which count these are all.
+    /// The purge count up to which the changes are complete.
     pub upto: u64,
-    /// When each mark was written, by the authority's wall clock: for the analytics, and for nothing else.
+    /// The wall-clock time of each write, for analytics only.
     #[serde(default)]
     #[serde(rename = "at")]
     pub written_at: Vec<UnixMillis>,
 }
 
-/// What an isolate knows of the clock.
+/// An isolate's copy of the clock and the purge versions.
 #[derive(Clone, Debug, Default)]
 pub struct PurgeView {
     clock: PurgeClock,
     upto: u64,
     versions: BTreeMap<String, PurgeVersion>,
-    /// When the last answer was asked for.
+    /// The time at which the last complete update was requested.
     synced_at: Option<UnixMillis>,
 }
 
 impl PurgeClock {
-    /// A purge: the clock moves, and one mark is written, however much it concerns.
+    /// Purges a target. At most one version is written, however many responses are affected.
     pub fn purge(&mut self, target: &PurgeTarget, mode: PurgeMode, known: PurgeVersion) -> Vec<PurgeWrite> {
         self.seq = self.seq.saturating_add(1);
         let seq = self.seq;
-        let raise = |mark: PurgeVersion| match mode {
-            PurgeMode::Hard => PurgeVersion { hard: seq, ..mark },
-            PurgeMode::Soft => PurgeVersion { soft: seq, ..mark },
+        let raise = |version: PurgeVersion| match mode {
+            PurgeMode::Hard => PurgeVersion { hard: seq, ..version },
+            PurgeMode::Soft => PurgeVersion { soft: seq, ..version },
         };
         let Some(name) = target.version_key() else {
             self.floor = raise(self.floor);
@@ -122,7 +122,7 @@ impl PurgeClock {
         vec![PurgeWrite::Version { name, version: raise(known) }, PurgeWrite::Clock(*self)]
     }
 
-    /// A mark is forgotten: what was stamped before it stays purged all the same.
+    /// Raises the floor to a version that is about to be deleted, so that its responses stay purged.
     pub fn raise_floor(&mut self, version: PurgeVersion) {
         self.floor.hard = self.floor.hard.max(version.hard);
         self.floor.soft = self.floor.soft.max(version.soft);
@@ -130,7 +130,7 @@ impl PurgeClock {
 }
 
 impl PurgeTarget {
-    /// The name of its mark; none for everything.
+    /// Returns the key of the purge version; none for everything.
     #[must_use]
     pub fn version_key(&self) -> Option<String> {
         match self {
@@ -143,7 +143,7 @@ impl PurgeTarget {
 }
 
 impl PurgeVersion {
-    /// The later of both counts.
+    /// Returns the later of both counts.
     #[must_use]
     pub fn latest(self) -> u64 {
         self.hard.max(self.soft)
@@ -151,26 +151,26 @@ impl PurgeVersion {
 }
 
 impl PurgeView {
-    /// The count to ask from.
+    /// Returns the purge count from which to request changes.
     #[must_use]
     pub const fn upto(&self) -> u64 {
         self.upto
     }
 
-    /// The stamp of what is asked of the origin now. It is taken **before** that.
+    /// Returns the purge count for a response that is about to be fetched. Take it **before** the fetch.
     #[must_use]
     pub const fn purge_seq(&self) -> u64 {
         self.upto
     }
 
-    /// Whether it is known well enough, that is asked for no longer ago than the lease.
+    /// Returns true if the last update was requested within the lease.
     #[must_use]
     pub fn is_current(&self, now: UnixMillis, lease_ms: u64) -> bool {
         self.synced_at.is_some_and(|at| now.0.saturating_sub(at.0) <= lease_ms)
     }
 
-    /// Takes in what changed. `asked` is when it was asked for, not when it came: what happened in
-    /// between may not be in it. Whether there is more to ask for.
+    /// Applies changes. `requested_at` is the time of the request for them, because they may lack purges
+    /// made since. Returns true if there are more changes to request.
     pub fn apply(&mut self, changes: PurgeChanges, requested_at: UnixMillis) -> bool {
         for (name, version) in changes.versions {
             let known = self.versions.entry(name).or_default();
@@ -183,17 +183,17 @@ impl PurgeView {
         let floor = changes.clock.floor;
         self.clock.floor.hard = self.clock.floor.hard.max(floor.hard);
         self.clock.floor.soft = self.clock.floor.soft.max(floor.soft);
-        // Below the floor a mark says nothing more.
+        // Versions below the floor have no effect.
         let floor = self.clock.floor;
-        self.versions.retain(|_, mark| mark.hard > floor.hard || mark.soft > floor.soft);
+        self.versions.retain(|_, version| version.hard > floor.hard || version.soft > floor.soft);
         if !has_more {
             self.synced_at = Some(self.synced_at.map_or(requested_at, |known| known.max(requested_at)));
         }
         has_more
     }
 
-    /// How an answer stands that was stamped thus, has these tags, and was asked for at this address
-    /// (host, path and query).
+    /// Returns the purge status of a response with this purge count, these tags and this URL (host, path and
+    /// query).
     #[must_use]
     pub fn purge_status(
         &self,
@@ -205,9 +205,9 @@ impl PurgeView {
     ) -> PurgeStatus {
         let mut last = self.clock.floor;
         let mut include = |name: &str| {
-            if let Some(mark) = self.versions.get(name) {
-                last.hard = last.hard.max(mark.hard);
-                last.soft = last.soft.max(mark.soft);
+            if let Some(version) = self.versions.get(name) {
+                last.hard = last.hard.max(version.hard);
+                last.soft = last.soft.max(version.soft);
             }
         };
         if !self.versions.is_empty() {
@@ -222,7 +222,7 @@ impl PurgeView {
         if last.hard > purge_seq {
             return PurgeStatus::HardPurged;
         }
-        // What carries no tag is known by its lifetime alone, and is not held up when nobody answers.
+        // Responses without tags stay usable while the purge clock does not respond.
         if !tags.is_empty() && !self.is_current(now, lease_ms) {
             return PurgeStatus::Unknown;
         }
@@ -230,12 +230,12 @@ impl PurgeView {
     }
 }
 
-/// The tags that an origin gave an answer, which are for us and not for visitors; nothing if there are
-/// more than can be looked up for each hit.
+/// Returns the tags in Cache-Tag and Surrogate-Key; none if there are too many to look up for each hit, or
+/// one is too long.
 #[must_use]
-pub fn parse_tags(answer: &Headers) -> Option<Vec<String>> {
-    let commas = answer.get_all("cache-tag").flat_map(|value| value.split(','));
-    let blanks = answer.get_all("surrogate-key").flat_map(str::split_whitespace);
+pub fn parse_tags(headers: &Headers) -> Option<Vec<String>> {
+    let commas = headers.get_all("cache-tag").flat_map(|value| value.split(','));
+    let blanks = headers.get_all("surrogate-key").flat_map(str::split_whitespace);
     let mut tags: Vec<String> =
         commas.chain(blanks).map(str::trim).filter(|tag| !tag.is_empty()).map(str::to_owned).collect();
     tags.sort();
@@ -244,26 +244,26 @@ pub fn parse_tags(answer: &Headers) -> Option<Vec<String>> {
     is_sound.then_some(tags)
 }
 
-/// The addresses that this one lies below: each up to a slash of its path.
+/// Returns the prefixes of a URL, each up to a slash of its path.
 fn url_prefixes(url: &str) -> impl Iterator<Item = &str> {
     let path = url.split('?').next().unwrap_or_default();
     path.match_indices('/').filter_map(|(at, _)| url.get(..=at))
 }
 
-/// Every write to an address marks it, and visitors write. So addresses share marks, and their number
-/// is bounded; at worst, a purge takes one other answer in 65,536 with it.
+/// Returns the key of a URL's purge version. Every write to a URL purges it, and anyone can write, so URLs
+/// share 65,536 keys. A purge also affects the other URLs with the same key.
 fn url_slot_key(url: &str) -> String {
     let hash = fnv1a_32(url.bytes());
     format!("u:{:04x}", (hash ^ (hash >> 16)) & 0xffff)
 }
 
-/// More tags than this on an answer, and it is not stored.
+/// Responses with more tags are not stored.
 pub const MAX_TAGS_PER_RESPONSE: usize = 128;
-/// A longer tag, and the answer is not stored.
+/// Responses with a longer tag are not stored.
 const MAX_TAG_BYTES: usize = 256;
-/// How many marks are told at once.
+/// The maximum number of versions in [`PurgeChanges`].
 pub const MAX_VERSIONS_PER_PAGE: usize = 5_000;
-/// More marks than this, and the oldest are forgotten.
+/// The maximum number of stored purge versions. The oldest are deleted first.
 pub const MAX_PURGE_VERSIONS: usize = 150_000;
-/// For how long a mark is remembered, in milliseconds: longer than anything is kept.
+/// The time for which a purge version is retained: longer than any stored response.
 pub const VERSION_RETENTION_MS: u64 = (MAX_RETENTION_SECONDS + 3600) * 1000;
