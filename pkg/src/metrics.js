@@ -1,6 +1,6 @@
 /**
  * The metric table. Generated from `crates/wire/src/metric.rs`; to write it anew, run
- * `ACCEPT_GOLDEN=1 cargo test -p wire --test metric_table`.
+ * `UPDATE_GENERATED=1 cargo test -p wire --test metric_table`.
  * @module
  */
 

@@ -1,6 +1,6 @@
 /**
  * The calls to the wasm client: opcodes, operands and answers. Generated from `crates/vitals/src/opcode.rs`;
- * to write it anew, run `ACCEPT_GOLDEN=1 cargo test -p vitals --test opcodes`.
+ * to write it anew, run `UPDATE_GENERATED=1 cargo test -p vitals --test opcodes`.
  * @module
  */
 

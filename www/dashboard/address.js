@@ -1,7 +1,8 @@
 // The state of the dashboard in its address: the view, its filters and its time range.
+import { METRIC_ORDER } from "./format.js";
 
 /**
- * @typedef {"overview" | "routes" | "route" | "budgets" | "compare" | "cache" | "health"} View
+ * @typedef {(typeof VIEWS)[number][0] | "route"} View
  * @typedef {{ view: View, site: string | null, window: string, from: number | null, to: number | null,
  *   only: Map<string, string>, bots: string, metric: string, by: string, sort: string, route: string | null,
  *   a: string | null, b: string | null, verdict: string | null }} State
@@ -18,7 +19,8 @@ export const DIMENSIONS = new Map([
   ["release", "Release"],
   ["country", "Country"],
 ]);
-export const VIEWS = /** @type {[View, string][]} */ ([
+/** The views of the navigation with their labels. The view of a route is opened from the others. */
+export const VIEWS = /** @type {const} */ ([
   ["overview", "Overview"],
   ["routes", "Routes"],
   ["budgets", "Budgets"],
@@ -35,20 +37,19 @@ export function parseState(search) {
   const given = new URLSearchParams(search);
   const moment = (/** @type {string} */ name) => (/^\d{1,15}$/.test(given.get(name) ?? "") ? Number(given.get(name)) : null);
   const view = given.get("view");
-  const known = /** @type {View[]} */ (["overview", "routes", "route", "budgets", "compare", "cache", "health"]);
   const only = new Map();
   for (const [name, value] of given) if (DIMENSIONS.has(name) || name.startsWith("dim.")) only.set(name, value);
   const window = given.get("window") ?? "";
   const isRoute = view === "route" && given.has("route");
   return {
-    view: isRoute ? "route" : (known.find((name) => name === view && name !== "route") ?? "overview"),
+    view: isRoute ? "route" : (VIEWS.find(([name]) => name === view)?.[0] ?? "overview"),
     site: given.get("site"),
     window: /^[1-9]\d{0,3}[mhd]$/.test(window) ? window : "24h",
     from: moment("from"),
     to: moment("to"),
     only,
     bots: ["include", "only"].find((name) => name === given.get("bots")) ?? "exclude",
-    metric: ["FCP", "LCP", "CLS", "INP", "FID", "TTFB"].find((name) => name === given.get("metric")) ?? "LCP",
+    metric: METRIC_ORDER.find((name) => name === given.get("metric")) ?? "LCP",
     by: DIMENSIONS.has(given.get("by") ?? "") || given.get("by")?.startsWith("dim.") ? String(given.get("by")) : "route",
     sort: given.get("sort") ?? "",
     route: given.get("route"),

@@ -217,8 +217,9 @@ impl BudgetEntry {
     }
 
     fn parse(node: &JsonNode<'_>) -> Result<Self, BudgetError> {
-        let own = ["path", "options", "timings", "resourceSizes", "resourceCounts"];
-        let fields = node.fields("a budget", &[&own[..], &InheritedSettings::KEYS].concat())?;
+        let own = ["path", "options", "timings"];
+        let kinds = ResourceMeasure::ALL.map(ResourceMeasure::key);
+        let fields = node.fields("a budget", &[&own[..], &kinds, &InheritedSettings::KEYS].concat())?;
         let path = match fields.get("path") {
             Some(path) => Some(parse_pattern(&path)?),
             None => None,
@@ -237,10 +238,8 @@ impl BudgetEntry {
             timings.push(timing);
         }
         let mut resources: Vec<ResourceBudget> = Vec::new();
-        for (key, measure) in
-            [("resourceSizes", ResourceMeasure::Size), ("resourceCounts", ResourceMeasure::Requests)]
-        {
-            for item in fields.items(key)? {
+        for measure in ResourceMeasure::ALL {
+            for item in fields.items(measure.key())? {
                 let resource = ResourceBudget::parse(&item, measure, settings)?;
                 let identity =
                     |resource: &ResourceBudget| (resource.resource_type, resource.measure, resource.device);
@@ -259,7 +258,7 @@ impl TimingBudget {
         let own = ["metric", "budget", "lab", "field"];
         let fields = node.fields("a timing budget", &[&own[..], &InheritedSettings::KEYS].concat())?;
         let measure =
-            fields.require("metric")?.parse_name("metric", &TimingMeasure::ALL, TimingMeasure::name)?;
+            fields.require("metric")?.parse_name("metric", &TimingMeasure::all(), TimingMeasure::name)?;
         let settings = settings.overridden_by(&fields)?;
         let (lab, field) = (fields.get("lab"), fields.get("field"));
         let both = match fields.get("budget") {
@@ -314,20 +313,31 @@ impl ResourceBudget {
     }
 }
 
+impl ResourceMeasure {
+    const ALL: [Self; 2] = [Self::Size, Self::Requests];
+
+    /// The key of its budgets in budgets.json.
+    const fn key(self) -> &'static str {
+        match self {
+            Self::Size => "resourceSizes",
+            Self::Requests => "resourceCounts",
+        }
+    }
+}
+
 impl TimingMeasure {
-    const ALL: [Self; 11] = [
-        Self::Field(Metric::Fcp),
-        Self::Field(Metric::Lcp),
-        Self::Field(Metric::Cls),
-        Self::Field(Metric::Inp),
-        Self::Field(Metric::Fid),
-        Self::Field(Metric::Ttfb),
+    const LAB_ONLY: [Self; 5] = [
         Self::Lab("total-blocking-time"),
         Self::Lab("max-potential-fid"),
         Self::Lab("speed-index"),
         Self::Lab("interactive"),
         Self::Lab("first-meaningful-paint"),
     ];
+
+    /// Every measure: the metrics of real visits, then those of the lab alone.
+    fn all() -> Vec<Self> {
+        Metric::ALL.map(Self::Field).into_iter().chain(Self::LAB_ONLY).collect()
+    }
 
     /// The name in budgets.json. Lighthouse's audits have the same names, where they exist.
     pub(crate) const fn name(self) -> &'static str {

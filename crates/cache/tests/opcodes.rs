@@ -1,5 +1,5 @@
 //! The opcodes that JavaScript and Rust exchange: `worker/js/opcodes.js` is generated from the enums. Run
-//! this test with `UPDATE_OPCODES=1` to write the file anew.
+//! this test with `UPDATE_GENERATED=1` to write the file anew.
 
 #![expect(clippy::expect_used, reason = "a test that cannot go on fails")]
 
@@ -12,13 +12,13 @@ use cache::{OriginError, Step, Tier};
 fn the_opcode_table_of_the_worker_is_current() {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../worker/js/opcodes.js");
     let expect = module();
-    if std::env::var_os("UPDATE_OPCODES").is_some() {
+    if std::env::var_os("UPDATE_GENERATED").is_some() {
         std::fs::write(&file, &expect).expect("worker/js/opcodes.js is writable");
     }
     let found = std::fs::read_to_string(&file).expect("worker/js/opcodes.js exists");
     assert_eq!(
         found, expect,
-        "run `UPDATE_OPCODES=1 cargo test -p edge-vitals-cache --test opcodes` to update the file"
+        "run `UPDATE_GENERATED=1 cargo test -p edge-vitals-cache --test opcodes` to update the file"
     );
 }
 

@@ -129,7 +129,7 @@ fn traffic_families(totals: &Totals) -> [MetricFamily; 5] {
     ]
 }
 
-const VITAL_FAMILIES: [(Metric, MetricName, &str); 6] = [
+const VITAL_FAMILIES: [(Metric, MetricName, &str); Metric::ALL.len()] = [
     (
         Metric::Fcp,
         MetricName { prometheus: "web_vitals_fcp_seconds", otel: "web_vitals.fcp", unit: "s" },

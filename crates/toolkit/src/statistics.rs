@@ -86,7 +86,7 @@ pub fn forecast_report(tally: BudgetTally, percentile: u8, min_samples: u64) -> 
 
 /// Returns every metric, in the order of the metric table.
 #[must_use]
-pub fn metric_infos() -> [MetricInfo; 6] {
+pub fn metric_infos() -> [MetricInfo; Metric::ALL.len()] {
     Metric::ALL.map(|metric| {
         let Thresholds { good, poor } = metric.thresholds();
         MetricInfo { name: metric.name(), unit: if metric == Metric::Cls { "" } else { "ms" }, good, poor }

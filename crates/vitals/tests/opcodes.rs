@@ -53,7 +53,7 @@ fn a_report_trigger_is_read_from_its_number() {
 fn javascript() -> String {
     let mut text = "/**
  * The calls to the wasm client: opcodes, operands and answers. Generated from `crates/vitals/src/opcode.rs`;
- * to write it anew, run `ACCEPT_GOLDEN=1 cargo test -p vitals --test opcodes`.
+ * to write it anew, run `UPDATE_GENERATED=1 cargo test -p vitals --test opcodes`.
  * @module
  */
 

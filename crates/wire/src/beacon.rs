@@ -361,7 +361,7 @@ fn parse_values(measured: &BTreeMap<String, u64>) -> Result<Values, ApiError> {
 pub(crate) const fn max_value(metric: Metric) -> u32 {
     match metric {
         Metric::Cls => MAX_CLS_WIRE,
-        _ => MAX_DURATION_MS,
+        Metric::Fcp | Metric::Lcp | Metric::Inp | Metric::Fid | Metric::Ttfb => MAX_DURATION_MS,
     }
 }
 

@@ -3,22 +3,73 @@
 //! it; `tests/metric_table.rs` fails where that file, the npm package's types or the beacon's schema
 //! differ.
 
-/// A web vital. The order of the variants is the order of every table.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[repr(u8)]
-pub enum Metric {
+/// Declares the metrics, each in one row: its number, name, entry type, wire units per unit, and bounds of
+/// the ratings in wire units.
+macro_rules! metrics {
+    ($($(#[$doc:meta])* $metric:ident = $number:literal {
+        name: $name:literal, entry_type: $entry_type:expr, wire_scale: $wire_scale:literal, good: $good:literal, poor: $poor:literal
+    })+) => {
+        /// A web vital. The order of the variants is the order of every table. Stored sketches hold the
+        /// number of their metric, so a new row is the last one.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[repr(u8)]
+        pub enum Metric {
+            $($(#[$doc])* $metric = $number,)+
+        }
+
+        impl Metric {
+            /// Every metric, in table order.
+            pub const ALL: [Self; THRESHOLDS.len()] = [$(Self::$metric),+];
+
+            /// The name on the wire and in every table.
+            #[must_use]
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$metric => $name),+ }
+            }
+
+            /// Returns the metric at this position of the table.
+            #[must_use]
+            #[inline(always)]
+            pub const fn from_index(index: usize) -> Option<Self> {
+                match index {
+                    $($number => Some(Self::$metric),)+
+                    _ => None,
+                }
+            }
+
+            /// The type of the performance entries that report the metric. TTFB has none: it is read from
+            /// the navigation entry.
+            #[must_use]
+            pub const fn entry_type(self) -> Option<&'static str> {
+                match self { $(Self::$metric => $entry_type),+ }
+            }
+
+            /// Wire units per unit of the metric. Values cross the wire as integers: milliseconds
+            /// unscaled, CLS in ten-thousandths.
+            #[must_use]
+            pub const fn wire_scale(self) -> f64 {
+                match self { $(Self::$metric => $wire_scale),+ }
+            }
+        }
+
+        /// The published thresholds in wire units, where they are integers.
+        static THRESHOLDS: [[u16; 2]; [$($number),+].len()] = [$([$good, $poor]),+];
+    };
+}
+
+metrics! {
     /// First Contentful Paint.
-    Fcp,
+    Fcp = 0 { name: "FCP", entry_type: Some("paint"), wire_scale: 1.0, good: 1800, poor: 3000 }
     /// Largest Contentful Paint.
-    Lcp,
+    Lcp = 1 { name: "LCP", entry_type: Some("largest-contentful-paint"), wire_scale: 1.0, good: 2500, poor: 4000 }
     /// Cumulative Layout Shift.
-    Cls,
+    Cls = 2 { name: "CLS", entry_type: Some("layout-shift"), wire_scale: 10_000.0, good: 1000, poor: 2500 }
     /// Interaction to Next Paint.
-    Inp,
+    Inp = 3 { name: "INP", entry_type: Some("event"), wire_scale: 1.0, good: 200, poor: 500 }
     /// First Input Delay: legacy, retired as a Core Web Vital in 2024.
-    Fid,
+    Fid = 4 { name: "FID", entry_type: Some("first-input"), wire_scale: 1.0, good: 100, poor: 300 }
     /// Time to First Byte.
-    Ttfb,
+    Ttfb = 5 { name: "TTFB", entry_type: None, wire_scale: 1.0, good: 800, poor: 1800 }
 }
 
 /// The bounds of the ratings: good ≤ `good` < needs improvement ≤ `poor` < poor.
@@ -43,55 +94,10 @@ pub enum Rating {
 }
 
 impl Metric {
-    /// Every metric, in table order.
-    pub const ALL: [Self; 6] = [Self::Fcp, Self::Lcp, Self::Cls, Self::Inp, Self::Fid, Self::Ttfb];
-
-    /// The name on the wire and in every table.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Fcp => "FCP",
-            Self::Lcp => "LCP",
-            Self::Cls => "CLS",
-            Self::Inp => "INP",
-            Self::Fid => "FID",
-            Self::Ttfb => "TTFB",
-        }
-    }
-
     /// Returns the metric with this name.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|metric| metric.name() == name)
-    }
-
-    /// Returns the metric at this position of the table.
-    #[must_use]
-    #[inline(always)]
-    pub const fn from_index(index: usize) -> Option<Self> {
-        match index {
-            0 => Some(Self::Fcp),
-            1 => Some(Self::Lcp),
-            2 => Some(Self::Cls),
-            3 => Some(Self::Inp),
-            4 => Some(Self::Fid),
-            5 => Some(Self::Ttfb),
-            _ => None,
-        }
-    }
-
-    /// The type of the performance entries that report the metric. TTFB has none: it is read from the
-    /// navigation entry.
-    #[must_use]
-    pub const fn entry_type(self) -> Option<&'static str> {
-        match self {
-            Self::Fcp => Some("paint"),
-            Self::Lcp => Some("largest-contentful-paint"),
-            Self::Cls => Some("layout-shift"),
-            Self::Inp => Some("event"),
-            Self::Fid => Some("first-input"),
-            Self::Ttfb => None,
-        }
     }
 
     /// The published thresholds, in the metric's own unit (milliseconds; CLS has none).
@@ -100,16 +106,6 @@ impl Metric {
     pub const fn thresholds(self) -> Thresholds {
         let [good, poor] = THRESHOLDS[self as usize];
         Thresholds { good: good as f64 / self.wire_scale(), poor: poor as f64 / self.wire_scale() }
-    }
-
-    /// Wire units per unit of the metric. Values cross the wire as integers: milliseconds unscaled, CLS
-    /// in ten-thousandths.
-    #[must_use]
-    pub const fn wire_scale(self) -> f64 {
-        match self {
-            Self::Cls => 10_000.0,
-            Self::Fcp | Self::Lcp | Self::Inp | Self::Fid | Self::Ttfb => 1.0,
-        }
     }
 
     /// Converts a value to wire units, rounded up, so that it meets an integer budget after rounding
@@ -149,10 +145,6 @@ impl Rating {
         }
     }
 }
-
-/// The published thresholds in wire units, where they are integers.
-static THRESHOLDS: [[u16; 2]; 6] =
-    [[1800, 3000], [2500, 4000], [1000, 2500], [200, 500], [100, 300], [800, 1800]];
 
 /// Above the precision that f64 loses in a day of milliseconds, below the resolution of any browser's clock.
 const ROUNDING_TOLERANCE: f64 = 1e-6;

@@ -18,7 +18,7 @@ const NAMES: &str = "crates/wire/src/beacon.rs";
 fn the_client_s_constants_are_those_of_the_table() {
     let mut text = "/**
  * The metric table. Generated from `crates/wire/src/metric.rs`; to write it anew, run
- * `ACCEPT_GOLDEN=1 cargo test -p wire --test metric_table`.
+ * `UPDATE_GENERATED=1 cargo test -p wire --test metric_table`.
  * @module
  */
 
@@ -88,6 +88,46 @@ fn the_types_of_the_npm_package_have_the_names_of_the_table() {
     check_region(types, NAMES, "\n  navigationType:\n    | ", ";", &navigations);
     let reasons = quoted(LossReason::ALL.iter().map(|reason| reason.name()), " | ");
     check_region(types, NAMES, "\n  lost?: ", ";", &reasons);
+}
+
+/// Files that list the metrics by hand, with the text that each must have for a metric. `{NAME}` is the
+/// metric's name, `{name}` the same in lower case.
+const MENTIONS: [(&str, &str); 11] = [
+    ("README.md", "{NAME}"),
+    ("docs/monitoring.md", "{name}"),
+    ("monitoring/grafana/web-vitals.json", "web_vitals_{name}"),
+    ("pkg/src/index.js", "export const on{NAME} = "),
+    ("pkg/src/index-attribution.js", "export const on{NAME} = "),
+    ("pkg/src/callback_observer.js", "{NAME}"),
+    ("pkg/types/index.d.ts", "export interface {NAME}Metric "),
+    ("pkg/types/index.d.ts", "export function on{NAME}("),
+    ("pkg/types/attribution.d.ts", "on{NAME}"),
+    ("pkg/frontend/development.js", "\"{NAME}\""),
+    ("www/dashboard/format.js", "\n  {NAME}: \""),
+];
+
+#[test]
+fn every_file_that_lists_the_metrics_has_each() {
+    for (file, mention) in MENTIONS {
+        let text = std::fs::read_to_string(path(file)).unwrap();
+        for name in Metric::ALL.map(Metric::name) {
+            let mention = mention.replace("{NAME}", name).replace("{name}", &name.to_lowercase());
+            assert!(text.contains(&mention), "{file} lacks {mention:?} for the metric {name} of {TABLE}");
+        }
+    }
+}
+
+#[test]
+fn errors_that_list_the_metrics_have_each() {
+    let names = Metric::ALL.map(Metric::name);
+    let (last, others) = names.split_last().unwrap();
+    let others = others.join(", ");
+    let lists = [("crates/wire/src/beacon.rs", "and"), ("worker/src/query_api.rs", "or")];
+    for (file, conjunction) in lists {
+        let list = format!("{others} {conjunction} {last}\"");
+        let text = std::fs::read_to_string(path(file)).unwrap();
+        assert!(text.contains(&list), "{file}: the error for an unknown metric must say {list}");
+    }
 }
 
 /// Checks the region of a file between the first `start` and the next `end`.

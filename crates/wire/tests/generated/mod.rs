@@ -2,11 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-/// Fails where a file of the repository differs from what its table says. With `ACCEPT_GOLDEN=1`, writes it.
+/// Fails where a file of the repository differs from what its table says. With `UPDATE_GENERATED=1`, writes it.
 #[track_caller]
 pub(crate) fn check_generated(file: &str, table: &str, expected: &str) {
     let path = path(file);
-    if std::env::var_os("ACCEPT_GOLDEN").is_some() {
+    if std::env::var_os("UPDATE_GENERATED").is_some() {
         std::fs::write(&path, expected).unwrap_or_else(|error| panic!("{file}: {error}"));
     }
     let found = std::fs::read_to_string(&path).unwrap_or_default();
@@ -16,7 +16,7 @@ pub(crate) fn check_generated(file: &str, table: &str, expected: &str) {
         let (expected, found) = (expected_lines.next(), found_lines.next());
         assert_eq!(
             found, expected,
-            "{file}, line {number}, differs from {table}; to write the file anew, set ACCEPT_GOLDEN=1 and run this test"
+            "{file}, line {number}, differs from {table}; to write the file anew, set UPDATE_GENERATED=1 and run this test"
         );
         if expected.is_none() {
             return;
