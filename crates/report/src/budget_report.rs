@@ -15,7 +15,7 @@ use wire::budget_report::{
     self, BudgetReport, BudgetReportScore, BurnRates, DeviceStratum, Regression, ScorePart,
     SequentialTestReport, VERSION,
 };
-use wire::{Device, LimitCounts, Metric, OTHER_LABEL, UnixMillis, Window, WindowSpan};
+use wire::{Device, Metric, OTHER_LABEL, UnixMillis, Window, WindowSpan};
 
 use crate::budget_watch::{self, WatchKey, WatchOutcome};
 use crate::stats_format::{display_unit, display_value, percentile_with_interval};
