@@ -131,7 +131,7 @@ test("a backlog of the backend raises an alert", async () => {
   const backlog = raised.find((/** @type {any} */ { signal }) => signal === "push-backlog");
   assert.deepEqual([backlog.level, backlog.series], ["warning", "backend"]);
   assert.match(backlog.says, /the backend is \d+ windows behind/);
-  assert.match(backlog.action, /Read what the push says/);
+  assert.match(backlog.action, /Read the push error of the backend/);
 });
 
 test("an acknowledgement is stored and survives a restart", async () => {

@@ -70,7 +70,7 @@ test("requests, errors, the cache and queries are part of the site's health", as
   const { requests, cache, because } = JSON.parse(text).details;
   assert.deepEqual([requests.n, requests.errors, requests.routes.length], [11, 1, 2]);
   assert.deepEqual([cache.hits, cache.misses], [9, 2]);
-  assert.match(because.requests, /9\.09 % of them are errors/);
+  assert.match(because.requests, /9\.09 % of responses are errors/);
   const figures = JSON.parse((await workerd.send("/api/performance/metrics?site=demo")).text);
   assert.deepEqual(figures.queries.map((/** @type {any} */ { name, n }) => [name, n]), [["products", 1]]);
 });

@@ -69,7 +69,7 @@ export interface AdviceEvidence {
   /** The number. */
   value: number;
   /** The unit. */
-  unit: "ms" | "";
+  unit: "%" | "s" | "ms" | "";
 }
 
 /** The rules that give advice. */

@@ -213,6 +213,7 @@ const PUBLISHED_NAMES: &[(&str, &str)] = &[
 
 /// The values of string fields: schema (empty for any), field, values.
 const STRING_VALUES: &[(&str, &str, &[&str])] = &[
+    ("AdviceEvidence", "unit", &["%", "s", "ms", ""]),
     ("", "unit", &["ms", ""]),
     ("", "severity", &["error", "warn"]),
     ("", "source", &["asset", "kv"]),
