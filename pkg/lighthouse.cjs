@@ -1,6 +1,6 @@
-// edge-vitals/lighthouse: the whole lighthouserc from budgets.json. CommonJS, since Lighthouse CI
-// `require`s its configuration. What is asserted of which page is decided in Rust (crates/budget);
-// this adds what depends on the machine.
+// edge-vitals/lighthouse: a complete lighthouserc from budgets.json. CommonJS, because Lighthouse CI
+// `require`s its configuration. crates/budget decides the assertions; this adds the settings that depend
+// on the machine.
 "use strict";
 const { existsSync, readFileSync } = require("node:fs");
 
@@ -17,7 +17,7 @@ function lighthouserc(options) {
   const rules = read(budgets);
   const { collect: visits, assert } = rules.lighthouserc([...urls], device, runs);
   const settings = { ...visits.settings, ...collect.settings, ...flags(collect.settings?.chromeFlags) };
-  // Beside ours and in addition: rows of `assertMatrix` apply side by side.
+  // All rows of `assertMatrix` apply, so these assertions add to those of the budgets.
   const own = Object.keys(assertions).length ? [{ matchingUrlPattern: ".*", assertions }] : [];
   return {
     ci: {
@@ -31,7 +31,7 @@ function lighthouserc(options) {
 
 /** @param {string} file */
 function read(file) {
-  if (!existsSync(file)) throw new Error(`${file} is not there; name your budgets.json in \`budgets\``);
+  if (!existsSync(file)) throw new Error(`${file} does not exist; set \`budgets\` to the path of your budgets.json`);
   try {
     return new Budgets(readFileSync(file, "utf8"));
   } catch (error) {
@@ -39,7 +39,7 @@ function read(file) {
   }
 }
 
-/** Chromium has no sandbox for root, which containers often are. @param {unknown} [own] */
+/** Chromium's sandbox does not run as root, as in many containers. @param {unknown} [own] */
 function flags(own) {
   if (process.getuid?.() !== 0) return {};
   return { chromeFlags: [own, "--no-sandbox"].flat().filter(Boolean).join(" ") };

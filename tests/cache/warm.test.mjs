@@ -77,7 +77,7 @@ test("the limit applies to requests of the origin, not to the list", async () =>
   const list = paths.map((path) => `http://${HOST}${path}`).join("\n");
   assert.deepEqual(JSON.parse((await www.manage("warm?most=2", list)).body), { warmed: 2, fresh: 1, failed: 0, foreign: 0, left: 3 });
   for (const most of ["0", "-1", "x", "1001"]) assert.equal((await www.manage(`warm?most=${most}`, list)).status, 400, most);
-  assert.match(JSON.parse((await www.manage("warm", "<sitemapindex></sitemapindex>")).body).detail, /index of sitemaps/);
+  assert.match(JSON.parse((await www.manage("warm", "<sitemapindex></sitemapindex>")).body).detail, /is a sitemap index/);
 });
 
 test("the cron warms the pages of the sitemap up to the limit", async () => {

@@ -1,11 +1,11 @@
-// The delivery of what an isolate adds up: traffic to the shards, metrics and navigations to the purge clock.
+// Flushes an isolate's sums: traffic to the shards, metrics and navigations to the purge clock.
 import * as wasm from "./index.js";
 import { delay } from "./promises.js";
 import { callClock } from "./purge.js";
 
 /**
- * Flushes in the background, unless another request does already. One whose request was cut off is not
- * waited for.
+ * Flushes in the background, unless another request does already. A flush whose request was canceled is
+ * abandoned after the timeout.
  * @param {WorkerEnv} env
  * @param {ExecutionContext} context
  */
@@ -32,7 +32,7 @@ export async function flushMetrics(env) {
     if (transitions !== undefined) await callClock(env, "/ways", transitions);
     if (metrics !== undefined) await callClock(env, "/seen", metrics);
   } catch (error) {
-    console.error("the purge clock did not take the metrics:", error);
+    console.error("flushing metrics to the purge clock failed:", error);
     if (metrics !== undefined) wasm.restore_cache_metrics(metrics);
   }
 }

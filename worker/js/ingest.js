@@ -1,10 +1,10 @@
-// The ingest of beacons, the path whose cost matters most: one crossing to Rust with all that is known of
-// the beacon, and one call to its shard instead of a request.
+// The ingest of beacons, the path whose cost matters most: one call into Rust with all data of the beacon, and
+// one RPC to its shard instead of a request.
 import * as wasm from "./index.js";
 import { delay } from "./promises.js";
 
 /**
- * Takes a beacon.
+ * Ingests a beacon.
  * @param {Request} request
  * @param {WorkerEnv} env
  * @param {ExecutionContext} context
@@ -33,7 +33,7 @@ export async function ingest(request, env, context, ownOrigin, query) {
   const [verdicts, allowedOrigin, site, ...rows] = outcome;
   if (env.SITE_RATE && !(await isWithinRate(env.SITE_RATE, site))) return reject("too-many", site);
   try {
-    // If a later one fails, the client sends all again; rows that are stored already count once.
+    // If a later call fails, the client resends the beacon; rows that are already stored count once.
     for (let index = 0; index < rows.length; index += 2) {
       if (!(await enqueue(env, context, rows[index], rows[index + 1], now))) return reject("unavailable", site);
     }
@@ -89,7 +89,7 @@ function countRejections(response, env, context) {
 }
 
 /**
- * Asks a rate limiter. One that fails lets everything pass.
+ * Asks a rate limiter. Fails open.
  * @param {RateLimiter} limiter
  * @param {string} key
  */

@@ -7,7 +7,7 @@ import { writeTiers } from "./tiers.js";
 /** @typedef {import("./index.js").CacheExchange} CacheExchange */
 
 /**
- * Asks the origin, and once more without conditions if its 304 is about another entry.
+ * Requests the origin, and again without conditions if its 304 is about another entry.
  * @param {CacheExchange} exchange
  * @returns {Promise<{ step: number, response?: Response, isLimited?: boolean }>}
  */
@@ -42,14 +42,14 @@ export function injectScript(exchange, response) {
 }
 
 /**
- * Reads a body whole and stores it in every tier. Returns false if it was not stored. `onStored` runs as
+ * Reads a complete body and stores it in every tier. Returns false if it was not stored. `onStored` runs as
  * soon as memory has it, because the other tiers may be slow.
  * @param {CacheExchange} exchange
  * @param {WorkerEnv} env
  * @param {ReadableStream<Uint8Array> | null} body
  */
 export async function storeBody(exchange, env, body, onStored = () => {}) {
-  // A body that is reset or cut short is no response at all.
+  // A body that is reset or truncated is not stored.
   const bytes = await readBody(body, exchange.maxStoredBodyBytes).catch(() => undefined);
   if (!bytes) {
     exchange.bodyAborted(Date.now());

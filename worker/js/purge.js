@@ -11,7 +11,7 @@ import { delay, withTimeout } from "./promises.js";
 export async function callClock(env, path, body) {
   const clock = env.TAG_CLOCK.getByName("clock");
   const response = await withTimeout(clock.fetch(`https://clock.invalid${path}`, { method: "POST", body }), CLOCK_TIMEOUT_MS);
-  if (!response.ok) throw new Error(`the purge clock answered ${path} with ${response.status}`);
+  if (!response.ok) throw new Error(`the purge clock responded to ${path} with ${response.status}`);
   return response.text();
 }
 
@@ -35,8 +35,8 @@ export function syncPurgesInBackground(env, context, now) {
 }
 
 /**
- * Waits for the purges since the last sync. One request asks for all that wait. A sync that does not come
- * back, because its request was cut off, is not waited for.
+ * Waits for the purges since the last sync. Concurrent requests share one sync. A sync whose request was
+ * canceled is abandoned after the timeout.
  * @param {WorkerEnv} env
  * @param {ExecutionContext} context
  * @returns {Promise<void>}
@@ -61,7 +61,7 @@ export function syncPurges(env, context) {
 }
 
 /**
- * Waits for every purge up to now, which a sync that is under way may lack.
+ * Waits for every purge up to now. A sync in progress may lack the latest, so another follows it.
  * @param {WorkerEnv} env
  * @param {ExecutionContext} context
  */

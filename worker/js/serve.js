@@ -87,7 +87,7 @@ async function respond(exchange, request, env, context, hold) {
     const fillKey = exchange.fillKey(Date.now());
     const fill = fillKey === undefined ? undefined : pendingFill(fillKey, exchange.originTimeoutMs);
     if (!fill) return fetchAndStore(exchange, env, hold, fillKey);
-    // A request that waits in vain fetches for itself, and lets no other wait.
+    // A request whose wait failed fetches for itself, and no other request waits for it.
     const hasLanded = await Promise.race([fill.landed, delay(exchange.originTimeoutMs)]);
     if (hasLanded) step = exchange.fillLanded(Date.now());
     // A response that is too large for memory is in a tier below.
@@ -149,7 +149,7 @@ async function fetchAndStore(exchange, env, hold, fillKey) {
 }
 
 /**
- * Asks the origin about an entry that was just served; one request at a time.
+ * Revalidates an entry that was just served, one request at a time.
  * @param {CacheExchange} exchange
  * @param {WorkerEnv} env
  */
@@ -215,7 +215,7 @@ async function forward(exchange, request) {
   let isTooLarge = false;
   try {
     const response = await fetchWithTimeout(exchange.originTimeoutMs, (signal, abort) => {
-      // The abort keeps the origin from taking the beginning of a body for the whole.
+      // The abort prevents the origin from accepting a truncated body.
       const onExcess = () => {
         isTooLarge = true;
         abort(new Error("the request body is too large"));

@@ -11,7 +11,7 @@ import { sha256Hex } from "./streams.js";
  */
 export async function lookUp(exchange, env) {
   let step = exchange.start(Date.now());
-  // The first envelope may tell only on which fields the responses vary.
+  // The first envelope may only name the fields on which the responses vary.
   for (let look = 0; step === Step.LOOKUP && look < 2; look += 1) {
     const storageKey = exchange.storageKey();
     const name = await hashKey(storageKey);
@@ -40,7 +40,7 @@ export async function writeTiers(exchange, env) {
   const envelope = new Uint8Array(head.byteLength + body.byteLength);
   envelope.set(head);
   envelope.set(body, head.byteLength);
-  // The envelope under the plain cache key tells other isolates on which fields the responses vary.
+  // The envelope under the plain cache key names the fields on which the responses vary, for other isolates.
   for (const name of new Set([await hashKey(storageKey), await hashKey(cacheKey)])) {
     const writes = [writeColo(exchange.host, name, envelope, retentionSeconds)];
     if (isForKv) writes.push(writeKv(env, name, envelope, retentionSeconds));

@@ -168,8 +168,8 @@ mod tests {
 
     #[test]
     fn a_304_carries_no_body_headers() {
-        let answer =
+        let response =
             Headers::parse("etag: \"a\"\ncontent-type: text/html\ncontent-length: 3\ncontent-location: /b");
-        assert_eq!(not_modified_headers(&answer), Headers::parse("etag: \"a\"\ncontent-location: /b"));
+        assert_eq!(not_modified_headers(&response), Headers::parse("etag: \"a\"\ncontent-location: /b"));
     }
 }

@@ -299,8 +299,8 @@ impl fmt::Display for DecisionReason {
                     "the request accepts an age of at most {max_age} s, and the response is {age} s old"
                 )
             }
-            Self::RequestMinFresh { min_fresh, remaining: left } => {
-                write!(f, "the request wants at least {min_fresh} s of freshness, and {left} s remain")
+            Self::RequestMinFresh { min_fresh, remaining } => {
+                write!(f, "the request wants at least {min_fresh} s of freshness, and {remaining} s remain")
             }
             Self::RequestMaxStale { max_stale } => {
                 write!(f, "the request accepts responses that have been stale for up to {max_stale} s")
@@ -321,39 +321,42 @@ impl fmt::Display for DecisionReason {
             Self::Fresh { age, lifetime, source } => {
                 write!(f, "the response is {age} s old and fresh for {lifetime} s, by {source}")
             }
-            Self::Stale { staleness: by, lifetime, source } => {
+            Self::Stale { staleness, lifetime, source } => {
                 write!(
                     f,
-                    "the response was fresh for {lifetime} s, by {source}, and has been stale for {by} s"
+                    "the response was fresh for {lifetime} s, by {source}, and has been stale for {staleness} s"
                 )
             }
             Self::NoCache => {
                 write!(f, "the origin says no-cache: every use needs validation")
             }
-            Self::RefreshedEarly { remaining: left } => {
+            Self::RefreshedEarly { remaining } => {
                 write!(
                     f,
-                    "the response is in demand and fresh for only {left} s more, so it is refreshed in the background"
+                    "the response is in demand and fresh for only {remaining} s more, so it is refreshed in the background"
                 )
             }
-            Self::StaleWhileRevalidate { staleness: by, window } => write!(
+            Self::StaleWhileRevalidate { staleness, window } => write!(
                 f,
-                "the response has been stale for {by} s, and may be served for {window} s while it is revalidated"
+                "the response has been stale for {staleness} s, and may be served for {window} s while it is revalidated"
             ),
             Self::MustRevalidate => write!(f, "the origin forbids stale responses"),
-            Self::Revalidates { validator: with } => {
-                write!(f, "the response is validated by {with}")
+            Self::Revalidates { validator } => {
+                write!(f, "the response is validated by {validator}")
             }
             Self::NoValidator => {
                 write!(f, "the response has neither ETag nor Last-Modified, so it cannot be validated")
             }
-            Self::StaleIfError { staleness: by, window } => {
-                write!(f, "the response has been stale for {by} s, and may replace an error for {window} s")
-            }
-            Self::TooStaleForError { staleness: by, window } => {
+            Self::StaleIfError { staleness, window } => {
                 write!(
                     f,
-                    "the response has been stale for {by} s, and may replace an error for only {window} s"
+                    "the response has been stale for {staleness} s, and may replace an error for {window} s"
+                )
+            }
+            Self::TooStaleForError { staleness, window } => {
+                write!(
+                    f,
+                    "the response has been stale for {staleness} s, and may replace an error for only {window} s"
                 )
             }
             Self::StatusUnderstood { status } => write!(f, "status {status} is cacheable"),
@@ -388,10 +391,10 @@ impl fmt::Display for DecisionReason {
             Self::VariesOn { name } => {
                 write!(f, "the response varies on {name}, which the route does not list")
             }
-            Self::TooManyTags { max: most } => {
+            Self::TooManyTags { max } => {
                 write!(
                     f,
-                    "the response has more than {most} tags, or one that is too long, so it could not be purged"
+                    "the response has more than {max} tags, or one that is too long, so it could not be purged"
                 )
             }
             Self::Lifetime { seconds, source } => {

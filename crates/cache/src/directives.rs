@@ -191,13 +191,13 @@ impl RequestDirectives {
     }
 }
 
-/// RFC 9111 §1.2.2: digits alone; what does not fit is the greatest that fits.
+/// Parses a number of seconds (RFC 9111 §1.2.2). Numbers that are too large become the maximum.
 pub(crate) fn parse_delta_seconds(text: &str) -> Option<u64> {
     let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     is_number.then(|| text.parse().map_or(MAX_DELTA_SECONDS, |number: u64| number.min(MAX_DELTA_SECONDS)))
 }
 
-/// The name in lower case, and the value without its quotes.
+/// Splits a directive into its name in lower case and its value without quotes.
 fn split_directive(member: &str) -> (String, Option<String>) {
     let (name, value) = match member.split_once('=') {
         Some((name, value)) => (name, Some(value)),
@@ -211,9 +211,9 @@ fn split_directive(member: &str) -> (String, Option<String>) {
     (name.trim().to_ascii_lowercase(), value.map(unquoted))
 }
 
-/// RFC 9111 §1.2.2: 2^31 seconds are for ever.
+/// The number of seconds that stands for infinity (RFC 9111 §1.2.2).
 pub(crate) const MAX_DELTA_SECONDS: u64 = 1 << 31;
-/// RFC 9213 §3.1.
+/// The targeted field of CDN caches (RFC 9213 §3.1).
 const TARGETED_FIELD: &str = "cdn-cache-control";
 
 #[cfg(test)]

@@ -1,5 +1,5 @@
-//! A request as it arrives: its route, its key, and what of it reaches the origin. What is shared is
-//! asked for with nothing but what is in the key, so that no visitor can make an answer that others get.
+//! Incoming requests: the route, the cache key, and the request to the origin. A request whose response is
+//! shared carries only what is in the key, so that no client can influence responses for others.
 
 use std::rc::Rc;
 
@@ -13,46 +13,46 @@ use crate::policy::RoutePolicy;
 use crate::routes::{CacheConfig, CacheRoute, FieldName};
 use crate::vary;
 
-/// A request that has found its route.
+/// A request with its route.
 #[derive(Clone, Debug)]
 pub struct RoutedRequest<'a> {
-    /// Its route, and which one it is.
+    /// The route.
     pub route: &'a CacheRoute,
-    /// Counted from 0.
+    /// The index of the route, from 0.
     pub route_index: usize,
-    /// The rules of the route.
+    /// The cache policy of the route.
     pub policy: Rc<RoutePolicy>,
-    /// The address without its scheme: what is purged by address.
+    /// The URL without its scheme, by which the response is purged.
     pub purge_url: String,
-    /// Where the origin has it.
+    /// The URL at the origin.
     pub origin_url: String,
-    /// What the origin gets.
+    /// The head of the request to the origin.
     pub origin_request: RequestHead,
-    /// The key, if the cache has a part in it.
+    /// The cache key. None if the request bypasses the cache.
     pub key: Option<String>,
-    /// What the request has to bring.
+    /// The credentials that the request needs.
     pub access_rules: Vec<&'a AccessRule>,
 }
 
-/// Why a request gets no further.
+/// The reason why a request is rejected before the cache is asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RequestRejection {
-    /// The route does not let the method through.
+    /// The route does not allow the method.
     MethodNotAllowed {
-        /// What it lets through.
+        /// The allowed methods.
         allow: String,
     },
-    /// The body is too long.
+    /// The body is too large.
     BodyTooLarge {
-        /// How many bytes it may have.
+        /// The limit in bytes.
         max_bytes: u64,
     },
-    /// The fields are too long, or the address is.
+    /// The URL and the header fields are too large together.
     HeadTooLarge,
 }
 
 impl RequestRejection {
-    /// The status that says so.
+    /// Returns the status code of the response.
     #[must_use]
     pub const fn status(&self) -> u16 {
         match self {
@@ -62,7 +62,7 @@ impl RequestRejection {
         }
     }
 
-    /// A word for it, for statistics and Cache-Status.
+    /// Returns the code in statistics and Cache-Status.
     #[must_use]
     pub const fn code(&self) -> &'static str {
         match self {
@@ -72,13 +72,13 @@ impl RequestRejection {
         }
     }
 
-    /// What is wrong, and what would be right.
+    /// Returns the message for the client.
     #[must_use]
     pub fn message(&self) -> String {
         match self {
             Self::MethodNotAllowed { allow } => format!("this route allows {allow}"),
-            Self::BodyTooLarge { max_bytes: most } => {
-                format!("a request body may have at most {most} bytes on this route")
+            Self::BodyTooLarge { max_bytes } => {
+                format!("a request body may have at most {max_bytes} bytes on this route")
             }
             Self::HeadTooLarge => {
                 format!("the URL and the header fields may have at most {MAX_HEAD_BYTES} bytes together")
@@ -88,7 +88,7 @@ impl RequestRejection {
 }
 
 impl<'a> RoutedRequest<'a> {
-    /// Finds the route; nothing where there is none.
+    /// Resolves a request to its route. Returns none if no route matches.
     pub fn resolve(
         routes: &'a CacheConfig,
         incoming: &RequestParts<'_>,
@@ -133,9 +133,9 @@ impl<'a> RoutedRequest<'a> {
     }
 }
 
-/// The requirements of every route that could be meant by a path.
+/// Returns the access rules of every route that could be meant by a path.
 fn access_rules_for<'a>(routes: &'a CacheConfig, host: &str, path: &str) -> Vec<&'a AccessRule> {
-    // Most sites have none, and each answer would pay for it.
+    // Fast path: most sites have no access rules.
     if routes.routes.iter().all(|route| route.require.is_none()) {
         return Vec::new();
     }
@@ -164,7 +164,7 @@ fn rejection(route: &CacheRoute, incoming: &RequestParts<'_>) -> Option<RequestR
         .then_some(RequestRejection::BodyTooLarge { max_bytes: route.max_body_bytes })
 }
 
-/// Why the cache has no part in it, if it has none.
+/// Returns the reason why a request bypasses the cache.
 fn bypass_reason(
     route: &CacheRoute,
     policy: &RoutePolicy,
@@ -204,13 +204,13 @@ fn bypass_reason(
     };
     parse_cookies(&head.headers).into_iter().map(|(name, _)| name).find(|name| is_personal(name)).map(
         |name| {
-            // A name is what a visitor sent: not more of it than can be read.
+            // The client chooses the name, so its length is limited.
             DecisionReason::HasCookie { name: name.chars().take(64).collect() }
         },
     )
 }
 
-/// What reaches the origin of a request whose answer others may get.
+/// Returns the header fields of an origin request whose response is shared.
 fn shared_request_headers(route: &CacheRoute, policy: &RoutePolicy, incoming: &RequestParts<'_>) -> Headers {
     let is_shareable =
         |name: &str| NEGOTIATION_HEADERS.contains(&name) || policy.vary.iter().any(|allowed| allowed == name);
@@ -234,7 +234,7 @@ fn shared_request_headers(route: &CacheRoute, policy: &RoutePolicy, incoming: &R
     headers
 }
 
-/// What reaches the origin of a request whose answer nobody else gets.
+/// Returns the header fields of an origin request whose response this client alone gets.
 fn bypass_request_headers(incoming: &RequestParts<'_>) -> Headers {
     let mut headers = incoming.head.headers.clone();
     headers.remove_hop_by_hop();
@@ -250,15 +250,15 @@ fn bypass_request_headers(incoming: &RequestParts<'_>) -> Headers {
     headers
 }
 
-/// What media ranges, languages and origins are made of, and markup is not: an origin that repeats one
-/// in a body must not repeat a script.
+/// Returns true for the characters of media ranges, languages and origins. Markup needs others, so an origin
+/// that echoes such a value cannot echo a script.
 const fn is_plain(byte: u8) -> bool {
     byte.is_ascii_alphanumeric()
         || matches!(byte, b'*' | b'/' | b'+' | b'-' | b'.' | b';' | b'=' | b',' | b' ' | b':' | b'_')
 }
 
-/// Says on whose behalf we ask: by our own words, never by the visitor's. The host is as it is in the key,
-/// for an origin may repeat it.
+/// Adds the fields that describe the client's request, replacing those the client sent. The host is as in the
+/// cache key, because an origin may echo it.
 fn add_proxy_headers(headers: &mut Headers, incoming: &RequestParts<'_>) {
     headers.set("x-forwarded-host", &incoming.host.to_ascii_lowercase());
     headers.set("x-forwarded-proto", incoming.scheme);
@@ -266,8 +266,8 @@ fn add_proxy_headers(headers: &mut Headers, incoming: &RequestParts<'_>) {
 }
 
 fn cache_key(route: &CacheRoute, index: usize, purge_url: &str, scheme: &str, headers: &Headers) -> String {
-    // Versioned: a key of another shape must not be taken for this one. The route is part of it, since
-    // another route of the same address may have another origin.
+    // The number is the version of the key format. The key contains the route, because another route for the
+    // same URL may have another origin.
     let mut key = format!("1 {} {index} {scheme}://{purge_url}", route.origin.as_str());
     for FieldName(name) in &route.key_headers {
         key.push_str(&vary::variant_key(std::slice::from_ref(name), headers));
@@ -282,11 +282,11 @@ fn matches_pattern(pattern: &str, name: &str) -> bool {
     pattern.strip_suffix('*').map_or(pattern == name, |start| name.starts_with(start))
 }
 
-/// What origins negotiate by. They have to say Vary; who does not has one answer for all.
+/// Fields for content negotiation. Without Vary in its response, an origin has one response for all values.
 const NEGOTIATION_HEADERS: &[&str] = &["accept", "accept-encoding", "accept-language", "origin"];
-/// Who asks for what is shared: the cache, and no visitor.
+/// The user agent of origin requests whose response is shared.
 const USER_AGENT: &str = "edge-vitals";
-/// What some origins believe more than the request itself.
+/// Fields that some origins trust more than the request itself.
 const UNTRUSTED_HEADERS: &[&str] = &[
     "forwarded",
     "true-client-ip",
@@ -303,5 +303,5 @@ const UNTRUSTED_HEADERS: &[&str] = &[
     "x-real-ip",
     "x-rewrite-url",
 ];
-/// As long as the platform's own limit for one field.
+/// The platform's own limit for a single field.
 const MAX_HEAD_BYTES: usize = 32 * 1024;

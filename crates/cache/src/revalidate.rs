@@ -1,4 +1,4 @@
-//! What a 304 of the origin makes of what is stored (RFC 9111 §4.3.3 and §4.3.4).
+//! Revalidation: the effect of a 304 response on a stored response (RFC 9111 §4.3.3, §4.3.4).
 
 use crate::decision_log::DecisionLog;
 use crate::entry::CacheEntry;
@@ -7,18 +7,18 @@ use crate::http_head::{RequestHead, ResponseHead};
 use crate::policy::RoutePolicy;
 use crate::storage_policy::storable_entry;
 
-/// What came of it.
+/// The outcome of a revalidation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RevalidationOutcome {
-    /// What is stored holds, with the fields that the origin sent.
+    /// The stored response is valid, with the updated header fields.
     Updated(Box<CacheEntry>),
-    /// It holds for this request, and may not be kept any longer.
+    /// The stored response is valid for this request only. Its updated header fields forbid storing it.
     UseOnce(Box<CacheEntry>),
-    /// The origin speaks of something else than what is stored: it must be fetched whole.
+    /// The 304 is about another representation. Fetch the response unconditionally.
     Mismatch,
 }
 
-/// Brings what is stored up to date by a 304 to a request that asked about it.
+/// Updates a stored response by a 304 to a conditional request.
 #[must_use]
 pub fn apply_not_modified(
     entry: &CacheEntry,
@@ -28,7 +28,7 @@ pub fn apply_not_modified(
     purge_seq: u64,
     log: &mut DecisionLog,
 ) -> RevalidationOutcome {
-    // RFC 9111 §4.3.4: a strong tag names what it is about.
+    // RFC 9111 §4.3.4: a strong entity tag identifies the stored response to update.
     let own = entry.headers.first("etag").filter(|_| !entry.etag_is_ours);
     let is_other = |tag: &str| !tag.starts_with("W/") && own.is_some_and(|own| own != tag);
     if not_modified.headers.first("etag").is_some_and(is_other) {
@@ -44,7 +44,7 @@ pub fn apply_not_modified(
     match storable_entry(request, &response, policy, purge_seq, &mut storage_log) {
         Some(mut fresh) => {
             fresh.etag_is_ours = entry.etag_is_ours;
-            // An origin tags its whole answers; one that does not repeat the tags does not revoke them.
+            // A 304 without cache tags leaves the stored ones valid.
             if fresh.tags.is_empty() {
                 fresh.tags.clone_from(&entry.tags);
             }
@@ -68,14 +68,14 @@ pub fn apply_not_modified(
     }
 }
 
-/// RFC 9111 §3.2: every field of the new answer replaces those of its name, but for those that are
-/// about the body that was not sent.
+/// Updates stored header fields (RFC 9111 §3.2): each field of the 304 replaces those of its name, except for
+/// the fields that describe the body.
 fn merge_headers(entry: &CacheEntry, update: &Headers) -> Headers {
     let mut update = update.clone();
     update.remove_hop_by_hop();
     update.retain(|name| !BODY_HEADERS.contains(&name));
     let mut merged = entry.headers.clone();
-    // What was added to what is stored says nothing of this answer.
+    // Age and Date of the stored response do not apply to the 304.
     merged.remove("age");
     if !update.has("date") {
         merged.remove("date");

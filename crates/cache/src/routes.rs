@@ -1,5 +1,5 @@
-//! The routes: which requests go to which origin, and under what rules. One type reads them, and a
-//! mistake names its line. The first route that matches counts.
+//! The configuration of the cache: routes with their origins and policies. The first route that matches a
+//! request applies.
 
 use std::cell::OnceCell;
 use std::fmt;
@@ -13,47 +13,47 @@ use crate::pattern::PathPattern;
 use crate::policy::RoutePolicy;
 use crate::security_headers::SecurityHeaders;
 
-/// The whole configuration of the cache.
+/// The configuration of the cache.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CacheConfig {
-    /// In the order in which they are tried.
+    /// The routes in order of precedence.
     pub routes: Vec<CacheRoute>,
-    /// For how many milliseconds an isolate trusts what it knows of purges.
+    /// The milliseconds for which an isolate trusts its view of purges.
     #[serde(default = "default_lease_ms")]
     pub lease_ms: u64,
-    /// How many bytes an isolate keeps in memory.
+    /// The size of an isolate's memory cache in bytes.
     #[serde(default = "default_memory_bytes")]
     pub memory_bytes: usize,
-    /// A body of more bytes is passed on and not stored.
+    /// Larger bodies are forwarded without being stored.
     #[serde(default = "default_max_stored_body_bytes")]
     #[serde(rename = "largest_bytes")]
     pub max_stored_body_bytes: usize,
-    /// For how many milliseconds the origin may keep a visitor waiting for the head of its answer.
+    /// The timeout in milliseconds for the head of the origin's response.
     #[serde(default = "default_origin_timeout_ms")]
     pub origin_timeout_ms: u32,
-    /// How many likely next pages an isolate fetches ahead in a minute.
+    /// The number of likely next pages that an isolate prefetches per minute.
     #[serde(default)]
     pub predict_per_minute: u32,
-    /// What the cron warms.
+    /// The scheduled warming.
     #[serde(default)]
     pub warm: Option<WarmSchedule>,
 }
 
-/// What is warmed each time that the cron runs.
+/// The URLs that the cron trigger warms.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct WarmSchedule {
-    /// The pages of this sitemap, which is the address of a route.
+    /// The URL of a sitemap, served by a route, whose pages are warmed.
     #[serde(default)]
     pub sitemap: Option<String>,
-    /// What was asked for most in the last hours, where it is no longer fresh.
+    /// Warm the most requested URLs of the last hours that are no longer fresh.
     #[serde(default)]
     pub popular: bool,
-    /// The pages that visitors go to next.
+    /// Warm likely next pages.
     #[serde(default)]
     pub predicted: bool,
-    /// The origins are asked so often at most.
+    /// The maximum number of origin requests in a run.
     #[serde(default = "default_warm_requests")]
     #[serde(rename = "most")]
     pub max_requests: u32,
@@ -63,94 +63,94 @@ pub struct WarmSchedule {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CacheRoute {
-    /// The host that visitors ask, as `www.example.com` or `*.example.com`.
+    /// The requested host, such as `www.example.com` or `*.example.com`.
     pub host: HostPattern,
-    /// The paths.
+    /// The pattern of the requested paths.
     pub path: PathPattern,
-    /// Where the answers come from.
+    /// The origin.
     pub origin: OriginUrl,
-    /// Answers are neither stored nor looked up.
+    /// Requests bypass the cache.
     #[serde(default)]
     pub bypass: bool,
-    /// How long they are fresh where the origin does not say it.
+    /// The lifetime of responses without an explicit one.
     #[serde(default)]
     ttl: Option<Ttl>,
-    /// The same for what is not there.
+    /// The lifetime in seconds of 404 and 410 responses without an explicit one.
     #[serde(default)]
     negative_ttl: Option<u64>,
-    /// Tags, with what the path caught: `user:{id}`.
+    /// Cache tags, with captures of the path as in `user:{id}`.
     #[serde(default)]
     pub tags: Vec<String>,
-    /// The query parameters that matter; all, where it is not said.
+    /// The query parameters in the cache key. None: all of them.
     #[serde(default)]
     pub query: Option<Vec<String>>,
-    /// Request fields that are part of the key and reach the origin.
+    /// Request fields that are part of the cache key and are forwarded to the origin.
     #[serde(default)]
     pub key_headers: Vec<FieldName>,
-    /// Cookies.
+    /// The policy for request cookies.
     #[serde(default)]
     pub cookies: CookiePolicy,
-    /// Request fields with which a request goes past the cache.
+    /// Requests with any of these fields bypass the cache.
     #[serde(default)]
     pub bypass_headers: Vec<FieldName>,
-    /// Request fields that an answer may vary on, besides the usual.
+    /// Further request fields that a response may vary on.
     #[serde(default)]
     vary: Vec<FieldName>,
-    /// See [`Rules`].
+    /// See [`RoutePolicy`].
     #[serde(default)]
     #[serde(rename = "heeds_visitors")]
     honors_request_directives: bool,
-    /// See [`Rules`].
+    /// See [`RoutePolicy`].
     #[serde(default)]
     stale_while_revalidate: u64,
-    /// See [`Rules`].
+    /// See [`RoutePolicy`].
     #[serde(default)]
     stale_if_error: u64,
-    /// See [`Rules`].
+    /// See [`RoutePolicy`].
     #[serde(default)]
     #[serde(rename = "trusts_unknown")]
     allows_stale_if_purge_unknown: bool,
-    /// The methods that are let through.
+    /// The allowed methods.
     #[serde(default = "default_methods")]
     pub methods: Vec<String>,
-    /// A request body of more bytes is refused.
+    /// Requests with a larger body are rejected.
     #[serde(default = "default_max_body_bytes")]
     #[serde(rename = "most_body_bytes")]
     pub max_body_bytes: u64,
-    /// HTML gets the client script for this site.
+    /// The site whose client script is injected into HTML responses.
     #[serde(default)]
     pub inject: Option<String>,
-    /// The site whose answers these are: where it is not said, the one of `inject`.
+    /// The site for which responses are counted. None: the one of `inject`.
     #[serde(default)]
     site: Option<String>,
-    /// The name of this route in statistics; where there is none, its paths name themselves.
+    /// The route template in statistics. None: a template is derived from each path.
     #[serde(default)]
     pub name: Option<String>,
-    /// The security fields: the usual ones, none, or one's own.
+    /// The security headers of responses.
     #[serde(default)]
     pub security_headers: SecurityHeaders,
-    /// What a request has to bring; without it, it gets no further.
+    /// The credential that requests need.
     #[serde(default)]
     pub require: Option<AccessRule>,
-    /// How much the origin is asked for.
+    /// The rate limits for requests to the origin.
     #[serde(default)]
     pub limit: Option<OriginLimits>,
-    /// Made when they are first asked for.
+    /// Built on first use.
     #[serde(skip)]
     policy: OnceCell<Rc<RoutePolicy>>,
 }
 
-/// What the cookies of a request mean.
+/// The policy for the cookies of a request. Requests with a cookie that is not listed bypass the cache.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CookiePolicy {
-    /// They are part of the key, and reach the origin.
+    /// Cookies that are part of the cache key and are forwarded to the origin.
     #[serde(default)]
     pub key: Vec<String>,
-    /// They neither matter nor reach the origin; `_ga*` for all that begin so, `*` for all.
+    /// Cookies that are ignored and not forwarded. `_ga*` stands for a prefix, `*` for all cookies.
     #[serde(default)]
     pub ignore: Vec<String>,
-    /// With one of these, a request goes past the cache, whatever else is said.
+    /// Cookies with which a request bypasses the cache. They take precedence over the other lists.
     #[serde(default)]
     pub bypass: Vec<String>,
 }
@@ -177,19 +177,19 @@ pub struct FieldName(pub String);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Ttl(u64);
 
-/// What is wrong, and in which line.
+/// An error in the configuration, with its place.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CacheConfigError {
-    /// Counted from 1.
+    /// The line, from 1.
     pub line: usize,
-    /// Counted from 1.
+    /// The column, from 1.
     pub column: usize,
-    /// What is wrong, and what would be right.
+    /// The error and its remedy.
     pub message: String,
 }
 
 impl CacheConfig {
-    /// Reads the text of a configuration.
+    /// Parses and validates a configuration.
     pub fn parse(text: &str) -> Result<Self, CacheConfigError> {
         let routes: Self = serde_json::from_str(text).map_err(|error| {
             let message = error.to_string();
@@ -201,7 +201,7 @@ impl CacheConfig {
         Ok(routes)
     }
 
-    /// The route of a request.
+    /// Returns the first route that matches, with its index.
     #[must_use]
     pub fn find_route(&self, host: &str, path: &str) -> Option<(usize, &CacheRoute)> {
         let matches = |route: &&CacheRoute| route.host.matches(host) && route.path.captures(path).is_some();
@@ -209,21 +209,21 @@ impl CacheConfig {
         self.routes.get(index).map(|route| (index, route))
     }
 
-    /// A site that a route names and nobody knows, told as a mistake is.
+    /// Returns an error for a route whose site is unknown.
     #[must_use]
     pub fn find_unknown_site(&self, text: &str, is_known: impl Fn(&str) -> bool) -> Option<CacheConfigError> {
         let unknown = self.routes.iter().filter_map(CacheRoute::site).find(|site| !is_known(site))?;
-        let message = format!("no site of SITES has the name \"{unknown}\"");
+        let message = format!("site \"{unknown}\" is not in SITES (wrangler.toml)");
         Some(CacheConfigError::locate(text, &format!("\"{unknown}\""), message))
     }
 
-    /// What holds between several values. The place is the one of the text that is wrong.
+    /// Checks the rules that a single value cannot express.
     fn validate(&self, text: &str) -> Result<(), CacheConfigError> {
-        let error_at = |part: &str, says: String| Err(CacheConfigError::locate(text, part, says));
+        let error_at = |part: &str, message: String| Err(CacheConfigError::locate(text, part, message));
         if self.routes.len() > MAX_ROUTES {
             return error_at(
                 "routes",
-                format!("there are {} routes; at most {MAX_ROUTES} fit", self.routes.len()),
+                format!("there are {} routes, but at most {MAX_ROUTES} are allowed", self.routes.len()),
             );
         }
         if !(100..=60_000).contains(&self.lease_ms) {
@@ -233,11 +233,11 @@ impl CacheConfig {
             return error_at("\"warm\"", "most in warm must be from 1 to 1000".into());
         }
         for route in &self.routes {
-            if let Some(Err(says)) = route.limit.map(|limit| limit.validate()) {
-                return error_at("\"limit\"", says);
+            if let Some(Err(message)) = route.limit.map(|limit| limit.validate()) {
+                return error_at("\"limit\"", message);
             }
             if let Some(require) = &route.require {
-                require.validate().or_else(|says| error_at("\"require\"", says))?;
+                require.validate().or_else(|message| error_at("\"require\"", message))?;
                 let login = require.login.iter().filter(|login| login.starts_with('/'));
                 let paths = login.map(|login| login.split(['?', '{']).next().unwrap_or_default());
                 let is_guarded = |path: &str| {
@@ -252,12 +252,12 @@ impl CacheConfig {
             }
             for (key, name) in [("inject", &route.inject), ("site", &route.site)] {
                 if !name.iter().all(|name| is_site_name(name)) {
-                    let message = format!("{key} must be the name of a site, of letters, digits, - . and _");
+                    let message = format!("{key} must be a site name of letters, digits, - . and _");
                     return error_at(key, message);
                 }
             }
             if let Some(name) = route.name.as_ref().filter(|name| !is_route_template(name)) {
-                let message = "a name begins with a slash, as /product/:id, and has at most 200 visible characters of ASCII";
+                let message = "name must begin with a slash, as in /product/:id, and have at most 200 visible ASCII characters";
                 return error_at(&format!("\"{name}\""), message.into());
             }
             for tag in &route.tags {
@@ -268,7 +268,7 @@ impl CacheConfig {
                     return error_at(
                         tag,
                         format!(
-                            "the tag \"{tag}\" names {{{unknown}}}, which the path \"{path}\" does not catch"
+                            "the tag \"{tag}\" uses {{{unknown}}}, which the path \"{path}\" does not capture"
                         ),
                     );
                 }
@@ -279,13 +279,13 @@ impl CacheConfig {
 }
 
 impl CacheRoute {
-    /// The site whose answers these are, as far as the route says it.
+    /// Returns the site for which responses are counted.
     #[must_use]
     pub fn site(&self) -> Option<&str> {
         self.site.as_deref().or(self.inject.as_deref())
     }
 
-    /// What it says about storing.
+    /// Returns the cache policy.
     #[must_use]
     pub fn policy(&self) -> Rc<RoutePolicy> {
         Rc::clone(self.policy.get_or_init(|| Rc::new(self.build_policy())))
@@ -306,7 +306,7 @@ impl CacheRoute {
         }
     }
 
-    /// The tags that it gives the answers for a path.
+    /// Returns the cache tags of responses for a path.
     #[must_use]
     pub fn tags_for_path(&self, path: &str) -> Vec<String> {
         let captures = self.path.captures(path).unwrap_or_default();
@@ -316,18 +316,18 @@ impl CacheRoute {
         self.tags.iter().map(fill).collect()
     }
 
-    /// The part of a query that matters, in the order it came, with its question mark.
+    /// Returns the keyed parameters of a query, in order, with the question mark.
     #[must_use]
     pub fn keyed_query(&self, query: &str) -> String {
         let Some(allowed) = &self.query else {
             return if query.is_empty() { String::new() } else { format!("?{query}") };
         };
-        let matters = |pair: &&str| {
+        let is_keyed = |pair: &&str| {
             let name = pair.split('=').next().unwrap_or_default();
             allowed.iter().any(|known| known == name)
         };
-        let kept: Vec<&str> = query.split('&').filter(matters).collect();
-        if kept.is_empty() { String::new() } else { format!("?{}", kept.join("&")) }
+        let keyed: Vec<&str> = query.split('&').filter(is_keyed).collect();
+        if keyed.is_empty() { String::new() } else { format!("?{}", keyed.join("&")) }
     }
 }
 
@@ -341,7 +341,7 @@ impl HostPattern {
 }
 
 impl OriginUrl {
-    /// Its scheme and host, without a slash at the end.
+    /// Returns the scheme and host, without a trailing slash.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -383,11 +383,11 @@ impl TryFrom<String> for FieldName {
     fn try_from(text: String) -> Result<Self, String> {
         let name = text.to_ascii_lowercase();
         if name.is_empty() || !name.bytes().all(crate::headers::is_token_byte) {
-            return Err(format!("\"{text}\" is no name of a header field"));
+            return Err(format!("\"{text}\" is not a valid header field name"));
         }
         if UNSHAREABLE_HEADERS.contains(&name.as_str()) {
             return Err(format!(
-                "answers that depend on {text} are not shared; for cookies there is `cookies`"
+                "responses that depend on {text} are not shared; for cookies, use `cookies`"
             ));
         }
         Ok(Self(name))
@@ -412,7 +412,7 @@ impl<'de> Deserialize<'de> for Ttl {
                 let known = TTL_CLASSES.iter().find(|(name, _)| *name == class);
                 known.map(|(_, seconds)| Ttl(*seconds)).ok_or_else(|| {
                     E::custom(format!(
-                        "\"{class}\" is no class; there are short, medium, long and very_long, or a number of seconds"
+                        "\"{class}\" is not a lifetime class; use short, medium, long, very_long or a number of seconds"
                     ))
                 })
             }
@@ -422,7 +422,7 @@ impl<'de> Deserialize<'de> for Ttl {
 }
 
 impl CacheConfigError {
-    /// Where that part of a text stands.
+    /// Creates an error at the first occurrence of `part` in a text.
     fn locate(text: &str, part: &str, message: String) -> Self {
         let before = text.find(part).and_then(|at| text.get(..at)).unwrap_or_default();
         let line = before.matches('\n').count() + 1;
@@ -448,13 +448,13 @@ fn is_route_template(name: &str) -> bool {
     name.starts_with('/') && name.len() <= 200 && name.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
-/// The names in braces.
+/// Returns the names in braces.
 fn placeholders(tag: &str) -> impl Iterator<Item = &str> {
     tag.split('{').skip(1).filter_map(|rest| rest.split_once('}').map(|(name, _)| name))
 }
 
 const TTL_CLASSES: &[(&str, u64)] = &[("short", 60), ("medium", 300), ("long", 600), ("very_long", 1800)];
-/// RFC 9111 §7.3: what is different for each visitor.
+/// Fields whose value differs for each client (RFC 9111 §7.3).
 const UNSHAREABLE_HEADERS: &[&str] =
     &["cookie", "set-cookie", "authorization", "user-agent", "proxy-authorization"];
 const MAX_ROUTES: usize = 200;

@@ -1,5 +1,4 @@
-//! The fields that make an answer safer to look at, as a route wants them: the usual ones where the
-//! origin sends none, others set in the place of the origin's, some taken away.
+//! Security headers of responses: defaults where the origin sends none, and a route's overrides.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -8,17 +7,17 @@ use serde::{Deserialize, Deserializer, de};
 
 use crate::headers::{Headers, is_token_byte};
 
-/// What a route says of them.
+/// The `security_headers` of a route.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SecurityHeaders {
-    /// Whether the usual ones are added where the origin sends none.
+    /// Default headers are added unless the origin sends them.
     adds_defaults: bool,
-    /// What is set whatever the origin sends; none: it is taken away.
+    /// Headers that replace the origin's. None: the header is removed.
     overrides: BTreeMap<String, Option<String>>,
 }
 
 impl SecurityHeaders {
-    /// Puts the fields of an answer right.
+    /// Applies the security headers to the fields of a response.
     pub fn apply(&self, headers: &mut Headers, scheme: &str) {
         for (name, value) in &self.overrides {
             headers.remove(name);
@@ -50,7 +49,9 @@ impl<'de> Deserialize<'de> for SecurityHeaders {
             type Value = SecurityHeaders;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("true, false, or fields with their values, null for one that is taken away")
+                f.write_str(
+                    "true, false, or an object of header fields with their values, null to remove a field",
+                )
             }
 
             fn visit_bool<E: de::Error>(self, adds_defaults: bool) -> Result<SecurityHeaders, E> {
@@ -64,7 +65,7 @@ impl<'de> Deserialize<'de> for SecurityHeaders {
                     let is_name = !name.is_empty() && name.bytes().all(is_token_byte);
                     if !is_name || RESERVED_HEADERS.contains(&&*name) {
                         return Err(de::Error::custom(format!(
-                            "\"{name}\" is no field that a route can set"
+                            "a route cannot set \"{name}\" in security_headers"
                         )));
                     }
                     let is_value = |value: &String| {
@@ -72,7 +73,7 @@ impl<'de> Deserialize<'de> for SecurityHeaders {
                     };
                     if !value.iter().all(is_value) {
                         return Err(de::Error::custom(format!(
-                            "the value of \"{name}\" must be visible characters of ASCII, or null"
+                            "the value of \"{name}\" must be visible ASCII characters or null"
                         )));
                     }
                     overrides.insert(name, value);
@@ -84,7 +85,7 @@ impl<'de> Deserialize<'de> for SecurityHeaders {
     }
 }
 
-/// RFC 6797 §7.2: not over HTTP.
+/// Returns false for Strict-Transport-Security over HTTP (RFC 6797 §7.2).
 fn applies_to_scheme(name: &str, scheme: &str) -> bool {
     name != "strict-transport-security" || scheme == "https"
 }
@@ -96,7 +97,7 @@ const DEFAULT_HEADERS: &[(&str, &str)] = &[
     ("strict-transport-security", "max-age=31536000"),
 ];
 
-/// What caching and the message itself rest on.
+/// Fields on which caching and message framing depend.
 const RESERVED_HEADERS: &[&str] = &[
     "age",
     "cache-control",

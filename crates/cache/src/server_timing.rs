@@ -1,35 +1,34 @@
-//! `Server-Timing` as an origin sends it (W3C Server Timing §3): a strict reader that takes no more of
-//! it than is of use. What an origin says of its queries is told from all else by the name of the entry.
+//! A strict, bounded parser of the origin's `Server-Timing` (W3C Server Timing §3). Entries about database
+//! queries are recognized by their name.
 
 use crate::headers::{Headers, is_token_byte, members};
 
-/// One entry.
+/// An entry.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ServerTimingEntry {
-    /// Its name.
+    /// The name.
     pub name: String,
-    /// Milliseconds, if they are said.
+    /// The duration in milliseconds.
     pub dur: Option<f64>,
-    /// Its description, if it has one that is not empty.
+    /// The description, if it is not empty.
     pub desc: Option<String>,
 }
 
-/// The entries of all fields of that name, in order; of more than [`MOST`], the first. One that is
-/// malformed says nothing; a quote that is never closed takes the rest of its field with it.
+/// Returns the first [`MAX_ENTRIES`] entries of all `Server-Timing` fields. Malformed entries are ignored; an
+/// unclosed quote extends to the end of its field.
 #[must_use]
 pub fn parse_entries(headers: &Headers) -> Vec<ServerTimingEntry> {
     headers.get_all("server-timing").flat_map(members).filter_map(parse_entry).take(MAX_ENTRIES).collect()
 }
 
-/// Each run of a query, by its description or else by the name of its entry, with its milliseconds.
-/// Where they are not said, it took none.
+/// Returns the query entries: the description, or else the name, and the duration in milliseconds, or else 0.
 #[must_use]
 pub fn query_durations(headers: &Headers) -> Vec<(String, f64)> {
-    let runs = parse_entries(headers).into_iter().filter(|entry| is_query(&entry.name));
-    runs.map(|ServerTimingEntry { name, dur, desc }| (desc.unwrap_or(name), dur.unwrap_or(0.0))).collect()
+    let queries = parse_entries(headers).into_iter().filter(|entry| is_query(&entry.name));
+    queries.map(|ServerTimingEntry { name, dur, desc }| (desc.unwrap_or(name), dur.unwrap_or(0.0))).collect()
 }
 
-/// `db` and `sql` speak of queries, alone or with more after a `-`, `_` or `.`, as `db-read` or
+/// Returns true for `db` and `sql`, alone or followed by `-`, `_` or `.`, as in `db-read` or
 /// `sql.active_record`.
 fn is_query(name: &str) -> bool {
     ["db", "sql"].into_iter().any(|kind| {
@@ -50,7 +49,7 @@ fn parse_entry(text: &str) -> Option<ServerTimingEntry> {
     for part in parts {
         let (key, value) = part.split_once('=').map_or((part, None), |(key, value)| (key, Some(value)));
         let value = value.map(str::trim).and_then(parse_value);
-        // Of a parameter that comes twice, the first counts, whatever it says.
+        // The first of repeated parameters applies, even if it is invalid.
         if key.trim().eq_ignore_ascii_case("dur") && !std::mem::replace(&mut has_dur, true) {
             entry.dur = value.as_deref().and_then(parse_duration_ms);
         } else if key.trim().eq_ignore_ascii_case("desc") && !std::mem::replace(&mut has_desc, true) {
@@ -60,14 +59,14 @@ fn parse_entry(text: &str) -> Option<ServerTimingEntry> {
     Some(entry)
 }
 
-/// What a value says: a token, or what is in quotes, without the backslashes.
+/// Parses a token or a quoted string.
 fn parse_value(value: &str) -> Option<String> {
     let Some(quoted) = value.strip_prefix('"') else { return is_name(value).then(|| value.to_owned()) };
     let mut text = String::new();
     let mut chars = quoted.chars();
     loop {
         match chars.next()? {
-            // What comes after the end is of no account.
+            // Characters after the closing quote are ignored.
             '"' => return Some(text),
             '\\' => text.push(chars.next()?),
             char => text.push(char),
@@ -75,7 +74,7 @@ fn parse_value(value: &str) -> Option<String> {
     }
 }
 
-/// A number of milliseconds from 0 to an hour; no `inf`, no `1e3`.
+/// Parses a decimal number of milliseconds without sign or exponent, clamped to one hour.
 fn parse_duration_ms(text: &str) -> Option<f64> {
     let is_number = text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
     let millis: f64 = text.parse().ok().filter(|_| is_number)?;
@@ -95,7 +94,7 @@ fn is_name(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(is_token_byte)
 }
 
-/// The parts of an entry. Semicolons within quotes do not part.
+/// Returns the parts of an entry. Semicolons within quotes do not separate parts.
 fn split_params(text: &str) -> impl Iterator<Item = &str> {
     let (mut is_quoted, mut is_escaped) = (false, false);
     text.split(move |char| {
@@ -109,11 +108,10 @@ fn split_params(text: &str) -> impl Iterator<Item = &str> {
     .map(str::trim)
 }
 
-/// More entries than this say nothing that these do not.
+/// The maximum number of entries parsed from a response.
 pub const MAX_ENTRIES: usize = 200;
 const MAX_NAME_BYTES: usize = 64;
 const MAX_DESCRIPTION_CHARS: usize = 100;
-/// Milliseconds.
 const MAX_DURATION_MS: f64 = 3_600_000.0;
 
 #[cfg(test)]

@@ -21,7 +21,7 @@ pub struct SharedState<B> {
     limiters: BTreeMap<usize, OriginLimiter>,
     /// Navigations and the quota of prefetches.
     pub prefetcher: Prefetcher,
-    /// The metrics that were not handed over yet.
+    /// The metrics that were not flushed yet.
     pub metrics: CacheMetrics,
 }
 

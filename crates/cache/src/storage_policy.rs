@@ -1,5 +1,5 @@
-//! Whether an answer may be stored, and on what terms. RFC 9111 §3 in its order, and where a shared
-//! cache before other people's sites must be more careful than that, the reason.
+//! The storage policy: RFC 9111 §3 in its order, with the stricter rules that a shared cache in front of
+//! arbitrary sites needs.
 
 use crate::date;
 use crate::decision_log::{DecisionLog, DecisionReason, LifetimeSource};
@@ -10,7 +10,7 @@ use crate::policy::RoutePolicy;
 use crate::purge;
 use crate::vary;
 
-/// What is stored of an answer; nothing where it may not be. The grounds say which rule decided.
+/// Returns the entry for a response; none if it must not be stored. The log names the rule that decided.
 #[must_use]
 pub fn storable_entry(
     request: &RequestHead,
@@ -29,7 +29,7 @@ pub fn storable_entry(
     }
 }
 
-/// The first rule that forbids it.
+/// Returns the first reason not to store a response.
 fn storage_refusal(
     request: &RequestHead,
     response: &ResponseHead,
@@ -47,13 +47,13 @@ fn storage_refusal(
     if status == 206 || status == 304 {
         return Some(DecisionReason::PartialResponse);
     }
-    // RFC 9111 §7.1: what one request brought about must not be what others get.
+    // RFC 9111 §7.1: a response that one request provoked must not be served to others.
     if TRANSIENT_STATUSES.contains(&status) {
         return Some(DecisionReason::TransientStatus { status });
     }
     match (directives.must_understand, UNDERSTOOD_STATUSES.contains(&status)) {
         (true, false) => return Some(DecisionReason::StatusNotUnderstood { status }),
-        // RFC 9111 §5.2.2.3: who understands ignores no-store.
+        // RFC 9111 §5.2.2.3: a cache that understands the status ignores no-store.
         (true, true) => log.record(DecisionReason::MustUnderstand { status }),
         (false, _) if directives.no_store => return Some(DecisionReason::NoStore),
         (false, _) => log.record(DecisionReason::StatusUnderstood { status }),
@@ -77,7 +77,7 @@ fn storage_refusal(
         let lists_field = |scope: &DirectiveScope| scope.fields().iter().any(|field| field == name);
         lists_field(&directives.private) || lists_field(&directives.no_cache)
     };
-    // RFC 9111 §7.3 leaves it to the origin; origins forget. One that names the field remembered.
+    // RFC 9111 §7.3: reject responses with Set-Cookie unless no-cache or private lists the field.
     if response.headers.has("set-cookie") && !hidden("set-cookie") {
         return Some(DecisionReason::SetsCookie);
     }
@@ -100,11 +100,11 @@ fn build_entry(
     {
         (freshness.lifetime, freshness.source) = (lifetime, source);
     }
-    // RFC 9111 §3, its last condition: no-cache alone does not make every status storable.
-    let is_usual =
+    // RFC 9111 §3, last condition: no-cache alone does not make every status storable.
+    let is_cacheable_status =
         HEURISTIC_STATUSES.contains(&response.status) || NEGATIVE_STATUSES.contains(&response.status);
     let never_needs_lifetime =
-        directives.public || directives.no_cache == DirectiveScope::WholeResponse && is_usual;
+        directives.public || directives.no_cache == DirectiveScope::WholeResponse && is_cacheable_status;
     if freshness.source == LifetimeSource::None && !never_needs_lifetime {
         log.record(DecisionReason::NoLifetime { status: response.status });
         return None;
@@ -146,7 +146,7 @@ fn build_entry(
     Some(entry)
 }
 
-/// The lifetime where the origin says none: the route's word, or else a guess.
+/// Returns the lifetime of a response without an explicit one: the route's, or else a heuristic one.
 fn implied_lifetime(
     response: &ResponseHead,
     directives: &ResponseDirectives,
@@ -167,23 +167,23 @@ fn implied_lifetime(
     {
         return Some((ttl, LifetimeSource::Route));
     }
-    // RFC 9111 §4.2.2: a tenth of the time since it changed, and here a day at most.
+    // RFC 9111 §4.2.2: 10 % of the time since the last modification, at most a day.
     let modified = date::parse(response.headers.first("last-modified")?)?;
     let lifetime = (date_seconds(response).saturating_sub(modified) / 10).min(MAX_HEURISTIC_SECONDS);
     Some((lifetime, LifetimeSource::Heuristic))
 }
 
-/// RFC 9110 §15.1, without those about what is not there and without 206.
+/// The heuristically cacheable status codes (RFC 9110 §15.1), except for 206 and errors.
 const HEURISTIC_STATUSES: &[u16] = &[200, 203, 204, 300, 301, 308];
-/// What is not there, not allowed, or not to be had, for everybody.
+/// The status codes to which `negative_ttl` applies.
 const NEGATIVE_STATUSES: &[u16] = &[404, 410];
-/// What we know the meaning of for a cache.
+/// The status codes whose caching behavior this cache implements (RFC 9111 §3).
 const UNDERSTOOD_STATUSES: &[u16] =
     &[200, 203, 204, 300, 301, 302, 303, 307, 308, 401, 402, 403, 404, 405, 410, 414, 451, 501];
-/// About one request, or one moment.
+/// Status codes that concern one request or one moment.
 const TRANSIENT_STATUSES: &[u16] =
     &[400, 408, 413, 417, 421, 425, 426, 428, 429, 431, 500, 502, 503, 504, 505];
-/// What is ours to say, or was for caches before us.
+/// Fields that this cache sends itself, or that are addressed to caches.
 const UNSTORED_HEADERS: &[&str] =
     &["age", "cache-tag", "surrogate-key", "set-cookie", "alt-svc", "server-timing"];
 const MAX_HEURISTIC_SECONDS: u64 = 24 * 3600;

@@ -1,20 +1,20 @@
-//! Variants (RFC 9111 §4.1): which request fields an answer depends on, and what makes two requests the
-//! same for it. What is normalised for the key is normalised for the origin too, so that what is stored
-//! is what was asked for.
+//! Variants (RFC 9111 §4.1). Request fields are normalised for the origin as they are for the key, so that the
+//! stored response is the one for the key.
 
 use crate::decision_log::DecisionReason;
 use crate::headers::{Headers, members};
 
-/// The fields that an answer varies on, sorted; an error where it cannot be shared.
-pub fn names(answer: &Headers, allowed: &[String]) -> Result<Vec<String>, DecisionReason> {
+/// Returns the sorted names of the request fields on which a response varies, or the reason why it cannot be
+/// shared.
+pub fn names(response: &Headers, allowed: &[String]) -> Result<Vec<String>, DecisionReason> {
     let mut names: Vec<String> =
-        answer.members("vary").iter().map(|name| name.to_ascii_lowercase()).collect();
-    // An origin that compresses and does not say so would have it read by who cannot.
-    if answer.has("content-encoding") {
+        response.members("vary").iter().map(|name| name.to_ascii_lowercase()).collect();
+    // An origin that compresses without Vary would break clients that do not support the coding.
+    if response.has("content-encoding") {
         names.push("accept-encoding".to_owned());
     }
-    // And one that lets a page of one origin read it would lock out the others.
-    if answer.first("access-control-allow-origin").is_some_and(|origin| origin != "*") {
+    // An origin that allows one page origin by CORS without Vary would lock out the others.
+    if response.first("access-control-allow-origin").is_some_and(|origin| origin != "*") {
         names.push("origin".to_owned());
     }
     names.sort();
@@ -28,7 +28,7 @@ pub fn names(answer: &Headers, allowed: &[String]) -> Result<Vec<String>, Decisi
     }
 }
 
-/// What of a request makes the variant: empty for an answer that does not vary.
+/// Returns the part of the storage key that names a request's variant; empty if the response does not vary.
 #[must_use]
 pub fn variant_key(names: &[String], request: &Headers) -> String {
     let mut variant = String::new();
@@ -36,7 +36,7 @@ pub fn variant_key(names: &[String], request: &Headers) -> String {
         let value = request.joined(name);
         variant.push('\n');
         variant.push_str(name);
-        // A field that is absent and one that is empty are not the same.
+        // An absent field and an empty one are different variants.
         if let Some(value) = value {
             variant.push('=');
             variant.push_str(&value);
@@ -45,7 +45,7 @@ pub fn variant_key(names: &[String], request: &Headers) -> String {
     variant
 }
 
-/// Brings the fields that nearly every browser sends otherwise into one form of a few.
+/// Normalises Accept-Encoding and Accept-Language, so that browsers share variants.
 pub(crate) fn normalise(request: &mut Headers) {
     if let Some(text) = request.joined("accept-encoding") {
         let named: Vec<(&str, u32)> = members(&text).map(parse_weighted).collect();
@@ -68,13 +68,13 @@ pub(crate) fn normalise(request: &mut Headers) {
     }
 }
 
-/// How much a coding is wanted, in thousandths (RFC 9110 §12.5.3).
+/// Returns the weight of a content coding in thousandths (RFC 9110 §12.5.3).
 fn coding_weight(all: &[(&str, u32)], coding: &str) -> u32 {
-    let named = |wanted: &str| all.iter().find(|(name, _)| name.eq_ignore_ascii_case(wanted));
-    named(coding).or_else(|| named("*")).map_or(0, |(_, weight)| *weight)
+    let listed = |wanted: &str| all.iter().find(|(name, _)| name.eq_ignore_ascii_case(wanted));
+    listed(coding).or_else(|| listed("*")).map_or(0, |(_, weight)| *weight)
 }
 
-/// The name and weight of a member such as `gzip;q=0.5`.
+/// Parses a member such as `gzip;q=0.5` into its name and its weight in thousandths.
 fn parse_weighted(member: &str) -> (&str, u32) {
     let mut parts = member.split(';').map(str::trim);
     let name = parts.next().unwrap_or_default();
@@ -84,7 +84,7 @@ fn parse_weighted(member: &str) -> (&str, u32) {
     (name, weight)
 }
 
-/// RFC 9110 §12.4.2: at most three digits after the point.
+/// Parses a weight into thousandths. It has at most three decimal places (RFC 9110 §12.4.2).
 fn parse_weight(text: &str) -> Option<u32> {
     let (whole, rest) = text.split_once('.').unwrap_or((text, ""));
     let whole: u32 = whole.parse().ok()?;
@@ -96,7 +96,7 @@ fn parse_weight(text: &str) -> Option<u32> {
     whole.checked_mul(1000)?.checked_add(rest).filter(|weight| *weight <= 1000)
 }
 
-/// What bodies come in; the better first.
+/// Content codings in order of preference.
 const PREFERRED_CODINGS: &[&str] = &["zstd", "br", "gzip"];
 
 #[cfg(test)]

@@ -1,19 +1,17 @@
-//! What is to be warmed: a list of addresses as somebody sends it, in lines or as a sitemap
-//! (sitemaps.org, protocol 0.9). No more of it is read than is wanted.
+//! Lists of URLs to warm: plain text with one URL per line, or a sitemap (sitemaps.org, protocol 0.9).
 
 use std::fmt;
 
-/// Why a list is none.
+/// An error in a list of URLs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WarmListError {
-    /// It lists sitemaps and no pages.
+    /// The list is a sitemap index, without pages.
     SitemapIndex,
-    /// It is a feed, a page or something else in angle brackets.
+    /// The list is an XML or HTML document other than a sitemap.
     NotASitemap,
 }
 
-/// The addresses of a list, each once, in its order; no more than so many. Blank lines, and lines that
-/// begin with `#`, say nothing.
+/// Returns the first `limit` distinct URLs of a list. Blank lines and lines that begin with `#` are ignored.
 pub fn parse_list(body: &str, limit: usize) -> Result<Vec<String>, WarmListError> {
     let body = body.trim_start_matches('\u{feff}').trim_start();
     let found: Box<dyn Iterator<Item = String> + '_> = match body.starts_with('<') {
@@ -31,7 +29,7 @@ pub fn parse_list(body: &str, limit: usize) -> Result<Vec<String>, WarmListError
     Ok(found.filter(|address| seen.insert(address.clone())).take(limit).collect())
 }
 
-/// What stands in each `loc` of a namespace of the sitemap's own.
+/// Returns the content of each `loc` element in the sitemap's own namespace.
 fn sitemap_locations(body: &str) -> impl Iterator<Item = String> + '_ {
     let mut rest = body;
     std::iter::from_fn(move || {
@@ -56,7 +54,7 @@ fn sitemap_locations(body: &str) -> impl Iterator<Item = String> + '_ {
     })
 }
 
-/// What follows a `loc` with attributes or blanks.
+/// Returns the text after a `loc` start tag with attributes or whitespace.
 fn strip_loc_tag(rest: &str) -> Option<&str> {
     let inner = rest.strip_prefix("<loc").filter(|inner| inner.starts_with([' ', '\t', '\r', '\n']))?;
     inner.split_once('>').map(|(_, inner)| inner)
@@ -70,7 +68,7 @@ fn has_element(body: &str, name: &str) -> bool {
     })
 }
 
-/// XML 1.0 §4.6, and characters by number.
+/// Replaces the predefined entities (XML 1.0 §4.6) and character references (§4.1).
 fn unescape_xml(text: &str) -> String {
     let mut all = String::with_capacity(text.len());
     let mut rest = text;
@@ -113,9 +111,9 @@ fn parse_entity(name: &str) -> Option<char> {
 impl fmt::Display for WarmListError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::SitemapIndex => "this is an index of sitemaps; send one of the sitemaps that it lists",
+            Self::SitemapIndex => "this is a sitemap index; send one of the sitemaps that it lists",
             Self::NotASitemap => {
-                "this is no sitemap: its root is not urlset; send a sitemap, or one address a line"
+                "this is not a sitemap, because its root is not urlset; send a sitemap, or one URL per line"
             }
         })
     }

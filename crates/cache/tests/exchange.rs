@@ -1,4 +1,4 @@
-//! The exchange, step by step: what each event leads to in each state, and what the client gets.
+//! The exchange as a state machine: the step after each event, and the response that the client gets.
 
 #![expect(clippy::expect_used, clippy::panic, reason = "a test that cannot go on fails")]
 
@@ -334,7 +334,7 @@ fn failures_of_the_origin_are_replaced_or_reported() {
 }
 
 #[test]
-fn responses_that_are_not_storable_let_nobody_wait() {
+fn requests_do_not_wait_for_unstorable_responses() {
     let table = [
         (200, "cache-control: no-store", Step::Send, false),
         (200, "set-cookie: a=b\ncache-control: max-age=60", Step::Send, false),

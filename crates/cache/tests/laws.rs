@@ -1,5 +1,5 @@
-//! What holds for any header, clock and request: nothing panics, nothing private is stored, and what is
-//! served fresh is fresh.
+//! Properties for arbitrary header fields, times and requests: nothing panics, no private response is stored,
+//! and responses served as fresh are fresh.
 
 use cache::{
     CacheConfig, CacheEntry, DecisionLog, Headers, LookupCandidate, LookupPlan, RequestHead, RequestParts,
@@ -8,7 +8,7 @@ use cache::{
 };
 use proptest::prelude::*;
 
-/// Fields as somebody might send them who wants us to fall.
+/// Adversarial header fields.
 fn hostile_headers() -> impl Strategy<Value = Headers> {
     let name = prop::sample::select(vec![
         "cache-control",
@@ -90,63 +90,63 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 800, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn nothing_that_is_sent_panics_and_what_is_served_fresh_is_fresh(
-        asked in hostile_headers(), answered in hostile_headers(), again in hostile_headers(), updated in hostile_headers(),
+    fn arbitrary_messages_never_panic_and_only_fresh_responses_are_served_as_fresh(
+        request in hostile_headers(), response in hostile_headers(), second in hostile_headers(), update in hostile_headers(),
         status in 0..1000_u16, requested in any_time(), received in any_time(), now in any_time(),
-        ttl in prop::option::of(0..100_u64), heeds in any::<bool>(), length in any::<u64>(),
+        ttl in prop::option::of(0..100_u64), honors_request_directives in any::<bool>(), length in any::<u64>(),
     ) {
-        let rules = RoutePolicy { ttl, honors_request_directives: heeds, ..RoutePolicy::default() };
-        let request = RequestHead::get(asked);
-        let answer = ResponseHead { status, headers: answered, requested, received };
-        let _ = (select_range(&again, &answer.headers, length), is_not_modified(&again, &answer.headers));
-        let _ = vary_names(&answer.headers, &rules.vary).map(|names| variant_key(&names, &again));
-        let Some(stored) = storable_entry(&request, &answer, &rules, 0, &mut DecisionLog::new()) else { return Ok(()) };
-        let directives = ResponseDirectives::from_headers(&answer.headers);
-        prop_assert!(!stored.headers.has("set-cookie"), "a cookie is never stored");
+        let policy = RoutePolicy { ttl, honors_request_directives, ..RoutePolicy::default() };
+        let request = RequestHead::get(request);
+        let response = ResponseHead { status, headers: response, requested, received };
+        let _ = (select_range(&second, &response.headers, length), is_not_modified(&second, &response.headers));
+        let _ = vary_names(&response.headers, &policy.vary).map(|names| variant_key(&names, &second));
+        let Some(entry) = storable_entry(&request, &response, &policy, 0, &mut DecisionLog::new()) else { return Ok(()) };
+        let directives = ResponseDirectives::from_headers(&response.headers);
+        prop_assert!(!entry.headers.has("set-cookie"), "a cookie is never stored");
         prop_assert!(!directives.no_store || directives.must_understand);
         prop_assert!(directives.private != cache::DirectiveScope::WholeResponse);
         prop_assert!(!request.headers.has("authorization") || directives.public || directives.must_revalidate || directives.s_maxage.is_some());
-        prop_assert!(stored.age(now) <= 1 << 31);
+        prop_assert!(entry.age(now) <= 1 << 31);
 
-        let sealed = stored.encode_head(0);
-        prop_assert_eq!(CacheEntry::decode(&sealed), Some((stored.clone(), sealed.len())));
+        let envelope = entry.encode_head(0);
+        prop_assert_eq!(CacheEntry::decode(&envelope), Some((entry.clone(), envelope.len())));
 
-        let second = RequestHead::get(again);
-        let found = LookupCandidate { entry: &stored, purge_status: PurgeStatus::NotPurged, is_hot: true };
-        if plan_lookup(Some(found), &second, &RoutePolicy { honors_request_directives: false, ..rules.clone() }, now, &mut DecisionLog::new()) == LookupPlan::Serve {
-            prop_assert!(stored.freshness.lifetime > stored.age(now));
-            prop_assert!(!stored.freshness.never_without_validation);
+        let second = RequestHead::get(second);
+        let candidate = LookupCandidate { entry: &entry, purge_status: PurgeStatus::NotPurged, is_hot: true };
+        if plan_lookup(Some(candidate), &second, &RoutePolicy { honors_request_directives: false, ..policy.clone() }, now, &mut DecisionLog::new()) == LookupPlan::Serve {
+            prop_assert!(entry.freshness.lifetime > entry.age(now));
+            prop_assert!(!entry.freshness.never_without_validation);
         }
-        let update = ResponseHead { status: 304, headers: updated, requested, received };
-        let _ = apply_not_modified(&stored, &request, &update, &rules, 1, &mut DecisionLog::new());
+        let update = ResponseHead { status: 304, headers: update, requested, received };
+        let _ = apply_not_modified(&entry, &request, &update, &policy, 1, &mut DecisionLog::new());
     }
 
     #[test]
-    fn no_envelope_panics(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+    fn decoding_arbitrary_envelopes_never_panics(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
         let _ = CacheEntry::decode(&bytes);
         for version in [b"evc1", b"evc2"] {
             let envelope = [version.as_slice(), &bytes].concat();
             let _ = CacheEntry::decode(&envelope);
-            let _ = cache::EnvelopeHeader::parse(&envelope).map(|frame| frame.is_complete(bytes.len()));
+            let _ = cache::EnvelopeHeader::parse(&envelope).map(|header| header.is_complete(bytes.len()));
         }
     }
 
     #[test]
-    fn no_arrival_panics_and_a_shared_one_carries_no_cookie_that_is_not_keyed(
+    fn arbitrary_requests_never_panic_and_shared_ones_forward_no_unkeyed_cookie(
         headers in hostile_headers(), path in "/\\PC{0,20}", query in "\\PC{0,20}", host in "[a-z.]{0,9}",
     ) {
         let routes = CacheConfig::parse(r#"{"routes": [{"host": "*.b", "path": "/**", "origin": "https://o", "cookies": {"ignore": ["*"]}}]}"#).expect("routes");
         let head = RequestHead::get(headers);
         let host = format!("{host}.b");
         let incoming = RequestParts { scheme: "https", host: &host, path: &path, query: &query, head: &head, client_ip: "" };
-        if let Some(Ok(arrival)) = RoutedRequest::resolve(&routes, &incoming, &mut DecisionLog::new()) && arrival.key.is_some() {
-            prop_assert!(!arrival.origin_request.headers.has("cookie"));
-            prop_assert!(!arrival.origin_request.headers.has("authorization"));
+        if let Some(Ok(routed)) = RoutedRequest::resolve(&routes, &incoming, &mut DecisionLog::new()) && routed.key.is_some() {
+            prop_assert!(!routed.origin_request.headers.has("cookie"));
+            prop_assert!(!routed.origin_request.headers.has("authorization"));
         }
     }
 
     #[test]
-    fn no_configuration_panics(text in "\\PC{0,60}") {
+    fn parsing_arbitrary_configurations_never_panics(text in "\\PC{0,60}") {
         let _ = CacheConfig::parse(&text);
     }
 }

@@ -1,8 +1,6 @@
 //! The opcodes that JavaScript and Rust exchange: `worker/js/opcodes.js` is generated from the enums. Run
 //! this test with `UPDATE_GENERATED=1` to write the file anew.
 
-#![expect(clippy::expect_used, reason = "a test that cannot go on fails")]
-
 use std::fmt::Debug;
 use std::path::Path;
 

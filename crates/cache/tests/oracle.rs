@@ -1,7 +1,7 @@
-//! A second implementation, `http-cache-semantics`, asked the same: random answers, requests and clocks.
-//! Where the two must differ, the difference is named, and nothing else may differ.
+//! A comparison with a second implementation, `http-cache-semantics`, on random responses, requests and
+//! times. Intended differences are listed, and there must be no others.
 
-#![expect(clippy::expect_used, reason = "a test that cannot go on says so")]
+#![expect(clippy::expect_used, reason = "a test that cannot go on fails")]
 
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -14,7 +14,7 @@ use proptest::prelude::*;
 
 const START: u64 = 784_111_777;
 
-/// What is done for the second request.
+/// The treatment of the second request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum OracleOutcome {
     NotStored,
@@ -25,13 +25,13 @@ enum OracleOutcome {
 fn ours(
     request: &Headers,
     status: u16,
-    answer: &Headers,
+    response: &Headers,
     next_request: &Headers,
     later: u64,
 ) -> OracleOutcome {
     let policy = RoutePolicy { honors_request_directives: true, negative_ttl: 0, ..RoutePolicy::default() };
     let at = |seconds: u64| UnixMillis((START + seconds) * 1000);
-    let response = ResponseHead { status, headers: answer.clone(), requested: at(0), received: at(0) };
+    let response = ResponseHead { status, headers: response.clone(), requested: at(0), received: at(0) };
     let request = RequestHead::get(request.clone());
     let Some(entry) = storable_entry(&request, &response, &policy, 0, &mut DecisionLog::new()) else {
         return OracleOutcome::NotStored;
@@ -52,7 +52,7 @@ fn ours(
 fn theirs(
     request: &Headers,
     status: u16,
-    answer: &Headers,
+    response: &Headers,
     next_request: &Headers,
     later: u64,
 ) -> OracleOutcome {
@@ -64,7 +64,7 @@ fn theirs(
         builder.body(()).expect("a request")
     };
     let mut builder = http::Response::builder().status(status);
-    for (name, value) in answer.iter() {
+    for (name, value) in response.iter() {
         builder = builder.header(name, value);
     }
     let response = builder.body(()).expect("a response");
@@ -80,45 +80,51 @@ fn theirs(
     }
 }
 
-/// Why the two differ, where they must. Each is a decision of ours or a lack of theirs, as narrow as it
-/// can be said.
+/// Returns the name of a known difference: a deliberate rule of this cache, or a missing one of the other.
+/// The conditions are as narrow as possible.
 fn known_difference(
     status: u16,
-    answer: &Headers,
+    response: &Headers,
     ours: OracleOutcome,
     theirs: OracleOutcome,
 ) -> Option<&'static str> {
-    let said = ResponseDirectives::from_headers(answer);
-    let can_be_asked_about = answer.has("etag") || answer.has("last-modified");
-    let has_lifetime = said.max_age.is_some() || said.s_maxage.is_some() || answer.has("expires");
-    let is_qualified = !said.no_cache.fields().is_empty() || !said.private.fields().is_empty();
+    let directives = ResponseDirectives::from_headers(response);
+    let has_validator = response.has("etag") || response.has("last-modified");
+    let has_lifetime =
+        directives.max_age.is_some() || directives.s_maxage.is_some() || response.has("expires");
+    let is_qualified = !directives.no_cache.fields().is_empty() || !directives.private.fields().is_empty();
     let all = [
-        // What is stale at once and cannot be asked about is of no use, so it is not stored here.
+        // This cache does not store responses that are stale at once and have no validator.
         (
             "useless",
-            (ours, theirs) == (OracleOutcome::NotStored, OracleOutcome::SentToOrigin) && !can_be_asked_about,
+            (ours, theirs) == (OracleOutcome::NotStored, OracleOutcome::SentToOrigin) && !has_validator,
         ),
-        // A cookie is for one visitor and never stored here; they store it and ask each time, or serve
-        // it where the origin says public.
-        ("set-cookie", ours == OracleOutcome::NotStored && answer.has("set-cookie")),
-        // An error of the moment is never stored here.
+        // This cache never stores cookies. The other stores them, and validates each time or serves them if
+        // the origin says public.
+        ("set-cookie", ours == OracleOutcome::NotStored && response.has("set-cookie")),
+        // This cache never stores transient errors.
         ("momentary", ours == OracleOutcome::NotStored && matches!(status, 400 | 500 | 503)),
-        // RFC 9111 §5.2.2.8: proxy-revalidate is about what is stale; they ask at once.
+        // RFC 9111 §5.2.2.8: proxy-revalidate concerns stale responses. The other validates fresh ones, too.
         (
             "proxy-revalidate",
-            said.must_revalidate && theirs == OracleOutcome::SentToOrigin && ours == OracleOutcome::Served,
+            directives.must_revalidate
+                && theirs == OracleOutcome::SentToOrigin
+                && ours == OracleOutcome::Served,
         ),
-        // RFC 9111 §3.5 with §5.2.2.8: it lets an authorized answer be shared as must-revalidate does.
-        ("authorized", said.must_revalidate && theirs == OracleOutcome::NotStored),
-        // RFC 9111 §5.2.2.4 and §5.2.2.7: a qualified directive is about its fields alone. They take
-        // it for one that is not qualified.
+        // RFC 9111 §3.5 with §5.2.2.8: like must-revalidate, it allows sharing authorized responses.
+        ("authorized", directives.must_revalidate && theirs == OracleOutcome::NotStored),
+        // RFC 9111 §5.2.2.4 and §5.2.2.7: a qualified directive concerns its fields only. The other treats it
+        // like an unqualified one.
         ("qualified", is_qualified),
-        // RFC 9111 §5.2.2.3 is newer than what they implement.
-        ("must-understand", said.must_understand && (said.no_store || ours == OracleOutcome::NotStored)),
-        // RFC 9111 §4.2.2: a lifetime is guessed for the statuses that it names, and not for 404 and
-        // 410, of which the route has its own word. They store whatever could be guessed.
-        ("guess", !has_lifetime && (ours == OracleOutcome::NotStored || matches!(status, 404 | 410))),
-        // RFC 9111 §3: a status is understood that has no rules of its own for caches.
+        // RFC 9111 §5.2.2.3 is newer than the RFC that the other implements.
+        (
+            "must-understand",
+            directives.must_understand && (directives.no_store || ours == OracleOutcome::NotStored),
+        ),
+        // RFC 9111 §4.2.2: this cache uses heuristics for the listed statuses, except for 404 and 410, which
+        // have the route's negative_ttl. The other stores all heuristically cacheable responses.
+        ("heuristic", !has_lifetime && (ours == OracleOutcome::NotStored || matches!(status, 404 | 410))),
+        // RFC 9111 §3: a status without caching rules of its own counts as understood.
         ("status", theirs == OracleOutcome::NotStored && status == 299),
     ];
     all.iter().find(|(_, holds)| *holds).map(|(name, _)| *name)
@@ -139,7 +145,7 @@ fn responses() -> impl Strategy<Value = Headers> {
     };
     let moments = || (START - 400_000..START + 400).prop_map(date::format).boxed();
     let control = prop::collection::vec(directive, 0..4).prop_map(|all| {
-        // Theirs takes the first of two that contradict each other; each name once.
+        // The other uses the first of conflicting directives, so each name occurs once.
         let mut names = Vec::new();
         let once: Vec<String> = all
             .into_iter()
@@ -174,7 +180,7 @@ fn responses() -> impl Strategy<Value = Headers> {
 }
 
 fn requests() -> impl Strategy<Value = Headers> {
-    let wish = prop_oneof![
+    let field = prop_oneof![
         Just(String::new()),
         (0..200_u64).prop_map(|seconds| format!("cache-control: max-age={seconds}")),
         (0..200_u64).prop_map(|seconds| format!("cache-control: min-fresh={seconds}")),
@@ -186,7 +192,7 @@ fn requests() -> impl Strategy<Value = Headers> {
         ])
         .prop_map(str::to_owned),
     ];
-    wish.prop_map(|text| Headers::parse(&text))
+    field.prop_map(|text| Headers::parse(&text))
 }
 
 #[test]
@@ -195,33 +201,33 @@ fn http_cache_semantics_agrees_except_for_the_known_differences() {
     let all = (requests(), statuses, responses(), requests(), 0..250_u64);
     let mut runner = proptest::test_runner::TestRunner::deterministic();
     let mut same = [0_u32; 3];
-    let mut named = std::collections::BTreeMap::<&str, u32>::new();
+    let mut differences = std::collections::BTreeMap::<&str, u32>::new();
     for _ in 0..8_000 {
-        let (request, status, answer, mut again, later) = {
+        let (request, status, response, mut next_request, later) = {
             let tree = all.new_tree(&mut runner).expect("a case");
             proptest::strategy::ValueTree::current(&tree)
         };
-        // What is asked first decides whether it is authorized; asked again, it is the same visitor.
+        // Both requests come from the same client.
         if request.has("authorization") {
-            again.set("authorization", "x");
+            next_request.set("authorization", "x");
         }
         let (own, other) = (
-            ours(&request, status, &answer, &again, later),
-            theirs(&request, status, &answer, &again, later),
+            ours(&request, status, &response, &next_request, later),
+            theirs(&request, status, &response, &next_request, later),
         );
         if own == other {
             same[own as usize] += 1;
             continue;
         }
-        let reason = known_difference(status, &answer, own, other);
+        let reason = known_difference(status, &response, own, other);
         let Some(reason) = reason else {
             panic!(
-                "{own:?} here, {other:?} there: {request:?} {status} {answer:?} then {again:?} after {later} s"
+                "{own:?} here, {other:?} there: {request:?} {status} {response:?} then {next_request:?} after {later} s"
             )
         };
-        *named.entry(reason).or_default() += 1;
+        *differences.entry(reason).or_default() += 1;
     }
-    // The agreement is worth something only where each fate is common.
-    assert!(same.iter().all(|count| *count > 250), "agreed on {same:?}, differed by {named:?}");
-    println!("agreed on {same:?}, differed by {named:?}");
+    // The agreement is meaningful only if every outcome is common.
+    assert!(same.iter().all(|count| *count > 250), "agreed on {same:?}, differed by {differences:?}");
+    println!("agreed on {same:?}, differed by {differences:?}");
 }

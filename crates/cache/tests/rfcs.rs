@@ -1,7 +1,7 @@
-//! The RFCs as tables, a test for each section: what the origin answered, what is asked how long after,
-//! and what becomes of it.
+//! The RFCs as tables, with one test for each section: the origin's response, the next request with its
+//! delay, and the expected plan.
 
-#![expect(clippy::expect_used, reason = "a test that cannot go on says so")]
+#![expect(clippy::expect_used, reason = "a test that cannot go on fails")]
 
 use cache::{
     CacheEntry, DecisionLog, DecisionReason, EnvelopeHeader, Headers, LookupCandidate, LookupPlan,
@@ -23,7 +23,7 @@ fn response(status: u16, headers: &str) -> ResponseHead {
     ResponseHead { status, headers: Headers::parse(&lines(headers)), requested: at(0), received: at(0) }
 }
 
-/// Fields in one line of a table are parted by a bar.
+/// Splits the fields in a cell of a table, which are separated by bars.
 fn lines(fields: &str) -> String {
     fields.replace(" | ", "\n")
 }
@@ -61,15 +61,15 @@ fn plan_label(
     }
 }
 
-/// What becomes of an answer to a plain GET when the same is asked for some seconds later.
+/// Checks the plans for a response to a plain GET that is requested again after some seconds.
 #[track_caller]
 fn check(policy: &RoutePolicy, table: &[(u16, &str, u64, &str)]) {
     for (status, headers, later, expect) in table {
-        let fate = match store(&get(""), &response(*status, headers), policy) {
-            Ok(stored) => plan_label(&stored, PurgeStatus::NotPurged, &get(""), policy, *later),
-            Err(word) => word,
+        let plan = match store(&get(""), &response(*status, headers), policy) {
+            Ok(entry) => plan_label(&entry, PurgeStatus::NotPurged, &get(""), policy, *later),
+            Err(code) => code,
         };
-        assert_eq!(fate, *expect, "{status} {headers} after {later} s");
+        assert_eq!(plan, *expect, "{status} {headers} after {later} s");
     }
 }
 
@@ -96,7 +96,7 @@ fn rfc_9111_3_storing() {
             (103, "cache-control: max-age=60", 10, "not-final"),
             (600, "cache-control: max-age=60", 10, "not-final"),
             (304, "cache-control: max-age=60", 10, "partial"),
-            // A cache that is shared between strangers is more careful than §3.
+            // This cache is stricter than §3.
             (200, "cache-control: max-age=60 | set-cookie: a=b", 10, "set-cookie"),
             (400, "cache-control: max-age=60", 10, "momentary"),
             (431, "cache-control: max-age=60", 10, "momentary"),
@@ -142,9 +142,9 @@ fn rfc_9111_3_5_a_response_to_an_authorized_request_is_stored_only_if_the_origin
         ("cache-control: max-age=60, proxy-revalidate", Ok("serve")),
     ];
     for (headers, expect) in table {
-        let fate = store(&request, &response(200, headers), &policy)
+        let plan = store(&request, &response(200, headers), &policy)
             .map(|stored| plan_label(&stored, PurgeStatus::NotPurged, &request, &policy, 1));
-        assert_eq!(fate, expect, "{headers}");
+        assert_eq!(plan, expect, "{headers}");
     }
 }
 
@@ -160,9 +160,9 @@ fn rfc_9111_4_1_variants() {
         ("accept | vary: x-unlisted", Err("vary")),
     ];
     for (vary, expect) in table {
-        let fate =
+        let plan =
             store(&get(""), &response(200, &format!("cache-control: max-age=60 | vary: {vary}")), &policy);
-        assert_eq!(fate.map(drop), expect, "{vary}");
+        assert_eq!(plan.map(drop), expect, "{vary}");
     }
 }
 
@@ -226,10 +226,10 @@ fn rfc_9111_4_2_3_age() {
         ("age: -1", 0, 0, 0),
         ("age: 1.5", 0, 0, 0),
         ("age: 99999999999999999999", 0, 0, 1 << 31),
-        // The origin's own clock says that it is a minute old.
+        // By the origin's clock, the response is a minute old.
         ("date: Sun, 06 Nov 1994 08:48:37 GMT", 0, 0, 60),
         ("date: Sun, 06 Nov 1994 08:48:37 GMT | age: 70", 0, 0, 70),
-        // A clock ahead of ours says nothing.
+        // A Date in the future is ignored.
         ("date: Sun, 06 Nov 1994 08:50:37 GMT", 0, 0, 0),
         ("date: nonsense", 0, 3, 3),
     ];
@@ -238,7 +238,7 @@ fn rfc_9111_4_2_3_age() {
             response(200, &format!("cache-control: max-age=2147483648, stale-if-error=9 | {headers}"));
         answer.requested = at(0);
         answer.received = at(delay);
-        // What the origin says by its clock is judged by when it came.
+        // The Date of the response is compared with the time of its arrival.
         let entry = store(&get(""), &answer, &policy).expect(headers);
         assert_eq!(entry.age(at(delay + later)), expect, "{headers}");
     }
@@ -256,7 +256,7 @@ fn rfc_9111_4_2_4_stale_is_served_only_if_allowed() {
             (200, "cache-control: max-age=60 | etag: \"a\"", 90, "serve, then ask"),
             (200, "cache-control: max-age=60 | etag: \"a\"", 91, "ask, or stale"),
             (200, "cache-control: max-age=60 | etag: \"a\"", 361, "ask"),
-            // What the route implies, the origin can forbid.
+            // The origin can forbid what the route allows.
             (200, "cache-control: max-age=60, must-revalidate | etag: \"a\"", 61, "ask"),
             (200, "cache-control: max-age=60, proxy-revalidate | etag: \"a\"", 61, "ask"),
             (200, "cache-control: s-maxage=60 | etag: \"a\"", 61, "ask"),
@@ -279,14 +279,14 @@ fn rfc_9111_4_3_1_revalidation_sends_the_stored_validators() {
     for (headers, expect) in table {
         let answer = response(200, &format!("cache-control: no-cache | {headers}"));
         let entry = store(&get(""), &answer, &RoutePolicy::default()).expect(headers);
-        // The visitor's own validators are not the cache's.
+        // The client's own validators are not those of the cache.
         let request = get("if-none-match: \"visitors\"");
         let candidate =
             LookupCandidate { entry: &entry, purge_status: PurgeStatus::NotPurged, is_hot: false };
         let LookupPlan::Revalidate { conditions, .. } =
             plan_lookup(Some(candidate), &request, &RoutePolicy::default(), at(1), &mut DecisionLog::new())
         else {
-            panic!("{headers} is not asked about")
+            panic!("{headers} is not revalidated")
         };
         let conditions: Vec<(&str, &str)> =
             conditions.iter().map(|(name, value)| (*name, &**value)).collect();
@@ -308,7 +308,7 @@ fn rfc_9111_4_3_4_a_304_updates_the_stored_headers() {
     let update =
         "cache-control: max-age=90 | etag: \"a\" | content-length: 0 | content-encoding: br | x-new: 2";
     let RevalidationOutcome::Updated(fresh) = revalidate(own, update, &RoutePolicy::default()) else {
-        panic!("it still holds")
+        panic!("the entry is not updated")
     };
     let field = |name| fresh.headers.first(name);
     assert_eq!(
@@ -323,7 +323,7 @@ fn rfc_9111_4_3_4_a_304_updates_the_stored_headers() {
         [Some("max-age=90"), Some("3"), None, Some("1"), Some("2"), None]
     );
     assert_eq!((fresh.age(at(100)), fresh.freshness.lifetime, fresh.purge_seq), (0, 90, 5));
-    assert_eq!(fresh.tags, ["t"], "a 304 that names no tags takes none away");
+    assert_eq!(fresh.tags, ["t"], "a 304 without tags removes none");
 }
 
 #[test]
@@ -347,10 +347,10 @@ fn rfc_9111_4_3_4_a_304_with_another_strong_etag_updates_nothing() {
 
 #[test]
 fn rfc_9111_5_2_1_request_directives_are_honored_if_the_route_allows_it() {
-    let heeding = RoutePolicy { honors_request_directives: true, ..RoutePolicy::default() };
+    let honoring = RoutePolicy { honors_request_directives: true, ..RoutePolicy::default() };
     let origin = "cache-control: max-age=60 | etag: \"a\"";
     let table = [
-        // Asked how, seconds later, heeded, not heeded.
+        // Request fields, delay in seconds, plan if honored, plan if not honored.
         ("cache-control: no-cache", 10, "ask", "serve"),
         ("pragma: no-cache", 10, "ask", "serve"),
         ("pragma: no-cache | cache-control: max-age=30", 10, "serve", "serve"),
@@ -365,33 +365,37 @@ fn rfc_9111_5_2_1_request_directives_are_honored_if_the_route_allows_it() {
         ("cache-control: only-if-cached", 10, "serve", "serve"),
         ("cache-control: only-if-cached", 61, "504", "504"),
     ];
-    let entry = store(&get(""), &response(200, origin), &heeding).expect("stored");
-    for (wish, later, heeded, unheeded) in table {
-        assert_eq!(plan_label(&entry, PurgeStatus::NotPurged, &get(wish), &heeding, later), heeded, "{wish}");
+    let entry = store(&get(""), &response(200, origin), &honoring).expect("stored");
+    for (directive, later, honored, ignored) in table {
         assert_eq!(
-            plan_label(&entry, PurgeStatus::NotPurged, &get(wish), &RoutePolicy::default(), later),
-            unheeded,
-            "{wish}"
+            plan_label(&entry, PurgeStatus::NotPurged, &get(directive), &honoring, later),
+            honored,
+            "{directive}"
+        );
+        assert_eq!(
+            plan_label(&entry, PurgeStatus::NotPurged, &get(directive), &RoutePolicy::default(), later),
+            ignored,
+            "{directive}"
         );
     }
     let strict = self::store(
         &get(""),
         &response(200, "cache-control: max-age=60, must-revalidate | etag: \"a\""),
-        &heeding,
+        &honoring,
     );
     assert_eq!(
         plan_label(
             &strict.expect("stored"),
             PurgeStatus::NotPurged,
             &get("cache-control: max-stale"),
-            &heeding,
+            &honoring,
             61
         ),
         "ask",
-        "the origin's must-revalidate is above the visitor's max-stale"
+        "the origin's must-revalidate overrides the client's max-stale"
     );
     let no_store = get("cache-control: no-store");
-    assert_eq!(self::store(&no_store, &response(200, origin), &heeding).map(drop), Err("request-no-store"));
+    assert_eq!(self::store(&no_store, &response(200, origin), &honoring).map(drop), Err("request-no-store"));
 }
 
 #[test]
@@ -451,7 +455,7 @@ fn rfc_9213_cdn_cache_control_replaces_cache_control() {
             (200, "cache-control: max-age=5 | cdn-cache-control: max-age=60, Not Valid", 4, "serve"),
             (200, "cache-control: max-age=5 | cdn-cache-control: max-age=60, Not Valid", 5, "fetch"),
             (200, "cache-control: max-age=5 | cdn-cache-control: ", 5, "fetch"),
-            // Valid, and without any lifetime: then Expires says nothing either.
+            // A valid targeted field without a lifetime still replaces Expires.
             (200, "expires: Sun, 06 Nov 1994 08:50:37 GMT | cdn-cache-control: public", 1, "useless"),
         ],
     );
@@ -480,7 +484,7 @@ fn rfc_5861_stale_while_revalidate_and_stale_if_error() {
             (200, "cache-control: max-age=60, stale-if-error=30 | etag: \"a\"", 90, "ask, or stale"),
             (200, "cache-control: max-age=60, stale-if-error=30 | etag: \"a\"", 91, "ask"),
             (200, "cache-control: max-age=60, stale-if-error=30", 90, "fetch, or stale"),
-            // RFC 9111 §5.2.2.2 forbids it whatever else is said.
+            // RFC 9111 §5.2.2.2: must-revalidate overrides stale-while-revalidate and stale-if-error.
             (
                 200,
                 "cache-control: max-age=60, must-revalidate, stale-while-revalidate=30 | etag: \"a\"",
@@ -496,7 +500,7 @@ fn rfc_5861_stale_while_revalidate_and_stale_if_error() {
         .expect("stored");
     assert!(
         !can_serve_stale_on_error(&entry, &policy, at(70), &mut DecisionLog::new()),
-        "the origin's own word is above the route's"
+        "the origin's directive overrides the route's setting"
     );
 }
 
@@ -539,8 +543,8 @@ fn entries_purged_or_of_unknown_purge_status_are_not_served() {
         (PurgeStatus::Unknown, &policy, "fetch"),
         (PurgeStatus::Unknown, &trusting, "fetch, or stale"),
     ];
-    for (standing, rules, expect) in table {
-        assert_eq!(plan_label(&entry, standing, &get(""), rules, 1), expect, "{standing:?}");
+    for (purge_status, policy, expect) in table {
+        assert_eq!(plan_label(&entry, purge_status, &get(""), policy, 1), expect, "{purge_status:?}");
     }
 }
 
@@ -597,7 +601,7 @@ fn envelopes_round_trip_and_invalid_ones_are_refused() {
         assert_eq!(CacheEntry::decode(&envelope[..end]), None, "cut at {end}");
     }
     envelope[3] = b'3';
-    assert_eq!(CacheEntry::decode(&envelope), None, "of another version");
+    assert_eq!(CacheEntry::decode(&envelope), None, "unsupported version");
 }
 
 #[test]
@@ -606,7 +610,7 @@ fn the_envelope_format_is_stable_and_version_1_is_still_read() {
     let entry = storable_entry(&get(""), &answer, &RoutePolicy::default(), 7, &mut DecisionLog::new())
         .expect("stored");
     let hex: String = entry.encode_head(8).iter().map(|byte| format!("{byte:02x}")).collect();
-    assert_eq!(hex, include_str!("envelope-2.hex").trim(), "another shape needs another version");
+    assert_eq!(hex, include_str!("envelope-2.hex").trim(), "a new format needs a new version");
     let first = decode_hex(include_str!("envelope-1.hex").trim());
     assert_eq!(CacheEntry::decode(&first), Some((entry, first.len())));
     assert!(EnvelopeHeader::parse(&first).is_some_and(|frame| frame.is_complete(first.len() + 8)));

@@ -157,13 +157,13 @@ pub async fn analytics(env: Env, clock: String, now: f64) -> JsValue {
 
 /// Adds the purge clock's part to the document.
 fn add_clock_analytics(analytics: ClockAnalytics, document: &mut CacheAnalytics) {
-    let sizes = |spread: &Log2Histogram| {
-        spread.buckets().map(|(from, below, n)| RangeCount { from, below, n }).collect::<Vec<_>>()
+    let sizes = |histogram: &Log2Histogram| {
+        histogram.buckets().map(|(from, below, n)| RangeCount { from, below, n }).collect::<Vec<_>>()
     };
-    let ClockAnalytics { purges, marks, metrics: seen, calls } = analytics;
-    document.ages = sizes(&seen.ages);
-    document.purges = PurgeStats { count: purges, marks, lag_ms: sizes(&seen.purge_lags) };
-    document.classes = seen
+    let ClockAnalytics { purges, marks, metrics, calls } = analytics;
+    document.ages = sizes(&metrics.ages);
+    document.purges = PurgeStats { count: purges, marks, lag_ms: sizes(&metrics.purge_lags) };
+    document.classes = metrics
         .classes
         .iter()
         .map(|(class, &HitCounts { hits, stale, misses })| {
@@ -171,7 +171,7 @@ fn add_clock_analytics(analytics: ClockAnalytics, document: &mut CacheAnalytics)
             LifetimeClassStats { class: class.as_str(), hits, stale, misses, hit_ratio }
         })
         .collect();
-    document.keys = seen
+    document.keys = metrics
         .keys
         .top(MAX_REPORTED_KEYS)
         .into_iter()

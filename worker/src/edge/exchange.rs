@@ -62,7 +62,7 @@ impl CacheExchange {
         with_shared(|shared| self.exchange.handle(event, UnixMillis(now as u64), shared)).opcode()
     }
 
-    /// Tells the origin its place in the trace.
+    /// Sends the trace context to the origin.
     fn propagate_trace(&mut self) {
         if let Some(trace) = &self.trace {
             self.exchange.set_traceparent(trace.traceparent());
@@ -196,7 +196,7 @@ impl CacheExchange {
         self.handle(ExchangeEvent::BodyAborted, now)
     }
 
-    // What a step needs.
+    // Inputs of steps.
 
     #[wasm_bindgen(js_name = originRequest)]
     pub fn origin_request(&mut self, now: f64) -> OriginRequest {

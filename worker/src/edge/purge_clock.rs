@@ -1,5 +1,5 @@
-//! The one authority on purges, a Durable Object: it counts them, remembers what was purged last, tells
-//! isolates what they have missed, and keeps the sums and the record of who did what.
+//! The authority on purges, a Durable Object: it counts purges, stores purge versions, sends isolates the
+//! changes since their last sync, and stores the metrics, the transitions and the record of admin calls.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ use worker::{
 
 use crate::edge::purge_request::{AdminCall, ClockAnalytics, PurgeItem, PurgeRequest, RecordedCall};
 
-/// The object.
+/// The Durable Object of the purge clock.
 #[durable_object]
 #[derive(Debug)]
 pub struct TagClock {
@@ -31,14 +31,17 @@ impl DurableObject for TagClock {
         let mut clock = Self { state, is_open: false };
         match SCHEMA.iter().try_for_each(|statement| clock.sql().exec(statement, None).map(drop)) {
             Ok(()) => clock.is_open = true,
-            Err(error) => worker::console_error!("the clock's tables could not be opened: {error}"),
+            Err(error) => worker::console_error!("opening the tables of the purge clock failed: {error}"),
         }
         clock
     }
 
     async fn fetch(&self, mut request: Request) -> Result<Response> {
         if !self.is_open {
-            return Response::error("the tables are not open", 503);
+            return Response::error(
+                "the tables of the purge clock are unavailable; the log has the error",
+                503,
+            );
         }
         match request.path().as_str() {
             "/since" => {
@@ -66,15 +69,15 @@ impl DurableObject for TagClock {
                 Ok(Response::empty()?.with_status(204))
             }
             "/popular" => {
-                let seen = self.metrics_since((now_ms() / HOUR_MS).saturating_sub(POPULAR_HOURS))?;
-                let top = seen.keys.top(MAX_LIKELY).into_iter().map(|(key, _)| key);
+                let metrics = self.metrics_since((now_ms() / HOUR_MS).saturating_sub(POPULAR_HOURS))?;
+                let top = metrics.keys.top(MAX_LIKELY).into_iter().map(|(key, _)| key);
                 Response::from_json(&top.collect::<Vec<_>>())
             }
             "/likely" => {
                 Response::from_json(&self.load_transitions()?.most_likely_pages(MIN_SHARE, MAX_LIKELY))
             }
             "/analytics" => Response::from_json(&self.analytics()?),
-            _ => Response::error("there is nothing here", 404),
+            _ => Response::error("unknown path", 404),
         }
     }
 
@@ -88,11 +91,11 @@ impl DurableObject for TagClock {
 }
 
 impl TagClock {
-    /// All in one commit: there is no await between its statements.
+    /// Performs a purge. Its statements are one commit, because no await separates them.
     fn purge(&self, purge: PurgeRequest) -> Result<u64> {
         let mut clock = self.load_clock()?;
-        for what in purge.targets {
-            let target = match what {
+        for item in purge.targets {
+            let target = match item {
                 PurgeItem::Tag(tag) => PurgeTarget::Tag(tag),
                 PurgeItem::Url(url) => PurgeTarget::Url(url),
                 PurgeItem::Prefix(prefix) => PurgeTarget::Prefix(prefix),
@@ -102,7 +105,7 @@ impl TagClock {
                 Some(name) => self.load_version(&name)?,
                 None => PurgeVersion::default(),
             };
-            self.apply_effects(clock.purge(&target, purge.mode, known))?;
+            self.apply_writes(clock.purge(&target, purge.mode, known))?;
         }
         if self.count_versions()? > MAX_PURGE_VERSIONS {
             self.delete_versions(
@@ -114,16 +117,16 @@ impl TagClock {
         Ok(clock.seq)
     }
 
-    fn apply_effects(&self, effects: Vec<PurgeWrite>) -> Result<()> {
-        for effect in effects {
-            match effect {
-                PurgeWrite::Version { name, version: mark } => self.sql().exec(
+    fn apply_writes(&self, writes: Vec<PurgeWrite>) -> Result<()> {
+        for write in writes {
+            match write {
+                PurgeWrite::Version { name, version } => self.sql().exec(
                     "INSERT OR REPLACE INTO marks (name, hard, soft, last, at) VALUES (?, ?, ?, ?, ?)",
                     vec![
                         name.into(),
-                        to_sql_integer(mark.hard),
-                        to_sql_integer(mark.soft),
-                        to_sql_integer(mark.latest()),
+                        to_sql_integer(version.hard),
+                        to_sql_integer(version.soft),
+                        to_sql_integer(version.latest()),
                         to_sql_integer(now_ms()),
                     ],
                 )?,
@@ -142,22 +145,22 @@ impl TagClock {
             "SELECT name, hard, soft, at FROM marks WHERE last > ? ORDER BY last LIMIT ?",
             vec![to_sql_integer(since), to_sql_integer(MAX_VERSIONS_PER_PAGE as u64)],
         )?;
-        let (mut marks, mut at) = (Vec::new(), Vec::new());
+        let (mut versions, mut written_at) = (Vec::new(), Vec::new());
         for row in rows.raw() {
             if let [name, hard, soft, time] = row?.as_slice() {
-                marks.extend(decode_version(&[name.clone(), hard.clone(), soft.clone()]));
-                at.push(UnixMillis(from_sql_integer(time)));
+                versions.extend(decode_version(&[name.clone(), hard.clone(), soft.clone()]));
+                written_at.push(UnixMillis(from_sql_integer(time)));
             }
         }
-        // A full page: what comes after its last is not known yet.
-        let upto = match marks.last() {
-            Some((_, mark)) if marks.len() >= MAX_VERSIONS_PER_PAGE => mark.latest(),
+        // After a full page, more changes may follow.
+        let upto = match versions.last() {
+            Some((_, version)) if versions.len() >= MAX_VERSIONS_PER_PAGE => version.latest(),
             _ => clock.seq,
         };
-        Ok(PurgeChanges { clock, versions: marks, upto, written_at: at })
+        Ok(PurgeChanges { clock, versions, upto, written_at })
     }
 
-    /// What is older than anything that is stored says nothing any more.
+    /// Deletes the versions that are older than any stored response.
     fn expire_versions(&self) -> Result<()> {
         let before = to_sql_integer(now_ms().saturating_sub(VERSION_RETENTION_MS));
         let mut clock = self.load_clock()?;
@@ -171,30 +174,30 @@ impl TagClock {
 
     fn delete_versions(
         &self,
-        which: &str,
+        query: &str,
         values: Vec<SqlStorageValue>,
         clock: &mut PurgeClock,
     ) -> Result<()> {
-        let rows: Vec<_> = self.sql().exec(which, values)?.raw().collect::<Result<_>>()?;
-        for (name, mark) in rows.iter().filter_map(|row| decode_version(row)) {
-            clock.raise_floor(mark);
+        let rows: Vec<_> = self.sql().exec(query, values)?.raw().collect::<Result<_>>()?;
+        for (name, version) in rows.iter().filter_map(|row| decode_version(row)) {
+            clock.raise_floor(version);
             self.sql().exec("DELETE FROM marks WHERE name = ?", vec![name.into()])?;
         }
-        self.apply_effects(vec![PurgeWrite::Clock(*clock)])
+        self.apply_writes(vec![PurgeWrite::Clock(*clock)])
     }
 
-    /// Adds what an isolate saw to the hour.
+    /// Adds an isolate's metrics to the current hour.
     fn add_metrics(&self, added: &CacheMetrics) -> Result<()> {
         let hour = now_ms() / HOUR_MS;
-        let mut seen = self.metrics_since(hour)?;
-        seen.merge(added);
+        let mut metrics = self.metrics_since(hour)?;
+        metrics.merge(added);
         let statement = "INSERT OR REPLACE INTO seen (hour, seen) VALUES (?, ?)";
-        self.sql().exec(statement, vec![to_sql_integer(hour), serde_json::to_string(&seen)?.into()])?;
+        self.sql().exec(statement, vec![to_sql_integer(hour), serde_json::to_string(&metrics)?.into()])?;
         let before = to_sql_integer(hour.saturating_sub(METRICS_RETENTION_HOURS));
         self.sql().exec("DELETE FROM seen WHERE hour < ?", vec![before]).map(drop)
     }
 
-    /// What was seen from an hour on.
+    /// Returns the metrics from an hour on.
     fn metrics_since(&self, from: u64) -> Result<CacheMetrics> {
         let mut all = CacheMetrics::default();
         for row in self.sql().exec("SELECT seen FROM seen WHERE hour >= ?", vec![to_sql_integer(from)])?.raw()
@@ -204,22 +207,22 @@ impl TagClock {
         Ok(all)
     }
 
-    /// Adds the ways that an isolate saw. They are for guessing, so that one that is lost is no loss.
+    /// Adds an isolate's transitions.
     fn add_transitions(&self, added: &MarkovTable) -> Result<()> {
-        let mut ways = self.load_transitions()?;
-        ways.merge(added);
-        let aged_at = self.load_note("aged_at")?.and_then(|text| text.parse().ok());
-        if aged_at.is_some_and(|at: u64| now_ms().saturating_sub(at) > DAY_MS) {
-            ways.decay();
+        let mut transitions = self.load_transitions()?;
+        transitions.merge(added);
+        let decayed_at = self.load_note("aged_at")?.and_then(|text| text.parse().ok());
+        if decayed_at.is_some_and(|at: u64| now_ms().saturating_sub(at) > DAY_MS) {
+            transitions.decay();
         }
-        if aged_at.is_none_or(|at| now_ms().saturating_sub(at) > DAY_MS) {
+        if decayed_at.is_none_or(|at| now_ms().saturating_sub(at) > DAY_MS) {
             self.store_note("aged_at", &now_ms().to_string())?;
         }
-        self.store_note("ways", &serde_json::to_string(&ways)?)
+        self.store_note("ways", &serde_json::to_string(&transitions)?)
     }
 
     fn load_transitions(&self) -> Result<MarkovTable> {
-        // What another version has written is for guessing only, and begins anew.
+        // Transitions in an unsupported format are discarded, because they are statistics only.
         Ok(self.load_note("ways")?.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default())
     }
 
@@ -242,7 +245,8 @@ impl TagClock {
             outcome.as_str().into(),
         ];
         self.sql().exec("INSERT INTO calls (at, action, what, outcome) VALUES (?, ?, ?, ?)", values)?;
-        // Whoever looks on asks every few seconds; what was changed is remembered all the same.
+        // Dashboards read every few seconds. Read calls have a limit of their own, so that they do not evict
+        // the record of changes.
         if READ_ACTIONS.contains(&action.as_str()) {
             self.sql().exec(
                 "DELETE FROM calls WHERE action IN ('analytics', 'explain')
@@ -277,13 +281,8 @@ impl TagClock {
                 calls.push(RecordedCall { at: from_sql_integer(at), call });
             }
         }
-        let seen = self.metrics_since((now_ms() / HOUR_MS).saturating_sub(ANALYTICS_HOURS))?;
-        Ok(ClockAnalytics {
-            purges: self.load_clock()?.seq,
-            marks: self.count_versions()?,
-            metrics: seen,
-            calls,
-        })
+        let metrics = self.metrics_since((now_ms() / HOUR_MS).saturating_sub(ANALYTICS_HOURS))?;
+        Ok(ClockAnalytics { purges: self.load_clock()?.seq, marks: self.count_versions()?, metrics, calls })
     }
 
     fn load_clock(&self) -> Result<PurgeClock> {
@@ -291,14 +290,14 @@ impl TagClock {
         match row.as_deref() {
             Some([SqlStorageValue::String(text)]) => Ok(serde_json::from_str(text)?),
             None => Ok(PurgeClock::default()),
-            Some(_) => Err(Error::RustError("the stored clock is of no version of ours".into())),
+            Some(_) => Err(Error::RustError("the stored purge clock has an unsupported format".into())),
         }
     }
 
     fn load_version(&self, name: &str) -> Result<PurgeVersion> {
         let rows = self.sql().exec("SELECT name, hard, soft FROM marks WHERE name = ?", vec![name.into()])?;
         let row = rows.raw().next().transpose()?;
-        Ok(row.and_then(|row| decode_version(&row)).map(|(_, mark)| mark).unwrap_or_default())
+        Ok(row.and_then(|row| decode_version(&row)).map(|(_, version)| version).unwrap_or_default())
     }
 
     fn count_versions(&self) -> Result<usize> {
@@ -344,7 +343,7 @@ fn now_ms() -> u64 {
     Date::now().as_millis()
 }
 
-/// Version 1. A later one is told by the name of its table.
+/// Version 1. A later version would use tables of other names.
 const SCHEMA: &[&str] = &[
     "CREATE TABLE IF NOT EXISTS clock (id INTEGER PRIMARY KEY, state TEXT NOT NULL)",
     "CREATE TABLE IF NOT EXISTS marks (name TEXT PRIMARY KEY, hard INTEGER NOT NULL, soft INTEGER NOT NULL,
@@ -357,14 +356,13 @@ const SCHEMA: &[&str] = &[
 ];
 
 const SWEEP_INTERVAL: Duration = Duration::from_secs(3600);
-/// Milliseconds.
 const HOUR_MS: u64 = 3_600_000;
 const DAY_MS: u64 = 24 * HOUR_MS;
 const ANALYTICS_HOURS: u64 = 24;
 const POPULAR_HOURS: u64 = 2;
 const METRICS_RETENTION_HOURS: u64 = 35 * 24;
 const MAX_LIKELY: usize = 1_000;
-/// Calls that change nothing.
+/// Calls that change nothing, which the two statements above list, too.
 const READ_ACTIONS: [&str; 2] = ["analytics", "explain"];
 const MAX_READ_CALLS: u64 = 1_000;
 const MAX_CALLS: u64 = 10_000;

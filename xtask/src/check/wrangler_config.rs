@@ -88,6 +88,6 @@ mod tests {
         assert_eq!(check("portal"), Ok(()));
         let error = check("portl").expect_err("an unknown site");
         assert!(error.contains("EDGE at the top of wrangler.toml: line 2"), "{error}");
-        assert!(error.contains("no site of SITES has the name \"portl\""), "{error}");
+        assert!(error.contains("site \"portl\" is not in SITES (wrangler.toml)"), "{error}");
     }
 }

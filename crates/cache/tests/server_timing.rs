@@ -1,5 +1,4 @@
-//! `Server-Timing`, whoever wrote it: what is written by the book is read as it was meant, and anything
-//! else takes neither time nor room.
+//! The `Server-Timing` parser: valid fields round-trip, and the cost of any others is bounded.
 
 use cache::Headers;
 use cache::server_timing::{MAX_ENTRIES, ServerTimingEntry, parse_entries, query_durations};
@@ -9,14 +8,14 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
-    fn what_is_written_by_the_book_is_read_as_it_was_meant(
-        all in prop::collection::vec(
+    fn valid_entries_round_trip(
+        entries in prop::collection::vec(
             ("[a-z][a-z.-]{0,20}", prop::option::of(0_u32..3_000_000), prop::option::of("[ -~]{1,60}")),
             0..30,
         ),
         parts in 1_usize..4,
     ) {
-        let meant: Vec<ServerTimingEntry> = all
+        let entries: Vec<ServerTimingEntry> = entries
             .iter()
             .map(|(name, dur, desc)| ServerTimingEntry {
                 name: name.clone(),
@@ -24,7 +23,7 @@ proptest! {
                 desc: desc.as_ref().map(|text| text.trim().to_owned()).filter(|text| !text.is_empty()),
             })
             .collect();
-        let written = |entry: &ServerTimingEntry| {
+        let format_entry = |entry: &ServerTimingEntry| {
             let mut text = entry.name.clone();
             if let Some(dur) = entry.dur {
                 text.push_str(&format!(";dur={dur}"));
@@ -35,14 +34,14 @@ proptest! {
             text
         };
         let mut headers = Headers::new();
-        for some in meant.chunks(meant.len().div_ceil(parts).max(1)) {
-            headers.append("server-timing", &some.iter().map(written).collect::<Vec<_>>().join(", "));
+        for chunk in entries.chunks(entries.len().div_ceil(parts).max(1)) {
+            headers.append("server-timing", &chunk.iter().map(format_entry).collect::<Vec<_>>().join(", "));
         }
-        prop_assert_eq!(parse_entries(&headers), meant);
+        prop_assert_eq!(parse_entries(&headers), entries);
     }
 
     #[test]
-    fn whatever_is_sent_is_read_within_bounds(
+    fn arbitrary_fields_are_parsed_within_bounds(
         fields in prop::collection::vec("([db;,=\"\\\\. 0-9e-]|dur|desc|sql|\\PC){0,400}", 0..8),
     ) {
         let mut headers = Headers::new();
@@ -62,6 +61,6 @@ proptest! {
 fn entries_beyond_the_maximum_are_ignored() {
     let mut headers = Headers::new();
     (0..1000).for_each(|index| headers.append("server-timing", &format!("db;dur={index}")));
-    let read = query_durations(&headers);
-    assert_eq!((read.len(), read.last().map(|(_, millis)| *millis)), (MAX_ENTRIES, Some(199.0)));
+    let durations = query_durations(&headers);
+    assert_eq!((durations.len(), durations.last().map(|(_, millis)| *millis)), (MAX_ENTRIES, Some(199.0)));
 }

@@ -1,12 +1,11 @@
-//! The limiter before an origin that is overloaded, breaks and heals, second by second: it tightens
-//! soon, settles near what the origin bears, relaxes when it is well, and never falls below its least.
+//! Simulations of the limiter in front of an origin that is overloaded, fails and recovers: the rate falls
+//! quickly, settles near the origin's capacity, recovers, and never falls below its minimum.
 
-#![expect(clippy::expect_used, reason = "a test that cannot go on says so")]
+#![expect(clippy::expect_used, reason = "a test that cannot go on fails")]
 
 use cache::{OriginLimiter, OriginLimits, UnixMillis};
 
-/// An origin that bears so many requests a second: what comes beyond waits, and what waits longer than
-/// ten seconds fails.
+/// An origin with a capacity in requests a second. Further requests wait, and fail after ten seconds.
 struct SimulatedOrigin {
     capacity: f64,
     queue: Vec<u64>,
@@ -57,8 +56,12 @@ fn simulate(
                         done = 0.0;
                         break;
                     }
-                    let asked = origin.queue.remove(0);
-                    limiter.record_outcome(now - asked + 20, now - asked > 10_000, UnixMillis(now));
+                    let requested_at = origin.queue.remove(0);
+                    limiter.record_outcome(
+                        now - requested_at + 20,
+                        now - requested_at > 10_000,
+                        UnixMillis(now),
+                    );
                 }
             }
             sums.rate = limiter.rate();
@@ -95,12 +98,12 @@ fn an_overloaded_origin_is_limited_to_its_capacity_within_ten_seconds() {
     let later = simulate(&mut origin, &mut limiter, 10_000, 300, 300);
     let settled = &later[30..];
     let rate = mean(settled, |second| f64::from(second.admitted));
-    assert!((60.0..=105.0).contains(&rate), "{rate} of the 100 a second that it bears");
-    // No oscillation beyond these: a saw whose teeth are cuts of three tenths.
+    assert!((60.0..=105.0).contains(&rate), "{rate} of the capacity of 100 a second");
+    // The oscillation of decreases by 30 % stays within these bounds.
     let (low, high) =
         settled.iter().fold((f64::MAX, 0.0_f64), |(low, high), s| (low.min(s.rate), high.max(s.rate)));
     assert!(low >= 20.0 && high <= 220.0, "from {low} to {high}");
-    assert!(origin.queue.len() < 400, "{} wait", origin.queue.len());
+    assert!(origin.queue.len() < 400, "{} requests wait", origin.queue.len());
 }
 
 #[test]
@@ -109,14 +112,14 @@ fn a_failing_origin_gets_the_minimum_rate_and_recovers_fully() {
     simulate(&mut origin, &mut limiter, 0, 10, 300);
     origin.is_broken = true;
     let broken = simulate(&mut origin, &mut limiter, 10_000, 60, 300);
-    let first = broken.iter().position(|second| second.rate <= 8.0).expect("it is spared");
+    let first = broken.iter().position(|second| second.rate <= 8.0).expect("the rate is reduced");
     assert!(first <= 20, "after {first} s");
     assert!(broken.iter().all(|second| second.rate >= 4.0));
     assert!(mean(&broken[30..], |second| f64::from(second.failed)) <= 5.0);
     origin.is_broken = false;
-    let healed = simulate(&mut origin, &mut limiter, 70_000, 60, 300);
-    let last = healed.iter().rposition(|second| second.refused > 0).expect("it was tight");
-    assert!(last <= 40, "all is let through after {last} s");
+    let recovered = simulate(&mut origin, &mut limiter, 70_000, 60, 300);
+    let last = recovered.iter().rposition(|second| second.refused > 0).expect("requests were refused");
+    assert!(last <= 40, "requests are refused for {last} s");
 }
 
 #[test]
@@ -124,11 +127,11 @@ fn an_unresponsive_origin_is_not_considered_healthy() {
     let (mut origin, mut limiter) = origin_and_limiter(500.0);
     origin.is_broken = true;
     simulate(&mut origin, &mut limiter, 0, 60, 300);
-    let tight = limiter.rate();
+    let reduced = limiter.rate();
     origin.is_broken = false;
     origin.capacity = 0.0;
     simulate(&mut origin, &mut limiter, 60_000, 60, 300);
-    assert!(limiter.rate() <= tight + 0.01, "{} after {tight}", limiter.rate());
+    assert!(limiter.rate() <= reduced + 0.01, "{} after {reduced}", limiter.rate());
 }
 
 #[test]

@@ -1,5 +1,4 @@
-//! What is seen of the cache: sums that come together as they were apart, and heavy keys that no flood
-//! hides.
+//! Metrics of the cache: merging, histogram buckets, and the most requested keys.
 
 use std::collections::BTreeMap;
 
@@ -11,12 +10,12 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(32))]
 
     #[test]
-    fn parts_come_together_as_the_whole(
-        all in prop::collection::vec((0_usize..4, 0_u64..5000, 0_u64..5000, 0_usize..50), 0..200),
+    fn merged_parts_equal_the_whole(
+        responses in prop::collection::vec((0_usize..4, 0_u64..5000, 0_u64..5000, 0_usize..50), 0..200),
     ) {
         let outcomes = [LookupOutcome::Hit, LookupOutcome::Stale, LookupOutcome::Miss(MissReason::Uri), LookupOutcome::Bypass];
         let (mut whole, mut parts) = (CacheMetrics::default(), [CacheMetrics::default(), CacheMetrics::default()]);
-        for (index, (outcome, lifetime, age, key)) in all.iter().enumerate() {
+        for (index, (outcome, lifetime, age, key)) in responses.iter().enumerate() {
             whole.record_response(outcomes[*outcome], *lifetime, *age, &format!("/{key}"));
             parts[index % 2].record_response(outcomes[*outcome], *lifetime, *age, &format!("/{key}"));
             whole.purge_lags.add(*age, 1);
@@ -31,12 +30,12 @@ proptest! {
     }
 
     #[test]
-    fn a_count_is_never_too_low_and_too_high_by_what_is_said_at_most(
-        all in prop::collection::vec(0_u32..1000, 0..4000), much in 0_usize..3000,
+    fn key_counts_are_upper_bounds_within_their_error(
+        others in prop::collection::vec(0_u32..1000, 0..4000), frequent in 0_usize..3000,
     ) {
         let mut exact: BTreeMap<String, u64> = BTreeMap::new();
         let mut parts = [CacheMetrics::default(), CacheMetrics::default()];
-        for (index, key) in all.iter().map(|key| format!("/{key}")).chain((0..much).map(|_| "/much".into())).enumerate() {
+        for (index, key) in others.iter().map(|key| format!("/{key}")).chain((0..frequent).map(|_| "/frequent".into())).enumerate() {
             parts[index % 2].record_response(LookupOutcome::Hit, 1, 1, &key);
             *exact.entry(key).or_default() += 1;
         }
@@ -45,12 +44,12 @@ proptest! {
         let top = sum.keys.top(usize::MAX);
         prop_assert!(top.len() <= MAX_KEYS);
         for (key, count) in &top {
-            let truth = exact.get(*key).copied().unwrap_or(0);
-            prop_assert!(count.n >= truth && count.n - count.overcount <= truth, "{key}: {count:?} of {truth}");
+            let exact = exact.get(*key).copied().unwrap_or(0);
+            prop_assert!(count.n >= exact && count.n - count.overcount <= exact, "{key}: {count:?} of {exact}");
         }
-        // Twice, because two tables came together.
-        if much * MAX_KEYS > 2 * (all.len() + much) {
-            prop_assert!(top.iter().any(|(key, _)| *key == "/much"));
+        // The factor 2 accounts for the error of merging two tables.
+        if frequent * MAX_KEYS > 2 * (others.len() + frequent) {
+            prop_assert!(top.iter().any(|(key, _)| *key == "/frequent"));
         }
     }
 }

@@ -1,5 +1,5 @@
-//! What follows what: whatever is seen, the table stays in its bounds, a count is never too low, what is
-//! gone much is found, and what random addresses do to it is little.
+//! The table of next pages: its size is bounded, frequent transitions are found, and random URLs have little
+//! effect.
 
 use std::collections::BTreeMap;
 
@@ -10,56 +10,56 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
 
     #[test]
-    fn whatever_is_seen_the_table_stays_in_its_bounds(
-        all in prop::collection::vec((0_u32..2000, 0_u32..2000, 0_u32..5), 0..1500),
+    fn the_table_stays_within_its_bounds(
+        navigations in prop::collection::vec((0_u32..2000, 0_u32..2000, 0_u32..5), 0..1500),
     ) {
-        let mut seen = MarkovTable::default();
-        all.iter().for_each(|(from, to, times)| seen.record(&format!("/{from}"), &format!("/{to}"), *times));
-        let mut twice = seen.clone();
-        twice.merge(&seen);
-        twice.decay();
-        for table in [&seen, &twice] {
-            let (pages, ways) = table.size();
-            prop_assert!(pages <= MAX_SOURCE_PAGES && ways <= pages * MAX_NEXT_PAGES);
+        let mut table = MarkovTable::default();
+        navigations.iter().for_each(|(from, to, times)| table.record(&format!("/{from}"), &format!("/{to}"), *times));
+        let mut merged = table.clone();
+        merged.merge(&table);
+        merged.decay();
+        for table in [&table, &merged] {
+            let (pages, transitions) = table.size();
+            prop_assert!(pages <= MAX_SOURCE_PAGES && transitions <= pages * MAX_NEXT_PAGES);
         }
     }
 
     #[test]
-    fn with_few_ways_the_shares_are_exact(
-        ways in prop::collection::vec((0_usize..MAX_NEXT_PAGES, 1_u32..20), 3..60),
+    fn the_shares_of_few_transitions_are_exact(
+        transitions in prop::collection::vec((0_usize..MAX_NEXT_PAGES, 1_u32..20), 3..60),
     ) {
-        let mut seen = MarkovTable::default();
+        let mut table = MarkovTable::default();
         let mut exact: BTreeMap<String, u32> = BTreeMap::new();
-        for (to, times) in &ways {
-            seen.record("/", &format!("/{to}"), *times);
+        for (to, times) in &transitions {
+            table.record("/", &format!("/{to}"), *times);
             *exact.entry(format!("/{to}")).or_default() += times;
         }
-        let all: u32 = exact.values().sum();
-        let likely = seen.likely_next("/", 0.0, MAX_NEXT_PAGES);
+        let total: u32 = exact.values().sum();
+        let likely = table.likely_next("/", 0.0, MAX_NEXT_PAGES);
         prop_assert_eq!(likely.len(), exact.len());
         for (to, share) in &likely {
-            prop_assert!((share - f64::from(exact[*to]) / f64::from(all)).abs() < 1e-9);
+            prop_assert!((share - f64::from(exact[*to]) / f64::from(total)).abs() < 1e-9);
         }
         prop_assert!(likely.windows(2).all(|pair| pair[0].1 >= pair[1].1));
     }
 
     #[test]
-    fn a_way_that_is_gone_more_than_one_time_in_eight_is_found_among_any_others(
+    fn a_transition_with_more_than_an_eighth_of_the_navigations_is_found(
         noise in prop::collection::vec(0_u32..10_000, 40..400),
         every in 2_usize..5,
     ) {
-        let mut seen = MarkovTable::default();
+        let mut table = MarkovTable::default();
         let mut least = 0.0;
         for (index, to) in noise.iter().enumerate() {
-            seen.record("/", &format!("/random/{to}"), 1);
+            table.record("/", &format!("/random/{to}"), 1);
             if index % every == 0 {
-                seen.record("/", "/much", 1);
+                table.record("/", "/frequent", 1);
             }
             least = (index / every) as f64;
         }
-        // It is there, and the shares of all never come to more than there was.
-        let likely = seen.likely_next("/", 0.0, MAX_NEXT_PAGES);
-        prop_assert!(least < 1.0 || likely.iter().any(|(to, _)| *to == "/much"));
+        // It is found, and the shares never exceed 1 in total.
+        let likely = table.likely_next("/", 0.0, MAX_NEXT_PAGES);
+        prop_assert!(least < 1.0 || likely.iter().any(|(to, _)| *to == "/frequent"));
         prop_assert!(likely.iter().map(|(_, share)| share).sum::<f64>() <= 1.0 + 1e-9);
     }
 }

@@ -1,7 +1,6 @@
-//! Requests as they arrive: what is keyed, what reaches the origin, and that no visitor can put into a
-//! shared answer what others get.
+//! Incoming requests: cache keys, the request to the origin, and protection against cache poisoning.
 
-#![expect(clippy::expect_used, reason = "a test that cannot go on says so")]
+#![expect(clippy::expect_used, reason = "a test that cannot go on fails")]
 
 use cache::{
     AuthChallenge, CacheConfig, CacheConfigError, Credential, DecisionLog, Headers, RequestHead,
@@ -31,15 +30,15 @@ fn route_request<T>(
     let head = RequestHead { method: method.into(), headers: Headers::parse(headers) };
     let incoming = RequestParts { scheme: "https", host, path, query, head: &head, client_ip: "192.0.2.1" };
     let mut log = DecisionLog::new();
-    let arrival = RoutedRequest::resolve(&routes, &incoming, &mut log);
-    let arrival = arrival.map(|arrival| arrival.map_err(|(_, refusal)| refusal));
-    then(arrival, log.last().map_or("", |reason| reason.code()))
+    let resolved = RoutedRequest::resolve(&routes, &incoming, &mut log);
+    let routed = resolved.map(|resolved| resolved.map_err(|(_, rejection)| rejection));
+    then(routed, log.last().map_or("", |reason| reason.code()))
 }
 
-/// The key, or the word why there is none.
+/// Returns the cache key, or the code of the reason why there is none.
 fn cache_key(path: &str, query: &str, headers: &str) -> Result<String, String> {
-    route_request("GET", "www.example", path, query, headers, |arrival, word| {
-        arrival.expect("a route").expect("let through").key.ok_or_else(|| word.to_owned())
+    route_request("GET", "www.example", path, query, headers, |routed, code| {
+        routed.expect("a route").expect("no rejection").key.ok_or_else(|| code.to_owned())
     })
 }
 
@@ -88,7 +87,7 @@ fn possibly_personal_requests_bypass_the_cache() {
         ("/users/1", "x-preview: 1", "field"),
         ("/list", "if-match: \"a\"", "precondition"),
         ("/list", "if-unmodified-since: Sun, 06 Nov 1994 08:49:37 GMT", "precondition"),
-        // What origins read in different ways.
+        // Delimiters that origins interpret differently.
         ("/account/x;.css", "", "path"),
         ("/account%2fx.css", "", "path"),
         ("/account%2Fx.css", "", "path"),
@@ -101,8 +100,8 @@ fn possibly_personal_requests_bypass_the_cache() {
         ("/static/..%5caccount", "", "path"),
         ("/account%252fx.css", "", "path"),
     ];
-    for (path, headers, word) in table {
-        assert_eq!(cache_key(path, "", headers), Err(word.to_owned()), "{path} {headers}");
+    for (path, headers, code) in table {
+        assert_eq!(cache_key(path, "", headers), Err(code.to_owned()), "{path} {headers}");
     }
 }
 
@@ -149,30 +148,34 @@ fn shared_requests_forward_only_keyed_headers() {
         "origin: <script>",
         "traceparent: 1",
     ];
-    let reached = |headers: &str| {
-        route_request("GET", "www.example", "/list", "", headers, |arrival, _| {
-            arrival.expect("a route").expect("let through").origin_request.headers
+    let forwarded = |headers: &str| {
+        route_request("GET", "www.example", "/list", "", headers, |routed, _| {
+            routed.expect("a route").expect("no rejection").origin_request.headers
         })
     };
     for field in poison {
-        assert_eq!(reached(field), reached(""), "{field}");
+        assert_eq!(forwarded(field), forwarded(""), "{field}");
     }
-    assert_eq!(reached("accept: text/html").first("accept"), Some("text/html"));
-    assert_eq!(reached("").first("x-forwarded-host"), Some("www.example"));
-    assert_eq!(reached("").first("x-forwarded-proto"), Some("https"));
-    let shouted = route_request("GET", "WWW.EXAMPLE", "/list", "", "", |arrival, _| {
-        arrival.expect("a route").expect("let through").origin_request.headers
+    assert_eq!(forwarded("accept: text/html").first("accept"), Some("text/html"));
+    assert_eq!(forwarded("").first("x-forwarded-host"), Some("www.example"));
+    assert_eq!(forwarded("").first("x-forwarded-proto"), Some("https"));
+    let upper_case = route_request("GET", "WWW.EXAMPLE", "/list", "", "", |routed, _| {
+        routed.expect("a route").expect("no rejection").origin_request.headers
     });
-    assert_eq!(shouted, reached(""), "the key knows no capitals, so the origin does not either");
+    assert_eq!(
+        upper_case,
+        forwarded(""),
+        "the key has the host in lower case, so the origin gets it in lower case"
+    );
 }
 
 #[test]
 fn bypass_requests_forward_all_but_untrusted_headers() {
     let headers = "authorization: x\ncookie: a=b\nx-forwarded-for: 6.6.6.6\nx-original-url: /admin\nx-own: 1\nconnection: x-hop\nx-hop: 1\ncf-connecting-ip: 6.6.6.6\nrange: bytes=0-1";
-    let reached = route_request("GET", "www.example", "/list", "a=1", headers, |arrival, _| {
-        arrival.expect("a route").expect("let through").origin_request.headers
+    let forwarded = route_request("GET", "www.example", "/list", "a=1", headers, |routed, _| {
+        routed.expect("a route").expect("no rejection").origin_request.headers
     });
-    let names: Vec<&str> = reached.iter().map(|(name, _)| name).collect();
+    let names: Vec<&str> = forwarded.iter().map(|(name, _)| name).collect();
     assert_eq!(
         names,
         [
@@ -186,35 +189,38 @@ fn bypass_requests_forward_all_but_untrusted_headers() {
             "x-forwarded-for"
         ]
     );
-    assert_eq!(reached.first("x-forwarded-for"), Some("192.0.2.1"));
+    assert_eq!(forwarded.first("x-forwarded-for"), Some("192.0.2.1"));
 }
 
 #[test]
 fn rejections_state_what_is_allowed() {
-    let refused = |method: &str, path: &str, headers: &str| {
-        route_request(method, "a.example", path, "", headers, |arrival, _| arrival.expect("a route").err())
+    let rejection = |method: &str, path: &str, headers: &str| {
+        route_request(method, "a.example", path, "", headers, |routed, _| routed.expect("a route").err())
     };
     assert_eq!(
-        refused("PUT", "/", ""),
+        rejection("PUT", "/", ""),
         Some(RequestRejection::MethodNotAllowed { allow: "GET, POST".into() })
     );
     assert_eq!(
-        refused("POST", "/", "content-length: 6"),
+        rejection("POST", "/", "content-length: 6"),
         Some(RequestRejection::BodyTooLarge { max_bytes: 5 })
     );
-    assert_eq!(refused("POST", "/", "content-length: 5"), None);
+    assert_eq!(rejection("POST", "/", "content-length: 5"), None);
     assert_eq!(
-        refused("GET", "/", &format!("x: {}", "a".repeat(40_000))),
+        rejection("GET", "/", &format!("x: {}", "a".repeat(40_000))),
         Some(RequestRejection::HeadTooLarge)
     );
-    assert_eq!(refused("GET", &format!("/{}", "a".repeat(40_000)), ""), Some(RequestRejection::HeadTooLarge));
+    assert_eq!(
+        rejection("GET", &format!("/{}", "a".repeat(40_000)), ""),
+        Some(RequestRejection::HeadTooLarge)
+    );
 }
 
 #[test]
 fn the_first_route_matching_host_and_path_wins() {
     let found = |host: &str, path: &str| {
-        route_request("GET", host, path, "", "", |arrival, _| {
-            arrival.map(|arrival| arrival.expect("let through").route_index)
+        route_request("GET", host, path, "", "", |routed, _| {
+            routed.map(|routed| routed.expect("no rejection").route_index)
         })
     };
     assert_eq!(found("www.example", "/list"), Some(1));
@@ -228,16 +234,16 @@ fn the_first_route_matching_host_and_path_wins() {
 
 #[test]
 fn tags_are_filled_from_path_captures() {
-    let tags = route_request("GET", "www.example", "/users/7", "", "", |arrival, _| {
-        let arrival = arrival.expect("a route").expect("let through");
-        arrival.route.tags_for_path("/users/7")
+    let tags = route_request("GET", "www.example", "/users/7", "", "", |routed, _| {
+        let routed = routed.expect("a route").expect("no rejection");
+        routed.route.tags_for_path("/users/7")
     });
     assert_eq!(tags, ["user:7", "users"]);
 }
 
 #[test]
 fn config_errors_name_their_line_and_the_remedy() {
-    let wrong = |text: &str| CacheConfig::parse(text).expect_err(text);
+    let error = |text: &str| CacheConfig::parse(text).expect_err(text);
     let route = |more: &str| {
         format!(
             "{{\n \"routes\": [\n  {{ \"host\": \"a.b\", \"path\": \"/x/{{id}}\", \"origin\": \"https://o\",\n    {more} }}\n ]\n}}"
@@ -248,31 +254,31 @@ fn config_errors_name_their_line_and_the_remedy() {
         (
             "\"ttl\": \"brief\"",
             4,
-            "\"brief\" is no class; there are short, medium, long and very_long, or a number of seconds",
+            "\"brief\" is not a lifetime class; use short, medium, long, very_long or a number of seconds",
         ),
         ("\"ttl\": -1", 4, "a number of seconds, or short, medium, long or very_long"),
         ("\"tll\": 5", 4, "unknown field `tll`"),
         (
             "\"tags\": [\"user:{name}\"]",
             4,
-            "the tag \"user:{name}\" names {name}, which the path \"/x/{id}\" does not catch",
+            "the tag \"user:{name}\" uses {name}, which the path \"/x/{id}\" does not capture",
         ),
-        ("\"key_headers\": [\"cookie\"]", 4, "for cookies there is `cookies`"),
-        ("\"key_headers\": [\"a b\"]", 4, "\"a b\" is no name of a header field"),
+        ("\"key_headers\": [\"cookie\"]", 4, "for cookies, use `cookies`"),
+        ("\"key_headers\": [\"a b\"]", 4, "\"a b\" is not a valid header field name"),
         ("\"bypass\": 1", 4, "expected a boolean"),
     ];
     for (more, line, expected) in table {
-        let CacheConfigError { line: found, message: said, .. } = wrong(&route(more));
-        assert!(found == line && said.contains(expected), "{more}: line {found}: {said}");
+        let CacheConfigError { line: found, message, .. } = error(&route(more));
+        assert!(found == line && message.contains(expected), "{more}: line {found}: {message}");
     }
     let origin = |text: &str| {
-        wrong(&format!("{{\"routes\": [{{\"host\": \"a\", \"path\": \"/\",\n\"origin\": \"{text}\"}}]}}"))
+        error(&format!("{{\"routes\": [{{\"host\": \"a\", \"path\": \"/\",\n\"origin\": \"{text}\"}}]}}"))
     };
     for text in ["o", "ftp://o", "https://o/path", "https://", "https://u@o"] {
         assert!(origin(text).to_string().starts_with("line 2, "), "{}", origin(text));
     }
-    assert!(wrong("{\"routes\": []").message.contains("EOF"));
-    assert!(wrong("{\"routes\": [], \"lease_ms\": 5}").message.contains("from 100 to 60000"));
+    assert!(error("{\"routes\": []").message.contains("EOF"));
+    assert!(error("{\"routes\": [], \"lease_ms\": 5}").message.contains("from 100 to 60000"));
 }
 
 #[test]
@@ -298,10 +304,10 @@ fn access_rules_apply_to_every_spelling_of_a_path() {
         };
         let request = RoutedRequest::resolve(&routes, &incoming, &mut DecisionLog::new())
             .expect("a route")
-            .expect("no refusal");
+            .expect("no rejection");
         let credentials: Vec<Credential> =
-            request.access_rules.iter().map(|guard| guard.credential(&head.headers)).collect();
-        let challenge = request.access_rules.first().map(|guard| guard.challenge(&incoming));
+            request.access_rules.iter().map(|rule| rule.credential(&head.headers)).collect();
+        let challenge = request.access_rules.first().map(|rule| rule.challenge(&incoming));
         (request.key.is_some(), credentials, challenge)
     };
     for path in [
@@ -320,8 +326,8 @@ fn access_rules_apply_to_every_spelling_of_a_path() {
         "/x\\..\\admin/a",
         "/admin%00/a",
     ] {
-        let (is_shared, proofs, _) = route_request(path, "");
-        assert_eq!((is_shared, proofs), (false, vec![Credential::Missing]), "{path}");
+        let (is_shared, credentials, _) = route_request(path, "");
+        assert_eq!((is_shared, credentials), (false, vec![Credential::Missing]), "{path}");
     }
     for path in ["/", "/login", "/administration", "/x/admin/a"] {
         assert!(route_request(path, "").1.is_empty(), "{path}");
@@ -340,25 +346,25 @@ fn access_rules_apply_to_every_spelling_of_a_path() {
 
 #[test]
 fn access_limit_and_warm_settings_are_validated() {
-    for (setting, why) in [
+    for (setting, expected) in [
         (r#""require": {}"#, "one of cookie, header and bearer"),
         (r#""require": {"cookie": "a", "bearer": "B"}"#, "one of cookie, header and bearer"),
-        (r#""require": {"cookie": "a b"}"#, "a name in require"),
+        (r#""require": {"cookie": "a b"}"#, "names in require"),
         (r#""require": {"bearer": "A", "secret": "B"}"#, "remove `secret`"),
         (r#""require": {"cookie": "a", "login": "//evil.example"}"#, "login must be a path"),
         (r#""require": {"cookie": "a", "login": "/login"}"#, "put a route for it before"),
         (r#""limit": {"most": 0}"#, "limit needs most"),
         (r#""limit": {"most": 5, "least": 6}"#, "limit needs most"),
         (r#""limit": {"most": 5, "bad": 2}"#, "limit needs bad"),
-        (r#""name": "no slash""#, "begins with a slash"),
-        (r#""site": "a b""#, "site must be the name"),
-        (r#""security_headers": {"cache-control": "x"}"#, "no field that a route can set"),
+        (r#""name": "no slash""#, "must begin with a slash"),
+        (r#""site": "a b""#, "site must be a site name"),
+        (r#""security_headers": {"cache-control": "x"}"#, "a route cannot set"),
     ] {
         let text = format!(
             "{{\"routes\": [\n{{\"host\": \"a\", \"path\": \"/**\", \"origin\": \"https://o\", {setting}}}]}}"
         );
         let error = CacheConfig::parse(&text).expect_err(setting);
-        assert!(error.message.contains(why) && error.line == 2, "{setting}: {error}");
+        assert!(error.message.contains(expected) && error.line == 2, "{setting}: {error}");
     }
     let routes = CacheConfig::parse(
         r#"{"routes": [
@@ -367,7 +373,7 @@ fn access_limit_and_warm_settings_are_validated() {
     )
     .expect("routes");
     assert_eq!(
-        routes.find_unknown_site("\n\n \"unknown\"", |site| site == "known").map(|mistake| mistake.line),
+        routes.find_unknown_site("\n\n \"unknown\"", |site| site == "known").map(|error| error.line),
         Some(3)
     );
     assert_eq!(routes.find_unknown_site("", |_| true), None);

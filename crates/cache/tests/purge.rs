@@ -1,9 +1,8 @@
-//! The model of purges: several isolates with views of their own, an authority that sometimes does not
-//! answer, and purges at any moment, also while an answer is on its way. What was purged longer ago
-//! than the lease is never served. Three variants that look as good do not hold, which shows that the
-//! test can fail.
+//! A model of purges: several isolates with their own views, an authority that is sometimes down, and purges
+//! at any time, also during a fetch. Responses purged longer ago than the lease are never served as fresh.
+//! Three plausible variants violate this, which shows that the test can fail.
 
-#![expect(clippy::indexing_slicing, clippy::expect_used, reason = "a test that cannot go on says so")]
+#![expect(clippy::indexing_slicing, clippy::expect_used, reason = "a test that cannot go on fails")]
 
 use std::collections::BTreeMap;
 
@@ -17,7 +16,7 @@ use proptest::prelude::*;
 
 const LEASE_MS: u64 = 1_000;
 
-/// The authority with its marks.
+/// The authority with its purge versions.
 #[derive(Default)]
 struct Authority {
     clock: PurgeClock,
@@ -28,41 +27,41 @@ impl Authority {
     fn purge(&mut self, target: &PurgeTarget, mode: PurgeMode) {
         let known =
             target.version_key().and_then(|name| self.versions.get(&name).copied()).unwrap_or_default();
-        for effect in self.clock.purge(target, mode, known) {
-            if let PurgeWrite::Version { name, version: mark } = effect {
-                self.versions.insert(name, mark);
+        for write in self.clock.purge(target, mode, known) {
+            if let PurgeWrite::Version { name, version } = write {
+                self.versions.insert(name, version);
             }
         }
     }
 
     fn changes_since(&self, seq: u64) -> PurgeChanges {
-        let versions = self.versions.iter().filter(|(_, mark)| mark.latest() > seq);
+        let versions = self.versions.iter().filter(|(_, version)| version.latest() > seq);
         PurgeChanges {
             clock: self.clock,
-            versions: versions.map(|(name, mark)| (name.clone(), *mark)).collect(),
+            versions: versions.map(|(name, version)| (name.clone(), *version)).collect(),
             upto: self.clock.seq,
             written_at: Vec::new(),
         }
     }
 
     fn evict_oldest(&mut self) {
-        let Some((name, mark)) = self.versions.iter().min_by_key(|(_, mark)| mark.latest()) else { return };
-        let (name, mark) = (name.clone(), *mark);
-        self.clock.raise_floor(mark);
+        let oldest = self.versions.iter().min_by_key(|(_, version)| version.latest());
+        let Some((name, version)) = oldest.map(|(name, version)| (name.clone(), *version)) else { return };
+        self.clock.raise_floor(version);
         self.versions.remove(&name);
     }
 }
 
-/// How what is fetched is stamped.
+/// The source of the stamp on a fetched response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum StampSource {
-    /// By the view, before the origin is asked. What we do.
+    /// The view before the fetch, as in the implementation.
     Before,
-    /// By the view, when the answer has come.
+    /// The view after the fetch.
     After,
-    /// By the wall clock of the isolate; a purge by that of the authority.
+    /// The wall clock of the isolate. Purges use that of the authority.
     WallClock,
-    /// By a generation that a tag has, read from a copy that may lag.
+    /// The generation of the tag, from a copy that may lag.
     Generations,
 }
 
@@ -97,21 +96,21 @@ fn any_event() -> impl Strategy<Value = SimulationEvent> {
 const ISOLATES: usize = 4;
 const TAGS: u8 = 3;
 
-/// An answer: after how many events the origin made it, and what the cache wrote on it.
+/// A response, with the number of events before the origin made it.
 #[derive(Clone, Copy)]
 struct SimulatedEntry {
     made_at_step: usize,
     stamp: u64,
 }
 
-/// The first answer that was served as fresh although it had been purged longer ago than the lease.
+/// Returns the first response that is served as fresh although it was purged longer ago than the lease.
 fn find_violation(stamping: StampSource, events: &[SimulationEvent]) -> Option<String> {
     let mut authority = Authority::default();
     let mut views: Vec<PurgeView> = vec![PurgeView::default(); ISOLATES];
     // Wall clocks differ by up to two seconds.
     let skew = [0_u64, 2_000, 700, 1_300];
-    let mut asked: BTreeMap<(usize, u8), SimulatedEntry> = BTreeMap::new();
-    // One tier that all isolates share, as KV is one.
+    let mut in_flight: BTreeMap<(usize, u8), SimulatedEntry> = BTreeMap::new();
+    // A tier that all isolates share, like Workers KV.
     let mut stored: BTreeMap<u8, SimulatedEntry> = BTreeMap::new();
     let mut purged: BTreeMap<u8, (usize, u64)> = BTreeMap::new();
     let mut wall: BTreeMap<u8, u64> = BTreeMap::new();
@@ -122,14 +121,14 @@ fn find_violation(stamping: StampSource, events: &[SimulationEvent]) -> Option<S
         match *event {
             SimulationEvent::TimePasses { millis } => {
                 now += millis;
-                // The copy catches up now and then.
+                // The copy catches up from time to time.
                 if millis > 600 {
                     lagging = generations.clone();
                 }
             }
-            SimulationEvent::Purge { tag, is_hard: force_is_hard } => {
-                let force = if force_is_hard { PurgeMode::Hard } else { PurgeMode::Soft };
-                authority.purge(&PurgeTarget::Tag(format!("tag{tag}")), force);
+            SimulationEvent::Purge { tag, is_hard } => {
+                let mode = if is_hard { PurgeMode::Hard } else { PurgeMode::Soft };
+                authority.purge(&PurgeTarget::Tag(format!("tag{tag}")), mode);
                 purged.insert(tag, (step, now));
                 wall.insert(tag, now);
                 *generations.entry(tag).or_default() += 1;
@@ -155,10 +154,10 @@ fn find_violation(stamping: StampSource, events: &[SimulationEvent]) -> Option<S
                     StampSource::Generations => lagging.get(&tag).copied().unwrap_or_default(),
                     StampSource::Before | StampSource::After => views[isolate].purge_seq(),
                 };
-                asked.insert((isolate, tag), SimulatedEntry { made_at_step: step, stamp });
+                in_flight.insert((isolate, tag), SimulatedEntry { made_at_step: step, stamp });
             }
             SimulationEvent::FetchCompletes { isolate, tag } => {
-                if let Some(mut entry) = asked.remove(&(isolate, tag)) {
+                if let Some(mut entry) = in_flight.remove(&(isolate, tag)) {
                     if stamping == StampSource::After {
                         refresh(&mut views[isolate], &authority, now, is_down);
                         entry.stamp = views[isolate].purge_seq();
@@ -202,12 +201,12 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 500, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn what_was_purged_longer_ago_than_the_lease_is_never_fresh(events in prop::collection::vec(any_event(), 1..120)) {
+    fn responses_purged_longer_ago_than_the_lease_are_never_fresh(events in prop::collection::vec(any_event(), 1..120)) {
         prop_assert_eq!(find_violation(StampSource::Before, &events), None);
     }
 }
 
-/// Whether some run of events shows that a variant does not hold.
+/// Returns true if some sequence of events violates the guarantee.
 fn has_violation(stamping: StampSource) -> bool {
     let mut runner = proptest::test_runner::TestRunner::deterministic();
     let runs = prop::collection::vec(any_event(), 1..120);
@@ -235,13 +234,13 @@ fn generations_from_a_lagging_copy_serve_purged_entries() {
 #[test]
 fn a_purge_writes_one_version_regardless_of_size() {
     let mut clock = PurgeClock { seq: 7, ..PurgeClock::default() };
-    let effects =
+    let writes =
         clock.purge(&PurgeTarget::Tag("a".into()), PurgeMode::Soft, PurgeVersion { hard: 3, soft: 4 });
     let expect = [
         PurgeWrite::Version { name: "t:a".into(), version: PurgeVersion { hard: 3, soft: 8 } },
         PurgeWrite::Clock(PurgeClock { seq: 8, ..PurgeClock::default() }),
     ];
-    assert_eq!(effects, expect);
+    assert_eq!(writes, expect);
     assert_eq!(
         clock.purge(&PurgeTarget::Everything, PurgeMode::Hard, PurgeVersion::default()),
         [PurgeWrite::Clock(PurgeClock { seq: 9, floor: PurgeVersion { hard: 9, soft: 0 } })]
@@ -276,7 +275,7 @@ fn an_unsynced_view_does_not_know_the_status_of_tagged_entries() {
     let view = PurgeView::default();
     let status = |tags: &[String]| view.purge_status(0, tags, "a/", UnixMillis(9_999_999), LEASE_MS);
     assert_eq!(status(&["t".into()]), PurgeStatus::Unknown);
-    assert_eq!(status(&[]), PurgeStatus::NotPurged, "without tags, the lifetime alone counts");
+    assert_eq!(status(&[]), PurgeStatus::NotPurged, "an untagged entry needs no purge status");
 }
 
 #[test]
