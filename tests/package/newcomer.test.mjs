@@ -30,7 +30,7 @@ test("the steps lead to a Worker on this machine, a beacon of a page that it tak
   const [init, tool, serve] = local;
   const made = await run(project, ["bash", "-c", `npx() { "$@"; }\n${init}`]);
   assert.equal(made.code, 0, made.err);
-  // What init says next is what the page says next.
+  // The next steps that init prints are those of the guide.
   assert.equal(tool, "npm install --save-dev wrangler");
   assert.ok(made.out.includes(serve) && made.out.includes('<Vitals site="portal"'), made.out);
 

@@ -19,13 +19,13 @@ pub(crate) struct Config {
     pub(crate) sites: BTreeMap<String, SiteConfig>,
     /// Over how many objects a site's views are spread.
     pub(crate) shards: ShardLayout,
-    /// How long what is counted is kept.
+    /// The retention of counts.
     pub(crate) retention: Retention,
     /// Where closed windows are pushed to.
     pub(crate) push: PushConfig,
     /// Where each site's origin tells its own health; under the name `backend` that of all the others.
     origin_health: Vec<Sink>,
-    /// Who is told of alerts.
+    /// The notification channels of alerts.
     pub(crate) channels: Vec<ChannelConfig>,
     /// Where exports go.
     pub(crate) exports: ExportConfig,
@@ -40,10 +40,10 @@ pub(crate) struct SiteConfig {
     /// The origins whose pages may send, besides the Worker's own; `*` for any.
     #[serde(default)]
     pub(crate) origins: Vec<String>,
-    /// Whether everybody may read its summary. If not, the secret READ_TOKEN is needed.
+    /// True if reads need no token; otherwise they need the secret READ_TOKEN.
     #[serde(default)]
     pub(crate) public: bool,
-    /// Whether the visitor's country is a label.
+    /// True if the visitor's country is stored as a label.
     #[serde(default)]
     pub(crate) countries: bool,
     /// The templates of its paths, for pages that tell none.
@@ -51,7 +51,7 @@ pub(crate) struct SiteConfig {
     pub(crate) routes: RouteTemplates,
 }
 
-/// What is wrong in wrangler.toml.
+/// An error in wrangler.toml.
 #[derive(Debug)]
 pub(crate) struct ConfigError(String);
 
@@ -118,7 +118,7 @@ impl Config {
         named(site).or_else(|| named("backend")).map(|origin| origin.url.as_str())
     }
 
-    /// Whether pages of that origin may send for any site; the beacon's own site is checked later.
+    /// Returns true if any site accepts beacons from this origin. The beacon's own site is checked later.
     pub(crate) fn any_site_allows(&self, origin: &str) -> bool {
         self.sites.values().any(|site| site.allows_origin(origin))
     }
@@ -128,7 +128,7 @@ impl Config {
 const MAX_RETENTION_DAYS: u64 = 3650;
 
 impl SiteConfig {
-    /// Whether pages of that origin may send for this site.
+    /// Returns true if this site accepts beacons from this origin.
     pub(crate) fn allows_origin(&self, origin: &str) -> bool {
         self.origins.iter().any(|allowed| allowed == "*" || allowed == origin)
     }

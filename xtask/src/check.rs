@@ -21,7 +21,7 @@ use crate::{bundle, process, setup, size, terminal, tools};
 /// Arguments of `cargo xtask check`.
 #[derive(Args)]
 pub(crate) struct Options {
-    /// The checks to run; those of CI by default
+    /// The checks to run; all by default
     #[arg(value_parser = PossibleValuesParser::new(CHECKS.iter().map(|check| check.name)))]
     names: Vec<String>,
 }
@@ -31,7 +31,6 @@ struct Check {
     about: &'static str,
     setup: Setup,
     run: fn(&Path) -> Result<()>,
-    by_default: bool,
 }
 
 /// The state of the checkout that a check needs; each includes those before it.
@@ -43,20 +42,14 @@ enum Setup {
 }
 
 const fn check(name: &'static str, about: &'static str, setup: Setup, run: fn(&Path) -> Result<()>) -> Check {
-    Check { name, about, setup, run, by_default: true }
-}
-
-/// Checks that only run by name: `cargo xtask check circles`.
-const fn by_name(check: Check) -> Check {
-    Check { by_default: false, ..check }
+    Check { name, about, setup, run }
 }
 
 const CHECKS: &[Check] = &[
     check("format", "formatting", Setup::Sources, check_format),
-    // Remove `by_name` to make a check part of CI.
-    by_name(check("circles", "no import circles", Setup::Sources, sources::check_circles)),
-    by_name(check("lengths", "no source file is too long", Setup::Sources, sources::check_lengths)),
-    by_name(check("comments", "no comment opens with a clause", Setup::Sources, sources::check_comments)),
+    check("circles", "no import circles", Setup::Sources, sources::check_circles),
+    check("lengths", "no source file is too long", Setup::Sources, sources::check_lengths),
+    check("comments", "no comment opens with a clause", Setup::Sources, sources::check_comments),
     check("cores", "cores depend on no JavaScript and no clock", Setup::Sources, check_cores),
     check("bindings", "environments have the same bindings", Setup::Sources, wrangler_config::check_bindings),
     check("routes", "the cache's routes are valid", Setup::Sources, wrangler_config::check_routes),
@@ -67,10 +60,10 @@ const CHECKS: &[Check] = &[
     check("size", "no shipped file grew", Setup::Product, size::check),
 ];
 
-/// Runs the named checks, or those of CI; the first failure ends it.
+/// Runs the named checks, or all; the first failure ends it.
 pub(crate) fn run(root: &Path, options: &Options) -> Result<()> {
     let is_chosen = |check: &&Check| match options.names.as_slice() {
-        [] => check.by_default,
+        [] => true,
         names => names.iter().any(|name| name == check.name),
     };
     let checks: Vec<&Check> = CHECKS.iter().filter(is_chosen).collect();

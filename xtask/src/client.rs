@@ -167,7 +167,7 @@ fn literal(bytes: &[u8]) -> String {
     text
 }
 
-/// What `pkg/src/wasm_inlined.js` adds again: of all shifts, the one that compressed best.
+/// The shift that `pkg/src/wasm_inlined.js` undoes. It compressed best of all.
 const SHIFT: u8 = 220;
 
 const FEATURES: &[&str] = &[

@@ -1,4 +1,4 @@
-//! What `GET /api/performance/analytics` shows: daily values with their trend, and the pages of two releases
+//! The contents of `GET /api/performance/analytics`: daily values with their trend, and the pages of two releases
 //! against their budgets.
 
 use std::collections::BTreeMap;

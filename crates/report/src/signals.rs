@@ -12,7 +12,7 @@ pub enum Signal {
     Verdict,
     /// The evidence against a budget since the release.
     Evidence,
-    /// How fast a budget is used up.
+    /// The burn rate of a budget.
     #[serde(rename = "burn-rate")]
     Burn,
     /// The 95th percentile of the time that answers take.
@@ -25,13 +25,13 @@ pub enum Signal {
     ErrorRate,
     /// The share of its memory that the Worker uses.
     Memory,
-    /// How many views should have been heard of since the last one.
+    /// The number of views expected since the last beacon.
     #[serde(rename = "silence")]
     MissingBeacons,
-    /// How many windows the backend is behind.
+    /// The number of windows that the backend is behind.
     #[serde(rename = "push-backlog")]
     Backlog,
-    /// How far a series is from what is usual at this hour.
+    /// The deviation of a series from its usual value at this hour.
     Anomaly,
 }
 

@@ -7,10 +7,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::attribution::{Attribution, AttributionValue};
+pub use crate::beacon_version::VERSION;
 use crate::{ApiError, Metric};
-
-/// The newest version that is read and written. Older versions stay readable for ever.
-pub const VERSION: u64 = 1;
 
 /// The maximum size of a beacon.
 pub const MAX_BYTES: usize = 16 * 1024;

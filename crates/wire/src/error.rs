@@ -173,7 +173,7 @@ impl fmt::Display for ApiError {
             Self::UnknownVersion { found } => write!(
                 f,
                 "The beacon has version {found}; this Worker reads versions up to {}. Deploy the Worker before the client.",
-                crate::beacon::VERSION
+                crate::beacon_version::VERSION
             ),
             Self::OutOfRange { field, expected } => write!(f, "`{field}` must be {expected}."),
             Self::UnknownSite { site } => {

@@ -10,6 +10,8 @@ pub mod badge;
 #[cfg(feature = "documents")]
 pub mod beacon;
 #[cfg(feature = "documents")]
+mod beacon_version;
+#[cfg(feature = "documents")]
 pub mod budget_report;
 #[cfg(feature = "documents")]
 pub mod cache_admin;

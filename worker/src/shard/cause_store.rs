@@ -12,7 +12,7 @@ use worker::{Result, SqlStorageValue};
 use super::object::Shard;
 use super::sql::{to_sql_integer, unsupported_row};
 
-/// What the cells count of views before they are folded.
+/// The contributions of views to cells, before they are folded.
 pub(super) struct PriorCounts(BTreeMap<String, (UnixMillis, Option<FoldedView>)>);
 
 impl PriorCounts {
