@@ -317,7 +317,7 @@ describe("an invalid configuration", () => {
       const misconfigured = await site(() => ({ routes: [route] }), { raw: "wrong" });
       try {
         const answer = await misconfigured.ask("/");
-        assert.deepEqual([answer.status, JSON.parse(answer.body).detail], [503, "the configuration of the cache is wrong; the log says where"]);
+        assert.deepEqual([answer.status, JSON.parse(answer.body).detail], [503, "the configuration of the cache is invalid; the Worker's log has the error"]);
         assert.equal((await misconfigured.ask("/api/health")).status, 503, "monitors see the failure");
         assert.equal((await misconfigured.ask("/api/vitals/summary?site=demo")).status, 200, "other endpoints still work");
       } finally {
