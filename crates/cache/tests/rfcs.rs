@@ -622,3 +622,23 @@ fn decode_hex(hex: &str) -> Vec<u8> {
         .map(|pair| u8::from_str_radix(str::from_utf8(pair).expect("ASCII"), 16).expect("hex"))
         .collect()
 }
+
+#[test]
+fn every_reason_of_storage_policy_has_a_row() {
+    let read = |file: &str| {
+        std::fs::read_to_string(format!("{}/{file}", env!("CARGO_MANIFEST_DIR"))).expect("a source file")
+    };
+    let policy = read("src/storage_policy.rs");
+    let log = read("src/decision_log.rs");
+    let rows = read("tests/rfcs.rs") + &read("tests/arrivals.rs");
+    let refusals = policy.split("Some(DecisionReason::").skip(1);
+    for reason in refusals.map(|rest| rest.split(|char: char| !char.is_alphanumeric()).next().unwrap_or("")) {
+        let code = log.lines().find_map(|line| {
+            let (variant, code) = line.trim().strip_prefix("Self::")?.split_once(" => \"")?;
+            let is_meant = variant.split(' ').next() == Some(reason);
+            is_meant.then(|| code.trim_end_matches(['"', ',']).to_owned())
+        });
+        let code = code.expect("a code of the reason");
+        assert!(rows.contains(&format!("\"{code}\"")), "no row of the tests is refused as {reason} ({code})");
+    }
+}

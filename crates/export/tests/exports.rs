@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 use std::io::Write;
 use std::process::{Command, Stdio};
 
+use export::config::ExportConfig;
 use export::prometheus::ExpositionFormat;
 use export::sentry::{Deployment, ErrorEvent};
 use export::{Gauge, SampledView, Totals, analytics, otlp, prometheus, sentry, trace};
@@ -318,4 +319,22 @@ fn run_tool(command: &mut Command, input: &str) -> Option<Result<String, String>
     let [stdout, stderr] =
         [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
     Some(if output.status.success() { Ok(stdout) } else { Err(stdout + &stderr) })
+}
+
+#[test]
+fn every_export_is_sent_and_documented() {
+    // A new field must be named here, with its row below.
+    let ExportConfig { otlp: _, sentry: _, analytics: _ } = ExportConfig::default();
+    let read = |file: &str| {
+        let path = format!("{}/../../{file}", env!("CARGO_MANIFEST_DIR"));
+        std::fs::read_to_string(path).unwrap()
+    };
+    let worker = read("worker/src/export.rs") + &read("worker/src/sample_export.rs");
+    let documents = read("docs/monitoring.md");
+    for (field, variable) in
+        [("otlp", "OTLP_URL"), ("sentry", "SENTRY_DSN"), ("analytics", "GA4_MEASUREMENT_ID")]
+    {
+        assert!(worker.contains(&format!("exports.{field}")), "the Worker does not send `{field}`");
+        assert!(documents.contains(&format!("`{variable}`")), "docs/monitoring.md lacks `{variable}`");
+    }
 }
