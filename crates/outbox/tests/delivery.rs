@@ -1,7 +1,7 @@
 //! The outbox against a scripted backend, with crashes between any two steps and clocks that jump. In the end the
 //! backend has received exactly the closed windows.
 
-#![expect(clippy::expect_used, clippy::panic, reason = "a test may fail by panic")]
+#![expect(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test may fail by panic")]
 
 use std::collections::BTreeMap;
 
