@@ -35,7 +35,7 @@ for (const device of ["phone", "desktop"]) {
 
     const command = ["edge-vitals", "lab", "upload", "--url", product.origin, "--site", "demo", "--release", "1.2.3"];
     const rejected = await run(lab, command, { MANAGE_TOKEN: "wrong" });
-    assert.deepEqual([rejected.code, /does not take MANAGE_TOKEN/.test(rejected.err)], [2, true], rejected.err);
+    assert.deepEqual([rejected.code, /rejected MANAGE_TOKEN/.test(rejected.err)], [2, true], rejected.err);
     const uploaded = await run(lab, command, { MANAGE_TOKEN: "manage sesame" });
     assert.equal(uploaded.code, 0, uploaded.err);
     const uploads = await (await fetch(`${product.origin}/api/lab?site=demo`)).json();

@@ -108,7 +108,7 @@ test("an invalid option of the configuration is an error", () => {
   assert.match(given(`{ ${budgets}, urls: [] }`), /^urls is empty; list at least one page/);
   assert.match(given(`{ ${budgets}, urls: ["/"], }`), /^"\/" is not a page URL/);
   assert.match(given(`{ ${budgets}, urls: ["http://a/"], device: "tablet" }`), /^Lighthouse cannot emulate a tablet/);
-  assert.match(given(`{ budgets: "none.json", urls: ["http://a/"] }`), /^none\.json is not there/);
+  assert.match(given(`{ budgets: "none.json", urls: ["http://a/"] }`), /^none\.json does not exist/);
 });
 
 test("every command has help, and an unknown one is an error", async () => {
@@ -121,7 +121,7 @@ test("every command has help, and an unknown one is an error", async () => {
     assert.match(help.out, new RegExp(`^[A-Z].*\\.\n\n {2}edge-vitals ${name}`));
   }
   const wrong = await cli("gaet");
-  assert.deepEqual([wrong.code, wrong.err], [2, '✗ there is no command "gaet"\n  `edge-vitals help` lists what there is\n']);
+  assert.deepEqual([wrong.code, wrong.err], [2, '✗ unknown command "gaet"\n  run `edge-vitals help` for a list of commands\n']);
 });
 
 /** The pinned Node, and the machine's own if it is another. */

@@ -126,7 +126,7 @@ fn errors_that_list_the_metrics_have_each() {
     let names = Metric::ALL.map(Metric::name);
     let (last, others) = names.split_last().unwrap();
     let others = others.join(", ");
-    let lists = [("crates/wire/src/beacon.rs", "and"), ("worker/src/query_api.rs", "or")];
+    let lists = [("crates/wire/src/beacon.rs", "and"), ("crates/report/src/query_parameters.rs", "or")];
     for (file, conjunction) in lists {
         let list = format!("{others} {conjunction} {last}\"");
         let text = std::fs::read_to_string(path(file)).unwrap();
