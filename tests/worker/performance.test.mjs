@@ -53,7 +53,7 @@ test("a recommendation names its rule, evidence and gain", async () => {
   const { body } = await request("/api/performance/recommendations?site=demo");
   const [first] = body.recommendations;
   assert.deepEqual([first.rule, first.route, first.metric], ["cache-misses", "/busy", "LCP"]);
-  assert.match(first.finding, /50 % of the visits miss the cache/);
+  assert.match(first.finding, /50 % of visits miss the cache/);
   assert.ok(Math.abs(first.gain / 400 - 1) < 0.05, `${first.gain}`);
   // The evidence: the visits, and their share of the total loss (400 of 440 s).
   assert.deepEqual([first.place.visits, first.place.over, first.place.limit], [400, 200, 2000]);
