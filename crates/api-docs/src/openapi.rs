@@ -27,7 +27,7 @@ pub(crate) fn document(schemas: &mut Schemas) -> String {
     let mut parameters: BTreeMap<&str, Value> = BTreeMap::new();
     for endpoint in Endpoint::ALL.iter().copied() {
         let Some(method) = method(endpoint) else { continue };
-        let operation = Operation::of(endpoint, schemas);
+        let operation = Operation::for_endpoint(endpoint, schemas);
         parameters.extend(operation.parameters.iter().map(|parameter| (parameter.id, parameter.schema())));
         let entry = (method.to_owned(), operation_node(endpoint, &operation));
         match paths.iter_mut().find(|(path, _)| path == endpoint.path()) {

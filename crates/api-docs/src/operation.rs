@@ -63,7 +63,7 @@ pub(crate) enum Failure {
 
 impl Operation {
     /// Describes an endpoint.
-    pub(crate) fn of(endpoint: Endpoint, schemas: &mut Schemas) -> Self {
+    pub(crate) fn for_endpoint(endpoint: Endpoint, schemas: &mut Schemas) -> Self {
         match endpoint {
             Endpoint::Ingest => ingest(schemas),
             Endpoint::IngestPreflight => Self::default(),

@@ -8,14 +8,14 @@ use wire::{Device, Metric};
 pub(crate) struct Parameter {
     pub(crate) id: &'static str,
     name: &'static str,
-    place: Place,
+    place: ParameterLocation,
     need: Need,
     description: &'static str,
     values: Values,
 }
 
 #[derive(Clone, Copy, Debug)]
-enum Place {
+enum ParameterLocation {
     Query,
     Header,
 }
@@ -57,8 +57,8 @@ impl Parameter {
     /// Returns the component.
     pub(crate) fn schema(&self) -> Value {
         let place = match self.place {
-            Place::Query => "query",
-            Place::Header => "header",
+            ParameterLocation::Query => "query",
+            ParameterLocation::Header => "header",
         };
         let mut component = object(json!({
             "name": self.name,
@@ -115,7 +115,7 @@ impl Values {
 }
 
 const fn query(id: &'static str, name: &'static str, values: Values, description: &'static str) -> Parameter {
-    Parameter { id, name, place: Place::Query, need: Need::Optional, description, values }
+    Parameter { id, name, place: ParameterLocation::Query, need: Need::Optional, description, values }
 }
 
 pub(crate) const SITE: Parameter =
@@ -227,7 +227,7 @@ pub(crate) const REPORT_SITE: Parameter =
 pub(crate) const REPORT_PATH: Parameter =
     query("reportPath", "path", Values::Text, "The path of web-vitals metrics that name none.");
 pub(crate) const LIVE_PROTOCOL: Parameter = Parameter {
-    place: Place::Header,
+    place: ParameterLocation::Header,
     ..query(
         "liveProtocol",
         "Sec-WebSocket-Protocol",
