@@ -148,7 +148,7 @@ fn bindings(root: &Path) -> PathBuf {
 
 /// The functions that `www/dashboard/toolkit.js` imports, and those that wasm-bindgen's JavaScript calls.
 const EXPORTS: &[&str] = &[
-    "ahead",
+    "forecast",
     "metrics",
     "percentile",
     "sketch",
