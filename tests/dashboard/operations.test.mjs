@@ -199,7 +199,7 @@ test("a recommendation shows its visits, and links to them", async () => {
   const share = number((await fact("Time lost")).replace("4 min", ""));
   assert.ok(Math.abs(share - (lost / all) * 100) < 2, `${share} %, exactly ${(lost / all) * 100} %`);
   assert.ok(Math.abs(number(await fact("p75")) - MISS) <= MISS / 64, await fact("p75"));
-  assert.match(await fact("Lost by a miss"), /^(1,9\d\d|2,0\d\d) ms$/);
+  assert.match(await fact("Over budget per miss"), /^(1,9\d\d|2,0\d\d) ms$/);
   await item.getByRole("link", { name: "View route" }).click();
   await page.locator("h1.path").waitFor();
   await settled(page);

@@ -74,7 +74,7 @@ function queryTable({ queries, more }, isOfSite) {
   const holder = make("div", null);
   const show = (/** @type {number} */ limit) =>
     holder.replaceChildren(
-      table(isOfSite ? "Origin queries" : "Queries behind this route", columns, queries.slice(0, limit).map(row)),
+      table(isOfSite ? "Origin queries" : "Origin queries of this route", columns, queries.slice(0, limit).map(row)),
       make("p", { class: "more" }, queries.length > limit ? make("button", { type: "button", onclick: () => show(Infinity) }, `Show all ${count(queries.length)}`) : ""),
     );
   show(MAX_SHOWN);
