@@ -252,18 +252,15 @@ impl BudgetReportInputs<'_> {
         let mut routes: BTreeMap<(Metric, &str), Vec<DeviceStratum>> = BTreeMap::new();
         for (group, cell) in &self.groups.cells {
             let Some((route, device)) = group.page(&self.query.by) else { continue };
-            for (metric, after) in &cell.metrics {
+            for metric in cell.metrics.keys() {
                 if self.selection.metric.is_some_and(|only| only != *metric) {
                     continue;
                 }
                 let Some(rule) = budget_watch::rule_for(self.budgets, route, device, *metric) else {
                     continue;
                 };
-                let before = before.cells.get(group).and_then(|cell| cell.metrics.get(metric));
-                let kept = |tally: Option<&MetricCell>| {
-                    tally.map(|tally| tally.counts_for_limit(rule.limit.max)).unwrap_or_default()
-                };
-                let stratum = DeviceStratum { device, before: kept(before), after: kept(Some(after)) };
+                let counts = |release: &QueryResult| release.limit_counts(group, *metric, rule.limit.max);
+                let stratum = DeviceStratum { device, before: counts(before), after: counts(self.groups) };
                 routes.entry((*metric, route)).or_default().push(stratum);
             }
         }

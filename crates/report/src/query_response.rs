@@ -148,16 +148,12 @@ pub fn differences(
 ) -> Vec<query_response::ComparisonLine> {
     let (all_a, all_b) = (a.total(), b.total());
     let judged = |metric: Metric| {
-        let kept = |groups: &QueryResult, group: &Group, limit: u32| {
-            let tally = groups.cells.get(group).and_then(|cell| cell.metrics.get(&metric));
-            let kept = tally.map(|tally| tally.counts_for_limit(limit)).unwrap_or_default();
-            budget::BudgetTally::from(kept)
-        };
         let strata: Vec<Stratum> = (a.cells.keys())
             .filter_map(|group| {
                 let (route, device) = group.page(by)?;
                 let limit = budgets.limit(route, device, metric)?.max;
-                Some(Stratum { before: kept(a, group, limit), after: kept(b, group, limit) })
+                let tally = |result: &QueryResult| result.limit_counts(group, metric, limit).into();
+                Some(Stratum { before: tally(a), after: tally(b) })
             })
             .collect();
         ReleaseComparison::from_strata(&strata).map(|found| BudgetDifference {

@@ -272,11 +272,11 @@ const MAX_QUERIES: usize = 50;
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use crate::response_class::Method;
+    use crate::response_class::RequestMethod;
 
     pub(crate) fn record<'a>(route: &'a str, edge: u64, queries: &'a [(String, f64)]) -> ResponseRecord<'a> {
         let class = ResponseClass {
-            method: Method::Get,
+            method: RequestMethod::Get,
             status_class: StatusClass::Success,
             cache: CacheStatus::Miss,
             detail: "stored".into(),
