@@ -24,6 +24,7 @@ mod query;
 mod query_plan;
 mod record;
 mod rejection_counts;
+mod route_label;
 mod route_template;
 mod shard_layout;
 
