@@ -164,7 +164,7 @@ export interface BackendStatus {
   name: string;
   /** The circuit breaker: `closed`, `open` or `probing`. */
   circuit: "closed" | "open" | "probing";
-  /** Documents waiting to be outbox. */
+  /** Documents waiting to be sent. */
   waiting: number;
   /** Documents that the backend rejected for good. */
   parked: DeadLetterSummary[];
@@ -1146,7 +1146,7 @@ export interface QueryTotals {
 export interface QueueDepths {
   /** Views in the coordinator's journal that are not counted yet. */
   journal: number;
-  /** Documents waiting to be outbox. */
+  /** Documents waiting to be sent. */
   push: number;
   /** Documents that a backend rejected for good. */
   parked: number;
