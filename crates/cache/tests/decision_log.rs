@@ -42,7 +42,7 @@ fn reasons() -> Vec<DecisionReason> {
         Reason::RefreshedEarly { remaining: 3 },
         Reason::StaleWhileRevalidate { staleness: 1, window: 30 },
         Reason::MustRevalidate,
-        Reason::Revalidates { validator: "ETag" },
+        Reason::Revalidates { validator: "its ETag" },
         Reason::NoValidator,
         Reason::StaleIfError { staleness: 1, window: 30 },
         Reason::TooStaleForError { staleness: 60, window: 30 },
