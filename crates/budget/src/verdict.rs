@@ -273,4 +273,11 @@ mod tests {
         assert_eq!(bounded, Some(13));
         assert_eq!(PercentileRanks::for_percentile(100, 99), None);
     }
+
+    #[test]
+    fn a_verdict_has_its_name() {
+        let all =
+            [Verdict::Unknown, Verdict::Insufficient, Verdict::Met, Verdict::AtLimit, Verdict::Violated];
+        assert_eq!(all.map(Verdict::name), ["unknown", "insufficient", "met", "at-limit", "violated"]);
+    }
 }
