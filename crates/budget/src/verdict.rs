@@ -272,6 +272,8 @@ mod tests {
         // 0.75^n is the chance that the largest of n values is below p75.
         assert_eq!(bounded, Some(13));
         assert_eq!(PercentileRanks::for_percentile(100, 99), None);
+        // The smallest of ten values may be above the 10th percentile.
+        assert_eq!(PercentileRanks::for_percentile(10, 10), None);
     }
 
     #[test]
