@@ -1,7 +1,5 @@
 //! The reasons of the decision log: each code, as statistics count it, and each sentence, as `explain` shows it.
 
-#![expect(clippy::unwrap_used, reason = "a test may fail by panic")]
-
 #[path = "../../report/tests/golden/mod.rs"]
 mod golden;
 
