@@ -38,6 +38,8 @@ pub mod query_response;
 #[cfg(feature = "documents")]
 pub mod routes;
 #[cfg(feature = "documents")]
+mod shard_coverage;
+#[cfg(feature = "documents")]
 pub mod summary;
 mod time;
 #[cfg(feature = "documents")]
@@ -55,6 +57,8 @@ pub use error::{ApiError, Problem};
 #[cfg(feature = "documents")]
 pub use limit_counts::LimitCounts;
 pub use metric::{Metric, Rating, Thresholds};
+#[cfg(feature = "documents")]
+pub use shard_coverage::ShardCoverage;
 pub use time::UnixMillis;
 #[cfg(feature = "documents")]
 pub use window::{Window, WindowSpan};

@@ -36,8 +36,9 @@ impl Shard {
             budgets: &budgets,
             traffic: &traffic,
             has_traffic,
+            shards: None,
         };
-        let report = counts.evaluate(site, status, env!("CARGO_PKG_VERSION"), now);
+        let report = counts.evaluate(site, Some(status), env!("CARGO_PKG_VERSION"), now);
         Ok((report.health, report.score))
     }
 
