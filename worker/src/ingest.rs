@@ -119,16 +119,12 @@ pub fn reject(env: &Env, reason: &str, site: Option<String>, origin: Option<Stri
     }
 }
 
-/// Returns the key for rate limits of a client address: for IPv6 its /64 network, since every client has one. The
-/// address is used for nothing else.
+/// Returns the key for rate limits of a client address. The address is used for nothing else.
 #[wasm_bindgen(wasm_bindgen = worker::wasm_bindgen)]
 #[expect(unreachable_pub, reason = "wasm-bindgen exports what is pub")]
 #[must_use]
 pub fn client_network(address: &str) -> String {
-    match address.contains(':') {
-        true => address.split(':').take(4).collect::<Vec<_>>().join(":"),
-        false => address.to_owned(),
-    }
+    wire::client_network(address)
 }
 
 impl BeaconRequest<'_> {

@@ -18,6 +18,8 @@ pub mod cache_admin;
 #[cfg(feature = "documents")]
 pub mod cache_analytics;
 #[cfg(feature = "documents")]
+mod client_network;
+#[cfg(feature = "documents")]
 mod codec;
 mod device;
 #[cfg(feature = "documents")]
@@ -49,6 +51,8 @@ mod window;
 
 #[cfg(feature = "documents")]
 pub use beacon::Beacon;
+#[cfg(feature = "documents")]
+pub use client_network::client_network;
 #[cfg(feature = "documents")]
 pub use codec::CodecError;
 pub use device::Device;
