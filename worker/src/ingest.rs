@@ -127,6 +127,14 @@ pub fn client_network(address: &str) -> String {
     wire::client_network(address)
 }
 
+/// Counts a beacon that no rate limiter judged in time. It is accepted: a limiter that fails is no reason to lose
+/// beacons.
+#[wasm_bindgen(wasm_bindgen = worker::wasm_bindgen)]
+#[expect(unreachable_pub, reason = "wasm-bindgen exports what is pub")]
+pub fn count_unlimited(site: Option<String>) {
+    rejection_counter::count(site.as_deref(), UNLIMITED);
+}
+
 impl BeaconRequest<'_> {
     /// Parses the body. `claimed_site` is set even if it is rejected, to attribute the rejection.
     fn process(
@@ -242,5 +250,7 @@ fn verdicts_of(records: &[ViewRecord]) -> String {
     within_budget_json(records, budgets::last_good().as_deref())
 }
 
+/// The reason under which beacons without a judgement of a rate limiter are counted, beside those of rejected ones.
+const UNLIMITED: &str = "limiter-unavailable";
 /// The period of the rate limits in wrangler.toml.
 const RATE_LIMIT_PERIOD_SECONDS: u32 = 60;
