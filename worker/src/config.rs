@@ -7,7 +7,7 @@ use std::rc::Rc;
 
 use alerting::channel::ChannelConfig;
 use export::config::ExportConfig;
-use ledger::{Retention, RouteTemplates, ShardLayout};
+use ledger::{Retention, RouteTemplates, SamplingRates, ShardLayout};
 use outbox::{PushConfig, Sink};
 use serde::Deserialize;
 use worker::Env;
@@ -49,6 +49,9 @@ pub(crate) struct SiteConfig {
     /// The templates of its paths, for pages that tell none.
     #[serde(default)]
     pub(crate) routes: RouteTemplates,
+    /// The sample weights that its pages send.
+    #[serde(default)]
+    pub(crate) sampling: SamplingRates,
 }
 
 /// An error in wrangler.toml.

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use ledger::{ClientInfo, JournalRow, MetricLimits, ViewRecord, shard_name};
+use ledger::{ClientInfo, JournalRow, MetricLimits, UNKNOWN_WEIGHT, ViewRecord, shard_name};
 use report::beacon_verdicts::{limits_for, within_budget_json};
 use wire::web_vitals::WebVitalsReport;
 use wire::{ApiError, Beacon, UnixMillis, beacon};
@@ -165,8 +165,11 @@ impl BeaconRequest<'_> {
         &self,
         config: &Config,
         settings: &SiteConfig,
-        beacon: Beacon,
+        mut beacon: Beacon,
     ) -> Result<IngestOutcome, HandlerError> {
+        if settings.sampling.reduce_weight(&mut beacon) {
+            rejection_counter::count(Some(&beacon.site), UNKNOWN_WEIGHT);
+        }
         let record = ViewRecord::from_beacon(&beacon, self.visitor(settings), &settings.routes);
         let record = match record.attribution.is_empty() {
             true => record,
