@@ -56,7 +56,7 @@ pub(crate) async fn snapshot(env: &Env, config: &Config, site: &str) -> Result<H
     };
     let status = status.inspect_err(|failure| {
         worker::console_error!("the coordinator of site {site} was not read: {failure:?}");
-        let missing = ShardCoverage::new(config.shards.indices().end, BTreeSet::from([COORDINATOR]));
+        let missing = ShardCoverage::new(config.shards_of(site).indices().end, BTreeSet::from([COORDINATOR]));
         shards = ShardCoverage::of_both(shards.take(), missing);
     });
     let counts = SiteCounts {

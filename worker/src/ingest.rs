@@ -179,7 +179,7 @@ impl BeaconRequest<'_> {
             }
         };
         let row = JournalRow::from_beacon(&beacon, &record, self.now).map_err(worker::Error::from)?;
-        let shard = config.shards.shard_of(&beacon.id, row.start().0);
+        let shard = config.shards_of(&beacon.site).shard_of(&beacon.id, row.start().0);
         let rows = BTreeMap::from([(shard, vec![row.to_json().map_err(worker::Error::from)?])]);
         Ok(IngestOutcome {
             site: beacon.site,
@@ -200,7 +200,7 @@ impl BeaconRequest<'_> {
         for report in reports {
             let record = ViewRecord::from_report(report, self.visitor(settings), &settings.routes);
             let row = JournalRow::from_report(report, &record, self.now).map_err(worker::Error::from)?;
-            rows.entry(config.shards.shard_of(&report.id, self.now.0))
+            rows.entry(config.shards_of(&site).shard_of(&report.id, self.now.0))
                 .or_default()
                 .push(row.to_json().map_err(worker::Error::from)?);
             all.push(record);

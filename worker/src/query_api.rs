@@ -194,7 +194,7 @@ pub(crate) async fn budget_report(request: &Request, env: &Env, config: &Config)
             call(env, &asked.site, COORDINATOR, request).await.unwrap_or_else(|failure| {
                 worker::console_error!("the coordinator of {} was not asked: {failure:?}", asked.site);
                 let missing = BTreeSet::from([COORDINATOR]);
-                shards = ShardCoverage::new(config.shards.indices().end, missing);
+                shards = ShardCoverage::new(config.shards_of(&asked.site).indices().end, missing);
                 Vec::new()
             })
         }

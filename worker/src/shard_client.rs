@@ -105,7 +105,7 @@ pub(crate) async fn call_all<C: ShardCall<Reply: Merge + Default> + Clone>(
     site: &str,
     request: C,
 ) -> Result<C::Reply, HandlerError> {
-    call_and_merge(env, site, config.shards.indices(), request, C::Reply::default()).await
+    call_and_merge(env, site, config.shards_of(site).indices(), request, C::Reply::default()).await
 }
 
 /// Reads every shard of a site, and merges what those replied that did. Fails if none does.
@@ -117,7 +117,7 @@ pub(crate) async fn read_all<C: ShardCall<Reply: Merge + Default> + Clone>(
 ) -> Result<SiteRead<C::Reply>, HandlerError> {
     let (mut merged, mut unanswered) = (None::<C::Reply>, BTreeSet::new());
     let mut first_failure = None;
-    let requests = config.shards.indices().map(|shard| (shard, request.clone()));
+    let requests = config.shards_of(site).indices().map(|shard| (shard, request.clone()));
     for (shard, reply) in call_each(SHARD_TIMEOUT_MS, env, site, requests).await {
         match reply {
             Ok(reply) => merged.get_or_insert_default().merge_with(reply),
@@ -129,9 +129,10 @@ pub(crate) async fn read_all<C: ShardCall<Reply: Merge + Default> + Clone>(
         }
     }
     match (merged, first_failure) {
-        (Some(merged), _) => {
-            Ok(SiteRead { merged, shards: ShardCoverage::new(config.shards.indices().end, unanswered) })
-        }
+        (Some(merged), _) => Ok(SiteRead {
+            merged,
+            shards: ShardCoverage::new(config.shards_of(site).indices().end, unanswered),
+        }),
         (None, Some(failure)) => Err(failure),
         (None, None) => Err(ApiError::Unavailable { component: "ledger" }.into()),
     }
@@ -170,7 +171,7 @@ pub(crate) async fn limit_counts(
 /// Wakes every shard of a site, and returns those that could not be woken.
 pub(crate) async fn wake_all(env: &Env, config: &Config, site: &str) -> Vec<(u32, HandlerError)> {
     let requests = config
-        .shards
+        .shards_of(site)
         .indices()
         .map(|shard| (shard, Wake { coordinated_site: (shard == COORDINATOR).then(|| site.to_owned()) }));
     let replies = call_each(WAKE_TIMEOUT_MS, env, site, requests).await;

@@ -3,10 +3,12 @@
 
 use std::ops::Range;
 
+use serde::Deserialize;
 use sketch::stable_hash::fnv1a_32;
 
 /// Numbers of shards, each with the moment since which it holds; the first has always held.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "ShardSetting")]
 pub struct ShardLayout(Vec<(u64, u32)>);
 
 impl ShardLayout {
@@ -46,6 +48,32 @@ impl Default for ShardLayout {
     }
 }
 
+/// A number of shards in a table of settings, or a text as [`ShardLayout::parse`] reads it.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum ShardSetting {
+    Number(u32),
+    Text(String),
+    Other(serde::de::IgnoredAny),
+}
+
+impl TryFrom<ShardSetting> for ShardLayout {
+    type Error = String;
+
+    fn try_from(setting: ShardSetting) -> Result<Self, String> {
+        let layout = match setting {
+            ShardSetting::Number(count) => Self::parse(&count.to_string()),
+            ShardSetting::Text(text) => Self::parse(&text),
+            ShardSetting::Other(_) => None,
+        };
+        layout.ok_or_else(|| format!("shards {SETTING_HELP}"))
+    }
+}
+
+/// What a setting must be, after its name.
+pub const SETTING_HELP: &str = "must be a number from 1 to 256, or like \"1,4@1800000000000\": 4 since that Unix time \
+                                in milliseconds, and 1 before";
+
 /// Returns the name of the object that holds a shard.
 #[must_use]
 pub fn shard_name(site: &str, shard: u32) -> String {
@@ -65,6 +93,20 @@ mod tests {
         }
         for text in ["", "0", "257", "4@5", "1,4", "1,4@5,8@5", "1,x@5", "-1"] {
             assert_eq!(ShardLayout::parse(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_setting_of_a_site_is_a_number_or_a_text() {
+        let parse = |json: &str| serde_json::from_str::<ShardLayout>(json).map_err(|error| error.to_string());
+        assert_eq!(parse("4"), Ok(ShardLayout(vec![(0, 4)])));
+        assert_eq!(parse("\"1,4@1000\""), Ok(ShardLayout(vec![(0, 1), (1000, 4)])));
+        for json in ["0", "257", "-1", "1.5", "\"4@5\"", "null", "[4]", "{}"] {
+            let mistake = parse(json).expect_err(json);
+            assert!(
+                mistake.starts_with("shards must be a number from 1 to 256, or like"),
+                "{json}: {mistake}"
+            );
         }
     }
 

@@ -121,7 +121,7 @@ impl Shard {
         request: C,
         own: C::Reply,
     ) -> Result<C::Reply> {
-        let others = config.shards.indices().skip(1);
+        let others = config.shards_of(site).indices().skip(1);
         call_and_merge(&self.env, site, others, request, own).await.map_err(|failure| match failure {
             HandlerError::Internal(error) => error,
             HandlerError::Rejected(refusal) => Error::RustError(format!("shards of {site}: {refusal}")),
