@@ -1,5 +1,6 @@
-//! Statistics of responses on their way from this isolate to the coordinator of their site, and reads of them there.
-//! The isolate sums them up, and one request at a time sends them.
+//! Statistics of responses on their way from this isolate to a shard of their site, and reads of them from all shards.
+//! The isolate sums them up, and one request at a time sends them, always to the same shard: so no shard hears all
+//! isolates of the world, and each knows the numbers of the batches that it has counted.
 
 use std::cell::RefCell;
 
@@ -13,7 +14,7 @@ use worker::{Env, Error};
 use crate::clock::now;
 use crate::config::Config;
 use crate::response::HandlerError;
-use crate::shard_client::{COORDINATOR, SiteRead, call, read_all};
+use crate::shard_client::{SiteRead, call, read_all};
 use crate::shard_protocol::{AddTraffic, TrafficQuery};
 use crate::trace_export;
 
@@ -77,9 +78,11 @@ pub(crate) async fn read_sum(
 
 /// Sends the batch that may not have arrived, then the rest.
 async fn flush_site(env: &Env, site: &str) -> Result<(), HandlerError> {
+    let config = Config::load(env).map_err(|mistake| Error::RustError(mistake.to_string()))?;
     while let Some(batch) = with_buffer(|buffer| buffer.next_batch(site, now())) {
         let number = batch.header.number;
-        call(env, site, COORDINATOR, AddTraffic { header: batch.header, traffic: batch.traffic }).await?;
+        let shard = config.shards_of(site).shard_of_isolate(&batch.header.isolate);
+        call(env, site, shard, AddTraffic { header: batch.header, traffic: batch.traffic }).await?;
         with_buffer(|buffer| buffer.acknowledge(site, number));
     }
     Ok(())

@@ -35,6 +35,13 @@ impl ShardLayout {
         fnv1a_32(page_load_id.bytes()).checked_rem(count).unwrap_or_default()
     }
 
+    /// Returns the shard that stores the request statistics of an isolate. It does not depend on time: a batch that
+    /// is sent again must reach the shard that knows its number.
+    #[must_use]
+    pub fn shard_of_isolate(&self, isolate: &str) -> u32 {
+        fnv1a_32(isolate.bytes()).checked_rem(self.indices().end).unwrap_or_default()
+    }
+
     /// Returns the shards that hold any data.
     #[must_use]
     pub fn indices(&self) -> Range<u32> {
@@ -116,6 +123,15 @@ mod tests {
         let shards = |start_ms| (0..100).map(|id| layout.shard_of(&id.to_string(), start_ms)).max();
         assert_eq!((shards(999), shards(1000)), (Some(0), Some(3)));
         assert_eq!((layout.indices(), ShardLayout::default().indices()), (0..4, 0..1));
+    }
+
+    #[test]
+    fn the_statistics_of_isolates_are_spread_over_all_shards_and_stay_where_they_are() {
+        let layout = ShardLayout::parse("1,4@1000").expect("valid");
+        let shards: std::collections::BTreeSet<u32> =
+            (0..100).map(|isolate| layout.shard_of_isolate(&format!("{isolate:026x}"))).collect();
+        assert_eq!(shards, (0..4).collect());
+        assert_eq!(ShardLayout::default().shard_of_isolate("a"), 0);
     }
 
     #[test]
