@@ -277,7 +277,7 @@ test("an invalid SHARDS is reported", async () => {
     const { status } = await send(workerd, beacon());
     assert.equal(status, shards === null ? 200 : 503, String(shards));
     await workerd.kill();
-    // What the log says names the setting and its form.
+    // The log names the setting and its form.
     if (shards !== null) assert.match(workerd.errors(), /SITES is not a table of sites: .*shards must be a number from 1 to 256, or like "1,4@1800000000000"/);
   }
 });

@@ -16,7 +16,7 @@ use crate::shard_protocol::{
     CoordinatorCall, CoordinatorMessage, Merge, ReadLimitCounts, RunQuery, ShardCall, ShardReply, Wake,
 };
 
-/// What a read of several shards found.
+/// The result of a read of several shards.
 #[derive(Debug)]
 pub(crate) struct SiteRead<T> {
     pub(crate) merged: T,

@@ -77,7 +77,7 @@ impl TryFrom<ShardSetting> for ShardLayout {
     }
 }
 
-/// What a setting must be, after its name.
+/// The rest of an error that begins with the name of the setting.
 pub const SETTING_HELP: &str = "must be a number from 1 to 256, or like \"1,4@1800000000000\": 4 since that Unix time \
                                 in milliseconds, and 1 before";
 

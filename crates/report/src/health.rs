@@ -180,7 +180,7 @@ impl Health {
                 because: part.because,
             })
             .collect();
-        // What is missing might be what is wrong.
+        // A missing view might be a bad one.
         let missing = inputs.shards.as_ref().map(|shards| (HealthStatus::Degraded, shards.sentence()));
         let statuses = parts.iter().map(|part| part.status).chain(missing.iter().map(|(status, _)| *status));
         let status = statuses.max().unwrap_or(HealthStatus::Unknown);
