@@ -237,14 +237,19 @@ test("a database of a later version is left alone", async () => {
   });
 });
 
-test("more shards on a live site lose no history, and earlier views can be corrected", async () => {
+/** Settings under which the site has four shards from a moment on. @type {[string, (layout: string) => Record<string, unknown>][]} */
+const FOUR_SHARDS = [
+  ["every site", (layout) => ({ SHARDS: layout })],
+  ["one site", (layout) => ({ SITES: { demo: { public: true, shards: layout }, other: {} } })],
+];
+for (const [scope, raised] of FOUR_SHARDS) test(`more shards of ${scope}, while it is live, lose no history, and earlier views can be corrected`, async () => {
   const one = await start("shards", product({ SHARDS: "1" }), { fresh: true });
   const old = Array.from({ length: 40 }, (_, index) => beacon({ id: (index * 2654435761 + 7).toString(16).padStart(24, "0"), path: "/old", age: 60_000, m: { LCP: 1000 } }));
   await Promise.all(old.map((each) => send(one, each)));
   assert.equal((await summary(one)).views, 40);
   await one.kill();
 
-  const four = await start("shards", product({ SHARDS: `1,4@${Date.now()}` }));
+  const four = await start("shards", product(raised(`1,4@${Date.now()}`)));
   try {
     assert.equal((await summary(four)).views, 40, "the data of the former shard is read");
     // The pages are still open: each sends another beacon, which reaches the shard of its view.
@@ -266,5 +271,13 @@ test("an invalid SHARDS is reported", async () => {
     const { status, text } = await send(workerd, beacon());
     assert.deepEqual([status, JSON.parse(text).title], [503, "unavailable"], SHARDS);
     await workerd.kill();
+  }
+  for (const shards of [0, 257, "four", "1,4", null]) {
+    const workerd = await start("mistake", product({ SITES: { demo: { public: true, shards } } }), { fresh: true });
+    const { status } = await send(workerd, beacon());
+    assert.equal(status, shards === null ? 200 : 503, String(shards));
+    await workerd.kill();
+    // The log names the setting and its form.
+    if (shards !== null) assert.match(workerd.errors(), /SITES is not a table of sites: .*shards must be a number from 1 to 256, or like "1,4@1800000000000"/);
   }
 });

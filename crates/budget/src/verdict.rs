@@ -107,6 +107,16 @@ impl Verdict {
         if n < MIN_AT_LIMIT_VISITS { Self::Insufficient } else { Self::AtLimit }
     }
 
+    /// Returns what the verdict proves when only a part of the visits was counted: that part cannot prove a budget
+    /// met, because the visits that are missing may be those over it.
+    #[must_use]
+    pub const fn on_partial_data(self) -> Self {
+        match self {
+            Self::Met => Self::Insufficient,
+            Self::Unknown | Self::Insufficient | Self::AtLimit | Self::Violated => self,
+        }
+    }
+
     /// The name in documents.
     #[must_use]
     pub const fn name(self) -> &'static str {

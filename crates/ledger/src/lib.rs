@@ -26,6 +26,7 @@ mod record;
 mod rejection_counts;
 mod route_label;
 mod route_template;
+mod sampling;
 mod shard_layout;
 
 pub use budget_history::{BudgetHistory, BudgetSource, BudgetVersion, RejectedBudgetFile};
@@ -46,4 +47,5 @@ pub use query_plan::{BlockRange, DayRange, QueryPlan};
 pub use record::{ClientInfo, MetricLimits, ViewRecord, report_key, view_key};
 pub use rejection_counts::{RejectionCounts, UNKNOWN_SITE};
 pub use route_template::{RouteTemplates, derive_template};
-pub use shard_layout::{ShardLayout, shard_name};
+pub use sampling::{SamplingRates, UNKNOWN_WEIGHT};
+pub use shard_layout::{SETTING_HELP, ShardLayout, shard_name};

@@ -3,7 +3,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may fail by panic")]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use budget::{BudgetTally, Budgets, SequentialTest, TestObservation};
 use ledger::{
@@ -16,7 +16,7 @@ use report::budget_watch::{WatchKey, WatchOutcome};
 use report::query_response::{differences, metric_tallies, query_lines, summary, totals};
 use sketch::Sketch;
 use wire::budget_report::{BudgetCell, BudgetReport};
-use wire::{Device, LimitCounts, Metric, OTHER_LABEL, UnixMillis};
+use wire::{Device, LimitCounts, Metric, OTHER_LABEL, ShardCoverage, UnixMillis};
 
 const NOW: UnixMillis = UnixMillis(1_800_000_000_000);
 const HOUR_MS: u64 = 3_600_000;
@@ -80,6 +80,7 @@ struct Inputs {
     counts: HourlyLimitCounts,
     watches: BTreeMap<WatchKey, WatchOutcome>,
     selection: CellSelection,
+    shards: Option<ShardCoverage>,
 }
 
 impl Inputs {
@@ -100,6 +101,7 @@ impl Inputs {
             watches: &self.watches,
             now: NOW,
             selection: self.selection.clone(),
+            shards: self.shards.as_ref(),
         };
         inputs.report().unwrap()
     }
@@ -283,7 +285,7 @@ fn the_sites_score_lists_its_parts_and_a_faster_page_scores_higher() {
 fn the_summary_has_a_line_for_each_measured_or_budgeted_metric() {
     let budgets = Budgets::parse(FILE).unwrap();
     let groups = pages(&[("/checkout", Device::Phone, lcp(2500, 150, 150))]);
-    let summary = summary("shop".into(), &query(&[]), groups, &budgets);
+    let summary = summary("shop".into(), &query(&[]), groups, &budgets, None);
     let lines: Vec<(&str, &str, u64)> =
         summary.cells.iter().map(|cell| (cell.metric.as_str(), cell.verdict.as_str(), cell.n)).collect();
     assert_eq!(lines, [("LCP", "violated", 300), ("INP", "unknown", 0)]);
@@ -293,7 +295,7 @@ fn the_summary_has_a_line_for_each_measured_or_budgeted_metric() {
     let unbudgeted = pages(&[("/checkout", Device::Phone, lcp(2500, 1, 0))]);
     let none = Budgets::parse("[]").unwrap();
     assert_eq!(
-        report::query_response::summary("shop".into(), &query(&[]), unbudgeted, &none).cells[0].verdict,
+        report::query_response::summary("shop".into(), &query(&[]), unbudgeted, &none, None).cells[0].verdict,
         "none"
     );
 }
@@ -328,8 +330,13 @@ fn differences_are_judged_over_the_pages_that_both_have() {
 
 #[track_caller]
 fn check_badge(groups: &QueryResult, metric: Option<Metric>, label: &str) {
+    check_badge_of(groups, metric, None, label);
+}
+
+#[track_caller]
+fn check_badge_of(groups: &QueryResult, metric: Option<Metric>, shards: Option<ShardCoverage>, label: &str) {
     let by = [Dimension::Route, Dimension::Device];
-    let svg = badge_svg(groups, &by, metric, &Budgets::parse(FILE).unwrap());
+    let svg = badge_svg(groups, &by, metric, &Budgets::parse(FILE).unwrap(), shards.as_ref());
     assert!(svg.contains(&format!("aria-label=\"{label}\"")), "{svg}");
 }
 
@@ -346,4 +353,40 @@ fn a_badge_is_green_only_when_every_budget_is_met() {
         Some(Metric::Inp),
         "INP: no data",
     );
+}
+
+fn without_one_shard() -> Option<ShardCoverage> {
+    ShardCoverage::new(64, BTreeSet::from([17]))
+}
+
+#[test]
+fn a_report_of_a_part_of_the_shards_says_so_and_proves_no_budget_met() {
+    let verdicts = |shards| {
+        let report = Inputs { shards, ..Inputs::new() }.report();
+        (report.verdicts.clone(), report.shards.map(|shards| (shards.answered, shards.of)))
+    };
+    let count = |counts: &[(&str, u64)]| counts.iter().map(|(name, n)| ((*name).to_owned(), *n)).collect();
+    let whole = count(&[("insufficient", 3), ("met", 1), ("unknown", 1), ("violated", 2)]);
+    let partial = count(&[("insufficient", 4), ("unknown", 1), ("violated", 2)]);
+    assert_eq!(verdicts(None), (whole, None));
+    assert_eq!(verdicts(without_one_shard()), (partial, Some((63, 64))));
+}
+
+#[test]
+fn a_summary_of_a_part_of_the_shards_says_so_and_shows_nothing_as_met() {
+    let read = |shards| {
+        let groups = pages(&[("/", Device::Phone, lcp(2500, 1000, 0))]);
+        let summary = summary("shop".into(), &query(&[]), groups, &Budgets::parse(FILE).unwrap(), shards);
+        (summary.cells[0].verdict.clone(), summary.shards)
+    };
+    assert_eq!(read(None), ("met".into(), None));
+    assert_eq!(read(without_one_shard()), ("insufficient".into(), without_one_shard()));
+}
+
+#[test]
+fn a_badge_of_a_part_of_the_shards_is_not_green() {
+    let met = pages(&[("/", Device::Phone, lcp(2500, 290, 10))]);
+    check_badge_of(&met, None, without_one_shard(), "web vitals: data incomplete");
+    check_badge_of(&QueryResult::default(), None, without_one_shard(), "web vitals: data incomplete");
+    check_badge_of(&visited_pages(), None, without_one_shard(), "web vitals: over budget");
 }

@@ -135,6 +135,13 @@ impl TrafficWindows {
         let window = if stored.span < span { Window::containing(span, stored.start) } else { stored };
         self.0.entry(window).or_default().route_mut(route).merge(stats);
     }
+
+    /// Adds the windows of another shard.
+    pub fn merge(&mut self, other: Self) {
+        for (window, traffic) in other.0 {
+            self.0.entry(window).or_default().merge(&traffic);
+        }
+    }
 }
 
 impl RouteStats {

@@ -20,6 +20,7 @@ use super::sql::{from_sql_integer, to_sql_integer};
 use crate::budgets;
 use crate::clock::{jitter_seed, now};
 use crate::config::Config;
+use crate::shard_protocol::TrafficQuery;
 
 impl Shard {
     /// Enqueues windows that have closed, and sends documents that are due.
@@ -186,7 +187,8 @@ impl Shard {
     ) -> Result<(QueryResult, TrafficWindows)> {
         let query = windows_query(first, last);
         let groups = self.query_site(site, config, &query).await?;
-        Ok((groups, self.traffic_windows(first.span, query.from, query.to)?))
+        let responses = TrafficQuery { span: first.span, from: query.from, to: query.to };
+        Ok((groups, self.site_traffic(site, config, responses).await?))
     }
 }
 
