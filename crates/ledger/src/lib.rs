@@ -13,6 +13,7 @@ mod cell_key;
 mod fold;
 mod folded_view;
 mod horizon;
+pub mod journal;
 mod journal_row;
 mod labels;
 mod limit_counts;
