@@ -35,7 +35,7 @@ pub use cell_key::CellKey;
 pub use fold::{CellEffect, cells_to_load, fold, roll_up};
 pub use folded_view::{FoldedView, UnfoldedView};
 pub use horizon::{Horizon, Retention};
-pub use journal_row::{JournalRow, VIEW_SETTLED_AFTER_MS, has_late_rows};
+pub use journal_row::{JournalRow, VIEW_SETTLED_AFTER_MS};
 pub use labels::{LabelGranularity, SeriesLabels};
 pub use limit_counts::{HourlyLimitCounts, LimitHistory};
 pub use minute_rollup::MinuteRollup;
