@@ -1,7 +1,7 @@
 //! View records and their aggregates. The shell loads rows, calls [`fold`] or [`roll_up`], and stores the
 //! effects; this crate neither stores nor reads a clock.
 //!
-//! Each beacon of a view carries the whole view. The journal keeps the latest record of each view, so that
+//! Each beacon of a view carries the whole view. The [`journal`] merges the beacons of each view, so that
 //! duplicates, resends and reordering change nothing. Folding removes the previous record of a view from its
 //! cell and adds the latest one, so that a correction moves a count and never adds one.
 

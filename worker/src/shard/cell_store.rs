@@ -45,21 +45,27 @@ impl Shard {
         if !self.earlier_journals.borrow().is_empty() {
             return Ok(false);
         }
+        self.index_journal().await?;
         let last = self.with_journal(|journal| Ok(journal.last_block()))?;
-        loop {
-            let step = self.with_journal(|journal| Ok(journal.next_step()))?;
-            match step {
-                JournalStep::Idle => return Ok(true),
-                JournalStep::FoldBlocks { after } if after >= last => return Ok(true),
-                _ => {}
-            }
-            if let Some(merged) = self.take_journal_step(step)? {
-                self.fold_slice(&merged, &budgets)?;
-            }
-            if self.with_journal(|journal| Ok(journal.next_step()))? != JournalStep::Idle {
+        while let JournalStep::FoldBlocks { after } = self.with_journal(|journal| Ok(journal.next_step()))?
+            && after < last
+        {
+            let merged = self.with_journal(|journal| self.merge_blocks(journal, after))?;
+            self.fold_slice(&merged, &budgets)?;
+            if merged.through() < last {
                 yield_to_events().await;
+                self.index_journal().await?;
             }
         }
+        Ok(true)
+    }
+
+    /// Builds the index of the journal, where it is not built yet.
+    pub(super) async fn index_journal(&self) -> Result<()> {
+        while self.take_index_step()? {
+            yield_to_events().await;
+        }
+        Ok(())
     }
 
     fn fold_slice(&self, merged: &MergedViews, budgets: &Budgets) -> Result<()> {

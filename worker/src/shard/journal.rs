@@ -124,19 +124,14 @@ impl Shard {
         Ok(())
     }
 
-    /// Takes a step of the journal, and returns views to fold after those of blocks.
-    pub(super) fn take_journal_step(&self, step: JournalStep) -> Result<Option<MergedViews>> {
-        self.with_journal(|journal| match step {
+    /// Takes a step towards the index of the journal, and returns false if there is none.
+    pub(super) fn take_index_step(&self) -> Result<bool> {
+        self.with_journal(|journal| match journal.next_step() {
             JournalStep::NoteBlocks { after, before } => {
-                self.note_blocks(journal, after, before)?;
-                Ok(None)
+                self.note_blocks(journal, after, before).map(|()| true)
             }
-            JournalStep::IndexFolds { after } => {
-                self.index_folds(journal, after)?;
-                Ok(None)
-            }
-            JournalStep::FoldBlocks { after } => self.merge_blocks(journal, after).map(Some),
-            JournalStep::Idle => Ok(None),
+            JournalStep::IndexFolds { after } => self.index_folds(journal, after).map(|()| true),
+            JournalStep::FoldBlocks { .. } | JournalStep::Idle => Ok(false),
         })
     }
 
@@ -145,17 +140,21 @@ impl Shard {
             "SELECT block, body FROM journal WHERE block > ? AND block < ? ORDER BY block LIMIT 500",
             vec![to_sql_integer(after), to_sql_integer(before)],
         )?;
-        let mut is_empty = true;
+        let mut views = 0_usize;
         for row in rows.raw() {
             match row?.as_slice() {
                 [block, SqlStorageValue::Blob(body)] => {
-                    journal.note_block(row_number(block)?, body).map_err(journal_error)?;
-                    is_empty = false;
+                    let noted = journal.note_block(row_number(block)?, body).map_err(journal_error)?;
+                    views = views.saturating_add(noted);
                 }
                 _ => return Err(unsupported_row("journal")),
             }
+            if views >= MAX_NOTED_VIEWS {
+                break;
+            }
         }
-        if is_empty { Err(unsupported_row("journal")) } else { Ok(()) }
+        // Every block has a row.
+        if views == 0 { Err(unsupported_row("journal")) } else { Ok(()) }
     }
 
     fn index_folds(&self, journal: &mut Journal, after: u64) -> Result<()> {
@@ -176,7 +175,8 @@ impl Shard {
         if is_empty { Err(unsupported_row("folded")) } else { Ok(()) }
     }
 
-    fn merge_blocks(&self, journal: &Journal, after: u64) -> Result<MergedViews> {
+    /// Merges the views of the next blocks.
+    pub(super) fn merge_blocks(&self, journal: &Journal, after: u64) -> Result<MergedViews> {
         let rows = self.sql().exec(
             "SELECT block, at, body FROM journal WHERE block > ? ORDER BY block LIMIT 500",
             vec![to_sql_integer(after)],
@@ -275,3 +275,6 @@ fn row_number(value: &SqlStorageValue) -> Result<u64> {
 pub(super) fn journal_error(error: JournalError) -> Error {
     Error::RustError(error.to_string())
 }
+
+/// Views of waiting blocks that are noted in one step.
+const MAX_NOTED_VIEWS: usize = 10_000;

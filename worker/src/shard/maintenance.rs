@@ -12,6 +12,7 @@ impl Shard {
         self.maintenance_at.set(NEVER);
         let folded = self.try_fold(budgets::MAX_AGE_MS).await;
         // Also where nothing can be written: it frees space.
+        self.index_journal().await?;
         self.sweep_journal()?;
         if !folded? {
             return self.schedule_maintenance(ADOPTION_DELAY_MS).await;

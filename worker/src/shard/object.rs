@@ -16,7 +16,6 @@ use super::alert_dispatcher::AlertDispatcher;
 use super::live_state::LiveState;
 use super::origin_probe::OriginHealthProbe;
 use super::push_dispatcher::PushDispatcher;
-use super::schema::EarlierJournal;
 use super::sql;
 use crate::budgets;
 use crate::clock::now;
@@ -48,6 +47,14 @@ pub struct Shard {
     /// `None` after a failed write, and before the first query by page.
     pub(super) minute_rollup: RefCell<Option<MinuteRollup>>,
     pub(super) active_budgets: RefCell<Option<ActiveBudgets>>,
+}
+
+/// A table of an earlier version with a row for each view.
+#[derive(Clone, Debug)]
+pub(super) struct EarlierJournal {
+    pub(super) table: &'static str,
+    /// The condition of rows that are not counted as of their latest beacon.
+    pub(super) is_behind: String,
 }
 
 /// The budgets in force, and their history.

@@ -5,7 +5,7 @@ use wire::UnixMillis;
 use worker::{Error, Result, SqlStorageValue};
 
 use super::journal::journal_error;
-use super::object::Shard;
+use super::object::{EarlierJournal, Shard};
 use super::sql::{from_sql_integer, query_integer, unsupported_row};
 use super::{history_store, incident_store, traffic_store};
 
@@ -117,14 +117,6 @@ impl Shard {
     fn execute(&self, statements: &[&str]) -> Result<()> {
         statements.iter().try_for_each(|statement| self.sql().exec(statement, None).map(drop))
     }
-}
-
-/// A table of an earlier version with a row for each view.
-#[derive(Clone, Debug)]
-pub(super) struct EarlierJournal {
-    table: &'static str,
-    /// The condition of rows that are not counted as of their latest beacon.
-    is_behind: String,
 }
 
 fn decode_earlier_view(row: &[SqlStorageValue]) -> Option<EarlierView> {

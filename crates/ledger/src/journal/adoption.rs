@@ -6,7 +6,7 @@ use wire::UnixMillis;
 use super::codec::{BlockRow, FoldEntry};
 use super::error::JournalError;
 use super::index::ViewHash;
-use super::{Journal, NewBlock, NewFold};
+use super::state::{Journal, NewBlock, NewFold};
 use crate::folded_view::FoldedView;
 
 /// A row of an earlier journal.

@@ -162,6 +162,12 @@ impl FoldPlan {
 }
 
 impl MergedViews {
+    /// Returns the number of the last block of the slice.
+    #[must_use]
+    pub const fn through(&self) -> u64 {
+        self.through
+    }
+
     /// Returns the views to fold.
     #[must_use]
     pub fn unfolded_views(&self) -> Vec<UnfoldedView> {

@@ -2,9 +2,9 @@
 
 use wire::UnixMillis;
 
-use super::Journal;
 use super::codec::decode_fold;
 use super::error::JournalError;
+use super::state::Journal;
 use crate::folded_view::FoldedView;
 use crate::journal_row::VIEW_SETTLED_AFTER_MS;
 use crate::record::ViewRecord;

@@ -8,7 +8,7 @@ use ledger::{CardinalityLimits, VIEW_SETTLED_AFTER_MS, ViewRecord};
 use proptest::prelude::*;
 use wire::{Metric, UnixMillis};
 
-use crate::test_shard::{SentBeacon, T0, TestShard, row, view_record};
+use crate::test_shard::{JournalStore, SentBeacon, T0, TestShard, row, view_record};
 
 const LIMIT: u32 = 2000;
 const HOUR: u64 = 3_600_000;
@@ -372,6 +372,37 @@ fn a_fold_stays_while_a_correction_waits_and_goes_afterwards() {
     run.take(&Event::Fold);
     run.sweep();
     assert!(run.shard.journal.folds.is_empty());
+}
+
+#[test]
+fn a_fold_stays_while_a_correction_waits_that_a_failed_commit_wrote() {
+    let mut run = Run::new(1);
+    run.take(&Event::Commit(vec![send(0, 0, 900)]));
+    run.take(&Event::Fold);
+    let (correction, now) = (send(0, 1, 2400), run.now());
+    run.shard.journal.fail_commit(&[correction.row(now)], 1, now);
+    run.model.receive(&correction, now);
+    assert!(matches!(run.shard.journal.journal.next_step(), JournalStep::NoteBlocks { .. }));
+    run.take(&Event::Step);
+    run.take(&Event::Sweep { minutes: 130, folds: false });
+    assert_eq!(run.shard.journal.folds.len(), 1);
+    run.take(&Event::Fold);
+}
+
+#[test]
+fn the_last_fold_stays_while_void_blocks_do() {
+    let mut run = Run::new(usize::MAX);
+    (0..3).for_each(|key| run.take(&Event::Commit(vec![send(key, 0, 900)])));
+    run.take(&Event::Fold);
+    let JournalStore { blocks, folds, journal, .. } = &run.shard.journal;
+    let later = T0.saturating_add(3 * HOUR);
+    let blocks = || blocks.iter().map(|(number, (at, _))| (*number, *at));
+    let folds = || folds.iter().map(|(number, fold)| (*number, fold.at));
+    // The shell reads a part of the blocks at a time.
+    let part = journal.prepare_sweep(later, blocks().take(2), folds());
+    assert_eq!((part.blocks_through, part.folds_through), (2, 0));
+    let all = journal.prepare_sweep(later, blocks(), folds());
+    assert_eq!((all.blocks_through, all.folds_through), (3, 1));
 }
 
 #[test]

@@ -34,7 +34,7 @@ mod journal {
     /// A fold reads the rows of commits, and for a correction the row of the fold before.
     pub const ROWS_READ_PER_SEND: f64 = 2.0;
     /// The size of a view in the row of a fold.
-    pub const VIEW_BYTES: f64 = 350.0;
+    pub const VIEW_BYTES: f64 = 250.0;
     pub const RETENTION_HOURS: f64 = 2.0;
 }
 
