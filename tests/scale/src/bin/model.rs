@@ -433,6 +433,12 @@ mod tests {
     }
 
     #[test]
+    fn the_journal_writes_a_third_of_the_rows_of_version_3_at_most() {
+        let hour = simulate_shard_hour(MAX_SIMULATED_VIEWS, 1);
+        assert!(hour.journal_rows * 3.0 <= hour.version_3_rows, "{hour:?}");
+    }
+
+    #[test]
     fn simulating_fewer_minutes_keeps_the_cost_per_view() {
         // The first is simulated for an hour, the second for some minutes with more views per cell.
         let (calm, busy) =
