@@ -121,7 +121,7 @@ const batches = new Map();
 const BATCH_TIMEOUT_MS = 10_000;
 const BATCH_DELAY_MS = 2;
 const MAX_BEACON_BYTES = 65_536;
-// SQLite takes no text of more than two million bytes, and a character has up to four.
+// A call to a shard stays small.
 const MAX_BATCH_LENGTH = 500_000;
 
 const VERDICT_HEADERS = {

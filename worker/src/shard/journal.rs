@@ -215,8 +215,12 @@ impl Shard {
         }
     }
 
-    /// Deletes settled views.
-    pub(super) fn sweep_journal(&self) -> Result<()> {
+    /// Deletes settled views, once no earlier journal is left.
+    pub(super) async fn sweep_journal(&self) -> Result<()> {
+        self.index_journal().await?;
+        if !self.earlier_journals.borrow().is_empty() {
+            return Ok(());
+        }
         self.with_journal(|journal| {
             let sweep = journal.prepare_sweep(
                 now(),

@@ -7,14 +7,12 @@ use super::sql::from_sql_integer;
 use crate::budgets;
 
 impl Shard {
-    /// Folds, rolls up, deletes what has expired, and schedules the next maintenance.
+    /// Deletes settled views, folds, rolls up, deletes what has expired, and schedules the next maintenance.
     pub(super) async fn maintain(&self) -> Result<()> {
         self.maintenance_at.set(NEVER);
-        let folded = self.try_fold(budgets::MAX_AGE_MS).await;
-        // Also where nothing can be written: it frees space.
-        self.index_journal().await?;
-        self.sweep_journal()?;
-        if !folded? {
+        // Before anything is written, so that a full database becomes usable again.
+        self.sweep_journal().await?;
+        if !self.try_fold(budgets::MAX_AGE_MS).await? {
             return self.schedule_maintenance(ADOPTION_DELAY_MS).await;
         }
         self.roll_up()?;

@@ -93,11 +93,12 @@ impl Shard {
         }
         self.with_journal(|journal| {
             let AdoptedRows { folds, blocks } = journal.adopt(&views).map_err(journal_error)?;
-            self.write_folds(&folds)?;
-            self.write_blocks(&blocks)?;
+            // First, so that a full database has room for the rows.
             self.execute(&[&format!(
                 "DELETE FROM {table} WHERE view IN (SELECT view FROM {table} ORDER BY view LIMIT {ADOPTED_ROWS})"
             )])?;
+            self.write_folds(&folds)?;
+            self.write_blocks(&blocks)?;
             journal.blocks_written(&blocks);
             journal.folds_written(folds).map_err(journal_error)
         })?;

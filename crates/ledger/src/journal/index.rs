@@ -21,7 +21,7 @@ pub(super) struct Location {
 }
 
 /// The latest location of each view.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(super) struct ViewIndex {
     hash_key: HashKey,
     locations: HashMap<ViewHash, Location, BuildHasherDefault<FirstHalf>>,

@@ -14,7 +14,7 @@ use crate::folded_view::FoldedView;
 use crate::record::ViewRecord;
 
 /// The journal of a shard.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Journal {
     pub(super) stored: StoredRows,
     pub(super) index: ViewIndex,
