@@ -159,7 +159,7 @@ impl Shard {
 
     fn index_folds(&self, journal: &mut Journal, after: u64) -> Result<()> {
         let rows = self.sql().exec(
-            "SELECT fold, keys FROM folded WHERE fold > ? ORDER BY fold LIMIT 100",
+            "SELECT fold, keys FROM folded WHERE fold > ? ORDER BY fold LIMIT 25",
             vec![to_sql_integer(after)],
         )?;
         let mut is_empty = true;
@@ -281,4 +281,4 @@ pub(super) fn journal_error(error: JournalError) -> Error {
 }
 
 /// Views of waiting blocks that are noted in one step.
-const MAX_NOTED_VIEWS: usize = 10_000;
+const MAX_NOTED_VIEWS: usize = 2_500;
