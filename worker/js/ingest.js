@@ -178,7 +178,7 @@ const BUDGETS_TIMEOUT_MS = 5_000;
 const LIMITER_TIMEOUT_MS = 50;
 const BATCH_DELAY_MS = 2;
 const MAX_BEACON_BYTES = 65_536;
-// SQLite takes no text of more than two million bytes, and a character has up to four.
+// A call to a shard stays small.
 const MAX_BATCH_LENGTH = 500_000;
 
 const VERDICT_HEADERS = {

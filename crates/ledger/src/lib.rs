@@ -1,7 +1,7 @@
 //! View records and their aggregates. The shell loads rows, calls [`fold`] or [`roll_up`], and stores the
 //! effects; this crate neither stores nor reads a clock.
 //!
-//! Each beacon of a view carries the whole view. The journal keeps the latest record of each view, so that
+//! Each beacon of a view carries the whole view. The [`journal`] merges the beacons of each view, so that
 //! duplicates, resends and reordering change nothing. Folding removes the previous record of a view from its
 //! cell and adds the latest one, so that a correction moves a count and never adds one.
 
@@ -13,6 +13,7 @@ mod cell_key;
 mod fold;
 mod folded_view;
 mod horizon;
+pub mod journal;
 mod journal_row;
 mod labels;
 mod limit_counts;
@@ -36,7 +37,7 @@ pub use cell_key::CellKey;
 pub use fold::{CellEffect, cells_to_load, fold, roll_up};
 pub use folded_view::{FoldedView, UnfoldedView};
 pub use horizon::{Horizon, Retention};
-pub use journal_row::{JournalRow, VIEW_SETTLED_AFTER_MS, has_late_rows};
+pub use journal_row::{JournalRow, VIEW_SETTLED_AFTER_MS};
 pub use labels::{LabelGranularity, SeriesLabels};
 pub use limit_counts::{HourlyLimitCounts, LimitHistory};
 pub use minute_rollup::MinuteRollup;
