@@ -102,7 +102,7 @@ impl Shard {
                 None => "INSERT INTO journal (block, at, body) VALUES (?, ?, ?)",
             };
             // A beacon that replaced no row would be lost.
-            if self.sql().exec(statement, values)?.rows_written() != 1 {
+            if self.sql().exec(statement, values)?.rows_written() == 0 {
                 return Err(unsupported_row("journal"));
             }
         }
