@@ -1,12 +1,12 @@
 // Serving through the cache: performs the steps of `cache::Exchange`, and holds no rule about caching.
 // Promises that several requests wait for are JavaScript's, because one request must not wake the Rust
 // future of another; bytes are shared between requests, never a Response.
-import { flushIfIdle, flushInBackground } from "./flush.js";
+import { flushIfIdle, flushInBackground, flushWriteMarks } from "./flush.js";
 import * as wasm from "./index.js";
 import { OriginError, Step } from "./opcodes.js";
 import { askOrigin, injectScript, storeBody } from "./origin.js";
 import { delay, fetchWithTimeout, isTimeout } from "./promises.js";
-import { callClock, setLease, syncPurges, syncPurgesInBackground, syncPurgesUpToNow } from "./purge.js";
+import { setLease, syncPurges, syncPurgesInBackground } from "./purge.js";
 import { ReadyResponse } from "./records.js";
 import { BODYLESS_STATUSES, toResponse } from "./responses.js";
 import { headerLines, limitBody } from "./streams.js";
@@ -190,16 +190,9 @@ async function pass(exchange, request, env, context) {
     await response.body?.cancel();
     return toResponse(exchange.errorResponse(Date.now()));
   }
-  const purge = exchange.invalidation();
-  if (purge) {
-    // The next read must see the write: this isolate applies the purge before it responds.
-    try {
-      await callClock(env, "/purge", purge);
-      await syncPurgesUpToNow(env, context);
-    } catch (failure) {
-      console.error("the purge for a write did not reach every isolate:", failure);
-    }
-  }
+  // This isolate knows of the write from here on. The others learn of it in the background.
+  const sendInMs = exchange.invalidate(Date.now());
+  if (sendInMs !== undefined) context.waitUntil(delay(sendInMs).then(() => flushWriteMarks(env)));
   return send(exchange, response);
 }
 

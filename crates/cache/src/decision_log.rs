@@ -97,6 +97,7 @@ pub enum DecisionReason {
     PurgedHard,
     PurgedSoft,
     PurgeStatusUnknown,
+    OvertakenByWrite,
     Fresh { age: u64, lifetime: u64, source: LifetimeSource },
     Stale { staleness: u64, lifetime: u64, source: LifetimeSource },
     NoCache,
@@ -156,6 +157,7 @@ impl DecisionReason {
             Self::PurgedHard => "purged",
             Self::PurgedSoft => "purged-soft",
             Self::PurgeStatusUnknown => "purges-unknown",
+            Self::OvertakenByWrite => "written",
             Self::Fresh { .. } => "fresh",
             Self::Stale { .. } => "stale",
             Self::NoCache => "no-cache",
@@ -214,6 +216,7 @@ impl DecisionReason {
             Self::OnlyIfCached => "RFC 9111 §5.2.1.7",
             Self::NoMatchingVariant { .. } | Self::VariesOnAll | Self::VariesOn { .. } => "RFC 9111 §4.1",
             Self::PurgedHard | Self::PurgedSoft | Self::PurgeStatusUnknown => "a purge",
+            Self::OvertakenByWrite => "RFC 9111 §4.4",
             Self::Fresh { .. } | Self::Stale { .. } => "RFC 9111 §4.2",
             Self::NoCache => "RFC 9111 §5.2.2.4",
             Self::RefreshedEarly { .. } => "RFC 9111 §4.3",
@@ -312,6 +315,9 @@ impl fmt::Display for DecisionReason {
             }
             Self::PurgedHard => write!(f, "the stored response was purged after it was fetched"),
             Self::PurgedSoft => write!(f, "the stored response was marked stale after it was fetched"),
+            Self::OvertakenByWrite => {
+                write!(f, "a write to the URL came before the response, which may lack it")
+            }
             Self::PurgeStatusUnknown => {
                 write!(
                     f,

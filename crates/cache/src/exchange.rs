@@ -383,6 +383,9 @@ impl<B> Exchange<B> {
 
     fn purge_status(&self, entry: &CacheEntry, now: UnixMillis, shared: &SharedState<B>) -> PurgeStatus {
         let lease_ms = self.route.config.lease_ms;
+        if shared.writes.is_written_since(&self.route.purge_url, entry.received) {
+            return PurgeStatus::HardPurged;
+        }
         shared.purge_view.purge_status(entry.purge_seq, &entry.tags, &self.route.purge_url, now, lease_ms)
     }
 

@@ -30,8 +30,10 @@ mod security_headers;
 pub mod server_timing;
 mod shared_state;
 mod storage_policy;
+mod url_hash;
 mod vary;
 pub mod warm;
+pub mod write_purge;
 
 pub use access::{AccessRule, AuthChallenge, Credential};
 pub use cache_status::{CacheStatusParams, LookupOutcome, MissReason};
@@ -65,5 +67,6 @@ pub use routes::{
 pub use security_headers::SecurityHeaders;
 pub use shared_state::SharedState;
 pub use storage_policy::storable_entry;
+pub use url_hash::UrlHash;
 pub use vary::{names as vary_names, variant_key};
 pub use wire::UnixMillis;

@@ -114,23 +114,6 @@ impl<B> MemoryCache<B> {
         }
     }
 
-    /// Removes every variant of a URL, given as host, path and query.
-    pub fn evict_url(&mut self, url: &str) {
-        let is_of_url =
-            |entry: &MemoryEntry<B>| entry.url.split_once("://").is_some_and(|(_, rest)| rest == url);
-        let storage_keys: Vec<String> = self
-            .entries
-            .iter()
-            .filter(|(_, entry)| is_of_url(entry))
-            .map(|(storage_key, _)| storage_key.clone())
-            .collect();
-        for storage_key in storage_keys {
-            if let Some(old) = self.entries.pop(&storage_key) {
-                self.size = self.size.saturating_sub(old.size);
-            }
-        }
-    }
-
     /// Records that the responses of a cache key are not storable, so that concurrent requests need not
     /// wait for each other.
     pub fn mark_uncacheable(&mut self, key: &str, now: UnixMillis) {

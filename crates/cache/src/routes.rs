@@ -110,6 +110,9 @@ pub struct CacheRoute {
     #[serde(default)]
     #[serde(rename = "trusts_unknown")]
     allows_stale_if_purge_unknown: bool,
+    /// Writes purge their URL everywhere.
+    #[serde(default)]
+    pub purge_on_write: bool,
     /// The allowed methods.
     #[serde(default = "default_methods")]
     pub methods: Vec<String>,
@@ -249,6 +252,10 @@ impl CacheConfig {
                     );
                     return error_at("\"login\"", message);
                 }
+            }
+            if route.bypass && route.purge_on_write {
+                let message = "purge_on_write needs a route that is cached; remove it or `bypass`";
+                return error_at("\"purge_on_write\"", message.into());
             }
             for (key, name) in [("inject", &route.inject), ("site", &route.site)] {
                 if !name.iter().all(|name| is_site_name(name)) {

@@ -9,12 +9,15 @@ use crate::metrics::CacheMetrics;
 use crate::origin_limiter::{OriginLimiter, OriginLimits};
 use crate::prefetcher::Prefetcher;
 use crate::purge::PurgeView;
+use crate::write_purge::WriteLog;
 
 /// An isolate's memory cache, its view of purges, its origin limiters, its prefetcher and its metrics.
 #[derive(Debug)]
 pub struct SharedState<B> {
     /// The purges known here.
     pub purge_view: PurgeView,
+    /// The writes that went through this isolate.
+    pub writes: WriteLog,
     /// The first tier.
     pub memory: MemoryCache<B>,
     /// By the index of the route.
@@ -50,6 +53,7 @@ impl<B> Default for SharedState<B> {
     fn default() -> Self {
         Self {
             purge_view: PurgeView::default(),
+            writes: WriteLog::default(),
             memory: MemoryCache::default(),
             limiters: BTreeMap::new(),
             prefetcher: Prefetcher::default(),

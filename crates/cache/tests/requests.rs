@@ -358,6 +358,8 @@ fn access_limit_and_warm_settings_are_validated() {
         (r#""limit": {"most": 5, "bad": 2}"#, "limit needs bad"),
         (r#""name": "no slash""#, "must begin with a slash"),
         (r#""site": "a b""#, "site must be a site name"),
+        (r#""bypass": true, "purge_on_write": true"#, "needs a route that is cached"),
+        (r#""purge_on_write": "yes""#, "expected a boolean"),
         (r#""security_headers": {"cache-control": "x"}"#, "a route cannot set"),
     ] {
         let text = format!(

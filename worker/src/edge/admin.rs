@@ -162,7 +162,12 @@ fn add_clock_analytics(analytics: ClockAnalytics, document: &mut CacheAnalytics)
     };
     let ClockAnalytics { purges, marks, metrics, calls } = analytics;
     document.ages = sizes(&metrics.ages);
-    document.purges = PurgeStats { count: purges, marks, lag_ms: sizes(&metrics.purge_lags) };
+    document.purges = PurgeStats {
+        count: purges,
+        marks,
+        refused: metrics.refused_purges,
+        lag_ms: sizes(&metrics.purge_lags),
+    };
     document.classes = metrics
         .classes
         .iter()

@@ -1,22 +1,26 @@
 //! The authority on purges, a Durable Object: it counts purges, stores purge versions, sends isolates the
 //! changes since their last sync, and stores the metrics, the transitions and the record of admin calls.
 
+use std::cell::{Cell, RefCell};
 use std::time::Duration;
 
-use cache::MIN_SHARE;
 use cache::metrics::CacheMetrics;
 use cache::prefetch::MarkovTable;
 use cache::purge::{
-    MAX_PURGE_VERSIONS, MAX_VERSIONS_PER_PAGE, PurgeChanges, PurgeClock, PurgeTarget, PurgeVersion,
-    PurgeWrite, VERSION_RETENTION_MS,
+    MAX_PURGE_VERSIONS, MAX_VERSIONS_PER_PAGE, PurgeChanges, PurgeClock, PurgeMode, PurgeTarget,
+    PurgeVersion, PurgeWrite, VERSION_RETENTION_MS, is_obsolete_key,
 };
+use cache::write_purge::{MAX_BATCH_MARKS, WriteMarkLimiter};
+use cache::{MIN_SHARE, UrlHash};
 use wire::UnixMillis;
 use worker::{
     Date, DurableObject, Env, Error, Request, Response, Result, SqlStorage, SqlStorageValue, State,
     durable_object, wasm_bindgen,
 };
 
-use crate::edge::purge_request::{AdminCall, ClockAnalytics, PurgeItem, PurgeRequest, RecordedCall};
+use crate::edge::purge_request::{
+    AdminCall, ClockAnalytics, PurgeItem, PurgeRequest, RecordedCall, WriteBatch, WriteReceipt,
+};
 
 /// The Durable Object of the purge clock.
 #[durable_object]
@@ -24,12 +28,16 @@ use crate::edge::purge_request::{AdminCall, ClockAnalytics, PurgeItem, PurgeRequ
 pub struct TagClock {
     state: State,
     is_open: bool,
+    write_limiter: RefCell<WriteMarkLimiter>,
+    /// The number of stored versions of writes.
+    write_versions: Cell<usize>,
 }
 
 impl DurableObject for TagClock {
     fn new(state: State, _: Env) -> Self {
-        let mut clock = Self { state, is_open: false };
-        match SCHEMA.iter().try_for_each(|statement| clock.sql().exec(statement, None).map(drop)) {
+        let write_limiter = RefCell::new(WriteMarkLimiter::new(UnixMillis(now_ms())));
+        let mut clock = Self { state, is_open: false, write_limiter, write_versions: Cell::new(0) };
+        match clock.open() {
             Ok(()) => clock.is_open = true,
             Err(error) => worker::console_error!("opening the tables of the purge clock failed: {error}"),
         }
@@ -51,10 +59,14 @@ impl DurableObject for TagClock {
             "/purge" => {
                 let purge: PurgeRequest = request.json().await?;
                 let seq = self.purge(purge)?;
-                if self.state.storage().get_alarm().await?.is_none() {
-                    self.state.storage().set_alarm(SWEEP_INTERVAL).await?;
-                }
+                self.schedule_sweep().await?;
                 Response::from_json(&seq)
+            }
+            "/writes" => {
+                let batch: WriteBatch = request.json().await?;
+                let receipt = self.purge_written(&batch)?;
+                self.schedule_sweep().await?;
+                Response::from_json(&receipt)
             }
             "/record" => {
                 self.record_call(&request.json().await?)?;
@@ -91,6 +103,48 @@ impl DurableObject for TagClock {
 }
 
 impl TagClock {
+    fn open(&self) -> Result<()> {
+        SCHEMA.iter().try_for_each(|statement| self.sql().exec(statement, None).map(drop))?;
+        self.retire_obsolete_versions()?;
+        self.count_write_versions()
+    }
+
+    /// Replaces the versions of the first format by the floor.
+    fn retire_obsolete_versions(&self) -> Result<()> {
+        let query = "SELECT name, hard, soft FROM marks WHERE name >= 'u:' AND name < 'u;'";
+        let rows: Vec<_> = self.sql().exec(query, None)?.raw().collect::<Result<_>>()?;
+        if !rows.iter().filter_map(|row| decode_version(row)).any(|(name, _)| is_obsolete_key(&name)) {
+            return Ok(());
+        }
+        self.delete_versions(query, vec![], &mut self.load_clock()?)
+    }
+
+    async fn schedule_sweep(&self) -> Result<()> {
+        if self.state.storage().get_alarm().await?.is_none() {
+            self.state.storage().set_alarm(SWEEP_INTERVAL).await?;
+        }
+        Ok(())
+    }
+
+    /// Purges what visitors wrote to, as far as the limits allow. Its statements are one commit, because no
+    /// await separates them.
+    fn purge_written(&self, batch: &WriteBatch) -> Result<WriteReceipt> {
+        let hashes: Vec<UrlHash> =
+            batch.urls.iter().take(MAX_BATCH_MARKS).filter_map(|text| UrlHash::parse(text)).collect();
+        let now = UnixMillis(now_ms());
+        let stored = self.write_versions.get();
+        let admitted = self.write_limiter.borrow_mut().admit(hashes.len(), stored, now);
+        let refused = batch.urls.len().saturating_sub(admitted) as u64;
+        if admitted > 0 {
+            let mut clock = self.load_clock()?;
+            for hash in hashes.into_iter().take(admitted) {
+                self.purge_target(&PurgeTarget::WrittenUrl(hash), PurgeMode::Hard, &mut clock)?;
+            }
+            self.write_versions.set(stored.saturating_add(admitted));
+        }
+        Ok(WriteReceipt { refused })
+    }
+
     /// Performs a purge. Its statements are one commit, because no await separates them.
     fn purge(&self, purge: PurgeRequest) -> Result<u64> {
         let mut clock = self.load_clock()?;
@@ -101,11 +155,7 @@ impl TagClock {
                 PurgeItem::Prefix(prefix) => PurgeTarget::Prefix(prefix),
                 PurgeItem::All => PurgeTarget::Everything,
             };
-            let known = match target.version_key() {
-                Some(name) => self.load_version(&name)?,
-                None => PurgeVersion::default(),
-            };
-            self.apply_writes(clock.purge(&target, purge.mode, known))?;
+            self.purge_target(&target, purge.mode, &mut clock)?;
         }
         if self.count_versions()? > MAX_PURGE_VERSIONS {
             self.delete_versions(
@@ -115,6 +165,14 @@ impl TagClock {
             )?;
         }
         Ok(clock.seq)
+    }
+
+    fn purge_target(&self, target: &PurgeTarget, mode: PurgeMode, clock: &mut PurgeClock) -> Result<()> {
+        let known = match target.version_key() {
+            Some(name) => self.load_version(&name)?,
+            None => PurgeVersion::default(),
+        };
+        self.apply_writes(clock.purge(target, mode, known))
     }
 
     fn apply_writes(&self, writes: Vec<PurgeWrite>) -> Result<()> {
@@ -183,7 +241,8 @@ impl TagClock {
             clock.raise_floor(version);
             self.sql().exec("DELETE FROM marks WHERE name = ?", vec![name.into()])?;
         }
-        self.apply_writes(vec![PurgeWrite::Clock(*clock)])
+        self.apply_writes(vec![PurgeWrite::Clock(*clock)])?;
+        self.count_write_versions()
     }
 
     /// Adds an isolate's metrics to the current hour.
@@ -298,6 +357,15 @@ impl TagClock {
         let rows = self.sql().exec("SELECT name, hard, soft FROM marks WHERE name = ?", vec![name.into()])?;
         let row = rows.raw().next().transpose()?;
         Ok(row.and_then(|row| decode_version(&row)).map(|(_, version)| version).unwrap_or_default())
+    }
+
+    /// Counts the versions of writes anew. In between, repeated writes to one URL count each.
+    fn count_write_versions(&self) -> Result<()> {
+        let query = "SELECT count(*) FROM marks WHERE name >= 'w:' AND name < 'w;'";
+        let row = self.sql().exec(query, None)?.raw().next().transpose()?;
+        let count = row.and_then(|row| row.first().map(from_sql_integer)).unwrap_or_default();
+        self.write_versions.set(usize::try_from(count).unwrap_or(usize::MAX));
+        Ok(())
     }
 
     fn count_versions(&self) -> Result<usize> {

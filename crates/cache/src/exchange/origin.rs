@@ -90,6 +90,11 @@ impl<B: Clone> Exchange<B> {
         now: UnixMillis,
         shared: &mut SharedState<B>,
     ) -> Step {
+        // RFC 9111 §4.4: the origin may have made the response before it processed the write.
+        if self.is_overtaken_by_write(response, shared) {
+            self.log.record(DecisionReason::OvertakenByWrite);
+            return Step::Send;
+        }
         let request = &self.route.origin_request;
         let mut storable = storable_entry(request, response, &self.route.policy, purge_seq, &mut self.log);
         if let Some(entry) = &mut storable
@@ -124,13 +129,13 @@ impl<B: Clone> Exchange<B> {
         let body = (candidate.found.body.clone(), candidate.found.body_length);
         let (entry, request) = (&candidate.found.entry, &self.route.origin_request);
         match apply_not_modified(entry, request, response, &self.route.policy, purge_seq, &mut self.log) {
-            RevalidationOutcome::Updated(updated) => {
+            RevalidationOutcome::Updated(updated) if !self.is_overtaken_by_write(response, shared) => {
                 let found = self.remember(*updated, body, shared);
                 self.candidate = Some(Candidate { found, is_new: true, ..*candidate });
                 self.outcome = LookupOutcome::Revalidated;
                 Step::Serve
             }
-            RevalidationOutcome::UseOnce(updated) => {
+            RevalidationOutcome::Updated(updated) | RevalidationOutcome::UseOnce(updated) => {
                 let found = Rc::new(MemoryEntry::new(*updated, body.0, body.1, self.url()));
                 self.candidate = Some(Candidate { found, ..*candidate });
                 Step::Serve
@@ -160,6 +165,10 @@ impl<B: Clone> Exchange<B> {
         }
         self.outcome = LookupOutcome::Stale;
         Step::Serve
+    }
+
+    fn is_overtaken_by_write(&self, response: &ResponseHead, shared: &SharedState<B>) -> bool {
+        shared.writes.is_written_since(&self.route.purge_url, response.requested)
     }
 
     /// Reports the result of an admitted request to the limiter.
