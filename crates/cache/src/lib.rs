@@ -17,7 +17,7 @@ mod lookup_policy;
 mod memory_cache;
 pub mod metrics;
 mod origin_limiter;
-mod path_normalization;
+mod path_reading;
 mod pattern;
 mod policy;
 pub mod prefetch;

@@ -7,7 +7,6 @@ use crate::access::AccessRule;
 use crate::decision_log::{DecisionLog, DecisionReason};
 use crate::headers::{Headers, parse_cookies};
 use crate::http_head::{RequestHead, RequestParts};
-use crate::path_normalization::normalize_path;
 use crate::pattern::is_ambiguous;
 use crate::policy::RoutePolicy;
 use crate::routes::{CacheConfig, CacheRoute, FieldName};
@@ -100,7 +99,7 @@ impl<'a> RoutedRequest<'a> {
             return Some(Err((index, rejection)));
         }
         let policy = route.policy();
-        let access_rules = access_rules_for(routes, &host, incoming.path);
+        let access_rules = routes.access_rules(&host, incoming.path);
         let access_controlled = access_rules.first().map(|_| DecisionReason::AccessControlled);
         let bypass = access_controlled.or_else(|| bypass_reason(route, &policy, incoming, log));
         let is_shared = bypass.is_none();
@@ -131,23 +130,6 @@ impl<'a> RoutedRequest<'a> {
             access_rules,
         }))
     }
-}
-
-/// Returns the access rules of every route that could be meant by a path.
-fn access_rules_for<'a>(routes: &'a CacheConfig, host: &str, path: &str) -> Vec<&'a AccessRule> {
-    // Fast path: most sites have no access rules.
-    if routes.routes.iter().all(|route| route.require.is_none()) {
-        return Vec::new();
-    }
-    let rule_for = |path: &str| routes.find_route(host, path).and_then(|(_, route)| route.require.as_ref());
-    let plain = normalize_path(path);
-    let lower = plain.to_ascii_lowercase();
-    let trimmed = lower.trim_end_matches('/');
-    let mut rules: Vec<&AccessRule> = Vec::new();
-    for reading in [path, &plain, &lower, trimmed, &format!("{trimmed}/")] {
-        rules.extend(rule_for(reading).filter(|require| !rules.contains(require)));
-    }
-    rules
 }
 
 fn rejection(route: &CacheRoute, incoming: &RequestParts<'_>) -> Option<RequestRejection> {

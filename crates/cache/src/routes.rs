@@ -9,6 +9,7 @@ use serde::{Deserialize, Deserializer, de};
 
 use crate::access::AccessRule;
 use crate::origin_limiter::OriginLimits;
+use crate::path_reading::PathReadings;
 use crate::pattern::PathPattern;
 use crate::policy::RoutePolicy;
 use crate::security_headers::SecurityHeaders;
@@ -212,6 +213,26 @@ impl CacheConfig {
         self.routes.get(index).map(|route| (index, route))
     }
 
+    /// Returns the access rules of every route that an origin may read the path as belonging to. The order of
+    /// the routes decides only if an earlier route matches every reading, and both match the path itself.
+    #[must_use]
+    pub fn access_rules(&self, host: &str, path: &str) -> Vec<&AccessRule> {
+        // Fast path: most sites have no access rules.
+        if self.routes.iter().all(|route| route.require.is_none()) {
+            return Vec::new();
+        }
+        let readings = PathReadings::parse(path);
+        let mut rules: Vec<&AccessRule> = Vec::new();
+        let mut has_earlier = false;
+        for route in self.routes.iter().filter(|route| route.host.matches(host)) {
+            let is_decided = has_earlier && route.path.captures(path).is_some();
+            let rule = route.require.as_ref().filter(|_| !is_decided && route.path.claims(&readings));
+            rules.extend(rule.filter(|rule| !rules.contains(rule)));
+            has_earlier = has_earlier || route.path.surely_matches(path);
+        }
+        rules
+    }
+
     /// Returns an error for a route whose site is unknown.
     #[must_use]
     pub fn find_unknown_site(&self, text: &str, is_known: impl Fn(&str) -> bool) -> Option<CacheConfigError> {
@@ -243,9 +264,8 @@ impl CacheConfig {
                 require.validate().or_else(|message| error_at("\"require\"", message))?;
                 let login = require.login.iter().filter(|login| login.starts_with('/'));
                 let paths = login.map(|login| login.split(['?', '{']).next().unwrap_or_default());
-                let is_guarded = |path: &str| {
-                    self.find_route(&route.host.name, path).is_some_and(|(_, route)| route.require.is_some())
-                };
+                let host = route.host.example();
+                let is_guarded = |path: &str| !self.access_rules(&host, path).is_empty();
                 if let Some(path) = paths.into_iter().find(|path| is_guarded(path)) {
                     let message = format!(
                         "login page {path} itself requires login; put a route for it before this one"
@@ -339,6 +359,11 @@ impl CacheRoute {
 }
 
 impl HostPattern {
+    /// Returns a host that matches.
+    fn example(&self) -> String {
+        if self.is_wildcard { format!("www.{}", self.name) } else { self.name.clone() }
+    }
+
     fn matches(&self, host: &str) -> bool {
         match self.is_wildcard {
             true => host.strip_suffix(&self.name).is_some_and(|rest| rest.ends_with('.') && rest.len() > 1),
