@@ -17,7 +17,7 @@ import { warmByCall } from "./warm.js";
  * @param {string} path
  */
 export async function manage(request, env, context, path) {
-  const refusal = wasm.authorize_call(env, request.method, path, request.headers.get("authorization") ?? "");
+  const refusal = wasm.authorize_call(env, request.method, path, request.headers.get("authorization") ?? "", request.headers.get("accept-encoding") ?? undefined);
   if (refusal) return toResponse(refusal);
   const action = path.slice("/api/cache/".length);
   const { target, response } = await perform(action, request, env, context, new URL(request.url).searchParams);

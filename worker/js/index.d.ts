@@ -65,7 +65,7 @@ export function take_transitions(): string | undefined;
 export function take_prefetch_quota(perMinute: number, now: number): boolean;
 export function flush_traffic(env: WorkerEnv): Promise<boolean>;
 
-export function authorize_call(env: WorkerEnv, method: string, path: string, authorization: string): ReadyResponse | undefined;
+export function authorize_call(env: WorkerEnv, method: string, path: string, authorization: string, acceptEncoding: string | undefined): ReadyResponse | undefined;
 export function read_purge(body: string): string | ReadyResponse;
 export function warm_list(strategy: string, body: string, max: string | undefined, now: number): string | ReadyResponse;
 export function scheduled_warming(env: WorkerEnv): string | undefined;

@@ -83,7 +83,8 @@ async function respond(exchange, request, env, context, hold) {
   if (exchange.needsPurgeSync(now)) await syncPurges(env, context);
   else syncPurgesInBackground(env, context, now);
   let step = await lookUp(exchange, env);
-  if (step === Step.FETCH) {
+  // A fill that stores nothing may tell which request to share: the requests that wait for it have one more.
+  for (let round = 0; step === Step.FETCH && round < MAX_WAITS; round += 1) {
     const fillKey = exchange.fillKey(Date.now());
     const fill = fillKey === undefined ? undefined : pendingFill(fillKey, exchange.originTimeoutMs);
     if (!fill) return fetchAndStore(exchange, env, hold, fillKey);
@@ -92,6 +93,7 @@ async function respond(exchange, request, env, context, hold) {
     if (hasLanded) step = exchange.fillLanded(Date.now());
     // A response that is too large for memory is in a tier below.
     if (hasLanded && step === Step.FETCH) step = await lookUp(exchange, env);
+    if (hasLanded !== false) break;
   }
   switch (step) {
     case Step.SERVE:
@@ -267,3 +269,5 @@ function pendingFill(fillKey, timeoutMs) {
 
 /** @type {Map<string, Fill>} */
 const fills = new Map();
+
+const MAX_WAITS = 2;

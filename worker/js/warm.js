@@ -119,7 +119,7 @@ async function readSitemap(sitemap, env) {
 async function warm(url, env, context, refreshesFresh, takeQuota) {
   let exchange;
   try {
-    exchange = wasm.simulate_exchange(env, new URL(url).href, "accept-encoding: gzip, br, zstd", Date.now());
+    exchange = wasm.simulate_exchange(env, new URL(url).href, "", Date.now());
   } catch {
     return "foreign";
   }

@@ -29,6 +29,7 @@ mod routes;
 mod security_headers;
 pub mod server_timing;
 mod shared_state;
+pub mod sharing;
 mod storage_policy;
 mod url_hash;
 mod vary;

@@ -71,6 +71,17 @@ impl<B> MemoryCache<B> {
         self.vary_fields.get(key).cloned()
     }
 
+    /// Returns the request fields on which the responses of a cache key vary, if known. It does not count as a
+    /// use.
+    pub fn peek_vary_fields(&self, key: &str) -> Option<&[String]> {
+        self.vary_fields.peek(key).map(|names| &**names)
+    }
+
+    /// Forgets the request fields on which the responses of a cache key vary.
+    pub fn forget_vary_fields(&mut self, key: &str) {
+        self.vary_fields.pop(key);
+    }
+
     /// Records the request fields on which the responses of a cache key vary.
     pub fn set_vary_fields(&mut self, key: &str, names: Vec<String>) {
         self.vary_fields.put(key.to_owned(), names.into());

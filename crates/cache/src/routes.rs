@@ -9,7 +9,6 @@ use serde::{Deserialize, Deserializer, de};
 
 use crate::access::AccessRule;
 use crate::origin_limiter::OriginLimits;
-use crate::path_reading::PathReadings;
 use crate::pattern::PathPattern;
 use crate::policy::RoutePolicy;
 use crate::security_headers::SecurityHeaders;
@@ -213,26 +212,6 @@ impl CacheConfig {
         self.routes.get(index).map(|route| (index, route))
     }
 
-    /// Returns the access rules of every route that an origin may read the path as belonging to. The order of
-    /// the routes decides only if an earlier route matches every reading, and both match the path itself.
-    #[must_use]
-    pub fn access_rules(&self, host: &str, path: &str) -> Vec<&AccessRule> {
-        // Fast path: most sites have no access rules.
-        if self.routes.iter().all(|route| route.require.is_none()) {
-            return Vec::new();
-        }
-        let readings = PathReadings::parse(path);
-        let mut rules: Vec<&AccessRule> = Vec::new();
-        let mut has_earlier = false;
-        for route in self.routes.iter().filter(|route| route.host.matches(host)) {
-            let is_decided = has_earlier && route.path.captures(path).is_some();
-            let rule = route.require.as_ref().filter(|_| !is_decided && route.path.claims(&readings));
-            rules.extend(rule.filter(|rule| !rules.contains(rule)));
-            has_earlier = has_earlier || route.path.surely_matches(path);
-        }
-        rules
-    }
-
     /// Returns an error for a route whose site is unknown.
     #[must_use]
     pub fn find_unknown_site(&self, text: &str, is_known: impl Fn(&str) -> bool) -> Option<CacheConfigError> {
@@ -322,6 +301,7 @@ impl CacheRoute {
         let mut policy = RoutePolicy::default();
         policy.vary.extend(self.vary.iter().chain(&self.key_headers).map(|name| name.0.clone()));
         policy.vary.retain(|name| !UNSHAREABLE_HEADERS.contains(&name.as_str()));
+        policy.keyed.extend(self.key_headers.iter().map(|name| name.0.clone()));
         RoutePolicy {
             ttl: self.ttl.map(|Ttl(seconds)| seconds),
             negative_ttl: self.negative_ttl.unwrap_or(policy.negative_ttl),
@@ -364,7 +344,7 @@ impl HostPattern {
         if self.is_wildcard { format!("www.{}", self.name) } else { self.name.clone() }
     }
 
-    fn matches(&self, host: &str) -> bool {
+    pub(crate) fn matches(&self, host: &str) -> bool {
         match self.is_wildcard {
             true => host.strip_suffix(&self.name).is_some_and(|rest| rest.ends_with('.') && rest.len() > 1),
             false => host == self.name,

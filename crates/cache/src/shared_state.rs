@@ -18,8 +18,13 @@ pub struct SharedState<B> {
     pub purge_view: PurgeView,
     /// The writes that went through this isolate.
     pub writes: WriteLog,
+    /// The Accept-Encoding of the last client; none before the first.
+    client_codings: Option<String>,
     /// The first tier.
     pub memory: MemoryCache<B>,
+    /// By the index of the route, the fields on which its last storable response varied: the best guess for a
+    /// URL without a stored response.
+    pub(crate) expected_vary_fields: BTreeMap<usize, Vec<String>>,
     /// By the index of the route.
     limiters: BTreeMap<usize, OriginLimiter>,
     /// Navigations and the quota of prefetches.
@@ -33,6 +38,21 @@ impl<B> SharedState<B> {
     #[must_use]
     pub fn limiter(&self, route_index: usize) -> Option<&OriginLimiter> {
         self.limiters.get(&route_index)
+    }
+
+    /// Records the codings of a client, so that requests of the cache's own fill the same entries.
+    pub fn record_codings(&mut self, accept_encoding: Option<&str>) {
+        let codings = accept_encoding.unwrap_or_default();
+        // Fast path: the platform sends the same codings for every client.
+        if self.client_codings.as_deref() != Some(codings) {
+            self.client_codings = Some(codings.to_owned());
+        }
+    }
+
+    /// Returns the Accept-Encoding for requests of the cache's own; empty for none.
+    #[must_use]
+    pub fn client_codings(&self) -> &str {
+        self.client_codings.as_deref().unwrap_or(PLATFORM_CODINGS)
     }
 
     pub(crate) fn limiter_mut(&mut self, route_index: usize) -> Option<&mut OriginLimiter> {
@@ -54,10 +74,15 @@ impl<B> Default for SharedState<B> {
         Self {
             purge_view: PurgeView::default(),
             writes: WriteLog::default(),
+            client_codings: None,
             memory: MemoryCache::default(),
+            expected_vary_fields: BTreeMap::new(),
             limiters: BTreeMap::new(),
             prefetcher: Prefetcher::default(),
             metrics: CacheMetrics::default(),
         }
     }
 }
+
+/// The Accept-Encoding that Cloudflare sends to Workers for current browsers.
+const PLATFORM_CODINGS: &str = "gzip, br";

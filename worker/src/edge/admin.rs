@@ -19,11 +19,18 @@ use crate::edge::purge_request::{AdminCall, ClockAnalytics, PurgeItem, PurgeRequ
 use crate::edge::records::problem_response;
 use crate::{auth, traffic_collector};
 
-/// Checks that a call exists and that it is authorized. Returns undefined, or the error response.
+/// Checks that a call exists and that it is authorized. Returns undefined, or the error response. The
+/// Accept-Encoding of a permitted call counts as that of clients.
 #[wasm_bindgen(wasm_bindgen = worker::wasm_bindgen)]
 #[expect(unreachable_pub, reason = "wasm-bindgen exports what is pub")]
 #[must_use]
-pub fn authorize_call(env: &Env, method: &str, path: &str, authorization: &str) -> JsValue {
+pub fn authorize_call(
+    env: &Env,
+    method: &str,
+    path: &str,
+    authorization: &str,
+    accept_encoding: Option<String>,
+) -> JsValue {
     match routes::resolve(method, path) {
         Resolution::Endpoint(_) => {}
         Resolution::MethodNotAllowed { allow } => {
@@ -36,6 +43,7 @@ pub fn authorize_call(env: &Env, method: &str, path: &str, authorization: &str) 
     }
     let given = authorization.strip_prefix("Bearer ").unwrap_or_default();
     if auth::matches_secret(env, "CACHE_TOKEN", given) {
+        ISOLATE.with_borrow_mut(|isolate| isolate.shared.record_codings(accept_encoding.as_deref()));
         return JsValue::UNDEFINED;
     }
     let detail = "send the secret CACHE_TOKEN as a bearer token";
