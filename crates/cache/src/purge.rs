@@ -261,10 +261,10 @@ pub fn parse_tags(headers: &Headers) -> Option<Vec<String>> {
     is_sound.then_some(tags)
 }
 
-/// Returns the prefixes of a URL, each up to a slash of its path.
+/// Returns the prefixes of a URL that can be purged, each up to a slash of its path.
 fn url_prefixes(url: &str) -> impl Iterator<Item = &str> {
     let path = url.split('?').next().unwrap_or_default();
-    path.match_indices('/').filter_map(|(at, _)| url.get(..=at))
+    path.match_indices('/').take(MAX_PREFIX_SLASHES).filter_map(|(at, _)| url.get(..=at))
 }
 
 /// Returns true for a key of the first version of the format, in which 65,536 keys stood for all URLs. Its
@@ -278,6 +278,8 @@ pub fn is_obsolete_key(name: &str) -> bool {
 const URL_KEY: &str = "u2:";
 /// The beginning of the keys of URLs that visitors wrote to.
 pub const WRITTEN_URL_KEY: &str = "w:";
+/// A prefix with more slashes cannot be purged, because each hit looks all its prefixes up.
+pub const MAX_PREFIX_SLASHES: usize = 32;
 /// Responses with more tags are not stored.
 pub const MAX_TAGS_PER_RESPONSE: usize = 128;
 /// Responses with a longer tag are not stored.

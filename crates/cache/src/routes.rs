@@ -317,8 +317,17 @@ impl CacheRoute {
     #[must_use]
     pub fn tags_for_path(&self, path: &str) -> Vec<String> {
         let captures = self.path.captures(path).unwrap_or_default();
+        // One pass: a captured value may look like a placeholder itself.
         let fill = |tag: &String| {
-            captures.iter().fold(tag.clone(), |tag, (name, value)| tag.replace(&format!("{{{name}}}"), value))
+            let mut parts = tag.split('{');
+            let mut filled = parts.next().unwrap_or_default().to_owned();
+            for part in parts {
+                let (name, rest) = part.split_once('}').unwrap_or((part, ""));
+                let capture = captures.iter().find(|(known, _)| *known == name);
+                filled.push_str(capture.map_or("", |(_, value)| value));
+                filled.push_str(rest);
+            }
+            filled
         };
         self.tags.iter().map(fill).collect()
     }
