@@ -47,7 +47,8 @@ export async function warmByCron(env, context) {
     if (popular) urls.push(...JSON.parse(await callClock(env, "/popular", "")));
     if (predicted) {
       const list = wasm.warm_list("predicted", await callClock(env, "/likely", ""), undefined, Date.now());
-      if (typeof list === "string") urls.push(...JSON.parse(list).urls);
+      if (typeof list !== "string") throw new Error(`the likely pages: ${list.body}`);
+      urls.push(...JSON.parse(list).urls);
     }
   } catch (error) {
     console.error("the list of pages to warm is incomplete:", error);
