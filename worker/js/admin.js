@@ -76,7 +76,14 @@ async function purge(request, env, context) {
  */
 async function analytics(env) {
   await flushMetrics(env);
-  const document = await wasm.analytics(env, await callClock(env, "/analytics", ""), Date.now());
+  let clock;
+  try {
+    clock = await callClock(env, "/analytics", "");
+  } catch (error) {
+    console.error("the analytics are unavailable:", error);
+    return { target: "", response: jsonResponse({ detail: "the purge clock did not respond: try again" }, 503) };
+  }
+  const document = await wasm.analytics(env, clock, Date.now());
   const response = typeof document === "string" ? new Response(document, { headers: JSON_HEADERS }) : toResponse(document);
   return { target: "", response };
 }

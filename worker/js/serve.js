@@ -9,7 +9,7 @@ import { delay, fetchWithTimeout, isTimeout } from "./promises.js";
 import { setLease, syncPurges, syncPurgesInBackground } from "./purge.js";
 import { ReadyResponse } from "./records.js";
 import { BODYLESS_STATUSES, toResponse } from "./responses.js";
-import { headerLines, limitBody } from "./streams.js";
+import { abandon, headerLines, limitBody } from "./streams.js";
 import { lookUp, writeTiers } from "./tiers.js";
 import { prefetch } from "./warm.js";
 
@@ -131,7 +131,7 @@ async function fetchAndStore(exchange, env, hold, fillKey) {
       const storing = storeBody(exchange, env, stored, () => land(true)).catch(() => false);
       hold(storing.then(land));
       if (BODYLESS_STATUSES.has(status) || !sent) {
-        await sent?.cancel();
+        abandon(sent);
         return new Response(null, { status, headers });
       }
       return new Response(sent, { status, headers, encodeBody: "manual" });
@@ -163,7 +163,7 @@ async function revalidate(exchange, env) {
     const { step, response } = await askOrigin(exchange);
     if (step === Step.STORE && response) await storeBody(exchange, env, injectScript(exchange, response));
     else if (step === Step.SERVE) await writeTiers(exchange, env);
-    else await response?.body?.cancel();
+    else abandon(response?.body);
   } catch (error) {
     console.error("revalidation in the background failed:", error);
   } finally {
@@ -189,7 +189,7 @@ async function pass(exchange, request, env, context) {
   }
   if (response.webSocket) return response;
   if (exchange.originResponded(response.status, headerLines(response.headers), Date.now()) === Step.REFUSE) {
-    await response.body?.cancel();
+    abandon(response.body);
     return toResponse(exchange.errorResponse(Date.now()));
   }
   // This isolate knows of the write from here on. The others learn of it in the background.
@@ -219,7 +219,7 @@ async function forward(exchange, request) {
       return fetch(url, { method, headers, body, redirect: "manual", encodeResponseBody: "manual", signal });
     });
     if (!isTooLarge) return { response };
-    await response.body?.cancel();
+    abandon(response.body);
     return { error: OriginError.REQUEST_BODY_TOO_LARGE };
   } catch (error) {
     if (isTooLarge) return { error: OriginError.REQUEST_BODY_TOO_LARGE };

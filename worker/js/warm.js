@@ -4,7 +4,7 @@ import { Step } from "./opcodes.js";
 import { askOrigin, injectScript, storeBody } from "./origin.js";
 import { callClock, syncPurges } from "./purge.js";
 import { jsonResponse, toResponse } from "./responses.js";
-import { readBody, readText } from "./streams.js";
+import { abandon, readBody, readText } from "./streams.js";
 import { lookUp, writeTiers } from "./tiers.js";
 
 /** @typedef {"warmed" | "fresh" | "failed" | "foreign" | "left"} WarmResult */
@@ -99,7 +99,7 @@ async function readSitemap(sitemap, env) {
   if (!exchange) throw new Error(`no route matches the sitemap ${sitemap}`);
   try {
     const { response } = await askOrigin(exchange);
-    const bytes = response?.status === 200 ? await readBody(response.body, MAX_LIST_BYTES) : undefined;
+    const bytes = response?.status === 200 ? await readBody(response.body, MAX_LIST_BYTES, exchange.originTimeoutMs) : undefined;
     if (!bytes) throw new Error(`the sitemap ${sitemap} is unavailable or exceeds ${MAX_LIST_BYTES} bytes`);
     const list = wasm.warm_list("listed", new TextDecoder().decode(bytes), undefined, Date.now());
     if (typeof list !== "string") throw new Error(`${sitemap}: ${list.body}`);
@@ -138,7 +138,7 @@ async function warm(url, env, context, refreshesFresh, takeQuota) {
       await writeTiers(exchange, env);
       return "warmed";
     }
-    await response?.body?.cancel();
+    abandon(response?.body);
     return "failed";
   } catch {
     return "failed";
