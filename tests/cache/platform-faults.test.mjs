@@ -66,6 +66,8 @@ describe("the tiers below memory", () => {
   }
 
   test("work: another isolate gets a hit from the Cache API, or else from KV", async () => {
+    await isAsked(tiers.colo);
+    await isAsked(tiers.kv);
     const { path, body } = await storePage();
     const found = await www.ask(path, {}, other);
     assert.deepEqual([cacheStatus(found), found.body], ["hit", body]);

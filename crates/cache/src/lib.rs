@@ -25,6 +25,7 @@ mod prefetcher;
 pub mod purge;
 mod request;
 mod revalidate;
+mod route_access;
 mod routes;
 mod security_headers;
 pub mod server_timing;

@@ -130,6 +130,20 @@ impl TryFrom<String> for PathPattern {
     }
 }
 
+/// Fills captures into a text such as `user:{id}`, in one pass, because a captured value may look like a name
+/// in braces itself.
+pub(crate) fn fill_template(template: &str, captures: &Captures<'_>) -> String {
+    let mut parts = template.split('{');
+    let mut filled = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let (name, rest) = part.split_once('}').unwrap_or((part, ""));
+        let capture = captures.iter().find(|(known, _)| *known == name);
+        filled.push_str(capture.map_or("", |(_, value)| value));
+        filled.push_str(rest);
+    }
+    filled
+}
+
 /// Returns true for a path with a character that some origins interpret as a delimiter and others do not.
 #[must_use]
 pub(crate) fn is_ambiguous(path: &str) -> bool {

@@ -9,7 +9,7 @@ use serde::{Deserialize, Deserializer, de};
 
 use crate::access::AccessRule;
 use crate::origin_limiter::OriginLimits;
-use crate::pattern::PathPattern;
+use crate::pattern::{PathPattern, fill_template};
 use crate::policy::RoutePolicy;
 use crate::security_headers::SecurityHeaders;
 
@@ -317,19 +317,7 @@ impl CacheRoute {
     #[must_use]
     pub fn tags_for_path(&self, path: &str) -> Vec<String> {
         let captures = self.path.captures(path).unwrap_or_default();
-        // One pass: a captured value may look like a placeholder itself.
-        let fill = |tag: &String| {
-            let mut parts = tag.split('{');
-            let mut filled = parts.next().unwrap_or_default().to_owned();
-            for part in parts {
-                let (name, rest) = part.split_once('}').unwrap_or((part, ""));
-                let capture = captures.iter().find(|(known, _)| *known == name);
-                filled.push_str(capture.map_or("", |(_, value)| value));
-                filled.push_str(rest);
-            }
-            filled
-        };
-        self.tags.iter().map(fill).collect()
+        self.tags.iter().map(|tag| fill_template(tag, &captures)).collect()
     }
 
     /// Returns the keyed parameters of a query, in order, with the question mark.

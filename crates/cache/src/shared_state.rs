@@ -49,6 +49,13 @@ impl<B> SharedState<B> {
         }
     }
 
+    /// Records the codings of a client that is no visitor. Those of visitors come first.
+    pub fn suppose_codings(&mut self, accept_encoding: Option<&str>) {
+        if self.client_codings.is_none() {
+            self.record_codings(accept_encoding);
+        }
+    }
+
     /// Returns the Accept-Encoding for requests of the cache's own; empty for none.
     #[must_use]
     pub fn client_codings(&self) -> &str {

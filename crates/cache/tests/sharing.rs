@@ -86,7 +86,7 @@ struct Visit {
     /// For each field, its row and the value in it.
     fields: Vec<(usize, usize, usize)>,
     foreign: Vec<usize>,
-    /// What the origin does if it is asked: twice, because the cache may ask again.
+    /// The origin's status, head and Vary for the first request and for a second one.
     answers: [(u16, usize, usize); 2],
     /// Seconds since the visit before.
     pause: u64,
@@ -380,4 +380,17 @@ fn a_response_that_is_not_stored_is_made_from_the_whole_request() {
         assert_eq!(got.expect("a response").first("accept"), Some("application/json"));
         assert_eq!(requests, 1);
     }
+}
+
+#[test]
+fn requests_of_the_cache_itself_have_the_codings_of_visitors() {
+    let mut shared = isolate();
+    assert_eq!(shared.client_codings(), "gzip, br", "what the platform sends");
+    shared.suppose_codings(Some("gzip"));
+    assert_eq!(shared.client_codings(), "gzip");
+    shared.record_codings(None);
+    shared.suppose_codings(Some("br"));
+    assert_eq!(shared.client_codings(), "");
+    shared.record_codings(Some("gzip, br, zstd"));
+    assert_eq!(shared.client_codings(), "gzip, br, zstd");
 }

@@ -21,7 +21,7 @@ use crate::edge::records::problem_response;
 use crate::{auth, traffic_collector};
 
 /// Checks that a call exists and that it is authorized. Returns undefined, or the error response. The
-/// Accept-Encoding of a permitted call counts as that of clients.
+/// Accept-Encoding of a permitted call stands for that of visitors until one comes.
 #[wasm_bindgen(wasm_bindgen = worker::wasm_bindgen)]
 #[expect(unreachable_pub, reason = "wasm-bindgen exports what is pub")]
 #[must_use]
@@ -44,7 +44,7 @@ pub fn authorize_call(
     }
     let given = authorization.strip_prefix("Bearer ").unwrap_or_default();
     if auth::matches_secret(env, "CACHE_TOKEN", given) {
-        ISOLATE.with_borrow_mut(|isolate| isolate.shared.record_codings(accept_encoding.as_deref()));
+        ISOLATE.with_borrow_mut(|isolate| isolate.shared.suppose_codings(accept_encoding.as_deref()));
         return JsValue::UNDEFINED;
     }
     let detail = "send the secret CACHE_TOKEN as a bearer token";
