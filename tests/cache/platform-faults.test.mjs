@@ -140,6 +140,10 @@ describe("a purge clock that", () => {
       for (const path of [tagged, plain]) assert.equal(cacheStatus((await fill(www, path)).answer), "hit");
       const purge = await www.manage("purge", { tag: `manner-${mode}` });
       assert.equal(purge.status, 503, purge.body);
+      for (const call of ["warm?strategy=predicted", "analytics"]) {
+        const answer = await www.manage(call, call === "analytics" ? undefined : "");
+        assert.equal(answer.status, 503, `${call}: ${answer.body}`);
+      }
       // A changed response shows that the lease has expired.
       let answer = await www.ask(tagged);
       for (const deadline = Date.now() + 5_000; answer.body === "1" && Date.now() < deadline; ) answer = await www.ask(tagged);
