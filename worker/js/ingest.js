@@ -1,7 +1,7 @@
 // The ingest of beacons, the path whose cost matters most: one call into Rust with all data of the beacon, and
 // one RPC to its shard instead of a request.
 import * as wasm from "./index.js";
-import { Dependency, delay } from "./promises.js";
+import { delay } from "./promises.js";
 
 /**
  * Ingests a beacon.
@@ -23,8 +23,7 @@ export async function ingest(request, env, context, ownOrigin, query) {
   const body = await readBeacon(request, headers.get("content-length"));
   if (!body) return reject("too-large");
   const now = Date.now();
-  // Without a response, the budgets that were read last stay.
-  if (wasm.budgets_are_stale(now)) await budgets.call(() => wasm.refresh_budgets(env)).catch((error) => console.error("budgets.json was not read again:", error));
+  if (wasm.budgets_are_stale(now)) await wasm.refresh_budgets(env);
   const agent = headers.get("user-agent") ?? "";
   const mobileHint = headers.get("sec-ch-ua-mobile") ?? undefined;
   const country = headers.get("cf-ipcountry") ?? undefined;
@@ -94,7 +93,7 @@ function countRejections(response, env, context) {
  * @param {RateLimiter} limiter
  * @param {string} key
  */
-const isWithinRate = (limiter, key) => rateLimiter.call(() => limiter.limit({ key })).then(({ success }) => success, () => true);
+const isWithinRate = (limiter, key) => limiter.limit({ key }).then(({ success }) => success, () => true);
 
 /**
  * Reads a beacon; null if it is too large. HTTP holds a body to its declared length.
@@ -118,9 +117,6 @@ async function readBeacon(request, length) {
 
 /** @type {Map<string, Batch>} The batch of each shard that was not sent yet. */
 const batches = new Map();
-
-const rateLimiter = new Dependency("the rate limiter", 500, 5_000);
-const budgets = new Dependency("the store of budgets.json", 1_000, 10_000);
 
 const BATCH_TIMEOUT_MS = 10_000;
 const BATCH_DELAY_MS = 2;
