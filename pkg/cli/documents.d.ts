@@ -56,6 +56,8 @@ export interface GateReport {
   lab: LabGateRow[];
   /** The error of a newer budgets.json that the edge rejected. */
   refused: string | null;
+  /** The shards of the edge that answered; null if all did. Without all of them no budget is proven met, and the gate does not pass. */
+  shards: ShardCoverage | null;
 }
 
 /** One budget of one route and device class. */
@@ -178,4 +180,14 @@ export interface RegressionRow {
   severity: "error" | "warn";
   /** The line of that budget. */
   line: number;
+}
+
+/** Shards that answered a read of which others did not: the counts of the others are missing, and no verdict is `met`. */
+export interface ShardCoverage {
+  /** Shards whose counts are included. */
+  answered: number;
+  /** The shards of the site. */
+  of: number;
+  /** The numbers of the shards that did not answer in time. */
+  unanswered: number[];
 }

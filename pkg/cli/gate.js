@@ -7,6 +7,7 @@ import toolkit from "../dist/toolkit/toolkit.cjs";
 import { TemporaryError, getJson, parseWorkerUrl } from "./api.js";
 import { CliError, errorMessage } from "./cli_error.js";
 import { labFile, readBudgets, readJson } from "./files.js";
+import { shardsLabel } from "./report/format.js";
 import { github } from "./report/github.js";
 import { junit } from "./report/junit.js";
 import { markdown } from "./report/markdown.js";
@@ -78,7 +79,7 @@ export async function run({ values, positionals }) {
     if (to) writeFileSync(to, shown);
     else process.stdout.write(shown);
   }
-  return report.answer === "insufficient" && values["allow-insufficient"] ? 0 : report.code;
+  return report.answer === "insufficient" && values["allow-insufficient"] && !report.shards ? 0 : report.code;
 }
 
 /** @param {toolkit.Budgets | undefined} budgets @param {any} budgetReport @param {any[]} labs @returns {GateReport} */
@@ -112,7 +113,7 @@ async function waitForGate(fetchReport, { wait, every }) {
       const due = ready === of && !judgedOnce;
       if (left <= 0 || certain || (due && report.answer !== "insufficient")) return report;
       judgedOnce ||= due;
-      status = `${ready} of ${of} budgets have enough views`;
+      status = report.shards ? shardsLabel(report.shards) : `${ready} of ${of} budgets have enough views`;
     } catch (error) {
       if (left <= 0 || !(error instanceof TemporaryError)) throw error;
       status = error.message;

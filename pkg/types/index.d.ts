@@ -112,7 +112,10 @@ export interface StartOptions {
   release?: string;
   /** The route template of the page's path, such as `/product/:id`. */
   route?: string;
-  /** Measure one page load in this many, and count it as many times. A whole number. */
+  /**
+   * Measure one page load in this many, and count it as many times. A whole number that the site lists under
+   * `sampling`: any other counts once.
+   */
   sample?: number;
   /** Your own dimensions: at most 5, with keys of up to 32 and values of up to 64 characters. */
   dimensions?: Record<string, string>;

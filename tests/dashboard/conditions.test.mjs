@@ -116,6 +116,21 @@ for (const [name, [path, sign]] of Object.entries(VIEWS)) {
   });
 }
 
+test("numbers of a part of the shards are marked", async () => {
+  const { page, context } = await visitor();
+  let isWhole = false;
+  await page.route("**/api/budgets?**", async (route) => {
+    const response = await route.fetch();
+    await route.fulfill({ response, json: { ...(await response.json()), ...(isWhole ? {} : { shards: { answered: 63, of: 64, unanswered: [17] } }) } });
+  });
+  await page.goto(www.product.origin + VIEWS.budgets[0]);
+  await page.locator("#notice.partial").filter({ hasText: "63 of 64 shards answered; the views of the others are missing." }).waitFor();
+  isWhole = true;
+  await page.getByRole("button", { name: "Refresh" }).click();
+  await unnoticed(page);
+  await context.close();
+});
+
 test("each view that is not public asks for its token", async () => {
   for (const [name, [path]] of Object.entries(VIEWS)) {
     const { page, context, go } = await visitor({});

@@ -77,6 +77,20 @@ test("the exit code is the outcome", async () => {
   assert.equal((await gate("--allow-insufficient")).code, 1);
 });
 
+test("an answer of a part of the shards proves no budget met, whatever is allowed", async () => {
+  answers = [{ body: { ...GOOD, shards: { answered: 63, of: 64, unanswered: [17] } } }];
+  const { code, out } = await gate();
+  assert.equal(code, 2, out);
+  assert.match(out, /63 of 64 shards answered: the views of the others are missing, so no budget is proven met\./);
+  assert.doesNotMatch(out, /✓ met/);
+  assert.equal((await gate("--allow-insufficient")).code, 2);
+  // A waiting gate asks again until all of them answer.
+  answers = [...answers, { body: GOOD }];
+  assert.equal((await gate("--wait", "1m", "--every", "1s")).code, 0);
+  answers = [{ body: { ...BAD, shards: { answered: 63, of: 64, unanswered: [17] } } }];
+  assert.equal((await gate()).code, 1, "the views of the other shards cannot undo a violation");
+});
+
 test("the request contains release, comparison and window", async () => {
   answers = [{ body: GOOD }];
   await gate("--site", "portal", "--release", "2.0 β", "--against", "1.0", "--window", "7d");

@@ -9,6 +9,7 @@ import { after, before, test } from "node:test";
 import { product, start } from "../faults/workerd.mjs";
 import { beacon, DESKTOP } from "../product.mjs";
 import { withCron } from "./cron.mjs";
+import { shiftJournal } from "./journal.mjs";
 import { changeDatabase } from "./time-shift.mjs";
 
 const MINUTE = 60_000;
@@ -102,7 +103,10 @@ test("views are exported once settled, without anything that identifies a visito
   await visit({ path: "/b", m: {}, lost: "csp" });
   await cron();
   assert.deepEqual([sentTo("/api/42/envelope/").length, sentTo("/mp/collect").length], [0, 0], "unsettled views may still be corrected");
-  await restart((database) => database.exec(`DELETE FROM views WHERE view NOT LIKE 'feedface%' AND told NOT LIKE '%csp%'; UPDATE views SET heard_at = heard_at - ${3 * 60 * MINUTE}, start = start - ${3 * 60 * MINUTE}`));
+  await restart((database) => {
+    database.exec("DELETE FROM folded WHERE CAST(keys AS TEXT) NOT LIKE '%feedface%'");
+    shiftJournal(database, 3 * 60 * MINUTE);
+  });
   await cron();
   await waitForPosts("/mp/collect", 1);
   await waitForPosts("/api/42/envelope/", 1);
@@ -125,7 +129,7 @@ test("no event is sent while Sentry limits the rate", async () => {
   for (let index = 0; index < 5; index += 1) await visit({ path: "/c", m: { LCP: 1000 } });
   await cron();
   // The rate limits live only in the isolate's memory; therefore the stored views are shifted, too.
-  await restart((database) => database.exec(`UPDATE views SET heard_at = heard_at - ${3 * 60 * MINUTE}, start = start - ${3 * 60 * MINUTE}`));
+  await restart((database) => shiftJournal(database, 3 * 60 * MINUTE));
   await cron();
   await waitForPosts("/mp/collect", analytics + 5);
   assert.equal(sentTo("/api/42/envelope/").length, sentry + 1);

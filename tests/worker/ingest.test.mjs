@@ -7,7 +7,7 @@ import { beacon, line, serve } from "../product.mjs";
 
 /** @type {Awaited<ReturnType<typeof serve>>} */
 let product;
-before(async () => void (product = await serve({ SITES: { demo: { public: true, origins: ["https://portal.example"] } } })));
+before(async () => void (product = await serve({ SITES: { demo: { public: true, origins: ["https://portal.example"] }, sampled: { public: true, sampling: [10] } } })));
 after(() => product.close());
 
 test("an acknowledged beacon is in the next summary, and the response shows its verdicts on request", async () => {
@@ -81,6 +81,23 @@ test("bots are counted apart from people, and one parameter includes them", asyn
     ["exclude", "include", "only"].map(async (bots) => (await product.summary(`site=demo&route=/seven&bots=${bots}`)).views),
   );
   assert.deepEqual(counts, [1, 3, 2]);
+});
+
+test("a beacon counts as many visits as the site says, whatever it claims", async () => {
+  const send = (/** @type {Record<string, unknown>} */ fields) => product.send(beacon({ site: "sampled", path: "/sampled", ...fields }));
+  for (let visit = 0; visit < 20; visit += 1) assert.equal((await send({ m: { LCP: 1000 }, w: 10 })).status, 200);
+  const lcp = async () => {
+    const summary = await product.summary("site=sampled&route=/sampled");
+    return { ...line(summary, "/sampled", "LCP"), visits: summary.visits, refused: summary.refused };
+  };
+  const honest = await lcp();
+  assert.deepEqual([honest.n, honest.visits, honest.refused], [20, 200, {}]);
+  for (const w of [10_000, 11, 9]) assert.equal((await send({ m: { LCP: 59_600 }, w })).status, 200);
+  let after = await lcp();
+  assert.deepEqual([after.n, after.visits, after.p75], [23, 203, honest.p75]);
+  // The counts arrive after the responses.
+  for (const until = Date.now() + 30_000; after.refused["weight-not-configured"] !== 3 && Date.now() < until; ) after = await lcp();
+  assert.deepEqual(after.refused, { "weight-not-configured": 3 });
 });
 
 test("an invalid beacon is rejected with its field and stored nowhere", async () => {

@@ -1,5 +1,5 @@
-// Stored data survives upgrades: today's code opens databases of versions 1 and 2, leaves one of a
-// later version alone, and more shards on a live site lose no history.
+// Stored data survives upgrades: today's code opens databases of versions 1, 2 and 3 and takes beacons meanwhile, leaves one
+// of a later version alone, and more shards on a live site lose no history.
 import assert from "node:assert/strict";
 import { copyFileSync, rmSync } from "node:fs";
 import { DatabaseSync } from "node:sqlite";
@@ -8,6 +8,7 @@ import { test } from "node:test";
 import { databases, product, start } from "../faults/workerd.mjs";
 import { beacon, DESKTOP, line } from "../product.mjs";
 import { withCron } from "./cron.mjs";
+import { foldedKeys, pendingKeys } from "./journal.mjs";
 
 /** @param {Awaited<ReturnType<typeof start>>} workerd @param {unknown} body */
 const send = (workerd, body) => workerd.send("/v1/vitals", JSON.stringify(body), { "user-agent": DESKTOP });
@@ -33,6 +34,11 @@ function changeDatabase(file, change) {
   const database = new DatabaseSync(file);
   change(database);
   database.close();
+}
+
+/** Returns the tables that only earlier versions had. @param {DatabaseSync} database */
+function earlierTables(database) {
+  return database.prepare("SELECT name FROM sqlite_master WHERE name LIKE 'views%'").all().map(({ name }) => name);
 }
 
 test("a version 1 database is opened, and its views can still be corrected", async () => {
@@ -61,8 +67,8 @@ test("a version 1 database is opened, and its views can still be corrected", asy
     await workerd.kill();
   }
   changeDatabase(file, (database) => {
-    assert.equal(database.prepare("SELECT value FROM facts WHERE name = 'schema'").get()?.value, "3");
-    assert.equal(database.prepare("SELECT count(*) AS rows FROM sqlite_master WHERE name LIKE 'views\\__' ESCAPE '\\'").get()?.rows, 0);
+    assert.equal(database.prepare("SELECT value FROM facts WHERE name = 'schema'").get()?.value, "4");
+    assert.deepEqual(earlierTables(database), []);
   });
 });
 
@@ -87,14 +93,15 @@ test("a version 1 journal is migrated in steps, from any interrupted attempt", a
   const workerd = await start("steps", product());
   try {
     const early = await workerd.send("/api/vitals/summary?site=demo");
-    assert.equal(early.status, 503, "one event migrates a limited number of rows, and the shard is unavailable until the last");
-    assert.equal((await summary(workerd)).views, ROWS);
+    assert.equal(early.status, 503, "one event migrates a limited number of rows, and queries fail until the last");
+    assert.equal((await send(workerd, beacon({ id: "a".repeat(24) }))).status, 200, "beacons are taken meanwhile");
+    assert.equal((await summary(workerd)).views, ROWS + 1);
   } finally {
     await workerd.kill();
   }
   changeDatabase(file, (database) => {
-    assert.equal(database.prepare("SELECT value FROM facts WHERE name = 'schema'").get()?.value, "3");
-    assert.equal(database.prepare("SELECT count(*) AS views FROM views").get()?.views, ROWS);
+    assert.equal(database.prepare("SELECT value FROM facts WHERE name = 'schema'").get()?.value, "4");
+    assert.deepEqual([foldedKeys(database).length, pendingKeys(database).length], [ROWS + 1, 0]);
   });
 });
 
@@ -144,10 +151,10 @@ test("a version 2 database is opened with its counted, uncounted and corrected v
     await workerd.kill();
   }
   changeDatabase(file, (database) => {
-    assert.equal(database.prepare("SELECT value FROM facts WHERE name = 'schema'").get()?.value, "3");
+    assert.equal(database.prepare("SELECT value FROM facts WHERE name = 'schema'").get()?.value, "4");
     const one = (/** @type {string} */ query) => Number(database.prepare(query).get()?.value);
-    assert.equal(one("SELECT count(*) AS value FROM sqlite_master WHERE name = 'views_2' OR name LIKE 'views_behind%'"), 0);
-    assert.equal(one("SELECT count(*) AS value FROM views"), 34);
+    assert.deepEqual(earlierTables(database), []);
+    assert.equal(foldedKeys(database).length, 34);
     assert.ok(one("SELECT count(*) AS value FROM pages") > 0);
     assert.ok(one("SELECT json_extract(value, '$.pages') = json_extract(value, '$.minutes') AS value FROM facts WHERE name = 'horizon'"));
   });
@@ -188,9 +195,52 @@ test("a version 2 journal is migrated in steps, and interrupted attempts neither
     await workerd.kill();
   }
   changeDatabase(file, (database) => {
-    assert.equal(database.prepare("SELECT count(*) AS views FROM views").get()?.views, 34 + ROWS);
-    const inversions = database.prepare("SELECT count(*) AS rows FROM views AS a JOIN views AS b ON b.id = a.id + 1 WHERE a.counted IS NOT NULL AND b.heard_at < a.heard_at").get();
-    assert.ok(Number(inversions?.rows) <= 1, "rows are in order of arrival, the counted ones before the uncounted");
+    assert.deepEqual([foldedKeys(database).length, pendingKeys(database).length], [34 + ROWS, 0]);
+  });
+});
+
+/** Copies the version 3 fixture, shifted so that it was written at most an hour ago. @param {string} name */
+async function copyVersionThree(name) {
+  const file = await stoppedShard(name);
+  for (const end of ["", "-wal", "-shm"]) rmSync(file + end, { force: true });
+  copyFileSync("tests/worker/version-3.sqlite", file);
+  changeDatabase(file, (database) => {
+    assert.equal(database.prepare("SELECT value FROM facts WHERE name = 'schema'").get()?.value, "3");
+    const { latest } = /** @type {{ latest: number }} */ (database.prepare("SELECT max(heard_at) AS latest FROM views").get());
+    const shift = Math.floor((Date.now() - latest) / 3_600_000) * 3_600_000;
+    database.exec(`UPDATE views SET start = start + ${shift}, heard_at = heard_at + ${shift}; UPDATE cells SET start = -start - ${shift}; UPDATE cells SET start = -start`);
+  });
+  return file;
+}
+
+/** The id of a view of the version 3 fixture. @param {number} index */
+const viewId = (index) => index.toString(16).padStart(24, "0");
+
+test("a version 3 database is opened with its counted, uncounted and corrected views, and takes beacons at once", async () => {
+  const file = await copyVersionThree("version-3");
+  const workerd = await start("version-3", withCron(product()));
+  const query = `&from=${Date.now() - 24 * 3_600_000}`;
+  try {
+    // The first event of the shard is a correction of a view that is neither moved nor counted yet.
+    assert.equal((await send(workerd, beacon({ id: viewId(0x28), seq: 2, path: "/cart", age: 3_600_000, m: { INP: 500 } }))).status, 200);
+    const before = await summary(workerd, query);
+    // Views 1 and 2 were sent again, with a loss; 40 three times, 41 twice, of which the first was lost.
+    assert.deepEqual([before.views, before.sent, before.heard, before.lost], [34, 40, 38, { csp: 1 }]);
+    const [desktop, phone] = ["desktop", "phone"].map((device) => line(before, "/product/:id", "LCP", device));
+    assert.deepEqual([desktop.n, desktop.budget.k, phone.n, phone.budget.k], [20, 10, 10, 5]);
+    assert.deepEqual([line(before, "/cart", "INP").n, line(before, "/cart", "INP").budget.k], [2, 0]);
+    assert.deepEqual([line(before, "/report", "LCP").n, line(before, "/report", "LCP").budget.k], [1, 0], "the larger report counts");
+    // The view of index 3 had 500 ms. It is known, so a late correction counts; one of a view that is unknown does not.
+    await send(workerd, beacon({ id: viewId(3), seq: 5, path: "/product/3", release: "a", age: 7_300_000, m: { LCP: 2500, CLS: 10 } }));
+    await send(workerd, beacon({ id: "f".repeat(24), seq: 5, path: "/product/3", age: 7_300_000, m: { LCP: 2500 } }));
+    const after = await summary(workerd, query);
+    assert.deepEqual([after.views, line(after, "/product/:id", "LCP").n, line(after, "/product/:id", "LCP").budget.k], [34, 20, 9]);
+  } finally {
+    await workerd.kill();
+  }
+  changeDatabase(file, (database) => {
+    assert.equal(database.prepare("SELECT value FROM facts WHERE name = 'schema'").get()?.value, "4");
+    assert.deepEqual([earlierTables(database), foldedKeys(database).length, pendingKeys(database)], [[], 34, []]);
   });
 });
 
@@ -224,7 +274,7 @@ test("data beyond the retention is deleted", async () => {
 
 test("a database of a later version is left alone", async () => {
   const file = await stoppedShard("later");
-  changeDatabase(file, (database) => database.exec("UPDATE facts SET value = '4' WHERE name = 'schema'"));
+  changeDatabase(file, (database) => database.exec("UPDATE facts SET value = '5' WHERE name = 'schema'"));
   const workerd = await start("later", product());
   try {
     assert.equal((await send(workerd, beacon())).status, 503);
@@ -233,18 +283,23 @@ test("a database of a later version is left alone", async () => {
     await workerd.kill();
   }
   changeDatabase(file, (database) => {
-    assert.equal(database.prepare("SELECT count(*) AS views FROM views").get()?.views, 1);
+    assert.equal(pendingKeys(database).length, 1);
   });
 });
 
-test("more shards on a live site lose no history, and earlier views can be corrected", async () => {
+/** Settings under which the site has four shards from a moment on. @type {[string, (layout: string) => Record<string, unknown>][]} */
+const FOUR_SHARDS = [
+  ["every site", (layout) => ({ SHARDS: layout })],
+  ["one site", (layout) => ({ SITES: { demo: { public: true, shards: layout }, other: {} } })],
+];
+for (const [scope, raised] of FOUR_SHARDS) test(`more shards of ${scope}, while it is live, lose no history, and earlier views can be corrected`, async () => {
   const one = await start("shards", product({ SHARDS: "1" }), { fresh: true });
   const old = Array.from({ length: 40 }, (_, index) => beacon({ id: (index * 2654435761 + 7).toString(16).padStart(24, "0"), path: "/old", age: 60_000, m: { LCP: 1000 } }));
   await Promise.all(old.map((each) => send(one, each)));
   assert.equal((await summary(one)).views, 40);
   await one.kill();
 
-  const four = await start("shards", product({ SHARDS: `1,4@${Date.now()}` }));
+  const four = await start("shards", product(raised(`1,4@${Date.now()}`)));
   try {
     assert.equal((await summary(four)).views, 40, "the data of the former shard is read");
     // The pages are still open: each sends another beacon, which reaches the shard of its view.
@@ -266,5 +321,13 @@ test("an invalid SHARDS is reported", async () => {
     const { status, text } = await send(workerd, beacon());
     assert.deepEqual([status, JSON.parse(text).title], [503, "unavailable"], SHARDS);
     await workerd.kill();
+  }
+  for (const shards of [0, 257, "four", "1,4", null]) {
+    const workerd = await start("mistake", product({ SITES: { demo: { public: true, shards } } }), { fresh: true });
+    const { status } = await send(workerd, beacon());
+    assert.equal(status, shards === null ? 200 : 503, String(shards));
+    await workerd.kill();
+    // The log names the setting and its form.
+    if (shards !== null) assert.match(workerd.errors(), /SITES is not a table of sites: .*shards must be a number from 1 to 256, or like "1,4@1800000000000"/);
   }
 });

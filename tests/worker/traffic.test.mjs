@@ -3,9 +3,10 @@
 import assert from "node:assert/strict";
 import { EventEmitter, once } from "node:events";
 import http from "node:http";
+import { DatabaseSync } from "node:sqlite";
 import { after, before, test } from "node:test";
 
-import { product, start } from "../faults/workerd.mjs";
+import { databases, product, start } from "../faults/workerd.mjs";
 import { SECRETS, startBackend } from "./backend.mjs";
 import { withCron } from "./cron.mjs";
 import { createChecker } from "./openapi.mjs";
@@ -28,6 +29,8 @@ const server = http.createServer(async (request, response) => {
   response.writeHead(200, { "content-type": "text/plain", "cache-control": "max-age=600", "server-timing": 'db;dur=40;desc="products"' }).end("hello");
 });
 
+/** @type {string} */
+let edge;
 /** @type {Awaited<ReturnType<typeof startBackend>>} */
 let receiver;
 /** @type {ReturnType<typeof product>} */
@@ -38,11 +41,12 @@ let workerd;
 before(async () => {
   await new Promise((resolve) => server.listen(0, "127.0.0.1", () => resolve(undefined)));
   const { port } = /** @type {import("node:net").AddressInfo} */ (server.address());
+  edge = JSON.stringify({ routes: [{ host: "www.example", path: "/**", origin: `http://127.0.0.1:${port}`, site: "demo" }] });
   receiver = await startBackend();
   worker = withCron(
     product({
       READ_TOKEN: "read",
-      EDGE: JSON.stringify({ routes: [{ host: "www.example", path: "/**", origin: `http://127.0.0.1:${port}`, site: "demo" }] }),
+      EDGE: edge,
       BACKEND_HEALTH_URL: receiver.url,
       PUSH_KEYS: `2027-01:${SECRETS["2027-01"]}`,
       PUSH_EVERY: "minute",
@@ -73,6 +77,35 @@ test("requests, errors, the cache and queries are part of the site's health", as
   assert.match(because.requests, /9\.09 % of responses are errors/);
   const figures = JSON.parse((await workerd.send("/api/performance/metrics?site=demo")).text);
   assert.deepEqual(figures.queries.map((/** @type {any} */ { name, n }) => [name, n]), [["products", 1]]);
+});
+
+test("the responses of several isolates are stored by several shards, and counted once each", async () => {
+  const spread = product({ SHARDS: "4", EDGE: edge });
+  const stores = () => databases(one.storage, "Shard").filter((file) => {
+    const database = new DatabaseSync(file);
+    try {
+      return database.prepare("SELECT 1 FROM sqlite_master WHERE name = 'carriers'").get() && database.prepare("SELECT 1 FROM carriers").get();
+    } finally {
+      database.close();
+    }
+  }).length;
+  let isolates = 0;
+  let one = await start("spread", spread, { fresh: true });
+  // The id of an isolate is random: two of them may meet in one shard.
+  while (isolates < 30) {
+    isolates += 1;
+    try {
+      assert.equal((await one.send("/page", undefined, { host: "www.example" })).status, 200);
+      const figures = JSON.parse((await one.send("/api/performance/metrics?site=demo")).text);
+      assert.equal(figures.requests?.n, isolates, "those of earlier isolates and of this one");
+    } finally {
+      await one.kill();
+    }
+    if (stores() > 1) return;
+    one = await start("spread", spread);
+  }
+  await one.kill();
+  assert.fail("30 isolates met in one shard");
 });
 
 test("queries are reported for their route, and unattributable ones for other routes", async () => {

@@ -86,9 +86,11 @@ export function ingest(
 ): Response | [verdicts: string | undefined, allowedOrigin: string | undefined, site: string, ...rows: string[]] | undefined;
 export function reject(env: WorkerEnv, reason: string, site: string | undefined, origin: string | undefined): Response | undefined;
 export function client_network(address: string): string;
+export function count_unlimited(site: string | undefined): void;
 export function has_uncounted_rejections(now: number): boolean;
 export function flush_rejections(env: WorkerEnv): Promise<void>;
 export function budgets_are_stale(now: number): boolean;
+export function has_budgets(): boolean;
 export function refresh_budgets(env: WorkerEnv): Promise<void>;
 
 export function __worker_init_state(): { criticalError: boolean; instanceId: number };

@@ -1,7 +1,7 @@
 // The ingest of beacons, the path whose cost matters most: one call into Rust with all data of the beacon, and
 // one RPC to its shard instead of a request.
 import * as wasm from "./index.js";
-import { delay } from "./promises.js";
+import { delay, resolvesWithin } from "./promises.js";
 
 /**
  * Ingests a beacon.
@@ -18,12 +18,12 @@ export async function ingest(request, env, context, ownOrigin, query) {
   const reject = (reason, site) => countRejections(wasm.reject(env, reason, site, origin), env, context);
   if (env.INGEST_RATE) {
     const network = wasm.client_network(headers.get("cf-connecting-ip") ?? "");
-    if (!(await isWithinRate(env.INGEST_RATE, network))) return reject("too-many");
+    if (!(await isWithinRate(env.INGEST_RATE, network, undefined))) return reject("too-many");
   }
   const body = await readBeacon(request, headers.get("content-length"));
   if (!body) return reject("too-large");
   const now = Date.now();
-  if (wasm.budgets_are_stale(now)) await wasm.refresh_budgets(env);
+  if (wasm.budgets_are_stale(now)) await refreshBudgets(env, context, now);
   const agent = headers.get("user-agent") ?? "";
   const mobileHint = headers.get("sec-ch-ua-mobile") ?? undefined;
   const country = headers.get("cf-ipcountry") ?? undefined;
@@ -31,19 +31,39 @@ export async function ingest(request, env, context, ownOrigin, query) {
   const outcome = wasm.ingest(env, body, query, ownOrigin, origin, agent, mobileHint, country, wantsVerdicts, now);
   if (!Array.isArray(outcome)) return countRejections(outcome, env, context);
   const [verdicts, allowedOrigin, site, ...rows] = outcome;
-  if (env.SITE_RATE && !(await isWithinRate(env.SITE_RATE, site))) return reject("too-many", site);
+  if (env.SITE_RATE && !(await isWithinRate(env.SITE_RATE, site, site))) return reject("too-many", site);
   try {
-    // If a later call fails, the client resends the beacon; rows that are already stored count once.
-    for (let index = 0; index < rows.length; index += 2) {
-      if (!(await enqueue(env, context, rows[index], rows[index + 1], now))) return reject("unavailable", site);
-    }
+    /** @type {Promise<boolean>[]} */
+    const stored = [];
+    for (let index = 0; index < rows.length; index += 2) stored.push(enqueue(env, context, rows[index], rows[index + 1], now));
+    // If one of the calls fails, the client resends the beacon; rows that are already stored count once.
+    if (!(await Promise.all(stored)).every(Boolean)) return reject("unavailable", site);
   } catch (error) {
     console.error("a shard did not store a beacon:", error);
     return reject("unavailable", site);
   }
+  if (wasm.has_uncounted_rejections(now)) context.waitUntil(wasm.flush_rejections(env));
   // A page that is being left reads no response.
   if (verdicts === undefined) return new Response(null, allowedOrigin ? { headers: { "access-control-allow-origin": allowedOrigin, vary: "Origin" } } : undefined);
   return new Response(verdicts, { headers: allowedOrigin ? { ...VERDICT_HEADERS, "access-control-allow-origin": allowedOrigin } : VERDICT_HEADERS });
+}
+
+/**
+ * Reads budgets.json again, one request at a time and beside the beacons, which the last valid budgets judge
+ * meanwhile. Only the first beacons of an isolate wait for it, and not for long: verdicts are made when a view is
+ * folded.
+ * @param {WorkerEnv} env
+ * @param {ExecutionContext} context
+ * @param {number} now
+ */
+async function refreshBudgets(env, context, now) {
+  // A read whose request was cut off ends by timeout.
+  if (!budgetsRead || now - budgetsRead.since > BUDGETS_TIMEOUT_MS) {
+    const read = { since: now, done: wasm.refresh_budgets(env).catch(() => {}) };
+    budgetsRead = read;
+    context.waitUntil(read.done.then(() => void (budgetsRead === read && (budgetsRead = null))));
+  }
+  if (!wasm.has_budgets()) await resolvesWithin(budgetsRead.done, FIRST_BUDGETS_TIMEOUT_MS);
 }
 
 /**
@@ -62,19 +82,38 @@ function enqueue(env, context, shard, rows, now) {
     open.size += rows.length;
     open.rows.push(rows);
     // A request that waits for another's call needs a timer of its own to wait for.
-    return Promise.race([open.stored, delay(BATCH_TIMEOUT_MS).then(() => false)]);
+    return isStoredInTime(shard, open.stored);
   }
   /** @type {Batch} */
   const batch = { rows: [rows], size: rows.length, since: now, stored: delay(BATCH_DELAY_MS).then(() => send(env, shard, batch)) };
   batches.set(shard, batch);
   context.waitUntil(batch.stored.catch(() => {}));
-  return batch.stored;
+  return isStoredInTime(shard, batch.stored);
+}
+
+/**
+ * A shard whose storage hangs must not hold the page: a beacon is refused once its shard has answered none for a
+ * while, and counts once if it is stored after all and sent again. A busy shard keeps answering, and is waited for:
+ * refusals would make it busier.
+ * @param {string} shard
+ * @param {Promise<boolean>} stored
+ */
+async function isStoredInTime(shard, stored) {
+  const since = Date.now();
+  for (let silent = 0; silent < SILENT_SLICES && Date.now() - since < BATCH_TIMEOUT_MS; silent += 1) {
+    const before = answers.get(shard);
+    if (await resolvesWithin(stored, SLICE_MS)) return stored;
+    if (answers.get(shard) !== before) silent = -1;
+  }
+  return false;
 }
 
 /** @param {WorkerEnv} env @param {string} shard @param {Batch} batch */
 function send(env, shard, batch) {
   if (batches.get(shard) === batch) batches.delete(shard);
-  return env.SHARDS_OF_SITES.getByName(shard).append(batch.rows);
+  const stored = env.SHARDS_OF_SITES.getByName(shard).append(batch.rows);
+  stored.then(() => answers.set(shard, (answers.get(shard) ?? 0) + 1), () => {});
+  return stored;
 }
 
 /**
@@ -89,11 +128,17 @@ function countRejections(response, env, context) {
 }
 
 /**
- * Asks a rate limiter. Fails open.
+ * Asks a rate limiter. Fails open, and counts that it did.
  * @param {RateLimiter} limiter
  * @param {string} key
+ * @param {string | undefined} site
  */
-const isWithinRate = (limiter, key) => limiter.limit({ key }).then(({ success }) => success, () => true);
+async function isWithinRate(limiter, key, site) {
+  const answer = limiter.limit({ key }).then(({ success }) => success, () => null);
+  const isWithin = (await resolvesWithin(answer, LIMITER_TIMEOUT_MS)) ? await answer : null;
+  if (isWithin === null) wasm.count_unlimited(site);
+  return isWithin ?? true;
+}
 
 /**
  * Reads a beacon; null if it is too large. HTTP holds a body to its declared length.
@@ -118,10 +163,22 @@ async function readBeacon(request, length) {
 /** @type {Map<string, Batch>} The batch of each shard that was not sent yet. */
 const batches = new Map();
 
+/** @type {Map<string, number>} The calls that each shard has answered. */
+const answers = new Map();
+
+/** @type {{ since: number, done: Promise<void> } | null} The read of budgets.json under way. */
+let budgetsRead = null;
+
 const BATCH_TIMEOUT_MS = 10_000;
+// A resend costs less than a page that waits; together with the delay of a batch, silence ends within 250 ms.
+const SILENT_SLICES = 4;
+const SLICE_MS = 50;
+const FIRST_BUDGETS_TIMEOUT_MS = 200;
+const BUDGETS_TIMEOUT_MS = 5_000;
+const LIMITER_TIMEOUT_MS = 50;
 const BATCH_DELAY_MS = 2;
 const MAX_BEACON_BYTES = 65_536;
-// SQLite takes no text of more than two million bytes, and a character has up to four.
+// A call to a shard stays small.
 const MAX_BATCH_LENGTH = 500_000;
 
 const VERDICT_HEADERS = {

@@ -63,11 +63,7 @@ export class Shard extends DurableObject {
     const rows = this.#rows;
     this.#rows = [];
     this.#commit = null;
-    return guard(() => {
-      const live = this.#live();
-      // Statements without an await between them are one commit.
-      return joinRows(rows).every((batch) => live.commit(batch));
-    });
+    return guard(() => this.#live().commit(rows.join(",")));
   }
 }
 
@@ -96,27 +92,4 @@ export class TagClock extends DurableObject {
   }
 }
 
-/**
- * Joins rows into texts that SQLite takes.
- * @param {string[]} rows
- */
-function joinRows(rows) {
-  /** @type {string[]} */
-  let batch = [];
-  const batches = [batch];
-  let length = 0;
-  for (const row of rows) {
-    length += row.length;
-    if (length > MAX_BATCH_LENGTH) {
-      batch = [];
-      batches.push(batch);
-      length = row.length;
-    }
-    batch.push(row);
-  }
-  return batches.map((rows) => rows.join(","));
-}
-
 const BATCH_DELAY_MS = 2;
-// SQLite takes no text of more than two million bytes, and a character has up to four.
-const MAX_BATCH_LENGTH = 500_000;

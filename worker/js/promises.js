@@ -18,6 +18,20 @@ export function withTimeout(promise, ms) {
 }
 
 /**
+ * Resolves to true once the promise resolves, or to false if it takes longer. Rejects if the promise does.
+ * @param {Promise<unknown>} promise
+ * @param {number} ms
+ * @returns {Promise<boolean>}
+ */
+export function resolvesWithin(promise, ms) {
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  let timer;
+  // An isolate that was busy finds its timers due before the replies that came meanwhile: those go first.
+  const timeout = new Promise((resolve) => (timer = setTimeout(() => resolve(delay(0).then(() => false)), ms)));
+  return /** @type {Promise<boolean>} */ (Promise.race([promise.then(() => true), timeout])).finally(() => clearTimeout(timer));
+}
+
+/**
  * Aborts a fetch whose response does not begin in time. A body that has begun is not cut off.
  * @param {number} ms
  * @param {(signal: AbortSignal, abort: (reason: Error) => void) => Promise<Response>} call

@@ -14,7 +14,13 @@ pub(crate) async fn badge(request: &Request, env: &Env, config: &Config) -> Hand
     let asked = QueryRequest::from_request(request, env, config)?;
     let query = asked.parameters.query("", BY_PAGE, None)?;
     let metric = asked.parameters.metric()?;
-    let groups = shard_client::query(env, config, &asked.site, &query).await?;
-    let svg = badge_svg(&groups, &query.by, metric, &budgets::in_force(&groups.budget_history)?);
-    response::conditional(request, "image/svg+xml", asked.cache_control(&query), svg.into_bytes())
+    let read = shard_client::query(env, config, &asked.site, &query).await?;
+    let budgets = budgets::in_force(&read.merged.budget_history)?;
+    let svg = badge_svg(&read.merged, &query.by, metric, &budgets, read.shards.as_ref());
+    response::conditional(
+        request,
+        "image/svg+xml",
+        asked.cache_control(&query, read.shards.as_ref()),
+        svg.into_bytes(),
+    )
 }

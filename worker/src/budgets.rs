@@ -9,6 +9,8 @@ use ledger::{BudgetHistory, BudgetSource};
 use worker::wasm_bindgen::prelude::wasm_bindgen;
 use worker::{Date, Env, Error, Result};
 
+use crate::deadline::with_deadline;
+
 /// A budgets.json as it was last read.
 #[derive(Debug)]
 pub(crate) struct BudgetFile {
@@ -19,16 +21,21 @@ pub(crate) struct BudgetFile {
     pub(crate) contents: core::result::Result<(String, Rc<Budgets>), String>,
 }
 
-/// Reads the file, unless it was read less than that long ago.
+/// Reads the file, unless it was read less than that long ago. Where it cannot be read in time, the last valid budgets
+/// stay in force, and it is read again soon.
 pub(crate) async fn load(env: &Env, max_age_ms: u64) -> Rc<BudgetFile> {
     let now = Date::now().as_millis();
     let known = CACHE.with_borrow(|cache| cache.file.clone());
     if let Some(known) = known
-        && now.saturating_sub(known.read_at) < max_age_ms
+        && now.saturating_sub(known.read_at) < max_age_ms.min(known.max_age_ms())
     {
         return known;
     }
-    let (source, found) = fetch_file(env).await;
+    let late = || {
+        let source = if env.kv("BUDGETS").is_ok() { BudgetSource::Kv } else { BudgetSource::Asset };
+        (source, Err(format!("not read within {READ_TIMEOUT_MS} ms")))
+    };
+    let (source, found) = with_deadline(READ_TIMEOUT_MS, fetch_file(env)).await.unwrap_or_else(late);
     let read = |text: String| match Budgets::parse(&text) {
         Ok(budgets) => Ok((text, Rc::new(budgets))),
         Err(mistake) => Err(mistake.to_string()),
@@ -72,11 +79,20 @@ pub(crate) fn last_good() -> Option<Rc<Budgets>> {
 #[expect(unreachable_pub, reason = "wasm-bindgen exports what is pub")]
 #[must_use]
 pub fn budgets_are_stale(now: f64) -> bool {
-    let is_old = |offered: &Rc<BudgetFile>| (now as u64).saturating_sub(offered.read_at) >= MAX_AGE_MS;
+    let is_old =
+        |offered: &Rc<BudgetFile>| (now as u64).saturating_sub(offered.read_at) >= offered.max_age_ms();
     CACHE.with_borrow(|cache| cache.file.as_ref().is_none_or(is_old))
 }
 
-/// Reads the file again. A beacon is accepted without budgets, and judged when it is folded.
+/// Checks whether this isolate has ever read valid budgets.
+#[wasm_bindgen(wasm_bindgen = worker::wasm_bindgen)]
+#[expect(unreachable_pub, reason = "wasm-bindgen exports what is pub")]
+#[must_use]
+pub fn has_budgets() -> bool {
+    last_good().is_some()
+}
+
+/// Reads the file again, within a deadline. A beacon is accepted without budgets, and judged when it is folded.
 #[wasm_bindgen(wasm_bindgen = worker::wasm_bindgen, wasm_bindgen_futures = worker::wasm_bindgen_futures)]
 #[expect(unreachable_pub, reason = "wasm-bindgen exports what is pub")]
 pub async fn refresh_budgets(env: Env) {
@@ -122,6 +138,17 @@ thread_local! {
     static CACHE: RefCell<CachedBudgets> = RefCell::default();
 }
 
+impl BudgetFile {
+    /// Returns the time until the file is read again.
+    const fn max_age_ms(&self) -> u64 {
+        if self.contents.is_ok() { MAX_AGE_MS } else { RETRY_AFTER_MS }
+    }
+}
+
 /// The file is read again after this time.
 pub(crate) const MAX_AGE_MS: u64 = 60_000;
+/// The file is read again after this time if it was invalid or not read.
+const RETRY_AFTER_MS: u64 = 5_000;
+/// KV answers within a fraction of this, or not at all.
+const READ_TIMEOUT_MS: u64 = 1_500;
 const MAX_FILE_BYTES: usize = 65_536;

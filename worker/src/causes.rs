@@ -7,16 +7,16 @@ use worker::{Env, Request};
 use crate::config::Config;
 use crate::query_api::QueryRequest;
 use crate::response::{self, CONTENT_TYPE_JSON, HandlerResult};
-use crate::shard_client::call_all;
+use crate::shard_client::read_all;
 
 pub(crate) async fn causes(request: &Request, env: &Env, config: &Config) -> HandlerResult {
     let asked = QueryRequest::from_request(request, env, config)?;
     let query = asked.parameters.query("", BY_PAGE, None)?;
     let metric = asked.parameters.metric()?;
-    let cache = asked.cache_control(&query);
     let question = CauseQuery::from_series(&query);
-    let pages = call_all(env, config, &asked.site, question.clone()).await?;
-    let document = causes_response(asked.site, &question, metric, pages);
+    let read = read_all(env, config, &asked.site, question.clone()).await?;
+    let cache = asked.cache_control(&query, read.shards.as_ref());
+    let document = causes_response(asked.site, &question, metric, read.merged, read.shards);
     let body = serde_json::to_vec(&document).map_err(worker::Error::from)?;
     response::conditional(request, CONTENT_TYPE_JSON, cache, body)
 }

@@ -9,7 +9,7 @@ pub(crate) fn now() -> UnixMillis {
     UnixMillis(Date::now().as_millis())
 }
 
-/// Returns a random seed, by which the attempts of many sites are spread.
-pub(crate) fn jitter_seed() -> u64 {
+/// Returns a random seed, such as that by which the attempts of many sites are spread.
+pub(crate) fn random_seed() -> u64 {
     (Math::random() * 9e15) as u64
 }

@@ -7,7 +7,7 @@ use std::rc::Rc;
 
 use alerting::channel::ChannelConfig;
 use export::config::ExportConfig;
-use ledger::{Retention, RouteTemplates, ShardLayout};
+use ledger::{Retention, RouteTemplates, SETTING_HELP, SamplingRates, ShardLayout};
 use outbox::{PushConfig, Sink};
 use serde::Deserialize;
 use worker::Env;
@@ -17,8 +17,8 @@ use worker::Env;
 pub(crate) struct Config {
     /// Each site by its name.
     pub(crate) sites: BTreeMap<String, SiteConfig>,
-    /// Over how many objects a site's views are spread.
-    pub(crate) shards: ShardLayout,
+    /// Over how many objects the views of a site are spread that does not say it itself.
+    shards: ShardLayout,
     /// The retention of counts.
     pub(crate) retention: Retention,
     /// Where closed windows are pushed to.
@@ -49,6 +49,12 @@ pub(crate) struct SiteConfig {
     /// The templates of its paths, for pages that tell none.
     #[serde(default)]
     pub(crate) routes: RouteTemplates,
+    /// Over how many objects its views are spread, if not as SHARDS says.
+    #[serde(default)]
+    shards: Option<ShardLayout>,
+    /// The sample weights that its pages send.
+    #[serde(default)]
+    pub(crate) sampling: SamplingRates,
 }
 
 /// An error in wrangler.toml.
@@ -78,11 +84,8 @@ impl Config {
         };
         let shards = match env.var("SHARDS") {
             Err(_) => ShardLayout::default(),
-            Ok(text) => ShardLayout::parse(&text.to_string()).ok_or_else(|| {
-                ConfigError(
-                    "SHARDS must be a number from 1 to 256, or like `1,4@1800000000000`: since then 4".into(),
-                )
-            })?,
+            Ok(text) => ShardLayout::parse(&text.to_string())
+                .ok_or_else(|| ConfigError(format!("SHARDS {SETTING_HELP}")))?,
         };
         let retention = match env.var("RETENTION_DAYS") {
             Err(_) => Retention::default(),
@@ -110,6 +113,11 @@ impl Config {
             .map_err(|mistake| ConfigError(mistake.to_string()))?;
         let dashboard_url = env.var("DASHBOARD_URL").map(|text| text.to_string()).unwrap_or_default();
         Ok(Self { sites, shards, retention, push, origin_health, channels, exports, dashboard_url })
+    }
+
+    /// Returns over how many objects a site's views are spread.
+    pub(crate) fn shards_of(&self, site: &str) -> &ShardLayout {
+        self.sites.get(site).and_then(|site| site.shards.as_ref()).unwrap_or(&self.shards)
     }
 
     /// Where a site's origin tells its own health.

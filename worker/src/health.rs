@@ -2,20 +2,22 @@
 //! evaluates them.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use futures_util::future::try_join3;
 use report::health_document::HealthReport;
 use report::health_inputs::{SiteCounts, last_day_query};
 use traffic::TrafficStats;
-use wire::{UnixMillis, WindowSpan};
+use wire::{ApiError, ShardCoverage, UnixMillis, WindowSpan};
 use worker::{Env, Request};
 
 use crate::clock::now;
 use crate::config::Config;
 use crate::response::{self, HandlerError, HandlerResult};
-use crate::shard_client::{self, call_coordinator};
+use crate::shard_client::{self, COORDINATOR, call_coordinator};
 use crate::shard_protocol::ReadStatus;
-use crate::{auth, budgets, traffic_collector};
+use crate::traffic_collector::read_sum;
+use crate::{auth, budgets};
 
 /// `GET /api/health/advanced`: the document, as far as the request may read it.
 pub(crate) async fn advanced(request: &Request, env: &Env, config: &Config) -> HandlerResult {
@@ -38,10 +40,25 @@ pub(crate) async fn snapshot(env: &Env, config: &Config, site: &str) -> Result<H
         return Ok(known);
     }
     let query = last_day_query(now);
-    let groups = shard_client::query(env, config, site, &query).await?;
-    let limit_counts = shard_client::limit_counts(env, config, site).await?;
-    let (traffic, has_traffic) = recent_traffic(env, site, now).await?;
-    let status = call_coordinator(env, site, ReadStatus { last_beacon_at: groups.last_beacon_at }).await?;
+    let (groups, limit_counts, recent) = try_join3(
+        shard_client::query(env, config, site, &query),
+        shard_client::limit_counts(env, config, site),
+        recent_traffic(env, config, site, now),
+    )
+    .await?;
+    let RecentTraffic { traffic, has_traffic, shards } = recent;
+    let mut shards = [groups.shards, limit_counts.shards].into_iter().fold(shards, ShardCoverage::of_both);
+    let (groups, limit_counts) = (groups.merged, limit_counts.merged);
+    let is_coordinated = !shards.as_ref().is_some_and(|shards| shards.unanswered.contains(&COORDINATOR));
+    let status = match is_coordinated {
+        true => call_coordinator(env, site, ReadStatus { last_beacon_at: groups.last_beacon_at }).await,
+        false => Err(ApiError::Unavailable { component: "ledger" }.into()),
+    };
+    let status = status.inspect_err(|failure| {
+        worker::console_error!("the coordinator of site {site} was not read: {failure:?}");
+        let missing = ShardCoverage::new(config.shards_of(site).indices().end, BTreeSet::from([COORDINATOR]));
+        shards = ShardCoverage::of_both(shards.take(), missing);
+    });
     let counts = SiteCounts {
         query: &query,
         groups: &groups,
@@ -49,30 +66,35 @@ pub(crate) async fn snapshot(env: &Env, config: &Config, site: &str) -> Result<H
         budgets: &budgets::in_force(&groups.budget_history)?,
         traffic: &traffic,
         has_traffic,
+        shards: shards.as_ref(),
     };
-    let report = counts.evaluate(site, status, env!("CARGO_PKG_VERSION"), now);
+    let report = counts.evaluate(site, status.ok(), env!("CARGO_PKG_VERSION"), now);
     SNAPSHOTS.with_borrow_mut(|snapshots| snapshots.insert(site.to_owned(), report.clone()));
     Ok(report)
 }
 
-/// Reads the responses of the last hour, and whether there were any in the last day.
+/// The responses of the last hour, and whether there were any in the last day.
+struct RecentTraffic {
+    traffic: TrafficStats,
+    has_traffic: bool,
+    shards: Option<ShardCoverage>,
+}
+
 async fn recent_traffic(
     env: &Env,
+    config: &Config,
     site: &str,
     now: UnixMillis,
-) -> Result<(TrafficStats, bool), HandlerError> {
+) -> Result<RecentTraffic, HandlerError> {
     let hour_ago = now.saturating_sub(WindowSpan::Hour.millis());
-    let hour =
-        traffic_collector::read_windows(env, site, WindowSpan::Minute, hour_ago, now.saturating_add(1))
-            .await?;
-    let mut traffic = TrafficStats::default();
-    hour.iter().for_each(|(_, window)| traffic.merge(window));
-    if !traffic.is_empty() {
-        return Ok((traffic, true));
+    let hour = read_sum(env, config, site, WindowSpan::Minute, hour_ago, now.saturating_add(1)).await?;
+    if !hour.merged.is_empty() {
+        return Ok(RecentTraffic { traffic: hour.merged, has_traffic: true, shards: hour.shards });
     }
     let day_ago = now.saturating_sub(WindowSpan::Day.millis());
-    let day = traffic_collector::read_total(env, site, day_ago, now).await?;
-    Ok((traffic, !day.is_empty()))
+    let day = read_sum(env, config, site, WindowSpan::Day, day_ago, now).await?;
+    let shards = ShardCoverage::of_both(hour.shards, day.shards);
+    Ok(RecentTraffic { traffic: hour.merged, has_traffic: !day.merged.is_empty(), shards })
 }
 
 thread_local! {

@@ -29,7 +29,7 @@ pub(crate) async fn history(request: &Request, env: &Env, config: &Config) -> Ha
         incidents: with_incidents.then_some(incidents),
         more_incidents: with_incidents.then_some(more_incidents),
     };
-    let cache = if with_incidents { "private, max-age=5" } else { asked.cache_control(&query) };
+    let cache = if with_incidents { "private, max-age=5" } else { asked.cache_control(&query, None) };
     response::conditional(
         request,
         CONTENT_TYPE_JSON,

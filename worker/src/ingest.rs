@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use ledger::{ClientInfo, JournalRow, MetricLimits, ViewRecord, shard_name};
+use ledger::{ClientInfo, JournalRow, MetricLimits, UNKNOWN_WEIGHT, ViewRecord, shard_name};
 use report::beacon_verdicts::{limits_for, within_budget_json};
 use wire::web_vitals::WebVitalsReport;
 use wire::{ApiError, Beacon, UnixMillis, beacon};
@@ -119,16 +119,20 @@ pub fn reject(env: &Env, reason: &str, site: Option<String>, origin: Option<Stri
     }
 }
 
-/// Returns the key for rate limits of a client address: for IPv6 its /64 network, since every client has one. The
-/// address is used for nothing else.
+/// Returns the key for rate limits of a client address. The address is used for nothing else.
 #[wasm_bindgen(wasm_bindgen = worker::wasm_bindgen)]
 #[expect(unreachable_pub, reason = "wasm-bindgen exports what is pub")]
 #[must_use]
 pub fn client_network(address: &str) -> String {
-    match address.contains(':') {
-        true => address.split(':').take(4).collect::<Vec<_>>().join(":"),
-        false => address.to_owned(),
-    }
+    wire::client_network(address)
+}
+
+/// Counts a beacon that no rate limiter judged in time. It is accepted: a limiter that fails is no reason to lose
+/// beacons.
+#[wasm_bindgen(wasm_bindgen = worker::wasm_bindgen)]
+#[expect(unreachable_pub, reason = "wasm-bindgen exports what is pub")]
+pub fn count_unlimited(site: Option<String>) {
+    rejection_counter::count(site.as_deref(), UNLIMITED);
 }
 
 impl BeaconRequest<'_> {
@@ -161,8 +165,11 @@ impl BeaconRequest<'_> {
         &self,
         config: &Config,
         settings: &SiteConfig,
-        beacon: Beacon,
+        mut beacon: Beacon,
     ) -> Result<IngestOutcome, HandlerError> {
+        if settings.sampling.reduce_weight(&mut beacon) {
+            rejection_counter::count(Some(&beacon.site), UNKNOWN_WEIGHT);
+        }
         let record = ViewRecord::from_beacon(&beacon, self.visitor(settings), &settings.routes);
         let record = match record.attribution.is_empty() {
             true => record,
@@ -172,7 +179,7 @@ impl BeaconRequest<'_> {
             }
         };
         let row = JournalRow::from_beacon(&beacon, &record, self.now).map_err(worker::Error::from)?;
-        let shard = config.shards.shard_of(&beacon.id, row.start().0);
+        let shard = config.shards_of(&beacon.site).shard_of(&beacon.id, row.start().0);
         let rows = BTreeMap::from([(shard, vec![row.to_json().map_err(worker::Error::from)?])]);
         Ok(IngestOutcome {
             site: beacon.site,
@@ -193,7 +200,7 @@ impl BeaconRequest<'_> {
         for report in reports {
             let record = ViewRecord::from_report(report, self.visitor(settings), &settings.routes);
             let row = JournalRow::from_report(report, &record, self.now).map_err(worker::Error::from)?;
-            rows.entry(config.shards.shard_of(&report.id, self.now.0))
+            rows.entry(config.shards_of(&site).shard_of(&report.id, self.now.0))
                 .or_default()
                 .push(row.to_json().map_err(worker::Error::from)?);
             all.push(record);
@@ -246,5 +253,7 @@ fn verdicts_of(records: &[ViewRecord]) -> String {
     within_budget_json(records, budgets::last_good().as_deref())
 }
 
+/// The reason under which beacons without a judgement of a rate limiter are counted, beside those of rejected ones.
+const UNLIMITED: &str = "limiter-unavailable";
 /// The period of the rate limits in wrangler.toml.
 const RATE_LIMIT_PERIOD_SECONDS: u32 = 60;

@@ -9,6 +9,7 @@ mod budgets;
 mod causes;
 mod clock;
 mod config;
+mod deadline;
 mod edge;
 mod export;
 mod health;
@@ -36,8 +37,6 @@ use worker::{Context, Env, Request, Response, Result, ScheduleContext, Scheduled
 
 use crate::config::Config;
 use crate::response::{HandlerError, HandlerResult};
-use crate::shard_client::COORDINATOR;
-use crate::shard_protocol::Wake;
 
 #[event(fetch)]
 async fn fetch(request: Request, env: Env, context: Context) -> Result<Response> {
@@ -130,13 +129,10 @@ async fn scheduled(_: ScheduledEvent, env: Env, _: ScheduleContext) {
     rejection_counter::flush_rejections(env.clone()).await;
     traffic_collector::flush_traffic(env.clone()).await;
     for site in config.sites.keys() {
-        for shard in config.shards.indices() {
-            let coordinated_site = (shard == COORDINATOR).then(|| site.clone());
-            if let Err(failure) = shard_client::call(&env, site, shard, Wake { coordinated_site }).await {
-                worker::console_error!(
-                    "waking shard {shard} of site {site} failed, the next cron run retries: {failure:?}"
-                );
-            }
+        for (shard, failure) in shard_client::wake_all(&env, &config, site).await {
+            worker::console_error!(
+                "waking shard {shard} of site {site} failed, the next cron run retries: {failure:?}"
+            );
         }
         if let Err(failure) = export::export_otlp(&env, &config, site).await {
             worker::console_error!(

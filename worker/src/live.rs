@@ -22,7 +22,7 @@ pub(crate) async fn listen(request: &Request, env: &Env, config: &Config) -> Han
     let socket = open_live_socket(env, &site).await?;
     // The coordinator has the socket before the others relay to it; otherwise it would reply that there are no
     // listeners.
-    let others = config.shards.indices().skip(1);
+    let others = config.shards_of(&site).indices().skip(1);
     let forwarding = StartForwarding { site: site.clone() };
     if let Err(failure) = call_and_merge(env, &site, others, forwarding, ()).await {
         close_with_retry(&socket)?;

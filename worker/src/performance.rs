@@ -2,6 +2,7 @@
 //! the calls that stop and start monitoring.
 
 use budget::Budgets;
+use futures_util::future::{try_join, try_join3};
 use ledger::{Dimension, SeriesQuery};
 use report::advice::advise;
 use report::backend_queries::BackendQueries;
@@ -17,25 +18,26 @@ use report::query_parameters::BY_PAGE;
 use report::release::{self, ReleasePage};
 use report::request_report::{CacheUsage, RequestReport};
 use report::stats_format::stats;
-use wire::{Metric, WindowSpan};
+use wire::{Metric, ShardCoverage, WindowSpan};
 use worker::{Env, Error, Request};
 
 use crate::config::Config;
 use crate::query_api::QueryRequest;
 use crate::response::{self, CONTENT_TYPE_JSON, HandlerError, HandlerResult};
-use crate::shard_client::{self, call_all};
+use crate::shard_client::{self, SiteRead, call_all, read_all};
 use crate::shard_protocol::SetMonitoring;
-use crate::{auth, budgets, health, traffic_collector};
+use crate::traffic_collector::read_sum;
+use crate::{auth, budgets, health};
 
 /// `GET /api/performance/dashboard`: health, bottlenecks and recommendations in one document.
 pub(crate) async fn dashboard(request: &Request, env: &Env, config: &Config) -> HandlerResult {
     let asked = QueryRequest::from_request(request, env, config)?;
-    let report = health::snapshot(env, config, &asked.site).await?;
+    let (report, (query, found)) =
+        try_join(health::snapshot(env, config, &asked.site), load_evidence(env, config, &asked)).await?;
     // As in the health document, operations need a token.
     let operations = if auth::can_read(request, env)? { report.operations } else { None };
-    let (query, found) = load_evidence(env, config, &asked).await?;
-    let budgets = found.budgets;
-    let places = found.evidence.page_metrics(&budgets);
+    let shards = ShardCoverage::of_both(report.shards, found.shards);
+    let places = found.evidence.page_metrics(&found.budgets);
     let (mut bottlenecks, mut advice) = (rank(&places), advise(&places));
     bottlenecks.truncate(MAX_DASHBOARD_ITEMS);
     advice.truncate(MAX_DASHBOARD_ITEMS);
@@ -44,7 +46,7 @@ pub(crate) async fn dashboard(request: &Request, env: &Env, config: &Config) -> 
         details.vitals.truncate(MAX_DASHBOARD_ITEMS);
     }
     let document = PerformanceDashboard {
-        scope: scope(&asked, &query),
+        scope: scope(&asked, &query, shards.as_ref()),
         health: report.health,
         score: report.score,
         parts: report.parts,
@@ -56,7 +58,7 @@ pub(crate) async fn dashboard(request: &Request, env: &Env, config: &Config) -> 
     response::conditional(
         request,
         CONTENT_TYPE_JSON,
-        asked.cache_control(&query),
+        asked.cache_control(&query, shards.as_ref()),
         serde_json::to_vec(&document).map_err(Error::from)?,
     )
 }
@@ -65,14 +67,18 @@ pub(crate) async fn dashboard(request: &Request, env: &Env, config: &Config) -> 
 pub(crate) async fn metrics(request: &Request, env: &Env, config: &Config) -> HandlerResult {
     let asked = QueryRequest::from_request(request, env, config)?;
     let query = asked.parameters.query("", &[], None)?;
-    let groups = shard_client::query(env, config, &asked.site, &query).await?;
-    let traffic = traffic_collector::read_total(env, &asked.site, query.from, query.to).await?;
-    let total = groups.total();
+    let (groups, traffic) = try_join(
+        shard_client::query(env, config, &asked.site, &query),
+        read_sum(env, config, &asked.site, WindowSpan::Day, query.from, query.to),
+    )
+    .await?;
+    let shards = ShardCoverage::of_both(groups.shards, traffic.shards);
+    let (total, traffic) = (groups.merged.total(), traffic.merged);
     let vitals =
         total.metrics.iter().map(|(metric, tally)| (metric.name(), stats(*metric, Some(tally)))).collect();
     let span = query.to.0.saturating_sub(query.from.0);
     let document = PerformanceMetrics {
-        scope: scope(&asked, &query),
+        scope: scope(&asked, &query, shards.as_ref()),
         views: total.views,
         vitals,
         requests: RequestReport::from_traffic(&traffic, span),
@@ -82,7 +88,7 @@ pub(crate) async fn metrics(request: &Request, env: &Env, config: &Config) -> Ha
     response::conditional(
         request,
         CONTENT_TYPE_JSON,
-        asked.cache_control(&query),
+        asked.cache_control(&query, shards.as_ref()),
         serde_json::to_vec(&document).map_err(Error::from)?,
     )
 }
@@ -95,16 +101,17 @@ pub(crate) async fn queries(request: &Request, env: &Env, config: &Config) -> Ha
         Dimension::Route => Some(value.as_str()),
         _ => None,
     });
-    let traffic = traffic_collector::read_total(env, &asked.site, query.from, query.to).await?;
+    let SiteRead { merged: traffic, shards } =
+        read_sum(env, config, &asked.site, WindowSpan::Day, query.from, query.to).await?;
     let document = QueryReport {
-        scope: scope(&asked, &query),
+        scope: scope(&asked, &query, shards.as_ref()),
         page: page.map(str::to_owned),
         queries: BackendQueries::new(&traffic, page),
     };
     response::conditional(
         request,
         CONTENT_TYPE_JSON,
-        asked.cache_control(&query),
+        asked.cache_control(&query, shards.as_ref()),
         serde_json::to_vec(&document).map_err(Error::from)?,
     )
 }
@@ -115,11 +122,12 @@ pub(crate) async fn bottlenecks(request: &Request, env: &Env, config: &Config) -
     let (query, found) = load_evidence(env, config, &asked).await?;
     let mut all = rank(&found.evidence.page_metrics(&found.budgets));
     all.truncate(MAX_LINES);
-    let document = BottleneckReport { scope: scope(&asked, &query), bottlenecks: all };
+    let shards = found.shards;
+    let document = BottleneckReport { scope: scope(&asked, &query, shards.as_ref()), bottlenecks: all };
     response::conditional(
         request,
         CONTENT_TYPE_JSON,
-        asked.cache_control(&query),
+        asked.cache_control(&query, shards.as_ref()),
         serde_json::to_vec(&document).map_err(Error::from)?,
     )
 }
@@ -130,11 +138,13 @@ pub(crate) async fn recommendations(request: &Request, env: &Env, config: &Confi
     let (query, found) = load_evidence(env, config, &asked).await?;
     let mut all = advise(&found.evidence.page_metrics(&found.budgets));
     all.truncate(MAX_LINES);
-    let document = RecommendationReport { scope: scope(&asked, &query), recommendations: all };
+    let shards = found.shards;
+    let document =
+        RecommendationReport { scope: scope(&asked, &query, shards.as_ref()), recommendations: all };
     response::conditional(
         request,
         CONTENT_TYPE_JSON,
-        asked.cache_control(&query),
+        asked.cache_control(&query, shards.as_ref()),
         serde_json::to_vec(&document).map_err(Error::from)?,
     )
 }
@@ -143,20 +153,22 @@ pub(crate) async fn recommendations(request: &Request, env: &Env, config: &Confi
 pub(crate) async fn analytics(request: &Request, env: &Env, config: &Config) -> HandlerResult {
     let asked = QueryRequest::from_request(request, env, config)?;
     let query = asked.parameters.query("", &[], Some(WindowSpan::Day))?;
-    let groups = shard_client::query(env, config, &asked.site, &query).await?;
+    let SiteRead { merged: groups, mut shards } =
+        shard_client::query(env, config, &asked.site, &query).await?;
     let trends = trends(&groups);
     let release = match asked.parameters.comparison_query(&query)? {
         Some((against, _)) => {
             let pages = release_comparison(env, config, &asked, &query).await?;
-            Some(ReleaseEffect { against: against.to_owned(), differences: release::compare(&pages) })
+            shards = ShardCoverage::of_both(shards, pages.shards);
+            Some(ReleaseEffect { against: against.to_owned(), differences: release::compare(&pages.merged) })
         }
         None => None,
     };
-    let document = TrendReport { scope: scope(&asked, &query), trends, release };
+    let document = TrendReport { scope: scope(&asked, &query, shards.as_ref()), trends, release };
     response::conditional(
         request,
         CONTENT_TYPE_JSON,
-        asked.cache_control(&query),
+        asked.cache_control(&query, shards.as_ref()),
         serde_json::to_vec(&document).map_err(Error::from)?,
     )
 }
@@ -175,13 +187,14 @@ pub(crate) async fn set_monitoring(
     response::document(&MonitoringResponse { v: VERSION, site, monitoring })
 }
 
-fn scope(asked: &QueryRequest, query: &SeriesQuery) -> PerformanceScope {
-    PerformanceScope::new(asked.site.clone(), query.from, query.to)
+fn scope(asked: &QueryRequest, query: &SeriesQuery, shards: Option<&ShardCoverage>) -> PerformanceScope {
+    PerformanceScope::new(asked.site.clone(), query.from, query.to, shards.cloned())
 }
 
 struct BudgetedEvidence {
     evidence: PageEvidence,
     budgets: Budgets,
+    shards: Option<ShardCoverage>,
 }
 
 async fn load_evidence(
@@ -190,15 +203,20 @@ async fn load_evidence(
     asked: &QueryRequest,
 ) -> Result<(SeriesQuery, BudgetedEvidence), HandlerError> {
     let query = asked.parameters.query("", &page_evidence::GROUP_BY, None)?;
-    let groups = shard_client::query(env, config, &asked.site, &query).await?;
     let question = CauseQuery { from: query.from, to: query.to, route: None, device: None };
-    let causes = call_all(env, config, &asked.site, question).await?.into_iter();
-    let causes = causes.filter_map(|PageCauses { route, device, metric, causes }| {
+    let (groups, causes, traffic) = try_join3(
+        shard_client::query(env, config, &asked.site, &query),
+        read_all(env, config, &asked.site, question),
+        read_sum(env, config, &asked.site, WindowSpan::Day, query.from, query.to),
+    )
+    .await?;
+    let shards = [causes.shards, traffic.shards].into_iter().fold(groups.shards, ShardCoverage::of_both);
+    let causes = causes.merged.into_iter().filter_map(|PageCauses { route, device, metric, causes }| {
         Some((route, device, Metric::from_name(&metric)?, causes))
     });
-    let traffic = traffic_collector::read_total(env, &asked.site, query.from, query.to).await?;
-    let findings = PageEvidence::new(&groups, causes.collect(), &traffic);
-    Ok((query, BudgetedEvidence { evidence: findings, budgets: budgets::in_force(&groups.budget_history)? }))
+    let evidence = PageEvidence::new(&groups.merged, causes.collect(), &traffic.merged);
+    let budgets = budgets::in_force(&groups.merged.budget_history)?;
+    Ok((query, BudgetedEvidence { evidence, budgets, shards }))
 }
 
 /// Reads both releases, and compares their visits against budgets, page by page.
@@ -207,12 +225,21 @@ async fn release_comparison(
     config: &Config,
     asked: &QueryRequest,
     query: &SeriesQuery,
-) -> Result<Vec<ReleasePage>, HandlerError> {
+) -> Result<SiteRead<Vec<ReleasePage>>, HandlerError> {
     let after = SeriesQuery { by: BY_PAGE.to_vec(), step: None, ..query.clone() };
-    let Some((_, before)) = asked.parameters.comparison_query(&after)? else { return Ok(Vec::new()) };
-    let before = shard_client::query(env, config, &asked.site, &before).await?;
-    let now = shard_client::query(env, config, &asked.site, &after).await?;
-    Ok(release_pages(&before, &now, &budgets::in_force(&now.budget_history)?))
+    let Some((_, before)) = asked.parameters.comparison_query(&after)? else {
+        return Ok(SiteRead { merged: Vec::new(), shards: None });
+    };
+    let (before, now) = try_join(
+        shard_client::query(env, config, &asked.site, &before),
+        shard_client::query(env, config, &asked.site, &after),
+    )
+    .await?;
+    let budgets = budgets::in_force(&now.merged.budget_history)?;
+    Ok(SiteRead {
+        merged: release_pages(&before.merged, &now.merged, &budgets),
+        shards: ShardCoverage::of_both(before.shards, now.shards),
+    })
 }
 
 const MAX_DASHBOARD_ITEMS: usize = 10;

@@ -1,5 +1,8 @@
 //! The read API: `GET /api/vitals/…` and `GET /api/budgets`. `report` parses the parameters and writes the documents.
 
+use std::collections::BTreeSet;
+
+use futures_util::future::{try_join, try_join3};
 use ledger::{Dimension, QueryResult, SeriesQuery};
 use report::budget_report::BudgetReportInputs;
 use report::query_csv::to_csv;
@@ -7,13 +10,13 @@ use report::query_parameters::{BY_PAGE, QueryParameters};
 use report::{query_response, stats_format};
 use wire::path_limits::{self, PathLimit, PathLimits};
 use wire::query_response::{ComparisonResponse, QueryResponse, VERSION};
-use wire::{ApiError, Device, Metric};
+use wire::{ApiError, Device, Metric, ShardCoverage};
 use worker::{Env, Request};
 
 use crate::clock::now;
 use crate::config::Config;
 use crate::response::{self, CONTENT_TYPE_JSON, HandlerError, HandlerResult};
-use crate::shard_client::{self, COORDINATOR, call, call_all};
+use crate::shard_client::{self, COORDINATOR, SiteRead, call, read_all};
 use crate::shard_protocol::{EvaluateWatches, RunQuery};
 use crate::{auth, budgets, rejection_counter};
 
@@ -21,10 +24,10 @@ use crate::{auth, budgets, rejection_counter};
 pub(crate) async fn summary(request: &Request, env: &Env, config: &Config) -> HandlerResult {
     let asked = QueryRequest::from_request(request, env, config)?;
     let query = asked.parameters.query("", BY_PAGE, None)?;
-    let groups = shard_client::query(env, config, &asked.site, &query).await?;
-    let budgets = budgets::in_force(&groups.budget_history)?;
-    let cache = asked.cache_control(&query);
-    let summary = query_response::summary(asked.site, &query, groups, &budgets);
+    let read = shard_client::query(env, config, &asked.site, &query).await?;
+    let budgets = budgets::in_force(&read.merged.budget_history)?;
+    let cache = asked.cache_control(&query, read.shards.as_ref());
+    let summary = query_response::summary(asked.site, &query, read.merged, &budgets, read.shards);
     response::conditional(
         request,
         CONTENT_TYPE_JSON,
@@ -71,16 +74,22 @@ pub(crate) async fn compare(request: &Request, env: &Env, config: &Config) -> Ha
         }
         .into());
     }
-    let a = shard_client::query(env, config, &asked.site, &before).await?;
-    let b = shard_client::query(env, config, &asked.site, &after).await?;
+    let (a, b) = try_join(
+        shard_client::query(env, config, &asked.site, &before),
+        shard_client::query(env, config, &asked.site, &after),
+    )
+    .await?;
+    let shards = ShardCoverage::of_both(a.shards, b.shards);
+    let (a, b) = (a.merged, b.merged);
     let budgets = budgets::in_force(&b.budget_history)?;
-    let cache = asked.cache_control(&after);
+    let cache = asked.cache_control(&after, shards.as_ref());
     let compared = ComparisonResponse {
         v: VERSION,
         site: asked.site,
         a: query_response::totals(&before, &a),
         b: query_response::totals(&after, &b),
         lines: query_response::differences(BY_PAGE, &a, &b, &budgets),
+        shards,
     };
     response::conditional(
         request,
@@ -100,9 +109,13 @@ async fn respond_with_lines(
 ) -> HandlerResult {
     let metric = asked.parameters.metric()?;
     let (offset, limit) = asked.parameters.pagination()?;
-    let groups = shard_client::query(env, config, &asked.site, &query).await?;
-    let cache = asked.cache_control(&query);
+    let SiteRead { merged: groups, shards } = shard_client::query(env, config, &asked.site, &query).await?;
+    let cache = asked.cache_control(&query, shards.as_ref());
     let format = asked.parameters.get("format").unwrap_or("json");
+    if shards.is_some() && format != "json" {
+        // Neither a table nor a sketch can say that a part is missing.
+        return Err(ApiError::Unavailable { component: "ledger" }.into());
+    }
     if format == "sketch" {
         return respond_with_sketch(request, cache, &groups, metric);
     }
@@ -113,7 +126,7 @@ async fn respond_with_lines(
     match format {
         "json" => {
             let totals = query_response::totals(&query, &groups);
-            let document = QueryResponse { v: VERSION, site: asked.site, totals, lines, next };
+            let document = QueryResponse { v: VERSION, site: asked.site, totals, lines, next, shards };
             response::conditional(
                 request,
                 CONTENT_TYPE_JSON,
@@ -158,17 +171,34 @@ pub(crate) async fn budget_report(request: &Request, env: &Env, config: &Config)
     let query = asked.parameters.query("", BY_PAGE, None)?;
     let against = asked.parameters.comparison_query(&query)?;
     let selection = asked.parameters.cell_selection()?;
-    let groups =
-        call_all(env, config, &asked.site, RunQuery { query: query.clone(), with_latest_budgets: true })
-            .await?;
-    let baseline = match against {
-        Some((release, query)) => {
-            Some((release, shard_client::query(env, config, &asked.site, &query).await?))
-        }
-        None => None,
+    let read =
+        read_all(env, config, &asked.site, RunQuery { query: query.clone(), with_latest_budgets: true });
+    let other_release = async {
+        let Some((release, query)) = against else { return Ok(None) };
+        Ok(Some((release, shard_client::query(env, config, &asked.site, &query).await?)))
     };
-    let counts = shard_client::limit_counts(env, config, &asked.site).await?;
-    let outcomes = call(env, &asked.site, COORDINATOR, EvaluateWatches { counts: counts.clone() }).await?;
+    let counts = shard_client::limit_counts(env, config, &asked.site);
+    let (SiteRead { merged: groups, mut shards }, baseline, counts) =
+        try_join3(read, other_release, counts).await?;
+    shards = ShardCoverage::of_both(shards, counts.shards);
+    let counts = counts.merged;
+    let baseline = baseline.map(|(release, read)| {
+        shards = ShardCoverage::of_both(shards.take(), read.shards);
+        (release, read.merged)
+    });
+    // A sequential test would take an hour without some of its views for the whole hour.
+    let outcomes = match shards {
+        Some(_) => Vec::new(),
+        None => {
+            let request = EvaluateWatches { counts: counts.clone() };
+            call(env, &asked.site, COORDINATOR, request).await.unwrap_or_else(|failure| {
+                worker::console_error!("the coordinator of {} was not asked: {failure:?}", asked.site);
+                let missing = BTreeSet::from([COORDINATOR]);
+                shards = ShardCoverage::new(config.shards_of(&asked.site).indices().end, missing);
+                Vec::new()
+            })
+        }
+    };
     let watches = outcomes.into_iter().map(|outcome| (outcome.key.clone(), outcome)).collect();
     let inputs = BudgetReportInputs {
         site: asked.site.clone(),
@@ -180,11 +210,12 @@ pub(crate) async fn budget_report(request: &Request, env: &Env, config: &Config)
         watches: &watches,
         now: asked.parameters.now(),
         selection,
+        shards: shards.as_ref(),
     };
     let body =
         serde_json::to_vec(&inputs.report().map_err(|error| worker::Error::RustError(error.to_string()))?)
             .map_err(worker::Error::from)?;
-    response::conditional(request, CONTENT_TYPE_JSON, asked.cache_control(&query), body)
+    response::conditional(request, CONTENT_TYPE_JSON, asked.cache_control(&query, shards.as_ref()), body)
 }
 
 /// `GET /api/budgets/limits`: the limits of a path, for the demo page and the client.
@@ -224,9 +255,16 @@ impl QueryRequest {
         Ok(Self { site, is_public, parameters })
     }
 
-    /// Returns the `Cache-Control` of a response to `query`.
-    pub(crate) const fn cache_control(&self, query: &SeriesQuery) -> &'static str {
-        self.parameters.cache_control(query, self.is_public)
+    /// Returns the `Cache-Control` of a response to `query`. No cache keeps one of a part of the shards.
+    pub(crate) const fn cache_control(
+        &self,
+        query: &SeriesQuery,
+        shards: Option<&ShardCoverage>,
+    ) -> &'static str {
+        match shards {
+            Some(_) => "no-store",
+            None => self.parameters.cache_control(query, self.is_public),
+        }
     }
 }
 

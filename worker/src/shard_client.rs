@@ -1,35 +1,89 @@
 //! Calls of the shards of a site. The coordinator is the first one: it holds what concerns the whole site.
 
+use std::collections::{BTreeMap, BTreeSet};
+
+use futures_util::StreamExt;
+use futures_util::stream;
 use ledger::{HourlyLimitCounts, QueryResult, SeriesQuery, shard_name};
-use wire::ApiError;
+use wire::{ApiError, ShardCoverage};
 use worker::js_sys::Uint8Array;
 use worker::{Env, Error, Method, Request, RequestInit, Stub, WebSocket};
 
 use crate::config::Config;
+use crate::deadline::with_deadline;
 use crate::response::HandlerError;
 use crate::shard_protocol::{
-    CoordinatorCall, CoordinatorMessage, Merge, ReadLimitCounts, RunQuery, ShardCall, ShardReply,
+    CoordinatorCall, CoordinatorMessage, Merge, ReadLimitCounts, RunQuery, ShardCall, ShardReply, Wake,
 };
+
+/// The result of a read of several shards.
+#[derive(Debug)]
+pub(crate) struct SiteRead<T> {
+    pub(crate) merged: T,
+    /// The shards that answered; `None` if all did.
+    pub(crate) shards: Option<ShardCoverage>,
+}
 
 /// Sends a request to one shard.
 pub(crate) async fn call<C: ShardCall>(
     env: &Env,
     site: &str,
     shard: u32,
-    call: C,
+    request: C,
 ) -> Result<C::Reply, HandlerError> {
-    let body = call.into_request().encode().map_err(Error::from)?;
-    let mut init = RequestInit::new();
-    init.with_method(Method::Post).with_body(Some(Uint8Array::from(body.as_slice()).into()));
-    let request = Request::new_with_init(SHARD_URL, &init)?;
-    let mut response = stub(env, site, shard)?.fetch_with_request(request).await?;
-    match response.status_code() {
-        200 => Ok(ShardReply::decode(response.bytes().await?).map_err(Error::from)?),
-        _ => Err(ApiError::Unavailable { component: "ledger" }.into()),
-    }
+    call_within(SHARD_TIMEOUT_MS, env, site, shard, request).await
 }
 
-/// Sends a request to several shards, and merges their replies into one. The only loop over shards that reads.
+async fn call_within<C: ShardCall>(
+    timeout_ms: u64,
+    env: &Env,
+    site: &str,
+    shard: u32,
+    request: C,
+) -> Result<C::Reply, HandlerError> {
+    let reply = with_deadline(timeout_ms, async {
+        let body = request.into_request().encode().map_err(Error::from)?;
+        let mut init = RequestInit::new();
+        init.with_method(Method::Post).with_body(Some(Uint8Array::from(body.as_slice()).into()));
+        let request = Request::new_with_init(SHARD_URL, &init)?;
+        let mut response = stub(env, site, shard)?.fetch_with_request(request).await?;
+        match response.status_code() {
+            200 => Ok(ShardReply::decode(response.bytes().await?).map_err(Error::from)?),
+            _ => Err(ApiError::Unavailable { component: "ledger" }.into()),
+        }
+    });
+    reply.await.unwrap_or_else(|| Err(ApiError::Unavailable { component: "ledger" }.into()))
+}
+
+/// Sends a request to several shards at once, and returns what each replied. A shard that the deadline of the whole
+/// left unasked is unavailable as well.
+async fn call_each<C: ShardCall>(
+    timeout_ms: u64,
+    env: &Env,
+    site: &str,
+    requests: impl IntoIterator<Item = (u32, C)>,
+) -> BTreeMap<u32, Result<C::Reply, HandlerError>> {
+    let requests: Vec<(u32, C)> = requests.into_iter().collect();
+    let unavailable = || Err(ApiError::Unavailable { component: "ledger" }.into());
+    let mut replies: BTreeMap<_, _> = requests.iter().map(|(shard, _)| (*shard, unavailable())).collect();
+    let mut calls =
+        stream::iter(requests)
+            .map(|(shard, request)| async move {
+                (shard, call_within(timeout_ms, env, site, shard, request).await)
+            })
+            .buffer_unordered(MAX_CALLS_IN_FLIGHT);
+    let all = async {
+        while let Some((shard, reply)) = calls.next().await {
+            replies.insert(shard, reply);
+        }
+    };
+    // Beyond the deadline, what was replied until then counts.
+    with_deadline(timeout_ms.saturating_mul(2), all).await;
+    replies
+}
+
+/// Sends a request to several shards at once, and merges their replies into one in the order of the shards. All of
+/// them must reply.
 pub(crate) async fn call_and_merge<C: ShardCall<Reply: Merge> + Clone>(
     env: &Env,
     site: &str,
@@ -37,20 +91,51 @@ pub(crate) async fn call_and_merge<C: ShardCall<Reply: Merge> + Clone>(
     request: C,
     mut merged: C::Reply,
 ) -> Result<C::Reply, HandlerError> {
-    for shard in shards {
-        merged.merge_with(call(env, site, shard, request.clone()).await?);
+    let requests = shards.into_iter().map(|shard| (shard, request.clone()));
+    for (_, reply) in call_each(SHARD_TIMEOUT_MS, env, site, requests).await {
+        merged.merge_with(reply?);
     }
     Ok(merged)
 }
 
-/// Sends a request to every shard of a site, and merges their replies.
+/// Sends a request to every shard of a site, and merges their replies. All of them must reply.
 pub(crate) async fn call_all<C: ShardCall<Reply: Merge + Default> + Clone>(
     env: &Env,
     config: &Config,
     site: &str,
     request: C,
 ) -> Result<C::Reply, HandlerError> {
-    call_and_merge(env, site, config.shards.indices(), request, C::Reply::default()).await
+    call_and_merge(env, site, config.shards_of(site).indices(), request, C::Reply::default()).await
+}
+
+/// Reads every shard of a site, and merges what those replied that did. Fails if none does.
+pub(crate) async fn read_all<C: ShardCall<Reply: Merge + Default> + Clone>(
+    env: &Env,
+    config: &Config,
+    site: &str,
+    request: C,
+) -> Result<SiteRead<C::Reply>, HandlerError> {
+    let (mut merged, mut unanswered) = (None::<C::Reply>, BTreeSet::new());
+    let mut first_failure = None;
+    let requests = config.shards_of(site).indices().map(|shard| (shard, request.clone()));
+    for (shard, reply) in call_each(SHARD_TIMEOUT_MS, env, site, requests).await {
+        match reply {
+            Ok(reply) => merged.get_or_insert_default().merge_with(reply),
+            Err(failure) => {
+                worker::console_error!("shard {shard} of site {site} was not read: {failure:?}");
+                unanswered.insert(shard);
+                first_failure.get_or_insert(failure);
+            }
+        }
+    }
+    match (merged, first_failure) {
+        (Some(merged), _) => Ok(SiteRead {
+            merged,
+            shards: ShardCoverage::new(config.shards_of(site).indices().end, unanswered),
+        }),
+        (None, Some(failure)) => Err(failure),
+        (None, None) => Err(ApiError::Unavailable { component: "ledger" }.into()),
+    }
 }
 
 /// Sends a request to the coordinator of a site.
@@ -60,7 +145,7 @@ pub(crate) async fn call_coordinator<C: CoordinatorCall>(
     request: C,
 ) -> Result<C::Reply, HandlerError> {
     let message = CoordinatorMessage { site: site.to_owned(), request: request.into_request() };
-    let reply = call(env, site, COORDINATOR, message).await?;
+    let reply = call_within(COORDINATOR_TIMEOUT_MS, env, site, COORDINATOR, message).await?;
     Ok(<C::Reply as ShardReply>::decode(reply).map_err(Error::from)?)
 }
 
@@ -70,8 +155,8 @@ pub(crate) async fn query(
     config: &Config,
     site: &str,
     query: &SeriesQuery,
-) -> Result<QueryResult, HandlerError> {
-    call_all(env, config, site, RunQuery { query: query.clone(), with_latest_budgets: false }).await
+) -> Result<SiteRead<QueryResult>, HandlerError> {
+    read_all(env, config, site, RunQuery { query: query.clone(), with_latest_budgets: false }).await
 }
 
 /// Reads the views of the last days against their limits from every shard of a site.
@@ -79,8 +164,18 @@ pub(crate) async fn limit_counts(
     env: &Env,
     config: &Config,
     site: &str,
-) -> Result<HourlyLimitCounts, HandlerError> {
-    call_all(env, config, site, ReadLimitCounts).await
+) -> Result<SiteRead<HourlyLimitCounts>, HandlerError> {
+    read_all(env, config, site, ReadLimitCounts).await
+}
+
+/// Wakes every shard of a site, and returns those that could not be woken.
+pub(crate) async fn wake_all(env: &Env, config: &Config, site: &str) -> Vec<(u32, HandlerError)> {
+    let requests = config
+        .shards_of(site)
+        .indices()
+        .map(|shard| (shard, Wake { coordinated_site: (shard == COORDINATOR).then(|| site.to_owned()) }));
+    let replies = call_each(WAKE_TIMEOUT_MS, env, site, requests).await;
+    replies.into_iter().filter_map(|(shard, reply)| Some((shard, reply.err()?))).collect()
 }
 
 /// Opens a WebSocket to the coordinator, over which it sends live counts.
@@ -104,4 +199,12 @@ fn stub(env: &Env, site: &str, shard: u32) -> worker::Result<Stub> {
 pub(crate) const COORDINATOR: u32 = 0;
 /// The platform wants an address; the object does not look at it.
 const SHARD_URL: &str = "https://shard.invalid/";
+/// A site may have 256 shards, and each call holds memory.
+const MAX_CALLS_IN_FLIGHT: usize = 32;
+/// A reply within this time; all shards have twice as long.
+const SHARD_TIMEOUT_MS: u64 = 4_000;
+/// A coordinator may have to read the other shards first.
+const COORDINATOR_TIMEOUT_MS: u64 = 15_000;
+/// The cron evaluates the site, probes its origin and sends what is due.
+const WAKE_TIMEOUT_MS: u64 = 60_000;
 const LIVE_RETRY_AFTER_SECONDS: u32 = 60;

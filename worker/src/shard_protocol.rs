@@ -86,9 +86,9 @@ requests! {
     RelayLiveCounts -> usize,
     /// Add rejected beacons (coordinator).
     AddRejections -> (),
-    /// Add statistics of responses (coordinator).
+    /// Add statistics of responses.
     AddTraffic -> (),
-    /// Read statistics of responses (coordinator).
+    /// Read statistics of responses.
     TrafficQuery -> TrafficWindows,
     /// Start or stop the counting of beacons.
     SetMonitoring -> (),

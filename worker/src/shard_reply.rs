@@ -48,6 +48,12 @@ impl Merge for HourlyLimitCounts {
     }
 }
 
+impl Merge for TrafficWindows {
+    fn merge_with(&mut self, other: Self) {
+        self.merge(other);
+    }
+}
+
 impl Merge for Vec<PageCauses> {
     fn merge_with(&mut self, other: Self) {
         self.extend(other);

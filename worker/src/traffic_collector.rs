@@ -1,18 +1,20 @@
-//! Statistics of responses on their way from this isolate to the coordinator of their site, and reads of them there.
-//! The isolate sums them up, and one request at a time sends them.
+//! Statistics of responses on their way from this isolate to a shard of their site, and reads of them from all shards.
+//! The isolate sums them up, and one request at a time sends them, always to the same shard: so no shard hears all
+//! isolates of the world, and each knows the numbers of the batches that it has counted.
 
 use std::cell::RefCell;
 
 use traffic::TrafficBuffer;
 use traffic::{ResponseClass, ResponseRecord, TrafficStats};
-use wire::{UnixMillis, Window, WindowSpan};
-use worker::Env;
+use wire::{ApiError, UnixMillis, WindowSpan};
 use worker::js_sys::Math;
 use worker::wasm_bindgen::prelude::wasm_bindgen;
+use worker::{Env, Error};
 
 use crate::clock::now;
+use crate::config::Config;
 use crate::response::HandlerError;
-use crate::shard_client::{COORDINATOR, call};
+use crate::shard_client::{SiteRead, call, read_all};
 use crate::shard_protocol::{AddTraffic, TrafficQuery};
 use crate::trace_export;
 
@@ -39,40 +41,48 @@ pub async fn flush_traffic(env: Env) -> bool {
     with_buffer(|buffer| buffer.has_pending())
 }
 
-/// Reads the sum between two times, this isolate's responses included.
+/// Reads the sum between two times from every shard, this isolate's responses included. All shards must reply.
 pub(crate) async fn read_total(
     env: &Env,
     site: &str,
     from: UnixMillis,
     to: UnixMillis,
 ) -> Result<TrafficStats, HandlerError> {
-    let windows = read_windows(env, site, WindowSpan::Day, from, to).await?;
-    let mut all = TrafficStats::default();
-    windows.iter().for_each(|(_, traffic)| all.merge(traffic));
-    Ok(all)
+    let config = Config::load(env).map_err(|mistake| Error::RustError(mistake.to_string()))?;
+    let read = read_sum(env, &config, site, WindowSpan::Day, from, to).await?;
+    match read.shards {
+        None => Ok(read.merged),
+        Some(_) => Err(ApiError::Unavailable { component: "ledger" }.into()),
+    }
 }
 
-/// Reads windows of a span; where only longer ones are kept, those. A window that overlaps the range is included.
-pub(crate) async fn read_windows(
+/// Reads the sum of the windows of a span; where only longer ones are kept, of those. A window that overlaps the
+/// range is included.
+pub(crate) async fn read_sum(
     env: &Env,
+    config: &Config,
     site: &str,
     span: WindowSpan,
     from: UnixMillis,
     to: UnixMillis,
-) -> Result<Vec<(Window, TrafficStats)>, HandlerError> {
+) -> Result<SiteRead<TrafficStats>, HandlerError> {
     // A failed flush is no reason to show nothing.
     if let Err(failure) = flush_site(env, site).await {
         worker::console_error!("statistics of {site} lack those of this isolate: {failure:?}");
     }
-    let windows = call(env, site, COORDINATOR, TrafficQuery { span, from, to }).await?;
-    Ok(windows.0.into_iter().collect())
+    let read = read_all(env, config, site, TrafficQuery { span, from, to }).await?;
+    let mut merged = TrafficStats::default();
+    read.merged.0.values().for_each(|traffic| merged.merge(traffic));
+    Ok(SiteRead { merged, shards: read.shards })
 }
 
 /// Sends the batch that may not have arrived, then the rest.
 async fn flush_site(env: &Env, site: &str) -> Result<(), HandlerError> {
+    let config = Config::load(env).map_err(|mistake| Error::RustError(mistake.to_string()))?;
     while let Some(batch) = with_buffer(|buffer| buffer.next_batch(site, now())) {
         let number = batch.header.number;
-        call(env, site, COORDINATOR, AddTraffic { header: batch.header, traffic: batch.traffic }).await?;
+        let shard = config.shards_of(site).shard_of_isolate(&batch.header.isolate);
+        call(env, site, shard, AddTraffic { header: batch.header, traffic: batch.traffic }).await?;
         with_buffer(|buffer| buffer.acknowledge(site, number));
     }
     Ok(())

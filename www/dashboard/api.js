@@ -4,6 +4,7 @@ import { yieldToInput } from "./scheduling.js";
 /**
  * @typedef {import("./documents.js").QueryResponse} QueryResponse
  * @typedef {import("./documents.js").QueryLine} Line
+ * @typedef {import("./documents.js").ShardCoverage} ShardCoverage
  */
 
 /** An error response of the Worker: `status`, and the detail of its problem document. */
@@ -24,6 +25,9 @@ let pending = new AbortController();
 /** @type {RequestCache} */
 let cacheMode = "default";
 
+/** @type {ShardCoverage | undefined} */
+let fewestShards;
+
 /**
  * Aborts the pending requests, and returns the signal of those that follow.
  * @param {boolean} isFresh whether cached responses must be revalidated
@@ -32,11 +36,22 @@ export function beginRequests(isFresh) {
   pending.abort();
   pending = new AbortController();
   cacheMode = isFresh ? "no-cache" : "default";
+  fewestShards = undefined;
   return pending.signal;
 }
 
+/** The shards behind the least complete document since `beginRequests`; undefined if every document is of all. */
+export const incompleteShards = () => fewestShards;
+
+/** @param {any} document */
+function noteShards(document) {
+  const { shards } = /** @type {{ shards?: ShardCoverage }} */ (document);
+  if (shards && shards.answered < (fewestShards?.answered ?? Infinity)) fewestShards = shards;
+  return document;
+}
+
 /** @param {string} path @param {URLSearchParams} query */
-export const fetchJson = async (path, query) => (await get(path, query)).json();
+export const fetchJson = async (path, query) => noteShards(await (await get(path, query)).json());
 
 /**
  * A document with one long list, parsed in pieces: a thousand routes are megabytes, which would block the page.
@@ -47,7 +62,7 @@ export async function fetchLongList(path, query, list) {
   const { signal } = pending;
   const text = await (await get(path, query)).text();
   const [, head, first] = text.match(new RegExp(`^([^]*?"${list}":\\[)(\\{"\\w+":)`)) ?? [];
-  if (head === undefined || text.length < PIECE_LENGTH) return JSON.parse(text);
+  if (head === undefined || text.length < PIECE_LENGTH) return noteShards(JSON.parse(text));
   const items = [];
   let at = head.length;
   for (;;) {
@@ -61,7 +76,7 @@ export async function fetchLongList(path, query, list) {
   // The rest of the list is parsed with the document around it.
   const document = JSON.parse(head + text.slice(at));
   document[list] = items.concat(document[list]);
-  return document;
+  return noteShards(document);
 }
 
 /** Characters that are parsed in a few milliseconds. */
@@ -161,7 +176,7 @@ export async function optionalOrError(promise) {
  * A document that may come with status 503, the state that it describes.
  * @param {string} path @param {URLSearchParams} query @param {TokenName} [key]
  */
-export const fetchStatusJson = async (path, query, key = "read") => (await request(path, query, { cache: cacheMode }, key, (answer) => answer.ok || (answer.status === 503 && !answer.headers.get("content-type")?.includes("problem")))).json();
+export const fetchStatusJson = async (path, query, key = "read") => noteShards(await (await request(path, query, { cache: cacheMode }, key, (answer) => answer.ok || (answer.status === 503 && !answer.headers.get("content-type")?.includes("problem")))).json());
 
 /**
  * @param {string} path @param {URLSearchParams} query @param {unknown} body @param {TokenName} key

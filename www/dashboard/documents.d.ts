@@ -164,7 +164,7 @@ export interface BackendStatus {
   name: string;
   /** The circuit breaker: `closed`, `open` or `probing`. */
   circuit: "closed" | "open" | "probing";
-  /** Documents waiting to be outbox. */
+  /** Documents waiting to be sent. */
   waiting: number;
   /** Documents that the backend rejected for good. */
   parked: DeadLetterSummary[];
@@ -232,6 +232,8 @@ export interface BottleneckReport {
   to: UnixMillis;
   /** The bottlenecks, the most expensive first. */
   bottlenecks: Bottleneck[];
+  /** Absent if every shard answered; otherwise the shards whose counts are included. */
+  shards?: ShardCoverage;
 }
 
 /** One budget with the counts of the views that it judges. */
@@ -427,6 +429,8 @@ export interface CausesResponse {
   to: UnixMillis;
   /** A line for each page and metric with attributed slow views. */
   lines: SlowViewCauses[];
+  /** Absent if every shard answered; otherwise the shards whose counts are included. */
+  shards?: ShardCoverage;
 }
 
 /** The state of a notification channel. */
@@ -465,6 +469,8 @@ export interface ComparisonResponse {
   b: QueryTotals;
   /** A line for each metric of either. */
   lines: ComparisonLine[];
+  /** Absent if every shard answered for both; otherwise the shards whose counts are included. */
+  shards?: ShardCoverage;
 }
 
 /** A page that contributes to a difference. */
@@ -592,6 +598,8 @@ export interface HealthReport {
   details?: HealthDetails;
   /** The part for holders of a token. */
   operations?: Operations;
+  /** Absent if every shard answered; otherwise the shards whose counts are included. */
+  shards?: ShardCoverage;
 }
 
 /** Health status, from best to worst. */
@@ -930,6 +938,8 @@ export interface PerformanceDashboard {
   recommendations: Advice[];
   /** The number of raised alerts; null without a token. */
   alerts: AlertCounts | null;
+  /** Absent if every shard answered; otherwise the shards whose counts are included. */
+  shards?: ShardCoverage;
 }
 
 /** The metrics, requests, cache and queries of a site. */
@@ -952,6 +962,8 @@ export interface PerformanceMetrics {
   cache: CacheUsage | null;
   /** The backend queries, the slowest first. */
   queries: BackendQuery[];
+  /** Absent if every shard answered; otherwise the shards whose counts are included. */
+  shards?: ShardCoverage;
 }
 
 /** A problem document (RFC 9457 §3.1) with the invalid field as an extension member. */
@@ -1094,6 +1106,8 @@ export interface QueryReport {
   more: number;
   /** If the page has no queries, the edge's routes that have some, those with most runs first. */
   elsewhere: string[];
+  /** Absent if every shard answered; otherwise the shards whose counts are included. */
+  shards?: ShardCoverage;
 }
 
 /** A page of lines. */
@@ -1122,6 +1136,8 @@ export interface QueryResponse {
   heard_at?: UnixMillis;
   /** The `offset` of the next page; absent on the last one. */
   next?: number;
+  /** Absent if every shard answered; otherwise the shards whose counts are included. */
+  shards?: ShardCoverage;
 }
 
 /** A time span with its totals. */
@@ -1148,7 +1164,7 @@ export interface QueryTotals {
 export interface QueueDepths {
   /** Views in the coordinator's journal that are not counted yet. */
   journal: number;
-  /** Documents waiting to be outbox. */
+  /** Documents waiting to be sent. */
   push: number;
   /** Documents that a backend rejected for good. */
   parked: number;
@@ -1186,6 +1202,8 @@ export interface RecommendationReport {
   to: UnixMillis;
   /** The recommendations, the largest gain first. */
   recommendations: Advice[];
+  /** Absent if every shard answered; otherwise the shards whose counts are included. */
+  shards?: ShardCoverage;
 }
 
 /** The difference of a release from the other one in one metric. */
@@ -1339,6 +1357,16 @@ export interface SequentialTestReport {
   k: number;
 }
 
+/** Shards that answered a read of which others did not: the counts of the others are missing, and no verdict is `met`. */
+export interface ShardCoverage {
+  /** Shards whose counts are included. */
+  answered: number;
+  /** The shards of the site. */
+  of: number;
+  /** The numbers of the shards that did not answer in time. */
+  unanswered: number[];
+}
+
 /** A measured quantity with an alert rule. */
 export type Signal = "verdict" | "evidence" | "burn-rate" | "response-time" | "hit-ratio" | "query-time" | "error-rate" | "memory" | "silence" | "push-backlog" | "anomaly";
 
@@ -1416,6 +1444,8 @@ export interface Standing {
   next?: number;
   /** The requested release; absent where all releases count. */
   release?: string;
+  /** Absent if every shard answered; otherwise the shards whose counts are included. */
+  shards?: ShardCoverage;
   /** The number of cells of each verdict, on all pages. */
   verdicts?: Record<string, number>;
 }
@@ -1487,6 +1517,8 @@ export interface Summary {
   cells: SummaryCell[];
   /** The arrival of the last beacon; absent if there was none. */
   heard_at?: UnixMillis;
+  /** Absent if every shard answered; otherwise the shards whose counts are included. */
+  shards?: ShardCoverage;
 }
 
 /** A budget with the counts against it. */
@@ -1576,6 +1608,8 @@ export interface TrendReport {
   trends: Record<string, Trend>;
   /** The effect of a release; null where no two releases were named. */
   release: ReleaseEffect | null;
+  /** Absent if every shard answered; otherwise the shards whose counts are included. */
+  shards?: ShardCoverage;
 }
 
 /** Milliseconds since the Unix epoch, by the edge's clock. */

@@ -3,7 +3,7 @@
 import { start, view as startView } from "/v1/start.js";
 
 import { VIEWS, hasFilters, link, parseState } from "./address.js";
-import { ApiError, NetworkError, beginRequests, hasToken, isSignedIn, signOut, storeToken } from "./api.js";
+import { ApiError, NetworkError, beginRequests, hasToken, incompleteShards, isSignedIn, signOut, storeToken } from "./api.js";
 import { loadingCards, pageMessage } from "./components.js";
 import { element, make } from "./dom.js";
 import { setupSteps } from "./empty_state.js";
@@ -21,7 +21,7 @@ yieldToInput().then(() => start({ endpoint: "/v1/vitals", site: "vitals-dashboar
 const content = element("content");
 const notice = element("notice");
 let state = parseState(location.search);
-/** @type {{ shown: Shown, at: number } | null} */
+/** @type {{ shown: Shown, at: number, shards: import("./documents.js").ShardCoverage | undefined } | null} */
 let last = null;
 let lastInput = Date.now();
 
@@ -82,7 +82,7 @@ async function render(isFresh = false) {
     renderHeader();
     const shown = await coming;
     if (signal.aborted) return;
-    last = { shown, at: Date.now() };
+    last = { shown, at: Date.now(), shards: incompleteShards() };
     lastAddress = address;
     document.title = `${shown.title} · ${shown.totals.site || "edge-vitals"}`;
     const isEmpty = hasFilters(state.view) && shown.totals.heard_at === undefined && shown.totals.views === 0;
@@ -204,6 +204,7 @@ function renderAge() {
   place.title = heard_at === undefined ? "" : `Last beacon: ${dateTime(heard_at)}`;
   place.classList.toggle("live", heard_at !== undefined && Date.now() - heard_at < 15 * MINUTE);
   if (age > 5 * MINUTE) showNotice(`Last updated ${ago(last.at)}.`, "stale");
+  else if (last.shards) showNotice(`${last.shards.answered} of ${last.shards.of} shards answered; the views of the others are missing.`, "partial");
   else if (navigator.onLine) showNotice("");
 }
 

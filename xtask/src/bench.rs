@@ -1,7 +1,7 @@
 //! `cargo xtask bench`: measurements beside a peer in the same run, because machines are shared and noisy
 //! and only ratios compare. Each benchmark is a driver that prints its measurements as JSON.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result};
@@ -17,6 +17,9 @@ pub(crate) struct Options {
     /// The benchmarks to run; all by default
     #[arg(value_parser = PossibleValuesParser::new(BENCHMARKS.iter().map(|benchmark| benchmark.name)))]
     names: Vec<String>,
+    /// Compare with an earlier build of the Worker: its folder `build`; alone, only that
+    #[arg(long, value_name = "FOLDER")]
+    base: Option<PathBuf>,
     /// Print one JSON object
     #[arg(long)]
     json: bool,
@@ -55,6 +58,13 @@ const BENCHMARKS: &[Benchmark] = &[
     },
 ];
 
+/// The processor time of two builds of the Worker, interleaved pair by pair.
+const BUILDS: Benchmark = script(
+    "builds",
+    "tests/bench/builds/bench.mjs",
+    "cost of a beacon and of a memory hit, beside the earlier build",
+);
+
 const fn script(name: &'static str, file: &'static str, about: &'static str) -> Benchmark {
     Benchmark { name, about, driver: Driver::Script(file) }
 }
@@ -69,16 +79,20 @@ pub(crate) fn run(root: &Path, options: &Options) -> Result<()> {
     let browser = test_tools::browser(root)?;
     let mut measurements = Vec::new();
     let is_chosen = |benchmark: &&Benchmark| {
-        options.names.is_empty() || options.names.iter().any(|name| name == benchmark.name)
+        let is_named = options.names.iter().any(|name| name == benchmark.name);
+        is_named || (options.names.is_empty() && options.base.is_none())
     };
     for benchmark in BENCHMARKS.iter().filter(is_chosen) {
-        measurements.extend(benchmark.measure(root, &browser)?);
+        measurements.extend(benchmark.measure(root, &browser, None)?);
+    }
+    if let Some(base) = &options.base {
+        measurements.extend(BUILDS.measure(root, &browser, Some(base))?);
     }
     benchmark_report::print(&measurements, options.json)
 }
 
 impl Benchmark {
-    fn measure(&self, root: &Path, browser: &Path) -> Result<Vec<Measurement>> {
+    fn measure(&self, root: &Path, browser: &Path, base: Option<&Path>) -> Result<Vec<Measurement>> {
         if ["cache", "ingest"].contains(&self.name) {
             worker::build_empty(root)?;
         }
@@ -86,6 +100,12 @@ impl Benchmark {
             Driver::Script(file) => {
                 let mut node = tools::npm(root, "node");
                 node.arg(root.join(file)).env("CHROMIUM", browser);
+                if let Some(base) = base {
+                    node.env(
+                        "BASE_BUILD",
+                        base.canonicalize().with_context(|| format!("no folder {}", base.display()))?,
+                    );
+                }
                 node
             }
             Driver::Native(program) => scale_program(root, program),

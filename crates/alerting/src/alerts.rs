@@ -76,7 +76,7 @@ pub enum AlertInput {
 pub enum AlertEffect {
     /// Post the notification to every channel, then report it with [`AlertInput::Delivered`].
     Notify(Notification),
-    /// Wake up at this time, which replaces any earlier request.
+    /// EarliestWake up at this time, which replaces any earlier request.
     WakeAt(UnixMillis),
     /// Store the incident, replacing the one with the same key and start.
     RecordIncident(IncidentRecord),
@@ -122,7 +122,7 @@ struct PendingNotification {
 
 /// The earliest of several requested times.
 #[derive(Default)]
-struct Wake(Option<UnixMillis>);
+struct EarliestWake(Option<UnixMillis>);
 
 impl Alerts {
     /// Creates the state of a site without alerts.
@@ -286,7 +286,7 @@ impl Alerts {
     }
 
     fn notify(&mut self, now: UnixMillis) -> Vec<AlertEffect> {
-        let mut wake = Wake::default();
+        let mut wake = EarliestWake::default();
         let mut effects = self.retry_pending(now, &mut wake);
         for (signal, changes) in self.unannounced_changes(now, &mut wake) {
             let next_group_at = self.notified_at.get(&signal).map(|at| at.saturating_add(GROUP_INTERVAL_MS));
@@ -305,7 +305,7 @@ impl Alerts {
         effects
     }
 
-    fn retry_pending(&mut self, now: UnixMillis, wake: &mut Wake) -> Vec<AlertEffect> {
+    fn retry_pending(&mut self, now: UnixMillis, wake: &mut EarliestWake) -> Vec<AlertEffect> {
         let mut effects = Vec::new();
         for pending in self.pending.values_mut() {
             // A clock that was set back must not postpone the retry.
@@ -320,7 +320,11 @@ impl Alerts {
     }
 
     /// Returns the changes that are neither announced, nor being announced, nor silenced.
-    fn unannounced_changes(&self, now: UnixMillis, wake: &mut Wake) -> BTreeMap<Signal, Vec<AlertChange>> {
+    fn unannounced_changes(
+        &self,
+        now: UnixMillis,
+        wake: &mut EarliestWake,
+    ) -> BTreeMap<Signal, Vec<AlertChange>> {
         let pending = self.pending_subjects();
         let mut changes: BTreeMap<Signal, Vec<AlertChange>> = BTreeMap::new();
         for (subject, open) in self.open_alerts.iter().filter(|(subject, _)| !pending.contains(subject)) {
@@ -376,7 +380,7 @@ impl PendingNotification {
     }
 }
 
-impl Wake {
+impl EarliestWake {
     fn at(&mut self, at: UnixMillis) {
         self.0 = Some(self.0.map_or(at, |earlier| earlier.min(at)));
     }

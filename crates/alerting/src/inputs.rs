@@ -246,7 +246,7 @@ mod tests {
 
     #[test]
     fn traffic_gives_time_hit_error_and_query_observations() {
-        use traffic::{Method, ResponseClass, ResponseRecord, StatusClass};
+        use traffic::{RequestMethod, ResponseClass, ResponseRecord, StatusClass};
         use wire::beacon::CacheStatus;
         assert_eq!(traffic_observations(&TrafficStats::default()), []);
         let mut traffic = TrafficStats::default();
@@ -259,7 +259,7 @@ mod tests {
             (9, 200, CacheStatus::Bypass),
         ] {
             let answer = ResponseClass {
-                method: Method::Get,
+                method: RequestMethod::Get,
                 status_class: StatusClass::from_status(status),
                 cache,
                 detail: String::new(),

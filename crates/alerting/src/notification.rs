@@ -157,13 +157,13 @@ impl Notification {
         };
         let mut blocks = vec![json!({
             "type": "header",
-            "text": { "type": "plain_text", "text": truncate(&self.headline(), 150) },
+            "text": { "type": "plain_text", "text": truncate(&self.headline(), 150), "emoji": false },
         })];
         for change in self.changes.iter().take(MAX_LINES) {
-            let line = format!("*{}* · {}", change.kind.label(), escape_slack(&change.message));
-            blocks.push(
-                json!({ "type": "section", "text": { "type": "mrkdwn", "text": truncate(&line, 3000) } }),
-            );
+            // Plain text: a message may name a route, which anybody may send.
+            let line = format!("{} · {}", change.kind.label(), change.message);
+            let text = json!({ "type": "plain_text", "text": truncate(&line, 3000), "emoji": false });
+            blocks.push(json!({ "type": "section", "text": text }));
         }
         if let Some(more) = self.changes.len().checked_sub(MAX_LINES).filter(|more| *more > 0) {
             let line = format!("… and {more} more.");
@@ -171,7 +171,8 @@ impl Notification {
         }
         let footer = format!("{} <{}|Dashboard>", escape_slack(rule.action), escape_slack(dashboard));
         blocks.push(json!({ "type": "context", "elements": [{ "type": "mrkdwn", "text": footer }] }));
-        json!({ "text": format!("{mark} {}", escape_slack(&self.headline())), "blocks": blocks })
+        let text = format!("{mark} {}", escape_slack(&self.headline()));
+        json!({ "text": text, "mrkdwn": false, "blocks": blocks })
     }
 
     /// One event per alert, so that each maps to one PagerDuty incident.
@@ -281,7 +282,7 @@ fn truncate(text: &str, max_chars: usize) -> String {
     text.chars().take(max_chars.saturating_sub(1)).chain(['…']).collect()
 }
 
-/// Escapes the three control characters of Slack's mrkdwn, which a route may contain.
+/// Escapes the three control characters of Slack's mrkdwn.
 fn escape_slack(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }

@@ -136,3 +136,20 @@ fn the_documented_alert_table_matches_the_rules() {
     let rows = page.lines().filter(|line| line.starts_with("| `")).count();
     assert_eq!(rows, ALERT_RULES.len(), "docs/alerts.md has a row too many");
 }
+
+/// Stored alerts may name routes of any text; Slack shows them as they are.
+#[test]
+fn slack_formats_no_text_of_a_visitor() {
+    let mut alerts = Alerts::new("shop".into());
+    let route = "/*SEV1* <!channel> :fire: _now_";
+    let observations = || vec![verdict_observation(route, Verdict::Violated)];
+    let notifications = notify(&mut alerts, &[observations(), observations()], START);
+    let slack = &notifications[0].payloads(&Channel::Slack, DASHBOARD)[0];
+    assert_eq!(slack["mrkdwn"], false);
+    assert!(!slack["text"].as_str().unwrap().contains("<!channel>"));
+    let blocks = slack["blocks"].as_array().unwrap();
+    let is_shown_plain =
+        |block: &Value| block["text"]["type"] == "plain_text" && block["text"]["emoji"] == false;
+    assert!(blocks.iter().filter(|block| block.to_string().contains("SEV1")).all(is_shown_plain));
+    assert!(blocks.iter().any(|block| block.to_string().contains("SEV1")));
+}

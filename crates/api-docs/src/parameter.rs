@@ -11,7 +11,7 @@ pub(crate) struct Parameter {
     place: ParameterLocation,
     need: Need,
     description: &'static str,
-    values: Values,
+    values: ParameterType,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -29,7 +29,7 @@ enum Need {
 
 /// The values that a parameter may have.
 #[derive(Clone, Copy, Debug)]
-enum Values {
+enum ParameterType {
     Text,
     TextList,
     Pattern(&'static str),
@@ -87,7 +87,7 @@ fn object(value: Value) -> Map<String, Value> {
     }
 }
 
-impl Values {
+impl ParameterType {
     fn schema(self) -> Value {
         let mut schema = object(match self {
             Self::Text => json!({ "type": "string" }),
@@ -114,103 +114,110 @@ impl Values {
     }
 }
 
-const fn query(id: &'static str, name: &'static str, values: Values, description: &'static str) -> Parameter {
+const fn query(
+    id: &'static str,
+    name: &'static str,
+    values: ParameterType,
+    description: &'static str,
+) -> Parameter {
     Parameter { id, name, place: ParameterLocation::Query, need: Need::Optional, description, values }
 }
 
 pub(crate) const SITE: Parameter =
-    query("site", "site", Values::Text, "The site; the first one by name where it is left out.");
+    query("site", "site", ParameterType::Text, "The site; the first one by name where it is left out.");
 pub(crate) const FROM: Parameter = query(
     "from",
     "from",
-    Values::Time,
+    ParameterType::Time,
     "The start of the time span; a day before `to` where it is left out.",
 );
 pub(crate) const TO: Parameter =
-    query("to", "to", Values::Time, "The end of the time span, exclusive; now where it is left out.");
-pub(crate) const ROUTE: Parameter = query("route", "route", Values::Text, "Only this route template.");
-pub(crate) const DEVICE: Parameter = query("device", "device", Values::Device, "Only this device class.");
-pub(crate) const NAV: Parameter = query("nav", "nav", Values::Text, "Only this navigation type.");
-pub(crate) const CACHE: Parameter = query("cache", "cache", Values::Text, "Only this cache status.");
-pub(crate) const NET: Parameter = query("net", "net", Values::Text, "Only this effective connection type.");
-pub(crate) const RELEASE: Parameter = query("release", "release", Values::Text, "Only this release.");
+    query("to", "to", ParameterType::Time, "The end of the time span, exclusive; now where it is left out.");
+pub(crate) const ROUTE: Parameter = query("route", "route", ParameterType::Text, "Only this route template.");
+pub(crate) const DEVICE: Parameter =
+    query("device", "device", ParameterType::Device, "Only this device class.");
+pub(crate) const NAV: Parameter = query("nav", "nav", ParameterType::Text, "Only this navigation type.");
+pub(crate) const CACHE: Parameter = query("cache", "cache", ParameterType::Text, "Only this cache status.");
+pub(crate) const NET: Parameter =
+    query("net", "net", ParameterType::Text, "Only this effective connection type.");
+pub(crate) const RELEASE: Parameter = query("release", "release", ParameterType::Text, "Only this release.");
 pub(crate) const COUNTRY: Parameter = query(
     "country",
     "country",
-    Values::Pattern("^[A-Z]{2}$"),
+    ParameterType::Pattern("^[A-Z]{2}$"),
     "Only this country, for a site that records countries.",
 );
 pub(crate) const BOT: Parameter = query(
     "bot",
     "bot",
-    Values::OneOf { values: &["yes", "no"], default: None },
+    ParameterType::OneOf { values: &["yes", "no"], default: None },
     "Only automated browsers (`yes`) or people (`no`), among those that `bots` admits.",
 );
 pub(crate) const BOTS: Parameter = query(
     "bots",
     "bots",
-    Values::OneOf { values: &["exclude", "include", "only"], default: Some("exclude") },
+    ParameterType::OneOf { values: &["exclude", "include", "only"], default: Some("exclude") },
     "Exclude, include or select automated browsers.",
 );
 pub(crate) const BY: Parameter = query(
     "by",
     "by",
-    Values::Text,
+    ParameterType::Text,
     "Up to four comma-separated dimensions to group by: route, device, nav, cache, net, release, country, bot, dim.<name>. Each of them, `dim.<name>` too, is also a filter.",
 );
-pub(crate) const METRIC: Parameter = query("metric", "metric", Values::Metric, "Only this metric.");
+pub(crate) const METRIC: Parameter = query("metric", "metric", ParameterType::Metric, "Only this metric.");
 pub(crate) const LIMIT: Parameter = query(
     "limit",
     "limit",
-    Values::Integer { min: 1, max: Some(5000), default: Some(1000) },
+    ParameterType::Integer { min: 1, max: Some(5000), default: Some(1000) },
     "The maximum number of lines.",
 );
 pub(crate) const OFFSET: Parameter = query(
     "offset",
     "offset",
-    Values::Integer { min: 0, max: None, default: Some(0) },
+    ParameterType::Integer { min: 0, max: None, default: Some(0) },
     "The first line, as `next` returns it.",
 );
 pub(crate) const FORMAT: Parameter = query(
     "format",
     "format",
-    Values::OneOf { values: &["json", "csv", "sketch"], default: Some("json") },
+    ParameterType::OneOf { values: &["json", "csv", "sketch"], default: Some("json") },
     "The representation. `sketch` returns the encoded sketch of a query with a single result.",
 );
 pub(crate) const STEP: Parameter = query(
     "step",
     "step",
-    Values::OneOf { values: &["minute", "hour", "day"], default: Some("hour") },
+    ParameterType::OneOf { values: &["minute", "hour", "day"], default: Some("hour") },
     "The length of one group.",
 );
 pub(crate) const A_RELEASE: Parameter = query(
     "aRelease",
     "a.release",
-    Values::Text,
+    ParameterType::Text,
     "The earlier release. Each filter, `from` and `to` can be given with `a.` or `b.` for one side.",
 );
 pub(crate) const B_RELEASE: Parameter =
-    query("bRelease", "b.release", Values::Text, "The release to compare with it.");
+    query("bRelease", "b.release", ParameterType::Text, "The release to compare with it.");
 pub(crate) const A_FROM: Parameter =
-    query("aFrom", "a.from", Values::Time, "The start of the earlier time span.");
+    query("aFrom", "a.from", ParameterType::Time, "The start of the earlier time span.");
 pub(crate) const A_TO: Parameter =
-    query("aTo", "a.to", Values::Time, "The end of the earlier time span, exclusive.");
+    query("aTo", "a.to", ParameterType::Time, "The end of the earlier time span, exclusive.");
 pub(crate) const B_FROM: Parameter =
-    query("bFrom", "b.from", Values::Time, "The start of the compared time span.");
+    query("bFrom", "b.from", ParameterType::Time, "The start of the compared time span.");
 pub(crate) const B_TO: Parameter =
-    query("bTo", "b.to", Values::Time, "The end of the compared time span, exclusive.");
+    query("bTo", "b.to", ParameterType::Time, "The end of the compared time span, exclusive.");
 pub(crate) const WINDOW: Parameter = query(
     "window",
     "window",
-    Values::Pattern("^[1-9][0-9]{0,3}[mhd]$"),
+    ParameterType::Pattern("^[1-9][0-9]{0,3}[mhd]$"),
     "The length of the time span before `to`, such as `30m`, `24h` or `28d`, instead of `from`. A span of seven days or more starts with a UTC day.",
 );
 pub(crate) const AGAINST: Parameter =
-    query("against", "against", Values::Text, "The earlier release to compare `release` with.");
+    query("against", "against", ParameterType::Text, "The earlier release to compare `release` with.");
 pub(crate) const RELEASE_ASKED: Parameter = query(
     "releaseAsked",
     "release",
-    Values::Text,
+    ParameterType::Text,
     "Only views of this release. Sequential tests and burn rates always cover all releases.",
 );
 pub(crate) const LIMITS_PATH: Parameter = Parameter {
@@ -218,54 +225,58 @@ pub(crate) const LIMITS_PATH: Parameter = Parameter {
     ..query(
         "limitsPath",
         "path",
-        Values::Text,
+        ParameterType::Text,
         "Return the limits of this path alone. Use `/api/budgets/limits` instead.",
     )
 };
-pub(crate) const REPORT_SITE: Parameter =
-    query("reportSite", "site", Values::Text, "The site of web-vitals metrics. A beacon names its own site.");
+pub(crate) const REPORT_SITE: Parameter = query(
+    "reportSite",
+    "site",
+    ParameterType::Text,
+    "The site of web-vitals metrics. A beacon names its own site.",
+);
 pub(crate) const REPORT_PATH: Parameter =
-    query("reportPath", "path", Values::Text, "The path of web-vitals metrics that name none.");
+    query("reportPath", "path", ParameterType::Text, "The path of web-vitals metrics that name none.");
 pub(crate) const LIVE_PROTOCOL: Parameter = Parameter {
     place: ParameterLocation::Header,
     ..query(
         "liveProtocol",
         "Sec-WebSocket-Protocol",
-        Values::Text,
+        ParameterType::Text,
         "`edge-vitals.live.v1`, and for a private site `token.` followed by the token in hexadecimal.",
     )
 };
 pub(crate) const PATH: Parameter =
-    query("path", "path", Values::Text, "The path or route template; `/` where it is left out.");
+    query("path", "path", ParameterType::Text, "The path or route template; `/` where it is left out.");
 pub(crate) const CELL_SORT: Parameter = query(
     "cellSort",
     "sort",
-    Values::OneOf { values: &["file", "trouble"], default: Some("file") },
+    ParameterType::OneOf { values: &["file", "trouble"], default: Some("file") },
     "The order of the cells: as in budgets.json, or by urgency (cells of the whole site, then violated, at-limit or alarming ones).",
 );
 pub(crate) const CELL_LIMIT: Parameter = query(
     "cellLimit",
     "limit",
-    Values::Integer { min: 1, max: Some(5000), default: None },
+    ParameterType::Integer { min: 1, max: Some(5000), default: None },
     "The maximum number of cells; all where it is left out. Regressions and scores then cover the site and the routes of these cells.",
 );
 pub(crate) const WARM_STRATEGY: Parameter = query(
     "warmStrategy",
     "strategy",
-    Values::OneOf { values: &["listed", "popular", "predicted"], default: Some("listed") },
+    ParameterType::OneOf { values: &["listed", "popular", "predicted"], default: Some("listed") },
     "The addresses to fetch. `listed`: those in the body. `popular`: those that are requested often in this isolate and expire soon. `predicted`: the likely successors of the pages in view.",
 );
 pub(crate) const WARM_MOST: Parameter = query(
     "warmMost",
     "most",
-    Values::Integer { min: 1, max: Some(1000), default: Some(100) },
+    ParameterType::Integer { min: 1, max: Some(1000), default: Some(100) },
     "The maximum number of requests to the origins.",
 );
 pub(crate) const EXPLAIN_URL: Parameter =
-    Parameter { need: Need::Required, ..query("explainUrl", "url", Values::Text, "The address.") };
+    Parameter { need: Need::Required, ..query("explainUrl", "url", ParameterType::Text, "The address.") };
 pub(crate) const EXPLAIN_HEADER: Parameter = query(
     "explainHeader",
     "header",
-    Values::TextList,
+    ParameterType::TextList,
     "A request header such as `accept:text/html`. Repeatable.",
 );

@@ -88,6 +88,11 @@ mod tests {
     }
 
     #[test]
+    fn an_alert_has_its_name() {
+        assert_eq!([BurnAlert::Ticket, BurnAlert::Page].map(BurnAlert::name), ["ticket", "page"]);
+    }
+
+    #[test]
     fn fewer_than_100_visits_raise_no_alert() {
         check((99, 99), (1200, 1200), (1200, 100), None);
         check((0, 0), (99, 99), (10_000, 10_000), None);

@@ -138,6 +138,10 @@ mod tests {
         let only = Stratum { before: BudgetTally::default(), after: BudgetTally::new(100, 10) };
         assert_eq!(ReleaseComparison::from_strata(&[only]), None);
         assert_eq!(ReleaseComparison::from_strata(&[]), None);
+        // Beside pages of both releases, one that a single visit of one release saw changes nothing.
+        let both = Stratum { before: BudgetTally::new(5000, 4000), after: BudgetTally::new(5000, 3800) };
+        let once = Stratum { before: BudgetTally::default(), after: BudgetTally::new(1, 0) };
+        assert_eq!(ReleaseComparison::from_strata(&[both, once]), ReleaseComparison::from_strata(&[both]));
         let single = Stratum { before: BudgetTally::new(1, 1), after: BudgetTally::new(1, 1) };
         assert_eq!(
             ReleaseComparison::from_strata(&[single]),

@@ -259,6 +259,13 @@ mod tests {
         let mut many = vec![GOOD; 100];
         many.push(BudgetTally::new(100, 60));
         assert!(readiness(&[BudgetTally::new(100, 60)]).2 && !readiness(&many).2);
+        // A verdict that stands among sixty others is not yet certain at every look.
+        let alone = BudgetTally::new(100, 57);
+        let mut some = vec![GOOD; 60];
+        some.push(alone);
+        let cells: Vec<GateCell> = some.iter().map(|tally| cell(Severity::Error, *tally)).collect();
+        assert_eq!(evaluate_gate(&cells).1, GateOutcome::Violated);
+        assert!(readiness(&[alone]).2 && !readiness(&some).2);
         let mild = [cell(Severity::Warn, BAD), GateCell { is_subset: true, ..cell(Severity::Error, FEW) }];
         assert_eq!(gate_readiness(&mild), GateReadiness { ready: 0, total: 0, certainly_violated: false });
     }
@@ -280,6 +287,13 @@ mod tests {
         );
         assert_eq!(find_regressions(&[(Error, same), (Warn, worse)]), (vec![false, true], GateOutcome::Pass));
         assert_eq!(find_regressions(&[]), (vec![], GateOutcome::Insufficient));
+    }
+
+    #[test]
+    fn an_outcome_has_its_name_and_its_exit_code() {
+        let all = [GateOutcome::Pass, GateOutcome::Violated, GateOutcome::Insufficient];
+        assert_eq!(all.map(GateOutcome::name), ["pass", "violated", "insufficient"]);
+        assert_eq!(all.map(GateOutcome::code), [0, 1, 2]);
     }
 
     #[test]

@@ -298,6 +298,8 @@ mod tests {
             all.parts_with_share().map(|(part, share)| (part.metric, part.score, share)).collect();
         // FCP: (300 · 0.90 + 100 · 1.00) / 400, weight 10. INP, on phones only: weight 300 · 30 / 400.
         assert_eq!(parts, [(Metric::Fcp, 0.93, 0.31), (Metric::Inp, 0.5, 0.69)]);
+        let weights: Vec<f64> = all.parts.iter().map(|part| part.weight).collect();
+        assert_eq!(weights, [10.0, 22.5]);
         assert_eq!(FieldScore::combine(&[]), None);
     }
 }

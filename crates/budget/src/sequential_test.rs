@@ -323,4 +323,53 @@ mod tests {
             assert_eq!(alarm, expect, "after {verdict:?}");
         }
     }
+
+    /// Four days without a view end a quiet test, five weeks one whose alarm is raised.
+    #[test]
+    fn a_test_expires_after_its_retention() {
+        let day = 24 * HOUR_MS;
+        let quiet = SequentialTest::start(&observation(&hours(&[(10, 10)])));
+        let raised = SequentialTest { alarm: AlarmState::Raised, ..quiet };
+        for (test, days) in [(quiet, 4), (raised, 35)] {
+            assert!(!test.is_expired(NOON.saturating_add(days * day)));
+            assert!(test.is_expired(NOON.saturating_add(days * day + 1)));
+        }
+    }
+
+    /// The hours of the last 27 hours may still be corrected, so that only what is older is summed up.
+    #[test]
+    fn an_hour_is_settled_after_its_time_for_corrections() {
+        let all = hours(&[(1, 1); 40]);
+        let (test, evidence) = SequentialTest::start(&observation(&all)).observe(&observation(&all));
+        assert_eq!(test.settled_to, NOON.saturating_sub(27 * HOUR_MS));
+        assert_eq!((test.settled.n(), evidence.n()), (12, 40));
+    }
+
+    #[test]
+    fn a_restart_begins_with_the_current_hour_and_forgets_the_rest() {
+        let all = hours(&[(1, 1); 40]);
+        let (test, _) = SequentialTest::start(&observation(&all)).observe(&observation(&all));
+        let again = test.restart(NOON.saturating_add(HOUR_MS / 2));
+        assert_eq!((again.since, again.settled_to, again.settled.n()), (NOON, NOON, 0));
+        let (_, evidence) = again.observe(&observation(&all));
+        assert_eq!(evidence.n(), 1, "the views of the current hour alone");
+    }
+
+    /// An alarm clears by the views of 24 hours, and not of one more or fewer.
+    #[test]
+    fn an_alarm_clears_by_the_views_of_a_whole_day() {
+        let start = SequentialTest::start(&observation(&hours(&[(200, 20)])));
+        let (raised, _) = start.observe(&observation(&hours(&[(200, 20)])));
+        assert_eq!(raised.alarm, AlarmState::Raised);
+        let with_bad_hour = |ago: usize| {
+            let mut all = vec![(20, 20); 30];
+            all[ago] = (2000, 0);
+            raised.observe(&observation(&hours(&all))).0.alarm
+        };
+        assert_eq!([with_bad_hour(23), with_bad_hour(24)], [AlarmState::Raised, AlarmState::Quiet]);
+    }
+
+    fn observation(hours: &BTreeMap<UnixMillis, BudgetTally>) -> TestObservation<'_> {
+        TestObservation { now: NOON, limit: limit(2500), hours }
+    }
 }

@@ -107,6 +107,16 @@ impl Verdict {
         if n < MIN_AT_LIMIT_VISITS { Self::Insufficient } else { Self::AtLimit }
     }
 
+    /// Returns what the verdict proves when only a part of the visits was counted: that part cannot prove a budget
+    /// met, because the visits that are missing may be those over it.
+    #[must_use]
+    pub const fn on_partial_data(self) -> Self {
+        match self {
+            Self::Met => Self::Insufficient,
+            Self::Unknown | Self::Insufficient | Self::AtLimit | Self::Violated => self,
+        }
+    }
+
     /// The name in documents.
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -272,5 +282,14 @@ mod tests {
         // 0.75^n is the chance that the largest of n values is below p75.
         assert_eq!(bounded, Some(13));
         assert_eq!(PercentileRanks::for_percentile(100, 99), None);
+        // The smallest of ten values may be above the 10th percentile.
+        assert_eq!(PercentileRanks::for_percentile(10, 10), None);
+    }
+
+    #[test]
+    fn a_verdict_has_its_name() {
+        let all =
+            [Verdict::Unknown, Verdict::Insufficient, Verdict::Met, Verdict::AtLimit, Verdict::Violated];
+        assert_eq!(all.map(Verdict::name), ["unknown", "insufficient", "met", "at-limit", "violated"]);
     }
 }

@@ -194,6 +194,13 @@ mod tests {
     }
 
     #[test]
+    fn text_beyond_ascii_is_kept_and_control_characters_are_not() {
+        let mut headers = Headers::parse("a: café\tbar\nb: x\u{7f}\nc: \u{85}");
+        headers.append("d", "\u{1}");
+        assert_eq!(headers.iter().collect::<Vec<_>>(), [("a", "café\tbar")]);
+    }
+
+    #[test]
     fn hop_by_hop_headers_are_removed() {
         let mut headers = Headers::parse("connection: X-Own, close\nx-own: 1\nkeep-alive: 5\nage: 1");
         headers.remove_hop_by_hop();

@@ -812,3 +812,23 @@ fn explain_reports_the_step_with_its_reasons() {
     let codes: std::collections::BTreeSet<_> = Step::ALL.iter().map(|step| step.code()).collect();
     assert_eq!(codes.len(), Step::ALL.len());
 }
+
+#[test]
+fn an_exchange_knows_its_route_and_host_and_a_ranged_head_passes_as_a_head() {
+    let text = r#"{"routes": [
+        {"host": "shop.example", "path": "/*", "origin": "https://origin.example"},
+        {"host": "www.example", "path": "/*", "origin": "https://origin.example"}
+    ]}"#;
+    let config = Rc::new(CacheConfig::parse(text).expect("a configuration"));
+    let mut isolate = Isolate { config, ..Isolate::new("") };
+    let mut exchange = isolate.request("HEAD", "/a", "range: bytes=0-1");
+    assert_eq!((exchange.route_index(), exchange.host()), (1, "www.example"));
+    let passed = || [(ExchangeEvent::Started, Step::Lookup), (ExchangeEvent::TiersExhausted, Step::Pass)];
+    isolate.walk(&mut exchange, passed());
+    let explained = exchange.explain(Step::Pass, isolate.now, &isolate.shared).to_string();
+    assert!(!explained.contains("a range cannot be stored"), "{explained}");
+    let mut ranged = isolate.request("GET", "/a", "range: bytes=0-1");
+    isolate.walk(&mut ranged, passed());
+    let explained = ranged.explain(Step::Pass, isolate.now, &isolate.shared).to_string();
+    assert!(explained.contains("a range cannot be stored"), "{explained}");
+}

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use traffic::{LatencyHistogram, Method, StatusClass};
+use traffic::{LatencyHistogram, RequestMethod, StatusClass};
 use wire::Metric;
 use wire::beacon::CacheStatus;
 
@@ -48,7 +48,7 @@ pub(crate) fn families(totals: &Totals, gauges: &[Gauge]) -> Vec<MetricFamily> {
 }
 
 fn traffic_families(totals: &Totals) -> [MetricFamily; 5] {
-    let mut requests: BTreeMap<(&str, Method, StatusClass), LatencyHistogram> = BTreeMap::new();
+    let mut requests: BTreeMap<(&str, RequestMethod, StatusClass), LatencyHistogram> = BTreeMap::new();
     let mut hits: BTreeMap<&str, u64> = BTreeMap::new();
     let mut misses: BTreeMap<(&str, &str), u64> = BTreeMap::new();
     for (route, served) in &totals.traffic().routes {
@@ -65,7 +65,7 @@ fn traffic_families(totals: &Totals) -> [MetricFamily; 5] {
     }
     let site = || ("site", totals.site().to_owned());
     let route = |route: &str| ("route", route.to_owned());
-    let of_request = |(path, method, class): &(&str, Method, StatusClass)| {
+    let of_request = |(path, method, class): &(&str, RequestMethod, StatusClass)| {
         let (method, class) = (method.name().to_owned(), class.name().to_owned());
         vec![site(), route(path), ("method", method), ("status", class)]
     };

@@ -18,7 +18,7 @@ use export::{Gauge, SampledView, Totals, analytics, otlp, prometheus, sentry, tr
 use ledger::{Cell, MetricCell};
 use serde_json::{Value, json};
 use sketch::Sketch;
-use traffic::{Method, ResponseClass, ResponseRecord, StatusClass, TrafficStats};
+use traffic::{RequestMethod, ResponseClass, ResponseRecord, StatusClass, TrafficStats};
 use wire::beacon::CacheStatus;
 use wire::beacon::{Navigation, Values};
 use wire::{Device, Metric, UnixMillis};
@@ -50,7 +50,7 @@ fn traffic() -> TrafficStats {
     let queries = [50.0, 120.0, 700.0].map(|millis| ("products by tag".to_owned(), millis));
     let mut add = |route, method, status, cache, detail: &str, edge| {
         let answer = ResponseClass {
-            method: Method::from_name(method),
+            method: RequestMethod::from_name(method),
             status_class: StatusClass::from_status(status),
             cache,
             detail: detail.to_owned(),

@@ -7,7 +7,7 @@ use wire::{Beacon, UnixMillis};
 
 use crate::record::{ViewRecord, report_key, view_key};
 
-/// One row. Its keys are read by the SQL of the journal.
+/// One row. Shards read its keys ([`ReceivedRows`](crate::journal::ReceivedRows)).
 #[derive(Clone, Debug, Serialize)]
 pub struct JournalRow {
     #[serde(rename = "k")]
@@ -71,16 +71,6 @@ impl JournalRow {
     }
 }
 
-/// Detects rows, joined by commas, of views that may have been deleted from the journal since they began.
-/// It reads the text only, because nearly every batch has none.
-#[must_use]
-pub fn has_late_rows(rows: &str) -> bool {
-    rows.split("\"a\":").skip(1).any(|rest| {
-        let end = rest.find(|digit: char| !digit.is_ascii_digit()).unwrap_or(rest.len());
-        rest.get(..end).and_then(|age| age.parse().ok()).is_some_and(|age: u64| age >= VIEW_SETTLED_AFTER_MS)
-    })
-}
-
 /// A view may be corrected for this long after its last beacon.
 pub const VIEW_SETTLED_AFTER_MS: u64 = 2 * 60 * 60 * 1000;
 
@@ -104,17 +94,5 @@ mod tests {
         assert_eq!(keys, ["a", "k", "q", "s", "t"]);
         assert_eq!((&json["s"], &json["q"], &json["a"]), (&NOW.0.into(), &0.into(), &0.into()));
         assert!(json["k"].as_str().is_some_and(|key| key.starts_with('~')));
-    }
-
-    #[test]
-    fn rows_are_late_from_two_hours_on() {
-        for (rows, is_late) in [
-            (r#"{"k":"x","a":7199999,"t":{}}"#, false),
-            (r#"{"k":"x","a":7200000,"t":{}}"#, true),
-            (r#"{"k":"x","a":0,"t":{}},{"k":"y","a":7200000}"#, true),
-            ("", false),
-        ] {
-            assert_eq!(has_late_rows(rows), is_late, "{rows}");
-        }
     }
 }

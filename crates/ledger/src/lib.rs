@@ -1,7 +1,7 @@
 //! View records and their aggregates. The shell loads rows, calls [`fold`] or [`roll_up`], and stores the
 //! effects; this crate neither stores nor reads a clock.
 //!
-//! Each beacon of a view carries the whole view. The journal keeps the latest record of each view, so that
+//! Each beacon of a view carries the whole view. The [`journal`] merges the beacons of each view, so that
 //! duplicates, resends and reordering change nothing. Folding removes the previous record of a view from its
 //! cell and adds the latest one, so that a correction moves a count and never adds one.
 
@@ -13,6 +13,7 @@ mod cell_key;
 mod fold;
 mod folded_view;
 mod horizon;
+pub mod journal;
 mod journal_row;
 mod labels;
 mod limit_counts;
@@ -24,7 +25,9 @@ mod query;
 mod query_plan;
 mod record;
 mod rejection_counts;
+mod route_label;
 mod route_template;
+mod sampling;
 mod shard_layout;
 
 pub use budget_history::{BudgetHistory, BudgetSource, BudgetVersion, RejectedBudgetFile};
@@ -34,7 +37,7 @@ pub use cell_key::CellKey;
 pub use fold::{CellEffect, cells_to_load, fold, roll_up};
 pub use folded_view::{FoldedView, UnfoldedView};
 pub use horizon::{Horizon, Retention};
-pub use journal_row::{JournalRow, VIEW_SETTLED_AFTER_MS, has_late_rows};
+pub use journal_row::{JournalRow, VIEW_SETTLED_AFTER_MS};
 pub use labels::{LabelGranularity, SeriesLabels};
 pub use limit_counts::{HourlyLimitCounts, LimitHistory};
 pub use minute_rollup::MinuteRollup;
@@ -45,4 +48,5 @@ pub use query_plan::{BlockRange, DayRange, QueryPlan};
 pub use record::{ClientInfo, MetricLimits, ViewRecord, report_key, view_key};
 pub use rejection_counts::{RejectionCounts, UNKNOWN_SITE};
 pub use route_template::{RouteTemplates, derive_template};
-pub use shard_layout::{ShardLayout, shard_name};
+pub use sampling::{SamplingRates, UNKNOWN_WEIGHT};
+pub use shard_layout::{SETTING_HELP, ShardLayout, shard_name};

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use wire::{CodecError, Device, UnixMillis, Window, WindowSpan};
+use wire::{CodecError, Device, LimitCounts, Metric, UnixMillis, Window, WindowSpan};
 
 use crate::budget_history::BudgetHistory;
 use crate::cell::Cell;
@@ -230,6 +230,13 @@ impl Group {
 }
 
 impl QueryResult {
+    /// Returns the counts of a group's metric against a limit.
+    #[must_use]
+    pub fn limit_counts(&self, group: &Group, metric: Metric, limit: u32) -> LimitCounts {
+        let tally = self.cells.get(group).and_then(|cell| cell.metrics.get(&metric));
+        tally.map(|tally| tally.counts_for_limit(limit)).unwrap_or_default()
+    }
+
     /// Adds a cell to a group.
     pub fn add(&mut self, group: Group, cell: &Cell) {
         self.cells.entry(group).or_default().merge(cell);

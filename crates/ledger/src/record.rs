@@ -10,6 +10,7 @@ use wire::web_vitals::WebVitalsReport;
 use wire::{Beacon, Device, Metric};
 
 use crate::labels::SeriesLabels;
+use crate::route_label::route_or_other;
 use crate::route_template::RouteTemplates;
 
 /// Request metadata of the sender of a beacon.
@@ -58,7 +59,7 @@ impl ViewRecord {
         Self {
             v: VERSION,
             labels: SeriesLabels {
-                route,
+                route: route_or_other(route),
                 device: Device::from_user_agent(client.user_agent, client.mobile_hint),
                 navigation: beacon.navigation,
                 cache: beacon.cache,
@@ -78,12 +79,13 @@ impl ViewRecord {
     /// Returns the record of a report of one metric, which counts as a view of its own.
     #[must_use]
     pub fn from_report(report: &WebVitalsReport, client: ClientInfo<'_>, templates: &RouteTemplates) -> Self {
+        let route = report.route.clone().unwrap_or_else(|| templates.template_for(&report.path));
         let mut values = Values::default();
         values.set(report.metric, report.value);
         Self {
             v: VERSION,
             labels: SeriesLabels {
-                route: report.route.clone().unwrap_or_else(|| templates.template_for(&report.path)),
+                route: route_or_other(route),
                 device: Device::from_user_agent(client.user_agent, client.mobile_hint),
                 navigation: report.navigation,
                 cache: None,

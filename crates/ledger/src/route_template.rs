@@ -3,6 +3,8 @@
 
 use serde::Deserialize;
 
+use crate::route_label::is_literal;
+
 /// The configured templates of a site in order of precedence. `/blog/:slug` matches one segment, `/docs/:page*`
 /// all remaining ones.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -80,9 +82,13 @@ fn segments(path: &str) -> impl Iterator<Item = &str> {
 pub fn derive_template(path: &str) -> String {
     let path = path.split(['?', '#']).next().unwrap_or_default();
     let mut route = String::with_capacity(path.len());
-    for segment in path.split('/').skip(1).take(MAX_SEGMENTS) {
+    let is_directory = path.len() > 1 && path.ends_with('/');
+    for segment in segments(path).take(MAX_SEGMENTS) {
         route.push('/');
-        route.push_str(if is_id(segment) { ":id" } else { segment });
+        route.push_str(if is_id(segment) || !segment.chars().all(is_literal) { ":id" } else { segment });
+    }
+    if is_directory && segments(path).count() < MAX_SEGMENTS {
+        route.push('/');
     }
     if route.is_empty() {
         route.push('/');
@@ -154,6 +160,9 @@ mod tests {
             ("/blob/9f86d081884c7d65", "/blob/:id"),
             ("/u/ann@example.com/x", "/u/:id/x"),
             ("/u/ann%40example.com", "/u/:id"),
+            ("/search/ *now* call <b>", "/search/:id"),
+            ("/a//b", "/a/b"),
+            ("/a/", "/a/"),
             ("/t/Zm9vYmFyMTIzNDU2", "/t/:id"),
             ("/blog/ten-ways-to-2026", "/blog/ten-ways-to-2026"),
             ("/decade", "/decade"),

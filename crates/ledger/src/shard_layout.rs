@@ -3,10 +3,12 @@
 
 use std::ops::Range;
 
+use serde::Deserialize;
 use sketch::stable_hash::fnv1a_32;
 
 /// Numbers of shards, each with the moment since which it holds; the first has always held.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "ShardSetting")]
 pub struct ShardLayout(Vec<(u64, u32)>);
 
 impl ShardLayout {
@@ -33,6 +35,13 @@ impl ShardLayout {
         fnv1a_32(page_load_id.bytes()).checked_rem(count).unwrap_or_default()
     }
 
+    /// Returns the shard that stores the request statistics of an isolate. It does not depend on time: a batch that
+    /// is sent again must reach the shard that knows its number.
+    #[must_use]
+    pub fn shard_of_isolate(&self, isolate: &str) -> u32 {
+        fnv1a_32(isolate.bytes()).checked_rem(self.indices().end).unwrap_or_default()
+    }
+
     /// Returns the shards that hold any data.
     #[must_use]
     pub fn indices(&self) -> Range<u32> {
@@ -45,6 +54,32 @@ impl Default for ShardLayout {
         Self(vec![(0, 1)])
     }
 }
+
+/// A number of shards in a table of settings, or a text as [`ShardLayout::parse`] reads it.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum ShardSetting {
+    Number(u32),
+    Text(String),
+    Other(serde::de::IgnoredAny),
+}
+
+impl TryFrom<ShardSetting> for ShardLayout {
+    type Error = String;
+
+    fn try_from(setting: ShardSetting) -> Result<Self, String> {
+        let layout = match setting {
+            ShardSetting::Number(count) => Self::parse(&count.to_string()),
+            ShardSetting::Text(text) => Self::parse(&text),
+            ShardSetting::Other(_) => None,
+        };
+        layout.ok_or_else(|| format!("shards {SETTING_HELP}"))
+    }
+}
+
+/// The rest of an error that begins with the name of the setting.
+pub const SETTING_HELP: &str = "must be a number from 1 to 256, or like \"1,4@1800000000000\": 4 since that Unix time \
+                                in milliseconds, and 1 before";
 
 /// Returns the name of the object that holds a shard.
 #[must_use]
@@ -69,11 +104,34 @@ mod tests {
     }
 
     #[test]
+    fn a_setting_of_a_site_is_a_number_or_a_text() {
+        let parse = |json: &str| serde_json::from_str::<ShardLayout>(json).map_err(|error| error.to_string());
+        assert_eq!(parse("4"), Ok(ShardLayout(vec![(0, 4)])));
+        assert_eq!(parse("\"1,4@1000\""), Ok(ShardLayout(vec![(0, 1), (1000, 4)])));
+        for json in ["0", "257", "-1", "1.5", "\"4@5\"", "null", "[4]", "{}"] {
+            let mistake = parse(json).expect_err(json);
+            assert!(
+                mistake.starts_with("shards must be a number from 1 to 256, or like"),
+                "{json}: {mistake}"
+            );
+        }
+    }
+
+    #[test]
     fn a_view_stays_in_the_layout_in_which_it_began() {
         let layout = ShardLayout::parse("1,4@1000").expect("valid");
         let shards = |start_ms| (0..100).map(|id| layout.shard_of(&id.to_string(), start_ms)).max();
         assert_eq!((shards(999), shards(1000)), (Some(0), Some(3)));
         assert_eq!((layout.indices(), ShardLayout::default().indices()), (0..4, 0..1));
+    }
+
+    #[test]
+    fn the_statistics_of_isolates_are_spread_over_all_shards_and_stay_where_they_are() {
+        let layout = ShardLayout::parse("1,4@1000").expect("valid");
+        let shards: std::collections::BTreeSet<u32> =
+            (0..100).map(|isolate| layout.shard_of_isolate(&format!("{isolate:026x}"))).collect();
+        assert_eq!(shards, (0..4).collect());
+        assert_eq!(ShardLayout::default().shard_of_isolate("a"), 0);
     }
 
     #[test]

@@ -1,322 +1,27 @@
 //! Properties of the ledger: for any order, duplication, folding and roll-up, the cells contain exactly the set of
 //! views, each according to its latest beacon.
-#![expect(clippy::unwrap_used, reason = "a test may fail by panic")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a test may fail by panic"
+)]
+
+mod journal_laws;
+mod test_shard;
 
 use std::collections::BTreeMap;
 
 use ledger::{
-    BotFilter, CardinalityGuard, CardinalityLimits, Cell, CellEffect, CellKey, ClientInfo, DayRange,
-    Dimension, FrequentRoutes, Group, Horizon, HourlyLimitCounts, LabelGranularity, MetricLimits,
-    MinuteRollup, PageDeltas, PageEffect, PageKey, QueryResult, Retention, RollupPlacement, RouteTemplates,
-    SeriesQuery, UnfoldedView, ViewRecord, cells_to_load, fold, roll_up,
+    BotFilter, CardinalityLimits, Cell, ClientInfo, Dimension, QueryResult, Retention, RouteTemplates,
+    SeriesQuery, ViewRecord,
 };
 use proptest::prelude::*;
-use wire::beacon::Values;
-use wire::{Beacon, LimitCounts, Metric, OTHER_LABEL, UnixMillis, Window, WindowSpan};
+use wire::{Beacon, LimitCounts, Metric, OTHER_LABEL, Window, WindowSpan};
 
-const T0: UnixMillis = UnixMillis(1_800_000_000_000);
-const AGENTS: [&str; 3] = ["Mozilla/5.0 Chrome/156.0.0.0", "Mozilla/5.0 (iPhone) Mobile", "Googlebot/2.1"];
-
-/// A beacon of a view.
-#[derive(Clone, Debug)]
-struct SentBeacon {
-    view: u8,
-    seq: u16,
-    record: ViewRecord,
-}
-
-/// The journal and the cells as the shell keeps them.
-#[derive(Default)]
-struct TestShard {
-    journal: BTreeMap<String, (UnfoldedView, bool)>,
-    cells: BTreeMap<CellKey, Cell>,
-    sums: BTreeMap<PageKey, Cell>,
-    minute_rollup: MinuteRollup,
-    horizon: Horizon,
-    retention: Retention,
-    limits: CardinalityLimits,
-    guard: CardinalityGuard,
-}
-
-impl TestShard {
-    fn with_limits(limits: CardinalityLimits) -> Self {
-        Self { limits, guard: CardinalityGuard::new(limits, FrequentRoutes::default()), ..Self::default() }
-    }
-
-    fn receive(&mut self, send: &SentBeacon) {
-        self.receive_at(send, view_start(send.view));
-    }
-
-    fn receive_at(&mut self, send: &SentBeacon, start: UnixMillis) {
-        let key = format!("view{}", send.view);
-        let (view, dirty) = self.journal.entry(key.clone()).or_insert_with(|| {
-            (
-                UnfoldedView {
-                    key,
-                    start,
-                    seq: send.seq,
-                    received_bits: 0,
-                    record: send.record.clone(),
-                    folded: None,
-                },
-                true,
-            )
-        });
-        if send.seq > view.seq {
-            view.seq = send.seq;
-            view.record = send.record.clone();
-        }
-        *dirty = *dirty || view.received_bits | 1 << send.seq != view.received_bits;
-        view.received_bits |= 1 << send.seq;
-    }
-
-    fn fold(&mut self, limit: u32) {
-        let dirty: Vec<UnfoldedView> =
-            self.journal.values().filter(|(_, dirty)| *dirty).map(|(view, _)| view.clone()).collect();
-        let mut values = Values::default();
-        values.set(Metric::Lcp, limit);
-        for window in self.guard.unknown_windows(&dirty, &self.horizon) {
-            let series = self.cells.keys().filter(|key| key.window == window);
-            self.guard.load_window(window, series.map(|key| key.labels.clone()));
-        }
-        let cells = self.load(cells_to_load(&dirty, &self.guard, &self.horizon));
-        let mut pages = PageDeltas::for_minute_rollup(Some(&self.minute_rollup));
-        let limits = |_: &_| MetricLimits(values);
-        let effects = fold(dirty, cells, &mut self.guard, &self.horizon, limits, &mut pages);
-        self.apply(effects);
-        self.apply_page_deltas(pages);
-    }
-
-    fn roll_up(&mut self, now: UnixMillis) {
-        self.horizon = self.horizon.advanced(&self.retention, now);
-        let old: Vec<(CellKey, Cell)> = self.cells.clone().into_iter().collect();
-        let mut placement = RollupPlacement::default();
-        old.iter().for_each(|(key, cell)| placement.count(key, cell, &self.horizon));
-        let placement = placement.assigned(self.limits);
-        // In blocks, as in the shell: the placement of a series applies to all of its cells.
-        for block in old.chunks(3) {
-            let into =
-                self.load(block.iter().filter_map(|(key, _)| key.rollup_target(&placement, &self.horizon)));
-            let mut pages = PageDeltas::for_minute_rollup(Some(&self.minute_rollup));
-            let effects = roll_up(block.to_vec(), into, &placement, &self.horizon, &mut pages);
-            self.apply(effects);
-            self.apply_page_deltas(pages);
-        }
-        self.guard.decay();
-    }
-
-    /// Backfills one more day of cells from before the introduction of page sums.
-    fn backfill(&mut self) {
-        let is_left =
-            |key: &&CellKey| key.window.span != WindowSpan::Minute && key.window.start >= self.horizon.pages;
-        let after = self
-            .horizon
-            .after_backfilling(self.cells.keys().filter(is_left).map(|key| key.window.start).min());
-        let cells: Vec<(CellKey, Cell)> = (self.cells.iter())
-            .filter(|(key, _)| is_left(key) && key.window.start < after.pages)
-            .map(|(key, cell)| (key.clone(), cell.clone()))
-            .collect();
-        for block in cells.chunks(2) {
-            let mut pages = PageDeltas::for_minute_rollup(Some(&self.minute_rollup));
-            block.iter().for_each(|(key, cell)| pages.backfill(key, cell));
-            self.apply_page_deltas(pages);
-        }
-        self.horizon = after;
-    }
-
-    fn apply_page_deltas(&mut self, pages: PageDeltas) {
-        self.minute_rollup.apply(&pages);
-        let mut sums = BTreeMap::new();
-        for first in pages.first_changed_days() {
-            let all = PageDeltas::sums_to_load(&first, &self.sums);
-            sums.extend(all.map(|(key, sum)| (key.clone(), Cell::decode(&sum.encode().unwrap()).unwrap())));
-        }
-        for sum in pages.apply_to(sums) {
-            match sum {
-                PageEffect::Store(key, sum) => self.sums.insert(key, sum),
-                PageEffect::Remove(key) => self.sums.remove(&key),
-            };
-        }
-    }
-
-    /// Answers from page sums where possible, as the shell does, with encoded groups.
-    fn answer_from_pages(
-        &self,
-        query: &SeriesQuery,
-        minute_rollup: &MinuteRollup,
-    ) -> BTreeMap<Group, Vec<u8>> {
-        let plan = query.plan(&self.horizon);
-        let mut groups = QueryResult::default();
-        for range in plan.days.into_iter().flat_map(DayRange::block_ranges) {
-            let mut before: Option<(&PageKey, &Cell)> = None;
-            let block =
-                self.sums.iter().filter(|(key, _)| key.block_start() == range.block && key.day < range.to);
-            for (key, sum) in block.filter(|(key, _)| query.accepts_page(&key.page)) {
-                let subtrahend =
-                    before.filter(|(other, _)| other.page == key.page).map(|(_, sum)| sum.encode().unwrap());
-                if key.day >= range.from {
-                    groups.add_days(query, key, &sum.encode().unwrap(), subtrahend.as_deref()).unwrap();
-                }
-                before = Some((key, sum));
-            }
-        }
-        let minutes = plan.minutes.filter(|_| !minute_rollup.try_answer(query, &mut groups));
-        let cells =
-            plan.cells.into_iter().chain(minutes).flat_map(|(from, to)| self.cells_between(query, from, to));
-        cells.for_each(|(key, cell)| groups.add_encoded(query, key, &cell.encode().unwrap()).unwrap());
-        groups.cells.into_iter().map(|(group, cell)| (group, cell.encode().unwrap())).collect()
-    }
-
-    /// The same query, answered from cells alone.
-    fn answer_from_cells(&self, query: &SeriesQuery) -> BTreeMap<Group, Vec<u8>> {
-        let mut groups = QueryResult::default();
-        for (key, cell) in self.cells_between(query, query.from, query.to) {
-            groups.add(query.group_of(key.window, &key.labels), cell);
-        }
-        groups.cells.into_iter().map(|(group, cell)| (group, cell.encode().unwrap())).collect()
-    }
-
-    fn cells_between(
-        &self,
-        query: &SeriesQuery,
-        from: UnixMillis,
-        to: UnixMillis,
-    ) -> impl Iterator<Item = (&CellKey, &Cell)> {
-        self.cells.iter().filter(move |(CellKey { window, labels }, _)| {
-            window.start >= Window::containing(window.span, from).start
-                && window.start < to
-                && query.accepts(labels)
-        })
-    }
-
-    /// Returns the roll-up of minutes of a shard that has just started.
-    fn fresh_minute_rollup(&self) -> MinuteRollup {
-        let mut minute_rollup = MinuteRollup::default();
-        self.cells.iter().for_each(|(key, cell)| minute_rollup.add(key, cell));
-        minute_rollup
-    }
-
-    fn load(&self, keys: impl IntoIterator<Item = CellKey>) -> BTreeMap<CellKey, Cell> {
-        keys.into_iter().filter_map(|key| Some((key.clone(), self.cells.get(&key)?.clone()))).collect()
-    }
-
-    fn apply(&mut self, effects: Vec<CellEffect>) {
-        for effect in effects {
-            match effect {
-                CellEffect::Store(key, cell) => {
-                    // Stored bytes are what is read back.
-                    self.cells.insert(key, Cell::decode(&cell.encode().unwrap()).unwrap());
-                }
-                CellEffect::Remove(key) => {
-                    self.cells.remove(&key);
-                }
-                CellEffect::MarkFolded(key, counted) => {
-                    let (view, dirty) = self.journal.get_mut(&key).unwrap();
-                    view.folded = Some(counted);
-                    *dirty = false;
-                }
-            }
-        }
-    }
-
-    /// The cells made anew from what is noted of each view: the first place that stands from where it
-    /// was put.
-    fn recount(&self) -> BTreeMap<CellKey, Cell> {
-        let mut views: BTreeMap<CellKey, Vec<UnfoldedView>> = BTreeMap::new();
-        for (view, _) in self.journal.values() {
-            let folded = view.folded.as_ref().unwrap();
-            let Some(window) = self.horizon.window_at(view.start) else { continue };
-            let all = [LabelGranularity::Full, LabelGranularity::Coarse, LabelGranularity::Other];
-            let coarser = all.into_iter().filter(|granularity| *granularity >= folded.granularity);
-            let mut keys = coarser.map(|granularity| CellKey {
-                window,
-                labels: folded.record.labels.at_granularity(granularity),
-            });
-            let key = keys.find(|key| self.cells.contains_key(key)).unwrap();
-            views.entry(key).or_default().push(view.clone());
-        }
-        let one = |key: CellKey, view: UnfoldedView| {
-            let mut view = view;
-            let limits = view.folded.take().unwrap().limits;
-            view.record.labels = key.labels;
-            let mut guard = CardinalityGuard::default();
-            let mut pages = PageDeltas::for_minute_rollup(Some(&self.minute_rollup));
-            let limits = |_: &_| limits;
-            let effects = fold(vec![view], BTreeMap::new(), &mut guard, &self.horizon, limits, &mut pages);
-            effects.into_iter().find_map(|effect| match effect {
-                CellEffect::Store(_, cell) => Some(cell),
-                _ => None,
-            })
-        };
-        let sum = |key: CellKey, views: Vec<UnfoldedView>| {
-            let mut sum = Cell::default();
-            views.into_iter().for_each(|view| sum.merge(&one(key.clone(), view).unwrap()));
-            (key, sum)
-        };
-        views.into_iter().map(|(key, views)| sum(key, views)).collect()
-    }
-
-    /// Returns the counts of LCP over all hours, with each cell in a shard of its own.
-    fn limit_counts(&self, limit: u32) -> LimitCounts {
-        let mut all = HourlyLimitCounts::default();
-        for (key, cell) in &self.cells {
-            let mut shard = HourlyLimitCounts::default();
-            shard.add(key, &cell.encode().unwrap(), T0).unwrap();
-            all.merge(HourlyLimitCounts::decode(&shard.encode().unwrap()).unwrap());
-        }
-        let of_limit = all.histories.iter().filter(|((_, metric, max), _)| metric == "LCP" && *max == limit);
-        let counts = of_limit.map(|(_, history)| history.since(UnixMillis(0)));
-        counts.fold(LimitCounts::default(), |sum, counts| LimitCounts {
-            n: sum.n + counts.n,
-            k: sum.k + counts.k,
-        })
-    }
-
-    fn total(&self) -> Cell {
-        self.cells.values().fold(Cell::default(), |mut total, cell| {
-            total.merge(cell);
-            total
-        })
-    }
-}
-
-fn view_start(view: u8) -> UnixMillis {
-    T0.saturating_add(u64::from(view) * 17_000)
-}
-
-fn view_record(lcp: u32, cls: Option<u32>, route: u8, release: u8, weight: u32) -> ViewRecord {
-    let agent = AGENTS.get(lcp as usize % 3).unwrap();
-    let cls = cls.map(|cls| format!(r#","CLS":{cls}"#)).unwrap_or_default();
-    let text = format!(
-        r#"{{"v":1,"site":"s","id":"0123456789abcdef","nav":"navigate","path":"/{route}x","release":"{release}","w":{weight},"m":{{"LCP":{lcp}{cls}}}}}"#
-    );
-    ViewRecord::from_beacon(
-        &Beacon::parse(text.as_bytes()).unwrap(),
-        ClientInfo { user_agent: agent, mobile_hint: None, country: None },
-        &RouteTemplates::default(),
-    )
-}
-
-fn sends() -> impl Strategy<Value = Vec<SentBeacon>> {
-    let content = (0..9000_u32, proptest::option::of(0..5000_u32), 0..6_u8, 0..2_u8, 1..5_u32)
-        .prop_map(|(lcp, cls, route, release, weight)| view_record(lcp, cls, route, release, weight));
-    proptest::collection::btree_map((0..12_u8, 0..4_u16), content, 1..40).prop_map(|sends| {
-        sends.into_iter().map(|((view, seq), record)| SentBeacon { view, seq, record }).collect()
-    })
-}
-
-/// A window that is soon full.
-fn tight_limits() -> impl Strategy<Value = CardinalityLimits> {
-    (1..4_usize, 0..3_usize, 0..4_usize).prop_map(|(newcomers, heavy, series)| CardinalityLimits {
-        routes: newcomers + heavy,
-        reserved_routes: heavy,
-        series,
-    })
-}
-
-fn any_limits() -> impl Strategy<Value = CardinalityLimits> {
-    prop_oneof![Just(CardinalityLimits::default()), tight_limits()]
-}
+use self::test_shard::{
+    AGENTS, SentBeacon, T0, TestShard, any_limits, row, sends, tight_limits, view_record, view_start,
+};
 
 /// A query that pages may answer, or parts of it, or not.
 fn any_query() -> impl Strategy<Value = SeriesQuery> {
@@ -616,16 +321,7 @@ fn a_flood_of_random_routes_neither_hides_visited_routes_nor_grows_storage() {
         sends.push((T0.saturating_add(index * 100), record_of(&path)));
     }
     for (index, (start, record)) in sends.iter().enumerate() {
-        let key = format!("{index}");
-        let view = UnfoldedView {
-            key: key.clone(),
-            start: *start,
-            seq: 0,
-            received_bits: 1,
-            record: record.clone(),
-            folded: None,
-        };
-        shard.journal.insert(key, (view, true));
+        shard.journal.commit(&[row(&index.to_string(), 0, *start, 0, record)], *start);
         if index % 50 == 49 {
             shard.fold(2000);
         }

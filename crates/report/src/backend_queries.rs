@@ -192,7 +192,7 @@ const MAX_ROUTE_NAMES: usize = 10;
 
 #[cfg(test)]
 mod tests {
-    use traffic::{Method, ResponseClass, ResponseRecord, StatusClass};
+    use traffic::{RequestMethod, ResponseClass, ResponseRecord, StatusClass};
     use wire::beacon::CacheStatus;
 
     use super::*;
@@ -204,7 +204,7 @@ mod tests {
         let mut all = TrafficStats::default();
         for (route, origin, runs) in answers {
             let runs: Vec<_> = runs.iter().map(|(name, millis)| ((*name).to_owned(), *millis)).collect();
-            let (method, class, cache) = (Method::Get, StatusClass::Success, CacheStatus::Miss);
+            let (method, class, cache) = (RequestMethod::Get, StatusClass::Success, CacheStatus::Miss);
             let answer = ResponseClass { method, status_class: class, cache, detail: "uri-miss".into() };
             all.add(&ResponseRecord {
                 route,

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use budget::{BudgetTally, Budgets, GateCell, GateOutcome, evaluate_gate};
 use ledger::{Dimension, QueryResult};
 use wire::badge::{Badge, BadgeState};
-use wire::{Device, Metric};
+use wire::{Device, Metric, ShardCoverage};
 
 use crate::stats_format::stats;
 
@@ -16,6 +16,7 @@ pub fn badge_svg(
     by: &[Dimension],
     metric: Option<Metric>,
     budgets: &Budgets,
+    shards: Option<&ShardCoverage>,
 ) -> String {
     let cells = gate_cells(groups, by, metric, budgets);
     let value = metric.and_then(|metric| {
@@ -26,8 +27,11 @@ pub fn badge_svg(
         })
     });
     let (verdict, state) = match evaluate_gate(&cells).1 {
-        GateOutcome::Pass => ("within budget", BadgeState::Passing),
         GateOutcome::Violated => ("over budget", BadgeState::Failing),
+        GateOutcome::Pass | GateOutcome::Insufficient if shards.is_some() => {
+            ("data incomplete", BadgeState::Unknown)
+        }
+        GateOutcome::Pass => ("within budget", BadgeState::Passing),
         GateOutcome::Insufficient if cells.iter().all(|cell| cell.tally.n() == 0) => {
             ("no data", BadgeState::Unknown)
         }

@@ -15,9 +15,10 @@ use wire::budget_report::{
     self, BudgetReport, BudgetReportScore, BurnRates, DeviceStratum, Regression, ScorePart,
     SequentialTestReport, VERSION,
 };
-use wire::{Device, Metric, OTHER_LABEL, UnixMillis, Window, WindowSpan};
+use wire::{Device, Metric, OTHER_LABEL, ShardCoverage, UnixMillis, Window, WindowSpan};
 
 use crate::budget_watch::{self, WatchKey, WatchOutcome};
+use crate::partial_read::verdict_on_shards;
 use crate::stats_format::{display_unit, display_value, percentile_with_interval};
 
 /// The counts and budgets that a report is made of.
@@ -41,6 +42,8 @@ pub struct BudgetReportInputs<'a> {
     pub now: UnixMillis,
     /// The cells to list.
     pub selection: CellSelection,
+    /// The shards that answered, unless all did.
+    pub shards: Option<&'a ShardCoverage>,
 }
 
 /// The cells to list, and their order.
@@ -116,6 +119,7 @@ impl BudgetReportInputs<'_> {
             regressions: self.regressions(is_selected),
             scores: self.scores(is_selected),
             next,
+            shards: self.shards.cloned(),
         })
     }
 
@@ -151,18 +155,13 @@ impl BudgetReportInputs<'_> {
                     merge_tally(sum, tally);
                 }
                 if route != OTHER_LABEL {
-                    found.push(CellAssessment::new(
-                        rule,
-                        Some(route),
-                        Some(device),
-                        tally.map(Cow::Borrowed),
-                    ));
+                    found.push(self.assess(rule, Some(route), Some(device), tally.map(Cow::Borrowed)));
                 }
             }
         }
         if self.filter_value(&Dimension::Route).is_none() {
             for ((_, device), (rule, tally)) in sites {
-                found.push(CellAssessment::new(rule, None, Some(device), tally.map(Cow::Owned)));
+                found.push(self.assess(rule, None, Some(device), tally.map(Cow::Owned)));
             }
             let device = self.filter_value(&Dimension::Device).and_then(Device::from_name);
             let is_asked = |rule: &BudgetRule<'_>| {
@@ -171,11 +170,25 @@ impl BudgetReportInputs<'_> {
             };
             for rule in self.budgets.rules().filter(|rule| !ruled.contains(&rule.position) && is_asked(rule))
             {
-                found.push(CellAssessment::new(rule, None, rule.device, None));
+                found.push(self.assess(rule, None, rule.device, None));
             }
         }
         found.sort_by_key(|cell| (cell.rule.position, cell.route, cell.device));
         found
+    }
+
+    fn assess<'a>(
+        &self,
+        rule: BudgetRule<'a>,
+        route: Option<&'a str>,
+        device: Option<Device>,
+        tally: Option<Cow<'a, MetricCell>>,
+    ) -> CellAssessment<'a> {
+        let limit_tally = budget::BudgetTally::from(
+            tally.as_ref().map(|tally| tally.counts_for_limit(rule.limit.max)).unwrap_or_default(),
+        );
+        let verdict = verdict_on_shards(rule.limit.verdict(limit_tally), self.shards);
+        CellAssessment { rule, route, device, tally, limit_tally, verdict }
     }
 
     /// Sorts site-wide cells first, then violated, at-limit and alarming ones, each by views over the limit in
@@ -252,18 +265,15 @@ impl BudgetReportInputs<'_> {
         let mut routes: BTreeMap<(Metric, &str), Vec<DeviceStratum>> = BTreeMap::new();
         for (group, cell) in &self.groups.cells {
             let Some((route, device)) = group.page(&self.query.by) else { continue };
-            for (metric, after) in &cell.metrics {
+            for metric in cell.metrics.keys() {
                 if self.selection.metric.is_some_and(|only| only != *metric) {
                     continue;
                 }
                 let Some(rule) = budget_watch::rule_for(self.budgets, route, device, *metric) else {
                     continue;
                 };
-                let before = before.cells.get(group).and_then(|cell| cell.metrics.get(metric));
-                let kept = |tally: Option<&MetricCell>| {
-                    tally.map(|tally| tally.counts_for_limit(rule.limit.max)).unwrap_or_default()
-                };
-                let stratum = DeviceStratum { device, before: kept(before), after: kept(Some(after)) };
+                let counts = |release: &QueryResult| release.limit_counts(group, *metric, rule.limit.max);
+                let stratum = DeviceStratum { device, before: counts(before), after: counts(self.groups) };
                 routes.entry((*metric, route)).or_default().push(stratum);
             }
         }
@@ -300,19 +310,7 @@ impl BudgetReportInputs<'_> {
     }
 }
 
-impl<'a> CellAssessment<'a> {
-    fn new(
-        rule: BudgetRule<'a>,
-        route: Option<&'a str>,
-        device: Option<Device>,
-        tally: Option<Cow<'a, MetricCell>>,
-    ) -> Self {
-        let limit_tally = budget::BudgetTally::from(
-            tally.as_ref().map(|tally| tally.counts_for_limit(rule.limit.max)).unwrap_or_default(),
-        );
-        Self { rule, route, device, tally, limit_tally, verdict: rule.limit.verdict(limit_tally) }
-    }
-
+impl CellAssessment<'_> {
     /// The key of its sequential test. A budget that no view has met has one only if it names a device class.
     fn watch_key(&self) -> Option<WatchKey> {
         let pattern = if self.route.is_some() { "" } else { self.rule.pattern };

@@ -6,7 +6,7 @@ use ledger::causes::CauseTotals;
 use ledger::{Dimension, SeriesQuery};
 use serde::{Deserialize, Serialize};
 use wire::query_response::{CauseCount, CausesResponse, SlowViewCauses, SubpartDuration, VERSION};
-use wire::{Device, Metric, UnixMillis, Window, WindowSpan};
+use wire::{Device, Metric, ShardCoverage, UnixMillis, Window, WindowSpan};
 
 /// The days and pages whose causes are read.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -58,6 +58,7 @@ pub fn causes_response(
     query: &CauseQuery,
     only: Option<Metric>,
     pages: Vec<PageCauses>,
+    shards: Option<ShardCoverage>,
 ) -> CausesResponse {
     let mut all: BTreeMap<(Metric, String, Device), CauseTotals> = BTreeMap::new();
     for PageCauses { route, device, metric, causes } in pages {
@@ -82,7 +83,7 @@ pub fn causes_response(
     };
     let mut lines: Vec<SlowViewCauses> = all.into_iter().map(line).collect();
     lines.sort_by_key(|line| std::cmp::Reverse(line.n));
-    CausesResponse { v: VERSION, site, from: query.from, to: query.to, lines }
+    CausesResponse { v: VERSION, site, from: query.from, to: query.to, lines, shards }
 }
 
 /// Sorts by count, then by name.
@@ -112,7 +113,7 @@ mod tests {
             page("/", "INP", 9, "button"),
             page("/", "unknown", 99, "p"),
         ];
-        let document = causes_response("shop".into(), &query, Some(Metric::Lcp), pages);
+        let document = causes_response("shop".into(), &query, Some(Metric::Lcp), pages, None);
         let lines: Vec<_> = document.lines.iter().map(|line| (line.route.as_str(), line.n)).collect();
         assert_eq!(lines, [("/", 6), ("/shop", 3)]);
         let elements = document.lines.first().map(|line| line.elements.iter().map(|cause| cause.n).collect());

@@ -4,8 +4,9 @@
 
 use budget::{BudgetTally, GateCell, Limit, Severity, Verdict, evaluate_gate};
 use serde::{Deserialize, Serialize};
-use wire::{Device, Metric, UnixMillis};
+use wire::{Device, Metric, ShardCoverage, UnixMillis};
 
+use crate::partial_read::verdict_on_shards;
 use crate::signals::{AlertBounds, AlertLevel, Signal};
 use crate::time_format;
 
@@ -24,6 +25,8 @@ pub struct HealthInputs {
     pub last_beacon_at: Option<UnixMillis>,
     /// The number of views expected since then.
     pub missed_views: f64,
+    /// The shards that answered, unless all did.
+    pub shards: Option<ShardCoverage>,
 }
 
 /// A value that may be unknown, or not apply to the site.
@@ -155,7 +158,7 @@ impl Health {
     #[must_use]
     pub fn evaluate(inputs: &HealthInputs, now: UnixMillis) -> Self {
         let unscored: Vec<UnscoredPart> = [
-            Some(score_vitals(&inputs.vitals)),
+            Some(score_vitals(&inputs.vitals, inputs.shards.as_ref())),
             score_if_used("requests", 20, inputs.requests, score_requests),
             score_if_used("origin", 15, inputs.origin, score_origin),
             score_if_used("cache", 10, inputs.hit_ratio, score_cache),
@@ -177,11 +180,15 @@ impl Health {
                 because: part.because,
             })
             .collect();
-        let status = parts.iter().map(|part| part.status).max().unwrap_or(HealthStatus::Unknown);
+        // A missing view might be a bad one.
+        let missing = inputs.shards.as_ref().map(|shards| (HealthStatus::Degraded, shards.sentence()));
+        let statuses = parts.iter().map(|part| part.status).chain(missing.iter().map(|(status, _)| *status));
+        let status = statuses.max().unwrap_or(HealthStatus::Unknown);
         let mut bad: Vec<&HealthPart> =
             parts.iter().filter(|part| part.status != HealthStatus::Healthy).collect();
         bad.sort_by_key(|part| std::cmp::Reverse(part.status));
-        let reasons = bad.into_iter().map(|part| part.because.clone()).collect();
+        let missing = missing.into_iter().map(|(_, sentence)| sentence);
+        let reasons = missing.chain(bad.into_iter().map(|part| part.because.clone())).collect();
         Self { v: VERSION, status, score: parts.iter().map(|part| part.points).sum(), parts, reasons }
     }
 }
@@ -202,12 +209,13 @@ fn score_if_used<T>(
 
 /// Weighs the budgets by their visits. A budget with too few visits counts as if it had just enough, so that
 /// a lack of visits does not make a site look healthy.
-fn score_vitals(cells: &[BudgetedCell]) -> UnscoredPart {
+fn score_vitals(cells: &[BudgetedCell], shards: Option<&ShardCoverage>) -> UnscoredPart {
     let judged: Vec<GateCell> = cells
         .iter()
         .map(|cell| GateCell { limit: cell.limit, tally: cell.tally, is_subset: false })
         .collect();
-    let (verdicts, _) = evaluate_gate(&judged);
+    let verdicts: Vec<Verdict> =
+        evaluate_gate(&judged).0.into_iter().map(|verdict| verdict_on_shards(verdict, shards)).collect();
     let weight = |cell: &BudgetedCell| cell.tally.n().max(cell.limit.min_samples).max(1) as f64;
     let all: f64 = cells.iter().map(weight).sum();
     let sum = |wanted: &[Verdict]| -> f64 {

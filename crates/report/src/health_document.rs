@@ -6,10 +6,11 @@ use std::collections::BTreeMap;
 use budget::Verdict;
 use serde::Serialize;
 use wire::beacon::LossReason;
-use wire::{Device, UnixMillis};
+use wire::{Device, ShardCoverage, UnixMillis};
 
 use crate::health::{BudgetedCell, Health, HealthStatus};
 use crate::operations::Operations;
+use crate::partial_read::verdict_on_shards;
 use crate::request_report::{CacheUsage, RequestReport};
 use crate::stats_format::{display_unit, display_value, percentile_with_interval};
 
@@ -36,6 +37,9 @@ pub struct HealthReport {
     pub release_id: &'static str,
     /// The parts of the score.
     pub parts: Vec<HealthPartSummary>,
+    /// Absent if every shard answered; otherwise the shards whose counts are included.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shards: Option<ShardCoverage>,
     /// The part for readers of the site.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub details: Option<HealthDetails>,
@@ -159,6 +163,7 @@ impl HealthReport {
             version: "1",
             release_id,
             parts: health.parts.iter().map(summarize).collect(),
+            shards: None,
             details: None,
             operations: None,
         }
@@ -172,6 +177,7 @@ impl VitalReport {
         cell: &BudgetedCell,
         measured: Option<&ledger::MetricCell>,
         last_view_hour: Option<UnixMillis>,
+        shards: Option<&ShardCoverage>,
     ) -> Self {
         let BudgetedCell { route, device, metric, limit, tally } = cell;
         let (value, interval) = percentile_with_interval(*metric, measured, limit.percentile);
@@ -184,7 +190,7 @@ impl VitalReport {
             percentile: limit.percentile,
             n: tally.n(),
             k: tally.within,
-            verdict: limit.verdict(*tally).name(),
+            verdict: verdict_on_shards(limit.verdict(*tally), shards).name(),
             value,
             interval,
             last_view_hour,

@@ -7,7 +7,7 @@ use budget::{BudgetRule, Budgets};
 use ledger::{BotFilter, HourlyLimitCounts, MetricCell, QueryResult, SeriesQuery};
 use serde::{Deserialize, Serialize};
 use traffic::TrafficStats;
-use wire::{Device, Metric, OTHER_LABEL, UnixMillis, Window, WindowSpan};
+use wire::{Device, Metric, OTHER_LABEL, ShardCoverage, UnixMillis, Window, WindowSpan};
 
 use crate::health::{self, Availability, BudgetedCell, Health};
 use crate::health_document::{BeaconCounts, HealthDetails, HealthReport, VitalReport};
@@ -43,6 +43,8 @@ pub struct SiteCounts<'a> {
     pub traffic: &'a TrafficStats,
     /// True if the edge served anything in the last day.
     pub has_traffic: bool,
+    /// The shards that answered, unless all did.
+    pub shards: Option<&'a ShardCoverage>,
 }
 
 /// Returns the query for the last day, by page.
@@ -60,17 +62,21 @@ pub fn last_day_query(now: UnixMillis) -> SeriesQuery {
 
 impl SiteCounts<'_> {
     /// Evaluates the health of the site: the document with all its details, for whoever may read all of it.
+    /// `status` is `None` if the coordinator did not answer; then `shards` lacks it.
     #[must_use]
     pub fn evaluate(
         &self,
         site: &str,
-        status: CoordinatorStatus,
+        status: Option<CoordinatorStatus>,
         release_id: &'static str,
         now: UnixMillis,
     ) -> HealthReport {
-        let Self { query, groups, limit_counts: counts, budgets, traffic, has_traffic } = *self;
-        let CoordinatorStatus { operations, last_beacon_at, missed_views } = status;
-        let last_beacon_at = groups.last_beacon_at.max(last_beacon_at);
+        let Self { query, groups, limit_counts: counts, budgets, traffic, has_traffic, shards } = *self;
+        let last_beacon_at =
+            groups.last_beacon_at.max(status.as_ref().and_then(|status| status.last_beacon_at));
+        let missed_views = status.as_ref().map_or(0.0, |status| status.missed_views);
+        let operations = status.map(|status| status.operations);
+        let origin = operations.as_ref().and_then(|operations| operations.origin.as_ref());
         let cells = budgeted_cells(query, groups, budgets);
         let requests = RequestReport::from_traffic(traffic, WindowSpan::Hour.millis());
         let cache = CacheUsage::from_traffic(traffic);
@@ -90,7 +96,7 @@ impl SiteCounts<'_> {
                     .as_ref()
                     .and_then(|cache| cache.hit_ratio)
                     .map_or(Availability::NotUsed, Availability::Known),
-                origin: operations.origin.as_ref().map_or(Availability::NotUsed, |origin| {
+                origin: origin.map_or(Availability::NotUsed, |origin| {
                     Availability::Known(health::OriginHealth {
                         is_up: origin.is_up,
                         response_ms: origin.response_ms,
@@ -98,6 +104,7 @@ impl SiteCounts<'_> {
                 }),
                 last_beacon_at,
                 missed_views,
+                shards: shards.cloned(),
             },
             now,
         );
@@ -106,10 +113,16 @@ impl SiteCounts<'_> {
             let page = ledger::PageLabels { route: cell.route.clone(), device: cell.device };
             let key = (page, cell.metric.name().to_owned(), cell.limit.max);
             let hours = counts.histories.get(&key).map(|history| &history.hours);
-            VitalReport::new(cell, *measured, hours.and_then(|hours| hours.keys().next_back().copied()))
+            VitalReport::new(
+                cell,
+                *measured,
+                hours.and_then(|hours| hours.keys().next_back().copied()),
+                shards,
+            )
         };
         let (vitals, more_vitals) = VitalReport::worst_first(cells.iter().map(vital).collect());
         let mut report = HealthReport::new(site, &health, release_id, now);
+        report.shards = shards.cloned();
         report.details = Some(HealthDetails {
             reasons: health.reasons.clone(),
             because: health.parts.iter().map(|part| (part.name, part.because.clone())).collect(),
@@ -127,7 +140,7 @@ impl SiteCounts<'_> {
             requests,
             cache,
         });
-        report.operations = Some(operations);
+        report.operations = operations;
         report
     }
 }
@@ -213,8 +226,9 @@ mod tests {
             budgets: &budgets,
             traffic: &TrafficStats::default(),
             has_traffic: false,
+            shards: None,
         };
-        counts.evaluate("shop", status(), "1", NOW)
+        counts.evaluate("shop", Some(status()), "1", NOW)
     }
 
     #[test]

@@ -18,6 +18,7 @@ pub mod hourly_range;
 pub mod operations;
 pub mod origin_check;
 pub mod page_evidence;
+pub mod partial_read;
 pub mod performance_document;
 pub mod performance_report;
 pub mod push_document;

@@ -43,7 +43,7 @@ pub struct MemoryUsage {
 pub struct QueueDepths {
     /// Views in the coordinator's journal that are not counted yet.
     pub journal: u64,
-    /// Documents waiting to be outbox.
+    /// Documents waiting to be sent.
     pub push: u64,
     /// Documents that a backend rejected for good.
     #[serde(rename = "parked")]
@@ -63,7 +63,7 @@ pub struct BackendStatus {
     /// The end of the pause while the circuit is open.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub open_until: Option<UnixMillis>,
-    /// Documents waiting to be outbox.
+    /// Documents waiting to be sent.
     pub waiting: u64,
     /// The start of the oldest waiting window.
     #[serde(default, skip_serializing_if = "Option::is_none")]

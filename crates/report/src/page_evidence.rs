@@ -166,7 +166,7 @@ fn query_cost<'a>(name: &'a str, stats: &QueryStats) -> Option<BackendQueryCost<
 mod tests {
     use ledger::{Cell, Group};
     use sketch::Sketch;
-    use traffic::{Method, ResponseClass, ResponseRecord, StatusClass};
+    use traffic::{RequestMethod, ResponseClass, ResponseRecord, StatusClass};
     use wire::beacon::CacheStatus;
 
     use super::*;
@@ -201,7 +201,7 @@ mod tests {
         };
         let mut traffic = TrafficStats::default();
         let answer = ResponseClass {
-            method: Method::Get,
+            method: RequestMethod::Get,
             status_class: StatusClass::Success,
             cache: CacheStatus::Miss,
             detail: "expired".into(),

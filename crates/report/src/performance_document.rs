@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
-use wire::UnixMillis;
 use wire::query_response::MetricStats;
+use wire::{ShardCoverage, UnixMillis};
 
 use crate::advice::Advice;
 use crate::backend_queries::{BackendQueries, BackendQuery};
@@ -32,6 +32,9 @@ pub struct PerformanceScope {
     pub from: UnixMillis,
     /// The end of the time span, exclusive.
     pub to: UnixMillis,
+    /// Absent if every shard answered; otherwise the shards whose counts are included.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shards: Option<ShardCoverage>,
 }
 
 /// The overview: health, bottlenecks and recommendations.
@@ -150,7 +153,7 @@ pub struct MonitoringResponse {
 impl PerformanceScope {
     /// Creates the scope of a document.
     #[must_use]
-    pub const fn new(site: String, from: UnixMillis, to: UnixMillis) -> Self {
-        Self { v: VERSION, site, from, to }
+    pub const fn new(site: String, from: UnixMillis, to: UnixMillis, shards: Option<ShardCoverage>) -> Self {
+        Self { v: VERSION, site, from, to, shards }
     }
 }

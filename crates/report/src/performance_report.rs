@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use budget::Budgets;
-use ledger::{MetricCell, QueryResult};
+use ledger::QueryResult;
 use wire::{Metric, WindowSpan};
 
 use crate::query_parameters::BY_PAGE;
@@ -34,15 +34,10 @@ pub fn release_pages(before: &QueryResult, after: &QueryResult, budgets: &Budget
     let mut pages = Vec::new();
     for (group, cell) in &after.cells {
         let Some((route, device)) = group.page(BY_PAGE) else { continue };
-        for (metric, tally) in &cell.metrics {
+        for metric in cell.metrics.keys() {
             let Some(limit) = budgets.limit(route, device, *metric) else { continue };
-            let earlier = before.cells.get(group).and_then(|cell| cell.metrics.get(metric));
-            let counts = |tally: Option<&MetricCell>| {
-                budget::BudgetTally::from(
-                    tally.map(|tally| tally.counts_for_limit(limit.max)).unwrap_or_default(),
-                )
-            };
-            let (before, after) = (counts(earlier), counts(Some(tally)));
+            let tally = |release: &QueryResult| release.limit_counts(group, *metric, limit.max).into();
+            let (before, after) = (tally(before), tally(after));
             pages.push(ReleasePage { route: route.to_owned(), device, metric: *metric, before, after });
         }
     }
@@ -51,7 +46,7 @@ pub fn release_pages(before: &QueryResult, after: &QueryResult, budgets: &Budget
 
 #[cfg(test)]
 mod tests {
-    use ledger::{Cell, Group};
+    use ledger::{Cell, Group, MetricCell};
     use sketch::Sketch;
 
     use super::*;

@@ -6,13 +6,20 @@ use ledger::{Cell, Dimension, Group, MetricCell, QueryResult, SeriesQuery};
 use sketch::SketchBucket;
 use wire::query_response::{self, BudgetDifference, MetricStats, QueryTotals};
 use wire::summary::{Summary, SummaryBudget, SummaryCell, VERSION};
-use wire::{Device, Metric};
+use wire::{Device, Metric, ShardCoverage};
 
+use crate::partial_read::verdict_on_shards;
 use crate::stats_format::{display_unit, display_value, stats};
 
 /// Lists each route, device class and metric with its verdict.
 #[must_use]
-pub fn summary(site: String, query: &SeriesQuery, groups: QueryResult, budgets: &Budgets) -> Summary {
+pub fn summary(
+    site: String,
+    query: &SeriesQuery,
+    groups: QueryResult,
+    budgets: &Budgets,
+    shards: Option<ShardCoverage>,
+) -> Summary {
     let QueryTotals { from, to, last_beacon_at: heard_at, views, visits, sent, received: heard, lost } =
         totals(query, &groups);
     let refused = groups.rejections;
@@ -29,6 +36,7 @@ pub fn summary(site: String, query: &SeriesQuery, groups: QueryResult, budgets: 
         lost,
         refused,
         cells: Vec::new(),
+        shards,
     };
     for (group, cell) in groups.cells {
         let Some((route, device)) = group.page(&query.by) else { continue };
@@ -37,7 +45,14 @@ pub fn summary(site: String, query: &SeriesQuery, groups: QueryResult, budgets: 
             let tally = cell.metrics.get(&metric);
             let limit = budgets.limit(route, device, metric);
             if tally.is_some() || limit.is_some() {
-                summary.cells.push(summary_line(route, device, metric, tally, limit));
+                summary.cells.push(summary_line(
+                    route,
+                    device,
+                    metric,
+                    tally,
+                    limit,
+                    summary.shards.as_ref(),
+                ));
             }
         }
     }
@@ -50,10 +65,11 @@ fn summary_line(
     metric: Metric,
     tally: Option<&MetricCell>,
     limit: Option<budget::Limit>,
+    shards: Option<&ShardCoverage>,
 ) -> SummaryCell {
     let judged = limit.map(|limit| {
         let kept = tally.map(|tally| tally.counts_for_limit(limit.max)).unwrap_or_default();
-        let verdict = limit.verdict(budget::BudgetTally::from(kept));
+        let verdict = verdict_on_shards(limit.verdict(budget::BudgetTally::from(kept)), shards);
         let budget = SummaryBudget {
             max: display_value(metric, limit.max),
             percentile: limit.percentile,
@@ -148,16 +164,12 @@ pub fn differences(
 ) -> Vec<query_response::ComparisonLine> {
     let (all_a, all_b) = (a.total(), b.total());
     let judged = |metric: Metric| {
-        let kept = |groups: &QueryResult, group: &Group, limit: u32| {
-            let tally = groups.cells.get(group).and_then(|cell| cell.metrics.get(&metric));
-            let kept = tally.map(|tally| tally.counts_for_limit(limit)).unwrap_or_default();
-            budget::BudgetTally::from(kept)
-        };
         let strata: Vec<Stratum> = (a.cells.keys())
             .filter_map(|group| {
                 let (route, device) = group.page(by)?;
                 let limit = budgets.limit(route, device, metric)?.max;
-                Some(Stratum { before: kept(a, group, limit), after: kept(b, group, limit) })
+                let tally = |result: &QueryResult| result.limit_counts(group, metric, limit).into();
+                Some(Stratum { before: tally(a), after: tally(b) })
             })
             .collect();
         ReleaseComparison::from_strata(&strata).map(|found| BudgetDifference {

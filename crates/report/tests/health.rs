@@ -1,11 +1,13 @@
 //! Health: parts that add up to the score, and missing data that is never green.
 
+use std::collections::BTreeSet;
+
 use budget::{BudgetTally, Limit, Severity};
 use proptest::prelude::*;
 use report::health::{
     Availability, BudgetedCell, Health, HealthInputs, HealthStatus, OriginHealth, RequestHealth,
 };
-use wire::{Device, Metric, UnixMillis};
+use wire::{Device, Metric, ShardCoverage, UnixMillis};
 
 const NOW: UnixMillis = UnixMillis(1_800_000_000_000);
 
@@ -27,6 +29,7 @@ fn healthy_inputs() -> HealthInputs {
         origin: Availability::Known(OriginHealth { is_up: true, response_ms: 35.0 }),
         last_beacon_at: Some(NOW.saturating_sub(2000)),
         missed_views: 0.1,
+        shards: None,
     }
 }
 
@@ -161,11 +164,37 @@ fn any_health_inputs() -> impl Strategy<Value = HealthInputs> {
             },
             last_beacon_at: heard.map(|ago| NOW.saturating_sub(ago)),
             missed_views: missed,
+            shards: None,
         },
     )
 }
 
+fn without_one_shard() -> Option<ShardCoverage> {
+    ShardCoverage::new(64, BTreeSet::from([17]))
+}
+
+#[test]
+fn a_site_whose_shards_do_not_all_answer_is_degraded_and_says_which() {
+    let partial = HealthInputs { shards: without_one_shard(), ..healthy_inputs() };
+    check(
+        &partial,
+        HealthStatus::Degraded,
+        60,
+        "63 of 64 shards answered; the counts of shard 17 are missing.",
+    );
+    let health = Health::evaluate(&partial, NOW);
+    assert_eq!(health.parts.iter().find(|part| part.name == "vitals").map(|part| part.points), Some(0));
+}
+
 proptest! {
+    #[test]
+    fn a_part_of_the_shards_is_never_healthy_and_never_scores_more(known in any_health_inputs()) {
+        let partial = HealthInputs { shards: without_one_shard(), ..known.clone() };
+        let (whole, partial) = (Health::evaluate(&known, NOW), Health::evaluate(&partial, NOW));
+        prop_assert!(partial.status >= HealthStatus::Degraded.max(whole.status));
+        prop_assert!(partial.score <= whole.score);
+    }
+
     #[test]
     fn the_parts_add_up_to_the_score(known in any_health_inputs()) {
         let health = Health::evaluate(&known, NOW);

@@ -9,7 +9,7 @@ use budget::{
 };
 use serde::Serialize;
 use wire::budget_report::{BudgetCell, BudgetReport, Regression};
-use wire::{Device, LimitCounts, Metric};
+use wire::{Device, LimitCounts, Metric, ShardCoverage};
 
 use crate::lighthouse_ci::{CheckedAssertion, LabGateRow, LhciVerification};
 
@@ -45,6 +45,9 @@ pub struct GateReport {
     pub lab: Vec<LabGateRow>,
     /// The error of a newer budgets.json that the edge rejected.
     pub refused: Option<String>,
+    /// The shards of the edge that answered; null if all did. Without all of them no budget is proven met, and the
+    /// gate does not pass.
+    pub shards: Option<ShardCoverage>,
 }
 
 /// The readiness of a waiting gate.
@@ -150,9 +153,16 @@ pub fn gate_report(
     let (verdicts, field) = evaluate_gate(&cells);
     let (worse, comparison) = compare_release(budgets, budget_report);
     let lab = labs.iter().map(LhciVerification::gate_outcome).max().unwrap_or(GateOutcome::Pass);
-    let answer = field.max(comparison).max(lab);
+    let shards = budget_report.shards.as_ref();
+    // The views that are missing might be those that violate a budget.
+    let missing = if shards.is_some() { GateOutcome::Insufficient } else { GateOutcome::Pass };
+    let answer = field.max(comparison).max(lab).max(missing);
     let waits = gate_readiness(&cells);
 
+    let verdicts = verdicts.into_iter().map(|verdict| match shards {
+        Some(_) => verdict.on_partial_data(),
+        None => verdict,
+    });
     let mut rows: Vec<GateRow> =
         judged.into_iter().zip(verdicts).map(|(one, verdict)| one.into_row(verdict.name(), labs)).collect();
     rows.sort_by_key(|row| row.verdict != "violated");
@@ -167,7 +177,8 @@ pub fn gate_report(
         to: budget_report.to.0,
         views: budget_report.views,
         waiting: ReadinessReport {
-            ready: waits.ready,
+            // A judgement waits for all shards.
+            ready: if shards.is_some() { 0 } else { waits.ready },
             total: waits.total,
             certainly_violated: waits.certainly_violated,
         },
@@ -175,6 +186,7 @@ pub fn gate_report(
         regressions: worse,
         lab: labs.iter().flat_map(LhciVerification::gate_rows).collect(),
         refused: budget_report.budgets.refused.as_ref().map(|refused| refused.reason.clone()),
+        shards: shards.cloned(),
     }
 }
 
@@ -197,6 +209,7 @@ pub fn lab_gate_report(labs: &[LhciVerification]) -> GateReport {
         regressions: Vec::new(),
         lab: labs.iter().flat_map(LhciVerification::gate_rows).collect(),
         refused: None,
+        shards: None,
     }
 }
 

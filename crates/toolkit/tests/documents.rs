@@ -226,6 +226,22 @@ fn without_local_budgets_the_limits_of_the_edge_apply() {
 }
 
 #[test]
+fn a_part_of_the_shards_proves_no_budget_met() {
+    let on_shards = |k| {
+        let shards = json!({ "shards": { "answered": 63, "of": 64, "unanswered": [17] } });
+        json!(gate_report(None, &budget_report(&[cell("/", None, "LCP", 2000.0, k)], shards), &[]))
+    };
+    let met = on_shards(190);
+    assert_eq!(
+        (&met["answer"], &met["code"], &met["rows"][0]["verdict"], &met["shards"]["unanswered"]),
+        (&json!("insufficient"), &json!(2), &json!("insufficient"), &json!([17]))
+    );
+    assert_eq!((&met["waiting"]["ready"], &met["waiting"]["of"]), (&json!(0), &json!(1)));
+    // Views over the limit are not fewer for those that are missing.
+    assert_eq!((&on_shards(100)["answer"], &on_shards(100)["code"]), (&json!("violated"), &json!(1)));
+}
+
+#[test]
 fn a_release_is_compared_with_the_one_before() {
     let cells: Vec<Value> = ["LCP", "CLS", "INP"]
         .into_iter()

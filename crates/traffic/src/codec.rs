@@ -7,7 +7,7 @@ use wire::beacon::CacheStatus;
 use wire::{CodecError, Window};
 
 use crate::latency::{LatencyHistogram, SKETCH_METRIC};
-use crate::response_class::{Method, ResponseClass, StatusClass};
+use crate::response_class::{RequestMethod, ResponseClass, StatusClass};
 use crate::stats::{QueryStats, ResponseStats, RouteStats, TrafficStats, TrafficWindows};
 
 impl TrafficStats {
@@ -164,7 +164,7 @@ enum StoredCacheStatus {
 
 #[derive(PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 struct StoredClass {
-    method: Method,
+    method: RequestMethod,
     status_class: StatusClass,
     cache: StoredCacheStatus,
     detail: String,

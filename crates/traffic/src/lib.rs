@@ -12,7 +12,7 @@ mod stats;
 pub use buffer::{BatchHeader, TrafficBatch, TrafficBuffer};
 pub use latency::LatencyHistogram;
 pub use report::fill_report;
-pub use response_class::{Method, ResponseClass, StatusClass};
+pub use response_class::{RequestMethod, ResponseClass, StatusClass};
 pub use stats::{
     CacheOutcomeCounts, MAX_ROUTES, QueryStats, REPEATED_QUERY_THRESHOLD, ResponseRecord, ResponseStats,
     RouteStats, TrafficStats, TrafficWindows,

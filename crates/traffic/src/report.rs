@@ -68,12 +68,12 @@ fn ranked(sums: BTreeMap<String, (u64, u64)>) -> impl Iterator<Item = (String, u
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::response_class::{Method, ResponseClass, StatusClass};
+    use crate::response_class::{RequestMethod, ResponseClass, StatusClass};
     use crate::stats::ResponseRecord;
 
     fn add(traffic: &mut TrafficStats, route: &str, cache: CacheStatus, detail: &str, origin: Option<u64>) {
         let class = ResponseClass {
-            method: Method::Get,
+            method: RequestMethod::Get,
             status_class: StatusClass::Success,
             cache,
             detail: detail.into(),

@@ -7,7 +7,7 @@ use wire::beacon::CacheStatus;
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ResponseClass {
     /// The method.
-    pub method: Method,
+    pub method: RequestMethod,
     /// The class of the status code.
     pub status_class: StatusClass,
     /// The cache status.
@@ -18,7 +18,7 @@ pub struct ResponseClass {
 
 /// The request method. Clients can send any token, so all but the common ones are one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub enum Method {
+pub enum RequestMethod {
     /// GET.
     Get,
     /// HEAD.
@@ -52,7 +52,7 @@ pub enum StatusClass {
     ServerError,
 }
 
-impl Method {
+impl RequestMethod {
     /// Parses a method.
     #[must_use]
     pub fn from_name(name: &str) -> Self {

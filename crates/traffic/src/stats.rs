@@ -135,6 +135,13 @@ impl TrafficWindows {
         let window = if stored.span < span { Window::containing(span, stored.start) } else { stored };
         self.0.entry(window).or_default().route_mut(route).merge(stats);
     }
+
+    /// Adds the windows of another shard.
+    pub fn merge(&mut self, other: Self) {
+        for (window, traffic) in other.0 {
+            self.0.entry(window).or_default().merge(&traffic);
+        }
+    }
 }
 
 impl RouteStats {
@@ -272,11 +279,11 @@ const MAX_QUERIES: usize = 50;
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use crate::response_class::Method;
+    use crate::response_class::RequestMethod;
 
     pub(crate) fn record<'a>(route: &'a str, edge: u64, queries: &'a [(String, f64)]) -> ResponseRecord<'a> {
         let class = ResponseClass {
-            method: Method::Get,
+            method: RequestMethod::Get,
             status_class: StatusClass::Success,
             cache: CacheStatus::Miss,
             detail: "stored".into(),

@@ -170,7 +170,7 @@ impl TraceEntry {
 }
 
 /// One measurement of one metric, with its entries as the core grouped them.
-struct Measurement {
+struct TracedSubscription {
     metric: Metric,
     options: TraceOptions,
     /// The index of the subscription. The measurement of FCP that CLS waits for has none.
@@ -193,7 +193,7 @@ enum DeferredWork {
 
 struct Replay {
     tracker: Box<CallbackTracker>,
-    measurements: Vec<Measurement>,
+    subscriptions: Vec<TracedSubscription>,
     /// All entries so far, which a new observer finds in the buffer.
     buffer: Vec<TraceEntry>,
     /// Entries taken when the page was hidden, to be delivered after the page's listeners.
@@ -215,7 +215,7 @@ impl Replay {
         let Some(page) = events.iter().find(|event| event.is == "observing") else { return Vec::new() };
         let mut replay = Self {
             tracker: Box::new(CallbackTracker::new()),
-            measurements: Vec::new(),
+            subscriptions: Vec::new(),
             buffer: Vec::new(),
             taken: Vec::new(),
             idle: VecDeque::new(),
@@ -257,7 +257,7 @@ impl Replay {
     }
 
     fn subscribe(&mut self, metric: Metric, options: TraceOptions, subscription: Option<usize>) {
-        self.measurements.push(Measurement {
+        self.subscriptions.push(TracedSubscription {
             metric,
             options,
             subscription,
@@ -319,8 +319,8 @@ impl Replay {
         self.tracker.history.first_hidden = hidden.unwrap_or(self.first_hidden_now());
         let buffered = self.buffered_entries();
         self.record_interaction_ids(&buffered);
-        for slot in 0..self.measurements.len() {
-            match self.measurements[slot].metric {
+        for slot in 0..self.subscriptions.len() {
+            match self.subscriptions[slot].metric {
                 Metric::Cls | Metric::Ttfb => {}
                 _ => self.open(slot),
             }
@@ -329,7 +329,7 @@ impl Replay {
 
     fn start(&mut self, slot: usize) {
         let navigation_type = self.navigation_type();
-        let measurement = &mut self.measurements[slot];
+        let measurement = &mut self.subscriptions[slot];
         measurement.open = true;
         measurement.navigation_type = navigation_type;
         let all_changes = measurement.options.report_all_changes;
@@ -341,7 +341,7 @@ impl Replay {
         self.start(slot);
         let buffered = self.buffered_entries();
         self.deliver(&buffered, |other| other == slot);
-        if self.measurements[slot].metric == Metric::Cls {
+        if self.subscriptions[slot].metric == Metric::Cls {
             self.report(slot, ReportTrigger::Change);
         }
     }
@@ -366,14 +366,14 @@ impl Replay {
 
     /// Delivers entries to the observers of their types.
     fn deliver(&mut self, entries: &[TraceEntry], to: impl Fn(usize) -> bool) {
-        for slot in (0..self.measurements.len()).filter(|slot| to(*slot)) {
+        for slot in (0..self.subscriptions.len()).filter(|slot| to(*slot)) {
             let batch = self.observed_by(slot, entries);
-            if !self.measurements[slot].open || batch.is_empty() {
+            if !self.subscriptions[slot].open || batch.is_empty() {
                 continue;
             }
             match self.idle.back_mut() {
                 Some(group)
-                    if self.measurements[slot].metric == Metric::Inp
+                    if self.subscriptions[slot].metric == Metric::Inp
                         && self.page.visibility.as_deref() == Some("visible") =>
                 {
                     group.push(DeferredWork::Batch(slot, batch));
@@ -384,7 +384,7 @@ impl Replay {
     }
 
     fn observed_by(&self, slot: usize, entries: &[TraceEntry]) -> Vec<TraceEntry> {
-        let Measurement { metric, options, .. } = &self.measurements[slot];
+        let TracedSubscription { metric, options, .. } = &self.subscriptions[slot];
         let mut batch: Vec<TraceEntry> = entries
             .iter()
             .filter(|entry| match (entry.entry_type.as_str(), metric) {
@@ -407,14 +407,14 @@ impl Replay {
     }
 
     fn process_batch(&mut self, slot: usize, batch: &[TraceEntry], trigger: ReportTrigger) {
-        let Measurement { metric, options, .. } = self.measurements[slot];
+        let TracedSubscription { metric, options, .. } = self.subscriptions[slot];
         let every = options.report_all_changes || options.report_soft_navs;
         for (index, entry) in batch.iter().enumerate() {
             let at = entry.start_time;
             match entry.entry_type.as_str() {
                 "soft-navigation" => self.start_soft_navigation(slot, entry),
-                "paint" if entry.name == "first-contentful-paint" && !self.measurements[slot].done => {
-                    self.measurements[slot].done = true;
+                "paint" if entry.name == "first-contentful-paint" && !self.subscriptions[slot].done => {
+                    self.subscriptions[slot].done = true;
                     self.measure(slot, ReportTrigger::Final, vec![at], at - self.activation_start(), at);
                 }
                 "largest-contentful-paint" if every || index + 1 == batch.len() => {
@@ -446,7 +446,7 @@ impl Replay {
 
     /// Ends the view and begins another, for a soft navigation.
     fn start_soft_navigation(&mut self, slot: usize, entry: &TraceEntry) {
-        let metric = self.measurements[slot].metric;
+        let metric = self.subscriptions[slot].metric;
         let at = entry.start_time;
         match metric {
             Metric::Lcp | Metric::Cls | Metric::Inp => self.update_value(slot, ReportTrigger::Final),
@@ -472,7 +472,7 @@ impl Replay {
 
     /// Records a paint caused by an interaction, for the view that the interaction started.
     fn record_interaction_paint(&mut self, slot: usize, entry: &TraceEntry) {
-        let Some(navigation) = &self.measurements[slot].navigation else { return };
+        let Some(navigation) = &self.subscriptions[slot].navigation else { return };
         if navigation.navigation_id.is_none() || entry.interaction_id != navigation.interaction_id {
             return;
         }
@@ -487,8 +487,8 @@ impl Replay {
         let taken = std::mem::take(&mut self.taken);
         if self.begun && hidden {
             for metric in [Metric::Inp, Metric::Cls, Metric::Fid] {
-                for slot in 0..self.measurements.len() {
-                    if self.measurements[slot].open && self.measurements[slot].metric == metric {
+                for slot in 0..self.subscriptions.len() {
+                    if self.subscriptions[slot].open && self.subscriptions[slot].metric == metric {
                         let batch = self.observed_by(slot, &taken);
                         self.process_batch(slot, &batch, ReportTrigger::Hide);
                     }
@@ -514,10 +514,10 @@ impl Replay {
     fn restore(&mut self, event: &TraceEvent) {
         self.restored = Some(event.time_stamp);
         self.awaits_first_input = true;
-        for slot in 0..self.measurements.len() {
-            if self.measurements[slot].open {
+        for slot in 0..self.subscriptions.len() {
+            if self.subscriptions[slot].open {
                 self.renew(slot, "back-forward-cache", None);
-                if self.measurements[slot].metric == Metric::Ttfb {
+                if self.subscriptions[slot].metric == Metric::Ttfb {
                     self.measure(slot, ReportTrigger::Final, Vec::new(), 0.0, f64::NEG_INFINITY);
                 }
             }
@@ -527,13 +527,13 @@ impl Replay {
     /// Records the paint of a restored page, two frames after the restore.
     fn record_restore_paint(&mut self, now: f64) {
         let Some(restored) = self.restored else { return };
-        for slot in 0..self.measurements.len() {
-            match self.measurements[slot].metric {
-                Metric::Fcp | Metric::Lcp if self.measurements[slot].open => {
+        for slot in 0..self.subscriptions.len() {
+            match self.subscriptions[slot].metric {
+                Metric::Fcp | Metric::Lcp if self.subscriptions[slot].open => {
                     self.renew(slot, "back-forward-cache", None);
                     self.measure(slot, ReportTrigger::Final, Vec::new(), now - restored, f64::NEG_INFINITY);
                 }
-                Metric::Cls if self.measurements[slot].open => self.report(slot, ReportTrigger::Change),
+                Metric::Cls if self.subscriptions[slot].open => self.report(slot, ReportTrigger::Change),
                 _ => {}
             }
         }
@@ -558,8 +558,8 @@ impl Replay {
         };
         let Some((at, delay)) = first else { return };
         self.awaits_first_input = false;
-        for slot in 0..self.measurements.len() {
-            if self.measurements[slot].open && self.measurements[slot].metric == Metric::Fid {
+        for slot in 0..self.subscriptions.len() {
+            if self.subscriptions[slot].open && self.subscriptions[slot].metric == Metric::Fid {
                 self.measure(slot, ReportTrigger::Final, vec![at], (at + delay) - at, at);
             }
         }
@@ -569,12 +569,12 @@ impl Replay {
         let Some(navigation) = self.page.navigation.clone().filter(|_| self.loaded && self.begun) else {
             return;
         };
-        for slot in 0..self.measurements.len() {
-            if self.measurements[slot].metric == Metric::Ttfb
-                && !self.measurements[slot].done
+        for slot in 0..self.subscriptions.len() {
+            if self.subscriptions[slot].metric == Metric::Ttfb
+                && !self.subscriptions[slot].done
                 && self.has_valid_navigation_timing()
             {
-                self.measurements[slot].done = true;
+                self.subscriptions[slot].done = true;
                 self.start(slot);
                 let value = navigation.response_start - navigation.activation_start;
                 self.measure(slot, ReportTrigger::Final, vec![0.0], value, f64::NEG_INFINITY);
@@ -592,9 +592,9 @@ impl Replay {
     }
 
     fn finalize_lcp(&mut self) {
-        for slot in 0..self.measurements.len() {
-            if self.measurements[slot].open && self.measurements[slot].metric == Metric::Lcp {
-                let last = DeferredWork::Final(slot, self.measurements[slot].instance);
+        for slot in 0..self.subscriptions.len() {
+            if self.subscriptions[slot].open && self.subscriptions[slot].metric == Metric::Lcp {
+                let last = DeferredWork::Final(slot, self.subscriptions[slot].instance);
                 match self.idle.back_mut() {
                     Some(group) if self.page.visibility.as_deref() == Some("visible") => group.push(last),
                     _ => self.run_deferred(vec![last]),
@@ -607,7 +607,7 @@ impl Replay {
         for work in due {
             match work {
                 DeferredWork::Batch(slot, batch) => self.process_batch(slot, &batch, ReportTrigger::Change),
-                DeferredWork::Final(slot, instance) if self.measurements[slot].instance == instance => {
+                DeferredWork::Final(slot, instance) if self.subscriptions[slot].instance == instance => {
                     self.report(slot, ReportTrigger::Final)
                 }
                 DeferredWork::Final(..) => {}
@@ -616,7 +616,7 @@ impl Replay {
     }
 
     fn renew(&mut self, slot: usize, navigation_type: &str, navigation: Option<TraceEntry>) {
-        let measurement = &mut self.measurements[slot];
+        let measurement = &mut self.subscriptions[slot];
         let count = self.tracker.history.interaction_count(self.count);
         let all_changes = measurement.options.report_all_changes;
         self.tracker.subscriptions[slot].begin(measurement.metric, all_changes, true, count);
@@ -639,13 +639,13 @@ impl Replay {
         if occurred_at < self.tracker.history.first_hidden
             && self.tracker.subscriptions[slot].record_duration(duration)
         {
-            self.measurements[slot].entries = entries;
+            self.subscriptions[slot].entries = entries;
             self.report(slot, trigger);
         }
     }
 
     fn group_entry(&mut self, slot: usize, list: f64, entry: f64, grouping: EntryGrouping) {
-        let list = self.measurements[slot].lists.entry(list.to_bits()).or_default();
+        let list = self.subscriptions[slot].lists.entry(list.to_bits()).or_default();
         match grouping {
             EntryGrouping::Discard => {}
             EntryGrouping::StartGroup => *list = vec![entry],
@@ -656,10 +656,10 @@ impl Replay {
     fn update_value(&mut self, slot: usize, trigger: ReportTrigger) {
         let count = self.tracker.history.interaction_count(self.count);
         if let Some(list) = self.tracker.subscriptions[slot].update_value(count) {
-            self.measurements[slot].entries =
-                self.measurements[slot].lists.get(&list.to_bits()).cloned().unwrap_or_default();
+            self.subscriptions[slot].entries =
+                self.subscriptions[slot].lists.get(&list.to_bits()).cloned().unwrap_or_default();
         }
-        if matches!(self.measurements[slot].metric, Metric::Cls | Metric::Inp)
+        if matches!(self.subscriptions[slot].metric, Metric::Cls | Metric::Inp)
             || trigger == ReportTrigger::Final
         {
             self.report(slot, trigger);
@@ -669,8 +669,8 @@ impl Replay {
     fn report(&mut self, slot: usize, trigger: ReportTrigger) {
         let vital = &mut self.tracker.subscriptions[slot];
         let Some(delta) = vital.report(trigger) else { return };
-        let Measurement { metric, subscription, navigation_type: kind, entries, .. } =
-            &self.measurements[slot];
+        let TracedSubscription { metric, subscription, navigation_type: kind, entries, .. } =
+            &self.subscriptions[slot];
         if let Some(subscription) = *subscription {
             self.reports.push(TraceReport {
                 subscription,
@@ -688,7 +688,7 @@ impl Replay {
         }
         // A page that was never seen does not shift.
         let waits = *metric == Metric::Fcp && subscription.is_none();
-        if waits && !self.measurements[slot + 1].open {
+        if waits && !self.subscriptions[slot + 1].open {
             self.open(slot + 1);
         }
     }

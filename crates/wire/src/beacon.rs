@@ -388,7 +388,8 @@ fn is_text(text: &str, max_bytes: usize) -> bool {
 /// The sends of a view are stored as the bits of a 32-bit word.
 const MAX_SENDS: usize = 32;
 const MAX_AGE_MS: u64 = 24 * 60 * 60 * 1000;
-const MAX_WEIGHT: u32 = 10_000;
+/// The largest sample weight.
+pub const MAX_WEIGHT: u32 = 10_000;
 const MAX_DIMENSIONS: usize = 5;
 const MAX_DURATION_MS: u32 = 600_000;
 const MAX_CLS_WIRE: u32 = 100_000;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Device, LimitCounts, UnixMillis};
+use crate::{Device, LimitCounts, ShardCoverage, UnixMillis};
 
 /// The version of the document.
 pub const VERSION: u8 = 1;
@@ -50,6 +50,9 @@ pub struct BudgetReport {
     /// The `offset` of the next page of cells, if there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next: Option<usize>,
+    /// Absent if every shard answered; otherwise the shards whose counts are included.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shards: Option<ShardCoverage>,
 }
 
 /// The budgets.json in force.

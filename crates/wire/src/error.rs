@@ -156,7 +156,9 @@ impl ApiError {
             detail: self.to_string(),
             field: self.field(),
         };
-        serde_json::to_string(&problem).unwrap_or_default()
+        // Strings and numbers are always writable; a body without them would hide the status.
+        serde_json::to_string(&problem)
+            .unwrap_or_else(|_| format!(r#"{{"type":"about:blank","status":{}}}"#, self.status()))
     }
 }
 

@@ -18,6 +18,8 @@ pub mod cache_admin;
 #[cfg(feature = "documents")]
 pub mod cache_analytics;
 #[cfg(feature = "documents")]
+mod client_network;
+#[cfg(feature = "documents")]
 mod codec;
 mod device;
 #[cfg(feature = "documents")]
@@ -38,6 +40,8 @@ pub mod query_response;
 #[cfg(feature = "documents")]
 pub mod routes;
 #[cfg(feature = "documents")]
+mod shard_coverage;
+#[cfg(feature = "documents")]
 pub mod summary;
 mod time;
 #[cfg(feature = "documents")]
@@ -48,6 +52,8 @@ mod window;
 #[cfg(feature = "documents")]
 pub use beacon::Beacon;
 #[cfg(feature = "documents")]
+pub use client_network::client_network;
+#[cfg(feature = "documents")]
 pub use codec::CodecError;
 pub use device::Device;
 #[cfg(feature = "documents")]
@@ -55,6 +61,8 @@ pub use error::{ApiError, Problem};
 #[cfg(feature = "documents")]
 pub use limit_counts::LimitCounts;
 pub use metric::{Metric, Rating, Thresholds};
+#[cfg(feature = "documents")]
+pub use shard_coverage::ShardCoverage;
 pub use time::UnixMillis;
 #[cfg(feature = "documents")]
 pub use window::{Window, WindowSpan};

@@ -111,7 +111,7 @@ mod tests {
         delta.record_view(false, &values);
         delta.record_view(true, &values);
         assert_eq!(
-            serde_json::to_string(&delta).unwrap_or_default(),
+            serde_json::to_string(&delta).expect("JSON"),
             r#"{"v":1,"views":1,"bots":1,"metrics":{"CLS":[0,1,0],"INP":[0,0,1],"LCP":[1,0,0]}}"#
         );
     }

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::attribution::SubpartKind;
 use crate::beacon::LossReason;
-use crate::{Device, UnixMillis};
+use crate::{Device, ShardCoverage, UnixMillis};
 
 /// The version of the documents.
 pub const VERSION: u8 = 1;
@@ -28,6 +28,9 @@ pub struct QueryResponse {
     /// The `offset` of the next page; absent on the last one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next: Option<usize>,
+    /// Absent if every shard answered; otherwise the shards whose counts are included.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shards: Option<ShardCoverage>,
 }
 
 /// A time span with its totals.
@@ -130,6 +133,9 @@ pub struct ComparisonResponse {
     pub b: QueryTotals,
     /// A line for each metric of either.
     pub lines: Vec<ComparisonLine>,
+    /// Absent if every shard answered for both; otherwise the shards whose counts are included.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shards: Option<ShardCoverage>,
 }
 
 /// One metric of both.
@@ -175,6 +181,9 @@ pub struct CausesResponse {
     pub to: UnixMillis,
     /// A line for each page and metric with attributed slow views.
     pub lines: Vec<SlowViewCauses>,
+    /// Absent if every shard answered; otherwise the shards whose counts are included.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shards: Option<ShardCoverage>,
 }
 
 /// The slow views of a page by one metric: those over budget or, without a budget, those not rated good.

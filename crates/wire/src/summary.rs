@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::beacon::LossReason;
-use crate::{Device, UnixMillis};
+use crate::{Device, ShardCoverage, UnixMillis};
 
 /// The version of the document.
 pub const VERSION: u8 = 1;
@@ -42,6 +42,9 @@ pub struct Summary {
     pub refused: BTreeMap<String, u64>,
     /// A line for each route, device class and metric.
     pub cells: Vec<SummaryCell>,
+    /// Absent if every shard answered; otherwise the shards whose counts are included.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shards: Option<ShardCoverage>,
 }
 
 /// One metric of one route and device class.

@@ -87,9 +87,13 @@ export function subject({ site, release, against, views, from, to }) {
   return `${what}${against === null ? "" : ` against ${against}`}, ${integer(views)} views from ${day(from)} to ${day(to)}`;
 }
 
+/** @param {NonNullable<GateReport["shards"]>} shards */
+export const shardsLabel = ({ answered, of }) => `${integer(answered)} of ${integer(of)} shards answered`;
+
 /** Remarks and next steps. @param {GateReport} report @param {string} budgets */
-export function remarks({ answer, rows, refused, regressions, against, lab }, budgets) {
+export function remarks({ answer, rows, refused, regressions, against, lab, shards }, budgets) {
   const lines = [];
+  if (shards) lines.push(`${shardsLabel(shards)}: the views of the others are missing, so no budget is proven met. Run the gate again.`);
   const older = rows.filter(({ countedAgainst }) => countedAgainst !== null);
   for (const { line, metric, max, countedAgainst } of older.slice(0, 3)) {
     lines.push(
@@ -103,7 +107,7 @@ export function remarks({ answer, rows, refused, regressions, against, lab }, bu
   if (against !== null && regressions.length === 0) lines.push(`No comparison: no page has views of both releases.`);
   if (lab.some(({ outcome }) => outcome.startsWith("not"))) lines.push("Lighthouse CI did not make every assertion; `edge-vitals verify-lhci` shows the causes.");
   if (answer === "violated") lines.push(`\`edge-vitals budgets explain <path>\` lists the limits of a page in ${budgets}.`);
-  if (answer === "insufficient" && rows.length) lines.push("Insufficient data. Wait for views with `--wait 30m`, extend the time range with `--window 7d`, or pass with `--allow-insufficient`.");
+  if (answer === "insufficient" && rows.length && !shards) lines.push("Insufficient data. Wait for views with `--wait 30m`, extend the time range with `--window 7d`, or pass with `--allow-insufficient`.");
   return lines;
 }
 

@@ -9,7 +9,7 @@ use cache::{
     SelectedHeaders, SharedState, Step, StoredResponse, Tier, UnixMillis,
 };
 use export::trace::{RequestSpan, TraceContext};
-use traffic::{Method, ResponseClass, ResponseRecord, StatusClass};
+use traffic::{RequestMethod, ResponseClass, ResponseRecord, StatusClass};
 use wire::beacon::CacheStatus;
 use worker::js_sys::Uint8Array;
 use worker::wasm_bindgen::JsValue;
@@ -356,7 +356,7 @@ pub(crate) fn rejection_response(
 ) -> ReadyResponse {
     let site = sites.get(rejection.route_index).map_or(UNKNOWN_SITE, String::as_str);
     let class = ResponseClass {
-        method: Method::from_name(method),
+        method: RequestMethod::from_name(method),
         status_class: StatusClass::from_status(rejection.response.status),
         cache: CacheStatus::Bypass,
         detail: rejection.detail.to_owned(),
@@ -379,7 +379,7 @@ fn decode_envelope(envelope: &Uint8Array) -> Option<(CacheEntry, Uint8Array)> {
 
 fn response_class(record: &ExchangeRecord<'_>) -> ResponseClass {
     ResponseClass {
-        method: Method::from_name(record.method),
+        method: RequestMethod::from_name(record.method),
         status_class: StatusClass::from_status(record.status),
         cache: record.cache,
         detail: record.detail.to_owned(),

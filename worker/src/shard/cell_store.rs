@@ -2,7 +2,10 @@
 //! each step is written without an await, so wholly or not at all.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
+use budget::Budgets;
+use ledger::journal::{JournalStep, MergedViews};
 use ledger::{
     CardinalityGuard, CardinalityLimits, Cell, CellEffect, CellKey, DayRange, FoldedView, Horizon,
     HourlyLimitCounts, MinuteRollup, PageDeltas, QueryResult, RollupPlacement, SeriesLabels, SeriesQuery,
@@ -10,44 +13,88 @@ use ledger::{
 };
 use report::beacon_verdicts::limits_for;
 use wire::{CodecError, UnixMillis, Window, WindowSpan};
-use worker::{Error, Result, SqlStorageValue};
+use worker::{Delay, Error, Result, SqlStorageValue};
 
 use super::cause_store::PriorCounts;
+use super::journal::journal_error;
 use super::object::{ActiveBudgets, Shard};
+use super::schema::MAX_ADOPTION_STEPS;
 use super::sql::{from_sql_integer, to_sql_integer};
 use crate::clock::now;
 
 impl Shard {
-    /// Brings the cells up to what was told, a block of views at a time. Each block is written without
-    /// an await, so wholly or not at all.
+    /// Folds the views that arrived before.
     pub(super) async fn fold(&self, max_age_ms: u64) -> Result<()> {
-        let ActiveBudgets { budgets, .. } = self.active_budgets(max_age_ms).await?;
-        loop {
-            let (views, last) = self.uncounted_views()?;
-            if views.is_empty() {
-                return Ok(());
-            }
-            let horizon = self.horizon()?;
-            let mut cardinality = self.load_cardinality()?;
-            for window in cardinality.unknown_windows(&views, &horizon) {
-                cardinality.load_window(window, self.window_series(window)?);
-            }
-            let cells = self.load_cells(cells_to_load(&views, &cardinality, &horizon))?;
-            let limits = |labels: &SeriesLabels| limits_for(&budgets, labels);
-            let before = PriorCounts::from_views(&views);
-            let mut minute_rollup = self.minute_rollup.take();
-            let mut pages = PageDeltas::for_minute_rollup(minute_rollup.as_ref());
-            let effects = fold(views, cells, &mut cardinality, &horizon, limits, &mut pages);
-            self.update_causes(before, &effects, &horizon)?;
-            let counted = self.apply_effects(effects)?;
-            minute_rollup.iter_mut().for_each(|recent| recent.apply(&pages));
-            self.apply_page_deltas(pages)?;
-            self.record_counted(&counted, last)?;
-            self.store_fact("heavy", cardinality.frequent_routes())?;
-            // Where anything has failed, both are learned anew.
-            self.cardinality.replace(Some(cardinality));
-            self.minute_rollup.replace(minute_rollup);
+        match self.try_fold(max_age_ms).await? {
+            true => Ok(()),
+            false => Err(Error::RustError("journal is being migrated, the next event resumes it".into())),
         }
+    }
+
+    /// Folds the views that arrived before, a slice at a time; beacons are stored in between. Each slice is
+    /// written without an await, so wholly or not at all. Returns false if rows of an earlier journal are left for
+    /// the next event.
+    pub(super) async fn try_fold(&self, max_age_ms: u64) -> Result<bool> {
+        let ActiveBudgets { budgets, .. } = self.active_budgets(max_age_ms).await?;
+        for _ in 0..MAX_ADOPTION_STEPS {
+            if !self.adopt_earlier_rows()? {
+                break;
+            }
+            yield_to_events().await;
+        }
+        if !self.earlier_journals.borrow().is_empty() {
+            return Ok(false);
+        }
+        self.index_journal().await?;
+        let last = self.with_journal(|journal| Ok(journal.last_block()))?;
+        while let JournalStep::FoldBlocks { after } = self.with_journal(|journal| Ok(journal.next_step()))?
+            && after < last
+        {
+            let merged = self.with_journal(|journal| self.merge_blocks(journal, after))?;
+            self.fold_slice(&merged, &budgets)?;
+            if merged.through() < last {
+                yield_to_events().await;
+                self.index_journal().await?;
+            }
+        }
+        Ok(true)
+    }
+
+    /// Builds the index of the journal, where it is not built yet.
+    pub(super) async fn index_journal(&self) -> Result<()> {
+        while self.take_index_step()? {
+            yield_to_events().await;
+        }
+        Ok(())
+    }
+
+    fn fold_slice(&self, merged: &MergedViews, budgets: &Budgets) -> Result<()> {
+        let views = merged.unfolded_views();
+        let horizon = self.horizon()?;
+        let mut cardinality = self.load_cardinality()?;
+        for window in cardinality.unknown_windows(&views, &horizon) {
+            cardinality.load_window(window, self.window_series(window)?);
+        }
+        let cells = self.load_cells(cells_to_load(&views, &cardinality, &horizon))?;
+        let limits = |labels: &SeriesLabels| limits_for(budgets, labels);
+        let before = PriorCounts::from_views(&views);
+        let mut minute_rollup = self.minute_rollup.take();
+        let mut pages = PageDeltas::for_minute_rollup(minute_rollup.as_ref());
+        let effects = fold(views, cells, &mut cardinality, &horizon, limits, &mut pages);
+        self.update_causes(before, &effects, &horizon)?;
+        let counted = self.apply_effects(effects)?;
+        minute_rollup.iter_mut().for_each(|recent| recent.apply(&pages));
+        self.apply_page_deltas(pages)?;
+        self.with_journal(|journal| {
+            let folds = journal.prepare_folds(merged, &counted).map_err(journal_error)?;
+            self.write_folds(&folds)?;
+            journal.folds_written(folds).map_err(journal_error)
+        })?;
+        self.store_fact("heavy", cardinality.frequent_routes())?;
+        // Where anything has failed, both are learned anew.
+        self.cardinality.replace(Some(cardinality));
+        self.minute_rollup.replace(minute_rollup);
+        Ok(())
     }
 
     /// The counts of the last days.
@@ -309,6 +356,11 @@ impl Shard {
     pub(crate) fn horizon(&self) -> Result<Horizon> {
         Ok(self.load_fact("horizon")?.unwrap_or_default())
     }
+}
+
+/// Lets events that wait, such as beacons, come first.
+async fn yield_to_events() {
+    Delay::from(Duration::ZERO).await;
 }
 
 fn decode_cell(

@@ -2,7 +2,7 @@
 //! to receive; each of these has a file of its own.
 
 use ledger::{HourlyLimitCounts, QueryResult, SeriesQuery};
-use traffic::TrafficStats;
+use traffic::{TrafficStats, TrafficWindows};
 use wire::WindowSpan;
 use worker::{Error, Result};
 
@@ -13,7 +13,7 @@ use crate::config::Config;
 use crate::response::HandlerError;
 use crate::shard_client::call_and_merge;
 use crate::shard_protocol::{
-    CoordinatorCall, CoordinatorRequest, Merge, ReadLimitCounts, RunQuery, ShardCall,
+    CoordinatorCall, CoordinatorRequest, Merge, ReadLimitCounts, RunQuery, ShardCall, TrafficQuery,
 };
 
 impl Shard {
@@ -71,11 +71,9 @@ impl Shard {
         let watches = self.evaluate_watches(&counts, &budgets)?;
         self.write_hours(site, &config).await?;
         let mut recent_traffic = TrafficStats::default();
-        let answers = self.traffic_windows(
-            WindowSpan::Minute,
-            now().saturating_sub(CRON_INTERVAL_MS),
-            now().saturating_add(1),
-        )?;
+        let (from, to) = (now().saturating_sub(CRON_INTERVAL_MS), now().saturating_add(1));
+        let answers =
+            self.site_traffic(site, &config, TrafficQuery { span: WindowSpan::Minute, from, to }).await?;
         answers.0.values().for_each(|traffic| recent_traffic.merge(traffic));
         self.evaluate_alerts(site, &config, &budgets, &counts, &watches, &recent_traffic)
     }
@@ -114,6 +112,16 @@ impl Shard {
         self.merge_with_others(site, config, ReadLimitCounts, self.limit_counts()?).await
     }
 
+    /// Reads the statistics of responses from all shards.
+    pub(super) async fn site_traffic(
+        &self,
+        site: &str,
+        config: &Config,
+        query: TrafficQuery,
+    ) -> Result<TrafficWindows> {
+        self.merge_with_others(site, config, query, self.read_traffic(&query)?).await
+    }
+
     async fn merge_with_others<C: ShardCall<Reply: Merge> + Clone>(
         &self,
         site: &str,
@@ -121,7 +129,7 @@ impl Shard {
         request: C,
         own: C::Reply,
     ) -> Result<C::Reply> {
-        let others = config.shards.indices().skip(1);
+        let others = config.shards_of(site).indices().skip(1);
         call_and_merge(&self.env, site, others, request, own).await.map_err(|failure| match failure {
             HandlerError::Internal(error) => error,
             HandlerError::Rejected(refusal) => Error::RustError(format!("shards of {site}: {refusal}")),

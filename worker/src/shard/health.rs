@@ -12,6 +12,7 @@ use super::object::Shard;
 use crate::budgets;
 use crate::clock::now;
 use crate::config::Config;
+use crate::shard_protocol::TrafficQuery;
 
 impl Shard {
     /// Evaluates the health of the site, from the same counts as its document.
@@ -22,12 +23,13 @@ impl Shard {
         let limit_counts = self.site_limit_counts(site, config).await?;
         let budgets = self.active_budgets(budgets::MAX_AGE_MS).await?.budgets;
         let since = |span: WindowSpan| {
-            self.traffic_windows(span, now.saturating_sub(span.millis()), now.saturating_add(1))
+            let (from, to) = (now.saturating_sub(span.millis()), now.saturating_add(1));
+            self.site_traffic(site, config, TrafficQuery { span, from, to })
         };
         let mut traffic = TrafficStats::default();
-        since(WindowSpan::Hour)?.0.values().for_each(|window| traffic.merge(window));
+        since(WindowSpan::Hour).await?.0.values().for_each(|window| traffic.merge(window));
         let has_traffic =
-            !traffic.is_empty() || since(WindowSpan::Day)?.0.values().any(|window| !window.is_empty());
+            !traffic.is_empty() || since(WindowSpan::Day).await?.0.values().any(|window| !window.is_empty());
         let status = self.coordinator_status(site, groups.last_beacon_at).await?;
         let counts = SiteCounts {
             query: &query,
@@ -36,8 +38,9 @@ impl Shard {
             budgets: &budgets,
             traffic: &traffic,
             has_traffic,
+            shards: None,
         };
-        let report = counts.evaluate(site, status, env!("CARGO_PKG_VERSION"), now);
+        let report = counts.evaluate(site, Some(status), env!("CARGO_PKG_VERSION"), now);
         Ok((report.health, report.score))
     }
 

@@ -13,6 +13,7 @@ use super::object::Shard;
 use super::sql::{from_sql_integer, to_sql_integer};
 use crate::clock::now;
 use crate::config::Config;
+use crate::shard_protocol::TrafficQuery;
 
 impl Shard {
     /// Stores the hours that are complete.
@@ -25,7 +26,8 @@ impl Shard {
             let Some(at) = group.at.filter(|at| (from..to).contains(at)) else { continue };
             self.write_hour(at, inputs::visit_series(cell))?;
         }
-        for (window, traffic) in &self.traffic_windows(WindowSpan::Hour, from, to)?.0 {
+        let traffic = TrafficQuery { span: WindowSpan::Hour, from, to };
+        for (window, traffic) in &self.site_traffic(site, config, traffic).await?.0 {
             self.write_hour(window.start, inputs::traffic_series(traffic))?;
         }
         self.sql()

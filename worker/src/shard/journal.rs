@@ -1,14 +1,18 @@
-//! The journal: each view as of its latest beacon, until it is settled. Rows arrive in batches, which the shim
-//! collects; `ledger` folds them into cells.
+//! The stored rows of the journal. Rows arrive in batches, which the shim collects; `ledger::journal` decides which
+//! rows are written, folded and deleted.
 
-use ledger::{FoldedView, UnfoldedView, VIEW_SETTLED_AFTER_MS, ViewRecord, has_late_rows};
+use ledger::journal::{
+    FoldPlan, HashKey, Journal, JournalError, JournalStep, MergedViews, NewBlock, NewFold, ReceivedRows,
+    StoredRows,
+};
 use wire::UnixMillis;
+use wire::live::LiveDelta;
 use worker::wasm_bindgen::prelude::wasm_bindgen;
-use worker::{Result, SqlStorageValue};
+use worker::{Error, Result, SqlStorageValue};
 
 use super::object::{FOLD_DELAY_MS, Shard};
-use super::sql::{from_sql_integer, query_integer, to_sql_integer, unsupported_row};
-use crate::clock::now;
+use super::sql::{from_sql_integer, to_sql_integer, unsupported_row};
+use crate::clock::{now, random_seed};
 
 #[wasm_bindgen(wasm_bindgen = worker::wasm_bindgen)]
 impl Shard {
@@ -19,14 +23,13 @@ impl Shard {
         if self.ensure_open().is_ok() && !self.is_monitored() {
             return true;
         }
-        let delta = self.live_delta(rows);
-        if let Err(error) = self.ensure_open().and_then(|()| self.write_rows(rows)) {
-            self.last_row_id.set(None);
-            worker::console_error!("{} bytes of journal rows not stored: {error}", rows.len());
-            return false;
-        }
-        if let Some(delta) = delta {
-            self.publish(&delta);
+        match self.append(rows) {
+            Ok(None) => {}
+            Ok(Some(delta)) => self.publish(&delta),
+            Err(error) => {
+                worker::console_error!("{} bytes of journal rows not stored: {error}", rows.len());
+                return false;
+            }
         }
         let folds_at = now().saturating_add(FOLD_DELAY_MS);
         let maintenance_at = self.maintenance_at.get();
@@ -39,146 +42,243 @@ impl Shard {
 }
 
 impl Shard {
-    fn write_rows(&self, rows: &str) -> Result<()> {
-        let last = match self.last_row_id.get() {
-            Some(last) => last,
-            None => self.max_row_id()?.max(self.last_folded_id()?),
+    /// Appends rows, and returns the counts of their new views for live listeners.
+    fn append(&self, rows: &str) -> Result<Option<LiveDelta>> {
+        self.ensure_open()?;
+        let rows = format!("[{rows}]");
+        let rows = ReceivedRows::parse(&rows).map_err(journal_error)?;
+        let has_listeners = self.has_live_listeners();
+        self.with_journal(|journal| {
+            let delta = has_listeners.then(|| journal.live_delta(&rows));
+            let blocks = journal.prepare_blocks(&rows, now()).map_err(journal_error)?;
+            self.write_blocks(&blocks)?;
+            journal.blocks_written(&blocks);
+            Ok(delta)
+        })
+    }
+
+    /// Does something with the journal, which is opened first. After a failure, the stored rows are asked for anew;
+    /// the index stays.
+    pub(super) fn with_journal<T>(&self, action: impl FnOnce(&mut Journal) -> Result<T>) -> Result<T> {
+        let mut slot = self.journal.borrow_mut();
+        let journal = match &mut *slot {
+            Some(journal) => journal,
+            none => {
+                none.insert(Journal::open(self.stored_journal()?, HashKey([(); 4].map(|()| random_seed()))))
+            }
         };
-        let mut values = vec![format!("[{rows}]").into(), to_sql_integer(now().0), to_sql_integer(last)];
-        self.sql()
-            .exec(&format!("{INSERT_ROWS_SQL} WHERE {IS_IN_TIME_SQL} {MERGE_ROWS_SQL}"), values.clone())?;
-        // There are fewer rows than bytes, and 63 bits of numbers suffice.
-        let mut next = last.saturating_add(rows.len() as u64);
-        if has_late_rows(rows) {
-            values.truncate(2);
-            values.push(to_sql_integer(next));
-            self.sql().exec(
-                &format!(
-                    "{INSERT_ROWS_SQL} WHERE NOT ({IS_IN_TIME_SQL}) AND {IS_KNOWN_SQL} {MERGE_ROWS_SQL}"
-                ),
-                values,
-            )?;
-            next = next.saturating_add(rows.len() as u64);
+        let result = action(journal);
+        if result.is_err() {
+            match self.stored_journal() {
+                Ok(stored) => journal.reload(stored),
+                Err(_) => *slot = None,
+            }
         }
-        self.last_row_id.set(Some(next));
+        result
+    }
+
+    fn stored_journal(&self) -> Result<StoredRows> {
+        let numbers = |query: &str| -> Result<[u64; 2]> {
+            let row = self.sql().exec(query, None)?.raw().next().transpose()?;
+            let mut numbers = row.iter().flatten().map(|value| from_sql_integer(value).unwrap_or_default());
+            Ok([(); 2].map(|()| numbers.next().unwrap_or_default()))
+        };
+        let [first_block, last_block] =
+            numbers("SELECT (SELECT min(block) FROM journal), (SELECT max(block) FROM journal)")?;
+        let [last_fold, folded_through] =
+            numbers("SELECT fold, through FROM folded ORDER BY fold DESC LIMIT 1")?;
+        Ok(StoredRows { first_block, last_block, last_fold, folded_through })
+    }
+
+    pub(super) fn write_blocks(&self, blocks: &[NewBlock]) -> Result<()> {
+        for NewBlock { number, replaced, at, body, .. } in blocks {
+            let mut values =
+                vec![to_sql_integer(*number), to_sql_integer(at.0), SqlStorageValue::Blob(body.clone())];
+            let statement = match replaced {
+                Some(replaced) => {
+                    values.push(to_sql_integer(*replaced));
+                    "UPDATE journal SET block = ?, at = ?, body = ? WHERE block = ?"
+                }
+                None => "INSERT INTO journal (block, at, body) VALUES (?, ?, ?)",
+            };
+            // A beacon that replaced no row would be lost.
+            if self.sql().exec(statement, values)?.rows_written() != 1 {
+                return Err(unsupported_row("journal"));
+            }
+        }
         Ok(())
     }
 
-    /// Returns the next views that are not folded yet, and the number of the last of them.
-    pub(super) fn uncounted_views(&self) -> Result<(Vec<UnfoldedView>, u64)> {
-        let mut last = self.last_folded_id()?;
-        let cursor = self.sql().exec(
-            "SELECT id, start, seq, heard, told, counted FROM views WHERE id > ? ORDER BY id LIMIT 500",
-            vec![to_sql_integer(last)],
-        )?;
-        let mut views = Vec::new();
-        for row in cursor.raw() {
-            let row = row?;
-            let view = match row.as_slice() {
-                [id, start, seq, heard, SqlStorageValue::String(told), counted] => {
-                    last = from_sql_integer(id).unwrap_or(last);
-                    decode_view(last, [start, seq, heard], told, counted)
-                }
-                _ => None,
-            };
-            views.push(view.ok_or_else(|| unsupported_row("views"))?);
+    pub(super) fn write_folds(&self, folds: &[NewFold]) -> Result<()> {
+        for NewFold { number, through, at, keys, body, .. } in folds {
+            let values = vec![
+                to_sql_integer(*number),
+                to_sql_integer(*through),
+                to_sql_integer(at.0),
+                SqlStorageValue::Blob(keys.clone()),
+                SqlStorageValue::Blob(body.clone()),
+            ];
+            self.sql()
+                .exec("INSERT INTO folded (fold, through, at, keys, body) VALUES (?, ?, ?, ?, ?)", values)?;
         }
-        Ok((views, last))
+        Ok(())
     }
 
-    /// Returns the number of the last view that was folded.
-    fn last_folded_id(&self) -> Result<u64> {
-        Ok(self.load_fact("folded")?.unwrap_or_default())
+    /// Takes a step towards the index of the journal, and returns false if there is none.
+    pub(super) fn take_index_step(&self) -> Result<bool> {
+        self.with_journal(|journal| match journal.next_step() {
+            JournalStep::NoteBlocks { after, before } => {
+                self.note_blocks(journal, after, before).map(|()| true)
+            }
+            JournalStep::IndexFolds { after } => self.index_folds(journal, after).map(|()| true),
+            JournalStep::FoldBlocks { .. } | JournalStep::Idle => Ok(false),
+        })
     }
 
-    fn max_row_id(&self) -> Result<u64> {
-        query_integer(&self.sql(), "SELECT max(id) FROM views", Vec::new())
+    fn note_blocks(&self, journal: &mut Journal, after: u64, before: u64) -> Result<()> {
+        let rows = self.sql().exec(
+            "SELECT block, body FROM journal WHERE block > ? AND block < ? ORDER BY block LIMIT 500",
+            vec![to_sql_integer(after), to_sql_integer(before)],
+        )?;
+        let mut views = 0_usize;
+        for row in rows.raw() {
+            match row?.as_slice() {
+                [block, SqlStorageValue::Blob(body)] => {
+                    let noted = journal.note_block(row_number(block)?, body).map_err(journal_error)?;
+                    views = views.saturating_add(noted);
+                }
+                _ => return Err(unsupported_row("journal")),
+            }
+            if views >= MAX_NOTED_VIEWS {
+                break;
+            }
+        }
+        // Every block has a row.
+        if views == 0 { Err(unsupported_row("journal")) } else { Ok(()) }
     }
 
-    /// Stores what is now counted of these views, the last of which has that number.
-    pub(super) fn record_counted(&self, counted: &[(String, FoldedView)], last: u64) -> Result<()> {
-        let rows = serde_json::to_string(counted)?;
-        self.sql().exec(SET_COUNTED_SQL, vec![rows.into()])?;
-        self.store_fact("folded", &last)
+    fn index_folds(&self, journal: &mut Journal, after: u64) -> Result<()> {
+        let rows = self.sql().exec(
+            "SELECT fold, keys FROM folded WHERE fold > ? ORDER BY fold LIMIT 25",
+            vec![to_sql_integer(after)],
+        )?;
+        let mut is_empty = true;
+        for row in rows.raw() {
+            match row?.as_slice() {
+                [fold, SqlStorageValue::Blob(keys)] => {
+                    journal.index_fold(row_number(fold)?, keys).map_err(journal_error)?;
+                    is_empty = false;
+                }
+                _ => return Err(unsupported_row("folded")),
+            }
+        }
+        if is_empty { Err(unsupported_row("folded")) } else { Ok(()) }
     }
 
-    /// Deletes settled views: the first ones, up to one that is not settled.
-    pub(super) fn expire_settled_views(&self) -> Result<()> {
-        let values = vec![
-            to_sql_integer(now().saturating_sub(VIEW_SETTLED_AFTER_MS).0),
-            to_sql_integer(self.last_folded_id()?),
-        ];
-        let settled = "SELECT view, start, heard_at, told FROM views WHERE";
-        self.export_settled_views(&format!("{settled} {IS_SETTLED_SQL} ORDER BY id"), &values)?;
-        self.sql().exec(&format!("DELETE FROM views WHERE {IS_SETTLED_SQL}"), values).map(drop)
+    /// Merges the views of the next blocks.
+    pub(super) fn merge_blocks(&self, journal: &Journal, after: u64) -> Result<MergedViews> {
+        let rows = self.sql().exec(
+            "SELECT block, at, body FROM journal WHERE block > ? ORDER BY block LIMIT 500",
+            vec![to_sql_integer(after)],
+        )?;
+        let mut plan = FoldPlan::default();
+        for row in rows.raw() {
+            match row?.as_slice() {
+                [block, at, SqlStorageValue::Blob(body)] => {
+                    let at = UnixMillis(row_number(at)?);
+                    journal.plan_block(&mut plan, row_number(block)?, at, body).map_err(journal_error)?;
+                }
+                _ => return Err(unsupported_row("journal")),
+            }
+            if plan.is_full() {
+                break;
+            }
+        }
+        if plan.is_empty() {
+            return Err(unsupported_row("journal"));
+        }
+        for fold in plan.folds_to_load() {
+            let (keys, body) = self.read_fold(fold)?;
+            plan.take_fold(fold, &keys, &body).map_err(journal_error)?;
+        }
+        plan.merge().map_err(journal_error)
+    }
+
+    fn read_fold(&self, fold: u64) -> Result<(Vec<u8>, Vec<u8>)> {
+        let rows =
+            self.sql().exec("SELECT keys, body FROM folded WHERE fold = ?", vec![to_sql_integer(fold)])?;
+        match rows.raw().next().transpose()?.as_deref() {
+            Some([SqlStorageValue::Blob(keys), SqlStorageValue::Blob(body)]) => {
+                Ok((keys.clone(), body.clone()))
+            }
+            _ => Err(unsupported_row("folded")),
+        }
+    }
+
+    /// Deletes settled views, once no earlier journal is left.
+    pub(super) async fn sweep_journal(&self) -> Result<()> {
+        self.index_journal().await?;
+        if !self.earlier_journals.borrow().is_empty() {
+            return Ok(());
+        }
+        self.with_journal(|journal| {
+            let sweep = journal.prepare_sweep(
+                now(),
+                self.row_times("SELECT block, at FROM journal ORDER BY block LIMIT 20000")?,
+                self.row_times("SELECT fold, at FROM folded ORDER BY fold LIMIT 20000")?,
+            );
+            self.export_settled_views(journal, sweep.folds_through)?;
+            for (statement, through) in [
+                ("DELETE FROM journal WHERE block <= ?", sweep.blocks_through),
+                ("DELETE FROM folded WHERE fold <= ?", sweep.folds_through),
+            ] {
+                self.sql().exec(statement, vec![to_sql_integer(through)])?;
+            }
+            journal.swept(&sweep);
+            Ok(())
+        })
+    }
+
+    fn row_times(&self, query: &str) -> Result<Vec<(u64, UnixMillis)>> {
+        let rows = self.sql().exec(query, None)?.raw();
+        rows.map(|row| match row?.as_slice() {
+            [number, at] => Ok((row_number(number)?, UnixMillis(row_number(at)?))),
+            _ => Err(unsupported_row("journal")),
+        })
+        .collect()
     }
 
     /// Returns the number of views that are not folded yet.
     pub(super) fn uncounted_count(&self) -> Result<u64> {
-        let after = vec![to_sql_integer(self.last_folded_id()?)];
-        query_integer(&self.sql(), "SELECT count(*) FROM views WHERE id > ?", after)
+        self.with_journal(|journal| {
+            while let JournalStep::NoteBlocks { after, before } = journal.next_step() {
+                self.note_blocks(journal, after, before)?;
+            }
+            Ok(journal.pending_count())
+        })
     }
 
     pub(super) fn last_beacon_at(&self) -> Result<Option<UnixMillis>> {
-        let row = self.sql().exec("SELECT heard_at FROM views ORDER BY id DESC LIMIT 1", None)?.raw().next();
-        Ok(row.transpose()?.as_deref().and_then(|row| from_sql_integer(row.first()?)).map(UnixMillis))
+        for query in [
+            "SELECT at FROM journal ORDER BY block DESC LIMIT 1",
+            "SELECT at FROM folded ORDER BY fold DESC LIMIT 1",
+        ] {
+            let row = self.sql().exec(query, None)?.raw().next().transpose()?;
+            if let Some(at) = row.as_deref().and_then(|row| from_sql_integer(row.first()?)) {
+                return Ok(Some(UnixMillis(at)));
+            }
+        }
+        Ok(None)
     }
 }
 
-fn decode_view(
-    id: u64,
-    [start, seq, heard]: [&SqlStorageValue; 3],
-    record: &str,
-    counted: &SqlStorageValue,
-) -> Option<UnfoldedView> {
-    let counted: Option<FoldedView> = match counted {
-        SqlStorageValue::String(text) => Some(serde_json::from_str(text).ok()?),
-        _ => None,
-    };
-    Some(UnfoldedView {
-        key: id.to_string(),
-        start: UnixMillis(from_sql_integer(start)?),
-        seq: u16::try_from(from_sql_integer(seq)?).ok()?,
-        received_bits: u32::try_from(from_sql_integer(heard)?).ok()?,
-        record: ViewRecord::from_json(record)?,
-        folded: counted,
-    })
+fn row_number(value: &SqlStorageValue) -> Result<u64> {
+    from_sql_integer(value).ok_or_else(|| unsupported_row("journal"))
 }
 
-/// Inserts a batch of rows, in one statement and one parameter. A later beacon of a view replaces an earlier one, a
-/// repeated one changes nothing. A report of web-vitals (`~`) has no sequence number; its value only grows, so the
-/// larger of two wins in either order. An updated view moves to the end, where it is folded again.
-const INSERT_ROWS_SQL: &str = "
-    INSERT INTO views (id, view, start, heard_at, seq, heard, told)
-    SELECT ?3 + 1 + key, value ->> 'k', value ->> 's', ?2, value ->> 'q', 1 << (value ->> 'q'), value -> 't'
-    FROM json_each(?1)";
-const MERGE_ROWS_SQL: &str = "
-    ON CONFLICT (view) DO UPDATE SET
-        id = excluded.id,
-        heard_at = excluded.heard_at,
-        told = iif(excluded.seq > seq OR (view LIKE '~%'
-            AND (SELECT max(value) FROM json_each(excluded.told, '$.m'))
-              > (SELECT max(value) FROM json_each(views.told, '$.m'))), excluded.told, told),
-        heard = heard | excluded.heard,
-        seq = max(seq, excluded.seq)";
+pub(super) fn journal_error(error: JournalError) -> Error {
+    Error::RustError(error.to_string())
+}
 
-/// A correction of a view that was deleted is ignored: its count stands, and to add it again would count it twice. A
-/// late row is therefore inserted only if its view is known. It has a statement of its own, because SQLite copies all
-/// rows of a statement that reads the table it writes.
-const IS_IN_TIME_SQL: &str = "(value ->> 'q' = 0 OR value ->> 'a' < 7200000)";
-const IS_KNOWN_SQL: &str = "EXISTS (SELECT 1 FROM views AS known WHERE known.view = value ->> 'k')";
-
-/// Stores what is counted of these views.
-const SET_COUNTED_SQL: &str = "
-    UPDATE views SET counted = row.value -> '$[1]'
-    FROM json_each(?1) AS row WHERE views.id = CAST(row.value ->> '$[0]' AS INTEGER)";
-
-/// The condition for settled views.
-const IS_SETTLED_SQL: &str = "id <= ?2 AND id < coalesce(
-    (SELECT id FROM views WHERE heard_at >= ?1 ORDER BY id LIMIT 1), 9223372036854775807)";
-
-/// Selects the rows of a batch whose views are new, the last of each view.
-pub(super) const NEW_VIEWS_SQL: &str = "
-    SELECT value -> 't', max(value ->> 'q') FROM json_each(?1)
-    WHERE NOT EXISTS (SELECT 1 FROM views WHERE view = value ->> 'k')
-    GROUP BY value ->> 'k'";
+/// Views of waiting blocks that are noted in one step.
+const MAX_NOTED_VIEWS: usize = 2_500;

@@ -4,13 +4,11 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use ledger::ViewRecord;
 use ledger::live::ThrottleAction;
 use wire::live::LiveDelta;
 use worker::wasm_bindgen_futures::spawn_local;
-use worker::{Delay, Response, Result, SqlStorageValue, WebSocketPair, WebSocketRequestResponsePair};
+use worker::{Delay, Response, Result, WebSocketPair, WebSocketRequestResponsePair};
 
-use super::journal::NEW_VIEWS_SQL;
 use super::live_state::{FORWARDING_FACT, Listeners};
 use super::object::Shard;
 use crate::clock::now;
@@ -47,36 +45,21 @@ impl Shard {
         listener_count
     }
 
-    /// Counts the new views of a batch, before it is committed; `None` without listeners.
-    pub(super) fn live_delta(&self, rows: &str) -> Option<LiveDelta> {
-        let count = || -> Result<Option<LiveDelta>> {
-            if *self.live.listeners.borrow() == Listeners::Unknown {
-                self.ensure_open()?;
-                let listeners = match self.state.get_websockets().is_empty() {
-                    false => Listeners::Sockets,
-                    true => {
-                        self.load_fact(FORWARDING_FACT)?.map_or(Listeners::Nobody, Listeners::Coordinator)
-                    }
-                };
-                self.live.listeners.replace(listeners);
+    /// Returns true if live counts have listeners.
+    pub(super) fn has_live_listeners(&self) -> bool {
+        if *self.live.listeners.borrow() == Listeners::Unknown {
+            let listeners = match self.state.get_websockets().is_empty() {
+                false => Ok(Listeners::Sockets),
+                true => self
+                    .load_fact(FORWARDING_FACT)
+                    .map(|site| site.map_or(Listeners::Nobody, Listeners::Coordinator)),
+            };
+            match listeners {
+                Ok(listeners) => drop(self.live.listeners.replace(listeners)),
+                Err(error) => worker::console_error!("live counts of a batch skipped: {error}"),
             }
-            if *self.live.listeners.borrow() == Listeners::Nobody {
-                return Ok(None);
-            }
-            let mut delta = LiveDelta::default();
-            for row in self.sql().exec(NEW_VIEWS_SQL, vec![format!("[{rows}]").into()])?.raw() {
-                if let Some(SqlStorageValue::String(told)) = row?.first()
-                    && let Some(record) = ViewRecord::from_json(told)
-                {
-                    delta.record_view(record.labels.bot, &record.values);
-                }
-            }
-            Ok(Some(delta))
-        };
-        count().unwrap_or_else(|error| {
-            worker::console_error!("live counts of a batch skipped: {error}");
-            None
-        })
+        }
+        !matches!(*self.live.listeners.borrow(), Listeners::Unknown | Listeners::Nobody)
     }
 
     /// Sends counts to the listeners, at the pace of the throttle.

@@ -2,25 +2,28 @@
 
 use worker::Result;
 
-use super::object::{FOLD_DELAY_MS, NEVER, ROLLUP_DELAY_MS, SWEEP_DELAY_MS, Shard};
+use super::object::{ADOPTION_DELAY_MS, FOLD_DELAY_MS, NEVER, ROLLUP_DELAY_MS, SWEEP_DELAY_MS, Shard};
 use super::sql::from_sql_integer;
 use crate::budgets;
 
 impl Shard {
-    /// Folds, rolls up, deletes what has expired, and schedules the next maintenance.
+    /// Deletes settled views, folds, rolls up, deletes what has expired, and schedules the next maintenance.
     pub(super) async fn maintain(&self) -> Result<()> {
         self.maintenance_at.set(NEVER);
-        self.fold(budgets::MAX_AGE_MS).await?;
+        // Before anything is written, so that a full database becomes usable again.
+        self.sweep_journal().await?;
+        if !self.try_fold(budgets::MAX_AGE_MS).await? {
+            return self.schedule_maintenance(ADOPTION_DELAY_MS).await;
+        }
         self.roll_up()?;
         let has_more = self.backfill_page_rollups()?;
         self.expire_causes()?;
         self.roll_up_traffic()?;
-        self.expire_settled_views()?;
         self.expire_rejections()?;
         let mut rest = self
             .sql()
             .exec(
-                "SELECT EXISTS (SELECT 1 FROM views), EXISTS (SELECT 1 FROM cells WHERE span < 2)
+                "SELECT EXISTS (SELECT 1 FROM journal) OR EXISTS (SELECT 1 FROM folded), EXISTS (SELECT 1 FROM cells WHERE span < 2)
                  OR EXISTS (SELECT 1 FROM traffic WHERE span < 2)",
                 None,
             )?

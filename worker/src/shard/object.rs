@@ -4,6 +4,7 @@ use std::cell::{Cell as Slot, RefCell};
 use std::rc::Rc;
 
 use budget::Budgets;
+use ledger::journal::Journal;
 use ledger::{BudgetHistory, CardinalityGuard, MinuteRollup, Retention};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -37,13 +38,23 @@ pub struct Shard {
     pub(super) origin_probe: OriginHealthProbe,
     pub(super) push_dispatcher: Rc<PushDispatcher>,
     pub(super) alert_dispatcher: Rc<AlertDispatcher>,
-    /// The number of the last row of the journal; `None` after a failed write, and then read again.
-    pub(super) last_row_id: Slot<Option<u64>>,
+    /// `None` before the first use.
+    pub(super) journal: RefCell<Option<Journal>>,
+    /// The tables of an earlier version that still have rows of the journal.
+    pub(super) earlier_journals: RefCell<Vec<EarlierJournal>>,
     /// `None` after a failed write, and then read again.
     pub(super) cardinality: RefCell<Option<CardinalityGuard>>,
     /// `None` after a failed write, and before the first query by page.
     pub(super) minute_rollup: RefCell<Option<MinuteRollup>>,
     pub(super) active_budgets: RefCell<Option<ActiveBudgets>>,
+}
+
+/// A table of an earlier version with a row for each view.
+#[derive(Clone, Debug)]
+pub(super) struct EarlierJournal {
+    pub(super) table: &'static str,
+    /// The condition of rows that are not counted as of their latest beacon.
+    pub(super) is_behind: String,
 }
 
 /// The budgets in force, and their history.
@@ -56,7 +67,8 @@ pub(super) struct ActiveBudgets {
 impl Shard {
     /// Makes the object of an isolate, from nothing but its storage.
     pub(super) fn create(state: State, env: Env) -> Self {
-        let (live, is_open, maintenance_at, monitored, origin_probe, last_row_id) = Default::default();
+        let (live, is_open, maintenance_at, monitored, origin_probe) = Default::default();
+        let (journal, earlier_journals) = Default::default();
         let (cardinality, minute_rollup, active_budgets) = Default::default();
         let alarm = Rc::new(AlarmScheduler::new(state.storage()));
         let push_dispatcher = Rc::new(PushDispatcher::new(state.storage(), env.clone(), Rc::clone(&alarm)));
@@ -73,7 +85,8 @@ impl Shard {
             origin_probe,
             push_dispatcher,
             alert_dispatcher,
-            last_row_id,
+            journal,
+            earlier_journals,
             cardinality,
             minute_rollup,
             active_budgets,
@@ -134,6 +147,8 @@ impl Shard {
 
 /// Views wait this long until they are folded; a read folds at once.
 pub(super) const FOLD_DELAY_MS: u64 = 10_000;
+/// The adoption of an earlier journal goes on after this time.
+pub(super) const ADOPTION_DELAY_MS: u64 = 1_000;
 /// Journal rows are checked for expiry this often.
 pub(super) const SWEEP_DELAY_MS: u64 = 15 * 60_000;
 /// Cells are rolled up this often.

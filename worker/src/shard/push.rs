@@ -18,8 +18,9 @@ use worker::{Error, Result, SqlStorageValue};
 use super::object::Shard;
 use super::sql::{from_sql_integer, to_sql_integer};
 use crate::budgets;
-use crate::clock::{jitter_seed, now};
+use crate::clock::{now, random_seed};
 use crate::config::Config;
+use crate::shard_protocol::TrafficQuery;
 
 impl Shard {
     /// Enqueues windows that have closed, and sends documents that are due.
@@ -33,7 +34,7 @@ impl Shard {
                 );
             }
             let woken = |outbox: &mut Outbox| {
-                Ok::<_, core::convert::Infallible>(outbox.handle(OutboxInput::Woken, now(), jitter_seed()))
+                Ok::<_, core::convert::Infallible>(outbox.handle(OutboxInput::Woken, now(), random_seed()))
             };
             let _ = self.push_dispatcher.apply(site, &config, sink, woken)?;
         }
@@ -57,7 +58,7 @@ impl Shard {
                 let dead_letters = |outbox: &Outbox| outbox.status().dead_letters.len();
                 let before = dead_letters(outbox);
                 let which = request.seq.map_or(RetryTarget::All, RetryTarget::One);
-                let effects = outbox.handle(OutboxInput::Retry(which), now(), jitter_seed());
+                let effects = outbox.handle(OutboxInput::Retry(which), now(), random_seed());
                 count = count.saturating_add(before.saturating_sub(dead_letters(outbox)));
                 Ok::<_, core::convert::Infallible>(effects)
             };
@@ -159,7 +160,7 @@ impl Shard {
         let document = OutboxDocument { window, revision, body };
         let taken = self
             .push_dispatcher
-            .apply(site, config, sink, |outbox| outbox.enqueue(document, now(), jitter_seed()))?;
+            .apply(site, config, sink, |outbox| outbox.enqueue(document, now(), random_seed()))?;
         if taken.is_ok() {
             let queue = config.push.queue_name(sink);
             let row = vec![
@@ -186,7 +187,8 @@ impl Shard {
     ) -> Result<(QueryResult, TrafficWindows)> {
         let query = windows_query(first, last);
         let groups = self.query_site(site, config, &query).await?;
-        Ok((groups, self.traffic_windows(first.span, query.from, query.to)?))
+        let responses = TrafficQuery { span: first.span, from: query.from, to: query.to };
+        Ok((groups, self.site_traffic(site, config, responses).await?))
     }
 }
 

@@ -15,7 +15,7 @@ use worker::{Env, Error, Result, SqlStorage, SqlStorageValue, Storage};
 
 use super::alarm::AlarmScheduler;
 use super::sql::{load_fact_text, store_fact, to_sql_integer};
-use crate::clock::{jitter_seed, now};
+use crate::clock::{now, random_seed};
 use crate::config::Config;
 use crate::outbound;
 
@@ -137,7 +137,7 @@ impl PushDispatcher {
             });
             let handled = |outbox: &mut Outbox| {
                 let input = OutboxInput::AttemptEnded { attempt: ticket, outcome };
-                Ok::<_, core::convert::Infallible>(outbox.handle(input, now(), jitter_seed()))
+                Ok::<_, core::convert::Infallible>(outbox.handle(input, now(), random_seed()))
             };
             let config =
                 Config::load(&dispatcher.env).map_err(|mistake| Error::RustError(mistake.to_string()));

@@ -1,36 +1,48 @@
 //! The sample of settled views that is exported before the journal deletes them.
 
 use export::SampledView;
-use ledger::ViewRecord;
-use wire::UnixMillis;
+use ledger::journal::{Journal, SettledView};
 use worker::wasm_bindgen_futures::spawn_local;
 use worker::{Result, SqlStorageValue};
 
 use super::object::Shard;
-use super::sql::from_sql_integer;
+use super::sql::{from_sql_integer, to_sql_integer};
 use crate::sample_export;
 
 impl Shard {
-    /// Exports a sample of the views that the query selects, before they are deleted.
-    pub(super) fn export_settled_views(&self, query: &str, values: &[SqlStorageValue]) -> Result<()> {
+    /// Exports a sample of the views of folds up to that one, before they are deleted.
+    pub(super) fn export_settled_views(&self, journal: &Journal, folds_through: u64) -> Result<()> {
         let exports = self.config()?.exports.clone();
         let share = |share: Option<f64>| share.unwrap_or_default();
         let (to_sentry, to_analytics) = (
             share(exports.sentry.as_ref().map(|sentry| sentry.sample_rate)),
             share(exports.analytics.as_ref().map(|analytics| analytics.sample_rate)),
         );
-        if to_sentry.max(to_analytics) <= 0.0 {
+        if to_sentry.max(to_analytics) <= 0.0 || folds_through == 0 {
             return Ok(());
         }
-        let rows = self.sql().exec(query, values.to_vec())?;
-        let mut chosen = Vec::new();
-        for row in rows.raw().take(MAX_VIEWS_READ) {
-            let row = row?;
-            let Some(view) = decode_sample(&row) else { continue };
-            if view.is_sampled(to_sentry.max(to_analytics)) && chosen.len() < MAX_SENT {
-                chosen.push(view);
+        let rows = self.sql().exec(
+            "SELECT fold, keys, body FROM folded WHERE fold <= ? ORDER BY fold",
+            vec![to_sql_integer(folds_through)],
+        )?;
+        let (mut chosen, mut views_read) = (Vec::new(), 0_usize);
+        for row in rows.raw() {
+            // A damaged row of settled views must not keep the others from being deleted.
+            let Some(views) = settled_views(journal, &row?) else {
+                worker::console_error!("a row of table folded is damaged, its views are not exported");
+                continue;
+            };
+            views_read = views_read.saturating_add(views.len());
+            let sampled = views.into_iter().filter_map(|view| {
+                let SettledView { key, start, heard_at, record } = view;
+                SampledView::from_record(&key, start, heard_at, record)
+            });
+            chosen.extend(sampled.filter(|view| view.is_sampled(to_sentry.max(to_analytics))));
+            if views_read >= MAX_VIEWS_READ || chosen.len() >= MAX_SENT {
+                break;
             }
         }
+        chosen.truncate(MAX_SENT);
         if !chosen.is_empty() {
             spawn_local(sample_export::send_views(exports, chosen));
         }
@@ -38,13 +50,9 @@ impl Shard {
     }
 }
 
-/// Decodes a row; `None` for a view that is not exported.
-fn decode_sample(row: &[SqlStorageValue]) -> Option<SampledView> {
-    let [SqlStorageValue::String(key), start, last_beacon_at, SqlStorageValue::String(record)] = row else {
-        return None;
-    };
-    let [start, last_beacon_at] = [start, last_beacon_at].map(|at| from_sql_integer(at).map(UnixMillis));
-    SampledView::from_record(key, start?, last_beacon_at?, ViewRecord::from_json(record)?)
+fn settled_views(journal: &Journal, row: &[SqlStorageValue]) -> Option<Vec<SettledView>> {
+    let [fold, SqlStorageValue::Blob(keys), SqlStorageValue::Blob(body)] = row else { return None };
+    journal.settled_views(from_sql_integer(fold)?, keys, body).ok()
 }
 
 /// Views that are considered at a time.

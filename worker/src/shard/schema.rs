@@ -1,9 +1,12 @@
 //! The tables of a shard, and their migration from earlier versions, a bounded number of rows at a time.
 
-use worker::{Error, Result};
+use ledger::journal::{AdoptedRows, EarlierView};
+use wire::UnixMillis;
+use worker::{Error, Result, SqlStorageValue};
 
-use super::object::Shard;
-use super::sql::query_integer;
+use super::journal::journal_error;
+use super::object::{EarlierJournal, Shard};
+use super::sql::{from_sql_integer, query_integer, unsupported_row};
 use super::{history_store, incident_store, traffic_store};
 
 impl Shard {
@@ -22,68 +25,84 @@ impl Shard {
         Ok(())
     }
 
-    /// Creates the tables, or migrates those of an earlier version. Those of a later version are left alone.
+    /// Creates the tables, also beside those of an earlier version. Those of a later version are left alone.
     fn migrate(&self) -> Result<()> {
-        let version: Option<u64> = if self.has_table("facts")? { self.load_fact("schema")? } else { None };
-        match version {
-            None => self.execute(SCHEMA)?,
-            Some(earlier @ (1 | 2)) => self.migrate_journal(earlier)?,
-            Some(3) => return self.execute(SCHEMA),
-            Some(later) => {
-                return Err(Error::RustError(format!(
-                    "tables have version {later}, this Worker supports up to {SCHEMA_VERSION}; deploy a later one"
-                )));
+        let version: Option<u8> = if self.has_table("facts")? { self.load_fact("schema")? } else { None };
+        if let Some(later) = version.filter(|version| *version > SCHEMA_VERSION) {
+            return Err(Error::RustError(format!(
+                "tables have version {later}, this Worker supports up to {SCHEMA_VERSION}; deploy a later one"
+            )));
+        }
+        self.execute(SCHEMA)?;
+        let mut earlier = Vec::new();
+        for table in EARLIER_JOURNALS {
+            if self.has_table(table)? {
+                earlier.push(self.earlier_journal(table, version)?);
             }
         }
+        self.earlier_journals.replace(earlier);
         self.store_fact("schema", &SCHEMA_VERSION)
     }
 
-    /// Renames the journal of an earlier version and moves its rows, first folded and then other ones, each in the
-    /// order of arrival. After a failure each row is in one of the tables at least, and the next attempt goes on from
-    /// there. Cells are unchanged; sums of pages are backfilled later, and until then cells are read.
-    fn migrate_journal(&self, version: u64) -> Result<()> {
-        if self.query_flag(
-            "SELECT EXISTS (SELECT 1 FROM sqlite_master WHERE name = 'views' AND sql LIKE '%behind%')",
-        )? {
-            // An unfinished migration from version 1 to 2 has renamed the table already.
-            let aside = if version == 1 && !self.has_table("views_1")? { "views_1" } else { "views_2" };
-            self.execute(&["DROP INDEX IF EXISTS views_behind", "DROP INDEX IF EXISTS views_heard_at"])?;
-            self.execute(&[&format!("ALTER TABLE views RENAME TO {aside}")])?;
+    /// Finds out which rows of an earlier journal are not counted. Versions 1 and 2 marked them; version 3 had the
+    /// number of the last row that was counted, and a migration to it that was interrupted moved counted rows first.
+    fn earlier_journal(&self, table: &'static str, version: Option<u8>) -> Result<EarlierJournal> {
+        let is_marked = self.query_flag(&format!(
+            "SELECT EXISTS (SELECT 1 FROM sqlite_master WHERE name = '{table}' AND sql LIKE '%behind%')"
+        ))?;
+        if is_marked {
+            return Ok(EarlierJournal { table, is_behind: "behind".to_owned() });
         }
-        self.execute(SCHEMA)?;
-        let mut aside = Vec::new();
-        for table in ["views_2", "views_1"] {
-            if self.has_table(table)? {
-                let order = "CREATE INDEX IF NOT EXISTS {}_order ON {} (behind, heard_at, view)";
-                self.execute(&[&order.replace("{}", table)])?;
-                aside.push(table);
+        let folded = match self.load_fact(FOLDED_FACT)? {
+            Some(folded) => folded,
+            None if version < Some(3) => {
+                let last = query_integer(&self.sql(), &format!("SELECT max(id) FROM {table}"), Vec::new())?;
+                self.store_fact(FOLDED_FACT, &last)?;
+                last
             }
-        }
-        let mut steps = MAX_MIGRATION_STEPS;
-        aside.iter().try_for_each(|table| self.move_rows(table, "NOT behind", &mut steps))?;
-        self.execute(&[
-            "INSERT OR IGNORE INTO facts (name, value) SELECT 'folded', coalesce(max(id), 0) FROM views",
-        ])?;
-        aside.iter().try_for_each(|table| self.move_rows(table, "behind", &mut steps))?;
-        aside.iter().try_for_each(|table| self.execute(&[&format!("DROP TABLE {table}")]))
+            None => 0,
+        };
+        Ok(EarlierJournal { table, is_behind: format!("id > {folded}") })
     }
 
-    /// Moves the rows with a condition into the journal, a thousand at a time.
-    fn move_rows(&self, table: &str, condition: &str, steps: &mut usize) -> Result<()> {
-        let next = format!("FROM {table} WHERE {condition} ORDER BY behind, heard_at, view LIMIT 1000");
-        while self.query_flag(&format!("SELECT EXISTS (SELECT 1 FROM {table} WHERE {condition})"))? {
-            *steps = steps.checked_sub(1).ok_or_else(|| {
-                Error::RustError("journal is being migrated, the next event resumes it".into())
-            })?;
-            self.execute(&[
-                &format!(
-                    "INSERT OR IGNORE INTO views (view, start, heard_at, seq, heard, told, counted)
-                     SELECT view, start, heard_at, seq, heard, told, counted {next}"
-                ),
-                &format!("DELETE FROM {table} WHERE view IN (SELECT view {next})"),
-            ])?;
+    /// Moves the next rows of an earlier journal into that of this version, and returns false if there are none.
+    /// Rows are moved in the order of their keys; the new journal does not depend on it. After a failure the next
+    /// event goes on from there. Cells are unchanged.
+    pub(super) fn adopt_earlier_rows(&self) -> Result<bool> {
+        let Some(EarlierJournal { table, is_behind }) = self.earlier_journals.borrow().last().cloned() else {
+            return Ok(false);
+        };
+        let rows = self.sql().exec(
+            &format!(
+                "SELECT view, start, heard_at, seq, heard, told, counted, {is_behind} FROM {table}
+                 ORDER BY view LIMIT {ADOPTED_ROWS}"
+            ),
+            None,
+        )?;
+        let mut views = Vec::new();
+        for row in rows.raw() {
+            views.push(decode_earlier_view(&row?).ok_or_else(|| unsupported_row(table))?);
         }
-        Ok(())
+        if views.is_empty() {
+            self.execute(&[&format!("DROP TABLE {table}")])?;
+            self.earlier_journals.borrow_mut().pop();
+            if self.earlier_journals.borrow().is_empty() {
+                self.sql().exec("DELETE FROM facts WHERE name = ?", vec![FOLDED_FACT.into()])?;
+            }
+            return Ok(true);
+        }
+        self.with_journal(|journal| {
+            let AdoptedRows { folds, blocks } = journal.adopt(&views).map_err(journal_error)?;
+            // First, so that a full database has room for the rows.
+            self.execute(&[&format!(
+                "DELETE FROM {table} WHERE view IN (SELECT view FROM {table} ORDER BY view LIMIT {ADOPTED_ROWS})"
+            )])?;
+            self.write_folds(&folds)?;
+            self.write_blocks(&blocks)?;
+            journal.blocks_written(&blocks);
+            journal.folds_written(folds).map_err(journal_error)
+        })?;
+        Ok(true)
     }
 
     fn has_table(&self, table: &str) -> Result<bool> {
@@ -101,18 +120,53 @@ impl Shard {
     }
 }
 
-const SCHEMA_VERSION: u8 = 3;
-/// Steps of a thousand rows each in one event.
-const MAX_MIGRATION_STEPS: usize = 20;
+fn decode_earlier_view(row: &[SqlStorageValue]) -> Option<EarlierView> {
+    let [
+        SqlStorageValue::String(key),
+        start,
+        heard_at,
+        seq,
+        received_bits,
+        SqlStorageValue::String(record),
+        folded,
+        is_behind,
+    ] = row
+    else {
+        return None;
+    };
+    Some(EarlierView {
+        key: key.clone(),
+        start: UnixMillis(from_sql_integer(start)?),
+        heard_at: UnixMillis(from_sql_integer(heard_at)?),
+        seq: u16::try_from(from_sql_integer(seq)?).ok()?,
+        received_bits: u32::try_from(from_sql_integer(received_bits)?).ok()?,
+        record: record.clone(),
+        folded: match folded {
+            SqlStorageValue::String(json) => Some(json.clone()),
+            _ => None,
+        },
+        is_behind: from_sql_integer(is_behind)? != 0,
+    })
+}
 
-/// Views are in the order of their latest beacon, by `id`: unfolded ones are the last, expiring ones the first, and
-/// neither needs an index. The random keys are in a narrow index, the wide rows one after another. Version 1 stored the
-/// rows by key, so each beacon wrote a page of its own; version 2 had an index for each of the two orders.
+const SCHEMA_VERSION: u8 = 4;
+/// The journals of versions 1 to 3, and those that an interrupted migration had put aside.
+const EARLIER_JOURNALS: [&str; 3] = ["views", "views_2", "views_1"];
+/// The number of the last row of version 3 that was counted.
+const FOLDED_FACT: &str = "folded";
+/// Rows of an earlier journal in one step.
+const ADOPTED_ROWS: usize = 500;
+/// Steps in one event.
+pub(super) const MAX_ADOPTION_STEPS: usize = 40;
+
+/// A row of `journal` is a commit, and one of `folded` some views as a fold left them; both are in the order of their
+/// numbers, and need no index. Versions 1 to 3 had a row for each view, and updated it.
 const SCHEMA: &[&str] = &[
     "CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
-    "CREATE TABLE IF NOT EXISTS views (
-        id INTEGER PRIMARY KEY, view TEXT NOT NULL UNIQUE, start INTEGER NOT NULL, heard_at INTEGER NOT NULL,
-        seq INTEGER NOT NULL, heard INTEGER NOT NULL, told TEXT NOT NULL, counted TEXT
+    "CREATE TABLE IF NOT EXISTS journal (block INTEGER PRIMARY KEY, at INTEGER NOT NULL, body BLOB NOT NULL)",
+    "CREATE TABLE IF NOT EXISTS folded (
+        fold INTEGER PRIMARY KEY, through INTEGER NOT NULL, at INTEGER NOT NULL, keys BLOB NOT NULL,
+        body BLOB NOT NULL
      )",
     "CREATE TABLE IF NOT EXISTS cells (
         span INTEGER NOT NULL, start INTEGER NOT NULL, series TEXT NOT NULL, cell BLOB NOT NULL,

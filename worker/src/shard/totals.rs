@@ -8,6 +8,7 @@ use worker::{Error, Result, SqlStorageValue};
 use super::object::Shard;
 use super::sql::unsupported_row;
 use crate::clock::now;
+use crate::shard_protocol::TrafficQuery;
 
 impl Shard {
     /// Adds the minutes that have closed since the last call, and returns the totals. Beacons that arrive later are
@@ -23,7 +24,8 @@ impl Shard {
             return self.load_totals(site, counted.since);
         };
         let groups = self.query_site(site, &config, &query).await?;
-        let traffic = self.traffic_windows(WindowSpan::Minute, query.from, query.to)?;
+        let responses = TrafficQuery { span: WindowSpan::Minute, from: query.from, to: query.to };
+        let traffic = self.site_traffic(site, &config, responses).await?;
         // Another call may have been quicker while the shards were read.
         if self.load_fact::<TotalsRange>("totals")? != known {
             return self.load_totals(site, counted.since);

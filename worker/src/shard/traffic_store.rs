@@ -1,4 +1,4 @@
-//! Statistics of the responses of the edge, by window and route, in the coordinator of a site.
+//! Statistics of the responses of the edge, by window and route. Each shard has those of some isolates.
 
 use std::collections::BTreeSet;
 
@@ -14,16 +14,6 @@ use crate::clock::now;
 use crate::shard_protocol::TrafficQuery;
 
 impl Shard {
-    /// Returns the statistics between two times, by windows of a span.
-    pub(super) fn traffic_windows(
-        &self,
-        span: WindowSpan,
-        from: UnixMillis,
-        to: UnixMillis,
-    ) -> Result<TrafficWindows> {
-        self.read_traffic(&TrafficQuery { span, from, to })
-    }
-
     /// Adds a batch, each number of an isolate once. Without an await, so wholly or not at all.
     pub(super) fn accept_batch(&self, header: &BatchHeader, traffic: &TrafficStats) -> Result<()> {
         let BatchHeader { isolate, number: nth, at } = header;
@@ -94,6 +84,7 @@ impl Shard {
         }
     }
 
+    /// Returns the statistics between two times, by windows of a span.
     pub(super) fn read_traffic(&self, query: &TrafficQuery) -> Result<TrafficWindows> {
         let mut windows = TrafficWindows::default();
         for span in WindowSpan::ALL {

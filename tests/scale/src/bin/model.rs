@@ -20,20 +20,33 @@ mod price {
     pub const STORED_GIGABYTE_MONTH: f64 = 0.20;
 }
 
-/// Rows of the journal, as counted by `rowsWritten` and `rowsRead` of workerd's cursors: a row and its index entry
-/// when a view arrives or is corrected, which moves it to the end; one row when it is folded, and one when it
-/// expires.
+/// Rows of the journal, as counted by `rowsWritten` of workerd's cursors (`tests/worker/journal.test.mjs`): one when a
+/// commit is written, in the place of a void one; and one for each hundred views of a fold, which is deleted later.
 mod journal {
+    pub const ROWS_PER_COMMIT: f64 = 1.0;
+    /// Beacons that arrive within this time of the first of a commit are written with it.
+    pub const COMMIT_SECONDS: f64 = 0.002;
+    pub const VIEWS_PER_FOLD_ROW: f64 = 100.0;
+    /// It is written, and deleted.
+    pub const ROWS_PER_FOLD_ROW: f64 = 2.0;
+    /// Each fold stores the most visited routes.
+    pub const ROWS_PER_FOLD: f64 = 1.0;
+    /// A fold reads the rows of commits, and for a correction the row of the fold before.
+    pub const ROWS_READ_PER_SEND: f64 = 2.0;
+    /// The size of a view in the row of a fold.
+    pub const VIEW_BYTES: f64 = 250.0;
+    pub const RETENTION_HOURS: f64 = 2.0;
+}
+
+/// Rows of the journal of version 3: a row and its index entry when a view arrived or was corrected, which moved it to
+/// the end; one row when it was folded, and one when it expired.
+mod journal_v3 {
     pub const ROWS_PER_VIEW: f64 = 2.0;
     pub const ROWS_PER_CORRECTION: f64 = 2.0;
     pub const ROWS_PER_FOLDED_VIEW: f64 = 1.0;
     pub const ROWS_PER_EXPIRED_VIEW: f64 = 1.0;
-    pub const ROWS_READ_PER_SEND: f64 = 10.0;
-    /// Each fold stores its position in the journal and the most visited routes.
+    /// Each fold stored its position in the journal and the most visited routes.
     pub const ROWS_PER_FOLD: f64 = 2.0;
-    /// The size of a row with its index entry.
-    pub const ROW_BYTES: f64 = 650.0;
-    pub const RETENTION_HOURS: f64 = 2.0;
 }
 
 /// Rows of the journal of version 2, which had an index for each of its two orders.
@@ -118,14 +131,23 @@ fn main() {
         retained_bytes(&day) / 1e9,
         retained_bytes(&day) / 1e9 * price::STORED_GIGABYTE_MONTH
     );
-    let then = VIEWS_PER_DAY
-        * (journal_v2::ROWS_PER_VIEW - journal::ROWS_PER_VIEW
-            + CORRECTED_SHARE * (journal_v2::ROWS_PER_CORRECTION - journal::ROWS_PER_CORRECTION));
+    let version_3 = day.version_3_rows - day.journal_rows;
+    let version_2 = version_3
+        + VIEWS_PER_DAY
+            * (journal_v2::ROWS_PER_VIEW - journal_v3::ROWS_PER_VIEW
+                + CORRECTED_SHARE * (journal_v2::ROWS_PER_CORRECTION - journal_v3::ROWS_PER_CORRECTION));
     println!(
-        "With the journal of version 2, an index more for each of two orders: {:.2} dollars more a day, {:.3} a million views.",
-        then / 1e6 * price::ROWS_WRITTEN,
-        (all + then / 1e6 * price::ROWS_WRITTEN) / VIEWS_PER_DAY * 1e6
+        "Rows of the journal: {:.2} a view; {:.2} with the tables of version 3, a row for each view.",
+        day.journal_rows / VIEWS_PER_DAY,
+        day.version_3_rows / VIEWS_PER_DAY
     );
+    for (version, more) in [(3, version_3), (2, version_2)] {
+        println!(
+            "With the journal of version {version}: {:.2} dollars more a day, {:.3} a million views.",
+            more / 1e6 * price::ROWS_WRITTEN,
+            (all + more / 1e6 * price::ROWS_WRITTEN) / VIEWS_PER_DAY * 1e6
+        );
+    }
     println!(
         "List prices of 2026-11, developers.cloudflare.com: Workers pricing and Durable Objects pricing."
     );
@@ -147,6 +169,8 @@ struct HourUsage {
     shards: f64,
     peak_views_per_second: f64,
     journal_rows: f64,
+    /// Rows that the journal of version 3 would have written.
+    version_3_rows: f64,
     cell_rows: f64,
     rows_read: f64,
     /// Bytes that are stored during the hour: journal, minutes and hours.
@@ -171,6 +195,7 @@ impl HourUsage {
             &mut self.views,
             &mut self.requests,
             &mut self.journal_rows,
+            &mut self.version_3_rows,
             &mut self.cell_rows,
             &mut self.rows_read,
             &mut self.lasting_bytes,
@@ -181,6 +206,7 @@ impl HourUsage {
             other.views,
             other.requests,
             other.journal_rows,
+            other.version_3_rows,
             other.cell_rows,
             other.rows_read,
             other.lasting_bytes,
@@ -200,6 +226,7 @@ impl HourUsage {
             &mut self.views,
             &mut self.requests,
             &mut self.journal_rows,
+            &mut self.version_3_rows,
             &mut self.cell_rows,
             &mut self.rows_read,
             &mut self.lasting_bytes,
@@ -240,7 +267,7 @@ impl HourUsage {
                 dollars: millions(gigabyte_seconds, price::OBJECT_GIGABYTE_SECONDS),
             },
             BillLine {
-                label: "rows written by the journal and its indices",
+                label: "rows written by the journal",
                 count: self.journal_rows,
                 dollars: millions(self.journal_rows, price::ROWS_WRITTEN),
             },
@@ -338,23 +365,30 @@ fn simulate_shard_hour(views: f64, seed: u64) -> HourUsage {
     let sends = views * (1.0 + CORRECTED_SHARE);
     // A correction is folded into cells that the same fold mostly writes anyway.
     let cells = (rows.written as f64 + rolled.written as f64) * extrapolation * (1.0 + CORRECTED_SHARE / 2.0);
-    let journal = views
-        * (journal::ROWS_PER_VIEW + journal::ROWS_PER_FOLDED_VIEW + journal::ROWS_PER_EXPIRED_VIEW)
-        + views * CORRECTED_SHARE * (journal::ROWS_PER_CORRECTION + journal::ROWS_PER_FOLDED_VIEW)
-        + folds * extrapolation * journal::ROWS_PER_FOLD;
+    let folds = folds * extrapolation;
+    let commits = sends / (1.0 + sends / 3600.0 * journal::COMMIT_SECONDS);
+    let fold_rows = folds * (sends / folds.max(1.0) / journal::VIEWS_PER_FOLD_ROW).ceil();
+    let journal = commits * journal::ROWS_PER_COMMIT
+        + fold_rows * journal::ROWS_PER_FOLD_ROW
+        + folds * journal::ROWS_PER_FOLD;
+    let version_3 = views
+        * (journal_v3::ROWS_PER_VIEW + journal_v3::ROWS_PER_FOLDED_VIEW + journal_v3::ROWS_PER_EXPIRED_VIEW)
+        + views * CORRECTED_SHARE * (journal_v3::ROWS_PER_CORRECTION + journal_v3::ROWS_PER_FOLDED_VIEW)
+        + folds * journal_v3::ROWS_PER_FOLD;
     let lasting = shard.cell_bytes() as f64 * hours;
     HourUsage {
         views,
         requests: sends,
         journal_rows: journal,
+        version_3_rows: version_3,
         cell_rows: cells,
         rows_read: (rows.read + rolled.read) as f64 * extrapolation + sends * journal::ROWS_READ_PER_SEND,
-        stored_bytes: views * journal::RETENTION_HOURS * journal::ROW_BYTES
+        stored_bytes: views * journal::RETENTION_HOURS * journal::VIEW_BYTES
             + 2.0 * minute_bytes * extrapolation
             + lasting * 24.0 * 35.0,
         lasting_bytes: lasting,
         pages: shard.sums.len() as f64,
-        object_requests: sends + folds * extrapolation,
+        object_requests: sends + folds,
         // An object hibernates some seconds after its last request.
         object_seconds: (sends * FOLD_INTERVAL_SECONDS).min(3600.0),
         ..HourUsage::default()
@@ -396,6 +430,12 @@ mod tests {
     fn a_million_rows_cost_a_dollar() {
         let hour = HourUsage { journal_rows: 1e6, ..HourUsage::default() };
         assert_eq!(hour.dollars(), 1.0);
+    }
+
+    #[test]
+    fn the_journal_writes_a_third_of_the_rows_of_version_3_at_most() {
+        let hour = simulate_shard_hour(MAX_SIMULATED_VIEWS, 1);
+        assert!(hour.journal_rows * 3.0 <= hour.version_3_rows, "{hour:?}");
     }
 
     #[test]

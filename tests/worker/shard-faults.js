@@ -1,0 +1,77 @@
+// The product with shards and bindings that fail in every way, on demand. `/faults` takes the number of shards that
+// answer a read only together (`together`); shards by number that throw (`down`), reply with 503 (`refuse`), hang
+// (`hang`) or wait for another's reply (`last`); and whether appends, KV or rate limiters hang (`hangAppends`, `hangKv`,
+// `hangLimiters`). `/asked` returns the most calls that waited at once.
+import product, { Shard as WorkingShard, TagClock } from "./index.js";
+
+const NONE = { together: 0, down: [], refuse: [], hang: [], last: [], hangAppends: false, hangKv: false, hangLimiters: false };
+/** @type {{ together: number, down: number[], refuse: number[], hang: number[], last: number[], hangAppends: boolean, hangKv: boolean, hangLimiters: boolean }} */
+let faults = NONE;
+/** @type {(() => void)[]} */
+let waiting = [];
+let mostAtOnce = 0;
+let replies = 0;
+
+/** Resolves when that is true; each step is a timer of this call's own. @param {() => boolean} isDue */
+async function until(isDue) {
+  while (!isDue()) await new Promise((resolve) => setTimeout(resolve, 5));
+}
+
+const forever = () => new Promise(() => {});
+const limiter = { limit: () => (faults.hangLimiters ? forever() : Promise.resolve({ success: true })) };
+/** A KV without a budgets.json, or one that hangs. */
+const kv = { get: () => (faults.hangKv ? forever() : Promise.resolve(null)), getWithMetadata: forever, put: forever, list: forever, delete: forever };
+
+/** @param {any} env */
+const faultyEnv = (env) => ({ ...env, BUDGETS: kv, INGEST_RATE: limiter, SITE_RATE: limiter });
+
+export class Shard extends WorkingShard {
+  /** @param {any} ctx @param {any} env */
+  constructor(ctx, env) {
+    super(ctx, faultyEnv(env));
+  }
+
+  get #number() {
+    const { ctx } = /** @type {any} */ (this);
+    return Number(ctx.id.name.split("/").at(-1));
+  }
+
+  /** @param {Request} request */
+  async fetch(request) {
+    const number = this.#number;
+    if (faults.down.includes(number)) throw new Error("the shard is unavailable");
+    if (faults.refuse.includes(number)) return new Response(null, { status: 503 });
+    if (faults.hang.includes(number)) return new Promise((resolve) => setTimeout(() => resolve(new Response(null, { status: 503 })), 600_000));
+    if (faults.together > 0) {
+      const { together } = faults;
+      waiting.push(() => {});
+      mostAtOnce = Math.max(mostAtOnce, waiting.length);
+      await until(() => waiting.length >= together || faults.together !== together);
+    }
+    if (faults.last.includes(number)) await until(() => replies > 0);
+    const reply = await super.fetch(request);
+    replies += 1;
+    return reply;
+  }
+
+  /** @param {string[]} rows */
+  append(rows) {
+    if (faults.hangAppends) return new Promise((resolve) => setTimeout(() => resolve(true), 600_000));
+    return super.append(rows);
+  }
+}
+
+export { TagClock };
+
+export default {
+  ...product,
+  /** @param {Request} request @param {any} env @param {any} context */
+  async fetch(request, env, context) {
+    const { pathname } = new URL(request.url);
+    if (pathname === "/asked") return Response.json({ mostAtOnce });
+    if (pathname !== "/faults") return product.fetch(request, faultyEnv(env), context);
+    faults = { ...NONE, ...(await request.json()) };
+    [waiting, mostAtOnce, replies] = [[], 0, 0];
+    return new Response("");
+  },
+};
