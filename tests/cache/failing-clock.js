@@ -15,6 +15,7 @@ export class TagClock extends DurableObject {
     mode = /"manner-(\w+)"/.exec(await request.clone().text())?.[1] ?? mode;
     if (mode === "hangs") await new Promise((resolve) => setTimeout(resolve, 60_000));
     if (mode === "errors") return new Response("no", { status: 500 });
+    if (mode === "stalls") return new Response(new ReadableStream({ start: (controller) => controller.enqueue(new TextEncoder().encode("{")) }));
     if (mode === "rubbish") return new Response("{");
     return this.#own.fetch(request);
   }

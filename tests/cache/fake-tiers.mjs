@@ -3,7 +3,7 @@
 // one.
 import http from "node:http";
 
-/** @typedef {"well" | "errors" | "hangs" | "breaks" | "rubbish" | "short"} Mode */
+/** @typedef {"well" | "errors" | "hangs" | "stalls" | "breaks" | "rubbish" | "short"} Mode */
 
 /** Starts both services, each with its own entries. */
 export async function startTiers() {
@@ -57,6 +57,7 @@ async function service(isCache) {
       const bytes = mode === "rubbish" ? Buffer.from("rubbish".repeat(100)) : mode === "short" ? stored.subarray(0, stored.length - 3) : stored;
       response.writeHead(200, { ...fields.get(path), ...status("HIT"), "content-length": bytes.length });
       if (mode === "breaks") response.write(bytes.subarray(0, bytes.length - 3), () => response.socket?.resetAndDestroy());
+      else if (mode === "stalls") response.write(bytes.subarray(0, bytes.length - 3));
       else response.end(bytes);
     });
   });

@@ -7,6 +7,8 @@ import { startTiers } from "./fake-tiers.mjs";
 import { cacheStatus, fill, respond, site } from "./site.mjs";
 
 const FRESH = { "cache-control": "max-age=600" };
+// Half a second for each tier and a second for the purge clock, and room for a busy machine.
+const LOOKUP_BOUND_MS = 4_000;
 
 describe("the tiers below memory", () => {
   /** @type {Awaited<ReturnType<typeof startTiers>>} */
@@ -36,6 +38,24 @@ describe("the tiers below memory", () => {
     assert.fail("it is not held");
   }
 
+  /** Waits until the other isolate asks a tier again, which it leaves alone after a call without a response. @param {typeof tiers.kv} tier */
+  async function isAsked(tier) {
+    const before = tier.requests.reads;
+    for (const deadline = Date.now() + 10_000; tier.requests.reads === before && Date.now() < deadline; ) await www.ask(www.page(respond({ "cache-control": "no-store" })), {}, other);
+    assert.ok(tier.requests.reads > before, "the tier is never asked again");
+  }
+
+  test("a tier without a response is left alone for a moment: the next visitors do not wait", async () => {
+    await isAsked(tiers.colo);
+    tiers.colo.behaviour.reads = tiers.kv.behaviour.reads = "hangs";
+    await www.ask(www.page(respond({ "cache-control": "no-store" })), {}, other);
+    const { colo, kv } = tiers;
+    const before = [colo.requests.reads, kv.requests.reads];
+    const path = www.page(respond({ "cache-control": "no-store" }));
+    for (let visitor = 0; visitor < 20; visitor += 1) assert.equal((await www.ask(path, {}, other)).status, 200);
+    assert.deepEqual([colo.requests.reads, kv.requests.reads], before);
+  });
+
   /** Stores a page in both tiers, but not in the other isolate's memory. */
   async function storePage() {
     const body = `a page of its own: ${Math.random()}`;
@@ -46,6 +66,8 @@ describe("the tiers below memory", () => {
   }
 
   test("work: another isolate gets a hit from the Cache API, or else from KV", async () => {
+    await isAsked(tiers.colo);
+    await isAsked(tiers.kv);
     const { path, body } = await storePage();
     const found = await www.ask(path, {}, other);
     assert.deepEqual([cacheStatus(found), found.body], ["hit", body]);
@@ -58,8 +80,9 @@ describe("the tiers below memory", () => {
     assert.deepEqual([path, next.path].map((path) => www.own.requests(path).length), [1, 1]);
   });
 
-  for (const mode of /** @type {const} */ (["errors", "breaks", "rubbish", "short", "hangs"])) {
+  for (const mode of /** @type {const} */ (["errors", "breaks", "rubbish", "short", "stalls", "hangs"])) {
     test(`the Cache API ${mode} on reads: KV serves`, async () => {
+      await isAsked(tiers.kv);
       const { path, body } = await storePage();
       tiers.colo.behaviour.reads = mode;
       const answer = await www.ask(path, {}, other);
@@ -67,10 +90,12 @@ describe("the tiers below memory", () => {
       assert.match(answer.headers["cache-status"], /detail=kv/);
     });
 
-    test(`both ${mode === "hangs" ? "hang" : mode} on reads: the origin serves`, async () => {
+    test(`both ${mode === "hangs" ? "hang" : mode} on reads: the origin serves, and soon`, async () => {
       const { path, body } = await storePage();
       tiers.colo.behaviour.reads = tiers.kv.behaviour.reads = mode;
+      const began = Date.now();
       const answer = await www.ask(path, {}, other);
+      assert.ok(Date.now() - began < LOOKUP_BOUND_MS, `it took ${Date.now() - began} ms`);
       assert.deepEqual([answer.status, cacheStatus(answer), answer.body], [200, "miss", body]);
       assert.equal(www.own.requests(path).length, 2);
     });
@@ -101,11 +126,11 @@ describe("a purge clock that", () => {
   /** @type {Awaited<ReturnType<typeof site>>} */
   let www;
   before(async () => {
-    www = await site((url) => ({ lease_ms: 300, routes: [{ host: "www.example", path: "/**", origin: url }] }), { raw: "clock", main: "failing-clock.js" });
+    www = await site((url) => ({ lease_ms: 300, routes: [{ host: "www.example", path: "/**", origin: url, purge_on_write: true }] }), { raw: "clock", main: "failing-clock.js" });
   });
   after(() => www.close());
 
-  for (const mode of ["hangs", "errors", "rubbish"]) {
+  for (const mode of ["hangs", "stalls", "errors", "rubbish"]) {
     test(`${mode}: tagged responses are fetched, untagged ones are served, and a purge reports its failure`, async () => {
       const script = (/** @type {Record<string, string>} */ fields) => {
         let pending = 0;
@@ -115,11 +140,19 @@ describe("a purge clock that", () => {
       for (const path of [tagged, plain]) assert.equal(cacheStatus((await fill(www, path)).answer), "hit");
       const purge = await www.manage("purge", { tag: `manner-${mode}` });
       assert.equal(purge.status, 503, purge.body);
+      for (const call of ["warm?strategy=predicted", "analytics"]) {
+        const answer = await www.manage(call, call === "analytics" ? undefined : "");
+        assert.equal(answer.status, 503, `${call}: ${answer.body}`);
+      }
       // A changed response shows that the lease has expired.
       let answer = await www.ask(tagged);
       for (const deadline = Date.now() + 5_000; answer.body === "1" && Date.now() < deadline; ) answer = await www.ask(tagged);
       assert.deepEqual([answer.status, cacheStatus(answer), answer.body], [200, "miss", "2"]);
       assert.deepEqual([cacheStatus(await www.ask(plain)), (await www.ask(plain)).body], ["hit", "1"]);
+      const began = Date.now();
+      const written = www.page((request, response) => void response.writeHead(200).end(request.method));
+      for (let write = 0; write < 20; write += 1) assert.equal((await www.ask(written, {}, { method: "POST", body: "x" })).body, "POST");
+      assert.ok(Date.now() - began < LOOKUP_BOUND_MS, `twenty writes took ${Date.now() - began} ms: no visitor waits for the clock`);
       await www.manage("purge", { tag: "manner-well" });
       const healed = script({ "cache-tag": "a" });
       let hit = await www.ask(healed);

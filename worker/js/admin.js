@@ -17,7 +17,7 @@ import { warmByCall } from "./warm.js";
  * @param {string} path
  */
 export async function manage(request, env, context, path) {
-  const refusal = wasm.authorize_call(env, request.method, path, request.headers.get("authorization") ?? "");
+  const refusal = wasm.authorize_call(env, request.method, path, request.headers.get("authorization") ?? "", request.headers.get("accept-encoding") ?? undefined);
   if (refusal) return toResponse(refusal);
   const action = path.slice("/api/cache/".length);
   const { target, response } = await perform(action, request, env, context, new URL(request.url).searchParams);
@@ -76,7 +76,14 @@ async function purge(request, env, context) {
  */
 async function analytics(env) {
   await flushMetrics(env);
-  const document = await wasm.analytics(env, await callClock(env, "/analytics", ""), Date.now());
+  let clock;
+  try {
+    clock = await callClock(env, "/analytics", "");
+  } catch (error) {
+    console.error("the analytics are unavailable:", error);
+    return { target: "", response: jsonResponse({ detail: "the purge clock did not respond: try again" }, 503) };
+  }
+  const document = await wasm.analytics(env, clock, Date.now());
   const response = typeof document === "string" ? new Response(document, { headers: JSON_HEADERS }) : toResponse(document);
   return { target: "", response };
 }

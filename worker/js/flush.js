@@ -37,6 +37,23 @@ export async function flushMetrics(env) {
   }
 }
 
+/**
+ * Sends the marks of writes to the purge clock. Marks that are not delivered go with the next flush.
+ * @param {WorkerEnv} env
+ */
+export async function flushWriteMarks(env) {
+  const marks = wasm.take_write_marks(Date.now());
+  hasUndeliveredMarks = false;
+  if (marks === undefined) return;
+  try {
+    wasm.count_refused_marks(await callClock(env, "/writes", marks));
+  } catch (error) {
+    console.error("the marks of writes did not reach the purge clock:", error);
+    wasm.restore_write_marks(marks);
+    hasUndeliveredMarks = true;
+  }
+}
+
 /** @param {WorkerEnv} env */
 async function flush(env) {
   flushingSince = Date.now();
@@ -45,6 +62,7 @@ async function flush(env) {
       await delay(BATCH_DELAY_MS);
       hasMore = await wasm.flush_traffic(env);
     }
+    if (hasUndeliveredMarks) await flushWriteMarks(env);
     await flushMetrics(env);
   } finally {
     flushingSince = -Infinity;
@@ -52,6 +70,7 @@ async function flush(env) {
 }
 
 let flushingSince = -Infinity;
+let hasUndeliveredMarks = false;
 
 const FLUSH_TIMEOUT_MS = 20_000;
 const BATCH_DELAY_MS = 1_000;

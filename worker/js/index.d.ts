@@ -20,7 +20,7 @@ export class CacheExchange {
   forwardedHead(now: number): ForwardedHead;
   injection(): string | undefined;
   tierWrite(): TierWrite | undefined;
-  invalidation(): string | undefined;
+  invalidate(now: number): number | undefined;
   explain(step: number, now: number): string;
   takePrefetches(): string[] | undefined;
   needsPurgeSync(now: number): boolean;
@@ -56,13 +56,16 @@ export function begin_exchange(env: WorkerEnv, method: string, url: string, head
 export function simulate_exchange(env: WorkerEnv, url: string, head: string, now: number): CacheExchange | undefined;
 export function known_purge_seq(): number;
 export function apply_purges(changes: string, requestedAt: number): boolean;
+export function take_write_marks(now: number): string | undefined;
+export function restore_write_marks(marks: string): void;
+export function count_refused_marks(receipt: string): void;
 export function take_cache_metrics(): string | undefined;
 export function restore_cache_metrics(metrics: string): void;
 export function take_transitions(): string | undefined;
 export function take_prefetch_quota(perMinute: number, now: number): boolean;
 export function flush_traffic(env: WorkerEnv): Promise<boolean>;
 
-export function authorize_call(env: WorkerEnv, method: string, path: string, authorization: string): ReadyResponse | undefined;
+export function authorize_call(env: WorkerEnv, method: string, path: string, authorization: string, acceptEncoding: string | undefined): ReadyResponse | undefined;
 export function read_purge(body: string): string | ReadyResponse;
 export function warm_list(strategy: string, body: string, max: string | undefined, now: number): string | ReadyResponse;
 export function scheduled_warming(env: WorkerEnv): string | undefined;

@@ -1,7 +1,7 @@
 // Requests to the origin, and the storing of its responses.
 import { OriginError, Step } from "./opcodes.js";
 import { fetchWithTimeout, isTimeout } from "./promises.js";
-import { headerLines, readBody, sha256Hex } from "./streams.js";
+import { abandon, headerLines, readBody, sha256Hex } from "./streams.js";
 import { writeTiers } from "./tiers.js";
 
 /** @typedef {import("./index.js").CacheExchange} CacheExchange */
@@ -24,7 +24,7 @@ export async function askOrigin(exchange) {
     }
     step = exchange.originResponded(response.status, headerLines(response.headers), Date.now());
     if (step === Step.SEND || step === Step.STORE) return { step, response };
-    await response.body?.cancel();
+    abandon(response.body);
     if (step !== Step.FETCH) return { step };
   }
 }
@@ -49,8 +49,8 @@ export function injectScript(exchange, response) {
  * @param {ReadableStream<Uint8Array> | null} body
  */
 export async function storeBody(exchange, env, body, onStored = () => {}) {
-  // A body that is reset or truncated is not stored.
-  const bytes = await readBody(body, exchange.maxStoredBodyBytes).catch(() => undefined);
+  // A body that is reset, truncated or stalled is not stored.
+  const bytes = await readBody(body, exchange.maxStoredBodyBytes, exchange.originTimeoutMs).catch(() => undefined);
   if (!bytes) {
     exchange.bodyAborted(Date.now());
     return false;

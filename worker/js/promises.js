@@ -1,4 +1,4 @@
-// Delays and timeouts.
+// Delays and deadlines. Everything that a visitor waits for has one.
 
 /** @param {number} ms @returns {Promise<void>} */
 export const delay = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
@@ -13,7 +13,7 @@ export const delay = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 export function withTimeout(promise, ms) {
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   let timer;
-  const timeout = new Promise((_, reject) => (timer = setTimeout(() => reject(new Error(`no response within ${ms} ms`)), ms)));
+  const timeout = new Promise((_, reject) => (timer = setTimeout(() => reject(timeoutError(ms)), ms)));
   return /** @type {Promise<T>} */ (Promise.race([promise, timeout])).finally(() => clearTimeout(timer));
 }
 
@@ -38,7 +38,7 @@ export function resolvesWithin(promise, ms) {
  */
 export async function fetchWithTimeout(ms, call) {
   const controller = new AbortController();
-  const timer = setTimeout(() => controller.abort(new DOMException(`no response within ${ms} ms`, "TimeoutError")), ms);
+  const timer = setTimeout(() => controller.abort(timeoutError(ms)), ms);
   try {
     return await call(controller.signal, (reason) => controller.abort(reason));
   } finally {
@@ -48,3 +48,38 @@ export async function fetchWithTimeout(ms, call) {
 
 /** @param {unknown} error */
 export const isTimeout = (error) => error instanceof Error && error.name === "TimeoutError";
+
+/** A service of the platform. After a call without a response it is left alone for a while, so that the next requests do not wait for it. */
+export class Dependency {
+  #pausedUntil = -Infinity;
+
+  /**
+   * @param {string} name
+   * @param {number} timeoutMs
+   * @param {number} pauseMs
+   */
+  constructor(name, timeoutMs, pauseMs) {
+    this.name = name;
+    this.timeoutMs = timeoutMs;
+    this.pauseMs = pauseMs;
+  }
+
+  /**
+   * Makes a call. Rejects if it takes too long, and at once after another one did.
+   * @template T
+   * @param {() => Promise<T> | T} make
+   * @returns {Promise<T>}
+   */
+  async call(make) {
+    if (Date.now() < this.#pausedUntil) throw new Error(`${this.name} did not respond and is left alone for a moment`);
+    try {
+      return await withTimeout(make(), this.timeoutMs);
+    } catch (error) {
+      if (isTimeout(error)) this.#pausedUntil = Date.now() + this.pauseMs;
+      throw error;
+    }
+  }
+}
+
+/** @param {number} ms */
+const timeoutError = (ms) => new DOMException(`no response within ${ms} ms`, "TimeoutError");

@@ -9,10 +9,12 @@ import { delay, withTimeout } from "./promises.js";
  * @param {string} body
  */
 export async function callClock(env, path, body) {
-  const clock = env.TAG_CLOCK.getByName("clock");
-  const response = await withTimeout(clock.fetch(`https://clock.invalid${path}`, { method: "POST", body }), CLOCK_TIMEOUT_MS);
-  if (!response.ok) throw new Error(`the purge clock responded to ${path} with ${response.status}`);
-  return response.text();
+  const call = async () => {
+    const response = await env.TAG_CLOCK.getByName("clock").fetch(`https://clock.invalid${path}`, { method: "POST", body });
+    if (!response.ok) throw new Error(`the purge clock responded to ${path} with ${response.status}: ${await response.text()}`);
+    return response.text();
+  };
+  return withTimeout(call(), CLOCK_TIMEOUT_MS);
 }
 
 /**

@@ -1,15 +1,15 @@
 // Serving through the cache: performs the steps of `cache::Exchange`, and holds no rule about caching.
 // Promises that several requests wait for are JavaScript's, because one request must not wake the Rust
 // future of another; bytes are shared between requests, never a Response.
-import { flushIfIdle, flushInBackground } from "./flush.js";
+import { flushIfIdle, flushInBackground, flushWriteMarks } from "./flush.js";
 import * as wasm from "./index.js";
 import { OriginError, Step } from "./opcodes.js";
 import { askOrigin, injectScript, storeBody } from "./origin.js";
 import { delay, fetchWithTimeout, isTimeout } from "./promises.js";
-import { callClock, setLease, syncPurges, syncPurgesInBackground, syncPurgesUpToNow } from "./purge.js";
+import { setLease, syncPurges, syncPurgesInBackground } from "./purge.js";
 import { ReadyResponse } from "./records.js";
 import { BODYLESS_STATUSES, toResponse } from "./responses.js";
-import { headerLines, limitBody } from "./streams.js";
+import { abandon, headerLines, limitBody } from "./streams.js";
 import { lookUp, writeTiers } from "./tiers.js";
 import { prefetch } from "./warm.js";
 
@@ -83,7 +83,8 @@ async function respond(exchange, request, env, context, hold) {
   if (exchange.needsPurgeSync(now)) await syncPurges(env, context);
   else syncPurgesInBackground(env, context, now);
   let step = await lookUp(exchange, env);
-  if (step === Step.FETCH) {
+  // A fill that stores nothing may tell which request to share: the requests that wait for it have one more.
+  for (let round = 0; step === Step.FETCH && round < MAX_WAITS; round += 1) {
     const fillKey = exchange.fillKey(Date.now());
     const fill = fillKey === undefined ? undefined : pendingFill(fillKey, exchange.originTimeoutMs);
     if (!fill) return fetchAndStore(exchange, env, hold, fillKey);
@@ -92,6 +93,7 @@ async function respond(exchange, request, env, context, hold) {
     if (hasLanded) step = exchange.fillLanded(Date.now());
     // A response that is too large for memory is in a tier below.
     if (hasLanded && step === Step.FETCH) step = await lookUp(exchange, env);
+    if (hasLanded !== false) break;
   }
   switch (step) {
     case Step.SERVE:
@@ -129,7 +131,7 @@ async function fetchAndStore(exchange, env, hold, fillKey) {
       const storing = storeBody(exchange, env, stored, () => land(true)).catch(() => false);
       hold(storing.then(land));
       if (BODYLESS_STATUSES.has(status) || !sent) {
-        await sent?.cancel();
+        abandon(sent);
         return new Response(null, { status, headers });
       }
       return new Response(sent, { status, headers, encodeBody: "manual" });
@@ -161,7 +163,7 @@ async function revalidate(exchange, env) {
     const { step, response } = await askOrigin(exchange);
     if (step === Step.STORE && response) await storeBody(exchange, env, injectScript(exchange, response));
     else if (step === Step.SERVE) await writeTiers(exchange, env);
-    else await response?.body?.cancel();
+    else abandon(response?.body);
   } catch (error) {
     console.error("revalidation in the background failed:", error);
   } finally {
@@ -187,19 +189,12 @@ async function pass(exchange, request, env, context) {
   }
   if (response.webSocket) return response;
   if (exchange.originResponded(response.status, headerLines(response.headers), Date.now()) === Step.REFUSE) {
-    await response.body?.cancel();
+    abandon(response.body);
     return toResponse(exchange.errorResponse(Date.now()));
   }
-  const purge = exchange.invalidation();
-  if (purge) {
-    // The next read must see the write: this isolate applies the purge before it responds.
-    try {
-      await callClock(env, "/purge", purge);
-      await syncPurgesUpToNow(env, context);
-    } catch (failure) {
-      console.error("the purge for a write did not reach every isolate:", failure);
-    }
-  }
+  // This isolate knows of the write from here on. The others learn of it in the background.
+  const sendInMs = exchange.invalidate(Date.now());
+  if (sendInMs !== undefined) context.waitUntil(delay(sendInMs).then(() => flushWriteMarks(env)));
   return send(exchange, response);
 }
 
@@ -224,7 +219,7 @@ async function forward(exchange, request) {
       return fetch(url, { method, headers, body, redirect: "manual", encodeResponseBody: "manual", signal });
     });
     if (!isTooLarge) return { response };
-    await response.body?.cancel();
+    abandon(response.body);
     return { error: OriginError.REQUEST_BODY_TOO_LARGE };
   } catch (error) {
     if (isTooLarge) return { error: OriginError.REQUEST_BODY_TOO_LARGE };
@@ -274,3 +269,5 @@ function pendingFill(fillKey, timeoutMs) {
 
 /** @type {Map<string, Fill>} */
 const fills = new Map();
+
+const MAX_WAITS = 2;

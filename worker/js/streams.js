@@ -1,19 +1,33 @@
 // Bodies and bytes.
+import { withTimeout } from "./promises.js";
 
 /**
- * Reads a body whole. Returns undefined if it has more than `maxBytes`.
+ * Reads a body whole. Returns undefined if it has more than `maxBytes`. Rejects if it stalls for longer
+ * than `maxStallMs`.
  * @param {ReadableStream<Uint8Array> | null} body
  * @param {number} maxBytes
+ * @param {number} maxStallMs
  * @returns {Promise<Uint8Array<ArrayBuffer> | undefined>}
  */
-export async function readBody(body, maxBytes) {
+export async function readBody(body, maxBytes, maxStallMs) {
   if (!body) return new Uint8Array();
+  const reader = body.getReader();
   const chunks = [];
   let size = 0;
-  for await (const chunk of body) {
-    size += chunk.byteLength;
-    if (size > maxBytes) return undefined;
-    chunks.push(chunk);
+  try {
+    for (;;) {
+      const { done, value } = await withTimeout(reader.read(), maxStallMs);
+      if (done) break;
+      size += value.byteLength;
+      if (size > maxBytes) {
+        abandon(reader);
+        return undefined;
+      }
+      chunks.push(value);
+    }
+  } catch (error) {
+    abandon(reader);
+    throw error;
   }
   const bytes = new Uint8Array(size);
   let at = 0;
@@ -25,11 +39,17 @@ export async function readBody(body, maxBytes) {
 }
 
 /**
+ * Gives a body up. No request waits for it: of a body with two readers, both have to be given up.
+ * @param {{ cancel(): Promise<void> } | null | undefined} body
+ */
+export const abandon = (body) => void body?.cancel().catch(() => {});
+
+/**
  * Reads a body as text; empty if it has more than `maxBytes`.
  * @param {ReadableStream<Uint8Array> | null} body
  * @param {number} maxBytes
  */
-export const readText = async (body, maxBytes) => new TextDecoder().decode(await readBody(body, maxBytes));
+export const readText = async (body, maxBytes) => new TextDecoder().decode(await readBody(body, maxBytes, MAX_UPLOAD_STALL_MS));
 
 /**
  * Breaks a body off once it has more than `maxBytes`.
@@ -68,3 +88,5 @@ export function headerLines(headers) {
   headers.forEach((value, name) => (text += `${name}:${value}\n`));
   return text;
 }
+
+const MAX_UPLOAD_STALL_MS = 30_000;

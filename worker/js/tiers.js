@@ -1,6 +1,6 @@
 // The tiers below memory: the Cache API of the location, and Workers KV.
 import { Step, Tier } from "./opcodes.js";
-import { withTimeout } from "./promises.js";
+import { Dependency, withTimeout } from "./promises.js";
 import { sha256Hex } from "./streams.js";
 
 /**
@@ -44,7 +44,7 @@ export async function writeTiers(exchange, env) {
   for (const name of new Set([await hashKey(storageKey), await hashKey(cacheKey)])) {
     const writes = [writeColo(exchange.host, name, envelope, retentionSeconds)];
     if (isForKv) writes.push(writeKv(env, name, envelope, retentionSeconds));
-    for (const result of await Promise.allSettled(writes)) {
+    for (const result of await Promise.allSettled(writes.map((write) => withTimeout(write, WRITE_TIMEOUT_MS)))) {
       if (result.status === "rejected") console.error("a tier did not store an entry:", result.reason);
     }
   }
@@ -75,8 +75,8 @@ const writeKv = async (env, name, envelope, retentionSeconds) => env.CACHE_KV?.p
  */
 async function readColo(host, name) {
   try {
-    const response = await withTimeout(caches.default.match(coloUrl(host, name)), TIER_TIMEOUT_MS);
-    return response ? new Uint8Array(await response.arrayBuffer()) : undefined;
+    const envelope = await colo.call(async () => (await caches.default.match(coloUrl(host, name)))?.arrayBuffer());
+    return envelope ? new Uint8Array(envelope) : undefined;
   } catch {
     return undefined;
   }
@@ -89,7 +89,7 @@ async function readColo(host, name) {
  */
 async function readKv(env, name) {
   try {
-    const envelope = await withTimeout(env.CACHE_KV?.get(name, "arrayBuffer"), TIER_TIMEOUT_MS);
+    const envelope = await kv.call(() => env.CACHE_KV?.get(name, "arrayBuffer"));
     return envelope ? new Uint8Array(envelope) : undefined;
   } catch {
     return undefined;
@@ -104,4 +104,10 @@ const coloUrl = (host, name) => `https://${host}/.edge-vitals/1/${name}`;
 /** @param {string} key */
 const hashKey = (key) => sha256Hex(new TextEncoder().encode(key));
 
-const TIER_TIMEOUT_MS = 1_000;
+// A lookup waits for each of them at most once, so for a second in all.
+const TIER_TIMEOUT_MS = 500;
+const TIER_PAUSE_MS = 5_000;
+const WRITE_TIMEOUT_MS = 5_000;
+
+const colo = new Dependency("the Cache API", TIER_TIMEOUT_MS, TIER_PAUSE_MS);
+const kv = new Dependency("KV", TIER_TIMEOUT_MS, TIER_PAUSE_MS);

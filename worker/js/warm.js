@@ -4,7 +4,7 @@ import { Step } from "./opcodes.js";
 import { askOrigin, injectScript, storeBody } from "./origin.js";
 import { callClock, syncPurges } from "./purge.js";
 import { jsonResponse, toResponse } from "./responses.js";
-import { readBody, readText } from "./streams.js";
+import { abandon, readBody, readText } from "./streams.js";
 import { lookUp, writeTiers } from "./tiers.js";
 
 /** @typedef {"warmed" | "fresh" | "failed" | "foreign" | "left"} WarmResult */
@@ -47,7 +47,8 @@ export async function warmByCron(env, context) {
     if (popular) urls.push(...JSON.parse(await callClock(env, "/popular", "")));
     if (predicted) {
       const list = wasm.warm_list("predicted", await callClock(env, "/likely", ""), undefined, Date.now());
-      if (typeof list === "string") urls.push(...JSON.parse(list).urls);
+      if (typeof list !== "string") throw new Error(`the likely pages: ${list.body}`);
+      urls.push(...JSON.parse(list).urls);
     }
   } catch (error) {
     console.error("the list of pages to warm is incomplete:", error);
@@ -98,7 +99,7 @@ async function readSitemap(sitemap, env) {
   if (!exchange) throw new Error(`no route matches the sitemap ${sitemap}`);
   try {
     const { response } = await askOrigin(exchange);
-    const bytes = response?.status === 200 ? await readBody(response.body, MAX_LIST_BYTES) : undefined;
+    const bytes = response?.status === 200 ? await readBody(response.body, MAX_LIST_BYTES, exchange.originTimeoutMs) : undefined;
     if (!bytes) throw new Error(`the sitemap ${sitemap} is unavailable or exceeds ${MAX_LIST_BYTES} bytes`);
     const list = wasm.warm_list("listed", new TextDecoder().decode(bytes), undefined, Date.now());
     if (typeof list !== "string") throw new Error(`${sitemap}: ${list.body}`);
@@ -119,7 +120,7 @@ async function readSitemap(sitemap, env) {
 async function warm(url, env, context, refreshesFresh, takeQuota) {
   let exchange;
   try {
-    exchange = wasm.simulate_exchange(env, new URL(url).href, "accept-encoding: gzip, br, zstd", Date.now());
+    exchange = wasm.simulate_exchange(env, new URL(url).href, "", Date.now());
   } catch {
     return "foreign";
   }
@@ -137,7 +138,7 @@ async function warm(url, env, context, refreshesFresh, takeQuota) {
       await writeTiers(exchange, env);
       return "warmed";
     }
-    await response?.body?.cancel();
+    abandon(response?.body);
     return "failed";
   } catch {
     return "failed";

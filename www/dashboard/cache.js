@@ -88,7 +88,7 @@ function summary(routes, { purges }) {
     fact("Requests", count(sum(({ requests }) => requests)), uncached ? `${count(uncached)} bypassed the cache` : "in the last day"),
     fact("Transferred", bytes(sum((each) => each.bytes)), "in the last day"),
     fact("Time saved", totalTime(sum(({ saved_ms }) => saved_ms ?? 0) / 1000), "at the origin"),
-    fact("Purges", count(purges.count), `all sites; ${slowest === undefined ? `${plural(purges.marks, "purge version")} stored` : `propagated within ${count(slowest)} ms`}`),
+    fact("Purges", count(purges.count), `all sites; ${slowest === undefined ? `${plural(purges.marks, "purge version")} stored` : `propagated within ${count(slowest)} ms`}${purges.refused ? `; ${count(purges.refused)} by writes refused` : ""}`),
   );
 }
 

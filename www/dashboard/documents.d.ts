@@ -1008,6 +1008,8 @@ export interface PurgeStats {
   count: number;
   /** Stored purge marks. */
   marks: number;
+  /** Purges for writes that were refused in the last day, because there were too many. Other isolates serve the responses until their lifetime ends. */
+  refused: number;
   /** The delay until an isolate learned of a purge, in milliseconds, in the last day. */
   lag_ms: RangeCount[];
 }

@@ -97,6 +97,7 @@ pub enum DecisionReason {
     PurgedHard,
     PurgedSoft,
     PurgeStatusUnknown,
+    OvertakenByWrite,
     Fresh { age: u64, lifetime: u64, source: LifetimeSource },
     Stale { staleness: u64, lifetime: u64, source: LifetimeSource },
     NoCache,
@@ -122,6 +123,8 @@ pub enum DecisionReason {
     SetsCookie,
     VariesOnAll,
     VariesOn { name: String },
+    NotVaried { name: String },
+    VariesUnexpectedly,
     TooManyTags { max: usize },
     Lifetime { seconds: u64, source: LifetimeSource },
     NoLifetime { status: u16 },
@@ -156,6 +159,7 @@ impl DecisionReason {
             Self::PurgedHard => "purged",
             Self::PurgedSoft => "purged-soft",
             Self::PurgeStatusUnknown => "purges-unknown",
+            Self::OvertakenByWrite => "written",
             Self::Fresh { .. } => "fresh",
             Self::Stale { .. } => "stale",
             Self::NoCache => "no-cache",
@@ -179,6 +183,8 @@ impl DecisionReason {
             Self::AuthorizedButShared => "shared",
             Self::SetsCookie => "set-cookie",
             Self::VariesOnAll | Self::VariesOn { .. } => "vary",
+            Self::NotVaried { .. } => "not-varied",
+            Self::VariesUnexpectedly => "varies",
             Self::TooManyTags { .. } => "tags",
             Self::Lifetime { .. } => "lifetime",
             Self::NoLifetime { .. } => "no-lifetime",
@@ -212,8 +218,13 @@ impl DecisionReason {
             Self::RequestMinFresh { .. } => "RFC 9111 §5.2.1.3",
             Self::RequestMaxStale { .. } => "RFC 9111 §5.2.1.2",
             Self::OnlyIfCached => "RFC 9111 §5.2.1.7",
-            Self::NoMatchingVariant { .. } | Self::VariesOnAll | Self::VariesOn { .. } => "RFC 9111 §4.1",
+            Self::NoMatchingVariant { .. }
+            | Self::VariesOnAll
+            | Self::VariesOn { .. }
+            | Self::NotVaried { .. }
+            | Self::VariesUnexpectedly => "RFC 9111 §4.1",
             Self::PurgedHard | Self::PurgedSoft | Self::PurgeStatusUnknown => "a purge",
+            Self::OvertakenByWrite => "RFC 9111 §4.4",
             Self::Fresh { .. } | Self::Stale { .. } => "RFC 9111 §4.2",
             Self::NoCache => "RFC 9111 §5.2.2.4",
             Self::RefreshedEarly { .. } => "RFC 9111 §4.3",
@@ -312,6 +323,9 @@ impl fmt::Display for DecisionReason {
             }
             Self::PurgedHard => write!(f, "the stored response was purged after it was fetched"),
             Self::PurgedSoft => write!(f, "the stored response was marked stale after it was fetched"),
+            Self::OvertakenByWrite => {
+                write!(f, "a write to the URL came before the response, which may lack it")
+            }
             Self::PurgeStatusUnknown => {
                 write!(
                     f,
@@ -387,6 +401,12 @@ impl fmt::Display for DecisionReason {
                 write!(f, "the request had Authorization, and the origin allows a shared response")
             }
             Self::SetsCookie => write!(f, "the response sets a cookie, which is for one client"),
+            Self::NotVaried { name } => {
+                write!(f, "the origin got {name}, and the response does not say that it varies on it")
+            }
+            Self::VariesUnexpectedly => {
+                write!(f, "the response is not shared, and the origin did not get all fields of this client")
+            }
             Self::VariesOnAll => write!(f, "the response varies on everything"),
             Self::VariesOn { name } => {
                 write!(f, "the response varies on {name}, which the route does not list")

@@ -20,6 +20,7 @@ use self::step::{ExchangeEvent, ExchangeFailure, OriginRequestMark, Step, Tier};
 use crate::cache_status::{LookupOutcome, MissReason};
 use crate::decision_log::{DecisionLog, DecisionReason};
 use crate::entry::CacheEntry;
+use crate::headers::Headers;
 use crate::http_head::{RequestHead, ResponseHead};
 use crate::lookup_policy::{ConditionalHeaders, LookupCandidate, LookupPlan, plan_lookup};
 use crate::memory_cache::MemoryEntry;
@@ -56,6 +57,8 @@ struct ExchangeRoute {
     purge_url: String,
     origin_url: String,
     origin_request: RequestHead,
+    /// The client's fields of content negotiation: they select the variant.
+    negotiation: Headers,
     /// None if the request bypasses the cache.
     key: Option<String>,
 }
@@ -93,6 +96,11 @@ struct Revalidation {
 struct OriginContact {
     request: Option<OriginRequestMark>,
     duration_ms: Option<u64>,
+    /// The client's fields of content negotiation that the request has, and those that it lacks.
+    forwarded: Vec<String>,
+    withheld: Vec<String>,
+    /// The request was repeated with other fields.
+    is_repeated: bool,
     response: Option<ResponseHead>,
     /// The entry that the response becomes once its body is complete.
     storable: Option<CacheEntry>,
@@ -164,7 +172,7 @@ impl<B: Clone> Exchange<B> {
 
     fn find_in_memory(&self, shared: &mut SharedState<B>) -> Option<Candidate<B>> {
         let key = self.route.key.as_deref()?;
-        let found = shared.memory.get(key, &self.route.origin_request.headers)?;
+        let found = shared.memory.get(key, &self.route.negotiation)?;
         Some(Candidate { found, tier: Tier::Memory, replaces_error: false, is_new: false })
     }
 
@@ -176,15 +184,16 @@ impl<B: Clone> Exchange<B> {
         now: UnixMillis,
         shared: &mut SharedState<B>,
     ) -> Step {
-        let names = self.vary_fields(&entry);
+        // The route may have changed since the entry was stored.
+        let Some(names) = self.vary_fields(&entry) else { return Step::Lookup };
         let key = self.route.key.clone().unwrap_or_default();
-        let storage_key = format!("{key}{}", variant_key(&names, &self.route.origin_request.headers));
+        let storage_key = format!("{key}{}", variant_key(&names, &self.route.negotiation));
         if storage_key != self.storage_key(shared) {
             // The envelope under the plain key tells the fields on which the responses vary.
             shared.memory.set_vary_fields(&key, names);
             return Step::Lookup;
         }
-        let found = self.remember(entry, body, shared);
+        let found = self.remember(entry, names, body, shared);
         self.candidate = Some(Candidate { found, tier, replaces_error: false, is_new: false });
         self.decide(now, shared)
     }
@@ -285,7 +294,8 @@ impl<B: Clone> Exchange<B> {
             entry.headers.set("etag", &etag);
             entry.etag_is_ours = true;
         }
-        let found = self.remember(entry, body, shared);
+        let Some(names) = self.vary_fields(&entry) else { return Step::Done };
+        let found = self.remember(entry, names, body, shared);
         self.candidate = Some(Candidate { found, tier: Tier::Memory, replaces_error: false, is_new: true });
         Step::WriteTiers
     }
@@ -302,12 +312,12 @@ impl<B: Clone> Exchange<B> {
     fn remember(
         &self,
         entry: CacheEntry,
+        names: Vec<String>,
         (body, body_length): (B, u32),
         shared: &mut SharedState<B>,
     ) -> Rc<MemoryEntry<B>> {
-        let names = self.vary_fields(&entry);
         let key = self.route.key.clone().unwrap_or_default();
-        let storage_key = format!("{key}{}", variant_key(&names, &self.route.origin_request.headers));
+        let storage_key = format!("{key}{}", variant_key(&names, &self.route.negotiation));
         let found = Rc::new(MemoryEntry::new(entry, body, body_length, self.url()));
         shared.memory.set_vary_fields(&key, names);
         shared.memory.insert(storage_key, Rc::clone(&found));
@@ -325,7 +335,7 @@ impl<B> Exchange<B> {
     /// Returns the cache key followed by the variant, under which every tier has the entry.
     pub fn storage_key(&self, shared: &mut SharedState<B>) -> String {
         let key = self.route.key.as_deref().unwrap_or_default();
-        shared.memory.storage_key(key, &self.route.origin_request.headers)
+        shared.memory.storage_key(key, &self.route.negotiation)
     }
 
     /// Returns the key under which concurrent fetches are collapsed into one; none if requests need not
@@ -337,7 +347,7 @@ impl<B> Exchange<B> {
 
     /// Returns true if memory has the response, which it refuses if it is too large.
     pub fn is_in_memory(&self, shared: &mut SharedState<B>) -> bool {
-        let headers = &self.route.origin_request.headers;
+        let headers = &self.route.negotiation;
         self.route.key.as_deref().is_some_and(|key| shared.memory.get(key, headers).is_some())
     }
 
@@ -383,11 +393,18 @@ impl<B> Exchange<B> {
 
     fn purge_status(&self, entry: &CacheEntry, now: UnixMillis, shared: &SharedState<B>) -> PurgeStatus {
         let lease_ms = self.route.config.lease_ms;
+        if shared.writes.is_written_since(&self.route.purge_url, entry.received) {
+            return PurgeStatus::HardPurged;
+        }
         shared.purge_view.purge_status(entry.purge_seq, &entry.tags, &self.route.purge_url, now, lease_ms)
     }
 
-    fn vary_fields(&self, entry: &CacheEntry) -> Vec<String> {
-        vary::names(&entry.headers, &self.route.policy.vary).unwrap_or_default()
+    /// Returns the fields outside the key on which a response varies; none if it cannot be shared.
+    fn vary_fields(&self, entry: &CacheEntry) -> Option<Vec<String>> {
+        let policy = &self.route.policy;
+        let mut names = vary::names(&entry.headers, &policy.vary).ok()?;
+        names.retain(|name| !policy.keyed.contains(name));
+        Some(names)
     }
 
     /// Returns the length that the origin declares for the body.

@@ -1,6 +1,8 @@
 //! Header fields in order of arrival. Repeated fields are kept apart, because only list fields may be
 //! joined (RFC 9110 §5.3).
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 /// An ordered multimap. Names are in lower case, and values have no surrounding whitespace.
@@ -84,6 +86,11 @@ impl Headers {
         fields.flat_map(|(_, value)| members(value)).collect()
     }
 
+    /// Returns the names.
+    pub(crate) fn names(&self) -> BTreeSet<&str> {
+        self.0.iter().map(|(name, _)| &**name).collect()
+    }
+
     /// Returns the fields in order.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.0.iter().map(|(name, value)| (&**name, &**value))
@@ -97,9 +104,9 @@ impl Headers {
 
     /// Removes the fields that are for the next hop only (RFC 9110 §7.6.1).
     pub fn remove_hop_by_hop(&mut self) {
-        let named: Vec<String> =
+        let named: BTreeSet<String> =
             self.members("connection").iter().map(|name| name.to_ascii_lowercase()).collect();
-        self.retain(|name| !HOP_BY_HOP_HEADERS.contains(&name) && !named.iter().any(|listed| listed == name));
+        self.retain(|name| !HOP_BY_HOP_HEADERS.contains(&name) && !named.contains(name));
     }
 }
 

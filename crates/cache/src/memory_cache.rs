@@ -71,6 +71,17 @@ impl<B> MemoryCache<B> {
         self.vary_fields.get(key).cloned()
     }
 
+    /// Returns the request fields on which the responses of a cache key vary, if known. It does not count as a
+    /// use.
+    pub fn peek_vary_fields(&self, key: &str) -> Option<&[String]> {
+        self.vary_fields.peek(key).map(|names| &**names)
+    }
+
+    /// Forgets the request fields on which the responses of a cache key vary.
+    pub fn forget_vary_fields(&mut self, key: &str) {
+        self.vary_fields.pop(key);
+    }
+
     /// Records the request fields on which the responses of a cache key vary.
     pub fn set_vary_fields(&mut self, key: &str, names: Vec<String>) {
         self.vary_fields.put(key.to_owned(), names.into());
@@ -111,23 +122,6 @@ impl<B> MemoryCache<B> {
         while self.size > self.max_bytes {
             let Some((_, old)) = self.entries.pop_lru() else { break };
             self.size = self.size.saturating_sub(old.size);
-        }
-    }
-
-    /// Removes every variant of a URL, given as host, path and query.
-    pub fn evict_url(&mut self, url: &str) {
-        let is_of_url =
-            |entry: &MemoryEntry<B>| entry.url.split_once("://").is_some_and(|(_, rest)| rest == url);
-        let storage_keys: Vec<String> = self
-            .entries
-            .iter()
-            .filter(|(_, entry)| is_of_url(entry))
-            .map(|(storage_key, _)| storage_key.clone())
-            .collect();
-        for storage_key in storage_keys {
-            if let Some(old) = self.entries.pop(&storage_key) {
-                self.size = self.size.saturating_sub(old.size);
-            }
         }
     }
 

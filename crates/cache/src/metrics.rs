@@ -20,6 +20,9 @@ pub struct CacheMetrics {
     pub purge_lags: Log2Histogram,
     /// The most requested keys.
     pub keys: HotKeys,
+    /// Purges for writes that were refused, because there were too many.
+    #[serde(default, rename = "refused", skip_serializing_if = "is_zero")]
+    pub refused_purges: u64,
 }
 
 /// A class of freshness lifetimes, named like the classes of `ttl`.
@@ -94,6 +97,7 @@ impl CacheMetrics {
         self.ages.merge(&other.ages);
         self.purge_lags.merge(&other.purge_lags);
         self.keys.merge(&other.keys);
+        self.refused_purges = self.refused_purges.saturating_add(other.refused_purges);
     }
 
     /// Returns true if nothing was recorded.
@@ -202,6 +206,10 @@ impl From<Counter> for KeyCount {
     fn from(Counter { upper_bound, error }: Counter) -> Self {
         Self { n: upper_bound, overcount: error }
     }
+}
+
+const fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 fn truncate_key(name: &str) -> &str {

@@ -3,12 +3,15 @@
 
 use serde::Deserialize;
 
+use crate::path_reading::{FoldedPattern, FoldedSegment, PathReadings, is_single_segment, stays_below};
+
 /// A path pattern such as `/users/{id}/*`. A final `**` matches the rest of the path.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
 pub struct PathPattern {
     text: String,
     segments: Vec<PatternSegment>,
+    folded: FoldedPattern,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,6 +57,33 @@ impl PathPattern {
         segments.next().is_none().then_some(captures)
     }
 
+    /// Returns true if an origin may read the path as one that matches.
+    pub(crate) fn claims(&self, path: &PathReadings) -> bool {
+        self.folded.claims(path)
+    }
+
+    /// Returns true if the path matches as it is, and in every other reading too, but for its case.
+    pub(crate) fn surely_matches(&self, path: &str) -> bool {
+        let Some(rest) = path.strip_prefix('/') else { return false };
+        let mut segments = rest.split('/');
+        for part in &self.segments {
+            let is_sure = match (part, segments.next()) {
+                (PatternSegment::Rest, segment) => {
+                    return segment.into_iter().chain(segments).all(stays_below);
+                }
+                (PatternSegment::Literal(literal), Some(segment)) => {
+                    segment == literal && (segment.is_empty() || is_single_segment(segment))
+                }
+                (PatternSegment::Single(_), Some(segment)) => is_single_segment(segment),
+                (PatternSegment::Literal(_) | PatternSegment::Single(_), None) => false,
+            };
+            if !is_sure {
+                return false;
+            }
+        }
+        segments.next().is_none()
+    }
+
     /// Returns the capture names.
     pub fn capture_names(&self) -> impl Iterator<Item = &str> {
         self.segments.iter().filter_map(|part| match part {
@@ -91,8 +121,27 @@ impl TryFrom<String> for PathPattern {
                 _ => PatternSegment::Literal(segment.to_owned()),
             });
         }
-        Ok(Self { segments, text })
+        let folded = FoldedPattern::new(segments.iter().map(|segment| match segment {
+            PatternSegment::Literal(literal) => FoldedSegment::Literal(literal.clone()),
+            PatternSegment::Single(_) => FoldedSegment::Any,
+            PatternSegment::Rest => FoldedSegment::Rest,
+        }));
+        Ok(Self { text, segments, folded })
     }
+}
+
+/// Fills captures into a text such as `user:{id}`, in one pass, because a captured value may look like a name
+/// in braces itself.
+pub(crate) fn fill_template(template: &str, captures: &Captures<'_>) -> String {
+    let mut parts = template.split('{');
+    let mut filled = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let (name, rest) = part.split_once('}').unwrap_or((part, ""));
+        let capture = captures.iter().find(|(known, _)| *known == name);
+        filled.push_str(capture.map_or("", |(_, value)| value));
+        filled.push_str(rest);
+    }
+    filled
 }
 
 /// Returns true for a path with a character that some origins interpret as a delimiter and others do not.

@@ -1,6 +1,7 @@
 //! The cache policy of a route. It applies where the origin's response leaves a choice.
 
 use crate::entry::Freshness;
+use crate::sharing::{ALWAYS_KEYED, NEGOTIATED};
 
 /// The cache policy of a route.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,6 +15,8 @@ pub struct RoutePolicy {
     pub honors_request_directives: bool,
     /// The request fields that a response may vary on, in lower case.
     pub vary: Vec<String>,
+    /// The request fields that are part of the key, in lower case.
+    pub keyed: Vec<String>,
     /// The seconds for which a stale response may be served while it is revalidated, unless the origin
     /// states or forbids it (RFC 5861 §3).
     pub stale_while_revalidate: u64,
@@ -29,7 +32,8 @@ impl Default for RoutePolicy {
             ttl: None,
             negative_ttl: 10,
             honors_request_directives: false,
-            vary: ["accept", "accept-encoding", "accept-language", "origin"].map(str::to_owned).into(),
+            vary: ALWAYS_KEYED.into_iter().chain(NEGOTIATED).map(str::to_owned).collect(),
+            keyed: ALWAYS_KEYED.map(str::to_owned).into(),
             stale_while_revalidate: 0,
             stale_if_error: 0,
             allows_stale_if_purge_unknown: false,

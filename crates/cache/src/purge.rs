@@ -7,11 +7,11 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use sketch::stable_hash::fnv1a_32;
 use wire::UnixMillis;
 
 use crate::entry::MAX_RETENTION_SECONDS;
 use crate::headers::Headers;
+use crate::url_hash::UrlHash;
 
 /// The target of a purge.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -20,6 +20,9 @@ pub enum PurgeTarget {
     Tag(String),
     /// One URL: host, path and query.
     Url(String),
+    /// One URL, because a visitor wrote to it. Its version is apart from those of the other purges, so that
+    /// visitors cannot displace them.
+    WrittenUrl(UrlHash),
     /// All URLs with this prefix, which ends with a slash.
     Prefix(String),
     /// All responses.
@@ -124,8 +127,7 @@ impl PurgeClock {
 
     /// Raises the floor to a version that is about to be deleted, so that its responses stay purged.
     pub fn raise_floor(&mut self, version: PurgeVersion) {
-        self.floor.hard = self.floor.hard.max(version.hard);
-        self.floor.soft = self.floor.soft.max(version.soft);
+        self.floor.merge(version);
     }
 }
 
@@ -135,7 +137,8 @@ impl PurgeTarget {
     pub fn version_key(&self) -> Option<String> {
         match self {
             Self::Tag(tag) => Some(format!("t:{tag}")),
-            Self::Url(url) => Some(url_slot_key(url)),
+            Self::Url(url) => Some(format!("{URL_KEY}{}", UrlHash::from_url(url))),
+            Self::WrittenUrl(hash) => Some(format!("{WRITTEN_URL_KEY}{hash}")),
             Self::Prefix(prefix) => Some(format!("p:{prefix}")),
             Self::Everything => None,
         }
@@ -147,6 +150,11 @@ impl PurgeVersion {
     #[must_use]
     pub fn latest(self) -> u64 {
         self.hard.max(self.soft)
+    }
+
+    fn merge(&mut self, other: Self) {
+        self.hard = self.hard.max(other.hard);
+        self.soft = self.soft.max(other.soft);
     }
 }
 
@@ -173,16 +181,16 @@ impl PurgeView {
     /// made since. Returns true if there are more changes to request.
     pub fn apply(&mut self, changes: PurgeChanges, requested_at: UnixMillis) -> bool {
         for (name, version) in changes.versions {
-            let known = self.versions.entry(name).or_default();
-            known.hard = known.hard.max(version.hard);
-            known.soft = known.soft.max(version.soft);
+            if is_obsolete_key(&name) {
+                self.clock.floor.merge(version);
+            } else {
+                self.versions.entry(name).or_default().merge(version);
+            }
         }
         let has_more = changes.upto < changes.clock.seq;
         self.upto = self.upto.max(changes.upto);
         self.clock.seq = self.clock.seq.max(changes.clock.seq);
-        let floor = changes.clock.floor;
-        self.clock.floor.hard = self.clock.floor.hard.max(floor.hard);
-        self.clock.floor.soft = self.clock.floor.soft.max(floor.soft);
+        self.clock.floor.merge(changes.clock.floor);
         // Versions below the floor have no effect.
         let floor = self.clock.floor;
         self.versions.retain(|_, version| version.hard > floor.hard || version.soft > floor.soft);
@@ -206,12 +214,15 @@ impl PurgeView {
         let mut last = self.clock.floor;
         let mut include = |name: &str| {
             if let Some(version) = self.versions.get(name) {
-                last.hard = last.hard.max(version.hard);
-                last.soft = last.soft.max(version.soft);
+                last.merge(*version);
             }
         };
         if !self.versions.is_empty() {
-            include(&url_slot_key(url));
+            if self.has_url_versions() {
+                let hash = UrlHash::from_url(url);
+                include(&format!("{URL_KEY}{hash}"));
+                include(&format!("{WRITTEN_URL_KEY}{hash}"));
+            }
             for prefix in url_prefixes(url) {
                 include(&format!("p:{prefix}"));
             }
@@ -227,6 +238,12 @@ impl PurgeView {
             return PurgeStatus::Unknown;
         }
         if last.soft > purge_seq { PurgeStatus::SoftPurged } else { PurgeStatus::NotPurged }
+    }
+
+    /// Hashing takes longer than the rest of a lookup. Purges by URL are rarer than those by tag, and have
+    /// the last of all keys.
+    fn has_url_versions(&self) -> bool {
+        self.versions.last_key_value().is_some_and(|(name, _)| name.as_str() >= URL_KEY)
     }
 }
 
@@ -244,19 +261,25 @@ pub fn parse_tags(headers: &Headers) -> Option<Vec<String>> {
     is_sound.then_some(tags)
 }
 
-/// Returns the prefixes of a URL, each up to a slash of its path.
+/// Returns the prefixes of a URL that can be purged, each up to a slash of its path.
 fn url_prefixes(url: &str) -> impl Iterator<Item = &str> {
     let path = url.split('?').next().unwrap_or_default();
-    path.match_indices('/').filter_map(|(at, _)| url.get(..=at))
+    path.match_indices('/').take(MAX_PREFIX_SLASHES).filter_map(|(at, _)| url.get(..=at))
 }
 
-/// Returns the key of a URL's purge version. Every write to a URL purges it, and anyone can write, so URLs
-/// share 65,536 keys. A purge also affects the other URLs with the same key.
-fn url_slot_key(url: &str) -> String {
-    let hash = fnv1a_32(url.bytes());
-    format!("u:{:04x}", (hash ^ (hash >> 16)) & 0xffff)
+/// Returns true for a key of the first version of the format, in which 65,536 keys stood for all URLs. Its
+/// purges are kept by the floor: once, they affect more than they named.
+#[must_use]
+pub fn is_obsolete_key(name: &str) -> bool {
+    name.starts_with("u:")
 }
 
+/// The beginning of the keys of URLs. Those of tags and prefixes sort before it.
+const URL_KEY: &str = "u2:";
+/// The beginning of the keys of URLs that visitors wrote to.
+pub const WRITTEN_URL_KEY: &str = "w:";
+/// A prefix with more slashes cannot be purged, because each hit looks all its prefixes up.
+pub const MAX_PREFIX_SLASHES: usize = 32;
 /// Responses with more tags are not stored.
 pub const MAX_TAGS_PER_RESPONSE: usize = 128;
 /// Responses with a longer tag are not stored.

@@ -7,10 +7,9 @@ use crate::access::AccessRule;
 use crate::decision_log::{DecisionLog, DecisionReason};
 use crate::headers::{Headers, parse_cookies};
 use crate::http_head::{RequestHead, RequestParts};
-use crate::path_normalization::normalize_path;
 use crate::pattern::is_ambiguous;
 use crate::policy::RoutePolicy;
-use crate::routes::{CacheConfig, CacheRoute, FieldName};
+use crate::routes::{CacheConfig, CacheRoute};
 use crate::vary;
 
 /// A request with its route.
@@ -26,8 +25,11 @@ pub struct RoutedRequest<'a> {
     pub purge_url: String,
     /// The URL at the origin.
     pub origin_url: String,
-    /// The head of the request to the origin.
+    /// The head of the request to the origin, without the fields of content negotiation if the response may
+    /// be shared.
     pub origin_request: RequestHead,
+    /// The client's fields of content negotiation, as sent, which a shared response may vary on.
+    pub negotiation: Headers,
     /// The cache key. None if the request bypasses the cache.
     pub key: Option<String>,
     /// The credentials that the request needs.
@@ -100,7 +102,7 @@ impl<'a> RoutedRequest<'a> {
             return Some(Err((index, rejection)));
         }
         let policy = route.policy();
-        let access_rules = access_rules_for(routes, &host, incoming.path);
+        let access_rules = routes.access_rules(&host, incoming.path);
         let access_controlled = access_rules.first().map(|_| DecisionReason::AccessControlled);
         let bypass = access_controlled.or_else(|| bypass_reason(route, &policy, incoming, log));
         let is_shared = bypass.is_none();
@@ -114,11 +116,12 @@ impl<'a> RoutedRequest<'a> {
         };
         let origin_url = format!("{}{}{query}", route.origin.as_str(), incoming.path);
         let purge_url = format!("{host}{}{query}", incoming.path);
-        let headers = match is_shared {
-            true => shared_request_headers(route, &policy, incoming),
-            false => bypass_request_headers(incoming),
+        let (headers, negotiation) = match is_shared {
+            true => (keyed_headers(route, &policy, incoming), negotiation_headers(&policy, incoming)),
+            false => (bypass_request_headers(incoming), Headers::new()),
         };
-        let key = is_shared.then(|| cache_key(route, index, &purge_url, incoming.scheme, &headers));
+        let place = format!("{} {index} {}://{purge_url}", route.origin.as_str(), incoming.scheme);
+        let key = is_shared.then(|| cache_key(route, &policy, &place, &headers));
         let origin_request = RequestHead { method: incoming.head.method.clone(), headers };
         Some(Ok(Self {
             route,
@@ -127,27 +130,11 @@ impl<'a> RoutedRequest<'a> {
             purge_url,
             origin_url,
             origin_request,
+            negotiation,
             key,
             access_rules,
         }))
     }
-}
-
-/// Returns the access rules of every route that could be meant by a path.
-fn access_rules_for<'a>(routes: &'a CacheConfig, host: &str, path: &str) -> Vec<&'a AccessRule> {
-    // Fast path: most sites have no access rules.
-    if routes.routes.iter().all(|route| route.require.is_none()) {
-        return Vec::new();
-    }
-    let rule_for = |path: &str| routes.find_route(host, path).and_then(|(_, route)| route.require.as_ref());
-    let plain = normalize_path(path);
-    let lower = plain.to_ascii_lowercase();
-    let trimmed = lower.trim_end_matches('/');
-    let mut rules: Vec<&AccessRule> = Vec::new();
-    for reading in [path, &plain, &lower, trimmed, &format!("{trimmed}/")] {
-        rules.extend(rule_for(reading).filter(|require| !rules.contains(require)));
-    }
-    rules
 }
 
 fn rejection(route: &CacheRoute, incoming: &RequestParts<'_>) -> Option<RequestRejection> {
@@ -210,16 +197,14 @@ fn bypass_reason(
     )
 }
 
-/// Returns the header fields of an origin request whose response is shared.
-fn shared_request_headers(route: &CacheRoute, policy: &RoutePolicy, incoming: &RequestParts<'_>) -> Headers {
-    let is_shareable =
-        |name: &str| NEGOTIATION_HEADERS.contains(&name) || policy.vary.iter().any(|allowed| allowed == name);
-    let mut headers: Headers = incoming.head.headers.iter().filter(|(name, _)| is_shareable(name)).collect();
-    vary::normalise(&mut headers);
-    for name in ["accept", "accept-language", "origin"] {
-        if headers.joined(name).is_some_and(|value| !value.bytes().all(is_plain)) {
-            headers.remove(name);
-        }
+/// Returns the header fields that every origin request for the key has.
+fn keyed_headers(route: &CacheRoute, policy: &RoutePolicy, incoming: &RequestParts<'_>) -> Headers {
+    let is_keyed = |name: &str| policy.keyed.iter().any(|keyed| keyed == name);
+    let mut headers: Headers = incoming.head.headers.iter().filter(|(name, _)| is_keyed(name)).collect();
+    // A script cannot be injected into a compressed body.
+    match route.inject {
+        Some(_) => headers.remove("accept-encoding"),
+        None => vary::normalize_codings(&mut headers),
     }
     headers.set("user-agent", USER_AGENT);
     let keyed: Vec<String> = parse_cookies(&incoming.head.headers)
@@ -232,6 +217,13 @@ fn shared_request_headers(route: &CacheRoute, policy: &RoutePolicy, incoming: &R
     }
     add_proxy_headers(&mut headers, incoming);
     headers
+}
+
+/// Returns the client's fields of content negotiation.
+fn negotiation_headers(policy: &RoutePolicy, incoming: &RequestParts<'_>) -> Headers {
+    let is_of = |names: &[String], name: &str| names.iter().any(|known| known == name);
+    let fields = incoming.head.headers.iter();
+    fields.filter(|(name, _)| is_of(&policy.vary, name) && !is_of(&policy.keyed, name)).collect()
 }
 
 /// Returns the header fields of an origin request whose response this client alone gets.
@@ -250,13 +242,6 @@ fn bypass_request_headers(incoming: &RequestParts<'_>) -> Headers {
     headers
 }
 
-/// Returns true for the characters of media ranges, languages and origins. Markup needs others, so an origin
-/// that echoes such a value cannot echo a script.
-const fn is_plain(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric()
-        || matches!(byte, b'*' | b'/' | b'+' | b'-' | b'.' | b';' | b'=' | b',' | b' ' | b':' | b'_')
-}
-
 /// Adds the fields that describe the client's request, replacing those the client sent. The host is as in the
 /// cache key, because an origin may echo it.
 fn add_proxy_headers(headers: &mut Headers, incoming: &RequestParts<'_>) {
@@ -265,13 +250,11 @@ fn add_proxy_headers(headers: &mut Headers, incoming: &RequestParts<'_>) {
     headers.append("via", "1.1 edge-vitals");
 }
 
-fn cache_key(route: &CacheRoute, index: usize, purge_url: &str, scheme: &str, headers: &Headers) -> String {
-    // The number is the version of the key format. The key contains the route, because another route for the
-    // same URL may have another origin.
-    let mut key = format!("1 {} {index} {scheme}://{purge_url}", route.origin.as_str());
-    for FieldName(name) in &route.key_headers {
-        key.push_str(&vary::variant_key(std::slice::from_ref(name), headers));
-    }
+/// `place` has the origin, the route and the URL. The route is part of the key, because another route for the
+/// same URL may have another origin.
+fn cache_key(route: &CacheRoute, policy: &RoutePolicy, place: &str, headers: &Headers) -> String {
+    // The number is the version of the key format.
+    let mut key = format!("2 {place}{}", vary::variant_key(&policy.keyed, headers));
     if !route.cookies.key.is_empty() {
         key.push_str(&vary::variant_key(&["cookie".to_owned()], headers));
     }
@@ -282,8 +265,6 @@ fn matches_pattern(pattern: &str, name: &str) -> bool {
     pattern.strip_suffix('*').map_or(pattern == name, |start| name.starts_with(start))
 }
 
-/// Fields for content negotiation. Without Vary in its response, an origin has one response for all values.
-const NEGOTIATION_HEADERS: &[&str] = &["accept", "accept-encoding", "accept-language", "origin"];
 /// The user agent of origin requests whose response is shared.
 const USER_AGENT: &str = "edge-vitals";
 /// Fields that some origins trust more than the request itself.

@@ -80,7 +80,8 @@ fn merge_headers(entry: &CacheEntry, update: &Headers) -> Headers {
     if !update.has("date") {
         merged.remove("date");
     }
-    merged.retain(|name| !update.has(name));
+    let replaced = update.names();
+    merged.retain(|name| !replaced.contains(name));
     for (name, value) in update.iter() {
         merged.append(name, value);
     }

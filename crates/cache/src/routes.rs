@@ -9,7 +9,7 @@ use serde::{Deserialize, Deserializer, de};
 
 use crate::access::AccessRule;
 use crate::origin_limiter::OriginLimits;
-use crate::pattern::PathPattern;
+use crate::pattern::{PathPattern, fill_template};
 use crate::policy::RoutePolicy;
 use crate::security_headers::SecurityHeaders;
 
@@ -110,6 +110,9 @@ pub struct CacheRoute {
     #[serde(default)]
     #[serde(rename = "trusts_unknown")]
     allows_stale_if_purge_unknown: bool,
+    /// Writes purge their URL everywhere.
+    #[serde(default)]
+    pub purge_on_write: bool,
     /// The allowed methods.
     #[serde(default = "default_methods")]
     pub methods: Vec<String>,
@@ -240,15 +243,18 @@ impl CacheConfig {
                 require.validate().or_else(|message| error_at("\"require\"", message))?;
                 let login = require.login.iter().filter(|login| login.starts_with('/'));
                 let paths = login.map(|login| login.split(['?', '{']).next().unwrap_or_default());
-                let is_guarded = |path: &str| {
-                    self.find_route(&route.host.name, path).is_some_and(|(_, route)| route.require.is_some())
-                };
+                let host = route.host.example();
+                let is_guarded = |path: &str| !self.access_rules(&host, path).is_empty();
                 if let Some(path) = paths.into_iter().find(|path| is_guarded(path)) {
                     let message = format!(
                         "login page {path} itself requires login; put a route for it before this one"
                     );
                     return error_at("\"login\"", message);
                 }
+            }
+            if route.bypass && route.purge_on_write {
+                let message = "purge_on_write needs a route that is cached; remove it or `bypass`";
+                return error_at("\"purge_on_write\"", message.into());
             }
             for (key, name) in [("inject", &route.inject), ("site", &route.site)] {
                 if !name.iter().all(|name| is_site_name(name)) {
@@ -295,6 +301,7 @@ impl CacheRoute {
         let mut policy = RoutePolicy::default();
         policy.vary.extend(self.vary.iter().chain(&self.key_headers).map(|name| name.0.clone()));
         policy.vary.retain(|name| !UNSHAREABLE_HEADERS.contains(&name.as_str()));
+        policy.keyed.extend(self.key_headers.iter().map(|name| name.0.clone()));
         RoutePolicy {
             ttl: self.ttl.map(|Ttl(seconds)| seconds),
             negative_ttl: self.negative_ttl.unwrap_or(policy.negative_ttl),
@@ -310,10 +317,7 @@ impl CacheRoute {
     #[must_use]
     pub fn tags_for_path(&self, path: &str) -> Vec<String> {
         let captures = self.path.captures(path).unwrap_or_default();
-        let fill = |tag: &String| {
-            captures.iter().fold(tag.clone(), |tag, (name, value)| tag.replace(&format!("{{{name}}}"), value))
-        };
-        self.tags.iter().map(fill).collect()
+        self.tags.iter().map(|tag| fill_template(tag, &captures)).collect()
     }
 
     /// Returns the keyed parameters of a query, in order, with the question mark.
@@ -332,7 +336,12 @@ impl CacheRoute {
 }
 
 impl HostPattern {
-    fn matches(&self, host: &str) -> bool {
+    /// Returns a host that matches.
+    fn example(&self) -> String {
+        if self.is_wildcard { format!("www.{}", self.name) } else { self.name.clone() }
+    }
+
+    pub(crate) fn matches(&self, host: &str) -> bool {
         match self.is_wildcard {
             true => host.strip_suffix(&self.name).is_some_and(|rest| rest.ends_with('.') && rest.len() > 1),
             false => host == self.name,

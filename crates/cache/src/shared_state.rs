@@ -9,14 +9,22 @@ use crate::metrics::CacheMetrics;
 use crate::origin_limiter::{OriginLimiter, OriginLimits};
 use crate::prefetcher::Prefetcher;
 use crate::purge::PurgeView;
+use crate::write_purge::WriteLog;
 
 /// An isolate's memory cache, its view of purges, its origin limiters, its prefetcher and its metrics.
 #[derive(Debug)]
 pub struct SharedState<B> {
     /// The purges known here.
     pub purge_view: PurgeView,
+    /// The writes that went through this isolate.
+    pub writes: WriteLog,
+    /// The Accept-Encoding of the last client; none before the first.
+    client_codings: Option<String>,
     /// The first tier.
     pub memory: MemoryCache<B>,
+    /// By the index of the route, the fields on which its last storable response varied: the best guess for a
+    /// URL without a stored response.
+    pub(crate) expected_vary_fields: BTreeMap<usize, Vec<String>>,
     /// By the index of the route.
     limiters: BTreeMap<usize, OriginLimiter>,
     /// Navigations and the quota of prefetches.
@@ -30,6 +38,28 @@ impl<B> SharedState<B> {
     #[must_use]
     pub fn limiter(&self, route_index: usize) -> Option<&OriginLimiter> {
         self.limiters.get(&route_index)
+    }
+
+    /// Records the codings of a client, so that requests of the cache's own fill the same entries.
+    pub fn record_codings(&mut self, accept_encoding: Option<&str>) {
+        let codings = accept_encoding.unwrap_or_default();
+        // Fast path: the platform sends the same codings for every client.
+        if self.client_codings.as_deref() != Some(codings) {
+            self.client_codings = Some(codings.to_owned());
+        }
+    }
+
+    /// Records the codings of a client that is no visitor. Those of visitors come first.
+    pub fn suppose_codings(&mut self, accept_encoding: Option<&str>) {
+        if self.client_codings.is_none() {
+            self.record_codings(accept_encoding);
+        }
+    }
+
+    /// Returns the Accept-Encoding for requests of the cache's own; empty for none.
+    #[must_use]
+    pub fn client_codings(&self) -> &str {
+        self.client_codings.as_deref().unwrap_or(PLATFORM_CODINGS)
     }
 
     pub(crate) fn limiter_mut(&mut self, route_index: usize) -> Option<&mut OriginLimiter> {
@@ -50,10 +80,16 @@ impl<B> Default for SharedState<B> {
     fn default() -> Self {
         Self {
             purge_view: PurgeView::default(),
+            writes: WriteLog::default(),
+            client_codings: None,
             memory: MemoryCache::default(),
+            expected_vary_fields: BTreeMap::new(),
             limiters: BTreeMap::new(),
             prefetcher: Prefetcher::default(),
             metrics: CacheMetrics::default(),
         }
     }
 }
+
+/// The Accept-Encoding that Cloudflare sends to Workers for current browsers.
+const PLATFORM_CODINGS: &str = "gzip, br";

@@ -1,6 +1,8 @@
 //! The storage policy: RFC 9111 §3 in its order, with the stricter rules that a shared cache in front of
 //! arbitrary sites needs.
 
+use std::collections::BTreeSet;
+
 use crate::date;
 use crate::decision_log::{DecisionLog, DecisionReason, LifetimeSource};
 use crate::directives::{DirectiveScope, ResponseDirectives};
@@ -116,8 +118,9 @@ fn build_entry(
     let hidden: Vec<&str> =
         directives.private.fields().iter().chain(directives.no_cache.fields()).map(String::as_str).collect();
     if !hidden.is_empty() {
-        headers.retain(|name| !hidden.contains(&name));
         log.record(DecisionReason::PrivateFields { names: hidden.join(", ") });
+        let hidden: BTreeSet<&str> = hidden.into_iter().collect();
+        headers.retain(|name| !hidden.contains(name));
     }
     headers.retain(|name| !UNSTORED_HEADERS.contains(&name));
     if date::parse(headers.first("date").unwrap_or_default()).is_none() {

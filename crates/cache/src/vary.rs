@@ -1,5 +1,7 @@
-//! Variants (RFC 9111 §4.1). Request fields are normalised for the origin as they are for the key, so that the
-//! stored response is the one for the key.
+//! Variants (RFC 9111 §4.1). Values are normalized for the key alone; the origin gets them as they were sent,
+//! but for Accept-Encoding, whose normalized form the origin gets.
+
+use std::borrow::Cow;
 
 use crate::decision_log::DecisionReason;
 use crate::headers::{Headers, members};
@@ -39,32 +41,47 @@ pub fn variant_key(names: &[String], request: &Headers) -> String {
         // An absent field and an empty one are different variants.
         if let Some(value) = value {
             variant.push('=');
-            variant.push_str(&value);
+            variant.push_str(&normalize_value(name, &value));
         }
     }
     variant
 }
 
-/// Normalises Accept-Encoding and Accept-Language, so that browsers share variants.
-pub(crate) fn normalise(request: &mut Headers) {
-    if let Some(text) = request.joined("accept-encoding") {
-        let named: Vec<(&str, u32)> = members(&text).map(parse_weighted).collect();
-        let codings: Vec<&str> =
-            PREFERRED_CODINGS.iter().copied().filter(|coding| coding_weight(&named, coding) > 0).collect();
-        match codings.is_empty() {
-            true => request.remove("accept-encoding"),
-            false => request.set("accept-encoding", &codings.join(", ")),
-        }
+/// Returns a value in the form that all values of its meaning share: in one case, without whitespace, and
+/// ordered by weight. Nothing is left out, because the origin may use every part of it.
+fn normalize_value<'a>(name: &str, value: &'a str) -> Cow<'a, str> {
+    if !matches!(name, "accept" | "accept-language") {
+        return value.into();
     }
-    if let Some(text) = request.joined("accept-language") {
-        let language = members(&text)
-            .map(parse_weighted)
-            .filter(|(_, weight)| *weight > 0)
-            .reduce(|best, next| if next.1 > best.1 { next } else { best });
-        match language {
-            Some((language, _)) => request.set("accept-language", &language.to_ascii_lowercase()),
-            None => request.remove("accept-language"),
-        }
+    let mut all: Vec<(u32, String)> = members(value).map(normalize_member).collect();
+    // RFC 9110 §12.4.2: the weight is the preference. Among equal ones, the order may be.
+    all.sort_by_key(|(weight, _)| std::cmp::Reverse(*weight));
+    all.into_iter().map(|(_, text)| text).collect::<Vec<_>>().join(",").into()
+}
+
+fn normalize_member(member: &str) -> (u32, String) {
+    let (_, weight) = parse_weighted(member);
+    // A quoted value may depend on case and whitespace.
+    if member.contains('"') {
+        return (weight, member.to_owned());
+    }
+    let text: String = member.chars().filter(|char| !matches!(char, ' ' | '\t')).collect();
+    let lower = text.to_ascii_lowercase();
+    let is_plain_weight =
+        |part: &&str| part.strip_prefix("q=").is_some_and(|text| parse_weight(text).is_some());
+    let parts: Vec<&str> = lower.split(';').filter(|part| !is_plain_weight(part)).collect();
+    (weight, format!("{};q={weight}", parts.join(";")))
+}
+
+/// Reduces Accept-Encoding to the codings that stored responses have, so that browsers share variants.
+pub(crate) fn normalize_codings(request: &mut Headers) {
+    let Some(text) = request.joined("accept-encoding") else { return };
+    let named: Vec<(&str, u32)> = members(&text).map(parse_weighted).collect();
+    let codings: Vec<&str> =
+        PREFERRED_CODINGS.iter().copied().filter(|coding| coding_weight(&named, coding) > 0).collect();
+    match codings.is_empty() {
+        true => request.remove("accept-encoding"),
+        false => request.set("accept-encoding", &codings.join(", ")),
     }
 }
 
@@ -103,27 +120,50 @@ const PREFERRED_CODINGS: &[&str] = &["zstd", "br", "gzip"];
 mod tests {
     use super::*;
 
-    fn normalised(field: &str) -> String {
-        let mut request = Headers::parse(field);
-        normalise(&mut request);
-        request.iter().map(|(name, value)| format!("{name}: {value}")).collect()
+    #[test]
+    fn codings_are_reduced_to_those_of_stored_responses() {
+        let normalized = |field: &str| {
+            let mut request = Headers::parse(field);
+            normalize_codings(&mut request);
+            request.first("accept-encoding").unwrap_or_default().to_owned()
+        };
+        let table = [
+            ("accept-encoding: gzip, deflate, br, zstd", "zstd, br, gzip"),
+            ("accept-encoding: br;q=0.5, gzip", "br, gzip"),
+            ("accept-encoding: br;q=0, gzip;q=0.001", "gzip"),
+            ("accept-encoding: *", "zstd, br, gzip"),
+            ("accept-encoding: identity", ""),
+            ("accept-encoding: gzip;q=nonsense", ""),
+        ];
+        for (field, expect) in table {
+            assert_eq!(normalized(field), expect, "{field}");
+        }
     }
 
     #[test]
-    fn equivalent_accept_headers_normalise_equally() {
-        let table = [
-            ("accept-encoding: gzip, deflate, br, zstd", "accept-encoding: zstd, br, gzip"),
-            ("accept-encoding: br;q=0.5, gzip", "accept-encoding: br, gzip"),
-            ("accept-encoding: br;q=0, gzip;q=0.001", "accept-encoding: gzip"),
-            ("accept-encoding: *", "accept-encoding: zstd, br, gzip"),
-            ("accept-encoding: identity", ""),
-            ("accept-encoding: gzip;q=nonsense", ""),
-            ("accept-language: de-AT,de;q=0.9,en;q=0.8", "accept-language: de-at"),
-            ("accept-language: en;q=0.1, fr;q=0.3", "accept-language: fr"),
-            ("accept-language: en;q=0", ""),
+    fn values_of_one_meaning_share_a_key_and_no_part_is_left_out() {
+        let key_for =
+            |name: &str, value: &str| variant_key(&[name.to_owned()], &[(name, value)].into_iter().collect());
+        let same = [
+            ("accept-language", "gsw-CH, de;q=0.9", "GSW-ch,de ; q=0.90"),
+            ("accept-language", "en;q=0.1, fr;q=0.3", "fr;q=0.3, en;q=0.1"),
+            ("accept-language", "de", "de;q=1.0"),
+            ("accept", "text/html, */*;q=0.8", "*/*;q=0.8,TEXT/HTML"),
         ];
-        for (field, expect) in table {
-            assert_eq!(normalised(field), expect, "{field}");
+        for (name, one, other) in same {
+            assert_eq!(key_for(name, one), key_for(name, other), "{one} | {other}");
+        }
+        let different = [
+            ("accept-language", "gsw-CH, de;q=0.9", "gsw-CH"),
+            ("accept-language", "de, en", "en, de"),
+            ("accept-language", "de;q=0.5", "de;q=0.6"),
+            ("accept-language", "de;q=nonsense", "de"),
+            ("accept", "a/b;profile=\"X\"", "a/b;profile=\"x\""),
+            ("accept", "application/json", "application/json;v=1"),
+            ("x-other", "A", "a"),
+        ];
+        for (name, one, other) in different {
+            assert_ne!(key_for(name, one), key_for(name, other), "{one} | {other}");
         }
     }
 

@@ -9,6 +9,13 @@ pub enum WarmListError {
     SitemapIndex,
     /// The list is an XML or HTML document other than a sitemap.
     NotASitemap,
+    /// The list of the purge clock is malformed.
+    MalformedPrediction,
+}
+
+/// Returns the likely pages that the purge clock lists.
+pub fn parse_prediction(body: &str) -> Result<Vec<String>, WarmListError> {
+    serde_json::from_str(body).map_err(|_| WarmListError::MalformedPrediction)
 }
 
 /// Returns the first `limit` distinct URLs of a list. Blank lines and lines that begin with `#` are ignored.
@@ -38,7 +45,9 @@ fn sitemap_locations(body: &str) -> impl Iterator<Item = String> + '_ {
             rest = rest.get(at..)?;
             if let Some(comment) = rest.strip_prefix("<!--") {
                 rest = comment.split_once("-->")?.1;
-            } else if let Some(inner) = rest.strip_prefix("<loc>").or_else(|| strip_loc_tag(rest)) {
+            } else if has_loc_tag(rest) {
+                // Without an end, no other element has one either.
+                let (_, inner) = rest.split_once('>')?;
                 let (text, after) = inner.split_once("</loc")?;
                 rest = after;
                 let text = text.trim();
@@ -54,10 +63,9 @@ fn sitemap_locations(body: &str) -> impl Iterator<Item = String> + '_ {
     })
 }
 
-/// Returns the text after a `loc` start tag with attributes or whitespace.
-fn strip_loc_tag(rest: &str) -> Option<&str> {
-    let inner = rest.strip_prefix("<loc").filter(|inner| inner.starts_with([' ', '\t', '\r', '\n']))?;
-    inner.split_once('>').map(|(_, inner)| inner)
+/// Returns true for a `loc` start tag, with or without attributes.
+fn has_loc_tag(rest: &str) -> bool {
+    rest.strip_prefix("<loc").is_some_and(|inner| inner.starts_with(['>', ' ', '\t', '\r', '\n']))
 }
 
 fn has_element(body: &str, name: &str) -> bool {
@@ -74,7 +82,9 @@ fn unescape_xml(text: &str) -> String {
     let mut rest = text;
     while let Some((before, after)) = rest.split_once('&') {
         all.push_str(before);
-        let known = after.split_once(';').and_then(|(name, after)| Some((parse_entity(name)?, after)));
+        // The search is bounded, because a text may have many ampersands and no semicolon.
+        let end = after.bytes().take(MAX_ENTITY_BYTES).position(|byte| byte == b';');
+        let known = end.and_then(|end| Some((parse_entity(after.get(..end)?)?, after.get(end + 1..)?)));
         match known {
             Some((char, after)) => {
                 all.push(char);
@@ -108,10 +118,16 @@ fn parse_entity(name: &str) -> Option<char> {
     }
 }
 
+/// Leading zeros aside, a character reference has at most ten bytes with its semicolon.
+const MAX_ENTITY_BYTES: usize = 16;
+
 impl fmt::Display for WarmListError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::SitemapIndex => "this is a sitemap index; send one of the sitemaps that it lists",
+            Self::MalformedPrediction => {
+                "the purge clock's list of likely pages is malformed; deploy one version of the Worker"
+            }
             Self::NotASitemap => {
                 "this is not a sitemap, because its root is not urlset; send a sitemap, or one URL per line"
             }
@@ -157,5 +173,14 @@ mod tests {
             Err(WarmListError::SitemapIndex)
         );
         assert_eq!(parse_list("<!doctype html><p>", 9), Err(WarmListError::NotASitemap));
+    }
+
+    #[test]
+    fn a_malformed_prediction_is_an_error_and_not_an_empty_list() {
+        assert_eq!(parse_prediction(r#"["https://a/"]"#), Ok(vec!["https://a/".to_owned()]));
+        assert_eq!(parse_prediction("[]"), Ok(Vec::new()));
+        for body in ["", "{", "{}", "null", "[1]", "no response"] {
+            assert_eq!(parse_prediction(body), Err(WarmListError::MalformedPrediction), "{body}");
+        }
     }
 }

@@ -4,10 +4,11 @@
 
 use std::rc::Rc;
 
-use cache::purge::{PurgeChanges, PurgeClock, PurgeTarget, PurgeVersion};
+use cache::purge::{PurgeChanges, PurgeClock, PurgeVersion};
 use cache::{
     CacheConfig, CacheEntry, Exchange, ExchangeEvent, ForwardedBytes, Headers, OriginError, RecordedRoute,
-    RequestHead, RequestStart, SelectedBody, SelectedHeaders, SharedState, Step, Tier, UnixMillis, UrlParts,
+    RequestHead, RequestStart, SelectedBody, SelectedHeaders, SharedState, Step, Tier, UnixMillis, UrlHash,
+    UrlParts,
 };
 use wire::beacon::CacheStatus;
 
@@ -608,6 +609,16 @@ fn scripts_are_injected_into_plain_html_only() {
     assert_eq!(response.found.entry.headers.first("etag"), Some("W/\"a\""));
 }
 
+/// Sends a write, and returns the hashes that the purge clock is to get.
+#[track_caller]
+fn write(isolate: &mut Isolate, method: &str, path: &str, status: u16, head: &str) -> Vec<UrlHash> {
+    let mut exchange = isolate.request(method, path, "");
+    exchange.pass_request(isolate.now, &isolate.shared);
+    isolate.walk(&mut exchange, [(responded(status, head), Step::Send)]);
+    exchange.invalidate(isolate.now, &mut isolate.shared);
+    isolate.shared.writes.take_batch(isolate.now).into_iter().collect()
+}
+
 #[test]
 fn successful_writes_invalidate_their_urls() {
     let table = [
@@ -621,21 +632,76 @@ fn successful_writes_invalidate_their_urls() {
     ];
     let methods = r#", "methods": ["GET", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"]"#;
     for (method, status, head, expect) in table {
-        let mut isolate = Isolate::new(methods);
-        isolate.fill(PAGE);
-        let mut exchange = isolate.request(method, "/a", "");
-        exchange.pass_request(isolate.now, &isolate.shared);
-        isolate.walk(&mut exchange, [(responded(status, head), Step::Send)]);
-        let targets = exchange.invalidate(&mut isolate.shared);
-        let urls: Vec<_> = expect.iter().map(|url| PurgeTarget::Url((*url).to_owned())).collect();
-        assert_eq!(targets, urls, "{method} {status} {head}");
-        let mut read = isolate.get("");
-        assert_eq!(read.try_memory(isolate.now, &mut isolate.shared), urls.is_empty(), "{method} {status}");
+        for purges in [true, false] {
+            let mut isolate = Isolate::new(&format!(r#"{methods}, "purge_on_write": {purges}"#));
+            isolate.fill(PAGE);
+            let marks = write(&mut isolate, method, "/a", status, head);
+            let mut hashes: Vec<_> = expect.iter().map(|url| UrlHash::from_url(url)).collect();
+            hashes.sort();
+            let expected_marks = if purges { hashes } else { Vec::new() };
+            assert_eq!(marks, expected_marks, "{method} {status} {head}");
+            let mut read = isolate.get("");
+            let is_served = read.try_memory(isolate.now, &mut isolate.shared);
+            assert_eq!(is_served, expect.is_empty(), "{method} {status}");
+        }
     }
     let mut isolate = Isolate::new(r#", "bypass": true, "methods": ["POST"]"#);
-    let mut exchange = isolate.request("POST", "/a", "");
-    isolate.walk(&mut exchange, [(responded(200, ""), Step::Send)]);
-    assert!(exchange.invalidate(&mut isolate.shared).is_empty(), "a route without a cache has no entries");
+    write(&mut isolate, "POST", "/a", 200, "");
+    let is_written = isolate.shared.writes.is_written_since("www.example/a", START);
+    assert!(!is_written, "a route without a cache has no entries");
+}
+
+#[test]
+fn a_location_is_purged_everywhere_only_if_its_own_route_allows_it() {
+    let text = r#"{"routes": [
+        {"host": "www.example", "path": "/form", "origin": "https://o.example", "purge_on_write": true},
+        {"host": "www.example", "path": "/**", "origin": "https://o.example"}]}"#;
+    let mut isolate = Isolate::new("");
+    isolate.config = Rc::new(CacheConfig::parse(text).expect("routes"));
+    let marks = write(&mut isolate, "POST", "/form", 303, "location: /page");
+    assert_eq!(marks, [UrlHash::from_url("www.example/form")]);
+    assert!(isolate.shared.writes.is_written_since("www.example/page", START), "this isolate knows");
+}
+
+#[test]
+fn a_written_url_is_fetched_anew_whichever_tier_has_it() {
+    let mut isolate = Isolate::new("");
+    isolate.fill(PAGE);
+    let held = isolate.get("").try_memory(isolate.now, &mut isolate.shared);
+    assert!(held);
+    let (entry, _) = {
+        let mut exchange = isolate.get("");
+        exchange.try_memory(isolate.now, &mut isolate.shared);
+        let found = exchange.stored_response(isolate.now).expect("a candidate").found;
+        CacheEntry::decode(&found.entry.encode_head(4)).expect("an entry")
+    };
+    isolate.wait(1);
+    // A fetch that was in progress during the write brings what the origin had before it.
+    let mut late = isolate.request("GET", "/late", "");
+    isolate.walk(
+        &mut late,
+        [
+            (ExchangeEvent::Started, Step::Lookup),
+            (ExchangeEvent::TiersExhausted, Step::Fetch),
+            (ExchangeEvent::OriginNeeded, Step::ContactOrigin),
+        ],
+    );
+    isolate.wait(1);
+    write(&mut isolate, "POST", "/a", 200, "location: /late");
+    isolate.wait(1);
+    isolate.walk(&mut late, [(responded(200, PAGE), Step::Send)]);
+    let mut read = isolate.get("");
+    assert!(!read.try_memory(isolate.now, &mut isolate.shared));
+    let below = ExchangeEvent::TierEntryFound {
+        tier: Tier::Kv,
+        entry: Box::new(entry),
+        body: "body",
+        body_length: 4,
+    };
+    isolate.walk(&mut read, [(below, Step::Fetch)]);
+    isolate.walk(&mut read, [(ExchangeEvent::OriginNeeded, Step::ContactOrigin)]);
+    isolate.walk(&mut read, [(responded(200, PAGE), Step::Store), (complete(), Step::WriteTiers)]);
+    assert!(isolate.get("").try_memory(isolate.now, &mut isolate.shared), "the new response is served");
 }
 
 #[test]

@@ -20,12 +20,15 @@ proptest! {
             parts[index % 2].record_response(outcomes[*outcome], *lifetime, *age, &format!("/{key}"));
             whole.purge_lags.add(*age, 1);
             parts[index % 2].purge_lags.add(*age, 1);
+            whole.refused_purges += *age;
+            parts[index % 2].refused_purges += *age;
         }
         let [mut sum, other] = parts;
         sum.merge(&serde_json::from_str(&serde_json::to_string(&other).unwrap()).unwrap());
         prop_assert_eq!(&sum.classes, &whole.classes);
         prop_assert_eq!(&sum.ages, &whole.ages);
         prop_assert_eq!(&sum.purge_lags, &whole.purge_lags);
+        prop_assert_eq!(sum.refused_purges, whole.refused_purges);
         prop_assert_eq!(sum.keys.top(99), whole.keys.top(99));
     }
 

@@ -6,12 +6,11 @@
 
 use std::collections::BTreeMap;
 
-use cache::Headers;
-use cache::UnixMillis;
 use cache::purge::{
     PurgeChanges, PurgeClock, PurgeMode, PurgeStatus, PurgeTarget, PurgeVersion, PurgeView, PurgeWrite,
-    parse_tags,
+    is_obsolete_key, parse_tags,
 };
+use cache::{Headers, UnixMillis, UrlHash};
 use proptest::prelude::*;
 
 const LEASE_MS: u64 = 1_000;
@@ -70,7 +69,7 @@ enum SimulationEvent {
     TimePasses { millis: u64 },
     Purge { tag: u8, is_hard: bool },
     PurgeAll,
-    PurgeUrl { tag: u8 },
+    PurgeUrl { tag: u8, is_written: bool },
     FetchStarts { isolate: usize, tag: u8 },
     FetchCompletes { isolate: usize, tag: u8 },
     Lookup { isolate: usize, tag: u8 },
@@ -84,7 +83,7 @@ fn any_event() -> impl Strategy<Value = SimulationEvent> {
         3 => (1..700_u64).prop_map(|millis| SimulationEvent::TimePasses { millis }),
         3 => (tag.clone(), any::<bool>()).prop_map(|(tag, is_hard)| SimulationEvent::Purge { tag, is_hard }),
         1 => Just(SimulationEvent::PurgeAll),
-        1 => tag.clone().prop_map(|tag| SimulationEvent::PurgeUrl { tag }),
+        1 => (tag.clone(), any::<bool>()).prop_map(|(tag, is_written)| SimulationEvent::PurgeUrl { tag, is_written }),
         6 => (isolate.clone(), tag.clone()).prop_map(|(isolate, tag)| SimulationEvent::FetchStarts { isolate, tag }),
         6 => (isolate.clone(), tag.clone()).prop_map(|(isolate, tag)| SimulationEvent::FetchCompletes { isolate, tag }),
         9 => (isolate, tag).prop_map(|(isolate, tag)| SimulationEvent::Lookup { isolate, tag }),
@@ -133,8 +132,13 @@ fn find_violation(stamping: StampSource, events: &[SimulationEvent]) -> Option<S
                 wall.insert(tag, now);
                 *generations.entry(tag).or_default() += 1;
             }
-            SimulationEvent::PurgeUrl { tag } => {
-                authority.purge(&PurgeTarget::Url(format!("host/{tag}")), PurgeMode::Hard);
+            SimulationEvent::PurgeUrl { tag, is_written } => {
+                let url = format!("host/{tag}");
+                let target = match is_written {
+                    true => PurgeTarget::WrittenUrl(UrlHash::from_url(&url)),
+                    false => PurgeTarget::Url(url),
+                };
+                authority.purge(&target, PurgeMode::Hard);
                 purged.insert(tag, (step, now));
                 wall.insert(tag, now);
                 *generations.entry(tag).or_default() += 1;
@@ -268,6 +272,53 @@ fn purge_targets_match_only_what_they_name() {
     assert!(purged(&PurgeTarget::Tag("t".into()), "any/", &["s", "t"]));
     assert!(!purged(&PurgeTarget::Tag("t".into()), "any/", &["s"]));
     assert!(purged(&PurgeTarget::Everything, "any/", &[]));
+}
+
+/// Returns the view of an authority that has purged these URLs.
+fn view_of_purged(urls: impl IntoIterator<Item = PurgeTarget>) -> PurgeView {
+    let mut authority = Authority::default();
+    urls.into_iter().for_each(|url| authority.purge(&url, PurgeMode::Hard));
+    let mut view = PurgeView::default();
+    view.apply(authority.changes_since(0), UnixMillis(0));
+    view
+}
+
+#[test]
+fn a_hundred_thousand_purged_urls_purge_no_other() {
+    let query = |query: u32| format!("www.example/?x={query}");
+    let view = view_of_purged((0..100_000).map(|index| match index % 2 {
+        0 => PurgeTarget::Url(query(index)),
+        _ => PurgeTarget::WrittenUrl(UrlHash::from_url(&query(index))),
+    }));
+    let status = |url: &str| view.purge_status(0, &[], url, UnixMillis(0), LEASE_MS);
+    for index in 0..1_000 {
+        assert_eq!(status(&format!("www.example/page/{index}")), PurgeStatus::NotPurged);
+        assert_eq!(status(&query(index)), PurgeStatus::HardPurged);
+    }
+}
+
+proptest! {
+    #[test]
+    fn a_written_url_purges_itself_alone(victim in "[a-c]/[a-c?&=]{0,6}", written in "[a-c]/[a-c?&=]{0,6}") {
+        let view = view_of_purged([PurgeTarget::WrittenUrl(UrlHash::from_url(&written))]);
+        let is_purged = view.purge_status(0, &[], &victim, UnixMillis(0), LEASE_MS) == PurgeStatus::HardPurged;
+        prop_assert_eq!(is_purged, victim == written);
+    }
+}
+
+#[test]
+fn versions_of_the_first_format_purge_everything_before_them() {
+    assert!(is_obsolete_key("u:00ff"));
+    for target in [PurgeTarget::Url("a/".into()), PurgeTarget::Tag("u:00ff".into())] {
+        assert!(!target.version_key().is_some_and(|name| is_obsolete_key(&name)));
+    }
+    let mut view = PurgeView::default();
+    let version = PurgeVersion { hard: 7, soft: 0 };
+    let clock = PurgeClock { seq: 9, ..PurgeClock::default() };
+    let versions = vec![("u:00ff".to_owned(), version)];
+    view.apply(PurgeChanges { clock, versions, upto: 9, written_at: Vec::new() }, UnixMillis(0));
+    let status = |seq: u64| view.purge_status(seq, &[], "a/", UnixMillis(0), LEASE_MS);
+    assert_eq!([status(6), status(7)], [PurgeStatus::HardPurged, PurgeStatus::NotPurged]);
 }
 
 #[test]

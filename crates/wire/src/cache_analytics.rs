@@ -135,6 +135,9 @@ pub struct PurgeStats {
     pub count: u64,
     /// Stored purge marks.
     pub marks: usize,
+    /// Purges for writes that were refused in the last day, because there were too many. Other isolates
+    /// serve the responses until their lifetime ends.
+    pub refused: u64,
     /// The delay until an isolate learned of a purge, in milliseconds, in the last day.
     pub lag_ms: Vec<RangeCount>,
 }

@@ -7,7 +7,8 @@ use worker::wasm_bindgen::prelude::wasm_bindgen;
 
 use cache::WarmSchedule;
 use cache::metrics::{HitCounts, KeyCount, Log2Histogram};
-use cache::purge::PurgeMode;
+use cache::purge::{MAX_PREFIX_SLASHES, PurgeMode};
+use cache::warm::{self, WarmListError};
 use traffic::CacheOutcomeCounts;
 use wire::cache_admin::PurgeBody;
 use wire::cache_analytics::{CacheAnalytics, HotKey, LifetimeClassStats, PurgeStats, RangeCount, VERSION};
@@ -19,11 +20,18 @@ use crate::edge::purge_request::{AdminCall, ClockAnalytics, PurgeItem, PurgeRequ
 use crate::edge::records::problem_response;
 use crate::{auth, traffic_collector};
 
-/// Checks that a call exists and that it is authorized. Returns undefined, or the error response.
+/// Checks that a call exists and that it is authorized. Returns undefined, or the error response. The
+/// Accept-Encoding of a permitted call stands for that of visitors until one comes.
 #[wasm_bindgen(wasm_bindgen = worker::wasm_bindgen)]
 #[expect(unreachable_pub, reason = "wasm-bindgen exports what is pub")]
 #[must_use]
-pub fn authorize_call(env: &Env, method: &str, path: &str, authorization: &str) -> JsValue {
+pub fn authorize_call(
+    env: &Env,
+    method: &str,
+    path: &str,
+    authorization: &str,
+    accept_encoding: Option<String>,
+) -> JsValue {
     match routes::resolve(method, path) {
         Resolution::Endpoint(_) => {}
         Resolution::MethodNotAllowed { allow } => {
@@ -36,6 +44,7 @@ pub fn authorize_call(env: &Env, method: &str, path: &str, authorization: &str) 
     }
     let given = authorization.strip_prefix("Bearer ").unwrap_or_default();
     if auth::matches_secret(env, "CACHE_TOKEN", given) {
+        ISOLATE.with_borrow_mut(|isolate| isolate.shared.suppose_codings(accept_encoding.as_deref()));
         return JsValue::UNDEFINED;
     }
     let detail = "send the secret CACHE_TOKEN as a bearer token";
@@ -49,8 +58,20 @@ pub fn authorize_call(env: &Env, method: &str, path: &str, authorization: &str) 
 pub fn warm_list(strategy: &str, body: &str, max: Option<String>, now: f64) -> JsValue {
     match list_urls(strategy, body, max.as_deref(), UnixMillis(now as u64)) {
         Ok((urls, max)) => serde_json::json!({ "most": max, "urls": urls }).to_string().into(),
-        Err(detail) => problem_response(400, &detail, &[]).into(),
+        Err(WarmRefusal::Invalid(detail)) => problem_response(400, &detail, &[]).into(),
+        Err(WarmRefusal::MalformedPrediction(error)) => {
+            worker::console_error!("{error}");
+            problem_response(503, &error.to_string(), &[]).into()
+        }
     }
+}
+
+/// The reason why no list can be warmed.
+enum WarmRefusal {
+    /// The call is at fault.
+    Invalid(String),
+    /// The purge clock is at fault.
+    MalformedPrediction(WarmListError),
 }
 
 fn list_urls(
@@ -58,21 +79,23 @@ fn list_urls(
     body: &str,
     max: Option<&str>,
     now: UnixMillis,
-) -> Result<(Vec<String>, usize), String> {
+) -> Result<(Vec<String>, usize), WarmRefusal> {
     let max = match max.map(str::parse::<usize>) {
         None => DEFAULT_WARMED,
         Some(Ok(max)) if (1..=MAX_WARMED).contains(&max) => max,
-        Some(_) => return Err(format!("most must be a number from 1 to {MAX_WARMED}")),
+        Some(_) => {
+            return Err(WarmRefusal::Invalid(format!("most must be a number from 1 to {MAX_WARMED}")));
+        }
     };
     let urls = match strategy {
-        "listed" => cache::warm::parse_list(body, MAX_WARMED).map_err(|error| error.to_string())?,
+        "listed" => warm::parse_list(body, MAX_WARMED)
+            .map_err(|error: WarmListError| WarmRefusal::Invalid(error.to_string()))?,
         "popular" => ISOLATE.with_borrow(|isolate| isolate.shared.memory.expiring_soon(now, max)),
         // The purge clock has made the list.
-        "predicted" => serde_json::from_str(body).unwrap_or_default(),
+        "predicted" => warm::parse_prediction(body).map_err(WarmRefusal::MalformedPrediction)?,
         _ => {
-            return Err(
-                "strategy must be listed (with URLs or a sitemap in the body), popular or predicted".into()
-            );
+            let detail = "strategy must be listed (with URLs or a sitemap in the body), popular or predicted";
+            return Err(WarmRefusal::Invalid(detail.into()));
         }
     };
     Ok((urls, max))
@@ -113,6 +136,11 @@ fn parse_purge(body: &str) -> Result<PurgeRequest, String> {
     let target = match (url, tag, prefix, all) {
         (Some(url), None, None, false) if url.contains('/') => PurgeItem::Url(url),
         (None, Some(tag), None, false) if !tag.is_empty() => PurgeItem::Tag(tag),
+        (None, None, Some(prefix), false) if prefix.matches('/').count() > MAX_PREFIX_SLASHES => {
+            return Err(format!(
+                "prefix must have at most {MAX_PREFIX_SLASHES} slashes after its scheme; purge a shorter one"
+            ));
+        }
         (None, None, Some(prefix), false) if prefix.ends_with('/') => PurgeItem::Prefix(prefix),
         (None, None, Some(_), false) => {
             return Err("prefix must end with a slash, as https://www.example.com/blog/".into());
@@ -162,7 +190,12 @@ fn add_clock_analytics(analytics: ClockAnalytics, document: &mut CacheAnalytics)
     };
     let ClockAnalytics { purges, marks, metrics, calls } = analytics;
     document.ages = sizes(&metrics.ages);
-    document.purges = PurgeStats { count: purges, marks, lag_ms: sizes(&metrics.purge_lags) };
+    document.purges = PurgeStats {
+        count: purges,
+        marks,
+        refused: metrics.refused_purges,
+        lag_ms: sizes(&metrics.purge_lags),
+    };
     document.classes = metrics
         .classes
         .iter()

@@ -6,7 +6,7 @@ use worker::wasm_bindgen::JsValue;
 use worker::wasm_bindgen::prelude::wasm_bindgen;
 
 use crate::edge::exchange::{CacheExchange, rejection_response};
-use crate::edge::isolate::{EdgeConfig, edge_config};
+use crate::edge::isolate::{EdgeConfig, ISOLATE, edge_config};
 use crate::edge::records::problem_response;
 use crate::{auth, trace_export};
 
@@ -28,6 +28,8 @@ pub fn begin_exchange(env: &Env, method: &str, url: &str, head: &str, client_ip:
     let now = UnixMillis(now as u64);
     let Some(url) = UrlParts::parse(url) else { return JsValue::UNDEFINED };
     let head = RequestHead { method: method.to_owned(), headers: Headers::parse(head) };
+    let codings = head.headers.first("accept-encoding");
+    ISOLATE.with_borrow_mut(|isolate| isolate.shared.record_codings(codings));
     let trace = trace_export::begin(head.headers.joined("traceparent").as_deref());
     let request = RequestStart { url, head, client_ip };
     let matches_secret = |name: &str, value: &str| auth::matches_secret(env, name, value);
@@ -44,14 +46,20 @@ pub fn begin_exchange(env: &Env, method: &str, url: &str, head: &str, client_ip:
     }
 }
 
-/// Begins the exchange of a plain GET of the cache's own, to warm or to explain a URL. Returns none if
-/// no route matches.
+/// Begins the exchange of a plain GET of the cache's own, to warm or to explain a URL, with the codings of
+/// current clients. Returns none if no route matches.
 #[wasm_bindgen(wasm_bindgen = worker::wasm_bindgen)]
 #[expect(unreachable_pub, reason = "wasm-bindgen exports what is pub")]
 #[must_use]
 pub fn simulate_exchange(env: &Env, url: &str, head: &str, now: f64) -> Option<CacheExchange> {
     let EdgeConfig::Routes(config, sites) = edge_config(env) else { return None };
-    let headers = Headers::parse(head);
+    let mut headers = Headers::parse(head);
+    if !headers.has("accept-encoding") {
+        let codings = ISOLATE.with_borrow(|isolate| isolate.shared.client_codings().to_owned());
+        if !codings.is_empty() {
+            headers.append("accept-encoding", &codings);
+        }
+    }
     let trace = trace_export::begin(headers.joined("traceparent").as_deref());
     let exchange =
         Exchange::simulate(&config, UrlParts::parse(url)?, headers, UnixMillis(now as u64))?.ok()?;

@@ -3,7 +3,6 @@
 
 use std::rc::Rc;
 
-use cache::purge::PurgeMode;
 use cache::{
     CacheEntry, ENVELOPE_PREFIX_BYTES, EnvelopeHeader, Exchange, ExchangeEvent, ExchangeRecord,
     ExchangeRejection, ForwardedBytes, Headers, MemoryEntry, OriginError, REJECTED_ROUTE, SelectedBody,
@@ -18,7 +17,6 @@ use worker::wasm_bindgen::prelude::wasm_bindgen;
 use worker::{wasm_bindgen, web_sys};
 
 use crate::edge::isolate::{ISOLATE, StoredBody};
-use crate::edge::purge_request::{PurgeItem, PurgeRequest};
 use crate::edge::records::{
     ForwardedHead, OriginRequest, ReadyResponse, TierWrite, error_response, to_js_headers,
 };
@@ -264,14 +262,11 @@ impl CacheExchange {
         Some(TierWrite::new(&head, body, &storage_key, &write.key, retention_seconds, write.is_for_kv))
     }
 
-    /// The purge that a successful write demands (RFC 9111 §4.4), as JSON for the purge clock.
-    pub fn invalidation(&self) -> Option<String> {
-        let targets = with_shared(|shared| self.exchange.invalidate(shared));
-        let items: Vec<PurgeItem> = targets.into_iter().map(PurgeItem::from).collect();
-        if items.is_empty() {
-            return None;
-        }
-        serde_json::to_string(&PurgeRequest { targets: items, mode: PurgeMode::Hard }).ok()
+    /// Invalidates what a successful write demands (RFC 9111 §4.4). Returns the milliseconds until the
+    /// batch of marks is to be sent, if this request is to send it.
+    pub fn invalidate(&self, now: f64) -> Option<f64> {
+        let now = UnixMillis(now as u64);
+        with_shared(|shared| self.exchange.invalidate(now, shared)).map(|delay| delay as f64)
     }
 
     /// The decision in sentences, as JSON.

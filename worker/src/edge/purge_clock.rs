@@ -1,22 +1,27 @@
 //! The authority on purges, a Durable Object: it counts purges, stores purge versions, sends isolates the
 //! changes since their last sync, and stores the metrics, the transitions and the record of admin calls.
 
+use std::cell::{Cell, RefCell};
 use std::time::Duration;
 
-use cache::MIN_SHARE;
 use cache::metrics::CacheMetrics;
 use cache::prefetch::MarkovTable;
 use cache::purge::{
-    MAX_PURGE_VERSIONS, MAX_VERSIONS_PER_PAGE, PurgeChanges, PurgeClock, PurgeTarget, PurgeVersion,
-    PurgeWrite, VERSION_RETENTION_MS,
+    MAX_PURGE_VERSIONS, MAX_VERSIONS_PER_PAGE, PurgeChanges, PurgeClock, PurgeMode, PurgeTarget,
+    PurgeVersion, PurgeWrite, VERSION_RETENTION_MS,
 };
+use cache::write_purge::{MAX_BATCH_MARKS, WriteMarkLimiter};
+use cache::{MIN_SHARE, UrlHash};
+use serde::de::DeserializeOwned;
 use wire::UnixMillis;
 use worker::{
     Date, DurableObject, Env, Error, Request, Response, Result, SqlStorage, SqlStorageValue, State,
     durable_object, wasm_bindgen,
 };
 
-use crate::edge::purge_request::{AdminCall, ClockAnalytics, PurgeItem, PurgeRequest, RecordedCall};
+use crate::edge::purge_request::{
+    AdminCall, ClockAnalytics, PurgeItem, PurgeRequest, RecordedCall, WriteBatch, WriteReceipt,
+};
 
 /// The Durable Object of the purge clock.
 #[durable_object]
@@ -24,12 +29,16 @@ use crate::edge::purge_request::{AdminCall, ClockAnalytics, PurgeItem, PurgeRequ
 pub struct TagClock {
     state: State,
     is_open: bool,
+    write_limiter: RefCell<WriteMarkLimiter>,
+    /// The number of stored versions of writes.
+    write_versions: Cell<usize>,
 }
 
 impl DurableObject for TagClock {
     fn new(state: State, _: Env) -> Self {
-        let mut clock = Self { state, is_open: false };
-        match SCHEMA.iter().try_for_each(|statement| clock.sql().exec(statement, None).map(drop)) {
+        let write_limiter = RefCell::new(WriteMarkLimiter::new(UnixMillis(now_ms())));
+        let mut clock = Self { state, is_open: false, write_limiter, write_versions: Cell::new(0) };
+        match clock.open() {
             Ok(()) => clock.is_open = true,
             Err(error) => worker::console_error!("opening the tables of the purge clock failed: {error}"),
         }
@@ -43,41 +52,22 @@ impl DurableObject for TagClock {
                 503,
             );
         }
-        match request.path().as_str() {
-            "/since" => {
-                let since: u64 = request.text().await?.parse().unwrap_or_default();
-                Response::from_json(&self.changes_since(since)?)
-            }
-            "/purge" => {
-                let purge: PurgeRequest = request.json().await?;
-                let seq = self.purge(purge)?;
-                if self.state.storage().get_alarm().await?.is_none() {
-                    self.state.storage().set_alarm(SWEEP_INTERVAL).await?;
+        let (path, body) = (request.path(), request.text().await?);
+        match self.answer(&path, &body) {
+            Ok(response) => {
+                if matches!(&*path, "/purge" | "/writes") {
+                    self.schedule_sweep().await?;
                 }
-                Response::from_json(&seq)
+                Ok(response)
             }
-            "/record" => {
-                self.record_call(&request.json().await?)?;
-                Ok(Response::empty()?.with_status(204))
+            Err(ClockError::UnknownPath) => Response::error("unknown path", 404),
+            Err(ClockError::Malformed(error)) => {
+                Response::error(format!("the body of {path} is malformed: {error}"), 400)
             }
-            "/seen" => {
-                self.add_metrics(&request.json().await?)?;
-                Ok(Response::empty()?.with_status(204))
+            Err(ClockError::Storage(error)) => {
+                worker::console_error!("the purge clock failed at {path}: {error}");
+                Response::error("the storage of the purge clock failed; the log has the error", 503)
             }
-            "/ways" => {
-                self.add_transitions(&request.json().await?)?;
-                Ok(Response::empty()?.with_status(204))
-            }
-            "/popular" => {
-                let metrics = self.metrics_since((now_ms() / HOUR_MS).saturating_sub(POPULAR_HOURS))?;
-                let top = metrics.keys.top(MAX_LIKELY).into_iter().map(|(key, _)| key);
-                Response::from_json(&top.collect::<Vec<_>>())
-            }
-            "/likely" => {
-                Response::from_json(&self.load_transitions()?.most_likely_pages(MIN_SHARE, MAX_LIKELY))
-            }
-            "/analytics" => Response::from_json(&self.analytics()?),
-            _ => Response::error("unknown path", 404),
         }
     }
 
@@ -90,7 +80,88 @@ impl DurableObject for TagClock {
     }
 }
 
+/// The reason why a call gets no answer.
+enum ClockError {
+    UnknownPath,
+    Malformed(serde_json::Error),
+    Storage(Error),
+}
+
+impl From<Error> for ClockError {
+    fn from(error: Error) -> Self {
+        Self::Storage(error)
+    }
+}
+
+fn parse<T: DeserializeOwned>(body: &str) -> std::result::Result<T, ClockError> {
+    serde_json::from_str(body).map_err(ClockError::Malformed)
+}
+
 impl TagClock {
+    fn answer(&self, path: &str, body: &str) -> std::result::Result<Response, ClockError> {
+        let done = |()| Response::empty().map(|response| response.with_status(204));
+        Ok(match path {
+            "/since" => Response::from_json(&self.changes_since(parse(body)?)?),
+            "/purge" => Response::from_json(&self.purge(parse(body)?)?),
+            "/writes" => Response::from_json(&self.purge_written(&parse(body)?)?),
+            "/record" => self.record_call(&parse(body)?).and_then(done),
+            "/seen" => self.add_metrics(&parse(body)?).and_then(done),
+            "/ways" => self.add_transitions(&parse(body)?).and_then(done),
+            "/popular" => {
+                let metrics = self.metrics_since((now_ms() / HOUR_MS).saturating_sub(POPULAR_HOURS))?;
+                let top = metrics.keys.top(MAX_LIKELY).into_iter().map(|(key, _)| key);
+                Response::from_json(&top.collect::<Vec<_>>())
+            }
+            "/likely" => {
+                Response::from_json(&self.load_transitions()?.most_likely_pages(MIN_SHARE, MAX_LIKELY))
+            }
+            "/analytics" => Response::from_json(&self.analytics()?),
+            _ => return Err(ClockError::UnknownPath),
+        }?)
+    }
+
+    fn open(&self) -> Result<()> {
+        SCHEMA.iter().try_for_each(|statement| self.sql().exec(statement, None).map(drop))?;
+        self.retire_obsolete_versions()?;
+        self.count_write_versions()
+    }
+
+    /// Replaces the versions of the first format by the floor.
+    fn retire_obsolete_versions(&self) -> Result<()> {
+        let query = "SELECT name, hard, soft FROM marks WHERE name >= 'u:' AND name < 'u;'";
+        let rows: Vec<_> = self.sql().exec(query, None)?.raw().collect::<Result<_>>()?;
+        if rows.is_empty() {
+            return Ok(());
+        }
+        self.delete_versions(query, vec![], &mut self.load_clock()?)
+    }
+
+    async fn schedule_sweep(&self) -> Result<()> {
+        if self.state.storage().get_alarm().await?.is_none() {
+            self.state.storage().set_alarm(SWEEP_INTERVAL).await?;
+        }
+        Ok(())
+    }
+
+    /// Purges what visitors wrote to, as far as the limits allow. Its statements are one commit, because no
+    /// await separates them.
+    fn purge_written(&self, batch: &WriteBatch) -> Result<WriteReceipt> {
+        let hashes: Vec<UrlHash> =
+            batch.urls.iter().take(MAX_BATCH_MARKS).filter_map(|text| UrlHash::parse(text)).collect();
+        let now = UnixMillis(now_ms());
+        let stored = self.write_versions.get();
+        let admitted = self.write_limiter.borrow_mut().admit(hashes.len(), stored, now);
+        let refused = batch.urls.len().saturating_sub(admitted) as u64;
+        if admitted > 0 {
+            let mut clock = self.load_clock()?;
+            for hash in hashes.into_iter().take(admitted) {
+                self.purge_target(&PurgeTarget::WrittenUrl(hash), PurgeMode::Hard, &mut clock)?;
+            }
+            self.write_versions.set(stored.saturating_add(admitted));
+        }
+        Ok(WriteReceipt { refused })
+    }
+
     /// Performs a purge. Its statements are one commit, because no await separates them.
     fn purge(&self, purge: PurgeRequest) -> Result<u64> {
         let mut clock = self.load_clock()?;
@@ -101,11 +172,7 @@ impl TagClock {
                 PurgeItem::Prefix(prefix) => PurgeTarget::Prefix(prefix),
                 PurgeItem::All => PurgeTarget::Everything,
             };
-            let known = match target.version_key() {
-                Some(name) => self.load_version(&name)?,
-                None => PurgeVersion::default(),
-            };
-            self.apply_writes(clock.purge(&target, purge.mode, known))?;
+            self.purge_target(&target, purge.mode, &mut clock)?;
         }
         if self.count_versions()? > MAX_PURGE_VERSIONS {
             self.delete_versions(
@@ -115,6 +182,14 @@ impl TagClock {
             )?;
         }
         Ok(clock.seq)
+    }
+
+    fn purge_target(&self, target: &PurgeTarget, mode: PurgeMode, clock: &mut PurgeClock) -> Result<()> {
+        let known = match target.version_key() {
+            Some(name) => self.load_version(&name)?,
+            None => PurgeVersion::default(),
+        };
+        self.apply_writes(clock.purge(target, mode, known))
     }
 
     fn apply_writes(&self, writes: Vec<PurgeWrite>) -> Result<()> {
@@ -148,8 +223,8 @@ impl TagClock {
         let (mut versions, mut written_at) = (Vec::new(), Vec::new());
         for row in rows.raw() {
             if let [name, hard, soft, time] = row?.as_slice() {
-                versions.extend(decode_version(&[name.clone(), hard.clone(), soft.clone()]));
-                written_at.push(UnixMillis(from_sql_integer(time)));
+                versions.push(decode_version(&[name.clone(), hard.clone(), soft.clone()])?);
+                written_at.push(UnixMillis(from_sql_integer(time).ok_or_else(|| unsupported_row("marks"))?));
             }
         }
         // After a full page, more changes may follow.
@@ -179,11 +254,13 @@ impl TagClock {
         clock: &mut PurgeClock,
     ) -> Result<()> {
         let rows: Vec<_> = self.sql().exec(query, values)?.raw().collect::<Result<_>>()?;
-        for (name, version) in rows.iter().filter_map(|row| decode_version(row)) {
+        for row in &rows {
+            let (name, version) = decode_version(row)?;
             clock.raise_floor(version);
             self.sql().exec("DELETE FROM marks WHERE name = ?", vec![name.into()])?;
         }
-        self.apply_writes(vec![PurgeWrite::Clock(*clock)])
+        self.apply_writes(vec![PurgeWrite::Clock(*clock)])?;
+        self.count_write_versions()
     }
 
     /// Adds an isolate's metrics to the current hour.
@@ -202,17 +279,31 @@ impl TagClock {
         let mut all = CacheMetrics::default();
         for row in self.sql().exec("SELECT seen FROM seen WHERE hour >= ?", vec![to_sql_integer(from)])?.raw()
         {
-            all.merge(&serde_json::from_str(&row?.first().map(from_sql_text).unwrap_or_default())?);
+            match row?.as_slice() {
+                [SqlStorageValue::String(text)] => all.merge(&serde_json::from_str(text)?),
+                _ => return Err(unsupported_row("seen")),
+            }
         }
         Ok(all)
     }
 
     /// Adds an isolate's transitions.
     fn add_transitions(&self, added: &MarkovTable) -> Result<()> {
-        let mut transitions = self.load_transitions()?;
+        let mut transitions = match self.load_transitions() {
+            Ok(transitions) => transitions,
+            // They are statistics only, and learned anew.
+            Err(error) => {
+                worker::console_error!("the stored navigations are discarded: {error}");
+                MarkovTable::default()
+            }
+        };
         transitions.merge(added);
-        let decayed_at = self.load_note("aged_at")?.and_then(|text| text.parse().ok());
-        if decayed_at.is_some_and(|at: u64| now_ms().saturating_sub(at) > DAY_MS) {
+        let decayed_at = self.load_note("aged_at")?.map(|text| text.parse::<u64>());
+        if let Some(Err(error)) = &decayed_at {
+            worker::console_error!("the time of the last decay is malformed and starts anew: {error}");
+        }
+        let decayed_at = decayed_at.and_then(std::result::Result::ok);
+        if decayed_at.is_some_and(|at| now_ms().saturating_sub(at) > DAY_MS) {
             transitions.decay();
         }
         if decayed_at.is_none_or(|at| now_ms().saturating_sub(at) > DAY_MS) {
@@ -222,13 +313,19 @@ impl TagClock {
     }
 
     fn load_transitions(&self) -> Result<MarkovTable> {
-        // Transitions in an unsupported format are discarded, because they are statistics only.
-        Ok(self.load_note("ways")?.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default())
+        match self.load_note("ways")? {
+            Some(text) => Ok(serde_json::from_str(&text)?),
+            None => Ok(MarkovTable::default()),
+        }
     }
 
     fn load_note(&self, name: &str) -> Result<Option<String>> {
         let row = self.sql().exec("SELECT value FROM notes WHERE name = ?", vec![name.into()])?.raw().next();
-        Ok(row.transpose()?.and_then(|row| row.first().map(from_sql_text)))
+        match row.transpose()?.as_deref() {
+            None => Ok(None),
+            Some([SqlStorageValue::String(text)]) => Ok(Some(text.clone())),
+            Some(_) => Err(unsupported_row("notes")),
+        }
     }
 
     fn store_note(&self, name: &str, value: &str) -> Result<()> {
@@ -272,14 +369,21 @@ impl TagClock {
         )?;
         let mut calls = Vec::new();
         for row in rows.raw() {
-            if let [at, action, what, outcome] = row?.as_slice() {
-                let call = AdminCall {
-                    action: from_sql_text(action),
-                    what: from_sql_text(what),
-                    outcome: from_sql_text(outcome),
-                };
-                calls.push(RecordedCall { at: from_sql_integer(at), call });
-            }
+            let row = row?;
+            let [
+                at,
+                SqlStorageValue::String(action),
+                SqlStorageValue::String(what),
+                SqlStorageValue::String(outcome),
+            ] = row.as_slice()
+            else {
+                return Err(unsupported_row("calls"));
+            };
+            let call = AdminCall { action: action.clone(), what: what.clone(), outcome: outcome.clone() };
+            calls.push(RecordedCall {
+                at: from_sql_integer(at).ok_or_else(|| unsupported_row("calls"))?,
+                call,
+            });
         }
         let metrics = self.metrics_since((now_ms() / HOUR_MS).saturating_sub(ANALYTICS_HOURS))?;
         Ok(ClockAnalytics { purges: self.load_clock()?.seq, marks: self.count_versions()?, metrics, calls })
@@ -297,13 +401,24 @@ impl TagClock {
     fn load_version(&self, name: &str) -> Result<PurgeVersion> {
         let rows = self.sql().exec("SELECT name, hard, soft FROM marks WHERE name = ?", vec![name.into()])?;
         let row = rows.raw().next().transpose()?;
-        Ok(row.and_then(|row| decode_version(&row)).map(|(_, version)| version).unwrap_or_default())
+        row.map_or(Ok(PurgeVersion::default()), |row| Ok(decode_version(&row)?.1))
+    }
+
+    /// Counts the versions of writes anew. In between, repeated writes to one URL count each.
+    fn count_write_versions(&self) -> Result<()> {
+        self.write_versions.set(self.count("name >= 'w:' AND name < 'w;'")?);
+        Ok(())
     }
 
     fn count_versions(&self) -> Result<usize> {
-        let row = self.sql().exec("SELECT count(*) FROM marks", None)?.raw().next().transpose()?;
-        let count = row.and_then(|row| row.first().map(from_sql_integer)).unwrap_or_default();
-        Ok(usize::try_from(count).unwrap_or(usize::MAX))
+        self.count("true")
+    }
+
+    fn count(&self, condition: &str) -> Result<usize> {
+        let query = format!("SELECT count(*) FROM marks WHERE {condition}");
+        let row = self.sql().exec(&query, None)?.raw().next().transpose()?;
+        let count = row.and_then(|row| from_sql_integer(row.first()?));
+        Ok(usize::try_from(count.ok_or_else(|| unsupported_row("marks"))?).unwrap_or(usize::MAX))
     }
 
     fn sql(&self) -> SqlStorage {
@@ -311,28 +426,29 @@ impl TagClock {
     }
 }
 
-fn decode_version(row: &[SqlStorageValue]) -> Option<(String, PurgeVersion)> {
-    match row {
-        [SqlStorageValue::String(name), hard, soft] => {
-            Some((name.clone(), PurgeVersion { hard: from_sql_integer(hard), soft: from_sql_integer(soft) }))
-        }
+fn decode_version(row: &[SqlStorageValue]) -> Result<(String, PurgeVersion)> {
+    let version = match row {
+        [SqlStorageValue::String(name), hard, soft] => from_sql_integer(hard)
+            .zip(from_sql_integer(soft))
+            .map(|(hard, soft)| (name.clone(), PurgeVersion { hard, soft })),
+        _ => None,
+    };
+    // A purge that cannot be read must not pass for none.
+    version.ok_or_else(|| unsupported_row("marks"))
+}
+
+fn from_sql_integer(value: &SqlStorageValue) -> Option<u64> {
+    match value {
+        SqlStorageValue::Integer(number) => u64::try_from(*number).ok(),
+        SqlStorageValue::Float(number) if *number >= 0.0 => Some(*number as u64),
         _ => None,
     }
 }
 
-fn from_sql_integer(value: &SqlStorageValue) -> u64 {
-    match value {
-        SqlStorageValue::Integer(number) => u64::try_from(*number).unwrap_or_default(),
-        SqlStorageValue::Float(number) => *number as u64,
-        _ => 0,
-    }
-}
-
-fn from_sql_text(value: &SqlStorageValue) -> String {
-    match value {
-        SqlStorageValue::String(text) => text.clone(),
-        _ => String::new(),
-    }
+fn unsupported_row(table: &str) -> Error {
+    Error::RustError(format!(
+        "unsupported row in table {table}; deploy the version that wrote it, or a later one"
+    ))
 }
 
 fn to_sql_integer(value: u64) -> SqlStorageValue {

@@ -1,7 +1,7 @@
 //! The documents that the Worker and the purge clock exchange, as JSON.
 
 use cache::metrics::CacheMetrics;
-use cache::purge::{PurgeMode, PurgeTarget};
+use cache::purge::PurgeMode;
 use serde::{Deserialize, Serialize};
 
 /// A purge.
@@ -21,6 +21,19 @@ pub(crate) enum PurgeItem {
     Url(String),
     Prefix(String),
     All,
+}
+
+/// The marks of an isolate's writes: hashes of URLs.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct WriteBatch {
+    pub(crate) urls: Vec<String>,
+}
+
+/// The purge clock's response to a batch.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct WriteReceipt {
+    /// The marks that were not stored, because there were too many.
+    pub(crate) refused: u64,
 }
 
 /// A call of the management API.
@@ -47,15 +60,4 @@ pub(crate) struct RecordedCall {
     pub(crate) at: u64,
     #[serde(flatten)]
     pub(crate) call: AdminCall,
-}
-
-impl From<PurgeTarget> for PurgeItem {
-    fn from(target: PurgeTarget) -> Self {
-        match target {
-            PurgeTarget::Tag(tag) => Self::Tag(tag),
-            PurgeTarget::Url(url) => Self::Url(url),
-            PurgeTarget::Prefix(prefix) => Self::Prefix(prefix),
-            PurgeTarget::Everything => Self::All,
-        }
-    }
 }

@@ -1,10 +1,11 @@
 //! The exchange of sums between this isolate and the purge clock: purges in, metrics and navigations out.
 
-use cache::UnixMillis;
 use cache::purge::PurgeChanges;
+use cache::{UnixMillis, UrlHash};
 use worker::wasm_bindgen::prelude::wasm_bindgen;
 
 use crate::edge::isolate::ISOLATE;
+use crate::edge::purge_request::{WriteBatch, WriteReceipt};
 
 /// Returns the purge count up to which all purges are known here.
 #[wasm_bindgen(wasm_bindgen = worker::wasm_bindgen)]
@@ -36,6 +37,41 @@ pub fn apply_purges(changes: &str, requested_at: f64) -> bool {
         }
         shared.purge_view.apply(changes, requested_at)
     })
+}
+
+/// Takes the marks of writes that the purge clock is to store, as JSON; none if there are none.
+#[wasm_bindgen(wasm_bindgen = worker::wasm_bindgen)]
+#[expect(unreachable_pub, reason = "wasm-bindgen exports what is pub")]
+#[must_use]
+pub fn take_write_marks(now: f64) -> Option<String> {
+    let now = UnixMillis(now as u64);
+    let batch = ISOLATE.with_borrow_mut(|isolate| isolate.shared.writes.take_batch(now));
+    let urls: Vec<String> = batch.iter().map(UrlHash::to_string).collect();
+    if urls.is_empty() { None } else { serde_json::to_string(&WriteBatch { urls }).ok() }
+}
+
+/// Puts marks back that could not be delivered.
+#[wasm_bindgen(wasm_bindgen = worker::wasm_bindgen)]
+#[expect(unreachable_pub, reason = "wasm-bindgen exports what is pub")]
+pub fn restore_write_marks(marks: &str) {
+    if let Ok(WriteBatch { urls }) = serde_json::from_str(marks) {
+        let batch = urls.iter().filter_map(|text| UrlHash::parse(text)).collect();
+        ISOLATE.with_borrow_mut(|isolate| isolate.shared.writes.restore(batch));
+    }
+}
+
+/// Counts the marks that the purge clock refused.
+#[wasm_bindgen(wasm_bindgen = worker::wasm_bindgen)]
+#[expect(unreachable_pub, reason = "wasm-bindgen exports what is pub")]
+pub fn count_refused_marks(receipt: &str) {
+    let refused = match serde_json::from_str(receipt) {
+        Ok(WriteReceipt { refused }) => refused,
+        Err(error) => return worker::console_error!("the purge clock's receipt is malformed: {error}"),
+    };
+    ISOLATE.with_borrow_mut(|isolate| {
+        let count = &mut isolate.shared.metrics.refused_purges;
+        *count = count.saturating_add(refused);
+    });
 }
 
 /// Takes the cache metrics since the last call, as JSON; none if there are none.

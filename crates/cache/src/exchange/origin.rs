@@ -5,15 +5,17 @@ use std::rc::Rc;
 use wire::UnixMillis;
 
 use super::step::{ExchangeFailure, OriginError, OriginRequestMark, Step};
-use super::{Candidate, Exchange, ExchangeRoute, Revalidation};
+use super::{Candidate, Exchange, ExchangeRoute, OriginContact, Revalidation};
 use crate::cache_status::LookupOutcome;
 use crate::decision_log::DecisionReason;
+use crate::entry::CacheEntry;
 use crate::headers::Headers;
 use crate::http_head::ResponseHead;
 use crate::lookup_policy::can_serve_stale_on_error;
 use crate::memory_cache::MemoryEntry;
 use crate::revalidate::{RevalidationOutcome, apply_not_modified};
 use crate::shared_state::SharedState;
+use crate::sharing::{self, Sharing};
 use crate::storage_policy::storable_entry;
 
 /// A request to the origin.
@@ -90,6 +92,11 @@ impl<B: Clone> Exchange<B> {
         now: UnixMillis,
         shared: &mut SharedState<B>,
     ) -> Step {
+        // RFC 9111 §4.4: the origin may have made the response before it processed the write.
+        if self.is_overtaken_by_write(response, shared) {
+            self.log.record(DecisionReason::OvertakenByWrite);
+            return Step::Send;
+        }
         let request = &self.route.origin_request;
         let mut storable = storable_entry(request, response, &self.route.policy, purge_seq, &mut self.log);
         if let Some(entry) = &mut storable
@@ -97,17 +104,56 @@ impl<B: Clone> Exchange<B> {
         {
             entry.tags.extend(route.tags_for_path(&self.request.path));
         }
-        self.origin.storable = storable;
-        if self.origin.storable.is_some() {
-            return Step::Store;
+        let varies_on = storable.as_ref().and_then(|entry| self.vary_fields(entry));
+        let OriginContact { forwarded, withheld, .. } = &self.origin;
+        let sharing = sharing::decide(varies_on.as_deref(), forwarded, withheld);
+        self.expect_vary_fields(varies_on.as_deref(), response.status, shared);
+        match sharing {
+            Sharing::Shared => {
+                self.origin.storable = storable;
+                Step::Store
+            }
+            // An error is not worth a second request.
+            Sharing::AskAgain if response.status < 500 && !self.origin.is_repeated => {
+                self.log.record(DecisionReason::VariesUnexpectedly);
+                self.origin.is_repeated = true;
+                self.revalidation.conditions.clear();
+                Step::Fetch
+            }
+            Sharing::AskAgain | Sharing::Private => {
+                if let Some(names) = &varies_on {
+                    let name = self.origin.forwarded.iter().find(|name| !names.contains(name));
+                    self.log.record(match name {
+                        Some(name) => DecisionReason::NotVaried { name: name.clone() },
+                        None => DecisionReason::VariesUnexpectedly,
+                    });
+                } else if response.status < 500
+                    && let Some(key) = &self.route.key
+                {
+                    // Later requests need not wait for a response that is not shared. Errors are expected to
+                    // pass sooner.
+                    shared.memory.mark_uncacheable(key, now);
+                }
+                Step::Send
+            }
         }
-        // Later requests need not wait for a response that is not shared. Errors are expected to pass sooner.
-        if response.status < 500
-            && let Some(key) = &self.route.key
-        {
-            shared.memory.mark_uncacheable(key, now);
+    }
+
+    /// Records the fields that the origin is to get from now on: those on which a storable response varies;
+    /// all of them, if the response cannot be stored.
+    fn expect_vary_fields(&self, varies_on: Option<&[String]>, status: u16, shared: &mut SharedState<B>) {
+        let (Some(key), index) = (&self.route.key, self.route.index) else { return };
+        match varies_on {
+            Some(names) => {
+                shared.memory.set_vary_fields(key, names.to_vec());
+                shared.expected_vary_fields.insert(index, names.to_vec());
+            }
+            None if status < 500 => {
+                shared.memory.forget_vary_fields(key);
+                shared.expected_vary_fields.remove(&index);
+            }
+            None => {}
         }
-        Step::Send
     }
 
     fn apply_not_modified(
@@ -124,13 +170,16 @@ impl<B: Clone> Exchange<B> {
         let body = (candidate.found.body.clone(), candidate.found.body_length);
         let (entry, request) = (&candidate.found.entry, &self.route.origin_request);
         match apply_not_modified(entry, request, response, &self.route.policy, purge_seq, &mut self.log) {
-            RevalidationOutcome::Updated(updated) => {
-                let found = self.remember(*updated, body, shared);
+            RevalidationOutcome::Updated(updated)
+                if let Some(names) = self.vary_fields_if_shared(&updated)
+                    && !self.is_overtaken_by_write(response, shared) =>
+            {
+                let found = self.remember(*updated, names, body, shared);
                 self.candidate = Some(Candidate { found, is_new: true, ..*candidate });
                 self.outcome = LookupOutcome::Revalidated;
                 Step::Serve
             }
-            RevalidationOutcome::UseOnce(updated) => {
+            RevalidationOutcome::Updated(updated) | RevalidationOutcome::UseOnce(updated) => {
                 let found = Rc::new(MemoryEntry::new(*updated, body.0, body.1, self.url()));
                 self.candidate = Some(Candidate { found, ..*candidate });
                 Step::Serve
@@ -162,6 +211,16 @@ impl<B: Clone> Exchange<B> {
         Step::Serve
     }
 
+    fn vary_fields_if_shared(&self, entry: &CacheEntry) -> Option<Vec<String>> {
+        let OriginContact { forwarded, withheld, .. } = &self.origin;
+        let names = self.vary_fields(entry);
+        names.filter(|names| sharing::decide(Some(names), forwarded, withheld) == Sharing::Shared)
+    }
+
+    fn is_overtaken_by_write(&self, response: &ResponseHead, shared: &SharedState<B>) -> bool {
+        shared.writes.is_written_since(&self.route.purge_url, response.requested)
+    }
+
     /// Reports the result of an admitted request to the limiter.
     fn settle(&mut self, failed: bool, now: UnixMillis, shared: &mut SharedState<B>) {
         let duration_ms = self.origin.duration_ms.unwrap_or(0);
@@ -177,7 +236,14 @@ impl<B> Exchange<B> {
     /// Returns the request to the origin whose response others may get. From here on, purges count.
     pub fn origin_request(&mut self, now: UnixMillis, shared: &SharedState<B>) -> OriginRequest {
         self.mark_origin_request(now, shared);
+        self.select_negotiation(shared);
         let mut headers = self.route.origin_request.headers.clone();
+        let negotiation = self.route.negotiation.iter();
+        for (name, value) in
+            negotiation.filter(|(name, _)| self.origin.forwarded.iter().any(|sent| sent == name))
+        {
+            headers.append(name, value);
+        }
         if !self.is_passed() {
             for (name, value) in &self.revalidation.conditions {
                 headers.set(name, value);
@@ -195,12 +261,28 @@ impl<B> Exchange<B> {
         if self.route.key.is_none() {
             return self.complete_request(headers);
         }
+        for (name, value) in self.route.negotiation.iter() {
+            headers.append(name, value);
+        }
         for name in ["range", "if-range", "if-none-match", "if-modified-since"] {
             if let Some(value) = self.request.head.headers.joined(name) {
                 headers.set(name, &value);
             }
         }
         self.address_request(headers)
+    }
+
+    /// Selects the fields of content negotiation that the origin gets. See `sharing`.
+    fn select_negotiation(&mut self, shared: &SharedState<B>) {
+        let known = self.route.key.as_deref().and_then(|key| shared.memory.peek_vary_fields(key));
+        let expected = shared.expected_vary_fields.get(&self.route.index).map(Vec::as_slice);
+        // The first response of a repeated request has said what the second one needs.
+        let expected = known.or(expected.filter(|_| !self.origin.is_repeated));
+        let mut names: Vec<String> = self.route.negotiation.iter().map(|(name, _)| name.to_owned()).collect();
+        names.sort();
+        names.dedup();
+        let is_expected = |name: &String| expected.is_none_or(|expected| expected.contains(name));
+        (self.origin.forwarded, self.origin.withheld) = names.into_iter().partition(is_expected);
     }
 
     fn mark_origin_request(&mut self, now: UnixMillis, shared: &SharedState<B>) {

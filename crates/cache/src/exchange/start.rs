@@ -86,11 +86,28 @@ impl<B> Exchange<B> {
         if let Some(rule) = routed.access_rules.iter().find(|rule| !is_met(rule, &head.headers)) {
             return Some(Err(challenge(routed.route_index, rule.challenge(&parts))));
         }
-        let RoutedRequest { route_index: index, policy, purge_url, origin_url, origin_request, key, .. } =
-            routed;
+        let RoutedRequest {
+            route_index: index,
+            policy,
+            purge_url,
+            origin_url,
+            origin_request,
+            negotiation,
+            key,
+            ..
+        } = routed;
         let config = Rc::clone(config);
         Some(Ok(Self {
-            route: ExchangeRoute { config, index, policy, purge_url, origin_url, origin_request, key },
+            route: ExchangeRoute {
+                config,
+                index,
+                policy,
+                purge_url,
+                origin_url,
+                origin_request,
+                negotiation,
+                key,
+            },
             request: ClientRequest {
                 scheme: scheme.to_owned(),
                 host: host.to_ascii_lowercase(),
