@@ -80,7 +80,7 @@ const VARY: [&str; 10] = [
 ];
 
 #[derive(Clone, Debug)]
-struct Visit {
+struct VisitorRequest {
     isolate: usize,
     path: usize,
     /// For each field, its row and the value in it.
@@ -92,7 +92,7 @@ struct Visit {
     pause: u64,
 }
 
-fn any_visit() -> impl Strategy<Value = Visit> {
+fn any_visit() -> impl Strategy<Value = VisitorRequest> {
     let answer = (
         prop_oneof![6 => Just(200_u16), 2 => 400..=415_u16, 1 => Just(404), 1 => Just(500), 1 => Just(301), 1 => Just(304)],
         0..HEADS.len(),
@@ -106,7 +106,7 @@ fn any_visit() -> impl Strategy<Value = Visit> {
         [answer.clone(), answer],
         prop_oneof![4 => Just(0_u64), 1 => 1..90_u64],
     )
-        .prop_map(|(isolate, path, fields, foreign, answers, pause)| Visit {
+        .prop_map(|(isolate, path, fields, foreign, answers, pause)| VisitorRequest {
             isolate,
             path,
             fields,
@@ -117,7 +117,7 @@ fn any_visit() -> impl Strategy<Value = Visit> {
 }
 
 /// Returns the head of a visitor's request.
-fn request_of(visit: &Visit) -> Headers {
+fn request_of(visit: &VisitorRequest) -> Headers {
     let mut headers = Headers::new();
     for (field, row, value) in &visit.fields {
         let (name, rows) = FIELDS[*field];
@@ -160,7 +160,7 @@ struct Visited {
 
 /// Performs the steps as the shell does.
 fn visit(
-    visit: &Visit,
+    visit: &VisitorRequest,
     config: &Rc<CacheConfig>,
     shared: &mut SharedState<Reflection>,
     tiers: &mut Tiers,
@@ -333,7 +333,7 @@ fn walk(route: &str, vary: usize, head: usize, visitors: &[&str]) -> Vec<(Option
         .iter()
         .map(|lines| {
             let fields = lines.lines().map(find).collect();
-            let one = Visit {
+            let one = VisitorRequest {
                 isolate: 0,
                 path: 0,
                 fields,

@@ -15,7 +15,7 @@ const HOUR: u64 = 3_600_000;
 
 /// A beacon on its way to the shard.
 #[derive(Clone, Debug)]
-struct Arrival {
+struct ReceivedBeacon {
     key: u8,
     /// A report of web-vitals has no sequence number.
     is_report: bool,
@@ -26,10 +26,10 @@ struct Arrival {
 }
 
 #[derive(Clone, Debug)]
-enum Event {
-    Commit(Vec<Arrival>),
+enum JournalEvent {
+    Commit(Vec<ReceivedBeacon>),
     /// A commit that fails after its first rows, and is sent again.
-    FailedCommit(Vec<Arrival>, usize),
+    FailedCommit(Vec<ReceivedBeacon>, usize),
     /// One step towards folding everything.
     Step,
     Fold,
@@ -57,7 +57,7 @@ struct Model {
     swept: Vec<ExpectedView>,
 }
 
-impl Arrival {
+impl ReceivedBeacon {
     fn key(&self) -> String {
         format!("{}view{}", if self.is_report { "~" } else { "" }, self.key)
     }
@@ -85,7 +85,7 @@ impl Arrival {
 }
 
 impl Model {
-    fn receive(&mut self, arrival: &Arrival, now: UnixMillis) {
+    fn receive(&mut self, arrival: &ReceivedBeacon, now: UnixMillis) {
         let lcp = |record: &ViewRecord| record.values.get(Metric::Lcp);
         let (seq, bit) = (arrival.seq(), 1 << arrival.seq());
         match self.known.get_mut(&arrival.key()) {
@@ -140,13 +140,13 @@ impl Model {
 
 /// A shard beside its model.
 #[derive(Default)]
-struct Run {
+struct TestRun {
     shard: TestShard,
     model: Model,
     now: u64,
 }
 
-impl Run {
+impl TestRun {
     fn new(slice_blocks: usize) -> Self {
         let mut shard = TestShard::with_limits(CardinalityLimits::default());
         shard.journal.slice_blocks = slice_blocks;
@@ -157,31 +157,32 @@ impl Run {
         T0.saturating_add(self.now)
     }
 
-    fn take(&mut self, event: &Event) {
+    fn take(&mut self, event: &JournalEvent) {
         self.now += 10;
         let now = self.now();
-        let rows = |arrivals: &[Arrival]| arrivals.iter().map(|each| each.row(now)).collect::<Vec<_>>();
+        let rows =
+            |arrivals: &[ReceivedBeacon]| arrivals.iter().map(|each| each.row(now)).collect::<Vec<_>>();
         match event {
-            Event::Commit(arrivals) => {
+            JournalEvent::Commit(arrivals) => {
                 self.shard.journal.commit(&rows(arrivals), now);
                 arrivals.iter().for_each(|each| self.model.receive(each, now));
             }
-            Event::FailedCommit(arrivals, written) => {
+            JournalEvent::FailedCommit(arrivals, written) => {
                 let written = (*written).min(arrivals.len());
                 self.shard.journal.fail_commit(&rows(arrivals), written, now);
                 arrivals[..written].iter().for_each(|each| self.model.receive(each, now));
-                self.take(&Event::Commit(arrivals.clone()));
+                self.take(&JournalEvent::Commit(arrivals.clone()));
             }
-            Event::Step => self.shard.fold_slice(LIMIT),
-            Event::Fold => {
+            JournalEvent::Step => self.shard.fold_slice(LIMIT),
+            JournalEvent::Fold => {
                 self.shard.fold(LIMIT);
                 self.model.check(&self.shard);
             }
-            Event::Restart => self.shard.journal.restart(),
-            Event::Sweep { minutes, folds } => {
+            JournalEvent::Restart => self.shard.journal.restart(),
+            JournalEvent::Sweep { minutes, folds } => {
                 self.now += minutes * 60_000;
                 if *folds {
-                    self.take(&Event::Fold);
+                    self.take(&JournalEvent::Fold);
                 }
                 self.sweep();
             }
@@ -213,23 +214,24 @@ impl Run {
     }
 }
 
-fn arrivals() -> impl Strategy<Value = Vec<Arrival>> {
+fn arrivals() -> impl Strategy<Value = Vec<ReceivedBeacon>> {
     let record = (0..4000_u32, 0..3_u8, 1..3_u32)
         .prop_map(|(lcp, route, weight)| view_record(lcp, None, route, 0, weight));
-    let arrival = (0..8_u8, prop::bool::weighted(0.2), 0..4_u16, prop::bool::weighted(0.3), record)
-        .prop_map(|(key, is_report, seq, is_late, record)| Arrival { key, is_report, seq, is_late, record });
+    let arrival = (0..8_u8, prop::bool::weighted(0.2), 0..4_u16, prop::bool::weighted(0.3), record).prop_map(
+        |(key, is_report, seq, is_late, record)| ReceivedBeacon { key, is_report, seq, is_late, record },
+    );
     proptest::collection::vec(arrival, 1..5)
 }
 
-fn events() -> impl Strategy<Value = Vec<Event>> {
+fn events() -> impl Strategy<Value = Vec<JournalEvent>> {
     let event = prop_oneof![
-        8 => arrivals().prop_map(Event::Commit),
-        1 => (arrivals(), 0..4_usize).prop_map(|(arrivals, written)| Event::FailedCommit(arrivals, written)),
-        4 => Just(Event::Step),
-        2 => Just(Event::Fold),
-        2 => Just(Event::Restart),
+        8 => arrivals().prop_map(JournalEvent::Commit),
+        1 => (arrivals(), 0..4_usize).prop_map(|(arrivals, written)| JournalEvent::FailedCommit(arrivals, written)),
+        4 => Just(JournalEvent::Step),
+        2 => Just(JournalEvent::Fold),
+        2 => Just(JournalEvent::Restart),
         2 => (prop_oneof![Just(1_u64), Just(70), Just(130)], prop::bool::weighted(0.7))
-            .prop_map(|(minutes, folds)| Event::Sweep { minutes, folds }),
+            .prop_map(|(minutes, folds)| JournalEvent::Sweep { minutes, folds }),
     ];
     proptest::collection::vec(event, 1..40)
 }
@@ -237,14 +239,14 @@ fn events() -> impl Strategy<Value = Vec<Event>> {
 proptest! {
     #[test]
     fn the_cells_contain_each_view_as_of_its_latest_beacon(events in events(), slice_blocks in 1..4_usize) {
-        let mut run = Run::new(slice_blocks);
+        let mut run = TestRun::new(slice_blocks);
         events.iter().for_each(|event| run.take(event));
-        run.take(&Event::Fold);
+        run.take(&JournalEvent::Fold);
         // Two hours after the last beacon nothing is left but the counts.
-        run.take(&Event::Sweep { minutes: 121, folds: true });
+        run.take(&JournalEvent::Sweep { minutes: 121, folds: true });
         prop_assert!(run.shard.journal.blocks.is_empty() && run.shard.journal.folds.is_empty());
         prop_assert!(run.model.known.is_empty());
-        run.take(&Event::Fold);
+        run.take(&JournalEvent::Fold);
     }
 
     #[test]
@@ -255,12 +257,12 @@ proptest! {
         later in arrivals(),
         restarts in any::<bool>(),
     ) {
-        let mut run = Run::new(2);
+        let mut run = TestRun::new(2);
         let mut views: Vec<EarlierView> = Vec::new();
         for (number, (arrivals, counted, _)) in earlier.iter().enumerate() {
             let is_report = arrivals[0].is_report;
-            let own = |each: &Arrival| Arrival { key: number as u8, is_late: false, is_report, ..each.renumbered(0) };
-            let arrivals: Vec<Arrival> = arrivals.iter().map(own).collect();
+            let own = |each: &ReceivedBeacon| ReceivedBeacon { key: number as u8, is_late: false, is_report, ..each.renumbered(0) };
+            let arrivals: Vec<ReceivedBeacon> = arrivals.iter().map(own).collect();
             let counted = arrivals.len() * usize::from(*counted) / 2;
             views.push(run.earlier_view(&arrivals, counted));
         }
@@ -268,25 +270,25 @@ proptest! {
         let again: Vec<EarlierView> = earlier.iter().zip(&views).filter(|((.., twice), _)| *twice).map(|(_, view)| view.clone()).collect();
         for (step, views) in [first, second, &again].into_iter().enumerate() {
             if let Some(arrivals) = between.get(step) {
-                run.take(&Event::Commit(arrivals.iter().map(|each| each.renumbered(1)).collect()));
+                run.take(&JournalEvent::Commit(arrivals.iter().map(|each| each.renumbered(1)).collect()));
             }
             let adopted = run.shard.journal.journal.adopt(views).unwrap();
             adopted.blocks.iter().for_each(|block| run.shard.journal.write_block(block));
             run.shard.journal.journal.blocks_written(&adopted.blocks);
             run.shard.journal.write_folds(adopted.folds);
             if restarts {
-                run.take(&Event::Restart);
+                run.take(&JournalEvent::Restart);
             }
         }
-        run.take(&Event::Fold);
-        run.take(&Event::Commit(later));
-        run.take(&Event::Fold);
+        run.take(&JournalEvent::Fold);
+        run.take(&JournalEvent::Commit(later));
+        run.take(&JournalEvent::Fold);
     }
 }
 
-impl Run {
+impl TestRun {
     /// Makes the row of an earlier table for a view that received these beacons, of which the first are counted.
-    fn earlier_view(&mut self, arrivals: &[Arrival], counted: usize) -> EarlierView {
+    fn earlier_view(&mut self, arrivals: &[ReceivedBeacon], counted: usize) -> EarlierView {
         let now = self.now();
         let key = arrivals[0].key();
         let mut model = Model::default();
@@ -329,71 +331,71 @@ impl Run {
     }
 }
 
-fn send(key: u8, seq: u16, lcp: u32) -> Arrival {
-    Arrival { key, is_report: false, seq, is_late: false, record: view_record(lcp, None, 0, 0, 1) }
+fn send(key: u8, seq: u16, lcp: u32) -> ReceivedBeacon {
+    ReceivedBeacon { key, is_report: false, seq, is_late: false, record: view_record(lcp, None, 0, 0, 1) }
 }
 
 /// The model detects an index that misses a fold after a restart: a correction is added a second time.
 #[test]
 #[should_panic(expected = "left == right")]
 fn the_law_detects_an_index_without_a_fold() {
-    let mut run = Run::new(1);
-    run.take(&Event::Commit(vec![send(0, 0, 900)]));
-    run.take(&Event::Fold);
-    run.take(&Event::Restart);
+    let mut run = TestRun::new(1);
+    run.take(&JournalEvent::Commit(vec![send(0, 0, 900)]));
+    run.take(&JournalEvent::Fold);
+    run.take(&JournalEvent::Restart);
     assert_eq!(run.shard.journal.journal.next_step(), JournalStep::IndexFolds { after: 0 });
     let no_keys = [1, 0];
     run.shard.journal.journal.index_fold(1, &no_keys).unwrap();
-    run.take(&Event::Commit(vec![send(0, 1, 2400)]));
-    run.take(&Event::Fold);
+    run.take(&JournalEvent::Commit(vec![send(0, 1, 2400)]));
+    run.take(&JournalEvent::Fold);
 }
 
 /// The model detects a fold that is swept although a correction of its view waits.
 #[test]
 #[should_panic(expected = "left == right")]
 fn the_law_detects_a_sweep_of_a_fold_that_is_needed() {
-    let mut run = Run::new(1);
-    run.take(&Event::Commit(vec![send(0, 0, 900)]));
-    run.take(&Event::Fold);
-    run.take(&Event::Commit(vec![send(0, 1, 2400)]));
+    let mut run = TestRun::new(1);
+    run.take(&JournalEvent::Commit(vec![send(0, 0, 900)]));
+    run.take(&JournalEvent::Fold);
+    run.take(&JournalEvent::Commit(vec![send(0, 1, 2400)]));
     run.shard.journal.folds.clear();
     run.shard.journal.restart();
-    run.take(&Event::Fold);
+    run.take(&JournalEvent::Fold);
 }
 
 #[test]
 fn a_fold_stays_while_a_correction_waits_and_goes_afterwards() {
-    let mut run = Run::new(1);
-    run.take(&Event::Commit(vec![send(0, 0, 900)]));
-    run.take(&Event::Fold);
-    run.take(&Event::Commit(vec![send(0, 1, 2400)]));
-    run.take(&Event::Sweep { minutes: 130, folds: false });
+    let mut run = TestRun::new(1);
+    run.take(&JournalEvent::Commit(vec![send(0, 0, 900)]));
+    run.take(&JournalEvent::Fold);
+    run.take(&JournalEvent::Commit(vec![send(0, 1, 2400)]));
+    run.take(&JournalEvent::Sweep { minutes: 130, folds: false });
     assert_eq!(run.shard.journal.folds.len(), 1);
-    run.take(&Event::Fold);
+    run.take(&JournalEvent::Fold);
     run.sweep();
     assert!(run.shard.journal.folds.is_empty());
 }
 
 #[test]
 fn a_fold_stays_while_a_correction_waits_that_a_failed_commit_wrote() {
-    let mut run = Run::new(1);
-    run.take(&Event::Commit(vec![send(0, 0, 900)]));
-    run.take(&Event::Fold);
+    let mut run = TestRun::new(1);
+    run.take(&JournalEvent::Commit(vec![send(0, 0, 900)]));
+    run.take(&JournalEvent::Fold);
     let (correction, now) = (send(0, 1, 2400), run.now());
     run.shard.journal.fail_commit(&[correction.row(now)], 1, now);
     run.model.receive(&correction, now);
     assert!(matches!(run.shard.journal.journal.next_step(), JournalStep::NoteBlocks { .. }));
-    run.take(&Event::Step);
-    run.take(&Event::Sweep { minutes: 130, folds: false });
+    run.take(&JournalEvent::Step);
+    run.take(&JournalEvent::Sweep { minutes: 130, folds: false });
     assert_eq!(run.shard.journal.folds.len(), 1);
-    run.take(&Event::Fold);
+    run.take(&JournalEvent::Fold);
 }
 
 #[test]
 fn the_last_fold_stays_while_void_blocks_do() {
-    let mut run = Run::new(usize::MAX);
-    (0..3).for_each(|key| run.take(&Event::Commit(vec![send(key, 0, 900)])));
-    run.take(&Event::Fold);
+    let mut run = TestRun::new(usize::MAX);
+    (0..3).for_each(|key| run.take(&JournalEvent::Commit(vec![send(key, 0, 900)])));
+    run.take(&JournalEvent::Fold);
     let JournalStore { blocks, folds, journal, .. } = &run.shard.journal;
     let later = T0.saturating_add(3 * HOUR);
     let blocks = || blocks.iter().map(|(number, (at, _))| (*number, *at));
@@ -407,11 +409,11 @@ fn the_last_fold_stays_while_void_blocks_do() {
 
 #[test]
 fn a_commit_and_a_fold_write_a_row_each() {
-    let mut run = Run::new(usize::MAX);
+    let mut run = TestRun::new(usize::MAX);
     for round in 0..10 {
-        let arrivals: Vec<Arrival> = (0..50).map(|key| send(key, round, 900)).collect();
-        arrivals.chunks(5).for_each(|group| run.take(&Event::Commit(group.to_vec())));
-        run.take(&Event::Fold);
+        let arrivals: Vec<ReceivedBeacon> = (0..50).map(|key| send(key, round, 900)).collect();
+        arrivals.chunks(5).for_each(|group| run.take(&JournalEvent::Commit(group.to_vec())));
+        run.take(&JournalEvent::Fold);
     }
     assert_eq!(run.shard.journal.rows_written, 10 * (10 + 1));
     assert_eq!(run.shard.journal.blocks.len(), 10, "void blocks are replaced");
@@ -419,43 +421,43 @@ fn a_commit_and_a_fold_write_a_row_each() {
 
 #[test]
 fn the_first_acknowledgement_after_waking_needs_no_index() {
-    let mut run = Run::new(1);
+    let mut run = TestRun::new(1);
     for key in 0..20 {
-        run.take(&Event::Commit(vec![send(key, 0, 900)]));
-        run.take(&Event::Fold);
+        run.take(&JournalEvent::Commit(vec![send(key, 0, 900)]));
+        run.take(&JournalEvent::Fold);
     }
-    run.take(&Event::Restart);
-    run.take(&Event::Commit(vec![send(3, 1, 2400)]));
+    run.take(&JournalEvent::Restart);
+    run.take(&JournalEvent::Commit(vec![send(3, 1, 2400)]));
     assert_eq!(run.shard.journal.journal.next_step(), JournalStep::IndexFolds { after: 0 });
-    run.take(&Event::Fold);
+    run.take(&JournalEvent::Fold);
 }
 
 #[test]
 fn a_large_commit_is_several_blocks() {
-    let mut run = Run::new(usize::MAX);
-    let arrivals: Vec<Arrival> =
+    let mut run = TestRun::new(usize::MAX);
+    let arrivals: Vec<ReceivedBeacon> =
         (0..4).flat_map(|seq| (0..250).map(move |key| send(key, seq, 900))).collect();
-    run.take(&Event::Commit(arrivals));
+    run.take(&JournalEvent::Commit(arrivals));
     assert_eq!(run.shard.journal.blocks.len(), 2);
-    run.take(&Event::Fold);
+    run.take(&JournalEvent::Fold);
     assert_eq!(run.shard.journal.folds.len(), 3, "a fold of a hundred views is one row");
 }
 
 #[test]
 fn live_counts_contain_new_views_only() {
-    let mut run = Run::new(1);
-    let count = |run: &Run, arrivals: &[Arrival]| {
+    let mut run = TestRun::new(1);
+    let count = |run: &TestRun, arrivals: &[ReceivedBeacon]| {
         let rows: Vec<String> = arrivals.iter().map(|each| each.row(run.now())).collect();
         let json = format!("[{}]", rows.join(","));
         run.shard.journal.journal.live_delta(&ReceivedRows::parse(&json).unwrap()).views
     };
-    let late = Arrival { is_late: true, ..send(7, 2, 900) };
+    let late = ReceivedBeacon { is_late: true, ..send(7, 2, 900) };
     assert_eq!(count(&run, &[send(0, 0, 900), send(0, 1, 900), send(1, 2, 900), late]), 2);
-    run.take(&Event::Commit(vec![send(0, 0, 900)]));
+    run.take(&JournalEvent::Commit(vec![send(0, 0, 900)]));
     assert_eq!(count(&run, &[send(0, 1, 900), send(1, 2, 900)]), 1, "a view that is not folded yet is known");
-    run.take(&Event::Fold);
+    run.take(&JournalEvent::Fold);
     assert_eq!(count(&run, &[send(0, 1, 900), send(1, 2, 900)]), 1, "a folded view is known");
-    run.take(&Event::Restart);
+    run.take(&JournalEvent::Restart);
     assert_eq!(
         count(&run, &[send(0, 1, 900), send(1, 0, 900)]),
         1,
