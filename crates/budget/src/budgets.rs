@@ -146,9 +146,10 @@ impl Budgets {
     #[must_use]
     pub fn rule(&self, path: &str, device: Device, metric: Metric) -> Option<BudgetRule<'_>> {
         let applies = |entry: &BudgetEntry, timing: &TimingBudget| {
-            entry.applies_to(path)
-                && timing.measure == TimingMeasure::Field(metric)
+            // The pattern comes last, because it takes the longest.
+            timing.measure == TimingMeasure::Field(metric)
                 && timing.device.is_none_or(|only| only == device)
+                && entry.applies_to(path)
         };
         let all = self.timings_with_position().filter(|(_, entry, timing)| applies(entry, timing));
         all.filter_map(|(position, entry, timing)| BudgetRule::from_timing(position, entry, timing)).last()

@@ -15,9 +15,10 @@ use wire::budget_report::{
     self, BudgetReport, BudgetReportScore, BurnRates, DeviceStratum, Regression, ScorePart,
     SequentialTestReport, VERSION,
 };
-use wire::{Device, Metric, OTHER_LABEL, ShardCoverage, UnixMillis, Window, WindowSpan};
+use wire::{Device, Metric, OTHER_LABEL, ShardCoverage, UnixMillis};
 
-use crate::budget_watch::{self, WatchKey, WatchOutcome};
+use crate::budget_watch::{self, WatchKey, WatchName, WatchOutcome};
+use crate::burn_counts::BurnCounts;
 use crate::partial_read::verdict_on_shards;
 use crate::stats_format::{display_unit, display_value, percentile_with_interval};
 
@@ -80,8 +81,9 @@ impl BudgetReportInputs<'_> {
         for cell in &found {
             *verdicts.entry(cell.verdict.name().to_owned()).or_default() += 1;
         }
+        let watches = self.watches_by_name();
         if self.selection.worst_first {
-            found.sort_by_cached_key(|cell| self.attention_rank(cell));
+            found.sort_by_cached_key(|cell| attention_rank(cell, &watches));
         }
         let end = self.selection.limit.map(|limit| self.selection.offset.saturating_add(limit));
         let next = end.filter(|end| *end < found.len());
@@ -115,7 +117,7 @@ impl BudgetReportInputs<'_> {
                 refused,
             },
             verdicts,
-            cells: self.report_cells(&selected, history)?,
+            cells: self.report_cells(&selected, is_selected, &watches, history)?,
             regressions: self.regressions(is_selected),
             scores: self.scores(is_selected),
             next,
@@ -143,7 +145,9 @@ impl BudgetReportInputs<'_> {
         let mut found = Vec::new();
         let mut sites: BTreeMap<(usize, Device), (BudgetRule<'_>, Option<MetricCell>)> = BTreeMap::new();
         let mut ruled = BTreeSet::new();
-        for (route, device, cell) in self.page_cells() {
+        let mut pages: Vec<(&str, Device, &Cell)> = self.page_cells().collect();
+        pages.sort_by_key(|(route, device, _)| (*route, *device));
+        for (route, device, cell) in pages {
             for metric in metrics() {
                 let Some(rule) = budget_watch::rule_for(self.budgets, route, device, metric) else {
                     continue;
@@ -173,7 +177,8 @@ impl BudgetReportInputs<'_> {
                 found.push(self.assess(rule, None, rule.device, None));
             }
         }
-        found.sort_by_key(|cell| (cell.rule.position, cell.route, cell.device));
+        // The sort is stable, and the pages are in order already.
+        found.sort_by_key(|cell| (cell.rule.position, cell.route.is_some()));
         found
     }
 
@@ -191,45 +196,58 @@ impl BudgetReportInputs<'_> {
         CellAssessment { rule, route, device, tally, limit_tally, verdict }
     }
 
-    /// Sorts site-wide cells first, then violated, at-limit and alarming ones, each by views over the limit in
-    /// excess of what the percentile allows.
-    fn attention_rank(&self, cell: &CellAssessment<'_>) -> (u8, i64) {
-        let beyond = -cell.limit_tally.excess_visits(cell.rule.limit.percentile).round() as i64;
-        let is_troubled = matches!(cell.verdict, Verdict::Violated | Verdict::AtLimit)
-            || cell
-                .watch_key()
-                .and_then(|name| self.watches.get(&name))
-                .is_some_and(|seen| seen.test.alarm == budget::AlarmState::Raised);
-        match cell.route {
-            None => (0, 0),
-            Some(_) if is_troubled => (1, beyond),
-            Some(_) => (2, beyond),
-        }
+    fn watches_by_name(&self) -> WatchesByName<'_> {
+        self.watches.iter().map(|(key, outcome)| (WatchName::from(key), outcome)).collect()
     }
 
     fn report_cells(
         &self,
         selected: &[CellAssessment<'_>],
+        is_selected: impl Fn(&str) -> bool,
+        watches: &WatchesByName<'_>,
         history: &BudgetHistory,
     ) -> Result<Vec<budget_report::BudgetCell>, BudgetError> {
         let history = ParsedBudgetHistory::parse(history)?;
-        let inputs = budget_watch::watch_inputs(self.budgets, self.counts);
-        Ok(selected.iter().map(|cell| self.report_cell(cell, &inputs, &history)).collect())
+        let burns = self.burn_counts(is_selected);
+        Ok(selected.iter().map(|cell| self.report_cell(cell, watches, &burns, &history)).collect())
+    }
+
+    /// Counts the recent views of the selected routes and of the site.
+    fn burn_counts(&self, is_selected: impl Fn(&str) -> bool) -> BTreeMap<WatchName<'_>, BurnCounts> {
+        let mut routes = Vec::new();
+        let mut sites: BTreeMap<WatchName<'_>, BurnCounts> = BTreeMap::new();
+        for (page, rule, history) in budget_watch::histories_in_force(self.budgets, self.counts) {
+            let is_listed = page.route != OTHER_LABEL && is_selected(&page.route);
+            if !is_listed && !rule.is_sitewide() {
+                continue;
+            }
+            let counts = BurnCounts::of(history, self.now);
+            let (device, metric) = (page.device, rule.metric.name());
+            if is_listed {
+                routes.push((WatchName { route: Some(&page.route), device, metric, pattern: "" }, counts));
+            }
+            if rule.is_sitewide() {
+                let name = WatchName { route: None, device, metric, pattern: rule.pattern };
+                sites.entry(name).or_default().add(counts);
+            }
+        }
+        sites.into_iter().chain(routes).collect()
     }
 
     fn report_cell(
         &self,
         found: &CellAssessment<'_>,
-        inputs: &BTreeMap<WatchKey, budget_watch::WatchInput<'_>>,
+        watches: &WatchesByName<'_>,
+        burns: &BTreeMap<WatchName<'_>, BurnCounts>,
         history: &ParsedBudgetHistory,
     ) -> budget_report::BudgetCell {
         let CellAssessment { rule, tally, limit_tally: judged, .. } = found;
         let BudgetRule { pattern, metric, limit, .. } = *rule;
         let (value, interval) = percentile_with_interval(metric, tally.as_deref(), limit.percentile);
-        let name = found.watch_key();
+        let name = found.watch_name();
         let since = found.device.and_then(|device| history.in_force_since(rule, found.route, device));
-        let seen = name.as_ref().and_then(|name| self.watches.get(name));
-        let track = name.as_ref().and_then(|name| inputs.get(name)).map(|met| &met.history);
+        let seen = name.and_then(|name| watches.get(&name));
+        let burn = name.and_then(|name| burns.get(&name));
         budget_report::BudgetCell {
             pattern: pattern.to_owned(),
             route: found.route.map(str::to_owned),
@@ -256,7 +274,7 @@ impl BudgetReportInputs<'_> {
                 n: seen.evidence.n(),
                 k: seen.evidence.within,
             }),
-            burn: track.map(|track| burn_rates(track, limit.percentile, self.now)),
+            burn: burn.map(|counts| burn_rates(counts.windows(), limit.percentile)),
         }
     }
 
@@ -265,15 +283,19 @@ impl BudgetReportInputs<'_> {
         let mut routes: BTreeMap<(Metric, &str), Vec<DeviceStratum>> = BTreeMap::new();
         for (group, cell) in &self.groups.cells {
             let Some((route, device)) = group.page(&self.query.by) else { continue };
-            for metric in cell.metrics.keys() {
+            let before = before.cells.get(group);
+            for (metric, tally) in &cell.metrics {
                 if self.selection.metric.is_some_and(|only| only != *metric) {
                     continue;
                 }
                 let Some(rule) = budget_watch::rule_for(self.budgets, route, device, *metric) else {
                     continue;
                 };
-                let counts = |release: &QueryResult| release.limit_counts(group, *metric, rule.limit.max);
-                let stratum = DeviceStratum { device, before: counts(before), after: counts(self.groups) };
+                let counts = |tally: Option<&MetricCell>| {
+                    tally.map(|tally| tally.counts_for_limit(rule.limit.max)).unwrap_or_default()
+                };
+                let earlier = before.and_then(|cell| cell.metrics.get(metric));
+                let stratum = DeviceStratum { device, before: counts(earlier), after: counts(Some(tally)) };
                 routes.entry((*metric, route)).or_default().push(stratum);
             }
         }
@@ -310,16 +332,33 @@ impl BudgetReportInputs<'_> {
     }
 }
 
-impl CellAssessment<'_> {
-    /// The key of its sequential test. A budget that no view has met has one only if it names a device class.
-    fn watch_key(&self) -> Option<WatchKey> {
-        let pattern = if self.route.is_some() { "" } else { self.rule.pattern };
-        Some(WatchKey {
-            route: self.route.map(str::to_owned),
+impl<'a> CellAssessment<'a> {
+    /// The name of its sequential test. A budget that no view has met has one only if it names a device class.
+    fn watch_name(&self) -> Option<WatchName<'a>> {
+        Some(WatchName {
+            route: self.route,
             device: self.device?,
-            metric: self.rule.metric.name().to_owned(),
-            pattern: pattern.to_owned(),
+            metric: self.rule.metric.name(),
+            pattern: if self.route.is_some() { "" } else { self.rule.pattern },
         })
+    }
+}
+
+type WatchesByName<'a> = BTreeMap<WatchName<'a>, &'a WatchOutcome>;
+
+/// Ranks site-wide cells first, then violated, at-limit and alarming ones, each by views over the limit in
+/// excess of what the percentile allows.
+fn attention_rank(cell: &CellAssessment<'_>, watches: &WatchesByName<'_>) -> (u8, i64) {
+    let beyond = -cell.limit_tally.excess_visits(cell.rule.limit.percentile).round() as i64;
+    let is_troubled = matches!(cell.verdict, Verdict::Violated | Verdict::AtLimit)
+        || cell
+            .watch_name()
+            .and_then(|name| watches.get(&name))
+            .is_some_and(|seen| seen.test.alarm == budget::AlarmState::Raised);
+    match cell.route {
+        None => (0, 0),
+        Some(_) if is_troubled => (1, beyond),
+        Some(_) => (2, beyond),
     }
 }
 
@@ -363,17 +402,10 @@ fn merge_tally(sum: &mut Option<MetricCell>, tally: Option<&MetricCell>) {
 /// Returns the tallies of the spans that burn rates are computed over.
 #[must_use]
 pub fn burn_windows(history: &LimitHistory, now: UnixMillis) -> BurnWindows {
-    let six_hours =
-        Window::containing(WindowSpan::Hour, now).start.saturating_sub(6 * WindowSpan::Hour.millis());
-    BurnWindows {
-        half_hour: budget::BudgetTally::from(history.half_hour),
-        six_hours: budget::BudgetTally::from(history.since(six_hours)),
-        three_days: budget::BudgetTally::from(history.since(UnixMillis(0))),
-    }
+    BurnCounts::of(history, now).windows()
 }
 
-fn burn_rates(history: &LimitHistory, percentile: u8, now: UnixMillis) -> BurnRates {
-    let windows = burn_windows(history, now);
+fn burn_rates(windows: BurnWindows, percentile: u8) -> BurnRates {
     let rate = |tally: budget::BudgetTally| (tally.n() > 0).then(|| tally.burn_rate(percentile));
     BurnRates {
         half_hour: rate(windows.half_hour),

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use budget::{BudgetRule, BudgetTally, Budgets, SequentialTest, TestObservation, leading_release};
-use ledger::{HourlyLimitCounts, LimitHistory};
+use ledger::{HourlyLimitCounts, LimitHistory, PageLabels};
 use serde::{Deserialize, Serialize};
 use wire::{Device, Metric, OTHER_LABEL, UnixMillis};
 
@@ -19,6 +19,22 @@ pub struct WatchKey {
     pub metric: String,
     /// The pattern of a site-wide budget; empty on a route.
     pub pattern: String,
+}
+
+/// A [`WatchKey`] that is borrowed, for one lookup per cell.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct WatchName<'a> {
+    pub(crate) route: Option<&'a str>,
+    pub(crate) device: Device,
+    pub(crate) metric: &'a str,
+    pub(crate) pattern: &'a str,
+}
+
+impl<'a> From<&'a WatchKey> for WatchName<'a> {
+    fn from(key: &'a WatchKey) -> Self {
+        let WatchKey { route, device, metric, pattern } = key;
+        Self { route: route.as_deref(), device: *device, metric, pattern }
+    }
 }
 
 /// A tested cell with its views of the last days.
@@ -108,14 +124,10 @@ pub fn watch_inputs<'a>(
     counts: &HourlyLimitCounts,
 ) -> BTreeMap<WatchKey, WatchInput<'a>> {
     let mut all: BTreeMap<WatchKey, WatchInput<'a>> = BTreeMap::new();
-    for ((page, metric, limit), history) in &counts.histories {
-        let Some(kind) = Metric::from_name(metric) else { continue };
-        let Some(rule) = rule_for(budgets, &page.route, page.device, kind) else { continue };
-        if rule.limit.max != *limit {
-            continue;
-        }
+    for (page, rule, history) in histories_in_force(budgets, counts) {
         let mut add = |route: Option<&String>, pattern: &str| {
-            let (route, metric, pattern) = (route.cloned(), metric.clone(), pattern.to_owned());
+            let (route, metric, pattern) =
+                (route.cloned(), rule.metric.name().to_owned(), pattern.to_owned());
             let key = WatchKey { route, device: page.device, metric, pattern };
             all.entry(key)
                 .or_insert_with(|| WatchInput { rule, history: LimitHistory::default() })
@@ -130,6 +142,17 @@ pub fn watch_inputs<'a>(
         }
     }
     all
+}
+
+/// Returns the counts against the limits in force, each with its page and budget.
+pub(crate) fn histories_in_force<'a, 'c>(
+    budgets: &'a Budgets,
+    counts: &'c HourlyLimitCounts,
+) -> impl Iterator<Item = (&'c PageLabels, BudgetRule<'a>, &'c LimitHistory)> {
+    counts.histories.iter().filter_map(|((page, metric, limit), history)| {
+        let rule = rule_for(budgets, &page.route, page.device, Metric::from_name(metric)?)?;
+        (rule.limit.max == *limit).then_some((page, rule, history))
+    })
 }
 
 /// Returns the budget of a route. Views beyond the cardinality limit count for site-wide budgets only.
@@ -181,7 +204,6 @@ const MAX_WATCHED: usize = 2000;
 
 #[cfg(test)]
 mod tests {
-    use ledger::PageLabels;
     use wire::LimitCounts;
 
     use super::*;

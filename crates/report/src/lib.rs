@@ -10,6 +10,7 @@ pub mod bottleneck;
 pub mod budget_badge;
 pub mod budget_report;
 pub mod budget_watch;
+mod burn_counts;
 pub mod cause_report;
 pub mod health;
 pub mod health_document;

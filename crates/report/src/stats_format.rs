@@ -57,8 +57,9 @@ pub fn percentile_with_interval(
     let Some(MetricCell { n, sketch, .. }) = tally else { return (None, None) };
     let midpoint = |bucket: SketchBucket| display_value(metric, bucket.midpoint());
     // Ranks count measured views; the sketch counts the visits that they represent.
+    let visits = u128::from(sketch.n());
     let at = |rank: u64| {
-        let visit = (u128::from(rank) * u128::from(sketch.n())).div_ceil(u128::from((*n).max(1)));
+        let visit = (u128::from(rank) * visits).div_ceil(u128::from((*n).max(1)));
         sketch.at_rank(u64::try_from(visit).unwrap_or(u64::MAX)).map(midpoint)
     };
     let between = |PercentileRanks { low, high }| Some([at(low)?, at(high)?]);

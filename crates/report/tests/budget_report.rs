@@ -11,7 +11,7 @@ use ledger::{
     PageLabels, QueryResult, SeriesQuery,
 };
 use report::budget_badge::badge_svg;
-use report::budget_report::{BudgetReportInputs, CellSelection};
+use report::budget_report::{BudgetReportInputs, CellSelection, burn_windows};
 use report::budget_watch::{WatchKey, WatchOutcome};
 use report::query_response::{differences, metric_tallies, query_lines, summary, totals};
 use sketch::Sketch;
@@ -263,6 +263,41 @@ fn burn_rates_and_the_start_of_counting_stand_beside_a_cell() {
     let refused = report.budgets.refused.unwrap();
     assert_eq!((report.budgets.since, report.budgets.source.as_str()), (since, "kv"));
     assert_eq!((refused.source.as_str(), refused.reason.as_str()), ("kv", "line 1: a typing error"));
+}
+
+#[test]
+fn the_site_burns_what_its_routes_burn_together_on_every_page_of_the_report() {
+    let mut inputs = Inputs::new();
+    let budgets = Budgets::parse(FILE).unwrap();
+    let mut whole = LimitHistory::default();
+    for (route, hours_ago, k) in [("/", 1, 90), ("/about", 7, 50), (OTHER_LABEL, 60, 70), ("/shop/:id", 1, 0)]
+    {
+        let limit = budgets.limit(route, Device::Phone, Metric::Lcp).unwrap().max;
+        let counts = LimitCounts { n: 100, k };
+        let hours = [(NOW.saturating_sub(hours_ago * HOUR_MS), counts)].into();
+        let history = LimitHistory { half_hour: counts, hours };
+        if limit == 2500 {
+            whole.merge(&history);
+        }
+        let page = PageLabels { route: route.into(), device: Device::Phone };
+        inputs.counts.histories.insert((page, "LCP".into(), limit), history);
+    }
+    let report = inputs.report();
+    let burn = report.cells[0].burn.as_ref().unwrap();
+    let expect = burn_windows(&whole, NOW);
+    assert_eq!((report.cells[0].route.as_deref(), report.cells[0].device), (None, Some(Device::Phone)));
+    assert_eq!(
+        (burn.half_hour, burn.six_hours, burn.three_days),
+        (
+            Some(expect.half_hour.burn_rate(75)),
+            Some(expect.six_hours.burn_rate(75)),
+            Some(expect.three_days.burn_rate(75))
+        )
+    );
+    for (offset, cell) in report.cells.iter().enumerate() {
+        inputs.selection = CellSelection { limit: Some(1), offset, ..CellSelection::default() };
+        assert_eq!(inputs.report().cells, [cell.clone()]);
+    }
 }
 
 #[test]

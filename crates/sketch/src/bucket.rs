@@ -44,9 +44,13 @@ pub(crate) fn from_index(index: BucketIndex) -> SketchBucket {
     SketchBucket { low: saturating_u32(low), high: saturating_u32(high) }
 }
 
-/// Returns true if the bucket contains an integer; some small buckets are narrower than 1.
+/// Returns true if the bucket contains an integer; the buckets of a unit are narrower than 1.
 pub(crate) fn is_reachable(index: BucketIndex) -> bool {
-    index <= LAST_INDEX && from_index(index).low <= from_index(index).high
+    match index {
+        0..FIRST_WIDE_INDEX => from_index(index).low <= from_index(index).high,
+        FIRST_WIDE_INDEX..=LAST_INDEX => true,
+        _ => false,
+    }
 }
 
 fn saturating_u32(value: u64) -> u32 {
@@ -58,6 +62,9 @@ const BUCKETS_PER_OCTAVE: u64 = 64;
 
 const SCALE_UNITS: u64 = 32;
 const SCALE_WIRE_UNITS: u64 = 25;
+
+/// The first bucket of two units, which contain an integer wherever they begin.
+const FIRST_WIDE_INDEX: BucketIndex = 128;
 
 /// The bucket of the largest value.
 const LAST_INDEX: BucketIndex = 1745;

@@ -59,12 +59,9 @@ impl Sketch {
     /// # Errors
     /// Returns the first defect of bytes that are not an encoded sketch.
     pub fn decode(bytes: &[u8]) -> Result<Self, SketchDecodeError> {
-        let (metric, tokens) = Tokens::parse_header(bytes)?;
+        let (metric, _) = Tokens::parse_header(bytes)?;
         let mut sketch = Self::new(metric);
-        for token in tokens {
-            let (index, count) = token?;
-            sketch.add(index, count);
-        }
+        sketch.merge_encoded(bytes)?;
         Ok(sketch)
     }
 
@@ -105,6 +102,7 @@ impl<'a> Tokens<'a> {
         Ok((metric, Self { reader: Reader { bytes, position: 1 }, next_index: 0 }))
     }
 
+    #[inline]
     fn read_token(&mut self) -> Result<(BucketIndex, u64), SketchDecodeError> {
         let offset = self.reader.position;
         let token = self.reader.read_varint()?;
@@ -127,6 +125,7 @@ impl<'a> Tokens<'a> {
 impl Iterator for Tokens<'_> {
     type Item = Result<(BucketIndex, u64), SketchDecodeError>;
 
+    #[inline]
     fn next(&mut self) -> Option<Self::Item> {
         (self.reader.position < self.reader.bytes.len()).then(|| self.read_token())
     }
@@ -158,7 +157,17 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
+    #[inline]
     fn read_varint(&mut self) -> Result<u64, SketchDecodeError> {
+        // Most numbers are a single byte.
+        if let Some(byte) = self.bytes.get(self.position).filter(|byte| **byte < 0x80) {
+            self.position += 1;
+            return Ok(u64::from(*byte));
+        }
+        self.read_long_varint()
+    }
+
+    fn read_long_varint(&mut self) -> Result<u64, SketchDecodeError> {
         let start = self.position;
         let bad = SketchDecodeError::InvalidNumber { offset: start };
         let mut number = 0;

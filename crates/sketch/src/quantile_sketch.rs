@@ -107,9 +107,7 @@ impl Sketch {
             self.extend_to(other.first_index);
             self.extend_to(last);
             let start = usize::from(other.first_index - self.first_index);
-            for (ours, theirs) in self.counts.iter_mut().skip(start).zip(&other.counts) {
-                *ours = saturating_sum(*ours, *theirs);
-            }
+            add_counts(self.counts.get_mut(start..).unwrap_or_default(), &other.counts);
         }
         Ok(())
     }
@@ -130,7 +128,7 @@ impl Sketch {
     /// Returns the number of values.
     #[must_use]
     pub fn n(&self) -> u64 {
-        self.counts.iter().fold(0, |n, count| n.saturating_add(*count))
+        sum(&self.counts)
     }
 
     /// Returns the bucket of the nearest-rank percentile: of the smallest value that at least `percent` % of
@@ -144,26 +142,32 @@ impl Sketch {
     /// Returns the bucket of the value of that rank, counted from 1 in ascending order.
     #[must_use]
     pub fn at_rank(&self, rank: u64) -> Option<SketchBucket> {
-        let mut below = 0_u64;
-        let (index, _) = self.indexed_counts().find(|(_, count)| {
-            below = below.saturating_add(*count);
-            below >= rank
-        })?;
-        (rank > 0).then(|| bucket::from_index(index))
+        let mut left = rank.checked_sub(1)?;
+        let mut skip = |count| {
+            left.checked_sub(count).is_some_and(|rest| {
+                left = rest;
+                true
+            })
+        };
+        let blocks = self.counts.chunks(BLOCK).take_while(|block| skip(sum(block))).count();
+        let skipped = blocks * BLOCK;
+        let rest = self.counts.get(skipped..)?;
+        let place = skipped + rest.iter().position(|count| !skip(*count))?;
+        BucketIndex::try_from(place).ok().map(|place| bucket::from_index(self.first_index + place))
     }
 
     /// Counts the values up to `limit`. The count is exact if the limit is the edge of a bucket, as every
     /// threshold is.
     #[must_use]
     pub fn within(&self, limit: u32) -> CountBounds {
-        let mut within = CountBounds { at_least: 0, at_most: 0 };
-        for (bucket, count) in self.buckets().take_while(|(bucket, _)| bucket.low <= limit) {
-            within.at_most = within.at_most.saturating_add(count);
-            if bucket.high <= limit {
-                within.at_least = within.at_least.saturating_add(count);
-            }
-        }
-        within
+        let index = bucket::index_of(limit);
+        let Some(place) = index.checked_sub(self.first_index).map(usize::from) else {
+            return CountBounds { at_least: 0, at_most: 0 };
+        };
+        let below = sum(self.counts.get(..place).unwrap_or(&self.counts));
+        let at_most = below.saturating_add(self.counts.get(place).copied().unwrap_or(0));
+        let is_edge = bucket::from_index(index).high == limit;
+        CountBounds { at_least: if is_edge { at_most } else { below }, at_most }
     }
 
     /// Counts the values of each rating, exactly.
@@ -185,12 +189,19 @@ impl Sketch {
     }
 
     pub(crate) fn add(&mut self, index: BucketIndex, weight: u64) {
-        if weight == 0 {
-            return;
+        let place = usize::from(index.wrapping_sub(self.first_index));
+        if let Some(count) = self.counts.get_mut(place) {
+            *count = saturating_sum(*count, weight);
+        } else if weight > 0 {
+            self.add_beyond(index, weight);
         }
+    }
+
+    /// Adds to a bucket below or above all counts.
+    fn add_beyond(&mut self, index: BucketIndex, weight: u64) {
         self.extend_to(index);
         if let Some(count) = self.counts.get_mut(usize::from(index - self.first_index)) {
-            *count = saturating_sum(*count, weight);
+            *count = weight.min(MAX_COUNT);
         }
     }
 
@@ -265,3 +276,28 @@ pub const MAX_COUNT: u64 = 1 << 62;
 fn saturating_sum(a: u64, b: u64) -> u64 {
     a.saturating_add(b).min(MAX_COUNT)
 }
+
+/// Adds counts bucket by bucket.
+fn add_counts(ours: &mut [u64], theirs: &[u64]) {
+    let mut bits = 0;
+    for (ours, theirs) in ours.iter_mut().zip(theirs) {
+        // Two counts never overflow, and nearly always stay within the limit. Without a comparison for each,
+        // the compiler adds several at once.
+        *ours = ours.wrapping_add(*theirs);
+        bits |= *ours;
+    }
+    if bits > MAX_COUNT {
+        ours.iter_mut().for_each(|count| *count = (*count).min(MAX_COUNT));
+    }
+}
+
+/// Returns the sum of counts.
+fn sum(counts: &[u64]) -> u64 {
+    let add = |(sum, bits): (u64, u64), count: &u64| (sum.wrapping_add(*count), bits | count);
+    let (sum, bits) = counts.iter().fold((0, 0), add);
+    // There are fewer than 2^11 counts, so small ones need no check of each and are added several at once.
+    if bits >> 52 == 0 { sum } else { counts.iter().fold(0, |sum, count| sum.saturating_add(*count)) }
+}
+
+/// Counts that a search of a rank skips at once.
+const BLOCK: usize = 32;

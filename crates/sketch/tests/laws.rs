@@ -52,6 +52,27 @@ proptest! {
     }
 
     #[test]
+    fn ranks_and_limits_agree_with_a_count_of_each_bucket(
+        values in vec((0..120_000_u32, prop_oneof![1..5_u64, any::<u64>()]), 0..200),
+        rank in any::<u64>(),
+        limit in 0..130_000_u32,
+    ) {
+        let sketch = sketch_of(Metric::Lcp, &values);
+        let count = |is_counted: &dyn Fn(u32, u32) -> bool| {
+            let counted = sketch.buckets().filter(|(bucket, _)| is_counted(bucket.low, bucket.high));
+            counted.fold(0_u64, |sum, (_, count)| sum.saturating_add(count))
+        };
+        prop_assert_eq!(sketch.n(), count(&|_, _| true));
+        let within = sketch.within(limit);
+        prop_assert_eq!(within.at_least, count(&|_, high| high <= limit));
+        prop_assert_eq!(within.at_most, count(&|low, _| low <= limit));
+        for rank in [rank, rank % 400 + 1, sketch.n(), sketch.n() / 2] {
+            let first = sketch.buckets().find(|(at, _)| rank <= count(&|low, _| low <= at.low));
+            prop_assert_eq!(sketch.at_rank(rank), first.filter(|_| rank > 0).map(|(bucket, _)| bucket));
+        }
+    }
+
+    #[test]
     fn ratings_are_exact(metric in metrics(), values in vec((0..6_000_u32, 1..5_u64), 0..200)) {
         let mut exact = RatingCounts::default();
         for (value, weight) in &values {

@@ -2,6 +2,8 @@
 //! shard folds, rolls up and queries with the ledger's own code, keeps encoded bytes as the Worker does, and counts
 //! rows read and written.
 
+pub mod reported_site;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use ledger::{

@@ -1,5 +1,5 @@
-//! Benchmark of queries after ten thousand, a million and ten million views, and of the sketch in comparison with
-//! other sketches. It prints figures as JSON for `cargo xtask bench ledger`.
+//! Benchmark of queries after ten thousand, a million and ten million views, of the budget report of a thousand
+//! routes, and of the sketch in comparison with other sketches. It prints figures as JSON for `cargo xtask bench ledger`.
 
 use std::hint::black_box;
 use std::time::Instant;
@@ -7,6 +7,8 @@ use std::time::Instant;
 use hdrhistogram::Histogram;
 use hdrhistogram::serialization::{Serializer, V2Serializer};
 use ledger::{BotFilter, CardinalityLimits, Dimension, Horizon, SeriesQuery, lookback_start};
+use report::budget_report::CellSelection;
+use scale::reported_site::ReportedSite;
 use scale::{Audience, Random, SimulatedShard, shipped_limits};
 use serde_json::{Value, json};
 use sketch::Sketch;
@@ -16,6 +18,7 @@ use wire::{Metric, UnixMillis, Window, WindowSpan};
 
 fn main() {
     let mut figures = bench_queries();
+    figures.extend(bench_budget_report());
     figures.extend(bench_sketches());
     println!("{}", json!({ "figures": figures }));
 }
@@ -140,6 +143,30 @@ impl Month {
         QueryCost { millis, rows }
     }
 }
+
+/// Builds the report of `GET /api/budgets`: whole, and the page of it that the dashboard shows.
+fn bench_budget_report() -> [Value; 2] {
+    let site = ReportedSite::new(ROUTES);
+    let first_page = CellSelection { worst_first: true, limit: Some(50), ..CellSelection::default() };
+    [("all cells", CellSelection::default()), ("50 cells", first_page)].map(|(name, selection)| {
+        let inputs = site.inputs(selection);
+        let millis = median((0..7).map(|_| {
+            let before = thread_cpu_ns();
+            assert!(!black_box(inputs.report()).expect("valid budgets").cells.is_empty());
+            (thread_cpu_ns() - before) / 1e6
+        }));
+        figure(
+            &format!("budget report of 1,000 routes, 3 devices and 5 metrics: {name}"),
+            millis,
+            "ms",
+            millis / REPORT_LIMIT_MS,
+            "the limit of 100 ms",
+            1.0,
+        )
+    })
+}
+
+const REPORT_LIMIT_MS: f64 = 100.0;
 
 const START: UnixMillis = UnixMillis(20_000 * WindowSpan::Day.millis());
 /// An arbitrary time of day.
