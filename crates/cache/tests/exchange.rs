@@ -832,3 +832,35 @@ fn an_exchange_knows_its_route_and_host_and_a_ranged_head_passes_as_a_head() {
     let explained = ranged.explain(Step::Pass, isolate.now, &isolate.shared).to_string();
     assert!(explained.contains("a range cannot be stored"), "{explained}");
 }
+
+/// The router of Next.js adds a hash of its fields to the address; without one of them, Next.js redirects.
+#[test]
+fn a_redirect_made_without_a_field_is_asked_again_with_all_of_them() {
+    let mut isolate = Isolate::new(r#", "query": ["_rsc"], "vary": ["rsc", "next-url"]"#);
+    let fields = "accept: */*\nrsc: 1\nnext-url: /a";
+    let page = "cache-control: max-age=60\nvary: rsc\ncontent-type: text/x-component";
+    let redirect = "cache-control: max-age=60\nlocation: /a?_rsc=y";
+    let forwarded = |exchange: &mut Exchange<Body>, isolate: &Isolate| {
+        let headers = exchange.origin_request(isolate.now, &isolate.shared).headers;
+        ["accept", "rsc", "next-url"].map(|name| headers.has(name))
+    };
+    for round in 0..3 {
+        let mut exchange = isolate.request("GET", "/a?_rsc=x", fields);
+        let needs = [
+            (ExchangeEvent::Started, Step::Lookup),
+            (ExchangeEvent::TiersExhausted, Step::Fetch),
+            (ExchangeEvent::OriginNeeded, Step::ContactOrigin),
+        ];
+        isolate.walk(&mut exchange, needs);
+        let got = forwarded(&mut exchange, &isolate);
+        if got == [true; 3] {
+            isolate.walk(&mut exchange, [(responded(200, page), Step::Send)]);
+            continue;
+        }
+        assert!(got[1], "round {round}");
+        isolate.walk(&mut exchange, [(responded(307, redirect), Step::Fetch)]);
+        isolate.walk(&mut exchange, [(ExchangeEvent::OriginNeeded, Step::ContactOrigin)]);
+        assert_eq!(forwarded(&mut exchange, &isolate), [true; 3], "round {round}");
+        isolate.walk(&mut exchange, [(responded(200, page), Step::Send)]);
+    }
+}

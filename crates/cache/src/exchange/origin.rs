@@ -140,10 +140,15 @@ impl<B: Clone> Exchange<B> {
     }
 
     /// Records the fields that the origin is to get from now on: those on which a storable response varies;
-    /// all of them, if the response cannot be stored.
+    /// all of them, if the response cannot be stored. A response that is made from a part of the fields, and
+    /// does not vary on all of that part, says nothing about the others: a redirect, say.
     fn expect_vary_fields(&self, varies_on: Option<&[String]>, status: u16, shared: &mut SharedState<B>) {
         let (Some(key), index) = (&self.route.key, self.route.index) else { return };
+        let OriginContact { forwarded, withheld, .. } = &self.origin;
         match varies_on {
+            Some(names) if !withheld.is_empty() && !forwarded.iter().all(|name| names.contains(name)) => {
+                shared.memory.forget_vary_fields(key);
+            }
             Some(names) => {
                 shared.memory.set_vary_fields(key, names.to_vec());
                 shared.expected_vary_fields.insert(index, names.to_vec());
