@@ -80,7 +80,8 @@ describe("the health of the portal", { timeout: 240_000 }, () => {
     assert.match(degraded.details.reasons.join(), /LCP of \/product\/:id on desktops violates its budget: \d+ of \d+ visits exceed it/);
 
     site.proxy.delay(() => 0);
-    await visit();
+    // The first request of each route is not shared, and the next one fills the cache.
+    for (let visits = 0; visits < 3; visits += 1) await visit();
     const mended = [await visit(), await visit()];
     for (const { m } of mended) assert.ok(m.LCP < 2_000, JSON.stringify(m));
     await repeat(mended[1], 260);

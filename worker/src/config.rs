@@ -85,7 +85,7 @@ impl Config {
         let shards = match env.var("SHARDS") {
             Err(_) => ShardLayout::default(),
             Ok(text) => ShardLayout::parse(&text.to_string())
-                .ok_or_else(|| ConfigError(format!("SHARDS {SETTING_HELP}")))?,
+                .ok_or_else(|| ConfigError(format!("SHARDS must be {SETTING_HELP}")))?,
         };
         let retention = match env.var("RETENTION_DAYS") {
             Err(_) => Retention::default(),
