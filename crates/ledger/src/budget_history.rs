@@ -150,4 +150,18 @@ mod tests {
         assert_eq!(history.versions().len(), MAX_VERSIONS);
         assert_eq!(history.in_force().unwrap().since, AT(99));
     }
+
+    #[test]
+    fn the_same_budgets_from_another_source_or_after_a_rejection_are_a_change() {
+        let mut history = BudgetHistory::default();
+        history.accept("one", BudgetSource::Asset, AT(10));
+        assert!(history.accept("one", BudgetSource::Kv, AT(20)));
+        history.reject("line 1: wrong", BudgetSource::Kv, AT(30));
+        assert!(
+            history.accept("one", BudgetSource::Kv, AT(40))
+                && !history.accept("one", BudgetSource::Kv, AT(50))
+        );
+        assert_eq!(history.in_force().map(|version| version.since), Some(AT(10)));
+        assert_eq!([BudgetSource::Asset, BudgetSource::Kv].map(BudgetSource::name), ["asset", "kv"]);
+    }
 }

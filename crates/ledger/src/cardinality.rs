@@ -304,4 +304,60 @@ mod tests {
         use wire::beacon::Navigation;
         assert_eq!(COARSE_SERIES_PER_ROUTE, Device::ALL.len() * Navigation::ALL.len() * 2);
     }
+
+    const WINDOW: Window = Window { span: wire::WindowSpan::Minute, start: wire::UnixMillis(0) };
+    const LIMITS: CardinalityLimits = CardinalityLimits { routes: 4, reserved_routes: 2, series: 3 };
+
+    fn labels(route: &str) -> SeriesLabels {
+        SeriesLabels::from_json(&format!(r#"{{"r":"{route}","d":"phone","n":"navigate"}}"#))
+            .unwrap_or_else(|| panic!("labels of {route}"))
+    }
+
+    fn guard(series: &[&str]) -> CardinalityGuard {
+        let mut guard = CardinalityGuard::new(LIMITS, FrequentRoutes::default());
+        guard.load_window(WINDOW, series.iter().map(|route| labels(route)));
+        guard
+    }
+
+    fn granularity(guard: &CardinalityGuard, route: &str) -> LabelGranularity {
+        guard.granularity_for(WINDOW, &labels(route), &BTreeMap::new(), &guard.top_routes())
+    }
+
+    /// Two of the four places are kept for frequent routes.
+    #[test]
+    fn a_route_has_a_place_up_to_the_limit_and_a_frequent_one_a_reserved_place() {
+        assert_eq!(granularity(&guard(&["/a"]), "/b"), LabelGranularity::Full);
+        let mut full = guard(&["/a", "/b"]);
+        assert_eq!(granularity(&full, "/b"), LabelGranularity::Full);
+        assert_eq!(granularity(&full, "/c"), LabelGranularity::Other);
+        full.record_visit("/c");
+        assert_eq!(granularity(&full, "/c"), LabelGranularity::Full);
+    }
+
+    #[test]
+    fn series_beyond_the_limit_are_coarse_and_beyond_twice_the_limit_other() {
+        let granularity_with = |count: usize| granularity(&guard(&vec!["/a"; count]), "/a");
+        assert_eq!(
+            [2, 3, 5, 6].map(granularity_with),
+            [
+                LabelGranularity::Full,
+                LabelGranularity::Coarse,
+                LabelGranularity::Coarse,
+                LabelGranularity::Other,
+            ]
+        );
+    }
+
+    #[test]
+    fn a_removed_series_makes_room_and_the_last_one_of_a_route_frees_its_place() {
+        let mut guard = guard(&["/a", "/a", "/b"]);
+        let key = |route: &str| CellKey { window: WINDOW, labels: labels(route) };
+        guard.remove_series(&key("/a"));
+        assert_eq!(
+            [granularity(&guard, "/a"), granularity(&guard, "/c")],
+            [LabelGranularity::Full, LabelGranularity::Other]
+        );
+        guard.remove_series(&key("/a"));
+        assert_eq!(granularity(&guard, "/c"), LabelGranularity::Full);
+    }
 }
