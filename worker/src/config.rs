@@ -7,7 +7,7 @@ use std::rc::Rc;
 
 use alerting::channel::ChannelConfig;
 use export::config::ExportConfig;
-use ledger::{Retention, RouteTemplates, SETTING_HELP, SamplingRates, ShardLayout};
+use ledger::{Retention, RouteTemplates, SHARD_COUNT_HELP, SamplingRates, ShardLayout};
 use outbox::{PushConfig, Sink};
 use serde::Deserialize;
 use worker::Env;
@@ -17,7 +17,7 @@ use worker::Env;
 pub(crate) struct Config {
     /// Each site by its name.
     pub(crate) sites: BTreeMap<String, SiteConfig>,
-    /// Over how many objects the views of a site are spread that does not say it itself.
+    /// The shards of every site that sets none itself.
     shards: ShardLayout,
     /// The retention of counts.
     pub(crate) retention: Retention,
@@ -49,7 +49,7 @@ pub(crate) struct SiteConfig {
     /// The templates of its paths, for pages that tell none.
     #[serde(default)]
     pub(crate) routes: RouteTemplates,
-    /// Over how many objects its views are spread, if not as SHARDS says.
+    /// Its shards; those of `SHARDS` if absent.
     #[serde(default)]
     shards: Option<ShardLayout>,
     /// The sample weights that its pages send.
@@ -85,7 +85,7 @@ impl Config {
         let shards = match env.var("SHARDS") {
             Err(_) => ShardLayout::default(),
             Ok(text) => ShardLayout::parse(&text.to_string())
-                .ok_or_else(|| ConfigError(format!("SHARDS must be {SETTING_HELP}")))?,
+                .ok_or_else(|| ConfigError(format!("SHARDS must be {SHARD_COUNT_HELP}")))?,
         };
         let retention = match env.var("RETENTION_DAYS") {
             Err(_) => Retention::default(),
@@ -115,7 +115,7 @@ impl Config {
         Ok(Self { sites, shards, retention, push, origin_health, channels, exports, dashboard_url })
     }
 
-    /// Returns over how many objects a site's views are spread.
+    /// Returns the shards of a site.
     pub(crate) fn shards_of(&self, site: &str) -> &ShardLayout {
         self.sites.get(site).and_then(|site| site.shards.as_ref()).unwrap_or(&self.shards)
     }

@@ -28,6 +28,7 @@ mod shard;
 mod shard_client;
 mod shard_protocol;
 mod shard_reply;
+mod sql;
 mod trace_export;
 mod traffic_collector;
 

@@ -25,7 +25,6 @@ mod push_dispatcher;
 mod rejection_store;
 mod sample_export;
 mod schema;
-mod sql;
 mod totals;
 mod traffic_store;
 mod watch_store;

@@ -20,12 +20,11 @@ use self::step::{ExchangeEvent, ExchangeFailure, OriginRequestMark, Step, Tier};
 use crate::cache_status::{LookupOutcome, MissReason};
 use crate::decision_log::{DecisionLog, DecisionReason};
 use crate::entry::CacheEntry;
-use crate::headers::Headers;
 use crate::http_head::{RequestHead, ResponseHead};
 use crate::lookup_policy::{ConditionalHeaders, LookupCandidate, LookupPlan, plan_lookup};
 use crate::memory_cache::MemoryEntry;
-use crate::policy::RoutePolicy;
 use crate::purge::PurgeStatus;
+use crate::request::RequestTarget;
 use crate::routes::{CacheConfig, CacheRoute};
 use crate::shared_state::SharedState;
 use crate::vary::{self, variant_key};
@@ -33,7 +32,8 @@ use crate::vary::{self, variant_key};
 /// One request's way through the cache. `B` is the shell's handle of a body.
 #[derive(Debug)]
 pub struct Exchange<B> {
-    route: ExchangeRoute,
+    config: Rc<CacheConfig>,
+    target: RequestTarget,
     request: ClientRequest,
     log: DecisionLog,
     outcome: LookupOutcome,
@@ -45,22 +45,6 @@ pub struct Exchange<B> {
     /// The response comes from another request's fetch.
     is_collapsed: bool,
     prefetches: Vec<String>,
-}
-
-/// The route of an exchange, and the origin's side of it.
-#[derive(Debug)]
-struct ExchangeRoute {
-    config: Rc<CacheConfig>,
-    index: usize,
-    policy: Rc<RoutePolicy>,
-    /// Host, path and query: the address by which the response is purged.
-    purge_url: String,
-    origin_url: String,
-    origin_request: RequestHead,
-    /// The client's fields of content negotiation: they select the variant.
-    negotiation: Headers,
-    /// None if the request bypasses the cache.
-    key: Option<String>,
 }
 
 /// The client's side of an exchange.
@@ -135,7 +119,7 @@ impl<B: Clone> Exchange<B> {
     /// Tries to serve from memory alone. Returns false, and leaves no trace, if anything else has to be
     /// done first.
     pub fn try_memory(&mut self, now: UnixMillis, shared: &mut SharedState<B>) -> bool {
-        if self.route.key.is_none() || self.needs_purge_sync(now, shared) {
+        if self.target.key.is_none() || self.needs_purge_sync(now, shared) {
             return false;
         }
         self.candidate = self.find_in_memory(shared);
@@ -153,14 +137,14 @@ impl<B: Clone> Exchange<B> {
     /// Gives back what the limiter granted, when the exchange ends before the origin responded.
     pub fn abandon(&mut self, shared: &mut SharedState<B>) {
         if std::mem::take(&mut self.origin.is_admitted)
-            && let Some(limiter) = shared.limiter_mut(self.route.index)
+            && let Some(limiter) = shared.limiter_mut(self.target.route_index)
         {
             limiter.abandon();
         }
     }
 
     fn start(&mut self, now: UnixMillis, shared: &mut SharedState<B>) -> Step {
-        if self.route.key.is_none() {
+        if self.target.key.is_none() {
             return Step::Pass;
         }
         self.candidate = self.find_in_memory(shared);
@@ -171,8 +155,8 @@ impl<B: Clone> Exchange<B> {
     }
 
     fn find_in_memory(&self, shared: &mut SharedState<B>) -> Option<Candidate<B>> {
-        let key = self.route.key.as_deref()?;
-        let found = shared.memory.get(key, &self.route.negotiation)?;
+        let key = self.target.key.as_deref()?;
+        let found = shared.memory.get(key, &self.target.negotiation)?;
         Some(Candidate { found, tier: Tier::Memory, replaces_error: false, is_new: false })
     }
 
@@ -186,8 +170,8 @@ impl<B: Clone> Exchange<B> {
     ) -> Step {
         // The route may have changed since the entry was stored.
         let Some(names) = self.vary_fields(&entry) else { return Step::Lookup };
-        let key = self.route.key.clone().unwrap_or_default();
-        let storage_key = format!("{key}{}", variant_key(&names, &self.route.negotiation));
+        let key = self.target.key.clone().unwrap_or_default();
+        let storage_key = format!("{key}{}", variant_key(&names, &self.target.negotiation));
         if storage_key != self.storage_key(shared) {
             // The envelope under the plain key tells the fields on which the responses vary.
             shared.memory.set_vary_fields(&key, names);
@@ -219,7 +203,7 @@ impl<B: Clone> Exchange<B> {
             purge_status: self.purge_status(&found.entry, now, shared),
             is_hot: found.is_hot(),
         });
-        let plan = plan_lookup(candidate, &self.request.head, &self.route.policy, now, &mut self.log);
+        let plan = plan_lookup(candidate, &self.request.head, &self.target.policy, now, &mut self.log);
         self.outcome = self.lookup_outcome(&plan, candidate, now, shared);
         let (step, revalidation) = match plan {
             LookupPlan::Serve => (Step::Serve, Revalidation::default()),
@@ -275,7 +259,7 @@ impl<B: Clone> Exchange<B> {
     }
 
     fn miss_reason(&self, shared: &mut SharedState<B>) -> MissReason {
-        let names = self.route.key.as_deref().and_then(|key| shared.memory.vary_fields(key));
+        let names = self.target.key.as_deref().and_then(|key| shared.memory.vary_fields(key));
         if names.is_some_and(|names| !names.is_empty()) { MissReason::Vary } else { MissReason::Uri }
     }
 
@@ -302,7 +286,7 @@ impl<B: Clone> Exchange<B> {
 
     fn abort_body(&mut self, now: UnixMillis, shared: &mut SharedState<B>) -> Step {
         self.origin.storable = None;
-        if let Some(key) = &self.route.key {
+        if let Some(key) = &self.target.key {
             shared.memory.mark_uncacheable(key, now);
         }
         Step::Done
@@ -316,8 +300,8 @@ impl<B: Clone> Exchange<B> {
         (body, body_length): (B, u32),
         shared: &mut SharedState<B>,
     ) -> Rc<MemoryEntry<B>> {
-        let key = self.route.key.clone().unwrap_or_default();
-        let storage_key = format!("{key}{}", variant_key(&names, &self.route.negotiation));
+        let key = self.target.key.clone().unwrap_or_default();
+        let storage_key = format!("{key}{}", variant_key(&names, &self.target.negotiation));
         let found = Rc::new(MemoryEntry::new(entry, body, body_length, self.url()));
         shared.memory.set_vary_fields(&key, names);
         shared.memory.insert(storage_key, Rc::clone(&found));
@@ -329,26 +313,26 @@ impl<B> Exchange<B> {
     /// Returns true if the known purges are older than the lease, and matter for this request.
     #[must_use]
     pub fn needs_purge_sync(&self, now: UnixMillis, shared: &SharedState<B>) -> bool {
-        self.route.key.is_some() && !shared.purge_view.is_current(now, self.route.config.lease_ms)
+        self.target.key.is_some() && !shared.purge_view.is_current(now, self.config.lease_ms)
     }
 
     /// Returns the cache key followed by the variant, under which every tier has the entry.
     pub fn storage_key(&self, shared: &mut SharedState<B>) -> String {
-        let key = self.route.key.as_deref().unwrap_or_default();
-        shared.memory.storage_key(key, &self.route.negotiation)
+        let key = self.target.key.as_deref().unwrap_or_default();
+        shared.memory.storage_key(key, &self.target.negotiation)
     }
 
     /// Returns the key under which concurrent fetches are collapsed into one; none if requests need not
     /// wait for each other.
     pub fn fill_key(&self, now: UnixMillis, shared: &mut SharedState<B>) -> Option<String> {
-        let key = self.route.key.as_deref()?;
+        let key = self.target.key.as_deref()?;
         (!shared.memory.is_uncacheable(key, now)).then(|| self.storage_key(shared))
     }
 
     /// Returns true if memory has the response, which it refuses if it is too large.
     pub fn is_in_memory(&self, shared: &mut SharedState<B>) -> bool {
-        let headers = &self.route.negotiation;
-        self.route.key.as_deref().is_some_and(|key| shared.memory.get(key, headers).is_some())
+        let headers = &self.target.negotiation;
+        self.target.key.as_deref().is_some_and(|key| shared.memory.get(key, headers).is_some())
     }
 
     /// Returns true if a complete body of this length is to get an entity tag, because the origin gave none.
@@ -366,19 +350,19 @@ impl<B> Exchange<B> {
     /// Returns the configuration.
     #[must_use]
     pub fn config(&self) -> &CacheConfig {
-        &self.route.config
+        &self.config
     }
 
     /// Returns the index of the route.
     #[must_use]
     pub const fn route_index(&self) -> usize {
-        self.route.index
+        self.target.route_index
     }
 
     /// Returns the route.
     #[must_use]
     pub fn route(&self) -> Option<&CacheRoute> {
-        self.route.config.routes.get(self.route.index)
+        self.config.routes.get(self.target.route_index)
     }
 
     /// Returns the host that the client requests.
@@ -388,20 +372,20 @@ impl<B> Exchange<B> {
     }
 
     fn url(&self) -> String {
-        format!("{}://{}", self.request.scheme, self.route.purge_url)
+        format!("{}://{}", self.request.scheme, self.target.purge_url)
     }
 
     fn purge_status(&self, entry: &CacheEntry, now: UnixMillis, shared: &SharedState<B>) -> PurgeStatus {
-        let lease_ms = self.route.config.lease_ms;
-        if shared.writes.is_written_since(&self.route.purge_url, entry.received) {
+        let lease_ms = self.config.lease_ms;
+        if shared.writes.is_written_since(&self.target.purge_url, entry.received) {
             return PurgeStatus::HardPurged;
         }
-        shared.purge_view.purge_status(entry.purge_seq, &entry.tags, &self.route.purge_url, now, lease_ms)
+        shared.purge_view.purge_status(entry.purge_seq, &entry.tags, &self.target.purge_url, now, lease_ms)
     }
 
     /// Returns the fields outside the key on which a response varies; none if it cannot be shared.
     fn vary_fields(&self, entry: &CacheEntry) -> Option<Vec<String>> {
-        let policy = &self.route.policy;
+        let policy = &self.target.policy;
         let mut names = vary::names(&entry.headers, &policy.vary).ok()?;
         names.retain(|name| !policy.keyed.contains(name));
         Some(names)

@@ -61,7 +61,7 @@ pub use origin_limiter::{OriginLimiter, OriginLimits};
 pub use pattern::PathPattern;
 pub use policy::RoutePolicy;
 pub use prefetcher::{MIN_SHARE, Prefetcher};
-pub use request::{RequestRejection, RoutedRequest};
+pub use request::{RequestRejection, RequestTarget, RoutedRequest};
 pub use revalidate::{RevalidationOutcome, apply_not_modified};
 pub use routes::{
     CacheConfig, CacheConfigError, CacheRoute, CookiePolicy, FieldName, HostPattern, OriginUrl, WarmSchedule,

@@ -271,9 +271,11 @@ fn url_prefixes(url: &str) -> impl Iterator<Item = &str> {
 /// purges are kept by the floor: once, they affect more than they named.
 #[must_use]
 pub fn is_obsolete_key(name: &str) -> bool {
-    name.starts_with("u:")
+    name.starts_with(OBSOLETE_URL_KEY)
 }
 
+/// The beginning of the keys of URLs in the first version of the format.
+pub const OBSOLETE_URL_KEY: &str = "u:";
 /// The beginning of the keys of URLs. Those of tags and prefixes sort before it.
 const URL_KEY: &str = "u2:";
 /// The beginning of the keys of URLs that visitors wrote to.

@@ -17,6 +17,15 @@ use crate::vary;
 pub struct RoutedRequest<'a> {
     /// The route.
     pub route: &'a CacheRoute,
+    /// The place of the response in the cache and at the origin.
+    pub target: RequestTarget,
+    /// The credentials that the request needs.
+    pub access_rules: Vec<&'a AccessRule>,
+}
+
+/// The place of a response in the cache and at the origin.
+#[derive(Clone, Debug)]
+pub struct RequestTarget {
     /// The index of the route, from 0.
     pub route_index: usize,
     /// The cache policy of the route.
@@ -28,12 +37,10 @@ pub struct RoutedRequest<'a> {
     /// The head of the request to the origin, without the fields of content negotiation if the response may
     /// be shared.
     pub origin_request: RequestHead,
-    /// The client's fields of content negotiation, as sent, which a shared response may vary on.
+    /// The client's fields of content negotiation, as sent, which select the variant of a shared response.
     pub negotiation: Headers,
     /// The cache key. None if the request bypasses the cache.
     pub key: Option<String>,
-    /// The credentials that the request needs.
-    pub access_rules: Vec<&'a AccessRule>,
 }
 
 /// The reason why a request is rejected before the cache is asked.
@@ -116,24 +123,21 @@ impl<'a> RoutedRequest<'a> {
         };
         let origin_url = format!("{}{}{query}", route.origin.as_str(), incoming.path);
         let purge_url = format!("{host}{}{query}", incoming.path);
-        let (headers, negotiation) = match is_shared {
+        let (mut headers, negotiation) = match is_shared {
             true => (keyed_headers(route, &policy, incoming), negotiation_headers(&policy, incoming)),
             false => (bypass_request_headers(incoming), Headers::new()),
         };
+        // A script cannot be injected into a compressed body.
+        if route.inject.is_some() {
+            headers.remove("accept-encoding");
+        }
         let place = format!("{} {index} {}://{purge_url}", route.origin.as_str(), incoming.scheme);
         let key = is_shared.then(|| cache_key(route, &policy, &place, &headers));
         let origin_request = RequestHead { method: incoming.head.method.clone(), headers };
-        Some(Ok(Self {
-            route,
-            route_index: index,
-            policy,
-            purge_url,
-            origin_url,
-            origin_request,
-            negotiation,
-            key,
-            access_rules,
-        }))
+        let route_index = index;
+        let target =
+            RequestTarget { route_index, policy, purge_url, origin_url, origin_request, negotiation, key };
+        Some(Ok(Self { route, target, access_rules }))
     }
 }
 
@@ -201,11 +205,7 @@ fn bypass_reason(
 fn keyed_headers(route: &CacheRoute, policy: &RoutePolicy, incoming: &RequestParts<'_>) -> Headers {
     let is_keyed = |name: &str| policy.keyed.iter().any(|keyed| keyed == name);
     let mut headers: Headers = incoming.head.headers.iter().filter(|(name, _)| is_keyed(name)).collect();
-    // A script cannot be injected into a compressed body.
-    match route.inject {
-        Some(_) => headers.remove("accept-encoding"),
-        None => vary::normalize_codings(&mut headers),
-    }
+    vary::normalize_codings(&mut headers);
     headers.set("user-agent", USER_AGENT);
     let keyed: Vec<String> = parse_cookies(&incoming.head.headers)
         .into_iter()

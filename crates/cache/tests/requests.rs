@@ -38,7 +38,7 @@ fn route_request<T>(
 /// Returns the cache key, or the code of the reason why there is none.
 fn cache_key(path: &str, query: &str, headers: &str) -> Result<String, String> {
     route_request("GET", "www.example", path, query, headers, |routed, code| {
-        routed.expect("a route").expect("no rejection").key.ok_or_else(|| code.to_owned())
+        routed.expect("a route").expect("no rejection").target.key.ok_or_else(|| code.to_owned())
     })
 }
 
@@ -153,7 +153,7 @@ fn shared_requests_forward_only_keyed_headers() {
     ];
     let forwarded = |headers: &str| {
         route_request("GET", "www.example", "/list", "", headers, |routed, _| {
-            routed.expect("a route").expect("no rejection").origin_request.headers
+            routed.expect("a route").expect("no rejection").target.origin_request.headers
         })
     };
     for field in poison {
@@ -164,7 +164,7 @@ fn shared_requests_forward_only_keyed_headers() {
     assert_eq!(forwarded("").first("x-forwarded-host"), Some("www.example"));
     assert_eq!(forwarded("").first("x-forwarded-proto"), Some("https"));
     let upper_case = route_request("GET", "WWW.EXAMPLE", "/list", "", "", |routed, _| {
-        routed.expect("a route").expect("no rejection").origin_request.headers
+        routed.expect("a route").expect("no rejection").target.origin_request.headers
     });
     assert_eq!(
         upper_case,
@@ -177,7 +177,7 @@ fn shared_requests_forward_only_keyed_headers() {
 fn bypass_requests_forward_all_but_untrusted_headers() {
     let headers = "authorization: x\ncookie: a=b\nx-forwarded-for: 6.6.6.6\nx-original-url: /admin\nx-own: 1\nconnection: x-hop\nx-hop: 1\ncf-connecting-ip: 6.6.6.6\nrange: bytes=0-1";
     let forwarded = route_request("GET", "www.example", "/list", "a=1", headers, |routed, _| {
-        routed.expect("a route").expect("no rejection").origin_request.headers
+        routed.expect("a route").expect("no rejection").target.origin_request.headers
     });
     let names: Vec<&str> = forwarded.iter().map(|(name, _)| name).collect();
     assert_eq!(
@@ -224,7 +224,7 @@ fn rejections_state_what_is_allowed() {
 fn the_first_route_matching_host_and_path_wins() {
     let found = |host: &str, path: &str| {
         route_request("GET", host, path, "", "", |routed, _| {
-            routed.map(|routed| routed.expect("no rejection").route_index)
+            routed.map(|routed| routed.expect("no rejection").target.route_index)
         })
     };
     assert_eq!(found("www.example", "/list"), Some(1));
@@ -312,7 +312,7 @@ fn access_rules_apply_to_every_spelling_of_a_path() {
         let credentials: Vec<Credential> =
             request.access_rules.iter().map(|rule| rule.credential(&head.headers)).collect();
         let challenge = request.access_rules.first().map(|rule| rule.challenge(&incoming));
-        (request.key.is_some(), credentials, challenge)
+        (request.target.key.is_some(), credentials, challenge)
     };
     for path in [
         "/admin",

@@ -39,6 +39,12 @@ pub struct MetricCell {
 }
 
 impl Cell {
+    /// Returns the counts of a metric against a limit.
+    #[must_use]
+    pub fn limit_counts(&self, metric: Metric, limit: u32) -> LimitCounts {
+        self.metrics.get(&metric).map(|tally| tally.counts_for_limit(limit)).unwrap_or_default()
+    }
+
     /// Adds a view.
     pub(crate) fn add(&mut self, view: &FoldedView) {
         let record = &view.record;

@@ -49,4 +49,4 @@ pub use record::{ClientInfo, MetricLimits, ViewRecord, report_key, view_key};
 pub use rejection_counts::{RejectionCounts, UNKNOWN_SITE};
 pub use route_template::{RouteTemplates, derive_template};
 pub use sampling::{SamplingRates, UNKNOWN_WEIGHT};
-pub use shard_layout::{SETTING_HELP, ShardLayout, shard_name};
+pub use shard_layout::{SHARD_COUNT_HELP, ShardLayout, shard_name};

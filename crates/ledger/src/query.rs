@@ -233,8 +233,7 @@ impl QueryResult {
     /// Returns the counts of a group's metric against a limit.
     #[must_use]
     pub fn limit_counts(&self, group: &Group, metric: Metric, limit: u32) -> LimitCounts {
-        let tally = self.cells.get(group).and_then(|cell| cell.metrics.get(&metric));
-        tally.map(|tally| tally.counts_for_limit(limit)).unwrap_or_default()
+        self.cells.get(group).map(|cell| cell.limit_counts(metric, limit)).unwrap_or_default()
     }
 
     /// Adds a cell to a group.

@@ -73,12 +73,12 @@ impl TryFrom<ShardSetting> for ShardLayout {
             ShardSetting::Text(text) => Self::parse(&text),
             ShardSetting::Other(_) => None,
         };
-        layout.ok_or_else(|| format!("shards must be {SETTING_HELP}"))
+        layout.ok_or_else(|| format!("shards must be {SHARD_COUNT_HELP}"))
     }
 }
 
 /// The rest of an error that says what the setting must be.
-pub const SETTING_HELP: &str = "a number from 1 to 256, or like \"1,4@1800000000000\": 4 since that Unix time \
+pub const SHARD_COUNT_HELP: &str = "a number from 1 to 256, or like \"1,4@1800000000000\": 4 since that Unix time \
                                 in milliseconds, and 1 before";
 
 /// Returns the name of the object that holds a shard.

@@ -53,11 +53,7 @@ fn gate_cells(
         let Some((route, device)) = group.page(by) else { continue };
         for metric in Metric::ALL.into_iter().filter(|metric| only.is_none_or(|only| only == *metric)) {
             let Some(limit) = budgets.limit(route, device, metric) else { continue };
-            let counts = counted
-                .metrics
-                .get(&metric)
-                .map(|tally| tally.counts_for_limit(limit.max))
-                .unwrap_or_default();
+            let counts = counted.limit_counts(metric, limit.max);
             let cell = cells.entry((limit.line, device, metric)).or_insert(GateCell {
                 limit,
                 tally: BudgetTally::default(),

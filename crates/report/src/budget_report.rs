@@ -284,18 +284,19 @@ impl BudgetReportInputs<'_> {
         for (group, cell) in &self.groups.cells {
             let Some((route, device)) = group.page(&self.query.by) else { continue };
             let before = before.cells.get(group);
-            for (metric, tally) in &cell.metrics {
+            for metric in cell.metrics.keys() {
                 if self.selection.metric.is_some_and(|only| only != *metric) {
                     continue;
                 }
                 let Some(rule) = budget_watch::rule_for(self.budgets, route, device, *metric) else {
                     continue;
                 };
-                let counts = |tally: Option<&MetricCell>| {
-                    tally.map(|tally| tally.counts_for_limit(rule.limit.max)).unwrap_or_default()
+                let counts = |cell: &Cell| cell.limit_counts(*metric, rule.limit.max);
+                let stratum = DeviceStratum {
+                    device,
+                    before: before.map(counts).unwrap_or_default(),
+                    after: counts(cell),
                 };
-                let earlier = before.and_then(|cell| cell.metrics.get(metric));
-                let stratum = DeviceStratum { device, before: counts(earlier), after: counts(Some(tally)) };
                 routes.entry((*metric, route)).or_default().push(stratum);
             }
         }

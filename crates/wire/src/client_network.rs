@@ -4,7 +4,7 @@
 use std::net::{IpAddr, Ipv6Addr};
 
 /// Returns the network of an address: an IPv4 address, also one that is mapped into IPv6, or the /64 of an IPv6
-/// address. All that is no address has one key in common.
+/// address. Texts that are no address share one key.
 #[must_use]
 pub fn client_network(address: &str) -> String {
     match address.trim().parse::<IpAddr>().map(|address| address.to_canonical()) {

@@ -7,21 +7,23 @@ use std::time::Duration;
 use cache::metrics::CacheMetrics;
 use cache::prefetch::MarkovTable;
 use cache::purge::{
-    MAX_PURGE_VERSIONS, MAX_VERSIONS_PER_PAGE, PurgeChanges, PurgeClock, PurgeMode, PurgeTarget,
-    PurgeVersion, PurgeWrite, VERSION_RETENTION_MS,
+    MAX_PURGE_VERSIONS, MAX_VERSIONS_PER_PAGE, OBSOLETE_URL_KEY, PurgeChanges, PurgeClock, PurgeMode,
+    PurgeTarget, PurgeVersion, PurgeWrite, VERSION_RETENTION_MS, WRITTEN_URL_KEY,
 };
 use cache::write_purge::{MAX_BATCH_MARKS, WriteMarkLimiter};
 use cache::{MIN_SHARE, UrlHash};
 use serde::de::DeserializeOwned;
 use wire::UnixMillis;
 use worker::{
-    Date, DurableObject, Env, Error, Request, Response, Result, SqlStorage, SqlStorageValue, State,
-    durable_object, wasm_bindgen,
+    DurableObject, Env, Error, Request, Response, Result, SqlStorage, SqlStorageValue, State, durable_object,
+    wasm_bindgen,
 };
 
+use crate::clock::now;
 use crate::edge::purge_request::{
     AdminCall, ClockAnalytics, PurgeItem, PurgeRequest, RecordedCall, WriteBatch, WriteReceipt,
 };
+use crate::sql::{from_sql_integer, query_integer, to_sql_integer, unsupported_row};
 
 /// The Durable Object of the purge clock.
 #[durable_object]
@@ -36,7 +38,7 @@ pub struct TagClock {
 
 impl DurableObject for TagClock {
     fn new(state: State, _: Env) -> Self {
-        let write_limiter = RefCell::new(WriteMarkLimiter::new(UnixMillis(now_ms())));
+        let write_limiter = RefCell::new(WriteMarkLimiter::new(now()));
         let mut clock = Self { state, is_open: false, write_limiter, write_versions: Cell::new(0) };
         match clock.open() {
             Ok(()) => clock.is_open = true,
@@ -108,7 +110,7 @@ impl TagClock {
             "/seen" => self.add_metrics(&parse(body)?).and_then(done),
             "/ways" => self.add_transitions(&parse(body)?).and_then(done),
             "/popular" => {
-                let metrics = self.metrics_since((now_ms() / HOUR_MS).saturating_sub(POPULAR_HOURS))?;
+                let metrics = self.metrics_since((now().0 / HOUR_MS).saturating_sub(POPULAR_HOURS))?;
                 let top = metrics.keys.top(MAX_LIKELY).into_iter().map(|(key, _)| key);
                 Response::from_json(&top.collect::<Vec<_>>())
             }
@@ -128,12 +130,11 @@ impl TagClock {
 
     /// Replaces the versions of the first format by the floor.
     fn retire_obsolete_versions(&self) -> Result<()> {
-        let query = "SELECT name, hard, soft FROM marks WHERE name >= 'u:' AND name < 'u;'";
-        let rows: Vec<_> = self.sql().exec(query, None)?.raw().collect::<Result<_>>()?;
-        if rows.is_empty() {
+        if self.count_prefix(OBSOLETE_URL_KEY)? == 0 {
             return Ok(());
         }
-        self.delete_versions(query, vec![], &mut self.load_clock()?)
+        let query = "SELECT name, hard, soft FROM marks WHERE name >= ? AND name < ?";
+        self.delete_versions(query, key_range(OBSOLETE_URL_KEY), &mut self.load_clock()?)
     }
 
     async fn schedule_sweep(&self) -> Result<()> {
@@ -148,7 +149,7 @@ impl TagClock {
     fn purge_written(&self, batch: &WriteBatch) -> Result<WriteReceipt> {
         let hashes: Vec<UrlHash> =
             batch.urls.iter().take(MAX_BATCH_MARKS).filter_map(|text| UrlHash::parse(text)).collect();
-        let now = UnixMillis(now_ms());
+        let now = now();
         let stored = self.write_versions.get();
         let admitted = self.write_limiter.borrow_mut().admit(hashes.len(), stored, now);
         let refused = batch.urls.len().saturating_sub(admitted) as u64;
@@ -202,7 +203,7 @@ impl TagClock {
                         to_sql_integer(version.hard),
                         to_sql_integer(version.soft),
                         to_sql_integer(version.latest()),
-                        to_sql_integer(now_ms()),
+                        to_sql_integer(now().0),
                     ],
                 )?,
                 PurgeWrite::Clock(clock) => self.sql().exec(
@@ -237,7 +238,7 @@ impl TagClock {
 
     /// Deletes the versions that are older than any stored response.
     fn expire_versions(&self) -> Result<()> {
-        let before = to_sql_integer(now_ms().saturating_sub(VERSION_RETENTION_MS));
+        let before = to_sql_integer(now().0.saturating_sub(VERSION_RETENTION_MS));
         let mut clock = self.load_clock()?;
         self.delete_versions(
             "SELECT name, hard, soft FROM marks WHERE at < ? LIMIT 10000",
@@ -265,7 +266,7 @@ impl TagClock {
 
     /// Adds an isolate's metrics to the current hour.
     fn add_metrics(&self, added: &CacheMetrics) -> Result<()> {
-        let hour = now_ms() / HOUR_MS;
+        let hour = now().0 / HOUR_MS;
         let mut metrics = self.metrics_since(hour)?;
         metrics.merge(added);
         let statement = "INSERT OR REPLACE INTO seen (hour, seen) VALUES (?, ?)";
@@ -303,11 +304,11 @@ impl TagClock {
             worker::console_error!("the time of the last decay is malformed and starts anew: {error}");
         }
         let decayed_at = decayed_at.and_then(std::result::Result::ok);
-        if decayed_at.is_some_and(|at| now_ms().saturating_sub(at) > DAY_MS) {
+        if decayed_at.is_some_and(|at| now().0.saturating_sub(at) > DAY_MS) {
             transitions.decay();
         }
-        if decayed_at.is_none_or(|at| now_ms().saturating_sub(at) > DAY_MS) {
-            self.store_note("aged_at", &now_ms().to_string())?;
+        if decayed_at.is_none_or(|at| now().0.saturating_sub(at) > DAY_MS) {
+            self.store_note("aged_at", &now().0.to_string())?;
         }
         self.store_note("ways", &serde_json::to_string(&transitions)?)
     }
@@ -336,7 +337,7 @@ impl TagClock {
     fn record_call(&self, call: &AdminCall) -> Result<()> {
         let AdminCall { action, what, outcome } = call;
         let values = vec![
-            to_sql_integer(now_ms()),
+            to_sql_integer(now().0),
             action.as_str().into(),
             what.as_str().into(),
             outcome.as_str().into(),
@@ -385,7 +386,7 @@ impl TagClock {
                 call,
             });
         }
-        let metrics = self.metrics_since((now_ms() / HOUR_MS).saturating_sub(ANALYTICS_HOURS))?;
+        let metrics = self.metrics_since((now().0 / HOUR_MS).saturating_sub(ANALYTICS_HOURS))?;
         Ok(ClockAnalytics { purges: self.load_clock()?.seq, marks: self.count_versions()?, metrics, calls })
     }
 
@@ -406,19 +407,18 @@ impl TagClock {
 
     /// Counts the versions of writes anew. In between, repeated writes to one URL count each.
     fn count_write_versions(&self) -> Result<()> {
-        self.write_versions.set(self.count("name >= 'w:' AND name < 'w;'")?);
+        self.write_versions.set(self.count_prefix(WRITTEN_URL_KEY)?);
         Ok(())
     }
 
     fn count_versions(&self) -> Result<usize> {
-        self.count("true")
+        self.count_prefix("")
     }
 
-    fn count(&self, condition: &str) -> Result<usize> {
-        let query = format!("SELECT count(*) FROM marks WHERE {condition}");
-        let row = self.sql().exec(&query, None)?.raw().next().transpose()?;
-        let count = row.and_then(|row| from_sql_integer(row.first()?));
-        Ok(usize::try_from(count.ok_or_else(|| unsupported_row("marks"))?).unwrap_or(usize::MAX))
+    fn count_prefix(&self, prefix: &str) -> Result<usize> {
+        let query = "SELECT count(*) FROM marks WHERE name >= ? AND name < ?";
+        let count = query_integer(&self.sql(), query, key_range(prefix))?;
+        Ok(usize::try_from(count).unwrap_or(usize::MAX))
     }
 
     fn sql(&self) -> SqlStorage {
@@ -437,26 +437,9 @@ fn decode_version(row: &[SqlStorageValue]) -> Result<(String, PurgeVersion)> {
     version.ok_or_else(|| unsupported_row("marks"))
 }
 
-fn from_sql_integer(value: &SqlStorageValue) -> Option<u64> {
-    match value {
-        SqlStorageValue::Integer(number) => u64::try_from(*number).ok(),
-        SqlStorageValue::Float(number) if *number >= 0.0 => Some(*number as u64),
-        _ => None,
-    }
-}
-
-fn unsupported_row(table: &str) -> Error {
-    Error::RustError(format!(
-        "unsupported row in table {table}; deploy the version that wrote it, or a later one"
-    ))
-}
-
-fn to_sql_integer(value: u64) -> SqlStorageValue {
-    SqlStorageValue::Integer(i64::try_from(value).unwrap_or(i64::MAX))
-}
-
-fn now_ms() -> u64 {
-    Date::now().as_millis()
+/// Returns the parameters for `name >= ? AND name < ?` that select the keys with a prefix.
+fn key_range(prefix: &str) -> Vec<SqlStorageValue> {
+    vec![prefix.into(), format!("{prefix}\u{10ffff}").into()]
 }
 
 /// Version 1. A later version would use tables of other names.

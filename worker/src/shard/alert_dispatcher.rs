@@ -13,10 +13,10 @@ use worker::{Env, Error, Result, SqlStorage, Storage};
 
 use super::alarm::AlarmScheduler;
 use super::incident_store::record_incident;
-use super::sql::{load_fact, store_fact};
 use crate::clock::now;
 use crate::config::Config;
 use crate::outbound;
+use crate::sql::{load_fact, store_fact};
 
 /// The stored alerts of a site, and the notifications on their way.
 #[derive(Debug)]

@@ -10,7 +10,7 @@ use wire::{Device, UnixMillis};
 use worker::{Result, SqlStorageValue};
 
 use super::object::Shard;
-use super::sql::{to_sql_integer, unsupported_row};
+use crate::sql::{to_sql_integer, unsupported_row};
 
 /// The contributions of views to cells, before they are folded.
 pub(super) struct PriorCounts(BTreeMap<String, (UnixMillis, Option<FoldedView>)>);

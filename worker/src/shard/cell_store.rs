@@ -19,8 +19,8 @@ use super::cause_store::PriorCounts;
 use super::journal::journal_error;
 use super::object::{ActiveBudgets, Shard};
 use super::schema::MAX_ADOPTION_STEPS;
-use super::sql::{from_sql_integer, to_sql_integer};
 use crate::clock::now;
+use crate::sql::{from_sql_integer, to_sql_integer};
 
 impl Shard {
     /// Folds the views that arrived before.

@@ -7,9 +7,9 @@ use worker::{Result, SqlStorageValue};
 
 use super::incident_store::{RETENTION_MS, incidents_between};
 use super::object::Shard;
-use super::sql::{from_sql_integer, to_sql_integer, unsupported_row};
 use crate::clock::now;
 use crate::shard_protocol::{HistoryQuery, HistoryResult};
+use crate::sql::{from_sql_integer, to_sql_integer, unsupported_row};
 
 impl Shard {
     /// Reads periods and incidents of a span.

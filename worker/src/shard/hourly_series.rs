@@ -10,10 +10,10 @@ use wire::{UnixMillis, WindowSpan};
 use worker::{Result, SqlStorageValue};
 
 use super::object::Shard;
-use super::sql::{from_sql_integer, to_sql_integer};
 use crate::clock::now;
 use crate::config::Config;
 use crate::shard_protocol::TrafficQuery;
+use crate::sql::{from_sql_integer, to_sql_integer};
 
 impl Shard {
     /// Stores the hours that are complete.

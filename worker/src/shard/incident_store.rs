@@ -5,8 +5,8 @@ use serde_json::Value;
 use wire::{UnixMillis, WindowSpan};
 use worker::{Result, SqlStorage, SqlStorageValue};
 
-use super::sql::{query_integer, to_sql_integer, unsupported_row};
 use crate::clock::now;
+use crate::sql::{query_integer, to_sql_integer, unsupported_row};
 
 /// Returns the incidents that overlap a span, the newest first, and the number of those beyond the limit.
 pub(super) fn incidents_between(

@@ -11,8 +11,8 @@ use worker::wasm_bindgen::prelude::wasm_bindgen;
 use worker::{Error, Result, SqlStorageValue};
 
 use super::object::{FOLD_DELAY_MS, Shard};
-use super::sql::{from_sql_integer, to_sql_integer, unsupported_row};
 use crate::clock::{now, random_seed};
+use crate::sql::{from_sql_integer, to_sql_integer, unsupported_row};
 
 #[wasm_bindgen(wasm_bindgen = worker::wasm_bindgen)]
 impl Shard {

@@ -4,7 +4,7 @@ use wire::lab::LabResult;
 use worker::{Result, SqlStorageValue};
 
 use super::object::Shard;
-use super::sql::to_sql_integer;
+use crate::sql::to_sql_integer;
 
 impl Shard {
     /// Stores results, and returns their number.

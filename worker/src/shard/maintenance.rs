@@ -3,8 +3,8 @@
 use worker::Result;
 
 use super::object::{ADOPTION_DELAY_MS, FOLD_DELAY_MS, NEVER, ROLLUP_DELAY_MS, SWEEP_DELAY_MS, Shard};
-use super::sql::from_sql_integer;
 use crate::budgets;
+use crate::sql::from_sql_integer;
 
 impl Shard {
     /// Deletes settled views, folds, rolls up, deletes what has expired, and schedules the next maintenance.

@@ -16,10 +16,10 @@ use super::alert_dispatcher::AlertDispatcher;
 use super::live_state::LiveState;
 use super::origin_probe::OriginHealthProbe;
 use super::push_dispatcher::PushDispatcher;
-use super::sql;
 use crate::budgets;
 use crate::clock::now;
 use crate::config::Config;
+use crate::sql;
 
 /// A shard of a site: its journal of views, and the cells they are counted in. Each file of this folder adds what
 /// it does with one kind of data.

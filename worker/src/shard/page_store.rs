@@ -8,7 +8,7 @@ use worker::{Result, SqlStorageValue};
 
 use super::cell_store::{malformed_error, malformed_row};
 use super::object::Shard;
-use super::sql::{from_sql_integer, to_sql_integer};
+use crate::sql::{from_sql_integer, to_sql_integer};
 
 impl Shard {
     /// Adds what pages count in a stretch of days: for each the last sum, less the last one before.

@@ -16,11 +16,11 @@ use wire::{UnixMillis, Window};
 use worker::{Error, Result, SqlStorageValue};
 
 use super::object::Shard;
-use super::sql::{from_sql_integer, to_sql_integer};
 use crate::budgets;
 use crate::clock::{now, random_seed};
 use crate::config::Config;
 use crate::shard_protocol::TrafficQuery;
+use crate::sql::{from_sql_integer, to_sql_integer};
 
 impl Shard {
     /// Enqueues windows that have closed, and sends documents that are due.

@@ -14,10 +14,10 @@ use worker::wasm_bindgen_futures::spawn_local;
 use worker::{Env, Error, Result, SqlStorage, SqlStorageValue, Storage};
 
 use super::alarm::AlarmScheduler;
-use super::sql::{load_fact_text, store_fact, to_sql_integer};
 use crate::clock::{now, random_seed};
 use crate::config::Config;
 use crate::outbound;
+use crate::sql::{load_fact_text, store_fact, to_sql_integer};
 
 /// The outboxes of a site: in memory as in storage, or not at all.
 #[derive(Debug)]

@@ -7,8 +7,8 @@ use wire::{Window, WindowSpan};
 use worker::{Result, SqlStorageValue};
 
 use super::object::Shard;
-use super::sql::{from_sql_integer, to_sql_integer};
 use crate::clock::now;
+use crate::sql::{from_sql_integer, to_sql_integer};
 
 impl Shard {
     pub(super) fn add_rejections(&self, reasons: &BTreeMap<String, u64>) -> Result<()> {

@@ -6,8 +6,8 @@ use worker::wasm_bindgen_futures::spawn_local;
 use worker::{Result, SqlStorageValue};
 
 use super::object::Shard;
-use super::sql::{from_sql_integer, to_sql_integer};
 use crate::sample_export;
+use crate::sql::{from_sql_integer, to_sql_integer};
 
 impl Shard {
     /// Exports a sample of the views of folds up to that one, before they are deleted.

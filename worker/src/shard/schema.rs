@@ -6,8 +6,8 @@ use worker::{Error, Result, SqlStorageValue};
 
 use super::journal::journal_error;
 use super::object::{EarlierJournal, Shard};
-use super::sql::{from_sql_integer, query_integer, unsupported_row};
 use super::{history_store, incident_store, traffic_store};
+use crate::sql::{from_sql_integer, query_integer, unsupported_row};
 
 impl Shard {
     /// Creates or migrates the tables, once. Fails for a version that this Worker does not support.

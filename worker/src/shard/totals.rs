@@ -6,9 +6,9 @@ use wire::{UnixMillis, WindowSpan};
 use worker::{Error, Result, SqlStorageValue};
 
 use super::object::Shard;
-use super::sql::unsupported_row;
 use crate::clock::now;
 use crate::shard_protocol::TrafficQuery;
+use crate::sql::unsupported_row;
 
 impl Shard {
     /// Adds the minutes that have closed since the last call, and returns the totals. Beacons that arrive later are

@@ -9,9 +9,9 @@ use wire::{OTHER_LABEL, UnixMillis, Window, WindowSpan};
 use worker::{Error, Result, SqlStorageValue};
 
 use super::object::Shard;
-use super::sql::{from_sql_integer, to_sql_integer, unsupported_row};
 use crate::clock::now;
 use crate::shard_protocol::TrafficQuery;
+use crate::sql::{from_sql_integer, to_sql_integer, unsupported_row};
 
 impl Shard {
     /// Adds a batch, each number of an isolate once. Without an await, so wholly or not at all.

@@ -14,14 +14,14 @@ impl<B> Exchange<B> {
     pub fn explain(&self, step: Step, now: UnixMillis, shared: &SharedState<B>) -> Value {
         let reasons: Vec<String> = self.log.iter().map(ToString::to_string).collect();
         let limit = self.route().and_then(|route| route.limit).map(|limits| {
-            let rate = shared.limiter(self.route.index).map_or(limits.max_rate, OriginLimiter::rate);
+            let rate = shared.limiter(self.target.route_index).map_or(limits.max_rate, OriginLimiter::rate);
             json!({ "rate": rate, "least": limits.min_rate, "most": limits.max_rate })
         });
         json!({
             "url": self.url(),
             "route": self.route().map(|route| route.path.as_str()),
-            "origin": self.route.origin_url,
-            "key": self.route.key,
+            "origin": self.target.origin_url,
+            "key": self.target.key,
             "does": step.code(),
             "because": reasons,
             "stored": self.candidate.as_ref().map(|candidate| describe(candidate, now)),

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use wire::UnixMillis;
 
 use super::step::{ExchangeFailure, OriginError, OriginRequestMark, Step};
-use super::{Candidate, Exchange, ExchangeRoute, OriginContact, Revalidation};
+use super::{Candidate, Exchange, OriginContact, Revalidation};
 use crate::cache_status::LookupOutcome;
 use crate::decision_log::DecisionReason;
 use crate::entry::CacheEntry;
@@ -13,6 +13,7 @@ use crate::headers::Headers;
 use crate::http_head::ResponseHead;
 use crate::lookup_policy::can_serve_stale_on_error;
 use crate::memory_cache::MemoryEntry;
+use crate::request::RequestTarget;
 use crate::revalidate::{RevalidationOutcome, apply_not_modified};
 use crate::shared_state::SharedState;
 use crate::sharing::{self, Sharing};
@@ -32,7 +33,7 @@ pub struct OriginRequest {
 impl<B: Clone> Exchange<B> {
     pub(super) fn admit(&mut self, now: UnixMillis, shared: &mut SharedState<B>) -> Step {
         let Some(limits) = self.route().and_then(|route| route.limit) else { return Step::ContactOrigin };
-        let limiter = shared.limiter_or_new(self.route.index, limits, now);
+        let limiter = shared.limiter_or_new(self.target.route_index, limits, now);
         match limiter.admit(now) {
             Ok(()) => {
                 self.origin.is_admitted = true;
@@ -97,8 +98,8 @@ impl<B: Clone> Exchange<B> {
             self.log.record(DecisionReason::OvertakenByWrite);
             return Step::Send;
         }
-        let request = &self.route.origin_request;
-        let mut storable = storable_entry(request, response, &self.route.policy, purge_seq, &mut self.log);
+        let request = &self.target.origin_request;
+        let mut storable = storable_entry(request, response, &self.target.policy, purge_seq, &mut self.log);
         if let Some(entry) = &mut storable
             && let Some(route) = self.route()
         {
@@ -128,7 +129,7 @@ impl<B: Clone> Exchange<B> {
                         None => DecisionReason::VariesUnexpectedly,
                     });
                 } else if response.status < 500
-                    && let Some(key) = &self.route.key
+                    && let Some(key) = &self.target.key
                 {
                     // Later requests need not wait for a response that is not shared. Errors are expected to
                     // pass sooner.
@@ -143,7 +144,7 @@ impl<B: Clone> Exchange<B> {
     /// all of them, if the response cannot be stored. A response that is made from a part of the fields, and
     /// does not vary on all of that part, says nothing about the others: a redirect, say.
     fn expect_vary_fields(&self, varies_on: Option<&[String]>, status: u16, shared: &mut SharedState<B>) {
-        let (Some(key), index) = (&self.route.key, self.route.index) else { return };
+        let (Some(key), index) = (&self.target.key, self.target.route_index) else { return };
         let OriginContact { forwarded, withheld, .. } = &self.origin;
         match varies_on {
             Some(names) if !withheld.is_empty() && !forwarded.iter().all(|name| names.contains(name)) => {
@@ -173,8 +174,8 @@ impl<B: Clone> Exchange<B> {
             return Step::Refuse;
         };
         let body = (candidate.found.body.clone(), candidate.found.body_length);
-        let (entry, request) = (&candidate.found.entry, &self.route.origin_request);
-        match apply_not_modified(entry, request, response, &self.route.policy, purge_seq, &mut self.log) {
+        let (entry, request) = (&candidate.found.entry, &self.target.origin_request);
+        match apply_not_modified(entry, request, response, &self.target.policy, purge_seq, &mut self.log) {
             RevalidationOutcome::Updated(updated)
                 if let Some(names) = self.vary_fields_if_shared(&updated)
                     && !self.is_overtaken_by_write(response, shared) =>
@@ -209,7 +210,7 @@ impl<B: Clone> Exchange<B> {
     fn serve_stale_for_error(&mut self, now: UnixMillis) -> Step {
         if let Some(candidate) = &mut self.candidate {
             // Leaves the reason in the log.
-            let _ = can_serve_stale_on_error(&candidate.found.entry, &self.route.policy, now, &mut self.log);
+            let _ = can_serve_stale_on_error(&candidate.found.entry, &self.target.policy, now, &mut self.log);
             candidate.replaces_error = true;
         }
         self.outcome = LookupOutcome::Stale;
@@ -223,14 +224,14 @@ impl<B: Clone> Exchange<B> {
     }
 
     fn is_overtaken_by_write(&self, response: &ResponseHead, shared: &SharedState<B>) -> bool {
-        shared.writes.is_written_since(&self.route.purge_url, response.requested)
+        shared.writes.is_written_since(&self.target.purge_url, response.requested)
     }
 
     /// Reports the result of an admitted request to the limiter.
     fn settle(&mut self, failed: bool, now: UnixMillis, shared: &mut SharedState<B>) {
         let duration_ms = self.origin.duration_ms.unwrap_or(0);
         if std::mem::take(&mut self.origin.is_admitted)
-            && let Some(limiter) = shared.limiter_mut(self.route.index)
+            && let Some(limiter) = shared.limiter_mut(self.target.route_index)
         {
             limiter.record_outcome(duration_ms, failed, now);
         }
@@ -242,8 +243,8 @@ impl<B> Exchange<B> {
     pub fn origin_request(&mut self, now: UnixMillis, shared: &SharedState<B>) -> OriginRequest {
         self.mark_origin_request(now, shared);
         self.select_negotiation(shared);
-        let mut headers = self.route.origin_request.headers.clone();
-        let negotiation = self.route.negotiation.iter();
+        let mut headers = self.target.origin_request.headers.clone();
+        let negotiation = self.target.negotiation.iter();
         for (name, value) in
             negotiation.filter(|(name, _)| self.origin.forwarded.iter().any(|sent| sent == name))
         {
@@ -262,11 +263,11 @@ impl<B> Exchange<B> {
         self.outcome = LookupOutcome::Bypass;
         self.revalidation = Revalidation::default();
         self.mark_origin_request(now, shared);
-        let mut headers = self.route.origin_request.headers.clone();
-        if self.route.key.is_none() {
+        let mut headers = self.target.origin_request.headers.clone();
+        if self.target.key.is_none() {
             return self.complete_request(headers);
         }
-        for (name, value) in self.route.negotiation.iter() {
+        for (name, value) in self.target.negotiation.iter() {
             headers.append(name, value);
         }
         for name in ["range", "if-range", "if-none-match", "if-modified-since"] {
@@ -279,11 +280,12 @@ impl<B> Exchange<B> {
 
     /// Selects the fields of content negotiation that the origin gets. See `sharing`.
     fn select_negotiation(&mut self, shared: &SharedState<B>) {
-        let known = self.route.key.as_deref().and_then(|key| shared.memory.peek_vary_fields(key));
-        let expected = shared.expected_vary_fields.get(&self.route.index).map(Vec::as_slice);
+        let known = self.target.key.as_deref().and_then(|key| shared.memory.peek_vary_fields(key));
+        let expected = shared.expected_vary_fields.get(&self.target.route_index).map(Vec::as_slice);
         // The first response of a repeated request has said what the second one needs.
         let expected = known.or(expected.filter(|_| !self.origin.is_repeated));
-        let mut names: Vec<String> = self.route.negotiation.iter().map(|(name, _)| name.to_owned()).collect();
+        let mut names: Vec<String> =
+            self.target.negotiation.iter().map(|(name, _)| name.to_owned()).collect();
         names.sort();
         names.dedup();
         let is_expected = |name: &String| expected.is_none_or(|expected| expected.contains(name));
@@ -299,15 +301,11 @@ impl<B> Exchange<B> {
         if let Some(traceparent) = &self.request.traceparent {
             headers.set("traceparent", traceparent);
         }
-        // A script cannot be injected into a compressed body.
-        if self.route().is_some_and(|route| route.inject.is_some()) {
-            headers.remove("accept-encoding");
-        }
         self.address_request(headers)
     }
 
     fn address_request(&self, headers: Headers) -> OriginRequest {
-        let ExchangeRoute { origin_url, origin_request, .. } = &self.route;
+        let RequestTarget { origin_url, origin_request, .. } = &self.target;
         OriginRequest { url: origin_url.clone(), method: origin_request.method.clone(), headers }
     }
 
@@ -316,7 +314,7 @@ impl<B> Exchange<B> {
     }
 
     fn is_passed(&self) -> bool {
-        self.route.key.is_none() || self.outcome == LookupOutcome::Bypass
+        self.target.key.is_none() || self.outcome == LookupOutcome::Bypass
     }
 
     fn origin_request_mark(&self, now: UnixMillis) -> OriginRequestMark {

@@ -213,13 +213,13 @@ impl<B> Exchange<B> {
     pub fn tier_write(&self) -> Option<TierWrite<B>> {
         let candidate = self.candidate.as_ref().filter(|candidate| candidate.is_new)?;
         let found = Rc::clone(&candidate.found);
-        let policy = &self.route.policy;
+        let policy = &self.target.policy;
         let stale_seconds = policy.stale_while_revalidate.max(policy.stale_if_error);
         Some(TierWrite {
             envelope_head: found.entry.encode_head(found.body_length),
             retention_seconds: found.entry.retention_seconds(stale_seconds),
             is_for_kv: found.entry.is_for_kv(),
-            key: self.route.key.clone().unwrap_or_default(),
+            key: self.target.key.clone().unwrap_or_default(),
             found,
         })
     }

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use wire::UnixMillis;
 
 use super::response::ErrorResponse;
-use super::{ClientRequest, Exchange, ExchangeRoute, OriginContact, Revalidation};
+use super::{ClientRequest, Exchange, OriginContact, Revalidation};
 use crate::access::{AccessRule, AuthChallenge, Credential};
 use crate::cache_status::LookupOutcome;
 use crate::decision_log::DecisionLog;
@@ -84,30 +84,11 @@ impl<B> Exchange<B> {
             Err((route_index, rejection)) => return Some(Err(reject(route_index, &rejection))),
         };
         if let Some(rule) = routed.access_rules.iter().find(|rule| !is_met(rule, &head.headers)) {
-            return Some(Err(challenge(routed.route_index, rule.challenge(&parts))));
+            return Some(Err(challenge(routed.target.route_index, rule.challenge(&parts))));
         }
-        let RoutedRequest {
-            route_index: index,
-            policy,
-            purge_url,
-            origin_url,
-            origin_request,
-            negotiation,
-            key,
-            ..
-        } = routed;
-        let config = Rc::clone(config);
         Some(Ok(Self {
-            route: ExchangeRoute {
-                config,
-                index,
-                policy,
-                purge_url,
-                origin_url,
-                origin_request,
-                negotiation,
-                key,
-            },
+            target: routed.target,
+            config: Rc::clone(config),
             request: ClientRequest {
                 scheme: scheme.to_owned(),
                 host: host.to_ascii_lowercase(),
