@@ -184,6 +184,8 @@ export const measure = (onChange, { durationThreshold = 40 }, onView, onLeave) =
     /** Starts a view that the application declares. It has shifts and interactions, but no paints. */
     declareView() {
       readFirstByte();
+      // The current view keeps the entries that the browser has not delivered yet.
+      enqueueEntries(observer.takeRecords());
       startView("view", performance.now(), 0);
     },
     stop() {

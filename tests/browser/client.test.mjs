@@ -136,6 +136,19 @@ describe("the client", () => {
     assert.deepEqual(Object.keys(cart.m), ["CLS"], "a declared view has no paints");
   });
 
+  test("a declared view that the next one ends has its shifts and not the load's first byte", async () => {
+    const { page } = await visit(`
+      client.start({ endpoint: "/vitals", site: "portal", route: "/product/:id" });
+      client.view("/cart");
+      client.view("/checkout");
+    `);
+    await page.close();
+    await waitForBeacons(3);
+    assert.deepEqual(beacons.map(({ view, route }) => [view, route]), [[0, "/product/:id"], [1, "/cart"], [2, "/checkout"]]);
+    const [, cart, checkout] = beacons;
+    assert.deepEqual([cart.m, checkout.m], [{ CLS: 0 }, { CLS: 0 }]);
+  });
+
   test("a failed send is retried", async () => {
     answers = [503];
     const { page } = await visit(`${START} client.view("/next");`);

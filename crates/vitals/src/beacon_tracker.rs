@@ -39,7 +39,7 @@ pub enum PageEvent {
         /// The entry is of type `first-input`, and so an interaction of any duration.
         is_first_input: bool,
     },
-    /// The first byte of the document, at this time.
+    /// The first byte of the document, at this time. It counts for the view of the page load alone.
     FirstByte(f64),
     /// Every entry of a batch has been applied.
     BatchEnded,
@@ -151,7 +151,10 @@ impl BeaconTracker {
                 (Metric::Fid, processing_start - event.at, event.at)
             }
             PageEvent::FirstByte(at) => {
-                self.metrics[TTFB].status = MetricStatus::Open;
+                // The first byte belongs to the page load, and later views leave the metric final.
+                if self.metrics[TTFB].status == MetricStatus::Unsupported {
+                    self.metrics[TTFB].status = MetricStatus::Open;
+                }
                 (Metric::Ttfb, at - self.activation_start, f64::NEG_INFINITY)
             }
             PageEvent::BatchEnded => {
@@ -176,7 +179,12 @@ impl BeaconTracker {
                         metric_state.status = MetricStatus::Open;
                     }
                 }
-                (Metric::Ttfb, 0.0, 0.0)
+                let ttfb = &mut self.metrics[TTFB];
+                if ttfb.status != MetricStatus::Unsupported && first_hidden > 0.0 {
+                    ttfb.value = 0.0;
+                }
+                ttfb.status = MetricStatus::Final;
+                return;
             }
             PageEvent::RestorePaint(duration) => {
                 let [fcp, lcp, ..] = &mut self.metrics;

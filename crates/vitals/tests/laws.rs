@@ -223,3 +223,161 @@ proptest! {
         }
     }
 }
+
+/// An event of a tour through an application.
+#[derive(Clone, Copy, Debug)]
+enum TourEvent {
+    FirstByte,
+    Paint,
+    LargestPaint,
+    Shift,
+    Interaction { is_first_input: bool },
+    Hide,
+    Declare,
+    Restore,
+}
+
+fn tours() -> impl Strategy<Value = Vec<TourEvent>> {
+    let event = prop_oneof![
+        Just(TourEvent::FirstByte),
+        Just(TourEvent::Paint),
+        Just(TourEvent::LargestPaint),
+        Just(TourEvent::Shift),
+        any::<bool>().prop_map(|is_first_input| TourEvent::Interaction { is_first_input }),
+        Just(TourEvent::Hide),
+        Just(TourEvent::Declare),
+        Just(TourEvent::Restore),
+    ];
+    prop::collection::vec(event, 0..60)
+}
+
+/// The values that one view of a tour produced, as a beacon carries them.
+struct ViewEvidence {
+    values: Vec<(Metric, u32)>,
+    shifts: f64,
+    is_declared: bool,
+}
+
+impl ViewEvidence {
+    fn new(is_declared: bool) -> Self {
+        Self { values: Vec::new(), shifts: 0.0, is_declared }
+    }
+
+    fn add(&mut self, metric: Metric, value: f64) {
+        self.values.push((metric, metric.to_wire(value)));
+    }
+
+    fn check(&self, metric: Metric, value: Option<u32>) -> Result<(), TestCaseError> {
+        let Some(value) = value else { return Ok(()) };
+        prop_assert!(
+            !self.is_declared || matches!(metric, Metric::Cls | Metric::Inp),
+            "a declared view carries {}",
+            metric.name()
+        );
+        let is_own = match metric {
+            Metric::Cls => value <= metric.to_wire(self.shifts),
+            _ => self.values.contains(&(metric, value)),
+        };
+        prop_assert!(is_own, "{} is {value}, which is none of {:?}", metric.name(), self.values);
+        Ok(())
+    }
+}
+
+proptest! {
+    #[test]
+    fn no_view_carries_a_value_of_another_view(tour in tours()) {
+        let mut beacons = BeaconTracker::new();
+        let mut page = CallbackTracker::new();
+        page.history.first_hidden = f64::INFINITY;
+        beacons.handle(PageEvent::ObservationStarted { first_hidden: f64::INFINITY, activation_start: 0.0, duration_threshold: 0.0 }, 0.0);
+        for (slot, metric) in Metric::ALL.into_iter().enumerate() {
+            if metric != Metric::Ttfb {
+                beacons.handle(PageEvent::MetricSupported(metric), 0.0);
+            }
+            page.subscriptions[slot].begin(metric, false, false, 0.0);
+        }
+        let mut view = ViewEvidence::new(false);
+        let (mut is_load, mut now, mut count) = (true, 0.0, 0.0);
+        for event in tour {
+            // Times and durations differ between any two events of the tour.
+            now += 16.0;
+            let mut send = |page_event| beacons.handle(page_event, count);
+            match event {
+                TourEvent::FirstByte => {
+                    send(PageEvent::FirstByte(now));
+                    if is_load {
+                        view.add(Metric::Ttfb, now);
+                        page.subscriptions[Metric::Ttfb as usize].record_duration(now);
+                    }
+                }
+                TourEvent::Paint => {
+                    send(PageEvent::FirstContentfulPaint(now));
+                    if page.subscriptions[Metric::Fcp as usize].record_duration(now) {
+                        view.add(Metric::Fcp, now);
+                    }
+                    page.subscriptions[Metric::Fcp as usize].report(ReportTrigger::Final);
+                }
+                TourEvent::LargestPaint => {
+                    send(PageEvent::LargestContentfulPaint(now));
+                    send(PageEvent::BatchEnded);
+                    if page.subscriptions[Metric::Lcp as usize].record_duration(now) {
+                        view.add(Metric::Lcp, now);
+                    }
+                }
+                TourEvent::Shift => {
+                    let shift = LayoutShift { at: now, score: now / 1e5 };
+                    send(PageEvent::LayoutShift(shift));
+                    send(PageEvent::BatchEnded);
+                    view.shifts += shift.score;
+                    let cls = &mut page.subscriptions[Metric::Cls as usize];
+                    cls.session_window.add(shift);
+                    cls.update_value(count);
+                }
+                TourEvent::Interaction { is_first_input } => {
+                    count += 1.0;
+                    let event = Interaction { id: now, at: now, duration: now };
+                    beacons.handle(PageEvent::EventTiming { event, processing_start: now * 2.0, is_first_input }, count);
+                    view.add(Metric::Inp, now);
+                    let inp = &mut page.subscriptions[Metric::Inp as usize];
+                    inp.interactions.add(event);
+                    inp.update_value(count);
+                    if is_first_input && page.subscriptions[Metric::Fid as usize].record_duration(now) {
+                        view.add(Metric::Fid, now);
+                    }
+                }
+                TourEvent::Hide => {
+                    send(PageEvent::Hidden(now));
+                    send(PageEvent::LcpFinalized);
+                }
+                TourEvent::Declare | TourEvent::Restore => {
+                    let is_declared = matches!(event, TourEvent::Declare);
+                    is_load = false;
+                    view = ViewEvidence::new(is_declared);
+                    send(PageEvent::ViewStarted { first_hidden: if is_declared { 0.0 } else { f64::INFINITY } });
+                    for (slot, metric) in Metric::ALL.into_iter().enumerate() {
+                        page.subscriptions[slot].begin(metric, false, true, count);
+                    }
+                    if is_declared {
+                        for metric in [Metric::Fcp, Metric::Lcp, Metric::Fid, Metric::Ttfb] {
+                            page.subscriptions[metric as usize].report(ReportTrigger::Final);
+                        }
+                    } else {
+                        view.add(Metric::Ttfb, 0.0);
+                        page.subscriptions[Metric::Ttfb as usize].record_duration(0.0);
+                        for page_event in [PageEvent::RestorePaint(now), PageEvent::BatchEnded] {
+                            beacons.handle(page_event, count);
+                        }
+                        for metric in [Metric::Fcp, Metric::Lcp] {
+                            view.add(metric, now);
+                            page.subscriptions[metric as usize].record_duration(now);
+                        }
+                    }
+                }
+            }
+            for (slot, metric) in Metric::ALL.into_iter().enumerate() {
+                view.check(metric, beacons.wire_value(metric, count))?;
+                view.check(metric, page.subscriptions[slot].wire_value())?;
+            }
+        }
+    }
+}
