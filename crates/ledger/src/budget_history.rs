@@ -152,6 +152,22 @@ mod tests {
     }
 
     #[test]
+    fn of_two_histories_the_later_one_counts_and_of_equal_ones_the_first() {
+        let history = |text: &str, at: u64| {
+            let mut history = BudgetHistory::default();
+            history.accept(text, BudgetSource::Kv, AT(at));
+            history
+        };
+        let (earlier, later) = (history("one", 10), history("two", 20));
+        assert_eq!(earlier.clone().later(later.clone()), later);
+        assert_eq!(later.clone().later(earlier.clone()), later);
+        assert_eq!(earlier.clone().later(history("other", 10)), earlier);
+        let mut rejected = earlier.clone();
+        rejected.reject("line 1: wrong", BudgetSource::Kv, AT(15));
+        assert_eq!(earlier.later(rejected.clone()), rejected);
+    }
+
+    #[test]
     fn the_same_budgets_from_another_source_or_after_a_rejection_are_a_change() {
         let mut history = BudgetHistory::default();
         history.accept("one", BudgetSource::Asset, AT(10));

@@ -360,4 +360,55 @@ mod tests {
         guard.remove_series(&key("/a"));
         assert_eq!(granularity(&guard, "/c"), LabelGranularity::Full);
     }
+
+    #[test]
+    fn the_limit_is_near_once_the_views_could_be_more_routes_or_series_than_fit() {
+        let is_near = |series: &[&str], views: usize| guard(series).is_near_limit(WINDOW, views);
+        assert_eq!(
+            [1, 2].map(|views| is_near(&["/a"], views)),
+            [false, true],
+            "two routes without a reserve"
+        );
+        assert_eq!([1, 2].map(|views| is_near(&["/a", "/a"], views)), [false, true], "three series");
+        let unknown = CardinalityGuard::new(LIMITS, FrequentRoutes::default());
+        assert!(unknown.is_near_limit(WINDOW, 1), "the series of the window are not loaded");
+    }
+
+    #[test]
+    fn a_bounded_number_of_windows_is_kept() {
+        let mut guard = CardinalityGuard::default();
+        let window = |minute: usize| Window { start: wire::UnixMillis(minute as u64 * 60_000), ..WINDOW };
+        (0..MAX_WINDOWS).for_each(|minute| guard.load_window(window(minute), []));
+        assert_eq!(guard.windows.len(), MAX_WINDOWS);
+        guard.load_window(window(MAX_WINDOWS), []);
+        assert_eq!(guard.windows.len(), 1);
+    }
+
+    /// Returns the granularity of each series in the hour that a roll-up fills from minutes.
+    fn rolled_up(limits: CardinalityLimits, series: &[(SeriesLabels, u64)]) -> Vec<LabelGranularity> {
+        let now = WINDOW.start.saturating_add(3 * WindowSpan::Hour.millis());
+        let horizon = Horizon::default().advanced(&crate::horizon::Retention::default(), now);
+        let mut placement = RollupPlacement::default();
+        for (labels, views) in series {
+            let key = CellKey { window: WINDOW, labels: labels.clone() };
+            placement.count(&key, &Cell { views: *views, ..Cell::default() }, &horizon);
+        }
+        let placement = placement.assigned(limits);
+        let target = |labels: &SeriesLabels| {
+            let hour = Window::containing(WindowSpan::Hour, WINDOW.start);
+            placement.granularity_for(hour, labels)
+        };
+        series.iter().map(|(labels, _)| target(labels)).collect()
+    }
+
+    #[test]
+    fn a_roll_up_keeps_the_routes_and_series_with_the_most_views() {
+        let routes = [(labels("/a"), 5), (labels("/b"), 9), (labels("/c"), 7)];
+        let limits = |routes, series| CardinalityLimits { routes, reserved_routes: 1, series };
+        let (full, coarse, other) =
+            (LabelGranularity::Full, LabelGranularity::Coarse, LabelGranularity::Other);
+        assert_eq!(rolled_up(limits(3, 3), &routes), [full; 3]);
+        assert_eq!(rolled_up(limits(2, 9), &routes), [other, full, full]);
+        assert_eq!(rolled_up(limits(9, 1), &routes), [coarse, full, coarse]);
+    }
 }

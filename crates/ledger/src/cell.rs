@@ -319,3 +319,63 @@ impl<'a> StoredCell<'a> {
 }
 
 const VERSION: u8 = 1;
+
+#[cfg(test)]
+mod tests {
+    use wire::Beacon;
+    use wire::beacon::Values;
+
+    use super::*;
+    use crate::{ClientInfo, LabelGranularity, MetricLimits, RouteTemplates, ViewRecord};
+
+    /// A view with this LCP, counted against this limit, or one without measurements for this reason.
+    fn view(lcp: Result<(u32, u32), &str>) -> FoldedView {
+        let (content, limit) = match lcp {
+            Ok((lcp, limit)) => (format!(r#""m":{{"LCP":{lcp}}}"#), Some(limit)),
+            Err(reason) => (format!(r#""m":{{}},"lost":"{reason}""#), None),
+        };
+        let body =
+            format!(r#"{{"v":1,"site":"s","id":"0123456789abcdef","nav":"navigate","path":"/",{content}}}"#);
+        let client = ClientInfo { user_agent: "Chrome/156.0", mobile_hint: None, country: None };
+        let beacon = Beacon::parse(body.as_bytes()).unwrap();
+        let mut limits = Values::default();
+        limit.into_iter().for_each(|limit| limits.set(Metric::Lcp, limit));
+        FoldedView {
+            record: ViewRecord::from_beacon(&beacon, client, &RouteTemplates::default()),
+            limits: MetricLimits(limits),
+            sent: 1,
+            received: 1,
+            granularity: LabelGranularity::Full,
+        }
+    }
+
+    fn cell(views: &[FoldedView]) -> Cell {
+        let mut cell = Cell::default();
+        views.iter().for_each(|view| cell.add(view));
+        cell
+    }
+
+    #[test]
+    fn a_removed_view_leaves_the_cell_as_it_was() {
+        let views = [Ok((900, 1000)), Ok((900, 2000)), Err("csp"), Err("csp"), Err("hidden")].map(view);
+        for last in 0..views.len() {
+            let mut others = views.to_vec();
+            let removed = others.remove(last);
+            let mut all = cell(&views);
+            assert_eq!(all.lost.values().sum::<u64>(), 3);
+            all.remove(&removed);
+            assert_eq!(all, cell(&others));
+        }
+    }
+
+    #[test]
+    fn a_subtracted_cell_leaves_the_other_as_it_was() {
+        let ours = cell(&[Ok((900, 1000)), Err("csp")].map(view));
+        let theirs = cell(&[Ok((900, 2000)), Err("csp"), Err("hidden")].map(view));
+        let mut sum = ours.clone();
+        sum.merge(&theirs);
+        assert_eq!(sum.lost.len(), 2);
+        sum.subtract(&theirs);
+        assert_eq!(sum, ours);
+    }
+}

@@ -133,4 +133,27 @@ mod tests {
             ahead
         );
     }
+
+    #[test]
+    fn hours_are_kept_for_35_days_unless_days_are_kept_for_less() {
+        const DAY_MS: u64 = WindowSpan::Day.millis();
+        let kept = |days: u64| {
+            let retention = Retention::from_days(days);
+            (retention.hour_windows_ms / DAY_MS, retention.day_windows_ms / DAY_MS)
+        };
+        assert_eq!([1, 35, 36, 400].map(kept), [(1, 1), (35, 35), (35, 36), (35, 400)]);
+    }
+
+    #[test]
+    fn a_backfill_moves_a_day_at_a_time_and_ends_at_the_minutes() {
+        let now = UnixMillis(1_800_000_000_000);
+        let horizon = Horizon::default().advanced(&Retention::default(), now);
+        let first = now.saturating_sub(5 * WindowSpan::Day.millis());
+        let next_day =
+            Window::containing(WindowSpan::Day, first).start.saturating_add(WindowSpan::Day.millis());
+        let started = Horizon { pages: UnixMillis(0), ..horizon };
+        assert_eq!(started.after_backfilling(Some(first)), Horizon { pages: next_day, ..horizon });
+        assert_eq!(started.after_backfilling(Some(now)), horizon, "never beyond the minutes");
+        assert_eq!(started.after_backfilling(None), horizon);
+    }
 }

@@ -116,3 +116,54 @@ impl LimitHistory {
 const HALF_HOUR_MS: u64 = 30 * WindowSpan::Minute.millis();
 const RECENT_RELEASES_MS: u64 = 6 * WindowSpan::Hour.millis();
 const MAX_RELEASES: usize = 16;
+
+#[cfg(test)]
+mod tests {
+    use wire::Metric;
+
+    use super::*;
+    use crate::SeriesLabels;
+    use crate::cell::MetricCell;
+
+    const NOW: UnixMillis = UnixMillis(1_800_000_000_000);
+
+    /// The counts of one cell of a view within a limit of 1000 ms, in the window that ends this long before now.
+    fn counts_of(span: WindowSpan, millis_ago: u64) -> HourlyLimitCounts {
+        let labels = SeriesLabels::from_json(r#"{"r":"/","d":"phone","n":"navigate","v":"2.0"}"#).unwrap();
+        let window = Window { span, start: NOW.saturating_sub(millis_ago) };
+        let mut metric_cell = MetricCell {
+            n: 1,
+            limit_counts: BTreeMap::from([(1000, LimitCounts { n: 1, k: 1 })]),
+            sketch: sketch::Sketch::new(Metric::Lcp),
+        };
+        metric_cell.sketch.insert(900, 1);
+        let cell =
+            Cell { views: 1, metrics: BTreeMap::from([(Metric::Lcp, metric_cell)]), ..Cell::default() };
+        let mut counts = HourlyLimitCounts::default();
+        counts.add(&CellKey { window, labels }, &cell.encode().unwrap(), NOW).unwrap();
+        counts
+    }
+
+    #[test]
+    fn the_history_spans_three_days() {
+        assert_eq!(HourlyLimitCounts::SPAN_MS, 3 * WindowSpan::Day.millis());
+    }
+
+    #[test]
+    fn the_half_hour_has_its_minutes_alone() {
+        let recent = |span, millis_ago| {
+            let counts = counts_of(span, millis_ago);
+            let history = counts.histories.values().next().unwrap();
+            assert_eq!(history.hours.values().map(|hour| hour.n).sum::<u64>(), 1, "each cell is in its hour");
+            history.half_hour.n
+        };
+        assert_eq!([0, HALF_HOUR_MS, HALF_HOUR_MS + 1].map(|ago| recent(WindowSpan::Minute, ago)), [1, 1, 0]);
+        assert_eq!(recent(WindowSpan::Hour, 0), 0);
+    }
+
+    #[test]
+    fn releases_are_those_of_the_last_six_hours() {
+        let releases = |ago| counts_of(WindowSpan::Minute, ago).releases.into_values().sum::<u64>();
+        assert_eq!([0, RECENT_RELEASES_MS, RECENT_RELEASES_MS + 1].map(releases), [1, 1, 0]);
+    }
+}

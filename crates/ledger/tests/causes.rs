@@ -146,3 +146,20 @@ fn fast_views_keep_no_attribution() {
     // INP is within its limit; LCP has none, and is above the good threshold.
     assert_eq!(attribution.iter().map(|(metric, _)| metric).collect::<Vec<_>>(), [Metric::Lcp]);
 }
+
+#[test]
+fn the_mean_of_each_subpart_is_over_the_views_with_subparts() {
+    let slow_view = |parts| CauseDelta {
+        start: T0,
+        before: None,
+        after: folded_view(view_record((0, 0, parts), HUMAN_AGENT)),
+    };
+    let deltas = [slow_view([100, 200, 300]), slow_view([200, 300, 500])];
+    let all = apply_deltas(&deltas, BTreeMap::new(), &Horizon::default());
+    let (_, causes) = all.iter().find(|(key, _)| key.metric == Metric::Inp).unwrap();
+    assert_eq!(
+        causes.mean_parts(Metric::Inp).map(|(_, mean)| mean).collect::<Vec<_>>(),
+        [150.0, 250.0, 400.0]
+    );
+    assert_eq!((causes.is_empty(), CauseTotals::default().is_empty()), (false, true));
+}

@@ -239,3 +239,55 @@ fn largest_value(record: &ViewRecord) -> Option<u32> {
 /// A slice of this many rows holds no more blocks; it takes some milliseconds.
 const MAX_ROWS: usize = 500;
 const MAX_BYTES: usize = 512 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::super::index::HashKey;
+    use super::*;
+
+    fn record(route: &str, lcp: u32) -> ViewRecord {
+        let json = format!(
+            r#"{{"v":1,"l":{{"r":"{route}","d":"phone","n":"navigate"}},"m":[null,{lcp},null,null,null,null],"w":1}}"#
+        );
+        ViewRecord::from_json(&json).unwrap()
+    }
+
+    #[test]
+    fn a_slice_is_full_by_rows_or_by_bytes() {
+        let plan = |row_count, byte_count| FoldPlan { row_count, byte_count, ..FoldPlan::default() };
+        assert!(!plan(499, 524_287).is_full());
+        assert!(plan(500, 0).is_full() && plan(0, 524_288).is_full());
+    }
+
+    #[test]
+    fn a_slice_is_empty_until_a_block_is_pushed_and_reaches_to_the_last_one() {
+        let index = ViewIndex::new(HashKey([0; 4]));
+        let mut plan = FoldPlan::default();
+        assert!(plan.is_empty());
+        let no_rows = super::super::codec::encode(&Vec::<BlockRow<'_>>::new()).unwrap();
+        for number in [7, 8] {
+            plan.push(&index, number, UnixMillis(number), &no_rows).unwrap();
+        }
+        assert!(!plan.is_empty());
+        assert_eq!(plan.merge().unwrap().through(), 8);
+    }
+
+    #[test]
+    fn a_report_replaces_only_a_smaller_one() {
+        let merged = |first: u32, second: u32, is_report: bool| {
+            let row = |record| PlannedRow {
+                start: UnixMillis(0),
+                at: UnixMillis(0),
+                seq: 0,
+                received_bits: 1,
+                is_late: false,
+                record,
+            };
+            let state = row(record("/first", first)).into_state(ViewHash::default());
+            state.merged_with(row(record("/second", second)), is_report).record.unwrap().labels.route
+        };
+        assert_eq!(merged(900, 901, true), "/second");
+        assert_eq!(merged(900, 900, true), "/first", "a repeated report changes nothing");
+        assert_eq!(merged(900, 901, false), "/first", "so does a repeated beacon");
+    }
+}

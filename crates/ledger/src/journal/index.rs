@@ -119,6 +119,23 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_memory_is_that_of_every_slot_of_the_table() {
+        let mut index = ViewIndex::new(HashKey([1, 2, 3, 4]));
+        let views: Vec<ViewHash> = (0..1000_u64).map(|view| index.hash(&view.to_string())).collect();
+        index.insert_fold(1, views).unwrap();
+        // A table of 1,000 entries has 2,048 slots: at most seven of eight are taken.
+        assert_eq!(index.memory_bytes(), 2048 * (size_of::<(ViewHash, Location)>() + 1));
+    }
+
+    #[test]
+    fn the_table_uses_the_first_half_of_a_view_hash() {
+        let mut hasher = FirstHalf::default();
+        hasher.write_u64(7);
+        hasher.write_u64(8);
+        assert_eq!(hasher.finish(), 7);
+    }
+
+    #[test]
     fn the_hash_depends_on_every_part_of_its_key() {
         let of = |key| ViewIndex::new(HashKey(key)).hash("0123456789abcdef.1");
         let hash = of([1, 2, 3, 4]);

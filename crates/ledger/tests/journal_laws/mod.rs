@@ -475,3 +475,54 @@ fn a_start_stays_that_of_the_first_beacon() {
     shard.fold(LIMIT);
     assert_eq!(shard.cells.keys().map(|key| key.window.start).collect::<Vec<_>>(), [T0]);
 }
+
+/// The beacons of views, each with its number and its LCP.
+fn beacons(sends: &[(&str, u16, u32)]) -> Vec<String> {
+    let record = |lcp: u32| {
+        let json = format!(
+            r#"{{"v":1,"l":{{"r":"/","d":"phone","n":"navigate"}},"m":[null,{lcp},null,null,null,null],"w":1}}"#
+        );
+        ViewRecord::from_json(&json).unwrap()
+    };
+    sends.iter().map(|(key, seq, lcp)| row(key, *seq, T0, 0, &record(*lcp))).collect()
+}
+
+#[test]
+fn a_view_is_pending_from_its_commit_to_its_fold() {
+    let mut shard = TestShard::default();
+    let counts =
+        |shard: &TestShard| (shard.journal.journal.pending_count(), shard.journal.journal.last_block());
+    assert_eq!(counts(&shard), (0, 0));
+    shard.journal.commit(&beacons(&[("a.0", 0, 900), ("b.0", 0, 900)]), T0);
+    shard.journal.commit(&beacons(&[("b.0", 1, 950)]), T0);
+    assert_eq!(counts(&shard), (2, 2));
+    shard.fold(LIMIT);
+    assert_eq!(counts(&shard), (0, 2));
+}
+
+#[test]
+fn after_a_failed_write_the_stored_blocks_are_noted_and_nothing_pending_is_forgotten() {
+    let mut shard = TestShard::default();
+    shard.journal.commit(&beacons(&[("a.0", 0, 900)]), T0);
+    let stored = shard.journal.stored_rows();
+    shard.journal.journal.reload(stored);
+    assert_eq!(shard.journal.journal.pending_count(), 1);
+    assert_eq!(shard.journal.journal.next_step(), JournalStep::FoldBlocks { after: 0 });
+    shard.journal.fail_commit(&beacons(&[("b.0", 0, 900), ("c.0", 0, 900)]), 1, T0);
+    assert_eq!(shard.journal.journal.next_step(), JournalStep::NoteBlocks { after: 0, before: 3 });
+    shard.journal.step();
+    assert_eq!(shard.journal.journal.pending_count(), 2);
+}
+
+#[test]
+fn a_new_view_is_live_once_with_its_latest_beacon() {
+    let shard = TestShard::default();
+    let delta = |sends: &[(&str, u16, u32)]| {
+        let json = format!("[{}]", beacons(sends).join(","));
+        shard.journal.journal.live_delta(&ReceivedRows::parse(&json).unwrap())
+    };
+    let latest = delta(&[("a.0", 1, 3000)]);
+    assert_ne!(latest, delta(&[("a.0", 0, 900)]));
+    assert_eq!(delta(&[("a.0", 0, 900), ("a.0", 1, 3000)]), latest);
+    assert_eq!(delta(&[("a.0", 1, 3000), ("a.0", 0, 900)]), latest);
+}
