@@ -41,7 +41,7 @@ test("configuration errors are reported with a remedy", async () => {
   /** @type {[string[], RegExp][]} */
   const table = [
     [["--origin", "https://evil.example"], /pages of https:\/\/evil\.example may not send beacons\n {2}add the origin to `origins` of the site/],
-    [["--site", "nobody"], /returned 404 for [^ ]+: There is no site `nobody` here/],
+    [["--site", "nobody"], /returned 401 for [^ ]+: This site is not public, or there is none of this name/],
     [["--site", "shut"], /returned 401[^]*set READ_TOKEN/],
   ];
   for (const [words, says] of table) {
