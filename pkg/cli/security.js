@@ -2,7 +2,7 @@
 // rest is read from wrangler.toml's settings and the file of token hashes, where they are given.
 
 /**
- * What is known of a deployment. A field is absent if nobody could tell.
+ * The known facts of a deployment. A field is absent if nobody could tell.
  * @typedef {object} Findings
  * @property {{ site: string, url: string, isPublic?: boolean, hasReadToken?: boolean, openManage?: string[], unknownSiteAnswer?: number, foreignOriginAllowed?: boolean }} probe what the deployment answered
  * @property {Record<string, { public?: boolean, origins?: string[], sampling?: number[], reports_need_token?: boolean }>} [sites] SITES

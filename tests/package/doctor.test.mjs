@@ -53,3 +53,18 @@ test("configuration errors are reported with a remedy", async () => {
   const open = await doctor(["--site", "shut"], { READ_TOKEN: "token" });
   assert.equal(open.code, 0, open.err);
 });
+
+test("the weak points of the deployment are listed, and change nothing", async () => {
+  const calls = async () => (await (await fetch(`${product.origin}/api/vitals/summary?site=demo&bots=only`)).json()).views;
+  const before = await calls();
+  const { code, out, err } = await doctor(["--security", "--site", "demo"], { READ_TOKEN: "token" });
+  assert.equal(code, 1, err);
+  assert.match(out, /! anybody may read the numbers of demo\n {2}set `public = false`/);
+  assert.match(out, /✗ READ_TOKEN has 5 characters and can be guessed/);
+  assert.doesNotMatch(out, /answers without a token|does not exist is told/);
+  assert.match(out, /Not looked at without --tokens, --edge, --sites\.\n\n1 weak point\.\n$/);
+  assert.equal(await calls(), before);
+  const shut = await doctor(["--security", "--site", "shut"]);
+  assert.equal(shut.code, 0, shut.out);
+  assert.match(shut.out, /No weak point found/);
+});

@@ -1,4 +1,4 @@
-// Who may call what: every endpoint of the route table, scoped tokens, failed sign-ins and the audit log.
+// The rights of callers: every endpoint of the route table, scoped tokens, failed sign-ins and the audit log.
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";

@@ -12,7 +12,7 @@ const READ = { authorization: "Bearer read sesame" };
 /** @type {Awaited<ReturnType<typeof start>>} */
 let workerd;
 before(async () => {
-  const SITES = { demo: { public: true, origins: ["https://shop.example"] }, shut: {} };
+  const SITES = { demo: { public: true, origins: ["https://shop.example"] }, "a-private-one": {}, shut: {} };
   const worker = product({ SHARDS: "2", READ_TOKEN: "read sesame", PUBLIC_CACHE_SECONDS: "60", SITES });
   workerd = await start("public-reads", { ...worker, modules: { "shard-faults.js": main, ...worker.modules } }, { fresh: true });
   assert.equal((await workerd.send("/v1/vitals", JSON.stringify(beacon()), { "user-agent": DESKTOP })).status, 200);
@@ -48,6 +48,26 @@ test("a shared answer keeps what differs between its readers apart", async () =>
   assert.equal(await calls(), 4);
   assert.equal((await read("/api/vitals/summary?site=shut&window=2h", READ)).status, 200);
   assert.equal((await read("/api/vitals/summary?site=shut&window=2h")).status, 401);
+});
+
+test("a token that is not valid buys no read of its own", async () => {
+  const path = "/api/vitals/summary?site=demo&window=7h";
+  assert.equal((await read(path)).status, 200);
+  await faults({ refuseReads: true });
+  assert.equal((await read(path, { authorization: "Bearer wrong" })).status, 200);
+  assert.equal((await read(path, { authorization: "Basic wrong" })).status, 200);
+  assert.equal((await read("/api/vitals/summary?site=demo&window=8h", { authorization: "Bearer wrong" })).status, 429);
+  assert.equal(await calls(), 0);
+});
+
+test("metrics of all public sites are read by anybody, once at a time and within the rate", async () => {
+  await faults({});
+  const [one, other] = await Promise.all([read("/metrics"), read("/metrics")]);
+  assert.deepEqual([one.status, one.text], [200, other.text]);
+  assert.match((await read("/metrics", { accept: "application/openmetrics-text; version=1.0.0" })).text, /# EOF\n$/);
+  await faults({ refuseReads: true });
+  assert.equal((await read("/metrics")).status, 429);
+  assert.equal((await read("/metrics", READ)).status, 200);
 });
 
 test("an answer of a part of the shards is not kept", async () => {

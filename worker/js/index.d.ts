@@ -66,7 +66,7 @@ export function take_prefetch_quota(perMinute: number, now: number): boolean;
 export function flush_traffic(env: WorkerEnv): Promise<boolean>;
 
 /** Returns the key of a question that anybody may ask. */
-export function public_question(env: WorkerEnv, method: string, url: string, accept: string): string | undefined;
+export function public_question(env: WorkerEnv, method: string, url: string, accept: string, authorization: string, address: string): string | undefined;
 export function public_answer(env: WorkerEnv, key: string, method: string, ifNoneMatch: string, origin: string | undefined, now: number): Response | undefined;
 export function keep_public_answer(key: string, status: number, head: string, body: Uint8Array, now: number): void;
 export function shared_answer(env: WorkerEnv, status: number, head: string, body: Uint8Array, method: string, ifNoneMatch: string, origin: string | undefined, now: number): Response | undefined;

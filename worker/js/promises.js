@@ -48,7 +48,7 @@ export async function fetchWithTimeout(ms, call) {
 
 /**
  * Asks a rate limiter whether a call is within the rate; null if it does not answer in time.
- * @param {RateLimiter} limiter
+ * @param {{ limit(options: { key: string }): Promise<{ success: boolean }> }} limiter
  * @param {string} key
  */
 export async function isWithinRate(limiter, key) {

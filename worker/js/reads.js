@@ -12,8 +12,9 @@ import { headerLines } from "./streams.js";
  */
 export function read(request, env, context) {
   const { method, url, headers } = request;
-  if ((method !== "GET" && method !== "HEAD") || headers.has("authorization")) return wasm.fetch(request, env, context);
-  const key = wasm.public_question(env, method, url, headers.get("accept") ?? "");
+  if (method !== "GET" && method !== "HEAD") return wasm.fetch(request, env, context);
+  const field = (/** @type {string} */ name) => headers.get(name) ?? "";
+  const key = wasm.public_question(env, method, url, field("accept"), field("authorization"), field("cf-connecting-ip"));
   return key === undefined ? wasm.fetch(request, env, context) : readPublic(key, request, env, context);
 }
 

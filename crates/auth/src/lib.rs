@@ -1,4 +1,4 @@
-//! Who may call what: scoped tokens that are hashed at rest, the limit of failed sign-ins, and the audit log of
+//! The rights of callers: scoped tokens that are hashed at rest, the limit of failed sign-ins, and the audit log of
 //! management calls. The route table of `wire` says which right an endpoint requires.
 
 mod admission;

@@ -1,4 +1,4 @@
-//! What the cache reads: its configuration, requests, responses of origins, stored entries.
+//! Inputs of the cache: its configuration, requests, responses of origins, stored entries.
 
 use std::rc::Rc;
 use std::sync::LazyLock;
@@ -15,7 +15,7 @@ pub(crate) fn edge_config(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
     match CacheConfig::parse(text) {
         Ok(config) => drop(config.find_route("www.example.com", "/a/b")),
-        Err(error) => assert!(!error.message.is_empty() && error.line <= text.lines().count().max(1)),
+        Err(error) => assert!(!error.message.is_empty() && error.line <= text.split('\n').count()),
     }
 }
 

@@ -7,7 +7,12 @@ use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
+use export::Totals;
 use fuzz_targets::TARGETS;
+use ledger::{Cell, HourlyLimitCounts, QueryResult};
+use sketch::Sketch;
+use traffic::{RouteStats, TrafficStats, TrafficWindows};
+use wire::{Metric, UnixMillis, Window, WindowSpan};
 
 fn corpus_folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus")
@@ -23,9 +28,9 @@ fn corpus(name: &str) -> Vec<Vec<u8>> {
 }
 
 /// xorshift64*: the same mutations on every machine.
-struct Random(u64);
+struct Mutator(u64);
 
-impl Random {
+impl Mutator {
     fn below(&mut self, bound: usize) -> usize {
         self.0 ^= self.0 >> 12;
         self.0 ^= self.0 << 25;
@@ -109,7 +114,7 @@ fn run(name: &str, target: fn(&[u8]), input: &[u8]) {
 fn no_parser_panics_or_breaks_a_promise_on_mutations_of_its_corpus() {
     for (name, target) in TARGETS {
         let inputs = corpus(name);
-        let mut random = Random(0x9e37_79b9_7f4a_7c15);
+        let mut random = Mutator(0x9e37_79b9_7f4a_7c15);
         inputs.iter().for_each(|input| run(name, *target, input));
         run(name, *target, &[]);
         for _ in 0..MUTATIONS {
@@ -139,4 +144,33 @@ fn every_target_has_a_corpus_and_runs_each_night() {
     let listed: BTreeSet<String> = listed.split(',').map(|name| name.trim().to_owned()).collect();
     assert_eq!(listed, names);
     assert!(workflow.contains("-max_total_time=60"));
+}
+
+/// The corpus of the codecs begins with a valid message of each, which only they can write.
+#[test]
+fn the_corpus_of_codecs_has_a_message_of_each() {
+    let mut sketch = Sketch::new(Metric::Lcp);
+    [1, 900, 2500, 59_000].into_iter().for_each(|value| sketch.insert(value, 1));
+    let mut traffic = TrafficStats::default();
+    traffic.routes.insert("/a/:id".into(), RouteStats::default());
+    let windows =
+        TrafficWindows([(Window::containing(WindowSpan::Hour, UnixMillis(0)), traffic.clone())].into());
+    let messages = [
+        sketch.encode(),
+        Cell::default().encode().expect("a cell"),
+        QueryResult::default().encode().expect("a result"),
+        HourlyLimitCounts::default().encode().expect("counts"),
+        traffic.encode().expect("a table"),
+        windows.encode().expect("windows"),
+        Totals::new("shop".into(), UnixMillis(0)).encode().expect("totals"),
+        RouteStats::default().encode().expect("a route"),
+    ];
+    for (choice, message) in (0..).zip(messages) {
+        let file = corpus_folder().join("codecs").join(format!("{choice}.bin"));
+        let expected = [vec![choice], message].concat();
+        if std::env::var_os("UPDATE_GENERATED").is_some() {
+            fs::write(&file, &expected).expect("a writable corpus");
+        }
+        assert_eq!(fs::read(&file).ok(), Some(expected), "{}", file.display());
+    }
 }
