@@ -852,6 +852,8 @@ export interface MonitoringResponse {
 export interface NumberedEntry {
   /** The number, which grows with each call. */
   number: number;
+  /** The version of the entry. */
+  v: 1;
   /** The time of the call. */
   at: UnixMillis;
   /** The name of the token. */

@@ -4,7 +4,7 @@
 use wire::ApiError;
 use wire::routes::{Access, Right};
 
-use crate::caller::Caller;
+use crate::caller::{ALL_SITES, Caller};
 
 /// The site of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,8 +39,7 @@ pub fn admit(
         SiteVisibility::Unknown | SiteVisibility::Internal => caller.may_for_all(right),
     };
     // The cache, and the log of its calls, are of the whole deployment.
-    let is_of_deployment =
-        access == Access::CacheAdmin || access == Access::AuditReader && site == crate::ALL_SITES;
+    let is_of_deployment = access == Access::CacheAdmin || access == Access::AuditReader && site == ALL_SITES;
     let exists = match visibility {
         SiteVisibility::Unknown => is_of_deployment,
         SiteVisibility::Internal => right == Right::Read || is_of_deployment,

@@ -10,6 +10,8 @@ pub const VERSION: u8 = 1;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct AuditEntry {
+    /// The version of the entry.
+    pub v: u8,
     /// The time of the call.
     pub at: UnixMillis,
     /// The name of the token.
@@ -78,6 +80,7 @@ impl AuditEntry {
     pub fn new(at: UnixMillis, by: &str, call: &str, detail: &str, network: &str, status: u16) -> Self {
         let cut = |text: &str, max| text.chars().take(max).collect();
         Self {
+            v: VERSION,
             at,
             by: cut(by, 64),
             call: cut(call, 64),
@@ -139,7 +142,7 @@ impl AuditReport {
     #[must_use]
     pub fn to_csv(&self) -> String {
         let row = |NumberedEntry { number, entry }: &NumberedEntry| {
-            let AuditEntry { at, by, call, detail, network, status } = entry;
+            let AuditEntry { at, by, call, detail, network, status, .. } = entry;
             let texts = [by, call, detail, network].map(|text| csv_text(text)).join(",");
             format!("{number},{},{texts},{status}\r\n", at.0)
         };
@@ -180,7 +183,7 @@ mod tests {
     fn an_entry_is_stored_under_these_names() {
         assert_eq!(
             serde_json::to_string(&entry(7, "{}")).expect("JSON"),
-            r#"{"number":7,"at":1800000000007,"by":"ci","call":"/api/push/retry","detail":"{}","network":"192.0.2.1","status":200}"#
+            r#"{"number":7,"v":1,"at":1800000000007,"by":"ci","call":"/api/push/retry","detail":"{}","network":"192.0.2.1","status":200}"#
         );
     }
 

@@ -8,7 +8,7 @@ use subtle::{Choice, ConstantTimeEq};
 use wire::UnixMillis;
 use wire::routes::Right;
 
-use crate::caller::Caller;
+use crate::caller::{ALL_SITES, Caller};
 use crate::date::parse_day;
 use crate::digest::TokenDigest;
 
@@ -85,7 +85,7 @@ impl TokenTable {
         if !secret.is_empty() {
             self.tokens.push(Token {
                 name: name.to_owned(),
-                scope: crate::ALL_SITES.to_owned(),
+                scope: ALL_SITES.to_owned(),
                 rights: rights.to_vec(),
                 digest: TokenDigest::of(secret),
                 expires: None,
@@ -120,7 +120,7 @@ fn read_entry(scope: &str, entry: TokenEntry) -> Result<Token, &'static str> {
     if rights.is_empty() {
         return Err("`rights` must list at least one right");
     }
-    if scope != crate::ALL_SITES && rights.contains(&Right::Cache) {
+    if scope != ALL_SITES && rights.contains(&Right::Cache) {
         return Err("the right `cache` is of the whole deployment; list the token under `*`");
     }
     let digest = TokenDigest::from_hex(&sha256).ok_or("`sha256` must be 64 hexadecimal digits")?;
@@ -171,7 +171,7 @@ mod tests {
         assert_eq!(caller.name.as_deref(), Some("grafana"));
         assert!(caller.may(Right::Read, "shop") && caller.may(Right::Lab, "shop"));
         assert!(!caller.may(Right::Manage, "shop") && !caller.may(Right::Read, "blog"));
-        assert!(!caller.may(Right::Read, crate::ALL_SITES) && !caller.may_for_all(Right::Read));
+        assert!(!caller.may(Right::Read, ALL_SITES) && !caller.may_for_all(Right::Read));
     }
 
     #[test]

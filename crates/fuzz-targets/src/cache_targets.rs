@@ -9,7 +9,7 @@ use cache::{
     server_timing, storable_entry, vary_names, warm,
 };
 
-use crate::NOW;
+use crate::time::NOW;
 
 pub(crate) fn edge_config(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };

@@ -13,7 +13,7 @@ use wire::live::{LiveDelta, offers_protocol, token_from_protocols};
 use wire::web_vitals::WebVitalsReport;
 use wire::{ApiError, Beacon, Device, client_network};
 
-use crate::NOW;
+use crate::time::NOW;
 
 pub(crate) fn beacon(bytes: &[u8]) {
     match Beacon::parse(bytes) {
