@@ -5,8 +5,10 @@ import { existsSync } from "node:fs";
 
 import { endpoint, getJson, parseWorkerUrl, request, responseError } from "./api.js";
 import { CliError } from "./cli_error.js";
-import { readBudgets } from "./files.js";
+import { readBudgets, readJson } from "./files.js";
 import { integer, metricValue } from "./report/format.js";
+import { weakPoints } from "./security.js";
+import { readTable } from "./tokens.js";
 
 export const about = "Checks a deployment: sends a test beacon, verifies that it is counted, and reports configuration errors.";
 
@@ -17,20 +19,29 @@ export const help = `
   --site NAME      the site (the first by name)
   --origin URL     the origin of your pages: checks that they may send beacons
   --budgets FILE   compared with the limits in force at the edge (lighthouse/budgets.json)
+  --security       lists the weak points of the deployment instead; with
+    --tokens FILE    also of its tokens (access-tokens.json, if there is one)
+    --edge FILE      also of the routes in EDGE, as a file of JSON
+    --sites FILE     also of SITES, as a file of JSON
 
   The test beacon is marked as a bot's and does not affect the data of real visitors.
-  Exit codes: 0 the deployment works, 2 it does not. Set READ_TOKEN for a site that is not public.`;
+  Exit codes: 0 the deployment works, 1 it has a weak point (--security), 2 it does not work. Set READ_TOKEN for a site that is not public.`;
 
 export const options = /** @type {const} */ ({
   url: { type: "string" },
   site: { type: "string" },
   origin: { type: "string" },
   budgets: { type: "string" },
+  security: { type: "boolean" },
+  tokens: { type: "string" },
+  edge: { type: "string" },
+  sites: { type: "string" },
 });
 
 /** @param {{ values: any, positionals: string[] }} given */
 export async function run({ values }) {
   const url = parseWorkerUrl(values.url);
+  if (values.security) return reportWeakPoints(url, values);
   const file = values.budgets ?? (existsSync(BUDGETS) ? BUDGETS : undefined);
   const budgets = file ? readBudgets(file) : undefined;
   const health = await getJson(url, "/api/health");
@@ -40,7 +51,7 @@ export async function run({ values }) {
   const site = before.site;
   if (values.origin) await checkOrigin(url, values.origin);
   await sendBeacon(url, site, values.origin);
-  const after = await botViews(url, site);
+  const after = await laterBotViews(url, site, before.views);
   check(after.views > before.views, `the test beacon was counted: ${integer(after.views)} bot views on ${ROUTE}`, `the test beacon was stored, but is not counted on ${ROUTE}`);
 
   const report = await getJson(url, "/api/budgets", { site });
@@ -72,6 +83,58 @@ async function checkClient(url) {
 async function botViews(url, site) {
   const { site: name, views } = await getJson(url, "/api/vitals/summary", { site, bots: "only", route: ROUTE });
   return { site: /** @type {string} */ (name), views: /** @type {number} */ (views) };
+}
+
+/** The bot views once there are more; answers of public sites are shared for a few seconds. @param {URL} url @param {string} site @param {number} before */
+async function laterBotViews(url, site, before) {
+  for (const until = Date.now() + MAX_WAIT_MS; ; await new Promise((resolve) => setTimeout(resolve, PAUSE_MS))) {
+    const after = await botViews(url, site);
+    if (after.views > before || Date.now() > until) return after;
+  }
+}
+
+/** @param {URL} url @param {any} values */
+async function reportWeakPoints(url, values) {
+  const probe = await probeAccess(url, values.site);
+  const tokensFile = values.tokens ?? (existsSync(TOKENS) ? TOKENS : undefined);
+  const findings = {
+    probe,
+    tokens: tokensFile && readTable(tokensFile),
+    routes: values.edge && readJson(values.edge, "pass the text of EDGE as a file").routes,
+    sites: values.sites && readJson(values.sites, "pass SITES as a file of JSON"),
+    secrets: Object.fromEntries(["READ_TOKEN", "MANAGE_TOKEN", "CACHE_TOKEN"].map((name) => [name, process.env[name]])),
+  };
+  const points = weakPoints(findings, Date.now());
+  for (const { level, about, remedy } of points) console.log(`${level === "weak" ? "✗" : "!"} ${about}\n  ${remedy}`);
+  const weak = points.filter(({ level }) => level === "weak").length;
+  const unseen = [["tokens", "--tokens"], ["routes", "--edge"], ["sites", "--sites"]].filter(([name]) => !findings[/** @type {"tokens"} */ (name)]).map(([, option]) => option);
+  if (unseen.length) console.log(`Not looked at without ${unseen.join(", ")}.`);
+  console.log(weak ? `\n${weak === 1 ? "1 weak point" : `${weak} weak points`}.` : "\nNo weak point found.");
+  return weak ? 1 : 0;
+}
+
+/** Asks without a token, and changes nothing. @param {URL} url @param {string | undefined} site */
+async function probeAccess(url, site) {
+  /** @param {string} path @param {Record<string, string | undefined>} [query] */
+  const status = async (path, query = {}) => {
+    const address = endpoint(url, path);
+    for (const [name, value] of Object.entries(query)) if (value !== undefined) address.searchParams.set(name, value);
+    const response = await request(address);
+    await response.body?.cancel();
+    return response.status;
+  };
+  const openManage = [];
+  for (const path of ["/api/alerts", "/api/push", "/api/audit", "/api/cache/analytics"]) if ((await status(path, { site })) === 200) openManage.push(path);
+  const preflight = await request(endpoint(url, "/v1/vitals"), { method: "OPTIONS", headers: { origin: "https://doctor.invalid", "access-control-request-method": "POST" } });
+  return {
+    site: site ?? "the first site",
+    url: url.href,
+    isPublic: (await status("/api/vitals/summary", { site })) === 200,
+    hasReadToken: Boolean(process.env.READ_TOKEN),
+    openManage,
+    unknownSiteAnswer: await status("/api/vitals/summary", { site: `doctor-${randomBytes(6).toString("hex")}` }),
+    foreignOriginAllowed: preflight.headers.get("access-control-allow-origin") === "https://doctor.invalid",
+  };
 }
 
 /** Sends the CORS preflight of a beacon. @param {URL} url @param {string} origin */
@@ -123,3 +186,6 @@ function limitWarnings({ rows }, file) {
 
 const ROUTE = "/edge-vitals-doctor";
 const BUDGETS = "lighthouse/budgets.json";
+const TOKENS = "access-tokens.json";
+const MAX_WAIT_MS = 10_000;
+const PAUSE_MS = 1_000;

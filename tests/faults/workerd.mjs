@@ -10,7 +10,7 @@ const BINARY = join(ROOT, "node_modules/workerd/bin/workerd");
 
 /** The built product. @param {Record<string, unknown>} [vars] */
 export function product(vars = {}) {
-  const settings = { SHARDS: "1", SITES: { demo: { public: true } }, ...vars };
+  const settings = { SHARDS: "1", PUBLIC_CACHE_SECONDS: "0", SITES: { demo: { public: true } }, ...vars };
   return {
     modules: { "index.js": join(ROOT, "build/index.js"), "index_bg.wasm": join(ROOT, "build/index_bg.wasm") },
     bindings: [

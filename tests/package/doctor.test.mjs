@@ -41,7 +41,7 @@ test("configuration errors are reported with a remedy", async () => {
   /** @type {[string[], RegExp][]} */
   const table = [
     [["--origin", "https://evil.example"], /pages of https:\/\/evil\.example may not send beacons\n {2}add the origin to `origins` of the site/],
-    [["--site", "nobody"], /returned 404 for [^ ]+: There is no site `nobody` here/],
+    [["--site", "nobody"], /returned 401 for [^ ]+: This site is not public, or there is none of this name/],
     [["--site", "shut"], /returned 401[^]*set READ_TOKEN/],
   ];
   for (const [words, says] of table) {
@@ -52,4 +52,19 @@ test("configuration errors are reported with a remedy", async () => {
   assert.match((await doctor(["--site", "shut"], { READ_TOKEN: "wrong" })).err, /READ_TOKEN is set, but is not the token of this Worker/);
   const open = await doctor(["--site", "shut"], { READ_TOKEN: "token" });
   assert.equal(open.code, 0, open.err);
+});
+
+test("the weak points of the deployment are listed, and change nothing", async () => {
+  const calls = async () => (await (await fetch(`${product.origin}/api/vitals/summary?site=demo&bots=only`)).json()).views;
+  const before = await calls();
+  const { code, out, err } = await doctor(["--security", "--site", "demo"], { READ_TOKEN: "token" });
+  assert.equal(code, 1, err);
+  assert.match(out, /! anybody may read the numbers of demo\n {2}set `public = false`/);
+  assert.match(out, /✗ READ_TOKEN has 5 characters and can be guessed/);
+  assert.doesNotMatch(out, /answers without a token|does not exist is told/);
+  assert.match(out, /Not looked at without --tokens, --edge, --sites\.\n\n1 weak point\.\n$/);
+  assert.equal(await calls(), before);
+  const shut = await doctor(["--security", "--site", "shut"]);
+  assert.equal(shut.code, 0, shut.out);
+  assert.match(shut.out, /No weak point found/);
 });

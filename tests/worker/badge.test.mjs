@@ -49,7 +49,8 @@ test("a badge is cacheable, validates its query, and requires the token of a pri
   assert.equal(again.answer.status, 304);
   assert.equal((await badge("site=shut")).answer.status, 401);
   assert.equal((await badge("site=shut", { authorization: "Bearer token" })).answer.status, 200);
-  assert.equal((await badge("site=nobody")).answer.status, 404);
+  assert.equal((await badge("site=nobody")).answer.status, 401);
+  assert.equal((await badge("site=nobody", { authorization: "Bearer token" })).answer.status, 404);
   assert.equal((await badge("site=demo&metric=SPEED")).answer.status, 400);
   const posted = await fetch(`${product.origin}/badge.svg`, { method: "POST" });
   assert.deepEqual([posted.status, posted.headers.get("allow")], [405, "GET, HEAD"]);

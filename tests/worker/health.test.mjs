@@ -64,17 +64,19 @@ test("an invalid configuration fails the liveness check with 503", async () => {
   }
 });
 
-test("everybody reads the outline, readers the details, token holders the operations", async () => {
+test("readers get the details, token holders the operations, and nobody learns of a site that is not public", async () => {
   const parts = async (/** @type {string} */ site, headers = {}) => {
     const { body } = await request(`/api/health/advanced?site=${site}`, headers);
     return [body.details !== undefined, body.operations !== undefined];
   };
-  assert.deepEqual(await parts("shut"), [false, false]);
-  assert.deepEqual(await parts("shut", { authorization: "Bearer wrong" }), [false, false]);
+  for (const site of ["shut", "nowhere"]) {
+    assert.equal((await request(`/api/health/advanced?site=${site}`)).status, 401);
+    assert.equal((await request(`/api/health/advanced?site=${site}`, { authorization: "Bearer wrong" })).status, 401);
+  }
   assert.deepEqual(await parts("demo"), [true, false]);
   assert.deepEqual(await parts("shut", READ), [true, true]);
   assert.deepEqual(await parts("demo", { authorization: "Bearer manage" }), [true, true]);
-  assert.equal((await request("/api/health/advanced?site=nowhere")).status, 404);
+  assert.equal((await request("/api/health/advanced?site=nowhere", READ)).status, 404);
 });
 
 test("a site without visits is unknown, not healthy", async () => {

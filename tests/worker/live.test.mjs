@@ -1,6 +1,8 @@
 // Live listeners receive each view once, from all shards, across evictions of the objects; without
 // listeners the shards send nothing.
 import assert from "node:assert/strict";
+import { randomBytes } from "node:crypto";
+import http from "node:http";
 import { after, before, test } from "node:test";
 
 import { beacon, serve } from "../product.mjs";
@@ -8,7 +10,7 @@ import { beacon, serve } from "../product.mjs";
 /** @type {Awaited<ReturnType<typeof serve>>} */
 let product;
 before(async () => {
-  product = await serve({ SHARDS: "4", READ_TOKEN: "open sesame", SITES: { demo: { public: true }, alone: { public: true }, full: { public: true }, shut: {} } });
+  product = await serve({ SHARDS: "4", READ_TOKEN: "open sesame", SITES: { demo: { public: true }, alone: { public: true }, full: { public: true }, idle: { public: true }, shut: {} } });
 });
 after(() => product.close());
 
@@ -116,13 +118,41 @@ test("live updates of a private site require the token, which the protocol heade
   assert.deepEqual([posted.status, posted.headers.get("allow")], [405, "GET"]);
 });
 
+test("idle sockets of a few networks make room for others, the oldest first", async () => {
+  /** Opens a socket as a client of a network. @param {string} network @returns {Promise<{ status: number, closed: Promise<void>, end: () => void }>} */
+  const open = (network) =>
+    new Promise((resolve, reject) => {
+      const headers = { connection: "upgrade", upgrade: "websocket", "sec-websocket-version": "13", "sec-websocket-key": randomBytes(16).toString("base64"), "cf-connecting-ip": network };
+      const request = http.request(`${product.origin}/api/live?site=idle`, { headers });
+      request.on("response", (response) => (response.resume(), resolve({ status: response.statusCode ?? 0, closed: Promise.resolve(), end: () => {} })));
+      request.on("upgrade", (_, socket) => resolve({ status: 101, closed: new Promise((done) => socket.once("data", () => done())), end: () => socket.destroy() }));
+      request.on("error", reject);
+      request.end();
+    });
+  const crowd = [];
+  for (let index = 0; index < 80; index += 1) crowd.push(await open(`192.0.2.${index % 4}`));
+  assert.ok(crowd.every(({ status }) => status === 101));
+  assert.equal((await open("192.0.2.0")).status, 429, "a network has twenty places");
+  const honest = await open("198.51.100.1");
+  assert.equal(honest.status, 101);
+  // The first of the crowd is told to come back later.
+  await crowd[0].closed;
+  const reader = await listen("idle", ["edge-vitals.live.v1", `token.${Buffer.from("open sesame").toString("hex")}`]);
+  await product.send(beacon({ site: "idle", id: id() }));
+  await reader.waitForViews(1);
+  await honest.closed;
+  await reader.disconnect();
+  for (const { end } of [...crowd, honest]) end();
+});
+
 test("a listener that sends too much is disconnected, and a site limits its listeners", async () => {
   const talker = await listen("full");
   talker.socket.send("x".repeat(100_000));
   assert.equal(/** @type {CloseEvent} */ (await talker.closed).code, 1008);
-  const crowd = await Promise.all(Array.from({ length: 100 }, () => listen("full")));
+  const crowd = await Promise.all(Array.from({ length: 20 }, () => listen("full")));
   await assert.rejects(listen("full"), /no socket/);
+  const reader = await listen("full", ["edge-vitals.live.v1", `token.${Buffer.from("open sesame").toString("hex")}`]);
   await product.send(beacon({ site: "full", id: id() }));
-  await Promise.all(crowd.map(({ waitForViews }) => waitForViews(1)));
-  await Promise.all(crowd.map(({ disconnect }) => disconnect()));
+  await Promise.all([...crowd, reader].map(({ waitForViews }) => waitForViews(1)));
+  await Promise.all([...crowd, reader].map(({ disconnect }) => disconnect()));
 });

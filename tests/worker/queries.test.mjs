@@ -283,7 +283,7 @@ test("an invalid parameter is rejected by name", async () => {
 
 test("each described path responds as described", async () => {
   for (const path of ["/api/vitals/summary", "/api/budgets", "/api/budgets?path=/x", "/api/budgets/limits", "/api/health"]) assert.equal((await get(path)).answer.status, 200);
-  assert.equal((await get("/api/vitals/summary?site=nobody")).answer.status, 404);
+  assert.equal((await get("/api/vitals/summary?site=nobody")).answer.status, 401);
   const statuses = [];
   for (const [body, query, headers] of /** @type {[string, string, Record<string, string>?][]} */ ([
     [JSON.stringify(beacon()), ""],

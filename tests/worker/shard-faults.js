@@ -1,16 +1,18 @@
 // The product with shards and bindings that fail in every way, on demand. `/faults` takes the number of shards that
 // answer a read only together (`together`); shards by number that throw (`down`), reply with 503 (`refuse`), hang
-// (`hang`) or wait for another's reply (`last`); and whether appends, KV or rate limiters hang (`hangAppends`, `hangKv`,
-// `hangLimiters`). `/asked` returns the most calls that waited at once.
+// (`hang`) or wait for another's reply (`last`); whether appends, KV or rate limiters hang (`hangAppends`, `hangKv`,
+// `hangLimiters`); and whether reads are over their rate (`refuseReads`). `/asked` returns the number of calls, and the
+// most that waited at once.
 import product, { Shard as WorkingShard, TagClock } from "./index.js";
 
-const NONE = { together: 0, down: [], refuse: [], hang: [], last: [], hangAppends: false, hangKv: false, hangLimiters: false };
-/** @type {{ together: number, down: number[], refuse: number[], hang: number[], last: number[], hangAppends: boolean, hangKv: boolean, hangLimiters: boolean }} */
+const NONE = { together: 0, down: [], refuse: [], hang: [], last: [], hangAppends: false, hangKv: false, hangLimiters: false, refuseReads: false };
+/** @type {{ together: number, down: number[], refuse: number[], hang: number[], last: number[], hangAppends: boolean, hangKv: boolean, hangLimiters: boolean, refuseReads: boolean }} */
 let faults = NONE;
 /** @type {(() => void)[]} */
 let waiting = [];
 let mostAtOnce = 0;
 let replies = 0;
+let asked = 0;
 
 /** Resolves when that is true; each step is a timer of this call's own. @param {() => boolean} isDue */
 async function until(isDue) {
@@ -19,11 +21,12 @@ async function until(isDue) {
 
 const forever = () => new Promise(() => {});
 const limiter = { limit: () => (faults.hangLimiters ? forever() : Promise.resolve({ success: true })) };
+const readLimiter = { limit: () => (faults.hangLimiters ? forever() : Promise.resolve({ success: !faults.refuseReads })) };
 /** A KV without a budgets.json, or one that hangs. */
 const kv = { get: () => (faults.hangKv ? forever() : Promise.resolve(null)), getWithMetadata: forever, put: forever, list: forever, delete: forever };
 
 /** @param {any} env */
-const faultyEnv = (env) => ({ ...env, BUDGETS: kv, INGEST_RATE: limiter, SITE_RATE: limiter });
+const faultyEnv = (env) => ({ ...env, BUDGETS: kv, INGEST_RATE: limiter, SITE_RATE: limiter, READ_RATE: readLimiter });
 
 export class Shard extends WorkingShard {
   /** @param {any} ctx @param {any} env */
@@ -39,6 +42,7 @@ export class Shard extends WorkingShard {
   /** @param {Request} request */
   async fetch(request) {
     const number = this.#number;
+    asked += 1;
     if (faults.down.includes(number)) throw new Error("the shard is unavailable");
     if (faults.refuse.includes(number)) return new Response(null, { status: 503 });
     if (faults.hang.includes(number)) return new Promise((resolve) => setTimeout(() => resolve(new Response(null, { status: 503 })), 600_000));
@@ -68,10 +72,10 @@ export default {
   /** @param {Request} request @param {any} env @param {any} context */
   async fetch(request, env, context) {
     const { pathname } = new URL(request.url);
-    if (pathname === "/asked") return Response.json({ mostAtOnce });
+    if (pathname === "/asked") return Response.json({ asked, mostAtOnce });
     if (pathname !== "/faults") return product.fetch(request, faultyEnv(env), context);
     faults = { ...NONE, ...(await request.json()) };
-    [waiting, mostAtOnce, replies] = [[], 0, 0];
+    [waiting, mostAtOnce, replies, asked] = [[], 0, 0, 0];
     return new Response("");
   },
 };

@@ -44,7 +44,8 @@ for (const [shards, together] of [[1, 1], [16, 16], [64, 32]]) {
 let site;
 let [views, missing] = [0, 0];
 before(async () => {
-  site = await serve("partial", { SHARDS: "4", READ_TOKEN: "read sesame" });
+  const EDGE = JSON.stringify({ routes: [{ host: "shop.example", path: "/**", origin: "http://127.0.0.1:1", site: "demo" }] });
+  site = await serve("partial", { SHARDS: "4", READ_TOKEN: "read sesame", CACHE_TOKEN: "cache sesame", EDGE });
   for (let visit = 0; visit < 400; visit += 1) assert.equal((await site.visit({ m: { LCP: 500 } })).status, 200);
   await site.faults({});
   const { body } = await site.read(SUMMARY);
@@ -95,6 +96,14 @@ test("every document of a part of the shards says so", async () => {
   assert.match((await site.read("/badge.svg?site=demo")).text, /data incomplete/);
   // A table cannot say that a part is missing.
   assert.equal((await site.read("/api/vitals/series?site=demo&format=csv")).status, 503);
+});
+
+test("the cache's analytics of a part of the shards say so", async () => {
+  await site.faults({ refuse: [2] });
+  const { status, body } = await site.read("/api/cache/analytics", { authorization: "Bearer cache sesame" });
+  assert.deepEqual([status, body.shards], [200, { demo: { answered: 3, of: 4, unanswered: [2] } }]);
+  await site.faults({});
+  assert.equal((await site.read("/api/cache/analytics", { authorization: "Bearer cache sesame" })).body.shards, undefined);
 });
 
 test("the health of a site is degraded and names the shards that did not answer", async () => {

@@ -17,11 +17,14 @@ import { warmByCall } from "./warm.js";
  * @param {string} path
  */
 export async function manage(request, env, context, path) {
-  const refusal = wasm.authorize_call(env, request.method, path, request.headers.get("authorization") ?? "", request.headers.get("accept-encoding") ?? undefined);
-  if (refusal) return toResponse(refusal);
+  const { headers } = request;
+  const address = headers.get("cf-connecting-ip") ?? "";
+  const caller = wasm.authorize_call(env, request.method, path, headers.get("authorization") ?? "", address, headers.get("accept-encoding") ?? undefined);
+  if (typeof caller !== "string") return toResponse(caller);
   const action = path.slice("/api/cache/".length);
   const { target, response } = await perform(action, request, env, context, new URL(request.url).searchParams);
   const record = JSON.stringify({ action, what: target.slice(0, MAX_TARGET_LENGTH), outcome: String(response.status) });
+  if (request.method === "POST") context.waitUntil(wasm.record_cache_call(env, caller, path, target, address, response.status));
   // A call that cannot be recorded is not undone.
   context.waitUntil(callClock(env, "/record", record).catch((error) => console.error("a management call was not recorded:", error)));
   return response;

@@ -65,7 +65,16 @@ export function take_transitions(): string | undefined;
 export function take_prefetch_quota(perMinute: number, now: number): boolean;
 export function flush_traffic(env: WorkerEnv): Promise<boolean>;
 
-export function authorize_call(env: WorkerEnv, method: string, path: string, authorization: string, acceptEncoding: string | undefined): ReadyResponse | undefined;
+/** Returns the key of a question that anybody may ask. */
+export function public_question(env: WorkerEnv, method: string, url: string, accept: string, authorization: string, address: string): string | undefined;
+export function public_answer(env: WorkerEnv, key: string, method: string, ifNoneMatch: string, origin: string | undefined, now: number): Response | undefined;
+export function keep_public_answer(key: string, status: number, head: string, body: Uint8Array, now: number): void;
+export function shared_answer(env: WorkerEnv, status: number, head: string, body: Uint8Array, method: string, ifNoneMatch: string, origin: string | undefined, now: number): Response | undefined;
+export function refuse_read(env: WorkerEnv, reason: string, origin: string | undefined): Response | undefined;
+
+/** Returns the name of the caller's token. */
+export function authorize_call(env: WorkerEnv, method: string, path: string, authorization: string, address: string, acceptEncoding: string | undefined): string | ReadyResponse;
+export function record_cache_call(env: WorkerEnv, by: string, call: string, detail: string, address: string, status: number): Promise<void>;
 export function read_purge(body: string): string | ReadyResponse;
 export function warm_list(strategy: string, body: string, max: string | undefined, now: number): string | ReadyResponse;
 export function scheduled_warming(env: WorkerEnv): string | undefined;
@@ -81,6 +90,8 @@ export function ingest(
   userAgent: string,
   mobileHint: string | undefined,
   country: string | undefined,
+  authorization: string,
+  address: string,
   wantsVerdicts: boolean,
   now: number,
 ): Response | [verdicts: string | undefined, allowedOrigin: string | undefined, site: string, ...rows: string[]] | undefined;

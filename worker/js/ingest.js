@@ -1,7 +1,7 @@
 // The ingest of beacons, the path whose cost matters most: one call into Rust with all data of the beacon, and
 // one RPC to its shard instead of a request.
 import * as wasm from "./index.js";
-import { delay, resolvesWithin } from "./promises.js";
+import { delay, isWithinRate, resolvesWithin } from "./promises.js";
 
 /**
  * Ingests a beacon.
@@ -16,9 +16,10 @@ export async function ingest(request, env, context, ownOrigin, query) {
   const origin = headers.get("origin") ?? undefined;
   /** @param {string} reason @param {string} [site] */
   const reject = (reason, site) => countRejections(wasm.reject(env, reason, site, origin), env, context);
+  const address = headers.get("cf-connecting-ip") ?? "";
   if (env.INGEST_RATE) {
-    const network = wasm.client_network(headers.get("cf-connecting-ip") ?? "");
-    if (!(await isWithinRate(env.INGEST_RATE, network, undefined))) return reject("too-many");
+    const network = wasm.client_network(address);
+    if (!(await isAdmitted(env.INGEST_RATE, network, undefined))) return reject("too-many");
   }
   const body = await readBeacon(request, headers.get("content-length"));
   if (!body) return reject("too-large");
@@ -27,11 +28,13 @@ export async function ingest(request, env, context, ownOrigin, query) {
   const agent = headers.get("user-agent") ?? "";
   const mobileHint = headers.get("sec-ch-ua-mobile") ?? undefined;
   const country = headers.get("cf-ipcountry") ?? undefined;
+  // Of pages, no header field but the origin counts; a backend that sends reports may have to sign in.
+  const authorization = query === undefined ? "" : (headers.get("authorization") ?? "");
   const wantsVerdicts = headers.get("prefer")?.includes("return=representation") ?? false;
-  const outcome = wasm.ingest(env, body, query, ownOrigin, origin, agent, mobileHint, country, wantsVerdicts, now);
+  const outcome = wasm.ingest(env, body, query, ownOrigin, origin, agent, mobileHint, country, authorization, address, wantsVerdicts, now);
   if (!Array.isArray(outcome)) return countRejections(outcome, env, context);
   const [verdicts, allowedOrigin, site, ...rows] = outcome;
-  if (env.SITE_RATE && !(await isWithinRate(env.SITE_RATE, site, site))) return reject("too-many", site);
+  if (env.SITE_RATE && !(await isAdmitted(env.SITE_RATE, site, site))) return reject("too-many", site);
   try {
     /** @type {Promise<boolean>[]} */
     const stored = [];
@@ -133,9 +136,8 @@ function countRejections(response, env, context) {
  * @param {string} key
  * @param {string | undefined} site
  */
-async function isWithinRate(limiter, key, site) {
-  const answer = limiter.limit({ key }).then(({ success }) => success, () => null);
-  const isWithin = (await resolvesWithin(answer, LIMITER_TIMEOUT_MS)) ? await answer : null;
+async function isAdmitted(limiter, key, site) {
+  const isWithin = await isWithinRate(limiter, key);
   if (isWithin === null) wasm.count_unlimited(site);
   return isWithin ?? true;
 }
@@ -175,7 +177,6 @@ const SILENT_SLICES = 4;
 const SLICE_MS = 50;
 const FIRST_BUDGETS_TIMEOUT_MS = 200;
 const BUDGETS_TIMEOUT_MS = 5_000;
-const LIMITER_TIMEOUT_MS = 50;
 const BATCH_DELAY_MS = 2;
 const MAX_BEACON_BYTES = 65_536;
 // A call to a shard stays small.

@@ -8,6 +8,7 @@ interface WorkerEnv {
     put(key: string, value: Uint8Array, options: { expirationTtl: number }): Promise<void>;
   };
   INGEST_RATE?: RateLimiter;
+  READ_RATE?: RateLimiter;
   SITE_RATE?: RateLimiter;
 }
 

@@ -46,6 +46,18 @@ export async function fetchWithTimeout(ms, call) {
   }
 }
 
+/**
+ * Asks a rate limiter whether a call is within the rate; null if it does not answer in time.
+ * @param {{ limit(options: { key: string }): Promise<{ success: boolean }> }} limiter
+ * @param {string} key
+ */
+export async function isWithinRate(limiter, key) {
+  const answer = limiter.limit({ key }).then(({ success }) => success, () => null);
+  return (await resolvesWithin(answer, LIMITER_TIMEOUT_MS)) ? answer : null;
+}
+
+const LIMITER_TIMEOUT_MS = 50;
+
 /** @param {unknown} error */
 export const isTimeout = (error) => error instanceof Error && error.name === "TimeoutError";
 

@@ -4,6 +4,7 @@ import * as wasm from "./index.js";
 import { ingest } from "./ingest.js";
 import { guard } from "./module.js";
 import { CACHE_ADMIN_PREFIX, OWN_PATHS, RESERVED_PATHS } from "./own_paths.js";
+import { read } from "./reads.js";
 import { serve } from "./serve.js";
 import { warmByCron } from "./warm.js";
 
@@ -48,5 +49,5 @@ export default {
 function route(request, env, context, url, path) {
   if (path.startsWith(CACHE_ADMIN_PREFIX)) return manage(request, env, context, path);
   const response = OWN_PATHS.has(path) || RESERVED_PATHS.test(path) ? undefined : serve(request, env, context, url);
-  return response ?? wasm.fetch(request, env, context);
+  return response ?? read(request, env, context);
 }

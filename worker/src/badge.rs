@@ -5,14 +5,20 @@ use report::budget_badge::badge_svg;
 use report::query_parameters::BY_PAGE;
 use worker::{Env, Request};
 
+use crate::admission::Admission;
 use crate::config::Config;
 use crate::query_api::QueryRequest;
 use crate::response::{self, HandlerResult};
 use crate::{budgets, shard_client};
 
-pub(crate) async fn badge(request: &Request, env: &Env, config: &Config) -> HandlerResult {
-    let asked = QueryRequest::from_request(request, env, config)?;
-    let query = asked.parameters.query("", BY_PAGE, None)?;
+pub(crate) async fn badge(
+    request: &Request,
+    env: &Env,
+    config: &Config,
+    admission: &Admission,
+) -> HandlerResult {
+    let asked = QueryRequest::new(request, admission, config)?;
+    let query = asked.query("", BY_PAGE, None)?;
     let metric = asked.parameters.metric()?;
     let read = shard_client::query(env, config, &asked.site, &query).await?;
     let budgets = budgets::in_force(&read.merged.budget_history)?;

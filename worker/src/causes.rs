@@ -4,14 +4,20 @@ use report::cause_report::{CauseQuery, causes_response};
 use report::query_parameters::BY_PAGE;
 use worker::{Env, Request};
 
+use crate::admission::Admission;
 use crate::config::Config;
 use crate::query_api::QueryRequest;
 use crate::response::{self, CONTENT_TYPE_JSON, HandlerResult};
 use crate::shard_client::read_all;
 
-pub(crate) async fn causes(request: &Request, env: &Env, config: &Config) -> HandlerResult {
-    let asked = QueryRequest::from_request(request, env, config)?;
-    let query = asked.parameters.query("", BY_PAGE, None)?;
+pub(crate) async fn causes(
+    request: &Request,
+    env: &Env,
+    config: &Config,
+    admission: &Admission,
+) -> HandlerResult {
+    let asked = QueryRequest::new(request, admission, config)?;
+    let query = asked.query("", BY_PAGE, None)?;
     let metric = asked.parameters.metric()?;
     let question = CauseQuery::from_series(&query);
     let read = read_all(env, config, &asked.site, question.clone()).await?;

@@ -6,10 +6,12 @@ use std::fmt;
 use std::rc::Rc;
 
 use alerting::channel::ChannelConfig;
+use auth::{ALL_SITES, TokenTable};
 use export::config::ExportConfig;
 use ledger::{Retention, RouteTemplates, SHARD_COUNT_HELP, SamplingRates, ShardLayout};
 use outbox::{PushConfig, Sink};
 use serde::Deserialize;
+use wire::routes::Right;
 use worker::Env;
 
 /// The configuration of one deployment.
@@ -31,6 +33,10 @@ pub(crate) struct Config {
     pub(crate) exports: ExportConfig,
     /// Where people look, as notices link it.
     pub(crate) dashboard_url: String,
+    /// The tokens of callers.
+    pub(crate) tokens: TokenTable,
+    /// The time for which answers that need no token are shared.
+    pub(crate) public_answer_age_ms: u64,
 }
 
 /// One site.
@@ -52,6 +58,9 @@ pub(crate) struct SiteConfig {
     /// Its shards; those of `SHARDS` if absent.
     #[serde(default)]
     shards: Option<ShardLayout>,
+    /// True if reports of web-vitals are taken from holders of a token alone: a backend sends them, not pages.
+    #[serde(default)]
+    pub(crate) reports_need_token: bool,
     /// The sample weights that its pages send.
     #[serde(default)]
     pub(crate) sampling: SamplingRates,
@@ -112,7 +121,34 @@ impl Config {
         let exports = ExportConfig::from_variables(text, env!("CARGO_PKG_VERSION"))
             .map_err(|mistake| ConfigError(mistake.to_string()))?;
         let dashboard_url = env.var("DASHBOARD_URL").map(|text| text.to_string()).unwrap_or_default();
-        Ok(Self { sites, shards, retention, push, origin_health, channels, exports, dashboard_url })
+        let tokens = read_tokens(env)?;
+        let public_answer_age_ms = match text("PUBLIC_CACHE_SECONDS") {
+            None => DEFAULT_PUBLIC_CACHE_SECONDS,
+            Some(text) => {
+                let seconds = text.parse().ok().filter(|seconds| *seconds <= MAX_PUBLIC_CACHE_SECONDS);
+                let mistake = || {
+                    ConfigError(format!(
+                        "PUBLIC_CACHE_SECONDS must be a whole number from 0 to {MAX_PUBLIC_CACHE_SECONDS}"
+                    ))
+                };
+                seconds.ok_or_else(mistake)?
+            }
+        } * 1000;
+        if sites.contains_key(ALL_SITES) {
+            return Err(ConfigError("SITES has a site `*`, which stands for all sites".into()));
+        }
+        Ok(Self {
+            sites,
+            shards,
+            retention,
+            push,
+            origin_health,
+            channels,
+            exports,
+            dashboard_url,
+            tokens,
+            public_answer_age_ms,
+        })
     }
 
     /// Returns the shards of a site.
@@ -132,6 +168,21 @@ impl Config {
     }
 }
 
+/// Reads the secrets for all sites, and the table of tokens for each.
+fn read_tokens(env: &Env) -> Result<TokenTable, ConfigError> {
+    let secret = |name: &str| env.secret(name).map(|secret| secret.to_string()).unwrap_or_default();
+    let mut tokens =
+        TokenTable::parse(&secret("ACCESS_TOKENS")).map_err(|mistake| ConfigError(mistake.to_string()))?;
+    for right in [Right::Read, Right::Manage, Right::Cache] {
+        if let Some(name) = right.secret() {
+            tokens.add_secret(name, &secret(name), &[right]);
+        }
+    }
+    Ok(tokens)
+}
+
+const DEFAULT_PUBLIC_CACHE_SECONDS: u64 = 5;
+const MAX_PUBLIC_CACHE_SECONDS: u64 = 60;
 /// Ten years.
 const MAX_RETENTION_DAYS: u64 = 3650;
 

@@ -3,26 +3,32 @@
 use export::prometheus::{self, ExpositionFormat};
 use export::{Gauge, otlp};
 use wire::ApiError;
+use wire::routes::Right;
 use worker::{Env, Error, Request};
 
+use crate::admission::Admission;
 use crate::clock::now;
 use crate::config::Config;
 use crate::response::{self, HandlerError, HandlerResult};
 use crate::shard_client::call_coordinator;
 use crate::shard_protocol::ReadTotals;
-use crate::{auth, health, outbound};
+use crate::{health, outbound};
 
 /// `GET /metrics`: all sites that the request may read, or the one that it names.
-pub(crate) async fn metrics(request: &Request, env: &Env, config: &Config) -> HandlerResult {
-    let url = request.url()?;
-    let named = url.query_pairs().any(|(name, _)| name == "site");
-    let only = if named { Some(auth::requested_site(request, config)?) } else { None };
-    let holds_token = auth::can_read(request, env)?;
-    let is_selected = |name: &&String| only.as_ref().is_none_or(|only| only == *name);
-    let may_read = |name: &&String| holds_token || config.sites.get(*name).is_some_and(|site| site.public);
+pub(crate) async fn metrics(
+    request: &Request,
+    env: &Env,
+    config: &Config,
+    admission: &Admission,
+) -> HandlerResult {
+    let Admission { site, names_site, caller, .. } = admission;
+    let is_selected = |name: &&String| !names_site || *name == site;
+    let may_read = |name: &&String| {
+        caller.may(Right::Read, name) || config.sites.get(*name).is_some_and(|site| site.public)
+    };
     let sites: Vec<&String> = config.sites.keys().filter(is_selected).filter(may_read).collect();
     if sites.is_empty() {
-        return Err(ApiError::NeedsToken { secret: auth::READ_TOKEN }.into());
+        return Err(ApiError::Unauthorized { right: Right::Read }.into());
     }
     let mut all = Vec::new();
     for site in sites {

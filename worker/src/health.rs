@@ -11,21 +11,25 @@ use traffic::TrafficStats;
 use wire::{ApiError, ShardCoverage, UnixMillis, WindowSpan};
 use worker::{Env, Request};
 
+use crate::admission::Admission;
+use crate::budgets;
 use crate::clock::now;
 use crate::config::Config;
 use crate::response::{self, HandlerError, HandlerResult};
 use crate::shard_client::{self, COORDINATOR, call_coordinator};
 use crate::shard_protocol::ReadStatus;
 use crate::traffic_collector::read_sum;
-use crate::{auth, budgets};
 
-/// `GET /api/health/advanced`: the document, as far as the request may read it.
-pub(crate) async fn advanced(request: &Request, env: &Env, config: &Config) -> HandlerResult {
-    let site = auth::requested_site(request, config)?;
-    let is_public = config.sites.get(&site).is_some_and(|site| site.public);
-    let holds_token = auth::can_read(request, env)?;
-    let report = snapshot(env, config, &site).await?.redacted(is_public || holds_token, holds_token);
-    let cache = if holds_token || !is_public { "private, max-age=5" } else { "public, max-age=5" };
+/// `GET /api/health/advanced`: the document; its operations for holders of a token.
+pub(crate) async fn advanced(
+    request: &Request,
+    env: &Env,
+    config: &Config,
+    admission: &Admission,
+) -> HandlerResult {
+    let holds_token = admission.holds_read_token();
+    let report = snapshot(env, config, &admission.site).await?.redacted(true, holds_token);
+    let cache = if holds_token { "private, max-age=5" } else { "public, max-age=5" };
     let body = serde_json::to_vec(&report).map_err(worker::Error::from)?;
     let status = if report.status == "fail" { 503 } else { 200 };
     let response = response::conditional(request, CONTENT_TYPE_HEALTH_JSON, cache, body)?;

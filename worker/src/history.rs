@@ -4,7 +4,7 @@ use alerting::health_history::HealthHistory;
 use report::status_history::StatusHistory;
 use worker::{Env, Error, Request};
 
-use crate::auth;
+use crate::admission::Admission;
 use crate::clock::now;
 use crate::config::Config;
 use crate::query_api::QueryRequest;
@@ -13,11 +13,16 @@ use crate::shard_client::call_coordinator;
 use crate::shard_protocol::{HistoryQuery, HistoryResult};
 
 /// `GET /api/health/history`: the status for readers of the site, and the incidents for holders of a token.
-pub(crate) async fn history(request: &Request, env: &Env, config: &Config) -> HandlerResult {
-    let asked = QueryRequest::from_request(request, env, config)?;
-    let query = asked.parameters.query("", &[], None)?;
+pub(crate) async fn history(
+    request: &Request,
+    env: &Env,
+    config: &Config,
+    admission: &Admission,
+) -> HandlerResult {
+    let asked = QueryRequest::new(request, admission, config)?;
+    let query = asked.query("", &[], None)?;
     let (from, to) = (query.from, query.to.min(now()));
-    let with_incidents = auth::can_read(request, env)?;
+    let with_incidents = asked.holds_read_token;
     let HistoryResult { periods, incidents, more_incidents } =
         call_coordinator(env, &asked.site, HistoryQuery { from, to, with_incidents }).await?;
     let document = HealthHistory {

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use ledger::{ClientInfo, JournalRow, MetricLimits, UNKNOWN_WEIGHT, ViewRecord, shard_name};
 use report::beacon_verdicts::{limits_for, within_budget_json};
+use wire::routes::Right;
 use wire::web_vitals::WebVitalsReport;
 use wire::{ApiError, Beacon, UnixMillis, beacon};
 use worker::js_sys::Array;
@@ -14,7 +15,7 @@ use worker::{Env, Url};
 
 use crate::config::{Config, SiteConfig};
 use crate::response::{self, HandlerError};
-use crate::{budgets, rejection_counter};
+use crate::{admission, budgets, rejection_counter};
 
 /// A request, as read by the shim.
 #[derive(Debug)]
@@ -27,6 +28,8 @@ struct BeaconRequest<'a> {
     user_agent: &'a str,
     mobile_hint: Option<&'a str>,
     country: Option<&'a str>,
+    authorization: &'a str,
+    address: &'a str,
     /// True if the sender requests the verdicts of its values.
     wants_verdicts: bool,
     now: UnixMillis,
@@ -56,6 +59,8 @@ pub fn ingest(
     user_agent: &str,
     mobile_hint: Option<String>,
     country: Option<String>,
+    authorization: &str,
+    address: &str,
     wants_verdicts: bool,
     now: f64,
 ) -> JsValue {
@@ -70,6 +75,8 @@ pub fn ingest(
         user_agent,
         mobile_hint,
         country,
+        authorization,
+        address,
         wants_verdicts,
         now,
     };
@@ -149,6 +156,9 @@ impl BeaconRequest<'_> {
                 *claimed_site = Some(site.clone());
                 let reports = WebVitalsReport::parse(self.body, &path)?;
                 let settings = self.authorize_site(config, &site)?;
+                if settings.reports_need_token {
+                    self.authorize_report(config, &site)?;
+                }
                 self.ingest_reports(config, settings, site, &reports)
             }
             None => {
@@ -159,6 +169,14 @@ impl BeaconRequest<'_> {
                 self.ingest_beacon(config, settings, beacon)
             }
         }
+    }
+
+    /// Returns an error unless the sender may report for the site.
+    fn authorize_report(&self, config: &Config, site: &str) -> Result<(), ApiError> {
+        let token = admission::bearer_token(self.authorization).unwrap_or_default();
+        let caller = admission::sign_in(config, token, &wire::client_network(self.address))?;
+        let right = Right::IngestReport;
+        if caller.may(right, site) { Ok(()) } else { Err(ApiError::Unauthorized { right }) }
     }
 
     fn ingest_beacon(

@@ -3,19 +3,16 @@
 use wire::lab::{LabReport, LabResult, LabUpload, LabUploadResponse, VERSION};
 use worker::{Env, Error, Request};
 
-use crate::auth;
+use crate::admission::Admission;
 use crate::clock::now;
-use crate::config::Config;
-use crate::query_api;
 use crate::response::{self, CONTENT_TYPE_JSON, HandlerResult};
 use crate::shard_client::call_coordinator;
 use crate::shard_protocol::{ReadLabResults, StoreLabResults};
 
 /// `POST /api/lab`: stores the medians of a run.
-pub(crate) async fn upload(request: &Request, env: &Env, config: &Config) -> HandlerResult {
-    let site = auth::requested_site(request, config)?;
-    auth::require(auth::has_token(request, env, auth::MANAGE_TOKEN)?, auth::MANAGE_TOKEN)?;
-    let upload: LabUpload = auth::json_body(request).await?;
+pub(crate) async fn upload(request: &Request, env: &Env, admission: &Admission) -> HandlerResult {
+    let site = admission.site.clone();
+    let upload: LabUpload = admission.json_body(request).await?;
     let upload = upload.validate()?;
     let results: Vec<LabResult> = upload
         .pages
@@ -32,9 +29,8 @@ pub(crate) async fn upload(request: &Request, env: &Env, config: &Config) -> Han
 }
 
 /// `GET /api/lab`: the latest result of each page and device class.
-pub(crate) async fn list(request: &Request, env: &Env, config: &Config) -> HandlerResult {
-    let site = auth::requested_site(request, config)?;
-    query_api::authorize_read(request, env, config, &site)?;
+pub(crate) async fn list(request: &Request, env: &Env, admission: &Admission) -> HandlerResult {
+    let site = admission.site.clone();
     let pages = call_coordinator(env, &site, ReadLabResults).await?;
     let lab = LabReport { v: VERSION, site, pages };
     response::conditional(

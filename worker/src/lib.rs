@@ -2,8 +2,9 @@
 //! pages and cache calls to [`edge`], and everything else to [`fetch`]. Decisions about vitals, windows,
 //! budgets and verdicts are made in crates that do not depend on the platform.
 
+mod admission;
 mod alerts;
-mod auth;
+mod audit;
 mod badge;
 mod budgets;
 mod causes;
@@ -19,6 +20,7 @@ mod lab;
 mod live;
 mod outbound;
 mod performance;
+mod public_answer;
 mod push;
 mod query_api;
 mod rejection_counter;
@@ -36,6 +38,7 @@ use wire::ApiError;
 use wire::routes::{self, Endpoint, Resolution};
 use worker::{Context, Env, Request, Response, Result, ScheduleContext, ScheduledEvent, event};
 
+use crate::admission::Admission;
 use crate::config::Config;
 use crate::response::{HandlerError, HandlerResult};
 
@@ -76,37 +79,57 @@ async fn fetch(request: Request, env: Env, context: Context) -> Result<Response>
 }
 
 /// Calls the handler of an endpoint.
+/// Admits a request to its endpoint, answers it, and records it in the audit log if it changes something.
 async fn call(endpoint: Endpoint, request: &Request, env: &Env, config: &Config) -> HandlerResult {
+    let endpoint = query_api::effective_endpoint(endpoint, request)?;
+    let admission = admission::admit(endpoint, request, config)?;
+    let outcome = answer(endpoint, request, env, config, &admission).await;
+    if endpoint.access().is_audited() {
+        audit::record(env, endpoint, &admission, &outcome).await;
+    }
+    outcome
+}
+
+async fn answer(
+    endpoint: Endpoint,
+    request: &Request,
+    env: &Env,
+    config: &Config,
+    admission: &Admission,
+) -> HandlerResult {
     match endpoint {
-        Endpoint::Summary => query_api::summary(request, env, config).await,
-        Endpoint::Series => query_api::series(request, env, config).await,
-        Endpoint::Routes => query_api::routes(request, env, config).await,
-        Endpoint::Distribution => query_api::distribution(request, env, config).await,
-        Endpoint::Compare => query_api::compare(request, env, config).await,
-        Endpoint::Causes => causes::causes(request, env, config).await,
-        Endpoint::LabReport => lab::list(request, env, config).await,
-        Endpoint::LabUpload => lab::upload(request, env, config).await,
-        Endpoint::Live => live::listen(request, env, config).await,
-        Endpoint::BudgetReport => query_api::budget_report(request, env, config).await,
+        Endpoint::Summary => query_api::summary(request, env, config, admission).await,
+        Endpoint::Series => query_api::series(request, env, config, admission).await,
+        Endpoint::Routes => query_api::routes(request, env, config, admission).await,
+        Endpoint::Distribution => query_api::distribution(request, env, config, admission).await,
+        Endpoint::Compare => query_api::compare(request, env, config, admission).await,
+        Endpoint::Causes => causes::causes(request, env, config, admission).await,
+        Endpoint::LabReport => lab::list(request, env, admission).await,
+        Endpoint::LabUpload => lab::upload(request, env, admission).await,
+        Endpoint::Live => live::listen(request, env, config, admission).await,
+        Endpoint::BudgetReport => query_api::budget_report(request, env, config, admission).await,
         Endpoint::PathLimits => query_api::path_limits(request, env).await,
-        Endpoint::Badge => badge::badge(request, env, config).await,
-        Endpoint::PerformanceDashboard => performance::dashboard(request, env, config).await,
-        Endpoint::PerformanceMetrics => performance::metrics(request, env, config).await,
-        Endpoint::PerformanceQueries => performance::queries(request, env, config).await,
-        Endpoint::PerformanceBottlenecks => performance::bottlenecks(request, env, config).await,
-        Endpoint::PerformanceRecommendations => performance::recommendations(request, env, config).await,
-        Endpoint::PerformanceAnalytics => performance::analytics(request, env, config).await,
-        Endpoint::MonitoringStart => performance::set_monitoring(request, env, config, true).await,
-        Endpoint::MonitoringStop => performance::set_monitoring(request, env, config, false).await,
-        Endpoint::Health => health::advanced(request, env, config).await,
-        Endpoint::HealthHistory => history::history(request, env, config).await,
-        Endpoint::Metrics => export::metrics(request, env, config).await,
-        Endpoint::PushStatus => push::status(request, env, config).await,
-        Endpoint::PushRetry => push::retry(request, env, config).await,
-        Endpoint::Alerts => alerts::list(request, env, config).await,
-        Endpoint::AlertAcknowledge => alerts::acknowledge(request, env, config).await,
-        Endpoint::AlertSilence => alerts::silence(request, env, config).await,
-        Endpoint::AlertUnsilence => alerts::unsilence(request, env, config).await,
+        Endpoint::Badge => badge::badge(request, env, config, admission).await,
+        Endpoint::PerformanceDashboard => performance::dashboard(request, env, config, admission).await,
+        Endpoint::PerformanceMetrics => performance::metrics(request, env, config, admission).await,
+        Endpoint::PerformanceQueries => performance::queries(request, env, config, admission).await,
+        Endpoint::PerformanceBottlenecks => performance::bottlenecks(request, env, config, admission).await,
+        Endpoint::PerformanceRecommendations => {
+            performance::recommendations(request, env, config, admission).await
+        }
+        Endpoint::PerformanceAnalytics => performance::analytics(request, env, config, admission).await,
+        Endpoint::MonitoringStart => performance::set_monitoring(env, config, admission, true).await,
+        Endpoint::MonitoringStop => performance::set_monitoring(env, config, admission, false).await,
+        Endpoint::Health => health::advanced(request, env, config, admission).await,
+        Endpoint::HealthHistory => history::history(request, env, config, admission).await,
+        Endpoint::Metrics => export::metrics(request, env, config, admission).await,
+        Endpoint::PushStatus => push::status(env, admission).await,
+        Endpoint::PushRetry => push::retry(request, env, admission).await,
+        Endpoint::Alerts => alerts::list(env, admission).await,
+        Endpoint::AlertAcknowledge => alerts::acknowledge(request, env, admission).await,
+        Endpoint::AlertSilence => alerts::silence(request, env, admission).await,
+        Endpoint::AlertUnsilence => alerts::unsilence(request, env, admission).await,
+        Endpoint::Audit => audit::list(request, env, admission).await,
         // `fetch` answers these without CORS and without a site.
         Endpoint::Liveness | Endpoint::IngestPreflight => Err(ApiError::NotFound.into()),
         // shim.js hands beacons to `ingest` and cache calls to worker/js/admin.js.

@@ -4,22 +4,27 @@
 use wire::{ApiError, live};
 use worker::{Env, Request, ResponseBuilder, WebSocket};
 
+use crate::admission::Admission;
 use crate::config::Config;
 use crate::response::HandlerResult;
 use crate::shard_client::{call_and_merge, open_live_socket};
 use crate::shard_protocol::StartForwarding;
-use crate::{auth, query_api};
 
 /// Connects a listener.
-pub(crate) async fn listen(request: &Request, env: &Env, config: &Config) -> HandlerResult {
+pub(crate) async fn listen(
+    request: &Request,
+    env: &Env,
+    config: &Config,
+    admission: &Admission,
+) -> HandlerResult {
     let headers = request.headers();
     let is_socket = headers.get("upgrade")?.is_some_and(|upgrade| upgrade.eq_ignore_ascii_case("websocket"));
     if !is_socket {
         return Err(ApiError::UpgradeRequired.into());
     }
-    let site = auth::requested_site(request, config)?;
-    query_api::authorize_read(request, env, config, &site)?;
-    let socket = open_live_socket(env, &site).await?;
+    let is_reader = admission.holds_read_token();
+    let site = admission.site.clone();
+    let socket = open_live_socket(env, &site, &admission.network, is_reader).await?;
     // The coordinator has the socket before the others relay to it; otherwise it would reply that there are no
     // listeners.
     let others = config.shards_of(&site).indices().skip(1);
@@ -43,4 +48,4 @@ fn close_with_retry(socket: &WebSocket) -> worker::Result<()> {
 }
 
 /// The WebSocket close code registry of RFC 6455: Try Again Later.
-const CLOSE_TRY_AGAIN_LATER: u16 = 1013;
+pub(crate) const CLOSE_TRY_AGAIN_LATER: u16 = 1013;

@@ -21,21 +21,27 @@ use report::stats_format::stats;
 use wire::{Metric, ShardCoverage, WindowSpan};
 use worker::{Env, Error, Request};
 
+use crate::admission::Admission;
 use crate::config::Config;
 use crate::query_api::QueryRequest;
 use crate::response::{self, CONTENT_TYPE_JSON, HandlerError, HandlerResult};
 use crate::shard_client::{self, SiteRead, call_all, read_all};
 use crate::shard_protocol::SetMonitoring;
 use crate::traffic_collector::read_sum;
-use crate::{auth, budgets, health};
+use crate::{budgets, health};
 
 /// `GET /api/performance/dashboard`: health, bottlenecks and recommendations in one document.
-pub(crate) async fn dashboard(request: &Request, env: &Env, config: &Config) -> HandlerResult {
-    let asked = QueryRequest::from_request(request, env, config)?;
+pub(crate) async fn dashboard(
+    request: &Request,
+    env: &Env,
+    config: &Config,
+    admission: &Admission,
+) -> HandlerResult {
+    let asked = QueryRequest::new(request, admission, config)?;
     let (report, (query, found)) =
         try_join(health::snapshot(env, config, &asked.site), load_evidence(env, config, &asked)).await?;
     // As in the health document, operations need a token.
-    let operations = if auth::can_read(request, env)? { report.operations } else { None };
+    let operations = if asked.holds_read_token { report.operations } else { None };
     let shards = ShardCoverage::of_both(report.shards, found.shards);
     let places = found.evidence.page_metrics(&found.budgets);
     let (mut bottlenecks, mut advice) = (rank(&places), advise(&places));
@@ -64,9 +70,14 @@ pub(crate) async fn dashboard(request: &Request, env: &Env, config: &Config) -> 
 }
 
 /// `GET /api/performance/metrics`: figures of vitals, requests, cache and backend queries.
-pub(crate) async fn metrics(request: &Request, env: &Env, config: &Config) -> HandlerResult {
-    let asked = QueryRequest::from_request(request, env, config)?;
-    let query = asked.parameters.query("", &[], None)?;
+pub(crate) async fn metrics(
+    request: &Request,
+    env: &Env,
+    config: &Config,
+    admission: &Admission,
+) -> HandlerResult {
+    let asked = QueryRequest::new(request, admission, config)?;
+    let query = asked.query("", &[], None)?;
     let (groups, traffic) = try_join(
         shard_client::query(env, config, &asked.site, &query),
         read_sum(env, config, &asked.site, WindowSpan::Day, query.from, query.to),
@@ -94,9 +105,14 @@ pub(crate) async fn metrics(request: &Request, env: &Env, config: &Config) -> Ha
 }
 
 /// `GET /api/performance/queries`: the backend queries of a route, or of all. They are attributed by route and time.
-pub(crate) async fn queries(request: &Request, env: &Env, config: &Config) -> HandlerResult {
-    let asked = QueryRequest::from_request(request, env, config)?;
-    let query = asked.parameters.query("", &[], None)?;
+pub(crate) async fn queries(
+    request: &Request,
+    env: &Env,
+    config: &Config,
+    admission: &Admission,
+) -> HandlerResult {
+    let asked = QueryRequest::new(request, admission, config)?;
+    let query = asked.query("", &[], None)?;
     let page = query.only.iter().find_map(|(dimension, value)| match dimension {
         Dimension::Route => Some(value.as_str()),
         _ => None,
@@ -117,8 +133,13 @@ pub(crate) async fn queries(request: &Request, env: &Env, config: &Config) -> Ha
 }
 
 /// `GET /api/performance/bottlenecks`: the most costly ones first.
-pub(crate) async fn bottlenecks(request: &Request, env: &Env, config: &Config) -> HandlerResult {
-    let asked = QueryRequest::from_request(request, env, config)?;
+pub(crate) async fn bottlenecks(
+    request: &Request,
+    env: &Env,
+    config: &Config,
+    admission: &Admission,
+) -> HandlerResult {
+    let asked = QueryRequest::new(request, admission, config)?;
     let (query, found) = load_evidence(env, config, &asked).await?;
     let mut all = rank(&found.evidence.page_metrics(&found.budgets));
     all.truncate(MAX_LINES);
@@ -133,8 +154,13 @@ pub(crate) async fn bottlenecks(request: &Request, env: &Env, config: &Config) -
 }
 
 /// `GET /api/performance/recommendations`: with their evidence, the greatest gain first.
-pub(crate) async fn recommendations(request: &Request, env: &Env, config: &Config) -> HandlerResult {
-    let asked = QueryRequest::from_request(request, env, config)?;
+pub(crate) async fn recommendations(
+    request: &Request,
+    env: &Env,
+    config: &Config,
+    admission: &Admission,
+) -> HandlerResult {
+    let asked = QueryRequest::new(request, admission, config)?;
     let (query, found) = load_evidence(env, config, &asked).await?;
     let mut all = advise(&found.evidence.page_metrics(&found.budgets));
     all.truncate(MAX_LINES);
@@ -150,9 +176,14 @@ pub(crate) async fn recommendations(request: &Request, env: &Env, config: &Confi
 }
 
 /// `GET /api/performance/analytics`: the trend of each vital by day, and the comparison of two releases.
-pub(crate) async fn analytics(request: &Request, env: &Env, config: &Config) -> HandlerResult {
-    let asked = QueryRequest::from_request(request, env, config)?;
-    let query = asked.parameters.query("", &[], Some(WindowSpan::Day))?;
+pub(crate) async fn analytics(
+    request: &Request,
+    env: &Env,
+    config: &Config,
+    admission: &Admission,
+) -> HandlerResult {
+    let asked = QueryRequest::new(request, admission, config)?;
+    let query = asked.query("", &[], Some(WindowSpan::Day))?;
     let SiteRead { merged: groups, mut shards } =
         shard_client::query(env, config, &asked.site, &query).await?;
     let trends = trends(&groups);
@@ -175,13 +206,12 @@ pub(crate) async fn analytics(request: &Request, env: &Env, config: &Config) -> 
 
 /// `POST /api/performance/monitoring/stop` and `/start`: stops or starts the counting of beacons.
 pub(crate) async fn set_monitoring(
-    request: &Request,
     env: &Env,
     config: &Config,
+    admission: &Admission,
     is_on: bool,
 ) -> HandlerResult {
-    let site = auth::requested_site(request, config)?;
-    auth::require(auth::has_token(request, env, auth::MANAGE_TOKEN)?, auth::MANAGE_TOKEN)?;
+    let site = admission.site.clone();
     call_all(env, config, &site, SetMonitoring { is_on }).await?;
     let monitoring = if is_on { "on" } else { "stopped" };
     response::document(&MonitoringResponse { v: VERSION, site, monitoring })
@@ -202,7 +232,7 @@ async fn load_evidence(
     config: &Config,
     asked: &QueryRequest,
 ) -> Result<(SeriesQuery, BudgetedEvidence), HandlerError> {
-    let query = asked.parameters.query("", &page_evidence::GROUP_BY, None)?;
+    let query = asked.query("", &page_evidence::GROUP_BY, None)?;
     let question = CauseQuery { from: query.from, to: query.to, route: None, device: None };
     let (groups, causes, traffic) = try_join3(
         shard_client::query(env, config, &asked.site, &query),

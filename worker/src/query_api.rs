@@ -3,27 +3,34 @@
 use std::collections::BTreeSet;
 
 use futures_util::future::{try_join, try_join3};
-use ledger::{Dimension, QueryResult, SeriesQuery};
+use ledger::{Dimension, MAX_PUBLIC_ROWS, QueryResult, Retention, SeriesQuery};
 use report::budget_report::BudgetReportInputs;
 use report::query_csv::to_csv;
 use report::query_parameters::{BY_PAGE, QueryParameters};
 use report::{query_response, stats_format};
 use wire::path_limits::{self, PathLimit, PathLimits};
 use wire::query_response::{ComparisonResponse, QueryResponse, VERSION};
-use wire::{ApiError, Device, Metric, ShardCoverage};
+use wire::routes::Endpoint;
+use wire::{ApiError, Device, Metric, ShardCoverage, WindowSpan};
 use worker::{Env, Request};
 
+use crate::admission::Admission;
+use crate::budgets;
 use crate::clock::now;
 use crate::config::Config;
 use crate::response::{self, CONTENT_TYPE_JSON, HandlerError, HandlerResult};
 use crate::shard_client::{self, COORDINATOR, SiteRead, call, read_all};
 use crate::shard_protocol::{EvaluateWatches, RunQuery};
-use crate::{auth, budgets, rejection_counter};
 
 /// `GET /api/vitals/summary`: each route and device class with its verdicts.
-pub(crate) async fn summary(request: &Request, env: &Env, config: &Config) -> HandlerResult {
-    let asked = QueryRequest::from_request(request, env, config)?;
-    let query = asked.parameters.query("", BY_PAGE, None)?;
+pub(crate) async fn summary(
+    request: &Request,
+    env: &Env,
+    config: &Config,
+    admission: &Admission,
+) -> HandlerResult {
+    let asked = QueryRequest::new(request, admission, config)?;
+    let query = asked.query("", BY_PAGE, None)?;
     let read = shard_client::query(env, config, &asked.site, &query).await?;
     let budgets = budgets::in_force(&read.merged.budget_history)?;
     let cache = asked.cache_control(&query, read.shards.as_ref());
@@ -37,36 +44,55 @@ pub(crate) async fn summary(request: &Request, env: &Env, config: &Config) -> Ha
 }
 
 /// `GET /api/vitals/series`: groups over time.
-pub(crate) async fn series(request: &Request, env: &Env, config: &Config) -> HandlerResult {
-    let asked = QueryRequest::from_request(request, env, config)?;
+pub(crate) async fn series(
+    request: &Request,
+    env: &Env,
+    config: &Config,
+    admission: &Admission,
+) -> HandlerResult {
+    let asked = QueryRequest::new(request, admission, config)?;
     let step = asked.parameters.step()?;
-    let query = asked.parameters.query("", &asked.parameters.dimensions()?, Some(step))?;
+    let query = asked.query("", &asked.parameters.dimensions()?, Some(step))?;
     respond_with_lines(request, env, config, asked, query, false).await
 }
 
 /// `GET /api/vitals/routes`: groups by route.
-pub(crate) async fn routes(request: &Request, env: &Env, config: &Config) -> HandlerResult {
-    let asked = QueryRequest::from_request(request, env, config)?;
+pub(crate) async fn routes(
+    request: &Request,
+    env: &Env,
+    config: &Config,
+    admission: &Admission,
+) -> HandlerResult {
+    let asked = QueryRequest::new(request, admission, config)?;
     let mut by = asked.parameters.dimensions()?;
     if !by.contains(&Dimension::Route) {
         by.insert(0, Dimension::Route);
     }
-    let query = asked.parameters.query("", &by, None)?;
+    let query = asked.query("", &by, None)?;
     respond_with_lines(request, env, config, asked, query, false).await
 }
 
 /// `GET /api/vitals/distribution`: groups with their distributions.
-pub(crate) async fn distribution(request: &Request, env: &Env, config: &Config) -> HandlerResult {
-    let asked = QueryRequest::from_request(request, env, config)?;
-    let query = asked.parameters.query("", &asked.parameters.dimensions()?, None)?;
+pub(crate) async fn distribution(
+    request: &Request,
+    env: &Env,
+    config: &Config,
+    admission: &Admission,
+) -> HandlerResult {
+    let asked = QueryRequest::new(request, admission, config)?;
+    let query = asked.query("", &asked.parameters.dimensions()?, None)?;
     respond_with_lines(request, env, config, asked, query, true).await
 }
 
 /// `GET /api/vitals/compare`: two releases or spans; parameters with the prefix `a.` or `b.` are of one of them.
-pub(crate) async fn compare(request: &Request, env: &Env, config: &Config) -> HandlerResult {
-    let asked = QueryRequest::from_request(request, env, config)?;
-    let (before, after) =
-        (asked.parameters.query("a.", BY_PAGE, None)?, asked.parameters.query("b.", BY_PAGE, None)?);
+pub(crate) async fn compare(
+    request: &Request,
+    env: &Env,
+    config: &Config,
+    admission: &Admission,
+) -> HandlerResult {
+    let asked = QueryRequest::new(request, admission, config)?;
+    let (before, after) = (asked.query("a.", BY_PAGE, None)?, asked.query("b.", BY_PAGE, None)?);
     if before == after {
         return Err(ApiError::BadQuery {
             name: "b.release",
@@ -161,14 +187,15 @@ fn respond_with_sketch(
     }
 }
 
-/// `GET /api/budgets`: the budget report. With `path`, the limits of that path, for clients that predate
-/// `/api/budgets/limits`.
-pub(crate) async fn budget_report(request: &Request, env: &Env, config: &Config) -> HandlerResult {
-    if query_pairs(request)?.iter().any(|(name, _)| name == "path") {
-        return path_limits(request, env).await;
-    }
-    let asked = QueryRequest::from_request(request, env, config)?;
-    let query = asked.parameters.query("", BY_PAGE, None)?;
+/// `GET /api/budgets`: the budget report.
+pub(crate) async fn budget_report(
+    request: &Request,
+    env: &Env,
+    config: &Config,
+    admission: &Admission,
+) -> HandlerResult {
+    let asked = QueryRequest::new(request, admission, config)?;
+    let query = asked.query("", BY_PAGE, None)?;
     let against = asked.parameters.comparison_query(&query)?;
     let selection = asked.parameters.cell_selection()?;
     let read =
@@ -236,23 +263,52 @@ pub(crate) async fn path_limits(request: &Request, env: &Env) -> HandlerResult {
     Ok(response::public_json(serde_json::to_string(&document).map_err(worker::Error::from)?)?)
 }
 
-/// A read of a site that the request may read.
+/// Returns the endpoint that answers: `/api/budgets` with `path` has the limits of that path, for clients that predate
+/// `/api/budgets/limits`.
+pub(crate) fn effective_endpoint(endpoint: Endpoint, request: &Request) -> worker::Result<Endpoint> {
+    let is_of_path =
+        endpoint == Endpoint::BudgetReport && query_pairs(request)?.iter().any(|(name, _)| name == "path");
+    Ok(if is_of_path { Endpoint::PathLimits } else { endpoint })
+}
+
+/// A read of a site.
 pub(crate) struct QueryRequest {
     pub(crate) site: String,
     is_public: bool,
+    pub(crate) holds_read_token: bool,
+    retention: Retention,
     pub(crate) parameters: QueryParameters,
 }
 
 impl QueryRequest {
-    pub(crate) fn from_request(request: &Request, env: &Env, config: &Config) -> Result<Self, HandlerError> {
+    pub(crate) fn new(
+        request: &Request,
+        admission: &Admission,
+        config: &Config,
+    ) -> Result<Self, HandlerError> {
         let parameters = QueryParameters::new(query_pairs(request)?, now());
-        let site = match parameters.get("site") {
-            Some(name) => name.to_owned(),
-            None => config.sites.keys().next().cloned().unwrap_or_default(),
-        };
-        authorize_read(request, env, config, &site)?;
-        let is_public = config.sites.get(&site).is_some_and(|site| site.public);
-        Ok(Self { site, is_public, parameters })
+        Ok(Self {
+            site: admission.site.clone(),
+            is_public: admission.is_public,
+            holds_read_token: admission.holds_read_token(),
+            retention: config.retention,
+            parameters,
+        })
+    }
+
+    /// Builds the query, and refuses one that reads more than anybody without a token may.
+    pub(crate) fn query(
+        &self,
+        prefix: &'static str,
+        by: &[Dimension],
+        step: Option<WindowSpan>,
+    ) -> Result<SeriesQuery, ApiError> {
+        let query = self.parameters.query(prefix, by, step)?;
+        let rows = query.estimated_rows(&self.retention, self.parameters.now());
+        match !self.holds_read_token && rows > MAX_PUBLIC_ROWS {
+            true => Err(ApiError::TooDear { rows, limit: MAX_PUBLIC_ROWS }),
+            false => Ok(query),
+        }
     }
 
     /// Returns the `Cache-Control` of a response to `query`. No cache keeps one of a part of the shards.
@@ -268,24 +324,6 @@ impl QueryRequest {
     }
 }
 
-/// Checks that the request may read the site. Holders of a token may also read what was rejected before a site was
-/// known.
-pub(crate) fn authorize_read(
-    request: &Request,
-    env: &Env,
-    config: &Config,
-    name: &str,
-) -> Result<(), HandlerError> {
-    match config.sites.get(name) {
-        Some(site) if site.public => return Ok(()),
-        None if name != rejection_counter::UNKNOWN_SITE => {
-            return Err(ApiError::UnknownSite { site: name.to_owned() }.into());
-        }
-        _ => {}
-    }
-    if auth::can_read(request, env)? { Ok(()) } else { Err(ApiError::Unauthorized.into()) }
-}
-
-fn query_pairs(request: &Request) -> worker::Result<Vec<(String, String)>> {
+pub(crate) fn query_pairs(request: &Request) -> worker::Result<Vec<(String, String)>> {
     Ok(request.url()?.query_pairs().map(|(name, value)| (name.into(), value.into())).collect())
 }

@@ -58,6 +58,11 @@ pub(crate) fn document(document: &impl serde::Serialize) -> HandlerResult {
     Ok(json(serde_json::to_string(document).map_err(worker::Error::from)?)?)
 }
 
+/// An export that no cache stores.
+pub(crate) fn export(content_type: &str, text: String) -> HandlerResult {
+    Ok(builder(content_type, "no-store")?.fixed(text.into_bytes()))
+}
+
 /// Returns JSON that is not to be stored.
 pub(crate) fn json(text: String) -> Result<Response> {
     Ok(builder("application/json", "no-store")?.fixed(text.into_bytes()))
@@ -80,12 +85,16 @@ pub(crate) fn conditional(
     let hash = fnv1a_64(body.iter().copied());
     let tag = format!("\"{hash:016x}\"");
     let known = request.headers().get("if-none-match")?.unwrap_or_default();
-    // RFC 9110 §13.1.2: If-None-Match compares weakly; compression by the network weakens tags.
-    let is_known = known.split(',').any(|known| known.trim().trim_start_matches("W/") == tag);
+    let is_known = is_current(&known, &tag);
     let response = builder(content_type, cache_control)?
         .with_header("etag", &tag)?
         .with_header("vary", "Authorization")?;
     Ok(if is_known { response.with_status(304).empty() } else { response.fixed(body) })
+}
+
+/// Checks an `If-None-Match` field. RFC 9110 §13.1.2: it compares weakly; compression by the network weakens tags.
+pub(crate) fn is_current(if_none_match: &str, tag: &str) -> bool {
+    if_none_match.split(',').any(|known| known.trim().trim_start_matches("W/") == tag)
 }
 
 /// Returns the liveness of this deployment for uptime monitors. It depends on the configuration alone.
@@ -123,9 +132,7 @@ fn problem(refusal: &ApiError) -> Result<Response> {
         }
         ApiError::Unavailable { .. } => response.headers().set("retry-after", "5")?,
         ApiError::UpgradeRequired => response.headers().set("upgrade", "websocket")?,
-        ApiError::Unauthorized | ApiError::NeedsToken { .. } => {
-            response.headers().set("www-authenticate", "Bearer")?
-        }
+        ApiError::Unauthorized { .. } => response.headers().set("www-authenticate", "Bearer")?,
         _ => {}
     }
     Ok(response)
@@ -140,6 +147,11 @@ fn builder(content_type: &str, cache_control: &str) -> Result<ResponseBuilder> {
 
 fn allow_origin(headers: &Headers, config: &Config, origin: Option<&str>) -> Result<()> {
     headers.append("vary", "Origin")?;
+    set_allowed_origin(headers, config, origin)
+}
+
+/// Lets the pages of an allowed origin read a response that varies by origin already.
+pub(crate) fn set_allowed_origin(headers: &Headers, config: &Config, origin: Option<&str>) -> Result<()> {
     match origin {
         Some(origin) if config.any_site_allows(origin) => headers.set("access-control-allow-origin", origin),
         _ => Ok(()),

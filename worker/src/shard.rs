@@ -4,6 +4,7 @@
 mod alarm;
 mod alert_dispatcher;
 mod alerts;
+mod audit_store;
 mod cause_store;
 mod cell_store;
 mod coordinator;
@@ -45,7 +46,7 @@ impl DurableObject for Shard {
     async fn fetch(&self, mut request: Request) -> Result<Response> {
         self.ensure_open()?;
         if request.headers().has("upgrade")? {
-            return self.accept_listener();
+            return self.accept_listener(request.headers());
         }
         let request = ShardRequest::decode(&request.bytes().await?)?;
         Response::from_bytes(self.handle(request).await?)

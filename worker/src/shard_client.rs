@@ -179,9 +179,16 @@ pub(crate) async fn wake_all(env: &Env, config: &Config, site: &str) -> Vec<(u32
 }
 
 /// Opens a WebSocket to the coordinator, over which it sends live counts.
-pub(crate) async fn open_live_socket(env: &Env, site: &str) -> Result<WebSocket, HandlerError> {
+pub(crate) async fn open_live_socket(
+    env: &Env,
+    site: &str,
+    network: &str,
+    is_reader: bool,
+) -> Result<WebSocket, HandlerError> {
     let init = RequestInit::new();
     init.headers.set("upgrade", "websocket")?;
+    init.headers.set(LISTENER_NETWORK, network)?;
+    init.headers.set(LISTENER_HOLDS_TOKEN, if is_reader { "1" } else { "0" })?;
     let request = Request::new_with_init(SHARD_URL, &init)?;
     let response = stub(env, site, COORDINATOR)?.fetch_with_request(request).await?;
     match response.status_code() {
@@ -199,6 +206,9 @@ fn stub(env: &Env, site: &str, shard: u32) -> worker::Result<Stub> {
 pub(crate) const COORDINATOR: u32 = 0;
 /// The platform wants an address; the object does not look at it.
 const SHARD_URL: &str = "https://shard.invalid/";
+/// The fields with which a listener is announced to the coordinator.
+pub(crate) const LISTENER_NETWORK: &str = "x-listener-network";
+pub(crate) const LISTENER_HOLDS_TOKEN: &str = "x-listener-holds-token";
 /// A site may have 256 shards, and each call holds memory.
 const MAX_CALLS_IN_FLIGHT: usize = 32;
 /// A reply within this time; all shards have twice as long.

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 
 use alerting::Silence;
 use alerting::alert_document::{AcknowledgeRequest, UnsilenceRequest};
+use auth::audit::{AuditEntry, NumberedEntry};
 use export::Totals;
 use ledger::{HourlyLimitCounts, QueryResult, SeriesQuery};
 use report::budget_watch::WatchOutcome;
@@ -123,6 +124,10 @@ requests! {
     Silence -> Option<u64>,
     /// End a silence; the reply is false if there is none of that number.
     UnsilenceRequest -> bool,
+    /// Append a management call to the audit log.
+    RecordAudit -> (),
+    /// Read the audit log, the newest first.
+    ReadAudit -> Vec<NumberedEntry>,
 }
 
 /// A query over the series of a shard.
@@ -217,6 +222,16 @@ pub(crate) struct HistoryQuery {
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct ReadAlerts;
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct RecordAudit(pub(crate) AuditEntry);
+
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub(crate) struct ReadAudit {
+    /// Only calls with lower numbers.
+    pub(crate) before: Option<u64>,
+    pub(crate) limit: usize,
+}
 
 impl ShardRequest {
     /// Encodes the request.
@@ -338,6 +353,15 @@ mod tests {
         check_coordinator(ReadAlerts);
         check_coordinator(AcknowledgeRequest { key: "k".into(), by: "ann".into() });
         check_coordinator(UnsilenceRequest { number: 2 });
+        check_coordinator(RecordAudit(AuditEntry::new(
+            UnixMillis(1),
+            "ci",
+            "/api/lab",
+            "{}",
+            "192.0.2.1",
+            200,
+        )));
+        check_coordinator(ReadAudit { before: Some(3), limit: 4 });
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use auth::audit::NumberedEntry;
 use export::Totals;
 use ledger::{HourlyLimitCounts, QueryResult};
 use report::budget_watch::WatchOutcome;
@@ -127,6 +128,7 @@ json_replies!(
     HistoryResult,
     Vec<BackendStatus>,
     Vec<LabResult>,
+    Vec<NumberedEntry>,
     Vec<PageCauses>,
     Vec<WatchOutcome>
 );

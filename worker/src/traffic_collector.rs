@@ -6,7 +6,7 @@ use std::cell::RefCell;
 
 use traffic::TrafficBuffer;
 use traffic::{ResponseClass, ResponseRecord, TrafficStats};
-use wire::{ApiError, UnixMillis, WindowSpan};
+use wire::{UnixMillis, WindowSpan};
 use worker::js_sys::Math;
 use worker::wasm_bindgen::prelude::wasm_bindgen;
 use worker::{Env, Error};
@@ -41,19 +41,15 @@ pub async fn flush_traffic(env: Env) -> bool {
     with_buffer(|buffer| buffer.has_pending())
 }
 
-/// Reads the sum between two times from every shard, this isolate's responses included. All shards must reply.
+/// Reads the sum between two times from every shard, this isolate's responses included.
 pub(crate) async fn read_total(
     env: &Env,
     site: &str,
     from: UnixMillis,
     to: UnixMillis,
-) -> Result<TrafficStats, HandlerError> {
+) -> Result<SiteRead<TrafficStats>, HandlerError> {
     let config = Config::load(env).map_err(|mistake| Error::RustError(mistake.to_string()))?;
-    let read = read_sum(env, &config, site, WindowSpan::Day, from, to).await?;
-    match read.shards {
-        None => Ok(read.merged),
-        Some(_) => Err(ApiError::Unavailable { component: "ledger" }.into()),
-    }
+    read_sum(env, &config, site, WindowSpan::Day, from, to).await
 }
 
 /// Reads the sum of the windows of a span; where only longer ones are kept, of those. A window that overlaps the

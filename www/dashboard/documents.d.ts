@@ -132,6 +132,18 @@ export interface AlertView {
   series?: string;
 }
 
+/** A page of the audit log. */
+export interface AuditReport {
+  /** The version of the document. */
+  v: 1;
+  /** The site; `*` for the cache of the deployment. */
+  site: string;
+  /** The newest first. */
+  calls: NumberedEntry[];
+  /** The `before` of the next page; absent on the last one. */
+  next?: number;
+}
+
 /** A query that the origin reported in `Server-Timing`. */
 export interface BackendQuery {
   /** The name of the query. */
@@ -363,6 +375,8 @@ export interface CacheAnalytics {
   purges: PurgeStats;
   /** The last management calls, the newest first. */
   calls: AdminCallRecord[];
+  /** Sites whose responses are missing in part; absent if every shard answered. */
+  shards?: Record<string, ShardCoverage>;
 }
 
 /** The cache decision for a request, with its reasons. */
@@ -832,6 +846,26 @@ export interface MonitoringResponse {
   site: string;
   /** `on` or `stopped`. */
   monitoring: "on" | "stopped";
+}
+
+/** An entry with its number, by which a page of the log continues. */
+export interface NumberedEntry {
+  /** The number, which grows with each call. */
+  number: number;
+  /** The version of the entry. */
+  v: 1;
+  /** The time of the call. */
+  at: UnixMillis;
+  /** The name of the token. */
+  by: string;
+  /** The path. */
+  call: string;
+  /** The beginning of the body. */
+  detail: string;
+  /** The client's network: an IPv4 address, or the /64 of an IPv6 address. */
+  network: string;
+  /** The HTTP status of the answer. */
+  status: number;
 }
 
 /** A silence with its number. */

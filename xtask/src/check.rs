@@ -174,7 +174,7 @@ fn check_deploy(root: &Path) -> Result<()> {
 /// Pure crates: no clock, no I/O, no JavaScript.
 const CORES: &[&str] = &[
     "wire", "vitals", "sketch", "budget", "ledger", "traffic", "outbox", "report", "alerting", "export",
-    "cache",
+    "cache", "auth",
 ];
 /// Crates that compile for one platform only.
 const SHELLS: &[&str] = &["client", "edge-vitals-worker", "empty"];

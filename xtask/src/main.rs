@@ -57,6 +57,8 @@ enum Command {
     Bench(bench::Options),
     /// Load the edge on loopback with mixed traffic at a fixed rate; check each answer
     Load(load::Options),
+    /// Build the Worker twice, and fail unless both have the same bytes
+    Reproduce,
     /// Model a billion views a day: shards, requests, rows, storage, list price, bottleneck
     Model,
 }
@@ -92,6 +94,11 @@ fn run(cli: Cli) -> Result<()> {
         Command::Size(options) => size::run(root, &options),
         Command::Bench(options) => bench::run(root, &options),
         Command::Load(options) => load::run(root, &options),
+        Command::Reproduce => {
+            terminal::title("Builds the Worker twice and compares the bytes.");
+            setup::install_tools(root)?;
+            worker::check_reproducible(root)
+        }
         Command::Model => bench::model(root),
     }
 }
@@ -134,6 +141,7 @@ mod tests {
             "docs/load.md",
             ".ci/run",
             ".github/workflows/edge.yml",
+            ".github/workflows/nightly.yml",
             "www/portal/README.md",
             "wrangler.toml",
         ] {

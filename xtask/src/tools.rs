@@ -22,11 +22,17 @@ pub(crate) fn cargo(root: &Path) -> Command {
 
 /// Builds one package for wasm32. Cargo's output is shown only when it fails.
 pub(crate) fn build_wasm(root: &Path, profile: &str, package: &str) -> Result<PathBuf> {
+    build_wasm_in(root, &root.join("target"), profile, package)
+}
+
+/// Builds one package for wasm32 with its own folder of results.
+pub(crate) fn build_wasm_in(root: &Path, folder: &Path, profile: &str, package: &str) -> Result<PathBuf> {
     let mut cargo = cargo(root);
     cargo.args(["build", "--profile", profile, "--target", WASM_TARGET, "--package", package]);
+    cargo.arg("--target-dir").arg(folder);
     process::capture(cargo.args(["--quiet", "--color", "always"]))?;
     let file = format!("{}.wasm", package.replace('-', "_"));
-    Ok(root.join("target").join(WASM_TARGET).join(profile).join(file))
+    Ok(folder.join(WASM_TARGET).join(profile).join(file))
 }
 
 /// The compiler that builds this workspace.

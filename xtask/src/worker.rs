@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use wasm_bindgen_cli_support::Bindgen;
 
 use crate::build_cache::Artifact;
@@ -12,15 +12,41 @@ use crate::{process, terminal, tools, wasm};
 
 /// Builds `build/index.js` and `build/index_bg.wasm`.
 pub(crate) fn build(root: &Path) -> Result<()> {
-    let worker = WorkerBundle {
-        title: "the Worker",
-        package: "edge-vitals-worker",
-        name: "worker",
-        scripts: "worker/js",
-        folder: "build",
-    };
-    worker.build(root)
+    WORKER.build(root)
 }
+
+/// Builds the Worker twice, the second time in an empty folder, and fails unless both have the same bytes.
+pub(crate) fn check_reproducible(root: &Path) -> Result<()> {
+    build(root)?;
+    let folder = root.join("target/reproduced");
+    let _ = fs::remove_dir_all(&folder);
+    let again = WorkerBundle { name: "reproduced", folder: "target/reproduced/build", ..WORKER };
+    let wasm = terminal::step("compiles the Worker again", || {
+        tools::build_wasm_in(root, &folder, "worker", again.package)
+    })?;
+    terminal::step("bundles the Worker again", || again.bundle(root, &wasm))?;
+    terminal::step("compares the bytes", || {
+        for file in ["index.js", "index_bg.wasm"] {
+            let [first, second] = [WORKER.folder, again.folder].map(|folder| root.join(folder).join(file));
+            if fs::read(&first)? != fs::read(&second)? {
+                bail!(
+                    "{} and {} differ; something in the build depends on its time or folder",
+                    first.display(),
+                    second.display()
+                );
+            }
+        }
+        Ok(())
+    })
+}
+
+const WORKER: WorkerBundle = WorkerBundle {
+    title: "the Worker",
+    package: "edge-vitals-worker",
+    name: "worker",
+    scripts: "worker/js",
+    folder: "build",
+};
 
 /// Builds the emptiest Worker, the peer of the cache's and the ingest's benchmarks.
 pub(crate) fn build_empty(root: &Path) -> Result<()> {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 use wire::Problem;
 use wire::cache_admin::CacheProblem;
-use wire::routes::{Access, Endpoint, Method};
+use wire::routes::{Access, Endpoint, Method, Right};
 
 use crate::operation::{Failure, Operation};
 use crate::parameter::Parameter;
@@ -97,26 +97,48 @@ fn operation_node(endpoint: Endpoint, operation: &Operation) -> Node {
     object(members)
 }
 
+/// The tokens that admit a caller: each right that includes the required one.
 fn security(access: Access) -> Option<Value> {
-    match access {
-        Access::Public => None,
-        Access::SiteReader | Access::PublicOutline => {
-            Some(json!([{}, { "readToken": [] }, { "manageToken": [] }]))
-        }
-        Access::TokenHolder => Some(json!([{ "readToken": [] }, { "manageToken": [] }])),
-        Access::Manager => Some(json!([{ "manageToken": [] }])),
-        Access::CacheAdmin => Some(json!([{ "cacheToken": [] }])),
+    let required = access.required_right()?;
+    let admitted = Right::ALL.into_iter().filter(|right| right.includes(required));
+    let mut schemes: Vec<Value> = admitted.map(|right| json!({ (scheme_name(right)): [] })).collect();
+    if access == Access::SiteReader {
+        schemes.insert(0, json!({}));
+    }
+    Some(schemes.into())
+}
+
+const fn scheme_name(right: Right) -> &'static str {
+    match right {
+        Right::Read => "readToken",
+        Right::Manage => "manageToken",
+        Right::Cache => "cacheToken",
+        Right::Lab => "labToken",
+        Right::IngestReport => "reportToken",
     }
 }
 
 fn security_schemes() -> Value {
-    let bearer =
-        |description: &str| json!({ "type": "http", "scheme": "bearer", "description": description });
-    json!({
-        "readToken": bearer("The secret READ_TOKEN. Required where the site is not public."),
-        "cacheToken": bearer("The secret CACHE_TOKEN."),
-        "manageToken": bearer("The secret MANAGE_TOKEN. It also grants what READ_TOKEN grants."),
-    })
+    let scheme = |right: Right| {
+        let scoped = format!("a token of ACCESS_TOKENS that has the right `{}` for the site", right.name());
+        let description = match right {
+            Right::Read => {
+                format!("The secret READ_TOKEN, or {scoped}. Required where the site is not public.")
+            }
+            Right::Manage => {
+                format!("The secret MANAGE_TOKEN, or {scoped}. It includes the rights `read` and `lab`.")
+            }
+            Right::Cache => {
+                "The secret CACHE_TOKEN, or a token for all sites that has the right `cache`.".into()
+            }
+            Right::Lab | Right::IngestReport => format!("A{}.", scoped.get(1..).unwrap_or_default()),
+        };
+        (
+            scheme_name(right).to_owned(),
+            json!({ "type": "http", "scheme": "bearer", "description": description }),
+        )
+    };
+    Value::Object(Right::ALL.into_iter().map(scheme).collect())
 }
 
 fn responses(schemas: &mut Schemas) -> Value {

@@ -6,6 +6,7 @@ use alerting::alert_document::{
     UnsilenceResponse,
 };
 use alerting::health_history::HealthHistory;
+use auth::audit::AuditReport;
 use report::health_document::HealthReport;
 use report::performance_document::{
     BottleneckReport, MonitoringResponse, PerformanceDashboard, PerformanceMetrics, QueryReport,
@@ -80,7 +81,7 @@ impl Operation {
             ]),
             Endpoint::Causes => Self::read::<CausesResponse>(schemas, TIME_SPAN).with(&[p::ROUTE, p::DEVICE, p::METRIC]),
             Endpoint::LabReport => {
-                Self::read::<LabReport>(schemas, SITE).without(&[Failure::Problem(400)])
+                Self::read::<LabReport>(schemas, SITE).without(&[Failure::Problem(400), Failure::Problem(422)])
             }
             Endpoint::LabUpload => {
                 let body = json_body(schemas.request::<LabUpload>());
@@ -97,7 +98,7 @@ impl Operation {
                 .failing(&CACHE_FAILURES.map(Failure::CacheProblem)),
             Endpoint::CacheExplain => Self::json::<CacheExplanation<'_>>(schemas, "The decision with its reasons.")
                 .with(&[p::EXPLAIN_URL, p::EXPLAIN_HEADER])
-                .failing(&[401, 404, 405].map(Failure::CacheProblem)),
+                .failing(&[401, 404, 405, 429, 503].map(Failure::CacheProblem)),
             Endpoint::Badge => badge(),
             Endpoint::PerformanceDashboard => Self::read::<PerformanceDashboard>(schemas, PERFORMANCE),
             Endpoint::PerformanceMetrics => Self::read::<PerformanceMetrics>(schemas, PERFORMANCE),
@@ -141,6 +142,7 @@ impl Operation {
                 let body = json_body(schemas.request::<UnsilenceRequest>());
                 Self::manage::<UnsilenceResponse>(schemas, body)
             }
+            Endpoint::Audit => audit(schemas),
         }
     }
 
@@ -209,7 +211,7 @@ fn ingest(schemas: &mut Schemas) -> Operation {
     let operation = Operation::json::<IngestResponse>(schemas, stored);
     Operation { body: Some(body), ..operation }
         .with(&[p::REPORT_SITE, p::REPORT_PATH])
-        .failing(&[400, 403, 404, 413, 422].map(Failure::Problem))
+        .failing(&[400, 401, 403, 404, 413, 422].map(Failure::Problem))
         .failing(&[429, 503].map(Failure::RetryLater))
 }
 
@@ -241,7 +243,7 @@ fn live(schemas: &mut Schemas) -> Operation {
         )
         .responding(
             429,
-            "The site has a hundred listeners already.",
+            "The site, or the client's network, has as many listeners as it may have; or the network tried too many tokens.",
             &[("application/problem+json", problem)],
         )
         .failing(SITE_FAILURES)
@@ -328,7 +330,28 @@ fn health(schemas: &mut Schemas) -> Operation {
             "The site is unhealthy, or its health cannot be determined.",
             &[("application/health+json", report), ("application/problem+json", problem)],
         )
-        .failing(&[Failure::NotModified, Failure::Problem(404)])
+        .failing(&[
+            Failure::NotModified,
+            Failure::Problem(401),
+            Failure::Problem(404),
+            Failure::RetryLater(429),
+        ])
+}
+
+fn audit(schemas: &mut Schemas) -> Operation {
+    Operation::default()
+        .with(&[p::AUDIT_SITE, p::AUDIT_BEFORE, p::AUDIT_LIMIT, p::AUDIT_FORMAT])
+        .responding(
+            200,
+            "The calls, as a document, as a document on each line, or as a table.",
+            &[
+                ("application/json", schemas.response::<AuditReport>()),
+                ("application/x-ndjson", text()),
+                ("text/csv", text()),
+            ],
+        )
+        .failing(&[Failure::Problem(400)])
+        .failing(SITE_FAILURES)
 }
 
 fn text() -> Value {
@@ -360,12 +383,15 @@ const FILTERS: &[Parameter] = &[
     p::BOTS,
 ];
 
-const SITE_FAILURES: &[Failure] = &[Failure::Problem(401), Failure::Problem(404), Failure::RetryLater(503)];
+const SITE_FAILURES: &[Failure] =
+    &[Failure::Problem(401), Failure::Problem(404), Failure::RetryLater(429), Failure::RetryLater(503)];
 const READ_FAILURES: &[Failure] = &[
     Failure::NotModified,
     Failure::Problem(400),
     Failure::Problem(401),
     Failure::Problem(404),
+    Failure::Problem(422),
+    Failure::RetryLater(429),
     Failure::RetryLater(503),
 ];
 const MANAGE_FAILURES: &[Failure] = &[
@@ -374,6 +400,7 @@ const MANAGE_FAILURES: &[Failure] = &[
     Failure::Problem(404),
     Failure::Problem(413),
     Failure::Problem(422),
+    Failure::RetryLater(429),
     Failure::RetryLater(503),
 ];
-const CACHE_FAILURES: [u16; 3] = [401, 405, 503];
+const CACHE_FAILURES: [u16; 4] = [401, 405, 429, 503];

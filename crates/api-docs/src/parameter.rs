@@ -184,6 +184,30 @@ pub(crate) const FORMAT: Parameter = query(
     ParameterType::OneOf { values: &["json", "csv", "sketch"], default: Some("json") },
     "The representation. `sketch` returns the encoded sketch of a query with a single result.",
 );
+pub(crate) const AUDIT_SITE: Parameter = query(
+    "auditSite",
+    "site",
+    ParameterType::Text,
+    "The name of the site; `*` for calls of the cache. Without it, the first configured site.",
+);
+pub(crate) const AUDIT_BEFORE: Parameter = query(
+    "auditBefore",
+    "before",
+    ParameterType::Integer { min: 0, max: None, default: None },
+    "Only calls with lower numbers: the `next` of the page before.",
+);
+pub(crate) const AUDIT_LIMIT: Parameter = query(
+    "auditLimit",
+    "limit",
+    ParameterType::Integer { min: 1, max: Some(1000), default: Some(100) },
+    "The maximum number of calls.",
+);
+pub(crate) const AUDIT_FORMAT: Parameter = query(
+    "auditFormat",
+    "format",
+    ParameterType::OneOf { values: &["json", "ndjson", "csv"], default: Some("json") },
+    "The representation.",
+);
 pub(crate) const STEP: Parameter = query(
     "step",
     "step",

@@ -83,3 +83,30 @@ fn tree_paths(text: &str) -> impl Iterator<Item = String> {
     };
     tree.lines().filter_map(folder)
 }
+
+/// Every claim of the threat model names a test, and every named test exists.
+#[test]
+fn each_claim_of_the_threat_model_is_shown_by_a_test() {
+    let text = read("docs/threat-model.md");
+    let (_, entries) = text.split_once("## Entries and what holds them").expect("the entries");
+    let (entries, _) = entries.split_once("\n## ").expect("what follows");
+    let rows = entries
+        .lines()
+        .filter(|line| line.starts_with("| ") && !line.starts_with("| claim") && !line.starts_with("| ---"));
+    let mut claims = 0;
+    for row in rows {
+        let named: Vec<(&str, &str)> =
+            row.split('`').skip(1).step_by(2).filter_map(|code| code.split_once("::")).collect();
+        assert!(!named.is_empty(), "no test shows: {row}");
+        for (file, test) in named {
+            let source = read(file);
+            let is_there = match file.rsplit_once('.') {
+                Some((_, "rs")) => source.contains(&format!("fn {test}(")),
+                _ => source.contains(&format!("test(\"{test}\"")),
+            };
+            assert!(is_there, "{file} has no test {test}");
+        }
+        claims += 1;
+    }
+    assert!(claims > 20, "only {claims} claims were found");
+}

@@ -22,6 +22,7 @@ pub mod page_evidence;
 pub mod partial_read;
 pub mod performance_document;
 pub mod performance_report;
+pub mod public_answers;
 pub mod push_document;
 pub mod pushed_window;
 pub mod query_csv;

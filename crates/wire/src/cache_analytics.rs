@@ -1,8 +1,10 @@
 //! The cache statistics of the last day, as `GET /api/cache/analytics` returns them.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
-use crate::UnixMillis;
+use crate::{ShardCoverage, UnixMillis};
 
 /// The version of the document.
 pub const VERSION: u8 = 1;
@@ -35,6 +37,9 @@ pub struct CacheAnalytics {
     pub purges: PurgeStats,
     /// The last management calls, the newest first.
     pub calls: Vec<AdminCallRecord>,
+    /// Sites whose responses are missing in part; absent if every shard answered.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub shards: BTreeMap<String, ShardCoverage>,
 }
 
 /// A route of a site.

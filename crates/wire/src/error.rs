@@ -6,6 +6,8 @@ use std::borrow::Cow;
 
 use serde::Serialize;
 
+use crate::routes::Right;
+
 /// An error of the API.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ApiError {
@@ -57,12 +59,17 @@ pub enum ApiError {
         /// Seconds to wait before the next attempt.
         retry_after: u32,
     },
-    /// The read token is missing or wrong.
-    Unauthorized,
-    /// The token of a named secret is missing or wrong.
-    NeedsToken {
-        /// The secret's name.
-        secret: &'static str,
+    /// A token with a right is missing, or there is no such site: the answer does not tell which.
+    Unauthorized {
+        /// The right.
+        right: Right,
+    },
+    /// The query reads too much.
+    TooDear {
+        /// The rows that it would read, by an estimate.
+        rows: u64,
+        /// The rows that one query may read.
+        limit: u64,
     },
     /// The path does not support the method.
     MethodNotAllowed {
@@ -101,12 +108,12 @@ impl ApiError {
     pub const fn status(&self) -> u16 {
         match self {
             Self::Malformed { .. } | Self::BadQuery { .. } => 400,
-            Self::Unauthorized | Self::NeedsToken { .. } => 401,
+            Self::Unauthorized { .. } => 401,
             Self::ForeignOrigin { .. } => 403,
             Self::NotFound | Self::UnknownSite { .. } => 404,
             Self::MethodNotAllowed { .. } => 405,
             Self::TooLarge { .. } => 413,
-            Self::UnknownVersion { .. } | Self::OutOfRange { .. } => 422,
+            Self::UnknownVersion { .. } | Self::OutOfRange { .. } | Self::TooDear { .. } => 422,
             Self::UpgradeRequired => 426,
             Self::TooManyRequests { .. } => 429,
             Self::Unavailable { .. } => 503,
@@ -126,7 +133,8 @@ impl ApiError {
             Self::BadQuery { .. } => "bad-query",
             Self::UpgradeRequired => "no-socket",
             Self::TooManyRequests { .. } => "too-many",
-            Self::Unauthorized | Self::NeedsToken { .. } => "unauthorized",
+            Self::Unauthorized { .. } => "unauthorized",
+            Self::TooDear { .. } => "too-dear",
             Self::MethodNotAllowed { .. } => "wrong-method",
             Self::NotFound => "not-found",
             Self::Unavailable { .. } => "unavailable",
@@ -191,12 +199,23 @@ impl fmt::Display for ApiError {
             Self::TooManyRequests { retry_after } => {
                 write!(f, "Too many requests; try again in {retry_after} s.")
             }
-            Self::Unauthorized => {
-                write!(f, "This site is not public; send `Authorization: Bearer` with the secret READ_TOKEN.")
+            Self::Unauthorized { right } => {
+                let what = match right {
+                    Right::Read => "This site is not public, or there is none of this name",
+                    _ => "This call requires a token, or there is no site of this name",
+                };
+                let secret =
+                    right.secret().map(|secret| format!(" the secret {secret} or")).unwrap_or_default();
+                write!(
+                    f,
+                    "{what}; send `Authorization: Bearer` with{secret} a token that has the right `{}`.",
+                    right.name()
+                )
             }
-            Self::NeedsToken { secret } => {
-                write!(f, "This call requires `Authorization: Bearer` with the secret {secret}.")
-            }
+            Self::TooDear { rows, limit } => write!(
+                f,
+                "The query would read about {rows} rows, and may read {limit} without a token; ask for a shorter time span, for whole days grouped only by route and device, or send a read token."
+            ),
             Self::MethodNotAllowed { allow } => {
                 write!(f, "This path does not support the method; use {allow}.")
             }

@@ -1,6 +1,8 @@
 //! The route table: every path of the Worker's API with its method, its readers and a summary. The
 //! router, the `Allow` fields, the path lists of worker/js/own_paths.js and worker/openapi.json are
-//! derived from it.
+//! derived from it, and so are the rights that a token needs.
+
+use serde::{Deserialize, Serialize};
 
 /// A method of a path, as the router distinguishes them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,16 +22,89 @@ pub enum Method {
 pub enum Access {
     /// Anybody.
     Public,
-    /// Anybody where the site is public; else a holder of READ_TOKEN or MANAGE_TOKEN.
+    /// Anybody where the site is public; else a holder of the right `read`.
     SiteReader,
-    /// Anybody; a holder of READ_TOKEN or MANAGE_TOKEN gets more.
-    PublicOutline,
-    /// A holder of READ_TOKEN or MANAGE_TOKEN.
+    /// A holder of the right `read`.
     TokenHolder,
-    /// A holder of MANAGE_TOKEN.
+    /// A holder of the right `lab`.
+    LabUploader,
+    /// A holder of the right `manage`.
     Manager,
-    /// A holder of CACHE_TOKEN.
+    /// A holder of the right `manage`, who changes nothing.
+    AuditReader,
+    /// A holder of the right `cache`.
     CacheAdmin,
+}
+
+/// A right that a token grants for a site.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub enum Right {
+    /// Read the site's numbers.
+    Read,
+    /// Silence, retry, stop and start; read the audit log. It includes `read` and `lab`.
+    Manage,
+    /// Purge, warm and explain the cache of the deployment.
+    Cache,
+    /// Upload Lighthouse results.
+    Lab,
+    /// Send reports for a site that takes them from token holders alone.
+    IngestReport,
+}
+
+impl Right {
+    /// Every right.
+    pub const ALL: [Self; 5] = [Self::Read, Self::Manage, Self::Cache, Self::Lab, Self::IngestReport];
+
+    /// The name in tokens and documents.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::Manage => "manage",
+            Self::Cache => "cache",
+            Self::Lab => "lab",
+            Self::IngestReport => "ingest-report",
+        }
+    }
+
+    /// The secret that grants the right for all sites, if there is one.
+    #[must_use]
+    pub const fn secret(self) -> Option<&'static str> {
+        match self {
+            Self::Read => Some("READ_TOKEN"),
+            Self::Manage | Self::Lab => Some("MANAGE_TOKEN"),
+            Self::Cache => Some("CACHE_TOKEN"),
+            Self::IngestReport => None,
+        }
+    }
+
+    /// Returns true if a holder of this right may do what `other` allows.
+    #[must_use]
+    pub fn includes(self, other: Self) -> bool {
+        self == other || self == Self::Manage && matches!(other, Self::Read | Self::Lab)
+    }
+}
+
+impl Access {
+    /// The right that the endpoint requires; for [`Self::SiteReader`], where the site is not public.
+    #[must_use]
+    pub const fn required_right(self) -> Option<Right> {
+        match self {
+            Self::Public => None,
+            Self::SiteReader | Self::TokenHolder => Some(Right::Read),
+            Self::LabUploader => Some(Right::Lab),
+            Self::Manager | Self::AuditReader => Some(Right::Manage),
+            Self::CacheAdmin => Some(Right::Cache),
+        }
+    }
+
+    /// Returns true if calls change something, and are kept in the audit log.
+    #[must_use]
+    pub const fn is_audited(self) -> bool {
+        matches!(self, Self::LabUploader | Self::Manager)
+    }
 }
 
 /// The endpoint of a request.
@@ -107,7 +182,7 @@ endpoints! {
     /// List the latest Lighthouse results of each page and device.
     LabReport: Read "/api/lab", SiteReader;
     /// Upload the medians of Lighthouse runs. The latest result of each page and device is kept, 500 at most.
-    LabUpload: Post "/api/lab", Manager;
+    LabUpload: Post "/api/lab", LabUploader;
     /// Open a WebSocket that reports the counts of new views, once per second at most.
     Live: Get "/api/live", SiteReader;
     /// Report every budgeted cell of a site, for people and for the deploy gate.
@@ -142,8 +217,8 @@ endpoints! {
     MonitoringStop: Post "/api/performance/monitoring/stop", Manager;
     /// Check the Worker's configuration, for uptime monitors. No other component is contacted.
     Liveness: Read "/api/health", Public;
-    /// Report a site's health. Details require read access to the site; operations require a token.
-    Health: Read "/api/health/advanced", PublicOutline;
+    /// Report a site's health. Operations require a token.
+    Health: Read "/api/health/advanced", SiteReader;
     /// List a site's statuses, evaluated every quarter of an hour, and for token holders its incidents.
     HealthHistory: Read "/api/health/history", SiteReader;
     /// Expose totals and gauges of every readable site, or of one site, to Prometheus.
@@ -160,14 +235,16 @@ endpoints! {
     AlertSilence: Post "/api/alerts/silence", Manager;
     /// End a silence.
     AlertUnsilence: Post "/api/alerts/unsilence", Manager;
+    /// List the management calls of a site, the newest first; those of the cache under the site `*`.
+    Audit: Read "/api/audit", AuditReader;
 }
 
 /// Files among the Worker's assets that no cache route may shadow.
 pub const ASSET_PATHS: [&str; 3] = ["/v1/client.js", "/v1/start.js", "/api/openapi.json"];
 
 /// Namespaces that no cache route may shadow: each path and everything below it.
-pub const RESERVED_PREFIXES: [&str; 5] =
-    ["/api/vitals", "/api/health", "/api/push", "/api/alerts", "/api/performance"];
+pub const RESERVED_PREFIXES: [&str; 6] =
+    ["/api/vitals", "/api/health", "/api/push", "/api/alerts", "/api/performance", "/api/audit"];
 
 /// The namespace of the cache's management calls, which worker/js/shim.js hands to worker/js/admin.js.
 pub const CACHE_ADMIN_PREFIX: &str = "/api/cache/";
@@ -242,6 +319,28 @@ mod tests {
         check("HEAD", "/api/live", allow("GET"));
         check("GET", "/api/alerts/ack", allow("POST"));
         check("POST", "/metrics", allow("GET, HEAD"));
+    }
+
+    #[test]
+    fn every_endpoint_that_changes_something_requires_a_right_and_is_audited() {
+        for endpoint in Endpoint::ALL.iter().filter(|endpoint| endpoint.method() == Method::Post) {
+            let access = endpoint.access();
+            let is_open = *endpoint == Endpoint::Ingest;
+            assert_eq!(access.required_right().is_none(), is_open, "{endpoint:?}");
+            // worker/js/admin.js keeps the calls of the cache.
+            assert!(access.is_audited() || access == Access::CacheAdmin || is_open, "{endpoint:?}");
+        }
+    }
+
+    #[test]
+    fn only_manage_includes_other_rights() {
+        for right in Right::ALL {
+            let included: Vec<&str> =
+                Right::ALL.into_iter().filter(|other| right.includes(*other)).map(Right::name).collect();
+            let expected =
+                if right == Right::Manage { vec!["read", "manage", "lab"] } else { vec![right.name()] };
+            assert_eq!(included, expected);
+        }
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! The management calls below /api/cache/: authorization, requests and documents. worker/js/admin.js
 //! performs them, and records each call at the purge clock.
 
+use std::collections::BTreeMap;
+
 use worker::Env;
 use worker::wasm_bindgen::JsValue;
 use worker::wasm_bindgen::prelude::wasm_bindgen;
@@ -12,15 +14,17 @@ use cache::warm::{self, WarmListError};
 use traffic::CacheOutcomeCounts;
 use wire::cache_admin::PurgeBody;
 use wire::cache_analytics::{CacheAnalytics, HotKey, LifetimeClassStats, PurgeStats, RangeCount, VERSION};
-use wire::routes::{self, Resolution};
-use wire::{UnixMillis, WindowSpan};
+use wire::routes::{self, Resolution, Right};
+use wire::{ApiError, UnixMillis, WindowSpan};
 
+use crate::config::Config;
 use crate::edge::isolate::{EdgeConfig, ISOLATE, edge_config, site_names};
 use crate::edge::purge_request::{AdminCall, ClockAnalytics, PurgeItem, PurgeRequest, RecordedCall};
 use crate::edge::records::problem_response;
-use crate::{auth, traffic_collector};
+use crate::shard_client::SiteRead;
+use crate::{admission, traffic_collector};
 
-/// Checks that a call exists and that it is authorized. Returns undefined, or the error response. The
+/// Checks that a call exists and that it is authorized. Returns the name of the token, or the error response. The
 /// Accept-Encoding of a permitted call stands for that of visitors until one comes.
 #[wasm_bindgen(wasm_bindgen = worker::wasm_bindgen)]
 #[expect(unreachable_pub, reason = "wasm-bindgen exports what is pub")]
@@ -30,6 +34,7 @@ pub fn authorize_call(
     method: &str,
     path: &str,
     authorization: &str,
+    address: &str,
     accept_encoding: Option<String>,
 ) -> JsValue {
     match routes::resolve(method, path) {
@@ -42,13 +47,27 @@ pub fn authorize_call(
             return problem_response(404, detail, &[]).into();
         }
     }
-    let given = authorization.strip_prefix("Bearer ").unwrap_or_default();
-    if auth::matches_secret(env, "CACHE_TOKEN", given) {
-        ISOLATE.with_borrow_mut(|isolate| isolate.shared.suppose_codings(accept_encoding.as_deref()));
-        return JsValue::UNDEFINED;
+    let Ok(config) = Config::load(env) else {
+        return problem_response(503, "the configuration is invalid; the log names the place", &[]).into();
+    };
+    let token = admission::bearer_token(authorization).unwrap_or_default();
+    match admission::sign_in(&config, token, &wire::client_network(address)) {
+        Ok(caller) if caller.may_for_all(Right::Cache) => {
+            ISOLATE.with_borrow_mut(|isolate| isolate.shared.suppose_codings(accept_encoding.as_deref()));
+            caller.name.unwrap_or_default().into()
+        }
+        Ok(_) => {
+            let detail = "send the secret CACHE_TOKEN, or a token for all sites that has the right `cache`, as a bearer token";
+            problem_response(401, detail, &[("www-authenticate", "Bearer")]).into()
+        }
+        Err(refusal) => {
+            let seconds = match refusal {
+                ApiError::TooManyRequests { retry_after } => retry_after.to_string(),
+                _ => "60".to_owned(),
+            };
+            problem_response(429, &refusal.to_string(), &[("retry-after", &seconds)]).into()
+        }
     }
-    let detail = "send the secret CACHE_TOKEN as a bearer token";
-    problem_response(401, detail, &[("www-authenticate", "Bearer")]).into()
 }
 
 /// Returns the URLs to warm and the limit of origin requests, as JSON, or an error response.
@@ -160,13 +179,16 @@ fn parse_purge(body: &str) -> Result<PurgeRequest, String> {
 pub async fn analytics(env: Env, clock: String, now: f64) -> JsValue {
     let to = UnixMillis(now as u64).saturating_add(1);
     let from = to.saturating_sub(WindowSpan::Day.millis());
-    let mut sites = Vec::new();
+    let (mut sites, mut shards) = (Vec::new(), BTreeMap::new());
     for site in site_names(&env) {
         match traffic_collector::read_total(&env, &site, from, to).await {
-            Ok(traffic) => sites.push((site, traffic)),
+            Ok(SiteRead { merged, shards: missing }) => {
+                shards.extend(missing.map(|missing| (site.clone(), missing)));
+                sites.push((site, merged));
+            }
             Err(failure) => {
                 worker::console_error!("reading the traffic of {site} failed: {failure:?}");
-                return problem_response(503, "a shard did not respond: try again", &[]).into();
+                return problem_response(503, "no shard of a site responded: try again", &[]).into();
             }
         }
     }
@@ -177,7 +199,7 @@ pub async fn analytics(env: Env, clock: String, now: f64) -> JsValue {
             return problem_response(503, "the purge clock did not respond: try again", &[]).into();
         }
     };
-    let mut document = CacheAnalytics { v: VERSION, from, to, ..CacheAnalytics::default() };
+    let mut document = CacheAnalytics { v: VERSION, from, to, shards, ..CacheAnalytics::default() };
     traffic::fill_report(sites.iter().map(|(site, traffic)| (site.as_str(), traffic)), &mut document);
     add_clock_analytics(clock, &mut document);
     serde_json::to_string(&document).map_or(JsValue::UNDEFINED, JsValue::from)

@@ -8,7 +8,7 @@ use worker::wasm_bindgen::prelude::wasm_bindgen;
 use crate::edge::exchange::{CacheExchange, rejection_response};
 use crate::edge::isolate::{EdgeConfig, ISOLATE, edge_config};
 use crate::edge::records::problem_response;
-use crate::{auth, trace_export};
+use crate::trace_export;
 
 /// Begins the exchange of a client's request. Returns undefined if no route matches, a `ReadyResponse`
 /// if the response is at hand, and otherwise a `CacheExchange`.
@@ -32,7 +32,10 @@ pub fn begin_exchange(env: &Env, method: &str, url: &str, head: &str, client_ip:
     ISOLATE.with_borrow_mut(|isolate| isolate.shared.record_codings(codings));
     let trace = trace_export::begin(head.headers.joined("traceparent").as_deref());
     let request = RequestStart { url, head, client_ip };
-    let matches_secret = |name: &str, value: &str| auth::matches_secret(env, name, value);
+    let matches_secret = |name: &str, value: &str| {
+        let secret = env.secret(name).map(|secret| secret.to_string()).unwrap_or_default();
+        auth::is_secret(value, &secret)
+    };
     match Exchange::start_for_client(&config, request, now, matches_secret) {
         None => JsValue::UNDEFINED,
         Some(Err(rejection)) => rejection_response(&sites, method, &rejection).into(),

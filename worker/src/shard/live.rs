@@ -5,23 +5,46 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use ledger::live::ThrottleAction;
+use ledger::{Listener, ListenerAdmission, admit_listener};
+use sketch::stable_hash::fnv1a_32;
 use wire::live::LiveDelta;
 use worker::wasm_bindgen_futures::spawn_local;
-use worker::{Delay, Response, Result, WebSocketPair, WebSocketRequestResponsePair};
+use worker::{Delay, Headers, Response, Result, WebSocket, WebSocketPair, WebSocketRequestResponsePair};
 
 use super::live_state::{FORWARDING_FACT, Listeners};
 use super::object::Shard;
 use crate::clock::now;
+use crate::live::CLOSE_TRY_AGAIN_LATER;
+use crate::shard_client::{LISTENER_HOLDS_TOKEN, LISTENER_NETWORK};
 
 impl Shard {
     /// Accepts a listener on a hibernatable socket: it outlives the object's memory, and the platform replies to its
     /// pings without waking the object.
-    pub(super) fn accept_listener(&self) -> Result<Response> {
-        if self.state.get_websockets().len() >= MAX_LISTENERS {
-            return Response::error("too many live listeners of this site", 429);
+    pub(super) fn accept_listener(&self, fields: &Headers) -> Result<Response> {
+        let newcomer = Listener {
+            network: fnv1a_32(fields.get(LISTENER_NETWORK)?.unwrap_or_default().bytes()),
+            holds_token: fields.get(LISTENER_HOLDS_TOKEN)?.as_deref() == Some("1"),
+            since: now(),
+        };
+        let sockets = self.state.get_websockets();
+        // A socket of an earlier release has no attachment, and counts as the oldest.
+        let of_socket =
+            |socket: &WebSocket| socket.deserialize_attachment().ok().flatten().unwrap_or_default();
+        let listeners: Vec<Listener> = sockets.iter().map(of_socket).collect();
+        match admit_listener(&listeners, &newcomer) {
+            ListenerAdmission::Accept => {}
+            ListenerAdmission::Replace(oldest) => {
+                if let Some(socket) = sockets.get(oldest) {
+                    // One that is closing already makes room, too.
+                    let _ =
+                        socket.close(Some(CLOSE_TRY_AGAIN_LATER), Some("another listener needs the place"));
+                }
+            }
+            ListenerAdmission::Refuse => return Response::error("too many live listeners", 429),
         }
         let pair = WebSocketPair::new()?;
         self.state.accept_web_socket(&pair.server);
+        pair.server.serialize_attachment(newcomer)?;
         self.state.set_websocket_auto_response(&WebSocketRequestResponsePair::new("ping", "pong")?);
         self.live.listeners.replace(Listeners::Sockets);
         Response::from_websocket(pair.client)
@@ -77,6 +100,3 @@ impl Shard {
         }
     }
 }
-
-/// More than any team has; only an attacker opens more.
-const MAX_LISTENERS: usize = 100;

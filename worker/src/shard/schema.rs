@@ -6,7 +6,7 @@ use worker::{Error, Result, SqlStorageValue};
 
 use super::journal::journal_error;
 use super::object::{EarlierJournal, Shard};
-use super::{history_store, incident_store, traffic_store};
+use super::{audit_store, history_store, incident_store, traffic_store};
 use crate::sql::{from_sql_integer, query_integer, unsupported_row};
 
 impl Shard {
@@ -15,7 +15,7 @@ impl Shard {
         if !self.is_open.get() {
             let failed = |error| Error::RustError(format!("tables of the shard not opened: {error}"));
             let add_tables = || {
-                [traffic_store::TABLES, history_store::TABLES, incident_store::TABLES]
+                [audit_store::TABLES, traffic_store::TABLES, history_store::TABLES, incident_store::TABLES]
                     .into_iter()
                     .try_for_each(|tables| self.execute(tables))
             };

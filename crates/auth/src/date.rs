@@ -1,0 +1,61 @@
+//! Days of the calendar, the precision of an expiry.
+
+use wire::{UnixMillis, WindowSpan};
+
+/// Parses a day such as `2027-06-30`, and returns its beginning in UTC.
+pub(crate) fn parse_day(text: &str) -> Option<UnixMillis> {
+    let digits = |part: &str, length: usize| {
+        let is_number = part.len() == length && part.bytes().all(|byte| byte.is_ascii_digit());
+        is_number.then(|| part.parse::<u64>().ok()).flatten()
+    };
+    let mut parts = text.splitn(3, '-');
+    let year = digits(parts.next()?, 4).filter(|year| *year >= 1970)?;
+    let month = digits(parts.next()?, 2).filter(|month| (1..=12).contains(month))?;
+    let day = digits(parts.next()?, 2).filter(|day| (1..=days_of_month(year, month)).contains(day))?;
+    // Years begin in March, so that the leap day is the last day of a year.
+    let (year, shifted_month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
+    let (era, year_of_era) = (year / 400, year % 400);
+    let day_of_year = (153 * shifted_month + 2) / 5 + day - 1;
+    let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
+    let days = (era * 146_097 + day_of_era).checked_sub(719_468)?;
+    Some(UnixMillis(days * WindowSpan::Day.millis()))
+}
+
+const fn days_of_month(year: u64, month: u64) -> u64 {
+    match month {
+        2 if year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400)) => 29,
+        2 => 28,
+        4 | 6 | 9 | 11 => 30,
+        _ => 31,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_day_begins_at_midnight_in_utc() {
+        for (text, expected) in [
+            ("1970-01-01", 0),
+            ("2000-02-29", 951_782_400_000),
+            ("2000-03-01", 951_868_800_000),
+            ("2027-01-15", 1_799_971_200_000),
+            ("2100-03-01", 4_107_542_400_000),
+        ] {
+            assert_eq!(parse_day(text), Some(UnixMillis(expected)), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_day_is_refused() {
+        for text in
+            ["", "2027", "2027-1-15", "2027-13-01", "2027-00-01", "2027-02-29", "2100-02-29", "2027-04-31"]
+        {
+            assert_eq!(parse_day(text), None, "{text}");
+        }
+        for text in ["1969-12-31", "2027-01-15T00:00:00Z", "+027-01-15", "2027-01-1５"] {
+            assert_eq!(parse_day(text), None, "{text}");
+        }
+    }
+}

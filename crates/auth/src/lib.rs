@@ -1,0 +1,16 @@
+//! The rights of callers: scoped tokens that are hashed at rest, the limit of failed sign-ins, and the audit log of
+//! management calls. The route table of `wire` says which right an endpoint requires.
+
+mod admission;
+pub mod audit;
+mod caller;
+mod date;
+mod digest;
+mod sign_in_limiter;
+mod token_table;
+
+pub use admission::{SiteVisibility, admit};
+pub use caller::{ALL_SITES, Caller};
+pub use digest::{TokenDigest, is_secret};
+pub use sign_in_limiter::SignInLimiter;
+pub use token_table::{MIN_TOKEN_LENGTH, TokenTable, TokenTableError};
