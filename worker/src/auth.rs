@@ -1,6 +1,8 @@
 //! Authorization by bearer token. Tokens are secrets of the deployment, and compared in constant time; without a secret,
 //! no token is valid.
 
+use std::fmt::Display;
+
 use serde::de::DeserializeOwned;
 use subtle::ConstantTimeEq;
 use wire::{ApiError, live};
@@ -62,8 +64,9 @@ pub(crate) async fn json_body<T: DeserializeOwned>(request: &Request) -> Result<
     let bytes = read.ok_or(ApiError::TooLarge { limit: MAX_BODY_BYTES })?;
     let bytes = if bytes.is_empty() { b"{}".as_slice() } else { &bytes };
     let malformed =
-        |error: serde_json::Error| ApiError::Malformed { field: "body".into(), reason: error.to_string() };
-    Ok(serde_json::from_slice(bytes).map_err(malformed)?)
+        |error: &dyn Display| ApiError::Malformed { field: "body".into(), reason: error.to_string() };
+    let text = std::str::from_utf8(bytes).map_err(|error| malformed(&error))?;
+    Ok(serde_json::from_str(text).map_err(|error| malformed(&error))?)
 }
 
 const MAX_BODY_BYTES: usize = 16_384;

@@ -19,6 +19,7 @@ use crate::response::{self, CONTENT_TYPE_JSON, HandlerError, HandlerResult};
 use crate::shard_client::{self, COORDINATOR, SiteRead, call, read_all};
 use crate::shard_protocol::{EvaluateWatches, RunQuery};
 use crate::{auth, budgets, rejection_counter};
+use wire::sorting::CollectOrdered;
 
 /// `GET /api/vitals/summary`: each route and device class with its verdicts.
 pub(crate) async fn summary(request: &Request, env: &Env, config: &Config) -> HandlerResult {
@@ -199,7 +200,7 @@ pub(crate) async fn budget_report(request: &Request, env: &Env, config: &Config)
             })
         }
     };
-    let watches = outcomes.into_iter().map(|outcome| (outcome.key.clone(), outcome)).collect();
+    let watches = outcomes.into_iter().map(|outcome| (outcome.key.clone(), outcome)).collect_map();
     let inputs = BudgetReportInputs {
         site: asked.site.clone(),
         query: &query,
