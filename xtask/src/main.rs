@@ -57,8 +57,15 @@ enum Command {
     Bench(bench::Options),
     /// Load the edge on loopback with mixed traffic at a fixed rate; check each answer
     Load(load::Options),
-    /// Model a billion views a day: shards, requests, rows, storage, list price, bottleneck
-    Model,
+    /// Model a billion views a day: shards, requests, rows, storage, list price, bottleneck; or another subject
+    Model { subject: Option<ModelSubject> },
+}
+
+/// A subject besides the billion views.
+#[derive(Clone, Copy, ValueEnum)]
+enum ModelSubject {
+    /// A hundred thousand isolates in three hundred locations before one purge clock
+    FanIn,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -92,7 +99,7 @@ fn run(cli: Cli) -> Result<()> {
         Command::Size(options) => size::run(root, &options),
         Command::Bench(options) => bench::run(root, &options),
         Command::Load(options) => load::run(root, &options),
-        Command::Model => bench::model(root),
+        Command::Model { subject } => bench::model(root, subject),
     }
 }
 
