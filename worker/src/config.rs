@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fmt;
+use std::num::NonZeroU32;
 use std::rc::Rc;
 
 use alerting::channel::ChannelConfig;
@@ -52,6 +53,9 @@ pub(crate) struct SiteConfig {
     /// Its shards; those of `SHARDS` if absent.
     #[serde(default)]
     shards: Option<ShardLayout>,
+    /// The beacons of one client network in a minute; as many as `INGEST_RATE` admits if absent.
+    #[serde(default)]
+    pub(crate) network_limit: Option<NonZeroU32>,
     /// The sample weights that its pages send.
     #[serde(default)]
     pub(crate) sampling: SamplingRates,
@@ -129,6 +133,13 @@ impl Config {
     /// Returns true if any site accepts beacons from this origin. The beacon's own site is checked later.
     pub(crate) fn any_site_allows(&self, origin: &str) -> bool {
         self.sites.values().any(|site| site.allows_origin(origin))
+    }
+
+    /// Returns the site that lists this origin, if exactly one does.
+    pub(crate) fn only_site_of_origin(&self, origin: &str) -> Option<&str> {
+        let lists = |site: &SiteConfig| site.origins.iter().any(|listed| listed == origin);
+        let mut sites = self.sites.iter().filter(|(_, site)| lists(site));
+        sites.next().filter(|_| sites.next().is_none()).map(|(name, _)| name.as_str())
     }
 }
 
