@@ -120,6 +120,30 @@ describe("the tiers below memory", () => {
       assert.ok(Date.now() - began < 20_000, "no request waited for the origin's timeout");
     });
   }
+
+  test("isolates of one location share the purges that one of them requested, and a relay that fails costs nothing but calls", async () => {
+    const isRelay = (/** @type {string} */ path) => path.endsWith("/purges/1/copy");
+    const path = www.page(respond({ ...FRESH, "cache-tag": "shared" }));
+    await fill(www, path);
+    for (const until = Date.now() + 10_000; ![...tiers.colo.entries.keys()].some(isRelay) && Date.now() < until; ) await www.ask(path);
+    const copy = JSON.parse(String(tiers.colo.entries.get([...tiers.colo.entries.keys()].find(isRelay) ?? "")));
+    // A purge that only the relay has: the other isolate learns of it there.
+    copy.requested_at = Date.now() + 200;
+    copy.changes = { ...copy.changes, clock: { ...copy.changes.clock, seq: copy.changes.upto + 1 }, upto: copy.changes.upto + 1, marks: [["t:shared", { hard: copy.changes.upto + 1, soft: 0 }]], at: [Date.now()] };
+    while (cacheStatus(await www.ask(path, {}, other)) !== "hit");
+    for (const key of tiers.colo.entries.keys()) if (isRelay(key)) tiers.colo.entries.set(key, Buffer.from(JSON.stringify(copy)));
+    tiers.colo.behaviour.writes = "errors";
+    /** @type {string | undefined} */
+    let status = "hit";
+    for (const until = Date.now() + 10_000; status === "hit" && Date.now() < until; ) status = cacheStatus(await www.ask(path, {}, other));
+    assert.notEqual(status, "hit", "the other isolate applied the copy");
+    for (const reads of /** @type {const} */ (["errors", "rubbish", "hangs"])) {
+      tiers.colo.behaviour.reads = reads;
+      const tagged = www.page(respond({ ...FRESH, "cache-tag": reads }));
+      assert.equal((await www.ask(tagged, {}, other)).status, 200);
+      assert.equal(cacheStatus(await www.ask(tagged, {}, other)), "hit", `tagged responses stay usable: ${reads}`);
+    }
+  });
 });
 
 describe("a purge clock that", () => {

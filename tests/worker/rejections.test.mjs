@@ -1,5 +1,5 @@
 // Rejections are counted even while the shard that counts them is unavailable, and a beacon that cannot
-// be stored meanwhile is not acknowledged.
+// be stored meanwhile is not acknowledged. Those by the limit of a network are counted by its class.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
@@ -40,6 +40,40 @@ test("rejections during an outage of their shard are counted once after its reco
     await sendInvalid(1);
     assert.deepEqual(await waitForCount(25), { "out-of-range": 25, unavailable: 1 }, "no rejection is counted twice");
     assert.equal((await readSummary()).views, 1);
+  } finally {
+    await workerd.kill();
+  }
+});
+
+test("beacons over the limit of their network are rejected, and counted for the site by the class of the network", async () => {
+  const worker = product({ SITES: { demo: { public: true, origins: ["https://shop.example"], network_limit: 3 } } });
+  const main = new URL("shard-faults.js", import.meta.url).pathname;
+  const workerd = await start("networks", { ...worker, modules: { "shard-faults.js": main, ...worker.modules } }, { fresh: true });
+  try {
+    const send = async (/** @type {string} */ address) => {
+      const headers = { "user-agent": DESKTOP, "cf-connecting-ip": address, origin: "https://shop.example" };
+      return (await workerd.send("/v1/vitals", JSON.stringify(beacon()), headers)).status;
+    };
+    /** @param {Record<string, number>} expected */
+    const waitForCounts = async (expected) => {
+      let refused = {};
+      for (const until = Date.now() + 30_000; JSON.stringify(refused) !== JSON.stringify(expected) && Date.now() < until; ) {
+        refused = JSON.parse((await workerd.send("/api/vitals/summary?site=demo")).text).refused;
+      }
+      assert.deepEqual(refused, expected);
+    };
+    const statuses = [];
+    for (let sent = 0; sent < 8; sent += 1) statuses.push(await send("192.0.2.7"));
+    // A minute may have ended meanwhile.
+    const over = statuses.filter((status) => status === 429).length;
+    assert.ok(over >= 2 && statuses.every((status) => status === 200 || status === 429), statuses.join());
+    assert.deepEqual(statuses.slice(0, 2), [200, 200]);
+    for (const other of ["192.0.2.8", "2001:db8::1"]) assert.equal(await send(other), 200, "another network");
+    await waitForCounts({ "too-many-from-ipv4": over });
+    // The limiter of the platform judges before the body is read.
+    await workerd.send("/faults", JSON.stringify({ exceedLimits: true }));
+    for (const address of ["192.0.2.9", "2001:db8:0:1::1", "2001:db8:0:2::1"]) assert.equal(await send(address), 429);
+    await waitForCounts({ "too-many-from-ipv4": over + 1, "too-many-from-ipv6": 2 });
   } finally {
     await workerd.kill();
   }

@@ -105,7 +105,7 @@ async function explain(env, context, query) {
     return { target: url, response: jsonResponse({ detail }, 404) };
   }
   try {
-    if (exchange.needsPurgeSync(Date.now())) await syncPurges(env, context);
+    if (exchange.needsPurgeSync(Date.now())) await syncPurges(env, context, exchange.host);
     const step = await lookUp(exchange, env);
     return { target: url, response: new Response(exchange.explain(step, Date.now()), { headers: JSON_HEADERS }) };
   } finally {

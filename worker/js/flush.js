@@ -23,14 +23,17 @@ export function flushIfIdle(env) {
 }
 
 /**
- * Flushes metrics and navigations to the purge clock.
+ * Flushes metrics and navigations to the purge clock, which sets the pace for the next time.
  * @param {WorkerEnv} env
  */
 export async function flushMetrics(env) {
   const [metrics, transitions] = [wasm.take_cache_metrics(), wasm.take_transitions()];
   try {
-    if (transitions !== undefined) await callClock(env, "/ways", transitions);
-    if (metrics !== undefined) await callClock(env, "/seen", metrics);
+    let pace = "";
+    if (transitions !== undefined) pace = await callClock(env, "/ways", transitions);
+    if (metrics !== undefined) pace = await callClock(env, "/seen", metrics);
+    // Isolates that began together do not stay together. An earlier purge clock sets no pace.
+    metricsDueAt = Date.now() + (Number(pace) || 0) * (0.5 + Math.random());
   } catch (error) {
     console.error("flushing metrics to the purge clock failed:", error);
     if (metrics !== undefined) wasm.restore_cache_metrics(metrics);
@@ -63,7 +66,7 @@ async function flush(env) {
       hasMore = await wasm.flush_traffic(env);
     }
     if (hasUndeliveredMarks) await flushWriteMarks(env);
-    await flushMetrics(env);
+    if (Date.now() >= metricsDueAt) await flushMetrics(env);
   } finally {
     flushingSince = -Infinity;
   }
@@ -71,6 +74,8 @@ async function flush(env) {
 
 let flushingSince = -Infinity;
 let hasUndeliveredMarks = false;
+/** The purge clock sets the pace of reports. */
+let metricsDueAt = 0;
 
 const FLUSH_TIMEOUT_MS = 20_000;
 const BATCH_DELAY_MS = 1_000;

@@ -55,7 +55,11 @@ export function scheduled(event: unknown, env: WorkerEnv, context: ExecutionCont
 export function begin_exchange(env: WorkerEnv, method: string, url: string, head: string, clientIp: string, now: number): CacheExchange | ReadyResponse | undefined;
 export function simulate_exchange(env: WorkerEnv, url: string, head: string, now: number): CacheExchange | undefined;
 export function known_purge_seq(): number;
-export function apply_purges(changes: string, requestedAt: number): boolean;
+export function apply_purges(changes: string, requestedAt: number, leaseMs: number): boolean;
+export function relay_read(copy: string | undefined, claimedAt: number | undefined, now: number, leaseMs: number, draw: number): number;
+export function relay_copy(): string | undefined;
+export function are_purges_relayed(leaseMs: number): boolean;
+export function purge_sync_due_at(): number;
 export function take_write_marks(now: number): string | undefined;
 export function restore_write_marks(marks: string): void;
 export function count_refused_marks(receipt: string): void;
@@ -91,11 +95,11 @@ export function ingest(
   mobileHint: string | undefined,
   country: string | undefined,
   authorization: string,
-  address: string,
+  network: string,
   wantsVerdicts: boolean,
   now: number,
 ): Response | [verdicts: string | undefined, allowedOrigin: string | undefined, site: string, ...rows: string[]] | undefined;
-export function reject(env: WorkerEnv, reason: string, site: string | undefined, origin: string | undefined): Response | undefined;
+export function reject(env: WorkerEnv, reason: string, site: string | undefined, origin: string | undefined, limitedNetwork: string | undefined): Response | undefined;
 export function client_network(address: string): string;
 export function count_unlimited(site: string | undefined): void;
 export function has_uncounted_rejections(now: number): boolean;

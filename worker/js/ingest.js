@@ -14,13 +14,10 @@ import { delay, isWithinRate, resolvesWithin } from "./promises.js";
 export async function ingest(request, env, context, ownOrigin, query) {
   const { headers } = request;
   const origin = headers.get("origin") ?? undefined;
-  /** @param {string} reason @param {string} [site] */
-  const reject = (reason, site) => countRejections(wasm.reject(env, reason, site, origin), env, context);
-  const address = headers.get("cf-connecting-ip") ?? "";
-  if (env.INGEST_RATE) {
-    const network = wasm.client_network(address);
-    if (!(await isAdmitted(env.INGEST_RATE, network, undefined))) return reject("too-many");
-  }
+  /** @param {string} reason @param {string} [site] @param {string} [limitedNetwork] */
+  const reject = (reason, site, limitedNetwork) => countRejections(wasm.reject(env, reason, site, origin, limitedNetwork), env, context);
+  const network = wasm.client_network(headers.get("cf-connecting-ip") ?? "");
+  if (env.INGEST_RATE && !(await isAdmitted(env.INGEST_RATE, network, undefined))) return reject("too-many", undefined, network);
   const body = await readBeacon(request, headers.get("content-length"));
   if (!body) return reject("too-large");
   const now = Date.now();
@@ -31,7 +28,7 @@ export async function ingest(request, env, context, ownOrigin, query) {
   // Of pages, no header field but the origin counts; a backend that sends reports may have to sign in.
   const authorization = query === undefined ? "" : (headers.get("authorization") ?? "");
   const wantsVerdicts = headers.get("prefer")?.includes("return=representation") ?? false;
-  const outcome = wasm.ingest(env, body, query, ownOrigin, origin, agent, mobileHint, country, authorization, address, wantsVerdicts, now);
+  const outcome = wasm.ingest(env, body, query, ownOrigin, origin, agent, mobileHint, country, authorization, network, wantsVerdicts, now);
   if (!Array.isArray(outcome)) return countRejections(outcome, env, context);
   const [verdicts, allowedOrigin, site, ...rows] = outcome;
   if (env.SITE_RATE && !(await isAdmitted(env.SITE_RATE, site, site))) return reject("too-many", site);

@@ -28,3 +28,10 @@ export const OriginError = /** @type {const} */ ({
   TIMEOUT: 1,
   REQUEST_BODY_TOO_LARGE: 2,
 });
+
+/** The next thing to do for the sync of purges. */
+export const SyncStep = /** @type {const} */ ({
+  DONE: 0,
+  WAIT: 1,
+  ASK_CLOCK: 2,
+});

@@ -76,6 +76,11 @@ export class Dependency {
     this.pauseMs = pauseMs;
   }
 
+  /** True while it is left alone. */
+  get isPaused() {
+    return Date.now() < this.#pausedUntil;
+  }
+
   /**
    * Makes a call. Rejects if it takes too long, and at once after another one did.
    * @template T
@@ -83,7 +88,7 @@ export class Dependency {
    * @returns {Promise<T>}
    */
   async call(make) {
-    if (Date.now() < this.#pausedUntil) throw new Error(`${this.name} did not respond and is left alone for a moment`);
+    if (this.isPaused) throw new Error(`${this.name} did not respond and is left alone for a moment`);
     try {
       return await withTimeout(make(), this.timeoutMs);
     } catch (error) {

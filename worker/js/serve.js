@@ -30,7 +30,7 @@ export function serve(request, env, context, url) {
   const begun = wasm.begin_exchange(env, request.method, url, headerLines(headers), headers.get("cf-connecting-ip") ?? "", now);
   if (begun === undefined) return undefined;
   if (begun instanceof ReadyResponse) {
-    syncPurgesInBackground(env, context, now);
+    syncPurgesInBackground(env, context, now, () => new URL(url).host);
     flushInBackground(env, context);
     if (begun.prefetches) context.waitUntil(prefetch(begun.prefetches, env, context));
     return toResponse(begun);
@@ -80,8 +80,8 @@ async function serveExchange(exchange, request, env, context) {
  */
 async function respond(exchange, request, env, context, hold) {
   const now = Date.now();
-  if (exchange.needsPurgeSync(now)) await syncPurges(env, context);
-  else syncPurgesInBackground(env, context, now);
+  if (exchange.needsPurgeSync(now)) await syncPurges(env, context, exchange.host);
+  else syncPurgesInBackground(env, context, now, () => exchange.host);
   let step = await lookUp(exchange, env);
   // A fill that stores nothing may tell which request to share: the requests that wait for it have one more.
   for (let round = 0; step === Step.FETCH && round < MAX_WAITS; round += 1) {

@@ -109,5 +109,6 @@ const TIER_TIMEOUT_MS = 500;
 const TIER_PAUSE_MS = 5_000;
 const WRITE_TIMEOUT_MS = 5_000;
 
-const colo = new Dependency("the Cache API", TIER_TIMEOUT_MS, TIER_PAUSE_MS);
+/** The Cache API. */
+export const colo = new Dependency("the Cache API", TIER_TIMEOUT_MS, TIER_PAUSE_MS);
 const kv = new Dependency("KV", TIER_TIMEOUT_MS, TIER_PAUSE_MS);

@@ -126,7 +126,7 @@ async function warm(url, env, context, refreshesFresh, takeQuota) {
   }
   if (!exchange) return "foreign";
   try {
-    if (exchange.needsPurgeSync(Date.now())) await syncPurges(env, context);
+    if (exchange.needsPurgeSync(Date.now())) await syncPurges(env, context, exchange.host);
     const found = await lookUp(exchange, env);
     if (found === Step.SERVE && !refreshesFresh) return "fresh";
     if (found === Step.PASS || found === Step.REFUSE) return "foreign";

@@ -2,6 +2,7 @@
 //! `auth` decides; this file reads requests and holds the failed sign-ins of the isolate.
 
 use std::cell::RefCell;
+use std::fmt::Display;
 
 use auth::audit::MAX_DETAIL_LENGTH;
 use auth::{ALL_SITES, Caller, SignInLimiter, SiteVisibility};
@@ -42,13 +43,11 @@ impl Admission {
         let read = outbound::read_bounded(request.inner().body(), MAX_BODY_BYTES).await;
         let bytes = read.ok_or(ApiError::TooLarge { limit: MAX_BODY_BYTES })?;
         let bytes = if bytes.is_empty() { b"{}".as_slice() } else { &bytes };
-        let text = String::from_utf8_lossy(bytes);
+        let malformed =
+            |error: &dyn Display| ApiError::Malformed { field: "body".into(), reason: error.to_string() };
+        let text = std::str::from_utf8(bytes).map_err(|error| malformed(&error))?;
         self.detail.replace(text.chars().take(MAX_DETAIL_LENGTH).collect());
-        let malformed = |error: serde_json::Error| ApiError::Malformed {
-            field: "body".into(),
-            reason: error.to_string(),
-        };
-        Ok(serde_json::from_slice(bytes).map_err(malformed)?)
+        Ok(serde_json::from_str(text).map_err(|error| malformed(&error))?)
     }
 }
 

@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fmt;
+use std::num::NonZeroU32;
 use std::rc::Rc;
 
 use alerting::channel::ChannelConfig;
@@ -61,6 +62,9 @@ pub(crate) struct SiteConfig {
     /// True if reports of web-vitals are taken from holders of a token alone: a backend sends them, not pages.
     #[serde(default)]
     pub(crate) reports_need_token: bool,
+    /// The beacons of one client network in a minute; as many as `INGEST_RATE` admits if absent.
+    #[serde(default)]
+    pub(crate) network_limit: Option<NonZeroU32>,
     /// The sample weights that its pages send.
     #[serde(default)]
     pub(crate) sampling: SamplingRates,
@@ -165,6 +169,13 @@ impl Config {
     /// Returns true if any site accepts beacons from this origin. The beacon's own site is checked later.
     pub(crate) fn any_site_allows(&self, origin: &str) -> bool {
         self.sites.values().any(|site| site.allows_origin(origin))
+    }
+
+    /// Returns the site that lists this origin, if exactly one does.
+    pub(crate) fn only_site_of_origin(&self, origin: &str) -> Option<&str> {
+        let lists = |site: &SiteConfig| site.origins.iter().any(|listed| listed == origin);
+        let mut sites = self.sites.iter().filter(|(_, site)| lists(site));
+        sites.next().filter(|_| sites.next().is_none()).map(|(name, _)| name.as_str())
     }
 }
 

@@ -1,13 +1,14 @@
 //! `POST /v1/vitals`: from a body to journal rows. The shim reads the body and calls [`hear`] once; it gets the rows by
 //! object, and the response for when they are stored. Invalid beacons never reach an object.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 
-use ledger::{ClientInfo, JournalRow, MetricLimits, UNKNOWN_WEIGHT, ViewRecord, shard_name};
+use ledger::{ClientInfo, JournalRow, MetricLimits, NetworkLimiter, UNKNOWN_WEIGHT, ViewRecord, shard_name};
 use report::beacon_verdicts::{limits_for, within_budget_json};
 use wire::routes::Right;
 use wire::web_vitals::WebVitalsReport;
-use wire::{ApiError, Beacon, UnixMillis, beacon};
+use wire::{ApiError, Beacon, NetworkClass, UnixMillis, beacon};
 use worker::js_sys::Array;
 use worker::wasm_bindgen::JsValue;
 use worker::wasm_bindgen::prelude::wasm_bindgen;
@@ -29,7 +30,8 @@ struct BeaconRequest<'a> {
     mobile_hint: Option<&'a str>,
     country: Option<&'a str>,
     authorization: &'a str,
-    address: &'a str,
+    /// The client network of the rate limit.
+    network: &'a str,
     /// True if the sender requests the verdicts of its values.
     wants_verdicts: bool,
     now: UnixMillis,
@@ -60,7 +62,7 @@ pub fn ingest(
     mobile_hint: Option<String>,
     country: Option<String>,
     authorization: &str,
-    address: &str,
+    network: &str,
     wants_verdicts: bool,
     now: f64,
 ) -> JsValue {
@@ -76,7 +78,7 @@ pub fn ingest(
         mobile_hint,
         country,
         authorization,
-        address,
+        network,
         wants_verdicts,
         now,
     };
@@ -98,30 +100,46 @@ pub fn ingest(
         Err(failure) => {
             if let HandlerError::Rejected(refusal) = &failure {
                 let site = site.filter(|site| config.sites.contains_key(site));
-                rejection_counter::count(site.as_deref(), refusal.code());
+                let reason = match refusal {
+                    // Only the limit of a network judges here.
+                    ApiError::TooManyRequests { .. } => NetworkClass::of(network).rejection_reason(),
+                    _ => refusal.code(),
+                };
+                rejection_counter::count(site.as_deref(), reason);
             }
             response::into_js(response::finish(Err(failure), &config, beacon_request.origin))
         }
     }
 }
 
-/// Rejects a request that the shim did not pass to [`hear`], for the reason of that name.
+/// Rejects a request that the shim did not pass to [`ingest`], for the reason of that name. With a network, its limit
+/// rejected the request; its body was not read, so the origin tells the site.
 #[wasm_bindgen(wasm_bindgen = worker::wasm_bindgen)]
 #[expect(unreachable_pub, reason = "wasm-bindgen exports what is pub")]
 #[must_use]
-pub fn reject(env: &Env, reason: &str, site: Option<String>, origin: Option<String>) -> JsValue {
+pub fn reject(
+    env: &Env,
+    reason: &str,
+    site: Option<String>,
+    origin: Option<String>,
+    network: Option<String>,
+) -> JsValue {
     let refusal = match reason {
         "too-large" => ApiError::TooLarge { limit: beacon::MAX_BYTES },
         "too-many" => ApiError::TooManyRequests { retry_after: RATE_LIMIT_PERIOD_SECONDS },
         _ => ApiError::Unavailable { component: "journal" },
     };
-    rejection_counter::count(site.as_deref(), refusal.code());
+    let counted_as = network.map_or(refusal.code(), |network| NetworkClass::of(&network).rejection_reason());
     match Config::load(env) {
-        Ok(config) => response::into_js(response::finish(
-            Err(HandlerError::Rejected(refusal)),
-            &config,
-            origin.as_deref(),
-        )),
+        Ok(config) => {
+            let of_origin = || config.only_site_of_origin(origin.as_deref()?).map(str::to_owned);
+            rejection_counter::count(site.or_else(of_origin).as_deref(), counted_as);
+            response::into_js(response::finish(
+                Err(HandlerError::Rejected(refusal)),
+                &config,
+                origin.as_deref(),
+            ))
+        }
         Err(mistake) => response::into_js(response::misconfigured(&mistake)),
     }
 }
@@ -174,7 +192,7 @@ impl BeaconRequest<'_> {
     /// Returns an error unless the sender may report for the site.
     fn authorize_report(&self, config: &Config, site: &str) -> Result<(), ApiError> {
         let token = admission::bearer_token(self.authorization).unwrap_or_default();
-        let caller = admission::sign_in(config, token, &wire::client_network(self.address))?;
+        let caller = admission::sign_in(config, token, self.network)?;
         let right = Right::IngestReport;
         if caller.may(right, site) { Ok(()) } else { Err(ApiError::Unauthorized { right }) }
     }
@@ -240,7 +258,18 @@ impl BeaconRequest<'_> {
             Some(origin) if origin != self.own_origin && !site.allows_origin(origin) => {
                 Err(ApiError::ForeignOrigin { origin: origin.to_owned() })
             }
-            _ => Ok(site),
+            _ => self.limit_network(site, name).map(|()| site),
+        }
+    }
+
+    /// Rejects the beacon if its network exceeds the limit of the site.
+    fn limit_network(&self, settings: &SiteConfig, site: &str) -> Result<(), ApiError> {
+        let Some(limit) = settings.network_limit else { return Ok(()) };
+        let is_admitted =
+            NETWORKS.with_borrow_mut(|networks| networks.admit(site, self.network, limit.get(), self.now.0));
+        match is_admitted {
+            true => Ok(()),
+            false => Err(ApiError::TooManyRequests { retry_after: RATE_LIMIT_PERIOD_SECONDS }),
         }
     }
 }
@@ -269,6 +298,11 @@ fn limits_of(record: &ViewRecord) -> MetricLimits {
 
 fn verdicts_of(records: &[ViewRecord]) -> String {
     within_budget_json(records, budgets::last_good().as_deref())
+}
+
+thread_local! {
+    // Plain data: nothing in it belongs to a request.
+    static NETWORKS: RefCell<NetworkLimiter> = RefCell::default();
 }
 
 /// The reason under which beacons without a judgement of a rate limiter are counted, beside those of rejected ones.

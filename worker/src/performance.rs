@@ -29,6 +29,7 @@ use crate::shard_client::{self, SiteRead, call_all, read_all};
 use crate::shard_protocol::SetMonitoring;
 use crate::traffic_collector::read_sum;
 use crate::{budgets, health};
+use wire::sorting::CollectOrdered;
 
 /// `GET /api/performance/dashboard`: health, bottlenecks and recommendations in one document.
 pub(crate) async fn dashboard(
@@ -85,8 +86,11 @@ pub(crate) async fn metrics(
     .await?;
     let shards = ShardCoverage::of_both(groups.shards, traffic.shards);
     let (total, traffic) = (groups.merged.total(), traffic.merged);
-    let vitals =
-        total.metrics.iter().map(|(metric, tally)| (metric.name(), stats(*metric, Some(tally)))).collect();
+    let vitals = total
+        .metrics
+        .iter()
+        .map(|(metric, tally)| (metric.name(), stats(*metric, Some(tally))))
+        .collect_map();
     let span = query.to.0.saturating_sub(query.from.0);
     let document = PerformanceMetrics {
         scope: scope(&asked, &query, shards.as_ref()),

@@ -21,6 +21,7 @@ use crate::config::Config;
 use crate::response::{self, CONTENT_TYPE_JSON, HandlerError, HandlerResult};
 use crate::shard_client::{self, COORDINATOR, SiteRead, call, read_all};
 use crate::shard_protocol::{EvaluateWatches, RunQuery};
+use wire::sorting::CollectOrdered;
 
 /// `GET /api/vitals/summary`: each route and device class with its verdicts.
 pub(crate) async fn summary(
@@ -226,7 +227,7 @@ pub(crate) async fn budget_report(
             })
         }
     };
-    let watches = outcomes.into_iter().map(|outcome| (outcome.key.clone(), outcome)).collect();
+    let watches = outcomes.into_iter().map(|outcome| (outcome.key.clone(), outcome)).collect_map();
     let inputs = BudgetReportInputs {
         site: asked.site.clone(),
         query: &query,

@@ -15,6 +15,7 @@ use crate::response::HandlerError;
 use crate::shard_protocol::{
     CoordinatorCall, CoordinatorMessage, Merge, ReadLimitCounts, RunQuery, ShardCall, ShardReply, Wake,
 };
+use wire::sorting::CollectOrdered;
 
 /// The result of a read of several shards.
 #[derive(Debug)]
@@ -65,7 +66,7 @@ async fn call_each<C: ShardCall>(
 ) -> BTreeMap<u32, Result<C::Reply, HandlerError>> {
     let requests: Vec<(u32, C)> = requests.into_iter().collect();
     let unavailable = || Err(ApiError::Unavailable { component: "ledger" }.into());
-    let mut replies: BTreeMap<_, _> = requests.iter().map(|(shard, _)| (*shard, unavailable())).collect();
+    let mut replies: BTreeMap<_, _> = requests.iter().map(|(shard, _)| (*shard, unavailable())).collect_map();
     let mut calls =
         stream::iter(requests)
             .map(|(shard, request)| async move {
@@ -209,8 +210,9 @@ const SHARD_URL: &str = "https://shard.invalid/";
 /// The fields with which a listener is announced to the coordinator.
 pub(crate) const LISTENER_NETWORK: &str = "x-listener-network";
 pub(crate) const LISTENER_HOLDS_TOKEN: &str = "x-listener-holds-token";
-/// A site may have 256 shards, and each call holds memory.
-const MAX_CALLS_IN_FLIGHT: usize = 32;
+/// All shards that a site may have. Replies are merged in the order of the shards once all are there, so fewer calls at
+/// a time would save no memory, and cost a round trip for each round.
+const MAX_CALLS_IN_FLIGHT: usize = 256;
 /// A reply within this time; all shards have twice as long.
 const SHARD_TIMEOUT_MS: u64 = 4_000;
 /// A coordinator may have to read the other shards first.

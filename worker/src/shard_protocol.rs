@@ -271,7 +271,8 @@ impl ShardRequest {
         let (length, rest) = rest.split_first_chunk::<4>().ok_or(ProtocolError::Malformed)?;
         let length = usize::try_from(u32::from_be_bytes(*length)).map_err(|_| ProtocolError::Malformed)?;
         let (json, attachment) = rest.split_at_checked(length).ok_or(ProtocolError::Malformed)?;
-        let mut request = serde_json::from_slice(json)?;
+        let json = std::str::from_utf8(json).map_err(|_| ProtocolError::Malformed)?;
+        let mut request = serde_json::from_str(json)?;
         match &mut request {
             Self::EvaluateWatches(EvaluateWatches { counts }) => {
                 *counts = HourlyLimitCounts::decode(attachment).map_err(|_| ProtocolError::Malformed)?;

@@ -112,7 +112,8 @@ macro_rules! json_replies {
             }
 
             fn decode(bytes: Vec<u8>) -> Result<Self, ProtocolError> {
-                Ok(serde_json::from_slice(&bytes)?)
+                let text = std::str::from_utf8(&bytes).map_err(|_| ProtocolError::Malformed)?;
+                Ok(serde_json::from_str(text)?)
             }
         })+
     };

@@ -118,6 +118,13 @@ export const LOSS_LABELS = /** @type {Record<string, string>} */ ({
   trap: "the wasm module failed",
 });
 
+/** Rejections that fall on some visitors and not on others. */
+export const REJECTION_LABELS = /** @type {Record<string, string>} */ ({
+  "too-many-from-ipv4": "limit of an IPv4 address; mobile visitors behind a carrier's address may be underrepresented",
+  "too-many-from-ipv6": "limit of an IPv6 network",
+  "too-many-from-unknown": "limit of senders without an address",
+});
+
 /** Signals of alert rules. */
 export const SIGNAL_LABELS = /** @type {Record<string, string>} */ ({
   verdict: "Budget violated",

@@ -3,7 +3,7 @@ import { apiQuery, link, seriesStep, timeRange } from "./address.js";
 import { ApiError, fetchJson, fetchStatusJson, hasToken, optionalOrError, withParams } from "./api.js";
 import { MIN_VIEWS, budgetSummary, cell, fact, narrowOnly, numberCell, ratingBar, ratingLegend, sparkline, table, verdictBadge, verdictRank, viewCount } from "./components.js";
 import { draw, make } from "./dom.js";
-import { LOSS_LABELS, METRIC_NAMES, METRIC_ORDER, SIGNAL_LABELS, VERDICT_LABELS, ago, count, dateTime, interval, metricValue, percent, plural, windowLabel } from "./format.js";
+import { LOSS_LABELS, METRIC_NAMES, METRIC_ORDER, REJECTION_LABELS, SIGNAL_LABELS, VERDICT_LABELS, ago, count, dateTime, interval, metricValue, percent, plural, windowLabel } from "./format.js";
 import { livePanel } from "./live.js";
 
 /**
@@ -219,7 +219,7 @@ function missingData({ sent, heard, lost }, refused) {
   const entries = [
     ...(sent > heard ? [["Beacons lost in transit", sent - heard]] : []),
     ...Object.entries(lost).map(([reason, number]) => [`Views not measured: ${LOSS_LABELS[reason] ?? reason}`, number]),
-    ...Object.entries(refused).map(([reason, number]) => [`Rejected: ${reason}`, number]),
+    ...Object.entries(refused).map(([reason, number]) => [`Rejected: ${REJECTION_LABELS[reason] ?? reason}`, number]),
   ];
   return make(
     "section",

@@ -9,7 +9,7 @@ use clap::Args;
 use clap::builder::PossibleValuesParser;
 
 use crate::benchmark_report::{self, Measurement};
-use crate::{bundle, process, terminal, test_tools, tools, worker};
+use crate::{ModelSubject, bundle, process, terminal, test_tools, tools, worker};
 
 /// Arguments of `cargo xtask bench`.
 #[derive(Args)]
@@ -45,6 +45,12 @@ const BENCHMARKS: &[Benchmark] = &[
         "tests/bench/ingest/bench.mjs",
         "cost of a durable beacon, beside emptier and plainer Workers",
     ),
+    script(
+        "start",
+        "tests/bench/start/bench.mjs",
+        "time to the first beacon of a cold isolate, beside a collector in JavaScript",
+    ),
+    script("reads", "tests/bench/reads/bench.mjs", "time of a read over up to 256 shards, beside one"),
     script("cache", "tests/bench/cache/bench.mjs", "cost of a cached response, beside plainer caches"),
     script(
         "dashboard",
@@ -115,10 +121,20 @@ impl Benchmark {
     }
 }
 
-/// `cargo xtask model`: simulates a billion views a day, natively.
-pub(crate) fn model(root: &Path) -> Result<()> {
-    terminal::title("Models a billion views a day: shards, requests, rows, storage, list price, bottleneck.");
-    process::run(&mut scale_program(root, "model"), &process::Output::Terminal, process::NO_TIMEOUT)
+/// `cargo xtask model`: simulates a billion views a day, or the purge clock before all isolates, natively.
+pub(crate) fn model(root: &Path, subject: Option<ModelSubject>) -> Result<()> {
+    let (title, program) = match subject {
+        None => (
+            "Models a billion views a day: shards, requests, rows, storage, list price, bottleneck.",
+            "model",
+        ),
+        Some(ModelSubject::FanIn) => (
+            "Models the purge clock before a hundred thousand isolates in three hundred locations.",
+            "fan_in",
+        ),
+    };
+    terminal::title(title);
+    process::run(&mut scale_program(root, program), &process::Output::Terminal, process::NO_TIMEOUT)
 }
 
 fn scale_program(root: &Path, name: &str) -> Command {

@@ -59,8 +59,15 @@ enum Command {
     Load(load::Options),
     /// Build the Worker twice, and fail unless both have the same bytes
     Reproduce,
-    /// Model a billion views a day: shards, requests, rows, storage, list price, bottleneck
-    Model,
+    /// Model a billion views a day: shards, requests, rows, storage, list price, bottleneck; or another subject
+    Model { subject: Option<ModelSubject> },
+}
+
+/// A subject besides the billion views.
+#[derive(Clone, Copy, ValueEnum)]
+enum ModelSubject {
+    /// A hundred thousand isolates in three hundred locations before one purge clock
+    FanIn,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -99,7 +106,7 @@ fn run(cli: Cli) -> Result<()> {
             setup::install_tools(root)?;
             worker::check_reproducible(root)
         }
-        Command::Model => bench::model(root),
+        Command::Model { subject } => bench::model(root, subject),
     }
 }
 

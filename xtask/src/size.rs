@@ -42,6 +42,33 @@ const SHIPPED: &[(&str, &str)] = &[
     ("build/index_bg.wasm", "worker"),
 ];
 
+/// An absolute goal for a size. One that is not met is shown with the distance, and fails nothing: the baseline
+/// decides about growth.
+struct Goal {
+    title: &'static str,
+    bytes: u64,
+}
+
+const GOALS: &[Goal] = &[Goal { title: "worker, gzip", bytes: 500_000 }];
+
+impl Goal {
+    fn measurement(&self, sizes: &Sizes) -> Option<Measurement> {
+        let size = *sizes.get(self.title)?;
+        let reference = match size.saturating_sub(self.bytes) {
+            0 => format!("goal of {} B", self.bytes),
+            distance => format!("goal of {} B, {distance} B away", self.bytes),
+        };
+        Some(Measurement {
+            name: format!("{}, goal", self.title),
+            value: size as f64,
+            unit: "B".to_owned(),
+            ratio: size as f64 / self.bytes as f64,
+            reference,
+            max_ratio: 1.0,
+        })
+    }
+}
+
 /// Prints the sizes, and fails where one grew.
 pub(crate) fn run(root: &Path, options: &Options) -> Result<()> {
     if !options.json {
@@ -51,6 +78,7 @@ pub(crate) fn run(root: &Path, options: &Options) -> Result<()> {
     let baseline = read_baseline(root)?;
     let sizes = measure(root)?;
     let mut measurements = compare(&baseline, &sizes);
+    measurements.extend(GOALS.iter().filter_map(|goal| goal.measurement(&sizes)));
     for (file, package) in PEERS {
         measurements.push(compare_with_web_vitals(root, file, package)?);
     }
@@ -185,6 +213,16 @@ const MAX_GROWTH: f64 = 0.005;
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_goal_that_is_not_met_is_shown_with_the_distance() {
+        let goal = Goal { title: "worker, gzip", bytes: 500 };
+        let shown =
+            |size| goal.measurement(&Sizes::from([("worker, gzip".to_owned(), size)])).expect("a size");
+        assert!(shown(500).meets_goal());
+        assert!(!shown(600).meets_goal());
+        assert_eq!(shown(600).reference, "goal of 500 B, 100 B away");
+    }
 
     #[test]
     fn growth_is_refused_and_shrinking_is_not() {

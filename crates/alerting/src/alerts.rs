@@ -18,6 +18,7 @@ use crate::observation::{AlertObservation, Assessment};
 use crate::open_alert::OpenAlert;
 use crate::silence::Silence;
 use crate::subject::AlertSubject;
+use wire::sorting::{CollectOrdered, SortSlice};
 
 /// All alerts of a site, with its silences and undelivered notifications.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -203,7 +204,7 @@ impl Alerts {
                 })
             })
             .collect();
-        raised.sort_by_key(|alert| (Reverse(alert.level), alert.since));
+        raised.order_by_key(|alert| (Reverse(alert.level), alert.since));
         raised
     }
 
@@ -255,7 +256,7 @@ impl Alerts {
     fn incidents(&self) -> BTreeMap<AlertSubject, Incident> {
         let incident =
             |(subject, open): (&AlertSubject, &OpenAlert)| Some((subject.clone(), open.incident.clone()?));
-        self.open_alerts.iter().filter_map(incident).collect()
+        self.open_alerts.iter().filter_map(incident).collect_map()
     }
 
     fn changed_incidents(&self, before: &BTreeMap<AlertSubject, Incident>) -> Vec<AlertEffect> {
@@ -282,7 +283,7 @@ impl Alerts {
 
     fn pending_subjects(&self) -> BTreeSet<AlertSubject> {
         let levels = self.pending.values().flat_map(|pending| &pending.levels);
-        levels.map(|(subject, _)| subject.clone()).collect()
+        levels.map(|(subject, _)| subject.clone()).collect_set()
     }
 
     fn notify(&mut self, now: UnixMillis) -> Vec<AlertEffect> {
@@ -391,6 +392,7 @@ mod as_list {
     use std::collections::BTreeMap;
 
     use serde::{Deserialize, Deserializer, Serialize, Serializer};
+    use wire::sorting::CollectOrdered;
 
     use super::{AlertSubject, OpenAlert};
 
@@ -404,7 +406,7 @@ mod as_list {
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(
         deserializer: D,
     ) -> Result<BTreeMap<AlertSubject, OpenAlert>, D::Error> {
-        Vec::<(AlertSubject, OpenAlert)>::deserialize(deserializer).map(|list| list.into_iter().collect())
+        Vec::<(AlertSubject, OpenAlert)>::deserialize(deserializer).map(|list| list.into_iter().collect_map())
     }
 }
 

@@ -10,6 +10,7 @@ use crate::AlertObservation;
 use crate::inputs::BudgetAlertInput;
 use report::budget_report::burn_windows;
 use report::budget_watch::{WatchInput, WatchKey, WatchOutcome, watch_inputs};
+use wire::sorting::CollectOrdered;
 
 /// Returns the readings of every budget on every route: verdict, evidence and burn rate.
 #[must_use]
@@ -20,7 +21,7 @@ pub fn budget_observations(
     now: UnixMillis,
 ) -> Vec<AlertObservation> {
     let outcomes: BTreeMap<&WatchKey, &WatchOutcome> =
-        watches.iter().map(|outcome| (&outcome.key, outcome)).collect();
+        watches.iter().map(|outcome| (&outcome.key, outcome)).collect_map();
     let day = now.saturating_sub(WindowSpan::Day.millis());
     let inputs = watch_inputs(budgets, counts);
     let of_cell = |(name, input): (&WatchKey, &WatchInput<'_>)| {

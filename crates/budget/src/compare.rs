@@ -1,12 +1,13 @@
 //! Multiple comparisons: many cells tested at once, and one release against another.
 
 use crate::verdict::BudgetTally;
+use wire::sorting::SortSlice;
 
 /// Returns the significant p-values, in order, at a false discovery rate of 5 % (Benjamini and Hochberg, 1995).
 #[must_use]
 pub fn benjamini_hochberg(p_values: &[f64]) -> Vec<bool> {
     let mut sorted = p_values.to_vec();
-    sorted.sort_by(f64::total_cmp);
+    sorted.order_by(f64::total_cmp);
     let allowed = |rank: usize| FALSE_DISCOVERY_RATE * rank as f64 / sorted.len() as f64;
     let largest = (1..).zip(&sorted).filter(|(rank, p)| **p <= allowed(*rank)).last();
     p_values.iter().map(|p| largest.is_some_and(|(_, limit)| p <= limit)).collect()

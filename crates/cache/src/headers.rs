@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
+use wire::sorting::CollectOrdered;
 
 /// An ordered multimap. Names are in lower case, and values have no surrounding whitespace.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -88,7 +89,7 @@ impl Headers {
 
     /// Returns the names.
     pub(crate) fn names(&self) -> BTreeSet<&str> {
-        self.0.iter().map(|(name, _)| &**name).collect()
+        self.0.iter().map(|(name, _)| &**name).collect_set()
     }
 
     /// Returns the fields in order.
@@ -105,7 +106,7 @@ impl Headers {
     /// Removes the fields that are for the next hop only (RFC 9110 §7.6.1).
     pub fn remove_hop_by_hop(&mut self) {
         let named: BTreeSet<String> =
-            self.members("connection").iter().map(|name| name.to_ascii_lowercase()).collect();
+            self.members("connection").iter().map(|name| name.to_ascii_lowercase()).collect_set();
         self.retain(|name| !HOP_BY_HOP_HEADERS.contains(&name) && !named.contains(name));
     }
 }

@@ -23,6 +23,8 @@ mod policy;
 pub mod prefetch;
 mod prefetcher;
 pub mod purge;
+pub mod purge_relay;
+pub mod report_pace;
 mod request;
 mod revalidate;
 mod route_access;

@@ -12,6 +12,7 @@ use wire::UnixMillis;
 use crate::entry::CacheEntry;
 use crate::headers::Headers;
 use crate::vary::variant_key;
+use wire::sorting::SortSlice;
 
 /// A response in memory. `B` is the shell's handle of its body.
 #[derive(Debug)]
@@ -151,7 +152,7 @@ impl<B> MemoryCache<B> {
             .map(|(_, entry)| &**entry)
             .filter(|found| found.entry.remaining_lifetime(now) <= found.entry.freshness.lifetime / 4)
             .collect();
-        expiring.sort_by_key(|entry| std::cmp::Reverse(entry.uses.get()));
+        expiring.order_by_key(|entry| std::cmp::Reverse(entry.uses.get()));
         expiring.iter().take(limit).map(|entry| entry.url.clone()).collect()
     }
 }

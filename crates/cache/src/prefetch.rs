@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use wire::sorting::SortSlice;
 
 /// The transitions between pages.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -50,7 +51,7 @@ impl MarkovTable {
         let mut pages: Vec<(&str, f64)> =
             page.to.iter().map(|next| (next.to.as_str(), share(next))).collect();
         pages.retain(|(_, share)| *share >= min_share);
-        pages.sort_by(|(a, one), (b, other)| other.total_cmp(one).then_with(|| a.cmp(b)));
+        pages.order_by(|(a, one), (b, other)| other.total_cmp(one).then_with(|| a.cmp(b)));
         pages.truncate(limit);
         pages
     }
@@ -66,7 +67,7 @@ impl MarkovTable {
             }
         }
         let mut all: Vec<_> = used.into_iter().collect();
-        all.sort_by_key(|(to, used)| (std::cmp::Reverse(*used), *to));
+        all.order_by_key(|(to, used)| (std::cmp::Reverse(*used), *to));
         all.into_iter().take(limit).map(|(to, _)| to).collect()
     }
 

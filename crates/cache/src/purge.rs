@@ -12,6 +12,7 @@ use wire::UnixMillis;
 use crate::entry::MAX_RETENTION_SECONDS;
 use crate::headers::Headers;
 use crate::url_hash::UrlHash;
+use wire::sorting::SortSlice;
 
 /// The target of a purge.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -165,6 +166,11 @@ impl PurgeView {
         self.upto
     }
 
+    /// Returns the state of the clock, as far as it is known here.
+    pub(crate) const fn clock(&self) -> PurgeClock {
+        self.clock
+    }
+
     /// Returns the purge count for a response that is about to be fetched. Take it **before** the fetch.
     #[must_use]
     pub const fn purge_seq(&self) -> u64 {
@@ -255,7 +261,7 @@ pub fn parse_tags(headers: &Headers) -> Option<Vec<String>> {
     let blanks = headers.get_all("surrogate-key").flat_map(str::split_whitespace);
     let mut tags: Vec<String> =
         commas.chain(blanks).map(str::trim).filter(|tag| !tag.is_empty()).map(str::to_owned).collect();
-    tags.sort();
+    tags.order();
     tags.dedup();
     let is_sound = tags.len() <= MAX_TAGS_PER_RESPONSE && tags.iter().all(|tag| tag.len() <= MAX_TAG_BYTES);
     is_sound.then_some(tags)

@@ -9,6 +9,7 @@ use crate::metrics::CacheMetrics;
 use crate::origin_limiter::{OriginLimiter, OriginLimits};
 use crate::prefetcher::Prefetcher;
 use crate::purge::PurgeView;
+use crate::purge_relay::PurgeSync;
 use crate::write_purge::WriteLog;
 
 /// An isolate's memory cache, its view of purges, its origin limiters, its prefetcher and its metrics.
@@ -16,6 +17,8 @@ use crate::write_purge::WriteLog;
 pub struct SharedState<B> {
     /// The purges known here.
     pub purge_view: PurgeView,
+    /// The sync of that view.
+    pub purge_sync: PurgeSync,
     /// The writes that went through this isolate.
     pub writes: WriteLog,
     /// The Accept-Encoding of the last client; none before the first.
@@ -80,6 +83,7 @@ impl<B> Default for SharedState<B> {
     fn default() -> Self {
         Self {
             purge_view: PurgeView::default(),
+            purge_sync: PurgeSync::default(),
             writes: WriteLog::default(),
             client_codings: None,
             memory: MemoryCache::default(),

@@ -11,6 +11,7 @@ use crate::http_head::{RequestHead, ResponseHead};
 use crate::policy::RoutePolicy;
 use crate::purge;
 use crate::vary;
+use wire::sorting::CollectOrdered;
 
 /// Returns the entry for a response; none if it must not be stored. The log names the rule that decided.
 #[must_use]
@@ -119,7 +120,7 @@ fn build_entry(
         directives.private.fields().iter().chain(directives.no_cache.fields()).map(String::as_str).collect();
     if !hidden.is_empty() {
         log.record(DecisionReason::PrivateFields { names: hidden.join(", ") });
-        let hidden: BTreeSet<&str> = hidden.into_iter().collect();
+        let hidden: BTreeSet<&str> = hidden.into_iter().collect_set();
         headers.retain(|name| !hidden.contains(name));
     }
     headers.retain(|name| !UNSTORED_HEADERS.contains(&name));

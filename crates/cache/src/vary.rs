@@ -5,6 +5,7 @@ use std::borrow::Cow;
 
 use crate::decision_log::DecisionReason;
 use crate::headers::{Headers, members};
+use wire::sorting::SortSlice;
 
 /// Returns the sorted names of the request fields on which a response varies, or the reason why it cannot be
 /// shared.
@@ -19,7 +20,7 @@ pub fn names(response: &Headers, allowed: &[String]) -> Result<Vec<String>, Deci
     if response.first("access-control-allow-origin").is_some_and(|origin| origin != "*") {
         names.push("origin".to_owned());
     }
-    names.sort();
+    names.order();
     names.dedup();
     if names.iter().any(|name| name == "*") {
         return Err(DecisionReason::VariesOnAll);
@@ -55,7 +56,7 @@ fn normalize_value<'a>(name: &str, value: &'a str) -> Cow<'a, str> {
     }
     let mut all: Vec<(u32, String)> = members(value).map(normalize_member).collect();
     // RFC 9110 §12.4.2: the weight is the preference. Among equal ones, the order may be.
-    all.sort_by_key(|(weight, _)| std::cmp::Reverse(*weight));
+    all.order_by_key(|(weight, _)| std::cmp::Reverse(*weight));
     all.into_iter().map(|(_, text)| text).collect::<Vec<_>>().join(",").into()
 }
 

@@ -4,6 +4,7 @@
 use std::fmt::Debug;
 use std::path::Path;
 
+use cache::purge_relay::SyncStep;
 use cache::{OriginError, Step, Tier};
 
 #[test]
@@ -45,6 +46,11 @@ fn module() -> String {
         "OriginError",
         "A request to the origin that ended without a response.",
         OriginError::ALL.map(|error| (error, error.opcode())),
+    );
+    text += &table(
+        "SyncStep",
+        "The next thing to do for the sync of purges.",
+        SyncStep::ALL.map(|step| (step, step.opcode())),
     );
     text
 }

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use ledger::Cell;
 use sketch::Sketch;
 use traffic::{RouteStats, TrafficStats};
+use wire::sorting::CollectOrdered;
 use wire::{CodecError, Device, Metric, OTHER_LABEL, UnixMillis};
 
 /// The cumulative totals of a site since a fixed time.
@@ -75,7 +76,7 @@ impl Totals {
             bytes.extend(postcard::to_stdvec(&row).map_err(|_| CodecError)?);
             Ok(bytes)
         };
-        rows.into_iter().map(|(route, row)| Ok((route.clone(), bytes(row)?))).collect()
+        rows.into_iter().map(|(route, row)| Ok((route.clone(), bytes(row)?))).try_collect_map()
     }
 
     /// Encodes the totals for transport between objects.

@@ -13,6 +13,7 @@ use crate::cell_key::CellKey;
 use crate::folded_view::UnfoldedView;
 use crate::horizon::Horizon;
 use crate::labels::{LabelGranularity, SeriesLabels};
+use wire::sorting::{CollectOrdered, SortSlice};
 
 /// The limits of a window, for one shard of a site.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -92,7 +93,7 @@ impl CardinalityGuard {
     #[must_use]
     pub fn unknown_windows(&self, views: &[UnfoldedView], horizon: &Horizon) -> BTreeSet<Window> {
         let windows = views.iter().filter_map(|view| horizon.window_at(view.start));
-        windows.filter(|window| !self.windows.contains_key(window)).collect()
+        windows.filter(|window| !self.windows.contains_key(window)).collect_set()
     }
 
     /// Loads the stored series of a window.
@@ -123,7 +124,7 @@ impl CardinalityGuard {
 
     pub(crate) fn top_routes(&self) -> BTreeSet<String> {
         let top = self.frequent_routes.0.top_by(self.limits.reserved_routes, Counter::lower_bound);
-        top.into_iter().map(|(route, _)| route.to_owned()).collect()
+        top.into_iter().map(|(route, _)| route.to_owned()).collect_set()
     }
 
     /// Returns true if `views` more could exceed a limit of the window.
@@ -269,7 +270,7 @@ impl WindowPlacement {
         if !self.is_over_limit {
             return;
         }
-        self.routes = top_by_views(routes, limits.routes).map(str::to_owned).collect();
+        self.routes = top_by_views(routes, limits.routes).map(str::to_owned).collect_set();
         self.full = top_by_views(views, limits.series).collect();
     }
 }
@@ -277,7 +278,7 @@ impl WindowPlacement {
 /// Returns the first `count` keys by views, then by key.
 fn top_by_views<K: Ord>(views: BTreeMap<K, u64>, count: usize) -> impl Iterator<Item = K> {
     let mut ranked: Vec<(K, u64)> = views.into_iter().collect();
-    ranked.sort_by(|(a, ours), (b, theirs)| theirs.cmp(ours).then(a.cmp(b)));
+    ranked.order_by(|(a, ours), (b, theirs)| theirs.cmp(ours).then(a.cmp(b)));
     ranked.into_iter().take(count).map(|(key, _)| key)
 }
 

@@ -10,6 +10,7 @@ use wire::{Device, Metric, OTHER_LABEL, UnixMillis, Window, WindowSpan};
 
 use crate::folded_view::FoldedView;
 use crate::horizon::Horizon;
+use wire::sorting::CollectOrdered;
 
 /// The key of stored causes.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -54,7 +55,7 @@ pub struct CauseDelta {
 /// Returns the keys of the causes that these views read and write.
 #[must_use]
 pub fn keys_to_load(deltas: &[CauseDelta], horizon: &Horizon) -> BTreeSet<CauseKey> {
-    deltas.iter().flat_map(|delta| delta.changes(horizon)).map(|(key, ..)| key).collect()
+    deltas.iter().flat_map(|delta| delta.changes(horizon)).map(|(key, ..)| key).collect_set()
 }
 
 /// Applies the changes of views. `causes` are the stored ones among [`keys_to_load`]; the shell removes those that

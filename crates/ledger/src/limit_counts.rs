@@ -9,6 +9,7 @@ use wire::{CodecError, LimitCounts, UnixMillis, Window, WindowSpan};
 use crate::cell::Cell;
 use crate::cell_key::CellKey;
 use crate::page_key::PageLabels;
+use wire::sorting::{CollectOrdered, SortSlice};
 
 /// The last three days of all pages.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -78,9 +79,9 @@ impl HourlyLimitCounts {
     /// Returns an error if the counts cannot be encoded.
     pub fn encode(mut self) -> Result<Vec<u8>, CodecError> {
         let mut ranked: Vec<(String, u64)> = std::mem::take(&mut self.releases).into_iter().collect();
-        ranked.sort_by(|(a, ours), (b, theirs)| theirs.cmp(ours).then(a.cmp(b)));
+        ranked.order_by(|(a, ours), (b, theirs)| theirs.cmp(ours).then(a.cmp(b)));
         ranked.truncate(MAX_RELEASES);
-        self.releases = ranked.into_iter().collect();
+        self.releases = ranked.into_iter().collect_map();
         postcard::to_stdvec(&self).map_err(|_| CodecError)
     }
 

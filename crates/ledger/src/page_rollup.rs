@@ -14,6 +14,7 @@ use crate::cell_key::CellKey;
 use crate::folded_view::FoldedView;
 use crate::horizon::Horizon;
 use crate::page_key::{PageKey, PageLabels};
+use wire::sorting::CollectOrdered;
 
 /// Changes of page sums by a fold or a roll-up, by day.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -104,7 +105,7 @@ impl PageDeltas {
         for key in self.days.keys() {
             first.entry((&key.page, key.block_start())).or_insert(key.day);
         }
-        first.into_iter().map(|((page, _), day)| PageKey { page: page.clone(), day }).collect()
+        first.into_iter().map(|((page, _), day)| PageKey { page: page.clone(), day }).collect_set()
     }
 
     /// Returns the stored sums to load for a [first changed day](Self::first_changed_days).
@@ -131,7 +132,7 @@ impl PageDeltas {
             }
             let key_on = |day: UnixMillis| PageKey { page: page.clone(), day };
             let stored = sums.range(key_on(start)..key_on(end)).map(|(key, _)| key.day);
-            let all: BTreeSet<UnixMillis> = stored.chain(days.keys().copied()).collect();
+            let all: BTreeSet<UnixMillis> = stored.chain(days.keys().copied()).collect_set();
             // The changes up to and including the current day.
             let mut so_far = PageDelta::default();
             let (mut stored_sum, mut previous_sum) = (Cell::default(), Cell::default());

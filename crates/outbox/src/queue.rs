@@ -8,6 +8,7 @@ use wire::{UnixMillis, Window, WindowSpan};
 use crate::effect::{Attempt, EnqueueError, OutboxDocument, OutboxEffect, OutboxInput, RetryTarget};
 use crate::response::{AttemptOutcome, Disposition, RetryAfter};
 use crate::state::{Backoff, DeadLetter, DeliveryError, DeliveryReceipt, OutboxEntry, OutboxState};
+use wire::sorting::CollectOrdered;
 
 /// The queue of one site for one backend.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -96,7 +97,7 @@ impl Outbox {
         state: OutboxState,
         entries: impl IntoIterator<Item = OutboxEntry>,
     ) -> Self {
-        let entries = entries.into_iter().map(|entry| (entry.seq, entry)).collect();
+        let entries = entries.into_iter().map(|entry| (entry.seq, entry)).collect_map();
         Self { settings, state, entries, in_flight: None }
     }
 

@@ -9,6 +9,7 @@ use wire::{Device, Metric};
 use crate::bottleneck::{PageMetric, SubpartKind, rank};
 use crate::signals::{AlertBounds, Signal};
 use crate::stats_format::{display_unit, display_value, percentile_with_interval};
+use wire::sorting::{CollectOrdered, SortSlice};
 
 /// The rules that give advice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -110,11 +111,11 @@ pub fn advise(metrics: &[PageMetric<'_>]) -> Vec<Advice> {
         metrics.iter().flat_map(|page| rules.iter().flat_map(|rule| rule(page))).collect();
     let ranked = rank(metrics);
     let shares: BTreeMap<(&str, Device, &str), f64> =
-        ranked.iter().map(|one| ((one.route.as_str(), one.device, one.metric), one.share)).collect();
+        ranked.iter().map(|one| ((one.route.as_str(), one.device, one.metric), one.share)).collect_map();
     for one in &mut advice {
         one.impact.share = shares.get(&(&*one.route, one.device, one.metric)).copied().unwrap_or_default();
     }
-    advice.sort_by(|a, b| {
+    advice.order_by(|a, b| {
         let gain = |one: &Advice| one.gain.unwrap_or(-1.0);
         gain(b).total_cmp(&gain(a)).then_with(|| (&a.route, a.rule).cmp(&(&b.route, b.rule)))
     });

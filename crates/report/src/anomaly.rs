@@ -1,6 +1,7 @@
 //! Baselines: the usual value at an hour, as the median of the same hour of earlier days with a spread that is
 //! robust against a few bad days, and the deviation of a value from it.
 
+use wire::sorting::SortSlice;
 /// The usual value of a series at one hour of the day.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Baseline {
@@ -76,7 +77,7 @@ impl Baseline {
 
 /// Returns the median; `None` without values.
 pub(crate) fn median(mut values: Vec<f64>) -> Option<f64> {
-    values.sort_by(f64::total_cmp);
+    values.order_by(f64::total_cmp);
     let half = values.len() / 2;
     let upper = *values.get(half)?;
     Some(match values.len() % 2 {

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 use traffic::{LatencyHistogram, QueryStats, RouteStats, TrafficStats};
+use wire::sorting::SortSlice;
 
 /// The queries of a page, or of the whole site.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -92,7 +93,7 @@ impl BackendQueries {
         let origin = origin_latency(&total);
         let query = |(name, ran): (&String, &QueryStats)| BackendQuery::new(name, ran, &origin, &routes);
         let mut queries: Vec<BackendQuery> = total.queries.iter().map(query).collect();
-        queries.sort_by(|a, b| {
+        queries.order_by(|a, b| {
             let p95 = |query: &BackendQuery| query.p95.unwrap_or_default();
             p95(b)
                 .total_cmp(&p95(a))
@@ -173,7 +174,7 @@ fn origin_latency(served: &RouteStats) -> LatencyHistogram {
 fn top_route_names(routes: &[(&str, &RouteStats)], count: impl Fn(&RouteStats) -> u64) -> Vec<String> {
     let mut all: Vec<(u64, &str)> = routes.iter().map(|(name, served)| (count(served), *name)).collect();
     all.retain(|(n, _)| *n > 0);
-    all.sort_by_key(|(n, name)| (Reverse(*n), *name));
+    all.order_by_key(|(n, name)| (Reverse(*n), *name));
     all.into_iter().take(MAX_ROUTE_NAMES).map(|(_, name)| name.to_owned()).collect()
 }
 

@@ -8,6 +8,7 @@ use serde::Serialize;
 use sketch::Sketch;
 pub use wire::attribution::SubpartKind;
 use wire::beacon::CacheStatus;
+use wire::sorting::{CollectOrdered, SortSlice};
 use wire::{Device, Metric};
 
 /// A metric of a page on a device class in the examined time span.
@@ -132,14 +133,14 @@ pub struct LossByCache {
 pub fn rank(metrics: &[PageMetric<'_>]) -> Vec<Bottleneck> {
     let is_slow_paint = |page: &&PageMetric<'_>| page.metric == Metric::Lcp && page.visits_over_budget() > 0;
     let painted: BTreeSet<(&str, Device)> =
-        metrics.iter().filter(is_slow_paint).map(|page| (page.route, page.device)).collect();
+        metrics.iter().filter(is_slow_paint).map(|page| (page.route, page.device)).collect_set();
     let mut ranked: Vec<Bottleneck> = metrics.iter().filter_map(|page| page.bottleneck(&painted)).collect();
     let all: f64 = ranked.iter().filter(|one| one.part_of.is_none()).filter_map(|one| one.seconds).sum();
     for bottleneck in &mut ranked {
         bottleneck.share =
             bottleneck.seconds.filter(|_| all > 0.0).map_or(0.0, |seconds| 100.0 * seconds / all);
     }
-    ranked.sort_by(|a, b| {
+    ranked.order_by(|a, b| {
         let seconds = |one: &Bottleneck| one.seconds.unwrap_or(-1.0);
         seconds(b).total_cmp(&seconds(a)).then(b.over.cmp(&a.over)).then_with(|| a.route.cmp(&b.route))
     });

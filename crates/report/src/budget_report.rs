@@ -21,6 +21,7 @@ use crate::budget_watch::{self, WatchKey, WatchName, WatchOutcome};
 use crate::burn_counts::BurnCounts;
 use crate::partial_read::verdict_on_shards;
 use crate::stats_format::{display_unit, display_value, percentile_with_interval};
+use wire::sorting::{CollectOrdered, SortSlice};
 
 /// The counts and budgets that a report is made of.
 #[derive(Clone, Debug)]
@@ -93,7 +94,7 @@ impl BudgetReportInputs<'_> {
             .take(self.selection.limit.unwrap_or(usize::MAX))
             .collect();
         let routes: Option<BTreeSet<&str>> =
-            self.selection.limit.map(|_| selected.iter().filter_map(|cell| cell.route).collect());
+            self.selection.limit.map(|_| selected.iter().filter_map(|cell| cell.route).collect_set());
         let is_selected = |route: &str| routes.as_ref().is_none_or(|routes| routes.contains(route));
         let history = &self.groups.budget_history;
         let in_force = history.in_force();
@@ -146,7 +147,7 @@ impl BudgetReportInputs<'_> {
         let mut sites: BTreeMap<(usize, Device), (BudgetRule<'_>, Option<MetricCell>)> = BTreeMap::new();
         let mut ruled = BTreeSet::new();
         let mut pages: Vec<(&str, Device, &Cell)> = self.page_cells().collect();
-        pages.sort_by_key(|(route, device, _)| (*route, *device));
+        pages.order_by_key(|(route, device, _)| (*route, *device));
         for (route, device, cell) in pages {
             for metric in metrics() {
                 let Some(rule) = budget_watch::rule_for(self.budgets, route, device, metric) else {
@@ -178,7 +179,7 @@ impl BudgetReportInputs<'_> {
             }
         }
         // The sort is stable, and the pages are in order already.
-        found.sort_by_key(|cell| (cell.rule.position, cell.route.is_some()));
+        found.order_by_key(|cell| (cell.rule.position, cell.route.is_some()));
         found
     }
 
@@ -197,7 +198,7 @@ impl BudgetReportInputs<'_> {
     }
 
     fn watches_by_name(&self) -> WatchesByName<'_> {
-        self.watches.iter().map(|(key, outcome)| (WatchName::from(key), outcome)).collect()
+        self.watches.iter().map(|(key, outcome)| (WatchName::from(key), outcome)).collect_map()
     }
 
     fn report_cells(
@@ -231,7 +232,7 @@ impl BudgetReportInputs<'_> {
                 sites.entry(name).or_default().add(counts);
             }
         }
-        sites.into_iter().chain(routes).collect()
+        sites.into_iter().chain(routes).collect_map()
     }
 
     fn report_cell(
@@ -300,7 +301,7 @@ impl BudgetReportInputs<'_> {
                 routes.entry((*metric, route)).or_default().push(stratum);
             }
         }
-        routes.values_mut().for_each(|strata| strata.sort_by_key(|stratum| stratum.device));
+        routes.values_mut().for_each(|strata| strata.order_by_key(|stratum| stratum.device));
         let mut all = Vec::new();
         for metric in Metric::ALL {
             let of_metric = routes.iter().filter(|((other, _), _)| *other == metric);

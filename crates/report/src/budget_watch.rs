@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use budget::{BudgetRule, BudgetTally, Budgets, SequentialTest, TestObservation, leading_release};
 use ledger::{HourlyLimitCounts, LimitHistory, PageLabels};
 use serde::{Deserialize, Serialize};
+use wire::sorting::SortSlice;
 use wire::{Device, Metric, OTHER_LABEL, UnixMillis};
 
 /// A budget on one route, or on the whole site.
@@ -180,7 +181,7 @@ fn observe(
     let mut all: Vec<(u64, WatchKey, WatchInput<'_>)> =
         inputs.into_iter().map(|(key, input)| (input.history.since(UnixMillis(0)).n, key, input)).collect();
     // Beacons with random routes must not displace a visited one.
-    all.sort_by(|(a, ours, _), (b, theirs, _)| b.cmp(a).then(ours.cmp(theirs)));
+    all.order_by(|(a, ours, _), (b, theirs, _)| b.cmp(a).then(ours.cmp(theirs)));
     all.truncate(MAX_WATCHED);
     let outcome = |(_, key, input): (u64, WatchKey, WatchInput<'_>)| {
         let hours = input

@@ -6,6 +6,7 @@ use ledger::causes::CauseTotals;
 use ledger::{Dimension, SeriesQuery};
 use serde::{Deserialize, Serialize};
 use wire::query_response::{CauseCount, CausesResponse, SlowViewCauses, SubpartDuration, VERSION};
+use wire::sorting::SortSlice;
 use wire::{Device, Metric, ShardCoverage, UnixMillis, Window, WindowSpan};
 
 /// The days and pages whose causes are read.
@@ -82,14 +83,14 @@ pub fn causes_response(
         sources: ranked_causes(causes.sources),
     };
     let mut lines: Vec<SlowViewCauses> = all.into_iter().map(line).collect();
-    lines.sort_by_key(|line| std::cmp::Reverse(line.n));
+    lines.order_by_key(|line| std::cmp::Reverse(line.n));
     CausesResponse { v: VERSION, site, from: query.from, to: query.to, lines, shards }
 }
 
 /// Sorts by count, then by name.
 fn ranked_causes(names: BTreeMap<String, u64>) -> Vec<CauseCount> {
     let mut all: Vec<CauseCount> = names.into_iter().map(|(name, n)| CauseCount { name, n }).collect();
-    all.sort_by(|a, b| b.n.cmp(&a.n).then_with(|| a.name.cmp(&b.name)));
+    all.order_by(|a, b| b.n.cmp(&a.n).then_with(|| a.name.cmp(&b.name)));
     all
 }
 

@@ -9,6 +9,7 @@ use wire::{Device, Metric, ShardCoverage, UnixMillis};
 use crate::partial_read::verdict_on_shards;
 use crate::signals::{AlertBounds, AlertLevel, Signal};
 use crate::time_format;
+use wire::sorting::SortSlice;
 
 /// The data that the health of a site is computed from.
 #[derive(Clone, Debug, PartialEq)]
@@ -186,7 +187,7 @@ impl Health {
         let status = statuses.max().unwrap_or(HealthStatus::Unknown);
         let mut bad: Vec<&HealthPart> =
             parts.iter().filter(|part| part.status != HealthStatus::Healthy).collect();
-        bad.sort_by_key(|part| std::cmp::Reverse(part.status));
+        bad.order_by_key(|part| std::cmp::Reverse(part.status));
         let missing = missing.into_iter().map(|(_, sentence)| sentence);
         let reasons = missing.chain(bad.into_iter().map(|part| part.because.clone())).collect();
         Self { v: VERSION, status, score: parts.iter().map(|part| part.points).sum(), parts, reasons }
@@ -347,7 +348,7 @@ fn apportion_points(weights: &[u32]) -> Vec<u8> {
     let all = weights.iter().sum::<u32>().max(1);
     let mut points: Vec<u32> = weights.iter().map(|weight| weight * 100 / all).collect();
     let mut order: Vec<usize> = (0..weights.len()).collect();
-    order.sort_by_key(|index| std::cmp::Reverse(weights.get(*index).map_or(0, |weight| weight * 100 % all)));
+    order.order_by_key(|index| std::cmp::Reverse(weights.get(*index).map_or(0, |weight| weight * 100 % all)));
     let missing = 100_u32.saturating_sub(points.iter().sum());
     for index in order.into_iter().take(missing as usize) {
         if let Some(point) = points.get_mut(index) {

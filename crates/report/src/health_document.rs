@@ -13,6 +13,7 @@ use crate::operations::Operations;
 use crate::partial_read::verdict_on_shards;
 use crate::request_report::{CacheUsage, RequestReport};
 use crate::stats_format::{display_unit, display_value, percentile_with_interval};
+use wire::sorting::SortSlice;
 
 /// The health document, in the format of the RFC draft `application/health+json`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -206,7 +207,7 @@ impl VitalReport {
             verdict if verdict == Verdict::Met.name() => 3,
             _ => 2,
         };
-        all.sort_by(|a, b| (rank(a), b.n, &a.route).cmp(&(rank(b), a.n, &b.route)));
+        all.order_by(|a, b| (rank(a), b.n, &a.route).cmp(&(rank(b), a.n, &b.route)));
         let more = all.len().saturating_sub(MAX_VITALS);
         all.truncate(MAX_VITALS);
         (all, more)

@@ -14,6 +14,7 @@ use crate::health_document::{BeaconCounts, HealthDetails, HealthReport, VitalRep
 use crate::operations::Operations;
 use crate::query_parameters::BY_PAGE;
 use crate::request_report::{CacheUsage, RequestReport};
+use wire::sorting::CollectOrdered;
 
 /// The state that a site's coordinator adds to the counts of the shards.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -125,7 +126,7 @@ impl SiteCounts<'_> {
         report.shards = shards.cloned();
         report.details = Some(HealthDetails {
             reasons: health.reasons.clone(),
-            because: health.parts.iter().map(|part| (part.name, part.because.clone())).collect(),
+            because: health.parts.iter().map(|part| (part.name, part.because.clone())).collect_map(),
             last_beacon_at,
             missed_views,
             losses: BeaconCounts {

@@ -28,7 +28,8 @@ impl OriginCheck {
     /// the RFC draft `application/health+json` or have a field `database`.
     #[must_use]
     pub fn from_response(status: Option<u16>, body: &[u8], response_ms: f64, checked_at: UnixMillis) -> Self {
-        let document: Option<serde_json::Value> = serde_json::from_slice(body).ok();
+        let text = std::str::from_utf8(body).ok();
+        let document: Option<serde_json::Value> = text.and_then(|text| serde_json::from_str(text).ok());
         let reported = document.as_ref().and_then(|body| body.get("status")?.as_str()).unwrap_or_default();
         let is_failing =
             ["fail", "error", "down", "unhealthy"].contains(&reported.to_ascii_lowercase().as_str());

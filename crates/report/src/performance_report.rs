@@ -11,6 +11,7 @@ use crate::query_parameters::BY_PAGE;
 use crate::release::ReleasePage;
 use crate::stats_format::display_value;
 use crate::trend::{DailyValue, Trend};
+use wire::sorting::CollectOrdered;
 
 /// Returns the trend of each metric's 75th percentile, from a result by day.
 #[must_use]
@@ -25,7 +26,7 @@ pub fn trends(groups: &QueryResult) -> BTreeMap<&'static str, Trend> {
             days.entry(*metric).or_default().push(DailyValue { index, n: tally.n, value });
         }
     }
-    days.iter().map(|(metric, days)| (metric.name(), Trend::from_days(days))).collect()
+    days.iter().map(|(metric, days)| (metric.name(), Trend::from_days(days))).collect_map()
 }
 
 /// Returns the visits of two releases against their budgets, page by page.

@@ -7,6 +7,7 @@ use traffic::{TrafficStats, TrafficWindows};
 use wire::{CodecError, UnixMillis, Window, WindowSpan};
 
 use crate::window_document::GROUP_BY;
+use wire::sorting::CollectOrdered;
 
 /// Returns the query for the windows from the first to the last.
 #[must_use]
@@ -38,8 +39,12 @@ pub fn counts_in_window(
     window: Window,
 ) -> (QueryResult, TrafficStats) {
     let is_in_window = |(group, _): &(&Group, &Cell)| group.at == Some(window.start);
-    let cells =
-        groups.cells.iter().filter(is_in_window).map(|(group, cell)| (group.clone(), cell.clone())).collect();
+    let cells = groups
+        .cells
+        .iter()
+        .filter(is_in_window)
+        .map(|(group, cell)| (group.clone(), cell.clone()))
+        .collect_map();
     let mut traffic = TrafficStats::default();
     let is_in_window = |(other, _): &(&Window, &TrafficStats)| other.start == window.start;
     traffic_windows.0.iter().filter(is_in_window).for_each(|(_, stats)| traffic.merge(stats));

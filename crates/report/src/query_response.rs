@@ -5,6 +5,7 @@ use budget::{Budgets, ReleaseComparison, Stratum};
 use ledger::{Cell, Dimension, Group, MetricCell, QueryResult, SeriesQuery};
 use sketch::SketchBucket;
 use wire::query_response::{self, BudgetDifference, MetricStats, QueryTotals};
+use wire::sorting::CollectOrdered;
 use wire::summary::{Summary, SummaryBudget, SummaryCell, VERSION};
 use wire::{Device, Metric, ShardCoverage};
 
@@ -110,7 +111,7 @@ pub fn query_lines(
             .map(|dimension| {
                 (dimension.name().into_owned(), group.value(&query.by, dimension).map(str::to_owned))
             })
-            .collect(),
+            .collect_map(),
         metric: metric.name(),
         unit: display_unit(metric),
         stats: stats(metric, Some(tally)),

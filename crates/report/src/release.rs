@@ -4,6 +4,7 @@
 
 use budget::{BudgetTally, ReleaseComparison, Stratum};
 use serde::Serialize;
+use wire::sorting::SortSlice;
 use wire::{Device, Metric};
 
 /// The visits to a page on a device class in both releases.
@@ -105,7 +106,7 @@ fn compare_metric(metric: Metric, pages: &[ReleasePage]) -> Option<ReleaseDiffer
         .collect();
     let sign = if outcome == ReleaseOutcome::Improvement { -1.0 } else { 1.0 };
     contributors.retain(|page| page.excess_visits * sign > 0.0);
-    contributors.sort_by(|a, b| (b.excess_visits * sign).total_cmp(&(a.excess_visits * sign)));
+    contributors.order_by(|a, b| (b.excess_visits * sign).total_cmp(&(a.excess_visits * sign)));
     contributors.truncate(MAX_PAGES);
     let name = metric.name();
     let points = format!("{:.1} percentage points", comparison.points_worse.abs());

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use traffic::{RouteStats, TrafficStats};
 use wire::beacon::CacheStatus;
+use wire::sorting::SortSlice;
 
 /// The load of the edge in a time span.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -78,7 +79,7 @@ impl RequestReport {
             load: RequestLoad::from_stats(served, millis),
         };
         let mut routes: Vec<RouteRequestLoad> = traffic.routes.iter().map(load).collect();
-        routes.sort_by(|a, b| b.load.n.cmp(&a.load.n).then_with(|| a.route.cmp(&b.route)));
+        routes.order_by(|a, b| b.load.n.cmp(&a.load.n).then_with(|| a.route.cmp(&b.route)));
         Some(Self { total: RequestLoad::from_stats(&traffic.total(), millis), routes })
     }
 }

@@ -4,6 +4,7 @@
 use serde::Serialize;
 
 use crate::anomaly::median;
+use wire::sorting::SortSlice;
 
 /// The value of one day.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -86,7 +87,7 @@ impl Trend {
 fn mann_kendall_p_value(rises: i64, days: &[&DailyValue]) -> f64 {
     let spread = |n: f64| n * (n - 1.0) * (2.0 * n + 5.0);
     let mut values: Vec<f64> = days.iter().map(|day| day.value).collect();
-    values.sort_by(f64::total_cmp);
+    values.order_by(f64::total_cmp);
     let ties: f64 = values.chunk_by(|a, b| a == b).map(|tied| spread(tied.len() as f64)).sum();
     let variance = (spread(days.len() as f64) - ties) / 18.0;
     if variance <= 0.0 || rises == 0 {

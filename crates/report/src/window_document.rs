@@ -14,6 +14,7 @@ use wire::{Device, Metric, OTHER_LABEL, Window, WindowSpan};
 
 use crate::request_report::CacheUsage;
 use crate::stats_format::{display_unit, display_value, stats};
+use wire::sorting::{CollectOrdered, SortSlice};
 
 /// The data of a closed window.
 #[derive(Clone, Debug)]
@@ -112,8 +113,9 @@ fn busiest_pages(groups: &QueryResult) -> BTreeMap<(String, Device), Cell> {
         }
     }
     let mut routes: Vec<(&str, u64)> = views.into_iter().collect();
-    routes.sort_by(|a, b| b.1.cmp(&a.1).then(a.0.cmp(b.0)));
-    let named_routes: BTreeSet<&str> = routes.into_iter().take(MAX_ROUTES).map(|(route, _)| route).collect();
+    routes.order_by(|a, b| b.1.cmp(&a.1).then(a.0.cmp(b.0)));
+    let named_routes: BTreeSet<&str> =
+        routes.into_iter().take(MAX_ROUTES).map(|(route, _)| route).collect_set();
     let mut pages: BTreeMap<(String, Device), Cell> = BTreeMap::new();
     for (group, cell) in &groups.cells {
         let Some((route, device)) = group.page(&GROUP_BY) else { continue };

@@ -129,6 +129,9 @@ impl SpaceSaving {
 
 impl FromIterator<(String, Counter)> for SpaceSaving {
     fn from_iter<T: IntoIterator<Item = (String, Counter)>>(counters: T) -> Self {
-        Self(counters.into_iter().collect())
+        // Collecting into a map would compile a sort for this type, which is larger than all the rest.
+        let mut map = BTreeMap::new();
+        map.extend(counters);
+        Self(map)
     }
 }

@@ -9,6 +9,7 @@ use wire::{CodecError, Window};
 use crate::latency::{LatencyHistogram, SKETCH_METRIC};
 use crate::response_class::{RequestMethod, ResponseClass, StatusClass};
 use crate::stats::{QueryStats, ResponseStats, RouteStats, TrafficStats, TrafficWindows};
+use wire::sorting::{CollectOrdered, SortSlice};
 
 impl TrafficStats {
     /// Encodes the table to send it.
@@ -34,7 +35,7 @@ impl TrafficStats {
         let Some((&VERSION, rest)) = bytes.split_first() else { return Err(CodecError) };
         let routes: Vec<(String, Vec<u8>)> = postcard::from_bytes(rest).map_err(|_| CodecError)?;
         let read = |(route, bytes): (String, Vec<u8>)| Ok((route, RouteStats::decode(&bytes)?));
-        Ok(Self { routes: routes.into_iter().map(read).collect::<Result<_, _>>()? })
+        Ok(Self { routes: routes.into_iter().map(read).try_collect_map()? })
     }
 }
 
@@ -62,7 +63,7 @@ impl TrafficWindows {
         let Some((&VERSION, rest)) = bytes.split_first() else { return Err(CodecError) };
         let windows: Vec<(Window, Vec<u8>)> = postcard::from_bytes(rest).map_err(|_| CodecError)?;
         let read = |(window, bytes): (Window, Vec<u8>)| Ok((window, TrafficStats::decode(&bytes)?));
-        Ok(Self(windows.into_iter().map(read).collect::<Result<_, _>>()?))
+        Ok(Self(windows.into_iter().map(read).try_collect_map()?))
     }
 }
 
@@ -81,7 +82,7 @@ impl RouteStats {
             (name.clone(), *responses, *repeated, *max_per_response, latency.to_stored())
         });
         let mut record = StoredRouteStats { responses: responses.collect(), queries: queries.collect() };
-        record.responses.sort_by(|(a, ..), (b, ..)| a.cmp(b));
+        record.responses.order_by(|(a, ..), (b, ..)| a.cmp(b));
         let mut bytes = vec![VERSION];
         bytes.extend(postcard::to_stdvec(&record).map_err(|_| CodecError)?);
         Ok(bytes)

@@ -8,6 +8,7 @@ use wire::cache_analytics::{CacheAnalytics, ReasonCount, RouteCacheStats, TierSt
 
 use crate::latency::LatencyHistogram;
 use crate::stats::{RouteStats, TrafficStats};
+use wire::sorting::SortSlice;
 
 /// Fills the document with the statistics of each site.
 pub fn fill_report<'a>(
@@ -29,7 +30,7 @@ pub fn fill_report<'a>(
             }
         }
     }
-    into.routes.sort_by(|a, b| {
+    into.routes.order_by(|a, b| {
         b.requests.cmp(&a.requests).then_with(|| (&a.site, &a.route).cmp(&(&b.site, &b.route)))
     });
     into.tiers = ranked(tiers).map(|(tier, requests, bytes)| TierStats { tier, requests, bytes }).collect();
@@ -61,7 +62,7 @@ fn route_report(site: &str, name: &str, stats: &RouteStats) -> RouteCacheStats {
 
 fn ranked(sums: BTreeMap<String, (u64, u64)>) -> impl Iterator<Item = (String, u64, u64)> {
     let mut all: Vec<_> = sums.into_iter().map(|(name, (n, bytes))| (name, n, bytes)).collect();
-    all.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+    all.order_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
     all.into_iter()
 }
 

@@ -8,6 +8,7 @@ use wire::{OTHER_LABEL, Window, WindowSpan};
 
 use crate::latency::LatencyHistogram;
 use crate::response_class::{ResponseClass, StatusClass};
+use wire::sorting::SortSlice;
 
 /// Statistics of all routes in some span of time.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -99,7 +100,7 @@ impl TrafficStats {
     /// Adds other statistics. The routes with the most responses are added first, so that they keep their names.
     pub fn merge(&mut self, other: &Self) {
         let mut routes: Vec<_> = other.routes.iter().collect();
-        routes.sort_by_key(|(_, stats)| std::cmp::Reverse(stats.n()));
+        routes.order_by_key(|(_, stats)| std::cmp::Reverse(stats.n()));
         for (route, stats) in routes {
             self.route_mut(route).merge(stats);
         }

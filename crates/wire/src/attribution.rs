@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::Metric;
+use crate::sorting::CollectOrdered;
 
 /// The attribution of a view, by metric.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -94,7 +95,7 @@ impl Attribution {
             };
             (reason != MetricAttribution::default()).then_some((MetricKey(metric), reason))
         };
-        Self(Metric::ALL.into_iter().filter_map(parse_metric).collect())
+        Self(Metric::ALL.into_iter().filter_map(parse_metric).collect_map())
     }
 }
 

@@ -184,10 +184,11 @@ impl Beacon {
             let reason = "expected an object, found a list".into();
             return Err(ApiError::Malformed { field: String::new(), reason });
         }
-        let RawBeacon { v, .. } = match serde_json::from_slice::<RawBeacon<'_>>(bytes) {
+        let text = utf8(bytes)?;
+        let RawBeacon { v, .. } = match serde_json::from_str::<RawBeacon<'_>>(text) {
             Ok(raw) if raw.v == VERSION => return raw.validate(),
             Ok(raw) => raw,
-            Err(_) => return Err(locate_malformed_field(bytes)),
+            Err(_) => return Err(locate_malformed_field(text)),
         };
         Err(match v {
             0 => ApiError::OutOfRange { field: "v", expected: "1, the version of the beacon" },
@@ -203,7 +204,15 @@ pub fn extract_site(bytes: &[u8]) -> Option<String> {
     struct SiteOnly {
         site: String,
     }
-    serde_json::from_slice(bytes).ok().map(|SiteOnly { site }| site)
+    serde_json::from_str(std::str::from_utf8(bytes).ok()?).ok().map(|SiteOnly { site }| site)
+}
+
+/// Returns the text of a body.
+pub(crate) fn utf8(bytes: &[u8]) -> Result<&str, ApiError> {
+    std::str::from_utf8(bytes).map_err(|error| ApiError::Malformed {
+        field: String::new(),
+        reason: format!("the body is not UTF-8 from byte {} on", error.valid_up_to()),
+    })
 }
 
 /// The beacon before validation. Unknown fields are ignored, so that a newer client of the same version can send
@@ -312,8 +321,8 @@ impl RawBeacon<'_> {
 }
 
 /// Parses an invalid body again, with the path of the invalid field.
-fn locate_malformed_field(bytes: &[u8]) -> ApiError {
-    let mut reader = serde_json::Deserializer::from_slice(bytes);
+fn locate_malformed_field(text: &str) -> ApiError {
+    let mut reader = serde_json::Deserializer::from_str(text);
     match serde_path_to_error::deserialize::<_, RawBeacon<'_>>(&mut reader) {
         Ok(_) => ApiError::Malformed {
             field: String::new(),

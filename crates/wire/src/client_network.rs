@@ -17,6 +17,40 @@ pub fn client_network(address: &str) -> String {
     }
 }
 
+/// The class of a client network. Its rejections are counted apart, because they fall on some visitors and not on
+/// others: behind one IPv4 address there may be thousands of phones, and behind a /64 there is one line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NetworkClass {
+    /// An IPv4 address.
+    Ipv4,
+    /// The /64 of an IPv6 address.
+    Ipv6,
+    /// No address.
+    Unknown,
+}
+
+impl NetworkClass {
+    /// Returns the class of a [`client_network`].
+    #[must_use]
+    pub fn of(network: &str) -> Self {
+        match network {
+            UNKNOWN_NETWORK => Self::Unknown,
+            _ if network.ends_with("/64") => Self::Ipv6,
+            _ => Self::Ipv4,
+        }
+    }
+
+    /// Returns the reason under which rejections by the limit of a network are counted.
+    #[must_use]
+    pub const fn rejection_reason(self) -> &'static str {
+        match self {
+            Self::Ipv4 => "too-many-from-ipv4",
+            Self::Ipv6 => "too-many-from-ipv6",
+            Self::Unknown => "too-many-from-unknown",
+        }
+    }
+}
+
 const UNKNOWN_NETWORK: &str = "unknown";
 
 #[cfg(test)]
@@ -52,6 +86,18 @@ mod tests {
             &["", "unknown", "192.0.2.256", "2001:db8::1%eth0", "2001:db8:::1", "1:2:3:4:5:6:7:8:9"],
             "unknown",
         );
+    }
+
+    #[test]
+    fn a_network_has_a_class() {
+        for (address, class) in [
+            ("192.0.2.7", NetworkClass::Ipv4),
+            ("::ffff:192.0.2.7", NetworkClass::Ipv4),
+            ("2001:db8::1", NetworkClass::Ipv6),
+            ("somewhere", NetworkClass::Unknown),
+        ] {
+            assert_eq!(NetworkClass::of(&client_network(address)), class, "{address}");
+        }
     }
 
     /// An address in one of the notations of RFC 4291 §2.2.

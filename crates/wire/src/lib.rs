@@ -42,6 +42,8 @@ pub mod routes;
 #[cfg(feature = "documents")]
 mod shard_coverage;
 #[cfg(feature = "documents")]
+pub mod sorting;
+#[cfg(feature = "documents")]
 pub mod summary;
 mod time;
 #[cfg(feature = "documents")]
@@ -52,7 +54,7 @@ mod window;
 #[cfg(feature = "documents")]
 pub use beacon::Beacon;
 #[cfg(feature = "documents")]
-pub use client_network::client_network;
+pub use client_network::{NetworkClass, client_network};
 #[cfg(feature = "documents")]
 pub use codec::CodecError;
 pub use device::Device;

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 
+use crate::sorting::CollectOrdered;
 use serde::{Deserialize, Serialize};
 
 /// Shards that answered a read of which others did not: the counts of the others are missing, and no verdict is
@@ -31,7 +32,7 @@ impl ShardCoverage {
     pub fn of_both(a: Option<Self>, b: Option<Self>) -> Option<Self> {
         match (a, b) {
             (Some(a), Some(b)) => {
-                Self::new(a.of.max(b.of), a.unanswered.union(&b.unanswered).copied().collect())
+                Self::new(a.of.max(b.of), a.unanswered.union(&b.unanswered).copied().collect_set())
             }
             (a, b) => a.or(b),
         }

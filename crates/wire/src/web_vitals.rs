@@ -7,6 +7,7 @@ use std::borrow::Cow;
 
 use serde::Deserialize;
 
+use crate::beacon::utf8;
 use crate::beacon::{self, Navigation};
 use crate::{ApiError, Metric};
 
@@ -131,7 +132,7 @@ impl RawReport<'_> {
 }
 
 fn parse_json<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, ApiError> {
-    serde_json::from_slice(bytes).map_err(|error| {
+    serde_json::from_str(utf8(bytes)?).map_err(|error| {
         let field = String::new();
         ApiError::Malformed { field, reason: format!("expected a metric of web-vitals, {error}") }
     })

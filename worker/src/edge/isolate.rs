@@ -12,6 +12,7 @@ use worker::{Env, web_sys};
 use crate::config::Config;
 use crate::rejection_counter::UNKNOWN_SITE;
 use crate::trace_export;
+use wire::sorting::CollectOrdered;
 
 /// The state of the isolate.
 #[derive(Default)]
@@ -77,7 +78,7 @@ pub(crate) fn has_valid_config(env: &Env) -> bool {
 /// Returns the sites whose responses come through the cache.
 pub(crate) fn site_names(env: &Env) -> BTreeSet<String> {
     match edge_config(env) {
-        EdgeConfig::Routes(_, sites) => sites.iter().cloned().collect(),
+        EdgeConfig::Routes(_, sites) => sites.iter().cloned().collect_set(),
         EdgeConfig::Disabled | EdgeConfig::Invalid(_) => BTreeSet::new(),
     }
 }

@@ -10,6 +10,7 @@ use cache::purge::{
     MAX_PURGE_VERSIONS, MAX_VERSIONS_PER_PAGE, OBSOLETE_URL_KEY, PurgeChanges, PurgeClock, PurgeMode,
     PurgeTarget, PurgeVersion, PurgeWrite, VERSION_RETENTION_MS, WRITTEN_URL_KEY,
 };
+use cache::report_pace::ReportPace;
 use cache::write_purge::{MAX_BATCH_MARKS, WriteMarkLimiter};
 use cache::{MIN_SHARE, UrlHash};
 use serde::de::DeserializeOwned;
@@ -32,6 +33,7 @@ pub struct TagClock {
     state: State,
     is_open: bool,
     write_limiter: RefCell<WriteMarkLimiter>,
+    report_pace: Cell<ReportPace>,
     /// The number of stored versions of writes.
     write_versions: Cell<usize>,
 }
@@ -39,7 +41,9 @@ pub struct TagClock {
 impl DurableObject for TagClock {
     fn new(state: State, _: Env) -> Self {
         let write_limiter = RefCell::new(WriteMarkLimiter::new(now()));
-        let mut clock = Self { state, is_open: false, write_limiter, write_versions: Cell::new(0) };
+        let report_pace = Cell::new(ReportPace::new(now()));
+        let mut clock =
+            Self { state, is_open: false, write_limiter, report_pace, write_versions: Cell::new(0) };
         match clock.open() {
             Ok(()) => clock.is_open = true,
             Err(error) => worker::console_error!("opening the tables of the purge clock failed: {error}"),
@@ -107,8 +111,8 @@ impl TagClock {
             "/purge" => Response::from_json(&self.purge(parse(body)?)?),
             "/writes" => Response::from_json(&self.purge_written(&parse(body)?)?),
             "/record" => self.record_call(&parse(body)?).and_then(done),
-            "/seen" => self.add_metrics(&parse(body)?).and_then(done),
-            "/ways" => self.add_transitions(&parse(body)?).and_then(done),
+            "/seen" => self.add_metrics(&parse(body)?).and_then(|()| self.pace_reports()),
+            "/ways" => self.add_transitions(&parse(body)?).and_then(|()| self.pace_reports()),
             "/popular" => {
                 let metrics = self.metrics_since((now().0 / HOUR_MS).saturating_sub(POPULAR_HOURS))?;
                 let top = metrics.keys.top(MAX_LIKELY).into_iter().map(|(key, _)| key);
@@ -120,6 +124,14 @@ impl TagClock {
             "/analytics" => Response::from_json(&self.analytics()?),
             _ => return Err(ClockError::UnknownPath),
         }?)
+    }
+
+    /// Tells an isolate when to report again.
+    fn pace_reports(&self) -> Result<Response> {
+        let mut pace = self.report_pace.get();
+        let interval = pace.next_in_ms(now());
+        self.report_pace.set(pace);
+        Response::from_json(&interval)
     }
 
     fn open(&self) -> Result<()> {

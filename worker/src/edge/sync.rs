@@ -1,7 +1,8 @@
 //! The exchange of sums between this isolate and the purge clock: purges in, metrics and navigations out.
 
 use cache::purge::PurgeChanges;
-use cache::{UnixMillis, UrlHash};
+use cache::purge_relay::{PurgeSync, RelayRead, SyncContext};
+use cache::{SharedState, UnixMillis, UrlHash};
 use worker::wasm_bindgen::prelude::wasm_bindgen;
 
 use crate::edge::isolate::ISOLATE;
@@ -15,11 +16,49 @@ pub fn known_purge_seq() -> f64 {
     ISOLATE.with_borrow(|isolate| isolate.shared.purge_view.upto() as f64)
 }
 
+/// Applies what was read from the relay of purges. Returns the opcode of a step.
+#[wasm_bindgen(wasm_bindgen = worker::wasm_bindgen)]
+#[expect(unreachable_pub, reason = "wasm-bindgen exports what is pub")]
+#[must_use]
+pub fn relay_read(copy: Option<String>, claimed_at: Option<f64>, now: f64, lease_ms: f64, draw: f64) -> u8 {
+    let claimed_at = claimed_at.map(|at| UnixMillis(at as u64));
+    let read = RelayRead { copy: copy.as_deref(), claimed_at, at: UnixMillis(now as u64) };
+    let context = SyncContext { lease_ms: lease_ms as u64, draw };
+    ISOLATE.with_borrow_mut(|isolate| {
+        let SharedState { purge_view, purge_sync, metrics, .. } = &mut isolate.shared;
+        purge_sync.relay_read(purge_view, &mut metrics.purge_lags, read, context).opcode()
+    })
+}
+
+/// Returns the copy for the relay, once all purges were requested.
+#[wasm_bindgen(wasm_bindgen = worker::wasm_bindgen)]
+#[expect(unreachable_pub, reason = "wasm-bindgen exports what is pub")]
+#[must_use]
+pub fn relay_copy() -> Option<String> {
+    ISOLATE.with_borrow(|isolate| isolate.shared.purge_sync.copy(&isolate.shared.purge_view))
+}
+
+/// Returns true if purges may be relayed under this lease.
+#[wasm_bindgen(wasm_bindgen = worker::wasm_bindgen)]
+#[expect(unreachable_pub, reason = "wasm-bindgen exports what is pub")]
+#[must_use]
+pub fn are_purges_relayed(lease_ms: f64) -> bool {
+    PurgeSync::is_relayed(lease_ms as u64)
+}
+
+/// Returns the time from which to sync in the background.
+#[wasm_bindgen(wasm_bindgen = worker::wasm_bindgen)]
+#[expect(unreachable_pub, reason = "wasm-bindgen exports what is pub")]
+#[must_use]
+pub fn purge_sync_due_at() -> f64 {
+    ISOLATE.with_borrow(|isolate| isolate.shared.purge_sync.renew_at().0 as f64)
+}
+
 /// Applies purges that were requested at `requested_at`. Returns true if there are more to request.
 #[wasm_bindgen(wasm_bindgen = worker::wasm_bindgen)]
 #[expect(unreachable_pub, reason = "wasm-bindgen exports what is pub")]
 #[must_use]
-pub fn apply_purges(changes: &str, requested_at: f64) -> bool {
+pub fn apply_purges(changes: &str, requested_at: f64, lease_ms: f64) -> bool {
     let changes: PurgeChanges = match serde_json::from_str(changes) {
         Ok(changes) => changes,
         Err(error) => {
@@ -29,13 +68,9 @@ pub fn apply_purges(changes: &str, requested_at: f64) -> bool {
     };
     let requested_at = UnixMillis(requested_at as u64);
     ISOLATE.with_borrow_mut(|isolate| {
-        let shared = &mut isolate.shared;
-        // The purges before an isolate's first sync are history, and say nothing about lag.
-        if shared.purge_view.upto() > 0 {
-            let lags = changes.written_at.iter().map(|at| requested_at.0.saturating_sub(at.0));
-            lags.for_each(|lag| shared.metrics.purge_lags.add(lag, 1));
-        }
-        shared.purge_view.apply(changes, requested_at)
+        let SharedState { purge_view, purge_sync, metrics, .. } = &mut isolate.shared;
+        let lease_ms = lease_ms as u64;
+        purge_sync.clock_responded(purge_view, &mut metrics.purge_lags, changes, requested_at, lease_ms)
     })
 }
 

@@ -11,13 +11,14 @@ use worker::{Result, SqlStorageValue};
 
 use super::object::Shard;
 use crate::sql::{to_sql_integer, unsupported_row};
+use wire::sorting::CollectOrdered;
 
 /// The contributions of views to cells, before they are folded.
 pub(super) struct PriorCounts(BTreeMap<String, (UnixMillis, Option<FoldedView>)>);
 
 impl PriorCounts {
     pub(super) fn from_views(views: &[UnfoldedView]) -> Self {
-        Self(views.iter().map(|view| (view.key.clone(), (view.start, view.folded.clone()))).collect())
+        Self(views.iter().map(|view| (view.key.clone(), (view.start, view.folded.clone()))).collect_map())
     }
 }
 

@@ -12,6 +12,7 @@ use super::object::Shard;
 use crate::clock::now;
 use crate::shard_protocol::TrafficQuery;
 use crate::sql::{from_sql_integer, to_sql_integer, unsupported_row};
+use wire::sorting::SortSlice;
 
 impl Shard {
     /// Adds a batch, each number of an isolate once. Without an await, so wholly or not at all.
@@ -29,7 +30,7 @@ impl Shard {
             .window_at((*at).min(now))
             .unwrap_or(Window::containing(WindowSpan::Minute, now));
         let mut routes: Vec<_> = traffic.routes.iter().collect();
-        routes.sort_by_key(|(_, served)| std::cmp::Reverse(served.n()));
+        routes.order_by_key(|(_, served)| std::cmp::Reverse(served.n()));
         for (route, served) in routes {
             self.add_route_stats(window, self.bounded_route(window, route)?, served)?;
         }

@@ -6,6 +6,7 @@ use wire::UnixMillis;
 use super::Exchange;
 use crate::routes::CacheRoute;
 use crate::shared_state::SharedState;
+use wire::sorting::SortSlice;
 
 /// A URL that a write invalidates.
 #[derive(Debug, PartialEq, Eq)]
@@ -44,7 +45,7 @@ impl<B> Exchange<B> {
             .chain(std::iter::once(base.clone()))
             .map(|url| self.invalidated_url(&url, route))
             .collect();
-        urls.sort_by(|one, other| one.url.cmp(&other.url));
+        urls.order_by(|one, other| one.url.cmp(&other.url));
         urls.dedup();
         Some(urls)
     }

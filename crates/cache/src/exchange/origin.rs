@@ -18,6 +18,7 @@ use crate::revalidate::{RevalidationOutcome, apply_not_modified};
 use crate::shared_state::SharedState;
 use crate::sharing::{self, Sharing};
 use crate::storage_policy::storable_entry;
+use wire::sorting::SortSlice;
 
 /// A request to the origin.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -286,7 +287,7 @@ impl<B> Exchange<B> {
         let expected = known.or(expected.filter(|_| !self.origin.is_repeated));
         let mut names: Vec<String> =
             self.target.negotiation.iter().map(|(name, _)| name.to_owned()).collect();
-        names.sort();
+        names.order();
         names.dedup();
         let is_expected = |name: &String| expected.is_none_or(|expected| expected.contains(name));
         (self.origin.forwarded, self.origin.withheld) = names.into_iter().partition(is_expected);

@@ -1,0 +1,53 @@
+//! Model of the purge clock before a hundred thousand isolates in three hundred locations: its requests in a second,
+//! and the lookups that trusted a response purged longer ago than the lease. The isolates run the cache's own code.
+
+#[path = "../../../../crates/cache/tests/purge_model/mod.rs"]
+mod purge_model;
+
+use std::process::ExitCode;
+
+use purge_model::{Relay, World, run};
+
+const WORLD: World = World {
+    locations: 300,
+    isolates_per_location: 334,
+    lookups_per_second: 2.0,
+    lease_ms: 2_000,
+    skew_ms: cache::purge_relay::MAX_CLOCK_SKEW_MS,
+    write_ms: 15,
+    clock_ms: (20, 300),
+    failing_reads: 10_000,
+    purges_per_second: 1.0,
+    tags: 40,
+    lifetime_ms: 3_600_000.0,
+    duration_ms: 25_000,
+    relay: Relay::Sound,
+    seed: 1,
+};
+const MAX_REQUESTS: f64 = 300.0;
+
+fn main() -> ExitCode {
+    let isolates = WORLD.locations * WORLD.isolates_per_location;
+    println!("{isolates} isolates in {} locations, lease {} ms", WORLD.locations, WORLD.lease_ms);
+    let outcome = run(WORLD);
+    let start = outcome.clock_requests.iter().take(2).sum::<u64>();
+    println!(
+        "purge clock, mean        {:>8.1} requests a second (goal {MAX_REQUESTS})",
+        outcome.mean_requests()
+    );
+    println!("purge clock, most        {:>8} requests in a second", outcome.most_requests());
+    println!("all isolates at once new {start:>8} requests in two seconds");
+    println!(
+        "without the relay        {:>8.1} requests a second",
+        run(World { relay: Relay::Absent, duration_ms: 10_000, ..WORLD }).mean_requests()
+    );
+    println!(
+        "lookups                  {:>8}, {} of them with a view that was too old",
+        outcome.lookups, outcome.unknown
+    );
+    println!("staleness violations     {:>8} (goal 0)", outcome.violations);
+    match outcome.violations == 0 && outcome.mean_requests() <= MAX_REQUESTS {
+        true => ExitCode::SUCCESS,
+        false => ExitCode::FAILURE,
+    }
+}
