@@ -81,6 +81,7 @@ export function ingest(
   userAgent: string,
   mobileHint: string | undefined,
   country: string | undefined,
+  address: string | undefined,
   wantsVerdicts: boolean,
   now: number,
 ): Response | [verdicts: string | undefined, allowedOrigin: string | undefined, site: string, ...rows: string[]] | undefined;

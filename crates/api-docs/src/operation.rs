@@ -357,6 +357,7 @@ const FILTERS: &[Parameter] = &[
     p::RELEASE,
     p::COUNTRY,
     p::BOT,
+    p::EVIDENCE,
     p::BOTS,
 ];
 
