@@ -194,7 +194,7 @@ mod tests {
 
     const NOW: UnixMillis = UnixMillis(1_800_000_000_000);
     const SECRET: &str = "an example secret of 32 bytes...";
-    const NEXT: &str = "another example secret, longer than 32 bytes";
+    const NEXT: &str = "another example secret longer than 32 bytes";
 
     fn secrets(text: &str) -> EvidenceSecrets {
         EvidenceSecrets::parse(text).expect("valid secrets")

@@ -284,7 +284,7 @@ impl BudgetReportInputs<'_> {
             value,
             interval,
             counting_since: since.filter(|since| *since > self.query.from),
-            networks: network_share(networks, &limit, *judged),
+            networks: network_share(networks, &limit, *judged, tally.as_deref()),
             watch: seen.map(|seen| SequentialTestReport {
                 e_value: seen.evidence.e_value(limit.percentile).min(1e9),
                 alarm: seen.test.alarm == budget::AlarmState::Raised,

@@ -13,6 +13,10 @@ pub struct NetworkShare {
     pub top: u64,
     /// The share of the network that sent most, at most, from 0 to 1.
     pub largest: f64,
+    /// The bounds of the value at the budget's percentile without these views, however slow they were; absent if they
+    /// are all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub value_without_top: Option<[f64; 2]>,
     /// Present if a violation is not proven because it rests on few networks: a sentence that says so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unproven: Option<String>,
@@ -37,7 +41,8 @@ mod tests {
 
     #[test]
     fn the_sentence_names_the_largest_sender() {
-        let share = |largest| NetworkShare { networks: 9, top: 90, largest, unproven: None };
+        let share =
+            |largest| NetworkShare { networks: 9, top: 90, largest, value_without_top: None, unproven: None };
         assert_eq!(
             [share(0.92), share(0.3)].map(|share| share.unproven_sentence(100)),
             [
