@@ -157,7 +157,7 @@ describe("page tokens", () => {
     assert.deepEqual([await views("required"), await views("required", "&evidence=unverified")], [10, 27]);
     // A report of web-vitals has no token.
     const report = '{"name":"LCP","value":9000,"id":"v5-1-2","navigationType":"navigate"}';
-    assert.equal((await workerd.send("/v1/vitals?site=required&path=/", report)).status, 200);
+    assert.equal((await workerd.send("/v1/vitals?site=required&path=/", report, { "user-agent": DESKTOP })).status, 200);
     assert.deepEqual([await views("required"), await views("required", "&evidence=unverified")], [10, 28]);
     let { refused } = await read("/api/vitals/summary?site=required");
     // The counts arrive after the responses.
