@@ -1,7 +1,7 @@
 /**
  * The receiver of pushed documents: verifies signature and age, and passes each document on to be stored
  * once. docs/push.md describes the scheme. Storing is left to the backend, which can put a document and
- * its key into one transaction.
+ * its key into one transaction. And the issuer of page tokens, for documents that the edge does not serve.
  * @module
  */
 
@@ -56,6 +56,17 @@ export async function verify(headers, body, { keys, tolerance = TOLERANCE_S, now
     throw new PushRefused(401, `the signature's time differs from this clock by more than ${tolerance} s`);
   }
   return { key: idempotencyKey, ...window, document: parse(body) };
+}
+
+/** @type {typeof import("../types/backend.js").pageEvidence} */
+export async function pageEvidence({ secret, site, now = Date.now }) {
+  const bytes = bytesOf(secret);
+  if (bytes.length < MIN_SECRET_BYTES) throw new TypeError(`the secret of page tokens has ${bytes.length} bytes; it needs at least ${MIN_SECRET_BYTES}`);
+  const issued = Math.floor(now() / 1000).toString(16).padStart(8, "0");
+  const signed = issued + toHex(crypto.getRandomValues(new Uint8Array(8)));
+  const key = await crypto.subtle.importKey("raw", bytes, HMAC, false, ["sign"]);
+  const mac = new Uint8Array(await crypto.subtle.sign("HMAC", key, bytesOf(`edge-vitals page 1\n${site}\n${signed}`)));
+  return `evidence;desc=${signed}${toHex(mac.subarray(0, PAGE_MAC_BYTES))}`;
 }
 
 /** @param {import("../types/backend.js").ReceiveOptions} options */
@@ -152,9 +163,14 @@ const bytesOf = (secret) => concat(typeof secret === "string" ? new TextEncoder(
 /** @param {string} digits */
 const fromHex = (digits) => Uint8Array.from({ length: digits.length / 2 }, (_, index) => parseInt(digits.slice(2 * index, 2 * index + 2), 16));
 
+/** @param {Uint8Array} bytes */
+const toHex = (bytes) => Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+
 const HMAC = { name: "HMAC", hash: "SHA-256" };
 /** The length of the hash (RFC 2104 §3). */
 const MIN_SECRET_BYTES = 32;
+/** The length of the signature in a page token. */
+const PAGE_MAC_BYTES = 12;
 /** The difference between the edge's clock and this one, at most. */
 const TOLERANCE_S = 300;
 /** The size of a document, at most, unless `limit` is set. */

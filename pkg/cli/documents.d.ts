@@ -94,6 +94,8 @@ export interface GateRow {
   countedAgainst: number | null;
   /** The time from which the edge counts against this limit, if later than the start of the window. */
   countingSince: number | null;
+  /** The reason why a violation is not proven, if it rests on few networks. */
+  unproven: string | null;
   /** The worst lab result of the same metric. */
   lab: LabComparison | null;
 }

@@ -100,6 +100,9 @@ export const start = (options) => {
       new URLSearchParams([...address.searchParams].filter(([name]) => options.allowQuery?.includes(name)))
     );
     const entry = navigationEntry();
+    // A response from the browser's own cache repeats the Server-Timing of an earlier request.
+    /** @param {string} key */
+    const serverTiming = (key) => entry?.serverTiming?.find(({ name }) => entry.transferSize && name === key)?.description;
     /** @type {Beacon | null | undefined} */
     let beacon = /** @type {Beacon} */ ({
       v: 1,
@@ -113,8 +116,8 @@ export const start = (options) => {
       release: options.release,
       w: sample,
       dim: options.dimensions,
-      // A response from the browser's own cache repeats the Server-Timing of an earlier request.
-      cache: entry?.serverTiming?.find(({ name }) => entry.transferSize && (name === "edge" || name === "cache"))?.description,
+      cache: serverTiming("edge") ?? serverTiming("cache"),
+      e: serverTiming("evidence"),
       net: navigator.connection?.effectiveType,
       bot: +navigator.webdriver || undefined,
       lost: lossReason ?? (values[2] ? undefined : "hidden"),

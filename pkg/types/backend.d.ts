@@ -38,6 +38,22 @@ export interface ReceiveOptions extends VerifyOptions {
   limit?: number;
 }
 
+/** Options of a page token. */
+export interface PageEvidenceOptions {
+  /** The Worker's secret `EVIDENCE_SECRET`; the first one, if it lists two. */
+  secret: string | Uint8Array;
+  /** The site, as `start` names it. */
+  site: string;
+  /** Returns the current time in milliseconds since the Unix epoch. Default: `Date.now`. */
+  now?: () => number;
+}
+
+/**
+ * Issues the page token of one response, as a value of its `Server-Timing`. Call it for each document that the edge does
+ * not serve, and put nothing of it into a cache: `response.headers.append("server-timing", await pageEvidence({ … }))`.
+ */
+export function pageEvidence(options: PageEvidenceOptions): Promise<string>;
+
 /** The rejection of a request. */
 export class PushRefused extends Error {
   constructor(status: number, message: string);

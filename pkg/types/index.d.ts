@@ -164,6 +164,8 @@ export interface Beacon {
   dim?: Record<string, string>;
   /** The cache status of the document, from its Server-Timing. */
   cache?: string;
+  /** The page token of the document, from its Server-Timing. */
+  e?: string;
   /** The effective connection type. */
   net?: string;
   /** The browser is controlled by automation (`navigator.webdriver`). */

@@ -241,8 +241,8 @@ describe("the client", () => {
   });
 
   for (const entry of ["/index.js", "/start.js"]) {
-    test(`beacons carry the edge's cache status, unless the browser's own cache repeats it (${entry})`, async () => {
-      headers = { "server-timing": "origin;dur=3, edge;desc=hit;dur=1", "cache-control": "max-age=60" };
+    test(`beacons carry the edge's cache status and page token, unless the browser's own cache repeats them (${entry})`, async () => {
+      headers = { "server-timing": "origin;dur=3, edge;desc=hit;dur=1, evidence;desc=6b49d200", "cache-control": "max-age=60" };
       const context = await browser.newContext();
       for (const expected of ["hit", undefined]) {
         beacons = [];
@@ -253,7 +253,7 @@ describe("the client", () => {
         assert.equal(fromCache, expected === undefined);
         await page.close();
         await waitForBeacons(1);
-        assert.equal(beacons[0].cache, expected);
+        assert.deepEqual([beacons[0].cache, beacons[0].e], [expected, expected && "6b49d200"]);
       }
       await context.close();
     });

@@ -95,6 +95,7 @@ export function ingest(
   mobileHint: string | undefined,
   country: string | undefined,
   authorization: string,
+  address: string | undefined,
   network: string,
   wantsVerdicts: boolean,
   now: number,

@@ -8,10 +8,12 @@ use std::rc::Rc;
 
 use alerting::channel::ChannelConfig;
 use auth::{ALL_SITES, TokenTable};
+use evidence::EvidenceSecrets;
 use export::config::ExportConfig;
 use ledger::{Retention, RouteTemplates, SHARD_COUNT_HELP, SamplingRates, ShardLayout};
 use outbox::{PushConfig, Sink};
 use serde::Deserialize;
+use wire::UnixMillis;
 use wire::routes::Right;
 use worker::Env;
 
@@ -38,6 +40,8 @@ pub(crate) struct Config {
     pub(crate) tokens: TokenTable,
     /// The time for which answers that need no token are shared.
     pub(crate) public_answer_age_ms: u64,
+    /// The secrets of page tokens.
+    pub(crate) evidence_secrets: EvidenceSecrets,
 }
 
 /// One site.
@@ -68,6 +72,22 @@ pub(crate) struct SiteConfig {
     /// The sample weights that its pages send.
     #[serde(default)]
     pub(crate) sampling: SamplingRates,
+    /// The treatment of views without a page token.
+    #[serde(default)]
+    pub(crate) evidence: EvidencePolicy,
+}
+
+/// The treatment of views without a page token.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum EvidencePolicy {
+    /// Documents have no tokens.
+    #[default]
+    Off,
+    /// Documents have tokens; beacons without one are counted, and their views count as before.
+    Counted,
+    /// Their views are unverified, too.
+    Required,
 }
 
 /// An error in wrangler.toml.
@@ -124,6 +144,17 @@ impl Config {
         let text = |name: &str| env.var(name).ok().map(|text| text.to_string());
         let exports = ExportConfig::from_variables(text, env!("CARGO_PKG_VERSION"))
             .map_err(|mistake| ConfigError(mistake.to_string()))?;
+        let secrets = env.secret("EVIDENCE_SECRET").map(|text| text.to_string()).unwrap_or_default();
+        let evidence_secrets = EvidenceSecrets::parse(&secrets).map_err(ConfigError)?;
+        let without_secret = sites
+            .iter()
+            .find(|(_, site)| site.evidence != EvidencePolicy::Off && evidence_secrets.is_empty());
+        if let Some((site, _)) = without_secret {
+            return Err(ConfigError(format!(
+                "the site {site} sets `evidence`, but the secret EVIDENCE_SECRET is missing; set it by `npx wrangler \
+                 secret put EVIDENCE_SECRET`"
+            )));
+        }
         let dashboard_url = env.var("DASHBOARD_URL").map(|text| text.to_string()).unwrap_or_default();
         let tokens = read_tokens(env)?;
         let public_answer_age_ms = match text("PUBLIC_CACHE_SECONDS") {
@@ -152,6 +183,7 @@ impl Config {
             dashboard_url,
             tokens,
             public_answer_age_ms,
+            evidence_secrets,
         })
     }
 
@@ -169,6 +201,12 @@ impl Config {
     /// Returns true if any site accepts beacons from this origin. The beacon's own site is checked later.
     pub(crate) fn any_site_allows(&self, origin: &str) -> bool {
         self.sites.values().any(|site| site.allows_origin(origin))
+    }
+
+    /// Returns the token of a document of a site; none unless the site uses tokens.
+    pub(crate) fn page_token(&self, site: &str, now: UnixMillis, nonce: u64) -> Option<String> {
+        let uses_tokens = self.sites.get(site)?.evidence != EvidencePolicy::Off;
+        self.evidence_secrets.issue(site, now, nonce).filter(|_| uses_tokens)
     }
 
     /// Returns the site that lists this origin, if exactly one does.

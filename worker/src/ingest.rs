@@ -4,17 +4,18 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
+use evidence::{EvidenceDefect, PageClaim, PageEvidence, network_bucket};
 use ledger::{ClientInfo, JournalRow, MetricLimits, NetworkLimiter, UNKNOWN_WEIGHT, ViewRecord, shard_name};
 use report::beacon_verdicts::{limits_for, within_budget_json};
 use wire::routes::Right;
 use wire::web_vitals::WebVitalsReport;
-use wire::{ApiError, Beacon, NetworkClass, UnixMillis, beacon};
+use wire::{ApiError, Beacon, ClientNetwork, NetworkClass, UnixMillis, beacon};
 use worker::js_sys::Array;
 use worker::wasm_bindgen::JsValue;
 use worker::wasm_bindgen::prelude::wasm_bindgen;
 use worker::{Env, Url};
 
-use crate::config::{Config, SiteConfig};
+use crate::config::{Config, EvidencePolicy, SiteConfig};
 use crate::response::{self, HandlerError};
 use crate::{admission, budgets, rejection_counter};
 
@@ -30,6 +31,8 @@ struct BeaconRequest<'a> {
     mobile_hint: Option<&'a str>,
     country: Option<&'a str>,
     authorization: &'a str,
+    /// The address of the sender, of which the bucket of its network is kept.
+    address: Option<&'a str>,
     /// The client network of the rate limit.
     network: &'a str,
     /// True if the sender requests the verdicts of its values.
@@ -62,6 +65,7 @@ pub fn ingest(
     mobile_hint: Option<String>,
     country: Option<String>,
     authorization: &str,
+    address: Option<String>,
     network: &str,
     wants_verdicts: bool,
     now: f64,
@@ -69,6 +73,7 @@ pub fn ingest(
     let now = UnixMillis(now as u64);
     let (query, origin) = (query.as_deref(), origin.as_deref());
     let (mobile_hint, country) = (mobile_hint.as_deref(), country.as_deref());
+    let address = address.as_deref();
     let beacon_request = BeaconRequest {
         body,
         query,
@@ -78,6 +83,7 @@ pub fn ingest(
         mobile_hint,
         country,
         authorization,
+        address,
         network,
         wants_verdicts,
         now,
@@ -206,7 +212,9 @@ impl BeaconRequest<'_> {
         if settings.sampling.reduce_weight(&mut beacon) {
             rejection_counter::count(Some(&beacon.site), UNKNOWN_WEIGHT);
         }
-        let record = ViewRecord::from_beacon(&beacon, self.visitor(settings), &settings.routes);
+        let visitor = self.visitor(config, settings, &beacon.site);
+        let mut record = ViewRecord::from_beacon(&beacon, visitor, &settings.routes);
+        let evidence = self.judge_page(config, settings, &beacon, &mut record);
         let record = match record.attribution.is_empty() {
             true => record,
             false => {
@@ -215,7 +223,10 @@ impl BeaconRequest<'_> {
             }
         };
         let row = JournalRow::from_beacon(&beacon, &record, self.now).map_err(worker::Error::from)?;
-        let shard = config.shards_of(&beacon.site).shard_of(&beacon.id, row.start().0);
+        // The page loads of one token have one shard, which sees that it is used for one of them.
+        let token = evidence.map(|nonce| format!("{nonce:016x}"));
+        let page_load = token.as_ref().unwrap_or(&beacon.id);
+        let shard = config.shards_of(&beacon.site).shard_of(page_load, row.start().0);
         let rows = BTreeMap::from([(shard, vec![row.to_json().map_err(worker::Error::from)?])]);
         Ok(IngestOutcome {
             site: beacon.site,
@@ -234,7 +245,12 @@ impl BeaconRequest<'_> {
         let mut rows: BTreeMap<u32, Vec<String>> = BTreeMap::new();
         let mut all = Vec::new();
         for report in reports {
-            let record = ViewRecord::from_report(report, self.visitor(settings), &settings.routes);
+            let visitor = self.visitor(config, settings, &site);
+            let mut record = ViewRecord::from_report(report, visitor, &settings.routes);
+            if settings.evidence != EvidencePolicy::Off {
+                rejection_counter::count(Some(&site), EvidenceDefect::Missing.name());
+                record.labels.unverified = settings.evidence == EvidencePolicy::Required;
+            }
             let row = JournalRow::from_report(report, &record, self.now).map_err(worker::Error::from)?;
             rows.entry(config.shards_of(&site).shard_of(&report.id, self.now.0))
                 .or_default()
@@ -245,9 +261,42 @@ impl BeaconRequest<'_> {
     }
 
     /// Returns the client, as far as the site records it.
-    const fn visitor(&self, settings: &SiteConfig) -> ClientInfo<'_> {
+    fn visitor(&self, config: &Config, settings: &SiteConfig, site: &str) -> ClientInfo<'_> {
         let country = if settings.countries { self.country } else { None };
-        ClientInfo { user_agent: self.user_agent, mobile_hint: self.mobile_hint, country }
+        let network = self.address.and_then(ClientNetwork::of_internet_address);
+        let secret = config.evidence_secrets.signing();
+        let network_bucket = network.and_then(|network| network_bucket(secret, site, network, self.now));
+        ClientInfo { user_agent: self.user_agent, mobile_hint: self.mobile_hint, country, network_bucket }
+    }
+
+    /// Judges the page token of a beacon, and marks the view as the site wishes. Returns the nonce of a genuine token,
+    /// if the site requires one.
+    fn judge_page(
+        &self,
+        config: &Config,
+        settings: &SiteConfig,
+        beacon: &Beacon,
+        record: &mut ViewRecord,
+    ) -> Option<u64> {
+        if settings.evidence == EvidencePolicy::Off {
+            return None;
+        }
+        let PageEvidence { nonce, defect } = config.evidence_secrets.judge(&PageClaim {
+            site: &beacon.site,
+            token: beacon.page_token.as_deref(),
+            view: beacon.view,
+            start: self.now.saturating_sub(beacon.age_ms.into()),
+            now: self.now,
+        });
+        if let Some(defect) = defect {
+            rejection_counter::count(Some(&beacon.site), defect.name());
+        }
+        if settings.evidence == EvidencePolicy::Counted {
+            return None;
+        }
+        record.labels.unverified = defect.is_some();
+        record.page_token = nonce.filter(|_| defect.is_none());
+        nonce
     }
 
     /// Returns the settings of the site, if it accepts beacons from this origin.

@@ -115,7 +115,8 @@ function budgetRow(state, each, tools, pages) {
 }
 
 /** The change that would decide or improve the verdict. @param {BudgetCell} each @param {Toolkit} tools */
-function neededViews({ metric, n, k, percentile, min_samples, verdict }, tools) {
+function neededViews({ metric, n, k, percentile, min_samples, verdict, networks }, tools) {
+  if (networks?.unproven) return networks.unproven;
   if (verdict === "unknown") return `${plural(min_samples, "view")} for a first verdict`;
   if (verdict === "insufficient") {
     const { more, verdict: then } = tools.forecast(n, k, percentile, min_samples);

@@ -276,7 +276,7 @@ export interface BudgetCell {
   k: number;
   /** The verdict on these counts, without correction for other cells or earlier looks. */
   verdict: "unknown" | "insufficient" | "met" | "at-limit" | "violated";
-  /** The probability of counts at least as bad from a page that just meets the budget. Correct it where many cells are judged together. */
+  /** The probability of counts at least as bad from a page that just meets the budget, without the networks that sent most. Correct it where many cells are judged together. */
   p_value: number;
   /** The value at the budget's percentile, over the visits of the whole span, within 1.6 %. */
   value: number | null;
@@ -286,6 +286,8 @@ export interface BudgetCell {
   burn?: BurnRates;
   /** The time from which views were judged by this limit, if later than `from`. */
   counting_since?: UnixMillis;
+  /** The networks that sent the views of the page, or of all pages of the budget; absent if none is known. */
+  networks?: NetworkShare;
   /** The sequential test over all releases up to now. */
   watch?: SequentialTestReport;
 }
@@ -520,6 +522,10 @@ export interface DeviceStratum {
   before: LimitCounts;
   /** Views of the release. */
   after: LimitCounts;
+  /** Views of the release from the networks that sent most. */
+  after_top?: number;
+  /** Views of the other release from the networks that sent most. */
+  before_top?: number;
 }
 
 /** Visits with values from `low` to `high`. */
@@ -848,6 +854,18 @@ export interface MonitoringResponse {
   monitoring: "on" | "stopped";
 }
 
+/** The networks that sent the views of a count. A network is the /24 of an IPv4 address or the /48 of an IPv6 address; it counts again on each day. */
+export interface NetworkShare {
+  /** Their number, estimated; it ends near 600. */
+  networks: number;
+  /** The views of the four networks that sent most, at most. A violation must be proven without them. */
+  top: number;
+  /** The share of the network that sent most, at most, from 0 to 1. */
+  largest: number;
+  /** Present if a violation is not proven because it rests on few networks: a sentence that says so. */
+  unproven?: string;
+  /** The bounds of the value at the budget's percentile without these views, however slow they were; absent if they are all. */
+  value_without_top?: [number, number];
 /** An entry with its number, by which a page of the log continues. */
 export interface NumberedEntry {
   /** The number, which grows with each call. */

@@ -219,7 +219,7 @@ function missingData({ sent, heard, lost }, refused) {
   const entries = [
     ...(sent > heard ? [["Beacons lost in transit", sent - heard]] : []),
     ...Object.entries(lost).map(([reason, number]) => [`Views not measured: ${LOSS_LABELS[reason] ?? reason}`, number]),
-    ...Object.entries(refused).map(([reason, number]) => [`Rejected: ${REJECTION_LABELS[reason] ?? reason}`, number]),
+    ...Object.entries(refused).map(([reason, number]) => [reason.startsWith("evidence-") ? `Unverified: ${reason.slice(9)}` : `Rejected: ${REJECTION_LABELS[reason] ?? reason}`, number]),
   ];
   return make(
     "section",

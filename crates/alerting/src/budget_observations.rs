@@ -31,9 +31,9 @@ pub fn budget_observations(
             device: name.device,
             metric: input.rule.metric,
             limit: input.rule.limit,
-            verdict_tally: budget::BudgetTally::from(input.history.since(day)),
+            verdict_tally: input.tally_since(day),
             since_release: evidence,
-            windows: burn_windows(&input.history, now),
+            windows: burn_windows(&input.history, Some(&input.networks), now),
         };
         Some(input.observations())
     };
@@ -49,7 +49,7 @@ pub fn last_day_verdicts(
 ) -> Vec<(String, Device, Metric, Verdict)> {
     let day = now.saturating_sub(WindowSpan::Day.millis());
     let verdict = |(key, input): (WatchKey, WatchInput<'_>)| {
-        let verdict = input.rule.limit.verdict(budget::BudgetTally::from(input.history.since(day)));
+        let verdict = input.rule.limit.verdict(input.tally_since(day));
         Some((key.route?, key.device, input.rule.metric, verdict))
     };
     watch_inputs(budgets, counts).into_iter().filter_map(verdict).collect()
@@ -57,10 +57,11 @@ pub fn last_day_verdicts(
 
 #[cfg(test)]
 mod tests {
-    use ledger::{LimitHistory, PageLabels};
+    use ledger::{Cell, LimitHistory, PageLabels};
     use wire::LimitCounts;
 
     use super::*;
+    use crate::observation::Assessment;
     use report::budget_watch::{WatchState, evaluate};
 
     const NOW: UnixMillis = UnixMillis(1_800_000_000_000);
@@ -86,6 +87,42 @@ mod tests {
         assert_eq!(verdicts, [("/".to_owned(), Device::Phone, Metric::Lcp, Verdict::Violated)]);
         let earlier = last_day_verdicts(&budgets, &counts, NOW.saturating_add(DAY_MS));
         assert_eq!(earlier.first().map(|(.., verdict)| *verdict), Some(Verdict::Unknown));
+    }
+
+    /// The levels of a page's three readings, if its slow views came from so many networks.
+    fn levels(networks: u8) -> Vec<bool> {
+        let (budgets, mut counts) = site();
+        let hour = NOW.saturating_sub(3_600_000);
+        let history = LimitHistory {
+            half_hour: LimitCounts { n: 110, k: 0 },
+            hours: BTreeMap::from([(hour, LimitCounts { n: 110, k: 0 })]),
+        };
+        let page = PageLabels { route: "/".into(), device: Device::Phone };
+        counts.histories = [((page.clone(), "LCP".into(), 2500), history)].into();
+        let mut cells = Cell::default();
+        // Version 1 of counts by network: 110 views, spread evenly.
+        let mut tail = vec![0, 0, 0, 0, 0, 0];
+        tail.extend([1, networks]);
+        if networks <= 16 {
+            tail.extend(0..networks);
+        } else {
+            tail.extend(((1_u128 << networks) - 1).to_le_bytes());
+        }
+        tail.extend((0..networks).map(|index| 110 / networks + u8::from(index < 110 % networks)));
+        let cell = [vec![1], tail].concat();
+        cells.merge_encoded(&cell).expect("a stored cell");
+        counts.networks.entry(page).or_default().add(hour, &cells.networks);
+        let watches = evaluate(WatchState::default(), &counts, &budgets, NOW).outcomes;
+        let observations = budget_observations(&budgets, &counts, &watches, NOW);
+        observations.iter().map(|each| matches!(each.reading.assess(None), Assessment::Bad(_))).collect()
+    }
+
+    #[test]
+    fn slow_views_of_few_networks_are_no_bad_observation() {
+        for networks in 1..=4 {
+            assert_eq!(levels(networks), [false, false, false], "{networks}");
+        }
+        assert_eq!(levels(110), [true, true, true]);
     }
 
     #[test]

@@ -84,13 +84,16 @@ pub fn traffic_observations(traffic: &TrafficStats) -> Vec<AlertObservation> {
     all
 }
 
-/// Returns the series of an hour of visits: name, number of events and value.
+/// Returns the series of an hour of visits: name, number of events and value. Where few networks sent most of the
+/// views, the number of events is 0, so that the hour is no anomaly.
 #[must_use]
 pub fn visit_series(hour: &Cell) -> Vec<(&'static str, u64, f64)> {
+    let is_of_few_networks = hour.networks.top_views() > hour.views / 2;
+    let events = |n| if is_of_few_networks { 0 } else { n };
     let good = |(metric, tally): (&Metric, &ledger::MetricCell)| {
-        (metric.name(), tally.n, stats(*metric, Some(tally)).good)
+        (metric.name(), events(tally.n), stats(*metric, Some(tally)).good)
     };
-    let mut all = vec![(VIEWS_SERIES, hour.views, hour.views as f64)];
+    let mut all = vec![(VIEWS_SERIES, events(hour.views), hour.views as f64)];
     all.extend(hour.metrics.iter().map(good));
     all
 }
@@ -146,7 +149,11 @@ impl HourlySeries {
             // An hour without events has no share and no percentile.
             _ => *self.0.get(&hour)?,
         };
-        let n = if noise == Noise::Count { baseline.median.max(0.0) as u64 } else { n };
+        let n = match noise {
+            // An hour that stopped has no events, either.
+            Noise::Count if n > 0 || value == 0.0 => baseline.median.max(0.0) as u64,
+            _ => n,
+        };
         let reading = SignalReading::Anomaly(SampledValue { n, value: baseline.deviations(value, noise) });
         Some(AlertObservation { route: None, device: None, series: Some(series.to_owned()), reading })
     }
@@ -181,8 +188,10 @@ const MAX_SILENCE_DAYS: u64 = 3;
 #[cfg(test)]
 mod tests {
     use budget::{Severity, Verdict};
+    use report::signals::AlertLevel;
 
     use super::*;
+    use crate::observation::Assessment;
 
     const HOUR_MS: u64 = 3_600_000;
     /// An hour at noon UTC.
@@ -207,6 +216,26 @@ mod tests {
         assert_eq!(visit_series(&hour), [("views", 5, 5.0), ("LCP", 4, 0.75)]);
         assert_eq!(visit_series(&Cell::default()), [("views", 0, 0.0)]);
         assert_eq!(traffic_series(&TrafficStats::default()), []);
+    }
+
+    #[test]
+    fn a_flood_from_few_networks_is_no_anomaly() {
+        // Version 1 of a cell of 900 views, all of them in one bucket of networks.
+        let mut flood = Cell::default();
+        flood.merge_encoded(&[1, 132, 7, 0, 0, 0, 0, 0, 1, 1, 9, 132, 7]).expect("a stored cell");
+        assert_eq!(visit_series(&flood), [("views", 0, 900.0)]);
+        let mut series = views(40);
+        series.0.insert(NOON_HOUR - 1, 900.0);
+        let assess = |n| {
+            let anomaly =
+                series.anomaly(VIEWS_SERIES, n, Noise::Count, at(NOON_HOUR, 5)).expect("a baseline");
+            anomaly.reading.assess(None)
+        };
+        assert_eq!([assess(0), assess(900)], [Assessment::Unclear, Assessment::Bad(AlertLevel::Warning)]);
+        // A site that fell silent has no events.
+        series.0.insert(NOON_HOUR - 1, 0.0);
+        let silent = series.anomaly(VIEWS_SERIES, 0, Noise::Count, at(NOON_HOUR, 5)).expect("a baseline");
+        assert_eq!(silent.reading.assess(None), Assessment::Bad(AlertLevel::Warning));
     }
 
     #[test]

@@ -321,7 +321,7 @@ fn simulate(seed: u64, incidents: &[SimulatedIncident]) -> Vec<NotifiedChange> {
             sample.views += n;
             visits[cell].push(n, within);
             let since = &mut since_release[cell];
-            *since = BudgetTally { within: since.within + within, over: since.over + n - within };
+            *since = BudgetTally::new(since.n() + n, since.within + within);
             // The weekly window advances by the hour.
             if step % STEPS_PER_HOUR == 0 {
                 verdicts[cell] = visits[cell].last(7 * STEPS_PER_DAY).verdict(75, 30);

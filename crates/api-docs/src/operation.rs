@@ -380,6 +380,7 @@ const FILTERS: &[Parameter] = &[
     p::RELEASE,
     p::COUNTRY,
     p::BOT,
+    p::EVIDENCE,
     p::BOTS,
 ];
 

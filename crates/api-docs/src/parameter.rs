@@ -153,6 +153,12 @@ pub(crate) const BOT: Parameter = query(
     ParameterType::OneOf { values: &["yes", "no"], default: None },
     "Only automated browsers (`yes`) or people (`no`), among those that `bots` admits.",
 );
+pub(crate) const EVIDENCE: Parameter = query(
+    "evidence",
+    "evidence",
+    ParameterType::OneOf { values: &["unverified"], default: None },
+    "Only views without the evidence of a page that their site requires, which are left out otherwise.",
+);
 pub(crate) const BOTS: Parameter = query(
     "bots",
     "bots",
@@ -163,7 +169,7 @@ pub(crate) const BY: Parameter = query(
     "by",
     "by",
     ParameterType::Text,
-    "Up to four comma-separated dimensions to group by: route, device, nav, cache, net, release, country, bot, dim.<name>. Each of them, `dim.<name>` too, is also a filter.",
+    "Up to four comma-separated dimensions to group by: route, device, nav, cache, net, release, country, bot, evidence, dim.<name>. Each of them, `dim.<name>` too, is also a filter.",
 );
 pub(crate) const METRIC: Parameter = query("metric", "metric", ParameterType::Metric, "Only this metric.");
 pub(crate) const LIMIT: Parameter = query(

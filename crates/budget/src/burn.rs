@@ -25,10 +25,13 @@ pub enum BurnAlert {
 }
 
 impl BurnWindows {
-    /// Returns the alert of these windows, if any.
+    /// Returns the alert of these windows, if any. The networks that sent most do not count.
     #[must_use]
     pub fn alert(&self, percentile: u8) -> Option<BurnAlert> {
-        let burns = |tally: BudgetTally, rate| tally.n() >= 100 && tally.burn_rate(percentile) >= rate;
+        let burns = |tally: BudgetTally, rate| {
+            let spread = tally.without_top();
+            spread.n() >= 100 && spread.burn_rate(percentile) >= rate
+        };
         if burns(self.six_hours, 2.0) && burns(self.half_hour, 2.0) {
             Some(BurnAlert::Page)
         } else if burns(self.three_days, 1.2) && burns(self.six_hours, 1.2) {

@@ -156,10 +156,10 @@ mod tests {
     use super::*;
     use crate::compare::Stratum;
 
-    const GOOD: BudgetTally = BudgetTally { within: 190, over: 10 };
-    const BAD: BudgetTally = BudgetTally { within: 100, over: 100 };
-    const FEW: BudgetTally = BudgetTally { within: 9, over: 0 };
-    const NEAR: BudgetTally = BudgetTally { within: 1500, over: 500 };
+    const GOOD: BudgetTally = BudgetTally::new(200, 190);
+    const BAD: BudgetTally = BudgetTally::new(200, 100);
+    const FEW: BudgetTally = BudgetTally::new(9, 9);
+    const NEAR: BudgetTally = BudgetTally::new(2000, 1500);
 
     fn cell(severity: Severity, tally: BudgetTally) -> GateCell {
         GateCell {
@@ -226,6 +226,17 @@ mod tests {
         // It is significant among other violations.
         cells.extend([cell(Severity::Error, BAD); 5]);
         assert_eq!(evaluate_gate(&cells).0[7], Verdict::Violated);
+    }
+
+    #[test]
+    fn few_networks_fail_no_gate() {
+        let few = cell(Severity::Error, BAD.with_top(90));
+        assert_eq!(evaluate_gate(&[few]), (vec![Verdict::Insufficient], GateOutcome::Insufficient));
+        assert!(!gate_readiness(&[few]).certainly_violated);
+        assert_eq!(evaluate_gate(&[cell(Severity::Error, BAD.with_top(12))]).1, GateOutcome::Violated);
+        // Nor by the number of their visits: at the limit is no violation, but no pass either.
+        let many = cell(Severity::Error, BudgetTally::new(4000, 2000).with_top(2000));
+        assert_eq!(evaluate_gate(&[many]).1, GateOutcome::Insufficient);
     }
 
     #[test]

@@ -25,5 +25,5 @@ pub use gate::{
     GateCell, GateOutcome, GateReadiness, evaluate_gate, evaluate_lab_gate, find_regressions, gate_readiness,
 };
 pub use score::{FieldScore, FormFactor, MetricScore, ScoredAudit, field_score, performance_score};
-pub use sequential_test::{AlarmState, SequentialTest, TestObservation, leading_release};
+pub use sequential_test::{AlarmState, SequentialTest, TestObservation, TopViews, leading_release};
 pub use verdict::{BudgetTally, PercentileRanks, Verdict};

@@ -49,6 +49,21 @@ pub struct TestObservation<'a> {
     pub limit: Limit,
     /// Views judged by the limit, by the hour in which they began.
     pub hours: &'a BTreeMap<UnixMillis, BudgetTally>,
+    /// The views of the networks that sent most.
+    pub top_views: &'a TopViews,
+}
+
+/// The views of the networks that sent most, from each of some times on.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TopViews(pub BTreeMap<UnixMillis, u64>);
+
+impl TopViews {
+    /// Returns the views from the last known time on that is no later.
+    #[must_use]
+    pub fn since(&self, at: UnixMillis) -> u64 {
+        let earlier = self.0.range(..=at).next_back();
+        earlier.or_else(|| self.0.first_key_value()).map(|(_, views)| *views).unwrap_or_default()
+    }
 }
 
 impl SequentialTest {
@@ -70,9 +85,14 @@ impl SequentialTest {
         let settling =
             observation.hours.range(next.settled_to.max(next.since)..).filter(|(at, _)| **at < settles);
         next.settled = settling.fold(next.settled, |sum, (_, tally)| sum.plus(*tally));
-        next.settled_to = next.settled_to.max(settles);
-        let evidence = next.settled.plus(observation.tally_since(next.settled_to.max(next.since)));
-        let day = observation.tally_since(start_of_hour(observation.now).saturating_sub(23 * HOUR_MS));
+        let top = next.settled.top.max(observation.top_views.since(next.since));
+        if settles > next.settled_to {
+            // The networks of settled views are no longer known.
+            (next.settled_to, next.settled.top) = (settles, top);
+        }
+        let evidence =
+            next.settled.plus(observation.tally_since(next.settled_to.max(next.since))).with_top(top);
+        let day = observation.judged_tally_since(start_of_hour(observation.now).saturating_sub(23 * HOUR_MS));
         next.alarm =
             next.alarm.advance(evidence, observation.limit.verdict(day), observation.limit.percentile);
         if next.alarm == self.alarm {
@@ -81,7 +101,7 @@ impl SequentialTest {
         next.changed_at = observation.now;
         if next.alarm == AlarmState::Quiet {
             next = next.restart(observation.now);
-            return (next, observation.tally_since(next.since));
+            return (next, observation.judged_tally_since(next.since));
         }
         (next, evidence)
     }
@@ -90,7 +110,7 @@ impl SequentialTest {
     #[must_use]
     pub const fn restart(self, now: UnixMillis) -> Self {
         let since = start_of_hour(now);
-        Self { since, settled: BudgetTally { within: 0, over: 0 }, settled_to: since, ..self }
+        Self { since, settled: BudgetTally::new(0, 0), settled_to: since, ..self }
     }
 
     /// Returns true if the cell had no views for its retention, which is longer while an alarm is raised.
@@ -118,6 +138,11 @@ impl TestObservation<'_> {
     fn tally_since(&self, hour: UnixMillis) -> BudgetTally {
         self.hours.range(hour..).fold(BudgetTally::default(), |sum, (_, tally)| sum.plus(*tally))
     }
+
+    /// Returns the views since a time with those of the networks that sent most.
+    fn judged_tally_since(&self, hour: UnixMillis) -> BudgetTally {
+        self.tally_since(hour).with_top(self.top_views.since(hour))
+    }
 }
 
 /// Returns the leading release by views of the last hours. Another one takes over once it has twice the views
@@ -137,12 +162,14 @@ pub fn leading_release<'a>(before: Option<&'a str>, views: &'a BTreeMap<String, 
 
 impl AlarmState {
     /// Returns the alarm after another observation. The evidence covers every visit since the release, or since
-    /// the alarm last cleared; the verdict is of the last day. The evidence raises the alarm and only the
-    /// verdict clears it, so that it does not flap.
+    /// the alarm last cleared; the verdict is of the last day. The evidence raises the alarm unless the verdict clears
+    /// it, so that it does not flap.
     #[must_use]
     pub fn advance(self, evidence: BudgetTally, verdict: Verdict, percentile: u8) -> Self {
         match self {
-            Self::Quiet if evidence.e_value(percentile) >= E_VALUE_THRESHOLD => Self::Raised,
+            Self::Quiet if verdict != Verdict::Met && evidence.e_value(percentile) >= E_VALUE_THRESHOLD => {
+                Self::Raised
+            }
             Self::Raised if verdict == Verdict::Met => Self::Quiet,
             unchanged => unchanged,
         }
@@ -153,18 +180,23 @@ impl BudgetTally {
     /// Returns the sum.
     #[must_use]
     pub const fn plus(self, other: Self) -> Self {
-        Self { within: self.within.saturating_add(other.within), over: self.over.saturating_add(other.over) }
+        Self {
+            within: self.within.saturating_add(other.within),
+            over: self.over.saturating_add(other.over),
+            top: self.top.saturating_add(other.top),
+        }
     }
 
     /// Returns the e-value against "the budget is met". A page that meets its budget ever reaches E with a
     /// probability of at most 1/E, however often it is evaluated (Ville's inequality). A mixture of bets on
-    /// eight lower shares detects both slight and gross violations.
+    /// eight lower shares detects both slight and gross violations. The networks that sent most are no evidence.
     #[must_use]
     pub fn e_value(self, percentile: u8) -> f64 {
+        let Self { within, over, .. } = self.without_top();
         let kept = required_share(percentile);
         let bet = |of_kept: f64| {
             let share = kept * of_kept;
-            self.within as f64 * of_kept.ln() + self.over as f64 * ((1.0 - share) / (1.0 - kept)).ln()
+            within as f64 * of_kept.ln() + over as f64 * ((1.0 - share) / (1.0 - kept)).ln()
         };
         let bets = BET_SHARES.map(|share| bet(share / 0.75));
         let best = bets.into_iter().fold(f64::NEG_INFINITY, f64::max);
@@ -192,6 +224,8 @@ const BET_SHARES: [f64; 8] = [0.74, 0.73, 0.72, 0.70, 0.67, 0.63, 0.55, 0.40];
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const NONE: &TopViews = &TopViews(BTreeMap::new());
 
     #[test]
     fn the_e_value_is_the_mean_of_eight_bets() {
@@ -256,6 +290,7 @@ mod tests {
                 now: NOON.saturating_sub(ago * HOUR_MS).saturating_add(1),
                 limit: limit(9),
                 hours: &known,
+                top_views: NONE,
             };
             let (next, found) =
                 test.unwrap_or_else(|| SequentialTest::start(&observation)).observe(&observation);
@@ -272,7 +307,8 @@ mod tests {
     #[test]
     fn a_raised_alarm_survives_a_release_and_another_limit_restarts_the_test() {
         let bad = hours(&[(100, 40)]);
-        let observation = TestObservation { now: NOON.saturating_add(1), limit: limit(9), hours: &bad };
+        let observation =
+            TestObservation { now: NOON.saturating_add(1), limit: limit(9), hours: &bad, top_views: NONE };
         let (raised, _) = SequentialTest::start(&observation).observe(&observation);
         assert_eq!((raised.alarm, raised.changed_at), (AlarmState::Raised, NOON.saturating_add(1)));
         let few = hours(&[(5, 5)]);
@@ -280,20 +316,31 @@ mod tests {
             now: NOON.saturating_add(HOUR_MS),
             limit: limit(9),
             hours: &few,
+            top_views: NONE,
         });
         assert_eq!((still.alarm, evidence), (AlarmState::Raised, BudgetTally::default()));
-        let other = TestObservation { now: NOON.saturating_add(HOUR_MS), limit: limit(8), hours: &few };
+        let other = TestObservation {
+            now: NOON.saturating_add(HOUR_MS),
+            limit: limit(8),
+            hours: &few,
+            top_views: NONE,
+        };
         assert_eq!(raised.observe(&other).0.alarm, AlarmState::Quiet);
     }
 
     #[test]
     fn a_cleared_alarm_discards_its_evidence() {
         let bad = hours(&[(0, 0), (100, 40)]);
-        let observation = TestObservation { now: NOON.saturating_add(1), limit: limit(9), hours: &bad };
+        let observation =
+            TestObservation { now: NOON.saturating_add(1), limit: limit(9), hours: &bad, top_views: NONE };
         let (raised, _) = SequentialTest::start(&observation).observe(&observation);
         let good = hours(&[(900, 880), (100, 40)]);
-        let (cleared, evidence) =
-            raised.observe(&TestObservation { now: NOON.saturating_add(2), limit: limit(9), hours: &good });
+        let (cleared, evidence) = raised.observe(&TestObservation {
+            now: NOON.saturating_add(2),
+            limit: limit(9),
+            hours: &good,
+            top_views: NONE,
+        });
         assert_eq!((cleared.alarm, evidence), (AlarmState::Quiet, BudgetTally::new(900, 880)));
     }
 
@@ -370,6 +417,6 @@ mod tests {
     }
 
     fn observation(hours: &BTreeMap<UnixMillis, BudgetTally>) -> TestObservation<'_> {
-        TestObservation { now: NOON, limit: limit(2500), hours }
+        TestObservation { now: NOON, limit: limit(2500), hours, top_views: NONE }
     }
 }

@@ -16,6 +16,9 @@ pub struct BudgetTally {
     pub within: u64,
     /// Above it.
     pub over: u64,
+    /// The visits of the networks that sent most, within or over the budget; 0 if no network is known.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub top: u64,
 }
 
 impl From<LimitCounts> for BudgetTally {
@@ -52,7 +55,26 @@ impl BudgetTally {
     /// A tally of `n` visits, `within` of them within budget.
     #[must_use]
     pub const fn new(n: u64, within: u64) -> Self {
-        Self { within, over: n.saturating_sub(within) }
+        Self { within, over: n.saturating_sub(within), top: 0 }
+    }
+
+    /// Sets the visits of the networks that sent most.
+    #[must_use]
+    pub const fn with_top(self, top: u64) -> Self {
+        Self { top, ..self }
+    }
+
+    /// Returns the least that other networks than those that sent most prove against the budget: these are taken out
+    /// as if all their visits had been over it.
+    #[must_use]
+    pub fn without_top(self) -> Self {
+        Self { over: self.over.saturating_sub(self.top), top: 0, ..self }
+    }
+
+    /// Returns the most that other networks prove for the budget.
+    #[must_use]
+    pub(crate) fn without_fast_top(self) -> Self {
+        Self { within: self.within.saturating_sub(self.top), top: 0, ..self }
     }
 
     /// The number of visits.
@@ -62,9 +84,23 @@ impl BudgetTally {
     }
 
     /// Tests if at least `percentile` % of visits are within budget. A single look calls at most 1 % of pages
-    /// exactly at the limit violated, and at most 5 % met.
+    /// exactly at the limit violated, and at most 5 % met. A violation that rests on few networks is not proven.
     #[must_use]
     pub fn verdict(self, percentile: u8, min_samples: u64) -> Verdict {
+        match self.verdict_on_all(percentile, min_samples) {
+            Verdict::Violated if self.rests_on_few_networks(percentile, min_samples) => Verdict::Insufficient,
+            verdict => verdict,
+        }
+    }
+
+    /// Returns true if the visits prove a violation, but not without the networks that sent most.
+    #[must_use]
+    pub fn rests_on_few_networks(self, percentile: u8, min_samples: u64) -> bool {
+        let is_violated = |tally: Self| tally.verdict_on_all(percentile, min_samples) == Verdict::Violated;
+        is_violated(self) && !is_violated(self.without_top())
+    }
+
+    fn verdict_on_all(self, percentile: u8, min_samples: u64) -> Verdict {
         let (n, share) = (self.n(), required_share(percentile));
         if n == 0 {
             Verdict::Unknown
@@ -85,11 +121,12 @@ impl BudgetTally {
         self.over as f64 - self.n() as f64 * (1.0 - required_share(percentile))
     }
 
-    /// Returns the p-value: the probability that a page exactly at its limit looks at least as bad. To be
-    /// corrected when many cells are judged together.
+    /// Returns the p-value: the probability that a page exactly at its limit looks at least as bad, without the
+    /// networks that sent most. To be corrected when many cells are judged together.
     #[must_use]
     pub fn p_value(self, percentile: u8) -> f64 {
-        at_most(self.within, self.n(), required_share(percentile))
+        let spread = self.without_top();
+        at_most(spread.within, spread.n(), required_share(percentile))
     }
 }
 
@@ -98,6 +135,12 @@ impl Limit {
     #[must_use]
     pub fn verdict(&self, tally: BudgetTally) -> Verdict {
         tally.verdict(self.percentile, self.min_samples)
+    }
+
+    /// Returns true if a violation is not proven because it rests on few networks.
+    #[must_use]
+    pub fn rests_on_few_networks(&self, tally: BudgetTally) -> bool {
+        tally.rests_on_few_networks(self.percentile, self.min_samples)
     }
 }
 
@@ -187,6 +230,10 @@ fn first_true(guess: u64, end: u64, is_true: impl Fn(u64) -> bool) -> u64 {
     low
 }
 
+const fn is_zero(count: &u64) -> bool {
+    *count == 0
+}
+
 const MAX_VIOLATED_P_VALUE: f64 = 0.01;
 const MAX_MET_P_VALUE: f64 = 0.05;
 /// With this many visits, an undecided page is within about 2.5 points of its limit.
@@ -196,7 +243,46 @@ const INTERVAL_TAIL: f64 = 0.025;
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        /// The top is at least what the sender's networks sent.
+        #[test]
+        fn no_sender_of_the_top_networks_turns_a_budget_violated(
+            honest in (0..2000_u64, 0..2000_u64),
+            hostile in (0..2000_u64, 0..2000_u64),
+            more in 0..50_u64,
+            percentile in 1..=99_u8,
+        ) {
+            let true_tally = BudgetTally::new(honest.0 + honest.1, honest.0);
+            let all = BudgetTally::new(true_tally.n() + hostile.0 + hostile.1, honest.0 + hostile.0);
+            let all = all.with_top(hostile.0 + hostile.1 + more);
+            let (told, truth) = (all.verdict(percentile, 30), true_tally.verdict(percentile, 30));
+            prop_assert!(told != Verdict::Violated || truth == Verdict::Violated, "{told:?} {truth:?}");
+            prop_assert!(all.e_value(percentile) <= true_tally.e_value(percentile) * (1.0 + 1e-9));
+            prop_assert!(all.p_value(percentile) >= true_tally.p_value(percentile) * (1.0 - 1e-9));
+        }
+
+        #[test]
+        fn a_violation_that_many_networks_saw_stands(over in 200..1000_u64) {
+            // 128 buckets, each with its share of the visits.
+            let tally = BudgetTally::new(1000, 1000 - over).with_top(4 * 1000 / 128);
+            prop_assert_eq!(tally.verdict(90, 30), Verdict::Violated);
+        }
+    }
+
+    #[test]
+    fn a_violation_that_rests_on_few_networks_is_insufficient() {
+        let tally = BudgetTally::new(300, 100).with_top(190);
+        assert_eq!(tally.verdict(75, 30), Verdict::Insufficient);
+        assert!(tally.rests_on_few_networks(75, 30));
+        assert_eq!(tally.with_top(20).verdict(75, 30), Verdict::Violated);
+        // It is no reason to call a budget met.
+        assert_eq!(BudgetTally::new(300, 225).with_top(300).verdict(75, 30), Verdict::Insufficient);
+        assert_eq!(BudgetTally::new(300, 290).with_top(300).verdict(75, 30), Verdict::Met);
+    }
 
     /// n, violated up to, met from.
     const CRITICAL: [(u64, u64, u64); 6] =

@@ -55,6 +55,7 @@ struct ClientRequest {
     path: String,
     head: RequestHead,
     traceparent: Option<String>,
+    page_token: Option<String>,
     started_at: UnixMillis,
 }
 

@@ -38,7 +38,7 @@ impl SampledView {
     }
 
     /// Takes a settled view of the journal: its key, the times of its start and its last beacon, and its record.
-    /// Bots and views without measurements are not exported.
+    /// Bots, unverified views and views without measurements are not exported.
     #[must_use]
     pub fn from_record(
         key: &str,
@@ -46,7 +46,7 @@ impl SampledView {
         last_beacon_at: UnixMillis,
         record: ViewRecord,
     ) -> Option<Self> {
-        if record.labels.bot || record.loss_reason.is_some() {
+        if !record.labels.is_visitor() || record.loss_reason.is_some() {
             return None;
         }
         let (id, view) = key.rsplit_once('.').unwrap_or((key, "0"));

@@ -9,6 +9,7 @@ use wire::beacon::LossReason;
 use wire::{CodecError, LimitCounts, Metric};
 
 use crate::folded_view::FoldedView;
+use crate::network_counts::NetworkCounts;
 
 /// All metrics of one series in one window.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -25,6 +26,8 @@ pub struct Cell {
     pub lost: BTreeMap<LossReason, u64>,
     /// Each measured metric.
     pub metrics: BTreeMap<Metric, MetricCell>,
+    /// The views by the networks that sent them.
+    pub networks: NetworkCounts,
 }
 
 /// One metric of one series in one window.
@@ -57,6 +60,9 @@ impl Cell {
             let count = self.lost.entry(reason).or_default();
             *count = count.saturating_add(1);
         }
+        if let Some(bucket) = record.network_bucket {
+            self.networks.add(bucket);
+        }
         for (metric, value) in record.values.iter() {
             let metric_cell = self.metrics.entry(metric).or_insert_with(|| MetricCell::new(metric));
             metric_cell.n = metric_cell.n.saturating_add(1);
@@ -82,6 +88,9 @@ impl Cell {
                 *count = count.saturating_sub(1);
             }
             self.lost.retain(|_, count| *count > 0);
+        }
+        if let Some(bucket) = record.network_bucket {
+            self.networks.remove(bucket);
         }
         for (metric, value) in record.values.iter() {
             let Some(metric_cell) = self.metrics.get_mut(&metric) else { continue };
@@ -113,6 +122,7 @@ impl Cell {
         for (metric, theirs) in &other.metrics {
             self.metrics.entry(*metric).or_insert_with(|| MetricCell::new(*metric)).merge(theirs);
         }
+        self.networks.merge(&other.networks);
     }
 
     /// Subtracts the counts of another cell, which was merged before.
@@ -132,6 +142,7 @@ impl Cell {
                 ours.subtract(theirs);
             }
         }
+        self.networks.subtract(&other.networks);
         self.metrics.retain(|_, metric_cell| metric_cell.n > 0);
     }
 
@@ -141,7 +152,8 @@ impl Cell {
     /// Returns an error if the bytes are malformed or of an unsupported version; the
     /// counts before the error may have been added.
     pub fn merge_encoded(&mut self, bytes: &[u8]) -> Result<(), CodecError> {
-        let record = StoredCell::decode(bytes)?;
+        let (record, networks) = StoredCell::decode(bytes)?;
+        self.networks.merge_encoded(networks)?;
         self.views = self.views.saturating_add(record.views);
         self.visits = self.visits.saturating_add(record.visits);
         self.sent = self.sent.saturating_add(record.sent);
@@ -167,16 +179,18 @@ impl Cell {
         Self::decode(bytes).map(|cell| self.subtract(&cell))
     }
 
-    /// Reads the number of views, and the counts against each limit with the name of its metric. The sketches
-    /// are skipped.
+    /// Reads the number of views, those by network, and the counts against each limit with the name of its metric. The
+    /// sketches are skipped.
     pub(crate) fn read_limit_counts(
         bytes: &[u8],
-    ) -> Result<(u64, impl Iterator<Item = (&str, u32, LimitCounts)>), CodecError> {
-        let StoredCell { views, metrics, .. } = StoredCell::decode(bytes)?;
+    ) -> Result<(u64, NetworkCounts, impl Iterator<Item = NamedLimitCounts<'_>>), CodecError> {
+        let (StoredCell { views, metrics, .. }, encoded) = StoredCell::decode(bytes)?;
+        let mut networks = NetworkCounts::default();
+        networks.merge_encoded(encoded)?;
         let all = metrics.into_iter().flat_map(|StoredMetricCell { metric, limit_counts, .. }| {
             limit_counts.into_iter().map(move |(limit, counts)| (metric, limit, counts))
         });
-        Ok((views, all))
+        Ok((views, networks, all))
     }
 
     /// Returns true if no view is counted.
@@ -216,6 +230,8 @@ impl Cell {
         };
         let mut bytes = vec![VERSION];
         bytes.extend(postcard::to_stdvec(&record).map_err(|_| CodecError)?);
+        // An earlier release ignores what follows the record.
+        self.networks.encode(&mut bytes);
         Ok(bytes)
     }
 
@@ -224,7 +240,9 @@ impl Cell {
     /// # Errors
     /// Returns an error if the bytes are malformed or of an unsupported version.
     pub fn decode(bytes: &[u8]) -> Result<Self, CodecError> {
-        let record = StoredCell::decode(bytes)?;
+        let (record, encoded) = StoredCell::decode(bytes)?;
+        let mut networks = NetworkCounts::default();
+        networks.merge_encoded(encoded)?;
         let mut metrics = BTreeMap::new();
         for metric_cell in record.metrics {
             let metric = Metric::from_name(metric_cell.metric).ok_or(CodecError)?;
@@ -248,7 +266,7 @@ impl Cell {
             .collect::<Option<_>>()
             .ok_or(CodecError)?;
         let StoredCell { views, visits, sent, received, .. } = record;
-        Ok(Self { views, visits, sent, received, lost, metrics })
+        Ok(Self { views, visits, sent, received, lost, metrics, networks })
     }
 }
 
@@ -287,6 +305,9 @@ impl MetricCell {
     }
 }
 
+/// The counts against one limit of the metric of that name.
+pub(crate) type NamedLimitCounts<'a> = (&'a str, u32, LimitCounts);
+
 /// Version 1 of a stored cell. Metrics and reasons are stored by name, so that a new one changes no others.
 #[derive(Serialize, Deserialize)]
 struct StoredCell<'a> {
@@ -310,9 +331,10 @@ struct StoredMetricCell<'a> {
 }
 
 impl<'a> StoredCell<'a> {
-    fn decode(bytes: &'a [u8]) -> Result<Self, CodecError> {
+    /// Returns the record, and the views by network that may follow it.
+    fn decode(bytes: &'a [u8]) -> Result<(Self, &'a [u8]), CodecError> {
         match bytes.split_first() {
-            Some((&VERSION, record)) => postcard::from_bytes(record).map_err(|_| CodecError),
+            Some((&VERSION, record)) => postcard::take_from_bytes(record).map_err(|_| CodecError),
             _ => Err(CodecError),
         }
     }
@@ -336,7 +358,8 @@ mod tests {
         };
         let body =
             format!(r#"{{"v":1,"site":"s","id":"0123456789abcdef","nav":"navigate","path":"/",{content}}}"#);
-        let client = ClientInfo { user_agent: "Chrome/156.0", mobile_hint: None, country: None };
+        let client =
+            ClientInfo { user_agent: "Chrome/156.0", mobile_hint: None, country: None, network_bucket: None };
         let beacon = Beacon::parse(body.as_bytes()).unwrap();
         let mut limits = Values::default();
         limit.into_iter().for_each(|limit| limits.set(Metric::Lcp, limit));

@@ -135,13 +135,14 @@ mod tests {
     }
 
     #[test]
-    fn hours_are_kept_for_35_days_unless_days_are_kept_for_less() {
+    fn minutes_are_kept_for_two_hours_and_hours_for_35_days_unless_days_are_kept_for_less() {
         const DAY_MS: u64 = WindowSpan::Day.millis();
         let kept = |days: u64| {
             let retention = Retention::from_days(days);
             (retention.hour_windows_ms / DAY_MS, retention.day_windows_ms / DAY_MS)
         };
         assert_eq!([1, 35, 36, 400].map(kept), [(1, 1), (35, 35), (35, 36), (35, 400)]);
+        assert_eq!(Retention::default().minute_windows_ms, 2 * 3_600_000);
     }
 
     #[test]

@@ -30,6 +30,9 @@ pub struct SeriesLabels {
     /// True for bots.
     #[serde(rename = "b", default, skip_serializing_if = "std::ops::Not::not")]
     pub bot: bool,
+    /// True for views without the evidence of a page that their site requires.
+    #[serde(rename = "u", default, skip_serializing_if = "std::ops::Not::not")]
+    pub unverified: bool,
     /// The country of the visitor, if the site records it: an ISO 3166 code of two letters.
     #[serde(rename = "g", default, skip_serializing_if = "Option::is_none")]
     pub country: Option<String>,
@@ -67,6 +70,12 @@ impl SeriesLabels {
     pub fn from_json(text: &str) -> Option<Self> {
         serde_json::from_str(text).ok()
     }
+
+    /// Returns true if the views count as a visitor's: bots and unverified views are counted apart, and never alert.
+    #[must_use]
+    pub const fn is_visitor(&self) -> bool {
+        !self.bot && !self.unverified
+    }
 }
 
 impl SeriesLabels {
@@ -83,6 +92,7 @@ impl SeriesLabels {
             device: self.device,
             navigation: self.navigation,
             bot: self.bot,
+            unverified: self.unverified,
             cache: None,
             network: None,
             release: None,

@@ -8,6 +8,8 @@ use wire::{CodecError, LimitCounts, UnixMillis, Window, WindowSpan};
 
 use crate::cell::Cell;
 use crate::cell_key::CellKey;
+use crate::network_counts::NetworkCounts;
+use crate::network_history::{self, NetworkHistory};
 use crate::page_key::PageLabels;
 use wire::sorting::{CollectOrdered, SortSlice};
 
@@ -18,6 +20,12 @@ pub struct HourlyLimitCounts {
     pub histories: BTreeMap<(PageLabels, String, u32), LimitHistory>,
     /// Views of the last six hours by release.
     pub releases: BTreeMap<String, u64>,
+    /// The networks that sent the views of each page.
+    #[serde(skip)]
+    pub networks: BTreeMap<PageLabels, NetworkHistory>,
+    /// The networks that sent the views of each release.
+    #[serde(skip)]
+    pub release_networks: BTreeMap<String, NetworkCounts>,
 }
 
 /// The history of one limit.
@@ -39,15 +47,20 @@ impl HourlyLimitCounts {
     /// Returns an error if the bytes are malformed or of an unsupported version.
     pub fn add(&mut self, key: &CellKey, cell: &[u8], now: UnixMillis) -> Result<(), CodecError> {
         let CellKey { window, labels } = key;
-        if labels.bot {
+        if !labels.is_visitor() {
             return Ok(());
         }
-        let (views, limit_counts) = Cell::read_limit_counts(cell)?;
+        let (views, networks, limit_counts) = Cell::read_limit_counts(cell)?;
         if let Some(release) = &labels.release
             && window.start >= now.saturating_sub(RECENT_RELEASES_MS)
         {
             let sum = self.releases.entry(release.clone()).or_default();
             *sum = sum.saturating_add(views);
+            self.release_networks.entry(release.clone()).or_default().merge(&networks);
+        }
+        if networks.views() > 0 {
+            let page = PageLabels { route: labels.route.clone(), device: labels.device };
+            self.networks.entry(page).or_default().add(window.start, &networks);
         }
         let hour = Window::containing(WindowSpan::Hour, window.start).start;
         let is_recent = window.span == WindowSpan::Minute && window.start >= now.saturating_sub(HALF_HOUR_MS);
@@ -71,6 +84,12 @@ impl HourlyLimitCounts {
             let sum = self.releases.entry(release).or_default();
             *sum = sum.saturating_add(views);
         }
+        for (page, history) in other.networks {
+            self.networks.entry(page).or_default().merge(&history);
+        }
+        for (release, networks) in other.release_networks {
+            self.release_networks.entry(release).or_default().merge(&networks);
+        }
     }
 
     /// Encodes the response of a shard, with the most viewed releases only.
@@ -82,7 +101,10 @@ impl HourlyLimitCounts {
         ranked.order_by(|(a, ours), (b, theirs)| theirs.cmp(ours).then(a.cmp(b)));
         ranked.truncate(MAX_RELEASES);
         self.releases = ranked.into_iter().collect_map();
-        postcard::to_stdvec(&self).map_err(|_| CodecError)
+        self.release_networks.retain(|release, _| self.releases.contains_key(release));
+        let bytes = postcard::to_stdvec(&self).map_err(|_| CodecError)?;
+        // An earlier release ignores what follows.
+        network_history::encode(&self.networks, &self.release_networks, bytes)
     }
 
     /// Decodes the response of a shard.
@@ -90,7 +112,12 @@ impl HourlyLimitCounts {
     /// # Errors
     /// Returns an error if the bytes are malformed or of another version.
     pub fn decode(bytes: &[u8]) -> Result<Self, CodecError> {
-        postcard::from_bytes(bytes).map_err(|_| CodecError)
+        let (mut counts, networks): (Self, &[u8]) =
+            postcard::take_from_bytes(bytes).map_err(|_| CodecError)?;
+        if !networks.is_empty() {
+            (counts.networks, counts.release_networks) = network_history::decode(networks)?;
+        }
+        Ok(counts)
     }
 }
 

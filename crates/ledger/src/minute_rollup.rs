@@ -97,6 +97,7 @@ mod tests {
             network: None,
             release: None,
             bot: false,
+            unverified: false,
             country: None,
             dimensions: BTreeMap::new(),
         };

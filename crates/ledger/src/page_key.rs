@@ -27,7 +27,7 @@ pub struct PageKey {
 
 impl PageLabels {
     fn from_labels(labels: &SeriesLabels) -> Option<Self> {
-        (!labels.bot).then(|| Self { route: labels.route.clone(), device: labels.device })
+        labels.is_visitor().then(|| Self { route: labels.route.clone(), device: labels.device })
     }
 
     /// Returns the stored name. The name of a device contains no space.

@@ -65,6 +65,8 @@ pub enum Dimension {
     Country,
     /// Bot or not.
     Bot,
+    /// `unverified` for views without the evidence that their site requires.
+    Evidence,
     /// A custom dimension.
     #[serde(rename = "Own")]
     Custom(String),
@@ -102,7 +104,7 @@ pub const fn lookback_start(to: UnixMillis, millis: u64) -> UnixMillis {
 
 impl Dimension {
     /// All dimensions but custom ones.
-    pub const BUILT_IN: [Self; 8] = [
+    pub const BUILT_IN: [Self; 9] = [
         Self::Route,
         Self::Device,
         Self::Navigation,
@@ -111,6 +113,7 @@ impl Dimension {
         Self::Release,
         Self::Country,
         Self::Bot,
+        Self::Evidence,
     ];
 
     /// Returns the name in queries and documents; `dim.` and the name for a custom dimension.
@@ -125,6 +128,7 @@ impl Dimension {
             Self::Release => "release",
             Self::Country => "country",
             Self::Bot => "bot",
+            Self::Evidence => "evidence",
             Self::Custom(name) => return Cow::Owned(format!("dim.{name}")),
         })
     }
@@ -150,6 +154,7 @@ impl Dimension {
             Self::Release => labels.release.as_deref(),
             Self::Country => labels.country.as_deref(),
             Self::Bot => Some(if labels.bot { "yes" } else { "no" }),
+            Self::Evidence => labels.unverified.then_some("unverified"),
             Self::Custom(name) => labels.dimensions.get(name).map(String::as_str),
         }
     }
@@ -164,7 +169,13 @@ impl SeriesQuery {
             BotFilter::Include => true,
             BotFilter::Only => labels.bot,
         };
+        // Unverified views are counted apart, for those who ask for them.
+        let is_accepted = is_accepted && (!labels.unverified || self.asks_for(&Dimension::Evidence));
         is_accepted && self.only.iter().all(|(dimension, value)| dimension.value_in(labels) == Some(value))
+    }
+
+    fn asks_for(&self, dimension: &Dimension) -> bool {
+        self.by.contains(dimension) || self.only.iter().any(|(other, _)| other == dimension)
     }
 
     /// Returns fragments that the stored name of each included series contains, to filter in SQL. The names of a
@@ -185,7 +196,7 @@ impl SeriesQuery {
             Dimension::Country => quoted("g", value),
             Dimension::Custom(name) => quoted(name, value),
             // The name omits the value `no`.
-            Dimension::Bot => String::new(),
+            Dimension::Bot | Dimension::Evidence => String::new(),
         };
         self.only.iter().map(fragment).filter(|fragment| !fragment.is_empty()).collect()
     }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use wire::attribution::Attribution;
 use wire::beacon::{LossReason, Values};
 use wire::web_vitals::WebVitalsReport;
-use wire::{Beacon, Device, Metric};
+use wire::{Beacon, Device, Metric, NetworkBucket};
 
 use crate::labels::SeriesLabels;
 use crate::route_label::route_or_other;
@@ -22,6 +22,8 @@ pub struct ClientInfo<'a> {
     pub mobile_hint: Option<&'a str>,
     /// The country of the IP address, if the site records it.
     pub country: Option<&'a str>,
+    /// The bucket of its network.
+    pub network_bucket: Option<NetworkBucket>,
 }
 
 /// A view according to its latest beacon.
@@ -44,6 +46,12 @@ pub struct ViewRecord {
     /// The attribution of its values.
     #[serde(rename = "a", default, skip_serializing_if = "Attribution::is_empty")]
     pub attribution: Attribution,
+    /// The bucket of the sender's network, if its address tells one.
+    #[serde(rename = "h", default, skip_serializing_if = "Option::is_none")]
+    pub network_bucket: Option<NetworkBucket>,
+    /// The nonce of the page token that verifies it.
+    #[serde(rename = "e", default, skip_serializing_if = "Option::is_none")]
+    pub page_token: Option<u64>,
 }
 
 /// The limits in effect for one view, in wire units.
@@ -66,6 +74,7 @@ impl ViewRecord {
                 network: beacon.network,
                 release: beacon.release.clone(),
                 bot: beacon.is_webdriver || is_bot(client.user_agent),
+                unverified: false,
                 country: client.country.and_then(parse_country),
                 dimensions: beacon.dimensions.clone(),
             },
@@ -73,6 +82,8 @@ impl ViewRecord {
             weight: beacon.weight,
             loss_reason: beacon.loss_reason,
             attribution: beacon.attribution.clone(),
+            network_bucket: client.network_bucket,
+            page_token: None,
         }
     }
 
@@ -92,6 +103,7 @@ impl ViewRecord {
                 network: None,
                 release: None,
                 bot: is_bot(client.user_agent),
+                unverified: false,
                 country: client.country.and_then(parse_country),
                 dimensions: BTreeMap::new(),
             },
@@ -99,6 +111,8 @@ impl ViewRecord {
             weight: 1,
             loss_reason: None,
             attribution: Attribution::default(),
+            network_bucket: client.network_bucket,
+            page_token: None,
         }
     }
 

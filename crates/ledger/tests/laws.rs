@@ -307,7 +307,7 @@ fn a_flood_of_random_routes_neither_hides_visited_routes_nor_grows_storage() {
         );
         ViewRecord::from_beacon(
             &Beacon::parse(text.as_bytes()).unwrap(),
-            ClientInfo { user_agent: AGENTS[0], mobile_hint: None, country: None },
+            ClientInfo { user_agent: AGENTS[0], mobile_hint: None, country: None, network_bucket: None },
             &RouteTemplates::default(),
         )
     };

@@ -8,7 +8,7 @@ use ledger::{
     RouteTemplates, SeriesLabels, UnfoldedView, ViewRecord, cells_to_load, fold,
 };
 use wire::beacon::Values;
-use wire::{Beacon, Metric, UnixMillis, Window, WindowSpan};
+use wire::{Beacon, Metric, NetworkBucket, UnixMillis, Window, WindowSpan};
 
 const LABELS: &str = r#"{"r":"/product/:id","d":"phone","n":"back-forward-cache","c":"hit","e":"4g","v":"2026.11.1","b":true,"x":{"plan":"pro"}}"#;
 const RECORD: &str = r#"{"v":1,"l":{"r":"/product/:id","d":"phone","n":"back-forward-cache","c":"hit","e":"4g","v":"2026.11.1","b":true,"x":{"plan":"pro"}},"m":[812,1204,12,56,3,120],"w":4}"#;
@@ -19,6 +19,7 @@ fn view_record() -> ViewRecord {
         user_agent: "Mozilla/5.0 (Linux; Android 10; K) Mobile",
         mobile_hint: Some("?1"),
         country: None,
+        network_bucket: None,
     };
     ViewRecord::from_beacon(&Beacon::parse(bytes).unwrap(), visitor, &RouteTemplates::default())
 }
@@ -32,6 +33,43 @@ fn a_view_record_matches_its_version_1_text() {
         None,
         "a later version is refused"
     );
+}
+
+#[test]
+fn a_view_record_keeps_the_bucket_of_its_network_and_its_page_token() {
+    let mut record = view_record();
+    (record.network_bucket, record.page_token) = (NetworkBucket::new(77), Some(u64::MAX));
+    let text = RECORD.replace(r#""w":4}"#, r#""w":4,"h":77,"e":18446744073709551615}"#);
+    assert_eq!(record.to_json().unwrap(), text);
+    assert_eq!(ViewRecord::from_json(&text), Some(record));
+    assert_eq!(ViewRecord::from_json(&text.replace("77", "128")), None, "no bucket");
+}
+
+#[test]
+fn unverified_labels_match_their_version_1_text() {
+    let labels = SeriesLabels { unverified: true, ..view_record().labels };
+    let text = LABELS.replace(r#""b":true"#, r#""b":true,"u":true"#);
+    assert_eq!(labels.to_json().unwrap(), text);
+    assert_eq!(SeriesLabels::from_json(&text), Some(labels));
+}
+
+/// The counts by network follow the record: an earlier release reads the record and ignores them.
+#[test]
+fn the_networks_of_a_cell_follow_its_version_1_bytes() {
+    let hex = |text: &str| -> Vec<u8> {
+        (0..text.len() / 2).map(|at| u8::from_str_radix(&text[at * 2..at * 2 + 2], 16).unwrap()).collect()
+    };
+    let cell = Cell::decode(&hex(CELL)).unwrap();
+    assert_eq!(cell.networks.views(), 0);
+    let bytes = hex(&format!("{CELL}01024d7f0501"));
+    let with_networks = Cell::decode(&bytes).unwrap();
+    assert_eq!((with_networks.networks.views(), with_networks.networks.largest()), (6, 5));
+    assert_eq!(with_networks.encode().unwrap(), bytes);
+    assert_eq!(Cell { networks: cell.networks.clone(), ..with_networks }, cell);
+    let mut sum = cell;
+    sum.merge_encoded(&bytes).unwrap();
+    assert_eq!(sum.networks.top_views(), 6);
+    assert!(Cell::decode(&bytes[..bytes.len() - 1]).is_err());
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use budget::{BudgetTally, Budgets, GateCell, GateOutcome, evaluate_gate};
-use ledger::{Dimension, QueryResult};
+use ledger::{Dimension, NetworkCounts, QueryResult};
 use wire::badge::{Badge, BadgeState};
 use wire::{Device, Metric, ShardCoverage};
 
@@ -48,21 +48,21 @@ fn gate_cells(
     only: Option<Metric>,
     budgets: &Budgets,
 ) -> Vec<GateCell> {
-    let mut cells: BTreeMap<(u32, Device, Metric), GateCell> = BTreeMap::new();
+    let mut cells: BTreeMap<(u32, Device, Metric), (GateCell, NetworkCounts)> = BTreeMap::new();
     for (group, counted) in &groups.cells {
         let Some((route, device)) = group.page(by) else { continue };
         for metric in Metric::ALL.into_iter().filter(|metric| only.is_none_or(|only| only == *metric)) {
             let Some(limit) = budgets.limit(route, device, metric) else { continue };
             let counts = counted.limit_counts(metric, limit.max);
-            let cell = cells.entry((limit.line, device, metric)).or_insert(GateCell {
-                limit,
-                tally: BudgetTally::default(),
-                is_subset: false,
+            let (cell, networks) = cells.entry((limit.line, device, metric)).or_insert_with(|| {
+                let cell = GateCell { limit, tally: BudgetTally::default(), is_subset: false };
+                (cell, NetworkCounts::default())
             });
+            networks.merge(&counted.networks);
             let (n, k) =
                 (cell.tally.n().saturating_add(counts.n), cell.tally.within.saturating_add(counts.k));
-            cell.tally = BudgetTally::new(n, k);
+            cell.tally = BudgetTally::new(n, k).with_top(networks.top_views());
         }
     }
-    cells.into_values().collect()
+    cells.into_values().map(|(cell, _)| cell).collect()
 }

@@ -9,7 +9,8 @@ use budget::{
     Verdict,
 };
 use ledger::{
-    BudgetHistory, Cell, Dimension, HourlyLimitCounts, LimitHistory, MetricCell, QueryResult, SeriesQuery,
+    BudgetHistory, Cell, Dimension, HourlyLimitCounts, LimitHistory, MetricCell, NetworkCounts,
+    NetworkHistory, QueryResult, SeriesQuery,
 };
 use wire::budget_report::{
     self, BudgetReport, BudgetReportScore, BurnRates, DeviceStratum, Regression, ScorePart,
@@ -19,6 +20,7 @@ use wire::{Device, Metric, OTHER_LABEL, ShardCoverage, UnixMillis};
 
 use crate::budget_watch::{self, WatchKey, WatchName, WatchOutcome};
 use crate::burn_counts::BurnCounts;
+use crate::network_evidence::{network_share, tally_with_networks};
 use crate::partial_read::verdict_on_shards;
 use crate::stats_format::{display_unit, display_value, percentile_with_interval};
 use wire::sorting::{CollectOrdered, SortSlice};
@@ -67,8 +69,16 @@ struct CellAssessment<'a> {
     route: Option<&'a str>,
     device: Option<Device>,
     tally: Option<Cow<'a, MetricCell>>,
+    networks: Cow<'a, NetworkCounts>,
     limit_tally: budget::BudgetTally,
     verdict: Verdict,
+}
+
+/// The views of a budget over all its pages on one device class.
+struct SiteTally<'a> {
+    rule: BudgetRule<'a>,
+    tally: Option<MetricCell>,
+    networks: NetworkCounts,
 }
 
 impl BudgetReportInputs<'_> {
@@ -144,7 +154,7 @@ impl BudgetReportInputs<'_> {
             Metric::ALL.into_iter().filter(|metric| self.selection.metric.is_none_or(|only| only == *metric))
         };
         let mut found = Vec::new();
-        let mut sites: BTreeMap<(usize, Device), (BudgetRule<'_>, Option<MetricCell>)> = BTreeMap::new();
+        let mut sites: BTreeMap<(usize, Device), SiteTally<'_>> = BTreeMap::new();
         let mut ruled = BTreeSet::new();
         let mut pages: Vec<(&str, Device, &Cell)> = self.page_cells().collect();
         pages.order_by_key(|(route, device, _)| (*route, *device));
@@ -156,17 +166,24 @@ impl BudgetReportInputs<'_> {
                 let tally = cell.metrics.get(&metric);
                 ruled.insert(rule.position);
                 if rule.is_sitewide() {
-                    let (_, sum) = sites.entry((rule.position, device)).or_insert((rule, None));
-                    merge_tally(sum, tally);
+                    let site = sites.entry((rule.position, device)).or_insert_with(|| SiteTally {
+                        rule,
+                        tally: None,
+                        networks: NetworkCounts::default(),
+                    });
+                    merge_tally(&mut site.tally, tally);
+                    site.networks.merge(&cell.networks);
                 }
                 if route != OTHER_LABEL {
-                    found.push(self.assess(rule, Some(route), Some(device), tally.map(Cow::Borrowed)));
+                    let (tally, networks) = (tally.map(Cow::Borrowed), Cow::Borrowed(&cell.networks));
+                    found.push(self.assess(rule, Some(route), Some(device), tally, networks));
                 }
             }
         }
         if self.filter_value(&Dimension::Route).is_none() {
-            for ((_, device), (rule, tally)) in sites {
-                found.push(self.assess(rule, None, Some(device), tally.map(Cow::Owned)));
+            for ((_, device), SiteTally { rule, tally, networks }) in sites {
+                let networks = Cow::Owned(networks);
+                found.push(self.assess(rule, None, Some(device), tally.map(Cow::Owned), networks));
             }
             let device = self.filter_value(&Dimension::Device).and_then(Device::from_name);
             let is_asked = |rule: &BudgetRule<'_>| {
@@ -175,7 +192,7 @@ impl BudgetReportInputs<'_> {
             };
             for rule in self.budgets.rules().filter(|rule| !ruled.contains(&rule.position) && is_asked(rule))
             {
-                found.push(self.assess(rule, None, rule.device, None));
+                found.push(self.assess(rule, None, rule.device, None, Cow::default()));
             }
         }
         // The sort is stable, and the pages are in order already.
@@ -189,12 +206,12 @@ impl BudgetReportInputs<'_> {
         route: Option<&'a str>,
         device: Option<Device>,
         tally: Option<Cow<'a, MetricCell>>,
+        networks: Cow<'a, NetworkCounts>,
     ) -> CellAssessment<'a> {
-        let limit_tally = budget::BudgetTally::from(
-            tally.as_ref().map(|tally| tally.counts_for_limit(rule.limit.max)).unwrap_or_default(),
-        );
+        let counts = tally.as_ref().map(|tally| tally.counts_for_limit(rule.limit.max)).unwrap_or_default();
+        let limit_tally = tally_with_networks(counts, &networks);
         let verdict = verdict_on_shards(rule.limit.verdict(limit_tally), self.shards);
-        CellAssessment { rule, route, device, tally, limit_tally, verdict }
+        CellAssessment { rule, route, device, tally, networks, limit_tally, verdict }
     }
 
     fn watches_by_name(&self) -> WatchesByName<'_> {
@@ -222,14 +239,15 @@ impl BudgetReportInputs<'_> {
             if !is_listed && !rule.is_sitewide() {
                 continue;
             }
-            let counts = BurnCounts::of(history, self.now);
+            let counts = BurnCounts::of(history, self.counts.networks.get(page), self.now);
             let (device, metric) = (page.device, rule.metric.name());
             if is_listed {
-                routes.push((WatchName { route: Some(&page.route), device, metric, pattern: "" }, counts));
+                let name = WatchName { route: Some(&page.route), device, metric, pattern: "" };
+                routes.push((name, counts.clone()));
             }
             if rule.is_sitewide() {
                 let name = WatchName { route: None, device, metric, pattern: rule.pattern };
-                sites.entry(name).or_default().add(counts);
+                sites.entry(name).or_default().add(&counts);
             }
         }
         sites.into_iter().chain(routes).collect_map()
@@ -242,7 +260,7 @@ impl BudgetReportInputs<'_> {
         burns: &BTreeMap<WatchName<'_>, BurnCounts>,
         history: &ParsedBudgetHistory,
     ) -> budget_report::BudgetCell {
-        let CellAssessment { rule, tally, limit_tally: judged, .. } = found;
+        let CellAssessment { rule, tally, networks, limit_tally: judged, .. } = found;
         let BudgetRule { pattern, metric, limit, .. } = *rule;
         let (value, interval) = percentile_with_interval(metric, tally.as_deref(), limit.percentile);
         let name = found.watch_name();
@@ -267,6 +285,7 @@ impl BudgetReportInputs<'_> {
             value,
             interval,
             counting_since: since.filter(|since| *since > self.query.from),
+            networks: network_share(networks, &limit, *judged, tally.as_deref()),
             watch: seen.map(|seen| SequentialTestReport {
                 e_value: seen.evidence.e_value(limit.percentile).min(1e9),
                 alarm: seen.test.alarm == budget::AlarmState::Raised,
@@ -297,6 +316,8 @@ impl BudgetReportInputs<'_> {
                     device,
                     before: before.map(counts).unwrap_or_default(),
                     after: counts(cell),
+                    before_top: before.map(|cell| cell.networks.top_views()).unwrap_or_default(),
+                    after_top: cell.networks.top_views(),
                 };
                 routes.entry((*metric, route)).or_default().push(stratum);
             }
@@ -403,8 +424,12 @@ fn merge_tally(sum: &mut Option<MetricCell>, tally: Option<&MetricCell>) {
 
 /// Returns the tallies of the spans that burn rates are computed over.
 #[must_use]
-pub fn burn_windows(history: &LimitHistory, now: UnixMillis) -> BurnWindows {
-    BurnCounts::of(history, now).windows()
+pub fn burn_windows(
+    history: &LimitHistory,
+    networks: Option<&NetworkHistory>,
+    now: UnixMillis,
+) -> BurnWindows {
+    BurnCounts::of(history, networks, now).windows()
 }
 
 fn burn_rates(windows: BurnWindows, percentile: u8) -> BurnRates {
@@ -418,10 +443,13 @@ fn burn_rates(windows: BurnWindows, percentile: u8) -> BurnRates {
 }
 
 fn regression(route: Option<&str>, metric: Metric, strata: &[DeviceStratum]) -> Option<Regression> {
-    let tally = |kept: wire::LimitCounts| budget::BudgetTally::from(kept);
+    let tally = |counts: wire::LimitCounts, top| budget::BudgetTally::from(counts).with_top(top);
     let all: Vec<budget::Stratum> = strata
         .iter()
-        .map(|stratum| budget::Stratum { before: tally(stratum.before), after: tally(stratum.after) })
+        .map(|stratum| budget::Stratum {
+            before: tally(stratum.before, stratum.before_top),
+            after: tally(stratum.after, stratum.after_top),
+        })
         .collect();
     let found = ReleaseComparison::from_strata(&all)?;
     Some(Regression {

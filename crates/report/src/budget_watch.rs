@@ -3,11 +3,13 @@
 
 use std::collections::BTreeMap;
 
-use budget::{BudgetRule, BudgetTally, Budgets, SequentialTest, TestObservation, leading_release};
-use ledger::{HourlyLimitCounts, LimitHistory, PageLabels};
+use budget::{BudgetRule, BudgetTally, Budgets, SequentialTest, TestObservation, TopViews, leading_release};
+use ledger::{HourlyLimitCounts, LimitHistory, NetworkCounts, NetworkHistory, PageLabels};
 use serde::{Deserialize, Serialize};
 use wire::sorting::SortSlice;
 use wire::{Device, Metric, OTHER_LABEL, UnixMillis};
+
+use crate::network_evidence::tally_with_networks;
 
 /// A budget on one route, or on the whole site.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -45,6 +47,8 @@ pub struct WatchInput<'a> {
     pub rule: BudgetRule<'a>,
     /// The views against its limit.
     pub history: LimitHistory,
+    /// The networks that sent them.
+    pub networks: NetworkHistory,
 }
 
 /// A cell after an evaluation.
@@ -98,7 +102,13 @@ pub fn evaluate(
     now: UnixMillis,
 ) -> WatchEvaluation {
     let WatchState { release: before, tests: mut known } = state;
-    let release = leading_release(before.as_deref(), &counts.releases).map(str::to_owned);
+    let release = match before.as_deref() {
+        // A release that few networks name must not restart the tests.
+        Some(before) => {
+            leading_release(Some(before), &releases_of_many_networks(counts, before)).map(str::to_owned)
+        }
+        None => leading_release(None, &counts.releases).map(str::to_owned),
+    };
     let is_new_release = before.is_some() && before != release;
     let outcomes = observe(&known, watch_inputs(budgets, counts), now, is_new_release);
     let mut changes = Vec::new();
@@ -131,9 +141,12 @@ pub fn watch_inputs<'a>(
                 (route.cloned(), rule.metric.name().to_owned(), pattern.to_owned());
             let key = WatchKey { route, device: page.device, metric, pattern };
             all.entry(key)
-                .or_insert_with(|| WatchInput { rule, history: LimitHistory::default() })
-                .history
-                .merge(history);
+                .or_insert_with(|| WatchInput {
+                    rule,
+                    history: LimitHistory::default(),
+                    networks: NetworkHistory::default(),
+                })
+                .add(history, counts.networks.get(page));
         };
         if page.route != OTHER_LABEL {
             add(Some(&page.route), "");
@@ -143,6 +156,19 @@ pub fn watch_inputs<'a>(
         }
     }
     all
+}
+
+impl WatchInput<'_> {
+    fn add(&mut self, history: &LimitHistory, networks: Option<&NetworkHistory>) {
+        self.history.merge(history);
+        networks.into_iter().for_each(|networks| self.networks.merge(networks));
+    }
+
+    /// Returns the views that began in an hour or later, with those of the networks that sent most.
+    #[must_use]
+    pub fn tally_since(&self, at: UnixMillis) -> BudgetTally {
+        tally_with_networks(self.history.since(at), &self.networks.since(at))
+    }
 }
 
 /// Returns the counts against the limits in force, each with its page and budget.
@@ -172,6 +198,17 @@ pub fn rule_for<'a>(
     budgets.rules().filter(|rule| rule.is_sitewide() && is_for(rule)).last()
 }
 
+/// Returns the views by release, without those of the networks that sent most. Releases without other views are
+/// left out, unless one is the release before.
+fn releases_of_many_networks(counts: &HourlyLimitCounts, before: &str) -> BTreeMap<String, u64> {
+    let views = counts.releases.iter().map(|(release, views)| {
+        let top = counts.release_networks.get(release).map(NetworkCounts::top_views).unwrap_or_default();
+        let is_before = release == before;
+        (release.clone(), if is_before { *views } else { views.saturating_sub(top) })
+    });
+    views.filter(|(release, views)| *views > 0 || release == before).collect()
+}
+
 fn observe(
     previous: &BTreeMap<WatchKey, SequentialTest>,
     inputs: BTreeMap<WatchKey, WatchInput<'_>>,
@@ -190,7 +227,8 @@ fn observe(
             .iter()
             .map(|(hour, counts)| (*hour, budget::BudgetTally::from(*counts)))
             .collect();
-        let observation = TestObservation { now, limit: input.rule.limit, hours: &hours };
+        let top_views = &TopViews(input.networks.top_views());
+        let observation = TestObservation { now, limit: input.rule.limit, hours: &hours, top_views };
         let before = previous.get(&key).copied();
         let before = before.map(|test| if is_new_release { test.restart(now) } else { test });
         let (test, evidence) =

@@ -271,7 +271,21 @@ fn score_vitals(cells: &[BudgetedCell], shards: Option<&ShardCoverage>) -> Unsco
         };
         (HealthStatus::Healthy, format!("{} of budgets, weighted by visits, are met{rest}.", percent(met)))
     };
+    let because = format!("{because}{}", few_networks(cells));
     UnscoredPart { name: "vitals", weight: 40, share: met + at_limit / 2.0, status, because }
+}
+
+/// Tells of the budgets that only the views of few networks violate.
+fn few_networks(cells: &[BudgetedCell]) -> String {
+    match cells.iter().filter(|cell| cell.limit.rests_on_few_networks(cell.tally)).count() {
+        0 => String::new(),
+        1 => {
+            " Few networks sent most of the slow visits to 1 budget, which is no evidence against it.".into()
+        }
+        n => format!(
+            " Few networks sent most of the slow visits to {n} budgets, which is no evidence against them."
+        ),
+    }
 }
 
 fn score_requests(

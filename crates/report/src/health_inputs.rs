@@ -1,16 +1,17 @@
 //! From counts to a health document: the cells, requests and queues that health is judged by, collected for
 //! `health` to judge and for `health_document` to show.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use budget::{BudgetRule, Budgets};
-use ledger::{BotFilter, HourlyLimitCounts, MetricCell, QueryResult, SeriesQuery};
+use ledger::{BotFilter, Cell, HourlyLimitCounts, MetricCell, QueryResult, SeriesQuery};
 use serde::{Deserialize, Serialize};
 use traffic::TrafficStats;
 use wire::{Device, Metric, OTHER_LABEL, ShardCoverage, UnixMillis, Window, WindowSpan};
 
 use crate::health::{self, Availability, BudgetedCell, Health};
 use crate::health_document::{BeaconCounts, HealthDetails, HealthReport, VitalReport};
+use crate::network_evidence::judged_tally;
 use crate::operations::Operations;
 use crate::query_parameters::BY_PAGE;
 use crate::request_report::{CacheUsage, RequestReport};
@@ -81,7 +82,7 @@ impl SiteCounts<'_> {
         let cells = budgeted_cells(query, groups, budgets);
         let requests = RequestReport::from_traffic(traffic, WindowSpan::Hour.millis());
         let cache = CacheUsage::from_traffic(traffic);
-        let health = Health::evaluate(
+        let mut health = Health::evaluate(
             &health::HealthInputs {
                 vitals: cells.iter().map(|(cell, _)| cell.clone()).collect(),
                 requests: requests.as_ref().map_or(unknown_or_unused(has_traffic), |requests| {
@@ -109,6 +110,7 @@ impl SiteCounts<'_> {
             },
             now,
         );
+        health.reasons.extend(unverified_sentence(&groups.rejections));
         let total = groups.total();
         let vital = |(cell, measured): &(BudgetedCell, Option<&MetricCell>)| {
             let page = ledger::PageLabels { route: cell.route.clone(), device: cell.device };
@@ -156,6 +158,13 @@ impl HealthReport {
     }
 }
 
+/// Tells of beacons without the evidence of a page; none if there are none.
+fn unverified_sentence(rejections: &BTreeMap<String, u64>) -> Option<String> {
+    let unverified = rejections.iter().filter(|(reason, _)| reason.starts_with("evidence-"));
+    let n = unverified.fold(0_u64, |sum, (_, n)| sum.saturating_add(*n));
+    (n > 0).then(|| format!("{n} beacons were unverified: they came without a valid page token."))
+}
+
 /// Returns the availability of a number that is missing, of a site that has such numbers or has not.
 const fn unknown_or_unused<T>(has: bool) -> Availability<T> {
     if has { Availability::Unknown } else { Availability::NotUsed }
@@ -175,7 +184,7 @@ fn budgeted_cells<'a>(
             let Some(rule) = budgets.rule(route, device, metric) else { continue };
             seen.insert(rule.position);
             let measured = cell.metrics.get(&metric);
-            cells.push((budgeted_cell(route, device, &rule, measured), measured));
+            cells.push((budgeted_cell(route, device, &rule, Some(cell)), measured));
         }
     }
     for rule in budgets.rules().filter(|rule| !seen.contains(&rule.position)) {
@@ -184,20 +193,15 @@ fn budgeted_cells<'a>(
     cells
 }
 
-fn budgeted_cell(
-    route: &str,
-    device: Device,
-    rule: &BudgetRule<'_>,
-    measured: Option<&MetricCell>,
-) -> BudgetedCell {
-    let counts = measured.map(|tally| tally.counts_for_limit(rule.limit.max)).unwrap_or_default();
+fn budgeted_cell(route: &str, device: Device, rule: &BudgetRule<'_>, cell: Option<&Cell>) -> BudgetedCell {
     let (route, metric, limit) = (route.to_owned(), rule.metric, rule.limit);
-    BudgetedCell { route, device, metric, limit, tally: budget::BudgetTally::from(counts) }
+    let tally = cell.map(|cell| judged_tally(cell, metric, limit.max)).unwrap_or_default();
+    BudgetedCell { route, device, metric, limit, tally }
 }
 
 #[cfg(test)]
 mod tests {
-    use ledger::{Cell, Group};
+    use ledger::Group;
 
     use super::*;
     use crate::health::HealthStatus;

@@ -16,6 +16,7 @@ pub mod health;
 pub mod health_document;
 pub mod health_inputs;
 pub mod hourly_range;
+pub mod network_evidence;
 pub mod operations;
 pub mod origin_check;
 pub mod page_evidence;

@@ -9,6 +9,7 @@ use wire::sorting::CollectOrdered;
 use wire::summary::{Summary, SummaryBudget, SummaryCell, VERSION};
 use wire::{Device, Metric, ShardCoverage};
 
+use crate::network_evidence::judged_tally;
 use crate::partial_read::verdict_on_shards;
 use crate::stats_format::{display_unit, display_value, stats};
 
@@ -46,14 +47,8 @@ pub fn summary(
             let tally = cell.metrics.get(&metric);
             let limit = budgets.limit(route, device, metric);
             if tally.is_some() || limit.is_some() {
-                summary.cells.push(summary_line(
-                    route,
-                    device,
-                    metric,
-                    tally,
-                    limit,
-                    summary.shards.as_ref(),
-                ));
+                let shards = summary.shards.as_ref();
+                summary.cells.push(summary_line((route, device), metric, &cell, limit, shards));
             }
         }
     }
@@ -61,26 +56,26 @@ pub fn summary(
 }
 
 fn summary_line(
-    route: &str,
-    device: Device,
+    (route, device): (&str, Device),
     metric: Metric,
-    tally: Option<&MetricCell>,
+    cell: &Cell,
     limit: Option<budget::Limit>,
     shards: Option<&ShardCoverage>,
 ) -> SummaryCell {
     let judged = limit.map(|limit| {
-        let kept = tally.map(|tally| tally.counts_for_limit(limit.max)).unwrap_or_default();
-        let verdict = verdict_on_shards(limit.verdict(budget::BudgetTally::from(kept)), shards);
+        let kept = judged_tally(cell, metric, limit.max);
+        let verdict = verdict_on_shards(limit.verdict(kept), shards);
         let budget = SummaryBudget {
             max: display_value(metric, limit.max),
             percentile: limit.percentile,
-            n: kept.n,
-            k: kept.k,
+            n: kept.n(),
+            k: kept.within,
             line: limit.line,
         };
         (budget, verdict.name())
     });
-    let MetricStats { n, p75, p75_interval, good, needs_improvement, poor, .. } = stats(metric, tally);
+    let MetricStats { n, p75, p75_interval, good, needs_improvement, poor, .. } =
+        stats(metric, cell.metrics.get(&metric));
     SummaryCell {
         route: route.to_owned(),
         device,
@@ -169,7 +164,9 @@ pub fn differences(
             .filter_map(|group| {
                 let (route, device) = group.page(by)?;
                 let limit = budgets.limit(route, device, metric)?.max;
-                let tally = |result: &QueryResult| result.limit_counts(group, metric, limit).into();
+                let tally = |result: &QueryResult| {
+                    result.cells.get(group).map(|cell| judged_tally(cell, metric, limit)).unwrap_or_default()
+                };
                 Some(Stratum { before: tally(a), after: tally(b) })
             })
             .collect();

@@ -47,6 +47,13 @@ pub fn stats(metric: Metric, tally: Option<&MetricCell>) -> MetricStats {
     }
 }
 
+/// Returns the value of the measured view of that rank, counted from 1 in ascending order. The sketch counts the visits
+/// that the views represent.
+pub(crate) fn value_at_rank(MetricCell { n, sketch, .. }: &MetricCell, rank: u64) -> Option<SketchBucket> {
+    let visit = (u128::from(rank) * u128::from(sketch.n())).div_ceil(u128::from((*n).max(1)));
+    sketch.at_rank(u64::try_from(visit).unwrap_or(u64::MAX))
+}
+
 /// Returns a percentile of the visits with its 95 % confidence interval.
 #[must_use]
 pub fn percentile_with_interval(
@@ -54,14 +61,10 @@ pub fn percentile_with_interval(
     tally: Option<&MetricCell>,
     percentile: u8,
 ) -> (Option<f64>, Option<[f64; 2]>) {
-    let Some(MetricCell { n, sketch, .. }) = tally else { return (None, None) };
+    let Some(cell) = tally else { return (None, None) };
+    let MetricCell { n, sketch, .. } = cell;
     let midpoint = |bucket: SketchBucket| display_value(metric, bucket.midpoint());
-    // Ranks count measured views; the sketch counts the visits that they represent.
-    let visits = u128::from(sketch.n());
-    let at = |rank: u64| {
-        let visit = (u128::from(rank) * visits).div_ceil(u128::from((*n).max(1)));
-        sketch.at_rank(u64::try_from(visit).unwrap_or(u64::MAX)).map(midpoint)
-    };
+    let at = |rank: u64| value_at_rank(cell, rank).map(midpoint);
     let between = |PercentileRanks { low, high }| Some([at(low)?, at(high)?]);
     (
         sketch.percentile(percentile).map(midpoint),

@@ -12,6 +12,7 @@ use wire::push::{
 };
 use wire::{Device, Metric, OTHER_LABEL, Window, WindowSpan};
 
+use crate::network_evidence::judged_tally;
 use crate::request_report::CacheUsage;
 use crate::stats_format::{display_unit, display_value, stats};
 use wire::sorting::{CollectOrdered, SortSlice};
@@ -134,10 +135,10 @@ fn document_cells<'a>(
     cell.metrics.iter().map(move |(metric, tally)| {
         let summary = stats(*metric, Some(tally));
         let judged = budgets.limit(route, device, *metric).map(|limit| {
-            let counts = tally.counts_for_limit(limit.max);
-            let verdict = limit.verdict(budget::BudgetTally::from(counts));
+            let counts = judged_tally(cell, *metric, limit.max);
             let max = display_value(*metric, limit.max);
-            (WindowBudget { max, percentile: limit.percentile, n: counts.n, k: counts.k }, verdict)
+            let budget = WindowBudget { max, percentile: limit.percentile, n: counts.n(), k: counts.within };
+            (budget, limit.verdict(counts))
         });
         push::WindowCell {
             route: route.to_owned(),

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use budget::{BudgetTally, Budgets, SequentialTest, TestObservation};
+use budget::{BudgetTally, Budgets, SequentialTest, TestObservation, TopViews};
 use ledger::{
     BudgetHistory, BudgetSource, Cell, Dimension, Group, HourlyLimitCounts, LimitHistory, MetricCell,
     PageLabels, QueryResult, SeriesQuery,
@@ -40,6 +40,7 @@ fn lcp(limit: u32, within: u64, over: u64) -> Cell {
         received: n,
         lost: BTreeMap::new(),
         metrics: [(Metric::Lcp, tally)].into(),
+        ..Cell::default()
     }
 }
 
@@ -177,7 +178,8 @@ fn a_raised_alarm_is_reported_and_ranks_its_page_with_the_violated_ones() {
     let budgets = Budgets::parse(FILE).unwrap();
     let rule = budgets.rule("/", Device::Desktop, Metric::Lcp).unwrap();
     let hours = BTreeMap::from([(NOW.saturating_sub(HOUR_MS), BudgetTally::new(200, 20))]);
-    let observation = TestObservation { now: NOW, limit: rule.limit, hours: &hours };
+    let observation =
+        TestObservation { now: NOW, limit: rule.limit, hours: &hours, top_views: &TopViews::default() };
     let (test, evidence) = SequentialTest::start(&observation).observe(&observation);
     let key = WatchKey {
         route: Some("/".into()),
@@ -284,7 +286,7 @@ fn the_site_burns_what_its_routes_burn_together_on_every_page_of_the_report() {
     }
     let report = inputs.report();
     let burn = report.cells[0].burn.as_ref().unwrap();
-    let expect = burn_windows(&whole, NOW);
+    let expect = burn_windows(&whole, None, NOW);
     assert_eq!((report.cells[0].route.as_deref(), report.cells[0].device), (None, Some(Device::Phone)));
     assert_eq!(
         (burn.half_hour, burn.six_hours, burn.three_days),

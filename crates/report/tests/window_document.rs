@@ -35,6 +35,7 @@ fn cell(n: u64, millis: u32) -> Cell {
         received: n + 2,
         lost: [(LossReason::Csp, 1)].into(),
         metrics: [(Metric::Lcp, tally)].into(),
+        ..Cell::default()
     }
 }
 

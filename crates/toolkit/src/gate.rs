@@ -102,6 +102,8 @@ pub struct GateRow {
     pub counted_against: Option<f64>,
     /// The time from which the edge counts against this limit, if later than the start of the window.
     pub counting_since: Option<u64>,
+    /// The reason why a violation is not proven, if it rests on few networks.
+    pub unproven: Option<String>,
     /// The worst lab result of the same metric.
     pub lab: Option<LabComparison>,
 }
@@ -237,7 +239,8 @@ fn judge_cells<'a>(budgets: Option<&'a Budgets>, budget_report: &'a BudgetReport
         let is_subset = edge_cell.route.is_some()
             && whole.contains(&(&edge_cell.pattern, edge_cell.device, &edge_cell.metric));
         let tally = if to_wire_units(edge_cell.max, metric) == limit.max {
-            BudgetTally::new(edge_cell.n, edge_cell.k)
+            let top = edge_cell.networks.as_ref().map(|networks| networks.top).unwrap_or_default();
+            BudgetTally::new(edge_cell.n, edge_cell.k).with_top(top)
         } else {
             BudgetTally::default()
         };
@@ -321,6 +324,10 @@ impl JudgedCell<'_> {
             is_subset,
             counted_against: differing.map(|edge_cell| edge_cell.max),
             counting_since: edge_cell.and_then(|edge_cell| edge_cell.counting_since).map(|at| at.0),
+            unproven: edge_cell
+                .and_then(|edge_cell| edge_cell.networks.as_ref())
+                .filter(|_| limit.rests_on_few_networks(tally))
+                .map(|networks| networks.unproven_sentence(tally.n())),
             lab: worst_lab_outcome.map(|worst| LabComparison {
                 audit: worst.assertion.audit.clone(),
                 actual: worst.actual,
@@ -369,9 +376,12 @@ fn compare_release(
 
 /// Compares by counts, or returns the edge's comparison if the document has none.
 fn compare_strata(found: &Regression) -> ReleaseComparison {
-    let tally = |counts: LimitCounts| BudgetTally::from(counts);
+    let tally = |counts: LimitCounts, top| BudgetTally::from(counts).with_top(top);
     let strata: Vec<Stratum> = (found.strata.iter())
-        .map(|one| Stratum { before: tally(one.before), after: tally(one.after) })
+        .map(|one| Stratum {
+            before: tally(one.before, one.before_top),
+            after: tally(one.after, one.after_top),
+        })
         .collect();
     let reported = ReleaseComparison { points_worse: found.points_worse, p_value: found.p_value };
     ReleaseComparison::from_strata(&strata).unwrap_or(reported)

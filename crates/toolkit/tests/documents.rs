@@ -189,6 +189,45 @@ fn the_gate_uses_only_counts_against_its_own_limits() {
 }
 
 #[test]
+fn views_of_few_networks_turn_no_gate_and_the_report_says_why() {
+    let mut lcp = cell("/", None, "LCP", 2000.0, 100);
+    lcp["networks"] = json!({ "networks": 3, "top": 95, "largest": 0.92 });
+    let document =
+        report(&[lcp.clone(), cell("/", None, "CLS", 0.1, 200), cell("/", None, "INP", 200.0, 200)]);
+    let row = &document["rows"][0];
+    assert_eq!((&document["code"], &row["verdict"]), (&json!(2), &json!("insufficient")));
+    let why = "insufficient evidence: one network sent 92 % of the views, and the others prove no violation";
+    assert_eq!(row["unproven"], why);
+    // The same views of many networks do.
+    lcp["networks"] = json!({ "networks": 150, "top": 14, "largest": 0.02 });
+    let document = report(&[lcp]);
+    assert_eq!((&document["code"], &document["rows"][0]["unproven"]), (&json!(1), &Value::Null));
+}
+
+#[test]
+fn a_release_named_by_few_networks_is_no_regression() {
+    let compared = |top: u64| {
+        let strata = json!([{
+            "device": "phone",
+            "before": { "n": 5000, "k": 4000 },
+            "after": { "n": 1000, "k": 500 },
+            "after_top": top,
+        }]);
+        let more = json!({
+            "against": "1",
+            "regressions": [{
+                "route": "/", "metric": "LCP", "strata": strata,
+                "points_worse": 30.0, "p_value": 0.0, "regression": true,
+            }],
+        });
+        let cells = [cell("/", Some("/"), "LCP", 2000.0, 190)];
+        let document = json!(gate_report(Some(&budgets()), &budget_report(&cells, more), &[]));
+        document["regressions"][0]["regression"].clone()
+    };
+    assert_eq!([compared(0), compared(40), compared(900)], [json!(true), json!(true), json!(false)]);
+}
+
+#[test]
 fn a_budget_missing_at_the_edge_is_unknown() {
     let document = report(&[cell("/", None, "LCP", 2000.0, 190)]);
     assert_eq!(document["code"], 2);

@@ -50,6 +50,8 @@ pub struct Beacon {
     pub loss_reason: Option<LossReason>,
     /// The attribution of the values, if the page sends it.
     pub attribution: Attribution,
+    /// The token of the document, if it had one.
+    pub page_token: Option<String>,
 }
 
 /// The measured values in wire units: milliseconds, and CLS in ten-thousandths. An absent value is unknown, not 0.
@@ -253,6 +255,8 @@ struct RawBeacon<'a> {
     lost: Option<Cow<'a, str>>,
     #[serde(borrow, default)]
     a: BTreeMap<String, BTreeMap<String, AttributionValue<'a>>>,
+    #[serde(borrow)]
+    e: Option<Cow<'a, str>>,
 }
 
 impl RawBeacon<'_> {
@@ -316,6 +320,8 @@ impl RawBeacon<'_> {
             dimensions: self.dim,
             is_webdriver: self.bot != 0,
             attribution: Attribution::parse(&self.a),
+            // A text that cannot be a token is a forged one: it is no reason to lose the view.
+            page_token: self.e.map(|token| token.chars().take(MAX_TOKEN_CHARS).collect()),
         })
     }
 }
@@ -399,6 +405,7 @@ const MAX_SENDS: usize = 32;
 const MAX_AGE_MS: u64 = 24 * 60 * 60 * 1000;
 /// The largest sample weight.
 pub const MAX_WEIGHT: u32 = 10_000;
+const MAX_TOKEN_CHARS: usize = 64;
 const MAX_DIMENSIONS: usize = 5;
 const MAX_DURATION_MS: u32 = 600_000;
 const MAX_CLS_WIRE: u32 = 100_000;

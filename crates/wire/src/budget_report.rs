@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::network_share::NetworkShare;
 use crate::{Device, LimitCounts, ShardCoverage, UnixMillis};
 
 /// The version of the document.
@@ -111,8 +112,8 @@ pub struct BudgetCell {
     pub k: u64,
     /// The verdict on these counts, without correction for other cells or earlier looks.
     pub verdict: String,
-    /// The probability of counts at least as bad from a page that just meets the budget. Correct it where many
-    /// cells are judged together.
+    /// The probability of counts at least as bad from a page that just meets the budget, without the networks that
+    /// sent most. Correct it where many cells are judged together.
     pub p_value: f64,
     /// The value at the budget's percentile, over the visits of the whole span, within 1.6 %.
     pub value: Option<f64>,
@@ -121,6 +122,9 @@ pub struct BudgetCell {
     /// The time from which views were judged by this limit, if later than `from`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub counting_since: Option<UnixMillis>,
+    /// The networks that sent the views of the page, or of all pages of the budget; absent if none is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub networks: Option<NetworkShare>,
     /// The sequential test over all releases up to now.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub watch: Option<SequentialTestReport>,
@@ -192,6 +196,16 @@ pub struct DeviceStratum {
     pub before: LimitCounts,
     /// Views of the release.
     pub after: LimitCounts,
+    /// Views of the other release from the networks that sent most.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub before_top: u64,
+    /// Views of the release from the networks that sent most.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub after_top: u64,
+}
+
+const fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 /// A Lighthouse score of the 75th percentiles of visits, with INP in place of Total Blocking Time and without Speed

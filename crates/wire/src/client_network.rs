@@ -53,6 +53,46 @@ impl NetworkClass {
 
 const UNKNOWN_NETWORK: &str = "unknown";
 
+/// A network that one sender may own as a whole: the /24 of an IPv4 address, or the /48 of an IPv6 address. A rate
+/// limit takes the smallest network, so that no neighbour pays for another; evidence takes the largest that is cheap
+/// to get, so that one sender is not many.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ClientNetwork([u8; 7]);
+
+impl ClientNetwork {
+    /// Returns the network of an address on the internet; `None` for others, among which a proxy's own address stands
+    /// for every visitor.
+    #[must_use]
+    pub fn of_internet_address(address: &str) -> Option<Self> {
+        match address.trim().parse::<IpAddr>().ok()?.to_canonical() {
+            IpAddr::V4(address) => {
+                let [a, b, c, _] = address.octets();
+                let is_shared_space = a == 100 && b & 0xc0 == 64;
+                let is_local = address.is_private()
+                    || address.is_loopback()
+                    || address.is_link_local()
+                    || address.is_unspecified()
+                    || is_shared_space;
+                (!is_local).then_some(Self([4, a, b, c, 0, 0, 0]))
+            }
+            IpAddr::V6(address) => {
+                let [a, b, c, d, e, f, ..] = address.octets();
+                let is_local = address.is_loopback()
+                    || address.is_unspecified()
+                    || address.is_unique_local()
+                    || address.is_unicast_link_local();
+                (!is_local).then_some(Self([6, a, b, c, d, e, f]))
+            }
+        }
+    }
+
+    /// Returns bytes that differ for each network.
+    #[must_use]
+    pub const fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::net::Ipv4Addr;
@@ -115,6 +155,36 @@ mod tests {
 
     fn segment() -> impl Strategy<Value = u16> {
         prop_oneof![Just(0), any::<u16>()]
+    }
+
+    #[test]
+    fn only_addresses_of_the_internet_have_a_network() {
+        let local = [
+            "",
+            "unknown",
+            "127.0.0.1",
+            "10.1.2.3",
+            "172.16.0.1",
+            "192.168.1.1",
+            "169.254.1.1",
+            "100.64.0.1",
+            "0.0.0.0",
+            "::",
+            "::1",
+            "fc00::1",
+            "fd12::1",
+            "fe80::1",
+            "::ffff:10.0.0.1",
+        ];
+        for address in local {
+            assert_eq!(ClientNetwork::of_internet_address(address), None, "{address}");
+        }
+        let network = |address| ClientNetwork::of_internet_address(address).expect("a network");
+        assert_eq!(network("198.51.100.7"), network("::ffff:198.51.100.250"));
+        assert_ne!(network("198.51.100.7"), network("198.51.101.7"));
+        assert_eq!(network("2001:db8:1:2::3"), network("2001:db8:1:ffff::9"));
+        assert_ne!(network("2001:db8:1::3"), network("2001:db8:2::3"));
+        assert!(["100.128.0.1", "172.32.0.1", "64:ff9b::1"].map(network).len() == 3);
     }
 
     proptest! {

@@ -32,6 +32,10 @@ mod limit_counts;
 pub mod live;
 mod metric;
 #[cfg(feature = "documents")]
+pub mod network_bucket;
+#[cfg(feature = "documents")]
+pub mod network_share;
+#[cfg(feature = "documents")]
 pub mod path_limits;
 #[cfg(feature = "documents")]
 pub mod push;
@@ -54,7 +58,7 @@ mod window;
 #[cfg(feature = "documents")]
 pub use beacon::Beacon;
 #[cfg(feature = "documents")]
-pub use client_network::{NetworkClass, client_network};
+pub use client_network::{ClientNetwork, NetworkClass, client_network};
 #[cfg(feature = "documents")]
 pub use codec::CodecError;
 pub use device::Device;
@@ -63,6 +67,8 @@ pub use error::{ApiError, Problem};
 #[cfg(feature = "documents")]
 pub use limit_counts::LimitCounts;
 pub use metric::{Metric, Rating, Thresholds};
+#[cfg(feature = "documents")]
+pub use network_bucket::NetworkBucket;
 #[cfg(feature = "documents")]
 pub use shard_coverage::ShardCoverage;
 pub use time::UnixMillis;

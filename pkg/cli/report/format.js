@@ -101,6 +101,9 @@ export function remarks({ answer, rows, refused, regressions, against, lab, shar
     );
   }
   if (older.length > 3) lines.push(`${older.length - 3} more rows are counted against other limits.`);
+  const unproven = rows.filter(({ unproven }) => unproven !== null);
+  for (const row of unproven.slice(0, 3)) lines.push(`${row.metric} of ${routeLabel(row)}: ${row.unproven}.`);
+  if (unproven.length > 3) lines.push(`${unproven.length - 3} more rows rest on few networks.`);
   const newest = Math.max(...rows.map(({ countingSince }) => countingSince ?? 0));
   if (newest > 0) lines.push(`Some limits are newer than the time range: counted since ${new Date(newest).toISOString().slice(0, 16).replace("T", " ")} UTC.`);
   if (refused) lines.push(`The edge rejected a newer budgets.json: ${refused}`);

@@ -13,7 +13,7 @@ use ledger::{
     cells_to_load, fold, roll_up,
 };
 use wire::beacon::{Navigation, Network, Values};
-use wire::{Beacon, Device, Metric, UnixMillis, Window, WindowSpan};
+use wire::{Beacon, Device, Metric, NetworkBucket, UnixMillis, Window, WindowSpan};
 
 /// A random number generator (splitmix64).
 #[derive(Clone, Debug)]
@@ -79,7 +79,7 @@ impl Audience {
             is_plain,
             record_template: ViewRecord::from_beacon(
                 &beacon,
-                ClientInfo { user_agent: agent, mobile_hint: None, country: None },
+                ClientInfo { user_agent: agent, mobile_hint: None, country: None, network_bucket: None },
                 &RouteTemplates::default(),
             ),
             views: 0,
@@ -93,6 +93,8 @@ impl Audience {
         let at = self.cumulative_shares.partition_point(|sum| *sum < share).min(self.routes.len() - 1);
         let mut record = self.record_template.clone();
         record.labels.route.clone_from(&self.routes[at]);
+        // Any odd number spreads the views over all buckets.
+        record.network_bucket = Some(NetworkBucket::from_hash((self.views.wrapping_mul(37) & 0x7f) as u8));
         if !self.is_plain {
             let pick = self.random.below(100);
             record.labels.device = if pick < 58 {

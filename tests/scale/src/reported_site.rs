@@ -111,6 +111,7 @@ fn page_groups(routes: usize, budgets: &Budgets, random: &mut Random) -> QueryRe
                 received: views,
                 lost: BTreeMap::new(),
                 metrics: metrics.into(),
+                ..Cell::default()
             };
             let values = vec![Some(route.as_str().into()), Some(device.name().into())];
             groups.add(Group { values, at: None }, &cell);

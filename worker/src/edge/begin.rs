@@ -31,6 +31,7 @@ pub fn begin_exchange(env: &Env, method: &str, url: &str, head: &str, client_ip:
     let codings = head.headers.first("accept-encoding");
     ISOLATE.with_borrow_mut(|isolate| isolate.shared.record_codings(codings));
     let trace = trace_export::begin(head.headers.joined("traceparent").as_deref());
+    let is_navigation = is_navigation(&head.headers);
     let request = RequestStart { url, head, client_ip };
     let matches_secret = |name: &str, value: &str| {
         let secret = env.secret(name).map(|secret| secret.to_string()).unwrap_or_default();
@@ -41,11 +42,22 @@ pub fn begin_exchange(env: &Env, method: &str, url: &str, head: &str, client_ip:
         Some(Err(rejection)) => rejection_response(&sites, method, &rejection).into(),
         Some(Ok(exchange)) => {
             let mut exchange = CacheExchange::new(exchange, sites, trace);
+            if is_navigation {
+                exchange.issue_page_token(env, now);
+            }
             match exchange.respond_from_memory(now) {
                 Some(response) => response.into(),
                 None => exchange.into(),
             }
         }
+    }
+}
+
+/// Returns true for requests of documents. Browsers without fetch metadata accept HTML by name.
+fn is_navigation(headers: &Headers) -> bool {
+    match headers.first("sec-fetch-dest") {
+        Some(destination) => destination == "document",
+        None => headers.first("accept").is_some_and(|accept| accept.contains("text/html")),
     }
 }
 

@@ -14,8 +14,10 @@ use wire::beacon::CacheStatus;
 use worker::js_sys::Uint8Array;
 use worker::wasm_bindgen::JsValue;
 use worker::wasm_bindgen::prelude::wasm_bindgen;
-use worker::{wasm_bindgen, web_sys};
+use worker::{Env, wasm_bindgen, web_sys};
 
+use crate::clock::random_seed;
+use crate::config::Config;
 use crate::edge::isolate::{ISOLATE, StoredBody};
 use crate::edge::records::{
     ForwardedHead, OriginRequest, ReadyResponse, TierWrite, error_response, to_js_headers,
@@ -54,6 +56,17 @@ impl CacheExchange {
             response.set_prefetches(prefetches);
         }
         Some(response)
+    }
+
+    /// Issues the page token of a document, if its site uses tokens.
+    pub(crate) fn issue_page_token(&mut self, env: &Env, now: UnixMillis) {
+        let token = Config::load(env).ok().and_then(|config| {
+            let nonce = (random_seed() << 11) ^ random_seed();
+            config.page_token(self.site(), now, nonce)
+        });
+        if let Some(token) = token {
+            self.exchange.set_page_token(token);
+        }
     }
 
     fn handle(&mut self, event: ExchangeEvent<StoredBody>, now: f64) -> u8 {

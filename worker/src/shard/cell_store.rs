@@ -69,7 +69,8 @@ impl Shard {
     }
 
     fn fold_slice(&self, merged: &MergedViews, budgets: &Budgets) -> Result<()> {
-        let views = merged.unfolded_views();
+        let mut views = merged.unfolded_views();
+        self.token_claims.borrow_mut().apply(&mut views);
         let horizon = self.horizon()?;
         let mut cardinality = self.load_cardinality()?;
         for window in cardinality.unknown_windows(&views, &horizon) {

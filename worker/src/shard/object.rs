@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use budget::Budgets;
 use ledger::journal::Journal;
-use ledger::{BudgetHistory, CardinalityGuard, MinuteRollup, Retention};
+use ledger::{BudgetHistory, CardinalityGuard, MinuteRollup, Retention, TokenClaims};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use wire::UnixMillis;
@@ -44,6 +44,8 @@ pub struct Shard {
     pub(super) earlier_journals: RefCell<Vec<EarlierJournal>>,
     /// `None` after a failed write, and then read again.
     pub(super) cardinality: RefCell<Option<CardinalityGuard>>,
+    /// The page loads that page tokens were used for.
+    pub(super) token_claims: RefCell<TokenClaims>,
     /// `None` after a failed write, and before the first query by page.
     pub(super) minute_rollup: RefCell<Option<MinuteRollup>>,
     pub(super) active_budgets: RefCell<Option<ActiveBudgets>>,
@@ -69,7 +71,7 @@ impl Shard {
     pub(super) fn create(state: State, env: Env) -> Self {
         let (live, is_open, maintenance_at, monitored, origin_probe) = Default::default();
         let (journal, earlier_journals) = Default::default();
-        let (cardinality, minute_rollup, active_budgets) = Default::default();
+        let (cardinality, token_claims, minute_rollup, active_budgets) = Default::default();
         let alarm = Rc::new(AlarmScheduler::new(state.storage()));
         let push_dispatcher = Rc::new(PushDispatcher::new(state.storage(), env.clone(), Rc::clone(&alarm)));
         let alert_dispatcher = Rc::new(AlertDispatcher::new(state.storage(), env.clone(), Rc::clone(&alarm)));
@@ -88,6 +90,7 @@ impl Shard {
             journal,
             earlier_journals,
             cardinality,
+            token_claims,
             minute_rollup,
             active_budgets,
         }

@@ -269,6 +269,10 @@ impl<B> Exchange<B> {
         if let Some(duration_ms) = self.origin.duration_ms {
             timing.push_str(&format!(", origin;dur={duration_ms}"));
         }
+        // Each response has its own: nothing of it is stored.
+        if let Some(token) = &self.request.page_token {
+            timing.push_str(&format!(", evidence;desc={token}"));
+        }
         (cache_status, timing)
     }
 

@@ -70,6 +70,11 @@ impl<B> Exchange<B> {
         self.request.traceparent = Some(traceparent);
     }
 
+    /// Sets the page token that the response tells the page, beside the cache's decision.
+    pub fn set_page_token(&mut self, token: String) {
+        self.request.page_token = Some(token);
+    }
+
     fn start_with(
         config: &Rc<CacheConfig>,
         request: RequestStart<'_>,
@@ -95,6 +100,7 @@ impl<B> Exchange<B> {
                 path: path.to_owned(),
                 head,
                 traceparent: None,
+                page_token: None,
                 started_at: now,
             },
             log,

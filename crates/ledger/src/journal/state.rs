@@ -191,7 +191,7 @@ impl Journal {
         }
         let mut delta = LiveDelta::default();
         for record in latest.values().filter_map(|row| ViewRecord::from_json(row.record)) {
-            delta.record_view(record.labels.bot, &record.values);
+            delta.record_view(!record.labels.is_visitor(), &record.values);
         }
         delta
     }

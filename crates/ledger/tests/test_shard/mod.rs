@@ -12,7 +12,7 @@ use ledger::{
 };
 use proptest::prelude::*;
 use wire::beacon::Values;
-use wire::{Beacon, LimitCounts, Metric, UnixMillis, Window, WindowSpan};
+use wire::{Beacon, LimitCounts, Metric, NetworkBucket, UnixMillis, Window, WindowSpan};
 
 pub(crate) use self::journal_store::JournalStore;
 
@@ -283,13 +283,15 @@ pub(crate) fn view_start(view: u8) -> UnixMillis {
 
 pub(crate) fn view_record(lcp: u32, cls: Option<u32>, route: u8, release: u8, weight: u32) -> ViewRecord {
     let agent = AGENTS.get(lcp as usize % 3).unwrap();
+    // Some views, and some corrections of a view, have no network.
+    let network_bucket = (lcp % 4 > 0).then(|| NetworkBucket::from_hash(lcp.to_le_bytes()[0]));
     let cls = cls.map(|cls| format!(r#","CLS":{cls}"#)).unwrap_or_default();
     let text = format!(
         r#"{{"v":1,"site":"s","id":"0123456789abcdef","nav":"navigate","path":"/{route}x","release":"{release}","w":{weight},"m":{{"LCP":{lcp}{cls}}}}}"#
     );
     ViewRecord::from_beacon(
         &Beacon::parse(text.as_bytes()).unwrap(),
-        ClientInfo { user_agent: agent, mobile_hint: None, country: None },
+        ClientInfo { user_agent: agent, mobile_hint: None, country: None, network_bucket },
         &RouteTemplates::default(),
     )
 }
