@@ -73,15 +73,10 @@ impl Outcome {
         let steady = self.clock_requests.get(START_SECONDS..).unwrap_or_default();
         steady.iter().sum::<u64>() as f64 / steady.len().max(1) as f64
     }
-
-    /// Returns the most requests to the purge clock in a second, after the world's start.
-    pub fn most_requests(&self) -> u64 {
-        self.clock_requests.iter().skip(START_SECONDS).copied().max().unwrap_or_default()
-    }
 }
 
 /// The seconds at the start in which every isolate of the world is new.
-const START_SECONDS: usize = 5;
+pub const START_SECONDS: usize = 5;
 
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Event {
@@ -122,7 +117,7 @@ struct Isolate {
     is_syncing: bool,
 }
 
-/// What the Cache API of a location holds; writes become visible later.
+/// The Cache API of a location; writes become visible later.
 #[derive(Default)]
 struct Location {
     copies: Vec<(u64, String)>,

@@ -7,7 +7,7 @@ mod purge_model;
 
 use std::process::ExitCode;
 
-use purge_model::{Relay, World, run};
+use purge_model::{Relay, START_SECONDS, World, run};
 
 const WORLD: World = World {
     locations: 300,
@@ -38,7 +38,10 @@ fn main() -> ExitCode {
         "purge clock, mean        {:>8.1} requests a second (goal {MAX_REQUESTS})",
         outcome.mean_requests()
     );
-    println!("purge clock, most        {:>8} requests in a second", outcome.most_requests());
+    println!(
+        "purge clock, most        {:>8} requests in a second",
+        outcome.clock_requests.iter().skip(START_SECONDS).max().unwrap_or(&0)
+    );
     println!("all isolates at once new {start:>8} requests in two seconds");
     println!(
         "without the relay        {:>8.1} requests a second",
