@@ -128,14 +128,20 @@ describe("the tiers below memory", () => {
     for (const until = Date.now() + 10_000; ![...tiers.colo.entries.keys()].some(isRelay) && Date.now() < until; ) await www.ask(path);
     const copy = JSON.parse(String(tiers.colo.entries.get([...tiers.colo.entries.keys()].find(isRelay) ?? "")));
     // A purge that only the relay has: the other isolate learns of it there.
-    copy.requested_at = Date.now() + 200;
     copy.changes = { ...copy.changes, clock: { ...copy.changes.clock, seq: copy.changes.upto + 1 }, upto: copy.changes.upto + 1, marks: [["t:shared", { hard: copy.changes.upto + 1, soft: 0 }]], at: [Date.now()] };
     while (cacheStatus(await www.ask(path, {}, other)) !== "hit");
-    for (const key of tiers.colo.entries.keys()) if (isRelay(key)) tiers.colo.entries.set(key, Buffer.from(JSON.stringify(copy)));
+    // As if a third isolate renewed it: the other may leave the Cache API alone at first, and ask the purge clock.
+    const renew = () => {
+      const bytes = Buffer.from(JSON.stringify({ ...copy, requested_at: Date.now() + 200 }));
+      for (const key of tiers.colo.entries.keys()) if (isRelay(key)) tiers.colo.entries.set(key, bytes);
+    };
     tiers.colo.behaviour.writes = "errors";
     /** @type {string | undefined} */
     let status = "hit";
-    for (const until = Date.now() + 10_000; status === "hit" && Date.now() < until; ) status = cacheStatus(await www.ask(path, {}, other));
+    for (const until = Date.now() + 10_000; status === "hit" && Date.now() < until; ) {
+      renew();
+      status = cacheStatus(await www.ask(path, {}, other));
+    }
     assert.notEqual(status, "hit", "the other isolate applied the copy");
     for (const reads of /** @type {const} */ (["errors", "rubbish", "hangs"])) {
       tiers.colo.behaviour.reads = reads;
@@ -198,7 +204,8 @@ test("an isolate that ends during a fill stores nothing, and the next one fills 
   await first.own.waitForRequest(path);
   await first.product.close();
   await assert.rejects(pending);
-  assert.deepEqual([tiers.colo.entries.size, tiers.kv.entries.size], [0, 0]);
+  const entries = [...tiers.colo.entries.keys()].filter((path) => !path.includes("/purges/"));
+  assert.deepEqual([entries.length, tiers.kv.entries.size], [0, 0]);
   await first.close();
   const next = await site(routes, { ...options, fresh: false });
   next.own.on(path, respond(FRESH, "whole"));

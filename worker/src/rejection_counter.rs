@@ -1,4 +1,5 @@
-//! Rejected beacons of this isolate, on their way to the coordinator of their site. One request at a time sends them.
+//! Rejected beacons of this isolate, on their way to a shard of their site: the one that also has the isolate's request
+//! statistics, so that no shard hears all isolates. Reads add those of all shards up. One request at a time sends them.
 
 use std::cell::RefCell;
 
@@ -7,8 +8,10 @@ pub(crate) use ledger::UNKNOWN_SITE;
 use worker::Env;
 use worker::wasm_bindgen::prelude::wasm_bindgen;
 
+use crate::config::Config;
 use crate::shard_client::{COORDINATOR, call};
 use crate::shard_protocol::AddRejections;
+use crate::traffic_collector::shard_of_this_isolate;
 
 /// Counts a rejection.
 pub(crate) fn count(site: Option<&str>, reason: &'static str) {
@@ -38,7 +41,8 @@ async fn flush(env: &Env) {
             return;
         }
         while let Some((site, reasons)) = sums.next() {
-            if let Err(failure) = call(env, &site, COORDINATOR, AddRejections(reasons.clone())).await {
+            let shard = Config::load(env).map_or(COORDINATOR, |config| shard_of_this_isolate(&config, &site));
+            if let Err(failure) = call(env, &site, shard, AddRejections(reasons.clone())).await {
                 worker::console_error!(
                     "rejections of {site} not stored, the next flush does it: {failure:?}"
                 );

@@ -72,6 +72,11 @@ pub(crate) async fn read_sum(
     Ok(SiteRead { merged, shards: read.shards })
 }
 
+/// Returns the shard to which this isolate sends its sums.
+pub(crate) fn shard_of_this_isolate(config: &Config, site: &str) -> u32 {
+    with_buffer(|buffer| config.shards_of(site).shard_of_isolate(buffer.isolate()))
+}
+
 /// Sends the batch that may not have arrived, then the rest.
 async fn flush_site(env: &Env, site: &str) -> Result<(), HandlerError> {
     let config = Config::load(env).map_err(|mistake| Error::RustError(mistake.to_string()))?;

@@ -40,7 +40,7 @@ pub enum SyncStep {
     AskClock,
 }
 
-/// What an isolate found in its location's part of the Cache API.
+/// A read of the relay, by one isolate.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct RelayRead<'a> {
     /// The copy.

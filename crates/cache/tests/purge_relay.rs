@@ -81,7 +81,7 @@ fn readers_that_ignore_the_skew_serve_purged_entries() {
 
 #[test]
 fn readers_that_ignore_a_gap_serve_purged_entries() {
-    // So many purges that a copy does not reach back to the last sync of an isolate with few lookups.
+    // Isolates with few lookups are further behind than a copy reaches back.
     // A copy that holds every tag would hide the gap.
     let rare = World { tags: 1_000_000, lookups_per_second: 0.2, isolates_per_location: 30, ..WORLD };
     check_violates(World { relay: Relay::GapIgnored, purges_per_second: 200.0, ..rare });

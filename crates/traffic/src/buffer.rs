@@ -50,6 +50,12 @@ impl TrafficBuffer {
         Self { isolate_id, sites: BTreeMap::new() }
     }
 
+    /// Returns the name of the isolate.
+    #[must_use]
+    pub fn isolate(&self) -> &str {
+        &self.isolate_id
+    }
+
     /// Returns the sums of a site, to add to.
     pub fn sums_mut(&mut self, site: &str) -> &mut TrafficStats {
         &mut self.sites.entry(site.to_owned()).or_default().sums

@@ -1,12 +1,13 @@
 //! Model of the purge clock before a hundred thousand isolates in three hundred locations: its requests in a second,
 //! and the lookups that trusted a response purged longer ago than the lease. The isolates run the cache's own code.
 
+#[expect(dead_code, reason = "the variants that must not hold are for the test alone")]
 #[path = "../../../../crates/cache/tests/purge_model/mod.rs"]
 mod purge_model;
 
 use std::process::ExitCode;
 
-use purge_model::{Relay, World, run};
+use purge_model::{Relay, START_SECONDS, World, run};
 
 const WORLD: World = World {
     locations: 300,
@@ -20,11 +21,13 @@ const WORLD: World = World {
     purges_per_second: 1.0,
     tags: 40,
     lifetime_ms: 3_600_000.0,
-    duration_ms: 25_000,
+    duration_ms: 15_000,
     relay: Relay::Sound,
     seed: 1,
 };
 const MAX_REQUESTS: f64 = 300.0;
+/// A site of all these isolates would have the most shards.
+const SHARDS: usize = 256;
 
 fn main() -> ExitCode {
     let isolates = WORLD.locations * WORLD.isolates_per_location;
@@ -35,17 +38,25 @@ fn main() -> ExitCode {
         "purge clock, mean        {:>8.1} requests a second (goal {MAX_REQUESTS})",
         outcome.mean_requests()
     );
-    println!("purge clock, most        {:>8} requests in a second", outcome.most_requests());
+    println!(
+        "purge clock, most        {:>8} requests in a second",
+        outcome.clock_requests.iter().skip(START_SECONDS).max().unwrap_or(&0)
+    );
     println!("all isolates at once new {start:>8} requests in two seconds");
     println!(
         "without the relay        {:>8.1} requests a second",
-        run(World { relay: Relay::Absent, duration_ms: 10_000, ..WORLD }).mean_requests()
+        run(World { relay: Relay::Absent, duration_ms: 6_500, ..WORLD }).mean_requests()
     );
     println!(
         "lookups                  {:>8}, {} of them with a view that was too old",
         outcome.lookups, outcome.unknown
     );
     println!("staleness violations     {:>8} (goal 0)", outcome.violations);
+    // Each busy isolate sends its statistics once a second to the shard that it hashes to; one of them is the coordinator.
+    let coordinator = isolates / SHARDS;
+    println!(
+        "coordinator of one site   {coordinator:>8} requests a second of statistics with {SHARDS} shards (goal 50)"
+    );
     match outcome.violations == 0 && outcome.mean_requests() <= MAX_REQUESTS {
         true => ExitCode::SUCCESS,
         false => ExitCode::FAILURE,
