@@ -41,6 +41,7 @@ impl Shard {
             }
         }
         self.earlier_journals.replace(earlier);
+        self.has_earlier_cells.set(self.has_table("cells")?);
         self.store_fact("schema", &SCHEMA_VERSION)
     }
 
@@ -70,7 +71,11 @@ impl Shard {
     /// event goes on from there. Cells are unchanged.
     pub(super) fn adopt_earlier_rows(&self) -> Result<bool> {
         let Some(EarlierJournal { table, is_behind }) = self.earlier_journals.borrow().last().cloned() else {
-            return Ok(false);
+            if self.has_earlier_cells.get() && !self.adopt_earlier_cells()? {
+                self.execute(&["DROP TABLE cells"])?;
+                self.has_earlier_cells.set(false);
+            }
+            return Ok(self.has_earlier_cells.get());
         };
         let rows = self.sql().exec(
             &format!(
@@ -103,6 +108,11 @@ impl Shard {
             journal.folds_written(folds).map_err(journal_error)
         })?;
         Ok(true)
+    }
+
+    /// Returns true while tables of an earlier version have rows.
+    pub(super) fn has_earlier_rows(&self) -> bool {
+        self.has_earlier_cells.get() || !self.earlier_journals.borrow().is_empty()
     }
 
     fn has_table(&self, table: &str) -> Result<bool> {
@@ -149,7 +159,7 @@ fn decode_earlier_view(row: &[SqlStorageValue]) -> Option<EarlierView> {
     })
 }
 
-const SCHEMA_VERSION: u8 = 4;
+const SCHEMA_VERSION: u8 = 5;
 /// The journals of versions 1 to 3, and those that an interrupted migration had put aside.
 const EARLIER_JOURNALS: [&str; 3] = ["views", "views_2", "views_1"];
 /// The number of the last row of version 3 that was counted.
@@ -160,7 +170,8 @@ const ADOPTED_ROWS: usize = 500;
 pub(super) const MAX_ADOPTION_STEPS: usize = 40;
 
 /// A row of `journal` is a commit, and one of `folded` some views as a fold left them; both are in the order of their
-/// numbers, and need no index. Versions 1 to 3 had a row for each view, and updated it.
+/// numbers, and need no index. Versions 1 to 3 had a row for each view, and updated it. A row of `packs` has many cells;
+/// versions 1 to 4 had a row for each, in `cells`.
 const SCHEMA: &[&str] = &[
     "CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
     "CREATE TABLE IF NOT EXISTS journal (block INTEGER PRIMARY KEY, at INTEGER NOT NULL, body BLOB NOT NULL)",
@@ -168,8 +179,8 @@ const SCHEMA: &[&str] = &[
         fold INTEGER PRIMARY KEY, through INTEGER NOT NULL, at INTEGER NOT NULL, keys BLOB NOT NULL,
         body BLOB NOT NULL
      )",
-    "CREATE TABLE IF NOT EXISTS cells (
-        span INTEGER NOT NULL, start INTEGER NOT NULL, series TEXT NOT NULL, cell BLOB NOT NULL,
+    "CREATE TABLE IF NOT EXISTS packs (
+        span INTEGER NOT NULL, start INTEGER NOT NULL, series TEXT NOT NULL, cells BLOB NOT NULL,
         PRIMARY KEY (span, start, series)
      ) WITHOUT ROWID",
     "CREATE TABLE IF NOT EXISTS pages (
