@@ -299,10 +299,46 @@ test("data beyond the retention is deleted", async () => {
   }
   changeDatabase(file, (database) => {
     assert.ok(Number(database.prepare("SELECT count(*) AS count FROM pages").get()?.count) > 0, "the second answer is one of page sums");
+    // As if the addition of the day had been interrupted: its sums are stored, and the horizon is before them.
+    database.exec("UPDATE facts SET value = json_set(value, '$.pages', 0) WHERE name = 'horizon'; INSERT INTO facts VALUES ('added_day', '0')");
   });
+  const again = await start("retention", withCron(product({ RETENTION_DAYS: "7" })));
+  try {
+    assert.equal((await again.send("/cron")).status, 200, again.errors());
+    assert.equal((await summary(again, `&from=${days(20)}`)).views, 2, "it is added anew");
+  } finally {
+    await again.kill();
+  }
+  changeDatabase(file, (database) => assert.equal(database.prepare("SELECT 1 FROM facts WHERE name = 'added_day'").get(), undefined));
   const misconfigured = await start("retention", product({ RETENTION_DAYS: "0" }));
   assert.equal((await send(misconfigured, beacon())).status, 503);
   await misconfigured.kill();
+});
+
+test("what an interrupted roll-up has left is not counted, and the next one starts anew", async () => {
+  const file = await stoppedShard("interrupted");
+  const query = `&from=${Date.now() - 20 * 86_400_000}`;
+  /** @param {(workerd: Awaited<ReturnType<typeof start>>) => Promise<void>} action */
+  const run = async (action) => {
+    const workerd = await start("interrupted", withCron(product()));
+    try {
+      await action(workerd);
+    } finally {
+      await workerd.kill();
+    }
+  };
+  const cron = async (/** @type {Awaited<ReturnType<typeof start>>} */ workerd) => assert.equal((await workerd.send("/cron")).status, 200, workerd.errors());
+  await run(async (workerd) => {
+    for (let index = 0; index < 3; index += 1) await send(workerd, beacon({ path: "/old", age: 22 * 3_600_000 + index * 60_000 }));
+    assert.equal((await summary(workerd, query)).views, 4);
+  });
+  // Copies into longer windows, of which the horizon does not know yet.
+  changeDatabase(file, (database) => database.exec("INSERT INTO packs SELECT 1, start, series, cells FROM packs WHERE span = 0"));
+  await run(async (workerd) => {
+    assert.equal((await summary(workerd, query)).views, 4);
+    await cron(workerd);
+    assert.equal((await summary(workerd, query)).views, 4);
+  });
 });
 
 test("a database of a later version is left alone", async () => {

@@ -29,7 +29,7 @@ export class Shard extends DurableObject {
     const wait = guard(() => this.#live().commit_delay(rows.length, isAwaited));
     this.#rows.push(...rows);
     this.#commit ??= createCommit(() => this.#write());
-    this.#commit.writeWithin(wait);
+    this.#commit.writeWithin(this.#rows.length < MAX_COMMIT_ROWS ? wait : 0);
     return this.#commit.stored;
   }
 
@@ -94,6 +94,9 @@ export class TagClock extends DurableObject {
     return this.#object;
   }
 }
+
+// A burst is written in parts, so that its first beacons do not wait for its last.
+const MAX_COMMIT_ROWS = 100;
 
 /**
  * Creates a commit, which is written once, at the earliest of the times that are asked for.

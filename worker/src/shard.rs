@@ -33,6 +33,7 @@ mod traffic_store;
 mod turn;
 mod watch_store;
 
+use ledger::TurnKind;
 use worker::{DurableObject, Env, Request, Response, Result, State};
 
 use self::object::{ActiveBudgets, NEVER, Shard};
@@ -75,9 +76,9 @@ impl Shard {
         let reply = match request {
             ShardRequest::RunQuery(call) => {
                 let max_age_ms = if call.with_latest_budgets { 0 } else { budgets::MAX_AGE_MS };
-                call.reply(self.run_query(&call.query, max_age_ms).await?)
+                call.reply(self.run_query(TurnKind::Read, &call.query, max_age_ms).await?)
             }
-            ShardRequest::ReadLimitCounts(call) => call.reply(self.read_limit_counts().await?),
+            ShardRequest::ReadLimitCounts(call) => call.reply(self.read_limit_counts(TurnKind::Read).await?),
             ShardRequest::EvaluateWatches(call) => {
                 let ActiveBudgets { budgets, .. } = self.active_budgets(budgets::MAX_AGE_MS).await?;
                 call.reply(self.evaluate_watches(&call.counts, &budgets)?)

@@ -58,7 +58,7 @@ impl CellPlace {
     ///
     /// # Errors
     /// Returns an error if the labels cannot be written as JSON.
-    pub fn of(key: &CellKey) -> Result<Self, serde_json::Error> {
+    pub fn for_cell(key: &CellKey) -> Result<Self, serde_json::Error> {
         let CellKey { window: Window { span, start }, labels } = key;
         Ok(Self { span: *span, start: *start, series: labels.to_json()? })
     }

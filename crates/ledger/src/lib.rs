@@ -5,6 +5,7 @@
 //! duplicates, resends and reordering change nothing. Folding removes the previous record of a view from its
 //! cell and adds the latest one, so that a correction moves a count and never adds one.
 
+mod admission;
 mod budget_history;
 mod cardinality;
 pub mod causes;
@@ -32,6 +33,7 @@ mod sampling;
 mod shard_layout;
 mod turns;
 
+pub use admission::Admission;
 pub use budget_history::{BudgetHistory, BudgetSource, BudgetVersion, RejectedBudgetFile};
 pub use cardinality::{CardinalityGuard, CardinalityLimits, FrequentRoutes, RollupPlacement};
 pub use cell::{Cell, MetricCell};
@@ -53,4 +55,4 @@ pub use rejection_counts::{RejectionCounts, UNKNOWN_SITE};
 pub use route_template::{RouteTemplates, derive_template};
 pub use sampling::{SamplingRates, UNKNOWN_WEIGHT};
 pub use shard_layout::{SHARD_COUNT_HELP, ShardLayout, shard_name};
-pub use turns::{Ticket, TurnKind, Turns};
+pub use turns::{TurnId, TurnKind, TurnState, Turns};

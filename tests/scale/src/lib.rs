@@ -167,7 +167,7 @@ impl SimulatedShard {
             sums,
             horizon,
             packs: None,
-            fold_block: 500,
+            fold_block: 250,
             recent_rollup: None,
             guard: CardinalityGuard::new(limits, FrequentRoutes::default()),
             limits,

@@ -18,12 +18,12 @@ impl PackRows {
         for effect in effects {
             match effect {
                 CellEffect::Store(key, cell) => {
-                    let place = CellPlace::of(key).expect("a place");
+                    let place = CellPlace::for_cell(key).expect("a place");
                     self.open(&mut packs, &place, rows);
                     assert!(packs.put(place, cell.encode().expect("encodable")));
                 }
                 CellEffect::Remove(key) if !keeps_removed => {
-                    let place = CellPlace::of(key).expect("a place");
+                    let place = CellPlace::for_cell(key).expect("a place");
                     self.open(&mut packs, &place, rows);
                     assert!(packs.remove(&place));
                 }

@@ -14,14 +14,19 @@ use crate::clock::now;
 
 impl Shard {
     /// Reads series, of everything that was stored before. Budgets may have been read that long ago.
-    pub(super) async fn run_query(&self, query: &SeriesQuery, max_age_ms: u64) -> Result<QueryResult> {
-        let turn = self.take_read_turn(max_age_ms).await?;
+    pub(super) async fn run_query(
+        &self,
+        kind: TurnKind,
+        query: &SeriesQuery,
+        max_age_ms: u64,
+    ) -> Result<QueryResult> {
+        let turn = self.take_read_turn(kind, max_age_ms).await?;
         self.query_local(&turn, query).await
     }
 
     /// Reads the views of the last days against their limits.
-    pub(super) async fn read_limit_counts(&self) -> Result<HourlyLimitCounts> {
-        let turn = self.take_read_turn(budgets::MAX_AGE_MS).await?;
+    pub(super) async fn read_limit_counts(&self, kind: TurnKind) -> Result<HourlyLimitCounts> {
+        let turn = self.take_read_turn(kind, budgets::MAX_AGE_MS).await?;
         let now = now();
         let mut counts = HourlyLimitCounts::default();
         let from = Window::containing(WindowSpan::Hour, now.saturating_sub(HourlyLimitCounts::SPAN_MS)).start;
@@ -38,13 +43,13 @@ impl Shard {
 
     /// Reads the causes of slow views.
     pub(super) async fn run_cause_query(&self, query: &CauseQuery) -> Result<Vec<PageCauses>> {
-        let _turn = self.take_read_turn(budgets::MAX_AGE_MS).await?;
+        let _turn = self.take_read_turn(TurnKind::Read, budgets::MAX_AGE_MS).await?;
         self.read_causes(query)
     }
 
-    async fn take_read_turn(&self, max_age_ms: u64) -> Result<Turn<'_>> {
+    async fn take_read_turn(&self, kind: TurnKind, max_age_ms: u64) -> Result<Turn<'_>> {
         let ActiveBudgets { budgets, .. } = self.active_budgets(max_age_ms).await?;
-        let turn = self.take_turn(TurnKind::Read).await?;
+        let turn = self.take_turn(kind).await?;
         self.fold(&turn, &budgets).await?;
         Ok(turn)
     }

@@ -1,7 +1,7 @@
 //! The coordinator of a site: its first shard. It reads the other shards, evaluates the site and sends what others are
 //! to receive; each of these has a file of its own.
 
-use ledger::{HourlyLimitCounts, QueryResult, SeriesQuery};
+use ledger::{HourlyLimitCounts, QueryResult, SeriesQuery, TurnKind};
 use traffic::{TrafficStats, TrafficWindows};
 use wire::WindowSpan;
 use worker::{Error, Result};
@@ -102,13 +102,13 @@ impl Shard {
         query: &SeriesQuery,
     ) -> Result<QueryResult> {
         let request = RunQuery { query: query.clone(), with_latest_budgets: false };
-        let own = self.run_query(query, budgets::MAX_AGE_MS).await?;
+        let own = self.run_query(TurnKind::Maintenance, query, budgets::MAX_AGE_MS).await?;
         self.merge_with_others(site, config, request, own).await
     }
 
     /// Reads the views of the last days against their limits from all shards.
     pub(super) async fn site_limit_counts(&self, site: &str, config: &Config) -> Result<HourlyLimitCounts> {
-        let own = self.read_limit_counts().await?;
+        let own = self.read_limit_counts(TurnKind::Maintenance).await?;
         self.merge_with_others(site, config, ReadLimitCounts, own).await
     }
 

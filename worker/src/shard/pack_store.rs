@@ -14,7 +14,7 @@ impl Shard {
     /// Opens the packs of these cells, and returns the cells that are stored.
     pub(super) fn load_cells(&self, keys: BTreeSet<CellKey>) -> Result<(OpenPacks, BTreeMap<CellKey, Cell>)> {
         // In their order, so that each pack is looked for once.
-        let places = keys.into_iter().map(|key| Ok((CellPlace::of(&key)?, key)));
+        let places = keys.into_iter().map(|key| Ok((CellPlace::for_cell(&key)?, key)));
         let places: BTreeMap<CellPlace, CellKey> = places.collect::<Result<_>>()?;
         let (mut packs, mut cells) = (OpenPacks::default(), BTreeMap::new());
         for (place, key) in places {
@@ -36,12 +36,12 @@ impl Shard {
         for effect in effects {
             let is_open = match effect {
                 CellEffect::Store(key, cell) => {
-                    let place = CellPlace::of(&key)?;
+                    let place = CellPlace::for_cell(&key)?;
                     self.open_pack(&mut packs, &place)?;
                     packs.put(place, cell.encode().map_err(malformed_error)?)
                 }
                 CellEffect::Remove(key) => {
-                    let place = CellPlace::of(&key)?;
+                    let place = CellPlace::for_cell(&key)?;
                     self.open_pack(&mut packs, &place)?;
                     packs.remove(&place)
                 }

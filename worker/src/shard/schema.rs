@@ -115,7 +115,7 @@ impl Shard {
         self.has_earlier_cells.get() || !self.earlier_journals.borrow().is_empty()
     }
 
-    fn has_table(&self, table: &str) -> Result<bool> {
+    pub(super) fn has_table(&self, table: &str) -> Result<bool> {
         let found = self.sql().exec("SELECT 1 FROM sqlite_master WHERE name = ?", vec![table.into()])?;
         Ok(found.raw().next().transpose()?.is_some())
     }
@@ -125,7 +125,7 @@ impl Shard {
         Ok(query_integer(&self.sql(), query, Vec::new())? == 1)
     }
 
-    fn execute(&self, statements: &[&str]) -> Result<()> {
+    pub(super) fn execute(&self, statements: &[&str]) -> Result<()> {
         statements.iter().try_for_each(|statement| self.sql().exec(statement, None).map(drop))
     }
 }
@@ -210,8 +210,8 @@ const SCHEMA: &[&str] = &[
         queue TEXT NOT NULL, start INTEGER NOT NULL, revision INTEGER NOT NULL, print TEXT NOT NULL,
         PRIMARY KEY (queue, start)
      ) WITHOUT ROWID",
-    // Exported totals of each route, which only grow.
-    "CREATE TABLE IF NOT EXISTS totals (route TEXT PRIMARY KEY, total BLOB NOT NULL)",
+    // Exported totals of some routes, which only grow.
+    "CREATE TABLE IF NOT EXISTS packed_totals (number INTEGER PRIMARY KEY, totals BLOB NOT NULL)",
     // Hourly series, the baseline of anomalies.
     "CREATE TABLE IF NOT EXISTS hours (
         series TEXT NOT NULL, hour INTEGER NOT NULL, n INTEGER NOT NULL, value REAL NOT NULL,

@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::time::Duration;
 
-use ledger::{Ticket, TurnKind, Turns};
+use ledger::{TurnId, TurnKind, TurnState, Turns};
 use worker::{Delay, Error, Result};
 
 use super::object::Shard;
@@ -13,19 +13,23 @@ use crate::clock::now;
 #[derive(Debug)]
 pub(super) struct Turn<'a> {
     turns: &'a RefCell<Turns>,
-    ticket: Ticket,
+    id: TurnId,
 }
 
 impl Shard {
     /// Waits until nobody else works with the cells.
     pub(super) async fn take_turn(&self, kind: TurnKind) -> Result<Turn<'_>> {
-        let ticket = self.turns.borrow_mut().join(kind, now());
-        let ticket = ticket.ok_or_else(|| Error::RustError("too many reads wait for this shard".into()))?;
-        let turn = Turn { turns: &self.turns, ticket };
-        while !self.turns.borrow_mut().try_start(ticket, now()) {
-            Delay::from(Duration::from_millis(WAIT_MS)).await;
+        let id = self.turns.borrow_mut().join(kind, now());
+        let too_many = || Error::RustError("too many reads wait for this shard".into());
+        let turn = Turn { turns: &self.turns, id: id.ok_or_else(too_many)? };
+        loop {
+            let state = self.turns.borrow_mut().try_start(turn.id, now());
+            match state {
+                TurnState::Started => return Ok(turn),
+                TurnState::Waits => Delay::from(Duration::from_millis(WAIT_MS)).await,
+                TurnState::TooLate => return Err(too_many()),
+            }
         }
-        Ok(turn)
     }
 }
 
@@ -33,7 +37,7 @@ impl Turn<'_> {
     /// Lets events that wait, such as beacons, come first.
     pub(super) async fn pause(&self) -> Result<()> {
         Delay::from(Duration::ZERO).await;
-        match self.turns.borrow_mut().go_on(self.ticket, now()) {
+        match self.turns.borrow_mut().go_on(self.id, now()) {
             true => Ok(()),
             false => Err(Error::RustError("work with the cells was interrupted for too long".into())),
         }
@@ -42,7 +46,7 @@ impl Turn<'_> {
 
 impl Drop for Turn<'_> {
     fn drop(&mut self) {
-        self.turns.borrow_mut().leave(self.ticket);
+        self.turns.borrow_mut().leave(self.id, now());
     }
 }
 
