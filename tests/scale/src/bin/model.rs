@@ -86,13 +86,13 @@ impl Day {
     fn simulate(design: Design, classes: &[SiteClass]) -> Self {
         let mut day =
             Self { design, hours: Vec::new(), sum: ShardHour::default(), shards: 0.0, page_sums: 0.0 };
-        for at in 0..24 {
+        for (at, share) in HOURLY_SHARE.into_iter().enumerate() {
             eprint!("\r{}: hour {} of 24 ", design.name, at + 1);
             let mut hour = ShardHour::default();
             for class in classes {
                 let shards = shards_of(class.views);
                 let views = class.views / shards;
-                let of_hour = views * HOURLY_SHARE[at] / HOURLY_SHARE.iter().sum::<f64>();
+                let of_hour = views * share / HOURLY_SHARE.iter().sum::<f64>();
                 let seed = at as u64 * 100_000 + class.rank as u64;
                 add(&mut hour, &design.simulate_hour(of_hour, views, seed), class.sites * shards);
             }
