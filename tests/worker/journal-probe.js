@@ -1,5 +1,5 @@
 // The product with its storage observed: `/rows-written` returns the rows written to each table since the last call, as
-// SQLite's cursors report them and the platform bills them; `/full` makes every write but a deletion fail, as in a full
+// SQLite's cursors report them and the platform bills them, with alarms that were set as `alarms`; `/full` makes every write but a deletion fail, as in a full
 // database, until `/usable`; `/cron` runs the cron.
 import product, { Shard as Shipped, TagClock } from "./index.js";
 
@@ -14,6 +14,13 @@ export class Shard extends Shipped {
     super(state, env);
     if (isPatched) return;
     isPatched = true;
+    const storage = Object.getPrototypeOf(state.storage);
+    const { setAlarm } = storage;
+    /** @param {...any} values */
+    storage.setAlarm = function (...values) {
+      written.alarms = (written.alarms ?? 0) + 1;
+      return setAlarm.apply(this, values);
+    };
     const prototype = Object.getPrototypeOf(state.storage.sql);
     const { exec } = prototype;
     /** @param {string} statement @param {...any} values */

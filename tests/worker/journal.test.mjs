@@ -1,6 +1,7 @@
 // The journal in workerd: the rows that it writes, which the platform bills, and what it does where rows are damaged or
 // cannot be written.
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { DatabaseSync } from "node:sqlite";
 import { after, test } from "node:test";
 
@@ -97,6 +98,34 @@ for (const { name, atOnce, views } of [
     assert.ok((total.journal + 2 * total.folded) / views <= VERSION_3_ROWS / 3);
   });
 }
+
+test("fifty views a second write a row a view at most, and as many as in the model", async () => {
+  const model = readFileSync(new URL("../scale/src/design.rs", import.meta.url), "utf8");
+  const viewsPerFoldRow = Number(model.match(/VIEWS_PER_FOLD_ROW: f64 = ([\d.]+)/)?.[1]);
+  await startObserved("rows-fifty");
+  assert.equal(await send(beacon({ path: "/first" })), 200);
+  const first = await rowsWritten();
+  assert.deepEqual([first.journal, first.alarms], [1, 1], "a view that comes alone is a commit, and sets the alarm of its fold");
+  assert.equal((await summary()).views, 1);
+  await rowsWritten();
+  const VIEWS = 300;
+  const begun = Date.now();
+  const sent = [];
+  while (sent.length < VIEWS) {
+    while (sent.length < Math.min(VIEWS, (Date.now() - begun) / 20)) sent.push(send(beacon({ path: `/page-${sent.length % 40}` })));
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+  assert.ok((await Promise.all(sent)).every((status) => status === 200));
+  assert.equal((await summary()).views, VIEWS + 1);
+  const { journal, folded, packs, alarms = 0, ...others } = await rowsWritten();
+  assert.equal(alarms, 0, "the alarm of the first view stands");
+  assert.ok(folded <= Math.ceil(VIEWS / viewsPerFoldRow) + 1, `${folded} rows of folds`);
+  assert.ok(packs <= 4, `two slices write the cells of a minute or two: ${packs} rows`);
+  assert.deepEqual(others, { facts: 1 }, "the most visited routes");
+  const rows = journal + 2 * folded + 2 * packs + 1;
+  console.log(`${(rows / VIEWS).toFixed(2)} rows a view at fifty a second: ${journal} of commits, ${folded} of folds and ${packs} of packs, which are deleted later`);
+  assert.ok(rows <= VIEWS);
+});
 
 test("a damaged block is an error until it is repaired, and beacons are stored meanwhile", async () => {
   await startObserved("damaged");

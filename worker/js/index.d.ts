@@ -41,6 +41,7 @@ export class Shard {
   fetch(request: Request): Promise<Response>;
   alarm(): Promise<unknown>;
   commit(rows: string): boolean;
+  commit_delay(rows: number, isAwaited: boolean): number;
 }
 
 export class TagClock {

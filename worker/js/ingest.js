@@ -36,7 +36,7 @@ export async function ingest(request, env, context, ownOrigin, query) {
   try {
     /** @type {Promise<boolean>[]} */
     const stored = [];
-    for (let index = 0; index < rows.length; index += 2) stored.push(enqueue(env, context, rows[index], rows[index + 1], now));
+    for (let index = 0; index < rows.length; index += 2) stored.push(enqueue(env, context, rows[index], rows[index + 1], now, wantsVerdicts));
     // If one of the calls fails, the client resends the beacon; rows that are already stored count once.
     if (!(await Promise.all(stored)).every(Boolean)) return reject("unavailable", site);
   } catch (error) {
@@ -75,18 +75,20 @@ async function refreshBudgets(env, context, now) {
  * @param {string} shard
  * @param {string} rows
  * @param {number} now
+ * @param {boolean} isAwaited
  * @returns {Promise<boolean>}
  */
-function enqueue(env, context, shard, rows, now) {
+function enqueue(env, context, shard, rows, now, isAwaited) {
   const open = batches.get(shard);
   if (open && now - open.since < BATCH_TIMEOUT_MS && open.size + rows.length <= MAX_BATCH_LENGTH) {
     open.size += rows.length;
     open.rows.push(rows);
+    open.isAwaited ||= isAwaited;
     // A request that waits for another's call needs a timer of its own to wait for.
     return isStoredInTime(shard, open.stored);
   }
   /** @type {Batch} */
-  const batch = { rows: [rows], size: rows.length, since: now, stored: delay(BATCH_DELAY_MS).then(() => send(env, shard, batch)) };
+  const batch = { rows: [rows], isAwaited, size: rows.length, since: now, stored: delay(BATCH_DELAY_MS).then(() => send(env, shard, batch)) };
   batches.set(shard, batch);
   context.waitUntil(batch.stored.catch(() => {}));
   return isStoredInTime(shard, batch.stored);
@@ -112,7 +114,7 @@ async function isStoredInTime(shard, stored) {
 /** @param {WorkerEnv} env @param {string} shard @param {Batch} batch */
 function send(env, shard, batch) {
   if (batches.get(shard) === batch) batches.delete(shard);
-  const stored = env.SHARDS_OF_SITES.getByName(shard).append(batch.rows);
+  const stored = env.SHARDS_OF_SITES.getByName(shard).append(batch.rows, batch.isAwaited);
   stored.then(() => answers.set(shard, (answers.get(shard) ?? 0) + 1), () => {});
   return stored;
 }
@@ -158,7 +160,7 @@ async function readBeacon(request, length) {
   return new Uint8Array(await new Blob(chunks).arrayBuffer());
 }
 
-/** @typedef {{ rows: string[], size: number, since: number, stored: Promise<boolean> }} Batch */
+/** @typedef {{ rows: string[], isAwaited: boolean, size: number, since: number, stored: Promise<boolean> }} Batch */
 
 /** @type {Map<string, Batch>} The batch of each shard that was not sent yet. */
 const batches = new Map();

@@ -11,7 +11,7 @@ export class Shard extends DurableObject {
   #instance = -1;
   /** @type {string[]} */
   #rows = [];
-  /** @type {Promise<boolean> | null} */
+  /** @type {Commit | null} The commit that is being collected. */
   #commit = null;
 
   /** @param {Request} request */
@@ -23,11 +23,14 @@ export class Shard extends DurableObject {
    * Appends rows to the journal. They wait a moment, so that one commit serves several calls. Resolves once
    * they are written; the output gate holds the response until they are on disk.
    * @param {string[]} rows
+   * @param {boolean} [isAwaited] whether somebody waits for the response
    */
-  append(rows) {
+  append(rows, isAwaited = false) {
+    const wait = guard(() => this.#live().commit_delay(rows.length, isAwaited));
     this.#rows.push(...rows);
-    this.#commit ??= delay(BATCH_DELAY_MS).then(() => this.#write());
-    return this.#commit;
+    this.#commit ??= createCommit(() => this.#write());
+    this.#commit.writeWithin(this.#rows.length < MAX_COMMIT_ROWS ? wait : 0);
+    return this.#commit.stored;
   }
 
   alarm() {
@@ -92,4 +95,35 @@ export class TagClock extends DurableObject {
   }
 }
 
-const BATCH_DELAY_MS = 2;
+// A burst is written in parts, so that its first beacons do not wait for its last.
+const MAX_COMMIT_ROWS = 100;
+
+/**
+ * Creates a commit, which is written once, at the earliest of the times that are asked for.
+ * @param {() => Promise<boolean> | boolean} write
+ * @returns {Commit}
+ */
+function createCommit(write) {
+  /** @type {PromiseWithResolvers<boolean>} */
+  const { promise: stored, resolve, reject } = Promise.withResolvers();
+  let shortest = Infinity;
+  let isWritten = false;
+  return {
+    stored,
+    writeWithin(wait) {
+      if (wait >= shortest) return;
+      shortest = wait;
+      void delay(wait).then(() => {
+        if (isWritten) return;
+        isWritten = true;
+        try {
+          resolve(write());
+        } catch (error) {
+          reject(error);
+        }
+      });
+    },
+  };
+}
+
+/** @typedef {{ stored: Promise<boolean>, writeWithin: (wait: number) => void }} Commit */

@@ -2,7 +2,7 @@
 
 interface WorkerEnv {
   TAG_CLOCK: { getByName(name: string): { fetch(url: string, init: RequestInit): Promise<Response> } };
-  SHARDS_OF_SITES: { getByName(name: string): { append(rows: string[]): Promise<boolean> } };
+  SHARDS_OF_SITES: { getByName(name: string): { append(rows: string[], isAwaited?: boolean): Promise<boolean> } };
   CACHE_KV?: {
     get(key: string, type: "arrayBuffer"): Promise<ArrayBuffer | null>;
     put(key: string, value: Uint8Array, options: { expirationTtl: number }): Promise<void>;

@@ -6,8 +6,9 @@ mod alert_dispatcher;
 mod alerts;
 mod audit_store;
 mod cause_store;
-mod cell_store;
+mod cell_reads;
 mod coordinator;
+mod folding;
 mod health;
 mod history_store;
 mod hourly_series;
@@ -20,17 +21,20 @@ mod maintenance;
 mod monitoring;
 mod object;
 mod origin_probe;
+mod pack_store;
 mod page_store;
 mod push;
 mod push_dispatcher;
 mod rejection_store;
+mod rollup;
 mod sample_export;
 mod schema;
 mod totals;
 mod traffic_store;
+mod turn;
 mod watch_store;
 
-use wire::UnixMillis;
+use ledger::TurnKind;
 use worker::{DurableObject, Env, Request, Response, Result, State};
 
 use self::object::{ActiveBudgets, NEVER, Shard};
@@ -57,9 +61,7 @@ impl DurableObject for Shard {
         self.alarm.mark_fired();
         match self.maintenance_at.get() {
             // After an error, the platform fires the alarm again.
-            due if due <= now() => {
-                self.maintain().await.inspect_err(|_| self.maintenance_at.set(UnixMillis(0)))?;
-            }
+            due if due <= now() => self.maintain(false).await?,
             NEVER => {}
             later => self.alarm.schedule_by(later).await?,
         }
@@ -74,21 +76,15 @@ impl Shard {
     async fn handle(&self, request: ShardRequest) -> Result<Vec<u8>> {
         let reply = match request {
             ShardRequest::RunQuery(call) => {
-                self.fold(if call.with_latest_budgets { 0 } else { budgets::MAX_AGE_MS }).await?;
-                call.reply(self.query_local(&call.query)?)
+                let max_age_ms = if call.with_latest_budgets { 0 } else { budgets::MAX_AGE_MS };
+                call.reply(self.run_query(TurnKind::Read, &call.query, max_age_ms).await?)
             }
-            ShardRequest::ReadLimitCounts(call) => {
-                self.fold(budgets::MAX_AGE_MS).await?;
-                call.reply(self.limit_counts()?)
-            }
+            ShardRequest::ReadLimitCounts(call) => call.reply(self.read_limit_counts(TurnKind::Read).await?),
             ShardRequest::EvaluateWatches(call) => {
                 let ActiveBudgets { budgets, .. } = self.active_budgets(budgets::MAX_AGE_MS).await?;
                 call.reply(self.evaluate_watches(&call.counts, &budgets)?)
             }
-            ShardRequest::CauseQuery(call) => {
-                self.fold(budgets::MAX_AGE_MS).await?;
-                call.reply(self.read_causes(&call)?)
-            }
+            ShardRequest::CauseQuery(call) => call.reply(self.run_cause_query(&call).await?),
             ShardRequest::StartForwarding(call) => call.reply(self.start_forwarding(&call.site)?),
             ShardRequest::RelayLiveCounts(call) => call.reply(self.relay(&call.0)),
             ShardRequest::AddRejections(call) => call.reply(self.add_rejections(&call.0)?),
@@ -99,7 +95,7 @@ impl Shard {
             ShardRequest::TrafficQuery(call) => call.reply(self.read_traffic(&call)?),
             ShardRequest::SetMonitoring(call) => call.reply(self.set_monitoring(call.is_on)?),
             ShardRequest::Wake(call) => {
-                self.maintain().await?;
+                self.maintain(true).await?;
                 if let Some(site) = &call.coordinated_site {
                     self.run_cron(site).await?;
                 }

@@ -1,14 +1,16 @@
 //! Calls of the shards of a site. The coordinator is the first one: it holds what concerns the whole site.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::StreamExt;
 use futures_util::stream;
-use ledger::{HourlyLimitCounts, QueryResult, SeriesQuery, shard_name};
+use ledger::{Admission, HourlyLimitCounts, QueryResult, SeriesQuery, shard_name};
 use wire::{ApiError, ShardCoverage};
 use worker::js_sys::Uint8Array;
 use worker::{Env, Error, Method, Request, RequestInit, Stub, WebSocket};
 
+use crate::clock::now;
 use crate::config::Config;
 use crate::deadline::with_deadline;
 use crate::response::HandlerError;
@@ -116,6 +118,7 @@ pub(crate) async fn read_all<C: ShardCall<Reply: Merge + Default> + Clone>(
     site: &str,
     request: C,
 ) -> Result<SiteRead<C::Reply>, HandlerError> {
+    let _admission = AdmittedRead::admit().ok_or(ApiError::Unavailable { component: "ledger" })?;
     let (mut merged, mut unanswered) = (None::<C::Reply>, BTreeSet::new());
     let mut first_failure = None;
     let requests = config.shards_of(site).indices().map(|shard| (shard, request.clone()));
@@ -137,6 +140,25 @@ pub(crate) async fn read_all<C: ShardCall<Reply: Merge + Default> + Clone>(
         (None, Some(failure)) => Err(failure),
         (None, None) => Err(ApiError::Unavailable { component: "ledger" }.into()),
     }
+}
+
+/// A read of this isolate, which ends when it is dropped.
+struct AdmittedRead(u64);
+
+impl AdmittedRead {
+    fn admit() -> Option<Self> {
+        ADMISSION.with_borrow_mut(|admission| admission.admit(now())).map(Self)
+    }
+}
+
+impl Drop for AdmittedRead {
+    fn drop(&mut self) {
+        ADMISSION.with_borrow_mut(|admission| admission.leave(self.0));
+    }
+}
+
+thread_local! {
+    static ADMISSION: RefCell<Admission> = const { RefCell::new(Admission::new()) };
 }
 
 /// Sends a request to the coordinator of a site.

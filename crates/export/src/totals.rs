@@ -59,7 +59,31 @@ impl Totals {
         Ok(totals)
     }
 
-    /// Encodes one row per route, so that rows stay small and only changed ones need to be written.
+    /// Encodes the stored rows, each with the totals of some routes: the platform bills a row whatever its size, and only
+    /// changed ones need to be written.
+    ///
+    /// # Errors
+    /// Fails if serialization fails.
+    pub fn to_packed_rows(&self) -> Result<Vec<Vec<u8>>, CodecError> {
+        let rows: Vec<(String, Vec<u8>)> = self.to_rows()?.into_iter().collect();
+        let pack = |routes: &[(String, Vec<u8>)]| {
+            postcard::to_extend(routes, vec![PACK_VERSION]).map_err(|_| CodecError)
+        };
+        rows.chunks(ROUTES_PER_ROW).map(pack).collect()
+    }
+
+    /// Decodes the routes of a stored row, for [`from_rows`](Self::from_rows).
+    ///
+    /// # Errors
+    /// Fails on malformed bytes and on an unsupported stored version.
+    pub fn unpack_row(bytes: &[u8]) -> Result<Vec<(String, Vec<u8>)>, CodecError> {
+        match bytes.split_first() {
+            Some((&PACK_VERSION, routes)) => postcard::from_bytes(routes).map_err(|_| CodecError),
+            _ => Err(CodecError),
+        }
+    }
+
+    /// Encodes one row per route.
     ///
     /// # Errors
     /// Fails if serialization fails.
@@ -149,6 +173,9 @@ const MAX_ROUTES: usize = 200;
 
 /// A route's vitals by device class, and its responses.
 type TotalsRow = (Vec<(Device, Vec<u8>)>, Option<Vec<u8>>);
+const PACK_VERSION: u8 = 1;
+/// A row takes some hundred kilobytes at most.
+const ROUTES_PER_ROW: usize = 32;
 const VERSION: u8 = 1;
 
 #[cfg(test)]

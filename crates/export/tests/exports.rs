@@ -164,6 +164,10 @@ fn every_format_matches_its_golden_file() {
 fn totals_survive_storage_and_transport() {
     let original = totals();
     assert_eq!(Totals::from_rows("shop".into(), START, original.to_rows().unwrap()), Ok(original.clone()));
+    let packed = original.to_packed_rows().unwrap();
+    let routes = packed.iter().flat_map(|row| Totals::unpack_row(row).unwrap());
+    assert_eq!(Totals::from_rows("shop".into(), START, routes), Ok(original.clone()));
+    assert!(Totals::unpack_row(&packed[0][1..]).is_err());
     assert_eq!(Totals::decode(&original.encode().unwrap()), Ok(original.clone()));
     // A row depends on its route only, so that unchanged routes are not written.
     let mut grown = original.clone();

@@ -220,13 +220,13 @@ impl Serialize for FrequentRoutes {
 
 impl RollupPlacement {
     /// Counts a stored cell that is to be rolled up.
-    pub fn count(&mut self, key: &CellKey, cell: &Cell, horizon: &Horizon) {
+    pub fn count(&mut self, key: &CellKey, views_of_cell: u64, horizon: &Horizon) {
         if let Some(into) = key.at_horizon(horizon)
             && into != *key
             && key.labels.route != OTHER_LABEL
         {
             let views = self.0.entry(into.window).or_default().views.entry(into.labels).or_default();
-            *views = views.saturating_add(cell.views);
+            *views = views.saturating_add(views_of_cell);
         }
     }
 
@@ -392,7 +392,7 @@ mod tests {
         let mut placement = RollupPlacement::default();
         for (labels, views) in series {
             let key = CellKey { window: WINDOW, labels: labels.clone() };
-            placement.count(&key, &Cell { views: *views, ..Cell::default() }, &horizon);
+            placement.count(&key, *views, &horizon);
         }
         let placement = placement.assigned(limits);
         let target = |labels: &SeriesLabels| {

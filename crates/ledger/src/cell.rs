@@ -179,6 +179,14 @@ impl Cell {
         Self::decode(bytes).map(|cell| self.subtract(&cell))
     }
 
+    /// Reads the number of views of a stored cell.
+    ///
+    /// # Errors
+    /// Returns an error if the bytes are malformed or of an unsupported version.
+    pub fn encoded_views(bytes: &[u8]) -> Result<u64, CodecError> {
+        StoredCell::decode(bytes).map(|(cell, _)| cell.views)
+    }
+
     /// Reads the number of views, those by network, and the counts against each limit with the name of its metric. The
     /// sketches are skipped.
     pub(crate) fn read_limit_counts(

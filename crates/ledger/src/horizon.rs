@@ -13,8 +13,8 @@ pub struct Horizon {
     pub hours: UnixMillis,
     /// Nothing is kept before this time.
     pub days: UnixMillis,
-    /// Views before this time are in page sums, too. It equals `minutes` once cells from before the introduction
-    /// of page sums are backfilled.
+    /// Views before this time are in page sums, too. It is the start of the day of `minutes` once the days before
+    /// are added to page sums; a release that added hours to them may have left a later hour.
     #[serde(default)]
     pub pages: UnixMillis,
 }
@@ -43,19 +43,37 @@ impl Horizon {
         Some(Window::containing(span, moment))
     }
 
-    /// Returns true once the backfill of page sums is complete.
+    /// Returns true if page sums have every day that is over and no longer has minutes.
     #[must_use]
     pub fn has_all_pages(&self) -> bool {
-        self.pages == self.minutes
+        self.pages >= self.last_page_day()
     }
 
-    /// Returns the horizon after the backfill of the day of `first`, the first cell that is not in page sums.
+    /// Returns true if cells of that span and start are counted there. Others are left of a roll-up that was
+    /// interrupted, and are not read.
     #[must_use]
-    pub fn after_backfilling(&self, first: Option<UnixMillis>) -> Self {
+    pub fn counts_in(&self, span: WindowSpan, start: UnixMillis) -> bool {
+        self.window_at(start).is_some_and(|window| window.span == span)
+    }
+
+    /// Returns the horizon after adding the day of `first` to page sums, the first cell that is not in them.
+    #[must_use]
+    pub fn after_adding_pages(&self, first: Option<UnixMillis>) -> Self {
         let next = first.map(|first| {
             Window::containing(WindowSpan::Day, first).start.saturating_add(WindowSpan::Day.millis())
         });
-        Self { pages: next.map_or(self.minutes, |next| next.min(self.minutes)), ..*self }
+        let last = self.last_page_day().max(self.pages);
+        Self { pages: next.map_or(last, |next| next.min(last)), ..*self }
+    }
+
+    /// Returns the horizon before the last day that page sums have only in part, which is added anew.
+    #[must_use]
+    pub const fn before_partial_page_day(&self) -> Self {
+        Self { pages: Window::containing(WindowSpan::Day, self.pages).start, ..*self }
+    }
+
+    const fn last_page_day(&self) -> UnixMillis {
+        Window::containing(WindowSpan::Day, self.minutes).start
     }
 
     /// Returns the horizon after rolling up everything older than the retention. It moves to the edges of the
@@ -68,7 +86,7 @@ impl Horizon {
         let minutes = self.minutes.max(edge(retention.minute_windows_ms, WindowSpan::Hour));
         Self {
             minutes,
-            pages: if self.has_all_pages() { minutes } else { self.pages },
+            pages: self.pages,
             hours: self.hours.max(edge(retention.hour_windows_ms, WindowSpan::Day)),
             days: self.days.max(edge(retention.day_windows_ms, WindowSpan::Day)),
         }
@@ -146,15 +164,18 @@ mod tests {
     }
 
     #[test]
-    fn a_backfill_moves_a_day_at_a_time_and_ends_at_the_minutes() {
+    fn page_sums_grow_by_a_day_and_end_with_the_last_whole_day_without_minutes() {
         let now = UnixMillis(1_800_000_000_000);
         let horizon = Horizon::default().advanced(&Retention::default(), now);
+        let day = |moment| Window::containing(WindowSpan::Day, moment).start;
         let first = now.saturating_sub(5 * WindowSpan::Day.millis());
-        let next_day =
-            Window::containing(WindowSpan::Day, first).start.saturating_add(WindowSpan::Day.millis());
-        let started = Horizon { pages: UnixMillis(0), ..horizon };
-        assert_eq!(started.after_backfilling(Some(first)), Horizon { pages: next_day, ..horizon });
-        assert_eq!(started.after_backfilling(Some(now)), horizon, "never beyond the minutes");
-        assert_eq!(started.after_backfilling(None), horizon);
+        let pages_after = |first| horizon.after_adding_pages(first).pages;
+        assert_eq!(pages_after(Some(first)), day(first).saturating_add(WindowSpan::Day.millis()));
+        assert_eq!([pages_after(Some(now)), pages_after(None)], [day(horizon.minutes); 2]);
+        assert!(!horizon.has_all_pages() && horizon.after_adding_pages(None).has_all_pages());
+        assert_eq!(
+            horizon.after_adding_pages(Some(first)),
+            Horizon { pages: pages_after(Some(first)), ..horizon }
+        );
     }
 }

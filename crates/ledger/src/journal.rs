@@ -13,6 +13,7 @@
 
 mod adoption;
 mod codec;
+mod commit_window;
 mod error;
 mod fold_plan;
 mod index;
@@ -21,6 +22,7 @@ mod state;
 mod sweep;
 
 pub use self::adoption::{AdoptedRows, EarlierView};
+pub use self::commit_window::CommitWindow;
 pub use self::error::JournalError;
 pub use self::fold_plan::{FoldPlan, MergedViews};
 pub use self::index::HashKey;

@@ -2,12 +2,12 @@
 //! For each page and day with views, the sum from the start of the block of days up to that day is stored beside
 //! the cells. Any range of whole days is then exactly one sum minus another, because cells are integers.
 //!
-//! A view is in the sum of its page once its cell is no longer a minute; corrections and roll-ups delta cells
-//! and sums in one step. Minutes are summed up in memory by `minute_rollup`.
+//! A day is added to the sums of its pages once it is over, because each change of a sum is a row; corrections and
+//! roll-ups change cells and sums in one step. What came after is summed up in memory by `recent_rollup`.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use wire::{UnixMillis, WindowSpan};
+use wire::{CodecError, UnixMillis, WindowSpan};
 
 use crate::cell::Cell;
 use crate::cell_key::CellKey;
@@ -21,10 +21,10 @@ use wire::sorting::CollectOrdered;
 pub struct PageDeltas {
     /// Changes of stored sums.
     pub(crate) days: BTreeMap<PageKey, PageDelta>,
-    /// Changes of minutes, which have no stored sums; `None` without a roll-up of minutes.
-    pub(crate) minutes: Option<BTreeMap<PageKey, PageDelta>>,
-    /// The latest changed minute.
-    pub(crate) latest_minute: UnixMillis,
+    /// Changes of recent windows, which have no stored sums; `None` without a roll-up of them.
+    pub(crate) recent: Option<BTreeMap<PageKey, PageDelta>>,
+    /// The latest changed window.
+    pub(crate) latest: UnixMillis,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -57,8 +57,7 @@ impl PageDeltas {
         }
     }
 
-    /// Records a cell that was rolled up into another or deleted. A cell of minutes is added to its page; a cell
-    /// whose route changed moves to another page.
+    /// Records a cell that was rolled up into another or deleted. A cell whose route changed moves to another page.
     pub(crate) fn record_rollup(
         &mut self,
         from: &CellKey,
@@ -67,7 +66,7 @@ impl PageDeltas {
         horizon: &Horizon,
     ) {
         let is_minute = from.window.span == WindowSpan::Minute;
-        if !is_minute && into.is_none_or(|into| from.labels.route == into.labels.route) {
+        if into.map_or(!is_minute, |into| from.labels.route == into.labels.route) {
             return;
         }
         if let Some(delta) = into.and_then(|into| self.delta_for(into, horizon)) {
@@ -78,21 +77,23 @@ impl PageDeltas {
         }
     }
 
-    /// Adds a cell from before the introduction of page sums.
-    pub fn backfill(&mut self, key: &CellKey, cell: &Cell) {
-        if let Some(key) = PageKey::from_cell_key(key) {
-            self.days.entry(key).or_default().added.merge(cell);
+    /// Adds a stored cell of a day that is added to page sums.
+    ///
+    /// # Errors
+    /// Returns an error if the bytes are malformed or of an unsupported version.
+    pub fn add_to_day(&mut self, key: &CellKey, cell: &[u8]) -> Result<(), CodecError> {
+        match PageKey::from_cell_key(key) {
+            Some(key) => self.days.entry(key).or_default().added.merge_encoded(cell),
+            None => Ok(()),
         }
     }
 
     fn delta_for(&mut self, key: &CellKey, horizon: &Horizon) -> Option<&mut PageDelta> {
-        let changes = match key.window.span {
-            WindowSpan::Minute => {
-                self.latest_minute = self.latest_minute.max(key.window.start);
-                self.minutes.as_mut()?
-            }
-            _ if key.window.start < horizon.pages => &mut self.days,
-            _ => return None,
+        let changes = if key.window.start < horizon.pages {
+            &mut self.days
+        } else {
+            self.latest = self.latest.max(key.window.start);
+            self.recent.as_mut()?
         };
         Some(changes.entry(PageKey::from_cell_key(key)?).or_default())
     }
@@ -116,6 +117,21 @@ impl PageDeltas {
         let key_on = |day| PageKey { page: first.page.clone(), day };
         let before = sums.range(key_on(first.block_start())..key_on(first.day)).next_back();
         sums.range(key_on(before.map_or(first.day, |(key, _)| key.day))..key_on(first.block_end()))
+    }
+
+    /// Splits the changes of stored sums into parts of about that many; the changes of a page stay together.
+    #[must_use]
+    pub fn into_parts(self, size: usize) -> Vec<Self> {
+        let (mut parts, mut part) = (Vec::new(), Self::default());
+        for (key, delta) in self.days {
+            let is_full = part.days.len() >= size;
+            if is_full && part.days.last_key_value().is_some_and(|(last, _)| last.page != key.page) {
+                parts.push(std::mem::take(&mut part));
+            }
+            part.days.insert(key, delta);
+        }
+        parts.push(part);
+        parts
     }
 
     /// Applies the changes to `sums`, the stored ones of [`sums_to_load`](Self::sums_to_load).

@@ -12,7 +12,7 @@ impl SeriesQuery {
     pub fn estimated_rows(&self, retention: &Retention, now: UnixMillis) -> u64 {
         let horizon = Horizon::default().advanced(retention, now);
         let plan = self.plan(&horizon);
-        let ranges = plan.cells.iter().chain(&plan.minutes);
+        let ranges = plan.cells.iter().chain(&plan.recent);
         let windows: u64 = ranges.map(|(from, to)| windows_between(&horizon, *from, (*to).min(now))).sum();
         let blocks = plan.days.map_or(0, |days| days.block_ranges().fold(0, |count: u64, _| count + 1));
         windows.saturating_mul(ROWS_PER_WINDOW).saturating_add(blocks.saturating_mul(ROWS_PER_BLOCK))

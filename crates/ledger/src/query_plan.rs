@@ -33,8 +33,8 @@ pub struct QueryPlan {
     pub days: Option<DayRange>,
     /// Ranges of cells by the start of their windows; the ends are exclusive.
     pub cells: Vec<(UnixMillis, UnixMillis)>,
-    /// A range of minute cells, which the roll-up of minutes may answer instead.
-    pub minutes: Option<(UnixMillis, UnixMillis)>,
+    /// The range after page sums, which the roll-up of recent windows may answer instead of cells.
+    pub recent: Option<(UnixMillis, UnixMillis)>,
 }
 
 impl DayRange {
@@ -65,13 +65,13 @@ impl SeriesQuery {
             to => day(to),
         };
         if from >= to || !self.is_answerable_by_pages() {
-            return QueryPlan { days: None, cells: vec![(self.from, self.to)], minutes: None };
+            return QueryPlan { days: None, cells: vec![(self.from, self.to)], recent: None };
         }
         let (head, rest) = ((self.from, from), (to, self.to));
         let days = Some(DayRange { from, to });
-        match to == horizon.minutes {
-            true => QueryPlan { days, cells: vec![head], minutes: Some(rest) },
-            false => QueryPlan { days, cells: vec![head, rest], minutes: None },
+        match to == horizon.pages && horizon.has_all_pages() {
+            true => QueryPlan { days, cells: vec![head], recent: Some(rest) },
+            false => QueryPlan { days, cells: vec![head, rest], recent: None },
         }
     }
 

@@ -143,7 +143,7 @@ proptest! {
     ) {
         let mut shard = TestShard { retention: Retention::from_days(retention_days), ..TestShard::with_limits(limits) };
         let (mut now, mut is_old, mut left) = (T0, is_old, sends.iter());
-        for (sends, later, backfills) in steps {
+        for (sends, later, adds_pages) in steps {
             for send in left.by_ref().take(sends) {
                 shard.receive_at(send, view_start(send.view).saturating_add(hours[usize::from(send.view)] * WindowSpan::Hour.millis()));
             }
@@ -153,13 +153,13 @@ proptest! {
             if std::mem::take(&mut is_old) {
                 (shard.sums, shard.horizon.pages) = Default::default();
             }
-            if backfills && !shard.horizon.has_all_pages() {
-                shard.backfill();
+            if adds_pages && !shard.horizon.has_all_pages() {
+                shard.add_page_day();
             }
             for query in &queries {
                 let by_cells = shard.answer_from_cells(query);
-                prop_assert_eq!(&shard.answer_from_pages(query, &shard.minute_rollup), &by_cells, "{:?} {:?}", query, shard.horizon);
-                prop_assert_eq!(&shard.answer_from_pages(query, &shard.fresh_minute_rollup()), &by_cells, "{:?} {:?}", query, shard.horizon);
+                prop_assert_eq!(&shard.answer_from_pages(query, &shard.recent_rollup), &by_cells, "{:?} {:?}", query, shard.horizon);
+                prop_assert_eq!(&shard.answer_from_pages(query, &shard.fresh_recent_rollup()), &by_cells, "{:?} {:?}", query, shard.horizon);
             }
         }
     }
@@ -243,22 +243,23 @@ fn the_page_law_detects_a_missing_correction() {
         shard.receive(&SentBeacon { view: 0, seq: 0, record: view_record(900, None, 0, 0, 1) });
         shard.fold(2000);
         shard.roll_up(T0.saturating_add(2 * WindowSpan::Day.millis()));
+        shard.add_page_days();
         assert_eq!(shard.sums.len(), 1, "the view is in the sum of its page");
-        assert_eq!(shard.answer_from_pages(&query, &shard.minute_rollup), shard.answer_from_cells(&query));
+        assert_eq!(shard.answer_from_pages(&query, &shard.recent_rollup), shard.answer_from_cells(&query));
         let sums = shard.sums.clone();
         shard.receive(&SentBeacon { view: 0, seq: 1, record: view_record(2400, None, 0, 0, 1) });
         shard.fold(2000);
         if misses_correction {
             shard.sums = sums;
         }
-        let answer = shard.answer_from_pages(&query, &shard.minute_rollup);
+        let answer = shard.answer_from_pages(&query, &shard.recent_rollup);
         assert_eq!(answer == shard.answer_from_cells(&query), !misses_correction);
     }
 }
 
-/// The comparison detects a roll-up of minutes that misses a fold.
+/// The comparison detects a roll-up of recent windows that misses a fold.
 #[test]
-fn the_minute_law_detects_a_missed_fold() {
+fn the_recent_law_detects_a_missed_fold() {
     let query = SeriesQuery {
         from: T0.saturating_sub(3 * WindowSpan::Day.millis()),
         to: T0.saturating_add(WindowSpan::Hour.millis()),
@@ -272,15 +273,16 @@ fn the_minute_law_detects_a_missed_fold() {
     shard.receive(&SentBeacon { view: 0, seq: 0, record: view_record(900, None, 0, 0, 1) });
     shard.fold(2000);
     shard.roll_up(T0);
-    assert!(query.plan(&shard.horizon).minutes.is_some(), "the query includes minutes");
-    let stale_rollup = shard.minute_rollup.clone();
+    shard.add_page_days();
+    assert!(query.plan(&shard.horizon).recent.is_some(), "the query includes recent windows");
+    let stale_rollup = shard.recent_rollup.clone();
     shard.receive(&SentBeacon { view: 0, seq: 1, record: view_record(2400, None, 0, 0, 1) });
     shard.fold(2000);
-    assert_eq!(shard.answer_from_pages(&query, &shard.minute_rollup), shard.answer_from_cells(&query));
+    assert_eq!(shard.answer_from_pages(&query, &shard.recent_rollup), shard.answer_from_cells(&query));
     assert_ne!(shard.answer_from_pages(&query, &stale_rollup), shard.answer_from_cells(&query));
-    // A query that ends before the latest minute is answered from cells.
+    // A query that ends before the latest window is answered from cells.
     let earlier = SeriesQuery { to: T0.saturating_sub(1), ..query };
-    assert!(!shard.minute_rollup.try_answer(&earlier, &mut QueryResult::default()));
+    assert!(!shard.recent_rollup.try_answer(&earlier, &mut QueryResult::default()));
     assert_eq!(shard.answer_from_pages(&earlier, &stale_rollup), shard.answer_from_cells(&earlier));
 }
 

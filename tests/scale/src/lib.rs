@@ -2,13 +2,18 @@
 //! shard folds, rolls up and queries with the ledger's own code, keeps encoded bytes as the Worker does, and counts
 //! rows read and written.
 
+pub mod design;
+pub mod pack_rows;
+pub mod price;
 pub mod reported_site;
+
+use self::pack_rows::PackRows;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use ledger::{
     BlockRange, CardinalityGuard, CardinalityLimits, Cell, CellEffect, CellKey, ClientInfo, FoldedView,
-    FrequentRoutes, Horizon, MetricLimits, MinuteRollup, PageDeltas, PageEffect, PageKey, QueryResult,
+    FrequentRoutes, Horizon, MetricLimits, PageDeltas, PageEffect, PageKey, QueryResult, RecentRollup,
     Retention, RollupPlacement, RouteTemplates, SeriesLabels, SeriesQuery, UnfoldedView, ViewRecord,
     cells_to_load, fold, roll_up,
 };
@@ -135,10 +140,12 @@ pub struct SimulatedShard {
     pub sums: BTreeMap<PageKey, Vec<u8>>,
     /// The horizon of the roll-up.
     pub horizon: Horizon,
-    /// The number of views in one fold.
+    /// The rows of packs; `None` if each cell is a row.
+    pub packs: Option<PackRows>,
+    /// The number of views in one slice of a fold.
     pub fold_block: usize,
     /// The roll-up of minutes, from the first query on.
-    pub minute_rollup: Option<MinuteRollup>,
+    pub recent_rollup: Option<RecentRollup>,
     guard: CardinalityGuard,
     limits: CardinalityLimits,
 }
@@ -161,8 +168,9 @@ impl SimulatedShard {
             cells,
             sums,
             horizon,
-            fold_block: 500,
-            minute_rollup: None,
+            packs: None,
+            fold_block: 250,
+            recent_rollup: None,
             guard: CardinalityGuard::new(limits, FrequentRoutes::default()),
             limits,
         }
@@ -185,9 +193,9 @@ impl SimulatedShard {
                 self.guard.load_window(window, series);
             }
             let cells = self.load(cells_to_load(&block, &self.guard, &self.horizon), &mut rows);
-            let mut pages = PageDeltas::for_minute_rollup(self.minute_rollup.as_ref());
+            let mut pages = PageDeltas::for_recent_rollup(self.recent_rollup.as_ref());
             let effects = fold(block, cells, &mut self.guard, &self.horizon, &limits, &mut pages);
-            self.apply(effects, &mut rows);
+            self.apply(effects, false, &mut rows);
             self.apply_page_deltas(pages, &mut rows);
         }
         rows
@@ -209,20 +217,48 @@ impl SimulatedShard {
             .map(|(key, bytes)| (key.clone(), decode_cell(bytes)))
             .collect();
         let mut placement = RollupPlacement::default();
-        old.iter().for_each(|(key, cell)| placement.count(key, cell, &after));
+        old.iter().for_each(|(key, cell)| placement.count(key, cell.views, &after));
         let placement = placement.assigned(self.limits);
         // Each cell is read twice: to rank the series, and to move it.
         rows.read += 2 * old.len() as u64;
-        for block in old.chunks(500) {
+        for block in old.chunks(250) {
             let into = block.iter().filter_map(|(key, _)| key.rollup_target(&placement, &after)).collect();
             let cells = self.load(into, &mut rows);
-            let mut pages = PageDeltas::for_minute_rollup(self.minute_rollup.as_ref());
+            let mut pages = PageDeltas::for_recent_rollup(self.recent_rollup.as_ref());
             let effects = roll_up(block.to_vec(), cells, &placement, &after, &mut pages);
-            self.apply(effects, &mut rows);
+            self.apply(effects, true, &mut rows);
             self.apply_page_deltas(pages, &mut rows);
         }
         self.guard.decay();
         self.horizon = after;
+        if let Some(packs) = &mut self.packs {
+            for (span, end) in WindowSpan::ALL.into_iter().zip([after.minutes, after.hours, after.days]) {
+                packs.remove_before(span, end, &mut rows);
+            }
+        }
+        rows
+    }
+
+    /// Adds the days that are over to page sums.
+    pub fn add_page_days(&mut self) -> RowCounts {
+        let mut rows = RowCounts::default();
+        while !self.horizon.has_all_pages() {
+            let is_left = |(key, _): &(&CellKey, &Vec<u8>)| {
+                key.window.span != WindowSpan::Minute && key.window.start >= self.horizon.pages
+            };
+            let first = self.cells.iter().filter(is_left).map(|(key, _)| key.window.start).min();
+            let after = self.horizon.after_adding_pages(first);
+            let mut pages = PageDeltas::default();
+            for (key, bytes) in self.cells.iter().filter(is_left) {
+                if key.window.start < after.pages {
+                    pages.add_to_day(key, bytes).expect(OWN_BYTES);
+                    rows.read += 1;
+                }
+            }
+            self.apply_page_deltas(pages, &mut rows);
+            self.horizon = after;
+            self.recent_rollup = None;
+        }
         rows
     }
 
@@ -234,19 +270,20 @@ impl SimulatedShard {
         for range in plan.days.into_iter().flat_map(ledger::DayRange::block_ranges) {
             self.query_pages(query, range, &mut groups, &mut rows);
         }
-        let minutes = plan.minutes.filter(|_| {
-            let rollup = self.minute_rollup.get_or_insert_with(|| {
-                let mut rollup = MinuteRollup::default();
-                for (key, bytes) in self.cells.iter().filter(|(key, _)| key.window.span == WindowSpan::Minute)
+        let recent = plan.recent.filter(|_| {
+            let rollup = self.recent_rollup.get_or_insert_with(|| {
+                let mut rollup = RecentRollup::default();
+                for (key, bytes) in
+                    self.cells.iter().filter(|(key, _)| key.window.start >= self.horizon.pages)
                 {
-                    rollup.add(key, &decode_cell(bytes));
+                    rollup.add(key, bytes, &self.horizon).expect(OWN_BYTES);
                     rows.read += 1;
                 }
                 rollup
             });
             !rollup.try_answer(query, &mut groups)
         });
-        for (from, to) in plan.cells.into_iter().chain(minutes) {
+        for (from, to) in plan.cells.into_iter().chain(recent) {
             for span in WindowSpan::ALL {
                 let window = Window::containing(span, from);
                 let from = self.cells.range(first_key(window)..);
@@ -312,7 +349,7 @@ impl SimulatedShard {
     }
 
     fn apply_page_deltas(&mut self, pages: PageDeltas, rows: &mut RowCounts) {
-        self.minute_rollup.iter_mut().for_each(|rollup| rollup.apply(&pages));
+        self.recent_rollup.iter_mut().for_each(|rollup| rollup.apply(&pages));
         let mut sums = BTreeMap::new();
         for first in pages.first_changed_days() {
             let all = PageDeltas::sums_to_load(&first, &self.sums);
@@ -328,16 +365,23 @@ impl SimulatedShard {
         }
     }
 
-    fn apply(&mut self, effects: Vec<CellEffect>, rows: &mut RowCounts) {
+    fn apply(&mut self, effects: Vec<CellEffect>, is_rollup: bool, rows: &mut RowCounts) {
+        let cell_rows = match &mut self.packs {
+            Some(packs) => {
+                packs.apply(&effects, is_rollup, rows);
+                0
+            }
+            None => 1,
+        };
         for effect in effects {
             match effect {
                 CellEffect::Store(key, cell) => {
                     self.cells.insert(key, cell.encode().expect("encodable"));
-                    rows.written += 1;
+                    rows.written += cell_rows;
                 }
                 CellEffect::Remove(key) => {
                     self.cells.remove(&key);
-                    rows.written += 1;
+                    rows.written += cell_rows;
                 }
                 CellEffect::MarkFolded(_, FoldedView { .. }) => {}
             }

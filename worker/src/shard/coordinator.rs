@@ -1,7 +1,7 @@
 //! The coordinator of a site: its first shard. It reads the other shards, evaluates the site and sends what others are
 //! to receive; each of these has a file of its own.
 
-use ledger::{HourlyLimitCounts, QueryResult, SeriesQuery};
+use ledger::{HourlyLimitCounts, QueryResult, SeriesQuery, TurnKind};
 use traffic::{TrafficStats, TrafficWindows};
 use wire::WindowSpan;
 use worker::{Error, Result};
@@ -106,15 +106,15 @@ impl Shard {
         config: &Config,
         query: &SeriesQuery,
     ) -> Result<QueryResult> {
-        self.fold(budgets::MAX_AGE_MS).await?;
         let request = RunQuery { query: query.clone(), with_latest_budgets: false };
-        self.merge_with_others(site, config, request, self.query_local(query)?).await
+        let own = self.run_query(TurnKind::Maintenance, query, budgets::MAX_AGE_MS).await?;
+        self.merge_with_others(site, config, request, own).await
     }
 
     /// Reads the views of the last days against their limits from all shards.
     pub(super) async fn site_limit_counts(&self, site: &str, config: &Config) -> Result<HourlyLimitCounts> {
-        self.fold(budgets::MAX_AGE_MS).await?;
-        self.merge_with_others(site, config, ReadLimitCounts, self.limit_counts()?).await
+        let own = self.read_limit_counts(TurnKind::Maintenance).await?;
+        self.merge_with_others(site, config, ReadLimitCounts, own).await
     }
 
     /// Reads the statistics of responses from all shards.

@@ -10,7 +10,9 @@ use wire::live::LiveDelta;
 use worker::wasm_bindgen::prelude::wasm_bindgen;
 use worker::{Error, Result, SqlStorageValue};
 
-use super::object::{FOLD_DELAY_MS, Shard};
+use super::object::Shard;
+use super::sample_export::SampleBudget;
+use super::turn::Turn;
 use crate::clock::{now, random_seed};
 use crate::sql::{from_sql_integer, to_sql_integer, unsupported_row};
 
@@ -31,17 +33,37 @@ impl Shard {
                 return false;
             }
         }
-        let folds_at = now().saturating_add(FOLD_DELAY_MS);
-        let maintenance_at = self.maintenance_at.get();
-        if maintenance_at > folds_at || maintenance_at == UnixMillis(0) {
-            self.maintenance_at.set(folds_at);
-            self.alarm.wake_by(folds_at, "folding");
-        }
+        self.schedule_folding();
         true
+    }
+
+    /// Returns the milliseconds for which a commit that begins with these rows collects more.
+    pub fn commit_delay(&self, rows: usize, is_awaited: bool) -> u32 {
+        let mut window = self.commit_window.get();
+        let delay = window.delay_ms(rows, is_awaited, now());
+        self.commit_window.set(window);
+        delay
     }
 }
 
 impl Shard {
+    fn schedule_folding(&self) {
+        if self.is_maintaining.get() {
+            return;
+        }
+        let folds_by = self.with_journal(|journal| Ok(journal.folds_by(now()))).unwrap_or_else(|_| now());
+        let maintenance_at = self.maintenance_at.get();
+        if maintenance_at > folds_by || maintenance_at == UnixMillis(0) {
+            self.maintenance_at.set(folds_by);
+            self.alarm.wake_by(folds_by, "folding");
+        }
+    }
+
+    /// Returns true if so many views wait that they are to be folded at once.
+    pub(super) fn waits_to_be_folded(&self) -> Result<bool> {
+        self.with_journal(|journal| Ok(journal.folds_by(now()) <= now()))
+    }
+
     /// Appends rows, and returns the counts of their new views for live listeners.
     fn append(&self, rows: &str) -> Result<Option<LiveDelta>> {
         self.ensure_open()?;
@@ -216,18 +238,27 @@ impl Shard {
     }
 
     /// Deletes settled views, once no earlier journal is left.
-    pub(super) async fn sweep_journal(&self) -> Result<()> {
-        self.index_journal().await?;
-        if !self.earlier_journals.borrow().is_empty() {
-            return Ok(());
+    pub(super) async fn sweep_journal(&self, turn: &Turn<'_>) -> Result<()> {
+        self.index_journal(turn).await?;
+        let mut samples = SampleBudget::default();
+        while self.earlier_journals.borrow().is_empty() && self.sweep_slice(&mut samples)? {
+            turn.pause().await?;
         }
+        self.export_samples(samples)
+    }
+
+    /// Deletes the next settled views, and returns false if there are none.
+    fn sweep_slice(&self, samples: &mut SampleBudget) -> Result<bool> {
         self.with_journal(|journal| {
             let sweep = journal.prepare_sweep(
                 now(),
-                self.row_times("SELECT block, at FROM journal ORDER BY block LIMIT 20000")?,
-                self.row_times("SELECT fold, at FROM folded ORDER BY fold LIMIT 20000")?,
+                self.row_times("SELECT block, at FROM journal ORDER BY block LIMIT 500")?,
+                self.row_times("SELECT fold, at FROM folded ORDER BY fold LIMIT 25")?,
             );
-            self.export_settled_views(journal, sweep.folds_through)?;
+            if (sweep.blocks_through, sweep.folds_through) == (0, 0) {
+                return Ok(false);
+            }
+            self.choose_samples(journal, sweep.folds_through, samples)?;
             for (statement, through) in [
                 ("DELETE FROM journal WHERE block <= ?", sweep.blocks_through),
                 ("DELETE FROM folded WHERE fold <= ?", sweep.folds_through),
@@ -235,7 +266,7 @@ impl Shard {
                 self.sql().exec(statement, vec![to_sql_integer(through)])?;
             }
             journal.swept(&sweep);
-            Ok(())
+            Ok(true)
         })
     }
 

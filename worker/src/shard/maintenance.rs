@@ -1,43 +1,92 @@
 //! Periodic work of a shard, by its alarm.
 
+use ledger::TurnKind;
 use worker::Result;
 
-use super::object::{ADOPTION_DELAY_MS, FOLD_DELAY_MS, NEVER, ROLLUP_DELAY_MS, SWEEP_DELAY_MS, Shard};
+use super::object::{ADOPTION_DELAY_MS, NEVER, ROLLUP_DELAY_MS, SWEEP_DELAY_MS, Shard};
 use crate::budgets;
+use crate::clock::now;
 use crate::sql::from_sql_integer;
 
 impl Shard {
-    /// Deletes settled views, folds, rolls up, deletes what has expired, and schedules the next maintenance.
-    pub(super) async fn maintain(&self) -> Result<()> {
-        self.maintenance_at.set(NEVER);
-        // Before anything is written, so that a full database becomes usable again.
-        self.sweep_journal().await?;
-        if !self.try_fold(budgets::MAX_AGE_MS).await? {
-            return self.schedule_maintenance(ADOPTION_DELAY_MS).await;
+    /// Folds; and if it is due, deletes settled views, rolls up, deletes what has expired. Schedules the next
+    /// maintenance. Commits do not schedule any meanwhile.
+    pub(super) async fn maintain(&self, is_cron: bool) -> Result<()> {
+        self.is_maintaining.set(true);
+        let done = self.maintain_tables(is_cron).await;
+        self.is_maintaining.set(false);
+        // After an error, the next commit schedules it.
+        self.maintenance_at.set(if done.is_ok() { NEVER } else { wire::UnixMillis(0) });
+        let mut delay = done?;
+        if self.waits_to_be_folded()? {
+            delay = delay.map(|_| 0);
         }
-        self.roll_up()?;
-        let has_more = self.backfill_page_rollups()?;
+        match delay {
+            Some(delay) => self.schedule_maintenance(delay).await,
+            // Everything is rolled up into days: the object sleeps until the next beacon.
+            None => Ok(()),
+        }
+    }
+
+    /// Returns the delay of the next maintenance.
+    async fn maintain_tables(&self, is_cron: bool) -> Result<Option<u64>> {
+        let budgets = self.active_budgets(budgets::MAX_AGE_MS).await?.budgets;
+        let turn = self.take_turn(TurnKind::Maintenance).await?;
+        let until_sweep = self.sweep_at.get().saturating_sub(now().0).0;
+        if until_sweep > 0 && !is_cron {
+            let is_folded = self.try_fold(&turn, &budgets).await?;
+            return Ok(Some(if is_folded { until_sweep } else { ADOPTION_DELAY_MS }));
+        }
+        // Before anything is written, so that a full database becomes usable again.
+        self.sweep_journal(&turn).await?;
+        if !self.try_fold(&turn, &budgets).await? {
+            return Ok(Some(ADOPTION_DELAY_MS));
+        }
+        self.roll_up(&turn).await?;
+        drop(turn);
+        let has_more = self.add_page_days().await?;
         self.expire_causes()?;
         self.roll_up_traffic()?;
         self.expire_rejections()?;
+        if has_more {
+            return Ok(Some(ADOPTION_DELAY_MS));
+        }
+        self.sweep_at.set(now().saturating_add(SWEEP_DELAY_MS));
+        Ok(match self.has_views_and_short_windows()? {
+            (true, _) => Some(SWEEP_DELAY_MS),
+            (false, true) => Some(ROLLUP_DELAY_MS),
+            (false, false) => None,
+        })
+    }
+
+    /// Adds days that are over to page sums, and returns true if some are left for the next event.
+    async fn add_page_days(&self) -> Result<bool> {
+        let mut cells = 0_usize;
+        while cells <= MAX_ADDED_CELLS {
+            let turn = self.take_turn(TurnKind::Maintenance).await?;
+            match self.add_page_day(&turn).await? {
+                Some(more) => cells = cells.saturating_add(more),
+                None => return Ok(false),
+            }
+        }
+        Ok(true)
+    }
+
+    fn has_views_and_short_windows(&self) -> Result<(bool, bool)> {
         let mut rest = self
             .sql()
             .exec(
-                "SELECT EXISTS (SELECT 1 FROM journal) OR EXISTS (SELECT 1 FROM folded), EXISTS (SELECT 1 FROM cells WHERE span < 2)
-                 OR EXISTS (SELECT 1 FROM traffic WHERE span < 2)",
+                "SELECT EXISTS (SELECT 1 FROM journal) OR EXISTS (SELECT 1 FROM folded),
+                 EXISTS (SELECT 1 FROM packs WHERE span < 2) OR EXISTS (SELECT 1 FROM traffic WHERE span < 2)",
                 None,
             )?
             .raw();
-        let (views, cells) = match rest.next().transpose()?.as_deref() {
+        Ok(match rest.next().transpose()?.as_deref() {
             Some([views, cells]) => (from_sql_integer(views) != Some(0), from_sql_integer(cells) != Some(0)),
             _ => (true, true),
-        };
-        match (views, cells) {
-            _ if has_more => self.schedule_maintenance(FOLD_DELAY_MS).await,
-            (true, _) => self.schedule_maintenance(SWEEP_DELAY_MS).await,
-            (false, true) => self.schedule_maintenance(ROLLUP_DELAY_MS).await,
-            // Everything is rolled up into days: the object sleeps until the next beacon.
-            (false, false) => Ok(()),
-        }
+        })
     }
 }
+
+/// Cells in one event; a day more, because it is added as a whole.
+const MAX_ADDED_CELLS: usize = 20_000;

@@ -4,8 +4,9 @@ use std::cell::{Cell as Slot, RefCell};
 use std::rc::Rc;
 
 use budget::Budgets;
+use ledger::journal::CommitWindow;
 use ledger::journal::Journal;
-use ledger::{BudgetHistory, CardinalityGuard, MinuteRollup, Retention, TokenClaims};
+use ledger::{BudgetHistory, CardinalityGuard, RecentRollup, Retention, TokenClaims, Turns};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use wire::UnixMillis;
@@ -33,6 +34,11 @@ pub struct Shard {
     pub(super) alarm: Rc<AlarmScheduler>,
     /// The next maintenance; 0 while unknown.
     pub(super) maintenance_at: Slot<UnixMillis>,
+    pub(super) is_maintaining: Slot<bool>,
+    /// The next sweep and roll-up; 0 while unknown.
+    pub(super) sweep_at: Slot<UnixMillis>,
+    pub(super) commit_window: Slot<CommitWindow>,
+    pub(super) turns: RefCell<Turns>,
     /// False while beacons are discarded; `None` before it was read.
     pub(super) monitored: Slot<Option<bool>>,
     pub(super) origin_probe: OriginHealthProbe,
@@ -42,12 +48,14 @@ pub struct Shard {
     pub(super) journal: RefCell<Option<Journal>>,
     /// The tables of an earlier version that still have rows of the journal.
     pub(super) earlier_journals: RefCell<Vec<EarlierJournal>>,
+    /// True while the table of cells of an earlier version has rows.
+    pub(super) has_earlier_cells: Slot<bool>,
     /// `None` after a failed write, and then read again.
     pub(super) cardinality: RefCell<Option<CardinalityGuard>>,
     /// The page loads that page tokens were used for.
     pub(super) token_claims: RefCell<TokenClaims>,
     /// `None` after a failed write, and before the first query by page.
-    pub(super) minute_rollup: RefCell<Option<MinuteRollup>>,
+    pub(super) recent_rollup: RefCell<Option<RecentRollup>>,
     pub(super) active_budgets: RefCell<Option<ActiveBudgets>>,
 }
 
@@ -70,8 +78,9 @@ impl Shard {
     /// Makes the object of an isolate, from nothing but its storage.
     pub(super) fn create(state: State, env: Env) -> Self {
         let (live, is_open, maintenance_at, monitored, origin_probe) = Default::default();
-        let (journal, earlier_journals) = Default::default();
-        let (cardinality, token_claims, minute_rollup, active_budgets) = Default::default();
+        let (is_maintaining, sweep_at, commit_window, turns) = Default::default();
+        let (journal, earlier_journals, has_earlier_cells) = Default::default();
+        let (cardinality, token_claims, recent_rollup, active_budgets) = Default::default();
         let alarm = Rc::new(AlarmScheduler::new(state.storage()));
         let push_dispatcher = Rc::new(PushDispatcher::new(state.storage(), env.clone(), Rc::clone(&alarm)));
         let alert_dispatcher = Rc::new(AlertDispatcher::new(state.storage(), env.clone(), Rc::clone(&alarm)));
@@ -83,15 +92,20 @@ impl Shard {
             is_open,
             alarm,
             maintenance_at,
+            is_maintaining,
+            sweep_at,
+            commit_window,
+            turns,
             monitored,
             origin_probe,
             push_dispatcher,
             alert_dispatcher,
             journal,
             earlier_journals,
+            has_earlier_cells,
             cardinality,
             token_claims,
-            minute_rollup,
+            recent_rollup,
             active_budgets,
         }
     }
@@ -148,8 +162,6 @@ impl Shard {
     }
 }
 
-/// Views wait this long until they are folded; a read folds at once.
-pub(super) const FOLD_DELAY_MS: u64 = 10_000;
 /// The adoption of an earlier journal goes on after this time.
 pub(super) const ADOPTION_DELAY_MS: u64 = 1_000;
 /// Journal rows are checked for expiry this often.

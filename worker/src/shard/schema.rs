@@ -41,6 +41,7 @@ impl Shard {
             }
         }
         self.earlier_journals.replace(earlier);
+        self.has_earlier_cells.set(self.has_table("cells")?);
         self.store_fact("schema", &SCHEMA_VERSION)
     }
 
@@ -70,7 +71,11 @@ impl Shard {
     /// event goes on from there. Cells are unchanged.
     pub(super) fn adopt_earlier_rows(&self) -> Result<bool> {
         let Some(EarlierJournal { table, is_behind }) = self.earlier_journals.borrow().last().cloned() else {
-            return Ok(false);
+            if self.has_earlier_cells.get() && !self.adopt_earlier_cells()? {
+                self.execute(&["DROP TABLE cells"])?;
+                self.has_earlier_cells.set(false);
+            }
+            return Ok(self.has_earlier_cells.get());
         };
         let rows = self.sql().exec(
             &format!(
@@ -105,7 +110,12 @@ impl Shard {
         Ok(true)
     }
 
-    fn has_table(&self, table: &str) -> Result<bool> {
+    /// Returns true while tables of an earlier version have rows.
+    pub(super) fn has_earlier_rows(&self) -> bool {
+        self.has_earlier_cells.get() || !self.earlier_journals.borrow().is_empty()
+    }
+
+    pub(super) fn has_table(&self, table: &str) -> Result<bool> {
         let found = self.sql().exec("SELECT 1 FROM sqlite_master WHERE name = ?", vec![table.into()])?;
         Ok(found.raw().next().transpose()?.is_some())
     }
@@ -115,7 +125,7 @@ impl Shard {
         Ok(query_integer(&self.sql(), query, Vec::new())? == 1)
     }
 
-    fn execute(&self, statements: &[&str]) -> Result<()> {
+    pub(super) fn execute(&self, statements: &[&str]) -> Result<()> {
         statements.iter().try_for_each(|statement| self.sql().exec(statement, None).map(drop))
     }
 }
@@ -149,7 +159,7 @@ fn decode_earlier_view(row: &[SqlStorageValue]) -> Option<EarlierView> {
     })
 }
 
-const SCHEMA_VERSION: u8 = 4;
+const SCHEMA_VERSION: u8 = 5;
 /// The journals of versions 1 to 3, and those that an interrupted migration had put aside.
 const EARLIER_JOURNALS: [&str; 3] = ["views", "views_2", "views_1"];
 /// The number of the last row of version 3 that was counted.
@@ -160,7 +170,8 @@ const ADOPTED_ROWS: usize = 500;
 pub(super) const MAX_ADOPTION_STEPS: usize = 40;
 
 /// A row of `journal` is a commit, and one of `folded` some views as a fold left them; both are in the order of their
-/// numbers, and need no index. Versions 1 to 3 had a row for each view, and updated it.
+/// numbers, and need no index. Versions 1 to 3 had a row for each view, and updated it. A row of `packs` has many cells;
+/// versions 1 to 4 had a row for each, in `cells`.
 const SCHEMA: &[&str] = &[
     "CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
     "CREATE TABLE IF NOT EXISTS journal (block INTEGER PRIMARY KEY, at INTEGER NOT NULL, body BLOB NOT NULL)",
@@ -168,8 +179,8 @@ const SCHEMA: &[&str] = &[
         fold INTEGER PRIMARY KEY, through INTEGER NOT NULL, at INTEGER NOT NULL, keys BLOB NOT NULL,
         body BLOB NOT NULL
      )",
-    "CREATE TABLE IF NOT EXISTS cells (
-        span INTEGER NOT NULL, start INTEGER NOT NULL, series TEXT NOT NULL, cell BLOB NOT NULL,
+    "CREATE TABLE IF NOT EXISTS packs (
+        span INTEGER NOT NULL, start INTEGER NOT NULL, series TEXT NOT NULL, cells BLOB NOT NULL,
         PRIMARY KEY (span, start, series)
      ) WITHOUT ROWID",
     "CREATE TABLE IF NOT EXISTS pages (
@@ -199,8 +210,8 @@ const SCHEMA: &[&str] = &[
         queue TEXT NOT NULL, start INTEGER NOT NULL, revision INTEGER NOT NULL, print TEXT NOT NULL,
         PRIMARY KEY (queue, start)
      ) WITHOUT ROWID",
-    // Exported totals of each route, which only grow.
-    "CREATE TABLE IF NOT EXISTS totals (route TEXT PRIMARY KEY, total BLOB NOT NULL)",
+    // Exported totals of some routes, which only grow.
+    "CREATE TABLE IF NOT EXISTS packed_totals (number INTEGER PRIMARY KEY, totals BLOB NOT NULL)",
     // Hourly series, the baseline of anomalies.
     "CREATE TABLE IF NOT EXISTS hours (
         series TEXT NOT NULL, hour INTEGER NOT NULL, n INTEGER NOT NULL, value REAL NOT NULL,

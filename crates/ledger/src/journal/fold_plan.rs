@@ -237,7 +237,7 @@ fn largest_value(record: &ViewRecord) -> Option<u32> {
 }
 
 /// A slice of this many rows holds no more blocks; it takes some milliseconds.
-const MAX_ROWS: usize = 500;
+const MAX_ROWS: usize = 250;
 const MAX_BYTES: usize = 512 * 1024;
 
 #[cfg(test)]

@@ -208,6 +208,14 @@ impl Journal {
         self.pending.len() as u64
     }
 
+    /// Returns the time by which the waiting views are folded, if nothing asks for them before: soon if they are many,
+    /// otherwise late, because a fold writes some rows however few views it has.
+    #[must_use]
+    pub fn folds_by(&self, now: UnixMillis) -> UnixMillis {
+        let is_large = self.pending_count() >= MAX_WAITING_VIEWS;
+        if is_large { now } else { now.saturating_add(MAX_WAIT_MS) }
+    }
+
     /// Returns the number of the last block.
     #[must_use]
     pub const fn last_block(&self) -> u64 {
@@ -352,8 +360,11 @@ impl Journal {
     }
 }
 
+/// Views wait to be folded until they are this many, or for this time.
+const MAX_WAITING_VIEWS: u64 = 2_000;
+const MAX_WAIT_MS: u64 = 15 * 60_000;
 /// A block holds this many rows and bytes at most, so that a slice of folding stays short and a row of SQLite small.
-const MAX_BLOCK_ROWS: usize = 500;
+const MAX_BLOCK_ROWS: usize = 250;
 const MAX_BLOCK_BYTES: usize = 512 * 1024;
 /// A fold holds this many views at most, because a correction of one reads all of them.
 const MAX_FOLD_VIEWS: usize = 100;

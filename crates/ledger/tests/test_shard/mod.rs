@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 
 use ledger::{
     CardinalityGuard, CardinalityLimits, Cell, CellEffect, CellKey, ClientInfo, DayRange, FoldedView,
-    FrequentRoutes, Group, Horizon, HourlyLimitCounts, LabelGranularity, MetricLimits, MinuteRollup,
-    PageDeltas, PageEffect, PageKey, QueryResult, Retention, RollupPlacement, RouteTemplates, SeriesQuery,
+    FrequentRoutes, Group, Horizon, HourlyLimitCounts, LabelGranularity, MetricLimits, PageDeltas,
+    PageEffect, PageKey, QueryResult, RecentRollup, Retention, RollupPlacement, RouteTemplates, SeriesQuery,
     UnfoldedView, ViewRecord, cells_to_load, fold, roll_up,
 };
 use proptest::prelude::*;
@@ -34,7 +34,7 @@ pub(crate) struct TestShard {
     pub(crate) journal: JournalStore,
     pub(crate) cells: BTreeMap<CellKey, Cell>,
     pub(crate) sums: BTreeMap<PageKey, Cell>,
-    pub(crate) minute_rollup: MinuteRollup,
+    pub(crate) recent_rollup: RecentRollup,
     pub(crate) horizon: Horizon,
     pub(crate) retention: Retention,
     pub(crate) limits: CardinalityLimits,
@@ -78,7 +78,7 @@ impl TestShard {
             self.guard.load_window(window, series.map(|key| key.labels.clone()));
         }
         let cells = self.load(cells_to_load(&dirty, &self.guard, &self.horizon));
-        let mut pages = PageDeltas::for_minute_rollup(Some(&self.minute_rollup));
+        let mut pages = PageDeltas::for_recent_rollup(Some(&self.recent_rollup));
         let limits = |_: &_| MetricLimits(values);
         let effects = fold(dirty, cells, &mut self.guard, &self.horizon, limits, &mut pages);
         let counted = self.apply(effects);
@@ -90,13 +90,13 @@ impl TestShard {
         self.horizon = self.horizon.advanced(&self.retention, now);
         let old: Vec<(CellKey, Cell)> = self.cells.clone().into_iter().collect();
         let mut placement = RollupPlacement::default();
-        old.iter().for_each(|(key, cell)| placement.count(key, cell, &self.horizon));
+        old.iter().for_each(|(key, cell)| placement.count(key, cell.views, &self.horizon));
         let placement = placement.assigned(self.limits);
         // In blocks, as in the shell: the placement of a series applies to all of its cells.
         for block in old.chunks(3) {
             let into =
                 self.load(block.iter().filter_map(|(key, _)| key.rollup_target(&placement, &self.horizon)));
-            let mut pages = PageDeltas::for_minute_rollup(Some(&self.minute_rollup));
+            let mut pages = PageDeltas::for_recent_rollup(Some(&self.recent_rollup));
             let effects = roll_up(block.to_vec(), into, &placement, &self.horizon, &mut pages);
             self.apply(effects);
             self.apply_page_deltas(pages);
@@ -104,27 +104,37 @@ impl TestShard {
         self.guard.decay();
     }
 
-    /// Backfills one more day of cells from before the introduction of page sums.
-    pub(crate) fn backfill(&mut self) {
+    /// Adds one more day to page sums, after those of an attempt that was interrupted are removed.
+    pub(crate) fn add_page_day(&mut self) {
+        self.horizon = self.horizon.before_partial_page_day();
+        self.sums.retain(|key, _| key.day < self.horizon.pages);
         let is_left =
             |key: &&CellKey| key.window.span != WindowSpan::Minute && key.window.start >= self.horizon.pages;
         let after = self
             .horizon
-            .after_backfilling(self.cells.keys().filter(is_left).map(|key| key.window.start).min());
+            .after_adding_pages(self.cells.keys().filter(is_left).map(|key| key.window.start).min());
         let cells: Vec<(CellKey, Cell)> = (self.cells.iter())
             .filter(|(key, _)| is_left(key) && key.window.start < after.pages)
             .map(|(key, cell)| (key.clone(), cell.clone()))
             .collect();
         for block in cells.chunks(2) {
-            let mut pages = PageDeltas::for_minute_rollup(Some(&self.minute_rollup));
-            block.iter().for_each(|(key, cell)| pages.backfill(key, cell));
+            let mut pages = PageDeltas::default();
+            block.iter().for_each(|(key, cell)| pages.add_to_day(key, &cell.encode().unwrap()).unwrap());
             self.apply_page_deltas(pages);
         }
         self.horizon = after;
+        self.recent_rollup = self.fresh_recent_rollup();
+    }
+
+    /// Adds all days that are over to page sums.
+    pub(crate) fn add_page_days(&mut self) {
+        while !self.horizon.has_all_pages() {
+            self.add_page_day();
+        }
     }
 
     pub(crate) fn apply_page_deltas(&mut self, pages: PageDeltas) {
-        self.minute_rollup.apply(&pages);
+        self.recent_rollup.apply(&pages);
         let mut sums = BTreeMap::new();
         for first in pages.first_changed_days() {
             let all = PageDeltas::sums_to_load(&first, &self.sums);
@@ -142,7 +152,7 @@ impl TestShard {
     pub(crate) fn answer_from_pages(
         &self,
         query: &SeriesQuery,
-        minute_rollup: &MinuteRollup,
+        recent_rollup: &RecentRollup,
     ) -> BTreeMap<Group, Vec<u8>> {
         let plan = query.plan(&self.horizon);
         let mut groups = QueryResult::default();
@@ -159,9 +169,9 @@ impl TestShard {
                 before = Some((key, sum));
             }
         }
-        let minutes = plan.minutes.filter(|_| !minute_rollup.try_answer(query, &mut groups));
+        let recent = plan.recent.filter(|_| !recent_rollup.try_answer(query, &mut groups));
         let cells =
-            plan.cells.into_iter().chain(minutes).flat_map(|(from, to)| self.cells_between(query, from, to));
+            plan.cells.into_iter().chain(recent).flat_map(|(from, to)| self.cells_between(query, from, to));
         cells.for_each(|(key, cell)| groups.add_encoded(query, key, &cell.encode().unwrap()).unwrap());
         groups.cells.into_iter().map(|(group, cell)| (group, cell.encode().unwrap())).collect()
     }
@@ -188,11 +198,13 @@ impl TestShard {
         })
     }
 
-    /// Returns the roll-up of minutes of a shard that has just started.
-    pub(crate) fn fresh_minute_rollup(&self) -> MinuteRollup {
-        let mut minute_rollup = MinuteRollup::default();
-        self.cells.iter().for_each(|(key, cell)| minute_rollup.add(key, cell));
-        minute_rollup
+    /// Returns the roll-up of recent windows of a shard that has just started.
+    pub(crate) fn fresh_recent_rollup(&self) -> RecentRollup {
+        let mut recent_rollup = RecentRollup::default();
+        for (key, cell) in &self.cells {
+            recent_rollup.add(key, &cell.encode().unwrap(), &self.horizon).unwrap();
+        }
+        recent_rollup
     }
 
     pub(crate) fn load(&self, keys: impl IntoIterator<Item = CellKey>) -> BTreeMap<CellKey, Cell> {
@@ -237,7 +249,7 @@ impl TestShard {
             let limits = view.folded.take().unwrap().limits;
             view.record.labels = key.labels;
             let mut guard = CardinalityGuard::default();
-            let mut pages = PageDeltas::for_minute_rollup(Some(&self.minute_rollup));
+            let mut pages = PageDeltas::for_recent_rollup(Some(&self.recent_rollup));
             let limits = |_: &_| limits;
             let effects = fold(vec![view], BTreeMap::new(), &mut guard, &self.horizon, limits, &mut pages);
             effects.into_iter().find_map(|effect| match effect {
@@ -284,7 +296,7 @@ pub(crate) fn view_start(view: u8) -> UnixMillis {
 pub(crate) fn view_record(lcp: u32, cls: Option<u32>, route: u8, release: u8, weight: u32) -> ViewRecord {
     let agent = AGENTS.get(lcp as usize % 3).unwrap();
     // Some views, and some corrections of a view, have no network.
-    let network_bucket = (lcp % 4 > 0).then(|| NetworkBucket::from_hash(lcp.to_le_bytes()[0]));
+    let network_bucket = (!lcp.is_multiple_of(4)).then(|| NetworkBucket::from_hash(lcp.to_le_bytes()[0]));
     let cls = cls.map(|cls| format!(r#","CLS":{cls}"#)).unwrap_or_default();
     let text = format!(
         r#"{{"v":1,"site":"s","id":"0123456789abcdef","nav":"navigate","path":"/{route}x","release":"{release}","w":{weight},"m":{{"LCP":{lcp}{cls}}}}}"#

@@ -105,8 +105,8 @@ impl Month {
         // The last two hours are in minutes; earlier views are in hours, as after a roll-up.
         let minutes =
             Window::containing(WindowSpan::Hour, END.saturating_sub(2 * WindowSpan::Hour.millis())).start;
-        let mut shard =
-            SimulatedShard::new(limits, Horizon { minutes, pages: minutes, ..Horizon::default() });
+        let pages = Window::containing(WindowSpan::Day, minutes).start;
+        let mut shard = SimulatedShard::new(limits, Horizon { minutes, pages, ..Horizon::default() });
         shard.fold_block = 20_000;
         let mut audience = Audience::new(ROUTES, true, 7);
         let at = |view: u64| START.saturating_add(view * (END.0 - START.0) / views);

@@ -1,36 +1,41 @@
-//! Page sums of minute windows, in memory. Page sums of older windows are stored, but minutes delta with every
-//! fold, and storing their sums would cost a row each time. A shard therefore sums up its minutes at the first
-//! query, and keeps the sums up to date while it lives.
+//! Page sums of recent windows, in memory. Page sums of days that are over are stored, but recent windows change with
+//! every fold, and storing their sums would cost a row each time. A shard therefore sums them up at the first query,
+//! and keeps the sums up to date while it lives.
 
 use std::collections::BTreeMap;
-use wire::{UnixMillis, WindowSpan};
+use wire::{CodecError, UnixMillis};
 
 use crate::cell::Cell;
 use crate::cell_key::CellKey;
+use crate::horizon::Horizon;
 use crate::page_key::PageKey;
 use crate::page_rollup::PageDeltas;
 use crate::query::{QueryResult, SeriesQuery};
 
-/// Sums of minute windows by page and day.
+/// Sums of the windows that are not in page sums, by page and day.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct MinuteRollup {
+pub struct RecentRollup {
     sums: BTreeMap<PageKey, Cell>,
-    /// The latest minute that was ever added.
-    latest_minute: UnixMillis,
+    /// The latest window that was ever added.
+    latest: UnixMillis,
     is_too_large: bool,
 }
 
-impl MinuteRollup {
-    /// Adds a stored cell, unless it is of a longer window or of bots.
-    pub fn add(&mut self, key: &CellKey, cell: &Cell) {
-        if key.window.span != WindowSpan::Minute || self.is_too_large {
-            return;
+impl RecentRollup {
+    /// Adds a stored cell, unless it is in page sums or of bots.
+    ///
+    /// # Errors
+    /// Returns an error if the bytes are malformed or of an unsupported version.
+    pub fn add(&mut self, key: &CellKey, cell: &[u8], horizon: &Horizon) -> Result<(), CodecError> {
+        if key.window.start < horizon.pages || self.is_too_large {
+            return Ok(());
         }
-        self.latest_minute = self.latest_minute.max(key.window.start);
+        self.latest = self.latest.max(key.window.start);
         if let Some(page) = PageKey::from_cell_key(key) {
-            self.sums.entry(page).or_default().merge(cell);
+            self.sums.entry(page).or_default().merge_encoded(cell)?;
             self.enforce_page_limit();
         }
+        Ok(())
     }
 
     /// Applies the changes of a fold or a roll-up.
@@ -38,8 +43,8 @@ impl MinuteRollup {
         if self.is_too_large {
             return;
         }
-        self.latest_minute = self.latest_minute.max(deltas.latest_minute);
-        for (page, delta) in deltas.minutes.iter().flatten() {
+        self.latest = self.latest.max(deltas.latest);
+        for (page, delta) in deltas.recent.iter().flatten() {
             let sum = self.sums.entry(page.clone()).or_default();
             sum.merge(&delta.added);
             sum.subtract(&delta.removed);
@@ -48,11 +53,11 @@ impl MinuteRollup {
         self.enforce_page_limit();
     }
 
-    /// Adds all minutes to the result and returns true. Returns false if the query ends before the latest minute,
+    /// Adds all sums to the result and returns true. Returns false if the query ends before the latest window,
     /// or if there are too many pages; then the caller reads the cells.
     #[must_use]
     pub fn try_answer(&self, query: &SeriesQuery, groups: &mut QueryResult) -> bool {
-        if self.is_too_large || query.to <= self.latest_minute {
+        if self.is_too_large || query.to <= self.latest {
             return false;
         }
         let matching = self.sums.iter().filter(|(key, _)| query.accepts_page(&key.page));
@@ -68,10 +73,10 @@ impl MinuteRollup {
 }
 
 impl PageDeltas {
-    /// Creates deltas that include minutes if a roll-up of minutes exists.
+    /// Creates deltas that include recent windows if a roll-up of them exists.
     #[must_use]
-    pub fn for_minute_rollup(rollup: Option<&MinuteRollup>) -> Self {
-        Self { minutes: rollup.map(|_| BTreeMap::new()), ..Self::default() }
+    pub fn for_recent_rollup(rollup: Option<&RecentRollup>) -> Self {
+        Self { recent: rollup.map(|_| BTreeMap::new()), ..Self::default() }
     }
 }
 
@@ -81,7 +86,7 @@ const MAX_PAGES: usize = 4000;
 #[cfg(test)]
 mod tests {
     use wire::beacon::Navigation;
-    use wire::{Device, UnixMillis};
+    use wire::{Device, UnixMillis, WindowSpan};
 
     use super::*;
     use crate::labels::SeriesLabels;
@@ -115,14 +120,18 @@ mod tests {
             by: Vec::new(),
             step: None,
         };
-        let mut rollup = MinuteRollup::default();
-        (0..MAX_PAGES).for_each(|page| rollup.add(&key(page), &cell));
+        let mut rollup = RecentRollup::default();
+        let cell = cell.encode().expect("encodable");
+        let add = |rollup: &mut RecentRollup, page| {
+            rollup.add(&key(page), &cell, &Horizon::default()).expect("decodable");
+        };
+        (0..MAX_PAGES).for_each(|page| add(&mut rollup, page));
         let mut groups = QueryResult::default();
         assert!(rollup.try_answer(&query, &mut groups));
         assert_eq!(groups.total().views, MAX_PAGES as u64);
 
-        rollup.add(&key(MAX_PAGES), &cell);
-        rollup.add(&key(0), &cell);
+        add(&mut rollup, MAX_PAGES);
+        add(&mut rollup, 0);
         assert!(rollup.sums.is_empty(), "the sums are dropped");
         let mut groups = QueryResult::default();
         assert!(!rollup.try_answer(&query, &mut groups));
