@@ -255,7 +255,7 @@ impl Run {
             };
             let status = self.isolates[index].view.purge_status(
                 number - 1,
-                &[tag.clone()],
+                std::slice::from_ref(tag),
                 "host/",
                 local,
                 self.world.lease_ms,
