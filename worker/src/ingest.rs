@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use evidence::{EvidenceDefect, PageClaim, PageEvidence, network_bucket};
+use evidence::{EvidenceDefect, PageClaim, TokenCheck, network_bucket};
 use ledger::{ClientInfo, JournalRow, MetricLimits, UNKNOWN_WEIGHT, ViewRecord, shard_name};
 use report::beacon_verdicts::{limits_for, within_budget_json};
 use wire::web_vitals::WebVitalsReport;
@@ -245,7 +245,7 @@ impl BeaconRequest<'_> {
         if settings.evidence == EvidencePolicy::Off {
             return None;
         }
-        let PageEvidence { nonce, defect } = config.evidence_secrets.judge(&PageClaim {
+        let TokenCheck { nonce, defect } = config.evidence_secrets.judge(&PageClaim {
             site: &beacon.site,
             token: beacon.page_token.as_deref(),
             view: beacon.view,
