@@ -1,10 +1,10 @@
-//! `POST /v1/vitals`: from a body to journal rows. The shim reads the body and calls [`hear`] once; it gets the rows by
+//! `POST /v1/vitals`: from a body to journal rows. The shim reads the body and calls [`ingest`] once; it gets the rows by
 //! object, and the response for when they are stored. Invalid beacons never reach an object.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
-use evidence::{EvidenceDefect, PageClaim, PageEvidence, network_bucket};
+use evidence::{EvidenceDefect, PageClaim, TokenCheck, network_bucket};
 use ledger::{ClientInfo, JournalRow, MetricLimits, NetworkLimiter, UNKNOWN_WEIGHT, ViewRecord, shard_name};
 use report::beacon_verdicts::{limits_for, within_budget_json};
 use wire::routes::Right;
@@ -281,7 +281,7 @@ impl BeaconRequest<'_> {
         if settings.evidence == EvidencePolicy::Off {
             return None;
         }
-        let PageEvidence { nonce, defect } = config.evidence_secrets.judge(&PageClaim {
+        let TokenCheck { nonce, defect } = config.evidence_secrets.judge(&PageClaim {
             site: &beacon.site,
             token: beacon.page_token.as_deref(),
             view: beacon.view,

@@ -5,4 +5,4 @@ mod network_hash;
 mod page_token;
 
 pub use network_hash::network_bucket;
-pub use page_token::{EvidenceDefect, EvidenceSecrets, MAX_VIEWS, PageClaim, PageEvidence};
+pub use page_token::{EvidenceDefect, EvidenceSecrets, MAX_VIEWS, PageClaim, TokenCheck};

@@ -34,7 +34,7 @@ pub struct PageClaim<'a> {
 
 /// The judgement of a claim.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct PageEvidence {
+pub struct TokenCheck {
     /// The nonce of a genuine token, also of one that proves nothing any more: all beacons of a page load have it.
     pub nonce: Option<u64>,
     /// The reason why the view is unverified.
@@ -103,12 +103,12 @@ impl EvidenceSecrets {
 
     /// Judges a claim.
     #[must_use]
-    pub fn judge(&self, claim: &PageClaim<'_>) -> PageEvidence {
+    pub fn judge(&self, claim: &PageClaim<'_>) -> TokenCheck {
         let Some(token) = claim.token else {
-            return PageEvidence { nonce: None, defect: Some(EvidenceDefect::Missing) };
+            return TokenCheck { nonce: None, defect: Some(EvidenceDefect::Missing) };
         };
         let Some((issued, nonce)) = self.verify(claim.site, token) else {
-            return PageEvidence { nonce: None, defect: Some(EvidenceDefect::Forged) };
+            return TokenCheck { nonce: None, defect: Some(EvidenceDefect::Forged) };
         };
         let is_timely = claim.start.0.saturating_add(MAX_RESPONSE_MS) >= issued.0
             && claim.start.0 <= issued.0.saturating_add(LIFETIME_MS)
@@ -120,7 +120,7 @@ impl EvidenceSecrets {
         } else {
             None
         };
-        PageEvidence { nonce: Some(nonce), defect }
+        TokenCheck { nonce: Some(nonce), defect }
     }
 
     /// Returns the time of issue and the nonce of a genuine token.
@@ -216,7 +216,7 @@ mod tests {
         let claim = PageClaim { site: "shop", ..claim(&token, NOW) };
         assert_eq!(
             secrets(SECRET).judge(&claim),
-            PageEvidence { nonce: Some(0x0123_4567_89ab_cdef), defect: None }
+            TokenCheck { nonce: Some(0x0123_4567_89ab_cdef), defect: None }
         );
     }
 
@@ -225,7 +225,7 @@ mod tests {
         let claim = PageClaim { token: None, ..claim("", NOW) };
         assert_eq!(
             secrets(SECRET).judge(&claim),
-            PageEvidence { nonce: None, defect: Some(EvidenceDefect::Missing) }
+            TokenCheck { nonce: None, defect: Some(EvidenceDefect::Missing) }
         );
     }
 
@@ -261,7 +261,7 @@ mod tests {
                 (false, true) => Some(EvidenceDefect::WornOut),
                 (false, false) => None,
             };
-            prop_assert_eq!(secrets(SECRET).judge(&claim), PageEvidence { nonce: Some(nonce), defect: expect });
+            prop_assert_eq!(secrets(SECRET).judge(&claim), TokenCheck { nonce: Some(nonce), defect: expect });
         }
 
         #[test]
