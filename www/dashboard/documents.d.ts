@@ -866,6 +866,8 @@ export interface NetworkShare {
   unproven?: string;
   /** The bounds of the value at the budget's percentile without these views, however slow they were; absent if they are all. */
   value_without_top?: [number, number];
+}
+
 /** An entry with its number, by which a page of the log continues. */
 export interface NumberedEntry {
   /** The number, which grows with each call. */

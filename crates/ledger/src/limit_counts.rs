@@ -185,13 +185,13 @@ mod tests {
             assert_eq!(history.hours.values().map(|hour| hour.n).sum::<u64>(), 1, "each cell is in its hour");
             history.half_hour.n
         };
-        assert_eq!([0, HALF_HOUR_MS, HALF_HOUR_MS + 1].map(|ago| recent(WindowSpan::Minute, ago)), [1, 1, 0]);
+        assert_eq!([0, 1_800_000, 1_800_001].map(|ago| recent(WindowSpan::Minute, ago)), [1, 1, 0]);
         assert_eq!(recent(WindowSpan::Hour, 0), 0);
     }
 
     #[test]
     fn releases_are_those_of_the_last_six_hours() {
         let releases = |ago| counts_of(WindowSpan::Minute, ago).releases.into_values().sum::<u64>();
-        assert_eq!([0, RECENT_RELEASES_MS, RECENT_RELEASES_MS + 1].map(releases), [1, 1, 0]);
+        assert_eq!([0, 21_600_000, 21_600_001].map(releases), [1, 1, 0]);
     }
 }

@@ -10,7 +10,7 @@ impl SeriesQuery {
     /// Estimates the rows that the query reads from one shard of an ordinary busy site.
     #[must_use]
     pub fn estimated_rows(&self, retention: &Retention, now: UnixMillis) -> u64 {
-        let horizon = Horizon::default().advanced(retention, now);
+        let horizon = Horizon::default().advanced(retention, now).after_adding_pages(None);
         let plan = self.plan(&horizon);
         let ranges = plan.cells.iter().chain(&plan.recent);
         let windows: u64 = ranges.map(|(from, to)| windows_between(&horizon, *from, (*to).min(now))).sum();

@@ -60,13 +60,14 @@ impl PublicAnswers {
     }
 }
 
-/// Returns the key of a question: its path and its parameters in any order. It is as long as the question.
+/// Returns the key of a question: its path and its parameters in any order, each with its lengths, so that no value
+/// reads as another parameter.
 #[must_use]
 pub fn question_key(path: &str, pairs: &[(String, String)]) -> String {
     // Of a parameter that is given twice, the first counts.
     let mut pairs: Vec<&(String, String)> = pairs.iter().collect();
     pairs.sort_by(|(a, _), (b, _)| a.cmp(b));
-    let lines = pairs.iter().map(|(name, value)| format!("\n{}:{name}{value}", name.len()));
+    let lines = pairs.iter().map(|(name, value)| format!("\n{}:{}:{name}{value}", name.len(), value.len()));
     format!("{path}{}", lines.collect::<String>())
 }
 

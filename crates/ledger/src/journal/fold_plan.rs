@@ -255,8 +255,8 @@ mod tests {
     #[test]
     fn a_slice_is_full_by_rows_or_by_bytes() {
         let plan = |row_count, byte_count| FoldPlan { row_count, byte_count, ..FoldPlan::default() };
-        assert!(!plan(499, 524_287).is_full());
-        assert!(plan(500, 0).is_full() && plan(0, 524_288).is_full());
+        assert!(!plan(249, 524_287).is_full());
+        assert!(plan(250, 0).is_full() && plan(0, 524_288).is_full());
     }
 
     #[test]
