@@ -195,4 +195,14 @@ mod tests {
             assert_eq!(found.join("|"), names, "{path}");
         }
     }
+
+    #[test]
+    fn a_segment_that_an_origin_may_take_for_the_parent_does_not_stay_below() {
+        for segment in ["..", "%2e%2e", "%252E.", "x%2f..%2fy", "..;a=b", ".. "] {
+            assert!(!stays_below(segment), "{segment}");
+        }
+        for segment in ["a", ".", "...", "a..b", "%2e", ""] {
+            assert!(stays_below(segment), "{segment}");
+        }
+    }
 }
