@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::StreamExt;
 use futures_util::stream;
-use ledger::{Admission, HourlyLimitCounts, QueryResult, SeriesQuery, shard_name};
+use ledger::{HourlyLimitCounts, QueryResult, ReadLimiter, SeriesQuery, shard_name};
 use wire::{ApiError, ShardCoverage};
 use worker::js_sys::Uint8Array;
 use worker::{Env, Error, Method, Request, RequestInit, Stub, WebSocket};
@@ -147,18 +147,18 @@ struct AdmittedRead(u64);
 
 impl AdmittedRead {
     fn admit() -> Option<Self> {
-        ADMISSION.with_borrow_mut(|admission| admission.admit(now())).map(Self)
+        READS.with_borrow_mut(|reads| reads.admit(now())).map(Self)
     }
 }
 
 impl Drop for AdmittedRead {
     fn drop(&mut self) {
-        ADMISSION.with_borrow_mut(|admission| admission.leave(self.0));
+        READS.with_borrow_mut(|reads| reads.leave(self.0));
     }
 }
 
 thread_local! {
-    static ADMISSION: RefCell<Admission> = const { RefCell::new(Admission::new()) };
+    static READS: RefCell<ReadLimiter> = const { RefCell::new(ReadLimiter::new()) };
 }
 
 /// Sends a request to the coordinator of a site.

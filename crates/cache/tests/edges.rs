@@ -1,5 +1,4 @@
 //! Values at the edges of rules: empty bodies, fields that are just allowed, full tables, and defaults.
-#![expect(clippy::expect_used, reason = "a test that cannot go on fails")]
 
 use cache::metrics::{CacheMetrics, HotKeys, LifetimeClass, Log2Histogram};
 use cache::prefetch::MarkovTable;

@@ -5,7 +5,6 @@
 //! duplicates, resends and reordering change nothing. Folding removes the previous record of a view from its
 //! cell and adds the latest one, so that a correction moves a count and never adds one.
 
-mod admission;
 mod budget_history;
 mod cardinality;
 pub mod causes;
@@ -29,6 +28,7 @@ mod page_rollup;
 mod query;
 mod query_cost;
 mod query_plan;
+mod read_limiter;
 mod recent_rollup;
 mod record;
 mod rejection_counts;
@@ -39,7 +39,6 @@ mod shard_layout;
 mod token_claims;
 mod turns;
 
-pub use admission::Admission;
 pub use budget_history::{BudgetHistory, BudgetSource, BudgetVersion, RejectedBudgetFile};
 pub use cardinality::{CardinalityGuard, CardinalityLimits, FrequentRoutes, RollupPlacement};
 pub use cell::{Cell, MetricCell};
@@ -60,6 +59,7 @@ pub use page_rollup::{PageDeltas, PageEffect};
 pub use query::{BotFilter, Dimension, Group, QueryResult, SeriesQuery, lookback_start};
 pub use query_cost::MAX_PUBLIC_ROWS;
 pub use query_plan::{BlockRange, DayRange, QueryPlan};
+pub use read_limiter::ReadLimiter;
 pub use recent_rollup::RecentRollup;
 pub use record::{ClientInfo, MetricLimits, ViewRecord, report_key, view_key};
 pub use rejection_counts::{RejectionCounts, UNKNOWN_SITE};

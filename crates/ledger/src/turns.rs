@@ -11,8 +11,8 @@ use wire::UnixMillis;
 /// The line before the cells.
 #[derive(Debug, Default)]
 pub struct Turns {
-    holder: Option<Caller>,
-    waiting: VecDeque<Caller>,
+    holder: Option<TurnTaker>,
+    waiting: VecDeque<TurnTaker>,
     last_id: u64,
     /// The usual length of a turn.
     usual_ms: u64,
@@ -43,7 +43,7 @@ pub enum TurnState {
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Caller {
+struct TurnTaker {
     id: TurnId,
     kind: TurnKind,
     /// The time at which it joined the line, and then that at which its turn started.
@@ -61,7 +61,7 @@ impl Turns {
         }
         self.last_id = self.last_id.wrapping_add(1);
         let id = TurnId(self.last_id);
-        self.waiting.push_back(Caller { id, kind, since: now, seen_at: now });
+        self.waiting.push_back(TurnTaker { id, kind, since: now, seen_at: now });
         Some(id)
     }
 
@@ -78,7 +78,7 @@ impl Turns {
         if self.holder.is_some() || self.waiting.front().is_none_or(|caller| caller.id != id) {
             return TurnState::Waits;
         }
-        self.holder = self.waiting.pop_front().map(|caller| Caller { since: now, ..caller });
+        self.holder = self.waiting.pop_front().map(|caller| TurnTaker { since: now, ..caller });
         TurnState::Started
     }
 
@@ -96,7 +96,7 @@ impl Turns {
 
     /// Ends a turn, or leaves the line.
     pub fn leave(&mut self, id: TurnId, now: UnixMillis) {
-        if let Some(Caller { since, .. }) = self.holder.take_if(|caller| caller.id == id) {
+        if let Some(TurnTaker { since, .. }) = self.holder.take_if(|caller| caller.id == id) {
             let length_ms = now.saturating_sub(since.0).0;
             self.usual_ms = self.usual_ms.saturating_mul(3).saturating_add(length_ms) / 4;
         }
@@ -104,7 +104,7 @@ impl Turns {
     }
 
     fn forget_lost(&mut self, now: UnixMillis) {
-        let is_alive = |caller: &Caller| now.saturating_sub(caller.seen_at.0).0 < LOST_AFTER_MS;
+        let is_alive = |caller: &TurnTaker| now.saturating_sub(caller.seen_at.0).0 < LOST_AFTER_MS;
         self.holder = self.holder.filter(is_alive);
         self.waiting.retain(is_alive);
     }

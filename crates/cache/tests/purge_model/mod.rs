@@ -57,7 +57,7 @@ pub enum Relay {
 
 /// The outcome of a run.
 #[derive(Clone, Debug, Default)]
-pub struct Outcome {
+pub struct ModelResult {
     /// The requests to the purge clock in each second.
     pub clock_requests: Vec<u64>,
     pub lookups: u64,
@@ -67,7 +67,7 @@ pub struct Outcome {
     pub violations: u64,
 }
 
-impl Outcome {
+impl ModelResult {
     /// Returns the mean requests to the purge clock in a second, after the world's start.
     pub fn mean_requests(&self) -> f64 {
         let steady = self.clock_requests.get(START_SECONDS..).unwrap_or_default();
@@ -119,40 +119,40 @@ struct Isolate {
 
 /// The Cache API of a location; writes become visible later.
 #[derive(Default)]
-struct Location {
+struct ColoCache {
     copies: Vec<(u64, String)>,
     claims: Vec<(u64, u64)>,
 }
 
-struct Run {
+struct ModelRun {
     world: World,
-    random: Random,
+    random: ModelRandom,
     now: u64,
     events: BinaryHeap<Reverse<(u64, u64, Event)>>,
     scheduled: u64,
     isolates: Vec<Isolate>,
-    locations: Vec<Location>,
+    locations: Vec<ColoCache>,
     clock: PurgeClock,
     /// The versions by tag, and each purge with its time: what the purge clock stores.
     versions: BTreeMap<String, PurgeVersion>,
     purges: Vec<(u64, String)>,
-    outcome: Outcome,
+    outcome: ModelResult,
 }
 
 /// Runs a world.
-pub fn run(world: World) -> Outcome {
-    let mut run = Run {
+pub fn run(world: World) -> ModelResult {
+    let mut run = ModelRun {
         world,
-        random: Random(world.seed),
+        random: ModelRandom(world.seed),
         now: 0,
         events: BinaryHeap::new(),
         scheduled: 0,
         isolates: Vec::new(),
-        locations: (0..world.locations).map(|_| Location::default()).collect(),
+        locations: (0..world.locations).map(|_| ColoCache::default()).collect(),
         clock: PurgeClock::default(),
         versions: BTreeMap::new(),
         purges: Vec::new(),
-        outcome: Outcome::default(),
+        outcome: ModelResult::default(),
     };
     for isolate in 0..world.locations * world.isolates_per_location {
         let clock_ahead_ms = run.random.below(world.skew_ms + 1);
@@ -171,7 +171,7 @@ pub fn run(world: World) -> Outcome {
     run.outcome
 }
 
-impl Run {
+impl ModelRun {
     fn schedule(&mut self, after_ms: u64, event: Event) {
         self.scheduled += 1;
         self.events.push(Reverse((self.now + after_ms, self.scheduled, event)));
@@ -366,9 +366,9 @@ fn tamper(relay: Relay, copy: String) -> String {
 }
 
 /// SplitMix64.
-struct Random(u64);
+struct ModelRandom(u64);
 
-impl Random {
+impl ModelRandom {
     fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.0;

@@ -1,7 +1,7 @@
-//! Admission of reads. Each read takes processor time of the isolate that asks the shards and writes the document, and
+//! A limit of reads. Each read takes processor time of the isolate that asks the shards and writes the document, and
 //! beacons share it; so reads beyond a limit are refused at once, and their clients come again.
 //!
-//! The platform may stop a request without an end, so an admission ends by itself after a while.
+//! The platform may stop a request without an end, so a read counts for a while at most.
 
 use std::collections::VecDeque;
 
@@ -9,13 +9,13 @@ use wire::UnixMillis;
 
 /// The reads that are under way.
 #[derive(Debug, Default)]
-pub struct Admission {
+pub struct ReadLimiter {
     reads: VecDeque<(u64, UnixMillis)>,
     last: u64,
 }
 
-impl Admission {
-    /// Creates an admission without reads.
+impl ReadLimiter {
+    /// Creates a limiter without reads.
     #[must_use]
     pub const fn new() -> Self {
         Self { reads: VecDeque::new(), last: 0 }
@@ -49,14 +49,14 @@ mod tests {
 
     #[test]
     fn reads_beyond_the_limit_are_refused_until_one_ends_or_is_lost() {
-        let (mut admission, now) = (Admission::new(), UnixMillis(1_800_000_000_000));
-        let first = admission.admit(now).expect("a read");
-        (1..MAX_READS).for_each(|_| assert!(admission.admit(now).is_some()));
-        assert_eq!(admission.admit(now), None);
-        admission.leave(first);
-        admission.leave(first);
-        assert!(admission.admit(now).is_some());
-        assert_eq!(admission.admit(now.saturating_add(LOST_AFTER_MS - 1)), None);
-        assert!(admission.admit(now.saturating_add(LOST_AFTER_MS)).is_some());
+        let (mut limiter, now) = (ReadLimiter::new(), UnixMillis(1_800_000_000_000));
+        let first = limiter.admit(now).expect("a read");
+        (1..MAX_READS).for_each(|_| assert!(limiter.admit(now).is_some()));
+        assert_eq!(limiter.admit(now), None);
+        limiter.leave(first);
+        limiter.leave(first);
+        assert!(limiter.admit(now).is_some());
+        assert_eq!(limiter.admit(now.saturating_add(LOST_AFTER_MS - 1)), None);
+        assert!(limiter.admit(now.saturating_add(LOST_AFTER_MS)).is_some());
     }
 }
