@@ -156,7 +156,8 @@ test("unknown methods and paths are rejected", async () => {
   const get = await fetch(`${product.origin}/v1/vitals`);
   assert.deepEqual([get.status, get.headers.get("allow")], [405, "POST, OPTIONS"]);
   assert.equal((await fetch(`${product.origin}/api/nothing`)).status, 404);
-  assert.equal((await fetch(`${product.origin}/api/vitals/summary?site=nobody`)).status, 404);
+  // As a site that is not public: a stranger learns no names.
+  assert.equal((await fetch(`${product.origin}/api/vitals/summary?site=nobody`)).status, 401);
   assert.equal((await fetch(`${product.origin}/api/vitals/summary?device=watch`)).status, 400);
   assert.equal((await fetch(`${product.origin}/api/health`, { method: "HEAD" })).status, 200);
 });

@@ -78,7 +78,6 @@ async fn fetch(request: Request, env: Env, context: Context) -> Result<Response>
     response::finish(outcome, &config, origin.as_deref())
 }
 
-/// Calls the handler of an endpoint.
 /// Admits a request to its endpoint, answers it, and records it in the audit log if it changes something.
 async fn call(endpoint: Endpoint, request: &Request, env: &Env, config: &Config) -> HandlerResult {
     let endpoint = query_api::effective_endpoint(endpoint, request)?;
@@ -90,6 +89,7 @@ async fn call(endpoint: Endpoint, request: &Request, env: &Env, config: &Config)
     outcome
 }
 
+/// Calls the handler of an endpoint.
 async fn answer(
     endpoint: Endpoint,
     request: &Request,
