@@ -404,7 +404,7 @@ test("offline, the data stays and is marked as old; a rejected request states th
   await page.getByText("This device is offline.").first().waitFor();
   await context.setOffline(false);
   await page.locator("tr[data-cell]").first().waitFor();
-  await go("/?site=nobody");
+  await go("/?site=demo&device=watch");
   await page.getByText("The Worker rejected the request").waitFor();
   await context.close();
 });
