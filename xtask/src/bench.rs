@@ -5,11 +5,18 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result};
-use clap::Args;
 use clap::builder::PossibleValuesParser;
+use clap::{Args, ValueEnum};
 
 use crate::benchmark_report::{self, Measurement};
-use crate::{ModelSubject, bundle, process, terminal, test_tools, tools, worker};
+use crate::{bundle, process, terminal, test_tools, tools, worker};
+
+/// A subject besides the billion views.
+#[derive(Clone, Copy, ValueEnum)]
+pub(crate) enum ModelSubject {
+    /// A hundred thousand isolates in three hundred locations before one purge clock
+    FanIn,
+}
 
 /// Arguments of `cargo xtask bench`.
 #[derive(Args)]

@@ -60,14 +60,7 @@ enum Command {
     /// Build the Worker twice, and fail unless both have the same bytes
     Reproduce,
     /// Model a billion views a day: shards, requests, rows, storage, list price, bottleneck; or another subject
-    Model { subject: Option<ModelSubject> },
-}
-
-/// A subject besides the billion views.
-#[derive(Clone, Copy, ValueEnum)]
-enum ModelSubject {
-    /// A hundred thousand isolates in three hundred locations before one purge clock
-    FanIn,
+    Model { subject: Option<bench::ModelSubject> },
 }
 
 #[derive(Clone, Copy, ValueEnum)]

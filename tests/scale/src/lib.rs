@@ -8,6 +8,7 @@ pub mod price;
 pub mod reported_site;
 
 use self::pack_rows::PackRows;
+pub use self::pack_rows::RowCounts;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -148,15 +149,6 @@ pub struct SimulatedShard {
     pub recent_rollup: Option<RecentRollup>,
     guard: CardinalityGuard,
     limits: CardinalityLimits,
-}
-
-/// Rows read and written by an operation.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct RowCounts {
-    /// Rows read.
-    pub read: u64,
-    /// Rows written or removed.
-    pub written: u64,
 }
 
 impl SimulatedShard {

@@ -5,7 +5,14 @@ use std::collections::BTreeMap;
 use ledger::{CellEffect, CellPlace, OpenPacks, PackWrite};
 use wire::{UnixMillis, Window, WindowSpan};
 
-use crate::RowCounts;
+/// Rows read and written by an operation.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RowCounts {
+    /// Rows read.
+    pub read: u64,
+    /// Rows written or removed.
+    pub written: u64,
+}
 
 /// The stored packs.
 #[derive(Clone, Debug, Default)]

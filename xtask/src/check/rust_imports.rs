@@ -171,6 +171,17 @@ impl Modules {
     }
 }
 
+/// Returns the path of a module in another folder: `#[path = "…"]`.
+fn path_attribute(declaration: &syn::ItemMod) -> Option<String> {
+    declaration.attrs.iter().find_map(|attribute| match &attribute.meta {
+        syn::Meta::NameValue(pair) if pair.path.is_ident("path") => match &pair.value {
+            syn::Expr::Lit(syn::ExprLit { lit: syn::Lit::Str(path), .. }) => Some(path.value()),
+            _ => None,
+        },
+        _ => None,
+    })
+}
+
 /// Collects the names, imports and paths of one module, and loads its children.
 struct Collector<'a> {
     modules: &'a mut Modules,
@@ -193,7 +204,10 @@ impl Collector<'_> {
                 self.modules.add(file, folder, Some(self.module), items)?
             }
             None => {
-                let candidates = [folder.with_extension("rs"), folder.join("mod.rs")];
+                let candidates = match path_attribute(declaration) {
+                    Some(path) => vec![self.module().file.with_file_name("").join(path)],
+                    None => vec![folder.with_extension("rs"), folder.join("mod.rs")],
+                };
                 let file = candidates.into_iter().find(|file| file.is_file());
                 let file = file
                     .with_context(|| format!("module `{name}` has no file in {}", self.folder.display()))?;
