@@ -230,6 +230,8 @@ fn read_tokens(env: &Env) -> Result<TokenTable, ConfigError> {
     Ok(tokens)
 }
 
+/// The period of the rate limits in wrangler.toml.
+pub(crate) const RATE_LIMIT_PERIOD_SECONDS: u32 = 60;
 const DEFAULT_PUBLIC_CACHE_SECONDS: u64 = 5;
 const MAX_PUBLIC_CACHE_SECONDS: u64 = 60;
 /// Ten years.

@@ -15,7 +15,7 @@ use worker::wasm_bindgen::JsValue;
 use worker::wasm_bindgen::prelude::wasm_bindgen;
 use worker::{Env, Url};
 
-use crate::config::{Config, EvidencePolicy, SiteConfig};
+use crate::config::{Config, EvidencePolicy, RATE_LIMIT_PERIOD_SECONDS, SiteConfig};
 use crate::response::{self, HandlerError};
 use crate::{admission, budgets, rejection_counter};
 
@@ -356,5 +356,3 @@ thread_local! {
 
 /// The reason under which beacons without a judgement of a rate limiter are counted, beside those of rejected ones.
 const UNLIMITED: &str = "limiter-unavailable";
-/// The period of the rate limits in wrangler.toml.
-const RATE_LIMIT_PERIOD_SECONDS: u32 = 60;

@@ -13,7 +13,7 @@ use worker::wasm_bindgen::prelude::wasm_bindgen;
 use worker::{Env, Headers, Response, ResponseBuilder, Url};
 
 use crate::admission;
-use crate::config::Config;
+use crate::config::{Config, RATE_LIMIT_PERIOD_SECONDS};
 use crate::response::{self, HandlerError, is_current};
 
 /// Returns the key of a question that anybody may ask, or undefined for every other request.
@@ -156,6 +156,3 @@ thread_local! {
     // Plain data: nothing in it belongs to a request.
     static ANSWERS: RefCell<PublicAnswers> = RefCell::default();
 }
-
-/// The period of the rate limits in wrangler.toml.
-const RATE_LIMIT_PERIOD_SECONDS: u32 = 60;

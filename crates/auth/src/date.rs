@@ -1,5 +1,6 @@
 //! Days of the calendar, the precision of an expiry.
 
+use wire::calendar::day_of_date;
 use wire::{UnixMillis, WindowSpan};
 
 /// Parses a day such as `2027-06-30`, and returns its beginning in UTC.
@@ -9,25 +10,9 @@ pub(crate) fn parse_day(text: &str) -> Option<UnixMillis> {
         is_number.then(|| part.parse::<u64>().ok()).flatten()
     };
     let mut parts = text.splitn(3, '-');
-    let year = digits(parts.next()?, 4).filter(|year| *year >= 1970)?;
-    let month = digits(parts.next()?, 2).filter(|month| (1..=12).contains(month))?;
-    let day = digits(parts.next()?, 2).filter(|day| (1..=days_of_month(year, month)).contains(day))?;
-    // Years begin in March, so that the leap day is the last day of a year.
-    let (year, shifted_month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
-    let (era, year_of_era) = (year / 400, year % 400);
-    let day_of_year = (153 * shifted_month + 2) / 5 + day - 1;
-    let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
-    let days = (era * 146_097 + day_of_era).checked_sub(719_468)?;
+    let (year, month) = (digits(parts.next()?, 4)?, digits(parts.next()?, 2)?);
+    let days = day_of_date(year, month, digits(parts.next()?, 2)?)?;
     Some(UnixMillis(days * WindowSpan::Day.millis()))
-}
-
-const fn days_of_month(year: u64, month: u64) -> u64 {
-    match month {
-        2 if year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400)) => 29,
-        2 => 28,
-        4 | 6 | 9 | 11 => 30,
-        _ => 31,
-    }
 }
 
 #[cfg(test)]

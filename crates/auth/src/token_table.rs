@@ -153,7 +153,7 @@ mod tests {
 
     fn hex(token: &str) -> String {
         use sha2::Digest;
-        sha2::Sha256::digest(token.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
+        wire::hex::encode(&sha2::Sha256::digest(token.as_bytes()))
     }
 
     fn entry(name: &str, rights: &str, token: &str, expires: &str) -> String {

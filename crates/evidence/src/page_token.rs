@@ -8,7 +8,7 @@ use std::fmt;
 
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
-use wire::UnixMillis;
+use wire::{UnixMillis, hex};
 
 /// The views of a page load that a token proves: the hard load, and restores and soft navigations after it.
 pub const MAX_VIEWS: u16 = 10;
@@ -97,8 +97,7 @@ impl EvidenceSecrets {
     pub fn issue(&self, site: &str, now: UnixMillis, nonce: u64) -> Option<String> {
         let signed = format!("{:08x}{nonce:016x}", u32::try_from(now.0 / 1000).ok()?);
         let mac = signature(self.0.first()?, site, &signed)?.finalize().into_bytes();
-        let digits: String = mac.iter().take(MAC_BYTES).map(|byte| format!("{byte:02x}")).collect();
-        Some(signed + &digits)
+        Some(signed + &hex::encode(mac.get(..MAC_BYTES)?))
     }
 
     /// Judges a claim.
@@ -130,10 +129,7 @@ impl EvidenceSecrets {
             return None;
         }
         let (signed, digits) = token.split_at_checked(SIGNED_LENGTH)?;
-        let mut mac = [0; MAC_BYTES];
-        for (byte, at) in mac.iter_mut().zip((0..).step_by(2)) {
-            *byte = u8::from_str_radix(digits.get(at..at + 2)?, 16).ok()?;
-        }
+        let mac: [u8; MAC_BYTES] = hex::decode(digits)?;
         let (issued, nonce) = signed.split_at_checked(8)?;
         let issued = UnixMillis(u64::from_str_radix(issued, 16).ok()?.saturating_mul(1000));
         let nonce = u64::from_str_radix(nonce, 16).ok()?;

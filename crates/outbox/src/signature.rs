@@ -59,7 +59,7 @@ pub fn sign(key: &SigningKey, idempotency_key: &str, body: &[u8], now: UnixMilli
     // No field before the body can contain a newline, so the signed text of each request is unique.
     mac.update(format!("{SCHEME}\n{seconds}\n{}\n{idempotency_key}\n", key.id).as_bytes());
     mac.update(body);
-    let digits: String = mac.finalize().into_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
+    let digits = wire::hex::encode(&mac.finalize().into_bytes());
     Some(format!("t={seconds},k={},v1={digits}", key.id))
 }
 

@@ -1,12 +1,13 @@
 //! Formats of timestamps and durations.
 
 use wire::UnixMillis;
+use wire::calendar::date_of_day;
 
 /// Formats a timestamp as RFC 3339 in UTC with milliseconds.
 #[must_use]
 pub fn rfc3339(at: UnixMillis) -> String {
     let (days, rest) = (at.0 / DAY_MS, at.0 % DAY_MS);
-    let (year, month, day) = civil_from_days(days);
+    let (year, month, day) = date_of_day(days);
     let (hour, minute) = (rest / 3_600_000, rest / 60_000 % 60);
     let (second, millis) = (rest / 1000 % 60, rest % 1000);
     format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{millis:03}Z")
@@ -26,20 +27,6 @@ pub fn duration(millis: u64) -> String {
         .map(|(count, unit)| format!("{count} {unit}"))
         .collect();
     if parts.is_empty() { "0 s".into() } else { parts.join(" ") }
-}
-
-/// Converts days since 1970-01-01 to year, month and day of the Gregorian calendar. The computation uses eras
-/// of 400 years that begin in March, so that the leap day is the last day of a year.
-const fn civil_from_days(days: u64) -> (u64, u64, u64) {
-    let shifted = days + 719_468;
-    let (era, day_of_era) = (shifted / 146_097, shifted % 146_097);
-    let year = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year + year / 4 - year / 100);
-    let shifted_month = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
-    let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 };
-    let year = year + era * 400;
-    (if month <= 2 { year + 1 } else { year }, month, day)
 }
 
 const DAY_MS: u64 = 86_400_000;

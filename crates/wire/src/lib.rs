@@ -18,12 +18,16 @@ pub mod cache_admin;
 #[cfg(feature = "documents")]
 pub mod cache_analytics;
 #[cfg(feature = "documents")]
+pub mod calendar;
+#[cfg(feature = "documents")]
 mod client_network;
 #[cfg(feature = "documents")]
 mod codec;
 mod device;
 #[cfg(feature = "documents")]
 mod error;
+#[cfg(feature = "documents")]
+pub mod hex;
 #[cfg(feature = "documents")]
 pub mod lab;
 #[cfg(feature = "documents")]
