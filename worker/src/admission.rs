@@ -60,7 +60,7 @@ pub(crate) fn admit(
     let url = request.url()?;
     let named = url.query_pairs().find(|(name, _)| name == "site").map(|(_, value)| value.into_owned());
     let names_site = named.is_some();
-    let site = named.or_else(|| config.sites.keys().next().cloned()).unwrap_or_default();
+    let site = config.site_or_first(named.as_deref()).to_owned();
     let network = network_of(request)?;
     let caller = sign_in(config, &token_of(request)?, &network)?;
     // Without a site, it lists those that the caller may read.
@@ -89,7 +89,7 @@ pub(crate) fn sign_in(config: &Config, token: &str, network: &str) -> Result<Cal
 }
 
 /// Returns the visibility of a site.
-fn visibility(config: &Config, site: &str) -> SiteVisibility {
+pub(crate) fn visibility(config: &Config, site: &str) -> SiteVisibility {
     match config.sites.get(site) {
         Some(site) if site.public => SiteVisibility::Public,
         Some(_) => SiteVisibility::Private,

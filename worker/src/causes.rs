@@ -7,7 +7,7 @@ use worker::{Env, Request};
 use crate::admission::Admission;
 use crate::config::Config;
 use crate::query_api::QueryRequest;
-use crate::response::{self, CONTENT_TYPE_JSON, HandlerResult};
+use crate::response::{self, HandlerResult};
 use crate::shard_client::read_all;
 
 pub(crate) async fn causes(
@@ -23,6 +23,5 @@ pub(crate) async fn causes(
     let read = read_all(env, config, &asked.site, question.clone()).await?;
     let cache = asked.cache_control(&query, read.shards.as_ref());
     let document = causes_response(asked.site, &question, metric, read.merged, read.shards);
-    let body = serde_json::to_vec(&document).map_err(worker::Error::from)?;
-    response::conditional(request, CONTENT_TYPE_JSON, cache, body)
+    response::conditional_json(request, cache, &document)
 }

@@ -209,6 +209,11 @@ impl Config {
         self.evidence_secrets.issue(site, now, nonce).filter(|_| uses_tokens)
     }
 
+    /// Returns the site that a request names; without a name, the first one.
+    pub(crate) fn site_or_first<'a>(&'a self, named: Option<&'a str>) -> &'a str {
+        named.or_else(|| self.sites.keys().next().map(String::as_str)).unwrap_or_default()
+    }
+
     /// Returns the site that lists this origin, if exactly one does.
     pub(crate) fn only_site_of_origin(&self, origin: &str) -> Option<&str> {
         let lists = |site: &SiteConfig| site.origins.iter().any(|listed| listed == origin);

@@ -2,13 +2,13 @@
 
 use alerting::health_history::HealthHistory;
 use report::status_history::StatusHistory;
-use worker::{Env, Error, Request};
+use worker::{Env, Request};
 
 use crate::admission::Admission;
 use crate::clock::now;
 use crate::config::Config;
 use crate::query_api::QueryRequest;
-use crate::response::{self, CONTENT_TYPE_JSON, HandlerResult};
+use crate::response::{self, HandlerResult};
 use crate::shard_client::call_coordinator;
 use crate::shard_protocol::{HistoryQuery, HistoryResult};
 
@@ -35,10 +35,5 @@ pub(crate) async fn history(
         more_incidents: with_incidents.then_some(more_incidents),
     };
     let cache = if with_incidents { "private, max-age=5" } else { asked.cache_control(&query, None) };
-    response::conditional(
-        request,
-        CONTENT_TYPE_JSON,
-        cache,
-        serde_json::to_vec(&document).map_err(Error::from)?,
-    )
+    response::conditional_json(request, cache, &document)
 }

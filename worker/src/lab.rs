@@ -1,11 +1,11 @@
 //! Lighthouse results beside the field: they are stored by the coordinator of a site.
 
 use wire::lab::{LabReport, LabResult, LabUpload, LabUploadResponse, VERSION};
-use worker::{Env, Error, Request};
+use worker::{Env, Request};
 
 use crate::admission::Admission;
 use crate::clock::now;
-use crate::response::{self, CONTENT_TYPE_JSON, HandlerResult};
+use crate::response::{self, HandlerResult};
 use crate::shard_client::call_coordinator;
 use crate::shard_protocol::{ReadLabResults, StoreLabResults};
 
@@ -33,10 +33,5 @@ pub(crate) async fn list(request: &Request, env: &Env, admission: &Admission) ->
     let site = admission.site.clone();
     let pages = call_coordinator(env, &site, ReadLabResults).await?;
     let lab = LabReport { v: VERSION, site, pages };
-    response::conditional(
-        request,
-        CONTENT_TYPE_JSON,
-        "private, max-age=5",
-        serde_json::to_vec(&lab).map_err(Error::from)?,
-    )
+    response::conditional_json(request, "private, max-age=5", &lab)
 }

@@ -19,12 +19,12 @@ use report::release::{self, ReleasePage};
 use report::request_report::{CacheUsage, RequestReport};
 use report::stats_format::stats;
 use wire::{Metric, ShardCoverage, WindowSpan};
-use worker::{Env, Error, Request};
+use worker::{Env, Request};
 
 use crate::admission::Admission;
 use crate::config::Config;
 use crate::query_api::QueryRequest;
-use crate::response::{self, CONTENT_TYPE_JSON, HandlerError, HandlerResult};
+use crate::response::{self, HandlerError, HandlerResult};
 use crate::shard_client::{self, SiteRead, call_all, read_all};
 use crate::shard_protocol::SetMonitoring;
 use crate::traffic_collector::read_sum;
@@ -62,12 +62,7 @@ pub(crate) async fn dashboard(
         recommendations: advice,
         alerts: operations.map(|operations| operations.alerts),
     };
-    response::conditional(
-        request,
-        CONTENT_TYPE_JSON,
-        asked.cache_control(&query, shards.as_ref()),
-        serde_json::to_vec(&document).map_err(Error::from)?,
-    )
+    response::conditional_json(request, asked.cache_control(&query, shards.as_ref()), &document)
 }
 
 /// `GET /api/performance/metrics`: figures of vitals, requests, cache and backend queries.
@@ -100,12 +95,7 @@ pub(crate) async fn metrics(
         cache: CacheUsage::from_traffic(&traffic),
         queries: BackendQueries::new(&traffic, None).queries,
     };
-    response::conditional(
-        request,
-        CONTENT_TYPE_JSON,
-        asked.cache_control(&query, shards.as_ref()),
-        serde_json::to_vec(&document).map_err(Error::from)?,
-    )
+    response::conditional_json(request, asked.cache_control(&query, shards.as_ref()), &document)
 }
 
 /// `GET /api/performance/queries`: the backend queries of a route, or of all. They are attributed by route and time.
@@ -128,12 +118,7 @@ pub(crate) async fn queries(
         page: page.map(str::to_owned),
         queries: BackendQueries::new(&traffic, page),
     };
-    response::conditional(
-        request,
-        CONTENT_TYPE_JSON,
-        asked.cache_control(&query, shards.as_ref()),
-        serde_json::to_vec(&document).map_err(Error::from)?,
-    )
+    response::conditional_json(request, asked.cache_control(&query, shards.as_ref()), &document)
 }
 
 /// `GET /api/performance/bottlenecks`: the most costly ones first.
@@ -149,12 +134,7 @@ pub(crate) async fn bottlenecks(
     all.truncate(MAX_LINES);
     let shards = found.shards;
     let document = BottleneckReport { scope: scope(&asked, &query, shards.as_ref()), bottlenecks: all };
-    response::conditional(
-        request,
-        CONTENT_TYPE_JSON,
-        asked.cache_control(&query, shards.as_ref()),
-        serde_json::to_vec(&document).map_err(Error::from)?,
-    )
+    response::conditional_json(request, asked.cache_control(&query, shards.as_ref()), &document)
 }
 
 /// `GET /api/performance/recommendations`: with their evidence, the greatest gain first.
@@ -171,12 +151,7 @@ pub(crate) async fn recommendations(
     let shards = found.shards;
     let document =
         RecommendationReport { scope: scope(&asked, &query, shards.as_ref()), recommendations: all };
-    response::conditional(
-        request,
-        CONTENT_TYPE_JSON,
-        asked.cache_control(&query, shards.as_ref()),
-        serde_json::to_vec(&document).map_err(Error::from)?,
-    )
+    response::conditional_json(request, asked.cache_control(&query, shards.as_ref()), &document)
 }
 
 /// `GET /api/performance/analytics`: the trend of each vital by day, and the comparison of two releases.
@@ -200,12 +175,7 @@ pub(crate) async fn analytics(
         None => None,
     };
     let document = TrendReport { scope: scope(&asked, &query, shards.as_ref()), trends, release };
-    response::conditional(
-        request,
-        CONTENT_TYPE_JSON,
-        asked.cache_control(&query, shards.as_ref()),
-        serde_json::to_vec(&document).map_err(Error::from)?,
-    )
+    response::conditional_json(request, asked.cache_control(&query, shards.as_ref()), &document)
 }
 
 /// `POST /api/performance/monitoring/stop` and `/start`: stops or starts the counting of beacons.

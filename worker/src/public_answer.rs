@@ -4,9 +4,10 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
+use auth::shares_answer;
 use export::prometheus::ExpositionFormat;
 use report::public_answers::{PublicAnswer, PublicAnswers, question_key};
-use wire::routes::{Access, Endpoint, Resolution, Right, resolve};
+use wire::routes::{Access, Endpoint, Resolution, resolve};
 use wire::{ApiError, UnixMillis};
 use worker::wasm_bindgen::JsValue;
 use worker::wasm_bindgen::prelude::wasm_bindgen;
@@ -41,14 +42,15 @@ pub fn public_question(
     let caller = admission::sign_in(&config, token, &wire::client_network(address)).ok()?;
     let named = pairs.iter().find(|(name, _)| name == "site").map(|(_, value)| value.as_str());
     let is_of_all = endpoint == Endpoint::Metrics && named.is_none();
-    let site = named.or_else(|| config.sites.keys().next().map(String::as_str))?;
-    let is_public = match is_of_all {
-        true => config.sites.values().any(|site| site.public),
-        false => config.sites.get(site).is_some_and(|site| site.public),
+    let is_shared = match is_of_all {
+        // Who holds a token may see more sites in it.
+        true => config.sites.values().any(|site| site.public) && caller.name.is_none(),
+        false => {
+            let site = config.site_or_first(named);
+            shares_answer(admission::visibility(&config, site), site, &caller)
+        }
     };
-    // A token that reads the site gets the latest; any other buys nothing.
-    let has_more = if is_of_all { caller.name.is_some() } else { caller.may(Right::Read, site) };
-    if !is_public || has_more {
+    if !is_shared {
         return None;
     }
     if endpoint == Endpoint::Metrics {
@@ -69,12 +71,9 @@ pub fn public_answer(
     origin: Option<String>,
     now: f64,
 ) -> JsValue {
-    let Ok(config) = Config::load(env) else { return JsValue::UNDEFINED };
-    let now = UnixMillis(now as u64);
-    let found = ANSWERS.with_borrow(|answers| answers.get(key, now, config.public_answer_age_ms));
-    let Some(answer) = found else { return JsValue::UNDEFINED };
-    let reader = AnswerReader { config: &config, method, if_none_match, origin: origin.as_deref(), now };
-    response::into_js(reader.respond(&answer))
+    respond(env, method, if_none_match, origin.as_deref(), now, |config, now| {
+        ANSWERS.with_borrow(|answers| answers.get(key, now, config.public_answer_age_ms))
+    })
 }
 
 /// Keeps an answer for the next readers, if it may be shared.
@@ -100,10 +99,9 @@ pub fn shared_answer(
     origin: Option<String>,
     now: f64,
 ) -> JsValue {
-    let Ok(config) = Config::load(env) else { return JsValue::UNDEFINED };
-    let now = UnixMillis(now as u64);
-    let reader = AnswerReader { config: &config, method, if_none_match, origin: origin.as_deref(), now };
-    response::into_js(reader.respond(&Rc::new(PublicAnswer { status, head, body, at: now })))
+    respond(env, method, if_none_match, origin.as_deref(), now, |_, at| {
+        Some(Rc::new(PublicAnswer { status, head, body, at }))
+    })
 }
 
 /// Refuses a reader: `too-many` for a network that asked for too much, anything else where no answer came in time.
@@ -117,6 +115,22 @@ pub fn refuse_read(env: &Env, reason: &str, origin: Option<String>) -> JsValue {
     };
     let Ok(config) = Config::load(env) else { return JsValue::UNDEFINED };
     response::into_js(response::finish(Err(HandlerError::Rejected(refusal)), &config, origin.as_deref()))
+}
+
+/// Returns an answer as its reader gets it, or undefined if there is none.
+fn respond(
+    env: &Env,
+    method: &str,
+    if_none_match: &str,
+    origin: Option<&str>,
+    now: f64,
+    find: impl FnOnce(&Config, UnixMillis) -> Option<Rc<PublicAnswer>>,
+) -> JsValue {
+    let Ok(config) = Config::load(env) else { return JsValue::UNDEFINED };
+    let now = UnixMillis(now as u64);
+    let Some(answer) = find(&config, now) else { return JsValue::UNDEFINED };
+    let reader = AnswerReader { config: &config, method, if_none_match, origin, now };
+    response::into_js(reader.respond(&answer))
 }
 
 /// The parts of a request that an answer depends on.

@@ -36,12 +36,7 @@ pub(crate) async fn summary(
     let budgets = budgets::in_force(&read.merged.budget_history)?;
     let cache = asked.cache_control(&query, read.shards.as_ref());
     let summary = query_response::summary(asked.site, &query, read.merged, &budgets, read.shards);
-    response::conditional(
-        request,
-        CONTENT_TYPE_JSON,
-        cache,
-        serde_json::to_vec(&summary).map_err(worker::Error::from)?,
-    )
+    response::conditional_json(request, cache, &summary)
 }
 
 /// `GET /api/vitals/series`: groups over time.
@@ -118,12 +113,7 @@ pub(crate) async fn compare(
         lines: query_response::differences(BY_PAGE, &a, &b, &budgets),
         shards,
     };
-    response::conditional(
-        request,
-        CONTENT_TYPE_JSON,
-        cache,
-        serde_json::to_vec(&compared).map_err(worker::Error::from)?,
-    )
+    response::conditional_json(request, cache, &compared)
 }
 
 async fn respond_with_lines(
@@ -154,12 +144,7 @@ async fn respond_with_lines(
         "json" => {
             let totals = query_response::totals(&query, &groups);
             let document = QueryResponse { v: VERSION, site: asked.site, totals, lines, next, shards };
-            response::conditional(
-                request,
-                CONTENT_TYPE_JSON,
-                cache,
-                serde_json::to_vec(&document).map_err(worker::Error::from)?,
-            )
+            response::conditional_json(request, cache, &document)
         }
         "csv" => response::conditional(
             request,

@@ -1,5 +1,6 @@
 //! Responses: the one place that maps errors to problem documents, and decides CORS.
 
+use serde::Serialize;
 use sketch::stable_hash::fnv1a_64;
 use wire::ApiError;
 use worker::wasm_bindgen::JsValue;
@@ -90,6 +91,16 @@ pub(crate) fn conditional(
         .with_header("etag", &tag)?
         .with_header("vary", "Authorization")?;
     Ok(if is_known { response.with_status(304).empty() } else { response.fixed(body) })
+}
+
+/// Returns a document as JSON with its ETag, or 304 to a client that has it already.
+pub(crate) fn conditional_json(
+    request: &Request,
+    cache_control: &str,
+    document: &impl Serialize,
+) -> HandlerResult {
+    let body = serde_json::to_vec(document).map_err(worker::Error::from)?;
+    conditional(request, CONTENT_TYPE_JSON, cache_control, body)
 }
 
 /// Checks an `If-None-Match` field. RFC 9110 §13.1.2: it compares weakly; compression by the network weakens tags.

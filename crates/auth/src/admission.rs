@@ -52,6 +52,13 @@ pub fn admit(
     }
 }
 
+/// Returns true if a read of the site has the answer of everybody: the site is public, and the caller has no right to
+/// the latest. A token for another site buys nothing.
+#[must_use]
+pub fn shares_answer(visibility: SiteVisibility, site: &str, caller: &Caller) -> bool {
+    visibility == SiteVisibility::Public && !caller.may(Right::Read, site)
+}
+
 #[cfg(test)]
 mod tests {
     use wire::routes::Endpoint;
@@ -100,6 +107,19 @@ mod tests {
             let expected = if access == Access::CacheAdmin { 200 } else { 404 };
             assert_eq!(status(access, SiteVisibility::Unknown, "shpo", &all).0, expected, "{endpoint:?}");
         }
+    }
+
+    #[test]
+    fn only_who_may_not_read_the_latest_of_a_public_site_shares_the_answer_of_all() {
+        use SiteVisibility::{Internal, Private, Public, Unknown};
+        let shares = |visibility, caller: &Caller| shares_answer(visibility, "shop", caller);
+        assert!(shares(Public, &Caller::default()));
+        assert!(shares(Public, &holder("blog", &Right::ALL)), "a token for another site");
+        assert!(shares(Public, &holder("shop", &[Right::Cache])), "a token without the right");
+        assert!(
+            !shares(Public, &holder("shop", &[Right::Read])) && !shares(Public, &holder("*", &[Right::Read]))
+        );
+        assert!([Private, Internal, Unknown].iter().all(|other| !shares(*other, &Caller::default())));
     }
 
     #[test]

@@ -9,7 +9,7 @@ mod digest;
 mod sign_in_limiter;
 mod token_table;
 
-pub use admission::{SiteVisibility, admit};
+pub use admission::{SiteVisibility, admit, shares_answer};
 pub use caller::{ALL_SITES, Caller};
 pub use digest::{TokenDigest, is_secret};
 pub use sign_in_limiter::SignInLimiter;

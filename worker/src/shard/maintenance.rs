@@ -1,5 +1,7 @@
 //! Periodic work of a shard, by its alarm.
 
+use std::cell::Cell;
+
 use ledger::TurnKind;
 use worker::Result;
 
@@ -8,13 +10,30 @@ use crate::budgets;
 use crate::clock::now;
 use crate::sql::from_sql_integer;
 
+/// Maintenance under way. It ends also where the platform drops it without an end, or commits would never schedule
+/// folding again.
+struct Maintaining<'a>(&'a Cell<bool>);
+
+impl<'a> Maintaining<'a> {
+    fn begin(is_maintaining: &'a Cell<bool>) -> Self {
+        is_maintaining.set(true);
+        Self(is_maintaining)
+    }
+}
+
+impl Drop for Maintaining<'_> {
+    fn drop(&mut self) {
+        self.0.set(false);
+    }
+}
+
 impl Shard {
     /// Folds; and if it is due, deletes settled views, rolls up, deletes what has expired. Schedules the next
     /// maintenance. Commits do not schedule any meanwhile.
     pub(super) async fn maintain(&self, is_cron: bool) -> Result<()> {
-        self.is_maintaining.set(true);
+        let maintaining = Maintaining::begin(&self.is_maintaining);
         let done = self.maintain_tables(is_cron).await;
-        self.is_maintaining.set(false);
+        drop(maintaining);
         // After an error, the next commit schedules it.
         self.maintenance_at.set(if done.is_ok() { NEVER } else { wire::UnixMillis(0) });
         let mut delay = done?;
