@@ -32,8 +32,8 @@ export async function flushMetrics(env) {
     let pace = "";
     if (transitions !== undefined) pace = await callClock(env, "/ways", transitions);
     if (metrics !== undefined) pace = await callClock(env, "/seen", metrics);
-    // Isolates that began together do not stay together. An earlier purge clock sets no pace.
-    metricsDueAt = Date.now() + (Number(pace) || 0) * (0.5 + Math.random());
+    // An earlier purge clock sets no pace.
+    metricsDueAt = Date.now() + (Number(pace) || 0);
   } catch (error) {
     console.error("flushing metrics to the purge clock failed:", error);
     if (metrics !== undefined) wasm.restore_cache_metrics(metrics);

@@ -19,8 +19,9 @@ impl ReportPace {
         Self { since: now, reports: 0, interval_ms: MIN_REPORT_INTERVAL_MS }
     }
 
-    /// Counts a report. Returns the milliseconds until the next one of the same isolate is due.
-    pub fn next_in_ms(&mut self, now: UnixMillis) -> u64 {
+    /// Counts a report. Returns the milliseconds until the next one of the same isolate is due: from half to one and a
+    /// half times the interval by `random` from 0 to 1, so that isolates that began together do not stay together.
+    pub fn next_in_ms(&mut self, now: UnixMillis, random: f64) -> u64 {
         let elapsed = now.0.saturating_sub(self.since.0);
         // A flood is answered at once, and a quiet time after a while.
         if elapsed >= WINDOW_MS || self.reports >= FLOOD {
@@ -30,7 +31,7 @@ impl ReportPace {
             *self = Self { since: now, reports: 0, interval_ms };
         }
         self.reports = self.reports.saturating_add(1);
-        self.interval_ms
+        (self.interval_ms as f64 * (0.5 + random.clamp(0.0, 1.0))) as u64
     }
 }
 
@@ -59,9 +60,8 @@ mod tests {
                 break;
             }
             last += u64::from(at > end - 60_000);
-            let wait = pace.next_in_ms(UnixMillis(at));
-            // As in the Worker: from half to one and a half times the interval.
-            due.push(Reverse(at + wait / 2 + wait * (at * 7_919 % 1_000) / 1_000));
+            let wait = pace.next_in_ms(UnixMillis(at), (at * 7_919 % 1_000) as f64 / 1_000.0);
+            due.push(Reverse(at + wait));
         }
         last as f64 / 60.0
     }

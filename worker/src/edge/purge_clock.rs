@@ -129,7 +129,7 @@ impl TagClock {
     /// Tells an isolate when to report again.
     fn pace_reports(&self) -> Result<Response> {
         let mut pace = self.report_pace.get();
-        let interval = pace.next_in_ms(now());
+        let interval = pace.next_in_ms(now(), worker::js_sys::Math::random());
         self.report_pace.set(pace);
         Response::from_json(&interval)
     }
