@@ -43,7 +43,7 @@ pub fn public_question(
     let named = pairs.iter().find(|(name, _)| name == "site").map(|(_, value)| value.as_str());
     let is_of_all = endpoint == Endpoint::Metrics && named.is_none();
     let is_shared = match is_of_all {
-        // Who holds a token may see more sites in it.
+        // A token may show more sites in the same answer.
         true => config.sites.values().any(|site| site.public) && caller.name.is_none(),
         false => {
             let site = config.site_or_first(named);
