@@ -27,13 +27,32 @@ export async function getJson(base, path, query = {}) {
  * @param {URL} base @param {string} path @param {Record<string, string | undefined>} query @param {unknown} body
  */
 export async function postJson(base, path, query, body) {
-  const token = process.env.MANAGE_TOKEN;
-  if (!token) throw new CliError("MANAGE_TOKEN is not set", "set it to the Worker's secret of that name (`npx wrangler secret put MANAGE_TOKEN`)");
+  const token = manageToken();
   const address = endpoint(base, path);
   for (const [name, value] of Object.entries(query)) if (value !== undefined) address.searchParams.set(name, value);
   const response = await request(address, { method: "POST", body: JSON.stringify(body), headers: { "content-type": "application/json", authorization: `Bearer ${token}` } });
   if (response.status === 401) throw new CliError(`${address.host} rejected MANAGE_TOKEN for ${address.pathname}`, "set it to the Worker's secret of that name");
   if (!response.ok) throw responseError(address, response.status, await response.text());
+}
+
+/**
+ * Makes a call of an operator, which requires MANAGE_TOKEN. Returns the text of the response.
+ * @param {URL} base @param {string} method @param {string} path @param {Record<string, string | undefined>} [query] @param {string} [body]
+ */
+export async function operate(base, method, path, query = {}, body = undefined) {
+  const address = endpoint(base, path);
+  for (const [name, value] of Object.entries(query)) if (value !== undefined) address.searchParams.set(name, value);
+  const response = await request(address, { method, body, headers: { authorization: `Bearer ${manageToken()}` } });
+  const text = await response.text();
+  if (response.status === 401) throw new CliError(`${address.host} rejected MANAGE_TOKEN for ${address.pathname}`, "use the secret MANAGE_TOKEN, or a token with the right manage for all sites");
+  if (!response.ok) throw responseError(address, response.status, text);
+  return text;
+}
+
+function manageToken() {
+  const token = process.env.MANAGE_TOKEN;
+  if (!token) throw new CliError("MANAGE_TOKEN is not set", "set it to the Worker's secret of that name (`npx wrangler secret put MANAGE_TOKEN`)");
+  return token;
 }
 
 /** The URL of a path of the Worker, which may itself be deployed below a path. @param {URL} base @param {string} path */

@@ -4,6 +4,7 @@ import * as doctor from "./doctor.js";
 import * as gate from "./gate.js";
 import * as init from "./init.js";
 import * as lab from "./lab.js";
+import * as site from "./site.js";
 import * as tokens from "./tokens.js";
 import * as verify from "./verify.js";
 import * as worker from "./worker.js";
@@ -17,4 +18,4 @@ import * as worker from "./worker.js";
  */
 
 /** @type {Record<string, Command>} */
-export const commands = { init, worker, budgets, "verify-lhci": verify, lab, gate, doctor, tokens };
+export const commands = { init, worker, budgets, "verify-lhci": verify, lab, gate, doctor, tokens, site };

@@ -47,7 +47,7 @@ const operations = Object.entries(JSON.parse(document).paths).flatMap(([path, me
 );
 const guarded = operations.filter(({ schemes }) => schemes);
 /** The parameters without which an endpoint refuses before it reads. */
-const query = (/** @type {string} */ path, /** @type {string} */ site) => `${path}?site=${encodeURIComponent(site)}${path.endsWith("compare") ? "&a.release=1&b.release=2" : ""}`;
+const query = (/** @type {string} */ path, /** @type {string} */ site) => `${path.replace("{site}", site)}?site=${encodeURIComponent(site)}${path.endsWith("compare") ? "&a.release=1&b.release=2" : ""}`;
 
 test("at every endpoint, a site that does not exist and one that is not yours answer alike", async () => {
   assert.ok(guarded.length > 25, "the route table is read");
@@ -64,7 +64,7 @@ test("at every endpoint, a site that does not exist and one that is not yours an
 
 test("a token opens the endpoints of its right and no others", async () => {
   const schemes = { read: "readToken", manage: "manageToken", lab: "labToken", "ingest-report": "reportToken" };
-  for (const { method, path, schemes: admitting } of guarded.filter(({ path }) => path !== "/api/live" && !path.startsWith("/api/cache/"))) {
+  for (const { method, path, schemes: admitting } of guarded.filter(({ path }) => path !== "/api/live" && !/^\/api\/(cache|sites)/.test(path))) {
     for (const [right, scheme] of Object.entries(schemes)) {
       const { status, text } = await call(method, query(path, "shut"), token(right));
       assert.equal(status !== 401, admitting.includes(scheme), `${right}: ${method} ${path}: ${status} ${text}`);

@@ -109,6 +109,9 @@ export function flush_rejections(env: WorkerEnv): Promise<void>;
 export function budgets_are_stale(now: number): boolean;
 export function has_budgets(): boolean;
 export function refresh_budgets(env: WorkerEnv): Promise<void>;
+export function registry_is_stale(env: WorkerEnv, now: number): boolean;
+export function has_registry(): boolean;
+export function refresh_registry(env: WorkerEnv): Promise<void>;
 
 export function __worker_init_state(): { criticalError: boolean; instanceId: number };
 export function __wbg_reset_state(): void;

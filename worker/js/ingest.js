@@ -21,7 +21,8 @@ export async function ingest(request, env, context, ownOrigin, query) {
   const body = await readBeacon(request, headers.get("content-length"));
   if (!body) return reject("too-large");
   const now = Date.now();
-  if (wasm.budgets_are_stale(now)) await refreshBudgets(env, context, now);
+  if (wasm.budgets_are_stale(now)) await budgets.refresh(env, context, now);
+  if (wasm.registry_is_stale(env, now)) await registry.refresh(env, context, now);
   const agent = headers.get("user-agent") ?? "";
   const mobileHint = headers.get("sec-ch-ua-mobile") ?? undefined;
   const address = headers.get("cf-connecting-ip") ?? undefined;
@@ -50,22 +51,41 @@ export async function ingest(request, env, context, ownOrigin, query) {
 }
 
 /**
- * Reads budgets.json again, one request at a time and beside the beacons, which the last valid budgets judge
- * meanwhile. Only the first beacons of an isolate wait for it, and not for long: verdicts are made when a view is
- * folded.
- * @param {WorkerEnv} env
- * @param {ExecutionContext} context
- * @param {number} now
+ * Reads something again, one request at a time and beside the beacons, which the last copy serves meanwhile. Only the
+ * first beacons of an isolate wait for it, and not for long.
  */
-async function refreshBudgets(env, context, now) {
-  // A read whose request was cut off ends by timeout.
-  if (!budgetsRead || now - budgetsRead.since > BUDGETS_TIMEOUT_MS) {
-    const read = { since: now, done: wasm.refresh_budgets(env).catch(() => {}) };
-    budgetsRead = read;
-    context.waitUntil(read.done.then(() => void (budgetsRead === read && (budgetsRead = null))));
+class Refresh {
+  /** @type {{ since: number, done: Promise<void> } | null} The read under way. */
+  #read = null;
+
+  /**
+   * @param {(env: WorkerEnv) => Promise<void>} readAgain
+   * @param {() => boolean} hasCopy
+   */
+  constructor(readAgain, hasCopy) {
+    this.readAgain = readAgain;
+    this.hasCopy = hasCopy;
   }
-  if (!wasm.has_budgets()) await resolvesWithin(budgetsRead.done, FIRST_BUDGETS_TIMEOUT_MS);
+
+  /**
+   * @param {WorkerEnv} env
+   * @param {ExecutionContext} context
+   * @param {number} now
+   */
+  async refresh(env, context, now) {
+    // A read whose request was cut off ends by timeout.
+    if (!this.#read || now - this.#read.since > READ_TIMEOUT_MS) {
+      const read = { since: now, done: this.readAgain(env).catch(() => {}) };
+      this.#read = read;
+      context.waitUntil(read.done.then(() => void (this.#read === read && (this.#read = null))));
+    }
+    if (!this.hasCopy()) await resolvesWithin(this.#read.done, FIRST_READ_TIMEOUT_MS);
+  }
 }
+
+// Verdicts are made when a view is folded, so no beacon waits for new budgets.
+const budgets = new Refresh((env) => wasm.refresh_budgets(env), () => wasm.has_budgets());
+const registry = new Refresh((env) => wasm.refresh_registry(env), () => wasm.has_registry());
 
 /**
  * Rows wait a moment, so that one call takes several to their shard. The first request of a batch sends it,
@@ -114,9 +134,20 @@ async function isStoredInTime(shard, stored) {
 /** @param {WorkerEnv} env @param {string} shard @param {Batch} batch */
 function send(env, shard, batch) {
   if (batches.get(shard) === batch) batches.delete(shard);
-  const stored = env.SHARDS_OF_SITES.getByName(shard).append(batch.rows, batch.isAwaited);
+  const stored = shardStub(env, shard).append(batch.rows, batch.isAwaited);
   stored.then(() => answers.set(shard, (answers.get(shard) ?? 0) + 1), () => {});
   return stored;
+}
+
+/**
+ * Returns the stub of an object. Its address is its name, after its jurisdiction and a colon if it has one.
+ * @param {WorkerEnv} env
+ * @param {string} address
+ */
+function shardStub(env, address) {
+  const colon = address.indexOf(":");
+  if (colon < 0) return env.SHARDS_OF_SITES.getByName(address);
+  return env.SHARDS_OF_SITES.jurisdiction(address.slice(0, colon)).getByName(address.slice(colon + 1));
 }
 
 /**
@@ -168,15 +199,12 @@ const batches = new Map();
 /** @type {Map<string, number>} The calls that each shard has answered. */
 const answers = new Map();
 
-/** @type {{ since: number, done: Promise<void> } | null} The read of budgets.json under way. */
-let budgetsRead = null;
-
 const BATCH_TIMEOUT_MS = 10_000;
 // A resend costs less than a page that waits; together with the delay of a batch, silence ends within 250 ms.
 const SILENT_SLICES = 4;
 const SLICE_MS = 50;
-const FIRST_BUDGETS_TIMEOUT_MS = 200;
-const BUDGETS_TIMEOUT_MS = 5_000;
+const FIRST_READ_TIMEOUT_MS = 200;
+const READ_TIMEOUT_MS = 5_000;
 const BATCH_DELAY_MS = 2;
 const MAX_BEACON_BYTES = 65_536;
 // A call to a shard stays small.

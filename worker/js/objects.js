@@ -15,8 +15,11 @@ export class Shard extends DurableObject {
   #commit = null;
 
   /** @param {Request} request */
-  fetch(request) {
-    return guard(() => this.#live().fetch(request));
+  async fetch(request) {
+    const response = await guard(() => this.#live().fetch(request));
+    // The tables were erased or restored: nothing in memory counts any more.
+    if (response.headers.has("x-tables-replaced")) this.#object = undefined;
+    return response;
   }
 
   /**

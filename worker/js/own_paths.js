@@ -15,7 +15,7 @@ export const OWN_PATHS = new Set([
 ]);
 
 /** Namespaces that no cache route may shadow. */
-export const RESERVED_PATHS = /^(?:\/api\/vitals|\/api\/health|\/api\/push|\/api\/alerts|\/api\/performance|\/api\/audit)(?:\/|$)/;
+export const RESERVED_PATHS = /^(?:\/api\/vitals|\/api\/health|\/api\/push|\/api\/alerts|\/api\/performance|\/api\/audit|\/api\/sites)(?:\/|$)/;
 
 /** The namespace of the cache's management calls. */
 export const CACHE_ADMIN_PREFIX = "/api/cache/";

@@ -2,7 +2,7 @@
 
 interface WorkerEnv {
   TAG_CLOCK: { getByName(name: string): { fetch(url: string, init: RequestInit): Promise<Response> } };
-  SHARDS_OF_SITES: { getByName(name: string): { append(rows: string[], isAwaited?: boolean): Promise<boolean> } };
+  SHARDS_OF_SITES: ShardNamespace & { jurisdiction(name: string): ShardNamespace };
   CACHE_KV?: {
     get(key: string, type: "arrayBuffer"): Promise<ArrayBuffer | null>;
     put(key: string, value: Uint8Array, options: { expirationTtl: number }): Promise<void>;
@@ -10,6 +10,10 @@ interface WorkerEnv {
   INGEST_RATE?: RateLimiter;
   READ_RATE?: RateLimiter;
   SITE_RATE?: RateLimiter;
+}
+
+interface ShardNamespace {
+  getByName(name: string): { append(rows: string[], isAwaited?: boolean): Promise<boolean> };
 }
 
 interface RateLimiter {

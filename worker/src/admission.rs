@@ -1,7 +1,7 @@
 //! The admission of requests: who calls, by a bearer token, and whether the route table admits them to the site.
 //! `auth` decides; this file reads requests and holds the failed sign-ins of the isolate.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::fmt::Display;
 
 use auth::audit::MAX_DETAIL_LENGTH;
@@ -11,6 +11,7 @@ use wire::routes::{Endpoint, Right};
 use wire::{ApiError, client_network, live};
 use worker::{Request, Result};
 
+use crate::access;
 use crate::clock::now;
 use crate::config::Config;
 use crate::outbound;
@@ -30,12 +31,19 @@ pub(crate) struct Admission {
     pub(crate) network: String,
     /// The beginning of the body, for the audit log.
     pub(crate) detail: RefCell<String>,
+    /// True for the further pages of a long call, which the audit log has already.
+    pub(crate) is_continuation: Cell<bool>,
 }
 
 impl Admission {
     /// Returns true for a holder of a token that reads the site.
     pub(crate) fn holds_read_token(&self) -> bool {
         self.caller.may(Right::Read, &self.site)
+    }
+
+    /// Notes that the audit log has the call already.
+    pub(crate) fn continues(&self) {
+        self.is_continuation.set(true);
     }
 
     /// Parses a JSON body; an empty body is an empty object.
@@ -52,23 +60,29 @@ impl Admission {
 }
 
 /// Admits a request to an endpoint. The site is that of the `site` parameter, or the first one.
-pub(crate) fn admit(
+pub(crate) async fn admit(
     endpoint: Endpoint,
     request: &Request,
     config: &Config,
 ) -> Result<Admission, HandlerError> {
     let url = request.url()?;
-    let named = url.query_pairs().find(|(name, _)| name == "site").map(|(_, value)| value.into_owned());
+    let in_query = || url.query_pairs().find(|(name, _)| name == "site").map(|(_, value)| value.into_owned());
+    let named = endpoint.site_in(url.path()).map(str::to_owned).or_else(in_query);
     let names_site = named.is_some();
     let site = config.site_or_first(named.as_deref()).to_owned();
     let network = network_of(request)?;
-    let caller = sign_in(config, &token_of(request)?, &network)?;
+    let token = token_of(request)?;
+    let caller = match &config.access {
+        Some(policy) if token.is_empty() => access::identify(policy, request).await?,
+        _ => sign_in(config, &token, &network)?,
+    };
     // Without a site, it lists those that the caller may read.
     if endpoint != Endpoint::Metrics || names_site {
         auth::admit(endpoint.access(), visibility(config, &site), &site, &caller)?;
     }
     let is_public = config.sites.get(&site).is_some_and(|site| site.public);
-    Ok(Admission { site, is_public, names_site, caller, network, detail: RefCell::default() })
+    let (detail, is_continuation) = Default::default();
+    Ok(Admission { site, is_public, names_site, caller, network, detail, is_continuation })
 }
 
 /// Identifies the holder of a token. A network that tried many wrong ones has to wait, as far as this isolate knows.

@@ -3,7 +3,7 @@
 
 use auth::ALL_SITES;
 use auth::audit::{AuditEntry, AuditFormat, AuditPage};
-use wire::routes::Endpoint;
+use wire::routes::{Endpoint, SITE_PLACE};
 use worker::wasm_bindgen::prelude::wasm_bindgen;
 use worker::{Env, Request};
 
@@ -41,8 +41,11 @@ pub(crate) async fn record(env: &Env, endpoint: Endpoint, admission: &Admission,
     };
     let by = admission.caller.name.as_deref().unwrap_or_default();
     let detail = admission.detail.take();
-    let entry = AuditEntry::new(now(), by, endpoint.path(), &detail, &admission.network, status);
-    store(env, &admission.site, entry).await;
+    let call = endpoint.path().replace(SITE_PLACE, &admission.site);
+    let entry = AuditEntry::new(now(), by, &call, &detail, &admission.network, status);
+    // The log of an erased site would be erased with it.
+    let site = if endpoint.access().is_for_operators() { ALL_SITES } else { &admission.site };
+    store(env, site, entry).await;
 }
 
 /// Records a call of the cache, which is of the whole deployment.

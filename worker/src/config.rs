@@ -1,27 +1,28 @@
 //! The configuration in wrangler.toml: sites with their origins, shards, retention, push, alerts and exports.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::num::NonZeroU32;
 use std::rc::Rc;
 
 use alerting::channel::ChannelConfig;
-use auth::{ALL_SITES, TokenTable};
+use auth::{ALL_SITES, AccessPolicy, TokenTable};
 use evidence::EvidenceSecrets;
 use export::config::ExportConfig;
-use ledger::{Retention, RouteTemplates, SHARD_COUNT_HELP, SamplingRates, ShardLayout};
+use ledger::{Retention, SHARD_COUNT_HELP, ShardLayout};
 use outbox::{PushConfig, Sink};
-use serde::Deserialize;
+use sites::{EvidencePolicy, Registry, SiteSettings};
 use wire::UnixMillis;
 use wire::routes::Right;
+use wire::sorting::CollectOrdered;
 use worker::Env;
+use worker::js_sys::{JSON, Reflect};
 
 /// The configuration of one deployment.
 #[derive(Debug)]
 pub(crate) struct Config {
     /// Each site by its name.
-    pub(crate) sites: BTreeMap<String, SiteConfig>,
+    pub(crate) sites: BTreeMap<String, SiteSettings>,
     /// The shards of every site that sets none itself.
     shards: ShardLayout,
     /// The retention of counts.
@@ -36,58 +37,18 @@ pub(crate) struct Config {
     pub(crate) exports: ExportConfig,
     /// Where people look, as notices link it.
     pub(crate) dashboard_url: String,
+    /// The sign-in through Cloudflare Access.
+    pub(crate) access: Option<AccessPolicy>,
     /// The tokens of callers.
     pub(crate) tokens: TokenTable,
     /// The time for which answers that need no token are shared.
     pub(crate) public_answer_age_ms: u64,
     /// The secrets of page tokens.
     pub(crate) evidence_secrets: EvidenceSecrets,
-}
-
-/// One site.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct SiteConfig {
-    /// The origins whose pages may send, besides the Worker's own; `*` for any.
-    #[serde(default)]
-    pub(crate) origins: Vec<String>,
-    /// True if reads need no token; otherwise they need the secret READ_TOKEN.
-    #[serde(default)]
-    pub(crate) public: bool,
-    /// True if the visitor's country is stored as a label.
-    #[serde(default)]
-    pub(crate) countries: bool,
-    /// The templates of its paths, for pages that tell none.
-    #[serde(default)]
-    pub(crate) routes: RouteTemplates,
-    /// Its shards; those of `SHARDS` if absent.
-    #[serde(default)]
-    shards: Option<ShardLayout>,
-    /// True if reports of web-vitals are taken from holders of a token alone: a backend sends them, not pages.
-    #[serde(default)]
-    pub(crate) reports_need_token: bool,
-    /// The beacons of one client network in a minute; as many as `INGEST_RATE` admits if absent.
-    #[serde(default)]
-    pub(crate) network_limit: Option<NonZeroU32>,
-    /// The sample weights that its pages send.
-    #[serde(default)]
-    pub(crate) sampling: SamplingRates,
-    /// The treatment of views without a page token.
-    #[serde(default)]
-    pub(crate) evidence: EvidencePolicy,
-}
-
-/// The treatment of views without a page token.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum EvidencePolicy {
-    /// Documents have no tokens.
-    #[default]
-    Off,
-    /// Documents have tokens; beacons without one are counted, and their views count as before.
-    Counted,
-    /// Their views are unverified, too.
-    Required,
+    /// The sites of wrangler.toml, whose settings no call changes.
+    deployed_sites: BTreeSet<String>,
+    /// True if calls may create sites and tokens.
+    pub(crate) takes_sites_by_call: bool,
 }
 
 /// An error in wrangler.toml.
@@ -95,7 +56,7 @@ pub(crate) enum EvidencePolicy {
 pub(crate) struct ConfigError(String);
 
 impl Config {
-    /// The configuration of this deployment: it does not change while an isolate lives.
+    /// The configuration of this deployment, with what calls have added as far as this isolate knows.
     pub(crate) fn load(env: &Env) -> Result<Rc<Self>, ConfigError> {
         if let Some(known) = CONFIG.with_borrow(Clone::clone) {
             return Ok(known);
@@ -105,16 +66,25 @@ impl Config {
         Ok(config)
     }
 
+    /// Adds the sites and tokens that calls have created to those of wrangler.toml.
+    pub(crate) fn add_registry(env: &Env, registry: &Registry) -> Result<(), ConfigError> {
+        let mut config = Self::from_env(env)?;
+        for site in registry.add_sites(&mut config.sites) {
+            worker::console_error!("this release cannot read the settings of the site {site}");
+        }
+        registry.add_tokens(&mut config.tokens);
+        CONFIG.set(Some(Rc::new(config)));
+        Ok(())
+    }
+
+    /// Returns true if wrangler.toml has the site.
+    pub(crate) fn is_deployed(&self, site: &str) -> bool {
+        self.deployed_sites.contains(site)
+    }
+
     fn from_env(env: &Env) -> Result<Self, ConfigError> {
-        // A table in wrangler.toml arrives as an object; on the command line it is given as text.
-        let sites = match env.object_var::<BTreeMap<String, SiteConfig>>("SITES") {
-            Ok(sites) => sites,
-            Err(error) => match env.var("SITES") {
-                Ok(text) => serde_json::from_str(&text.to_string())
-                    .map_err(|error| ConfigError(format!("SITES is not a table of sites: {error}")))?,
-                Err(_) => return Err(ConfigError(format!("SITES is not a table of sites: {error}"))),
-            },
-        };
+        let sites: BTreeMap<String, SiteSettings> = serde_json::from_str(&sites_text(env)?)
+            .map_err(|error| ConfigError(format!("SITES is not a table of sites: {error}")))?;
         let shards = match env.var("SHARDS") {
             Err(_) => ShardLayout::default(),
             Ok(text) => ShardLayout::parse(&text.to_string())
@@ -172,7 +142,17 @@ impl Config {
         if sites.contains_key(ALL_SITES) {
             return Err(ConfigError("SITES has a site `*`, which stands for all sites".into()));
         }
+        let takes_sites_by_call = match text("SITES_BY_CALL").as_deref() {
+            None | Some("false") => false,
+            Some("true") => true,
+            Some(_) => return Err(ConfigError("SITES_BY_CALL must be \"true\" or \"false\"".into())),
+        };
+        if takes_sites_by_call && env.kv("CACHE_KV").is_err() {
+            return Err(ConfigError("SITES_BY_CALL needs the binding CACHE_KV".into()));
+        }
         Ok(Self {
+            deployed_sites: sites.keys().cloned().collect_set(),
+            takes_sites_by_call,
             sites,
             shards,
             retention,
@@ -181,15 +161,37 @@ impl Config {
             channels,
             exports,
             dashboard_url,
+            access: AccessPolicy::from_variables(text).map_err(ConfigError)?,
             tokens,
             public_answer_age_ms,
             evidence_secrets,
         })
     }
 
+    /// Returns the name of the object that holds a shard, in its jurisdiction.
+    pub(crate) fn shard_address(&self, site: &str, shard: u32) -> String {
+        let settings = self.sites.get(site);
+        sites::shard_address(settings.and_then(|settings| settings.jurisdiction), site, shard)
+    }
+
     /// Returns the shards of a site.
     pub(crate) fn shards_of(&self, site: &str) -> &ShardLayout {
         self.sites.get(site).and_then(|site| site.shards.as_ref()).unwrap_or(&self.shards)
+    }
+
+    /// Returns the places outside this deployment that data of a site is sent to.
+    pub(crate) fn copies_of(&self, site: &str) -> Vec<String> {
+        let mut copies: Vec<String> =
+            self.push.sinks.iter().map(|sink| format!("push backend {}", sink.name)).collect();
+        copies.extend(self.channels.iter().map(|channel| format!("alert channel {}", channel.name)));
+        let exports = [
+            ("OpenTelemetry collector", self.exports.otlp.is_some()),
+            ("Sentry", self.exports.sentry.is_some()),
+            ("Google Analytics", self.exports.analytics.is_some()),
+        ];
+        copies.extend(exports.iter().filter(|(_, is_on)| *is_on).map(|(name, _)| (*name).to_owned()));
+        copies.push(format!("whoever has read /metrics, backups or exports of {site}"));
+        copies
     }
 
     /// Where a site's origin tells its own health.
@@ -216,17 +218,24 @@ impl Config {
 
     /// Returns the site that lists this origin, if exactly one does.
     pub(crate) fn only_site_of_origin(&self, origin: &str) -> Option<&str> {
-        let lists = |site: &SiteConfig| site.origins.iter().any(|listed| listed == origin);
+        let lists = |site: &SiteSettings| site.origins.iter().any(|listed| listed == origin);
         let mut sites = self.sites.iter().filter(|(_, site)| lists(site));
         sites.next().filter(|_| sites.next().is_none()).map(|(name, _)| name.as_str())
     }
 }
 
+/// Returns SITES as JSON. A table in wrangler.toml arrives as an object; on the command line it is given as text.
+fn sites_text(env: &Env) -> Result<String, ConfigError> {
+    let value = Reflect::get(env, &"SITES".into()).unwrap_or_default();
+    let text = value.as_string().or_else(|| JSON::stringify(&value).ok().and_then(|text| text.as_string()));
+    text.ok_or_else(|| ConfigError("SITES is missing".into()))
+}
+
 /// Reads the secrets for all sites, and the table of tokens for each.
 fn read_tokens(env: &Env) -> Result<TokenTable, ConfigError> {
     let secret = |name: &str| env.secret(name).map(|secret| secret.to_string()).unwrap_or_default();
-    let mut tokens =
-        TokenTable::parse(&secret("ACCESS_TOKENS")).map_err(|mistake| ConfigError(mistake.to_string()))?;
+    let mut tokens = TokenTable::parse(&secret("ACCESS_TOKENS"))
+        .map_err(|mistake| ConfigError(format!("ACCESS_TOKENS: {mistake}")))?;
     for right in [Right::Read, Right::Manage, Right::Cache] {
         if let Some(name) = right.secret() {
             tokens.add_secret(name, &secret(name), &[right]);
@@ -241,13 +250,6 @@ const DEFAULT_PUBLIC_CACHE_SECONDS: u64 = 5;
 const MAX_PUBLIC_CACHE_SECONDS: u64 = 60;
 /// Ten years.
 const MAX_RETENTION_DAYS: u64 = 3650;
-
-impl SiteConfig {
-    /// Returns true if this site accepts beacons from this origin.
-    pub(crate) fn allows_origin(&self, origin: &str) -> bool {
-        self.origins.iter().any(|allowed| allowed == "*" || allowed == origin)
-    }
-}
 
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

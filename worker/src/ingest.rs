@@ -5,8 +5,9 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 
 use evidence::{EvidenceDefect, PageClaim, TokenCheck, network_bucket};
-use ledger::{ClientInfo, JournalRow, MetricLimits, NetworkLimiter, UNKNOWN_WEIGHT, ViewRecord, shard_name};
+use ledger::{ClientInfo, JournalRow, MetricLimits, NetworkLimiter, UNKNOWN_WEIGHT, ViewRecord};
 use report::beacon_verdicts::{limits_for, within_budget_json};
+use sites::{EvidencePolicy, SiteSettings};
 use wire::routes::Right;
 use wire::web_vitals::WebVitalsReport;
 use wire::{ApiError, Beacon, ClientNetwork, NetworkClass, UnixMillis, beacon};
@@ -15,7 +16,7 @@ use worker::wasm_bindgen::JsValue;
 use worker::wasm_bindgen::prelude::wasm_bindgen;
 use worker::{Env, Url};
 
-use crate::config::{Config, EvidencePolicy, RATE_LIMIT_PERIOD_SECONDS, SiteConfig};
+use crate::config::{Config, RATE_LIMIT_PERIOD_SECONDS};
 use crate::response::{self, HandlerError};
 use crate::{admission, budgets, rejection_counter};
 
@@ -98,7 +99,7 @@ pub fn ingest(
             let allowed = beacon_request.origin.filter(|origin| config.any_site_allows(origin));
             let list = Array::of3(&response_body.into(), &allowed.into(), &site.as_str().into());
             for (shard, rows) in rows {
-                list.push(&shard_name(&site, shard).into());
+                list.push(&config.shard_address(&site, shard).into());
                 list.push(&rows.join(",").into());
             }
             list.into()
@@ -206,7 +207,7 @@ impl BeaconRequest<'_> {
     fn ingest_beacon(
         &self,
         config: &Config,
-        settings: &SiteConfig,
+        settings: &SiteSettings,
         mut beacon: Beacon,
     ) -> Result<IngestOutcome, HandlerError> {
         if settings.sampling.reduce_weight(&mut beacon) {
@@ -238,7 +239,7 @@ impl BeaconRequest<'_> {
     fn ingest_reports(
         &self,
         config: &Config,
-        settings: &SiteConfig,
+        settings: &SiteSettings,
         site: String,
         reports: &[WebVitalsReport],
     ) -> Result<IngestOutcome, HandlerError> {
@@ -261,7 +262,7 @@ impl BeaconRequest<'_> {
     }
 
     /// Returns the client, as far as the site records it.
-    fn visitor(&self, config: &Config, settings: &SiteConfig, site: &str) -> ClientInfo<'_> {
+    fn visitor(&self, config: &Config, settings: &SiteSettings, site: &str) -> ClientInfo<'_> {
         let country = if settings.countries { self.country } else { None };
         let network = self.address.and_then(ClientNetwork::of_internet_address);
         let secret = config.evidence_secrets.signing();
@@ -274,7 +275,7 @@ impl BeaconRequest<'_> {
     fn judge_page(
         &self,
         config: &Config,
-        settings: &SiteConfig,
+        settings: &SiteSettings,
         beacon: &Beacon,
         record: &mut ViewRecord,
     ) -> Option<u64> {
@@ -300,7 +301,7 @@ impl BeaconRequest<'_> {
     }
 
     /// Returns the settings of the site, if it accepts beacons from this origin.
-    fn authorize_site<'c>(&self, config: &'c Config, name: &str) -> Result<&'c SiteConfig, ApiError> {
+    fn authorize_site<'c>(&self, config: &'c Config, name: &str) -> Result<&'c SiteSettings, ApiError> {
         let site = config.sites.get(name);
         let site = site.ok_or_else(|| ApiError::UnknownSite { site: name.to_owned() })?;
         match self.origin {
@@ -312,7 +313,7 @@ impl BeaconRequest<'_> {
     }
 
     /// Rejects the beacon if its network exceeds the limit of the site.
-    fn limit_network(&self, settings: &SiteConfig, site: &str) -> Result<(), ApiError> {
+    fn limit_network(&self, settings: &SiteSettings, site: &str) -> Result<(), ApiError> {
         let Some(limit) = settings.network_limit else { return Ok(()) };
         let is_admitted =
             NETWORKS.with_borrow_mut(|networks| networks.admit(site, self.network, limit.get(), self.now.0));

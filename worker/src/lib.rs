@@ -2,9 +2,11 @@
 //! pages and cache calls to [`edge`], and everything else to [`fetch`]. Decisions about vitals, windows,
 //! budgets and verdicts are made in crates that do not depend on the platform.
 
+mod access;
 mod admission;
 mod alerts;
 mod audit;
+mod backup;
 mod badge;
 mod budgets;
 mod causes;
@@ -23,6 +25,7 @@ mod performance;
 mod public_answer;
 mod push;
 mod query_api;
+mod registry;
 mod rejection_counter;
 mod response;
 mod sample_export;
@@ -30,6 +33,7 @@ mod shard;
 mod shard_client;
 mod shard_protocol;
 mod shard_reply;
+mod site_admin;
 mod sql;
 mod trace_export;
 mod traffic_collector;
@@ -47,6 +51,7 @@ async fn fetch(request: Request, env: Env, context: Context) -> Result<Response>
     let origin = request.headers().get("origin")?;
     let path = request.path();
     let resolution = routes::resolve(request.method().as_ref(), &path);
+    registry::refresh(&env).await;
     let config = match Config::load(&env) {
         Ok(config) => config,
         Err(_) if resolution == Resolution::Endpoint(Endpoint::Liveness) => return response::liveness(false),
@@ -81,9 +86,9 @@ async fn fetch(request: Request, env: Env, context: Context) -> Result<Response>
 /// Admits a request to its endpoint, answers it, and records it in the audit log if it changes something.
 async fn call(endpoint: Endpoint, request: &Request, env: &Env, config: &Config) -> HandlerResult {
     let endpoint = query_api::effective_endpoint(endpoint, request)?;
-    let admission = admission::admit(endpoint, request, config)?;
+    let admission = admission::admit(endpoint, request, config).await?;
     let outcome = answer(endpoint, request, env, config, &admission).await;
-    if endpoint.access().is_audited() {
+    if endpoint.access().is_audited() && !admission.is_continuation.get() {
         audit::record(env, endpoint, &admission, &outcome).await;
     }
     outcome
@@ -130,6 +135,14 @@ async fn answer(
         Endpoint::AlertSilence => alerts::silence(request, env, admission).await,
         Endpoint::AlertUnsilence => alerts::unsilence(request, env, admission).await,
         Endpoint::Audit => audit::list(request, env, admission).await,
+        Endpoint::Sites => site_admin::list(env, config).await,
+        Endpoint::SiteConfigure => site_admin::configure(request, env, config, admission).await,
+        Endpoint::SiteErase => site_admin::erase(env, config, admission).await,
+        Endpoint::SiteTokens => site_admin::tokens(env, config, admission).await,
+        Endpoint::TokenCreate => site_admin::create_token(request, env, config, admission).await,
+        Endpoint::TokenRevoke => site_admin::revoke_tokens(request, env, config, admission).await,
+        Endpoint::SiteBackup => backup::backup(request, env, config, admission).await,
+        Endpoint::SiteRestore => backup::restore(request, env, config, admission).await,
         // `fetch` answers these without CORS and without a site.
         Endpoint::Liveness | Endpoint::IngestPreflight => Err(ApiError::NotFound.into()),
         // shim.js hands beacons to `ingest` and cache calls to worker/js/admin.js.
@@ -145,6 +158,7 @@ async fn answer(
 /// lost in a crash, rolls up old windows of a site without visits and evaluates its alerts.
 #[event(scheduled)]
 async fn scheduled(_: ScheduledEvent, env: Env, _: ScheduleContext) {
+    registry::refresh(&env).await;
     let config = match Config::load(&env) {
         Ok(config) => config,
         Err(mistake) => return worker::console_error!("{mistake}"),

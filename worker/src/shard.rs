@@ -4,6 +4,7 @@
 mod alarm;
 mod alert_dispatcher;
 mod alerts;
+mod archive_store;
 mod audit_store;
 mod cause_store;
 mod cell_reads;
@@ -25,6 +26,7 @@ mod pack_store;
 mod page_store;
 mod push;
 mod push_dispatcher;
+mod registry_store;
 mod rejection_store;
 mod rollup;
 mod sample_export;
@@ -38,9 +40,9 @@ use ledger::TurnKind;
 use worker::{DurableObject, Env, Request, Response, Result, State};
 
 use self::object::{ActiveBudgets, NEVER, Shard};
-use crate::budgets;
 use crate::clock::now;
-use crate::shard_protocol::{ShardCall, ShardRequest};
+use crate::shard_protocol::{ShardCall, ShardReply, ShardRequest};
+use crate::{budgets, registry};
 
 impl DurableObject for Shard {
     fn new(state: State, env: Env) -> Self {
@@ -53,11 +55,17 @@ impl DurableObject for Shard {
             return self.accept_listener(request.headers());
         }
         let request = ShardRequest::decode(&request.bytes().await?)?;
-        Response::from_bytes(self.handle(request).await?)
+        registry::refresh(&self.env).await;
+        let response = Response::from_bytes(self.handle(request).await?)?;
+        if self.is_replaced.get() {
+            response.headers().set(TABLES_REPLACED, "1")?;
+        }
+        Ok(response)
     }
 
     async fn alarm(&self) -> Result<Response> {
         self.ensure_open()?;
+        registry::refresh(&self.env).await;
         self.alarm.mark_fired();
         match self.maintenance_at.get() {
             // After an error, the platform fires the alarm again.
@@ -101,6 +109,11 @@ impl Shard {
                 }
                 call.reply(())
             }
+            ShardRequest::ReadBackup(call) => call.reply(self.read_backup(&call).await?),
+            ShardRequest::RestorePage(call) => {
+                return Ok(ShardReply::encode(self.restore_page(call)?)?);
+            }
+            ShardRequest::Erase(call) => call.reply(self.erase().await?),
             ShardRequest::CoordinatorMessage(call) => {
                 return self.handle_coordinator_request(call.site, call.request).await;
             }
@@ -108,3 +121,6 @@ impl Shard {
         Ok(reply?)
     }
 }
+
+/// The field that tells objects.js that nothing in memory counts any more.
+const TABLES_REPLACED: &str = "x-tables-replaced";

@@ -5,10 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::StreamExt;
 use futures_util::stream;
-use ledger::{HourlyLimitCounts, QueryResult, ReadLimiter, SeriesQuery, shard_name};
+use ledger::{HourlyLimitCounts, QueryResult, ReadLimiter, SeriesQuery};
 use wire::{ApiError, ShardCoverage};
-use worker::js_sys::Uint8Array;
-use worker::{Env, Error, Method, Request, RequestInit, Stub, WebSocket};
+use worker::js_sys::{Function, Reflect, Uint8Array};
+use worker::wasm_bindgen::{JsCast, JsValue};
+use worker::{Env, EnvBinding, Error, Method, ObjectNamespace, Request, RequestInit, Stub, WebSocket};
 
 use crate::clock::now;
 use crate::config::Config;
@@ -222,7 +223,16 @@ pub(crate) async fn open_live_socket(
 }
 
 fn stub(env: &Env, site: &str, shard: u32) -> worker::Result<Stub> {
-    env.durable_object("SHARDS_OF_SITES")?.get_by_name(&shard_name(site, shard))
+    let address = match Config::load(env) {
+        Ok(config) => config.shard_address(site, shard),
+        Err(mistake) => return Err(Error::RustError(mistake.to_string())),
+    };
+    let objects = env.durable_object("SHARDS_OF_SITES")?;
+    let Some((jurisdiction, name)) = address.split_once(':') else { return objects.get_by_name(&address) };
+    // `worker` has no binding for the namespace of a jurisdiction.
+    let objects: JsValue = objects.into();
+    let restrict: Function = Reflect::get(&objects, &"jurisdiction".into())?.dyn_into()?;
+    ObjectNamespace::get(restrict.call1(&objects, &jurisdiction.into())?)?.get_by_name(name)
 }
 
 /// The shard that coordinates a site.

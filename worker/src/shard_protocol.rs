@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 
 use alerting::Silence;
 use alerting::alert_document::{AcknowledgeRequest, UnsilenceRequest};
+use archive::Cursor;
 use auth::audit::{AuditEntry, NumberedEntry};
 use export::Totals;
 use ledger::{HourlyLimitCounts, QueryResult, SeriesQuery};
@@ -16,12 +17,13 @@ use report::operations::BackendStatus;
 use report::push_document::PushRetryRequest;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use sites::{Registry, RegistryChange, RegistryError, RegistryOutcome};
 use traffic::{BatchHeader, TrafficStats, TrafficWindows};
 use wire::lab::LabResult;
 use wire::live::LiveDelta;
 use wire::{UnixMillis, WindowSpan};
 
-pub(crate) use crate::shard_reply::{HistoryResult, Merge, ProtocolError, ShardReply};
+pub(crate) use crate::shard_reply::{ArchiveReply, HistoryResult, Merge, ProtocolError, ShardReply};
 
 /// A request with its type of reply.
 pub(crate) trait ShardCall {
@@ -95,6 +97,12 @@ requests! {
     SetMonitoring -> (),
     /// Do everything that is due.
     Wake -> (),
+    /// Read a page of the shard's backup.
+    ReadBackup -> ArchiveReply,
+    /// Restore a page of a backup.
+    RestorePage -> ArchiveReply,
+    /// Erase the shard.
+    Erase -> (),
     /// A request that concerns the whole site (coordinator).
     CoordinatorMessage -> Vec<u8>,
 }
@@ -128,6 +136,10 @@ requests! {
     RecordAudit -> (),
     /// Read the audit log, the newest first.
     ReadAudit -> Vec<NumberedEntry>,
+    /// Read the sites and tokens that calls have created (the object of the deployment).
+    ReadRegistry -> Registry,
+    /// Create, change or remove some (the object of the deployment).
+    ChangeRegistry -> Result<RegistryOutcome, RegistryError>,
 }
 
 /// A query over the series of a shard.
@@ -140,6 +152,32 @@ pub(crate) struct RunQuery {
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct ReadLimitCounts;
+
+/// The page after that row; the first one without it.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct ReadBackup {
+    pub(crate) shard: u32,
+    pub(crate) shards: u32,
+    pub(crate) after: Option<Cursor>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct RestorePage {
+    pub(crate) shard: u32,
+    pub(crate) shards: u32,
+    pub(crate) text: String,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Erase;
+
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct ReadRegistry;
+
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct ChangeRegistry {
+    pub(crate) change: RegistryChange,
+}
 
 /// The counts of all shards, to evaluate the site by.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -257,6 +295,9 @@ impl ShardRequest {
             | Self::TrafficQuery(_)
             | Self::SetMonitoring(_)
             | Self::Wake(_)
+            | Self::ReadBackup(_)
+            | Self::RestorePage(_)
+            | Self::Erase(_)
             | Self::CoordinatorMessage(_) => {}
         }
         Ok(bytes)
@@ -289,6 +330,9 @@ impl ShardRequest {
             | Self::TrafficQuery(_)
             | Self::SetMonitoring(_)
             | Self::Wake(_)
+            | Self::ReadBackup(_)
+            | Self::RestorePage(_)
+            | Self::Erase(_)
             | Self::CoordinatorMessage(_) => {}
         }
         Ok(request)
@@ -344,6 +388,10 @@ mod tests {
         check(TrafficQuery { span: WindowSpan::Day, from: UnixMillis(0), to: UnixMillis(1) });
         check(SetMonitoring { is_on: false });
         check(Wake { coordinated_site: Some("shop".into()) });
+        let after = Cursor { table: "packs".into(), key: vec![archive::Value::Integer(1)], rows: 7 };
+        check(ReadBackup { shard: 1, shards: 4, after: Some(after) });
+        check(RestorePage { shard: 1, shards: 4, text: "{}".into() });
+        check(Erase);
         check_coordinator(ReadStatus { last_beacon_at: Some(UnixMillis(1)) });
         check_coordinator(ReadPushStatus);
         check_coordinator(PushRetryRequest { sink: Some("backend".into()), seq: Some(3) });
@@ -363,6 +411,8 @@ mod tests {
             200,
         )));
         check_coordinator(ReadAudit { before: Some(3), limit: 4 });
+        check_coordinator(ReadRegistry);
+        check_coordinator(ChangeRegistry { change: RegistryChange::RemoveSite { site: "shop".into() } });
     }
 
     #[test]

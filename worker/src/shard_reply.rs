@@ -12,6 +12,7 @@ use report::operations::BackendStatus;
 use report::status_history::StatusPeriod;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use sites::{Registry, RegistryError, RegistryOutcome};
 use traffic::TrafficWindows;
 use wire::lab::LabResult;
 
@@ -23,6 +24,17 @@ pub(crate) struct HistoryResult {
     pub(crate) incidents: Vec<Value>,
     /// Incidents beyond those listed.
     pub(crate) more_incidents: u64,
+}
+
+/// The reply to a call about a backup.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) enum ArchiveReply {
+    /// A page of the backup.
+    Page(String),
+    /// A page was restored.
+    Restored { rows: u64, complete: bool },
+    /// Refused, for this reason.
+    Refused(String),
 }
 
 /// A reply and its codec.
@@ -131,7 +143,10 @@ json_replies!(
     Vec<LabResult>,
     Vec<NumberedEntry>,
     Vec<PageCauses>,
-    Vec<WatchOutcome>
+    Vec<WatchOutcome>,
+    ArchiveReply,
+    Registry,
+    Result<RegistryOutcome, RegistryError>
 );
 
 /// A message between the Worker and a shard that cannot be read or written.

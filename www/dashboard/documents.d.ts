@@ -538,6 +538,18 @@ export interface DistributionBucket {
   visits: number;
 }
 
+/** The answer to an erasure. */
+export interface EraseResponse {
+  /** The site. */
+  site: string;
+  /** The Durable Objects that were emptied. */
+  objects: number;
+  /** True if its settings and tokens were removed; false if they are in wrangler.toml. */
+  settings_removed: boolean;
+  /** The places outside this deployment that have received data of the site, which this call does not reach. */
+  copies: string[];
+}
+
 /** The reasons for the status, with their data. */
 export interface HealthDetails {
   /** The sentences of all parts that are not healthy, worst first. */
@@ -782,6 +794,16 @@ export interface LimitCounts {
   n: number;
   /** Views within the limit. */
   k: number;
+}
+
+/** A token without its hash. */
+export interface ListedToken {
+  /** The holder. */
+  name: string;
+  /** The rights. */
+  rights: Right[];
+  /** The first day on which it is not valid any more. */
+  expires: string;
 }
 
 /** The views since the last message. */
@@ -1336,6 +1358,17 @@ export interface RequestReport {
   routes: RouteRequestLoad[];
 }
 
+/** The answer to a page of a backup. */
+export interface RestoreResponse {
+  /** The rows that the page added; 0 if it had arrived before. */
+  rows: number;
+  /** True once the shard is whole. */
+  complete: boolean;
+}
+
+/** A right that a token grants for a site. */
+export type Right = "read" | "manage" | "cache" | "lab" | "ingest-report";
+
 /** A route of a site. */
 export interface RouteCacheStats {
   /** The site; `-` for requests of no site. */
@@ -1451,6 +1484,39 @@ export interface SilenceResponse {
   /** The number that ends the silence. */
   number: number;
 }
+
+/** A site with its settings. */
+export interface SiteEntry {
+  /** The name. */
+  site: string;
+  /** The place of its settings. */
+  source: SiteSource;
+  /** The moment of the latest call. */
+  changed_at?: UnixMillis;
+  /** The holder who made it. */
+  changed_by?: string;
+  /** The settings that a call has sent. */
+  settings?: Record<string, unknown>;
+}
+
+/** The sites of a deployment. */
+export interface SiteList {
+  /** By name. */
+  sites: SiteEntry[];
+}
+
+/** The answer to new settings. */
+export interface SiteResponse {
+  /** The site. */
+  site: string;
+  /** True for a new site. */
+  created: boolean;
+  /** The time after which every isolate has the settings. */
+  effective_within_seconds: number;
+}
+
+/** The place of a site's settings. */
+export type SiteSource = "deployment" | "call";
 
 /** The slow views of a page by one metric: those over budget or, without a budget, those not rated good. */
 export interface SlowViewCauses {
@@ -1631,6 +1697,40 @@ export interface TierStats {
   requests: number;
   /** Bytes of their bodies. */
   bytes: number;
+}
+
+/** The tokens of a site that calls have created. */
+export interface TokenList {
+  /** In the order of their creation. */
+  tokens: ListedToken[];
+}
+
+/** The body of a call that creates a token. */
+export interface TokenRequest {
+  /** The holder, as the audit log names it. */
+  name: string;
+  /** The rights. */
+  rights: Right[];
+  /** The days for which it is valid, from 1 to 400; 90 if absent. */
+  days?: number | null;
+}
+
+/** A new token, which is told only once. */
+export interface TokenResponse {
+  /** The token. */
+  token: string;
+  /** The first day on which it is not valid any more. */
+  expires: string;
+  /** The time after which every isolate knows it. */
+  effective_within_seconds: number;
+}
+
+/** The answer to the revocation of tokens. */
+export interface TokenRevocation {
+  /** The tokens that were revoked. */
+  revoked: number;
+  /** The time after which no isolate knows them. */
+  effective_within_seconds: number;
 }
 
 /** The trend of a series. */

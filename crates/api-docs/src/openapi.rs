@@ -70,6 +70,8 @@ const fn method(endpoint: Endpoint) -> Option<&'static str> {
     match endpoint.method() {
         Method::Read | Method::Get => Some("get"),
         Method::Post => Some("post"),
+        Method::Put => Some("put"),
+        Method::Delete => Some("delete"),
         Method::Options => None,
     }
 }

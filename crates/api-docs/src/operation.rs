@@ -15,6 +15,10 @@ use report::performance_document::{
 use report::push_document::{PushReport, PushRetryRequest, PushRetryResponse};
 use schemars::JsonSchema;
 use serde_json::{Map, Value, json};
+use sites::{
+    EraseResponse, RestoreResponse, SiteList, SiteResponse, TokenList, TokenRequest, TokenResponse,
+    TokenRevocation,
+};
 use wire::Problem;
 use wire::budget_report::BudgetReport;
 use wire::cache_admin::{CacheExplanation, PurgeBody, PurgeResponse, WarmResponse};
@@ -143,6 +147,33 @@ impl Operation {
                 Self::manage::<UnsilenceResponse>(schemas, body)
             }
             Endpoint::Audit => audit(schemas),
+            Endpoint::Sites => Self::json::<SiteList>(schemas, "The sites.").failing(SITE_FAILURES),
+            Endpoint::SiteConfigure => {
+                let settings = json!({
+                    "type": "object",
+                    "description": "The settings of a site, as `SITES` in wrangler.toml has them.",
+                });
+                Self { body: Some(json_body(settings)), ..Self::operate::<SiteResponse>(schemas) }
+            }
+            Endpoint::SiteErase => Self::operate::<EraseResponse>(schemas).described(
+                "Every Durable Object of the site is emptied. The answer names the places outside that have received data of it.",
+            ),
+            Endpoint::SiteTokens => Self::operate::<TokenList>(schemas),
+            Endpoint::TokenCreate => {
+                let body = json_body(schemas.request::<TokenRequest>());
+                Self { body: Some(body), ..Self::operate::<TokenResponse>(schemas) }
+            }
+            Endpoint::TokenRevoke => {
+                Self::operate::<TokenRevocation>(schemas).with(&[p::TOKEN_NAME, p::TOKEN_OLDEST])
+            }
+            Endpoint::SiteBackup => Self::default()
+                .with(&[p::SITE_IN_PATH, p::SHARD, p::BACKUP_AFTER])
+                .responding(200, "A page, with a document on each line.", &[("application/x-ndjson", text())])
+                .failing(OPERATOR_FAILURES),
+            Endpoint::SiteRestore => {
+                let body = json!({ "required": true, "content": { "application/x-ndjson": { "schema": text() } } });
+                Self { body: Some(body), ..Self::operate::<RestoreResponse>(schemas) }.with(&[p::SHARD])
+            }
         }
     }
 
@@ -161,6 +192,11 @@ impl Operation {
         Self { body: Some(body), ..Self::json::<T>(schemas, "The change is in effect.") }
             .with(SITE)
             .failing(MANAGE_FAILURES)
+    }
+
+    /// A call of an operator about a site.
+    fn operate<T: JsonSchema>(schemas: &mut Schemas) -> Self {
+        Self::json::<T>(schemas, "The call is done.").with(&[p::SITE_IN_PATH]).failing(OPERATOR_FAILURES)
     }
 
     fn described(mut self, description: &'static str) -> Self {
@@ -399,6 +435,15 @@ const MANAGE_FAILURES: &[Failure] = &[
     Failure::Problem(400),
     Failure::Problem(401),
     Failure::Problem(404),
+    Failure::Problem(413),
+    Failure::Problem(422),
+    Failure::RetryLater(429),
+    Failure::RetryLater(503),
+];
+const OPERATOR_FAILURES: &[Failure] = &[
+    Failure::Problem(400),
+    Failure::Problem(401),
+    Failure::Problem(409),
     Failure::Problem(413),
     Failure::Problem(422),
     Failure::RetryLater(429),

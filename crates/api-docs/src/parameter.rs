@@ -16,6 +16,7 @@ pub(crate) struct Parameter {
 
 #[derive(Clone, Copy, Debug)]
 enum ParameterLocation {
+    Path,
     Query,
     Header,
 }
@@ -57,6 +58,7 @@ impl Parameter {
     /// Returns the component.
     pub(crate) fn schema(&self) -> Value {
         let place = match self.place {
+            ParameterLocation::Path => "path",
             ParameterLocation::Query => "query",
             ParameterLocation::Header => "header",
         };
@@ -125,6 +127,25 @@ const fn query(
 
 pub(crate) const SITE: Parameter =
     query("site", "site", ParameterType::Text, "The site; the first one by name where it is left out.");
+pub(crate) const SITE_IN_PATH: Parameter = Parameter {
+    place: ParameterLocation::Path,
+    need: Need::Required,
+    ..query("siteInPath", "site", ParameterType::Pattern("^[A-Za-z0-9._-]{1,64}$"), "The name of the site.")
+};
+pub(crate) const SHARD: Parameter = query(
+    "shard",
+    "shard",
+    ParameterType::Integer { min: 0, max: Some(255), default: Some(0) },
+    "The number of the shard.",
+);
+pub(crate) const BACKUP_AFTER: Parameter =
+    query("backupAfter", "after", ParameterType::Text, "The `next` of the page before, in JSON.");
+pub(crate) const TOKEN_NAME: Parameter = Parameter {
+    need: Need::Required,
+    ..query("tokenName", "name", ParameterType::Text, "The holder of the tokens.")
+};
+pub(crate) const TOKEN_OLDEST: Parameter =
+    query("tokenOldest", "oldest", ParameterType::Text, "Given: only the token that expires first.");
 pub(crate) const FROM: Parameter = query(
     "from",
     "from",

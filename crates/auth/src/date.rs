@@ -1,6 +1,6 @@
 //! Days of the calendar, the precision of an expiry.
 
-use wire::calendar::day_of_date;
+use wire::calendar::{date_of_day, day_of_date};
 use wire::{UnixMillis, WindowSpan};
 
 /// Parses a day such as `2027-06-30`, and returns its beginning in UTC.
@@ -13,6 +13,12 @@ pub(crate) fn parse_day(text: &str) -> Option<UnixMillis> {
     let (year, month) = (digits(parts.next()?, 4)?, digits(parts.next()?, 2)?);
     let days = day_of_date(year, month, digits(parts.next()?, 2)?)?;
     Some(UnixMillis(days * WindowSpan::Day.millis()))
+}
+
+/// Writes the day of a moment in UTC, as [`parse_day`] reads it.
+pub(crate) fn format_day(moment: UnixMillis) -> String {
+    let (year, month, day) = date_of_day(moment.0 / WindowSpan::Day.millis());
+    format!("{year:04}-{month:02}-{day:02}")
 }
 
 #[cfg(test)]
@@ -29,6 +35,7 @@ mod tests {
             ("2100-03-01", 4_107_542_400_000),
         ] {
             assert_eq!(parse_day(text), Some(UnixMillis(expected)), "{text}");
+            assert_eq!(format_day(UnixMillis(expected + 86_399_999)), text);
         }
     }
 

@@ -21,6 +21,12 @@ impl TokenDigest {
         wire::hex::decode(text).map(Self)
     }
 
+    /// Returns 64 hexadecimal digits.
+    #[must_use]
+    pub fn to_hex(&self) -> String {
+        wire::hex::encode(&self.0)
+    }
+
     /// Returns the first 64 bits, which tell wrong tokens apart.
     pub(crate) fn prefix(&self) -> u64 {
         self.0.first_chunk().map_or(0, |bytes| u64::from_be_bytes(*bytes))

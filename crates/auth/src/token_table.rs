@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use subtle::{Choice, ConstantTimeEq};
 use wire::UnixMillis;
 use wire::routes::Right;
 
 use crate::caller::{ALL_SITES, Caller};
-use crate::date::parse_day;
+use crate::date::{format_day, parse_day};
 use crate::digest::TokenDigest;
 
 /// The tokens of a deployment.
@@ -29,10 +29,10 @@ struct Token {
     min_length: usize,
 }
 
-/// An entry of `ACCESS_TOKENS`.
-#[derive(Deserialize)]
+/// An entry of `ACCESS_TOKENS`, or of the tokens that calls create.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct TokenEntry {
+pub struct TokenEntry {
     name: String,
     rights: Vec<Right>,
     sha256: String,
@@ -40,9 +40,40 @@ struct TokenEntry {
     expires: String,
 }
 
-/// An error in `ACCESS_TOKENS`.
+/// An error in a table of tokens.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TokenTableError(String);
+
+impl TokenEntry {
+    /// Describes a token. It is not valid any more on the day of its expiry.
+    #[must_use]
+    pub fn new(name: &str, rights: &[Right], token: &str, expires: UnixMillis) -> Self {
+        Self {
+            name: name.to_owned(),
+            rights: rights.to_vec(),
+            sha256: TokenDigest::of(token).to_hex(),
+            expires: format_day(expires),
+        }
+    }
+
+    /// The holder.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The rights.
+    #[must_use]
+    pub fn rights(&self) -> &[Right] {
+        &self.rights
+    }
+
+    /// The first day on which the token is not valid any more.
+    #[must_use]
+    pub fn expires(&self) -> &str {
+        &self.expires
+    }
+}
 
 impl TokenTable {
     /// Parses `ACCESS_TOKENS`: entries by site. An empty text is an empty table.
@@ -60,6 +91,14 @@ impl TokenTable {
                 error.column()
             ))
         })?;
+        Self::from_entries(sites)
+    }
+
+    /// Reads entries by site.
+    ///
+    /// # Errors
+    /// Names the entry and what it must be. No error holds a hash.
+    pub fn from_entries(sites: BTreeMap<String, Vec<TokenEntry>>) -> Result<Self, TokenTableError> {
         if sites.values().map(Vec::len).sum::<usize>() > MAX_TOKENS {
             return Err(TokenTableError(format!("at most {MAX_TOKENS} tokens")));
         }
@@ -78,6 +117,11 @@ impl TokenTable {
             }
         }
         Ok(Self { tokens })
+    }
+
+    /// Adds the tokens of another table.
+    pub fn append(&mut self, other: Self) {
+        self.tokens.extend(other.tokens);
     }
 
     /// Adds a secret that grants rights for all sites. An empty one grants nothing.
@@ -131,7 +175,7 @@ fn read_entry(scope: &str, entry: TokenEntry) -> Result<Token, &'static str> {
 
 impl fmt::Display for TokenTableError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "ACCESS_TOKENS: {}", self.0)
+        f.write_str(&self.0)
     }
 }
 

@@ -76,6 +76,11 @@ pub enum ApiError {
         /// The supported methods, as an `Allow` field lists them.
         allow: String,
     },
+    /// The state of the site does not allow the change.
+    Conflict {
+        /// The reason and the remedy, as the rest of a sentence after "The call was refused: ".
+        reason: String,
+    },
     /// The path is unknown.
     NotFound,
     /// A component did not answer; nothing was acknowledged.
@@ -112,6 +117,7 @@ impl ApiError {
             Self::ForeignOrigin { .. } => 403,
             Self::NotFound | Self::UnknownSite { .. } => 404,
             Self::MethodNotAllowed { .. } => 405,
+            Self::Conflict { .. } => 409,
             Self::TooLarge { .. } => 413,
             Self::UnknownVersion { .. } | Self::OutOfRange { .. } | Self::TooDear { .. } => 422,
             Self::UpgradeRequired => 426,
@@ -136,6 +142,7 @@ impl ApiError {
             Self::Unauthorized { .. } => "unauthorized",
             Self::TooDear { .. } => "too-dear",
             Self::MethodNotAllowed { .. } => "wrong-method",
+            Self::Conflict { .. } => "conflict",
             Self::NotFound => "not-found",
             Self::Unavailable { .. } => "unavailable",
         }
@@ -186,6 +193,7 @@ impl fmt::Display for ApiError {
                 crate::beacon_version::VERSION
             ),
             Self::OutOfRange { field, expected } => write!(f, "`{field}` must be {expected}."),
+            Self::Conflict { reason } => write!(f, "The call was refused: {reason}."),
             Self::UnknownSite { site } => {
                 write!(f, "There is no site `{}` here; add it to SITES in wrangler.toml.", truncate(site))
             }

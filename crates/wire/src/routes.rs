@@ -13,6 +13,10 @@ pub enum Method {
     Get,
     /// POST.
     Post,
+    /// PUT.
+    Put,
+    /// DELETE.
+    Delete,
     /// OPTIONS: a CORS preflight.
     Options,
 }
@@ -34,6 +38,10 @@ pub enum Access {
     AuditReader,
     /// A holder of the right `cache`.
     CacheAdmin,
+    /// A holder of the right `manage` for all sites.
+    Operator,
+    /// A holder of the right `manage` for all sites, who changes nothing and takes no data away.
+    OperatorReader,
 }
 
 /// A right that a token grants for a site.
@@ -95,15 +103,21 @@ impl Access {
             Self::Public => None,
             Self::SiteReader | Self::TokenHolder => Some(Right::Read),
             Self::LabUploader => Some(Right::Lab),
-            Self::Manager | Self::AuditReader => Some(Right::Manage),
+            Self::Manager | Self::AuditReader | Self::Operator | Self::OperatorReader => Some(Right::Manage),
             Self::CacheAdmin => Some(Right::Cache),
         }
     }
 
-    /// Returns true if calls change something, and are kept in the audit log.
+    /// Returns true if calls change something or take data away, and are kept in the audit log.
     #[must_use]
     pub const fn is_audited(self) -> bool {
-        matches!(self, Self::LabUploader | Self::Manager)
+        matches!(self, Self::LabUploader | Self::Manager | Self::Operator)
+    }
+
+    /// Returns true if the right must be for all sites.
+    #[must_use]
+    pub const fn is_for_operators(self) -> bool {
+        matches!(self, Self::Operator | Self::OperatorReader)
     }
 }
 
@@ -237,14 +251,37 @@ endpoints! {
     AlertUnsilence: Post "/api/alerts/unsilence", Manager;
     /// List the management calls of a site, the newest first; those of the cache under the site `*`.
     Audit: Read "/api/audit", AuditReader;
+    /// List the sites with their settings and where these come from.
+    Sites: Read "/api/sites", OperatorReader;
+    /// Create a site, or replace its settings.
+    SiteConfigure: Put "/api/sites/{site}", Operator;
+    /// Erase everything that is stored of a site, and its settings if they were made by a call.
+    SiteErase: Delete "/api/sites/{site}", Operator;
+    /// Read a page of a site's backup.
+    SiteBackup: Get "/api/sites/{site}/backup", Operator;
+    /// List the tokens of a site that calls have created.
+    SiteTokens: Read "/api/sites/{site}/tokens", OperatorReader;
+    /// Create a token of a site. It is told once; its hash is stored.
+    TokenCreate: Post "/api/sites/{site}/tokens", Operator;
+    /// Revoke the tokens of a name, or with `oldest` the one of them that expires first.
+    TokenRevoke: Delete "/api/sites/{site}/tokens", Operator;
+    /// Restore a page of a backup into an empty site.
+    SiteRestore: Post "/api/sites/{site}/restore", Operator;
 }
 
 /// Files among the Worker's assets that no cache route may shadow.
 pub const ASSET_PATHS: [&str; 3] = ["/v1/client.js", "/v1/start.js", "/api/openapi.json"];
 
 /// Namespaces that no cache route may shadow: each path and everything below it.
-pub const RESERVED_PREFIXES: [&str; 6] =
-    ["/api/vitals", "/api/health", "/api/push", "/api/alerts", "/api/performance", "/api/audit"];
+pub const RESERVED_PREFIXES: [&str; 7] = [
+    "/api/vitals",
+    "/api/health",
+    "/api/push",
+    "/api/alerts",
+    "/api/performance",
+    "/api/audit",
+    "/api/sites",
+];
 
 /// The namespace of the cache's management calls, which worker/js/shim.js hands to worker/js/admin.js.
 pub const CACHE_ADMIN_PREFIX: &str = "/api/cache/";
@@ -257,6 +294,8 @@ impl Method {
             Self::Read => &["GET", "HEAD"],
             Self::Get => &["GET"],
             Self::Post => &["POST"],
+            Self::Put => &["PUT"],
+            Self::Delete => &["DELETE"],
             Self::Options => &["OPTIONS"],
         }
     }
@@ -287,8 +326,22 @@ pub fn known_path(path: &str) -> Option<&'static str> {
 }
 
 fn endpoints_of(path: &str) -> impl Iterator<Item = Endpoint> {
-    Endpoint::ALL.iter().copied().filter(move |endpoint| endpoint.path() == path)
+    let is_of = move |endpoint: &Endpoint| endpoint.path() == path || endpoint.site_in(path).is_some();
+    Endpoint::ALL.iter().copied().filter(is_of)
 }
+
+impl Endpoint {
+    /// Returns the site that a path names, for an endpoint whose path has one.
+    #[must_use]
+    pub fn site_in(self, path: &str) -> Option<&str> {
+        let (before, after) = self.path().split_once(SITE_PLACE)?;
+        let site = path.strip_prefix(before)?.strip_suffix(after)?;
+        (!site.is_empty() && !site.contains('/')).then_some(site)
+    }
+}
+
+/// The place of the site's name in a path.
+pub const SITE_PLACE: &str = "{site}";
 
 #[cfg(test)]
 mod tests {
@@ -310,6 +363,13 @@ mod tests {
         check("POST", "/api/lab", Resolution::Endpoint(Endpoint::LabUpload));
         check("OPTIONS", "/v1/vitals", Resolution::Endpoint(Endpoint::IngestPreflight));
         check("GET", "/api/labs", Resolution::NotFound);
+        check("PUT", "/api/sites/shop", Resolution::Endpoint(Endpoint::SiteConfigure));
+        check("DELETE", "/api/sites/shop", Resolution::Endpoint(Endpoint::SiteErase));
+        check("GET", "/api/sites/shop/backup", Resolution::Endpoint(Endpoint::SiteBackup));
+        check("GET", "/api/sites//backup", Resolution::NotFound);
+        check("PUT", "/api/sites/a/b", Resolution::NotFound);
+        assert_eq!(Endpoint::SiteBackup.site_in("/api/sites/shop/backup"), Some("shop"));
+        assert_eq!(known_path("/api/sites/shop/restore"), Some("/api/sites/{site}/restore"));
     }
 
     #[test]
@@ -319,11 +379,15 @@ mod tests {
         check("HEAD", "/api/live", allow("GET"));
         check("GET", "/api/alerts/ack", allow("POST"));
         check("POST", "/metrics", allow("GET, HEAD"));
+        check("POST", "/api/sites/shop", allow("PUT, DELETE"));
     }
 
     #[test]
     fn every_endpoint_that_changes_something_requires_a_right_and_is_audited() {
-        for endpoint in Endpoint::ALL.iter().filter(|endpoint| endpoint.method() == Method::Post) {
+        for endpoint in Endpoint::ALL
+            .iter()
+            .filter(|endpoint| matches!(endpoint.method(), Method::Post | Method::Put | Method::Delete))
+        {
             let access = endpoint.access();
             let is_open = *endpoint == Endpoint::Ingest;
             assert_eq!(access.required_right().is_none(), is_open, "{endpoint:?}");

@@ -13,7 +13,8 @@ use crate::config::Config;
 use crate::response::HandlerError;
 use crate::shard_client::call_and_merge;
 use crate::shard_protocol::{
-    CoordinatorCall, CoordinatorRequest, Merge, ReadLimitCounts, RunQuery, ShardCall, TrafficQuery,
+    CoordinatorCall, CoordinatorRequest, Merge, ReadLimitCounts, RunQuery, ShardCall, ShardReply,
+    TrafficQuery,
 };
 
 impl Shard {
@@ -45,6 +46,10 @@ impl Shard {
             CoordinatorRequest::UnsilenceRequest(call) => call.reply(self.unsilence(&site, call.number)?),
             CoordinatorRequest::RecordAudit(call) => call.reply(self.record_audit(&call.0)?),
             CoordinatorRequest::ReadAudit(call) => call.reply(self.read_audit(&call)?),
+            CoordinatorRequest::ReadRegistry(call) => call.reply(self.read_registry()?),
+            CoordinatorRequest::ChangeRegistry(call) => {
+                return Ok(ShardReply::encode(self.change_registry(call.change)?)?);
+            }
         };
         Ok(reply?)
     }

@@ -25,6 +25,9 @@ impl Shard {
     /// Folds the views that arrived before, a slice at a time; beacons are stored in between. Returns false if rows of
     /// an earlier version are left for the next event.
     pub(super) async fn try_fold(&self, turn: &Turn<'_>, budgets: &Budgets) -> Result<bool> {
+        if self.is_frozen() {
+            return Ok(true);
+        }
         for _ in 0..MAX_ADOPTION_STEPS {
             if !self.adopt_earlier_rows()? {
                 break;

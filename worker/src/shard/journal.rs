@@ -25,6 +25,10 @@ impl Shard {
         if self.ensure_open().is_ok() && !self.is_monitored() {
             return true;
         }
+        // A beacon is sent again later; while a backup is being restored, its block would be in the way of another.
+        if self.is_restoring().unwrap_or(true) {
+            return false;
+        }
         match self.append(rows) {
             Ok(None) => {}
             Ok(Some(delta)) => self.publish(&delta),

@@ -31,6 +31,10 @@ impl Shard {
     /// Folds; and if it is due, deletes settled views, rolls up, deletes what has expired. Schedules the next
     /// maintenance. Commits do not schedule any meanwhile.
     pub(super) async fn maintain(&self, is_cron: bool) -> Result<()> {
+        if self.is_frozen() {
+            self.maintenance_at.set(NEVER);
+            return self.schedule_maintenance(self.frozen_until.get().saturating_sub(now().0).0).await;
+        }
         let maintaining = Maintaining::begin(&self.is_maintaining);
         let done = self.maintain_tables(is_cron).await;
         drop(maintaining);

@@ -35,6 +35,12 @@ pub struct Shard {
     /// The next maintenance; 0 while unknown.
     pub(super) maintenance_at: Slot<UnixMillis>,
     pub(super) is_maintaining: Slot<bool>,
+    /// Nothing is folded before, because a backup is being read.
+    pub(super) frozen_until: Slot<UnixMillis>,
+    /// True while a backup is being restored; `None` before it was read.
+    pub(super) is_restoring: Slot<Option<bool>>,
+    /// The tables were erased or restored: nothing in memory counts any more.
+    pub(super) is_replaced: Slot<bool>,
     /// The next sweep and roll-up; 0 while unknown.
     pub(super) sweep_at: Slot<UnixMillis>,
     pub(super) commit_window: Slot<CommitWindow>,
@@ -79,6 +85,7 @@ impl Shard {
     pub(super) fn create(state: State, env: Env) -> Self {
         let (live, is_open, maintenance_at, monitored, origin_probe) = Default::default();
         let (is_maintaining, sweep_at, commit_window, turns) = Default::default();
+        let (frozen_until, is_restoring, is_replaced) = Default::default();
         let (journal, earlier_journals, has_earlier_cells) = Default::default();
         let (cardinality, token_claims, recent_rollup, active_budgets) = Default::default();
         let alarm = Rc::new(AlarmScheduler::new(state.storage()));
@@ -93,6 +100,9 @@ impl Shard {
             alarm,
             maintenance_at,
             is_maintaining,
+            frozen_until,
+            is_restoring,
+            is_replaced,
             sweep_at,
             commit_window,
             turns,

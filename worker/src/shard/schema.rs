@@ -159,7 +159,7 @@ fn decode_earlier_view(row: &[SqlStorageValue]) -> Option<EarlierView> {
     })
 }
 
-const SCHEMA_VERSION: u8 = 5;
+pub(super) const SCHEMA_VERSION: u8 = 5;
 /// The journals of versions 1 to 3, and those that an interrupted migration had put aside.
 const EARLIER_JOURNALS: [&str; 3] = ["views", "views_2", "views_1"];
 /// The number of the last row of version 3 that was counted.
