@@ -47,12 +47,17 @@ export async function fetchWithTimeout(ms, call) {
 }
 
 /**
- * Asks a rate limiter whether a call is within the rate; null if it does not answer in time.
+ * Asks a rate limiter whether a call is within the rate; null if it fails, does not answer in time, or answers nothing of
+ * the kind.
  * @param {{ limit(options: { key: string }): Promise<{ success: boolean }> }} limiter
  * @param {string} key
  */
 export async function isWithinRate(limiter, key) {
-  const answer = limiter.limit({ key }).then(({ success }) => success, () => null);
+  const ask = async () => {
+    const { success } = await limiter.limit({ key });
+    return typeof success === "boolean" ? success : null;
+  };
+  const answer = ask().catch(() => null);
   return (await resolvesWithin(answer, LIMITER_TIMEOUT_MS)) ? answer : null;
 }
 

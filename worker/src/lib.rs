@@ -28,6 +28,8 @@ mod response;
 mod sample_export;
 mod shard;
 mod shard_client;
+#[cfg(test)]
+mod shard_messages_golden;
 mod shard_protocol;
 mod shard_reply;
 mod sql;
