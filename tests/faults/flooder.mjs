@@ -13,13 +13,13 @@ const client = createClient(port);
 const fields = { "cf-connecting-ip": network, "user-agent": DESKTOP };
 const page = { ...fields, host: "www.example" };
 const INVALID = ["{", "x".repeat(1_000), '{"v":1}', JSON.stringify({ ...beacon(), m: { LCP: "fast" } }), JSON.stringify({ ...beacon(), site: "elsewhere" })];
-const id = (/** @type {number} */ number) => number.toString(16).padStart(24, "f");
+const id = (/** @type {number} */ number) => `f${number.toString(16).padStart(23, "0")}`;
 
 /** What the client sends, by turns. @type {[string, (number: number) => Promise<{ status: number }>][]} */
 const KINDS = [
   ["valid", (number) => client.send("/v1/vitals", JSON.stringify(beacon({ id: id(number), path: "/flooded" })), fields)],
   ["valid", (number) => client.send("/v1/vitals", JSON.stringify(beacon({ id: id(number), path: "/flooded" })), fields)],
-  ["invalid", (number) => client.send("/v1/vitals", INVALID[number % INVALID.length], fields)],
+  ["invalid", (number) => client.send("/v1/vitals", INVALID[Math.floor(number / KINDS.length) % INVALID.length], fields)],
   ["purging", (number) => client.send(`/page?${number}`, "x", page)],
   ["read", (number) => client.send(`/api/vitals/series?site=demo&by=route,device&step=minute&from=${Date.now() - 3_600_000 * (1 + (number % 500))}`, undefined, fields)],
 ];

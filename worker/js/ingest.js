@@ -59,7 +59,7 @@ export async function ingest(request, env, context, ownOrigin, query) {
  */
 async function refreshBudgets(env, context, now) {
   // A read whose request was cut off ends by timeout.
-  if (!budgetsRead || now - budgetsRead.since > BUDGETS_TIMEOUT_MS) {
+  if (!budgetsRead || Math.abs(now - budgetsRead.since) > BUDGETS_TIMEOUT_MS) {
     const read = { since: now, done: wasm.refresh_budgets(env).catch(() => {}) };
     budgetsRead = read;
     context.waitUntil(read.done.then(() => void (budgetsRead === read && (budgetsRead = null))));

@@ -68,7 +68,7 @@ export const isTimeout = (error) => error instanceof Error && error.name === "Ti
 
 /** A service of the platform. After a call without a response it is left alone for a while, so that the next requests do not wait for it. */
 export class Dependency {
-  #pausedUntil = -Infinity;
+  #pausedAt = -Infinity;
 
   /**
    * @param {string} name
@@ -83,7 +83,8 @@ export class Dependency {
 
   /** True while it is left alone. */
   get isPaused() {
-    return Date.now() < this.#pausedUntil;
+    // A clock that was set back ends the pause.
+    return Math.abs(Date.now() - this.#pausedAt) < this.pauseMs;
   }
 
   /**
@@ -97,7 +98,7 @@ export class Dependency {
     try {
       return await withTimeout(make(), this.timeoutMs);
     } catch (error) {
-      if (isTimeout(error)) this.#pausedUntil = Date.now() + this.pauseMs;
+      if (isTimeout(error)) this.#pausedAt = Date.now();
       throw error;
     }
   }
