@@ -18,6 +18,8 @@ mod history;
 mod ingest;
 mod lab;
 mod live;
+#[cfg(test)]
+mod messages_golden;
 mod outbound;
 mod performance;
 mod public_answer;
@@ -28,8 +30,6 @@ mod response;
 mod sample_export;
 mod shard;
 mod shard_client;
-#[cfg(test)]
-mod shard_messages_golden;
 mod shard_protocol;
 mod shard_reply;
 mod sql;

@@ -1,5 +1,5 @@
-//! The messages between the Worker and its shards, byte for byte. During a gradual deployment a Worker of one release calls
-//! shards of another, so a change of this file says that two releases have to understand both forms.
+//! The messages between the Worker and its objects, byte for byte. During a gradual deployment a Worker of one release calls
+//! objects of another, so a change of this file says that two releases have to understand both forms.
 
 #[path = "../../crates/report/tests/golden/mod.rs"]
 mod golden;
@@ -11,8 +11,13 @@ use alerting::Silence;
 use alerting::alert_document::{AcknowledgeRequest, UnsilenceRequest};
 use auth::audit::{AuditEntry, NumberedEntry};
 use export::Totals;
+use cache::metrics::CacheMetrics;
+use cache::prefetch::MarkovTable;
+use cache::purge::{PurgeChanges, PurgeClock, PurgeMode, PurgeVersion};
+use ledger::journal::ReceivedRows;
 use ledger::{
-    BotFilter, BudgetHistory, BudgetSource, Cell, Dimension, Group, HourlyLimitCounts, QueryResult, SeriesQuery,
+    BotFilter, BudgetHistory, BudgetSource, Cell, ClientInfo, Dimension, Group, HourlyLimitCounts, JournalRow,
+    QueryResult, RouteTemplates, SeriesQuery, ViewRecord,
 };
 use report::budget_watch::WatchOutcome;
 use report::cause_report::{CauseQuery, PageCauses};
@@ -25,8 +30,11 @@ use serde_json::{Value, json};
 use traffic::{BatchHeader, RouteStats, TrafficStats, TrafficWindows};
 use wire::lab::LabResult;
 use wire::live::LiveDelta;
-use wire::{Device, UnixMillis, Window, WindowSpan};
+use wire::{Beacon, Device, UnixMillis, Window, WindowSpan};
 
+use crate::edge::purge_request::{
+    AdminCall, ClockAnalytics, PurgeItem, PurgeRequest, RecordedCall, WriteBatch, WriteReceipt,
+};
 use crate::shard_protocol::*;
 
 const AT: UnixMillis = UnixMillis(1_800_000_000_000);
@@ -69,6 +77,14 @@ impl Lines {
         self.add(name, &bytes);
         let again = R::decode(bytes.clone()).expect("decodable").encode().expect("encodable");
         assert_eq!(again, bytes, "{name}");
+    }
+
+    /// Adds a document in JSON, which must survive its codec.
+    fn document<T: Serialize + DeserializeOwned>(&mut self, name: &str, document: &T) {
+        let text = serde_json::to_string(document).expect(name);
+        self.add(name, text.as_bytes());
+        let again: T = serde_json::from_str(&text).expect(name);
+        assert_eq!(serde_json::to_string(&again).expect(name), text, "{name}");
     }
 
     /// Adds a reply in JSON that is as given.
@@ -199,6 +215,37 @@ fn replies_are_sent_as_before() {
     lines.reply("Silence", Some(3_u64));
     lines.reply("ReadAudit", vec![NumberedEntry { number: 3, entry: audit_entry() }]);
     golden::check("shard-replies-1.txt", &lines.0);
+}
+
+#[test]
+fn rows_are_appended_as_before() {
+    let body = br#"{"v":1,"site":"shop","id":"0123456789abcdef01234567","view":1,"seq":2,"nav":"reload","path":"/a","age":5,"m":{"LCP":1234,"CLS":20}}"#;
+    let beacon = Beacon::parse(body).expect("a beacon");
+    let client = ClientInfo { user_agent: "Mozilla/5.0", mobile_hint: None, country: Some("AT"), network_bucket: None };
+    let record = ViewRecord::from_beacon(&beacon, client, &RouteTemplates::default());
+    let row = JournalRow::from_beacon(&beacon, &record, AT).and_then(|row| row.to_json()).expect("a row");
+    assert!(ReceivedRows::parse(&format!("[{row}]")).is_ok());
+    golden::check("appended-row-1.json", &format!("{row}\n"));
+}
+
+#[test]
+fn the_purge_clock_is_called_as_before() {
+    let mut lines = Lines::default();
+    let version = PurgeVersion { hard: 7, soft: 5 };
+    let clock = PurgeClock { seq: 9, floor: PurgeVersion { hard: 1, soft: 2 } };
+    let versions = vec![("t:a".to_owned(), version)];
+    lines.document("/since", &PurgeChanges { clock, versions, upto: 9, written_at: vec![AT] });
+    let targets = vec![PurgeItem::Tag("a".into()), PurgeItem::Url("b/".into()), PurgeItem::Prefix("c/".into()), PurgeItem::All];
+    lines.document("/purge", &PurgeRequest { targets, mode: PurgeMode::Soft });
+    lines.document("/writes", &WriteBatch { urls: vec!["0123456789abcdef0123456789abcdef".into()] });
+    lines.document("/writes reply", &WriteReceipt { refused: 3 });
+    let call = || AdminCall { action: "purge".into(), what: "a".into(), outcome: "9".into() };
+    lines.document("/record", &call());
+    lines.document("/seen", &CacheMetrics::default());
+    lines.document("/ways", &MarkovTable::default());
+    let calls = vec![RecordedCall { at: AT.0, call: call() }];
+    lines.document("/analytics", &ClockAnalytics { purges: 1, marks: 2, metrics: CacheMetrics::default(), calls });
+    golden::check("purge-clock-1.txt", &lines.0);
 }
 
 fn lab_result() -> Value {
