@@ -14,6 +14,8 @@ const SECONDS = Number(process.env.FLOOD_SECONDS ?? 0);
 const HONEST_PER_SECOND = 50;
 const MAX_P99_MS = 250;
 const FLOODER = "192.0.2.66";
+/** Those of wrangler.toml. */
+const RATE_LIMITS = { "the limiter of networks": 6_000, "the limiter of sites": 60_000, "the limiter of reads": 120 };
 
 const main = new URL("chaos.js", import.meta.url).pathname;
 const origin = http.createServer((_, response) => void response.writeHead(200, { "cache-control": "max-age=60" }).end("a page"));
@@ -24,7 +26,7 @@ before(async () => {
   await new Promise((resolve) => origin.listen(0, "127.0.0.1", () => resolve(undefined)));
   const { port } = /** @type {import("node:net").AddressInfo} */ (origin.address());
   const EDGE = JSON.stringify({ routes: [{ host: "www.example", path: "/**", origin: `http://127.0.0.1:${port}`, purge_on_write: true }] });
-  const worker = product({ EDGE, READ_TOKEN: "token" });
+  const worker = product({ EDGE, READ_TOKEN: "token", RATE_LIMITS });
   workerd = await start("abuse", { ...worker, modules: { "chaos.js": main, ...worker.modules } }, { fresh: true });
 });
 after(async () => {

@@ -1,7 +1,8 @@
 // The product with dependencies that fail on demand. `/faults` takes the fault of each dependency by its name, and
 // `clock`, the milliseconds by which the clock is wrong; it answers once no append of an earlier fault is under way.
-// `/ring` runs the alarm of a shard a number of times at once, and `/cron` the cron. Rate limiters count as the platform's,
-// with the limits of wrangler.toml. Static files, the Cache API, the cache's KV and origins are services outside.
+// `/ring` runs the alarm of a shard a number of times at once, and `/cron` the cron. Rate limiters count like the platform's
+// by the limits for a minute in `RATE_LIMITS`; without, they admit everybody. Static files, the Cache API, KV of the cache
+// and origins are services outside.
 import product, { Shard as WorkingShard, TagClock as WorkingClock } from "./index.js";
 
 /** @type {Record<string, string | number>} */
@@ -54,8 +55,11 @@ const method = (dependency, work, lie) => (/** @type {any[]} */ ...values) => {
   return call(dependency, () => work(...values), () => lie);
 };
 
-/** A rate limiter by its limit for a minute. @param {string} dependency @param {number} limit */
-function limiter(dependency, limit) {
+/** @type {Record<string, number>} */
+let limits = {};
+
+/** @param {string} dependency */
+function limiter(dependency) {
   /** @type {Map<string, number>} */
   const counts = new Map();
   let minute = 0;
@@ -64,22 +68,25 @@ function limiter(dependency, limit) {
     if (now !== minute) counts.clear();
     minute = now;
     counts.set(key, (counts.get(key) ?? 0) + 1);
-    return { success: /** @type {number} */ (counts.get(key)) <= limit };
+    return { success: /** @type {number} */ (counts.get(key)) <= (limits[dependency] ?? Infinity) };
   };
   return { limit: method(dependency, count, undefined) };
 }
 
 const never = () => new Promise(() => {});
 const bindings = {
-  INGEST_RATE: limiter("the limiter of networks", 6_000),
-  SITE_RATE: limiter("the limiter of sites", 60_000),
-  READ_RATE: limiter("the limiter of reads", 120),
+  INGEST_RATE: limiter("the limiter of networks"),
+  SITE_RATE: limiter("the limiter of sites"),
+  READ_RATE: limiter("the limiter of reads"),
   // Without a value: the file is read next.
   BUDGETS: { get: method("budgets in KV", () => null, "rubbish"), getWithMetadata: never, put: never, list: never, delete: never },
 };
 
 /** @param {any} env */
-const faulty = (env) => ({ ...env, ...bindings });
+function faulty(env) {
+  limits = env.RATE_LIMITS ?? {};
+  return { ...env, ...bindings };
+}
 
 let isPatched = false;
 

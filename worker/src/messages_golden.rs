@@ -10,14 +10,14 @@ use std::fmt::Write;
 use alerting::Silence;
 use alerting::alert_document::{AcknowledgeRequest, UnsilenceRequest};
 use auth::audit::{AuditEntry, NumberedEntry};
-use export::Totals;
 use cache::metrics::CacheMetrics;
 use cache::prefetch::MarkovTable;
 use cache::purge::{PurgeChanges, PurgeClock, PurgeMode, PurgeVersion};
+use export::Totals;
 use ledger::journal::ReceivedRows;
 use ledger::{
-    BotFilter, BudgetHistory, BudgetSource, Cell, ClientInfo, Dimension, Group, HourlyLimitCounts, JournalRow,
-    QueryResult, RouteTemplates, SeriesQuery, ViewRecord,
+    BotFilter, BudgetHistory, BudgetSource, Cell, ClientInfo, Dimension, Group, HourlyLimitCounts,
+    JournalRow, QueryResult, RouteTemplates, SeriesQuery, ViewRecord,
 };
 use report::budget_watch::WatchOutcome;
 use report::cause_report::{CauseQuery, PageCauses};
@@ -221,7 +221,12 @@ fn replies_are_sent_as_before() {
 fn rows_are_appended_as_before() {
     let body = br#"{"v":1,"site":"shop","id":"0123456789abcdef01234567","view":1,"seq":2,"nav":"reload","path":"/a","age":5,"m":{"LCP":1234,"CLS":20}}"#;
     let beacon = Beacon::parse(body).expect("a beacon");
-    let client = ClientInfo { user_agent: "Mozilla/5.0", mobile_hint: None, country: Some("AT"), network_bucket: None };
+    let client = ClientInfo {
+        user_agent: "Mozilla/5.0",
+        mobile_hint: None,
+        country: Some("AT"),
+        network_bucket: None,
+    };
     let record = ViewRecord::from_beacon(&beacon, client, &RouteTemplates::default());
     let row = JournalRow::from_beacon(&beacon, &record, AT).and_then(|row| row.to_json()).expect("a row");
     assert!(ReceivedRows::parse(&format!("[{row}]")).is_ok());
@@ -235,7 +240,12 @@ fn the_purge_clock_is_called_as_before() {
     let clock = PurgeClock { seq: 9, floor: PurgeVersion { hard: 1, soft: 2 } };
     let versions = vec![("t:a".to_owned(), version)];
     lines.document("/since", &PurgeChanges { clock, versions, upto: 9, written_at: vec![AT] });
-    let targets = vec![PurgeItem::Tag("a".into()), PurgeItem::Url("b/".into()), PurgeItem::Prefix("c/".into()), PurgeItem::All];
+    let targets = vec![
+        PurgeItem::Tag("a".into()),
+        PurgeItem::Url("b/".into()),
+        PurgeItem::Prefix("c/".into()),
+        PurgeItem::All,
+    ];
     lines.document("/purge", &PurgeRequest { targets, mode: PurgeMode::Soft });
     lines.document("/writes", &WriteBatch { urls: vec!["0123456789abcdef0123456789abcdef".into()] });
     lines.document("/writes reply", &WriteReceipt { refused: 3 });
@@ -244,7 +254,10 @@ fn the_purge_clock_is_called_as_before() {
     lines.document("/seen", &CacheMetrics::default());
     lines.document("/ways", &MarkovTable::default());
     let calls = vec![RecordedCall { at: AT.0, call: call() }];
-    lines.document("/analytics", &ClockAnalytics { purges: 1, marks: 2, metrics: CacheMetrics::default(), calls });
+    lines.document(
+        "/analytics",
+        &ClockAnalytics { purges: 1, marks: 2, metrics: CacheMetrics::default(), calls },
+    );
     golden::check("purge-clock-1.txt", &lines.0);
 }
 

@@ -61,11 +61,7 @@ static PARTS: &[Part] = &[
         run_cargo_test(root, output, &["--package", "xtask"])
     }),
     node_part("parity", "our metrics beside web-vitals' on the same page loads", &[&PRODUCT]),
-    node_part(
-        "package",
-        "the installed npm package: frontends, backends, command line, action",
-        &[&PRODUCT],
-    ),
+    node_part("package", "the installed npm package: frontends, backends, command line, action", &[&PRODUCT]),
     node_part("worker", "the Worker in workerd", &[&PRODUCT, &EXPORT_PARSERS]),
     node_part("dashboard", "the dashboard in Chromium, compared with the sent views", &[&PRODUCT]),
     node_part("browser", "real pages in Chromium, counted in workerd", &[&PRODUCT]),

@@ -10,7 +10,7 @@ use clap::error::ErrorKind;
 
 use crate::{Cli, workspace};
 
-/// A line of a job, once for each value of the matrix variable that it names.
+/// A job, with the values of its matrix.
 struct Job<'a> {
     lines: Vec<&'a str>,
     /// The values of each variable.
@@ -38,6 +38,7 @@ impl<'a> Job<'a> {
         jobs
     }
 
+    /// Returns the lines, once for each value of the variable that one names.
     fn expanded(&self) -> Vec<String> {
         let mut lines: Vec<String> = self.lines.iter().map(|&line| line.to_owned()).collect();
         for (name, values) in &self.matrix {
@@ -73,10 +74,10 @@ fn defect(root: &Path, folders: &[&str], packages: &BTreeSet<String>, line: &str
     if let Some(command) = line.split_once("cargo xtask ") {
         let arguments = command.1.split_whitespace();
         let outcome = Cli::try_parse_from(std::iter::once("cargo xtask").chain(arguments));
-        return match outcome.err().filter(|error| error.kind() != ErrorKind::DisplayHelp) {
-            Some(error) => Some(error.to_string()),
-            None => None,
-        };
+        return outcome
+            .err()
+            .filter(|error| error.kind() != ErrorKind::DisplayHelp)
+            .map(|error| error.to_string());
     }
     let words: Vec<&str> = line.split_whitespace().collect();
     let missing_package = words.windows(2).find_map(|pair| match pair {
@@ -84,7 +85,8 @@ fn defect(root: &Path, folders: &[&str], packages: &BTreeSet<String>, line: &str
         _ => None,
     });
     let is_there = |word: &str| folders.iter().any(|folder| root.join(folder).join(word).exists());
-    let is_named = ["run:", "working-directory:"].iter().any(|key| line.starts_with(key)) || !line.contains(": ");
+    let is_named =
+        ["run:", "working-directory:"].iter().any(|key| line.starts_with(key)) || !line.contains(": ");
     let missing_file = words.iter().find(|word| is_named && is_path(word) && !is_there(word));
     missing_package.or_else(|| missing_file.map(|word| (*word).to_owned()))
 }
@@ -96,7 +98,11 @@ fn defects(root: &Path, workflow: &str) -> Vec<String> {
         let lines = job.expanded();
         let folders = lines.iter().filter_map(|line| line.strip_prefix("working-directory: "));
         let folders: Vec<&str> = std::iter::once(".").chain(folders).collect();
-        found.extend(lines.iter().filter_map(|line| Some(format!("{line}: {}", defect(root, &folders, &packages, line)?))));
+        found.extend(
+            lines
+                .iter()
+                .filter_map(|line| Some(format!("{line}: {}", defect(root, &folders, &packages, line)?))),
+        );
     }
     found
 }

@@ -203,7 +203,8 @@ impl PurgeView {
         self.versions.retain(|_, version| version.hard > floor.hard || version.soft > floor.soft);
         if !has_more {
             // A request overtakes another by seconds. A later time than that is one before the clock was set back.
-            let known = self.synced_at.filter(|known| known.0 < requested_at.0.saturating_add(MAX_OVERTAKING_MS));
+            let known =
+                self.synced_at.filter(|known| known.0 < requested_at.0.saturating_add(MAX_OVERTAKING_MS));
             self.synced_at = Some(known.map_or(requested_at, |known| known.max(requested_at)));
         }
         has_more
