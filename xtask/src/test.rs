@@ -56,7 +56,7 @@ static PORTAL: Prerequisite = Prerequisite::new("the portal", build_portal);
 /// while another part waits for it.
 static PARTS: &[Part] = &[
     node_part("lighthouse", "Lighthouse CI on real pages, held to the budgets", &[&PRODUCT]),
-    custom("core", "the cores, natively", &[&EXPORT_PARSERS], test_cores),
+    custom("core", "the cores and the messages of the Worker, natively", &[&EXPORT_PARSERS], test_cores),
     custom("xtask", "these commands", &[], |root, output| {
         run_cargo_test(root, output, &["--package", "xtask"])
     }),
@@ -235,7 +235,9 @@ fn build_portal(root: &Path) -> Result<()> {
 }
 
 fn test_cores(root: &Path, output: &Output) -> Result<()> {
-    run_cargo_test(root, output, &[])
+    run_cargo_test(root, output, &[])?;
+    // The messages between the Worker and its objects. By itself, because the cores are tested with their own features.
+    run_cargo_test(root, output, &["--package", "edge-vitals-worker"])
 }
 
 fn run_cargo_test(root: &Path, output: &Output, arguments: &[&str]) -> Result<()> {
