@@ -172,7 +172,17 @@ fn replies_are_sent_as_before() {
         },
     );
     lines.reply("ReadLimitCounts", HourlyLimitCounts::default());
-    lines.json_reply::<Vec<WatchOutcome>>("EvaluateWatches", json!([]));
+    lines.json_reply::<Vec<WatchOutcome>>(
+        "EvaluateWatches",
+        json!([{
+            "name": { "route": "/", "device": "phone", "metric": "LCP", "pattern": "" },
+            "watched": {
+                "max": 2000, "percentile": 75, "since": AT.0, "settled": { "within": 1, "over": 2 },
+                "settled_to": AT.0, "alarm": "raised", "changed_at": AT.0
+            },
+            "evidence": { "within": 3, "over": 4, "top": 1 }
+        }]),
+    );
     lines.json_reply::<Vec<PageCauses>>(
         "CauseQuery",
         json!([{
