@@ -1,7 +1,7 @@
 // workerd alone with the built Worker, to be killed, flooded and measured. Its Durable Objects are
 // stored in build/raw.
 import { spawn } from "node:child_process";
-import { mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import http from "node:http";
 import { join, relative } from "node:path";
 
@@ -100,6 +100,10 @@ const worker :Workerd.Worker = (
     });
     child.once("exit", (code) => reject(new Error(`workerd exited with ${code} before it listened:\n${errors}`)));
   });
+  let isKilled = false;
+  child.once("exit", (code, signal) => {
+    if (!isKilled) console.error(`workerd ended by itself (${code ?? signal}):\n${errors}`);
+  });
   const client = createClient(port);
   return {
     port,
@@ -108,8 +112,14 @@ const worker :Workerd.Worker = (
     pid: /** @type {number} */ (child.pid),
     storage,
     errors: () => errors,
+    /** The processor time that it has used, in seconds: unlike a latency, it hardly depends on what else the machine does. */
+    processorSeconds: () => {
+      const fields = readFileSync(`/proc/${child.pid}/stat`, "utf8").split(") ")[1].split(" ");
+      return (Number(fields[11]) + Number(fields[12])) / 100;
+    },
     /** Kills workerd, which can write nothing more. */
     kill: async () => {
+      isKilled = true;
       client.close();
       child.kill("SIGKILL");
       await ended;

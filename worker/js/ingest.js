@@ -103,10 +103,13 @@ function enqueue(env, context, shard, rows, now, isAwaited) {
  */
 async function isStoredInTime(shard, stored) {
   const since = Date.now();
-  for (let silent = 0; silent < SILENT_SLICES && Date.now() - since < BATCH_TIMEOUT_MS; silent += 1) {
-    const before = answers.get(shard);
+  for (let silent = 0, now = since; silent < SILENT_SLICES && now - since < BATCH_TIMEOUT_MS; ) {
+    const [before, began] = [answers.get(shard), now];
     if (await resolvesWithin(stored, SLICE_MS)) return stored;
-    if (answers.get(shard) !== before) silent = -1;
+    now = Date.now();
+    if (answers.get(shard) !== before) silent = 0;
+    // An isolate that is late itself has not listened.
+    else if (now - began < LATE_SLICE_MS) silent += 1;
   }
   return false;
 }
@@ -175,6 +178,7 @@ const BATCH_TIMEOUT_MS = 10_000;
 // A resend costs less than a page that waits; together with the delay of a batch, silence ends within 250 ms.
 const SILENT_SLICES = 4;
 const SLICE_MS = 50;
+const LATE_SLICE_MS = 100;
 const FIRST_BUDGETS_TIMEOUT_MS = 200;
 const BUDGETS_TIMEOUT_MS = 5_000;
 const BATCH_DELAY_MS = 2;
