@@ -108,8 +108,8 @@ async function isStoredInTime(shard, stored) {
     if (await resolvesWithin(stored, SLICE_MS)) return stored;
     now = Date.now();
     if (answers.get(shard) !== before) silent = 0;
-    // An isolate that is late itself has not listened.
-    else if (now - began < LATE_SLICE_MS) silent += 1;
+    // An isolate that is late itself has hardly listened.
+    else silent += now - began < LATE_SLICE_MS ? 1 : LATE_SLICE_WEIGHT;
   }
   return false;
 }
@@ -178,7 +178,8 @@ const BATCH_TIMEOUT_MS = 10_000;
 // A resend costs less than a page that waits; together with the delay of a batch, silence ends within 250 ms.
 const SILENT_SLICES = 4;
 const SLICE_MS = 50;
-const LATE_SLICE_MS = 100;
+const LATE_SLICE_MS = 70;
+const LATE_SLICE_WEIGHT = 0.25;
 const FIRST_BUDGETS_TIMEOUT_MS = 200;
 const BUDGETS_TIMEOUT_MS = 5_000;
 const BATCH_DELAY_MS = 2;
