@@ -81,14 +81,15 @@ fn build_older(root: &Path, commit: Option<&str>) -> Result<PathBuf> {
         Some(commit) => commit.to_owned(),
         None => git(&["describe", "--tags", "--abbrev=0", "HEAD^"]).unwrap_or_else(|_| "HEAD^".to_owned()),
     };
+    let hash = git(&["rev-parse", "--verify", &format!("{}^{{commit}}", commit.trim())])
+        .context("the older release is not in this clone; a shallow one has no history")?;
     let folder = root.join("target/older");
     let path = folder.to_str().context("the path of the checkout is not UTF-8")?;
     if folder.join(".git").exists() {
-        git(&["-C", path, "checkout", "--quiet", "--detach", &git(&["rev-parse", commit.trim()])?.trim()])?;
+        git(&["-C", path, "checkout", "--quiet", "--detach", hash.trim()])?;
     } else {
-        let _ = git(&["worktree", "prune"]);
-        git(&["worktree", "add", "--quiet", "--detach", path, commit.trim()])
-            .context("the older release cannot be checked out; a shallow clone has no history")?;
+        git(&["worktree", "prune"])?;
+        git(&["worktree", "add", "--quiet", "--detach", path, hash.trim()])?;
     }
     let packages = folder.join("node_modules");
     if !packages.exists() {
