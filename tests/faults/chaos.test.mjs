@@ -167,7 +167,7 @@ describe("a dependency that fails:", () => {
         minutes += 2;
         await inject(mode);
         site.takeTimes();
-        // What uses the dependency beside beacons; it may fail, and is waited for below.
+        // Other users of the dependency: they may fail, and are waited for below.
         const page = { host: "www.example" };
         const others = [site.send("/api/budgets?site=demo"), site.ask("/page", undefined, page), site.ask("/page", "x", page)];
         const settled = Promise.allSettled(others);

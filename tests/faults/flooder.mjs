@@ -15,7 +15,7 @@ const page = { ...fields, host: "www.example" };
 const INVALID = ["{", "x".repeat(1_000), '{"v":1}', JSON.stringify({ ...beacon(), m: { LCP: "fast" } }), JSON.stringify({ ...beacon(), site: "elsewhere" })];
 const id = (/** @type {number} */ number) => `f${number.toString(16).padStart(23, "0")}`;
 
-/** What the client sends, by turns. @type {[string, (number: number) => Promise<{ status: number }>][]} */
+/** The requests of the client, by turns. @type {[string, (number: number) => Promise<{ status: number }>][]} */
 const KINDS = [
   ["valid", (number) => client.send("/v1/vitals", JSON.stringify(beacon({ id: id(number), path: "/flooded" })), fields)],
   ["valid", (number) => client.send("/v1/vitals", JSON.stringify(beacon({ id: id(number), path: "/flooded" })), fields)],

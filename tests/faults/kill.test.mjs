@@ -17,7 +17,7 @@ const PATHS = ["/", "/a", "/b", "/section/c", "/section/d"];
 const READ_SHARE = 0.005;
 const CORRECTED_SHARE = 0.3;
 
-/** How far the beacons of a view have come. */
+/** The progress of the beacons of a view. */
 const SENT = 1;
 const ACKNOWLEDGED = 2;
 const CORRECTED = 4;
