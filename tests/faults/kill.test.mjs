@@ -1,6 +1,6 @@
 // Acknowledged means durable: workerd is killed at random moments under load, round after round. Afterwards every
-// acknowledged view is in its database, and each view counts once as of its latest beacon. KILL_ROUNDS and KILL_BEACONS make
-// it as long as the nightly one.
+// acknowledged view is in its database, and each view counts once as of its latest beacon. KILL_ROUNDS, KILL_BEACONS
+// and KILL_SENDERS make it as long as the nightly one.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { DatabaseSync } from "node:sqlite";
@@ -12,7 +12,7 @@ import { createRandom, databases, product, start } from "./workerd.mjs";
 const ROUNDS = Number(process.env.KILL_ROUNDS ?? 8);
 /** Acknowledged beacons in all rounds. */
 const BEACONS = Number(process.env.KILL_BEACONS ?? 6_000);
-const SENDERS = 24;
+const SENDERS = Number(process.env.KILL_SENDERS ?? 24);
 const PATHS = ["/", "/a", "/b", "/section/c", "/section/d"];
 const READ_SHARE = 0.005;
 const CORRECTED_SHARE = 0.3;

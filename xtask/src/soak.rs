@@ -50,7 +50,7 @@ impl SoakTest {
 
     const fn variables(self) -> &'static [(&'static str, &'static str)] {
         match self {
-            Self::Kill => &[("KILL_ROUNDS", "100"), ("KILL_BEACONS", "1000000")],
+            Self::Kill => &[("KILL_ROUNDS", "100"), ("KILL_BEACONS", "1000000"), ("KILL_SENDERS", "200")],
             Self::Flood => &[("FLOOD_RATE", "2000"), ("FLOOD_SECONDS", "60")],
             Self::Reads => &[("READS_SECONDS", "60")],
             Self::Chaos => &[("CHAOS_WAVES", "20")],
