@@ -3,7 +3,10 @@
 // one.
 import http from "node:http";
 
-/** @typedef {"well" | "errors" | "hangs" | "stalls" | "breaks" | "rubbish" | "short"} Mode */
+/** @typedef {"well" | "errors" | "hangs" | "slow" | "stalls" | "breaks" | "rubbish" | "short"} Mode */
+
+// Longer than the deadline of a lookup.
+const SLOW_MS = 700;
 
 /** Starts both services, each with its own entries. */
 export async function startTiers() {
@@ -37,6 +40,11 @@ async function service(isCache) {
     request.on("error", () => {});
     request.on("end", () => {
       const mode = behaviour[isRead ? "reads" : "writes"];
+      if (mode === "slow") setTimeout(() => respond("well"), SLOW_MS);
+      else respond(mode);
+    });
+    /** @param {Mode} mode */
+    function respond(mode) {
       if (mode === "hangs") return;
       if (mode === "errors") return void response.writeHead(500).end();
       if (!isRead) {
@@ -59,7 +67,7 @@ async function service(isCache) {
       if (mode === "breaks") response.write(bytes.subarray(0, bytes.length - 3), () => response.socket?.resetAndDestroy());
       else if (mode === "stalls") response.write(bytes.subarray(0, bytes.length - 3));
       else response.end(bytes);
-    });
+    }
   });
   await new Promise((resolve) => server.listen(0, "127.0.0.1", () => resolve(undefined)));
   return {

@@ -1,18 +1,18 @@
 // workerd alone with the built Worker, to be killed, flooded and measured. Its Durable Objects are
 // stored in build/raw.
 import { spawn } from "node:child_process";
-import { mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import http from "node:http";
 import { join, relative } from "node:path";
 
 const ROOT = new URL("../..", import.meta.url).pathname;
 const BINARY = join(ROOT, "node_modules/workerd/bin/workerd");
 
-/** The built product. @param {Record<string, unknown>} [vars] */
-export function product(vars = {}) {
+/** The built product, or that of another release. @param {Record<string, unknown>} [vars] @param {string} [build] */
+export function product(vars = {}, build = join(ROOT, "build")) {
   const settings = { SHARDS: "1", PUBLIC_CACHE_SECONDS: "0", SITES: { demo: { public: true } }, ...vars };
   return {
-    modules: { "index.js": join(ROOT, "build/index.js"), "index_bg.wasm": join(ROOT, "build/index_bg.wasm") },
+    modules: { "index.js": join(build, "index.js"), "index_bg.wasm": join(build, "index_bg.wasm") },
     bindings: [
       '(name = "SHARDS_OF_SITES", durableObjectNamespace = "Shard")',
       '(name = "TAG_CLOCK", durableObjectNamespace = "TagClock")',
@@ -44,7 +44,7 @@ export function script(file, classes = []) {
  * Starts a Worker on a free port, with the earlier storage of that name.
  * @param {string} name
  * @param {{ modules: Record<string, string>, bindings: string[], classes: string[] }} worker
- * @param {{ fresh?: boolean, twin?: boolean, colo?: number, kv?: number, files?: number }} [options] `twin`: a second isolate with the same objects, on another port; `colo`, `kv`, `files`: the ports of a Cache API, a KV and a server of its static files
+ * @param {{ fresh?: boolean, twin?: boolean | Record<string, string>, colo?: number, kv?: number, files?: number }} [options] `twin`: a second isolate with the same objects, on another port, of the same Worker or of other modules; `colo`, `kv`, `files`: the ports of a Cache API, a KV and a server of its static files
  */
 export async function start(name, worker, { fresh = false, twin = false, colo, kv, files } = {}) {
   const folder = join(ROOT, "build/raw", name);
@@ -52,9 +52,8 @@ export async function start(name, worker, { fresh = false, twin = false, colo, k
   if (fresh) rmSync(folder, { recursive: true, force: true });
   mkdirSync(storage, { recursive: true });
   // Paths of embedded files are relative to the configuration.
-  const modules = Object.entries(worker.modules).map(
-    ([name, file]) => `(name = "${name}", ${name.endsWith(".wasm") ? "wasm" : "esModule"} = embed "${relative(folder, file)}")`,
-  );
+  const embed = (/** @type {Record<string, string>} */ modules) =>
+    Object.entries(modules).map(([name, file]) => `(name = "${name}", ${name.endsWith(".wasm") ? "wasm" : "esModule"} = embed "${relative(folder, file)}")`).join(", ");
   const service = (/** @type {string} */ name, /** @type {number | undefined} */ port) => (port === undefined ? "" : `\n    (name = "${name}", external = (address = "127.0.0.1:${port}", http = ())),`);
   const cache = colo === undefined ? "" : '\n  cacheApiOutbound = "colo",';
   const bindings = kv === undefined ? worker.bindings : [...worker.bindings, '(name = "CACHE_KV", kvNamespace = "kv")'];
@@ -74,12 +73,12 @@ const config :Workerd.Config = (
   ],
 );
 const twin :Workerd.Worker = (
-  modules = [${modules.join(", ")}],
+  modules = [${embed(typeof twin === "object" ? twin : worker.modules)}],
   compatibilityDate = "2026-11-01",${cache}
   bindings = [${shared.join(", ")}],
 );
 const worker :Workerd.Worker = (
-  modules = [${modules.join(", ")}],
+  modules = [${embed(worker.modules)}],
   compatibilityDate = "2026-11-01",${cache}
   bindings = [${bindings.join(", ")}],
   durableObjectNamespaces = [${worker.classes.map((name) => `(className = "${name}", uniqueKey = "${name}", enableSql = true)`).join(", ")}],
@@ -101,6 +100,10 @@ const worker :Workerd.Worker = (
     });
     child.once("exit", (code) => reject(new Error(`workerd exited with ${code} before it listened:\n${errors}`)));
   });
+  let isKilled = false;
+  child.once("exit", (code, signal) => {
+    if (!isKilled) console.error(`workerd ended by itself (${code ?? signal}):\n${errors}`);
+  });
   const client = createClient(port);
   return {
     port,
@@ -109,8 +112,14 @@ const worker :Workerd.Worker = (
     pid: /** @type {number} */ (child.pid),
     storage,
     errors: () => errors,
+    /** The processor time that it has used, in seconds: unlike a latency, it hardly depends on what else the machine does. */
+    processorSeconds: () => {
+      const fields = readFileSync(`/proc/${child.pid}/stat`, "utf8").split(") ")[1].split(" ");
+      return (Number(fields[11]) + Number(fields[12])) / 100;
+    },
     /** Kills workerd, which can write nothing more. */
     kill: async () => {
+      isKilled = true;
       client.close();
       child.kill("SIGKILL");
       await ended;

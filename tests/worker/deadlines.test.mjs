@@ -7,7 +7,7 @@ import { after, before, beforeEach, test } from "node:test";
 import { product, start } from "../faults/workerd.mjs";
 import { DESKTOP, beacon } from "../product.mjs";
 
-const main = new URL("shard-faults.js", import.meta.url).pathname;
+const main = new URL("../faults/chaos.js", import.meta.url).pathname;
 const BUDGETS = readFileSync(new URL("../../build/assets-dev/v1/budgets.json", import.meta.url));
 
 /** The static files, which hang or not. @type {{ hang: boolean, reads: number, waiting: http.ServerResponse[] }} */
@@ -44,10 +44,10 @@ beforeEach(() => {
 /** @param {string} name */
 async function serve(name) {
   const worker = product();
-  const workerd = await start(name, { ...worker, modules: { "shard-faults.js": main, ...worker.modules } }, { fresh: true, files: port });
+  const workerd = await start(name, { ...worker, modules: { "chaos.js": main, ...worker.modules } }, { fresh: true, files: port });
   return {
     ...workerd,
-    faults: (/** @type {Record<string, unknown>} */ faults) => workerd.send("/faults", JSON.stringify(faults)),
+    faults: (/** @type {Record<string, string>} */ faults) => workerd.send("/faults", JSON.stringify(faults)),
     summary: async () => JSON.parse((await workerd.send("/api/vitals/summary?site=demo")).text),
     /** @param {Fields} [headers] @returns {Promise<Answer>} */
     visit: (headers = {}) => workerd.ask("/v1/vitals", JSON.stringify(beacon()), { "user-agent": DESKTOP, ...headers }),
@@ -61,7 +61,7 @@ const accepted = Array.from({ length: 20 }, () => 200);
 test("a shard whose storage hangs refuses beacons within 250 ms, and counts them once afterwards", async () => {
   assert.equal((await site.visit()).status, 200);
   const { views } = await site.summary();
-  await site.faults({ hangAppends: true });
+  await site.faults({ appends: "hangs" });
   const took = [];
   for (let sent = 0; sent < 5; sent += 1) {
     const began = performance.now();
@@ -98,13 +98,13 @@ test("a new isolate accepts beacons while the file of budgets hangs, and judges 
 test("while KV hangs, no beacon waits for budgets, and a read uses the last valid ones", async () => {
   const slow = await serve("deadlines-kv");
   try {
-    await slow.faults({ hangKv: true });
+    await slow.faults({ "budgets in KV": "hangs" });
     assert.deepEqual(await twenty(slow), accepted, "of a new isolate");
     await slow.faults({});
     let summary = await slow.summary();
     for (const until = Date.now() + 30_000; summary.cells === undefined && Date.now() < until; ) summary = await slow.summary();
     assert.equal(summary.views, 20);
-    await slow.faults({ hangKv: true });
+    await slow.faults({ "budgets in KV": "hangs" });
     assert.deepEqual(await twenty(slow), accepted);
     // The report always reads the file anew.
     const { status, text } = await slow.send("/api/budgets?site=demo");
@@ -121,7 +121,7 @@ test("while KV hangs, no beacon waits for budgets, and a read uses the last vali
 
 test("beacons pass a rate limiter that hangs, and are counted", async () => {
   const before = await site.summary();
-  await site.faults({ hangLimiters: true });
+  await site.faults({ "the limiter of networks": "hangs", "the limiter of sites": "hangs" });
   assert.deepEqual(await twenty(site), accepted);
   await site.faults({});
   assert.equal((await site.visit()).status, 200);

@@ -1,12 +1,12 @@
-// The product with shards and bindings that fail in every way, on demand. `/faults` takes the number of shards that
+// The product with shards and limiters that fail in every way, on demand. `/faults` takes the number of shards that
 // answer a read only together (`together`); shards by number that throw (`down`), reply with 503 (`refuse`), hang
-// (`hang`) or wait for another's reply (`last`); whether appends, KV or rate limiters hang (`hangAppends`, `hangKv`,
-// `hangLimiters`) or reject everybody (`exceedLimits`); and whether reads are over their rate (`refuseReads`). `/asked`
-// returns the number of calls, and the most that waited at once.
+// (`hang`) or wait for another's reply (`last`); whether rate limiters hang (`hangLimiters`) or reject everybody
+// (`exceedLimits`); and whether reads are over their rate (`refuseReads`). `/asked` returns the number of calls, and the
+// most that waited at once. Faults of what beacons need are in tests/faults/chaos.js.
 import product, { Shard as WorkingShard, TagClock } from "./index.js";
 
-const NONE = { together: 0, down: [], refuse: [], hang: [], last: [], hangAppends: false, hangKv: false, hangLimiters: false, exceedLimits: false, refuseReads: false };
-/** @type {{ together: number, down: number[], refuse: number[], hang: number[], last: number[], hangAppends: boolean, hangKv: boolean, hangLimiters: boolean, exceedLimits: boolean, refuseReads: boolean }} */
+const NONE = { together: 0, down: [], refuse: [], hang: [], last: [], hangLimiters: false, exceedLimits: false, refuseReads: false };
+/** @type {{ together: number, down: number[], refuse: number[], hang: number[], last: number[], hangLimiters: boolean, exceedLimits: boolean, refuseReads: boolean }} */
 let faults = NONE;
 /** @type {(() => void)[]} */
 let waiting = [];
@@ -22,11 +22,9 @@ async function until(isDue) {
 const forever = () => new Promise(() => {});
 const limiter = { limit: () => (faults.hangLimiters ? forever() : Promise.resolve({ success: !faults.exceedLimits })) };
 const readLimiter = { limit: () => (faults.hangLimiters ? forever() : Promise.resolve({ success: !faults.refuseReads })) };
-/** A KV without a budgets.json, or one that hangs. */
-const kv = { get: () => (faults.hangKv ? forever() : Promise.resolve(null)), getWithMetadata: forever, put: forever, list: forever, delete: forever };
 
 /** @param {any} env */
-const faultyEnv = (env) => ({ ...env, BUDGETS: kv, INGEST_RATE: limiter, SITE_RATE: limiter, READ_RATE: readLimiter });
+const faultyEnv = (env) => ({ ...env, INGEST_RATE: limiter, SITE_RATE: limiter, READ_RATE: readLimiter });
 
 export class Shard extends WorkingShard {
   /** @param {any} ctx @param {any} env */
@@ -56,12 +54,6 @@ export class Shard extends WorkingShard {
     const reply = await super.fetch(request);
     replies += 1;
     return reply;
-  }
-
-  /** @param {string[]} rows */
-  append(rows) {
-    if (faults.hangAppends) return new Promise((resolve) => setTimeout(() => resolve(true), 600_000));
-    return super.append(rows);
   }
 }
 

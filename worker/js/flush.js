@@ -19,7 +19,7 @@ export function flushInBackground(env, context) {
  * @param {WorkerEnv} env
  */
 export function flushIfIdle(env) {
-  return Date.now() - flushingSince > FLUSH_TIMEOUT_MS ? flush(env) : undefined;
+  return Math.abs(Date.now() - flushingSince) > FLUSH_TIMEOUT_MS ? flush(env) : undefined;
 }
 
 /**

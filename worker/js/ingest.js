@@ -74,7 +74,7 @@ class Refresh {
    */
   async refresh(env, context, now) {
     // A read whose request was cut off ends by timeout.
-    if (!this.#read || now - this.#read.since > READ_TIMEOUT_MS) {
+    if (!this.#read || Math.abs(now - this.#read.since) > READ_TIMEOUT_MS) {
       const read = { since: now, done: this.readAgain(env).catch(() => {}) };
       this.#read = read;
       context.waitUntil(read.done.then(() => void (this.#read === read && (this.#read = null))));
@@ -123,10 +123,13 @@ function enqueue(env, context, shard, rows, now, isAwaited) {
  */
 async function isStoredInTime(shard, stored) {
   const since = Date.now();
-  for (let silent = 0; silent < SILENT_SLICES && Date.now() - since < BATCH_TIMEOUT_MS; silent += 1) {
-    const before = answers.get(shard);
+  for (let silent = 0, now = since; silent < SILENT_SLICES && now - since < BATCH_TIMEOUT_MS; ) {
+    const [before, began] = [answers.get(shard), now];
     if (await resolvesWithin(stored, SLICE_MS)) return stored;
-    if (answers.get(shard) !== before) silent = -1;
+    now = Date.now();
+    if (answers.get(shard) !== before) silent = 0;
+    // An isolate that is late itself has hardly listened.
+    else silent += now - began < LATE_SLICE_MS ? 1 : LATE_SLICE_WEIGHT;
   }
   return false;
 }
@@ -203,6 +206,8 @@ const BATCH_TIMEOUT_MS = 10_000;
 // A resend costs less than a page that waits; together with the delay of a batch, silence ends within 250 ms.
 const SILENT_SLICES = 4;
 const SLICE_MS = 50;
+const LATE_SLICE_MS = 70;
+const LATE_SLICE_WEIGHT = 0.25;
 const FIRST_READ_TIMEOUT_MS = 200;
 const READ_TIMEOUT_MS = 5_000;
 const BATCH_DELAY_MS = 2;

@@ -47,12 +47,17 @@ export async function fetchWithTimeout(ms, call) {
 }
 
 /**
- * Asks a rate limiter whether a call is within the rate; null if it does not answer in time.
+ * Asks a rate limiter whether a call is within the rate; null if it fails, does not answer in time, or answers nothing of
+ * the kind.
  * @param {{ limit(options: { key: string }): Promise<{ success: boolean }> }} limiter
  * @param {string} key
  */
 export async function isWithinRate(limiter, key) {
-  const answer = limiter.limit({ key }).then(({ success }) => success, () => null);
+  const ask = async () => {
+    const { success } = await limiter.limit({ key });
+    return typeof success === "boolean" ? success : null;
+  };
+  const answer = ask().catch(() => null);
   return (await resolvesWithin(answer, LIMITER_TIMEOUT_MS)) ? answer : null;
 }
 
@@ -63,7 +68,7 @@ export const isTimeout = (error) => error instanceof Error && error.name === "Ti
 
 /** A service of the platform. After a call without a response it is left alone for a while, so that the next requests do not wait for it. */
 export class Dependency {
-  #pausedUntil = -Infinity;
+  #pausedAt = -Infinity;
 
   /**
    * @param {string} name
@@ -78,7 +83,8 @@ export class Dependency {
 
   /** True while it is left alone. */
   get isPaused() {
-    return Date.now() < this.#pausedUntil;
+    // A clock that was set back ends the pause.
+    return Math.abs(Date.now() - this.#pausedAt) < this.pauseMs;
   }
 
   /**
@@ -92,7 +98,7 @@ export class Dependency {
     try {
       return await withTimeout(make(), this.timeoutMs);
     } catch (error) {
-      if (isTimeout(error)) this.#pausedUntil = Date.now() + this.pauseMs;
+      if (isTimeout(error)) this.#pausedAt = Date.now();
       throw error;
     }
   }

@@ -49,7 +49,7 @@ export function syncPurgesInBackground(env, context, now, host) {
 export function syncPurges(env, context, host) {
   const now = Date.now();
   // After a failure, tagged responses are fetched from the origin instead of waiting again.
-  if (now - failedAt < CLOCK_TIMEOUT_MS) return Promise.resolve();
+  if (Math.abs(now - failedAt) < CLOCK_TIMEOUT_MS) return Promise.resolve();
   if (!pendingSync || now - pendingSync.since > CLOCK_TIMEOUT_MS) {
     const done = fetchPurges(env, context, host)
       .catch((error) => {

@@ -65,7 +65,7 @@ async fn is_signed(policy: &AccessPolicy, token: &UnverifiedToken<'_>) -> Result
 /// fetched last count while the team does not answer.
 async fn find_key(policy: &AccessPolicy, id: &str) -> Result<Option<String>> {
     let known = |keys: &TeamKeys| keys.find(id);
-    let (key, age_ms) = KEYS.with_borrow(|keys| (known(keys), now().saturating_sub(keys.fetched_at.0).0));
+    let (key, age_ms) = KEYS.with_borrow(|keys| (known(keys), now().0.abs_diff(keys.fetched_at.0)));
     let is_due = if key.is_some() { age_ms > MAX_AGE_MS } else { age_ms > RETRY_AFTER_MS };
     if !is_due {
         return Ok(key);

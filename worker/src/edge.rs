@@ -7,7 +7,7 @@ mod begin;
 mod exchange;
 mod isolate;
 mod purge_clock;
-mod purge_request;
+pub(crate) mod purge_request;
 mod records;
 mod sync;
 

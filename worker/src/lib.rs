@@ -20,6 +20,8 @@ mod history;
 mod ingest;
 mod lab;
 mod live;
+#[cfg(test)]
+mod messages_golden;
 mod outbound;
 mod performance;
 mod public_answer;

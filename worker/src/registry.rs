@@ -104,7 +104,7 @@ fn use_copy(env: &Env, registry: &Registry) {
 #[must_use]
 pub fn registry_is_stale(env: &Env, now: f64) -> bool {
     let is_used = || Config::load(env).is_ok_and(|config| config.takes_sites_by_call);
-    let is_old = |read_at: UnixMillis| (now as u64).saturating_sub(read_at.0) >= MAX_AGE_MS;
+    let is_old = |read_at: UnixMillis| (now as u64).abs_diff(read_at.0) >= MAX_AGE_MS;
     is_used() && READ_AT.get().is_none_or(is_old)
 }
 

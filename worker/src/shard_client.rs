@@ -2,14 +2,15 @@
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use futures_util::StreamExt;
 use futures_util::stream;
-use ledger::{HourlyLimitCounts, QueryResult, ReadLimiter, SeriesQuery};
+use ledger::{HourlyLimitCounts, QueryResult, ReadAdmission, ReadLimiter, SeriesQuery};
 use wire::{ApiError, ShardCoverage};
 use worker::js_sys::{Function, Reflect, Uint8Array};
 use worker::wasm_bindgen::{JsCast, JsValue};
-use worker::{Env, EnvBinding, Error, Method, ObjectNamespace, Request, RequestInit, Stub, WebSocket};
+use worker::{Delay, Env, EnvBinding, Error, Method, ObjectNamespace, Request, RequestInit, Stub, WebSocket};
 
 use crate::clock::now;
 use crate::config::Config;
@@ -119,7 +120,7 @@ pub(crate) async fn read_all<C: ShardCall<Reply: Merge + Default> + Clone>(
     site: &str,
     request: C,
 ) -> Result<SiteRead<C::Reply>, HandlerError> {
-    let _admission = AdmittedRead::admit().ok_or(ApiError::Unavailable { component: "ledger" })?;
+    let _admission = AdmittedRead::admit().await.ok_or(ApiError::Unavailable { component: "ledger" })?;
     let (mut merged, mut unanswered) = (None::<C::Reply>, BTreeSet::new());
     let mut first_failure = None;
     let requests = config.shards_of(site).indices().map(|shard| (shard, request.clone()));
@@ -147,8 +148,16 @@ pub(crate) async fn read_all<C: ShardCall<Reply: Merge + Default> + Clone>(
 struct AdmittedRead(u64);
 
 impl AdmittedRead {
-    fn admit() -> Option<Self> {
-        READS.with_borrow_mut(|reads| reads.admit(now())).map(Self)
+    /// Waits for a place; `None` if too many are before it.
+    async fn admit() -> Option<Self> {
+        let since = now();
+        loop {
+            match READS.with_borrow_mut(|reads| reads.admit(since, now())) {
+                ReadAdmission::Admitted(number) => return Some(Self(number)),
+                ReadAdmission::Waits { retry_in_ms } => Delay::from(Duration::from_millis(retry_in_ms)).await,
+                ReadAdmission::Refused => return None,
+            }
+        }
     }
 }
 

@@ -62,6 +62,12 @@ macro_rules! requests {
             $($(#[$doc])* $name($name),)+
         }
 
+        #[cfg(test)]
+        impl $request {
+            /// The names of all variants.
+            pub(crate) const NAMES: &[&str] = &[$(stringify!($name)),+];
+        }
+
         $(impl $call for $name {
             type Reply = $reply;
 
@@ -343,76 +349,15 @@ const VERSION: u8 = 1;
 
 #[cfg(test)]
 mod tests {
-    use ledger::{BotFilter, Dimension};
     use traffic::RouteStats;
 
     use super::*;
-
-    #[track_caller]
-    fn check(call: impl ShardCall) {
-        let bytes = call.into_request().encode().expect("encodable");
-        let again = ShardRequest::decode(&bytes).expect("decodable").encode().expect("encodable");
-        assert_eq!(bytes, again);
-    }
-
-    #[track_caller]
-    fn check_coordinator(call: impl CoordinatorCall) {
-        check(CoordinatorMessage { site: "shop".into(), request: call.into_request() });
-    }
 
     fn traffic() -> AddTraffic {
         let header = BatchHeader { isolate: "a".into(), number: 7, at: UnixMillis(1) };
         let mut traffic = TrafficStats::default();
         traffic.routes.insert("/".into(), RouteStats::default());
         AddTraffic { header, traffic }
-    }
-
-    #[test]
-    fn every_request_survives_its_codec() {
-        let query = SeriesQuery {
-            from: UnixMillis(0),
-            to: UnixMillis(60_000),
-            bots: BotFilter::Include,
-            only: vec![(Dimension::Route, "/".into())],
-            by: vec![Dimension::Custom("plan".into())],
-            step: Some(WindowSpan::Hour),
-        };
-        check(RunQuery { query, with_latest_budgets: true });
-        check(ReadLimitCounts);
-        check(EvaluateWatches::default());
-        check(CauseQuery { from: UnixMillis(0), to: UnixMillis(1), route: Some("/".into()), device: None });
-        check(StartForwarding { site: "shop".into() });
-        check(RelayLiveCounts(LiveDelta::default()));
-        check(AddRejections(BTreeMap::from([("malformed".into(), 3)])));
-        check(traffic());
-        check(TrafficQuery { span: WindowSpan::Day, from: UnixMillis(0), to: UnixMillis(1) });
-        check(SetMonitoring { is_on: false });
-        check(Wake { coordinated_site: Some("shop".into()) });
-        let after = Cursor { table: "packs".into(), key: vec![archive::Value::Integer(1)], rows: 7 };
-        check(ReadBackup { shard: 1, shards: 4, after: Some(after) });
-        check(RestorePage { shard: 1, shards: 4, text: "{}".into() });
-        check(Erase);
-        check_coordinator(ReadStatus { last_beacon_at: Some(UnixMillis(1)) });
-        check_coordinator(ReadPushStatus);
-        check_coordinator(PushRetryRequest { sink: Some("backend".into()), seq: Some(3) });
-        check_coordinator(ReadLabResults);
-        check_coordinator(StoreLabResults(Vec::new()));
-        check_coordinator(ReadTotals);
-        check_coordinator(HistoryQuery { from: UnixMillis(0), to: UnixMillis(1), with_incidents: true });
-        check_coordinator(ReadAlerts);
-        check_coordinator(AcknowledgeRequest { key: "k".into(), by: "ann".into() });
-        check_coordinator(UnsilenceRequest { number: 2 });
-        check_coordinator(RecordAudit(AuditEntry::new(
-            UnixMillis(1),
-            "ci",
-            "/api/lab",
-            "{}",
-            "192.0.2.1",
-            200,
-        )));
-        check_coordinator(ReadAudit { before: Some(3), limit: 4 });
-        check_coordinator(ReadRegistry);
-        check_coordinator(ChangeRegistry { change: RegistryChange::RemoveSite { site: "shop".into() } });
     }
 
     #[test]

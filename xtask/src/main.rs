@@ -17,6 +17,7 @@ mod portal;
 mod process;
 mod setup;
 mod size;
+mod soak;
 mod std_library;
 mod terminal;
 mod test;
@@ -25,6 +26,8 @@ mod toolkit;
 mod tools;
 mod wasm;
 mod worker;
+#[cfg(test)]
+mod workflows;
 mod workspace;
 
 use std::path::Path;
@@ -57,6 +60,8 @@ enum Command {
     Bench(bench::Options),
     /// Load the edge on loopback with mixed traffic at a fixed rate; check each answer
     Load(load::Options),
+    /// Run tests that take minutes: kills, floods, reads, failing dependencies, two releases beside each other
+    Soak(soak::Options),
     /// Build the Worker twice, and fail unless both have the same bytes
     Reproduce,
     /// Model a billion views a day: shards, requests, rows, storage, list price, bottleneck; or another subject
@@ -94,6 +99,7 @@ fn run(cli: Cli) -> Result<()> {
         Command::Size(options) => size::run(root, &options),
         Command::Bench(options) => bench::run(root, &options),
         Command::Load(options) => load::run(root, &options),
+        Command::Soak(options) => soak::run(root, &options),
         Command::Reproduce => {
             terminal::title("Builds the Worker twice and compares the bytes.");
             setup::install_tools(root)?;
@@ -140,8 +146,7 @@ mod tests {
             "docs/ledger.md",
             "docs/load.md",
             ".ci/run",
-            ".github/workflows/edge.yml",
-            ".github/workflows/nightly.yml",
+            "docs/reliability.md",
             "www/portal/README.md",
             "wrangler.toml",
         ] {
@@ -169,6 +174,7 @@ mod tests {
             (["build", "site"], "client, toolkit, worker"),
             (["check", "taste"], "format, circles"),
             (["test", "luck"], "lighthouse, core"),
+            (["soak", "more"], "kill, flood, reads, chaos, releases"),
         ] {
             let error = Cli::try_parse_from(std::iter::once("cargo xtask").chain(arguments));
             let error = error.err().expect("an unknown name").to_string();

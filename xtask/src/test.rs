@@ -2,6 +2,7 @@
 
 use std::num::NonZero;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 use std::{fs, thread};
@@ -54,28 +55,24 @@ static PORTAL: Prerequisite = Prerequisite::new("the portal", build_portal);
 /// In starting order: the longest first, so that none runs alone at the end, and those without a build
 /// while another part waits for it.
 static PARTS: &[Part] = &[
-    node_tests("lighthouse", "Lighthouse CI on real pages, held to the budgets", &[&PRODUCT]),
-    custom("core", "the cores, natively", &[&EXPORT_PARSERS], test_cores),
+    node_part("lighthouse", "Lighthouse CI on real pages, held to the budgets", &[&PRODUCT]),
+    custom("core", "the cores and the messages of the Worker, natively", &[&EXPORT_PARSERS], test_cores),
     custom("xtask", "these commands", &[], |root, output| {
         run_cargo_test(root, output, &["--package", "xtask"])
     }),
-    node_tests("parity", "our metrics beside web-vitals' on the same page loads", &[&PRODUCT]),
-    node_tests(
-        "package",
-        "the installed npm package: frontends, backends, command line, action",
-        &[&PRODUCT],
-    ),
-    node_tests("worker", "the Worker in workerd", &[&PRODUCT, &EXPORT_PARSERS]),
-    node_tests("dashboard", "the dashboard in Chromium, compared with the sent views", &[&PRODUCT]),
-    node_tests("browser", "real pages in Chromium, counted in workerd", &[&PRODUCT]),
+    node_part("parity", "our metrics beside web-vitals' on the same page loads", &[&PRODUCT]),
+    node_part("package", "the installed npm package: frontends, backends, command line, action", &[&PRODUCT]),
+    node_part("worker", "the Worker in workerd", &[&PRODUCT, &EXPORT_PARSERS]),
+    node_part("dashboard", "the dashboard in Chromium, compared with the sent views", &[&PRODUCT]),
+    node_part("browser", "real pages in Chromium, counted in workerd", &[&PRODUCT]),
     custom(
         "portal",
         "the sample portal behind the Worker, in Chromium; its stores in SQLite and PostgreSQL",
         &[&PRODUCT, &PORTAL],
         test_portal,
     ),
-    node_tests("cache", "the cache before a scripted origin, in workerd", &[&PRODUCT]),
-    node_tests("faults", "workerd killed and flooded: acknowledged beacons stay", &[&PRODUCT]),
+    node_part("cache", "the cache before a scripted origin, in workerd", &[&PRODUCT]),
+    node_part("faults", "workerd killed and flooded: acknowledged beacons stay", &[&PRODUCT]),
     custom(
         "load",
         "mixed traffic at a fixed rate, each answer checked; and the k6 scripts",
@@ -84,7 +81,7 @@ static PARTS: &[Part] = &[
     ),
 ];
 
-const fn node_tests(
+const fn node_part(
     name: &'static str,
     about: &'static str,
     prerequisites: &'static [&'static Prerequisite],
@@ -238,7 +235,9 @@ fn build_portal(root: &Path) -> Result<()> {
 }
 
 fn test_cores(root: &Path, output: &Output) -> Result<()> {
-    run_cargo_test(root, output, &[])
+    run_cargo_test(root, output, &[])?;
+    // The messages between the Worker and its objects. By itself, because the cores are tested with their own features.
+    run_cargo_test(root, output, &["--package", "edge-vitals-worker"])
 }
 
 fn run_cargo_test(root: &Path, output: &Output, arguments: &[&str]) -> Result<()> {
@@ -265,15 +264,20 @@ fn run_node_tests(root: &Path, folder: &str, variables: &[(&str, PathBuf)], outp
     if !files.any(|file| file.is_ok_and(|file| file.file_name().to_string_lossy().ends_with(".test.mjs"))) {
         bail!("{folder} holds no *.test.mjs: this part would pass without a test");
     }
-    let mut node = tools::npm(root, "node");
-    // One file at a time: pages that share a processor measure other times. A handle that a failed test
-    // leaves open ends with its file.
-    node.args(["--test", "--test-reporter=spec", "--test-concurrency=1", "--test-force-exit"])
-        .arg(format!("{folder}/*.test.mjs"))
-        .envs(variables.iter().map(|(name, value)| (name, value)))
+    let mut node = node_tests(root, &format!("{folder}/*.test.mjs"));
+    node.envs(variables.iter().map(|(name, value)| (name, value)))
         .envs(export_parsers_variable(root))
         .env("CHROMIUM", test_tools::browser(root)?);
     process::run(&mut node, output, PART_TIMEOUT)
+}
+
+/// Node's test runner on some files.
+pub(crate) fn node_tests(root: &Path, files: &str) -> Command {
+    let mut node = tools::npm(root, "node");
+    // One file at a time: pages that share a processor measure other times. A handle that a failed test
+    // leaves open ends with its file.
+    node.args(["--test", "--test-reporter=spec", "--test-concurrency=1", "--test-force-exit", files]);
+    node
 }
 
 fn export_parsers_variable(root: &Path) -> Option<(&'static str, PathBuf)> {

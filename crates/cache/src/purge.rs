@@ -177,10 +177,11 @@ impl PurgeView {
         self.upto
     }
 
-    /// Returns true if the last update was requested within the lease.
+    /// Returns true if the last update was requested within the lease. After a clock that was set back, nothing is
+    /// known of the purges since.
     #[must_use]
     pub fn is_current(&self, now: UnixMillis, lease_ms: u64) -> bool {
-        self.synced_at.is_some_and(|at| now.0.saturating_sub(at.0) <= lease_ms)
+        self.synced_at.is_some_and(|at| now.0.checked_sub(at.0).is_some_and(|passed| passed <= lease_ms))
     }
 
     /// Applies changes. `requested_at` is the time of the request for them, because they may lack purges
@@ -201,7 +202,10 @@ impl PurgeView {
         let floor = self.clock.floor;
         self.versions.retain(|_, version| version.hard > floor.hard || version.soft > floor.soft);
         if !has_more {
-            self.synced_at = Some(self.synced_at.map_or(requested_at, |known| known.max(requested_at)));
+            // A request overtakes another by seconds. A later time than that is one before the clock was set back.
+            let known =
+                self.synced_at.filter(|known| known.0 < requested_at.0.saturating_add(MAX_OVERTAKING_MS));
+            self.synced_at = Some(known.map_or(requested_at, |known| known.max(requested_at)));
         }
         has_more
     }
@@ -292,6 +296,8 @@ pub const MAX_PREFIX_SLASHES: usize = 32;
 pub const MAX_TAGS_PER_RESPONSE: usize = 128;
 /// Responses with a longer tag are not stored.
 const MAX_TAG_BYTES: usize = 256;
+/// The time by which the response to an earlier request may be applied after that to a later one, at most.
+const MAX_OVERTAKING_MS: u64 = 60_000;
 /// The maximum number of versions in [`PurgeChanges`].
 pub const MAX_VERSIONS_PER_PAGE: usize = 5_000;
 /// The maximum number of stored purge versions. The oldest are deleted first.

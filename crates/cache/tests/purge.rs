@@ -330,6 +330,24 @@ fn an_unsynced_view_does_not_know_the_status_of_tagged_entries() {
 }
 
 #[test]
+fn a_clock_that_was_set_back_ends_the_lease_until_the_next_sync() {
+    let changes = || PurgeChanges {
+        clock: PurgeClock { seq: 1, ..PurgeClock::default() },
+        versions: Vec::new(),
+        upto: 1,
+        written_at: Vec::new(),
+    };
+    let (before, after) = (UnixMillis(200_000_000), UnixMillis(100_000_000));
+    let mut view = PurgeView::default();
+    view.apply(changes(), before);
+    assert!(view.is_current(before, LEASE_MS) && !view.is_current(after, LEASE_MS));
+    view.apply(changes(), after);
+    assert!(view.is_current(after, LEASE_MS));
+    view.apply(changes(), UnixMillis(after.0 - LEASE_MS));
+    assert!(view.is_current(UnixMillis(after.0 + LEASE_MS), LEASE_MS), "the later of two requests counts");
+}
+
+#[test]
 fn tags_are_parsed_from_both_headers() {
     let tags = parse_tags(&Headers::parse("cache-tag: b, a,,\nsurrogate-key: c  a\ncache-tag: d"));
     assert_eq!(tags, Some(["a", "b", "c", "d"].map(str::to_owned).into()));

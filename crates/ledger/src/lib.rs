@@ -59,7 +59,7 @@ pub use page_rollup::{PageDeltas, PageEffect};
 pub use query::{BotFilter, Dimension, Group, QueryResult, SeriesQuery, lookback_start};
 pub use query_cost::MAX_PUBLIC_ROWS;
 pub use query_plan::{BlockRange, DayRange, QueryPlan};
-pub use read_limiter::ReadLimiter;
+pub use read_limiter::{ReadAdmission, ReadLimiter};
 pub use recent_rollup::RecentRollup;
 pub use record::{ClientInfo, MetricLimits, ViewRecord, report_key, view_key};
 pub use rejection_counts::{RejectionCounts, UNKNOWN_SITE};

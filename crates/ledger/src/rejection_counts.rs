@@ -26,8 +26,7 @@ impl RejectionCounts {
     /// Begins a flush, if there is anything to store and no other flush is under way. A flush whose request was
     /// cut off ends by timeout.
     pub fn begin_flush(&mut self, now_ms: u64) -> bool {
-        let is_free =
-            self.flushing_since_ms.is_none_or(|since| now_ms.saturating_sub(since) > FLUSH_TIMEOUT_MS);
+        let is_free = self.flushing_since_ms.is_none_or(|since| now_ms.abs_diff(since) > FLUSH_TIMEOUT_MS);
         let begins = is_free && !self.sums.is_empty();
         if begins {
             self.flushing_since_ms = Some(now_ms);
@@ -75,7 +74,8 @@ mod tests {
         assert!(!counts.begin_flush(FLUSH_TIMEOUT_MS));
         assert!(counts.begin_flush(FLUSH_TIMEOUT_MS + 1), "a flush that was cut off ends by timeout");
         counts.end_flush();
-        assert!(counts.begin_flush(FLUSH_TIMEOUT_MS + 2));
+        assert!(counts.begin_flush(2 * FLUSH_TIMEOUT_MS));
+        assert!(counts.begin_flush(0), "also by a clock that was set back meanwhile");
     }
 
     #[test]

@@ -26,7 +26,7 @@ impl Shard {
                 (Page::first(header), first)
             }
         };
-        self.frozen_until.set(now().saturating_add(FREEZE_MS));
+        self.backup_read_at.set(now());
         let tables = self.tables()?;
         let start = tables.iter().position(|table| *table == cursor.table).unwrap_or_default();
         for (index, table) in tables.iter().enumerate().skip(start) {
@@ -116,7 +116,7 @@ impl Shard {
 
     /// Returns true while nothing may be folded, because a backup is being read.
     pub(super) fn is_frozen(&self) -> bool {
-        now() < self.frozen_until.get()
+        now().0.abs_diff(self.backup_read_at.get().0) < FREEZE_MS
     }
 
     fn is_without_data(&self) -> Result<bool> {
@@ -177,6 +177,6 @@ fn to_sql(value: Value) -> SqlStorageValue {
 }
 
 /// Pages follow each other within this time.
-const FREEZE_MS: u64 = 60_000;
+pub(super) const FREEZE_MS: u64 = 60_000;
 const TOO_SLOW: &str = "the page before was read more than a minute ago; begin this shard again";
 const MIGRATING: &str = "rows of an earlier release are being moved; try again in a minute";

@@ -5,6 +5,7 @@ use std::cell::Cell;
 use ledger::TurnKind;
 use worker::Result;
 
+use super::archive_store::FREEZE_MS;
 use super::object::{ADOPTION_DELAY_MS, NEVER, ROLLUP_DELAY_MS, SWEEP_DELAY_MS, Shard};
 use crate::budgets;
 use crate::clock::now;
@@ -33,7 +34,7 @@ impl Shard {
     pub(super) async fn maintain(&self, is_cron: bool) -> Result<()> {
         if self.is_frozen() {
             self.maintenance_at.set(NEVER);
-            return self.schedule_maintenance(self.frozen_until.get().saturating_sub(now().0).0).await;
+            return self.schedule_maintenance(FREEZE_MS).await;
         }
         let maintaining = Maintaining::begin(&self.is_maintaining);
         let done = self.maintain_tables(is_cron).await;

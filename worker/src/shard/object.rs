@@ -35,8 +35,8 @@ pub struct Shard {
     /// The next maintenance; 0 while unknown.
     pub(super) maintenance_at: Slot<UnixMillis>,
     pub(super) is_maintaining: Slot<bool>,
-    /// Nothing is folded before, because a backup is being read.
-    pub(super) frozen_until: Slot<UnixMillis>,
+    /// The time at which the last page of a backup was read.
+    pub(super) backup_read_at: Slot<UnixMillis>,
     /// True while a backup is being restored; `None` before it was read.
     pub(super) is_restoring: Slot<Option<bool>>,
     /// The tables were erased or restored: nothing in memory counts any more.
@@ -85,7 +85,7 @@ impl Shard {
     pub(super) fn create(state: State, env: Env) -> Self {
         let (live, is_open, maintenance_at, monitored, origin_probe) = Default::default();
         let (is_maintaining, sweep_at, commit_window, turns) = Default::default();
-        let (frozen_until, is_restoring, is_replaced) = Default::default();
+        let (backup_read_at, is_restoring, is_replaced) = Default::default();
         let (journal, earlier_journals, has_earlier_cells) = Default::default();
         let (cardinality, token_claims, recent_rollup, active_budgets) = Default::default();
         let alarm = Rc::new(AlarmScheduler::new(state.storage()));
@@ -100,7 +100,7 @@ impl Shard {
             alarm,
             maintenance_at,
             is_maintaining,
-            frozen_until,
+            backup_read_at,
             is_restoring,
             is_replaced,
             sweep_at,

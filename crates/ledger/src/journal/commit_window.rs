@@ -23,12 +23,13 @@ impl CommitWindow {
     /// Notes rows that arrived, and returns the milliseconds after which a commit that begins with them is written.
     pub fn delay_ms(&mut self, rows: usize, is_awaited: bool, now: UnixMillis) -> u32 {
         let passed = now.saturating_sub(self.last_at.0).0 as f64;
-        self.last_at = self.last_at.max(now);
+        self.last_at = now;
         self.recent = self.recent.mul_add((-passed / MEMORY_MS).exp(), rows as f64);
         if is_awaited {
             return IDLE_DELAY_MS;
         }
-        if now < self.ends_at {
+        // A clock that was set back keeps no window open.
+        if (1..=BUSY_DELAY_MS.into()).contains(&self.ends_at.saturating_sub(now.0).0) {
             self.joined = self.joined.saturating_add(1);
             return BUSY_DELAY_MS;
         }
@@ -102,6 +103,17 @@ mod tests {
             "it was idle since"
         );
         assert_eq!(window.delay_ms(1, false, UnixMillis(5)), IDLE_DELAY_MS, "a clock that was set back");
+    }
+
+    #[test]
+    fn a_clock_that_was_set_back_keeps_no_window_open() {
+        let mut window = CommitWindow::default();
+        assert_eq!(window.delay_ms(500, true, START), IDLE_DELAY_MS);
+        assert_eq!(window.delay_ms(1, false, START), BUSY_DELAY_MS);
+        let day_before = START.saturating_sub(24 * 60 * 60 * 1000);
+        let mut alone = (1..20).map(|row| window.delay_ms(1, false, day_before.saturating_add(row * 20_000)));
+        alone.next();
+        assert!(alone.all(|delay| delay == IDLE_DELAY_MS));
     }
 
     #[test]
