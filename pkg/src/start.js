@@ -24,6 +24,9 @@ const FETCH_LATER_DELAY_MS = 250;
 /** The number of the last beacon of a view. */
 const MAX_SEQ = 31;
 
+/** The part of an address that a route is about. @param {string} address */
+const pageOf = (address) => address.split(/[?#]/)[0];
+
 /** @type {((route: string) => void) | undefined} */
 let declareView;
 
@@ -69,13 +72,18 @@ export const start = (options) => {
   let waitingChars = 0;
 
   /** @type {import("./callback_observer.js").OnView} */
-  const startView = (nav, start, address = location.href) => {
-    if (current.nav) send();
+  const startView = (nav, start, address, isReported) => {
+    if (address) {
+      if (current.nav) send();
+      seq = 0;
+      sentValues = 0;
+      // A view that only the browser reports has the route of the last one if it is on the same page.
+      if (isReported && pageOf(address) !== pageOf(url)) route = undefined;
+      url = address;
+      current = { view: current.view + 1, route };
+    }
+    current.nav = nav;
     viewStart = start;
-    seq = 0;
-    sentValues = 0;
-    url = address;
-    current = { view: current.view + 1, route, nav };
   };
 
   const isForbidden = () => document.prerendering || options.consent?.() === false;
@@ -188,10 +196,10 @@ export const start = (options) => {
   };
 
   const measurement = measure(arm, options, startView, send);
-  startView(navigationType(), 0);
+  startView(navigationType(), 0, location.href);
   declareView = (next) => {
+    if (measurement.declareView()) current.route = next;
     route = next;
-    measurement.declareView();
   };
 
   return () => {

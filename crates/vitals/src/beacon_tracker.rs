@@ -5,6 +5,7 @@
 use wire::Metric;
 
 use crate::cls::{LayoutShift, SessionWindow};
+use crate::current_view::{CurrentView, ViewOrigin};
 use crate::inp::{Interaction, LongestInteractions};
 use crate::page_history::PageHistory;
 
@@ -45,11 +46,29 @@ pub enum PageEvent {
     BatchEnded,
     /// An input or a hiding of the page: no later paint is the largest.
     LcpFinalized,
-    /// A view began: restored from the back/forward cache and visible, or declared by the application
-    /// and without paints or a first byte of its own.
+    /// A view began. Until the browser reports its navigation, it has no paints and no first byte of its own,
+    /// unless it was restored.
     ViewStarted {
-        /// Infinity for a restored view, 0 for a declared one.
-        first_hidden: f64,
+        /// Start of the view.
+        start: f64,
+        /// The event that began it.
+        origin: ViewOrigin,
+    },
+    /// The browser reported the navigation of the current view.
+    NavigationReported {
+        /// Time from its start to the first paint.
+        duration: f64,
+        /// The interaction that caused it.
+        interaction: f64,
+    },
+    /// The largest paint so far that an interaction caused. It counts for the view to which it led.
+    InteractionPaint {
+        /// Time from the interaction to the paint.
+        duration: f64,
+        /// Time of the paint.
+        at: f64,
+        /// The interaction.
+        interaction: f64,
     },
     /// A restored page was painted again, this long after the restore.
     RestorePaint(f64),
@@ -60,9 +79,13 @@ pub enum PageEvent {
 #[derive(Debug)]
 #[repr(C)]
 pub struct BeaconTracker {
+    /// The current view, for joining what is reported of its navigation.
+    pub view: CurrentView,
     history: PageHistory,
     activation_start: f64,
     duration_threshold: f64,
+    /// The interaction that led to the last soft navigation; 0 for none.
+    interaction: f64,
     /// The largest paint of the current batch; 0 for none.
     pending_lcp: f64,
     /// The page was painted. A page that was never seen does not shift.
@@ -95,9 +118,11 @@ impl BeaconTracker {
     #[must_use]
     pub const fn new() -> Self {
         Self {
+            view: CurrentView::PAGE_LOAD,
             history: PageHistory::NONE,
             activation_start: 0.0,
             duration_threshold: 0.0,
+            interaction: 0.0,
             pending_lcp: 0.0,
             painted: false,
             session_window: SessionWindow::NONE,
@@ -142,7 +167,10 @@ impl BeaconTracker {
             PageEvent::EventTiming { event, processing_start, is_first_input } => {
                 // Every id helps to estimate the count; only an event of sufficient duration is an interaction.
                 self.history.record_interaction_id(event.id);
-                if is_first_input || event.duration >= self.duration_threshold {
+                // An interaction that began before the view, such as the click that led to it, is not its own.
+                if event.at > self.view.start()
+                    && (is_first_input || event.duration >= self.duration_threshold)
+                {
                     self.interactions.add(event);
                 }
                 if !is_first_input {
@@ -169,10 +197,12 @@ impl BeaconTracker {
                 (Metric::Lcp, at - self.activation_start, at)
             }
             PageEvent::LcpFinalized => return self.metrics[LCP].finalize(),
-            PageEvent::ViewStarted { first_hidden } => {
+            PageEvent::ViewStarted { start, origin } => {
+                self.view.begin(start, origin, count);
                 self.interactions.begin(true, count);
                 self.session_window.score = 0.0;
-                self.history.first_hidden = first_hidden;
+                let has_paints = origin == ViewOrigin::Load;
+                self.history.first_hidden = if has_paints { f64::INFINITY } else { 0.0 };
                 for metric_state in &mut self.metrics {
                     metric_state.value = -1.0;
                     if metric_state.status == MetricStatus::Final {
@@ -180,12 +210,27 @@ impl BeaconTracker {
                     }
                 }
                 let ttfb = &mut self.metrics[TTFB];
-                if ttfb.status != MetricStatus::Unsupported && first_hidden > 0.0 {
+                if ttfb.status != MetricStatus::Unsupported && has_paints {
                     ttfb.value = 0.0;
                 }
                 ttfb.status = MetricStatus::Final;
                 return;
             }
+            PageEvent::NavigationReported { duration, interaction } => {
+                self.interaction = interaction;
+                // A soft navigation is a visible view again, and may be reported after a hide.
+                self.history.first_hidden = f64::INFINITY;
+                let [_, lcp, .., ttfb] = &mut self.metrics;
+                if lcp.status == MetricStatus::Final {
+                    lcp.status = MetricStatus::Open;
+                }
+                if ttfb.status != MetricStatus::Unsupported {
+                    ttfb.value = 0.0;
+                }
+                (Metric::Fcp, duration, 0.0)
+            }
+            PageEvent::InteractionPaint { interaction, .. } if interaction != self.interaction => return,
+            PageEvent::InteractionPaint { duration, at, .. } => (Metric::Lcp, duration, at),
             PageEvent::RestorePaint(duration) => {
                 let [fcp, lcp, ..] = &mut self.metrics;
                 for metric_state in [fcp, lcp] {

@@ -9,7 +9,7 @@ use std::fmt::Write as _;
 
 use generated::check_generated;
 use vitals::opcode::{BeaconCall, CallbackCall, Opcode};
-use vitals::{EntryGrouping, ReportTrigger};
+use vitals::{EntryGrouping, ReportTrigger, SoftNavigation, ViewOrigin};
 use wire::Metric;
 
 #[test]
@@ -37,16 +37,23 @@ fn the_opcode_of_an_entry_is_the_index_of_its_type() {
 
 #[test]
 fn a_call_is_decoded_with_its_operands() {
-    assert_eq!(BeaconCall::decode(8, [1.0, 2.0, 3.0, 4.0, 5.0]), Some(BeaconCall::PageHidden { at: 1.0 }));
+    assert_eq!(BeaconCall::decode(10, [1.0, 2.0, 3.0, 4.0, 5.0]), Some(BeaconCall::PageHidden { at: 1.0 }));
     let duration = CallbackCall::RecordDuration { start: 1.0, end: 2.0, seen_at: 3.0 };
     assert_eq!(CallbackCall::decode(3, [1.0, 2.0, 3.0]), Some(duration));
-    assert_eq!(CallbackCall::decode(11, [0.0; 3]), None);
+    assert_eq!(CallbackCall::decode(14, [0.0; 3]), None);
 }
 
 #[test]
 fn a_report_trigger_is_read_from_its_number() {
     for trigger in ReportTrigger::ALL {
         assert_eq!(ReportTrigger::from_code(trigger as u32), trigger);
+    }
+}
+
+#[test]
+fn a_view_origin_is_read_from_its_number() {
+    for origin in ViewOrigin::ALL {
+        assert_eq!(ViewOrigin::from_code(origin as u32), origin);
     }
 }
 
@@ -72,6 +79,18 @@ fn javascript() -> String {
             &mut text,
             &format!("TRIGGER_{}", capitals(&format!("{trigger:?}"))),
             trigger as usize,
+        );
+    }
+    text.push_str("\n/** The sources of a view's beginning. */\n");
+    for origin in ViewOrigin::ALL {
+        write_constant(&mut text, &format!("ORIGIN_{}", capitals(&format!("{origin:?}"))), origin as usize);
+    }
+    text.push_str("\n/** The answers to a soft-navigation entry; any other one means to ignore it. */\n");
+    for meaning in [SoftNavigation::Current, SoftNavigation::New] {
+        write_constant(
+            &mut text,
+            &format!("{}_VIEW", capitals(&format!("{meaning:?}"))),
+            meaning.code().unwrap().into(),
         );
     }
     text
