@@ -93,8 +93,8 @@ export const measure = (onChange, { durationThreshold = 40, reportSoftNavs }, on
   let views = 0;
   /** The address of the current view. */
   let address = location.href;
-  /** The time of a declaration that the browser may still report as a soft navigation; 0 for none. @type {number | undefined} */
-  let declaredAt;
+  /** The time of a declaration that the browser may still report as a soft navigation, else not a number. */
+  let declaredAt = NaN;
   /** The address at that time. @type {string} */
   let declaredAddress;
   /** Entries that started after it. @type {ObservedEntry[]} */
@@ -136,7 +136,7 @@ export const measure = (onChange, { durationThreshold = 40, reportSoftNavs }, on
   /** @param {ObservedEntry[]} entries */
   const enqueueEntries = (entries) => {
     for (const entry of entries.sort(byEnd)) {
-      if (entry.startTime >= /** @type {number} */ (declaredAt)) held.push(entry);
+      if (entry.startTime >= declaredAt) held.push(entry);
       else enqueueEntry(entry);
     }
     enqueue(BATCH_ENDED);
@@ -165,6 +165,7 @@ export const measure = (onChange, { durationThreshold = 40, reportSoftNavs }, on
   /** @type {(type: import("./page.js").NavigationType, start: number, origin: number, url?: string) => void} */
   const startView = (type, start, origin, url = location.href) => {
     readFirstByte();
+    enqueue(BATCH_ENDED);
     onView(type, start, (address = url), origin === ORIGIN_REPORT);
     views++;
     enqueue(VIEW_STARTED, start, origin);
@@ -176,7 +177,7 @@ export const measure = (onChange, { durationThreshold = 40, reportSoftNavs }, on
     else if (entry) startView("view", entry.startTime, ORIGIN_REPORT, entry.name);
     if (entry) enqueueEntry(entry, true);
     if (declaredAt) {
-      declaredAt = 0;
+      declaredAt = NaN;
       enqueueEntries(held.splice(0));
     }
   };

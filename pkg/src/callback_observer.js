@@ -112,8 +112,8 @@ export const measure = (onChange, options = {}, onView, onLeave, metrics = [CLS,
   const isSoft = (options.reportSoftNavs ?? onView) && supportsSoftNavigations();
   /** The address of the current view. */
   let address = globalThis.location?.href;
-  /** The time of a declaration that the browser may still report as a soft navigation; 0 for none. @type {number | undefined} */
-  let declaredAt;
+  /** The time of a declaration that the browser may still report as a soft navigation, else not a number. */
+  let declaredAt = NaN;
   /** The address at that time. @type {string} */
   let declaredAddress;
   /** Entries that started after it. @type {ObservedEntry[]} */
@@ -192,7 +192,7 @@ export const measure = (onChange, options = {}, onView, onLeave, metrics = [CLS,
     } else if (entry) startView(SOFT_NAVIGATION, entry.startTime, ORIGIN_REPORT, entry.name, entry);
     if (entry) follow(entry, true);
     if (declaredAt) {
-      declaredAt = 0;
+      declaredAt = NaN;
       process(held.splice(0));
     }
   };
@@ -222,7 +222,7 @@ export const measure = (onChange, options = {}, onView, onLeave, metrics = [CLS,
     for (const entry of entries) {
       const { entryType: type, startTime: start } = entry;
       const isFirstInput = type === ENTRY_TYPES[FID];
-      if (start >= /** @type {number} */ (declaredAt)) {
+      if (start >= declaredAt) {
         held.push(entry);
         continue;
       }
