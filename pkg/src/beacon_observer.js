@@ -15,9 +15,9 @@ import {
   METRIC_SUPPORTED,
   NEW_VIEW,
   OBSERVATION_STARTED,
-  ORIGIN_LOAD,
-  ORIGIN_DECLARATION,
-  ORIGIN_REPORT,
+  VIEW_COMPLETE,
+  VIEW_DECLARED,
+  VIEW_REPORTED,
   PAGE_HIDDEN,
   READ_METRIC,
   RESTORE_PAINT,
@@ -162,19 +162,19 @@ export const measure = (onChange, { durationThreshold = 40, reportSoftNavs }, on
     else listen("load", onLoad);
   };
 
-  /** @type {(type: import("./page.js").NavigationType, start: number, origin: number, url?: string) => void} */
-  const startView = (type, start, origin, url = location.href) => {
+  /** @type {(type: import("./page.js").NavigationType, start: number, state: number, url?: string) => void} */
+  const startView = (type, start, state, url = location.href) => {
     readFirstByte();
     enqueue(BATCH_ENDED);
-    onView(type, start, (address = url), origin === ORIGIN_REPORT);
+    onView(type, start, (address = url), state === VIEW_REPORTED);
     views++;
-    enqueue(VIEW_STARTED, start, origin);
+    enqueue(VIEW_STARTED, start, state);
   };
 
   /** Begins the declared view that waits, if any, or a view that only the browser reports. @param {ObservedEntry} [entry] its report */
   const navigate = (entry) => {
-    if (declaredAt) startView("view", declaredAt, ORIGIN_DECLARATION, declaredAddress);
-    else if (entry) startView("view", entry.startTime, ORIGIN_REPORT, entry.name);
+    if (declaredAt) startView("view", declaredAt, VIEW_DECLARED, declaredAddress);
+    else if (entry) startView("view", entry.startTime, VIEW_REPORTED, entry.name);
     if (entry) enqueueEntry(entry, true);
     if (declaredAt) {
       declaredAt = NaN;
@@ -215,7 +215,7 @@ export const measure = (onChange, { durationThreshold = 40, reportSoftNavs }, on
       if (!persisted) return;
       // Browsers disagree on whether a restored page is visible yet: crbug.com/1133363
       setTimeout(() => startObservation(firstHiddenNow()));
-      startView(BACK_FORWARD_CACHE, timeStamp, ORIGIN_LOAD);
+      startView(BACK_FORWARD_CACHE, timeStamp, VIEW_COMPLETE);
       afterPaint(() => enqueue(RESTORE_PAINT, performance.now() - timeStamp));
       // The browser reports a page's first input only once.
       for (const name of /** @type {const} */ (["mousedown", "keydown", "touchstart"])) {

@@ -14,9 +14,9 @@ import {
   DECLARE_BEACON_VIEW,
   JOIN_GROUP,
   NEW_VIEW,
-  ORIGIN_LOAD,
-  ORIGIN_DECLARATION,
-  ORIGIN_REPORT,
+  VIEW_COMPLETE,
+  VIEW_DECLARED,
+  VIEW_REPORTED,
   READ_VALUE,
   READ_WIRE_VALUE,
   RECORD_DURATION,
@@ -171,14 +171,14 @@ export const measure = (onChange, options = {}, onView, onLeave, metrics = [CLS,
 
   /**
    * Ends the current view and begins another.
-   * @type {(type: NavigationType, start: number, origin: number, url?: string, navigation?: ObservedEntry) => void}
+   * @type {(type: NavigationType, start: number, state: number, url?: string, navigation?: ObservedEntry) => void}
    */
-  const startView = (type, start, origin, url = location.href, navigation) => {
+  const startView = (type, start, state, url = location.href, navigation) => {
     if (type !== BACK_FORWARD_CACHE) for (const metric of metrics) update(metric, TRIGGER_FINAL);
     if (onView) {
       open(TTFB);
-      onView(type, start, (address = url), origin === ORIGIN_REPORT);
-      handle(BEGIN_BEACON_VIEW, 0, start, origin);
+      onView(type, start, (address = url), state === VIEW_REPORTED);
+      handle(BEGIN_BEACON_VIEW, 0, start, state);
     }
     instances.forEach((instance, metric) => begin(metric, 1, type, start, navigation ?? instance.navigation));
   };
@@ -186,10 +186,10 @@ export const measure = (onChange, options = {}, onView, onLeave, metrics = [CLS,
   /** Begins the declared view that waits, if any, or a view that only the browser reports. @param {ObservedEntry} [entry] its report */
   const navigate = (entry) => {
     if (declaredAt) {
-      startView("view", declaredAt, ORIGIN_DECLARATION, declaredAddress);
+      startView("view", declaredAt, VIEW_DECLARED, declaredAddress);
       open(CLS);
       for (const metric of [FCP, LCP, FID, TTFB]) report(metric, TRIGGER_FINAL);
-    } else if (entry) startView(SOFT_NAVIGATION, entry.startTime, ORIGIN_REPORT, entry.name, entry);
+    } else if (entry) startView(SOFT_NAVIGATION, entry.startTime, VIEW_REPORTED, entry.name, entry);
     if (entry) follow(entry, true);
     if (declaredAt) {
       declaredAt = NaN;
@@ -205,7 +205,7 @@ export const measure = (onChange, options = {}, onView, onLeave, metrics = [CLS,
       if (meaning === NEW_VIEW) navigate(entry);
       if (meaning !== CURRENT_VIEW) return;
       onView(SOFT_NAVIGATION, start);
-    } else startView(SOFT_NAVIGATION, start, ORIGIN_REPORT, name, entry);
+    } else startView(SOFT_NAVIGATION, start, VIEW_REPORTED, name, entry);
     for (const metric of [FCP, LCP, TTFB]) if (instances[metric]) begin(metric, 1, SOFT_NAVIGATION, start, entry);
     record(TTFB, TRIGGER_FINAL, [entry], 0, 0);
     record(FCP, TRIGGER_FINAL, [], start, entry.presentationTime || entry.paintTime || 0);
@@ -346,7 +346,7 @@ export const measure = (onChange, options = {}, onView, onLeave, metrics = [CLS,
       restoredAt = event.timeStamp;
       // Browsers disagree on whether a restored page is visible yet: crbug.com/1133363
       setTimeout(() => handle(SET_FIRST_HIDDEN, 0, firstHiddenNow()));
-      startView(BACK_FORWARD_CACHE, restoredAt, ORIGIN_LOAD);
+      startView(BACK_FORWARD_CACHE, restoredAt, VIEW_COMPLETE);
       record(TTFB, TRIGGER_FINAL, [], 0, 0);
       afterPaint(() => {
         for (const metric of [FCP, LCP]) {

@@ -20,7 +20,7 @@
  *   | [opcode: typeof LCP_FINALIZED]
  *   | [opcode: typeof PAGE_HIDDEN, at: Operand]
  *   | [opcode: typeof OBSERVATION_STARTED, firstHidden: Operand, activationStart: Operand, durationThreshold: Operand]
- *   | [opcode: typeof VIEW_STARTED, start: Operand, origin: Operand]
+ *   | [opcode: typeof VIEW_STARTED, start: Operand, state: Operand]
  *   | [opcode: typeof RESTORE_PAINT, duration: Operand]
  *   | [opcode: typeof METRIC_SUPPORTED, metric: Operand]
  *   | [opcode: typeof READ_METRIC, metric: Operand]
@@ -75,7 +75,7 @@ export const DECLARE_VIEW = 16;
  *   | [opcode: typeof READ_VALUE, slot: number]
  *   | [opcode: typeof READ_RATING, slot: number]
  *   | [opcode: typeof READ_WIRE_VALUE, slot: number]
- *   | [opcode: typeof BEGIN_BEACON_VIEW, slot: number, start: Operand, origin: Operand]
+ *   | [opcode: typeof BEGIN_BEACON_VIEW, slot: number, start: Operand, state: Operand]
  *   | [opcode: typeof DECLARE_BEACON_VIEW, slot: number, isCurrent: Operand]
  *   | [opcode: typeof REPORT_BEACON_NAVIGATION, slot: number, start: Operand, isCurrent: Operand, isPending: Operand]
  * } CallbackCall
@@ -118,10 +118,10 @@ export const TRIGGER_CHANGE = 0;
 export const TRIGGER_HIDE = 1;
 export const TRIGGER_FINAL = 2;
 
-/** The sources of a view's beginning. */
-export const ORIGIN_LOAD = 0;
-export const ORIGIN_DECLARATION = 1;
-export const ORIGIN_REPORT = 2;
+/** The states in which a view may begin. */
+export const VIEW_COMPLETE = 0;
+export const VIEW_DECLARED = 1;
+export const VIEW_REPORTED = 2;
 
 /** The answers to a soft-navigation entry; any other one means to ignore it. */
 export const CURRENT_VIEW = 0;

@@ -5,7 +5,7 @@
 use wire::Metric;
 
 use crate::cls::{LayoutShift, SessionWindow};
-use crate::current_view::{CurrentView, ViewOrigin};
+use crate::current_view::{CurrentView, ViewState};
 use crate::inp::{Interaction, LongestInteractions};
 use crate::page_history::PageHistory;
 
@@ -51,8 +51,8 @@ pub enum PageEvent {
     ViewStarted {
         /// Start of the view.
         start: f64,
-        /// The event that began it.
-        origin: ViewOrigin,
+        /// The reports of its navigation that may still come.
+        state: ViewState,
     },
     /// The browser reported the navigation of the current view.
     NavigationReported {
@@ -61,13 +61,13 @@ pub enum PageEvent {
         /// The interaction that caused it.
         interaction: f64,
     },
-    /// The largest paint so far that an interaction caused. It counts for the view to which it led.
+    /// The largest paint so far that an interaction caused.
     InteractionPaint {
         /// Time from the interaction to the paint.
         duration: f64,
         /// Time of the paint.
         at: f64,
-        /// The interaction.
+        /// The interaction. The paint counts if it led to the view.
         interaction: f64,
     },
     /// A restored page was painted again, this long after the restore.
@@ -197,11 +197,11 @@ impl BeaconTracker {
                 (Metric::Lcp, at - self.activation_start, at)
             }
             PageEvent::LcpFinalized => return self.metrics[LCP].finalize(),
-            PageEvent::ViewStarted { start, origin } => {
-                self.view.begin(start, origin, count);
+            PageEvent::ViewStarted { start, state } => {
+                self.view.begin(start, state, count);
                 self.interactions.begin(true, count);
                 self.session_window.score = 0.0;
-                let has_paints = origin == ViewOrigin::Load;
+                let has_paints = state == ViewState::Complete;
                 self.history.first_hidden = if has_paints { f64::INFINITY } else { 0.0 };
                 for metric_state in &mut self.metrics {
                     metric_state.value = -1.0;
@@ -221,9 +221,7 @@ impl BeaconTracker {
                 // A soft navigation is a visible view again, and may be reported after a hide.
                 self.history.first_hidden = f64::INFINITY;
                 let [_, lcp, .., ttfb] = &mut self.metrics;
-                if lcp.status == MetricStatus::Final {
-                    lcp.status = MetricStatus::Open;
-                }
+                lcp.status = MetricStatus::Open;
                 if ttfb.status != MetricStatus::Unsupported {
                     ttfb.value = 0.0;
                 }

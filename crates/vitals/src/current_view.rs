@@ -10,21 +10,21 @@ pub struct CurrentView {
     start: f64,
     /// The page's number of interactions when the view began.
     count_at_start: f64,
-    origin: ViewOrigin,
-    /// The browser has reported the view's navigation.
-    is_reported: bool,
+    state: ViewState,
 }
 
-/// The event that began a view, with its number in calls from JavaScript.
+/// The reports of a view's navigation that may still come, with its number in calls from JavaScript.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
-pub enum ViewOrigin {
-    /// A page load, or a restore from the back/forward cache.
-    Load = 0,
-    /// A declaration of the application.
-    Declaration = 1,
-    /// A report of the browser. The application may still declare the view.
-    Report = 2,
+pub enum ViewState {
+    /// None: a page load, a restore, or a navigation with both of its reports.
+    Complete = 0,
+    /// The application declared the view, and the browser may report it.
+    Declared = 1,
+    /// The view begins with a report of the browser, which is to be repeated now.
+    Reported = 2,
+    /// The browser reported the view, and the application may name it.
+    Unnamed = 3,
 }
 
 /// The meaning of a soft-navigation entry.
@@ -39,25 +39,24 @@ pub enum SoftNavigation {
     Stale,
 }
 
-impl ViewOrigin {
-    /// Every origin, in the order of their numbers.
-    pub const ALL: [Self; 3] = [Self::Load, Self::Declaration, Self::Report];
+impl ViewState {
+    /// The states in which a view may begin, in the order of their numbers.
+    pub const INITIAL: [Self; 3] = [Self::Complete, Self::Declared, Self::Reported];
 
-    /// Returns the origin with this number.
+    /// Returns the initial state with this number.
     #[inline(always)]
     #[must_use]
     pub const fn from_code(code: u32) -> Self {
         match code {
-            0 => Self::Load,
-            1 => Self::Declaration,
-            _ => Self::Report,
+            0 => Self::Complete,
+            1 => Self::Declared,
+            _ => Self::Reported,
         }
     }
 }
 
 impl CurrentView {
-    pub(crate) const PAGE_LOAD: Self =
-        Self { start: 0.0, count_at_start: 0.0, origin: ViewOrigin::Load, is_reported: false };
+    pub(crate) const PAGE_LOAD: Self = Self { start: 0.0, count_at_start: 0.0, state: ViewState::Complete };
 
     /// Start of the view: of its declaration, or else of the interaction that led to it.
     #[inline(always)]
@@ -67,8 +66,8 @@ impl CurrentView {
 
     /// Begins another view. `count` is the page's number of interactions so far.
     #[inline(always)]
-    pub fn begin(&mut self, start: f64, origin: ViewOrigin, count: f64) {
-        *self = Self { start, count_at_start: count, origin, is_reported: false };
+    pub fn begin(&mut self, start: f64, state: ViewState, count: f64) {
+        *self = Self { start, count_at_start: count, state };
     }
 
     /// Returns true if a declaration only names the current view, which the browser has reported before.
@@ -76,9 +75,9 @@ impl CurrentView {
     /// the shell waits no longer.
     #[inline(always)]
     pub fn declare(&mut self, is_current: bool, count: f64) -> bool {
-        let names = self.origin == ViewOrigin::Report && is_current && count == self.count_at_start;
+        let names = self.state == ViewState::Unnamed && is_current && count == self.count_at_start;
         if names {
-            self.origin = ViewOrigin::Declaration;
+            self.state = ViewState::Complete;
         }
         names
     }
@@ -89,8 +88,11 @@ impl CurrentView {
     #[inline(always)]
     pub fn report(&mut self, start: f64, is_current: bool, is_pending: bool) -> SoftNavigation {
         let is_past = start <= self.start;
-        if is_current && is_past && !self.is_reported && self.origin != ViewOrigin::Load {
-            self.is_reported = true;
+        if is_current && is_past && matches!(self.state, ViewState::Declared | ViewState::Reported) {
+            self.state = match self.state {
+                ViewState::Reported => ViewState::Unnamed,
+                _ => ViewState::Complete,
+            };
             SoftNavigation::Current
         } else if is_pending || !is_past {
             SoftNavigation::New

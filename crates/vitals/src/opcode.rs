@@ -88,7 +88,7 @@ calls! {
         /// Observation started, or the page was restored.
         ObservationStarted = 11 (first_hidden, activation_start, duration_threshold),
         /// A restored, declared or reported view began.
-        ViewStarted = 12 (start, origin),
+        ViewStarted = 12 (start, state),
         /// A restored page was painted, so long after the restore.
         RestorePaint = 13 (duration),
         /// The browser supports a metric.
@@ -128,7 +128,7 @@ calls! {
         /// Returns the value as a beacon carries it.
         ReadWireValue = 10 (),
         /// A restored, declared or reported view began, in any slot.
-        BeginBeaconView = 11 (start, origin),
+        BeginBeaconView = 11 (start, state),
         /// Returns 1 if a declaration only names the current view, in any slot.
         DeclareBeaconView = 12 (is_current),
         /// Returns the meaning of a soft-navigation entry, in any slot.

@@ -9,7 +9,7 @@ use std::fmt::Write as _;
 
 use generated::check_generated;
 use vitals::opcode::{BeaconCall, CallbackCall, Opcode};
-use vitals::{EntryGrouping, ReportTrigger, SoftNavigation, ViewOrigin};
+use vitals::{EntryGrouping, ReportTrigger, SoftNavigation, ViewState};
 use wire::Metric;
 
 #[test]
@@ -51,9 +51,9 @@ fn a_report_trigger_is_read_from_its_number() {
 }
 
 #[test]
-fn a_view_origin_is_read_from_its_number() {
-    for origin in ViewOrigin::ALL {
-        assert_eq!(ViewOrigin::from_code(origin as u32), origin);
+fn the_state_of_a_view_is_read_from_its_number() {
+    for state in ViewState::INITIAL {
+        assert_eq!(ViewState::from_code(state as u32), state);
     }
 }
 
@@ -81,9 +81,9 @@ fn javascript() -> String {
             trigger as usize,
         );
     }
-    text.push_str("\n/** The sources of a view's beginning. */\n");
-    for origin in ViewOrigin::ALL {
-        write_constant(&mut text, &format!("ORIGIN_{}", capitals(&format!("{origin:?}"))), origin as usize);
+    text.push_str("\n/** The states in which a view may begin. */\n");
+    for state in ViewState::INITIAL {
+        write_constant(&mut text, &format!("VIEW_{}", capitals(&format!("{state:?}"))), state as usize);
     }
     text.push_str("\n/** The answers to a soft-navigation entry; any other one means to ignore it. */\n");
     for meaning in [SoftNavigation::Current, SoftNavigation::New] {
