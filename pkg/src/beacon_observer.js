@@ -234,8 +234,9 @@ export const measure = (onChange, { durationThreshold = 40, reportSoftNavs }, on
       enqueue(READ_METRIC, metric);
       return drain();
     },
-    /** Declares a view. Returns true if it only names the current one, which the browser has reported before. */
-    declareView() {
+    /** Declares a view, or names the last one. Returns true if that is the current view. @param {boolean} [isSame] */
+    declareView(isSame) {
+      if (isSame) return !declaredAt;
       // The current view keeps the entries that the browser has not delivered yet.
       enqueueEntries(observer.takeRecords());
       navigate();

@@ -394,8 +394,9 @@ export const measure = (onChange, options = {}, onView, onLeave, metrics = [CLS,
     readValue: (metric) => callFor(READ_VALUE, metric),
     /** @param {number} metric */
     readWireValue: (metric) => callFor(READ_WIRE_VALUE, metric),
-    /** Declares a view. Returns true if it only names the current one, which the browser has reported before. */
-    declareView() {
+    /** Declares a view, or names the last one. Returns true if that is the current view. @param {boolean} [isSame] */
+    declareView(isSame) {
+      if (isSame) return !declaredAt;
       while (waiting[0]) processNext();
       if (observer) process(observer.takeRecords());
       navigate();

@@ -27,11 +27,11 @@ const MAX_SEQ = 31;
 /** The part of an address that a route is about. @param {string} address */
 const pageOf = (address) => address.split(/[?#]/)[0];
 
-/** @type {((route: string) => void) | undefined} */
+/** @type {((route: string, isSame?: boolean) => void) | undefined} */
 let declareView;
 
 /** Declares a view, for single-page applications. @type {typeof import("../types/index.js").view} */
-export const view = (route) => declareView?.(route);
+export const view = (route, isSame) => declareView?.(route, isSame);
 
 /**
  * @param {import("../types/index.js").StartOptions & { describe?: Describe }} options
@@ -197,8 +197,8 @@ export const start = (options) => {
 
   const measurement = measure(arm, options, startView, send);
   startView(navigationType(), 0, location.href);
-  declareView = (next) => {
-    if (measurement.declareView()) current.route = next;
+  declareView = (next, isSame) => {
+    if (measurement.declareView(isSame)) current.route = next;
     route = next;
   };
 

@@ -128,7 +128,7 @@ export interface StartOptions {
    * beacon is sent instead; return `null` or `undefined` to drop it.
    */
   beforeSend?: (beacon: Beacon) => Beacon | null | undefined;
-  /** Count soft navigations as views, where the browser reports them. */
+  /** Count soft navigations as views, where the browser reports them. Default: true. */
   reportSoftNavs?: boolean;
   /** The shortest event that counts for INP, in milliseconds. Default: 40. */
   durationThreshold?: number;
@@ -146,7 +146,7 @@ export interface Beacon {
   view: number;
   /** The number of the beacon within the view. A later beacon carries the whole view and replaces earlier ones. */
   seq: number;
-  /** The navigation type of the view. */
+  /** The navigation type of the view: `view` if only the application has declared it. */
   nav: Metric["navigationType"] | "view";
   /** The path, without query and fragment. */
   path: string;
@@ -184,10 +184,12 @@ export interface Beacon {
 export function start(options: StartOptions): Stop;
 
 /**
- * Declares a view, for single-page applications. The previous view is sent, and CLS and INP begin anew.
- * Declared views have no paints of their own, and are never mixed with page loads.
+ * Declares a view, for single-page applications: call it when the view has been rendered. The previous view is
+ * sent, and every metric begins anew. Where the browser reports the same navigation, both are one view with the
+ * paints of the browser and the navigation type `soft-navigation`; otherwise the view has no paints, and the
+ * type `view`. With `isSame`, the current view is only named: after a redirect, or when its route is known late.
  */
-export function view(route: string): void;
+export function view(route: string, isSame?: boolean): void;
 
 /** A layout shift entry. */
 export interface LayoutShift extends PerformanceEntry {
