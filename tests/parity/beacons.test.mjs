@@ -6,7 +6,7 @@ import assert from 'node:assert/strict';
 import {after, before, describe, test} from 'node:test';
 import {fileURLToPath} from 'node:url';
 import {Browser} from './browser.mjs';
-import {reported} from './compare.mjs';
+import {reported, toWire, viewsOf} from './compare.mjs';
 import {scenarios} from './scenarios.mjs';
 import {softNavigations} from './soft_navigations.mjs';
 import {Site} from './site.mjs';
@@ -54,7 +54,7 @@ for (const build of ['start', 'index']) {
           assert.ok(scenario.shows(reported(records), records), 'the visit did not go as the scenario claims');
           /** @type {any[]} */
           const views = Object.values(sent(records));
-          const expected = expectedViews(records);
+          const expected = viewsOf(reported(records));
           for (const metric of scenario.without ?? []) for (const [view] of [views, expected]) delete view[metric];
           // The last version of web-vitals with FID did not support soft navigations.
           assert.deepEqual(views.filter(({nav}) => nav !== 'view').map(({FID, ...view}) => view), expected);
@@ -92,25 +92,3 @@ function expected(records) {
   }
   return views;
 }
-
-/** The same in the order of the starts, for soft navigations. @param {any[]} records @returns {Record<string, unknown>[]} */
-function expectedViews(records) {
-  const metrics = records.filter(({kind, library, metric}) => kind === 'report' && library === 'reference' && metric.name !== 'FID').map(({metric, entries}) => ({...metric, starts: entries.map((/** @type {any} */ {startTime}) => startTime)}));
-  const views = [...Map.groupBy(metrics, ({navigationStartTime}) => navigationStartTime)].sort(([one], [other]) => one - other).map(([, reports]) => reports);
-  return views.map((reports, index) => {
-    const own = reports.filter((metric) => !isEarlier(metric));
-    const later = (views[index + 1] ?? []).filter(isEarlier);
-    return {nav: reports[0].navigationType, ...Object.fromEntries([...own, ...later].map((metric) => [metric.name, toWire(metric)]))};
-  });
-}
-
-/**
- * web-vitals sorts entries by their ends, and so counts a click for the view to which it led if its duration, which is
- * rounded to 8 ms, seems to end after the first paint.
- * @param {any} metric
- */
-const isEarlier = ({name, navigationStartTime, starts}) => name === 'INP' && navigationStartTime > 0 && starts.length > 0 && Math.max(...starts) <= navigationStartTime;
-
-
-/** @param {{name: string, value: number}} metric */
-const toWire = ({name, value}) => Math.max(0, Math.ceil(value * (name === 'CLS' ? 10_000 : 1) - 1e-6));
