@@ -236,7 +236,10 @@ export const measure = (onChange, { durationThreshold = 40, reportSoftNavs }, on
     },
     /** Declares a view, or names the last one. Returns true if that is the current view. @param {boolean} [isSame] */
     declareView(isSame) {
-      if (isSame) return !declaredAt;
+      if (isSame) {
+        declaredAddress = location.href;
+        return !declaredAt;
+      }
       // The current view keeps the entries that the browser has not delivered yet.
       enqueueEntries(observer.takeRecords());
       navigate();

@@ -396,7 +396,10 @@ export const measure = (onChange, options = {}, onView, onLeave, metrics = [CLS,
     readWireValue: (metric) => callFor(READ_WIRE_VALUE, metric),
     /** Declares a view, or names the last one. Returns true if that is the current view. @param {boolean} [isSame] */
     declareView(isSame) {
-      if (isSame) return !declaredAt;
+      if (isSame) {
+        declaredAddress = location.href;
+        return !declaredAt;
+      }
       while (waiting[0]) processNext();
       if (observer) process(observer.takeRecords());
       navigate();

@@ -198,7 +198,10 @@ export const start = (options) => {
   const measurement = measure(arm, options, startView, send);
   startView(navigationType(), 0, location.href);
   declareView = (next, isSame) => {
-    if (measurement.declareView(isSame)) current.route = next;
+    if (measurement.declareView(isSame)) {
+      current.route = next;
+      url = location.href;
+    }
     route = next;
   };
 

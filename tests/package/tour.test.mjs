@@ -124,15 +124,21 @@ function observe() {
   const idle = () => new Promise((resolve) => requestIdleCallback(resolve));
   const settled = () => frame().then(frame).then(idle).then(() => new Promise((resolve) => setTimeout(resolve)));
   let navigations = 0;
-  const state = () => ({ entries, href: location.href });
+  const state = () => ({ entries, path: location.pathname, entry: /** @type {any} */ (globalThis).navigation.currentEntry.id });
   Object.assign(globalThis, {
     touring: {
       settled,
       state,
-      /** Resolves when the address has changed and the browser has reported the navigation. @param {ReturnType<typeof state>} before */
+      /**
+       * Resolves when the address has changed and the browser has reported the navigation, if it does: going back over a
+       * change of the query paints nothing, and is no view if the path stays the same.
+       * @param {ReturnType<typeof state>} before
+       */
       async navigated(before) {
-        while (location.href === before.href || entries === before.entries) await frame();
-        navigations += 1;
+        while (state().entry === before.entry) await frame();
+        const latest = performance.now() + 1000;
+        while (entries === before.entries && performance.now() < latest) await frame();
+        if (entries !== before.entries || location.pathname !== before.path) navigations += 1;
         await settled();
       },
     },
