@@ -13,6 +13,7 @@ import {
   CURRENT_VIEW,
   DECLARE_BEACON_VIEW,
   JOIN_GROUP,
+  MAX_SUBSCRIPTIONS,
   NEW_VIEW,
   VIEW_COMPLETE,
   VIEW_DECLARED,
@@ -104,6 +105,7 @@ export const measure = (onChange, options = {}, onView, onLeave, metrics = [CLS,
   const controller = new AbortController();
   const { reportAllChanges, onEntry, durationThreshold = 40 } = options;
   const firstSlot = freeSlots.pop() ?? METRIC_COUNT * measurements++;
+  if (firstSlot >= MAX_SUBSCRIPTIONS) console.error(`edge-vitals: more than ${MAX_SUBSCRIPTIONS / METRIC_COUNT} live subscriptions; this one reports nothing`);
   /** The current instance of each metric that is observed. @type {Instance[]} */
   let instances = [];
   /** @type {PerformanceObserver} */

@@ -6,10 +6,22 @@
 import { measure } from "./callback_observer.js";
 import { CLS, CLS_WIRE_SCALE, FCP, METRIC_NAMES, RATINGS } from "./metrics.js";
 import { READ_RATING, READ_VALUE, READ_WIRE_VALUE } from "./opcodes.js";
-import { handle } from "./wasm.js";
+import { handle, lossReason } from "./wasm.js";
 
 /** @typedef {import("../types/attribution.js").AttributionReportOpts} ReportOptions */
-/** @typedef {Omit<import("../types/index.js").Metric, "entries"> & { entries: ObservedEntry[], attribution?: object }} Report */
+/** @typedef {Omit<import("../types/index.js").Metric, "entries" | "name"> & { name: import("../types/index.js").MetricName, entries: ObservedEntry[], attribution?: object }} Report */
+
+/** The callbacks that have been told, and `console`, each once. */
+const told = new Set();
+
+/** Says once that nothing can be measured, since callbacks that never come would look like a page without visits. @param {((reason: any) => void) | undefined} onRefused */
+const refuse = (onRefused) => {
+  for (const tell of [console.warn, onRefused]) {
+    if (!tell || told.has(tell)) continue;
+    told.add(tell);
+    tell(tell === onRefused ? lossReason : `edge-vitals cannot measure (${lossReason}): allow 'wasm-unsafe-eval' in script-src`);
+  }
+};
 
 /**
  * Returns the `on…` function of a metric.
@@ -18,6 +30,7 @@ import { handle } from "./wasm.js";
  * @returns {(callback: (report: Report) => void, options?: ReportOptions) => () => void}
  */
 export const on = (metric, createAttributor) => (callback, options) => {
+  if (lossReason && globalThis.document) refuse(options?.onRefused);
   const attributor = createAttributor?.(options ?? {});
   return measure(
     undefined,

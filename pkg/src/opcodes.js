@@ -62,6 +62,9 @@ export const READ_METRIC = 15;
 /** Returns 1 if a declaration only names the current view. */
 export const DECLARE_VIEW = 16;
 
+/** The number of slots. */
+export const MAX_SUBSCRIPTIONS = 384;
+
 /**
  * @typedef {
  *   | [opcode: typeof SET_FIRST_HIDDEN, slot: number, at: Operand]

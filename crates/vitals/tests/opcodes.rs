@@ -9,7 +9,7 @@ use std::fmt::Write as _;
 
 use generated::check_generated;
 use vitals::opcode::{BeaconCall, CallbackCall, Opcode};
-use vitals::{EntryGrouping, ReportTrigger, SoftNavigation, ViewState};
+use vitals::{CallbackTracker, EntryGrouping, ReportTrigger, SoftNavigation, ViewState};
 use wire::Metric;
 
 #[test]
@@ -68,6 +68,8 @@ fn javascript() -> String {
 "
     .to_owned();
     write_calls(&mut text, "BeaconCall", &[], BeaconCall::TABLE);
+    text.push_str("\n/** The number of slots. */\n");
+    write_constant(&mut text, "MAX_SUBSCRIPTIONS", CallbackTracker::MAX_SUBSCRIPTIONS);
     write_calls(&mut text, "CallbackCall", &["slot: number"], CallbackCall::TABLE);
     text.push_str("\n/** The answers to a new entry; any other one means to drop it. */\n");
     for grouping in [EntryGrouping::StartGroup, EntryGrouping::JoinGroup] {
