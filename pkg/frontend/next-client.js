@@ -10,7 +10,7 @@ import { isStarted, recordView, startMeasurement } from "./page.js";
 /** @type {typeof import("../types/next-client.js").register} */
 export function register(options) {
   if (!globalThis.document || isStarted()) return;
-  startMeasurement(Promise.resolve({ start, view }), { endpoint: "/v1/vitals", ...options });
+  startMeasurement(Promise.resolve({ start, view }), { ...options, endpoint: options.endpoint ?? "/v1/vitals" });
   globalThis.navigation?.addEventListener("currententrychange", declareSoon);
 }
 
