@@ -42,8 +42,8 @@ describe("the packed package", () => {
   });
 
   test("each entry's types are found by Node's and by the bundlers' rules", async () => {
-    // `.wasm` has no types, and CommonJS reaches ESM by `import()` only.
-    await run(["attw", tarball(), "--profile", "esm-only", "--exclude-entrypoints", "client.wasm", "--no-emoji"], ROOM);
+    // The module and the classic script have no types, and CommonJS reaches ESM by `import()` only.
+    await run(["attw", tarball(), "--profile", "esm-only", "--exclude-entrypoints", "client.wasm", "iife.js", "--no-emoji"], ROOM);
   });
 
   for (const project of PROJECTS) {

@@ -126,9 +126,11 @@ fn bundle(root: &Path, entry: &Entry) -> Result<()> {
 fn bundle_script(root: &Path, observer: &'static str) -> Result<()> {
     let entry = Entry { source: "index", output: "iife", module: "wasm_inlined", observer };
     let script = root.join("pkg/dist/iife.js");
-    process::capture(
-        bundler(root, &entry, &script).args(["--format=iife", "--global-name=edgeVitals", "--charset=ascii"]),
-    )
+    process::capture(bundler(root, &entry, &script).args([
+        "--format=iife",
+        "--global-name=edgeVitals",
+        "--charset=ascii",
+    ]))
     .map(drop)
 }
 

@@ -1,6 +1,8 @@
 //! The joining of declared views with the browser's soft-navigation entries, over random tours: each navigation
 //! is one view, whatever is reported of it and in whatever order, and each value belongs to one view.
 
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may fail by panic")]
+
 use proptest::prelude::*;
 use vitals::{BeaconTracker, LayoutShift, PageEvent, SoftNavigation, ViewState};
 use wire::Metric;
