@@ -117,7 +117,7 @@ export const softNavigations = [
       await visit.run('pass(150)');
       await visit.step('the second view');
     },
-    // What the first click paints may be replaced by the second before it is seen.
+    // The second click may replace the paint of the first before it is seen.
     alone: (reports) => 1 - views(reports),
     shows: (reports) => views(reports) < 2,
   }),
