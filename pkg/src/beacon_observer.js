@@ -124,7 +124,7 @@ export const measure = (onChange, { durationThreshold = 40, reportSoftNavs }, on
     if (entryType === SOFT_NAVIGATION) {
       const meaning = drain();
       if (meaning === NEW_VIEW) navigate(entry);
-      if (meaning === CURRENT_VIEW) {
+      else if (meaning === CURRENT_VIEW) {
         views++;
         onView(SOFT_NAVIGATION, startTime);
         const paint = entry.getLargestInteractionContentfulPaint?.();
@@ -251,6 +251,7 @@ export const measure = (onChange, { durationThreshold = 40, reportSoftNavs }, on
       else navigate();
     },
     stop() {
+      declaredAt = NaN;
       controller.abort();
       observer.disconnect();
     },

@@ -105,7 +105,7 @@ export const measure = (onChange, options = {}, onView, onLeave, metrics = [CLS,
   const controller = new AbortController();
   const { reportAllChanges, onEntry, durationThreshold = 40 } = options;
   const firstSlot = freeSlots.pop() ?? METRIC_COUNT * measurements++;
-  if (firstSlot >= MAX_SUBSCRIPTIONS) console.error(`edge-vitals: more than ${MAX_SUBSCRIPTIONS / METRIC_COUNT} live subscriptions; this one reports nothing`);
+  if (firstSlot >= MAX_SUBSCRIPTIONS) console.error(`edge-vitals: more than ${MAX_SUBSCRIPTIONS / METRIC_COUNT} live subscriptions`);
   /** The current instance of each metric that is observed. @type {Instance[]} */
   let instances = [];
   /** @type {PerformanceObserver} */
@@ -412,6 +412,7 @@ export const measure = (onChange, options = {}, onView, onLeave, metrics = [CLS,
       else navigate();
     },
     stop() {
+      declaredAt = NaN;
       if (!controller.signal.aborted) freeSlots.push(firstSlot);
       controller.abort();
       observer?.disconnect();

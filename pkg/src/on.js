@@ -11,16 +11,14 @@ import { handle, lossReason } from "./wasm.js";
 /** @typedef {import("../types/attribution.js").AttributionReportOpts} ReportOptions */
 /** @typedef {Omit<import("../types/index.js").Metric, "entries" | "name"> & { name: import("../types/index.js").MetricName, entries: ObservedEntry[], attribution?: object }} Report */
 
-/** The callbacks that have been told, and `console`, each once. */
+/** The callbacks that have been told of a refusal, each once. @type {Set<unknown>} */
 const told = new Set();
 
-/** Says once that nothing can be measured, since callbacks that never come would look like a page without visits. @param {((reason: any) => void) | undefined} onRefused */
+/** Says that nothing can be measured: callbacks that never come would look like a page without visits. @param {ReportOptions["onRefused"]} onRefused */
 const refuse = (onRefused) => {
-  for (const tell of [console.warn, onRefused]) {
-    if (!tell || told.has(tell)) continue;
-    told.add(tell);
-    tell(tell === onRefused ? lossReason : `edge-vitals cannot measure (${lossReason}): allow 'wasm-unsafe-eval' in script-src`);
-  }
+  if (!told.size) console.warn(`edge-vitals: ${lossReason}; script-src needs 'wasm-unsafe-eval'`);
+  if (!told.has(onRefused)) onRefused?.(/** @type {"csp" | "unsupported"} */ (lossReason));
+  told.add(onRefused);
 };
 
 /**

@@ -25,7 +25,7 @@ const FETCH_LATER_DELAY_MS = 250;
 const MAX_SEQ = 31;
 
 /** The part of an address that a route is about. @param {string} address */
-const pageOf = (address) => address.split(/[?#]/)[0];
+const pageOf = (address) => new URL(address).pathname;
 
 /** @type {((route: string, isSame?: boolean) => void) | undefined} */
 let declareView;

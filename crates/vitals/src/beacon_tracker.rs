@@ -79,13 +79,9 @@ pub enum PageEvent {
 #[derive(Debug)]
 #[repr(C)]
 pub struct BeaconTracker {
-    /// The current view, for joining what is reported of its navigation.
-    pub view: CurrentView,
     history: PageHistory,
     activation_start: f64,
     duration_threshold: f64,
-    /// The interaction that led to the last soft navigation; 0 for none.
-    interaction: f64,
     /// The largest paint of the current batch; 0 for none.
     pending_lcp: f64,
     /// The page was painted. A page that was never seen does not shift.
@@ -93,6 +89,10 @@ pub struct BeaconTracker {
     session_window: SessionWindow,
     metrics: [MetricState; Metric::ALL.len()],
     interactions: LongestInteractions,
+    /// The interaction that led to the last soft navigation; 0 for none.
+    interaction: f64,
+    /// The current view, for joining what is reported of its navigation.
+    pub view: CurrentView,
 }
 
 /// The state of one metric.
@@ -118,16 +118,16 @@ impl BeaconTracker {
     #[must_use]
     pub const fn new() -> Self {
         Self {
-            view: CurrentView::PAGE_LOAD,
             history: PageHistory::NONE,
             activation_start: 0.0,
             duration_threshold: 0.0,
-            interaction: 0.0,
             pending_lcp: 0.0,
             painted: false,
             session_window: SessionWindow::NONE,
             metrics: [MetricState { value: 0.0, status: MetricStatus::Unsupported }; Metric::ALL.len()],
             interactions: LongestInteractions::NONE,
+            interaction: 0.0,
+            view: CurrentView::PAGE_LOAD,
         }
     }
 
