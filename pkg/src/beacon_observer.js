@@ -64,9 +64,11 @@ const enqueue = (opcode, ...operands) => {
   if (queue.push([opcode, performance.interactionCount, ...operands]) > MAX_QUEUED) drain();
 };
 
+/** The answer to the last call, which a full queue may have made already. @type {number | undefined} */
+let answer;
+
 /** Makes the queued calls and returns the answer to the last. Never throws; has no effect where wasm cannot run. */
 const drain = () => {
-  let answer;
   try {
     if (!lossReason) {
       wasm ??= /** @type {Handle} */ (new WebAssembly.Instance(module()).exports.handle);
@@ -74,6 +76,7 @@ const drain = () => {
     }
   } catch {
     lossReason = wasm ? "trap" : globalThis.WebAssembly ? "csp" : "unsupported";
+    answer = undefined;
   }
   queue = [];
   return answer;

@@ -201,6 +201,27 @@ describe("the client", () => {
     assert.deepEqual(Object.keys(beacons[1].m).filter((name) => !(name in beacons[0].m)), ["INP"], "the first input after the page was hidden counts only for INP");
   });
 
+  test("a beacon has every value, however many events wait", async () => {
+    const { page } = await visit(`
+      globalThis.sent = [];
+      delete globalThis.fetchLater;
+      client.start({ endpoint: "/vitals", site: "portal", beforeSend: (beacon) => (sent.push(beacon), beacon) });
+    `, "/", "/start.js");
+    const sent = await page.evaluate(async () => {
+      dispatchEvent(new PageTransitionEvent("pageshow", { persisted: true }));
+      await new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(() => requestAnimationFrame(resolve))));
+      for (let count = 1; count <= 110; count += 1) {
+        // After a restore, each of these is an event for the client.
+        for (let index = 0; index < count; index += 1) document.body.dispatchEvent(new MouseEvent("mousedown", { bubbles: true, cancelable: true }));
+        dispatchEvent(new PageTransitionEvent("pagehide"));
+      }
+      return /** @type {any} */ (globalThis).sent;
+    });
+    const restored = sent.filter((/** @type {any} */ { view }) => view === 1);
+    assert.deepEqual([...new Set(restored.map((/** @type {any} */ { m }) => Object.keys(m).join(" ")))], ["FCP LCP FID TTFB"]);
+    await page.close();
+  });
+
   test("a soft navigation is a view of its own", async () => {
     const { page } = await visit(`client.start({ endpoint: "/vitals", site: "portal", reportSoftNavs: true });`);
     await page.evaluate(() => {
