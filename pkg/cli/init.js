@@ -9,7 +9,7 @@ import { diff } from "./diff.js";
 import { readText } from "./files.js";
 import { SHIPPED } from "./worker.js";
 
-export const about = "Writes wrangler.toml, budgets, Lighthouse CI's configuration and a workflow for a Next.js project.";
+export const about = "Writes wrangler.toml, budgets, the measurement, Lighthouse CI's configuration and a workflow for a Next.js project.";
 
 export const help = `
   edge-vitals init --origin https://portal.example      in the project's directory
@@ -79,6 +79,7 @@ function files(site, origin) {
     ["wrangler.toml", wranglerToml(site, origin)],
     ["lighthouse/budgets.json", readText(join(SHIPPED, "assets/v1/budgets.json"), "build this package with `cargo xtask build`, or install it from npm")],
     ["lighthouse/lighthouserc.cjs", template("lighthouserc.cjs")],
+    [existsSync("src") ? "src/instrumentation-client.js" : "instrumentation-client.js", template("instrumentation-client.js").replace("SITE", site)],
     [".github/workflows/vitals.yml", template("vitals.yml").replace("site: SITE", `site: ${site}`)],
   ];
 }
@@ -121,8 +122,10 @@ function nextSteps({ has }, site, written, left) {
     "  npx wrangler deploy --env production    deploys it with your budgets",
     `  npx edge-vitals doctor --url <the Worker's address> --site ${site}`,
     "",
-    "In your root layout:",
-    '  import { Vitals } from "edge-vitals/next";',
-    `  <Vitals site="${site}" endpoint="<the Worker's address>/v1/vitals" />`,
+    "In your root layout, and in pages/_app if you have one:",
+    '  import { VitalsRoute } from "edge-vitals/next/route";',
+    "  <VitalsRoute />",
+    "If the Worker does not serve /v1/* of the pages' own host:",
+    "  NEXT_PUBLIC_VITALS_ENDPOINT=<the Worker's address>/v1/vitals",
   ].join("\n");
 }

@@ -6,6 +6,7 @@
 const doNothing = () => {};
 const neverStart = () => doNothing;
 
+export * from "./thresholds.js";
 export {
   neverStart as onCLS,
   neverStart as onFCP,

@@ -1,17 +1,17 @@
 /**
- * The component behind both variants of `<Vitals>`. It reads Next.js's routers and loads the client, and
- * renders nothing.
+ * The component behind `<Vitals>` and `<VitalsRoute>`. It reads Next.js's routers, loads the client where it is
+ * given one and none has started, and renders nothing.
  * @module
  */
 import { createElement, Suspense, useEffect } from "react";
 import { useRouter } from "next/compat/router.js";
 import { useParams, usePathname, useSelectedLayoutSegments } from "next/navigation.js";
-import { recordView } from "./page.js";
+import { beaconEndpoint, isStarted, recordView, startMeasurement } from "./page.js";
 import { routeOfParams, routeOfPattern } from "./route.js";
 
-/** @param {() => Promise<import("./page.js").Client>} load */
+/** @param {() => Promise<import("./page.js").Client>} [load] */
 export function vitals(load) {
-  /** @param {import("../types/next.js").VitalsProps} props */
+  /** @param {Partial<import("../types/next.js").VitalsProps>} props */
   function View({ overlay, ...props }) {
     const pages = useRouter();
     const path = usePathname();
@@ -24,16 +24,18 @@ export function vitals(load) {
 
     useEffect(() => {
       // In the Pages Router, the path of a prerendered page is null until the query is known.
-      if (path !== null) recordView(load, { endpoint: "/v1/vitals", ...props, route }, path);
+      if (path === null) return;
+      if (load && !isStarted()) startMeasurement(load(), { endpoint: "/v1/vitals", .../** @type {import("../types/next.js").VitalsProps} */ (props), route });
+      else recordView(route);
     });
     useEffect(() => {
       // Bundlers drop this branch, and the import in it, from production builds.
-      if (process.env.NODE_ENV !== "production") showDevelopmentTools(() => import("./development.js"), props.endpoint, overlay);
+      if (process.env.NODE_ENV !== "production") showDevelopmentTools(() => import("./development.js"), overlay);
     }, []);
     return null;
   }
 
-  /** @param {import("../types/next.js").VitalsProps} props */
+  /** @param {Partial<import("../types/next.js").VitalsProps>} props */
   return function Vitals(props) {
     // A prerendered page has no path; suspend here rather than in a parent.
     return createElement(Suspense, { fallback: null }, createElement(View, props));
@@ -43,14 +45,13 @@ export function vitals(load) {
 /**
  * Shows the development tools, once per page load however often React mounts.
  * @param {() => Promise<typeof import("../types/development.js")>} load
- * @param {string | undefined} endpoint
  * @param {boolean | undefined} overlay
  */
-async function showDevelopmentTools(load, endpoint = "/v1/vitals", overlay = false) {
+async function showDevelopmentTools(load, overlay = false) {
   if (isShown) return;
   isShown = true;
   const tools = await load();
-  const limits = new URL("/api/budgets/limits", new URL(endpoint, location.href));
+  const limits = new URL("/api/budgets/limits", new URL(beaconEndpoint() ?? "/v1/vitals", location.href));
   tools.table({ limits });
   if (overlay) tools.overlay({ limits });
 }

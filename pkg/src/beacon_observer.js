@@ -7,11 +7,17 @@
 import { module } from "#module";
 import {
   BATCH_ENDED,
+  CURRENT_VIEW,
+  DECLARE_VIEW,
   FIRST_BYTE,
   FIRST_INPUT_ENTRY,
   LCP_FINALIZED,
   METRIC_SUPPORTED,
+  NEW_VIEW,
   OBSERVATION_STARTED,
+  VIEW_COMPLETE,
+  VIEW_DECLARED,
+  VIEW_REPORTED,
   PAGE_HIDDEN,
   READ_METRIC,
   RESTORE_PAINT,
@@ -19,19 +25,26 @@ import {
 } from "./opcodes.js";
 import {
   BACK_FORWARD_CACHE,
+  MAX_REPORT_DELAY_MS,
+  SOFT_NAVIGATION,
+  SOFT_PAINT,
   VISIBILITY_CHANGE,
   activationStart,
   afterPaint,
+  byEnd,
   firstHidden,
   firstHiddenNow,
   isHidden,
   navigationEntry,
   whenIdle,
 } from "./page.js";
-import { ENTRY_TYPES } from "./metrics.js";
+import { ENTRY_TYPES, TTFB } from "./metrics.js";
 
 /** @typedef {import("./opcodes.js").BeaconCall} BeaconCall */
 /** @typedef {import("./opcodes.js").Operand} Operand */
+
+/** The observed entry types, by their opcodes: a gap is in the place of TTFB, which has none. */
+const OBSERVED_TYPES = [...ENTRY_TYPES, "", SOFT_PAINT, SOFT_NAVIGATION];
 
 /** The number of calls that may wait. */
 const MAX_QUEUED = 99;
@@ -51,9 +64,11 @@ const enqueue = (opcode, ...operands) => {
   if (queue.push([opcode, performance.interactionCount, ...operands]) > MAX_QUEUED) drain();
 };
 
+/** The answer to the last call, which a full queue may have made already. @type {number | undefined} */
+let answer;
+
 /** Makes the queued calls and returns the answer to the last. Never throws; has no effect where wasm cannot run. */
 const drain = () => {
-  let answer;
   try {
     if (!lossReason) {
       wasm ??= /** @type {Handle} */ (new WebAssembly.Instance(module()).exports.handle);
@@ -61,6 +76,7 @@ const drain = () => {
     }
   } catch {
     lossReason = wasm ? "trap" : globalThis.WebAssembly ? "csp" : "unsupported";
+    answer = undefined;
   }
   queue = [];
   return answer;
@@ -73,10 +89,19 @@ const drain = () => {
  * @param {import("./callback_observer.js").OnView} onView
  * @param {() => void} onLeave
  */
-export const measure = (onChange, { durationThreshold = 40 }, onView, onLeave) => {
+export const measure = (onChange, { durationThreshold = 40, reportSoftNavs }, onView, onLeave) => {
   const controller = new AbortController();
+  const isSoft = reportSoftNavs !== false && PerformanceObserver.supportedEntryTypes.includes(SOFT_NAVIGATION);
   /** The number of views so far. */
   let views = 0;
+  /** The address of the current view. */
+  let address = location.href;
+  /** The time of a declaration that the browser may still report as a soft navigation, else not a number. */
+  let declaredAt = NaN;
+  /** The address at that time. @type {string} */
+  let declaredAddress;
+  /** Entries that started after it. @type {ObservedEntry[]} */
+  let held = [];
 
   /**
    * @template {keyof WindowEventMap} T
@@ -85,20 +110,37 @@ export const measure = (onChange, { durationThreshold = 40 }, onView, onLeave) =
    */
   const listen = (type, listener) => addEventListener(type, listener, { capture: true, signal: controller.signal });
 
+  /** @type {(entry: ObservedEntry, isCurrent?: boolean) => void} */
+  const enqueueEntry = (entry, isCurrent = entry.name === address) => {
+    const { entryType, startTime } = entry;
+    if (entry.name !== "first-paint") {
+      enqueue(
+        // The opcode of an entry is the index of its type.
+        /** @type {typeof FIRST_INPUT_ENTRY} */ (OBSERVED_TYPES.indexOf(entryType)),
+        startTime,
+        entry.duration,
+        entry.interactionId,
+        entry.value ?? entry.processingStart ?? isCurrent,
+        entry.hadRecentInput ?? entry.name === declaredAddress,
+      );
+    }
+    if (entryType === SOFT_NAVIGATION) {
+      const meaning = drain();
+      if (meaning === NEW_VIEW) navigate(entry);
+      else if (meaning === CURRENT_VIEW) {
+        views++;
+        onView(SOFT_NAVIGATION, startTime);
+        const paint = entry.getLargestInteractionContentfulPaint?.();
+        if (paint) enqueueEntry(paint);
+      }
+    }
+  };
+
   /** @param {ObservedEntry[]} entries */
   const enqueueEntries = (entries) => {
-    for (const entry of entries) {
-      if (entry.name !== "first-paint") {
-        enqueue(
-          // The opcode of an entry is the index of its type.
-          /** @type {typeof FIRST_INPUT_ENTRY} */ (ENTRY_TYPES.indexOf(entry.entryType)),
-          entry.startTime,
-          entry.duration,
-          entry.interactionId,
-          entry.value ?? entry.processingStart,
-          entry.hadRecentInput,
-        );
-      }
+    for (const entry of entries.sort(byEnd)) {
+      if (entry.startTime >= declaredAt) held.push(entry);
+      else enqueueEntry(entry);
     }
     enqueue(BATCH_ENDED);
     onChange();
@@ -123,17 +165,30 @@ export const measure = (onChange, { durationThreshold = 40 }, onView, onLeave) =
     else listen("load", onLoad);
   };
 
-  /** @type {(type: import("./page.js").NavigationType, start: number, hiddenAt: number) => void} */
-  const startView = (type, start, hiddenAt) => {
-    onView(type, start);
+  /** @type {(type: import("./page.js").NavigationType, start: number, state: number, url?: string) => void} */
+  const startView = (type, start, state, url = location.href) => {
+    readFirstByte();
+    enqueue(BATCH_ENDED);
+    onView(type, start, (address = url), state === VIEW_REPORTED);
     views++;
-    enqueue(VIEW_STARTED, hiddenAt);
+    enqueue(VIEW_STARTED, start, state);
+  };
+
+  /** Begins the declared view that waits, if any, or a view that only the browser reports. @param {ObservedEntry} [entry] its report */
+  const navigate = (entry) => {
+    if (declaredAt) startView("view", declaredAt, VIEW_DECLARED, declaredAddress);
+    else if (entry) startView("view", entry.startTime, VIEW_REPORTED, entry.name);
+    if (entry) enqueueEntry(entry, true);
+    if (declaredAt) {
+      declaredAt = NaN;
+      enqueueEntries(held.splice(0));
+    }
   };
 
   const activate = () => {
     startObservation(firstHidden());
-    ENTRY_TYPES.forEach((type, metric) => {
-      if (PerformanceObserver.supportedEntryTypes.includes(type)) {
+    OBSERVED_TYPES.forEach((type, metric) => {
+      if (PerformanceObserver.supportedEntryTypes.includes(type) && (metric < TTFB || isSoft)) {
         enqueue(METRIC_SUPPORTED, metric);
         observer.observe({
           type,
@@ -147,6 +202,7 @@ export const measure = (onChange, { durationThreshold = 40 }, onView, onLeave) =
       if (isHidden()) {
         enqueue(PAGE_HIDDEN, event.timeStamp);
         enqueueEntries(observer.takeRecords());
+        navigate();
         onLeave();
       }
     });
@@ -162,7 +218,7 @@ export const measure = (onChange, { durationThreshold = 40 }, onView, onLeave) =
       if (!persisted) return;
       // Browsers disagree on whether a restored page is visible yet: crbug.com/1133363
       setTimeout(() => startObservation(firstHiddenNow()));
-      startView(BACK_FORWARD_CACHE, timeStamp, Infinity);
+      startView(BACK_FORWARD_CACHE, timeStamp, VIEW_COMPLETE);
       afterPaint(() => enqueue(RESTORE_PAINT, performance.now() - timeStamp));
       // The browser reports a page's first input only once.
       for (const name of /** @type {const} */ (["mousedown", "keydown", "touchstart"])) {
@@ -181,14 +237,24 @@ export const measure = (onChange, { durationThreshold = 40 }, onView, onLeave) =
       enqueue(READ_METRIC, metric);
       return drain();
     },
-    /** Starts a view that the application declares. It has shifts and interactions, but no paints. */
-    declareView() {
-      readFirstByte();
+    /** Declares a view, or names the last one. Returns true if that is the current view. @param {boolean} [isSame] */
+    declareView(isSame) {
+      if (isSame) {
+        declaredAddress = location.href;
+        return !declaredAt;
+      }
       // The current view keeps the entries that the browser has not delivered yet.
       enqueueEntries(observer.takeRecords());
-      startView("view", performance.now(), 0);
+      navigate();
+      enqueue(DECLARE_VIEW, address === location.href);
+      if (drain() === 1) return true;
+      const at = (declaredAt = performance.now());
+      declaredAddress = location.href;
+      if (isSoft) setTimeout(() => at === declaredAt && navigate(), MAX_REPORT_DELAY_MS);
+      else navigate();
     },
     stop() {
+      declaredAt = NaN;
       controller.abort();
       observer.disconnect();
     },

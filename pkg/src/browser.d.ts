@@ -27,6 +27,8 @@ interface FetchLaterResult {
   readonly activated: boolean;
 }
 
+declare var navigation: (EventTarget & { readonly currentEntry: { readonly key: string } | null }) | undefined;
+
 declare function fetchLater(url: string, init: RequestInit): FetchLaterResult;
 
 declare var PerformanceSoftNavigation:

@@ -8,13 +8,22 @@ import { CLS, ENTRY_TYPES, FCP, FID, INP, LCP, METRIC_COUNT, TTFB } from "./metr
 import {
   ADD_INTERACTION,
   ADD_LAYOUT_SHIFT,
+  BEGIN_BEACON_VIEW,
   BEGIN_INSTANCE,
+  CURRENT_VIEW,
+  DECLARE_BEACON_VIEW,
   JOIN_GROUP,
+  MAX_SUBSCRIPTIONS,
+  NEW_VIEW,
+  VIEW_COMPLETE,
+  VIEW_DECLARED,
+  VIEW_REPORTED,
   READ_VALUE,
   READ_WIRE_VALUE,
   RECORD_DURATION,
   RECORD_HIDDEN,
   REPORT,
+  REPORT_BEACON_NAVIGATION,
   SET_FIRST_HIDDEN,
   START_GROUP,
   TRIGGER_CHANGE,
@@ -24,15 +33,20 @@ import {
 } from "./opcodes.js";
 import {
   BACK_FORWARD_CACHE,
+  MAX_REPORT_DELAY_MS,
+  SOFT_NAVIGATION,
+  SOFT_PAINT,
   VISIBILITY_CHANGE,
   activationStart,
   afterPaint,
+  byEnd,
   firstHidden,
   firstHiddenNow,
   flush,
   isHidden,
   navigationEntry,
   navigationType,
+  supportsSoftNavigations,
   whenIdle,
 } from "./page.js";
 import { handle, lossReason } from "./wasm.js";
@@ -54,7 +68,11 @@ export { lossReason };
  * @property {Record<number, string | undefined>} [targets] selectors by interaction id, for attribution
  */
 
-/** @typedef {(type: NavigationType, start: number, url?: string) => void} OnView */
+/**
+ * A view begins; without an address, the current view is a soft navigation. `isReported` tells that only the
+ * browser knows of it so far.
+ * @typedef {(type: NavigationType, start: number, address?: string, isReported?: boolean) => void} OnView
+ */
 /** @typedef {(metric: number, delta: number, instance: Instance, slot: number) => void} OnReport */
 
 /**
@@ -64,9 +82,6 @@ export { lossReason };
  * @property {number} [durationThreshold]
  * @property {(entry: ObservedEntry, instance?: Instance) => void} [onEntry] sees each entry, for attribution
  */
-
-const SOFT_NAVIGATION = "soft-navigation";
-const SOFT_PAINT = "interaction-contentful-paint";
 
 /** Set once page-wide observation has started. */
 let isObserving = false;
@@ -90,12 +105,23 @@ export const measure = (onChange, options = {}, onView, onLeave, metrics = [CLS,
   const controller = new AbortController();
   const { reportAllChanges, onEntry, durationThreshold = 40 } = options;
   const firstSlot = freeSlots.pop() ?? METRIC_COUNT * measurements++;
+  if (firstSlot >= MAX_SUBSCRIPTIONS) console.error(`edge-vitals: more than ${MAX_SUBSCRIPTIONS / METRIC_COUNT} live subscriptions`);
   /** The current instance of each metric that is observed. @type {Instance[]} */
   let instances = [];
   /** @type {PerformanceObserver} */
   let observer;
-  /** Soft navigations are followed. @type {unknown} */
-  let isSoft;
+  /** Soft navigations are followed: in beacons by default. */
+  const isSoft = (options.reportSoftNavs ?? onView) && supportsSoftNavigations();
+  /** The address of the current view. */
+  let address = globalThis.location?.href;
+  /** The time of a declaration that the browser may still report as a soft navigation, else not a number. */
+  let declaredAt = NaN;
+  /** The address at that time. @type {string} */
+  let declaredAddress;
+  /** Entries that started after it. @type {ObservedEntry[]} */
+  let held = [];
+  /** Batches that wait for an idle moment. @type {ObservedEntry[][]} */
+  const waiting = [];
 
   /** @type {(type: string, listener: (event: any) => void, target?: EventTarget) => void} */
   const listen = (type, listener, target = globalThis) =>
@@ -145,11 +171,51 @@ export const measure = (onChange, options = {}, onView, onLeave, metrics = [CLS,
     report(metric, trigger);
   };
 
-  /** Ends the current view and begins another. @type {(type: NavigationType, start: number, navigation?: ObservedEntry) => void} */
-  const startView = (type, start, navigation) => {
+  /**
+   * Ends the current view and begins another.
+   * @type {(type: NavigationType, start: number, state: number, url?: string, navigation?: ObservedEntry) => void}
+   */
+  const startView = (type, start, state, url = location.href, navigation) => {
     if (type !== BACK_FORWARD_CACHE) for (const metric of metrics) update(metric, TRIGGER_FINAL);
-    onView?.(type, start, navigation?.name);
+    if (onView) {
+      open(TTFB);
+      onView(type, start, (address = url), state === VIEW_REPORTED);
+      handle(BEGIN_BEACON_VIEW, 0, start, state);
+    }
     instances.forEach((instance, metric) => begin(metric, 1, type, start, navigation ?? instance.navigation));
+  };
+
+  /** Begins the declared view that waits, if any, or a view that only the browser reports. @param {ObservedEntry} [entry] its report */
+  const navigate = (entry) => {
+    if (declaredAt) {
+      startView("view", declaredAt, VIEW_DECLARED, declaredAddress);
+      open(CLS);
+      for (const metric of [FCP, LCP, FID, TTFB]) report(metric, TRIGGER_FINAL);
+    } else if (entry) startView(SOFT_NAVIGATION, entry.startTime, VIEW_REPORTED, entry.name, entry);
+    if (entry) follow(entry, true);
+    if (declaredAt) {
+      declaredAt = NaN;
+      process(held.splice(0));
+    }
+  };
+
+  /** Follows a soft navigation. @param {ObservedEntry} entry */
+  const follow = (entry, isCurrent = entry.name === address) => {
+    const { startTime: start, name } = entry;
+    if (onView) {
+      const meaning = handle(REPORT_BEACON_NAVIGATION, 0, start, isCurrent, name === declaredAddress);
+      if (meaning === NEW_VIEW) navigate(entry);
+      if (meaning !== CURRENT_VIEW) return;
+      onView(SOFT_NAVIGATION, start);
+    } else startView(SOFT_NAVIGATION, start, VIEW_REPORTED, name, entry);
+    for (const metric of [FCP, LCP, TTFB]) if (instances[metric]) begin(metric, 1, SOFT_NAVIGATION, start, entry);
+    record(TTFB, TRIGGER_FINAL, [entry], 0, 0);
+    record(FCP, TRIGGER_FINAL, [], start, entry.presentationTime || entry.paintTime || 0);
+    if (instances[LCP]) {
+      handle(SET_FIRST_HIDDEN, 0, Infinity);
+      const paint = entry.getLargestInteractionContentfulPaint?.();
+      if (paint) process([paint]);
+    }
   };
 
   /** @type {(entries: ObservedEntry[], trigger?: number) => void} */
@@ -158,17 +224,13 @@ export const measure = (onChange, options = {}, onView, onLeave, metrics = [CLS,
     for (const entry of entries) {
       const { entryType: type, startTime: start } = entry;
       const isFirstInput = type === ENTRY_TYPES[FID];
+      if (start >= declaredAt) {
+        held.push(entry);
+        continue;
+      }
       onEntry?.(entry);
-      if (type === SOFT_NAVIGATION) {
-        startView(type, start, entry);
-        record(TTFB, TRIGGER_FINAL, [entry], 0, 0);
-        record(FCP, TRIGGER_FINAL, [], start, entry.presentationTime || entry.paintTime || 0);
-        if (instances[LCP]) {
-          handle(SET_FIRST_HIDDEN, 0, Infinity);
-          const paint = entry.getLargestInteractionContentfulPaint?.();
-          if (paint) process([paint]);
-        }
-      } else if (type === ENTRY_TYPES[FCP]) {
+      if (type === SOFT_NAVIGATION) follow(entry);
+      else if (type === ENTRY_TYPES[FCP]) {
         if (entry.name === "first-contentful-paint") record(FCP, TRIGGER_FINAL, [entry], activationStart(), start, start);
       } else if (type === ENTRY_TYPES[LCP]) {
         if (isSoft || reportAllChanges || entry === entries.findLast((other) => other.entryType === type)) {
@@ -187,7 +249,9 @@ export const measure = (onChange, options = {}, onView, onLeave, metrics = [CLS,
       } else {
         const id = /** @type {number} */ (entry.interactionId);
         // Entries below the threshold still help to estimate the number of interactions.
-        const duration = isFirstInput || entry.duration >= durationThreshold ? entry.duration : -1;
+        // An interaction that began before the view, such as the click that led to it, is not its own.
+        const isOwn = start > instances[INP]?.start && (isFirstInput || entry.duration >= durationThreshold);
+        const duration = isOwn ? entry.duration : -1;
         group(INP, id, entry, callFor(ADD_INTERACTION, INP, id, start, duration));
         onEntry?.(entry, instances[INP]);
         if (isFirstInput) record(FID, TRIGGER_FINAL, [entry], start, entry.processingStart, start);
@@ -208,7 +272,17 @@ export const measure = (onChange, options = {}, onView, onLeave, metrics = [CLS,
       durationThreshold: "interactionCount" in performance ? durationThreshold : 0,
     });
 
-  const onHide = () => isHidden() && process(observer.takeRecords(), TRIGGER_HIDE);
+  /** Processes the first batch that waits for an idle moment. */
+  const processNext = () => {
+    if (waiting[0]) process(/** @type {ObservedEntry[]} */ (waiting.shift()));
+  };
+
+  const onHide = () => {
+    if (!isHidden()) return;
+    // The value that is reported now may be the last.
+    while (waiting[0]) processNext();
+    process(observer.takeRecords(), TRIGGER_HIDE);
+  };
 
   /** Begins to observe a metric, if it is measured and the browser supports it. @param {number} metric */
   const open = (metric) => {
@@ -243,19 +317,13 @@ export const measure = (onChange, options = {}, onView, onLeave, metrics = [CLS,
   };
 
   const activate = () => {
-    isSoft =
-      options.reportSoftNavs &&
-      globalThis.PerformanceSoftNavigation?.prototype.getLargestInteractionContentfulPaint;
     observer = new PerformanceObserver((list) =>
       // Safari calls back synchronously: https://github.com/GoogleChrome/web-vitals/issues/277
       queueMicrotask(() => {
-        // Several types do not arrive in order: https://github.com/w3c/performance-timeline/issues/224
-        const entries = list
-          .getEntries()
-          .sort((one, other) => one.startTime + one.duration - other.startTime - other.duration);
+        waiting.push(list.getEntries().sort(byEnd));
         // All entries of an interaction are there only when the browser is idle.
-        if (instances[INP]) whenIdle(() => process(entries));
-        else process(entries);
+        if (instances[INP]) whenIdle(processNext);
+        else processNext();
       }),
     );
     if (!isObserving) {
@@ -280,7 +348,7 @@ export const measure = (onChange, options = {}, onView, onLeave, metrics = [CLS,
       restoredAt = event.timeStamp;
       // Browsers disagree on whether a restored page is visible yet: crbug.com/1133363
       setTimeout(() => handle(SET_FIRST_HIDDEN, 0, firstHiddenNow()));
-      startView(BACK_FORWARD_CACHE, restoredAt);
+      startView(BACK_FORWARD_CACHE, restoredAt, VIEW_COMPLETE);
       record(TTFB, TRIGGER_FINAL, [], 0, 0);
       afterPaint(() => {
         for (const metric of [FCP, LCP]) {
@@ -310,7 +378,15 @@ export const measure = (onChange, options = {}, onView, onLeave, metrics = [CLS,
 
   if (onLeave) {
     // After every listener of the measurement that may change a value.
-    listen(VISIBILITY_CHANGE, () => isHidden() && onLeave(), document);
+    listen(
+      VISIBILITY_CHANGE,
+      () => {
+        if (!isHidden()) return;
+        navigate();
+        onLeave();
+      },
+      document,
+    );
     listen("pagehide", onLeave);
   }
 
@@ -320,14 +396,23 @@ export const measure = (onChange, options = {}, onView, onLeave, metrics = [CLS,
     readValue: (metric) => callFor(READ_VALUE, metric),
     /** @param {number} metric */
     readWireValue: (metric) => callFor(READ_WIRE_VALUE, metric),
-    /** Starts a view that the application declares. It has shifts and interactions, but no paints. */
-    declareView() {
-      open(TTFB);
-      startView("view", performance.now());
-      open(CLS);
-      for (const metric of [FCP, LCP, FID, TTFB]) report(metric, TRIGGER_FINAL);
+    /** Declares a view, or names the last one. Returns true if that is the current view. @param {boolean} [isSame] */
+    declareView(isSame) {
+      if (isSame) {
+        declaredAddress = location.href;
+        return !declaredAt;
+      }
+      while (waiting[0]) processNext();
+      if (observer) process(observer.takeRecords());
+      navigate();
+      if (handle(DECLARE_BEACON_VIEW, 0, address === location.href)) return true;
+      const at = (declaredAt = performance.now());
+      declaredAddress = location.href;
+      if (isSoft) setTimeout(() => at === declaredAt && navigate(), MAX_REPORT_DELAY_MS);
+      else navigate();
     },
     stop() {
+      declaredAt = NaN;
       if (!controller.signal.aborted) freeSlots.push(firstSlot);
       controller.abort();
       observer?.disconnect();

@@ -6,6 +6,7 @@ import { attribution } from "./attribution.js";
 import { CLS, FCP, FID, INP, LCP, TTFB } from "./metrics.js";
 import { on } from "./on.js";
 
+export * from "../frontend/thresholds.js";
 export { start, view } from "./start-attribution.js";
 
 export const onFCP = on(FCP, attribution);

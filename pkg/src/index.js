@@ -5,6 +5,7 @@
 import { CLS, FCP, FID, INP, LCP, TTFB } from "./metrics.js";
 import { on } from "./on.js";
 
+export * from "../frontend/thresholds.js";
 export { start, view } from "./start.js";
 
 export const onFCP = on(FCP);

@@ -6,10 +6,20 @@
 import { measure } from "./callback_observer.js";
 import { CLS, CLS_WIRE_SCALE, FCP, METRIC_NAMES, RATINGS } from "./metrics.js";
 import { READ_RATING, READ_VALUE, READ_WIRE_VALUE } from "./opcodes.js";
-import { handle } from "./wasm.js";
+import { handle, lossReason } from "./wasm.js";
 
 /** @typedef {import("../types/attribution.js").AttributionReportOpts} ReportOptions */
-/** @typedef {Omit<import("../types/index.js").Metric, "entries"> & { entries: ObservedEntry[], attribution?: object }} Report */
+/** @typedef {Omit<import("../types/index.js").Metric, "entries" | "name"> & { name: import("../types/index.js").MetricName, entries: ObservedEntry[], attribution?: object }} Report */
+
+/** The callbacks that have been told of a refusal, each once. @type {Set<unknown>} */
+const told = new Set();
+
+/** Says that nothing can be measured: callbacks that never come would look like a page without visits. @param {ReportOptions["onRefused"]} onRefused */
+const refuse = (onRefused) => {
+  if (!told.size) console.warn(`edge-vitals: ${lossReason}; script-src needs 'wasm-unsafe-eval'`);
+  if (!told.has(onRefused)) onRefused?.(/** @type {"csp" | "unsupported"} */ (lossReason));
+  told.add(onRefused);
+};
 
 /**
  * Returns the `on…` function of a metric.
@@ -18,6 +28,7 @@ import { handle } from "./wasm.js";
  * @returns {(callback: (report: Report) => void, options?: ReportOptions) => () => void}
  */
 export const on = (metric, createAttributor) => (callback, options) => {
+  if (lossReason && globalThis.document) refuse(options?.onRefused);
   const attributor = createAttributor?.(options ?? {});
   return measure(
     undefined,

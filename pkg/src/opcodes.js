@@ -14,14 +14,17 @@
  *   | [opcode: typeof EVENT_ENTRY, startTime: Operand, duration: Operand, interactionId: Operand, detail: Operand, hadRecentInput: Operand]
  *   | [opcode: typeof FIRST_INPUT_ENTRY, startTime: Operand, duration: Operand, interactionId: Operand, detail: Operand, hadRecentInput: Operand]
  *   | [opcode: typeof FIRST_BYTE, at: Operand]
+ *   | [opcode: typeof INTERACTION_PAINT_ENTRY, startTime: Operand, duration: Operand, interactionId: Operand, detail: Operand, hadRecentInput: Operand]
+ *   | [opcode: typeof SOFT_NAVIGATION_ENTRY, startTime: Operand, duration: Operand, interactionId: Operand, detail: Operand, hadRecentInput: Operand]
  *   | [opcode: typeof BATCH_ENDED]
  *   | [opcode: typeof LCP_FINALIZED]
  *   | [opcode: typeof PAGE_HIDDEN, at: Operand]
  *   | [opcode: typeof OBSERVATION_STARTED, firstHidden: Operand, activationStart: Operand, durationThreshold: Operand]
- *   | [opcode: typeof VIEW_STARTED, firstHidden: Operand]
+ *   | [opcode: typeof VIEW_STARTED, start: Operand, state: Operand]
  *   | [opcode: typeof RESTORE_PAINT, duration: Operand]
  *   | [opcode: typeof METRIC_SUPPORTED, metric: Operand]
  *   | [opcode: typeof READ_METRIC, metric: Operand]
+ *   | [opcode: typeof DECLARE_VIEW, isCurrent: Operand]
  * } BeaconCall
  */
 /** A `paint` entry other than `first-paint`. */
@@ -34,24 +37,33 @@ export const LAYOUT_SHIFT_ENTRY = 2;
 export const EVENT_ENTRY = 3;
 /** A `first-input` entry. */
 export const FIRST_INPUT_ENTRY = 4;
-/** The first byte of the document arrived. */
+/** The first byte of the document arrived. In place of an entry, which TTFB has not. */
 export const FIRST_BYTE = 5;
+/** An `interaction-contentful-paint` entry. */
+export const INTERACTION_PAINT_ENTRY = 6;
+/** A `soft-navigation` entry. `detail` and `had_recent_input` tell that its address is that of the current view, or that of the declaration that waits. Returns its meaning. */
+export const SOFT_NAVIGATION_ENTRY = 7;
 /** Every entry of a batch has been sent. */
-export const BATCH_ENDED = 6;
+export const BATCH_ENDED = 8;
 /** An input or a hiding of the page ended the search for the largest paint. */
-export const LCP_FINALIZED = 7;
+export const LCP_FINALIZED = 9;
 /** The page was hidden. */
-export const PAGE_HIDDEN = 8;
+export const PAGE_HIDDEN = 10;
 /** Observation started, or the page was restored. */
-export const OBSERVATION_STARTED = 9;
-/** A restored or declared view began. */
-export const VIEW_STARTED = 10;
+export const OBSERVATION_STARTED = 11;
+/** A restored, declared or reported view began. */
+export const VIEW_STARTED = 12;
 /** A restored page was painted, so long after the restore. */
-export const RESTORE_PAINT = 11;
+export const RESTORE_PAINT = 13;
 /** The browser supports a metric. */
-export const METRIC_SUPPORTED = 12;
+export const METRIC_SUPPORTED = 14;
 /** Returns the wire value of a metric; −1 while unknown. */
-export const READ_METRIC = 13;
+export const READ_METRIC = 15;
+/** Returns 1 if a declaration only names the current view. */
+export const DECLARE_VIEW = 16;
+
+/** The number of slots. */
+export const MAX_SUBSCRIPTIONS = 384;
 
 /**
  * @typedef {
@@ -66,6 +78,9 @@ export const READ_METRIC = 13;
  *   | [opcode: typeof READ_VALUE, slot: number]
  *   | [opcode: typeof READ_RATING, slot: number]
  *   | [opcode: typeof READ_WIRE_VALUE, slot: number]
+ *   | [opcode: typeof BEGIN_BEACON_VIEW, slot: number, start: Operand, state: Operand]
+ *   | [opcode: typeof DECLARE_BEACON_VIEW, slot: number, isCurrent: Operand]
+ *   | [opcode: typeof REPORT_BEACON_NAVIGATION, slot: number, start: Operand, isCurrent: Operand, isPending: Operand]
  * } CallbackCall
  */
 /** Sets the time at which the page was first hidden. */
@@ -90,6 +105,12 @@ export const READ_VALUE = 8;
 export const READ_RATING = 9;
 /** Returns the value as a beacon carries it. */
 export const READ_WIRE_VALUE = 10;
+/** A restored, declared or reported view began, in any slot. */
+export const BEGIN_BEACON_VIEW = 11;
+/** Returns 1 if a declaration only names the current view, in any slot. */
+export const DECLARE_BEACON_VIEW = 12;
+/** Returns the meaning of a soft-navigation entry, in any slot. */
+export const REPORT_BEACON_NAVIGATION = 13;
 
 /** The answers to a new entry; any other one means to drop it. */
 export const START_GROUP = 0;
@@ -99,3 +120,12 @@ export const JOIN_GROUP = 1;
 export const TRIGGER_CHANGE = 0;
 export const TRIGGER_HIDE = 1;
 export const TRIGGER_FINAL = 2;
+
+/** The states in which a view may begin. */
+export const VIEW_COMPLETE = 0;
+export const VIEW_DECLARED = 1;
+export const VIEW_REPORTED = 2;
+
+/** The answers to a soft-navigation entry; any other one means to ignore it. */
+export const CURRENT_VIEW = 0;
+export const NEW_VIEW = 1;

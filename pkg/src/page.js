@@ -8,6 +8,12 @@
 export const VISIBILITY_CHANGE = "visibilitychange";
 export const BACK_FORWARD_CACHE = "back-forward-cache";
 
+export const SOFT_NAVIGATION = "soft-navigation";
+export const SOFT_PAINT = "interaction-contentful-paint";
+
+/** The time that a declaration waits for the browser's report of the same navigation. A later one still joins. */
+export const MAX_REPORT_DELAY_MS = 1e3;
+
 export const isHidden = () => document.visibilityState === "hidden";
 
 /** The navigation entry, unless its times are zero, negative or in the future, as in some browsers. */
@@ -53,3 +59,12 @@ export const whenIdle = (work) => {
 
 /** Runs work after two frames, when the page has been painted. @param {() => void} work */
 export const afterPaint = (work) => requestAnimationFrame(() => requestAnimationFrame(work));
+
+export const supportsSoftNavigations = () =>
+  !!globalThis.PerformanceSoftNavigation?.prototype.getLargestInteractionContentfulPaint;
+
+/** The time at which an entry ended. The duration of an event is rounded to 8 ms, so that it may seem to end up to 4 ms after the soft navigation that it caused. @param {ObservedEntry} entry */
+const end = ({ entryType, startTime, duration }) => startTime + duration + (entryType === SOFT_NAVIGATION ? 5 : 0);
+
+/** Compares entries by their ends: several types do not arrive in order. @see https://github.com/w3c/performance-timeline/issues/224 @type {(one: ObservedEntry, other: ObservedEntry) => number} */
+export const byEnd = (one, other) => end(one) - end(other);

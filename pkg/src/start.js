@@ -24,11 +24,14 @@ const FETCH_LATER_DELAY_MS = 250;
 /** The number of the last beacon of a view. */
 const MAX_SEQ = 31;
 
-/** @type {((route: string) => void) | undefined} */
+/** The part of an address that a route is about. @param {string} address */
+const pageOf = (address) => new URL(address).pathname;
+
+/** @type {((route: string, isSame?: boolean) => void) | undefined} */
 let declareView;
 
 /** Declares a view, for single-page applications. @type {typeof import("../types/index.js").view} */
-export const view = (route) => declareView?.(route);
+export const view = (route, isSame) => declareView?.(route, isSame);
 
 /**
  * @param {import("../types/index.js").StartOptions & { describe?: Describe }} options
@@ -69,13 +72,18 @@ export const start = (options) => {
   let waitingChars = 0;
 
   /** @type {import("./callback_observer.js").OnView} */
-  const startView = (nav, start, address = location.href) => {
-    if (current.nav) send();
+  const startView = (nav, start, address, isReported) => {
+    if (address) {
+      if (current.nav) send();
+      seq = 0;
+      sentValues = 0;
+      // A view that only the browser reports has the route of the last one if it is on the same page.
+      if (isReported && pageOf(address) !== pageOf(url)) route = undefined;
+      url = address;
+      current = { view: current.view + 1, route };
+    }
+    current.nav = nav;
     viewStart = start;
-    seq = 0;
-    sentValues = 0;
-    url = address;
-    current = { view: current.view + 1, route, nav };
   };
 
   const isForbidden = () => document.prerendering || options.consent?.() === false;
@@ -188,10 +196,13 @@ export const start = (options) => {
   };
 
   const measurement = measure(arm, options, startView, send);
-  startView(navigationType(), 0);
-  declareView = (next) => {
+  startView(navigationType(), 0, location.href);
+  declareView = (next, isSame) => {
+    if (measurement.declareView(isSame)) {
+      current.route = next;
+      url = location.href;
+    }
     route = next;
-    measurement.declareView();
   };
 
   return () => {

@@ -13,7 +13,15 @@ import type {
 } from "./index.js";
 
 export type * from "./index.js";
-export { view } from "./index.js";
+export {
+  CLSThresholds,
+  FCPThresholds,
+  FIDThresholds,
+  INPThresholds,
+  LCPThresholds,
+  TTFBThresholds,
+  view,
+} from "./index.js";
 
 /** The load state of the document. */
 export type LoadState = "loading" | "dom-interactive" | "dom-content-loaded" | "complete";
@@ -89,6 +97,13 @@ export interface LongAnimationFrame extends PerformanceEntry {
   readonly scripts: LongScript[];
 }
 
+/** The script that delayed an interaction most. */
+export interface INPLongestScriptSummary {
+  entry: LongScript;
+  subpart: "input-delay" | "processing-duration" | "presentation-delay";
+  intersectingDuration: number;
+}
+
 /** The attribution of INP: the three subparts add up to the value. */
 export interface INPAttribution {
   interactionTarget?: string;
@@ -101,11 +116,7 @@ export interface INPAttribution {
   presentationDelay: number;
   loadState: LoadState;
   longAnimationFrameEntries: LongAnimationFrame[];
-  longestScript?: {
-    entry: LongScript;
-    subpart: "input-delay" | "processing-duration" | "presentation-delay";
-    intersectingDuration: number;
-  };
+  longestScript?: INPLongestScriptSummary;
   totalScriptDuration?: number;
   totalStyleAndLayoutDuration?: number;
   totalPaintDuration?: number;
@@ -123,30 +134,64 @@ export interface TTFBAttribution {
 }
 
 /** Reports CLS with attribution. */
+/** Options of LCP. */
+export interface LCPAttributionReportOpts extends AttributionReportOpts {}
+/** Options of INP. */
+export interface INPAttributionReportOpts extends AttributionReportOpts {}
+
+/** A report of CLS with attribution. */
+export interface CLSMetricWithAttribution extends CLSMetric {
+  attribution: CLSAttribution;
+}
+/** A report of FCP with attribution. */
+export interface FCPMetricWithAttribution extends FCPMetric {
+  attribution: FCPAttribution;
+}
+/** A report of INP with attribution. */
+export interface INPMetricWithAttribution extends INPMetric {
+  attribution: INPAttribution;
+}
+/** A report of LCP with attribution. */
+export interface LCPMetricWithAttribution extends LCPMetric {
+  attribution: LCPAttribution;
+}
+/** A report of TTFB with attribution. */
+export interface TTFBMetricWithAttribution extends TTFBMetric {
+  attribution: TTFBAttribution;
+}
+
+/** A report of any metric with attribution, discriminated by `name`. */
+export type MetricWithAttribution =
+  | CLSMetricWithAttribution
+  | FCPMetricWithAttribution
+  | INPMetricWithAttribution
+  | LCPMetricWithAttribution
+  | TTFBMetricWithAttribution;
+
 export function onCLS(
-  callback: (metric: CLSMetric & { attribution: CLSAttribution }) => void,
+  callback: (metric: CLSMetricWithAttribution) => void,
   options?: AttributionReportOpts,
 ): Stop;
 /** Reports FCP with attribution. */
 export function onFCP(
-  callback: (metric: FCPMetric & { attribution: FCPAttribution }) => void,
+  callback: (metric: FCPMetricWithAttribution) => void,
   options?: AttributionReportOpts,
 ): Stop;
 /** Reports FID, without attribution. Legacy. */
 export function onFID(callback: (metric: FIDMetric) => void, options?: ReportOpts): Stop;
 /** Reports INP with attribution. */
 export function onINP(
-  callback: (metric: INPMetric & { attribution: INPAttribution }) => void,
+  callback: (metric: INPMetricWithAttribution) => void,
   options?: AttributionReportOpts,
 ): Stop;
 /** Reports LCP with attribution. */
 export function onLCP(
-  callback: (metric: LCPMetric & { attribution: LCPAttribution }) => void,
+  callback: (metric: LCPMetricWithAttribution) => void,
   options?: AttributionReportOpts,
 ): Stop;
 /** Reports TTFB with attribution. */
 export function onTTFB(
-  callback: (metric: TTFBMetric & { attribution: TTFBAttribution }) => void,
+  callback: (metric: TTFBMetricWithAttribution) => void,
   options?: AttributionReportOpts,
 ): Stop;
 

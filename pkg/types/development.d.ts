@@ -1,4 +1,4 @@
-import type { Metric, Stop } from "./index.js";
+import type { MetricName, Stop } from "./index.js";
 
 /** Options of the development tools. */
 export interface DevelopmentOptions {
@@ -6,7 +6,7 @@ export interface DevelopmentOptions {
    * The limits of this page, or the URL of the Worker's `/api/budgets/limits`. Default: that path on the
    * page's own origin. Without limits, the published thresholds are shown.
    */
-  limits?: Partial<Record<Metric["name"], { max: number }>> | string | URL;
+  limits?: Partial<Record<MetricName, { max: number }>> | string | URL;
 }
 
 /**

@@ -1,7 +1,29 @@
+export type {
+  AttributionReportOpts,
+  CLSAttribution,
+  CLSMetricWithAttribution,
+  FCPAttribution,
+  FCPMetricWithAttribution,
+  INPAttribution,
+  INPAttributionReportOpts,
+  INPLongestScriptSummary,
+  INPMetricWithAttribution,
+  LCPAttribution,
+  LCPAttributionReportOpts,
+  LCPMetricWithAttribution,
+  LoadState,
+  MetricWithAttribution,
+  TTFBAttribution,
+  TTFBMetricWithAttribution,
+} from "./attribution.js";
+
+/** The names of the metrics. `FID` is legacy: retired as a Core Web Vital in 2024. */
+export type MetricName = "CLS" | "FCP" | "FID" | "INP" | "LCP" | "TTFB";
+
 /** The fields that every report has, named as in the npm package `web-vitals`. */
 export interface Metric {
-  /** The metric's name. `FID` is legacy: retired as a Core Web Vital in 2024. */
-  name: "CLS" | "FCP" | "FID" | "INP" | "LCP" | "TTFB";
+  /** The metric's name. */
+  name: Exclude<MetricName, "FID">;
   /** The exact value: milliseconds, but for CLS, which has no unit. */
   value: number;
   /** The rating by the published thresholds. */
@@ -48,7 +70,7 @@ export interface FCPMetric extends Metric {
 }
 
 /** First Input Delay: legacy. */
-export interface FIDMetric extends Metric {
+export interface FIDMetric extends Omit<Metric, "name"> {
   name: "FID";
   entries: PerformanceEventTiming[];
 }
@@ -71,6 +93,24 @@ export interface TTFBMetric extends Metric {
   entries: PerformanceNavigationTiming[];
 }
 
+/** A metric of any name, discriminated by it. */
+export type MetricType = CLSMetric | FCPMetric | INPMetric | LCPMetric | TTFBMetric;
+
+/** The largest good value of a metric, and the largest that is not poor. */
+export type MetricRatingThresholds = [good: number, needsImprovement: number];
+
+export const CLSThresholds: MetricRatingThresholds;
+export const FCPThresholds: MetricRatingThresholds;
+export const FIDThresholds: MetricRatingThresholds;
+export const INPThresholds: MetricRatingThresholds;
+export const LCPThresholds: MetricRatingThresholds;
+export const TTFBThresholds: MetricRatingThresholds;
+
+/** @deprecated Use the type of the metric's own callback. */
+export interface ReportCallback {
+  (metric: MetricType): void;
+}
+
 /** Options of every metric. */
 export interface ReportOpts {
   /** Report every change, not only values that are likely final. */
@@ -83,8 +123,16 @@ export interface ReportOpts {
    * The limits of this page, as returned by the Worker's `GET /api/budgets/limits?path=…`. Each report then
    * has `budget` and `withinBudget`. Limits are read at each report, so you may fill them in later.
    */
-  limits?: Partial<Record<Metric["name"], { max: number }>>;
+  limits?: Partial<Record<MetricName, { max: number }>>;
+  /**
+   * Called once if nothing can be measured: the content security policy lacks `'wasm-unsafe-eval'` (`csp`), or the
+   * browser has no WebAssembly (`unsupported`). The console says so too.
+   */
+  onRefused?: (reason: "csp" | "unsupported") => void;
 }
+
+/** Options of INP. */
+export interface INPReportOpts extends ReportOpts {}
 
 /** Ends the measurement and removes its listeners and observers. */
 export type Stop = () => void;
@@ -128,7 +176,7 @@ export interface StartOptions {
    * beacon is sent instead; return `null` or `undefined` to drop it.
    */
   beforeSend?: (beacon: Beacon) => Beacon | null | undefined;
-  /** Count soft navigations as views, where the browser reports them. */
+  /** Count soft navigations as views, where the browser reports them. Default: true. */
   reportSoftNavs?: boolean;
   /** The shortest event that counts for INP, in milliseconds. Default: 40. */
   durationThreshold?: number;
@@ -146,7 +194,7 @@ export interface Beacon {
   view: number;
   /** The number of the beacon within the view. A later beacon carries the whole view and replaces earlier ones. */
   seq: number;
-  /** The navigation type of the view. */
+  /** The navigation type of the view: `view` if only the application has declared it. */
   nav: Metric["navigationType"] | "view";
   /** The path, without query and fragment. */
   path: string;
@@ -155,7 +203,7 @@ export interface Beacon {
   /** The age of the view in milliseconds. */
   age: number;
   /** The values that are known. */
-  m: Partial<Record<Metric["name"], number>>;
+  m: Partial<Record<MetricName, number>>;
   /** The release. */
   release?: string;
   /** The number of visits that this one represents. */
@@ -173,7 +221,7 @@ export interface Beacon {
   /** The reason for missing values. */
   lost?: "hidden" | "csp" | "unsupported" | "trap";
   /** The attribution of the values, with `edge-vitals/attribution`. */
-  a?: Partial<Record<Metric["name"], Record<string, string | number>>>;
+  a?: Partial<Record<MetricName, Record<string, string | number>>>;
 }
 
 /**
@@ -184,10 +232,12 @@ export interface Beacon {
 export function start(options: StartOptions): Stop;
 
 /**
- * Declares a view, for single-page applications. The previous view is sent, and CLS and INP begin anew.
- * Declared views have no paints of their own, and are never mixed with page loads.
+ * Declares a view, for single-page applications: call it when the view has been rendered. The previous view is
+ * sent, and every metric begins anew. Where the browser reports the same navigation, both are one view with the
+ * paints of the browser and the navigation type `soft-navigation`; otherwise the view has no paints, and the
+ * type `view`. With `isSame`, the current view is only named: after a redirect, or when its route is known late.
  */
-export function view(route: string): void;
+export function view(route: string, isSame?: boolean): void;
 
 /** A layout shift entry. */
 export interface LayoutShift extends PerformanceEntry {

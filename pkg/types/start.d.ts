@@ -1,2 +1,2 @@
-// The smallest build: beacons only, without callbacks and without soft navigations.
+// The smallest build: beacons only, without callbacks.
 export { type Beacon, start, type StartOptions, type Stop, view } from "./index.js";

@@ -201,6 +201,27 @@ describe("the client", () => {
     assert.deepEqual(Object.keys(beacons[1].m).filter((name) => !(name in beacons[0].m)), ["INP"], "the first input after the page was hidden counts only for INP");
   });
 
+  test("a beacon has every value, however many events wait", async () => {
+    const { page } = await visit(`
+      globalThis.sent = [];
+      delete globalThis.fetchLater;
+      client.start({ endpoint: "/vitals", site: "portal", beforeSend: (beacon) => (sent.push(beacon), beacon) });
+    `, "/", "/start.js");
+    const sent = await page.evaluate(async () => {
+      dispatchEvent(new PageTransitionEvent("pageshow", { persisted: true }));
+      await new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(() => requestAnimationFrame(resolve))));
+      for (let count = 1; count <= 110; count += 1) {
+        // After a restore, each of these is an event for the client.
+        for (let index = 0; index < count; index += 1) document.body.dispatchEvent(new MouseEvent("mousedown", { bubbles: true, cancelable: true }));
+        dispatchEvent(new PageTransitionEvent("pagehide"));
+      }
+      return /** @type {any} */ (globalThis).sent;
+    });
+    const restored = sent.filter((/** @type {any} */ { view }) => view === 1);
+    assert.deepEqual([...new Set(restored.map((/** @type {any} */ { m }) => Object.keys(m).join(" ")))], ["FCP LCP FID TTFB"]);
+    await page.close();
+  });
+
   test("a soft navigation is a view of its own", async () => {
     const { page } = await visit(`client.start({ endpoint: "/vitals", site: "portal", reportSoftNavs: true });`);
     await page.evaluate(() => {
@@ -335,6 +356,51 @@ describe("the client", () => {
       assert.deepEqual(errors, []);
     });
   }
+
+  test("callbacks are told that the policy refuses, and the console says so once", async () => {
+    policy = "default-src 'self'; script-src 'self' 'nonce-run'";
+    const page = await browser.newPage();
+    /** @type {string[]} */
+    const warnings = [];
+    page.on("console", (message) => message.type() === "warning" && warnings.push(message.text()));
+    await page.goto(origin);
+    await page.evaluate(() => {
+      const script = document.createElement("script");
+      script.type = "module";
+      script.nonce = "run";
+      script.textContent = `
+        import { onCLS, onLCP } from "/index.js";
+        globalThis.reasons = [];
+        const onRefused = (reason) => reasons.push(reason);
+        for (const on of [onCLS, onLCP]) on(() => {}, { onRefused });
+        globalThis.done = true;
+      `;
+      document.head.append(script);
+    });
+    await page.waitForFunction(() => /** @type {any} */ (globalThis).done);
+    assert.deepEqual(await page.evaluate(() => /** @type {any} */ (globalThis).reasons), ["csp"]);
+    assert.equal(warnings.filter((text) => text.includes("'wasm-unsafe-eval'")).length, 1, warnings.join("\n"));
+    await page.close();
+  });
+
+  test("a subscription beyond the limit is an error on the console", async () => {
+    const page = await browser.newPage();
+    /** @type {string[]} */
+    const errors = [];
+    page.on("console", (message) => message.type() === "error" && errors.push(message.text()));
+    await page.goto(origin);
+    const reported = await page.evaluate(async () => {
+      const { onFCP } = await import(/** @type {any} */ ("/index.js"));
+      let reported = 0;
+      for (let count = 0; count < 70; count += 1) onFCP(() => (reported += 1));
+      // Every observer has been called by then: it is the last.
+      await new Promise((resolve) => new PerformanceObserver(() => requestIdleCallback(resolve)).observe({ type: "paint", buffered: true }));
+      return reported;
+    });
+    assert.equal(reported, 64);
+    assert.deepEqual(errors.filter((text) => text.includes("more than 64 live subscriptions")).length, 6);
+    await page.close();
+  });
 
   test("without WebAssembly the client is silent, and the view counts as lost", async () => {
     const page = await browser.newPage();

@@ -31,8 +31,11 @@ describe("the guides", () => {
 
   test("a snippet that names a file is what is built and visited", async () => {
     const named = (await snippets("docs/nextjs.md")).filter(({ file }) => file);
-    assert.deepEqual(named.map(({ file }) => file), ["app/layout.jsx", "pages/_app.jsx", "app/backend/vitals/route.js"]);
-    for (const { file, code } of named) assert.equal(code, await readFile(join(import.meta.dirname, "projects/next", file ?? ""), "utf8"), file);
+    assert.deepEqual(named.map(({ file }) => file), ["instrumentation-client.js", "app/layout.jsx", "pages/_app.jsx", "app/backend/vitals/route.js"]);
+    for (const { file, code } of named) {
+      const project = file === "instrumentation-client.js" ? "next-early" : "next";
+      assert.equal(code, await readFile(join(import.meta.dirname, "projects", project, file ?? ""), "utf8"), file);
+    }
   });
 
   test("every other snippet compiles against the installed package", async () => {

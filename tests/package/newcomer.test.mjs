@@ -32,7 +32,7 @@ test("the steps lead to a Worker on this machine, a beacon of a page that it tak
   assert.equal(made.code, 0, made.err);
   // The next steps that init prints are those of the guide.
   assert.equal(tool, "npm install --save-dev wrangler");
-  assert.ok(made.out.includes(serve) && made.out.includes('<Vitals site="portal"'), made.out);
+  assert.ok(made.out.includes(serve) && made.out.includes("<VitalsRoute />") && made.out.includes('register({ site: "portal"'), made.out);
 
   const port = await free();
   const origin = await served([...serve.split(" ").slice(1), "--ip", "127.0.0.1", "--port", String(port), "--show-interactive-dev-session=false"]);

@@ -42,8 +42,8 @@ describe("the packed package", () => {
   });
 
   test("each entry's types are found by Node's and by the bundlers' rules", async () => {
-    // `.wasm` has no types, and CommonJS reaches ESM by `import()` only.
-    await run(["attw", tarball(), "--profile", "esm-only", "--exclude-entrypoints", "client.wasm", "--no-emoji"], ROOM);
+    // The module and the classic script have no types, and CommonJS reaches ESM by `import()` only.
+    await run(["attw", tarball(), "--profile", "esm-only", "--exclude-entrypoints", "client.wasm", "iife.js", "--no-emoji"], ROOM);
   });
 
   for (const project of PROJECTS) {
@@ -73,6 +73,31 @@ describe("the packed package", () => {
       }
     });
   }
+
+  test("a visit that is closed before hydration is counted, in both routers", { timeout: 180_000 }, async () => {
+    const [project] = PROJECTS;
+    await build(project);
+    const site = await serve(project, worker.origin);
+    try {
+      for (const path of ["/", "/legacy"]) {
+        const context = await browser.newContext(DEVICES.desktop);
+        const page = await context.newPage();
+        // React's scheduler posts itself messages; without them nothing is hydrated.
+        await page.addInitScript(() => {
+          MessagePort.prototype.postMessage = () => {};
+        });
+        await page.goto(site.origin + path, { waitUntil: "load" });
+        const isHydrated = await page.evaluate(() => Object.keys(document.querySelector("h1") ?? {}).some((key) => key.startsWith("__react")));
+        await page.goto("about:blank");
+        assert.equal(isHydrated, false);
+        await site.hears((beacons) => beacons.some((beacon) => beacon.path === path && beacon.nav === "navigate" && beacon.m.FCP > 0 && beacon.route === undefined));
+        await context.close();
+      }
+      assert.equal(site.heard.length, 2, JSON.stringify(site.heard));
+    } finally {
+      await site.close();
+    }
+  });
 
   test("a document pushed to a Next.js route is verified and stored once", { timeout: 180_000 }, async () => {
     const [project] = PROJECTS;
@@ -192,10 +217,11 @@ describe("the packed package", () => {
   });
 
   test("each entry can be imported on a server, and does nothing there", async () => {
-    const entries = ["edge-vitals/development", "edge-vitals", "edge-vitals/start", "edge-vitals/separate", "edge-vitals/attribution", "edge-vitals/react", "edge-vitals/next", "edge-vitals/next/attribution", "edge-vitals/cache", "edge-vitals/backend"];
+    const entries = ["edge-vitals/development", "edge-vitals", "edge-vitals/start", "edge-vitals/separate", "edge-vitals/attribution", "edge-vitals/react", "edge-vitals/next", "edge-vitals/next/attribution", "edge-vitals/next/client", "edge-vitals/next/route", "edge-vitals/cache", "edge-vitals/backend"];
     const script = `
       const all = await Promise.all(${JSON.stringify(entries)}.map((entry) => import(entry)));
-      for (const { start, view, onLCP, overlay, table } of all) {
+      for (const { start, view, onLCP, overlay, table, register } of all) {
+        register?.({ site: "portal" });
         overlay?.()();
         table?.()();
         start?.({ endpoint: "/v1/vitals", site: "portal" })();
@@ -275,10 +301,11 @@ describe("the packed package", () => {
       await (await fetched).finished();
       // The client has started.
       await page.evaluate(() => new Promise((resolve) => requestIdleCallback(resolve)));
-      for (const link of links) {
+      for (const [index, link] of links.entries()) {
         const [words, heading] = link.split(" → ");
         await page.getByRole("link", { name: words, exact: true }).click();
         await page.getByRole("heading", { name: heading }).waitFor();
+        await page.evaluate(softNavigations, index + 1);
       }
       await page.goto("about:blank");
       assert.deepEqual(errors, []);
@@ -287,6 +314,13 @@ describe("the packed package", () => {
     }
   }
 });
+
+/** Resolves when the browser has reported that many soft navigations. @param {number} count */
+const softNavigations = (count) =>
+  new Promise((resolve) => {
+    let reported = 0;
+    new PerformanceObserver((list) => (reported += list.getEntries().length) >= count && resolve(undefined)).observe({ type: "soft-navigation", buffered: true });
+  });
 
 /** What only the developer's view says. */
 const DEVELOPMENT_TOOLS = /Web vitals of this page|console\.table|api\/budgets\/limits/;
@@ -303,7 +337,7 @@ const VISIT = [
     clicks: ["Product → Product 42"],
     expect: [
       { nav: "navigate", route: "/", path: "/" },
-      { nav: "view", route: "/product/:id", path: "/product/42" },
+      { nav: "soft-navigation", route: "/product/:id", path: "/product/42" },
     ],
   },
 ];
@@ -315,8 +349,8 @@ const nextVisits = (project) => [
     clicks: ["Product → Product 42", "Another → Product product"],
     expect: [
       { nav: "navigate", route: "/", path: "/" },
-      { nav: "view", route: "/product/:id", path: "/product/42" },
-      { nav: "view", route: "/product/:id", path: "/product/product" },
+      { nav: "soft-navigation", route: "/product/:id", path: "/product/42" },
+      { nav: "soft-navigation", route: "/product/:id", path: "/product/product" },
     ],
   },
   { path: "/docs/start/here", clicks: [], expect: [{ nav: "navigate", route: "/docs/:path*", path: "/docs/start/here" }] },
@@ -329,7 +363,7 @@ const nextVisits = (project) => [
           clicks: ["News → Entry news"],
           expect: [
             { nav: "navigate", route: "/legacy", path: "/legacy" },
-            { nav: "view", route: "/legacy/:slug", path: "/legacy/news" },
+            { nav: "soft-navigation", route: "/legacy/:slug", path: "/legacy/news" },
           ],
         },
       ]),

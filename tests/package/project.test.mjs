@@ -131,4 +131,4 @@ function nodes() {
   return [process.execPath, ...(own ? [own] : [])];
 }
 
-const FILES = ["wrangler.toml", "lighthouse/budgets.json", "lighthouse/lighthouserc.cjs", ".github/workflows/vitals.yml"];
+const FILES = ["wrangler.toml", "lighthouse/budgets.json", "lighthouse/lighthouserc.cjs", "instrumentation-client.js", ".github/workflows/vitals.yml"];

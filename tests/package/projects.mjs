@@ -31,10 +31,10 @@ const TARBALL = "edge-vitals.tgz";
 export const PROJECTS = [
   {
     name: "next-turbopack",
-    layers: ["next"],
+    layers: ["next", "next-early"],
     build: ["next", "build"],
     output: ".next/static",
-    // Next.js keeps the modules of its two routers apart.
+    // One in the first chunks of each router. A page load is of one router.
     copies: 2,
     isServed: true,
   },
@@ -43,6 +43,7 @@ export const PROJECTS = [
     layers: ["next", "next-reasons"],
     build: ["next", "build", "--webpack"],
     output: ".next/static",
+    // Next.js keeps the modules of its two routers apart.
     copies: 2,
     isServed: true,
   },

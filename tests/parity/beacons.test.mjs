@@ -1,12 +1,14 @@
 //! The beacons of the smallest build, compared with web-vitals: the last beacon of each view carries the last
-//! value that web-vitals reported of each metric, and no other.
+//! value that web-vitals reported of each metric, and no other. Soft navigations are compared with both builds,
+//! and each is one view, however it was declared.
 
 import assert from 'node:assert/strict';
 import {after, before, describe, test} from 'node:test';
 import {fileURLToPath} from 'node:url';
 import {Browser} from './browser.mjs';
-import {reported} from './compare.mjs';
+import {reported, toWire, viewsOf} from './compare.mjs';
 import {scenarios} from './scenarios.mjs';
+import {softNavigations} from './soft_navigations.mjs';
 import {Site} from './site.mjs';
 import {record} from './visit.mjs';
 
@@ -37,9 +39,38 @@ describe('the beacons of the smallest build equal the reports of web-vitals', ()
   }
 });
 
-/** The values of the last beacon of each view. @param {any[]} records */
+for (const build of ['start', 'index']) {
+  describe(`the views of soft navigations in ${build}.js are those of web-vitals`, () => {
+    /** @type {Browser} */
+    let browser;
+    before(async () => void (browser = await Browser.launch()));
+    after(() => browser.close());
+
+    for (const scenario of softNavigations.filter(({name}) => name.includes(process.env.ONLY ?? ''))) {
+      test(scenario.name, {timeout: 20_000}, async () => {
+        const site = await Site.open(fileURLToPath(new URL('../../pkg/dist/start.js', import.meta.url)));
+        try {
+          const records = await record(browser, site, scenario, `/candidates/start.js?build=${build}&soft`);
+          assert.ok(scenario.shows(reported(records), records), 'the visit did not go as the scenario claims');
+          /** @type {any[]} */
+          const views = Object.values(sent(records));
+          const expected = viewsOf(reported(records));
+          for (const metric of scenario.without ?? []) for (const [view] of [views, expected]) delete view[metric];
+          // The last version of web-vitals with FID did not support soft navigations.
+          assert.deepEqual(views.filter(({nav}) => nav !== 'view').map(({FID, ...view}) => view), expected);
+          const {alone = 0} = scenario;
+          assert.equal(views.filter(({nav}) => nav === 'view').length, typeof alone === 'number' ? alone : alone(reported(records)), 'declared views that the browser did not report');
+        } finally {
+          site.close();
+        }
+      });
+    }
+  });
+}
+
+/** The values of the last beacon of each view. @param {any[]} records @returns {Record<string, {nav: string}>} */
 function sent(records) {
-  /** @type {Record<string, object>} */
+  /** @type {Record<string, {nav: string}>} */
   const views = {};
   for (const {name, page, beacon} of records) if (name === 'beacon') views[`${page} ${beacon.view}`] = {nav: beacon.nav, ...beacon.m};
   return views;
@@ -57,7 +88,7 @@ function expected(records) {
     if (name === 'pageshow' && persisted) restores[page] = (restores[page] ?? 0) + 1;
     if (kind !== 'report' || library !== 'reference') continue;
     const view = (views[`${page} ${restores[page] ?? 0}`] ??= {nav: metric.navigationType});
-    view[metric.name] = Math.max(0, Math.ceil(metric.value * (metric.name === 'CLS' ? 10_000 : 1) - 1e-6));
+    view[metric.name] = toWire(metric);
   }
   return views;
 }

@@ -39,6 +39,32 @@ export function reported(records) {
   return records.filter(({kind, library}) => kind === 'report' && library === 'reference').map(({metric, entries}) => ({...metric, entries}));
 }
 
+/**
+ * The views of web-vitals' reports by their starts, as beacons carry them. FID is left out: the last version with
+ * it did not support soft navigations.
+ * @param {ReturnType<typeof reported>} reports @returns {Record<string, unknown>[]}
+ */
+export function viewsOf(reports) {
+  const byStart = Map.groupBy(reports.filter(({name}) => name !== 'FID'), ({navigationStartTime}) => navigationStartTime);
+  const views = [...byStart].sort(([one], [other]) => one - other).map(([, view]) => view);
+  return views.map((view, index) => {
+    const own = view.filter((report) => !isEarlier(report));
+    const later = (views[index + 1] ?? []).filter(isEarlier);
+    return {nav: view[0].navigationType, ...Object.fromEntries([...own, ...later].map((report) => [report.name, toWire(report)]))};
+  });
+}
+
+/**
+ * web-vitals sorts entries by their ends, and so counts a click for the view to which it led if its duration, which is
+ * rounded to 8 ms, seems to end after the first paint.
+ * @param {any} report
+ */
+const isEarlier = ({name, navigationStartTime, entries}) =>
+  name === 'INP' && navigationStartTime > 0 && entries.length > 0 && entries.every((/** @type {any} */ {startTime}) => startTime <= navigationStartTime);
+
+/** A value as a beacon carries it. @param {{name: string, value: number}} report */
+export const toWire = ({name, value}) => Math.max(0, Math.ceil(value * (name === 'CLS' ? 10_000 : 1) - 1e-6));
+
 /** @param {any[]} records @param {string} library */
 function reports(records, library) {
   let moment = 'the start';

@@ -10,7 +10,7 @@ const device = /Mobi/.test(navigator.userAgent) ? "phone" : "desktop";
 const answer = await fetch(`/api/budgets/limits?path=${encodeURIComponent(route ?? location.pathname)}&device=${device}`);
 const { limits } = answer.ok ? await answer.json() : { limits: {} };
 
-/** @param {import("/v1/client.js").Metric} metric */
+/** @param {import("/v1/client.js").MetricType | import("/v1/client.js").FIDMetric} metric */
 function show({ name, value, rating, budget: max, withinBudget }) {
   const row = table.querySelector(`[data-metric=${name}]`);
   if (!row) return;

@@ -22,6 +22,7 @@ pub(crate) fn build(root: &Path) -> Result<()> {
         "crates/vitals/src",
         "crates/wire/src",
         "pkg/src",
+        "pkg/frontend/thresholds.js",
         "xtask/src/client.rs",
     ];
     let artifact = Artifact {
@@ -51,7 +52,8 @@ fn build_entries(root: &Path) -> Result<()> {
     {
         bundle(root, &Entry { source, output, module: "wasm_inlined", observer })?;
     }
-    bundle(root, &Entry { source: "index", output: "separate", module: "wasm_fetched", observer })
+    bundle(root, &Entry { source: "index", output: "separate", module: "wasm_fetched", observer })?;
+    bundle_script(root, observer)
 }
 
 /// An entry point of the client.
@@ -113,28 +115,43 @@ fn optimize(root: &Path, bound: &Path) -> Result<Vec<u8>> {
     fs::read(&small).with_context(|| format!("cannot read {}", small.display()))
 }
 
-fn bundle(root: &Path, Entry { source, output, module, observer }: &Entry) -> Result<()> {
+fn bundle(root: &Path, entry: &Entry) -> Result<()> {
     let bundled = root.join("target/pkg/bundled.js");
+    process::capture(bundler(root, entry, &bundled).args(["--format=esm", "--charset=utf8"]))?;
+    minify(root, &bundled, &root.join(format!("pkg/dist/{}.js", entry.output)))
+}
+
+/// The main entry as a classic script with the global `edgeVitals`. It is ASCII, since such a script may be served in
+/// any encoding, or encoded anew by a tool.
+fn bundle_script(root: &Path, observer: &'static str) -> Result<()> {
+    let entry = Entry { source: "index", output: "iife", module: "wasm_inlined", observer };
+    let script = root.join("pkg/dist/iife.js");
+    process::capture(bundler(root, &entry, &script).args([
+        "--format=iife",
+        "--global-name=edgeVitals",
+        "--charset=ascii",
+    ]))
+    .map(drop)
+}
+
+fn bundler(root: &Path, Entry { source, module, observer, .. }: &Entry, output: &Path) -> Command {
     let mut esbuild = tools::npm(root, "esbuild");
     esbuild
         .arg(format!("pkg/src/{source}.js"))
         .args([
             "--bundle",
             "--minify",
-            "--format=esm",
             "--target=es2022",
             // Names that only our own files use.
             "--mangle-props=^(lists|targets|navigation|instances|readValue|readWireValue|declareView|onEntry|describe|attribute|stop)$",
-            "--charset=utf8",
             "--log-level=warning",
         ])
         .arg(format!("--define:FULL={}", *observer == "callback_observer"))
         .arg(format!("--alias:#bytes={}", root.join("target/pkg/bytes.js").display()))
         .arg(format!("--alias:#observer={}", root.join(format!("pkg/src/{observer}.js")).display()))
         .arg(format!("--alias:#module={}", root.join(format!("pkg/src/{module}.js")).display()))
-        .arg(format!("--outfile={}", bundled.display()));
-    process::capture(&mut esbuild)?;
-    minify(root, &bundled, &root.join(format!("pkg/dist/{output}.js")))
+        .arg(format!("--outfile={}", output.display()));
+    esbuild
 }
 
 /// Minifies a bundle with terser, which makes it 3 to 4 % smaller than esbuild does.

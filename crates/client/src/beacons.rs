@@ -2,7 +2,7 @@
 //! not at the time of those events: JavaScript queues them until a beacon is due.
 
 use vitals::opcode::BeaconCall;
-use vitals::{BeaconTracker, Interaction, LayoutShift, PageEvent};
+use vitals::{BeaconTracker, Interaction, LayoutShift, PageEvent, SoftNavigation, ViewState};
 use wasm_bindgen::prelude::wasm_bindgen;
 use wire::Metric;
 
@@ -42,8 +42,30 @@ fn dispatch(tracker: &mut BeaconTracker, opcode: u32, browser_count: f64, operan
         BeaconCall::ObservationStarted { first_hidden, activation_start, duration_threshold } => {
             PageEvent::ObservationStarted { first_hidden, activation_start, duration_threshold }
         }
-        BeaconCall::ViewStarted { first_hidden } => PageEvent::ViewStarted { first_hidden },
+        BeaconCall::ViewStarted { start, state } => {
+            PageEvent::ViewStarted { start, state: ViewState::from_code(state as u32) }
+        }
         BeaconCall::RestorePaint { duration } => PageEvent::RestorePaint(duration),
+        BeaconCall::InteractionPaintEntry { start_time, duration, interaction_id, .. } => {
+            PageEvent::InteractionPaint { duration, at: start_time + duration, interaction: interaction_id }
+        }
+        BeaconCall::SoftNavigationEntry {
+            start_time,
+            duration,
+            interaction_id,
+            detail,
+            had_recent_input,
+        } => {
+            let meaning = tracker.view.report(start_time, detail > 0.0, had_recent_input > 0.0);
+            if meaning == SoftNavigation::Current {
+                let event = PageEvent::NavigationReported { duration, interaction: interaction_id };
+                tracker.handle(event, count);
+            }
+            return meaning.code().map(f64::from);
+        }
+        BeaconCall::DeclareView { is_current } => {
+            return tracker.view.declare(is_current > 0.0, count).then_some(1.0);
+        }
         BeaconCall::MetricSupported { metric } => {
             PageEvent::MetricSupported(Metric::from_index(metric as usize)?)
         }

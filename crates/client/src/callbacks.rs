@@ -1,7 +1,7 @@
 //! The shell for pages with callbacks. Every call is answered at once.
 
 use vitals::opcode::CallbackCall;
-use vitals::{CallbackTracker, EntryGrouping, Interaction, LayoutShift, ReportTrigger};
+use vitals::{CallbackTracker, EntryGrouping, Interaction, LayoutShift, ReportTrigger, ViewState};
 use wasm_bindgen::prelude::wasm_bindgen;
 use wire::Metric;
 
@@ -23,7 +23,7 @@ fn dispatch(
     browser_count: f64,
     operands: [f64; 3],
 ) -> Option<f64> {
-    let CallbackTracker { history, subscriptions } = tracker;
+    let CallbackTracker { view, history, subscriptions } = tracker;
     let subscription = subscriptions.get_mut(slot)?;
     let count = history.interaction_count(browser_count);
     match CallbackCall::decode(opcode, operands)? {
@@ -55,6 +55,16 @@ fn dispatch(
         CallbackCall::ReadValue {} => Some(subscription.value()),
         CallbackCall::ReadRating {} => Some(f64::from(subscription.rating() as u8)),
         CallbackCall::ReadWireValue {} => subscription.wire_value().map(f64::from),
+        CallbackCall::BeginBeaconView { start, state } => {
+            view.begin(start, ViewState::from_code(state as u32), count);
+            None
+        }
+        CallbackCall::DeclareBeaconView { is_current } => {
+            view.declare(is_current > 0.0, count).then_some(1.0)
+        }
+        CallbackCall::ReportBeaconNavigation { start, is_current, is_pending } => {
+            view.report(start, is_current > 0.0, is_pending > 0.0).code().map(f64::from)
+        }
     }
 }
 

@@ -92,8 +92,9 @@ pub fn fold(
         }
         let granularity =
             window.map(|window| guard.granularity_for(window, &view.record.labels, &cells, &top_routes));
+        let labels = &view.record.labels;
         let folded = FoldedView {
-            limits: limits(&view.record.labels),
+            limits: if labels.navigation.is_hard() { limits(labels) } else { MetricLimits::default() },
             sent: view.seq.saturating_add(1),
             received: u16::try_from(view.received_bits.count_ones()).unwrap_or(u16::MAX),
             granularity: granularity.unwrap_or_default(),

@@ -17,6 +17,7 @@ use ledger::{
     SeriesQuery, ViewRecord,
 };
 use proptest::prelude::*;
+use wire::beacon::Navigation;
 use wire::{Beacon, LimitCounts, Metric, OTHER_LABEL, Window, WindowSpan};
 
 use self::test_shard::{
@@ -342,4 +343,20 @@ fn a_flood_of_random_routes_neither_hides_visited_routes_nor_grows_storage() {
     let others =
         shard.cells.iter().filter(|(key, _)| key.labels.route == OTHER_LABEL).map(|(_, cell)| cell.views);
     assert!(others.sum::<u64>() > 1000, "most of the flood is counted as other");
+}
+
+#[test]
+fn a_navigation_within_a_document_is_counted_and_judged_by_no_budget() {
+    let mut shard = TestShard::with_limits(CardinalityLimits::default());
+    for (view, &navigation) in (0..).zip(Navigation::ALL) {
+        let mut record = view_record(900, None, 0, 0, 1);
+        record.labels.navigation = navigation;
+        shard.receive(&SentBeacon { view, seq: 0, record });
+    }
+    shard.fold(2000);
+    let cell = shard.total();
+    assert_eq!(cell.views, Navigation::ALL.len() as u64);
+    let hard = Navigation::ALL.iter().filter(|navigation| navigation.is_hard()).count() as u64;
+    assert_eq!(cell.limit_counts(Metric::Lcp, 2000), LimitCounts { n: hard, k: hard });
+    assert_eq!(hard, 6);
 }

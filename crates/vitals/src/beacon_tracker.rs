@@ -5,6 +5,7 @@
 use wire::Metric;
 
 use crate::cls::{LayoutShift, SessionWindow};
+use crate::current_view::{CurrentView, ViewState};
 use crate::inp::{Interaction, LongestInteractions};
 use crate::page_history::PageHistory;
 
@@ -45,11 +46,29 @@ pub enum PageEvent {
     BatchEnded,
     /// An input or a hiding of the page: no later paint is the largest.
     LcpFinalized,
-    /// A view began: restored from the back/forward cache and visible, or declared by the application
-    /// and without paints or a first byte of its own.
+    /// A view began. Until the browser reports its navigation, it has no paints and no first byte of its own,
+    /// unless it was restored.
     ViewStarted {
-        /// Infinity for a restored view, 0 for a declared one.
-        first_hidden: f64,
+        /// Start of the view.
+        start: f64,
+        /// The reports of its navigation that may still come.
+        state: ViewState,
+    },
+    /// The browser reported the navigation of the current view.
+    NavigationReported {
+        /// Time from its start to the first paint.
+        duration: f64,
+        /// The interaction that caused it.
+        interaction: f64,
+    },
+    /// The largest paint so far that an interaction caused.
+    InteractionPaint {
+        /// Time from the interaction to the paint.
+        duration: f64,
+        /// Time of the paint.
+        at: f64,
+        /// The interaction. The paint counts if it led to the view.
+        interaction: f64,
     },
     /// A restored page was painted again, this long after the restore.
     RestorePaint(f64),
@@ -70,6 +89,10 @@ pub struct BeaconTracker {
     session_window: SessionWindow,
     metrics: [MetricState; Metric::ALL.len()],
     interactions: LongestInteractions,
+    /// The interaction that led to the last soft navigation; 0 for none.
+    interaction: f64,
+    /// The current view, for joining what is reported of its navigation.
+    pub view: CurrentView,
 }
 
 /// The state of one metric.
@@ -103,6 +126,8 @@ impl BeaconTracker {
             session_window: SessionWindow::NONE,
             metrics: [MetricState { value: 0.0, status: MetricStatus::Unsupported }; Metric::ALL.len()],
             interactions: LongestInteractions::NONE,
+            interaction: 0.0,
+            view: CurrentView::PAGE_LOAD,
         }
     }
 
@@ -142,7 +167,10 @@ impl BeaconTracker {
             PageEvent::EventTiming { event, processing_start, is_first_input } => {
                 // Every id helps to estimate the count; only an event of sufficient duration is an interaction.
                 self.history.record_interaction_id(event.id);
-                if is_first_input || event.duration >= self.duration_threshold {
+                // An interaction that began before the view, such as the click that led to it, is not its own.
+                if event.at > self.view.start()
+                    && (is_first_input || event.duration >= self.duration_threshold)
+                {
                     self.interactions.add(event);
                 }
                 if !is_first_input {
@@ -169,10 +197,12 @@ impl BeaconTracker {
                 (Metric::Lcp, at - self.activation_start, at)
             }
             PageEvent::LcpFinalized => return self.metrics[LCP].finalize(),
-            PageEvent::ViewStarted { first_hidden } => {
+            PageEvent::ViewStarted { start, state } => {
+                self.view.begin(start, state, count);
                 self.interactions.begin(true, count);
                 self.session_window.score = 0.0;
-                self.history.first_hidden = first_hidden;
+                let has_paints = state == ViewState::Complete;
+                self.history.first_hidden = if has_paints { f64::INFINITY } else { 0.0 };
                 for metric_state in &mut self.metrics {
                     metric_state.value = -1.0;
                     if metric_state.status == MetricStatus::Final {
@@ -180,12 +210,25 @@ impl BeaconTracker {
                     }
                 }
                 let ttfb = &mut self.metrics[TTFB];
-                if ttfb.status != MetricStatus::Unsupported && first_hidden > 0.0 {
+                if ttfb.status != MetricStatus::Unsupported && has_paints {
                     ttfb.value = 0.0;
                 }
                 ttfb.status = MetricStatus::Final;
                 return;
             }
+            PageEvent::NavigationReported { duration, interaction } => {
+                self.interaction = interaction;
+                // A soft navigation is a visible view again, and may be reported after a hide.
+                self.history.first_hidden = f64::INFINITY;
+                let [_, lcp, .., ttfb] = &mut self.metrics;
+                lcp.status = MetricStatus::Open;
+                if ttfb.status != MetricStatus::Unsupported {
+                    ttfb.value = 0.0;
+                }
+                (Metric::Fcp, duration, 0.0)
+            }
+            PageEvent::InteractionPaint { interaction, .. } if interaction != self.interaction => return,
+            PageEvent::InteractionPaint { duration, at, .. } => (Metric::Lcp, duration, at),
             PageEvent::RestorePaint(duration) => {
                 let [fcp, lcp, ..] = &mut self.metrics;
                 for metric_state in [fcp, lcp] {

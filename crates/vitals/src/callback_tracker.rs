@@ -1,6 +1,7 @@
 //! One page load as its callbacks see it: the page-wide state and one subscription per slot. The
 //! value of each metric is the subscription's business.
 
+use crate::current_view::CurrentView;
 use crate::page_history::PageHistory;
 use crate::subscription::Subscription;
 
@@ -9,6 +10,8 @@ use crate::subscription::Subscription;
 #[derive(Debug)]
 #[repr(C)]
 pub struct CallbackTracker {
+    /// The current view of the page's beacons.
+    pub view: CurrentView,
     /// Page-wide state.
     pub history: PageHistory,
     /// The subscriptions, by slot.
@@ -23,6 +26,7 @@ impl CallbackTracker {
     #[must_use]
     pub const fn new() -> Self {
         Self {
+            view: CurrentView::PAGE_LOAD,
             history: PageHistory::NONE,
             subscriptions: [const { Subscription::VACANT }; Self::MAX_SUBSCRIPTIONS],
         }

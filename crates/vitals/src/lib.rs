@@ -8,6 +8,7 @@
 mod beacon_tracker;
 mod callback_tracker;
 mod cls;
+mod current_view;
 mod entry_grouping;
 mod inp;
 pub mod opcode;
@@ -17,6 +18,7 @@ mod subscription;
 pub use beacon_tracker::{BeaconTracker, PageEvent};
 pub use callback_tracker::CallbackTracker;
 pub use cls::{LayoutShift, SessionWindow};
+pub use current_view::{CurrentView, SoftNavigation, ViewState};
 pub use entry_grouping::EntryGrouping;
 pub use inp::{Interaction, LongestInteractions};
 pub use page_history::PageHistory;

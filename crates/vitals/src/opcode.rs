@@ -58,8 +58,9 @@ macro_rules! calls {
 
 calls! {
     /// The calls of a page that only sends beacons. They are queued in order and made when a beacon is
-    /// due. The calls for entries come first, in the order of [`wire::Metric::entry_type`], so that the
-    /// index of an entry's type is its opcode. `detail` is a shift's score or an event's processing start.
+    /// due. The calls for entries come first, in the order of [`wire::Metric::entry_type`] and then of soft
+    /// navigations, so that the index of an entry's type is its opcode. `detail` is a shift's score or an
+    /// event's processing start.
     BeaconCall(5) {
         /// A `paint` entry other than `first-paint`.
         PaintEntry = 0 (start_time, duration, interaction_id, detail, had_recent_input),
@@ -71,24 +72,31 @@ calls! {
         EventEntry = 3 (start_time, duration, interaction_id, detail, had_recent_input),
         /// A `first-input` entry.
         FirstInputEntry = 4 (start_time, duration, interaction_id, detail, had_recent_input),
-        /// The first byte of the document arrived.
+        /// The first byte of the document arrived. In place of an entry, which TTFB has not.
         FirstByte = 5 (at),
+        /// An `interaction-contentful-paint` entry.
+        InteractionPaintEntry = 6 (start_time, duration, interaction_id, detail, had_recent_input),
+        /// A `soft-navigation` entry. `detail` and `had_recent_input` tell that its address is that of the
+        /// current view, or that of the declaration that waits. Returns its meaning.
+        SoftNavigationEntry = 7 (start_time, duration, interaction_id, detail, had_recent_input),
         /// Every entry of a batch has been sent.
-        BatchEnded = 6 (),
+        BatchEnded = 8 (),
         /// An input or a hiding of the page ended the search for the largest paint.
-        LcpFinalized = 7 (),
+        LcpFinalized = 9 (),
         /// The page was hidden.
-        PageHidden = 8 (at),
+        PageHidden = 10 (at),
         /// Observation started, or the page was restored.
-        ObservationStarted = 9 (first_hidden, activation_start, duration_threshold),
-        /// A restored or declared view began.
-        ViewStarted = 10 (first_hidden),
+        ObservationStarted = 11 (first_hidden, activation_start, duration_threshold),
+        /// A restored, declared or reported view began.
+        ViewStarted = 12 (start, state),
         /// A restored page was painted, so long after the restore.
-        RestorePaint = 11 (duration),
+        RestorePaint = 13 (duration),
         /// The browser supports a metric.
-        MetricSupported = 12 (metric),
+        MetricSupported = 14 (metric),
         /// Returns the wire value of a metric; −1 while unknown.
-        ReadMetric = 13 (metric),
+        ReadMetric = 15 (metric),
+        /// Returns 1 if a declaration only names the current view.
+        DeclareView = 16 (is_current),
     }
 }
 
@@ -119,5 +127,11 @@ calls! {
         ReadRating = 9 (),
         /// Returns the value as a beacon carries it.
         ReadWireValue = 10 (),
+        /// A restored, declared or reported view began, in any slot.
+        BeginBeaconView = 11 (start, state),
+        /// Returns 1 if a declaration only names the current view, in any slot.
+        DeclareBeaconView = 12 (is_current),
+        /// Returns the meaning of a soft-navigation entry, in any slot.
+        ReportBeaconNavigation = 13 (start, is_current, is_pending),
     }
 }

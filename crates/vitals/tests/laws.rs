@@ -4,7 +4,7 @@
 use proptest::prelude::*;
 use vitals::{
     BeaconTracker, CallbackTracker, EntryGrouping, Interaction, LayoutShift, PageEvent, ReportTrigger,
-    Subscription,
+    Subscription, ViewState,
 };
 use wire::Metric;
 
@@ -212,7 +212,7 @@ proptest! {
                 }
                 PageAction::Restore => {
                     page.history.first_hidden = f64::INFINITY;
-                    beacons.handle(PageEvent::ViewStarted { first_hidden: f64::INFINITY }, count);
+                    beacons.handle(PageEvent::ViewStarted { start: now, state: ViewState::Complete }, count);
                     beacons.handle(PageEvent::BatchEnded, count);
                     for (slot, reported) in reported.iter_mut().enumerate() {
                         reported.clear();
@@ -353,7 +353,7 @@ proptest! {
                     let is_declared = matches!(event, TourEvent::Declare);
                     is_load = false;
                     view = ViewEvidence::new(is_declared);
-                    send(PageEvent::ViewStarted { first_hidden: if is_declared { 0.0 } else { f64::INFINITY } });
+                    send(PageEvent::ViewStarted { start: now, state: if is_declared { ViewState::Declared } else { ViewState::Complete } });
                     for (slot, metric) in Metric::ALL.into_iter().enumerate() {
                         page.subscriptions[slot].begin(metric, false, true, count);
                     }

@@ -9,7 +9,7 @@ use std::fmt::Write as _;
 
 use generated::check_generated;
 use vitals::opcode::{BeaconCall, CallbackCall, Opcode};
-use vitals::{EntryGrouping, ReportTrigger};
+use vitals::{CallbackTracker, EntryGrouping, ReportTrigger, SoftNavigation, ViewState};
 use wire::Metric;
 
 #[test]
@@ -37,16 +37,23 @@ fn the_opcode_of_an_entry_is_the_index_of_its_type() {
 
 #[test]
 fn a_call_is_decoded_with_its_operands() {
-    assert_eq!(BeaconCall::decode(8, [1.0, 2.0, 3.0, 4.0, 5.0]), Some(BeaconCall::PageHidden { at: 1.0 }));
+    assert_eq!(BeaconCall::decode(10, [1.0, 2.0, 3.0, 4.0, 5.0]), Some(BeaconCall::PageHidden { at: 1.0 }));
     let duration = CallbackCall::RecordDuration { start: 1.0, end: 2.0, seen_at: 3.0 };
     assert_eq!(CallbackCall::decode(3, [1.0, 2.0, 3.0]), Some(duration));
-    assert_eq!(CallbackCall::decode(11, [0.0; 3]), None);
+    assert_eq!(CallbackCall::decode(14, [0.0; 3]), None);
 }
 
 #[test]
 fn a_report_trigger_is_read_from_its_number() {
     for trigger in ReportTrigger::ALL {
         assert_eq!(ReportTrigger::from_code(trigger as u32), trigger);
+    }
+}
+
+#[test]
+fn the_state_of_a_view_is_read_from_its_number() {
+    for state in ViewState::INITIAL {
+        assert_eq!(ViewState::from_code(state as u32), state);
     }
 }
 
@@ -61,6 +68,8 @@ fn javascript() -> String {
 "
     .to_owned();
     write_calls(&mut text, "BeaconCall", &[], BeaconCall::TABLE);
+    text.push_str("\n/** The number of slots. */\n");
+    write_constant(&mut text, "MAX_SUBSCRIPTIONS", CallbackTracker::MAX_SUBSCRIPTIONS);
     write_calls(&mut text, "CallbackCall", &["slot: number"], CallbackCall::TABLE);
     text.push_str("\n/** The answers to a new entry; any other one means to drop it. */\n");
     for grouping in [EntryGrouping::StartGroup, EntryGrouping::JoinGroup] {
@@ -72,6 +81,18 @@ fn javascript() -> String {
             &mut text,
             &format!("TRIGGER_{}", capitals(&format!("{trigger:?}"))),
             trigger as usize,
+        );
+    }
+    text.push_str("\n/** The states in which a view may begin. */\n");
+    for state in ViewState::INITIAL {
+        write_constant(&mut text, &format!("VIEW_{}", capitals(&format!("{state:?}"))), state as usize);
+    }
+    text.push_str("\n/** The answers to a soft-navigation entry; any other one means to ignore it. */\n");
+    for meaning in [SoftNavigation::Current, SoftNavigation::New] {
+        write_constant(
+            &mut text,
+            &format!("{}_VIEW", capitals(&format!("{meaning:?}"))),
+            meaning.code().unwrap().into(),
         );
     }
     text

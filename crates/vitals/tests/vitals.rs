@@ -2,6 +2,7 @@
 
 use vitals::{
     BeaconTracker, CallbackTracker, Interaction, LayoutShift, PageEvent, ReportTrigger, Subscription,
+    ViewState,
 };
 use wire::{Metric, Rating};
 
@@ -256,13 +257,13 @@ fn a_restored_view_is_measured_anew_and_a_declared_one_has_no_paints() {
         PageEvent::Hidden(99.0),
     ];
     let restored = [
-        PageEvent::ViewStarted { first_hidden: f64::INFINITY },
+        PageEvent::ViewStarted { start: 5000.0, state: ViewState::Complete },
         PageEvent::RestorePaint(33.0),
         PageEvent::BatchEnded,
     ];
     check(&[&load[..], &restored].concat(), [Some(33), Some(33), Some(0), None, None, Some(0)]);
     let declared = [
-        PageEvent::ViewStarted { first_hidden: 0.0 },
+        PageEvent::ViewStarted { start: 9000.0, state: ViewState::Declared },
         PageEvent::LargestContentfulPaint(120.0),
         PageEvent::BatchEnded,
     ];
@@ -273,7 +274,7 @@ fn a_restored_view_is_measured_anew_and_a_declared_one_has_no_paints() {
 fn an_unsupported_metric_stays_unknown_after_a_restore() {
     let mut tracker = BeaconTracker::new();
     tracker.handle(PageEvent::MetricSupported(Metric::Fcp), 0.0);
-    tracker.handle(PageEvent::ViewStarted { first_hidden: f64::INFINITY }, 0.0);
+    tracker.handle(PageEvent::ViewStarted { start: 5000.0, state: ViewState::Complete }, 0.0);
     tracker.handle(PageEvent::RestorePaint(33.0), 0.0);
     tracker.handle(PageEvent::BatchEnded, 0.0);
     assert_eq!(

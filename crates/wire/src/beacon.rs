@@ -130,6 +130,23 @@ wire_names! {
     }
 }
 
+impl Navigation {
+    /// Returns true for the load or restore of a document. Budgets judge these alone, as the Chrome UX Report does by
+    /// default: a navigation within a document has no first byte, and its paints begin with an interaction.
+    #[must_use]
+    pub const fn is_hard(self) -> bool {
+        match self {
+            Self::Navigate
+            | Self::Reload
+            | Self::BackForward
+            | Self::BackForwardCache
+            | Self::Prerender
+            | Self::Restore => true,
+            Self::SoftNavigation | Self::View => false,
+        }
+    }
+}
+
 wire_names! {
     /// The edge cache's status of the document.
     CacheStatus {

@@ -9,7 +9,7 @@ use std::fmt::Write as _;
 
 use generated::{check_generated, path};
 use wire::beacon::{LossReason, Navigation, Network};
-use wire::{Metric, Rating};
+use wire::{Metric, Rating, Thresholds};
 
 const TABLE: &str = "crates/wire/src/metric.rs";
 const NAMES: &str = "crates/wire/src/beacon.rs";
@@ -40,6 +40,23 @@ fn the_client_s_constants_are_those_of_the_table() {
     text.push_str("\n/** Wire units per unit of CLS; every other metric is sent in milliseconds. */\n");
     writeln!(text, "export const CLS_WIRE_SCALE = {};", Metric::Cls.wire_scale()).unwrap();
     check_generated("pkg/src/metrics.js", TABLE, &text);
+}
+
+#[test]
+fn the_thresholds_of_the_npm_package_are_those_of_the_table() {
+    let mut text = "/**
+ * The largest value of each metric that is good, and the largest that is not poor. Generated from
+ * `crates/wire/src/metric.rs`; to write it anew, run `UPDATE_GENERATED=1 cargo test -p wire --test metric_table`.
+ * @module
+ */
+"
+    .to_owned();
+    for metric in Metric::ALL {
+        let Thresholds { good, poor } = metric.thresholds();
+        let name = metric.name();
+        writeln!(text, "export const {name}Thresholds = [{good}, {poor}];").unwrap();
+    }
+    check_generated("pkg/frontend/thresholds.js", TABLE, &text);
 }
 
 #[test]
@@ -81,7 +98,7 @@ fn the_types_of_the_npm_package_have_the_names_of_the_table() {
     let types = "pkg/types/index.d.ts";
     let mut names = Metric::ALL.map(Metric::name);
     names.sort_unstable();
-    check_region(types, TABLE, "in 2024. */\n  name: ", ";", &quoted(names, " | "));
+    check_region(types, TABLE, "in 2024. */\nexport type MetricName = ", ";", &quoted(names, " | "));
     check_region(types, TABLE, "\n  rating: ", ";", &quoted(Rating::ALL.map(Rating::name), " | "));
     let navigations = Navigation::ALL.iter().filter(|navigation| **navigation != Navigation::View);
     let navigations = quoted(navigations.map(|navigation| navigation.name()), "\n    | ");
