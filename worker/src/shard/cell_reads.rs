@@ -1,7 +1,7 @@
-//! Reads of cells and page sums. Each waits for its turn, folds, and pauses often, so that beacons are stored in
+//! Reads of cells and daily sums. Each waits for its turn, folds, and pauses often, so that beacons are stored in
 //! between.
 
-use ledger::{DayRange, HourlyLimitCounts, PackedCell, QueryResult, RecentRollup, SeriesQuery, TurnKind};
+use ledger::{HourlyLimitCounts, PackedCell, QueryResult, RecentRollup, SeriesQuery, SumSource, TurnKind};
 use report::cause_report::{CauseQuery, PageCauses};
 use wire::{UnixMillis, Window, WindowSpan};
 use worker::Result;
@@ -64,17 +64,16 @@ impl Shard {
             ..QueryResult::default()
         };
         let plan = query.plan(&self.horizon()?);
-        for stretch in plan.days.into_iter().flat_map(DayRange::block_ranges) {
-            match query.step {
-                None => self.read_days(turn, query, stretch, &mut groups).await?,
-                Some(_) => self.read_each_day(turn, query, stretch, &mut groups).await?,
+        let (cells, mut recent) = (plan.cells, plan.recent);
+        if let Some(sums) = plan.days {
+            self.read_sums(turn, query, &sums, &mut groups).await?;
+            if let Some((from, _)) = recent
+                && self.add_recent(turn, query, sums.source, from, &mut groups).await?
+            {
+                recent = None;
             }
         }
-        let recent = match plan.recent {
-            Some((from, to)) if !self.add_recent(turn, query, from, &mut groups).await? => Some((from, to)),
-            _ => None,
-        };
-        for (from, to) in plan.cells.into_iter().chain(recent) {
+        for (from, to) in cells.into_iter().chain(recent) {
             for span in WindowSpan::ALL {
                 // A longer window belongs to the answer when any part of it does.
                 let from = Window::containing(span, from).start;
@@ -84,29 +83,28 @@ impl Shard {
         Ok(groups)
     }
 
-    /// Adds what pages count in recent windows, from a moment on, if that is known; summed up when it is asked for
-    /// first.
+    /// Adds the sums of recent windows, from a moment on; summed up when they are asked for first.
     async fn add_recent(
         &self,
         turn: &Turn<'_>,
         query: &SeriesQuery,
+        source: SumSource,
         from: UnixMillis,
         groups: &mut QueryResult,
     ) -> Result<bool> {
-        if self.recent_rollup.borrow().is_none() {
-            let (horizon, mut known) = (self.horizon()?, RecentRollup::default());
+        if !self.recent_rollups.borrow().has(&source) {
+            let (horizon, mut rollup) = (self.horizon()?, RecentRollup::new(source));
             for span in [WindowSpan::Minute, WindowSpan::Hour] {
                 let take = |cell: &PackedCell<'_>| {
                     let key = cell.key(span).ok_or_else(malformed_row)?;
-                    known.add(&key, cell.cell, &horizon).map_err(malformed_error)?;
+                    rollup.add(&key, cell.cell, &horizon).map_err(malformed_error)?;
                     Ok(CELL_WORK)
                 };
                 self.scan_cells(turn, span, (from, END), take).await?;
             }
-            self.recent_rollup.replace(Some(known));
+            self.recent_rollups.borrow_mut().insert(rollup);
         }
-        let recent = self.recent_rollup.borrow();
-        Ok(recent.as_ref().is_some_and(|recent| recent.try_answer(query, groups)))
+        Ok(self.recent_rollups.borrow().try_answer(query, groups))
     }
 
     async fn read_cells(

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use budget::Budgets;
 use ledger::journal::CommitWindow;
 use ledger::journal::Journal;
-use ledger::{BudgetHistory, CardinalityGuard, RecentRollup, Retention, TokenClaims, Turns};
+use ledger::{BudgetHistory, CardinalityGuard, RecentRollups, Retention, TokenClaims, Turns};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use wire::UnixMillis;
@@ -54,8 +54,8 @@ pub struct Shard {
     pub(super) cardinality: RefCell<Option<CardinalityGuard>>,
     /// The page loads that page tokens were used for.
     pub(super) token_claims: RefCell<TokenClaims>,
-    /// `None` after a failed write, and before the first query by page.
-    pub(super) recent_rollup: RefCell<Option<RecentRollup>>,
+    /// Those of queries since the object woke. A failed write forgets all.
+    pub(super) recent_rollups: RefCell<RecentRollups>,
     pub(super) active_budgets: RefCell<Option<ActiveBudgets>>,
 }
 
@@ -80,7 +80,7 @@ impl Shard {
         let (live, is_open, maintenance_at, monitored, origin_probe) = Default::default();
         let (is_maintaining, sweep_at, commit_window, turns) = Default::default();
         let (journal, earlier_journals, has_earlier_cells) = Default::default();
-        let (cardinality, token_claims, recent_rollup, active_budgets) = Default::default();
+        let (cardinality, token_claims, recent_rollups, active_budgets) = Default::default();
         let alarm = Rc::new(AlarmScheduler::new(state.storage()));
         let push_dispatcher = Rc::new(PushDispatcher::new(state.storage(), env.clone(), Rc::clone(&alarm)));
         let alert_dispatcher = Rc::new(AlertDispatcher::new(state.storage(), env.clone(), Rc::clone(&alarm)));
@@ -105,7 +105,7 @@ impl Shard {
             has_earlier_cells,
             cardinality,
             token_claims,
-            recent_rollup,
+            recent_rollups,
             active_budgets,
         }
     }

@@ -2,7 +2,7 @@
 //! cost at the platform's list prices, and the bottleneck; for this design, and for the one before under the same
 //! assumptions.
 
-use scale::design::{CORRECTED_SHARE, Design, ShardHour, VERSION_4, VERSION_5, pages_of};
+use scale::design::{CORRECTED_SHARE, Design, ShardHour, VERSION_4, VERSION_6, pages_of};
 use scale::price;
 
 const VIEWS_PER_DAY: f64 = 1e9;
@@ -11,8 +11,8 @@ const SITES: usize = 10_000;
 const MAX_VIEWS_PER_SECOND: f64 = 250.0;
 /// The CPU time of a beacon in the Worker and in the object, from `cargo xtask bench ingest`.
 const CPU_MS_PER_SEND: f64 = 0.25;
-/// The largest page sum, from `cargo xtask bench ledger` after ten million views.
-const PAGE_SUM_BYTES: f64 = 1350.0;
+/// The largest daily sum, from `cargo xtask bench ledger` after ten million views.
+const SUM_BYTES: f64 = 1350.0;
 const OBJECT_MEMORY_GB: f64 = 0.125;
 /// The share of daily views by hour, in per cent.
 const HOURLY_SHARE: [f64; 24] = [
@@ -27,7 +27,7 @@ fn main() {
     );
     println!("Each hour of one shard of each size is folded and rolled up by the ledger's own code.");
     let many: Vec<SiteClass> = site_classes();
-    let days = [VERSION_4, VERSION_5].map(|design| Day::simulate(design, &many));
+    let days = [VERSION_4, VERSION_6].map(|design| Day::simulate(design, &many));
     days.iter().for_each(Day::print_bill);
     let [before, now] = &days;
     println!(
@@ -43,7 +43,7 @@ fn main() {
         now.retained_bytes() / 1e9 * price::STORED_GIGABYTE_MONTH
     );
     print_speed("the largest of these sites", view_share(1) * VIEWS_PER_DAY);
-    let one = Day::simulate(VERSION_5, &[SiteClass { rank: 1, sites: 1.0, views: VIEWS_PER_DAY }]);
+    let one = Day::simulate(VERSION_6, &[SiteClass { rank: 1, sites: 1.0, views: VIEWS_PER_DAY }]);
     println!(
         "\nOne site of {VIEWS_PER_DAY:.0} views a day: {:.3} dollars a million views.",
         one.dollars_per_million()
@@ -72,8 +72,8 @@ struct Day {
     hours: Vec<ShardHour>,
     sum: ShardHour,
     shards: f64,
-    /// Page sums that a day adds.
-    page_sums: f64,
+    /// Daily sums that a day adds.
+    daily_sums: f64,
 }
 
 struct BillLine {
@@ -85,7 +85,7 @@ struct BillLine {
 impl Day {
     fn simulate(design: Design, classes: &[SiteClass]) -> Self {
         let mut day =
-            Self { design, hours: Vec::new(), sum: ShardHour::default(), shards: 0.0, page_sums: 0.0 };
+            Self { design, hours: Vec::new(), sum: ShardHour::default(), shards: 0.0, daily_sums: 0.0 };
         for (at, share) in HOURLY_SHARE.into_iter().enumerate() {
             eprint!("\r{}: hour {} of 24 ", design.name, at + 1);
             let mut hour = ShardHour::default();
@@ -103,13 +103,14 @@ impl Day {
         for class in classes {
             let shards = shards_of(class.views);
             day.shards += class.sites * shards;
-            day.page_sums += class.sites * shards * pages_of(class.views / shards);
+            let views = class.views / shards;
+            day.daily_sums += class.sites * shards * (pages_of(views) + design.slices_of(views));
         }
         day
     }
 
     fn bill(&self) -> Vec<BillLine> {
-        let ShardHour { sends, journal_rows, cell_rows, page_rows, alarm_rows, other_rows, .. } = self.sum;
+        let ShardHour { sends, journal_rows, cell_rows, sum_rows, alarm_rows, other_rows, .. } = self.sum;
         let ShardHour { rows_read, object_requests, busy_seconds, .. } = self.sum;
         let cpu = sends * CPU_MS_PER_SEND;
         [
@@ -119,7 +120,7 @@ impl Day {
             ("gigabyte-seconds of objects", busy_seconds * OBJECT_MEMORY_GB, price::OBJECT_GIGABYTE_SECONDS),
             ("rows written by the journal", journal_rows, price::ROWS_WRITTEN),
             ("rows written by cells", cell_rows, price::ROWS_WRITTEN),
-            ("rows written by page sums", page_rows, price::ROWS_WRITTEN),
+            ("rows written by daily sums", sum_rows, price::ROWS_WRITTEN),
             ("alarms that are set", alarm_rows, price::ROWS_WRITTEN),
             ("rows of facts, totals and the cron", other_rows, price::ROWS_WRITTEN),
             ("rows read", rows_read, price::ROWS_READ),
@@ -170,11 +171,9 @@ impl Day {
 
     /// Returns the bytes that are stored after 400 days.
     fn retained_bytes(&self) -> f64 {
-        // A day's cells contain the views of its hours; counts in used buckets take little more space. Each page has a
-        // sum for each day.
-        self.sum.hour_bytes * 35.0
-            + self.sum.hour_bytes / 8.0 * 365.0
-            + self.page_sums * PAGE_SUM_BYTES * 400.0
+        // A day's cells contain the views of its hours; counts in used buckets take little more space. Each page
+        // and slice has a sum for each day.
+        self.sum.hour_bytes * 35.0 + self.sum.hour_bytes / 8.0 * 365.0 + self.daily_sums * SUM_BYTES * 400.0
     }
 }
 
@@ -234,7 +233,7 @@ mod tests {
     #[test]
     fn a_small_a_medium_and_a_large_shard_write_a_third_of_the_rows_of_version_4_at_most() {
         for views in [400.0, 4_000.0, 400_000.0] {
-            let [before, now] = [VERSION_4, VERSION_5]
+            let [before, now] = [VERSION_4, VERSION_6]
                 .map(|design| design.simulate_hour(views, 20.0 * views, 1).rows_written());
             assert!(now * 3.0 <= before, "{views} views: {now} rows, {before} before");
         }
@@ -242,7 +241,7 @@ mod tests {
 
     #[test]
     fn fifty_views_a_second_write_a_row_a_view_at_most() {
-        let hour = VERSION_5.simulate_hour(50.0 * 3600.0, 50.0 * 86_400.0, 1);
+        let hour = VERSION_6.simulate_hour(50.0 * 3600.0, 50.0 * 86_400.0, 1);
         assert!(hour.rows_written() <= hour.views, "{hour:?}");
     }
 
