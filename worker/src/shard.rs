@@ -40,6 +40,7 @@ use worker::{DurableObject, Env, Request, Response, Result, State};
 use self::object::{ActiveBudgets, NEVER, Shard};
 use crate::budgets;
 use crate::clock::now;
+use crate::shard_client::NEXT_REPORT_FIELD;
 use crate::shard_protocol::{ShardCall, ShardRequest};
 
 impl DurableObject for Shard {
@@ -53,7 +54,12 @@ impl DurableObject for Shard {
             return self.accept_listener(request.headers());
         }
         let request = ShardRequest::decode(&request.bytes().await?)?;
-        Response::from_bytes(self.handle(request).await?)
+        let is_report = matches!(request, ShardRequest::AddTraffic(_) | ShardRequest::AddRejections(_));
+        let response = Response::from_bytes(self.handle(request).await?)?;
+        if is_report {
+            response.headers().set(NEXT_REPORT_FIELD, &self.next_report_in_ms().to_string())?;
+        }
+        Ok(response)
     }
 
     async fn alarm(&self) -> Result<Response> {
@@ -73,6 +79,14 @@ impl DurableObject for Shard {
 }
 
 impl Shard {
+    /// Tells an isolate when to send its next sums.
+    fn next_report_in_ms(&self) -> u64 {
+        let mut pace = self.report_pace.get();
+        let next_in_ms = pace.next_in_ms(now());
+        self.report_pace.set(pace);
+        next_in_ms
+    }
+
     async fn handle(&self, request: ShardRequest) -> Result<Vec<u8>> {
         let reply = match request {
             ShardRequest::RunQuery(call) => {

@@ -129,7 +129,7 @@ impl Benchmark {
 }
 
 /// `cargo xtask model`: simulates a billion views a day, or the purge clock before all isolates, natively.
-pub(crate) fn model(root: &Path, subject: Option<ModelSubject>) -> Result<()> {
+pub(crate) fn model(root: &Path, subject: Option<ModelSubject>, earlier: bool) -> Result<()> {
     let (title, program) = match subject {
         None => (
             "Models a billion views a day: shards, requests, rows, storage, list price, bottleneck.",
@@ -141,7 +141,11 @@ pub(crate) fn model(root: &Path, subject: Option<ModelSubject>) -> Result<()> {
         ),
     };
     terminal::title(title);
-    process::run(&mut scale_program(root, program), &process::Output::Terminal, process::NO_TIMEOUT)
+    let mut model = scale_program(root, program);
+    if earlier {
+        model.args(["--", "--earlier"]);
+    }
+    process::run(&mut model, &process::Output::Terminal, process::NO_TIMEOUT)
 }
 
 fn scale_program(root: &Path, name: &str) -> Command {

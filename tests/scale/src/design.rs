@@ -6,7 +6,7 @@ use ledger::{CardinalityLimits, Horizon, UnfoldedView};
 use wire::{UnixMillis, WindowSpan};
 
 use crate::pack_rows::PackRows;
-use crate::{Audience, Random, RowCounts, SimulatedShard, shipped_limits};
+use crate::{Audience, Random, RowCounts, SimulatedShard, shipped_limits, thread_cpu_ns};
 
 /// A design of the storage of a shard.
 #[derive(Clone, Copy, Debug)]
@@ -82,11 +82,13 @@ pub struct ShardHour {
     pub minute_bytes: f64,
     /// Bytes of the cells of the hour after its roll-up.
     pub hour_bytes: f64,
+    /// Processor time of folds and the roll-up, native.
+    pub fold_cpu_seconds: f64,
 }
 
 impl ShardHour {
     /// Returns all values, to sum or scale them.
-    pub fn values_mut(&mut self) -> [&mut f64; 12] {
+    pub fn values_mut(&mut self) -> [&mut f64; 13] {
         [
             &mut self.views,
             &mut self.sends,
@@ -100,6 +102,7 @@ impl ShardHour {
             &mut self.busy_seconds,
             &mut self.minute_bytes,
             &mut self.hour_bytes,
+            &mut self.fold_cpu_seconds,
         ]
     }
 
@@ -133,6 +136,7 @@ impl Design {
         );
         shard.packs = self.is_packed.then(PackRows::default);
         let (mut rows, mut folds, mut folded_views) = (RowCounts::default(), 0.0, 0.0);
+        let mut fold_cpu_ns = 0.0;
         let (mut audience, mut random, mut due) = (Audience::new(ROUTES, false, seed), Random(seed), 0.0);
         for fold in 0..(minutes * 60.0 / fold_seconds).round() as u64 {
             // Arrivals are random.
@@ -148,7 +152,9 @@ impl Design {
             };
             let block: Vec<UnfoldedView> =
                 (0..count as u64).map(|view| audience.view(at(view as f64))).collect();
+            let before = thread_cpu_ns();
             let folded = shard.fold(block, shipped_limits);
+            fold_cpu_ns += thread_cpu_ns() - before;
             rows.read += folded.read;
             rows.written += folded.written;
             folds += 1.0;
@@ -156,7 +162,9 @@ impl Design {
         }
         let extrapolation = if folded_views > 0.0 { views / folded_views } else { 0.0 };
         let minute_bytes = shard.cell_bytes() as f64;
+        let before = thread_cpu_ns();
         let rolled = shard.roll_up(noon.saturating_add(4 * WindowSpan::Hour.millis()));
+        fold_cpu_ns += thread_cpu_ns() - before;
         // Further minutes of the same hour add few series.
         let hours = if minutes < 60.0 { 1.0 } else { extrapolation };
         let hour_bytes = shard.cell_bytes() as f64 * hours;
@@ -205,6 +213,7 @@ impl Design {
                 + CRONS_PER_HOUR * CRON_SECONDS,
             minute_bytes: 2.0 * minute_bytes * extrapolation + sends * JOURNAL_HOURS * VIEW_BYTES,
             hour_bytes,
+            fold_cpu_seconds: fold_cpu_ns / 1e9 * extrapolation * (1.0 + CORRECTED_SHARE),
         }
     }
 }

@@ -5,6 +5,7 @@
 pub mod design;
 pub mod pack_rows;
 pub mod price;
+pub mod report_model;
 pub mod reported_site;
 
 use self::pack_rows::PackRows;
@@ -390,6 +391,16 @@ impl SimulatedShard {
             }
         }
     }
+}
+
+/// Returns the CPU time of this thread in nanoseconds, which other processes do not affect.
+#[must_use]
+pub fn thread_cpu_ns() -> f64 {
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
+    text.split_whitespace()
+        .next()
+        .and_then(|nanos| nanos.parse().ok())
+        .expect("Linux provides the CPU time of a thread")
 }
 
 /// Returns the limits of the default budgets.

@@ -9,7 +9,7 @@ use hdrhistogram::serialization::{Serializer, V2Serializer};
 use ledger::{BotFilter, CardinalityLimits, Dimension, Horizon, SeriesQuery, SumKind, lookback_start};
 use report::budget_report::CellSelection;
 use scale::reported_site::ReportedSite;
-use scale::{Audience, Random, SimulatedShard, shipped_limits};
+use scale::{Audience, Random, SimulatedShard, shipped_limits, thread_cpu_ns};
 use serde_json::{Value, json};
 use sketch::Sketch;
 use sketches_ddsketch::{Config, DDSketch};
@@ -377,15 +377,6 @@ fn measure_sketch<S: BenchSketch>(values: &[u32], sorted: &[u32]) -> SketchCost 
         bytes,
         error: errors.fold(0.0, f64::max),
     }
-}
-
-/// Returns the CPU time of this thread in nanoseconds, which other processes do not affect.
-fn thread_cpu_ns() -> f64 {
-    let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
-    text.split_whitespace()
-        .next()
-        .and_then(|nanos| nanos.parse().ok())
-        .expect("Linux provides the CPU time of a thread")
 }
 
 fn elapsed_ns(started: Instant) -> f64 {
