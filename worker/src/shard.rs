@@ -91,7 +91,8 @@ impl Shard {
         let reply = match request {
             ShardRequest::RunQuery(call) => {
                 let max_age_ms = if call.with_latest_budgets { 0 } else { budgets::MAX_AGE_MS };
-                call.reply(self.run_query(TurnKind::Read, &call.query, max_age_ms).await?)
+                let result = self.run_query(TurnKind::Read, &call.query, max_age_ms).await?;
+                return self.encode_result(result).await;
             }
             ShardRequest::ReadLimitCounts(call) => call.reply(self.read_limit_counts(TurnKind::Read).await?),
             ShardRequest::EvaluateWatches(call) => {
@@ -106,7 +107,7 @@ impl Shard {
                 self.accept_batch(&call.header, &call.traffic)?;
                 call.reply(self.schedule_maintenance(object::ROLLUP_DELAY_MS).await?)
             }
-            ShardRequest::TrafficQuery(call) => call.reply(self.read_traffic(&call)?),
+            ShardRequest::TrafficQuery(call) => call.reply(self.read_traffic(TurnKind::Read, &call).await?),
             ShardRequest::SetMonitoring(call) => call.reply(self.set_monitoring(call.is_on)?),
             ShardRequest::Wake(call) => {
                 self.maintain(true).await?;

@@ -68,6 +68,14 @@ pub struct QueryResult {
     pub budget_history: BudgetHistory,
 }
 
+/// The encoding of a result, some cells at a time.
+#[derive(Debug)]
+pub struct ResultEncoder {
+    /// The cells that are not encoded yet are in `result`.
+    result: QueryResult,
+    cells: Vec<(Group, Vec<u8>)>,
+}
+
 /// Returns the start of the last `millis` before `to`. A range of a week or more starts with a day, so that it is
 /// read from whole days at a cost independent of the number of visits.
 #[must_use]
@@ -255,11 +263,10 @@ impl QueryResult {
     ///
     /// # Errors
     /// Returns an error if the result cannot be encoded.
-    pub fn encode(&self) -> Result<Vec<u8>, CodecError> {
-        let encoded = |(group, cell)| Ok((group, Cell::encode(cell)?));
-        let cells: Vec<(&Group, Vec<u8>)> = self.cells.iter().map(encoded).collect::<Result<_, _>>()?;
-        postcard::to_stdvec(&(cells, self.last_beacon_at, &self.rejections, &self.budget_history))
-            .map_err(|_| CodecError)
+    pub fn encode(self) -> Result<Vec<u8>, CodecError> {
+        let mut encoder = ResultEncoder::new(self);
+        while encoder.encode_some()? {}
+        encoder.finish()
     }
 
     /// Decodes the response of a shard.
@@ -276,3 +283,35 @@ impl QueryResult {
         Ok(Self { cells, last_beacon_at, rejections, budget_history })
     }
 }
+
+impl ResultEncoder {
+    /// Begins to encode a result.
+    #[must_use]
+    pub const fn new(result: QueryResult) -> Self {
+        Self { result, cells: Vec::new() }
+    }
+
+    /// Encodes some cells, and returns true if there are more.
+    ///
+    /// # Errors
+    /// Returns an error if a cell cannot be encoded.
+    pub fn encode_some(&mut self) -> Result<bool, CodecError> {
+        for _ in 0..MAX_ENCODED_CELLS {
+            let Some((group, cell)) = self.result.cells.pop_first() else { return Ok(false) };
+            self.cells.push((group, cell.encode()?));
+        }
+        Ok(!self.result.cells.is_empty())
+    }
+
+    /// Returns the bytes, with the cells that were encoded.
+    ///
+    /// # Errors
+    /// Returns an error if the result cannot be encoded.
+    pub fn finish(self) -> Result<Vec<u8>, CodecError> {
+        let QueryResult { last_beacon_at, rejections, budget_history, .. } = &self.result;
+        postcard::to_stdvec(&(self.cells, last_beacon_at, rejections, budget_history)).map_err(|_| CodecError)
+    }
+}
+
+/// Cells that are encoded without a pause, which takes some milliseconds.
+const MAX_ENCODED_CELLS: usize = 250;

@@ -3,6 +3,8 @@
 //! pages or of a dimension, and keeps the sums up to date while it lives.
 
 use std::collections::BTreeMap;
+use std::ops::Bound;
+
 use wire::{CodecError, UnixMillis};
 
 use crate::cell::Cell;
@@ -50,8 +52,41 @@ impl RecentRollups {
     /// ends before the latest window, or if there are too many series; then the caller reads the cells.
     #[must_use]
     pub fn try_answer(&self, query: &SeriesQuery, groups: &mut QueryResult) -> bool {
-        let rollup = query.sum_source().and_then(|source| self.0.get(&source));
-        rollup.is_some_and(|rollup| rollup.try_answer(query, groups))
+        if !self.can_answer(query) {
+            return false;
+        }
+        let mut after = None;
+        while let Some(last) = self.add_some(query, after, groups) {
+            after = Some(last);
+        }
+        true
+    }
+
+    /// Returns true if a roll-up has the recent views of the query.
+    #[must_use]
+    pub fn can_answer(&self, query: &SeriesQuery) -> bool {
+        self.rollup_of(query).is_some_and(|rollup| !rollup.is_too_large && query.to > rollup.latest)
+    }
+
+    /// Adds the next sums to the result, and returns the last of them; `None` after the last of all.
+    #[must_use]
+    pub fn add_some(
+        &self,
+        query: &SeriesQuery,
+        after: Option<SumKey>,
+        groups: &mut QueryResult,
+    ) -> Option<SumKey> {
+        let start = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let mut last = None;
+        for (key, sum) in self.rollup_of(query)?.sums.range((start, Bound::Unbounded)).take(MAX_ADDED_SUMS) {
+            groups.add_sum(query, key, sum);
+            last = Some(key);
+        }
+        last.cloned()
+    }
+
+    fn rollup_of(&self, query: &SeriesQuery) -> Option<&RecentRollup> {
+        self.0.get(&query.sum_source()?)
     }
 
     /// Forgets the roll-ups of a kind of sums, to which a day is added.
@@ -98,14 +133,6 @@ impl RecentRollup {
         self.enforce_limit();
     }
 
-    fn try_answer(&self, query: &SeriesQuery, groups: &mut QueryResult) -> bool {
-        if self.is_too_large || query.to <= self.latest {
-            return false;
-        }
-        self.sums.iter().for_each(|(key, sum)| groups.add_sum(query, key, sum));
-        true
-    }
-
     fn enforce_limit(&mut self) {
         if self.sums.len() > MAX_SUMS {
             (self.sums, self.is_too_large) = (BTreeMap::new(), true);
@@ -124,6 +151,8 @@ impl SumDeltas {
 
 /// A sum takes some kilobytes of the 128 MB of an object.
 const MAX_SUMS: usize = 4000;
+/// Sums that are added without a pause, which takes some milliseconds.
+const MAX_ADDED_SUMS: usize = 500;
 /// One of pages, and some of dimensions.
 const MAX_ROLLUPS: usize = 8;
 
@@ -170,17 +199,19 @@ mod tests {
         let add = |rollup: &mut RecentRollup, page| {
             rollup.add(&key(page), &cell, &Horizon::default()).expect("decodable");
         };
+        let answer = |rollup: &RecentRollup| {
+            let mut rollups = RecentRollups::default();
+            rollups.insert(rollup.clone());
+            let mut groups = QueryResult::default();
+            rollups.try_answer(&query, &mut groups).then_some(groups)
+        };
         (0..MAX_SUMS).for_each(|page| add(&mut rollup, page));
-        let mut groups = QueryResult::default();
-        assert!(rollup.try_answer(&query, &mut groups));
-        assert_eq!(groups.total().views, MAX_SUMS as u64);
+        assert_eq!(answer(&rollup).map(|groups| groups.total().views), Some(MAX_SUMS as u64));
 
         add(&mut rollup, MAX_SUMS);
         add(&mut rollup, 0);
         assert!(rollup.sums.is_empty(), "the sums are dropped");
-        let mut groups = QueryResult::default();
-        assert!(!rollup.try_answer(&query, &mut groups));
-        assert_eq!(groups, QueryResult::default());
+        assert_eq!(answer(&rollup), None);
     }
 
     #[test]

@@ -15,5 +15,5 @@ pub use report::fill_report;
 pub use response_class::{RequestMethod, ResponseClass, StatusClass};
 pub use stats::{
     CacheOutcomeCounts, MAX_ROUTES, QueryStats, REPEATED_QUERY_THRESHOLD, ResponseRecord, ResponseStats,
-    RouteStats, TrafficStats, TrafficWindows,
+    RouteRanking, RouteStats, TrafficStats, TrafficWindows,
 };

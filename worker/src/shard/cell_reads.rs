@@ -1,14 +1,16 @@
 //! Reads of cells and daily sums. Each waits for its turn, folds, and pauses often, so that beacons are stored in
 //! between.
 
-use ledger::{HourlyLimitCounts, PackedCell, QueryResult, RecentRollup, SeriesQuery, SumSource, TurnKind};
+use ledger::{
+    HourlyLimitCounts, PackedCell, QueryResult, RecentRollup, ResultEncoder, SeriesQuery, SumSource, TurnKind,
+};
 use report::cause_report::{CauseQuery, PageCauses};
 use wire::{UnixMillis, Window, WindowSpan};
 use worker::Result;
 
 use super::object::{ActiveBudgets, Shard};
 use super::pack_store::{END, malformed_error, malformed_row};
-use super::turn::Turn;
+use super::turn::{Turn, yield_to_events};
 use crate::budgets;
 use crate::clock::now;
 
@@ -22,6 +24,15 @@ impl Shard {
     ) -> Result<QueryResult> {
         let turn = self.take_read_turn(kind, max_age_ms).await?;
         self.query_local(&turn, query).await
+    }
+
+    /// Encodes the reply to a query, some cells at a time.
+    pub(super) async fn encode_result(&self, result: QueryResult) -> Result<Vec<u8>> {
+        let mut encoder = ResultEncoder::new(result);
+        while encoder.encode_some().map_err(malformed_error)? {
+            yield_to_events().await;
+        }
+        encoder.finish().map_err(malformed_error)
     }
 
     /// Reads the views of the last days against their limits.
@@ -43,8 +54,8 @@ impl Shard {
 
     /// Reads the causes of slow views.
     pub(super) async fn run_cause_query(&self, query: &CauseQuery) -> Result<Vec<PageCauses>> {
-        let _turn = self.take_read_turn(TurnKind::Read, budgets::MAX_AGE_MS).await?;
-        self.read_causes(query)
+        let turn = self.take_read_turn(TurnKind::Read, budgets::MAX_AGE_MS).await?;
+        self.read_causes(&turn, query).await
     }
 
     async fn take_read_turn(&self, kind: TurnKind, max_age_ms: u64) -> Result<Turn<'_>> {
@@ -104,7 +115,17 @@ impl Shard {
             }
             self.recent_rollups.borrow_mut().insert(rollup);
         }
-        Ok(self.recent_rollups.borrow().try_answer(query, groups))
+        if !self.recent_rollups.borrow().can_answer(query) {
+            return Ok(false);
+        }
+        let mut after = None;
+        loop {
+            after = self.recent_rollups.borrow().add_some(query, after, groups);
+            if after.is_none() {
+                return Ok(true);
+            }
+            turn.pause().await?;
+        }
     }
 
     async fn read_cells(

@@ -64,8 +64,10 @@ impl Shard {
         self.roll_up(&turn).await?;
         drop(turn);
         let has_more = self.add_days().await?;
-        self.expire_causes()?;
-        self.roll_up_traffic()?;
+        let turn = self.take_turn(TurnKind::Maintenance).await?;
+        self.expire_causes(&turn).await?;
+        self.roll_up_traffic(&turn).await?;
+        drop(turn);
         self.expire_rejections()?;
         if has_more {
             return Ok(Some(ADOPTION_DELAY_MS));
