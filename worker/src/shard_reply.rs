@@ -80,24 +80,17 @@ macro_rules! binary_replies {
     };
 }
 
-binary_replies!(TrafficWindows, Totals);
+binary_replies!(QueryResult, TrafficWindows, Totals);
 
-/// Replies that are consumed by their own codec.
-macro_rules! consumed_replies {
-    ($($reply:ty),+) => {
-        $(impl ShardReply for $reply {
-            fn encode(self) -> Result<Vec<u8>, ProtocolError> {
-                Self::encode(self).map_err(|_| ProtocolError::Malformed)
-            }
+impl ShardReply for HourlyLimitCounts {
+    fn encode(self) -> Result<Vec<u8>, ProtocolError> {
+        Self::encode(self).map_err(|_| ProtocolError::Malformed)
+    }
 
-            fn decode(bytes: Vec<u8>) -> Result<Self, ProtocolError> {
-                Self::decode(&bytes).map_err(|_| ProtocolError::Malformed)
-            }
-        })+
-    };
+    fn decode(bytes: Vec<u8>) -> Result<Self, ProtocolError> {
+        Self::decode(&bytes).map_err(|_| ProtocolError::Malformed)
+    }
 }
-
-consumed_replies!(QueryResult, HourlyLimitCounts);
 
 /// A reply that another codec has written already.
 impl ShardReply for Vec<u8> {

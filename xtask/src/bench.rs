@@ -58,6 +58,11 @@ const BENCHMARKS: &[Benchmark] = &[
         "time to the first beacon of a cold isolate, beside a collector in JavaScript",
     ),
     script("reads", "tests/bench/reads/bench.mjs", "time of a read over up to 256 shards, beside one"),
+    script(
+        "turns",
+        "tests/bench/turns/bench.mjs",
+        "the longest run of an object without a pause, beside a limit",
+    ),
     script("cache", "tests/bench/cache/bench.mjs", "cost of a cached response, beside plainer caches"),
     script(
         "dashboard",

@@ -263,8 +263,8 @@ impl QueryResult {
     ///
     /// # Errors
     /// Returns an error if the result cannot be encoded.
-    pub fn encode(self) -> Result<Vec<u8>, CodecError> {
-        let mut encoder = ResultEncoder::new(self);
+    pub fn encode(&self) -> Result<Vec<u8>, CodecError> {
+        let mut encoder = ResultEncoder::new(self.clone());
         while encoder.encode_some()? {}
         encoder.finish()
     }

@@ -162,7 +162,7 @@ impl SimulatedShard {
             sums,
             horizon,
             packs: None,
-            fold_block: 250,
+            fold_block: 100,
             recent_rollups: RecentRollups::default(),
             guard: CardinalityGuard::new(limits, FrequentRoutes::default()),
             limits,
@@ -214,7 +214,7 @@ impl SimulatedShard {
         let placement = placement.assigned(self.limits);
         // Each cell is read twice: to rank the series, and to move it.
         rows.read += 2 * old.len() as u64;
-        for block in old.chunks(250) {
+        for block in old.chunks(150) {
             let into = block.iter().filter_map(|(key, _)| key.rollup_target(&placement, &after)).collect();
             let cells = self.load(into, &mut rows);
             let mut sums = SumDeltas::for_recent_rollups(&self.recent_rollups);

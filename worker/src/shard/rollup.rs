@@ -134,6 +134,6 @@ const fn added_day_fact(kind: SumKind) -> &'static str {
 }
 
 /// Cells that are copied in one slice.
-const MAX_COPIED_CELLS: usize = 250;
+const MAX_COPIED_CELLS: usize = 150;
 /// Sums that are written in one slice.
-const MAX_WRITTEN_SUMS: usize = 100;
+const MAX_WRITTEN_SUMS: usize = 50;

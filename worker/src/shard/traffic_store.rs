@@ -181,33 +181,45 @@ impl Shard {
 
     /// The windows into which something has to be rolled.
     fn windows_to_roll_up(&self, after: &Horizon) -> Result<BTreeSet<Window>> {
-        let rows = self.sql().exec(
-            "SELECT DISTINCT start FROM traffic WHERE (span = 0 AND start < ?) OR (span = 1 AND start < ?)",
-            vec![to_sql_integer(after.minutes.0), to_sql_integer(after.hours.0)],
-        )?;
         let mut due = BTreeSet::new();
-        for row in rows.raw() {
-            let start = row?.first().and_then(from_sql_integer).ok_or_else(unsupported_version)?;
-            due.extend(after.window_at(UnixMillis(start)));
+        for (span, end) in [(WindowSpan::Minute, after.minutes), (WindowSpan::Hour, after.hours)] {
+            let mut next = UnixMillis(0);
+            while let Some(start) = self.first_traffic_window(span, next, end)? {
+                let Some(window) = after.window_at(start) else { break };
+                next = window.start.saturating_add(window.span.millis());
+                due.insert(window);
+            }
         }
         Ok(due)
+    }
+
+    /// Returns the first window of a span that starts between two times.
+    fn first_traffic_window(
+        &self,
+        span: WindowSpan,
+        from: UnixMillis,
+        to: UnixMillis,
+    ) -> Result<Option<UnixMillis>> {
+        let values = vec![to_sql_integer(span.code().into()), to_sql_integer(from.0), to_sql_integer(to.0)];
+        let first = "SELECT min(start) FROM traffic WHERE span = ? AND start >= ? AND start < ?";
+        let row = self.sql().exec(first, values)?.raw().next().transpose()?;
+        Ok(row.and_then(|row| from_sql_integer(row.first()?)).map(UnixMillis))
     }
 
     /// Brings all that lies in a window into it, a route at a time. The routes that were asked for most
     /// find room.
     async fn roll_up_into(&self, turn: &Turn<'_>, window: Window) -> Result<()> {
         let Window { span, start } = window;
-        let within = || {
-            vec![
-                to_sql_integer(span.code().into()),
-                to_sql_integer(start.0),
-                to_sql_integer(start.saturating_add(span.millis()).0),
-            ]
-        };
+        let within = || vec![to_sql_integer(start.0), to_sql_integer(start.saturating_add(span.millis()).0)];
+        let mut of_spans = within();
+        of_spans.push(to_sql_integer(span.code().into()));
         let rows = self.sql().exec(
-            "SELECT route FROM traffic WHERE span <= ? AND start >= ? AND start < ?
-             GROUP BY route ORDER BY route = '(other)' DESC, sum(n) DESC, route",
-            within(),
+            "SELECT route FROM (
+                SELECT route, n FROM traffic WHERE span = 0 AND start >= ?1 AND start < ?2
+                UNION ALL SELECT route, n FROM traffic WHERE span = 1 AND start >= ?1 AND start < ?2 AND ?3 >= 1
+                UNION ALL SELECT route, n FROM traffic WHERE span = 2 AND start >= ?1 AND start < ?2 AND ?3 >= 2
+             ) GROUP BY route ORDER BY route = '(other)' DESC, sum(n) DESC, route",
+            of_spans,
         )?;
         let mut routes = Vec::new();
         for row in rows.raw() {
@@ -218,21 +230,22 @@ impl Shard {
         }
         let mut read = 0_usize;
         for (index, route) in routes.iter().enumerate() {
-            let mut of_route = within();
-            of_route.push(route.as_str().into());
-            let rows = self.sql().exec(
-                "SELECT served FROM traffic WHERE span <= ? AND start >= ? AND start < ? AND route = ?",
-                of_route.clone(),
-            )?;
             let mut all = RouteStats::default();
-            for row in rows.raw() {
-                all.merge(&row?.first().ok_or_else(unsupported_version).and_then(decode_route_stats)?);
-                read = read.saturating_add(1);
+            for part in WindowSpan::ALL.into_iter().filter(|part| *part <= span) {
+                let mut of_route = within();
+                of_route.extend([
+                    route.as_str().into(),
+                    to_sql_integer(part.code().into()),
+                    to_sql_integer(part.millis()),
+                ]);
+                let rows =
+                    self.sql().exec(&format!("{STARTS_SQL} SELECT served {PARTS_SQL}"), of_route.clone())?;
+                for row in rows.raw() {
+                    all.merge(&row?.first().ok_or_else(unsupported_version).and_then(decode_route_stats)?);
+                    read = read.saturating_add(1);
+                }
+                self.sql().exec(&format!("{STARTS_SQL} DELETE {PARTS_SQL}"), of_route)?;
             }
-            self.sql().exec(
-                "DELETE FROM traffic WHERE span <= ? AND start >= ? AND start < ? AND route = ?",
-                of_route,
-            )?;
             self.add_route_stats(window, if index < MAX_ROUTES { route } else { OTHER_LABEL }, &all)?;
             if read >= MAX_MOVED_ROWS {
                 read = 0;
@@ -273,6 +286,12 @@ pub(super) const TABLES: &[&str] = &[
      ) WITHOUT ROWID",
 ];
 
+/// The starts of the windows of a span within another.
+const STARTS_SQL: &str = "WITH RECURSIVE starts (start) AS (
+    SELECT ?1 UNION ALL SELECT start + ?5 FROM starts WHERE start + ?5 < ?2
+)";
+/// The rows of a route in these windows: each is looked up, because the table is in the order of time.
+const PARTS_SQL: &str = "FROM traffic WHERE span = ?4 AND start IN (SELECT start FROM starts) AND route = ?3";
 const HORIZON_FACT: &str = "traffic-horizon";
 /// Rows that are moved in one slice.
 const MAX_MOVED_ROWS: usize = 200;
