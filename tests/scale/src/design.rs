@@ -254,8 +254,8 @@ pub const MAX_SIMULATED_VIEWS: f64 = 6_000.0;
 const IDLE_COMMIT_SECONDS: f64 = 0.002;
 /// From this rate on, the time is that of a busy object.
 const BUSY_ROWS: f64 = 10.0;
-/// A row of a fold is written, and deleted. It has the 100 views of a slice.
-const VIEWS_PER_FOLD_ROW: f64 = 100.0;
+/// A row of a fold is written, and deleted. It has the 125 views of a slice.
+const VIEWS_PER_FOLD_ROW: f64 = 125.0;
 /// A fold reads the rows of commits, and for a correction the row of the fold before.
 const ROWS_READ_PER_SEND: f64 = 2.0;
 /// The size of a view in the row of a fold.

@@ -162,7 +162,7 @@ impl SimulatedShard {
             sums,
             horizon,
             packs: None,
-            fold_block: 100,
+            fold_block: 125,
             recent_rollups: RecentRollups::default(),
             guard: CardinalityGuard::new(limits, FrequentRoutes::default()),
             limits,

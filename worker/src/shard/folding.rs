@@ -41,8 +41,7 @@ impl Shard {
             && after < last
         {
             let merged = self.with_journal(|journal| self.merge_blocks(journal, after))?;
-            turn.pause().await?;
-            self.fold_slice(turn, &merged, budgets).await?;
+            self.fold_slice(&merged, budgets)?;
             is_any = true;
             if merged.through() < last {
                 turn.pause().await?;
@@ -65,8 +64,7 @@ impl Shard {
         Ok(())
     }
 
-    /// Counts some views. It pauses before the first write.
-    async fn fold_slice(&self, turn: &Turn<'_>, merged: &MergedViews, budgets: &Budgets) -> Result<()> {
+    fn fold_slice(&self, merged: &MergedViews, budgets: &Budgets) -> Result<()> {
         let mut views = merged.unfolded_views();
         self.token_claims.borrow_mut().apply(&mut views);
         let horizon = self.horizon()?;
@@ -80,7 +78,6 @@ impl Shard {
         let mut recent_rollups = self.recent_rollups.take();
         let mut sums = SumDeltas::for_recent_rollups(&recent_rollups);
         let effects = fold(views, cells, &mut cardinality, &horizon, limits, &mut sums);
-        turn.pause().await?;
         self.update_causes(before, &effects, &horizon)?;
         let counted = self.apply_effects(packs, effects)?;
         recent_rollups.apply(&sums);

@@ -102,7 +102,7 @@ impl Shard {
             ranking.add(route, from_sql_integer(n).ok_or_else(unsupported_version)?);
             Ok(())
         };
-        self.scan_traffic(&turn, query, "n", 1_000, &mut rank).await?;
+        self.scan_traffic(&turn, query, "n", 500, &mut rank).await?;
         let (top, mut windows) = (ranking.top(), TrafficWindows::default());
         let mut add = |window, route: &str, served: &SqlStorageValue| {
             let route = if top.contains(route) { route } else { OTHER_LABEL };

@@ -237,7 +237,7 @@ fn largest_value(record: &ViewRecord) -> Option<u32> {
 }
 
 /// A slice of this many rows holds no more blocks; it takes some milliseconds.
-const MAX_ROWS: usize = 100;
+const MAX_ROWS: usize = 125;
 const MAX_BYTES: usize = 256 * 1024;
 
 #[cfg(test)]

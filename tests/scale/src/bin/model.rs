@@ -277,9 +277,6 @@ fn peak_share() -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Mutex;
-    use std::sync::atomic::{AtomicUsize, Ordering};
-
     use scale::design::MAX_SIMULATED_VIEWS;
 
     use super::*;
