@@ -140,7 +140,7 @@ const WORK = [
   ["the cron of the coordinator", shardRequest("Wake", { coordinated_site: "demo" })],
 ];
 
-/** What is done once. */
+/** Work that changes the tables, so that it is not repeated. */
 const ONCE = /^(a fold|the roll-up|the cron)/;
 
 let workerd = await start("bench-turns", worker, { fresh: true });

@@ -25,7 +25,7 @@ pub enum Pacing {
     Forgetful,
 }
 
-/// What the shard received.
+/// The reports that the shard received, and the counts behind them.
 #[derive(Clone, Debug, Default)]
 pub struct ReportOutcome {
     /// Requests in each second.
