@@ -117,7 +117,7 @@ async function longestRun(workerd, work) {
   return { longest, all: busiestSince(workerd.pid, before) };
 }
 
-/** @param {string} name @param {object} request */
+/** @param {string} name @param {object | null} request */
 const shardRequest = (name, request) => async (/** @type {Awaited<ReturnType<typeof start>>} */ workerd) => {
   const { status, text } = await workerd.send("/shard", JSON.stringify({ [name]: request }));
   if (status !== 200) throw new Error(`${name}: ${status} ${text} ${workerd.errors()}`);
