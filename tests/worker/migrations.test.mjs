@@ -1,4 +1,4 @@
-// Stored data survives upgrades: today's code opens databases of versions 1 to 4 and takes beacons meanwhile, leaves one
+// Stored data survives upgrades: today's code opens databases of versions 1 to 5 and takes beacons meanwhile, leaves one
 // of a later version alone, and more shards on a live site lose no history.
 import assert from "node:assert/strict";
 import { copyFileSync, rmSync } from "node:fs";
@@ -67,7 +67,7 @@ test("a version 1 database is opened, and its views can still be corrected", asy
     await workerd.kill();
   }
   changeDatabase(file, (database) => {
-    assert.equal(database.prepare("SELECT value FROM facts WHERE name = 'schema'").get()?.value, "5");
+    assert.equal(database.prepare("SELECT value FROM facts WHERE name = 'schema'").get()?.value, "6");
     assert.deepEqual(earlierTables(database), []);
   });
 });
@@ -100,7 +100,7 @@ test("a version 1 journal is migrated in steps, from any interrupted attempt", a
     await workerd.kill();
   }
   changeDatabase(file, (database) => {
-    assert.equal(database.prepare("SELECT value FROM facts WHERE name = 'schema'").get()?.value, "5");
+    assert.equal(database.prepare("SELECT value FROM facts WHERE name = 'schema'").get()?.value, "6");
     assert.deepEqual([foldedKeys(database).length, pendingKeys(database).length], [ROWS + 1, 0]);
   });
 });
@@ -151,7 +151,7 @@ test("a version 2 database is opened with its counted, uncounted and corrected v
     await workerd.kill();
   }
   changeDatabase(file, (database) => {
-    assert.equal(database.prepare("SELECT value FROM facts WHERE name = 'schema'").get()?.value, "5");
+    assert.equal(database.prepare("SELECT value FROM facts WHERE name = 'schema'").get()?.value, "6");
     const one = (/** @type {string} */ query) => Number(database.prepare(query).get()?.value);
     assert.deepEqual(earlierTables(database), []);
     assert.equal(foldedKeys(database).length, 34);
@@ -238,7 +238,7 @@ test("a version 3 database is opened with its counted, uncounted and corrected v
     await workerd.kill();
   }
   changeDatabase(file, (database) => {
-    assert.equal(database.prepare("SELECT value FROM facts WHERE name = 'schema'").get()?.value, "5");
+    assert.equal(database.prepare("SELECT value FROM facts WHERE name = 'schema'").get()?.value, "6");
     assert.deepEqual([earlierTables(database), foldedKeys(database).length, pendingKeys(database)], [[], 34, []]);
   });
 });
@@ -273,9 +273,44 @@ test("a version 4 database is opened with its cells, and with views that were co
     await workerd.kill();
   }
   changeDatabase(file, (database) => {
-    assert.equal(database.prepare("SELECT value FROM facts WHERE name = 'schema'").get()?.value, "5");
+    assert.equal(database.prepare("SELECT value FROM facts WHERE name = 'schema'").get()?.value, "6");
     assert.equal(database.prepare("SELECT 1 FROM sqlite_master WHERE name = 'cells'").get(), undefined);
     assert.equal(database.prepare("SELECT count(*) AS count FROM packs").get()?.count, 1, "all cells fit into a row");
+  });
+});
+
+test("a version 5 database is opened with its cells and sums of pages, and its days get sums of slices", async () => {
+  const file = await stoppedShard("version-5");
+  for (const end of ["", "-wal", "-shm"]) rmSync(file + end, { force: true });
+  copyFileSync("tests/worker/version-5.sqlite", file);
+  changeDatabase(file, (database) => {
+    assert.equal(database.prepare("SELECT value FROM facts WHERE name = 'schema'").get()?.value, "5");
+    assert.ok(Number(database.prepare("SELECT count(*) AS count FROM pages").get()?.count) > 0);
+  });
+  const written = Date.UTC(2026, 10, 30);
+  const workerd = await start("version-5", withCron(product({ RETENTION_DAYS: "3650" })));
+  const range = `&from=${written - 20 * 86_400_000}&to=${written + 86_400_000}`;
+  const lines = async (/** @type {string} */ more) => {
+    const { status, text } = await workerd.send(`/api/vitals/series?site=demo${range}${more}`);
+    assert.equal(status, 200, text);
+    return JSON.parse(text).lines;
+  };
+  const queries = ["&by=release", "&by=release,device&step=day", "&by=device&release=b", "&by=dim.plan", "&by=route"];
+  try {
+    assert.equal((await summary(workerd, range)).views, 100);
+    const before = await Promise.all(queries.map(lines));
+    assert.ok(before.every((answer) => answer.length > 0));
+    assert.equal((await workerd.send("/cron")).status, 200, workerd.errors());
+    assert.deepEqual(await Promise.all(queries.map(lines)), before, "sums answer as cells do");
+    assert.equal((await summary(workerd, range)).views, 100);
+  } finally {
+    await workerd.kill();
+  }
+  changeDatabase(file, (database) => {
+    assert.equal(database.prepare("SELECT value FROM facts WHERE name = 'schema'").get()?.value, "6");
+    const horizon = JSON.parse(String(database.prepare("SELECT value FROM facts WHERE name = 'horizon'").get()?.value));
+    assert.equal(horizon.slices, horizon.pages);
+    assert.ok(Number(database.prepare("SELECT count(*) AS count FROM slices WHERE slice LIKE '%release%'").get()?.count) > 0);
   });
 });
 
@@ -343,7 +378,7 @@ test("what an interrupted roll-up has left is not counted, and the next one star
 
 test("a database of a later version is left alone", async () => {
   const file = await stoppedShard("later");
-  changeDatabase(file, (database) => database.exec("UPDATE facts SET value = '6' WHERE name = 'schema'"));
+  changeDatabase(file, (database) => database.exec("UPDATE facts SET value = '7' WHERE name = 'schema'"));
   const workerd = await start("later", product());
   try {
     assert.equal((await send(workerd, beacon())).status, 503);

@@ -2,14 +2,16 @@
 //! statistics, so that no shard hears all isolates. Reads add those of all shards up. One request at a time sends them.
 
 use std::cell::RefCell;
+use std::time::Duration;
 
 use ledger::RejectionCounts;
 pub(crate) use ledger::UNKNOWN_SITE;
-use worker::Env;
 use worker::wasm_bindgen::prelude::wasm_bindgen;
+use worker::{Delay, Env};
 
+use crate::clock::now;
 use crate::config::Config;
-use crate::shard_client::{COORDINATOR, call};
+use crate::shard_client::{COORDINATOR, report};
 use crate::shard_protocol::AddRejections;
 use crate::traffic_collector::shard_of_this_isolate;
 
@@ -36,18 +38,23 @@ pub async fn flush_rejections(env: Env) {
 
 async fn flush(env: &Env) {
     for _ in 0..MAX_FLUSH_ROUNDS {
-        let mut sums = COUNTS.with_borrow_mut(RejectionCounts::take).into_iter();
-        if sums.len() == 0 {
-            return;
+        let Some(wait_ms) = COUNTS.with_borrow(|counts| counts.next_flush_in_ms(now().0)) else { return };
+        if wait_ms > 0 {
+            Delay::from(Duration::from_millis(wait_ms)).await;
         }
+        let mut sums = COUNTS.with_borrow_mut(RejectionCounts::take).into_iter();
         while let Some((site, reasons)) = sums.next() {
             let shard = Config::load(env).map_or(COORDINATOR, |config| shard_of_this_isolate(&config, &site));
-            if let Err(failure) = call(env, &site, shard, AddRejections(reasons.clone())).await {
-                worker::console_error!(
-                    "rejections of {site} not stored, the next flush does it: {failure:?}"
-                );
-                COUNTS.with_borrow_mut(|counts| counts.restore([(site, reasons)].into_iter().chain(sums)));
-                return;
+            match report(env, &site, shard, AddRejections(reasons.clone())).await {
+                Ok(due_at) => COUNTS.with_borrow_mut(|counts| counts.pace(due_at.0)),
+                Err(failure) => {
+                    worker::console_error!(
+                        "rejections of {site} not stored, the next flush does it: {failure:?}"
+                    );
+                    COUNTS
+                        .with_borrow_mut(|counts| counts.restore([(site, reasons)].into_iter().chain(sums)));
+                    return;
+                }
             }
         }
     }
@@ -58,4 +65,4 @@ thread_local! {
     static COUNTS: RefCell<RejectionCounts> = RefCell::default();
 }
 
-const MAX_FLUSH_ROUNDS: usize = 100;
+const MAX_FLUSH_ROUNDS: usize = 4;

@@ -23,7 +23,6 @@ mod monitoring;
 mod object;
 mod origin_probe;
 mod pack_store;
-mod page_store;
 mod push;
 mod push_dispatcher;
 mod registry_store;
@@ -31,6 +30,7 @@ mod rejection_store;
 mod rollup;
 mod sample_export;
 mod schema;
+mod sum_store;
 mod totals;
 mod traffic_store;
 mod turn;
@@ -41,6 +41,7 @@ use worker::{DurableObject, Env, Request, Response, Result, State};
 
 use self::object::{ActiveBudgets, NEVER, Shard};
 use crate::clock::now;
+use crate::shard_client::NEXT_REPORT_FIELD;
 use crate::shard_protocol::{ShardCall, ShardReply, ShardRequest};
 use crate::{budgets, registry};
 
@@ -55,8 +56,12 @@ impl DurableObject for Shard {
             return self.accept_listener(request.headers());
         }
         let request = ShardRequest::decode(&request.bytes().await?)?;
+        let is_report = matches!(request, ShardRequest::AddTraffic(_) | ShardRequest::AddRejections(_));
         registry::refresh(&self.env).await;
         let response = Response::from_bytes(self.handle(request).await?)?;
+        if is_report {
+            response.headers().set(NEXT_REPORT_FIELD, &self.next_report_in_ms().to_string())?;
+        }
         if self.is_replaced.get() {
             response.headers().set(TABLES_REPLACED, "1")?;
         }
@@ -81,11 +86,20 @@ impl DurableObject for Shard {
 }
 
 impl Shard {
+    /// Tells an isolate when to send its next sums.
+    fn next_report_in_ms(&self) -> u64 {
+        let mut pace = self.report_pace.get();
+        let next_in_ms = pace.next_in_ms(now());
+        self.report_pace.set(pace);
+        next_in_ms
+    }
+
     async fn handle(&self, request: ShardRequest) -> Result<Vec<u8>> {
         let reply = match request {
             ShardRequest::RunQuery(call) => {
                 let max_age_ms = if call.with_latest_budgets { 0 } else { budgets::MAX_AGE_MS };
-                call.reply(self.run_query(TurnKind::Read, &call.query, max_age_ms).await?)
+                let result = self.run_query(TurnKind::Read, &call.query, max_age_ms).await?;
+                return self.encode_result(result).await;
             }
             ShardRequest::ReadLimitCounts(call) => call.reply(self.read_limit_counts(TurnKind::Read).await?),
             ShardRequest::EvaluateWatches(call) => {
@@ -100,7 +114,7 @@ impl Shard {
                 self.accept_batch(&call.header, &call.traffic)?;
                 call.reply(self.schedule_maintenance(object::ROLLUP_DELAY_MS).await?)
             }
-            ShardRequest::TrafficQuery(call) => call.reply(self.read_traffic(&call)?),
+            ShardRequest::TrafficQuery(call) => call.reply(self.read_traffic(TurnKind::Read, &call).await?),
             ShardRequest::SetMonitoring(call) => call.reply(self.set_monitoring(call.is_on)?),
             ShardRequest::Wake(call) => {
                 self.maintain(true).await?;

@@ -7,10 +7,12 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use futures_util::stream;
 use ledger::{HourlyLimitCounts, QueryResult, ReadAdmission, ReadLimiter, SeriesQuery};
-use wire::{ApiError, ShardCoverage};
+use wire::{ApiError, ShardCoverage, UnixMillis};
 use worker::js_sys::{Function, Reflect, Uint8Array};
 use worker::wasm_bindgen::{JsCast, JsValue};
-use worker::{Delay, Env, EnvBinding, Error, Method, ObjectNamespace, Request, RequestInit, Stub, WebSocket};
+use worker::{
+    Delay, Env, EnvBinding, Error, Method, ObjectNamespace, Request, RequestInit, Response, Stub, WebSocket,
+};
 
 use crate::clock::now;
 use crate::config::Config;
@@ -47,17 +49,38 @@ async fn call_within<C: ShardCall>(
     request: C,
 ) -> Result<C::Reply, HandlerError> {
     let reply = with_deadline(timeout_ms, async {
-        let body = request.into_request().encode().map_err(Error::from)?;
-        let mut init = RequestInit::new();
-        init.with_method(Method::Post).with_body(Some(Uint8Array::from(body.as_slice()).into()));
-        let request = Request::new_with_init(SHARD_URL, &init)?;
-        let mut response = stub(env, site, shard)?.fetch_with_request(request).await?;
-        match response.status_code() {
-            200 => Ok(ShardReply::decode(response.bytes().await?).map_err(Error::from)?),
-            _ => Err(ApiError::Unavailable { component: "ledger" }.into()),
-        }
+        let mut response = send(env, site, shard, request).await?;
+        Ok(ShardReply::decode(response.bytes().await?).map_err(Error::from)?)
     });
     reply.await.unwrap_or_else(|| Err(ApiError::Unavailable { component: "ledger" }.into()))
+}
+
+/// Sends sums of this isolate to a shard, and returns the time from which the next ones are due. An earlier shard sets
+/// no pace.
+pub(crate) async fn report<C: ShardCall<Reply = ()>>(
+    env: &Env,
+    site: &str,
+    shard: u32,
+    request: C,
+) -> Result<UnixMillis, HandlerError> {
+    let reply = with_deadline(SHARD_TIMEOUT_MS, async {
+        let response = send(env, site, shard, request).await?;
+        let next_in_ms = response.headers().get(NEXT_REPORT_FIELD)?.and_then(|text| text.parse().ok());
+        Ok(now().saturating_add(next_in_ms.unwrap_or_default()))
+    });
+    reply.await.unwrap_or_else(|| Err(ApiError::Unavailable { component: "ledger" }.into()))
+}
+
+async fn send<C: ShardCall>(env: &Env, site: &str, shard: u32, request: C) -> Result<Response, HandlerError> {
+    let body = request.into_request().encode().map_err(Error::from)?;
+    let mut init = RequestInit::new();
+    init.with_method(Method::Post).with_body(Some(Uint8Array::from(body.as_slice()).into()));
+    let request = Request::new_with_init(SHARD_URL, &init)?;
+    let response = stub(env, site, shard)?.fetch_with_request(request).await?;
+    match response.status_code() {
+        200 => Ok(response),
+        _ => Err(ApiError::Unavailable { component: "ledger" }.into()),
+    }
 }
 
 /// Sends a request to several shards at once, and returns what each replied. A shard that the deadline of the whole
@@ -246,6 +269,8 @@ fn stub(env: &Env, site: &str, shard: u32) -> worker::Result<Stub> {
 
 /// The shard that coordinates a site.
 pub(crate) const COORDINATOR: u32 = 0;
+/// The field of a reply to sums of an isolate, with the milliseconds until the next are due.
+pub(crate) const NEXT_REPORT_FIELD: &str = "next-report-ms";
 /// The platform wants an address; the object does not look at it.
 const SHARD_URL: &str = "https://shard.invalid/";
 /// The fields with which a listener is announced to the coordinator.

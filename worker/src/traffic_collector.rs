@@ -14,7 +14,7 @@ use worker::{Env, Error};
 use crate::clock::now;
 use crate::config::Config;
 use crate::response::HandlerError;
-use crate::shard_client::{SiteRead, call, read_all};
+use crate::shard_client::{SiteRead, read_all, report};
 use crate::shard_protocol::{AddTraffic, TrafficQuery};
 use crate::trace_export;
 
@@ -28,17 +28,20 @@ pub(crate) fn add_bytes(site: &str, route: &str, class: &ResponseClass, bytes: u
     with_buffer(|buffer| buffer.sums_mut(site).add_bytes(route, class, bytes));
 }
 
-/// Sends everything that is not stored yet. Returns true if there is more already.
+/// Sends everything that is due and not stored yet. Returns true if there is more already.
 #[wasm_bindgen(wasm_bindgen = worker::wasm_bindgen, wasm_bindgen_futures = worker::wasm_bindgen_futures)]
 #[expect(unreachable_pub, reason = "wasm-bindgen exports what is pub")]
 pub async fn flush_traffic(env: Env) -> bool {
-    for site in with_buffer(|buffer| buffer.site_names()) {
+    let due = |buffer: &mut TrafficBuffer| -> Vec<String> {
+        buffer.site_names().into_iter().filter(|site| buffer.is_due(site, now())).collect()
+    };
+    for site in with_buffer(due) {
         if let Err(failure) = flush_site(&env, &site).await {
             worker::console_error!("statistics of {site} not stored, they are sent again: {failure:?}");
         }
     }
     trace_export::flush().await;
-    with_buffer(|buffer| buffer.has_pending())
+    with_buffer(|buffer| buffer.has_due(now()))
 }
 
 /// Reads the sum between two times from every shard, this isolate's responses included.
@@ -77,14 +80,15 @@ pub(crate) fn shard_of_this_isolate(config: &Config, site: &str) -> u32 {
     with_buffer(|buffer| config.shards_of(site).shard_of_isolate(buffer.isolate()))
 }
 
-/// Sends the batch that may not have arrived, then the rest.
+/// Sends the batch that may not have arrived, then the rest, due or not: a read includes this isolate's responses.
 async fn flush_site(env: &Env, site: &str) -> Result<(), HandlerError> {
     let config = Config::load(env).map_err(|mistake| Error::RustError(mistake.to_string()))?;
     while let Some(batch) = with_buffer(|buffer| buffer.next_batch(site, now())) {
         let number = batch.header.number;
         let shard = config.shards_of(site).shard_of_isolate(&batch.header.isolate);
-        call(env, site, shard, AddTraffic { header: batch.header, traffic: batch.traffic }).await?;
-        with_buffer(|buffer| buffer.acknowledge(site, number));
+        let request = AddTraffic { header: batch.header, traffic: batch.traffic };
+        let due_at = report(env, site, shard, request).await?;
+        with_buffer(|buffer| buffer.acknowledge(site, number, due_at));
     }
     Ok(())
 }

@@ -58,6 +58,11 @@ const BENCHMARKS: &[Benchmark] = &[
         "time to the first beacon of a cold isolate, beside a collector in JavaScript",
     ),
     script("reads", "tests/bench/reads/bench.mjs", "time of a read over up to 256 shards, beside one"),
+    script(
+        "turns",
+        "tests/bench/turns/bench.mjs",
+        "the longest run of an object without a pause, beside a limit",
+    ),
     script("cache", "tests/bench/cache/bench.mjs", "cost of a cached response, beside plainer caches"),
     script(
         "dashboard",
@@ -129,7 +134,7 @@ impl Benchmark {
 }
 
 /// `cargo xtask model`: simulates a billion views a day, or the purge clock before all isolates, natively.
-pub(crate) fn model(root: &Path, subject: Option<ModelSubject>) -> Result<()> {
+pub(crate) fn model(root: &Path, subject: Option<ModelSubject>, earlier: bool) -> Result<()> {
     let (title, program) = match subject {
         None => (
             "Models a billion views a day: shards, requests, rows, storage, list price, bottleneck.",
@@ -141,7 +146,11 @@ pub(crate) fn model(root: &Path, subject: Option<ModelSubject>) -> Result<()> {
         ),
     };
     terminal::title(title);
-    process::run(&mut scale_program(root, program), &process::Output::Terminal, process::NO_TIMEOUT)
+    let mut model = scale_program(root, program);
+    if earlier {
+        model.args(["--", "--earlier"]);
+    }
+    process::run(&mut model, &process::Output::Terminal, process::NO_TIMEOUT)
 }
 
 fn scale_program(root: &Path, name: &str) -> Command {

@@ -65,7 +65,12 @@ enum Command {
     /// Build the Worker twice, and fail unless both have the same bytes
     Reproduce,
     /// Model a billion views a day: shards, requests, rows, storage, list price, bottleneck; or another subject
-    Model { subject: Option<bench::ModelSubject> },
+    Model {
+        subject: Option<bench::ModelSubject>,
+        /// Model the design with a row for each cell as well, which takes some minutes more
+        #[arg(long)]
+        earlier: bool,
+    },
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -105,7 +110,7 @@ fn run(cli: Cli) -> Result<()> {
             setup::install_tools(root)?;
             worker::check_reproducible(root)
         }
-        Command::Model { subject } => bench::model(root, subject),
+        Command::Model { subject, earlier } => bench::model(root, subject, earlier),
     }
 }
 

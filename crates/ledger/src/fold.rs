@@ -11,8 +11,8 @@ use crate::cell_key::CellKey;
 use crate::folded_view::{FoldedView, UnfoldedView};
 use crate::horizon::Horizon;
 use crate::labels::{LabelGranularity, SeriesLabels};
-use crate::page_rollup::PageDeltas;
 use crate::record::MetricLimits;
+use crate::sum_rollup::SumDeltas;
 
 /// Work for the shell.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,7 +60,7 @@ pub fn cells_to_load(
 }
 
 /// Folds the latest records into cells. `cells` are the stored ones among [`cells_to_load`], and `guard` knows
-/// the windows of the views. Changes of pages are added to `page_deltas`.
+/// the windows of the views. Changes of sums are added to `sum_deltas`.
 #[must_use]
 pub fn fold(
     views: Vec<UnfoldedView>,
@@ -68,7 +68,7 @@ pub fn fold(
     guard: &mut CardinalityGuard,
     horizon: &Horizon,
     limits: impl Fn(&SeriesLabels) -> MetricLimits,
-    page_deltas: &mut PageDeltas,
+    sum_deltas: &mut SumDeltas,
 ) -> Vec<CellEffect> {
     let mut touched = BTreeSet::new();
     let mut effects = Vec::with_capacity(views.len());
@@ -84,7 +84,7 @@ pub fn fold(
                 && let Some(cell) = cells.get_mut(&key)
             {
                 cell.remove(folded);
-                page_deltas.remove(&key, folded, horizon);
+                sum_deltas.remove(&key, folded, horizon);
                 touched.insert(key);
             }
         } else if view.folded.is_none() {
@@ -107,7 +107,7 @@ pub fn fold(
                 guard.add_series(&key);
             }
             cells.entry(key.clone()).or_default().add(&folded);
-            page_deltas.add(&key, &folded, horizon);
+            sum_deltas.add(&key, &folded, horizon);
             touched.insert(key);
         }
         effects.push(CellEffect::MarkFolded(view.key, folded));
@@ -124,14 +124,14 @@ pub fn fold(
 }
 
 /// Rolls cells up into longer windows. `old` are the cells before the new horizon, and `cells` the stored ones
-/// that they are merged into. Changes of pages are added to `page_deltas`.
+/// that they are merged into. Changes of sums are added to `sum_deltas`.
 #[must_use]
 pub fn roll_up(
     old: Vec<(CellKey, Cell)>,
     mut cells: BTreeMap<CellKey, Cell>,
     placement: &RollupPlacement,
     horizon: &Horizon,
-    page_deltas: &mut PageDeltas,
+    sum_deltas: &mut SumDeltas,
 ) -> Vec<CellEffect> {
     let mut touched = BTreeSet::new();
     let mut effects = Vec::new();
@@ -140,7 +140,7 @@ pub fn roll_up(
             continue;
         }
         let into = from.rollup_target(placement, horizon);
-        page_deltas.record_rollup(&from, into.as_ref(), &cell, horizon);
+        sum_deltas.record_rollup(&from, into.as_ref(), &cell, horizon);
         if let Some(into) = into {
             cells.entry(into.clone()).or_default().merge(&cell);
             touched.insert(into);

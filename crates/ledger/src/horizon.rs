@@ -4,6 +4,8 @@
 use serde::{Deserialize, Serialize};
 use wire::{UnixMillis, Window, WindowSpan};
 
+use crate::dimension::Dimension;
+
 /// The times before which windows have been rolled up. It is stored together with each roll-up.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Horizon {
@@ -17,6 +19,43 @@ pub struct Horizon {
     /// are added to page sums; a release that added hours to them may have left a later hour.
     #[serde(default)]
     pub pages: UnixMillis,
+    /// Views before this time are in sums of slices, too. It is the start of a day.
+    #[serde(default)]
+    pub slices: UnixMillis,
+    /// The dimensions that have no sums of slices before a time.
+    #[serde(default)]
+    pub crowded: CrowdedDimensions,
+}
+
+/// A dimension of slices with any number of values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum OpenDimension {
+    Release,
+    Country,
+    /// All custom dimensions together.
+    Custom,
+}
+
+/// The ends of the last days on which dimensions had more values than have sums of slices. Until then their views are
+/// in no slice but that of all views.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct CrowdedDimensions {
+    /// That of releases.
+    release: UnixMillis,
+    /// That of countries.
+    country: UnixMillis,
+    /// That of all custom dimensions together.
+    custom: UnixMillis,
+}
+
+/// The kind of daily sums. Each has a table of its own, and may have fewer days than the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum SumKind {
+    /// Sums of pages.
+    Pages,
+    /// Sums of each value of a dimension that pages do not have, over all routes.
+    Slices,
 }
 
 /// The retention of each kind of window.
@@ -43,10 +82,26 @@ impl Horizon {
         Some(Window::containing(span, moment))
     }
 
-    /// Returns true if page sums have every day that is over and no longer has minutes.
+    /// Returns the time before which views are in sums of a kind.
     #[must_use]
-    pub fn has_all_pages(&self) -> bool {
-        self.pages >= self.last_page_day()
+    pub const fn sums_end(&self, kind: SumKind) -> UnixMillis {
+        match kind {
+            SumKind::Pages => self.pages,
+            SumKind::Slices => self.slices,
+        }
+    }
+
+    const fn with_sums_end(self, kind: SumKind, end: UnixMillis) -> Self {
+        match kind {
+            SumKind::Pages => Self { pages: end, ..self },
+            SumKind::Slices => Self { slices: end, ..self },
+        }
+    }
+
+    /// Returns true if the sums of a kind have every day that is over and no longer has minutes.
+    #[must_use]
+    pub fn has_all_sums(&self, kind: SumKind) -> bool {
+        self.sums_end(kind) >= self.last_summed_day()
     }
 
     /// Returns true if cells of that span and start are counted there. Others are left of a roll-up that was
@@ -56,23 +111,23 @@ impl Horizon {
         self.window_at(start).is_some_and(|window| window.span == span)
     }
 
-    /// Returns the horizon after adding the day of `first` to page sums, the first cell that is not in them.
+    /// Returns the horizon after adding the day of `first` to the sums of a kind, the first cell that is not in them.
     #[must_use]
-    pub fn after_adding_pages(&self, first: Option<UnixMillis>) -> Self {
+    pub fn after_adding_day(&self, kind: SumKind, first: Option<UnixMillis>) -> Self {
         let next = first.map(|first| {
             Window::containing(WindowSpan::Day, first).start.saturating_add(WindowSpan::Day.millis())
         });
-        let last = self.last_page_day().max(self.pages);
-        Self { pages: next.map_or(last, |next| next.min(last)), ..*self }
+        let last = self.last_summed_day().max(self.sums_end(kind));
+        self.with_sums_end(kind, next.map_or(last, |next| next.min(last)))
     }
 
-    /// Returns the horizon before the last day that page sums have only in part, which is added anew.
+    /// Returns the horizon before the last day that the sums of a kind have only in part, which is added anew.
     #[must_use]
-    pub const fn before_partial_page_day(&self) -> Self {
-        Self { pages: Window::containing(WindowSpan::Day, self.pages).start, ..*self }
+    pub const fn before_partial_day(&self, kind: SumKind) -> Self {
+        self.with_sums_end(kind, Window::containing(WindowSpan::Day, self.sums_end(kind)).start)
     }
 
-    const fn last_page_day(&self) -> UnixMillis {
+    const fn last_summed_day(&self) -> UnixMillis {
         Window::containing(WindowSpan::Day, self.minutes).start
     }
 
@@ -86,9 +141,55 @@ impl Horizon {
         let minutes = self.minutes.max(edge(retention.minute_windows_ms, WindowSpan::Hour));
         Self {
             minutes,
-            pages: self.pages,
             hours: self.hours.max(edge(retention.hour_windows_ms, WindowSpan::Day)),
             days: self.days.max(edge(retention.day_windows_ms, WindowSpan::Day)),
+            ..*self
+        }
+    }
+}
+
+impl SumKind {
+    /// Both kinds.
+    pub const ALL: [Self; 2] = [Self::Pages, Self::Slices];
+}
+
+impl CrowdedDimensions {
+    /// Returns the time before which a dimension has no slices.
+    #[must_use]
+    pub fn until(&self, dimension: &Dimension) -> UnixMillis {
+        match OpenDimension::from_dimension(dimension) {
+            Some(OpenDimension::Release) => self.release,
+            Some(OpenDimension::Country) => self.country,
+            Some(OpenDimension::Custom) => self.custom,
+            None => UnixMillis(0),
+        }
+    }
+
+    /// Notes that a dimension had too many values before that time.
+    pub(crate) fn note(&mut self, dimension: OpenDimension, end: UnixMillis) {
+        let until = match dimension {
+            OpenDimension::Release => &mut self.release,
+            OpenDimension::Country => &mut self.country,
+            OpenDimension::Custom => &mut self.custom,
+        };
+        *until = end.max(*until);
+    }
+}
+
+impl OpenDimension {
+    /// Returns `None` for a dimension whose values are few.
+    pub(crate) const fn from_dimension(dimension: &Dimension) -> Option<Self> {
+        match dimension {
+            Dimension::Release => Some(Self::Release),
+            Dimension::Country => Some(Self::Country),
+            Dimension::Custom(_) => Some(Self::Custom),
+            Dimension::Route
+            | Dimension::Device
+            | Dimension::Navigation
+            | Dimension::Cache
+            | Dimension::Network
+            | Dimension::Bot
+            | Dimension::Evidence => None,
         }
     }
 }
@@ -164,18 +265,32 @@ mod tests {
     }
 
     #[test]
-    fn page_sums_grow_by_a_day_and_end_with_the_last_whole_day_without_minutes() {
+    fn sums_grow_by_a_day_and_end_with_the_last_whole_day_without_minutes() {
         let now = UnixMillis(1_800_000_000_000);
         let horizon = Horizon::default().advanced(&Retention::default(), now);
         let day = |moment| Window::containing(WindowSpan::Day, moment).start;
         let first = now.saturating_sub(5 * WindowSpan::Day.millis());
-        let pages_after = |first| horizon.after_adding_pages(first).pages;
-        assert_eq!(pages_after(Some(first)), day(first).saturating_add(WindowSpan::Day.millis()));
-        assert_eq!([pages_after(Some(now)), pages_after(None)], [day(horizon.minutes); 2]);
-        assert!(!horizon.has_all_pages() && horizon.after_adding_pages(None).has_all_pages());
+        for kind in SumKind::ALL {
+            let end_after = |first| horizon.after_adding_day(kind, first).sums_end(kind);
+            assert_eq!(end_after(Some(first)), day(first).saturating_add(WindowSpan::Day.millis()));
+            assert_eq!([end_after(Some(now)), end_after(None)], [day(horizon.minutes); 2]);
+            assert!(!horizon.has_all_sums(kind) && horizon.after_adding_day(kind, None).has_all_sums(kind));
+            assert_eq!(
+                horizon.after_adding_day(kind, Some(first)),
+                horizon.with_sums_end(kind, end_after(Some(first))),
+                "the other kind has its own end"
+            );
+        }
+    }
+
+    #[test]
+    fn a_horizon_of_an_earlier_release_has_no_slices() {
+        let stored = r#"{"minutes":9,"hours":3,"days":1,"pages":8}"#;
+        let horizon: Horizon = serde_json::from_str(stored).unwrap();
+        assert_eq!((horizon.pages, horizon.slices), (UnixMillis(8), UnixMillis(0)));
         assert_eq!(
-            horizon.after_adding_pages(Some(first)),
-            Horizon { pages: pages_after(Some(first)), ..horizon }
+            serde_json::to_string(&horizon).unwrap(),
+            r#"{"minutes":9,"hours":3,"days":1,"pages":8,"slices":0,"crowded":{"release":0,"country":0,"custom":0}}"#
         );
     }
 }

@@ -10,7 +10,7 @@ use crate::cell::Cell;
 use crate::cell_key::CellKey;
 use crate::network_counts::NetworkCounts;
 use crate::network_history::{self, NetworkHistory};
-use crate::page_key::PageLabels;
+use crate::sum_key::PageLabels;
 use wire::sorting::{CollectOrdered, SortSlice};
 
 /// The last three days of all pages.

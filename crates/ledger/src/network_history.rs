@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use wire::{CodecError, UnixMillis, WindowSpan};
 
 use crate::network_counts::NetworkCounts;
-use crate::page_key::PageLabels;
+use crate::sum_key::PageLabels;
 
 /// The networks of one page by the start of each quarter of a day.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

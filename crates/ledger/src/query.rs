@@ -1,6 +1,5 @@
 //! Queries of cells by labels and time. Results are grouped, and merge over shards.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
@@ -9,8 +8,9 @@ use wire::{CodecError, Device, LimitCounts, Metric, UnixMillis, Window, WindowSp
 use crate::budget_history::BudgetHistory;
 use crate::cell::Cell;
 use crate::cell_key::CellKey;
+use crate::dimension::Dimension;
 use crate::labels::SeriesLabels;
-use crate::page_key::{PageKey, PageLabels};
+use crate::sum_key::{SliceLabels, SumKey, SumSeries};
 
 /// A query.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -46,32 +46,6 @@ pub enum BotFilter {
     Only,
 }
 
-/// A dimension of series.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub enum Dimension {
-    /// The route template.
-    Route,
-    /// The device class.
-    Device,
-    /// The navigation type.
-    Navigation,
-    /// The cache status of the document.
-    Cache,
-    /// The effective connection type.
-    Network,
-    /// The release.
-    Release,
-    /// The visitor's country.
-    Country,
-    /// Bot or not.
-    Bot,
-    /// `unverified` for views without the evidence that their site requires.
-    Evidence,
-    /// A custom dimension.
-    #[serde(rename = "Own")]
-    Custom(String),
-}
-
 /// The key of a group.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Group {
@@ -94,70 +68,20 @@ pub struct QueryResult {
     pub budget_history: BudgetHistory,
 }
 
+/// The encoding of a result, some cells at a time.
+#[derive(Debug)]
+pub struct ResultEncoder {
+    /// The cells that are not encoded yet are in `result`.
+    result: QueryResult,
+    cells: Vec<(Group, Vec<u8>)>,
+}
+
 /// Returns the start of the last `millis` before `to`. A range of a week or more starts with a day, so that it is
 /// read from whole days at a cost independent of the number of visits.
 #[must_use]
 pub const fn lookback_start(to: UnixMillis, millis: u64) -> UnixMillis {
     let from = to.saturating_sub(millis);
     if millis < 7 * WindowSpan::Day.millis() { from } else { Window::containing(WindowSpan::Day, from).start }
-}
-
-impl Dimension {
-    /// All dimensions but custom ones.
-    pub const BUILT_IN: [Self; 9] = [
-        Self::Route,
-        Self::Device,
-        Self::Navigation,
-        Self::Cache,
-        Self::Network,
-        Self::Release,
-        Self::Country,
-        Self::Bot,
-        Self::Evidence,
-    ];
-
-    /// Returns the name in queries and documents; `dim.` and the name for a custom dimension.
-    #[must_use]
-    pub fn name(&self) -> Cow<'static, str> {
-        Cow::Borrowed(match self {
-            Self::Route => "route",
-            Self::Device => "device",
-            Self::Navigation => "nav",
-            Self::Cache => "cache",
-            Self::Network => "net",
-            Self::Release => "release",
-            Self::Country => "country",
-            Self::Bot => "bot",
-            Self::Evidence => "evidence",
-            Self::Custom(name) => return Cow::Owned(format!("dim.{name}")),
-        })
-    }
-
-    /// Parses a name.
-    #[must_use]
-    pub fn from_name(name: &str) -> Option<Self> {
-        match name.strip_prefix("dim.") {
-            Some(name) => (!name.is_empty()).then(|| Self::Custom(name.to_owned())),
-            None => Self::BUILT_IN.into_iter().find(|dimension| dimension.name() == name),
-        }
-    }
-
-    /// Returns the value of a series.
-    #[must_use]
-    pub fn value_in<'a>(&self, labels: &'a SeriesLabels) -> Option<&'a str> {
-        match self {
-            Self::Route => Some(&labels.route),
-            Self::Device => Some(labels.device.name()),
-            Self::Navigation => Some(labels.navigation.name()),
-            Self::Cache => labels.cache.map(|cache| cache.name()),
-            Self::Network => labels.network.map(|network| network.name()),
-            Self::Release => labels.release.as_deref(),
-            Self::Country => labels.country.as_deref(),
-            Self::Bot => Some(if labels.bot { "yes" } else { "no" }),
-            Self::Evidence => labels.unverified.then_some("unverified"),
-            Self::Custom(name) => labels.dimensions.get(name).map(String::as_str),
-        }
-    }
 }
 
 impl SeriesQuery {
@@ -208,14 +132,17 @@ impl SeriesQuery {
         Group { values: self.by.iter().map(value).collect(), at: self.group_start(window) }
     }
 
-    /// Returns the group of a page on a day.
-    fn group_of_page(&self, day: UnixMillis, page: &PageLabels) -> Group {
-        let value = |dimension: &Dimension| match dimension {
-            Dimension::Route => Some(page.route.clone()),
-            Dimension::Device => Some(page.device.name().to_owned()),
+    /// Returns the group of a sum on a day.
+    pub(crate) fn group_of_sum(&self, SumKey { series, day }: &SumKey) -> Group {
+        let value = |dimension: &Dimension| match (dimension, series) {
+            (Dimension::Device, _) => Some(series.device().name().to_owned()),
+            (Dimension::Route, SumSeries::Page(page)) => Some(page.route.clone()),
+            (_, SumSeries::Slice(SliceLabels { value: Some((own, value)), .. })) if own == dimension => {
+                Some(value.clone())
+            }
             _ => None,
         };
-        let at = self.group_start(Window { span: WindowSpan::Day, start: day });
+        let at = self.group_start(Window { span: WindowSpan::Day, start: *day });
         Group { values: self.by.iter().map(value).collect(), at }
     }
 
@@ -261,29 +188,54 @@ impl QueryResult {
         self.cells.entry(group).or_default().merge_encoded(cell)
     }
 
-    /// Adds days of a page to their group: a stored sum minus an earlier one of the same block.
+    /// Adds days of a series to their group: a stored sum minus an earlier one of the same block. The slice of all views
+    /// comes before the others.
     ///
     /// # Errors
     /// Returns an error if the bytes are malformed or of an unsupported version.
     pub fn add_days(
         &mut self,
         query: &SeriesQuery,
-        PageKey { page, day }: &PageKey,
+        key: &SumKey,
         sum: &[u8],
         less: Option<&[u8]>,
     ) -> Result<(), CodecError> {
-        let group = query.group_of_page(*day, page);
-        let cell = self.cells.entry(group).or_default();
+        if !query.accepts_series(&key.series) {
+            return Ok(());
+        }
+        let cell = self.cells.entry(query.group_of_sum(key)).or_default();
         cell.merge_encoded(sum)?;
-        match less {
-            Some(less) => cell.subtract_encoded(less),
-            None => Ok(()),
+        if let Some(less) = less {
+            cell.subtract_encoded(less)?;
+        }
+        if let Some(rest) = query.rest_of(key) {
+            let cell = self.cells.entry(rest.clone()).or_default();
+            // First, because a count is never negative.
+            if let Some(less) = less {
+                cell.merge_encoded(less)?;
+            }
+            cell.subtract_encoded(sum)?;
+            self.remove_if_empty(&rest);
+        }
+        Ok(())
+    }
+
+    /// Adds the sum of a series on a day. The slice of all views comes before the others.
+    pub(crate) fn add_sum(&mut self, query: &SeriesQuery, key: &SumKey, sum: &Cell) {
+        if !query.accepts_series(&key.series) {
+            return;
+        }
+        self.add(query.group_of_sum(key), sum);
+        if let Some(rest) = query.rest_of(key) {
+            self.cells.entry(rest.clone()).or_default().subtract(sum);
+            self.remove_if_empty(&rest);
         }
     }
 
-    /// Adds the sum of a page on a day.
-    pub(crate) fn add_page(&mut self, query: &SeriesQuery, PageKey { page, day }: &PageKey, sum: &Cell) {
-        self.add(query.group_of_page(*day, page), sum);
+    fn remove_if_empty(&mut self, group: &Group) {
+        if self.cells.get(group).is_some_and(Cell::is_empty) {
+            self.cells.remove(group);
+        }
     }
 
     /// Adds the result of another shard.
@@ -312,10 +264,9 @@ impl QueryResult {
     /// # Errors
     /// Returns an error if the result cannot be encoded.
     pub fn encode(&self) -> Result<Vec<u8>, CodecError> {
-        let encoded = |(group, cell)| Ok((group, Cell::encode(cell)?));
-        let cells: Vec<(&Group, Vec<u8>)> = self.cells.iter().map(encoded).collect::<Result<_, _>>()?;
-        postcard::to_stdvec(&(cells, self.last_beacon_at, &self.rejections, &self.budget_history))
-            .map_err(|_| CodecError)
+        let mut encoder = ResultEncoder::new(self.clone());
+        while encoder.encode_some()? {}
+        encoder.finish()
     }
 
     /// Decodes the response of a shard.
@@ -332,3 +283,35 @@ impl QueryResult {
         Ok(Self { cells, last_beacon_at, rejections, budget_history })
     }
 }
+
+impl ResultEncoder {
+    /// Begins to encode a result.
+    #[must_use]
+    pub const fn new(result: QueryResult) -> Self {
+        Self { result, cells: Vec::new() }
+    }
+
+    /// Encodes some cells, and returns true if there are more.
+    ///
+    /// # Errors
+    /// Returns an error if a cell cannot be encoded.
+    pub fn encode_some(&mut self) -> Result<bool, CodecError> {
+        for _ in 0..MAX_ENCODED_CELLS {
+            let Some((group, cell)) = self.result.cells.pop_first() else { return Ok(false) };
+            self.cells.push((group, cell.encode()?));
+        }
+        Ok(!self.result.cells.is_empty())
+    }
+
+    /// Returns the bytes, with the cells that were encoded.
+    ///
+    /// # Errors
+    /// Returns an error if the result cannot be encoded.
+    pub fn finish(self) -> Result<Vec<u8>, CodecError> {
+        let QueryResult { last_beacon_at, rejections, budget_history, .. } = &self.result;
+        postcard::to_stdvec(&(self.cells, last_beacon_at, rejections, budget_history)).map_err(|_| CodecError)
+    }
+}
+
+/// Cells that are encoded without a pause, which takes some milliseconds.
+const MAX_ENCODED_CELLS: usize = 250;

@@ -3,18 +3,21 @@
 
 use wire::{UnixMillis, WindowSpan};
 
-use crate::horizon::{Horizon, Retention};
+use crate::horizon::{Horizon, Retention, SumKind};
 use crate::query::SeriesQuery;
 
 impl SeriesQuery {
     /// Estimates the rows that the query reads from one shard of an ordinary busy site.
     #[must_use]
     pub fn estimated_rows(&self, retention: &Retention, now: UnixMillis) -> u64 {
-        let horizon = Horizon::default().advanced(retention, now).after_adding_pages(None);
+        let horizon = Horizon::default()
+            .advanced(retention, now)
+            .after_adding_day(SumKind::Pages, None)
+            .after_adding_day(SumKind::Slices, None);
         let plan = self.plan(&horizon);
         let ranges = plan.cells.iter().chain(&plan.recent);
         let windows: u64 = ranges.map(|(from, to)| windows_between(&horizon, *from, (*to).min(now))).sum();
-        let blocks = plan.days.map_or(0, |days| days.block_ranges().fold(0, |count: u64, _| count + 1));
+        let blocks = plan.days.map_or(0, |sums| sums.days.block_ranges().fold(0, |count: u64, _| count + 1));
         windows.saturating_mul(ROWS_PER_WINDOW).saturating_add(blocks.saturating_mul(ROWS_PER_BLOCK))
     }
 }
@@ -46,7 +49,8 @@ mod tests {
     use wire::Window;
 
     use super::*;
-    use crate::query::{BotFilter, Dimension};
+    use crate::dimension::Dimension;
+    use crate::query::BotFilter;
 
     const NOW: UnixMillis = UnixMillis(1_800_000_000_000);
 
@@ -82,16 +86,22 @@ mod tests {
     }
 
     #[test]
-    fn ten_years_are_too_dear_unless_page_sums_answer_them() {
-        use Dimension::{Release, Route};
+    fn ten_years_are_too_dear_unless_daily_sums_answer_them() {
+        use Dimension::{Country, Release, Route};
         let rows = |by: &[Dimension], step| {
             let all = query(UnixMillis(0), UnixMillis(u64::MAX), by, step);
             all.estimated_rows(&Retention::from_days(3650), NOW)
         };
-        for (by, step) in [(&[Release] as &[_], None), (&[Route], Some(WindowSpan::Hour))] {
+        for (by, step) in [
+            (&[Release, Country] as &[_], None),
+            (&[Release, Route], None),
+            (&[Route], Some(WindowSpan::Hour)),
+        ] {
             assert!(rows(by, step) > MAX_PUBLIC_ROWS, "{by:?}: {}", rows(by, step));
         }
-        assert!(rows(&[Route], None) <= MAX_PUBLIC_ROWS, "{}", rows(&[Route], None));
+        for by in [Route, Release] {
+            assert!(rows(std::slice::from_ref(&by), None) <= MAX_PUBLIC_ROWS, "{by:?}");
+        }
     }
 
     proptest! {

@@ -7,6 +7,8 @@ use std::collections::BTreeMap;
 pub struct RejectionCounts {
     sums: BTreeMap<String, BTreeMap<String, u64>>,
     flushing_since_ms: Option<u64>,
+    /// The shard sets the pace.
+    due_at_ms: u64,
 }
 
 impl RejectionCounts {
@@ -23,15 +25,27 @@ impl RejectionCounts {
         }
     }
 
-    /// Begins a flush, if there is anything to store and no other flush is under way. A flush whose request was
-    /// cut off ends by timeout.
+    /// Begins a flush, if there is anything to store that is due soon, and no other flush is under way. A flush whose
+    /// request was cut off ends by timeout.
     pub fn begin_flush(&mut self, now_ms: u64) -> bool {
         let is_free = self.flushing_since_ms.is_none_or(|since| now_ms.abs_diff(since) > FLUSH_TIMEOUT_MS);
-        let begins = is_free && !self.sums.is_empty();
+        let begins = is_free && self.next_flush_in_ms(now_ms).is_some();
         if begins {
             self.flushing_since_ms = Some(now_ms);
         }
         begins
+    }
+
+    /// Returns the time until the sums are due; `None` if there are none, or if they are due much later.
+    #[must_use]
+    pub fn next_flush_in_ms(&self, now_ms: u64) -> Option<u64> {
+        let wait_ms = self.due_at_ms.saturating_sub(now_ms);
+        (!self.sums.is_empty() && wait_ms <= MAX_PACE_WAIT_MS).then_some(wait_ms)
+    }
+
+    /// Notes that the next sums are due at that time.
+    pub fn pace(&mut self, due_at_ms: u64) {
+        self.due_at_ms = self.due_at_ms.max(due_at_ms);
     }
 
     /// Takes all sums out.
@@ -60,6 +74,8 @@ impl RejectionCounts {
 /// The name under which rejections without a known site are counted.
 pub const UNKNOWN_SITE: &str = "-";
 const FLUSH_TIMEOUT_MS: u64 = 10_000;
+/// Where isolates are few, the last sums of a quiet isolate need not wait for its next request.
+const MAX_PACE_WAIT_MS: u64 = 2_000;
 
 #[cfg(test)]
 mod tests {
@@ -76,6 +92,20 @@ mod tests {
         counts.end_flush();
         assert!(counts.begin_flush(2 * FLUSH_TIMEOUT_MS));
         assert!(counts.begin_flush(0), "also by a clock that was set back meanwhile");
+    }
+
+    #[test]
+    fn sums_are_due_when_the_shard_said() {
+        let mut counts = RejectionCounts::default();
+        counts.count(Some("shop"), "malformed");
+        assert_eq!(counts.next_flush_in_ms(0), Some(0), "the first at once");
+        counts.pace(9_000);
+        counts.pace(5_000);
+        assert!(!counts.begin_flush(9_000 - MAX_PACE_WAIT_MS - 1));
+        assert_eq!(counts.next_flush_in_ms(8_000), Some(1_000), "the last of all shards");
+        assert!(counts.begin_flush(8_000), "worth waiting for");
+        drop(counts.take());
+        assert_eq!(counts.next_flush_in_ms(9_000), None, "there is nothing to store");
     }
 
     #[test]

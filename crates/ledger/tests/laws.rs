@@ -13,8 +13,8 @@ mod test_shard;
 use std::collections::BTreeMap;
 
 use ledger::{
-    BotFilter, CardinalityLimits, Cell, ClientInfo, Dimension, QueryResult, Retention, RouteTemplates,
-    SeriesQuery, ViewRecord,
+    BotFilter, CardinalityLimits, Cell, ClientInfo, Dimension, MAX_SLICE_VALUES, QueryResult, Retention,
+    RouteTemplates, SeriesQuery, SumKind, ViewRecord,
 };
 use proptest::prelude::*;
 use wire::beacon::Navigation;
@@ -24,14 +24,36 @@ use self::test_shard::{
     AGENTS, SentBeacon, T0, TestShard, any_limits, row, sends, tight_limits, view_record, view_start,
 };
 
-/// A query that pages may answer, or parts of it, or not.
+/// A query that pages or slices may answer, or parts of it, or not.
 fn any_query() -> impl Strategy<Value = SeriesQuery> {
     let moment = || (0..100_u64, 0..1440_u64);
-    let by =
-        proptest::sample::subsequence(vec![Dimension::Route, Dimension::Device, Dimension::Release], 0..3);
-    let only =
-        proptest::option::weighted(0.2, prop_oneof![Just("/ax".to_owned()), Just(OTHER_LABEL.to_owned())]);
-    let bots = prop_oneof![4 => Just(BotFilter::Exclude), 1 => Just(BotFilter::Include)];
+    let of_pages = vec![Dimension::Route, Dimension::Device, Dimension::Release];
+    let plan = || Dimension::Custom("plan".to_owned());
+    let sliced = prop_oneof![
+        Just(Dimension::Release),
+        Just(plan()),
+        Just(Dimension::Navigation),
+        Just(Dimension::Network),
+        Just(Dimension::Custom("none".to_owned())),
+    ];
+    let by = prop_oneof![
+        proptest::sample::subsequence(of_pages, 0..3),
+        sliced.prop_flat_map(|dimension| proptest::sample::subsequence(
+            vec![dimension, Dimension::Device],
+            0..=2
+        )),
+    ];
+    let only = proptest::option::weighted(
+        0.3,
+        prop_oneof![
+            Just((Dimension::Route, "/ax".to_owned())),
+            Just((Dimension::Route, OTHER_LABEL.to_owned())),
+            Just((Dimension::Release, "1".to_owned())),
+            Just((plan(), "2".to_owned())),
+            Just((Dimension::Device, "phone".to_owned())),
+        ],
+    );
+    let bots = prop_oneof![6 => Just(BotFilter::Exclude), 1 => Just(BotFilter::Include)];
     let step =
         prop_oneof![3 => Just(None), 1 => Just(Some(WindowSpan::Day)), 1 => Just(Some(WindowSpan::Hour))];
     (moment(), moment(), by, only, bots, step).prop_map(|(a, b, by, only, bots, step)| {
@@ -42,8 +64,7 @@ fn any_query() -> impl Strategy<Value = SeriesQuery> {
                 .saturating_add(minutes * 60_000)
         };
         let (from, to) = (at(a).min(at(b)), at(a).max(at(b)));
-        let only = only.map(|route| (Dimension::Route, route)).into_iter().collect();
-        SeriesQuery { from, to, bots, only, by, step }
+        SeriesQuery { from, to, bots, only: only.into_iter().collect(), by, step }
     })
 }
 
@@ -131,20 +152,25 @@ proptest! {
     }
 
     #[test]
-    fn pages_answer_as_cells_do(
+    fn sums_answer_as_cells_do(
         // The start of each view: some within one day, some across the edge of a block.
         hours in proptest::collection::vec(prop_oneof![0..24_u64, 0..1200_u64], 12),
         sends in sends().prop_shuffle(),
         limits in any_limits(),
-        // A shard from before the introduction of page sums, or a new one; its retention in days.
+        // A shard from before the introduction of sums, or a new one; its retention in days.
         is_old in any::<bool>(),
+        max_slice_values in prop_oneof![Just(MAX_SLICE_VALUES), 0..3_usize],
         retention_days in prop_oneof![Just(400_u64), 1..60_u64],
-        steps in proptest::collection::vec((1..8_usize, prop_oneof![0..30_u64, 0..900_u64], any::<bool>()), 1..12),
+        steps in proptest::collection::vec((1..8_usize, prop_oneof![0..30_u64, 0..900_u64], any::<[bool; 2]>()), 1..12),
         queries in proptest::collection::vec(any_query(), 8),
     ) {
-        let mut shard = TestShard { retention: Retention::from_days(retention_days), ..TestShard::with_limits(limits) };
+        let mut shard = TestShard {
+            retention: Retention::from_days(retention_days),
+            max_slice_values,
+            ..TestShard::with_limits(limits)
+        };
         let (mut now, mut is_old, mut left) = (T0, is_old, sends.iter());
-        for (sends, later, adds_pages) in steps {
+        for (sends, later, adds) in steps {
             for send in left.by_ref().take(sends) {
                 shard.receive_at(send, view_start(send.view).saturating_add(hours[usize::from(send.view)] * WindowSpan::Hour.millis()));
             }
@@ -152,15 +178,17 @@ proptest! {
             now = now.saturating_add(later * WindowSpan::Hour.millis());
             shard.roll_up(now);
             if std::mem::take(&mut is_old) {
-                (shard.sums, shard.horizon.pages) = Default::default();
+                (shard.sums, shard.horizon.pages, shard.horizon.slices) = Default::default();
             }
-            if adds_pages && !shard.horizon.has_all_pages() {
-                shard.add_page_day();
+            for (kind, _) in SumKind::ALL.into_iter().zip(adds).filter(|(_, adds)| *adds) {
+                if !shard.horizon.has_all_sums(kind) {
+                    shard.add_day(kind);
+                }
             }
             for query in &queries {
                 let by_cells = shard.answer_from_cells(query);
-                prop_assert_eq!(&shard.answer_from_pages(query, &shard.recent_rollup), &by_cells, "{:?} {:?}", query, shard.horizon);
-                prop_assert_eq!(&shard.answer_from_pages(query, &shard.fresh_recent_rollup()), &by_cells, "{:?} {:?}", query, shard.horizon);
+                prop_assert_eq!(&shard.answer_from_sums(query, &shard.recent_rollups), &by_cells, "{:?} {:?}", query, shard.horizon);
+                prop_assert_eq!(&shard.answer_from_sums(query, &shard.fresh_recent_rollups()), &by_cells, "{:?} {:?}", query, shard.horizon);
             }
         }
     }
@@ -228,63 +256,102 @@ proptest! {
     }
 }
 
-/// The comparison of pages and cells detects a page sum that misses a correction.
-#[test]
-fn the_page_law_detects_a_missing_correction() {
-    let query = SeriesQuery {
-        from: T0.saturating_sub(WindowSpan::Day.millis()),
-        to: T0.saturating_add(3 * WindowSpan::Day.millis()),
+/// A query of all views from some days before to some days after the start.
+fn query_by(by: Dimension, days_before: u64, days_after: u64) -> SeriesQuery {
+    SeriesQuery {
+        from: T0.saturating_sub(days_before * WindowSpan::Day.millis()),
+        to: T0.saturating_add(days_after * WindowSpan::Day.millis()),
         bots: BotFilter::Exclude,
         only: Vec::new(),
-        by: vec![Dimension::Route],
+        by: vec![by],
         step: None,
-    };
-    for misses_correction in [false, true] {
+    }
+}
+
+/// The comparison of sums and cells detects a sum that misses a correction.
+#[test]
+fn the_law_of_sums_detects_a_missing_correction() {
+    for (by, misses_correction) in
+        [Dimension::Route, Dimension::Release].into_iter().flat_map(|by| [(by.clone(), false), (by, true)])
+    {
+        let query = query_by(by, 1, 3);
         let mut shard = TestShard::with_limits(CardinalityLimits::default());
         shard.receive(&SentBeacon { view: 0, seq: 0, record: view_record(900, None, 0, 0, 1) });
         shard.fold(2000);
         shard.roll_up(T0.saturating_add(2 * WindowSpan::Day.millis()));
-        shard.add_page_days();
-        assert_eq!(shard.sums.len(), 1, "the view is in the sum of its page");
-        assert_eq!(shard.answer_from_pages(&query, &shard.recent_rollup), shard.answer_from_cells(&query));
+        shard.add_days();
+        assert_eq!(shard.answer_from_sums(&query, &shard.recent_rollups), shard.answer_from_cells(&query));
         let sums = shard.sums.clone();
         shard.receive(&SentBeacon { view: 0, seq: 1, record: view_record(2400, None, 0, 0, 1) });
         shard.fold(2000);
         if misses_correction {
             shard.sums = sums;
         }
-        let answer = shard.answer_from_pages(&query, &shard.recent_rollup);
-        assert_eq!(answer == shard.answer_from_cells(&query), !misses_correction);
+        let answer = shard.answer_from_sums(&query, &shard.recent_rollups);
+        assert_eq!(answer == shard.answer_from_cells(&query), !misses_correction, "{query:?}");
     }
 }
 
 /// The comparison detects a roll-up of recent windows that misses a fold.
 #[test]
 fn the_recent_law_detects_a_missed_fold() {
-    let query = SeriesQuery {
-        from: T0.saturating_sub(3 * WindowSpan::Day.millis()),
-        to: T0.saturating_add(WindowSpan::Hour.millis()),
-        bots: BotFilter::Exclude,
-        only: Vec::new(),
-        by: vec![Dimension::Route],
-        step: None,
-    };
-    let mut shard = TestShard::with_limits(CardinalityLimits::default());
-    shard.receive_at(&SentBeacon { view: 1, seq: 0, record: view_record(900, None, 0, 0, 1) }, query.from);
-    shard.receive(&SentBeacon { view: 0, seq: 0, record: view_record(900, None, 0, 0, 1) });
+    for by in [Dimension::Route, Dimension::Release] {
+        let query = SeriesQuery { to: T0.saturating_add(WindowSpan::Hour.millis()), ..query_by(by, 3, 0) };
+        let mut shard = TestShard::with_limits(CardinalityLimits::default());
+        shard
+            .receive_at(&SentBeacon { view: 1, seq: 0, record: view_record(900, None, 0, 0, 1) }, query.from);
+        shard.receive(&SentBeacon { view: 0, seq: 0, record: view_record(900, None, 0, 0, 1) });
+        shard.fold(2000);
+        shard.roll_up(T0);
+        shard.add_days();
+        assert!(query.plan(&shard.horizon).recent.is_some(), "the query includes recent windows");
+        let stale_rollups = shard.recent_rollups.clone();
+        shard.receive(&SentBeacon { view: 0, seq: 1, record: view_record(2400, None, 0, 0, 1) });
+        shard.fold(2000);
+        assert_eq!(shard.answer_from_sums(&query, &shard.recent_rollups), shard.answer_from_cells(&query));
+        assert_ne!(shard.answer_from_sums(&query, &stale_rollups), shard.answer_from_cells(&query));
+        // A query that ends before the latest window is answered from cells.
+        let earlier = SeriesQuery { to: T0.saturating_sub(1), ..query };
+        assert!(!shard.recent_rollups.try_answer(&earlier, &mut QueryResult::default()));
+        assert_eq!(shard.answer_from_sums(&earlier, &stale_rollups), shard.answer_from_cells(&earlier));
+    }
+}
+
+/// Every view of the first day has a release of its own, and those of the next day have two.
+#[test]
+fn a_flood_of_values_grows_no_sums_and_changes_no_answer() {
+    let mut shard = TestShard { max_slice_values: 5, ..TestShard::with_limits(CardinalityLimits::default()) };
+    for view in 0..60_u64 {
+        let (day, release) = if view < 40 { (0, view) } else { (1, view % 2) };
+        let mut record = view_record(1, None, 0, 0, 1);
+        record.labels.release = Some(release.to_string());
+        let start = T0.saturating_add(day * WindowSpan::Day.millis() + view * 1000);
+        shard.journal.commit(&[row(&view.to_string(), 0, start, 0, &record)], start);
+    }
     shard.fold(2000);
-    shard.roll_up(T0);
-    shard.add_page_days();
-    assert!(query.plan(&shard.horizon).recent.is_some(), "the query includes recent windows");
-    let stale_rollup = shard.recent_rollup.clone();
-    shard.receive(&SentBeacon { view: 0, seq: 1, record: view_record(2400, None, 0, 0, 1) });
-    shard.fold(2000);
-    assert_eq!(shard.answer_from_pages(&query, &shard.recent_rollup), shard.answer_from_cells(&query));
-    assert_ne!(shard.answer_from_pages(&query, &stale_rollup), shard.answer_from_cells(&query));
-    // A query that ends before the latest window is answered from cells.
-    let earlier = SeriesQuery { to: T0.saturating_sub(1), ..query };
-    assert!(!shard.recent_rollup.try_answer(&earlier, &mut QueryResult::default()));
-    assert_eq!(shard.answer_from_pages(&earlier, &stale_rollup), shard.answer_from_cells(&earlier));
+    shard.roll_up(T0.saturating_add(4 * WindowSpan::Day.millis()));
+    shard.add_days();
+    let slices = shard.sums.keys().filter(|key| key.series.kind() == SumKind::Slices);
+    assert_eq!(
+        slices.count(),
+        6,
+        "all views and one navigation type on each day, two releases on the second"
+    );
+    for (query, days) in [
+        (query_by(Dimension::Release, 1, 4), 3),
+        (query_by(Dimension::Navigation, 1, 4), 4),
+        (
+            SeriesQuery {
+                only: vec![(Dimension::Release, "1".into())],
+                ..query_by(Dimension::Release, 1, 4)
+            },
+            3,
+        ),
+    ] {
+        let sums = query.plan(&shard.horizon).days.unwrap();
+        assert_eq!((sums.days.to.0 - sums.days.from.0) / WindowSpan::Day.millis(), days, "{query:?}");
+        assert_eq!(shard.answer_from_sums(&query, &shard.recent_rollups), shard.answer_from_cells(&query));
+    }
 }
 
 #[test]

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use ledger::{
     BotFilter, Cell, DayRange, Dimension, Group, Horizon, MetricCell, PageLabels, QueryResult,
-    RouteTemplates, SeriesLabels, SeriesQuery, derive_template, lookback_start,
+    RouteTemplates, SeriesLabels, SeriesQuery, SliceLabels, SumKind, SumSeries, SumSource, derive_template,
+    lookback_start,
 };
 use wire::{Device, LimitCounts, Metric, UnixMillis, Window, WindowSpan};
 
@@ -102,8 +103,14 @@ fn a_range_of_days_is_split_at_the_edges_of_blocks() {
 #[test]
 fn whole_days_are_read_from_page_sums_and_the_edges_from_cells() {
     // Days up to day 10, hours up to day 40, minutes after.
-    let horizon = Horizon { minutes: at(40, 0), hours: at(10, 0), days: at(0, 0), pages: at(40, 0) };
-    let days = |from, to| query(from, to).plan(&horizon).days.map(|days| (days.from, days.to));
+    let horizon = Horizon {
+        minutes: at(40, 0),
+        hours: at(10, 0),
+        pages: at(40, 0),
+        days: at(0, 0),
+        ..Horizon::default()
+    };
+    let days = |from, to| query(from, to).plan(&horizon).days.map(|sums| (sums.days.from, sums.days.to));
     assert_eq!(
         days(at(12, 0), at(20, 0)),
         Some((at(12, 0), at(20, 0))),
@@ -123,7 +130,7 @@ fn a_page_is_included_if_its_route_and_device_are() {
     let accepts = |only: &[(Dimension, &str)]| {
         let mut query = query(at(0, 0), at(9, 0));
         query.only = only.iter().map(|(dimension, value)| (dimension.clone(), (*value).to_owned())).collect();
-        query.accepts_page(&page)
+        query.accepts_series(&SumSeries::Page(page.clone()))
     };
     assert!(accepts(&[(Dimension::Route, "/cart"), (Dimension::Device, "phone")]));
     assert!(!accepts(&[(Dimension::Route, "/")]));
@@ -133,10 +140,66 @@ fn a_page_is_included_if_its_route_and_device_are() {
 
 #[test]
 fn the_stored_name_of_a_page_is_its_device_and_its_route() {
-    let page = PageLabels { route: "/search results".into(), device: Device::Desktop };
+    let page = SumSeries::Page(PageLabels { route: "/search results".into(), device: Device::Desktop });
     assert_eq!(page.to_stored_key(), "desktop /search results");
-    assert_eq!(PageLabels::from_stored_key("desktop /search results"), Some(page));
-    assert_eq!(PageLabels::from_stored_key("fridge /"), None);
+    assert_eq!(SumSeries::from_stored_key(SumKind::Pages, "desktop /search results"), Some(page));
+    assert_eq!(SumSeries::from_stored_key(SumKind::Pages, "fridge /"), None);
+}
+
+#[test]
+fn the_stored_name_of_a_slice_begins_with_its_dimension_and_value() {
+    let slice = |value| SumSeries::Slice(SliceLabels { value, device: Device::Phone });
+    let plan = Dimension::Custom("plan".into());
+    for (slice, name) in [
+        (slice(None), r#"["","","phone"]"#),
+        (slice(Some((Dimension::Release, "1.0".into()))), r#"["release","1.0","phone"]"#),
+        (slice(Some((plan, r#"a", "b"#.into()))), r#"["dim.plan","a\", \"b","phone"]"#),
+    ] {
+        assert_eq!(slice.to_stored_key(), name);
+        assert_eq!(SumSeries::from_stored_key(SumKind::Slices, name), Some(slice));
+    }
+    for unknown in [r#"["speed","1","phone"]"#, r#"["release","1","fridge"]"#, r#"["release","1"]"#] {
+        assert_eq!(SumSeries::from_stored_key(SumKind::Slices, unknown), None);
+    }
+}
+
+#[test]
+fn a_query_of_one_dimension_needs_the_names_of_its_slices_alone() {
+    let names = |only: &[(Dimension, String)]| {
+        let query =
+            SeriesQuery { by: vec![Dimension::Release], only: only.to_vec(), ..query(at(0, 0), at(9, 0)) };
+        let names = query.sum_names(&query.sum_source().unwrap());
+        let stored = |value| SumSeries::Slice(SliceLabels { value, device: Device::Phone }).to_stored_key();
+        let all = [
+            None,
+            Some((Dimension::Release, "1")),
+            Some((Dimension::Release, "10")),
+            Some((Dimension::Network, "4g")),
+            Some((Dimension::Custom("release".into()), "1")),
+        ];
+        all.map(|value| stored(value.map(|(dimension, value)| (dimension, value.to_owned()))))
+            .map(|name| names.iter().any(|(from, to)| *from <= name && name < *to))
+    };
+    assert_eq!(names(&[]), [true, true, true, false, false]);
+    assert_eq!(names(&[(Dimension::Release, "1".into())]), [false, true, false, false, false]);
+}
+
+#[test]
+fn slices_answer_queries_of_one_dimension_and_devices() {
+    use Dimension::{Bot, Device, Evidence, Release, Route};
+    let country = || Dimension::Country;
+    let source = |by: &[Dimension], only: &[Dimension]| {
+        let only = only.iter().map(|dimension| (dimension.clone(), "1".to_owned())).collect();
+        SeriesQuery { by: by.to_vec(), only, ..query(at(0, 0), at(9, 0)) }.sum_source()
+    };
+    let slices = |dimension| Some(SumSource::Slices(dimension));
+    assert_eq!(source(&[Route], &[Device]), Some(SumSource::Pages));
+    assert_eq!(source(&[], &[]), Some(SumSource::Pages));
+    assert_eq!(source(&[Device], &[Release]), slices(Release));
+    assert_eq!(source(&[country()], &[]), slices(country()));
+    assert_eq!(source(&[Release, country()], &[]), None, "two dimensions");
+    assert_eq!(source(&[Route], &[Release]), None, "routes of a release");
+    assert_eq!([source(&[Bot], &[]), source(&[Evidence], &[])], [None, None], "sums have neither");
 }
 
 #[test]

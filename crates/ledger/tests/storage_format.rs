@@ -4,8 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use ledger::{
-    CardinalityGuard, Cell, CellEffect, CellKey, ClientInfo, Horizon, MetricLimits, PageDeltas,
-    RouteTemplates, SeriesLabels, UnfoldedView, ViewRecord, cells_to_load, fold,
+    CardinalityGuard, Cell, CellEffect, CellKey, ClientInfo, Horizon, MetricLimits, RouteTemplates,
+    SeriesLabels, SumDeltas, UnfoldedView, ViewRecord, cells_to_load, fold,
 };
 use wire::beacon::Values;
 use wire::{Beacon, Metric, NetworkBucket, UnixMillis, Window, WindowSpan};
@@ -94,9 +94,9 @@ fn a_cell_matches_its_version_1_bytes() {
     let mut guard = CardinalityGuard::default();
     guard.load_window(Window::containing(WindowSpan::Minute, start), []);
     assert_eq!(cells_to_load(std::slice::from_ref(&view), &guard, &Horizon::default()).len(), 1);
-    let (horizon, mut pages) = (Horizon::default(), PageDeltas::default());
+    let (horizon, mut sums) = (Horizon::default(), SumDeltas::default());
     let effects =
-        fold(vec![view], BTreeMap::new(), &mut guard, &horizon, |_| MetricLimits(limits), &mut pages);
+        fold(vec![view], BTreeMap::new(), &mut guard, &horizon, |_| MetricLimits(limits), &mut sums);
     let cells: BTreeSet<String> = effects
         .iter()
         .filter_map(|effect| match effect {

@@ -21,6 +21,8 @@ struct SiteBuffer {
     /// Sent, and not known to have arrived.
     in_flight: Option<TrafficBatch>,
     batches: u64,
+    /// The next batch is due at this time: the shard sets the pace.
+    due_at: UnixMillis,
 }
 
 /// Statistics that are sent together.
@@ -61,10 +63,18 @@ impl TrafficBuffer {
         &mut self.sites.entry(site.to_owned()).or_default().sums
     }
 
-    /// Checks for anything that is not stored yet.
+    /// Checks for anything that is not stored yet and is due soon.
     #[must_use]
-    pub fn has_pending(&self) -> bool {
-        self.sites.values().any(|buffer| buffer.in_flight.is_some() || !buffer.sums.is_empty())
+    pub fn has_due(&self, now: UnixMillis) -> bool {
+        let soon = now.saturating_add(MAX_PACE_WAIT_MS);
+        let is_pending = |buffer: &SiteBuffer| buffer.in_flight.is_some() || !buffer.sums.is_empty();
+        self.sites.values().any(|buffer| is_pending(buffer) && buffer.due_at <= soon)
+    }
+
+    /// Returns true if the pace allows a batch.
+    #[must_use]
+    pub fn is_due(&self, site: &str, now: UnixMillis) -> bool {
+        self.sites.get(site).is_some_and(|buffer| buffer.due_at <= now)
     }
 
     /// Returns the sites that were ever added to.
@@ -85,13 +95,17 @@ impl TrafficBuffer {
         buffer.in_flight.clone()
     }
 
-    /// Forgets a batch that was stored.
-    pub fn acknowledge(&mut self, site: &str, number: u64) {
+    /// Forgets a batch that was stored. The next one is due at that time.
+    pub fn acknowledge(&mut self, site: &str, number: u64, due_at: UnixMillis) {
         if let Some(buffer) = self.sites.get_mut(site) {
             buffer.in_flight.take_if(|batch| batch.header.number == number);
+            buffer.due_at = due_at;
         }
     }
 }
+
+/// Where isolates are few, the last sums of a quiet isolate need not wait for its next request.
+pub const MAX_PACE_WAIT_MS: u64 = 2_000;
 
 #[cfg(test)]
 mod tests {
@@ -112,22 +126,28 @@ mod tests {
         let first = buffer.next_batch("shop", NOW).expect("a batch");
         buffer.sums_mut("shop").routes.insert("/next".to_owned(), RouteStats::default());
         assert_eq!(buffer.next_batch("shop", NOW.saturating_add(1)).as_ref(), Some(&first));
-        buffer.acknowledge("shop", first.header.number + 1);
+        buffer.acknowledge("shop", first.header.number + 1, NOW);
         assert_eq!(buffer.next_batch("shop", NOW).as_ref(), Some(&first));
-        buffer.acknowledge("shop", first.header.number);
+        buffer.acknowledge("shop", first.header.number, NOW);
         let second = buffer.next_batch("shop", NOW).expect("a batch");
         assert_eq!((second.header.number, second.traffic.routes.contains_key("/next")), (2, true));
     }
 
     #[test]
-    fn an_empty_buffer_sends_nothing() {
+    fn the_next_batch_is_due_when_the_shard_said() {
         let mut buffer = TrafficBuffer::new("a".to_owned());
-        assert!(buffer.next_batch("shop", NOW).is_none() && !buffer.has_pending());
+        assert!(buffer.next_batch("shop", NOW).is_none() && !buffer.has_due(NOW), "nothing to send");
         let mut buffer = super::tests::buffer();
-        assert!(buffer.has_pending());
+        assert!(buffer.has_due(NOW) && buffer.is_due("shop", NOW), "the first at once");
         let number = buffer.next_batch("shop", NOW).expect("a batch").header.number;
-        assert!(buffer.has_pending());
-        buffer.acknowledge("shop", number);
-        assert!(!buffer.has_pending());
+        assert!(buffer.has_due(NOW), "it may not have arrived");
+        let later = NOW.saturating_add(10_000);
+        buffer.acknowledge("shop", number, later);
+        assert!(!buffer.has_due(later), "nothing to send");
+        buffer.sums_mut("shop").routes.insert("/next".to_owned(), RouteStats::default());
+        assert!(!buffer.has_due(NOW) && !buffer.is_due("shop", NOW));
+        let soon = later.saturating_sub(MAX_PACE_WAIT_MS);
+        assert!(buffer.has_due(soon) && !buffer.is_due("shop", soon), "worth waiting for");
+        assert!(buffer.is_due("shop", later));
     }
 }

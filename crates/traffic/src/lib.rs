@@ -9,11 +9,11 @@ mod report;
 mod response_class;
 mod stats;
 
-pub use buffer::{BatchHeader, TrafficBatch, TrafficBuffer};
+pub use buffer::{BatchHeader, MAX_PACE_WAIT_MS, TrafficBatch, TrafficBuffer};
 pub use latency::LatencyHistogram;
 pub use report::fill_report;
 pub use response_class::{RequestMethod, ResponseClass, StatusClass};
 pub use stats::{
     CacheOutcomeCounts, MAX_ROUTES, QueryStats, REPEATED_QUERY_THRESHOLD, ResponseRecord, ResponseStats,
-    RouteStats, TrafficStats, TrafficWindows,
+    RouteRanking, RouteStats, TrafficStats, TrafficWindows,
 };

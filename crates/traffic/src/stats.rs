@@ -1,14 +1,14 @@
 //! Request statistics by route. All sums are exact and merge in any order; the number of routes and query
 //! names is bounded.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use wire::beacon::CacheStatus;
 use wire::{OTHER_LABEL, Window, WindowSpan};
 
 use crate::latency::LatencyHistogram;
 use crate::response_class::{ResponseClass, StatusClass};
-use wire::sorting::SortSlice;
+use wire::sorting::{CollectOrdered, SortSlice};
 
 /// Statistics of all routes in some span of time.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -126,6 +126,10 @@ impl TrafficStats {
     }
 }
 
+/// The responses of each route, to find the routes that keep their names.
+#[derive(Clone, Debug, Default)]
+pub struct RouteRanking(BTreeMap<String, u64>);
+
 /// Statistics by window.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TrafficWindows(pub BTreeMap<Window, TrafficStats>);
@@ -142,6 +146,25 @@ impl TrafficWindows {
         for (window, traffic) in other.0 {
             self.0.entry(window).or_default().merge(&traffic);
         }
+    }
+}
+
+impl RouteRanking {
+    /// Adds responses of a route.
+    pub fn add(&mut self, route: &str, responses: u64) {
+        let sum = match self.0.get_mut(route) {
+            Some(sum) => sum,
+            None => self.0.entry(route.to_owned()).or_default(),
+        };
+        *sum = sum.saturating_add(responses);
+    }
+
+    /// Returns the routes with the most responses, as many as may keep their names.
+    #[must_use]
+    pub fn top(self) -> BTreeSet<String> {
+        let mut routes: Vec<(String, u64)> = self.0.into_iter().collect();
+        routes.order_by(|(a, ours), (b, theirs)| theirs.cmp(ours).then_with(|| a.cmp(b)));
+        routes.into_iter().take(MAX_ROUTES).map(|(route, _)| route).collect_set()
     }
 }
 
@@ -290,6 +313,18 @@ pub(crate) mod tests {
             detail: "stored".into(),
         };
         ResponseRecord { route, class, bytes: 100, edge_ms: edge, origin_ms: Some(edge), queries }
+    }
+
+    #[test]
+    fn the_routes_with_the_most_responses_keep_their_names() {
+        let mut ranking = RouteRanking::default();
+        for route in 0..MAX_ROUTES + 50 {
+            ranking.add(&route.to_string(), 1);
+        }
+        ranking.add(&(MAX_ROUTES + 49).to_string(), 1);
+        let top = ranking.top();
+        assert_eq!(top.len(), MAX_ROUTES);
+        assert!(top.contains(&(MAX_ROUTES + 49).to_string()));
     }
 
     #[test]

@@ -6,7 +6,7 @@ use ledger::{CardinalityLimits, Horizon, UnfoldedView};
 use wire::{UnixMillis, WindowSpan};
 
 use crate::pack_rows::PackRows;
-use crate::{Audience, Random, RowCounts, SimulatedShard, shipped_limits};
+use crate::{Audience, Random, RowCounts, SimulatedShard, shipped_limits, thread_cpu_ns};
 
 /// A design of the storage of a shard.
 #[derive(Clone, Copy, Debug)]
@@ -22,6 +22,8 @@ pub struct Design {
     busy_commit_seconds: f64,
     /// True if the sums of pages are written with each roll-up, not once a day.
     has_hourly_page_sums: bool,
+    /// True if slices have daily sums, too.
+    has_slices: bool,
     /// The rows of a scrape of metrics: some for each route, or for many of them.
     routes_per_totals_row: f64,
     rows_per_totals_row: f64,
@@ -35,18 +37,20 @@ pub const VERSION_4: Design = Design {
     fold_views: f64::INFINITY,
     busy_commit_seconds: IDLE_COMMIT_SECONDS,
     has_hourly_page_sums: true,
+    has_slices: false,
     routes_per_totals_row: 1.0,
     rows_per_totals_row: 2.0,
 };
 
-/// The tables of version 5: packs, folded by age and amount.
-pub const VERSION_5: Design = Design {
-    name: "version 5",
+/// The tables of version 6: packs, folded by age and amount; daily sums of pages and slices.
+pub const VERSION_6: Design = Design {
+    name: "version 6",
     is_packed: true,
     fold_seconds: 900.0,
     fold_views: 2_000.0,
     busy_commit_seconds: 0.05,
     has_hourly_page_sums: false,
+    has_slices: true,
     routes_per_totals_row: 32.0,
     rows_per_totals_row: 1.0,
 };
@@ -62,8 +66,8 @@ pub struct ShardHour {
     pub journal_rows: f64,
     /// Rows written by cells, and later when they are moved and deleted.
     pub cell_rows: f64,
-    /// Rows written by page sums, and later when they are deleted.
-    pub page_rows: f64,
+    /// Rows written by daily sums, and later when they are deleted.
+    pub sum_rows: f64,
     /// Alarms that were set.
     pub alarm_rows: f64,
     /// Facts, and what the cron writes.
@@ -78,17 +82,19 @@ pub struct ShardHour {
     pub minute_bytes: f64,
     /// Bytes of the cells of the hour after its roll-up.
     pub hour_bytes: f64,
+    /// Processor time of folds and the roll-up, native.
+    pub fold_cpu_seconds: f64,
 }
 
 impl ShardHour {
     /// Returns all values, to sum or scale them.
-    pub fn values_mut(&mut self) -> [&mut f64; 12] {
+    pub fn values_mut(&mut self) -> [&mut f64; 13] {
         [
             &mut self.views,
             &mut self.sends,
             &mut self.journal_rows,
             &mut self.cell_rows,
-            &mut self.page_rows,
+            &mut self.sum_rows,
             &mut self.alarm_rows,
             &mut self.other_rows,
             &mut self.rows_read,
@@ -96,17 +102,25 @@ impl ShardHour {
             &mut self.busy_seconds,
             &mut self.minute_bytes,
             &mut self.hour_bytes,
+            &mut self.fold_cpu_seconds,
         ]
     }
 
     /// Returns all rows written.
     #[must_use]
     pub fn rows_written(&self) -> f64 {
-        self.journal_rows + self.cell_rows + self.page_rows + self.alarm_rows + self.other_rows
+        self.journal_rows + self.cell_rows + self.sum_rows + self.alarm_rows + self.other_rows
     }
 }
 
 impl Design {
+    /// Returns the expected number of slices with a view, of `views` views.
+    #[must_use]
+    pub fn slices_of(&self, views: f64) -> f64 {
+        let values = SLICE_VALUES.into_iter().filter(|_| self.has_slices);
+        values.map(|count| visited(views, &zipf(count), &DEVICE_SHARES)).sum()
+    }
+
     /// Simulates one shard for one hour. For a busy shard some minutes are folded and extrapolated to the hour; the
     /// roll-up is of the folded views.
     #[must_use]
@@ -122,6 +136,7 @@ impl Design {
         );
         shard.packs = self.is_packed.then(PackRows::default);
         let (mut rows, mut folds, mut folded_views) = (RowCounts::default(), 0.0, 0.0);
+        let mut fold_cpu_ns = 0.0;
         let (mut audience, mut random, mut due) = (Audience::new(ROUTES, false, seed), Random(seed), 0.0);
         for fold in 0..(minutes * 60.0 / fold_seconds).round() as u64 {
             // Arrivals are random.
@@ -137,7 +152,9 @@ impl Design {
             };
             let block: Vec<UnfoldedView> =
                 (0..count as u64).map(|view| audience.view(at(view as f64))).collect();
+            let before = thread_cpu_ns();
             let folded = shard.fold(block, shipped_limits);
+            fold_cpu_ns += thread_cpu_ns() - before;
             rows.read += folded.read;
             rows.written += folded.written;
             folds += 1.0;
@@ -145,7 +162,9 @@ impl Design {
         }
         let extrapolation = if folded_views > 0.0 { views / folded_views } else { 0.0 };
         let minute_bytes = shard.cell_bytes() as f64;
+        let before = thread_cpu_ns();
         let rolled = shard.roll_up(noon.saturating_add(4 * WindowSpan::Hour.millis()));
+        fold_cpu_ns += thread_cpu_ns() - before;
         // Further minutes of the same hour add few series.
         let hours = if minutes < 60.0 { 1.0 } else { extrapolation };
         let hour_bytes = shard.cell_bytes() as f64 * hours;
@@ -160,7 +179,9 @@ impl Design {
         // After 35 days an hour is deleted, and its day written; that is deleted after 400.
         let cell_rows = cell_rows + hour_rows + 2.0 * hour_rows / 8.0;
         let pages_of_day = pages_of(views_of_day) * views / views_of_day;
-        let written_sums = if self.has_hourly_page_sums { pages_of(views) } else { pages_of_day };
+        let slices_of_day = self.slices_of(views_of_day) * views / views_of_day;
+        let written_sums =
+            if self.has_hourly_page_sums { pages_of(views) } else { pages_of_day + slices_of_day };
         let commit_seconds = if rate >= BUSY_ROWS { self.busy_commit_seconds } else { IDLE_COMMIT_SECONDS };
         let commits = sends / (1.0 + rate * commit_seconds);
         let fold_rows = folds * (sends / folds.max(1.0) / VIEWS_PER_FOLD_ROW).ceil();
@@ -179,7 +200,7 @@ impl Design {
             sends,
             journal_rows: commits + 2.0 * fold_rows,
             cell_rows,
-            page_rows: written_sums + pages_of_day,
+            sum_rows: written_sums + pages_of_day + slices_of_day,
             alarm_rows: alarms,
             other_rows: folds + 2.0 + CRONS_PER_HOUR * (totals + ROWS_PER_CRON),
             rows_read: (rows.read + rolled.read) as f64 * extrapolation
@@ -192,6 +213,7 @@ impl Design {
                 + CRONS_PER_HOUR * CRON_SECONDS,
             minute_bytes: 2.0 * minute_bytes * extrapolation + sends * JOURNAL_HOURS * VIEW_BYTES,
             hour_bytes,
+            fold_cpu_seconds: fold_cpu_ns / 1e9 * extrapolation * (1.0 + CORRECTED_SHARE),
         }
     }
 }
@@ -199,19 +221,29 @@ impl Design {
 /// Returns the expected number of pages with a view, of `views` views.
 #[must_use]
 pub fn pages_of(views: f64) -> f64 {
-    visited(views, &[0.58, 0.38, 0.04])
+    visited(views, &zipf(ROUTES), &DEVICE_SHARES)
 }
 
 fn routes_of(views: f64) -> f64 {
-    visited(views, &[1.0])
+    visited(views, &zipf(ROUTES), &[1.0])
 }
 
-fn visited(views: f64, device_shares: &[f64]) -> f64 {
-    let all: f64 = (1..=ROUTES).map(|rank| 1.0 / rank as f64).sum();
-    let shares = (1..=ROUTES).flat_map(|rank| device_shares.iter().map(move |share| share / rank as f64));
-    shares.map(|share| 1.0 - (-views * share / all).exp()).sum()
+/// Returns the shares of values that are ever less frequent.
+fn zipf(count: usize) -> Vec<f64> {
+    let all: f64 = (1..=count).map(|rank| 1.0 / rank as f64).sum();
+    (1..=count).map(|rank| 1.0 / rank as f64 / all).collect()
 }
 
+/// Returns the expected number of values with a view, on each device class.
+fn visited(views: f64, value_shares: &[f64], device_shares: &[f64]) -> f64 {
+    let shares = value_shares.iter().flat_map(|value| device_shares.iter().map(move |device| value * device));
+    shares.map(|share| 1.0 - (-views * share).exp()).sum()
+}
+
+const DEVICE_SHARES: [f64; 3] = [0.58, 0.38, 0.04];
+/// The values of the dimensions that have slices, by their frequency: all views, types of navigation, cache statuses,
+/// connections, releases, countries, and two dimensions of the site.
+const SLICE_VALUES: [usize; 8] = [1, 6, 4, 4, 3, 100, 5, 20];
 /// The share of views with a second beacon: the page was hidden and shown again.
 pub const CORRECTED_SHARE: f64 = 0.25;
 /// Routes of a site.
@@ -222,8 +254,8 @@ pub const MAX_SIMULATED_VIEWS: f64 = 6_000.0;
 const IDLE_COMMIT_SECONDS: f64 = 0.002;
 /// From this rate on, the time is that of a busy object.
 const BUSY_ROWS: f64 = 10.0;
-/// A row of a fold is written, and deleted. It has 100 views, and the last of a slice of 250 has 50.
-const VIEWS_PER_FOLD_ROW: f64 = 83.0;
+/// A row of a fold is written, and deleted. It has the 125 views of a slice.
+const VIEWS_PER_FOLD_ROW: f64 = 125.0;
 /// A fold reads the rows of commits, and for a correction the row of the fold before.
 const ROWS_READ_PER_SEND: f64 = 2.0;
 /// The size of a view in the row of a fold.

@@ -5,6 +5,7 @@
 pub mod design;
 pub mod pack_rows;
 pub mod price;
+pub mod report_model;
 pub mod reported_site;
 
 use self::pack_rows::PackRows;
@@ -13,10 +14,10 @@ pub use self::pack_rows::RowCounts;
 use std::collections::{BTreeMap, BTreeSet};
 
 use ledger::{
-    BlockRange, CardinalityGuard, CardinalityLimits, Cell, CellEffect, CellKey, ClientInfo, FoldedView,
-    FrequentRoutes, Horizon, MetricLimits, PageDeltas, PageEffect, PageKey, QueryResult, RecentRollup,
-    Retention, RollupPlacement, RouteTemplates, SeriesLabels, SeriesQuery, UnfoldedView, ViewRecord,
-    cells_to_load, fold, roll_up,
+    CardinalityGuard, CardinalityLimits, Cell, CellEffect, CellKey, ClientInfo, DaySums, FoldedView,
+    FrequentRoutes, Horizon, MAX_SLICE_VALUES, MetricLimits, QueryResult, RecentRollup, RecentRollups,
+    Retention, RollupPlacement, RouteTemplates, SeriesLabels, SeriesQuery, SumDeltas, SumEffect, SumKey,
+    SumKind, SumRange, UnfoldedView, ViewRecord, cells_to_load, fold, roll_up,
 };
 use wire::beacon::{Navigation, Network, Values};
 use wire::{Beacon, Device, Metric, NetworkBucket, UnixMillis, Window, WindowSpan};
@@ -137,16 +138,16 @@ impl Audience {
 pub struct SimulatedShard {
     /// The encoded cells.
     pub cells: BTreeMap<CellKey, Vec<u8>>,
-    /// The encoded page sums.
-    pub sums: BTreeMap<PageKey, Vec<u8>>,
+    /// The encoded sums.
+    pub sums: BTreeMap<SumKey, Vec<u8>>,
     /// The horizon of the roll-up.
     pub horizon: Horizon,
     /// The rows of packs; `None` if each cell is a row.
     pub packs: Option<PackRows>,
     /// The number of views in one slice of a fold.
     pub fold_block: usize,
-    /// The roll-up of minutes, from the first query on.
-    pub recent_rollup: Option<RecentRollup>,
+    /// The roll-ups of recent windows, from the first query of each kind on.
+    pub recent_rollups: RecentRollups,
     guard: CardinalityGuard,
     limits: CardinalityLimits,
 }
@@ -161,8 +162,8 @@ impl SimulatedShard {
             sums,
             horizon,
             packs: None,
-            fold_block: 250,
-            recent_rollup: None,
+            fold_block: 125,
+            recent_rollups: RecentRollups::default(),
             guard: CardinalityGuard::new(limits, FrequentRoutes::default()),
             limits,
         }
@@ -185,10 +186,10 @@ impl SimulatedShard {
                 self.guard.load_window(window, series);
             }
             let cells = self.load(cells_to_load(&block, &self.guard, &self.horizon), &mut rows);
-            let mut pages = PageDeltas::for_recent_rollup(self.recent_rollup.as_ref());
-            let effects = fold(block, cells, &mut self.guard, &self.horizon, &limits, &mut pages);
+            let mut sums = SumDeltas::for_recent_rollups(&self.recent_rollups);
+            let effects = fold(block, cells, &mut self.guard, &self.horizon, &limits, &mut sums);
             self.apply(effects, false, &mut rows);
-            self.apply_page_deltas(pages, &mut rows);
+            self.apply_sum_deltas(sums, &mut rows);
         }
         rows
     }
@@ -213,13 +214,13 @@ impl SimulatedShard {
         let placement = placement.assigned(self.limits);
         // Each cell is read twice: to rank the series, and to move it.
         rows.read += 2 * old.len() as u64;
-        for block in old.chunks(250) {
+        for block in old.chunks(150) {
             let into = block.iter().filter_map(|(key, _)| key.rollup_target(&placement, &after)).collect();
             let cells = self.load(into, &mut rows);
-            let mut pages = PageDeltas::for_recent_rollup(self.recent_rollup.as_ref());
-            let effects = roll_up(block.to_vec(), cells, &placement, &after, &mut pages);
+            let mut sums = SumDeltas::for_recent_rollups(&self.recent_rollups);
+            let effects = roll_up(block.to_vec(), cells, &placement, &after, &mut sums);
             self.apply(effects, true, &mut rows);
-            self.apply_page_deltas(pages, &mut rows);
+            self.apply_sum_deltas(sums, &mut rows);
         }
         self.guard.decay();
         self.horizon = after;
@@ -231,25 +232,28 @@ impl SimulatedShard {
         rows
     }
 
-    /// Adds the days that are over to page sums.
-    pub fn add_page_days(&mut self) -> RowCounts {
+    /// Adds the days that are over to sums.
+    pub fn add_days(&mut self) -> RowCounts {
         let mut rows = RowCounts::default();
-        while !self.horizon.has_all_pages() {
-            let is_left = |(key, _): &(&CellKey, &Vec<u8>)| {
-                key.window.span != WindowSpan::Minute && key.window.start >= self.horizon.pages
-            };
-            let first = self.cells.iter().filter(is_left).map(|(key, _)| key.window.start).min();
-            let after = self.horizon.after_adding_pages(first);
-            let mut pages = PageDeltas::default();
-            for (key, bytes) in self.cells.iter().filter(is_left) {
-                if key.window.start < after.pages {
-                    pages.add_to_day(key, bytes).expect(OWN_BYTES);
-                    rows.read += 1;
+        for kind in SumKind::ALL {
+            while !self.horizon.has_all_sums(kind) {
+                let end = self.horizon.sums_end(kind);
+                let is_left = |(key, _): &(&CellKey, &Vec<u8>)| {
+                    key.window.span != WindowSpan::Minute && key.window.start >= end
+                };
+                let first = self.cells.iter().filter(is_left).map(|(key, _)| key.window.start).min();
+                let mut after = self.horizon.after_adding_day(kind, first);
+                let mut sums = DaySums::new(kind, MAX_SLICE_VALUES);
+                for (key, bytes) in self.cells.iter().filter(is_left) {
+                    if key.window.start < after.sums_end(kind) {
+                        sums.add(key, bytes).expect(OWN_BYTES);
+                        rows.read += 1;
+                    }
                 }
+                self.apply_sum_deltas(sums.finish(&mut after), &mut rows);
+                self.horizon = after;
+                self.recent_rollups.forget(kind);
             }
-            self.apply_page_deltas(pages, &mut rows);
-            self.horizon = after;
-            self.recent_rollup = None;
         }
         rows
     }
@@ -259,22 +263,20 @@ impl SimulatedShard {
     pub fn query(&mut self, query: &SeriesQuery) -> (QueryResult, RowCounts) {
         let (mut groups, mut rows) = (QueryResult::default(), RowCounts::default());
         let plan = query.plan(&self.horizon);
-        for range in plan.days.into_iter().flat_map(ledger::DayRange::block_ranges) {
-            self.query_pages(query, range, &mut groups, &mut rows);
-        }
-        let recent = plan.recent.filter(|_| {
-            let rollup = self.recent_rollup.get_or_insert_with(|| {
-                let mut rollup = RecentRollup::default();
-                for (key, bytes) in
-                    self.cells.iter().filter(|(key, _)| key.window.start >= self.horizon.pages)
-                {
+        let mut recent = plan.recent;
+        if let Some(sums) = plan.days {
+            self.query_sums(query, &sums, &mut groups, &mut rows);
+            if recent.is_some() && !self.recent_rollups.has(&sums.source) {
+                let end = self.horizon.sums_end(sums.source.kind());
+                let mut rollup = RecentRollup::new(sums.source);
+                for (key, bytes) in self.cells.iter().filter(|(key, _)| key.window.start >= end) {
                     rollup.add(key, bytes, &self.horizon).expect(OWN_BYTES);
                     rows.read += 1;
                 }
-                rollup
-            });
-            !rollup.try_answer(query, &mut groups)
-        });
+                self.recent_rollups.insert(rollup);
+            }
+            recent = recent.filter(|_| !self.recent_rollups.try_answer(query, &mut groups));
+        }
         for (from, to) in plan.cells.into_iter().chain(recent) {
             for span in WindowSpan::ALL {
                 let window = Window::containing(span, from);
@@ -289,30 +291,39 @@ impl SimulatedShard {
         (groups, rows)
     }
 
-    fn query_pages(
+    fn query_sums(
         &self,
         query: &SeriesQuery,
-        range: BlockRange,
+        sums: &SumRange,
         groups: &mut QueryResult,
         rows: &mut RowCounts,
     ) {
-        let mut next = self.sums.keys().next();
-        while let Some(PageKey { page, .. }) = next {
-            let key_on = |day| PageKey { page: page.clone(), day };
-            let last_before = |end| {
-                self.sums.range(key_on(range.block)..key_on(end)).next_back().map(|(key, sum)| (key.day, sum))
-            };
-            let (last, earlier) = (last_before(range.to), last_before(range.from));
-            if let Some((day, sum)) = last
-                && last != earlier
-                && query.accepts_page(page)
-            {
-                groups
-                    .add_days(query, &key_on(day), sum, earlier.map(|(_, earlier)| earlier.as_slice()))
-                    .expect(OWN_BYTES);
-                rows.read += 1 + u64::from(earlier.is_some());
+        let names = query.sum_names(&sums.source);
+        let is_needed = |key: &SumKey| {
+            let is_named = |name: String| names.iter().any(|(from, to)| name >= *from && name < *to);
+            key.series.kind() == sums.source.kind() && is_named(key.series.to_stored_key())
+        };
+        for range in sums.days.block_ranges() {
+            let mut next = self.sums.keys().next();
+            while let Some(key) = next {
+                let series = &key.series;
+                let key_on = |day| SumKey { series: series.clone(), day };
+                let last_before = |end| {
+                    let sums = self.sums.range(key_on(range.block)..key_on(end));
+                    sums.map(|(key, sum)| (key.day, sum)).next_back()
+                };
+                if is_needed(key) {
+                    let (last, earlier) = (last_before(range.to), last_before(range.from));
+                    if let Some((day, sum)) = last
+                        && last != earlier
+                    {
+                        let less = earlier.map(|(_, earlier)| earlier.as_slice());
+                        groups.add_days(query, &key_on(day), sum, less).expect(OWN_BYTES);
+                        rows.read += 1 + u64::from(earlier.is_some());
+                    }
+                }
+                next = self.sums.range(key_on(UnixMillis(u64::MAX))..).next().map(|(key, _)| key);
             }
-            next = self.sums.range(key_on(UnixMillis(u64::MAX))..).next().map(|(key, _)| key);
         }
     }
 
@@ -326,11 +337,12 @@ impl SimulatedShard {
         cells.map(|bytes| bytes as u64).sum()
     }
 
-    /// Returns the size of all page sums and their keys.
+    /// Returns the number of sums of a kind, and their size with their keys.
     #[must_use]
-    pub fn page_sum_bytes(&self) -> u64 {
-        let sums = self.sums.iter().map(|(key, bytes)| key.page.to_stored_key().len() + bytes.len() + 12);
-        sums.map(|bytes| bytes as u64).sum()
+    pub fn sum_bytes(&self, kind: SumKind) -> (u64, u64) {
+        let sums = self.sums.iter().filter(|(key, _)| key.series.kind() == kind);
+        let sizes = sums.map(|(key, bytes)| (key.series.to_stored_key().len() + bytes.len() + 12) as u64);
+        sizes.fold((0, 0), |(count, sum), bytes| (count + 1, sum + bytes))
     }
 
     fn load(&self, keys: BTreeSet<CellKey>, rows: &mut RowCounts) -> BTreeMap<CellKey, Cell> {
@@ -340,19 +352,19 @@ impl SimulatedShard {
         cells
     }
 
-    fn apply_page_deltas(&mut self, pages: PageDeltas, rows: &mut RowCounts) {
-        self.recent_rollup.iter_mut().for_each(|rollup| rollup.apply(&pages));
+    fn apply_sum_deltas(&mut self, deltas: SumDeltas, rows: &mut RowCounts) {
+        self.recent_rollups.apply(&deltas);
         let mut sums = BTreeMap::new();
-        for first in pages.first_changed_days() {
-            let all = PageDeltas::sums_to_load(&first, &self.sums);
+        for first in deltas.first_changed_days() {
+            let all = SumDeltas::sums_to_load(&first, &self.sums);
             sums.extend(all.map(|(key, bytes)| (key.clone(), decode_cell(bytes))));
         }
         rows.read += sums.len() as u64;
-        for sum in pages.apply_to(sums) {
+        for sum in deltas.apply_to(sums) {
             rows.written += 1;
             match sum {
-                PageEffect::Store(key, sum) => self.sums.insert(key, sum.encode().expect("encodable")),
-                PageEffect::Remove(key) => self.sums.remove(&key),
+                SumEffect::Store(key, sum) => self.sums.insert(key, sum.encode().expect("encodable")),
+                SumEffect::Remove(key) => self.sums.remove(&key),
             };
         }
     }
@@ -379,6 +391,16 @@ impl SimulatedShard {
             }
         }
     }
+}
+
+/// Returns the CPU time of this thread in nanoseconds, which other processes do not affect.
+#[must_use]
+pub fn thread_cpu_ns() -> f64 {
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
+    text.split_whitespace()
+        .next()
+        .and_then(|nanos| nanos.parse().ok())
+        .expect("Linux provides the CPU time of a thread")
 }
 
 /// Returns the limits of the default budgets.

@@ -41,7 +41,7 @@ pub struct TagClock {
 impl DurableObject for TagClock {
     fn new(state: State, _: Env) -> Self {
         let write_limiter = RefCell::new(WriteMarkLimiter::new(now()));
-        let report_pace = Cell::new(ReportPace::new(now()));
+        let report_pace = Cell::new(ReportPace::new(MAX_REPORT_WAIT_MS));
         let mut clock =
             Self { state, is_open: false, write_limiter, report_pace, write_versions: Cell::new(0) };
         match clock.open() {
@@ -129,7 +129,7 @@ impl TagClock {
     /// Tells an isolate when to report again.
     fn pace_reports(&self) -> Result<Response> {
         let mut pace = self.report_pace.get();
-        let interval = pace.next_in_ms(now(), worker::js_sys::Math::random());
+        let interval = pace.next_in_ms(now());
         self.report_pace.set(pace);
         Response::from_json(&interval)
     }
@@ -455,6 +455,8 @@ fn key_range(prefix: &str) -> Vec<SqlStorageValue> {
 }
 
 /// Version 1. A later version would use tables of other names.
+/// The sums of an isolate wait no longer than this, unless it is idle: enough for a hundred thousand isolates.
+const MAX_REPORT_WAIT_MS: u64 = 3_600_000;
 const SCHEMA: &[&str] = &[
     "CREATE TABLE IF NOT EXISTS clock (id INTEGER PRIMARY KEY, state TEXT NOT NULL)",
     "CREATE TABLE IF NOT EXISTS marks (name TEXT PRIMARY KEY, hard INTEGER NOT NULL, soft INTEGER NOT NULL,

@@ -10,6 +10,7 @@ use wire::{Device, UnixMillis};
 use worker::{Result, SqlStorageValue};
 
 use super::object::Shard;
+use super::turn::Turn;
 use crate::sql::{to_sql_integer, unsupported_row};
 use wire::sorting::CollectOrdered;
 
@@ -66,43 +67,64 @@ impl Shard {
     }
 
     /// Deletes the causes of days that have expired.
-    pub(super) fn expire_causes(&self) -> Result<()> {
-        let horizon = self.horizon()?;
-        self.sql().exec("DELETE FROM causes WHERE day < ?", vec![to_sql_integer(horizon.days.0)]).map(drop)
+    pub(super) async fn expire_causes(&self, turn: &Turn<'_>) -> Result<()> {
+        let expired = "DELETE FROM causes WHERE (day, route, device, metric) IN
+            (SELECT day, route, device, metric FROM causes WHERE day < ? LIMIT 500)";
+        let days = to_sql_integer(self.horizon()?.days.0);
+        while self.sql().exec(expired, vec![days.clone()])?.rows_written() > 0 {
+            turn.pause().await?;
+        }
+        Ok(())
     }
 
-    pub(super) fn read_causes(&self, query: &CauseQuery) -> Result<Vec<PageCauses>> {
-        let day = wire::Window::containing(wire::WindowSpan::Day, query.from).start;
-        let rows = self.sql().exec(
-            "SELECT route, device, metric, causes FROM causes WHERE day >= ?1 AND day < ?2
-             AND (?3 IS NULL OR route = ?3) AND (?4 IS NULL OR device = ?4)",
-            vec![
-                to_sql_integer(day.0),
+    /// Reads the causes of some days, a number of rows at a time.
+    pub(super) async fn read_causes(&self, turn: &Turn<'_>, query: &CauseQuery) -> Result<Vec<PageCauses>> {
+        let first = wire::Window::containing(wire::WindowSpan::Day, query.from).start;
+        let mut last = vec![to_sql_integer(first.0), "".into(), "".into(), "".into()];
+        let mut all: BTreeMap<(String, Device, String), CauseTotals> = BTreeMap::new();
+        loop {
+            let mut values = last.clone();
+            values.extend([
                 to_sql_integer(query.to.0),
                 query.route.as_deref().map_or(SqlStorageValue::Null, SqlStorageValue::from),
                 query.device.map_or(SqlStorageValue::Null, |device| device.name().into()),
-            ],
-        )?;
-        let mut all: BTreeMap<(String, Device, String), CauseTotals> = BTreeMap::new();
-        for row in rows.raw() {
-            let row = row?;
-            let [
-                SqlStorageValue::String(route),
-                SqlStorageValue::String(device),
-                SqlStorageValue::String(metric),
-                causes,
-            ] = row.as_slice()
-            else {
-                return Err(unsupported_causes());
-            };
-            let device = Device::from_name(device).ok_or_else(unsupported_causes)?;
-            let of_page = all.entry((route.clone(), device, metric.clone())).or_default();
-            of_page.merge(&decode_causes(causes).ok_or_else(unsupported_causes)?);
+            ]);
+            let mut is_any = false;
+            for row in self.sql().exec(CAUSES_SQL, values)?.raw() {
+                let row = row?;
+                let [
+                    day,
+                    SqlStorageValue::String(route),
+                    SqlStorageValue::String(device),
+                    SqlStorageValue::String(metric),
+                    causes,
+                ] = row.as_slice()
+                else {
+                    return Err(unsupported_causes());
+                };
+                let key = Device::from_name(device).ok_or_else(unsupported_causes)?;
+                let of_page = all.entry((route.clone(), key, metric.clone())).or_default();
+                of_page.merge(&decode_causes(causes).ok_or_else(unsupported_causes)?);
+                last =
+                    vec![day.clone(), route.as_str().into(), device.as_str().into(), metric.as_str().into()];
+                is_any = true;
+            }
+            if !is_any {
+                break;
+            }
+            turn.pause().await?;
         }
         let page = |((route, device, metric), causes)| PageCauses { route, device, metric, causes };
         Ok(all.into_iter().map(page).collect())
     }
 }
+
+/// The next causes after a row, in the order of the table.
+const CAUSES_SQL: &str = "
+    SELECT day, route, device, metric, causes FROM causes
+    WHERE (day, route, device, metric) > (?1, ?2, ?3, ?4) AND day < ?5
+        AND (?6 IS NULL OR route = ?6) AND (?7 IS NULL OR device = ?7)
+    ORDER BY day, route, device, metric LIMIT 100";
 
 fn cause_row_key(key: &CauseKey) -> Vec<SqlStorageValue> {
     let CauseKey { day, route, device, metric } = key;

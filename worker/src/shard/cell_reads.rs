@@ -1,14 +1,16 @@
-//! Reads of cells and page sums. Each waits for its turn, folds, and pauses often, so that beacons are stored in
+//! Reads of cells and daily sums. Each waits for its turn, folds, and pauses often, so that beacons are stored in
 //! between.
 
-use ledger::{DayRange, HourlyLimitCounts, PackedCell, QueryResult, RecentRollup, SeriesQuery, TurnKind};
+use ledger::{
+    HourlyLimitCounts, PackedCell, QueryResult, RecentRollup, ResultEncoder, SeriesQuery, SumSource, TurnKind,
+};
 use report::cause_report::{CauseQuery, PageCauses};
 use wire::{UnixMillis, Window, WindowSpan};
 use worker::Result;
 
 use super::object::{ActiveBudgets, Shard};
 use super::pack_store::{END, malformed_error, malformed_row};
-use super::turn::Turn;
+use super::turn::{Turn, yield_to_events};
 use crate::budgets;
 use crate::clock::now;
 
@@ -22,6 +24,15 @@ impl Shard {
     ) -> Result<QueryResult> {
         let turn = self.take_read_turn(kind, max_age_ms).await?;
         self.query_local(&turn, query).await
+    }
+
+    /// Encodes the reply to a query, some cells at a time.
+    pub(super) async fn encode_result(&self, result: QueryResult) -> Result<Vec<u8>> {
+        let mut encoder = ResultEncoder::new(result);
+        while encoder.encode_some().map_err(malformed_error)? {
+            yield_to_events().await;
+        }
+        encoder.finish().map_err(malformed_error)
     }
 
     /// Reads the views of the last days against their limits.
@@ -43,8 +54,8 @@ impl Shard {
 
     /// Reads the causes of slow views.
     pub(super) async fn run_cause_query(&self, query: &CauseQuery) -> Result<Vec<PageCauses>> {
-        let _turn = self.take_read_turn(TurnKind::Read, budgets::MAX_AGE_MS).await?;
-        self.read_causes(query)
+        let turn = self.take_read_turn(TurnKind::Read, budgets::MAX_AGE_MS).await?;
+        self.read_causes(&turn, query).await
     }
 
     async fn take_read_turn(&self, kind: TurnKind, max_age_ms: u64) -> Result<Turn<'_>> {
@@ -64,17 +75,16 @@ impl Shard {
             ..QueryResult::default()
         };
         let plan = query.plan(&self.horizon()?);
-        for stretch in plan.days.into_iter().flat_map(DayRange::block_ranges) {
-            match query.step {
-                None => self.read_days(turn, query, stretch, &mut groups).await?,
-                Some(_) => self.read_each_day(turn, query, stretch, &mut groups).await?,
+        let (cells, mut recent) = (plan.cells, plan.recent);
+        if let Some(sums) = plan.days {
+            self.read_sums(turn, query, &sums, &mut groups).await?;
+            if let Some((from, _)) = recent
+                && self.add_recent(turn, query, sums.source, from, &mut groups).await?
+            {
+                recent = None;
             }
         }
-        let recent = match plan.recent {
-            Some((from, to)) if !self.add_recent(turn, query, from, &mut groups).await? => Some((from, to)),
-            _ => None,
-        };
-        for (from, to) in plan.cells.into_iter().chain(recent) {
+        for (from, to) in cells.into_iter().chain(recent) {
             for span in WindowSpan::ALL {
                 // A longer window belongs to the answer when any part of it does.
                 let from = Window::containing(span, from).start;
@@ -84,29 +94,38 @@ impl Shard {
         Ok(groups)
     }
 
-    /// Adds what pages count in recent windows, from a moment on, if that is known; summed up when it is asked for
-    /// first.
+    /// Adds the sums of recent windows, from a moment on; summed up when they are asked for first.
     async fn add_recent(
         &self,
         turn: &Turn<'_>,
         query: &SeriesQuery,
+        source: SumSource,
         from: UnixMillis,
         groups: &mut QueryResult,
     ) -> Result<bool> {
-        if self.recent_rollup.borrow().is_none() {
-            let (horizon, mut known) = (self.horizon()?, RecentRollup::default());
+        if !self.recent_rollups.borrow().has(&source) {
+            let (horizon, mut rollup) = (self.horizon()?, RecentRollup::new(source));
             for span in [WindowSpan::Minute, WindowSpan::Hour] {
                 let take = |cell: &PackedCell<'_>| {
                     let key = cell.key(span).ok_or_else(malformed_row)?;
-                    known.add(&key, cell.cell, &horizon).map_err(malformed_error)?;
+                    rollup.add(&key, cell.cell, &horizon).map_err(malformed_error)?;
                     Ok(CELL_WORK)
                 };
                 self.scan_cells(turn, span, (from, END), take).await?;
             }
-            self.recent_rollup.replace(Some(known));
+            self.recent_rollups.borrow_mut().insert(rollup);
         }
-        let recent = self.recent_rollup.borrow();
-        Ok(recent.as_ref().is_some_and(|recent| recent.try_answer(query, groups)))
+        if !self.recent_rollups.borrow().can_answer(query) {
+            return Ok(false);
+        }
+        let mut after = None;
+        loop {
+            after = self.recent_rollups.borrow().add_some(query, after, groups);
+            if after.is_none() {
+                return Ok(true);
+            }
+            turn.pause().await?;
+        }
     }
 
     async fn read_cells(

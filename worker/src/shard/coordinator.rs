@@ -129,7 +129,8 @@ impl Shard {
         config: &Config,
         query: TrafficQuery,
     ) -> Result<TrafficWindows> {
-        self.merge_with_others(site, config, query, self.read_traffic(&query)?).await
+        let own = self.read_traffic(TurnKind::Maintenance, &query).await?;
+        self.merge_with_others(site, config, query, own).await
     }
 
     async fn merge_with_others<C: ShardCall<Reply: Merge> + Clone>(

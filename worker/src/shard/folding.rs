@@ -3,7 +3,7 @@
 
 use budget::Budgets;
 use ledger::journal::{JournalStep, MergedViews};
-use ledger::{CardinalityGuard, CardinalityLimits, Horizon, PageDeltas, SeriesLabels, cells_to_load, fold};
+use ledger::{CardinalityGuard, CardinalityLimits, Horizon, SeriesLabels, SumDeltas, cells_to_load, fold};
 use report::beacon_verdicts::limits_for;
 use worker::{Error, Result};
 
@@ -78,13 +78,13 @@ impl Shard {
         let (packs, cells) = self.load_cells(cells_to_load(&views, &cardinality, &horizon))?;
         let limits = |labels: &SeriesLabels| limits_for(budgets, labels);
         let before = PriorCounts::from_views(&views);
-        let mut recent_rollup = self.recent_rollup.take();
-        let mut pages = PageDeltas::for_recent_rollup(recent_rollup.as_ref());
-        let effects = fold(views, cells, &mut cardinality, &horizon, limits, &mut pages);
+        let mut recent_rollups = self.recent_rollups.take();
+        let mut sums = SumDeltas::for_recent_rollups(&recent_rollups);
+        let effects = fold(views, cells, &mut cardinality, &horizon, limits, &mut sums);
         self.update_causes(before, &effects, &horizon)?;
         let counted = self.apply_effects(packs, effects)?;
-        recent_rollup.iter_mut().for_each(|recent| recent.apply(&pages));
-        self.apply_page_deltas(pages)?;
+        recent_rollups.apply(&sums);
+        self.apply_sum_deltas(sums)?;
         self.with_journal(|journal| {
             let folds = journal.prepare_folds(merged, &counted).map_err(journal_error)?;
             self.write_folds(&folds)?;
@@ -92,7 +92,7 @@ impl Shard {
         })?;
         // Where anything has failed, both are learned anew.
         self.cardinality.replace(Some(cardinality));
-        self.recent_rollup.replace(recent_rollup);
+        self.recent_rollups.replace(recent_rollups);
         Ok(())
     }
 

@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 
-use ledger::TurnKind;
+use ledger::{SumKind, TurnKind};
 use worker::Result;
 
 use super::archive_store::FREEZE_MS;
@@ -68,9 +68,11 @@ impl Shard {
         }
         self.roll_up(&turn).await?;
         drop(turn);
-        let has_more = self.add_page_days().await?;
-        self.expire_causes()?;
-        self.roll_up_traffic()?;
+        let has_more = self.add_days().await?;
+        let turn = self.take_turn(TurnKind::Maintenance).await?;
+        self.expire_causes(&turn).await?;
+        self.roll_up_traffic(&turn).await?;
+        drop(turn);
         self.expire_rejections()?;
         if has_more {
             return Ok(Some(ADOPTION_DELAY_MS));
@@ -83,17 +85,19 @@ impl Shard {
         })
     }
 
-    /// Adds days that are over to page sums, and returns true if some are left for the next event.
-    async fn add_page_days(&self) -> Result<bool> {
+    /// Adds days that are over to daily sums, and returns true if some are left for the next event.
+    async fn add_days(&self) -> Result<bool> {
         let mut cells = 0_usize;
-        while cells <= MAX_ADDED_CELLS {
-            let turn = self.take_turn(TurnKind::Maintenance).await?;
-            match self.add_page_day(&turn).await? {
-                Some(more) => cells = cells.saturating_add(more),
-                None => return Ok(false),
+        for kind in SumKind::ALL {
+            while cells <= MAX_ADDED_CELLS {
+                let turn = self.take_turn(TurnKind::Maintenance).await?;
+                match self.add_day(&turn, kind).await? {
+                    Some(more) => cells = cells.saturating_add(more),
+                    None => break,
+                }
             }
         }
-        Ok(true)
+        Ok(cells > MAX_ADDED_CELLS)
     }
 
     fn has_views_and_short_windows(&self) -> Result<(bool, bool)> {

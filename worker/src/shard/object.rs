@@ -4,9 +4,10 @@ use std::cell::{Cell as Slot, RefCell};
 use std::rc::Rc;
 
 use budget::Budgets;
+use cache::report_pace::ReportPace;
 use ledger::journal::CommitWindow;
 use ledger::journal::Journal;
-use ledger::{BudgetHistory, CardinalityGuard, RecentRollup, Retention, TokenClaims, Turns};
+use ledger::{BudgetHistory, CardinalityGuard, RecentRollups, Retention, TokenClaims, Turns};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use wire::UnixMillis;
@@ -60,9 +61,10 @@ pub struct Shard {
     pub(super) cardinality: RefCell<Option<CardinalityGuard>>,
     /// The page loads that page tokens were used for.
     pub(super) token_claims: RefCell<TokenClaims>,
-    /// `None` after a failed write, and before the first query by page.
-    pub(super) recent_rollup: RefCell<Option<RecentRollup>>,
+    /// Those of queries since the object woke. A failed write forgets all.
+    pub(super) recent_rollups: RefCell<RecentRollups>,
     pub(super) active_budgets: RefCell<Option<ActiveBudgets>>,
+    pub(super) report_pace: Slot<ReportPace>,
 }
 
 /// A table of an earlier version with a row for each view.
@@ -87,7 +89,8 @@ impl Shard {
         let (is_maintaining, sweep_at, commit_window, turns) = Default::default();
         let (backup_read_at, is_restoring, is_replaced) = Default::default();
         let (journal, earlier_journals, has_earlier_cells) = Default::default();
-        let (cardinality, token_claims, recent_rollup, active_budgets) = Default::default();
+        let (cardinality, token_claims, recent_rollups, active_budgets) = Default::default();
+        let report_pace = Slot::new(ReportPace::new(MAX_REPORT_WAIT_MS));
         let alarm = Rc::new(AlarmScheduler::new(state.storage()));
         let push_dispatcher = Rc::new(PushDispatcher::new(state.storage(), env.clone(), Rc::clone(&alarm)));
         let alert_dispatcher = Rc::new(AlertDispatcher::new(state.storage(), env.clone(), Rc::clone(&alarm)));
@@ -115,8 +118,9 @@ impl Shard {
             has_earlier_cells,
             cardinality,
             token_claims,
-            recent_rollup,
+            recent_rollups,
             active_budgets,
+            report_pace,
         }
     }
 
@@ -178,5 +182,7 @@ pub(super) const ADOPTION_DELAY_MS: u64 = 1_000;
 pub(super) const SWEEP_DELAY_MS: u64 = 15 * 60_000;
 /// Cells are rolled up this often.
 pub(super) const ROLLUP_DELAY_MS: u64 = 60 * 60_000;
+/// The sums of an isolate wait no longer than this, unless it is idle.
+const MAX_REPORT_WAIT_MS: u64 = 60_000;
 /// No maintenance is due.
 pub(super) const NEVER: UnixMillis = UnixMillis(u64::MAX);

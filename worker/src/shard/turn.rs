@@ -36,7 +36,7 @@ impl Shard {
 impl Turn<'_> {
     /// Lets events that wait, such as beacons, come first.
     pub(super) async fn pause(&self) -> Result<()> {
-        Delay::from(Duration::ZERO).await;
+        yield_to_events().await;
         match self.turns.borrow_mut().go_on(self.id, now()) {
             true => Ok(()),
             false => Err(Error::RustError("work with the cells was interrupted for too long".into())),
@@ -48,6 +48,11 @@ impl Drop for Turn<'_> {
     fn drop(&mut self) {
         self.turns.borrow_mut().leave(self.id, now());
     }
+}
+
+/// Lets events that wait come first.
+pub(super) async fn yield_to_events() {
+    Delay::from(Duration::ZERO).await;
 }
 
 const WAIT_MS: u64 = 5;

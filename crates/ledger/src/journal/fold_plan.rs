@@ -237,8 +237,8 @@ fn largest_value(record: &ViewRecord) -> Option<u32> {
 }
 
 /// A slice of this many rows holds no more blocks; it takes some milliseconds.
-const MAX_ROWS: usize = 250;
-const MAX_BYTES: usize = 512 * 1024;
+const MAX_ROWS: usize = 125;
+const MAX_BYTES: usize = 256 * 1024;
 
 #[cfg(test)]
 mod tests {
@@ -255,8 +255,8 @@ mod tests {
     #[test]
     fn a_slice_is_full_by_rows_or_by_bytes() {
         let plan = |row_count, byte_count| FoldPlan { row_count, byte_count, ..FoldPlan::default() };
-        assert!(!plan(249, 524_287).is_full());
-        assert!(plan(250, 0).is_full() && plan(0, 524_288).is_full());
+        assert!(!plan(MAX_ROWS - 1, MAX_BYTES - 1).is_full());
+        assert!(plan(MAX_ROWS, 0).is_full() && plan(0, MAX_BYTES).is_full());
     }
 
     #[test]

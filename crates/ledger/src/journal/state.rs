@@ -364,7 +364,7 @@ impl Journal {
 const MAX_WAITING_VIEWS: u64 = 2_000;
 const MAX_WAIT_MS: u64 = 15 * 60_000;
 /// A block holds this many rows and bytes at most, so that a slice of folding stays short and a row of SQLite small.
-const MAX_BLOCK_ROWS: usize = 250;
-const MAX_BLOCK_BYTES: usize = 512 * 1024;
+const MAX_BLOCK_ROWS: usize = 75;
+const MAX_BLOCK_BYTES: usize = 256 * 1024;
 /// A fold holds this many views at most, because a correction of one reads all of them.
-const MAX_FOLD_VIEWS: usize = 100;
+const MAX_FOLD_VIEWS: usize = 150;

@@ -5,10 +5,11 @@ mod journal_store;
 use std::collections::BTreeMap;
 
 use ledger::{
-    CardinalityGuard, CardinalityLimits, Cell, CellEffect, CellKey, ClientInfo, DayRange, FoldedView,
-    FrequentRoutes, Group, Horizon, HourlyLimitCounts, LabelGranularity, MetricLimits, PageDeltas,
-    PageEffect, PageKey, QueryResult, RecentRollup, Retention, RollupPlacement, RouteTemplates, SeriesQuery,
-    UnfoldedView, ViewRecord, cells_to_load, fold, roll_up,
+    CardinalityGuard, CardinalityLimits, Cell, CellEffect, CellKey, ClientInfo, DaySums, Dimension,
+    FoldedView, FrequentRoutes, Group, Horizon, HourlyLimitCounts, LabelGranularity, MAX_SLICE_VALUES,
+    MetricLimits, QueryResult, RecentRollup, RecentRollups, Retention, RollupPlacement, RouteTemplates,
+    SeriesQuery, SumDeltas, SumEffect, SumKey, SumKind, SumSeries, SumSource, UnfoldedView, ViewRecord,
+    cells_to_load, fold, roll_up,
 };
 use proptest::prelude::*;
 use wire::beacon::Values;
@@ -29,21 +30,47 @@ pub(crate) struct SentBeacon {
 }
 
 /// The journal and the cells as the shell keeps them.
-#[derive(Default)]
 pub(crate) struct TestShard {
     pub(crate) journal: JournalStore,
     pub(crate) cells: BTreeMap<CellKey, Cell>,
-    pub(crate) sums: BTreeMap<PageKey, Cell>,
-    pub(crate) recent_rollup: RecentRollup,
+    pub(crate) sums: BTreeMap<SumKey, Cell>,
+    pub(crate) recent_rollups: RecentRollups,
+    /// The sums that recent windows are rolled up for.
+    pub(crate) sources: Vec<SumSource>,
+    pub(crate) max_slice_values: usize,
     pub(crate) horizon: Horizon,
     pub(crate) retention: Retention,
     pub(crate) limits: CardinalityLimits,
     pub(crate) guard: CardinalityGuard,
 }
 
+impl Default for TestShard {
+    fn default() -> Self {
+        Self::with_limits(CardinalityLimits::default())
+    }
+}
+
 impl TestShard {
     pub(crate) fn with_limits(limits: CardinalityLimits) -> Self {
-        Self { limits, guard: CardinalityGuard::new(limits, FrequentRoutes::default()), ..Self::default() }
+        let sources = [Dimension::Release, Dimension::Navigation, Dimension::Custom("plan".to_owned())];
+        let sources = sources.map(SumSource::Slices).into_iter().chain([SumSource::Pages]).collect();
+        let (journal, cells, sums, recent_rollups, horizon, retention) = Default::default();
+        let guard = CardinalityGuard::new(limits, FrequentRoutes::default());
+        let max_slice_values = MAX_SLICE_VALUES;
+        let mut shard = Self {
+            journal,
+            cells,
+            sums,
+            recent_rollups,
+            sources,
+            max_slice_values,
+            horizon,
+            retention,
+            limits,
+            guard,
+        };
+        shard.recent_rollups = shard.fresh_recent_rollups();
+        shard
     }
 
     pub(crate) fn receive(&mut self, send: &SentBeacon) {
@@ -78,11 +105,11 @@ impl TestShard {
             self.guard.load_window(window, series.map(|key| key.labels.clone()));
         }
         let cells = self.load(cells_to_load(&dirty, &self.guard, &self.horizon));
-        let mut pages = PageDeltas::for_recent_rollup(Some(&self.recent_rollup));
+        let mut sums = SumDeltas::for_recent_rollups(&self.recent_rollups);
         let limits = |_: &_| MetricLimits(values);
-        let effects = fold(dirty, cells, &mut self.guard, &self.horizon, limits, &mut pages);
+        let effects = fold(dirty, cells, &mut self.guard, &self.horizon, limits, &mut sums);
         let counted = self.apply(effects);
-        self.apply_page_deltas(pages);
+        self.apply_sum_deltas(sums);
         counted
     }
 
@@ -96,80 +123,95 @@ impl TestShard {
         for block in old.chunks(3) {
             let into =
                 self.load(block.iter().filter_map(|(key, _)| key.rollup_target(&placement, &self.horizon)));
-            let mut pages = PageDeltas::for_recent_rollup(Some(&self.recent_rollup));
-            let effects = roll_up(block.to_vec(), into, &placement, &self.horizon, &mut pages);
+            let mut sums = SumDeltas::for_recent_rollups(&self.recent_rollups);
+            let effects = roll_up(block.to_vec(), into, &placement, &self.horizon, &mut sums);
             self.apply(effects);
-            self.apply_page_deltas(pages);
+            self.apply_sum_deltas(sums);
         }
         self.guard.decay();
     }
 
-    /// Adds one more day to page sums, after those of an attempt that was interrupted are removed.
-    pub(crate) fn add_page_day(&mut self) {
-        self.horizon = self.horizon.before_partial_page_day();
-        self.sums.retain(|key, _| key.day < self.horizon.pages);
-        let is_left =
-            |key: &&CellKey| key.window.span != WindowSpan::Minute && key.window.start >= self.horizon.pages;
-        let after = self
-            .horizon
-            .after_adding_pages(self.cells.keys().filter(is_left).map(|key| key.window.start).min());
-        let cells: Vec<(CellKey, Cell)> = (self.cells.iter())
-            .filter(|(key, _)| is_left(key) && key.window.start < after.pages)
-            .map(|(key, cell)| (key.clone(), cell.clone()))
-            .collect();
-        for block in cells.chunks(2) {
-            let mut pages = PageDeltas::default();
-            block.iter().for_each(|(key, cell)| pages.add_to_day(key, &cell.encode().unwrap()).unwrap());
-            self.apply_page_deltas(pages);
+    /// Adds one more day to the sums of a kind, after those of an attempt that was interrupted are removed.
+    pub(crate) fn add_day(&mut self, kind: SumKind) {
+        self.horizon = self.horizon.before_partial_day(kind);
+        let end = self.horizon.sums_end(kind);
+        self.sums.retain(|key, _| key.series.kind() != kind || key.day < end);
+        let is_left = |key: &&CellKey| key.window.span != WindowSpan::Minute && key.window.start >= end;
+        let first = self.cells.keys().filter(is_left).map(|key| key.window.start).min();
+        let mut after = self.horizon.after_adding_day(kind, first);
+        let mut sums = DaySums::new(kind, self.max_slice_values);
+        for (key, cell) in &self.cells {
+            if is_left(&key) && key.window.start < after.sums_end(kind) {
+                sums.add(key, &cell.encode().unwrap()).unwrap();
+            }
+        }
+        for part in sums.finish(&mut after).into_parts(2) {
+            self.apply_sum_deltas(part);
         }
         self.horizon = after;
-        self.recent_rollup = self.fresh_recent_rollup();
+        self.recent_rollups = self.fresh_recent_rollups();
     }
 
-    /// Adds all days that are over to page sums.
-    pub(crate) fn add_page_days(&mut self) {
-        while !self.horizon.has_all_pages() {
-            self.add_page_day();
+    /// Adds all days that are over to sums.
+    pub(crate) fn add_days(&mut self) {
+        for kind in SumKind::ALL {
+            while !self.horizon.has_all_sums(kind) {
+                self.add_day(kind);
+            }
         }
     }
 
-    pub(crate) fn apply_page_deltas(&mut self, pages: PageDeltas) {
-        self.recent_rollup.apply(&pages);
+    pub(crate) fn apply_sum_deltas(&mut self, deltas: SumDeltas) {
+        self.recent_rollups.apply(&deltas);
         let mut sums = BTreeMap::new();
-        for first in pages.first_changed_days() {
-            let all = PageDeltas::sums_to_load(&first, &self.sums);
+        for first in deltas.first_changed_days() {
+            let all = SumDeltas::sums_to_load(&first, &self.sums);
             sums.extend(all.map(|(key, sum)| (key.clone(), Cell::decode(&sum.encode().unwrap()).unwrap())));
         }
-        for sum in pages.apply_to(sums) {
+        for sum in deltas.apply_to(sums) {
             match sum {
-                PageEffect::Store(key, sum) => self.sums.insert(key, sum),
-                PageEffect::Remove(key) => self.sums.remove(&key),
+                SumEffect::Store(key, sum) => self.sums.insert(key, sum),
+                SumEffect::Remove(key) => self.sums.remove(&key),
             };
         }
     }
 
-    /// Answers from page sums where possible, as the shell does, with encoded groups.
-    pub(crate) fn answer_from_pages(
+    /// Answers from sums where possible, as the shell does, with encoded groups.
+    pub(crate) fn answer_from_sums(
         &self,
         query: &SeriesQuery,
-        recent_rollup: &RecentRollup,
+        recent_rollups: &RecentRollups,
     ) -> BTreeMap<Group, Vec<u8>> {
         let plan = query.plan(&self.horizon);
         let mut groups = QueryResult::default();
-        for range in plan.days.into_iter().flat_map(DayRange::block_ranges) {
-            let mut before: Option<(&PageKey, &Cell)> = None;
-            let block =
-                self.sums.iter().filter(|(key, _)| key.block_start() == range.block && key.day < range.to);
-            for (key, sum) in block.filter(|(key, _)| query.accepts_page(&key.page)) {
-                let subtrahend =
-                    before.filter(|(other, _)| other.page == key.page).map(|(_, sum)| sum.encode().unwrap());
-                if key.day >= range.from {
-                    groups.add_days(query, key, &sum.encode().unwrap(), subtrahend.as_deref()).unwrap();
+        if let Some(sums) = plan.days {
+            let mut stored: Vec<(String, &SumKey, &Cell)> = (self.sums.iter())
+                .filter(|(key, _)| key.series.kind() == sums.source.kind())
+                .map(|(key, sum)| (key.series.to_stored_key(), key, sum))
+                .collect();
+            stored.sort_by_key(|(name, key, _)| (name.clone(), key.day));
+            let names = query.sum_names(&sums.source);
+            for range in sums.days.block_ranges() {
+                let is_needed = |name: &str| names.iter().any(|(from, to)| name >= from && name < to);
+                let block = stored.iter().filter(|(name, key, _)| {
+                    key.block_start() == range.block && key.day < range.to && is_needed(name)
+                });
+                let mut before: Option<(&SumKey, &Cell)> = None;
+                for (name, key, sum) in block {
+                    assert_eq!(
+                        SumSeries::from_stored_key(key.series.kind(), name).as_ref(),
+                        Some(&key.series)
+                    );
+                    let less = before.filter(|(other, _)| other.series == key.series);
+                    let less = less.map(|(_, sum)| sum.encode().unwrap());
+                    if key.day >= range.from {
+                        groups.add_days(query, key, &sum.encode().unwrap(), less.as_deref()).unwrap();
+                    }
+                    before = Some((key, sum));
                 }
-                before = Some((key, sum));
             }
         }
-        let recent = plan.recent.filter(|_| !recent_rollup.try_answer(query, &mut groups));
+        let recent = plan.recent.filter(|_| !recent_rollups.try_answer(query, &mut groups));
         let cells =
             plan.cells.into_iter().chain(recent).flat_map(|(from, to)| self.cells_between(query, from, to));
         cells.for_each(|(key, cell)| groups.add_encoded(query, key, &cell.encode().unwrap()).unwrap());
@@ -198,13 +240,17 @@ impl TestShard {
         })
     }
 
-    /// Returns the roll-up of recent windows of a shard that has just started.
-    pub(crate) fn fresh_recent_rollup(&self) -> RecentRollup {
-        let mut recent_rollup = RecentRollup::default();
-        for (key, cell) in &self.cells {
-            recent_rollup.add(key, &cell.encode().unwrap(), &self.horizon).unwrap();
+    /// Returns the roll-ups of recent windows of a shard that has just started.
+    pub(crate) fn fresh_recent_rollups(&self) -> RecentRollups {
+        let mut rollups = RecentRollups::default();
+        for source in &self.sources {
+            let mut rollup = RecentRollup::new(source.clone());
+            for (key, cell) in &self.cells {
+                rollup.add(key, &cell.encode().unwrap(), &self.horizon).unwrap();
+            }
+            rollups.insert(rollup);
         }
-        recent_rollup
+        rollups
     }
 
     pub(crate) fn load(&self, keys: impl IntoIterator<Item = CellKey>) -> BTreeMap<CellKey, Cell> {
@@ -249,9 +295,9 @@ impl TestShard {
             let limits = view.folded.take().unwrap().limits;
             view.record.labels = key.labels;
             let mut guard = CardinalityGuard::default();
-            let mut pages = PageDeltas::for_recent_rollup(Some(&self.recent_rollup));
+            let mut sums = SumDeltas::for_recent_rollups(&self.recent_rollups);
             let limits = |_: &_| limits;
-            let effects = fold(vec![view], BTreeMap::new(), &mut guard, &self.horizon, limits, &mut pages);
+            let effects = fold(vec![view], BTreeMap::new(), &mut guard, &self.horizon, limits, &mut sums);
             effects.into_iter().find_map(|effect| match effect {
                 CellEffect::Store(_, cell) => Some(cell),
                 _ => None,
@@ -298,8 +344,13 @@ pub(crate) fn view_record(lcp: u32, cls: Option<u32>, route: u8, release: u8, we
     // Some views, and some corrections of a view, have no network.
     let network_bucket = (!lcp.is_multiple_of(4)).then(|| NetworkBucket::from_hash(lcp.to_le_bytes()[0]));
     let cls = cls.map(|cls| format!(r#","CLS":{cls}"#)).unwrap_or_default();
+    // Views of the third release do not say so, and few have a plan.
+    let release = if release < 2 { format!(r#""release":"{release}","#) } else { String::new() };
+    let plan =
+        if lcp.is_multiple_of(3) { format!(r#""dim":{{"plan":"{}"}},"#, lcp / 3 % 3) } else { String::new() };
+    let navigation = if lcp.is_multiple_of(5) { "reload" } else { "navigate" };
     let text = format!(
-        r#"{{"v":1,"site":"s","id":"0123456789abcdef","nav":"navigate","path":"/{route}x","release":"{release}","w":{weight},"m":{{"LCP":{lcp}{cls}}}}}"#
+        r#"{{"v":1,"site":"s","id":"0123456789abcdef","nav":"{navigation}","path":"/{route}x",{release}{plan}"w":{weight},"m":{{"LCP":{lcp}{cls}}}}}"#
     );
     ViewRecord::from_beacon(
         &Beacon::parse(text.as_bytes()).unwrap(),
@@ -309,7 +360,7 @@ pub(crate) fn view_record(lcp: u32, cls: Option<u32>, route: u8, release: u8, we
 }
 
 pub(crate) fn sends() -> impl Strategy<Value = Vec<SentBeacon>> {
-    let content = (0..9000_u32, proptest::option::of(0..5000_u32), 0..6_u8, 0..2_u8, 1..5_u32)
+    let content = (0..9000_u32, proptest::option::of(0..5000_u32), 0..6_u8, 0..3_u8, 1..5_u32)
         .prop_map(|(lcp, cls, route, release, weight)| view_record(lcp, cls, route, release, weight));
     proptest::collection::btree_map((0..12_u8, 0..4_u16), content, 1..40).prop_map(|sends| {
         sends.into_iter().map(|((view, seq), record)| SentBeacon { view, seq, record }).collect()

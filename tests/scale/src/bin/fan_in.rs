@@ -1,11 +1,14 @@
 //! Model of the purge clock before a hundred thousand isolates in three hundred locations: its requests in a second,
-//! and the lookups that trusted a response purged longer ago than the lease. The isolates run the cache's own code.
+//! and the lookups that trusted a response purged longer ago than the lease; and of the shards to which these isolates
+//! report. The isolates run the product's own code.
 
 #[expect(dead_code, reason = "the variants that must not hold are for the test alone")]
 #[path = "../../../../crates/cache/tests/purge_model/mod.rs"]
 mod purge_model;
 
 use std::process::ExitCode;
+
+use scale::report_model::{self, Pacing, isolates_of_shards};
 
 use purge_model::{Relay, START_SECONDS, World, run};
 
@@ -27,7 +30,7 @@ const WORLD: World = World {
 };
 const MAX_REQUESTS: f64 = 300.0;
 /// A site of all these isolates would have the most shards.
-const SHARDS: usize = 256;
+const SHARDS: u32 = 256;
 
 fn main() -> ExitCode {
     let isolates = WORLD.locations * WORLD.isolates_per_location;
@@ -52,12 +55,23 @@ fn main() -> ExitCode {
         outcome.lookups, outcome.unknown
     );
     println!("staleness violations     {:>8} (goal 0)", outcome.violations);
-    // Each busy isolate sends its statistics once a second to the shard that it hashes to; one of them is the coordinator.
-    let coordinator = isolates / SHARDS;
-    println!(
-        "coordinator of one site   {coordinator:>8} requests a second of statistics with {SHARDS} shards (goal 50)"
-    );
-    match outcome.violations == 0 && outcome.mean_requests() <= MAX_REQUESTS {
+    let (of_coordinator, most) = isolates_of_shards(isolates, SHARDS);
+    println!("\n{SHARDS} shards of one site, before as many isolates that all begin at once");
+    let mut are_calm = true;
+    for (shard, isolates) in [("coordinator", of_coordinator), ("shard with most isolates", most)] {
+        let outcome = report_model::run(isolates, 240, Pacing::Sound);
+        are_calm &= outcome.mean_requests() <= report_model::MAX_REQUESTS;
+        println!(
+            "{shard:<24} {:>8.1} requests a second of {isolates} isolates (goal {}), {} at most, {} in the first second; a \
+             count waits for {:.1} s at most",
+            outcome.mean_requests(),
+            report_model::MAX_REQUESTS,
+            outcome.most_requests(),
+            outcome.requests.first().unwrap_or(&0),
+            outcome.longest_wait_ms as f64 / 1_000.0
+        );
+    }
+    match outcome.violations == 0 && outcome.mean_requests() <= MAX_REQUESTS && are_calm {
         true => ExitCode::SUCCESS,
         false => ExitCode::FAILURE,
     }

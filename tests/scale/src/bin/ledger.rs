@@ -6,10 +6,10 @@ use std::time::Instant;
 
 use hdrhistogram::Histogram;
 use hdrhistogram::serialization::{Serializer, V2Serializer};
-use ledger::{BotFilter, CardinalityLimits, Dimension, Horizon, SeriesQuery, lookback_start};
+use ledger::{BotFilter, CardinalityLimits, Dimension, Horizon, SeriesQuery, SumKind, lookback_start};
 use report::budget_report::CellSelection;
 use scale::reported_site::ReportedSite;
-use scale::{Audience, Random, SimulatedShard, shipped_limits};
+use scale::{Audience, Random, SimulatedShard, shipped_limits, thread_cpu_ns};
 use serde_json::{Value, json};
 use sketch::Sketch;
 use sketches_ddsketch::{Config, DDSketch};
@@ -26,16 +26,19 @@ fn main() {
 const ROUTES: usize = 1000;
 const DAYS: u64 = 30;
 
-/// Queries a month of a thousand routes: once from page sums, and once from cells.
+/// Queries a month of a thousand routes: from sums of pages, from those of slices, and from cells.
 fn bench_queries() -> Vec<Value> {
     let mut months = [10_000, 1_000_000, 10_000_000].map(Month::simulate);
-    let kinds: [(&str, Vec<(Dimension, String)>); 2] = [
-        ("p75 of 30 days of 1,000 routes", Vec::new()),
-        ("the same, of one release", vec![(Dimension::Release, "1".into())]),
-    ];
     let mut figures = Vec::new();
-    for (name, only) in kinds {
-        let [small, middle, large] = [0, 1, 2].map(|at| months[at].run_query(&only));
+    for kind in query_kinds() {
+        let QueryKind { name, .. } = &kind;
+        let [small, middle, large] = [0, 1, 2].map(|at| months[at].run_query(&kind));
+        if let Some(limit) = kind.limit_ms {
+            let against = format!("the limit of {limit} ms");
+            let name = format!("{name} after 10,000,000 views, {} rows", large.rows);
+            figures.push(figure(&name, large.millis, "ms", large.millis / limit, &against, 1.0));
+            continue;
+        }
         let against = |views: &str, read: &QueryCost| {
             format!("after {views}: {:.2} ms of {} rows", read.millis, read.rows)
         };
@@ -58,7 +61,7 @@ fn bench_queries() -> Vec<Value> {
     }
     let [_, middle, large] = &months;
     let a_cell = |month: &Month| month.shard.cell_bytes() as f64 / month.shard.cells.len() as f64;
-    let a_sum = |month: &Month| month.shard.page_sum_bytes() as f64 / month.shard.sums.len() as f64;
+    let (sums, sum_bytes) = large.shard.sum_bytes(SumKind::Pages);
     figures.push(figure(
         "a series and window after 10,000,000 views",
         a_cell(large),
@@ -78,14 +81,36 @@ fn bench_queries() -> Vec<Value> {
     ));
     figures.push(figure(
         "a page and day after 10,000,000 views",
-        a_sum(large),
+        sum_bytes as f64 / sums as f64,
         "bytes",
-        large.shard.page_sum_bytes() as f64 / large.shard.cell_bytes() as f64,
+        sum_bytes as f64 / large.shard.cell_bytes() as f64,
         "all pages to all series",
         1.0,
     ));
     figures
 }
+
+/// A query of 30 days.
+struct QueryKind {
+    name: &'static str,
+    by: Vec<Dimension>,
+    only: Vec<(Dimension, String)>,
+    /// The limit of its time; without one, its time is compared over the numbers of views.
+    limit_ms: Option<f64>,
+}
+
+fn query_kinds() -> Vec<QueryKind> {
+    let of_release = || vec![(Dimension::Release, "1".to_owned())];
+    let kind = |name, by: &[Dimension], only, limit_ms| QueryKind { name, by: by.to_vec(), only, limit_ms };
+    vec![
+        kind("p75 of 30 days of 1,000 routes", &[Dimension::Route], Vec::new(), None),
+        kind("p75 of 30 days of one release", &[Dimension::Device], of_release(), Some(SLICE_LIMIT_MS)),
+        kind("p75 of 30 days by release", &[Dimension::Release], Vec::new(), Some(SLICE_LIMIT_MS)),
+        kind("p75 of 30 days of 1,000 routes of one release", &[Dimension::Route], of_release(), None),
+    ]
+}
+
+const SLICE_LIMIT_MS: f64 = 100.0;
 
 struct Month {
     shard: SimulatedShard,
@@ -105,8 +130,9 @@ impl Month {
         // The last two hours are in minutes; earlier views are in hours, as after a roll-up.
         let minutes =
             Window::containing(WindowSpan::Hour, END.saturating_sub(2 * WindowSpan::Hour.millis())).start;
-        let pages = Window::containing(WindowSpan::Day, minutes).start;
-        let mut shard = SimulatedShard::new(limits, Horizon { minutes, pages, ..Horizon::default() });
+        let days = Window::containing(WindowSpan::Day, minutes).start;
+        let mut shard =
+            SimulatedShard::new(limits, Horizon { minutes, pages: days, slices: days, ..Horizon::default() });
         shard.fold_block = 20_000;
         let mut audience = Audience::new(ROUTES, true, 7);
         let at = |view: u64| START.saturating_add(view * (END.0 - START.0) / views);
@@ -119,13 +145,13 @@ impl Month {
         Self { shard, views }
     }
 
-    fn run_query(&mut self, only: &[(Dimension, String)]) -> QueryCost {
+    fn run_query(&mut self, kind: &QueryKind) -> QueryCost {
         let query = SeriesQuery {
             from: lookback_start(END, DAYS * WindowSpan::Day.millis()),
             to: END,
             bots: BotFilter::Exclude,
-            only: only.to_vec(),
-            by: vec![Dimension::Route],
+            only: kind.only.clone(),
+            by: kind.by.clone(),
             step: None,
         };
         let mut rows = 0;
@@ -351,15 +377,6 @@ fn measure_sketch<S: BenchSketch>(values: &[u32], sorted: &[u32]) -> SketchCost 
         bytes,
         error: errors.fold(0.0, f64::max),
     }
-}
-
-/// Returns the CPU time of this thread in nanoseconds, which other processes do not affect.
-fn thread_cpu_ns() -> f64 {
-    let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
-    text.split_whitespace()
-        .next()
-        .and_then(|nanos| nanos.parse().ok())
-        .expect("Linux provides the CPU time of a thread")
 }
 
 fn elapsed_ns(started: Instant) -> f64 {

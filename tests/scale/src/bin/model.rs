@@ -1,8 +1,11 @@
 //! Cost model of a billion page views a day over many sites, hour by hour: shards, requests, rows, storage, the
-//! cost at the platform's list prices, and the bottleneck; for this design, and for the one before under the same
-//! assumptions.
+//! cost at the platform's list prices, and the bottleneck; and of one site with all of them. With `--earlier`, also of the
+//! design with a row for each cell, under the same assumptions.
 
-use scale::design::{CORRECTED_SHARE, Design, ShardHour, VERSION_4, VERSION_5, pages_of};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use scale::design::{Design, ShardHour, VERSION_4, VERSION_6, pages_of};
 use scale::price;
 
 const VIEWS_PER_DAY: f64 = 1e9;
@@ -11,8 +14,12 @@ const SITES: usize = 10_000;
 const MAX_VIEWS_PER_SECOND: f64 = 250.0;
 /// The CPU time of a beacon in the Worker and in the object, from `cargo xtask bench ingest`.
 const CPU_MS_PER_SEND: f64 = 0.25;
-/// The largest page sum, from `cargo xtask bench ledger` after ten million views.
-const PAGE_SUM_BYTES: f64 = 1350.0;
+/// The largest daily sum, from `cargo xtask bench ledger` after ten million views.
+const SUM_BYTES: f64 = 1350.0;
+/// The processor time of folds in WebAssembly, in proportion to that of the native code.
+const WASM_SLOWDOWN: f64 = 3.0;
+/// The planned share of a thread that an object takes in its busiest hour.
+const MAX_THREAD_SHARE: f64 = 0.5;
 const OBJECT_MEMORY_GB: f64 = 0.125;
 /// The share of daily views by hour, in per cent.
 const HOURLY_SHARE: [f64; 24] = [
@@ -20,22 +27,32 @@ const HOURLY_SHARE: [f64; 24] = [
     5.5, 4.2, 3.0,
 ];
 
+/// The shares that are simulated; other hours are between two of them.
+const SIMULATED_SHARES: [f64; 4] = [1.3, 2.6, 4.4, 6.2];
+
 fn main() {
+    let with_earlier = std::env::args().any(|argument| argument == "--earlier");
     println!(
         "A model of {VIEWS_PER_DAY:.0} views a day over {SITES} sites, the largest with {:.0} of them.",
         VIEWS_PER_DAY * view_share(1)
     );
-    println!("Each hour of one shard of each size is folded and rolled up by the ledger's own code.");
-    let many: Vec<SiteClass> = site_classes();
-    let days = [VERSION_4, VERSION_5].map(|design| Day::simulate(design, &many));
-    days.iter().for_each(Day::print_bill);
-    let [before, now] = &days;
     println!(
-        "\nRows written: {:.2} a view, {:.2} before: {:.2} times as many.",
-        now.sum.rows_written() / now.sum.views,
-        before.sum.rows_written() / before.sum.views,
-        before.sum.rows_written() / now.sum.rows_written()
+        "Hours of one shard of each size are folded and rolled up by the ledger's own code, at {} rates.",
+        SIMULATED_SHARES.len()
     );
+    let many: Vec<SiteClass> = site_classes();
+    let now = Day::simulate(VERSION_6, &many);
+    if with_earlier {
+        let before = Day::simulate(VERSION_4, &many);
+        before.print_bill();
+        println!(
+            "\nRows written: {:.2} a view, {:.2} before: {:.2} times as many.",
+            now.rows_per_view(),
+            before.rows_per_view(),
+            before.rows_per_view() / now.rows_per_view()
+        );
+    }
+    now.print_bill();
     now.print_hours();
     println!(
         "\nStored after 400 days: {:.0} GB, {:.0} dollars a month.",
@@ -43,10 +60,11 @@ fn main() {
         now.retained_bytes() / 1e9 * price::STORED_GIGABYTE_MONTH
     );
     print_speed("the largest of these sites", view_share(1) * VIEWS_PER_DAY);
-    let one = Day::simulate(VERSION_5, &[SiteClass { rank: 1, sites: 1.0, views: VIEWS_PER_DAY }]);
+    let one = Day::simulate(VERSION_6, &[SiteClass { rank: 1, sites: 1.0, views: VIEWS_PER_DAY }]);
     println!(
-        "\nOne site of {VIEWS_PER_DAY:.0} views a day: {:.3} dollars a million views.",
-        one.dollars_per_million()
+        "\nOne site of {VIEWS_PER_DAY:.0} views a day: {:.3} dollars a million views, {:.2} rows written a view.",
+        one.dollars_per_million(),
+        one.rows_per_view()
     );
     print_speed("it", VIEWS_PER_DAY);
     println!(
@@ -57,13 +75,22 @@ fn main() {
 
 fn print_speed(site: &str, views_per_day: f64) {
     let shards = shards_of(views_per_day);
-    let peak = views_per_day * peak_share() / 3600.0 / shards;
+    let (views, share) = busiest_object(views_per_day);
     println!(
         "The bottleneck of speed: one object is one thread. For {site}, SHARDS = {shards:.0}; the busiest object takes \
-         {peak:.0} views a second in its hour,\n{:.0} % of a processor at {CPU_MS_PER_SEND} ms a beacon, of which the Worker \
-         has a part.",
-        100.0 * peak * (1.0 + CORRECTED_SHARE) * CPU_MS_PER_SEND / 1000.0,
+         {views:.0} views a second in its hour,\n{:.0} % of a thread (goal {:.0} %): {CPU_MS_PER_SEND} ms a beacon, of which \
+         the Worker has a part, and {WASM_SLOWDOWN:.0} times the native time of folds.",
+        100.0 * share,
+        100.0 * MAX_THREAD_SHARE,
     );
+}
+
+/// Returns the views that the busiest object of a site takes in a second of its busiest hour, and its share of a thread.
+fn busiest_object(views_per_day: f64) -> (f64, f64) {
+    let views_of_day = views_per_day / shards_of(views_per_day);
+    let hour = VERSION_6.simulate_hour(views_of_day * peak_share(), views_of_day, 1);
+    let cpu_seconds = hour.sends * CPU_MS_PER_SEND / 1000.0 + hour.fold_cpu_seconds * WASM_SLOWDOWN;
+    (hour.views / 3600.0, cpu_seconds / 3600.0)
 }
 
 /// A day of all sites under one design.
@@ -72,8 +99,8 @@ struct Day {
     hours: Vec<ShardHour>,
     sum: ShardHour,
     shards: f64,
-    /// Page sums that a day adds.
-    page_sums: f64,
+    /// Daily sums that a day adds.
+    daily_sums: f64,
 }
 
 struct BillLine {
@@ -85,31 +112,27 @@ struct BillLine {
 impl Day {
     fn simulate(design: Design, classes: &[SiteClass]) -> Self {
         let mut day =
-            Self { design, hours: Vec::new(), sum: ShardHour::default(), shards: 0.0, page_sums: 0.0 };
-        for (at, share) in HOURLY_SHARE.into_iter().enumerate() {
-            eprint!("\r{}: hour {} of 24 ", design.name, at + 1);
+            Self { design, hours: Vec::new(), sum: ShardHour::default(), shards: 0.0, daily_sums: 0.0 };
+        let simulated = simulate_rates(&design, classes);
+        for share in HOURLY_SHARE {
             let mut hour = ShardHour::default();
-            for class in classes {
-                let shards = shards_of(class.views);
-                let views = class.views / shards;
-                let of_hour = views * share / HOURLY_SHARE.iter().sum::<f64>();
-                let seed = at as u64 * 100_000 + class.rank as u64;
-                add(&mut hour, &design.simulate_hour(of_hour, views, seed), class.sites * shards);
+            for (class, rates) in classes.iter().zip(&simulated) {
+                add(&mut hour, &interpolate(rates, share), class.sites * shards_of(class.views));
             }
             add(&mut day.sum, &hour, 1.0);
             day.hours.push(hour);
         }
-        eprint!("\r                            \r");
         for class in classes {
             let shards = shards_of(class.views);
             day.shards += class.sites * shards;
-            day.page_sums += class.sites * shards * pages_of(class.views / shards);
+            let views = class.views / shards;
+            day.daily_sums += class.sites * shards * (pages_of(views) + design.slices_of(views));
         }
         day
     }
 
     fn bill(&self) -> Vec<BillLine> {
-        let ShardHour { sends, journal_rows, cell_rows, page_rows, alarm_rows, other_rows, .. } = self.sum;
+        let ShardHour { sends, journal_rows, cell_rows, sum_rows, alarm_rows, other_rows, .. } = self.sum;
         let ShardHour { rows_read, object_requests, busy_seconds, .. } = self.sum;
         let cpu = sends * CPU_MS_PER_SEND;
         [
@@ -119,13 +142,17 @@ impl Day {
             ("gigabyte-seconds of objects", busy_seconds * OBJECT_MEMORY_GB, price::OBJECT_GIGABYTE_SECONDS),
             ("rows written by the journal", journal_rows, price::ROWS_WRITTEN),
             ("rows written by cells", cell_rows, price::ROWS_WRITTEN),
-            ("rows written by page sums", page_rows, price::ROWS_WRITTEN),
+            ("rows written by daily sums", sum_rows, price::ROWS_WRITTEN),
             ("alarms that are set", alarm_rows, price::ROWS_WRITTEN),
             ("rows of facts, totals and the cron", other_rows, price::ROWS_WRITTEN),
             ("rows read", rows_read, price::ROWS_READ),
         ]
         .map(|(label, count, price)| BillLine { label, count, dollars: count / 1e6 * price })
         .into()
+    }
+
+    fn rows_per_view(&self) -> f64 {
+        self.sum.rows_written() / self.sum.views
     }
 
     fn dollars(&self) -> f64 {
@@ -170,12 +197,42 @@ impl Day {
 
     /// Returns the bytes that are stored after 400 days.
     fn retained_bytes(&self) -> f64 {
-        // A day's cells contain the views of its hours; counts in used buckets take little more space. Each page has a
-        // sum for each day.
-        self.sum.hour_bytes * 35.0
-            + self.sum.hour_bytes / 8.0 * 365.0
-            + self.page_sums * PAGE_SUM_BYTES * 400.0
+        // A day's cells contain the views of its hours; counts in used buckets take little more space. Each page
+        // and slice has a sum for each day.
+        self.sum.hour_bytes * 35.0 + self.sum.hour_bytes / 8.0 * 365.0 + self.daily_sums * SUM_BYTES * 400.0
     }
+}
+
+/// Simulates hours of one shard of each class, at [`SIMULATED_SHARES`], on all processors.
+fn simulate_rates(design: &Design, classes: &[SiteClass]) -> Vec<[ShardHour; SIMULATED_SHARES.len()]> {
+    let next = AtomicUsize::new(0);
+    let results = Mutex::new(vec![[ShardHour::default(); SIMULATED_SHARES.len()]; classes.len()]);
+    let simulate_next = || {
+        while let at = next.fetch_add(1, Ordering::Relaxed)
+            && let Some(class) = classes.get(at)
+        {
+            let views = class.views / shards_of(class.views);
+            let rates = SIMULATED_SHARES.map(|share| {
+                let seed = class.rank as u64 * 1_000 + (share * 10.0) as u64;
+                design.simulate_hour(views * share / HOURLY_SHARE.iter().sum::<f64>(), views, seed)
+            });
+            results.lock().expect("no thread panics")[at] = rates;
+        }
+    };
+    let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    std::thread::scope(|scope| (0..threads).for_each(|_| drop(scope.spawn(simulate_next))));
+    results.into_inner().expect("no thread panics")
+}
+
+/// Returns the usage in an hour with that share of the day, between the two nearest that were simulated.
+fn interpolate(rates: &[ShardHour], share: f64) -> ShardHour {
+    let at = SIMULATED_SHARES.iter().filter(|simulated| **simulated < share).count();
+    let [before, after] = [at.max(1) - 1, at.max(1)].map(|at| (SIMULATED_SHARES[at], rates[at]));
+    let weight = (share - before.0) / (after.0 - before.0);
+    let mut hour = ShardHour::default();
+    add(&mut hour, &before.1, 1.0 - weight);
+    add(&mut hour, &after.1, weight);
+    hour
 }
 
 fn add(sum: &mut ShardHour, one: &ShardHour, times: f64) {
@@ -234,15 +291,32 @@ mod tests {
     #[test]
     fn a_small_a_medium_and_a_large_shard_write_a_third_of_the_rows_of_version_4_at_most() {
         for views in [400.0, 4_000.0, 400_000.0] {
-            let [before, now] = [VERSION_4, VERSION_5]
+            let [before, now] = [VERSION_4, VERSION_6]
                 .map(|design| design.simulate_hour(views, 20.0 * views, 1).rows_written());
             assert!(now * 3.0 <= before, "{views} views: {now} rows, {before} before");
         }
     }
 
     #[test]
+    fn each_hour_is_between_two_that_were_simulated() {
+        let rates = SIMULATED_SHARES.map(|share| ShardHour { views: 10.0 * share, ..ShardHour::default() });
+        for share in HOURLY_SHARE {
+            assert!((interpolate(&rates, share).views - 10.0 * share).abs() < 1e-9, "{share}");
+        }
+    }
+
+    #[test]
+    fn the_busiest_object_of_a_site_of_a_billion_views_takes_half_a_thread_at_most() {
+        let (views, share) = busiest_object(VIEWS_PER_DAY);
+        assert!(
+            views <= MAX_VIEWS_PER_SECOND && share <= MAX_THREAD_SHARE,
+            "{views} views a second: {share}"
+        );
+    }
+
+    #[test]
     fn fifty_views_a_second_write_a_row_a_view_at_most() {
-        let hour = VERSION_5.simulate_hour(50.0 * 3600.0, 50.0 * 86_400.0, 1);
+        let hour = VERSION_6.simulate_hour(50.0 * 3600.0, 50.0 * 86_400.0, 1);
         assert!(hour.rows_written() <= hour.views, "{hour:?}");
     }
 
