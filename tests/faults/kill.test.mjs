@@ -12,7 +12,7 @@ import { createRandom, databases, product, start } from "./workerd.mjs";
 const ROUNDS = Number(process.env.KILL_ROUNDS ?? 8);
 /** Acknowledged beacons in all rounds. */
 const BEACONS = Number(process.env.KILL_BEACONS ?? 6_000);
-const SENDERS = Number(process.env.KILL_SENDERS ?? 24);
+const SENDERS = Number(process.env.KILL_SENDERS ?? 64);
 const PATHS = ["/", "/a", "/b", "/section/c", "/section/d"];
 const READ_SHARE = 0.005;
 const CORRECTED_SHARE = 0.3;

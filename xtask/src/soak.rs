@@ -64,7 +64,7 @@ pub(crate) fn run(root: &Path, options: &Options) -> Result<()> {
     terminal::title("Builds the product, and runs the tests that take minutes.");
     bundle::build(root)?;
     for soak in &options.tests {
-        let mut node = test::node_tests(root, soak.file());
+        let mut node = test::node_runner(root, soak.file());
         node.envs(soak.variables().iter().copied());
         if *soak == SoakTest::Releases {
             node.env("OLDER", build_older(root, options.older.as_deref())?);

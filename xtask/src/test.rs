@@ -55,24 +55,28 @@ static PORTAL: Prerequisite = Prerequisite::new("the portal", build_portal);
 /// In starting order: the longest first, so that none runs alone at the end, and those without a build
 /// while another part waits for it.
 static PARTS: &[Part] = &[
-    node_part("lighthouse", "Lighthouse CI on real pages, held to the budgets", &[&PRODUCT]),
+    node_tests("lighthouse", "Lighthouse CI on real pages, held to the budgets", &[&PRODUCT]),
     custom("core", "the cores and the messages of the Worker, natively", &[&EXPORT_PARSERS], test_cores),
     custom("xtask", "these commands", &[], |root, output| {
         run_cargo_test(root, output, &["--package", "xtask"])
     }),
-    node_part("parity", "our metrics beside web-vitals' on the same page loads", &[&PRODUCT]),
-    node_part("package", "the installed npm package: frontends, backends, command line, action", &[&PRODUCT]),
-    node_part("worker", "the Worker in workerd", &[&PRODUCT, &EXPORT_PARSERS]),
-    node_part("dashboard", "the dashboard in Chromium, compared with the sent views", &[&PRODUCT]),
-    node_part("browser", "real pages in Chromium, counted in workerd", &[&PRODUCT]),
+    node_tests("parity", "our metrics beside web-vitals' on the same page loads", &[&PRODUCT]),
+    node_tests(
+        "package",
+        "the installed npm package: frontends, backends, command line, action",
+        &[&PRODUCT],
+    ),
+    node_tests("worker", "the Worker in workerd", &[&PRODUCT, &EXPORT_PARSERS]),
+    node_tests("dashboard", "the dashboard in Chromium, compared with the sent views", &[&PRODUCT]),
+    node_tests("browser", "real pages in Chromium, counted in workerd", &[&PRODUCT]),
     custom(
         "portal",
         "the sample portal behind the Worker, in Chromium; its stores in SQLite and PostgreSQL",
         &[&PRODUCT, &PORTAL],
         test_portal,
     ),
-    node_part("cache", "the cache before a scripted origin, in workerd", &[&PRODUCT]),
-    node_part("faults", "workerd killed and flooded: acknowledged beacons stay", &[&PRODUCT]),
+    node_tests("cache", "the cache before a scripted origin, in workerd", &[&PRODUCT]),
+    node_tests("faults", "workerd killed and flooded: acknowledged beacons stay", &[&PRODUCT]),
     custom(
         "load",
         "mixed traffic at a fixed rate, each answer checked; and the k6 scripts",
@@ -81,7 +85,7 @@ static PARTS: &[Part] = &[
     ),
 ];
 
-const fn node_part(
+const fn node_tests(
     name: &'static str,
     about: &'static str,
     prerequisites: &'static [&'static Prerequisite],
@@ -264,7 +268,7 @@ fn run_node_tests(root: &Path, folder: &str, variables: &[(&str, PathBuf)], outp
     if !files.any(|file| file.is_ok_and(|file| file.file_name().to_string_lossy().ends_with(".test.mjs"))) {
         bail!("{folder} holds no *.test.mjs: this part would pass without a test");
     }
-    let mut node = node_tests(root, &format!("{folder}/*.test.mjs"));
+    let mut node = node_runner(root, &format!("{folder}/*.test.mjs"));
     node.envs(variables.iter().map(|(name, value)| (name, value)))
         .envs(export_parsers_variable(root))
         .env("CHROMIUM", test_tools::browser(root)?);
@@ -272,7 +276,7 @@ fn run_node_tests(root: &Path, folder: &str, variables: &[(&str, PathBuf)], outp
 }
 
 /// Node's test runner on some files.
-pub(crate) fn node_tests(root: &Path, files: &str) -> Command {
+pub(crate) fn node_runner(root: &Path, files: &str) -> Command {
     let mut node = tools::npm(root, "node");
     // One file at a time: pages that share a processor measure other times. A handle that a failed test
     // leaves open ends with its file.

@@ -65,6 +65,7 @@ impl ReadLimiter {
     }
 }
 
+/// A view of the dashboard makes up to ten reads at once.
 const MAX_READS: usize = 32;
 /// Longer than the deadline of a read of all shards.
 const LOST_AFTER_MS: u64 = 10_000;
