@@ -115,7 +115,7 @@ test("every command has help, and an unknown one is an error", async () => {
   const { out, code } = await cli("--help");
   assert.equal(code, 0);
   const names = [...out.matchAll(/^ {2}(\S+) {2}/gm)].map(([, name]) => name);
-  assert.deepEqual(names, ["init", "worker", "budgets", "verify-lhci", "lab", "gate", "doctor", "tokens"]);
+  assert.deepEqual(names, ["init", "worker", "budgets", "verify-lhci", "lab", "gate", "doctor", "tokens", "site"]);
   for (const name of names) {
     const help = await cli(name, "--help");
     assert.match(help.out, new RegExp(`^[A-Z].*\\.\n\n {2}edge-vitals ${name}`));

@@ -70,7 +70,7 @@ async fn find_key(policy: &AccessPolicy, id: &str) -> Result<Option<String>> {
     if !is_due {
         return Ok(key);
     }
-    // Whoever asks meanwhile uses the keys that there are, if there are any.
+    // Callers that ask meanwhile use the keys that there are, if there are any.
     let is_first = KEYS.with_borrow(|keys| keys.keys.is_empty());
     if !is_first {
         KEYS.with_borrow_mut(|keys| keys.fetched_at = now());

@@ -18,7 +18,7 @@ use export::Totals;
 use ledger::journal::ReceivedRows;
 use ledger::{
     BotFilter, BudgetHistory, BudgetSource, Cell, ClientInfo, Dimension, Group, HourlyLimitCounts,
-    JournalRow, QueryResult, RouteTemplates, SeriesQuery, ViewRecord,
+    JournalRow, NavigationFilter, QueryResult, RouteTemplates, SeriesQuery, ViewRecord,
 };
 use report::budget_watch::WatchOutcome;
 use report::cause_report::{CauseQuery, PageCauses};
@@ -115,6 +115,7 @@ fn requests_are_sent_as_before() {
         from: AT,
         to: UnixMillis(AT.0 + 60_000),
         bots: BotFilter::Include,
+        navigations: NavigationFilter::default(),
         only: vec![(Dimension::Route, "/".into())],
         by: vec![Dimension::Device, Dimension::Custom("plan".into())],
         step: Some(WindowSpan::Hour),

@@ -174,7 +174,7 @@ mod tests {
     #[test]
     fn an_unknown_name_is_refused_with_the_known_ones() {
         for (arguments, known) in [
-            (["bench", "speed"], "client, ingest, start, reads, cache, dashboard, ledger"),
+            (["bench", "speed"], "client, ingest, start, reads, turns, cache, dashboard, ledger"),
             (["load", "more"], "smoke, load, stress"),
             (["build", "site"], "client, toolkit, worker"),
             (["check", "taste"], "format, circles"),

@@ -418,6 +418,7 @@ const FILTERS: &[Parameter] = &[
     p::BOT,
     p::EVIDENCE,
     p::BOTS,
+    p::NAVIGATIONS,
 ];
 
 const SITE_FAILURES: &[Failure] =

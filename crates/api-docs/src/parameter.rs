@@ -186,6 +186,12 @@ pub(crate) const BOTS: Parameter = query(
     ParameterType::OneOf { values: &["exclude", "include", "only"], default: Some("exclude") },
     "Exclude, include or select automated browsers.",
 );
+pub(crate) const NAVIGATIONS: Parameter = query(
+    "navigations",
+    "navigations",
+    ParameterType::OneOf { values: &["hard", "all"], default: Some("hard") },
+    "Loads and restores of documents alone, or also navigations within them. A query that filters or groups by `nav` includes every type.",
+);
 pub(crate) const BY: Parameter = query(
     "by",
     "by",

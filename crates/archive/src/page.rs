@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use wire::UnixMillis;
 
-use crate::ArchiveError;
+use crate::error::ArchiveError;
 use crate::value::Value;
 
 /// The shard that a backup is of.

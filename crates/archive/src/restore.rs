@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::ArchiveError;
+use crate::error::ArchiveError;
 use crate::page::{Header, PageLine};
 use crate::value::Value;
 

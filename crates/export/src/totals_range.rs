@@ -1,6 +1,6 @@
 //! The span of time that a site's totals cover, and the minutes that are to be added next.
 
-use ledger::{BotFilter, Horizon, SeriesQuery};
+use ledger::{BotFilter, Horizon, NavigationFilter, SeriesQuery};
 use serde::{Deserialize, Serialize};
 use wire::{UnixMillis, Window, WindowSpan};
 
@@ -41,6 +41,7 @@ impl TotalsRange {
             from,
             to: closed,
             bots: BotFilter::default(),
+            navigations: NavigationFilter::default(),
             only: Vec::new(),
             by: BY_PAGE.to_vec(),
             step: None,

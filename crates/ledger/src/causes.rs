@@ -80,7 +80,7 @@ impl CauseDelta {
         let day = Window::containing(WindowSpan::Day, self.start).start;
         let sides = [(self.before.as_ref(), true), (Some(&self.after), false)];
         sides.into_iter().filter(move |_| is_kept).flat_map(move |(counted, is_removed)| {
-            let folded = counted.filter(|counted| counted.record.labels.is_visitor());
+            let folded = counted.filter(|counted| counted.record.labels.is_document_load());
             folded.into_iter().flat_map(move |counted| {
                 let labels = counted.record.labels.at_granularity(counted.granularity);
                 counted.record.attribution.iter().map(move |(metric, reason)| {

@@ -76,6 +76,12 @@ impl SeriesLabels {
     pub const fn is_visitor(&self) -> bool {
         !self.bot && !self.unverified
     }
+
+    /// Returns true if the views are a visitor's loads or restores of documents, which are judged and summed alone.
+    #[must_use]
+    pub const fn is_document_load(&self) -> bool {
+        self.is_visitor() && self.navigation.is_hard()
+    }
 }
 
 impl SeriesLabels {

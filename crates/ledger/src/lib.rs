@@ -58,7 +58,9 @@ pub use listeners::{Listener, ListenerAdmission, admit_listener};
 pub use network_counts::{NetworkCounts, TOP_NETWORKS};
 pub use network_history::NetworkHistory;
 pub use network_limiter::NetworkLimiter;
-pub use query::{BotFilter, Group, QueryResult, ResultEncoder, SeriesQuery, lookback_start};
+pub use query::{
+    BotFilter, Group, NavigationFilter, QueryResult, ResultEncoder, SeriesQuery, lookback_start,
+};
 pub use query_cost::MAX_PUBLIC_ROWS;
 pub use query_plan::{BlockRange, DayRange, QueryPlan, SumRange};
 pub use read_limiter::{ReadAdmission, ReadLimiter};

@@ -22,6 +22,9 @@ pub struct SeriesQuery {
     /// The treatment of bots, which are excluded by default.
     #[serde(default)]
     pub bots: BotFilter,
+    /// The navigations of views; those within a document are left out by default.
+    #[serde(default)]
+    pub navigations: NavigationFilter,
     /// The required values of series.
     #[serde(default)]
     pub only: Vec<(Dimension, String)>,
@@ -44,6 +47,18 @@ pub enum BotFilter {
     Include,
     /// Bots.
     Only,
+}
+
+/// A filter of navigations. A query that filters or groups by the type of navigation includes every type.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum NavigationFilter {
+    /// Loads and restores of documents, as in the Chrome UX Report: navigations within a document have no first byte,
+    /// and their paints begin with an interaction.
+    #[default]
+    Hard,
+    /// All navigations.
+    All,
 }
 
 /// The key of a group.
@@ -95,10 +110,15 @@ impl SeriesQuery {
         };
         // Unverified views are counted apart, for those who ask for them.
         let is_accepted = is_accepted && (!labels.unverified || self.asks_for(&Dimension::Evidence));
+        let is_accepted = is_accepted && (labels.navigation.is_hard() || self.includes_soft());
         is_accepted && self.only.iter().all(|(dimension, value)| dimension.value_in(labels) == Some(value))
     }
 
-    fn asks_for(&self, dimension: &Dimension) -> bool {
+    fn includes_soft(&self) -> bool {
+        self.navigations == NavigationFilter::All || self.asks_for(&Dimension::Navigation)
+    }
+
+    pub(crate) fn asks_for(&self, dimension: &Dimension) -> bool {
         self.by.contains(dimension) || self.only.iter().any(|(other, _)| other == dimension)
     }
 

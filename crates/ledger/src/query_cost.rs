@@ -50,7 +50,7 @@ mod tests {
 
     use super::*;
     use crate::dimension::Dimension;
-    use crate::query::BotFilter;
+    use crate::query::{BotFilter, NavigationFilter};
 
     const NOW: UnixMillis = UnixMillis(1_800_000_000_000);
 
@@ -61,7 +61,15 @@ mod tests {
 
     fn query(from: UnixMillis, to: UnixMillis, by: &[Dimension], step: Option<WindowSpan>) -> SeriesQuery {
         let only = Vec::new();
-        SeriesQuery { from, to, bots: BotFilter::Exclude, only, by: by.to_vec(), step }
+        SeriesQuery {
+            from,
+            to,
+            bots: BotFilter::Exclude,
+            navigations: NavigationFilter::Hard,
+            only,
+            by: by.to_vec(),
+            step,
+        }
     }
 
     #[test]

@@ -4,7 +4,7 @@ use wire::{UnixMillis, Window, WindowSpan};
 
 use crate::dimension::Dimension;
 use crate::horizon::Horizon;
-use crate::query::{BotFilter, Group, SeriesQuery};
+use crate::query::{BotFilter, Group, NavigationFilter, SeriesQuery};
 use crate::sum_key::{
     BLOCK_MS, PageLabels, SliceLabels, SumKey, SumSeries, SumSource, block_containing, slice_prefix,
 };
@@ -94,7 +94,12 @@ impl SeriesQuery {
     /// Returns the sums that have all dimensions of the query; `None` if no sums have.
     #[must_use]
     pub fn sum_source(&self) -> Option<SumSource> {
-        if self.bots != BotFilter::Exclude || self.step.is_some_and(|step| step != WindowSpan::Day) {
+        // Sums have loads of documents alone, but for those of each type of navigation.
+        let is_of_all = self.navigations == NavigationFilter::All && !self.asks_for(&Dimension::Navigation);
+        if is_of_all
+            || self.bots != BotFilter::Exclude
+            || self.step.is_some_and(|step| step != WindowSpan::Day)
+        {
             return None;
         }
         let all = || self.by.iter().chain(self.only.iter().map(|(dimension, _)| dimension));
@@ -123,6 +128,8 @@ impl SeriesQuery {
                 SumSeries::Slice(SliceLabels { value: Some((own, _)), .. }),
                 Some(SumSource::Slices(dimension)),
             ) => *own == dimension,
+            // Every view has a type of navigation, and the slice of all views is not of all types.
+            (SumSeries::Slice(_), Some(SumSource::Slices(Dimension::Navigation))) => false,
             _ => true,
         };
         is_of_source && self.only.iter().all(has_value)
@@ -148,6 +155,7 @@ impl SeriesQuery {
         let name = dimension.name();
         match self.only.iter().find(|(only, _)| only == dimension) {
             Some((_, value)) => vec![range(slice_prefix(&[&name, value]))],
+            None if *dimension == Dimension::Navigation => vec![range(slice_prefix(&[&name]))],
             None => vec![range(slice_prefix(&["", ""])), range(slice_prefix(&[&name]))],
         }
     }

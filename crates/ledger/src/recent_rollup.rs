@@ -164,7 +164,7 @@ mod tests {
     use super::*;
     use crate::dimension::Dimension;
     use crate::labels::SeriesLabels;
-    use crate::query::BotFilter;
+    use crate::query::{BotFilter, NavigationFilter};
     use wire::Window;
 
     fn key(page: usize) -> CellKey {
@@ -190,6 +190,7 @@ mod tests {
             from: UnixMillis(0),
             to: UnixMillis(60_000),
             bots: BotFilter::Exclude,
+            navigations: NavigationFilter::default(),
             only: Vec::new(),
             by: Vec::new(),
             step: None,

@@ -35,7 +35,8 @@ pub struct SliceLabels {
     pub device: Device,
 }
 
-/// The views of a sum. None includes bots or unverified views.
+/// The views of a sum. None includes bots or unverified views; navigations within a document are only in the slices of
+/// their type.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum SumSeries {
     /// Those of a page.
@@ -80,7 +81,7 @@ impl SumSource {
     pub(crate) fn series_of(&self, labels: &SeriesLabels) -> Vec<SumSeries> {
         match self {
             Self::Slices(dimension) => slices_of(labels, [dimension.clone()]),
-            Self::Pages if !labels.is_visitor() => Vec::new(),
+            Self::Pages if !labels.is_document_load() => Vec::new(),
             Self::Pages => {
                 vec![SumSeries::Page(PageLabels { route: labels.route.clone(), device: labels.device })]
             }
@@ -93,11 +94,13 @@ fn slices_of(labels: &SeriesLabels, dimensions: impl IntoIterator<Item = Dimensi
     if !labels.is_visitor() {
         return Vec::new();
     }
-    let values = dimensions.into_iter().filter_map(|dimension| {
+    let is_load = labels.is_document_load();
+    let values = dimensions.into_iter().filter(|dimension| is_load || *dimension == Dimension::Navigation);
+    let values = values.filter_map(|dimension| {
         let value = dimension.value_in(labels)?.to_owned();
         Some((dimension, value))
     });
-    let all = std::iter::once(None).chain(values.map(Some));
+    let all = is_load.then_some(None).into_iter().chain(values.map(Some));
     all.map(|value| SumSeries::Slice(SliceLabels { value, device: labels.device })).collect()
 }
 

@@ -13,8 +13,8 @@ mod test_shard;
 use std::collections::BTreeMap;
 
 use ledger::{
-    BotFilter, CardinalityLimits, Cell, ClientInfo, Dimension, MAX_SLICE_VALUES, QueryResult, Retention,
-    RouteTemplates, SeriesQuery, SumKind, ViewRecord,
+    BotFilter, CardinalityLimits, Cell, ClientInfo, Dimension, MAX_SLICE_VALUES, NavigationFilter,
+    QueryResult, Retention, RouteTemplates, SeriesQuery, SumKind, ViewRecord,
 };
 use proptest::prelude::*;
 use wire::beacon::Navigation;
@@ -50,13 +50,18 @@ fn any_query() -> impl Strategy<Value = SeriesQuery> {
             Just((Dimension::Route, OTHER_LABEL.to_owned())),
             Just((Dimension::Release, "1".to_owned())),
             Just((plan(), "2".to_owned())),
+            Just((Dimension::Navigation, "soft-navigation".to_owned())),
+            Just((Dimension::Navigation, "navigate".to_owned())),
             Just((Dimension::Device, "phone".to_owned())),
         ],
     );
     let bots = prop_oneof![6 => Just(BotFilter::Exclude), 1 => Just(BotFilter::Include)];
     let step =
         prop_oneof![3 => Just(None), 1 => Just(Some(WindowSpan::Day)), 1 => Just(Some(WindowSpan::Hour))];
-    (moment(), moment(), by, only, bots, step).prop_map(|(a, b, by, only, bots, step)| {
+    let navigations = prop_oneof![4 => Just(NavigationFilter::Hard), 1 => Just(NavigationFilter::All)];
+    let filters = (bots, navigations);
+    (moment(), moment(), by, only, filters, step).prop_map(|(a, b, by, only, filters, step)| {
+        let (bots, navigations) = filters;
         let at = |(days, minutes): (u64, u64)| {
             Window::containing(WindowSpan::Minute, T0.saturating_sub(WindowSpan::Day.millis() * 3))
                 .start
@@ -64,7 +69,7 @@ fn any_query() -> impl Strategy<Value = SeriesQuery> {
                 .saturating_add(minutes * 60_000)
         };
         let (from, to) = (at(a).min(at(b)), at(a).max(at(b)));
-        SeriesQuery { from, to, bots, only: only.into_iter().collect(), by, step }
+        SeriesQuery { from, to, bots, navigations, only: only.into_iter().collect(), by, step }
     })
 }
 
@@ -89,18 +94,23 @@ fn check(shard: &TestShard, sends: &[SentBeacon], limit: Option<u32>) {
         let tally = total.metrics.get(&metric);
         assert_eq!(tally.map_or(0, |tally| tally.n), values.len() as u64, "{metric:?}");
         if let (Metric::Lcp, Some(limit), Some(tally)) = (metric, limit, tally) {
+            // Budgets judge loads of documents alone.
+            let expected = |with_bots: bool| {
+                let judged = last.values().map(|send| &send.record);
+                let judged = judged.filter(|record| record.labels.navigation.is_hard());
+                let judged = judged.filter(|record| with_bots || !record.labels.bot);
+                let values: Vec<u32> = judged.filter_map(|record| record.values.get(metric)).collect();
+                let k = values.iter().filter(|value| **value <= limit).count() as u64;
+                LimitCounts { n: values.len() as u64, k }
+            };
             let counts = tally.counts_for_limit(limit);
-            assert_eq!(counts.n, values.len() as u64);
-            assert_eq!(counts.k, values.iter().filter(|value| **value <= limit).count() as u64);
-            assert_eq!(tally.limit_counts.len(), 1, "a limit without views is dropped");
-            let without_bots = last.values().filter(|send| !send.record.labels.bot);
-            let values: Vec<u32> = without_bots.filter_map(|send| send.record.values.get(metric)).collect();
-            let k = values.iter().filter(|value| **value <= limit).count() as u64;
+            assert_eq!(counts, expected(true));
             assert_eq!(
-                shard.limit_counts(limit),
-                LimitCounts { n: values.len() as u64, k },
-                "hourly counts without bots"
+                tally.limit_counts.len(),
+                usize::from(counts.n > 0),
+                "a limit without views is dropped"
             );
+            assert_eq!(shard.limit_counts(limit), expected(false), "hourly counts without bots");
         }
     }
 }
@@ -201,7 +211,7 @@ proptest! {
             labels.route = format!("/{route}");
             labels.dimensions.insert("plan".into(), route.clone());
             let only = all.iter().skip(only).filter_map(|dimension| Some((dimension.clone(), dimension.value_in(&labels)?.to_owned())));
-            let query = SeriesQuery { from: T0, to: T0, bots: BotFilter::Include, only: only.collect(), by: Vec::new(), step: None };
+            let query = SeriesQuery { from: T0, to: T0, bots: BotFilter::Include, navigations: NavigationFilter::All, only: only.collect(), by: Vec::new(), step: None };
             prop_assert!(query.accepts(&labels));
             for fragment in query.label_fragments() {
                 prop_assert!(labels.to_json().unwrap().contains(&fragment), "{fragment} in {}", labels.to_json().unwrap());
@@ -262,6 +272,7 @@ fn query_by(by: Dimension, days_before: u64, days_after: u64) -> SeriesQuery {
         from: T0.saturating_sub(days_before * WindowSpan::Day.millis()),
         to: T0.saturating_add(days_after * WindowSpan::Day.millis()),
         bots: BotFilter::Exclude,
+        navigations: NavigationFilter::default(),
         only: Vec::new(),
         by: vec![by],
         step: None,

@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 
 use ledger::{
-    BotFilter, Cell, DayRange, Dimension, Group, Horizon, MetricCell, PageLabels, QueryResult,
-    RouteTemplates, SeriesLabels, SeriesQuery, SliceLabels, SumKind, SumSeries, SumSource, derive_template,
-    lookback_start,
+    BotFilter, Cell, DayRange, Dimension, Group, Horizon, MetricCell, NavigationFilter, PageLabels,
+    QueryResult, RouteTemplates, SeriesLabels, SeriesQuery, SliceLabels, SumKind, SumSeries, SumSource,
+    derive_template, lookback_start,
 };
+use wire::beacon::Navigation;
 use wire::{Device, LimitCounts, Metric, UnixMillis, Window, WindowSpan};
 
 const DAY: u64 = WindowSpan::Day.millis();
@@ -18,7 +19,15 @@ const fn at(days: u64, millis: u64) -> UnixMillis {
 
 fn query(from: UnixMillis, to: UnixMillis) -> SeriesQuery {
     let by = vec![Dimension::Route, Dimension::Device];
-    SeriesQuery { from, to, bots: BotFilter::Exclude, only: Vec::new(), by, step: None }
+    SeriesQuery {
+        from,
+        to,
+        bots: BotFilter::Exclude,
+        navigations: NavigationFilter::Hard,
+        only: Vec::new(),
+        by,
+        step: None,
+    }
 }
 
 #[test]
@@ -208,4 +217,23 @@ fn templates_and_literal_segments_may_have_exactly_their_longest_length() {
     assert!(template(200).is_ok() && template(201).is_err());
     let derived = |bytes: usize| derive_template(&format!("/{}", "a".repeat(bytes)));
     assert_eq!((derived(64), derived(65)), (format!("/{}", "a".repeat(64)), "/:id".to_owned()));
+}
+
+#[test]
+fn navigations_within_a_document_are_left_out_unless_a_query_asks_for_them() {
+    let labels = SeriesLabels::from_json(r#"{"r":"/cart","d":"phone","n":"navigate"}"#).unwrap();
+    let each = |check: &dyn Fn(Navigation) -> bool| -> Vec<bool> {
+        Navigation::ALL.iter().map(|navigation| check(*navigation)).collect()
+    };
+    let accepts = |navigations, only: &[(Dimension, &str)], by: &[Dimension]| {
+        let only = only.iter().map(|(dimension, value)| (dimension.clone(), (*value).to_owned())).collect();
+        let query = SeriesQuery { navigations, only, by: by.to_vec(), ..query(at(0, 0), at(1, 0)) };
+        each(&|navigation| query.accepts(&SeriesLabels { navigation, ..labels.clone() }))
+    };
+    let is_hard = each(&Navigation::is_hard);
+    assert_eq!(accepts(NavigationFilter::Hard, &[], &[Dimension::Route]), is_hard);
+    assert_eq!(accepts(NavigationFilter::All, &[], &[Dimension::Route]), each(&|_| true));
+    assert_eq!(accepts(NavigationFilter::Hard, &[], &[Dimension::Navigation]), each(&|_| true));
+    let declared = accepts(NavigationFilter::Hard, &[(Dimension::Navigation, "view")], &[]);
+    assert_eq!(declared, each(&|navigation| navigation == Navigation::View));
 }

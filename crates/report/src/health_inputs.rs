@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use budget::{BudgetRule, Budgets};
-use ledger::{BotFilter, Cell, HourlyLimitCounts, MetricCell, QueryResult, SeriesQuery};
+use ledger::{BotFilter, Cell, HourlyLimitCounts, MetricCell, NavigationFilter, QueryResult, SeriesQuery};
 use serde::{Deserialize, Serialize};
 use traffic::TrafficStats;
 use wire::{Device, Metric, OTHER_LABEL, ShardCoverage, UnixMillis, Window, WindowSpan};
@@ -56,6 +56,7 @@ pub fn last_day_query(now: UnixMillis) -> SeriesQuery {
         from: Window::containing(WindowSpan::Minute, now.saturating_sub(WindowSpan::Day.millis())).start,
         to: now.saturating_add(WindowSpan::Minute.millis()),
         bots: BotFilter::default(),
+        navigations: NavigationFilter::default(),
         only: Vec::new(),
         by: BY_PAGE.to_vec(),
         step: None,

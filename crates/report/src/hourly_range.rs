@@ -1,7 +1,7 @@
 //! The hours of a site's series that are written next. They are written in steps, so that a large site that is
 //! far behind catches up without a pause.
 
-use ledger::{BotFilter, SeriesQuery};
+use ledger::{BotFilter, NavigationFilter, SeriesQuery};
 use wire::{UnixMillis, Window, WindowSpan};
 
 /// Returns the hours to write, from the last one that was written before: complete ones only, the last few
@@ -16,6 +16,7 @@ pub fn hours_to_write(written_to: Option<UnixMillis>, now: UnixMillis) -> Series
         from,
         to,
         bots: BotFilter::default(),
+        navigations: NavigationFilter::default(),
         only: Vec::new(),
         by: Vec::new(),
         step: Some(WindowSpan::Hour),

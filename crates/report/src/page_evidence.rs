@@ -48,6 +48,10 @@ impl PageEvidence {
                 continue;
             };
             let dimension_value = |dimension| group.value(&GROUP_BY, &dimension);
+            let navigation = dimension_value(Dimension::Navigation).and_then(Navigation::from_name);
+            if navigation.is_some_and(|navigation| !navigation.is_hard()) {
+                continue;
+            }
             let cache = dimension_value(Dimension::Cache).and_then(CacheStatus::from_name);
             for (metric, tally) in &cell.metrics {
                 all.add(route, device, *metric, cache, tally);
@@ -56,7 +60,7 @@ impl PageEvidence {
                 .back_forward
                 .entry((route.to_owned(), device))
                 .or_insert(BackForwardViews { loaded: 0, restored: 0 });
-            let sum = match dimension_value(Dimension::Navigation).and_then(Navigation::from_name) {
+            let sum = match navigation {
                 Some(Navigation::BackForward) => &mut back_forward.loaded,
                 Some(Navigation::BackForwardCache) => &mut back_forward.restored,
                 _ => continue,

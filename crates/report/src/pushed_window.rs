@@ -1,7 +1,7 @@
 //! The counts of the windows that are pushed: read in blocks, cut into windows, and identified, so that a late
 //! change is noticed and sent as a correction.
 
-use ledger::{BotFilter, Cell, Group, Horizon, QueryResult, SeriesQuery};
+use ledger::{BotFilter, Cell, Group, Horizon, NavigationFilter, QueryResult, SeriesQuery};
 use sketch::stable_hash::fnv1a_64;
 use traffic::{TrafficStats, TrafficWindows};
 use wire::{CodecError, UnixMillis, Window, WindowSpan};
@@ -16,6 +16,7 @@ pub fn windows_query(first: Window, last: Window) -> SeriesQuery {
         from: first.start,
         to: last.start.saturating_add(last.span.millis()),
         bots: BotFilter::default(),
+        navigations: NavigationFilter::default(),
         only: Vec::new(),
         by: GROUP_BY.to_vec(),
         step: Some(first.span),

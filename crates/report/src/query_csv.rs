@@ -64,7 +64,7 @@ const CSV_COLUMNS: &[&str] = &[
 mod tests {
     use std::collections::BTreeMap;
 
-    use ledger::{BotFilter, Dimension};
+    use ledger::{BotFilter, Dimension, NavigationFilter};
     use proptest::prelude::*;
     use wire::UnixMillis;
     use wire::query_response::MetricStats;
@@ -77,6 +77,7 @@ mod tests {
             from: UnixMillis(0),
             to: UnixMillis(60_000),
             bots: BotFilter::default(),
+            navigations: NavigationFilter::default(),
             only: Vec::new(),
             by: vec![by],
             step: None,

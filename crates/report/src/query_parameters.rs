@@ -1,6 +1,6 @@
 //! The query strings of the read API, such as `?window=24h&by=route&device=phone`, parsed to queries.
 
-use ledger::{BotFilter, Dimension, SeriesQuery, lookback_start};
+use ledger::{BotFilter, Dimension, NavigationFilter, SeriesQuery, lookback_start};
 use wire::{ApiError, Device, Metric, UnixMillis, Window, WindowSpan};
 
 use crate::budget_report::CellSelection;
@@ -77,6 +77,11 @@ impl QueryParameters {
             Some("only") => BotFilter::Only,
             Some(_) => return Err(ApiError::BadQuery { name: "bots", expected: "exclude, include or only" }),
         };
+        let navigations = match self.get("navigations") {
+            None | Some("hard") => NavigationFilter::Hard,
+            Some("all") => NavigationFilter::All,
+            Some(_) => return Err(ApiError::BadQuery { name: "navigations", expected: "hard or all" }),
+        };
         self.device()?;
         let mut only: Vec<(Dimension, String)> = Vec::new();
         for (name, value) in &self.pairs {
@@ -92,6 +97,7 @@ impl QueryParameters {
             // The current minute is included.
             to: Window::containing(WindowSpan::Minute, to).start.saturating_add(WindowSpan::Minute.millis()),
             bots,
+            navigations,
             only,
             by: by.to_vec(),
             step,

@@ -67,6 +67,7 @@ fn query(only: &[(Dimension, &str)]) -> SeriesQuery {
         from: NOW.saturating_sub(24 * HOUR_MS),
         to: NOW,
         bots: Default::default(),
+        navigations: Default::default(),
         only: only.iter().map(|(dimension, value)| (dimension.clone(), (*value).to_owned())).collect(),
         by: vec![Dimension::Route, Dimension::Device],
         step: None,

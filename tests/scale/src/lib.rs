@@ -425,7 +425,7 @@ fn first_key(window: Window) -> CellKey {
 
 #[cfg(test)]
 mod tests {
-    use ledger::{BotFilter, Dimension};
+    use ledger::{BotFilter, Dimension, NavigationFilter};
     use wire::WindowSpan;
 
     use super::*;
@@ -443,6 +443,7 @@ mod tests {
             from: noon,
             to: noon.saturating_add(WindowSpan::Day.millis()),
             bots: BotFilter::Exclude,
+            navigations: NavigationFilter::default(),
             only: Vec::new(),
             by: vec![Dimension::Route],
             step: None,

@@ -89,6 +89,7 @@ fn page_query() -> SeriesQuery {
         from: NOW.saturating_sub(7 * WindowSpan::Day.millis()),
         to: NOW,
         bots: Default::default(),
+        navigations: Default::default(),
         only: vec![(Dimension::Release, "2".to_owned())],
         by: vec![Dimension::Route, Dimension::Device],
         step: None,

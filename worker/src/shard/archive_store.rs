@@ -96,7 +96,7 @@ impl Shard {
         let turn = self.take_turn(TurnKind::Maintenance).await?;
         self.state.storage().delete_alarm().await?;
         self.state.storage().delete_all().await?;
-        // Whoever waits for a turn would work with what is in memory; it is refused instead.
+        // Callers that wait for a turn would work with what is in memory; they are refused instead.
         drop(turn);
         self.turns.take();
         self.is_replaced.set(true);

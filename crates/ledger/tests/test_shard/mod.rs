@@ -348,7 +348,11 @@ pub(crate) fn view_record(lcp: u32, cls: Option<u32>, route: u8, release: u8, we
     let release = if release < 2 { format!(r#""release":"{release}","#) } else { String::new() };
     let plan =
         if lcp.is_multiple_of(3) { format!(r#""dim":{{"plan":"{}"}},"#, lcp / 3 % 3) } else { String::new() };
-    let navigation = if lcp.is_multiple_of(5) { "reload" } else { "navigate" };
+    let navigation = match lcp % 10 {
+        0 | 5 => "reload",
+        3 => "soft-navigation",
+        _ => "navigate",
+    };
     let text = format!(
         r#"{{"v":1,"site":"s","id":"0123456789abcdef","nav":"{navigation}","path":"/{route}x",{release}{plan}"w":{weight},"m":{{"LCP":{lcp}{cls}}}}}"#
     );

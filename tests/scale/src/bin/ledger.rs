@@ -6,7 +6,9 @@ use std::time::Instant;
 
 use hdrhistogram::Histogram;
 use hdrhistogram::serialization::{Serializer, V2Serializer};
-use ledger::{BotFilter, CardinalityLimits, Dimension, Horizon, SeriesQuery, SumKind, lookback_start};
+use ledger::{
+    BotFilter, CardinalityLimits, Dimension, Horizon, NavigationFilter, SeriesQuery, SumKind, lookback_start,
+};
 use report::budget_report::CellSelection;
 use scale::reported_site::ReportedSite;
 use scale::{Audience, Random, SimulatedShard, shipped_limits, thread_cpu_ns};
@@ -158,6 +160,7 @@ impl Month {
             from: lookback_start(END, DAYS * WindowSpan::Day.millis()),
             to: END,
             bots: BotFilter::Exclude,
+            navigations: NavigationFilter::default(),
             only: kind.only.clone(),
             by: kind.by.clone(),
             step: None,
