@@ -35,7 +35,7 @@ pub fn is_own_fact(table: &str, row: &[Value]) -> bool {
 const JOURNAL: &str = "journal";
 /// The table of facts.
 const FACTS: &str = "facts";
-/// The version of the tables, and the progress of a restore.
-const OWN_FACTS: [&str; 2] = ["schema", RESTORE_FACT];
+/// The version of the tables, the name of the site, and the progress of a restore.
+const OWN_FACTS: [&str; 3] = ["schema", "site", RESTORE_FACT];
 /// The fact that holds the progress of a restore.
 pub const RESTORE_FACT: &str = "restore";
