@@ -55,7 +55,7 @@ describe("the packed package", () => {
       assert.deepEqual(project.output ? await filesWith(project, DEVELOPMENT_TOOLS) : [], [], "what is for developers is in a production build");
       for (const { file, bytes } of clients) sizes.push(row(project.name, bytes.length, gzipSync(bytes).length, brotliCompressSync(bytes).length, file));
 
-      const { views: before } = await worker.summary("site=portal");
+      const { views: before } = await worker.summary("site=portal&navigations=all");
       const site = await serve(project, worker.origin);
       try {
         const views = [];
@@ -67,7 +67,7 @@ describe("the packed package", () => {
         assert.deepEqual([...new Set(site.heard.map(({ status }) => status))], [200], JSON.stringify(site.heard));
         const told = new Set(site.heard.map(({ beacon }) => `${beacon.id} ${beacon.view}`));
         assert.equal(told.size, views.length, `one view each: ${JSON.stringify(site.heard.map(({ beacon }) => beacon))}`);
-        assert.equal((await worker.summary("site=portal")).views - before, views.length);
+        assert.equal((await worker.summary("site=portal&navigations=all")).views - before, views.length);
       } finally {
         await site.close();
       }

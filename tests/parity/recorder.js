@@ -51,7 +51,7 @@
       return frame()
         .then(frame)
         .then(task)
-        .then(() => new Promise((resolve) => idle(resolve)));
+        .then(() => new Promise((resolve) => idle(resolve, {timeout: LONGEST_FRAME_MS})));
     },
 
     /** The records of all pages of this tab, by page. */
@@ -61,9 +61,16 @@
     },
   };
 
-  const frame = () => new Promise((resolve) => requestAnimationFrame(resolve));
+  // A tab that another one covers meanwhile gets no frame; whatever was painted is painted within a second.
+  const frame = () =>
+    new Promise((resolve) => {
+      requestAnimationFrame(resolve);
+      setTimeout(resolve, LONGEST_FRAME_MS);
+    });
   const task = () => new Promise((resolve) => scheduler.postTask(() => resolve(undefined), {priority: 'background'}));
   const idle = requestIdleCallback.bind(window);
+  const setTimeout = window.setTimeout.bind(window);
+  const LONGEST_FRAME_MS = 1000;
 
   let leaving = false;
   /** @param {object} what */
