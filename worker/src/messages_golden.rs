@@ -132,7 +132,7 @@ fn requests_are_sent_as_before() {
     lines.request(TrafficQuery { span: WindowSpan::Day, from: AT, to: AT });
     lines.request(SetMonitoring { is_on: false });
     lines.request(Wake { coordinated_site: Some("shop".into()) });
-    let after = Cursor { table: "packs".into(), key: vec![archive::Value::Integer(1)], rows: 7 };
+    let after = Cursor { table: "packs".into(), key: vec![archive::SqlValue::Integer(1)], rows: 7 };
     lines.request(ReadBackup { shard: 1, shards: 4, after: Some(after) });
     lines.request(RestorePage { shard: 1, shards: 4, text: "{}".into() });
     lines.request(Erase);

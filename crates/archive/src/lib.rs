@@ -4,15 +4,15 @@
 //! A backup is consistent although beacons arrive meanwhile: nothing is folded until it ends, and the journal comes
 //! last, so that blocks that are stored meanwhile are views that are not counted yet.
 
+mod backup_page;
 mod error;
-mod page;
 mod restore;
 mod value;
 
+pub use backup_page::{BackupPage, Cursor, PageLine, ShardHeader, parse_page};
 pub use error::ArchiveError;
-pub use page::{Cursor, Header, Page, PageLine, parse_page};
 pub use restore::{Restore, RestoreStep};
-pub use value::Value;
+pub use value::SqlValue;
 
 use wire::sorting::SortSlice;
 
@@ -27,8 +27,8 @@ pub fn in_order(mut tables: Vec<String>) -> Vec<String> {
 
 /// Returns true for a row that describes the object itself, which the restored object has its own of.
 #[must_use]
-pub fn is_own_fact(table: &str, row: &[Value]) -> bool {
-    table == FACTS && matches!(row.first(), Some(Value::Text(name)) if OWN_FACTS.contains(&name.as_str()))
+pub fn is_own_fact(table: &str, row: &[SqlValue]) -> bool {
+    table == FACTS && matches!(row.first(), Some(SqlValue::Text(name)) if OWN_FACTS.contains(&name.as_str()))
 }
 
 /// The journal of views.

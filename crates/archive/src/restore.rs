@@ -2,9 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::backup_page::{PageLine, ShardHeader};
 use crate::error::ArchiveError;
-use crate::page::{Header, PageLine};
-use crate::value::Value;
+use crate::value::SqlValue;
 
 /// The progress of a restore, which the object stores with the rows of each page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -19,7 +19,7 @@ pub struct Restore {
 #[derive(Clone, Debug, PartialEq)]
 pub struct RestoreStep {
     /// Tables and rows; empty for a page that was restored before.
-    pub rows: Vec<(String, Vec<Value>)>,
+    pub rows: Vec<(String, Vec<SqlValue>)>,
     /// The progress after them.
     pub progress: Restore,
 }
@@ -31,7 +31,7 @@ impl Restore {
     /// The page is of another shard, of other tables, or not the next one; or the object holds data.
     pub fn take(
         progress: Option<Self>,
-        object: &Header,
+        object: &ShardHeader,
         is_empty: bool,
         lines: Vec<PageLine>,
     ) -> Result<RestoreStep, ArchiveError> {
@@ -66,7 +66,7 @@ impl Restore {
     }
 }
 
-type Rows = Vec<(String, Vec<Value>)>;
+type Rows = Vec<(String, Vec<SqlValue>)>;
 
 /// Reads the lines after the first one.
 fn read_rows(before: u64, lines: impl Iterator<Item = PageLine>) -> Result<(Rows, Restore), ArchiveError> {

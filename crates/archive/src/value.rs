@@ -8,7 +8,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// A value of SQLite.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Value {
+pub enum SqlValue {
     /// No value.
     Null,
     /// A whole number.
@@ -21,7 +21,7 @@ pub enum Value {
     Blob(Vec<u8>),
 }
 
-impl Serialize for Value {
+impl Serialize for SqlValue {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
             Self::Null => serializer.serialize_unit(),
@@ -37,7 +37,7 @@ impl Serialize for Value {
     }
 }
 
-impl<'de> Deserialize<'de> for Value {
+impl<'de> Deserialize<'de> for SqlValue {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_any(ValueVisitor)
     }
@@ -47,37 +47,37 @@ impl<'de> Deserialize<'de> for Value {
 struct ValueVisitor;
 
 impl<'de> Visitor<'de> for ValueVisitor {
-    type Value = Value;
+    type Value = SqlValue;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a value of a row")
     }
 
-    fn visit_unit<E>(self) -> Result<Value, E> {
-        Ok(Value::Null)
+    fn visit_unit<E>(self) -> Result<SqlValue, E> {
+        Ok(SqlValue::Null)
     }
 
-    fn visit_i64<E>(self, number: i64) -> Result<Value, E> {
-        Ok(Value::Integer(number))
+    fn visit_i64<E>(self, number: i64) -> Result<SqlValue, E> {
+        Ok(SqlValue::Integer(number))
     }
 
-    fn visit_u64<E: Error>(self, number: u64) -> Result<Value, E> {
-        i64::try_from(number).map(Value::Integer).map_err(|_| E::custom("not a number of SQLite"))
+    fn visit_u64<E: Error>(self, number: u64) -> Result<SqlValue, E> {
+        i64::try_from(number).map(SqlValue::Integer).map_err(|_| E::custom("not a number of SQLite"))
     }
 
-    fn visit_f64<E>(self, number: f64) -> Result<Value, E> {
-        Ok(Value::Real(number))
+    fn visit_f64<E>(self, number: f64) -> Result<SqlValue, E> {
+        Ok(SqlValue::Real(number))
     }
 
-    fn visit_str<E>(self, text: &str) -> Result<Value, E> {
-        Ok(Value::Text(text.to_owned()))
+    fn visit_str<E>(self, text: &str) -> Result<SqlValue, E> {
+        Ok(SqlValue::Text(text.to_owned()))
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<SqlValue, A::Error> {
         let entry: Option<(String, String)> = map.next_entry()?;
         let bytes =
             entry.filter(|(name, _)| name == BLOB).and_then(|(_, digits)| wire::hex::decode_bytes(&digits));
-        bytes.map(Value::Blob).ok_or_else(|| A::Error::custom("not hexadecimal digits"))
+        bytes.map(SqlValue::Blob).ok_or_else(|| A::Error::custom("not hexadecimal digits"))
     }
 }
 

@@ -1,31 +1,32 @@
 //! A backup that is restored page by page has the same rows; whatever is missing, repeated or foreign is refused.
 
 use archive::{
-    ArchiveError, Cursor, Header, Page, PageLine, Restore, Value, in_order, is_own_fact, parse_page,
+    ArchiveError, BackupPage, Cursor, PageLine, Restore, ShardHeader, SqlValue, in_order, is_own_fact,
+    parse_page,
 };
 use proptest::prelude::*;
 use wire::UnixMillis;
 
-type Row = (String, Vec<Value>);
+type TableRow = (String, Vec<SqlValue>);
 
-fn header(shard: u32) -> Header {
-    Header { shard, shards: 4, tables: 5, at: UnixMillis(1_800_000_000_000) }
+fn header(shard: u32) -> ShardHeader {
+    ShardHeader { shard, shards: 4, tables: 5, at: UnixMillis(1_800_000_000_000) }
 }
 
 /// Writes rows as pages of so many rows, as an object does that is asked for one page after the other.
-fn backup(rows: &[Row], rows_of_page: usize) -> Vec<String> {
+fn backup(rows: &[TableRow], rows_of_page: usize) -> Vec<String> {
     let mut pages = Vec::new();
-    let mut page = Page::first(header(0));
+    let mut page = BackupPage::first(header(0));
     for (index, (table, row)) in rows.iter().enumerate() {
         page.add_row(table, row.clone());
         if (index + 1) % rows_of_page == 0 {
-            let key: Vec<Value> = row.iter().take(1).cloned().collect();
+            let key: Vec<SqlValue> = row.iter().take(1).cloned().collect();
             let text = page.next_after(table, key.clone());
             let cursor = Cursor { table: table.clone(), key, rows: index as u64 + 1 };
             let last = parse_page(&text).ok().and_then(|mut lines| lines.pop());
             assert_eq!(last, Some(PageLine::Next(cursor.clone())));
             pages.push(text);
-            page = Page::following(0, &cursor);
+            page = BackupPage::following(0, &cursor);
         }
     }
     pages.push(page.end());
@@ -36,17 +37,17 @@ fn take(progress: Option<Restore>, text: &str) -> Result<archive::RestoreStep, A
     Restore::take(progress, &header(0), progress.is_none(), parse_page(text)?)
 }
 
-fn value() -> impl Strategy<Value = Value> {
+fn value() -> impl Strategy<Value = SqlValue> {
     prop_oneof![
-        Just(Value::Null),
-        any::<i64>().prop_map(Value::Integer),
-        (-1e300..1e300_f64).prop_map(|number| Value::Real(number + 0.5)),
-        ".{0,20}".prop_map(Value::Text),
-        prop::collection::vec(any::<u8>(), 0..40).prop_map(Value::Blob),
+        Just(SqlValue::Null),
+        any::<i64>().prop_map(SqlValue::Integer),
+        (-1e300..1e300_f64).prop_map(|number| SqlValue::Real(number + 0.5)),
+        ".{0,20}".prop_map(SqlValue::Text),
+        prop::collection::vec(any::<u8>(), 0..40).prop_map(SqlValue::Blob),
     ]
 }
 
-fn rows() -> impl Strategy<Value = Vec<Row>> {
+fn rows() -> impl Strategy<Value = Vec<TableRow>> {
     prop::collection::vec(("[a-z]{1,6}", prop::collection::vec(value(), 1..4)), 0..30)
 }
 
@@ -105,22 +106,22 @@ proptest! {
 fn a_backup_is_restored_only_where_it_fits() {
     let page = backup(&[], 1).remove(0);
     let lines = || parse_page(&page).expect("own page");
-    let try_on = |object: Header, is_empty| Restore::take(None, &object, is_empty, lines()).map(drop);
+    let try_on = |object: ShardHeader, is_empty| Restore::take(None, &object, is_empty, lines()).map(drop);
     assert_eq!(try_on(header(0), true), Ok(()));
     assert_eq!(try_on(header(0), false), Err(ArchiveError::NotEmpty));
     assert_eq!(try_on(header(1), true), Err(ArchiveError::OtherShard));
-    let mistake = try_on(Header { tables: 6, ..header(0) }, true);
+    let mistake = try_on(ShardHeader { tables: 6, ..header(0) }, true);
     assert_eq!(mistake, Err(ArchiveError::OtherTables { backup: 5, worker: 6 }));
-    let mistake = try_on(Header { shards: 1, ..header(0) }, true);
+    let mistake = try_on(ShardHeader { shards: 1, ..header(0) }, true);
     assert_eq!(mistake, Err(ArchiveError::OtherShards { backup: 4, site: 1 }));
 }
 
 #[test]
 fn pages_end_at_a_bounded_size() {
-    let mut page = Page::first(header(0));
+    let mut page = BackupPage::first(header(0));
     let mut rows = 0;
     while !page.is_full() {
-        page.add_row("journal", vec![Value::Blob(vec![7; 1_000])]);
+        page.add_row("journal", vec![SqlValue::Blob(vec![7; 1_000])]);
         rows += 1;
     }
     assert!((100..200).contains(&rows), "{rows}");
@@ -131,7 +132,7 @@ fn the_journal_comes_last_and_tables_of_the_platform_not_at_all() {
     let tables = ["packs", "journal", "_cf_KV", "pages", "facts", "sqlite_sequence", "folded"];
     let ordered = in_order(tables.map(str::to_owned).to_vec());
     assert_eq!(ordered, ["facts", "folded", "packs", "pages", "journal"]);
-    let fact = |name: &str| [Value::Text(name.into()), Value::Text("5".into())];
+    let fact = |name: &str| [SqlValue::Text(name.into()), SqlValue::Text("5".into())];
     for own in ["schema", "site", "restore"] {
         assert!(is_own_fact("facts", &fact(own)), "{own}: a site may be restored under another name");
     }

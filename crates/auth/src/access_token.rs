@@ -33,14 +33,14 @@ pub struct UnverifiedToken<'a> {
 }
 
 #[derive(Deserialize)]
-struct Header {
+struct TokenHeader {
     alg: String,
     kid: String,
 }
 
 #[derive(Deserialize)]
 struct Claims {
-    aud: Audience,
+    aud: TokenAudience,
     iss: String,
     exp: u64,
     #[serde(default)]
@@ -54,7 +54,7 @@ struct Claims {
 
 #[derive(Deserialize)]
 #[serde(untagged)]
-enum Audience {
+enum TokenAudience {
     One(String),
     Several(Vec<String>),
 }
@@ -91,15 +91,15 @@ impl AccessPolicy {
         }
         let (signed, signature) = token.rsplit_once('.')?;
         let (header, claims) = signed.split_once('.')?;
-        let header: Header = serde_json::from_slice(&decode_base64url(header)?).ok()?;
+        let header: TokenHeader = serde_json::from_slice(&decode_base64url(header)?).ok()?;
         // Another algorithm, or none, would let the sender choose the key.
         if header.alg != "RS256" {
             return None;
         }
         let claims: Claims = serde_json::from_slice(&decode_base64url(claims)?).ok()?;
         let is_for_us = match &claims.aud {
-            Audience::One(audience) => *audience == self.audience,
-            Audience::Several(audiences) => audiences.contains(&self.audience),
+            TokenAudience::One(audience) => *audience == self.audience,
+            TokenAudience::Several(audiences) => audiences.contains(&self.audience),
         };
         let seconds = now.0 / 1_000;
         let is_valid_now = seconds < claims.exp && claims.nbf <= seconds.saturating_add(CLOCK_SKEW_SECONDS);
@@ -184,7 +184,7 @@ mod tests {
     const TEAM: &str = "https://team.cloudflareaccess.com";
 
     /// A change of a token's header and claims.
-    type Change = dyn Fn(&mut Value, &mut Value);
+    type TokenChange = dyn Fn(&mut Value, &mut Value);
 
     fn encode(bytes: &[u8]) -> String {
         const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
@@ -247,7 +247,7 @@ mod tests {
     #[test]
     fn a_token_that_claims_anything_else_is_none() {
         let policy = policy(None);
-        let changes: [&Change; 9] = [
+        let changes: [&TokenChange; 9] = [
             &|header, _| header["alg"] = "none".into(),
             &|header, _| header["alg"] = "HS256".into(),
             &|header, _| header["kid"] = Value::Null,

@@ -2,7 +2,7 @@
 //! not at the time of those events: JavaScript queues them until a beacon is due.
 
 use vitals::opcode::BeaconCall;
-use vitals::{BeaconTracker, Interaction, LayoutShift, PageEvent, SoftNavigation, ViewState};
+use vitals::{BeaconTracker, Interaction, LayoutShift, PageEvent, ReportState, SoftNavigation};
 use wasm_bindgen::prelude::wasm_bindgen;
 use wire::Metric;
 
@@ -43,7 +43,7 @@ fn dispatch(tracker: &mut BeaconTracker, opcode: u32, browser_count: f64, operan
             PageEvent::ObservationStarted { first_hidden, activation_start, duration_threshold }
         }
         BeaconCall::ViewStarted { start, state } => {
-            PageEvent::ViewStarted { start, state: ViewState::from_code(state as u32) }
+            PageEvent::ViewStarted { start, state: ReportState::from_code(state as u32) }
         }
         BeaconCall::RestorePaint { duration } => PageEvent::RestorePaint(duration),
         BeaconCall::InteractionPaintEntry { start_time, duration, interaction_id, .. } => {

@@ -1,7 +1,7 @@
 //! The shell for pages with callbacks. Every call is answered at once.
 
 use vitals::opcode::CallbackCall;
-use vitals::{CallbackTracker, EntryGrouping, Interaction, LayoutShift, ReportTrigger, ViewState};
+use vitals::{CallbackTracker, EntryGrouping, Interaction, LayoutShift, ReportState, ReportTrigger};
 use wasm_bindgen::prelude::wasm_bindgen;
 use wire::Metric;
 
@@ -56,7 +56,7 @@ fn dispatch(
         CallbackCall::ReadRating {} => Some(f64::from(subscription.rating() as u8)),
         CallbackCall::ReadWireValue {} => subscription.wire_value().map(f64::from),
         CallbackCall::BeginBeaconView { start, state } => {
-            view.begin(start, ViewState::from_code(state as u32), count);
+            view.begin(start, ReportState::from_code(state as u32), count);
             None
         }
         CallbackCall::DeclareBeaconView { is_current } => {

@@ -41,15 +41,15 @@ fn revoke(registry: &mut Registry, name: &str, oldest: bool) -> Result<RegistryO
 }
 
 #[derive(Clone, Debug)]
-enum Change {
+enum SiteChange {
     Put(u8, bool),
     Remove(u8),
 }
 
-fn change() -> impl Strategy<Value = Change> {
+fn change() -> impl Strategy<Value = SiteChange> {
     prop_oneof![
-        (0..5_u8, any::<bool>()).prop_map(|(site, public)| Change::Put(site, public)),
-        (0..5_u8).prop_map(Change::Remove),
+        (0..5_u8, any::<bool>()).prop_map(|(site, public)| SiteChange::Put(site, public)),
+        (0..5_u8).prop_map(SiteChange::Remove),
     ]
 }
 
@@ -60,12 +60,12 @@ proptest! {
         for change in changes {
             let before = registry.revision();
             let has_changed = match change {
-                Change::Put(site, public) => {
+                SiteChange::Put(site, public) => {
                     let is_new = put(&mut registry, &format!("s{site}"), json!({ "public": public })).expect("valid");
                     prop_assert_eq!(is_new, expected.insert(format!("s{site}"), public).is_none());
                     true
                 }
-                Change::Remove(site) => {
+                SiteChange::Remove(site) => {
                     let is_removed = remove(&mut registry, &format!("s{site}"));
                     prop_assert_eq!(is_removed, expected.remove(&format!("s{site}")).is_some());
                     is_removed

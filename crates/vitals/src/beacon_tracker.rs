@@ -5,7 +5,7 @@
 use wire::Metric;
 
 use crate::cls::{LayoutShift, SessionWindow};
-use crate::current_view::{CurrentView, ViewState};
+use crate::current_view::{CurrentView, ReportState};
 use crate::inp::{Interaction, LongestInteractions};
 use crate::page_history::PageHistory;
 
@@ -52,7 +52,7 @@ pub enum PageEvent {
         /// Start of the view.
         start: f64,
         /// The reports of its navigation that may still come.
-        state: ViewState,
+        state: ReportState,
     },
     /// The browser reported the navigation of the current view.
     NavigationReported {
@@ -201,7 +201,7 @@ impl BeaconTracker {
                 self.view.begin(start, state, count);
                 self.interactions.begin(true, count);
                 self.session_window.score = 0.0;
-                let has_paints = state == ViewState::Complete;
+                let has_paints = state == ReportState::Complete;
                 self.history.first_hidden = if has_paints { f64::INFINITY } else { 0.0 };
                 for metric_state in &mut self.metrics {
                     metric_state.value = -1.0;

@@ -10,13 +10,13 @@ pub struct CurrentView {
     start: f64,
     /// The page's number of interactions when the view began.
     count_at_start: f64,
-    state: ViewState,
+    state: ReportState,
 }
 
 /// The reports of a view's navigation that may still come, with its number in calls from JavaScript.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
-pub enum ViewState {
+pub enum ReportState {
     /// None: a page load, a restore, or a navigation with both of its reports.
     Complete = 0,
     /// The application declared the view, and the browser may report it.
@@ -39,7 +39,7 @@ pub enum SoftNavigation {
     Stale,
 }
 
-impl ViewState {
+impl ReportState {
     /// The states in which a view may begin, in the order of their numbers.
     pub const INITIAL: [Self; 3] = [Self::Complete, Self::Declared, Self::Reported];
 
@@ -56,7 +56,7 @@ impl ViewState {
 }
 
 impl CurrentView {
-    pub(crate) const PAGE_LOAD: Self = Self { start: 0.0, count_at_start: 0.0, state: ViewState::Complete };
+    pub(crate) const PAGE_LOAD: Self = Self { start: 0.0, count_at_start: 0.0, state: ReportState::Complete };
 
     /// Start of the view: of its declaration, or else of the interaction that led to it.
     #[inline(always)]
@@ -66,7 +66,7 @@ impl CurrentView {
 
     /// Begins another view. `count` is the page's number of interactions so far.
     #[inline(always)]
-    pub fn begin(&mut self, start: f64, state: ViewState, count: f64) {
+    pub fn begin(&mut self, start: f64, state: ReportState, count: f64) {
         *self = Self { start, count_at_start: count, state };
     }
 
@@ -75,9 +75,9 @@ impl CurrentView {
     /// the shell waits no longer.
     #[inline(always)]
     pub fn declare(&mut self, is_current: bool, count: f64) -> bool {
-        let names = self.state == ViewState::Unnamed && is_current && count == self.count_at_start;
+        let names = self.state == ReportState::Unnamed && is_current && count == self.count_at_start;
         if names {
-            self.state = ViewState::Complete;
+            self.state = ReportState::Complete;
         }
         names
     }
@@ -88,10 +88,10 @@ impl CurrentView {
     #[inline(always)]
     pub fn report(&mut self, start: f64, is_current: bool, is_pending: bool) -> SoftNavigation {
         let is_past = start <= self.start;
-        if is_current && is_past && matches!(self.state, ViewState::Declared | ViewState::Reported) {
+        if is_current && is_past && matches!(self.state, ReportState::Declared | ReportState::Reported) {
             self.state = match self.state {
-                ViewState::Reported => ViewState::Unnamed,
-                _ => ViewState::Complete,
+                ReportState::Reported => ReportState::Unnamed,
+                _ => ReportState::Complete,
             };
             SoftNavigation::Current
         } else if is_pending || !is_past {

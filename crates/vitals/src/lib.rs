@@ -18,7 +18,7 @@ mod subscription;
 pub use beacon_tracker::{BeaconTracker, PageEvent};
 pub use callback_tracker::CallbackTracker;
 pub use cls::{LayoutShift, SessionWindow};
-pub use current_view::{CurrentView, SoftNavigation, ViewState};
+pub use current_view::{CurrentView, ReportState, SoftNavigation};
 pub use entry_grouping::EntryGrouping;
 pub use inp::{Interaction, LongestInteractions};
 pub use page_history::PageHistory;

@@ -4,7 +4,7 @@
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may fail by panic")]
 
 use proptest::prelude::*;
-use vitals::{BeaconTracker, LayoutShift, PageEvent, SoftNavigation, ViewState};
+use vitals::{BeaconTracker, LayoutShift, PageEvent, ReportState, SoftNavigation};
 use wire::Metric;
 
 /// A navigation of a tour, from the click that leads to it.
@@ -26,7 +26,7 @@ struct Navigation {
 
 /// An event as the shell receives it.
 #[derive(Clone, Copy, Debug)]
-enum Event {
+enum TourEvent {
     Declare { navigation: usize },
     Report { navigation: usize },
     Shift,
@@ -35,7 +35,7 @@ enum Event {
 
 /// An entry of the browser.
 #[derive(Clone, Copy, Debug)]
-enum Entry {
+enum TourEntry {
     Shift { at: f64 },
     SoftNavigation { start: f64, duration: f64, address: usize },
 }
@@ -45,7 +45,7 @@ struct Shell {
     tracker: BeaconTracker,
     /// The declaration that waits: its time and its address.
     declared: Option<(f64, usize)>,
-    held: Vec<Entry>,
+    held: Vec<TourEntry>,
     views: Vec<View>,
 }
 
@@ -82,18 +82,18 @@ impl Shell {
         self.views.last_mut().unwrap().values = values.collect();
     }
 
-    fn begin(&mut self, start: f64, state: ViewState, address: usize, count: f64) {
+    fn begin(&mut self, start: f64, state: ReportState, address: usize, count: f64) {
         self.read();
         self.tracker.handle(PageEvent::ViewStarted { start, state }, count);
-        self.views.push(View { address, is_named: state != ViewState::Reported, ..View::default() });
+        self.views.push(View { address, is_named: state != ReportState::Reported, ..View::default() });
     }
 
-    fn navigate(&mut self, report: Option<Entry>, count: f64) {
+    fn navigate(&mut self, report: Option<TourEntry>, count: f64) {
         let declared = self.declared;
         match (declared, report) {
-            (Some((at, address)), _) => self.begin(at, ViewState::Declared, address, count),
-            (None, Some(Entry::SoftNavigation { start, address, .. })) => {
-                self.begin(start, ViewState::Reported, address, count);
+            (Some((at, address)), _) => self.begin(at, ReportState::Declared, address, count),
+            (None, Some(TourEntry::SoftNavigation { start, address, .. })) => {
+                self.begin(start, ReportState::Reported, address, count);
             }
             _ => return,
         }
@@ -108,8 +108,8 @@ impl Shell {
         }
     }
 
-    fn receive(&mut self, entry: Entry, count: f64) {
-        let (Entry::Shift { at: start } | Entry::SoftNavigation { start, .. }) = entry;
+    fn receive(&mut self, entry: TourEntry, count: f64) {
+        let (TourEntry::Shift { at: start } | TourEntry::SoftNavigation { start, .. }) = entry;
         if self.declared.is_some_and(|(declared, _)| start >= declared) {
             self.held.push(entry);
         } else {
@@ -117,14 +117,14 @@ impl Shell {
         }
     }
 
-    fn handle(&mut self, entry: Entry, is_repeated: bool, count: f64) {
+    fn handle(&mut self, entry: TourEntry, is_repeated: bool, count: f64) {
         match entry {
             // Its score is its time, which tells it from any other.
-            Entry::Shift { at } => {
+            TourEntry::Shift { at } => {
                 self.tracker.handle(PageEvent::LayoutShift(LayoutShift { at, score: at / 1e5 }), count);
                 self.tracker.handle(PageEvent::BatchEnded, count);
             }
-            Entry::SoftNavigation { start, duration, address } => {
+            TourEntry::SoftNavigation { start, duration, address } => {
                 let is_current = is_repeated || self.views.last().unwrap().address == address;
                 let is_pending = self.declared.is_some_and(|(_, declared)| declared == address);
                 match self.tracker.view.report(start, is_current, is_pending) {
@@ -173,7 +173,7 @@ fn tours() -> impl Strategy<Value = Vec<Navigation>> {
 
 /// The events of a tour in the order in which the shell receives them, each with its time, and the times of the
 /// clicks. With `is_hasty`, the next click comes while the last navigation is still under way.
-fn timeline(tour: &[Navigation], is_hasty: bool) -> (Vec<(f64, Event)>, Vec<f64>) {
+fn timeline(tour: &[Navigation], is_hasty: bool) -> (Vec<(f64, TourEvent)>, Vec<f64>) {
     let (mut events, mut clicks) = (Vec::new(), Vec::new());
     // Steps that no two times share.
     let mut now = 0.0;
@@ -183,7 +183,7 @@ fn timeline(tour: &[Navigation], is_hasty: bool) -> (Vec<(f64, Event)>, Vec<f64>
         clicks.push(click);
         now = click;
         let fraction = (number as f64) / 64.0;
-        let mut add = |delay: u32, event: Event, order: f64| {
+        let mut add = |delay: u32, event: TourEvent, order: f64| {
             let at = click + f64::from(delay) + fraction + order / 1024.0;
             events.push((at, event));
             if !is_hasty && at > now {
@@ -191,15 +191,15 @@ fn timeline(tour: &[Navigation], is_hasty: bool) -> (Vec<(f64, Event)>, Vec<f64>
             }
         };
         if let Some(delay) = navigation.declared {
-            add(delay, Event::Declare { navigation: number }, 0.0);
+            add(delay, TourEvent::Declare { navigation: number }, 0.0);
             if navigation.is_impatient {
-                add(delay, Event::Timeout, 1.0);
+                add(delay, TourEvent::Timeout, 1.0);
             }
         }
         if let Some(delay) = navigation.reported {
-            add(delay, Event::Report { navigation: number }, 2.0);
+            add(delay, TourEvent::Report { navigation: number }, 2.0);
         }
-        add(navigation.shifted, Event::Shift, 3.0);
+        add(navigation.shifted, TourEvent::Shift, 3.0);
     }
     events.sort_by(|(one, _), (other, _)| one.total_cmp(other));
     (events, clicks)
@@ -217,15 +217,15 @@ fn run(tour: &[Navigation], is_hasty: bool) -> Shell {
         // Every click is an interaction.
         let count = clicks.iter().filter(|&&click| click <= at).count() as f64;
         match event {
-            Event::Declare { navigation } => shell.declare(at, navigation, count),
-            Event::Report { navigation } => {
+            TourEvent::Declare { navigation } => shell.declare(at, navigation, count),
+            TourEvent::Report { navigation } => {
                 let start = clicks[navigation - 1];
                 let address = entry_address(navigation, &tour[navigation - 1]);
                 let duration = paint_duration(navigation);
-                shell.receive(Entry::SoftNavigation { start, duration, address }, count);
+                shell.receive(TourEntry::SoftNavigation { start, duration, address }, count);
             }
-            Event::Shift => shell.receive(Entry::Shift { at }, count),
-            Event::Timeout => shell.navigate(None, count),
+            TourEvent::Shift => shell.receive(TourEntry::Shift { at }, count),
+            TourEvent::Timeout => shell.navigate(None, count),
         }
     }
     shell.navigate(None, clicks.len() as f64);
@@ -267,11 +267,11 @@ proptest! {
         let tour: Vec<Navigation> = tour.into_iter().map(|navigation| Navigation { declared: navigation.declared.or(Some(50)), ..navigation }).filter(|navigation| navigation.declared < navigation.reported.or(Some(1000))).collect();
         let shell = run(&tour, false);
         let (events, _) = timeline(&tour, false);
-        let declared = |wanted: usize| events.iter().find_map(|&(at, event)| matches!(event, Event::Declare { navigation } if navigation == wanted).then_some(at));
+        let declared = |wanted: usize| events.iter().find_map(|&(at, event)| matches!(event, TourEvent::Declare { navigation } if navigation == wanted).then_some(at));
         for (number, view) in shell.views.iter().enumerate() {
             let start = declared(number).unwrap_or(0.0);
             let end = declared(number + 1).unwrap_or(f64::INFINITY);
-            let own = events.iter().filter(|&&(at, event)| matches!(event, Event::Shift) && at >= start && at < end);
+            let own = events.iter().filter(|&&(at, event)| matches!(event, TourEvent::Shift) && at >= start && at < end);
             let sum: f64 = own.map(|(at, _)| at / 1e5).sum();
             prop_assert!(value(view, Metric::Cls).unwrap_or(0) <= Metric::Cls.to_wire(sum), "view {number} of {:?}", shell.views);
             prop_assert_eq!(value(view, Metric::Cls).unwrap_or(0) > 0, sum > 0.0);

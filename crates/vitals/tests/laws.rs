@@ -3,8 +3,8 @@
 
 use proptest::prelude::*;
 use vitals::{
-    BeaconTracker, CallbackTracker, EntryGrouping, Interaction, LayoutShift, PageEvent, ReportTrigger,
-    Subscription, ViewState,
+    BeaconTracker, CallbackTracker, EntryGrouping, Interaction, LayoutShift, PageEvent, ReportState,
+    ReportTrigger, Subscription,
 };
 use wire::Metric;
 
@@ -212,7 +212,7 @@ proptest! {
                 }
                 PageAction::Restore => {
                     page.history.first_hidden = f64::INFINITY;
-                    beacons.handle(PageEvent::ViewStarted { start: now, state: ViewState::Complete }, count);
+                    beacons.handle(PageEvent::ViewStarted { start: now, state: ReportState::Complete }, count);
                     beacons.handle(PageEvent::BatchEnded, count);
                     for (slot, reported) in reported.iter_mut().enumerate() {
                         reported.clear();
@@ -353,7 +353,7 @@ proptest! {
                     let is_declared = matches!(event, TourEvent::Declare);
                     is_load = false;
                     view = ViewEvidence::new(is_declared);
-                    send(PageEvent::ViewStarted { start: now, state: if is_declared { ViewState::Declared } else { ViewState::Complete } });
+                    send(PageEvent::ViewStarted { start: now, state: if is_declared { ReportState::Declared } else { ReportState::Complete } });
                     for (slot, metric) in Metric::ALL.into_iter().enumerate() {
                         page.subscriptions[slot].begin(metric, false, true, count);
                     }

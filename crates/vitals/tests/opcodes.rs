@@ -9,7 +9,7 @@ use std::fmt::Write as _;
 
 use generated::check_generated;
 use vitals::opcode::{BeaconCall, CallbackCall, Opcode};
-use vitals::{CallbackTracker, EntryGrouping, ReportTrigger, SoftNavigation, ViewState};
+use vitals::{CallbackTracker, EntryGrouping, ReportState, ReportTrigger, SoftNavigation};
 use wire::Metric;
 
 #[test]
@@ -52,8 +52,8 @@ fn a_report_trigger_is_read_from_its_number() {
 
 #[test]
 fn the_state_of_a_view_is_read_from_its_number() {
-    for state in ViewState::INITIAL {
-        assert_eq!(ViewState::from_code(state as u32), state);
+    for state in ReportState::INITIAL {
+        assert_eq!(ReportState::from_code(state as u32), state);
     }
 }
 
@@ -84,7 +84,7 @@ fn javascript() -> String {
         );
     }
     text.push_str("\n/** The states in which a view may begin. */\n");
-    for state in ViewState::INITIAL {
+    for state in ReportState::INITIAL {
         write_constant(&mut text, &format!("VIEW_{}", capitals(&format!("{state:?}"))), state as usize);
     }
     text.push_str("\n/** The answers to a soft-navigation entry; any other one means to ignore it. */\n");

@@ -1,8 +1,8 @@
 //! The rules of the core, one claim per test.
 
 use vitals::{
-    BeaconTracker, CallbackTracker, Interaction, LayoutShift, PageEvent, ReportTrigger, Subscription,
-    ViewState,
+    BeaconTracker, CallbackTracker, Interaction, LayoutShift, PageEvent, ReportState, ReportTrigger,
+    Subscription,
 };
 use wire::{Metric, Rating};
 
@@ -257,13 +257,13 @@ fn a_restored_view_is_measured_anew_and_a_declared_one_has_no_paints() {
         PageEvent::Hidden(99.0),
     ];
     let restored = [
-        PageEvent::ViewStarted { start: 5000.0, state: ViewState::Complete },
+        PageEvent::ViewStarted { start: 5000.0, state: ReportState::Complete },
         PageEvent::RestorePaint(33.0),
         PageEvent::BatchEnded,
     ];
     check(&[&load[..], &restored].concat(), [Some(33), Some(33), Some(0), None, None, Some(0)]);
     let declared = [
-        PageEvent::ViewStarted { start: 9000.0, state: ViewState::Declared },
+        PageEvent::ViewStarted { start: 9000.0, state: ReportState::Declared },
         PageEvent::LargestContentfulPaint(120.0),
         PageEvent::BatchEnded,
     ];
@@ -274,7 +274,7 @@ fn a_restored_view_is_measured_anew_and_a_declared_one_has_no_paints() {
 fn an_unsupported_metric_stays_unknown_after_a_restore() {
     let mut tracker = BeaconTracker::new();
     tracker.handle(PageEvent::MetricSupported(Metric::Fcp), 0.0);
-    tracker.handle(PageEvent::ViewStarted { start: 5000.0, state: ViewState::Complete }, 0.0);
+    tracker.handle(PageEvent::ViewStarted { start: 5000.0, state: ReportState::Complete }, 0.0);
     tracker.handle(PageEvent::RestorePaint(33.0), 0.0);
     tracker.handle(PageEvent::BatchEnded, 0.0);
     assert_eq!(

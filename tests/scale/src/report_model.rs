@@ -38,7 +38,7 @@ pub struct ReportOutcome {
     pub accounted: u64,
 }
 
-struct Isolate {
+struct ReportingIsolate {
     traffic: TrafficBuffer,
     rejections: RejectionCounts,
     /// The time of the first count that is not stored: of a response, and of a rejection.
@@ -64,13 +64,13 @@ pub fn isolates_of_shards(isolates: usize, shards: u32) -> (usize, usize) {
 pub fn run(isolates: usize, seconds: u64, pacing: Pacing) -> ReportOutcome {
     let mut outcome = ReportOutcome { requests: vec![0; seconds as usize], ..ReportOutcome::default() };
     let mut pace = ReportPace::new(60_000);
-    let new_isolate = |number: usize| Isolate {
+    let new_isolate = |number: usize| ReportingIsolate {
         traffic: TrafficBuffer::new(format!("{number:026x}")),
         rejections: RejectionCounts::default(),
         since: [None; 2],
         waiting: 0,
     };
-    let mut all: Vec<Isolate> = (0..isolates).map(new_isolate).collect();
+    let mut all: Vec<ReportingIsolate> = (0..isolates).map(new_isolate).collect();
     for tick in 0..seconds * TICKS_PER_SECOND {
         let now = UnixMillis(tick * 1_000 / TICKS_PER_SECOND);
         for (number, isolate) in all.iter_mut().enumerate() {

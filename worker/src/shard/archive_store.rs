@@ -1,7 +1,9 @@
 //! The tables of a shard as pages of a backup, and from pages again; and the erasure of the shard. `archive` has the
 //! rules.
 
-use archive::{Cursor, Header, Page, RESTORE_FACT, Restore, Value, in_order, is_own_fact, parse_page};
+use archive::{
+    BackupPage, Cursor, RESTORE_FACT, Restore, ShardHeader, SqlValue, in_order, is_own_fact, parse_page,
+};
 use ledger::TurnKind;
 use worker::{Result, SqlStorageValue};
 
@@ -14,16 +16,17 @@ use crate::sql::query_integer;
 impl Shard {
     /// Reads a page of the backup. Nothing is folded until a minute after the last page was read.
     pub(super) async fn read_backup(&self, call: &ReadBackup) -> Result<ArchiveReply> {
-        let header = Header { shard: call.shard, shards: call.shards, tables: SCHEMA_VERSION, at: now() };
+        let header =
+            ShardHeader { shard: call.shard, shards: call.shards, tables: SCHEMA_VERSION, at: now() };
         let (mut page, cursor) = match &call.after {
-            Some(after) if self.is_frozen() => (Page::following(call.shard, after), after.clone()),
+            Some(after) if self.is_frozen() => (BackupPage::following(call.shard, after), after.clone()),
             Some(_) => return Ok(ArchiveReply::Refused(TOO_SLOW.to_owned())),
             None if self.has_earlier_rows() => return Ok(ArchiveReply::Refused(MIGRATING.to_owned())),
             None => {
                 // A fold that is under way ends first.
                 drop(self.take_turn(TurnKind::Maintenance).await?);
                 let first = Cursor { table: String::new(), key: Vec::new(), rows: 0 };
-                (Page::first(header), first)
+                (BackupPage::first(header), first)
             }
         };
         self.backup_read_at.set(now());
@@ -39,7 +42,12 @@ impl Shard {
     }
 
     /// Adds the rows of a table after a key. Returns the key of the last one, if the page is full.
-    fn add_rows(&self, page: &mut Page, table: &str, after: &[Value]) -> Result<Option<Vec<Value>>> {
+    fn add_rows(
+        &self,
+        page: &mut BackupPage,
+        table: &str,
+        after: &[SqlValue],
+    ) -> Result<Option<Vec<SqlValue>>> {
         let key_columns = self.key_columns(table)?;
         let names: Vec<&str> = key_columns.iter().map(|(name, _)| name.as_str()).collect();
         let key = names.join(", ");
@@ -49,7 +57,7 @@ impl Shard {
         };
         let query = format!("SELECT * FROM {table} {condition} ORDER BY {key}");
         for row in self.sql().exec(&query, after.iter().cloned().map(to_sql).collect::<Vec<_>>())?.raw() {
-            let row: Vec<Value> = row?.into_iter().map(from_sql).collect();
+            let row: Vec<SqlValue> = row?.into_iter().map(from_sql).collect();
             if is_own_fact(table, &row) {
                 continue;
             }
@@ -64,7 +72,8 @@ impl Shard {
 
     /// Restores a page of a backup, in one transaction with the progress.
     pub(super) fn restore_page(&self, call: RestorePage) -> Result<ArchiveReply> {
-        let object = Header { shard: call.shard, shards: call.shards, tables: SCHEMA_VERSION, at: now() };
+        let object =
+            ShardHeader { shard: call.shard, shards: call.shards, tables: SCHEMA_VERSION, at: now() };
         let progress: Option<Restore> = self.load_fact(RESTORE_FACT)?;
         let is_empty = progress.is_some() || self.is_without_data()?;
         let step = parse_page(&call.text).and_then(|lines| Restore::take(progress, &object, is_empty, lines));
@@ -155,24 +164,24 @@ impl Shard {
     }
 }
 
-fn from_sql(value: SqlStorageValue) -> Value {
+fn from_sql(value: SqlStorageValue) -> SqlValue {
     match value {
-        SqlStorageValue::Null => Value::Null,
-        SqlStorageValue::Boolean(value) => Value::Integer(i64::from(value)),
-        SqlStorageValue::Integer(number) => Value::Integer(number),
-        SqlStorageValue::Float(number) => Value::Real(number),
-        SqlStorageValue::String(text) => Value::Text(text),
-        SqlStorageValue::Blob(bytes) => Value::Blob(bytes),
+        SqlStorageValue::Null => SqlValue::Null,
+        SqlStorageValue::Boolean(value) => SqlValue::Integer(i64::from(value)),
+        SqlStorageValue::Integer(number) => SqlValue::Integer(number),
+        SqlStorageValue::Float(number) => SqlValue::Real(number),
+        SqlStorageValue::String(text) => SqlValue::Text(text),
+        SqlStorageValue::Blob(bytes) => SqlValue::Blob(bytes),
     }
 }
 
-fn to_sql(value: Value) -> SqlStorageValue {
+fn to_sql(value: SqlValue) -> SqlStorageValue {
     match value {
-        Value::Null => SqlStorageValue::Null,
-        Value::Integer(number) => SqlStorageValue::Integer(number),
-        Value::Real(number) => SqlStorageValue::Float(number),
-        Value::Text(text) => SqlStorageValue::String(text),
-        Value::Blob(bytes) => SqlStorageValue::Blob(bytes),
+        SqlValue::Null => SqlStorageValue::Null,
+        SqlValue::Integer(number) => SqlStorageValue::Integer(number),
+        SqlValue::Real(number) => SqlStorageValue::Float(number),
+        SqlValue::Text(text) => SqlStorageValue::String(text),
+        SqlValue::Blob(bytes) => SqlStorageValue::Blob(bytes),
     }
 }
 

@@ -4,11 +4,11 @@ use serde::{Deserialize, Serialize};
 use wire::UnixMillis;
 
 use crate::error::ArchiveError;
-use crate::value::Value;
+use crate::value::SqlValue;
 
 /// The shard that a backup is of.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Header {
+pub struct ShardHeader {
     /// The number of the shard, from 0.
     pub shard: u32,
     /// The shards of the site.
@@ -25,7 +25,7 @@ pub struct Cursor {
     /// Its table.
     pub table: String,
     /// Its primary key; empty before the first row.
-    pub key: Vec<Value>,
+    pub key: Vec<SqlValue>,
     /// The rows of the shard so far.
     pub rows: u64,
 }
@@ -35,11 +35,11 @@ pub struct Cursor {
 #[serde(rename_all = "lowercase")]
 pub enum PageLine {
     /// The first line of the first page.
-    Header(Header),
+    Header(ShardHeader),
     /// The first line of any other page: its shard, and the number of rows before it.
     Follows(u32, u64),
     /// A row of a table.
-    Row(String, Vec<Value>),
+    Row(String, Vec<SqlValue>),
     /// The last line of a page that others follow.
     Next(Cursor),
     /// The last line of a shard: the number of its rows.
@@ -48,15 +48,15 @@ pub enum PageLine {
 
 /// A page while it is written.
 #[derive(Clone, Debug)]
-pub struct Page {
+pub struct BackupPage {
     text: String,
     rows: u64,
 }
 
-impl Page {
+impl BackupPage {
     /// Begins the first page of a shard.
     #[must_use]
-    pub fn first(header: Header) -> Self {
+    pub fn first(header: ShardHeader) -> Self {
         let mut page = Self { text: String::new(), rows: 0 };
         page.add(&PageLine::Header(header));
         page
@@ -71,7 +71,7 @@ impl Page {
     }
 
     /// Adds a row.
-    pub fn add_row(&mut self, table: &str, row: Vec<Value>) {
+    pub fn add_row(&mut self, table: &str, row: Vec<SqlValue>) {
         self.add(&PageLine::Row(table.to_owned(), row));
         self.rows = self.rows.saturating_add(1);
     }
@@ -84,7 +84,7 @@ impl Page {
 
     /// Ends a page that others follow.
     #[must_use]
-    pub fn next_after(mut self, table: &str, key: Vec<Value>) -> String {
+    pub fn next_after(mut self, table: &str, key: Vec<SqlValue>) -> String {
         let cursor = Cursor { table: table.to_owned(), key, rows: self.rows };
         self.add(&PageLine::Next(cursor));
         self.text
