@@ -3,8 +3,8 @@
 
 use std::cell::RefCell;
 
-use auth::{AccessPolicy, Caller, UnverifiedToken, is_own_page};
-use wire::{ApiError, UnixMillis};
+use auth::{AccessPolicy, Caller, TeamKeys, UnverifiedToken, is_own_page};
+use wire::ApiError;
 use worker::js_sys::{Array, Function, JSON, Object, Promise, Reflect, Uint8Array, global};
 use worker::wasm_bindgen::{JsCast, JsValue};
 use worker::wasm_bindgen_futures::JsFuture;
@@ -41,7 +41,7 @@ pub(crate) async fn identify(
 }
 
 async fn is_signed(policy: &AccessPolicy, token: &UnverifiedToken<'_>) -> Result<bool> {
-    let Some(key) = find_key(policy, &token.key_id).await? else { return Ok(false) };
+    let Some(key) = find_key(policy, &token.key_id).await else { return Ok(false) };
     let crypto = Reflect::get(&global(), &"crypto".into())?;
     let subtle = Reflect::get(&crypto, &"subtle".into())?;
     let call = |name: &str, arguments: &[JsValue]| -> Result<JsFuture> {
@@ -61,29 +61,15 @@ async fn is_signed(policy: &AccessPolicy, token: &UnverifiedToken<'_>) -> Result
     Ok(call("verify", &[algorithm, key, signature.into(), signed.into()])?.await?.is_truthy())
 }
 
-/// Returns a key of the team as a JSON Web Key. Keys are fetched when they are old, or one is unknown; those that were
-/// fetched last count while the team does not answer.
-async fn find_key(policy: &AccessPolicy, id: &str) -> Result<Option<String>> {
-    let known = |keys: &TeamKeys| keys.find(id);
-    let (key, age_ms) = KEYS.with_borrow(|keys| (known(keys), now().0.abs_diff(keys.fetched_at.0)));
-    let is_due = if key.is_some() { age_ms > MAX_AGE_MS } else { age_ms > RETRY_AFTER_MS };
-    if !is_due {
-        return Ok(key);
+/// Returns a key of the team as a JSON Web Key; fetches the keys before, if that is due.
+async fn find_key(policy: &AccessPolicy, id: &str) -> Option<String> {
+    if KEYS.with_borrow_mut(|keys| keys.begin_fetch(id, now())) {
+        let fetched = fetch_keys(policy).await.inspect_err(|error| {
+            worker::console_error!("the keys of {} were not fetched: {error}", policy.team);
+        });
+        KEYS.with_borrow_mut(|keys| keys.end_fetch(fetched.ok(), now()));
     }
-    // Callers that ask meanwhile use the keys that there are, if there are any.
-    let is_first = KEYS.with_borrow(|keys| keys.keys.is_empty());
-    if !is_first {
-        KEYS.with_borrow_mut(|keys| keys.fetched_at = now());
-    }
-    let fetched = fetch_keys(policy).await;
-    KEYS.with_borrow_mut(|known| {
-        known.fetched_at = now();
-        match fetched {
-            Ok(keys) => known.keys = keys,
-            Err(error) => worker::console_error!("the keys of {} were not fetched: {error}", policy.team),
-        }
-    });
-    Ok(KEYS.with_borrow(known))
+    KEYS.with_borrow(|keys| keys.find(id).map(str::to_owned))
 }
 
 async fn fetch_keys(policy: &AccessPolicy) -> Result<Vec<(String, String)>> {
@@ -95,27 +81,10 @@ async fn fetch_keys(policy: &AccessPolicy) -> Result<Vec<(String, String)>> {
     keys.ok_or_else(|| worker::Error::RustError(format!("status {status}, or no keys")))
 }
 
-#[derive(Default)]
-struct TeamKeys {
-    /// Numbers and keys in JSON.
-    keys: Vec<(String, String)>,
-    fetched_at: UnixMillis,
-}
-
-impl TeamKeys {
-    fn find(&self, id: &str) -> Option<String> {
-        self.keys.iter().find(|(known, _)| known == id).map(|(_, key)| key.clone())
-    }
-}
-
 thread_local! {
     // Plain data: nothing in it belongs to a request.
-    static KEYS: RefCell<TeamKeys> = RefCell::default();
+    static KEYS: RefCell<TeamKeys> = const { RefCell::new(TeamKeys::new()) };
 }
 
-/// Access changes its keys every six weeks.
-const MAX_AGE_MS: u64 = 60 * 60_000;
-/// Tokens with made-up keys cause no more requests than this.
-const RETRY_AFTER_MS: u64 = 10_000;
 const FETCH_TIMEOUT_MS: u32 = 2_000;
 const MAX_KEYS_BYTES: usize = 65_536;

@@ -9,7 +9,7 @@ use worker::{Env, Request};
 
 use crate::admission::Admission;
 use crate::clock::now;
-use crate::query_api::query_pairs;
+use crate::query_api::{parameter, query_pairs};
 use crate::response::{self, HandlerError, HandlerResult};
 use crate::shard_client::call_coordinator;
 use crate::shard_protocol::{ReadAudit, RecordAudit};
@@ -17,9 +17,7 @@ use crate::shard_protocol::{ReadAudit, RecordAudit};
 /// `GET /api/audit`: a page of the log.
 pub(crate) async fn list(request: &Request, env: &Env, admission: &Admission) -> HandlerResult {
     let pairs = query_pairs(request)?;
-    let page = AuditPage::from_parameters(|name| {
-        pairs.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
-    })?;
+    let page = AuditPage::from_parameters(|name| parameter(&pairs, name))?;
     let question = ReadAudit { before: page.before, limit: page.limit.saturating_add(1) };
     let calls = call_coordinator(env, &admission.site, question).await?;
     let report = page.report(admission.site.clone(), calls);

@@ -8,7 +8,7 @@ use worker::{Env, Request};
 use crate::admission::Admission;
 use crate::config::Config;
 use crate::outbound;
-use crate::query_api::query_pairs;
+use crate::query_api::{parameter, query_pairs};
 use crate::response::{self, HandlerError, HandlerResult};
 use crate::shard_client;
 use crate::shard_protocol::{ArchiveReply, ReadBackup, RestorePage};
@@ -22,8 +22,8 @@ pub(crate) async fn backup(
 ) -> HandlerResult {
     let pairs = query_pairs(request)?;
     let (shard, shards) = shard_of(&pairs, config, &admission.site)?;
-    let after: Option<Cursor> = match pairs.iter().find(|(key, _)| key == "after") {
-        Some((_, text)) => {
+    let after: Option<Cursor> = match parameter(&pairs, "after") {
+        Some(text) => {
             let cursor = serde_json::from_str(text).map_err(|_| ApiError::BadQuery {
                 name: "after",
                 expected: "the `next` of the page before",
@@ -72,7 +72,7 @@ fn refusal(reply: ArchiveReply) -> HandlerError {
 /// Returns the shard that a request names, and the number of shards.
 fn shard_of(pairs: &[(String, String)], config: &Config, site: &str) -> Result<(u32, u32), ApiError> {
     let shards = config.shards_of(site).indices().end;
-    let named = pairs.iter().find(|(key, _)| key == "shard").map_or("0", |(_, shard)| shard.as_str());
+    let named = parameter(pairs, "shard").unwrap_or("0");
     let shard = named.parse().ok().filter(|shard| *shard < shards);
     let wrong = ApiError::BadQuery { name: "shard", expected: "the number of a shard of the site, from 0" };
     Ok((shard.ok_or(wrong)?, shards))

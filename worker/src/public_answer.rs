@@ -15,6 +15,7 @@ use worker::{Env, Headers, Response, ResponseBuilder, Url};
 
 use crate::admission;
 use crate::config::{Config, RATE_LIMIT_PERIOD_SECONDS};
+use crate::query_api::parameter;
 use crate::response::{self, HandlerError, is_current};
 
 /// Returns the key of a question that anybody may ask, or undefined for every other request.
@@ -40,7 +41,7 @@ pub fn public_question(
         url.query_pairs().map(|(name, value)| (name.into_owned(), value.into_owned())).collect();
     let token = admission::bearer_token(authorization).unwrap_or_default();
     let caller = admission::sign_in(&config, token, &wire::client_network(address)).ok()?;
-    let named = pairs.iter().find(|(name, _)| name == "site").map(|(_, value)| value.as_str());
+    let named = parameter(&pairs, "site");
     let is_of_all = endpoint == Endpoint::Metrics && named.is_none();
     let is_shared = match is_of_all {
         // A token may show more sites in the same answer.

@@ -313,3 +313,8 @@ impl QueryRequest {
 pub(crate) fn query_pairs(request: &Request) -> worker::Result<Vec<(String, String)>> {
     Ok(request.url()?.query_pairs().map(|(name, value)| (name.into(), value.into())).collect())
 }
+
+/// Returns the first value of a parameter.
+pub(crate) fn parameter<'a>(pairs: &'a [(String, String)], name: &str) -> Option<&'a str> {
+    pairs.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+}

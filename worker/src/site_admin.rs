@@ -11,7 +11,7 @@ use worker::{Env, Request};
 use crate::admission::Admission;
 use crate::clock::{now, random_bytes};
 use crate::config::Config;
-use crate::query_api::query_pairs;
+use crate::query_api::{parameter, query_pairs};
 use crate::registry::{self, EFFECTIVE_WITHIN_SECONDS};
 use crate::response::{self, HandlerResult};
 use crate::shard_client::call_all;
@@ -104,9 +104,9 @@ pub(crate) async fn revoke_tokens(
     admission: &Admission,
 ) -> HandlerResult {
     let pairs = query_pairs(request)?;
-    let name = pairs.iter().find(|(key, _)| key == "name").map(|(_, name)| name.clone());
+    let name = parameter(&pairs, "name").map(str::to_owned);
     let name = name.ok_or(ApiError::BadQuery { name: "name", expected: "the name of a token" })?;
-    let oldest = pairs.iter().any(|(key, _)| key == "oldest");
+    let oldest = parameter(&pairs, "oldest").is_some();
     let change = RegistryChange::RevokeTokens { site: admission.site.clone(), name, oldest };
     let outcome = registry::change(env, config, change).await?;
     let revoked = if let RegistryOutcome::TokensRevoked(revoked) = outcome { revoked } else { 0 };
