@@ -1,10 +1,10 @@
 //! This isolate's copy of the registry: sites and tokens that calls have created. One object holds it and KV spreads
 //! it, so that nothing asks the object but calls that change it.
 
-use std::cell::Cell;
+use std::cell::RefCell;
 
 use auth::ALL_SITES;
-use sites::{Registry, RegistryChange, RegistryError, RegistryOutcome};
+use sites::{REGISTRY_MAX_AGE_MS, Registry, RegistryChange, RegistryCopy, RegistryError, RegistryOutcome};
 use wire::{ApiError, UnixMillis};
 use worker::Env;
 use worker::wasm_bindgen::prelude::wasm_bindgen;
@@ -26,7 +26,7 @@ pub(crate) async fn refresh(env: &Env) {
         kv.get(KEY).cache_ttl(KV_CACHE_SECONDS).text().await.map_err(|error| error.to_string())
     };
     let read = with_deadline(READ_TIMEOUT_MS, read).await;
-    READ_AT.set(Some(now()));
+    COPY.with_borrow_mut(|copy| copy.note_read(now()));
     let text = match read.unwrap_or_else(|| Err(format!("not read within {READ_TIMEOUT_MS} ms"))) {
         Ok(Some(text)) => text,
         Ok(None) => return,
@@ -89,12 +89,10 @@ async fn spread(env: &Env) -> Result<(), HandlerError> {
 
 /// Uses a copy, unless this isolate has a later one.
 fn use_copy(env: &Env, registry: &Registry) {
-    if REVISION.get().is_some_and(|known| known >= registry.revision()) {
-        return;
-    }
-    match Config::add_registry(env, registry) {
-        Ok(()) => REVISION.set(Some(registry.revision())),
-        Err(mistake) => worker::console_error!("{mistake}"),
+    if COPY.with_borrow_mut(|copy| copy.accept(registry.revision()))
+        && let Err(mistake) = Config::add_registry(env, registry)
+    {
+        worker::console_error!("{mistake}");
     }
 }
 
@@ -104,8 +102,7 @@ fn use_copy(env: &Env, registry: &Registry) {
 #[must_use]
 pub fn registry_is_stale(env: &Env, now: f64) -> bool {
     let is_used = || Config::load(env).is_ok_and(|config| config.takes_sites_by_call);
-    let is_old = |read_at: UnixMillis| (now as u64).abs_diff(read_at.0) >= MAX_AGE_MS;
-    is_used() && READ_AT.get().is_none_or(is_old)
+    COPY.with_borrow(|copy| copy.is_stale(UnixMillis(now as u64))) && is_used()
 }
 
 /// Checks whether this isolate has ever asked for the registry.
@@ -113,7 +110,7 @@ pub fn registry_is_stale(env: &Env, now: f64) -> bool {
 #[expect(unreachable_pub, reason = "wasm-bindgen exports what is pub")]
 #[must_use]
 pub fn has_registry() -> bool {
-    READ_AT.get().is_some()
+    COPY.with_borrow(RegistryCopy::was_read)
 }
 
 /// Reads the registry, for beacons.
@@ -125,17 +122,15 @@ pub async fn refresh_registry(env: Env) {
 
 thread_local! {
     // Plain data: nothing in it belongs to a request.
-    static READ_AT: Cell<Option<UnixMillis>> = const { Cell::new(None) };
-    static REVISION: Cell<Option<u64>> = const { Cell::new(None) };
+    static COPY: RefCell<RegistryCopy> = const { RefCell::new(RegistryCopy::NONE) };
 }
 
 /// After this time, every isolate uses a change: its own age, that of KV's copies, and a minute for KV to spread it.
-pub(crate) const EFFECTIVE_WITHIN_SECONDS: u64 = MAX_AGE_MS / 1000 + KV_CACHE_SECONDS + 60;
+pub(crate) const EFFECTIVE_WITHIN_SECONDS: u64 = REGISTRY_MAX_AGE_MS / 1000 + KV_CACHE_SECONDS + 60;
 
 const BINDING: &str = "CACHE_KV";
 /// Cached responses have names of 64 hexadecimal digits.
 const KEY: &str = "sites";
-const MAX_AGE_MS: u64 = 30_000;
 const KV_CACHE_SECONDS: u64 = 60;
 const READ_TIMEOUT_MS: u64 = 500;
 const WRITE_TIMEOUT_MS: u64 = 5_000;
