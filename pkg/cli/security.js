@@ -5,7 +5,7 @@
  * The known facts of a deployment. A field is absent if nobody could tell.
  * @typedef {object} Findings
  * @property {{ site: string, url: string, isPublic?: boolean, hasReadToken?: boolean, openManage?: string[], unknownSiteAnswer?: number, foreignOriginAllowed?: boolean }} probe what the deployment answered
- * @property {Record<string, { public?: boolean, origins?: string[], sampling?: number[], reports_need_token?: boolean }>} [sites] SITES
+ * @property {Record<string, { public?: boolean, origins?: string[], sampling?: number[], reports_need_token?: boolean, evidence?: "off" | "counted" | "required" }>} [sites] SITES
  * @property {{ host: string, path: string, require?: unknown, vary?: string[] }[]} [routes] the routes of EDGE
  * @property {import("./tokens.js").Table} [tokens] ACCESS_TOKENS
  * @property {Record<string, string | undefined>} secrets the secrets in the environment of this command
@@ -39,10 +39,11 @@ function ofProbe({ probe }) {
 
 /** @param {Findings} findings @returns {WeakPoint[]} */
 function ofSites({ sites = {} }) {
-  return Object.entries(sites).flatMap(([site, { origins = [], sampling = [], public: isPublic }]) => [
+  return Object.entries(sites).flatMap(([site, { origins = [], sampling = [], public: isPublic, evidence = "off" }]) => [
     ...(origins.includes("*") ? [weak(`${site} takes beacons from pages of any origin`, "list the origins of its pages")] : []),
     ...(isPublic ? [note(`${site} is public`, "set `public = false`, unless everybody is meant to read it")] : []),
     ...(sampling.length && Math.max(...sampling) > 100 ? [note(`one beacon of ${site} may count ${Math.max(...sampling)} times`, "sample less, or not at all")] : []),
+    ...(evidence === "required" ? [] : [note(`views of ${site} need no page token: whoever sends beacons from five networks is counted like visitors`, evidence === "off" ? "set `evidence = \"counted\"` and the secret EVIDENCE_SECRET, and `required` once few beacons lack a token" : "set `evidence = \"required\"` once few beacons lack a token")]),
   ]);
 }
 

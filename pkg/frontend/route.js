@@ -9,7 +9,7 @@
  * @param {string} pattern
  */
 export function routeOfPattern(pattern) {
-  return bounded(pattern.replace(/\[{1,2}(\.\.\.)?([^\]]+)\]{1,2}/g, (_, rest, name) => `:${name}${rest ? "*" : ""}`));
+  return bounded(pattern.replace(/\[{1,2}(\.\.\.)?([^[\]]+)\]{1,2}/g, (_, rest, name) => `:${name}${rest ? "*" : ""}`));
 }
 
 /**

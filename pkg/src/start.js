@@ -171,7 +171,7 @@ export const start = (options) => {
     );
   };
 
-  /** Sends a beacon, and again after a failure of the network or the Worker. @param {string} body */
+  /** Sends a beacon, and again after a failure of the network or the Worker, or a rate limit. @param {string} body */
   const post = (body, delay = 1e3) => {
     if (isForbidden()) return;
     const retry = () => {
@@ -184,7 +184,7 @@ export const start = (options) => {
       }
     };
     if ("keepalive" in Request.prototype) {
-      fetch(endpoint, { method: "POST", body, keepalive: true }).then(({ status }) => status < 500 || retry(), retry);
+      fetch(endpoint, { method: "POST", body, keepalive: true }).then(({ status }) => (status !== 429 && status < 500) || retry(), retry);
     } else navigator.sendBeacon(endpoint, body);
   };
 

@@ -141,9 +141,9 @@ export class Shard extends WorkingShard {
     return call(dependency, () => super.fetch(request), () => new Response("rubbish"));
   }
 
-  /** @param {string[]} rows @param {boolean} [isAwaited] */
-  async append(rows, isAwaited) {
-    const store = () => super.append(rows, isAwaited);
+  /** @param {string[]} rows @param {boolean} [isAwaited] @param {number} [dayShare] */
+  async append(rows, isAwaited, dayShare) {
+    const store = () => super.append(rows, isAwaited, dayShare);
     appendsUnderWay += 1;
     try {
       return await call("appends", store, async () => void (await store()));

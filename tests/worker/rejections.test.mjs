@@ -78,3 +78,35 @@ test("beacons over the limit of their network are rejected, and counted for the 
     await workerd.kill();
   }
 });
+
+test("a site with a quota refuses the rest of a day's beacons, also after a restart, and no other site does", async () => {
+  const worker = product({ SITES: { demo: { public: true, beacons_per_day: 40 }, other: { public: true } } });
+  const send = (/** @type {any} */ workerd, fields = {}) => workerd.send("/v1/vitals", JSON.stringify(beacon(fields)), { "user-agent": DESKTOP });
+  const summary = async (/** @type {any} */ workerd) => JSON.parse((await workerd.send("/api/vitals/summary?site=demo")).text);
+  let workerd = await start("quota", worker, { fresh: true });
+  try {
+    const report = (/** @type {number} */ index) => ({ name: "LCP", value: 1000, id: `v5-1700000000000-${1000000000000 + index}`, navigationType: "navigate", rating: "good" });
+    const reports = JSON.stringify(Array.from({ length: 32 }, (_, index) => report(index)));
+    assert.equal((await workerd.send("/v1/vitals?site=demo&path=/a", reports, { "user-agent": DESKTOP })).status, 200);
+    const statuses = [];
+    for (let sent = 0; sent < 11; sent += 1) statuses.push((await send(workerd)).status);
+    assert.deepEqual(statuses, [...Array(8).fill(200), ...Array(3).fill(429)], "each report counts as a beacon");
+    const refused = await send(workerd);
+    assert.equal(JSON.parse(refused.text).title, "over-quota");
+    const wait = Number(refused.headers["retry-after"]);
+    assert.ok(wait > 0 && wait <= 3600, `retry after ${wait} s`);
+    assert.equal((await send(workerd, { site: "other" })).status, 200);
+    // A read folds what was accepted.
+    let read = await summary(workerd);
+    for (const until = Date.now() + 30_000; read.refused["over-quota"] !== 4 && Date.now() < until; ) read = await summary(workerd);
+    assert.deepEqual([read.refused, read.views], [{ "over-quota": 4 }, 40]);
+    await workerd.kill();
+    workerd = await start("quota", worker);
+    assert.equal((await send(workerd)).status, 429, "what was accepted before counts");
+    await workerd.kill();
+    workerd = await start("quota", product({ SITES: { demo: { public: true, beacons_per_day: 41 }, other: {} } }));
+    assert.deepEqual([(await send(workerd)).status, (await send(workerd)).status], [200, 429], "a raised quota holds at once");
+  } finally {
+    await workerd.kill();
+  }
+});

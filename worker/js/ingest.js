@@ -32,14 +32,15 @@ export async function ingest(request, env, context, ownOrigin, query) {
   const wantsVerdicts = headers.get("prefer")?.includes("return=representation") ?? false;
   const outcome = wasm.ingest(env, body, query, ownOrigin, origin, agent, mobileHint, country, authorization, address, network, wantsVerdicts, now);
   if (!Array.isArray(outcome)) return countRejections(outcome, env, context);
-  const [verdicts, allowedOrigin, site, ...rows] = outcome;
+  const [verdicts, allowedOrigin, site, dayShare, ...rows] = outcome;
   if (env.SITE_RATE && !(await isAdmitted(env.SITE_RATE, site, site))) return reject("too-many", site);
   try {
-    /** @type {Promise<boolean>[]} */
+    /** @type {Promise<boolean | null>[]} */
     const stored = [];
-    for (let index = 0; index < rows.length; index += 2) stored.push(enqueue(env, context, rows[index], rows[index + 1], now, wantsVerdicts));
+    for (let index = 0; index < rows.length; index += 2) stored.push(enqueue(env, context, rows[index], rows[index + 1], dayShare, now, wantsVerdicts));
     // If one of the calls fails, the client resends the beacon; rows that are already stored count once.
-    if (!(await Promise.all(stored)).every(Boolean)) return reject("unavailable", site);
+    const answers = await Promise.all(stored);
+    if (!answers.every(Boolean)) return reject(answers.includes(null) ? "over-quota" : "unavailable", site);
   } catch (error) {
     console.error("a shard did not store a beacon:", error);
     return reject("unavailable", site);
@@ -93,22 +94,24 @@ const registry = new Refresh((env) => wasm.refresh_registry(env), () => wasm.has
  * @param {WorkerEnv} env
  * @param {ExecutionContext} context
  * @param {string} shard
- * @param {string} rows
+ * @param {string[]} rows
+ * @param {number | undefined} dayShare
  * @param {number} now
  * @param {boolean} isAwaited
- * @returns {Promise<boolean>}
+ * @returns {Promise<boolean | null>}
  */
-function enqueue(env, context, shard, rows, now, isAwaited) {
+function enqueue(env, context, shard, rows, dayShare, now, isAwaited) {
   const open = batches.get(shard);
-  if (open && now - open.since < BATCH_TIMEOUT_MS && open.size + rows.length <= MAX_BATCH_LENGTH) {
-    open.size += rows.length;
-    open.rows.push(rows);
+  const size = rows.reduce((length, row) => length + row.length, 0);
+  if (open && now - open.since < BATCH_TIMEOUT_MS && open.size + size <= MAX_BATCH_LENGTH) {
+    open.size += size;
+    open.rows.push(...rows);
     open.isAwaited ||= isAwaited;
     // A request that waits for another's call needs a timer of its own to wait for.
     return isStoredInTime(shard, open.stored);
   }
   /** @type {Batch} */
-  const batch = { rows: [rows], isAwaited, size: rows.length, since: now, stored: delay(BATCH_DELAY_MS).then(() => send(env, shard, batch)) };
+  const batch = { rows, dayShare, isAwaited, size, since: now, stored: delay(BATCH_DELAY_MS).then(() => send(env, shard, batch)) };
   batches.set(shard, batch);
   context.waitUntil(batch.stored.catch(() => {}));
   return isStoredInTime(shard, batch.stored);
@@ -119,7 +122,7 @@ function enqueue(env, context, shard, rows, now, isAwaited) {
  * while, and counts once if it is stored after all and sent again. A busy shard keeps answering, and is waited for:
  * refusals would make it busier.
  * @param {string} shard
- * @param {Promise<boolean>} stored
+ * @param {Promise<boolean | null>} stored
  */
 async function isStoredInTime(shard, stored) {
   const since = Date.now();
@@ -137,7 +140,7 @@ async function isStoredInTime(shard, stored) {
 /** @param {WorkerEnv} env @param {string} shard @param {Batch} batch */
 function send(env, shard, batch) {
   if (batches.get(shard) === batch) batches.delete(shard);
-  const stored = shardStub(env, shard).append(batch.rows, batch.isAwaited);
+  const stored = shardStub(env, shard).append(batch.rows, batch.isAwaited, batch.dayShare);
   stored.then(() => answers.set(shard, (answers.get(shard) ?? 0) + 1), () => {});
   return stored;
 }
@@ -194,7 +197,7 @@ async function readBeacon(request, length) {
   return new Uint8Array(await new Blob(chunks).arrayBuffer());
 }
 
-/** @typedef {{ rows: string[], isAwaited: boolean, size: number, since: number, stored: Promise<boolean> }} Batch */
+/** @typedef {{ rows: string[], dayShare: number | undefined, isAwaited: boolean, size: number, since: number, stored: Promise<boolean | null> }} Batch */
 
 /** @type {Map<string, Batch>} The batch of each shard that was not sent yet. */
 const batches = new Map();

@@ -27,8 +27,10 @@ export class Shard extends DurableObject {
    * they are written; the output gate holds the response until they are on disk.
    * @param {string[]} rows
    * @param {boolean} [isAwaited] whether somebody waits for the response
+   * @param {number} [dayShare] the beacons that this shard accepts in a day; null is returned for more
    */
-  append(rows, isAwaited = false) {
+  append(rows, isAwaited = false, dayShare = undefined) {
+    if (dayShare !== undefined && !guard(() => this.#live().admit(rows.length, dayShare))) return null;
     const wait = guard(() => this.#live().commit_delay(rows.length, isAwaited));
     this.#rows.push(...rows);
     this.#commit ??= createCommit(() => this.#write());

@@ -13,7 +13,7 @@ interface WorkerEnv {
 }
 
 interface ShardNamespace {
-  getByName(name: string): { append(rows: string[], isAwaited?: boolean): Promise<boolean> };
+  getByName(name: string): { append(rows: string[], isAwaited?: boolean, dayShare?: number): Promise<boolean | null> };
 }
 
 interface RateLimiter {

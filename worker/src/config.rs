@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::num::NonZeroU32;
 use std::rc::Rc;
 
 use alerting::channel::ChannelConfig;
@@ -116,14 +117,9 @@ impl Config {
             .map_err(|mistake| ConfigError(mistake.to_string()))?;
         let secrets = env.secret("EVIDENCE_SECRET").map(|text| text.to_string()).unwrap_or_default();
         let evidence_secrets = EvidenceSecrets::parse(&secrets).map_err(ConfigError)?;
-        let without_secret = sites
-            .iter()
-            .find(|(_, site)| site.evidence != EvidencePolicy::Off && evidence_secrets.is_empty());
-        if let Some((site, _)) = without_secret {
-            return Err(ConfigError(format!(
-                "the site {site} sets `evidence`, but the secret EVIDENCE_SECRET is missing; set it by `npx wrangler \
-                 secret put EVIDENCE_SECRET`"
-            )));
+        for (name, site) in &sites {
+            site.check_secrets(!evidence_secrets.is_empty())
+                .map_err(|reason| ConfigError(format!("the site {name}: {reason}")))?;
         }
         let dashboard_url = env.var("DASHBOARD_URL").map(|text| text.to_string()).unwrap_or_default();
         let tokens = read_tokens(env)?;
@@ -177,6 +173,12 @@ impl Config {
     /// Returns the shards of a site.
     pub(crate) fn shards_of(&self, site: &str) -> &ShardLayout {
         self.sites.get(site).and_then(|site| site.shards.as_ref()).unwrap_or(&self.shards)
+    }
+
+    /// Returns the beacons that one shard of a site accepts in a day, if the site has a quota.
+    pub(crate) fn day_share(&self, site: &str) -> Option<NonZeroU32> {
+        let per_day = self.sites.get(site)?.beacons_per_day?;
+        Some(ledger::quota_share(per_day, self.shards_of(site).indices().end))
     }
 
     /// Returns the places outside this deployment that data of a site is sent to.

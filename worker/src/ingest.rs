@@ -3,9 +3,12 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::num::NonZeroU32;
 
 use evidence::{EvidenceDefect, PageClaim, TokenCheck, network_bucket};
-use ledger::{ClientInfo, JournalRow, MetricLimits, NetworkLimiter, UNKNOWN_WEIGHT, ViewRecord};
+use ledger::{
+    ClientInfo, JournalRow, MetricLimits, NetworkLimiter, UNKNOWN_WEIGHT, ViewRecord, quota_retry_after,
+};
 use report::beacon_verdicts::{limits_for, within_budget_json};
 use sites::{EvidencePolicy, SiteSettings};
 use wire::routes::Right;
@@ -51,7 +54,7 @@ struct IngestOutcome {
 }
 
 /// Parses a body. Returns a `Response` that rejects it, or an array of the response body, the origin that may read it,
-/// the site, and then the name of each object and its rows.
+/// the site, a shard's share of the site's daily quota, and then the name of each object and its rows.
 #[wasm_bindgen(wasm_bindgen = worker::wasm_bindgen)]
 #[expect(clippy::too_many_arguments, reason = "one crossing for all that the shim knows")]
 #[expect(unreachable_pub, reason = "wasm-bindgen exports what is pub")]
@@ -97,10 +100,12 @@ pub fn ingest(
     match beacon_request.process(&config, &mut site) {
         Ok(IngestOutcome { site, rows, response_body }) => {
             let allowed = beacon_request.origin.filter(|origin| config.any_site_allows(origin));
-            let list = Array::of3(&response_body.into(), &allowed.into(), &site.as_str().into());
+            let day_share = config.day_share(&site).map(NonZeroU32::get);
+            let list =
+                Array::of4(&response_body.into(), &allowed.into(), &site.as_str().into(), &day_share.into());
             for (shard, rows) in rows {
                 list.push(&config.shard_address(&site, shard).into());
-                list.push(&rows.join(",").into());
+                list.push(&rows.into_iter().map(JsValue::from).collect::<Array>());
             }
             list.into()
         }
@@ -133,6 +138,9 @@ pub fn reject(
 ) -> JsValue {
     let refusal = match reason {
         "too-large" => ApiError::TooLarge { limit: beacon::MAX_BYTES },
+        "over-quota" => ApiError::OverQuota {
+            retry_after: quota_retry_after(UnixMillis(worker::js_sys::Date::now() as u64)),
+        },
         "too-many" => ApiError::TooManyRequests { retry_after: RATE_LIMIT_PERIOD_SECONDS },
         _ => ApiError::Unavailable { component: "journal" },
     };

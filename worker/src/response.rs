@@ -138,7 +138,7 @@ fn problem(refusal: &ApiError) -> Result<Response> {
         .fixed(refusal.problem_json().into_bytes());
     match refusal {
         ApiError::MethodNotAllowed { allow } => response.headers().set("allow", allow)?,
-        ApiError::TooManyRequests { retry_after } => {
+        ApiError::TooManyRequests { retry_after } | ApiError::OverQuota { retry_after } => {
             response.headers().set("retry-after", &retry_after.to_string())?;
         }
         ApiError::Unavailable { .. } => response.headers().set("retry-after", "5")?,

@@ -2,8 +2,8 @@
 
 use serde_json::value::RawValue;
 use sites::{
-    EraseResponse, EvidencePolicy, RegistryChange, RegistryOutcome, SiteEntry, SiteList, SiteResponse,
-    SiteSettings, SiteSource, TokenList, TokenRequest, TokenResponse, TokenRevocation,
+    EraseResponse, RegistryChange, RegistryOutcome, SiteEntry, SiteList, SiteResponse, SiteSettings,
+    SiteSource, TokenList, TokenRequest, TokenResponse, TokenRevocation,
 };
 use wire::ApiError;
 use worker::{Env, Request};
@@ -51,11 +51,10 @@ pub(crate) async fn configure(
         return Err(ApiError::Conflict { reason }.into());
     }
     let settings: Box<RawValue> = admission.json_body(request).await?;
-    let asks_evidence =
-        SiteSettings::parse(settings.get()).is_ok_and(|settings| settings.evidence != EvidencePolicy::Off);
-    if asks_evidence && config.evidence_secrets.is_empty() {
-        let reason = "`evidence` needs the secret EVIDENCE_SECRET; set it first".to_owned();
-        return Err(ApiError::Conflict { reason }.into());
+    if let Ok(parsed) = SiteSettings::parse(settings.get())
+        && let Err(reason) = parsed.check_secrets(!config.evidence_secrets.is_empty())
+    {
+        return Err(ApiError::Conflict { reason: reason.to_owned() }.into());
     }
     let by = admission.caller.name.clone().unwrap_or_default();
     let change = RegistryChange::PutSite { site: site.clone(), settings, at: now(), by };

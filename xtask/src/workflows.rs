@@ -1,5 +1,5 @@
-//! The workflows of `.github/workflows` as far as they can be wrong without being run: commands, files and packages that
-//! they name and that are not there.
+//! Workflows as far as they can be wrong without being run: commands, files and packages that they name and that are not
+//! there, and actions that could change under their name.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -66,8 +66,20 @@ fn packages(root: &Path) -> BTreeSet<String> {
     names.collect()
 }
 
-/// Returns what a line names that is not there.
+/// Returns true for the name of an action that no one can move to other code: a full hash, with its release as a comment.
+fn is_pinned(action: &str) -> bool {
+    let Some((reference, release)) = action.split_once(" # v") else { return false };
+    let hash = reference.rsplit_once('@').map(|(_, hash)| hash).unwrap_or_default();
+    let is_hash = hash.len() == 40 && hash.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+    is_hash && release.starts_with(|first: char| first.is_ascii_digit())
+}
+
+/// Returns what a line names that is not there, or may change.
 fn defect(root: &Path, folders: &[&str], packages: &BTreeSet<String>, line: &str) -> Option<String> {
+    if let Some(action) = line.strip_prefix("uses: ") {
+        return (!action.starts_with("./") && !is_pinned(action))
+            .then(|| "an action that is not pinned by its hash".to_owned());
+    }
     if line.contains("${{ matrix.") {
         return Some("a variable that the matrix lacks".to_owned());
     }
@@ -108,7 +120,7 @@ fn defects(root: &Path, workflow: &str) -> Vec<String> {
 }
 
 #[test]
-fn every_file_package_and_command_that_a_workflow_names_is_there() {
+fn every_file_package_and_command_that_a_workflow_names_is_there_and_every_action_pinned() {
     let root = workspace::root().expect("a workspace");
     let folder = root.join(".github/workflows");
     let mut workflows = 0;
@@ -122,12 +134,24 @@ fn every_file_package_and_command_that_a_workflow_names_is_there() {
 }
 
 #[test]
+fn a_workflow_of_the_package_pins_its_actions() {
+    let root = workspace::root().expect("a workspace");
+    let text = fs::read_to_string(root.join("pkg/cli/templates/vitals.yml")).expect("a workflow");
+    let actions: Vec<&str> =
+        text.lines().filter_map(|line| line.trim().trim_start_matches("- ").strip_prefix("uses: ")).collect();
+    assert!(actions.len() >= 4, "{actions:?}");
+    for action in actions.iter().filter(|action| !action.starts_with("./")) {
+        assert!(is_pinned(action), "{action}");
+    }
+}
+
+#[test]
 fn what_is_not_there_is_found() {
     let root = workspace::root().expect("a workspace");
     let workflow = "jobs:\n  a:\n    strategy:\n      matrix:\n        parser: [beacon, none]\n        name: [kill, luck]\n    steps:\n      \
          - run: cargo xtask soak ${{ matrix.name }}\n      - run: cargo mutants --package nothing\n      - run: node tests/none.mjs\n      \
          - run: fuzz corpus/${{ matrix.parser }} ${{ matrix.absent }}\n      - run: fuzz corpus/${{ matrix.parser }}\n        \
-         working-directory: crates/fuzz-targets\n";
+         working-directory: crates/fuzz-targets\n      - uses: actions/checkout@v5\n      - uses: ./.github/action\n";
     let found = defects(&root, workflow);
     let lines: Vec<&str> = found.iter().filter_map(|defect| defect.split(": ").nth(1)).collect();
     assert_eq!(
@@ -138,7 +162,8 @@ fn what_is_not_there_is_found() {
             "node tests/none.mjs",
             "fuzz corpus/beacon ${{ matrix.absent }}",
             "fuzz corpus/none ${{ matrix.absent }}",
-            "fuzz corpus/none"
+            "fuzz corpus/none",
+            "actions/checkout@v5"
         ]
     );
 }

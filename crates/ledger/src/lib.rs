@@ -11,6 +11,7 @@ pub mod causes;
 mod cell;
 mod cell_key;
 mod cell_pack;
+mod day_quota;
 mod day_sums;
 mod dimension;
 mod fold;
@@ -46,6 +47,7 @@ pub use cardinality::{CardinalityGuard, CardinalityLimits, FrequentRoutes, Rollu
 pub use cell::{Cell, MetricCell};
 pub use cell_key::CellKey;
 pub use cell_pack::{CellPlace, OpenPacks, PackWrite, PackedCell};
+pub use day_quota::{DayQuota, quota_retry_after, quota_share};
 pub use day_sums::{DaySums, MAX_SLICE_VALUES};
 pub use dimension::Dimension;
 pub use fold::{CellEffect, cells_to_load, fold, roll_up};

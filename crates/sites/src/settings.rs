@@ -30,6 +30,9 @@ pub struct SiteSettings {
     /// The beacons of one client network in a minute; as many as `INGEST_RATE` admits if absent.
     #[serde(default)]
     pub network_limit: Option<NonZeroU32>,
+    /// The beacons of one day that it accepts, by UTC; any number if absent.
+    #[serde(default)]
+    pub beacons_per_day: Option<NonZeroU32>,
     /// The sample weights that its pages send.
     #[serde(default)]
     pub sampling: SamplingRates,
@@ -88,6 +91,19 @@ impl SiteSettings {
         serde_json::from_str(text)
     }
 
+    /// Checks that the deployment has the secrets that the settings need.
+    ///
+    /// # Errors
+    /// Returns a sentence that says what to set.
+    pub fn check_secrets(&self, has_evidence_secret: bool) -> Result<(), &'static str> {
+        match self.evidence {
+            EvidencePolicy::Counted | EvidencePolicy::Required if !has_evidence_secret => Err(
+                "`evidence` needs the secret EVIDENCE_SECRET; set it by `npx wrangler secret put EVIDENCE_SECRET`",
+            ),
+            _ => Ok(()),
+        }
+    }
+
     /// Returns true if this site accepts beacons from this origin.
     #[must_use]
     pub fn allows_origin(&self, origin: &str) -> bool {
@@ -124,6 +140,15 @@ mod tests {
         assert!(!settings.public && !settings.countries && settings.origins.is_empty());
         assert!(!settings.allows_origin("https://a.example"));
         assert_eq!((settings.evidence, settings.jurisdiction), (EvidencePolicy::Off, None));
+    }
+
+    #[test]
+    fn evidence_needs_its_secret() {
+        for (evidence, needs_secret) in [("off", false), ("counted", true), ("required", true)] {
+            let settings = SiteSettings::parse(&format!(r#"{{"evidence":"{evidence}"}}"#)).expect("settings");
+            assert_eq!(settings.check_secrets(false).is_err(), needs_secret, "{evidence}");
+            assert_eq!(settings.check_secrets(true), Ok(()), "{evidence}");
+        }
     }
 
     #[test]

@@ -59,6 +59,11 @@ pub enum ApiError {
         /// Seconds to wait before the next attempt.
         retry_after: u32,
     },
+    /// The site has had as many beacons as it accepts in a day.
+    OverQuota {
+        /// Seconds to wait before the next attempt.
+        retry_after: u32,
+    },
     /// A token with a right is missing, or there is no such site: the answer does not tell which.
     Unauthorized {
         /// The right.
@@ -121,7 +126,7 @@ impl ApiError {
             Self::TooLarge { .. } => 413,
             Self::UnknownVersion { .. } | Self::OutOfRange { .. } | Self::TooDear { .. } => 422,
             Self::UpgradeRequired => 426,
-            Self::TooManyRequests { .. } => 429,
+            Self::TooManyRequests { .. } | Self::OverQuota { .. } => 429,
             Self::Unavailable { .. } => 503,
         }
     }
@@ -139,6 +144,7 @@ impl ApiError {
             Self::BadQuery { .. } => "bad-query",
             Self::UpgradeRequired => "no-socket",
             Self::TooManyRequests { .. } => "too-many",
+            Self::OverQuota { .. } => "over-quota",
             Self::Unauthorized { .. } => "unauthorized",
             Self::TooDear { .. } => "too-dear",
             Self::MethodNotAllowed { .. } => "wrong-method",
@@ -207,6 +213,10 @@ impl fmt::Display for ApiError {
             Self::TooManyRequests { retry_after } => {
                 write!(f, "Too many requests; try again in {retry_after} s.")
             }
+            Self::OverQuota { retry_after } => write!(
+                f,
+                "This site has had as many beacons as `beacons_per_day` allows; try again in {retry_after} s."
+            ),
             Self::Unauthorized { right } => {
                 let what = match right {
                     Right::Read => "This site is not public, or there is none of this name",

@@ -54,6 +54,7 @@ impl Shard {
         if is_any {
             let cardinality = self.load_cardinality()?;
             self.store_fact("heavy", cardinality.frequent_routes())?;
+            self.store_day_quota()?;
             self.cardinality.replace(Some(cardinality));
         }
         Ok(true)

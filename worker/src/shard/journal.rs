@@ -1,6 +1,9 @@
 //! The stored rows of the journal. Rows arrive in batches, which the shim collects; `ledger::journal` decides which
 //! rows are written, folded and deleted.
 
+use std::num::NonZeroU32;
+
+use ledger::DayQuota;
 use ledger::journal::{
     FoldPlan, HashKey, Journal, JournalError, JournalStep, MergedViews, NewBlock, NewFold, ReceivedRows,
     StoredRows,
@@ -41,6 +44,22 @@ impl Shard {
         true
     }
 
+    /// Counts beacons towards the shard's share of the site's quota. Returns false if they exceed it.
+    pub fn admit(&self, beacons: u32, day_share: u32) -> bool {
+        let Some(share) = NonZeroU32::new(day_share) else { return true };
+        // A quota that cannot be read is no reason to lose beacons.
+        let mut quota = match self.day_quota.get() {
+            Some(quota) => quota,
+            None if self.ensure_open().is_ok() => {
+                self.load_fact::<DayQuota>(DAY_QUOTA_FACT).ok().flatten().unwrap_or_default()
+            }
+            None => return true,
+        };
+        let is_admitted = quota.admit(beacons, share, now());
+        self.day_quota.set(Some(quota));
+        is_admitted
+    }
+
     /// Returns the milliseconds for which a commit that begins with these rows collects more.
     pub fn commit_delay(&self, rows: usize, is_awaited: bool) -> u32 {
         let mut window = self.commit_window.get();
@@ -51,6 +70,11 @@ impl Shard {
 }
 
 impl Shard {
+    /// Stores the beacons of the day, if the site has a quota.
+    pub(super) fn store_day_quota(&self) -> Result<()> {
+        self.day_quota.get().map_or(Ok(()), |quota| self.store_fact(DAY_QUOTA_FACT, &quota))
+    }
+
     fn schedule_folding(&self) {
         if self.is_maintaining.get() {
             return;
@@ -317,3 +341,6 @@ pub(super) fn journal_error(error: JournalError) -> Error {
 
 /// Views of waiting blocks that are noted in one step.
 const MAX_NOTED_VIEWS: usize = 2_500;
+
+/// The fact that holds the beacons of the day.
+const DAY_QUOTA_FACT: &str = "day_quota";

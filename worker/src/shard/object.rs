@@ -7,7 +7,7 @@ use budget::Budgets;
 use cache::report_pace::ReportPace;
 use ledger::journal::CommitWindow;
 use ledger::journal::Journal;
-use ledger::{BudgetHistory, CardinalityGuard, RecentRollups, Retention, TokenClaims, Turns};
+use ledger::{BudgetHistory, CardinalityGuard, DayQuota, RecentRollups, Retention, TokenClaims, Turns};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use wire::UnixMillis;
@@ -45,6 +45,8 @@ pub struct Shard {
     /// The next sweep and roll-up; 0 while unknown.
     pub(super) sweep_at: Slot<UnixMillis>,
     pub(super) commit_window: Slot<CommitWindow>,
+    /// The beacons of the day, for a site with a quota; `None` before it was read.
+    pub(super) day_quota: Slot<Option<DayQuota>>,
     pub(super) turns: RefCell<Turns>,
     /// False while beacons are discarded; `None` before it was read.
     pub(super) monitored: Slot<Option<bool>>,
@@ -87,7 +89,7 @@ impl Shard {
     pub(super) fn create(state: State, env: Env) -> Self {
         let (live, is_open, maintenance_at, monitored, origin_probe) = Default::default();
         let (is_maintaining, sweep_at, commit_window, turns) = Default::default();
-        let (backup_read_at, is_restoring, is_replaced) = Default::default();
+        let (backup_read_at, is_restoring, is_replaced, day_quota) = Default::default();
         let (journal, earlier_journals, has_earlier_cells) = Default::default();
         let (cardinality, token_claims, recent_rollups, active_budgets) = Default::default();
         let report_pace = Slot::new(ReportPace::new(MAX_REPORT_WAIT_MS));
@@ -108,6 +110,7 @@ impl Shard {
             is_replaced,
             sweep_at,
             commit_window,
+            day_quota,
             turns,
             monitored,
             origin_probe,
