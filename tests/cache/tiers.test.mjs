@@ -192,6 +192,9 @@ describe("the management API", () => {
     assert.equal(www.own.requests(path).length, 0);
     await fill(www, path);
     const hit = await explain();
+    assert.deepEqual(hit.assumed, ["accept", "accept-language", "sec-fetch-dest", "sec-fetch-mode", "sec-fetch-site", "upgrade-insecure-requests"], "a browser's request");
+    const given = JSON.parse((await www.manage(`explain?url=http://www.example${path}&header=accept:image/png`)).body);
+    assert.ok(given.request.includes("accept: image/png") && !given.assumed.includes("accept"), JSON.stringify(given));
     assert.deepEqual([hit.does, hit.stored.tags, hit.route], ["serve", ["red"], "/**"]);
     assert.match(hit.because[0], /^the response is \d+ s old and fresh for 60 s, by max-age \(RFC 9111 §4\.2\)\.$/);
     const authorized = JSON.parse((await www.manage(`explain?url=http://www.example${path}&header=authorization:x`)).body);

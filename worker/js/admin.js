@@ -99,7 +99,7 @@ async function analytics(env) {
  */
 async function explain(env, context, query) {
   const url = query.get("url") ?? "";
-  const exchange = wasm.simulate_exchange(env, url, query.getAll("header").join("\n"), Date.now());
+  const exchange = wasm.explained_exchange(env, url, query.getAll("header").join("\n"), Date.now());
   if (!exchange) {
     const detail = "no route matches this url; send an absolute URL, as https://www.example.com/path";
     return { target: url, response: jsonResponse({ detail }, 404) };

@@ -41,6 +41,7 @@ export class Shard {
   fetch(request: Request): Promise<Response>;
   alarm(): Promise<unknown>;
   commit(rows: string): boolean;
+  admit(beacons: number, dayShare: number): boolean;
   commit_delay(rows: number, isAwaited: boolean): number;
 }
 
@@ -54,7 +55,8 @@ export function fetch(request: Request, env: WorkerEnv, context: ExecutionContex
 export function scheduled(event: unknown, env: WorkerEnv, context: ExecutionContext): Promise<void>;
 
 export function begin_exchange(env: WorkerEnv, method: string, url: string, head: string, clientIp: string, now: number): CacheExchange | ReadyResponse | undefined;
-export function simulate_exchange(env: WorkerEnv, url: string, head: string, now: number): CacheExchange | undefined;
+export function warming_exchange(env: WorkerEnv, url: string, now: number): CacheExchange | undefined;
+export function explained_exchange(env: WorkerEnv, url: string, head: string, now: number): CacheExchange | undefined;
 export function known_purge_seq(): number;
 export function apply_purges(changes: string, requestedAt: number, leaseMs: number): boolean;
 export function relay_read(copy: string | undefined, claimedAt: number | undefined, now: number, leaseMs: number, draw: number): number;

@@ -95,7 +95,7 @@ async function warmAll(urls, maxRequests, env, context, refreshesFresh) {
  * @returns {Promise<string[]>}
  */
 async function readSitemap(sitemap, env) {
-  const exchange = wasm.simulate_exchange(env, sitemap, "", Date.now());
+  const exchange = wasm.warming_exchange(env, sitemap, Date.now());
   if (!exchange) throw new Error(`no route matches the sitemap ${sitemap}`);
   try {
     const { response } = await askOrigin(exchange);
@@ -120,7 +120,7 @@ async function readSitemap(sitemap, env) {
 async function warm(url, env, context, refreshesFresh, takeQuota) {
   let exchange;
   try {
-    exchange = wasm.simulate_exchange(env, new URL(url).href, "", Date.now());
+    exchange = wasm.warming_exchange(env, new URL(url).href, Date.now());
   } catch {
     return "foreign";
   }

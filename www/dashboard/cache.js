@@ -145,13 +145,14 @@ function explainSection() {
 }
 
 /** @param {Explanation} explained */
-function explanation({ route, does, because, stored }) {
+function explanation({ route, does, because, stored, assumed }) {
   return [
     make("p", null, make("b", null, STEP_LABELS[does] ?? does), route ? [", route ", make("code", null, route)] : ""),
     make("ol", { class: "because" }, because.map((ground) => make("li", null, ground))),
     stored
       ? make("p", { class: "quiet" }, `Stored: ${stored.status}, ${bytes(stored.bytes)}, age ${count(stored.age)} s of ${count(stored.lifetime)} s${stored.tier ? `, in ${TIER_LABELS[stored.tier] ?? stored.tier}` : ""}${stored.tags.length ? `; tags ${stored.tags.join(", ")}` : ""}.`)
       : make("p", { class: "quiet" }, "No response is stored in this location."),
+    assumed.length ? make("p", { class: "quiet" }, "For a request with the fields of a current browser.") : "",
   ];
 }
 

@@ -385,6 +385,10 @@ export interface CacheAnalytics {
 export interface CacheExplanation {
   /** The address. */
   url: string;
+  /** The fields of the request that is explained. */
+  request: string[];
+  /** The names of the fields that a current browser sends and that were added. */
+  assumed: string[];
   /** The path pattern of its route; null without a route. */
   route: string | null;
   /** The address at the origin. */

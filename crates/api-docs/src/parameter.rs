@@ -335,5 +335,5 @@ pub(crate) const EXPLAIN_HEADER: Parameter = query(
     "explainHeader",
     "header",
     ParameterType::TextList,
-    "A request header such as `accept:text/html`. Repeatable.",
+    "A request header such as `accept:text/html`, instead of the one that a current browser sends. Repeatable.",
 );

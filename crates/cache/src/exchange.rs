@@ -170,7 +170,8 @@ impl<B: Clone> Exchange<B> {
         shared: &mut SharedState<B>,
     ) -> Step {
         // The route may have changed since the entry was stored.
-        let Some(names) = self.vary_fields(&entry) else { return Step::Lookup };
+        let names = self.vary_fields(&entry).filter(|_| self.target.policy.permits(&entry));
+        let Some(names) = names else { return Step::Lookup };
         let key = self.target.key.clone().unwrap_or_default();
         let storage_key = format!("{key}{}", variant_key(&names, &self.target.negotiation));
         if storage_key != self.storage_key(shared) {

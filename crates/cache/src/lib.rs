@@ -28,6 +28,7 @@ pub mod report_pace;
 mod request;
 mod revalidate;
 mod route_access;
+mod route_values;
 mod routes;
 mod security_headers;
 pub mod server_timing;
@@ -36,6 +37,7 @@ pub mod sharing;
 mod storage_policy;
 mod url_hash;
 mod vary;
+mod visitor_rate;
 pub mod warm;
 pub mod write_purge;
 
@@ -46,6 +48,7 @@ pub use decision_log::{DecisionLog, DecisionReason, LifetimeSource};
 pub use directives::{DirectiveScope, RequestDirectives, ResponseDirectives};
 pub use entry::{CacheEntry, ENVELOPE_PREFIX_BYTES, EnvelopeHeader, Freshness};
 pub use exchange::Exchange;
+pub use exchange::explain::complete_as_browser;
 pub use exchange::origin::OriginRequest;
 pub use exchange::record::{ExchangeRecord, REJECTED_ROUTE, RecordedRoute};
 pub use exchange::response::{
@@ -61,13 +64,12 @@ pub use lookup_policy::{
 pub use memory_cache::{MemoryCache, MemoryEntry};
 pub use origin_limiter::{OriginLimiter, OriginLimits};
 pub use pattern::PathPattern;
-pub use policy::RoutePolicy;
+pub use policy::{RoutePolicy, UnusualStorage};
 pub use prefetcher::{MIN_SHARE, Prefetcher};
 pub use request::{RequestRejection, RequestTarget, RoutedRequest};
 pub use revalidate::{RevalidationOutcome, apply_not_modified};
-pub use routes::{
-    CacheConfig, CacheConfigError, CacheRoute, CookiePolicy, FieldName, HostPattern, OriginUrl, WarmSchedule,
-};
+pub use route_values::{FieldName, HostPattern, OriginUrl};
+pub use routes::{CacheConfig, CacheConfigError, CacheRoute, CookiePolicy, WarmSchedule};
 pub use security_headers::SecurityHeaders;
 pub use shared_state::SharedState;
 pub use storage_policy::storable_entry;

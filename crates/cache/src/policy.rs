@@ -1,6 +1,8 @@
 //! The cache policy of a route. It applies where the origin's response leaves a choice.
 
-use crate::entry::Freshness;
+use serde::Deserialize;
+
+use crate::entry::{CacheEntry, Freshness};
 use crate::sharing::{ALWAYS_KEYED, NEGOTIATED};
 
 /// The cache policy of a route.
@@ -24,6 +26,18 @@ pub struct RoutePolicy {
     pub stale_if_error: u64,
     /// A tagged response may replace an error while its purge status is unknown.
     pub allows_stale_if_purge_unknown: bool,
+    /// The kinds of responses that are stored besides the usual ones.
+    pub stores_also: Vec<UnusualStorage>,
+}
+
+/// A kind of response that RFC 9111 lets a shared cache store, and that is stored only where a route asks for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum UnusualStorage {
+    /// Responses with an explicit lifetime that set a cookie, which every visitor then gets (RFC 9111 §7.3).
+    SetCookie,
+    /// Responses to requests with Authorization that the origin shares explicitly (RFC 9111 §3.5).
+    Authorized,
 }
 
 impl Default for RoutePolicy {
@@ -37,11 +51,23 @@ impl Default for RoutePolicy {
             stale_while_revalidate: 0,
             stale_if_error: 0,
             allows_stale_if_purge_unknown: false,
+            stores_also: Vec::new(),
         }
     }
 }
 
 impl RoutePolicy {
+    /// Returns true if responses of this kind are stored.
+    #[must_use]
+    pub fn stores(&self, kind: UnusualStorage) -> bool {
+        self.stores_also.contains(&kind)
+    }
+
+    /// Returns true if a stored response may be served. The route may have changed since it was stored.
+    pub(crate) fn permits(&self, entry: &CacheEntry) -> bool {
+        !entry.headers.has("set-cookie") || self.stores(UnusualStorage::SetCookie)
+    }
+
     /// Returns the seconds for which a stale response may be served while it is revalidated.
     pub(crate) fn stale_while_revalidate_seconds(&self, freshness: &Freshness) -> u64 {
         match freshness.stale_while_revalidate {

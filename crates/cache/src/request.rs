@@ -8,7 +8,7 @@ use crate::decision_log::{DecisionLog, DecisionReason};
 use crate::headers::{Headers, parse_cookies};
 use crate::http_head::{RequestHead, RequestParts};
 use crate::pattern::is_ambiguous;
-use crate::policy::RoutePolicy;
+use crate::policy::{RoutePolicy, UnusualStorage};
 use crate::routes::{CacheConfig, CacheRoute};
 use crate::vary;
 
@@ -58,6 +58,11 @@ pub enum RequestRejection {
     },
     /// The URL and the header fields are too large together.
     HeadTooLarge,
+    /// The visitor's network has made too many requests.
+    TooManyRequests {
+        /// The number of seconds after which to retry.
+        retry_after: u64,
+    },
 }
 
 impl RequestRejection {
@@ -68,6 +73,7 @@ impl RequestRejection {
             Self::MethodNotAllowed { .. } => 405,
             Self::BodyTooLarge { .. } => 413,
             Self::HeadTooLarge => 431,
+            Self::TooManyRequests { .. } => 429,
         }
     }
 
@@ -78,6 +84,7 @@ impl RequestRejection {
             Self::MethodNotAllowed { .. } => "method",
             Self::BodyTooLarge { .. } => "body",
             Self::HeadTooLarge => "head",
+            Self::TooManyRequests { .. } => "rate",
         }
     }
 
@@ -91,6 +98,9 @@ impl RequestRejection {
             }
             Self::HeadTooLarge => {
                 format!("the URL and the header fields may have at most {MAX_HEAD_BYTES} bytes together")
+            }
+            Self::TooManyRequests { retry_after } => {
+                format!("too many requests from this network; try again in {retry_after} s")
             }
         }
     }
@@ -169,7 +179,7 @@ fn bypass_reason(
     if route.bypass {
         return Some(DecisionReason::RouteBypass);
     }
-    if head.headers.has("authorization") {
+    if head.headers.has("authorization") && !policy.stores(UnusualStorage::Authorized) {
         return Some(DecisionReason::HasAuthorization);
     }
     if is_ambiguous(incoming.path) {
@@ -206,6 +216,12 @@ fn keyed_headers(route: &CacheRoute, policy: &RoutePolicy, incoming: &RequestPar
     let is_keyed = |name: &str| policy.keyed.iter().any(|keyed| keyed == name);
     let mut headers: Headers = incoming.head.headers.iter().filter(|(name, _)| is_keyed(name)).collect();
     vary::normalize_codings(&mut headers);
+    // It selects no variant: a response that the origin does not share explicitly is not stored (RFC 9111 §3.5).
+    if policy.stores(UnusualStorage::Authorized)
+        && let Some(credentials) = incoming.head.headers.joined("authorization")
+    {
+        headers.set("authorization", &credentials);
+    }
     headers.set("user-agent", USER_AGENT);
     let keyed: Vec<String> = parse_cookies(&incoming.head.headers)
         .into_iter()

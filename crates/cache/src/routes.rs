@@ -5,13 +5,15 @@ use std::cell::OnceCell;
 use std::fmt;
 use std::rc::Rc;
 
-use serde::{Deserialize, Deserializer, de};
+use serde::Deserialize;
 
 use crate::access::AccessRule;
 use crate::origin_limiter::OriginLimits;
 use crate::pattern::{PathPattern, fill_template};
-use crate::policy::RoutePolicy;
+use crate::policy::{RoutePolicy, UnusualStorage};
+use crate::route_values::{FieldName, HostPattern, OriginUrl, Ttl, UNSHAREABLE_HEADERS};
 use crate::security_headers::SecurityHeaders;
+use crate::visitor_rate::VisitorRate;
 
 /// The configuration of the cache.
 #[derive(Clone, Debug, Deserialize)]
@@ -110,6 +112,10 @@ pub struct CacheRoute {
     #[serde(default)]
     #[serde(rename = "trusts_unknown")]
     allows_stale_if_purge_unknown: bool,
+    /// Kinds of responses that are stored besides the usual ones.
+    #[serde(default)]
+    #[serde(rename = "store_also")]
+    stores_also: Vec<UnusualStorage>,
     /// Writes purge their URL everywhere.
     #[serde(default)]
     pub purge_on_write: bool,
@@ -138,6 +144,9 @@ pub struct CacheRoute {
     /// The rate limits for requests to the origin.
     #[serde(default)]
     pub limit: Option<OriginLimits>,
+    /// The rate limit for visitors.
+    #[serde(default)]
+    pub rate: Option<VisitorRate>,
     /// Built on first use.
     #[serde(skip)]
     policy: OnceCell<Rc<RoutePolicy>>,
@@ -157,28 +166,6 @@ pub struct CookiePolicy {
     #[serde(default)]
     pub bypass: Vec<String>,
 }
-
-/// The host of a route.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "String")]
-pub struct HostPattern {
-    name: String,
-    is_wildcard: bool,
-}
-
-/// The origin of a route: a scheme and a host.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "String")]
-pub struct OriginUrl(String);
-
-/// The name of a header field, in lower case.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "String")]
-pub struct FieldName(pub String);
-
-/// A lifetime: a class or seconds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Ttl(u64);
 
 /// An error in the configuration, with its place.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -236,8 +223,18 @@ impl CacheConfig {
             return error_at("\"warm\"", "most in warm must be from 1 to 1000".into());
         }
         for route in &self.routes {
+            if let Some(method) = route.methods.iter().find(|method| !METHODS.contains(&method.as_str())) {
+                let message = match METHODS.iter().find(|known| known.eq_ignore_ascii_case(method)) {
+                    Some(known) => format!("methods are in upper case: {known}"),
+                    None => format!("the platform forwards no requests with the method \"{method}\""),
+                };
+                return error_at(&format!("\"{method}\""), message);
+            }
             if let Some(Err(message)) = route.limit.map(|limit| limit.validate()) {
                 return error_at("\"limit\"", message);
+            }
+            if let Some(Err(message)) = route.rate.map(VisitorRate::validate) {
+                return error_at("\"rate\"", message);
             }
             if let Some(require) = &route.require {
                 require.validate().or_else(|message| error_at("\"require\"", message))?;
@@ -309,6 +306,7 @@ impl CacheRoute {
             stale_while_revalidate: self.stale_while_revalidate,
             stale_if_error: self.stale_if_error,
             allows_stale_if_purge_unknown: self.allows_stale_if_purge_unknown,
+            stores_also: self.stores_also.clone(),
             ..policy
         }
     }
@@ -332,101 +330,6 @@ impl CacheRoute {
         };
         let keyed: Vec<&str> = query.split('&').filter(is_keyed).collect();
         if keyed.is_empty() { String::new() } else { format!("?{}", keyed.join("&")) }
-    }
-}
-
-impl HostPattern {
-    /// Returns a host that matches.
-    fn example(&self) -> String {
-        if self.is_wildcard { format!("www.{}", self.name) } else { self.name.clone() }
-    }
-
-    pub(crate) fn matches(&self, host: &str) -> bool {
-        match self.is_wildcard {
-            true => host.strip_suffix(&self.name).is_some_and(|rest| rest.ends_with('.') && rest.len() > 1),
-            false => host == self.name,
-        }
-    }
-}
-
-impl OriginUrl {
-    /// Returns the scheme and host, without a trailing slash.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl TryFrom<String> for HostPattern {
-    type Error = String;
-
-    fn try_from(text: String) -> Result<Self, String> {
-        let name = text.strip_prefix("*.").unwrap_or(&text);
-        let is_host = |char: char| char.is_ascii_lowercase() || char.is_ascii_digit() || ".-:".contains(char);
-        if name.is_empty() || !name.chars().all(is_host) {
-            return Err(format!(
-                "the host \"{text}\" must be like www.example.com or *.example.com, in lower case"
-            ));
-        }
-        Ok(Self { name: name.to_owned(), is_wildcard: name.len() < text.len() })
-    }
-}
-
-impl TryFrom<String> for OriginUrl {
-    type Error = String;
-
-    fn try_from(text: String) -> Result<Self, String> {
-        let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
-        match rest {
-            Some(host) if !host.is_empty() && !host.contains(['/', '?', '#', '@', ' ']) => Ok(Self(text)),
-            _ => {
-                Err(format!("the origin \"{text}\" must be like https://origin.example.com, without a path"))
-            }
-        }
-    }
-}
-
-impl TryFrom<String> for FieldName {
-    type Error = String;
-
-    fn try_from(text: String) -> Result<Self, String> {
-        let name = text.to_ascii_lowercase();
-        if name.is_empty() || !name.bytes().all(crate::headers::is_token_byte) {
-            return Err(format!("\"{text}\" is not a valid header field name"));
-        }
-        if UNSHAREABLE_HEADERS.contains(&name.as_str()) {
-            return Err(format!(
-                "responses that depend on {text} are not shared; for cookies, use `cookies`"
-            ));
-        }
-        Ok(Self(name))
-    }
-}
-
-impl<'de> Deserialize<'de> for Ttl {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct TtlVisitor;
-        impl de::Visitor<'_> for TtlVisitor {
-            type Value = Ttl;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a number of seconds, or short, medium, long or very_long")
-            }
-
-            fn visit_u64<E: de::Error>(self, seconds: u64) -> Result<Ttl, E> {
-                Ok(Ttl(seconds))
-            }
-
-            fn visit_str<E: de::Error>(self, class: &str) -> Result<Ttl, E> {
-                let known = TTL_CLASSES.iter().find(|(name, _)| *name == class);
-                known.map(|(_, seconds)| Ttl(*seconds)).ok_or_else(|| {
-                    E::custom(format!(
-                        "\"{class}\" is not a lifetime class; use short, medium, long, very_long or a number of seconds"
-                    ))
-                })
-            }
-        }
-        deserializer.deserialize_any(TtlVisitor)
     }
 }
 
@@ -462,11 +365,38 @@ fn placeholders(tag: &str) -> impl Iterator<Item = &str> {
     tag.split('{').skip(1).filter_map(|rest| rest.split_once('}').map(|(name, _)| name))
 }
 
-const TTL_CLASSES: &[(&str, u64)] = &[("short", 60), ("medium", 300), ("long", 600), ("very_long", 1800)];
-/// Fields whose value differs for each client (RFC 9111 §7.3).
-const UNSHAREABLE_HEADERS: &[&str] =
-    &["cookie", "set-cookie", "authorization", "user-agent", "proxy-authorization"];
 const MAX_ROUTES: usize = 200;
+/// The methods of requests that workerd forwards.
+const METHODS: &[&str] = &[
+    "GET",
+    "HEAD",
+    "OPTIONS",
+    "POST",
+    "PUT",
+    "PATCH",
+    "DELETE",
+    "TRACE",
+    "ACL",
+    "BAN",
+    "CHECKOUT",
+    "COPY",
+    "LOCK",
+    "MERGE",
+    "MKACTIVITY",
+    "MKCOL",
+    "MOVE",
+    "MSEARCH",
+    "NOTIFY",
+    "PROPFIND",
+    "PROPPATCH",
+    "PURGE",
+    "QUERY",
+    "REPORT",
+    "SEARCH",
+    "SUBSCRIBE",
+    "UNLOCK",
+    "UNSUBSCRIBE",
+];
 
 const fn default_lease_ms() -> u64 {
     2_000

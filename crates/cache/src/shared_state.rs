@@ -10,6 +10,7 @@ use crate::origin_limiter::{OriginLimiter, OriginLimits};
 use crate::prefetcher::Prefetcher;
 use crate::purge::PurgeView;
 use crate::purge_relay::PurgeSync;
+use crate::visitor_rate::VisitorLimiter;
 use crate::write_purge::WriteLog;
 
 /// An isolate's memory cache, its view of purges, its origin limiters, its prefetcher and its metrics.
@@ -30,6 +31,8 @@ pub struct SharedState<B> {
     pub(crate) expected_vary_fields: BTreeMap<usize, Vec<String>>,
     /// By the index of the route.
     limiters: BTreeMap<usize, OriginLimiter>,
+    /// The requests of visitors to routes with a `rate`.
+    pub(crate) visitors: VisitorLimiter,
     /// Navigations and the quota of prefetches.
     pub prefetcher: Prefetcher,
     /// The metrics that were not flushed yet.
@@ -89,6 +92,7 @@ impl<B> Default for SharedState<B> {
             memory: MemoryCache::default(),
             expected_vary_fields: BTreeMap::new(),
             limiters: BTreeMap::new(),
+            visitors: VisitorLimiter::default(),
             prefetcher: Prefetcher::default(),
             metrics: CacheMetrics::default(),
         }

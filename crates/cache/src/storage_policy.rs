@@ -8,7 +8,7 @@ use crate::decision_log::{DecisionLog, DecisionReason, LifetimeSource};
 use crate::directives::{DirectiveScope, ResponseDirectives};
 use crate::entry::{CacheEntry, Freshness, date_seconds, initial_age};
 use crate::http_head::{RequestHead, ResponseHead};
-use crate::policy::RoutePolicy;
+use crate::policy::{RoutePolicy, UnusualStorage};
 use crate::purge;
 use crate::vary;
 use wire::sorting::CollectOrdered;
@@ -50,8 +50,9 @@ fn storage_refusal(
     if status == 206 || status == 304 {
         return Some(DecisionReason::PartialResponse);
     }
-    // RFC 9111 §7.1: a response that one request provoked must not be served to others.
-    if TRANSIENT_STATUSES.contains(&status) {
+    let has_explicit_lifetime = Freshness::from_response(response, directives).source != LifetimeSource::None;
+    // RFC 9111 §7.1: one request may have provoked such a response. It is shared only if the origin asks for it.
+    if TRANSIENT_STATUSES.contains(&status) && !has_explicit_lifetime {
         return Some(DecisionReason::TransientStatus { status });
     }
     match (directives.must_understand, UNDERSTOOD_STATUSES.contains(&status)) {
@@ -81,7 +82,8 @@ fn storage_refusal(
         lists_field(&directives.private) || lists_field(&directives.no_cache)
     };
     // RFC 9111 §7.3: reject responses with Set-Cookie unless no-cache or private lists the field.
-    if response.headers.has("set-cookie") && !hidden("set-cookie") {
+    let may_set_cookies = has_explicit_lifetime && policy.stores(UnusualStorage::SetCookie);
+    if response.headers.has("set-cookie") && !hidden("set-cookie") && !may_set_cookies {
         return Some(DecisionReason::SetsCookie);
     }
     if purge::parse_tags(&response.headers).is_none() {
@@ -124,6 +126,9 @@ fn build_entry(
         headers.retain(|name| !hidden.contains(name));
     }
     headers.retain(|name| !UNSTORED_HEADERS.contains(&name));
+    if !policy.stores(UnusualStorage::SetCookie) {
+        headers.remove("set-cookie");
+    }
     if date::parse(headers.first("date").unwrap_or_default()).is_none() {
         headers.set("date", &date::format(response.received.0 / 1000));
     }
@@ -167,7 +172,7 @@ fn implied_lifetime(
         return None;
     }
     if let Some(ttl) = policy.ttl
-        && HEURISTIC_STATUSES.contains(&status)
+        && PAGE_STATUSES.contains(&status)
     {
         return Some((ttl, LifetimeSource::Route));
     }
@@ -177,17 +182,18 @@ fn implied_lifetime(
     Some((lifetime, LifetimeSource::Heuristic))
 }
 
-/// The heuristically cacheable status codes (RFC 9110 §15.1), except for 206 and errors.
-const HEURISTIC_STATUSES: &[u16] = &[200, 203, 204, 300, 301, 308];
+/// The heuristically cacheable status codes (RFC 9110 §15.1), except for 206 and [`NEGATIVE_STATUSES`].
+const HEURISTIC_STATUSES: &[u16] = &[200, 203, 204, 300, 301, 308, 405, 414, 501];
+/// The status codes to which the `ttl` of a route applies.
+const PAGE_STATUSES: &[u16] = &[200, 203, 204, 300, 301, 308];
 /// The status codes to which `negative_ttl` applies.
 const NEGATIVE_STATUSES: &[u16] = &[404, 410];
 /// The status codes whose caching behavior this cache implements (RFC 9111 §3).
 const UNDERSTOOD_STATUSES: &[u16] =
     &[200, 203, 204, 300, 301, 302, 303, 307, 308, 401, 402, 403, 404, 405, 410, 414, 451, 501];
-/// Status codes that concern one request or one moment.
+/// Status codes that concern one request or one moment, unless the origin says how long they hold.
 const TRANSIENT_STATUSES: &[u16] =
     &[400, 408, 413, 417, 421, 425, 426, 428, 429, 431, 500, 502, 503, 504, 505];
 /// Fields that this cache sends itself, or that are addressed to caches.
-const UNSTORED_HEADERS: &[&str] =
-    &["age", "cache-tag", "surrogate-key", "set-cookie", "alt-svc", "server-timing"];
+const UNSTORED_HEADERS: &[&str] = &["age", "cache-tag", "surrogate-key", "alt-svc", "server-timing"];
 const MAX_HEURISTIC_SECONDS: u64 = 24 * 3600;

@@ -467,6 +467,71 @@ fn what_the_cache_cannot_answer_is_passed() {
 }
 
 #[test]
+fn rfc_9111_3_5_what_the_origin_shares_explicitly_serves_authorized_requests_where_a_route_asks_for_it() {
+    let route = r#", "store_also": ["authorized"]"#;
+    for (fields, is_shared) in [
+        ("cache-control: public, max-age=60", true),
+        ("cache-control: s-maxage=60", true),
+        ("cache-control: must-revalidate, max-age=60", true),
+        ("cache-control: max-age=60", false),
+        ("cache-control: private, max-age=60", false),
+    ] {
+        let mut isolate = Isolate::new(route);
+        let mut first = isolate.get("authorization: Bearer one");
+        isolate.walk(
+            &mut first,
+            [
+                (ExchangeEvent::Started, Step::Lookup),
+                (ExchangeEvent::TiersExhausted, Step::Fetch),
+                (ExchangeEvent::OriginNeeded, Step::ContactOrigin),
+            ],
+        );
+        let request = first.origin_request(isolate.now, &isolate.shared);
+        assert_eq!(request.headers.first("authorization"), Some("Bearer one"), "the origin decides");
+        if !is_shared {
+            isolate.walk(&mut first, [(responded(200, fields), Step::Send)]);
+            continue;
+        }
+        isolate.walk(&mut first, [(responded(200, fields), Step::Store), (complete(), Step::WriteTiers)]);
+        for head in ["authorization: Bearer two", ""] {
+            isolate.walk(&mut isolate.get(head), [(ExchangeEvent::Started, Step::Serve)]);
+        }
+    }
+}
+
+#[test]
+fn a_stored_cookie_is_not_served_once_the_route_no_longer_stores_it() {
+    let cookie = "cache-control: max-age=60\nset-cookie: a=b";
+    let mut isolate = Isolate::new(r#", "store_also": ["set-cookie"]"#);
+    isolate.fill(cookie);
+    let mut hit = isolate.get("");
+    isolate.walk(&mut hit, [(ExchangeEvent::Started, Step::Serve)]);
+    let served = hit.stored_response(isolate.now).expect("a response");
+    assert_eq!(hit.full_headers(&served.found).first("set-cookie"), Some("a=b"));
+    let entry = Box::new(served.found.entry.clone());
+    let mut later = Isolate::new("");
+    let found = ExchangeEvent::TierEntryFound { tier: Tier::Kv, entry, body: "body", body_length: 4 };
+    let mut exchange = later.get("");
+    later.walk(&mut exchange, [(ExchangeEvent::Started, Step::Lookup), (found, Step::Lookup)]);
+}
+
+#[test]
+fn a_network_over_the_rate_of_a_route_is_refused_and_no_other() {
+    let mut isolate = Isolate::new(r#", "rate": {"requests": 2, "per": 60}"#);
+    let mut limit = |address: &str| {
+        let exchange = isolate.get("");
+        exchange.limit_visitor(address, isolate.now, &mut isolate.shared)
+    };
+    assert_eq!((limit("2001:db8::1"), limit("2001:db8::2")), (None, None), "one /64");
+    let refused = limit("2001:db8::3").expect("a refusal");
+    assert_eq!((refused.response.status, refused.detail), (429, "rate"));
+    assert!(refused.response.headers.first("retry-after").is_some_and(|seconds| seconds != "0"));
+    assert_eq!(limit("2001:db8:0:1::1"), None, "another network");
+    let mut unlimited = Isolate::new("");
+    assert_eq!(unlimited.get("").limit_visitor("", START, &mut unlimited.shared), None);
+}
+
+#[test]
 fn only_if_cached_is_answered_with_504() {
     let mut isolate = Isolate::new("");
     let mut exchange = isolate.get("cache-control: only-if-cached");

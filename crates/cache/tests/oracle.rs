@@ -102,8 +102,11 @@ fn known_difference(
         // This cache never stores cookies. The other stores them, and validates each time or serves them if
         // the origin says public.
         ("set-cookie", ours == OracleOutcome::NotStored && response.has("set-cookie")),
-        // This cache never stores transient errors.
-        ("momentary", ours == OracleOutcome::NotStored && matches!(status, 400 | 500 | 503)),
+        // RFC 9111 §3: errors of one moment are stored if the origin says how long they hold. The other stores none.
+        (
+            "momentary",
+            has_lifetime && theirs == OracleOutcome::NotStored && matches!(status, 400 | 500 | 503),
+        ),
         // RFC 9111 §5.2.2.8: proxy-revalidate concerns stale responses. The other validates fresh ones, too.
         (
             "proxy-revalidate",

@@ -385,3 +385,56 @@ fn access_limit_and_warm_settings_are_validated() {
     assert_eq!(routes.find_unknown_site("", |_| true), None);
     assert!(CacheConfig::parse(r#"{"routes": [], "warm": {"most": 0}}"#).is_err());
 }
+
+#[test]
+fn a_host_without_a_port_is_meant_with_every_port() {
+    let table = [
+        ("www.example.com", "www.example.com", true),
+        ("www.example.com", "www.example.com:8443", true),
+        ("www.example.com", "www.example.com:x", false),
+        ("localhost:3000", "localhost:3000", true),
+        ("localhost:3000", "localhost", false),
+        ("localhost:3000", "localhost:3001", false),
+        ("*.example.com", "a.example.com:8443", true),
+        ("*.example.com:8443", "a.example.com:8443", true),
+        ("*.example.com:8443", "a.example.com", false),
+        ("*.example.com", "example.com", false),
+    ];
+    for (pattern, host, is_meant) in table {
+        let text = format!(
+            r#"{{"routes": [{{"host": "{pattern}", "path": "/**", "origin": "https://o.example"}}]}}"#
+        );
+        let config = CacheConfig::parse(&text).expect("a configuration");
+        assert_eq!(config.find_route(host, "/a").is_some(), is_meant, "{pattern} for {host}");
+    }
+}
+
+#[test]
+fn a_mistake_in_a_host_or_a_method_says_what_to_write() {
+    let host = |host: &str| format!(r#""host": "{host}""#);
+    let table = [
+        (host("https://www.example.com"), "has no scheme"),
+        (host("www.example.com/shop"), "has no path: write it under `path`"),
+        (host("WWW.example.com"), "is in lower case"),
+        (host("www_example"), "is like www.example.com"),
+        (host("*"), "is like www.example.com"),
+        (host("www.example.com:http"), "has a port from 0 to 65535 or none"),
+        (host("www.example.com:99999"), "has a port from 0 to 65535 or none"),
+        (r#""host": "a.example", "methods": ["get"]"#.to_owned(), "methods are in upper case: GET"),
+        (
+            r#""host": "a.example", "methods": ["M-SEARCH"]"#.to_owned(),
+            "forwards no requests with the method \"M-SEARCH\"",
+        ),
+        (r#""host": "a.example", "rate": {"requests": 1, "per": 7200}"#.to_owned(), "per from 1 to 3600"),
+        (
+            r#""host": "a.example", "store_also": ["cookies"]"#.to_owned(),
+            "expected `set-cookie` or `authorized`",
+        ),
+    ];
+    for (route, mistake) in table {
+        let text = format!(r#"{{"routes": [{{{route}, "path": "/**", "origin": "https://o.example"}}]}}"#);
+        let error = CacheConfig::parse(&text).expect_err("a mistake");
+        assert!(error.message.contains(mistake), "{route}: {}", error.message);
+        assert_eq!(error.line, 1);
+    }
+}

@@ -5,8 +5,8 @@
 
 use cache::{
     CacheEntry, DecisionLog, DecisionReason, EnvelopeHeader, Headers, LookupCandidate, LookupPlan,
-    RequestHead, ResponseHead, RevalidationOutcome, RoutePolicy, UnixMillis, apply_not_modified,
-    can_serve_stale_on_error, plan_lookup, purge::PurgeStatus, storable_entry,
+    RequestHead, ResponseHead, RevalidationOutcome, RoutePolicy, UnixMillis, UnusualStorage,
+    apply_not_modified, can_serve_stale_on_error, plan_lookup, purge::PurgeStatus, storable_entry,
 };
 
 /// Sun, 06 Nov 1994 08:49:37 GMT.
@@ -98,10 +98,21 @@ fn rfc_9111_3_storing() {
             (304, "cache-control: max-age=60", 10, "partial"),
             // This cache is stricter than §3.
             (200, "cache-control: max-age=60 | set-cookie: a=b", 10, "set-cookie"),
-            (400, "cache-control: max-age=60", 10, "momentary"),
-            (431, "cache-control: max-age=60", 10, "momentary"),
-            (503, "cache-control: max-age=60", 10, "momentary"),
-            (429, "cache-control: public, s-maxage=60", 10, "momentary"),
+            // Errors of one moment, unless the origin says how long they hold.
+            (400, "", 10, "momentary"),
+            (503, "last-modified: Thu, 27 Oct 1994 08:49:37 GMT", 10, "momentary"),
+            (429, "cache-control: public", 10, "momentary"),
+            (400, "cache-control: max-age=60", 10, "serve"),
+            (
+                431,
+                "expires: Sun, 06 Nov 1994 08:50:37 GMT | date: Sun, 06 Nov 1994 08:49:37 GMT",
+                10,
+                "serve",
+            ),
+            (503, "cache-control: max-age=60", 10, "serve"),
+            (503, "cdn-cache-control: max-age=60", 10, "serve"),
+            (429, "cache-control: public, s-maxage=60", 10, "serve"),
+            (503, "cache-control: no-store, max-age=60", 10, "no-store"),
         ],
     );
     for method in ["HEAD", "POST", "PUT", "OPTIONS", "PROPFIND"] {
@@ -110,6 +121,48 @@ fn rfc_9111_3_storing() {
             store(&request, &response(200, "cache-control: max-age=60"), &RoutePolicy::default()),
             Err("method")
         );
+    }
+}
+
+#[test]
+fn rfc_9111_7_3_a_response_that_sets_a_cookie_is_stored_where_a_route_asks_for_it() {
+    let policy =
+        RoutePolicy { ttl: Some(60), stores_also: vec![UnusualStorage::SetCookie], ..RoutePolicy::default() };
+    check(
+        &policy,
+        &[
+            (200, "cache-control: max-age=60 | set-cookie: a=b", 10, "serve"),
+            // Only with a lifetime of the origin's own.
+            (200, "set-cookie: a=b", 10, "set-cookie"),
+            (200, "cache-control: private, max-age=60 | set-cookie: a=b", 10, "private"),
+        ],
+    );
+    let cookies = |policy: &RoutePolicy, headers| {
+        store(&get(""), &response(200, headers), policy)
+            .map(|entry| entry.headers.get_all("set-cookie").map(str::to_owned).collect::<Vec<_>>())
+    };
+    assert_eq!(
+        cookies(&policy, "cache-control: max-age=60 | set-cookie: a=b | set-cookie: c=d"),
+        Ok(vec!["a=b".to_owned(), "c=d".to_owned()])
+    );
+    let hidden = "cache-control: max-age=60, no-cache=\"set-cookie\" | set-cookie: a=b";
+    assert_eq!(cookies(&policy, hidden), Ok(vec![]), "the origin hides it");
+    assert_eq!(cookies(&RoutePolicy::default(), hidden), Ok(vec![]));
+}
+
+#[test]
+fn rfc_9110_15_1_heuristically_cacheable_statuses() {
+    let modified = format!("last-modified: {DAYS_AGO} | date: {NOW}");
+    for status in [200, 203, 204, 300, 301, 308, 405, 414, 501] {
+        check(&RoutePolicy::default(), &[(status, &modified, 10, "serve")]);
+    }
+    for status in [201, 202, 302, 303, 307, 401, 403, 451] {
+        check(&RoutePolicy::default(), &[(status, &modified, 10, "no-lifetime")]);
+    }
+    // The route's lifetime is for pages.
+    let policy = RoutePolicy { ttl: Some(600), ..RoutePolicy::default() };
+    for status in [405, 414, 501] {
+        check(&policy, &[(status, "", 10, "no-lifetime")]);
     }
 }
 

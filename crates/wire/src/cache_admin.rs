@@ -51,6 +51,10 @@ pub struct WarmResponse {
 pub struct CacheExplanation<'a> {
     /// The address.
     pub url: String,
+    /// The fields of the request that is explained.
+    pub request: Vec<String>,
+    /// The names of the fields that a current browser sends and that were added.
+    pub assumed: Vec<&'a str>,
     /// The path pattern of its route; null without a route.
     pub route: Option<&'a str>,
     /// The address at the origin.

@@ -1,6 +1,6 @@
 //! The beginning of exchanges: of clients' requests, and of the cache's own.
 
-use cache::{Exchange, Headers, RequestHead, RequestStart, UnixMillis, UrlParts};
+use cache::{Exchange, Headers, RequestHead, RequestStart, UnixMillis, UrlParts, complete_as_browser};
 use worker::Env;
 use worker::wasm_bindgen::JsValue;
 use worker::wasm_bindgen::prelude::wasm_bindgen;
@@ -41,6 +41,11 @@ pub fn begin_exchange(env: &Env, method: &str, url: &str, head: &str, client_ip:
         None => JsValue::UNDEFINED,
         Some(Err(rejection)) => rejection_response(&sites, method, &rejection).into(),
         Some(Ok(exchange)) => {
+            let limited = ISOLATE
+                .with_borrow_mut(|isolate| exchange.limit_visitor(client_ip, now, &mut isolate.shared));
+            if let Some(rejection) = limited {
+                return rejection_response(&sites, method, &rejection).into();
+            }
             let mut exchange = CacheExchange::new(exchange, sites, trace);
             if is_navigation {
                 exchange.issue_page_token(env, now);
@@ -61,22 +66,34 @@ fn is_navigation(headers: &Headers) -> bool {
     }
 }
 
-/// Begins the exchange of a plain GET of the cache's own, to warm or to explain a URL, with the codings of
-/// current clients. Returns none if no route matches.
+/// Begins the exchange of a plain GET of the cache's own, to warm a URL, with the codings of current clients. Returns
+/// none if no route matches.
 #[wasm_bindgen(wasm_bindgen = worker::wasm_bindgen)]
 #[expect(unreachable_pub, reason = "wasm-bindgen exports what is pub")]
 #[must_use]
-pub fn simulate_exchange(env: &Env, url: &str, head: &str, now: f64) -> Option<CacheExchange> {
+pub fn warming_exchange(env: &Env, url: &str, now: f64) -> Option<CacheExchange> {
+    let codings = client_codings();
+    let codings = Some(("accept-encoding", &*codings)).filter(|(_, codings)| !codings.is_empty());
+    simulate(env, url, codings.into_iter().collect(), now)
+}
+
+/// Begins the exchange of a browser's GET, with these fields instead of its own, to explain it. Returns none if no route
+/// matches.
+#[wasm_bindgen(wasm_bindgen = worker::wasm_bindgen)]
+#[expect(unreachable_pub, reason = "wasm-bindgen exports what is pub")]
+#[must_use]
+pub fn explained_exchange(env: &Env, url: &str, head: &str, now: f64) -> Option<CacheExchange> {
+    simulate(env, url, complete_as_browser(Headers::parse(head), &client_codings()), now)
+}
+
+fn simulate(env: &Env, url: &str, headers: Headers, now: f64) -> Option<CacheExchange> {
     let EdgeConfig::Routes(config, sites) = edge_config(env) else { return None };
-    let mut headers = Headers::parse(head);
-    if !headers.has("accept-encoding") {
-        let codings = ISOLATE.with_borrow(|isolate| isolate.shared.client_codings().to_owned());
-        if !codings.is_empty() {
-            headers.append("accept-encoding", &codings);
-        }
-    }
     let trace = trace_export::begin(headers.joined("traceparent").as_deref());
     let exchange =
         Exchange::simulate(&config, UrlParts::parse(url)?, headers, UnixMillis(now as u64))?.ok()?;
     Some(CacheExchange::new(exchange, sites, trace))
+}
+
+fn client_codings() -> String {
+    ISOLATE.with_borrow(|isolate| isolate.shared.client_codings().to_owned())
 }

@@ -5,6 +5,7 @@ use wire::UnixMillis;
 
 use super::step::Step;
 use super::{Candidate, Exchange};
+use crate::headers::Headers;
 use crate::origin_limiter::OriginLimiter;
 use crate::shared_state::SharedState;
 
@@ -17,8 +18,12 @@ impl<B> Exchange<B> {
             let rate = shared.limiter(self.target.route_index).map_or(limits.max_rate, OriginLimiter::rate);
             json!({ "rate": rate, "least": limits.min_rate, "most": limits.max_rate })
         });
+        let fields = &self.request.head.headers;
+        let is_assumed = |(name, value): &(&str, &str)| BROWSER_FIELDS.contains(&(*name, *value));
         json!({
             "url": self.url(),
+            "request": fields.iter().map(|(name, value)| format!("{name}: {value}")).collect::<Vec<_>>(),
+            "assumed": fields.iter().filter(is_assumed).map(|(name, _)| name).collect::<Vec<_>>(),
             "route": self.route().map(|route| route.path.as_str()),
             "origin": self.target.origin_url,
             "key": self.target.key,
@@ -29,6 +34,32 @@ impl<B> Exchange<B> {
         })
     }
 }
+
+/// Adds the fields with which a current browser requests a page, except those of which the caller gives one. The codings
+/// are those of the last visitor.
+#[must_use]
+pub fn complete_as_browser(mut given: Headers, codings: &str) -> Headers {
+    let missing: Vec<_> = BROWSER_FIELDS
+        .iter()
+        .copied()
+        .chain([("accept-encoding", codings)])
+        .filter(|(name, _)| !given.has(name))
+        .collect();
+    for (name, value) in missing {
+        given.append(name, value);
+    }
+    given
+}
+
+/// The fields of a current browser's request for a page, in English.
+const BROWSER_FIELDS: &[(&str, &str)] = &[
+    ("accept", "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8"),
+    ("accept-language", "en-US,en;q=0.9"),
+    ("sec-fetch-dest", "document"),
+    ("sec-fetch-mode", "navigate"),
+    ("sec-fetch-site", "none"),
+    ("upgrade-insecure-requests", "1"),
+];
 
 fn describe<B>(candidate: &Candidate<B>, now: UnixMillis) -> Value {
     let entry = &candidate.found.entry;

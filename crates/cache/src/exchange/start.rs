@@ -14,6 +14,7 @@ use crate::headers::Headers;
 use crate::http_head::{RequestHead, RequestParts, UrlParts};
 use crate::request::{RequestRejection, RoutedRequest};
 use crate::routes::CacheConfig;
+use crate::shared_state::SharedState;
 
 /// A request as it arrives.
 #[derive(Clone, Debug)]
@@ -63,6 +64,20 @@ impl<B> Exchange<B> {
     ) -> Option<Result<Self, ExchangeRejection>> {
         let request = RequestStart { url, head: RequestHead::get(headers), client_ip: "" };
         Self::start_with(config, request, now, |_, _| true)
+    }
+
+    /// Counts the request towards the route's rate limit for visitors. Returns the rejection of one too many.
+    pub fn limit_visitor(
+        &self,
+        client_ip: &str,
+        now: UnixMillis,
+        shared: &mut SharedState<B>,
+    ) -> Option<ExchangeRejection> {
+        let rate = self.route()?.rate?;
+        let route_index = self.target.route_index;
+        let network = wire::client_network(client_ip);
+        let retry_after = shared.visitors.admit(route_index, &network, rate, now).err()?;
+        Some(reject(route_index, &RequestRejection::TooManyRequests { retry_after }))
     }
 
     /// Sets the `traceparent` of requests to the origin.
@@ -119,8 +134,12 @@ fn reject(route_index: usize, rejection: &RequestRejection) -> ExchangeRejection
     let detail = rejection.code();
     let cache_status = format!("edge-vitals; detail={detail}");
     let mut headers: Headers = [("cache-status", &*cache_status)].into_iter().collect();
-    if let RequestRejection::MethodNotAllowed { allow } = rejection {
-        headers.append("allow", allow);
+    match rejection {
+        RequestRejection::MethodNotAllowed { allow } => headers.append("allow", allow),
+        RequestRejection::TooManyRequests { retry_after } => {
+            headers.append("retry-after", &retry_after.to_string());
+        }
+        RequestRejection::BodyTooLarge { .. } | RequestRejection::HeadTooLarge => {}
     }
     let response = ErrorResponse::new(rejection.status(), &rejection.message(), headers);
     ExchangeRejection { route_index, detail, response }
