@@ -14,6 +14,9 @@ before(async () => {
     routes: [
       { host: "www.example", path: "/class/**", origin: url, ttl: "short", tags: ["class"], query: ["page"] },
       { host: "www.example", path: "/private/**", origin: url, bypass: true },
+      { host: "www.example", path: "/cookie-setting/**", origin: url, store_also: ["set-cookie"] },
+      { host: "www.example", path: "/authorized/**", origin: url, store_also: ["authorized"] },
+      { host: "www.example", path: "/rated/**", origin: url, rate: { requests: 3, per: 3600 } },
       { host: "www.example", path: "/cookies/**", origin: url, cookies: { key: ["theme"], ignore: ["_ga*"], bypass: ["preview"] } },
       { host: "www.example", path: "/country/**", origin: url, key_headers: ["x-country"] },
       { host: "www.example", path: "/html/**", origin: url, inject: "demo" },
@@ -61,13 +64,21 @@ describe("storage of responses", () => {
     ["a private 404", { "cache-control": "private" }, 404, "miss"],
     ["204", FRESH, 204, "hit"],
     ["203", FRESH, 203, "hit"],
-    ["400", FRESH, 400, "miss"],
+    ["400 with max-age", FRESH, 400, "hit"],
+    ["400 without", {}, 400, "miss"],
     ["403 without", {}, 403, "miss"],
-    ["429", FRESH, 429, "miss"],
-    ["431", FRESH, 431, "miss"],
-    ["500", FRESH, 500, "miss"],
-    ["502", FRESH, 502, "miss"],
-    ["503", FRESH, 503, "miss"],
+    ["429 with max-age", FRESH, 429, "hit"],
+    ["429 without", {}, 429, "miss"],
+    ["431 with max-age", FRESH, 431, "hit"],
+    ["500 with max-age", FRESH, 500, "hit"],
+    ["500 without", {}, 500, "miss"],
+    ["502 with max-age", FRESH, 502, "hit"],
+    ["503 with max-age", FRESH, 503, "hit"],
+    ["503 with Last-Modified alone", { "last-modified": DATE }, 503, "miss"],
+    ["501 with Last-Modified alone", { "last-modified": DATE }, 501, "hit"],
+    ["a lower-case Expires with the name of another day", { expires: "mon, 31 dec 2999 23:59:59 gmt" }, 200, "hit"],
+    ["a cookie where a route stores it", { ...FRESH, "set-cookie": "a=b" }, 200, "hit", "/cookie-setting/"],
+    ["a cookie where a route stores it, without a lifetime", { "set-cookie": "a=b" }, 200, "miss", "/cookie-setting/"],
     ["599", FRESH, 599, "hit"],
     ["must-understand of a status without rules", { "cache-control": "max-age=60, must-understand" }, 299, "miss"],
     ["must-understand beside no-store", { "cache-control": "max-age=60, must-understand, no-store" }, 200, "hit"],
@@ -117,6 +128,26 @@ describe("lookup of requests", () => {
       assert.equal(cacheStatus(await www.ask(path, headers)), expect);
     });
   }
+
+  test("authorized, where the route and the origin share the response", async () => {
+    const shared = www.page(({ headers }, response) => void response.writeHead(200, { "cache-control": "public, max-age=60" }).end(`for ${headers.authorization}`), "/authorized/");
+    const { answer } = await fill(www, shared, { authorization: "Bearer one" });
+    assert.deepEqual([cacheStatus(answer), (await www.ask(shared, { authorization: "Bearer two" })).body], ["hit", "for Bearer one"]);
+    const own = www.page(({ headers }, response) => void response.writeHead(200, FRESH).end(`for ${headers.authorization}`), "/authorized/");
+    for (const name of ["one", "two"]) assert.equal((await www.ask(own, { authorization: `Bearer ${name}` })).body, `for Bearer ${name}`);
+  });
+
+  test("over the rate of the route: 429, also for a hit, and other networks and routes go on", async () => {
+    const path = www.page(respond(FRESH), "/rated/");
+    const statuses = [];
+    for (let sent = 0; sent < 5; sent += 1) statuses.push((await www.ask(path, { "cf-connecting-ip": "192.0.2.7" })).status);
+    assert.deepEqual([statuses.slice(0, 3), statuses.at(-1)], [[200, 200, 200], 429]);
+    const refused = await www.ask(path, { "cf-connecting-ip": "192.0.2.7" });
+    assert.match(refused.headers["cache-status"], /detail=rate/);
+    assert.ok(Number(refused.headers["retry-after"]) > 0);
+    assert.equal((await www.ask(path, { "cf-connecting-ip": "192.0.2.8" })).status, 200);
+    assert.equal((await www.ask(www.page(respond(FRESH)), { "cf-connecting-ip": "192.0.2.7" })).status, 200);
+  });
 
   test("only-if-cached without an entry is 504, without a request to the origin", async () => {
     const path = www.page(respond(FRESH));

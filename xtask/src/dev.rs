@@ -29,6 +29,9 @@ pub(crate) struct Options {
     /// Serve the sample portal of www/portal behind the Worker, cached and measured
     #[arg(long)]
     portal: bool,
+    /// Put the cache before your own server, such as http://localhost:3000, and measure its pages
+    #[arg(long, value_name = "URL", conflicts_with_all = ["portal", "visits"])]
+    origin: Option<String>,
     /// Delete the data of earlier runs
     #[arg(long)]
     fresh: bool,
@@ -43,10 +46,18 @@ pub(crate) fn run(root: &Path, options: &Options) -> Result<()> {
         Options { portal: true, .. } => {
             "Builds edge-vitals and the sample portal, and serves the portal behind it, until Ctrl-C."
         }
+        Options { origin: Some(_), .. } => {
+            "Builds edge-vitals, and serves your own pages behind its cache, until Ctrl-C."
+        }
         _ => "Builds edge-vitals and serves it on this machine, until Ctrl-C.",
     });
     let started = Instant::now();
-    let Options { port, visits, portal: with_portal, fresh } = *options;
+    let Options { port, visits, portal: with_portal, fresh, ref origin } = *options;
+    let cache_token = portal::random_secret()?;
+    let mut variables = match origin {
+        Some(origin) => origin_variables(origin, &cache_token)?,
+        None => Vec::new(),
+    };
     let portal_port = port.saturating_add(1);
     check_ports([port].into_iter().chain(with_portal.then_some(portal_port)))?;
     bundle::build(root)?;
@@ -58,7 +69,6 @@ pub(crate) fn run(root: &Path, options: &Options) -> Result<()> {
     fs::create_dir_all(&state)?;
     let site = format!("http://localhost:{port}");
     let mut portal = None;
-    let mut variables = Vec::new();
     let mut portal_server = None;
     if with_portal {
         portal::build(root)?;
@@ -72,6 +82,16 @@ pub(crate) fn run(root: &Path, options: &Options) -> Result<()> {
     println!("\nServing after {:.1?}:", started.elapsed());
     match &portal {
         Some(portal) => print_portal_addresses(portal, port),
+        None if let Some(origin) = origin => {
+            println!(
+                "  {site}/                     {origin} through the cache: see Server-Timing and Cache-Status"
+            );
+            println!("  http://127.0.0.1:{port}/?site=demo    the dashboard of its visits");
+            println!("\nThe cache's decisions and their reasons:");
+            println!(
+                "  curl -H 'Authorization: Bearer {cache_token}' '{site}/api/cache/explain?url={site}/'"
+            );
+        }
         None => {
             println!("  {site}/demo/                                a page that shows its own vitals");
             println!("  {site}/                                     the dashboard of all visits");
@@ -87,6 +107,17 @@ pub(crate) fn run(root: &Path, options: &Options) -> Result<()> {
     };
     drop(portal_server);
     outcome
+}
+
+/// Returns the Worker's variables, with which it caches the pages of a local server, and counts their visits.
+fn origin_variables(origin: &str, cache_token: &str) -> Result<Vec<String>> {
+    let origin = origin.trim_end_matches('/');
+    let routes = serde_json::json!({ "routes": [
+        { "host": "localhost", "path": "/**", "origin": origin, "inject": "demo", "cookies": { "ignore": ["_ga*"] } }
+    ] })
+    .to_string();
+    cache::CacheConfig::parse(&routes).map_err(|mistake| anyhow::anyhow!("--origin: {}", mistake.message))?;
+    Ok(vec![format!("EDGE:{routes}"), format!("CACHE_TOKEN:{cache_token}")])
 }
 
 fn check_ports(ports: impl Iterator<Item = u16>) -> Result<()> {
@@ -208,3 +239,20 @@ fn print_lines(server: &mut Child, lines: &Receiver<String>) -> Result<()> {
 }
 
 const START_TIMEOUT: Duration = Duration::from_secs(120);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_cache_is_put_before_a_server_of_this_machine() {
+        let variables = origin_variables("http://localhost:3000/", "secret").expect("variables");
+        let routes = variables.iter().find_map(|variable| variable.strip_prefix("EDGE:")).expect("routes");
+        let config = cache::CacheConfig::parse(routes).expect("a configuration");
+        let (_, route) = config.find_route("localhost:8787", "/any/page").expect("a route");
+        assert_eq!(route.origin.as_str(), "http://localhost:3000");
+        assert!(config.find_route("127.0.0.1:8787", "/").is_none(), "the dashboard stays reachable");
+        let mistake = origin_variables("localhost:3000", "secret").expect_err("no scheme").to_string();
+        assert!(mistake.starts_with("--origin: the origin \"localhost:3000\" must be like"), "{mistake}");
+    }
+}

@@ -140,7 +140,7 @@ fn node_script(root: &Path, file: &str) -> Command {
 }
 
 /// 256 random bits in hexadecimal.
-fn random_secret() -> Result<String> {
+pub(crate) fn random_secret() -> Result<String> {
     let mut bytes = [0; 32];
     getrandom::fill(&mut bytes).context("the system has no random numbers")?;
     Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())

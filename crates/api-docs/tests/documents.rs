@@ -90,9 +90,24 @@ fn each_claim_of_the_threat_model_is_shown_by_a_test() {
     let text = read("docs/threat-model.md");
     let (_, entries) = text.split_once("## Entries and what holds them").expect("the entries");
     let (entries, _) = entries.split_once("\n## ").expect("what follows");
-    let rows = entries
+    assert!(check_claims(entries, "| claim") > 20);
+}
+
+/// Every clause that the cache follows names a test, and every named test exists.
+#[test]
+fn each_clause_of_the_cache_is_shown_by_a_test() {
+    let text = read("docs/cache-standards.md");
+    let (clauses, options) = text.split_once("## Options that the cache does not take").expect("the options");
+    assert!(check_claims(clauses, "| clause") > 40);
+    let has_reason = |row: &&str| row.split('|').nth(3).is_some_and(|reason| reason.trim().len() > 10);
+    assert!(options.lines().filter(|line| line.starts_with("| R")).all(|row| has_reason(&row)));
+}
+
+/// Checks the rows of tables, which name tests as `file::test`, and returns their number.
+fn check_claims(text: &str, heading: &str) -> usize {
+    let rows = text
         .lines()
-        .filter(|line| line.starts_with("| ") && !line.starts_with("| claim") && !line.starts_with("| ---"));
+        .filter(|line| line.starts_with("| ") && !line.starts_with(heading) && !line.starts_with("| ---"));
     let mut claims = 0;
     for row in rows {
         let named: Vec<(&str, &str)> =
@@ -108,5 +123,5 @@ fn each_claim_of_the_threat_model_is_shown_by_a_test() {
         }
         claims += 1;
     }
-    assert!(claims > 20, "only {claims} claims were found");
+    claims
 }
