@@ -91,7 +91,7 @@ test("a site with a quota refuses the rest of a day's beacons, also after a rest
     const statuses = [];
     for (let sent = 0; sent < 11; sent += 1) statuses.push((await send(workerd)).status);
     assert.deepEqual(statuses, [...Array(8).fill(200), ...Array(3).fill(429)], "each report counts as a beacon");
-    const refused = await send(workerd);
+    const refused = await workerd.ask("/v1/vitals", JSON.stringify(beacon()), { "user-agent": DESKTOP });
     assert.equal(JSON.parse(refused.text).title, "over-quota");
     const wait = Number(refused.headers["retry-after"]);
     assert.ok(wait > 0 && wait <= 3600, `retry after ${wait} s`);
