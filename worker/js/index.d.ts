@@ -55,7 +55,8 @@ export function fetch(request: Request, env: WorkerEnv, context: ExecutionContex
 export function scheduled(event: unknown, env: WorkerEnv, context: ExecutionContext): Promise<void>;
 
 export function begin_exchange(env: WorkerEnv, method: string, url: string, head: string, clientIp: string, now: number): CacheExchange | ReadyResponse | undefined;
-export function warming_exchange(env: WorkerEnv, url: string, now: number): CacheExchange | undefined;
+export function codings_to_warm(ofAll: string | undefined): string[];
+export function warming_exchange(env: WorkerEnv, url: string, codings: string | undefined, now: number): CacheExchange | undefined;
 export function explained_exchange(env: WorkerEnv, url: string, head: string, now: number): CacheExchange | undefined;
 export function known_purge_seq(): number;
 export function apply_purges(changes: string, requestedAt: number, leaseMs: number): boolean;

@@ -64,11 +64,11 @@ export async function warmByCron(env, context) {
  * @param {ExecutionContext} context
  */
 export async function prefetch(urls, env, context) {
-  for (const url of urls) await warm(url, env, context, false, (exchange) => wasm.take_prefetch_quota(exchange.prefetchesPerMinute, Date.now()));
+  for (const url of urls) await warm(url, undefined, env, context, false, (exchange) => wasm.take_prefetch_quota(exchange.prefetchesPerMinute, Date.now()));
 }
 
 /**
- * Warms a few URLs at a time, with at most `maxRequests` to origins.
+ * Warms each variant of URLs that visitors ask for, a few at a time, with at most `maxRequests` to origins.
  * @param {string[]} urls
  * @param {number} maxRequests
  * @param {WorkerEnv} env
@@ -78,14 +78,24 @@ export async function prefetch(urls, env, context) {
 async function warmAll(urls, maxRequests, env, context, refreshesFresh) {
   /** @type {Record<WarmResult, number>} */
   const counts = { warmed: 0, fresh: 0, failed: 0, foreign: 0, left: 0 };
-  const queue = [...urls];
+  const variants = await codingsToWarm(env);
+  const queue = urls.flatMap((url) => variants.map((codings) => ({ url, codings })));
   let requests = 0;
   const takeQuota = () => requests < maxRequests && (requests += 1) > 0;
   const work = async () => {
-    for (let url = queue.shift(); url !== undefined; url = queue.shift()) counts[await warm(url, env, context, refreshesFresh, takeQuota)] += 1;
+    for (let next = queue.shift(); next; next = queue.shift()) counts[await warm(next.url, next.codings, env, context, refreshesFresh, takeQuota)] += 1;
   };
   await Promise.all(Array.from({ length: CONCURRENT_REQUESTS }, work));
   return counts;
+}
+
+/**
+ * Returns the Accept-Encoding of each variant that visitors ask for, of this isolate's visitors at the least.
+ * @param {WorkerEnv} env
+ */
+async function codingsToWarm(env) {
+  const ofAll = await callClock(env, "/codings", "").catch(() => undefined);
+  return wasm.codings_to_warm(ofAll);
 }
 
 /**
@@ -95,7 +105,7 @@ async function warmAll(urls, maxRequests, env, context, refreshesFresh) {
  * @returns {Promise<string[]>}
  */
 async function readSitemap(sitemap, env) {
-  const exchange = wasm.warming_exchange(env, sitemap, Date.now());
+  const exchange = wasm.warming_exchange(env, sitemap, undefined, Date.now());
   if (!exchange) throw new Error(`no route matches the sitemap ${sitemap}`);
   try {
     const { response } = await askOrigin(exchange);
@@ -111,16 +121,17 @@ async function readSitemap(sitemap, env) {
 
 /**
  * @param {string} url
+ * @param {string | undefined} codings those of the last client if absent
  * @param {WorkerEnv} env
  * @param {ExecutionContext} context
  * @param {boolean} refreshesFresh
  * @param {(exchange: wasm.CacheExchange) => boolean} takeQuota
  * @returns {Promise<WarmResult>}
  */
-async function warm(url, env, context, refreshesFresh, takeQuota) {
+async function warm(url, codings, env, context, refreshesFresh, takeQuota) {
   let exchange;
   try {
-    exchange = wasm.warming_exchange(env, new URL(url).href, Date.now());
+    exchange = wasm.warming_exchange(env, new URL(url).href, codings, Date.now());
   } catch {
     return "foreign";
   }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize, Serializer};
 use sketch::space_saving::{Counter, SpaceSaving};
+use wire::sorting::SortSlice;
 
 use crate::cache_status::LookupOutcome;
 
@@ -23,6 +24,9 @@ pub struct CacheMetrics {
     /// Purges for writes that were refused, because there were too many.
     #[serde(default, rename = "refused", skip_serializing_if = "is_zero")]
     pub refused_purges: u64,
+    /// The requests of visitors by the codings that they accept, in the form of the key: at most eight.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub codings: BTreeMap<String, u64>,
 }
 
 /// A class of freshness lifetimes, named like the classes of `ttl`.
@@ -86,6 +90,29 @@ impl CacheMetrics {
         self.keys.add(key);
     }
 
+    /// Records the codings that a visitor accepts, in the form of the key.
+    pub fn record_codings(&mut self, codings: &str) {
+        match self.codings.get_mut(codings) {
+            Some(count) => *count = count.saturating_add(1),
+            None => drop(self.codings.insert(codings.to_owned(), 1)),
+        }
+    }
+
+    /// Returns the codings that at least a tenth of the visitors accept, the most frequent first: their variants are
+    /// worth warming.
+    #[must_use]
+    pub fn frequent_codings(&self) -> Vec<String> {
+        let total = self.codings.values().fold(0_u64, |sum, count| sum.saturating_add(*count));
+        let mut frequent: Vec<(&String, u64)> = self
+            .codings
+            .iter()
+            .map(|(codings, count)| (codings, *count))
+            .filter(|(_, count)| count.saturating_mul(MIN_CODINGS_SHARE) >= total)
+            .collect();
+        frequent.order_by_key(|(_, count)| std::cmp::Reverse(*count));
+        frequent.into_iter().map(|(codings, _)| codings.clone()).collect()
+    }
+
     /// Adds the metrics of another isolate or another period.
     pub fn merge(&mut self, other: &Self) {
         for (class, counts) in &other.classes {
@@ -98,6 +125,10 @@ impl CacheMetrics {
         self.purge_lags.merge(&other.purge_lags);
         self.keys.merge(&other.keys);
         self.refused_purges = self.refused_purges.saturating_add(other.refused_purges);
+        for (codings, count) in &other.codings {
+            let own = self.codings.entry(codings.clone()).or_default();
+            *own = own.saturating_add(*count);
+        }
     }
 
     /// Returns true if nothing was recorded.
@@ -223,3 +254,5 @@ fn truncate_key(name: &str) -> &str {
 /// The number of counters. Every key with more than 1/200 of all requests is among them.
 pub const MAX_KEYS: usize = 200;
 const MAX_KEY_BYTES: usize = 256;
+/// Codings are frequent if one in so many visitors accepts them.
+const MIN_CODINGS_SHARE: u64 = 10;

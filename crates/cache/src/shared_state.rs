@@ -10,6 +10,7 @@ use crate::origin_limiter::{OriginLimiter, OriginLimits};
 use crate::prefetcher::Prefetcher;
 use crate::purge::PurgeView;
 use crate::purge_relay::PurgeSync;
+use crate::vary::shared_codings;
 use crate::visitor_rate::VisitorLimiter;
 use crate::write_purge::WriteLog;
 
@@ -22,8 +23,8 @@ pub struct SharedState<B> {
     pub purge_sync: PurgeSync,
     /// The writes that went through this isolate.
     pub writes: WriteLog,
-    /// The Accept-Encoding of the last client; none before the first.
-    client_codings: Option<String>,
+    /// The Accept-Encoding of the last client, as sent and in the form of the key; none before the first.
+    client_codings: Option<(String, String)>,
     /// The first tier.
     pub memory: MemoryCache<B>,
     /// By the index of the route, the fields on which its last storable response varied: the best guess for a
@@ -46,26 +47,40 @@ impl<B> SharedState<B> {
         self.limiters.get(&route_index)
     }
 
-    /// Records the codings of a client, so that requests of the cache's own fill the same entries.
+    /// Records the codings of a visitor, so that requests of the cache's own fill the same entries.
     pub fn record_codings(&mut self, accept_encoding: Option<&str>) {
-        let codings = accept_encoding.unwrap_or_default();
+        let sent = accept_encoding.unwrap_or_default();
         // Fast path: the platform sends the same codings for every client.
-        if self.client_codings.as_deref() != Some(codings) {
-            self.client_codings = Some(codings.to_owned());
+        if self.client_codings.as_ref().is_none_or(|(last, _)| last != sent) {
+            self.client_codings = Some((sent.to_owned(), shared_codings(sent)));
+        }
+        if let Some((_, codings)) = &self.client_codings {
+            self.metrics.record_codings(codings);
         }
     }
 
     /// Records the codings of a client that is no visitor. Those of visitors come first.
     pub fn suppose_codings(&mut self, accept_encoding: Option<&str>) {
-        if self.client_codings.is_none() {
-            self.record_codings(accept_encoding);
-        }
+        let sent = accept_encoding.unwrap_or_default();
+        self.client_codings.get_or_insert_with(|| (sent.to_owned(), shared_codings(sent)));
     }
 
-    /// Returns the Accept-Encoding for requests of the cache's own; empty for none.
+    /// Returns the Accept-Encoding of the last client; empty for none.
     #[must_use]
     pub fn client_codings(&self) -> &str {
-        self.client_codings.as_deref().unwrap_or(PLATFORM_CODINGS)
+        self.client_codings.as_ref().map_or(PLATFORM_CODINGS, |(sent, _)| sent)
+    }
+
+    /// Returns each Accept-Encoding whose variants are worth warming: those of visitors of all isolates, as far as they
+    /// are known, or else of the last client.
+    #[must_use]
+    pub fn codings_to_warm(&self, of_all: Option<&CacheMetrics>) -> Vec<String> {
+        let mut counts = self.metrics.clone();
+        if let Some(of_all) = of_all {
+            counts.merge(of_all);
+        }
+        let frequent = counts.frequent_codings();
+        if frequent.is_empty() { vec![self.client_codings().to_owned()] } else { frequent }
     }
 
     pub(crate) fn limiter_mut(&mut self, route_index: usize) -> Option<&mut OriginLimiter> {

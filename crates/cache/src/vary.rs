@@ -77,13 +77,18 @@ fn normalize_member(member: &str) -> (u32, String) {
 /// Reduces Accept-Encoding to the codings that stored responses have, so that browsers share variants.
 pub(crate) fn normalize_codings(request: &mut Headers) {
     let Some(text) = request.joined("accept-encoding") else { return };
-    let named: Vec<(&str, u32)> = members(&text).map(parse_weighted).collect();
+    match shared_codings(&text) {
+        codings if codings.is_empty() => request.remove("accept-encoding"),
+        codings => request.set("accept-encoding", &codings),
+    }
+}
+
+/// Returns the codings of an Accept-Encoding that stored responses have, in the form of the key.
+pub(crate) fn shared_codings(accept_encoding: &str) -> String {
+    let named: Vec<(&str, u32)> = members(accept_encoding).map(parse_weighted).collect();
     let codings: Vec<&str> =
         PREFERRED_CODINGS.iter().copied().filter(|coding| coding_weight(&named, coding) > 0).collect();
-    match codings.is_empty() {
-        true => request.remove("accept-encoding"),
-        false => request.set("accept-encoding", &codings.join(", ")),
-    }
+    codings.join(", ")
 }
 
 /// Returns the weight of a content coding in thousandths (RFC 9110 §12.5.3).

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use cache::metrics::{CacheMetrics, LifetimeClass, MAX_KEYS};
-use cache::{LookupOutcome, MissReason};
+use cache::{LookupOutcome, MissReason, SharedState};
 use proptest::prelude::*;
 
 proptest! {
@@ -90,4 +90,30 @@ fn stored_version_1_round_trips() {
     let stored = r#"{"classes":{"short":{"hits":1,"stale":0,"misses":0},"very_long":{"hits":0,"stale":0,"misses":1}},"ages":[0,0,1],"lags":[0,0,0,0,0,0,0,0,1],"keys":{"https://a.example/":{"n":1,"over":0},"https://a.example/b":{"n":1,"over":0}}}"#;
     assert_eq!(serde_json::from_str::<CacheMetrics>(stored).unwrap(), metrics);
     assert_eq!(serde_json::to_string(&metrics).unwrap(), stored);
+}
+
+#[test]
+fn codings_of_a_tenth_of_the_visitors_are_warmed_the_most_frequent_first() {
+    let mut shared = SharedState::<()>::default();
+    let warmed = |shared: &SharedState<()>, of_all: Option<&CacheMetrics>| shared.codings_to_warm(of_all);
+    assert_eq!(warmed(&shared, None), ["gzip, br"], "what the platform sends");
+    for (sent, times) in [
+        ("gzip", 3),
+        ("gzip, deflate, br, zstd", 4),
+        // The same in another order, and with a coding that no response has.
+        ("zstd, br;q=0.9, gzip;q=0.1, x-other", 4),
+        ("identity", 1),
+    ] {
+        for _ in 0..times {
+            shared.record_codings(Some(sent));
+        }
+    }
+    assert_eq!(warmed(&shared, None), ["zstd, br, gzip", "gzip"]);
+    // Those of other isolates count as well.
+    let mut of_all = CacheMetrics::default();
+    (0..30).for_each(|_| of_all.record_codings(""));
+    assert_eq!(warmed(&shared, Some(&of_all)), ["", "zstd, br, gzip"]);
+    let restored: CacheMetrics =
+        serde_json::from_str(&serde_json::to_string(&shared.metrics).unwrap()).unwrap();
+    assert_eq!(restored.codings, shared.metrics.codings);
 }

@@ -1,5 +1,6 @@
 //! The beginning of exchanges: of clients' requests, and of the cache's own.
 
+use cache::metrics::CacheMetrics;
 use cache::{Exchange, Headers, RequestHead, RequestStart, UnixMillis, UrlParts, complete_as_browser};
 use worker::Env;
 use worker::wasm_bindgen::JsValue;
@@ -66,13 +67,23 @@ fn is_navigation(headers: &Headers) -> bool {
     }
 }
 
-/// Begins the exchange of a plain GET of the cache's own, to warm a URL, with the codings of current clients. Returns
-/// none if no route matches.
+/// Returns each Accept-Encoding whose variants are worth warming, with the metrics of all isolates as the purge clock
+/// tells them.
 #[wasm_bindgen(wasm_bindgen = worker::wasm_bindgen)]
 #[expect(unreachable_pub, reason = "wasm-bindgen exports what is pub")]
 #[must_use]
-pub fn warming_exchange(env: &Env, url: &str, now: f64) -> Option<CacheExchange> {
-    let codings = client_codings();
+pub fn codings_to_warm(of_all: Option<String>) -> Vec<String> {
+    let of_all = of_all.and_then(|text| serde_json::from_str::<CacheMetrics>(&text).ok());
+    ISOLATE.with_borrow(|isolate| isolate.shared.codings_to_warm(of_all.as_ref()))
+}
+
+/// Begins the exchange of a plain GET of the cache's own, to warm a URL, with these codings or those of the last client.
+/// Returns none if no route matches.
+#[wasm_bindgen(wasm_bindgen = worker::wasm_bindgen)]
+#[expect(unreachable_pub, reason = "wasm-bindgen exports what is pub")]
+#[must_use]
+pub fn warming_exchange(env: &Env, url: &str, codings: Option<String>, now: f64) -> Option<CacheExchange> {
+    let codings = codings.unwrap_or_else(client_codings);
     let codings = Some(("accept-encoding", &*codings)).filter(|(_, codings)| !codings.is_empty());
     simulate(env, url, codings.into_iter().collect(), now)
 }

@@ -118,6 +118,11 @@ impl TagClock {
                 let top = metrics.keys.top(MAX_LIKELY).into_iter().map(|(key, _)| key);
                 Response::from_json(&top.collect::<Vec<_>>())
             }
+            "/codings" => {
+                let mut metrics = self.metrics_since((now().0 / HOUR_MS).saturating_sub(POPULAR_HOURS))?;
+                let codings = std::mem::take(&mut metrics.codings);
+                Response::from_json(&CacheMetrics { codings, ..CacheMetrics::default() })
+            }
             "/likely" => {
                 Response::from_json(&self.load_transitions()?.most_likely_pages(MIN_SHARE, MAX_LIKELY))
             }
