@@ -106,20 +106,6 @@ test("the cron warms the most popular pages of all isolates", async () => {
   assert.equal(cacheStatus(await www.ask(path)), "hit");
 });
 
-test("the variants that visitors ask for are warmed, and no others", async () => {
-  const path = www.page(({ headers }, response) => void response.writeHead(200, { ...FRESH, vary: "accept-encoding" }).end(`for ${headers["accept-encoding"] ?? "none"}`));
-  const browser = { "accept-encoding": "gzip, deflate, br, zstd" };
-  const visited = www.page(respond(FRESH));
-  for (let visits = 0; visits < 400; visits += 1) await www.ask(visited, visits % 4 ? browser : { "accept-encoding": "gzip" });
-  const sums = JSON.parse((await www.manage("warm?strategy=listed", `http://${HOST}${path}`)).body);
-  const asked = www.own.requests(path).map(({ headers }) => headers["accept-encoding"]);
-  assert.ok(asked.includes("zstd, br, gzip") && asked.includes("gzip"), asked.join(" | "));
-  assert.equal(sums.warmed, asked.length);
-  const first = await www.ask(path, { "accept-encoding": "br, zstd, gzip;q=0.5" });
-  assert.deepEqual([cacheStatus(first), first.body], ["hit", "for zstd, br, gzip"], "a browser's first visit");
-  assert.equal(cacheStatus(await www.ask(path, { "accept-encoding": "br" })), "miss", "nobody had asked for br alone");
-});
-
 test("the package's helpers work with the Worker itself", async () => {
   // Helpers address the Worker by the local port, with the host of its routes.
   const options = { edge: www.product.origin, token: TOKEN };
@@ -146,4 +132,18 @@ test("the package's helpers work with the Worker itself", async () => {
   assert.equal(typeof (await warm("popular", options)).warmed, "number");
   assert.equal(typeof (await warm("predicted", options)).warmed, "number");
   await assert.rejects(purgeAll({ ...options, token: "wrong" }), (error) => error instanceof EdgeCacheError && error.status === 401);
+});
+
+test("the variants that visitors ask for are warmed, and no others", async () => {
+  const path = www.page(({ headers }, response) => void response.writeHead(200, { ...FRESH, vary: "accept-encoding" }).end(`for ${headers["accept-encoding"] ?? "none"}`));
+  const browser = { "accept-encoding": "gzip, deflate, br, zstd" };
+  const visited = www.page(respond(FRESH));
+  for (let visits = 0; visits < 400; visits += 1) await www.ask(visited, visits % 4 ? browser : { "accept-encoding": "gzip" });
+  const sums = JSON.parse((await www.manage("warm?strategy=listed", `http://${HOST}${path}`)).body);
+  const asked = www.own.requests(path).map(({ headers }) => headers["accept-encoding"]);
+  assert.ok(asked.includes("zstd, br, gzip") && asked.includes("gzip"), asked.join(" | "));
+  assert.equal(sums.warmed, asked.length);
+  const first = await www.ask(path, { "accept-encoding": "br, zstd, gzip;q=0.5" });
+  assert.deepEqual([cacheStatus(first), first.body], ["hit", "for zstd, br, gzip"], "a browser's first visit");
+  assert.equal(cacheStatus(await www.ask(path, { "accept-encoding": "br" })), "miss", "nobody had asked for br alone");
 });

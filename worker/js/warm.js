@@ -79,11 +79,17 @@ async function warmAll(urls, maxRequests, env, context, refreshesFresh) {
   /** @type {Record<WarmResult, number>} */
   const counts = { warmed: 0, fresh: 0, failed: 0, foreign: 0, left: 0 };
   const variants = await codingsToWarm(env);
-  const queue = urls.flatMap((url) => variants.map((codings) => ({ url, codings })));
+  const queue = [...urls];
   let requests = 0;
   const takeQuota = () => requests < maxRequests && (requests += 1) > 0;
   const work = async () => {
-    for (let next = queue.shift(); next; next = queue.shift()) counts[await warm(next.url, next.codings, env, context, refreshesFresh, takeQuota)] += 1;
+    for (let url = queue.shift(); url !== undefined; url = queue.shift()) {
+      for (const codings of variants) {
+        const result = await warm(url, codings, env, context, refreshesFresh, takeQuota);
+        counts[result] += 1;
+        if (result === "foreign") break;
+      }
+    }
   };
   await Promise.all(Array.from({ length: CONCURRENT_REQUESTS }, work));
   return counts;
