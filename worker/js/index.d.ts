@@ -103,7 +103,7 @@ export function ingest(
   network: string,
   wantsVerdicts: boolean,
   now: number,
-): Response | [verdicts: string | undefined, allowedOrigin: string | undefined, site: string, ...rows: string[]] | undefined;
+): Response | [verdicts: string | undefined, allowedOrigin: string | undefined, site: string, dayShare: number | undefined, ...batches: [shard: string, rows: string[]][]] | undefined;
 export function reject(env: WorkerEnv, reason: string, site: string | undefined, origin: string | undefined, limitedNetwork: string | undefined): Response | undefined;
 export function client_network(address: string): string;
 export function count_unlimited(site: string | undefined): void;

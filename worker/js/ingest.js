@@ -32,12 +32,10 @@ export async function ingest(request, env, context, ownOrigin, query) {
   const wantsVerdicts = headers.get("prefer")?.includes("return=representation") ?? false;
   const outcome = wasm.ingest(env, body, query, ownOrigin, origin, agent, mobileHint, country, authorization, address, network, wantsVerdicts, now);
   if (!Array.isArray(outcome)) return countRejections(outcome, env, context);
-  const [verdicts, allowedOrigin, site, dayShare, ...rows] = outcome;
+  const [verdicts, allowedOrigin, site, dayShare, ...shardRows] = outcome;
   if (env.SITE_RATE && !(await isAdmitted(env.SITE_RATE, site, site))) return reject("too-many", site);
   try {
-    /** @type {Promise<boolean | null>[]} */
-    const stored = [];
-    for (let index = 0; index < rows.length; index += 2) stored.push(enqueue(env, context, rows[index], rows[index + 1], dayShare, now, wantsVerdicts));
+    const stored = shardRows.map(([shard, rows]) => enqueue(env, context, shard, rows, dayShare, now, wantsVerdicts));
     // If one of the calls fails, the client resends the beacon; rows that are already stored count once.
     const answers = await Promise.all(stored);
     if (!answers.every(Boolean)) return reject(answers.includes(null) ? "over-quota" : "unavailable", site);

@@ -54,7 +54,7 @@ struct IngestOutcome {
 }
 
 /// Parses a body. Returns a `Response` that rejects it, or an array of the response body, the origin that may read it,
-/// the site, a shard's share of the site's daily quota, and then the name of each object and its rows.
+/// the site, a shard's share of the site's daily quota, and then pairs of the name of an object and its rows.
 #[wasm_bindgen(wasm_bindgen = worker::wasm_bindgen)]
 #[expect(clippy::too_many_arguments, reason = "one crossing for all that the shim knows")]
 #[expect(unreachable_pub, reason = "wasm-bindgen exports what is pub")]
@@ -104,8 +104,8 @@ pub fn ingest(
             let list =
                 Array::of4(&response_body.into(), &allowed.into(), &site.as_str().into(), &day_share.into());
             for (shard, rows) in rows {
-                list.push(&config.shard_address(&site, shard).into());
-                list.push(&rows.into_iter().map(JsValue::from).collect::<Array>());
+                let rows = rows.into_iter().map(JsValue::from).collect::<Array>();
+                list.push(&Array::of2(&config.shard_address(&site, shard).into(), &rows));
             }
             list.into()
         }

@@ -16,12 +16,12 @@ pub struct VisitorRate {
     /// The length of a period in seconds.
     #[serde(rename = "per")]
     pub period_seconds: NonZeroU32,
-    /// What is counted together.
+    /// The kind of visitor that the limit is for.
     #[serde(default)]
     pub by: RateKey,
 }
 
-/// What the requests of a rate limit are counted by.
+/// A kind of visitor whose requests are counted together.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum RateKey {
