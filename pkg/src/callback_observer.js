@@ -49,9 +49,9 @@ import {
   supportsSoftNavigations,
   whenIdle,
 } from "./page.js";
-import { handle, lossReason } from "./wasm.js";
+import { fallback, handle, lossReason } from "./wasm.js";
 
-export { lossReason };
+export { fallback, lossReason };
 
 /** @typedef {import("./opcodes.js").CallbackCall} CallbackCall */
 /** @typedef {import("./page.js").NavigationType} NavigationType */
@@ -371,10 +371,14 @@ export const measure = (onChange, options = {}, onView, onLeave, metrics = [CLS,
     onLoad();
   };
 
-  if (!lossReason && globalThis.document) {
+  const run = () => {
+    if (lossReason || controller.signal.aborted || !globalThis.document) return;
     if (document.prerendering) listen("prerenderingchange", activate);
     else activate();
-  }
+  };
+
+  if (fallback) fallback.then(run);
+  else run();
 
   if (onLeave) {
     // After every listener of the measurement that may change a value.

@@ -3,7 +3,7 @@
  * latest when the page is hidden, then again only after a change. Measuring is left to `#observer`.
  * @module
  */
-import { lossReason, measure } from "#observer";
+import { fallback, lossReason, measure } from "#observer";
 import { METRIC_NAMES } from "./metrics.js";
 import { activationStart, flush, isHidden, navigationEntry, navigationType, whenIdle } from "./page.js";
 
@@ -31,7 +31,10 @@ const pageOf = (address) => new URL(address).pathname;
 let declareView;
 
 /** Declares a view, for single-page applications. @type {typeof import("../types/index.js").view} */
-export const view = (route, isSame) => declareView?.(route, isSame);
+export const view = (route, isSame) => {
+  if (fallback) fallback.then(() => view(route, isSame));
+  else declareView?.(route, isSame);
+};
 
 /**
  * @param {import("../types/index.js").StartOptions & { describe?: Describe }} options
