@@ -240,7 +240,7 @@ export const measure = (onChange, { durationThreshold = 40, reportSoftNavs }, on
 
   try {
     // The smallest module, eight bytes, tells whether WebAssembly is refused.
-    new WebAssembly.Module(new Uint32Array([0x6d736100, 1]));
+    new WebAssembly.Instance(new WebAssembly.Module(new Uint32Array([0x6d736100, 1])));
   } catch {
     lossReason = globalThis.WebAssembly ? "csp" : "unsupported";
     fallback = import("./start-fallback.js").then(({ handle }) => {
@@ -270,8 +270,8 @@ export const measure = (onChange, { durationThreshold = 40, reportSoftNavs }, on
       if (drain() === 1) return true;
       const at = (declaredAt = performance.now());
       declaredAddress = location.href;
-      if (isSoft) setTimeout(() => at === declaredAt && navigate(), MAX_REPORT_DELAY_MS);
-      else navigate();
+      // In a task of its own even if there is nothing to wait for: the caller knows its route only then.
+      setTimeout(() => at === declaredAt && navigate(), isSoft ? MAX_REPORT_DELAY_MS : 0);
     },
     stop() {
       declaredAt = NaN;

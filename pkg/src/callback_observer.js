@@ -412,8 +412,8 @@ export const measure = (onChange, options = {}, onView, onLeave, metrics = [CLS,
       if (handle(DECLARE_BEACON_VIEW, 0, address === location.href)) return true;
       const at = (declaredAt = performance.now());
       declaredAddress = location.href;
-      if (isSoft) setTimeout(() => at === declaredAt && navigate(), MAX_REPORT_DELAY_MS);
-      else navigate();
+      // In a task of its own even if there is nothing to wait for: the caller knows its route only then.
+      setTimeout(() => at === declaredAt && navigate(), isSoft ? MAX_REPORT_DELAY_MS : 0);
     },
     stop() {
       declaredAt = NaN;
