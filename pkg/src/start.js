@@ -131,7 +131,8 @@ export const start = (options) => {
       e: serverTiming("evidence"),
       net: navigator.connection?.effectiveType,
       bot: +navigator.webdriver || undefined,
-      lost: lossReason ?? (values[2] ? undefined : "hidden"),
+      // A browser may have nothing to tell of a declared view.
+      lost: lossReason ?? (values[2] || current.nav === "view" ? undefined : "hidden"),
     });
     if (FULL && options.describe) beacon.a = options.describe(measurement);
     if (options.beforeSend) beacon = options.beforeSend(beacon);

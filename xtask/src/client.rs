@@ -24,6 +24,7 @@ pub(crate) fn build(root: &Path) -> Result<()> {
         "pkg/src",
         "pkg/frontend/thresholds.js",
         "xtask/src/client.rs",
+        "xtask/src/wasm.rs",
     ];
     let artifact = Artifact {
         name: "client",
