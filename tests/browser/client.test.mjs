@@ -146,6 +146,16 @@ describe("the client", () => {
     assert.deepEqual([cart.m, checkout.m], [{ CLS: 0 }, { CLS: 0 }]);
   });
 
+  for (const entry of ["/index.js", "/start.js"]) {
+    test(`a declared view has its own route where soft navigations are not followed (${entry})`, async () => {
+      const script = `client.start({ endpoint: "/vitals", site: "portal", route: "/product/:id", reportSoftNavs: false }); client.view("/cart");`;
+      const { page } = await visit(script, undefined, entry);
+      await page.close();
+      await waitForBeacons(2);
+      assert.deepEqual(beacons.map(({ view, route }) => [view, route]), [[0, "/product/:id"], [1, "/cart"]]);
+    });
+  }
+
   test("a failed send is retried", async () => {
     answers = [503];
     const { page } = await visit(`${START} client.view("/next");`);
