@@ -1,9 +1,13 @@
+import "./globals.js";
+
 export type {
   AttributionReportOpts,
   CLSAttribution,
   CLSMetricWithAttribution,
   FCPAttribution,
   FCPMetricWithAttribution,
+  FIDAttribution,
+  FIDMetricWithAttribution,
   INPAttribution,
   INPAttributionReportOpts,
   INPLongestScriptSummary,

@@ -81,8 +81,8 @@ describe("where WebAssembly is refused", () => {
   /** Opens a page with a script. @param {string} script @param {string} [policy] @param {string} [before] */
   const visit = async (script, policy = STRICT, before) => {
     const page = await browser.newPage();
-    /** @type {string[]} */
-    const [errors, warnings] = [[], []].map(() => /** @type {string[]} */ ([]));
+    /** @type {string[][]} */
+    const [errors, warnings] = [[], []];
     page.on("pageerror", ({ message }) => errors.push(message));
     page.on("console", (message) => message.type() === "warning" && warnings.push(message.text()));
     if (before) await page.addInitScript(before);

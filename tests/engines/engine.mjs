@@ -10,7 +10,7 @@ import puppeteer from 'puppeteer-core';
  * @typedef {object} Engine
  * @property {string} version
  * @property {(url: string) => Promise<unknown>} goto
- * @property {<T>(script: string) => Promise<T>} evaluate runs a script in the page and awaits what it returns
+ * @property {(script: string) => Promise<any>} evaluate runs a script in the page and awaits what it returns
  * @property {(selector: string) => Promise<unknown>} click
  * @property {() => Promise<unknown>} reload
  * @property {() => Promise<unknown>} cover puts another tab before this one

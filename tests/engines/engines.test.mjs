@@ -118,7 +118,7 @@ for (const name of /** @type {const} */ (['Firefox', 'WebKit'])) {
     /** The reports of a library on the pages so far. @returns {Promise<Record<'theirs' | 'ours', any[]>>} */
     const reports = async () => {
       const all = JSON.parse(await engine.evaluate('return sessionStorage.reports ?? "[]"'));
-      const of = (/** @type {string} */ library) => all.filter((/** @type {any} */ row) => row.library === library).map(({library, ...report}) => report);
+      const of = (/** @type {string} */ library) => all.filter((/** @type {any} */ row) => row.library === library).map((/** @type {any} */ {library, ...report}) => report);
       return {theirs: of('theirs'), ours: of('ours')};
     };
 

@@ -111,7 +111,7 @@ export async function shipped(project) {
   const clients = [];
   for (const file of files) {
     const bytes = await readFile(join(folder, file));
-    const copies = file.endsWith(".wasm") ? 1 : bytes.toString().split("new WebAssembly.Module(").length - 1;
+    const copies = file.endsWith(".wasm") ? 1 : (bytes.toString().match(MODULE)?.length ?? 0);
     if (copies) clients.push({ file, copies, bytes });
   }
   return clients;
@@ -145,11 +145,17 @@ export async function develop(project, worker) {
 async function front(project, worker, application) {
   /** @type {{ beacon: any, status: number }[]} */
   const heard = [];
+  /** @type {string[]} */
+  const hooked = [];
   /** @type {(() => void)[]} */
   const waiting = [];
   const server = createServer(async (request, response) => {
     const path = request.url ?? "/";
     if (path === "/favicon.ico") return response.writeHead(204).end();
+    if (path.startsWith("/hook/")) {
+      hooked.push(path.slice("/hook".length));
+      return response.writeHead(204).end();
+    }
     const target = path.startsWith("/v1/") || path.startsWith("/api/") ? worker : application?.origin;
     if (!target) return file(project, path, response);
     const parts = [];
@@ -185,6 +191,8 @@ async function front(project, worker, application) {
   return {
     origin: `http://localhost:${port}`,
     heard,
+    /** The pages that have reported through Next.js's own hook, once for each report. */
+    hooked,
     /**
      * Resolves once the Worker has answered for what is wanted; a beacon that never comes is a failure
      * that says what came instead.
@@ -298,6 +306,9 @@ const isCurrent = async (name, fingerprint) => (await readFile(mark(name), "utf8
 
 /** @param {string} name @param {string} fingerprint */
 const done = (name, fingerprint) => writeFile(mark(name), fingerprint);
+
+/** The compilation of the whole module; the client may compile the smallest one before, to learn whether it is refused. */
+const MODULE = /new WebAssembly\.Module\((?!new )/g;
 
 /** How long a program may take on a busy machine. */
 const LONGEST = 300_000;
