@@ -27,7 +27,7 @@ async function only(guide, language) {
 }
 
 describe("the guides", () => {
-  before(install);
+  before(() => install());
 
   test("a snippet that names a file is what is built and visited", async () => {
     const named = (await snippets("docs/nextjs.md")).filter(({ file }) => file);
