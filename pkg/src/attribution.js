@@ -226,6 +226,15 @@ export const attribution = ({ generateTarget, includeProcessedEventEntries, reso
   };
 
   /** @type {(value: number, instance: Instance) => object} */
+  const attributeFID = (_, { entries: [entry] }) => ({
+    eventTarget: target(entry.target ?? null),
+    eventType: entry.name,
+    eventTime: entry.startTime,
+    eventEntry: entry,
+    loadState: loadState(entry.startTime),
+  });
+
+  /** @type {(value: number, instance: Instance) => object} */
   const attributeINP = (value, { start, entries: [entry], targets: selectors }) => {
     if (!entry) {
       return {
@@ -263,9 +272,9 @@ export const attribution = ({ generateTarget, includeProcessedEventEntries, reso
 
   return {
     onEntry,
-    // In the order of the metric table; FID has no attribution.
+    // In the order of the metric table.
     attribute: (metric, value, instance) =>
-      ([attributeFCP, attributeLCP, attributeCLS, attributeINP][metric] ?? attributeTTFB)(value, instance),
+      ([attributeFCP, attributeLCP, attributeCLS, attributeINP, attributeFID][metric] ?? attributeTTFB)(value, instance),
   };
 };
 

@@ -49,8 +49,11 @@ const OBSERVED_TYPES = [...ENTRY_TYPES, "", SOFT_PAINT, SOFT_NAVIGATION];
 /** The number of calls that may wait. */
 const MAX_QUEUED = 99;
 
-/** The reason why wasm does not run. @type {"csp" | "unsupported" | "trap" | undefined} */
+/** The reason why calls have no effect. @type {"csp" | "unsupported" | "trap" | undefined} */
 export let lossReason;
+
+/** Pending while the JavaScript form is fetched. @type {Promise<void> | undefined} */
+export let fallback;
 
 /** @typedef {(opcode: number, browserCount?: number, ...operands: Operand[]) => number} Handle */
 
@@ -75,7 +78,7 @@ const drain = () => {
       for (const call of queue) answer = wasm(...call);
     }
   } catch {
-    lossReason = wasm ? "trap" : globalThis.WebAssembly ? "csp" : "unsupported";
+    lossReason = wasm ? "trap" : "unsupported";
     answer = undefined;
   }
   queue = [];
@@ -198,15 +201,6 @@ export const measure = (onChange, { durationThreshold = 40, reportSoftNavs }, on
         });
       }
     });
-    listen(VISIBILITY_CHANGE, (event) => {
-      if (isHidden()) {
-        enqueue(PAGE_HIDDEN, event.timeStamp);
-        enqueueEntries(observer.takeRecords());
-        navigate();
-        onLeave();
-      }
-    });
-    listen("pagehide", onLeave);
     for (const type of /** @type {const} */ (["keydown", "click", VISIBILITY_CHANGE])) {
       listen(type, (event) => {
         const view = views;
@@ -228,8 +222,34 @@ export const measure = (onChange, { durationThreshold = 40, reportSoftNavs }, on
     onLoad();
   };
 
-  if (document.prerendering) listen("prerenderingchange", activate);
-  else activate();
+  listen(VISIBILITY_CHANGE, (event) => {
+    if (isHidden()) {
+      enqueue(PAGE_HIDDEN, event.timeStamp);
+      enqueueEntries(observer.takeRecords());
+      navigate();
+      onLeave();
+    }
+  });
+  listen("pagehide", onLeave);
+
+  const run = () => {
+    if (controller.signal.aborted) return;
+    if (document.prerendering) listen("prerenderingchange", activate);
+    else activate();
+  };
+
+  try {
+    // The smallest module, eight bytes, tells whether WebAssembly is refused.
+    new WebAssembly.Instance(new WebAssembly.Module(new Uint32Array([0x6d736100, 1])));
+  } catch {
+    lossReason = globalThis.WebAssembly ? "csp" : "unsupported";
+    fallback = import("./start-fallback.js").then(({ handle }) => {
+      wasm = handle;
+      lossReason = fallback = undefined;
+      run();
+    }, () => {});
+  }
+  if (!fallback) run();
 
   return {
     /** @param {number} metric */
@@ -250,8 +270,8 @@ export const measure = (onChange, { durationThreshold = 40, reportSoftNavs }, on
       if (drain() === 1) return true;
       const at = (declaredAt = performance.now());
       declaredAddress = location.href;
-      if (isSoft) setTimeout(() => at === declaredAt && navigate(), MAX_REPORT_DELAY_MS);
-      else navigate();
+      // In a task of its own even if there is nothing to wait for: the caller knows its route only then.
+      setTimeout(() => at === declaredAt && navigate(), isSoft ? MAX_REPORT_DELAY_MS : 0);
     },
     stop() {
       declaredAt = NaN;

@@ -10,3 +10,13 @@ declare module "#bytes" {
 declare module "#module" {
   export const module: () => WebAssembly.Module;
 }
+
+declare module "*/fallback.js" {
+  /** The export of the module for callbacks, in the form of JavaScript. */
+  export const handle: (opcode: number, slot: number, browserCount?: number, ...operands: import("./opcodes.js").Operand[]) => number;
+}
+
+declare module "*/start-fallback.js" {
+  /** The export of the module for beacons, in the form of JavaScript. */
+  export const handle: (opcode: number, browserCount?: number, ...operands: import("./opcodes.js").Operand[]) => number;
+}

@@ -49,9 +49,9 @@ import {
   supportsSoftNavigations,
   whenIdle,
 } from "./page.js";
-import { handle, lossReason } from "./wasm.js";
+import { fallback, handle, lossReason } from "./wasm.js";
 
-export { lossReason };
+export { fallback, lossReason };
 
 /** @typedef {import("./opcodes.js").CallbackCall} CallbackCall */
 /** @typedef {import("./page.js").NavigationType} NavigationType */
@@ -371,10 +371,14 @@ export const measure = (onChange, options = {}, onView, onLeave, metrics = [CLS,
     onLoad();
   };
 
-  if (!lossReason && globalThis.document) {
+  const run = () => {
+    if (lossReason || controller.signal.aborted || !globalThis.document) return;
     if (document.prerendering) listen("prerenderingchange", activate);
     else activate();
-  }
+  };
+
+  if (fallback) fallback.then(run);
+  else run();
 
   if (onLeave) {
     // After every listener of the measurement that may change a value.
@@ -408,8 +412,8 @@ export const measure = (onChange, options = {}, onView, onLeave, metrics = [CLS,
       if (handle(DECLARE_BEACON_VIEW, 0, address === location.href)) return true;
       const at = (declaredAt = performance.now());
       declaredAddress = location.href;
-      if (isSoft) setTimeout(() => at === declaredAt && navigate(), MAX_REPORT_DELAY_MS);
-      else navigate();
+      // In a task of its own even if there is nothing to wait for: the caller knows its route only then.
+      setTimeout(() => at === declaredAt && navigate(), isSoft ? MAX_REPORT_DELAY_MS : 0);
     },
     stop() {
       declaredAt = NaN;

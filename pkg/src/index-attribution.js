@@ -13,5 +13,5 @@ export const onFCP = on(FCP, attribution);
 export const onLCP = on(LCP, attribution);
 export const onCLS = on(CLS, attribution);
 export const onINP = on(INP, attribution);
-export const onFID = on(FID);
+export const onFID = on(FID, attribution);
 export const onTTFB = on(TTFB, attribution);

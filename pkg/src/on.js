@@ -14,9 +14,9 @@ import { handle, lossReason } from "./wasm.js";
 /** The callbacks that have been told of a refusal, each once. @type {Set<unknown>} */
 const told = new Set();
 
-/** Says that nothing can be measured: callbacks that never come would look like a page without visits. @param {ReportOptions["onRefused"]} onRefused */
+/** Says that WebAssembly is refused. @param {ReportOptions["onRefused"]} onRefused */
 const refuse = (onRefused) => {
-  if (!told.size) console.warn(`edge-vitals: ${lossReason}; script-src needs 'wasm-unsafe-eval'`);
+  if (!told.size) console.warn(`edge-vitals measures without WebAssembly: ${lossReason}`);
   if (!told.has(onRefused)) onRefused?.(/** @type {"csp" | "unsupported"} */ (lossReason));
   told.add(onRefused);
 };

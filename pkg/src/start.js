@@ -3,7 +3,7 @@
  * latest when the page is hidden, then again only after a change. Measuring is left to `#observer`.
  * @module
  */
-import { lossReason, measure } from "#observer";
+import { fallback, lossReason, measure } from "#observer";
 import { METRIC_NAMES } from "./metrics.js";
 import { activationStart, flush, isHidden, navigationEntry, navigationType, whenIdle } from "./page.js";
 
@@ -31,7 +31,10 @@ const pageOf = (address) => new URL(address).pathname;
 let declareView;
 
 /** Declares a view, for single-page applications. @type {typeof import("../types/index.js").view} */
-export const view = (route, isSame) => declareView?.(route, isSame);
+export const view = (route, isSame) => {
+  if (fallback) fallback.then(() => view(route, isSame));
+  else declareView?.(route, isSame);
+};
 
 /**
  * @param {import("../types/index.js").StartOptions & { describe?: Describe }} options
@@ -128,7 +131,8 @@ export const start = (options) => {
       e: serverTiming("evidence"),
       net: navigator.connection?.effectiveType,
       bot: +navigator.webdriver || undefined,
-      lost: lossReason ?? (values[2] ? undefined : "hidden"),
+      // A browser may have nothing to tell of a declared view.
+      lost: lossReason ?? (values[2] || current.nav === "view" ? undefined : "hidden"),
     });
     if (FULL && options.describe) beacon.a = options.describe(measurement);
     if (options.beforeSend) beacon = options.beforeSend(beacon);

@@ -123,6 +123,15 @@ export interface INPAttribution {
   totalUnattributedDuration?: number;
 }
 
+/** The attribution of FID, as web-vitals 4 had it. Legacy. */
+export interface FIDAttribution {
+  eventTarget: string;
+  eventType: string;
+  eventTime: number;
+  eventEntry: PerformanceEventTiming;
+  loadState: LoadState;
+}
+
 /** The attribution of TTFB: the five durations add up to the value. */
 export interface TTFBAttribution {
   waitingDuration: number;
@@ -146,6 +155,10 @@ export interface CLSMetricWithAttribution extends CLSMetric {
 /** A report of FCP with attribution. */
 export interface FCPMetricWithAttribution extends FCPMetric {
   attribution: FCPAttribution;
+}
+/** A report of FID with attribution. Legacy. */
+export interface FIDMetricWithAttribution extends FIDMetric {
+  attribution: FIDAttribution;
 }
 /** A report of INP with attribution. */
 export interface INPMetricWithAttribution extends INPMetric {
@@ -177,8 +190,11 @@ export function onFCP(
   callback: (metric: FCPMetricWithAttribution) => void,
   options?: AttributionReportOpts,
 ): Stop;
-/** Reports FID, without attribution. Legacy. */
-export function onFID(callback: (metric: FIDMetric) => void, options?: ReportOpts): Stop;
+/** Reports FID with attribution. Legacy. */
+export function onFID(
+  callback: (metric: FIDMetricWithAttribution) => void,
+  options?: AttributionReportOpts,
+): Stop;
 /** Reports INP with attribution. */
 export function onINP(
   callback: (metric: INPMetricWithAttribution) => void,

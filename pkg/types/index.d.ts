@@ -1,9 +1,13 @@
+import "./globals.js";
+
 export type {
   AttributionReportOpts,
   CLSAttribution,
   CLSMetricWithAttribution,
   FCPAttribution,
   FCPMetricWithAttribution,
+  FIDAttribution,
+  FIDMetricWithAttribution,
   INPAttribution,
   INPAttributionReportOpts,
   INPLongestScriptSummary,
@@ -125,8 +129,8 @@ export interface ReportOpts {
    */
   limits?: Partial<Record<MetricName, { max: number }>>;
   /**
-   * Called once if nothing can be measured: the content security policy lacks `'wasm-unsafe-eval'` (`csp`), or the
-   * browser has no WebAssembly (`unsupported`). The console says so too.
+   * Called once if the page measures without WebAssembly: the content security policy lacks `'wasm-unsafe-eval'`
+   * (`csp`), or the browser has none (`unsupported`). The console says so, too.
    */
   onRefused?: (reason: "csp" | "unsupported") => void;
 }

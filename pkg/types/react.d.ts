@@ -1,26 +1,7 @@
-import type {
-  CLSAttribution,
-  CLSMetric,
-  FCPAttribution,
-  FCPMetric,
-  FIDMetric,
-  INPAttribution,
-  INPMetric,
-  LCPAttribution,
-  LCPMetric,
-  ReportOpts,
-  TTFBAttribution,
-  TTFBMetric,
-} from "./attribution.js";
+import type { FIDMetricWithAttribution, MetricWithAttribution, ReportOpts } from "./attribution.js";
 
-/** A report with attribution, discriminated by `name`. FID is legacy and has no attribution. */
-export type AttributedMetric =
-  | (CLSMetric & { attribution: CLSAttribution })
-  | (FCPMetric & { attribution: FCPAttribution })
-  | (FIDMetric & { attribution?: undefined })
-  | (INPMetric & { attribution: INPAttribution })
-  | (LCPMetric & { attribution: LCPAttribution })
-  | (TTFBMetric & { attribution: TTFBAttribution });
+/** A report with attribution, discriminated by `name`. FID is legacy. */
+export type AttributedMetric = MetricWithAttribution | FIDMetricWithAttribution;
 
 /**
  * Calls back with each report of this page load, with attribution. The page is measured once, however

@@ -11,14 +11,17 @@ const root = new URL("../../", import.meta.url);
 const FILES = /** @type {Record<string, string>} */ ({
   "/ours.js": "pkg/dist/attribution.js",
   "/theirs.js": "node_modules/web-vitals/dist/web-vitals.attribution.js",
+  "/fid.js": "node_modules/fid-oracle/dist/web-vitals.attribution.js",
 });
 const PAGE = `<!doctype html><title>page</title>
 <main><p class="lead intro">Text</p><img class="hero big" src="/hero.svg?token=secret"><button id="press">Press</button><input name="card"></main>
 <script type="module">
   import * as ours from "/ours.js";
-  import * as theirs from "/theirs.js";
+  import * as vitals from "/theirs.js";
+  import { onFID } from "/fid.js";
+  const theirs = { ...vitals, onFID };
   globalThis.reports = [];
-  for (const name of ["CLS", "FCP", "INP", "LCP", "TTFB"]) {
+  for (const name of ["CLS", "FCP", "FID", "INP", "LCP", "TTFB"]) {
     for (const [side, library] of Object.entries({ ours, theirs })) {
       library["on" + name]((metric) => reports.push([side, name, metric]), { includeProcessedEventEntries: true });
     }
@@ -93,7 +96,7 @@ test("attribution equals that of web-vitals", async () => {
       };
       /** @type {any[]} */
       const reports = /** @type {any} */ (globalThis).reports;
-      return ["CLS", "FCP", "INP", "LCP", "TTFB"].map((name) => {
+      return ["CLS", "FCP", "FID", "INP", "LCP", "TTFB"].map((name) => {
         const [ours, theirs] = ["ours", "theirs"].map((side) =>
           JSON.stringify(reports.filter((report) => report[0] === side && report[1] === name).map((report) => plain(report[2].attribution))),
         );

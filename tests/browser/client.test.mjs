@@ -22,8 +22,6 @@ describe("the client", () => {
   let answers = [];
   /** Called for each beacon. @type {(() => void)[]} */
   let waiting = [];
-  /** The page's content security policy. */
-  let policy = "";
   /** Further header fields of the page. @type {Record<string, string>} */
   let headers = {};
 
@@ -41,7 +39,7 @@ describe("the client", () => {
         response.writeHead(200, { "content-type": type }).end(await readFile(new URL(`.${pathname}`, dist)));
       } else {
         response
-          .writeHead(200, { "content-type": "text/html", ...headers, ...(policy && { "content-security-policy": policy }) })
+          .writeHead(200, { "content-type": "text/html", ...headers })
           .end("<!doctype html><title>page</title><h1>Hello</h1><button>Press</button><p>Text</p>");
       }
     });
@@ -57,7 +55,6 @@ describe("the client", () => {
   beforeEach(() => {
     beacons = [];
     answers = [];
-    policy = "";
     headers = {};
   });
 
@@ -148,6 +145,16 @@ describe("the client", () => {
     const [, cart, checkout] = beacons;
     assert.deepEqual([cart.m, checkout.m], [{ CLS: 0 }, { CLS: 0 }]);
   });
+
+  for (const entry of ["/index.js", "/start.js"]) {
+    test(`a declared view has its own route where soft navigations are not followed (${entry})`, async () => {
+      const script = `client.start({ endpoint: "/vitals", site: "portal", route: "/product/:id", reportSoftNavs: false }); client.view("/cart");`;
+      const { page } = await visit(script, undefined, entry);
+      await page.close();
+      await waitForBeacons(2);
+      assert.deepEqual(beacons.map(({ view, route }) => [view, route]), [[0, "/product/:id"], [1, "/cart"]]);
+    });
+  }
 
   test("a beacon that was refused for now is sent again", async () => {
     answers = [503, 429];
@@ -318,71 +325,6 @@ describe("the client", () => {
     });
   }
 
-  for (const [name, extra, lost, metrics] of /** @type {const} */ ([
-    ["a strict policy with wasm-unsafe-eval suffices", " 'wasm-unsafe-eval'", undefined, ["CLS", "FCP", "LCP", "TTFB"]],
-    ["without wasm-unsafe-eval the client is silent, and the view counts as lost", "", "csp", []],
-  ])) {
-    test(name, async () => {
-      policy = `default-src 'self'; script-src 'self' 'nonce-run'${extra}`;
-      const page = await browser.newPage();
-      /** @type {string[]} */
-      const errors = [];
-      page.on("pageerror", ({ message }) => errors.push(message));
-      await page.goto(origin);
-      await page.evaluate(() => {
-        const script = document.createElement("script");
-        script.type = "module";
-        script.nonce = "run";
-        script.textContent = `
-          import * as client from "/index.js";
-          globalThis.reported = new Set();
-          const report = ({ name }) => reported.add(name);
-          for (const name of ["CLS", "FCP", "LCP", "TTFB"]) client["on" + name](report, { reportAllChanges: true });
-          client.start({ endpoint: "/vitals", site: "portal" });
-          requestAnimationFrame(() => requestIdleCallback(() => (globalThis.started = true)));
-        `;
-        document.head.append(script);
-      });
-      await page.waitForFunction(
-        (count) => {
-          const { started, reported } = /** @type {any} */ (globalThis);
-          return started && reported.size === count;
-        },
-        metrics.length,
-      );
-      await page.close();
-      await waitForBeacons(1);
-      assert.deepEqual([beacons.length, beacons[0].lost, Object.keys(beacons[0].m).sort()], [1, lost, metrics]);
-      assert.deepEqual(errors, []);
-    });
-  }
-
-  test("callbacks are told that the policy refuses, and the console says so once", async () => {
-    policy = "default-src 'self'; script-src 'self' 'nonce-run'";
-    const page = await browser.newPage();
-    /** @type {string[]} */
-    const warnings = [];
-    page.on("console", (message) => message.type() === "warning" && warnings.push(message.text()));
-    await page.goto(origin);
-    await page.evaluate(() => {
-      const script = document.createElement("script");
-      script.type = "module";
-      script.nonce = "run";
-      script.textContent = `
-        import { onCLS, onLCP } from "/index.js";
-        globalThis.reasons = [];
-        const onRefused = (reason) => reasons.push(reason);
-        for (const on of [onCLS, onLCP]) on(() => {}, { onRefused });
-        globalThis.done = true;
-      `;
-      document.head.append(script);
-    });
-    await page.waitForFunction(() => /** @type {any} */ (globalThis).done);
-    assert.deepEqual(await page.evaluate(() => /** @type {any} */ (globalThis).reasons), ["csp"]);
-    assert.equal(warnings.filter((text) => text.includes("'wasm-unsafe-eval'")).length, 1, warnings.join("\n"));
-    await page.close();
-  });
-
   test("a subscription beyond the limit is an error on the console", async () => {
     const page = await browser.newPage();
     /** @type {string[]} */
@@ -400,19 +342,6 @@ describe("the client", () => {
     assert.equal(reported, 64);
     assert.deepEqual(errors.filter((text) => text.includes("more than 64 live subscriptions")).length, 6);
     await page.close();
-  });
-
-  test("without WebAssembly the client is silent, and the view counts as lost", async () => {
-    const page = await browser.newPage();
-    await page.addInitScript("delete globalThis.WebAssembly");
-    await page.goto(origin);
-    await page.evaluate(async () => {
-      const { start } = await import(/** @type {any} */ ("/index.js"));
-      start({ endpoint: "/vitals", site: "portal" });
-    });
-    await page.close();
-    await waitForBeacons(1);
-    assert.equal(beacons[0].lost, "unsupported");
   });
 
   test("after a trap the client is silent, and the view counts as lost", async () => {

@@ -33,6 +33,13 @@ for (const [entry, file] of /** @type {const} */ ([["web-vitals", "index"], ["we
   });
 }
 
+test("each global type of web-vitals is declared or listed as a difference", async () => {
+  const [theirs, ours] = await Promise.all([join(THEIRS, "dist/modules/types.d.ts"), join(ROOT, "pkg/types/globals.d.ts")].map(globals));
+  assert.ok(theirs.size > 10, `only ${[...theirs.keys()]}`);
+  assert.deepEqual([...theirs.keys()].filter((name) => !ours.has(name) && !listed.has(name)), []);
+  for (const [name, fields] of theirs) assert.deepEqual(ours.get(name) ?? fields, fields, name);
+});
+
 test("each entry of web-vitals is an entry or listed as a difference", () => {
   const require = createRequire(import.meta.url);
   const [theirs, ours] = [join(THEIRS, "package.json"), join(ROOT, "pkg/package.json")].map((path) => Object.keys(require(path).exports));
@@ -51,6 +58,13 @@ async function names(file) {
   const listed = [...text.matchAll(/^export (?:type )?\{([^}]*)\}/gm)].flatMap(([, list]) => list.split(",").map((name) => name.trim().split(" as ").at(-1)?.replace(/^type /, "") ?? "").filter(Boolean));
   const others = [...text.matchAll(/^export (?:type )?\* from ["']([^"']+)["']/gm)].map(([, path]) => names(join(dirname(file), path.replace(/\.js$/, ".d.ts"))));
   return new Set([...own, ...listed, ...(await Promise.all(others)).flatMap((all) => [...all])]);
+}
+
+/** The names that a declaration file adds to the global scope, with the names of their fields. @param {string} file */
+async function globals(file) {
+  const [, global = ""] = (await readFile(file, "utf8")).split("declare global {");
+  const declared = [...global.matchAll(/^ {2,4}(?:export )?(?:interface|type|var) (\w+)(?:[^{;]*\{([^}]*)\}|)/gm)];
+  return new Map(declared.map(([, name, body = ""]) => [name, [...body.matchAll(/^\s+(?:readonly )?(\w+)[?:(<]/gm)].map(([, field]) => field).sort()]));
 }
 
 /** The code words in the list of differences. @param {string} page */

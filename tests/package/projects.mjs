@@ -25,6 +25,7 @@ const TARBALL = "edge-vitals.tgz";
  * @property {string} output where the browser's files come to lie
  * @property {number} copies how often the client's module is in them
  * @property {boolean} [isServed] by Next.js's own server, and not as files
+ * @property {string} [tools] the folder of its own tools, beside this file
  */
 
 /** @type {Project[]} */
@@ -57,38 +58,50 @@ export const PROJECTS = [
 /** What is only ever run by Next.js's development server. @type {Project} */
 export const DEVELOPED = { name: "next-develop", layers: ["next", "next-reasons"], less: ["pages", "app/backend"], build: [], output: ".next/static", copies: 0 };
 
+/** The same application under Next.js of the major before. @type {Project} */
+export const BEFORE = { name: "application", tools: "next-15", layers: ["next", "next-early"], build: ["next", "build"], output: ".next/static", copies: 2, isServed: true };
+
+/** The folder of a project's tools, and above the project's own. @param {Project} [project] */
+const roomOf = (project) => join(ROOM, project?.tools ?? "");
+
+/** @param {Project} project */
+const folderOf = (project) => join(roomOf(project), project.name);
+
 /** The tarball as `npm publish` would upload it. */
 export const tarball = () => join(ROOM, TARBALL);
 
-/** Packs the package and installs it beside the pinned tools: what is there already stays. */
-export async function install() {
-  await mkdir(ROOM, { recursive: true });
-  const lock = await fingerprint([join(here, "package-lock.json")]);
-  if (!(await isCurrent("tools", lock))) {
-    for (const file of ["package.json", "package-lock.json"]) await cp(join(here, file), join(ROOM, file));
-    await run(["npm", "ci", ...QUIETLY], ROOM);
-    await rm(mark("package"), { force: true });
-    await done("tools", lock);
+/** Packs the package and installs it beside the pinned tools, those of a project or of all: what is there already stays. @param {Project} [project] */
+export async function install(project) {
+  const room = roomOf(project);
+  const tools = join(here, project?.tools ?? "");
+  const [toolsMark, packageMark] = ["tools", "package"].map((name) => join(project?.tools ?? "", name));
+  await mkdir(room, { recursive: true });
+  const lock = await fingerprint([join(tools, "package-lock.json")]);
+  if (!(await isCurrent(toolsMark, lock))) {
+    for (const file of ["package.json", "package-lock.json"]) await cp(join(tools, file), join(room, file));
+    await run(["npm", "ci", ...QUIETLY], room);
+    await rm(mark(packageMark), { force: true });
+    await done(toolsMark, lock);
   }
   const packed = JSON.parse(await run(["npm", "pack", "--json", "--pack-destination", ROOM], join(root, "pkg")));
   await cp(join(ROOM, packed[0].filename), tarball());
   const package_ = await fingerprint([tarball()]);
-  if (!(await isCurrent("package", package_))) {
-    await run(["npm", "install", "--no-save", "--no-package-lock", ...QUIETLY, tarball()], ROOM);
-    await done("package", package_);
+  if (!(await isCurrent(packageMark, package_))) {
+    await run(["npm", "install", "--no-save", "--no-package-lock", ...QUIETLY, tarball()], room);
+    await done(packageMark, package_);
   }
   return packed[0];
 }
 
 /** Puts a project together and builds it, where it is not built yet. @param {Project} project */
 export async function build(project) {
-  const folder = join(ROOM, project.name);
+  const folder = folderOf(project);
   const layers = project.layers.map((layer) => join(here, "projects", layer));
-  const made = await fingerprint([tarball(), join(here, "package-lock.json"), ...layers], JSON.stringify(project));
+  const made = await fingerprint([tarball(), join(here, project.tools ?? "", "package-lock.json"), ...layers], JSON.stringify(project));
   if (await isCurrent(project.name, made)) return;
   await lay(project, layers, folder);
   const [program, ...words] = project.build;
-  if (program) await run([program, ...words], folder, project.env);
+  if (program) await run([program, ...words], folder, project.env, roomOf(project));
   await done(project.name, made);
 }
 
@@ -106,12 +119,12 @@ async function lay(project, layers, folder) {
  * @param {Project} project
  */
 export async function shipped(project) {
-  const folder = join(ROOM, project.name, project.output);
+  const folder = join(folderOf(project), project.output);
   const files = (await readdir(folder, { recursive: true })).filter((file) => /\.(m?js|wasm)$/.test(file));
   const clients = [];
   for (const file of files) {
     const bytes = await readFile(join(folder, file));
-    const copies = file.endsWith(".wasm") ? 1 : bytes.toString().split("new WebAssembly.Module(").length - 1;
+    const copies = file.endsWith(".wasm") ? 1 : (bytes.toString().match(MODULE)?.length ?? 0);
     if (copies) clients.push({ file, copies, bytes });
   }
   return clients;
@@ -119,7 +132,7 @@ export async function shipped(project) {
 
 /** The files of a browser's that say this. @param {Project} project @param {RegExp} what */
 export async function filesWith(project, what) {
-  const folder = join(ROOM, project.name, project.output);
+  const folder = join(folderOf(project), project.output);
   const files = (await readdir(folder, { recursive: true })).filter((file) => /\.(m?js|css|html)$/.test(file));
   const texts = await Promise.all(files.map((file) => readFile(join(folder, file), "utf8")));
   return files.filter((_, index) => what.test(texts[index]));
@@ -145,11 +158,17 @@ export async function develop(project, worker) {
 async function front(project, worker, application) {
   /** @type {{ beacon: any, status: number }[]} */
   const heard = [];
+  /** @type {string[]} */
+  const hooked = [];
   /** @type {(() => void)[]} */
   const waiting = [];
   const server = createServer(async (request, response) => {
     const path = request.url ?? "/";
     if (path === "/favicon.ico") return response.writeHead(204).end();
+    if (path.startsWith("/hook/")) {
+      hooked.push(path.slice("/hook".length));
+      return response.writeHead(204).end();
+    }
     const target = path.startsWith("/v1/") || path.startsWith("/api/") ? worker : application?.origin;
     if (!target) return file(project, path, response);
     const parts = [];
@@ -185,6 +204,8 @@ async function front(project, worker, application) {
   return {
     origin: `http://localhost:${port}`,
     heard,
+    /** The pages that have reported through Next.js's own hook, once for each report. */
+    hooked,
     /**
      * Resolves once the Worker has answered for what is wanted; a beacon that never comes is a failure
      * that says what came instead.
@@ -213,8 +234,8 @@ async function front(project, worker, application) {
 /** Next.js's own server, on a port that it chooses. @param {Project} project @param {string[]} command */
 async function nextjs(project, command) {
   const child = spawn("next", [...command, "--port", "0", "--hostname", "localhost"], {
-    cwd: join(ROOM, project.name),
-    env: environment(project.env),
+    cwd: folderOf(project),
+    env: environment(project.env, roomOf(project)),
     stdio: ["ignore", "pipe", "pipe"],
     // It has children of its own, and all of them are to end with it.
     detached: true,
@@ -244,7 +265,7 @@ async function nextjs(project, command) {
 /** @param {Project} project @param {string} path @param {import("node:http").ServerResponse} response */
 async function file(project, path, response) {
   const { pathname } = new URL(path, "http://page");
-  const folders = [join(ROOM, project.name, project.output), join(ROOM, project.name), ROOM];
+  const folders = [join(folderOf(project), project.output), folderOf(project), ROOM];
   const names = extname(pathname) ? [pathname] : [`${pathname}.html`, join(pathname, "index.html"), "index.html"];
   for (const name of names) {
     for (const folder of folders) {
@@ -258,10 +279,10 @@ async function file(project, path, response) {
 /** @type {Record<string, string>} */
 const TYPES = { ".html": "text/html", ".js": "text/javascript", ".css": "text/css", ".txt": "text/plain", ".wasm": "application/wasm" };
 
-/** @param {string[]} command @param {string} cwd @param {Record<string, string>} [env] */
-export async function run([program, ...words], cwd, env) {
+/** @param {string[]} command @param {string} cwd @param {Record<string, string>} [env] @param {string} [room] */
+export async function run([program, ...words], cwd, env, room) {
   try {
-    const running = promisify(execFile)(program, words, { cwd, env: environment(env), maxBuffer: 1 << 26, timeout: LONGEST });
+    const running = promisify(execFile)(program, words, { cwd, env: environment(env, room), maxBuffer: 1 << 26, timeout: LONGEST });
     // Nobody answers a question here.
     running.child.stdin?.end();
     return (await running).stdout;
@@ -271,11 +292,11 @@ export async function run([program, ...words], cwd, env) {
   }
 }
 
-/** @param {Record<string, string>} [env] */
-const environment = (env) => ({
+/** @param {Record<string, string>} [env] @param {string} [room] where its tools are */
+const environment = (env, room = ROOM) => ({
   ...process.env,
   ...env,
-  PATH: `${join(ROOM, "node_modules/.bin")}:${process.env.PATH}`,
+  PATH: `${join(room, "node_modules/.bin")}:${process.env.PATH}`,
   NEXT_TELEMETRY_DISABLED: "1",
   NODE_ENV: undefined,
 });
@@ -298,6 +319,9 @@ const isCurrent = async (name, fingerprint) => (await readFile(mark(name), "utf8
 
 /** @param {string} name @param {string} fingerprint */
 const done = (name, fingerprint) => writeFile(mark(name), fingerprint);
+
+/** The compilation of the whole module; the client may compile the smallest one before, to learn whether it is refused. */
+const MODULE = /new WebAssembly\.Module\((?!new )/g;
 
 /** How long a program may take on a busy machine. */
 const LONGEST = 300_000;

@@ -1,6 +1,6 @@
 //! Tours through a real Next.js application with web-vitals on the same page load: each navigation is one view, none
 //! is lost or counted twice, and its values are those of web-vitals. `TOURS` is their number, `TOUR` the seed of a
-//! single one.
+//! single one. With `NEXT=15` they go through the same application under Next.js 15.
 
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
@@ -8,7 +8,7 @@ import { after, before, describe, test } from "node:test";
 import { Browser } from "../parity/browser.mjs";
 import { viewsOf } from "../parity/compare.mjs";
 import { serve as serveWorker } from "../product.mjs";
-import { build, install, PROJECTS, serve } from "./projects.mjs";
+import { BEFORE, build, install, PROJECTS, serve } from "./projects.mjs";
 
 const NAVIGATIONS = 30;
 const seeds = process.env.TOUR ? [Number(process.env.TOUR)] : Array.from({ length: Number(process.env.TOURS ?? 1) }, (_, index) => index + 1);
@@ -24,8 +24,8 @@ describe("tours through a Next.js application", () => {
   let script;
 
   before(async () => {
-    await install();
-    const [project] = PROJECTS;
+    const project = process.env.NEXT === "15" ? BEFORE : PROJECTS[0];
+    await install(project);
     await build(project);
     worker = await serveWorker({ SITES: { portal: { origins: ["*"], public: true } } });
     browser = await Browser.launch();

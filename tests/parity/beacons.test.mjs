@@ -6,7 +6,7 @@ import assert from 'node:assert/strict';
 import {after, before, describe, test} from 'node:test';
 import {fileURLToPath} from 'node:url';
 import {Browser} from './browser.mjs';
-import {reported, toWire, viewsOf} from './compare.mjs';
+import {expectedBeacons, reported, sentBeacons, viewsOf} from './compare.mjs';
 import {scenarios} from './scenarios.mjs';
 import {softNavigations} from './soft_navigations.mjs';
 import {Site} from './site.mjs';
@@ -31,7 +31,7 @@ describe('the beacons of the smallest build equal the reports of web-vitals', ()
       try {
         const records = await record(browser, site, scenario, '/candidates/start.js');
         assert.ok(scenario.shows(reported(records), records), 'the visit did not go as the scenario claims');
-        assert.deepEqual(sent(records), expected(records));
+        assert.deepEqual(sentBeacons(records), expectedBeacons(records));
       } finally {
         site.close();
       }
@@ -53,7 +53,7 @@ for (const build of ['start', 'index']) {
           const records = await record(browser, site, scenario, `/candidates/start.js?build=${build}&soft`);
           assert.ok(scenario.shows(reported(records), records), 'the visit did not go as the scenario claims');
           /** @type {any[]} */
-          const views = Object.values(sent(records));
+          const views = Object.values(sentBeacons(records));
           const expected = viewsOf(reported(records));
           for (const metric of scenario.without ?? []) for (const [view] of [views, expected]) delete view[metric];
           // The last version of web-vitals with FID did not support soft navigations.
@@ -66,29 +66,4 @@ for (const build of ['start', 'index']) {
       });
     }
   });
-}
-
-/** The values of the last beacon of each view. @param {any[]} records @returns {Record<string, {nav: string}>} */
-function sent(records) {
-  /** @type {Record<string, {nav: string}>} */
-  const views = {};
-  for (const {name, page, beacon} of records) if (name === 'beacon') views[`${page} ${beacon.view}`] = {nav: beacon.nav, ...beacon.m};
-  return views;
-}
-
-/** The last values of each view in the reports of web-vitals, in wire units. @param {any[]} records */
-function expected(records) {
-  /** @type {Record<string, Record<string, unknown>>} */
-  const views = {};
-  /** @type {Record<string, number>} */
-  const restores = {};
-  for (const {kind, library, name, page, persisted, metric} of records) {
-    // A script that starts after a restore cannot know of it.
-    if (name === 'observing') restores[page] = 0;
-    if (name === 'pageshow' && persisted) restores[page] = (restores[page] ?? 0) + 1;
-    if (kind !== 'report' || library !== 'reference') continue;
-    const view = (views[`${page} ${restores[page] ?? 0}`] ??= {nav: metric.navigationType});
-    view[metric.name] = toWire(metric);
-  }
-  return views;
 }

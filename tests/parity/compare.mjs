@@ -71,6 +71,31 @@ const isEarlier = ({name, navigationStartTime, entries}) =>
 /** A value as a beacon carries it. @param {{name: string, value: number}} report */
 export const toWire = ({name, value}) => Math.max(0, Math.ceil(value * (name === 'CLS' ? 10_000 : 1) - 1e-6));
 
+/** The values of the last beacon of each view. @param {any[]} records @returns {Record<string, {nav: string}>} */
+export function sentBeacons(records) {
+  /** @type {Record<string, {nav: string}>} */
+  const views = {};
+  for (const {name, page, beacon} of records) if (name === 'beacon') views[`${page} ${beacon.view}`] = {nav: beacon.nav, ...beacon.m};
+  return views;
+}
+
+/** The last values of each view in the reports of web-vitals, in wire units. @param {any[]} records */
+export function expectedBeacons(records) {
+  /** @type {Record<string, Record<string, unknown>>} */
+  const views = {};
+  /** @type {Record<string, number>} */
+  const restores = {};
+  for (const {kind, library, name, page, persisted, metric} of records) {
+    // A script that starts after a restore cannot know of it.
+    if (name === 'observing') restores[page] = 0;
+    if (name === 'pageshow' && persisted) restores[page] = (restores[page] ?? 0) + 1;
+    if (kind !== 'report' || library !== 'reference') continue;
+    const view = (views[`${page} ${restores[page] ?? 0}`] ??= {nav: metric.navigationType});
+    view[metric.name] = toWire(metric);
+  }
+  return views;
+}
+
 /** @param {any[]} records @param {string} library */
 function reports(records, library) {
   let moment = 'the start';

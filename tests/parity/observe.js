@@ -9,6 +9,8 @@ import {onFID} from '/reference/fid.js';
 const {recorder, parity} = /** @type {any} */ (globalThis);
 const reference = /** @type {any} */ ({...vitals, onFID});
 const candidate = await import(parity.candidate);
+// The candidate asked for both before: they are there once they are here.
+if (parity.isRefused) await Promise.all([import('/candidate/fallback.js'), import('/candidate/start-fallback.js')]);
 const control = parity.control && (await import(parity.control));
 
 // Recorded first: the libraries may report at once.

@@ -12,6 +12,9 @@ import {fileURLToPath, pathToFileURL} from 'node:url';
 const HERE = dirname(fileURLToPath(import.meta.url));
 const ROOT = join(HERE, '../..');
 
+/** A policy under which the browser refuses WebAssembly. */
+export const WITHOUT_WASM = "script-src 'self' 'unsafe-inline'";
+
 export class Site {
   /** @type {Map<string, Page>} */
   #pages = new Map();
@@ -23,16 +26,17 @@ export class Site {
   /** The requests that pages have posted. @type {{path: string, search: string, body: string}[]} */
   posts = [];
 
-  /** @param {string} candidate the path of the candidate's module @returns {Promise<Site>} */
-  static async open(candidate) {
-    const site = new Site(candidate);
+  /** @param {string} candidate the path of the candidate's module @param {string} [policy] the content security policy of every page @returns {Promise<Site>} */
+  static async open(candidate, policy) {
+    const site = new Site(candidate, policy);
     for (const server of site.servers) await once(server.listen(0), 'listening');
     return site;
   }
 
-  /** @param {string} candidate */
-  constructor(candidate) {
+  /** @param {string} candidate @param {string} [policy] */
+  constructor(candidate, policy) {
     this.candidate = candidate;
+    this.policy = policy;
     this.servers = [0, 1].map(() => createServer((request, response) => this.#answer(request, response)));
     for (const server of this.servers) {
       server.on('connection', (socket) => {
@@ -95,7 +99,7 @@ export class Site {
 
     const page = this.#pages.get(url.pathname);
     if (page) {
-      response.writeHead(200, {'content-type': 'text/html; charset=utf-8', ...page.headers});
+      response.writeHead(200, {'content-type': 'text/html; charset=utf-8', ...(this.policy && {'content-security-policy': this.policy}), ...page.headers});
       return response.end(this.#html(page));
     }
     const picture = url.pathname.match(/^\/picture\/(\d+)x(\d+)\.bmp$/);
@@ -127,7 +131,7 @@ export class Site {
   /** @param {Page} page */
   #html({head = '', body = '', subscriptions, observe = true, bare = false, candidate, control}) {
     if (bare) return `<!doctype html>${body}`;
-    const parity = {subscriptions, control, candidate: candidate ?? `/candidate/${pathToFileURL(this.candidate).href.split('/').at(-1)}`};
+    const parity = {subscriptions, control, isRefused: this.policy !== undefined, candidate: candidate ?? `/candidate/${pathToFileURL(this.candidate).href.split('/').at(-1)}`};
     return `<!doctype html><html lang="en"><head><meta charset="utf-8"><title>A page</title><link rel="icon" href="data:,">
 <script src="/recorder.js"></script>
 <script>parity = ${JSON.stringify(parity)}</script>

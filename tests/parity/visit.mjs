@@ -13,12 +13,12 @@ import {Site} from './site.mjs';
  * Returns the differences between the libraries on a visit that goes as its scenario claims. A machine too
  * slow for the scenario (a server that should respond after 900 ms responds after 2000) is no fault of the
  * candidate: such a visit is repeated, at most twice. A difference is returned at once in any case.
- * @param {Browser} browser @param {Scenario} scenario @param {{module?: string, candidate?: string, control?: string}} under the candidate's module as a file, or its path on the site; and a copy of web-vitals in which there must be no difference
+ * @param {Browser} browser @param {Scenario} scenario @param {{module?: string, candidate?: string, control?: string, policy?: string}} under the candidate's module as a file, or its path on the site; a copy of web-vitals in which there must be no difference; and the content security policy
  */
-export async function compareVisit(browser, scenario, {module = '', candidate, control}) {
+export async function compareVisit(browser, scenario, {module = '', candidate, control, policy}) {
   const failed = [];
   while (failed.length < 3) {
-    const site = await Site.open(module);
+    const site = await Site.open(module, policy);
     try {
       const records = await record(browser, site, scenario, candidate, control);
       const wrong = control ? differences(records, 'control') : [];

@@ -10,6 +10,8 @@ export const OWN_PATHS = new Set([
   "/badge.svg",
   "/metrics",
   "/v1/client.js",
+  "/v1/fallback.js",
+  "/v1/start-fallback.js",
   "/v1/start.js",
   "/v1/vitals",
 ]);

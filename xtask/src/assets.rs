@@ -16,7 +16,9 @@ pub(crate) fn write_assets(root: &Path) -> Result<()> {
         copy(&root.join("build/dashboard"), &folder.join("dashboard"))?;
         remove_stale(&root.join("build/dashboard/parts"), &folder.join("dashboard/parts"))?;
         copy(&root.join("pkg/dist/index.js"), &folder.join("v1/client.js"))?;
-        copy(&root.join("pkg/dist/start.js"), &folder.join("v1/start.js"))?;
+        for file in ["start.js", "fallback.js", "start-fallback.js"] {
+            copy(&root.join("pkg/dist").join(file), &folder.join("v1").join(file))?;
+        }
         copy(&root.join("lighthouse/budgets.json"), &folder.join("v1/budgets.json"))?;
         copy(&root.join("crates/wire/beacon.schema.json"), &folder.join("v1/beacon.schema.json"))?;
         copy(&root.join("worker/openapi.json"), &folder.join("api/openapi.json"))?;

@@ -24,6 +24,7 @@ pub(crate) fn build(root: &Path) -> Result<()> {
         "pkg/src",
         "pkg/frontend/thresholds.js",
         "xtask/src/client.rs",
+        "xtask/src/wasm.rs",
     ];
     let artifact = Artifact {
         name: "client",
@@ -39,12 +40,14 @@ fn build_entries(root: &Path) -> Result<()> {
         fs::remove_dir_all(&dist)?;
     }
     fs::create_dir_all(&dist)?;
-    build_module(root, &[])?;
+    let fallback = |name: &str, wasm: &[u8]| build_fallback(root, wasm, &dist.join(name));
+    fallback("start-fallback.js", &build_module(root, &[])?)?;
     bundle(
         root,
         &Entry { source: "start", output: "start", module: "wasm_inlined", observer: "beacon_observer" },
     )?;
     let wasm = build_module(root, &["--features", "reports"])?;
+    fallback("fallback.js", &wasm)?;
     fs::write(dist.join("client.wasm"), wasm)?;
     let observer = "callback_observer";
     for (source, output) in
@@ -80,6 +83,16 @@ fn build_module(root: &Path, features: &[&str]) -> Result<Vec<u8>> {
         format!("export const bytes = {};\nexport const shift = {SHIFT};\n", literal(&wasm)),
     )?;
     Ok(wasm)
+}
+
+/// Writes the JavaScript form of a module, which pages fetch where WebAssembly is refused.
+fn build_fallback(root: &Path, wasm: &[u8], output: &Path) -> Result<()> {
+    let [module, script] = ["fallback.wasm", "fallback.js"].map(|file| root.join("target/pkg").join(file));
+    fs::write(&module, wasm)?;
+    wasm::translate(root, &module, &script, FEATURES)?;
+    // Views of the memory that no instruction uses have no effects.
+    fs::write(&script, fs::read_to_string(&script)?.replace("= new ", "= /*@__PURE__*/ new "))?;
+    minify(root, &script, output)
 }
 
 fn compile(root: &Path, features: &[&str]) -> Result<PathBuf> {
@@ -145,6 +158,8 @@ fn bundler(root: &Path, Entry { source, module, observer, .. }: &Entry, output: 
             // Names that only our own files use.
             "--mangle-props=^(lists|targets|navigation|instances|readValue|readWireValue|declareView|onEntry|describe|attribute|stop)$",
             "--log-level=warning",
+            "--external:*/fallback.js",
+            "--external:*/start-fallback.js",
         ])
         .arg(format!("--define:FULL={}", *observer == "callback_observer"))
         .arg(format!("--alias:#bytes={}", root.join("target/pkg/bytes.js").display()))

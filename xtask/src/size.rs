@@ -34,6 +34,8 @@ const SHIPPED: &[(&str, &str)] = &[
     ("pkg/dist/start-attribution.js", "client, beacons with attribution"),
     ("pkg/dist/index.js", "client"),
     ("pkg/dist/attribution.js", "client with attribution"),
+    ("pkg/dist/fallback.js", "client, the module without WebAssembly"),
+    ("pkg/dist/start-fallback.js", "client, beacons only, the module without WebAssembly"),
     ("pkg/dist/toolkit/toolkit_bg.wasm", "toolkit"),
     ("build/dashboard", "dashboard"),
     ("build/dashboard/main.css", "dashboard styles"),

@@ -13,12 +13,12 @@ use clap::builder::PossibleValuesParser;
 
 use crate::build_cache::Artifact;
 use crate::process::Output;
-use crate::{bundle, load, portal, process, terminal, test_tools, tools};
+use crate::{bundle, client, load, portal, process, setup, terminal, test_tools, tools};
 
 /// Arguments of `cargo xtask test`.
 #[derive(Args)]
 pub(crate) struct Options {
-    /// The parts to run; all by default
+    /// The parts to run; by default all except `engines`
     #[arg(value_parser = PossibleValuesParser::new(PARTS.iter().map(|part| part.name)))]
     parts: Vec<String>,
     /// Run every part, as without arguments
@@ -32,6 +32,8 @@ struct Part {
     about: &'static str,
     prerequisites: &'static [&'static Prerequisite],
     runner: Runner,
+    /// It runs only if it is named: it needs programs that few machines have.
+    on_request: bool,
 }
 
 enum Runner {
@@ -47,6 +49,7 @@ struct Prerequisite {
     outcome: OnceLock<Result<(), String>>,
 }
 
+static CLIENT: Prerequisite = Prerequisite::new("the client", build_client);
 static PRODUCT: Prerequisite = Prerequisite::new("the product", build_product);
 static EXPORT_PARSERS: Prerequisite =
     Prerequisite::new("the export parsers", test_tools::install_export_parsers);
@@ -83,6 +86,10 @@ static PARTS: &[Part] = &[
         &[&PRODUCT],
         test_load,
     ),
+    Part {
+        on_request: true,
+        ..node_tests("engines", "the client in Firefox and WebKit, beside web-vitals", &[&CLIENT])
+    },
 ];
 
 const fn node_tests(
@@ -90,7 +97,7 @@ const fn node_tests(
     about: &'static str,
     prerequisites: &'static [&'static Prerequisite],
 ) -> Part {
-    Part { name, about, prerequisites, runner: Runner::NodeTests }
+    Part { name, about, prerequisites, runner: Runner::NodeTests, on_request: false }
 }
 
 const fn custom(
@@ -99,7 +106,7 @@ const fn custom(
     prerequisites: &'static [&'static Prerequisite],
     run: fn(&Path, &Output) -> Result<()>,
 ) -> Part {
-    Part { name, about, prerequisites, runner: Runner::Custom(run) }
+    Part { name, about, prerequisites, runner: Runner::Custom(run), on_request: false }
 }
 
 /// The outcome of a part.
@@ -111,8 +118,9 @@ struct Outcome {
 
 /// Runs the named parts, or all of them.
 pub(crate) fn run(root: &Path, options: &Options) -> Result<()> {
-    let is_chosen =
-        |part: &&Part| options.parts.is_empty() || options.parts.iter().any(|name| name == part.name);
+    let is_chosen = |part: &&Part| {
+        options.parts.is_empty() && !part.on_request || options.parts.iter().any(|name| name == part.name)
+    };
     let parts: Vec<&'static Part> = PARTS.iter().filter(is_chosen).collect();
     let names: Vec<&str> = parts.iter().map(|part| part.name).collect();
     terminal::title(&format!("Sets up, builds, and tests: {}.", names.join(", ")));
@@ -210,6 +218,11 @@ fn report(outcomes: &[Outcome], elapsed: Duration) -> Result<()> {
         bail!("{failed} of {} parts failed; their output is above", outcomes.len());
     }
     Ok(())
+}
+
+fn build_client(root: &Path) -> Result<()> {
+    setup::install_tools(root)?;
+    client::build(root)
 }
 
 fn build_product(root: &Path) -> Result<()> {

@@ -19,6 +19,14 @@ pub(crate) fn optimize<S: AsRef<OsStr>>(
     process::capture(tools::npm(root, "wasm-opt").args(options).arg("-o").arg(output).arg(input)).map(drop)
 }
 
+/// Translates a module without imports into a JavaScript module with the same exports.
+pub(crate) fn translate(root: &Path, input: &Path, output: &Path, features: &[&str]) -> Result<()> {
+    // npm links no `wasm2js` into node_modules/.bin.
+    let mut wasm2js = tools::npm(root, "node");
+    wasm2js.arg(root.join("node_modules/binaryen/bin/wasm2js")).args(features).arg("-Oz");
+    process::capture(wasm2js.arg(input).arg("-o").arg(output)).map(drop)
+}
+
 /// Removes from a module all that these exports do not reach.
 pub(crate) fn keep_reachable(
     root: &Path,

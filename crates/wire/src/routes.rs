@@ -270,7 +270,8 @@ endpoints! {
 }
 
 /// Files among the Worker's assets that no cache route may shadow.
-pub const ASSET_PATHS: [&str; 3] = ["/v1/client.js", "/v1/start.js", "/api/openapi.json"];
+pub const ASSET_PATHS: [&str; 5] =
+    ["/v1/client.js", "/v1/fallback.js", "/v1/start.js", "/v1/start-fallback.js", "/api/openapi.json"];
 
 /// Namespaces that no cache route may shadow: each path and everything below it.
 pub const RESERVED_PREFIXES: [&str; 7] = [
