@@ -35,8 +35,14 @@ export async function warm(what, { most, ...options } = {}) {
   return call(`warm?${parameters}`, typeof what === "string" ? "" : what.join("\n"), options);
 }
 
+/** @type {typeof import("../types/cache.js").purgeTags} */
+export const purgeTags = (tags, options) => purge({ tags: [...tags] }, options);
+
+/** @type {typeof import("../types/cache.js").cacheStats} */
+export const cacheStats = () => /** @type {any} */ (globalThis)[Symbol.for("edge-vitals.next-cache")]?.stats();
+
 /**
- * @param {Record<string, string | true>} what
+ * @param {Record<string, string | string[] | true>} what
  * @param {import("../types/cache.js").PurgeOptions} [options]
  */
 async function purge(what, { soft = false, ...options } = {}) {
