@@ -174,5 +174,6 @@ const MAX_LIFETIME_SECONDS = 365 * 86_400;
 /** What an entry takes beside its parts. */
 const ENTRY_BYTES = 512;
 
-watchResponses();
-export default createResponseHandler(sharedCache());
+const cache = sharedCache();
+if (cache.hasWorker) watchResponses();
+export default createResponseHandler(cache);

@@ -91,12 +91,15 @@ export class SharedCache {
   async read(key, tags, codec) {
     await this.refresh();
     const known = this.#memory.get(key);
-    const entry = (known && this.#isUsable(known, tags) ? known : undefined) ?? (await this.#readStore(key, tags, codec));
-    if (!entry || !this.#isUsable(entry, tags)) {
+    const state = known ? this.#stateOf(known, tags) : "purged";
+    // Another process may have made a stale entry anew already.
+    const other = state === "valid" ? undefined : await this.#readStore(key, tags, codec);
+    const entry = other && this.#stateOf(other, tags) !== "purged" ? other : state === "purged" ? undefined : known;
+    if (!entry) {
       this.#counts.misses += 1;
       return undefined;
     }
-    const isStale = this.#judge(entry, tags) === "stale";
+    const isStale = this.#stateOf(entry, tags) === "stale";
     this.#counts[isStale ? "stale" : "hits"] += 1;
     return { entry, isStale };
   }
@@ -134,14 +137,9 @@ export class SharedCache {
     return this.#outbox ? this.#outbox.add(tags, mode, now) : true;
   }
 
-  /** @param {SharedEntry<unknown>} entry @param {readonly string[]} tags */
-  #isUsable(entry, tags) {
-    return this.now() < entry.expires && this.#judge(entry, tags) !== "purged";
-  }
-
-  /** @param {SharedEntry<unknown>} entry @param {readonly string[]} tags */
-  #judge(entry, tags) {
-    return this.#view.judge(entry, [...entry.tags, ...tags]);
+  /** @param {SharedEntry<unknown>} entry @param {readonly string[]} tags @returns {"valid" | "stale" | "purged"} An entry that has expired counts as purged. */
+  #stateOf(entry, tags) {
+    return this.now() < entry.expires ? this.#view.judge(entry, [...entry.tags, ...tags]) : "purged";
   }
 
   async #syncPurges() {
@@ -197,7 +195,9 @@ export class SharedCache {
       const { head, body } = decoded;
       const entry = { seq: head.seq, madeAt: -Infinity, tags: head.tags, expires: head.expires, meta: head.meta, value: codec.decode(body), bytes: body.byteLength };
       this.#counts.storeHits += 1;
-      this.#memory.set(key, entry, entry.bytes + key.length);
+      // What this process has made meanwhile knows of more purges.
+      const known = this.#memory.get(key);
+      if (!known || known.seq <= entry.seq) this.#memory.set(key, entry, entry.bytes + key.length);
       return entry;
     } catch (error) {
       this.#failStore("a value was not read from the Worker", error);
