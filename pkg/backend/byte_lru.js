@@ -1,8 +1,15 @@
-/** The least recently used entries up to a sum of bytes. @template Value */
+/**
+ * Entries up to a sum of bytes. The one that has not been used for the longest is dropped, approximately: a use only marks
+ * an entry, and a marked one gets a second chance when its turn comes. So a hit moves nothing.
+ * @module
+ */
+
+/** @template Value */
 export class ByteLru {
-  /** In the order of their last use. @type {Map<string, { value: Value, bytes: number }>} */
+  /** In the order of their turns. @type {Map<string, { value: Value, bytes: number, isUsed: boolean }>} */
   #entries = new Map();
   #bytes = 0;
+  evicted = 0;
 
   /** @param {number} maxBytes */
   constructor(maxBytes) {
@@ -21,8 +28,7 @@ export class ByteLru {
   get(key) {
     const entry = this.#entries.get(key);
     if (!entry) return undefined;
-    this.#entries.delete(key);
-    this.#entries.set(key, entry);
+    entry.isUsed = true;
     return entry.value;
   }
 
@@ -30,12 +36,9 @@ export class ByteLru {
   set(key, value, bytes) {
     this.delete(key);
     if (bytes > this.maxBytes) return;
-    this.#entries.set(key, { value, bytes });
+    while (this.#bytes + bytes > this.maxBytes) this.#dropOne();
+    this.#entries.set(key, { value, bytes, isUsed: false });
     this.#bytes += bytes;
-    for (const oldest of this.#entries.keys()) {
-      if (this.#bytes <= this.maxBytes) break;
-      this.delete(oldest);
-    }
   }
 
   /** @param {string} key */
@@ -51,8 +54,20 @@ export class ByteLru {
     this.#bytes = 0;
   }
 
-  /** From the least to the most recently used. @returns {IterableIterator<[string, Value]>} */
-  *entries() {
-    for (const [key, { value }] of this.#entries) yield [key, value];
+  keys() {
+    return this.#entries.keys();
+  }
+
+  #dropOne() {
+    for (const [key, entry] of this.#entries) {
+      if (!entry.isUsed) {
+        this.evicted += 1;
+        return this.delete(key);
+      }
+      entry.isUsed = false;
+      // It is asked again after all others.
+      this.#entries.delete(key);
+      this.#entries.set(key, entry);
+    }
   }
 }
