@@ -1,7 +1,15 @@
 /**
- * Purges and warms the edge cache from a backend, through the Worker's API.
+ * Purges and warms the edge cache from a backend, through the Worker's API, and caches what the backend loads.
  * @module
  */
+import { createCache } from "./cached.js";
+
+export { createCache };
+
+/** The cache of this process. */
+const own = createCache();
+export const { cached, invalidate, prewarm } = own;
+export const cachedStats = own.stats;
 
 /** A purge or a warming that failed. */
 export class EdgeCacheError extends Error {

@@ -1,4 +1,16 @@
+import type { BackendCache, BackendCacheStats } from "./backend-cache.js";
 import type { PurgeResponse, WarmResponse } from "./documents.js";
+
+export * from "./backend-cache.js";
+
+/** Returns the value of a key from the cache of this process, or loads it. See {@link BackendCache.cached}. */
+export const cached: BackendCache["cached"];
+/** Invalidates values of the cache of this process; tags also at the edge and in Next.js. */
+export const invalidate: BackendCache["invalidate"];
+/** Loads values into the cache of this process. */
+export const prewarm: BackendCache["prewarm"];
+/** Counters of the cache of this process. */
+export const cachedStats: () => BackendCacheStats;
 
 /** The Worker's address and the credentials. */
 export interface EdgeOptions {

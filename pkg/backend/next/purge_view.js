@@ -22,6 +22,8 @@ export class PurgeView {
   /** The times of this process's purges that the purge clock may lack. @type {Map<string, Purged>} */
   #own = new Map();
   #ownFloor = { hard: -Infinity, soft: -Infinity };
+  /** Counts whatever may change a judgement. */
+  changes = 0;
 
   /** The count up to which all purges are known. */
   get upto() {
@@ -40,6 +42,7 @@ export class PurgeView {
    * @param {PurgeFeed} feed @param {number} requestedAt @param {number} now
    */
   apply({ seq, upto, floor, tags }, requestedAt, now) {
+    if (seq !== this.#upto) this.changes += 1;
     if (seq < this.#upto) {
       this.#tags.clear();
       this.#floor = { hard: 0, soft: 0 };
@@ -69,6 +72,7 @@ export class PurgeView {
 
   /** Notes a purge of this process. @param {readonly string[]} tags @param {PurgeMode} mode @param {number} now */
   purge(tags, mode, now) {
+    this.changes += 1;
     for (const tag of tags) {
       const known = this.#own.get(tag) ?? { hard: -Infinity, soft: -Infinity };
       this.#own.delete(tag);

@@ -3,8 +3,6 @@
  * Worker is a miss.
  * @module
  */
-import { createHash } from "node:crypto";
-
 import { ByteLru } from "../byte_lru.js";
 import { PurgeOutbox } from "./purge_outbox.js";
 import { PurgeView } from "./purge_view.js";
@@ -65,6 +63,21 @@ export class SharedCache {
     return { ...this.#counts, entries: this.#memory.size, bytes: this.#memory.bytes, purges: { waiting, delivered, failed } };
   }
 
+  /** Counts whatever may change a judgement. */
+  get changes() {
+    return this.#view.changes;
+  }
+
+  /** Returns true if the purges are known, and need not be renewed yet. @param {number} now */
+  isCurrent(now) {
+    return !this.#store || this.#view.isCurrent(now, this.leaseMs * RENEWAL);
+  }
+
+  /** @param {import("./purge_view.js").Stamp} stamp @param {Iterable<string>} tags */
+  judge(stamp, tags) {
+    return this.#view.judge(stamp, tags);
+  }
+
   /** The purge count that was known at a time. @param {number} time */
   seqAt(time) {
     return this.#view.seqAt(time);
@@ -75,9 +88,8 @@ export class SharedCache {
    * respond a moment ago. Later in the lease, they are renewed in the background.
    */
   async refresh() {
-    if (!this.#store) return;
     const now = this.now();
-    if (this.#view.isCurrent(now, this.leaseMs * RENEWAL)) return;
+    if (this.isCurrent(now)) return;
     this.#sync ??= this.#syncPurges().finally(() => (this.#sync = undefined));
     if (!this.#view.isCurrent(now, this.leaseMs)) await this.#sync;
   }
@@ -144,6 +156,7 @@ export class SharedCache {
 
   async #syncPurges() {
     const store = /** @type {WorkerStore} */ (this.#store);
+    if (store.isPaused) return;
     try {
       for (let isComplete = false; !isComplete; ) {
         const requestedAt = this.now();
@@ -229,9 +242,9 @@ export function sharedCache() {
 export const wallClock = () => performance.timeOrigin + performance.now();
 
 function environmentOptions() {
-  const { EDGE_VITALS_URL: edge, EDGE_VITALS_CACHE_TOKEN: token, EDGE_VITALS_CACHE_BYTES, EDGE_VITALS_CACHE_LEASE_MS, NEXT_PHASE } = process.env;
+  const { EDGE_VITALS_URL: edge, EDGE_VITALS_CACHE_TOKEN: token, EDGE_VITALS_CACHE_BYTES, EDGE_VITALS_CACHE_LEASE_MS, NEXT_PHASE } = globalThis.process?.env ?? {};
   // Pages that are prerendered by the build go into its output, not into a cache.
-  const hasStore = edge && token && NEXT_PHASE !== "phase-production-build";
+  const hasStore = edge && token && NEXT_PHASE !== "phase-production-build" && "getBuiltinModule" in process;
   return {
     store: hasStore ? new WorkerStore({ edge, token, now: wallClock }) : undefined,
     ...(EDGE_VITALS_CACHE_BYTES && { maxBytes: Number(EDGE_VITALS_CACHE_BYTES) }),
@@ -240,7 +253,7 @@ function environmentOptions() {
 }
 
 /** @param {string} key */
-const hashKey = (key) => createHash("sha256").update(key).digest("hex");
+const hashKey = (key) => process.getBuiltinModule("node:crypto").createHash("sha256").update(key).digest("hex");
 
 const CACHE = Symbol.for("edge-vitals.next-cache");
 const DEFAULT_MEMORY_BYTES = 50 * 1024 * 1024;

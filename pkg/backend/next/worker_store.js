@@ -1,10 +1,8 @@
 /**
  * The Worker's store of values and its purge clock, over HTTP. Next.js replaces `fetch` by one that caches, so this uses
- * Node's own client. A Worker that did not respond is left alone for a moment, so that no request waits for it again.
+ * Node's own client, where there is one. A Worker that did not respond is left alone for a moment, so that no request waits for it again.
  * @module
  */
-import http from "node:http";
-import https from "node:https";
 
 export class WorkerStore {
   #pausedUntil = -Infinity;
@@ -15,9 +13,8 @@ export class WorkerStore {
     this.base = url;
     this.token = token;
     this.now = now;
-    const options = { keepAlive: true, maxSockets: MAX_SOCKETS };
-    this.client = url.protocol === "https:" ? https : http;
-    this.agent = url.protocol === "https:" ? new https.Agent(options) : new http.Agent(options);
+    this.client = process.getBuiltinModule(url.protocol === "https:" ? "node:https" : "node:http");
+    this.agent = new this.client.Agent({ keepAlive: true, maxSockets: MAX_SOCKETS });
   }
 
   get isPaused() {
