@@ -100,7 +100,7 @@ class BackendCache {
           const usableUntil = freshUntil + (value === undefined || value === null ? 0 : staleWhileRevalidate * 1000);
           /** @type {Held} */
           const held = { promise: Promise.resolve(value), freshUntil, usableUntil, tags: load.tags, seq, madeAt: startedAt, judgedAt: -1, isStale: false };
-          if (this.#isValid(held)) this.#held.set(key, held, (bytes?.(value) ?? sizeOf(value)) + key.length);
+          this.#held.set(key, held, (bytes?.(value) ?? sizeOf(value)) + key.length);
         }
         return value;
       } catch (error) {
