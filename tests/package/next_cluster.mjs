@@ -2,7 +2,7 @@
 //! turns, and another before the Worker survives it.
 
 import { spawn } from "node:child_process";
-import { writeFileSync } from "node:fs";
+import { renameSync, writeFileSync } from "node:fs";
 import http from "node:http";
 import { join } from "node:path";
 
@@ -37,9 +37,7 @@ export async function startCluster(name, { processes = 3, hasHandlers = true } =
     ...process.env,
     VERSIONS_FILE: file,
     OWN_CACHE: hasHandlers ? "yes" : "no",
-    EDGE_VITALS_URL: front.origin,
-    EDGE_VITALS_CACHE_TOKEN: TOKEN,
-    EDGE_VITALS_CACHE_LEASE_MS: String(LEASE_MS),
+    ...(hasHandlers && { EDGE_VITALS_URL: front.origin, EDGE_VITALS_CACHE_TOKEN: TOKEN, EDGE_VITALS_CACHE_LEASE_MS: String(LEASE_MS) }),
     NEXT_TELEMETRY_DISABLED: "1",
     NODE_ENV: undefined,
   };
@@ -55,7 +53,9 @@ export async function startCluster(name, { processes = 3, hasHandlers = true } =
     /** Writes a version into the database. @param {string} item */
     write(item) {
       versions[item] = (versions[item] ?? 0) + 1;
-      writeFileSync(file, JSON.stringify(versions));
+      // A reader sees one version or the other.
+      writeFileSync(`${file}.new`, JSON.stringify(versions));
+      renameSync(`${file}.new`, file);
       return versions[item];
     },
     /** Reads through the edge. @param {string} path @param {Record<string, string>} [headers] */
@@ -99,25 +99,38 @@ async function startInstance(folder, env) {
     child.once("exit", (code) => reject(new Error(`next start exited with ${code} before it served:\n${output}`)));
   });
   const read = (/** @type {string} */ path, /** @type {Record<string, string>} */ headers = {}) => ask(port, path, { headers });
+  const stats = async () => JSON.parse((await read("/api/stats")).body);
+
+  /** Makes a call that purges, and waits until the Worker has the purge or could not be reached: a route handler of Next.js answers before. @param {() => Promise<Answer>} call */
+  async function complete(call) {
+    const before = await stats();
+    const answer = await call();
+    const isSettled = (/** @type {any} */ now) => !env.EDGE_VITALS_URL || now.purges.delivered > before.purges.delivered || now.purges.failed > before.purges.failed;
+    const deadline = performance.now() + 10_000;
+    while (!isSettled(await stats())) if (performance.now() > deadline) throw new Error(`the purge did not settle: ${JSON.stringify(await stats())}`);
+    return answer;
+  }
+
   return {
     port,
     output: () => output,
     read,
     /** Calls `revalidateTag` or `revalidatePath` in a route handler. @param {{ tag?: string, profile?: string, path?: string }} what */
-    revalidate: (what) => ask(port, "/api/purge", { method: "POST", headers: { "content-type": "application/json" } }, JSON.stringify(what)),
+    revalidate: (what) => complete(() => ask(port, "/api/purge", { method: "POST", headers: { "content-type": "application/json" } }, JSON.stringify(what))),
     /** Calls `updateTag` in a server action, as a form without JavaScript does. @param {string} tag */
-    async update(tag) {
-      const page = await read("/purge");
-      const action = /name="(\$ACTION_ID_[0-9a-f]+)"/.exec(page.body)?.[1];
-      if (!action) throw new Error(`the form has no action: ${page.body}`);
-      const form = new FormData();
-      form.set(action, "");
-      form.set("tag", tag);
-      const request = new Request("http://form", { method: "POST", body: form });
-      const headers = { "content-type": request.headers.get("content-type") ?? "" };
-      return ask(port, "/purge", { method: "POST", headers }, Buffer.from(await request.arrayBuffer()));
-    },
-    stats: async () => JSON.parse((await read("/api/stats")).body),
+    update: (tag) =>
+      complete(async () => {
+        const page = await read("/purge");
+        const action = /name="(\$ACTION_ID_[0-9a-f]+)"/.exec(page.body)?.[1];
+        if (!action) throw new Error(`the form has no action: ${page.body}`);
+        const form = new FormData();
+        form.set(action, "");
+        form.set("tag", tag);
+        const request = new Request("http://form", { method: "POST", body: form });
+        const headers = { "content-type": request.headers.get("content-type") ?? "" };
+        return ask(port, "/purge", { method: "POST", headers }, Buffer.from(await request.arrayBuffer()));
+      }),
+    stats,
     /** @param {NodeJS.Signals} signal */
     kill(signal) {
       child.kill(signal);

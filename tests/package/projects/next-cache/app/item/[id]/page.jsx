@@ -1,7 +1,8 @@
 import { cacheLife, cacheTag } from "next/cache";
 import { readVersions } from "../../versions";
 
-export const generateStaticParams = () => [{ id: "0" }];
+// Next.js renders the RSC payload of any other item for each request.
+export const generateStaticParams = () => [...Array(12).keys(), "soft"].map((id) => ({ id: String(id) }));
 
 async function loadItem(id) {
   "use cache";
