@@ -40,7 +40,7 @@ export function watchRequests() {
     response.writeHead = /** @type {typeof writeHead} */ (
       function (/** @type {any[]} */ ...head) {
         const timing = timingField(state);
-        if (timing && !response.headersSent) response.appendHeader("server-timing", timing);
+        if (timing && !response.headersSent) addTiming(response, head.at(-1), timing);
         return Reflect.apply(writeHead, response, head);
       }
     );
@@ -66,6 +66,15 @@ export function withMonitoring(handler, { name, onRequest, now = () => performan
     };
     return known || !requests ? run() : requests.run(state, run);
   };
+}
+
+/** Fields that are given to `writeHead` replace those that were set. @param {import("node:http").ServerResponse} response @param {unknown} given @param {string} timing */
+function addTiming(response, given, timing) {
+  if (Array.isArray(given)) return void given.push("server-timing", timing);
+  const fields = /** @type {Record<string, string | string[]> | undefined} */ (typeof given === "object" && given !== null ? given : undefined);
+  const name = Object.keys(fields ?? {}).find((name) => name.toLowerCase() === "server-timing");
+  if (fields && name) fields[name] = `${fields[name]}, ${timing}`;
+  else response.appendHeader("server-timing", timing);
 }
 
 /** Adds the fields to a response, whose own may be immutable. @param {Response} response @param {RequestState} state @param {number} durationMs */

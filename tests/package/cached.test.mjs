@@ -9,7 +9,7 @@ import fc from "fast-check";
 import { createCache } from "../../pkg/backend/cached.js";
 import { SharedCache } from "../../pkg/backend/next/shared_cache.js";
 
-/** A cache with a clock and with loads that the test ends. */
+/** A cache with a clock and with loads that the test ends. @param {{ maxBytes?: number, random?: () => number }} [options] */
 function startCache({ maxBytes = 1 << 20, random = () => 0 } = {}) {
   let time = 0;
   const now = () => time;

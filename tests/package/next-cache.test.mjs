@@ -28,6 +28,7 @@ describe("three processes of Next.js behind the Worker", { timeout: 300_000 + RE
   test("no answer is older than a purge and a lease, through the edge and past it, HTML and RSC alike", async (context) => {
     const counts = await runMixedReads(cluster, { reads: READS, items: 12, random: createRandom(21) });
     context.diagnostic(JSON.stringify(counts));
+    for (const instance of cluster.instances) context.diagnostic(JSON.stringify(await instance.stats()));
     assert.equal(counts.stale, 0, JSON.stringify(counts));
     // It was a cache that was purged.
     assert.ok(counts.hits > READS * 0.4 && counts.purges >= 10, JSON.stringify(counts));

@@ -188,7 +188,8 @@ function ask(port, path, options, body) {
 
 /**
  * Reads items in every way while versions are written and purged, and counts answers that are older than a purge that was
- * complete a lease before the request.
+ * complete a lease before the request. Next.js lets a request join a render that is under way, so an answer counts from the
+ * earliest request for its path that had no answer yet.
  * @param {Awaited<ReturnType<typeof startCluster>>} cluster
  * @param {{ reads: number, items: number, random: () => number }} options
  */
@@ -196,7 +197,9 @@ export async function runMixedReads(cluster, { reads, items, random }) {
   const pick = (/** @type {number} */ count) => Math.floor(random() * count);
   /** The completed purges of each item. @type {Map<string, { version: number, at: number }[]>} */
   const purges = new Map();
-  const counts = { reads: 0, stale: 0, latestMs: 0, purges: 0, hits: 0, bySort: /** @type {Record<string, number>} */ ({}) };
+  /** The times of the requests without an answer, by path. @type {Map<string, number[]>} */
+  const pending = new Map();
+  const counts = { reads: 0, stale: 0, joined: 0, purges: 0, hits: 0, examples: /** @type {unknown[]} */ ([]), bySort: /** @type {Record<string, number>} */ ({}) };
   let isOver = false;
 
   async function readOne() {
@@ -207,16 +210,23 @@ export async function runMixedReads(cluster, { reads, items, random }) {
     const headers = isRsc ? { rsc: "1" } : {};
     const isAtEdge = random() < 0.8;
     const startedAt = performance.now();
+    const underWay = [...(pending.get(path) ?? [])];
+    const earliest = Math.min(startedAt, ...underWay);
+    pending.set(path, [...underWay, startedAt]);
     const answer = isAtEdge ? await cluster.read(path, headers) : await cluster.instances[pick(cluster.instances.length)].read(path, headers);
+    pending.set(path, (pending.get(path) ?? []).filter((other) => other !== startedAt));
     const version = Number(new RegExp(`item ${item} is (\\d+)\\.`).exec(answer.body)?.[1] ?? NaN);
     if (answer.status !== 200 || Number.isNaN(version)) throw new Error(`${path} answered ${answer.status}: ${answer.body.slice(0, 500)}`);
     const sort = `${isAtEdge ? "edge" : "process"} ${isRsc ? "RSC" : "HTML"}`;
     counts.bySort[sort] = (counts.bySort[sort] ?? 0) + 1;
     if (/edge;desc=hit/.test(String(answer.headers["server-timing"]))) counts.hits += 1;
-    const missed = (purges.get(item) ?? []).filter(({ version: purged, at }) => purged > version && at + LEASE_MS < startedAt);
+    const since = (/** @type {number} */ time) => (purges.get(item) ?? []).filter(({ version: purged, at }) => purged > version && at + LEASE_MS < time);
+    const missed = since(earliest);
     if (missed.length > 0) {
       counts.stale += 1;
-      counts.latestMs = Math.max(counts.latestMs, startedAt - missed[0].at);
+      if (counts.examples.length < 5) counts.examples.push({ path, sort, version, purged: missed[0].version, lateMs: earliest - missed[0].at, status: answer.headers["cache-status"] });
+    } else if (since(startedAt).length > 0) {
+      counts.joined += 1;
     }
   }
 
