@@ -1,7 +1,15 @@
 /**
- * Purges and warms the edge cache from a backend, through the Worker's API.
+ * Purges and warms the edge cache from a backend, through the Worker's API, and caches what the backend loads.
  * @module
  */
+import { createCache } from "./cached.js";
+
+export { createCache };
+
+/** The cache of this process. */
+const own = createCache();
+export const { cached, invalidate, prewarm } = own;
+export const cachedStats = own.stats;
 
 /** A purge or a warming that failed. */
 export class EdgeCacheError extends Error {
@@ -35,8 +43,14 @@ export async function warm(what, { most, ...options } = {}) {
   return call(`warm?${parameters}`, typeof what === "string" ? "" : what.join("\n"), options);
 }
 
+/** @type {typeof import("../types/cache.js").purgeTags} */
+export const purgeTags = (tags, options) => purge({ tags: [...tags] }, options);
+
+/** @type {typeof import("../types/cache.js").cacheStats} */
+export const cacheStats = () => /** @type {any} */ (globalThis)[Symbol.for("edge-vitals.next-cache")]?.stats();
+
 /**
- * @param {Record<string, string | true>} what
+ * @param {Record<string, string | string[] | true>} what
  * @param {import("../types/cache.js").PurgeOptions} [options]
  */
 async function purge(what, { soft = false, ...options } = {}) {

@@ -1,3 +1,4 @@
+export * from "./timing.js";
 export type { WindowDocument } from "./documents.js";
 
 /** A pushed document whose signature was verified. */

@@ -1,4 +1,16 @@
+import type { BackendCache, BackendCacheStats } from "./backend-cache.js";
 import type { PurgeResponse, WarmResponse } from "./documents.js";
+
+export * from "./backend-cache.js";
+
+/** Returns the value of a key from the cache of this process, or loads it. See {@link BackendCache.cached}. */
+export const cached: BackendCache["cached"];
+/** Invalidates values of the cache of this process; tags also at the edge and in Next.js. */
+export const invalidate: BackendCache["invalidate"];
+/** Loads values into the cache of this process. */
+export const prewarm: BackendCache["prewarm"];
+/** Counters of the cache of this process. */
+export const cachedStats: () => BackendCacheStats;
 
 /** The Worker's address and the credentials. */
 export interface EdgeOptions {
@@ -37,6 +49,8 @@ export class EdgeCacheError extends Error {
 
 /** Purges every response with this tag. Resolves when no response older than this call is served any more. */
 export function purgeTag(tag: string, options?: PurgeOptions): Promise<Purged>;
+/** Purges every response with any of these tags, at most 128. */
+export function purgeTags(tags: readonly string[], options?: PurgeOptions): Promise<Purged>;
 /** Purges every variant of one absolute URL, such as `https://www.example.com/product/42`. */
 export function purgeUrl(url: string | URL, options?: PurgeOptions): Promise<Purged>;
 /** Purges every URL with this prefix, which ends with a slash. */
@@ -46,3 +60,25 @@ export function purgeAll(options?: PurgeOptions): Promise<Purged>;
 
 /** Fetches URLs into the cache: the given ones, the most requested, or those likely to be requested next. */
 export function warm(what: readonly string[] | "popular" | "predicted", options?: WarmOptions): Promise<Warmed>;
+
+/** Counters of the Next.js cache handlers of this process; undefined if none was loaded. */
+export function cacheStats(): CacheStats | undefined;
+
+/** Counters since the start of the process. */
+export interface CacheStats {
+  /** Entries that were served as they are. */
+  hits: number;
+  /** Entries that were served while others were made. */
+  stale: number;
+  misses: number;
+  /** Entries that came from the Worker. */
+  storeHits: number;
+  stored: number;
+  /** Calls to the Worker that failed. Each was a miss, or left an entry in this process alone. */
+  storeFailures: number;
+  /** The entries in memory. */
+  entries: number;
+  bytes: number;
+  /** Tags whose purge has not reached the Worker, those whose purge has, and attempts that failed. */
+  purges: { waiting: number; delivered: number; failed: number };
+}

@@ -11,7 +11,7 @@ import { serve as serveWorker } from "../product.mjs";
 import { install, ROOM, run, serve } from "./projects.mjs";
 
 const root = join(import.meta.dirname, "../..");
-const GUIDES = ["docs/nextjs.md", "docs/any-site.md", "docs/csp.md", "docs/migrating.md", "pkg/README.md"];
+const GUIDES = ["docs/nextjs.md", "docs/nextjs-cache.md", "docs/any-site.md", "docs/csp.md", "docs/migrating.md", "pkg/README.md"];
 
 /** The snippets of a guide: their language, the file that they name, and their text. @param {string} guide */
 async function snippets(guide) {
@@ -45,7 +45,7 @@ describe("the guides", () => {
     let found = 0;
     for (const guide of GUIDES) {
       for (const { language, file, code } of await snippets(guide)) {
-        if (file || !/^jsx?$/.test(language)) continue;
+        if (file || !/^[jt]sx?$/.test(language)) continue;
         found += 1;
         await writeFile(join(folder, `${guide.replace(/\W/g, "-")}-${found}.${language}`), code);
       }
@@ -65,6 +65,16 @@ describe("the guides", () => {
       }),
     );
     await run([join(root, "node_modules/.bin/tsc"), "--project", folder], folder);
+  });
+
+  test("the five steps of docs/backend.md print what they say", async () => {
+    const all = await snippets("docs/backend.md");
+    const steps = all.filter(({ language }) => language === "js").map(({ code }) => code);
+    assert.equal(steps.length, 5);
+    const file = join(ROOM, "backend-steps.mjs");
+    await writeFile(file, steps.join("\n"));
+    const environment = { EDGE_VITALS_URL: "", EDGE_VITALS_CACHE_TOKEN: "" };
+    assert.equal(await run(["node", file], ROOM, environment), all.find(({ language }) => language === "text")?.code);
   });
 
   test("the route of docs/cache.md for Next.js is the one that the sample portal is served by", async () => {

@@ -55,6 +55,9 @@ export const PROJECTS = [
   { name: "plain", layers: ["script", "plain"], build: [], output: "", copies: 0 },
 ];
 
+/** What runs in several processes, with the cache handlers of the package. @type {Project} */
+export const CACHED = { name: "next-cache", layers: ["next-cache"], build: ["next", "build"], output: ".next/static", copies: 0 };
+
 /** What is only ever run by Next.js's development server. @type {Project} */
 export const DEVELOPED = { name: "next-develop", layers: ["next", "next-reasons"], less: ["pages", "app/backend"], build: [], output: ".next/static", copies: 0 };
 

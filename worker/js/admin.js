@@ -5,6 +5,7 @@ import { callClock, syncPurges, syncPurgesUpToNow } from "./purge.js";
 import { JSON_HEADERS, jsonResponse, toResponse } from "./responses.js";
 import { readText } from "./streams.js";
 import { lookUp } from "./tiers.js";
+import { exchangeValue, listPurges } from "./values.js";
 import { warmByCall } from "./warm.js";
 
 /** @typedef {{ target: string, response: Response }} CallResult `target` is for the record of calls. */
@@ -22,6 +23,8 @@ export async function manage(request, env, context, path) {
   const caller = wasm.authorize_call(env, request.method, path, headers.get("authorization") ?? "", address, headers.get("accept-encoding") ?? undefined);
   if (typeof caller !== "string") return toResponse(caller);
   const action = path.slice("/api/cache/".length);
+  if (action === "entries") return exchangeValue(request, env, context, new URL(request.url));
+  if (action === "purges") return listPurges(env, new URL(request.url));
   const { target, response } = await perform(action, request, env, context, new URL(request.url).searchParams);
   const record = JSON.stringify({ action, what: target.slice(0, MAX_TARGET_LENGTH), outcome: String(response.status) });
   if (request.method === "POST") context.waitUntil(wasm.record_cache_call(env, caller, path, target, address, response.status));

@@ -84,6 +84,13 @@ export function refuse_read(env: WorkerEnv, reason: string, origin: string | und
 export function authorize_call(env: WorkerEnv, method: string, path: string, authorization: string, address: string, acceptEncoding: string | undefined): string | ReadyResponse;
 export function record_cache_call(env: WorkerEnv, by: string, call: string, detail: string, address: string, status: number): Promise<void>;
 export function read_purge(body: string): string | ReadyResponse;
+export function has_value_key(key: string): boolean;
+export function needs_sync_for_values(env: WorkerEnv, now: number): boolean;
+export function may_read_value(env: WorkerEnv, beginning: Uint8Array, length: number, tags: string[], now: number): boolean;
+/** Returns the seconds for which the value is to be stored. */
+export function value_retention(beginning: Uint8Array, length: number, now: number): number | ReadyResponse;
+export function value_stored(stored: boolean): string | undefined;
+export function purge_feed(changes: string): string | undefined;
 export function warm_list(strategy: string, body: string, max: string | undefined, now: number): string | ReadyResponse;
 export function scheduled_warming(env: WorkerEnv): string | undefined;
 export function analytics(env: WorkerEnv, clock: string, now: number): Promise<string | ReadyResponse>;

@@ -111,4 +111,5 @@ const WRITE_TIMEOUT_MS = 5_000;
 
 /** The Cache API. */
 export const colo = new Dependency("the Cache API", TIER_TIMEOUT_MS, TIER_PAUSE_MS);
-const kv = new Dependency("KV", TIER_TIMEOUT_MS, TIER_PAUSE_MS);
+/** Workers KV. */
+export const kv = new Dependency("KV", TIER_TIMEOUT_MS, TIER_PAUSE_MS);

@@ -10,5 +10,6 @@ mod purge_clock;
 pub(crate) mod purge_request;
 mod records;
 mod sync;
+mod values;
 
 pub(crate) use isolate::has_valid_config;

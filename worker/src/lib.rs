@@ -152,7 +152,10 @@ async fn answer(
         | Endpoint::CachePurge
         | Endpoint::CacheWarm
         | Endpoint::CacheAnalytics
-        | Endpoint::CacheExplain => Err(ApiError::NotFound.into()),
+        | Endpoint::CacheExplain
+        | Endpoint::CacheValueRead
+        | Endpoint::CacheValueStore
+        | Endpoint::CachePurges => Err(ApiError::NotFound.into()),
     }
 }
 

@@ -1060,7 +1060,7 @@ export interface Problem {
   field?: string;
 }
 
-/** The body of a purge: exactly one of `url`, `tag`, `prefix` and `all`. */
+/** The body of a purge: exactly one of `url`, `tag`, `tags`, `prefix` and `all`. */
 export interface PurgeBody {
   /** Every response. */
   all?: boolean;
@@ -1070,8 +1070,22 @@ export interface PurgeBody {
   soft?: boolean;
   /** All responses with this tag. */
   tag?: string | null;
+  /** All responses with any of these tags, at most 128. */
+  tags?: string[];
   /** One address with all its variants. */
   url?: string | null;
+}
+
+/** The purges by tag since a purge count. Apply them in order, and ask again until `upto` is `seq`. */
+export interface PurgeFeed {
+  /** The sequence number of the latest purge. */
+  seq: number;
+  /** The sequence number up to which this answer is complete. */
+  upto: number;
+  /** Everything from before these sequence numbers is purged. */
+  floor: PurgedAt;
+  /** The latest purges of tags. */
+  tags: PurgedTag[];
 }
 
 /** The answer to a purge. The answering isolate applies it at once, all others within the lease. */
@@ -1092,6 +1106,24 @@ export interface PurgeStats {
   refused: number;
   /** The delay until an isolate learned of a purge, in milliseconds, in the last day. */
   lag_ms: RangeCount[];
+}
+
+/** The sequence numbers of the latest purges. */
+export interface PurgedAt {
+  /** The latest purge; 0 if there was none. */
+  hard: number;
+  /** The latest purge that lets stale responses be served; 0 if there was none. */
+  soft: number;
+}
+
+/** A tag with its latest purges. */
+export interface PurgedTag {
+  /** The tag. */
+  tag: string;
+  /** The latest purge; 0 if there was none. */
+  hard: number;
+  /** The latest purge that lets stale responses be served; 0 if there was none. */
+  soft: number;
 }
 
 /** The delivery state of a site's push backends. */
@@ -1787,6 +1819,12 @@ export interface UnsilenceResponse {
   site: string;
   /** True where there was such a silence. */
   was_silenced: boolean;
+}
+
+/** The answer to a value that was sent. */
+export interface ValueStored {
+  /** False for a value that has expired. */
+  stored: boolean;
 }
 
 /** A budgeted cell with its verdict. */

@@ -1,8 +1,8 @@
 //! Startup: validates secrets, instruments requests, and migrates the database.
 
 import { join } from "node:path";
+import { watchRequests } from "edge-vitals/backend";
 
-import { watchRequests } from "#portal/request.ts";
 import { secrets } from "#portal/secrets.ts";
 import { database } from "#portal/store/database.ts";
 import { migrate } from "#portal/store/migrate.ts";

@@ -21,7 +21,7 @@ use sites::{
 };
 use wire::Problem;
 use wire::budget_report::BudgetReport;
-use wire::cache_admin::{CacheExplanation, PurgeBody, PurgeResponse, WarmResponse};
+use wire::cache_admin::{CacheExplanation, PurgeBody, PurgeFeed, PurgeResponse, ValueStored, WarmResponse};
 use wire::cache_analytics::CacheAnalytics;
 use wire::lab::{LabReport, LabUpload, LabUploadResponse};
 use wire::live::LiveDelta;
@@ -103,6 +103,14 @@ impl Operation {
             Endpoint::CacheExplain => Self::json::<CacheExplanation<'_>>(schemas, "The decision with its reasons.")
                 .with(&[p::EXPLAIN_URL, p::EXPLAIN_HEADER])
                 .failing(&[401, 404, 405, 429, 503].map(Failure::CacheProblem)),
+            Endpoint::CacheValueRead => Self::default()
+                .responding(200, "The envelope as it was sent.", &[(ENVELOPE_TYPE, Value::Null)])
+                .with(&[p::VALUE_KEY, p::VALUE_TAG])
+                .failing(&[400, 401, 404, 405, 429, 503].map(Failure::CacheProblem)),
+            Endpoint::CacheValueStore => cache_value_store(schemas),
+            Endpoint::CachePurges => Self::json::<PurgeFeed>(schemas, "The purges.")
+                .with(&[p::PURGES_SINCE])
+                .failing(&[400, 401, 405, 429, 503].map(Failure::CacheProblem)),
             Endpoint::Badge => badge(),
             Endpoint::PerformanceDashboard => Self::read::<PerformanceDashboard>(schemas, PERFORMANCE),
             Endpoint::PerformanceMetrics => Self::read::<PerformanceMetrics>(schemas, PERFORMANCE),
@@ -308,7 +316,7 @@ fn cache_purge(schemas: &mut Schemas) -> Operation {
         "required": true,
         "content": { "application/json": { "schema": {
             "allOf": [schemas.request::<PurgeBody>()],
-            "oneOf": [{ "required": ["url"] }, { "required": ["tag"] }, { "required": ["prefix"] }, { "required": ["all"] }],
+            "oneOf": [{ "required": ["url"] }, { "required": ["tag"] }, { "required": ["tags"] }, { "required": ["prefix"] }, { "required": ["all"] }],
         } } },
     });
     let operation = Operation::json::<PurgeResponse>(
@@ -328,6 +336,14 @@ fn cache_warm(schemas: &mut Schemas) -> Operation {
         .with(&[p::WARM_STRATEGY, p::WARM_MOST])
         .failing(&[400].map(Failure::CacheProblem))
         .failing(&CACHE_FAILURES.map(Failure::CacheProblem))
+}
+
+fn cache_value_store(schemas: &mut Schemas) -> Operation {
+    let body = json!({ "required": true, "content": { ENVELOPE_TYPE: {} } });
+    let operation = Operation::json::<ValueStored>(schemas, "The value is stored, unless it has expired.");
+    Operation { body: Some(body), ..operation }
+        .with(&[p::VALUE_KEY])
+        .failing(&[400, 401, 405, 413, 429, 503].map(Failure::CacheProblem))
 }
 
 fn badge() -> Operation {
@@ -450,4 +466,6 @@ const OPERATOR_FAILURES: &[Failure] = &[
     Failure::RetryLater(429),
     Failure::RetryLater(503),
 ];
+/// A value of an application's cache: `evv1`, the lengths of head and body, the head as JSON, and the body.
+const ENVELOPE_TYPE: &str = "application/octet-stream";
 const CACHE_FAILURES: [u16; 4] = [401, 405, 429, 503];

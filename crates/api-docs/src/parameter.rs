@@ -331,6 +331,22 @@ pub(crate) const WARM_MOST: Parameter = query(
 );
 pub(crate) const EXPLAIN_URL: Parameter =
     Parameter { need: Need::Required, ..query("explainUrl", "url", ParameterType::Text, "The address.") };
+pub(crate) const VALUE_KEY: Parameter = Parameter {
+    need: Need::Required,
+    ..query("valueKey", "key", ParameterType::Pattern("^[0-9a-f]{64}$"), "The key: a SHA-256.")
+};
+pub(crate) const VALUE_TAG: Parameter = query(
+    "valueTag",
+    "tag",
+    ParameterType::TextList,
+    "A tag of the reader, such as that of a path, whose purges void the value, too. Repeatable.",
+);
+pub(crate) const PURGES_SINCE: Parameter = query(
+    "purgesSince",
+    "since",
+    ParameterType::Integer { min: 0, max: None, default: Some(0) },
+    "The sequence number after which to list purges.",
+);
 pub(crate) const EXPLAIN_HEADER: Parameter = query(
     "explainHeader",
     "header",

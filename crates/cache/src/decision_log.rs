@@ -126,6 +126,7 @@ pub enum DecisionReason {
     NotVaried { name: String },
     VariesUnexpectedly,
     TooManyTags { max: usize },
+    NextRegenerates,
     Lifetime { seconds: u64, source: LifetimeSource },
     NoLifetime { status: u16 },
     StaleWithoutValidator,
@@ -186,6 +187,7 @@ impl DecisionReason {
             Self::NotVaried { .. } => "not-varied",
             Self::VariesUnexpectedly => "varies",
             Self::TooManyTags { .. } => "tags",
+            Self::NextRegenerates => "next-stale",
             Self::Lifetime { .. } => "lifetime",
             Self::NoLifetime { .. } => "no-lifetime",
             Self::StaleWithoutValidator => "useless",
@@ -208,7 +210,8 @@ impl DecisionReason {
             | Self::RouteBypass
             | Self::AccessControlled
             | Self::OriginLimited { .. }
-            | Self::TooManyTags { .. } => "the route",
+            | Self::TooManyTags { .. }
+            | Self::NextRegenerates => "the route",
             Self::HasPrecondition { .. } => "RFC 9111 §4.3.2",
             Self::HasRange | Self::PartialResponse => "RFC 9111 §3.3",
             Self::AmbiguousPath | Self::TransientStatus { .. } => "RFC 9111 §7.1",
@@ -416,6 +419,9 @@ impl fmt::Display for DecisionReason {
                     f,
                     "the response has more than {max} tags, or one that is too long, so it could not be purged"
                 )
+            }
+            Self::NextRegenerates => {
+                write!(f, "Next.js serves a stale page while it regenerates it")
             }
             Self::Lifetime { seconds, source } => {
                 write!(f, "the response is fresh for {seconds} s, by {source}")

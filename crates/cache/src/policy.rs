@@ -26,6 +26,8 @@ pub struct RoutePolicy {
     pub stale_if_error: u64,
     /// A tagged response may replace an error while its purge status is unknown.
     pub allows_stale_if_purge_unknown: bool,
+    /// The origin is Next.js. It says when it serves a stale page, which is not stored.
+    pub is_next: bool,
     /// The kinds of responses that are stored besides the usual ones.
     pub stores_also: Vec<UnusualStorage>,
 }
@@ -52,6 +54,7 @@ impl Default for RoutePolicy {
             stale_if_error: 0,
             allows_stale_if_purge_unknown: false,
             stores_also: Vec::new(),
+            is_next: false,
         }
     }
 }

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use wire::UnixMillis;
+use wire::cache_admin::{PurgeFeed, PurgedAt, PurgedTag};
 
 use crate::entry::MAX_RETENTION_SECONDS;
 use crate::headers::Headers;
@@ -132,12 +133,26 @@ impl PurgeClock {
     }
 }
 
+impl PurgeChanges {
+    /// Returns the purges by tag, for an application that has a cache of its own.
+    #[must_use]
+    pub fn tag_feed(&self) -> PurgeFeed {
+        let at = |PurgeVersion { hard, soft }: PurgeVersion| PurgedAt { hard, soft };
+        let tag = |(name, version): &(String, PurgeVersion)| {
+            let tag = name.strip_prefix(TAG_KEY)?.to_owned();
+            Some(PurgedTag { tag, at: at(*version) })
+        };
+        let tags = self.versions.iter().filter_map(tag).collect();
+        PurgeFeed { seq: self.clock.seq, upto: self.upto, floor: at(self.clock.floor), tags }
+    }
+}
+
 impl PurgeTarget {
     /// Returns the key of the purge version; none for everything.
     #[must_use]
     pub fn version_key(&self) -> Option<String> {
         match self {
-            Self::Tag(tag) => Some(format!("t:{tag}")),
+            Self::Tag(tag) => Some(format!("{TAG_KEY}{tag}")),
             Self::Url(url) => Some(format!("{URL_KEY}{}", UrlHash::from_url(url))),
             Self::WrittenUrl(hash) => Some(format!("{WRITTEN_URL_KEY}{hash}")),
             Self::Prefix(prefix) => Some(format!("p:{prefix}")),
@@ -237,7 +252,7 @@ impl PurgeView {
                 include(&format!("p:{prefix}"));
             }
             for tag in tags {
-                include(&format!("t:{tag}"));
+                include(&format!("{TAG_KEY}{tag}"));
             }
         }
         if last.hard > purge_seq {
@@ -257,18 +272,32 @@ impl PurgeView {
     }
 }
 
-/// Returns the tags in Cache-Tag and Surrogate-Key; none if there are too many to look up for each hit, or
-/// one is too long.
+/// Returns the tags in Cache-Tag, Surrogate-Key and X-Next-Cache-Tags; none if there are too many to look up for
+/// each hit, or one is too long.
 #[must_use]
 pub fn parse_tags(headers: &Headers) -> Option<Vec<String>> {
-    let commas = headers.get_all("cache-tag").flat_map(|value| value.split(','));
+    let commas = ["cache-tag", NEXT_TAGS_FIELD].into_iter().flat_map(|name| headers.get_all(name));
+    let commas = commas.flat_map(|value| value.split(','));
     let blanks = headers.get_all("surrogate-key").flat_map(str::split_whitespace);
     let mut tags: Vec<String> =
         commas.chain(blanks).map(str::trim).filter(|tag| !tag.is_empty()).map(str::to_owned).collect();
     tags.order();
     tags.dedup();
-    let is_sound = tags.len() <= MAX_TAGS_PER_RESPONSE && tags.iter().all(|tag| tag.len() <= MAX_TAG_BYTES);
-    is_sound.then_some(tags)
+    are_tags_sound(&tags).then_some(tags)
+}
+
+/// Returns true if the tags are few and short enough to be looked up for each hit.
+pub(crate) fn are_tags_sound(tags: &[String]) -> bool {
+    tags.len() <= MAX_TAGS_PER_RESPONSE && tags.iter().all(|tag| tag.len() <= MAX_TAG_BYTES)
+}
+
+/// Returns the purge count that a response may claim: the edge's, or a lower one that the origin states. An origin
+/// with a cache of its own may have rendered the response before it knew of the latest purges. A statement that cannot
+/// be read claims nothing.
+#[must_use]
+pub fn known_purge_seq(headers: &Headers, at_edge: u64) -> u64 {
+    let stated = headers.get_all(PURGE_SEQ_FIELD).map(|value| value.trim().parse().unwrap_or(0));
+    stated.fold(at_edge, u64::min)
 }
 
 /// Returns the prefixes of a URL that can be purged, each up to a slash of its path.
@@ -284,8 +313,14 @@ pub fn is_obsolete_key(name: &str) -> bool {
     name.starts_with(OBSOLETE_URL_KEY)
 }
 
+/// The field in which an origin states the purges that it knew of when it rendered a response.
+pub const PURGE_SEQ_FIELD: &str = "x-edge-vitals-purge-seq";
+/// The field in which Next.js states its tags. `next start` removes it, other hosts may not.
+pub const NEXT_TAGS_FIELD: &str = "x-next-cache-tags";
 /// The beginning of the keys of URLs in the first version of the format.
 pub const OBSOLETE_URL_KEY: &str = "u:";
+/// The beginning of the keys of tags.
+const TAG_KEY: &str = "t:";
 /// The beginning of the keys of URLs. Those of tags and prefixes sort before it.
 const URL_KEY: &str = "u2:";
 /// The beginning of the keys of URLs that visitors wrote to.

@@ -8,6 +8,7 @@ use std::rc::Rc;
 use serde::Deserialize;
 
 use crate::access::AccessRule;
+use crate::next_routes;
 use crate::origin_limiter::OriginLimits;
 use crate::pattern::{PathPattern, fill_template};
 use crate::policy::{RoutePolicy, UnusualStorage};
@@ -74,6 +75,9 @@ pub struct CacheRoute {
     /// Requests bypass the cache.
     #[serde(default)]
     pub bypass: bool,
+    /// The origin is a Next.js application, whose base path is the path. See [`next_routes`].
+    #[serde(default)]
+    pub next: bool,
     /// The lifetime of responses without an explicit one.
     #[serde(default)]
     ttl: Option<Ttl>,
@@ -131,7 +135,7 @@ pub struct CacheRoute {
     pub inject: Option<String>,
     /// The site for which responses are counted. None: the one of `inject`.
     #[serde(default)]
-    site: Option<String>,
+    pub(crate) site: Option<String>,
     /// The route template in statistics. None: a template is derived from each path.
     #[serde(default)]
     pub name: Option<String>,
@@ -179,6 +183,9 @@ pub struct CacheConfigError {
 }
 
 impl CacheConfig {
+    /// The lease, unless it is configured.
+    pub const DEFAULT_LEASE_MS: u64 = 2_000;
+
     /// Parses and validates a configuration.
     pub fn parse(text: &str) -> Result<Self, CacheConfigError> {
         let routes: Self = serde_json::from_str(text).map_err(|error| {
@@ -188,7 +195,7 @@ impl CacheConfig {
             CacheConfigError { line: error.line(), column: error.column(), message }
         })?;
         routes.validate(text)?;
-        Ok(routes)
+        Ok(Self { routes: routes.routes.into_iter().flat_map(next_routes::expand).collect(), ..routes })
     }
 
     /// Returns the first route that matches, with its index.
@@ -249,6 +256,9 @@ impl CacheConfig {
                     return error_at("\"login\"", message);
                 }
             }
+            if let Some(message) = next_routes::find_mistake(route) {
+                return error_at("\"next\"", message);
+            }
             if route.bypass && route.purge_on_write {
                 let message = "purge_on_write needs a route that is cached; remove it or `bypass`";
                 return error_at("\"purge_on_write\"", message.into());
@@ -307,6 +317,7 @@ impl CacheRoute {
             stale_if_error: self.stale_if_error,
             allows_stale_if_purge_unknown: self.allows_stale_if_purge_unknown,
             stores_also: self.stores_also.clone(),
+            is_next: self.next,
             ..policy
         }
     }
@@ -399,7 +410,7 @@ const METHODS: &[&str] = &[
 ];
 
 const fn default_lease_ms() -> u64 {
-    2_000
+    CacheConfig::DEFAULT_LEASE_MS
 }
 
 const fn default_memory_bytes() -> usize {

@@ -1,5 +1,5 @@
-//! A strict, bounded parser of the origin's `Server-Timing` (W3C Server Timing §3). Entries about database
-//! queries are recognized by their name.
+//! A strict, bounded parser of the origin's `Server-Timing` (W3C Server Timing §3). Entries about queries of
+//! databases and of Redis are recognized by their name.
 
 use crate::headers::{Headers, is_token_byte, members};
 
@@ -28,10 +28,10 @@ pub fn query_durations(headers: &Headers) -> Vec<(String, f64)> {
     queries.map(|ServerTimingEntry { name, dur, desc }| (desc.unwrap_or(name), dur.unwrap_or(0.0))).collect()
 }
 
-/// Returns true for `db` and `sql`, alone or followed by `-`, `_` or `.`, as in `db-read` or
+/// Returns true for `db`, `sql` and `redis`, alone or followed by `-`, `_` or `.`, as in `db-read` or
 /// `sql.active_record`.
 fn is_query(name: &str) -> bool {
-    ["db", "sql"].into_iter().any(|kind| {
+    ["db", "sql", "redis"].into_iter().any(|kind| {
         let start = name.get(..kind.len()).filter(|start| start.eq_ignore_ascii_case(kind));
         let rest = start.and_then(|_| name.get(kind.len()..));
         rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['-', '_', '.']))

@@ -89,6 +89,9 @@ fn storage_refusal(
     if purge::parse_tags(&response.headers).is_none() {
         return Some(DecisionReason::TooManyTags { max: purge::MAX_TAGS_PER_RESPONSE });
     }
+    if policy.is_next && response.headers.first("x-nextjs-cache") == Some("STALE") {
+        return Some(DecisionReason::NextRegenerates);
+    }
     vary::names(&response.headers, &policy.vary).err()
 }
 
@@ -195,5 +198,13 @@ const UNDERSTOOD_STATUSES: &[u16] =
 const TRANSIENT_STATUSES: &[u16] =
     &[400, 408, 413, 417, 421, 425, 426, 428, 429, 431, 500, 502, 503, 504, 505];
 /// Fields that this cache sends itself, or that are addressed to caches.
-const UNSTORED_HEADERS: &[&str] = &["age", "cache-tag", "surrogate-key", "alt-svc", "server-timing"];
+const UNSTORED_HEADERS: &[&str] = &[
+    "age",
+    "cache-tag",
+    "surrogate-key",
+    purge::NEXT_TAGS_FIELD,
+    purge::PURGE_SEQ_FIELD,
+    "alt-svc",
+    "server-timing",
+];
 const MAX_HEURISTIC_SECONDS: u64 = 24 * 3600;

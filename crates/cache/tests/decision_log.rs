@@ -62,6 +62,7 @@ fn reasons() -> Vec<DecisionReason> {
         Reason::NotVaried { name: name() },
         Reason::VariesUnexpectedly,
         Reason::TooManyTags { max: 64 },
+        Reason::NextRegenerates,
         Reason::NoLifetime { status: 418 },
         Reason::StaleWithoutValidator,
         Reason::Stored,

@@ -354,3 +354,21 @@ fn tags_are_parsed_from_both_headers() {
     let many: String = (0..200).map(|index| format!("t{index},")).collect();
     assert_eq!(parse_tags(&Headers::parse(&format!("cache-tag: {many}"))), None);
 }
+
+#[test]
+fn an_application_gets_the_purges_of_tags_alone() {
+    let version = |hard, soft| PurgeVersion { hard, soft };
+    let changes = PurgeChanges {
+        clock: PurgeClock { seq: 9, floor: version(2, 1) },
+        versions: vec![
+            ("p:www.example/".into(), version(3, 0)),
+            ("t:a".into(), version(4, 0)),
+            ("t:b".into(), version(0, 5)),
+        ],
+        upto: 5,
+        written_at: Vec::new(),
+    };
+    let feed = serde_json::to_string(&changes.tag_feed()).expect("a document");
+    let expected = r#"{"seq":9,"upto":5,"floor":{"hard":2,"soft":1},"tags":[{"tag":"a","hard":4,"soft":0},{"tag":"b","hard":0,"soft":5}]}"#;
+    assert_eq!(feed, expected);
+}

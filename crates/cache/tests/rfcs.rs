@@ -683,7 +683,7 @@ fn every_reason_of_storage_policy_has_a_row() {
     };
     let policy = read("src/storage_policy.rs");
     let log = read("src/decision_log.rs");
-    let rows = read("tests/rfcs.rs") + &read("tests/requests.rs");
+    let rows = read("tests/rfcs.rs") + &read("tests/requests.rs") + &read("tests/next.rs");
     let refusals = policy.split("Some(DecisionReason::").skip(1);
     for reason in refusals.map(|rest| rest.split(|char: char| !char.is_alphanumeric()).next().unwrap_or("")) {
         let code = log.lines().find_map(|line| {

@@ -64,3 +64,13 @@ fn entries_beyond_the_maximum_are_ignored() {
     let durations = query_durations(&headers);
     assert_eq!((durations.len(), durations.last().map(|(_, millis)| *millis)), (MAX_ENTRIES, Some(199.0)));
 }
+
+#[test]
+fn queries_of_databases_and_of_redis_are_counted_by_their_description() {
+    let field = "db;dur=1;desc=\"getUser\", sql.active_record;dur=2, redis;dur=3;desc=\"GET\", redis-read;dur=4, \
+                 redistribute;dur=5, app;dur=6, dbs;dur=7";
+    let mut headers = Headers::new();
+    headers.append("server-timing", field);
+    let expected = [("getUser", 1.0), ("sql.active_record", 2.0), ("GET", 3.0), ("redis-read", 4.0)];
+    assert_eq!(query_durations(&headers), expected.map(|(name, millis)| (name.to_owned(), millis)));
+}

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-/// The body of a purge: exactly one of `url`, `tag`, `prefix` and `all`.
+/// The body of a purge: exactly one of `url`, `tag`, `tags`, `prefix` and `all`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -11,6 +11,8 @@ pub struct PurgeBody {
     pub url: Option<String>,
     /// All responses with this tag.
     pub tag: Option<String>,
+    /// All responses with any of these tags, at most 128.
+    pub tags: Vec<String>,
     /// All addresses below this one; it ends with a slash.
     pub prefix: Option<String>,
     /// Every response.
@@ -27,6 +29,49 @@ pub struct PurgeResponse {
     pub purged: bool,
     /// The sequence number of the purge; a later purge has a higher one.
     pub seq: u64,
+}
+
+/// The purges by tag since a purge count. Apply them in order, and ask again until `upto` is `seq`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct PurgeFeed {
+    /// The sequence number of the latest purge.
+    pub seq: u64,
+    /// The sequence number up to which this answer is complete.
+    pub upto: u64,
+    /// Everything from before these sequence numbers is purged.
+    pub floor: PurgedAt,
+    /// The latest purges of tags.
+    pub tags: Vec<PurgedTag>,
+}
+
+/// The sequence numbers of the latest purges.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct PurgedAt {
+    /// The latest purge; 0 if there was none.
+    pub hard: u64,
+    /// The latest purge that lets stale responses be served; 0 if there was none.
+    pub soft: u64,
+}
+
+/// A tag with its latest purges.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct PurgedTag {
+    /// The tag.
+    pub tag: String,
+    /// Its latest purges.
+    #[serde(flatten)]
+    pub at: PurgedAt,
+}
+
+/// The answer to a value that was sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct ValueStored {
+    /// False for a value that has expired.
+    pub stored: bool,
 }
 
 /// The answer to a warming: the number of addresses by outcome.

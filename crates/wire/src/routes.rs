@@ -211,6 +211,12 @@ endpoints! {
     CacheAnalytics: Get "/api/cache/analytics", CacheAdmin;
     /// Explain the cache decision for a GET of an address. Nothing is fetched, stored or counted.
     CacheExplain: Get "/api/cache/explain", CacheAdmin;
+    /// Read a value of an application's cache. Purged and expired values are not found.
+    CacheValueRead: Get "/api/cache/entries", CacheAdmin;
+    /// Store a value of an application's cache with its tags.
+    CacheValueStore: Put "/api/cache/entries", CacheAdmin;
+    /// List the purges by tag since a purge count, for an application that has a cache of its own.
+    CachePurges: Get "/api/cache/purges", CacheAdmin;
     /// Draw a status badge.
     Badge: Read "/badge.svg", SiteReader;
     /// Report a site's health, its worst bottlenecks and the recommendations with the largest gains.

@@ -43,7 +43,7 @@ pub fn authorize_call(
             return problem_response(405, &format!("use {allow} for this call"), &[("allow", &allow)]).into();
         }
         Resolution::NotFound => {
-            let detail = "unknown call; the calls are purge, warm, analytics and explain";
+            let detail = "unknown call; the calls are purge, warm, analytics, explain, entries and purges";
             return problem_response(404, detail, &[]).into();
         }
     }
@@ -148,10 +148,18 @@ pub fn read_purge(body: &str) -> JsValue {
 }
 
 fn parse_purge(body: &str) -> Result<PurgeRequest, String> {
-    let PurgeBody { url, tag, prefix, all, soft } =
+    let PurgeBody { url, tag, tags, prefix, all, soft } =
         serde_json::from_str(body).map_err(|error| format!("invalid purge: {error}"))?;
     let without_scheme = |url: &str| url.split_once("://").map_or(url, |(_, rest)| rest).to_owned();
     let [url, prefix] = [url, prefix].map(|url| url.as_deref().map(without_scheme));
+    let mode = if soft { PurgeMode::Soft } else { PurgeMode::Hard };
+    if !tags.is_empty() {
+        let is_alone = url.is_none() && tag.is_none() && prefix.is_none() && !all;
+        if !is_alone || tags.len() > MAX_PURGED_TAGS || tags.iter().any(String::is_empty) {
+            return Err(format!("tags must be the only target, at most {MAX_PURGED_TAGS}, and none empty"));
+        }
+        return Ok(PurgeRequest { targets: tags.into_iter().map(PurgeItem::Tag).collect(), mode });
+    }
     let target = match (url, tag, prefix, all) {
         (Some(url), None, None, false) if url.contains('/') => PurgeItem::Url(url),
         (None, Some(tag), None, false) if !tag.is_empty() => PurgeItem::Tag(tag),
@@ -169,7 +177,6 @@ fn parse_purge(body: &str) -> Result<PurgeRequest, String> {
             return Err("send exactly one of {\"url\": \"https://…/…\"}, {\"tag\": \"…\"}, {\"prefix\": \"https://…/\"} and {\"all\": true}; add \"soft\": true to mark entries as stale".into());
         }
     };
-    let mode = if soft { PurgeMode::Soft } else { PurgeMode::Hard };
     Ok(PurgeRequest { targets: vec![target], mode })
 }
 
@@ -245,3 +252,5 @@ const MAX_REPORTED_KEYS: usize = 50;
 /// URLs and origin requests of one call. The platform limits the requests of one invocation.
 const MAX_WARMED: usize = 1_000;
 const DEFAULT_WARMED: usize = 100;
+/// A response has no more tags than that, either.
+const MAX_PURGED_TAGS: usize = 128;

@@ -1,10 +1,10 @@
 //! PostgreSQL with a connection pool. int8 values are returned as numbers: times, counts and prices are all far
 //! below 2^53.
 
+import { track } from "edge-vitals/backend";
 import pg from "pg";
 
 import { type Database, type Statement, textOf } from "#portal/store/database.ts";
-import { timed } from "#portal/request.ts";
 
 export function openPostgres(url: string): Database {
   const pool = new pg.Pool({
@@ -41,7 +41,7 @@ function over(connection: Pick<pg.Pool, "query">): Pick<Database, "kind" | "quer
   return {
     kind: "postgres",
     query: <Row>(name: string, statement: Statement) =>
-      timed(name, async () => (await connection.query({ text: textOf(statement, "$"), values: [...statement.values] })).rows as Row[]),
+      track(name, async () => (await connection.query({ text: textOf(statement, "$"), values: [...statement.values] })).rows as Row[]),
     execute: async (text) => void (await connection.query(text)),
   };
 }

@@ -2,8 +2,8 @@
 
 import { randomUUID } from "node:crypto";
 import DataLoader from "dataloader";
+import { perRequest } from "edge-vitals/backend";
 
-import { perRequest } from "#portal/request.ts";
 import { database, type Database, sql } from "#portal/store/database.ts";
 import { membersById } from "#portal/store/members.ts";
 

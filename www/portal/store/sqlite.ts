@@ -2,9 +2,9 @@
 //! transaction in progress.
 
 import { DatabaseSync, type StatementSync } from "node:sqlite";
+import { track } from "edge-vitals/backend";
 
 import { type Database, type Statement, textOf } from "#portal/store/database.ts";
-import { timed } from "#portal/request.ts";
 
 export function openSqlite(file: string): Database {
   const connection = new DatabaseSync(file);
@@ -22,7 +22,7 @@ export function openSqlite(file: string): Database {
 
   const inside: Database = {
     kind: "sqlite",
-    query: (name, statement) => timed(name, async () => run(statement)),
+    query: (name, statement) => track(name, async () => run(statement)),
     transaction: (work) => work(inside),
     execute: async (text) => connection.exec(text),
     close: async () => connection.close(),

@@ -13,6 +13,7 @@ use crate::headers::Headers;
 use crate::http_head::ResponseHead;
 use crate::lookup_policy::can_serve_stale_on_error;
 use crate::memory_cache::MemoryEntry;
+use crate::purge::known_purge_seq;
 use crate::request::RequestTarget;
 use crate::revalidate::{RevalidationOutcome, apply_not_modified};
 use crate::shared_state::SharedState;
@@ -56,6 +57,7 @@ impl<B: Clone> Exchange<B> {
         shared: &mut SharedState<B>,
     ) -> Step {
         let OriginRequestMark { purge_seq, requested } = self.origin_request_mark(now);
+        let purge_seq = known_purge_seq(&headers, purge_seq);
         self.origin.duration_ms = Some(now.0.saturating_sub(requested.0));
         let response = ResponseHead { status, headers, requested, received: now };
         self.origin.response = Some(response.clone());

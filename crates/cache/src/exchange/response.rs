@@ -12,6 +12,7 @@ use crate::conditional::{BodyRange, is_not_modified, not_modified_headers, selec
 use crate::decision_log::DecisionReason;
 use crate::headers::Headers;
 use crate::memory_cache::MemoryEntry;
+use crate::purge::{NEXT_TAGS_FIELD, PURGE_SEQ_FIELD};
 
 /// A response from a stored entry.
 #[derive(Debug)]
@@ -314,4 +315,5 @@ impl ErrorResponse {
     }
 }
 
-const INTERNAL_HEADERS: [&str; 4] = ["cache-tag", "surrogate-key", "age", "content-length"];
+const INTERNAL_HEADERS: [&str; 6] =
+    ["cache-tag", "surrogate-key", NEXT_TAGS_FIELD, PURGE_SEQ_FIELD, "age", "content-length"];

@@ -1,5 +1,5 @@
-import { receive, receiveExpress } from "edge-vitals/backend";
-import { EdgeCacheError, purgeTag, purgeUrl, warm } from "edge-vitals/cache";
+import { perRequest, receive, receiveExpress, track, withMonitoring } from "edge-vitals/backend";
+import { cached, cacheStats, EdgeCacheError, invalidate, prewarm, purgeTag, purgeTags, purgeUrl, warm } from "edge-vitals/cache";
 
 const keys = { "2027-01": "an example secret of 32 bytes..." };
 
@@ -22,3 +22,20 @@ try {
 
 // @ts-expect-error what receives stores
 receive({ keys });
+
+const price: Promise<number> = cached("price", async () => 12, { ttl: "short", tags: ["products"], vary: { lang: "de" } });
+const rows: Promise<string[]> = track("listProducts", () => ["aloe"], { kind: "redis" });
+const made: () => Map<string, number> = perRequest(() => new Map());
+await invalidate({ tag: ["products"], soft: true });
+await prewarm([{ key: "price", load: () => price }], { onProgress: ({ done, total }) => console.log(done / total) });
+await purgeTags(["a", "b"], { soft: true });
+console.log((await rows).length, made().size, cacheStats()?.purges.waiting);
+export const GET: (request: Request, context: { params: Promise<{ id: string }> }) => Promise<Response> = withMonitoring(
+  async (_, { params }) => Response.json(await params),
+  { onRequest: ({ durationMs }) => console.log(durationMs) },
+);
+
+// @ts-expect-error a class of lifetimes, or seconds
+cached("price", async () => 12, { ttl: "forever" });
+// @ts-expect-error one of key, tag, prefix and all
+invalidate({ name: "price" });
