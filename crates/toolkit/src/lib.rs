@@ -45,6 +45,14 @@ impl Budgets {
         to_js(&explain_page(&self.0, path, explanation::parse_device(device)?))
     }
 
+    /// Returns the limits that are probably not meant, as `{ line, message }`.
+    ///
+    /// # Errors
+    /// Never in practice: the warnings are plain data.
+    pub fn warnings(&self) -> Result<JsValue, JsError> {
+        to_js(&explanation::warning_reports(&self.0))
+    }
+
     /// Returns the configuration of Lighthouse CI for these URLs: `{ collect, assert }`.
     ///
     /// # Errors
