@@ -11,7 +11,7 @@ import { setTimeout as pause } from "node:timers/promises";
 import { request } from "./api.js";
 import { CliError, errorMessage } from "./cli_error.js";
 import { run as doctor } from "./doctor.js";
-import { readText } from "./files.js";
+import { CONFIG, readDeployment } from "./local/deployment.js";
 import { readProject } from "./local/framework.js";
 
 export const about = "Deploys the Worker to your Cloudflare account; asks before it changes anything.";
@@ -39,7 +39,7 @@ export const options = /** @type {const} */ ({
 /** @param {{ values: any, positionals: string[] }} given */
 export async function run({ values }) {
   const environment = values.env ?? "production";
-  const settings = readSettings(readText(CONFIG, "run `npx edge-vitals init` first"), environment);
+  const settings = readDeployment(environment);
   const site = values.site ?? settings.site;
   const wrangler = findWrangler();
   const accounts = await signedInAccounts(wrangler);
@@ -73,17 +73,6 @@ export async function run({ values }) {
   const code = await doctor({ values: { url: url.href, site, origin: settings.origins[0] }, positionals: [] });
   console.log(nextSteps(url, environment, tokens.file, existsSync(tokens.file)));
   return code;
-}
-
-/** What a plan says of an environment. The file was written by `init`, or by hand in the same form. @param {string} text @param {string} environment */
-function readSettings(text, environment) {
-  const section = text.split(new RegExp(`^\\[env\\.${environment}\\]$`, "m"))[1]?.split(/^\[env\.\w+\]$/m)[0];
-  if (!section) throw new CliError(`${CONFIG} has no environment ${environment}`, `it has ${[...text.matchAll(/^\[env\.(\w+)\]$/gm)].map(([, name]) => name).join(", ")}`);
-  const name = /^name = "(.*)"$/m.exec(section)?.[1];
-  const sites = /^SITES = \{ *"?([A-Za-z0-9._-]+)"? = \{(.*)$/m.exec(section);
-  if (!name || !sites) throw new CliError(`the environment ${environment} in ${CONFIG} has no name or no SITES`, "compare it with what `npx edge-vitals init --dry-run` would write");
-  const list = /origins = \[([^\]]*)\]/.exec(sites[2])?.[1] ?? "";
-  return { name, site: sites[1], origins: [...list.matchAll(/"([^"]+)"/g)].map(([, origin]) => origin) };
 }
 
 /** wrangler's program in the project. */
@@ -185,7 +174,6 @@ function nextSteps(url, environment, file, hasFile) {
   ].join("\n");
 }
 
-const CONFIG = "edge-vitals/wrangler.toml";
 const SECRETS = ["READ_TOKEN", "MANAGE_TOKEN", "CACHE_TOKEN"];
 const START_TIMEOUT_MS = 60_000;
 const PAUSE_MS = 1_000;

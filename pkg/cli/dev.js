@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { CliError } from "./cli_error.js";
 import { budgetsFile, readBudgets } from "./files.js";
 import { BeaconReporter } from "./local/beacons.js";
+import { deployedSite } from "./local/deployment.js";
 import { holdData } from "./local/data.js";
 import { readProject } from "./local/framework.js";
 import { measurementSteps } from "./local/snippets.js";
@@ -19,7 +20,7 @@ export const help = `
   edge-vitals dev                                   in the project's directory, beside its development server
   edge-vitals dev --origin http://localhost:3000    puts the cache before it, too
 
-  --site NAME      the site of your pages (the name in package.json)
+  --site NAME      the site of your pages (that of edge-vitals/wrangler.toml, or the name in package.json)
   --page URL       the origin of your pages; repeatable (that of the framework's development server)
   --origin URL     the server behind the cache (none)
   --port N         the Worker's port (8787)
@@ -42,7 +43,7 @@ export const options = /** @type {const} */ ({
 /** @param {{ values: any, positionals: string[] }} given */
 export async function run({ values }) {
   const project = readProject();
-  const site = parseSite(values.site ?? project.site);
+  const site = parseSite(values.site ?? deployedSite() ?? project.site);
   const port = parsePort(values.port, DEFAULT_PORT);
   const pages = pageOrigins(values.page, project.framework.port);
   const behind = values.origin && parseOrigin("--origin", values.origin);

@@ -26,10 +26,9 @@ export function overlay(options = {}) {
       row.children[1].textContent = "…";
     }
   };
-  const stopBeacons = observeBeacons(options.endpoint ?? BEACON_PATH, (status) => {
-    const isRefused = status < 200 || status > 299;
-    beacon.textContent = isRefused ? refusal(status) : "The last beacon was accepted";
-    beacon.className = isRefused ? "refused" : "";
+  const stopBeacons = observeBeacons(options.endpoint ?? BEACON_PATH, (failure) => {
+    beacon.textContent = failure ?? "The last beacon was accepted";
+    beacon.className = failure ? "refused" : "";
   });
   const stopReports = subscribe({ ...options, onView }, (name, { value, rating, limit, isWithin, cause }) => {
     const row = /** @type {HTMLElement} */ (root.querySelector(`[data-metric=${name}]`));
@@ -108,21 +107,31 @@ function subscribe({ limits: source = LIMITS_PATH, onView }, onRow) {
   return () => controller.abort();
 }
 
-/** Calls back with the status of each beacon of this page; 0 without a response. @param {string} endpoint @param {(status: number) => void} onStatus */
-function observeBeacons(endpoint, onStatus) {
+/**
+ * Calls back with the failure of each beacon of this page, or without one. Requests that outlive their page leave no
+ * entry among the page's resources, so `fetch` itself is watched.
+ * @param {string} endpoint @param {(failure: string | undefined) => void} onOutcome
+ */
+function observeBeacons(endpoint, onOutcome) {
   const { href } = new URL(endpoint, location.href);
-  const observer = new PerformanceObserver((list) => {
-    for (const { name, responseStatus } of /** @type {PerformanceResourceTiming[]} */ (list.getEntries())) if (name === href) onStatus(responseStatus);
-  });
-  observer.observe({ type: "resource", buffered: true });
-  return () => observer.disconnect();
+  const original = globalThis.fetch;
+  const watched = (/** @type {Parameters<typeof fetch>} */ ...request) => {
+    const response = original(...request);
+    const [input] = request;
+    const address = input instanceof Request ? input.url : new URL(input, location.href).href;
+    if (address === href) response.then(async (answer) => onOutcome(answer.ok ? undefined : await refusal(answer.clone())), () => onOutcome("Not sent: the Worker does not answer"));
+    return response;
+  };
+  globalThis.fetch = watched;
+  return () => {
+    if (globalThis.fetch === watched) globalThis.fetch = original;
+  };
 }
 
-/** The reason why the Worker refuses beacons, and the change that ends it. @param {number} status */
-function refusal(status) {
-  if (status === 403) return `Refused: ${location.origin} is not an origin of the site. Add it to SITES, or run edge-vitals dev --page ${location.origin}`;
-  if (status === 404) return "Refused: the Worker has no site of this name. Compare `site` with SITES";
-  return status ? `Refused with ${status}: see the response of the beacon` : "Not sent: the Worker did not answer";
+/** The Worker's words: they name the origin or the site, and the change that ends it. @param {Response} response */
+async function refusal(response) {
+  const { detail = "the response has no reason" } = await response.json().catch(() => ({}));
+  return `Refused with ${response.status}: ${detail}`;
 }
 
 /** Returns the limits of this page; none if the Worker cannot be reached. @param {NonNullable<Options["limits"]>} source */

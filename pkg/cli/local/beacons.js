@@ -61,7 +61,9 @@ export function refusal({ status, origin, site: named, reason, detail }, site) {
 
 /** The budgets that have views. @param {any} report @param {import("../../dist/toolkit/toolkit.cjs").Budgets} budgets */
 function budgetTable(report, budgets) {
-  const judged = budgets.gate(report, []).rows.filter(({ n }) => n > 0);
+  const counted = budgets.gate(report, []).rows.filter(({ n }) => n > 0);
+  const ofPages = counted.filter(({ route }) => route !== null);
+  const judged = ofPages.length ? ofPages : counted;
   const cells = judged.slice(0, MAX_ROWS).map((row) => {
     const cell = report.cells.find((/** @type {any} */ { route, device, metric, line }) => route === row.route && device === row.device && metric === row.metric && line === row.line);
     const missing = row.verdict === "insufficient" && cell ? toolkit.forecast(row.n, row.within, row.percentile, cell.min_samples).more : 0;
