@@ -99,9 +99,8 @@ export async function run({ values }) {
 
 /** @param {string[] | undefined} given @param {number} port */
 function pageOrigins(given, port) {
-  const pages = given?.map((page) => parseOrigin("--page", page)) ?? [`http://localhost:${port}`];
-  // The same server, by another name.
-  return pages.flatMap((page) => (page.includes("//localhost:") ? [page, page.replace("//localhost:", "//127.0.0.1:")] : [page]));
+  // The same server, by both of its names.
+  return given?.map((page) => parseOrigin("--page", page)) ?? [`http://localhost:${port}`, `http://127.0.0.1:${port}`];
 }
 
 /** One route for all paths of the development server. @param {string} host @param {string} origin @param {string} site @param {string} framework */

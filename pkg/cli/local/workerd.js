@@ -66,7 +66,9 @@ export async function startWorkerd({ data, address, budgets, variables, isLimite
     const response = await fetch(`http://127.0.0.1:${ports.get("cron")}/`);
     if (!response.ok) onLine(`the cron failed with ${response.status}`);
   };
+  // The program ends with workerd.
   const timer = setInterval(() => cron().catch((error) => onLine(`the cron failed: ${errorMessage(error)}`)), CRON_INTERVAL_MS);
+  timer.unref();
   return {
     port: /** @type {number} */ (ports.get("http")),
     pid: /** @type {number} */ (child.pid),
@@ -75,7 +77,6 @@ export async function startWorkerd({ data, address, budgets, variables, isLimite
     /** Resolves to the exit code when workerd ends. */
     ended,
     stop() {
-      clearInterval(timer);
       child.kill("SIGTERM");
       return ended;
     },
@@ -93,22 +94,15 @@ function findWorkerd() {
       try {
         let from = createRequire(place);
         for (const name of path) from = createRequire(from.resolve(`${name}/package.json`));
-        const { bin, version } = from("workerd/package.json");
-        checkVersion(version);
-        return join(dirname(from.resolve("workerd/package.json")), bin.workerd);
+        const { default: program, compatibilityDate: latest, version } = from("workerd");
+        if (latest < compatibilityDate()) throw new CliError(`workerd ${version} is too old: the Worker needs the compatibility date ${compatibilityDate()}`, INSTALL);
+        return program;
       } catch (error) {
         if (error instanceof CliError) throw error;
       }
     }
   }
   throw new CliError("the npm package workerd, which runs the Worker on this machine, is not installed", INSTALL);
-}
-
-/** A version such as 1.20261117.1 names the last compatibility date that it supports. @param {string} version */
-function checkVersion(version) {
-  const [, date] = version.split(".");
-  const needed = compatibilityDate().replaceAll("-", "");
-  if (date < needed) throw new CliError(`workerd ${version} is too old: the Worker needs 1.${needed} or later`, INSTALL);
 }
 
 const compatibilityDate = () => /** @type {RegExpExecArray} */ (/^compatibility_date = "(.*)"$/m.exec(readFileSync(join(SHIPPED, "wrangler.toml"), "utf8")))[1];
