@@ -37,7 +37,7 @@ export function run({ values, positionals: [what, path, ...more] }) {
 /** @param {string} file */
 function check(file) {
   const budgets = readBudgets(file);
-  for (const warning of budgets.warnings()) console.log(`! ${file}:${warning.line}: ${warning.message}`);
+  for (const warning of /** @type {{ line: number, message: string }[]} */ (budgets.warnings())) console.log(`! ${file}:${warning.line}: ${warning.message}`);
   console.log(`✓ ${file} is valid.`);
   return 0;
 }

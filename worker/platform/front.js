@@ -20,11 +20,10 @@ export default {
   },
 };
 
-/** Runs the cron. Only the program that started workerd knows its port. */
+/** Runs the cron. Only the program that started workerd knows its port. @extends {WorkerEntrypoint<PlatformEnv>} */
 export class Cron extends WorkerEntrypoint {
   async fetch() {
-    const { env, ctx } = /** @type {{ env: PlatformEnv, ctx: ExecutionContext }} */ (/** @type {unknown} */ (this));
-    await worker.scheduled({ cron: "*/15 * * * *", scheduledTime: Date.now() }, env, ctx);
+    await worker.scheduled({ cron: "*/15 * * * *", scheduledTime: Date.now() }, this.env, this.ctx);
     return new Response(null, { status: 204 });
   }
 }

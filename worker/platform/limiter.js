@@ -8,10 +8,11 @@ let period = 0;
 /** Bounds the memory: more keys than this in a period are not limited. */
 const MAX_KEYS = 200_000;
 
+/** @extends {WorkerEntrypoint<unknown, { name: string, limit: number, seconds: number }>} */
 export default class Limiter extends WorkerEntrypoint {
   /** @param {{ key: string }} options */
   limit({ key }) {
-    const { name, limit, seconds } = /** @type {{ ctx: { props: { name: string, limit: number, seconds: number } } }} */ (/** @type {unknown} */ (this)).ctx.props;
+    const { name, limit, seconds } = this.ctx.props;
     const now = Math.floor(Date.now() / (seconds * 1000));
     if (now !== period) {
       counts.clear();

@@ -5,8 +5,14 @@ import { plural } from "./format.js";
 
 /** @typedef {import("./documents.js").Summary} Summary */
 
+/** The content of every view of a site without data. @param {string} site @returns {Promise<Node[]>} */
+export async function emptyState(site) {
+  const notice = await refusalNotice(site);
+  return notice ? [notice, setupSteps(site)] : [setupSteps(site)];
+}
+
 /** @param {string} site */
-export function setupSteps(site) {
+function setupSteps(site) {
   const install = "npm install edge-vitals";
   const component = `import { Vitals } from "edge-vitals/next";
 
@@ -35,7 +41,7 @@ start({ site: "${site}", endpoint: "${location.origin}/v1/vitals" });`;
 }
 
 /** Says that beacons are refused for the origin of their pages, and what to change. @param {string} site */
-export async function refusalNotice(site) {
+async function refusalNotice(site) {
   // Only the rejections are wanted, which are the site's; no route has this name.
   const { refused } = /** @type {Summary} */ (await fetchJson("/api/vitals/summary", new URLSearchParams({ site, route: "(none)" })));
   const number = refused["foreign-origin"] ?? 0;

@@ -59,9 +59,12 @@ export function refusal({ status, origin, site: named, reason, detail }, site) {
   return `✗ Refused with ${status}: ${detail ?? "no reason was given"} (from ${origin ?? "this machine"})`;
 }
 
-/** The budgets that have views. @param {any} report @param {import("../../dist/toolkit/toolkit.cjs").Budgets} budgets */
+/** @typedef {import("../documents.js").GateReport} GateReport */
+
+/** The budgets that have views. @param {any} report @param {toolkit.Budgets} budgets */
 function budgetTable(report, budgets) {
-  const counted = budgets.gate(report, []).rows.filter(({ n }) => n > 0);
+  const { rows } = /** @type {GateReport} */ (budgets.gate(report, []));
+  const counted = rows.filter(({ n }) => n > 0);
   const ofPages = counted.filter(({ route }) => route !== null);
   const judged = ofPages.length ? ofPages : counted;
   const cells = judged.slice(0, MAX_ROWS).map((row) => {
