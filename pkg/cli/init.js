@@ -117,7 +117,7 @@ function wranglerToml(site, origins) {
     [/^# The deployment\.[^]*?(?=\nname = )/, "# The edge-vitals Worker of this project. `npx edge-vitals deploy` deploys it; with wrangler, name this file:\n# `npx wrangler deploy --config edge-vitals/wrangler.toml --env production`.\n# Environments do not inherit bindings, so each one repeats them."],
     [/name = "edge-vitals/g, `name = "${site}-vitals`],
     [/main = "build\/index\.js"/, 'main = "../node_modules/.cache/edge-vitals/worker/index.js"'],
-    [/command = "cargo xtask build worker"\nwatch_dir = \[.*\]/, 'command = "npx edge-vitals worker"\ncwd = ".."\nwatch_dir = ["."]'],
+    [/command = "cargo xtask build worker"\nwatch_dir = \[.*\]/, '# wrangler runs this where it was started, in the project\'s folder.\ncommand = "npx edge-vitals worker"\nwatch_dir = ["edge-vitals"]'],
     [/directory = "build\/assets"/g, 'directory = "../node_modules/.cache/edge-vitals/assets"'],
     [/SITES = \{.*\}/g, `SITES = { "${site}" = { origins = ${JSON.stringify(origins)}, public = false } }`],
     // The environment of this package's own development.
