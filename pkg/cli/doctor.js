@@ -182,7 +182,7 @@ function viewWarnings({ views }) {
 function originWarnings(refused, site) {
   const number = refused["foreign-origin"] ?? 0;
   if (!number) return [];
-  return [`${integer(number)} beacons of other origins were refused in the last day: if they are of your pages, add their origin to \`origins\` of ${site} in SITES; the response of a refused beacon names it`];
+  return [`${number === 1 ? "1 beacon of another origin was" : `${integer(number)} beacons of other origins were`} refused in the last day: if they are of your pages, add their origin to \`origins\` of ${site} in SITES; the response of a refused beacon names it`];
 }
 
 /** @param {import("./documents.js").GateReport} report @param {string} file */

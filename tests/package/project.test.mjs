@@ -130,6 +130,22 @@ test("an invalid option of the configuration is an error", () => {
   assert.match(given(`{ budgets: "none.json", urls: ["http://a/"] }`), /^none\.json does not exist/);
 });
 
+test("what another package does is named where that package is missing", async () => {
+  const [dev, deploy] = [await cli("dev"), await cli("deploy")];
+  assert.deepEqual([dev.code, deploy.code], [2, 2]);
+  assert.match(dev.err, /the npm package workerd, which runs the Worker on this machine, is not installed\n {2}run `npm install --save-dev workerd@latest`/);
+  assert.match(deploy.err, /the npm package wrangler, which deploys, is not installed\n {2}run `npm install --save-dev wrangler@latest`/);
+});
+
+test("npm packs no checkout in which nothing was built", async () => {
+  const checkout = directory();
+  for (const file of ["package.json", "prepack.mjs", "README.md"]) cpSync(join(ROOT, "pkg", file), join(checkout, file));
+  const { code, out, err } = await run(checkout, ["npm", "pack"]);
+  assert.notEqual(code, 0);
+  assert.match(out + err, /✗ dist\/index\.js, .* are not built; run `cargo xtask build` in the repository first\./);
+  assert.deepEqual(readdirSync(checkout).filter((name) => name.endsWith(".tgz")), []);
+});
+
 test("every command has help, and an unknown one is an error", async () => {
   const { out, code } = await cli("--help");
   assert.equal(code, 0);
