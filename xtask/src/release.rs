@@ -27,7 +27,8 @@ pub(crate) struct Options {
 /// Builds the files of a release, after a check that the tag, the versions and the changelog agree.
 pub(crate) fn run(root: &Path, options: &Options) -> Result<()> {
     terminal::title("Builds what a release publishes, in target/release-files.");
-    let read = |file: &str| fs::read_to_string(root.join(file)).with_context(|| format!("cannot read {file}"));
+    let read =
+        |file: &str| fs::read_to_string(root.join(file)).with_context(|| format!("cannot read {file}"));
     let version = released_version(&options.tag, &read("Cargo.toml")?, &read("pkg/package.json")?)?;
     let notes = notes(&read("CHANGELOG.md")?, version)?;
     bundle::build(root)?;
@@ -54,9 +55,12 @@ pub(crate) fn run(root: &Path, options: &Options) -> Result<()> {
 fn released_version<'t>(tag: &'t str, cargo: &str, package: &str) -> Result<&'t str> {
     let version = tag.strip_prefix('v').with_context(|| format!("the tag {tag} does not begin with v"))?;
     let cargo: toml::Table = cargo.parse().context("Cargo.toml")?;
-    let in_cargo = cargo["workspace"]["package"]["version"].as_str().unwrap_or_default();
+    let in_cargo = cargo
+        .get("workspace")
+        .and_then(|workspace| workspace.get("package")?.get("version")?.as_str())
+        .unwrap_or_default();
     let package: Value = serde_json::from_str(package).context("pkg/package.json")?;
-    let in_package = package["version"].as_str().unwrap_or_default();
+    let in_package = package.get("version").and_then(Value::as_str).unwrap_or_default();
     for (file, found) in [("Cargo.toml", in_cargo), ("pkg/package.json", in_package)] {
         if found != version {
             bail!("{file} has version {found}, the tag is {tag}; set the version, and tag again");
@@ -93,14 +97,17 @@ fn pack_package(root: &Path, folder: &Path) -> Result<()> {
     Ok(fs::rename(folder.join(name), folder.join("edge-vitals.tgz"))?)
 }
 
+/// Inserts text, because the conditions of `exports` count in their order, which a parsed document loses.
 fn with_repository(manifest: &str, repository: &str) -> Result<String> {
-    let mut manifest: Value = serde_json::from_str(manifest)?;
     let address = format!("https://github.com/{repository}");
-    manifest["repository"] =
-        json!({ "type": "git", "url": format!("git+{address}.git"), "directory": "pkg" });
-    manifest["homepage"] = format!("{address}#readme").into();
-    manifest["bugs"] = json!({ "url": format!("{address}/issues") });
-    Ok(serde_json::to_string_pretty(&manifest)?)
+    let fields = [
+        ("repository", json!({ "type": "git", "url": format!("git+{address}.git"), "directory": "pkg" })),
+        ("homepage", json!(format!("{address}#readme"))),
+        ("bugs", json!({ "url": format!("{address}/issues") })),
+    ];
+    let rest = manifest.trim_start().strip_prefix('{').context("pkg/package.json is not an object")?;
+    let lines: String = fields.iter().map(|(name, value)| format!("\n  \"{name}\": {value},")).collect();
+    Ok(format!("{{{lines}{rest}"))
 }
 
 /// Packs what wrangler uploads: the module, its glue, the static files, and the configuration.
@@ -110,7 +117,8 @@ fn pack_worker(root: &Path, folder: &Path) -> Result<()> {
     tar.arg(folder.join("worker.tar")).arg("--directory").arg(root.join("pkg/dist/worker")).arg(".");
     process::capture(&mut tar)?;
     let archive = folder.join("worker.tar");
-    let mut packed = GzEncoder::new(fs::File::create(folder.join("edge-vitals-worker.tar.gz"))?, Compression::best());
+    let mut packed =
+        GzEncoder::new(fs::File::create(folder.join("edge-vitals-worker.tar.gz"))?, Compression::best());
     std::io::copy(&mut fs::File::open(&archive)?, &mut packed)?;
     packed.finish()?;
     Ok(fs::remove_file(archive)?)
@@ -252,15 +260,24 @@ mod tests {
         }))
         .expect("metadata");
         let bill = bill_of_materials(&metadata, "0.2.0");
-        let names: Vec<&Value> =
-            bill["components"].as_array().expect("components").iter().map(|component| &component["purl"]).collect();
+        let names: Vec<&Value> = bill["components"]
+            .as_array()
+            .expect("components")
+            .iter()
+            .map(|component| &component["purl"])
+            .collect();
         assert_eq!(names, ["pkg:cargo/edge-vitals-worker@0.2.0", "pkg:cargo/serde@1.0.0"]);
     }
 
     #[test]
     fn the_published_manifest_names_the_repository_of_the_workflow() {
-        let manifest = with_repository(r#"{"name":"edge-vitals"}"#, "owner/name").expect("a manifest");
-        let manifest: Value = serde_json::from_str(&manifest).expect("JSON");
+        let original = r#"{"exports":{"types":"t","default":"d"}}"#;
+        let text = with_repository(original, "owner/name").expect("a manifest");
+        assert!(
+            text.ends_with(r#""exports":{"types":"t","default":"d"}}"#),
+            "the order of conditions stays: {text}"
+        );
+        let manifest: Value = serde_json::from_str(&text).expect("JSON");
         assert_eq!(manifest["repository"]["url"], "git+https://github.com/owner/name.git");
     }
 }

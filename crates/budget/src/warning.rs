@@ -20,16 +20,18 @@ impl Budgets {
     /// Iterates over the limits that are probably in the wrong unit, in the order of the file.
     pub fn warnings(&self) -> impl Iterator<Item = BudgetWarning> {
         let timings = self.entries.iter().flat_map(|entry| &entry.timings);
-        timings.flat_map(|timing| {
-            let TimingMeasure::Field(metric) = timing.measure else { return [None, None] };
-            let warning = |line, max| is_implausible(metric, max).then_some(BudgetWarning { line, metric, max });
-            let field = timing
-                .field
-                .and_then(|limit| warning(limit.line, f64::from(limit.max) / metric.wire_scale()));
-            let lab = timing.lab.filter(|limit| timing.field.map(|field| field.line) != Some(limit.line));
-            [field, lab.and_then(|limit| warning(limit.line, limit.max))]
-        })
-        .flatten()
+        timings
+            .flat_map(|timing| {
+                let TimingMeasure::Field(metric) = timing.measure else { return [None, None] };
+                let warning =
+                    |line, max| is_implausible(metric, max).then_some(BudgetWarning { line, metric, max });
+                let field = timing
+                    .field
+                    .and_then(|limit| warning(limit.line, f64::from(limit.max) / metric.wire_scale()));
+                let lab = timing.lab.filter(|limit| timing.field.map(|field| field.line) != Some(limit.line));
+                [field, lab.and_then(|limit| warning(limit.line, limit.max))]
+            })
+            .flatten()
     }
 }
 
@@ -53,7 +55,10 @@ impl fmt::Display for BudgetWarning {
                 f,
                 "every page meets a {name} of {max}; layout shifts have no unit, and 0.1 is a good value"
             ),
-            _ => write!(f, "hardly any page meets {max} ms for {name}; limits are in milliseconds, 2000 for two seconds"),
+            _ => write!(
+                f,
+                "hardly any page meets {max} ms for {name}; limits are in milliseconds, 2000 for two seconds"
+            ),
         }
     }
 }

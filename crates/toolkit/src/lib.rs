@@ -6,7 +6,9 @@ mod gate;
 mod lighthouse_ci;
 mod statistics;
 
-pub use explanation::{BudgetErrorReport, BudgetExplanation, error_report, explain_page};
+pub use explanation::{
+    BudgetErrorReport, BudgetExplanation, BudgetWarningReport, error_report, explain_page, warning_reports,
+};
 pub use gate::{GateReport, GateRow, gate_report, lab_gate_report};
 pub use lighthouse_ci::{
     AssertMatrixRow, CheckedAssertion, LabGateRow, LhciConfig, LhciConfigError, LhciResultInput,
