@@ -1,19 +1,21 @@
 // Validates a budgets.json, and explains the limits of a page.
 import { CliError, errorMessage } from "./cli_error.js";
-import { readBudgets } from "./files.js";
+import { budgetsFile, readBudgets } from "./files.js";
 import { auditValue, metricValue } from "./report/format.js";
 import { table } from "./report/text.js";
 
 export const about = "Validates a budgets.json, or explains the limits of a path.";
 
 export const help = `
-  edge-vitals budgets check                     reports the first error with its line and remedy
+  edge-vitals budgets check [FILE]              reports the first error with its line and remedy
   edge-vitals budgets explain /product/42       lists every limit of the path with its line
   edge-vitals budgets explain / --device desktop
 
-  --budgets FILE   the file (lighthouse/budgets.json)
+  --budgets FILE   the file (edge-vitals/budgets.json)
   --device NAME    phone, tablet or desktop (phone)
   --json           prints JSON`;
+
+export const takesArguments = true;
 
 export const options = /** @type {const} */ ({
   budgets: { type: "string" },
@@ -23,15 +25,21 @@ export const options = /** @type {const} */ ({
 
 /** @param {{ values: any, positionals: string[] }} given */
 export function run({ values, positionals: [what, path, ...more] }) {
-  const file = values.budgets ?? "lighthouse/budgets.json";
-  if (what === "check" && !path) {
-    readBudgets(file);
-    console.log(`✓ ${file} is valid.`);
-    return 0;
+  if (what === "check" && !more.length && !(path && values.budgets)) return check(path ?? values.budgets ?? budgetsFile());
+  if (what === "explain" && path && !more.length) {
+    if (!path.startsWith("/")) throw new CliError(`"${path}" is not a path`, `start with /: \`edge-vitals budgets explain /${path}\``);
+    return explain(values.budgets ?? budgetsFile(), path, values);
   }
-  if (what === "explain" && path?.startsWith("/") && !more.length) return explain(file, path, values);
-  const remedy = "use `budgets check` or `budgets explain /path`; see `edge-vitals budgets --help`";
+  const remedy = "use `budgets check [FILE]` or `budgets explain /path`; see `edge-vitals budgets --help`";
   throw new CliError(`unknown arguments "${[what, path, ...more].filter(Boolean).join(" ")}" of budgets`, remedy);
+}
+
+/** @param {string} file */
+function check(file) {
+  const budgets = readBudgets(file);
+  for (const warning of /** @type {{ line: number, message: string }[]} */ (budgets.warnings())) console.log(`! ${file}:${warning.line}: ${warning.message}`);
+  console.log(`✓ ${file} is valid.`);
+  return 0;
 }
 
 /** @param {string} file @param {string} path @param {{ device?: string, json?: boolean }} how */

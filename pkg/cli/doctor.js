@@ -5,7 +5,8 @@ import { existsSync } from "node:fs";
 
 import { endpoint, getJson, parseWorkerUrl, request, responseError } from "./api.js";
 import { CliError } from "./cli_error.js";
-import { readBudgets, readJson } from "./files.js";
+import { budgetsFile, readBudgets, readJson } from "./files.js";
+import { parseOrigin } from "./parameters.js";
 import { integer, metricValue } from "./report/format.js";
 import { weakPoints } from "./security.js";
 import { readTable } from "./tokens.js";
@@ -18,7 +19,7 @@ export const help = `
   --url URL        the Worker (required)
   --site NAME      the site (the first by name)
   --origin URL     the origin of your pages: checks that they may send beacons
-  --budgets FILE   compared with the limits in force at the edge (lighthouse/budgets.json)
+  --budgets FILE   compared with the limits in force at the edge (edge-vitals/budgets.json)
   --security       lists the weak points of the deployment instead; with
     --tokens FILE    also of its tokens (access-tokens.json, if there is one)
     --edge FILE      also of the routes in EDGE, as a file of JSON
@@ -41,21 +42,22 @@ export const options = /** @type {const} */ ({
 /** @param {{ values: any, positionals: string[] }} given */
 export async function run({ values }) {
   const url = parseWorkerUrl(values.url);
+  const origin = values.origin && parseOrigin("--origin", values.origin);
   if (values.security) return reportWeakPoints(url, values);
-  const file = values.budgets ?? (existsSync(BUDGETS) ? BUDGETS : undefined);
+  const file = values.budgets ?? (existsSync(budgetsFile()) ? budgetsFile() : undefined);
   const budgets = file ? readBudgets(file) : undefined;
   const health = await getJson(url, "/api/health");
   check(health.status === "pass", `the Worker at ${url.origin} is healthy`, `the Worker at ${url.origin} is not healthy`);
   await checkClient(url);
   const before = await botViews(url, values.site);
   const site = before.site;
-  if (values.origin) await checkOrigin(url, values.origin);
-  await sendBeacon(url, site, values.origin);
+  if (origin) await checkOrigin(url, site, origin);
+  await sendBeacon(url, site, origin);
   const after = await laterBotViews(url, site, before.views);
   check(after.views > before.views, `the test beacon was counted: ${integer(after.views)} bot views on ${ROUTE}`, `the test beacon was stored, but is not counted on ${ROUTE}`);
 
   const report = await getJson(url, "/api/budgets", { site });
-  const warnings = [...budgetWarnings(report), ...viewWarnings(report), ...(budgets ? limitWarnings(budgets.gate(report, []), file) : [])];
+  const warnings = [...budgetWarnings(report), ...viewWarnings(report), ...originWarnings(after.refused, site), ...(budgets ? limitWarnings(budgets.gate(report, []), file) : [])];
   for (const warning of warnings) console.log(`! ${warning}`);
   console.log(warnings.length ? `\nBeacons are counted; ${warnings.length === 1 ? "1 warning" : `${warnings.length} warnings`}.` : "\nAll checks passed.");
   return 0;
@@ -81,8 +83,8 @@ async function checkClient(url) {
 
 /** The bot views of the doctor's route. @param {URL} url @param {string | undefined} site */
 async function botViews(url, site) {
-  const { site: name, views } = await getJson(url, "/api/vitals/summary", { site, bots: "only", route: ROUTE });
-  return { site: /** @type {string} */ (name), views: /** @type {number} */ (views) };
+  const { site: name, views, refused } = await getJson(url, "/api/vitals/summary", { site, bots: "only", route: ROUTE });
+  return { site: /** @type {string} */ (name), views: /** @type {number} */ (views), refused: /** @type {Record<string, number>} */ (refused) };
 }
 
 /** The bot views once there are more; answers of public sites are shared for a few seconds. @param {URL} url @param {string} site @param {number} before */
@@ -137,12 +139,12 @@ async function probeAccess(url, site) {
   };
 }
 
-/** Sends the CORS preflight of a beacon. @param {URL} url @param {string} origin */
-async function checkOrigin(url, origin) {
+/** Sends the CORS preflight of a beacon. @param {URL} url @param {string} site @param {string} origin */
+async function checkOrigin(url, site, origin) {
   const response = await request(endpoint(url, "/v1/vitals"), { method: "OPTIONS", headers: { origin, "access-control-request-method": "POST" } });
   const allowed = response.headers.get("access-control-allow-origin");
   if (origin !== url.origin && allowed !== origin && allowed !== "*") {
-    throw new CliError(`pages of ${origin} may not send beacons`, "add the origin to `origins` of the site in SITES (wrangler.toml), and deploy");
+    throw new CliError(`pages of ${origin} may not send beacons`, `add "${origin}" to \`origins\` of ${site} in SITES (edge-vitals/wrangler.toml), and deploy; on your machine, run \`edge-vitals dev --page ${origin}\``);
   }
   console.log(`✓ pages of ${origin} may send beacons`);
 }
@@ -176,6 +178,13 @@ function viewWarnings({ views }) {
   return [];
 }
 
+/** @param {Record<string, number>} refused @param {string} site */
+function originWarnings(refused, site) {
+  const number = refused["foreign-origin"] ?? 0;
+  if (!number) return [];
+  return [`${number === 1 ? "1 beacon of another origin was" : `${integer(number)} beacons of other origins were`} refused in the last day: if they are of your pages, add their origin to \`origins\` of ${site} in SITES; the response of a refused beacon names it`];
+}
+
 /** @param {import("./documents.js").GateReport} report @param {string} file */
 function limitWarnings({ rows }, file) {
   const differing = rows.filter(({ countedAgainst }) => countedAgainst !== null);
@@ -185,7 +194,6 @@ function limitWarnings({ rows }, file) {
 }
 
 const ROUTE = "/edge-vitals-doctor";
-const BUDGETS = "lighthouse/budgets.json";
 const TOKENS = "access-tokens.json";
 const MAX_WAIT_MS = 10_000;
 const PAUSE_MS = 1_000;

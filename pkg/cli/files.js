@@ -6,6 +6,9 @@ import { join, resolve } from "node:path";
 import toolkit from "../dist/toolkit/toolkit.cjs";
 import { CliError, errorMessage } from "./cli_error.js";
 
+/** The project's budgets: those that `init` writes or, in a project of an earlier version, those beside Lighthouse's. */
+export const budgetsFile = () => [BUDGETS, EARLIER_BUDGETS].find((file) => existsSync(file)) ?? BUDGETS;
+
 /** @param {string} file */
 export function readBudgets(file) {
   const text = readText(file, "pass the path of your budgets.json with --budgets, or create one with `edge-vitals init`");
@@ -54,6 +57,9 @@ export function readLighthouserc(file) {
   }
   return config;
 }
+
+const BUDGETS = "edge-vitals/budgets.json";
+export const EARLIER_BUDGETS = "lighthouse/budgets.json";
 
 /** The path of the results of `verify-lhci`. @param {string} directory the parent of .lighthouseci */
 export const labFile = (directory) => join(directory, ".lighthouseci", "edge-vitals.json");

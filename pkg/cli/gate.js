@@ -6,7 +6,7 @@ import { setTimeout as pause } from "node:timers/promises";
 import toolkit from "../dist/toolkit/toolkit.cjs";
 import { TemporaryError, getJson, parseWorkerUrl } from "./api.js";
 import { CliError, errorMessage } from "./cli_error.js";
-import { labFile, readBudgets, readJson } from "./files.js";
+import { budgetsFile, labFile, readBudgets, readJson } from "./files.js";
 import { shardsLabel } from "./report/format.js";
 import { github } from "./report/github.js";
 import { junit } from "./report/junit.js";
@@ -25,7 +25,7 @@ export const help = `
 
   --url URL           the Worker; without it, only lab results are judged
   --site NAME         the site (the first by name)
-  --budgets FILE      the budgets (lighthouse/budgets.json). Views that the edge counted against another
+  --budgets FILE      the budgets (edge-vitals/budgets.json). Views that the edge counted against another
                       limit are no evidence, and are reported as such
   --release NAME      only views of this release, as passed to \`start\`
   --against NAME      also compares with this release, by page and device
@@ -55,17 +55,16 @@ export const options = /** @type {const} */ ({
 });
 
 /** @param {{ values: any, positionals: string[] }} given */
-export async function run({ values, positionals }) {
-  if (positionals.length) throw new CliError(`unexpected argument "${positionals[0]}"`, "see `edge-vitals gate --help`");
+export async function run({ values }) {
   if (values.against && !values.release) throw new CliError("--against requires --release", "add --release with the release to judge");
   const labs = (values.lab ?? []).map((/** @type {string} */ directory) => readJson(labFile(directory), `run \`edge-vitals verify-lhci --dir ${directory}\` first`));
   const url = labs.length && !values.url ? undefined : parseWorkerUrl(values.url);
   const formats = (values.format ?? ["text"]).map(parseFormat);
   const wait = values.wait ? parseDuration("wait", values.wait) : 0;
   const every = parseDuration("every", values.every ?? "10s");
-  const file = values.budgets ?? BUDGETS;
+  const file = values.budgets ?? budgetsFile();
   // Without a budgets.json, the limits in force at the edge apply.
-  const budgets = values.budgets || existsSync(BUDGETS) ? readBudgets(file) : undefined;
+  const budgets = values.budgets || existsSync(file) ? readBudgets(file) : undefined;
 
   const { site, release, against, window } = values;
   const fetchReport = async () => {
@@ -74,12 +73,22 @@ export async function run({ values, positionals }) {
     return judge(budgets, budgetReport, labs);
   };
   const report = await waitForGate(fetchReport, { wait: url ? wait : 0, every });
+  if (url && release && report.views === 0) console.error(`! ${await unknownRelease(url, { site, release, window })}`);
   for (const { show, to } of formats) {
     const shown = show(report, budgets ? file : "the Worker's budgets.json");
     if (to) writeFileSync(to, shown);
     else process.stdout.write(shown);
   }
   return report.answer === "insufficient" && values["allow-insufficient"] && !report.shards ? 0 : report.code;
+}
+
+/** The releases that have views, when the one to judge has none. @param {URL} url @param {{ site?: string, release: string, window?: string }} query */
+async function unknownRelease(url, { site, release, window }) {
+  const { lines } = await getJson(url, "/api/vitals/routes", { site, window, by: "release" });
+  const known = [...new Set(/** @type {{ release?: string | null }[]} */ (lines).flatMap((line) => line.release ?? []))];
+  const list = known.slice(0, MAX_RELEASES).join(", ");
+  const rest = known.length > MAX_RELEASES ? ` and ${known.length - MAX_RELEASES} more` : "";
+  return `no views of release ${release}; ${known.length ? `those with views are ${list}${rest}` : "no release has any: pass `release` to `start`"}`;
 }
 
 /** @param {toolkit.Budgets | undefined} budgets @param {any} budgetReport @param {any[]} labs @returns {GateReport} */
@@ -149,6 +158,8 @@ function parseFormat(given) {
   return { show, to };
 }
 
+const MAX_RELEASES = 10;
+
 /** @type {Map<string, (report: GateReport, budgets: string) => string>} */
 const FORMATS = new Map([
   ["text", text],
@@ -157,5 +168,3 @@ const FORMATS = new Map([
   ["junit", junit],
   ["github", github],
 ]);
-
-const BUDGETS = "lighthouse/budgets.json";

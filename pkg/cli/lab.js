@@ -20,6 +20,8 @@ export const help = `
   Set MANAGE_TOKEN to the Worker's secret of that name.
   Exit codes: 0 uploaded, 2 an error.`;
 
+export const takesArguments = true;
+
 export const options = /** @type {const} */ ({
   url: { type: "string" },
   site: { type: "string" },

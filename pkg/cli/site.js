@@ -23,6 +23,8 @@ export const help = `
 
   These calls require MANAGE_TOKEN. \`put\` requires SITES_BY_CALL = "true" in [vars] of wrangler.toml.`;
 
+export const takesArguments = true;
+
 export const options = /** @type {const} */ ({
   url: { type: "string" },
   site: { type: "string" },

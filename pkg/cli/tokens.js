@@ -24,6 +24,8 @@ export const help = `
   \`npx wrangler secret put ACCESS_TOKENS < access-tokens.json\`.
   To rotate: create a second token of the same name, hand it over, revoke the oldest.`;
 
+export const takesArguments = true;
+
 export const options = /** @type {const} */ ({
   site: { type: "string" },
   right: { type: "string", multiple: true },

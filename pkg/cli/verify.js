@@ -14,9 +14,9 @@ export const about = "Verifies that Lighthouse CI asserted every budget of every
 
 export const help = `
   edge-vitals verify-lhci                                  after \`lhci autorun\`, in the same directory
-  edge-vitals verify-lhci --config lighthouse/lighthouserc.cjs --dir lab/desktop
+  edge-vitals verify-lhci --config edge-vitals/lighthouserc.cjs --dir lab/desktop
 
-  --config FILE     the configuration (lighthouserc.cjs, or lighthouse/lighthouserc.cjs)
+  --config FILE     the configuration (lighthouserc.cjs, or edge-vitals/lighthouserc.cjs)
   --dir DIRECTORY   the parent of .lighthouseci (.)
   --json            prints JSON
 
@@ -30,8 +30,7 @@ export const options = /** @type {const} */ ({
 });
 
 /** @param {{ values: any, positionals: string[] }} given */
-export function run({ values, positionals }) {
-  if (positionals.length) throw new CliError(`unexpected argument "${positionals[0]}"`, "pass a directory with --dir");
+export function run({ values }) {
   const directory = values.dir ?? ".";
   const config = readLighthouserc(values.config ?? CONFIGS.find((name) => existsSync(name)) ?? CONFIGS[0]);
   const results = readJson(join(directory, ".lighthouseci/assertion-results.json"), "run `lhci autorun` (or `lhci collect` and `lhci assert`) there first");
@@ -120,4 +119,4 @@ function summary({ device, outcomes, unmade }, answer, pages) {
   return [...parts, ANSWERS[/** @type {keyof typeof ANSWERS} */ (answer)]].join("\n\n");
 }
 
-const CONFIGS = ["lighthouserc.cjs", "lighthouse/lighthouserc.cjs"];
+const CONFIGS = ["lighthouserc.cjs", "edge-vitals/lighthouserc.cjs", "lighthouse/lighthouserc.cjs"];

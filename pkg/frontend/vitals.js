@@ -53,7 +53,7 @@ async function showDevelopmentTools(load, overlay = false) {
   const tools = await load();
   const limits = new URL("/api/budgets/limits", new URL(beaconEndpoint() ?? "/v1/vitals", location.href));
   tools.table({ limits });
-  if (overlay) tools.overlay({ limits });
+  if (overlay) tools.overlay({ limits, endpoint: beaconEndpoint() });
 }
 
 let isShown = false;

@@ -7,11 +7,13 @@ export interface DevelopmentOptions {
    * page's own origin. Without limits, the published thresholds are shown.
    */
   limits?: Partial<Record<MetricName, { max: number }>> | string | URL;
+  /** The URL of the beacon endpoint, whose responses the overlay reports. Default: `/v1/vitals`. */
+  endpoint?: string;
 }
 
 /**
- * Shows the metrics of this page load beside their budgets in a corner of the page, until it is closed or
- * the returned function is called. For development only: keep the import out of production builds.
+ * Shows the metrics of the current view beside their budgets in a corner of the page, and whether its beacons are
+ * accepted, until it is closed or the returned function is called. For development only: keep the import out of production builds.
  */
 export function overlay(options?: DevelopmentOptions): Stop;
 

@@ -2,6 +2,7 @@
 // computed from plain arrays of the sent views.
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
+import { createServer } from "node:http";
 import { createRequire } from "node:module";
 import { after, before, test } from "node:test";
 import { brotliCompressSync } from "node:zlib";
@@ -21,7 +22,7 @@ let browser;
 
 before(async () => {
   product = await serve({
-    SITES: { demo: { public: true, countries: true }, quiet: { public: true }, busy: { public: true }, shut: {}, "vitals-dashboard": { public: true } },
+    SITES: { demo: { public: true, countries: true }, quiet: { public: true }, strict: { public: true, origins: ["https://portal.example"] }, busy: { public: true }, shut: {}, "vitals-dashboard": { public: true } },
     READ_TOKEN: "open sesame",
     MANAGE_TOKEN: "manage sesame",
   });
@@ -354,6 +355,30 @@ test("a site without data shows the setup steps, which suffice to get data", asy
   await page.locator("[data-metric=LCP]").first().waitFor();
   assert.equal(number(await text(page, "[data-fact=Views] b")), 1);
   assert.equal(await page.locator("[data-metric=FCP]").first().getAttribute("data-verdict"), "insufficient", "a single view is insufficient");
+  await context.close();
+});
+
+test("the snippet works on pages of another origin, and a site whose beacons are refused says so and what to change", async () => {
+  const { page, go, context } = await visitor();
+  await go("/?site=strict");
+  assert.equal(await page.getByRole("alert").count(), 0);
+  const snippet = String(await text(page, "[data-snippet]"));
+  for (const words of ["npm install edge-vitals", '<Vitals site="strict"']) assert.ok(String(await text(page, "main")).includes(words), words);
+  const other = await context.newPage();
+  /** @type {string[]} */
+  const errors = [];
+  other.on("pageerror", ({ message }) => errors.push(message));
+  const pages = createServer((_, response) => response.writeHead(200, { "content-type": "text/html" }).end(`<!doctype html><title>A page</title><link rel="icon" href="data:,"><h1>A page</h1>${snippet}`));
+  await new Promise((resolve) => void pages.listen(0, "127.0.0.1", () => resolve(undefined)));
+  await other.goto(`http://127.0.0.1:${/** @type {import("node:net").AddressInfo} */ (pages.address()).port}/`);
+  await other.waitForFunction(() => performance.getEntriesByName("first-contentful-paint").length === 1);
+  await other.evaluate(() => new Promise((resolve) => requestIdleCallback(resolve)));
+  await other.goto("about:blank");
+  pages.close();
+  await page.waitForFunction(async () => (await (await fetch("/api/vitals/summary?site=strict")).json()).refused["foreign-origin"] === 1, undefined, { polling: 100 });
+  assert.deepEqual(errors, []);
+  await page.getByRole("button", { name: "Refresh" }).click();
+  await page.getByRole("alert").filter({ hasText: "1 beacon refused: the origin of the pages is not in origins of strict in SITES" }).waitFor();
   await context.close();
 });
 

@@ -1,5 +1,5 @@
 //! The exports and types of web-vitals, walked in its own declarations: the package has each, or docs/migrating.md
-//! lists it as a difference. `pkg/types/web-vitals.test.ts` compares the types themselves.
+//! lists it as a difference. `tests/package/web-vitals-types.ts` compares the types themselves.
 
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";

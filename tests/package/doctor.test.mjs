@@ -40,7 +40,7 @@ test("configuration errors are reported with a remedy", async () => {
   assert.match(differs.out, /laxer\.json:1 allows LCP 4,000 ms, but the edge uses 2,000 ms/);
   /** @type {[string[], RegExp][]} */
   const table = [
-    [["--origin", "https://evil.example"], /pages of https:\/\/evil\.example may not send beacons\n {2}add the origin to `origins` of the site/],
+    [["--origin", "https://evil.example"], /pages of https:\/\/evil\.example may not send beacons\n {2}add "https:\/\/evil\.example" to `origins` of demo in SITES/],
     [["--site", "nobody"], /returned 401 for [^ ]+: This site is not public, or there is none of this name/],
     [["--site", "shut"], /returned 401[^]*set READ_TOKEN/],
   ];

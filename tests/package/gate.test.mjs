@@ -134,6 +134,24 @@ test("a newer file that the edge rejected is reported with its error", async () 
   assert.match((await gate()).out, /The edge rejected a newer budgets\.json: line 7: unknown key "timing"/);
 });
 
+test("more views over budget without proof get no tick", async () => {
+  const strata = [{ device: "phone", before: { n: 20, k: 16 }, after: { n: 20, k: 12 } }];
+  const undecided = { route: "/cart", metric: "LCP", strata, points_worse: 20, p_value: 0.2, regression: false };
+  const better = { route: "/", metric: "LCP", strata: [{ device: "phone", before: { n: 20, k: 16 }, after: { n: 20, k: 18 } }], points_worse: -10, p_value: 0.8, regression: false };
+  answers = [{ body: { ...GOOD, against: "1.0", regressions: [undecided, better] } }];
+  const { out } = await gate("--release", "2.0", "--against", "1.0");
+  assert.match(out, /^ {2}… LCP of \/cart: 20\.0 percentage points more views over budget/m);
+  assert.match(out, /^ {2}✓ LCP of \/: 10\.0 percentage points fewer views over budget/m);
+});
+
+test("a release without views is named with those that have some", async () => {
+  answers = [{ body: { ...standing([]), views: 0, release: "2,0" } }, { body: { lines: [{ release: "2.0" }, { release: "1.9" }, { release: null }] } }];
+  const { code, err } = await gate("--release", "2,0");
+  assert.equal(code, 2);
+  assert.match(err, /! no views of release 2,0; those with views are 2\.0, 1\.9\n/);
+  assert.match(asked[1].path, /^\/api\/vitals\/routes\?.*by=release/);
+});
+
 test("a regression against the previous release fails the gate", async () => {
   const strata = [{ device: "phone", before: { n: 5000, k: 4000 }, after: { n: 5000, k: 3800 } }];
   const worse = { route: "/cart", metric: "LCP", strata, points_worse: 4, p_value: 0.0001, regression: true };
@@ -220,7 +238,7 @@ test("errors state a remedy, and exit with 2", async () => {
     [{ body: GOOD }, ["--format", "pdf"], /unknown --format pdf\n {2}use one of text, markdown, json, junit, github/],
     [{ body: GOOD }, ["--budgets", "none.json"], /none\.json does not exist/],
     [{ body: GOOD }, ["--lab", "."], /edge-vitals\.json does not exist\n {2}run `edge-vitals verify-lhci --dir \.` first/],
-    [{ body: GOOD }, ["--relase", "1"], /Unknown option '--relase'[^]*see `edge-vitals gate --help`/],
+    [{ body: GOOD }, ["--relase", "1"], /unknown option --relase of gate\n {2}did you mean --release\?/],
   ];
   for (const [answer, words, says] of table) {
     answers = [answer];

@@ -26,6 +26,7 @@ describe("the packed package", () => {
 
   before(async () => {
     const packed = await install();
+    assert.deepEqual(packed.files.map((/** @type {{ path: string }} */ { path }) => path).filter((/** @type {string} */ path) => /\btests?\b|prepack/.test(path)), [], "files that no user needs");
     sizes.push(row("the tarball", packed.size, packed.unpackedSize, "packed and unpacked"));
     browser = await launch("desktop");
     worker = await serveWorker({ SITES: { portal: { origins: ["*"], public: true } } });
@@ -99,25 +100,31 @@ describe("the packed package", () => {
     }
   });
 
-  test("a document pushed to a Next.js route is verified and stored once", { timeout: 180_000 }, async () => {
+  test("a document pushed to a Next.js route is verified and stored once, and refused without the backend's secret", { timeout: 180_000 }, async () => {
     const [project] = PROJECTS;
     await build(project);
-    const site = await serve(project, worker.origin);
-    const push = async (/** @type {string} */ secret) => {
+    const secret = "an example secret of 32 bytes...";
+    const push = async (/** @type {Awaited<ReturnType<typeof serve>>} */ site, /** @type {string} */ secret) => {
       const t = Math.floor(Date.now() / 1000);
       const key = "portal.hour.1800000000000.0";
       const v1 = createHmac("sha256", secret).update(`edge-vitals.v1\n${t}\n2027-01\n${key}\n{}`).digest("hex");
       const headers = { "idempotency-key": key, "edge-vitals-signature": `t=${t},k=2027-01,v1=${v1}` };
       const answer = await fetch(`${site.origin}/backend/vitals`, { method: "POST", headers, body: "{}" });
-      return [answer.status, await answer.json()];
+      return [answer.status, await answer.json().catch(() => undefined)];
     };
+    const site = await serve({ ...project, env: { EDGE_VITALS_SECRET: secret } }, worker.origin);
     try {
-      const secret = "an example secret of 32 bytes...";
-      assert.deepEqual(await push(secret), [200, { stored: true }]);
-      assert.deepEqual(await push(secret), [200, { stored: false }]);
-      assert.deepEqual(await push(secret.toUpperCase()), [401, { error: "the signature does not match the body" }]);
+      assert.deepEqual(await push(site, secret), [200, { stored: true }]);
+      assert.deepEqual(await push(site, secret), [200, { stored: false }]);
+      assert.deepEqual(await push(site, secret.toUpperCase()), [401, { error: "the signature does not match the body" }]);
     } finally {
       await site.close();
+    }
+    const careless = await serve(project, worker.origin);
+    try {
+      for (const guess of [secret, "x"]) assert.equal((await push(careless, guess))[0], 500);
+    } finally {
+      await careless.close();
     }
   });
 

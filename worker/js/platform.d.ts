@@ -50,6 +50,10 @@ declare class HTMLRewriter {
 }
 
 declare module "cloudflare:workers" {
+  export class WorkerEntrypoint<Env = unknown, Props = unknown> {
+    readonly ctx: ExecutionContext & { readonly props: Props };
+    readonly env: Env;
+  }
   export class DurableObject {
     constructor(ctx: unknown, env: WorkerEnv);
     readonly ctx: unknown;

@@ -35,7 +35,16 @@ impl From<worker::Error> for HandlerError {
 pub(crate) fn finish(outcome: HandlerResult, config: &Config, origin: Option<&str>) -> Result<Response> {
     let response = match outcome {
         Ok(response) => response,
-        Err(HandlerError::Rejected(refusal)) => problem(&refusal)?,
+        Err(HandlerError::Rejected(refusal)) => {
+            let response = problem(&refusal)?;
+            // The page whose beacons are refused may read the reason, so that its tools can tell its developer.
+            if let (ApiError::ForeignOrigin { .. } | ApiError::UnknownSite { .. }, Some(origin)) =
+                (&refusal, origin)
+            {
+                response.headers().set("access-control-allow-origin", origin)?;
+            }
+            response
+        }
         Err(HandlerError::Internal(error)) => {
             worker::console_error!("{error}");
             problem(&ApiError::Unavailable { component: "storage" })?

@@ -35,6 +35,11 @@ pub(crate) fn pack(root: &Path) -> Result<()> {
     for file in ["index.js", "index_bg.wasm"] {
         copy(&root.join("build").join(file), &dist.join("worker/worker").join(file))?;
     }
+    for file in fs::read_dir(root.join("worker/platform"))?.flatten() {
+        if file.path().extension().is_some_and(|extension| extension == "js") {
+            copy(&file.path(), &dist.join("worker/platform").join(file.file_name()))?;
+        }
+    }
     copy(&root.join("build/assets"), &dist.join("worker/assets"))?;
     remove_stale(&root.join("build/assets/dashboard/parts"), &dist.join("worker/assets/dashboard/parts"))?;
     copy(&root.join("wrangler.toml"), &dist.join("worker/wrangler.toml"))?;

@@ -15,6 +15,7 @@ mod dev;
 mod load;
 mod portal;
 mod process;
+mod release;
 mod setup;
 mod size;
 mod soak;
@@ -62,6 +63,8 @@ enum Command {
     Load(load::Options),
     /// Run tests that take minutes: kills, floods, reads, failing dependencies, two releases beside each other
     Soak(soak::Options),
+    /// Build what a tag publishes, in target/release-files: packages, notes, bill of materials
+    Release(release::Options),
     /// Build the Worker twice, and fail unless both have the same bytes
     Reproduce,
     /// Model a billion views a day: shards, requests, rows, storage, list price, bottleneck; or another subject
@@ -105,6 +108,7 @@ fn run(cli: Cli) -> Result<()> {
         Command::Bench(options) => bench::run(root, &options),
         Command::Load(options) => load::run(root, &options),
         Command::Soak(options) => soak::run(root, &options),
+        Command::Release(options) => release::run(root, &options),
         Command::Reproduce => {
             terminal::title("Builds the Worker twice and compares the bytes.");
             setup::install_tools(root)?;

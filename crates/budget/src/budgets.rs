@@ -70,7 +70,7 @@ pub(crate) struct TimingBudget {
     device: Option<Device>,
     /// The limit of a lab run, in the measure's own unit.
     pub(crate) lab: Option<LabLimit>,
-    field: Option<Limit>,
+    pub(crate) field: Option<Limit>,
 }
 
 /// The limit of a timing in the lab.
@@ -390,8 +390,10 @@ impl Default for InheritedSettings {
     }
 }
 
+/// `/**` is `/`, which covers every page, as in the routes of the cache.
 fn parse_pattern(node: &JsonNode<'_>) -> Result<RobotsPattern, BudgetError> {
-    RobotsPattern::parse(node.text("a path")?)
+    let text = node.text("a path")?;
+    RobotsPattern::parse(if text == "/**" { "/" } else { text })
         .map_err(|must| node.error(BudgetErrorKind::InvalidText { requirement: must }))
 }
 

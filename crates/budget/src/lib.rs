@@ -14,6 +14,7 @@ mod robots_pattern;
 mod score;
 mod sequential_test;
 mod verdict;
+mod warning;
 
 pub use assertions::{Assertion, AssertionOutcome, LhciResult, PageAssertions};
 pub use budgets::{BudgetRule, Budgets, Limit, Severity};
@@ -27,3 +28,4 @@ pub use gate::{
 pub use score::{FieldScore, FormFactor, MetricScore, ScoredAudit, field_score, performance_score};
 pub use sequential_test::{AlarmState, SequentialTest, TestObservation, TopViews, leading_release};
 pub use verdict::{BudgetTally, PercentileRanks, Verdict};
+pub use warning::BudgetWarning;

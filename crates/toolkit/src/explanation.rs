@@ -23,6 +23,15 @@ pub struct BudgetErrorReport {
     pub nearest: Option<&'static str>,
 }
 
+/// A valid limit that is probably not meant.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct BudgetWarningReport {
+    /// Counted from 1.
+    pub line: u32,
+    /// The doubt, and the usual form.
+    pub message: String,
+}
+
 /// The limits of a page.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct BudgetExplanation {
@@ -63,6 +72,13 @@ pub fn error_report(error: &BudgetError) -> BudgetErrorReport {
     };
     let BudgetError { line, column, .. } = *error;
     BudgetErrorReport { message: error.to_string(), line, column, key: error.key.clone(), nearest }
+}
+
+/// Returns the limits that are probably not meant.
+#[must_use]
+pub fn warning_reports(budgets: &Budgets) -> Vec<BudgetWarningReport> {
+    let warnings = budgets.warnings();
+    warnings.map(|warning| BudgetWarningReport { line: warning.line, message: warning.to_string() }).collect()
 }
 
 /// Returns the limits and lab assertions of a path on a device.

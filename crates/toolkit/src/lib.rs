@@ -6,7 +6,9 @@ mod gate;
 mod lighthouse_ci;
 mod statistics;
 
-pub use explanation::{BudgetErrorReport, BudgetExplanation, error_report, explain_page};
+pub use explanation::{
+    BudgetErrorReport, BudgetExplanation, BudgetWarningReport, error_report, explain_page, warning_reports,
+};
 pub use gate::{GateReport, GateRow, gate_report, lab_gate_report};
 pub use lighthouse_ci::{
     AssertMatrixRow, CheckedAssertion, LabGateRow, LhciConfig, LhciConfigError, LhciResultInput,
@@ -43,6 +45,14 @@ impl Budgets {
     /// Throws on an unknown device.
     pub fn explain(&self, path: &str, device: &str) -> Result<JsValue, JsError> {
         to_js(&explain_page(&self.0, path, explanation::parse_device(device)?))
+    }
+
+    /// Returns the limits that are probably not meant, as `{ line, message }`.
+    ///
+    /// # Errors
+    /// Never in practice: the warnings are plain data.
+    pub fn warnings(&self) -> Result<JsValue, JsError> {
+        to_js(&explanation::warning_reports(&self.0))
     }
 
     /// Returns the configuration of Lighthouse CI for these URLs: `{ collect, assert }`.

@@ -67,6 +67,9 @@ export function regressionSentence({ route, metric, pointsWorse, pValue }) {
   return `${metric} of ${where}: ${points} percentage points ${pointsWorse < 0 ? "fewer" : "more"} views over budget (p = ${pValue.toPrecision(2)})`;
 }
 
+/** Only a page that has become no worse gets a tick; more views over budget without proof are undecided. @param {Regression} found */
+export const regressionMark = ({ regression, severity, pointsWorse }) => (regression ? (severity === "warn" ? "!" : "✗") : pointsWorse > 0 ? "…" : "✓");
+
 /** The rows to show, and a summary of the others. @param {GateReport} report */
 export function visibleRows({ rows }) {
   const isShown = (/** @type {GateRow} */ row) => !row.part || row.verdict === "violated";

@@ -1,5 +1,5 @@
 // The report as plain text.
-import { OUTCOME_LABELS, auditLabel, auditValue, labLabel, metricValue, outcomeLabel, regressionSentence, remarks, routeLabel, subject, valueLabel, verdictLabel, visibleRows, visitsLabel } from "./format.js";
+import { OUTCOME_LABELS, auditLabel, auditValue, labLabel, metricValue, outcomeLabel, regressionMark, regressionSentence, remarks, routeLabel, subject, valueLabel, verdictLabel, visibleRows, visitsLabel } from "./format.js";
 
 /** @param {import("../documents.js").GateReport} report @param {string} budgets */
 export function text(report, budgets) {
@@ -19,7 +19,7 @@ export function text(report, budgets) {
   const parts = [subject(report), report.site === null ? "" : rows.length ? table(head, field) : "  No budgets.", rest && `  ${rest}`];
   const { regressions, lab } = report;
   if (regressions.length) {
-    const worse = regressions.map((found) => `  ${found.regression ? (found.severity === "warn" ? "!" : "✗") : "✓"} ${regressionSentence(found)}`);
+    const worse = regressions.map((found) => `  ${regressionMark(found)} ${regressionSentence(found)}`);
     parts.push(["Comparison with the previous release, by page and device:", ...worse].join("\n"));
   }
   if (lab.length) parts.push(`Lab results (median of the runs):\n\n${labTable(lab)}`);

@@ -3,7 +3,7 @@ const { lighthouserc } = require("edge-vitals/lighthouse");
 
 module.exports = lighthouserc({
   budgets: `${__dirname}/budgets.json`,
-  urls: ["http://localhost:3000/"],
+  urls: ["URL"],
   device: process.env.LAB_DEVICE === "desktop" ? "desktop" : "phone",
-  collect: { startServerCommand: "npm run start", startServerReadyPattern: "Ready" },
+  collect: { startServerCommand: "COMMAND", startServerReadyPattern: "READY" },
 });

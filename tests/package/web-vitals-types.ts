@@ -2,8 +2,8 @@
 // tests/package/api.test.mjs finds the names that it lacks.
 import type * as theirs from "web-vitals";
 import type * as theirAttribution from "web-vitals/attribution";
-import * as plain from "./index.js";
-import * as attributed from "./attribution.js";
+import * as plain from "../../pkg/types/index.js";
+import * as attributed from "../../pkg/types/attribution.js";
 
 declare const options: theirs.ReportOpts;
 declare function callback<Metric>(metric: Metric): void;
