@@ -18,6 +18,9 @@ export const DIMENSIONS = new Map([
   ["cache", "Cache status"],
   ["release", "Release"],
   ["country", "Country"],
+  ["browser", "Browser"],
+  ["browser_family", "Browser family"],
+  ["os", "Operating system"],
 ]);
 /** The views of the navigation with their labels. The view of a route is opened from the others. */
 export const VIEWS = /** @type {const} */ ([

@@ -138,6 +138,9 @@ impl SeriesQuery {
             Dimension::Network => quoted("e", value),
             Dimension::Release => quoted("v", value),
             Dimension::Country => quoted("g", value),
+            Dimension::Browser => quoted("w", value),
+            Dimension::BrowserFamily => quoted("w", value).trim_end_matches('"').to_owned(),
+            Dimension::Os => quoted("o", value),
             Dimension::Custom(name) => quoted(name, value),
             // The name omits the value `no`.
             Dimension::Bot | Dimension::Evidence => String::new(),

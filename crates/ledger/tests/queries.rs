@@ -34,7 +34,23 @@ fn query(from: UnixMillis, to: UnixMillis) -> SeriesQuery {
 fn each_dimension_has_a_name_of_its_own_that_is_read_back() {
     let names: Vec<String> =
         Dimension::BUILT_IN.iter().map(|dimension| dimension.name().into_owned()).collect();
-    assert_eq!(names, ["route", "device", "nav", "cache", "net", "release", "country", "bot", "evidence"]);
+    assert_eq!(
+        names,
+        [
+            "route",
+            "device",
+            "nav",
+            "cache",
+            "net",
+            "release",
+            "country",
+            "browser",
+            "browser_family",
+            "os",
+            "bot",
+            "evidence"
+        ]
+    );
     let custom = Dimension::Custom("plan".to_owned());
     assert_eq!(custom.name(), "dim.plan");
     for dimension in Dimension::BUILT_IN.into_iter().chain([custom]) {

@@ -144,7 +144,7 @@ impl QueryParameters {
     /// # Errors
     /// Names the parameter and its valid values.
     pub fn dimensions(&self) -> Result<Vec<Dimension>, ApiError> {
-        let want = "up to 4 of route, device, nav, cache, net, release, country, bot, evidence and dim.<name>, with commas";
+        let want = "up to 4 of route, device, nav, cache, net, release, country, browser, browser_family, os, bot, evidence and dim.<name>, with commas";
         let wrong = ApiError::BadQuery { name: "by", expected: want };
         let names = self.get("by").unwrap_or_default().split(',').filter(|name| !name.is_empty());
         let by: Option<Vec<Dimension>> = names.map(Dimension::from_name).collect();
