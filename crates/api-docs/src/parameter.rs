@@ -199,8 +199,8 @@ pub(crate) const BOTS: Parameter = query(
 pub(crate) const NAVIGATIONS: Parameter = query(
     "navigations",
     "navigations",
-    ParameterType::OneOf { values: &["hard", "all"], default: Some("hard") },
-    "Loads and restores of documents alone, or also navigations within them. A query that filters or groups by `nav` includes every type.",
+    ParameterType::OneOf { values: &["hard", "soft", "all"], default: Some("hard") },
+    "Loads and restores of documents alone (`hard`), navigations within them alone (`soft`), or both (`all`). A query that filters or groups by `nav` includes every type.",
 );
 pub(crate) const BY: Parameter = query(
     "by",

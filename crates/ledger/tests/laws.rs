@@ -65,7 +65,7 @@ fn any_query() -> impl Strategy<Value = SeriesQuery> {
     let bots = prop_oneof![6 => Just(BotFilter::Exclude), 1 => Just(BotFilter::Include)];
     let step =
         prop_oneof![3 => Just(None), 1 => Just(Some(WindowSpan::Day)), 1 => Just(Some(WindowSpan::Hour))];
-    let navigations = prop_oneof![4 => Just(NavigationFilter::Hard), 1 => Just(NavigationFilter::All)];
+    let navigations = prop_oneof![4 => Just(NavigationFilter::Hard), 1 => Just(NavigationFilter::Soft), 1 => Just(NavigationFilter::All)];
     let filters = (bots, navigations);
     (moment(), moment(), by, only, filters, step).prop_map(|(a, b, by, only, filters, step)| {
         let (bots, navigations) = filters;

@@ -248,6 +248,10 @@ fn navigations_within_a_document_are_left_out_unless_a_query_asks_for_them() {
     };
     let is_hard = each(&Navigation::is_hard);
     assert_eq!(accepts(NavigationFilter::Hard, &[], &[Dimension::Route]), is_hard);
+    assert_eq!(
+        accepts(NavigationFilter::Soft, &[], &[Dimension::Route]),
+        each(&|navigation| !navigation.is_hard())
+    );
     assert_eq!(accepts(NavigationFilter::All, &[], &[Dimension::Route]), each(&|_| true));
     assert_eq!(accepts(NavigationFilter::Hard, &[], &[Dimension::Navigation]), each(&|_| true));
     let declared = accepts(NavigationFilter::Hard, &[(Dimension::Navigation, "view")], &[]);

@@ -34,6 +34,8 @@ pub struct BudgetReportInputs<'a> {
     pub query: &'a SeriesQuery,
     /// Its result.
     pub groups: &'a QueryResult,
+    /// The same views by navigation.
+    pub navigations: &'a QueryResult,
     /// The release to compare with, and its views.
     pub baseline: Option<(String, QueryResult)>,
     /// The budgets in force.
@@ -121,6 +123,8 @@ impl BudgetReportInputs<'_> {
             last_beacon_at: self.groups.last_beacon_at,
             release: self.filter_value(&Dimension::Release).map(str::to_owned),
             against: self.baseline.as_ref().map(|(release, _)| release.clone()),
+            filters: self.query.filters_without(&Dimension::Release),
+            navigations: navigations_within_documents(self.navigations),
             views: self.groups.cells.values().fold(0, |sum, cell| sum.saturating_add(cell.views)),
             budgets: budget_report::BudgetsInForce {
                 since: in_force.map(|version| version.since).unwrap_or_default(),

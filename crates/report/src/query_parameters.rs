@@ -79,8 +79,9 @@ impl QueryParameters {
         };
         let navigations = match self.get("navigations") {
             None | Some("hard") => NavigationFilter::Hard,
+            Some("soft") => NavigationFilter::Soft,
             Some("all") => NavigationFilter::All,
-            Some(_) => return Err(ApiError::BadQuery { name: "navigations", expected: "hard or all" }),
+            Some(_) => return Err(ApiError::BadQuery { name: "navigations", expected: "hard, soft or all" }),
         };
         self.device()?;
         let mut only: Vec<(Dimension, String)> = Vec::new();
@@ -284,6 +285,7 @@ mod tests {
         refused(&[("from", "noon")], "from");
         refused(&[("bots", "some")], "bots");
         refused(&[("device", "watch")], "device");
+        refused(&[("navigations", "declared")], "navigations");
     }
 
     #[test]
