@@ -3,13 +3,24 @@
 use ledger::{BotFilter, Dimension, NavigationFilter, SeriesQuery, lookback_start};
 use wire::{ApiError, Device, Metric, UnixMillis, Window, WindowSpan};
 
-use crate::budget_report::CellSelection;
-
 /// The parameters of a read's URL.
 #[derive(Clone, Debug)]
 pub struct QueryParameters {
     pairs: Vec<(String, String)>,
     now: UnixMillis,
+}
+
+/// The cells to list, and their order.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CellSelection {
+    /// The cells of one metric.
+    pub metric: Option<Metric>,
+    /// Those that need attention first, rather than in the order of the file.
+    pub worst_first: bool,
+    /// Cells to skip.
+    pub offset: usize,
+    /// Cells to list; `None` for all.
+    pub limit: Option<usize>,
 }
 
 impl QueryParameters {

@@ -11,8 +11,9 @@ use ledger::{
     PageLabels, QueryResult, SeriesQuery,
 };
 use report::budget_badge::badge_svg;
-use report::budget_report::{BudgetReportInputs, CellSelection, burn_windows};
+use report::budget_report::{BudgetReportInputs, burn_windows};
 use report::budget_watch::{WatchKey, WatchOutcome};
+use report::query_parameters::CellSelection;
 use report::query_response::{differences, metric_tallies, query_lines, summary, totals};
 use sketch::Sketch;
 use wire::budget_report::{BudgetCell, BudgetReport};

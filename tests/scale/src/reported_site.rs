@@ -8,8 +8,9 @@ use ledger::{
     BudgetSource, Cell, Dimension, Group, HourlyLimitCounts, LimitHistory, MetricCell, PageLabels,
     QueryResult, SeriesQuery,
 };
-use report::budget_report::{BudgetReportInputs, CellSelection};
+use report::budget_report::BudgetReportInputs;
 use report::budget_watch::{self, WatchKey, WatchOutcome, WatchState};
+use report::query_parameters::CellSelection;
 use sketch::Sketch;
 use wire::{Device, LimitCounts, Metric, UnixMillis, WindowSpan};
 

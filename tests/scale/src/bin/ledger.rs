@@ -9,7 +9,7 @@ use hdrhistogram::serialization::{Serializer, V2Serializer};
 use ledger::{
     BotFilter, CardinalityLimits, Dimension, Horizon, NavigationFilter, SeriesQuery, SumKind, lookback_start,
 };
-use report::budget_report::CellSelection;
+use report::query_parameters::CellSelection;
 use scale::reported_site::ReportedSite;
 use scale::{Audience, Random, SimulatedShard, shipped_limits, thread_cpu_ns};
 use serde_json::{Value, json};
