@@ -111,7 +111,7 @@ function scoreRing(score, n, name) {
   );
 }
 
-/** @param {QueryResponse} whole */
+/** @param {QueryResponse} whole @param {BudgetReport} report */
 function trafficSection({ views, visits, sent, heard, lost, heard_at }, { navigations = [] }) {
   const unmeasured = Object.values(lost).reduce((sum, each) => sum + each, 0);
   return make(

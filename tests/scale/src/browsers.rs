@@ -4,27 +4,25 @@
 use wire::Device;
 use wire::browser::OperatingSystem::{self, Android, ChromeOS, Ios, Linux, MacOs, Other, Windows};
 
-use crate::Random;
-
-/// Returns the browser with its version, and the operating system.
-pub(crate) fn of_visitor(device: Device, random: &mut Random) -> (String, OperatingSystem) {
+/// Returns the browser with its version, and the operating system. `below` returns a random number below a bound.
+pub(crate) fn of_visitor(device: Device, mut below: impl FnMut(u64) -> u64) -> (String, OperatingSystem) {
     let families = match device {
         Device::Phone => PHONES,
         Device::Tablet => TABLETS,
         Device::Desktop => DESKTOPS,
     };
-    let mut pick = random.below(families.iter().map(|(share, ..)| share).sum());
+    let mut pick = below(families.iter().map(|(share, ..)| share).sum());
     let chosen = families.iter().find(|(share, ..)| {
         let is_chosen = pick < *share;
         pick = pick.saturating_sub(*share);
         is_chosen
     });
     let (_, family, os) = chosen.copied().unwrap_or((0, "(other)", Other));
-    let age = match random.below(100) {
+    let age = match below(100) {
         0..60 => 0,
         60..75 => 1,
         75..84 => 2,
-        _ => 3 + random.below(OLD_VERSIONS),
+        _ => 3 + below(OLD_VERSIONS),
     };
     (format!("{family} {}", LATEST_VERSION - age), os)
 }

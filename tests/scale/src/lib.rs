@@ -131,7 +131,7 @@ impl Audience {
             record.labels.network = (self.random.below(100) < 70).then_some(Network::G4);
         }
         if self.has_browsers {
-            let (browser, os) = browsers::of_visitor(record.labels.device, &mut self.random);
+            let (browser, os) = browsers::of_visitor(record.labels.device, |bound| self.random.below(bound));
             (record.labels.browser, record.labels.os) = (Some(browser), Some(os));
         }
         let mut values = Values::default();
