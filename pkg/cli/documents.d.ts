@@ -40,6 +40,10 @@ export interface GateReport {
   release: string | null;
   /** The release of the comparison. */
   against: string | null;
+  /** The other filters by their parameters: the views that are judged. */
+  filters: Record<string, string>;
+  /** Navigations within documents, which are not judged. */
+  navigations: NavigationSummary[];
   /** The start of the window, in milliseconds since 1970. */
   from: number;
   /** The end of the window, exclusive. */
@@ -154,6 +158,31 @@ export interface MissingAssertion {
   audit: string;
   /** The cause. */
   why: string;
+}
+
+/** The navigation type of a view. */
+export type Navigation = "navigate" | "reload" | "back-forward" | "back-forward-cache" | "prerender" | "restore" | "soft-navigation" | "view";
+
+/** One metric of navigations of one type. */
+export interface NavigationMetric {
+  /** The metric's name. */
+  metric: "FCP" | "LCP" | "CLS" | "INP" | "FID" | "TTFB";
+  /** `ms`, or empty for layout shifts. */
+  unit: "ms" | "";
+  /** Views that measured it. */
+  n: number;
+  /** The 75th percentile over visits, within 1.6 %. */
+  p75: number | null;
+}
+
+/** Navigations of one type: soft navigations, or declared views. */
+export interface NavigationSummary {
+  /** The type. */
+  navigation: Navigation;
+  /** Views, each counted once. */
+  views: number;
+  /** The metrics that they measured. */
+  metrics: NavigationMetric[];
 }
 
 /** The readiness of a waiting gate. */

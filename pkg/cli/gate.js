@@ -28,6 +28,7 @@ export const help = `
   --budgets FILE      the budgets (edge-vitals/budgets.json). Views that the edge counted against another
                       limit are no evidence, and are reported as such
   --release NAME      only views of this release, as passed to \`start\`
+  --filter NAME=VALUE only these views, such as browser_family=Safari, os=iOS or country=AT; repeatable
   --against NAME      also compares with this release, by page and device
   --window SPAN       the time range of views, such as 30m, 24h or 7d (24h)
   --wait SPAN         the maximum time to wait for views, such as 15m. Waiting ends early when every
@@ -45,6 +46,7 @@ export const options = /** @type {const} */ ({
   site: { type: "string" },
   budgets: { type: "string" },
   release: { type: "string" },
+  filter: { type: "string", multiple: true },
   against: { type: "string" },
   window: { type: "string" },
   wait: { type: "string" },
@@ -67,9 +69,13 @@ export async function run({ values }) {
   const budgets = values.budgets || existsSync(file) ? readBudgets(file) : undefined;
 
   const { site, release, against, window } = values;
+  const filters = Object.fromEntries((values.filter ?? []).map(parseFilter));
   const fetchReport = async () => {
     if (!url) return toolkit.labGate(labs);
-    const budgetReport = await getJson(url, "/api/budgets", { site, release, against, window });
+    const budgetReport = await getJson(url, "/api/budgets", { ...filters, site, release, against, window });
+    // A Worker ignores parameters that it does not know, and would judge everybody.
+    const unknown = Object.keys(filters).find((name) => budgetReport?.filters?.[name] !== filters[name]);
+    if (unknown) throw new CliError(`the Worker knows no filter "${unknown}"`, "use route, device, nav, cache, net, country, browser, browser_family, os or dim.<name>");
     return judge(budgets, budgetReport, labs);
   };
   const report = await waitForGate(fetchReport, { wait: url ? wait : 0, every });
@@ -148,6 +154,13 @@ function parseDuration(option, text) {
   const [, number, unit] = /^(\d+)(ms|s|m|h)$/.exec(text) ?? [];
   if (!number) throw new CliError(`--${option} ${text} is not a duration`, "use a value such as 90s, 15m or 1h");
   return Number(number) * { ms: 1, s: 1000, m: 60_000, h: 3_600_000 }[/** @type {"ms" | "s" | "m" | "h"} */ (unit)];
+}
+
+/** @param {string} given */
+function parseFilter(given) {
+  const [, name, value] = /^([^=]+)=(.+)$/.exec(given) ?? [];
+  if (!name) throw new CliError(`--filter ${given} is not NAME=VALUE`, "use a filter such as browser_family=Safari");
+  return [name, value];
 }
 
 /** @param {string} given */

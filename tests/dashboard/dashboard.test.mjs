@@ -147,6 +147,10 @@ test("routes are ranked by lost time, and the export matches the table", async (
 
 test("groups and filters count the same views, and the address keeps them", async () => {
   const { page, go, context } = await visitor();
+  for (const [os, device] of [["Linux", "desktop"], ["iOS", "phone"]]) {
+    await go(`${VIEWS.routes}&by=os&metric=INP`);
+    assert.equal(number(await text(page, `tr[data-group="${os}"] td.number`)), values("INP", (visit) => visit.device === device).length);
+  }
   await go(`${VIEWS.routes}&by=country&metric=INP`);
   for (const country of ["AT", "DE"]) {
     assert.equal(number(await text(page, `tr[data-group="${country}"] td.number`)), values("INP", (visit) => visit.country === country).length);

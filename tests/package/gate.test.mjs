@@ -100,6 +100,25 @@ test("the request contains release, comparison and window", async () => {
   assert.deepEqual(asked, [{ path: "/below/api/budgets", authorization: "Bearer open" }]);
 });
 
+test("filters choose the judged views, and one that the Worker does not know is an error", async () => {
+  answers = [{ body: { ...GOOD, filters: { browser_family: "Safari", os: "iOS" } } }];
+  const { code, out } = await gate("--filter", "browser_family=Safari", "--filter", "os=iOS", "--allow-insufficient");
+  assert.equal(code, 0);
+  assert.match(out, /release 2\.0 of portal, browser_family Safari, os iOS, 412 views/);
+  assert.deepEqual(asked.map(({ path }) => path), ["/api/budgets?browser_family=Safari&os=iOS"]);
+  const unknown = await gate("--filter", "broswer=Safari");
+  assert.deepEqual([unknown.code, /knows no filter "broswer"/.test(unknown.err)], [2, true]);
+  const malformed = await gate("--filter", "Safari");
+  assert.deepEqual([malformed.code, /not NAME=VALUE/.test(malformed.err)], [2, true]);
+});
+
+test("navigations within documents are reported as not judged", async () => {
+  const soft = { navigation: "soft-navigation", views: 1812, metrics: [{ metric: "LCP", unit: "ms", n: 1790, p75: 912 }] };
+  answers = [{ body: { ...GOOD, navigations: [soft, { navigation: "view", views: 30, metrics: [] }] } }];
+  const { out } = await gate("--allow-insufficient");
+  assert.match(out, /Not judged: 1,812 soft navigations \(p75: LCP 912 ms\)\.\n  Not judged: 30 declared views\./);
+});
+
 test("the text report shows violations and the lines of their budgets", async () => {
   answers = [{ body: BAD }];
   const { out } = await gate();

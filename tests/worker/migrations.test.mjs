@@ -67,7 +67,7 @@ test("a version 1 database is opened, and its views can still be corrected", asy
     await workerd.kill();
   }
   changeDatabase(file, (database) => {
-    assert.equal(database.prepare("SELECT value FROM facts WHERE name = 'schema'").get()?.value, "6");
+    assert.equal(database.prepare("SELECT value FROM facts WHERE name = 'schema'").get()?.value, "7");
     assert.deepEqual(earlierTables(database), []);
   });
 });
@@ -100,7 +100,7 @@ test("a version 1 journal is migrated in steps, from any interrupted attempt", a
     await workerd.kill();
   }
   changeDatabase(file, (database) => {
-    assert.equal(database.prepare("SELECT value FROM facts WHERE name = 'schema'").get()?.value, "6");
+    assert.equal(database.prepare("SELECT value FROM facts WHERE name = 'schema'").get()?.value, "7");
     assert.deepEqual([foldedKeys(database).length, pendingKeys(database).length], [ROWS + 1, 0]);
   });
 });
@@ -151,7 +151,7 @@ test("a version 2 database is opened with its counted, uncounted and corrected v
     await workerd.kill();
   }
   changeDatabase(file, (database) => {
-    assert.equal(database.prepare("SELECT value FROM facts WHERE name = 'schema'").get()?.value, "6");
+    assert.equal(database.prepare("SELECT value FROM facts WHERE name = 'schema'").get()?.value, "7");
     const one = (/** @type {string} */ query) => Number(database.prepare(query).get()?.value);
     assert.deepEqual(earlierTables(database), []);
     assert.equal(foldedKeys(database).length, 34);
@@ -238,7 +238,7 @@ test("a version 3 database is opened with its counted, uncounted and corrected v
     await workerd.kill();
   }
   changeDatabase(file, (database) => {
-    assert.equal(database.prepare("SELECT value FROM facts WHERE name = 'schema'").get()?.value, "6");
+    assert.equal(database.prepare("SELECT value FROM facts WHERE name = 'schema'").get()?.value, "7");
     assert.deepEqual([earlierTables(database), foldedKeys(database).length, pendingKeys(database)], [[], 34, []]);
   });
 });
@@ -273,7 +273,7 @@ test("a version 4 database is opened with its cells, and with views that were co
     await workerd.kill();
   }
   changeDatabase(file, (database) => {
-    assert.equal(database.prepare("SELECT value FROM facts WHERE name = 'schema'").get()?.value, "6");
+    assert.equal(database.prepare("SELECT value FROM facts WHERE name = 'schema'").get()?.value, "7");
     assert.equal(database.prepare("SELECT 1 FROM sqlite_master WHERE name = 'cells'").get(), undefined);
     assert.equal(database.prepare("SELECT count(*) AS count FROM packs").get()?.count, 1, "all cells fit into a row");
   });
@@ -307,7 +307,7 @@ test("a version 5 database is opened with its cells and sums of pages, and its d
     await workerd.kill();
   }
   changeDatabase(file, (database) => {
-    assert.equal(database.prepare("SELECT value FROM facts WHERE name = 'schema'").get()?.value, "6");
+    assert.equal(database.prepare("SELECT value FROM facts WHERE name = 'schema'").get()?.value, "7");
     const horizon = JSON.parse(String(database.prepare("SELECT value FROM facts WHERE name = 'horizon'").get()?.value));
     assert.equal(horizon.slices, horizon.pages);
     assert.ok(Number(database.prepare("SELECT count(*) AS count FROM slices WHERE slice LIKE '%release%'").get()?.count) > 0);

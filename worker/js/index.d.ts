@@ -104,6 +104,8 @@ export function ingest(
   origin: string | undefined,
   userAgent: string,
   mobileHint: string | undefined,
+  brands: string | undefined,
+  platform: string | undefined,
   country: string | undefined,
   authorization: string,
   address: string | undefined,

@@ -25,12 +25,14 @@ export async function ingest(request, env, context, ownOrigin, query) {
   if (wasm.registry_is_stale(env, now)) await registry.refresh(env, context, now);
   const agent = headers.get("user-agent") ?? "";
   const mobileHint = headers.get("sec-ch-ua-mobile") ?? undefined;
+  const brands = headers.get("sec-ch-ua") ?? undefined;
+  const platform = headers.get("sec-ch-ua-platform") ?? undefined;
   const address = headers.get("cf-connecting-ip") ?? undefined;
   const country = headers.get("cf-ipcountry") ?? undefined;
   // Of pages, no header field but the origin counts; a backend that sends reports may have to sign in.
   const authorization = query === undefined ? "" : (headers.get("authorization") ?? "");
   const wantsVerdicts = headers.get("prefer")?.includes("return=representation") ?? false;
-  const outcome = wasm.ingest(env, body, query, ownOrigin, origin, agent, mobileHint, country, authorization, address, network, wantsVerdicts, now);
+  const outcome = wasm.ingest(env, body, query, ownOrigin, origin, agent, mobileHint, brands, platform, country, authorization, address, network, wantsVerdicts, now);
   if (!Array.isArray(outcome)) return countRejections(outcome, env, context);
   const [verdicts, allowedOrigin, site, dayShare, ...shardRows] = outcome;
   if (env.SITE_RATE && !(await isAdmitted(env.SITE_RATE, site, site))) return reject("too-many", site);

@@ -11,6 +11,7 @@ use ledger::{
 };
 use report::beacon_verdicts::{limits_for, within_budget_json};
 use sites::{EvidencePolicy, SiteSettings};
+use wire::browser::{Browser, BrowserHeaders, OperatingSystem};
 use wire::routes::Right;
 use wire::web_vitals::WebVitalsReport;
 use wire::{ApiError, Beacon, ClientNetwork, NetworkClass, UnixMillis, beacon};
@@ -31,7 +32,7 @@ struct BeaconRequest<'a> {
     /// The origin of the Worker.
     own_origin: &'a str,
     origin: Option<&'a str>,
-    user_agent: &'a str,
+    browser_headers: BrowserHeaders<'a>,
     mobile_hint: Option<&'a str>,
     country: Option<&'a str>,
     authorization: &'a str,
@@ -67,6 +68,8 @@ pub fn ingest(
     origin: Option<String>,
     user_agent: &str,
     mobile_hint: Option<String>,
+    brands: Option<String>,
+    platform: Option<String>,
     country: Option<String>,
     authorization: &str,
     address: Option<String>,
@@ -78,12 +81,14 @@ pub fn ingest(
     let (query, origin) = (query.as_deref(), origin.as_deref());
     let (mobile_hint, country) = (mobile_hint.as_deref(), country.as_deref());
     let address = address.as_deref();
+    let browser_headers =
+        BrowserHeaders { user_agent, brands: brands.as_deref(), platform: platform.as_deref() };
     let beacon_request = BeaconRequest {
         body,
         query,
         own_origin,
         origin,
-        user_agent,
+        browser_headers,
         mobile_hint,
         country,
         authorization,
@@ -275,7 +280,15 @@ impl BeaconRequest<'_> {
         let network = self.address.and_then(ClientNetwork::of_internet_address);
         let secret = config.evidence_secrets.signing();
         let network_bucket = network.and_then(|network| network_bucket(secret, site, network, self.now));
-        ClientInfo { user_agent: self.user_agent, mobile_hint: self.mobile_hint, country, network_bucket }
+        let headers = self.browser_headers;
+        ClientInfo {
+            user_agent: headers.user_agent,
+            mobile_hint: self.mobile_hint,
+            country,
+            browser: settings.browsers.then(|| Browser::from_headers(headers)),
+            os: settings.browsers.then(|| OperatingSystem::from_headers(headers)),
+            network_bucket,
+        }
     }
 
     /// Judges the page token of a beacon, and marks the view as the site wishes. Returns the nonce of a genuine token,

@@ -251,12 +251,7 @@ fn replies_are_sent_as_before() {
 fn rows_are_appended_as_before() {
     let body = br#"{"v":1,"site":"shop","id":"0123456789abcdef01234567","view":1,"seq":2,"nav":"reload","path":"/a","age":5,"m":{"LCP":1234,"CLS":20}}"#;
     let beacon = Beacon::parse(body).expect("a beacon");
-    let client = ClientInfo {
-        user_agent: "Mozilla/5.0",
-        mobile_hint: None,
-        country: Some("AT"),
-        network_bucket: None,
-    };
+    let client = ClientInfo { user_agent: "Mozilla/5.0", country: Some("AT"), ..ClientInfo::default() };
     let record = ViewRecord::from_beacon(&beacon, client, &RouteTemplates::default());
     let row = JournalRow::from_beacon(&beacon, &record, AT).and_then(|row| row.to_json()).expect("a row");
     assert!(ReceivedRows::parse(&format!("[{row}]")).is_ok());

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use futures_util::future::{try_join, try_join3};
+use futures_util::future::{try_join, try_join4};
 use ledger::{Dimension, MAX_PUBLIC_ROWS, QueryResult, Retention, SeriesQuery};
 use report::budget_report::BudgetReportInputs;
 use report::query_csv::to_csv;
@@ -32,10 +32,16 @@ pub(crate) async fn summary(
 ) -> HandlerResult {
     let asked = QueryRequest::new(request, admission, config)?;
     let query = asked.query("", BY_PAGE, None)?;
-    let read = shard_client::query(env, config, &asked.site, &query).await?;
+    let (read, navigations) = try_join(
+        shard_client::query(env, config, &asked.site, &query),
+        shard_client::query(env, config, &asked.site, &query.by_navigation()),
+    )
+    .await?;
+    let shards = ShardCoverage::of_both(read.shards, navigations.shards);
     let budgets = budgets::in_force(&read.merged.budget_history)?;
-    let cache = asked.cache_control(&query, read.shards.as_ref());
-    let summary = query_response::summary(asked.site, &query, read.merged, &budgets, read.shards);
+    let cache = asked.cache_control(&query, shards.as_ref());
+    let summary =
+        query_response::summary(asked.site, &query, read.merged, &navigations.merged, &budgets, shards);
     response::conditional_json(request, cache, &summary)
 }
 
@@ -191,8 +197,11 @@ pub(crate) async fn budget_report(
         Ok(Some((release, shard_client::query(env, config, &asked.site, &query).await?)))
     };
     let counts = shard_client::limit_counts(env, config, &asked.site);
-    let (SiteRead { merged: groups, mut shards }, baseline, counts) =
-        try_join3(read, other_release, counts).await?;
+    let by_navigation = query.by_navigation();
+    let navigations = shard_client::query(env, config, &asked.site, &by_navigation);
+    let (SiteRead { merged: groups, mut shards }, navigations, baseline, counts) =
+        try_join4(read, navigations, other_release, counts).await?;
+    shards = ShardCoverage::of_both(shards, navigations.shards);
     shards = ShardCoverage::of_both(shards, counts.shards);
     let counts = counts.merged;
     let baseline = baseline.map(|(release, read)| {
@@ -217,6 +226,7 @@ pub(crate) async fn budget_report(
         site: asked.site.clone(),
         query: &query,
         groups: &groups,
+        navigations: &navigations.merged,
         baseline,
         budgets: &budgets::in_force(&groups.budget_history)?,
         counts: &counts,

@@ -4,7 +4,7 @@ import { METRIC_ORDER } from "./format.js";
 /**
  * @typedef {(typeof VIEWS)[number][0] | "route"} View
  * @typedef {{ view: View, site: string | null, window: string, from: number | null, to: number | null,
- *   only: Map<string, string>, bots: string, metric: string, by: string, sort: string, route: string | null,
+ *   only: Map<string, string>, bots: string, navigations: string, metric: string, by: string, sort: string, route: string | null,
  *   a: string | null, b: string | null, verdict: string | null }} State
  */
 
@@ -18,6 +18,9 @@ export const DIMENSIONS = new Map([
   ["cache", "Cache status"],
   ["release", "Release"],
   ["country", "Country"],
+  ["browser", "Browser"],
+  ["browser_family", "Browser family"],
+  ["os", "Operating system"],
 ]);
 /** The views of the navigation with their labels. The view of a route is opened from the others. */
 export const VIEWS = /** @type {const} */ ([
@@ -49,6 +52,7 @@ export function parseState(search) {
     to: moment("to"),
     only,
     bots: ["include", "only"].find((name) => name === given.get("bots")) ?? "exclude",
+    navigations: ["soft", "all"].find((name) => name === given.get("navigations")) ?? "hard",
     metric: METRIC_ORDER.find((name) => name === given.get("metric")) ?? "LCP",
     by: DIMENSIONS.has(given.get("by") ?? "") || given.get("by")?.startsWith("dim.") ? String(given.get("by")) : "route",
     sort: given.get("sort") ?? "",
@@ -75,6 +79,7 @@ export function link(state, change = {}) {
   } else put("window", to.window, "24h");
   for (const [name, value] of to.only) query.set(name, value);
   put("bots", to.bots, "exclude");
+  put("navigations", to.navigations, "hard");
   if (to.view === "routes" || to.view === "route") put("metric", to.metric, "LCP");
   if (to.view === "routes") {
     put("by", to.by, "route");
@@ -100,6 +105,7 @@ export function apiQuery(state) {
   } else query.set("window", state.window);
   for (const [name, value] of state.only) query.set(name, value);
   if (state.bots !== "exclude") query.set("bots", state.bots);
+  if (state.navigations !== "hard") query.set("navigations", state.navigations);
   return query;
 }
 

@@ -880,6 +880,31 @@ export interface MonitoringResponse {
   monitoring: "on" | "stopped";
 }
 
+/** The navigation type of a view. */
+export type Navigation = "navigate" | "reload" | "back-forward" | "back-forward-cache" | "prerender" | "restore" | "soft-navigation" | "view";
+
+/** One metric of navigations of one type. */
+export interface NavigationMetric {
+  /** The metric's name. */
+  metric: "FCP" | "LCP" | "CLS" | "INP" | "FID" | "TTFB";
+  /** `ms`, or empty for layout shifts. */
+  unit: "ms" | "";
+  /** Views that measured it. */
+  n: number;
+  /** The 75th percentile over visits, within 1.6 %. */
+  p75: number | null;
+}
+
+/** Navigations of one type: soft navigations, or declared views. */
+export interface NavigationSummary {
+  /** The type. */
+  navigation: Navigation;
+  /** Views, each counted once. */
+  views: number;
+  /** The metrics that they measured. */
+  metrics: NavigationMetric[];
+}
+
 /** The networks that sent the views of a count. A network is the /24 of an IPv4 address or the /48 of an IPv6 address; it counts again on each day. */
 export interface NetworkShare {
   /** Their number, estimated; it ends near 600. */
@@ -1594,8 +1619,12 @@ export interface Standing {
   scores: BudgetReportScore[];
   /** The release to compare with, if one was requested. */
   against?: string;
+  /** The other filters of the query by their parameters; watches and burn rates are of all visitors. */
+  filters?: Record<string, string>;
   /** The arrival of the last beacon; absent if there was none. */
   heard_at?: UnixMillis;
+  /** Navigations within documents, which are not among `views`, and which no budget judges. */
+  navigations?: NavigationSummary[];
   /** The `offset` of the next page of cells, if there is one. */
   next?: number;
   /** The requested release; absent where all releases count. */
@@ -1673,6 +1702,8 @@ export interface Summary {
   cells: SummaryCell[];
   /** The arrival of the last beacon; absent if there was none. */
   heard_at?: UnixMillis;
+  /** Navigations within documents, which are not among `views` and `cells`, and which no budget judges. */
+  navigations?: NavigationSummary[];
   /** Absent if every shard answered; otherwise the shards whose counts are included. */
   shards?: ShardCoverage;
 }

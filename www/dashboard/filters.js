@@ -23,9 +23,13 @@ export function filters(state, go) {
   const bots = make("select", { id: "bots", "aria-label": "Visitors", onchange: () => go({ bots: bots.value }) },
     [["exclude", "People"], ["include", "People and bots"], ["only", "Bots only"]].map(([name, word]) => make("option", { value: name, selected: name === state.bots }, word)),
   );
+  const navigations = make("select", { id: "navigations", "aria-label": "Navigations", onchange: () => go({ navigations: navigations.value }) },
+    [["hard", "Loads"], ["soft", "Soft navigations"], ["all", "Loads and soft"]].map(([name, word]) => make("option", { value: name, selected: name === state.navigations }, word)),
+  );
   return make("div", { class: "filters" },
     spans,
     bots,
+    navigations,
     [...state.only].map(([name, value]) => {
       const rest = new Map([...state.only].filter(([other]) => other !== name));
       const word = DIMENSIONS.get(name) ?? name.replace(/^dim\./, "");

@@ -38,7 +38,7 @@ export async function overview(state) {
     totals,
     content: [
       make("h1", null, `Core Web Vitals, ${periodLabel(state)}`),
-      () => make("div", { class: "top" }, scorePanel(report), trafficSection(totals)),
+      () => make("div", { class: "top" }, scorePanel(report), trafficSection(totals, report)),
       ...(alerts ? [() => alertsSection(state, alerts)] : []),
       () => make("section", { "aria-labelledby": "vitals" }, make("h2", { id: "vitals" }, "Metrics"), cards),
       ...METRIC_ORDER.map((name) => () => void cards.append(metricCard(state, name, lines, series, report))),
@@ -111,8 +111,8 @@ function scoreRing(score, n, name) {
   );
 }
 
-/** @param {QueryResponse} whole */
-function trafficSection({ views, visits, sent, heard, lost, heard_at }) {
+/** @param {QueryResponse} whole @param {BudgetReport} report */
+function trafficSection({ views, visits, sent, heard, lost, heard_at }, { navigations = [] }) {
   const unmeasured = Object.values(lost).reduce((sum, each) => sum + each, 0);
   return make(
     "section",
@@ -124,8 +124,15 @@ function trafficSection({ views, visits, sent, heard, lost, heard_at }) {
       fact("Last beacon", heard_at === undefined ? "never" : ago(heard_at), heard_at === undefined ? "none received yet" : dateTime(heard_at)),
       fact("Unmeasured views", count(unmeasured), views ? `${percent(unmeasured / views)} of views` : "no views"),
     ),
+    navigations.length ? make("p", { class: "note quiet", id: "within" }, `Within documents, not judged: ${navigations.map(navigationLabel).join("; ")}.`) : null,
     livePanel(),
   );
+}
+
+/** Soft navigations or declared views, with their percentiles. @param {NonNullable<BudgetReport["navigations"]>[number]} navigation */
+function navigationLabel({ navigation, views, metrics }) {
+  const values = metrics.map(({ metric, unit, p75 }) => `${metric} ${metricValue(p75, unit)}`);
+  return `${plural(views, navigation === "view" ? "declared view" : "soft navigation")}${values.length ? ` (p75: ${values.join(", ")})` : ""}`;
 }
 
 /** Open alerts; the health view acknowledges them. @param {State} state @param {Alerts | ApiError} alerts */

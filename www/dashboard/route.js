@@ -15,6 +15,9 @@ import { loadToolkit } from "./toolkit.js";
 
 /** @typedef {import("./address.js").State} State @typedef {import("./documents.js").QueryResponse} QueryResponse @typedef {import("./chart.js").Mark} Mark */
 
+/** A page has few views of each version. */
+const BREAKDOWNS = [...DIMENSIONS].filter(([by]) => by !== "browser");
+
 /** @param {State} state @returns {Promise<import("./overview.js").ViewContent>} */
 export async function route(state) {
   const query = withParams(apiQuery(state), { route: state.route });
@@ -30,7 +33,7 @@ export async function route(state) {
     fetchLab(state),
     /** @type {Promise<import("./documents.js").Standing>} */ (fetchJson("/api/budgets", metricQuery)),
     loadToolkit(),
-    ...[...DIMENSIONS.keys()].map((by) => /** @type {Promise<QueryResponse>} */ (fetchJson("/api/vitals/distribution", withParams(metricQuery, { by })))),
+    ...BREAKDOWNS.map(([by]) => /** @type {Promise<QueryResponse>} */ (fetchJson("/api/vitals/distribution", withParams(metricQuery, { by })))),
   ]);
   const [line] = response.lines;
   const metric = tools.metrics.get(state.metric) ?? { name: state.metric, unit: "ms", good: 0, poor: 0 };
@@ -74,7 +77,7 @@ export async function route(state) {
       () => distributionSection(sketch, tools, metric.unit, limits),
       () => make("section", { "aria-labelledby": "who" },
         make("h2", { id: "who" }, "Breakdown"),
-        make("div", { class: "breakdowns" }, breakdowns.map((reading, index) => breakdown(state, [...DIMENSIONS][index], reading))),
+        make("div", { class: "breakdowns" }, breakdowns.map((reading, index) => breakdown(state, BREAKDOWNS[index], reading))),
       ),
       () => routeQueries(state, queries, isFiltered),
       () => budgetSection(state, cells, tools, pages),

@@ -168,6 +168,16 @@ pub(crate) const COUNTRY: Parameter = query(
     ParameterType::Pattern("^[A-Z]{2}$"),
     "Only this country, for a site that records countries.",
 );
+pub(crate) const BROWSER: Parameter = query(
+    "browser",
+    "browser",
+    ParameterType::Text,
+    "Only this browser with its major version: `Chrome 156`.",
+);
+pub(crate) const BROWSER_FAMILY: Parameter =
+    query("browser_family", "browser_family", ParameterType::Text, "Only this browser family: `Chrome`.");
+pub(crate) const OS: Parameter =
+    query("os", "os", ParameterType::Text, "Only this operating system: `Android`.");
 pub(crate) const BOT: Parameter = query(
     "bot",
     "bot",
@@ -189,14 +199,14 @@ pub(crate) const BOTS: Parameter = query(
 pub(crate) const NAVIGATIONS: Parameter = query(
     "navigations",
     "navigations",
-    ParameterType::OneOf { values: &["hard", "all"], default: Some("hard") },
-    "Loads and restores of documents alone, or also navigations within them. A query that filters or groups by `nav` includes every type.",
+    ParameterType::OneOf { values: &["hard", "soft", "all"], default: Some("hard") },
+    "Loads and restores of documents alone (`hard`), navigations within them alone (`soft`), or both (`all`). A query that filters or groups by `nav` includes every type.",
 );
 pub(crate) const BY: Parameter = query(
     "by",
     "by",
     ParameterType::Text,
-    "Up to four comma-separated dimensions to group by: route, device, nav, cache, net, release, country, bot, evidence, dim.<name>. Each of them, `dim.<name>` too, is also a filter.",
+    "Up to four comma-separated dimensions to group by: route, device, nav, cache, net, release, country, browser, browser_family, os, bot, evidence, dim.<name>. Each of them, `dim.<name>` too, is also a filter.",
 );
 pub(crate) const METRIC: Parameter = query("metric", "metric", ParameterType::Metric, "Only this metric.");
 pub(crate) const LIMIT: Parameter = query(

@@ -7,6 +7,7 @@ use export::trace::TraceContext;
 use outbox::RetryAfter;
 use report::origin_check::OriginCheck;
 use report::query_parameters::{BY_PAGE, QueryParameters};
+use wire::browser::{Browser, BrowserHeaders, OperatingSystem, browser_family};
 use wire::cache_admin::PurgeBody;
 use wire::lab::LabUpload;
 use wire::live::{LiveDelta, offers_protocol, token_from_protocols};
@@ -37,6 +38,17 @@ pub(crate) fn report(bytes: &[u8]) {
 fn check_error(error: &ApiError, statuses: &[u16]) {
     assert!(statuses.contains(&error.status()), "{error}");
     assert!(error.problem_json().len() < 2048 && error.field().is_none_or(|field| !field.is_empty()));
+}
+
+/// The lines are the agent string, the brands and the platform.
+pub(crate) fn browser_headers(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes);
+    let mut lines = text.splitn(3, '\n');
+    let user_agent = lines.next().unwrap_or_default();
+    let headers = BrowserHeaders { user_agent, brands: lines.next(), platform: lines.next() };
+    let label = Browser::from_headers(headers).label();
+    assert!(label.len() <= 20 && label.starts_with(browser_family(&label)), "{label}");
+    assert!(OperatingSystem::ALL.contains(&OperatingSystem::from_headers(headers)));
 }
 
 pub(crate) fn budgets(bytes: &[u8]) {

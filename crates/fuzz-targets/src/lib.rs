@@ -14,6 +14,7 @@ pub type FuzzTarget = (&'static str, fn(&[u8]));
 pub const TARGETS: &[FuzzTarget] = &[
     ("access-tokens", document_targets::access_tokens),
     ("beacon", document_targets::beacon),
+    ("browser-headers", document_targets::browser_headers),
     ("budgets", document_targets::budgets),
     ("codecs", codec_targets::codecs),
     ("directives", cache_targets::directives),

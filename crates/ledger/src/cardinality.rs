@@ -22,7 +22,9 @@ pub struct CardinalityLimits {
     pub routes: usize,
     /// The number of routes that are reserved for the most visited ones.
     pub reserved_routes: usize,
-    /// The maximum number of series under their full labels; the same number may be coarse.
+    /// The maximum number of series with a browser and an operating system of their own.
+    pub browser_series: usize,
+    /// The maximum number of further series under all other labels; the same number may be coarse.
     pub series: usize,
 }
 
@@ -65,12 +67,13 @@ struct WindowPlacement {
     views: BTreeMap<SeriesLabels, u64>,
     routes: BTreeSet<String>,
     full: BTreeSet<SeriesLabels>,
+    any_browser: BTreeSet<SeriesLabels>,
     is_over_limit: bool,
 }
 
 impl Default for CardinalityLimits {
     fn default() -> Self {
-        Self { routes: 512, reserved_routes: 256, series: 2000 }
+        Self { routes: 512, reserved_routes: 256, browser_series: 2000, series: 2000 }
     }
 }
 
@@ -78,7 +81,7 @@ impl CardinalityLimits {
     /// Returns the maximum number of series in a window.
     #[must_use]
     pub const fn max_series(&self) -> usize {
-        2 * self.series + (self.routes + 1) * COARSE_SERIES_PER_ROUTE
+        self.browser_series + 2 * self.series + (self.routes + 1) * COARSE_SERIES_PER_ROUTE
     }
 }
 
@@ -132,7 +135,7 @@ impl CardinalityGuard {
         let unreserved = self.limits.routes - self.limits.reserved_routes;
         self.windows.get(&window).is_none_or(|window_series| {
             window_series.routes.len() + views > unreserved
-                || window_series.series + views > self.limits.series
+                || window_series.series + views > self.limits.browser_series
         })
     }
 
@@ -152,13 +155,13 @@ impl CardinalityGuard {
         }
         // A count that a roll-up moved to coarser labels must be found there, so no new cell is started.
         if window.span != WindowSpan::Minute
-            && let Some(granularity) = LabelGranularity::Coarse.and_coarser().find(has_cell)
+            && let Some(granularity) = LabelGranularity::AnyBrowser.and_coarser().find(has_cell)
         {
             return granularity;
         }
         let Some(window_series) = self.windows.get(&window) else { return LabelGranularity::Full };
         let is_frequent = top_routes.contains(&labels.route);
-        let CardinalityLimits { routes, reserved_routes, series } = self.limits;
+        let CardinalityLimits { routes, reserved_routes, browser_series, series } = self.limits;
         let has_room = window_series.routes.contains_key(&labels.route)
             || window_series.routes.len() < routes - reserved_routes
             || is_frequent && window_series.routes.len() < routes
@@ -167,8 +170,9 @@ impl CardinalityGuard {
                 && window_series.routes.len() < routes;
         match window_series.series {
             _ if !has_room => LabelGranularity::Other,
-            count if count < series => LabelGranularity::Full,
-            count if is_frequent || count < 2 * series => LabelGranularity::Coarse,
+            count if count < browser_series => LabelGranularity::Full,
+            count if count < browser_series + series => LabelGranularity::AnyBrowser,
+            count if is_frequent || count < browser_series + 2 * series => LabelGranularity::Coarse,
             _ if has_cell(&LabelGranularity::Coarse) => LabelGranularity::Coarse,
             _ => LabelGranularity::Other,
         }
@@ -240,8 +244,14 @@ impl RollupPlacement {
     pub(crate) fn granularity_for(&self, window: Window, labels: &SeriesLabels) -> LabelGranularity {
         match self.0.get(&window).filter(|placement| placement.is_over_limit) {
             Some(placement) if !placement.routes.contains(&labels.route) => LabelGranularity::Other,
-            Some(placement) if !placement.full.contains(labels) => LabelGranularity::Coarse,
-            _ => LabelGranularity::Full,
+            Some(placement) if placement.full.contains(labels) => LabelGranularity::Full,
+            Some(placement) => {
+                match placement.any_browser.contains(&labels.at_granularity(LabelGranularity::AnyBrowser)) {
+                    true => LabelGranularity::AnyBrowser,
+                    false => LabelGranularity::Coarse,
+                }
+            }
+            None => LabelGranularity::Full,
         }
     }
 }
@@ -266,12 +276,18 @@ impl WindowPlacement {
             let sum = routes.entry(&labels.route).or_default();
             *sum = sum.saturating_add(*views);
         }
-        self.is_over_limit = routes.len() > limits.routes || views.len() > limits.series;
+        self.is_over_limit = routes.len() > limits.routes || views.len() > limits.browser_series;
         if !self.is_over_limit {
             return;
         }
         self.routes = top_by_views(routes, limits.routes).map(str::to_owned).collect_set();
-        self.full = top_by_views(views, limits.series).collect();
+        self.full = top_by_views(views.clone(), limits.browser_series).collect();
+        let mut any_browser: BTreeMap<SeriesLabels, u64> = BTreeMap::new();
+        for (labels, views) in views.iter().filter(|(labels, _)| !self.full.contains(labels)) {
+            let sum = any_browser.entry(labels.at_granularity(LabelGranularity::AnyBrowser)).or_default();
+            *sum = sum.saturating_add(*views);
+        }
+        self.any_browser = top_by_views(any_browser, limits.series).collect();
     }
 }
 
@@ -307,7 +323,8 @@ mod tests {
     }
 
     const WINDOW: Window = Window { span: wire::WindowSpan::Minute, start: wire::UnixMillis(0) };
-    const LIMITS: CardinalityLimits = CardinalityLimits { routes: 4, reserved_routes: 2, series: 3 };
+    const LIMITS: CardinalityLimits =
+        CardinalityLimits { routes: 4, reserved_routes: 2, browser_series: 3, series: 2 };
 
     fn labels(route: &str) -> SeriesLabels {
         SeriesLabels::from_json(&format!(r#"{{"r":"{route}","d":"phone","n":"navigate"}}"#))
@@ -336,16 +353,12 @@ mod tests {
     }
 
     #[test]
-    fn series_beyond_the_limit_are_coarse_and_beyond_twice_the_limit_other() {
+    fn series_beyond_each_limit_are_coarser() {
+        use LabelGranularity::{AnyBrowser, Coarse, Full, Other};
         let granularity_with = |count: usize| granularity(&guard(&vec!["/a"; count]), "/a");
         assert_eq!(
-            [2, 3, 5, 6].map(granularity_with),
-            [
-                LabelGranularity::Full,
-                LabelGranularity::Coarse,
-                LabelGranularity::Coarse,
-                LabelGranularity::Other,
-            ]
+            [2, 3, 4, 5, 6, 7].map(granularity_with),
+            [Full, AnyBrowser, AnyBrowser, Coarse, Coarse, Other]
         );
     }
 
@@ -405,11 +418,28 @@ mod tests {
     #[test]
     fn a_roll_up_keeps_the_routes_and_series_with_the_most_views() {
         let routes = [(labels("/a"), 5), (labels("/b"), 9), (labels("/c"), 7)];
-        let limits = |routes, series| CardinalityLimits { routes, reserved_routes: 1, series };
-        let (full, coarse, other) =
-            (LabelGranularity::Full, LabelGranularity::Coarse, LabelGranularity::Other);
-        assert_eq!(rolled_up(limits(3, 3), &routes), [full; 3]);
-        assert_eq!(rolled_up(limits(2, 9), &routes), [other, full, full]);
-        assert_eq!(rolled_up(limits(9, 1), &routes), [coarse, full, coarse]);
+        let limits =
+            |routes, series| CardinalityLimits { routes, reserved_routes: 1, browser_series: series, series };
+        use LabelGranularity::{AnyBrowser, Coarse, Full, Other};
+        assert_eq!(rolled_up(limits(3, 3), &routes), [Full; 3]);
+        assert_eq!(rolled_up(limits(2, 9), &routes), [Other, Full, Full]);
+        assert_eq!(rolled_up(limits(9, 1), &routes), [Coarse, Full, AnyBrowser]);
+    }
+
+    #[test]
+    fn rare_browsers_of_a_roll_up_are_other_before_any_other_label_is_lost() {
+        let visits = |route, browser: &str, views| {
+            let labels = SeriesLabels { browser: Some(browser.to_owned()), ..labels(route) };
+            (labels, views)
+        };
+        let series = [
+            visits("/a", "Chrome 156", 9),
+            visits("/a", "Chrome 155", 3),
+            visits("/a", "Safari 26", 2),
+            visits("/b", "Chrome 156", 4),
+        ];
+        let limits = CardinalityLimits { routes: 9, reserved_routes: 1, browser_series: 1, series: 1 };
+        use LabelGranularity::{AnyBrowser, Coarse, Full};
+        assert_eq!(rolled_up(limits, &series), [Full, AnyBrowser, AnyBrowser, Coarse]);
     }
 }

@@ -366,8 +366,7 @@ mod tests {
         };
         let body =
             format!(r#"{{"v":1,"site":"s","id":"0123456789abcdef","nav":"navigate","path":"/",{content}}}"#);
-        let client =
-            ClientInfo { user_agent: "Chrome/156.0", mobile_hint: None, country: None, network_bucket: None };
+        let client = ClientInfo { user_agent: "Chrome/156.0", ..ClientInfo::default() };
         let beacon = Beacon::parse(body.as_bytes()).unwrap();
         let mut limits = Values::default();
         limit.into_iter().for_each(|limit| limits.set(Metric::Lcp, limit));

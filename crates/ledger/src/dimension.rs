@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
+use wire::browser::browser_family;
 
 use crate::labels::SeriesLabels;
 
@@ -23,6 +24,12 @@ pub enum Dimension {
     Release,
     /// The visitor's country.
     Country,
+    /// The browser family with its major version.
+    Browser,
+    /// The browser family.
+    BrowserFamily,
+    /// The operating system.
+    Os,
     /// Bot or not.
     Bot,
     /// `unverified` for views without the evidence that their site requires.
@@ -34,7 +41,7 @@ pub enum Dimension {
 
 impl Dimension {
     /// All dimensions but custom ones.
-    pub const BUILT_IN: [Self; 9] = [
+    pub const BUILT_IN: [Self; 12] = [
         Self::Route,
         Self::Device,
         Self::Navigation,
@@ -42,6 +49,9 @@ impl Dimension {
         Self::Network,
         Self::Release,
         Self::Country,
+        Self::Browser,
+        Self::BrowserFamily,
+        Self::Os,
         Self::Bot,
         Self::Evidence,
     ];
@@ -57,6 +67,9 @@ impl Dimension {
             Self::Network => "net",
             Self::Release => "release",
             Self::Country => "country",
+            Self::Browser => "browser",
+            Self::BrowserFamily => "browser_family",
+            Self::Os => "os",
             Self::Bot => "bot",
             Self::Evidence => "evidence",
             Self::Custom(name) => return Cow::Owned(format!("dim.{name}")),
@@ -83,6 +96,9 @@ impl Dimension {
             Self::Network => labels.network.map(|network| network.name()),
             Self::Release => labels.release.as_deref(),
             Self::Country => labels.country.as_deref(),
+            Self::Browser => labels.browser.as_deref(),
+            Self::BrowserFamily => labels.browser.as_deref().map(browser_family),
+            Self::Os => labels.os.map(|os| os.name()),
             Self::Bot => Some(if labels.bot { "yes" } else { "no" }),
             Self::Evidence => labels.unverified.then_some("unverified"),
             Self::Custom(name) => labels.dimensions.get(name).map(String::as_str),
@@ -96,5 +112,13 @@ impl Dimension {
 }
 
 /// The dimensions with sums of slices, besides custom ones. Bots and unverified views have none.
-pub(crate) const SLICED: [Dimension; 5] =
-    [Dimension::Navigation, Dimension::Cache, Dimension::Network, Dimension::Release, Dimension::Country];
+pub(crate) const SLICED: [Dimension; 8] = [
+    Dimension::Navigation,
+    Dimension::Cache,
+    Dimension::Network,
+    Dimension::Release,
+    Dimension::Country,
+    Dimension::Browser,
+    Dimension::BrowserFamily,
+    Dimension::Os,
+];

@@ -32,6 +32,7 @@ pub struct Horizon {
 pub(crate) enum OpenDimension {
     Release,
     Country,
+    Browser,
     /// All custom dimensions together.
     Custom,
 }
@@ -45,6 +46,8 @@ pub struct CrowdedDimensions {
     release: UnixMillis,
     /// That of countries.
     country: UnixMillis,
+    /// That of browsers with their versions.
+    browser: UnixMillis,
     /// That of all custom dimensions together.
     custom: UnixMillis,
 }
@@ -160,6 +163,7 @@ impl CrowdedDimensions {
         match OpenDimension::from_dimension(dimension) {
             Some(OpenDimension::Release) => self.release,
             Some(OpenDimension::Country) => self.country,
+            Some(OpenDimension::Browser) => self.browser,
             Some(OpenDimension::Custom) => self.custom,
             None => UnixMillis(0),
         }
@@ -170,6 +174,7 @@ impl CrowdedDimensions {
         let until = match dimension {
             OpenDimension::Release => &mut self.release,
             OpenDimension::Country => &mut self.country,
+            OpenDimension::Browser => &mut self.browser,
             OpenDimension::Custom => &mut self.custom,
         };
         *until = end.max(*until);
@@ -182,12 +187,15 @@ impl OpenDimension {
         match dimension {
             Dimension::Release => Some(Self::Release),
             Dimension::Country => Some(Self::Country),
+            Dimension::Browser => Some(Self::Browser),
             Dimension::Custom(_) => Some(Self::Custom),
             Dimension::Route
             | Dimension::Device
             | Dimension::Navigation
             | Dimension::Cache
             | Dimension::Network
+            | Dimension::BrowserFamily
+            | Dimension::Os
             | Dimension::Bot
             | Dimension::Evidence => None,
         }
@@ -290,7 +298,7 @@ mod tests {
         assert_eq!((horizon.pages, horizon.slices), (UnixMillis(8), UnixMillis(0)));
         assert_eq!(
             serde_json::to_string(&horizon).unwrap(),
-            r#"{"minutes":9,"hours":3,"days":1,"pages":8,"slices":0,"crowded":{"release":0,"country":0,"custom":0}}"#
+            r#"{"minutes":9,"hours":3,"days":1,"pages":8,"slices":0,"crowded":{"release":0,"country":0,"browser":0,"custom":0}}"#
         );
     }
 }

@@ -86,7 +86,7 @@ mod tests {
     fn a_report_is_a_view_of_its_own() {
         let body = br#"{"name":"LCP","value":1200,"id":"v5-1-2","navigationType":"navigate"}"#;
         let report = WebVitalsReport::parse(body, "/").expect("a report").remove(0);
-        let client = ClientInfo { user_agent: "", mobile_hint: None, country: None, network_bucket: None };
+        let client = ClientInfo::default();
         let record = ViewRecord::from_report(&report, client, &RouteTemplates::default());
         let row = JournalRow::from_report(&report, &record, NOW).expect("a row");
         let json: serde_json::Value = serde_json::from_str(&row.to_json().expect("JSON")).expect("JSON");

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use wire::beacon::{CacheStatus, Navigation, Network};
+use wire::browser::OperatingSystem;
 use wire::{Device, OTHER_LABEL};
 
 /// The labels of a view, which identify its series.
@@ -36,6 +37,12 @@ pub struct SeriesLabels {
     /// The country of the visitor, if the site records it: an ISO 3166 code of two letters.
     #[serde(rename = "g", default, skip_serializing_if = "Option::is_none")]
     pub country: Option<String>,
+    /// The browser family with its major version, if the site records browsers.
+    #[serde(rename = "w", default, skip_serializing_if = "Option::is_none")]
+    pub browser: Option<String>,
+    /// The operating system, if the site records browsers.
+    #[serde(rename = "o", default, skip_serializing_if = "Option::is_none")]
+    pub os: Option<OperatingSystem>,
     /// Custom dimensions.
     #[serde(rename = "x", default, skip_serializing_if = "BTreeMap::is_empty")]
     pub dimensions: BTreeMap<String, String>,
@@ -48,6 +55,9 @@ pub enum LabelGranularity {
     #[default]
     #[serde(rename = "own")]
     Full,
+    /// All labels, with [`OTHER_LABEL`] as the browser and the operating system.
+    #[serde(rename = "any-browser")]
+    AnyBrowser,
     /// Route, device class, navigation type and bot class: at most 48 series for each route.
     #[serde(rename = "coarse")]
     Coarse,
@@ -90,6 +100,10 @@ impl SeriesLabels {
     pub fn at_granularity(&self, granularity: LabelGranularity) -> Self {
         let route = match granularity {
             LabelGranularity::Full => return self.clone(),
+            LabelGranularity::AnyBrowser => {
+                let browser = self.browser.as_ref().map(|_| OTHER_LABEL.to_owned());
+                return Self { browser, os: self.os.map(|_| OperatingSystem::Other), ..self.clone() };
+            }
             LabelGranularity::Coarse => self.route.clone(),
             LabelGranularity::Other => OTHER_LABEL.to_owned(),
         };
@@ -103,13 +117,15 @@ impl SeriesLabels {
             network: None,
             release: None,
             country: None,
+            browser: None,
+            os: None,
             dimensions: BTreeMap::new(),
         }
     }
 }
 
 impl LabelGranularity {
-    const ALL: [Self; 3] = [Self::Full, Self::Coarse, Self::Other];
+    const ALL: [Self; 4] = [Self::Full, Self::AnyBrowser, Self::Coarse, Self::Other];
 
     /// Returns this granularity and the coarser ones, to which a roll-up may have moved a count.
     pub(crate) fn and_coarser(self) -> impl Iterator<Item = Self> {

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use wire::beacon::Navigation;
+use wire::sorting::CollectOrdered;
 use wire::{CodecError, Device, LimitCounts, Metric, UnixMillis, Window, WindowSpan};
 
 use crate::budget_history::BudgetHistory;
@@ -57,6 +59,8 @@ pub enum NavigationFilter {
     /// and their paints begin with an interaction.
     #[default]
     Hard,
+    /// Navigations within documents: soft navigations and declared views.
+    Soft,
     /// All navigations.
     All,
 }
@@ -110,12 +114,30 @@ impl SeriesQuery {
         };
         // Unverified views are counted apart, for those who ask for them.
         let is_accepted = is_accepted && (!labels.unverified || self.asks_for(&Dimension::Evidence));
-        let is_accepted = is_accepted && (labels.navigation.is_hard() || self.includes_soft());
+        let is_accepted = is_accepted && self.accepts_navigation(labels.navigation);
         is_accepted && self.only.iter().all(|(dimension, value)| dimension.value_in(labels) == Some(value))
     }
 
-    fn includes_soft(&self) -> bool {
-        self.navigations == NavigationFilter::All || self.asks_for(&Dimension::Navigation)
+    fn accepts_navigation(&self, navigation: Navigation) -> bool {
+        match self.navigations {
+            _ if self.asks_for(&Dimension::Navigation) => true,
+            NavigationFilter::All => true,
+            NavigationFilter::Hard => navigation.is_hard(),
+            NavigationFilter::Soft => !navigation.is_hard(),
+        }
+    }
+
+    /// Returns the required values by the names of their dimensions, without that of one dimension.
+    #[must_use]
+    pub fn filters_without(&self, dimension: &Dimension) -> BTreeMap<String, String> {
+        let others = self.only.iter().filter(|(other, _)| other != dimension);
+        others.map(|(other, value)| (other.name().into_owned(), value.clone())).collect_map()
+    }
+
+    /// Returns the query of the same views by the type of their navigation, and of those within documents, too.
+    #[must_use]
+    pub fn by_navigation(&self) -> Self {
+        Self { by: vec![Dimension::Navigation], step: None, ..self.clone() }
     }
 
     pub(crate) fn asks_for(&self, dimension: &Dimension) -> bool {
@@ -138,6 +160,9 @@ impl SeriesQuery {
             Dimension::Network => quoted("e", value),
             Dimension::Release => quoted("v", value),
             Dimension::Country => quoted("g", value),
+            Dimension::Browser => quoted("w", value),
+            Dimension::BrowserFamily => quoted("w", value).trim_end_matches('"').to_owned(),
+            Dimension::Os => quoted("o", value),
             Dimension::Custom(name) => quoted(name, value),
             // The name omits the value `no`.
             Dimension::Bot | Dimension::Evidence => String::new(),

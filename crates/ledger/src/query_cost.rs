@@ -38,7 +38,7 @@ fn windows_between(horizon: &Horizon, from: UnixMillis, to: UnixMillis) -> u64 {
 /// The rows that a query of a caller without a token may read: all that is kept by default, which the dashboard shows
 /// of any dimension, or ten years by page.
 pub const MAX_PUBLIC_ROWS: u64 = 150_000;
-/// Series of a window of a busy site; there may be up to 2,000.
+/// Series of a window of a busy site; there may be thousands.
 const ROWS_PER_WINDOW: u64 = 100;
 /// Pages of a block, at both of its ends.
 const ROWS_PER_BLOCK: u64 = 400;

@@ -95,8 +95,8 @@ impl SeriesQuery {
     #[must_use]
     pub fn sum_source(&self) -> Option<SumSource> {
         // Sums have loads of documents alone, but for those of each type of navigation.
-        let is_of_all = self.navigations == NavigationFilter::All && !self.asks_for(&Dimension::Navigation);
-        if is_of_all
+        let has_soft = self.navigations != NavigationFilter::Hard && !self.asks_for(&Dimension::Navigation);
+        if has_soft
             || self.bots != BotFilter::Exclude
             || self.step.is_some_and(|step| step != WindowSpan::Day)
         {

@@ -178,6 +178,8 @@ mod tests {
             bot: false,
             unverified: false,
             country: None,
+            browser: None,
+            os: None,
             dimensions: BTreeMap::new(),
         };
         CellKey { window: Window::containing(WindowSpan::Minute, UnixMillis(0)), labels }

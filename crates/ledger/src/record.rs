@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use wire::attribution::Attribution;
 use wire::beacon::{LossReason, Values};
+use wire::browser::{Browser, OperatingSystem};
 use wire::web_vitals::WebVitalsReport;
 use wire::{Beacon, Device, Metric, NetworkBucket};
 
@@ -14,7 +15,7 @@ use crate::route_label::route_or_other;
 use crate::route_template::RouteTemplates;
 
 /// Request metadata of the sender of a beacon.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct ClientInfo<'a> {
     /// The `User-Agent` header.
     pub user_agent: &'a str,
@@ -22,6 +23,10 @@ pub struct ClientInfo<'a> {
     pub mobile_hint: Option<&'a str>,
     /// The country of the IP address, if the site records it.
     pub country: Option<&'a str>,
+    /// The browser, if the site records it.
+    pub browser: Option<Browser>,
+    /// The operating system, if the site records it.
+    pub os: Option<OperatingSystem>,
     /// The bucket of its network.
     pub network_bucket: Option<NetworkBucket>,
 }
@@ -76,6 +81,8 @@ impl ViewRecord {
                 bot: beacon.is_webdriver || is_bot(client.user_agent),
                 unverified: false,
                 country: client.country.and_then(parse_country),
+                browser: client.browser.map(|browser| browser.label()),
+                os: client.os,
                 dimensions: beacon.dimensions.clone(),
             },
             values: beacon.values,
@@ -105,6 +112,8 @@ impl ViewRecord {
                 bot: is_bot(client.user_agent),
                 unverified: false,
                 country: client.country.and_then(parse_country),
+                browser: client.browser.map(|browser| browser.label()),
+                os: client.os,
                 dimensions: BTreeMap::new(),
             },
             values,

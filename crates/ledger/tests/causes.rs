@@ -27,7 +27,7 @@ fn view_record((route, element, parts): (u8, u8, [u32; 3]), agent: &str) -> View
     );
     ViewRecord::from_beacon(
         &Beacon::parse(body.as_bytes()).unwrap(),
-        ClientInfo { user_agent: agent, mobile_hint: None, country: None, network_bucket: None },
+        ClientInfo { user_agent: agent, ..ClientInfo::default() },
         &RouteTemplates::default(),
     )
 }

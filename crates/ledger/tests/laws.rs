@@ -34,6 +34,9 @@ fn any_query() -> impl Strategy<Value = SeriesQuery> {
         Just(plan()),
         Just(Dimension::Navigation),
         Just(Dimension::Network),
+        Just(Dimension::Browser),
+        Just(Dimension::BrowserFamily),
+        Just(Dimension::Os),
         Just(Dimension::Custom("none".to_owned())),
     ];
     let by = prop_oneof![
@@ -53,12 +56,16 @@ fn any_query() -> impl Strategy<Value = SeriesQuery> {
             Just((Dimension::Navigation, "soft-navigation".to_owned())),
             Just((Dimension::Navigation, "navigate".to_owned())),
             Just((Dimension::Device, "phone".to_owned())),
+            Just((Dimension::Browser, "Chrome 156".to_owned())),
+            Just((Dimension::Browser, OTHER_LABEL.to_owned())),
+            Just((Dimension::BrowserFamily, "Chrome".to_owned())),
+            Just((Dimension::Os, "iOS".to_owned())),
         ],
     );
     let bots = prop_oneof![6 => Just(BotFilter::Exclude), 1 => Just(BotFilter::Include)];
     let step =
         prop_oneof![3 => Just(None), 1 => Just(Some(WindowSpan::Day)), 1 => Just(Some(WindowSpan::Hour))];
-    let navigations = prop_oneof![4 => Just(NavigationFilter::Hard), 1 => Just(NavigationFilter::All)];
+    let navigations = prop_oneof![4 => Just(NavigationFilter::Hard), 1 => Just(NavigationFilter::Soft), 1 => Just(NavigationFilter::All)];
     let filters = (bots, navigations);
     (moment(), moment(), by, only, filters, step).prop_map(|(a, b, by, only, filters, step)| {
         let (bots, navigations) = filters;
@@ -205,7 +212,7 @@ proptest! {
 
     #[test]
     fn included_labels_contain_the_fragments_of_the_query(sends in sends(), route in "[\\PC]{1,12}", only in 0..2_usize) {
-        let all = [Dimension::Route, Dimension::Device, Dimension::Navigation, Dimension::Cache, Dimension::Network, Dimension::Release, Dimension::Bot, Dimension::Custom("plan".into())];
+        let all = [Dimension::Route, Dimension::Device, Dimension::Navigation, Dimension::Cache, Dimension::Network, Dimension::Release, Dimension::Browser, Dimension::BrowserFamily, Dimension::Os, Dimension::Bot, Dimension::Custom("plan".into())];
         for SentBeacon { record, .. } in &sends {
             let mut labels = record.labels.clone();
             labels.route = format!("/{route}");
@@ -336,6 +343,7 @@ fn a_flood_of_values_grows_no_sums_and_changes_no_answer() {
         let (day, release) = if view < 40 { (0, view) } else { (1, view % 2) };
         let mut record = view_record(1, None, 0, 0, 1);
         record.labels.release = Some(release.to_string());
+        (record.labels.browser, record.labels.os) = (None, None);
         let start = T0.saturating_add(day * WindowSpan::Day.millis() + view * 1000);
         shard.journal.commit(&[row(&view.to_string(), 0, start, 0, &record)], start);
     }
@@ -379,7 +387,7 @@ fn a_new_limit_starts_its_own_counters_and_leaves_the_old_ones() {
 
 #[test]
 fn a_flood_of_random_routes_neither_hides_visited_routes_nor_grows_storage() {
-    let limits = CardinalityLimits { routes: 20, reserved_routes: 10, series: 30 };
+    let limits = CardinalityLimits { routes: 20, reserved_routes: 10, browser_series: 0, series: 30 };
     let mut shard = TestShard::with_limits(limits);
     let mut sends = Vec::new();
     let record_of = |path: &str| {
@@ -388,7 +396,7 @@ fn a_flood_of_random_routes_neither_hides_visited_routes_nor_grows_storage() {
         );
         ViewRecord::from_beacon(
             &Beacon::parse(text.as_bytes()).unwrap(),
-            ClientInfo { user_agent: AGENTS[0], mobile_hint: None, country: None, network_bucket: None },
+            ClientInfo { user_agent: AGENTS[0], ..ClientInfo::default() },
             &RouteTemplates::default(),
         )
     };

@@ -34,7 +34,23 @@ fn query(from: UnixMillis, to: UnixMillis) -> SeriesQuery {
 fn each_dimension_has_a_name_of_its_own_that_is_read_back() {
     let names: Vec<String> =
         Dimension::BUILT_IN.iter().map(|dimension| dimension.name().into_owned()).collect();
-    assert_eq!(names, ["route", "device", "nav", "cache", "net", "release", "country", "bot", "evidence"]);
+    assert_eq!(
+        names,
+        [
+            "route",
+            "device",
+            "nav",
+            "cache",
+            "net",
+            "release",
+            "country",
+            "browser",
+            "browser_family",
+            "os",
+            "bot",
+            "evidence"
+        ]
+    );
     let custom = Dimension::Custom("plan".to_owned());
     assert_eq!(custom.name(), "dim.plan");
     for dimension in Dimension::BUILT_IN.into_iter().chain([custom]) {
@@ -232,6 +248,10 @@ fn navigations_within_a_document_are_left_out_unless_a_query_asks_for_them() {
     };
     let is_hard = each(&Navigation::is_hard);
     assert_eq!(accepts(NavigationFilter::Hard, &[], &[Dimension::Route]), is_hard);
+    assert_eq!(
+        accepts(NavigationFilter::Soft, &[], &[Dimension::Route]),
+        each(&|navigation| !navigation.is_hard())
+    );
     assert_eq!(accepts(NavigationFilter::All, &[], &[Dimension::Route]), each(&|_| true));
     assert_eq!(accepts(NavigationFilter::Hard, &[], &[Dimension::Navigation]), each(&|_| true));
     let declared = accepts(NavigationFilter::Hard, &[(Dimension::Navigation, "view")], &[]);

@@ -18,8 +18,7 @@ fn view_record() -> ViewRecord {
     let visitor = ClientInfo {
         user_agent: "Mozilla/5.0 (Linux; Android 10; K) Mobile",
         mobile_hint: Some("?1"),
-        country: None,
-        network_bucket: None,
+        ..ClientInfo::default()
     };
     ViewRecord::from_beacon(&Beacon::parse(bytes).unwrap(), visitor, &RouteTemplates::default())
 }

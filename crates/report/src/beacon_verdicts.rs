@@ -48,8 +48,7 @@ mod tests {
         let record = |name: &str, value: u32| {
             let body = format!(r#"{{"name":"{name}","value":{value},"id":"v5-1-2"}}"#);
             let report = WebVitalsReport::parse(body.as_bytes(), "/").expect("a report").remove(0);
-            let client =
-                ClientInfo { user_agent: "", mobile_hint: None, country: None, network_bucket: None };
+            let client = ClientInfo::default();
             ViewRecord::from_report(&report, client, &RouteTemplates::default())
         };
         let within = |name, value| within_budget_json([&record(name, value)], Some(&budgets));

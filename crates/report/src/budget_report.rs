@@ -22,6 +22,8 @@ use crate::budget_watch::{self, WatchKey, WatchName, WatchOutcome};
 use crate::burn_counts::BurnCounts;
 use crate::network_evidence::{network_share, tally_with_networks};
 use crate::partial_read::verdict_on_shards;
+use crate::query_parameters::CellSelection;
+use crate::query_response::navigations_within_documents;
 use crate::stats_format::{display_unit, display_value, percentile_with_interval};
 use wire::sorting::{CollectOrdered, SortSlice};
 
@@ -34,6 +36,8 @@ pub struct BudgetReportInputs<'a> {
     pub query: &'a SeriesQuery,
     /// Its result.
     pub groups: &'a QueryResult,
+    /// The same views by navigation.
+    pub navigations: &'a QueryResult,
     /// The release to compare with, and its views.
     pub baseline: Option<(String, QueryResult)>,
     /// The budgets in force.
@@ -48,19 +52,6 @@ pub struct BudgetReportInputs<'a> {
     pub selection: CellSelection,
     /// The shards that answered, unless all did.
     pub shards: Option<&'a ShardCoverage>,
-}
-
-/// The cells to list, and their order.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct CellSelection {
-    /// The cells of one metric.
-    pub metric: Option<Metric>,
-    /// Those that need attention first, rather than in the order of the file.
-    pub worst_first: bool,
-    /// Cells to skip.
-    pub offset: usize,
-    /// Cells to list; `None` for all.
-    pub limit: Option<usize>,
 }
 
 /// A judged cell, before it is selected for the report.
@@ -121,6 +112,8 @@ impl BudgetReportInputs<'_> {
             last_beacon_at: self.groups.last_beacon_at,
             release: self.filter_value(&Dimension::Release).map(str::to_owned),
             against: self.baseline.as_ref().map(|(release, _)| release.clone()),
+            filters: self.query.filters_without(&Dimension::Release),
+            navigations: navigations_within_documents(self.navigations),
             views: self.groups.cells.values().fold(0, |sum, cell| sum.saturating_add(cell.views)),
             budgets: budget_report::BudgetsInForce {
                 since: in_force.map(|version| version.since).unwrap_or_default(),

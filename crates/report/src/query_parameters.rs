@@ -3,13 +3,24 @@
 use ledger::{BotFilter, Dimension, NavigationFilter, SeriesQuery, lookback_start};
 use wire::{ApiError, Device, Metric, UnixMillis, Window, WindowSpan};
 
-use crate::budget_report::CellSelection;
-
 /// The parameters of a read's URL.
 #[derive(Clone, Debug)]
 pub struct QueryParameters {
     pairs: Vec<(String, String)>,
     now: UnixMillis,
+}
+
+/// The cells to list, and their order.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CellSelection {
+    /// The cells of one metric.
+    pub metric: Option<Metric>,
+    /// Those that need attention first, rather than in the order of the file.
+    pub worst_first: bool,
+    /// Cells to skip.
+    pub offset: usize,
+    /// Cells to list; `None` for all.
+    pub limit: Option<usize>,
 }
 
 impl QueryParameters {
@@ -79,8 +90,9 @@ impl QueryParameters {
         };
         let navigations = match self.get("navigations") {
             None | Some("hard") => NavigationFilter::Hard,
+            Some("soft") => NavigationFilter::Soft,
             Some("all") => NavigationFilter::All,
-            Some(_) => return Err(ApiError::BadQuery { name: "navigations", expected: "hard or all" }),
+            Some(_) => return Err(ApiError::BadQuery { name: "navigations", expected: "hard, soft or all" }),
         };
         self.device()?;
         let mut only: Vec<(Dimension, String)> = Vec::new();
@@ -144,7 +156,7 @@ impl QueryParameters {
     /// # Errors
     /// Names the parameter and its valid values.
     pub fn dimensions(&self) -> Result<Vec<Dimension>, ApiError> {
-        let want = "up to 4 of route, device, nav, cache, net, release, country, bot, evidence and dim.<name>, with commas";
+        let want = "up to 4 of route, device, nav, cache, net, release, country, browser, browser_family, os, bot, evidence and dim.<name>, with commas";
         let wrong = ApiError::BadQuery { name: "by", expected: want };
         let names = self.get("by").unwrap_or_default().split(',').filter(|name| !name.is_empty());
         let by: Option<Vec<Dimension>> = names.map(Dimension::from_name).collect();
@@ -284,6 +296,7 @@ mod tests {
         refused(&[("from", "noon")], "from");
         refused(&[("bots", "some")], "bots");
         refused(&[("device", "watch")], "device");
+        refused(&[("navigations", "declared")], "navigations");
     }
 
     #[test]

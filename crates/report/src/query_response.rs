@@ -4,9 +4,10 @@
 use budget::{Budgets, ReleaseComparison, Stratum};
 use ledger::{Cell, Dimension, Group, MetricCell, QueryResult, SeriesQuery};
 use sketch::SketchBucket;
+use wire::beacon::Navigation;
 use wire::query_response::{self, BudgetDifference, MetricStats, QueryTotals};
 use wire::sorting::CollectOrdered;
-use wire::summary::{Summary, SummaryBudget, SummaryCell, VERSION};
+use wire::summary::{NavigationMetric, NavigationSummary, Summary, SummaryBudget, SummaryCell, VERSION};
 use wire::{Device, Metric, ShardCoverage};
 
 use crate::network_evidence::judged_tally;
@@ -19,6 +20,7 @@ pub fn summary(
     site: String,
     query: &SeriesQuery,
     groups: QueryResult,
+    navigations: &QueryResult,
     budgets: &Budgets,
     shards: Option<ShardCoverage>,
 ) -> Summary {
@@ -37,6 +39,7 @@ pub fn summary(
         received: heard,
         lost,
         refused,
+        navigations: navigations_within_documents(navigations),
         cells: Vec::new(),
         shards,
     };
@@ -53,6 +56,28 @@ pub fn summary(
         }
     }
     summary
+}
+
+/// Summarises the navigations within documents of a query [by navigation](SeriesQuery::by_navigation).
+pub(crate) fn navigations_within_documents(groups: &QueryResult) -> Vec<NavigationSummary> {
+    let summary = |(group, cell): (&Group, &Cell)| {
+        let navigation = Navigation::from_name(group.values.first()?.as_deref()?)?;
+        let metrics = cell.metrics.iter().map(|(metric, tally)| {
+            let MetricStats { n, p75, .. } = stats(*metric, Some(tally));
+            NavigationMetric {
+                metric: metric.name().to_owned(),
+                unit: display_unit(*metric).to_owned(),
+                n,
+                p75,
+            }
+        });
+        (!navigation.is_hard()).then(|| NavigationSummary {
+            navigation,
+            views: cell.views,
+            metrics: metrics.collect(),
+        })
+    };
+    groups.cells.iter().filter_map(summary).collect()
 }
 
 fn summary_line(

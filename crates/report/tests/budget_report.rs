@@ -11,8 +11,9 @@ use ledger::{
     PageLabels, QueryResult, SeriesQuery,
 };
 use report::budget_badge::badge_svg;
-use report::budget_report::{BudgetReportInputs, CellSelection, burn_windows};
+use report::budget_report::{BudgetReportInputs, burn_windows};
 use report::budget_watch::{WatchKey, WatchOutcome};
+use report::query_parameters::CellSelection;
 use report::query_response::{differences, metric_tallies, query_lines, summary, totals};
 use sketch::Sketch;
 use wire::budget_report::{BudgetCell, BudgetReport};
@@ -97,6 +98,7 @@ impl Inputs {
             site: "shop".into(),
             query: &query,
             groups: &self.groups,
+            navigations: &QueryResult::default(),
             baseline: self.baseline.clone(),
             budgets: &budgets,
             counts: &self.counts,
@@ -323,7 +325,7 @@ fn the_sites_score_lists_its_parts_and_a_faster_page_scores_higher() {
 fn the_summary_has_a_line_for_each_measured_or_budgeted_metric() {
     let budgets = Budgets::parse(FILE).unwrap();
     let groups = pages(&[("/checkout", Device::Phone, lcp(2500, 150, 150))]);
-    let summary = summary("shop".into(), &query(&[]), groups, &budgets, None);
+    let summary = summary("shop".into(), &query(&[]), groups, &QueryResult::default(), &budgets, None);
     let lines: Vec<(&str, &str, u64)> =
         summary.cells.iter().map(|cell| (cell.metric.as_str(), cell.verdict.as_str(), cell.n)).collect();
     assert_eq!(lines, [("LCP", "violated", 300), ("INP", "unknown", 0)]);
@@ -333,7 +335,16 @@ fn the_summary_has_a_line_for_each_measured_or_budgeted_metric() {
     let unbudgeted = pages(&[("/checkout", Device::Phone, lcp(2500, 1, 0))]);
     let none = Budgets::parse("[]").unwrap();
     assert_eq!(
-        report::query_response::summary("shop".into(), &query(&[]), unbudgeted, &none, None).cells[0].verdict,
+        report::query_response::summary(
+            "shop".into(),
+            &query(&[]),
+            unbudgeted,
+            &QueryResult::default(),
+            &none,
+            None
+        )
+        .cells[0]
+            .verdict,
         "none"
     );
 }
@@ -414,7 +425,14 @@ fn a_report_of_a_part_of_the_shards_says_so_and_proves_no_budget_met() {
 fn a_summary_of_a_part_of_the_shards_says_so_and_shows_nothing_as_met() {
     let read = |shards| {
         let groups = pages(&[("/", Device::Phone, lcp(2500, 1000, 0))]);
-        let summary = summary("shop".into(), &query(&[]), groups, &Budgets::parse(FILE).unwrap(), shards);
+        let summary = summary(
+            "shop".into(),
+            &query(&[]),
+            groups,
+            &QueryResult::default(),
+            &Budgets::parse(FILE).unwrap(),
+            shards,
+        );
         (summary.cells[0].verdict.clone(), summary.shards)
     };
     assert_eq!(read(None), ("met".into(), None));

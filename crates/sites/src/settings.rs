@@ -6,7 +6,7 @@ use ledger::{RouteTemplates, SamplingRates, ShardLayout};
 use serde::Deserialize;
 
 /// The settings of a site.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SiteSettings {
     /// The origins whose pages may send, besides the Worker's own; `*` for any.
@@ -18,6 +18,9 @@ pub struct SiteSettings {
     /// True if the visitor's country is stored as a label.
     #[serde(default)]
     pub countries: bool,
+    /// True if the visitor's browser and operating system are stored as labels.
+    #[serde(default = "default_browsers")]
+    pub browsers: bool,
     /// The templates of its paths, for pages that tell none.
     #[serde(default)]
     pub routes: RouteTemplates,
@@ -128,6 +131,10 @@ pub fn is_site_name(name: &str) -> bool {
     (1..=MAX_NAME_LENGTH).contains(&name.len()) && name.bytes().all(is_plain)
 }
 
+const fn default_browsers() -> bool {
+    true
+}
+
 const MAX_NAME_LENGTH: usize = 64;
 
 #[cfg(test)]
@@ -138,6 +145,7 @@ mod tests {
     fn settings_left_out_are_the_cautious_ones() {
         let settings: SiteSettings = serde_json::from_str("{}").expect("all are optional");
         assert!(!settings.public && !settings.countries && settings.origins.is_empty());
+        assert!(settings.browsers, "families tell nobody apart");
         assert!(!settings.allows_origin("https://a.example"));
         assert_eq!((settings.evidence, settings.jurisdiction), (EvidencePolicy::Off, None));
     }

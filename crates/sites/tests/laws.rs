@@ -93,7 +93,8 @@ proptest! {
 fn a_site_of_the_deployment_keeps_its_settings() {
     let mut registry = Registry::default();
     put(&mut registry, "shop", json!({ "public": true })).expect("valid");
-    let mut sites = BTreeMap::from([("shop".to_owned(), SiteSettings::default())]);
+    let mut sites =
+        BTreeMap::from([("shop".to_owned(), SiteSettings::parse("{}").expect("all are optional"))]);
     assert!(registry.add_sites(&mut sites).is_empty());
     assert!(!sites["shop"].public);
 }

@@ -9,6 +9,7 @@ use budget::{
 };
 use serde::Serialize;
 use wire::budget_report::{BudgetCell, BudgetReport, Regression};
+use wire::summary::NavigationSummary;
 use wire::{Device, LimitCounts, Metric, ShardCoverage};
 
 use crate::lighthouse_ci::{CheckedAssertion, LabGateRow, LhciVerification};
@@ -29,6 +30,10 @@ pub struct GateReport {
     pub release: Option<String>,
     /// The release of the comparison.
     pub against: Option<String>,
+    /// The other filters by their parameters: the views that are judged.
+    pub filters: BTreeMap<String, String>,
+    /// Navigations within documents, which are not judged.
+    pub navigations: Vec<NavigationSummary>,
     /// The start of the window, in milliseconds since 1970.
     pub from: u64,
     /// The end of the window, exclusive.
@@ -175,6 +180,8 @@ pub fn gate_report(
         site: Some(budget_report.site.clone()),
         release: budget_report.release.clone(),
         against: budget_report.against.clone(),
+        filters: budget_report.filters.clone(),
+        navigations: budget_report.navigations.clone(),
         from: budget_report.from.0,
         to: budget_report.to.0,
         views: budget_report.views,
@@ -203,6 +210,8 @@ pub fn lab_gate_report(labs: &[LhciVerification]) -> GateReport {
         site: None,
         release: None,
         against: None,
+        filters: BTreeMap::new(),
+        navigations: Vec::new(),
         from: 0,
         to: 0,
         views: 0,

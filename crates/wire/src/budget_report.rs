@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::network_share::NetworkShare;
+use crate::summary::NavigationSummary;
 use crate::{Device, LimitCounts, ShardCoverage, UnixMillis};
 
 /// The version of the document.
@@ -33,8 +34,14 @@ pub struct BudgetReport {
     /// The release to compare with, if one was requested.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub against: Option<String>,
+    /// The other filters of the query by their parameters; watches and burn rates are of all visitors.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub filters: BTreeMap<String, String>,
     /// Views, each counted once.
     pub views: u64,
+    /// Navigations within documents, which are not among `views`, and which no budget judges.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub navigations: Vec<NavigationSummary>,
     /// The budgets.json in force.
     pub budgets: BudgetsInForce,
     /// The number of cells of each verdict, on all pages.

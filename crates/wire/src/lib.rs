@@ -12,6 +12,8 @@ pub mod beacon;
 #[cfg(feature = "documents")]
 mod beacon_version;
 #[cfg(feature = "documents")]
+pub mod browser;
+#[cfg(feature = "documents")]
 pub mod budget_report;
 #[cfg(feature = "documents")]
 pub mod cache_admin;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::beacon::LossReason;
+use crate::beacon::{LossReason, Navigation};
 use crate::{Device, ShardCoverage, UnixMillis};
 
 /// The version of the document.
@@ -40,11 +40,40 @@ pub struct Summary {
     /// Rejected requests by reason, in the hours of the time span.
     #[serde(default)]
     pub refused: BTreeMap<String, u64>,
+    /// Navigations within documents, which are not among `views` and `cells`, and which no budget judges.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub navigations: Vec<NavigationSummary>,
     /// A line for each route, device class and metric.
     pub cells: Vec<SummaryCell>,
     /// Absent if every shard answered; otherwise the shards whose counts are included.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shards: Option<ShardCoverage>,
+}
+
+/// Navigations of one type: soft navigations, or declared views.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct NavigationSummary {
+    /// The type.
+    pub navigation: Navigation,
+    /// Views, each counted once.
+    pub views: u64,
+    /// The metrics that they measured.
+    pub metrics: Vec<NavigationMetric>,
+}
+
+/// One metric of navigations of one type.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct NavigationMetric {
+    /// The metric's name.
+    pub metric: String,
+    /// `ms`, or empty for layout shifts.
+    pub unit: String,
+    /// Views that measured it.
+    pub n: u64,
+    /// The 75th percentile over visits, within 1.6 %.
+    pub p75: Option<f64>,
 }
 
 /// One metric of one route and device class.

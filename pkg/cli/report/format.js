@@ -83,18 +83,18 @@ export function visibleRows({ rows }) {
 }
 
 /** The judged release, its views and time range. @param {GateReport} report */
-export function subject({ site, release, against, views, from, to }) {
+export function subject({ site, release, against, filters, views, from, to }) {
   if (site === null) return "Lab results only, without field data";
   const what = release === null ? site : `release ${release} of ${site}`;
   const day = (/** @type {number} */ at) => `${new Date(at).toISOString().slice(0, 16).replace("T", " ")} UTC`;
-  return `${what}${against === null ? "" : ` against ${against}`}, ${integer(views)} views from ${day(from)} to ${day(to)}`;
+  return `${what}${against === null ? "" : ` against ${against}`}${Object.entries(filters).map(([name, value]) => `, ${name} ${value}`).join("")}, ${integer(views)} views from ${day(from)} to ${day(to)}`;
 }
 
 /** @param {NonNullable<GateReport["shards"]>} shards */
 export const shardsLabel = ({ answered, of }) => `${integer(answered)} of ${integer(of)} shards answered`;
 
 /** Remarks and next steps. @param {GateReport} report @param {string} budgets */
-export function remarks({ answer, rows, refused, regressions, against, lab, shards }, budgets) {
+export function remarks({ answer, rows, refused, regressions, against, navigations, lab, shards }, budgets) {
   const lines = [];
   if (shards) lines.push(`${shardsLabel(shards)}: the views of the others are missing, so no budget is proven met. Run the gate again.`);
   const older = rows.filter(({ countedAgainst }) => countedAgainst !== null);
@@ -109,6 +109,10 @@ export function remarks({ answer, rows, refused, regressions, against, lab, shar
   if (unproven.length > 3) lines.push(`${unproven.length - 3} more rows rest on few networks.`);
   const newest = Math.max(...rows.map(({ countingSince }) => countingSince ?? 0));
   if (newest > 0) lines.push(`Some limits are newer than the time range: counted since ${new Date(newest).toISOString().slice(0, 16).replace("T", " ")} UTC.`);
+  for (const { navigation, views, metrics } of navigations) {
+    const values = metrics.flatMap(({ metric, p75 }) => (p75 === null ? [] : `${metric} ${metricValue(metric, p75)}`));
+    lines.push(`Not judged: ${integer(views)} ${navigation === "view" ? "declared views" : "soft navigations"}${values.length ? ` (p75: ${values.join(", ")})` : ""}.`);
+  }
   if (refused) lines.push(`The edge rejected a newer budgets.json: ${refused}`);
   if (against !== null && regressions.length === 0) lines.push(`No comparison: no page has views of both releases.`);
   if (lab.some(({ outcome }) => outcome.startsWith("not"))) lines.push("Lighthouse CI did not make every assertion; `edge-vitals verify-lhci` shows the causes.");

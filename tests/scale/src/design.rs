@@ -24,6 +24,8 @@ pub struct Design {
     has_hourly_page_sums: bool,
     /// True if slices have daily sums, too.
     has_slices: bool,
+    /// True if browsers and operating systems are labels, with slices of their own.
+    has_browsers: bool,
     /// The rows of a scrape of metrics: some for each route, or for many of them.
     routes_per_totals_row: f64,
     rows_per_totals_row: f64,
@@ -38,22 +40,27 @@ pub const VERSION_4: Design = Design {
     busy_commit_seconds: IDLE_COMMIT_SECONDS,
     has_hourly_page_sums: true,
     has_slices: false,
+    has_browsers: false,
     routes_per_totals_row: 1.0,
     rows_per_totals_row: 2.0,
 };
 
-/// The tables of version 6: packs, folded by age and amount; daily sums of pages and slices.
-pub const VERSION_6: Design = Design {
-    name: "version 6",
+/// The tables of version 7: packs, folded by age and amount; daily sums of pages and slices; browsers.
+pub const VERSION_7: Design = Design {
+    name: "version 7",
     is_packed: true,
     fold_seconds: 900.0,
     fold_views: 2_000.0,
     busy_commit_seconds: 0.05,
     has_hourly_page_sums: false,
     has_slices: true,
+    has_browsers: true,
     routes_per_totals_row: 32.0,
     rows_per_totals_row: 1.0,
 };
+
+/// The same without browsers.
+pub const VERSION_6: Design = Design { name: "version 6", has_browsers: false, ..VERSION_7 };
 
 /// The usage of a shard in one hour.
 #[derive(Clone, Copy, Debug, Default)]
@@ -117,7 +124,8 @@ impl Design {
     /// Returns the expected number of slices with a view, of `views` views.
     #[must_use]
     pub fn slices_of(&self, views: f64) -> f64 {
-        let values = SLICE_VALUES.into_iter().filter(|_| self.has_slices);
+        let browsers = BROWSER_SLICE_VALUES.into_iter().filter(|_| self.has_browsers);
+        let values = SLICE_VALUES.into_iter().filter(|_| self.has_slices).chain(browsers);
         values.map(|count| visited(views, &zipf(count), &DEVICE_SHARES)).sum()
     }
 
@@ -137,7 +145,8 @@ impl Design {
         shard.packs = self.is_packed.then(PackRows::default);
         let (mut rows, mut folds, mut folded_views) = (RowCounts::default(), 0.0, 0.0);
         let mut fold_cpu_ns = 0.0;
-        let (mut audience, mut random, mut due) = (Audience::new(ROUTES, false, seed), Random(seed), 0.0);
+        let (mut audience, mut random, mut due) =
+            (Audience::new(ROUTES, false, seed).with_browsers(self.has_browsers), Random(seed), 0.0);
         for fold in 0..(minutes * 60.0 / fold_seconds).round() as u64 {
             // Arrivals are random.
             due += views / 3600.0 * fold_seconds * 2.0 * random.share();
@@ -244,6 +253,8 @@ const DEVICE_SHARES: [f64; 3] = [0.58, 0.38, 0.04];
 /// The values of the dimensions that have slices, by their frequency: all views, types of navigation, cache statuses,
 /// connections, releases, countries, and two dimensions of the site.
 const SLICE_VALUES: [usize; 8] = [1, 6, 4, 4, 3, 100, 5, 20];
+/// The same of browsers with their versions, families, and operating systems.
+const BROWSER_SLICE_VALUES: [usize; 3] = [150, 15, 6];
 /// The share of views with a second beacon: the page was hidden and shown again.
 pub const CORRECTED_SHARE: f64 = 0.25;
 /// Routes of a site.

@@ -2,6 +2,7 @@
 //! shard folds, rolls up and queries with the ledger's own code, keeps encoded bytes as the Worker does, and counts
 //! rows read and written.
 
+mod browsers;
 pub mod design;
 pub mod pack_rows;
 pub mod price;
@@ -62,6 +63,7 @@ pub struct Audience {
     /// The cumulative share of views by route (Zipf): the second route has half of the views of the first.
     cumulative_shares: Vec<f64>,
     is_plain: bool,
+    has_browsers: bool,
     record_template: ViewRecord,
     views: u64,
 }
@@ -84,13 +86,21 @@ impl Audience {
             routes: (0..routes).map(|route| format!("/section-{}/page-{route}", route % 17)).collect(),
             cumulative_shares: shares.collect(),
             is_plain,
+            has_browsers: false,
             record_template: ViewRecord::from_beacon(
                 &beacon,
-                ClientInfo { user_agent: agent, mobile_hint: None, country: None, network_bucket: None },
+                ClientInfo { user_agent: agent, ..ClientInfo::default() },
                 &RouteTemplates::default(),
             ),
             views: 0,
         }
+    }
+
+    /// Records the browsers of visitors, or not.
+    #[must_use]
+    pub const fn with_browsers(mut self, has_browsers: bool) -> Self {
+        self.has_browsers = has_browsers;
+        self
     }
 
     /// Returns a view with one beacon.
@@ -119,6 +129,10 @@ impl Audience {
                 _ => Navigation::BackForwardCache,
             };
             record.labels.network = (self.random.below(100) < 70).then_some(Network::G4);
+        }
+        if self.has_browsers {
+            let (browser, os) = browsers::of_visitor(record.labels.device, |bound| self.random.below(bound));
+            (record.labels.browser, record.labels.os) = (Some(browser), Some(os));
         }
         let mut values = Values::default();
         values.set(Metric::Fcp, self.random.log_normal(900.0));

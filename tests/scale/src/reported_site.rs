@@ -8,8 +8,9 @@ use ledger::{
     BudgetSource, Cell, Dimension, Group, HourlyLimitCounts, LimitHistory, MetricCell, PageLabels,
     QueryResult, SeriesQuery,
 };
-use report::budget_report::{BudgetReportInputs, CellSelection};
+use report::budget_report::BudgetReportInputs;
 use report::budget_watch::{self, WatchKey, WatchOutcome, WatchState};
+use report::query_parameters::CellSelection;
 use sketch::Sketch;
 use wire::{Device, LimitCounts, Metric, UnixMillis, WindowSpan};
 
@@ -42,6 +43,7 @@ const NOW: UnixMillis = UnixMillis(20_030 * WindowSpan::Day.millis());
 pub struct ReportedSite {
     query: SeriesQuery,
     groups: QueryResult,
+    navigations: QueryResult,
     before: QueryResult,
     budgets: Budgets,
     counts: HourlyLimitCounts,
@@ -63,7 +65,15 @@ impl ReportedSite {
         let counts = hourly_counts(&groups, &mut random);
         let evaluated = budget_watch::evaluate(WatchState::default(), &counts, &budgets, NOW);
         let watches = evaluated.outcomes.into_iter().map(|outcome| (outcome.key.clone(), outcome)).collect();
-        Self { query: page_query(), groups, before, budgets, counts, watches }
+        Self {
+            query: page_query(),
+            groups,
+            navigations: QueryResult::default(),
+            before,
+            budgets,
+            counts,
+            watches,
+        }
     }
 
     /// Returns the inputs of a report that compares two releases.
@@ -73,6 +83,7 @@ impl ReportedSite {
             site: "s".to_owned(),
             query: &self.query,
             groups: &self.groups,
+            navigations: &self.navigations,
             baseline: Some(("1".to_owned(), self.before.clone())),
             budgets: &self.budgets,
             counts: &self.counts,

@@ -159,7 +159,7 @@ fn decode_earlier_view(row: &[SqlStorageValue]) -> Option<EarlierView> {
     })
 }
 
-pub(super) const SCHEMA_VERSION: u8 = 6;
+pub(super) const SCHEMA_VERSION: u8 = 7;
 /// The journals of versions 1 to 3, and those that an interrupted migration had put aside.
 const EARLIER_JOURNALS: [&str; 3] = ["views", "views_2", "views_1"];
 /// The number of the last row of version 3 that was counted.
@@ -172,7 +172,7 @@ pub(super) const MAX_ADOPTION_STEPS: usize = 40;
 /// A row of `journal` is a commit, and one of `folded` some views as a fold left them; both are in the order of their
 /// numbers, and need no index. Versions 1 to 3 had a row for each view, and updated it. A row of `packs` has many cells;
 /// versions 1 to 4 had a row for each, in `cells`. Versions 1 to 5 had no `slices`: maintenance adds the days that are
-/// over, oldest first, and until then cells answer.
+/// over, oldest first, and until then cells answer. Versions 1 to 6 had series without browsers, which an earlier release would merge.
 const SCHEMA: &[&str] = &[
     "CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
     "CREATE TABLE IF NOT EXISTS journal (block INTEGER PRIMARY KEY, at INTEGER NOT NULL, body BLOB NOT NULL)",

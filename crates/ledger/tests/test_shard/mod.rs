@@ -13,6 +13,7 @@ use ledger::{
 };
 use proptest::prelude::*;
 use wire::beacon::Values;
+use wire::browser::{Browser, BrowserHeaders, OperatingSystem};
 use wire::{Beacon, LimitCounts, Metric, NetworkBucket, UnixMillis, Window, WindowSpan};
 
 pub(crate) use self::journal_store::JournalStore;
@@ -20,6 +21,14 @@ pub(crate) use self::journal_store::JournalStore;
 pub(crate) const T0: UnixMillis = UnixMillis(1_800_000_000_000);
 pub(crate) const AGENTS: [&str; 3] =
     ["Mozilla/5.0 Chrome/156.0.0.0", "Mozilla/5.0 (iPhone) Mobile", "Googlebot/2.1"];
+
+const BROWSERS: [&str; 5] = [
+    "Windows NT 10.0 Chrome/156.0.0.0 Safari/537.36",
+    "Windows NT 10.0 Chrome/155.0.0.0 Safari/537.36",
+    "Linux; Android 16 Chrome/156.0.0.0 Mobile Safari/537.36",
+    "iPhone OS 18_6 Version/26.1 Safari/604.1",
+    "",
+];
 
 /// A beacon of a view.
 #[derive(Clone, Debug)]
@@ -52,7 +61,12 @@ impl Default for TestShard {
 
 impl TestShard {
     pub(crate) fn with_limits(limits: CardinalityLimits) -> Self {
-        let sources = [Dimension::Release, Dimension::Navigation, Dimension::Custom("plan".to_owned())];
+        let sources = [
+            Dimension::Release,
+            Dimension::Navigation,
+            Dimension::Browser,
+            Dimension::Custom("plan".to_owned()),
+        ];
         let sources = sources.map(SumSource::Slices).into_iter().chain([SumSource::Pages]).collect();
         let (journal, cells, sums, recent_rollups, horizon, retention) = Default::default();
         let guard = CardinalityGuard::new(limits, FrequentRoutes::default());
@@ -281,7 +295,8 @@ impl TestShard {
         for view in self.journal.folded_views().into_values() {
             let folded = view.folded.as_ref().unwrap();
             let Some(window) = self.horizon.window_at(view.start) else { continue };
-            let all = [LabelGranularity::Full, LabelGranularity::Coarse, LabelGranularity::Other];
+            use LabelGranularity::{AnyBrowser, Coarse, Full, Other};
+            let all = [Full, AnyBrowser, Coarse, Other];
             let coarser = all.into_iter().filter(|granularity| *granularity >= folded.granularity);
             let mut keys = coarser.map(|granularity| CellKey {
                 window,
@@ -343,6 +358,12 @@ pub(crate) fn view_record(lcp: u32, cls: Option<u32>, route: u8, release: u8, we
     let agent = AGENTS.get(lcp as usize % 3).unwrap();
     // Some views, and some corrections of a view, have no network.
     let network_bucket = (!lcp.is_multiple_of(4)).then(|| NetworkBucket::from_hash(lcp.to_le_bytes()[0]));
+    let headers =
+        BrowserHeaders { user_agent: BROWSERS.get(lcp as usize % 5).unwrap(), ..BrowserHeaders::default() };
+    // Some sites record no browsers.
+    let is_recorded = !lcp.is_multiple_of(7);
+    let browser = is_recorded.then(|| Browser::from_headers(headers));
+    let os = is_recorded.then(|| OperatingSystem::from_headers(headers));
     let cls = cls.map(|cls| format!(r#","CLS":{cls}"#)).unwrap_or_default();
     // Views of the third release do not say so, and few have a plan.
     let release = if release < 2 { format!(r#""release":"{release}","#) } else { String::new() };
@@ -358,7 +379,7 @@ pub(crate) fn view_record(lcp: u32, cls: Option<u32>, route: u8, release: u8, we
     );
     ViewRecord::from_beacon(
         &Beacon::parse(text.as_bytes()).unwrap(),
-        ClientInfo { user_agent: agent, mobile_hint: None, country: None, network_bucket },
+        ClientInfo { user_agent: agent, browser, os, network_bucket, ..ClientInfo::default() },
         &RouteTemplates::default(),
     )
 }
@@ -373,11 +394,14 @@ pub(crate) fn sends() -> impl Strategy<Value = Vec<SentBeacon>> {
 
 /// A window that is soon full.
 pub(crate) fn tight_limits() -> impl Strategy<Value = CardinalityLimits> {
-    (1..4_usize, 0..3_usize, 0..4_usize).prop_map(|(newcomers, heavy, series)| CardinalityLimits {
-        routes: newcomers + heavy,
-        reserved_routes: heavy,
-        series,
-    })
+    (1..4_usize, 0..3_usize, 0..4_usize, 0..4_usize).prop_map(
+        |(newcomers, reserved_routes, browser_series, series)| CardinalityLimits {
+            routes: newcomers + reserved_routes,
+            reserved_routes,
+            browser_series,
+            series,
+        },
+    )
 }
 
 pub(crate) fn any_limits() -> impl Strategy<Value = CardinalityLimits> {

@@ -9,7 +9,7 @@ use hdrhistogram::serialization::{Serializer, V2Serializer};
 use ledger::{
     BotFilter, CardinalityLimits, Dimension, Horizon, NavigationFilter, SeriesQuery, SumKind, lookback_start,
 };
-use report::budget_report::CellSelection;
+use report::query_parameters::CellSelection;
 use scale::reported_site::ReportedSite;
 use scale::{Audience, Random, SimulatedShard, shipped_limits, thread_cpu_ns};
 use serde_json::{Value, json};
@@ -129,7 +129,12 @@ impl Month {
     fn simulate(views: u64) -> Self {
         eprint!("\rfolds {views} views of a month  ");
         // The limits allow all routes.
-        let limits = CardinalityLimits { routes: 2 * ROUTES, reserved_routes: ROUTES, series: 4 * ROUTES };
+        let limits = CardinalityLimits {
+            routes: 2 * ROUTES,
+            reserved_routes: ROUTES,
+            browser_series: 4 * ROUTES,
+            series: 4 * ROUTES,
+        };
         // The last two hours are in minutes; earlier views are in hours, as after a roll-up.
         let minutes =
             Window::containing(WindowSpan::Hour, END.saturating_sub(2 * WindowSpan::Hour.millis())).start;

@@ -5,7 +5,7 @@
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use scale::design::{Design, ShardHour, VERSION_4, VERSION_6, pages_of};
+use scale::design::{Design, ShardHour, VERSION_4, VERSION_6, VERSION_7, pages_of};
 use scale::price;
 
 const VIEWS_PER_DAY: f64 = 1e9;
@@ -41,16 +41,19 @@ fn main() {
         SIMULATED_SHARES.len()
     );
     let many: Vec<SiteClass> = site_classes();
-    let now = Day::simulate(VERSION_6, &many);
+    let now = Day::simulate(VERSION_7, &many);
     if with_earlier {
-        let before = Day::simulate(VERSION_4, &many);
-        before.print_bill();
-        println!(
-            "\nRows written: {:.2} a view, {:.2} before: {:.2} times as many.",
-            now.rows_per_view(),
-            before.rows_per_view(),
-            before.rows_per_view() / now.rows_per_view()
-        );
+        for design in [VERSION_4, VERSION_6] {
+            let before = Day::simulate(design, &many);
+            before.print_bill();
+            println!(
+                "\nRows written: {:.2} a view, {:.2} before: {:.2} times as many. Stored after 400 days: {:.0} GB.",
+                now.rows_per_view(),
+                before.rows_per_view(),
+                before.rows_per_view() / now.rows_per_view(),
+                before.retained_bytes() / 1e9
+            );
+        }
     }
     now.print_bill();
     now.print_hours();
@@ -60,7 +63,7 @@ fn main() {
         now.retained_bytes() / 1e9 * price::STORED_GIGABYTE_MONTH
     );
     print_speed("the largest of these sites", view_share(1) * VIEWS_PER_DAY);
-    let one = Day::simulate(VERSION_6, &[SiteClass { rank: 1, sites: 1.0, views: VIEWS_PER_DAY }]);
+    let one = Day::simulate(VERSION_7, &[SiteClass { rank: 1, sites: 1.0, views: VIEWS_PER_DAY }]);
     println!(
         "\nOne site of {VIEWS_PER_DAY:.0} views a day: {:.3} dollars a million views, {:.2} rows written a view.",
         one.dollars_per_million(),
@@ -88,7 +91,7 @@ fn print_speed(site: &str, views_per_day: f64) {
 /// Returns the views that the busiest object of a site takes in a second of its busiest hour, and its share of a thread.
 fn busiest_object(views_per_day: f64) -> (f64, f64) {
     let views_of_day = views_per_day / shards_of(views_per_day);
-    let hour = VERSION_6.simulate_hour(views_of_day * peak_share(), views_of_day, 1);
+    let hour = VERSION_7.simulate_hour(views_of_day * peak_share(), views_of_day, 1);
     let cpu_seconds = hour.sends * CPU_MS_PER_SEND / 1000.0 + hour.fold_cpu_seconds * WASM_SLOWDOWN;
     (hour.views / 3600.0, cpu_seconds / 3600.0)
 }
@@ -291,7 +294,7 @@ mod tests {
     #[test]
     fn a_small_a_medium_and_a_large_shard_write_a_third_of_the_rows_of_version_4_at_most() {
         for views in [400.0, 4_000.0, 400_000.0] {
-            let [before, now] = [VERSION_4, VERSION_6]
+            let [before, now] = [VERSION_4, VERSION_7]
                 .map(|design| design.simulate_hour(views, 20.0 * views, 1).rows_written());
             assert!(now * 3.0 <= before, "{views} views: {now} rows, {before} before");
         }
@@ -316,7 +319,7 @@ mod tests {
 
     #[test]
     fn fifty_views_a_second_write_a_row_a_view_at_most() {
-        let hour = VERSION_6.simulate_hour(50.0 * 3600.0, 50.0 * 86_400.0, 1);
+        let hour = VERSION_7.simulate_hour(50.0 * 3600.0, 50.0 * 86_400.0, 1);
         assert!(hour.rows_written() <= hour.views, "{hour:?}");
     }
 
