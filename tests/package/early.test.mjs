@@ -42,7 +42,7 @@ describe("visits that end early", () => {
     // The first visit fills the server's caches.
     await visit("warm-up", 2000);
     for (const time of TIMES_MS) for (let count = 0; count < VISITS; count += 1) await visit(`${time}-${count}`, time);
-    // Whatever the visits before have sent is there when the last one is.
+    // The beacons of earlier visits are there when that of the last one is.
     await visit("last", 2000);
     await site.hears((beacons) => beacons.some(({ path }) => path === "/early/last"));
 
