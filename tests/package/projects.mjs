@@ -178,7 +178,7 @@ async function front(project, worker, application) {
     for await (const part of request) parts.push(part);
     const body = Buffer.concat(parts);
     const passed = ask(target + path, { method: request.method, headers: request.headers }, (answer) => {
-      response.writeHead(answer.statusCode ?? 502, answer.headers);
+      response.writeHead(answer.statusCode ?? 502, { ...answer.headers, ...(path.endsWith("?policed") && WITHOUT_WASM) });
       answer.pipe(response);
       if (path === "/v1/vitals") {
         heard.push({ beacon: JSON.parse(body.toString()), status: answer.statusCode ?? 0 });
@@ -278,6 +278,9 @@ async function file(project, path, response) {
   }
   return response.writeHead(404).end();
 }
+
+/** The policy of pages with the query `policed`. */
+const WITHOUT_WASM = { "content-security-policy": "script-src 'self' 'unsafe-inline'" };
 
 /** @type {Record<string, string>} */
 const TYPES = { ".html": "text/html", ".js": "text/javascript", ".css": "text/css", ".txt": "text/plain", ".wasm": "application/wasm" };
