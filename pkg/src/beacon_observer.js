@@ -62,6 +62,9 @@ let wasm;
 /** @type {[opcode: number, browserCount?: number, ...operands: Operand[]][]} */
 let queue = [];
 
+/** @param {number} [length] of the module's first bytes, to try whether it may run */
+const instantiate = (length) => new WebAssembly.Instance(module(length)).exports;
+
 /** Queues a call. @type {(...call: BeaconCall) => void} */
 const enqueue = (opcode, ...operands) => {
   if (queue.push([opcode, performance.interactionCount, ...operands]) > MAX_QUEUED) drain();
@@ -74,7 +77,7 @@ let answer;
 const drain = () => {
   try {
     if (!lossReason) {
-      wasm ??= /** @type {Handle} */ (new WebAssembly.Instance(module()).exports.handle);
+      wasm ??= /** @type {Handle} */ (instantiate().handle);
       for (const call of queue) answer = wasm(...call);
     }
   } catch {
@@ -239,8 +242,8 @@ export const measure = (onChange, { durationThreshold = 40, reportSoftNavs }, on
   };
 
   try {
-    // The smallest module, eight bytes, tells whether WebAssembly is refused.
-    new WebAssembly.Instance(new WebAssembly.Module(new Uint32Array([0x6d736100, 1])));
+    // The smallest module tells whether WebAssembly is refused.
+    instantiate(8);
   } catch {
     lossReason = globalThis.WebAssembly ? "csp" : "unsupported";
     fallback = import("./start-fallback.js").then(({ handle }) => {

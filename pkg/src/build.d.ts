@@ -8,7 +8,7 @@ declare module "#bytes" {
 }
 
 declare module "#module" {
-  export const module: () => WebAssembly.Module;
+  export const module: (length?: number) => WebAssembly.Module;
 }
 
 declare module "*/fallback.js" {

@@ -1,5 +1,5 @@
-// What TypeScript's library lacks of the browser's performance interfaces: the declarations of web-vitals, beside which
-// they may stand.
+// The browser's performance interfaces as far as TypeScript's library lacks them: the declarations of web-vitals, beside
+// which they may stand.
 
 interface PerformanceEntryMap {
   event: PerformanceEventTiming;

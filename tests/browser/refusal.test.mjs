@@ -93,10 +93,14 @@ describe("where WebAssembly is refused", () => {
     return { page, errors, warnings, settle };
   };
 
+  /** Waits for the JavaScript form that an entry fetches: the page has it once. @param {import("playwright-core").Page} page @param {string} entry */
+  const arrived = (page, entry) => page.evaluate((file) => import(file), `/${entry === "start" ? "start-" : ""}fallback.js`);
+
   for (const entry of ["index", "start", "start-attribution", "separate"]) {
     test(`${entry}.js measures under a strict policy`, async () => {
       const { page, errors, settle } = await visit(starting(entry));
       await until(() => fallbacks().length > 0);
+      await arrived(page, entry);
       await settle();
       await page.close();
       await until(() => beacons.length > 0);
@@ -118,6 +122,7 @@ describe("where WebAssembly is refused", () => {
   test("a browser without WebAssembly is measured, too", async () => {
     for (const entry of ["index", "start"]) {
       const { page, settle } = await visit(starting(entry), "", "delete globalThis.WebAssembly");
+      await arrived(page, entry);
       await settle();
       await page.close();
     }
@@ -165,7 +170,7 @@ describe("where WebAssembly is refused", () => {
       await until(() => beacons.length > 0);
       assert.deepEqual([beacons[0].lost, beacons[0].m, beacons[0].seq], ["csp", {}, 0]);
       open(200);
-      await page.evaluate((entry) => import(entry === "start" ? "/start-fallback.js" : "/fallback.js"), entry);
+      await arrived(page, entry);
       await settle();
       await page.close();
       await until(() => beacons.length > 1);
@@ -179,7 +184,7 @@ describe("where WebAssembly is refused", () => {
       held = new Promise((resolve) => (open = resolve));
       const { page, settle } = await visit(starting(entry, `client.view("/next");`));
       open(200);
-      await page.evaluate((entry) => import(entry === "start" ? "/start-fallback.js" : "/fallback.js"), entry);
+      await arrived(page, entry);
       await settle();
       await page.close();
       await until(() => beacons.length > 1);

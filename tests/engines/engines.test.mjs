@@ -55,6 +55,9 @@ const BODY = `<meta charset="utf-8"><title>A page</title><link rel="icon" href="
   Object.assign(globalThis, {view, isObserving: true});
 </script>`;
 
+/** @type {(one: any, other: any) => number} */
+const bySubscription = (one, other) => one.name.localeCompare(other.name) || Number(one.reportAllChanges) - Number(other.reportAllChanges);
+
 const SETTLED = `
   for (let frame = 0; frame < 3; frame++) await new Promise((resolve) => requestAnimationFrame(resolve));
   await new Promise((resolve) => (globalThis.requestIdleCallback ?? setTimeout)(resolve));
@@ -115,10 +118,10 @@ for (const name of /** @type {const} */ (['Firefox', 'WebKit'])) {
     /** @param {string} path */
     const posted = (path) => site.posts.filter((post) => post.path === path);
 
-    /** The reports of a library on the pages so far. @returns {Promise<Record<'theirs' | 'ours', any[]>>} */
+    /** The reports of each library on the pages so far, by subscription: those of several come in the order of the browser's tasks. @returns {Promise<Record<'theirs' | 'ours', any[]>>} */
     const reports = async () => {
       const all = JSON.parse(await engine.evaluate('return sessionStorage.reports ?? "[]"'));
-      const of = (/** @type {string} */ library) => all.filter((/** @type {any} */ row) => row.library === library).map((/** @type {any} */ {library, ...report}) => report);
+      const of = (/** @type {string} */ library) => all.filter((/** @type {any} */ row) => row.library === library).map((/** @type {any} */ {library, ...report}) => report).sort(bySubscription);
       return {theirs: of('theirs'), ours: of('ours')};
     };
 

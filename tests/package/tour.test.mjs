@@ -66,6 +66,24 @@ describe("tours through a Next.js application", () => {
     });
   }
 
+  test("a visit under a policy that refuses WebAssembly is measured, too", { timeout: 60_000 }, async () => {
+    const window = await browser.window();
+    try {
+      const tab = await window.open(false);
+      site.heard.length = 0;
+      await tab.send("Page.setLifecycleEventsEnabled", { enabled: true });
+      await tab.goto(`${site.origin}/product/42?policed`);
+      while ((await tab.event("Page.lifecycleEvent")).name !== "networkIdle");
+      await tab.evaluate("new Promise((resolve) => requestIdleCallback(resolve))");
+      await window.coverAll();
+      await site.hears(() => sent().length > 0);
+      const { lost, m, route } = sent()[0];
+      assert.ok(lost === undefined && m.FCP > 0 && m.LCP > 0 && m.TTFB > 0 && route === "/product/:id", JSON.stringify(site.heard));
+    } finally {
+      await window.close();
+    }
+  });
+
   /** The beacons of the tour in the order of their views. */
   const sent = () => site.heard.map(({ beacon }) => beacon).sort((one, other) => one.view - other.view || one.seq - other.seq);
 });
