@@ -9,7 +9,7 @@ import { createRandom } from "../faults/workerd.mjs";
 import { LEASE_MS, runMixedReads, startCluster } from "./next_cluster.mjs";
 import { build, CACHED, install } from "./projects.mjs";
 
-const READS = Number(process.env.NEXT_CACHE_READS ?? 10_000);
+const READS = Number(process.env.NEXT_CACHE_READS ?? 6_000);
 
 describe("three processes of Next.js behind the Worker", { timeout: 300_000 + READS * 10 }, () => {
   /** @type {Awaited<ReturnType<typeof startCluster>>} */

@@ -242,11 +242,11 @@ export function sharedCache() {
 export const wallClock = () => performance.timeOrigin + performance.now();
 
 function environmentOptions() {
-  const { EDGE_VITALS_URL: edge, EDGE_VITALS_CACHE_TOKEN: token, EDGE_VITALS_CACHE_BYTES, EDGE_VITALS_CACHE_LEASE_MS, NEXT_PHASE } = globalThis.process?.env ?? {};
+  const { EDGE_VITALS_URL: edge, EDGE_VITALS_CACHE_TOKEN: token, EDGE_VITALS_CACHE_BYTES, EDGE_VITALS_CACHE_LEASE_MS, EDGE_VITALS_CACHE_TIMEOUT_MS, NEXT_PHASE } = globalThis.process?.env ?? {};
   // Pages that are prerendered by the build go into its output, not into a cache.
   const hasStore = edge && token && NEXT_PHASE !== "phase-production-build" && "getBuiltinModule" in process;
   return {
-    store: hasStore ? new WorkerStore({ edge, token, now: wallClock }) : undefined,
+    store: hasStore ? new WorkerStore({ edge, token, now: wallClock, ...(EDGE_VITALS_CACHE_TIMEOUT_MS && { timeoutMs: Number(EDGE_VITALS_CACHE_TIMEOUT_MS) }) }) : undefined,
     ...(EDGE_VITALS_CACHE_BYTES && { maxBytes: Number(EDGE_VITALS_CACHE_BYTES) }),
     ...(EDGE_VITALS_CACHE_LEASE_MS && { leaseMs: Number(EDGE_VITALS_CACHE_LEASE_MS) }),
   };
