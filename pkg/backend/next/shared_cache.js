@@ -208,7 +208,7 @@ export class SharedCache {
       const { head, body } = decoded;
       const entry = { seq: head.seq, madeAt: -Infinity, tags: head.tags, expires: head.expires, meta: head.meta, value: codec.decode(body), bytes: body.byteLength };
       this.#counts.storeHits += 1;
-      // What this process has made meanwhile knows of more purges.
+      // An entry that this process has made meanwhile knows of more purges.
       const known = this.#memory.get(key);
       if (!known || known.seq <= entry.seq) this.#memory.set(key, entry, entry.bytes + key.length);
       return entry;
