@@ -186,7 +186,7 @@ export class SharedCache {
    */
   async #readStore(key, tags, codec) {
     const store = this.#store;
-    // What the Worker hands out is judged by this process, too.
+    // This process judges the entries that the Worker hands out, too.
     if (!store || store.isPaused || !this.#view.isCurrent(this.now(), this.leaseMs)) return undefined;
     const pending = this.#reads.get(key);
     if (pending) return pending;
