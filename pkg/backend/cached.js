@@ -5,6 +5,7 @@
  * @module
  */
 import { ByteLru } from "./byte_lru.js";
+import { secondsOf } from "./lifetime.js";
 import { SharedCache, sharedCache, wallClock } from "./next/shared_cache.js";
 
 /** @typedef {import("../types/backend-cache.js").CachedOptions} CachedOptions */
@@ -179,9 +180,6 @@ function classOf(tag) {
   return end > 0 ? tag.slice(0, end) : tag;
 }
 
-/** @param {import("../types/backend-cache.js").Lifetime} ttl */
-const secondsOf = (ttl) => (typeof ttl === "number" ? ttl : CLASSES[ttl]);
-
 /** The bytes of a value in memory, roughly: those of its text. @param {unknown} value */
 function sizeOf(value) {
   if (typeof value === "string") return value.length + ENTRY_BYTES;
@@ -194,8 +192,6 @@ function sizeOf(value) {
   }
 }
 
-/** The lifetimes of the edge's routes, in seconds. */
-const CLASSES = { short: 60, medium: 300, long: 600, very_long: 1800 };
 const JITTER = 0.1;
 const DEFAULT_NEGATIVE_TTL_SECONDS = 10;
 const DEFAULT_MAX_BYTES = 32 * 1024 * 1024;

@@ -8,6 +8,7 @@ import fc from "fast-check";
 
 import { createCache } from "../../pkg/backend/cached.js";
 import { SharedCache } from "../../pkg/backend/next/shared_cache.js";
+import { withCache } from "../../pkg/backend/with_cache.js";
 
 /** A cache with a clock and with loads that the test ends. @param {{ maxBytes?: number, random?: () => number }} [options] */
 function startCache({ maxBytes = 1 << 20, random = () => 0 } = {}) {
@@ -200,5 +201,41 @@ describe("cached", () => {
     assert.deepEqual(result, { total: 10, done: 10, failed: 1 });
     assert.deepEqual([most, done], [3, [1, 2, 3, 4, 5, 6, 7, 8, 9, 10]]);
     assert.equal(await cache.cached("k5", () => "loaded anew"), 5);
+  });
+});
+
+describe("withCache", () => {
+  const options = { ttl: /** @type {const} */ ("long"), tags: ["products"], staleWhileRevalidate: 60, staleIfError: 3600, vary: ["accept-language"] };
+  const ask = (/** @type {(request: Request) => Response} */ handler, /** @type {RequestInit} */ init = {}) => withCache(handler, options)(new Request("http://server/", init));
+
+  test("a response says for how long it is cached, by what it is purged, and what it is", async () => {
+    const answer = await ask(() => Response.json({ name: "Aloe" }, { headers: { "cache-tag": "product-1" } }));
+    const { "content-type": type, etag, ...fields } = Object.fromEntries(answer.headers);
+    assert.deepEqual(fields, {
+      "cache-control": "public, max-age=0, must-revalidate",
+      "cache-tag": "product-1, products",
+      "cdn-cache-control": "max-age=600, stale-while-revalidate=60, stale-if-error=3600",
+      vary: "accept-language",
+    });
+    assert.deepEqual([type, await answer.json()], ["application/json", { name: "Aloe" }]);
+    assert.match(etag, /^"[0-9a-f]{32}"$/);
+    for (const known of [etag, `W/${etag}`, `"other", ${etag}`, "*"]) {
+      const again = await ask(() => Response.json({ name: "Aloe" }), { headers: { "if-none-match": known } });
+      assert.deepEqual([again.status, await again.text(), again.headers.get("etag")], [304, "", etag], known);
+    }
+    const changed = await ask(() => Response.json({ name: "Fern" }), { headers: { "if-none-match": etag } });
+    assert.deepEqual([changed.status, await changed.json()], [200, { name: "Fern" }]);
+  });
+
+  test("what is not for everybody stays as it is, and so do fields of the handler", async () => {
+    for (const [init, make] of /** @type {[RequestInit, () => Response][]} */ ([
+      [{ method: "POST" }, () => new Response("done")],
+      [{}, () => new Response("gone", { status: 404 })],
+      [{}, () => new Response("yours", { headers: { "set-cookie": "session=1" } })],
+    ])) {
+      assert.equal((await ask(make, init)).headers.get("cdn-cache-control"), null);
+    }
+    const own = await ask(() => new Response("short", { headers: { "cdn-cache-control": "max-age=1", etag: 'W/"own"' } }));
+    assert.deepEqual([own.headers.get("cdn-cache-control"), own.headers.get("etag")], ["max-age=1", 'W/"own"']);
   });
 });
