@@ -239,7 +239,10 @@ export function sharedCache() {
 }
 
 /** Milliseconds, by the clock from which Next.js takes its timestamps. */
-export const wallClock = () => performance.timeOrigin + performance.now();
+export const wallClock = () => TIME_ORIGIN + performance.now();
+
+// Reading it costs more than a lookup.
+const TIME_ORIGIN = performance.timeOrigin;
 
 function environmentOptions() {
   const { EDGE_VITALS_URL: edge, EDGE_VITALS_CACHE_TOKEN: token, EDGE_VITALS_CACHE_BYTES, EDGE_VITALS_CACHE_LEASE_MS, EDGE_VITALS_CACHE_TIMEOUT_MS, NEXT_PHASE } = globalThis.process?.env ?? {};
