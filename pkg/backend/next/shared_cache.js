@@ -125,11 +125,15 @@ export class SharedCache {
     this.#memory.set(key, entry, entry.bytes + key.length);
     this.#counts.stored += 1;
     const store = this.#store;
-    if (!store || store.isPaused || this.#writes >= MAX_WRITES || entry.bytes > MAX_VALUE_BYTES / 2) return;
+    if (!store || store.isPaused || this.#writes >= MAX_WRITES || entry.bytes > MAX_VALUE_BYTES) return;
     const { seq, tags, expires, meta, value } = entry;
     this.#writes += 1;
+    const send = async () => {
+      const envelope = encodeValue({ seq, tags, expires: Math.min(Math.floor(expires), MAX_TIME), meta }, codec.encode(value));
+      if (envelope.byteLength <= MAX_VALUE_BYTES) await store.write(hashKey(key), envelope);
+    };
     // A value that cannot be encoded stays in this process.
-    const sent = (async () => store.write(hashKey(key), encodeValue({ seq, tags, expires: Math.min(Math.floor(expires), MAX_TIME), meta }, codec.encode(value))))();
+    const sent = send();
     sent.catch((error) => this.#failStore("a value was not stored in the Worker", error)).finally(() => (this.#writes -= 1));
   }
 
