@@ -4,7 +4,7 @@
  * its key into one transaction. And the issuer of page tokens, for documents that the edge does not serve.
  * @module
  */
-export { perRequest, track, watchRequests, withMonitoring } from "./timing.js";
+export { perRequest, track, trackPg, watchRequests, withMonitoring } from "./timing.js";
 
 /** The rejection of a request. */
 export class PushRefused extends Error {

@@ -5,6 +5,7 @@
 import { createCache } from "./cached.js";
 
 export { createCache };
+export { withCache } from "./with_cache.js";
 
 /** The cache of this process. */
 const own = createCache();

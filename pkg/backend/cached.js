@@ -5,6 +5,7 @@
  * @module
  */
 import { ByteLru } from "./byte_lru.js";
+import { secondsOf } from "./lifetime.js";
 import { SharedCache, sharedCache, wallClock } from "./next/shared_cache.js";
 
 /** @typedef {import("../types/backend-cache.js").CachedOptions} CachedOptions */
@@ -20,7 +21,9 @@ import { SharedCache, sharedCache, wallClock } from "./next/shared_cache.js";
  * @property {number} madeAt the start of the load
  * @property {number} judgedAt the state of the purges at which no purge was known that concerns the value
  * @property {boolean} isStale it was purged softly
+ * @property {Counts | undefined} counts those of the class of its first tag
  */
+/** @typedef {{ hits: number, stale: number, misses: number }} Counts */
 /** @typedef {{ promise: Promise<any>, startedAt: number, tags: string[], isCanceled: boolean }} Load */
 
 /** @param {import("../types/backend-cache.js").CacheOptions} [options] @returns {BackendCacheApi} */
@@ -40,7 +43,7 @@ class BackendCache {
   /** @type {Map<string, Load>} */
   #loads = new Map();
   #counts = { hits: 0, stale: 0, misses: 0, loads: 0, failures: 0 };
-  /** @type {Map<string, { hits: number, stale: number, misses: number }>} */
+  /** @type {Map<string, Counts>} */
   #classes = new Map();
 
   /** @param {number} maxBytes @param {() => number} now @param {() => number} random @param {SharedCache} shared */
@@ -65,11 +68,11 @@ class BackendCache {
     const held = this.#held.get(key);
     if (held && now < held.usableUntil && this.#isValid(held)) {
       const isFresh = now < held.freshUntil && !held.isStale;
-      this.#count(isFresh ? "hits" : "stale", options.tags);
+      this.#count(isFresh ? "hits" : "stale", held.counts);
       if (!isFresh && !this.#loads.has(key)) this.#load(key, now, load, options).catch(() => {});
       return held.promise;
     }
-    this.#count("misses", options.tags);
+    this.#count("misses", this.#classOf(options.tags));
     return this.#loads.get(key)?.promise ?? this.#load(key, now, load, options);
   }
 
@@ -99,7 +102,7 @@ class BackendCache {
           const freshUntil = startedAt + lifetime * 1000 * (1 - JITTER * this.random());
           const usableUntil = freshUntil + (value === undefined || value === null ? 0 : staleWhileRevalidate * 1000);
           /** @type {Held} */
-          const held = { promise: Promise.resolve(value), freshUntil, usableUntil, tags: load.tags, seq, madeAt: startedAt, judgedAt: -1, isStale: false };
+          const held = { promise: Promise.resolve(value), freshUntil, usableUntil, tags: load.tags, seq, madeAt: startedAt, judgedAt: -1, isStale: false, counts: this.#classOf(load.tags) };
           this.#held.set(key, held, (bytes?.(value) ?? sizeOf(value)) + key.length);
         }
         return value;
@@ -159,17 +162,21 @@ class BackendCache {
     return { ...this.#counts, entries, bytes, evicted, byTagClass: Object.fromEntries([...this.#classes].map(([name, counts]) => [name, { ...counts }])) };
   }
 
-  /** @param {"hits" | "stale" | "misses"} outcome @param {readonly string[] | undefined} tags */
-  #count(outcome, tags) {
+  /** @param {keyof Counts} outcome @param {Counts | undefined} counts */
+  #count(outcome, counts) {
     this.#counts[outcome] += 1;
-    if (!tags || tags.length === 0) return;
+    if (counts) counts[outcome] += 1;
+  }
+
+  /** @param {readonly string[] | undefined} tags */
+  #classOf(tags) {
+    if (!tags || tags.length === 0) return undefined;
     const name = classOf(tags[0]);
-    let counts = this.#classes.get(name);
-    if (!counts) {
-      if (this.#classes.size >= MAX_CLASSES) return;
-      this.#classes.set(name, (counts = { hits: 0, stale: 0, misses: 0 }));
-    }
-    counts[outcome] += 1;
+    const known = this.#classes.get(name);
+    if (known || this.#classes.size >= MAX_CLASSES) return known;
+    const counts = { hits: 0, stale: 0, misses: 0 };
+    this.#classes.set(name, counts);
+    return counts;
   }
 }
 
@@ -178,9 +185,6 @@ function classOf(tag) {
   const end = tag.search(/[:-]/);
   return end > 0 ? tag.slice(0, end) : tag;
 }
-
-/** @param {import("../types/backend-cache.js").Lifetime} ttl */
-const secondsOf = (ttl) => (typeof ttl === "number" ? ttl : CLASSES[ttl]);
 
 /** The bytes of a value in memory, roughly: those of its text. @param {unknown} value */
 function sizeOf(value) {
@@ -194,8 +198,6 @@ function sizeOf(value) {
   }
 }
 
-/** The lifetimes of the edge's routes, in seconds. */
-const CLASSES = { short: 60, medium: 300, long: 600, very_long: 1800 };
 const JITTER = 0.1;
 const DEFAULT_NEGATIVE_TTL_SECONDS = 10;
 const DEFAULT_MAX_BYTES = 32 * 1024 * 1024;

@@ -17,6 +17,28 @@ export async function track(name, work, { kind = "db" } = {}) {
   }
 }
 
+/** @type {typeof import("../types/timing.js").trackPg} */
+export function trackPg(client) {
+  const query = client.query;
+  client.query = function (/** @type {any[]} */ ...parameters) {
+    const [statement] = parameters;
+    const run = () => Reflect.apply(query, this, parameters);
+    // A query that is submitted as an object, or has a callback, returns no promise.
+    const isAwaited = typeof statement?.submit !== "function" && typeof parameters.at(-1) !== "function";
+    return isAwaited ? track(nameOf(statement), run) : run();
+  };
+  return client;
+}
+
+/** Values are parameters, but a statement's text may have some: the name is its verb and its first table. @param {{ name?: string, text?: string } | string | undefined} statement */
+function nameOf(statement) {
+  if (typeof statement === "object" && statement.name) return statement.name;
+  const text = (typeof statement === "string" ? statement : statement?.text) ?? "";
+  const [, verb = "query"] = /^\s*(\w+)/.exec(text) ?? [];
+  const [, table] = /\b(?:from|into|update|join)\s+(?:only\s+)?"?([\w.]+)/i.exec(text) ?? [];
+  return table ? `${verb.toLowerCase()} ${table}` : verb.toLowerCase();
+}
+
 /** @type {typeof import("../types/timing.js").perRequest} */
 export function perRequest(make) {
   return () => {

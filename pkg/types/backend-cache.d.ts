@@ -78,3 +78,26 @@ export interface CacheOptions {
 
 /** Makes a cache of its own. */
 export function createCache(options?: CacheOptions): BackendCache;
+
+/** How a handler's responses are cached at the edge. */
+export interface WithCacheOptions<Rest extends unknown[]> {
+  /** For how long a copy is fresh. Default: `medium`. */
+  ttl?: Lifetime;
+  /** Names by which copies are purged. */
+  tags?: readonly string[] | ((request: Request, ...rest: Rest) => readonly string[]);
+  /** Seconds for which a copy that is not fresh any more is served while another is fetched. Default: 0. */
+  staleWhileRevalidate?: number;
+  /** Seconds for which it replaces an error. Default: 0. */
+  staleIfError?: number;
+  /** Request fields on which the response depends. */
+  vary?: readonly string[];
+}
+
+/**
+ * Lets the edge cache the 200 responses of a route handler to GET and HEAD, unless they set a cookie, and answers 304 to a
+ * client that has the response already. Fields that the handler sets stay.
+ */
+export function withCache<Rest extends unknown[]>(
+  handler: (request: Request, ...rest: Rest) => Response | Promise<Response>,
+  options?: WithCacheOptions<Rest>,
+): (request: Request, ...rest: Rest) => Promise<Response>;

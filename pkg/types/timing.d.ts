@@ -7,6 +7,12 @@ export interface TrackOptions {
 /** Runs a query and tells its duration in the `Server-Timing` of the current request. Leave values out of the name. */
 export function track<Result>(name: string, work: () => Result | Promise<Result>, options?: TrackOptions): Promise<Result>;
 
+/**
+ * Tells the queries of a pool or client of `pg` by the statement's `name`, or else by its verb and first table, such as
+ * `select products`. Returns the same pool. Wrap a pool or its clients, not both.
+ */
+export function trackPg<Client extends { query: (...parameters: any[]) => any }>(client: Client): Client;
+
 /** Returns a value that is made once for each request, when it is first asked for. */
 export function perRequest<Value>(make: () => Value): () => Value;
 

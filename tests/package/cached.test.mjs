@@ -8,6 +8,7 @@ import fc from "fast-check";
 
 import { createCache } from "../../pkg/backend/cached.js";
 import { SharedCache } from "../../pkg/backend/next/shared_cache.js";
+import { withCache } from "../../pkg/backend/with_cache.js";
 
 /** A cache with a clock and with loads that the test ends. @param {{ maxBytes?: number, random?: () => number }} [options] */
 function startCache({ maxBytes = 1 << 20, random = () => 0 } = {}) {
@@ -17,15 +18,16 @@ function startCache({ maxBytes = 1 << 20, random = () => 0 } = {}) {
   /** @type {{ key: string, startedAt: number, end: (isWell: boolean) => Promise<void> }[]} */
   const loads = [];
   let made = 0;
+  let order = 0;
   const load = (/** @type {string} */ key) => () => {
-    const value = { key, startedAt: time, endedAt: Infinity, number: (made += 1) };
+    const value = { key, startedAt: time, ended: Infinity, number: (made += 1) };
     return new Promise((resolve, reject) => {
       const mine = {
         key,
         startedAt: time,
         end: async (/** @type {boolean} */ isWell) => {
           loads.splice(loads.indexOf(mine), 1);
-          value.endedAt = time;
+          value.ended = order += 1;
           if (isWell) resolve(value);
           else reject(new Error("the load failed"));
           await settle();
@@ -34,7 +36,7 @@ function startCache({ maxBytes = 1 << 20, random = () => 0 } = {}) {
       loads.push(mine);
     });
   };
-  return { ...cache, load, loads, pass: (/** @type {number} */ ms) => void (time += ms), now };
+  return { ...cache, load, loads, order: () => (order += 1), pass: (/** @type {number} */ ms) => void (time += ms), now };
 }
 
 const settle = async () => {
@@ -73,7 +75,7 @@ describe("cached", () => {
           else if (step.kind === "end") await cache.loads[step.at]?.end(step.isWell);
           else if (step.kind === "read") {
             const epoch = epochs[step.key];
-            const askedAt = cache.now();
+            const [askedAt, asked] = [cache.now(), cache.order()];
             const before = new Set(cache.loads);
             const answer = cache.cached(step.key, cache.load(step.key), options(step.key));
             for (const load of cache.loads) if (!before.has(load)) epochOf.set(load, epoch);
@@ -82,7 +84,7 @@ describe("cached", () => {
                 assert.equal(value.key, step.key);
                 assert.ok(value.startedAt >= (invalidated[step.key] ?? -Infinity) || epoch < epochs[step.key], "a value from before an invalidation");
                 // A caller of a load that runs waits for it, however long.
-                assert.ok(value.endedAt > askedAt || askedAt - value.startedAt < (TTL + SWR) * 1000, "a value beyond its time");
+                assert.ok(value.ended > asked || askedAt - value.startedAt < (TTL + SWR) * 1000, "a value beyond its time");
               },
               (/** @type {Error} */ error) => assert.equal(error.message, "the load failed"),
             );
@@ -107,7 +109,7 @@ describe("cached", () => {
         while (cache.loads.length > 0) await cache.loads[0].end(true);
         await Promise.all(checks);
       }),
-      { numRuns: 400 },
+      { numRuns: Number(process.env.CACHED_RUNS ?? 2_000) },
     );
   });
 
@@ -200,5 +202,41 @@ describe("cached", () => {
     assert.deepEqual(result, { total: 10, done: 10, failed: 1 });
     assert.deepEqual([most, done], [3, [1, 2, 3, 4, 5, 6, 7, 8, 9, 10]]);
     assert.equal(await cache.cached("k5", () => "loaded anew"), 5);
+  });
+});
+
+describe("withCache", () => {
+  const options = { ttl: /** @type {const} */ ("long"), tags: ["products"], staleWhileRevalidate: 60, staleIfError: 3600, vary: ["accept-language"] };
+  const ask = (/** @type {(request: Request) => Response} */ handler, /** @type {RequestInit} */ init = {}) => withCache(handler, options)(new Request("http://server/", init));
+
+  test("a response says for how long it is cached, by what it is purged, and what it is", async () => {
+    const answer = await ask(() => Response.json({ name: "Aloe" }, { headers: { "cache-tag": "product-1" } }));
+    const { "content-type": type, etag, ...fields } = Object.fromEntries(answer.headers);
+    assert.deepEqual(fields, {
+      "cache-control": "public, max-age=0, must-revalidate",
+      "cache-tag": "product-1, products",
+      "cdn-cache-control": "max-age=600, stale-while-revalidate=60, stale-if-error=3600",
+      vary: "accept-language",
+    });
+    assert.deepEqual([type, await answer.json()], ["application/json", { name: "Aloe" }]);
+    assert.match(etag, /^"[0-9a-f]{32}"$/);
+    for (const known of [etag, `W/${etag}`, `"other", ${etag}`, "*"]) {
+      const again = await ask(() => Response.json({ name: "Aloe" }), { headers: { "if-none-match": known } });
+      assert.deepEqual([again.status, await again.text(), again.headers.get("etag")], [304, "", etag], known);
+    }
+    const changed = await ask(() => Response.json({ name: "Fern" }), { headers: { "if-none-match": etag } });
+    assert.deepEqual([changed.status, await changed.json()], [200, { name: "Fern" }]);
+  });
+
+  test("what is not for everybody stays as it is, and so do fields of the handler", async () => {
+    for (const [init, make] of /** @type {[RequestInit, () => Response][]} */ ([
+      [{ method: "POST" }, () => new Response("done")],
+      [{}, () => new Response("gone", { status: 404 })],
+      [{}, () => new Response("yours", { headers: { "set-cookie": "session=1" } })],
+    ])) {
+      assert.equal((await ask(make, init)).headers.get("cdn-cache-control"), null);
+    }
+    const own = await ask(() => new Response("short", { headers: { "cdn-cache-control": "max-age=1", etag: 'W/"own"' } }));
+    assert.deepEqual([own.headers.get("cdn-cache-control"), own.headers.get("etag")], ["max-age=1", 'W/"own"']);
   });
 });

@@ -92,6 +92,13 @@ describe("the view of purges", () => {
     assert.deepEqual([view.isCurrent(120, 100), view.isCurrent(121, 100), view.isCurrent(19, 100)], [true, false, false]);
   });
 
+  test("a purge of everything purges what has no tag, too", () => {
+    const view = new PurgeView();
+    view.apply(feed(9, { a: { hard: 5 } }, { hard: 7, soft: 9 }), 10, 10);
+    const states = [6, 7, 8, 9].map((seq) => view.judge({ seq, madeAt: -Infinity }, []));
+    assert.deepEqual(states, ["purged", "stale", "stale", "valid"]);
+  });
+
   test("a purge clock that counts anew is another one", () => {
     const view = new PurgeView();
     view.apply(feed(7, { a: { hard: 7 } }), 10, 10);

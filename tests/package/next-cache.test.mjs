@@ -9,9 +9,9 @@ import { createRandom } from "../faults/workerd.mjs";
 import { LEASE_MS, runMixedReads, startCluster } from "./next_cluster.mjs";
 import { build, CACHED, install } from "./projects.mjs";
 
-const READS = Number(process.env.NEXT_CACHE_READS ?? 10_000);
+const READS = Number(process.env.NEXT_CACHE_READS ?? 4_000);
 
-describe("three processes of Next.js behind the Worker", { timeout: 300_000 + READS * 10 }, () => {
+describe("three processes of Next.js behind the Worker", { timeout: 300_000 + READS * 40 }, () => {
   /** @type {Awaited<ReturnType<typeof startCluster>>} */
   let cluster;
 
@@ -104,7 +104,7 @@ describe("three processes of Next.js behind the Worker", { timeout: 300_000 + RE
   });
 });
 
-describe("the same on Next.js's own handler", { timeout: 300_000 + READS * 10 }, () => {
+describe("the same on Next.js's own handler", { timeout: 300_000 + READS * 40 }, () => {
   test("processes and the edge keep serving what was purged", async (context) => {
     await install();
     await build(CACHED);

@@ -37,7 +37,7 @@ export async function startCluster(name, { processes = 3, hasHandlers = true } =
     ...process.env,
     VERSIONS_FILE: file,
     OWN_CACHE: hasHandlers ? "yes" : "no",
-    ...(hasHandlers && { EDGE_VITALS_URL: front.origin, EDGE_VITALS_CACHE_TOKEN: TOKEN, EDGE_VITALS_CACHE_LEASE_MS: String(LEASE_MS) }),
+    ...(hasHandlers && { EDGE_VITALS_URL: front.origin, EDGE_VITALS_CACHE_TOKEN: TOKEN, EDGE_VITALS_CACHE_LEASE_MS: String(LEASE_MS), EDGE_VITALS_CACHE_TIMEOUT_MS: "5000" }),
     NEXT_TELEMETRY_DISABLED: "1",
     NODE_ENV: undefined,
   };
@@ -144,7 +144,8 @@ async function startProxy() {
   /** @type {number[]} */
   let ports = [];
   let turn = 0;
-  const agent = new http.Agent({ keepAlive: true });
+  // A connection that a process closes as it is used again would be a failure.
+  const agent = new http.Agent({ keepAlive: false });
   const server = http.createServer((request, response) => {
     const port = ports[(turn += 1) % ports.length];
     const forwarded = http.request({ host: "127.0.0.1", port, agent, path: request.url, method: request.method, headers: request.headers }, (answer) => {
@@ -169,7 +170,7 @@ async function startProxy() {
   };
 }
 
-const agent = new http.Agent({ keepAlive: true, maxSockets: 64 });
+const agent = new http.Agent({ keepAlive: false });
 
 /** @param {number} port @param {string} path @param {http.RequestOptions} options @param {string | Buffer} [body] @returns {Promise<Answer>} */
 function ask(port, path, options, body) {

@@ -25,7 +25,8 @@ use crate::lookup_policy::{ConditionalHeaders, LookupCandidate, LookupPlan, plan
 use crate::memory_cache::MemoryEntry;
 use crate::purge::PurgeStatus;
 use crate::request::RequestTarget;
-use crate::routes::{CacheConfig, CacheRoute};
+use crate::route::CacheRoute;
+use crate::routes::CacheConfig;
 use crate::shared_state::SharedState;
 use crate::vary::{self, variant_key};
 

@@ -2,8 +2,8 @@
 //! which never change; optimized images; and pages, whose router asks for the data of a page with fields of its own.
 
 use crate::pattern::PathPattern;
+use crate::route::{CacheRoute, CookiePolicy};
 use crate::route_values::FieldName;
-use crate::routes::{CacheRoute, CookiePolicy};
 
 /// Returns the routes that a route stands for, in order of precedence.
 pub(crate) fn expand(route: CacheRoute) -> Vec<CacheRoute> {

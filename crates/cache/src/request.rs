@@ -9,7 +9,8 @@ use crate::headers::{Headers, parse_cookies};
 use crate::http_head::{RequestHead, RequestParts};
 use crate::pattern::is_ambiguous;
 use crate::policy::{RoutePolicy, UnusualStorage};
-use crate::routes::{CacheConfig, CacheRoute};
+use crate::route::CacheRoute;
+use crate::routes::CacheConfig;
 use crate::vary;
 
 /// A request with its route.

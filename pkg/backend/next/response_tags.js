@@ -1,5 +1,5 @@
 /**
- * What the edge has to know of a prerendered page: its tags, and the purges that its maker knew. They are fields of the
+ * The facts that the edge needs about a prerendered page: its tags, and the purges that its maker knew. They are fields of the
  * page's entry, which Next.js sends with the page. It does not send them with the segments of a page, so those get them
  * here; a segment of which nothing is known is not for the edge.
  * @module

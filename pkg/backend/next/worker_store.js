@@ -7,12 +7,13 @@
 export class WorkerStore {
   #pausedUntil = -Infinity;
 
-  /** @param {{ edge: string | URL, token: string, now: () => number }} options */
-  constructor({ edge, token, now }) {
+  /** `timeoutMs` is for what requests wait for. @param {{ edge: string | URL, token: string, now: () => number, timeoutMs?: number }} options */
+  constructor({ edge, token, now, timeoutMs = DEFAULT_TIMEOUT_MS }) {
     const url = new URL(edge);
     this.base = url;
     this.token = token;
     this.now = now;
+    this.timeoutMs = timeoutMs;
     this.client = process.getBuiltinModule(url.protocol === "https:" ? "node:https" : "node:http");
     this.agent = new this.client.Agent({ keepAlive: true, maxSockets: MAX_SOCKETS });
   }
@@ -24,7 +25,7 @@ export class WorkerStore {
   /** Returns the envelope; undefined if there is none. @param {string} key @param {readonly string[]} tags */
   async read(key, tags) {
     const query = new URLSearchParams([["key", key], ...tags.map((tag) => ["tag", tag])]);
-    const { status, body } = await this.#call("GET", `entries?${query}`, undefined, READ_TIMEOUT_MS);
+    const { status, body } = await this.#call("GET", `entries?${query}`, undefined, this.timeoutMs);
     if (status === 404) return undefined;
     if (status !== 200) throw new Error(describe(status, body));
     return body;
@@ -38,7 +39,7 @@ export class WorkerStore {
 
   /** @param {number} since @returns {Promise<import("./purge_view.js").PurgeFeed>} */
   async purges(since) {
-    const { status, body } = await this.#call("GET", `purges?since=${since}`, undefined, CLOCK_TIMEOUT_MS);
+    const { status, body } = await this.#call("GET", `purges?since=${since}`, undefined, this.timeoutMs);
     if (status !== 200) throw new Error(describe(status, body));
     return JSON.parse(body.toString());
   }
@@ -81,7 +82,11 @@ export class WorkerStore {
         response.on("error", reject);
         response.on("end", () => resolve({ status: response.statusCode ?? 0, body: Buffer.concat(chunks) }));
       });
-      request.on("error", reject);
+      request.on("error", (/** @type {NodeJS.ErrnoException} */ error) => {
+        // The Worker closed an idle connection as it was used again. Every call is idempotent.
+        if (request.reusedSocket && error.code === "ECONNRESET") resolve(this.#request(method, path, sent, timeoutMs));
+        else reject(error);
+      });
       request.end(sent);
     });
   }
@@ -92,10 +97,8 @@ function describe(status, body) {
   return `the Worker answered ${status}: ${body.toString().slice(0, 200)}`;
 }
 
-// A page waits for a read, and then renders.
-const READ_TIMEOUT_MS = 500;
+const DEFAULT_TIMEOUT_MS = 500;
 const WRITE_TIMEOUT_MS = 5_000;
-const CLOCK_TIMEOUT_MS = 500;
 const PURGE_TIMEOUT_MS = 2_000;
 const PAUSE_MS = 1_000;
 const MAX_SOCKETS = 64;

@@ -4,7 +4,7 @@ use url::Url;
 use wire::UnixMillis;
 
 use super::Exchange;
-use crate::routes::CacheRoute;
+use crate::route::CacheRoute;
 use crate::shared_state::SharedState;
 use wire::sorting::SortSlice;
 
