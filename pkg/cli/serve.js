@@ -68,7 +68,7 @@ export async function run({ values }) {
   await workerd.ended;
   hold.release();
   if (isStopping) return 0;
-  // Whatever started this program is to start it again.
+  // The service manager or the container starts it again.
   throw new CliError("workerd ended by itself; its last lines are above", "start it again: acknowledged beacons are on disk");
 }
 

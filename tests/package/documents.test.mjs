@@ -1,7 +1,7 @@
 // docs/ci.md does what it says: its budgets and its configuration are taken, its commands are run, and its
 // step gives the action what it takes.
 import assert from "node:assert/strict";
-import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
+import { readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 
@@ -32,9 +32,8 @@ test("every command of the page succeeds with the page's own budgets and configu
   const [init, ...commands] = blocks("sh");
   assert.match(init, /^npx edge-vitals init/);
   await succeeds(init);
-  mkdirSync(join(project, "lighthouse"), { recursive: true });
-  writeFileSync(join(project, "lighthouse/budgets.json"), blocks("json")[0]);
-  writeFileSync(join(project, "lighthouse/lighthouserc.cjs"), blocks("cjs")[0]);
+    writeFileSync(join(project, "edge-vitals/budgets.json"), blocks("json")[0]);
+  writeFileSync(join(project, "edge-vitals/lighthouserc.cjs"), blocks("cjs")[0]);
   assert.equal(commands.length, 5);
   for (const command of commands) await succeeds(command);
 });

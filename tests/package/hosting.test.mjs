@@ -45,8 +45,10 @@ test("wrangler has each command and its options", async () => {
 
 test("the package's own commands succeed as documented", async () => {
   const lines = [HOSTING, TROUBLESHOOTING].flatMap((page) => commands(page, "edge-vitals"));
-  assert.equal(lines.length, 3, lines.join("\n"));
-  for (const line of lines) {
+  // tests/package/deploy.test.mjs and serve.test.mjs run the others.
+  const called = lines.filter((line) => /edge-vitals (doctor|gate) /.test(line));
+  assert.deepEqual([called.length, lines.length], [3, 5], lines.join("\n"));
+  for (const line of called) {
     const script = `npx() { "$@"; }\n${line.replace(/https:\/\/(staging-)?vitals\.example\.com/, product.origin)}`;
     const { code, out, err } = await run(directory(), ["bash", "-euo", "pipefail", "-c", script], { READ_TOKEN: "token" });
     assert.equal(code, 0, `${line}\n${out}${err}`);

@@ -123,7 +123,7 @@ test("a run that was killed alone leaves workerd behind, which the next run ends
   assert.equal((await server.send({})).status, 200);
 });
 
-test("every option and file of the container's configuration exists", async () => {
+test("every option and file of the container's configuration exists, and the documents show the same", async () => {
   const example = join(ROOT, "examples/self-hosted");
   const [dockerfile, compose] = ["Dockerfile", "compose.yaml"].map((name) => readFileSync(join(example, name), "utf8"));
   const { services } = /** @type {any} */ (yaml.load(compose));
@@ -134,4 +134,8 @@ test("every option and file of the container's configuration exists", async () =
   assert.equal(mounted.length, 2);
   for (const file of mounted) assert.ok(JSON.parse(readFileSync(join(example, file), "utf8")), file);
   assert.deepEqual(Object.keys(services.vitals.environment), Object.keys(TOKENS));
+  const guide = readFileSync(join(ROOT, "docs/self-hosting.md"), "utf8");
+  assert.ok(guide.includes(`\`\`\`json\n${readFileSync(join(example, "config/serve.json"), "utf8")}\`\`\``));
+  const [, documented] = /npx edge-vitals serve (.*)/.exec(guide) ?? [];
+  for (const word of documented.split(" ").filter((word) => word.startsWith("--"))) assert.ok(word.slice(2) in options, word);
 });

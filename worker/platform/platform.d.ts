@@ -1,4 +1,4 @@
-// What the services of a workerd of one's own are bound to.
+// The bindings of the services of a workerd of one's own.
 
 interface Fetcher {
   fetch(url: string, init?: RequestInit): Promise<Response>;

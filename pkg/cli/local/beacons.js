@@ -1,4 +1,4 @@
-// What becomes of the beacons, as lines for the terminal: the first of each origin, each reason for a refusal once,
+// The fate of beacons, as lines for the terminal: the first of each origin, each reason for a refusal once,
 // and the budgets whenever their counts have changed.
 import { readFileSync } from "node:fs";
 

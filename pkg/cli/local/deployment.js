@@ -1,4 +1,4 @@
-// What `edge-vitals/wrangler.toml` says of an environment. `init` wrote the file, or somebody did in the same form.
+// Reads an environment of `edge-vitals/wrangler.toml`. `init` wrote the file, or somebody did in the same form.
 import { existsSync, readFileSync } from "node:fs";
 
 import { CliError } from "../cli_error.js";

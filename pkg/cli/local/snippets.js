@@ -1,4 +1,4 @@
-// What measures the pages in each framework: the file that `init` writes, and the lines that are left to the reader.
+// The measurement in each framework: the file that `init` writes, and the lines that are left to the reader.
 import { existsSync } from "node:fs";
 
 /** @typedef {import("./framework.js").Project} Project */
