@@ -45,8 +45,8 @@ const FAMILIES = new Map([
 const SYSTEMS = new Map([["Mac OS X", "macOS"], ["Chrome OS", "ChromeOS"], ["Ubuntu", "Linux"], ["Fedora", "Linux"]]);
 /** Apps, which count as the engine inside them. */
 const APPS = new Set(["Google", "Snapchat", "Facebook", "Instagram", "Pinterest", "Mobile Safari UI/WKWebView"]);
-/** Products that ua-parser takes for another browser. */
-const NAMED_HERE = /(Ddg|DuckDuckGo|OPT|OPX)\/|Phantom\/|Chrome\/57.*; wv/;
+/** Products that ua-parser takes for another browser (Ecosia for Phantom), and old WebViews without their mark. */
+const NAMED_HERE = /(Ddg|DuckDuckGo|OPT|OPX)\/|Ecosia|^(?!.*; wv\)).*Version\/4\.0 Chrome\//;
 
 /** Real agent strings: up to a dozen of each family and system. */
 function agents() {

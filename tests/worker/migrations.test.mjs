@@ -378,7 +378,7 @@ test("what an interrupted roll-up has left is not counted, and the next one star
 
 test("a database of a later version is left alone", async () => {
   const file = await stoppedShard("later");
-  changeDatabase(file, (database) => database.exec("UPDATE facts SET value = '7' WHERE name = 'schema'"));
+  changeDatabase(file, (database) => database.exec("UPDATE facts SET value = '8' WHERE name = 'schema'"));
   const workerd = await start("later", product());
   try {
     assert.equal((await send(workerd, beacon())).status, 503);
