@@ -64,6 +64,7 @@ export async function run({ values }) {
       void workerd.stop();
     });
   }
+  await workerd.cron();
   console.log(`✓ Serving on ${values.host ?? "127.0.0.1"}:${workerd.port}, with the data in ${values.data} and the budgets of ${budgets}.`);
   await workerd.ended;
   hold.release();

@@ -2,7 +2,7 @@
 // processes, its cron runs, and visitors cannot choose their address.
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
-import { readFileSync, writeFileSync } from "node:fs";
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import yaml from "js-yaml";
@@ -121,6 +121,16 @@ test("a run that was killed alone leaves workerd behind, which the next run ends
   server = await start();
   assert.throws(() => process.kill(workerd, 0), { code: "ESRCH" });
   assert.equal((await server.send({})).status, 200);
+});
+
+test("the cron removes expired entries of the cache and no others", async () => {
+  const kv = join(folder, "data/kv");
+  writeFileSync(join(kv, "expired"), `${String(Date.now() - 1).padStart(15, "0")}\nold`);
+  for (const [name, expires] of [["fresh", Date.now() + 600_000], ["kept", 0]]) writeFileSync(join(kv, String(name)), `${String(expires).padStart(15, "0")}\nnew`);
+  await server.kill("SIGTERM");
+  // The cron runs at the start, too.
+  server = await start();
+  assert.deepEqual(readdirSync(kv).filter((name) => ["expired", "fresh", "kept"].includes(name)).sort(), ["fresh", "kept"]);
 });
 
 test("every option and file of the container's configuration exists, and the documents show the same", async () => {

@@ -1,6 +1,6 @@
 // workerd with the packaged Worker: finds the program, starts it with a configuration of its own, and runs the cron.
 import { spawn } from "node:child_process";
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { closeSync, existsSync, mkdirSync, openSync, readdirSync, readFileSync, readSync, rmSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { basename, dirname, join, resolve } from "node:path";
 
@@ -145,7 +145,11 @@ function onEachLine(stream, onLine) {
 function removeExpired(folder) {
   for (const name of readdirSync(folder)) {
     const file = join(folder, name);
-    const expires = Number(readFileSync(file).subarray(0, 15).toString());
+    const head = Buffer.alloc(15);
+    const opened = openSync(file, "r");
+    readSync(opened, head);
+    closeSync(opened);
+    const expires = Number(head.toString());
     if (expires && expires < Date.now()) rmSync(file, { force: true });
   }
 }
