@@ -259,6 +259,15 @@ describe("the packed package", () => {
     await run([join(ROOM, "node_modules/typescript/bin/tsc"), "--project", folder, "--module", "esnext", "--moduleResolution", "bundler"], folder);
   });
 
+  test("the cache handlers are those that Next.js declares", async () => {
+    const folder = join(ROOM, "next-types");
+    await cp(join(import.meta.dirname, "projects/next-types"), folder, { recursive: true });
+    // Next.js's own declarations do not compile in the strictest settings.
+    const compilerOptions = { types: ["node"], typeRoots: [join(import.meta.dirname, "../../node_modules/@types")], exactOptionalPropertyTypes: true };
+    await writeFile(join(folder, "tsconfig.json"), JSON.stringify({ extends: join(import.meta.dirname, "../../tsconfig.json"), compilerOptions, include: ["*"] }));
+    await run([TSC, "--project", folder], folder);
+  });
+
   test("the sources for frameworks and backends are type-checked against the installed versions", async () => {
     const settings = join(ROOM, "sources.json");
     const pkg = join(import.meta.dirname, "../../pkg");
