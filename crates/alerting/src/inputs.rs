@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use budget::{BudgetTally, BurnWindows, Limit};
 use ledger::Cell;
 use report::anomaly::{Baseline, Noise};
+use report::origin_evidence::OriginEvidence;
 use report::stats_format::stats;
 use traffic::{LatencyHistogram, TrafficStats};
 use wire::{Device, Metric, UnixMillis, WindowSpan};
@@ -82,6 +83,18 @@ pub fn traffic_observations(traffic: &TrafficStats) -> Vec<AlertObservation> {
         Some(AlertObservation { route: None, device: None, series, reading })
     }));
     all
+}
+
+/// Returns the observations of origins.
+#[must_use]
+pub fn origin_observations(origins: &BTreeMap<String, OriginEvidence>) -> Vec<AlertObservation> {
+    let observe = |(name, evidence): (&String, &OriginEvidence)| AlertObservation {
+        route: None,
+        device: None,
+        series: Some(name.clone()),
+        reading: SignalReading::Origin(*evidence),
+    };
+    origins.iter().map(observe).collect()
 }
 
 /// Returns the series of an hour of visits: name, number of events and value. Where few networks sent most of the

@@ -9,6 +9,7 @@ pub mod health_history;
 mod incident;
 mod observation;
 mod open_alert;
+mod outage;
 mod silence;
 mod subject;
 

@@ -1,6 +1,7 @@
 //! One observation of a signal, its assessment against the rule, and its message.
 
 use budget::{AlarmState, BudgetTally, BurnAlert, BurnWindows, Verdict};
+use report::origin_evidence::{OriginEvidence, OriginState};
 use report::signals::{AlertBounds, AlertLevel, Signal};
 use wire::Device;
 
@@ -13,7 +14,7 @@ pub struct AlertObservation {
     pub route: Option<String>,
     /// The device class; `None` for all devices.
     pub device: Option<Device>,
-    /// The metric, query, backend or hourly series, if the signal has several.
+    /// The metric, query, backend, hourly series or origin, if the signal has several.
     pub series: Option<String>,
     /// The observed value.
     pub reading: SignalReading,
@@ -61,6 +62,8 @@ pub enum SignalReading {
     Backlog(u64),
     /// The deviation of a series from its usual value, in standard deviations.
     Anomaly(SampledValue),
+    /// The latest requests to an origin, and its health check.
+    Origin(OriginEvidence),
 }
 
 /// A value and the number of events that it is computed from.
@@ -119,6 +122,7 @@ impl SignalReading {
             Self::MissingBeacons(_) => Signal::MissingBeacons,
             Self::Backlog(_) => Signal::Backlog,
             Self::Anomaly(_) => Signal::Anomaly,
+            Self::Origin(_) => Signal::Origin,
         }
     }
 
@@ -145,6 +149,11 @@ impl SignalReading {
                 // A budget that still burns too fast has not recovered.
                 None if windows.six_hours.burn_rate(percentile) > 1.0 => Assessment::Unclear,
                 None => Assessment::Good,
+            },
+            Self::Origin(evidence) => match evidence.state() {
+                OriginState::Failing(level) => Assessment::Bad(level),
+                OriginState::Up => Assessment::Good,
+                OriginState::Unclear | OriginState::Insufficient => Assessment::Unclear,
             },
             Self::ErrorRate { answers, errors } => {
                 match self.decisive_value().map(|measured| self.assess_value(measured)) {
@@ -179,7 +188,7 @@ impl SignalReading {
             Self::Anomaly(SampledValue { n, value }) => SampledValue { n, value: value.abs() },
             Self::Memory(value) | Self::MissingBeacons(value) => SampledValue { n: 1, value },
             Self::Backlog(windows) => SampledValue { n: 1, value: windows as f64 },
-            Self::Verdict(_) | Self::Evidence { .. } | Self::Burn { .. } => return None,
+            Self::Verdict(_) | Self::Evidence { .. } | Self::Burn { .. } | Self::Origin(_) => return None,
         })
     }
 
@@ -203,6 +212,7 @@ impl SignalReading {
                     rate(windows.three_days)
                 )
             }
+            Self::Origin(evidence) => evidence.message(),
             _ => {
                 let AlertBounds::Numeric(number) = self.signal().rule().bounds else { return String::new() };
                 let value = self.decisive_value().map_or(0.0, |measured| measured.value);

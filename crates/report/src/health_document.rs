@@ -10,6 +10,7 @@ use wire::{Device, ShardCoverage, UnixMillis};
 
 use crate::health::{BudgetedCell, Health, HealthStatus};
 use crate::operations::Operations;
+use crate::origin_evidence::OriginReport;
 use crate::partial_read::verdict_on_shards;
 use crate::request_report::{CacheUsage, RequestReport};
 use crate::stats_format::{display_unit, display_value, percentile_with_interval};
@@ -84,6 +85,8 @@ pub struct HealthDetails {
     pub vitals: Vec<VitalReport>,
     /// The number of cells that were left out.
     pub more_vitals: usize,
+    /// The origins behind the edge.
+    pub origins: Vec<OriginReport>,
     /// The edge's responses in the last hour; absent if they are not counted.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub requests: Option<RequestReport>,
@@ -154,7 +157,7 @@ impl HealthReport {
             v: VERSION,
             status: match health.status {
                 HealthStatus::Healthy => "pass",
-                HealthStatus::Unknown | HealthStatus::Degraded => "warn",
+                HealthStatus::Insufficient | HealthStatus::Unknown | HealthStatus::Degraded => "warn",
                 HealthStatus::Unhealthy => "fail",
             },
             health: health.status,

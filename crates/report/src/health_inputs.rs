@@ -6,13 +6,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use budget::{BudgetRule, Budgets};
 use ledger::{BotFilter, Cell, HourlyLimitCounts, MetricCell, NavigationFilter, QueryResult, SeriesQuery};
 use serde::{Deserialize, Serialize};
-use traffic::TrafficStats;
+use traffic::{OriginStats, TrafficStats};
 use wire::{Device, Metric, OTHER_LABEL, ShardCoverage, UnixMillis, Window, WindowSpan};
 
-use crate::health::{self, Availability, BudgetedCell, Health};
+use crate::health::{
+    self, Availability, BudgetedCell, CacheHealth, Health, OriginHealth, RequestHealth,
+};
 use crate::health_document::{BeaconCounts, HealthDetails, HealthReport, VitalReport};
 use crate::network_evidence::judged_tally;
 use crate::operations::Operations;
+use crate::origin_evidence::{OriginEvidence, OriginState, with_check};
 use crate::query_parameters::BY_PAGE;
 use crate::request_report::{CacheUsage, RequestReport};
 use wire::sorting::CollectOrdered;
@@ -43,6 +46,10 @@ pub struct SiteCounts<'a> {
     pub budgets: &'a Budgets,
     /// The responses of the last hour.
     pub traffic: &'a TrafficStats,
+    /// The responses that the status is judged by: those of the last hour, or of the last day if these are few.
+    pub judged_traffic: &'a TrafficStats,
+    /// The latest requests to each origin ([`crate::origin_evidence::latest_requests`]).
+    pub origin_requests: &'a BTreeMap<String, OriginStats>,
     /// True if the edge served anything in the last day.
     pub has_traffic: bool,
     /// The shards that answered, unless all did.
@@ -74,37 +81,25 @@ impl SiteCounts<'_> {
         release_id: &'static str,
         now: UnixMillis,
     ) -> HealthReport {
-        let Self { query, groups, limit_counts: counts, budgets, traffic, has_traffic, shards } = *self;
+        let Self { query, groups, limit_counts: counts, budgets, traffic, has_traffic, shards, .. } = *self;
         let last_beacon_at =
             groups.last_beacon_at.max(status.as_ref().and_then(|status| status.last_beacon_at));
         let missed_views = status.as_ref().map_or(0.0, |status| status.missed_views);
         let operations = status.map(|status| status.operations);
-        let origin = operations.as_ref().and_then(|operations| operations.origin.as_ref());
+        let check = operations.as_ref().and_then(|operations| operations.origin.as_ref());
+        let origins = with_check(self.origin_requests.clone(), check);
         let cells = budgeted_cells(query, groups, budgets);
         let requests = RequestReport::from_traffic(traffic, WindowSpan::Hour.millis());
         let cache = CacheUsage::from_traffic(traffic);
         let mut health = Health::evaluate(
             &health::HealthInputs {
                 vitals: cells.iter().map(|(cell, _)| cell.clone()).collect(),
-                requests: requests.as_ref().map_or(unknown_or_unused(has_traffic), |requests| {
-                    let load = &requests.total;
-                    let p95 = load.p95.unwrap_or_default();
-                    Availability::Known(health::RequestHealth {
-                        n: load.n,
-                        p95,
-                        error_percent: load.error_rate,
-                    })
-                }),
-                hit_ratio: cache
-                    .as_ref()
-                    .and_then(|cache| cache.hit_ratio)
-                    .map_or(Availability::NotUsed, Availability::Known),
-                origin: origin.map_or(Availability::NotUsed, |origin| {
-                    Availability::Known(health::OriginHealth {
-                        is_up: origin.is_up,
-                        response_ms: origin.response_ms,
-                    })
-                }),
+                requests: match self.judged_traffic.is_empty() {
+                    true => unknown_or_unused(has_traffic),
+                    false => Availability::Known(RequestHealth::from_stats(&self.judged_traffic.total())),
+                },
+                cache: cache_health(self.judged_traffic),
+                origin: worst_origin(&origins),
                 last_beacon_at,
                 missed_views,
                 shards: shards.cloned(),
@@ -141,6 +136,7 @@ impl SiteCounts<'_> {
             },
             vitals,
             more_vitals,
+            origins: origins.iter().map(|(name, evidence)| evidence.report(name)).collect(),
             requests,
             cache,
         });
@@ -164,6 +160,25 @@ fn unverified_sentence(rejections: &BTreeMap<String, u64>) -> Option<String> {
     let unverified = rejections.iter().filter(|(reason, _)| reason.starts_with("evidence-"));
     let n = unverified.fold(0_u64, |sum, (_, n)| sum.saturating_add(*n));
     (n > 0).then(|| format!("{n} beacons were unverified: they came without a valid page token."))
+}
+
+fn cache_health(traffic: &TrafficStats) -> Availability<CacheHealth> {
+    let outcomes = traffic.total().cache_outcomes();
+    match outcomes.lookups() {
+        0 => Availability::NotUsed,
+        lookups => Availability::Known(CacheHealth { lookups, hits: outcomes.served_from_cache() }),
+    }
+}
+
+/// Returns the origin that is worst off; an origin of which too little is known is left to the requests.
+fn worst_origin(origins: &BTreeMap<String, OriginEvidence>) -> Availability<OriginHealth> {
+    let known = origins.iter().map(|(name, evidence)| (evidence.state(), name, evidence));
+    let worst = known
+        .filter(|(state, ..)| *state != OriginState::Insufficient)
+        .max_by_key(|(state, ..)| *state);
+    worst.map_or(Availability::NotUsed, |(state, name, evidence)| {
+        Availability::Known(OriginHealth { name: name.clone(), state, message: evidence.message() })
+    })
 }
 
 /// Returns the availability of a number that is missing, of a site that has such numbers or has not.
@@ -231,6 +246,8 @@ mod tests {
             limit_counts: &HourlyLimitCounts::default(),
             budgets: &budgets,
             traffic: &TrafficStats::default(),
+            judged_traffic: &TrafficStats::default(),
+            origin_requests: &BTreeMap::new(),
             has_traffic: false,
             shards: None,
         };

@@ -33,6 +33,8 @@ pub enum Signal {
     Backlog,
     /// The deviation of a series from its usual value at this hour.
     Anomaly,
+    /// The share of requests to an origin that fail.
+    Origin,
 }
 
 /// The urgency of an alert.
@@ -109,8 +111,19 @@ pub enum BadSide {
     Below,
 }
 
+/// The limits of the share of failing requests to an origin.
+pub const ORIGIN_BOUNDS: NumericBounds = NumericBounds {
+    unit: "%",
+    bad_side: BadSide::Above,
+    target: 1.0,
+    warning: 5.0,
+    critical: Some(25.0),
+    clears_at: 2.0,
+    min_events: 20,
+};
+
 /// The rules of all signals, in the order of [`Signal`].
-pub const ALERT_RULES: [AlertRule; 11] = [
+pub const ALERT_RULES: [AlertRule; 12] = [
     AlertRule {
         signal: Signal::Verdict,
         name: "verdict",
@@ -298,6 +311,16 @@ pub const ALERT_RULES: [AlertRule; 11] = [
         action: "Find out what changed at that time: a release, a campaign, a crawler, a provider. It may be \
                  harmless.",
     },
+    AlertRule {
+        signal: Signal::Origin,
+        name: "origin",
+        description: "the share of requests to the origin that fail",
+        bounds: AlertBounds::Numeric(ORIGIN_BOUNDS),
+        rise: 3,
+        fall: 2,
+        action: "Visitors without a cached page get errors: check that the origin runs and that its address, \
+                 certificate and firewall let the edge in; roll back its last release.",
+    },
 ];
 
 impl Signal {
@@ -305,7 +328,7 @@ impl Signal {
     #[must_use]
     #[expect(clippy::indexing_slicing, reason = "the table has a row for every signal, in their order")]
     pub const fn rule(self) -> &'static AlertRule {
-        const ROWS: &[AlertRule; 11] = &ALERT_RULES;
+        const ROWS: &[AlertRule; 12] = &ALERT_RULES;
         &ROWS[self as usize]
     }
 
@@ -313,6 +336,26 @@ impl Signal {
     #[must_use]
     pub const fn name(self) -> &'static str {
         self.rule().name
+    }
+
+    /// Returns true for what follows from an origin that is down: it needs no notification of its own then.
+    #[must_use]
+    pub const fn follows_from_origin(self) -> bool {
+        match self {
+            Self::ResponseTime
+            | Self::HitRatio
+            | Self::QueryTime
+            | Self::ErrorRate
+            | Self::MissingBeacons
+            | Self::Anomaly => true,
+            // Budgets are judged by visits that got a page; memory and push do not depend on the origin.
+            Self::Verdict
+            | Self::Evidence
+            | Self::Burn
+            | Self::Memory
+            | Self::Backlog
+            | Self::Origin => false,
+        }
     }
 }
 
