@@ -96,8 +96,7 @@ impl OriginHealth {
         let Self { name, state, message } = self;
         let (share, status) = match state {
             OriginState::Up => (1.0, HealthStatus::Healthy),
-            OriginState::Unclear => (0.0, HealthStatus::Insufficient),
-            OriginState::Insufficient => (0.0, HealthStatus::Insufficient),
+            OriginState::Unclear | OriginState::Insufficient => (0.0, HealthStatus::Insufficient),
             OriginState::Failing(AlertLevel::Warning) => (0.0, HealthStatus::Degraded),
             OriginState::Failing(AlertLevel::Critical) => (0.0, HealthStatus::Unhealthy),
         };
@@ -105,11 +104,11 @@ impl OriginHealth {
     }
 }
 
-/// Ends a sentence, and says that a status is insufficient.
+/// Ends a sentence, and adds one if the status is insufficient.
 fn too_few(events: &str, n: u64, status: HealthStatus) -> String {
     match status {
-        HealthStatus::Insufficient if n < MIN_EVENTS => format!(" of {n} {events}, which are too few to tell."),
-        HealthStatus::Insufficient => format!(" of {n} {events}, which may be chance."),
+        HealthStatus::Insufficient if n < MIN_EVENTS => format!(". {n} {events} are too few to tell."),
+        HealthStatus::Insufficient => format!(". With {n} {events} that may be chance."),
         HealthStatus::Healthy | HealthStatus::Unknown | HealthStatus::Degraded | HealthStatus::Unhealthy => {
             ".".into()
         }

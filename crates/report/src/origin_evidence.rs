@@ -70,6 +70,12 @@ pub fn latest_requests(minutes: &TrafficWindows) -> BTreeMap<String, OriginStats
     latest
 }
 
+/// Returns true if the requests of visitors are too few to judge an origin by.
+#[must_use]
+pub const fn needs_check(requests: &OriginStats) -> bool {
+    requests.requests < ORIGIN_BOUNDS.min_events
+}
+
 /// Adds the check of a health address to the requests to origins.
 #[must_use]
 pub fn with_check(

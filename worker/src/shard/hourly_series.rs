@@ -28,7 +28,7 @@ impl Shard {
         }
         let traffic = TrafficQuery { span: WindowSpan::Hour, from, to };
         for (window, traffic) in &self.site_traffic(site, config, traffic).await?.0 {
-            self.write_hour(window.start, inputs::traffic_series(traffic))?;
+            self.write_hour(window.start, inputs::traffic_series(&traffic.total()))?;
         }
         self.sql()
             .exec("DELETE FROM hours WHERE hour < ?", vec![to_sql_integer(oldest_hour(now()).0 / HOUR_MS)])?;
@@ -49,23 +49,18 @@ impl Shard {
         Ok(())
     }
 
-    /// Returns every series with the number of events of its last complete hour.
-    pub(super) fn hourly_series(&self) -> Result<BTreeMap<String, (HourlySeries, u64)>> {
-        let last = (now().0 / HOUR_MS).saturating_sub(1);
-        let mut all: BTreeMap<String, (HourlySeries, u64)> = BTreeMap::new();
-        for row in self.sql().exec("SELECT series, hour, n, value FROM hours", None)?.raw() {
+    /// Returns every series.
+    pub(super) fn hourly_series(&self) -> Result<BTreeMap<String, HourlySeries>> {
+        let mut all: BTreeMap<String, HourlySeries> = BTreeMap::new();
+        for row in self.sql().exec("SELECT series, hour, value FROM hours", None)?.raw() {
             let row = row?;
-            let [SqlStorageValue::String(series), hour, n, value] = row.as_slice() else { continue };
-            let (Some(hour), Some(n)) = (from_sql_integer(hour), from_sql_integer(n)) else { continue };
+            let [SqlStorageValue::String(series), hour, value] = row.as_slice() else { continue };
+            let Some(hour) = from_sql_integer(hour) else { continue };
             let value = match value {
                 SqlStorageValue::Float(value) => *value,
                 other => from_sql_integer(other).unwrap_or_default() as f64,
             };
-            let (hours, last_n) = all.entry(series.clone()).or_default();
-            hours.0.insert(hour, value);
-            if hour == last {
-                *last_n = n;
-            }
+            all.entry(series.clone()).or_default().0.insert(hour, value);
         }
         Ok(all)
     }

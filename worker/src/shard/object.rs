@@ -3,6 +3,7 @@
 use std::cell::{Cell as Slot, RefCell};
 use std::rc::Rc;
 
+use alerting::schedule::EvaluationSchedule;
 use budget::Budgets;
 use cache::report_pace::ReportPace;
 use ledger::journal::CommitWindow;
@@ -51,6 +52,7 @@ pub struct Shard {
     /// False while beacons are discarded; `None` before it was read.
     pub(super) monitored: Slot<Option<bool>>,
     pub(super) origin_probe: OriginHealthProbe,
+    pub(super) evaluations: Slot<EvaluationSchedule>,
     pub(super) push_dispatcher: Rc<PushDispatcher>,
     pub(super) alert_dispatcher: Rc<AlertDispatcher>,
     /// `None` before the first use.
@@ -87,7 +89,7 @@ pub(super) struct ActiveBudgets {
 impl Shard {
     /// Makes the object of an isolate, from nothing but its storage.
     pub(super) fn create(state: State, env: Env) -> Self {
-        let (live, is_open, maintenance_at, monitored, origin_probe) = Default::default();
+        let (live, is_open, maintenance_at, monitored, origin_probe, evaluations) = Default::default();
         let (is_maintaining, sweep_at, commit_window, turns) = Default::default();
         let (backup_read_at, is_restoring, is_replaced, day_quota) = Default::default();
         let (journal, earlier_journals, has_earlier_cells) = Default::default();
@@ -114,6 +116,7 @@ impl Shard {
             turns,
             monitored,
             origin_probe,
+            evaluations,
             push_dispatcher,
             alert_dispatcher,
             journal,
