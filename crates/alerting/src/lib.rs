@@ -16,6 +16,7 @@ mod subject;
 
 pub mod channel;
 pub mod inputs;
+pub mod memory_trend;
 pub mod notification;
 pub mod schedule;
 

@@ -7,6 +7,9 @@ use wire::Device;
 
 use crate::subject::AlertSubject;
 
+/// The time to which growing memory is extrapolated, in hours.
+pub(crate) const FORECAST_HOURS: f64 = 6.0;
+
 /// One observation of one subject.
 #[derive(Clone, Debug, PartialEq)]
 pub struct AlertObservation {
@@ -54,8 +57,13 @@ pub enum SignalReading {
         /// The responses with a server error.
         errors: u64,
     },
-    /// The share of memory in use, in percent.
-    Memory(f64),
+    /// The share of memory in use.
+    Memory {
+        /// In percent, now.
+        percent: f64,
+        /// In percent, some hours later, if it grows steadily.
+        forecast: Option<f64>,
+    },
     /// The number of views expected since the last beacon.
     MissingBeacons(f64),
     /// The number of closed windows that the backend has not received.
@@ -118,7 +126,7 @@ impl SignalReading {
             Self::HitRatio(_) => Signal::HitRatio,
             Self::QueryTime(_) => Signal::QueryTime,
             Self::ErrorRate { .. } => Signal::ErrorRate,
-            Self::Memory(_) => Signal::Memory,
+            Self::Memory { .. } => Signal::Memory,
             Self::MissingBeacons(_) => Signal::MissingBeacons,
             Self::Backlog(_) => Signal::Backlog,
             Self::Anomaly(_) => Signal::Anomaly,
@@ -150,6 +158,14 @@ impl SignalReading {
                 None if windows.six_hours.burn_rate(percentile) > 1.0 => Assessment::Unclear,
                 None => Assessment::Good,
             },
+            // A leak is a warning as long as there is time to act.
+            Self::Memory { forecast: Some(later), .. } => {
+                match self.decisive_value().map(|measured| self.assess_value(measured)) {
+                    Some(Assessment::Bad(level)) => Assessment::Bad(level),
+                    _ if is_critical_memory(later) => Assessment::Bad(AlertLevel::Warning),
+                    assessment => assessment.unwrap_or(Assessment::Unclear),
+                }
+            }
             Self::Origin(evidence) => match evidence.state() {
                 OriginState::Failing(level) => Assessment::Bad(level),
                 OriginState::Up => Assessment::Good,
@@ -186,7 +202,7 @@ impl SignalReading {
             }
             // Deviations below count as much as deviations above.
             Self::Anomaly(SampledValue { n, value }) => SampledValue { n, value: value.abs() },
-            Self::Memory(value) | Self::MissingBeacons(value) => SampledValue { n: 1, value },
+            Self::Memory { percent: value, .. } | Self::MissingBeacons(value) => SampledValue { n: 1, value },
             Self::Backlog(windows) => SampledValue { n: 1, value: windows as f64 },
             Self::Verdict(_) | Self::Evidence { .. } | Self::Burn { .. } | Self::Origin(_) => return None,
         })
@@ -230,12 +246,23 @@ impl SignalReading {
                             number.format_value(value.round())
                         )
                     }
+                    Self::Memory { forecast: Some(later), .. } if is_critical_memory(later) => format!(
+                        "{} is {}; at its growth it is {} in {FORECAST_HOURS:.0} hours",
+                        self.signal().rule().description,
+                        number.format_value(value),
+                        number.format_value(later.min(100.0))
+                    ),
                     Self::Backlog(_) => format!("the backend is {} behind", number.format_value(value)),
                     _ => format!("{} is {}", self.signal().rule().description, number.format_value(value)),
                 }
             }
         }
     }
+}
+
+fn is_critical_memory(percent: f64) -> bool {
+    let AlertBounds::Numeric(number) = Signal::Memory.rule().bounds else { return false };
+    number.level(percent) == Some(AlertLevel::Critical)
 }
 
 /// Limits the level to what the number of errors proves. Two errors in 1000 responses exceed a limit of one

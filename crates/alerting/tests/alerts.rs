@@ -373,7 +373,7 @@ fn an_alert_that_recovers_while_silenced_is_never_notified() {
     harness.handle(AlertInput::Silence(silence));
     for p95 in [900.0, 900.0, 900.0, 100.0, 100.0] {
         // Another signal is not silenced.
-        let memory = AlertObservation::for_site(SignalReading::Memory(75.0));
+        let memory = AlertObservation::for_site(SignalReading::Memory { percent: 75.0, forecast: None });
         harness.observe([slow(p95), memory]);
     }
     harness.advance(2 * HOUR_MS);

@@ -283,7 +283,7 @@ pub const ALERT_RULES: [AlertRule; 12] = [
             unit: "windows",
             bad_side: BadSide::Above,
             target: 2.0,
-            warning: 15.0,
+            warning: 6.0,
             critical: Some(120.0),
             clears_at: 2.0,
             min_events: 1,

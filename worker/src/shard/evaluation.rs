@@ -89,7 +89,8 @@ impl Shard {
             self.site_traffic(site, config, TrafficQuery { span: WindowSpan::Minute, from, to }).await?;
         let mut all = inputs::traffic_observations(&minutes, now());
         all.extend(self.origin_observations(site, config, &minutes).await);
-        all.push(AlertObservation::for_site(SignalReading::Memory(memory_usage().percent)));
+        let memory = self.memory_trend.borrow_mut().record(memory_usage().percent, now());
+        all.push(AlertObservation::for_site(memory));
         for backend in self.push_backends(site)? {
             let (series, reading) = (Some(backend.name), SignalReading::Backlog(backend.waiting));
             all.push(AlertObservation { route: None, device: None, series, reading });

@@ -3,6 +3,7 @@
 use std::cell::{Cell as Slot, RefCell};
 use std::rc::Rc;
 
+use alerting::memory_trend::MemoryTrend;
 use alerting::schedule::EvaluationSchedule;
 use budget::Budgets;
 use cache::report_pace::ReportPace;
@@ -53,6 +54,7 @@ pub struct Shard {
     pub(super) monitored: Slot<Option<bool>>,
     pub(super) origin_probe: OriginHealthProbe,
     pub(super) evaluations: Slot<EvaluationSchedule>,
+    pub(super) memory_trend: RefCell<MemoryTrend>,
     pub(super) push_dispatcher: Rc<PushDispatcher>,
     pub(super) alert_dispatcher: Rc<AlertDispatcher>,
     /// `None` before the first use.
@@ -90,7 +92,7 @@ impl Shard {
     /// Makes the object of an isolate, from nothing but its storage.
     pub(super) fn create(state: State, env: Env) -> Self {
         let (live, is_open, maintenance_at, monitored, origin_probe, evaluations) = Default::default();
-        let (is_maintaining, sweep_at, commit_window, turns) = Default::default();
+        let (is_maintaining, sweep_at, commit_window, turns, memory_trend) = Default::default();
         let (backup_read_at, is_restoring, is_replaced, day_quota) = Default::default();
         let (journal, earlier_journals, has_earlier_cells) = Default::default();
         let (cardinality, token_claims, recent_rollups, active_budgets) = Default::default();
@@ -117,6 +119,7 @@ impl Shard {
             monitored,
             origin_probe,
             evaluations,
+            memory_trend,
             push_dispatcher,
             alert_dispatcher,
             journal,
