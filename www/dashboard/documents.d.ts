@@ -124,11 +124,13 @@ export interface AlertView {
   acknowledged: Acknowledgement | null;
   /** `true` while a silence covers the alert. */
   muted: boolean;
+  /** `true` for a consequence of an origin that is down: it is not announced by itself. */
+  follows_from_origin: boolean;
   /** The device class; `None` for all devices. */
   device?: Device;
   /** The route; `None` for the whole site. */
   route?: string;
-  /** The metric, query, backend or hourly series, if the signal has several. */
+  /** The metric, query, backend, hourly series or origin, if the signal has several. */
   series?: string;
 }
 
@@ -425,6 +427,8 @@ export interface CacheUsage {
   bypassed: number;
   /** Hits as a percentage of hits and misses; absent without either. */
   hit_ratio: number | null;
+  /** Its 95 % confidence interval. */
+  hit_ratio_interval: [number, number] | null;
   /** Misses, by reason. */
   reasons: Record<string, number>;
 }
@@ -570,6 +574,8 @@ export interface HealthDetails {
   vitals: VitalReport[];
   /** The number of cells that were left out. */
   more_vitals: number;
+  /** The origins behind the edge. */
+  origins: OriginReport[];
   /** Cache results in the last hour; absent without a cache. */
   cache?: CacheUsage;
   /** The edge's responses in the last hour; absent if they are not counted. */
@@ -639,7 +645,7 @@ export interface HealthReport {
 }
 
 /** Health status, from best to worst. */
-export type HealthStatus = "healthy" | "unknown" | "degraded" | "unhealthy";
+export type HealthStatus = "healthy" | "insufficient" | "unknown" | "degraded" | "unhealthy";
 
 /** An often requested key. */
 export interface HotKey {
@@ -702,7 +708,7 @@ export interface IncidentRecord {
   device?: Device;
   /** The route; `None` for the whole site. */
   route?: string;
-  /** The metric, query, backend or hourly series, if the signal has several. */
+  /** The metric, query, backend, hourly series or origin, if the signal has several. */
   series?: string;
 }
 
@@ -975,6 +981,10 @@ export interface Operations {
 
 /** The origin's last health check. */
 export interface OriginCheck {
+  /** The host of the checked address, with its port. */
+  name: string;
+  /** The consecutive checks that failed, this one included. */
+  failures: number;
   /** `true` if the origin is healthy. */
   is_up: boolean;
   /** Milliseconds until the response or the timeout. */
@@ -995,6 +1005,22 @@ export interface OriginLimitReport {
   least: number;
   /** The highest rate. */
   most: number;
+}
+
+/** An origin in the health document. */
+export interface OriginReport {
+  /** The host of the origin, with its port. */
+  name: string;
+  /** `up`, `degraded`, `down`, `unclear` or `insufficient`. */
+  state: string;
+  /** The latest requests to it: at least 20, or those of fifteen minutes. */
+  requests: number;
+  /** Requests that ended without a response. */
+  unreachable: number;
+  /** Responses with a 5xx status. */
+  server_errors: number;
+  /** The result of its health check, if one is configured. */
+  check?: boolean;
 }
 
 /** The limit of a metric. */
@@ -1407,12 +1433,16 @@ export interface RequestReport {
   errors: number;
   /** The share of errors, in percent. */
   error_rate: number;
+  /** Its 95 % confidence interval. */
+  error_interval: [number, number];
   /** Responses per second. */
   per_second: number;
   /** The median response time, in milliseconds. */
   p50: number | null;
   /** The 95th percentile, in milliseconds. */
   p95: number | null;
+  /** Its 95 % confidence interval; absent with too few responses. */
+  p95_interval: [number, number] | null;
   /** The 99th percentile, in milliseconds. */
   p99: number | null;
   /** Each route, the busiest first. */
@@ -1469,12 +1499,16 @@ export interface RouteRequestLoad {
   errors: number;
   /** The share of errors, in percent. */
   error_rate: number;
+  /** Its 95 % confidence interval. */
+  error_interval: [number, number];
   /** Responses per second. */
   per_second: number;
   /** The median response time, in milliseconds. */
   p50: number | null;
   /** The 95th percentile, in milliseconds. */
   p95: number | null;
+  /** Its 95 % confidence interval; absent with too few responses. */
+  p95_interval: [number, number] | null;
   /** The 99th percentile, in milliseconds. */
   p99: number | null;
 }
@@ -1516,7 +1550,7 @@ export interface ShardCoverage {
 }
 
 /** A measured quantity with an alert rule. */
-export type Signal = "verdict" | "evidence" | "burn-rate" | "response-time" | "hit-ratio" | "query-time" | "error-rate" | "memory" | "silence" | "push-backlog" | "anomaly";
+export type Signal = "verdict" | "evidence" | "burn-rate" | "response-time" | "hit-ratio" | "query-time" | "error-rate" | "memory" | "silence" | "push-backlog" | "anomaly" | "origin";
 
 /** A request to silence alerts. Give either `until` or `minutes`. */
 export interface SilenceRequest {

@@ -107,7 +107,7 @@ function actions(siteQuery, reload) {
 /** @param {HealthReport} bulletin */
 function statusSection({ health, score, parts, details, releaseId, at }) {
   const around = 2 * Math.PI * 26;
-  const kind = { healthy: "good", unknown: "insufficient", degraded: "between", unhealthy: "poor" }[health] ?? "insufficient";
+  const kind = { healthy: "good", insufficient: "insufficient", unknown: "insufficient", degraded: "between", unhealthy: "poor" }[health] ?? "insufficient";
   return make("section", { class: "panel standing", "aria-labelledby": "standing", "data-health": health },
     make("div", { class: `score ${kind}` },
       draw("svg", { viewBox: "0 0 64 64", "aria-hidden": "true" },

@@ -36,7 +36,7 @@ impl HourlySeries {
         Baseline::from_history(&earlier)
     }
 
-    /// Returns the deviation of the last sixty minutes, or `None` without a baseline. `n` is the number of events behind
+    /// Returns the deviation of a value of the last minutes, or `None` without a baseline. `n` is the number of events behind
     /// the value; counts use the usual number instead, since a series that stopped has no events.
     #[must_use]
     pub fn anomaly(
@@ -53,7 +53,7 @@ impl HourlySeries {
             Noise::Count if n > 0 || value == 0.0 => baseline.median.max(0.0) as u64,
             _ => n,
         };
-        let reading = SignalReading::Anomaly(SampledValue { n, value: baseline.deviations(value, noise) });
+        let reading = SignalReading::Anomaly(SampledValue::new(n, baseline.deviations(value, noise)));
         Some(AlertObservation { route: None, device: None, series: Some(series.to_owned()), reading })
     }
 

@@ -3,8 +3,8 @@
 
 use std::collections::BTreeMap;
 
-use budget::{BudgetTally, BurnWindows, Limit};
-use ledger::Cell;
+use budget::{BudgetTally, BurnWindows, Limit, PercentileRanks, share_interval};
+use ledger::{Cell, QueryResult};
 use report::anomaly::Noise;
 use report::origin_evidence::OriginEvidence;
 use report::signals::{AlertBounds, Signal};
@@ -67,15 +67,14 @@ pub fn traffic_observations(minutes: &TrafficWindows, now: UnixMillis) -> Vec<Al
         let AlertBounds::Numeric(bounds) = signal.rule().bounds else { return None };
         of(&five).filter(|measured| measured.n >= bounds.min_events).or_else(|| of(&fifteen))
     };
-    let measured =
-        |times: &LatencyHistogram| times.percentile(95).map(|value| SampledValue { n: times.n(), value });
     let hit_ratio = |stats: &RouteStats| {
         let outcomes = stats.cache_outcomes();
-        let value = 100.0 * outcomes.hit_ratio()?;
-        Some(SampledValue { n: outcomes.lookups(), value })
+        let (n, hits) = (outcomes.lookups(), outcomes.served_from_cache());
+        let [_, proven] = share_interval(hits, n, 0.025).map(|share| 100.0 * share);
+        Some(SampledValue { n, value: 100.0 * outcomes.hit_ratio()?, proven })
     };
     let mut all: Vec<AlertObservation> = Vec::new();
-    let response_time = latest(Signal::ResponseTime, &|stats| measured(&stats.edge_latency()));
+    let response_time = latest(Signal::ResponseTime, &|stats| p95(&stats.edge_latency()));
     all.extend(response_time.map(SignalReading::ResponseTime).map(AlertObservation::for_site));
     let hit_ratio = latest(Signal::HitRatio, &hit_ratio);
     all.extend(hit_ratio.map(SignalReading::HitRatio).map(AlertObservation::for_site));
@@ -84,11 +83,18 @@ pub fn traffic_observations(minutes: &TrafficWindows, now: UnixMillis) -> Vec<Al
         all.push(AlertObservation::for_site(SignalReading::ErrorRate { answers, errors }));
     }
     all.extend(fifteen.queries.keys().filter_map(|name| {
-        let time = latest(Signal::QueryTime, &|stats| measured(&stats.queries.get(name)?.latency))?;
+        let time = latest(Signal::QueryTime, &|stats| p95(&stats.queries.get(name)?.latency))?;
         let (series, reading) = (Some(name.clone()), SignalReading::QueryTime(time));
         Some(AlertObservation { route: None, device: None, series, reading })
     }));
     all
+}
+
+/// Returns the 95th percentile; what it proves is nothing as long as the fastest value may be above it.
+fn p95(times: &LatencyHistogram) -> Option<SampledValue> {
+    let (n, value) = (times.n(), times.percentile(95)?);
+    let low = PercentileRanks::for_percentile(n, 95).and_then(|ranks| times.sketch.at_rank(ranks.low));
+    Some(SampledValue { n, value, proven: low.map_or(0.0, |bucket| f64::from(bucket.midpoint())) })
 }
 
 /// Adds the minutes that began since a time.
@@ -134,31 +140,57 @@ pub fn traffic_series(whole: &RouteStats) -> Vec<(&'static str, u64, f64)> {
     }
     let mut all =
         vec![(REQUESTS_SERIES, n, n as f64), ("errors", n, whole.server_errors() as f64 / n as f64)];
+    all.extend(whole.edge_latency().percentile(95).map(|value| (RESPONSE_TIME_SERIES, n, value)));
     all.extend(outcomes.hit_ratio().map(|ratio| ("hits", outcomes.lookups(), ratio)));
     all
 }
 
-/// Returns the deviation of each series in the last sixty minutes from the same time of earlier days.
+/// Returns the deviation of each series from the same time of earlier days: that of the last sixty minutes for counts; for
+/// shares and times the larger one of the last sixty and the last thirty, if these hold enough events.
 #[must_use]
 pub fn anomalies(
     hours: &BTreeMap<String, HourlySeries>,
-    visits: &Cell,
+    visits: &QueryResult,
     minutes: &TrafficWindows,
     now: UnixMillis,
 ) -> Vec<AlertObservation> {
-    let requests = sum_since(minutes, now.saturating_sub(WindowSpan::Hour.millis()));
-    let series = visit_series(visits).into_iter().chain(traffic_series(&requests));
-    let values: BTreeMap<&str, (u64, f64)> =
-        series.map(|(name, n, value)| (name, (n, value))).collect_map();
+    let [half, whole] = [30, 60].map(|minutes_ago: u64| {
+        let since = now.saturating_sub(minutes_ago * WindowSpan::Minute.millis());
+        let requests = traffic_series(&sum_since(minutes, since));
+        let series = visit_series(&visits_since(visits, since)).into_iter().chain(requests);
+        let values: BTreeMap<&str, (u64, f64)> =
+            series.map(|(name, n, value)| (name, (n, value))).collect_map();
+        values
+    });
+    let AlertBounds::Numeric(bounds) = Signal::Anomaly.rule().bounds else { return Vec::new() };
     let anomaly_of_series = |(series, hours): (&String, &HourlySeries)| {
-        let value = values.get(series.as_str()).copied();
-        let is_count = [VIEWS_SERIES, REQUESTS_SERIES].contains(&series.as_str());
-        // A count that stopped is zero; without events there is no share.
-        let (n, value) = if is_count { value.unwrap_or_default() } else { value? };
-        let noise = if is_count { Noise::Count } else { Noise::Share { n } };
-        hours.anomaly(series, n, value, noise, now)
+        let deviation = |(n, value): (u64, f64)| {
+            let noise = match series.as_str() {
+                VIEWS_SERIES | REQUESTS_SERIES => Noise::Count,
+                RESPONSE_TIME_SERIES => Noise::Percentile { n },
+                _ => Noise::Share { n },
+            };
+            hours.anomaly(series, n, value, noise, now)
+        };
+        let whole = whole.get(series.as_str()).copied();
+        if [VIEWS_SERIES, REQUESTS_SERIES].contains(&series.as_str()) {
+            // A count that stopped is zero.
+            return deviation(whole.unwrap_or_default());
+        }
+        // Without events there is neither a time nor a share.
+        let latest = half.get(series.as_str()).copied().filter(|(n, _)| *n >= bounds.min_events);
+        let found = [latest, whole].into_iter().flatten().filter_map(deviation);
+        found.max_by(|a, b| a.reading.deviations().total_cmp(&b.reading.deviations()))
     };
     hours.iter().filter_map(anomaly_of_series).collect()
+}
+
+/// Adds the minutes of visits that began since a time.
+fn visits_since(visits: &QueryResult, since: UnixMillis) -> Cell {
+    let mut sum = Cell::default();
+    let recent = visits.cells.iter().filter(|(group, _)| group.at.is_some_and(|at| at >= since));
+    recent.for_each(|(_, cell)| sum.merge(cell));
+    sum
 }
 
 /// The time span of the requests that are observed with all signals, and without.
@@ -167,6 +199,8 @@ pub const TRAFFIC_SPANS_MS: [u64; 2] = [WindowSpan::Hour.millis(), 15 * WindowSp
 pub const VIEWS_SERIES: &str = "views";
 /// The name of the series of the edge's requests.
 const REQUESTS_SERIES: &str = "requests";
+/// The name of the series of the 95th percentile of response times.
+const RESPONSE_TIME_SERIES: &str = "response time";
 
 #[cfg(test)]
 mod tests {
@@ -284,7 +318,8 @@ mod tests {
         else {
             unreachable!("{found:?}")
         };
-        assert_eq!((response_time.n, ratio, query.n), (109, SampledValue { n: 100, value: 75.0 }, 109));
+        assert_eq!((response_time.n, (ratio.n, ratio.value), query.n), (109, (100, 75.0), 109));
+        assert!((83.0..84.0).contains(&ratio.proven), "{ratio:?}");
         assert!(
             (response_time.value / 100.0 - 1.0).abs() < 0.016 && (query.value / 300.0 - 1.0).abs() < 0.016
         );
@@ -303,7 +338,7 @@ mod tests {
         let hours = NOON_HOUR - 24 * 30..NOON_HOUR;
         let series = |value: f64| HourlySeries(hours.clone().map(|hour| (hour, value)).collect());
         let all = [("views".to_owned(), series(60.0)), ("LCP".to_owned(), series(0.8))].into();
-        let found = anomalies(&all, &Cell::default(), &TrafficWindows::default(), at(NOON_HOUR, 20));
+        let found = anomalies(&all, &QueryResult::default(), &TrafficWindows::default(), at(NOON_HOUR, 20));
         let [AlertObservation { series: Some(name), reading: SignalReading::Anomaly(anomaly), .. }] = &found[..]
         else {
             unreachable!("{found:?}")

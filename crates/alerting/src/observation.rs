@@ -81,6 +81,16 @@ pub struct SampledValue {
     pub n: u64,
     /// The value.
     pub value: f64,
+    /// The end of its 95 % confidence interval on the good side: what the events prove.
+    pub proven: f64,
+}
+
+impl SampledValue {
+    /// A value without an interval.
+    #[must_use]
+    pub const fn new(n: u64, value: f64) -> Self {
+        Self { n, value, proven: value }
+    }
 }
 
 /// The assessment of one observation by itself.
@@ -134,6 +144,14 @@ impl SignalReading {
         }
     }
 
+    /// Returns the size of an anomaly; 0 for other signals.
+    pub(crate) const fn deviations(&self) -> f64 {
+        match self {
+            Self::Anomaly(SampledValue { value, .. }) => value.abs(),
+            _ => 0.0,
+        }
+    }
+
     pub(crate) fn assess(&self, previous: Option<AlertLevel>) -> Assessment {
         match *self {
             Self::Verdict(Verdict::Met) => Assessment::Good,
@@ -181,12 +199,12 @@ impl SignalReading {
         }
     }
 
-    fn assess_value(&self, SampledValue { n, value }: SampledValue) -> Assessment {
+    fn assess_value(&self, SampledValue { n, value, proven }: SampledValue) -> Assessment {
         let AlertBounds::Numeric(number) = self.signal().rule().bounds else { return Assessment::Unclear };
         if n < number.min_events || !value.is_finite() {
             return Assessment::Unclear;
         }
-        match number.level(value) {
+        match number.level(proven) {
             Some(level) => Assessment::Bad(level),
             None if number.is_beyond(value, number.clears_at) => Assessment::Unclear,
             None => Assessment::Good,
@@ -198,12 +216,12 @@ impl SignalReading {
         Some(match *self {
             Self::ResponseTime(measured) | Self::HitRatio(measured) | Self::QueryTime(measured) => measured,
             Self::ErrorRate { answers, errors } => {
-                SampledValue { n: answers, value: 100.0 * errors as f64 / answers.max(1) as f64 }
+                SampledValue::new(answers, 100.0 * errors as f64 / answers.max(1) as f64)
             }
             // Deviations below count as much as deviations above.
-            Self::Anomaly(SampledValue { n, value }) => SampledValue { n, value: value.abs() },
-            Self::Memory { percent: value, .. } | Self::MissingBeacons(value) => SampledValue { n: 1, value },
-            Self::Backlog(windows) => SampledValue { n: 1, value: windows as f64 },
+            Self::Anomaly(SampledValue { n, value, .. }) => SampledValue::new(n, value.abs()),
+            Self::Memory { percent: value, .. } | Self::MissingBeacons(value) => SampledValue::new(1, value),
+            Self::Backlog(windows) => SampledValue::new(1, windows as f64),
             Self::Verdict(_) | Self::Evidence { .. } | Self::Burn { .. } | Self::Origin(_) => return None,
         })
     }

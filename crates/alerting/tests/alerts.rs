@@ -96,7 +96,7 @@ impl AlertHarness {
 }
 
 fn slow(p95: f64) -> AlertObservation {
-    AlertObservation::for_site(SignalReading::ResponseTime(SampledValue { n: 5000, value: p95 }))
+    AlertObservation::for_site(SignalReading::ResponseTime(SampledValue::new(5000, p95)))
 }
 
 fn cell(route: &str, reading: SignalReading) -> AlertObservation {
@@ -515,7 +515,7 @@ proptest! {
             route: Some(format!("/{route}")),
             device: None,
             series: None,
-            reading: SignalReading::ResponseTime(SampledValue { n: 1000, value: p95 }),
+            reading: SignalReading::ResponseTime(SampledValue::new(1000, p95)),
         };
         for step in steps {
             match step {

@@ -426,7 +426,13 @@ impl SimulatedSite {
             let n = |steps: &[Responses]| (steps.iter().map(|step| step.n).sum::<u64>() as f64 * share) as u64;
             let short = self.last(schedule.request_span);
             let steps = if n(short) >= bounds.min_events { short } else { self.last(15) };
-            SampledValue { n: n(steps), value: of(steps) }
+            let (n, value) = (n(steps), of(steps));
+            // The deviation of a 95th percentile of lognormal times, and of a share.
+            let proven = match signal {
+                Signal::HitRatio => value + 196.0 * (value / 100.0 * (1.0 - value / 100.0) / n.max(1) as f64).sqrt(),
+                _ => value * (-1.96 * 1.69 / (n.max(1) as f64).sqrt()).exp(),
+            };
+            SampledValue { n, value, proven }
         };
         let usual = 260.0 * (1.0 + 0.1 * traffic_level(step));
         let hit_percent = |steps: &[Responses]| {
@@ -496,7 +502,7 @@ impl SimulatedSite {
         let observe = |series: String, n: u64, value: f64, noise: Noise, earlier: &[f64]| {
             let usual = Baseline::from_history(earlier)?;
             let n = if noise == Noise::Count { usual.median as u64 } else { n };
-            let reading = SignalReading::Anomaly(SampledValue { n, value: usual.deviations(value, noise) });
+            let reading = SignalReading::Anomaly(SampledValue::new(n, usual.deviations(value, noise)));
             Some(AlertObservation { route: None, device: None, series: Some(series), reading })
         };
         let views = |end: usize| {
@@ -507,17 +513,37 @@ impl SimulatedSite {
         let steps = |end: usize| &self.responses[(end + 1).saturating_sub(STEPS_PER_HOUR)..=end];
         let p95 = |end: usize| Responses::p95(steps(end), 260.0 * (1.0 + 0.1 * traffic_level(end)), 0);
         let history: Vec<f64> = days.iter().map(|past| p95(*past)).collect();
-        let n = steps(end).iter().map(|step| step.n).sum();
-        all.push(observe("response time".into(), n, p95(end), Noise::Value, &history));
+        let response_time = |latest: &[Responses]| {
+            let now = Responses::p95(latest, 260.0 * (1.0 + 0.1 * traffic_level(end)), 0);
+            let n = latest.iter().map(|step| step.n).sum();
+            observe("response time".into(), n, now, Noise::Percentile { n }, &history)
+        };
+        let half_hour = schedule.is_sliding.then(|| self.last(STEPS_PER_HOUR / 2));
+        all.push(larger(half_hour.and_then(response_time), response_time(steps(end))));
         for (cell, (route, device, ..)) in CELLS.iter().enumerate() {
-            let hour = |end: usize| self.visits[cell].at(end, STEPS_PER_HOUR);
+            let at = |end: usize, steps: usize| self.visits[cell].at(end, steps);
             let share = |tally: BudgetTally| tally.within as f64 / tally.n().max(1) as f64;
-            let history: Vec<f64> = days.iter().map(|past| share(hour(*past))).collect();
-            let (series, now) = (format!("LCP of {route} on {}s", device.name()), hour(end));
-            all.push(observe(series, now.n(), share(now), Noise::Share { n: now.n() }, &history));
+            let history: Vec<f64> = days.iter().map(|past| share(at(*past, STEPS_PER_HOUR))).collect();
+            let observe = |now: BudgetTally| {
+                let series = format!("LCP of {route} on {}s", device.name());
+                observe(series, now.n(), share(now), Noise::Share { n: now.n() }, &history)
+            };
+            let half_hour = at(end, STEPS_PER_HOUR / 2);
+            let is_enough = schedule.is_sliding && half_hour.n() >= 20;
+            let half_hour = is_enough.then(|| observe(half_hour)).flatten();
+            all.push(larger(half_hour, observe(at(end, STEPS_PER_HOUR))));
         }
         all.into_iter().flatten().collect()
     }
+}
+
+/// Returns the larger of two anomalies of a series.
+fn larger(a: Option<AlertObservation>, b: Option<AlertObservation>) -> Option<AlertObservation> {
+    let deviations = |one: &AlertObservation| match one.reading {
+        SignalReading::Anomaly(SampledValue { value, .. }) => value.abs(),
+        _ => 0.0,
+    };
+    a.into_iter().chain(b).max_by(|a, b| deviations(a).total_cmp(&deviations(b)))
 }
 
 const fn time(step: usize) -> UnixMillis {

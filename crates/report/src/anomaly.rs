@@ -23,8 +23,11 @@ pub enum Noise {
         /// The number of events.
         n: u64,
     },
-    /// A measured value: 5 %.
-    Value,
+    /// A 95th percentile of times: 5 %, and the sampling error of so many lognormal times.
+    Percentile {
+        /// The number of events.
+        n: u64,
+    },
 }
 
 impl Baseline {
@@ -68,9 +71,15 @@ impl Baseline {
                 let share = self.median.clamp(rest, 1.0 - rest);
                 (share * (1.0 - share) / n.max(1) as f64).sqrt()
             }
-            Noise::Value => (self.median / 20.0).abs(),
+            Noise::Percentile { n } => {
+                let relative = 0.05_f64.hypot(PERCENTILE_ERROR / (n.max(1) as f64).sqrt());
+                (self.median * relative).abs()
+            }
         };
-        let spread = (self.spread * self.spread + noise_floor * noise_floor).sqrt();
+        // The median of few days is uncertain itself: the variance of a median is π/2 times that of a mean.
+        let values = if self.days < MIN_WEEKS * DAYS_PER_WEEK { self.days } else { self.days / DAYS_PER_WEEK };
+        let of_median = std::f64::consts::FRAC_PI_2 / values.max(1) as f64;
+        let spread = (self.spread * self.spread + noise_floor * noise_floor * (1.0 + of_median)).sqrt();
         if spread > 0.0 { (value - self.median) / spread } else { 0.0 }
     }
 }
@@ -86,6 +95,8 @@ pub(crate) fn median(mut values: Vec<f64>) -> Option<f64> {
     })
 }
 
+/// The relative standard error of the 95th percentile of one time with a spread of 0.8, as responses have.
+const PERCENTILE_ERROR: f64 = 1.7;
 const DAYS_PER_WEEK: usize = 7;
 /// The minimum for a baseline by weekday.
 const MIN_WEEKS: usize = 4;
@@ -138,8 +149,8 @@ mod tests {
         assert_eq!(flat(0.0).deviations(2.0, Noise::Count), 2.0);
         assert!((flat(0.8).deviations(0.76, Noise::Share { n: 100 }) + 1.0).abs() < 1e-9);
         assert!(flat(0.0).deviations(0.01, Noise::Share { n: 100 }) < 1.1);
-        assert_eq!(flat(200.0).deviations(230.0, Noise::Value), 3.0);
-        assert_eq!(flat(0.0).deviations(9.0, Noise::Value), 0.0);
+        assert_eq!(flat(200.0).deviations(230.0, Noise::Percentile { n: 1_000_000 }), 3.0);
+        assert_eq!(flat(0.0).deviations(9.0, Noise::Percentile { n: 1_000_000 }), 0.0);
     }
 
     #[test]

@@ -23,7 +23,7 @@ pub fn hours_to_write(written_to: Option<UnixMillis>, now: UnixMillis) -> Series
     }
 }
 
-/// Returns the query for all views of the last sixty minutes.
+/// Returns the query for all views of the last sixty minutes, by the minute.
 #[must_use]
 pub fn last_hour_query(now: UnixMillis) -> SeriesQuery {
     let minute = Window::containing(WindowSpan::Minute, now).start;
@@ -34,7 +34,7 @@ pub fn last_hour_query(now: UnixMillis) -> SeriesQuery {
         navigations: NavigationFilter::default(),
         only: Vec::new(),
         by: Vec::new(),
-        step: None,
+        step: Some(WindowSpan::Minute),
     }
 }
 

@@ -304,9 +304,9 @@ pub const ALERT_RULES: [AlertRule; 12] = [
             warning: 5.0,
             critical: None,
             clears_at: 3.0,
-            min_events: 30,
+            min_events: 20,
         }),
-        rise: 3,
+        rise: 1,
         fall: 3,
         action: "Find out what changed at that time: a release, a campaign, a crawler, a provider. It may be \
                  harmless.",

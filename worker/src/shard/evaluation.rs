@@ -141,7 +141,7 @@ impl Shard {
                 views.expected_views(heard_at, now()),
             )));
         }
-        all.extend(inputs::anomalies(&hours, &groups.total(), minutes, now()));
+        all.extend(inputs::anomalies(&hours, &groups, minutes, now()));
         Ok(all)
     }
 
