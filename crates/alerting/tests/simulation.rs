@@ -345,6 +345,8 @@ struct SimulatedSite {
     backlog: u64,
     memory: f64,
     memory_trend: MemoryTrend,
+    /// The 95th percentiles of response times in the hour before each step that was evaluated.
+    hourly_p95: BTreeMap<usize, f64>,
 }
 
 impl SimulatedSite {
@@ -360,6 +362,7 @@ impl SimulatedSite {
             backlog: 0,
             memory: 0.0,
             memory_trend: MemoryTrend::default(),
+            hourly_p95: BTreeMap::new(),
         }
     }
 
@@ -495,9 +498,13 @@ impl SimulatedSite {
         (self.last_beacon_step + 1..=step).map(expected).sum()
     }
 
-    fn anomalies(&self, step: usize, schedule: Schedule) -> Vec<AlertObservation> {
+    fn anomalies(&mut self, step: usize, schedule: Schedule) -> Vec<AlertObservation> {
         let end = if schedule.is_sliding { step } else { (step + 1) / STEPS_PER_HOUR * STEPS_PER_HOUR };
         let Some(end) = end.checked_sub(usize::from(!schedule.is_sliding)) else { return Vec::new() };
+        let hour = &self.responses[(end + 1).saturating_sub(STEPS_PER_HOUR)..=end];
+        let p95 = Responses::p95(hour, 260.0 * (1.0 + 0.1 * traffic_level(end)), 0);
+        self.hourly_p95.insert(end, p95);
+        let hour = &self.responses[(end + 1).saturating_sub(STEPS_PER_HOUR)..=end];
         let days: Vec<usize> = (1..=35).filter_map(|days| end.checked_sub(days * STEPS_PER_DAY)).collect();
         let observe = |series: String, n: u64, value: f64, noise: Noise, earlier: &[f64]| {
             let usual = Baseline::from_history(earlier)?;
@@ -510,16 +517,14 @@ impl SimulatedSite {
         };
         let history: Vec<f64> = days.iter().map(|past| views(*past)).collect();
         let mut all = vec![observe("views".into(), 0, views(end), Noise::Count, &history)];
-        let steps = |end: usize| &self.responses[(end + 1).saturating_sub(STEPS_PER_HOUR)..=end];
-        let p95 = |end: usize| Responses::p95(steps(end), 260.0 * (1.0 + 0.1 * traffic_level(end)), 0);
-        let history: Vec<f64> = days.iter().map(|past| p95(*past)).collect();
+        let history: Vec<f64> = days.iter().filter_map(|past| self.hourly_p95.get(past).copied()).collect();
         let response_time = |latest: &[Responses]| {
             let now = Responses::p95(latest, 260.0 * (1.0 + 0.1 * traffic_level(end)), 0);
             let n = latest.iter().map(|step| step.n).sum();
             observe("response time".into(), n, now, Noise::Percentile { n }, &history)
         };
         let half_hour = schedule.is_sliding.then(|| self.last(STEPS_PER_HOUR / 2));
-        all.push(larger(half_hour.and_then(response_time), response_time(steps(end))));
+        all.push(larger(half_hour.and_then(response_time), response_time(hour)));
         for (cell, (route, device, ..)) in CELLS.iter().enumerate() {
             let at = |end: usize, steps: usize| self.visits[cell].at(end, steps);
             let share = |tally: BudgetTally| tally.within as f64 / tally.n().max(1) as f64;
