@@ -14,6 +14,7 @@ import { changeDatabase } from "./time-shift.mjs";
 
 const READ = { authorization: "Bearer read" };
 const IS_DRILL = process.env.DRILL === "1";
+const NAME = IS_DRILL ? "origin-drill" : "origin-down";
 
 /** The notifications that arrived. @type {{ at: number, body: any }[]} */
 const notices = [];
@@ -50,7 +51,7 @@ before(async () => {
   port = await listen(origin);
   const route = { host: "www.example", path: "/**", origin: `http://127.0.0.1:${port}`, site: "demo" };
   worker = withCron(product({ ...settings(channel), EDGE: JSON.stringify({ routes: [route] }) }));
-  workerd = await start("origin-down", worker, { fresh: true });
+  workerd = await start(NAME, worker, { fresh: true });
 });
 after(async () => {
   await workerd?.kill();
@@ -84,7 +85,7 @@ async function nextMinute() {
   const database = new DatabaseSync(join(workerd.storage, "Shard/metadata.sqlite"));
   database.exec("UPDATE _cf_ALARM SET scheduled_time = 1");
   database.close();
-  workerd = await start("origin-down", worker);
+  workerd = await start(NAME, worker);
   while (alarmAt() < Date.now() + 30_000) await new Promise((resolve) => setTimeout(resolve, 20));
 }
 

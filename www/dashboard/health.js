@@ -210,7 +210,7 @@ function operationsSection({ operations }, act) {
   return make("section", { "aria-labelledby": "operations" },
     make("h2", { id: "operations" }, "Operations"),
     make("dl", { class: "facts panel" },
-      fact("Memory", percent(memory.percent / 100), `of ${count(memory.limit / 1_048_576)} MiB`),
+      fact("WebAssembly memory", percent(memory.percent / 100), `of ${count(memory.limit / 1_048_576)} MiB`),
       fact("Not aggregated yet", count(queues.journal), "views on the first shard"),
       fact("Push queue", count(queues.push), queues.parked ? plural(queues.parked, "dead letter") : "no dead letters"),
       fact("Notifications", count(queues.notices), "not delivered yet"),

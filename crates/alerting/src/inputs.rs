@@ -9,6 +9,7 @@ use report::anomaly::Noise;
 use report::origin_evidence::OriginEvidence;
 use report::signals::{AlertBounds, Signal};
 use report::stats_format::stats;
+use report::uptime::UptimeReport;
 use traffic::{LatencyHistogram, RouteStats, TrafficWindows};
 use wire::sorting::CollectOrdered;
 use wire::{Device, Metric, UnixMillis, WindowSpan};
@@ -117,6 +118,13 @@ pub fn origin_observations(origins: &BTreeMap<String, OriginEvidence>) -> Vec<Al
     origins.iter().map(observe).collect()
 }
 
+/// Returns the observation of the objective of uptime; none without responses.
+#[must_use]
+pub fn uptime_observation(uptime: &UptimeReport) -> Option<AlertObservation> {
+    let (value, [_, proven]) = uptime.percent.zip(uptime.interval)?;
+    Some(AlertObservation::for_site(SignalReading::Uptime(SampledValue { n: uptime.responses, value, proven })))
+}
+
 /// Returns the series of an hour of visits: name, number of events and value. Where few networks sent most of the
 /// views, the number of events is 0, so that the hour is no anomaly.
 #[must_use]
@@ -139,7 +147,7 @@ pub fn traffic_series(whole: &RouteStats) -> Vec<(&'static str, u64, f64)> {
         return Vec::new();
     }
     let mut all =
-        vec![(REQUESTS_SERIES, n, n as f64), ("errors", n, whole.server_errors() as f64 / n as f64)];
+        vec![(REQUESTS_SERIES, n, n as f64), (ERRORS_SERIES, n, whole.server_errors() as f64 / n as f64)];
     all.extend(whole.edge_latency().percentile(95).map(|value| (RESPONSE_TIME_SERIES, n, value)));
     all.extend(outcomes.hit_ratio().map(|ratio| ("hits", outcomes.lookups(), ratio)));
     all
@@ -197,6 +205,8 @@ fn visits_since(visits: &QueryResult, since: UnixMillis) -> Cell {
 pub const TRAFFIC_SPANS_MS: [u64; 2] = [WindowSpan::Hour.millis(), 15 * WindowSpan::Minute.millis()];
 /// The name of the series of views.
 pub const VIEWS_SERIES: &str = "views";
+/// The name of the series of the share of server errors.
+pub const ERRORS_SERIES: &str = "errors";
 /// The name of the series of the edge's requests.
 const REQUESTS_SERIES: &str = "requests";
 /// The name of the series of the 95th percentile of response times.

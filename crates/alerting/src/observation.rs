@@ -72,6 +72,8 @@ pub enum SignalReading {
     Anomaly(SampledValue),
     /// The latest requests to an origin, and its health check.
     Origin(OriginEvidence),
+    /// The share of responses without a server error over thirty days, in percent.
+    Uptime(SampledValue),
 }
 
 /// A value and the number of events that it is computed from.
@@ -141,6 +143,7 @@ impl SignalReading {
             Self::Backlog(_) => Signal::Backlog,
             Self::Anomaly(_) => Signal::Anomaly,
             Self::Origin(_) => Signal::Origin,
+            Self::Uptime(_) => Signal::Uptime,
         }
     }
 
@@ -214,7 +217,10 @@ impl SignalReading {
     /// The value that is compared with numeric bounds.
     fn decisive_value(&self) -> Option<SampledValue> {
         Some(match *self {
-            Self::ResponseTime(measured) | Self::HitRatio(measured) | Self::QueryTime(measured) => measured,
+            Self::ResponseTime(measured)
+            | Self::HitRatio(measured)
+            | Self::QueryTime(measured)
+            | Self::Uptime(measured) => measured,
             Self::ErrorRate { answers, errors } => {
                 SampledValue::new(answers, 100.0 * errors as f64 / answers.max(1) as f64)
             }

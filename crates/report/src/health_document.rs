@@ -13,6 +13,7 @@ use crate::operations::Operations;
 use crate::origin_evidence::OriginReport;
 use crate::partial_read::verdict_on_shards;
 use crate::request_report::{CacheUsage, RequestReport};
+use crate::uptime::UptimeReport;
 use crate::stats_format::{display_unit, display_value, percentile_with_interval};
 use wire::sorting::SortSlice;
 
@@ -93,6 +94,9 @@ pub struct HealthDetails {
     /// Cache results in the last hour; absent without a cache.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cache: Option<CacheUsage>,
+    /// The uptime over thirty days; absent if the coordinator did not answer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub uptime: Option<UptimeReport>,
 }
 
 /// Received beacons and known losses.

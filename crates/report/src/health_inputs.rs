@@ -19,6 +19,7 @@ use crate::origin_evidence::{OriginEvidence, OriginState, latest_requests, with_
 use crate::query_parameters::BY_PAGE;
 use crate::request_report::{CacheUsage, RequestReport};
 use crate::signal_score::MIN_EVENTS;
+use crate::uptime::UptimeReport;
 use wire::sorting::CollectOrdered;
 
 /// The state that a site's coordinator adds to the counts of the shards.
@@ -32,6 +33,9 @@ pub struct CoordinatorStatus {
     /// The views expected since then.
     #[serde(rename = "missed")]
     pub missed_views: f64,
+    /// The uptime; absent from a coordinator of an earlier release.
+    #[serde(default)]
+    pub uptime: Option<UptimeReport>,
 }
 
 /// The counts that the health of a site is evaluated from.
@@ -114,7 +118,8 @@ impl SiteCounts<'_> {
         let last_beacon_at =
             groups.last_beacon_at.max(status.as_ref().and_then(|status| status.last_beacon_at));
         let missed_views = status.as_ref().map_or(0.0, |status| status.missed_views);
-        let operations = status.map(|status| status.operations);
+        let (operations, uptime) =
+            status.map_or((None, None), |status| (Some(status.operations), status.uptime));
         let check = operations.as_ref().and_then(|operations| operations.origin.as_ref());
         let origins = with_check(traffic.origin_requests.clone(), check);
         let cells = budgeted_cells(query, groups, budgets);
@@ -168,6 +173,7 @@ impl SiteCounts<'_> {
             origins: origins.iter().map(|(name, evidence)| evidence.report(name)).collect(),
             requests,
             cache,
+            uptime,
         });
         report.operations = operations;
         report
@@ -258,7 +264,7 @@ mod tests {
             origin: None,
             alerts: AlertCounts::default(),
         };
-        CoordinatorStatus { operations, last_beacon_at: Some(NOW), missed_views: 0.0 }
+        CoordinatorStatus { operations, last_beacon_at: Some(NOW), missed_views: 0.0, uptime: None }
     }
 
     fn evaluate(groups: &QueryResult) -> HealthReport {

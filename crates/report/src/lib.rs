@@ -40,4 +40,5 @@ pub mod stats_format;
 pub mod status_history;
 pub mod time_format;
 pub mod trend;
+pub mod uptime;
 pub mod window_document;

@@ -35,6 +35,8 @@ pub enum Signal {
     Anomaly,
     /// The share of requests to an origin that fail.
     Origin,
+    /// The share of responses without a server error, over thirty days.
+    Uptime,
 }
 
 /// The urgency of an alert.
@@ -122,8 +124,19 @@ pub const ORIGIN_BOUNDS: NumericBounds = NumericBounds {
     min_events: 20,
 };
 
+/// The objective of uptime, and the limit of its alert.
+pub const UPTIME_BOUNDS: NumericBounds = NumericBounds {
+    unit: "%",
+    bad_side: BadSide::Below,
+    target: 99.9,
+    warning: 99.5,
+    critical: None,
+    clears_at: 99.6,
+    min_events: 1000,
+};
+
 /// The rules of all signals, in the order of [`Signal`].
-pub const ALERT_RULES: [AlertRule; 12] = [
+pub const ALERT_RULES: [AlertRule; 13] = [
     AlertRule {
         signal: Signal::Verdict,
         name: "verdict",
@@ -301,7 +314,7 @@ pub const ALERT_RULES: [AlertRule; 12] = [
             unit: "deviations",
             bad_side: BadSide::Above,
             target: 3.0,
-            warning: 5.0,
+            warning: 5.5,
             critical: None,
             clears_at: 3.0,
             min_events: 20,
@@ -321,6 +334,16 @@ pub const ALERT_RULES: [AlertRule; 12] = [
         action: "Visitors without a cached page get errors: check that the origin runs and that its address, \
                  certificate and firewall let the edge in; roll back its last release.",
     },
+    AlertRule {
+        signal: Signal::Uptime,
+        name: "uptime",
+        description: "the share of responses without a server error over 30 days",
+        bounds: AlertBounds::Numeric(UPTIME_BOUNDS),
+        rise: 1,
+        fall: 1,
+        action: "More errors than the objective allows: put reliability before features until the budget has \
+                 recovered, and begin with the route and the origin that fail most.",
+    },
 ];
 
 impl Signal {
@@ -328,7 +351,7 @@ impl Signal {
     #[must_use]
     #[expect(clippy::indexing_slicing, reason = "the table has a row for every signal, in their order")]
     pub const fn rule(self) -> &'static AlertRule {
-        const ROWS: &[AlertRule; 12] = &ALERT_RULES;
+        const ROWS: &[AlertRule; 13] = &ALERT_RULES;
         &ROWS[self as usize]
     }
 
@@ -354,7 +377,9 @@ impl Signal {
             | Self::Burn
             | Self::Memory
             | Self::Backlog
-            | Self::Origin => false,
+            | Self::Origin
+            // Its notification is of a month.
+            | Self::Uptime => false,
         }
     }
 }

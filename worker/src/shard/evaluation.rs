@@ -141,6 +141,7 @@ impl Shard {
                 views.expected_views(heard_at, now()),
             )));
         }
+        all.extend(inputs::uptime_observation(&self.uptime()?));
         all.extend(inputs::anomalies(&hours, &groups, minutes, now()));
         Ok(all)
     }

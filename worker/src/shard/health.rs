@@ -75,7 +75,7 @@ impl Shard {
             },
             alerts,
         };
-        Ok(CoordinatorStatus { operations, last_beacon_at, missed_views })
+        Ok(CoordinatorStatus { operations, last_beacon_at, missed_views, uptime: Some(self.uptime()?) })
     }
 }
 

@@ -6,6 +6,8 @@ use std::collections::BTreeMap;
 use alerting::inputs::{self, HourlySeries};
 use ledger::SeriesQuery;
 use report::hourly_range::{hours_to_write, oldest_hour};
+use report::status_history::StatusHistory;
+use report::uptime::{HourOfResponses, UPTIME_DAYS, UptimeReport};
 use wire::{UnixMillis, WindowSpan};
 use worker::{Result, SqlStorageValue};
 
@@ -56,13 +58,26 @@ impl Shard {
             let row = row?;
             let [SqlStorageValue::String(series), hour, value] = row.as_slice() else { continue };
             let Some(hour) = from_sql_integer(hour) else { continue };
-            let value = match value {
-                SqlStorageValue::Float(value) => *value,
-                other => from_sql_integer(other).unwrap_or_default() as f64,
-            };
-            all.entry(series.clone()).or_default().0.insert(hour, value);
+            all.entry(series.clone()).or_default().0.insert(hour, float(value));
         }
         Ok(all)
+    }
+
+    /// Evaluates the uptime of the last thirty days.
+    pub(super) fn uptime(&self) -> Result<UptimeReport> {
+        let (now, mut hours) = (now(), Vec::new());
+        let rows = "SELECT hour, n, value FROM hours WHERE series = ?";
+        for row in self.sql().exec(rows, vec![inputs::ERRORS_SERIES.into()])?.raw() {
+            let row = row?;
+            let [hour, n, value] = row.as_slice() else { continue };
+            let (Some(hour), Some(responses)) = (from_sql_integer(hour), from_sql_integer(n)) else { continue };
+            let share = float(value);
+            let at = UnixMillis(hour.saturating_mul(HOUR_MS));
+            hours.push(HourOfResponses { at, responses, errors: (share * responses as f64).round() as u64 });
+        }
+        let from = now.saturating_sub(UPTIME_DAYS * WindowSpan::Day.millis());
+        let history = StatusHistory::between(&self.status_runs(from, now)?, from, now);
+        Ok(UptimeReport::new(&hours, &history, now))
     }
 
     /// Stores and returns the arrival of the last beacon, which the journal forgets.
@@ -73,6 +88,14 @@ impl Shard {
             self.store_fact("heard_at", &last)?;
         }
         Ok(last)
+    }
+}
+
+/// Reads a number that SQLite may store as a whole one.
+fn float(value: &SqlStorageValue) -> f64 {
+    match value {
+        SqlStorageValue::Float(value) => *value,
+        other => from_sql_integer(other).unwrap_or_default() as f64,
     }
 }
 
