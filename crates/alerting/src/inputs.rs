@@ -353,6 +353,6 @@ mod tests {
         else {
             unreachable!("{found:?}")
         };
-        assert!(name == "views" && anomaly.n == 60 && anomaly.value < -7.0, "{anomaly:?}");
+        assert!(name == "views" && anomaly.n == 60 && anomaly.value < -6.0, "{anomaly:?}");
     }
 }

@@ -672,7 +672,7 @@ fn incidents_are_detected_in_half_the_time_without_false_alerts() {
         }
         // Thirty visits in an hour tell little in half of one.
         let is_of_few_visits = incident.fault == Fault::SlowRoute("/checkout", 0.50);
-        if before.is_some_and(|before| if is_of_few_visits { after >= before } else { 2 * after > before }) {
+        if before.is_some_and(|before| if is_of_few_visits { after > before } else { 2 * after > before }) {
             late.push(format!("{}: not in half the time", incident.name));
         }
     }

@@ -144,13 +144,25 @@ mod tests {
 
     #[test]
     fn sampling_noise_is_no_anomaly() {
-        let flat = |middle| Baseline { median: middle, spread: 0.0, days: 28 };
-        assert_eq!(flat(100.0).deviations(130.0, Noise::Count), 3.0);
-        assert_eq!(flat(0.0).deviations(2.0, Noise::Count), 2.0);
-        assert!((flat(0.8).deviations(0.76, Noise::Share { n: 100 }) + 1.0).abs() < 1e-9);
-        assert!(flat(0.0).deviations(0.01, Noise::Share { n: 100 }) < 1.1);
-        assert_eq!(flat(200.0).deviations(230.0, Noise::Percentile { n: 1_000_000 }).round(), 3.0);
-        assert_eq!(flat(0.0).deviations(9.0, Noise::Percentile { n: 1_000_000 }), 0.0);
+        // So many days that their median is certain.
+        let check = |middle: f64, value, noise, expect: f64| {
+            let given = Baseline { median: middle, spread: 0.0, days: 28_000 }.deviations(value, noise);
+            assert!((given - expect).abs() < 0.01, "{value} beside {middle}: {given}");
+        };
+        check(100.0, 130.0, Noise::Count, 3.0);
+        check(0.0, 2.0, Noise::Count, 2.0);
+        check(0.8, 0.76, Noise::Share { n: 100 }, -1.0);
+        check(0.0, 0.01, Noise::Share { n: 100 }, 1.0);
+        check(200.0, 230.0, Noise::Percentile { n: 1_000_000 }, 3.0);
+        check(200.0, 230.0, Noise::Percentile { n: 1156 }, 2.12);
+        check(0.0, 9.0, Noise::Percentile { n: 1_000_000 }, 0.0);
+    }
+
+    #[test]
+    fn the_median_of_few_days_is_uncertain_itself() {
+        let of_weeks = |weeks: usize| Baseline { median: 100.0, spread: 0.0, days: 7 * weeks };
+        let deviations = [4, 5].map(|weeks| of_weeks(weeks).deviations(130.0, Noise::Count));
+        assert!(deviations[0] < deviations[1] && deviations[1] < 2.7, "{deviations:?}");
     }
 
     #[test]
