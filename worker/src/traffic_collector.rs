@@ -4,9 +4,7 @@
 
 use std::cell::RefCell;
 
-use traffic::{
-    OriginOutcome, ResponseClass, ResponseRecord, TrafficBuffer, TrafficStats, TrafficWindows,
-};
+use traffic::{OriginOutcome, ResponseClass, ResponseRecord, TrafficBuffer, TrafficStats, TrafficWindows};
 use wire::{UnixMillis, WindowSpan};
 use worker::js_sys::Math;
 use worker::wasm_bindgen::prelude::wasm_bindgen;

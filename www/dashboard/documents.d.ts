@@ -353,6 +353,16 @@ export interface BurnRates {
   asks: "ticket" | "page" | null;
 }
 
+/** Burn rates; absent without responses. */
+export interface BurnRates2 {
+  /** In the last complete hour. */
+  hour: number | null;
+  /** In the last six hours. */
+  six_hours: number | null;
+  /** In the last three days. */
+  three_days: number | null;
+}
+
 /** The cache statistics of the last day. */
 export interface CacheAnalytics {
   /** The version of this document. */
@@ -580,6 +590,8 @@ export interface HealthDetails {
   cache?: CacheUsage;
   /** The edge's responses in the last hour; absent if they are not counted. */
   requests?: RequestReport;
+  /** The uptime over thirty days; absent if the coordinator did not answer. */
+  uptime?: UptimeReport;
 }
 
 /** The status history of a site. */
@@ -840,7 +852,7 @@ export interface LossByCache {
   per_miss: number;
 }
 
-/** The memory of the WebAssembly module in the coordinator's isolate. */
+/** The memory of the WebAssembly module in the coordinator's isolate. The platform does not tell of the heap of JavaScript beside it, which the same limit includes. */
 export interface MemoryUsage {
   /** Used bytes. */
   bytes: number;
@@ -884,31 +896,6 @@ export interface MonitoringResponse {
   site: string;
   /** `on` or `stopped`. */
   monitoring: "on" | "stopped";
-}
-
-/** The navigation type of a view. */
-export type Navigation = "navigate" | "reload" | "back-forward" | "back-forward-cache" | "prerender" | "restore" | "soft-navigation" | "view";
-
-/** One metric of navigations of one type. */
-export interface NavigationMetric {
-  /** The metric's name. */
-  metric: "FCP" | "LCP" | "CLS" | "INP" | "FID" | "TTFB";
-  /** `ms`, or empty for layout shifts. */
-  unit: "ms" | "";
-  /** Views that measured it. */
-  n: number;
-  /** The 75th percentile over visits, within 1.6 %. */
-  p75: number | null;
-}
-
-/** Navigations of one type: soft navigations, or declared views. */
-export interface NavigationSummary {
-  /** The type. */
-  navigation: Navigation;
-  /** Views, each counted once. */
-  views: number;
-  /** The metrics that they measured. */
-  metrics: NavigationMetric[];
 }
 
 /** The networks that sent the views of a count. A network is the /24 of an IPv4 address or the /48 of an IPv6 address; it counts again on each day. */
@@ -1111,7 +1098,7 @@ export interface Problem {
   field?: string;
 }
 
-/** The body of a purge: exactly one of `url`, `tag`, `tags`, `prefix` and `all`. */
+/** The body of a purge: exactly one of `url`, `tag`, `prefix` and `all`. */
 export interface PurgeBody {
   /** Every response. */
   all?: boolean;
@@ -1121,22 +1108,8 @@ export interface PurgeBody {
   soft?: boolean;
   /** All responses with this tag. */
   tag?: string | null;
-  /** All responses with any of these tags, at most 128. */
-  tags?: string[];
   /** One address with all its variants. */
   url?: string | null;
-}
-
-/** The purges by tag since a purge count. Apply them in order, and ask again until `upto` is `seq`. */
-export interface PurgeFeed {
-  /** The sequence number of the latest purge. */
-  seq: number;
-  /** The sequence number up to which this answer is complete. */
-  upto: number;
-  /** Everything from before these sequence numbers is purged. */
-  floor: PurgedAt;
-  /** The latest purges of tags. */
-  tags: PurgedTag[];
 }
 
 /** The answer to a purge. The answering isolate applies it at once, all others within the lease. */
@@ -1157,24 +1130,6 @@ export interface PurgeStats {
   refused: number;
   /** The delay until an isolate learned of a purge, in milliseconds, in the last day. */
   lag_ms: RangeCount[];
-}
-
-/** The sequence numbers of the latest purges. */
-export interface PurgedAt {
-  /** The latest purge; 0 if there was none. */
-  hard: number;
-  /** The latest purge that lets stale responses be served; 0 if there was none. */
-  soft: number;
-}
-
-/** A tag with its latest purges. */
-export interface PurgedTag {
-  /** The tag. */
-  tag: string;
-  /** The latest purge; 0 if there was none. */
-  hard: number;
-  /** The latest purge that lets stale responses be served; 0 if there was none. */
-  soft: number;
 }
 
 /** The delivery state of a site's push backends. */
@@ -1550,7 +1505,7 @@ export interface ShardCoverage {
 }
 
 /** A measured quantity with an alert rule. */
-export type Signal = "verdict" | "evidence" | "burn-rate" | "response-time" | "hit-ratio" | "query-time" | "error-rate" | "memory" | "silence" | "push-backlog" | "anomaly" | "origin";
+export type Signal = "verdict" | "evidence" | "burn-rate" | "response-time" | "hit-ratio" | "query-time" | "error-rate" | "memory" | "silence" | "push-backlog" | "anomaly" | "origin" | "uptime";
 
 /** A request to silence alerts. Give either `until` or `minutes`. */
 export interface SilenceRequest {
@@ -1653,12 +1608,8 @@ export interface Standing {
   scores: BudgetReportScore[];
   /** The release to compare with, if one was requested. */
   against?: string;
-  /** The other filters of the query by their parameters; watches and burn rates are of all visitors. */
-  filters?: Record<string, string>;
   /** The arrival of the last beacon; absent if there was none. */
   heard_at?: UnixMillis;
-  /** Navigations within documents, which are not among `views`, and which no budget judges. */
-  navigations?: NavigationSummary[];
   /** The `offset` of the next page of cells, if there is one. */
   next?: number;
   /** The requested release; absent where all releases count. */
@@ -1736,8 +1687,6 @@ export interface Summary {
   cells: SummaryCell[];
   /** The arrival of the last beacon; absent if there was none. */
   heard_at?: UnixMillis;
-  /** Navigations within documents, which are not among `views` and `cells`, and which no budget judges. */
-  navigations?: NavigationSummary[];
   /** Absent if every shard answered; otherwise the shards whose counts are included. */
   shards?: ShardCoverage;
 }
@@ -1886,10 +1835,26 @@ export interface UnsilenceResponse {
   was_silenced: boolean;
 }
 
-/** The answer to a value that was sent. */
-export interface ValueStored {
-  /** False for a value that has expired. */
-  stored: boolean;
+/** The uptime of a site over thirty days. */
+export interface UptimeReport {
+  /** The objective, in percent. */
+  target: number;
+  /** The share under which an alert is raised, in percent. */
+  alert_below: number;
+  /** All responses of complete hours. */
+  responses: number;
+  /** The responses with a server error. */
+  errors: number;
+  /** The share of responses without one, in percent; absent without responses. */
+  percent: number | null;
+  /** Its 95 % confidence interval. */
+  interval: [number, number] | null;
+  /** The share of the allowed errors that is left, in percent; negative once the objective is missed. */
+  budget_left: number | null;
+  /** The speed at which allowed errors are used up: at 1 they last for thirty days. */
+  burn_rate: BurnRates2;
+  /** The share of the evaluated time in which the site was not unhealthy, in percent; absent without an evaluation. */
+  healthy_time: number | null;
 }
 
 /** A budgeted cell with its verdict. */

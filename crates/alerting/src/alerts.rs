@@ -348,7 +348,8 @@ impl Alerts {
                 continue;
             }
             let mut message = open.change_message(kind, now);
-            if let Some(outage) = self.outage.filter(|_| subject.signal == Signal::Origin && !kind.is_over()) {
+            if let Some(outage) = self.outage.filter(|_| subject.signal == Signal::Origin && !kind.is_over())
+            {
                 message.push_str(&outage.consequences(&self.open_alerts));
             }
             changes.entry(subject.signal).or_default().push(AlertChange {

@@ -122,7 +122,11 @@ pub fn origin_observations(origins: &BTreeMap<String, OriginEvidence>) -> Vec<Al
 #[must_use]
 pub fn uptime_observation(uptime: &UptimeReport) -> Option<AlertObservation> {
     let (value, [_, proven]) = uptime.percent.zip(uptime.interval)?;
-    Some(AlertObservation::for_site(SignalReading::Uptime(SampledValue { n: uptime.responses, value, proven })))
+    Some(AlertObservation::for_site(SignalReading::Uptime(SampledValue {
+        n: uptime.responses,
+        value,
+        proven,
+    })))
 }
 
 /// Returns the series of an hour of visits: name, number of events and value. Where few networks sent most of the
@@ -339,7 +343,9 @@ mod tests {
         assert_eq!(readings(&minutes, at(NOON_HOUR, 16)), []);
         // Enough in the last five minutes stand for themselves.
         minutes.0.insert(minute(at(NOON_HOUR, 10)), traffic);
-        let SignalReading::ResponseTime(recent) = readings(&minutes, at(NOON_HOUR, 12))[0] else { unreachable!() };
+        let SignalReading::ResponseTime(recent) = readings(&minutes, at(NOON_HOUR, 12))[0] else {
+            unreachable!()
+        };
         assert_eq!(recent.n, 109);
     }
 
@@ -349,7 +355,8 @@ mod tests {
         let series = |value: f64| HourlySeries(hours.clone().map(|hour| (hour, value)).collect());
         let all = [("views".to_owned(), series(60.0)), ("LCP".to_owned(), series(0.8))].into();
         let found = anomalies(&all, &QueryResult::default(), &TrafficWindows::default(), at(NOON_HOUR, 20));
-        let [AlertObservation { series: Some(name), reading: SignalReading::Anomaly(anomaly), .. }] = &found[..]
+        let [AlertObservation { series: Some(name), reading: SignalReading::Anomaly(anomaly), .. }] =
+            &found[..]
         else {
             unreachable!("{found:?}")
         };

@@ -73,7 +73,8 @@ mod tests {
         let mut last = None;
         for sample in 0..samples {
             let now = UnixMillis(1_800_000_000_000 + sample * SAMPLE_INTERVAL_MS);
-            let SignalReading::Memory { forecast, .. } = trend.record(percent(sample as f64 / 12.0), now) else {
+            let SignalReading::Memory { forecast, .. } = trend.record(percent(sample as f64 / 12.0), now)
+            else {
                 unreachable!()
             };
             last = forecast;

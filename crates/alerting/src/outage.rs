@@ -36,10 +36,10 @@ impl Outage {
             };
             Some(Self { since: open.since, until: now.saturating_add(held_ms) })
         };
-        let current = alerts.iter().filter_map(extends).reduce(|a, b| Self {
-            since: a.since.min(b.since),
-            until: a.until.max(b.until),
-        });
+        let current = alerts
+            .iter()
+            .filter_map(extends)
+            .reduce(|a, b| Self { since: a.since.min(b.since), until: a.until.max(b.until) });
         current.or(before.filter(|before| now < before.until))
     }
 

@@ -110,7 +110,11 @@ mod tests {
     }
 
     /// Lets the alarm fire as asked, and returns the evaluations of so many minutes.
-    fn run(schedule: &mut EvaluationSchedule, minutes: u64, is_busy: impl Fn(u64) -> bool) -> Vec<Evaluation> {
+    fn run(
+        schedule: &mut EvaluationSchedule,
+        minutes: u64,
+        is_busy: impl Fn(u64) -> bool,
+    ) -> Vec<Evaluation> {
         let mut all = Vec::new();
         for minute in 1..=minutes {
             if schedule.next().is_some_and(|next| next <= at(minute)) {

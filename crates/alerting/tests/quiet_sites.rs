@@ -91,7 +91,8 @@ fn pages_in_a_year(requests_per_day: f64, seed: u64) -> (u64, u64) {
     let (mut hour, mut day, mut quarter) = (Sliding::new(60), Sliding::new(24 * 60), Sliding::new(15));
     let (mut was_unhealthy, mut monitor_pages, mut alert_pages) = (false, 0, 0);
     for minute in 0..MINUTES {
-        let mut counts = Counts { n: random.poisson(requests_per_day / MINUTES_PER_DAY as f64), ..Counts::default() };
+        let mut counts =
+            Counts { n: random.poisson(requests_per_day / MINUTES_PER_DAY as f64), ..Counts::default() };
         for _ in 0..counts.n {
             counts.errors += u64::from(random.uniform() < ERROR_SHARE);
             counts.slow += u64::from(random.uniform() < SLOW_SHARE);
@@ -152,7 +153,9 @@ fn observations(Counts { n, errors, hits, .. }: Counts) -> Vec<AlertObservation>
 fn a_quiet_healthy_site_pages_at_most_once_a_year() {
     for requests_per_day in [10.0, 100.0, 10_000.0] {
         let (monitor, alerts) = pages_in_a_year(requests_per_day, 11);
-        println!("{requests_per_day} requests a day: {monitor} pages of a monitor, {alerts} of alerts in a year");
+        println!(
+            "{requests_per_day} requests a day: {monitor} pages of a monitor, {alerts} of alerts in a year"
+        );
         assert!(monitor + alerts <= 1, "{requests_per_day} requests a day: {monitor} and {alerts}");
     }
 }

@@ -7,9 +7,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use alerting::memory_trend::MemoryTrend;
 use alerting::notification::AlertChangeKind;
 use alerting::schedule::{BUDGETS_INTERVAL_MS, INTERVAL_MS};
-use alerting::memory_trend::MemoryTrend;
 use alerting::{AlertEffect, AlertInput, AlertObservation, Alerts, SampledValue, SignalReading};
 use budget::{BudgetTally, BurnWindows, Verdict};
 use report::anomaly::{Baseline, Noise};
@@ -290,8 +290,8 @@ impl Responses {
             if share_below(middle) < 0.95 { low = middle } else { high = middle }
         }
         // The noise of the steps adds up to that of all their responses; 5 % is common to all.
-        let noise: f64 =
-            steps.iter().map(|step| step.noise * (step.n as f64).sqrt()).sum::<f64>() / (n.max(1) as f64).sqrt();
+        let noise: f64 = steps.iter().map(|step| step.noise * (step.n as f64).sqrt()).sum::<f64>()
+            / (n.max(1) as f64).sqrt();
         low * ((0.05 + 1.2 / (n.max(1) as f64).sqrt()) * noise).exp()
     }
 }
@@ -299,7 +299,9 @@ impl Responses {
 /// Abramowitz and Stegun, 26.2.17.
 fn normal_distribution(z: f64) -> f64 {
     let t = 1.0 / (1.0 + 0.231_641_9 * z.abs());
-    let poly = t * (0.319_381_53 + t * (-0.356_563_782 + t * (1.781_477_937 + t * (-1.821_255_978 + t * 1.330_274_429))));
+    let poly = t
+        * (0.319_381_53
+            + t * (-0.356_563_782 + t * (1.781_477_937 + t * (-1.821_255_978 + t * 1.330_274_429))));
     let upper = poly * (-z * z / 2.0).exp() / std::f64::consts::TAU.sqrt();
     if z >= 0.0 { 1.0 - upper } else { upper }
 }
@@ -426,13 +428,16 @@ impl SimulatedSite {
     fn observe_requests(&mut self, step: usize, schedule: Schedule) -> Vec<AlertObservation> {
         let measured = |signal: Signal, share: f64, of: &dyn Fn(&[Responses]) -> f64| {
             let AlertBounds::Numeric(bounds) = signal.rule().bounds else { unreachable!() };
-            let n = |steps: &[Responses]| (steps.iter().map(|step| step.n).sum::<u64>() as f64 * share) as u64;
+            let n =
+                |steps: &[Responses]| (steps.iter().map(|step| step.n).sum::<u64>() as f64 * share) as u64;
             let short = self.last(schedule.request_span);
             let steps = if n(short) >= bounds.min_events { short } else { self.last(15) };
             let (n, value) = (n(steps), of(steps));
             // The deviation of a 95th percentile of lognormal times, and of a share.
             let proven = match signal {
-                Signal::HitRatio => value + 196.0 * (value / 100.0 * (1.0 - value / 100.0) / n.max(1) as f64).sqrt(),
+                Signal::HitRatio => {
+                    value + 196.0 * (value / 100.0 * (1.0 - value / 100.0) / n.max(1) as f64).sqrt()
+                }
                 _ => value * (-1.96 * 1.69 / (n.max(1) as f64).sqrt()).exp(),
             };
             SampledValue { n, value, proven }
@@ -447,7 +452,9 @@ impl SimulatedSite {
             SignalReading::ResponseTime(measured(Signal::ResponseTime, 1.0, &|steps| {
                 Responses::p95(steps, usual, 0)
             })),
-            SignalReading::QueryTime(measured(Signal::QueryTime, 0.2, &|steps| Responses::p95(steps, 150.0, 1))),
+            SignalReading::QueryTime(measured(Signal::QueryTime, 0.2, &|steps| {
+                Responses::p95(steps, 150.0, 1)
+            })),
             SignalReading::HitRatio(measured(Signal::HitRatio, 1.0, &hit_percent)),
             SignalReading::ErrorRate {
                 answers: quarter.iter().map(|step| step.n).sum(),
@@ -489,10 +496,12 @@ impl SimulatedSite {
 
     /// Returns the views expected since the last beacon.
     fn missed_views(&self, step: usize) -> f64 {
-        let views_in_hour = |end: usize| self.visits.iter().map(|visits| visits.at(end, STEPS_PER_HOUR).n()).sum::<u64>();
+        let views_in_hour =
+            |end: usize| self.visits.iter().map(|visits| visits.at(end, STEPS_PER_HOUR).n()).sum::<u64>();
         let expected = |at: usize| {
             let days = (1..=35).filter_map(|days| at.checked_sub(days * STEPS_PER_DAY));
-            let views: Vec<f64> = days.map(|past| views_in_hour(past) as f64 / STEPS_PER_HOUR as f64).collect();
+            let views: Vec<f64> =
+                days.map(|past| views_in_hour(past) as f64 / STEPS_PER_HOUR as f64).collect();
             Baseline::from_history(&views).map_or(0.0, |usual| usual.median)
         };
         (self.last_beacon_step + 1..=step).map(expected).sum()

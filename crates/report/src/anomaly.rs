@@ -77,7 +77,8 @@ impl Baseline {
             }
         };
         // The median of few days is uncertain itself: the variance of a median is π/2 times that of a mean.
-        let values = if self.days < MIN_WEEKS * DAYS_PER_WEEK { self.days } else { self.days / DAYS_PER_WEEK };
+        let values =
+            if self.days < MIN_WEEKS * DAYS_PER_WEEK { self.days } else { self.days / DAYS_PER_WEEK };
         let of_median = std::f64::consts::FRAC_PI_2 / values.max(1) as f64;
         let spread = (self.spread * self.spread + noise_floor * noise_floor * (1.0 + of_median)).sqrt();
         if spread > 0.0 { (value - self.median) / spread } else { 0.0 }

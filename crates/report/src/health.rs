@@ -203,10 +203,7 @@ fn score_vitals(cells: &[BudgetedCell], shards: Option<&ShardCoverage>) -> Unsco
             true => HealthStatus::Insufficient,
             false => HealthStatus::Unknown,
         };
-        (
-            status,
-            format!("Insufficient data for {} of budgets, weighted by visits.", percent(undecided)),
-        )
+        (status, format!("Insufficient data for {} of budgets, weighted by visits.", percent(undecided)))
     } else {
         let rest = match (at_limit > 0.0, undecided > 0.0) {
             (false, false) => String::new(),

@@ -13,8 +13,8 @@ use crate::operations::Operations;
 use crate::origin_evidence::OriginReport;
 use crate::partial_read::verdict_on_shards;
 use crate::request_report::{CacheUsage, RequestReport};
-use crate::uptime::UptimeReport;
 use crate::stats_format::{display_unit, display_value, percentile_with_interval};
+use crate::uptime::UptimeReport;
 use wire::sorting::SortSlice;
 
 /// The health document, in the format of the RFC draft `application/health+json`.

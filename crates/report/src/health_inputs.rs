@@ -9,9 +9,7 @@ use serde::{Deserialize, Serialize};
 use traffic::{OriginStats, RouteStats, TrafficStats, TrafficWindows};
 use wire::{Device, Metric, OTHER_LABEL, ShardCoverage, UnixMillis, Window, WindowSpan};
 
-use crate::health::{
-    self, Availability, BudgetedCell, CacheHealth, Health, OriginHealth, RequestHealth,
-};
+use crate::health::{self, Availability, BudgetedCell, CacheHealth, Health, OriginHealth, RequestHealth};
 use crate::health_document::{BeaconCounts, HealthDetails, HealthReport, VitalReport};
 use crate::network_evidence::judged_tally;
 use crate::operations::Operations;
@@ -208,9 +206,8 @@ fn cache_health(traffic: &RouteStats) -> Availability<CacheHealth> {
 /// Returns the origin that is worst off; an origin of which too little is known is left to the requests.
 fn worst_origin(origins: &BTreeMap<String, OriginEvidence>) -> Availability<OriginHealth> {
     let known = origins.iter().map(|(name, evidence)| (evidence.state(), name, evidence));
-    let worst = known
-        .filter(|(state, ..)| *state != OriginState::Insufficient)
-        .max_by_key(|(state, ..)| *state);
+    let worst =
+        known.filter(|(state, ..)| *state != OriginState::Insufficient).max_by_key(|(state, ..)| *state);
     worst.map_or(Availability::NotUsed, |(state, name, evidence)| {
         Availability::Known(OriginHealth { name: name.clone(), state, message: evidence.message() })
     })

@@ -21,7 +21,8 @@ pub enum HealthStatus {
 
 impl HealthStatus {
     /// All statuses, from best to worst.
-    pub const ALL: [Self; 5] = [Self::Healthy, Self::Insufficient, Self::Unknown, Self::Degraded, Self::Unhealthy];
+    pub const ALL: [Self; 5] =
+        [Self::Healthy, Self::Insufficient, Self::Unknown, Self::Degraded, Self::Unhealthy];
 
     /// The name in documents.
     #[must_use]

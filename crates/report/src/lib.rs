@@ -3,6 +3,7 @@
 //! are left to the shells.
 
 pub mod advice;
+mod alert_bounds;
 pub mod anomaly;
 pub mod backend_queries;
 pub mod beacon_verdicts;
@@ -13,6 +14,7 @@ pub mod budget_watch;
 mod burn_counts;
 pub mod cause_report;
 mod edge_health;
+pub mod endpoint_findings;
 pub mod health;
 pub mod health_document;
 pub mod health_inputs;

@@ -48,7 +48,8 @@ impl OriginCheck {
             ["fail", "error", "down", "unhealthy"].contains(&reported.to_ascii_lowercase().as_str());
         let is_up = status.is_some_and(|status| (200..300).contains(&status)) && !is_failing;
         let name = traffic::origin_name(url);
-        let before = previous.filter(|previous| previous.name == name).map_or(0, |previous| previous.failures);
+        let before =
+            previous.filter(|previous| previous.name == name).map_or(0, |previous| previous.failures);
         Self {
             name: name.to_owned(),
             failures: if is_up { 0 } else { before.saturating_add(1) },

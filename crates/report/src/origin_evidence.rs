@@ -165,7 +165,9 @@ impl OriginState {
 /// Returns the level that the lower bound of a share proves.
 fn level(failures: u64, n: u64, min_events: u64) -> Option<AlertLevel> {
     let is_enough = n >= min_events && failures > 0;
-    is_enough.then(|| share_interval(failures, n, ERROR_PROBABILITY)).and_then(|[low, _]| ORIGIN_BOUNDS.level(100.0 * low))
+    is_enough
+        .then(|| share_interval(failures, n, ERROR_PROBABILITY))
+        .and_then(|[low, _]| ORIGIN_BOUNDS.level(100.0 * low))
 }
 
 /// A request without any response is rarely the visitor's doing, so that fewer of them prove something.

@@ -117,7 +117,10 @@ mod tests {
         // 1,000 responses an hour for 30 days allow 720 errors.
         let mut hours: Vec<_> = (1..=720).map(|ago| hour(ago, 1000, 0)).collect();
         let good = report(&hours);
-        assert_eq!((good.percent, good.budget_left, good.burn_rate.hour), (Some(100.0), Some(100.0), Some(0.0)));
+        assert_eq!(
+            (good.percent, good.budget_left, good.burn_rate.hour),
+            (Some(100.0), Some(100.0), Some(0.0))
+        );
         hours[0].errors = 360;
         let half = report(&hours);
         assert_eq!((half.errors, half.budget_left.map(f64::round)), (360, Some(50.0)));

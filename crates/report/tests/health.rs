@@ -36,7 +36,11 @@ fn healthy_inputs() -> HealthInputs {
 }
 
 fn origin(state: OriginState) -> Availability<OriginHealth> {
-    Availability::Known(OriginHealth { name: "shop.example".into(), state, message: "its health check passes".into() })
+    Availability::Known(OriginHealth {
+        name: "shop.example".into(),
+        state,
+        message: "its health check passes".into(),
+    })
 }
 
 #[track_caller]
@@ -84,7 +88,12 @@ fn missing_beacons_lower_the_score() {
 #[test]
 fn too_little_data_is_never_healthy() {
     let few = HealthInputs { vitals: vec![cell(20, 20), cell(0, 0)], ..healthy_inputs() };
-    check(&few, HealthStatus::Insufficient, 60, "Insufficient data for 100 % of budgets, weighted by visits.");
+    check(
+        &few,
+        HealthStatus::Insufficient,
+        60,
+        "Insufficient data for 100 % of budgets, weighted by visits.",
+    );
     check(
         &HealthInputs { vitals: vec![], ..healthy_inputs() },
         HealthStatus::Unknown,

@@ -214,9 +214,8 @@ mod tests {
 
     #[track_caller]
     fn check_stored(hex: &str, expect: &RouteStats) {
-        let stored: Vec<u8> = (0..hex.len() / 2)
-            .map(|at| u8::from_str_radix(&hex[at * 2..at * 2 + 2], 16).unwrap())
-            .collect();
+        let stored: Vec<u8> =
+            (0..hex.len() / 2).map(|at| u8::from_str_radix(&hex[at * 2..at * 2 + 2], 16).unwrap()).collect();
         assert_eq!(RouteStats::decode(&stored).as_ref(), Ok(expect));
     }
 

@@ -121,7 +121,12 @@ impl CacheExchange {
     fn record_origin_request(&self, outcome: OriginOutcome) {
         let Some(route) = self.exchange.route() else { return };
         let name = self.exchange.recorded_route().name(ledger::derive_template);
-        traffic_collector::record_origin_request(self.site(), &name, origin_name(route.origin.as_str()), outcome);
+        traffic_collector::record_origin_request(
+            self.site(),
+            &name,
+            origin_name(route.origin.as_str()),
+            outcome,
+        );
     }
 
     /// Returns the header fields of a stored response. Those that every client gets are made once for

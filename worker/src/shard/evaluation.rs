@@ -134,8 +134,7 @@ impl Shard {
         let groups = self.query_site(site, config, &last_hour_query(now())).await?;
         let heard_at = self.update_last_beacon_at(groups.last_beacon_at)?.filter(|_| self.is_monitored());
         let hours = self.hourly_series()?;
-        let mut all =
-            alerting::budget_observations::budget_observations(&budgets, &counts, &watches, now());
+        let mut all = alerting::budget_observations::budget_observations(&budgets, &counts, &watches, now());
         if let Some((heard_at, views)) = heard_at.zip(hours.get(inputs::VIEWS_SERIES)) {
             all.push(AlertObservation::for_site(SignalReading::MissingBeacons(
                 views.expected_views(heard_at, now()),

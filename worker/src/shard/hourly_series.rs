@@ -70,7 +70,9 @@ impl Shard {
         for row in self.sql().exec(rows, vec![inputs::ERRORS_SERIES.into()])?.raw() {
             let row = row?;
             let [hour, n, value] = row.as_slice() else { continue };
-            let (Some(hour), Some(responses)) = (from_sql_integer(hour), from_sql_integer(n)) else { continue };
+            let (Some(hour), Some(responses)) = (from_sql_integer(hour), from_sql_integer(n)) else {
+                continue;
+            };
             let share = float(value);
             let at = UnixMillis(hour.saturating_mul(HOUR_MS));
             hours.push(HourOfResponses { at, responses, errors: (share * responses as f64).round() as u64 });
