@@ -91,8 +91,7 @@ async function nextMinute() {
 
 /** Visits pages, each with a request to the origin. @param {number} n @param {string} run */
 async function visits(n, run) {
-  const statuses = [];
-  for (let index = 0; index < n; index += 1) statuses.push(await visit(`/${run}?n=${index}`));
+  const statuses = await Promise.all(Array.from({ length: n }, (_, index) => visit(`/${run}?n=${index}`)));
   return [...new Set(statuses)];
 }
 

@@ -24,9 +24,8 @@ pub(crate) fn score_signal(signal: Signal, value: f64) -> (f64, HealthStatus) {
     (((zero_at - value) / (zero_at - number.target)).clamp(0.0, 1.0), status)
 }
 
-/// Returns the same for a value that counts of events stand behind. A limit is exceeded if the events prove it: `beyond`
-/// returns how many of how many exceed a limit, and the share of them that may. Too few events, or a value beyond the
-/// limit by chance, are insufficient and earn nothing.
+/// Returns the same for a value that counts of events stand behind. A limit is exceeded if the events prove it, as
+/// `is_proven` tells of a limit. Too few events, or a value beyond the limit by chance, are insufficient and earn nothing.
 pub(crate) fn score_counted(
     signal: Signal,
     n: u64,
@@ -38,6 +37,8 @@ pub(crate) fn score_counted(
     let NumericBounds { warning, critical, .. } = number;
     match apparent {
         HealthStatus::Unknown => (0.0, HealthStatus::Unknown),
+        // Failures of one visitor are not independent of each other.
+        _ if n < LEAST_EVENTS => (0.0, HealthStatus::Insufficient),
         _ if critical.is_some_and(&is_proven) => (share, HealthStatus::Unhealthy),
         _ if is_proven(warning) => (share, HealthStatus::Degraded),
         HealthStatus::Healthy if n >= MIN_EVENTS => (share, HealthStatus::Healthy),
@@ -52,5 +53,7 @@ pub(crate) fn is_share_above(k: u64, n: u64, limit: f64) -> bool {
 
 /// The least events of a part that is healthy: without a bad one among them, at most 3 % are bad, with 95 % confidence.
 pub(crate) const MIN_EVENTS: u64 = 100;
+/// The least events of any judgement.
+const LEAST_EVENTS: u64 = 20;
 /// The probability that a healthy site looks otherwise, in one look.
 const ERROR_PROBABILITY: f64 = 0.001;

@@ -160,6 +160,8 @@ fn a_single_request_changes_no_status() {
         // A fresh site with one miss, and one 500 of two responses.
         (1, 0, 1, 0, Insufficient),
         (2, 1, 2, 1, Insufficient),
+        (19, 19, 19, 0, Insufficient),
+        (20, 20, 20, 20, Unhealthy),
         (99, 0, 99, 99, Insufficient),
         (100, 0, 100, 80, Healthy),
         (100, 1, 100, 80, Insufficient),
