@@ -246,6 +246,8 @@ export interface BottleneckReport {
   to: UnixMillis;
   /** The bottlenecks, the most expensive first. */
   bottlenecks: Bottleneck[];
+  /** Slow endpoints and queries of the edge's routes, the most costly first. */
+  endpoints: EndpointFinding[];
   /** Absent if every shard answered; otherwise the shards whose counts are included. */
   shards?: ShardCoverage;
 }
@@ -555,6 +557,29 @@ export interface DistributionBucket {
   /** The number of visits. */
   visits: number;
 }
+
+/** A finding about a route of the edge. */
+export interface EndpointFinding {
+  /** The kind. */
+  kind: EndpointFindingKind;
+  /** The route. */
+  route: string;
+  /** The finding in a sentence. */
+  finding: string;
+  /** The recommended action. */
+  action: string;
+  /** The responses or runs behind it. */
+  n: number;
+  /** The 95th percentile of their times, in milliseconds. */
+  p95: number;
+  /** The seconds beyond the target, or those of repeated runs, of all of them together. */
+  seconds: number;
+  /** The query; absent for the endpoint itself. */
+  query?: string;
+}
+
+/** The kinds of findings. */
+export type EndpointFindingKind = "slow-endpoint" | "slow-query" | "repeated-query";
 
 /** The answer to an erasure. */
 export interface EraseResponse {
@@ -898,6 +923,31 @@ export interface MonitoringResponse {
   monitoring: "on" | "stopped";
 }
 
+/** The navigation type of a view. */
+export type Navigation = "navigate" | "reload" | "back-forward" | "back-forward-cache" | "prerender" | "restore" | "soft-navigation" | "view";
+
+/** One metric of navigations of one type. */
+export interface NavigationMetric {
+  /** The metric's name. */
+  metric: "FCP" | "LCP" | "CLS" | "INP" | "FID" | "TTFB";
+  /** `ms`, or empty for layout shifts. */
+  unit: "ms" | "";
+  /** Views that measured it. */
+  n: number;
+  /** The 75th percentile over visits, within 1.6 %. */
+  p75: number | null;
+}
+
+/** Navigations of one type: soft navigations, or declared views. */
+export interface NavigationSummary {
+  /** The type. */
+  navigation: Navigation;
+  /** Views, each counted once. */
+  views: number;
+  /** The metrics that they measured. */
+  metrics: NavigationMetric[];
+}
+
 /** The networks that sent the views of a count. A network is the /24 of an IPv4 address or the /48 of an IPv6 address; it counts again on each day. */
 export interface NetworkShare {
   /** Their number, estimated; it ends near 600. */
@@ -1098,7 +1148,7 @@ export interface Problem {
   field?: string;
 }
 
-/** The body of a purge: exactly one of `url`, `tag`, `prefix` and `all`. */
+/** The body of a purge: exactly one of `url`, `tag`, `tags`, `prefix` and `all`. */
 export interface PurgeBody {
   /** Every response. */
   all?: boolean;
@@ -1108,8 +1158,22 @@ export interface PurgeBody {
   soft?: boolean;
   /** All responses with this tag. */
   tag?: string | null;
+  /** All responses with any of these tags, at most 128. */
+  tags?: string[];
   /** One address with all its variants. */
   url?: string | null;
+}
+
+/** The purges by tag since a purge count. Apply them in order, and ask again until `upto` is `seq`. */
+export interface PurgeFeed {
+  /** The sequence number of the latest purge. */
+  seq: number;
+  /** The sequence number up to which this answer is complete. */
+  upto: number;
+  /** Everything from before these sequence numbers is purged. */
+  floor: PurgedAt;
+  /** The latest purges of tags. */
+  tags: PurgedTag[];
 }
 
 /** The answer to a purge. The answering isolate applies it at once, all others within the lease. */
@@ -1130,6 +1194,24 @@ export interface PurgeStats {
   refused: number;
   /** The delay until an isolate learned of a purge, in milliseconds, in the last day. */
   lag_ms: RangeCount[];
+}
+
+/** The sequence numbers of the latest purges. */
+export interface PurgedAt {
+  /** The latest purge; 0 if there was none. */
+  hard: number;
+  /** The latest purge that lets stale responses be served; 0 if there was none. */
+  soft: number;
+}
+
+/** A tag with its latest purges. */
+export interface PurgedTag {
+  /** The tag. */
+  tag: string;
+  /** The latest purge; 0 if there was none. */
+  hard: number;
+  /** The latest purge that lets stale responses be served; 0 if there was none. */
+  soft: number;
 }
 
 /** The delivery state of a site's push backends. */
@@ -1320,6 +1402,8 @@ export interface RecommendationReport {
   to: UnixMillis;
   /** The recommendations, the largest gain first. */
   recommendations: Advice[];
+  /** Slow endpoints and queries of the edge's routes with an action for each, the most costly first. */
+  endpoints: EndpointFinding[];
   /** Absent if every shard answered; otherwise the shards whose counts are included. */
   shards?: ShardCoverage;
 }
@@ -1608,8 +1692,12 @@ export interface Standing {
   scores: BudgetReportScore[];
   /** The release to compare with, if one was requested. */
   against?: string;
+  /** The other filters of the query by their parameters; watches and burn rates are of all visitors. */
+  filters?: Record<string, string>;
   /** The arrival of the last beacon; absent if there was none. */
   heard_at?: UnixMillis;
+  /** Navigations within documents, which are not among `views`, and which no budget judges. */
+  navigations?: NavigationSummary[];
   /** The `offset` of the next page of cells, if there is one. */
   next?: number;
   /** The requested release; absent where all releases count. */
@@ -1687,6 +1775,8 @@ export interface Summary {
   cells: SummaryCell[];
   /** The arrival of the last beacon; absent if there was none. */
   heard_at?: UnixMillis;
+  /** Navigations within documents, which are not among `views` and `cells`, and which no budget judges. */
+  navigations?: NavigationSummary[];
   /** Absent if every shard answered; otherwise the shards whose counts are included. */
   shards?: ShardCoverage;
 }
@@ -1855,6 +1945,12 @@ export interface UptimeReport {
   burn_rate: BurnRates2;
   /** The share of the evaluated time in which the site was not unhealthy, in percent; absent without an evaluation. */
   healthy_time: number | null;
+}
+
+/** The answer to a value that was sent. */
+export interface ValueStored {
+  /** False for a value that has expired. */
+  stored: boolean;
 }
 
 /** A budgeted cell with its verdict. */
