@@ -11,7 +11,7 @@ pub struct EvaluationSchedule {
     evaluated_at: UnixMillis,
 }
 
-/// What an evaluation includes.
+/// The parts of an evaluation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Evaluation {
     /// The signals of requests, queues and memory.

@@ -145,7 +145,7 @@ mod tests {
 
     #[test]
     fn sampling_noise_is_no_anomaly() {
-        // So many days that their median is certain.
+        // The median of many days is certain.
         let check = |middle: f64, value, noise, expect: f64| {
             let given = Baseline { median: middle, spread: 0.0, days: 28_000 }.deviations(value, noise);
             assert!((given - expect).abs() < 0.01, "{value} beside {middle}: {given}");
