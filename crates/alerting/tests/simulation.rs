@@ -375,7 +375,7 @@ impl SimulatedSite {
         if step % (14 * STEPS_PER_DAY) == 10 * STEPS_PER_HOUR {
             self.since_release.fill(BudgetTally::default());
         }
-        if step % 10 == 0 {
+        if step.is_multiple_of(10) {
             self.day_level = 1.0 + 0.04 * rng.normal();
         }
         let arriving = match fault {
@@ -471,7 +471,7 @@ impl SimulatedSite {
         for (cell, (route, device, ..)) in CELLS.iter().enumerate() {
             let visits = &self.visits[cell];
             // The weekly window advances by the hour.
-            if step % STEPS_PER_HOUR == 0 {
+            if step.is_multiple_of(STEPS_PER_HOUR) {
                 self.verdicts[cell] = visits.last(7 * STEPS_PER_DAY).verdict(75, 30);
             }
             let verdict = self.verdicts[cell];

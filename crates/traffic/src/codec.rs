@@ -84,13 +84,16 @@ impl RouteStats {
         });
         let mut record = StoredRouteStats { responses: responses.collect(), queries: queries.collect() };
         record.responses.order_by(|(a, ..), (b, ..)| a.cmp(b));
-        let origins = self.origins.iter().map(|(name, stats)| {
-            let OriginStats { requests, unreachable, server_errors } = *stats;
-            (name.clone(), requests, unreachable, server_errors)
-        });
-        let record = (record, StoredAdditions { origins: origins.collect() });
-        let mut bytes = vec![ROUTE_VERSION];
+        let mut bytes = vec![VERSION];
         bytes.extend(postcard::to_stdvec(&record).map_err(|_| CodecError)?);
+        if !self.origins.is_empty() {
+            let origins = self.origins.iter().map(|(name, stats)| {
+                let OriginStats { requests, unreachable, server_errors } = *stats;
+                (name.clone(), requests, unreachable, server_errors)
+            });
+            let added = StoredAdditions { origins: origins.collect() };
+            bytes.extend(postcard::to_stdvec(&added).map_err(|_| CodecError)?);
+        }
         Ok(bytes)
     }
 
@@ -99,12 +102,12 @@ impl RouteStats {
     /// # Errors
     /// Returns an error if the bytes are malformed or of an unsupported version.
     pub fn decode(bytes: &[u8]) -> Result<Self, CodecError> {
-        let (stored, added): (StoredRouteStats, StoredAdditions) = match bytes.split_first() {
-            Some((&ROUTE_VERSION, rest)) => postcard::from_bytes(rest).map_err(|_| CodecError)?,
-            Some((&ROUTE_VERSION_1, rest)) => {
-                (postcard::from_bytes(rest).map_err(|_| CodecError)?, StoredAdditions::default())
-            }
-            _ => return Err(CodecError),
+        let Some((&VERSION, rest)) = bytes.split_first() else { return Err(CodecError) };
+        let (stored, rest): (StoredRouteStats, &[u8]) =
+            postcard::take_from_bytes(rest).map_err(|_| CodecError)?;
+        let added: StoredAdditions = match rest {
+            [] => StoredAdditions::default(),
+            rest => postcard::from_bytes(rest).map_err(|_| CodecError)?,
         };
         let mut route = Self::default();
         for (name, requests, unreachable, server_errors) in added.origins {
@@ -168,7 +171,7 @@ struct StoredRouteStats {
     queries: Vec<StoredQuery>,
 }
 
-/// Version 2 of a stored row has these after version 1.
+/// What follows the record, if there is any. An earlier release ignores it.
 #[derive(Default, Serialize, Deserialize)]
 struct StoredAdditions {
     origins: Vec<StoredOrigin>,
@@ -200,11 +203,7 @@ type StoredOrigin = (String, u64, u64, u64);
 /// The encoded sketch and the sum.
 type StoredLatency = (Vec<u8>, u64);
 
-/// The version of tables and windows, which are only sent.
 const VERSION: u8 = 1;
-/// The version of a row.
-const ROUTE_VERSION: u8 = 2;
-const ROUTE_VERSION_1: u8 = 1;
 
 #[cfg(test)]
 mod tests {
@@ -213,29 +212,39 @@ mod tests {
     use crate::stats::tests::record;
 
     #[track_caller]
-    fn check_stored(hex: &str, expect: &RouteStats) {
+    fn check_stored(hex: &str, stats: &RouteStats) {
+        let encoded: String = stats.encode().unwrap().iter().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!(encoded, hex);
         let stored: Vec<u8> =
             (0..hex.len() / 2).map(|at| u8::from_str_radix(&hex[at * 2..at * 2 + 2], 16).unwrap()).collect();
-        assert_eq!(RouteStats::decode(&stored).as_ref(), Ok(expect));
+        assert_eq!(RouteStats::decode(&stored).as_ref(), Ok(stats));
     }
 
     #[test]
-    fn bytes_of_every_version_stay_readable() {
+    fn version_1_bytes_stay_readable() {
         let queries = [("products".to_owned(), 2.5), ("products".to_owned(), 1.0)];
         let mut traffic = TrafficStats::default();
         traffic.add(&record("/product/:id", 120, &queries));
         check_stored(ROUTE_STATS_V1, &traffic.routes["/product/:id"]);
         traffic.add_origin_request("/product/:id", "shop.example", OriginOutcome::Unreachable);
-        let stats = &traffic.routes["/product/:id"];
-        let bytes: String = stats.encode().unwrap().iter().map(|byte| format!("{byte:02x}")).collect();
-        assert_eq!(bytes, ROUTE_STATS_V2);
-        check_stored(ROUTE_STATS_V2, stats);
+        let with_origin = format!("{ROUTE_STATS_V1}{ORIGINS}");
+        check_stored(&with_origin, &traffic.routes["/product/:id"]);
+    }
+
+    #[test]
+    fn an_earlier_release_reads_a_row_without_its_origins() {
+        let mut traffic = TrafficStats::default();
+        traffic.add(&record("/", 1, &[]));
+        traffic.add_origin_request("/", "shop.example", OriginOutcome::Responded);
+        let bytes = traffic.routes["/"].encode().unwrap();
+        // The reader of version 1, as it was released.
+        let stored: StoredRouteStats = postcard::from_bytes(&bytes[1..]).unwrap();
+        assert_eq!((bytes[0], stored.responses.len(), stored.queries.len()), (1, 1, 0));
     }
 
     const ROUTE_STATS_V1: &str =
         "01010001020673746f7265640164041503890178041503890178010870726f64756374730100020315010104";
-    const ROUTE_STATS_V2: &str = "02010001020673746f7265640164041503890178041503890178010870726f64756374730100020315010104\
-         010c73686f702e6578616d706c65010100";
+    const ORIGINS: &str = "010c73686f702e6578616d706c65010100";
 
     #[test]
     fn the_stored_order_of_cache_statuses_is_that_of_version_1() {
@@ -246,7 +255,7 @@ mod tests {
             traffic.add(&record);
         }
         let bytes = traffic.routes["/"].encode().unwrap();
-        let (stored, _): (StoredRouteStats, StoredAdditions) = postcard::from_bytes(&bytes[1..]).unwrap();
+        let stored: StoredRouteStats = postcard::from_bytes(&bytes[1..]).unwrap();
         let codes: Vec<u8> = stored.responses.iter().map(|(class, ..)| class.cache as u8).collect();
         assert_eq!(codes, [0, 1, 2, 3]);
         assert_eq!(RouteStats::decode(&bytes).unwrap(), traffic.routes["/"]);
