@@ -87,7 +87,7 @@ async fn recent_traffic(
         read_windows(env, config, site, TrafficQuery { span, from, to })
     };
     let hour = of_span(WindowSpan::Minute, WindowSpan::Hour).await?;
-    let mut recent = RecentTraffic::of_hour(&hour.merged);
+    let mut recent = RecentTraffic::of_hour(&hour.merged, now);
     if !recent.needs_day() {
         return Ok((recent, hour.shards));
     }

@@ -67,10 +67,10 @@ pub struct RecentTraffic {
 impl RecentTraffic {
     /// Starts with the minutes of the last hour.
     #[must_use]
-    pub fn of_hour(minutes: &TrafficWindows) -> Self {
+    pub fn of_hour(minutes: &TrafficWindows, now: UnixMillis) -> Self {
         let mut hour = TrafficStats::default();
         minutes.0.values().for_each(|minute| hour.merge(minute));
-        Self { judged: hour.total(), hour, origin_requests: latest_requests(minutes) }
+        Self { judged: hour.total(), hour, origin_requests: latest_requests(minutes, now) }
     }
 
     /// Returns true if the hour has too few responses to be judged by.

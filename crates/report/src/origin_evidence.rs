@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use budget::share_interval;
 use serde::Serialize;
 use traffic::{OriginStats, TrafficWindows};
+use wire::UnixMillis;
 
 use crate::origin_check::OriginCheck;
 use crate::signals::{AlertLevel, ORIGIN_BOUNDS};
@@ -51,11 +52,13 @@ pub struct OriginReport {
     pub check: Option<bool>,
 }
 
-/// Returns the latest requests to each origin: those of as many minutes, newest first, as hold enough of them.
+/// Returns the latest requests to each origin: those of as many minutes, newest first, as hold enough of them; of fifteen at
+/// most.
 #[must_use]
-pub fn latest_requests(minutes: &TrafficWindows) -> BTreeMap<String, OriginStats> {
+pub fn latest_requests(minutes: &TrafficWindows, now: UnixMillis) -> BTreeMap<String, OriginStats> {
     let mut latest: BTreeMap<String, OriginStats> = BTreeMap::new();
-    for traffic in minutes.0.values().rev() {
+    let since = now.saturating_sub(MAX_AGE_MS);
+    for (_, traffic) in minutes.0.iter().rev().take_while(|(window, _)| window.start >= since) {
         let mut of_minute: BTreeMap<&str, OriginStats> = BTreeMap::new();
         for (name, stats) in traffic.routes.values().flat_map(|route| &route.origins) {
             of_minute.entry(name).or_default().merge(stats);
@@ -170,6 +173,7 @@ fn level(failures: u64, n: u64, min_events: u64) -> Option<AlertLevel> {
         .and_then(|[low, _]| ORIGIN_BOUNDS.level(100.0 * low))
 }
 
+const MAX_AGE_MS: u64 = 15 * 60_000;
 /// A request without any response is rarely the visitor's doing, so that fewer of them prove something.
 const MIN_UNREACHABLE: u64 = 6;
 /// The probability that a sound origin looks like a failing one, in one look.
@@ -178,7 +182,7 @@ const ERROR_PROBABILITY: f64 = 0.001;
 #[cfg(test)]
 mod tests {
     use traffic::OriginOutcome;
-    use wire::{UnixMillis, Window, WindowSpan};
+    use wire::{Window, WindowSpan};
 
     use super::*;
 
@@ -225,9 +229,13 @@ mod tests {
         minute(1, 60, OriginOutcome::Responded);
         minute(2, 15, OriginOutcome::Responded);
         minute(3, 10, OriginOutcome::Unreachable);
-        let latest = latest_requests(&windows);
-        let stats = latest.get("shop.example").copied().unwrap_or_default();
-        assert_eq!((stats.requests, stats.unreachable), (25, 10));
+        let requests_at = |minute: u64| {
+            let latest = latest_requests(&windows, UnixMillis(minute * 60_000));
+            let stats = latest.get("shop.example").copied().unwrap_or_default();
+            (stats.requests, stats.unreachable)
+        };
+        assert_eq!(requests_at(3), (25, 10));
+        assert_eq!([requests_at(18), requests_at(19)], [(10, 10), (0, 0)], "of fifteen minutes at most");
     }
 
     #[test]

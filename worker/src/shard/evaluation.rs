@@ -63,13 +63,15 @@ impl Shard {
         if let Some(at) = next {
             self.alarm.wake_by(at, "evaluation");
         }
-        self.alert_dispatcher.handle(site, &config, AlertInput::Observations(outcome?.0))?;
+        let handled = outcome.and_then(|(observations, _)| {
+            self.alert_dispatcher.handle(site, &config, AlertInput::Observations(observations))
+        });
         if evaluation == Evaluation::Everything
             && let Err(error) = self.record_status(site).await
         {
             worker::console_error!("status of {site} not stored, its history has a gap: {error}");
         }
-        Ok(())
+        handled
     }
 
     /// Returns the observations, and the time of the last arrival.
@@ -110,7 +112,7 @@ impl Shard {
         config: &Config,
         minutes: &TrafficWindows,
     ) -> Vec<AlertObservation> {
-        let requests = latest_requests(minutes);
+        let requests = latest_requests(minutes, now());
         let check = match config.origin_health_url(site) {
             Some(url) if needs_check(requests.get(origin_name(url)).unwrap_or(&OriginStats::default())) => {
                 self.origin_probe.probe(url).await

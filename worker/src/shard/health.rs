@@ -25,7 +25,7 @@ impl Shard {
             let (from, to) = (now.saturating_sub(past.millis()), now.saturating_add(1));
             self.site_traffic(site, config, TrafficQuery { span, from, to })
         };
-        let mut traffic = RecentTraffic::of_hour(&since(WindowSpan::Minute, WindowSpan::Hour).await?);
+        let mut traffic = RecentTraffic::of_hour(&since(WindowSpan::Minute, WindowSpan::Hour).await?, now);
         if traffic.needs_day() {
             traffic.add_day(&since(WindowSpan::Day, WindowSpan::Day).await?);
         }
