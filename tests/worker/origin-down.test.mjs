@@ -28,6 +28,8 @@ const origin = http.createServer((_, response) => response.writeHead(200, { "cac
 
 /** @type {number} */
 let port;
+/** @type {ReturnType<typeof createChecker>} */
+let check;
 /** @type {ReturnType<typeof product>} */
 let worker;
 /** @type {Awaited<ReturnType<typeof start>>} */
@@ -52,6 +54,7 @@ before(async () => {
   const route = { host: "www.example", path: "/**", origin: `http://127.0.0.1:${port}`, site: "demo" };
   worker = withCron(product({ ...settings(channel), EDGE: JSON.stringify({ routes: [route] }) }));
   workerd = await start(NAME, worker, { fresh: true });
+  check = createChecker((await workerd.send("/api/openapi.json")).text);
 });
 after(async () => {
   await workerd?.kill();
@@ -64,7 +67,7 @@ const visit = async (path) => (await workerd.send(path, undefined, { host: "www.
 /** @param {string} path */
 const read = async (path) => {
   const { status, text } = await workerd.send(path, undefined, READ);
-  createChecker((await workerd.send("/api/openapi.json")).text)("GET", path.split("?")[0], status, path.includes("health") ? "application/health+json" : "application/json", text);
+  check("GET", path.split("?")[0], status, path.includes("health") ? "application/health+json" : "application/json", text);
   return { status, body: JSON.parse(text) };
 };
 /** @param {string} signal */
