@@ -103,7 +103,7 @@ test("each budgeted cell has its counts, verdict and freshness, and the parts ad
   assert.ok(body.operations.memory.bytes > 1_000_000 && body.operations.memory.percent < 50, JSON.stringify(body.operations.memory));
 });
 
-test("the origin's health check is rarely requested, and its database checks are passed on", async () => {
+test("the origin's health check is rarely requested, its database checks are passed on, and a single failure changes no status", async () => {
   const checks = { "database:responseTime": [{ status: "pass", observedValue: 3, observedUnit: "ms" }], "cpu:utilization": [{ status: "pass" }] };
   origin.body = JSON.stringify({ status: "pass", checks });
   await product.send(beacon({ site: "well" }));
@@ -111,10 +111,11 @@ test("the origin's health check is rarely requested, and its database checks are
   const withOrigin = answers.find(({ body }) => body.operations.origin);
   assert.deepEqual([withOrigin?.body.operations.origin.is_up, withOrigin?.body.operations.origin.status, withOrigin?.body.operations.origin.database], [true, 200, checks["database:responseTime"]]);
   assert.equal(origin.asked, 1);
-  assert.match(withOrigin?.body.details.because.origin, /^The origin is healthy and responded in \d+ ms\.$/);
+  assert.match(withOrigin?.body.details.because.origin, /^Origin 127\.0\.0\.1:\d+: there were no requests of visitors; its health check passes\.$/);
 
   origin.status = 503;
   await product.send(beacon({ site: "ill" }));
   const { status, body } = await request("/api/health/advanced?site=ill", READ);
-  assert.deepEqual([status, body.status, body.operations.origin.is_up], [503, "fail", false]);
+  // A single failed check may be chance.
+  assert.deepEqual([status, body.operations.origin.is_up, body.operations.origin.failures], [200, false, 1]);
 });

@@ -25,6 +25,9 @@ const server = http.createServer(async (request, response) => {
   for await (const chunk of request) text += chunk;
   received.push({ url: request.url ?? "", headers: request.headers, text });
   arrivals.emit(request.url ?? "");
+  if (request.url?.startsWith("/slow/")) await new Promise((resolve) => setTimeout(resolve, 700));
+  const loop = Array.from({ length: 60 }, () => 'db;dur=1;desc="getReview"').join(", ");
+  if (request.url?.startsWith("/api/")) return void response.writeHead(200, { "cache-control": "no-store", "server-timing": loop }).end("[]");
   if (request.url === "/broken") return void response.writeHead(500).end();
   response.writeHead(200, { "content-type": "text/plain", "cache-control": "max-age=600", "server-timing": 'db;dur=40;desc="products"' }).end("hello");
 });
@@ -106,6 +109,19 @@ test("the responses of several isolates are stored by several shards, and counte
   }
   await one.kill();
   assert.fail("30 isolates met in one shard");
+});
+
+test("slow endpoints and queries in loops are found without any page view", async () => {
+  const check = createChecker((await workerd.send("/api/openapi.json")).text);
+  await Promise.all(Array.from({ length: 30 }, (_, index) => visit(`/slow/${index}`)));
+  for (let index = 0; index < 5; index += 1) assert.equal((await visit(`/api/reviews?n=${index}`)).status, 200);
+  for (const name of ["bottlenecks", "recommendations"]) {
+    const { status, text } = await workerd.send(`/api/performance/${name}?site=demo`);
+    check("GET", `/api/performance/${name}`, status, "application/json", text);
+    const { endpoints } = JSON.parse(text);
+    assert.deepEqual(endpoints.map((/** @type {any} */ { kind, route, query }) => [kind, route, query]), [["slow-endpoint", "/slow/:id", undefined], ["repeated-query", "/api/reviews", "getReview"]]);
+    assert.match(endpoints[1].finding, /in 5 of 5 responses, up to 60 times in one/);
+  }
 });
 
 test("queries are reported for their route, and unattributable ones for other routes", async () => {

@@ -6,8 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::future::try_join3;
 use report::health_document::HealthReport;
-use report::health_inputs::{SiteCounts, last_day_query};
-use traffic::TrafficStats;
+use report::health_inputs::{RecentTraffic, SiteCounts, last_day_query};
 use wire::{ApiError, ShardCoverage, UnixMillis, WindowSpan};
 use worker::{Env, Request};
 
@@ -17,8 +16,8 @@ use crate::clock::now;
 use crate::config::Config;
 use crate::response::{self, HandlerError, HandlerResult};
 use crate::shard_client::{self, COORDINATOR, call_coordinator};
-use crate::shard_protocol::ReadStatus;
-use crate::traffic_collector::read_sum;
+use crate::shard_protocol::{ReadStatus, TrafficQuery};
+use crate::traffic_collector::read_windows;
 
 /// `GET /api/health/advanced`: the document; its operations for holders of a token.
 pub(crate) async fn advanced(
@@ -50,7 +49,7 @@ pub(crate) async fn snapshot(env: &Env, config: &Config, site: &str) -> Result<H
         recent_traffic(env, config, site, now),
     )
     .await?;
-    let RecentTraffic { traffic, has_traffic, shards } = recent;
+    let (traffic, shards) = recent;
     let mut shards = [groups.shards, limit_counts.shards].into_iter().fold(shards, ShardCoverage::of_both);
     let (groups, limit_counts) = (groups.merged, limit_counts.merged);
     let is_coordinated = !shards.as_ref().is_some_and(|shards| shards.unanswered.contains(&COORDINATOR));
@@ -69,7 +68,6 @@ pub(crate) async fn snapshot(env: &Env, config: &Config, site: &str) -> Result<H
         limit_counts: &limit_counts,
         budgets: &budgets::in_force(&groups.budget_history)?,
         traffic: &traffic,
-        has_traffic,
         shards: shards.as_ref(),
     };
     let report = counts.evaluate(site, status.ok(), env!("CARGO_PKG_VERSION"), now);
@@ -77,28 +75,25 @@ pub(crate) async fn snapshot(env: &Env, config: &Config, site: &str) -> Result<H
     Ok(report)
 }
 
-/// The responses of the last hour, and whether there were any in the last day.
-struct RecentTraffic {
-    traffic: TrafficStats,
-    has_traffic: bool,
-    shards: Option<ShardCoverage>,
-}
-
 async fn recent_traffic(
     env: &Env,
     config: &Config,
     site: &str,
     now: UnixMillis,
-) -> Result<RecentTraffic, HandlerError> {
-    let hour_ago = now.saturating_sub(WindowSpan::Hour.millis());
-    let hour = read_sum(env, config, site, WindowSpan::Minute, hour_ago, now.saturating_add(1)).await?;
-    if !hour.merged.is_empty() {
-        return Ok(RecentTraffic { traffic: hour.merged, has_traffic: true, shards: hour.shards });
+) -> Result<(RecentTraffic, Option<ShardCoverage>), HandlerError> {
+    let to = now.saturating_add(1);
+    let of_span = |span: WindowSpan, past: WindowSpan| {
+        let from = now.saturating_sub(past.millis());
+        read_windows(env, config, site, TrafficQuery { span, from, to })
+    };
+    let hour = of_span(WindowSpan::Minute, WindowSpan::Hour).await?;
+    let mut recent = RecentTraffic::of_hour(&hour.merged, now);
+    if !recent.needs_day() {
+        return Ok((recent, hour.shards));
     }
-    let day_ago = now.saturating_sub(WindowSpan::Day.millis());
-    let day = read_sum(env, config, site, WindowSpan::Day, day_ago, now).await?;
-    let shards = ShardCoverage::of_both(hour.shards, day.shards);
-    Ok(RecentTraffic { traffic: hour.merged, has_traffic: !day.merged.is_empty(), shards })
+    let day = of_span(WindowSpan::Day, WindowSpan::Day).await?;
+    recent.add_day(&day.merged);
+    Ok((recent, ShardCoverage::of_both(hour.shards, day.shards)))
 }
 
 thread_local! {

@@ -213,10 +213,13 @@ fn replies_are_sent_as_before() {
             "operations": {
                 "monitoring": "on", "memory": { "bytes": 1, "limit": 2, "percent": 50.0 },
                 "queues": { "journal": 1, "push": 2, "parked": 3, "notices": 4 }, "push": [backend],
-                "origin": { "is_up": false, "status": 500, "took": 1.5, "asked_at": AT.0, "database": { "status": "up" } },
+                "origin": {
+                    "name": "shop.example", "failures": 2, "is_up": false, "status": 500, "took": 1.5,
+                    "asked_at": AT.0, "database": { "status": "up" }
+                },
                 "alerts": { "raised": 2, "critical": 1 }
             },
-            "heard_at": AT.0, "missed": 0.5
+            "heard_at": AT.0, "missed": 0.5, "uptime": null
         }),
     );
     lines.json_reply::<Vec<BackendStatus>>("ReadPushStatus", json!([backend]));

@@ -8,6 +8,7 @@ use report::advice::advise;
 use report::backend_queries::BackendQueries;
 use report::bottleneck::rank;
 use report::cause_report::{CauseQuery, PageCauses};
+use report::endpoint_findings::{EndpointFinding, endpoint_findings};
 use report::page_evidence::{self, PageEvidence};
 use report::performance_document::{
     BottleneckReport, MonitoringResponse, PerformanceDashboard, PerformanceMetrics, PerformanceScope,
@@ -133,7 +134,11 @@ pub(crate) async fn bottlenecks(
     let mut all = rank(&found.evidence.page_metrics(&found.budgets));
     all.truncate(MAX_LINES);
     let shards = found.shards;
-    let document = BottleneckReport { scope: scope(&asked, &query, shards.as_ref()), bottlenecks: all };
+    let document = BottleneckReport {
+        scope: scope(&asked, &query, shards.as_ref()),
+        bottlenecks: all,
+        endpoints: found.endpoints,
+    };
     response::conditional_json(request, asked.cache_control(&query, shards.as_ref()), &document)
 }
 
@@ -149,8 +154,11 @@ pub(crate) async fn recommendations(
     let mut all = advise(&found.evidence.page_metrics(&found.budgets));
     all.truncate(MAX_LINES);
     let shards = found.shards;
-    let document =
-        RecommendationReport { scope: scope(&asked, &query, shards.as_ref()), recommendations: all };
+    let document = RecommendationReport {
+        scope: scope(&asked, &query, shards.as_ref()),
+        recommendations: all,
+        endpoints: found.endpoints,
+    };
     response::conditional_json(request, asked.cache_control(&query, shards.as_ref()), &document)
 }
 
@@ -197,6 +205,7 @@ fn scope(asked: &QueryRequest, query: &SeriesQuery, shards: Option<&ShardCoverag
 
 struct BudgetedEvidence {
     evidence: PageEvidence,
+    endpoints: Vec<EndpointFinding>,
     budgets: Budgets,
     shards: Option<ShardCoverage>,
 }
@@ -220,7 +229,8 @@ async fn load_evidence(
     });
     let evidence = PageEvidence::new(&groups.merged, causes.collect(), &traffic.merged);
     let budgets = budgets::in_force(&groups.merged.budget_history)?;
-    Ok((query, BudgetedEvidence { evidence, budgets, shards }))
+    let endpoints = endpoint_findings(&traffic.merged);
+    Ok((query, BudgetedEvidence { evidence, endpoints, budgets, shards }))
 }
 
 /// Reads both releases, and compares their visits against budgets, page by page.

@@ -9,6 +9,7 @@ mod audit_store;
 mod cause_store;
 mod cell_reads;
 mod coordinator;
+mod evaluation;
 mod folding;
 mod health;
 mod history_store;
@@ -78,8 +79,12 @@ impl DurableObject for Shard {
             NEVER => {}
             later => self.alarm.schedule_by(later).await?,
         }
-        if let Some(site) = self.load_fact::<String>("site")? {
-            self.run_outbound(&site).await;
+        match self.load_fact::<String>("site")? {
+            Some(site) => {
+                self.run_outbound(&site).await;
+                self.run_due_evaluation(&site).await;
+            }
+            None => self.leave_evaluations_to_coordinator(),
         }
         Response::empty()
     }
@@ -112,6 +117,7 @@ impl Shard {
             ShardRequest::AddRejections(call) => call.reply(self.add_rejections(&call.0)?),
             ShardRequest::AddTraffic(call) => {
                 self.accept_batch(&call.header, &call.traffic)?;
+                self.note_arrival();
                 call.reply(self.schedule_maintenance(object::ROLLUP_DELAY_MS).await?)
             }
             ShardRequest::TrafficQuery(call) => call.reply(self.read_traffic(TurnKind::Read, &call).await?),

@@ -4,8 +4,7 @@
 
 use std::cell::RefCell;
 
-use traffic::TrafficBuffer;
-use traffic::{ResponseClass, ResponseRecord, TrafficStats};
+use traffic::{OriginOutcome, ResponseClass, ResponseRecord, TrafficBuffer, TrafficStats, TrafficWindows};
 use wire::{UnixMillis, WindowSpan};
 use worker::js_sys::Math;
 use worker::wasm_bindgen::prelude::wasm_bindgen;
@@ -21,6 +20,11 @@ use crate::trace_export;
 /// Counts a response.
 pub(crate) fn record(site: &str, record: &ResponseRecord<'_>) {
     with_buffer(|buffer| buffer.sums_mut(site).add(record));
+}
+
+/// Counts a request to an origin.
+pub(crate) fn record_origin_request(site: &str, route: &str, origin: &str, outcome: OriginOutcome) {
+    with_buffer(|buffer| buffer.sums_mut(site).add_origin_request(route, origin, outcome));
 }
 
 /// Adds the bytes of a body whose response was counted before it was complete.
@@ -65,14 +69,24 @@ pub(crate) async fn read_sum(
     from: UnixMillis,
     to: UnixMillis,
 ) -> Result<SiteRead<TrafficStats>, HandlerError> {
+    let read = read_windows(env, config, site, TrafficQuery { span, from, to }).await?;
+    let mut merged = TrafficStats::default();
+    read.merged.0.values().for_each(|traffic| merged.merge(traffic));
+    Ok(SiteRead { merged, shards: read.shards })
+}
+
+/// Reads the windows of a span.
+pub(crate) async fn read_windows(
+    env: &Env,
+    config: &Config,
+    site: &str,
+    query: TrafficQuery,
+) -> Result<SiteRead<TrafficWindows>, HandlerError> {
     // A failed flush is no reason to show nothing.
     if let Err(failure) = flush_site(env, site).await {
         worker::console_error!("statistics of {site} lack those of this isolate: {failure:?}");
     }
-    let read = read_all(env, config, site, TrafficQuery { span, from, to }).await?;
-    let mut merged = TrafficStats::default();
-    read.merged.0.values().for_each(|traffic| merged.merge(traffic));
-    Ok(SiteRead { merged, shards: read.shards })
+    read_all(env, config, site, query).await
 }
 
 /// Returns the shard to which this isolate sends its sums.

@@ -124,11 +124,13 @@ export interface AlertView {
   acknowledged: Acknowledgement | null;
   /** `true` while a silence covers the alert. */
   muted: boolean;
+  /** `true` for a consequence of an origin that is down: it is not announced by itself. */
+  follows_from_origin: boolean;
   /** The device class; `None` for all devices. */
   device?: Device;
   /** The route; `None` for the whole site. */
   route?: string;
-  /** The metric, query, backend or hourly series, if the signal has several. */
+  /** The metric, query, backend, hourly series or origin, if the signal has several. */
   series?: string;
 }
 
@@ -244,6 +246,8 @@ export interface BottleneckReport {
   to: UnixMillis;
   /** The bottlenecks, the most expensive first. */
   bottlenecks: Bottleneck[];
+  /** Slow endpoints and queries of the edge's routes, the most costly first. */
+  endpoints: EndpointFinding[];
   /** Absent if every shard answered; otherwise the shards whose counts are included. */
   shards?: ShardCoverage;
 }
@@ -351,6 +355,16 @@ export interface BurnRates {
   asks: "ticket" | "page" | null;
 }
 
+/** Burn rates; absent without responses. */
+export interface BurnRates2 {
+  /** In the last complete hour. */
+  hour: number | null;
+  /** In the last six hours. */
+  six_hours: number | null;
+  /** In the last three days. */
+  three_days: number | null;
+}
+
 /** The cache statistics of the last day. */
 export interface CacheAnalytics {
   /** The version of this document. */
@@ -425,6 +439,8 @@ export interface CacheUsage {
   bypassed: number;
   /** Hits as a percentage of hits and misses; absent without either. */
   hit_ratio: number | null;
+  /** Its 95 % confidence interval. */
+  hit_ratio_interval: [number, number] | null;
   /** Misses, by reason. */
   reasons: Record<string, number>;
 }
@@ -542,6 +558,29 @@ export interface DistributionBucket {
   visits: number;
 }
 
+/** A finding about a route of the edge. */
+export interface EndpointFinding {
+  /** The kind. */
+  kind: EndpointFindingKind;
+  /** The route. */
+  route: string;
+  /** The finding in a sentence. */
+  finding: string;
+  /** The recommended action. */
+  action: string;
+  /** The responses or runs behind it. */
+  n: number;
+  /** The 95th percentile of their times, in milliseconds. */
+  p95: number;
+  /** The seconds beyond the target, or those of repeated runs, of all of them together. */
+  seconds: number;
+  /** The query; absent for the endpoint itself. */
+  query?: string;
+}
+
+/** The kinds of findings. */
+export type EndpointFindingKind = "slow-endpoint" | "slow-query" | "repeated-query";
+
 /** The answer to an erasure. */
 export interface EraseResponse {
   /** The site. */
@@ -570,10 +609,14 @@ export interface HealthDetails {
   vitals: VitalReport[];
   /** The number of cells that were left out. */
   more_vitals: number;
+  /** The origins behind the edge. */
+  origins: OriginReport[];
   /** Cache results in the last hour; absent without a cache. */
   cache?: CacheUsage;
   /** The edge's responses in the last hour; absent if they are not counted. */
   requests?: RequestReport;
+  /** The uptime over thirty days; absent if the coordinator did not answer. */
+  uptime?: UptimeReport;
 }
 
 /** The status history of a site. */
@@ -639,7 +682,7 @@ export interface HealthReport {
 }
 
 /** Health status, from best to worst. */
-export type HealthStatus = "healthy" | "unknown" | "degraded" | "unhealthy";
+export type HealthStatus = "healthy" | "insufficient" | "unknown" | "degraded" | "unhealthy";
 
 /** An often requested key. */
 export interface HotKey {
@@ -702,7 +745,7 @@ export interface IncidentRecord {
   device?: Device;
   /** The route; `None` for the whole site. */
   route?: string;
-  /** The metric, query, backend or hourly series, if the signal has several. */
+  /** The metric, query, backend, hourly series or origin, if the signal has several. */
   series?: string;
 }
 
@@ -834,7 +877,7 @@ export interface LossByCache {
   per_miss: number;
 }
 
-/** The memory of the WebAssembly module in the coordinator's isolate. */
+/** The memory of the WebAssembly module in the coordinator's isolate. The platform does not tell of the heap of JavaScript beside it, which the same limit includes. */
 export interface MemoryUsage {
   /** Used bytes. */
   bytes: number;
@@ -975,6 +1018,10 @@ export interface Operations {
 
 /** The origin's last health check. */
 export interface OriginCheck {
+  /** The host of the checked address, with its port. */
+  name: string;
+  /** The consecutive checks that failed, this one included. */
+  failures: number;
   /** `true` if the origin is healthy. */
   is_up: boolean;
   /** Milliseconds until the response or the timeout. */
@@ -995,6 +1042,22 @@ export interface OriginLimitReport {
   least: number;
   /** The highest rate. */
   most: number;
+}
+
+/** An origin in the health document. */
+export interface OriginReport {
+  /** The host of the origin, with its port. */
+  name: string;
+  /** `up`, `degraded`, `down`, `unclear` or `insufficient`. */
+  state: string;
+  /** The latest requests to it: at least 20, or those of fifteen minutes. */
+  requests: number;
+  /** Requests that ended without a response. */
+  unreachable: number;
+  /** Responses with a 5xx status. */
+  server_errors: number;
+  /** The result of its health check, if one is configured. */
+  check?: boolean;
 }
 
 /** The limit of a metric. */
@@ -1339,6 +1402,8 @@ export interface RecommendationReport {
   to: UnixMillis;
   /** The recommendations, the largest gain first. */
   recommendations: Advice[];
+  /** Slow endpoints and queries of the edge's routes with an action for each, the most costly first. */
+  endpoints: EndpointFinding[];
   /** Absent if every shard answered; otherwise the shards whose counts are included. */
   shards?: ShardCoverage;
 }
@@ -1407,12 +1472,16 @@ export interface RequestReport {
   errors: number;
   /** The share of errors, in percent. */
   error_rate: number;
+  /** Its 95 % confidence interval. */
+  error_interval: [number, number];
   /** Responses per second. */
   per_second: number;
   /** The median response time, in milliseconds. */
   p50: number | null;
   /** The 95th percentile, in milliseconds. */
   p95: number | null;
+  /** Its 95 % confidence interval; absent with too few responses. */
+  p95_interval: [number, number] | null;
   /** The 99th percentile, in milliseconds. */
   p99: number | null;
   /** Each route, the busiest first. */
@@ -1469,12 +1538,16 @@ export interface RouteRequestLoad {
   errors: number;
   /** The share of errors, in percent. */
   error_rate: number;
+  /** Its 95 % confidence interval. */
+  error_interval: [number, number];
   /** Responses per second. */
   per_second: number;
   /** The median response time, in milliseconds. */
   p50: number | null;
   /** The 95th percentile, in milliseconds. */
   p95: number | null;
+  /** Its 95 % confidence interval; absent with too few responses. */
+  p95_interval: [number, number] | null;
   /** The 99th percentile, in milliseconds. */
   p99: number | null;
 }
@@ -1516,7 +1589,7 @@ export interface ShardCoverage {
 }
 
 /** A measured quantity with an alert rule. */
-export type Signal = "verdict" | "evidence" | "burn-rate" | "response-time" | "hit-ratio" | "query-time" | "error-rate" | "memory" | "silence" | "push-backlog" | "anomaly";
+export type Signal = "verdict" | "evidence" | "burn-rate" | "response-time" | "hit-ratio" | "query-time" | "error-rate" | "memory" | "silence" | "push-backlog" | "anomaly" | "origin" | "uptime";
 
 /** A request to silence alerts. Give either `until` or `minutes`. */
 export interface SilenceRequest {
@@ -1850,6 +1923,28 @@ export interface UnsilenceResponse {
   site: string;
   /** True where there was such a silence. */
   was_silenced: boolean;
+}
+
+/** The uptime of a site over thirty days. */
+export interface UptimeReport {
+  /** The objective, in percent. */
+  target: number;
+  /** The share under which an alert is raised, in percent. */
+  alert_below: number;
+  /** All responses of complete hours. */
+  responses: number;
+  /** The responses with a server error. */
+  errors: number;
+  /** The share of responses without one, in percent; absent without responses. */
+  percent: number | null;
+  /** Its 95 % confidence interval. */
+  interval: [number, number] | null;
+  /** The share of the allowed errors that is left, in percent; negative once the objective is missed. */
+  budget_left: number | null;
+  /** The speed at which allowed errors are used up: at 1 they last for thirty days. */
+  burn_rate: BurnRates2;
+  /** The share of the evaluated time in which the site was not unhealthy, in percent; absent without an evaluation. */
+  healthy_time: number | null;
 }
 
 /** The answer to a value that was sent. */

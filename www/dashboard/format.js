@@ -135,6 +135,8 @@ export const SIGNAL_LABELS = /** @type {Record<string, string>} */ ({
   "query-time": "Slow queries",
   "error-rate": "Error rate",
   memory: "Memory",
+  origin: "Origin down",
+  uptime: "Uptime objective missed",
   silence: "No beacons",
   "push-backlog": "Push backlog",
   anomaly: "Anomaly",

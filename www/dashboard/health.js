@@ -107,7 +107,7 @@ function actions(siteQuery, reload) {
 /** @param {HealthReport} bulletin */
 function statusSection({ health, score, parts, details, releaseId, at }) {
   const around = 2 * Math.PI * 26;
-  const kind = { healthy: "good", unknown: "insufficient", degraded: "between", unhealthy: "poor" }[health] ?? "insufficient";
+  const kind = { healthy: "good", insufficient: "insufficient", unknown: "insufficient", degraded: "between", unhealthy: "poor" }[health] ?? "insufficient";
   return make("section", { class: "panel standing", "aria-labelledby": "standing", "data-health": health },
     make("div", { class: `score ${kind}` },
       draw("svg", { viewBox: "0 0 64 64", "aria-hidden": "true" },
@@ -193,9 +193,10 @@ function requestsSection(requests) {
 }
 
 /** @param {HealthReport} bulletin @param {Actions} act */
-function operationsSection({ operations }, act) {
+function operationsSection({ operations, details }, act) {
   if (!operations) return null;
   const { memory, queues, push, origin } = operations;
+  const uptime = details?.uptime;
   const rows = push.map((backend) =>
     make("tr", { "data-backend": backend.name },
       make("th", { scope: "row" }, backend.name),
@@ -210,11 +211,13 @@ function operationsSection({ operations }, act) {
   return make("section", { "aria-labelledby": "operations" },
     make("h2", { id: "operations" }, "Operations"),
     make("dl", { class: "facts panel" },
-      fact("Memory", percent(memory.percent / 100), `of ${count(memory.limit / 1_048_576)} MiB`),
+      fact("WebAssembly memory", percent(memory.percent / 100), `of ${count(memory.limit / 1_048_576)} MiB`),
       fact("Not aggregated yet", count(queues.journal), "views on the first shard"),
       fact("Push queue", count(queues.push), queues.parked ? plural(queues.parked, "dead letter") : "no dead letters"),
       fact("Notifications", count(queues.notices), "not delivered yet"),
-      origin ? fact("Origin", origin.is_up ? "up" : "down", `${metricValue(origin.took, "ms")}, ${ago(origin.asked_at)}`) : null,
+      uptime && uptime.percent !== null && uptime.percent !== undefined ? fact("Uptime in 30 days", `${uptime.percent.toFixed(2)} %`, uptime.budget_left === null || uptime.budget_left === undefined ? "" : `target ${uptime.target} %, ${count(Math.round(uptime.budget_left))} % of the error budget left`) : null,
+      ...(details?.origins ?? []).map((each) => fact(`Origin ${each.name}`, ORIGIN_LABELS[each.state] ?? each.state, `${count(each.unreachable + each.server_errors)} of the latest ${plural(each.requests, "request")} failed`)),
+      origin ? fact("Origin's health check", origin.is_up ? "up" : "down", `${metricValue(origin.took, "ms")}, ${ago(origin.asked_at)}`) : null,
     ),
     rows.length
       ? table("Push backends", [{ name: "Backend" }, { name: "Circuit" }, { name: "Waiting", number: true }, { name: "Oldest" }, { name: "Last delivery" }, { name: "Last error" }, { name: "Dead letters" }], rows)
@@ -222,6 +225,8 @@ function operationsSection({ operations }, act) {
   );
 }
 
+/** @type {Record<string, string>} */
+const ORIGIN_LABELS = { up: "up", degraded: "degraded", down: "down", unclear: "unclear", insufficient: "too few requests" };
 /** @type {Record<string, string>} */
 const CIRCUIT_LABELS = { closed: "Sending", open: "Paused", probing: "Retrying" };
 /** @type {Record<string, string>} */

@@ -97,9 +97,9 @@ export function expandable(all, first, show) {
 export const statusBadge = (status) => make("span", { class: `verdict ${{ healthy: "met", degraded: "at-limit", unhealthy: "violated" }[status] ?? "unknown"}` }, STATUS_LABELS[status] ?? status);
 
 /** @type {Record<string, string>} */
-export const STATUS_LABELS = { healthy: "Healthy", unknown: "Unknown", degraded: "Degraded", unhealthy: "Unhealthy", unseen: "Not evaluated" };
+export const STATUS_LABELS = { healthy: "Healthy", insufficient: "Insufficient data", unknown: "Unknown", degraded: "Degraded", unhealthy: "Unhealthy", unseen: "Not evaluated" };
 /** @type {Record<string, string>} */
-const SHARE_LABELS = { healthy: "healthy", unknown: "unknown", degraded: "degraded", unhealthy: "unhealthy", unseen: "not evaluated" };
-const STATUS_ORDER = ["healthy", "degraded", "unhealthy", "unknown"];
+const SHARE_LABELS = { healthy: "healthy", insufficient: "insufficient data", unknown: "unknown", degraded: "degraded", unhealthy: "unhealthy", unseen: "not evaluated" };
+const STATUS_ORDER = ["healthy", "degraded", "unhealthy", "insufficient", "unknown"];
 const MAX_SHOWN = 8;
 const MINUTE_MS = 60_000;

@@ -172,6 +172,13 @@ fn print_portal_addresses(Portal { origin, secrets }: &Portal, port: u16) {
     println!("  {own}/?site=portal          the dashboard of its visits");
     println!("  {own}/api/budgets?site=portal");
     println!("  {origin}/api/health/advanced    the portal's own health, past the edge");
+    println!("\nAlerts, queues and operations; and a silence of half an hour:");
+    println!("  curl -H 'Authorization: Bearer {}' '{own}/api/alerts?site=portal'", secrets.read_token);
+    println!(
+        "  curl -H 'Authorization: Bearer {}' '{own}/api/alerts/silence?site=portal' -d \
+         '{{\"minutes\": 30, \"by\": \"me\", \"reason\": \"a try\"}}'",
+        secrets.manage_token
+    );
     println!("\nThe cache's decisions and their reasons:");
     println!(
         "  curl -H 'Authorization: Bearer {}' '{site}/api/cache/explain?url={site}/product/fern'",

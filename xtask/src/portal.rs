@@ -33,6 +33,10 @@ pub(crate) struct Portal {
 pub(crate) struct Secrets {
     /// Authorizes purges at the edge.
     pub(crate) cache_token: String,
+    /// Authorizes reads of alerts and operations.
+    pub(crate) read_token: String,
+    /// Authorizes acknowledgements, silences and other operations.
+    pub(crate) manage_token: String,
     /// Signs the edge's pushes, as `name:secret`.
     pub(crate) push_keys: String,
     /// The password of [`EDITOR`].
@@ -45,6 +49,8 @@ impl Portal {
     pub(crate) fn new(port: u16) -> Result<Self> {
         let secrets = Secrets {
             cache_token: random_secret()?,
+            read_token: random_secret()?,
+            manage_token: random_secret()?,
             push_keys: format!("dev:{}", random_secret()?),
             password: random_secret()?.chars().take(16).collect(),
             session: random_secret()?,
@@ -66,6 +72,8 @@ impl Portal {
             format!("EDGE:{routes}"),
             format!("SITES:{sites}"),
             format!("CACHE_TOKEN:{}", self.secrets.cache_token),
+            format!("READ_TOKEN:{}", self.secrets.read_token),
+            format!("MANAGE_TOKEN:{}", self.secrets.manage_token),
             format!("BACKEND_HEALTH_URL:{}/api/health/advanced", self.origin),
             format!("ORIGIN_HEALTH_URL:{}/api/health", self.origin),
             format!("PUSH_KEYS:{}", self.secrets.push_keys),

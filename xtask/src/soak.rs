@@ -35,6 +35,8 @@ enum SoakTest {
     Chaos,
     /// Workers and objects of two releases beside each other
     Releases,
+    /// An origin that stops, at one visit a second, until it is announced and has recovered
+    OriginDown,
 }
 
 impl SoakTest {
@@ -45,6 +47,7 @@ impl SoakTest {
             Self::Reads => "tests/worker/reads.test.mjs",
             Self::Chaos => "tests/faults/chaos.test.mjs",
             Self::Releases => "tests/faults/releases.test.mjs",
+            Self::OriginDown => "tests/worker/origin-down.test.mjs",
         }
     }
 
@@ -55,6 +58,7 @@ impl SoakTest {
             Self::Reads => &[("READS_SECONDS", "60")],
             Self::Chaos => &[("CHAOS_WAVES", "20")],
             Self::Releases => &[],
+            Self::OriginDown => &[("DRILL", "1")],
         }
     }
 }

@@ -16,6 +16,7 @@ use crate::incident::{Acknowledgement, Incident, IncidentRecord};
 use crate::notification::{AlertChange, Notification};
 use crate::observation::{AlertObservation, Assessment};
 use crate::open_alert::OpenAlert;
+use crate::outage::Outage;
 use crate::silence::Silence;
 use crate::subject::AlertSubject;
 use wire::sorting::{CollectOrdered, SortSlice};
@@ -43,6 +44,9 @@ pub struct Alerts {
     next_notification: u64,
     /// Number of bad observations dropped because `MAX_OPEN_ALERTS` was reached.
     pub overflow: u64,
+    /// The last outage of an origin, as long as others follow from it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    outage: Option<Outage>,
 }
 
 /// An event that the state machine handles.
@@ -109,6 +113,8 @@ pub struct AlertView {
     /// `true` while a silence covers the alert.
     #[serde(rename = "muted")]
     pub silenced: bool,
+    /// `true` for a consequence of an origin that is down: it is not announced by itself.
+    pub follows_from_origin: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -139,6 +145,7 @@ impl Alerts {
             pending: BTreeMap::new(),
             next_notification: 0,
             overflow: 0,
+            outage: None,
         }
     }
 
@@ -178,6 +185,7 @@ impl Alerts {
             open.lapse_if_unobserved(now);
             open.update_incident(now);
         }
+        self.outage = Outage::update(self.outage, &self.open_alerts, now);
         let mut effects = self.changed_incidents(&before);
         self.remove_finished(now);
         effects.extend(self.notify(now));
@@ -200,6 +208,7 @@ impl Alerts {
                     action: subject.signal.rule().action,
                     acknowledged: open.acknowledged.clone(),
                     silenced: self.silenced_until(subject, now).is_some(),
+                    follows_from_origin: self.outage.is_some_and(|outage| outage.explains(subject, open)),
                     subject: subject.clone(),
                 })
             })
@@ -334,13 +343,22 @@ impl Alerts {
                 wake.at(end);
                 continue;
             }
+            if let Some(outage) = self.outage.filter(|outage| outage.holds_back(subject, open, kind)) {
+                wake.at(outage.until);
+                continue;
+            }
+            let mut message = open.change_message(kind, now);
+            if let Some(outage) = self.outage.filter(|_| subject.signal == Signal::Origin && !kind.is_over())
+            {
+                message.push_str(&outage.consequences(&self.open_alerts));
+            }
             changes.entry(subject.signal).or_default().push(AlertChange {
                 kind,
                 key: subject.dedup_key(&self.site),
                 subject: subject.clone(),
                 level: open.level.or(open.notified_level).unwrap_or(AlertLevel::Warning),
                 since: open.since,
-                message: open.change_message(kind, now),
+                message,
             });
         }
         changes

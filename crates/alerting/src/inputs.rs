@@ -3,13 +3,18 @@
 
 use std::collections::BTreeMap;
 
-use budget::{BudgetTally, BurnWindows, Limit};
-use ledger::Cell;
-use report::anomaly::{Baseline, Noise};
+use budget::{BudgetTally, BurnWindows, Limit, PercentileRanks, share_interval};
+use ledger::{Cell, QueryResult};
+use report::anomaly::Noise;
+use report::origin_evidence::OriginEvidence;
+use report::signals::{AlertBounds, Signal};
 use report::stats_format::stats;
-use traffic::{LatencyHistogram, TrafficStats};
+use report::uptime::UptimeReport;
+use traffic::{LatencyHistogram, RouteStats, TrafficWindows};
+use wire::sorting::CollectOrdered;
 use wire::{Device, Metric, UnixMillis, WindowSpan};
 
+pub use crate::hourly_series::HourlySeries;
 use crate::observation::{AlertObservation, SampledValue, SignalReading};
 
 /// The visits to one budgeted page and device class in the time spans of its alert rules.
@@ -31,10 +36,6 @@ pub struct BudgetAlertInput {
     pub windows: BurnWindows,
 }
 
-/// Values by hour since the Unix epoch. A missing hour after the first one counts as zero.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct HourlySeries(pub BTreeMap<u64, f64>);
-
 impl BudgetAlertInput {
     /// Returns the observations for the verdict, the evidence and the burn rate.
     #[must_use]
@@ -55,33 +56,77 @@ impl BudgetAlertInput {
     }
 }
 
-/// Returns the observations of recent traffic at the edge.
+/// Returns the observations of recent traffic at the edge, given by the minute. Times and hits are those of the last five
+/// minutes, or of fifteen if five hold too few; errors are rare, and take fifteen.
 #[must_use]
-pub fn traffic_observations(traffic: &TrafficStats) -> Vec<AlertObservation> {
-    let whole = traffic.total();
-    let outcomes = whole.cache_outcomes();
-    let measured =
-        |times: &LatencyHistogram| times.percentile(95).map(|value| SampledValue { n: times.n(), value });
+pub fn traffic_observations(minutes: &TrafficWindows, now: UnixMillis) -> Vec<AlertObservation> {
+    let [five, fifteen] = [5, 15].map(|minutes_ago: u64| {
+        let since = now.saturating_sub(minutes_ago * WindowSpan::Minute.millis());
+        sum_since(minutes, since)
+    });
+    let latest = |signal: Signal, of: &dyn Fn(&RouteStats) -> Option<SampledValue>| {
+        let AlertBounds::Numeric(bounds) = signal.rule().bounds else { return None };
+        of(&five).filter(|measured| measured.n >= bounds.min_events).or_else(|| of(&fifteen))
+    };
+    let hit_ratio = |stats: &RouteStats| {
+        let outcomes = stats.cache_outcomes();
+        let (n, hits) = (outcomes.lookups(), outcomes.served_from_cache());
+        let [_, proven] = share_interval(hits, n, 0.025).map(|share| 100.0 * share);
+        Some(SampledValue { n, value: 100.0 * outcomes.hit_ratio()?, proven })
+    };
     let mut all: Vec<AlertObservation> = Vec::new();
-    all.extend(
-        measured(&whole.edge_latency())
-            .map(|p95| AlertObservation::for_site(SignalReading::ResponseTime(p95))),
-    );
-    all.extend(outcomes.hit_ratio().map(|ratio| {
-        AlertObservation::for_site(SignalReading::HitRatio(SampledValue {
-            n: outcomes.lookups(),
-            value: 100.0 * ratio,
-        }))
-    }));
-    if whole.n() > 0 {
-        let (answers, errors) = (whole.n(), whole.server_errors());
+    let response_time = latest(Signal::ResponseTime, &|stats| p95(&stats.edge_latency()));
+    all.extend(response_time.map(SignalReading::ResponseTime).map(AlertObservation::for_site));
+    let hit_ratio = latest(Signal::HitRatio, &hit_ratio);
+    all.extend(hit_ratio.map(SignalReading::HitRatio).map(AlertObservation::for_site));
+    if fifteen.n() > 0 {
+        let (answers, errors) = (fifteen.n(), fifteen.server_errors());
         all.push(AlertObservation::for_site(SignalReading::ErrorRate { answers, errors }));
     }
-    all.extend(whole.queries.iter().filter_map(|(name, stats)| {
-        let (series, reading) = (Some(name.clone()), SignalReading::QueryTime(measured(&stats.latency)?));
+    all.extend(fifteen.queries.keys().filter_map(|name| {
+        let time = latest(Signal::QueryTime, &|stats| p95(&stats.queries.get(name)?.latency))?;
+        let (series, reading) = (Some(name.clone()), SignalReading::QueryTime(time));
         Some(AlertObservation { route: None, device: None, series, reading })
     }));
     all
+}
+
+/// Returns the 95th percentile; what it proves is nothing as long as the fastest value may be above it.
+fn p95(times: &LatencyHistogram) -> Option<SampledValue> {
+    let (n, value) = (times.n(), times.percentile(95)?);
+    let low = PercentileRanks::for_percentile(n, 95).and_then(|ranks| times.sketch.at_rank(ranks.low));
+    Some(SampledValue { n, value, proven: low.map_or(0.0, |bucket| f64::from(bucket.midpoint())) })
+}
+
+/// Adds the minutes that began since a time.
+fn sum_since(minutes: &TrafficWindows, since: UnixMillis) -> RouteStats {
+    let mut sum = RouteStats::default();
+    let recent = minutes.0.iter().filter(|(window, _)| window.start >= since);
+    recent.for_each(|(_, traffic)| sum.merge(&traffic.total()));
+    sum
+}
+
+/// Returns the observations of origins.
+#[must_use]
+pub fn origin_observations(origins: &BTreeMap<String, OriginEvidence>) -> Vec<AlertObservation> {
+    let observe = |(name, evidence): (&String, &OriginEvidence)| AlertObservation {
+        route: None,
+        device: None,
+        series: Some(name.clone()),
+        reading: SignalReading::Origin(*evidence),
+    };
+    origins.iter().map(observe).collect()
+}
+
+/// Returns the observation of the objective of uptime; none without responses.
+#[must_use]
+pub fn uptime_observation(uptime: &UptimeReport) -> Option<AlertObservation> {
+    let (value, [_, proven]) = uptime.percent.zip(uptime.interval)?;
+    Some(AlertObservation::for_site(SignalReading::Uptime(SampledValue {
+        n: uptime.responses,
+        value,
+        proven,
+    })))
 }
 
 /// Returns the series of an hour of visits: name, number of events and value. Where few networks sent most of the
@@ -100,108 +145,88 @@ pub fn visit_series(hour: &Cell) -> Vec<(&'static str, u64, f64)> {
 
 /// Returns the series of an hour of traffic; empty without requests.
 #[must_use]
-pub fn traffic_series(hour: &TrafficStats) -> Vec<(&'static str, u64, f64)> {
-    let whole = hour.total();
+pub fn traffic_series(whole: &RouteStats) -> Vec<(&'static str, u64, f64)> {
     let (n, outcomes) = (whole.n(), whole.cache_outcomes());
     if n == 0 {
         return Vec::new();
     }
     let mut all =
-        vec![(REQUESTS_SERIES, n, n as f64), ("errors", n, whole.server_errors() as f64 / n as f64)];
+        vec![(REQUESTS_SERIES, n, n as f64), (ERRORS_SERIES, n, whole.server_errors() as f64 / n as f64)];
+    all.extend(whole.edge_latency().percentile(95).map(|value| (RESPONSE_TIME_SERIES, n, value)));
     all.extend(outcomes.hit_ratio().map(|ratio| ("hits", outcomes.lookups(), ratio)));
     all
 }
 
-/// Returns the deviation of each series in the last complete hour, which is given with its number of events.
+/// Returns the deviation of each series from the same time of earlier days: that of the last sixty minutes for counts; for
+/// shares and times the larger one of the last sixty and the last thirty, if these hold enough events.
 #[must_use]
-pub fn anomalies(hours: &BTreeMap<String, (HourlySeries, u64)>, now: UnixMillis) -> Vec<AlertObservation> {
-    let anomaly_of_series = |(series, (hours, n)): (&String, &(HourlySeries, u64))| {
-        let noise = match series.as_str() {
-            VIEWS_SERIES | REQUESTS_SERIES => Noise::Count,
-            _ => Noise::Share { n: *n },
+pub fn anomalies(
+    hours: &BTreeMap<String, HourlySeries>,
+    visits: &QueryResult,
+    minutes: &TrafficWindows,
+    now: UnixMillis,
+) -> Vec<AlertObservation> {
+    let [half, whole] = [30, 60].map(|minutes_ago: u64| {
+        let since = now.saturating_sub(minutes_ago * WindowSpan::Minute.millis());
+        let requests = traffic_series(&sum_since(minutes, since));
+        let series = visit_series(&visits_since(visits, since)).into_iter().chain(requests);
+        let values: BTreeMap<&str, (u64, f64)> =
+            series.map(|(name, n, value)| (name, (n, value))).collect_map();
+        values
+    });
+    let AlertBounds::Numeric(bounds) = Signal::Anomaly.rule().bounds else { return Vec::new() };
+    let anomaly_of_series = |(series, hours): (&String, &HourlySeries)| {
+        let deviation = |(n, value): (u64, f64)| {
+            let noise = match series.as_str() {
+                VIEWS_SERIES | REQUESTS_SERIES => Noise::Count,
+                RESPONSE_TIME_SERIES => Noise::Percentile { n },
+                _ => Noise::Share { n },
+            };
+            hours.anomaly(series, n, value, noise, now)
         };
-        hours.anomaly(series, *n, noise, now)
+        let whole = whole.get(series.as_str()).copied();
+        if [VIEWS_SERIES, REQUESTS_SERIES].contains(&series.as_str()) {
+            // A count that stopped is zero.
+            return deviation(whole.unwrap_or_default());
+        }
+        // Without events there is neither a time nor a share.
+        let latest = half.get(series.as_str()).copied().filter(|(n, _)| *n >= bounds.min_events);
+        let found = [latest, whole].into_iter().flatten().filter_map(deviation);
+        found.max_by(|a, b| a.reading.deviations().total_cmp(&b.reading.deviations()))
     };
     hours.iter().filter_map(anomaly_of_series).collect()
 }
 
-impl HourlySeries {
-    /// Returns the baseline of an hour from the same hour of all earlier days that are kept.
-    #[must_use]
-    pub fn baseline(&self, hour: u64) -> Option<Baseline> {
-        let (first, _) = self.0.first_key_value()?;
-        let earlier: Vec<f64> = (1..=HISTORY_DAYS)
-            .filter_map(|days| hour.checked_sub(24 * days))
-            .take_while(|hour| hour >= first)
-            .map(|hour| self.0.get(&hour).copied().unwrap_or(0.0))
-            .collect();
-        Baseline::from_history(&earlier)
-    }
-
-    /// Returns the deviation of the last complete hour, or `None` without a baseline. `n` is the number of events
-    /// behind the value; counts use the usual number instead, since a series that stopped has no events.
-    #[must_use]
-    pub fn anomaly(&self, series: &str, n: u64, noise: Noise, now: UnixMillis) -> Option<AlertObservation> {
-        let hour = (now.0 / WindowSpan::Hour.millis()).checked_sub(1)?;
-        let baseline = self.baseline(hour)?;
-        let value = match noise {
-            Noise::Count => self.0.get(&hour).copied().unwrap_or(0.0),
-            // An hour without events has no share and no percentile.
-            _ => *self.0.get(&hour)?,
-        };
-        let n = match noise {
-            // An hour that stopped has no events, either.
-            Noise::Count if n > 0 || value == 0.0 => baseline.median.max(0.0) as u64,
-            _ => n,
-        };
-        let reading = SignalReading::Anomaly(SampledValue { n, value: baseline.deviations(value, noise) });
-        Some(AlertObservation { route: None, device: None, series: Some(series.to_owned()), reading })
-    }
-
-    /// Returns the number of views expected between two times, from the baseline of each hour. Hours without a
-    /// baseline count as zero.
-    #[must_use]
-    pub fn expected_views(&self, since: UnixMillis, now: UnixMillis) -> f64 {
-        let length = WindowSpan::Hour.millis();
-        let (first, last) = (since.0 / length, now.0 / length);
-        // Longer silences change nothing, so the work is bounded.
-        let from = first.max(last.saturating_sub(24 * MAX_SILENCE_DAYS));
-        (from..=last)
-            .map(|hour| {
-                let begins = (hour * length).max(since.0);
-                let ends = (hour * length + length).min(now.0);
-                let share = ends.saturating_sub(begins) as f64 / length as f64;
-                self.baseline(hour).map_or(0.0, |usual| usual.median * share)
-            })
-            .sum()
-    }
+/// Adds the minutes of visits that began since a time.
+fn visits_since(visits: &QueryResult, since: UnixMillis) -> Cell {
+    let mut sum = Cell::default();
+    let recent = visits.cells.iter().filter(|(group, _)| group.at.is_some_and(|at| at >= since));
+    recent.for_each(|(_, cell)| sum.merge(cell));
+    sum
 }
 
+/// The time span of the requests that are observed with all signals, and without.
+pub const TRAFFIC_SPANS_MS: [u64; 2] = [WindowSpan::Hour.millis(), 15 * WindowSpan::Minute.millis()];
 /// The name of the series of views.
 pub const VIEWS_SERIES: &str = "views";
+/// The name of the series of the share of server errors.
+pub const ERRORS_SERIES: &str = "errors";
 /// The name of the series of the edge's requests.
 const REQUESTS_SERIES: &str = "requests";
-/// The retention of hourly values.
-const HISTORY_DAYS: u64 = 35;
-const MAX_SILENCE_DAYS: u64 = 3;
+/// The name of the series of the 95th percentile of response times.
+const RESPONSE_TIME_SERIES: &str = "response time";
 
 #[cfg(test)]
 mod tests {
     use budget::{Severity, Verdict};
-    use report::signals::AlertLevel;
+    use traffic::TrafficStats;
+    use wire::Window;
 
     use super::*;
-    use crate::observation::Assessment;
 
     const HOUR_MS: u64 = 3_600_000;
     /// An hour at noon UTC.
     const NOON_HOUR: u64 = 500_004;
-
-    /// Sixty views per hour from 8 to 20 h and none at night, up to the hour before noon.
-    fn views(days: u64) -> HourlySeries {
-        let hours = NOON_HOUR - 24 * days..NOON_HOUR;
-        HourlySeries(hours.filter(|hour| (8..20).contains(&(hour % 24))).map(|hour| (hour, 60.0)).collect())
-    }
 
     fn at(hour: u64, minutes: u64) -> UnixMillis {
         UnixMillis(hour * HOUR_MS + minutes * 60_000)
@@ -215,27 +240,15 @@ mod tests {
         let hour = Cell { views: 5, visits: 5, metrics: [(Metric::Lcp, tally)].into(), ..Cell::default() };
         assert_eq!(visit_series(&hour), [("views", 5, 5.0), ("LCP", 4, 0.75)]);
         assert_eq!(visit_series(&Cell::default()), [("views", 0, 0.0)]);
-        assert_eq!(traffic_series(&TrafficStats::default()), []);
+        assert_eq!(traffic_series(&RouteStats::default()), []);
     }
 
     #[test]
-    fn a_flood_from_few_networks_is_no_anomaly() {
+    fn a_flood_from_few_networks_has_no_events() {
         // Version 1 of a cell of 900 views, all of them in one bucket of networks.
         let mut flood = Cell::default();
         flood.merge_encoded(&[1, 132, 7, 0, 0, 0, 0, 0, 1, 1, 9, 132, 7]).expect("a stored cell");
         assert_eq!(visit_series(&flood), [("views", 0, 900.0)]);
-        let mut series = views(40);
-        series.0.insert(NOON_HOUR - 1, 900.0);
-        let assess = |n| {
-            let anomaly =
-                series.anomaly(VIEWS_SERIES, n, Noise::Count, at(NOON_HOUR, 5)).expect("a baseline");
-            anomaly.reading.assess(None)
-        };
-        assert_eq!([assess(0), assess(900)], [Assessment::Unclear, Assessment::Bad(AlertLevel::Warning)]);
-        // A site that fell silent has no events.
-        series.0.insert(NOON_HOUR - 1, 0.0);
-        let silent = series.anomaly(VIEWS_SERIES, 0, Noise::Count, at(NOON_HOUR, 5)).expect("a baseline");
-        assert_eq!(silent.reading.assess(None), Assessment::Bad(AlertLevel::Warning));
     }
 
     #[test]
@@ -277,7 +290,7 @@ mod tests {
     fn traffic_gives_time_hit_error_and_query_observations() {
         use traffic::{RequestMethod, ResponseClass, ResponseRecord, StatusClass};
         use wire::beacon::CacheStatus;
-        assert_eq!(traffic_observations(&TrafficStats::default()), []);
+        assert_eq!(traffic_observations(&TrafficWindows::default(), at(NOON_HOUR, 0)), []);
         let mut traffic = TrafficStats::default();
         let queries = [("users".to_owned(), 300.0)];
         for (count, status, cache) in [
@@ -303,8 +316,13 @@ mod tests {
             };
             (0..count).for_each(|_| traffic.add(&record));
         }
-        let found: Vec<SignalReading> =
-            traffic_observations(&traffic).iter().map(|one| one.reading).collect();
+        let mut minutes = TrafficWindows::default();
+        let minute = |start| Window { span: WindowSpan::Minute, start };
+        minutes.0.insert(minute(at(NOON_HOUR, 0)), traffic.clone());
+        let readings = |minutes: &TrafficWindows, now| -> Vec<SignalReading> {
+            traffic_observations(minutes, now).iter().map(|one| one.reading).collect()
+        };
+        let found = readings(&minutes, at(NOON_HOUR, 3));
         let [
             SignalReading::ResponseTime(response_time),
             SignalReading::HitRatio(ratio),
@@ -314,53 +332,34 @@ mod tests {
         else {
             unreachable!("{found:?}")
         };
-        assert_eq!((response_time.n, ratio, query.n), (109, SampledValue { n: 100, value: 75.0 }, 109));
+        assert_eq!((response_time.n, (ratio.n, ratio.value), query.n), (109, (100, 75.0), 109));
+        assert!((83.0..84.0).contains(&ratio.proven), "{ratio:?}");
         assert!(
             (response_time.value / 100.0 - 1.0).abs() < 0.016 && (query.value / 300.0 - 1.0).abs() < 0.016
         );
         assert_eq!(errors, SignalReading::ErrorRate { answers: 109, errors: 1 });
-    }
-
-    #[test]
-    fn expected_views_follow_the_hourly_baseline() {
-        let views = views(30);
-        assert!((views.expected_views(at(NOON_HOUR, 0), at(NOON_HOUR, 15)) - 15.0).abs() < 1e-9);
-        assert!((views.expected_views(at(NOON_HOUR, 30), at(NOON_HOUR + 1, 30)) - 60.0).abs() < 1e-9);
-        // From 18:58 to 8:00 the next day.
-        assert!((views.expected_views(at(NOON_HOUR - 18, 58), at(NOON_HOUR - 4, 0)) - 62.0).abs() < 1e-9);
-        assert_eq!(
-            views.expected_views(at(NOON_HOUR + 9, 0), at(NOON_HOUR + 18, 0)),
-            0.0,
-            "no views at night"
-        );
-        assert_eq!(
-            views.expected_views(at(NOON_HOUR, 15), at(NOON_HOUR, 0)),
-            0.0,
-            "a clock that was set back"
-        );
-        assert!(views.expected_views(UnixMillis(0), at(NOON_HOUR, 0)) <= 4.0 * 12.0 * 60.0);
-    }
-
-    #[test]
-    fn a_new_site_has_no_expected_views() {
-        assert_eq!(HourlySeries::default().expected_views(at(NOON_HOUR, 0), at(NOON_HOUR + 5, 0)), 0.0);
-        assert_eq!(views(6).expected_views(at(NOON_HOUR, 0), at(NOON_HOUR + 5, 0)), 0.0);
-        assert_eq!(views(6).anomaly("views", 0, Noise::Count, at(NOON_HOUR, 0)), None);
-    }
-
-    #[test]
-    fn a_missing_hour_is_an_anomaly_only_for_counts() {
-        let mut views = views(30);
-        views.0.remove(&(NOON_HOUR - 1));
-        let deviations = |found: Option<AlertObservation>| match found.unwrap().reading {
-            SignalReading::Anomaly(SampledValue { n, value }) => (n, value),
-            other => unreachable!("{other:?}"),
+        // Eight minutes later the last five hold nothing, and after fifteen nothing is left.
+        assert_eq!(readings(&minutes, at(NOON_HOUR, 8)), found);
+        assert_eq!(readings(&minutes, at(NOON_HOUR, 16)), []);
+        // Enough in the last five minutes stand for themselves.
+        minutes.0.insert(minute(at(NOON_HOUR, 10)), traffic);
+        let SignalReading::ResponseTime(recent) = readings(&minutes, at(NOON_HOUR, 12))[0] else {
+            unreachable!()
         };
-        let (n, value) = deviations(views.anomaly("views", 0, Noise::Count, at(NOON_HOUR, 20)));
-        assert!(n == 60 && value < -7.0, "{n} {value}");
-        let share = Noise::Share { n: 100 };
-        assert_eq!(views.anomaly("LCP", 100, share, at(NOON_HOUR, 20)), None);
-        let (n, value) = deviations(views.anomaly("hits", 40, Noise::Value, at(NOON_HOUR - 1, 20)));
-        assert!(n == 40 && value == 0.0, "{n} {value}");
+        assert_eq!(recent.n, 109);
+    }
+
+    #[test]
+    fn a_count_that_stopped_is_zero_and_a_share_without_events_is_none() {
+        let hours = NOON_HOUR - 24 * 30..NOON_HOUR;
+        let series = |value: f64| HourlySeries(hours.clone().map(|hour| (hour, value)).collect());
+        let all = [("views".to_owned(), series(60.0)), ("LCP".to_owned(), series(0.8))].into();
+        let found = anomalies(&all, &QueryResult::default(), &TrafficWindows::default(), at(NOON_HOUR, 20));
+        let [AlertObservation { series: Some(name), reading: SignalReading::Anomaly(anomaly), .. }] =
+            &found[..]
+        else {
+            unreachable!("{found:?}")
+        };
+        assert!(name == "views" && anomaly.n == 60 && anomaly.value < -6.0, "{anomaly:?}");
     }
 }

@@ -6,15 +6,19 @@ pub mod alert_document;
 mod alerts;
 pub mod budget_observations;
 pub mod health_history;
+mod hourly_series;
 mod incident;
 mod observation;
 mod open_alert;
+mod outage;
 mod silence;
 mod subject;
 
 pub mod channel;
 pub mod inputs;
+pub mod memory_trend;
 pub mod notification;
+pub mod schedule;
 
 pub use alerts::{AlertEffect, AlertInput, AlertView, Alerts};
 pub use incident::{Acknowledgement, Incident, IncidentEnd, IncidentRecord};

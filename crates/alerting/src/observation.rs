@@ -1,10 +1,14 @@
 //! One observation of a signal, its assessment against the rule, and its message.
 
 use budget::{AlarmState, BudgetTally, BurnAlert, BurnWindows, Verdict};
+use report::origin_evidence::{OriginEvidence, OriginState};
 use report::signals::{AlertBounds, AlertLevel, Signal};
 use wire::Device;
 
 use crate::subject::AlertSubject;
+
+/// The time to which growing memory is extrapolated, in hours.
+pub(crate) const FORECAST_HOURS: f64 = 6.0;
 
 /// One observation of one subject.
 #[derive(Clone, Debug, PartialEq)]
@@ -13,7 +17,7 @@ pub struct AlertObservation {
     pub route: Option<String>,
     /// The device class; `None` for all devices.
     pub device: Option<Device>,
-    /// The metric, query, backend or hourly series, if the signal has several.
+    /// The metric, query, backend, hourly series or origin, if the signal has several.
     pub series: Option<String>,
     /// The observed value.
     pub reading: SignalReading,
@@ -53,14 +57,23 @@ pub enum SignalReading {
         /// The responses with a server error.
         errors: u64,
     },
-    /// The share of memory in use, in percent.
-    Memory(f64),
+    /// The share of memory in use.
+    Memory {
+        /// In percent, now.
+        percent: f64,
+        /// In percent, some hours later, if it grows steadily.
+        forecast: Option<f64>,
+    },
     /// The number of views expected since the last beacon.
     MissingBeacons(f64),
     /// The number of closed windows that the backend has not received.
     Backlog(u64),
     /// The deviation of a series from its usual value, in standard deviations.
     Anomaly(SampledValue),
+    /// The latest requests to an origin, and its health check.
+    Origin(OriginEvidence),
+    /// The share of responses without a server error over thirty days, in percent.
+    Uptime(SampledValue),
 }
 
 /// A value and the number of events that it is computed from.
@@ -70,6 +83,16 @@ pub struct SampledValue {
     pub n: u64,
     /// The value.
     pub value: f64,
+    /// The end of its 95 % confidence interval on the good side: what the events prove.
+    pub proven: f64,
+}
+
+impl SampledValue {
+    /// A value without an interval.
+    #[must_use]
+    pub const fn new(n: u64, value: f64) -> Self {
+        Self { n, value, proven: value }
+    }
 }
 
 /// The assessment of one observation by itself.
@@ -115,10 +138,20 @@ impl SignalReading {
             Self::HitRatio(_) => Signal::HitRatio,
             Self::QueryTime(_) => Signal::QueryTime,
             Self::ErrorRate { .. } => Signal::ErrorRate,
-            Self::Memory(_) => Signal::Memory,
+            Self::Memory { .. } => Signal::Memory,
             Self::MissingBeacons(_) => Signal::MissingBeacons,
             Self::Backlog(_) => Signal::Backlog,
             Self::Anomaly(_) => Signal::Anomaly,
+            Self::Origin(_) => Signal::Origin,
+            Self::Uptime(_) => Signal::Uptime,
+        }
+    }
+
+    /// Returns the size of an anomaly; 0 for other signals.
+    pub(crate) const fn deviations(&self) -> f64 {
+        match self {
+            Self::Anomaly(SampledValue { value, .. }) => value.abs(),
+            _ => 0.0,
         }
     }
 
@@ -146,6 +179,19 @@ impl SignalReading {
                 None if windows.six_hours.burn_rate(percentile) > 1.0 => Assessment::Unclear,
                 None => Assessment::Good,
             },
+            // A leak is a warning as long as there is time to act.
+            Self::Memory { forecast: Some(later), .. } => {
+                match self.decisive_value().map(|measured| self.assess_value(measured)) {
+                    Some(Assessment::Bad(level)) => Assessment::Bad(level),
+                    _ if is_critical_memory(later) => Assessment::Bad(AlertLevel::Warning),
+                    assessment => assessment.unwrap_or(Assessment::Unclear),
+                }
+            }
+            Self::Origin(evidence) => match evidence.state() {
+                OriginState::Failing(level) => Assessment::Bad(level),
+                OriginState::Up => Assessment::Good,
+                OriginState::Unclear | OriginState::Insufficient => Assessment::Unclear,
+            },
             Self::ErrorRate { answers, errors } => {
                 match self.decisive_value().map(|measured| self.assess_value(measured)) {
                     Some(Assessment::Bad(level)) => assess_error_rate(level, answers, errors),
@@ -156,12 +202,12 @@ impl SignalReading {
         }
     }
 
-    fn assess_value(&self, SampledValue { n, value }: SampledValue) -> Assessment {
+    fn assess_value(&self, SampledValue { n, value, proven }: SampledValue) -> Assessment {
         let AlertBounds::Numeric(number) = self.signal().rule().bounds else { return Assessment::Unclear };
         if n < number.min_events || !value.is_finite() {
             return Assessment::Unclear;
         }
-        match number.level(value) {
+        match number.level(proven) {
             Some(level) => Assessment::Bad(level),
             None if number.is_beyond(value, number.clears_at) => Assessment::Unclear,
             None => Assessment::Good,
@@ -171,15 +217,18 @@ impl SignalReading {
     /// The value that is compared with numeric bounds.
     fn decisive_value(&self) -> Option<SampledValue> {
         Some(match *self {
-            Self::ResponseTime(measured) | Self::HitRatio(measured) | Self::QueryTime(measured) => measured,
+            Self::ResponseTime(measured)
+            | Self::HitRatio(measured)
+            | Self::QueryTime(measured)
+            | Self::Uptime(measured) => measured,
             Self::ErrorRate { answers, errors } => {
-                SampledValue { n: answers, value: 100.0 * errors as f64 / answers.max(1) as f64 }
+                SampledValue::new(answers, 100.0 * errors as f64 / answers.max(1) as f64)
             }
             // Deviations below count as much as deviations above.
-            Self::Anomaly(SampledValue { n, value }) => SampledValue { n, value: value.abs() },
-            Self::Memory(value) | Self::MissingBeacons(value) => SampledValue { n: 1, value },
-            Self::Backlog(windows) => SampledValue { n: 1, value: windows as f64 },
-            Self::Verdict(_) | Self::Evidence { .. } | Self::Burn { .. } => return None,
+            Self::Anomaly(SampledValue { n, value, .. }) => SampledValue::new(n, value.abs()),
+            Self::Memory { percent: value, .. } | Self::MissingBeacons(value) => SampledValue::new(1, value),
+            Self::Backlog(windows) => SampledValue::new(1, windows as f64),
+            Self::Verdict(_) | Self::Evidence { .. } | Self::Burn { .. } | Self::Origin(_) => return None,
         })
     }
 
@@ -203,6 +252,7 @@ impl SignalReading {
                     rate(windows.three_days)
                 )
             }
+            Self::Origin(evidence) => evidence.message(),
             _ => {
                 let AlertBounds::Numeric(number) = self.signal().rule().bounds else { return String::new() };
                 let value = self.decisive_value().map_or(0.0, |measured| measured.value);
@@ -220,12 +270,23 @@ impl SignalReading {
                             number.format_value(value.round())
                         )
                     }
+                    Self::Memory { forecast: Some(later), .. } if is_critical_memory(later) => format!(
+                        "{} is {}; at its growth it is {} in {FORECAST_HOURS:.0} hours",
+                        self.signal().rule().description,
+                        number.format_value(value),
+                        number.format_value(later.min(100.0))
+                    ),
                     Self::Backlog(_) => format!("the backend is {} behind", number.format_value(value)),
                     _ => format!("{} is {}", self.signal().rule().description, number.format_value(value)),
                 }
             }
         }
     }
+}
+
+fn is_critical_memory(percent: f64) -> bool {
+    let AlertBounds::Numeric(number) = Signal::Memory.rule().bounds else { return false };
+    number.level(percent) == Some(AlertLevel::Critical)
 }
 
 /// Limits the level to what the number of errors proves. Two errors in 1000 responses exceed a limit of one

@@ -104,6 +104,16 @@ impl OpenAlert {
         }
     }
 
+    /// Returns true if the last clear observation was bad.
+    pub(crate) const fn is_bad_now(&self) -> bool {
+        self.bad_streak > 0
+    }
+
+    /// Returns true if the last clear observation was critical.
+    pub(crate) const fn is_critical_now(&self) -> bool {
+        self.critical_streak > 0
+    }
+
     pub(crate) const fn unobserved_ms(&self, now: UnixMillis) -> u64 {
         now.0.saturating_sub(self.observed_at.0)
     }

@@ -17,7 +17,7 @@ pub struct AlertSubject {
     /// The device class; `None` for all devices.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub device: Option<Device>,
-    /// The metric, query, backend or hourly series, if the signal has several.
+    /// The metric, query, backend, hourly series or origin, if the signal has several.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub series: Option<String>,
 }
@@ -39,6 +39,9 @@ impl AlertSubject {
     /// Returns the subject as text, such as `LCP of /cart on phones`.
     #[must_use]
     pub fn display_name(&self) -> String {
+        if let (Signal::Origin, Some(origin)) = (self.signal, &self.series) {
+            return format!("Origin {origin}");
+        }
         let device = self.device.map(|device| format!("on {}s", device.name()));
         let parts = [self.series.clone(), self.route.as_ref().map(|route| format!("of {route}")), device];
         let parts_present: Vec<String> = parts.into_iter().flatten().collect();

@@ -96,7 +96,7 @@ impl AlertHarness {
 }
 
 fn slow(p95: f64) -> AlertObservation {
-    AlertObservation::for_site(SignalReading::ResponseTime(SampledValue { n: 5000, value: p95 }))
+    AlertObservation::for_site(SignalReading::ResponseTime(SampledValue::new(5000, p95)))
 }
 
 fn cell(route: &str, reading: SignalReading) -> AlertObservation {
@@ -373,7 +373,7 @@ fn an_alert_that_recovers_while_silenced_is_never_notified() {
     harness.handle(AlertInput::Silence(silence));
     for p95 in [900.0, 900.0, 900.0, 100.0, 100.0] {
         // Another signal is not silenced.
-        let memory = AlertObservation::for_site(SignalReading::Memory(75.0));
+        let memory = AlertObservation::for_site(SignalReading::Memory { percent: 75.0, forecast: None });
         harness.observe([slow(p95), memory]);
     }
     harness.advance(2 * HOUR_MS);
@@ -515,7 +515,7 @@ proptest! {
             route: Some(format!("/{route}")),
             device: None,
             series: None,
-            reading: SignalReading::ResponseTime(SampledValue { n: 1000, value: p95 }),
+            reading: SignalReading::ResponseTime(SampledValue::new(1000, p95)),
         };
         for step in steps {
             match step {

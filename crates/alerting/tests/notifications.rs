@@ -65,7 +65,7 @@ fn every_channel_has_its_own_document() {
         notify(&mut alerts, &[observations(Verdict::Violated), observations(Verdict::Violated)], START);
     let over = notify(&mut alerts, &[observations(Verdict::Met)], START.saturating_add(2 * 3_600_000));
     let p95 =
-        |value| vec![AlertObservation::for_site(SignalReading::ResponseTime(SampledValue { n: 812, value }))];
+        |value| vec![AlertObservation::for_site(SignalReading::ResponseTime(SampledValue::new(812, value)))];
     let critical = notify(&mut alerts, &[p95(1234.5), p95(1234.5)], START);
     for (name, channel) in channels() {
         for (moment, notifications) in [("raised", &raised), ("over", &over), ("critical", &critical)] {

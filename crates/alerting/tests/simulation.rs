@@ -1,35 +1,61 @@
-//! A simulated site over ninety days with known incidents, from a fixed seed: detection delays and false alarms.
-//! Traffic has hourly and weekly patterns, Poisson noise and additional noise. The table in `docs/alerts.md`
-//! is printed by `cargo test -p alerting --test simulation -- --nocapture`.
+//! A simulated site over ninety days with known incidents, from a fixed seed: detection delays and false alarms, as it is
+//! evaluated each minute, and as the cron alone would. Traffic has hourly and weekly patterns, Poisson noise and
+//! additional noise. The table in `docs/alerts.md` is printed by
+//! `cargo test -p alerting --test simulation -- --nocapture`.
 
 #![expect(clippy::indexing_slicing, reason = "a test may fail by panic")]
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use alerting::memory_trend::MemoryTrend;
 use alerting::notification::AlertChangeKind;
+use alerting::schedule::{BUDGETS_INTERVAL_MS, INTERVAL_MS};
 use alerting::{AlertEffect, AlertInput, AlertObservation, Alerts, SampledValue, SignalReading};
 use budget::{BudgetTally, BurnWindows, Verdict};
 use report::anomaly::{Baseline, Noise};
-use report::signals::{AlertLevel, Signal};
+use report::signals::{AlertBounds, AlertLevel, Signal};
 use wire::{Device, UnixMillis};
 
-/// The interval between evaluations.
-const STEP_MS: u64 = 10 * 60_000;
-const STEPS_PER_HOUR: usize = 6;
+/// A step of the simulation.
+const STEP_MS: u64 = 60_000;
+const STEPS_PER_HOUR: usize = 60;
 const STEPS_PER_DAY: usize = 24 * STEPS_PER_HOUR;
 const DAYS: usize = 90;
 const TOTAL_STEPS: usize = DAYS * STEPS_PER_DAY;
 const START: UnixMillis = UnixMillis(1_800_000_000_000);
 
-/// Routes and device classes, with the visits per step at noon and the share of them within budget.
+/// Routes and device classes, with the visits per minute at noon and the share of them within budget.
 const CELLS: [(&str, Device, f64, f64); 6] = [
-    ("/", Device::Phone, 120.0, 0.86),
-    ("/", Device::Desktop, 90.0, 0.93),
-    ("/product/:id", Device::Phone, 80.0, 0.82),
-    ("/product/:id", Device::Desktop, 60.0, 0.90),
-    ("/checkout", Device::Phone, 8.0, 0.88),
-    ("/about", Device::Desktop, 1.5, 0.95),
+    ("/", Device::Phone, 12.0, 0.86),
+    ("/", Device::Desktop, 9.0, 0.93),
+    ("/product/:id", Device::Phone, 8.0, 0.82),
+    ("/product/:id", Device::Desktop, 6.0, 0.90),
+    ("/checkout", Device::Phone, 0.8, 0.88),
+    ("/about", Device::Desktop, 0.15, 0.95),
 ];
+/// Responses per minute at noon.
+const RESPONSES_AT_NOON: f64 = 240.0;
+
+/// When a site is evaluated, in steps, and over which span.
+#[derive(Clone, Copy)]
+struct Schedule {
+    requests_every: usize,
+    budgets_every: usize,
+    /// The span of response times, hits and queries.
+    request_span: usize,
+    /// The last sixty minutes are compared with earlier days, not the last complete hour.
+    is_sliding: bool,
+}
+
+/// As `alerting::schedule` does it, and as the cron did it alone.
+const BY_THE_MINUTE: Schedule = Schedule {
+    requests_every: (INTERVAL_MS / STEP_MS) as usize,
+    budgets_every: (BUDGETS_INTERVAL_MS / STEP_MS) as usize,
+    request_span: 5,
+    is_sliding: true,
+};
+const BY_THE_CRON: Schedule =
+    Schedule { requests_every: 15, budgets_every: 15, request_span: 15, is_sliding: false };
 
 /// A fault with its time and the signals that may detect it.
 struct SimulatedIncident {
@@ -39,8 +65,6 @@ struct SimulatedIncident {
     duration_steps: usize,
     fault: Fault,
     detected_by: &'static [Signal],
-    /// The maximum detection delay.
-    max_delay_steps: usize,
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -68,7 +92,6 @@ const INCIDENTS: [SimulatedIncident; 13] = [
         duration_steps: 3 * STEPS_PER_HOUR,
         fault: Fault::NoBeacons,
         detected_by: &[Signal::MissingBeacons],
-        max_delay_steps: 1,
     },
     SimulatedIncident {
         name: "product pages twice as slow",
@@ -77,7 +100,6 @@ const INCIDENTS: [SimulatedIncident; 13] = [
         duration_steps: 2 * STEPS_PER_DAY,
         fault: Fault::SlowRoute("/product/:id", 0.45),
         detected_by: &[Signal::Anomaly, Signal::Burn, Signal::Evidence, Signal::Verdict],
-        max_delay_steps: STEPS_PER_HOUR,
     },
     SimulatedIncident {
         name: "product pages slightly too slow",
@@ -86,7 +108,6 @@ const INCIDENTS: [SimulatedIncident; 13] = [
         duration_steps: 6 * STEPS_PER_DAY,
         fault: Fault::SlowRoute("/product/:id", 0.70),
         detected_by: &[Signal::Anomaly, Signal::Burn, Signal::Evidence, Signal::Verdict],
-        max_delay_steps: 2 * STEPS_PER_DAY,
     },
     SimulatedIncident {
         name: "a slow checkout with few visits",
@@ -95,7 +116,6 @@ const INCIDENTS: [SimulatedIncident; 13] = [
         duration_steps: 4 * STEPS_PER_DAY,
         fault: Fault::SlowRoute("/checkout", 0.50),
         detected_by: &[Signal::Anomaly, Signal::Burn, Signal::Evidence, Signal::Verdict],
-        max_delay_steps: 12 * STEPS_PER_HOUR,
     },
     SimulatedIncident {
         name: "responses three times as slow",
@@ -104,7 +124,6 @@ const INCIDENTS: [SimulatedIncident; 13] = [
         duration_steps: 2 * STEPS_PER_HOUR,
         fault: Fault::SlowResponses(3.0),
         detected_by: &[Signal::ResponseTime],
-        max_delay_steps: 2,
     },
     SimulatedIncident {
         name: "responses 60 % slower",
@@ -113,7 +132,6 @@ const INCIDENTS: [SimulatedIncident; 13] = [
         duration_steps: 4 * STEPS_PER_HOUR,
         fault: Fault::SlowResponses(1.6),
         detected_by: &[Signal::Anomaly],
-        max_delay_steps: STEPS_PER_HOUR,
     },
     SimulatedIncident {
         name: "a query without its index",
@@ -122,7 +140,6 @@ const INCIDENTS: [SimulatedIncident; 13] = [
         duration_steps: 5 * STEPS_PER_HOUR,
         fault: Fault::SlowQueries(4.0),
         detected_by: &[Signal::QueryTime],
-        max_delay_steps: 2,
     },
     SimulatedIncident {
         name: "a cookie that empties the cache",
@@ -131,7 +148,6 @@ const INCIDENTS: [SimulatedIncident; 13] = [
         duration_steps: 8 * STEPS_PER_HOUR,
         fault: Fault::LowHitRatio(0.40),
         detected_by: &[Signal::HitRatio],
-        max_delay_steps: 3,
     },
     SimulatedIncident {
         name: "one response in 50 an error",
@@ -140,7 +156,6 @@ const INCIDENTS: [SimulatedIncident; 13] = [
         duration_steps: STEPS_PER_HOUR,
         fault: Fault::Errors(0.02),
         detected_by: &[Signal::ErrorRate],
-        max_delay_steps: 2,
     },
     SimulatedIncident {
         name: "one response in 400 an error",
@@ -149,7 +164,6 @@ const INCIDENTS: [SimulatedIncident; 13] = [
         duration_steps: 6 * STEPS_PER_HOUR,
         fault: Fault::Errors(0.0025),
         detected_by: &[Signal::ErrorRate],
-        max_delay_steps: STEPS_PER_HOUR,
     },
     SimulatedIncident {
         name: "a memory leak",
@@ -158,7 +172,6 @@ const INCIDENTS: [SimulatedIncident; 13] = [
         duration_steps: 9 * STEPS_PER_HOUR,
         fault: Fault::Memory(90.0),
         detected_by: &[Signal::Memory],
-        max_delay_steps: 8 * STEPS_PER_HOUR,
     },
     SimulatedIncident {
         name: "three of five beacons blocked",
@@ -167,7 +180,6 @@ const INCIDENTS: [SimulatedIncident; 13] = [
         duration_steps: 6 * STEPS_PER_HOUR,
         fault: Fault::LostBeacons(0.4),
         detected_by: &[Signal::Anomaly],
-        max_delay_steps: 2 * STEPS_PER_HOUR,
     },
     SimulatedIncident {
         name: "a backend down at night",
@@ -176,7 +188,6 @@ const INCIDENTS: [SimulatedIncident; 13] = [
         duration_steps: 8 * STEPS_PER_HOUR,
         fault: Fault::BackendDown,
         detected_by: &[Signal::Backlog],
-        max_delay_steps: 2 * STEPS_PER_HOUR,
     },
 ];
 
@@ -239,25 +250,65 @@ impl CumulativeVisits {
     }
 
     fn last(&self, steps: usize) -> BudgetTally {
-        let (all, total_within) = self.0.last().copied().unwrap_or_default();
-        let before = self.0.len().checked_sub(steps + 1).map_or((0, 0), |index| self.0[index]);
+        self.at(self.0.len() - 1, steps)
+    }
+
+    /// Returns the visits of so many steps up to that one.
+    fn at(&self, step: usize, steps: usize) -> BudgetTally {
+        let (all, total_within) = self.0[step];
+        let before = step.checked_sub(steps).map_or((0, 0), |index| self.0[index]);
         BudgetTally::new(all - before.0, total_within - before.1)
     }
 }
 
-/// The site-wide values of one step.
-#[derive(Clone, Copy, Default)]
-struct SiteSample {
-    views: u64,
-    /// The views of the last hour.
-    views_of_hour: u64,
-    answers: u64,
+/// The responses of one step.
+#[derive(Clone, Copy)]
+struct Responses {
+    n: u64,
     errors: u64,
-    p95: f64,
-    hits: f64,
-    /// The share within budget of each cell in the last hour.
-    shares_in_budget: [f64; CELLS.len()],
+    hits: u64,
+    /// The noise of a percentile of these responses, in standard deviations.
+    noise: f64,
+    /// The factors by which responses and queries are slower than usual.
+    slower: [f64; 2],
 }
+
+impl Responses {
+    /// Returns the 95th percentile of responses or queries: times are lognormal, and slow steps are a part of them.
+    fn p95(steps: &[Self], usual: f64, of: usize) -> f64 {
+        let n: u64 = steps.iter().map(|step| step.n).sum();
+        let share_below = |x: f64| -> f64 {
+            let below = |step: &Self| {
+                let z = (x / (usual * step.slower[of])).ln() / SPREAD + Z_OF_P95;
+                step.n as f64 * normal_distribution(z)
+            };
+            steps.iter().map(below).sum::<f64>() / n.max(1) as f64
+        };
+        let (mut low, mut high) = (usual / 4.0, usual * 16.0);
+        for _ in 0..24 {
+            let middle = f64::midpoint(low, high);
+            if share_below(middle) < 0.95 { low = middle } else { high = middle }
+        }
+        // The noise of the steps adds up to that of all their responses; 5 % is common to all.
+        let noise: f64 = steps.iter().map(|step| step.noise * (step.n as f64).sqrt()).sum::<f64>()
+            / (n.max(1) as f64).sqrt();
+        low * ((0.05 + 1.2 / (n.max(1) as f64).sqrt()) * noise).exp()
+    }
+}
+
+/// Abramowitz and Stegun, 26.2.17.
+fn normal_distribution(z: f64) -> f64 {
+    let t = 1.0 / (1.0 + 0.231_641_9 * z.abs());
+    let poly = t
+        * (0.319_381_53
+            + t * (-0.356_563_782 + t * (1.781_477_937 + t * (-1.821_255_978 + t * 1.330_274_429))));
+    let upper = poly * (-z * z / 2.0).exp() / std::f64::consts::TAU.sqrt();
+    if z >= 0.0 { 1.0 - upper } else { upper }
+}
+
+/// The spread of lognormal times, and the 95th percentile of a normal distribution.
+const SPREAD: f64 = 0.8;
+const Z_OF_P95: f64 = 1.645;
 
 struct NotifiedChange {
     step: usize,
@@ -284,55 +335,153 @@ fn traffic_level(step: usize) -> f64 {
     weekend * (0.525 - 0.475 * (std::f64::consts::TAU * (hour - 1.0) / 24.0).cos())
 }
 
-fn simulate(seed: u64, incidents: &[SimulatedIncident]) -> Vec<NotifiedChange> {
-    let mut rng = SimulationRng(seed);
-    let mut alerts = Alerts::new("shop".into());
-    let mut notified = Vec::new();
-    let mut visits: Vec<CumulativeVisits> = CELLS.iter().map(|_| CumulativeVisits::default()).collect();
-    let mut verdicts = [Verdict::Unknown; CELLS.len()];
-    let mut since_release: Vec<BudgetTally> = vec![BudgetTally::default(); CELLS.len()];
-    let mut history: Vec<SiteSample> = Vec::with_capacity(TOTAL_STEPS);
-    let mut last_beacon_step = 0;
-    let mut backlog = 0_u64;
+/// The simulated site, with all that has happened so far.
+struct SimulatedSite {
+    rng: SimulationRng,
+    visits: Vec<CumulativeVisits>,
+    since_release: Vec<BudgetTally>,
+    verdicts: [Verdict; CELLS.len()],
+    responses: Vec<Responses>,
+    day_level: f64,
+    last_beacon_step: usize,
+    backlog: u64,
+    memory: f64,
+    memory_trend: MemoryTrend,
+    /// The 95th percentiles of response times in the hour before each step that was evaluated.
+    hourly_p95: BTreeMap<usize, f64>,
+}
 
-    for step in 0..TOTAL_STEPS {
-        let active_incident = incidents.iter().find(|incident| incident.is_active(step));
-        let active_fault = active_incident.map(|incident| incident.fault);
-        let mut observations = Vec::new();
+impl SimulatedSite {
+    fn new(seed: u64) -> Self {
+        Self {
+            rng: SimulationRng(seed),
+            visits: CELLS.iter().map(|_| CumulativeVisits::default()).collect(),
+            since_release: vec![BudgetTally::default(); CELLS.len()],
+            verdicts: [Verdict::Unknown; CELLS.len()],
+            responses: Vec::with_capacity(TOTAL_STEPS),
+            day_level: 1.0,
+            last_beacon_step: 0,
+            backlog: 0,
+            memory: 0.0,
+            memory_trend: MemoryTrend::default(),
+            hourly_p95: BTreeMap::new(),
+        }
+    }
+
+    /// Lets a step pass.
+    fn advance(&mut self, step: usize, incident: Option<&SimulatedIncident>) {
+        let (fault, rng) = (incident.map(|incident| incident.fault), &mut self.rng);
         // Every two weeks a release resets the evidence.
         if step % (14 * STEPS_PER_DAY) == 10 * STEPS_PER_HOUR {
-            since_release.fill(BudgetTally::default());
+            self.since_release.fill(BudgetTally::default());
         }
-
-        let mut sample = SiteSample::default();
-        let day = 1.0 + 0.04 * rng.normal();
-        for (cell, (route, device, noon, share)) in CELLS.iter().enumerate() {
-            let arriving = match active_fault {
-                Some(Fault::NoBeacons) => 0.0,
-                Some(Fault::LostBeacons(share)) => share,
-                _ => 1.0,
-            };
-            let n = rng.poisson((noon * traffic_level(step) * day).max(0.0) * arriving);
-            let share = match active_fault {
+        if step.is_multiple_of(10) {
+            self.day_level = 1.0 + 0.04 * rng.normal();
+        }
+        let arriving = match fault {
+            Some(Fault::NoBeacons) => 0.0,
+            Some(Fault::LostBeacons(share)) => share,
+            _ => 1.0,
+        };
+        for (cell, (route, _, noon, share)) in CELLS.iter().enumerate() {
+            let n = rng.poisson((noon * traffic_level(step) * self.day_level).max(0.0) * arriving);
+            let share = match fault {
                 Some(Fault::SlowRoute(slow, share)) if slow == *route => share,
-                _ => (share + 0.01 * rng.normal()).clamp(0.0, 1.0),
+                _ => (share + 0.03 * rng.normal()).clamp(0.0, 1.0),
             };
             let within = rng.binomial(n, share);
-            sample.views += n;
-            visits[cell].push(n, within);
-            let since = &mut since_release[cell];
+            self.visits[cell].push(n, within);
+            let since = &mut self.since_release[cell];
             *since = BudgetTally::new(since.n() + n, since.within + within);
-            // The weekly window advances by the hour.
-            if step % STEPS_PER_HOUR == 0 {
-                verdicts[cell] = visits[cell].last(7 * STEPS_PER_DAY).verdict(75, 30);
+            if n > 0 {
+                self.last_beacon_step = step;
             }
-            let verdict = verdicts[cell];
-            let windows = BurnWindows {
-                half_hour: visits[cell].last(STEPS_PER_HOUR / 2),
-                six_hours: visits[cell].last(6 * STEPS_PER_HOUR),
-                three_days: visits[cell].last(3 * STEPS_PER_DAY),
+        }
+        let n = rng.poisson(RESPONSES_AT_NOON * traffic_level(step) * self.day_level);
+        let hits = match fault {
+            Some(Fault::LowHitRatio(share)) => share,
+            _ => 0.82 + 0.03 * rng.normal(),
+        };
+        let errors = if let Some(Fault::Errors(share)) = fault { share } else { 0.0001 };
+        let slower = match fault {
+            Some(Fault::SlowResponses(by)) => [by, 1.0],
+            Some(Fault::SlowQueries(by)) => [1.0, by],
+            _ => [1.0, 1.0],
+        };
+        let (errors, hits) = (rng.binomial(n, errors), rng.binomial(n, hits));
+        self.responses.push(Responses { n, errors, hits, noise: rng.normal(), slower });
+        self.memory = match (fault, incident) {
+            (Some(Fault::Memory(end)), Some(incident)) => {
+                let grown = (step - incident.start_step()) as f64 / incident.duration_steps as f64;
+                45.0 + (end - 45.0) * grown
+            }
+            _ => 45.0 + 2.0 * rng.normal(),
+        };
+        self.backlog = if fault == Some(Fault::BackendDown) { self.backlog + 1 } else { rng.poisson(0.3) };
+    }
+
+    /// Returns the last responses.
+    fn last(&self, steps: usize) -> &[Responses] {
+        &self.responses[self.responses.len().saturating_sub(steps)..]
+    }
+
+    fn observe_requests(&mut self, step: usize, schedule: Schedule) -> Vec<AlertObservation> {
+        let measured = |signal: Signal, share: f64, of: &dyn Fn(&[Responses]) -> f64| {
+            let AlertBounds::Numeric(bounds) = signal.rule().bounds else { unreachable!() };
+            let n =
+                |steps: &[Responses]| (steps.iter().map(|step| step.n).sum::<u64>() as f64 * share) as u64;
+            let short = self.last(schedule.request_span);
+            let steps = if n(short) >= bounds.min_events { short } else { self.last(15) };
+            let (n, value) = (n(steps), of(steps));
+            // The deviation of a 95th percentile of lognormal times, and of a share.
+            let proven = match signal {
+                Signal::HitRatio => {
+                    value + 196.0 * (value / 100.0 * (1.0 - value / 100.0) / n.max(1) as f64).sqrt()
+                }
+                _ => value * (-1.96 * 1.69 / (n.max(1) as f64).sqrt()).exp(),
             };
-            let evidence = SignalReading::Evidence { since: *since, verdict, percentile: 75 };
+            SampledValue { n, value, proven }
+        };
+        let usual = 260.0 * (1.0 + 0.1 * traffic_level(step));
+        let hit_percent = |steps: &[Responses]| {
+            let sum = |of: fn(&Responses) -> u64| steps.iter().map(of).sum::<u64>() as f64;
+            100.0 * sum(|step| step.hits) / sum(|step| step.n).max(1.0)
+        };
+        let quarter = self.last(15);
+        let readings = [
+            SignalReading::ResponseTime(measured(Signal::ResponseTime, 1.0, &|steps| {
+                Responses::p95(steps, usual, 0)
+            })),
+            SignalReading::QueryTime(measured(Signal::QueryTime, 0.2, &|steps| {
+                Responses::p95(steps, 150.0, 1)
+            })),
+            SignalReading::HitRatio(measured(Signal::HitRatio, 1.0, &hit_percent)),
+            SignalReading::ErrorRate {
+                answers: quarter.iter().map(|step| step.n).sum(),
+                errors: quarter.iter().map(|step| step.errors).sum(),
+            },
+            SignalReading::Backlog(self.backlog),
+        ];
+        let memory = self.memory_trend.record(self.memory, time(step));
+        readings.into_iter().chain([memory]).map(AlertObservation::for_site).collect()
+    }
+
+    fn observe_visits(&mut self, step: usize, schedule: Schedule) -> Vec<AlertObservation> {
+        let mut observations = Vec::new();
+        for (cell, (route, device, ..)) in CELLS.iter().enumerate() {
+            let visits = &self.visits[cell];
+            // The weekly window advances by the hour.
+            if step.is_multiple_of(STEPS_PER_HOUR) {
+                self.verdicts[cell] = visits.last(7 * STEPS_PER_DAY).verdict(75, 30);
+            }
+            let verdict = self.verdicts[cell];
+            let windows = BurnWindows {
+                half_hour: visits.last(STEPS_PER_HOUR / 2),
+                six_hours: visits.last(6 * STEPS_PER_HOUR),
+                three_days: visits.last(3 * STEPS_PER_DAY),
+            };
+            let evidence =
+                SignalReading::Evidence { since: self.since_release[cell], verdict, percentile: 75 };
             for reading in
                 [SignalReading::Verdict(verdict), evidence, SignalReading::Burn { windows, percentile: 75 }]
             {
@@ -340,117 +489,100 @@ fn simulate(seed: u64, incidents: &[SimulatedIncident]) -> Vec<NotifiedChange> {
                 observations.push(AlertObservation { route, device: Some(*device), series, reading });
             }
         }
+        observations.push(AlertObservation::for_site(SignalReading::MissingBeacons(self.missed_views(step))));
+        observations.extend(self.anomalies(step, schedule));
+        observations
+    }
 
-        if sample.views > 0 {
-            last_beacon_step = step;
-        }
-        sample.answers = rng.poisson(2400.0 * traffic_level(step) * day);
-        let factor = |wanted: fn(Fault) -> Option<f64>| active_fault.and_then(wanted).unwrap_or(1.0);
-        // The percentile of fewer responses is noisier.
-        let jitter = (0.05 + 1.2 / (sample.answers.max(1) as f64).sqrt()) * rng.normal();
-        let slower = factor(|fault| if let Fault::SlowResponses(by) = fault { Some(by) } else { None });
-        sample.p95 = 260.0 * (1.0 + 0.1 * traffic_level(step)) * jitter.exp() * slower;
-        let queries = 150.0
-            * (0.08 * rng.normal()).exp()
-            * factor(|fault| if let Fault::SlowQueries(by) = fault { Some(by) } else { None });
-        let hits = match active_fault {
-            Some(Fault::LowHitRatio(share)) => share,
-            _ => 0.82 + 0.01 * rng.normal(),
+    /// Returns the views expected since the last beacon.
+    fn missed_views(&self, step: usize) -> f64 {
+        let views_in_hour =
+            |end: usize| self.visits.iter().map(|visits| visits.at(end, STEPS_PER_HOUR).n()).sum::<u64>();
+        let expected = |at: usize| {
+            let days = (1..=35).filter_map(|days| at.checked_sub(days * STEPS_PER_DAY));
+            let views: Vec<f64> =
+                days.map(|past| views_in_hour(past) as f64 / STEPS_PER_HOUR as f64).collect();
+            Baseline::from_history(&views).map_or(0.0, |usual| usual.median)
         };
-        sample.hits = 100.0 * rng.binomial(sample.answers, hits) as f64 / sample.answers.max(1) as f64;
-        let errors = match active_fault {
-            Some(Fault::Errors(share)) => share,
-            _ => 0.0001,
-        };
-        sample.errors = rng.binomial(sample.answers, errors);
-        // An error rate of 1 in 1000 needs thousands of responses: those of half an hour.
-        let half_hour = || history.iter().rev().take(STEPS_PER_HOUR / 2 - 1).chain([&sample]);
-        let answers: u64 = half_hour().map(|sample| sample.answers).sum();
-        let errors: u64 = half_hour().map(|sample| sample.errors).sum();
-        let memory = match (active_fault, active_incident) {
-            (Some(Fault::Memory(end)), Some(incident)) => {
-                let grown = (step - incident.start_step()) as f64 / incident.duration_steps as f64;
-                45.0 + (end - 45.0) * grown
-            }
-            _ => 45.0 + 2.0 * rng.normal(),
-        };
-        backlog = if active_fault == Some(Fault::BackendDown) { backlog + 10 } else { rng.poisson(0.3) };
+        (self.last_beacon_step + 1..=step).map(expected).sum()
+    }
 
-        let measured = |n, value| SampledValue { n, value };
-        observations.extend(
-            [
-                SignalReading::ResponseTime(measured(sample.answers, sample.p95)),
-                SignalReading::QueryTime(measured(sample.answers / 5, queries)),
-                SignalReading::HitRatio(measured(sample.answers, sample.hits)),
-                SignalReading::ErrorRate { answers, errors },
-                SignalReading::Memory(memory),
-                SignalReading::Backlog(backlog),
-            ]
-            .map(AlertObservation::for_site),
-        );
-
-        // The baseline: the same time on the last 35 days, the retention of hourly values.
-        let earlier = |of: fn(&SiteSample) -> f64| -> Vec<f64> {
-            let days = (1..=35).filter_map(|days| step.checked_sub(days * STEPS_PER_DAY));
-            days.map(|past_step| of(&history[past_step])).collect()
+    fn anomalies(&mut self, step: usize, schedule: Schedule) -> Vec<AlertObservation> {
+        let end = if schedule.is_sliding { step } else { (step + 1) / STEPS_PER_HOUR * STEPS_PER_HOUR };
+        let Some(end) = end.checked_sub(usize::from(!schedule.is_sliding)) else { return Vec::new() };
+        let hour = &self.responses[(end + 1).saturating_sub(STEPS_PER_HOUR)..=end];
+        let p95 = Responses::p95(hour, 260.0 * (1.0 + 0.1 * traffic_level(end)), 0);
+        self.hourly_p95.insert(end, p95);
+        let hour = &self.responses[(end + 1).saturating_sub(STEPS_PER_HOUR)..=end];
+        let days: Vec<usize> = (1..=35).filter_map(|days| end.checked_sub(days * STEPS_PER_DAY)).collect();
+        let observe = |series: String, n: u64, value: f64, noise: Noise, earlier: &[f64]| {
+            let usual = Baseline::from_history(earlier)?;
+            let n = if noise == Noise::Count { usual.median as u64 } else { n };
+            let reading = SignalReading::Anomaly(SampledValue::new(n, usual.deviations(value, noise)));
+            Some(AlertObservation { route: None, device: None, series: Some(series), reading })
         };
-        let missed_views: f64 = (last_beacon_step + 1..=step)
-            .map(|at| {
-                let days = (1..=35).filter_map(|days| at.checked_sub(days * STEPS_PER_DAY));
-                let views: Vec<f64> = days
-                    .filter_map(|past_step| history.get(past_step))
-                    .map(|sample| sample.views as f64)
-                    .collect();
-                Baseline::from_history(&views).map_or(0.0, |usual| usual.median)
-            })
-            .sum();
-        observations.push(AlertObservation::for_site(SignalReading::MissingBeacons(missed_views)));
-        let mut observe_anomaly = |series: &str, n, value, noise, earlier: &[f64]| {
-            if let Some(usual) = Baseline::from_history(earlier) {
-                let reading =
-                    SignalReading::Anomaly(SampledValue { n, value: usual.deviations(value, noise) });
-                observations.push(AlertObservation {
-                    route: None,
-                    device: None,
-                    series: Some(series.into()),
-                    reading,
-                });
-            }
+        let views = |end: usize| {
+            self.visits.iter().map(|visits| visits.at(end, STEPS_PER_HOUR).n()).sum::<u64>() as f64
         };
-        sample.views_of_hour =
-            history.iter().rev().take(STEPS_PER_HOUR - 1).map(|sample| sample.views).sum::<u64>()
-                + sample.views;
-        let usual_views = earlier(|sample| sample.views_of_hour as f64);
-        // `n` is the usual number, so that series with few events give no anomaly.
-        let expected = Baseline::from_history(&usual_views).map_or(0.0, |usual| usual.median) as u64;
-        observe_anomaly("views", expected, sample.views_of_hour as f64, Noise::Count, &usual_views);
-        observe_anomaly(
-            "response time",
-            sample.answers,
-            sample.p95,
-            Noise::Value,
-            &earlier(|sample| sample.p95),
-        );
+        let history: Vec<f64> = days.iter().map(|past| views(*past)).collect();
+        let mut all = vec![observe("views".into(), 0, views(end), Noise::Count, &history)];
+        let history: Vec<f64> = days.iter().filter_map(|past| self.hourly_p95.get(past).copied()).collect();
+        let response_time = |latest: &[Responses]| {
+            let now = Responses::p95(latest, 260.0 * (1.0 + 0.1 * traffic_level(end)), 0);
+            let n = latest.iter().map(|step| step.n).sum();
+            observe("response time".into(), n, now, Noise::Percentile { n }, &history)
+        };
+        let half_hour = schedule.is_sliding.then(|| self.last(STEPS_PER_HOUR / 2));
+        all.push(larger(half_hour.and_then(response_time), response_time(hour)));
         for (cell, (route, device, ..)) in CELLS.iter().enumerate() {
-            let hour = visits[cell].last(STEPS_PER_HOUR);
-            let share = hour.within as f64 / hour.n().max(1) as f64;
-            sample.shares_in_budget[cell] = share;
-            let days = (1..=35).filter_map(|days| step.checked_sub(days * STEPS_PER_DAY));
-            let earlier: Vec<f64> = days.map(|past_step| history[past_step].shares_in_budget[cell]).collect();
-            observe_anomaly(
-                &format!("LCP of {route} on {}s", device.name()),
-                hour.n(),
-                share,
-                Noise::Share { n: hour.n() },
-                &earlier,
-            );
+            let at = |end: usize, steps: usize| self.visits[cell].at(end, steps);
+            let share = |tally: BudgetTally| tally.within as f64 / tally.n().max(1) as f64;
+            let history: Vec<f64> = days.iter().map(|past| share(at(*past, STEPS_PER_HOUR))).collect();
+            let observe = |now: BudgetTally| {
+                let series = format!("LCP of {route} on {}s", device.name());
+                observe(series, now.n(), share(now), Noise::Share { n: now.n() }, &history)
+            };
+            let half_hour = at(end, STEPS_PER_HOUR / 2);
+            let is_enough = schedule.is_sliding && half_hour.n() >= 20;
+            let half_hour = is_enough.then(|| observe(half_hour)).flatten();
+            all.push(larger(half_hour, observe(at(end, STEPS_PER_HOUR))));
         }
-        history.push(sample);
+        all.into_iter().flatten().collect()
+    }
+}
 
-        let now = START.saturating_add(STEP_MS * step as u64);
+/// Returns the larger of two anomalies of a series.
+fn larger(a: Option<AlertObservation>, b: Option<AlertObservation>) -> Option<AlertObservation> {
+    let deviations = |one: &AlertObservation| match one.reading {
+        SignalReading::Anomaly(SampledValue { value, .. }) => value.abs(),
+        _ => 0.0,
+    };
+    a.into_iter().chain(b).max_by(|a, b| deviations(a).total_cmp(&deviations(b)))
+}
+
+const fn time(step: usize) -> UnixMillis {
+    START.saturating_add(STEP_MS * step as u64)
+}
+
+fn simulate(seed: u64, incidents: &[SimulatedIncident], schedule: Schedule) -> Vec<NotifiedChange> {
+    let mut site = SimulatedSite::new(seed);
+    let mut alerts = Alerts::new("shop".into());
+    let mut notified = Vec::new();
+    for step in 0..TOTAL_STEPS {
+        site.advance(step, incidents.iter().find(|incident| incident.is_active(step)));
+        let mut observations = Vec::new();
+        if step % schedule.requests_every == 0 {
+            observations.extend(site.observe_requests(step, schedule));
+        }
+        if step % schedule.budgets_every == 0 {
+            observations.extend(site.observe_visits(step, schedule));
+        }
+        if observations.is_empty() {
+            continue;
+        }
         let mut inputs = vec![AlertInput::Observations(observations)];
         while let Some(input) = inputs.pop() {
-            for effect in alerts.handle(input, now) {
+            for effect in alerts.handle(input, time(step)) {
                 let AlertEffect::Notify(notification) = effect else { continue };
                 inputs.push(AlertInput::Delivered { notification: notification.number, channels: vec![] });
                 // Every alert is acknowledged at once.
@@ -472,7 +604,7 @@ fn simulate(seed: u64, incidents: &[SimulatedIncident]) -> Vec<NotifiedChange> {
         // A cleared evidence alert resets the evidence of its cell.
         for change in notified.iter().rev().take_while(|change| change.step == step) {
             if change.signal == Signal::Evidence && change.kind == AlertChangeKind::Recovered {
-                since_release[change.cell()] = BudgetTally::default();
+                site.since_release[change.cell()] = BudgetTally::default();
             }
         }
     }
@@ -486,6 +618,18 @@ impl SimulatedIncident {
 
     fn is_active(&self, step: usize) -> bool {
         (self.start_step()..self.start_step() + self.duration_steps).contains(&step)
+    }
+
+    /// Returns the signal that announced the incident first, and the delay.
+    fn detection(&self, changes: &[NotifiedChange]) -> Option<(String, usize)> {
+        let announces = |change: &&NotifiedChange| {
+            is_raised_or_escalated(change)
+                && self.detected_by.contains(&change.signal)
+                && self.is_active(change.step)
+        };
+        let change = changes.iter().find(announces)?;
+        let by = format!("{} ({})", change.signal.name(), change.level.name());
+        Some((by, change.step - self.start_step()))
     }
 
     fn explains(&self, change: &NotifiedChange) -> bool {
@@ -513,37 +657,32 @@ fn steps_as_duration(steps: usize) -> String {
 }
 
 #[test]
-fn incidents_are_detected_in_time_with_few_false_alerts() {
-    let changes = simulate(7, &INCIDENTS);
-    println!("| incident | duration | first announced by | delay |\n| --- | --- | --- | --- |");
+fn incidents_are_detected_in_half_the_time_without_false_alerts() {
+    let changes = simulate(7, &INCIDENTS, BY_THE_MINUTE);
+    let by_the_cron = simulate(7, &INCIDENTS, BY_THE_CRON);
+    println!(
+        "| incident | duration | first announced by | delay | by the cron alone |\n| --- | --- | --- | --- | --- |"
+    );
     let page = include_str!("../../../docs/alerts.md");
     let mut late = Vec::new();
     for incident in &INCIDENTS {
-        let detection = changes.iter().find(|change| {
-            is_raised_or_escalated(change)
-                && incident.detected_by.contains(&change.signal)
-                && incident.is_active(change.step)
-        });
-        let after = detection.map(|change| change.step - incident.start_step());
-        let (by, delay) = match (detection, after) {
-            (Some(change), Some(after)) => {
-                (format!("{} ({})", change.signal.name(), change.level.name()), steps_as_duration(after))
-            }
-            _ => ("none".into(), "undetected".into()),
-        };
+        let (by, after) = incident.detection(&changes).expect("every incident is detected");
+        let before = incident.detection(&by_the_cron).map(|(_, after)| after);
         let row = format!(
-            "| {} | {} | {by} | {delay} |",
+            "| {} | {} | {by} | {} | {} |",
             incident.name,
-            steps_as_duration(incident.duration_steps)
+            steps_as_duration(incident.duration_steps),
+            steps_as_duration(after),
+            before.map_or("undetected".into(), steps_as_duration)
         );
         println!("{row}");
-        assert!(page.contains(&row), "docs/alerts.md lacks this row: {row}");
-        if after.is_none_or(|after| after > incident.max_delay_steps) {
-            late.push(format!(
-                "{}: {delay}, not within {}",
-                incident.name,
-                steps_as_duration(incident.max_delay_steps)
-            ));
+        if !page.contains(&row) {
+            late.push(format!("docs/alerts.md lacks this row: {row}"));
+        }
+        // Thirty visits in an hour tell little in half of one.
+        let is_of_few_visits = incident.fault == Fault::SlowRoute("/checkout", 0.50);
+        if before.is_some_and(|before| if is_of_few_visits { after > before } else { 2 * after > before }) {
+            late.push(format!("{}: not in half the time", incident.name));
         }
     }
     let false_alerts: Vec<&NotifiedChange> = changes
@@ -571,11 +710,7 @@ fn incidents_are_detected_in_time_with_few_false_alerts() {
         changes.len()
     );
     assert!(late.is_empty(), "{late:#?}");
-    assert!(false_alerts.len() <= 3, "{} false alarms", false_alerts.len());
-    assert!(
-        false_alerts.iter().all(|change| change.level == AlertLevel::Warning),
-        "a false alarm is critical"
-    );
+    assert_eq!(false_alerts.len(), 0, "false alarms");
 
     assert!(
         notifications.len() <= 100,
@@ -591,16 +726,15 @@ fn incidents_are_detected_in_time_with_few_false_alerts() {
 }
 
 #[test]
-fn ninety_quiet_days_raise_almost_no_alerts() {
+fn ninety_quiet_days_raise_no_alerts() {
     for seed in [1, 2] {
-        let changes = simulate(seed, &[]);
+        let changes = simulate(seed, &[], BY_THE_MINUTE);
         let raised: Vec<&NotifiedChange> =
             changes.iter().filter(|change| is_raised_or_escalated(change)).collect();
         println!("seed {seed}: {} alerts in {DAYS} quiet days", raised.len());
         for change in &raised {
             println!("  day {}, {}: {}", change.step / STEPS_PER_DAY, change.signal.name(), change.message);
         }
-        assert!(raised.len() <= 2, "seed {seed}: {}", raised.len());
-        assert!(raised.iter().all(|change| change.level == AlertLevel::Warning), "seed {seed}");
+        assert_eq!(raised.len(), 0, "seed {seed}");
     }
 }

@@ -13,6 +13,7 @@ mod json_reader;
 mod robots_pattern;
 mod score;
 mod sequential_test;
+mod share;
 mod verdict;
 mod warning;
 
@@ -27,5 +28,6 @@ pub use gate::{
 };
 pub use score::{FieldScore, FormFactor, MetricScore, ScoredAudit, field_score, performance_score};
 pub use sequential_test::{AlarmState, SequentialTest, TestObservation, TopViews, leading_release};
+pub use share::share_interval;
 pub use verdict::{BudgetTally, PercentileRanks, Verdict};
 pub use warning::BudgetWarning;

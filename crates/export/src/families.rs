@@ -47,7 +47,7 @@ pub(crate) fn families(totals: &Totals, gauges: &[Gauge]) -> Vec<MetricFamily> {
     families
 }
 
-fn traffic_families(totals: &Totals) -> [MetricFamily; 5] {
+fn traffic_families(totals: &Totals) -> [MetricFamily; 6] {
     let mut requests: BTreeMap<(&str, RequestMethod, StatusClass), LatencyHistogram> = BTreeMap::new();
     let mut hits: BTreeMap<&str, u64> = BTreeMap::new();
     let mut misses: BTreeMap<(&str, &str), u64> = BTreeMap::new();
@@ -105,6 +105,28 @@ fn traffic_families(totals: &Totals) -> [MetricFamily; 5] {
                     .iter()
                     .map(|((path, reason), n)| {
                         (vec![site(), route(path), ("reason", (*reason).to_owned())], *n)
+                    })
+                    .collect(),
+            ),
+        },
+        MetricFamily {
+            name: MetricName { prometheus: "origin_requests", otel: "origin.requests", unit: "{request}" },
+            help: "Requests to origins, by their result.",
+            data: MetricData::Counter(
+                total
+                    .origins
+                    .iter()
+                    .flat_map(|(name, stats)| {
+                        let responded = stats.requests.saturating_sub(stats.failures());
+                        let results = [
+                            ("responded", responded),
+                            ("server_error", stats.server_errors),
+                            ("unreachable", stats.unreachable),
+                        ];
+                        let labels = |result: &str| {
+                            vec![site(), ("origin", name.clone()), ("result", result.to_owned())]
+                        };
+                        results.map(|(result, n)| (labels(result), n))
                     })
                     .collect(),
             ),

@@ -13,7 +13,7 @@ pub enum Gauge {
     Backlog(u64),
     /// The time of the last beacon.
     LastBeaconAt(UnixMillis),
-    /// Bytes of memory in use.
+    /// Bytes of the memory of WebAssembly.
     Memory(u64),
 }
 
@@ -45,7 +45,7 @@ impl Gauge {
             ),
             Self::Memory(bytes) => (
                 MetricName { prometheus: "edge_vitals_memory_bytes", otel: "edge_vitals.memory", unit: "By" },
-                "Bytes of memory in use.",
+                "Bytes of the WebAssembly memory of the coordinator, without the heap of JavaScript. It never shrinks.",
                 bytes as f64,
             ),
         }

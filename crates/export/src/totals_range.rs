@@ -16,11 +16,12 @@ pub struct TotalsRange {
 }
 
 impl TotalsRange {
-    /// Begins with the first minute that has not closed yet.
+    /// Begins with the first minute that is kept, so that what arrived before the first call is counted, too.
     #[must_use]
-    pub fn starting(now: UnixMillis) -> Self {
+    pub fn starting(horizon: &Horizon, now: UnixMillis) -> Self {
         let closed = last_closed_minute(now);
-        Self { since: closed, to: closed }
+        let kept = closed.saturating_sub(KEPT_MINUTES_MS).max(horizon.minutes).min(closed);
+        Self { since: kept, to: kept }
     }
 
     /// Returns the query for the minutes that have closed since, or `None` if there are none.
@@ -53,6 +54,8 @@ fn last_closed_minute(now: UnixMillis) -> UnixMillis {
     Window::containing(WindowSpan::Minute, now.saturating_sub(LATE_BEACON_GRACE_MS)).start
 }
 
+/// Cells are kept by the minute for two hours, and the cron calls every quarter of one.
+const KEPT_MINUTES_MS: u64 = 2 * WindowSpan::Hour.millis();
 /// A minute closes this long after its end: most late beacons have arrived by then.
 const LATE_BEACON_GRACE_MS: u64 = 30_000;
 
@@ -78,7 +81,18 @@ mod tests {
     fn a_minute_is_added_half_a_minute_after_its_end() {
         check(1, 0, 2 * MINUTE_MS + 29_999, None);
         check(1, 0, 2 * MINUTE_MS + 30_000, Some((1, 2)));
-        assert_eq!(TotalsRange::starting(HOUR.saturating_add(30_000)).to, HOUR);
+    }
+
+    #[test]
+    fn counting_begins_with_the_minutes_that_are_kept() {
+        let start = |minutes| {
+            let horizon = Horizon { minutes, ..Horizon::default() };
+            TotalsRange::starting(&horizon, HOUR.saturating_add(30_000))
+        };
+        let two_hours = HOUR.saturating_sub(2 * 3_600_000);
+        assert_eq!(start(UnixMillis(0)), TotalsRange { since: two_hours, to: two_hours });
+        assert_eq!(start(HOUR.saturating_sub(60_000)).to, HOUR.saturating_sub(60_000));
+        assert_eq!(start(HOUR.saturating_add(60_000)).to, HOUR);
     }
 
     #[test]

@@ -18,7 +18,7 @@ use export::{Gauge, SampledView, Totals, analytics, otlp, prometheus, sentry, tr
 use ledger::{Cell, MetricCell};
 use serde_json::{Value, json};
 use sketch::Sketch;
-use traffic::{RequestMethod, ResponseClass, ResponseRecord, StatusClass, TrafficStats};
+use traffic::{OriginOutcome, RequestMethod, ResponseClass, ResponseRecord, StatusClass, TrafficStats};
 use wire::beacon::CacheStatus;
 use wire::beacon::{Navigation, Values};
 use wire::{Device, Metric, UnixMillis};
@@ -70,6 +70,9 @@ fn traffic() -> TrafficStats {
         add(SPECIAL_ROUTE, "BREW", 418, CacheStatus::Bypass, "method", edge);
     }
     (0..7).for_each(|_| add("/", "GET", 200, CacheStatus::Miss, "cookie", 1));
+    for outcome in [OriginOutcome::Responded, OriginOutcome::ServerError, OriginOutcome::Unreachable] {
+        traffic.add_origin_request("/products", "shop.example", outcome);
+    }
     traffic
 }
 

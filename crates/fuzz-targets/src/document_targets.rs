@@ -93,7 +93,7 @@ pub(crate) fn live_protocols(bytes: &[u8]) {
 
 pub(crate) fn origin_health(bytes: &[u8]) {
     for status in [None, Some(200), Some(503)] {
-        let health = OriginCheck::from_response(status, bytes, 12.5, NOW);
+        let health = OriginCheck::from_response("https://shop.example/", None, status, bytes, 12.5, NOW);
         assert!(serde_json::to_vec(&health).is_ok());
     }
 }

@@ -23,8 +23,11 @@ pub enum Noise {
         /// The number of events.
         n: u64,
     },
-    /// A measured value: 5 %.
-    Value,
+    /// A 95th percentile of times: 5 %, and the sampling error of so many lognormal times.
+    Percentile {
+        /// The number of events.
+        n: u64,
+    },
 }
 
 impl Baseline {
@@ -68,9 +71,16 @@ impl Baseline {
                 let share = self.median.clamp(rest, 1.0 - rest);
                 (share * (1.0 - share) / n.max(1) as f64).sqrt()
             }
-            Noise::Value => (self.median / 20.0).abs(),
+            Noise::Percentile { n } => {
+                let relative = 0.05_f64.hypot(PERCENTILE_ERROR / (n.max(1) as f64).sqrt());
+                (self.median * relative).abs()
+            }
         };
-        let spread = (self.spread * self.spread + noise_floor * noise_floor).sqrt();
+        // The median of few days is uncertain itself: the variance of a median is π/2 times that of a mean.
+        let values =
+            if self.days < MIN_WEEKS * DAYS_PER_WEEK { self.days } else { self.days / DAYS_PER_WEEK };
+        let of_median = std::f64::consts::FRAC_PI_2 / values.max(1) as f64;
+        let spread = (self.spread * self.spread + noise_floor * noise_floor * (1.0 + of_median)).sqrt();
         if spread > 0.0 { (value - self.median) / spread } else { 0.0 }
     }
 }
@@ -86,6 +96,8 @@ pub(crate) fn median(mut values: Vec<f64>) -> Option<f64> {
     })
 }
 
+/// The relative standard error of the 95th percentile of one time with a spread of 0.8, as responses have.
+const PERCENTILE_ERROR: f64 = 1.7;
 const DAYS_PER_WEEK: usize = 7;
 /// The minimum for a baseline by weekday.
 const MIN_WEEKS: usize = 4;
@@ -133,13 +145,25 @@ mod tests {
 
     #[test]
     fn sampling_noise_is_no_anomaly() {
-        let flat = |middle| Baseline { median: middle, spread: 0.0, days: 28 };
-        assert_eq!(flat(100.0).deviations(130.0, Noise::Count), 3.0);
-        assert_eq!(flat(0.0).deviations(2.0, Noise::Count), 2.0);
-        assert!((flat(0.8).deviations(0.76, Noise::Share { n: 100 }) + 1.0).abs() < 1e-9);
-        assert!(flat(0.0).deviations(0.01, Noise::Share { n: 100 }) < 1.1);
-        assert_eq!(flat(200.0).deviations(230.0, Noise::Value), 3.0);
-        assert_eq!(flat(0.0).deviations(9.0, Noise::Value), 0.0);
+        // The median of many days is certain.
+        let check = |middle: f64, value, noise, expect: f64| {
+            let given = Baseline { median: middle, spread: 0.0, days: 28_000 }.deviations(value, noise);
+            assert!((given - expect).abs() < 0.01, "{value} beside {middle}: {given}");
+        };
+        check(100.0, 130.0, Noise::Count, 3.0);
+        check(0.0, 2.0, Noise::Count, 2.0);
+        check(0.8, 0.76, Noise::Share { n: 100 }, -1.0);
+        check(0.0, 0.01, Noise::Share { n: 100 }, 1.0);
+        check(200.0, 230.0, Noise::Percentile { n: 1_000_000 }, 3.0);
+        check(200.0, 230.0, Noise::Percentile { n: 1156 }, 2.12);
+        check(0.0, 9.0, Noise::Percentile { n: 1_000_000 }, 0.0);
+    }
+
+    #[test]
+    fn the_median_of_few_days_is_uncertain_itself() {
+        let of_weeks = |weeks: usize| Baseline { median: 100.0, spread: 0.0, days: 7 * weeks };
+        let deviations = [4, 5].map(|weeks| of_weeks(weeks).deviations(130.0, Noise::Count));
+        assert!(deviations[0] < deviations[1] && deviations[1] < 2.7, "{deviations:?}");
     }
 
     #[test]

@@ -3,11 +3,14 @@
 //! The limits are those of `signals`.
 
 use budget::{BudgetTally, GateCell, Limit, Severity, Verdict, evaluate_gate};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use wire::{Device, Metric, ShardCoverage, UnixMillis};
 
+pub use crate::edge_health::{CacheHealth, OriginHealth, RequestHealth};
+pub use crate::health_status::HealthStatus;
 use crate::partial_read::verdict_on_shards;
-use crate::signals::{AlertBounds, AlertLevel, Signal};
+use crate::signal_score::score_signal;
+use crate::signals::Signal;
 use crate::time_format;
 use wire::sorting::SortSlice;
 
@@ -18,9 +21,9 @@ pub struct HealthInputs {
     pub vitals: Vec<BudgetedCell>,
     /// The responses of the edge.
     pub requests: Availability<RequestHealth>,
-    /// The share of cache lookups that were hits, in percent.
-    pub hit_ratio: Availability<f64>,
-    /// The origin's own health check.
+    /// The lookups of the cache.
+    pub cache: Availability<CacheHealth>,
+    /// The origin that is worst off.
     pub origin: Availability<OriginHealth>,
     /// The time of the last beacon; `None` before the first.
     pub last_beacon_at: Option<UnixMillis>,
@@ -31,7 +34,7 @@ pub struct HealthInputs {
 }
 
 /// A value that may be unknown, or not apply to the site.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Availability<T> {
     /// The site does not use the feature.
     NotUsed,
@@ -54,26 +57,6 @@ pub struct BudgetedCell {
     pub limit: Limit,
     /// The visits.
     pub tally: BudgetTally,
-}
-
-/// A summary of the edge's responses.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct RequestHealth {
-    /// The number of responses.
-    pub n: u64,
-    /// The 95th percentile of response times, in milliseconds.
-    pub p95: f64,
-    /// The share of errors, in percent.
-    pub error_percent: f64,
-}
-
-/// The result of the origin's last health check.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct OriginHealth {
-    /// `true` if the origin reported that it is healthy.
-    pub is_up: bool,
-    /// The response time of the check, in milliseconds.
-    pub response_ms: f64,
 }
 
 /// The health of a site.
@@ -107,43 +90,6 @@ pub struct HealthPart {
     pub because: String,
 }
 
-/// Health status, from best to worst.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub enum HealthStatus {
-    /// Known to be healthy.
-    Healthy,
-    /// No data.
-    Unknown,
-    /// Beyond a warning limit.
-    Degraded,
-    /// Beyond a critical limit.
-    Unhealthy,
-}
-
-impl HealthStatus {
-    /// All statuses, from best to worst.
-    pub const ALL: [Self; 4] = [Self::Healthy, Self::Unknown, Self::Degraded, Self::Unhealthy];
-
-    /// The name in documents.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Healthy => "healthy",
-            Self::Unknown => "unknown",
-            Self::Degraded => "degraded",
-            Self::Unhealthy => "unhealthy",
-        }
-    }
-
-    /// Returns the status of that name.
-    #[must_use]
-    pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|status| status.name() == name)
-    }
-}
-
 /// A part before its points are computed.
 struct UnscoredPart {
     name: &'static str,
@@ -160,9 +106,9 @@ impl Health {
     pub fn evaluate(inputs: &HealthInputs, now: UnixMillis) -> Self {
         let unscored: Vec<UnscoredPart> = [
             Some(score_vitals(&inputs.vitals, inputs.shards.as_ref())),
-            score_if_used("requests", 20, inputs.requests, score_requests),
-            score_if_used("origin", 15, inputs.origin, score_origin),
-            score_if_used("cache", 10, inputs.hit_ratio, score_cache),
+            score_if_used("requests", 20, &inputs.requests, RequestHealth::score),
+            score_if_used("origin", 15, &inputs.origin, OriginHealth::score),
+            score_if_used("cache", 10, &inputs.cache, CacheHealth::score),
             Some(score_freshness(inputs, now)),
         ]
         .into_iter()
@@ -187,7 +133,8 @@ impl Health {
         let status = statuses.max().unwrap_or(HealthStatus::Unknown);
         let mut bad: Vec<&HealthPart> =
             parts.iter().filter(|part| part.status != HealthStatus::Healthy).collect();
-        bad.order_by_key(|part| std::cmp::Reverse(part.status));
+        // An origin that is down explains the other parts.
+        bad.order_by_key(|part| (std::cmp::Reverse(part.status), part.name != "origin"));
         let missing = missing.into_iter().map(|(_, sentence)| sentence);
         let reasons = missing.chain(bad.into_iter().map(|part| part.because.clone())).collect();
         Self { v: VERSION, status, score: parts.iter().map(|part| part.points).sum(), parts, reasons }
@@ -197,8 +144,8 @@ impl Health {
 fn score_if_used<T>(
     name: &'static str,
     weight: u32,
-    input: Availability<T>,
-    judge: impl Fn(T) -> (f64, HealthStatus, String),
+    input: &Availability<T>,
+    judge: impl Fn(&T) -> (f64, HealthStatus, String),
 ) -> Option<UnscoredPart> {
     let (share, status, because) = match input {
         Availability::NotUsed => return None,
@@ -252,10 +199,11 @@ fn score_vitals(cells: &[BudgetedCell], shards: Option<&ShardCoverage>) -> Unsco
         );
         (status, because)
     } else if undecided > 0.5 {
-        (
-            HealthStatus::Unknown,
-            format!("Insufficient data for {} of budgets, weighted by visits.", percent(undecided)),
-        )
+        let status = match cells.iter().any(|cell| cell.tally.n() > 0) {
+            true => HealthStatus::Insufficient,
+            false => HealthStatus::Unknown,
+        };
+        (status, format!("Insufficient data for {} of budgets, weighted by visits.", percent(undecided)))
     } else {
         let rest = match (at_limit > 0.0, undecided > 0.0) {
             (false, false) => String::new(),
@@ -288,33 +236,6 @@ fn few_networks(cells: &[BudgetedCell]) -> String {
     }
 }
 
-fn score_requests(
-    RequestHealth { n, p95, error_percent: errors }: RequestHealth,
-) -> (f64, HealthStatus, String) {
-    if n == 0 {
-        return (0.0, HealthStatus::Unknown, "No requests were served.".into());
-    }
-    let [(fast, slow), (sound, failing)] = [(Signal::ResponseTime, p95), (Signal::ErrorRate, errors)]
-        .map(|(signal, value)| score_signal(signal, value));
-    let because = format!(
-        "The 95th percentile of response times is {p95:.0} ms; {errors:.2} % of responses are errors."
-    );
-    (fast.min(sound), slow.max(failing), because)
-}
-
-fn score_origin(OriginHealth { is_up, response_ms: took }: OriginHealth) -> (f64, HealthStatus, String) {
-    if !is_up {
-        return (0.0, HealthStatus::Unhealthy, "The origin reports a failure or does not respond.".into());
-    }
-    let (share, status) = score_signal(Signal::ResponseTime, took);
-    (share, status, format!("The origin is healthy and responded in {took:.0} ms."))
-}
-
-fn score_cache(hit_ratio: f64) -> (f64, HealthStatus, String) {
-    let (share, status) = score_signal(Signal::HitRatio, hit_ratio);
-    (share, status, format!("The cache hit ratio is {hit_ratio:.1} %."))
-}
-
 fn score_freshness(inputs: &HealthInputs, now: UnixMillis) -> UnscoredPart {
     let (share, status, because) = match inputs.last_beacon_at {
         None => (0.0, HealthStatus::Unknown, "No beacon has been received yet.".into()),
@@ -336,25 +257,6 @@ fn score_freshness(inputs: &HealthInputs, now: UnixMillis) -> UnscoredPart {
         }
     };
     UnscoredPart { name: "freshness", weight: 15, share, status, because }
-}
-
-/// Returns the share of points that a value earns, and its status. The share falls linearly from 1 at the
-/// target to 0 at the critical limit; without one, to 0 at five times the distance of the warning limit.
-fn score_signal(signal: Signal, value: f64) -> (f64, HealthStatus) {
-    let AlertBounds::Numeric(number) = signal.rule().bounds else { return (0.0, HealthStatus::Unknown) };
-    if !value.is_finite() {
-        return (0.0, HealthStatus::Unknown);
-    }
-    let status = match number.level(value) {
-        None => HealthStatus::Healthy,
-        Some(AlertLevel::Warning) => HealthStatus::Degraded,
-        Some(AlertLevel::Critical) => HealthStatus::Unhealthy,
-    };
-    let zero_at = number.critical.unwrap_or(number.target + 5.0 * (number.warning - number.target));
-    if !number.is_beyond(value, number.target) {
-        return (1.0, status);
-    }
-    (((zero_at - value) / (zero_at - number.target)).clamp(0.0, 1.0), status)
 }
 
 /// Distributes 100 whole points in proportion to the weights, by the largest-remainder method.

@@ -10,9 +10,11 @@ use wire::{Device, ShardCoverage, UnixMillis};
 
 use crate::health::{BudgetedCell, Health, HealthStatus};
 use crate::operations::Operations;
+use crate::origin_evidence::OriginReport;
 use crate::partial_read::verdict_on_shards;
 use crate::request_report::{CacheUsage, RequestReport};
 use crate::stats_format::{display_unit, display_value, percentile_with_interval};
+use crate::uptime::UptimeReport;
 use wire::sorting::SortSlice;
 
 /// The health document, in the format of the RFC draft `application/health+json`.
@@ -84,12 +86,17 @@ pub struct HealthDetails {
     pub vitals: Vec<VitalReport>,
     /// The number of cells that were left out.
     pub more_vitals: usize,
+    /// The origins behind the edge.
+    pub origins: Vec<OriginReport>,
     /// The edge's responses in the last hour; absent if they are not counted.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub requests: Option<RequestReport>,
     /// Cache results in the last hour; absent without a cache.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cache: Option<CacheUsage>,
+    /// The uptime over thirty days; absent if the coordinator did not answer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub uptime: Option<UptimeReport>,
 }
 
 /// Received beacons and known losses.
@@ -154,7 +161,7 @@ impl HealthReport {
             v: VERSION,
             status: match health.status {
                 HealthStatus::Healthy => "pass",
-                HealthStatus::Unknown | HealthStatus::Degraded => "warn",
+                HealthStatus::Insufficient | HealthStatus::Unknown | HealthStatus::Degraded => "warn",
                 HealthStatus::Unhealthy => "fail",
             },
             health: health.status,

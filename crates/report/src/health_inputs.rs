@@ -6,15 +6,18 @@ use std::collections::{BTreeMap, BTreeSet};
 use budget::{BudgetRule, Budgets};
 use ledger::{BotFilter, Cell, HourlyLimitCounts, MetricCell, NavigationFilter, QueryResult, SeriesQuery};
 use serde::{Deserialize, Serialize};
-use traffic::TrafficStats;
+use traffic::{OriginStats, RouteStats, TrafficStats, TrafficWindows};
 use wire::{Device, Metric, OTHER_LABEL, ShardCoverage, UnixMillis, Window, WindowSpan};
 
-use crate::health::{self, Availability, BudgetedCell, Health};
+use crate::health::{self, Availability, BudgetedCell, CacheHealth, Health, OriginHealth, RequestHealth};
 use crate::health_document::{BeaconCounts, HealthDetails, HealthReport, VitalReport};
 use crate::network_evidence::judged_tally;
 use crate::operations::Operations;
+use crate::origin_evidence::{OriginEvidence, OriginState, latest_requests, with_check};
 use crate::query_parameters::BY_PAGE;
 use crate::request_report::{CacheUsage, RequestReport};
+use crate::signal_score::MIN_EVENTS;
+use crate::uptime::UptimeReport;
 use wire::sorting::CollectOrdered;
 
 /// The state that a site's coordinator adds to the counts of the shards.
@@ -28,6 +31,9 @@ pub struct CoordinatorStatus {
     /// The views expected since then.
     #[serde(rename = "missed")]
     pub missed_views: f64,
+    /// The uptime; absent from a coordinator of an earlier release.
+    #[serde(default)]
+    pub uptime: Option<UptimeReport>,
 }
 
 /// The counts that the health of a site is evaluated from.
@@ -41,12 +47,44 @@ pub struct SiteCounts<'a> {
     pub limit_counts: &'a HourlyLimitCounts,
     /// The budgets in force.
     pub budgets: &'a Budgets,
-    /// The responses of the last hour.
-    pub traffic: &'a TrafficStats,
-    /// True if the edge served anything in the last day.
-    pub has_traffic: bool,
+    /// The responses of the edge.
+    pub traffic: &'a RecentTraffic,
     /// The shards that answered, unless all did.
     pub shards: Option<&'a ShardCoverage>,
+}
+
+/// The responses of the edge in the last hour, and those that the status is judged by.
+#[derive(Clone, Debug, Default)]
+pub struct RecentTraffic {
+    /// The responses of the last hour.
+    hour: TrafficStats,
+    /// Those of all routes in the last hour; in the last day, if these were few.
+    judged: RouteStats,
+    /// The latest requests to each origin.
+    origin_requests: BTreeMap<String, OriginStats>,
+}
+
+impl RecentTraffic {
+    /// Starts with the minutes of the last hour.
+    #[must_use]
+    pub fn of_hour(minutes: &TrafficWindows, now: UnixMillis) -> Self {
+        let mut hour = TrafficStats::default();
+        minutes.0.values().for_each(|minute| hour.merge(minute));
+        Self { judged: hour.total(), hour, origin_requests: latest_requests(minutes, now) }
+    }
+
+    /// Returns true if the hour has too few responses to be judged by.
+    #[must_use]
+    pub fn needs_day(&self) -> bool {
+        self.judged.n() < MIN_EVENTS
+    }
+
+    /// Adds the windows of the last day, the last hour included.
+    pub fn add_day(&mut self, day: &TrafficWindows) {
+        let mut judged = RouteStats::default();
+        day.0.values().for_each(|window| judged.merge(&window.total()));
+        self.judged = judged;
+    }
 }
 
 /// Returns the query for the last day, by page.
@@ -74,37 +112,26 @@ impl SiteCounts<'_> {
         release_id: &'static str,
         now: UnixMillis,
     ) -> HealthReport {
-        let Self { query, groups, limit_counts: counts, budgets, traffic, has_traffic, shards } = *self;
+        let Self { query, groups, limit_counts: counts, budgets, traffic, shards } = *self;
         let last_beacon_at =
             groups.last_beacon_at.max(status.as_ref().and_then(|status| status.last_beacon_at));
         let missed_views = status.as_ref().map_or(0.0, |status| status.missed_views);
-        let operations = status.map(|status| status.operations);
-        let origin = operations.as_ref().and_then(|operations| operations.origin.as_ref());
+        let (operations, uptime) =
+            status.map_or((None, None), |status| (Some(status.operations), status.uptime));
+        let check = operations.as_ref().and_then(|operations| operations.origin.as_ref());
+        let origins = with_check(traffic.origin_requests.clone(), check);
         let cells = budgeted_cells(query, groups, budgets);
-        let requests = RequestReport::from_traffic(traffic, WindowSpan::Hour.millis());
-        let cache = CacheUsage::from_traffic(traffic);
+        let requests = RequestReport::from_traffic(&traffic.hour, WindowSpan::Hour.millis());
+        let cache = CacheUsage::from_traffic(&traffic.hour);
         let mut health = Health::evaluate(
             &health::HealthInputs {
                 vitals: cells.iter().map(|(cell, _)| cell.clone()).collect(),
-                requests: requests.as_ref().map_or(unknown_or_unused(has_traffic), |requests| {
-                    let load = &requests.total;
-                    let p95 = load.p95.unwrap_or_default();
-                    Availability::Known(health::RequestHealth {
-                        n: load.n,
-                        p95,
-                        error_percent: load.error_rate,
-                    })
-                }),
-                hit_ratio: cache
-                    .as_ref()
-                    .and_then(|cache| cache.hit_ratio)
-                    .map_or(Availability::NotUsed, Availability::Known),
-                origin: origin.map_or(Availability::NotUsed, |origin| {
-                    Availability::Known(health::OriginHealth {
-                        is_up: origin.is_up,
-                        response_ms: origin.response_ms,
-                    })
-                }),
+                requests: match traffic.judged.n() {
+                    0 => Availability::NotUsed,
+                    _ => Availability::Known(RequestHealth::from_stats(&traffic.judged)),
+                },
+                cache: cache_health(&traffic.judged),
+                origin: worst_origin(&origins),
                 last_beacon_at,
                 missed_views,
                 shards: shards.cloned(),
@@ -141,8 +168,10 @@ impl SiteCounts<'_> {
             },
             vitals,
             more_vitals,
+            origins: origins.iter().map(|(name, evidence)| evidence.report(name)).collect(),
             requests,
             cache,
+            uptime,
         });
         report.operations = operations;
         report
@@ -166,9 +195,22 @@ fn unverified_sentence(rejections: &BTreeMap<String, u64>) -> Option<String> {
     (n > 0).then(|| format!("{n} beacons were unverified: they came without a valid page token."))
 }
 
-/// Returns the availability of a number that is missing, of a site that has such numbers or has not.
-const fn unknown_or_unused<T>(has: bool) -> Availability<T> {
-    if has { Availability::Unknown } else { Availability::NotUsed }
+fn cache_health(traffic: &RouteStats) -> Availability<CacheHealth> {
+    let outcomes = traffic.cache_outcomes();
+    match outcomes.lookups() {
+        0 => Availability::NotUsed,
+        lookups => Availability::Known(CacheHealth { lookups, hits: outcomes.served_from_cache() }),
+    }
+}
+
+/// Returns the origin that is worst off; an origin of which too little is known is left to the requests.
+fn worst_origin(origins: &BTreeMap<String, OriginEvidence>) -> Availability<OriginHealth> {
+    let known = origins.iter().map(|(name, evidence)| (evidence.state(), name, evidence));
+    let worst =
+        known.filter(|(state, ..)| *state != OriginState::Insufficient).max_by_key(|(state, ..)| *state);
+    worst.map_or(Availability::NotUsed, |(state, name, evidence)| {
+        Availability::Known(OriginHealth { name: name.clone(), state, message: evidence.message() })
+    })
 }
 
 /// Returns every budgeted cell with its measurements, and the budgets that no view has seen.
@@ -219,7 +261,7 @@ mod tests {
             origin: None,
             alerts: AlertCounts::default(),
         };
-        CoordinatorStatus { operations, last_beacon_at: Some(NOW), missed_views: 0.0 }
+        CoordinatorStatus { operations, last_beacon_at: Some(NOW), missed_views: 0.0, uptime: None }
     }
 
     fn evaluate(groups: &QueryResult) -> HealthReport {
@@ -230,8 +272,7 @@ mod tests {
             groups,
             limit_counts: &HourlyLimitCounts::default(),
             budgets: &budgets,
-            traffic: &TrafficStats::default(),
-            has_traffic: false,
+            traffic: &RecentTraffic::default(),
             shards: None,
         };
         counts.evaluate("shop", Some(status()), "1", NOW)

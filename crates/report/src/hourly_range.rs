@@ -23,6 +23,21 @@ pub fn hours_to_write(written_to: Option<UnixMillis>, now: UnixMillis) -> Series
     }
 }
 
+/// Returns the query for all views of the last sixty minutes, by the minute.
+#[must_use]
+pub fn last_hour_query(now: UnixMillis) -> SeriesQuery {
+    let minute = Window::containing(WindowSpan::Minute, now).start;
+    SeriesQuery {
+        from: minute.saturating_sub(HOUR_MS),
+        to: minute,
+        bots: BotFilter::default(),
+        navigations: NavigationFilter::default(),
+        only: Vec::new(),
+        by: Vec::new(),
+        step: Some(WindowSpan::Minute),
+    }
+}
+
 /// Returns the first hour that is kept.
 #[must_use]
 pub fn oldest_hour(now: UnixMillis) -> UnixMillis {

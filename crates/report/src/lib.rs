@@ -3,6 +3,7 @@
 //! are left to the shells.
 
 pub mod advice;
+mod alert_bounds;
 pub mod anomaly;
 pub mod backend_queries;
 pub mod beacon_verdicts;
@@ -12,13 +13,17 @@ pub mod budget_report;
 pub mod budget_watch;
 mod burn_counts;
 pub mod cause_report;
+mod edge_health;
+pub mod endpoint_findings;
 pub mod health;
 pub mod health_document;
 pub mod health_inputs;
+mod health_status;
 pub mod hourly_range;
 pub mod network_evidence;
 pub mod operations;
 pub mod origin_check;
+pub mod origin_evidence;
 pub mod page_evidence;
 pub mod partial_read;
 pub mod performance_document;
@@ -31,9 +36,11 @@ pub mod query_parameters;
 pub mod query_response;
 pub mod release;
 pub mod request_report;
+mod signal_score;
 pub mod signals;
 pub mod stats_format;
 pub mod status_history;
 pub mod time_format;
 pub mod trend;
+pub mod uptime;
 pub mod window_document;

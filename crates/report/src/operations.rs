@@ -25,7 +25,8 @@ pub struct Operations {
     pub alerts: AlertCounts,
 }
 
-/// The memory of the WebAssembly module in the coordinator's isolate.
+/// The memory of the WebAssembly module in the coordinator's isolate. The platform does not tell of the heap of
+/// JavaScript beside it, which the same limit includes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct MemoryUsage {

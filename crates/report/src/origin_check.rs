@@ -7,6 +7,12 @@ use wire::UnixMillis;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct OriginCheck {
+    /// The host of the checked address, with its port.
+    #[serde(default)]
+    pub name: String,
+    /// The consecutive checks that failed, this one included.
+    #[serde(default)]
+    pub failures: u32,
     /// `true` if the origin is healthy.
     pub is_up: bool,
     /// The HTTP status; absent without a response.
@@ -27,18 +33,41 @@ impl OriginCheck {
     /// Evaluates the response: a 2xx status, unless the body reports a failure in `status`. The body may follow
     /// the RFC draft `application/health+json` or have a field `database`.
     #[must_use]
-    pub fn from_response(status: Option<u16>, body: &[u8], response_ms: f64, checked_at: UnixMillis) -> Self {
+    pub fn from_response(
+        url: &str,
+        previous: Option<&Self>,
+        status: Option<u16>,
+        body: &[u8],
+        response_ms: f64,
+        checked_at: UnixMillis,
+    ) -> Self {
         let text = std::str::from_utf8(body).ok();
         let document: Option<serde_json::Value> = text.and_then(|text| serde_json::from_str(text).ok());
         let reported = document.as_ref().and_then(|body| body.get("status")?.as_str()).unwrap_or_default();
         let is_failing =
             ["fail", "error", "down", "unhealthy"].contains(&reported.to_ascii_lowercase().as_str());
+        let is_up = status.is_some_and(|status| (200..300).contains(&status)) && !is_failing;
+        let name = traffic::origin_name(url);
+        let before =
+            previous.filter(|previous| previous.name == name).map_or(0, |previous| previous.failures);
         Self {
-            is_up: status.is_some_and(|status| (200..300).contains(&status)) && !is_failing,
+            name: name.to_owned(),
+            failures: if is_up { 0 } else { before.saturating_add(1) },
+            is_up,
             status,
             response_ms,
             checked_at,
             database: document.as_ref().and_then(database_status),
+        }
+    }
+
+    /// Returns the state that the checks prove; `None` after a single failure, which may be chance.
+    #[must_use]
+    pub const fn confirmed(&self) -> Option<bool> {
+        match self.failures {
+            0 => Some(true),
+            1 => None,
+            _ => Some(false),
         }
     }
 }
@@ -65,9 +94,26 @@ mod tests {
 
     use super::*;
 
+    const URL: &str = "https://shop.example/health";
+
+    #[test]
+    fn a_single_failed_check_proves_nothing() {
+        let check = |url: &str, previous: Option<&OriginCheck>, status: Option<u16>| {
+            OriginCheck::from_response(url, previous, status, b"", 12.0, UnixMillis(1))
+        };
+        let up = check(URL, None, Some(200));
+        let first = check(URL, Some(&up), None);
+        let second = check(URL, Some(&first), Some(500));
+        let other = check("https://other.example/health", Some(&second), None);
+        let again = check(URL, Some(&second), Some(204));
+        let confirmed = [&up, &first, &second, &other, &again].map(OriginCheck::confirmed);
+        assert_eq!(confirmed, [Some(true), None, Some(false), None, Some(true)]);
+        assert_eq!((second.name.as_str(), second.failures), ("shop.example", 2));
+    }
+
     #[track_caller]
     fn check(status: Option<u16>, body: &str, is_up: bool, database: Option<serde_json::Value>) {
-        let origin = OriginCheck::from_response(status, body.as_bytes(), 12.0, UnixMillis(1));
+        let origin = OriginCheck::from_response(URL, None, status, body.as_bytes(), 12.0, UnixMillis(1));
         assert_eq!((origin.is_up, origin.database), (is_up, database), "{body}");
     }
 

@@ -10,6 +10,7 @@ use wire::{ShardCoverage, UnixMillis};
 use crate::advice::Advice;
 use crate::backend_queries::{BackendQueries, BackendQuery};
 use crate::bottleneck::Bottleneck;
+use crate::endpoint_findings::EndpointFinding;
 use crate::health::HealthStatus;
 use crate::health_document::{HealthDetails, HealthPartSummary};
 use crate::operations::AlertCounts;
@@ -102,6 +103,8 @@ pub struct BottleneckReport {
     pub scope: PerformanceScope,
     /// The bottlenecks, the most expensive first.
     pub bottlenecks: Vec<Bottleneck>,
+    /// Slow endpoints and queries of the edge's routes, the most costly first.
+    pub endpoints: Vec<EndpointFinding>,
 }
 
 /// The recommendations for a site.
@@ -113,6 +116,8 @@ pub struct RecommendationReport {
     pub scope: PerformanceScope,
     /// The recommendations, the largest gain first.
     pub recommendations: Vec<Advice>,
+    /// Slow endpoints and queries of the edge's routes with an action for each, the most costly first.
+    pub endpoints: Vec<EndpointFinding>,
 }
 
 /// The trends of a site's metrics.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use budget::{PercentileRanks, share_interval};
 use serde::Serialize;
 use traffic::{RouteStats, TrafficStats};
 use wire::beacon::CacheStatus;
@@ -39,12 +40,16 @@ pub struct RequestLoad {
     pub errors: u64,
     /// The share of errors, in percent.
     pub error_rate: f64,
+    /// Its 95 % confidence interval.
+    pub error_interval: [f64; 2],
     /// Responses per second.
     pub per_second: f64,
     /// The median response time, in milliseconds.
     pub p50: Option<f64>,
     /// The 95th percentile, in milliseconds.
     pub p95: Option<f64>,
+    /// Its 95 % confidence interval; absent with too few responses.
+    pub p95_interval: Option<[f64; 2]>,
     /// The 99th percentile, in milliseconds.
     pub p99: Option<f64>,
 }
@@ -63,6 +68,8 @@ pub struct CacheUsage {
     pub bypassed: u64,
     /// Hits as a percentage of hits and misses; absent without either.
     pub hit_ratio: Option<f64>,
+    /// Its 95 % confidence interval.
+    pub hit_ratio_interval: Option<[f64; 2]>,
     /// Misses, by reason.
     pub reasons: BTreeMap<String, u64>,
 }
@@ -91,9 +98,14 @@ impl RequestLoad {
             n,
             errors,
             error_rate: 100.0 * errors as f64 / n.max(1) as f64,
+            error_interval: percent_interval(errors, n),
             per_second: n as f64 * 1000.0 / millis.max(1) as f64,
             p50: times.percentile(50),
             p95: times.percentile(95),
+            p95_interval: PercentileRanks::for_percentile(times.n(), 95).and_then(|ranks| {
+                let at = |rank| times.sketch.at_rank(rank).map(|bucket| f64::from(bucket.midpoint()));
+                Some([at(ranks.low)?, at(ranks.high)?])
+            }),
             p99: times.percentile(99),
         }
     }
@@ -119,7 +131,14 @@ impl CacheUsage {
             misses: outcomes.misses,
             bypassed: outcomes.bypassed,
             hit_ratio: outcomes.hit_ratio().map(|ratio| 100.0 * ratio),
+            hit_ratio_interval: (outcomes.lookups() > 0)
+                .then(|| percent_interval(outcomes.served_from_cache(), outcomes.lookups())),
             reasons,
         })
     }
+}
+
+/// Returns the 95 % confidence interval of a share in percent.
+fn percent_interval(k: u64, n: u64) -> [f64; 2] {
+    share_interval(k, n, 0.025).map(|share| 100.0 * share)
 }

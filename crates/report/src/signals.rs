@@ -3,6 +3,8 @@
 
 use serde::{Deserialize, Serialize};
 
+pub use crate::alert_bounds::{AlertBounds, AlertLevel, BadSide, NumericBounds};
+
 /// A measured quantity with an alert rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -33,17 +35,10 @@ pub enum Signal {
     Backlog,
     /// The deviation of a series from its usual value at this hour.
     Anomaly,
-}
-
-/// The urgency of an alert.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub enum AlertLevel {
-    /// Look at it on the next working day.
-    Warning,
-    /// Look at it now.
-    Critical,
+    /// The share of requests to an origin that fail.
+    Origin,
+    /// The share of responses without a server error, over thirty days.
+    Uptime,
 }
 
 /// The rule of one signal: a row of the table in `docs/alerts.md`.
@@ -65,52 +60,30 @@ pub struct AlertRule {
     pub action: &'static str,
 }
 
-/// The target and limits of a signal.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum AlertBounds {
-    /// Numeric limits.
-    Numeric(NumericBounds),
-    /// The rules of `budget` decide; these are their descriptions.
-    BudgetRule {
-        /// The target.
-        target: &'static str,
-        /// The warning condition.
-        warning: &'static str,
-        /// The critical condition, if there is one.
-        critical: Option<&'static str>,
-    },
-}
+/// The limits of the share of failing requests to an origin.
+pub const ORIGIN_BOUNDS: NumericBounds = NumericBounds {
+    unit: "%",
+    bad_side: BadSide::Above,
+    target: 1.0,
+    warning: 5.0,
+    critical: Some(25.0),
+    clears_at: 2.0,
+    min_events: 20,
+};
 
-/// Numeric limits of a signal.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct NumericBounds {
-    /// The unit.
-    pub unit: &'static str,
-    /// The direction of worse values.
-    pub bad_side: BadSide,
-    /// The target.
-    pub target: f64,
-    /// The warning limit.
-    pub warning: f64,
-    /// The critical limit, if there is one.
-    pub critical: Option<f64>,
-    /// The limit for clearing. Between it and the warning limit, an alert keeps its state.
-    pub clears_at: f64,
-    /// The minimum number of events of an observation.
-    pub min_events: u64,
-}
-
-/// The direction of worse values.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum BadSide {
-    /// Greater values are worse.
-    Above,
-    /// Smaller values are worse.
-    Below,
-}
+/// The objective of uptime, and the limit of its alert.
+pub const UPTIME_BOUNDS: NumericBounds = NumericBounds {
+    unit: "%",
+    bad_side: BadSide::Below,
+    target: 99.9,
+    warning: 99.5,
+    critical: None,
+    clears_at: 99.6,
+    min_events: 1000,
+};
 
 /// The rules of all signals, in the order of [`Signal`].
-pub const ALERT_RULES: [AlertRule; 11] = [
+pub const ALERT_RULES: [AlertRule; 13] = [
     AlertRule {
         signal: Signal::Verdict,
         name: "verdict",
@@ -270,7 +243,7 @@ pub const ALERT_RULES: [AlertRule; 11] = [
             unit: "windows",
             bad_side: BadSide::Above,
             target: 2.0,
-            warning: 15.0,
+            warning: 6.0,
             critical: Some(120.0),
             clears_at: 2.0,
             min_events: 1,
@@ -288,15 +261,35 @@ pub const ALERT_RULES: [AlertRule; 11] = [
             unit: "deviations",
             bad_side: BadSide::Above,
             target: 3.0,
-            warning: 5.0,
+            warning: 5.5,
             critical: None,
             clears_at: 3.0,
-            min_events: 30,
+            min_events: 20,
         }),
-        rise: 3,
+        rise: 1,
         fall: 3,
         action: "Find out what changed at that time: a release, a campaign, a crawler, a provider. It may be \
                  harmless.",
+    },
+    AlertRule {
+        signal: Signal::Origin,
+        name: "origin",
+        description: "the share of requests to the origin that fail",
+        bounds: AlertBounds::Numeric(ORIGIN_BOUNDS),
+        rise: 3,
+        fall: 2,
+        action: "Visitors without a cached page get errors: check that the origin runs and that its address, \
+                 certificate and firewall let the edge in; roll back its last release.",
+    },
+    AlertRule {
+        signal: Signal::Uptime,
+        name: "uptime",
+        description: "the share of responses without a server error over 30 days",
+        bounds: AlertBounds::Numeric(UPTIME_BOUNDS),
+        rise: 1,
+        fall: 1,
+        action: "More errors than the objective allows: put reliability before features until the budget has \
+                 recovered, and begin with the route and the origin that fail most.",
     },
 ];
 
@@ -305,7 +298,7 @@ impl Signal {
     #[must_use]
     #[expect(clippy::indexing_slicing, reason = "the table has a row for every signal, in their order")]
     pub const fn rule(self) -> &'static AlertRule {
-        const ROWS: &[AlertRule; 11] = &ALERT_RULES;
+        const ROWS: &[AlertRule; 13] = &ALERT_RULES;
         &ROWS[self as usize]
     }
 
@@ -314,73 +307,26 @@ impl Signal {
     pub const fn name(self) -> &'static str {
         self.rule().name
     }
-}
 
-impl AlertLevel {
-    /// The name in stored and sent documents.
+    /// Returns true for what follows from an origin that is down: it needs no notification of its own then.
     #[must_use]
-    pub const fn name(self) -> &'static str {
+    pub const fn follows_from_origin(self) -> bool {
         match self {
-            Self::Warning => "warning",
-            Self::Critical => "critical",
-        }
-    }
-}
-
-impl NumericBounds {
-    /// Returns `true` if the value is worse than the limit.
-    #[must_use]
-    pub const fn is_beyond(&self, value: f64, limit: f64) -> bool {
-        match self.bad_side {
-            BadSide::Above => value > limit,
-            BadSide::Below => value < limit,
-        }
-    }
-
-    /// Returns the level of the value, if it is beyond a limit.
-    #[must_use]
-    pub fn level(&self, value: f64) -> Option<AlertLevel> {
-        match self.critical {
-            Some(critical) if self.is_beyond(value, critical) => Some(AlertLevel::Critical),
-            _ => self.is_beyond(value, self.warning).then_some(AlertLevel::Warning),
-        }
-    }
-
-    /// Formats a value with its unit.
-    #[must_use]
-    pub fn format_value(&self, value: f64) -> String {
-        let digits = if value.fract() == 0.0 || value.abs() >= 100.0 {
-            0
-        } else {
-            2 - usize::from(value.abs() >= 10.0)
-        };
-        match self.unit {
-            "%" => format!("{value:.digits$} %"),
-            unit => format!("{value:.digits$} {unit}"),
-        }
-    }
-}
-
-impl AlertBounds {
-    /// Describes the target, the warning limit and the critical limit.
-    #[must_use]
-    pub fn describe(&self) -> [Option<String>; 3] {
-        match self {
-            Self::BudgetRule { target, warning, critical } => {
-                [Some((*target).into()), Some((*warning).into()), critical.map(Into::into)]
-            }
-            Self::Numeric(number) => {
-                let (within, broken) = match number.bad_side {
-                    BadSide::Above => ("at most", "over"),
-                    BadSide::Below => ("at least", "under"),
-                };
-                let beyond = |limit| format!("{broken} {}", number.format_value(limit));
-                [
-                    Some(format!("{within} {}", number.format_value(number.target))),
-                    Some(beyond(number.warning)),
-                    number.critical.map(beyond),
-                ]
-            }
+            Self::ResponseTime
+            | Self::HitRatio
+            | Self::QueryTime
+            | Self::ErrorRate
+            | Self::MissingBeacons
+            | Self::Anomaly => true,
+            // Budgets are judged by visits that got a page; memory and push do not depend on the origin.
+            Self::Verdict
+            | Self::Evidence
+            | Self::Burn
+            | Self::Memory
+            | Self::Backlog
+            | Self::Origin
+            // Its notification is of a month.
+            | Self::Uptime => false,
         }
     }
 }

@@ -5,8 +5,10 @@ use std::collections::BTreeSet;
 use budget::{BudgetTally, Limit, Severity};
 use proptest::prelude::*;
 use report::health::{
-    Availability, BudgetedCell, Health, HealthInputs, HealthStatus, OriginHealth, RequestHealth,
+    Availability, BudgetedCell, CacheHealth, Health, HealthInputs, HealthStatus, OriginHealth, RequestHealth,
 };
+use report::origin_evidence::OriginState;
+use report::signals::AlertLevel;
 use wire::{Device, Metric, ShardCoverage, UnixMillis};
 
 const NOW: UnixMillis = UnixMillis(1_800_000_000_000);
@@ -24,13 +26,21 @@ fn cell(n: u64, within: u64) -> BudgetedCell {
 fn healthy_inputs() -> HealthInputs {
     HealthInputs {
         vitals: vec![cell(1000, 950), cell(500, 480)],
-        requests: Availability::Known(RequestHealth { n: 9000, p95: 240.0, error_percent: 0.01 }),
-        hit_ratio: Availability::Known(82.0),
-        origin: Availability::Known(OriginHealth { is_up: true, response_ms: 35.0 }),
+        requests: Availability::Known(RequestHealth { n: 9000, errors: 1, p95: 240.0, slower: [90, 9] }),
+        cache: Availability::Known(CacheHealth { lookups: 9000, hits: 7380 }),
+        origin: origin(OriginState::Up),
         last_beacon_at: Some(NOW.saturating_sub(2000)),
         missed_views: 0.1,
         shards: None,
     }
+}
+
+fn origin(state: OriginState) -> Availability<OriginHealth> {
+    Availability::Known(OriginHealth {
+        name: "shop.example".into(),
+        state,
+        message: "its health check passes".into(),
+    })
 }
 
 #[track_caller]
@@ -78,7 +88,12 @@ fn missing_beacons_lower_the_score() {
 #[test]
 fn too_little_data_is_never_healthy() {
     let few = HealthInputs { vitals: vec![cell(20, 20), cell(0, 0)], ..healthy_inputs() };
-    check(&few, HealthStatus::Unknown, 60, "Insufficient data for 100 % of budgets, weighted by visits.");
+    check(
+        &few,
+        HealthStatus::Insufficient,
+        60,
+        "Insufficient data for 100 % of budgets, weighted by visits.",
+    );
     check(
         &HealthInputs { vitals: vec![], ..healthy_inputs() },
         HealthStatus::Unknown,
@@ -106,7 +121,7 @@ fn a_broken_budget_names_the_page() {
 #[test]
 fn unused_parts_are_left_out_and_unknown_parts_are_not() {
     let small =
-        HealthInputs { origin: Availability::NotUsed, hit_ratio: Availability::NotUsed, ..healthy_inputs() };
+        HealthInputs { origin: Availability::NotUsed, cache: Availability::NotUsed, ..healthy_inputs() };
     check(&small, HealthStatus::Healthy, 100, "met");
     assert_eq!(Health::evaluate(&small, NOW).parts.len(), 3);
     let unknown = HealthInputs { origin: Availability::Unknown, ..healthy_inputs() };
@@ -115,26 +130,64 @@ fn unused_parts_are_left_out_and_unknown_parts_are_not() {
 
 #[test]
 fn each_part_can_be_the_reason() {
-    let requests = |p95, errors| HealthInputs {
-        requests: Availability::Known(RequestHealth { n: 1, p95, error_percent: errors }),
+    let requests = |p95, slower, errors| HealthInputs {
+        requests: Availability::Known(RequestHealth { n: 1000, errors, p95, slower }),
         ..healthy_inputs()
     };
-    check(&requests(750.0, 0.0), HealthStatus::Degraded, 90, "95th percentile of response times is 750 ms");
-    check(&requests(200.0, 0.6), HealthStatus::Unhealthy, 80, "0.60 % of responses are errors");
-    check(
-        &HealthInputs { hit_ratio: Availability::Known(62.5), ..healthy_inputs() },
-        HealthStatus::Degraded,
-        95,
-        "hit ratio is 62.5 %",
-    );
-    let down = Availability::Known(OriginHealth { is_up: false, response_ms: 0.0 });
-    check(
-        &HealthInputs { origin: down, ..healthy_inputs() },
-        HealthStatus::Unhealthy,
-        85,
-        "The origin reports a failure",
-    );
-    check(&requests(f64::NAN, 0.0), HealthStatus::Unknown, 80, "NaN");
+    let slow = requests(750.0, [120, 20], 0);
+    check(&slow, HealthStatus::Degraded, 90, "95th percentile of response times is 750 ms");
+    check(&requests(200.0, [0, 0], 40), HealthStatus::Unhealthy, 80, "4.00 % of responses are errors");
+    let cache = |lookups, hits| HealthInputs {
+        cache: Availability::Known(CacheHealth { lookups, hits }),
+        ..healthy_inputs()
+    };
+    check(&cache(1000, 625), HealthStatus::Degraded, 95, "hit ratio is 62.5 %.");
+    let down =
+        HealthInputs { origin: origin(OriginState::Failing(AlertLevel::Critical)), ..healthy_inputs() };
+    check(&down, HealthStatus::Unhealthy, 85, "Origin shop.example: its health check passes.");
+    check(&requests(f64::NAN, [0, 0], 0), HealthStatus::Unknown, 80, "NaN");
+}
+
+#[test]
+fn a_single_request_changes_no_status() {
+    use HealthStatus::{Degraded, Healthy, Insufficient, Unhealthy};
+    let with = |n, errors, lookups, hits| HealthInputs {
+        requests: Availability::Known(RequestHealth { n, errors, p95: 200.0, slower: [0, 0] }),
+        cache: Availability::Known(CacheHealth { lookups, hits }),
+        ..healthy_inputs()
+    };
+    for (n, errors, lookups, hits, status) in [
+        // A fresh site with one miss, and one 500 of two responses.
+        (1, 0, 1, 0, Insufficient),
+        (2, 1, 2, 1, Insufficient),
+        (19, 19, 19, 0, Insufficient),
+        (20, 20, 20, 20, Unhealthy),
+        (99, 0, 99, 99, Insufficient),
+        (100, 0, 100, 80, Healthy),
+        (100, 1, 100, 80, Insufficient),
+        (100, 0, 100, 65, Insufficient),
+        // Beyond chance.
+        (100, 3, 100, 80, Degraded),
+        (100, 0, 100, 50, Degraded),
+        (100, 8, 100, 80, Unhealthy),
+        (100_000, 100, 100_000, 80_000, Healthy),
+        (100_000, 110, 100_000, 80_000, Insufficient),
+        (100_000, 200, 100_000, 80_000, Degraded),
+    ] {
+        let health = Health::evaluate(&with(n, errors, lookups, hits), NOW);
+        assert_eq!(health.status, status, "{errors} of {n}, {hits} of {lookups}: {:#?}", health.reasons);
+    }
+}
+
+#[test]
+fn an_origin_that_is_down_is_the_first_reason() {
+    let inputs = HealthInputs {
+        requests: Availability::Known(RequestHealth { n: 1000, errors: 900, p95: 200.0, slower: [0, 0] }),
+        origin: origin(OriginState::Failing(AlertLevel::Critical)),
+        ..healthy_inputs()
+    };
+    let reasons = Health::evaluate(&inputs, NOW).reasons;
+    assert!(reasons.len() == 2 && reasons[0].starts_with("Origin shop.example"), "{reasons:#?}");
 }
 
 fn any_health_inputs() -> impl Strategy<Value = HealthInputs> {
@@ -142,23 +195,32 @@ fn any_health_inputs() -> impl Strategy<Value = HealthInputs> {
         .prop_map(|cells| cells.into_iter().map(|(n, share)| cell(n, (n as f64 * share) as u64)).collect());
     let has = || prop_oneof![1 => Just(Availability::NotUsed), 1 => Just(Availability::Unknown), 4 => (0.0..1500.0_f64).prop_map(Availability::Known)];
     (cells, has(), has(), has(), proptest::option::of(0..100_000_u64), 0.0..60.0_f64).prop_map(
-        |(vitals, requests, hit_ratio, origin, heard, missed)| HealthInputs {
+        |(vitals, requests, hit_ratio, known_origin, heard, missed)| HealthInputs {
             vitals,
             requests: match requests {
-                Availability::Known(p95) => {
-                    Availability::Known(RequestHealth { n: 100, p95, error_percent: p95 / 2000.0 })
+                Availability::Known(p95) => Availability::Known(RequestHealth {
+                    n: 500,
+                    errors: (p95 / 100.0) as u64,
+                    p95,
+                    slower: [(p95 / 10.0) as u64, (p95 / 40.0) as u64],
+                }),
+                Availability::Unknown => Availability::Unknown,
+                Availability::NotUsed => Availability::NotUsed,
+            },
+            cache: match hit_ratio {
+                Availability::Known(value) => {
+                    Availability::Known(CacheHealth { lookups: 1500, hits: value as u64 })
                 }
                 Availability::Unknown => Availability::Unknown,
                 Availability::NotUsed => Availability::NotUsed,
             },
-            hit_ratio: match hit_ratio {
-                Availability::Known(value) => Availability::Known(value / 15.0),
-                other => other,
-            },
-            origin: match origin {
-                Availability::Known(took) => {
-                    Availability::Known(OriginHealth { is_up: took < 1200.0, response_ms: took })
-                }
+            origin: match known_origin {
+                Availability::Known(took) => origin(match took as u64 % 5 {
+                    0 => OriginState::Failing(AlertLevel::Critical),
+                    1 => OriginState::Failing(AlertLevel::Warning),
+                    2 => OriginState::Unclear,
+                    _ => OriginState::Up,
+                }),
                 Availability::Unknown => Availability::Unknown,
                 Availability::NotUsed => Availability::NotUsed,
             },
@@ -210,7 +272,7 @@ proptest! {
         match which {
             0 if known.requests != Availability::NotUsed => less.requests = Availability::Unknown,
             1 if known.origin != Availability::NotUsed => less.origin = Availability::Unknown,
-            2 if known.hit_ratio != Availability::NotUsed => less.hit_ratio = Availability::Unknown,
+            2 if known.cache != Availability::NotUsed => less.cache = Availability::Unknown,
             3 => less.last_beacon_at = None,
             _ => {}
         }

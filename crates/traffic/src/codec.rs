@@ -7,6 +7,7 @@ use wire::beacon::CacheStatus;
 use wire::{CodecError, Window};
 
 use crate::latency::{LatencyHistogram, SKETCH_METRIC};
+use crate::origin_stats::OriginStats;
 use crate::response_class::{RequestMethod, ResponseClass, StatusClass};
 use crate::stats::{QueryStats, ResponseStats, RouteStats, TrafficStats, TrafficWindows};
 use wire::sorting::{CollectOrdered, SortSlice};
@@ -85,6 +86,14 @@ impl RouteStats {
         record.responses.order_by(|(a, ..), (b, ..)| a.cmp(b));
         let mut bytes = vec![VERSION];
         bytes.extend(postcard::to_stdvec(&record).map_err(|_| CodecError)?);
+        if !self.origins.is_empty() {
+            let origins = self.origins.iter().map(|(name, stats)| {
+                let OriginStats { requests, unreachable, server_errors } = *stats;
+                (name.clone(), requests, unreachable, server_errors)
+            });
+            let added = StoredAdditions { origins: origins.collect() };
+            bytes.extend(postcard::to_stdvec(&added).map_err(|_| CodecError)?);
+        }
         Ok(bytes)
     }
 
@@ -94,8 +103,16 @@ impl RouteStats {
     /// Returns an error if the bytes are malformed or of an unsupported version.
     pub fn decode(bytes: &[u8]) -> Result<Self, CodecError> {
         let Some((&VERSION, rest)) = bytes.split_first() else { return Err(CodecError) };
-        let stored: StoredRouteStats = postcard::from_bytes(rest).map_err(|_| CodecError)?;
+        let (stored, rest): (StoredRouteStats, &[u8]) =
+            postcard::take_from_bytes(rest).map_err(|_| CodecError)?;
+        let added: StoredAdditions = match rest {
+            [] => StoredAdditions::default(),
+            rest => postcard::from_bytes(rest).map_err(|_| CodecError)?,
+        };
         let mut route = Self::default();
+        for (name, requests, unreachable, server_errors) in added.origins {
+            route.origins.insert(name, OriginStats { requests, unreachable, server_errors });
+        }
         for (class, n, bytes, edge, origin) in stored.responses {
             let (edge, origin) =
                 (LatencyHistogram::from_stored(&edge)?, LatencyHistogram::from_stored(&origin)?);
@@ -154,6 +171,12 @@ struct StoredRouteStats {
     queries: Vec<StoredQuery>,
 }
 
+/// What follows the record, if there is any. An earlier release ignores it.
+#[derive(Default, Serialize, Deserialize)]
+struct StoredAdditions {
+    origins: Vec<StoredOrigin>,
+}
+
 /// Postcard stores the index of a variant, so the order of these is part of the format.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 enum StoredCacheStatus {
@@ -175,6 +198,8 @@ struct StoredClass {
 type StoredResponses = (StoredClass, u64, u64, StoredLatency, StoredLatency);
 /// The name, and the fields of [`QueryStats`] in their order.
 type StoredQuery = (String, u64, u64, u32, StoredLatency);
+/// The name, and the fields of [`OriginStats`] in their order.
+type StoredOrigin = (String, u64, u64, u64);
 /// The encoded sketch and the sum.
 type StoredLatency = (Vec<u8>, u64);
 
@@ -183,28 +208,43 @@ const VERSION: u8 = 1;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::origin_stats::OriginOutcome;
     use crate::stats::tests::record;
+
+    #[track_caller]
+    fn check_stored(hex: &str, stats: &RouteStats) {
+        let encoded: String = stats.encode().unwrap().iter().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!(encoded, hex);
+        let stored: Vec<u8> =
+            (0..hex.len() / 2).map(|at| u8::from_str_radix(&hex[at * 2..at * 2 + 2], 16).unwrap()).collect();
+        assert_eq!(RouteStats::decode(&stored).as_ref(), Ok(stats));
+    }
 
     #[test]
     fn version_1_bytes_stay_readable() {
         let queries = [("products".to_owned(), 2.5), ("products".to_owned(), 1.0)];
         let mut traffic = TrafficStats::default();
         traffic.add(&record("/product/:id", 120, &queries));
-        let bytes: String = traffic.routes["/product/:id"]
-            .encode()
-            .unwrap()
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
-        assert_eq!(bytes, ROUTE_STATS_V1);
-        let stored: Vec<u8> = (0..ROUTE_STATS_V1.len() / 2)
-            .map(|at| u8::from_str_radix(&ROUTE_STATS_V1[at * 2..at * 2 + 2], 16).unwrap())
-            .collect();
-        assert_eq!(RouteStats::decode(&stored).unwrap(), traffic.routes["/product/:id"]);
+        check_stored(ROUTE_STATS_V1, &traffic.routes["/product/:id"]);
+        traffic.add_origin_request("/product/:id", "shop.example", OriginOutcome::Unreachable);
+        let with_origin = format!("{ROUTE_STATS_V1}{ORIGINS}");
+        check_stored(&with_origin, &traffic.routes["/product/:id"]);
+    }
+
+    #[test]
+    fn an_earlier_release_reads_a_row_without_its_origins() {
+        let mut traffic = TrafficStats::default();
+        traffic.add(&record("/", 1, &[]));
+        traffic.add_origin_request("/", "shop.example", OriginOutcome::Responded);
+        let bytes = traffic.routes["/"].encode().unwrap();
+        // The reader of version 1, as it was released.
+        let stored: StoredRouteStats = postcard::from_bytes(&bytes[1..]).unwrap();
+        assert_eq!((bytes[0], stored.responses.len(), stored.queries.len()), (1, 1, 0));
     }
 
     const ROUTE_STATS_V1: &str =
         "01010001020673746f7265640164041503890178041503890178010870726f64756374730100020315010104";
+    const ORIGINS: &str = "010c73686f702e6578616d706c65010100";
 
     #[test]
     fn the_stored_order_of_cache_statuses_is_that_of_version_1() {

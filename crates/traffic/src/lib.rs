@@ -5,12 +5,14 @@
 mod buffer;
 mod codec;
 mod latency;
+mod origin_stats;
 mod report;
 mod response_class;
 mod stats;
 
 pub use buffer::{BatchHeader, MAX_PACE_WAIT_MS, TrafficBatch, TrafficBuffer};
 pub use latency::LatencyHistogram;
+pub use origin_stats::{OriginOutcome, OriginStats, origin_name};
 pub use report::fill_report;
 pub use response_class::{RequestMethod, ResponseClass, StatusClass};
 pub use stats::{

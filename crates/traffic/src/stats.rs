@@ -7,6 +7,7 @@ use wire::beacon::CacheStatus;
 use wire::{OTHER_LABEL, Window, WindowSpan};
 
 use crate::latency::LatencyHistogram;
+use crate::origin_stats::{OriginOutcome, OriginStats};
 use crate::response_class::{ResponseClass, StatusClass};
 use wire::sorting::{CollectOrdered, SortSlice};
 
@@ -24,6 +25,8 @@ pub struct RouteStats {
     pub responses: BTreeMap<ResponseClass, ResponseStats>,
     /// Queries that the origin ran for these responses, by name.
     pub queries: BTreeMap<String, QueryStats>,
+    /// Requests to origins, by the name of the origin.
+    pub origins: BTreeMap<String, OriginStats>,
 }
 
 /// Sums over the responses of one class.
@@ -95,6 +98,11 @@ impl TrafficStats {
     pub fn add_bytes(&mut self, route: &str, class: &ResponseClass, bytes: u64) {
         let stats = self.route_mut(route).responses.entry(class.clone()).or_default();
         stats.bytes = stats.bytes.saturating_add(bytes);
+    }
+
+    /// Counts a request to an origin for a route.
+    pub fn add_origin_request(&mut self, route: &str, origin: &str, outcome: OriginOutcome) {
+        self.route_mut(route).origin_mut(origin).add(outcome);
     }
 
     /// Adds other statistics. The routes with the most responses are added first, so that they keep their names.
@@ -199,6 +207,9 @@ impl RouteStats {
         for (name, theirs) in &other.queries {
             self.query_mut(name).merge(theirs);
         }
+        for (name, theirs) in &other.origins {
+            self.origin_mut(name).merge(theirs);
+        }
     }
 
     /// Returns the number of responses.
@@ -242,6 +253,11 @@ impl RouteStats {
     fn query_mut(&mut self, name: &str) -> &mut QueryStats {
         let has_room = self.queries.len() < MAX_QUERIES || self.queries.contains_key(name);
         self.queries.entry(if has_room { name } else { OTHER_LABEL }.to_owned()).or_default()
+    }
+
+    fn origin_mut(&mut self, name: &str) -> &mut OriginStats {
+        let has_room = self.origins.len() < MAX_ORIGINS || self.origins.contains_key(name);
+        self.origins.entry(if has_room { name } else { OTHER_LABEL }.to_owned()).or_default()
     }
 }
 
@@ -299,6 +315,8 @@ pub const REPEATED_QUERY_THRESHOLD: u32 = 5;
 /// The limit of named routes in a window; all others share one more.
 pub const MAX_ROUTES: usize = 200;
 const MAX_QUERIES: usize = 50;
+/// Origins are those of the configuration; a route rarely has two.
+const MAX_ORIGINS: usize = 20;
 
 #[cfg(test)]
 pub(crate) mod tests {

@@ -211,15 +211,25 @@ impl Design {
             cell_rows,
             sum_rows: written_sums + pages_of_day + slices_of_day,
             alarm_rows: alarms,
-            other_rows: folds + 2.0 + CRONS_PER_HOUR * (totals + ROWS_PER_CRON),
+            other_rows: folds
+                + 2.0
+                + CRONS_PER_HOUR * (totals + ROWS_PER_CRON)
+                + EVALUATIONS_PER_HOUR
+                + FULL_EVALUATIONS_PER_HOUR * ROWS_PER_CRON,
             rows_read: (rows.read + rolled.read) as f64 * extrapolation
                 + sends * ROWS_READ_PER_SEND
-                + CRONS_PER_HOUR * ROWS_READ_PER_CRON,
-            object_requests: sends + alarms + CRONS_PER_HOUR * CALLS_PER_CRON,
+                + (CRONS_PER_HOUR + FULL_EVALUATIONS_PER_HOUR) * ROWS_READ_PER_CRON
+                + EVALUATIONS_PER_HOUR * ROWS_READ_PER_EVALUATION,
+            object_requests: sends
+                + alarms
+                + CRONS_PER_HOUR * CALLS_PER_CRON
+                + EVALUATIONS_PER_HOUR * CALLS_PER_EVALUATION
+                + FULL_EVALUATIONS_PER_HOUR * CALLS_PER_CRON,
             busy_seconds: 3600.0 * (1.0 - (-rate * (commit_seconds + CONFIRM_SECONDS)).exp())
                 + waits * WAKE_SECONDS
                 + alarms * ALARM_SECONDS
-                + CRONS_PER_HOUR * CRON_SECONDS,
+                + (CRONS_PER_HOUR + FULL_EVALUATIONS_PER_HOUR) * CRON_SECONDS
+                + EVALUATIONS_PER_HOUR * EVALUATION_SECONDS,
             minute_bytes: 2.0 * minute_bytes * extrapolation + sends * JOURNAL_HOURS * VIEW_BYTES,
             hour_bytes,
             fold_cpu_seconds: fold_cpu_ns / 1e9 * extrapolation * (1.0 + CORRECTED_SHARE),
@@ -278,6 +288,15 @@ const CALLS_PER_CRON: f64 = 8.0;
 const CRON_SECONDS: f64 = 0.5;
 const ROWS_PER_CRON: f64 = 8.0;
 const ROWS_READ_PER_CRON: f64 = 2_000.0;
+/// Each minute the coordinator asks each shard for the edge's statistics, and sets its next alarm; every fifth time it does
+/// what it does in the cron. Every shard is counted as if it were a coordinator.
+const EVALUATIONS_PER_HOUR: f64 = 60.0;
+const FULL_EVALUATIONS_PER_HOUR: f64 = 12.0;
+/// The alarm, and the call of another shard.
+const CALLS_PER_EVALUATION: f64 = 2.0;
+const EVALUATION_SECONDS: f64 = 0.05;
+/// A quarter of an hour of twenty routes.
+const ROWS_READ_PER_EVALUATION: f64 = 300.0;
 /// The platform confirms a write after it has reached other machines. It cannot be measured locally: an assumption.
 const CONFIRM_SECONDS: f64 = 0.02;
 /// An object that was idle for this time is evicted, and takes this long to wake.

@@ -9,7 +9,7 @@ use cache::{
     SelectedHeaders, SharedState, Step, StoredResponse, Tier, UnixMillis,
 };
 use export::trace::{RequestSpan, TraceContext};
-use traffic::{RequestMethod, ResponseClass, ResponseRecord, StatusClass};
+use traffic::{OriginOutcome, RequestMethod, ResponseClass, ResponseRecord, StatusClass, origin_name};
 use wire::beacon::CacheStatus;
 use worker::js_sys::Uint8Array;
 use worker::wasm_bindgen::JsValue;
@@ -117,6 +117,18 @@ impl CacheExchange {
         (route, class)
     }
 
+    /// Records a request to the origin for the statistics; those of revalidations have no response of their own.
+    fn record_origin_request(&self, outcome: OriginOutcome) {
+        let Some(route) = self.exchange.route() else { return };
+        let name = self.exchange.recorded_route().name(ledger::derive_template);
+        traffic_collector::record_origin_request(
+            self.site(),
+            &name,
+            origin_name(route.origin.as_str()),
+            outcome,
+        );
+    }
+
     /// Returns the header fields of a stored response. Those that every client gets are made once for
     /// each entry; JavaScript copies them.
     fn select_headers(&self, response: &StoredResponse<StoredBody>) -> web_sys::Headers {
@@ -177,6 +189,7 @@ impl CacheExchange {
     /// The head of the origin's response arrived.
     #[wasm_bindgen(js_name = originResponded)]
     pub fn origin_responded(&mut self, status: u16, head: &str, now: f64) -> u8 {
+        self.record_origin_request(OriginOutcome::from_status(status));
         self.handle(ExchangeEvent::OriginResponded { status, headers: Headers::parse(head) }, now)
     }
 
@@ -184,6 +197,9 @@ impl CacheExchange {
     #[wasm_bindgen(js_name = originFailed)]
     pub fn origin_failed(&mut self, error: u8, now: f64) -> u8 {
         let error = OriginError::from_opcode(error).unwrap_or(OriginError::Unreachable);
+        if error.is_of_origin() {
+            self.record_origin_request(OriginOutcome::Unreachable);
+        }
         self.handle(ExchangeEvent::OriginFailed(error), now)
     }
 

@@ -52,9 +52,13 @@ impl AlertDispatcher {
 
     /// Handles an input: stores the new state first, then sends.
     pub(super) fn handle(self: &Rc<Self>, site: &str, config: &Config, input: AlertInput) -> Result<()> {
-        let mut alerts = self.load_alerts(site)?;
+        let before = self.load_alerts(site)?;
+        let mut alerts = before.clone();
         let effects = alerts.handle(input, now());
-        store_fact(&self.sql(), "alerts", &alerts.to_json()?)?;
+        // A quiet minute writes nothing.
+        if alerts != before {
+            store_fact(&self.sql(), "alerts", &alerts.to_json()?)?;
+        }
         for effect in effects {
             match effect {
                 AlertEffect::Notify(notice) => self.notify(site, config, notice)?,

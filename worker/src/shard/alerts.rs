@@ -1,53 +1,16 @@
 //! The alerts of a site, by its coordinator.
 
 use alerting::alert_document::{AcknowledgeRequest, AlertReport};
-use alerting::budget_observations::budget_observations;
-use alerting::inputs;
-use alerting::{AlertInput, AlertObservation, Alerts, SignalReading, Silence};
-use budget::Budgets;
-use ledger::HourlyLimitCounts;
-use report::budget_watch::WatchOutcome;
+use alerting::{AlertInput, Alerts, Silence};
 use report::operations::AlertCounts;
 use report::signals::AlertLevel;
 use serde_json::Value;
-use traffic::TrafficStats;
 use worker::Result;
 
-use super::health::memory_usage;
 use super::object::Shard;
 use crate::clock::now;
-use crate::config::Config;
 
 impl Shard {
-    /// Evaluates every signal of the site.
-    pub(super) fn evaluate_alerts(
-        &self,
-        site: &str,
-        config: &Config,
-        budgets: &Budgets,
-        counts: &HourlyLimitCounts,
-        watches: &[WatchOutcome],
-        traffic: &TrafficStats,
-    ) -> Result<()> {
-        let mut all = budget_observations(budgets, counts, watches, now());
-        all.extend(inputs::traffic_observations(traffic));
-        all.push(AlertObservation::for_site(SignalReading::Memory(memory_usage().percent)));
-        let hours = self.hourly_series()?;
-        let heard_at = self.update_last_beacon_at(None)?.filter(|_| self.is_monitored());
-        if let Some((heard_at, (views, _))) = heard_at.zip(hours.get(inputs::VIEWS_SERIES)) {
-            all.push(AlertObservation::for_site(SignalReading::MissingBeacons(
-                views.expected_views(heard_at, now()),
-            )));
-        }
-        for backend in self.push_backends(site)? {
-            let reading = SignalReading::Backlog(backend.waiting);
-            let series = Some(backend.name);
-            all.push(AlertObservation { route: None, device: None, series, reading });
-        }
-        all.extend(inputs::anomalies(&hours, now()));
-        self.alert_dispatcher.handle(site, config, AlertInput::Observations(all))
-    }
-
     /// Sends notifications that are due, or that a channel has not accepted.
     pub(super) fn dispatch_alerts(&self, site: &str) -> Result<()> {
         let config = self.config()?;

@@ -1,14 +1,13 @@
 //! The coordinator of a site: its first shard. It reads the other shards, evaluates the site and sends what others are
 //! to receive; each of these has a file of its own.
 
+use alerting::schedule::Evaluation;
 use ledger::{HourlyLimitCounts, QueryResult, SeriesQuery, TurnKind};
-use traffic::{TrafficStats, TrafficWindows};
-use wire::WindowSpan;
+use traffic::TrafficWindows;
 use worker::{Error, Result};
 
 use super::object::Shard;
 use crate::budgets;
-use crate::clock::now;
 use crate::config::Config;
 use crate::response::HandlerError;
 use crate::shard_client::call_and_merge;
@@ -64,34 +63,10 @@ impl Shard {
         if let Err(error) = self.totals(site).await {
             worker::console_error!("totals of {site} not updated, the next run does it: {error}");
         }
-        if let Err(error) = self.evaluate_site(site).await {
+        if let Err(error) = self.evaluate(site, Evaluation::Everything).await {
             worker::console_error!("evaluation of {site} failed: {error}");
         }
-        if let Err(error) = self.record_status(site).await {
-            worker::console_error!("status of {site} not stored, its history has a gap: {error}");
-        }
         Ok(())
-    }
-
-    /// Evaluates budgets, hourly series and alerts.
-    async fn evaluate_site(&self, site: &str) -> Result<()> {
-        let config = self.config()?;
-        let counts = self.site_limit_counts(site, &config).await?;
-        let budgets = self.active_budgets(budgets::MAX_AGE_MS).await?.budgets;
-        let watches = self.evaluate_watches(&counts, &budgets)?;
-        self.write_hours(site, &config).await?;
-        let mut recent_traffic = TrafficStats::default();
-        let (from, to) = (now().saturating_sub(CRON_INTERVAL_MS), now().saturating_add(1));
-        let answers =
-            self.site_traffic(site, &config, TrafficQuery { span: WindowSpan::Minute, from, to }).await?;
-        answers.0.values().for_each(|traffic| recent_traffic.merge(traffic));
-        self.evaluate_alerts(site, &config, &budgets, &counts, &watches, &recent_traffic)
-    }
-
-    /// Stores the status of the site in its history.
-    async fn record_status(&self, site: &str) -> Result<()> {
-        let (health, score) = self.evaluate_health(site, &*self.config()?).await?;
-        self.store_status(health, score)
     }
 
     /// Sends what is due, by the alarm.
@@ -147,6 +122,3 @@ impl Shard {
         })
     }
 }
-
-/// The schedule of the cron in wrangler.toml.
-const CRON_INTERVAL_MS: u64 = 15 * 60_000;

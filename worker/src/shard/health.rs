@@ -2,9 +2,8 @@
 
 use alerting::inputs;
 use report::health::HealthStatus;
-use report::health_inputs::{CoordinatorStatus, SiteCounts, last_day_query};
+use report::health_inputs::{CoordinatorStatus, RecentTraffic, SiteCounts, last_day_query};
 use report::operations::{MemoryUsage, Operations, QueueDepths};
-use traffic::TrafficStats;
 use wire::{UnixMillis, WindowSpan};
 use worker::Result;
 
@@ -22,14 +21,14 @@ impl Shard {
         let groups = self.query_site(site, config, &query).await?;
         let limit_counts = self.site_limit_counts(site, config).await?;
         let budgets = self.active_budgets(budgets::MAX_AGE_MS).await?.budgets;
-        let since = |span: WindowSpan| {
-            let (from, to) = (now.saturating_sub(span.millis()), now.saturating_add(1));
+        let since = |span: WindowSpan, past: WindowSpan| {
+            let (from, to) = (now.saturating_sub(past.millis()), now.saturating_add(1));
             self.site_traffic(site, config, TrafficQuery { span, from, to })
         };
-        let mut traffic = TrafficStats::default();
-        since(WindowSpan::Hour).await?.0.values().for_each(|window| traffic.merge(window));
-        let has_traffic =
-            !traffic.is_empty() || since(WindowSpan::Day).await?.0.values().any(|window| !window.is_empty());
+        let mut traffic = RecentTraffic::of_hour(&since(WindowSpan::Minute, WindowSpan::Hour).await?, now);
+        if traffic.needs_day() {
+            traffic.add_day(&since(WindowSpan::Day, WindowSpan::Day).await?);
+        }
         let status = self.coordinator_status(site, groups.last_beacon_at).await?;
         let counts = SiteCounts {
             query: &query,
@@ -37,7 +36,6 @@ impl Shard {
             limit_counts: &limit_counts,
             budgets: &budgets,
             traffic: &traffic,
-            has_traffic,
             shards: None,
         };
         let report = counts.evaluate(site, Some(status), env!("CARGO_PKG_VERSION"), now);
@@ -59,7 +57,7 @@ impl Shard {
         let missed_views = last_beacon_at
             .filter(|_| is_monitored)
             .zip(hours.get(inputs::VIEWS_SERIES))
-            .map_or(0.0, |(at, (hours, _))| hours.expected_views(at, now()));
+            .map_or(0.0, |(at, hours)| hours.expected_views(at, now()));
         let (alerts, notices) = self.alert_counts(site)?;
         let operations = Operations {
             monitoring: if is_monitored { "on" } else { "stopped" }.to_owned(),
@@ -77,7 +75,7 @@ impl Shard {
             },
             alerts,
         };
-        Ok(CoordinatorStatus { operations, last_beacon_at, missed_views })
+        Ok(CoordinatorStatus { operations, last_beacon_at, missed_views, uptime: Some(self.uptime()?) })
     }
 }
 

@@ -43,7 +43,8 @@ impl Shard {
         self.sql().exec(surplus, vec![to_sql_integer(MAX_RUNS)]).map(drop)
     }
 
-    fn status_runs(&self, from: UnixMillis, to: UnixMillis) -> Result<Vec<StatusPeriod>> {
+    /// Returns the periods of a span, and those around it.
+    pub(super) fn status_runs(&self, from: UnixMillis, to: UnixMillis) -> Result<Vec<StatusPeriod>> {
         // The periods around the span may reach into it.
         self.select_runs(
             "start >= coalesce((SELECT max(start) FROM statuses WHERE start <= ?1), 0)

@@ -6,6 +6,8 @@ use std::collections::BTreeMap;
 use alerting::inputs::{self, HourlySeries};
 use ledger::SeriesQuery;
 use report::hourly_range::{hours_to_write, oldest_hour};
+use report::status_history::StatusHistory;
+use report::uptime::{HourOfResponses, UPTIME_DAYS, UptimeReport};
 use wire::{UnixMillis, WindowSpan};
 use worker::{Result, SqlStorageValue};
 
@@ -28,7 +30,7 @@ impl Shard {
         }
         let traffic = TrafficQuery { span: WindowSpan::Hour, from, to };
         for (window, traffic) in &self.site_traffic(site, config, traffic).await?.0 {
-            self.write_hour(window.start, inputs::traffic_series(traffic))?;
+            self.write_hour(window.start, inputs::traffic_series(&traffic.total()))?;
         }
         self.sql()
             .exec("DELETE FROM hours WHERE hour < ?", vec![to_sql_integer(oldest_hour(now()).0 / HOUR_MS)])?;
@@ -49,25 +51,35 @@ impl Shard {
         Ok(())
     }
 
-    /// Returns every series with the number of events of its last complete hour.
-    pub(super) fn hourly_series(&self) -> Result<BTreeMap<String, (HourlySeries, u64)>> {
-        let last = (now().0 / HOUR_MS).saturating_sub(1);
-        let mut all: BTreeMap<String, (HourlySeries, u64)> = BTreeMap::new();
-        for row in self.sql().exec("SELECT series, hour, n, value FROM hours", None)?.raw() {
+    /// Returns every series.
+    pub(super) fn hourly_series(&self) -> Result<BTreeMap<String, HourlySeries>> {
+        let mut all: BTreeMap<String, HourlySeries> = BTreeMap::new();
+        for row in self.sql().exec("SELECT series, hour, value FROM hours", None)?.raw() {
             let row = row?;
-            let [SqlStorageValue::String(series), hour, n, value] = row.as_slice() else { continue };
-            let (Some(hour), Some(n)) = (from_sql_integer(hour), from_sql_integer(n)) else { continue };
-            let value = match value {
-                SqlStorageValue::Float(value) => *value,
-                other => from_sql_integer(other).unwrap_or_default() as f64,
-            };
-            let (hours, last_n) = all.entry(series.clone()).or_default();
-            hours.0.insert(hour, value);
-            if hour == last {
-                *last_n = n;
-            }
+            let [SqlStorageValue::String(series), hour, value] = row.as_slice() else { continue };
+            let Some(hour) = from_sql_integer(hour) else { continue };
+            all.entry(series.clone()).or_default().0.insert(hour, float(value));
         }
         Ok(all)
+    }
+
+    /// Evaluates the uptime of the last thirty days.
+    pub(super) fn uptime(&self) -> Result<UptimeReport> {
+        let (now, mut hours) = (now(), Vec::new());
+        let rows = "SELECT hour, n, value FROM hours WHERE series = ?";
+        for row in self.sql().exec(rows, vec![inputs::ERRORS_SERIES.into()])?.raw() {
+            let row = row?;
+            let [hour, n, value] = row.as_slice() else { continue };
+            let (Some(hour), Some(responses)) = (from_sql_integer(hour), from_sql_integer(n)) else {
+                continue;
+            };
+            let share = float(value);
+            let at = UnixMillis(hour.saturating_mul(HOUR_MS));
+            hours.push(HourOfResponses { at, responses, errors: (share * responses as f64).round() as u64 });
+        }
+        let from = now.saturating_sub(UPTIME_DAYS * WindowSpan::Day.millis());
+        let history = StatusHistory::between(&self.status_runs(from, now)?, from, now);
+        Ok(UptimeReport::new(&hours, &history, now))
     }
 
     /// Stores and returns the arrival of the last beacon, which the journal forgets.
@@ -78,6 +90,14 @@ impl Shard {
             self.store_fact("heard_at", &last)?;
         }
         Ok(last)
+    }
+}
+
+/// Reads a number that SQLite may store as a whole one.
+fn float(value: &SqlStorageValue) -> f64 {
+    match value {
+        SqlStorageValue::Float(value) => *value,
+        other => from_sql_integer(other).unwrap_or_default() as f64,
     }
 }
 

@@ -80,6 +80,7 @@ impl Shard {
             return;
         }
         let folds_by = self.with_journal(|journal| Ok(journal.folds_by(now()))).unwrap_or_else(|_| now());
+        self.note_arrival();
         let maintenance_at = self.maintenance_at.get();
         if maintenance_at > folds_by || maintenance_at == UnixMillis(0) {
             self.maintenance_at.set(folds_by);

@@ -3,6 +3,8 @@
 use std::cell::{Cell as Slot, RefCell};
 use std::rc::Rc;
 
+use alerting::memory_trend::MemoryTrend;
+use alerting::schedule::EvaluationSchedule;
 use budget::Budgets;
 use cache::report_pace::ReportPace;
 use ledger::journal::CommitWindow;
@@ -51,6 +53,8 @@ pub struct Shard {
     /// False while beacons are discarded; `None` before it was read.
     pub(super) monitored: Slot<Option<bool>>,
     pub(super) origin_probe: OriginHealthProbe,
+    pub(super) evaluations: Slot<EvaluationSchedule>,
+    pub(super) memory_trend: RefCell<MemoryTrend>,
     pub(super) push_dispatcher: Rc<PushDispatcher>,
     pub(super) alert_dispatcher: Rc<AlertDispatcher>,
     /// `None` before the first use.
@@ -87,8 +91,8 @@ pub(super) struct ActiveBudgets {
 impl Shard {
     /// Makes the object of an isolate, from nothing but its storage.
     pub(super) fn create(state: State, env: Env) -> Self {
-        let (live, is_open, maintenance_at, monitored, origin_probe) = Default::default();
-        let (is_maintaining, sweep_at, commit_window, turns) = Default::default();
+        let (live, is_open, maintenance_at, monitored, origin_probe, evaluations) = Default::default();
+        let (is_maintaining, sweep_at, commit_window, turns, memory_trend) = Default::default();
         let (backup_read_at, is_restoring, is_replaced, day_quota) = Default::default();
         let (journal, earlier_journals, has_earlier_cells) = Default::default();
         let (cardinality, token_claims, recent_rollups, active_budgets) = Default::default();
@@ -114,6 +118,8 @@ impl Shard {
             turns,
             monitored,
             origin_probe,
+            evaluations,
+            memory_trend,
             push_dispatcher,
             alert_dispatcher,
             journal,

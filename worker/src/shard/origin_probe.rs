@@ -40,7 +40,7 @@ impl OriginHealthProbe {
             Err(_) => (None, Vec::new()),
         };
         let took = now().0.saturating_sub(asked_at.0) as f64;
-        let health = OriginCheck::from_response(status, &body, took, asked_at);
+        let health = OriginCheck::from_response(url, last.as_ref(), status, &body, took, asked_at);
         self.probing_since.set(None);
         *self.last.borrow_mut() = Some(health.clone());
         Some(health)

@@ -16,8 +16,9 @@ impl Shard {
     pub(super) async fn totals(&self, site: &str) -> Result<Totals> {
         let config = self.config()?;
         let known: Option<TotalsRange> = self.load_fact("totals")?;
-        let counted = known.unwrap_or_else(|| TotalsRange::starting(now()));
-        let Some(query) = counted.next_query(&self.horizon()?, now()) else {
+        let horizon = self.horizon()?;
+        let counted = known.unwrap_or_else(|| TotalsRange::starting(&horizon, now()));
+        let Some(query) = counted.next_query(&horizon, now()) else {
             if known.is_none() {
                 self.store_fact("totals", &counted)?;
             }

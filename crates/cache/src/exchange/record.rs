@@ -49,13 +49,11 @@ impl<B> Exchange<B> {
     /// Returns the record of a response with this status.
     #[must_use]
     pub fn record(&self, status: u16, now: UnixMillis) -> ExchangeRecord<'_> {
-        let name = self.route().and_then(|route| route.name.as_deref());
         let response = self.origin.response.as_ref();
         ExchangeRecord {
-            route: match name {
-                _ if matches!(status, 404 | 410) => RecordedRoute::NotFound,
-                Some(name) => RecordedRoute::Named(name),
-                None => RecordedRoute::Path(&self.request.path),
+            route: match status {
+                404 | 410 => RecordedRoute::NotFound,
+                _ => self.recorded_route(),
             },
             method: &self.request.head.method,
             status,
@@ -67,6 +65,15 @@ impl<B> Exchange<B> {
             queries: response
                 .map(|response| server_timing::query_durations(&response.headers))
                 .unwrap_or_default(),
+        }
+    }
+
+    /// Returns the route under which requests to the origin are counted.
+    #[must_use]
+    pub fn recorded_route(&self) -> RecordedRoute<'_> {
+        match self.route().and_then(|route| route.name.as_deref()) {
+            Some(name) => RecordedRoute::Named(name),
+            None => RecordedRoute::Path(&self.request.path),
         }
     }
 

@@ -211,6 +211,17 @@ impl OriginError {
     }
 }
 
+impl OriginError {
+    /// Returns true if the origin is to blame, and not the request.
+    #[must_use]
+    pub const fn is_of_origin(self) -> bool {
+        match self {
+            Self::Unreachable | Self::Timeout => true,
+            Self::RequestBodyTooLarge => false,
+        }
+    }
+}
+
 impl ExchangeFailure {
     pub(crate) const fn status(self) -> u16 {
         match self {
