@@ -171,7 +171,7 @@ struct StoredRouteStats {
     queries: Vec<StoredQuery>,
 }
 
-/// What follows the record, if there is any. An earlier release ignores it.
+/// The bytes behind the record, if there are any. An earlier release ignores them.
 #[derive(Default, Serialize, Deserialize)]
 struct StoredAdditions {
     origins: Vec<StoredOrigin>,
