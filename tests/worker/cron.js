@@ -1,13 +1,21 @@
-// The product with a path that runs its cron, because workerd alone never triggers it.
-import product, { Shard, TagClock } from "./index.js";
+// The product with paths that run its cron, which workerd alone never triggers, and the alarm of a site's first object.
+import product, { Shard as DeployedShard, TagClock } from "./index.js";
 
-export { Shard, TagClock };
+export class Shard extends DeployedShard {
+  ring() {
+    return super.alarm();
+  }
+}
+
+export { TagClock };
 
 export default {
-  /** @param {Request} request @param {unknown} env @param {{ waitUntil(promise: Promise<unknown>): void }} context */
+  /** @param {Request} request @param {any} env @param {{ waitUntil(promise: Promise<unknown>): void }} context */
   async fetch(request, env, context) {
-    if (new URL(request.url).pathname !== "/cron") return product.fetch(request, env, context);
-    await product.scheduled({ cron: "*/15 * * * *", scheduledTime: Date.now() }, env, context);
+    const { pathname } = new URL(request.url);
+    if (pathname === "/cron") await product.scheduled({ cron: "*/15 * * * *", scheduledTime: Date.now() }, env, context);
+    else if (pathname === "/alarm") await env.SHARDS_OF_SITES.getByName("demo/0").ring();
+    else return product.fetch(request, env, context);
     return new Response();
   },
 };

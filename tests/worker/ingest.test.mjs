@@ -146,7 +146,9 @@ test("only the site's own pages may send, and CORS allows them", async () => {
   const foreign = await sendFrom("https://evil.example");
   assert.deepEqual([own.status, allowed.status, foreign.status], [200, 200, 403]);
   assert.equal(allowed.headers.get("access-control-allow-origin"), "https://portal.example");
-  assert.equal(foreign.headers.get("access-control-allow-origin"), null);
+  // The page may read why it is refused, so that its developer is told.
+  assert.equal(foreign.headers.get("access-control-allow-origin"), "https://evil.example");
+  assert.match((await foreign.json()).detail, /`https:\/\/evil\.example` is not in the list/);
   const preflight = await fetch(`${product.origin}/v1/vitals`, { method: "OPTIONS", headers: { origin: "https://portal.example" } });
   assert.equal(preflight.status, 204);
   assert.equal(preflight.headers.get("access-control-allow-headers"), "content-type, prefer");

@@ -291,9 +291,9 @@ fn a_fast_burn_pages() {
 fn missing_beacons_and_their_return_are_notified() {
     let mut harness = AlertHarness::new();
     let missing_beacons = |expected| AlertObservation::for_site(SignalReading::MissingBeacons(expected));
-    harness.observe([missing_beacons(11.0)]);
+    harness.observe([missing_beacons(15.0)]);
     harness.expect_notified(&[]);
-    harness.observe([missing_beacons(13.0)]);
+    harness.observe([missing_beacons(17.0)]);
     harness.observe([missing_beacons(40.0)]);
     harness.expect_notified(&[(AlertChangeKind::Raised, WARNING), (AlertChangeKind::Escalated, CRITICAL)]);
     harness.observe([missing_beacons(0.0)]);

@@ -224,7 +224,7 @@ pub const ALERT_RULES: [AlertRule; 13] = [
             unit: "views",
             bad_side: BadSide::Above,
             target: 3.0,
-            warning: 12.0,
+            warning: 16.0,
             critical: Some(36.0),
             clears_at: 1.0,
             min_events: 1,
@@ -267,7 +267,7 @@ pub const ALERT_RULES: [AlertRule; 13] = [
             min_events: 20,
         }),
         rise: 1,
-        fall: 3,
+        fall: 18,
         action: "Find out what changed at that time: a release, a campaign, a crawler, a provider. It may be \
                  harmless.",
     },
