@@ -111,19 +111,6 @@ test("the responses of several isolates are stored by several shards, and counte
   assert.fail("30 isolates met in one shard");
 });
 
-test("slow endpoints and queries in loops are found without any page view", async () => {
-  const check = createChecker((await workerd.send("/api/openapi.json")).text);
-  await Promise.all(Array.from({ length: 30 }, (_, index) => visit(`/slow/${index}`)));
-  for (let index = 0; index < 5; index += 1) assert.equal((await visit(`/api/reviews?n=${index}`)).status, 200);
-  for (const name of ["bottlenecks", "recommendations"]) {
-    const { status, text } = await workerd.send(`/api/performance/${name}?site=demo`);
-    check("GET", `/api/performance/${name}`, status, "application/json", text);
-    const { endpoints } = JSON.parse(text);
-    assert.deepEqual(endpoints.map((/** @type {any} */ { kind, route, query }) => [kind, route, query]), [["slow-endpoint", "/slow/:id", undefined], ["repeated-query", "/api/reviews", "getReview"]]);
-    assert.match(endpoints[1].finding, /in 5 of 5 responses, up to 60 times in one/);
-  }
-});
-
 test("queries are reported for their route, and unattributable ones for other routes", async () => {
   const check = createChecker((await workerd.send("/api/openapi.json")).text);
   const queries = async (/** @type {string} */ more) => {
@@ -172,4 +159,17 @@ test("the trace continues: the origin's spans are children of the edge's, which 
   assert.deepEqual([found.traceId, found.parentSpanId, found.spanId, found.name], [TRACE, PARENT, span, "GET /traced"]);
   // An unsampled request without a trace has none.
   assert.match(String(received.findLast(({ url }) => url === "/broken")?.headers.traceparent), /-00$/);
+});
+
+test("slow endpoints and queries in loops are found without any page view", async () => {
+  const check = createChecker((await workerd.send("/api/openapi.json")).text);
+  await Promise.all(Array.from({ length: 30 }, (_, index) => visit(`/slow/${index}`)));
+  for (let index = 0; index < 5; index += 1) assert.equal((await visit(`/api/reviews?n=${index}`)).status, 200);
+  for (const name of ["bottlenecks", "recommendations"]) {
+    const { status, text } = await workerd.send(`/api/performance/${name}?site=demo`);
+    check("GET", `/api/performance/${name}`, status, "application/json", text);
+    const { endpoints } = JSON.parse(text);
+    assert.deepEqual(endpoints.map((/** @type {any} */ { kind, route, query }) => [kind, route, query]), [["slow-endpoint", "/slow/:id", undefined], ["repeated-query", "/api/reviews", "getReview"]]);
+    assert.match(endpoints[1].finding, /in 5 of 5 responses, up to 60 times in one/);
+  }
 });
