@@ -23,27 +23,34 @@ export function filters(state, go) {
   const bots = make("select", { id: "bots", "aria-label": "Visitors", onchange: () => go({ bots: bots.value }) },
     [["exclude", "People"], ["include", "People and bots"], ["only", "Bots only"]].map(([name, word]) => make("option", { value: name, selected: name === state.bots }, word)),
   );
-  const navigations = make("select", { id: "navigations", "aria-label": "Navigations", onchange: () => go({ navigations: navigations.value }) },
-    [["hard", "Loads"], ["soft", "Soft navigations"], ["all", "Loads and soft"]].map(([name, word]) => make("option", { value: name, selected: name === state.navigations }, word)),
-  );
   return make("div", { class: "filters" },
     spans,
     bots,
-    navigations,
+    state.navigations === "hard" ? null : chip("Navigations", NAVIGATIONS.get(state.navigations) ?? state.navigations, link(state, { navigations: "hard" })),
     [...state.only].map(([name, value]) => {
       const rest = new Map([...state.only].filter(([other]) => other !== name));
       const word = DIMENSIONS.get(name) ?? name.replace(/^dim\./, "");
-      return make("a", { class: "chip", href: link(state, { only: rest }), "aria-label": `Remove filter: ${word} is ${groupLabel(value)}` }, make("span", { class: "quiet" }, `${word} `), groupLabel(value), make("span", { "aria-hidden": "true", class: "x" }, "×"));
+      return chip(word, groupLabel(value), link(state, { only: rest }));
     }),
     make("button", { type: "button", id: "add", class: "add", onclick: () => openFilterDialog(state, go) }, "+ Filter"),
   );
 }
 
+/** A filter in force, and the link that removes it. @param {string} word @param {string} value @param {string} href */
+const chip = (word, value, href) =>
+  make("a", { class: "chip", href, "aria-label": `Remove filter: ${word} is ${value}` }, make("span", { class: "quiet" }, `${word} `), value, make("span", { "aria-hidden": "true", class: "x" }, "×"));
+
+/** The kinds of navigations that are counted. They have no place in the row of filters, which is one line on a phone. */
+const NAVIGATIONS = new Map([["hard", "Loads"], ["soft", "Soft navigations"], ["all", "Loads and soft navigations"]]);
+
 /** @param {State} state @param {Navigate} go */
 function openFilterDialog(state, go) {
   const values = make("ul", { class: "values" });
   const kinds = make("select", { id: "dimension", onchange: () => fill() }, [...DIMENSIONS].filter(([name]) => !state.only.has(name)).map(([name, word]) => make("option", { value: name }, word)));
-  const dialog = openDialog("Add a filter", make("label", { for: "dimension" }, "Dimension"), kinds, values);
+  const navigations = make("select", { id: "navigations", onchange: () => (dialog.close(), go({ navigations: navigations.value })) },
+    [...NAVIGATIONS].map(([name, word]) => make("option", { value: name, selected: name === state.navigations }, word)),
+  );
+  const dialog = openDialog("Add a filter", make("label", { for: "dimension" }, "Dimension"), kinds, values, make("label", { for: "navigations" }, "Navigations"), navigations);
   const fill = async () => {
     const by = kinds.value;
     values.replaceChildren(make("li", { class: "quiet" }, "Loading…"));
