@@ -96,6 +96,22 @@ export function expectedBeacons(records) {
   return views;
 }
 
+/**
+ * Returns the beacons of a visit and those that the reports of web-vitals lead to expect. A value that web-vitals may
+ * miss must reach the scenario's least, and then counts as expected.
+ * @param {import('./scenarios.mjs').Scenario} scenario @param {any[]} records
+ */
+export function comparedBeacons({atLeast = {}}, records) {
+  const sent = /** @type {Record<string, Record<string, unknown>>} */ (sentBeacons(records));
+  const expected = expectedBeacons(records);
+  for (const [metric, least] of Object.entries(atLeast)) {
+    for (const [view, values] of Object.entries(sent)) {
+      if (Number(values[metric]) >= least && expected[view]) expected[view][metric] = values[metric];
+    }
+  }
+  return {sent, expected};
+}
+
 /** @param {any[]} records @param {string} library */
 function reports(records, library) {
   let moment = 'the start';
