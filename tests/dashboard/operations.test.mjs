@@ -151,7 +151,7 @@ test("the score is the sum of its parts, and a token reveals operations", async 
   await page.getByLabel("READ_TOKEN").fill("read sesame");
   await page.getByRole("button", { name: "Continue" }).click();
   await page.locator("#operations").waitFor();
-  assert.match(String(await text(page, "[data-fact=Memory] b")), /%$/);
+  assert.match(String(await text(page, "[data-fact='WebAssembly memory'] b")), /%$/);
   await settled(page);
   assert.deepEqual(complaints.filter((each) => !/\b(401|503)\b/.test(each)), []);
   await context.close();

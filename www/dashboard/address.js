@@ -22,6 +22,8 @@ export const DIMENSIONS = new Map([
   ["browser_family", "Browser family"],
   ["os", "Operating system"],
 ]);
+/** The kinds of navigations that are counted. They have no place in the row of filters, which is one line on a phone. */
+export const NAVIGATIONS = new Map([["hard", "Loads"], ["soft", "Soft navigations"], ["all", "Loads and soft navigations"]]);
 /** The views of the navigation with their labels. The view of a route is opened from the others. */
 export const VIEWS = /** @type {const} */ ([
   ["overview", "Overview"],

@@ -6,7 +6,6 @@ import { VIEWS, hasFilters, link, parseState } from "./address.js";
 import { ApiError, NetworkError, beginRequests, hasToken, incompleteShards, isSignedIn, signOut, storeToken } from "./api.js";
 import { loadingCards, pageMessage } from "./components.js";
 import { element, make } from "./dom.js";
-import { emptyState } from "./empty_state.js";
 import { exportMenu } from "./export.js";
 import { filters } from "./filters.js";
 import { ago, dateTime } from "./format.js";
@@ -86,7 +85,7 @@ async function render(isFresh = false) {
     lastAddress = address;
     document.title = `${shown.title} · ${shown.totals.site || "edge-vitals"}`;
     const isEmpty = hasFilters(state.view) && shown.totals.heard_at === undefined && shown.totals.views === 0;
-    await (isNew ? appendContent : replaceContent)(isEmpty ? await emptyState(shown.totals.site) : shown.content, signal);
+    await (isNew ? appendContent : replaceContent)(isEmpty ? await (await import("./empty_state.js")).emptyState(shown.totals.site) : shown.content, signal);
     if (signal.aborted) return;
     if (shown.totals.site && !state.site) state.site = shown.totals.site;
     subscribe(isEmpty || state.view === "overview" ? shown.totals.site : null, state.bots, isEmpty ? () => render(true) : null);
