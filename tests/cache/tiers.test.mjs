@@ -152,7 +152,7 @@ describe("the management API", () => {
   test("rejects invalid requests with the reason", async () => {
     const table = /** @type {[any, RegExp][]} */ ([
       ["{", /invalid purge/], [{}, /exactly one of/], [{ url: "http://a/", tag: "b" }, /exactly one of/], [{ prefix: "http://www.example/a" }, /must end with a slash/],
-      [{ tags: ["a"] }, /unknown field `tags`/], [{ tag: "" }, /exactly one of/],
+      [{ tagz: ["a"] }, /unknown field `tagz`/], [{ tags: [] }, /exactly one of/], [{ tag: "a", tags: ["a"] }, /tags must be the only target/], [{ tag: "" }, /exactly one of/],
     ]);
     for (const [body, message] of table) {
       const answer = await www.manage("purge", body);

@@ -118,9 +118,9 @@ impl CacheExchange {
     }
 
     /// Records a request to the origin for the statistics; those of revalidations have no response of their own.
-    fn record_origin_request(&self, outcome: OriginOutcome) {
+    fn record_origin_request(&self, outcome: OriginOutcome, status: Option<u16>) {
         let Some(route) = self.exchange.route() else { return };
-        let name = self.exchange.recorded_route().name(ledger::derive_template);
+        let name = self.exchange.recorded_route(status).name(ledger::derive_template);
         traffic_collector::record_origin_request(
             self.site(),
             &name,
@@ -189,7 +189,7 @@ impl CacheExchange {
     /// The head of the origin's response arrived.
     #[wasm_bindgen(js_name = originResponded)]
     pub fn origin_responded(&mut self, status: u16, head: &str, now: f64) -> u8 {
-        self.record_origin_request(OriginOutcome::from_status(status));
+        self.record_origin_request(OriginOutcome::from_status(status), Some(status));
         self.handle(ExchangeEvent::OriginResponded { status, headers: Headers::parse(head) }, now)
     }
 
@@ -198,7 +198,7 @@ impl CacheExchange {
     pub fn origin_failed(&mut self, error: u8, now: f64) -> u8 {
         let error = OriginError::from_opcode(error).unwrap_or(OriginError::Unreachable);
         if error.is_of_origin() {
-            self.record_origin_request(OriginOutcome::Unreachable);
+            self.record_origin_request(OriginOutcome::Unreachable, None);
         }
         self.handle(ExchangeEvent::OriginFailed(error), now)
     }

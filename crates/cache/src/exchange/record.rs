@@ -51,10 +51,7 @@ impl<B> Exchange<B> {
     pub fn record(&self, status: u16, now: UnixMillis) -> ExchangeRecord<'_> {
         let response = self.origin.response.as_ref();
         ExchangeRecord {
-            route: match status {
-                404 | 410 => RecordedRoute::NotFound,
-                _ => self.recorded_route(),
-            },
+            route: self.recorded_route(Some(status)),
             method: &self.request.head.method,
             status,
             cache: self.outcome.cache_status(),
@@ -68,12 +65,13 @@ impl<B> Exchange<B> {
         }
     }
 
-    /// Returns the route under which requests to the origin are counted.
+    /// Returns the route under which a response with this status is counted, or a request that got none.
     #[must_use]
-    pub fn recorded_route(&self) -> RecordedRoute<'_> {
-        match self.route().and_then(|route| route.name.as_deref()) {
-            Some(name) => RecordedRoute::Named(name),
-            None => RecordedRoute::Path(&self.request.path),
+    pub fn recorded_route(&self, status: Option<u16>) -> RecordedRoute<'_> {
+        match (status, self.route().and_then(|route| route.name.as_deref())) {
+            (Some(404 | 410), _) => RecordedRoute::NotFound,
+            (_, Some(name)) => RecordedRoute::Named(name),
+            (_, None) => RecordedRoute::Path(&self.request.path),
         }
     }
 
