@@ -9,7 +9,6 @@ import { element, make } from "./dom.js";
 import { exportMenu } from "./export.js";
 import { filters } from "./filters.js";
 import { ago, dateTime } from "./format.js";
-import { subscribe } from "./live.js";
 import { nextFrame, yieldToInput } from "./scheduling.js";
 
 /** @typedef {import("./address.js").State} State @typedef {import("./overview.js").ViewContent} Shown */
@@ -88,7 +87,7 @@ async function render(isFresh = false) {
     await (isNew ? appendContent : replaceContent)(isEmpty ? await (await import("./empty_state.js")).emptyState(shown.totals.site) : shown.content, signal);
     if (signal.aborted) return;
     if (shown.totals.site && !state.site) state.site = shown.totals.site;
-    subscribe(isEmpty || state.view === "overview" ? shown.totals.site : null, state.bots, isEmpty ? () => render(true) : null);
+    void follow(isEmpty || state.view === "overview" ? shown.totals.site : null, state.bots, isEmpty ? () => render(true) : null);
     renderHeader();
     renderAge();
   } catch (error) {
@@ -99,6 +98,19 @@ async function render(isFresh = false) {
   }
 }
 let lastAddress = "";
+
+/** The live feed, once a view has followed it. @type {typeof import("./live.js") | undefined} */
+let live;
+
+/**
+ * Follows the live feed of a site; null leaves it.
+ * @param {string | null} site @param {string} bots @param {(() => void) | null} [first] called once, with the first view
+ */
+async function follow(site, bots, first = null) {
+  if (site === null && !live) return;
+  live = await import("./live.js");
+  live.subscribe(site, bots, first);
+}
 
 /** @typedef {Shown["content"][number]} Piece @param {Piece} piece */
 const buildPiece = async (piece) => {
@@ -218,7 +230,7 @@ function showNotice(text, kind = "") {
 /** @param {unknown} error */
 function showError(error) {
   const again = make("button", { type: "button", onclick: () => (error instanceof ImportError ? location.reload() : render(true)) }, "Try again");
-  if (error instanceof ApiError) subscribe(null, "");
+  if (error instanceof ApiError) void follow(null, "");
   if (error instanceof ApiError && error.status === 401) return content.replaceChildren(signInForm());
   if (error instanceof NetworkError || (error instanceof ApiError && error.status >= 500)) {
     const words = !navigator.onLine ? "This device is offline." : error instanceof ImportError ? "Part of the dashboard failed to load." : error instanceof NetworkError ? "The Worker is unreachable." : "The Worker returned an error.";
